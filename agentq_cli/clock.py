@@ -1,0 +1,55 @@
+"""Where time comes from: the wall clock for due times and records, the monotonic one for durations.
+
+`AGENTQ_NOW` (RFC 3339) stops the wall clock of a process for tests and rehearsals.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from agentq_cli.errors import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A wall clock in integer milliseconds UTC; `fixed_ms` set means that it stands still."""
+
+    fixed_ms: int | None = None
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch, UTC."""
+        return time.time_ns() // 1_000_000 if self.fixed_ms is None else self.fixed_ms
+
+    @property
+    def fixed(self) -> bool:
+        """Whether waiting for wall time would be waiting for ever."""
+        return self.fixed_ms is not None
+
+
+def monotonic_ms() -> int:
+    """Milliseconds since boot, counting sleep; only comparable within one boot."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+
+
+def from_environment(environ: Mapping[str, str] = os.environ) -> Clock:
+    """The process's clock, fixed where `AGENTQ_NOW` is set. Raises Usage on an unreadable value."""
+    text = environ.get("AGENTQ_NOW")
+    if not text:
+        return Clock()
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise Usage(f"AGENTQ_NOW '{text}': not a time as RFC 3339 writes it, such as 2026-03-29T01:00:00Z")
+    return Clock(round(moment.timestamp() * 1000))
+
+
+def rfc3339(milliseconds: int) -> str:
+    """`2026-03-29T01:00:00.000Z`: the one form in which times leave the program."""
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"

@@ -1,0 +1,382 @@
+"""The contract's nouns as frozen values. Imports nobody; times are integer milliseconds UTC, durations milliseconds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+SESSION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+DEFAULT_SESSION = "default"
+
+
+class Status(StrEnum):
+    """A task's status. `SCHEDULED` and `RETRYING` are never stored: they are `QUEUED` seen before its time."""
+
+    BLOCKED = "blocked"
+    SCHEDULED = "scheduled"
+    QUEUED = "queued"
+    RUNNING = "running"
+    RETRYING = "retrying"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    SKIPPED = "skipped"
+
+    @property
+    def ended(self) -> bool:
+        """Whether only `retry` can change it."""
+        return self in ENDED
+
+
+ENDED = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.EXPIRED, Status.SKIPPED})
+
+
+class RunStatus(StrEnum):
+    """How one attempt stands or ended."""
+
+    RUNNING = "running"
+    SUCCESS = "success"
+    ERROR = "error"
+    TIMEOUT = "timeout"
+    STALLED = "stalled"
+    OOM = "oom"
+    CANCELLED = "cancelled"
+    CRASHED = "crashed"
+    SKIPPED = "skipped"
+    SCRIPT_ERROR = "script_error"
+    SPAWN_ERROR = "spawn_error"
+    RATE_LIMITED = "rate_limited"
+
+
+class FailureClass(StrEnum):
+    """Why an attempt failed; the retry table is keyed by it (CONTRACT, failure)."""
+
+    CRASHED = "crashed"
+    STALLED = "stalled"
+    TIMEOUT = "timeout"
+    OOM = "oom"
+    NETWORK = "network"
+    OVERLOADED = "overloaded"
+    NO_VERDICT = "no_verdict"
+    RATE_LIMITED = "rate_limited"
+    AUTH = "auth"
+    BILLING = "billing"
+    CONFIG = "config"
+    SPAWN = "spawn"
+    DENIED = "denied"
+    CONTEXT = "context"
+    BUDGET = "budget"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+
+
+class Actor(StrEnum):
+    """Who changed something."""
+
+    USER = "user"
+    SUPERVISOR = "supervisor"
+    SWEEP = "sweep"
+    SHIM = "shim"
+    AGENT = "agent"
+
+
+class Trigger(StrEnum):
+    """What made a run start."""
+
+    SUBMIT = "submit"
+    SCHEDULE = "schedule"
+    RETRY = "retry"
+    MANUAL = "manual"
+    CATCHUP = "catchup"
+
+
+class Address(NamedTuple):
+    """`SESSION/N`, the name of a task for ever."""
+
+    session: str
+    seq: int
+
+    def __str__(self) -> str:
+        return f"{self.session}/{self.seq}"
+
+
+class RunId(NamedTuple):
+    """`SESSION/N.K`, one attempt at a task."""
+
+    session: str
+    seq: int
+    attempt: int
+
+    def __str__(self) -> str:
+        return f"{self.session}/{self.seq}.{self.attempt}"
+
+    @property
+    def address(self) -> Address:
+        """The task that it is an attempt at."""
+        return Address(self.session, self.seq)
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What only the start of the process needs; stored as one JSON column.
+
+    `captured` is the part of the submitting shell's environment that is passed on, `env` what `--env-file` and
+    `-e` gave. `umask` is the submitter's.
+    """
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    captured: Mapping[str, str] = field(default_factory=dict)
+    agent_args: tuple[str, ...] = ()
+    stdin: str | None = None
+    umask: int = 0o022
+    timeout_ms: int | None = None
+    grace_ms: int | None = None
+    depth: int = 0
+    tz: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """A task as handed in; `submit` gives it its address."""
+
+    session: str
+    kind: str
+    cwd: str
+    prompt: str | None = None
+    argv: tuple[str, ...] | None = None
+    agent: str | None = None
+    priority: int = 0
+    labels: tuple[str, ...] = ()
+    key: str | None = None
+    replace: bool = False
+    context: str = "session"
+    due_at: int | None = None
+    expires_at: int | None = None
+    launch: Launch = field(default_factory=Launch)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task as stored. `attempts` counts runs against the retry budget, `runs` is the last K handed out."""
+
+    session: str
+    seq: int
+    kind: str
+    status: Status
+    reason: str | None
+    agent: str | None
+    prompt: str | None
+    argv: tuple[str, ...] | None
+    cwd: str
+    priority: int
+    labels: tuple[str, ...]
+    key: str | None
+    context: str
+    created_at: int
+    due_at: int
+    expires_at: int | None
+    ended_at: int | None
+    attempts: int
+    runs: int
+    last_run: int | None
+    exit_code: int | None
+    cancel_requested: bool
+    launch: Launch
+    series: int | None = None
+
+    @property
+    def address(self) -> Address:
+        """`SESSION/N`."""
+        return Address(self.session, self.seq)
+
+    @property
+    def shares_conversation(self) -> bool:
+        """Whether it continues its session's conversation, so that no other such task may run beside it."""
+        return self.kind == "prompt" and self.context == "session"
+
+    def shown_status(self, now: int) -> Status:
+        """The status as the contract names it at `now`: what is stored as queued follows the clock."""
+        if self.status is Status.QUEUED and self.due_at > now:
+            return Status.RETRYING if self.attempts else Status.SCHEDULED
+        return self.status
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingFor:
+    """Why a live task is not running; `kind` is one of the contract's."""
+
+    kind: str
+    detail: str
+    until: int | None = None
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended, decided once the process tree is gone; what `finish` writes."""
+
+    status: RunStatus
+    finished_at: int
+    duration_ms: int
+    exit_code: int | None = None
+    signal: int | None = None
+    failure_class: FailureClass | None = None
+    error: str | None = None
+    result: Any = None
+    conversation: str | None = None
+    conversation_lost: bool = False
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    cost_usd: float | None = None
+    peak_rss_bytes: int | None = None
+    stdout_bytes: int = 0
+    stderr_bytes: int = 0
+    reset_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One row of the audit log (`task_runs`)."""
+
+    session: str
+    seq: int
+    attempt: int
+    series: int | None
+    trigger: Trigger
+    agent: str | None
+    argv: tuple[str, ...]
+    cwd: str
+    scheduled_for: int | None
+    started_at: int
+    finished_at: int | None
+    duration_ms: int | None
+    status: RunStatus
+    exit_code: int | None
+    signal: int | None
+    failure_class: FailureClass | None
+    error: str | None
+    result: Any
+    script_outcome: str | None
+    conversation: str | None
+    tokens_in: int | None
+    tokens_out: int | None
+    cost_usd: float | None
+    peak_rss_bytes: int | None
+    stdout_bytes: int | None
+    stderr_bytes: int | None
+    host: str
+    adopted: bool
+
+    @property
+    def id(self) -> RunId:
+        """`SESSION/N.K`."""
+        return RunId(self.session, self.seq, self.attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A process beyond doubt: pid, start time (`/proc/PID/stat` field 22, clock ticks) and boot id."""
+
+    pid: int
+    start_time: int
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Supervisor:
+    """A process running `agentq run`. `renewed_at` is monotonic milliseconds of its boot."""
+
+    identity: Identity
+    jobs: int
+    sessions: tuple[str, ...]
+    started_at: int
+    renewed_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A live run: claimed, not yet finished. `stop` is the recorded intent to end it."""
+
+    session: str
+    seq: int
+    attempt: int
+    agent: str | None
+    claimed_at: int
+    shares_conversation: bool
+    supervisor: Identity | None
+    adopted: bool
+    stop: str | None
+
+    @property
+    def id(self) -> RunId:
+        """The run that it carries."""
+        return RunId(self.session, self.seq, self.attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """A session as `sessions` lists it; `counts` by shown status."""
+
+    name: str
+    counts: Mapping[str, int]
+    next_due_at: int | None
+    paused: bool
+    reason: str | None
+    conversation: str | None
+    conversations: Mapping[str, str]
+    parallel: int | None
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change of state; `from_status` and `to_status` are null for what changes no task."""
+
+    id: int
+    at: int
+    session: str | None
+    seq: int | None
+    attempt: int | None
+    from_status: str | None
+    to_status: str | None
+    event: str
+    actor: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A row of a session's `messages_out`."""
+
+    id: str
+    session: str
+    kind: str
+    content: Any
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class TargetResult:
+    """What became of one target of a command that names several."""
+
+    id: str
+    ok: bool
+    code: int
+    message: str
+    status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SweepAction:
+    """One thing that a sweep did, or with `--dry-run` would do."""
+
+    action: str
+    session: str | None
+    task: str | None
+    run: str | None
+    detail: str
