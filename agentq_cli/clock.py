@@ -8,14 +8,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-
-from agentq_cli.errors import Usage
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(NamedTuple):
     """A wall clock in integer milliseconds UTC; `fixed_ms` set means that it stands still."""
 
     fixed_ms: int | None = None
@@ -40,6 +36,11 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Clock:
     text = environ.get("AGENTQ_NOW")
     if not text:
         return Clock()
+    # Here, as every run's shim carries this module.
+    from datetime import datetime
+
+    from agentq_cli.errors import Usage
+
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -51,5 +52,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Clock:
 
 def rfc3339(milliseconds: int) -> str:
     """`2026-03-29T01:00:00.000Z`: the one form in which times leave the program."""
+    from datetime import UTC, datetime
+
     seconds, rest = divmod(milliseconds, 1000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from agentq_cli.identity import Identity as Identity
+
 SESSION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 DEFAULT_SESSION = "default"
 
@@ -188,6 +190,7 @@ class Task:
     cancel_requested: bool
     launch: Launch
     series: int | None = None
+    trigger: Trigger = Trigger.SUBMIT
 
     @property
     def address(self) -> Address:
@@ -276,15 +279,6 @@ class Run:
     def id(self) -> RunId:
         """`SESSION/N.K`."""
         return RunId(self.session, self.seq, self.attempt)
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """A process beyond doubt: pid, start time (`/proc/PID/stat` field 22, clock ticks) and boot id."""
-
-    pid: int
-    start_time: int
-    boot_id: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,153 @@
+"""The entry, and the one place where an error becomes a line and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from agentq_cli.errors import AgentqError, Busy, Refused, Unreadable, Usage, nearest
+
+if TYPE_CHECKING:
+    from typer._click.exceptions import BadParameter, ClickException
+
+# What the machine refuses is no bug of ours.
+REFUSALS = frozenset(
+    getattr(errno, name)
+    for name in (
+        *("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "EMFILE", "ENFILE", "ENOMEM"),
+        *("ENOTDIR", "ELOOP", "ENAMETOOLONG"),
+    )
+)
+
+
+NUMBERS = dict.fromkeys(("a valid integer", "a valid int range"), "a whole number") | {"a valid float": "a number"}
+"""The parser's words for what a value should have been, and ours."""
+
+
+class Terminated(BaseException):
+    """SIGTERM came; what is open is closed on the way out."""
+
+
+def main() -> int:
+    """Runs the command line of this process; returns its exit code."""
+    umask = os.umask(0o077)
+    arguments = sys.argv[1:]
+    try:
+        _prepare()
+        from agentq_cli import app
+
+        return app.run(arguments, umask)
+    except KeyboardInterrupt:
+        return 130
+    except Terminated:
+        return 143
+    except SystemExit:
+        raise
+    except BaseException as error:
+        return _report(error, arguments)
+
+
+def _prepare() -> None:
+    # A file that we open must not become descriptor 0, 1 or 2, where a child or a message would write into it.
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            # Text in a locale that cannot say it is escaped, never an error.
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    signal.signal(signal.SIGTERM, _terminated)
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _report(error: BaseException, arguments: Sequence[str]) -> int:
+    from agentq_cli import output
+
+    if isinstance(error, output.ReaderGone):
+        return 0
+    if os.environ.get("AGENTQ_TRACEBACK"):
+        import traceback
+
+        output.note_lines(traceback.format_exception(error))
+    failure = translated(error)
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    with contextlib.suppress(output.ReaderGone, Refused):
+        output.fail(failure, as_json="--json" in options)
+    return failure.code
+
+
+def translated(error: BaseException) -> AgentqError:
+    """The error as one of ours: the parser's, SQLite's and the operating system's have codes of their own."""
+    from typer._click.exceptions import ClickException
+
+    if isinstance(error, AgentqError):
+        return error
+    if isinstance(error, ClickException):
+        return Usage(_parser_message(error))
+    if hasattr(error, "sqlite_errorcode") and (failure := _of_sqlite(error)) is not None:
+        return failure
+    if isinstance(error, OSError) and error.errno in REFUSALS:
+        where = f"'{os.fsdecode(error.filename)}'" if error.filename is not None else "the system"
+        return Refused(f"{where}: {error.strerror}")
+    text = " ".join(str(error).split())
+    return AgentqError(
+        f"internal: {type(error).__name__}{': ' if text else ''}{text}"
+        " (a bug in agentq; AGENTQ_TRACEBACK=1 shows where)"
+    )
+
+
+def _of_sqlite(error: BaseException) -> AgentqError | None:
+    """What the store did not translate itself, by the primary result code (sqlite.org/rescode.html)."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (5, 6):
+        return Busy(f"state: {error}; try again")
+    if code in (11, 26):
+        return Unreadable(f"state: {error}; it was left as it is")
+    return Refused(f"state: {error}") if code in (3, 8, 10, 13, 14) else None
+
+
+def _parser_message(error: ClickException) -> str:
+    """A complaint of the command line's parser as `WHAT: WHY`."""
+    from typer._click import exceptions
+
+    command = error.ctx.command_path if isinstance(error, exceptions.UsageError) and error.ctx else "agentq"
+    if isinstance(error, exceptions.NoSuchOption):
+        known = error.ctx.command.get_params(error.ctx) if error.ctx else []
+        options = [name for parameter in known for name in parameter.opts]
+        near = nearest(error.option_name, options) or f"; see '{command} --help'"
+        return f"'{error.option_name}': no such option of '{command}'{near}"
+    if isinstance(error, exceptions.MissingParameter):
+        return f"{_name(error)}: missing; see '{command} --help'"
+    if isinstance(error, exceptions.BadOptionUsage):
+        return f"{error.option_name}: {error.message.removeprefix(f'Option {error.option_name!r} ').rstrip('.')}"
+    if isinstance(error, exceptions.BadParameter):
+        match = re.fullmatch(r"'?(.*?)'? is not (.*?)\.?", error.message, re.DOTALL)
+        why = f" '{match[1]}': not {NUMBERS.get(match[2], match[2])}" if match else f": {error.message}"
+        return _name(error) + why
+    match = re.fullmatch(r"Got unexpected extra argument\(s\) \((.*)\)", error.format_message(), re.DOTALL)
+    if match:
+        return f"'{match[1]}': more than '{command}' takes; text with blanks needs quotes"
+    return f"{command}: {error.format_message()}"
+
+
+def _name(error: BadParameter) -> str:
+    parameter = error.param
+    if parameter is None:
+        return "value"
+    return max(parameter.opts, key=len) if parameter.param_type_name == "option" else parameter.human_readable_name
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,195 @@
+"""Claude Code's `--output-format stream-json`, as printed by 2.1.197.
+
+`subtype: "success"` is what it calls every turn that ended in order, also one that ended in an API error: `is_error`
+decides, then the structure around it. The kind of an error stands in the last message of its own making (`error`), the
+HTTP status in the final event unless the retries ran out, and then in the last `api_retry`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from agentq_cli.agents.reader import LATEST_TIME, LONGEST_ERROR, Reader, Verdict, count, dollars, storable, text
+from agentq_cli.model import FailureClass
+
+BY_KIND = {
+    "authentication_failed": FailureClass.AUTH,
+    "oauth_org_not_allowed": FailureClass.AUTH,
+    "billing_error": FailureClass.BILLING,
+    "rate_limit": FailureClass.RATE_LIMITED,
+    "overloaded": FailureClass.OVERLOADED,
+    "model_not_found": FailureClass.CONFIG,
+    "max_output_tokens": FailureClass.CONTEXT,
+}
+BY_STATUS = {
+    401: FailureClass.AUTH,
+    402: FailureClass.BILLING,
+    403: FailureClass.AUTH,
+    404: FailureClass.CONFIG,
+    408: FailureClass.NETWORK,
+    413: FailureClass.CONTEXT,
+    429: FailureClass.RATE_LIMITED,
+}
+BY_SUBTYPE = {"error_max_turns": FailureClass.CONTEXT, "error_max_budget_usd": FailureClass.BUDGET}
+BY_REASON = {
+    "max_turns": FailureClass.CONTEXT,
+    "prompt_too_long": FailureClass.CONTEXT,
+    "blocking_limit": FailureClass.CONTEXT,
+    "rapid_refill_breaker": FailureClass.CONTEXT,
+}
+
+# Only these have no structure: the program says them before it has a conversation to report on.
+LOST = re.compile(r"(?:No conversation found with session ID: |Error: Session ID \S+ is already in use\.)")
+MISUSED = re.compile(r"(?:[Ee]rror: (?!E[A-Z]+\b)|--dangerously-skip-permissions cannot )")
+UNKNOWN_COMMAND = "Unknown command: /"
+
+
+class ClaudeReader(Reader):
+    """One run of `claude -p`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._started = False
+        self._final: dict[str, Any] | None = None
+        self._kind: str | None = None
+        self._retry: tuple[int | None, str | None] | None = None
+        self._reset_at: int | None = None
+        self._last_tool: str | None = None
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Take one event."""
+        kind = event.get("type")
+        self._started = True
+        if kind == "result":
+            self._final = event
+            if event.get("num_turns"):
+                self._saw_conversation(event.get("session_id"))
+            return
+        self._saw_conversation(event.get("session_id"))
+        if kind == "system" and event.get("subtype") == "api_retry":
+            error = event.get("error")
+            self._retry = (count(event.get("error_status")), error if isinstance(error, str) else None)
+        elif kind == "assistant" and event.get("parent_tool_use_id") is None:
+            error = event.get("error")
+            self._kind = error if isinstance(error, str) else None
+        elif kind == "user":
+            self._saw_tool_results(event.get("message"))
+        elif kind == "rate_limit_event":
+            self._saw_limit(event.get("rate_limit_info"))
+
+    def verdict(self) -> Verdict:
+        """What the final event, and what came before it, says."""
+        final = self._final
+        if final is None:
+            return Verdict(conversation=self.conversation)
+        tokens_in, tokens_out = _tokens(final)
+        facts: dict[str, Any] = {
+            "final": True,
+            "conversation": self.conversation,
+            "tokens_in": tokens_in,
+            "tokens_out": tokens_out,
+            "cost_usd": dollars(final.get("total_cost_usd")),
+            "turns": count(final.get("num_turns")),
+            "denials": tuple(_denied(final).values()),
+        }
+        said = text(final.get("result"))
+        if final.get("is_error") or final.get("subtype") != "success":
+            return self._failed(final, facts)
+        if said is not None and said.startswith(UNKNOWN_COMMAND) and not final.get("num_turns"):
+            # A prompt that begins with a slash and is no command of it: no model was asked anything.
+            return Verdict(**facts, failure_class=FailureClass.CONFIG, error=text(said, LONGEST_ERROR))
+        facts["result"] = said if final.get("structured_output") is None else storable(final["structured_output"])
+        if self._gave_up_refused(final):
+            error = f"tool use refused: {', '.join(dict.fromkeys(facts['denials']))}"
+            return Verdict(**facts, failure_class=FailureClass.DENIED, error=text(error, LONGEST_ERROR))
+        return Verdict(**facts, ok=True)
+
+    def explain(self, stderr: str) -> Verdict | None:
+        """An unknown conversation, or a command line that it refused."""
+        lines = stderr.splitlines()
+        lost = next((line for line in lines if LOST.match(line)), None)
+        if lost is not None:
+            error = text(lost, LONGEST_ERROR)
+            return Verdict(failure_class=FailureClass.ERROR, error=error, conversation_lost=True)
+        misused = None if self._started else next((line for line in lines if MISUSED.match(line)), None)
+        if misused is not None:
+            return Verdict(failure_class=FailureClass.CONFIG, error=text(misused, LONGEST_ERROR))
+        return None
+
+    def _failed(self, final: dict[str, Any], facts: dict[str, Any]) -> Verdict:
+        errors = final.get("errors")
+        said = [line for line in errors if isinstance(line, str)] if isinstance(errors, list) else []
+        error = "; ".join(said) or text(final.get("result")) or str(final.get("subtype"))
+        lost = any(LOST.match(line) for line in said)
+        failure = FailureClass.ERROR if lost else self._failure_class(final)
+        return Verdict(
+            **facts,
+            failure_class=failure,
+            error=text(error, LONGEST_ERROR),
+            conversation_lost=lost,
+            reset_at=self._reset_at if failure is FailureClass.RATE_LIMITED else None,
+        )
+
+    def _failure_class(self, final: dict[str, Any]) -> FailureClass:
+        ending = BY_SUBTYPE.get(str(final.get("subtype"))) or BY_REASON.get(str(final.get("terminal_reason")))
+        if ending is not None:
+            return ending
+        if self._kind in BY_KIND:
+            return BY_KIND[self._kind]
+        status, kind = count(final.get("api_error_status")), self._kind
+        if status is None and kind == "server_error":
+            # The retries ran out. What they were about says whether a server was there at all.
+            status, kind = self._retry or (None, None)
+            if status is None:
+                return FailureClass.OVERLOADED if kind == "overloaded" else FailureClass.NETWORK
+        if status is not None:
+            return FailureClass.OVERLOADED if status >= 500 else BY_STATUS.get(status, FailureClass.ERROR)
+        return FailureClass.ERROR
+
+    def _gave_up_refused(self, final: dict[str, Any]) -> bool:
+        """Whether the last tool that it tried was refused: it did not find another way."""
+        denied = _denied(final)
+        return bool(denied) and (self._last_tool is None or self._last_tool in denied)
+
+    def _saw_tool_results(self, message: object) -> None:
+        content = message.get("content") if isinstance(message, dict) else None
+        for block in content if isinstance(content, list) else []:
+            if isinstance(block, dict) and block.get("type") == "tool_result":
+                identifier = block.get("tool_use_id")
+                self._last_tool = identifier if isinstance(identifier, str) else None
+
+    def _saw_limit(self, info: object) -> None:
+        if not isinstance(info, dict):
+            return
+        seconds = count(info.get("resetsAt")) if info.get("status") == "rejected" else None
+        self._reset_at = min(seconds * 1000, LATEST_TIME) if seconds is not None else None
+
+
+def _tokens(final: dict[str, Any]) -> tuple[int | None, int | None]:
+    """What went in and came out over all models. `usage` alone leaves out what a broken stream had cost."""
+    models = final.get("modelUsage")
+    tables = [table for table in models.values() if isinstance(table, dict)] if isinstance(models, dict) else []
+    if tables:
+        return (
+            sum(count(table.get(key)) or 0 for table in tables for key in MODEL_INPUT),
+            sum(count(table.get("outputTokens")) or 0 for table in tables),
+        )
+    usage = final.get("usage")
+    if not isinstance(usage, dict):
+        return None, None
+    return sum(count(usage.get(key)) or 0 for key in USAGE_INPUT), count(usage.get("output_tokens"))
+
+
+MODEL_INPUT = ("inputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
+USAGE_INPUT = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+
+
+def _denied(final: dict[str, Any]) -> dict[str, str]:
+    """Tool names by the id of the use that was refused."""
+    denials = final.get("permission_denials")
+    return {
+        str(denial.get("tool_use_id")): text(denial.get("tool_name"), 100) or "a tool"
+        for denial in (denials if isinstance(denials, list) else [])
+        if isinstance(denial, dict)
+    }

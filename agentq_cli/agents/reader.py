@@ -1,0 +1,191 @@
+"""Reading what an agent prints: bytes in, as they come; a verdict out.
+
+A reader is incremental and pure: it does no I/O, never raises on what an agent wrote, holds a bounded amount of it, and
+comes to the same verdict however the bytes were cut. What it does not know it ignores: a newer agent adds events and
+keys.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from agentq_cli.agents.profile import CONVERSATION
+from agentq_cli.model import FailureClass
+
+LONGEST_LINE = 4 << 20
+"""Bytes of one line; a longer one is skipped without being kept."""
+
+LONGEST_RESULT = 1 << 20
+"""Characters of a result text that are kept."""
+
+LONGEST_ERROR = 1000
+LATEST_TIME = 253_402_300_799_000
+"""The last millisecond that RFC 3339 can write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the agent itself said about a run; None where it said nothing.
+
+    `final` is whether its final event came, `ok` whether that reported success. `conversation_lost` means that the
+    conversation to be continued is unknown to it. Tokens count everything that went in, cached or not. `reset_at` is
+    when a usage limit ends, in milliseconds. `denials` are the tools that it was refused.
+    """
+
+    final: bool = False
+    ok: bool = False
+    result: Any = None
+    failure_class: FailureClass | None = None
+    error: str | None = None
+    conversation: str | None = None
+    conversation_lost: bool = False
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    cost_usd: float | None = None
+    turns: int | None = None
+    reset_at: int | None = None
+    denials: tuple[str, ...] = ()
+
+
+class Lines:
+    """Cuts a stream into lines. One over `LONGEST_LINE` is dropped, and so are NUL bytes at the start of one: that is
+    how a hole in a file whose middle was cut out reads."""
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+        self._skipping = False
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The lines that `chunk` completes, without their line ends."""
+        *ended, rest = chunk.split(b"\n")
+        lines: list[bytes] = []
+        for part in ended:
+            self._add(part)
+            if not self._skipping:
+                lines.append(bytes(self._pending))
+            self._reset()
+        self._add(rest)
+        return lines
+
+    def close(self) -> list[bytes]:
+        """The line that the end of the stream completes, if any."""
+        line = bytes(self._pending)
+        skipped = self._skipping
+        self._reset()
+        return [] if skipped or not line else [line]
+
+    def _add(self, part: bytes) -> None:
+        if not self._pending:
+            part = part.lstrip(b"\0")
+        if self._skipping or len(self._pending) + len(part) > LONGEST_LINE:
+            self._skipping = True
+            self._pending.clear()
+        else:
+            self._pending += part
+
+    def _reset(self) -> None:
+        self._pending.clear()
+        self._skipping = False
+
+
+class Reader:
+    """The base of all readers of JSON Lines; one is good for one run."""
+
+    def __init__(self) -> None:
+        self._lines = Lines()
+        self._conversation: str | None = None
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes of standard output."""
+        for line in self._lines.feed(chunk):
+            self._line(line)
+
+    def close(self) -> None:
+        """Standard output has ended: a last line without its line end counts too."""
+        for line in self._lines.close():
+            self._line(line)
+
+    @property
+    def conversation(self) -> str | None:
+        """The id of the conversation, as soon as it was seen."""
+        return self._conversation
+
+    def verdict(self) -> Verdict:
+        """What is known so far."""
+        raise NotImplementedError
+
+    def explain(self, stderr: str) -> Verdict | None:
+        """Why an agent ended without a final event, where its standard error says so in a form that is known."""
+        return None
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Take one event; any key may be missing or of another type."""
+        raise NotImplementedError
+
+    def _line(self, line: bytes) -> None:
+        if not line.lstrip().startswith(b"{"):
+            return
+        try:
+            # One character cut in two must not cost the final event; in a string it is only a replaced character.
+            event = json.loads(line.decode("utf-8", "replace"))
+        except (ValueError, RecursionError):
+            return
+        if isinstance(event, dict):
+            self.event(event)
+
+    def _saw_conversation(self, value: object) -> None:
+        if isinstance(value, str) and CONVERSATION.match(value):
+            self._conversation = value
+
+
+def text(value: object, limit: int = LONGEST_RESULT) -> str | None:
+    """A string that can be stored: cut to `limit`, half of a surrogate pair replaced; None for anything else."""
+    if not isinstance(value, str):
+        return None
+    if len(value) > limit:
+        value = value[:limit] + " […]"
+    return value.encode("utf-8", "replace").decode("utf-8")
+
+
+def count(value: object) -> int | None:
+    """A count that a database column holds, or None."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 62 else None
+
+
+def dollars(value: object) -> float | None:
+    """A finite amount that is not negative, or None."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        amount = float(value)
+    except OverflowError:
+        return None
+    return amount if math.isfinite(amount) and amount >= 0 else None
+
+
+def storable(value: Any) -> Any:
+    """A JSON value with every half surrogate pair replaced; None where JSON cannot say it (NaN) or it is too deep."""
+    try:
+        return json.loads(json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None
+
+
+READERS = ("none", "claude", "events")
+"""The names that a profile's `reader` may be."""
+
+
+def open_reader(name: str) -> Reader | None:
+    """A new reader of that name, or None for `none`: then only the exit code counts."""
+    if name == "none":
+        return None
+    if name == "claude":
+        from agentq_cli.agents.claude import ClaudeReader
+
+        return ClaudeReader()
+    from agentq_cli.agents.events import EventsReader
+
+    return EventsReader()

@@ -1,0 +1,120 @@
+"""`submit --batch`: JSON Lines, one task an object; an error names its line, and nothing of the batch is stored."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from agentq_cli.context import Context
+from agentq_cli.errors import AgentqError, Usage, nearest
+from agentq_cli.model import NewTask
+from agentq_cli.new_task import TaskMaker
+
+TEXTS = ("session", "agent", "cwd", "at", "in", "tz", "expires", "key", "context", "timeout", "grace", "stdin")
+LISTS = ("label", "agent_arg", "env_file")
+WORK = ("prompt", "exec", "file")
+KEYS = (*TEXTS, *LISTS, *WORK, "priority", "replace", "env", "ref")
+"""What a line may say: the long options of submit, what is to be done, and `ref`, a name for the line."""
+
+
+def tasks(here: Context, path: str, given: Mapping[str, Any]) -> list[NewTask]:
+    """The tasks of a batch file, or of stdin for `-`; `given` holds for lines that do not say otherwise."""
+    maker = TaskMaker(here)
+    defaults = {name: value for name, value in given.items() if value not in (None, (), [], False)}
+    made: list[NewTask] = []
+    names: dict[str, int] = {}
+    for number, line in _lines(path):
+        what = _names_of(number)
+        found = _object(line, number)
+        name = found.pop("ref", None)
+        if name is not None and names.setdefault(name, number) != number:
+            raise Usage(f"{what('ref')} '{name}': line {names[name]} has that name already")
+        try:
+            made.append(maker.make(defaults | found, what))
+        except AgentqError as error:
+            if f"line {number}" in error.message:
+                raise
+            raise type(error)(f"--batch line {number}: {error.message}") from None
+    return made
+
+
+def read_text(path: str, what: str) -> str:
+    """A file's text, or stdin's for `-`, with one line end at its end taken off. Raises Usage."""
+    try:
+        data = sys.stdin.buffer.read() if path == "-" else Path(path).expanduser().read_bytes()
+    except OSError as error:
+        raise Usage(f"{what} '{path}': {error.strerror}") from None
+    try:
+        return data.decode("utf-8").removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise Usage(f"{what} '{path}': not UTF-8 text at byte {error.start}") from None
+
+
+def _lines(path: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(read_text(path, "--batch").split("\n"), start=1):
+        if line.strip():
+            yield number, line
+
+
+def _names_of(number: int) -> Callable[[str], str]:
+    return lambda name: f"--batch line {number}: {name}"
+
+
+def _object(line: str, number: int) -> dict[str, Any]:
+    what = f"--batch line {number}"
+    try:
+        found = json.loads(line, object_pairs_hook=_once)
+    except _Twice as twice:
+        raise Usage(f"{what}: '{twice}' stands there twice") from None
+    except (ValueError, RecursionError) as error:
+        raise Usage(f"{what}: no JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise Usage(f"{what}: '{line.strip()[:40]}' is no JSON object")
+    found = {name.replace("-", "_"): value for name, value in found.items() if value is not None}
+    for name, value in found.items():
+        _check(name, value, what)
+    if sum(name in found for name in WORK) != 1:
+        raise Usage(f"{what}: exactly one of prompt, exec, file is wanted")
+    for name in LISTS:
+        if isinstance(found.get(name), str):
+            found[name] = [found[name]]
+    if "file" in found:
+        found["prompt"] = read_text(found.pop("file"), f"{what}: file")
+    return found
+
+
+def _check(name: str, value: object, what: str) -> None:
+    if name not in KEYS:
+        raise Usage(f"{what}: '{name}' is no key of a task{nearest(name, KEYS)}")
+    texts = isinstance(value, list) and all(isinstance(each, str) for each in value)
+    if name in ("prompt", "file", "ref", *TEXTS):
+        good, wanted = isinstance(value, str), "text"
+    elif name == "exec":
+        good, wanted = texts, "a list of strings"
+    elif name in LISTS:
+        good, wanted = texts or isinstance(value, str), "text or a list of them"
+    elif name == "env":
+        good = isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
+        wanted = "an object of strings"
+    elif name == "replace":
+        good, wanted = isinstance(value, bool), "true or false"
+    else:
+        good, wanted = isinstance(value, int) and not isinstance(value, bool), "a whole number"
+    if not good:
+        raise Usage(f"{what}: {name} {json.dumps(value)[:60]}: {wanted} is wanted")
+
+
+class _Twice(Exception):
+    """A key that stands in an object twice."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise _Twice(name)
+        found[name] = value
+    return found

@@ -1,0 +1,85 @@
+"""`agentq agents`: the agents that tasks can name, and whether each could start here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+from agentq_cli import documents
+from agentq_cli.agents import profile
+from agentq_cli.context import Context, context
+from agentq_cli.errors import Usage
+from agentq_cli.output import Items, Result
+from agentq_cli.tables import Column
+
+VERSION_SECONDS = 10
+LONGEST_VERSION = 200
+
+COLUMNS = (
+    Column("AGENT", "name", keep=True),
+    Column("STATE", lambda agent: "ok" if agent["found"] else "missing", kind="status"),
+    Column("DEFAULT", "default"),
+    Column("VERSION", "version", spare=True),
+    Column("SOURCE", "source", spare=True),
+    Column("PROGRAM", lambda agent: agent["program"] or agent["argv"][0]),
+)
+
+
+def agents() -> Result:
+    """List the agents, and whether the program of each is found.
+
+    With where each profile comes from, the version, and which agent is the default.
+    """
+    at = context()
+    return Items("agents", _items(at), COLUMNS)
+
+
+def _items(at: Context) -> Iterator[documents.Item]:
+    path = at.environ.get("PATH")
+    default = _default(at, path)
+    for name, found in profile.profiles(at.config).items():
+        program = profile.find_program(found, path)
+        command = profile.version_command(found)
+        yield {
+            "name": name,
+            "source": _source(at, name),
+            "found": program is not None,
+            "program": program,
+            "version": _version(command) if program is not None and command is not None else None,
+            "default": name == default,
+            "argv": list(found.argv),
+            "prompt": found.prompt,
+            "reader": found.reader,
+            "continues": found.continues,
+            "reports_cost": found.reports_cost,
+            "env_keys": sorted(found.env),
+        }
+
+
+def _source(at: Context, name: str) -> str:
+    if name not in at.config.agents:
+        return "built in"
+    return "built in, config" if name in profile.BUILT_IN else "config"
+
+
+def _default(at: Context, path: str | None) -> str | None:
+    """The agent that a prompt of the session `default` gets when none is named."""
+    try:
+        return profile.default_agent(at.config, "default", path)
+    except Usage:
+        return None
+
+
+def _version(command: Sequence[str]) -> str | None:
+    """The first line that the agent prints for it; a silent or broken one has none."""
+    import subprocess
+
+    environ = {**os.environ, "NO_COLOR": "1"}
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=VERSION_SECONDS, env=environ, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    lines = done.stdout.decode(errors="replace").strip().splitlines()
+    return lines[0].strip()[:LONGEST_VERSION] if done.returncode == 0 and lines else None

@@ -1,0 +1,59 @@
+"""`agentq cancel`: end tasks, waiting or running, for good."""
+
+from __future__ import annotations
+
+from agentq_cli import values
+from agentq_cli.commands import options, targets, waiting
+from agentq_cli.context import context
+from agentq_cli.errors import Usage, WrongState
+from agentq_cli.model import RunId, Status, Task
+from agentq_cli.output import Result, Results
+from agentq_cli.queue import Queue
+
+
+def cancel(
+    ids: options.Ids = None,
+    session: options.Session = None,
+    all_: options.All = False,
+    wait: options.Wait = False,
+    yes: options.Yes = False,
+) -> Result:
+    """Cancel tasks: a waiting one at once; a running one gets TERM, then KILL after the grace time."""
+    from agentq_cli.supervise import bells, cancel
+
+    at = context()
+    if (bool(ids), session is not None, all_).count(True) != 1:
+        raise Usage("cancel: name tasks, a session with -s, or --all")
+    if all_:
+        targets.confirm(yes, "cancel --all ends every live task")
+    queue = at.open_queue()
+    names = ids or targets.live(queue, None if session is None else values.parse_session(session))
+
+    def one(target: str) -> tuple[str, Status]:
+        address, attempt = values.parse_run(target)
+        _still_that_run(queue, address.session, address.seq, attempt)
+        task = queue.cancel(address)
+        if task.status is Status.RUNNING:
+            task = cancel.cancel_run(queue, at.config, task)
+            if wait and not task.status.ended:
+                task = waiting.until_ended(queue, [address])[address]
+        return _message(task), task.status
+
+    results = Results(targets.each([targets.named(name) for name in names], one))
+    bells.ring(queue.state.bells)
+    return results
+
+
+def _still_that_run(queue: Queue, session: str, seq: int, attempt: int | None) -> None:
+    """`ID.K` means the run K alone, so that a later one is not hit. Raises WrongState, NotFound."""
+    if attempt is None:
+        return
+    run = queue.run(RunId(session, seq, attempt))
+    if run.finished_at is not None:
+        raise WrongState(f"run '{run.id}': it has ended already ({run.status})")
+
+
+def _message(task: Task) -> str:
+    if task.status is Status.RUNNING:
+        return f"{task.address} is being stopped"
+    return f"{task.address} is {task.status}"

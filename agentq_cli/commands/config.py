@@ -1,0 +1,73 @@
+"""`agentq config`: what is set, where it came from, and whether the file is right."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from agentq_cli import config as configuration
+from agentq_cli import output
+from agentq_cli.config import Config
+from agentq_cli.context import context
+from agentq_cli.errors import Usage, nearest
+from agentq_cli.output import Document, Result
+from agentq_cli.values import format_size, write_duration
+
+ACTIONS = ("show", "check", "path")
+DURATIONS = frozenset(
+    (
+        *("retention", "expires", "timeout", "stall_timeout", "grace", "backoff", "max_backoff", "conversation_ttl"),
+        *("stagger", "settle", "ageing"),
+    )
+)
+SIZES = frozenset(("memory", "memory_reserve", "memory_per_agent", "output_bytes"))
+"""The keys whose values are milliseconds and bytes."""
+
+
+def config(
+    action: Annotated[str, typer.Argument(metavar="show|check|path", help="Default: show.")] = "show",
+) -> Result:
+    """Show every value with its source, or check the file.
+
+    'path' prints where the file is.
+    """
+    at = context()
+    if action == "path":
+        path, _ = configuration.config_path(at.environ)
+        return Document("config", {"path": str(path), "exists": path.exists()}, [str(path)])
+    if action not in ACTIONS:
+        raise Usage(f"config '{action}': show, check or path{nearest(action, ACTIONS)}")
+    loaded = at.config
+    for text in loaded.warnings:
+        output.warn(text)
+    if action == "check":
+        return Document("config", {"path": str(loaded.path), "ok": True}, [_verdict(loaded)])
+    items = [
+        {"key": setting.key, "value": _plain(setting.value), "source": setting.source}
+        for setting in configuration.settings(loaded)
+    ]
+    lines = [(item["key"], f"{_text(item['key'], item['value'])}  ({item['source']})") for item in items]
+    return Document("config", {"path": str(loaded.path), "items": items}, lines)
+
+
+def _verdict(loaded: Config) -> str:
+    return f"{loaded.path}: fine" if loaded.stamp is not None else f"{loaded.path}: not there; the defaults hold"
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple | frozenset) else value
+
+
+def _text(key: str, value: Any) -> str:
+    """The value as the file would have it, without quotes."""
+    name = key.rpartition(".")[2]
+    if value is None:
+        return "off" if name == "load" else "-"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, int) and name in DURATIONS:
+        return write_duration(value)
+    return format_size(value) if isinstance(value, int) and name in SIZES else str(value)

@@ -1,0 +1,76 @@
+"""`agentq events`: every change of state, and who made it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from agentq_cli import documents, values
+from agentq_cli.commands import filters, options
+from agentq_cli.context import Context, context
+from agentq_cli.following import appears
+from agentq_cli.following import follow as following
+from agentq_cli.model import Address, Event
+from agentq_cli.output import Items, Result, Stream
+from agentq_cli.tables import Column
+
+
+def _change(event: documents.Item) -> str:
+    return f"{event['from'] or '-'} → {event['to'] or '-'}" if event["from"] or event["to"] else ""
+
+
+COLUMNS = (
+    Column("AT", "at", kind="time"),
+    Column("TASK", lambda event: event["run"] or event["task"], keep=True),
+    Column("EVENT", "event", keep=True),
+    Column("CHANGE", _change),
+    Column("ACTOR", "actor", spare=True),
+    Column("REASON", "reason"),
+)
+
+
+def events(
+    task: options.OptionalId = None,
+    since: options.Since = None,
+    limit: options.Limit = None,
+    follow: options.Follow = False,
+) -> Result:
+    """List every change of state, newest first.
+
+    Without --limit the newest 100. With --follow: oldest first, from the newest 10 on, until interrupted.
+    """
+    at = context()
+    address = None if task is None else values.parse_address(task)
+    queue = at.open_queue()
+    begin = filters.since(at, since)
+    if address is not None:
+        queue.task(address)
+    if follow:
+        return Stream("event", _followed(at, address, begin, limit), line)
+    found = queue.events(address=address, since=begin, limit=limit or filters.NEWEST)
+    return Items("events", (documents.event(event) for event in found), COLUMNS, empty="no events")
+
+
+def line(event: documents.Item) -> str:
+    """One event on one line, as `events --follow` and a piped `run` print it."""
+    parts = (event["at"], event["run"] or event["task"], event["event"], _change(event), event["actor"])
+    return "  ".join(str(part) for part in (*parts, event["reason"]) if part)
+
+
+def _followed(
+    at: Context, address: Address | None, since: int | None, limit: int | None
+) -> Iterator[documents.Item | None]:
+    yield from appears(at.state_dir / "agentq.db")
+    queue = at.open_queue()
+    last = queue.last_event()
+    wanted = limit if limit is not None or since is not None else filters.RECENT
+    before = [event for event in queue.events(address=address, since=since, limit=wanted) if event.id <= last]
+    yield from (documents.event(event) for event in reversed(before))
+
+    def look() -> Sequence[Event]:
+        nonlocal last
+        found = queue.events_after(last, address=address)
+        last = found[-1].id if found else last
+        return found
+
+    for event in following(look):
+        yield None if event is None else documents.event(event)

@@ -1,0 +1,54 @@
+"""What reading commands are asked for: sessions, statuses and times, checked, with the nearest name offered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeVar
+
+from agentq_cli import values
+from agentq_cli.context import Context
+from agentq_cli.errors import NotFound, Usage, nearest
+from agentq_cli.model import DEFAULT_SESSION
+
+if TYPE_CHECKING:
+    from agentq_cli.queue import Queue
+
+Word = TypeVar("Word", bound=StrEnum)
+
+NEWEST = 100
+"""How many a log shows where no limit is given."""
+
+RECENT = 10
+"""How many of those before it a followed log begins with."""
+
+
+def has_session(at: Context, queue: Queue, name: str) -> bool:
+    """Whether there is anything of the session to read. Raises Usage, and NotFound with the nearest name.
+
+    Without a state dir every session is empty, and `default` is one even before its first task.
+    """
+    known = queue.session_names()
+    if values.parse_session(name) in known:
+        return True
+    if name == DEFAULT_SESSION or not at.state_dir.exists():
+        return False
+    raise NotFound(f"session '{name}': there is none of that name{nearest(name, known) or '; see `agentq sessions`'}")
+
+
+def statuses(given: Iterable[str] | None, known: type[Word]) -> frozenset[Word]:
+    """The statuses asked for; none means all. Raises Usage with the nearest one."""
+    chosen = set()
+    for text in given or ():
+        try:
+            chosen.add(known(text))
+        except ValueError:
+            words = [word.value for word in known]
+            near = nearest(text, words) or f"; one of {', '.join(words)}"
+            raise Usage(f"--status '{text}': no such status{near}") from None
+    return frozenset(chosen)
+
+
+def since(at: Context, text: str | None) -> int | None:
+    """The time from which on, in milliseconds."""
+    return None if text is None else values.parse_since(text, zone=at.zone, now_ms=at.now_ms())

@@ -1,0 +1,50 @@
+"""`agentq list`: the tasks that are waiting and running."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from agentq_cli import documents
+from agentq_cli.commands import filters, options
+from agentq_cli.context import context
+from agentq_cli.model import Status
+from agentq_cli.output import Items, Result
+from agentq_cli.tables import Column
+from agentq_cli.why import Why
+
+COLUMNS = (
+    Column("ID", "id", keep=True),
+    Column("STATUS", "status", kind="status", keep=True),
+    Column("DUE", "due_at", kind="time"),
+    Column("PRI", "priority", kind="number", spare=True),
+    Column("AGENT", "agent", spare=True),
+    Column("TASK", documents.work),
+)
+
+
+def list_(
+    session: options.Session = None,
+    status: options.Status = None,
+    label: options.Label = None,
+    every: Annotated[bool, typer.Option("--all", help="Also those that have ended.")] = False,
+    limit: options.Limit = None,
+) -> Result:
+    """List the live tasks, soonest first.
+
+    With --all, or the --status of an ended kind, those that have ended follow.
+    """
+    at = context()
+    queue = at.open_queue()
+    chosen = filters.statuses(status, Status)
+    there = session is None or filters.has_session(at, queue, session)
+
+    def items() -> Iterator[documents.Item]:
+        why = Why(queue, at.config)
+        found = queue.tasks(session=session, statuses=chosen, label=label, ended=every, limit=limit)
+        for task in found if there else ():
+            yield documents.task(task, now=queue.now, waiting_for=why.of(task))
+
+    return Items("tasks", items(), COLUMNS, empty="no tasks; 'agentq list --all' shows those that have ended")

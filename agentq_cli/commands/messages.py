@@ -1,0 +1,74 @@
+"""`agentq messages`: what a session's agents said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+from agentq_cli import documents
+from agentq_cli.commands import filters, options
+from agentq_cli.context import Context, context
+from agentq_cli.following import appears
+from agentq_cli.following import follow as following
+from agentq_cli.model import DEFAULT_SESSION, Message
+from agentq_cli.output import Items, Result, Stream
+from agentq_cli.tables import Column
+
+
+def _content(message: documents.Item) -> str:
+    content = message["content"]
+    return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+
+
+COLUMNS = (
+    Column("AT", "created_at", kind="time"),
+    Column("KIND", "kind"),
+    Column("ID", "id", keep=True),
+    Column("CONTENT", _content),
+)
+
+
+def messages(
+    session: options.Session = None,
+    since: options.Since = None,
+    limit: options.Limit = None,
+    follow: options.Follow = False,
+) -> Result:
+    """List what a session's agents said, newest first.
+
+    That is the result of each run, and rows of their own. Without --limit the newest 100. With --follow: oldest first,
+    from the newest 10 on, until interrupted.
+    """
+    at = context()
+    queue = at.open_queue()
+    name = session or DEFAULT_SESSION
+    begin = filters.since(at, since)
+    there = filters.has_session(at, queue, name)
+    if follow:
+        return Stream("message", _followed(at, name, begin, limit), _line)
+    found = queue.messages(name, since=begin, limit=limit or filters.NEWEST) if there else iter(())
+    return Items("messages", (documents.message(message) for message in found), COLUMNS, empty="no messages")
+
+
+def _line(message: documents.Item) -> str:
+    return f"{message['created_at'] or '-'}  {message['kind']}  {message['id']}  {_content(message)}"
+
+
+def _followed(at: Context, name: str, since: int | None, limit: int | None) -> Iterator[documents.Item | None]:
+    yield from appears(at.state_dir / "sessions" / name / "outbound.db")
+    queue = at.open_queue()
+    wanted = limit if limit is not None or since is not None else filters.RECENT
+    last = queue.last_message(name)
+    before = list(queue.messages(name, since=since, limit=wanted))
+    # What came between the two is in both.
+    seen = {message.id for message in before}
+    yield from (documents.message(message) for message in reversed(before))
+
+    def look() -> Sequence[Message]:
+        nonlocal last
+        found, last = queue.messages_after(name, last)
+        return found
+
+    for message in following(look):
+        if message is None or message.id not in seen:
+            yield None if message is None else documents.message(message)

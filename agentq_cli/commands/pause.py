@@ -1,0 +1,72 @@
+"""`agentq pause`: start nothing new of a task, a session, an agent, or of all."""
+
+from __future__ import annotations
+
+from agentq_cli import values
+from agentq_cli.agents import profile
+from agentq_cli.commands import options, targets
+from agentq_cli.context import Context, context
+from agentq_cli.errors import NotFound, Usage, nearest
+from agentq_cli.model import Status, TargetResult
+from agentq_cli.output import Result, Results
+from agentq_cli.queue import Queue
+
+
+def pause(
+    ids: options.Ids = None,
+    session: options.Session = None,
+    agent: options.Agent = None,
+    all_: options.All = False,
+    reason: options.Reason = None,
+) -> Result:
+    """Keep tasks from starting until 'agentq resume'. What runs ends normally; --all pauses the whole queue."""
+    return switch(ids, session, agent, all_, paused=True, reason=reason)
+
+
+def switch(
+    ids: list[str] | None, session: str | None, agent: str | None, all_: bool, *, paused: bool, reason: str | None
+) -> Result:
+    """Pause or resume what was named."""
+    from agentq_cli.supervise import bells
+
+    at = context()
+    verb = "pause" if paused else "resume"
+    if (bool(ids), session is not None, agent is not None, all_).count(True) != 1:
+        raise Usage(f"{verb}: name tasks, a session with -s, an agent with --agent, or --all")
+    queue = at.open_queue(create=agent is not None or all_)
+    if ids:
+        results = targets.each_task(
+            ids,
+            (lambda address: queue.pause(address, reason=reason)) if paused else queue.resume,
+            lambda task: f"{task.address} is {task.shown_status(queue.now)}",
+        )
+    else:
+        results = Results([_whole(at, queue, session, agent, paused, reason)])
+    bells.ring(queue.state.bells)
+    return results
+
+
+def _whole(
+    at: Context, queue: Queue, session: str | None, agent: str | None, paused: bool, reason: str | None
+) -> TargetResult:
+    state = Status.PAUSED if paused else None
+    word = "paused" if paused else "resumed"
+    if session is not None:
+        name = values.parse_session(session)
+        changed = queue.pause_session(name, reason=reason, paused=paused)
+        message = f"session {name} is {word}" if changed else f"session {name} was {word} already"
+        return TargetResult(name, True, 0, message, state)
+    if agent is not None:
+        _known(at, agent)
+    if paused:
+        queue.pause_agent(agent, reason=reason)
+    else:
+        queue.resume_agent(agent)
+    what = "the queue" if agent is None else f"agent {agent}"
+    return TargetResult(agent or "queue", True, 0, f"{what} is {word}", state)
+
+
+def _known(at: Context, agent: str) -> None:
+    names = profile.names(at.config)
+    if agent not in names:
+        raise NotFound(f"--agent '{agent}': no such agent{nearest(agent, names)}")

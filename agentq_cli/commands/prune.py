@@ -1,0 +1,71 @@
+"""`agentq prune`: remove ended tasks with their runs and files."""
+
+from __future__ import annotations
+
+import shutil
+
+from agentq_cli import values
+from agentq_cli.commands import options, targets
+from agentq_cli.context import context
+from agentq_cli.errors import NotFound, Usage, WrongState
+from agentq_cli.model import ENDED, Address, RunId, Status, TargetResult
+from agentq_cli.output import Result, Results
+from agentq_cli.queue import Queue
+
+
+def prune(
+    ids: options.Ids = None,
+    older_than: options.OlderThan = None,
+    session: options.Session = None,
+    dry_run: options.DryRun = False,
+    yes: options.Yes = False,
+) -> Result:
+    """Remove ended tasks, their runs and their output, for good. Their addresses are not used again."""
+    at = context()
+    if bool(ids) == (older_than is not None):
+        raise Usage("prune: name tasks, or an age with --older-than" + ("; not both" if ids else ""))
+    if ids and session is not None:
+        raise Usage(f"--session '{session}': only together with --older-than")
+    queue = at.open_queue()
+    if older_than is None:
+        names = [targets.named(each) for each in ids or ()]
+    else:
+        age = values.parse_duration(older_than, "--older-than")
+        only = None if session is None else values.parse_session(session)
+        names = [str(address) for address in older(queue, queue.now - age, only)]
+    if dry_run:
+        return Results([_would(queue, name) for name in names])
+    if names:
+        targets.confirm(yes, f"prune {len(names)} {'task' if len(names) == 1 else 'tasks'} for good")
+
+    def one(target: str) -> tuple[str, Status]:
+        address = values.parse_address(target)
+        task = queue.task(address)
+        if task.status.ended:
+            remove_files(queue, address, task.runs)
+        return f"{queue.prune(address).address} is pruned", task.status
+
+    return Results(targets.each(names, one))
+
+
+def older(queue: Queue, before: int, session: str | None) -> list[Address]:
+    """The tasks that ended before a time."""
+    ended = queue.tasks(session=session, statuses=ENDED)
+    return [task.address for task in ended if task.ended_at is not None and task.ended_at < before]
+
+
+def remove_files(queue: Queue, address: Address, runs: int) -> None:
+    """Remove the directories of a task's runs; first, so that a crash leaves no files without a task."""
+    for attempt in range(1, runs + 1):
+        shutil.rmtree(queue.run_directory(RunId(*address, attempt)), ignore_errors=True)
+
+
+def _would(queue: Queue, target: str) -> TargetResult:
+    try:
+        task = queue.task(values.parse_address(target))
+    except (NotFound, Usage) as error:
+        return TargetResult(target, False, error.code, error.message)
+    if not task.status.ended:
+        message = f"task '{target}': it is {task.shown_status(queue.now)}; only ended tasks are pruned"
+        return TargetResult(target, False, WrongState.code, message, task.status)
+    return TargetResult(target, True, 0, f"{target} would be pruned", task.status)

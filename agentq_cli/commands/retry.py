@@ -1,0 +1,33 @@
+"""`agentq retry`: run ended tasks again under their addresses."""
+
+from __future__ import annotations
+
+from agentq_cli import documents, output
+from agentq_cli.commands import options, targets
+from agentq_cli.context import context
+from agentq_cli.errors import Usage
+from agentq_cli.output import Items, Result
+from agentq_cli.supervise import bells, wake
+from agentq_cli.why import Why
+
+
+def retry(ids: options.Ids = None) -> Result:
+    """Run ended tasks again, each under its own address as a new attempt with a fresh retry budget."""
+    at = context()
+    if not ids:
+        raise Usage("retry: name the tasks to run again")
+    queue = at.open_queue()
+    if len(ids) == 1:
+        tasks = [queue.retry(targets.address(ids[0]))]
+    else:
+        results = targets.each_task(ids, queue.retry, lambda task: f"{task.address} is {task.shown_status(queue.now)}")
+        tasks = [queue.task(targets.address(item.id)) for item in results.items if item.ok]
+        if results.code:
+            bells.ring(queue.state.bells)
+            return results
+    bells.ring(queue.state.bells)
+    if wake.unattended(queue, [task.session for task in tasks]):
+        output.hint("nobody is there to run it: start `agentq run`, or have cron or systemd call `agentq sweep`")
+    why = Why(queue, at.config)
+    found = [documents.task(task, now=queue.now, waiting_for=why.of(task)) for task in tasks]
+    return Items("tasks", found, line=lambda item: str(item["id"]))

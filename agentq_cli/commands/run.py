@@ -1,0 +1,130 @@
+"""`agentq run`: supervise in the foreground, or with --detach in the background."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agentq_cli import documents, values
+from agentq_cli.clock import rfc3339
+from agentq_cli.commands import options
+from agentq_cli.context import Context, context
+from agentq_cli.errors import Usage, nearest
+from agentq_cli.output import Document, Result, Stream
+
+if TYPE_CHECKING:
+    from agentq_cli.supervise.supervisor import Happening, Settings
+
+ON_STOP = ("wait", "leave", "cancel")
+
+Jobs = Annotated[int | None, typer.Option("--jobs", "-j", metavar="N", min=1, max=10_000, help="Agents at once.")]
+Drain = Annotated[bool, typer.Option("--drain", help="End when nothing is running or due.")]
+IdleExit = Annotated[
+    str | None, typer.Option("--idle-exit", metavar="DURATION", help="End after so long without work.")
+]
+MaxTasks = Annotated[int | None, typer.Option("--max-tasks", metavar="N", min=1, help="End after so many tasks.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Run in the background; prints the supervisor's pid.")]
+OnStop = Annotated[
+    str | None, typer.Option("--on-stop", metavar="wait|leave|cancel", help="What the first signal does to what runs.")
+]
+
+
+def run(
+    jobs: Jobs = None,
+    drain: Drain = False,
+    idle_exit: IdleExit = None,
+    session: options.Sessions = None,
+    max_tasks: MaxTasks = None,
+    detach: Detach = False,
+    on_stop: OnStop = None,
+) -> Result:
+    """Run what is due, N at a time, and record how it ended."""
+    at = context()
+    only_on_linux("run")
+    if on_stop is not None and on_stop not in ON_STOP:
+        raise Usage(f"--on-stop '{on_stop}': wait, leave or cancel{nearest(on_stop, ON_STOP)}")
+    sessions = tuple(dict.fromkeys(values.parse_session(name) for name in session or ()))
+    idle_ms = None if idle_exit is None else values.parse_duration(idle_exit, "--idle-exit")
+    at.config  # noqa: B018 - a wrong config is an error of this command, not of the supervisor it starts
+    if detach:
+        return _detached(at, jobs, drain, idle_exit, sessions, max_tasks, on_stop)
+    from agentq_cli.supervise.supervisor import Settings
+
+    return _supervise(at, Settings(jobs, sessions, drain, idle_ms, max_tasks, on_stop))
+
+
+def _supervise(at: Context, settings: Settings) -> Result:
+    from agentq_cli.supervise.launch import Launcher
+    from agentq_cli.supervise.supervisor import Supervision
+
+    # Before any database is open: a fork must not inherit one.
+    launcher = Launcher()
+    launcher.start()
+    at.resources.callback(launcher.close)
+    queue = at.open_queue(create=True)
+    supervision = Supervision(queue, launcher, config=at.config, clock=at.clock, settings=settings, environ=at.environ)
+
+    def items() -> Iterator[documents.Item]:
+        for happening in supervision.run():
+            yield _item(happening)
+
+    def code() -> int:
+        if supervision.signal is not None:
+            return 128 + supervision.signal
+        return int(settings.drain and supervision.failed > 0)
+
+    return Stream("event", items(), _line, code=code, survives_reader=True)
+
+
+def _item(happening: Happening) -> documents.Item:
+    item = dict(documents.event(happening.event))
+    outcome = happening.outcome
+    if outcome is not None:
+        item |= {"duration_ms": outcome.duration_ms, "exit_code": outcome.exit_code}
+    return item
+
+
+def _line(item: documents.Item) -> str:
+    parts = [str(item["at"]), str(item["event"]), str(item["run"] or item["task"] or "")]
+    if item["event"] in ("finish", "expire"):
+        parts.append(str(item["to"]))
+    if "duration_ms" in item:
+        parts.append(f"in {values.format_duration(item['duration_ms'])}" if item["duration_ms"] else "in 0s")
+    if item["reason"]:
+        parts.append(f"({item['reason']})")
+    return " ".join(part for part in parts if part)
+
+
+def _detached(
+    at: Context,
+    jobs: int | None,
+    drain: bool,
+    idle_exit: str | None,
+    sessions: tuple[str, ...],
+    max_tasks: int | None,
+    on_stop: str | None,
+) -> Result:
+    from agentq_cli.supervise import wake
+
+    arguments: list[str] = ["--allow-network-fs"] if at.allow_network_fs else []
+    arguments += ["--drain"] if drain else []
+    for name, value in (("--jobs", jobs), ("--idle-exit", idle_exit), ("--max-tasks", max_tasks)):
+        arguments += [] if value is None else [name, str(value)]
+    arguments += [] if on_stop is None else ["--on-stop", on_stop]
+    for name in sessions:
+        arguments += ["--session", name]
+    queue = at.open_queue(create=True)
+    pid = wake.start_detached(queue.state.path, arguments, at.environ)
+    return Document("supervisor", {"pid": pid, "started_at": rfc3339(at.now_ms())}, [str(pid)])
+
+
+def only_on_linux(command: str) -> None:
+    """Refuse elsewhere, where reading commands still work. Raises Usage."""
+    import sys
+
+    if sys.platform != "linux":
+        raise Usage(
+            f"{command}: it needs Linux 5.4 or newer (pidfd, /proc, child subreaper), and this is {sys.platform}"
+        )

@@ -1,0 +1,56 @@
+"""`agentq runs`: the audit log, one row an attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from agentq_cli import documents, values
+from agentq_cli.commands import filters, options
+from agentq_cli.context import context
+from agentq_cli.model import RunStatus
+from agentq_cli.output import Items, Result
+from agentq_cli.supervise.records import RunDirectory
+from agentq_cli.tables import Column
+
+COLUMNS = (
+    Column("RUN", "id", keep=True),
+    Column("STATUS", "status", kind="status", keep=True),
+    Column("STARTED", "started_at", kind="time"),
+    Column("TOOK", "duration_ms", kind="duration", spare=True),
+    Column("EXIT", "exit_code", kind="number"),
+    Column("AGENT", "agent", spare=True),
+    Column("WHAT", lambda run: run["error"] or (documents.work(run) if run["agent"] is None else "")),
+)
+
+
+def runs(
+    task: options.OptionalId = None,
+    session: options.Session = None,
+    status: options.Status = None,
+    since: options.Since = None,
+    limit: options.Limit = None,
+) -> Result:
+    """List what ran, newest first, and how it ended.
+
+    Without --limit the newest 100.
+    """
+    at = context()
+    address = None if task is None else values.parse_address(task)
+    queue = at.open_queue()
+    chosen = filters.statuses(status, RunStatus)
+    begin = filters.since(at, since)
+    there = session is None or filters.has_session(at, queue, session)
+    if address is not None:
+        queue.task(address)
+        there = there and session in (None, address.session)
+
+    def items() -> Iterator[documents.Item]:
+        found = queue.runs(
+            address=address, session=session, statuses=chosen, since=begin, limit=limit or filters.NEWEST
+        )
+        for run in found if there else ():
+            directory = queue.run_directory(run.id)
+            agent = RunDirectory(directory).agent()
+            yield documents.run(run, directory=directory, pid=None if agent is None else agent.pid)
+
+    return Items("runs", items(), COLUMNS, empty="no runs")

@@ -1,0 +1,71 @@
+"""`agentq show`: everything about one task, and why it is not running."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from agentq_cli import documents, values
+from agentq_cli.clock import rfc3339
+from agentq_cli.commands import options
+from agentq_cli.context import context
+from agentq_cli.model import Run, Task
+from agentq_cli.output import Document, Result
+from agentq_cli.why import Why
+
+LAST_RUNS = 5
+
+
+def show(task: options.Id) -> Result:
+    """Show everything about one task, and why it is not running."""
+    at = context()
+    address = values.parse_address(task)
+    queue = at.open_queue()
+    found = queue.task(address)
+    data = documents.task(found, now=queue.now, waiting_for=Why(queue, at.config).exactly(found))
+    runs = list(queue.runs(address=address, limit=LAST_RUNS))
+    return Document("task", data, _lines(found, data, runs))
+
+
+def _lines(task: Task, data: documents.Item, runs: list[Run]) -> Iterator[tuple[str, str]]:
+    yield "Task", data["id"]
+    yield "Status", data["status"]
+    if data["reason"]:
+        yield "Reason", data["reason"]
+    if data["waiting_for"]:
+        yield "Waiting for", f"{data['waiting_for']['kind']}: {data['waiting_for']['detail']}"
+    if task.cancel_requested and not task.status.ended:
+        yield "Cancel", "requested"
+    yield ("Command" if task.kind == "exec" else "Prompt"), documents.work(data)
+    if data["agent"]:
+        yield "Agent", data["agent"]
+        yield "Context", data["context"]
+    yield "Directory", data["cwd"]
+    for label, key in (("Environment", "env_keys"), ("Labels", "labels")):
+        if data[key]:
+            yield label, ", ".join(data[key])
+    for label, key in (("Priority", "priority"), ("Key", "key"), ("Series", "series")):
+        if data[key]:
+            yield label, str(data[key])
+    for label, limit in (("Timeout", task.launch.timeout_ms), ("Grace", task.launch.grace_ms)):
+        if limit is not None:
+            yield label, values.format_duration(limit)
+    for label, key in (("Created", "created_at"), ("Due", "due_at"), ("Expires", "expires_at")):
+        if data[key]:
+            yield label, data[key]
+    if task.ended_at is not None:
+        yield "Ended", rfc3339(task.ended_at)
+    if data["exit_code"] is not None:
+        yield "Exit code", str(data["exit_code"])
+    for run in runs:
+        yield f"Run {run.id}", _run(run)
+
+
+def _run(run: Run) -> str:
+    parts = [run.status.value, rfc3339(run.started_at)]
+    if run.duration_ms is not None:
+        parts.append(values.format_duration(run.duration_ms))
+    if run.exit_code is not None:
+        parts.append(f"exit {run.exit_code}")
+    if run.error:
+        parts.append(run.error)
+    return ", ".join(parts)

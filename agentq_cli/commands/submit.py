@@ -1,0 +1,185 @@
+"""`agentq submit`: hand in a prompt, a command, or a batch of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from agentq_cli import documents, output
+from agentq_cli.clock import rfc3339
+from agentq_cli.commands import options
+from agentq_cli.context import Context, context
+from agentq_cli.errors import Usage
+from agentq_cli.model import Address, NewTask, Task
+from agentq_cli.new_task import TaskMaker, code, spelled
+from agentq_cli.output import Document, Items, Raw, Result
+from agentq_cli.queue import Queue
+from agentq_cli.why import Why
+
+Words = Annotated[list[str] | None, typer.Argument(metavar="PROMPT", help="The prompt; '-' reads it from stdin.")]
+Exec = Annotated[bool, typer.Option("--exec", help="Run the words after '--' as a command, without a shell.")]
+File = Annotated[str | None, typer.Option("--file", metavar="PATH", help="Read the prompt from a file.")]
+Batch = Annotated[str | None, typer.Option("--batch", metavar="PATH", help="JSON Lines, one task each; '-' is stdin.")]
+
+ALONE = ("session", "agent", "priority")
+"""Options that a batch takes from the command line, for lines that do not say themselves."""
+
+
+def submit(
+    words: Words = None,
+    exec_: Exec = False,
+    file: File = None,
+    batch: Batch = None,
+    session: options.Session = None,
+    agent: options.Agent = None,
+    cwd: options.Cwd = None,
+    env: options.Env = None,
+    env_file: options.EnvFile = None,
+    priority: options.Priority = None,
+    at: options.At = None,
+    in_: options.In = None,
+    tz: options.Tz = None,
+    expires: options.Expires = None,
+    key: options.Key = None,
+    replace: options.Replace = False,
+    context_: options.ContextKind = None,
+    timeout: options.Timeout = None,
+    grace: options.Grace = None,
+    stdin: options.Stdin = None,
+    agent_arg: options.AgentArg = None,
+    label: options.Labels = None,
+    dry_run: options.DryRun = False,
+    wait: options.Wait = False,
+    follow: options.Follow = False,
+    no_wake: options.NoWake = False,
+) -> Result:
+    """Hand in work: a prompt for an agent, or with --exec a command. Prints the address of the stored task."""
+    here = context()
+    given: dict[str, Any] = {
+        "session": session, "agent": agent, "cwd": cwd, "env": env, "env_file": env_file, "priority": priority,
+        "at": at, "in": in_, "tz": tz, "expires": expires, "key": key, "replace": replace, "context": context_,
+        "timeout": timeout, "grace": grace, "stdin": stdin, "agent_arg": agent_arg, "label": label,
+    }
+    if batch is not None:
+        tasks = _batch(here, batch, given, words, exec_, file)
+    else:
+        if replace and key is None:
+            raise Usage("--replace: only together with --key")
+        tasks = [TaskMaker(here).make(given | _work(words, exec_, file), spelled)]
+    if dry_run:
+        return _dry_run(here, tasks)
+    return _store(here, tasks, wait=wait, follow=follow, no_wake=no_wake)
+
+
+def _work(words: Sequence[str] | None, exec_: bool, file: str | None) -> dict[str, Any]:
+    from agentq_cli import batch
+
+    if exec_:
+        if file is not None:
+            raise Usage(f"--file '{file}': not together with --exec; a command's stdin is --stdin")
+        return {"exec": list(words or ())}
+    if file is not None:
+        if words:
+            raise Usage(f"PROMPT '{words[0]}': not together with --file")
+        return {"prompt": batch.read_text(file, "--file")}
+    if words and len(words) > 1:
+        raise Usage(f"PROMPT '{words[1]}': one prompt is wanted; quote it, or use --exec for a command")
+    if words == ["-"]:
+        return {"prompt": batch.read_text("-", "PROMPT")}
+    return {"prompt": words[0] if words else None}
+
+
+def _batch(
+    here: Context, path: str, given: dict[str, Any], words: Sequence[str] | None, exec_: bool, file: str | None
+) -> list[NewTask]:
+    from agentq_cli import batch
+
+    if words or exec_ or file is not None:
+        raise Usage(f"--batch '{path}': the lines say what is to be done; no PROMPT, --exec or --file beside it")
+    return batch.tasks(here, path, given)
+
+
+def _dry_run(here: Context, tasks: Sequence[NewTask]) -> Result:
+    from agentq_cli.supervise.plan import preview
+
+    items = []
+    for task in tasks:
+        argv, names = preview(task, here.config, here.environ)
+        items.append(
+            {
+                "session": task.session,
+                "agent": task.agent,
+                "argv": list(argv),
+                "env": names,
+                "cwd": task.cwd,
+                "due_at": rfc3339(here.now_ms() if task.due_at is None else task.due_at),
+                "expires_at": None if task.expires_at is None else rfc3339(task.expires_at),
+            }
+        )
+    if here.as_json or len(items) != 1:
+        return Items("plan", items, line=lambda item: " ".join(item["argv"]))
+    (only,) = items
+    return Document("plan", only, [(name, _shown(value)) for name, value in only.items() if value is not None])
+
+
+def _shown(value: object) -> str:
+    import shlex
+
+    return shlex.join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _store(here: Context, tasks: Sequence[NewTask], *, wait: bool, follow: bool, no_wake: bool) -> Result:
+    from agentq_cli.supervise import bells, process, wake
+
+    if not tasks:
+        return Items("tasks", (), line=lambda item: str(item["id"]))
+    queue = here.open_queue(create=True)
+    stored = queue.submit(tasks, owner=process.current(), max_queued=here.config.max_queued)
+    bells.ring(queue.state.bells)
+    addresses = [address for address, _ in stored]
+    sessions = sorted({address.session for address in addresses})
+    if not (wait or follow) and wake.unattended(queue, sessions):
+        output.hint("nobody is there to run it: start `agentq run`, or have cron or systemd call `agentq sweep`")
+    if follow and len(addresses) == 1 and not here.as_json:
+        return _follow(here, queue, addresses[0], no_wake)
+    if wait or follow:
+        return _wait(here, queue, addresses, no_wake)
+    if not here.as_json:
+        return Items("tasks", ({"id": str(address)} for address in addresses), line=lambda item: str(item["id"]))
+    why = Why(queue, here.config)
+    found = (queue.task(address) for address in addresses)
+    return Items("tasks", (documents.task(each, now=queue.now, waiting_for=why.of(each)) for each in found))
+
+
+def _wait(here: Context, queue: Queue, addresses: Sequence[Address], no_wake: bool) -> Result:
+    from agentq_cli.commands import waiting
+
+    ended: dict[Address, Task] = {}
+
+    def items() -> Iterator[documents.Item]:
+        if not here.as_json:
+            yield from ({"id": str(address)} for address in addresses)
+        ended.update(waiting.until_ended(queue, addresses, wake_up=not no_wake))
+        if here.as_json:
+            found = (ended[address] for address in addresses)
+            yield from (documents.task(task, now=queue.now, waiting_for=None) for task in found)
+
+    def exit_code() -> int:
+        codes = [code(ended[address]) for address in addresses]
+        return codes[0] if len(codes) == 1 else int(any(codes))
+
+    if here.as_json:
+        return Items("tasks", items(), code=exit_code)
+    return output.Stream("tasks", items(), lambda item: str(item["id"]), code=exit_code)
+
+
+def _follow(here: Context, queue: Queue, address: Address, no_wake: bool) -> Result:
+    from agentq_cli.commands import waiting
+
+    def pieces() -> Iterator[bytes]:
+        yield f"{address}\n".encode()
+        yield from waiting.output_until_ended(queue, address, wake_up=not no_wake)
+
+    return Raw(pieces(), code=lambda: code(queue.task(address)))

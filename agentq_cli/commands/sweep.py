@@ -1,0 +1,46 @@
+"""`agentq sweep`: one pass for cron and systemd timers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from agentq_cli import documents, values
+from agentq_cli.commands import options
+from agentq_cli.context import context
+from agentq_cli.output import Items, Result
+
+Reindex = Annotated[bool, typer.Option("--reindex", help="Rebuild the index from the sessions' files first.")]
+
+
+def sweep(
+    session: options.Session = None,
+    no_wake: options.NoWake = False,
+    dry_run: options.DryRun = False,
+    reindex: Reindex = False,
+) -> Result:
+    """Settle what ended, recover what crashed, expire what is too late, and start a supervisor if work is due."""
+    from agentq_cli.commands.run import only_on_linux
+    from agentq_cli.supervise.sweep import Sweep
+
+    at = context()
+    only_on_linux("sweep")
+    only = None if session is None else values.parse_session(session)
+    queue = at.open_queue(create=not dry_run)
+    if only is not None:
+        queue.known(only)
+    one = Sweep(queue, at.config, os.uname().nodename, only, wake=not no_wake, reindex=reindex)
+
+    def items() -> Iterator[documents.Item]:
+        for action in one.plan() if dry_run else one.run():
+            yield documents.sweep_action(action)
+
+    return Items("sweep", items(), line=_line, code=lambda: int(bool(one.failed)))
+
+
+def _line(item: documents.Item) -> str:
+    target = item["run"] or item["task"] or item["session"]
+    return f"{item['action']}{f' {target}' if target else ''}: {item['detail']}"

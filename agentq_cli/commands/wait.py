@@ -1,0 +1,42 @@
+"""`agentq wait`: block until tasks have ended."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from agentq_cli import documents, values
+from agentq_cli.commands import options, waiting
+from agentq_cli.context import context
+from agentq_cli.errors import Usage
+from agentq_cli.model import Status
+from agentq_cli.new_task import code
+from agentq_cli.output import Items, Result
+
+Timeout = Annotated[
+    str | None, typer.Option("--timeout", metavar="DURATION", help="Give up after so long, with exit code 124.")
+]
+
+
+def wait(ids: options.Ids = None, session: options.Session = None, timeout: Timeout = None) -> Result:
+    """Wait for tasks to end. One task gives its exit code; with -s the session's tasks that are live and due now."""
+    at = context()
+    if bool(ids) == bool(session):
+        raise Usage("wait: name tasks, or a session with -s" + ("; not both" if ids else ""))
+    addresses = [values.parse_address(each) for each in ids or ()]
+    limit = None if timeout is None else values.parse_duration(timeout, "--timeout")
+    queue = at.open_queue()
+    if session is not None:
+        live = queue.tasks(session=values.parse_session(session))
+        wanted = (Status.QUEUED, Status.RUNNING, Status.RETRYING, Status.BLOCKED)
+        addresses = [task.address for task in live if task.shown_status(queue.now) in wanted]
+    ended = waiting.until_ended(queue, addresses, timeout_ms=limit)
+    found = [ended[address] for address in addresses]
+    codes = [code(task) for task in found]
+    return Items(
+        "tasks",
+        [documents.task(task, now=queue.now, waiting_for=None) for task in found],
+        line=lambda item: f"{item['id']} {item['status']}" + (f" ({item['reason']})" if item["reason"] else ""),
+        code=codes[0] if len(codes) == 1 and session is None else int(any(codes)),
+    )

@@ -1,0 +1,86 @@
+"""Waiting for tasks to end: on a bell that every finish rings, with a look each second as the safety net."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from agentq_cli.clock import monotonic_ms
+from agentq_cli.errors import TimedOut
+from agentq_cli.model import Address, RunId, Status, Task
+from agentq_cli.queue import Queue
+from agentq_cli.supervise import bells, wake
+
+LOOK_SECONDS = 1.0
+OUTPUT_SECONDS = 0.1
+"""How late followed output may be."""
+
+
+def until_ended(
+    queue: Queue, addresses: Sequence[Address], *, timeout_ms: int | None = None, wake_up: bool = False
+) -> dict[Address, Task]:
+    """Wait until all of these tasks have ended. With `wake_up` a supervisor is started whenever one is wanted and
+    none lives. Raises NotFound, and TimedOut with what is still open."""
+    began = monotonic_ms()
+    ended: dict[Address, Task] = {}
+    with bells.Bell(queue.state.bells) as bell:
+        while True:
+            bell.empty()
+            waiting = [address for address in addresses if address not in ended]
+            found = {address: queue.task(address) for address in waiting}
+            ended |= {address: task for address, task in found.items() if task.status.ended}
+            open_tasks = [task for task in found.values() if not task.status.ended]
+            if not open_tasks:
+                return ended
+            if wake_up:
+                wake_for(queue, open_tasks)
+            left = LOOK_SECONDS
+            if timeout_ms is not None:
+                left = min(left, (began + timeout_ms - monotonic_ms()) / 1000)
+                if left <= 0:
+                    names = ", ".join(str(task.address) for task in open_tasks[:5])
+                    raise TimedOut(f"--timeout: {len(open_tasks)} still open after the time ({names})")
+            bell.wait(left)
+
+
+def wake_for(queue: Queue, tasks: Sequence[Task]) -> None:
+    """Start a supervisor where one of these tasks needs one now and none lives."""
+    wanted = [
+        task.session
+        for task in tasks
+        if task.status is Status.RUNNING or (task.status is Status.QUEUED and task.due_at <= queue.now)
+    ]
+    if wanted and not wake.looked_after(queue, wanted):
+        wake.ensure_supervisor(queue, wanted)
+
+
+def output_until_ended(queue: Queue, address: Address, *, wake_up: bool) -> Iterator[bytes]:
+    """The output of a task's runs, one after the other, until the task has ended."""
+    from agentq_cli.supervise.records import RunDirectory
+    from agentq_cli.supervise import output
+
+    with bells.Bell(queue.state.bells) as bell:
+        shown = queue.task(address).last_run or 0
+        while True:
+            bell.empty()
+            task = queue.task(address)
+            if task.last_run is not None and task.last_run > shown:
+                shown = task.last_run
+                directory = RunDirectory(queue.run_directory(RunId(*address, shown)))
+                attempt = shown
+                yield from output.follow(
+                    directory,
+                    "stdout",
+                    lambda: _over(queue, address, attempt),  # noqa: B023
+                    lambda: bool(bell.wait(OUTPUT_SECONDS)) or None,
+                )
+                continue
+            if task.status.ended:
+                return
+            if wake_up:
+                wake_for(queue, [task])
+            bell.wait(LOOK_SECONDS)
+
+
+def _over(queue: Queue, address: Address, attempt: int) -> bool:
+    task = queue.task(address)
+    return task.status is not Status.RUNNING or task.runs != attempt

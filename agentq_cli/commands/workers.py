@@ -1,0 +1,106 @@
+"""`agentq workers`: what runs now, who looks after it, and what holds new starts back."""
+
+from __future__ import annotations
+
+import os
+
+from agentq_cli import documents
+from agentq_cli.clock import monotonic_ms
+from agentq_cli.context import Context, context
+from agentq_cli.model import Supervisor, Worker
+from agentq_cli.output import Items, Result, Section
+from agentq_cli.policy import admission
+from agentq_cli.queue import Queue
+from agentq_cli.supervise import process, tree, wake
+from agentq_cli.supervise.records import RunDirectory, Start
+from agentq_cli.tables import Column
+
+COLUMNS = (
+    Column("RUN", "run", keep=True),
+    Column("STATE", "state", kind="status"),
+    Column("PID", "pid", kind="number"),
+    Column("AGENT", "agent", spare=True),
+    Column("STARTED", "started_at", kind="time", spare=True),
+    Column("LAST SIGN", "last_seen_at", kind="time"),
+    Column("MEMORY", "rss_bytes", kind="size", spare=True),
+    Column("SUPERVISOR", "supervisor_pid", kind="number", spare=True),
+)
+SUPERVISORS = (
+    Column("PID", "pid", kind="number"),
+    Column("JOBS", "jobs", kind="number"),
+    Column("SESSIONS", lambda supervisor: supervisor["sessions"] or "all"),
+    Column("STARTED", "started_at", kind="time"),
+    Column("LAST SIGN", "last_seen_at", kind="time"),
+)
+GATES = (Column("GATE", "name"), Column("HOLDING", "holding"), Column("DETAIL", "detail"))
+SIGNS = ("stdout", "stderr", "heartbeat", "start")
+"""The files of a run whose change shows that it lives."""
+
+
+def workers() -> Result:
+    """List what runs now, the supervisors, and what holds starts back."""
+    at = context()
+    queue = at.open_queue()
+    live = queue.workers()
+    supervisors = wake.living(queue)
+    known = {supervisor.identity: supervisor for supervisor in supervisors}
+    items = [_worker(queue, worker, wake.watched(worker.supervisor, known)) for worker in live]
+    sections = (
+        Section("supervisors", [_supervisor(at, supervisor) for supervisor in supervisors], SUPERVISORS),
+        Section("gates", _gates(at, queue, len(live), supervisors), GATES),
+    )
+    return Items("workers", items, COLUMNS, empty="nothing runs", sections=sections)
+
+
+def _worker(queue: Queue, worker: Worker, watched: bool) -> documents.Item:
+    directory = RunDirectory(queue.run_directory(worker.id))
+    agent, start = directory.agent(), directory.start()
+    state = "orphaned" if not watched else "adopted" if worker.adopted else "running"
+    return documents.worker(
+        worker,
+        pid=None if agent is None else agent.pid,
+        last_seen_at=_last_sign(directory),
+        rss_bytes=_memory(start) if isinstance(start, Start) else None,
+        state=state,
+    )
+
+
+def _last_sign(directory: RunDirectory) -> int | None:
+    signs = []
+    for name in SIGNS:
+        try:
+            signs.append(os.stat(directory.file(name)).st_mtime_ns // 1_000_000)
+        except OSError:
+            continue
+    return max(signs, default=None)
+
+
+def _memory(start: Start) -> int | None:
+    """What the run's processes hold resident, the shim's own left out; pages that they share count for each."""
+    if not process.alive(start.identity):
+        return None
+    page = os.sysconf("SC_PAGE_SIZE")
+    total = 0
+    for identity in tree.below([start.identity]):
+        fields = (process.read_file(f"/proc/{identity.pid}/statm") or b"0 0").split()
+        total += int(fields[1]) * page
+    return total
+
+
+def _supervisor(at: Context, supervisor: Supervisor) -> documents.Item:
+    # Its row counts milliseconds of this boot, which no clock that is set disturbs; a person wants the time of day.
+    silent = max(0, monotonic_ms() - supervisor.renewed_at)
+    return documents.supervisor(supervisor, last_seen_at=at.now_ms() - silent, alive=True)
+
+
+def _gates(at: Context, queue: Queue, running: int, supervisors: list[Supervisor]) -> list[documents.Item]:
+    jobs = max((supervisor.jobs for supervisor in supervisors), default=at.config.jobs)
+    cap = admission.cap(running, jobs)
+    gates: list[documents.Item] = [{"name": cap.name, "holding": cap.holding, "detail": cap.detail}]
+    for hold in queue.holds():
+        what = "the queue" if hold.scope == "queue" else f"agent '{hold.name}'"
+        why = f" ({hold.reason})" if hold.reason else ""
+        until = f" until {documents.moment(hold.until)}" if hold.until is not None else ""
+        detail = f"{what} is {'paused' if hold.kind == 'paused' else f'held: {hold.kind}'}{until}{why}"
+        gates.append({"name": hold.scope, "holding": True, "detail": detail})
+    return gates

@@ -1,0 +1,91 @@
+"""What every command gets from its surroundings: the state directory, the clock, the config, the door to the queue."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agentq_cli import output
+from agentq_cli.clock import Clock
+from agentq_cli.errors import Usage
+from agentq_cli.model import DEFAULT_SESSION
+
+if TYPE_CHECKING:
+    from agentq_cli.config import Config
+    from agentq_cli.queue import Queue
+
+
+@dataclass(frozen=True)
+class Context:
+    """The shared options as given, and what follows from them and the environment.
+
+    `umask` is the caller's, from before agentq set its own. What `resources` holds is closed once the result is
+    written, so that a result may read on while it is printed.
+    """
+
+    state_dir: Path
+    clock: Clock
+    environ: Mapping[str, str]
+    as_json: bool = False
+    color: str = "auto"
+    allow_network_fs: bool = False
+    umask: int = 0o022
+    resources: ExitStack = field(default_factory=ExitStack)
+
+    @cached_property
+    def config(self) -> Config:
+        """The configuration. Raises Usage where it is wrong."""
+        from agentq_cli import config
+
+        return config.load(self.environ)
+
+    def now_ms(self) -> int:
+        """The time of this process's clock."""
+        return self.clock.now_ms()
+
+    def zone(self, typed: str | None = None, session: str = DEFAULT_SESSION) -> str:
+        """The zone of naive times for a task of `session`, `typed` being `--tz`. Raises Usage on an unknown one."""
+        from agentq_cli import config_zone
+
+        found = config_zone.resolve(self.config, self.environ, session=session, typed=typed)
+        for text in found.warnings:
+            output.warn(text)
+        return found.name
+
+    def open_queue(self, *, create: bool = False) -> Queue:
+        """The queue of the state directory, open until the result is written; without `create` it may be empty."""
+        from agentq_cli.queue import Queue
+
+        queue = Queue.open(self.state_dir, self.clock, create=create, allow_network_fs=self.allow_network_fs)
+        return self.resources.enter_context(queue)
+
+
+_current: ContextVar[Context] = ContextVar("agentq_context")
+
+
+def context() -> Context:
+    """The context of the command that is running."""
+    return _current.get()
+
+
+def enter(new: Context) -> None:
+    """Make it the context of the command about to run."""
+    _current.set(new)
+
+
+def state_directory(given: str | None, environ: Mapping[str, str]) -> Path:
+    """`--state-dir`, else AGENTQ_STATE_DIR, else the platform's user state directory; absolute, not resolved."""
+    if given == "":
+        raise Usage("--state-dir '': a directory is wanted")
+    named = given or environ.get("AGENTQ_STATE_DIR")
+    if not named:
+        from platformdirs import user_state_path
+
+        return user_state_path("agentq", appauthor=False)
+    return Path(os.path.abspath(Path(named).expanduser()))

@@ -1,0 +1,208 @@
+"""The model's values as the JSON objects of the contract: its keys, times as RFC 3339, no environment values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from agentq_cli.clock import rfc3339
+from agentq_cli.model import (
+    Address,
+    Event,
+    Message,
+    Run,
+    RunId,
+    SessionInfo,
+    Status,
+    Supervisor,
+    SweepAction,
+    Task,
+    WaitingFor,
+    Worker,
+)
+
+Item = Mapping[str, Any]
+
+COUNTED = tuple(status.value for status in Status)
+"""A session's `counts` have all of them, also those at 0."""
+
+
+LAST_MOMENT = 253_402_300_799_999
+"""The last millisecond of the year 9999; an agent may write any number."""
+
+
+def moment(at_ms: int | None) -> str | None:
+    """A time, or null where there is none that could be one."""
+    return rfc3339(at_ms) if isinstance(at_ms, int) and 0 <= at_ms <= LAST_MOMENT else None
+
+
+def task(task: Task, *, now: int, waiting_for: WaitingFor | None) -> Item:
+    """`agentq.task/1`, and an item of `agentq.tasks/1`."""
+    return {
+        "id": str(task.address),
+        "session": task.session,
+        "seq": task.seq,
+        "series": None if task.series is None else str(Address(task.session, task.series)),
+        "kind": task.kind,
+        "status": task.shown_status(now).value,
+        "reason": task.reason,
+        "waiting_for": None if waiting_for is None else waiting(waiting_for),
+        "agent": task.agent,
+        "prompt": task.prompt,
+        "argv": None if task.argv is None else list(task.argv),
+        "cwd": task.cwd,
+        "env_keys": sorted(task.launch.env),
+        "priority": task.priority,
+        "labels": list(task.labels),
+        "key": task.key,
+        "context": task.context,
+        "created_at": moment(task.created_at),
+        "due_at": moment(task.due_at),
+        "expires_at": moment(task.expires_at),
+        "schedule": None,
+        "after": [],
+        "attempts": task.attempts,
+        "max_retries": None,
+        "last_run": None if task.last_run is None else str(RunId(task.session, task.seq, task.last_run)),
+        "exit_code": task.exit_code,
+    }
+
+
+def waiting(why: WaitingFor) -> Item:
+    """A task's `waiting_for`."""
+    return {"kind": why.kind, "until": moment(why.until), "ids": list(why.ids), "detail": why.detail}
+
+
+def run(run: Run, *, directory: Path, pid: int | None) -> Item:
+    """`agentq.run/1`; `pid` is the agent's own process."""
+    return {
+        "id": str(run.id),
+        "task": str(run.id.address),
+        "session": run.session,
+        "series": None if run.series is None else str(Address(run.session, run.series)),
+        "attempt": run.attempt,
+        "trigger": run.trigger.value,
+        "agent": run.agent,
+        "argv": list(run.argv),
+        "cwd": run.cwd,
+        "scheduled_for": moment(run.scheduled_for),
+        "started_at": moment(run.started_at),
+        "finished_at": moment(run.finished_at),
+        "duration_ms": run.duration_ms,
+        "status": run.status.value,
+        "exit_code": run.exit_code,
+        "signal": run.signal,
+        "failure_class": None if run.failure_class is None else run.failure_class.value,
+        "error": run.error,
+        "result": run.result,
+        "script_outcome": run.script_outcome,
+        "conversation": run.conversation,
+        "tokens_in": run.tokens_in,
+        "tokens_out": run.tokens_out,
+        "cost_usd": run.cost_usd,
+        "peak_rss_bytes": run.peak_rss_bytes,
+        "stdout_path": str(directory / "stdout"),
+        "stderr_path": str(directory / "stderr"),
+        "stdout_bytes": run.stdout_bytes,
+        "stderr_bytes": run.stderr_bytes,
+        "pid": pid,
+        "host": run.host,
+        "adopted": run.adopted,
+    }
+
+
+def session(info: SessionInfo, *, parallel: int | None) -> Item:
+    """`agentq.session/1`; `parallel` null means up to the global limit."""
+    return {
+        "name": info.name,
+        "counts": {status: info.counts.get(status, 0) for status in COUNTED},
+        "next_due_at": moment(info.next_due_at),
+        "paused": info.paused,
+        "reason": info.reason,
+        "conversation": info.conversation,
+        "conversations": dict(info.conversations),
+        "parallel": parallel,
+        "path": info.path,
+    }
+
+
+def worker(worker: Worker, *, pid: int | None, last_seen_at: int | None, rss_bytes: int | None, state: str) -> Item:
+    """`agentq.worker/1`; `pid` is the agent's own process, null until there is one."""
+    return {
+        "id": str(worker.id),
+        "task": str(worker.id.address),
+        "run": str(worker.id),
+        "session": worker.session,
+        "agent": worker.agent,
+        "pid": pid,
+        "supervisor_pid": None if worker.supervisor is None else worker.supervisor.pid,
+        "started_at": moment(worker.claimed_at),
+        "last_seen_at": moment(last_seen_at),
+        "rss_bytes": rss_bytes,
+        "state": state,
+    }
+
+
+def supervisor(supervisor: Supervisor, *, last_seen_at: int | None, alive: bool) -> Item:
+    """An item of `supervisors` in `agentq.workers/1`."""
+    return {
+        "pid": supervisor.identity.pid,
+        "jobs": supervisor.jobs,
+        "sessions": list(supervisor.sessions),
+        "started_at": moment(supervisor.started_at),
+        "last_seen_at": moment(last_seen_at),
+        "alive": alive,
+    }
+
+
+def event(event: Event) -> Item:
+    """`agentq.event/1`."""
+    named = event.session is not None and event.seq is not None
+    address = Address(event.session, event.seq) if named else None  # type: ignore[arg-type]
+    return {
+        "at": moment(event.at),
+        "task": None if address is None else str(address),
+        "run": None if address is None or event.attempt is None else str(RunId(*address, event.attempt)),
+        "from": event.from_status,
+        "to": event.to_status,
+        "event": event.event,
+        "actor": event.actor,
+        "reason": event.reason,
+    }
+
+
+def message(message: Message) -> Item:
+    """`agentq.message/1`."""
+    return {
+        "id": message.id,
+        "session": message.session,
+        "kind": message.kind,
+        "content": message.content,
+        "created_at": moment(message.created_at),
+    }
+
+
+def sweep_action(action: SweepAction) -> Item:
+    """An item of `agentq.sweep/1`."""
+    return {
+        "action": action.action,
+        "session": action.session,
+        "task": action.task,
+        "run": action.run,
+        "detail": action.detail,
+    }
+
+
+def work(item: Item) -> str:
+    """What a task or run does, for a table: the command line as a shell would take it, or the prompt."""
+    if item.get("argv") and item.get("kind") != "prompt":
+        import shlex
+
+        return shlex.join(item["argv"])
+    return str(item.get("prompt") or "")
+
+
+def names(values: Iterable[object]) -> list[str]:
+    """Addresses and the like as their text."""
+    return [str(value) for value in values]

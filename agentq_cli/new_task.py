@@ -1,0 +1,229 @@
+"""From options, as a person typed them or a batch line spells them, to a task that can be stored.
+
+What is not given comes from `[sessions.NAME]` and `[defaults]` of the config, whose values are typed already.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from agentq_cli import values
+from agentq_cli.agents import profile as profiles
+from agentq_cli.context import Context
+from agentq_cli.errors import NotFound, Usage
+from agentq_cli.model import DEFAULT_SESSION, Launch, NewTask, Task
+
+Given = Mapping[str, Any]
+"""Options by long name with underscores, as text, lists of text, numbers; None and () are not given."""
+
+
+class TaskMaker:
+    """Makes tasks for one command; `what` names an option in errors as the person wrote it."""
+
+    def __init__(self, at: Context) -> None:
+        self._at = at
+        self._now = at.now_ms()
+        self._checked: set[tuple[str, str]] = set()
+
+    def make(self, given: Given, what: Callable[[str], str]) -> NewTask:
+        """One task. Raises Usage and NotFound with the option and its value named."""
+        session = values.parse_session(given.get("session") or DEFAULT_SESSION, what("session"))
+        options = self._at.config.options(session)
+        prompt, argv = work(given, what)
+        context = self._context(given, options, session, what)
+        due = self._due(given, session, what)
+        return NewTask(
+            session=session,
+            kind="exec" if argv is not None else "prompt",
+            cwd=self._cwd(given, options, what),
+            prompt=prompt,
+            argv=argv,
+            agent=None if argv is not None else self._agent(given, session, what),
+            priority=priority(given.get("priority"), options.get("priority", 0), what),
+            labels=labels(given.get("label") or options.get("label", ()), what),
+            key=key(given.get("key"), what),
+            replace=bool(given.get("replace")),
+            context=context,
+            due_at=due,
+            expires_at=self._expires(given, options, session, what),
+            launch=self._launch(given, options, argv is not None, what),
+        )
+
+    def _agent(self, given: Given, session: str, what: Callable[[str], str]) -> str:
+        config = self._at.config
+        name = given.get("agent")
+        if name is None:
+            return profiles.default_agent(config, session, self._at.environ.get("PATH"))
+        if name not in profiles.names(config):
+            try:
+                profiles.profile(config, name)
+            except NotFound as error:
+                raise Usage(f"{what('agent')} {error.message.removeprefix('agent ')}") from None
+        return str(name)
+
+    def _cwd(self, given: Given, options: Given, what: Callable[[str], str]) -> str:
+        named = given.get("cwd") or options.get("cwd")
+        try:
+            path = os.path.abspath(os.path.expanduser(named)) if named else os.getcwd()
+        except FileNotFoundError:
+            raise Usage(f"{what('cwd')}: the current directory no longer exists") from None
+        if not os.path.isdir(path):
+            raise Usage(f"{what('cwd')} '{named}': no such directory")
+        return text(path, what("cwd"))
+
+    def _context(self, given: Given, options: Given, session: str, what: Callable[[str], str]) -> str:
+        named = given.get("context") or options.get("context")
+        if named is None:
+            return "isolated" if session == DEFAULT_SESSION else "session"
+        if named not in ("isolated", "session"):
+            raise Usage(f"{what('context')} '{named}': isolated or session")
+        return str(named)
+
+    def _due(self, given: Given, session: str, what: Callable[[str], str]) -> int | None:
+        at, delay = given.get("at"), given.get("in")
+        if at is not None and delay is not None:
+            raise Usage(f"{what('at')} '{at}', {what('in')} '{delay}': only one of them says when")
+        if delay is not None:
+            return self._now + values.parse_duration(delay, what("in"))
+        if at is None:
+            return None
+        return values.parse_time(at, zone=self._zone(given, session), now_ms=self._now, what=what("at"))
+
+    def _expires(self, given: Given, options: Given, session: str, what: Callable[[str], str]) -> int | None:
+        typed = given.get("expires")
+        if typed is None:
+            default = options.get("expires")
+            return None if default is None else self._now + int(default)
+        zone = self._zone(given, session)
+        return values.parse_time_or_duration(typed, zone=zone, now_ms=self._now, what=what("expires"))
+
+    def _zone(self, given: Given, session: str) -> Callable[[], str]:
+        return lambda: self._at.zone(given.get("tz"), session)
+
+    def _launch(self, given: Given, options: Given, exec_: bool, what: Callable[[str], str]) -> Launch:
+        if given.get("tz") is not None:
+            self._at.zone(given["tz"])
+        stdin = given.get("stdin") or options.get("stdin")
+        if stdin is not None:
+            stdin = os.path.abspath(os.path.expanduser(stdin))
+            if given.get("stdin") and not exec_:
+                raise Usage(f"{what('stdin')} '{given['stdin']}': only a command reads stdin; an agent gets its prompt")
+            if not os.path.isfile(stdin):
+                raise Usage(f"{what('stdin')} '{given.get('stdin') or stdin}': no such file")
+        arguments = given.get("agent_arg") or ()
+        if arguments and exec_:
+            raise Usage(f"{what('agent_arg')} '{arguments[0]}': a command has no agent")
+        return Launch(
+            env=environment(given, what),
+            captured=captured(self._at.environ, self._at.config.capture_env),
+            agent_args=() if exec_ else (*options.get("agent_arg", ()), *arguments),
+            stdin=stdin if exec_ else None,
+            umask=self._at.umask,
+            timeout_ms=duration(given.get("timeout"), options.get("timeout"), what("timeout")),
+            grace_ms=duration(given.get("grace"), options.get("grace"), what("grace")),
+            depth=depth(self._at.environ),
+            tz=given.get("tz"),
+        )
+
+
+def work(given: Given, what: Callable[[str], str]) -> tuple[str | None, tuple[str, ...] | None]:
+    """The prompt or the command: exactly one of them, and not blank."""
+    argv, prompt = given.get("exec"), given.get("prompt")
+    if argv is not None:
+        if not argv or not argv[0]:
+            raise Usage(f"{what('exec')}: a command is wanted, as in `agentq submit --exec -- make test`")
+        if any("\0" in word for word in argv):
+            raise Usage(f"{what('exec')} '{argv[0]}': an argument holds a NUL character")
+        return None, tuple(argv)
+    if prompt is None:
+        raise Usage(f"{what('prompt')}: a prompt is wanted, or --exec, --file, --batch")
+    if not prompt.strip():
+        raise Usage(f"{what('prompt')} '{prompt[:20]}': a prompt must not be blank")
+    return text(prompt, what("prompt")), None
+
+
+def text(value: str, what: str) -> str:
+    """The value where it can be stored as text. Raises Usage on bytes that are no UTF-8."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise Usage(f"{what} '{value.encode('utf-8', 'backslashreplace').decode()}': not UTF-8 text") from None
+    return value
+
+
+def key(value: str | None, what: Callable[[str], str]) -> str | None:
+    """A deduplication key."""
+    if value is not None and not value.strip():
+        raise Usage(f"{what('key')} '{value}': a key must not be blank")
+    return None if value is None else text(value, what("key"))
+
+
+def labels(found: Sequence[str], what: Callable[[str], str]) -> tuple[str, ...]:
+    """Labels without repetition, in their order."""
+    for label in found:
+        if not label.strip():
+            raise Usage(f"{what('label')} '{label}': a label must not be blank")
+    return tuple(dict.fromkeys(text(label, what("label")) for label in found))
+
+
+def priority(given: int | None, default: int, what: Callable[[str], str]) -> int:
+    """-100 to 100."""
+    value = default if given is None else given
+    if isinstance(value, bool) or not isinstance(value, int) or not -100 <= value <= 100:
+        raise Usage(f"{what('priority')} '{value}': a whole number from -100 to 100")
+    return value
+
+
+def duration(given: str | None, default: int | None, what: str) -> int | None:
+    """Milliseconds, the config's where none was given."""
+    return default if given is None else values.parse_duration(given, what)
+
+
+def environment(given: Given, what: Callable[[str], str]) -> dict[str, str]:
+    """The variables of `--env-file`, then those of `-e`."""
+    pairs: dict[str, str] = {}
+    for path in given.get("env_file") or ():
+        pairs |= values.parse_env_file(os.path.expanduser(path), what("env_file"))
+    found = given.get("env") or ()
+    named = [f"{name}={value}" for name, value in found.items()] if isinstance(found, Mapping) else found
+    pairs |= dict(values.parse_environment(pair, what("env")) for pair in named)
+    for name in pairs:
+        if name.startswith("AGENTQ_") and name in RESERVED:
+            raise Usage(f"{what('env')} '{name}': agentq sets it for each run")
+    return pairs
+
+
+RESERVED = frozenset(
+    f"AGENTQ_{name}"
+    for name in (
+        *("TASK", "RUN", "SESSION", "ATTEMPT", "SCHEDULED_FOR", "STATE_DIR", "INBOUND", "OUTBOUND"),
+        *("HEARTBEAT", "RESULT", "DEPTH", "PREVIOUS_RUN"),
+    )
+)
+"""What a run finds in its environment about itself; nobody else may set it."""
+
+
+def captured(environ: Mapping[str, str], patterns: Sequence[str]) -> dict[str, str]:
+    """The part of the submitting shell's environment that goes with the task."""
+    return {name: value for name, value in environ.items() if any(fnmatchcase(name, each) for each in patterns)}
+
+
+def depth(environ: Mapping[str, str]) -> int:
+    """How many agents deep this submit is: 0 from a person's shell."""
+    found = environ.get("AGENTQ_DEPTH", "")
+    return int(found) if found.isdigit() else 0
+
+
+def spelled(name: str) -> str:
+    """An option as a person types it."""
+    return "PROMPT" if name == "prompt" else f"--{name.replace('_', '-')}"
+
+
+def code(task: Task) -> int:
+    """What `submit --wait` and `wait` of one task exit with: 0 only where it completed."""
+    if task.status == "completed":
+        return 0
+    return task.exit_code or 1

@@ -1,0 +1,40 @@
+"""Which change of a task's status may happen: the contract's statuses as one table."""
+
+from __future__ import annotations
+
+from agentq_cli.model import Actor, Outcome, RunStatus, Status
+
+_WAITING = {Status.BLOCKED, Status.QUEUED, Status.PAUSED}
+
+# `QUEUED` stands for scheduled and retrying too: the clock tells them apart, and no event marks the passage.
+TRANSITIONS: dict[Status | None, frozenset[Status]] = {
+    None: frozenset(_WAITING),
+    Status.BLOCKED: frozenset({Status.QUEUED, Status.PAUSED, Status.CANCELLED, Status.EXPIRED}),
+    Status.QUEUED: frozenset({Status.RUNNING, Status.BLOCKED, Status.PAUSED, Status.CANCELLED, Status.EXPIRED}),
+    Status.PAUSED: frozenset({Status.QUEUED, Status.BLOCKED, Status.CANCELLED, Status.EXPIRED}),
+    Status.RUNNING: frozenset({Status.QUEUED, Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.SKIPPED}),
+    # Only a person's `retry` opens an ended task again.
+    Status.COMPLETED: frozenset({Status.QUEUED}),
+    Status.FAILED: frozenset({Status.QUEUED}),
+    Status.CANCELLED: frozenset({Status.QUEUED}),
+    Status.EXPIRED: frozenset({Status.QUEUED}),
+    Status.SKIPPED: frozenset({Status.QUEUED}),
+}
+
+
+def allowed(before: Status | None, after: Status, actor: Actor) -> bool:
+    """Whether `actor` may take a task from `before` (None: it is new) to `after`."""
+    if before is not None and before.ended and actor is not Actor.USER:
+        return False
+    return after in TRANSITIONS[before]
+
+
+def ended_status(outcome: Outcome, *, cancel_requested: bool) -> Status:
+    """The task's status after its last attempt. A task that was cancelled is that whatever its agent exits with."""
+    if cancel_requested or outcome.status is RunStatus.CANCELLED:
+        return Status.CANCELLED
+    if outcome.status is RunStatus.SUCCESS:
+        return Status.COMPLETED
+    if outcome.status is RunStatus.SKIPPED:
+        return Status.SKIPPED
+    return Status.FAILED

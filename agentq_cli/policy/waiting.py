@@ -1,0 +1,93 @@
+"""Why a task is not running, in the order in which the supervisor asks. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agentq_cli.clock import rfc3339
+from agentq_cli.model import RunId, Status, Task, WaitingFor
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A row of `holds`: what keeps an agent's tasks, or all tasks, from starting."""
+
+    scope: str
+    name: str
+    kind: str
+    until: int | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What else is going on while a task waits; `jobs` is 0 where no supervisor lives."""
+
+    session_paused: bool
+    session_reason: str | None
+    holds: Sequence[Hold]
+    session_runs: Sequence[RunId]
+    conversation_runs: Sequence[RunId]
+    retrying: Sequence[str]
+    parallel: int | None
+    workers: int
+    jobs: int
+    ahead: int
+
+
+def waiting_for(task: Task, around: Surroundings, now: int) -> WaitingFor | None:
+    """The first thing that keeps a task from running at `now`; None for one that runs or has ended."""
+    if task.status.ended or task.status is Status.RUNNING:
+        return None
+    if task.status is Status.PAUSED:
+        return WaitingFor("paused", f"the task is paused{_because(task.reason)}; `agentq resume {task.address}`")
+    if task.due_at > now:
+        kind = "retry" if task.attempts else "time"
+        what = "its next attempt" if task.attempts else "it"
+        return WaitingFor(kind, f"{what} is due at {rfc3339(task.due_at)}", until=task.due_at)
+    return _held(task, around) or _lane(task, around) or _slot(around)
+
+
+def _held(task: Task, around: Surroundings) -> WaitingFor | None:
+    for hold in around.holds:
+        if hold.scope == "queue":
+            return WaitingFor("paused", f"the queue is paused{_because(hold.reason)}; `agentq resume --all`")
+        if hold.name != task.agent:
+            continue
+        if hold.kind == "paused":
+            return WaitingFor(
+                "paused", f"agent '{hold.name}' is paused{_because(hold.reason)}; `agentq resume --agent {hold.name}`"
+            )
+        return WaitingFor("limit", f"agent '{hold.name}' is held{_because(hold.reason)}", until=hold.until)
+    if around.session_paused:
+        return WaitingFor(
+            "paused",
+            f"session '{task.session}' is paused{_because(around.session_reason)}; `agentq resume -s {task.session}`",
+        )
+    return None
+
+
+def _lane(task: Task, around: Surroundings) -> WaitingFor | None:
+    if task.shares_conversation and around.conversation_runs:
+        ids = tuple(str(run.address) for run in around.conversation_runs)
+        return WaitingFor("session", f"{ids[0]} is using the conversation of '{task.session}'", ids=ids)
+    if around.parallel is None:
+        return None
+    others = tuple(name for name in around.retrying if name != str(task.address))
+    running = tuple(str(run.address) for run in around.session_runs)
+    if len(running) + len(others) >= around.parallel:
+        what = f"{running[0]} is running" if running else f"{others[0]} is to be retried first"
+        return WaitingFor("session", f"{what} in session '{task.session}'", ids=running + others)
+    return None
+
+
+def _slot(around: Surroundings) -> WaitingFor:
+    if not around.jobs:
+        return WaitingFor("slot", "no supervisor is running; start one with `agentq run`")
+    ahead = f"; {around.ahead} due before it" if around.ahead else ""
+    return WaitingFor("slot", f"{around.workers} of {around.jobs} slots are in use{ahead}")
+
+
+def _because(reason: str | None) -> str:
+    return f" ({reason})" if reason else ""

@@ -1,0 +1,490 @@
+"""The one door to state. Nothing outside `store/` and this module knows that it is SQLite.
+
+Verbs take and return the model's values; times are milliseconds UTC and come from the clock that the queue was
+opened with. Any verb may raise Busy (a lock was not free in time), Unreadable (a file is corrupt or newer) and
+Refused (the disk or its permissions), besides what it names itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from agentq_cli.clock import Clock
+from agentq_cli.errors import NotFound, nearest
+from agentq_cli.model import (
+    Actor,
+    Address,
+    Event,
+    Identity,
+    Message,
+    NewTask,
+    Outcome,
+    Run,
+    RunId,
+    SessionInfo,
+    Status,
+    Supervisor,
+    Task,
+    WaitingFor,
+    Worker,
+)
+from agentq_cli.policy import order, waiting
+from agentq_cli.store import change, connection, dispatch, read, reindex, rows, submit
+from agentq_cli.store.queries import statements
+from agentq_cli.store.state_dir import StateDir
+
+__all__ = ["Claim", "Plan", "Planner", "Queue"]
+
+Claim = dispatch.Claim
+Plan = dispatch.Plan
+Planner = dispatch.Planner
+Parallel = Callable[[str], int | None]
+
+
+class Queue:
+    """An open state dir. A context manager; use one a thread, none across a fork."""
+
+    def __init__(self, state: StateDir, index: sqlite3.Connection, clock: Clock) -> None:
+        self.state = state
+        self._index = index
+        self._clock = clock
+
+    @classmethod
+    def open(cls, path: Path, clock: Clock, *, create: bool, allow_network_fs: bool = False) -> Self:
+        """Open a state dir, made with `create` where it does not exist.
+
+        Without `create` a missing one reads as empty and nothing is made. Raises Usage where it is unfit: owned by
+        somebody else, on a network file system, not a directory.
+        """
+        # One spelling, for it marks the processes of its runs: two names of one directory must not hide them.
+        path = Path(os.path.realpath(path))
+        state = StateDir(path)
+        os.umask(0o077)
+        if create:
+            missing = not path.exists()
+            if not missing:
+                state.check(allow_network_fs=allow_network_fs)
+            state.create()
+            if missing:
+                state.check(allow_network_fs=allow_network_fs)
+            return cls(state, connection.connect(state.index, "index", create=True), clock)
+        if path.exists():
+            state.check(allow_network_fs=allow_network_fs)
+        if not state.index.exists():
+            return cls(state, connection.empty_index(), clock)
+        return cls(state, connection.connect(state.index, "index", create=False), clock)
+
+    def close(self) -> None:
+        """Close the index."""
+        self._index.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def now(self) -> int:
+        """The queue's wall clock."""
+        return self._clock.now_ms()
+
+    # Tasks
+
+    def submit(
+        self, tasks: Sequence[NewTask], *, owner: Identity, max_queued: int, actor: Actor = Actor.USER
+    ) -> list[tuple[Address, bool]]:
+        """Store tasks, all or none, on disk when this returns. Each with whether it is new: False is the live task
+        that holds its key. Raises LimitReached, WrongState."""
+        return submit.submit(self.state, tasks, now=self.now, actor=actor, max_queued=max_queued, owner=owner)
+
+    def task(self, address: Address) -> Task:
+        """One task. Raises NotFound, with the nearest session's name."""
+        self.known(address.session)
+        return read.task(self.state, address)
+
+    def tasks(
+        self,
+        *,
+        session: str | None = None,
+        statuses: Collection[Status] = (),
+        label: str | None = None,
+        ended: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[Task]:
+        """Live tasks, soonest first; with `ended`, or where an ended status is asked for, then those that ended."""
+        if session is not None:
+            self.known(session)
+        found = read.tasks(
+            self.state, self._index, session=session, statuses=statuses, label=label, ended=ended, now=self.now
+        )
+        return islice(found, limit)
+
+    def cancel(self, address: Address, *, actor: Actor = Actor.USER) -> Task:
+        """Cancel a waiting task; a running one comes back as it is, for `request_stop`. Raises NotFound, WrongState."""
+        self.known(address.session)
+        return change.cancel(self.state, address, now=self.now, actor=actor)
+
+    def pause(self, address: Address, *, reason: str | None, actor: Actor = Actor.USER) -> Task:
+        """Keep a waiting task from starting. Raises NotFound, WrongState."""
+        self.known(address.session)
+        return change.pause(self.state, address, reason=reason, now=self.now, actor=actor)
+
+    def resume(self, address: Address, *, actor: Actor = Actor.USER) -> Task:
+        """Undo `pause`. Raises NotFound, WrongState."""
+        self.known(address.session)
+        return change.resume(self.state, address, now=self.now, actor=actor)
+
+    def edit(self, address: Address, edit: change.Edit) -> Task:
+        """Change a waiting task by a function of it. Raises NotFound, WrongState."""
+        self.known(address.session)
+        return change.edit(self.state, address, edit, now=self.now)
+
+    def retry(self, address: Address) -> Task:
+        """Queue an ended task again under its address. Raises NotFound, WrongState."""
+        self.known(address.session)
+        return change.retry(self.state, address, now=self.now)
+
+    def prune(self, address: Address) -> Task:
+        """Remove an ended task with its runs and events. Raises NotFound, WrongState."""
+        self.known(address.session)
+        return change.prune(self.state, address, now=self.now)
+
+    def expired(self) -> list[Address]:
+        """Waiting tasks whose time to start has passed."""
+        found = self._index.execute(dispatch.DISPATCH["expired"], {"now": self.now}).fetchall()
+        return [Address(*row) for row in found]
+
+    def expire(self, address: Address, *, actor: Actor) -> Task | None:
+        """End such a task; None where it is none any more."""
+        return change.expire(self.state, address, now=self.now, actor=actor)
+
+    # Pauses
+
+    def pause_session(self, session: str, *, reason: str | None, paused: bool, actor: Actor = Actor.USER) -> bool:
+        """Pause or resume a session. Returns whether that changed anything. Raises NotFound."""
+        self.known(session)
+        return change.pause_session(self.state, session, reason=reason, now=self.now, actor=actor, paused=paused)
+
+    def pause_agent(self, agent: str | None, *, reason: str | None) -> None:
+        """Start no task of an agent (None: of nobody, the whole queue) until `resume_agent`."""
+        scope, name = ("queue", "") if agent is None else ("agent", agent)
+        values = {"scope": scope, "name": name, "kind": "paused", "since": self.now, "until": None, "reason": reason}
+        self._write(("set_hold", values), event=f"pause_{scope}", reason=_named(agent, reason))
+
+    def resume_agent(self, agent: str | None) -> None:
+        """Lift every hold of an agent (None: of the queue)."""
+        scope, name = ("queue", None) if agent is None else ("agent", agent)
+        self._write(("lift_holds", {"scope": scope, "name": name}), event=f"resume_{scope}", reason=_named(agent, None))
+
+    def holds(self) -> list[waiting.Hold]:
+        """What keeps an agent's tasks, or all, from starting."""
+        return [waiting.Hold(*row) for row in self._index.execute(read.READ["holds"]).fetchall()]
+
+    # Runs
+
+    def run(self, run_id: RunId) -> Run:
+        """One attempt. Raises NotFound."""
+        self.known(run_id.session)
+        return read.run(self._index, run_id)
+
+    def runs(
+        self,
+        *,
+        address: Address | None = None,
+        session: str | None = None,
+        statuses: Collection[str] = (),
+        since: int | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Run]:
+        """The audit log, newest first."""
+        if address is not None:
+            self.task(address)
+        elif session is not None:
+            self.known(session)
+        found = read.runs(self._index, address=address, session=session, statuses=statuses, since=since)
+        return islice(found, limit)
+
+    def run_directory(self, run_id: RunId) -> Path:
+        """Where an attempt's files lie."""
+        return self.state.run(run_id)
+
+    def workers(self) -> list[Worker]:
+        """Every live run."""
+        return [rows.worker(row) for row in self._index.execute(read.READ["workers"]).fetchall()]
+
+    def worker(self, address: Address) -> Worker | None:
+        """The live run of a task, if there is one."""
+        row = self._index.execute(read.READ["worker"], address._asdict()).fetchone()
+        return None if row is None else rows.worker(row)
+
+    def look(self, sessions: Collection[str] = ()) -> order.Look:
+        """What may be started, and what stands in the way, at this moment."""
+        return dispatch.look(self._index, sessions)
+
+    def next_due(self) -> int | None:
+        """The earliest due time that is still to come."""
+        (due,) = self._index.execute(dispatch.DISPATCH["next_due"], {"now": self.now}).fetchone()
+        return None if due is None else int(due)
+
+    def unfinished(self) -> set[tuple[str, str]]:
+        """Session and agent of the tasks that are due or `retrying`, for `--drain` to wait for."""
+        # A clock that stands still never reaches the time of a retry.
+        values = {"now": self.now, "retrying": not self._clock.fixed}
+        return set(self._index.execute(dispatch.DISPATCH["unfinished"], values).fetchall())
+
+    def claim(
+        self,
+        head: order.Head,
+        *,
+        supervisor: Identity,
+        jobs: int,
+        parallel: Parallel,
+        planner: Planner,
+        host: str,
+    ) -> Claim | None:
+        """Take a task to run it; None where it may no longer be. Tests again, locked, all that allowed the pick."""
+        return dispatch.claim(
+            self.state,
+            head,
+            now=self.now,
+            supervisor=supervisor,
+            jobs=jobs,
+            parallel=parallel,
+            planner=planner,
+            host=host,
+        )
+
+    def undo_claim(self, run: RunId, *, actor: Actor, reason: str) -> bool:
+        """Put a claimed task back that was never started, without using an attempt. False: it was no longer claimed."""
+        return dispatch.undo(self.state, run, now=self.now, actor=actor, reason=reason)
+
+    def finish(self, run: RunId, outcome: Outcome, *, actor: Actor, background: bool = False) -> Task | None:
+        """Record how a run ended; None where somebody else did before. With `background` a busy session file raises
+        Busy after a short wait, to be tried again later."""
+        busy = connection.BACKGROUND_BUSY_MS if background else connection.BUSY_MS
+        posted = self._post(run, outcome.status, outcome.result, outcome.finished_at)
+        return dispatch.finish(self.state, run, outcome, now=self.now, actor=actor, posted=posted, busy_ms=busy)
+
+    def seen_conversation(self, run: RunId, agent: str, conversation: str) -> None:
+        """Store a conversation's id as soon as the agent names it."""
+        dispatch.seen_conversation(self.state, run, agent, conversation, now=self.now)
+
+    def adopt(self, worker: Worker, supervisor: Identity) -> bool:
+        """Take over the watch of a run whose supervisor is gone. False: another one was faster."""
+        return dispatch.adopt(self.state, worker, supervisor, now=self.now, busy_ms=connection.BACKGROUND_BUSY_MS)
+
+    def request_stop(self, run: RunId, *, reason: str, cancel: bool, actor: Actor) -> bool:
+        """Record, once, that a run is to end; with `cancel` its task counts as cancelled. False: it runs no longer."""
+        return dispatch.request_stop(self.state, run, reason=reason, cancel=cancel, now=self.now, actor=actor)
+
+    def release_slot(self, run: RunId) -> None:
+        """Forget a live run whose session's file cannot be read, so that it holds no slot for ever.
+
+        Its task is still running in that file: `reindex` finds it there once the file is readable again.
+        """
+        self._write(("delete_worker", run._asdict()))
+
+    def post_results(self) -> Iterator[str]:
+        """Append the result rows that could not be appended when their runs ended; yields what still cannot be."""
+        for session, seq, attempt, result, status, at in self._index.execute(dispatch.DISPATCH["unposted"]).fetchall():
+            run = RunId(session, seq, attempt)
+            if self._post(run, status, None if result is None else json.loads(result), at):
+                self._write(("posted", run._asdict()))
+            else:
+                yield str(run)
+
+    def _post(self, run: RunId, status: str, result: object, at: int) -> bool:
+        # A commit of its own: the agent side may hold the file locked, moved or broken, and nothing depends on it.
+        path = self.state.outbound(run.session)
+        content = json.dumps({"run": str(run), "task": str(run.address), "status": str(status), "result": result})
+        try:
+            database = connection.connect(path, "outbound", create=False, busy_ms=connection.BACKGROUND_BUSY_MS)
+            with contextlib.closing(database), connection.transaction(database, path):
+                database.execute(dispatch.DISPATCH["post"], {"id": str(run), "content": content, "at": at})
+        except Exception as error:
+            if isinstance(error, AssertionError):
+                raise
+            return False
+        return True
+
+    # Supervisors
+
+    def register(self, supervisor: Supervisor) -> None:
+        """Make a supervisor known."""
+        values = _key(supervisor.identity) | {
+            "jobs": supervisor.jobs,
+            "sessions": json.dumps(supervisor.sessions),
+            "started_at": supervisor.started_at,
+            "renewed_at": supervisor.renewed_at,
+        }
+        self._write(("register", values))
+
+    def renew(self, identity: Identity, *, jobs: int, renewed_at: int) -> None:
+        """Say that a supervisor is there; `renewed_at` is monotonic milliseconds."""
+        self._write(("renew", _key(identity) | {"jobs": jobs, "renewed_at": renewed_at}))
+
+    def unregister(self, identity: Identity) -> None:
+        """Forget a supervisor."""
+        self._write(("unregister", _key(identity)))
+
+    def supervisors(self) -> list[Supervisor]:
+        """Every supervisor that is on record, dead ones that nobody has cleared yet too."""
+        return [rows.supervisor(row) for row in self._index.execute(read.READ["supervisors"]).fetchall()]
+
+    # Sessions, events, messages
+
+    def sessions(self) -> Iterator[SessionInfo]:
+        """Every session by name."""
+        after = ""
+        while found := self._index.execute(read.READ["sessions"], {"after": after, "limit": read.PAGE}).fetchall():
+            for name, paused, reason in found:
+                yield self._session(name, bool(paused), reason)
+            after = found[-1][0]
+
+    def _session(self, name: str, paused: bool, reason: str | None) -> SessionInfo:
+        counts = dict(self._index.execute(read.READ["session_counts"], {"session": name, "now": self.now}).fetchall())
+        (due,) = self._index.execute(read.READ["session_next_due"], {"session": name}).fetchone()
+        conversations: list[tuple[str, str]] = []
+        with contextlib.suppress(NotFound), read.inbound(self.state, name) as database:
+            conversations = database.execute(read.READ["conversations"]).fetchall()
+        return SessionInfo(
+            name=name,
+            counts=counts,
+            next_due_at=due,
+            paused=paused,
+            reason=reason,
+            conversation=conversations[0][1] if conversations else None,
+            conversations=dict(conversations),
+            parallel=None,
+            path=str(self.state.session(name)),
+        )
+
+    def session_names(self) -> list[str]:
+        """The names of all sessions."""
+        return [row[0] for row in self._index.execute(reindex.REINDEX["sessions"]).fetchall()]
+
+    def events(
+        self, *, address: Address | None = None, since: int | None = None, limit: int | None = None
+    ) -> Iterator[Event]:
+        """Every change of state, newest first."""
+        if address is not None:
+            self.task(address)
+        return islice(read.events(self._index, address=address, since=since), limit)
+
+    def events_after(self, after: int, *, address: Address | None = None) -> list[Event]:
+        """What has happened since the event of that id, oldest first, a page at a time."""
+        return read.events_after(self._index, address=address, after=after)
+
+    def last_event(self) -> int:
+        """The id of the newest event."""
+        (last,) = self._index.execute(read.READ["last_event"]).fetchone()
+        return int(last)
+
+    def messages(self, session: str, *, since: int | None = None, limit: int | None = None) -> Iterator[Message]:
+        """What a session's agents said, newest first. Raises NotFound."""
+        self.known(session)
+        return islice(read.messages(self.state, session, since=since), limit)
+
+    def messages_after(self, session: str, after: int) -> tuple[list[Message], int]:
+        """What was said since position `after`, oldest first, and the position to ask from next."""
+        return read.messages_after(self.state, session, after=after)
+
+    def last_message(self, session: str) -> int:
+        """The position of a session's newest message. Raises NotFound."""
+        self.known(session)
+        return read.last_message(self.state, session)
+
+    def waiting_for(self, task: Task, *, jobs: int, parallel: int | None) -> WaitingFor | None:
+        """Why a task is not running. `jobs` is the widest live supervisor's, 0 where none lives."""
+        workers = self.workers()
+        lane = [worker for worker in workers if worker.session == task.session]
+        row = self._index.execute(read.READ["session"], {"name": task.session}).fetchone()
+        retrying = self._index.execute(read.READ["session_retrying"], {"session": task.session}).fetchall()
+        values = {"now": self.now, "priority": task.priority, "due_at": task.due_at}
+        (ahead,) = self._index.execute(read.READ["due_before"], values).fetchone()
+        around = waiting.Surroundings(
+            session_paused=bool(row and row[1]),
+            session_reason=row[2] if row else None,
+            holds=self.holds(),
+            session_runs=[worker.id for worker in lane],
+            conversation_runs=[
+                worker.id for worker in lane if worker.shares_conversation and worker.agent == task.agent
+            ],
+            retrying=[str(Address(task.session, seq)) for (seq,) in retrying],
+            parallel=parallel,
+            workers=len(workers),
+            jobs=jobs,
+            ahead=ahead,
+        )
+        return waiting.waiting_for(task, around, self.now)
+
+    # Upkeep
+
+    def note_sweep(self) -> None:
+        """Remember that somebody sweeps."""
+        self._write(("set_meta", {"name": "last_sweep_at", "value": self.now}))
+
+    def last_sweep(self) -> int | None:
+        """When somebody last swept."""
+        row = self._index.execute(read.READ["meta"], {"name": "last_sweep_at"}).fetchone()
+        return None if row is None else int(row[0])
+
+    def roll_back_dead_writers(self) -> list[str]:
+        """Bring sessions in order that a dead process left in mid-commit; returns their names."""
+        return reindex.roll_back_dead_writers(self.state)
+
+    def stored_sessions(self) -> list[str]:
+        """The sessions that have a directory, whatever the index says."""
+        return list(self.state.session_names())
+
+    def reindex(self, session: str, *, host: str) -> list[str]:
+        """Rebuild the index of one session from its file; returns what had to be mended."""
+        return list(
+            reindex.reindex(self.state, session, now=self.now, host=host, busy_ms=connection.BACKGROUND_BUSY_MS)
+        )
+
+    def batches(self) -> list[tuple[str, bool, list[str], Identity]]:
+        """Batches on their way: id, whether committed, sessions, owner."""
+        found = self._index.execute(submit.BATCH["all"]).fetchall()
+        return [(row[0], bool(row[1]), json.loads(row[2]), Identity(*row[3:])) for row in found]
+
+    def settle_batch(self, batch: str, *, committed: bool, sessions: Sequence[str]) -> None:
+        """Finish a committed batch that its owner left, or take back one that was not committed."""
+        settle = submit.release if committed else submit.drop
+        settle(self.state, batch, sessions, now=self.now, actor=Actor.SWEEP)
+
+    def known(self, session: str) -> None:
+        """Raises NotFound, with the nearest name, where there is no such session, and Usage where it can be none."""
+        directory = self.state.session(session)
+        if not directory.exists():
+            raise NotFound(f"session '{session}': there is none of that name{nearest(session, self.session_names())}")
+
+    def _write(
+        self, *steps: tuple[str, dict[str, object]], event: str | None = None, reason: str | None = None
+    ) -> None:
+        with connection.transaction(self._index, self.state.index):
+            for name, values in steps:
+                self._index.execute(dispatch.DISPATCH[name], values)
+            if event is not None:
+                values = {"at": self.now, "session": None, "seq": None, "attempt": None, "from": None, "to": None}
+                values |= {"event": event, "actor": Actor.USER, "reason": reason}
+                self._index.execute(statements("write")["event"], values)
+
+
+def _key(identity: Identity) -> dict[str, object]:
+    return {"pid": identity.pid, "start_time": identity.start_time, "boot_id": identity.boot_id}
+
+
+def _named(agent: str | None, reason: str | None) -> str | None:
+    return " ".join(part for part in (agent, f"({reason})" if reason else None) if part) or None

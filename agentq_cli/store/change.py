@@ -1,0 +1,143 @@
+"""What people and the clock do to tasks that wait or have ended: cancel, pause, resume, edit, retry, expire, prune."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from agentq_cli.errors import WrongState
+from agentq_cli.model import Actor, Address, Status, Task, Trigger
+from agentq_cli.store import connection
+from agentq_cli.store.dispatch import DISPATCH
+from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
+from agentq_cli.store.state_dir import StateDir
+
+Edit = Callable[[Task], Task]
+"""A change to a waiting task, decided on what it is under the lock."""
+
+
+def cancel(state: StateDir, address: Address, *, now: int, actor: Actor) -> Task:
+    """Cancel a waiting task; a running one is returned as it is, to be stopped. Raises NotFound, WrongState."""
+    with session_write(state, address.session, now=now, actor=actor) as write:
+        task = write.task(address.seq)
+        if task.status.ended:
+            raise WrongState(f"task '{address}': it is {task.status} already")
+        if task.status is Status.RUNNING:
+            return task
+        cancelled = replace(task, status=Status.CANCELLED, ended_at=now, reason="cancelled", cancel_requested=True)
+        write.save(task, cancelled, event="cancel")
+        return cancelled
+
+
+def pause(state: StateDir, address: Address, *, reason: str | None, now: int, actor: Actor) -> Task:
+    """Pause a waiting task. Raises NotFound, and WrongState for one that runs or has ended."""
+    with session_write(state, address.session, now=now, actor=actor) as write:
+        task = write.task(address.seq)
+        if task.status is Status.PAUSED:
+            return task
+        if task.status.ended or task.status is Status.RUNNING:
+            raise WrongState(f"task '{address}': it is {task.status} and cannot be paused")
+        paused = replace(task, status=Status.PAUSED, reason=reason)
+        write.save(task, paused, event="pause")
+        return paused
+
+
+def resume(state: StateDir, address: Address, *, now: int, actor: Actor) -> Task:
+    """Let a paused task wait for its turn again. Raises NotFound, WrongState."""
+    with session_write(state, address.session, now=now, actor=actor) as write:
+        task = write.task(address.seq)
+        if task.status is not Status.PAUSED:
+            raise WrongState(f"task '{address}': it is {task.shown_status(now)}, not paused")
+        resumed = replace(task, status=Status.QUEUED, reason=None)
+        write.save(task, resumed, event="resume")
+        return resumed
+
+
+def pause_session(state: StateDir, session: str, *, reason: str | None, now: int, actor: Actor, paused: bool) -> bool:
+    """Pause or resume a whole session; its tasks keep their status. Returns whether that changed anything."""
+    with session_write(state, session, now=now, actor=actor) as write:
+        before = write.database.execute(DISPATCH["session_state"], {"name": "paused"}).fetchone()
+        if paused:
+            write.database.execute(DISPATCH["set_session_state"], {"name": "paused", "value": reason or ""})
+        else:
+            write.database.execute(DISPATCH["delete_session_state"], {"name": "paused"})
+        write.database.execute(WRITE["create_session"], {"name": session, "at": now})
+        values = {"session": session, "at": now if paused else None, "reason": reason if paused else None}
+        write.database.execute(DISPATCH["pause_session"], values)
+        changed = (before is not None) is not paused
+        if changed:
+            write.record("pause_session" if paused else "resume_session", None, reason=reason)
+        return changed
+
+
+def edit(state: StateDir, address: Address, change: Edit, *, now: int) -> Task:
+    """Change a task that has not started. Raises NotFound, and WrongState for one that runs or has ended."""
+    with session_write(state, address.session, now=now, actor=Actor.USER) as write:
+        task = write.task(address.seq)
+        if task.status.ended or task.status is Status.RUNNING:
+            raise WrongState(f"task '{address}': it is {task.status} and cannot be edited")
+        changed = change(task)
+        if changed.key is not None and changed.key != task.key:
+            _free_key(write, changed.key)
+        write.save_content(changed)
+        write.save(task, changed, event="edit")
+        return changed
+
+
+def _free_key(write: SessionWrite, key: str) -> None:
+    row = write.database.execute(WRITE["live_of_key"], {"key": key}).fetchone()
+    if row is not None:
+        raise WrongState(f"key '{key}': {Address(write.session, row[0])} holds it")
+
+
+def retry(state: StateDir, address: Address, *, now: int) -> Task:
+    """Queue an ended task again under its address, with a fresh retry budget. Raises NotFound, WrongState."""
+    with session_write(state, address.session, now=now, actor=Actor.USER) as write:
+        task = write.task(address.seq)
+        if not task.status.ended:
+            raise WrongState(f"task '{address}': it is {task.shown_status(now)}; only an ended task can be retried")
+        if task.key is not None:
+            _free_key(write, task.key)
+        expired = task.expires_at is not None and task.expires_at <= now
+        again = replace(
+            task,
+            status=Status.QUEUED,
+            reason=None,
+            due_at=now,
+            expires_at=None if expired else task.expires_at,
+            ended_at=None,
+            attempts=0,
+            exit_code=None,
+            cancel_requested=False,
+            trigger=Trigger.RETRY,
+        )
+        write.save(task, again, event="retry")
+        return again
+
+
+def expire(state: StateDir, address: Address, *, now: int, actor: Actor) -> Task | None:
+    """End a task whose time to start has passed; None where it has started or ended meanwhile."""
+    with session_write(state, address.session, now=now, actor=actor, busy_ms=connection.BACKGROUND_BUSY_MS) as write:
+        task = write.task(address.seq)
+        waiting = not task.status.ended and task.status is not Status.RUNNING
+        if not waiting or task.expires_at is None or task.expires_at > now:
+            write.mirror(address.seq)
+            return None
+        expired = replace(task, status=Status.EXPIRED, ended_at=now, reason="it was not started in time")
+        write.save(task, expired, event="expire")
+        return expired
+
+
+def prune(state: StateDir, address: Address, *, now: int) -> Task:
+    """Remove an ended task with its runs and events; its address is not used again. Raises NotFound, WrongState.
+
+    The caller removes the run directories first: a crash leaves a task without files, never files without a task.
+    """
+    with session_write(state, address.session, now=now, actor=Actor.USER) as write:
+        task = write.task(address.seq)
+        if not task.status.ended:
+            raise WrongState(f"task '{address}': it is {task.shown_status(now)}; only ended tasks are pruned")
+        key = {"session": address.session, "seq": address.seq}
+        for statement in ("delete_task", "delete_index_row", "delete_runs", "delete_events"):
+            write.database.execute(WRITE[statement], key)
+        return task

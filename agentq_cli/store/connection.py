@@ -1,0 +1,164 @@
+"""The one place where a database is opened, migrated, locked and its trouble given a name.
+
+Rollback journal, `synchronous` FULL or EXTRA, `busy_timeout` before anything else, every writing transaction
+locked at BEGIN. A session and the index are one transaction: the session's file is main, the index is attached
+last, so that whoever holds the session's file is waited for before anything of the index is locked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from agentq_cli.errors import AgentqError, Busy, Refused, Unreadable
+
+BUSY_MS = 15_000
+"""How long a command waits for a lock."""
+
+BACKGROUND_BUSY_MS = 100
+"""How long a supervisor or a sweep waits for one session's file before it goes on with the others."""
+
+SCHEMA = Path(__file__).parent / "schema"
+
+
+def connect(path: Path, kind: str, *, create: bool, busy_ms: int = BUSY_MS) -> sqlite3.Connection:
+    """Open a database of `kind` (index, inbound, outbound), migrated to this version's schema.
+
+    Raises Unreadable for a corrupt or newer file, which is left as it is, and Busy where a lock was not free.
+    """
+    with named_trouble(path):
+        connection = _open(path, create=create, busy_ms=busy_ms)
+        try:
+            # Single-file commits end with the journal's unlink: EXTRA brings that to disk too.
+            connection.execute("PRAGMA synchronous = EXTRA")
+            connection.execute("PRAGMA foreign_keys = ON")
+            migrate(connection, path, kind)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def connect_session(inbound: Path, index: Path, *, create: bool, busy_ms: int = BUSY_MS) -> sqlite3.Connection:
+    """Open a session's inbound.db with the index attached, for transactions over both."""
+    connection = connect(inbound, "inbound", create=create, busy_ms=busy_ms)
+    try:
+        with named_trouble(index):
+            # A commit over two files ends with the super-journal's unlink, which SQLite syncs at FULL already.
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("ATTACH DATABASE ? AS idx", (_uri(index, "rw"),))
+            connection.execute("PRAGMA idx.synchronous = FULL")
+            (version,) = connection.execute("PRAGMA idx.user_version").fetchone()
+        if version != latest("index"):
+            connection.execute("DETACH DATABASE idx")
+            connect(index, "index", create=False, busy_ms=busy_ms).close()
+            connection.execute("ATTACH DATABASE ? AS idx", (_uri(index, "rw"),))
+            connection.execute("PRAGMA idx.synchronous = FULL")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def empty_index() -> sqlite3.Connection:
+    """An index without rows, in memory: what a reading command sees where there is no state yet."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(connection, Path(":memory:"), "index")
+    return connection
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
+    """One writing transaction over every attached file; rolled back on any exception."""
+    with named_trouble(path):
+        connection.execute("BEGIN EXCLUSIVE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            # A full disk or an I/O error may have rolled back already.
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+@contextlib.contextmanager
+def named_trouble(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into the contract's, with the file named."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translate(error, path) from error
+
+
+def translate(error: sqlite3.Error, path: Path) -> AgentqError:
+    """The error of the contract that stands for one of SQLite's."""
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return Busy(f"'{path}': another process held its lock for too long; try again")
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return Unreadable(f"'{path}': {error}; it was left as it is")
+    if name.startswith("SQLITE_FULL"):
+        return Refused(f"'{path}': no space left on the device; nothing was stored")
+    if name.startswith("SQLITE_READONLY"):
+        return Refused(f"'{path}': it cannot be written ({error})")
+    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
+        return Refused(f"'{path}': it cannot be opened ({error})")
+    if name.startswith("SQLITE_IOERR"):
+        return Refused(f"'{path}': the disk refused ({error}, {name})")
+    if isinstance(error, sqlite3.OperationalError) and "no such" in str(error):
+        return Unreadable(f"'{path}': {error}; it is not a file of agentq")
+    bug = AgentqError(f"'{path}': {error} ({name or type(error).__name__})")
+    return bug
+
+
+@functools.cache
+def latest(kind: str) -> int:
+    """The schema version that this program writes: the number of the last migration."""
+    return max(int(file.name[:3]) for file in (SCHEMA / kind).glob("*.sql"))
+
+
+def migrate(connection: sqlite3.Connection, path: Path, kind: str) -> None:
+    """Bring a file to this version's schema, each step and its `user_version` in one transaction."""
+    target = latest(kind)
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > target:
+        raise Unreadable(f"'{path}': it was written by a newer agentq (schema {version}, this one knows {target})")
+    if version == target:
+        return
+    with transaction(connection, path):
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if version == 0 and tables:
+            raise Unreadable(f"'{path}': it is a database of another program")
+        for file in sorted((SCHEMA / kind).glob("*.sql")):
+            number = int(file.name[:3])
+            if number > version:
+                for statement in _statements(file.read_text(encoding="utf-8")):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {number}")
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script; `executescript` would commit the transaction that surrounds it."""
+    text = ""
+    for line in script.splitlines(keepends=True):
+        text += line
+        if sqlite3.complete_statement(text):
+            yield text
+            text = ""
+
+
+def _open(path: Path, *, create: bool, busy_ms: int) -> sqlite3.Connection:
+    # Never read-only: a read-only connection cannot roll back what a dead writer left.
+    return sqlite3.connect(
+        _uri(path, "rwc" if create else "rw"), uri=True, timeout=busy_ms / 1000, isolation_level=None
+    )
+
+
+def _uri(path: Path, mode: str) -> str:
+    return f"file:{quote(str(path))}?mode={mode}"

@@ -1,0 +1,335 @@
+"""The life of a run in the store: looked for, claimed, undone or finished, adopted, asked to stop."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+
+from agentq_cli.model import Actor, Identity, Outcome, RunId, Status, Task, Trigger, Worker
+from agentq_cli.policy import admission, order, states
+from agentq_cli.store import connection
+from agentq_cli.store.queries import statements
+from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
+from agentq_cli.store.state_dir import StateDir
+
+DISPATCH = statements("dispatch")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be started for a task: its command line, what it reads on stdin, the conversation it works in.
+
+    `error` says why nothing can be started; the run is then closed without a process.
+    """
+
+    argv: tuple[str, ...]
+    stdin_text: str | None = None
+    conversation: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A task that is now ours to start: its run exists, and so does its place among the workers."""
+
+    task: Task
+    run: RunId
+    plan: Plan
+
+
+Planner = Callable[[Task, str | None, int | None], Plan]
+"""Makes the plan under the claim's lock: of the task, the session's conversation, and when that was last used."""
+
+
+def look(index: sqlite3.Connection, sessions: Collection[str] = ()) -> order.Look:
+    """What the index says now; with `sessions`, heads of those only."""
+    return replace(_around(index), heads=tuple(_heads(index, sessions)))
+
+
+def _around(index: sqlite3.Connection) -> order.Look:
+    """Everything of a look but the heads."""
+    lanes: dict[str, tuple[int, set[int], set[str]]] = {}
+    workers = 0
+    for session, agent, shares in index.execute(DISPATCH["running"]).fetchall():
+        running, retrying, conversations = lanes.get(session, (0, set(), set()))
+        if shares:
+            conversations.add(agent)
+        lanes[session] = (running + 1, retrying, conversations)
+        workers += 1
+    for session, seq, _, _ in index.execute(DISPATCH["retrying"]).fetchall():
+        lanes.setdefault(session, (0, set(), set()))[1].add(seq)
+    holds = index.execute(statements("read")["holds"]).fetchall()
+    return order.Look(
+        heads=(),
+        lanes={name: order.Lane(*lane) for name, lane in lanes.items()},
+        paused_sessions=frozenset(name for (name,) in index.execute(DISPATCH["paused_sessions"]).fetchall()),
+        held_agents=frozenset(hold[1] for hold in holds if hold[0] == "agent"),
+        queue_paused=any(hold[0] == "queue" for hold in holds),
+        workers=workers,
+    )
+
+
+def _heads(index: sqlite3.Connection, sessions: Collection[str]) -> list[order.Head]:
+    heads: list[order.Head] = []
+    group: tuple[str, str, int] = ("", "", -1000)
+    while row := index.execute(
+        DISPATCH["next_head"], {"session": group[0], "agent": group[1], "priority": group[2]}
+    ).fetchone():
+        group = (row[0], row[2], row[3])
+        if not sessions or row[0] in sessions:
+            heads.append(order.Head(*row))
+    return heads
+
+
+def claim(
+    state: StateDir,
+    head: order.Head,
+    *,
+    now: int,
+    supervisor: Identity,
+    jobs: int,
+    parallel: Callable[[str], int | None],
+    planner: Planner,
+    host: str,
+) -> Claim | None:
+    """Take a task to run it, or None where it may no longer be taken.
+
+    Everything that allowed the pick is tested again under the lock: due, expiry, pauses, holds, the lane, the
+    conversation, and the cap over the whole state dir. What the plan says is what the audit log shows.
+    """
+    with session_write(
+        state, head.session, now=now, actor=Actor.SUPERVISOR, busy_ms=connection.BACKGROUND_BUSY_MS
+    ) as write:
+        task = _claimable(write, head, jobs=jobs, parallel=parallel)
+        if task is None:
+            return None
+        return _take(write, task, supervisor=supervisor, planner=planner, host=host)
+
+
+def _claimable(
+    write: SessionWrite, head: order.Head, *, jobs: int, parallel: Callable[[str], int | None]
+) -> Task | None:
+    (workers,) = write.database.execute(DISPATCH["worker_count"]).fetchone()
+    if admission.cap(workers, jobs).holding:
+        return None
+    row = write.database.execute(DISPATCH["due_type"], {"seq": head.seq}).fetchone()
+    if row is None or row[0] != "integer":
+        pause_unreadable(write, head.seq) if row else _forget(write, head.seq)
+        return None
+    task = write.task(head.seq)
+    fresh = replace(head, due_at=task.due_at, expires_at=task.expires_at, shares=task.shares_conversation)
+    again = replace(_around(write.database), heads=(fresh,))
+    if task.status is Status.QUEUED and list(order.startable(again, now=write.now, parallel=parallel)):
+        return task
+    # The index was wrong about this task: without mending it the same pick would come again for ever.
+    write.mirror(head.seq)
+    return None
+
+
+def pause_unreadable(write: SessionWrite, seq: int) -> None:
+    """Pause a task whose due time is no number, saying so, rather than never find it due."""
+    ((text,),) = write.database.execute(DISPATCH["due_text"], {"seq": seq}).fetchall()
+    write.database.execute(DISPATCH["mend_due"], {"seq": seq, "now": write.now})
+    task = write.task(seq)
+    if task.status is not Status.QUEUED:
+        write.mirror(seq)
+        return
+    write.save(task, replace(task, status=Status.PAUSED, reason=f"its due time '{text}' cannot be read"), event="pause")
+
+
+def _forget(write: SessionWrite, seq: int) -> None:
+    write.database.execute(WRITE["delete_index_row"], {"session": write.session, "seq": seq})
+
+
+def _take(
+    write: SessionWrite,
+    task: Task,
+    *,
+    supervisor: Identity,
+    planner: Planner,
+    host: str,
+) -> Claim:
+    known = write.database.execute(DISPATCH["conversation"], {"agent": task.agent or ""}).fetchone()
+    run = RunId(task.session, task.seq, task.runs + 1)
+    taken = replace(
+        task,
+        status=Status.RUNNING,
+        reason=None,
+        attempts=task.attempts + 1,
+        runs=run.attempt,
+        last_run=run.attempt,
+        cancel_requested=False,
+    )
+    plan = planner(taken, *(known if known and task.shares_conversation else (None, None)))
+    write.save(task, taken, event="start", run=run)
+    write.database.execute(
+        DISPATCH["insert_run"],
+        {
+            "session": task.session,
+            "seq": task.seq,
+            "attempt": run.attempt,
+            "series": task.series,
+            "trigger": Trigger.RETRY if task.attempts else task.trigger,
+            "agent": task.agent,
+            "argv": json.dumps(plan.argv),
+            "cwd": task.cwd,
+            "scheduled_for": task.due_at,
+            "started_at": write.now,
+            "host": host,
+            "conversation": plan.conversation,
+        },
+    )
+    write.database.execute(
+        DISPATCH["insert_worker"],
+        {
+            "session": task.session,
+            "seq": task.seq,
+            "attempt": run.attempt,
+            "agent": task.agent or "",
+            "shares": task.shares_conversation,
+            "at": write.now,
+            "pid": supervisor.pid,
+            "start_time": supervisor.start_time,
+            "boot_id": supervisor.boot_id,
+        },
+    )
+    # Fairness asks who started longest ago, so that two starts in one millisecond must differ.
+    (last,) = write.database.execute(DISPATCH["last_start"]).fetchone()
+    write.database.execute(DISPATCH["session_started"], {"session": task.session, "at": max(write.now, last + 1)})
+    return Claim(taken, run, plan)
+
+
+def undo(state: StateDir, run: RunId, *, now: int, actor: Actor, reason: str) -> bool:
+    """Put a claimed task back that was never started, without using an attempt. False: it was no longer ours."""
+    with session_write(state, run.session, now=now, actor=actor) as write:
+        task = write.task(run.seq)
+        if task.status is not Status.RUNNING or task.runs != run.attempt:
+            return False
+        ended = Status.CANCELLED if task.cancel_requested else Status.QUEUED
+        back = replace(
+            task,
+            status=ended,
+            attempts=task.attempts - 1,
+            last_run=_run_before(write, run),
+            ended_at=now if ended is Status.CANCELLED else None,
+        )
+        write.save(task, back, event="undo", run=run, reason=reason)
+        write.database.execute(DISPATCH["delete_run"], run._asdict())
+        write.database.execute(DISPATCH["delete_worker"], run._asdict())
+        return True
+
+
+def _run_before(write: SessionWrite, run: RunId) -> int | None:
+    (before,) = write.database.execute(DISPATCH["run_before"], run._asdict()).fetchone()
+    return None if before is None else int(before)
+
+
+def finish(
+    state: StateDir, run: RunId, outcome: Outcome, *, now: int, actor: Actor, posted: bool, busy_ms: int
+) -> Task | None:
+    """Record how a run ended and what becomes of its task; None where somebody else did so before (the fence)."""
+    with session_write(state, run.session, now=now, actor=actor, busy_ms=busy_ms) as write:
+        task = write.task(run.seq)
+        if task.status is not Status.RUNNING or task.runs != run.attempt:
+            write.record("late", run.seq, run=run, reason=f"it had ended already; {outcome.status} was not recorded")
+            return None
+        ended = replace(
+            task,
+            status=states.ended_status(outcome, cancel_requested=task.cancel_requested),
+            reason=None if outcome.error is None else outcome.error,
+            ended_at=now,
+            exit_code=outcome.exit_code,
+        )
+        write.save(task, ended, event="finish", run=run)
+        _close_run(write, run, outcome, posted=posted)
+        if task.agent and task.shares_conversation:
+            _keep_conversation(write, task.agent, outcome)
+        write.database.execute(DISPATCH["delete_worker"], run._asdict())
+        return ended
+
+
+def _close_run(write: SessionWrite, run: RunId, outcome: Outcome, *, posted: bool) -> None:
+    write.database.execute(
+        DISPATCH["finish_run"],
+        run._asdict()
+        | {
+            "status": outcome.status,
+            "finished_at": outcome.finished_at,
+            "duration_ms": outcome.duration_ms,
+            "exit_code": outcome.exit_code,
+            "signal": outcome.signal,
+            "failure_class": outcome.failure_class,
+            "error": outcome.error,
+            "result": None if outcome.result is None else json.dumps(outcome.result),
+            "conversation": outcome.conversation,
+            "tokens_in": outcome.tokens_in,
+            "tokens_out": outcome.tokens_out,
+            "cost_usd": outcome.cost_usd,
+            "peak_rss_bytes": outcome.peak_rss_bytes,
+            "stdout_bytes": outcome.stdout_bytes,
+            "stderr_bytes": outcome.stderr_bytes,
+            "posted": posted,
+        },
+    )
+
+
+def _keep_conversation(write: SessionWrite, agent: str, outcome: Outcome) -> None:
+    if outcome.conversation_lost:
+        write.database.execute(DISPATCH["forget_conversation"], {"agent": agent, "id": None})
+    elif outcome.conversation:
+        write.database.execute(
+            DISPATCH["keep_conversation"], {"agent": agent, "id": outcome.conversation, "at": write.now}
+        )
+
+
+def seen_conversation(state: StateDir, run: RunId, agent: str, conversation: str, *, now: int) -> None:
+    """Store a conversation's id as soon as the agent names it, so that a crash does not lose it."""
+    with session_write(state, run.session, now=now, actor=Actor.AGENT, busy_ms=connection.BACKGROUND_BUSY_MS) as write:
+        task = write.task(run.seq)
+        if task.status is not Status.RUNNING or task.runs != run.attempt:
+            return
+        write.database.execute(DISPATCH["run_conversation"], run._asdict() | {"id": conversation})
+        if task.shares_conversation:
+            values = {"agent": agent, "id": conversation, "at": now}
+            write.database.execute(DISPATCH["keep_conversation"], values)
+
+
+def adopt(state: StateDir, worker: Worker, supervisor: Identity, *, now: int, busy_ms: int) -> bool:
+    """Take over the watch of a run whose supervisor is gone. False: another one was faster, or it has ended."""
+    old = worker.supervisor
+    with session_write(state, worker.session, now=now, actor=Actor.SUPERVISOR, busy_ms=busy_ms) as write:
+        key = worker.id._asdict()
+        changed = write.database.execute(
+            DISPATCH["adopt"],
+            key
+            | {
+                "pid": supervisor.pid,
+                "start_time": supervisor.start_time,
+                "boot_id": supervisor.boot_id,
+                "old_pid": old.pid if old else None,
+                "old_start_time": old.start_time if old else None,
+                "old_boot_id": old.boot_id if old else None,
+            },
+        ).rowcount
+        if not changed:
+            return False
+        write.database.execute(DISPATCH["adopt_run"], key)
+        write.record("adopt", worker.seq, run=worker.id, before=Status.RUNNING, after=Status.RUNNING)
+        return True
+
+
+def request_stop(state: StateDir, run: RunId, *, reason: str, cancel: bool, now: int, actor: Actor) -> bool:
+    """Record, once, that a run is to end; the caller then tells its shim. False: it runs no longer."""
+    with session_write(state, run.session, now=now, actor=actor) as write:
+        task = write.task(run.seq)
+        if task.status is not Status.RUNNING or task.runs != run.attempt:
+            return False
+        values = run._asdict() | {"reason": reason, "actor": actor}
+        first = write.database.execute(DISPATCH["request_stop"], values).rowcount
+        if cancel and not task.cancel_requested:
+            write.save(task, replace(task, cancel_requested=True), event="stop", run=run, reason=reason)
+        elif first:
+            write.record("stop", run.seq, run=run, before=task.status, after=task.status, reason=reason)
+        return True

@@ -1,0 +1,26 @@
+-- A batch over several sessions: staged in each file, committed by one row of the index, released in each file.
+
+-- name: begin
+INSERT INTO batches (id, committed, sessions, pid, start_time, boot_id)
+VALUES (:id, 0, :sessions, :pid, :start_time, :boot_id)
+
+-- name: commit
+UPDATE batches SET committed = 1 WHERE id = :id AND committed = 0
+
+-- name: all
+SELECT id, committed, sessions, pid, start_time, boot_id FROM batches
+
+-- name: end
+DELETE FROM batches WHERE id = :id
+
+-- name: first_staged
+SELECT min(seq) FROM messages_in WHERE batch = :id
+
+-- name: staged
+SELECT seq FROM messages_in WHERE batch = :id AND status = 'staged' ORDER BY seq
+
+-- name: release
+UPDATE messages_in SET status = 'queued' WHERE batch = :id AND status = 'staged'
+
+-- name: drop
+DELETE FROM messages_in WHERE batch = :id AND status = 'staged'

@@ -1,0 +1,154 @@
+-- Picking, claiming, finishing, adopting.
+
+-- The earliest row of the next (session, agent, priority): repeated, it visits one row a group, however many wait.
+-- name: next_head
+SELECT t.session, t.seq, t.agent, t.priority, t.due_at, t.expires_at, t.retry, t.shares, s.last_start_at
+FROM tasks t INDEXED BY tasks_ready JOIN sessions s ON s.name = t.session
+WHERE t.status = 'queued' AND (t.session, t.agent, t.priority) > (:session, :agent, :priority)
+ORDER BY t.session, t.agent, t.priority, t.due_at, t.seq LIMIT 1
+
+-- name: running
+SELECT session, agent, shares FROM workers
+
+-- name: retrying
+SELECT session, seq, agent, shares FROM tasks INDEXED BY tasks_retrying WHERE status = 'queued' AND retry = 1
+
+-- name: paused_sessions
+SELECT name FROM sessions WHERE paused_at IS NOT NULL
+
+-- name: next_due
+SELECT min(due_at) FROM tasks INDEXED BY tasks_due WHERE status = 'queued' AND due_at > :now
+
+-- name: any_due
+SELECT 1 FROM tasks INDEXED BY tasks_due WHERE status = 'queued' AND due_at <= :now LIMIT 1
+
+-- name: due_sessions
+SELECT DISTINCT session FROM tasks INDEXED BY tasks_due WHERE status = 'queued' AND due_at <= :now
+
+-- name: worker_count
+SELECT count(*) FROM workers
+
+-- name: session_workers
+SELECT agent, shares FROM workers WHERE session = :session
+
+-- name: insert_worker
+INSERT INTO workers (session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_id)
+VALUES (:session, :seq, :attempt, :agent, :shares, :at, :pid, :start_time, :boot_id)
+
+-- name: delete_worker
+DELETE FROM workers WHERE session = :session AND seq = :seq AND attempt = :attempt
+
+-- name: insert_run
+INSERT INTO task_runs
+  (session, seq, attempt, series, "trigger", agent, argv, cwd, scheduled_for, started_at, status, host, conversation)
+VALUES
+  (:session, :seq, :attempt, :series, :trigger, :agent, :argv, :cwd, :scheduled_for, :started_at, 'running', :host,
+   :conversation)
+
+-- name: delete_run
+DELETE FROM task_runs WHERE session = :session AND seq = :seq AND attempt = :attempt AND finished_at IS NULL
+
+-- name: finish_run
+UPDATE task_runs
+SET status = :status, finished_at = :finished_at, duration_ms = :duration_ms, exit_code = :exit_code, signal = :signal,
+    failure_class = :failure_class, error = :error, result = :result,
+    conversation = coalesce(:conversation, conversation), tokens_in = :tokens_in, tokens_out = :tokens_out,
+    cost_usd = :cost_usd, peak_rss_bytes = :peak_rss_bytes, stdout_bytes = :stdout_bytes,
+    stderr_bytes = :stderr_bytes, posted = :posted
+WHERE session = :session AND seq = :seq AND attempt = :attempt AND finished_at IS NULL
+
+-- name: session_started
+UPDATE sessions SET last_start_at = max(:at, last_start_at + 1) WHERE name = :session
+
+-- name: last_start
+SELECT coalesce(max(last_start_at), 0) FROM sessions
+
+-- name: adopt
+UPDATE workers SET pid = :pid, start_time = :start_time, boot_id = :boot_id, adopted = 1
+WHERE session = :session AND seq = :seq AND attempt = :attempt
+  AND pid IS :old_pid AND start_time IS :old_start_time AND boot_id IS :old_boot_id
+
+-- name: adopt_run
+UPDATE task_runs SET adopted = 1 WHERE session = :session AND seq = :seq AND attempt = :attempt
+
+-- name: request_stop
+UPDATE workers SET stop = :reason, stop_actor = :actor
+WHERE session = :session AND seq = :seq AND attempt = :attempt AND stop IS NULL
+
+-- name: conversation
+SELECT id, used_at FROM conversations WHERE agent = :agent
+
+-- name: keep_conversation
+INSERT INTO conversations (agent, id, used_at) VALUES (:agent, :id, :at)
+ON CONFLICT (agent) DO UPDATE SET id = excluded.id, used_at = excluded.used_at
+
+-- name: forget_conversation
+DELETE FROM conversations WHERE agent = :agent AND (:id IS NULL OR id = :id)
+
+-- name: run_conversation
+UPDATE task_runs SET conversation = :id WHERE session = :session AND seq = :seq AND attempt = :attempt
+
+-- name: register
+INSERT INTO supervisors (pid, start_time, boot_id, jobs, sessions, started_at, renewed_at)
+VALUES (:pid, :start_time, :boot_id, :jobs, :sessions, :started_at, :renewed_at)
+
+-- name: renew
+UPDATE supervisors SET renewed_at = :renewed_at, jobs = :jobs
+WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
+
+-- name: unregister
+DELETE FROM supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
+
+-- name: set_meta
+INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+
+-- name: expired
+SELECT session, seq FROM tasks INDEXED BY tasks_expiring
+WHERE ended_at IS NULL AND expires_at <= :now AND status <> 'running' ORDER BY expires_at LIMIT 500
+
+-- name: unposted
+SELECT session, seq, attempt, result, status, finished_at FROM task_runs WHERE posted = 0 ORDER BY id LIMIT 500
+
+-- name: posted
+UPDATE task_runs SET posted = 1 WHERE session = :session AND seq = :seq AND attempt = :attempt
+
+-- name: post
+INSERT INTO messages_out (id, kind, content, created_at) VALUES (:id, 'result', :content, :at) ON CONFLICT DO NOTHING
+
+-- What a drain must wait for.
+-- name: unfinished
+SELECT session, agent FROM tasks INDEXED BY tasks_due WHERE status = 'queued' AND due_at <= :now
+UNION
+SELECT session, agent FROM tasks INDEXED BY tasks_retrying WHERE status = 'queued' AND retry = 1 AND :retrying
+
+-- name: set_hold
+INSERT INTO holds (scope, name, kind, since, until, reason) VALUES (:scope, :name, :kind, :since, :until, :reason)
+ON CONFLICT (scope, name, kind) DO UPDATE SET until = excluded.until, reason = excluded.reason
+
+-- name: lift_holds
+DELETE FROM holds WHERE scope = :scope AND (:name IS NULL OR name = :name)
+
+-- name: pause_session
+UPDATE sessions SET paused_at = :at, paused_reason = :reason WHERE name = :session
+
+-- name: set_session_state
+INSERT INTO session_state (name, value) VALUES (:name, :value)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value
+
+-- name: session_state
+SELECT value FROM session_state WHERE name = :name
+
+-- name: delete_session_state
+DELETE FROM session_state WHERE name = :name
+
+-- name: due_type
+SELECT typeof(due_at) FROM messages_in WHERE seq = :seq
+
+-- name: due_text
+SELECT CAST(due_at AS TEXT) FROM messages_in WHERE seq = :seq
+
+-- name: mend_due
+UPDATE messages_in SET due_at = :now WHERE seq = :seq
+
+-- name: run_before
+SELECT max(attempt) FROM task_runs WHERE session = :session AND seq = :seq AND attempt < :attempt

@@ -1,0 +1,118 @@
+-- What reading commands ask.
+
+-- name: task_columns
+seq, kind, status, reason, series, agent, prompt, argv, cwd, priority, labels, key, context, created_at, due_at,
+expires_at, ended_at, attempts, runs, last_run, exit_code, cancel_requested, launch, "trigger"
+
+-- name: run_columns
+session, seq, attempt, series, "trigger", agent, argv, cwd, scheduled_for, started_at, finished_at, duration_ms, status,
+exit_code, signal, failure_class, error, result, script_outcome, conversation, tokens_in, tokens_out, cost_usd,
+peak_rss_bytes, stdout_bytes, stderr_bytes, host, adopted
+
+-- name: task
+SELECT {task_columns} FROM messages_in WHERE seq = :seq AND status <> 'staged'
+
+-- name: tasks_of_page
+SELECT {task_columns} FROM messages_in WHERE seq IN (SELECT value FROM json_each(:seqs)) AND status <> 'staged'
+
+-- Live tasks, soonest first, by keyset.
+-- name: live_page
+SELECT session, seq, due_at FROM tasks
+WHERE ended_at IS NULL AND (due_at, session, seq) > (:at, :after_session, :after_seq)
+  AND (:session IS NULL OR session = :session)
+ORDER BY due_at, session, seq LIMIT :limit
+
+-- Ended tasks, oldest end first, by keyset.
+-- name: ended_page
+SELECT session, seq, ended_at FROM tasks
+WHERE ended_at IS NOT NULL AND (ended_at, session, seq) > (:at, :after_session, :after_seq)
+  AND (:session IS NULL OR session = :session)
+ORDER BY ended_at, session, seq LIMIT :limit
+
+-- name: run
+SELECT {run_columns} FROM task_runs WHERE session = :session AND seq = :seq AND attempt = :attempt
+
+-- Newest first, by keyset on the row id.
+-- name: runs_page
+SELECT {run_columns}, id FROM task_runs
+WHERE id < :before AND (:status IS NULL OR status IN (SELECT value FROM json_each(:status)))
+  AND (:since IS NULL OR started_at >= :since)
+ORDER BY id DESC LIMIT :limit
+
+-- name: runs_page_session
+SELECT {run_columns}, id FROM task_runs
+WHERE session = :session AND id < :before AND (:status IS NULL OR status IN (SELECT value FROM json_each(:status)))
+  AND (:since IS NULL OR started_at >= :since)
+ORDER BY id DESC LIMIT :limit
+
+-- name: runs_page_task
+SELECT {run_columns}, id FROM task_runs
+WHERE session = :session AND seq = :seq AND id < :before
+  AND (:status IS NULL OR status IN (SELECT value FROM json_each(:status)))
+  AND (:since IS NULL OR started_at >= :since)
+ORDER BY id DESC LIMIT :limit
+
+-- name: sessions
+SELECT name, paused_at IS NOT NULL, paused_reason FROM sessions WHERE name > :after ORDER BY name LIMIT :limit
+
+-- name: session_counts
+SELECT CASE WHEN status = 'queued' AND due_at > :now THEN iif(retry, 'retrying', 'scheduled') ELSE status END AS shown,
+       count(*)
+FROM tasks WHERE session = :session GROUP BY shown
+
+-- name: session_next_due
+SELECT min(due_at) FROM tasks WHERE session = :session AND status = 'queued'
+
+-- name: conversations
+SELECT agent, id FROM conversations ORDER BY used_at DESC
+
+-- name: workers
+SELECT session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_id, adopted, stop
+FROM workers ORDER BY claimed_at, session, seq
+
+-- name: worker
+SELECT session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_id, adopted, stop
+FROM workers WHERE session = :session AND seq = :seq
+
+-- name: supervisors
+SELECT pid, start_time, boot_id, jobs, sessions, started_at, renewed_at FROM supervisors ORDER BY started_at, pid
+
+-- name: events_newest
+SELECT id, at, session, seq, attempt, from_status, to_status, event, actor, reason FROM events
+WHERE id < :before AND (:session IS NULL OR (session = :session AND seq = :seq)) AND (:since IS NULL OR at >= :since)
+ORDER BY id DESC LIMIT :limit
+
+-- name: events_after
+SELECT id, at, session, seq, attempt, from_status, to_status, event, actor, reason FROM events
+WHERE id > :after AND (:session IS NULL OR (session = :session AND seq = :seq)) AND (:since IS NULL OR at >= :since)
+ORDER BY id LIMIT :limit
+
+-- name: last_event
+SELECT coalesce(max(id), 0) FROM events
+
+-- name: messages_newest
+SELECT id, kind, content, created_at, rowid FROM messages_out
+WHERE rowid < :before AND (:since IS NULL OR created_at >= :since) ORDER BY rowid DESC LIMIT :limit
+
+-- name: messages_after
+SELECT id, kind, content, created_at, rowid FROM messages_out WHERE rowid > :after ORDER BY rowid LIMIT :limit
+
+-- name: last_message
+SELECT coalesce(max(rowid), 0) FROM messages_out
+
+-- name: holds
+SELECT scope, name, kind, until, reason FROM holds ORDER BY scope DESC, name, kind
+
+-- name: meta
+SELECT value FROM meta WHERE name = :name
+
+-- name: session
+SELECT name, paused_at IS NOT NULL, paused_reason FROM sessions WHERE name = :name
+
+-- name: due_before
+SELECT count(*) FROM tasks
+WHERE status = 'queued' AND due_at <= :now AND (priority > :priority OR (priority = :priority AND due_at < :due_at))
+
+-- name: session_retrying
+SELECT seq FROM tasks WHERE session = :session AND status = 'queued' AND retry = 1 ORDER BY due_at, seq
+

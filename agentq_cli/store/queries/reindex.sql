@@ -1,0 +1,42 @@
+-- Rebuilding the index from the sessions' files.
+
+-- name: forget_session
+DELETE FROM tasks WHERE session = :session
+
+-- name: mirror_all
+INSERT OR REPLACE INTO tasks
+  (session, seq, status, agent, priority, due_at, expires_at, retry, shares, series, ended_at, labels)
+SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, expires_at, attempts > 0,
+       kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]')
+FROM messages_in WHERE status <> 'staged'
+
+-- name: unreadable_due
+SELECT seq FROM messages_in WHERE typeof(due_at) <> 'integer' AND status <> 'staged'
+
+-- name: running
+SELECT seq, runs, coalesce(agent, ''), kind = 'prompt' AND context = 'session', cwd, argv FROM messages_in
+WHERE status = 'running'
+
+-- name: missing_worker
+INSERT INTO workers (session, seq, attempt, agent, shares, claimed_at)
+VALUES (:session, :seq, :attempt, :agent, :shares, :at) ON CONFLICT DO NOTHING
+
+-- name: missing_run
+INSERT INTO task_runs (session, seq, attempt, "trigger", agent, argv, cwd, started_at, status, host)
+VALUES (:session, :seq, :attempt, 'submit', nullif(:agent, ''), :argv, :cwd, :at, 'running', :host)
+ON CONFLICT DO NOTHING
+
+-- name: stale_workers
+SELECT session, seq, attempt FROM workers WHERE session = :session
+
+-- name: drop_worker
+DELETE FROM workers WHERE session = :session AND seq = :seq AND attempt = :attempt
+
+-- name: sessions
+SELECT name FROM sessions
+
+-- name: drop_session
+DELETE FROM sessions WHERE name = :name
+
+-- name: paused
+UPDATE sessions SET paused_at = :at, paused_reason = :reason WHERE name = :session

@@ -1,0 +1,68 @@
+-- What changes a task: its row in the session's file, its row in the index, and the event, always together.
+
+-- name: create_session
+INSERT INTO sessions (name, created_at) VALUES (:name, :at) ON CONFLICT DO NOTHING
+
+-- name: insert_task
+INSERT INTO messages_in
+  (kind, status, agent, prompt, argv, cwd, priority, labels, key, context, created_at, due_at, expires_at, launch, batch)
+VALUES
+  (:kind, :status, :agent, :prompt, :argv, :cwd, :priority, :labels, :key, :context, :created_at, :due_at, :expires_at,
+   :launch, :batch)
+RETURNING seq
+
+-- name: live_of_key
+SELECT seq FROM messages_in WHERE key = :key AND status IN ('staged', 'blocked', 'queued', 'running', 'paused')
+
+-- The fence: a change holds only against the state that it was decided on.
+-- name: save_state
+UPDATE messages_in
+SET status = :status, reason = :reason, due_at = :due_at, expires_at = :expires_at, ended_at = :ended_at,
+    attempts = :attempts, runs = :runs, last_run = :last_run, exit_code = :exit_code,
+    cancel_requested = :cancel_requested, "trigger" = :trigger
+WHERE seq = :seq AND status = :before_status AND runs = :before_runs
+
+-- name: save_content
+UPDATE messages_in
+SET kind = :kind, agent = :agent, prompt = :prompt, argv = :argv, cwd = :cwd, priority = :priority, labels = :labels,
+    key = :key, context = :context, launch = :launch
+WHERE seq = :seq
+
+-- name: mirror
+INSERT OR REPLACE INTO tasks
+  (session, seq, status, agent, priority, due_at, expires_at, retry, shares, series, ended_at, labels)
+SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, expires_at, attempts > 0,
+       kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]')
+FROM messages_in WHERE seq = :seq
+
+-- name: mirror_since
+INSERT OR REPLACE INTO tasks
+  (session, seq, status, agent, priority, due_at, expires_at, retry, shares, series, ended_at, labels)
+SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, expires_at, attempts > 0,
+       kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]')
+FROM messages_in WHERE seq >= :first AND status <> 'staged' AND (:batch IS NULL OR batch = :batch)
+
+-- name: event
+INSERT INTO events (at, session, seq, attempt, from_status, to_status, event, actor, reason)
+VALUES (:at, :session, :seq, :attempt, :from, :to, :event, :actor, :reason)
+
+-- One event a new task, in one statement.
+-- name: events_of_new
+INSERT INTO events (at, session, seq, to_status, event, actor)
+SELECT :at, :session, seq, iif(status = 'queued' AND due_at > :at, 'scheduled', status), 'submit', :actor
+FROM messages_in WHERE seq >= :first AND status <> 'staged' AND (:batch IS NULL OR batch = :batch) ORDER BY seq
+
+-- name: live_count
+SELECT count(*) FROM tasks WHERE ended_at IS NULL
+
+-- name: delete_task
+DELETE FROM messages_in WHERE seq = :seq
+
+-- name: delete_index_row
+DELETE FROM tasks WHERE session = :session AND seq = :seq
+
+-- name: delete_runs
+DELETE FROM task_runs WHERE session = :session AND seq = :seq
+
+-- name: delete_events
+DELETE FROM events WHERE session = :session AND seq = :seq

@@ -1,0 +1,196 @@
+"""Listings: keyset pages of 500, and no cursor open while the caller prints or waits."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Collection, Iterator
+from itertools import groupby
+
+from agentq_cli.errors import NotFound, Unreadable
+from agentq_cli.model import Address, Event, Message, Run, RunId, Status, Task
+from agentq_cli.store import connection, rows
+from agentq_cli.store.queries import statements
+from agentq_cli.store.session_write import TASK
+from agentq_cli.store.state_dir import StateDir
+
+READ = statements("read")
+PAGE = 500
+NEWEST = 1 << 62
+
+
+@contextlib.contextmanager
+def inbound(state: StateDir, session: str) -> Iterator[sqlite3.Connection]:
+    """A session's file, to read. Raises NotFound, Busy, Unreadable."""
+    state.check_session(session)
+    path = state.inbound(session)
+    if not path.exists():
+        raise NotFound(f"session '{session}': there is none of that name")
+    database = connection.connect(path, "inbound", create=False)
+    try:
+        with connection.named_trouble(path):
+            yield database
+    finally:
+        database.close()
+
+
+def task(state: StateDir, address: Address) -> Task:
+    """One task, from its session's file. Raises NotFound."""
+    with inbound(state, address.session) as database:
+        row = database.execute(TASK, {"seq": address.seq}).fetchone()
+    if row is None:
+        raise NotFound(f"task '{address}': there is none of that address")
+    return rows.task(address.session, row)
+
+
+def tasks(
+    state: StateDir,
+    index: sqlite3.Connection,
+    *,
+    session: str | None,
+    statuses: Collection[Status],
+    label: str | None,
+    ended: bool,
+    now: int,
+) -> Iterator[Task]:
+    """Live tasks, soonest first, then with `ended` (or an ended status asked for) the ended ones, oldest end first.
+
+    A session that cannot be read is passed over and raised at the end, so that the others are seen.
+    """
+    trouble: list[Unreadable] = []
+    wanted = frozenset(statuses)
+    pages = []
+    if not wanted or any(not status.ended for status in wanted):
+        pages.append("live_page")
+    if ended or any(status.ended for status in wanted):
+        pages.append("ended_page")
+    for page in pages:
+        for addresses in _addresses(index, page, session):
+            for found in _load(state, addresses, trouble):
+                if wanted and found.shown_status(now) not in wanted:
+                    continue
+                if label is None or label in found.labels:
+                    yield found
+    if trouble:
+        raise trouble[0]
+
+
+def _addresses(index: sqlite3.Connection, page: str, session: str | None) -> Iterator[list[Address]]:
+    at, name, seq = -NEWEST, "", 0
+    while True:
+        values = {"at": at, "after_session": name, "after_seq": seq, "session": session, "limit": PAGE}
+        found = index.execute(READ[page], values).fetchall()
+        if not found:
+            return
+        yield [Address(row[0], row[1]) for row in found]
+        name, seq, at = found[-1]
+
+
+def _load(state: StateDir, addresses: list[Address], trouble: list[Unreadable]) -> list[Task]:
+    """The tasks of one page, each session's file opened once, in the page's order."""
+    by_address: dict[Address, Task] = {}
+    statement = READ["tasks_of_page"].format(task_columns=READ["task_columns"])
+    for session, group in groupby(sorted(addresses), key=lambda address: address.session):
+        seqs = json.dumps([address.seq for address in group])
+        try:
+            with inbound(state, session) as database:
+                found = database.execute(statement, {"seqs": seqs}).fetchall()
+        except NotFound:
+            continue
+        except Unreadable as error:
+            if not any(str(known) == str(error) for known in trouble):
+                trouble.append(error)
+            continue
+        by_address.update({Address(session, row[0]): rows.task(session, row) for row in found})
+    return [by_address[address] for address in addresses if address in by_address]
+
+
+def run(index: sqlite3.Connection, run_id: RunId) -> Run:
+    """One attempt. Raises NotFound."""
+    row = index.execute(READ["run"].format(run_columns=READ["run_columns"]), run_id._asdict()).fetchone()
+    if row is None:
+        raise NotFound(f"run '{run_id}': there is none of that address")
+    return rows.run(row)
+
+
+def runs(
+    index: sqlite3.Connection,
+    *,
+    address: Address | None,
+    session: str | None,
+    statuses: Collection[str],
+    since: int | None,
+) -> Iterator[Run]:
+    """The audit log, newest first."""
+    values: dict[str, object] = {"status": json.dumps(sorted(statuses)) if statuses else None, "since": since}
+    name = "runs_page"
+    if address is not None:
+        name, values = "runs_page_task", values | address._asdict()
+    elif session is not None:
+        name, values = "runs_page_session", values | {"session": session}
+    statement = READ[name].format(run_columns=READ["run_columns"])
+    before = NEWEST
+    while found := index.execute(statement, values | {"before": before, "limit": PAGE}).fetchall():
+        yield from (rows.run(row[:-1]) for row in found)
+        before = found[-1][-1]
+
+
+def events(index: sqlite3.Connection, *, address: Address | None, since: int | None) -> Iterator[Event]:
+    """Every change of state, newest first."""
+    where = {"session": None, "seq": None} if address is None else address._asdict()
+    before = NEWEST
+    while found := index.execute(
+        READ["events_newest"], where | {"before": before, "since": since, "limit": PAGE}
+    ).fetchall():
+        yield from (rows.event(row) for row in found)
+        before = found[-1][0]
+
+
+def events_after(index: sqlite3.Connection, *, address: Address | None, after: int) -> list[Event]:
+    """What has happened since the event `after`, oldest first."""
+    where = {"session": None, "seq": None} if address is None else address._asdict()
+    values = where | {"after": after, "since": None, "limit": PAGE}
+    return [rows.event(row) for row in index.execute(READ["events_after"], values).fetchall()]
+
+
+@contextlib.contextmanager
+def outbound(state: StateDir, session: str) -> Iterator[sqlite3.Connection]:
+    """A session's outbound.db, to read, on a connection of its own. Raises NotFound, Busy, Unreadable."""
+    state.check_session(session)
+    path = state.outbound(session)
+    if not path.exists():
+        raise NotFound(f"session '{session}': it has no outbound.db")
+    database = connection.connect(path, "outbound", create=False, busy_ms=1000)
+    try:
+        with connection.named_trouble(path):
+            yield database
+    finally:
+        database.close()
+
+
+def messages(state: StateDir, session: str, *, since: int | None) -> Iterator[Message]:
+    """What the session's agents said, newest first."""
+    before = NEWEST
+    while True:
+        with outbound(state, session) as database:
+            values = {"before": before, "since": since, "limit": PAGE}
+            found = database.execute(READ["messages_newest"], values).fetchall()
+        if not found:
+            return
+        yield from (rows.message(session, row) for row in found)
+        before = found[-1][-1]
+
+
+def messages_after(state: StateDir, session: str, *, after: int) -> tuple[list[Message], int]:
+    """What was said since position `after`, oldest first, and the position after it."""
+    with outbound(state, session) as database:
+        found = database.execute(READ["messages_after"], {"after": after, "limit": PAGE}).fetchall()
+    return [rows.message(session, row) for row in found], (found[-1][-1] if found else after)
+
+
+def last_message(state: StateDir, session: str) -> int:
+    """The position of the newest message."""
+    with outbound(state, session) as database:
+        (position,) = database.execute(READ["last_message"]).fetchone()
+    return int(position)

@@ -1,0 +1,60 @@
+"""Rebuild a session's part of the index from its file, which is the truth about its tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from agentq_cli.model import Actor
+from agentq_cli.store import connection
+from agentq_cli.store.dispatch import DISPATCH, pause_unreadable
+from agentq_cli.store.queries import statements
+from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
+from agentq_cli.store.state_dir import StateDir
+
+REINDEX = statements("reindex")
+
+
+def reindex(state: StateDir, session: str, *, now: int, host: str, busy_ms: int) -> Iterator[str]:
+    """Bring the index in line with one session; says what had to be mended. Raises Busy, Unreadable."""
+    mended: list[str] = []
+    with session_write(state, session, now=now, actor=Actor.SWEEP, create=True, busy_ms=busy_ms) as write:
+        database = write.database
+        database.execute(WRITE["create_session"], {"name": session, "at": now})
+        for (seq,) in database.execute(REINDEX["unreadable_due"]).fetchall():
+            pause_unreadable(write, seq)
+            mended.append(f"{session}/{seq} paused: its due time could not be read")
+        database.execute(REINDEX["forget_session"], {"session": session})
+        database.execute(REINDEX["mirror_all"], {"session": session})
+        state_row = database.execute(DISPATCH["session_state"], {"name": "paused"}).fetchone()
+        values = {"session": session, "at": now if state_row else None, "reason": state_row[0] if state_row else None}
+        database.execute(REINDEX["paused"], values)
+        mended += _workers(write, host)
+    yield from mended
+
+
+def _workers(write: SessionWrite, host: str) -> list[str]:
+    """A run that the index forgot is given back its worker, for recovery to look after; a worker without run goes."""
+    database = write.database
+    live = {}
+    for seq, attempt, agent, shares, cwd, argv in database.execute(REINDEX["running"]).fetchall():
+        live[seq] = attempt
+        values = {"session": write.session, "seq": seq, "attempt": attempt, "agent": agent, "shares": shares}
+        values |= {"cwd": cwd, "argv": argv or "[]", "at": write.now, "host": host}
+        database.execute(REINDEX["missing_worker"], values)
+        database.execute(REINDEX["missing_run"], values)
+    mended = []
+    for session, seq, attempt in database.execute(REINDEX["stale_workers"], {"session": write.session}).fetchall():
+        if live.get(seq) != attempt:
+            database.execute(REINDEX["drop_worker"], {"session": session, "seq": seq, "attempt": attempt})
+            mended.append(f"{session}/{seq}.{attempt}: the index had it running")
+    return mended
+
+
+def roll_back_dead_writers(state: StateDir) -> list[str]:
+    """Open every session that a dead writer left a journal in, so that no agent meets a file in mid-commit."""
+    opened = []
+    for session in state.session_names():
+        if state.inbound(session).with_name("inbound.db-journal").exists():
+            connection.connect_session(state.inbound(session), state.index, create=False).close()
+            opened.append(session)
+    return opened

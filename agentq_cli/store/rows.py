@@ -1,0 +1,168 @@
+"""Between rows and the model's values, both ways."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from agentq_cli.model import (
+    Event,
+    FailureClass,
+    Identity,
+    Launch,
+    Message,
+    NewTask,
+    Run,
+    RunStatus,
+    Status,
+    Supervisor,
+    Task,
+    Trigger,
+    Worker,
+)
+
+Row = tuple[Any, ...]
+
+
+def launch_text(launch: Launch) -> str:
+    """A launch as the JSON of its column; what is at its default is left out."""
+    values: dict[str, Any] = {
+        "env": dict(launch.env),
+        "captured": dict(launch.captured),
+        "agent_args": list(launch.agent_args),
+        "stdin": launch.stdin,
+        "umask": launch.umask,
+        "timeout_ms": launch.timeout_ms,
+        "grace_ms": launch.grace_ms,
+        "depth": launch.depth,
+        "tz": launch.tz,
+    }
+    return json.dumps({name: value for name, value in values.items() if value not in (None, [], {})})
+
+
+def launch(text: str) -> Launch:
+    """The launch that `launch_text` wrote."""
+    values = json.loads(text)
+    values["agent_args"] = tuple(values.get("agent_args", ()))
+    return Launch(**values)
+
+
+def content(task: NewTask | Task) -> dict[str, Any]:
+    """The columns of messages_in that say what is to be done."""
+    return {
+        "kind": task.kind,
+        "agent": task.agent,
+        "prompt": task.prompt,
+        "argv": None if task.argv is None else json.dumps(list(task.argv)),
+        "cwd": task.cwd,
+        "priority": task.priority,
+        "labels": json.dumps(list(task.labels)),
+        "key": task.key,
+        "context": task.context,
+        "launch": launch_text(task.launch),
+    }
+
+
+def task(session: str, row: Row) -> Task:
+    """A row of messages_in, in the order of `read.sql`'s task columns."""
+    return Task(
+        session=session,
+        seq=row[0],
+        kind=row[1],
+        status=Status(row[2]),
+        reason=row[3],
+        series=row[4],
+        agent=row[5],
+        prompt=row[6],
+        argv=None if row[7] is None else tuple(json.loads(row[7])),
+        cwd=row[8],
+        priority=row[9],
+        labels=tuple(json.loads(row[10])),
+        key=row[11],
+        context=row[12],
+        created_at=row[13],
+        due_at=row[14],
+        expires_at=row[15],
+        ended_at=row[16],
+        attempts=row[17],
+        runs=row[18],
+        last_run=row[19],
+        exit_code=row[20],
+        cancel_requested=bool(row[21]),
+        launch=launch(row[22]),
+        trigger=Trigger(row[23]),
+    )
+
+
+def run(row: Row) -> Run:
+    """A row of task_runs, in the order of `read.sql`'s run columns."""
+    return Run(
+        session=row[0],
+        seq=row[1],
+        attempt=row[2],
+        series=row[3],
+        trigger=Trigger(row[4]),
+        agent=row[5],
+        argv=tuple(json.loads(row[6])),
+        cwd=row[7],
+        scheduled_for=row[8],
+        started_at=row[9],
+        finished_at=row[10],
+        duration_ms=row[11],
+        status=RunStatus(row[12]),
+        exit_code=row[13],
+        signal=row[14],
+        failure_class=None if row[15] is None else FailureClass(row[15]),
+        error=row[16],
+        result=None if row[17] is None else json.loads(row[17]),
+        script_outcome=row[18],
+        conversation=row[19],
+        tokens_in=row[20],
+        tokens_out=row[21],
+        cost_usd=row[22],
+        peak_rss_bytes=row[23],
+        stdout_bytes=row[24],
+        stderr_bytes=row[25],
+        host=row[26],
+        adopted=bool(row[27]),
+    )
+
+
+def worker(row: Row) -> Worker:
+    """A row of workers."""
+    return Worker(
+        session=row[0],
+        seq=row[1],
+        attempt=row[2],
+        agent=row[3] or None,
+        shares_conversation=bool(row[4]),
+        claimed_at=row[5],
+        supervisor=None if row[6] is None else Identity(row[6], row[7], row[8]),
+        adopted=bool(row[9]),
+        stop=row[10],
+    )
+
+
+def supervisor(row: Row) -> Supervisor:
+    """A row of supervisors."""
+    return Supervisor(
+        identity=Identity(row[0], row[1], row[2]),
+        jobs=row[3],
+        sessions=tuple(json.loads(row[4])),
+        started_at=row[5],
+        renewed_at=row[6],
+    )
+
+
+def event(row: Row) -> Event:
+    """A row of events."""
+    return Event(*row)
+
+
+def message(session: str, row: Row) -> Message:
+    """A row of messages_out; content that is no JSON, which an agent may write, stays text."""
+    try:
+        value = json.loads(row[2])
+    except (TypeError, ValueError):
+        value = row[2] if isinstance(row[2], str) else str(row[2])
+    return Message(id=str(row[0]), session=session, kind=str(row[1]), content=value, created_at=row[3])

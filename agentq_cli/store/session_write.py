@@ -1,0 +1,153 @@
+"""A writing transaction over one session and the index: the only place where a task's row changes.
+
+Each change is the row in messages_in, its mirror in the index and the event, in one commit (ARCHITECTURE, storage).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+from agentq_cli.errors import NotFound
+from agentq_cli.model import Actor, Address, NewTask, RunId, Status, Task
+from agentq_cli.policy import states
+from agentq_cli.store import connection, rows
+from agentq_cli.store.queries import statements
+from agentq_cli.store.state_dir import StateDir
+
+WRITE = statements("write")
+READ = statements("read")
+TASK = READ["task"].format(task_columns=READ["task_columns"])
+
+
+class SessionWrite:
+    """One open transaction; made by `session_write`. `now` is the time that its events carry."""
+
+    def __init__(self, database: sqlite3.Connection, session: str, now: int, actor: Actor) -> None:
+        self.database = database
+        self.session = session
+        self.now = now
+        self.actor = actor
+
+    def task(self, seq: int) -> Task:
+        """The task as it is now, locked. Raises NotFound."""
+        row = self.database.execute(TASK, {"seq": seq}).fetchone()
+        if row is None:
+            raise NotFound(f"task '{Address(self.session, seq)}': there is none of that address")
+        return rows.task(self.session, row)
+
+    def insert(self, task: NewTask, *, status: str, batch: str | None = None) -> int:
+        """A new row; the caller mirrors and records it. Returns its seq."""
+        values = rows.content(task) | {
+            "status": status,
+            "created_at": self.now,
+            "due_at": self.now if task.due_at is None else task.due_at,
+            "expires_at": task.expires_at,
+            "batch": batch,
+        }
+        # fetchall, not fetchone: an unfinished RETURNING would keep the statement open over the commit.
+        ((seq,),) = self.database.execute(WRITE["insert_task"], values).fetchall()
+        return int(seq)
+
+    def publish(self, first: int, batch: str | None = None) -> None:
+        """Mirror the new rows from `first` on (of `batch` alone, where given) and record the submit of each."""
+        values = {"session": self.session, "first": first, "batch": batch, "at": self.now, "actor": self.actor}
+        self.database.execute(WRITE["mirror_since"], values)
+        self.database.execute(WRITE["events_of_new"], values)
+
+    def save(
+        self, before: Task, after: Task, *, event: str, run: RunId | None = None, reason: str | None = None
+    ) -> bool:
+        """Take a task from one state to the next, with its event. False: it was no longer as `before`, nothing changed."""
+        if before.status is not after.status:
+            assert states.allowed(before.status, after.status, self.actor), (before.status, after.status, self.actor)
+        changed = self.database.execute(
+            WRITE["save_state"],
+            {
+                "seq": after.seq,
+                "status": after.status,
+                "reason": after.reason,
+                "due_at": after.due_at,
+                "expires_at": after.expires_at,
+                "ended_at": after.ended_at,
+                "attempts": after.attempts,
+                "runs": after.runs,
+                "last_run": after.last_run,
+                "exit_code": after.exit_code,
+                "cancel_requested": after.cancel_requested,
+                "trigger": after.trigger,
+                "before_status": before.status,
+                "before_runs": before.runs,
+            },
+        ).rowcount
+        if not changed:
+            return False
+        self.mirror(after.seq)
+        self.record(
+            event,
+            after.seq,
+            run=run,
+            before=before.shown_status(self.now),
+            after=after.shown_status(self.now),
+            reason=reason if reason is not None else after.reason,
+        )
+        return True
+
+    def save_content(self, task: Task) -> None:
+        """Write what is to be done; the caller records why."""
+        self.database.execute(WRITE["save_content"], rows.content(task) | {"seq": task.seq})
+
+    def mirror(self, seq: int) -> None:
+        """Bring the index row of a task in line with the session's file."""
+        self.database.execute(WRITE["mirror"], {"session": self.session, "seq": seq})
+
+    def record(
+        self,
+        event: str,
+        seq: int | None,
+        *,
+        run: RunId | None = None,
+        before: Status | None = None,
+        after: Status | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """An event in the same commit."""
+        values: dict[str, Any] = {
+            "at": self.now,
+            "session": self.session,
+            "seq": seq,
+            "attempt": None if run is None else run.attempt,
+            "from": before,
+            "to": after,
+            "event": event,
+            "actor": self.actor,
+            "reason": reason,
+        }
+        self.database.execute(WRITE["event"], values)
+
+
+@contextlib.contextmanager
+def session_write(
+    state: StateDir,
+    session: str,
+    *,
+    now: int,
+    actor: Actor,
+    create: bool = False,
+    busy_ms: int = connection.BUSY_MS,
+) -> Iterator[SessionWrite]:
+    """Begin a transaction over a session and the index. Raises NotFound, Busy, Unreadable."""
+    if create:
+        state.create_session(session)
+        if not state.outbound(session).exists():
+            connection.connect(state.outbound(session), "outbound", create=True, busy_ms=busy_ms).close()
+    else:
+        state.check_session(session)
+    database = connection.connect_session(state.inbound(session), state.index, create=create, busy_ms=busy_ms)
+    try:
+        with connection.transaction(database, state.inbound(session)):
+            yield SessionWrite(database, session, now, actor)
+    finally:
+        database.close()

@@ -1,0 +1,187 @@
+"""Storing new tasks: one session in one transaction, several sessions as a batch that is committed once."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from agentq_cli.errors import Busy, LimitReached, Usage, WrongState
+from agentq_cli.model import Actor, Address, Identity, NewTask, Status
+from agentq_cli.store import connection
+from agentq_cli.store.queries import statements
+from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
+from agentq_cli.store.state_dir import StateDir
+
+BATCH = statements("batch")
+
+
+def submit(
+    state: StateDir, tasks: Sequence[NewTask], *, now: int, actor: Actor, max_queued: int, owner: Identity
+) -> list[tuple[Address, bool]]:
+    """Store tasks, all or none, and return each with whether it is new (False: a live task of its key was found).
+
+    `owner` is this process: a batch that it leaves unfinished is finished or dropped once it is dead.
+    Raises LimitReached, WrongState (a key that is taken by something else), Busy, Unreadable.
+    """
+    sessions = list(dict.fromkeys(task.session for task in tasks))
+    if len(sessions) == 1:
+        with session_write(state, sessions[0], now=now, actor=actor, create=True) as write:
+            _room(write.database, len(tasks), max_queued)
+            return _store(write, tasks)
+    return _batch(state, tasks, sessions, now=now, actor=actor, max_queued=max_queued, owner=owner)
+
+
+def _store(write: SessionWrite, tasks: Sequence[NewTask]) -> list[tuple[Address, bool]]:
+    write.database.execute(WRITE["create_session"], {"name": write.session, "at": write.now})
+    stored: list[tuple[Address, bool]] = []
+    first: int | None = None
+    for task in tasks:
+        found = _of_key(write, task)
+        if found is not None:
+            stored.append((found, False))
+            continue
+        seq = write.insert(task, status=Status.QUEUED)
+        first = seq if first is None else first
+        stored.append((Address(write.session, seq), True))
+    if first is not None:
+        write.publish(first)
+    return stored
+
+
+def _of_key(write: SessionWrite, task: NewTask) -> Address | None:
+    """The live task of the same key, changed in place where `--replace` asks for it."""
+    if task.key is None:
+        return None
+    row = write.database.execute(WRITE["live_of_key"], {"key": task.key}).fetchone()
+    if row is None:
+        return None
+    live = write.task(row[0])
+    same = (live.kind, live.prompt, live.argv, live.agent, live.cwd) == (
+        task.kind,
+        task.prompt,
+        task.argv,
+        task.agent,
+        task.cwd,
+    )
+    if not task.replace:
+        if same:
+            return live.address
+        raise WrongState(f"key '{task.key}': {live.address} holds it with different content; --replace changes it")
+    if live.status is Status.RUNNING:
+        raise WrongState(f"key '{task.key}': {live.address} is running and cannot be replaced")
+    due = write.now if task.due_at is None else task.due_at
+    changed = replace(
+        live,
+        kind=task.kind,
+        agent=task.agent,
+        prompt=task.prompt,
+        argv=task.argv,
+        cwd=task.cwd,
+        priority=task.priority,
+        labels=task.labels,
+        context=task.context,
+        due_at=due,
+        expires_at=task.expires_at,
+        launch=task.launch,
+    )
+    write.save_content(changed)
+    write.save(live, changed, event="replace")
+    return live.address
+
+
+def _room(database: sqlite3.Connection, coming: int, max_queued: int) -> None:
+    (live,) = database.execute(WRITE["live_count"]).fetchone()
+    if live + coming > max_queued:
+        raise LimitReached(f"max_queued {max_queued}: {live} tasks are live already, {coming} more were submitted")
+
+
+def _batch(
+    state: StateDir,
+    tasks: Sequence[NewTask],
+    sessions: Sequence[str],
+    *,
+    now: int,
+    actor: Actor,
+    max_queued: int,
+    owner: Identity,
+) -> list[tuple[Address, bool]]:
+    if any(task.replace for task in tasks):
+        raise Usage("--replace: not in a batch over several sessions, where a change in place could not be taken back")
+    batch = f"{owner.boot_id}-{owner.pid}-{owner.start_time}-{time.monotonic_ns()}"
+    index = connection.connect(state.index, "index", create=False)
+    try:
+        with connection.transaction(index, state.index):
+            _room(index, len(tasks), max_queued)
+            values = {"id": batch, "sessions": json.dumps(sessions), "pid": owner.pid}
+            values |= {"start_time": owner.start_time, "boot_id": owner.boot_id}
+            index.execute(BATCH["begin"], values)
+        stored: dict[int, tuple[Address, bool]] = {}
+        try:
+            for session in sessions:
+                _stage(state, session, tasks, stored, batch=batch, now=now, actor=actor)
+            with connection.transaction(index, state.index):
+                index.execute(BATCH["commit"], {"id": batch})
+        except BaseException:
+            drop(state, batch, sessions, now=now, actor=actor)
+            raise
+    finally:
+        index.close()
+    # Committed is stored: what cannot be released now, sweep releases.
+    with contextlib.suppress(Busy):
+        release(state, batch, sessions, now=now, actor=actor)
+    return [stored[position] for position in range(len(tasks))]
+
+
+def _stage(
+    state: StateDir,
+    session: str,
+    tasks: Sequence[NewTask],
+    stored: dict[int, tuple[Address, bool]],
+    *,
+    batch: str,
+    now: int,
+    actor: Actor,
+) -> None:
+    with session_write(state, session, now=now, actor=actor, create=True) as write:
+        for position, task in enumerate(tasks):
+            if task.session != session:
+                continue
+            found = _of_key(write, task)
+            if found is not None:
+                stored[position] = (found, False)
+            else:
+                seq = write.insert(task, status="staged", batch=batch)
+                stored[position] = (Address(session, seq), True)
+
+
+def release(state: StateDir, batch: str, sessions: Sequence[str], *, now: int, actor: Actor) -> None:
+    """Let a committed batch into the queue; repeating it after a crash changes nothing. Raises Busy."""
+    for session in sessions:
+        with session_write(state, session, now=now, actor=actor, create=True) as write:
+            (first,) = write.database.execute(BATCH["first_staged"], {"id": batch}).fetchone()
+            if write.database.execute(BATCH["release"], {"id": batch}).rowcount:
+                write.database.execute(WRITE["create_session"], {"name": session, "at": now})
+                write.publish(first, batch)
+    _end(state, batch)
+
+
+def drop(state: StateDir, batch: str, sessions: Sequence[str], *, now: int, actor: Actor) -> None:
+    """Take back what a batch staged that was never committed."""
+    for session in sessions:
+        if state.inbound(session).exists():
+            with session_write(state, session, now=now, actor=actor) as write:
+                write.database.execute(BATCH["drop"], {"id": batch})
+    _end(state, batch)
+
+
+def _end(state: StateDir, batch: str) -> None:
+    index = connection.connect(state.index, "index", create=False)
+    try:
+        with connection.transaction(index, state.index):
+            index.execute(BATCH["end"], {"id": batch})
+    finally:
+        index.close()

@@ -1,0 +1,100 @@
+"""Doorbells: a FIFO for each process that waits for the queue, rung after every commit that may concern it.
+
+A waiter blocks on its bell instead of asking again and again; it empties the bell before it looks, so that no ring
+between the look and the wait is lost. A bell that nobody holds open any more is a leftover and is removed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from agentq_cli.model import Identity
+from agentq_cli.supervise import process
+
+
+class Bell:
+    """This process's bell; a context manager. Nothing is made where the state dir does not exist: then it only waits."""
+
+    def __init__(self, directory: Path) -> None:
+        identity = process.current()
+        self.path = directory / f"{identity.pid}-{identity.start_time}"
+        self._descriptor: int | None = None
+        if directory.exists():
+            self.path.unlink(missing_ok=True)
+            os.mkfifo(self.path, 0o600)
+            # Read and write: with no writer of its own it would be at its end whenever nobody rings.
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def fileno(self) -> int:
+        """To be polled for reading."""
+        if self._descriptor is None:
+            raise ValueError("there is no bell without a state dir")
+        return self._descriptor
+
+    def empty(self) -> None:
+        """Take all rings; called before the look that answers them."""
+        if self._descriptor is None:
+            return
+        try:
+            while os.read(self._descriptor, 4096):
+                pass
+        except BlockingIOError:
+            pass
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for a ring, at most so long; whether there was one. It is emptied."""
+        descriptors = [] if self._descriptor is None else [self._descriptor]
+        rung = bool(select.select(descriptors, [], [], seconds)[0])
+        self.empty()
+        return rung
+
+    def close(self) -> None:
+        """Take the bell down."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+            self.path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def ring(directory: Path) -> None:
+    """Ring every bell, after the commit. Never fails and never waits: who sleeps on has a timer as well."""
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return
+    for name in names:
+        path = directory / name
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                _remove_leftover(path)
+            continue
+        try:
+            os.write(descriptor, b".")
+        except OSError:
+            pass  # full: it has been rung often enough
+        finally:
+            os.close(descriptor)
+
+
+def _remove_leftover(path: Path) -> None:
+    # Between its mkfifo and its open a living process's bell has no reader either.
+    pid, _, start_time = path.name.partition("-")
+    if pid.isdigit() and start_time.isdigit():
+        owner = Identity(int(pid), int(start_time), process.boot_id())
+        if not process.alive(owner):
+            path.unlink(missing_ok=True)

@@ -1,0 +1,86 @@
+"""Keeps an output file within its bound without standing between agent and file.
+
+The agent writes to the file itself, so its output survives whatever happens to us. The shim looks at the size and
+takes out the middle: the first part stays, where an agent says what it is about to do, and the newest.
+"""
+
+from __future__ import annotations
+
+import os
+
+from agentq_cli.supervise import kernel
+from agentq_cli.supervise.records import Cut, RunDirectory
+
+HEAD_BYTES = 8 << 20
+BLOCK = 4096
+
+
+class BoundedOutput:
+    """One output file of a run, created here; `descriptor` is for the agent to inherit. Raises OSError.
+
+    `bound` is the most that it keeps on disk after a look, in bytes; below two blocks nothing could be cut out.
+    """
+
+    def __init__(self, directory: RunDirectory, stream: str, bound: int) -> None:
+        self._directory = directory
+        self._stream = stream
+        self._bound = max(bound, 2 * BLOCK)
+        self._head = _up(min(HEAD_BYTES, self._bound // 2))
+        self._size = 0
+        self._cut: Cut | None = None
+        # Appending: two writers of one file, such as an agent and its tool, must not overwrite each other.
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        self.descriptor = os.open(directory.file(stream), flags, 0o600)
+
+    def look(self) -> int:
+        """Cut where it is too long; returns the bytes that came since the last look."""
+        size = os.fstat(self.descriptor).st_size
+        grown, self._size = max(0, size - self._size), size
+        if self._kept() > self._bound:
+            self._shorten()
+        return grown
+
+    def logical_size(self) -> int:
+        """All bytes ever written to it."""
+        return self._size + (0 if self._cut is None or self._cut.punched else self._cut.end - self._cut.begin)
+
+    def _kept(self) -> int:
+        return self._size - (self._cut.end - self._cut.begin if self._cut is not None and self._cut.punched else 0)
+
+    def _shorten(self) -> None:
+        if self._cut is None or self._cut.punched:
+            done = self._head if self._cut is None else self._cut.end
+            end = (self._size - (self._bound - self._head)) // BLOCK * BLOCK
+            if end <= done:
+                return
+            try:
+                self._take(Cut(self._head, end, punched=True), done)
+                return
+            except OSError:
+                # No holes on this file system: the end of the file is all that can be given back.
+                self._cut = None
+        self._take(Cut(self._head, self.logical_size(), punched=False), self._head)
+
+    def _take(self, cut: Cut, begin: int) -> None:
+        # For a reader the bytes are gone first, and moved only once they have moved: else it would read them twice.
+        gone = Cut(cut.begin, cut.end, punched=True)
+        recorded = self._record(gone)
+        if cut.punched:
+            kernel.punch_hole(self.descriptor, begin, cut.end)
+        else:
+            os.ftruncate(self.descriptor, begin)
+            self._size = begin
+        self._cut = cut
+        if not recorded or cut != gone:
+            self._record(cut)
+
+    def _record(self, cut: Cut) -> bool:
+        try:
+            self._directory.write_cut(self._stream, cut)
+        except OSError:  # The disk is full; there is room once the hole is punched.
+            return False
+        return True
+
+
+def _up(size: int) -> int:
+    return -(-size // BLOCK) * BLOCK

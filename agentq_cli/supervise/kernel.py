@@ -1,0 +1,37 @@
+"""The kernel calls that a shim needs and Python does not offer. Import it before forking: ctypes is loaded once."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+PR_SET_NAME = 15
+PR_SET_CHILD_SUBREAPER = 36
+FALLOC_FL_KEEP_SIZE = 0x01
+FALLOC_FL_PUNCH_HOLE = 0x02
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_fallocate = getattr(_libc, "fallocate64", None) or _libc.fallocate
+_fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+
+
+def become_subreaper() -> None:
+    """Have everything below this process handed to it when its own parent dies (prctl(2)). Raises OSError."""
+    if _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        _fail()
+
+
+def name_process(name: str) -> None:
+    """The name that ps and top show, 15 bytes at most."""
+    _libc.prctl(PR_SET_NAME, name.encode(), 0, 0, 0)
+
+
+def punch_hole(descriptor: int, begin: int, end: int) -> None:
+    """Give the blocks from `begin` to `end` back; the file keeps its size (fallocate(2)). Raises OSError."""
+    if _fallocate(descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, begin, end - begin) != 0:
+        _fail()
+
+
+def _fail() -> None:
+    number = ctypes.get_errno()
+    raise OSError(number, os.strerror(number))

@@ -1,0 +1,121 @@
+"""Reading what an agent wrote, also while it writes and from any process; the cut that the bound made is marked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from agentq_cli.supervise.records import Cut, RunDirectory
+
+CHUNK = 65536
+
+
+class OutputReader:
+    """One stream (`stdout` or `stderr`) of a run, read from front to back; it remembers where it is.
+
+    Offsets are logical: they count every byte ever written, whatever the bound has taken meanwhile.
+    """
+
+    def __init__(self, directory: RunDirectory, stream: str, offset: int = 0) -> None:
+        self.offset = offset
+        self._directory = directory
+        self._stream = stream
+        self._descriptor = -1
+
+    def __enter__(self) -> OutputReader:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def read(self, limit: int = CHUNK) -> bytes:
+        """The next bytes, or the mark of a cut; b"" at the present end or where there is no file yet."""
+        if not self._open():
+            return b""
+        cut = self._directory.cut(self._stream)
+        if cut is not None and cut.begin <= self.offset < cut.end:
+            return self._skip(cut)
+        room = limit if cut is None or self.offset >= cut.end else min(limit, cut.begin - self.offset)
+        data = os.pread(self._descriptor, room, _physical(cut, self.offset))
+        after = self._directory.cut(self._stream)
+        if after != cut and after is not None and after.end > self.offset:
+            # The bound cut while we read. It says where before it cuts, so up to there the bytes are what was written.
+            data = data[: max(0, after.begin - self.offset)]
+            if not data:
+                return self._skip(after) if after.begin <= self.offset else b""
+        self.offset += len(data)
+        return data
+
+    def size(self) -> int:
+        """All bytes written so far, those that were cut included."""
+        if not self._open():
+            return 0
+        size, cut = os.fstat(self._descriptor).st_size, self._directory.cut(self._stream)
+        return size if cut is None or cut.punched else size + cut.end - cut.begin
+
+    def peek(self, offset: int, limit: int) -> bytes:
+        """Up to `limit` bytes at the logical `offset`, which is behind a cut, without moving."""
+        return os.pread(self._descriptor, limit, _physical(self._directory.cut(self._stream), offset))
+
+    def _open(self) -> bool:
+        if self._descriptor < 0:
+            try:
+                self._descriptor = os.open(self._directory.file(self._stream), os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return False
+        return True
+
+    def _skip(self, cut: Cut) -> bytes:
+        missing = cut.end - self.offset
+        self.offset = cut.end
+        return mark(missing)
+
+
+def mark(missing: int) -> bytes:
+    """The line that stands where bytes were cut out."""
+    return b"\n[agentq: %d bytes cut here]\n" % missing
+
+
+def cut_bytes(directory: RunDirectory, stream: str) -> int:
+    """How many bytes of a stream the bound has taken."""
+    cut = directory.cut(stream)
+    return 0 if cut is None else cut.end - cut.begin
+
+
+def whole(directory: RunDirectory, stream: str, offset: int = 0) -> Iterator[bytes]:
+    """Everything from the logical `offset` to the present end, in pieces; it ends though the agent goes on writing."""
+    with OutputReader(directory, stream, offset) as reader:
+        end = reader.size()
+        while (left := end - reader.offset) > 0 and (piece := reader.read(min(left, CHUNK))):
+            yield piece
+
+
+def tail_offset(directory: RunDirectory, stream: str, lines: int) -> int:
+    """The logical offset at which the last `lines` lines begin, or of the cut where fewer have followed it."""
+    with OutputReader(directory, stream) as reader:
+        stop = end = reader.size()
+        cut = directory.cut(stream)
+        floor = 0 if cut is None else cut.end
+        while lines > 0 and stop > floor:
+            begin = max(floor, stop - CHUNK)
+            data = reader.peek(begin, stop - begin)
+            # The line break that ends the last line begins none.
+            at = len(data) - (1 if stop == end and data.endswith(b"\n") else 0)
+            while (at := data.rfind(b"\n", 0, at)) >= 0:
+                lines -= 1
+                if lines == 0:
+                    return begin + at + 1
+            stop = begin
+        if lines <= 0:
+            return end
+        return 0 if cut is None else cut.begin
+
+
+def _physical(cut: Cut | None, offset: int) -> int:
+    return offset if cut is None or cut.punched or offset < cut.end else offset - (cut.end - cut.begin)

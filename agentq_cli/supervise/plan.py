@@ -1,0 +1,159 @@
+"""What exactly is started for a task: command line, environment, limits (CONTRACT, what an agent process gets)."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from agentq_cli.agents import profile as profiles
+from agentq_cli.clock import Clock, rfc3339
+from agentq_cli.config import Config
+from agentq_cli.errors import AgentqError
+from agentq_cli.model import NewTask, RunId, Task
+from agentq_cli.queue import Claim, Plan
+from agentq_cli.store.state_dir import StateDir
+from agentq_cli.supervise.launch import LaunchRequest
+
+DEFAULT_GRACE_MS = 5000
+
+
+def profile_of(task: Task, config: Config) -> profiles.Profile | None:
+    """The profile of a task's agent; None for a command. Raises NotFound where it has none any more."""
+    return None if task.agent is None else profiles.profile(config, task.agent)
+
+
+def plan(task: Task, config: Config, *, conversation: str | None, used_at: int | None, now: int) -> Plan:
+    """What a task's next run starts. What stands in the way is the plan's `error`, never an exception."""
+    if task.kind == "exec":
+        return Plan(argv=task.argv or ())
+    try:
+        profile = profile_of(task, config)
+        assert profile is not None
+        resume = conversation is not None and profile.continues and not _stale(task, config, used_at, now)
+        if not resume:
+            conversation = str(uuid.uuid4()) if profile.chooses_conversation else None
+        argv, stdin_text = profiles.command(
+            profile,
+            prompt=task.prompt or "",
+            conversation=conversation,
+            resume=resume,
+            agent_args=task.launch.agent_args,
+        )
+    except AgentqError as error:
+        return Plan(argv=(task.agent or "",), error=error.message)
+    return Plan(argv=argv, stdin_text=stdin_text, conversation=conversation)
+
+
+def _stale(task: Task, config: Config, used_at: int | None, now: int) -> bool:
+    """Whether the session's conversation has been idle for longer than its `conversation_ttl`."""
+    limit = config.sessions.get(task.session, {}).get("conversation_ttl")
+    return limit is not None and used_at is not None and now - used_at > int(limit)
+
+
+def grace_ms(task: Task, config: Config) -> int:
+    """From TERM to KILL: the task's own, the profile's, 5 s."""
+    own = task.launch.grace_ms
+    if own is not None:
+        return own
+    try:
+        profile = profile_of(task, config)
+    except AgentqError:
+        profile = None
+    return DEFAULT_GRACE_MS if profile is None or profile.grace_ms is None else profile.grace_ms
+
+
+def request(
+    claim: Claim, config: Config, state: StateDir, clock: Clock, environ: Mapping[str, str], zone: str
+) -> LaunchRequest:
+    """The launch of a claimed task."""
+    task, run = claim.task, claim.run
+    profile = profile_of(task, config)
+    return LaunchRequest(
+        run_dir=str(state.run(run)),
+        run=str(run),
+        argv=claim.plan.argv,
+        cwd=task.cwd,
+        env=environment(task, run, config, state, environ, zone, profile),
+        umask=task.launch.umask,
+        stdin_path=task.launch.stdin,
+        stdin_text=claim.plan.stdin_text,
+        private_tmp=task.kind == "prompt",
+        timeout_ms=task.launch.timeout_ms,
+        grace_ms=grace_ms(task, config),
+        interrupt_first=profile is not None and profile.interrupt_first,
+        output_bytes=config.limits.output_bytes,
+        fixed_now_ms=clock.fixed_ms,
+    )
+
+
+def environment(
+    task: Task,
+    run: RunId,
+    config: Config,
+    state: StateDir,
+    environ: Mapping[str, str],
+    zone: str,
+    profile: profiles.Profile | None,
+) -> dict[str, str]:
+    """The agent's whole environment; later ones win: supervisor, submitting shell, profile, session, task, agentq."""
+    values = {name: value for name, value in environ.items() if not name.startswith("AGENTQ_")}
+    values.update(task.launch.captured)
+    if profile is not None:
+        for name in profile.env_remove:
+            values.pop(name, None)
+        values.update(profile.env)
+    values.update(config.options(task.session).get("env", {}))
+    values.update(task.launch.env)
+    directory = state.run(run)
+    values.update(
+        PWD=task.cwd,
+        AGENTQ_TASK=str(task.address),
+        AGENTQ_RUN=str(run),
+        AGENTQ_SESSION=task.session,
+        AGENTQ_ATTEMPT=str(run.attempt),
+        AGENTQ_SCHEDULED_FOR=rfc3339(task.due_at),
+        AGENTQ_TZ=zone,
+        AGENTQ_STATE_DIR=str(state.path),
+        AGENTQ_INBOUND=str(state.inbound(task.session)),
+        AGENTQ_OUTBOUND=str(state.outbound(task.session)),
+        AGENTQ_HEARTBEAT=str(directory / "heartbeat"),
+        AGENTQ_RESULT=str(directory / "result"),
+        AGENTQ_DEPTH=str(task.launch.depth + 1),
+    )
+    previous = _previous(state, run)
+    if previous is not None:
+        values["AGENTQ_PREVIOUS_RUN"] = previous
+    return values
+
+
+def preview(task: NewTask, config: Config, environ: Mapping[str, str]) -> tuple[tuple[str, ...], list[str]]:
+    """The command line that `submit --dry-run` shows, and the names of the variables that it would get. Raises Usage."""
+    names = {*environ, *task.launch.captured, *task.launch.env, *config.options(task.session).get("env", {})}
+    argv = task.argv
+    if argv is None:
+        profile = profiles.profile(config, task.agent or "")
+        conversation = "CONVERSATION" if profile.chooses_conversation else None
+        arguments = task.launch.agent_args
+        argv, _ = profiles.command(
+            profile, prompt=task.prompt or "", conversation=conversation, resume=False, agent_args=arguments
+        )
+        names = (names - set(profile.env_remove)) | set(profile.env)
+    return argv, sorted(name for name in names if not name.startswith("AGENTQ_"))
+
+
+def zone(config: Config, environ: Mapping[str, str], session: str) -> str:
+    """The zone of a task whose submit named none."""
+    from agentq_cli import config_zone
+
+    return config_zone.resolve(config, environ, session=session).name
+
+
+def _previous(state: StateDir, run: RunId) -> str | None:
+    """The directory of the attempt before this one, where there is one that started."""
+    for attempt in range(run.attempt - 1, 0, -1):
+        directory: Path = state.run(run._replace(attempt=attempt))
+        if os.path.exists(directory / "stdout"):
+            return str(directory)
+    return None

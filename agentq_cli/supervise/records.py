@@ -1,0 +1,297 @@
+"""The directory of one run: small JSON records by which processes that never meet agree on what happened.
+
+`start` and `stop` are linked into place complete, so the first one wins and no reader sees half of one; one that is
+torn was never acted upon, as that waits for the fsync. `exit` is renamed into place after an fsync: it is there as a
+whole or, empty or torn after a power loss, counts as none.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from agentq_cli.identity import Identity
+
+Record = TypeVar("Record")
+
+EXIT_SPACE = 4096  # Reserved before the agent starts, so that a disk it fills can still take its exit record.
+LONGEST_ERROR = 500
+NOBODY = Identity(0, 0, "")
+
+
+class Start(NamedTuple):
+    """A shim took the run: from here on something may be running. `monotonic_ms` counts within `identity`'s boot."""
+
+    identity: Identity
+    started_at: int
+    monotonic_ms: int
+    tmpdir: str | None
+
+
+class Void(NamedTuple):
+    """Recovery came first: nothing was started and nothing will be."""
+
+    by: int
+
+
+class Stop(NamedTuple):
+    """Somebody wants the run ended; the first reason stays."""
+
+    reason: str
+    at: int
+
+
+class Exit(NamedTuple):
+    """How the agent's own process ended, written once its whole tree is gone.
+
+    `exit_code` is null after a `signal`. `stopped` is the reason where our own ladder ended it: then neither is a
+    verdict. `spawn_error` says that the agent never ran, `error` why a run failed that has no exit code to blame.
+    """
+
+    exit_code: int | None
+    signal: int | None
+    stopped: str | None
+    error: str | None
+    spawn_error: bool
+    finished_at: int
+    duration_ms: int
+    peak_rss_bytes: int | None
+    stdout_bytes: int
+    stderr_bytes: int
+
+
+class Cut(NamedTuple):
+    """The part of an output file that the bound took: logical offsets `begin` to `end`.
+
+    `punched`: the file keeps its offsets and has a hole there. Otherwise what follows the cut was moved up to `begin`.
+    """
+
+    begin: int
+    end: int
+    punched: bool
+
+
+class RunDirectory:
+    """`sessions/NAME/runs/N.K`. Writers raise OSError; readers return None for what is not there or not readable."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        self._made: list[str] = []
+
+    def file(self, name: str) -> str:
+        """The path of one of its files: `stdout`, `stderr`, `prompt`, `heartbeat`, `result`."""
+        return f"{self.path}/{name}"
+
+    def create(self) -> None:
+        """Make it, 0700, and the `runs` directory above it; the session's own directory must exist."""
+        for path in (os.path.dirname(self.path), self.path):
+            try:
+                os.mkdir(path, 0o700)
+            except FileExistsError:
+                continue
+            self._made.append(path)
+
+    def start(self) -> Start | Void | None:
+        """Who took the run. One that cannot be read was lost with the power: nobody, but started."""
+        document = self._load("start")
+        if document is None:
+            return None
+        if document.get("void"):
+            return Void(int(document.get("by", 0)))
+        return _read(_start, document) or Start(NOBODY, 0, 0, None)
+
+    def write_start(self, start: Start) -> bool:
+        """Take the run for this shim, durably. False: somebody else has it, or it is void; start nothing."""
+        identity = start.identity
+        document = {
+            "pid": identity.pid,
+            "start_time": identity.start_time,
+            "boot_id": identity.boot_id,
+            "started_at": start.started_at,
+            "monotonic_ms": start.monotonic_ms,
+            "tmpdir": start.tmpdir,
+        }
+        return self._link("start", document)
+
+    def write_void(self, by: int) -> bool:
+        """Make sure that a late shim starts nothing. False: a shim was faster, the run is to be adopted."""
+        self.create()
+        return self._link("start", {"void": True, "by": by})
+
+    def agent(self) -> Identity | None:
+        """The agent's own process, whether it still lives or not."""
+        document, start = self._load("agent"), self.start()
+        if not document or not isinstance(start, Start):
+            return None
+        boot = start.identity.boot_id
+        return _read(lambda found: Identity(int(found["pid"]), int(found["start_time"]), boot), document)
+
+    def write_agent(self, identity: Identity) -> None:
+        """Name the agent's process; not synced, as it means nothing after a reboot."""
+        temporary = self.file(f"agent.{identity.pid}")
+        os.close(_write_new(temporary, {"pid": identity.pid, "start_time": identity.start_time}))
+        os.rename(temporary, self.file("agent"))
+
+    def stop(self) -> Stop | None:
+        """The recorded intent to end the run; see `post_stop`."""
+        document = self._load("stop")
+        if document is None:
+            return None
+        return _read(lambda found: Stop(str(found["reason"]), int(found["at"])), document) or Stop("unknown", 0)
+
+    def post_stop(self, reason: str, at: int) -> bool:
+        """Record, durably, that the run is to be ended. False: somebody did before; their reason stays."""
+        self.create()
+        return self._link("stop", {"reason": reason, "at": at})
+
+    def exit(self) -> Exit | None:
+        """How the run ended; an empty or torn record is none."""
+        document = self._load("exit")
+        return None if document is None else _read(lambda found: Exit(*_values(Exit._fields, found)), document)
+
+    def reserve_exit(self) -> ExitSlot:
+        """Take the space for the exit record while there is some."""
+        return ExitSlot(self)
+
+    def cut(self, stream: str) -> Cut | None:
+        """What the bound took from `stdout` or `stderr`, or None while it is whole."""
+        document = self._load(f"{stream}.cut")
+        return None if document is None else _read(lambda found: Cut(*_values(Cut._fields, found)), document)
+
+    def write_cut(self, stream: str, cut: Cut) -> None:
+        """Say what is about to be taken; written first, so that a reader never takes a hole for output."""
+        temporary = self.file(f"{stream}.cut.new")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            _write_all(descriptor, _encode(cut._asdict()))
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, self.file(f"{stream}.cut"))
+
+    def _load(self, name: str) -> dict[str, Any] | None:
+        """The record as a dict, {} where it is there and unreadable, None where it is not there."""
+        try:
+            descriptor = os.open(self.file(name), os.O_RDONLY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        try:
+            document = json.loads(os.read(descriptor, 1 << 20))
+        except ValueError:
+            return {}
+        finally:
+            os.close(descriptor)
+        return document if isinstance(document, dict) else {}
+
+    def _link(self, name: str, document: Mapping[str, Any]) -> bool:
+        temporary = self.file(f"{name}.{os.getpid()}")
+        descriptor = _write_new(temporary, document)
+        try:
+            os.link(temporary, self.file(name))
+            # Synced once all is in place: one commit of the journal instead of three, and nobody acts before it.
+            os.fsync(descriptor)
+        except FileExistsError:
+            return False
+        finally:
+            os.close(descriptor)
+            os.unlink(temporary)
+        _sync_directory(self.path)
+        while self._made:
+            _sync_directory(os.path.dirname(self._made.pop()))
+        return True
+
+
+class ExitSlot:
+    """The space for an exit record, reserved before there is anything to report."""
+
+    def __init__(self, directory: RunDirectory) -> None:
+        self._directory = directory
+        self._temporary = directory.file(f"exit.{os.getpid()}")
+        self._descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            _allocate(self._descriptor, 0)
+        except OSError:
+            self.release()
+            raise
+
+    def disk_full(self) -> bool:
+        """Whether the file system has no block left for the run."""
+        try:
+            _allocate(self._descriptor, EXIT_SPACE)
+        except OSError as error:
+            return error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return False
+
+    def write(self, record: Exit) -> None:
+        """Write the record, durably, where everybody looks for it."""
+        document = record._asdict()
+        if record.error is not None:
+            document["error"] = record.error[:LONGEST_ERROR]
+        data = _encode(document)
+        # Into the reserved blocks: truncating first would give them back to a full disk.
+        os.pwrite(self._descriptor, data, 0)
+        os.ftruncate(self._descriptor, len(data))
+        os.fsync(self._descriptor)
+        os.close(self._descriptor)
+        os.rename(self._temporary, self._directory.file("exit"))
+        _sync_directory(self._directory.path)
+
+    def release(self) -> None:
+        """Give the space back: there will be no record."""
+        os.close(self._descriptor)
+        os.unlink(self._temporary)
+
+
+def _start(found: Mapping[str, Any]) -> Start:
+    identity = Identity(int(found["pid"]), int(found["start_time"]), str(found["boot_id"]))
+    return Start(identity, int(found["started_at"]), int(found["monotonic_ms"]), found["tmpdir"])
+
+
+def _values(names: Sequence[str], document: Mapping[str, Any]) -> list[Any]:
+    """The values of a record's fields in order; keys that a newer agentq added are passed over."""
+    return [document[name] for name in names]
+
+
+def _read(parse: Callable[[Mapping[str, Any]], Record], document: Mapping[str, Any]) -> Record | None:
+    try:
+        return parse(document)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _encode(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document).encode() + b"\n"
+
+
+def _allocate(descriptor: int, offset: int) -> None:
+    try:
+        os.posix_fallocate(descriptor, offset, EXIT_SPACE)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+            raise
+
+
+def _write_new(path: str, document: Mapping[str, Any]) -> int:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        _write_all(descriptor, _encode(document))
+    except OSError:
+        os.close(descriptor)
+        os.unlink(path)
+        raise
+    return descriptor
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def _sync_directory(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

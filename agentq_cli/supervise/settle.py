@@ -1,0 +1,113 @@
+"""From the files of a run that has ended to its outcome, and into the queue."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from agentq_cli.agents import reader as readers
+from agentq_cli.agents import verdict
+from agentq_cli.config import Config
+from agentq_cli.errors import AgentqError
+from agentq_cli.model import Outcome, Task
+from agentq_cli.supervise.plan import profile_of
+from agentq_cli.supervise.records import Exit, RunDirectory, Start
+
+STDERR_TAIL = 64 * 1024
+CHUNK = 1 << 20
+
+
+@dataclass(slots=True)
+class StreamFollower:
+    """Feeds a run's stdout to its agent's reader as it grows, in bounded steps."""
+
+    path: str
+    reader: readers.Reader
+    offset: int = 0
+
+    def step(self, limit: int = CHUNK) -> bool:
+        """Read at most `limit` bytes further; whether there may be more."""
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            data = os.pread(descriptor, limit, self.offset)
+        finally:
+            os.close(descriptor)
+        self.offset += len(data)
+        self.reader.feed(data)
+        return len(data) == limit
+
+    def finish(self) -> None:
+        """Read to the end."""
+        while self.step():
+            pass
+
+
+def follower(task: Task, directory: RunDirectory, config: Config) -> StreamFollower | None:
+    """The reader of a run's stream from its beginning; None for a command and for an agent without one."""
+    try:
+        profile = profile_of(task, config)
+    except AgentqError:
+        return None
+    reader = None if profile is None else readers.open_reader(profile.reader)
+    return None if reader is None else StreamFollower(directory.file("stdout"), reader)
+
+
+def outcome(
+    task: Task, directory: RunDirectory, record: Exit, stream: StreamFollower | None, config: Config
+) -> Outcome:
+    """How a run ended, decided from its exit record and what its agent printed."""
+    if stream is not None:
+        stream.finish()
+    try:
+        profile = profile_of(task, config)
+    except AgentqError:
+        profile = None
+    return verdict.outcome(
+        record,
+        None if stream is None else stream.reader,
+        _tail(directory.file("stderr")),
+        streams=profile is not None and profile.streams,
+        result=verdict.read_result(Path(directory.file("result"))),
+    )
+
+
+def crashed(
+    directory: RunDirectory, stream: StreamFollower | None, *, stopped: str | None, why: str, now: int
+) -> Outcome:
+    """The outcome of a run whose shim left no exit record."""
+    if stream is not None:
+        stream.finish()
+    start = directory.start()
+    began = start.started_at if isinstance(start, Start) and start.started_at else now
+    outcome = verdict.crashed(
+        None if stream is None else stream.reader,
+        finished_at=now,
+        duration_ms=max(0, now - began),
+        error=why,
+        stdout_bytes=_size(directory.file("stdout")),
+        stderr_bytes=_size(directory.file("stderr")),
+    )
+    if stopped in verdict.STOPPED:
+        status, failure, error = verdict.STOPPED[stopped]
+        return replace(outcome, status=status, failure_class=failure, error=error)
+    return outcome
+
+
+def _tail(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - STDERR_TAIL))
+            return file.read(STDERR_TAIL)
+    except OSError:
+        return b""
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0

@@ -1,0 +1,53 @@
+"""Signals as something to be polled: each is noted by its handler and seen by the loop, in the order of arrival."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Signals:
+    """A context manager that takes INT, TERM and HUP over, from the main thread, and gives them back."""
+
+    def __init__(self) -> None:
+        self._arrived: list[int] = []
+        self._before: dict[int, Any] = {}
+        self._wakeup = -1
+
+    def fileno(self) -> int:
+        """To be polled for reading."""
+        return self._read
+
+    def take(self) -> list[int]:
+        """What has arrived since the last call."""
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._read, 64):
+                pass
+        arrived, self._arrived = self._arrived, []
+        return arrived
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._arrived.append(number)
+
+    def __enter__(self) -> Self:
+        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._wakeup = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        for number in CAUGHT:
+            # What was ignored when we were started (nohup) stays ignored.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._wakeup)
+        os.close(self._read)
+        os.close(self._write)

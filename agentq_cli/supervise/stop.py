@@ -1,0 +1,19 @@
+"""Asking for the end of a run from any process: the wish is written down first, then the shim is told."""
+
+from __future__ import annotations
+
+import signal
+
+from agentq_cli.supervise.process import send
+from agentq_cli.supervise.records import RunDirectory, Start
+
+
+def request_stop(directory: RunDirectory, *, reason: str, at: int) -> bool:
+    """Record that the run is to be ended (the first reason stays) and wake its shim, which carries it out.
+
+    True where a live shim was told. False with a `start` record: the shim is gone, and the caller ends what is left
+    (`tree.kill_orphans`). False without one: a shim that comes later finds the record and starts nothing.
+    """
+    directory.post_stop(reason, at)
+    start = directory.start()
+    return isinstance(start, Start) and send(start.identity, signal.SIGUSR1)

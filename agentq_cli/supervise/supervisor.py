@@ -1,0 +1,431 @@
+"""`agentq run`: picks, claims, starts and watches; settles what ends; leaves agents running when it goes.
+
+One thread, no polling: it sleeps on its doorbell, the pidfds of its shims and its signals, with timers for the next due
+time, its lease and what it has to try again. What it decides is in `policy`, what it stores in `queue`.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from agentq_cli import config as configuration
+from agentq_cli.clock import Clock, monotonic_ms
+from agentq_cli.errors import AgentqError, Busy, Refused
+from agentq_cli.model import Actor, Event, Identity, Outcome, RunId, Status, Supervisor, Task, Worker
+from agentq_cli.policy import admission, order
+from agentq_cli.queue import Claim, Plan, Queue
+from agentq_cli.supervise import bells, plan, process, recovery, stop
+from agentq_cli.supervise.launch import Launcher
+from agentq_cli.supervise.records import RunDirectory
+from agentq_cli.supervise.signals import Signals
+from agentq_cli.supervise.watch import Watched, unstarted
+
+RENEW_MS = 10_000
+STREAM_MS = 500
+"""How often an agent's stream is read on while it runs: its conversation's id is wanted before it ends."""
+SAFETY_NET_MS = 30_000
+AGAIN_MS = 200
+LONGEST_AGAIN_MS = 5_000
+MOST_MISSES = 10
+"""Claims that may fail in one go before it waits: others are at it, or a file is in trouble."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line of `run` asks for; `jobs` None follows the config. Durations are milliseconds."""
+
+    jobs: int | None = None
+    sessions: tuple[str, ...] = ()
+    drain: bool = False
+    idle_exit_ms: int | None = None
+    max_tasks: int | None = None
+    on_stop: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One line of `run`'s report: an event as it was recorded, and with a finish its outcome."""
+
+    event: Event
+    outcome: Outcome | None = None
+
+
+class Supervision:
+    """One `agentq run`. `failed` counts the tasks it ran that ended unsuccessfully, `signal` is what ended it."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        launcher: Launcher,
+        *,
+        config: configuration.Config,
+        clock: Clock,
+        settings: Settings,
+        environ: Mapping[str, str],
+    ) -> None:
+        self.failed = 0
+        self.signal: int | None = None
+        self._queue = queue
+        self._launcher = launcher
+        self._config = config
+        self._clock = clock
+        self._settings = settings
+        self._environ = environ
+        self._identity: Identity = process.current()
+        self._host = os.uname().nodename
+        self._watched: dict[RunId, Watched] = {}
+        self._waits: dict[str, tuple[int, int]] = {}
+        self._troubled: dict[str, str] = {}
+        self._started = 0
+        self._renewed_at = monotonic_ms()
+        self._idle_since = monotonic_ms()
+        self._stopping: str | None = None
+
+    def run(self) -> Iterator[Happening]:
+        """Supervise until there is a reason to end; yields what happens."""
+        with Signals() as signals:
+            self._queue.register(
+                Supervisor(self._identity, self._jobs, self._settings.sessions, self._queue.now, self._renewed_at)
+            )
+            try:
+                with bells.Bell(self._queue.state.bells) as bell:
+                    self._queue.roll_back_dead_writers()
+                    while True:
+                        bell.empty()
+                        yield from self._heed(signals)
+                        yield from self._round()
+                        if self._done():
+                            return
+                        self._sleep(bell, signals)
+            finally:
+                for watched in self._watched.values():
+                    watched.close()
+                self._queue.unregister(self._identity)
+                self._ring()
+
+    def _round(self) -> Iterator[Happening]:
+        self._reload()
+        self._renew()
+        self._read_streams()
+        yield from self._settle()
+        if self._stopping != "leave":
+            yield from self._adopt()
+        if self._claiming:
+            yield from self._expire()
+            yield from self._fill()
+
+    @property
+    def _jobs(self) -> int:
+        return self._settings.jobs or self._config.jobs
+
+    @property
+    def _claiming(self) -> bool:
+        full = self._settings.max_tasks is not None and self._started >= self._settings.max_tasks
+        return self._stopping is None and not full
+
+    # What others want of it
+
+    def _heed(self, signals: Signals) -> Iterator[Happening]:
+        for number in signals.take():
+            if self.signal is None:
+                self.signal = number
+                self._stopping = self._settings.on_stop or ("wait" if number == signal.SIGINT else "leave")
+            else:
+                self._stopping = "leave"
+            running = len(self._watched)
+            what = {"leave": "leaving them running", "wait": "waiting for them", "cancel": "cancelling them"}
+            yield self._tell("stop", reason=f"{signal.Signals(number).name}: {running} running, {what[self._stopping]}")
+            if self._stopping == "cancel":
+                self._cancel_all()
+
+    def _cancel_all(self) -> None:
+        for run, watched in self._watched.items():
+            self._queue.request_stop(run, reason="cancelled", cancel=True, actor=Actor.SUPERVISOR)
+            stop.request_stop(watched.directory, reason="cancelled", at=self._queue.now)
+
+    def _reload(self) -> None:
+        if self._config.changed():
+            try:
+                self._config = configuration.load(self._environ)
+            except AgentqError:
+                # A file in the middle of an edit: what was read before goes on until it is right again.
+                self._config = replace(self._config, stamp=configuration.stamp(self._config.path))
+
+    def _renew(self) -> None:
+        now = monotonic_ms()
+        if self._watched and now - self._renewed_at >= RENEW_MS:
+            self._renewed_at = now
+            self._queue.renew(self._identity, jobs=self._jobs, renewed_at=now)
+
+    # Starting
+
+    def _fill(self) -> Iterator[Happening]:
+        misses = 0
+        while self._claiming and misses < MOST_MISSES:
+            look = self._queue.look(self._settings.sessions)
+            if admission.cap(look.workers, self._jobs).holding:
+                return
+            head = self._pick(look)
+            if head is None:
+                return
+            claim = self._claim(head)
+            if claim is None:
+                misses += 1
+                continue
+            self._started += 1
+            yield self._tell("start", claim.run, before=Status.QUEUED, after=Status.RUNNING)
+            yield from self._start(claim)
+
+    def _pick(self, look: order.Look) -> order.Head | None:
+        now = monotonic_ms()
+        waiting = {session for session, (until, _) in self._waits.items() if until > now}
+        heads = tuple(head for head in look.heads if head.session not in self._troubled and head.session not in waiting)
+        return order.pick(
+            replace(look, heads=heads),
+            now=self._queue.now,
+            ageing_ms=self._config.limits.ageing_ms,
+            parallel=self._parallel,
+        )
+
+    def _parallel(self, session: str) -> int | None:
+        return order.width(session, self._config.sessions.get(session, {}).get("parallel"))
+
+    def _claim(self, head: order.Head) -> Claim | None:
+        try:
+            claim = self._queue.claim(
+                head,
+                supervisor=self._identity,
+                jobs=self._jobs,
+                parallel=self._parallel,
+                planner=self._plan,
+                host=self._host,
+            )
+        except (Busy, Refused):
+            self._wait_for(head.session)
+            return None
+        except AgentqError as error:
+            self._troubled[head.session] = error.message
+            return None
+        self._waits.pop(head.session, None)
+        return claim
+
+    def _plan(self, task: Task, conversation: str | None, used_at: int | None) -> Plan:
+        return plan.plan(task, self._config, conversation=conversation, used_at=used_at, now=self._queue.now)
+
+    def _wait_for(self, session: str) -> None:
+        """Try a session again later, each time later: somebody may hold its file for a minute."""
+        _, before = self._waits.get(session, (0, AGAIN_MS // 2))
+        delay = min(before * 2, LONGEST_AGAIN_MS)
+        self._waits[session] = (monotonic_ms() + delay, delay)
+
+    def _start(self, claim: Claim) -> Iterator[Happening]:
+        directory = RunDirectory(self._queue.run_directory(claim.run))
+        worker = Worker(
+            *claim.run,
+            agent=claim.task.agent,
+            claimed_at=self._queue.now,
+            shares_conversation=claim.task.shares_conversation,
+            supervisor=self._identity,
+            adopted=False,
+            stop=None,
+        )
+        if claim.plan.error is not None:
+            watched = Watched(worker, claim.task, directory, None, ended=True)
+            watched.outcome = unstarted(self._queue.now, claim.plan.error)
+        else:
+            request = plan.request(
+                claim, self._config, self._queue.state, self._clock, self._environ, self._zone(claim.task)
+            )
+            try:
+                _, pidfd = self._launcher.launch(request)
+                watched = Watched.started(worker, claim.task, directory, pidfd, self._config)
+                watched.conversation = claim.plan.conversation
+            except OSError:
+                # No process can be made now. What has not begun is void; where a shim did begin it is watched by pidfd.
+                watched = Watched.adopted(worker, claim.task, directory, self._config)
+                self._wait_for(claim.task.session)
+        self._watched[claim.run] = watched
+        yield from self._settle()
+
+    def _zone(self, task: Task) -> str:
+        return task.launch.tz or plan.zone(self._config, self._environ, task.session)
+
+    def _expire(self) -> Iterator[Happening]:
+        for address in self._queue.expired():
+            if self._outside(address.session) or address.session in self._troubled:
+                continue
+            try:
+                expired = self._queue.expire(address, actor=Actor.SUPERVISOR)
+            except AgentqError:
+                continue
+            if expired is not None:
+                run = RunId(*address, 0)
+                yield self._tell("expire", run, before=Status.QUEUED, after=Status.EXPIRED, reason=expired.reason)
+                self._ring()
+
+    def _outside(self, session: str) -> bool:
+        return bool(self._settings.sessions) and session not in self._settings.sessions
+
+    # Watching
+
+    def _adopt(self) -> Iterator[Happening]:
+        for worker in recovery.orphaned(self._queue):
+            if worker.id in self._watched or self._outside(worker.session):
+                continue
+            try:
+                if not self._queue.adopt(worker, self._identity):
+                    continue
+                task = self._queue.task(worker.id.address)
+            except (Busy, Refused):
+                continue
+            except AgentqError as error:
+                yield from self._give_up(worker.id, error)
+                continue
+            self._watched[worker.id] = Watched.adopted(
+                worker, task, RunDirectory(self._queue.run_directory(worker.id)), self._config
+            )
+            yield self._tell("adopt", worker.id, before=Status.RUNNING, after=Status.RUNNING)
+        yield from self._settle()
+
+    def _read_streams(self) -> None:
+        for run, watched in self._watched.items():
+            seen = watched.read_on()
+            if seen is None or watched.task.agent is None:
+                continue
+            try:
+                self._queue.seen_conversation(run, watched.task.agent, seen)
+                watched.conversation = seen
+            except AgentqError:
+                continue  # the next tick, or the finish, stores it
+
+    def _settle(self) -> Iterator[Happening]:
+        now = monotonic_ms()
+        for run, watched in list(self._watched.items()):
+            if not watched.ended or watched.again_at > now:
+                continue
+            if not watched.conclude(self._queue, self._config):
+                continue
+            try:
+                yield from self._finish(run, watched)
+            except (Busy, Refused):
+                watched.tries += 1
+                watched.again_at = now + min(AGAIN_MS * 2**watched.tries, LONGEST_AGAIN_MS)
+                continue
+            except AgentqError as error:
+                yield from self._give_up(run, error)
+            watched.close()
+            del self._watched[run]
+            self._ring()
+
+    def _finish(self, run: RunId, watched: Watched) -> Iterator[Happening]:
+        if watched.never_started:
+            if self._queue.undo_claim(run, actor=Actor.SUPERVISOR, reason="it was claimed and never started"):
+                self._started -= 1
+                yield self._tell("undo", run, before=Status.RUNNING, after=Status.QUEUED)
+            return
+        assert watched.outcome is not None
+        task = self._queue.finish(run, watched.outcome, actor=Actor.SUPERVISOR, background=True)
+        if task is None:
+            return
+        if task.status not in (Status.COMPLETED, Status.SKIPPED) and task.status.ended:
+            self.failed += 1
+        yield self._tell("finish", run, before=Status.RUNNING, after=task.status, outcome=watched.outcome)
+
+    def _give_up(self, run: RunId, error: AgentqError) -> Iterator[Happening]:
+        """A session that cannot be read must not keep a slot from the others."""
+        self._troubled[run.session] = error.message
+        self._queue.release_slot(run)
+        self.failed += 1
+        yield self._tell("trouble", run, reason=error.message)
+
+    # Ending and sleeping
+
+    def _done(self) -> bool:
+        if self._stopping == "leave":
+            return True
+        if self._watched:
+            self._idle_since = monotonic_ms()
+            return False
+        if not self._claiming:
+            return True
+        if self._settings.drain:
+            return not self._pending()
+        limit = self._settings.idle_exit_ms
+        return limit is not None and monotonic_ms() - self._idle_since >= limit
+
+    def _pending(self) -> bool:
+        """Whether a drain has something left that will run without anybody's help."""
+        look = self._queue.look()
+        mine = [session for session, lane in look.lanes.items() if lane.running and not self._outside(session)]
+        if any(session not in self._troubled for session in mine):
+            return True
+        return not look.queue_paused and any(
+            not self._outside(session)
+            and session not in self._troubled
+            and session not in look.paused_sessions
+            and agent not in look.held_agents
+            for session, agent in self._queue.unfinished()
+        )
+
+    def _sleep(self, bell: bells.Bell, signals: Signals) -> None:
+        poll = select.poll()
+        poll.register(bell.fileno(), select.POLLIN)
+        poll.register(signals.fileno(), select.POLLIN)
+        by_descriptor = {}
+        for watched in self._watched.values():
+            if watched.pidfd >= 0 and not watched.ended:
+                poll.register(watched.pidfd, select.POLLIN)
+                by_descriptor[watched.pidfd] = watched
+        for descriptor, _ in poll.poll(self._timeout()):
+            if descriptor in by_descriptor:
+                by_descriptor[descriptor].ended = True
+
+    def _timeout(self) -> int:
+        """Milliseconds until something is to be done that nobody will ring for."""
+        now = monotonic_ms()
+        moments = [now + SAFETY_NET_MS]
+        if self._watched:
+            moments.append(self._renewed_at + RENEW_MS)
+        if any(watched.stream is not None and not watched.ended for watched in self._watched.values()):
+            moments.append(now + STREAM_MS)
+        moments += [watched.again_at for watched in self._watched.values() if watched.ended]
+        if self._claiming:
+            moments += [until for until, _ in self._waits.values() if until > now]
+            if not self._clock.fixed and (due := self._queue.next_due()) is not None:
+                moments.append(now + max(0, due - self._queue.now))
+        if self._settings.idle_exit_ms is not None and not self._watched:
+            moments.append(self._idle_since + self._settings.idle_exit_ms)
+        return max(1, min(moments) - now)
+
+    def _ring(self) -> None:
+        bells.ring(self._queue.state.bells)
+
+    def _tell(
+        self,
+        event: str,
+        run: RunId | None = None,
+        *,
+        before: Status | None = None,
+        after: Status | None = None,
+        reason: str | None = None,
+        outcome: Outcome | None = None,
+    ) -> Happening:
+        return Happening(
+            Event(
+                id=0,
+                at=self._queue.now,
+                session=run.session if run else None,
+                seq=run.seq if run else None,
+                attempt=run.attempt or None if run else None,
+                from_status=before,
+                to_status=after,
+                event=event,
+                actor=Actor.SUPERVISOR,
+                reason=reason if outcome is None else outcome.error,
+            ),
+            outcome,
+        )

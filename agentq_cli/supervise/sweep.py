@@ -1,0 +1,152 @@
+"""One pass over what nobody watches: settle, recover, expire, wake. Safe at any time, any number at once.
+
+Every step is idempotent and fenced, so that two sweeps, or a sweep and a supervisor, cannot do a thing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from agentq_cli.config import Config
+from agentq_cli.errors import AgentqError, Busy
+from agentq_cli.model import Actor, RunId, SweepAction, Worker
+from agentq_cli.queue import Queue
+from agentq_cli.supervise import bells, process, recovery, wake
+from agentq_cli.supervise.records import RunDirectory, Start
+
+
+@dataclass(slots=True)
+class Sweep:
+    """One pass; `failed` holds the sessions that could not be swept, with the reason."""
+
+    queue: Queue
+    config: Config
+    host: str
+    session: str | None = None
+    wake: bool = True
+    reindex: bool = False
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def run(self) -> Iterator[SweepAction]:
+        """Do it; yields what was done."""
+        self.queue.note_sweep()
+        if self.reindex:
+            yield from self._reindex()
+        yield from self._supervisors()
+        yield from self._batches()
+        yield from self._runs()
+        yield from self._expire()
+        yield from self._post()
+        bells.ring(self.queue.state.bells)
+        if self.wake:
+            yield from self._wake()
+
+    def plan(self) -> Iterator[SweepAction]:
+        """What `run` would do now, without doing it."""
+        for worker in self._orphaned():
+            directory = RunDirectory(self.queue.run_directory(worker.id))
+            if directory.exit() is not None:
+                yield _of_run("settle", worker.id, "it has ended")
+            elif (start := directory.start()) is None:
+                yield _of_run("undo", worker.id, "it was claimed and never started")
+            elif not isinstance(start, Start) or not process.alive(start.identity):
+                yield _of_run("recover", worker.id, "its keeper process is gone")
+        for address in self.queue.expired():
+            if self._mine(address.session):
+                yield SweepAction("expire", address.session, str(address), None, "it was not started in time")
+        if self.wake and (sessions := self._due()) and not wake.looked_after(self.queue, sessions):
+            yield SweepAction("wake", None, None, None, "work is due and no supervisor lives")
+
+    def _mine(self, session: str) -> bool:
+        return self.session is None or session == self.session
+
+    def _orphaned(self) -> list[Worker]:
+        return [worker for worker in recovery.orphaned(self.queue) if self._mine(worker.session)]
+
+    def _reindex(self) -> Iterator[SweepAction]:
+        for session in self.queue.stored_sessions():
+            if not self._mine(session):
+                continue
+            try:
+                mended = self.queue.reindex(session, host=self.host)
+            except AgentqError as error:
+                yield self._could_not(session, error)
+                continue
+            yield SweepAction("reindex", session, None, None, "; ".join(mended) or "in order")
+
+    def _supervisors(self) -> Iterator[SweepAction]:
+        for supervisor in self.queue.supervisors():
+            if not process.alive(supervisor.identity):
+                self.queue.unregister(supervisor.identity)
+                yield SweepAction("forget", None, None, None, f"supervisor {supervisor.identity.pid} is gone")
+
+    def _batches(self) -> Iterator[SweepAction]:
+        for batch, committed, sessions, owner in self.queue.batches():
+            if process.alive(owner) or not (self.session is None or self.session in sessions):
+                continue
+            try:
+                self.queue.settle_batch(batch, committed=committed, sessions=sessions)
+            except AgentqError as error:
+                yield self._could_not(sessions[0], error)
+                continue
+            what = "finished a batch" if committed else "dropped a batch that was not committed"
+            yield SweepAction("batch", None, None, None, f"{what} over {len(sessions)} sessions")
+
+    def _runs(self) -> Iterator[SweepAction]:
+        for worker in self._orphaned():
+            try:
+                recovered = recovery.settle_run(self.queue, worker, self.config, actor=Actor.SWEEP)
+            except AgentqError as error:
+                yield self._could_not(worker.session, error)
+                continue
+            if recovered is None:
+                continue
+            if recovered.finding is recovery.Finding.NEVER_STARTED:
+                yield _of_run("undo", worker.id, "it was claimed and never started")
+            elif recovered.task is not None:
+                crashed = recovered.finding is recovery.Finding.CRASHED
+                reason = f" ({recovered.task.reason})" if recovered.task.reason else ""
+                detail = f"{recovered.task.status}{reason}"
+                yield _of_run("recover" if crashed else "settle", worker.id, detail)
+
+    def _expire(self) -> Iterator[SweepAction]:
+        for address in self.queue.expired():
+            if not self._mine(address.session) or address.session in self.failed:
+                continue
+            try:
+                expired = self.queue.expire(address, actor=Actor.SWEEP)
+            except AgentqError as error:
+                yield self._could_not(address.session, error)
+                continue
+            if expired is not None:
+                yield SweepAction("expire", address.session, str(address), None, "it was not started in time")
+
+    def _post(self) -> Iterator[SweepAction]:
+        for run in self.queue.post_results():
+            session = run.rpartition("/")[0]
+            if self._mine(session):
+                yield SweepAction("unposted", session, None, run, "its result could not be written to outbound.db")
+
+    def _due(self) -> list[str]:
+        paused = self.queue.look()
+        if paused.queue_paused:
+            return []
+        sessions = {session for session, agent in self.queue.unfinished() if agent not in paused.held_agents}
+        sessions |= {worker.session for worker in recovery.orphaned(self.queue)}
+        return sorted(name for name in sessions - set(paused.paused_sessions) if self._mine(name))
+
+    def _wake(self) -> Iterator[SweepAction]:
+        sessions = [name for name in self._due() if name not in self.failed]
+        if sessions and not wake.looked_after(self.queue, sessions):
+            pid = wake.ensure_supervisor(self.queue, sessions)
+            if pid is not None:
+                yield SweepAction("wake", None, None, None, f"started supervisor {pid}")
+
+    def _could_not(self, session: str, error: AgentqError) -> SweepAction:
+        self.failed[session] = error.message
+        return SweepAction("busy" if isinstance(error, Busy) else "trouble", session, None, None, error.message)
+
+
+def _of_run(action: str, run: RunId, detail: str) -> SweepAction:
+    return SweepAction(action, run.session, str(run.address), str(run), detail)

@@ -1,0 +1,162 @@
+"""The processes of a run, and ending all of them.
+
+Agents start their tools in process sessions of their own, so neither the group nor the session of an agent is its
+tree. The tree is everything below a process, and everything that carries the run's environment marker.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from collections.abc import Callable, Collection, Iterable
+
+from agentq_cli.clock import monotonic_ms
+from agentq_cli.identity import Identity
+from agentq_cli.supervise.process import (
+    alive,
+    boot_id,
+    current,
+    open_pidfd,
+    processes,
+    read_file,
+    send,
+)
+
+DEFAULT_GRACE_MS = 5_000
+DEFAULT_PATIENCE_MS = 5_000
+KILL_AGAIN_MS = 200  # A killed process in uninterruptible sleep dies late; asking again catches what it started.
+SETTLE_MS = 10  # A process in the middle of exec shows an empty environment for an instant.
+MOST_PIDFDS = 256  # A fork bomb must not use up our own descriptors.
+
+
+def below(roots: Iterable[Identity]) -> set[Identity]:
+    """Every live process that descends from one of `roots`, which are not among them."""
+    parents: dict[int, list[Identity]] = {}
+    dead = set()
+    for stat in processes():
+        identity = Identity(stat.pid, stat.start_time, boot_id())
+        parents.setdefault(stat.parent, []).append(identity)
+        if stat.state in ("Z", "X") and not alive(identity):
+            dead.add(identity)
+    found: set[Identity] = set()
+    pending = [root.pid for root in roots]
+    while pending:
+        children = [child for child in parents.get(pending.pop(), ()) if child not in found]
+        found.update(children)
+        pending.extend(child.pid for child in children)
+    return found - dead
+
+
+def descendants(pid: int) -> set[Identity]:
+    """Every live process below `pid`."""
+    return below([Identity(pid, 0, boot_id())])
+
+
+def marked(run: str, state_dir: str) -> set[Identity]:
+    """Every live process that was started with this run's `AGENTQ_RUN` and `AGENTQ_STATE_DIR`, except this one."""
+    wanted = {b"AGENTQ_RUN=" + os.fsencode(run), b"AGENTQ_STATE_DIR=" + os.fsencode(state_dir)}
+    found = set()
+    for stat in processes():
+        environment = read_file(f"/proc/{stat.pid}/environ")
+        if environment and stat.pid != os.getpid() and wanted.issubset(environment.split(b"\0")):
+            found.add(Identity(stat.pid, stat.start_time, boot_id()))
+    return found
+
+
+def kill_found(find: Callable[[], set[Identity]]) -> set[Identity]:
+    """SIGKILL everything that `find` returns, stopped first so that none forks out of reach. Returns who was meant."""
+    held: set[Identity] = set()
+    while new := find() - held:
+        for identity in new:
+            send(identity, signal.SIGSTOP)
+        held |= new
+    for identity in held:
+        send(identity, signal.SIGKILL)
+    return held
+
+
+def terminate(targets: Iterable[Identity]) -> None:
+    """SIGTERM, and SIGCONT so that a stopped process hears it."""
+    for identity in targets:
+        send(identity, signal.SIGTERM)
+        send(identity, signal.SIGCONT)
+
+
+def wait_gone(targets: Collection[Identity], timeout_ms: int) -> None:
+    """Return when all of `targets` have ended, or after the time."""
+    deadline = monotonic_ms() + timeout_ms
+    poll = select.poll()
+    waiting: set[int] = set()
+    try:
+        for identity in targets:
+            if len(waiting) < MOST_PIDFDS and (pidfd := open_pidfd(identity)) is not None:
+                waiting.add(pidfd)
+                poll.register(pidfd, select.POLLIN)
+        while waiting and (left := deadline - monotonic_ms()) > 0:
+            for pidfd, _ in poll.poll(left):
+                poll.unregister(pidfd)
+                waiting.remove(pidfd)
+                os.close(pidfd)
+    finally:
+        for pidfd in waiting:
+            os.close(pidfd)
+
+
+class Orphans:
+    """What a run left behind whose shim is gone: everything with its marker, its agent, and everything below them.
+
+    For an event loop: call `step` until it says True, every `SETTLE_MS` or slower. `left` is what the last look found.
+    Found once is remembered: a child whose parent died is followed although nothing leads to it any more. This
+    process is spared even where it carries the marker (an agent may have started it).
+    """
+
+    def __init__(self, run: str, state_dir: str, grace_ms: int, known: Iterable[Identity] = ()) -> None:
+        self.left: set[Identity] = set()
+        self._run = run
+        self._state_dir = state_dir
+        self._deadline = monotonic_ms() + grace_ms
+        self._seen = set(known)
+        self._told: set[Identity] = set()
+        self._empty_looks = 0
+
+    def step(self) -> bool:
+        """Look once and signal what is there: TERM, after the grace time KILL. True once two looks found nothing."""
+        if monotonic_ms() >= self._deadline:
+            self.left = kill_found(self._find)
+        else:
+            self.left = self._find()
+            terminate(self.left - self._told)
+            self._told |= self.left
+        self._empty_looks = 0 if self.left else self._empty_looks + 1
+        return self._empty_looks >= 2
+
+    def _find(self) -> set[Identity]:
+        roots = {identity for identity in self._seen | marked(self._run, self._state_dir) if alive(identity)}
+        found = (roots | below(roots)) - {current()}
+        self._seen |= found
+        return found
+
+
+def kill_orphans(
+    run: str,
+    state_dir: str,
+    *,
+    grace_ms: int = DEFAULT_GRACE_MS,
+    patience_ms: int = DEFAULT_PATIENCE_MS,
+    known: Iterable[Identity] = (),
+) -> bool:
+    """End what a run left behind whose shim is gone (see `Orphans`); `known` is its agent, where the record names one.
+
+    True once none is left. False where something is still there `patience_ms` after the first KILL (a process of
+    another user, or one that hangs in the kernel): slot and session are not free then, and the caller tries again.
+    """
+    orphans = Orphans(run, state_dir, grace_ms, known)
+    started = monotonic_ms()
+    while not orphans.step():
+        left = started + grace_ms - monotonic_ms()
+        if left <= -patience_ms:
+            return False
+        wait_gone(orphans.left, left if left > 0 else KILL_AGAIN_MS)
+        select.poll().poll(SETTLE_MS)
+    return True

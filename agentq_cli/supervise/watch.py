@@ -1,0 +1,115 @@
+"""One run that a supervisor looks after, from its start or adoption until its outcome is known."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from agentq_cli.clock import monotonic_ms
+from agentq_cli.config import Config
+from agentq_cli.model import FailureClass, Outcome, RunStatus, Task, Worker
+from agentq_cli.queue import Queue
+from agentq_cli.supervise import process, recovery, settle
+from agentq_cli.supervise.plan import grace_ms
+from agentq_cli.supervise.records import RunDirectory, Start
+from agentq_cli.supervise.tree import SETTLE_MS, Orphans
+
+STREAM_STEPS = 8
+"""Mebibytes of one agent's stream that are read in one go, so that a flood does not keep the others waiting."""
+
+
+@dataclass(slots=True)
+class Watched:
+    """A run and what is known of it. `pidfd` is its shim's, -1 where that is gone; `again_at` is monotonic."""
+
+    worker: Worker
+    task: Task
+    directory: RunDirectory
+    stream: settle.StreamFollower | None
+    pidfd: int = -1
+    ended: bool = False
+    conversation: str | None = None
+    orphans: Orphans | None = None
+    outcome: Outcome | None = None
+    never_started: bool = False
+    again_at: int = 0
+    tries: int = 0
+
+    @classmethod
+    def started(cls, worker: Worker, task: Task, directory: RunDirectory, pidfd: int, config: Config) -> Watched:
+        """One that has just been started."""
+        return cls(worker, task, directory, settle.follower(task, directory, config), pidfd=pidfd)
+
+    @classmethod
+    def adopted(cls, worker: Worker, task: Task, directory: RunDirectory, config: Config) -> Watched:
+        """One whose supervisor is gone: its shim is watched where it lives, otherwise it has ended."""
+        watched = cls(worker, task, directory, settle.follower(task, directory, config))
+        start = directory.start()
+        pidfd = process.open_pidfd(start.identity) if isinstance(start, Start) else None
+        if pidfd is None:
+            watched.ended = True
+        else:
+            watched.pidfd = pidfd
+        return watched
+
+    def read_on(self) -> str | None:
+        """Feed the stream further; the conversation's id where it is new."""
+        if self.stream is None:
+            return None
+        for _ in range(STREAM_STEPS):
+            if not self.stream.step():
+                break
+        seen = self.stream.reader.conversation
+        return seen if seen is not None and seen != self.conversation else None
+
+    def conclude(self, queue: Queue, config: Config) -> bool:
+        """Find out how a run that has ended did end. False: not yet, something of it is still alive."""
+        if self.outcome is not None or self.never_started:
+            return True
+        try:
+            finding = recovery.look(self.directory)
+        except OSError as error:
+            self.outcome = unstarted(queue.now, f"its directory cannot be written: {error.strerror}")
+            return True
+        if finding is recovery.Finding.NEVER_STARTED:
+            self.never_started = True
+        elif finding is recovery.Finding.ENDED:
+            record = self.directory.exit()
+            assert record is not None
+            self.outcome = settle.outcome(self.task, self.directory, record, self.stream, config)
+        elif finding is recovery.Finding.RUNNING:
+            self.again_at = monotonic_ms() + SETTLE_MS
+            return False
+        else:
+            return self._bury(queue, config)
+        return True
+
+    def _bury(self, queue: Queue, config: Config) -> bool:
+        """The shim is gone without a record: end its tree, step by step, before anything is free."""
+        if self.orphans is None:
+            agent = self.directory.agent()
+            self.orphans = Orphans(
+                str(self.worker.id),
+                str(queue.state.path),
+                grace_ms(self.task, config),
+                () if agent is None else (agent,),
+            )
+        if not self.orphans.step():
+            self.again_at = monotonic_ms() + SETTLE_MS
+            return False
+        recovery.remove_tmpdir(self.directory)
+        self.outcome = recovery.crashed(self.worker, self.directory, self.stream, queue.now)
+        return True
+
+    def close(self) -> None:
+        """Let go of the shim."""
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+
+
+def unstarted(now: int, why: str) -> Outcome:
+    """The outcome of a run for which no process could be started."""
+    return Outcome(
+        status=RunStatus.SPAWN_ERROR, failure_class=FailureClass.SPAWN, error=why, finished_at=now, duration_ms=0
+    )

@@ -1,0 +1,216 @@
+"""Laying out tables and making foreign text harmless: pure functions from values to lines.
+
+Widths are those of a terminal: a wide character takes two cells, a combining one none.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+STATUS_COLOURS = {
+    **dict.fromkeys(("completed", "success", "ok"), "32"),
+    **dict.fromkeys(("failed", "error", "crashed", "timeout", "stalled", "oom", "spawn_error", "script_error"), "31"),
+    **dict.fromkeys(("running",), "36"),
+    **dict.fromkeys(("paused", "retrying", "rate_limited", "blocked", "missing"), "33"),
+    **dict.fromkeys(("cancelled", "expired", "skipped"), "2"),
+}
+
+SMALLEST = 4
+"""No column is cut to fewer cells than this."""
+
+READABLE = 20
+"""Cells that a long text is to have before columns that can be spared are shown beside it."""
+
+_COLOURS = re.compile(r"\x1b\[[0-9;:]*m")
+# Controls but for tab and newline, and what reorders or breaks lines: the bidirectional overrides, U+2028, U+2029.
+_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_UNFINISHED = re.compile(r"(?:\x1b(?:\[[0-9;:]*)?|\r)\Z")
+_LONGEST_COLOUR = 64
+# Below these every character takes one cell.
+_ODD = re.compile(r"[\u0300-\U0010ffff]")
+_BLANKS = re.compile(r"\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its header, and the key of the item or the function that gives its text.
+
+    `kind` says how a value is shown: `text`, `status` (coloured), `time` (RFC 3339; relative on a terminal), `duration`
+    (milliseconds), `size` (bytes), `number` (to the right). Where a terminal is too narrow, `spare` columns are left
+    out, then texts are cut, and `keep` ones last.
+    """
+
+    header: str
+    value: str | Callable[[Mapping[str, Any]], object]
+    kind: str = "text"
+    keep: bool = False
+    spare: bool = False
+
+    def of(self, item: Mapping[str, Any]) -> object:
+        """The column's value of one item."""
+        return item.get(self.value) if isinstance(self.value, str) else self.value(item)
+
+
+def harmless(text: str) -> str:
+    """The text with nothing left that a terminal obeys: newline and tab stay, colours go, other controls are shown."""
+    if text.isprintable():
+        return text
+    return _UNSAFE.sub(_shown, _COLOURS.sub("", text).replace("\r\n", "\n"))
+
+
+def one_line(text: str) -> str:
+    """The same on one line: every run of blanks is one space."""
+    if text.isprintable() and "  " not in text:
+        return text
+    return harmless(_BLANKS.sub(" ", text).strip(" "))
+
+
+def decoded(pieces: Iterable[bytes]) -> Iterator[str]:
+    """The pieces as text; characters, colours and line ends that a boundary cut in two are put together again."""
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    rest = ""
+    for piece in pieces:
+        text = rest + decoder.decode(piece)
+        match = _UNFINISHED.search(text[-_LONGEST_COLOUR:])
+        end = len(text) - len(match[0]) if match else len(text)
+        text, rest = text[:end], text[end:]
+        if text:
+            yield text
+    if rest := rest + decoder.decode(b"", final=True):
+        yield rest
+
+
+def _shown(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "\u2421" if code == 0x7F else f"\\u{code:04x}"
+
+
+def cells(text: str) -> int:
+    """How many cells of a terminal the text takes."""
+    if text.isascii():
+        return len(text)
+    width = len(text)
+    for character in _ODD.findall(text):
+        if unicodedata.combining(character):
+            width -= 1
+        elif unicodedata.east_asian_width(character) in "WF":
+            width += 1
+    return width
+
+
+def cut(text: str, width: int) -> str:
+    """The text in at most `width` cells, an ellipsis where something was left out."""
+    if cells(text) <= width:
+        return text
+    room = width - 1
+    kept = []
+    for character in text:
+        room -= cells(character)
+        if room < 0:
+            break
+        kept.append(character)
+    return "".join(kept) + "…" if width > 0 else ""
+
+
+def wants_colour(color: str, environ: Mapping[str, str], terminal: bool) -> bool:
+    """Whether to colour: `--color`, then NO_COLOR, FORCE_COLOR, TERM=dumb, then whether it is a terminal."""
+    if color != "auto":
+        return color == "always"
+    if environ.get("NO_COLOR"):
+        return False
+    if environ.get("FORCE_COLOR"):
+        return environ["FORCE_COLOR"] != "0"
+    return terminal and environ.get("TERM", "dumb") != "dumb"
+
+
+class Table:
+    """A table written page by page in bounded memory: columns are as wide as the widest seen, or fit into `width`."""
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        show: Callable[[Column, object], str],
+        paint: Callable[[Column, str, str], str],
+        width: int | None,
+    ) -> None:
+        self._columns = list(columns)
+        self._show = show
+        self._paint = paint
+        self._width = width
+        self._natural = [cells(column.header) for column in columns]
+        self._headed = False
+
+    def page(self, items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+        """The lines of some more items; the first page begins with the header."""
+        rows = [[self._show(column, column.of(item)) for column in self._columns] for item in items]
+        # The last column is followed by nothing, so that its width only matters where all must fit.
+        measured = len(self._columns) - (self._width is None)
+        for row in rows:
+            for position in range(measured):
+                self._natural[position] = max(self._natural[position], cells(row[position]))
+        if not self._headed and self._width is not None:
+            for position in self._spared(self._width):
+                del self._columns[position], self._natural[position]
+                for row in rows:
+                    del row[position]
+        widths = self._fitted()
+        if not self._headed:
+            self._headed = True
+            yield self._line([column.header for column in self._columns], widths, header=True)
+        for row in rows:
+            yield self._line(row, widths, header=False)
+
+    def _spared(self, room: int) -> list[int]:
+        """The positions of the columns to leave out, the last one first."""
+        wanted = [
+            min(width, READABLE) if column.kind == "text" and not column.keep else width
+            for column, width in zip(self._columns, self._natural, strict=True)
+        ]
+        spared: list[int] = []
+        for position in reversed(range(len(wanted))):
+            if sum(wanted) + 2 * (len(wanted) - 1) <= room:
+                break
+            if self._columns[position].spare:
+                del wanted[position]
+                spared.append(position)
+        return spared
+
+    def _fitted(self) -> list[int]:
+        widths = list(self._natural)
+        if self._width is None:
+            return widths
+        room = self._width - 2 * (len(widths) - 1)
+        texts = [i for i, column in enumerate(self._columns) if column.kind == "text" and not column.keep]
+        for group in (texts, range(len(widths))):
+            while sum(widths) > room:
+                widest = max(group, key=lambda i: widths[i], default=None)
+                if widest is None or widths[widest] <= SMALLEST:
+                    break
+                widths[widest] -= 1
+        return widths
+
+    def _line(self, texts: Sequence[str], widths: Sequence[int], *, header: bool) -> str:
+        parts = []
+        last = len(texts) - 1
+        room = self._width
+        for position, (column, text, width) in enumerate(zip(self._columns, texts, widths, strict=True)):
+            if self._width is not None:
+                text = cut(text, width)
+            part = self._paint(column, text, "header" if header else "cell")
+            if column.kind in ("number", "duration", "size"):
+                part = " " * (width - cells(text)) + part
+            elif position != last:
+                part += " " * (width - cells(text))
+            if room is not None:
+                room -= width + (2 if position else 0)
+                if room < 0:
+                    break
+            parts.append(part)
+        return "  ".join(parts).rstrip(" ")

@@ -1,0 +1,175 @@
+"""A model API on loopback that speaks the streaming `POST /v1/messages` of Anthropic: no key, no network, no cost.
+
+The first part of the path chooses what becomes of a request: `http://127.0.0.1:PORT/ok` answers, `/401`, `/429`,
+`/usage`, `/billing`, `/context`, `/529` fail in that way, `/hang` never answers, `/tool` asks for a shell command
+first. Every request is kept, so that a test can look at what the agent really sent.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+
+ANSWER = "STUB: the task is done."
+USAGE = {"input_tokens": 120, "cache_creation_input_tokens": 10, "cache_read_input_tokens": 20, "output_tokens": 30}
+
+# status, error type, message, headers
+FAULTS: dict[str, tuple[int, str, str, dict[str, str]]] = {
+    "400": (400, "invalid_request_error", "messages: bad", {}),
+    "401": (401, "authentication_error", "invalid x-api-key", {}),
+    "403": (403, "permission_error", "Your API key does not have permission to use the specified resource.", {}),
+    "429": (429, "rate_limit_error", "This request would exceed your rate limit", {"retry-after": "3600"}),
+    "500": (500, "api_error", "Internal server error", {}),
+    "529": (529, "overloaded_error", "Overloaded", {}),
+    "billing": (400, "invalid_request_error", "Your credit balance is too low to access the Anthropic API.", {}),
+    "context": (400, "invalid_request_error", "prompt is too long: 250000 tokens > 200000 maximum", {}),
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request that the agent sent: the mode of its path and its decoded body."""
+
+    mode: str
+    body: dict[str, Any]
+
+    @property
+    def text(self) -> str:
+        """Everything that it says, in one string, to look for a prompt in."""
+        return json.dumps(self.body.get("messages"))
+
+
+@dataclass
+class ModelApi:
+    """The server; a context manager. `requests` grows as the agent asks."""
+
+    requests: list[Request] = field(default_factory=list)
+    # When the limit of mode `usage` is lifted, seconds since the epoch.
+    reset_at: int = 4102444800
+
+    def __enter__(self) -> ModelApi:
+        handler = type("Handler", (_Handler,), {"api": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server.daemon_threads = True
+        self._stopping = threading.Event()
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._stopping.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def url(self, mode: str = "ok") -> str:
+        """The base address for an agent that is to meet `mode`."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}/{mode}"
+
+    def conversations(self) -> list[Request]:
+        """The requests that carry a conversation, without probes for a title or a quota."""
+        return [request for request in self.requests if request.body.get("tools")]
+
+    def hang(self) -> None:
+        """Hold a request until the server closes."""
+        self._stopping.wait()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    api: ModelApi
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        """Quiet: standard error belongs to the test."""
+
+    def do_HEAD(self) -> None:
+        self._send(200, b"", {})
+
+    def do_GET(self) -> None:
+        self._send(404, b"{}", {})
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or b"{}")
+        mode = self.path.split("/")[1]
+        if "count_tokens" in self.path:
+            self._send(200, b'{"input_tokens": 1}', {})
+            return
+        self.api.requests.append(Request(mode, body))
+        if mode == "hang":
+            self.api.hang()
+            self.close_connection = True
+        elif mode == "usage":
+            headers = {
+                "anthropic-ratelimit-unified-status": "rejected",
+                "anthropic-ratelimit-unified-reset": str(self.api.reset_at),
+                "anthropic-ratelimit-unified-representative-claim": "five_hour",
+                "retry-after": "3600",
+            }
+            self._fault(429, "rate_limit_error", "This request would exceed your account's rate limit.", headers)
+        elif mode in FAULTS:
+            self._fault(*FAULTS[mode])
+        else:
+            self._answer(body, wants_tool=mode == "tool")
+
+    def _fault(self, status: int, kind: str, message: str, headers: dict[str, str]) -> None:
+        document = {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_stub"}
+        self._send(status, json.dumps(document).encode(), {"content-type": "application/json", **headers})
+
+    def _answer(self, body: dict[str, Any], *, wants_tool: bool) -> None:
+        asked = wants_tool and "tool_result" not in json.dumps(body.get("messages"))
+        block: dict[str, Any] = {"type": "text", "text": ANSWER}
+        if asked:
+            command = {"command": "echo made-by-agent > made.txt", "description": "make a file"}
+            block = {"type": "tool_use", "id": f"toolu_{len(self.api.requests)}", "name": "Bash", "input": command}
+        model = body.get("model", "stub")
+        if body.get("stream"):
+            events = b"".join(_stream(model, block))
+            self._send(200, events, {"content-type": "text/event-stream"})
+            return
+        stop = "tool_use" if asked else "end_turn"
+        document = {**_message(model), "content": [block], "stop_reason": stop}
+        self._send(200, json.dumps(document).encode(), {"content-type": "application/json"})
+
+    def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "content-length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def _message(model: str) -> dict[str, Any]:
+    return {
+        "id": "msg_stub",
+        "type": "message",
+        "role": "assistant",
+        "model": model,
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": {**USAGE, "output_tokens": 1},
+    }
+
+
+def _stream(model: str, block: dict[str, Any]) -> Iterator[bytes]:
+    tool = block["type"] == "tool_use"
+    empty = {**block, "input": {}} if tool else {"type": "text", "text": ""}
+    delta = (
+        {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
+        if tool
+        else {"type": "text_delta", "text": block["text"]}
+    )
+    ending = {"stop_reason": "tool_use" if tool else "end_turn", "stop_sequence": None}
+    yield _event("message_start", message=_message(model))
+    yield _event("content_block_start", index=0, content_block=empty)
+    yield _event("content_block_delta", index=0, delta=delta)
+    yield _event("content_block_stop", index=0)
+    yield _event("message_delta", delta=ending, usage={"output_tokens": USAGE["output_tokens"]})
+    yield _event("message_stop")
+
+
+def _event(kind: str, **fields: Any) -> bytes:
+    return f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n".encode()

@@ -1,0 +1,152 @@
+"""Lines out of any bytes in bounded memory, and readers that no agent can make fail."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from itertools import pairwise
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from agentq_cli.agents import reader as readers
+from agentq_cli.agents.reader import LONGEST_LINE, Lines, Reader, Verdict, open_reader
+
+NAMES = [name for name in readers.READERS if name != "none"]
+
+
+def opened(name: str) -> Reader:
+    reader = open_reader(name)
+    assert reader is not None
+    return reader
+
+
+def fed(name: str, chunks: list[bytes]) -> Verdict:
+    reader = opened(name)
+    for chunk in chunks:
+        reader.feed(chunk)
+    reader.close()
+    return reader.verdict()
+
+
+def test_a_command_has_no_reader() -> None:
+    assert open_reader("none") is None
+
+
+def test_lines_are_cut_wherever_the_chunks_were() -> None:
+    lines = Lines()
+    assert lines.feed(b"a\nb") == [b"a"]
+    assert lines.feed(b"c\n\nd") == [b"bc", b""]
+    assert lines.close() == [b"d"]
+    assert lines.close() == []
+
+
+def test_a_line_that_is_too_long_is_skipped_in_bounded_memory() -> None:
+    lines = Lines()
+    tracemalloc.start()
+    for _ in range(64):
+        assert lines.feed(b"x" * (1 << 20)) == []
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * LONGEST_LINE
+    assert lines.feed(b"end\nnext\n") == [b"next"]
+
+
+@pytest.mark.parametrize("step", [LONGEST_LINE + 2, 1 << 20, 1_000_003])
+def test_the_longest_line_is_kept_and_one_byte_more_is_not(step: int) -> None:
+    data = b"k" * LONGEST_LINE + b"\n" + b"s" * (LONGEST_LINE + 1) + b"\nlast\n"
+    lines = Lines()
+    found = [line for start in range(0, len(data), step) for line in lines.feed(data[start : start + step])]
+    assert [len(line) for line in found] == [LONGEST_LINE, 4]
+
+
+def test_the_hole_of_a_file_that_was_cut_costs_nothing() -> None:
+    hole = b"\0" * (LONGEST_LINE + 17)
+    final = b'{"event": "end", "ok": true, "result": "still there"}'
+    assert fed("events", [b'{"event": "start"', hole, b"rest of a line}\n", final + b"\n"]).result == "still there"
+    assert fed("events", [b"line\n", hole, final]).result == "still there", "the first line after the hole"
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "noise",
+    [
+        b"not json\n",
+        b"\xff\xfe\n",
+        b"{\xc3\x28}\n",
+        b"{\n",
+        b"\0\0\0\n",
+        b'{"a": ' * 100_000 + b"\n",
+        b'{"a": ' + b"9" * 10_000 + b"}\n",
+        b"[1, 2]\n",
+        b'{"type": 5, "event": [], "session_id": {}, "message": 7}\n',
+        b'{"type": "user", "message": {"content": [1, {"type": "tool_result"}]}}\n',
+        b'{"type": "rate_limit_event", "rate_limit_info": {"status": "rejected", "resetsAt": 1e400}}\n',
+        b"\x1b[31mred\x1b[0m\r\n",
+    ],
+)
+def test_what_is_no_event_is_passed_over(name: str, noise: bytes) -> None:
+    final = {
+        "claude": b'{"type": "result", "subtype": "success", "is_error": false, "result": "done"}\r\n',
+        "events": b'{"event": "end", "ok": true, "result": "done"}\r\n',
+    }[name]
+    verdict = fed(name, [noise, final, noise])
+    assert (verdict.final, verdict.ok, verdict.result) == (True, True, "done")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_numbers_and_text_that_no_column_holds_are_left_out(name: str) -> None:
+    wild = '"total_cost_usd": NaN, "cost_usd": 1e999, "num_turns": -1, "turns": true, "tokens_in": 1e3'
+    usage = '"modelUsage": {"m": {"inputTokens": 99999999999999999999999, "outputTokens": "x"}}'
+    ids = '"type": "result", "event": "end", "subtype": "success", "ok": true'
+    line = "{" + f'{ids}, {wild}, {usage}, "result": "half \\ud83d pair"' + "}\n"
+    verdict = fed(name, [line.encode()])
+    assert (verdict.cost_usd, verdict.turns) == (None, None)
+    assert not verdict.tokens_in
+    assert verdict.result == "half ? pair"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_id_that_could_be_a_flag_is_no_conversation(name: str) -> None:
+    reader = opened(name)
+    reader.feed(b'{"type": "system", "event": "start", "session_id": "--x", "conversation": "--x"}\n')
+    assert reader.conversation is None
+    reader.feed(b'{"type": "system", "event": "start", "session_id": "abc-1", "conversation": "abc-1"}\n')
+    assert reader.conversation == "abc-1", "as soon as it is seen"
+    assert not reader.verdict().final
+
+
+def test_a_result_text_is_bounded() -> None:
+    event = {"event": "end", "ok": True, "result": "x" * (2 << 20)}
+    result = fed("events", [json.dumps(event).encode() + b"\n"]).result
+    assert result.endswith("x […]") and len(result) < (1 << 20) + 10
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)
+KEYS = """
+    type event subtype session_id conversation is_error ok result errors api_error_status terminal_reason usage message
+    modelUsage permission_denials num_turns total_cost_usd structured_output class error reset_at rate_limit_info
+"""
+WORDS = "system user assistant result rate_limit_event start text end success api_retry rate_limited server_error"
+keys = st.sampled_from(KEYS.split())
+words = st.sampled_from(WORDS.split())
+events = st.dictionaries(keys, words | values, max_size=8).map(lambda event: json.dumps(event).encode() + b"\n")
+streams = st.lists(events | st.binary(max_size=40) | st.sampled_from([b"\n", b"\0", b"\xf0\x9f", b"{"]), max_size=12)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(data=streams.map(b"".join), cuts=st.lists(st.integers(0, 1000), max_size=8))
+@example(data='{"event": "start", "conversation": "é"}'.encode(), cuts=[36])
+def test_any_bytes_cut_anywhere_give_one_verdict(name: str, data: bytes, cuts: list[int]) -> None:
+    edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    chunks = [data[start:end] for start, end in pairwise(edges)]
+    whole = fed(name, [data])
+    assert fed(name, chunks) == whole
+    assert fed(name, [data[index : index + 1] for index in range(len(data))]) == whole
+    json.dumps(whole.result, allow_nan=False).encode()
+    str(whole.error).encode()

@@ -1,0 +1,91 @@
+"""Fixtures that several tests share: a state dir of their own, and agentq as a real process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Agentq:
+    """Runs agentq as a process, in an environment that holds nothing of the machine's own settings."""
+
+    def __init__(self, home: Path, state_dir: Path) -> None:
+        self.state_dir = state_dir
+        self.home = home
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "LANG": "C.UTF-8",
+            "PYTHONPATH": str(ROOT),
+            "AGENTQ_STATE_DIR": str(state_dir),
+        }
+        self._started: list[subprocess.Popen[str]] = []
+
+    def command(self, *arguments: str) -> Sequence[str]:
+        """The command line of agentq."""
+        return [sys.executable, "-m", "agentq_cli", *arguments]
+
+    def __call__(
+        self,
+        *arguments: str,
+        input: str | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 60,
+        **options: Any,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run it to its end."""
+        return subprocess.run(
+            self.command(*arguments),
+            input=input,
+            stdin=subprocess.DEVNULL if input is None else None,
+            env=self.environ | dict(env or {}),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            cwd=self.home,
+            **options,
+        )
+
+    def start(self, *arguments: str, env: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
+        """Start it; what still runs when the test ends is killed."""
+        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = subprocess.Popen(
+            self.command(*arguments),
+            env=self.environ | dict(env or {}),
+            text=True,
+            cwd=self.home,
+            **(streams | options),
+        )
+        self._started.append(process)
+        return process
+
+    def stop(self) -> None:
+        """Kill and reap everything that `start` started."""
+        for process in self._started:
+            process.kill()
+            process.communicate()
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path) -> Path:
+    """A state dir that does not exist yet."""
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def agentq(tmp_path: Path, state_dir: Path) -> Iterator[Agentq]:
+    """`agentq("list", "--json")` runs it as a process, with a state dir of the test's own."""
+    home = tmp_path / "home"
+    home.mkdir()
+    program = Agentq(home, state_dir)
+    yield program
+    program.stop()
