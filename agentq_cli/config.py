@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from agentq_cli import config_schema as schema
 from agentq_cli.errors import Usage, nearest
@@ -22,8 +22,7 @@ MIB = 1 << 20
 LARGEST_FILE = 4 * MIB
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """The gates of admission and the bounds of a run; `load` None means that the load is not looked at."""
 
     stagger_ms: int = 0
@@ -66,7 +65,7 @@ class Config:
     defaults: Options = field(default_factory=dict)
     sessions: Mapping[str, Options] = field(default_factory=dict)
     agents: Mapping[str, Options] = field(default_factory=dict)
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -89,8 +88,7 @@ class Config:
         return stamp(self.path) != self.stamp
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One line of `config show`: a dotted key, its value, and where that came from. Secrets are left out."""
 
     key: str
@@ -182,12 +180,12 @@ def _with_file(config: Config, text: str) -> Config:
     return _Document(config.path, text).read(config, document)
 
 
-@dataclass(frozen=True, slots=True)
 class _Document:
     """The tables of one file, and how to name a place in it."""
 
-    path: Path
-    text: str
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = path
+        self.text = text
 
     def place(self, *keys: str) -> str:
         """File and line of a key, or of the nearest thing around it; looked for only once something is wrong."""

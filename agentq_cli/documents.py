@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from agentq_cli.clock import rfc3339
+from agentq_cli.errors import AgentqError
 from agentq_cli.model import (
     Address,
     Event,
@@ -17,6 +20,7 @@ from agentq_cli.model import (
     Status,
     Supervisor,
     SweepAction,
+    TargetResult,
     Task,
     WaitingFor,
     Worker,
@@ -203,6 +207,33 @@ def work(item: Item) -> str:
     return str(item.get("prompt") or "")
 
 
-def names(values: Iterable[object]) -> list[str]:
-    """Addresses and the like as their text."""
-    return [str(value) for value in values]
+def target(result: TargetResult) -> Item:
+    """An item of `agentq.results/1`."""
+    return {
+        "id": result.id,
+        "ok": result.ok,
+        "code": result.code,
+        "message": result.message,
+        "status": result.status,
+    }
+
+
+def failure(error: AgentqError) -> Item:
+    """`agentq.error/1`."""
+    return {"code": error.code, "kind": error.kind, "message": error.message}
+
+
+def encode(value: object) -> str:
+    """Compact JSON in ASCII. What JSON has no number for, such as NaN in an agent's result, becomes null."""
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value))
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value

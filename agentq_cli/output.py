@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
-import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, ClassVar, TextIO, TypeAlias
 
-from agentq_cli import values
+from agentq_cli import documents, values
+from agentq_cli.documents import encode
 from agentq_cli.errors import AgentqError, Refused
 from agentq_cli.model import TargetResult
 from agentq_cli.tables import STATUS_COLOURS, Column, Table, decoded, harmless, one_line, wants_colour
@@ -156,7 +154,7 @@ def fail(failure: AgentqError, *, as_json: bool) -> None:
     error(failure.message)
     if as_json and not Printer.begun:
         printer = Printer(as_json=True, color="never", environ={}, now_ms=lambda: 0)
-        printer.write(Document("error", {"code": failure.code, "kind": failure.kind, "message": failure.message}))
+        printer.write(Document("error", documents.failure(failure)))
 
 
 def note_lines(lines: Iterable[str]) -> None:
@@ -224,20 +222,30 @@ class Printer:
         self._put("}\n")
 
     def _items_json(self, result: Items) -> None:
-        # The first item is read before anything is written, so that an error there still is the one document.
+        # The first item is read before anything is written, so that an error there still is the one document. A later
+        # one, such as a session that cannot be read, is a key of the document, which stays a whole one.
         items = iter(result.items)
         first = list(islice(items, 1))
         self._put(f'{{"schema": "agentq.{result.kind}/1", "items": [')
         separator = "\n"
-        for item in chain(first, items):
-            self._put(separator + encode(item))
-            separator = ",\n"
+        trouble: AgentqError | None = None
+        try:
+            for item in chain(first, items):
+                self._put(separator + encode(item))
+                separator = ",\n"
+        except AgentqError as failure:
+            trouble = failure
         self._put("\n]" if separator != "\n" else "]")
         for key, value in result.extra.items():
             self._put(f", {encode(key)}: {encode(value)}")
         for section in result.sections:
             self._put(f", {encode(section.key)}: {encode(section.items)}")
+        if trouble is not None:
+            self._put(f', "error": {encode(documents.failure(trouble))}')
         self._put("}\n")
+        if trouble is not None:
+            self._flush()
+            raise trouble
 
     # Text
 
@@ -263,7 +271,8 @@ class Printer:
             note(result.empty)
         for section in result.sections:
             if section.items:
-                self._put(f"\n{self._styled(section.key.capitalize(), '1')}\n")
+                gap = "\n" if Printer.begun else ""
+                self._put(f"{gap}{self._styled(section.key.capitalize(), '1')}\n")
                 self._table(section.columns, section.items)
 
     def _table(self, columns: Sequence[Column], items: Iterable[Item]) -> bool:
@@ -344,10 +353,10 @@ class Printer:
             only = failed[0]
             error(only.message)
             head = {"code": only.code, "kind": KINDS.get(only.code, "error"), "message": only.message}
-            self._document("error", {**head, "items": [target(only)], **result.extra})
+            self._document("error", {**head, "items": [documents.target(only)], **result.extra})
             return
         if self._json:
-            self._document("results", {"items": [target(item) for item in result.items], **result.extra})
+            self._document("results", {"items": [documents.target(item) for item in result.items], **result.extra})
         for item in result.items:
             if not item.ok:
                 error(item.message)
@@ -356,44 +365,20 @@ class Printer:
 
     def _put(self, text: str) -> None:
         Printer.begun = True
-        with self._guarded():
-            self._out.write(text)
+        self._try(lambda: self._out.write(text))
 
     def _flush(self) -> None:
-        with self._guarded():
-            self._out.flush()
+        self._try(self._out.flush)
 
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
+    def _try(self, act: Callable[[], object]) -> None:
         try:
-            yield
+            act()
         except BrokenPipeError:
             forget(self._out)
             raise ReaderGone from None
         except (OSError, ValueError) as failure:
             forget(self._out)
             raise Refused(f"standard output: {getattr(failure, 'strerror', None) or 'closed'}") from None
-
-
-def encode(value: object) -> str:
-    """Compact JSON in ASCII. What JSON has no number for, such as NaN in an agent's result, becomes null."""
-    try:
-        return json.dumps(value, allow_nan=False)
-    except ValueError:
-        return json.dumps(_finite(value))
-
-
-def _finite(value: object) -> object:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(inner) for key, inner in value.items()}
-    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
-
-
-def target(item: TargetResult) -> Item:
-    """The JSON of one target."""
-    return {"id": item.id, "ok": item.ok, "code": item.code, "message": item.message, "status": item.status}
 
 
 def forget(stream: TextIO) -> None:

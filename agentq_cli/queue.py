@@ -160,6 +160,11 @@ class Queue:
         self.known(address.session)
         return change.prune(self.state, address, now=self.now)
 
+    def ended_before(self, moment: int, *, session: str | None = None) -> list[Address]:
+        """Tasks that ended before a time, oldest end first."""
+        values = {"before": moment, "session": session}
+        return [Address(*row) for row in self._index.execute(read.READ["ended_before"], values).fetchall()]
+
     def expired(self) -> list[Address]:
         """Waiting tasks whose time to start has passed."""
         found = self._index.execute(dispatch.DISPATCH["expired"], {"now": self.now}).fetchall()

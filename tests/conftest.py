@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -73,6 +75,19 @@ class Agentq:
         for process in self._started:
             process.kill()
             process.communicate()
+        for pid in self.left_over():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def left_over(self) -> list[int]:
+        """The processes that live in this state dir: detached supervisors, keepers, agents."""
+        mark = f"AGENTQ_STATE_DIR={os.path.realpath(self.state_dir)}".encode()
+        found = []
+        for name in os.listdir("/proc"):
+            with contextlib.suppress(OSError):
+                if name.isdigit() and mark in Path(f"/proc/{name}/environ").read_bytes().split(b"\0"):
+                    found.append(int(name))
+        return found
 
 
 @pytest.fixture

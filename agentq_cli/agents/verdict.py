@@ -78,7 +78,7 @@ def outcome(
     """
     verdict = _verdict(reader)
     explained = None
-    if reader is not None and not verdict.final and not exit.signal:
+    if reader is not None and not exit.signal:
         explained = reader.explain(stderr_tail.decode("utf-8", "replace"))
     decision = decide(exit, verdict, explained, streams=streams and reader is not None)
     return Outcome(

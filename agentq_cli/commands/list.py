@@ -42,9 +42,10 @@ def list_(
     there = session is None or filters.has_session(at, queue, session)
 
     def items() -> Iterator[documents.Item]:
+        if not there:
+            return
         why = Why(queue, at.config)
-        found = queue.tasks(session=session, statuses=chosen, label=label, ended=every, limit=limit)
-        for task in found if there else ():
+        for task in queue.tasks(session=session, statuses=chosen, label=label, ended=every, limit=limit):
             yield documents.task(task, now=queue.now, waiting_for=why.of(task))
 
     return Items("tasks", items(), COLUMNS, empty="no tasks; 'agentq list --all' shows those that have ended")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-
 from agentq_cli import values
 from agentq_cli.commands import options, targets
 from agentq_cli.context import context
 from agentq_cli.errors import NotFound, Usage, WrongState
-from agentq_cli.model import ENDED, Address, RunId, Status, TargetResult
+from agentq_cli.model import Status, TargetResult
 from agentq_cli.output import Result, Results
 from agentq_cli.queue import Queue
+from agentq_cli.supervise import removal
 
 
 def prune(
@@ -32,32 +31,17 @@ def prune(
     else:
         age = values.parse_duration(older_than, "--older-than")
         only = None if session is None else values.parse_session(session)
-        names = [str(address) for address in older(queue, queue.now - age, only)]
+        names = [str(address) for address in queue.ended_before(queue.now - age, session=only)]
     if dry_run:
         return Results([_would(queue, name) for name in names])
     if names:
         targets.confirm(yes, f"prune {len(names)} {'task' if len(names) == 1 else 'tasks'} for good")
 
     def one(target: str) -> tuple[str, Status]:
-        address = values.parse_address(target)
-        task = queue.task(address)
-        if task.status.ended:
-            remove_files(queue, address, task.runs)
-        return f"{queue.prune(address).address} is pruned", task.status
+        task = removal.remove(queue, values.parse_address(target))
+        return f"{task.address} is pruned", task.status
 
     return Results(targets.each(names, one))
-
-
-def older(queue: Queue, before: int, session: str | None) -> list[Address]:
-    """The tasks that ended before a time."""
-    ended = queue.tasks(session=session, statuses=ENDED)
-    return [task.address for task in ended if task.ended_at is not None and task.ended_at < before]
-
-
-def remove_files(queue: Queue, address: Address, runs: int) -> None:
-    """Remove the directories of a task's runs; first, so that a crash leaves no files without a task."""
-    for attempt in range(1, runs + 1):
-        shutil.rmtree(queue.run_directory(RunId(*address, attempt)), ignore_errors=True)
 
 
 def _would(queue: Queue, target: str) -> TargetResult:

@@ -19,7 +19,8 @@ COLUMNS = (
     Column("TOOK", "duration_ms", kind="duration", spare=True),
     Column("EXIT", "exit_code", kind="number"),
     Column("AGENT", "agent", spare=True),
-    Column("WHAT", lambda run: run["error"] or (documents.work(run) if run["agent"] is None else "")),
+    Column("ERROR", "error"),
+    Column("COMMAND", lambda run: documents.work(run) if run["agent"] is None else ""),
 )
 
 
@@ -45,10 +46,10 @@ def runs(
         there = there and session in (None, address.session)
 
     def items() -> Iterator[documents.Item]:
-        found = queue.runs(
-            address=address, session=session, statuses=chosen, since=begin, limit=limit or filters.NEWEST
-        )
-        for run in found if there else ():
+        if not there:
+            return
+        count = limit or filters.NEWEST
+        for run in queue.runs(address=address, session=session, statuses=chosen, since=begin, limit=count):
             directory = queue.run_directory(run.id)
             agent = RunDirectory(directory).agent()
             yield documents.run(run, directory=directory, pid=None if agent is None else agent.pid)

@@ -58,9 +58,24 @@ def submit(
     """Hand in work: a prompt for an agent, or with --exec a command. Prints the address of the stored task."""
     here = context()
     given: dict[str, Any] = {
-        "session": session, "agent": agent, "cwd": cwd, "env": env, "env_file": env_file, "priority": priority,
-        "at": at, "in": in_, "tz": tz, "expires": expires, "key": key, "replace": replace, "context": context_,
-        "timeout": timeout, "grace": grace, "stdin": stdin, "agent_arg": agent_arg, "label": label,
+        "session": session,
+        "agent": agent,
+        "cwd": cwd,
+        "env": env,
+        "env_file": env_file,
+        "priority": priority,
+        "at": at,
+        "in": in_,
+        "tz": tz,
+        "expires": expires,
+        "key": key,
+        "replace": replace,
+        "context": context_,
+        "timeout": timeout,
+        "grace": grace,
+        "stdin": stdin,
+        "agent_arg": agent_arg,
+        "label": label,
     }
     if batch is not None:
         tasks = _batch(here, batch, given, words, exec_, file)

@@ -9,6 +9,8 @@ from agentq_cli.errors import TimedOut
 from agentq_cli.model import Address, RunId, Status, Task
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import bells, wake
+from agentq_cli.supervise.output import OutputReader
+from agentq_cli.supervise.records import RunDirectory
 
 LOOK_SECONDS = 1.0
 OUTPUT_SECONDS = 0.1
@@ -55,9 +57,6 @@ def wake_for(queue: Queue, tasks: Sequence[Task]) -> None:
 
 def output_until_ended(queue: Queue, address: Address, *, wake_up: bool) -> Iterator[bytes]:
     """The output of a task's runs, one after the other, until the task has ended."""
-    from agentq_cli.supervise.records import RunDirectory
-    from agentq_cli.supervise import output
-
     with bells.Bell(queue.state.bells) as bell:
         shown = queue.task(address).last_run or 0
         while True:
@@ -65,22 +64,29 @@ def output_until_ended(queue: Queue, address: Address, *, wake_up: bool) -> Iter
             task = queue.task(address)
             if task.last_run is not None and task.last_run > shown:
                 shown = task.last_run
-                directory = RunDirectory(queue.run_directory(RunId(*address, shown)))
-                attempt = shown
-                yield from output.follow(
-                    directory,
-                    "stdout",
-                    lambda: _over(queue, address, attempt),  # noqa: B023
-                    lambda: bool(bell.wait(OUTPUT_SECONDS)) or None,
-                )
-                continue
-            if task.status.ended:
+                yield from _output(queue, RunId(*address, shown), bell)
+            elif task.status.ended:
                 return
-            if wake_up:
-                wake_for(queue, [task])
-            bell.wait(LOOK_SECONDS)
+            else:
+                if wake_up:
+                    wake_for(queue, [task])
+                bell.wait(LOOK_SECONDS)
 
 
-def _over(queue: Queue, address: Address, attempt: int) -> bool:
-    task = queue.task(address)
-    return task.status is not Status.RUNNING or task.runs != attempt
+def _output(queue: Queue, run: RunId, bell: bells.Bell) -> Iterator[bytes]:
+    """What a run prints, until it has ended; for `submit --follow`, which has no supervisor's word for it."""
+    directory = RunDirectory(queue.run_directory(run))
+    with OutputReader(directory, "stdout") as reader:
+        over = False
+        while not over:
+            # Asked before reading: what was written before the end is still read after it.
+            over = directory.exit() is not None or _left(queue, run)
+            while piece := reader.read():
+                yield piece
+            if not over:
+                bell.wait(OUTPUT_SECONDS)
+
+
+def _left(queue: Queue, run: RunId) -> bool:
+    task = queue.task(run.address)
+    return task.status is not Status.RUNNING or task.runs != run.attempt

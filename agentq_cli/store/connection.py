@@ -112,8 +112,7 @@ def translate(error: sqlite3.Error, path: Path) -> AgentqError:
         return Refused(f"'{path}': the disk refused ({error}, {name})")
     if isinstance(error, sqlite3.OperationalError) and "no such" in str(error):
         return Unreadable(f"'{path}': {error}; it is not a file of agentq")
-    bug = AgentqError(f"'{path}': {error} ({name or type(error).__name__})")
-    return bug
+    return AgentqError(f"'{path}': {error} ({name or type(error).__name__})")
 
 
 @functools.cache

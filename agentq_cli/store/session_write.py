@@ -60,7 +60,7 @@ class SessionWrite:
     def save(
         self, before: Task, after: Task, *, event: str, run: RunId | None = None, reason: str | None = None
     ) -> bool:
-        """Take a task from one state to the next, with its event. False: it was no longer as `before`, nothing changed."""
+        """Take a task from one state to the next, with its event. False: it was not as `before`; nothing changed."""
         if before.status is not after.status:
             assert states.allowed(before.status, after.status, self.actor), (before.status, after.status, self.actor)
         changed = self.database.execute(

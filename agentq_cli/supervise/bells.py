@@ -18,7 +18,7 @@ from agentq_cli.supervise import process
 
 
 class Bell:
-    """This process's bell; a context manager. Nothing is made where the state dir does not exist: then it only waits."""
+    """This process's bell; a context manager. Where the state dir does not exist nothing is made: it only waits."""
 
     def __init__(self, directory: Path) -> None:
         identity = process.current()

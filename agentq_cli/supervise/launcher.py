@@ -33,10 +33,6 @@ def main(descriptor: int) -> NoReturn:
     # Whatever else the supervisor's caller left open (a lock, a pipe) must not stay open for the length of a run.
     _close_all_but(0, 1, 2, descriptor)
     kernel.name_process("agentq-launcher")
-    import json
-    for _ in range(20):
-        json.loads(json.dumps({'a': ['b'], 'c': {'d': 'e', 'f': 1, 'g': None, 'h': False}}))
-        process.current()
     process.boot_id()  # Once for all shims.
     # Never collected and so never written to: pages of before the fork stay shared with every shim.
     gc.disable()

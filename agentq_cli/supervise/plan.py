@@ -129,7 +129,7 @@ def environment(
 
 
 def preview(task: NewTask, config: Config, environ: Mapping[str, str]) -> tuple[tuple[str, ...], list[str]]:
-    """The command line that `submit --dry-run` shows, and the names of the variables that it would get. Raises Usage."""
+    """The command line that `submit --dry-run` shows, and the names of the variables it would get. Raises Usage."""
     names = {*environ, *task.launch.captured, *task.launch.env, *config.options(task.session).get("env", {})}
     argv = task.argv
     if argv is None:

@@ -12,7 +12,7 @@ from agentq_cli.config import Config
 from agentq_cli.errors import AgentqError, Busy
 from agentq_cli.model import Actor, RunId, SweepAction, Worker
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import bells, process, recovery, wake
+from agentq_cli.supervise import bells, process, recovery, removal, wake
 from agentq_cli.supervise.records import RunDirectory, Start
 
 
@@ -38,6 +38,7 @@ class Sweep:
         yield from self._runs()
         yield from self._expire()
         yield from self._post()
+        yield from self._prune()
         bells.ring(self.queue.state.bells)
         if self.wake:
             yield from self._wake()
@@ -55,6 +56,10 @@ class Sweep:
         for address in self.queue.expired():
             if self._mine(address.session):
                 yield SweepAction("expire", address.session, str(address), None, "it was not started in time")
+        if self.config.retention_ms is not None:
+            for address in self.queue.ended_before(self.queue.now - self.config.retention_ms, session=self.session):
+                detail = "it ended longer ago than the retention"
+                yield SweepAction("prune", address.session, str(address), None, detail)
         if self.wake and (sessions := self._due()) and not wake.looked_after(self.queue, sessions):
             yield SweepAction("wake", None, None, None, "work is due and no supervisor lives")
 
@@ -127,6 +132,17 @@ class Sweep:
             session = run.rpartition("/")[0]
             if self._mine(session):
                 yield SweepAction("unposted", session, None, run, "its result could not be written to outbound.db")
+
+    def _prune(self) -> Iterator[SweepAction]:
+        if self.config.retention_ms is None:
+            return
+        for address in self.queue.ended_before(self.queue.now - self.config.retention_ms, session=self.session):
+            try:
+                removal.remove(self.queue, address)
+            except AgentqError as error:
+                yield self._could_not(address.session, error)
+                continue
+            yield SweepAction("prune", address.session, str(address), None, "it ended longer ago than the retention")
 
     def _due(self) -> list[str]:
         paused = self.queue.look()

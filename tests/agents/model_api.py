@@ -23,6 +23,7 @@ FAULTS: dict[str, tuple[int, str, str, dict[str, str]]] = {
     "400": (400, "invalid_request_error", "messages: bad", {}),
     "401": (401, "authentication_error", "invalid x-api-key", {}),
     "403": (403, "permission_error", "Your API key does not have permission to use the specified resource.", {}),
+    "404": (404, "not_found_error", "model: stub", {}),
     "429": (429, "rate_limit_error", "This request would exceed your rate limit", {"retry-after": "3600"}),
     "500": (500, "api_error", "Internal server error", {}),
     "529": (529, "overloaded_error", "Overloaded", {}),

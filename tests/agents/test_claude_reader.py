@@ -270,6 +270,18 @@ FAILURES = {
     "interrupted by another, quietly": Case(
         (INIT,), FailureClass.NO_VERDICT, "ended without its final event (exit code 0)", more={"exit_code": 0}
     ),
+    "a limit of a subagent is not its own": Case(
+        (INIT, assistant("…", "unknown"), assistant("…", "rate_limit", parent="t1"), api_error(400, "bad")),
+        FailureClass.ERROR,
+        "bad",
+    ),
+    "killed while it complained": Case(
+        (),
+        FailureClass.NO_VERDICT,
+        "ended without its final event (ended by SIGKILL)",
+        "Error: something\n",
+        {"exit_code": None, "signal": 9},
+    ),
     "killed by another": Case(
         (INIT,),
         FailureClass.NO_VERDICT,

@@ -194,12 +194,16 @@ def test_the_agent_is_the_sessions_then_the_configs_then_the_one_on_path(tmp_pat
 
 def test_no_agent_and_several_agents_are_errors_that_say_what_to_do(tmp_path: Path) -> None:
     config = configured(tmp_path)
-    with pytest.raises(Usage, match=r"found none on PATH .*claude.*--agent demo"):
+    nothing = r"none of claude, codex, gemini, opencode is on PATH; .*--agent demo"
+    with pytest.raises(Usage, match=nothing):
         default_agent(config, "x", executable(tmp_path / "none"))
-    with pytest.raises(Usage, match="found none on PATH"):
+    with pytest.raises(Usage, match=nothing):
         default_agent(config, "x", executable(tmp_path / "demo", "demo"))
-    two = configured(tmp_path, "[agents.codex]\nargv = ['codex']")
-    with pytest.raises(Usage, match=r"claude, codex are on PATH.*--agent demo"):
-        default_agent(two, "x", executable(tmp_path / "two", "claude", "codex"))
+    with pytest.raises(Usage, match=r"claude, codex are on PATH; .*--agent demo"):
+        default_agent(config, "x", executable(tmp_path / "two", "claude", "codex"))
+    alone = executable(tmp_path / "alone", "codex")
+    with pytest.raises(Usage, match=r"only codex is on PATH, and it has no profile; .*--agent demo"):
+        default_agent(config, "x", alone)
+    assert default_agent(configured(tmp_path, "[agents.codex]\nargv = ['codex']"), "x", alone) == "codex"
     elsewhere = configured(tmp_path, "[agents.claude]\nargv = ['my-claude']")
     assert default_agent(elsewhere, "x", executable(tmp_path / "mine", "my-claude")) == "claude"

@@ -117,6 +117,11 @@ def test_an_id_that_could_be_a_flag_is_no_conversation(name: str) -> None:
     assert not reader.verdict().final
 
 
+def test_a_character_cut_in_two_does_not_cost_the_final_event() -> None:
+    verdict = fed("events", [b'{"event": "end", "ok": true, "result": "caf\xc3"}\n'])
+    assert (verdict.final, verdict.result) == (True, "caf\ufffd")
+
+
 def test_a_result_text_is_bounded() -> None:
     event = {"event": "end", "ok": True, "result": "x" * (2 << 20)}
     result = fed("events", [json.dumps(event).encode() + b"\n"]).result

@@ -41,8 +41,27 @@ def test_durations_are_read(text: str, expected: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "90", "0", "0s", "0h0m", "-5s", "+5s", "1e3", "1e3s", "5 m", " 5m", "5m ", "5m\n", "1.5h", "30m1h", "1h1h"]
-    + ["5M", "5w", "s", "ms", "٣s", "36526d", "999999999999999d", "9" * 5000 + "s"],
+    [
+        *(
+            "",
+            "90",
+            "0",
+            "0s",
+            "0h0m",
+            "-5s",
+            "+5s",
+            "1e3",
+            "1e3s",
+            "5 m",
+            " 5m",
+            "5m ",
+            "5m\n",
+            "1.5h",
+            "30m1h",
+            "1h1h",
+        ),
+        *("5M", "5w", "s", "ms", "٣s", "36526d", "999999999999999d", "9" * 5000 + "s"),
+    ],
 )
 def test_other_durations_are_refused_with_option_and_value(text: str) -> None:
     with pytest.raises(Usage) as refusal:
@@ -112,7 +131,7 @@ def test_sizes_are_read(text: str, expected: int) -> None:
     "text", ["", "512", "0", "0M", "-1M", "1e3M", "1 M", "M", "1X", "1.M", ".5M", "1025P", "1MiBs"]
 )
 def test_other_sizes_are_refused(text: str) -> None:
-    with pytest.raises(Usage, match="^--memory '"):
+    with pytest.raises(Usage, match=r"^--memory '"):
         values.parse_size(text, "--memory")
 
 
@@ -149,9 +168,11 @@ def test_a_time_that_occurs_twice_means_the_first() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "now", "tomorrow", "09:00", "2026", "2026-03", "20260329", "2026-W13-7", "2026-02-30", "2026-13-01"]
-    + ["2026-03-29T24:00", "2026-03-29T09:60", "2026-03-29T09", "2026-03-29T09:00+25:00", "2026-03-29T09:00+01:60"]
-    + ["2026-03-29T09:00+0100", "2026-03-29Z", "1969-12-31", "0000-01-01", "2026-03-29T09:00Z\n", "٢٠٢٦-03-29"],
+    [
+        *("", "now", "tomorrow", "09:00", "2026", "2026-03", "20260329", "2026-W13-7", "2026-02-30", "2026-13-01"),
+        *("2026-03-29T24:00", "2026-03-29T09:60", "2026-03-29T09", "2026-03-29T09:00+25:00", "2026-03-29T09:00+01:60"),
+        *("2026-03-29T09:00+0100", "2026-03-29Z", "1969-12-31", "0000-01-01", "2026-03-29T09:00Z\n", "٢٠٢٦-03-29"),
+    ],
 )
 def test_other_times_are_refused(text: str) -> None:
     with pytest.raises(Usage) as refusal:
@@ -207,25 +228,9 @@ def test_addresses_and_runs_are_read() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        "/",
-        "/1",
-        "docs/",
-        "docs",
-        "0",
-        "docs/0",
-        "-1",
-        "007",
-        "1.",
-        "1.0",
-        ".1",
-        "1.2.3",
-        "a/b/1",
-        "../x/1",
-        "1 ",
-        "x",
-    ]
-    + ["٣", "9" * 30, "docs//1", ".hidden/1", "docs/1\n"],
+        *("", "/", "/1", "docs/", "docs", "0", "docs/0", "-1", "007", "1.", "1.0", ".1", "1.2.3", "a/b/1", "../x/1"),
+        *("1 ", "x", "٣", "9" * 30, "docs//1", ".hidden/1", "docs/1\n"),
+    ],
 )
 def test_other_addresses_are_refused(text: str) -> None:
     with pytest.raises(Usage) as refusal:

@@ -116,3 +116,8 @@ WHERE status = 'queued' AND due_at <= :now AND (priority > :priority OR (priorit
 -- name: session_retrying
 SELECT seq FROM tasks WHERE session = :session AND status = 'queued' AND retry = 1 ORDER BY due_at, seq
 
+
+-- name: ended_before
+SELECT session, seq FROM tasks INDEXED BY tasks_ended
+WHERE ended_at IS NOT NULL AND ended_at < :before AND (:session IS NULL OR session = :session)
+ORDER BY ended_at, session, seq

@@ -1,0 +1,20 @@
+"""Removing an ended task for good: its runs' directories, then its rows."""
+
+from __future__ import annotations
+
+import shutil
+
+from agentq_cli.model import Address, RunId, Task
+from agentq_cli.queue import Queue
+
+
+def remove(queue: Queue, address: Address) -> Task:
+    """Remove a task with its runs, events and files. Raises NotFound, and WrongState for one that has not ended.
+
+    The files go first: a crash in between leaves a task without files, which is pruned again, never files without a task.
+    """
+    task = queue.task(address)
+    if task.status.ended:
+        for attempt in range(1, task.runs + 1):
+            shutil.rmtree(queue.run_directory(RunId(*address, attempt)), ignore_errors=True)
+    return queue.prune(address)
