@@ -27,8 +27,12 @@ REFUSALS = frozenset(
 )
 
 
-NUMBERS = dict.fromkeys(("a valid integer", "a valid int range"), "a whole number") | {"a valid float": "a number"}
+WHOLE = ("a valid integer", "a valid int", "a valid int range")
+NUMBERS = dict.fromkeys(WHOLE, "a whole number") | {"a valid float": "a number"}
 """The parser's words for what a value should have been, and ours."""
+
+
+INTERRUPTED = 128 + signal.SIGINT
 
 
 class Terminated(BaseException):
@@ -45,7 +49,7 @@ def main() -> int:
 
         return app.run(arguments, umask)
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except Terminated:
         return 143
     except SystemExit:
@@ -73,10 +77,15 @@ def _terminated(number: int, frame: FrameType | None) -> None:
 
 
 def _report(error: BaseException, arguments: Sequence[str]) -> int:
+    from typer import Abort
+
     from agentq_cli import output
 
     if isinstance(error, output.ReaderGone):
         return 0
+    if isinstance(error, Abort):
+        # Ctrl-C or the end of input at a question.
+        return INTERRUPTED
     if os.environ.get("AGENTQ_TRACEBACK"):
         import traceback
 

@@ -123,7 +123,6 @@ def session(info: SessionInfo, *, parallel: int | None) -> Item:
         "counts": {status: info.counts.get(status, 0) for status in COUNTED},
         "next_due_at": moment(info.next_due_at),
         "paused": info.paused,
-        "reason": info.reason,
         "conversation": info.conversation,
         "conversations": dict(info.conversations),
         "parallel": parallel,

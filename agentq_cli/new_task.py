@@ -30,7 +30,7 @@ class TaskMaker:
 
     def make(self, given: Given, what: Callable[[str], str]) -> NewTask:
         """One task. Raises Usage and NotFound with the option and its value named."""
-        session = values.parse_session(given.get("session") or DEFAULT_SESSION, what("session"))
+        session = values.parse_session(chosen(given, {"session": DEFAULT_SESSION}, "session"), what("session"))
         options = self._at.config.options(session)
         prompt, argv = work(given, what)
         context = self._context(given, options, session, what)
@@ -65,17 +65,17 @@ class TaskMaker:
         return str(name)
 
     def _cwd(self, given: Given, options: Given, what: Callable[[str], str]) -> str:
-        named = given.get("cwd") or options.get("cwd")
+        named = chosen(given, options, "cwd")
         try:
-            path = os.path.abspath(os.path.expanduser(named)) if named else os.getcwd()
+            path = os.getcwd() if named is None else os.path.abspath(os.path.expanduser(named))
         except FileNotFoundError:
             raise Usage(f"{what('cwd')}: the current directory no longer exists") from None
-        if not os.path.isdir(path):
+        if named == "" or not os.path.isdir(path):
             raise Usage(f"{what('cwd')} '{named}': no such directory")
         return text(path, what("cwd"))
 
     def _context(self, given: Given, options: Given, session: str, what: Callable[[str], str]) -> str:
-        named = given.get("context") or options.get("context")
+        named = chosen(given, options, "context")
         if named is None:
             return "isolated" if session == DEFAULT_SESSION else "session"
         if named not in ("isolated", "session"):
@@ -106,13 +106,13 @@ class TaskMaker:
     def _launch(self, given: Given, options: Given, exec_: bool, what: Callable[[str], str]) -> Launch:
         if given.get("tz") is not None:
             self._at.zone(given["tz"])
-        stdin = given.get("stdin") or options.get("stdin")
+        named = stdin = chosen(given, options, "stdin")
         if stdin is not None:
             stdin = os.path.abspath(os.path.expanduser(stdin))
-            if given.get("stdin") and not exec_:
-                raise Usage(f"{what('stdin')} '{given['stdin']}': only a command reads stdin; an agent gets its prompt")
+            if given.get("stdin") is not None and not exec_:
+                raise Usage(f"{what('stdin')} '{named}': only a command reads stdin; an agent gets its prompt")
             if not os.path.isfile(stdin):
-                raise Usage(f"{what('stdin')} '{given.get('stdin') or stdin}': no such file")
+                raise Usage(f"{what('stdin')} '{named}': no such file")
         arguments = given.get("agent_arg") or ()
         if arguments and exec_:
             raise Usage(f"{what('agent_arg')} '{arguments[0]}': a command has no agent")
@@ -129,6 +129,12 @@ class TaskMaker:
         )
 
 
+def chosen(given: Given, options: Given, name: str) -> Any:
+    """The option as given, also where it is empty; else the config's."""
+    value = given.get(name)
+    return options.get(name) if value is None else value
+
+
 def work(given: Given, what: Callable[[str], str]) -> tuple[str | None, tuple[str, ...] | None]:
     """The prompt or the command: exactly one of them, and not blank."""
     argv, prompt = given.get("exec"), given.get("prompt")
@@ -137,6 +143,8 @@ def work(given: Given, what: Callable[[str], str]) -> tuple[str | None, tuple[st
             raise Usage(f"{what('exec')}: a command is wanted, as in `agentq submit --exec -- make test`")
         if any("\0" in word for word in argv):
             raise Usage(f"{what('exec')} '{argv[0]}': an argument holds a NUL character")
+        for word in argv:
+            encodable(word, f"{what('exec')} '{argv[0]}'")
         return None, tuple(argv)
     if prompt is None:
         raise Usage(f"{what('prompt')}: a prompt is wanted, or --exec, --file, --batch")
@@ -152,6 +160,14 @@ def text(value: str, what: str) -> str:
     except UnicodeEncodeError:
         raise Usage(f"{what} '{value.encode('utf-8', 'backslashreplace').decode()}': not UTF-8 text") from None
     return value
+
+
+def encodable(value: str, what: str) -> None:
+    """Raises Usage on what no process could be given. Bytes that are no UTF-8, as file names hold them, can be."""
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:
+        raise Usage(f"{what}: holds half a surrogate pair, which is no character") from None
 
 
 def key(value: str | None, what: Callable[[str], str]) -> str | None:
@@ -190,9 +206,10 @@ def environment(given: Given, what: Callable[[str], str]) -> dict[str, str]:
     found = given.get("env") or ()
     named = [f"{name}={value}" for name, value in found.items()] if isinstance(found, Mapping) else found
     pairs |= dict(values.parse_environment(pair, what("env")) for pair in named)
-    for name in pairs:
-        if name.startswith("AGENTQ_") and name in RESERVED:
+    for name, value in pairs.items():
+        if name in RESERVED:
             raise Usage(f"{what('env')} '{name}': agentq sets it for each run")
+        encodable(name + value, f"{what('env')} '{name}'")
     return pairs
 
 

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from agentq_cli.clock import Clock
-from agentq_cli.errors import NotFound, nearest
+from agentq_cli.errors import AgentqError, NotFound, nearest
 from agentq_cli.model import (
     Actor,
     Address,
@@ -52,8 +52,11 @@ Parallel = Callable[[str], int | None]
 class Queue:
     """An open state dir. A context manager; use one a thread, none across a fork."""
 
-    def __init__(self, state: StateDir, index: sqlite3.Connection, clock: Clock) -> None:
+    def __init__(
+        self, state: StateDir, index: sqlite3.Connection, clock: Clock, *, allow_network_fs: bool = False
+    ) -> None:
         self.state = state
+        self.allow_network_fs = allow_network_fs
         self._index = index
         self._clock = clock
 
@@ -75,12 +78,16 @@ class Queue:
             state.create()
             if missing:
                 state.check(allow_network_fs=allow_network_fs)
-            return cls(state, connection.connect(state.index, "index", create=True), clock)
+            return cls(
+                state, connection.connect(state.index, "index", create=True), clock, allow_network_fs=allow_network_fs
+            )
         if path.exists():
             state.check(allow_network_fs=allow_network_fs)
         if not state.index.exists():
-            return cls(state, connection.empty_index(), clock)
-        return cls(state, connection.connect(state.index, "index", create=False), clock)
+            return cls(state, connection.empty_index(), clock, allow_network_fs=allow_network_fs)
+        return cls(
+            state, connection.connect(state.index, "index", create=False), clock, allow_network_fs=allow_network_fs
+        )
 
     def close(self) -> None:
         """Close the index."""
@@ -235,7 +242,7 @@ class Queue:
 
     def look(self, sessions: Collection[str] = ()) -> order.Look:
         """What may be started, and what stands in the way, at this moment."""
-        return dispatch.look(self._index, sessions)
+        return dispatch.look(self._index, sessions, now=self.now)
 
     def next_due(self) -> int | None:
         """The earliest due time that is still to come."""
@@ -317,9 +324,7 @@ class Queue:
             database = connection.connect(path, "outbound", create=False, busy_ms=connection.BACKGROUND_BUSY_MS)
             with contextlib.closing(database), connection.transaction(database, path):
                 database.execute(dispatch.DISPATCH["post"], {"id": str(run), "content": content, "at": at})
-        except Exception as error:
-            if isinstance(error, AssertionError):
-                raise
+        except (AgentqError, OSError):
             return False
         return True
 

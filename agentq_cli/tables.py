@@ -26,14 +26,15 @@ SMALLEST = 4
 READABLE = 20
 """Cells that a long text is to have before columns that can be spared are shown beside it."""
 
-_COLOURS = re.compile(r"\x1b\[[0-9;:]*m")
-# Controls but for tab and newline, and what reorders or breaks lines: the bidirectional overrides, U+2028, U+2029.
-_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-_UNFINISHED = re.compile(r"(?:\x1b(?:\[[0-9;:]*)?|\r)\Z")
+# Patterns stay text until they are needed: most commands print plain ASCII, and compiling costs as much as that.
+_COLOURS = r"\x1b\[[0-9;:]*m"
+_UNFINISHED = r"(?:\x1b(?:\[[0-9;:]*)?|\r)\Z"
 _LONGEST_COLOUR = 64
-# Below these every character takes one cell.
-_ODD = re.compile(r"[\u0300-\U0010ffff]")
-_BLANKS = re.compile(r"\s+")
+
+# Controls but for tab and newline, and what reorders or breaks lines: the bidirectional overrides, U+2028, U+2029.
+_SHOWN = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
+_SHOWN |= {code: f"\\u{code:04x}" for code in (*range(0x80, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A))}
+_SHOWN[0x7F] = "\u2421"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +61,16 @@ def harmless(text: str) -> str:
     """The text with nothing left that a terminal obeys: newline and tab stay, colours go, other controls are shown."""
     if text.isprintable():
         return text
-    return _UNSAFE.sub(_shown, _COLOURS.sub("", text).replace("\r\n", "\n"))
+    if "\x1b" in text:
+        text = re.sub(_COLOURS, "", text)
+    return text.replace("\r\n", "\n").translate(_SHOWN)
 
 
 def one_line(text: str) -> str:
     """The same on one line: every run of blanks is one space."""
     if text.isprintable() and "  " not in text:
         return text
-    return harmless(_BLANKS.sub(" ", text).strip(" "))
+    return harmless(" ".join(text.split()))
 
 
 def decoded(pieces: Iterable[bytes]) -> Iterator[str]:
@@ -76,7 +79,7 @@ def decoded(pieces: Iterable[bytes]) -> Iterator[str]:
     rest = ""
     for piece in pieces:
         text = rest + decoder.decode(piece)
-        match = _UNFINISHED.search(text[-_LONGEST_COLOUR:])
+        match = re.search(_UNFINISHED, text[-_LONGEST_COLOUR:])
         end = len(text) - len(match[0]) if match else len(text)
         text, rest = text[:end], text[end:]
         if text:
@@ -85,19 +88,14 @@ def decoded(pieces: Iterable[bytes]) -> Iterator[str]:
         yield rest
 
 
-def _shown(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "\u2421" if code == 0x7F else f"\\u{code:04x}"
-
-
 def cells(text: str) -> int:
     """How many cells of a terminal the text takes."""
     if text.isascii():
         return len(text)
     width = len(text)
-    for character in _ODD.findall(text):
+    for character in text:
+        if character < "\u0300":
+            continue
         if unicodedata.combining(character):
             width -= 1
         elif unicodedata.east_asian_width(character) in "WF":

@@ -41,7 +41,7 @@ def messages(
     """
     at = context()
     queue = at.open_queue()
-    name = session or DEFAULT_SESSION
+    name = DEFAULT_SESSION if session is None else session
     begin = filters.since(at, since)
     there = filters.has_session(at, queue, name)
     if follow:

@@ -108,15 +108,14 @@ def _detached(
 ) -> Result:
     from agentq_cli.supervise import wake
 
-    arguments: list[str] = ["--allow-network-fs"] if at.allow_network_fs else []
-    arguments += ["--drain"] if drain else []
+    arguments = ["--drain"] if drain else []
     for name, value in (("--jobs", jobs), ("--idle-exit", idle_exit), ("--max-tasks", max_tasks)):
         arguments += [] if value is None else [name, str(value)]
     arguments += [] if on_stop is None else ["--on-stop", on_stop]
     for name in sessions:
         arguments += ["--session", name]
     queue = at.open_queue(create=True)
-    pid = wake.start_detached(queue.state.path, arguments, at.environ)
+    pid = wake.start_detached(queue, arguments, at.environ)
     return Document("supervisor", {"pid": pid, "started_at": rfc3339(at.now_ms())}, [str(pid)])
 
 

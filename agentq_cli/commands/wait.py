@@ -22,7 +22,7 @@ Timeout = Annotated[
 def wait(ids: options.Ids = None, session: options.Session = None, timeout: Timeout = None) -> Result:
     """Wait for tasks to end. One task gives its exit code; with -s the session's tasks that are live and due now."""
     at = context()
-    if bool(ids) == bool(session):
+    if bool(ids) is (session is not None):
         raise Usage("wait: name tasks, or a session with -s" + ("; not both" if ids else ""))
     addresses = [values.parse_address(each) for each in ids or ()]
     limit = None if timeout is None else values.parse_duration(timeout, "--timeout")

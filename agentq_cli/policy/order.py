@@ -16,7 +16,7 @@ AGED_PRIORITY = 101
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The earliest queued task of one (session, agent, priority); `agent` is '' for a command."""
+    """The earliest queued task of one (session, agent, priority, shares, retry); `agent` is '' for a command."""
 
     session: str
     seq: int
@@ -59,8 +59,9 @@ def lane_open(head: Head, lane: Lane, parallel: int | None) -> bool:
         return False
     if parallel is None:
         return True
-    waiting = lane.retrying - {head.seq}
-    return lane.running + len(waiting) < parallel
+    # A retry waits for no other one: two that came to wait together would wait for each other.
+    first = 0 if head.retry else len(lane.retrying)
+    return lane.running + first < parallel
 
 
 def startable(look: Look, *, now: int, parallel: Callable[[str], int | None]) -> Iterable[Head]:
@@ -79,14 +80,14 @@ def startable(look: Look, *, now: int, parallel: Callable[[str], int | None]) ->
 def pick(look: Look, *, now: int, ageing_ms: int | None, parallel: Callable[[str], int | None]) -> Head | None:
     """The task to start next, or None where none may."""
 
-    def rank(head: Head) -> tuple[int, int, int, str, int]:
+    def rank(head: Head) -> tuple[int, int, int, int, str]:
         aged = ageing_ms is not None and now - head.due_at >= ageing_ms
         return (
             -(AGED_PRIORITY if aged else head.priority),
             head.last_start_at,
             head.due_at,
-            head.session,
             head.seq,
+            head.session,
         )
 
     return min(startable(look, now=now, parallel=parallel), key=rank, default=None)

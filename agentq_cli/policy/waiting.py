@@ -74,7 +74,7 @@ def _lane(task: Task, around: Surroundings) -> WaitingFor | None:
         return WaitingFor("session", f"{ids[0]} is using the conversation of '{task.session}'", ids=ids)
     if around.parallel is None:
         return None
-    others = tuple(name for name in around.retrying if name != str(task.address))
+    others = () if task.attempts else tuple(around.retrying)
     running = tuple(str(run.address) for run in around.session_runs)
     if len(running) + len(others) >= around.parallel:
         what = f"{running[0]} is running" if running else f"{others[0]} is to be retried first"

@@ -43,9 +43,9 @@ Planner = Callable[[Task, str | None, int | None], Plan]
 """Makes the plan under the claim's lock: of the task, the session's conversation, and when that was last used."""
 
 
-def look(index: sqlite3.Connection, sessions: Collection[str] = ()) -> order.Look:
+def look(index: sqlite3.Connection, sessions: Collection[str] = (), *, now: int) -> order.Look:
     """What the index says now; with `sessions`, heads of those only."""
-    return replace(_around(index), heads=tuple(_heads(index, sessions)))
+    return replace(_around(index), heads=tuple(_heads(index, sessions, now)))
 
 
 def _around(index: sqlite3.Connection) -> order.Look:
@@ -58,28 +58,29 @@ def _around(index: sqlite3.Connection) -> order.Look:
             conversations.add(agent)
         lanes[session] = (running + 1, retrying, conversations)
         workers += 1
-    for session, seq, _, _ in index.execute(DISPATCH["retrying"]).fetchall():
-        lanes.setdefault(session, (0, set(), set()))[1].add(seq)
     holds = index.execute(statements("read")["holds"]).fetchall()
+    held_agents = frozenset(hold[1] for hold in holds if hold[0] == "agent")
+    for session, seq, agent, _ in index.execute(DISPATCH["retrying"]).fetchall():
+        if agent not in held_agents:  # what is held itself holds nobody
+            lanes.setdefault(session, (0, set(), set()))[1].add(seq)
     return order.Look(
         heads=(),
         lanes={name: order.Lane(*lane) for name, lane in lanes.items()},
         paused_sessions=frozenset(name for (name,) in index.execute(DISPATCH["paused_sessions"]).fetchall()),
-        held_agents=frozenset(hold[1] for hold in holds if hold[0] == "agent"),
+        held_agents=held_agents,
         queue_paused=any(hold[0] == "queue" for hold in holds),
         workers=workers,
     )
 
 
-def _heads(index: sqlite3.Connection, sessions: Collection[str]) -> list[order.Head]:
+def _heads(index: sqlite3.Connection, sessions: Collection[str], now: int) -> list[order.Head]:
     heads: list[order.Head] = []
-    group: tuple[str, str, int] = ("", "", -1000)
-    while row := index.execute(
-        DISPATCH["next_head"], {"session": group[0], "agent": group[1], "priority": group[2]}
-    ).fetchone():
-        group = (row[0], row[2], row[3])
-        if not sessions or row[0] in sessions:
-            heads.append(order.Head(*row))
+    group: dict[str, object] = {"session": "", "agent": "", "priority": 0, "shares": 0, "retry": 0}
+    while row := index.execute(DISPATCH["next_head"], group | {"now": now}).fetchone():
+        head = order.Head(*row)
+        group = {name: getattr(head, name) for name in group}
+        if not sessions or head.session in sessions:
+            heads.append(head)
     return heads
 
 
@@ -119,7 +120,14 @@ def _claimable(
         pause_unreadable(write, head.seq) if row else _forget(write, head.seq)
         return None
     task = write.task(head.seq)
-    fresh = replace(head, due_at=task.due_at, expires_at=task.expires_at, shares=task.shares_conversation)
+    fresh = replace(
+        head,
+        agent=task.agent or "",
+        due_at=task.due_at,
+        expires_at=task.expires_at,
+        retry=task.attempts > 0,
+        shares=task.shares_conversation,
+    )
     again = replace(_around(write.database), heads=(fresh,))
     if task.status is Status.QUEUED and list(order.startable(again, now=write.now, parallel=parallel)):
         return task

@@ -6,12 +6,12 @@ import contextlib
 import json
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from agentq_cli.errors import Busy, LimitReached, Usage, WrongState
+from agentq_cli.errors import AgentqError, Busy, LimitReached, Usage, WrongState
 from agentq_cli.model import Actor, Address, Identity, NewTask, Status
-from agentq_cli.store import connection
+from agentq_cli.store import connection, rows
 from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
 from agentq_cli.store.state_dir import StateDir
@@ -28,6 +28,10 @@ def submit(
     Raises LimitReached, WrongState (a key that is taken by something else), Busy, Unreadable.
     """
     sessions = list(dict.fromkeys(task.session for task in tasks))
+    for session in sessions:
+        state.session(session)  # one name that no session can have is refused before any session is made
+    if not sessions:
+        return []
     if len(sessions) == 1:
         with session_write(state, sessions[0], now=now, actor=actor, create=True) as write:
             _room(write.database, len(tasks), max_queued)
@@ -52,27 +56,28 @@ def _store(write: SessionWrite, tasks: Sequence[NewTask]) -> list[tuple[Address,
     return stored
 
 
-def _of_key(write: SessionWrite, task: NewTask) -> Address | None:
-    """The live task of the same key, changed in place where `--replace` asks for it."""
+def _of_key(write: SessionWrite, task: NewTask, batch: str | None = None) -> Address | None:
+    """The live task of the same key, changed in place where `--replace` asks for it.
+
+    Raises WrongState where it is another task, and Busy where a batch holds it that may still be taken back.
+    """
     if task.key is None:
         return None
-    row = write.database.execute(WRITE["live_of_key"], {"key": task.key}).fetchone()
+    row = write.database.execute(WRITE["holder_of_key"], {"key": task.key}).fetchone()
     if row is None:
         return None
-    live = write.task(row[0])
-    same = (live.kind, live.prompt, live.argv, live.agent, live.cwd) == (
-        task.kind,
-        task.prompt,
-        task.argv,
-        task.agent,
-        task.cwd,
-    )
+    seq, staged_by, *content = row
+    if staged_by not in (None, batch):
+        raise Busy(f"key '{task.key}': a batch that holds it is being stored; try again")
+    address = Address(write.session, seq)
     if not task.replace:
-        if same:
-            return live.address
-        raise WrongState(f"key '{task.key}': {live.address} holds it with different content; --replace changes it")
+        wanted = rows.content(task)
+        if content == [wanted[name] for name in ("kind", "prompt", "argv", "agent", "cwd")]:
+            return address
+        raise WrongState(f"key '{task.key}': {address} holds it with different content; --replace changes it")
+    live = write.task(seq)
     if live.status is Status.RUNNING:
-        raise WrongState(f"key '{task.key}': {live.address} is running and cannot be replaced")
+        raise WrongState(f"key '{task.key}': {address} is running and cannot be replaced")
     due = write.now if task.due_at is None else task.due_at
     changed = replace(
         live,
@@ -120,18 +125,24 @@ def _batch(
             values |= {"start_time": owner.start_time, "boot_id": owner.boot_id}
             index.execute(BATCH["begin"], values)
         stored: dict[int, tuple[Address, bool]] = {}
+        staged: list[str] = []
         try:
             for session in sessions:
                 _stage(state, session, tasks, stored, batch=batch, now=now, actor=actor)
+                staged.append(session)
             with connection.transaction(index, state.index):
                 index.execute(BATCH["commit"], {"id": batch})
-        except BaseException:
-            drop(state, batch, sessions, now=now, actor=actor)
+        except BaseException as error:
+            # The session that refused has nothing of it, but an interrupt may have come after its commit.
+            left = staged if isinstance(error, AgentqError) else sessions
+            # What cannot be taken back now, sweep takes back; the error to tell is the first.
+            with contextlib.suppress(AgentqError):
+                drop(state, batch, left, now=now, actor=actor)
             raise
     finally:
         index.close()
     # Committed is stored: what cannot be released now, sweep releases.
-    with contextlib.suppress(Busy):
+    with contextlib.suppress(AgentqError):
         release(state, batch, sessions, now=now, actor=actor)
     return [stored[position] for position in range(len(tasks))]
 
@@ -150,7 +161,7 @@ def _stage(
         for position, task in enumerate(tasks):
             if task.session != session:
                 continue
-            found = _of_key(write, task)
+            found = _of_key(write, task, batch)
             if found is not None:
                 stored[position] = (found, False)
             else:
@@ -159,22 +170,42 @@ def _stage(
 
 
 def release(state: StateDir, batch: str, sessions: Sequence[str], *, now: int, actor: Actor) -> None:
-    """Let a committed batch into the queue; repeating it after a crash changes nothing. Raises Busy."""
-    for session in sessions:
+    """Let a committed batch into the queue; repeating it after a crash changes nothing.
+
+    Raises the first Busy or Unreadable, once all other sessions are done.
+    """
+
+    def one(session: str) -> None:
         with session_write(state, session, now=now, actor=actor, create=True) as write:
             (first,) = write.database.execute(BATCH["first_staged"], {"id": batch}).fetchone()
             if write.database.execute(BATCH["release"], {"id": batch}).rowcount:
                 write.database.execute(WRITE["create_session"], {"name": session, "at": now})
                 write.publish(first, batch)
-    _end(state, batch)
+
+    _settle(state, batch, sessions, one)
 
 
 def drop(state: StateDir, batch: str, sessions: Sequence[str], *, now: int, actor: Actor) -> None:
-    """Take back what a batch staged that was never committed."""
-    for session in sessions:
+    """Take back what a batch staged that was never committed. Raises as `release` does."""
+
+    def one(session: str) -> None:
         if state.inbound(session).exists():
             with session_write(state, session, now=now, actor=actor) as write:
                 write.database.execute(BATCH["drop"], {"id": batch})
+
+    _settle(state, batch, sessions, one)
+
+
+def _settle(state: StateDir, batch: str, sessions: Sequence[str], step: Callable[[str], None]) -> None:
+    """Take a step in every session, whatever stands in the way in others, and end the batch once all are done."""
+    trouble: AgentqError | None = None
+    for session in sessions:
+        try:
+            step(session)
+        except AgentqError as error:
+            trouble = trouble or error
+    if trouble is not None:
+        raise trouble
     _end(state, batch)
 
 

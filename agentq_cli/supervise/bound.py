@@ -50,7 +50,7 @@ class BoundedOutput:
     def _shorten(self) -> None:
         if self._cut is None or self._cut.punched:
             done = self._head if self._cut is None else self._cut.end
-            end = (self._size - (self._bound - self._head)) // BLOCK * BLOCK
+            end = _up(self._size - (self._bound - self._head))
             if end <= done:
                 return
             try:

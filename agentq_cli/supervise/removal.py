@@ -11,7 +11,7 @@ from agentq_cli.queue import Queue
 def remove(queue: Queue, address: Address) -> Task:
     """Remove a task with its runs, events and files. Raises NotFound, and WrongState for one that has not ended.
 
-    The files go first: a crash in between leaves a task without files, which is pruned again, never files without a task.
+    The files go first: a crash in between leaves a task without files, to be pruned again, never files without a task.
     """
     task = queue.task(address)
     if task.status.ended:

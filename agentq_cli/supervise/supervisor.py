@@ -6,6 +6,7 @@ time, its lease and what it has to try again. What it decides is in `policy`, wh
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -109,7 +110,8 @@ class Supervision:
 
     def _round(self) -> Iterator[Happening]:
         self._reload()
-        self._renew()
+        if self._watched:
+            self._renew()
         self._read_streams()
         yield from self._settle()
         if self._stopping != "leave":
@@ -148,18 +150,26 @@ class Supervision:
             stop.request_stop(watched.directory, reason="cancelled", at=self._queue.now)
 
     def _reload(self) -> None:
-        if self._config.changed():
-            try:
-                self._config = configuration.load(self._environ)
-            except AgentqError:
-                # A file in the middle of an edit: what was read before goes on until it is right again.
-                self._config = replace(self._config, stamp=configuration.stamp(self._config.path))
+        if not self._config.changed():
+            return
+        before = self._jobs
+        try:
+            self._config = configuration.load(self._environ)
+        except AgentqError:
+            # A file in the middle of an edit: what was read before goes on until it is right again.
+            self._config = replace(self._config, stamp=configuration.stamp(self._config.path))
+        if self._jobs != before:
+            with contextlib.suppress(Busy, Refused):
+                self._queue.renew(self._identity, jobs=self._jobs, renewed_at=monotonic_ms())
 
     def _renew(self) -> None:
+        """Say that it is there. Before a claim too: the runs of a supervisor with an old row are taken from it."""
         now = monotonic_ms()
-        if self._watched and now - self._renewed_at >= RENEW_MS:
-            self._renewed_at = now
-            self._queue.renew(self._identity, jobs=self._jobs, renewed_at=now)
+        if now - self._renewed_at >= RENEW_MS:
+            # Where that cannot be written now nothing is lost but the runs, to whoever can.
+            with contextlib.suppress(Busy, Refused):
+                self._queue.renew(self._identity, jobs=self._jobs, renewed_at=now)
+                self._renewed_at = now
 
     # Starting
 
@@ -195,6 +205,7 @@ class Supervision:
         return order.width(session, self._config.sessions.get(session, {}).get("parallel"))
 
     def _claim(self, head: order.Head) -> Claim | None:
+        self._renew()
         try:
             claim = self._queue.claim(
                 head,
@@ -243,7 +254,6 @@ class Supervision:
             try:
                 _, pidfd = self._launcher.launch(request)
                 watched = Watched.started(worker, claim.task, directory, pidfd, self._config)
-                watched.conversation = claim.plan.conversation
             except OSError:
                 # No process can be made now. What has not begun is void; where a shim did begin it is watched by pidfd.
                 watched = Watched.adopted(worker, claim.task, directory, self._config)

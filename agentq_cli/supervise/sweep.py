@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from agentq_cli.config import Config
-from agentq_cli.errors import AgentqError, Busy
+from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Actor, RunId, SweepAction, Worker
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import bells, process, recovery, removal, wake
@@ -155,7 +155,12 @@ class Sweep:
     def _wake(self) -> Iterator[SweepAction]:
         sessions = [name for name in self._due() if name not in self.failed]
         if sessions and not wake.looked_after(self.queue, sessions):
-            pid = wake.ensure_supervisor(self.queue, sessions)
+            try:
+                pid = wake.ensure_supervisor(self.queue, sessions)
+            except Refused as error:
+                self.failed[""] = error.message
+                yield SweepAction("trouble", None, None, None, error.message)
+                return
             if pid is not None:
                 yield SweepAction("wake", None, None, None, f"started supervisor {pid}")
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agentq_cli.clock import monotonic_ms
 from agentq_cli.errors import Refused
@@ -13,16 +15,28 @@ from agentq_cli.model import Identity, Supervisor
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import process
 
+if TYPE_CHECKING:
+    import subprocess
+
 LEASE_MS = 30_000
 """A supervisor that watches runs and has not renewed its row for so long is treated as gone."""
 
 SWEEP_RECENT_MS = 5 * 60_000
 LOG_BYTES = 1 << 20
+LOOK_SECONDS = 0.005
+SCOPE_SECONDS = 10
+DRAINED = (0, 1, 75)
+"""The exit codes of a drain that did what there was to do."""
 
 
 def living(queue: Queue) -> list[Supervisor]:
-    """The supervisors whose process exists."""
-    return [supervisor for supervisor in queue.supervisors() if process.alive(supervisor.identity)]
+    """The supervisors that can be counted on: alive, and not stopped while they had runs to watch."""
+    busy = {worker.supervisor for worker in queue.workers()}
+    return [
+        supervisor
+        for supervisor in queue.supervisors()
+        if process.alive(supervisor.identity) and (supervisor.identity not in busy or not _lapsed(supervisor))
+    ]
 
 
 def looked_after(queue: Queue, sessions: Iterable[str]) -> bool:
@@ -47,7 +61,11 @@ def watched(supervisor: Identity | None, known: Mapping[Identity, Supervisor]) -
     if supervisor is None or not process.alive(supervisor):
         return False
     row = known.get(supervisor)
-    return row is not None and monotonic_ms() - row.renewed_at <= LEASE_MS
+    return row is not None and not _lapsed(row)
+
+
+def _lapsed(supervisor: Supervisor) -> bool:
+    return monotonic_ms() - supervisor.renewed_at > LEASE_MS
 
 
 def ensure_supervisor(queue: Queue, sessions: Sequence[str]) -> int | None:
@@ -57,45 +75,78 @@ def ensure_supervisor(queue: Queue, sessions: Sequence[str]) -> int | None:
     with FileLock(queue.state.wake_lock, mode=0o600):
         if looked_after(queue, sessions):
             return None
-        return start_detached(queue.state.path, ["--drain"])
+        return start_detached(queue, ["--drain"])
 
 
-def start_detached(state_dir: Path, arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> int:
-    """Start `agentq run` in a session of its own and return its pid once it is on duty. Raises Refused."""
+def start_detached(queue: Queue, arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
+    """Start `agentq run` in a session of its own and return its pid once it is on duty. Raises Refused.
+
+    Under systemd it gets a scope of its own, or it would be ended together with the unit that started it.
+    """
     import subprocess
 
+    state_dir = queue.state.path
+    network = ["--allow-network-fs"] if queue.allow_network_fs else []
+    command = [*self_command(), "run", "--state-dir", str(state_dir), *network, *arguments]
+    scope = _own_scope(environ) if environ.get("INVOCATION_ID") else []
     log = state_dir / "supervisor.log"
     if log.exists() and log.stat().st_size > LOG_BYTES:
         log.unlink()
     with log.open("ab") as trace:
         child = subprocess.Popen(
-            [*self_command(), "run", "--state-dir", str(state_dir), *arguments],
+            [*scope, *command],
             stdin=subprocess.DEVNULL,
             stdout=trace,
             stderr=trace,
             cwd="/",
-            env=dict(os.environ if environ is None else environ),
+            env=_for_detached(environ),
             start_new_session=True,
         )
     _wait_until_on_duty(child, state_dir)
     return child.pid
 
 
-def _wait_until_on_duty(child: object, state_dir: Path) -> None:
+def _own_scope(environ: Mapping[str, str]) -> list[str]:
+    """The words before a command that give it a scope of its own. Raises Refused where that cannot be had."""
     import subprocess
-    import time
 
-    assert isinstance(child, subprocess.Popen)
+    words = ["systemd-run", "--user", "--scope", "--quiet", "--collect", "--"]
+    try:
+        # Tried with a command that does nothing: of a failure of the real one it could not be told apart.
+        tried = subprocess.run(
+            [*words, "true"], capture_output=True, text=True, timeout=SCOPE_SECONDS, env=dict(environ)
+        )
+        why = tried.stderr.strip().replace("\n", "; ") if tried.returncode else None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        why = str(error)
+    if why is not None:
+        raise Refused(
+            f"systemd-run --user --scope: {why}; started from a systemd unit, a supervisor needs a scope of its own:"
+            " run `agentq run` as a service, or give this user a manager (`loginctl enable-linger`, XDG_RUNTIME_DIR)"
+        )
+    return words
+
+
+def _for_detached(environ: Mapping[str, str]) -> dict[str, str]:
+    values = dict(environ)
+    # It starts in the root directory, from where a relative path would lead elsewhere.
+    if values.get("AGENTQ_CONFIG"):
+        values["AGENTQ_CONFIG"] = os.path.abspath(os.path.expanduser(values["AGENTQ_CONFIG"]))
+    return values
+
+
+def _wait_until_on_duty(child: subprocess.Popen[bytes], state_dir: Path) -> None:
+    """Return once its bell is there, or once it has come and gone with nothing to do. Raises Refused."""
     identity = process.identity_of(child.pid)
     bell = state_dir / "bells" / f"{child.pid}-{identity.start_time if identity else 0}"
     while not bell.exists():
-        # A drain that found nothing to do may have come and gone between two looks.
-        if child.poll() is not None:
-            if child.returncode in (0, 1, 75):
+        code = child.poll()
+        if code is not None:
+            if code in DRAINED:
                 break
-            raise Refused(f"agentq run: it ended with {child.returncode}; see '{state_dir}/supervisor.log'")
-        time.sleep(0.005)
-    # Its parent is gone before it ends; init reaps it.
+            raise Refused(f"agentq run: it ended with {code}, see '{state_dir}/supervisor.log'")
+        time.sleep(LOOK_SECONDS)
+    # It outlives this process, and init reaps it.
     child.returncode = 0
 
 

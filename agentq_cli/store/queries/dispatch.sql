@@ -1,11 +1,13 @@
 -- Picking, claiming, finishing, adopting.
 
--- The earliest row of the next (session, agent, priority): repeated, it visits one row a group, however many wait.
+-- The earliest row of the next (session, agent, priority, shares, retry): repeated, it visits one row a group, however
+-- many wait. What may hold a row back holds its whole group, so that no head hides one that may start.
 -- name: next_head
 SELECT t.session, t.seq, t.agent, t.priority, t.due_at, t.expires_at, t.retry, t.shares, s.last_start_at
 FROM tasks t INDEXED BY tasks_ready JOIN sessions s ON s.name = t.session
-WHERE t.status = 'queued' AND (t.session, t.agent, t.priority) > (:session, :agent, :priority)
-ORDER BY t.session, t.agent, t.priority, t.due_at, t.seq LIMIT 1
+WHERE t.status = 'queued' AND (t.expires_at IS NULL OR t.expires_at > :now)
+  AND (t.session, t.agent, t.priority, t.shares, t.retry) > (:session, :agent, :priority, :shares, :retry)
+ORDER BY t.session, t.agent, t.priority, t.shares, t.retry, t.due_at, t.seq LIMIT 1
 
 -- name: running
 SELECT session, agent, shares FROM workers

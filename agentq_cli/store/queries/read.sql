@@ -114,7 +114,10 @@ SELECT count(*) FROM tasks
 WHERE status = 'queued' AND due_at <= :now AND (priority > :priority OR (priority = :priority AND due_at < :due_at))
 
 -- name: session_retrying
-SELECT seq FROM tasks WHERE session = :session AND status = 'queued' AND retry = 1 ORDER BY due_at, seq
+SELECT seq FROM tasks INDEXED BY tasks_retrying
+WHERE session = :session AND status = 'queued' AND retry = 1
+  AND agent NOT IN (SELECT name FROM holds WHERE scope = 'agent')
+ORDER BY due_at, seq
 
 
 -- name: ended_before

@@ -14,6 +14,11 @@ RETURNING seq
 -- name: live_of_key
 SELECT seq FROM messages_in WHERE key = :key AND status IN ('staged', 'blocked', 'queued', 'running', 'paused')
 
+-- The same with what it is to do, and where it is staged the batch that it belongs to.
+-- name: holder_of_key
+SELECT seq, iif(status = 'staged', batch, NULL), kind, prompt, argv, agent, cwd FROM messages_in
+WHERE key = :key AND status IN ('staged', 'blocked', 'queued', 'running', 'paused')
+
 -- The fence: a change holds only against the state that it was decided on.
 -- name: save_state
 UPDATE messages_in

@@ -26,8 +26,8 @@ CREATE TABLE tasks (
   PRIMARY KEY (session, seq)
 ) WITHOUT ROWID;
 
--- Picking order: the first row of each (session, agent, priority) is the only one a start can come from.
-CREATE INDEX tasks_ready ON tasks (session, agent, priority, due_at, seq) WHERE status = 'queued';
+-- Picking order: the first row of each (session, agent, priority, shares, retry) is the only one a start can come from.
+CREATE INDEX tasks_ready ON tasks (session, agent, priority, shares, retry, due_at, seq) WHERE status = 'queued';
 CREATE INDEX tasks_due ON tasks (due_at) WHERE status = 'queued';
 CREATE INDEX tasks_retrying ON tasks (session) WHERE status = 'queued' AND retry = 1;
 CREATE INDEX tasks_expiring ON tasks (expires_at) WHERE ended_at IS NULL AND expires_at IS NOT NULL;
