@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from agentq_cli.clock import Clock
-from agentq_cli.errors import AgentqError, NotFound, nearest
+from agentq_cli.errors import AgentqError, Busy, NotFound, Refused, nearest
 from agentq_cli.model import (
     Actor,
     Address,
@@ -285,7 +285,9 @@ class Queue:
         """Record how a run ended; None where somebody else did before. With `background` a busy session file raises
         Busy after a short wait, to be tried again later."""
         busy = connection.BACKGROUND_BUSY_MS if background else connection.BUSY_MS
-        posted = self._post(run, outcome.status, outcome.result, outcome.finished_at)
+        live = self.worker(run.address)
+        posted = live is not None and live.id == run
+        posted = posted and self._post("post", run, outcome.status, outcome.result, outcome.finished_at)
         return dispatch.finish(self.state, run, outcome, now=self.now, actor=actor, posted=posted, busy_ms=busy)
 
     def seen_conversation(self, run: RunId, agent: str, conversation: str) -> None:
@@ -309,24 +311,27 @@ class Queue:
 
     def post_results(self) -> Iterator[str]:
         """Append the result rows that could not be appended when their runs ended; yields what still cannot be."""
-        for session, seq, attempt, result, status, at in self._index.execute(dispatch.DISPATCH["unposted"]).fetchall():
-            run = RunId(session, seq, attempt)
-            if self._post(run, status, None if result is None else json.loads(result), at):
-                self._write(("posted", run._asdict()))
-            else:
-                yield str(run)
+        after = 0
+        while found := self._index.execute(dispatch.DISPATCH["unposted"], {"after": after}).fetchall():
+            for session, seq, attempt, result, status, at, after in found:  # noqa: B007
+                run = RunId(session, seq, attempt)
+                if self._post("post_again", run, status, None if result is None else json.loads(result), at):
+                    self._write(("posted", run._asdict()))
+                else:
+                    yield str(run)
 
-    def _post(self, run: RunId, status: str, result: object, at: int) -> bool:
+    def _post(self, statement: str, run: RunId, status: str, result: object, at: int) -> bool:
         # A commit of its own: the agent side may hold the file locked, moved or broken, and nothing depends on it.
         path = self.state.outbound(run.session)
         content = json.dumps({"run": str(run), "task": str(run.address), "status": str(status), "result": result})
         try:
             database = connection.connect(path, "outbound", create=False, busy_ms=connection.BACKGROUND_BUSY_MS)
             with contextlib.closing(database), connection.transaction(database, path):
-                database.execute(dispatch.DISPATCH["post"], {"id": str(run), "content": content, "at": at})
+                values = {"id": str(run), "content": content, "at": at}
+                posted = database.execute(dispatch.DISPATCH[statement], values).rowcount == 1
         except (AgentqError, OSError):
             return False
-        return True
+        return posted
 
     # Supervisors
 
@@ -457,6 +462,12 @@ class Queue:
     def stored_sessions(self) -> list[str]:
         """The sessions that have a directory, whatever the index says."""
         return list(self.state.session_names())
+
+    def check_readable(self, session: str) -> None:
+        """Raises Unreadable where a session's file is corrupt or newer, and Usage where its directory is unfit."""
+        busy_ms = connection.BACKGROUND_BUSY_MS
+        with contextlib.suppress(NotFound, Busy, Refused), read.inbound(self.state, session, busy_ms=busy_ms):
+            pass
 
     def reindex(self, session: str, *, host: str) -> list[str]:
         """Rebuild the index of one session from its file; returns what had to be mended."""

@@ -21,13 +21,13 @@ NEWEST = 1 << 62
 
 
 @contextlib.contextmanager
-def inbound(state: StateDir, session: str) -> Iterator[sqlite3.Connection]:
+def inbound(state: StateDir, session: str, *, busy_ms: int = connection.BUSY_MS) -> Iterator[sqlite3.Connection]:
     """A session's file, to read. Raises NotFound, Busy, Unreadable."""
     state.check_session(session)
     path = state.inbound(session)
     if not path.exists():
         raise NotFound(f"session '{session}': there is none of that name")
-    database = connection.connect(path, "inbound", create=False)
+    database = connection.connect(path, "inbound", create=False, busy_ms=busy_ms)
     try:
         with connection.named_trouble(path):
             yield database

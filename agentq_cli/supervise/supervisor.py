@@ -185,6 +185,8 @@ class Supervision:
             claim = self._claim(head)
             if claim is None:
                 misses += 1
+                if head.session in self._troubled:
+                    yield self._tell("trouble", reason=self._troubled[head.session])
                 continue
             self._started += 1
             yield self._tell("start", claim.run, before=Status.QUEUED, after=Status.RUNNING)

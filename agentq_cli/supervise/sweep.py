@@ -33,6 +33,7 @@ class Sweep:
         self.queue.note_sweep()
         if self.reindex:
             yield from self._reindex()
+        yield from self._unreadable()
         yield from self._supervisors()
         yield from self._batches()
         yield from self._runs()
@@ -45,6 +46,7 @@ class Sweep:
 
     def plan(self) -> Iterator[SweepAction]:
         """What `run` would do now, without doing it."""
+        yield from self._unreadable()
         for worker in self._orphaned():
             directory = RunDirectory(self.queue.run_directory(worker.id))
             if directory.exit() is not None:
@@ -60,7 +62,8 @@ class Sweep:
             for address in self.queue.ended_before(self.queue.now - self.config.retention_ms, session=self.session):
                 detail = "it ended longer ago than the retention"
                 yield SweepAction("prune", address.session, str(address), None, detail)
-        if self.wake and (sessions := self._due()) and not wake.looked_after(self.queue, sessions):
+        sessions = [name for name in self._due() if name not in self.failed]
+        if self.wake and sessions and not wake.looked_after(self.queue, sessions):
             yield SweepAction("wake", None, None, None, "work is due and no supervisor lives")
 
     def _mine(self, session: str) -> bool:
@@ -79,6 +82,15 @@ class Sweep:
                 yield self._could_not(session, error)
                 continue
             yield SweepAction("reindex", session, None, None, "; ".join(mended) or "in order")
+
+    def _unreadable(self) -> Iterator[SweepAction]:
+        """Name the sessions whose files are corrupt or newer, whatever the index says is to be done in them."""
+        for session in self.queue.stored_sessions():
+            if self._mine(session) and session not in self.failed:
+                try:
+                    self.queue.check_readable(session)
+                except AgentqError as error:
+                    yield self._could_not(session, error)
 
     def _supervisors(self) -> Iterator[SweepAction]:
         for supervisor in self.queue.supervisors():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import Agentq
+from agentq_process import Agentq
 
 EMPTY = ("list", "sessions", "workers", "runs", "events", "messages")
 

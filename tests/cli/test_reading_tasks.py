@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Agentq
+from agentq_process import Agentq
 
 TASK_KEYS = (
     *("id", "session", "seq", "series", "kind", "status", "reason", "waiting_for", "agent", "prompt", "argv", "cwd"),
@@ -60,8 +60,12 @@ def ended(agentq: Agentq) -> Agentq:
 
 def test_list_shows_live_tasks_soonest_first_and_all_of_them_with_all(ended: Agentq) -> None:
     assert ids(read(ended, "list")) == ["default/4", "default/3"]
-    assert ids(read(ended, "list", "--all")) == ["default/4", "default/3", "default/1", "default/2", "docs/1"]
-    assert ids(read(ended, "list", "--all", "--limit", "3")) == ["default/4", "default/3", "default/1"]
+    ends = sorted(
+        (event["at"], event["task"]) for event in read(ended, "events")["items"] if event["event"] == "finish"
+    )
+    every = ["default/4", "default/3", *(task for _, task in ends)]
+    assert ids(read(ended, "list", "--all")) == every
+    assert ids(read(ended, "list", "--all", "--limit", "3")) == every[:3]
 
 
 def test_list_filters_by_session_status_and_label_before_it_limits(ended: Agentq) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from agentq_cli.supervise import process
 from agentq_cli.supervise.launch import Launcher
 
 PROBE = """
@@ -134,8 +135,15 @@ def test_a_callers_descriptors_are_not_held_by_launcher_or_shim(tmp_path, runs) 
 def test_it_leads_a_process_session_of_its_own_without_a_terminal(probe) -> None:
     seen = probe()
     assert seen["pid"] == seen["group"] == seen["session"]
-    assert seen["session"] != seen["handle"].shim_pid
     assert not seen["terminal"]
+
+
+def test_its_shim_leads_another(runs) -> None:
+    run = runs.shell("echo ready; exec sleep 60")
+    run.says("ready")
+    stat = process.stat_of(run.shim_pid)
+    assert stat.pid == stat.group == stat.session
+    assert stat.session != process.stat_of(run.agent_pid()).session
 
 
 def test_its_stdin_is_empty_unless_it_is_given_something(probe, tmp_path) -> None:

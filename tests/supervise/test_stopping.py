@@ -168,14 +168,27 @@ def test_a_stopped_agent_hears_term_and_can_tidy_up(runs) -> None:
     assert (run.ended().exit_code, run.text()) == (9, "ready\ntidied\n")
 
 
-def test_children_that_keep_forking_are_caught(runs) -> None:
-    forever = "import os, signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('ready', flush=True)\n"
-    run = runs.python(
-        forever + "while True:\n    if os.fork() == 0:\n        os.setsid()\n    else:\n        os._exit(0)"
-    )
+FORKS_ON_AND_ON = """
+import os, signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+children = 0
+while True:
+    if children < 300 and os.fork() == 0:
+        os.setsid()
+        while True:
+            signal.pause()
+    children += 1
+    if children == 20:
+        os.write(1, b"ready")
+"""
+
+
+def test_an_agent_that_forks_faster_than_one_look_is_ended_with_all_its_children(runs) -> None:
+    run = runs.python(FORKS_ON_AND_ON, grace_ms=0)
     run.says("ready")
+    cancel(run)
     record = run.ended()
-    assert (record.exit_code, record.stopped) == (0, None)
+    assert (record.stopped, record.signal) == ("cancelled", signal.SIGKILL)
     assert nothing_left(run)
 
 
@@ -217,7 +230,7 @@ def test_the_first_reason_is_the_runs(runs) -> None:
 
 
 def test_a_stop_after_the_agents_own_end_changes_nothing(runs) -> None:
-    run = runs.shell("(trap '' TERM; while :; do sleep 60; done) & exit 4", grace_ms=1000)
+    run = runs.shell("(trap '' TERM; while :; do sleep 60; done) & exit 4", grace_ms=500)
     pid = run.agent_pid()
     until(lambda: process.stat_of(pid) is None, "the agent has ended and was reaped")
     cancel(run)

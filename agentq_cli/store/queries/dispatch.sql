@@ -106,16 +106,22 @@ INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDA
 
 -- name: expired
 SELECT session, seq FROM tasks INDEXED BY tasks_expiring
-WHERE ended_at IS NULL AND expires_at <= :now AND status <> 'running' ORDER BY expires_at LIMIT 500
+WHERE ended_at IS NULL AND expires_at <= :now AND status <> 'running' ORDER BY expires_at
 
 -- name: unposted
-SELECT session, seq, attempt, result, status, finished_at FROM task_runs WHERE posted = 0 ORDER BY id LIMIT 500
+SELECT session, seq, attempt, result, status, finished_at, id FROM task_runs INDEXED BY task_runs_unposted
+WHERE posted = 0 AND id > :after ORDER BY id LIMIT 100
 
 -- name: posted
 UPDATE task_runs SET posted = 1 WHERE session = :session AND seq = :seq AND attempt = :attempt
 
 -- name: post
 INSERT INTO messages_out (id, kind, content, created_at) VALUES (:id, 'result', :content, :at) ON CONFLICT DO NOTHING
+
+-- What the audit log has is what holds, whoever wrote a row of that name before.
+-- name: post_again
+INSERT INTO messages_out (id, kind, content, created_at) VALUES (:id, 'result', :content, :at)
+ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, content = excluded.content, created_at = excluded.created_at
 
 -- What a drain must wait for.
 -- name: unfinished

@@ -69,7 +69,7 @@ CREATE TABLE task_runs (
   posted         INTEGER NOT NULL DEFAULT 1,  -- 0: its result row is still missing from outbound.db
   UNIQUE (session, seq, attempt)
 );
-CREATE INDEX task_runs_unposted ON task_runs (session) WHERE posted = 0;
+CREATE INDEX task_runs_unposted ON task_runs (id) WHERE posted = 0;
 CREATE INDEX task_runs_session ON task_runs (session, id);
 
 -- One row a live run. The cap counts these.

@@ -1,0 +1,208 @@
+"""When a cron expression comes: Debian cron's rules for clock changes, as instants in milliseconds UTC.
+
+croniter finds the days, fed with plain calendar dates only; its own handling of zones fires fixed times twice on the
+autumn night. The minutes of a day become instants here, by the rules of cron(8):
+
+* A fixed time inside a gap comes once, at the first minute after the gap; one that occurs twice comes the first time.
+* Where the minute or hour field begins with `*`, every real minute with a matching wall clock counts: none in a gap,
+  both in an overlap.
+* A gap of three hours or more is no DST change but a correction (Apia skipped 2011-12-30): its fixed times do not
+  come. Nor does what was there before come again when a clock goes back by that much.
+
+A day's times are kept as (base, sorted offsets), so that finding and counting are a bisection a day, and a count over
+years of an outage is exact at the cost of one step a matching day.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from agentq_cli.errors import Usage
+from agentq_cli.policy.cron import Cron
+
+if TYPE_CHECKING:
+    from datetime import date, datetime, tzinfo
+
+DAY = 86_400_000
+CORRECTION = 3 * 3_600_000
+"""From here on a change of the clock is a correction and no DST change (cron(8))."""
+
+END = 250_000_000_000_000
+"""In the year 9892: nothing is looked for from here on, so that no calendar overflows."""
+
+_NEIGHBOURS = 2
+_BARREN_DAYS = 64
+
+
+class _Day(NamedTuple):
+    """The instants of one calendar day: `base` + each of `offsets`. `calm` means that no clock changes near it."""
+
+    base: int
+    offsets: tuple[int, ...]
+    calm: bool
+
+    def between(self, after: int, upto: int) -> tuple[int, int]:
+        """The bounds in `offsets` of those in (after, upto]."""
+        return bisect_right(self.offsets, after - self.base), bisect_right(self.offsets, upto - self.base)
+
+
+def next_cron(cron: Cron, zone: str, after_ms: int) -> int | None:
+    """The first time strictly after `after_ms`, or None where none is left.
+
+    Raises Usage where the zone data base does not have `zone` (any more).
+    """
+    info = zone_info(zone)
+    if after_ms >= END:
+        return None
+    after = max(after_ms, -1)
+    best: int | None = None
+    found: date | None = None
+    barren = 0
+    for day in _days(cron, _date(info, after), None):
+        # Clocks that go back make a day's last instants later than the next one's first.
+        if found is not None and (day - found).days > _NEIGHBOURS:
+            break
+        times = _on(cron, info, day)
+        low, high = times.between(after, END)
+        if low < high:
+            slot = times.base + times.offsets[low]
+            best = slot if best is None else min(best, slot)
+            found = found or day
+        elif found is None:
+            # `*/30 2 8-14 3 */7` in New York only ever matches times that do not exist.
+            barren += 1
+            if barren > _BARREN_DAYS:
+                return None
+    return best
+
+
+def count_cron(cron: Cron, zone: str, after_ms: int, upto_ms: int) -> int:
+    """How many times are in (after_ms, upto_ms], exactly. Costs one step a matching day."""
+    info = zone_info(zone)
+    after, upto = max(after_ms, -1), min(upto_ms, END)
+    if upto <= after:
+        return 0
+    calm = 0
+    # What a gap moved may fall on a time of the next day: instants of changed days are kept, to count each once.
+    changed: set[int] = set()
+    for day in _days(cron, _date(info, after), _date(info, upto)):
+        times = _on(cron, info, day)
+        low, high = times.between(after, upto)
+        if times.calm:
+            calm += high - low
+        else:
+            changed.update(times.base + offset for offset in times.offsets[low:high])
+    return calm + len(changed)
+
+
+def newest_cron(cron: Cron, zone: str, after_ms: int, upto_ms: int, limit: int) -> list[int]:
+    """The last `limit` times in (after_ms, upto_ms], oldest first."""
+    info = zone_info(zone)
+    after, upto = max(after_ms, -1), min(upto_ms, END)
+    span = 4 * DAY
+    while upto > after:
+        start = max(after, upto - span)
+        slots: set[int] = set()
+        for day in _days(cron, _date(info, start), _date(info, upto)):
+            times = _on(cron, info, day)
+            low, high = times.between(start, upto)
+            slots.update(times.base + offset for offset in times.offsets[max(low, high - limit) : high])
+        if len(slots) >= limit or start == after:
+            return sorted(slots)[-limit:]
+        span *= 4
+    return []
+
+
+def zone_info(name: str) -> tzinfo:
+    """The zone of an IANA name. Raises Usage where there is none."""
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, KeyError):
+        # ZoneInfoNotFoundError is a KeyError; a directory such as `America` is an OSError, `../x` a ValueError.
+        raise Usage(f"time zone '{name}': not in this machine's zone data base") from None
+
+
+def _date(info: tzinfo, moment: int) -> date:
+    from datetime import datetime
+
+    return datetime.fromtimestamp(moment // 1000, info).date()
+
+
+def _days(cron: Cron, first: date, last: date | None) -> Iterator[date]:
+    """The days on which it comes, from a little before `first` to a little after `last`."""
+    from datetime import datetime, time, timedelta
+
+    first -= timedelta(_NEIGHBOURS)
+    if last is not None:
+        last += timedelta(_NEIGHBOURS)
+    if cron.days is None:
+        while last is None or first <= last:
+            yield first
+            first += timedelta(1)
+        return
+    from croniter import CroniterBadDateError, croniter  # type: ignore[import-untyped]
+
+    start = datetime.combine(first, time()) - timedelta(minutes=1)
+    found = croniter(f"0 0 {cron.days}", start, ret_type=datetime, day_or=cron.either)
+    while True:
+        try:
+            day = found.get_next().date()
+        except CroniterBadDateError:
+            return
+        if last is not None and day > last:
+            return
+        yield day
+
+
+def _on(cron: Cron, info: tzinfo, day: date) -> _Day:
+    from datetime import datetime, time, timedelta
+
+    midnight = datetime.combine(day, time())
+    around = {
+        near.replace(tzinfo=info, fold=fold).utcoffset()
+        for near in (midnight - timedelta(1), midnight, midnight + timedelta(1))
+        for fold in (0, 1)
+    }
+    if len(around) == 1:
+        base = _utc(midnight, info, 0)
+        return _Day(base, cron.times, True)
+    instants: set[int] = set()
+    for time_of_day in cron.times:
+        instants.update(_instants(midnight + timedelta(milliseconds=time_of_day), info, cron.wildcard))
+    return _Day(0, tuple(sorted(instants)), False)
+
+
+def _instants(wall: datetime, info: tzinfo, wildcard: bool) -> tuple[int, ...]:
+    """The instants on which a time of the wall clock comes."""
+    first, second = _utc(wall, info, 0), _utc(wall, info, 1)
+    if first == second:
+        return (first,)
+    if first < second:
+        return (first, second) if wildcard else (first,)
+    # In a gap: `second` reads it with the offset after the change, so it is before the change, and `first` after it.
+    if wildcard or first - second >= CORRECTION:
+        return ()
+    return (_after_gap(second, first, info),)
+
+
+def _after_gap(before: int, after: int, info: tzinfo) -> int:
+    """The first whole minute of the wall clock after the one change between two instants."""
+    from datetime import datetime
+
+    old = datetime.fromtimestamp(before // 1000, info).utcoffset()
+    low, high = before // 1000, after // 1000
+    while high - low > 1:
+        middle = (low + high) // 2
+        if datetime.fromtimestamp(middle, info).utcoffset() == old:
+            low = middle
+        else:
+            high = middle
+    return (high + -datetime.fromtimestamp(high, info).second % 60) * 1000
+
+
+def _utc(wall: datetime, info: tzinfo, fold: int) -> int:
+    return int(wall.replace(tzinfo=info, fold=fold).timestamp()) * 1000

@@ -1,0 +1,182 @@
+"""A schedule as a value, and the times ("slots") on which it comes. Pure: times are milliseconds UTC, `now` comes in.
+
+Every slot lies in (now, …): the next time is strictly after now (CONTRACT, schedule). What becomes of slots on which
+nothing ran is decided in `missed`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from agentq_cli.errors import Unreadable
+from agentq_cli.policy.cron import parse_cron
+from agentq_cli.policy.cron_times import count_cron, newest_cron, next_cron, zone_info
+from agentq_cli.policy.interval import count_interval, newest_interval, next_interval
+
+PAUSE_AFTER = 8
+"""So many failed occurrences in a row pause a series, unless `--pause-after` says otherwise."""
+
+
+class Kind(StrEnum):
+    """What a schedule's times come from; the `type` of its JSON."""
+
+    CRON = "cron"
+    EVERY = "every"
+    AT = "at"
+
+
+class Missed(StrEnum):
+    """What to do about slots on which nothing was there to run them."""
+
+    LATEST = "latest"
+    ALL = "all"
+    SKIP = "skip"
+
+
+class Overlap(StrEnum):
+    """What to do about slots that fall while the previous occurrence still runs or waits."""
+
+    SKIP = "skip"
+    QUEUE = "queue"
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A recurrence and its policies. Raises ValueError where the fields do not belong together.
+
+    `start` is the grid's anchor of `every`, the time of `at`, and for `cron` the moment before which nothing comes.
+    A slot at exactly `until` still comes. `max_runs` counts occurrences that started, not attempts, and neither skipped
+    slots nor those made by `trigger`. `pause_after` 0 never pauses.
+    """
+
+    type: Kind
+    expr: str | None = None
+    every_ms: int | None = None
+    start: int | None = None
+    until: int | None = None
+    max_runs: int | None = None
+    tz: str = "UTC"
+    missed: Missed = Missed.LATEST
+    overlap: Overlap = Overlap.SKIP
+    pause_after: int = PAUSE_AFTER
+
+    def __post_init__(self) -> None:
+        if (self.type is Kind.CRON) != (self.expr is not None):
+            raise ValueError("a cron schedule, and only that, has an expression")
+        if (self.type is Kind.EVERY) != (self.every_ms is not None):
+            raise ValueError("an interval schedule, and only that, has a length")
+        if self.type is not Kind.CRON and self.start is None:
+            raise ValueError(f"a schedule of type {self.type} needs a start")
+        if self.every_ms is not None and self.every_ms < 1:
+            raise ValueError("an interval must be longer than zero")
+
+    def to_json(self) -> str:
+        """As stored; `from_json` gives the equal value back."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Schedule:
+        """Raises Unreadable for anything that `to_json` did not write; keys of a newer version are left out."""
+        try:
+            stored = json.loads(text)
+            known = {name: stored[name] for name in cls.__slots__ if name in stored}
+            known |= {"type": Kind(known["type"])}
+            known |= {"missed": Missed(known["missed"]), "overlap": Overlap(known["overlap"])}
+            _check_types(known)
+            return cls(**known)
+        except (ValueError, KeyError, TypeError) as error:
+            raise Unreadable(f"schedule '{text}': not readable: {error}") from None
+
+
+_INTEGERS = ("every_ms", "start", "until", "max_runs", "pause_after")
+
+
+def _check_types(stored: dict[str, Any]) -> None:
+    for name in _INTEGERS:
+        value = stored.get(name)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+            raise ValueError(f"{name} is no integer")
+    if not isinstance(stored.get("expr"), str | None) or not isinstance(stored.get("tz"), str):
+        raise ValueError("expr or tz is no text")
+
+
+def check(schedule: Schedule) -> None:
+    """Raises Usage where the expression or the zone is not (or, after an upgrade, no longer) valid."""
+    if schedule.expr is not None:
+        parse_cron(schedule.expr)
+    zone_info(schedule.tz)
+
+
+def first(schedule: Schedule, now: int, *, last: int | None = None) -> int | None:
+    """The first slot of a new or changed schedule, or None where none is left before `until`.
+
+    Strictly after `now`, but for an `at` in the past, which is to run at once. `last` is the newest slot that the
+    series has had before a change: nothing comes twice, also where the clock was set back since.
+    """
+    if schedule.type is Kind.AT and last is None:
+        assert schedule.start is not None
+        return schedule.start if schedule.until is None or schedule.start <= schedule.until else None
+    return next_slot(schedule, now if last is None else max(now, last))
+
+
+def fires(schedule: Schedule, after_ms: int, count: int, *, runs: int = 0) -> list[int]:
+    """Up to `count` slots strictly after `after_ms`, while `until` and `max_runs` allow; `runs` have been."""
+    if schedule.max_runs is not None:
+        count = min(count, schedule.max_runs - runs)
+    slots: list[int] = []
+    slot: int | None = after_ms
+    while len(slots) < count:
+        slot = next_slot(schedule, slot)
+        if slot is None:
+            break
+        slots.append(slot)
+    return slots
+
+
+def next_slot(schedule: Schedule, after_ms: int) -> int | None:
+    """The first slot strictly after `after_ms`, or None where none is left."""
+    after = _clipped(schedule, after_ms)
+    slot: int | None
+    if schedule.expr is not None:
+        slot = next_cron(parse_cron(schedule.expr), schedule.tz, after)
+    elif schedule.every_ms is not None:
+        slot = next_interval(_start(schedule), schedule.every_ms, after)
+    else:
+        slot = _start(schedule) if _start(schedule) > after else None
+    return slot if slot is None or schedule.until is None or slot <= schedule.until else None
+
+
+def count_slots(schedule: Schedule, after_ms: int, upto_ms: int) -> int:
+    """How many slots are in (after_ms, upto_ms], exactly: constant time, for cron one step a matching day."""
+    after, upto = _clipped(schedule, after_ms), _ended(schedule, upto_ms)
+    if schedule.expr is not None:
+        return count_cron(parse_cron(schedule.expr), schedule.tz, after, upto)
+    if schedule.every_ms is not None:
+        return count_interval(_start(schedule), schedule.every_ms, after, upto)
+    return int(after < _start(schedule) <= upto)
+
+
+def newest_slots(schedule: Schedule, after_ms: int, upto_ms: int, limit: int) -> list[int]:
+    """The last `limit` slots in (after_ms, upto_ms], oldest first."""
+    after, upto = _clipped(schedule, after_ms), _ended(schedule, upto_ms)
+    if schedule.expr is not None:
+        return newest_cron(parse_cron(schedule.expr), schedule.tz, after, upto, limit)
+    if schedule.every_ms is not None:
+        return newest_interval(_start(schedule), schedule.every_ms, after, upto, limit)
+    return [_start(schedule)] if after < _start(schedule) <= upto and limit > 0 else []
+
+
+def _start(schedule: Schedule) -> int:
+    assert schedule.start is not None
+    return schedule.start
+
+
+def _clipped(schedule: Schedule, after: int) -> int:
+    return after if schedule.start is None else max(after, schedule.start - 1)
+
+
+def _ended(schedule: Schedule, upto: int) -> int:
+    return upto if schedule.until is None else min(upto, schedule.until)

@@ -1,0 +1,60 @@
+"""Start-up is most of what a short command costs: what the common ones must not import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from agentq_process import Agentq
+
+HEAVY = {
+    *("rich", "croniter", "dateutil", "psutil", "filelock", "asyncio", "tomllib", "zoneinfo", "pydantic", "ssl"),
+    *("multiprocessing", "concurrent", "importlib.metadata", "email", "http", "logging", "ctypes", "hypothesis"),
+    *("jsonschema", "pytest", "rich.console", "typer.rich_utils"),
+}
+
+PROGRAM = """
+import sys
+from agentq_cli.__main__ import main
+code = main()
+sys.stderr.write("\\n" + " ".join(sys.modules))
+sys.exit(code)
+"""
+
+
+def modules(agentq: Agentq, *arguments: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        env=agentq.environ,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        cwd=agentq.home,
+    )
+    return set(done.stderr.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("submit", "--exec", "--", "true"),
+        ("submit", "--agent", "demo", "--at", "2999-01-01T00:00:00Z", "--expires", "2d", "-e", "A=b", "prompt"),
+        ("list",),
+        ("list", "--json"),
+        ("events",),
+        ("cancel", "1"),
+    ],
+    ids=" ".join,
+)
+def test_a_common_command_imports_nothing_heavy(agentq: Agentq, arguments: tuple[str, ...]) -> None:
+    assert agentq("submit", "--exec", "--", "true").returncode == 0
+    loaded = modules(agentq, *arguments)
+    assert not loaded & HEAVY
+
+
+def test_a_command_imports_no_other_command(agentq: Agentq) -> None:
+    loaded = modules(agentq, "list")
+    commands = {name.rpartition(".")[2] for name in loaded if name.startswith("agentq_cli.commands.")}
+    assert commands == {"list", "filters", "options"}

@@ -1,0 +1,95 @@
+"""What a person sees on a terminal: colours, relative times, lines that fit; and when each of them is left out."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import termios
+from collections.abc import Mapping
+
+import pytest
+from agentq_process import Agentq
+
+PROMPT = "a rather long prompt that will not fit into forty columns of a terminal, whatever is left out beside it"
+
+
+def on_terminal(agentq: Agentq, *arguments: str, columns: int, env: Mapping[str, str] | None = None) -> str:
+    """What agentq prints on a terminal so wide."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen(
+        agentq.command(*arguments),
+        env=agentq.environ | {"TERM": "xterm-256color"} | dict(env or {}),
+        stdin=subprocess.DEVNULL,
+        stdout=slave,
+        stderr=subprocess.PIPE,
+    )
+    os.close(slave)
+    parts = []
+    while True:
+        try:
+            part = os.read(master, 65536)
+        except OSError:
+            # Linux reports the end of a terminal that nobody holds open as EIO.
+            break
+        parts.append(part)
+    os.close(master)
+    _, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stderr) == (0, b"")
+    return b"".join(parts).decode().replace("\r\n", "\n")
+
+
+@pytest.fixture
+def waiting(agentq: Agentq) -> Agentq:
+    assert agentq("submit", "--agent", "demo", PROMPT, env={"AGENTQ_NOW": "2026-03-29T01:00:00Z"}).returncode == 0
+    return agentq
+
+
+LATER = {"AGENTQ_NOW": "2026-03-29T01:05:00Z"}
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_a_table_fits_the_terminal_and_shows_relative_times(waiting: Agentq, columns: int) -> None:
+    text = on_terminal(waiting, "list", columns=columns, env={**LATER, "NO_COLOR": "1"})
+    header, line = text.splitlines()
+    assert len(line) == columns
+    assert line.startswith("default/1  queued  5m ago  ")
+    assert line.endswith("…")
+    assert ("AGENT" in header) is (columns == 80)
+
+
+def test_a_pipe_gets_the_whole_line_and_the_whole_time_however_narrow_it_is_said_to_be(waiting: Agentq) -> None:
+    _, line = waiting("list", env={**LATER, "COLUMNS": "40"}).stdout.splitlines()
+    assert line == f"default/1  queued  2026-03-29T01:00:00.000Z    0  demo   {PROMPT}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "coloured"),
+    [
+        ((), {}, True),
+        ((), {"NO_COLOR": "1"}, False),
+        ((), {"TERM": "dumb"}, False),
+        (("--color", "never"), {}, False),
+        (("--color", "always"), {"NO_COLOR": "1", "TERM": "dumb"}, True),
+    ],
+)
+def test_colours_on_a_terminal(
+    waiting: Agentq, arguments: tuple[str, ...], env: dict[str, str], coloured: bool
+) -> None:
+    assert ("\x1b[" in on_terminal(waiting, "list", *arguments, columns=80, env=env)) is coloured
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "coloured"),
+    [((), {}, False), ((), {"FORCE_COLOR": "1"}, True), (("--color", "always"), {}, True)],
+)
+def test_colours_on_a_pipe(waiting: Agentq, arguments: tuple[str, ...], env: dict[str, str], coloured: bool) -> None:
+    assert ("\x1b[" in waiting("list", *arguments, env=env).stdout) is coloured
+
+
+def test_json_is_the_same_on_a_terminal(waiting: Agentq) -> None:
+    env = {**LATER, "FORCE_COLOR": "1"}
+    assert on_terminal(waiting, "list", "--json", columns=40, env=env) == waiting("list", "--json", env=env).stdout

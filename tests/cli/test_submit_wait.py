@@ -1,0 +1,86 @@
+"""`submit --wait` and `--follow`: block until the task has ended, exit with its code, and wake whoever is to run it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from driven import Driven, held, until
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "status"),
+    [
+        ("exit 0", 0, "completed"),
+        ("exit 7", 7, "failed"),
+        ("kill -9 $$", 137, "failed"),
+        ("kill -TERM $$", 143, "failed"),
+    ],
+)
+def test_exits_with_the_code_of_the_task(aq: Driven, script: str, code: int, status: str) -> None:
+    done = aq("submit", "--wait", "--exec", "--", "sh", "-c", f"echo out; {script}", code=code)
+    assert (done.stdout, done.stderr) == ("default/1\n", "")
+    assert aq.task("1")["status"] == status
+
+
+def test_a_task_without_a_code_of_its_own_gives_1(aq: Driven) -> None:
+    done = aq("submit", "--wait", "--exec", "--", "no-such-program-anywhere", code=1)
+    assert done.stdout == "default/1\n"
+    task = aq.task("1")
+    assert (task["status"], task["exit_code"]) == ("failed", None)
+
+
+def test_json_is_the_ended_task(aq: Driven) -> None:
+    (task,) = aq.items("submit", "--wait", "--agent", "demo", "fail 3", code=3)
+    assert (task["id"], task["status"], task["exit_code"]) == ("default/1", "failed", 3)
+
+
+def test_follow_prints_the_output_while_it_runs(aq: Driven) -> None:
+    script = f"echo first; {held('gate')[2]}"
+    following = aq.start("submit", "--follow", "--exec", "--", "sh", "-c", script, "-", "gate", "4")
+    assert following.stdout is not None
+    assert [following.stdout.readline(), following.stdout.readline()] == ["default/1\n", "first\n"]
+    aq.started("gate")
+    assert following.poll() is None
+    aq.let_go("gate")
+    aq.ended(following, 4)
+
+
+def test_no_wake_starts_nobody_and_a_supervisor_of_another_ends_the_wait(aq: Driven) -> None:
+    waiting = aq.start("submit", "--wait", "--no-wake", "--exec", "--", "sh", "-c", "exit 5")
+    assert waiting.stdout is not None
+    assert waiting.stdout.readline() == "default/1\n"
+    # Longer than a look of its own lasts, and nobody came.
+    assert aq("wait", "1", "--timeout", "1500ms", code=124).stdout == ""
+    document = aq.json("workers")
+    assert (document["items"], document["supervisors"]) == ([], [])
+    aq.drain(code=1)
+    aq.ended(waiting, 5)
+
+
+def test_a_later_death_of_the_supervisor_wakes_another(aq: Driven) -> None:
+    aq("pause", "--all")
+    supervisor = aq.supervise()
+    until(lambda: aq.json("workers")["supervisors"], what="supervisor")
+    waiting = aq.start("submit", "--wait", "--exec", "--", "sh", "-c", "exit 6")
+    assert waiting.stdout is not None
+    assert waiting.stdout.readline() == "default/1\n"
+    aq.kill_hard(supervisor)
+    aq("resume", "--all")
+    aq.ended(waiting, 6)
+
+
+def test_waits_for_a_batch_and_gives_1_if_one_failed(aq: Driven) -> None:
+    lines = [{"exec": ["true"]}, {"exec": ["sh", "-c", "exit 9"], "session": "other"}]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    done = aq("submit", "--wait", "--batch", "-", input=text, code=1)
+    assert done.stdout.splitlines() == ["default/1", "other/1"]
+    assert aq.statuses() == {"default/1": "completed", "other/1": "failed"}
+
+
+def test_a_cancelled_task_ends_the_wait_with_1(aq: Driven) -> None:
+    waiting = aq.start("submit", "--wait", "--in", "1h", "--exec", "--", "true")
+    assert waiting.stdout is not None
+    assert waiting.stdout.readline() == "default/1\n"
+    aq("cancel", "1")
+    aq.ended(waiting, 1)

@@ -1,0 +1,212 @@
+"""`agentq sweep`: settles, recovers, expires and wakes, safe at any time and any number at once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import pytest
+from driven import Driven, alive, held, until
+
+NOW = "2026-03-01T12:00:00Z"
+LATER = "2026-03-01T13:00:00Z"
+
+
+def contents(directory: Path) -> dict[str, str]:
+    """Every file of a directory with a hash of what is in it."""
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_nothing_to_do_is_fine(aq: Driven) -> None:
+    assert aq("sweep").stdout == ""
+    assert aq.json("sweep") == {"schema": "agentq.sweep/1", "items": []}
+
+
+def test_wake_starts_a_drain_that_does_the_work_and_ends(aq: Driven) -> None:
+    aq.exec("true")
+    (line,) = aq("sweep").stdout.splitlines()
+    pid = int(line.rpartition(" ")[2])
+    assert line.startswith("wake")
+    aq("wait", "1")
+    until(lambda: not alive(pid), what="end of the drain")
+    assert aq("sweep").stdout == ""
+
+
+def test_ten_at_once_start_one_supervisor_and_one_run(aq: Driven) -> None:
+    aq.exec(*held("one"))
+    sweeps = [aq.start("sweep") for _ in range(10)]
+    told = [sweep.communicate(timeout=60) for sweep in sweeps]
+    assert {sweep.returncode for sweep in sweeps} == {0}
+    assert {error for _, error in told} == {""}
+    assert sum(out.count("wake") for out, _ in told) == 1
+    pid = aq.started("one")
+    document = aq.json("workers")
+    assert [worker["pid"] for worker in document["items"]] == [pid]
+    assert len(document["supervisors"]) == 1
+    assert aq("sweep").stdout == ""
+    aq.let_go("one")
+    aq("wait", "1")
+    assert list(aq.runs()) == ["default/1.1"]
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        (("submit", "--in", "1h", "--exec", "--", "true"),),
+        (("submit", "--exec", "--", "true"), ("pause", "1")),
+        (("submit", "-s", "s", "--exec", "--", "true"), ("pause", "-s", "s")),
+        (("submit", "--exec", "--", "true"), ("pause", "--all")),
+        (("submit", "-a", "demo", "hi"), ("pause", "--agent", "demo")),
+    ],
+    ids=["scheduled", "paused", "paused session", "paused queue", "paused agent"],
+)
+def test_what_may_not_start_wakes_nobody(aq: Driven, prepare: tuple[tuple[str, ...], ...]) -> None:
+    for command in prepare:
+        aq(*command)
+    assert aq("sweep").stdout == ""
+
+
+def test_no_wake(aq: Driven) -> None:
+    aq.exec("true")
+    assert aq("sweep", "--no-wake").stdout == ""
+    assert aq.json("workers")["supervisors"] == []
+    assert aq.statuses() == {"default/1": "queued"}
+
+
+def test_dry_run_tells_and_changes_nothing(aq: Driven) -> None:
+    assert aq("sweep", "--dry-run").stdout == ""
+    assert not aq.state_dir.exists()
+    aq.exec("true", given=("--expires", "30m"), env={"AGENTQ_NOW": NOW})
+    aq.exec(*held("one"))
+    supervisor = aq.supervise()
+    pid = aq.started("one")
+    aq.kill_hard(supervisor)
+    aq.let_go("one")
+    until(lambda: not alive(pid), what="end of the agent")
+    aq.exec("true")
+    until(lambda: "settle" in aq("sweep", "--dry-run").stdout, what="something to settle")
+    before = contents(aq.state_dir)
+    items = aq.items("sweep", "--dry-run", env={"AGENTQ_NOW": LATER})
+    assert contents(aq.state_dir) == before
+    assert [(item["action"], item["task"]) for item in items] == [
+        ("settle", "default/2"),
+        ("expire", "default/1"),
+        ("wake", None),
+    ]
+    assert aq.json("workers")["supervisors"] == []
+    assert aq.statuses()["default/2"] == "running"
+
+
+def test_one_line_an_action(aq: Driven) -> None:
+    aq.exec("true", given=("--expires", "30m", "-s", "slow"), env={"AGENTQ_NOW": NOW})
+    aq.exec("true", given=("--expires", "30m"), env={"AGENTQ_NOW": NOW})
+    lines = aq("sweep", env={"AGENTQ_NOW": LATER}).stdout.splitlines()
+    assert sorted(line.partition(":")[0] for line in lines) == ["expire default/1", "expire slow/1"]
+    assert aq.statuses() == {"default/1": "expired", "slow/1": "expired"}
+    (event,) = [event for event in aq.items("events", "1") if event["to"] == "expired"]
+    assert (event["from"], event["actor"], event["at"]) == ("queued", "sweep", "2026-03-01T13:00:00.000Z")
+
+
+def test_one_session_only(aq: Driven) -> None:
+    for name in ("a", "b"):
+        aq.exec("true", given=("--expires", "30m", "-s", name), env={"AGENTQ_NOW": NOW})
+    (item,) = aq.items("sweep", "-s", "a", env={"AGENTQ_NOW": LATER})
+    assert (item["action"], item["session"], item["task"]) == ("expire", "a", "a/1")
+    assert aq.statuses() == {"a/1": "expired", "b/1": "queued"}
+    assert "'b'" not in aq.refused("sweep", "-s", "c", code=3)
+
+
+def test_a_vanished_keeper_is_recovered_as_crashed_once_its_tree_is_gone(aq: Driven) -> None:
+    """SIGKILL of everything but the agent: nobody will ever record how it ended."""
+    aq.exec(*held("one"), given=("--grace", "1s"))
+    supervisor = aq.supervise()
+    pid = aq.started("one")
+    keeper = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    aq.kill_hard(supervisor)
+    os.kill(keeper, signal.SIGKILL)
+    until(lambda: not alive(keeper), what="end of the keeper")
+    assert alive(pid)
+    (line,) = aq("sweep", "--no-wake").stdout.splitlines()[-1:]
+    assert line.startswith("recover default/1.1")
+    assert not alive(pid)
+    (run,) = aq.runs().values()
+    assert (run["status"], run["failure_class"], run["exit_code"]) == ("crashed", "crashed", None)
+    assert aq.task("1")["status"] in ("failed", "retrying", "queued")
+    assert aq.items("workers") == []
+
+
+CORRUPTIONS = {
+    "garbage": lambda path: path.write_bytes(b"this is not a database" * 100),
+    "truncated": lambda path: os.truncate(path, 5000),
+    "newer": lambda path: newer(path),
+}
+
+
+def newer(path: Path) -> None:
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA user_version = 99999")
+    database.close()
+
+
+@pytest.mark.parametrize("kind", CORRUPTIONS)
+def test_a_bad_session_is_named_and_the_others_go_on(aq: Driven, kind: str) -> None:
+    for name in ("bad", "good", "worse"):
+        aq.exec("true", given=("-s", name, "--expires", "30m"), env={"AGENTQ_NOW": NOW})
+    aq.exec("true", given=("-s", "good"))
+    path = aq.state_dir / "sessions" / "bad" / "inbound.db"
+    CORRUPTIONS[kind](path)
+    before = path.read_bytes()
+    done = aq("sweep", "--json", "--no-wake", code=1, env={"AGENTQ_NOW": LATER})
+    assert '"action": "trouble", "session": "bad"' in done.stdout
+    assert '"good/1"' in done.stdout
+    assert '"worse/1"' in done.stdout
+    told = aq("sweep", code=1).stdout
+    assert "trouble bad: " in told
+    aq("wait", "good/2")
+    for command in (("show", "bad/1"), ("submit", "-s", "bad", "--exec", "--", "true"), ("cancel", "bad/1")):
+        assert "inbound.db" in aq.refused(*command, code=6)
+    assert path.read_bytes() == before
+    assert "bad" in aq("sweep", "--dry-run", code=1).stdout
+
+
+def test_reindex_rebuilds_the_index_from_the_sessions(aq: Driven) -> None:
+    aq.batch(
+        {"exec": ["true"], "session": "a", "priority": 5, "label": "x"},
+        {"exec": ["sh", "-c", "exit 3"], "session": "b"},
+        {"exec": ["true"], "session": "b", "in": "1h"},
+    )
+    aq("pause", "-s", "a", "--reason", "a holiday")
+    aq.drain(code=1)
+    before = aq.tasks()
+    (aq.state_dir / "agentq.db").unlink()
+    items = aq.items("sweep", "--no-wake", "--reindex")
+    assert {(item["action"], item["session"]) for item in items} == {("reindex", "a"), ("reindex", "b")}
+    assert {address: {**task, "waiting_for": None} for address, task in aq.tasks().items()} == {
+        address: {**task, "waiting_for": None} for address, task in before.items()
+    }
+    assert [item["paused"] for item in aq.items("sessions")] == [True, False]
+    aq("resume", "-s", "a")
+    aq.drain()
+    assert aq.statuses()["a/1"] == "completed"
+    assert aq.exec("true", given=("-s", "b")) == "b/3"
+
+
+def test_sweeps_and_a_run_at_once_settle_each_run_once(aq: Driven) -> None:
+    aq.batch(*({"exec": held(f"t{number}", number)} for number in range(4)))
+    supervisor = aq.supervise("-j", "4")
+    pids = [aq.started(f"t{number}") for number in range(4)]
+    aq.kill_hard(supervisor)
+    aq.let_go("t0", "t1", "t2", "t3")
+    until(lambda: not any(map(alive, pids)), what="end of the agents")
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    others = [aq.start("sweep", **silent) for _ in range(4)] + [aq.start("run", "--drain", **silent)]
+    assert {process.wait(60) for process in others} <= {0, 1}
+    aq("wait", "2", code=1)
+    finished = [event["task"] for event in aq.items("events") if event["from"] == "running"]
+    assert sorted(finished) == [f"default/{number}" for number in range(1, 5)]
+    assert [run["exit_code"] for run in sorted(aq.runs().values(), key=lambda run: run["id"])] == [0, 1, 2, 3]

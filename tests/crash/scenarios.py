@@ -1,0 +1,315 @@
+"""What is interrupted: each scenario is a state to begin with, the processes that act on it, and what may come of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crash_world import GATED, QUICK, Done, Started, World, until
+from invariants import ENDED, Expected, rows
+
+Crash = Mapping[str, Any]
+HARMED = frozenset({"completed", "failed"})
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`act` does what is to be interrupted, with the hook told `crash`, and returns how the command ended.
+
+    `expected` says what may have come of it, given the role that was killed and how the command ended. `after` goes
+    before the recovery that is the same for all.
+    """
+
+    name: str
+    roles: tuple[str, ...]
+    prepare: Callable[[World], None]
+    act: Callable[[World, Crash], Done]
+    expected: Callable[[str, Done], Expected] = lambda role, done: Expected()
+    after: Callable[[World], None] = lambda world: None
+
+
+def harm(role: str, done: Done) -> Expected:
+    """Killing a keeper or an agent may fail its run; nothing else may."""
+    if role in ("shim", "agent"):
+        return Expected(HARMED, strict=False)
+    return Expected()
+
+
+def recover(world: World, variant: int, *, strict: bool) -> list[str]:
+    """Sweep and run in either order, until all is done; what went wrong."""
+    world.open_gate()
+    steps: list[tuple[str, ...]] = [("sweep", "--no-wake"), ("run", "--drain", "-j", "2")]
+    trouble = []
+    for step in steps if variant % 2 else [*reversed(steps)]:
+        trouble += _step(world, step, strict)
+    while not trouble and world.state.exists() and live(world):
+        before = live(world)
+        trouble += _step(world, steps[1], strict) + _step(world, steps[0], strict)
+        if live(world) >= before:
+            trouble.append(f"{before} tasks are still live")
+    try:
+        world.settled()
+    except TimeoutError as error:
+        trouble.append(str(error))
+    return trouble
+
+
+def _step(world: World, argv: tuple[str, ...], strict: bool) -> list[str]:
+    try:
+        done = world.agentq(*argv)
+    except TimeoutError:
+        return [f"{' '.join(argv)} hangs"]
+    fine = (0,) if strict or argv[0] == "sweep" else (0, 1)
+    return [] if done.code in fine else [f"{' '.join(argv)} ended with {done.code}: {done.err} {done.out}"]
+
+
+def live(world: World) -> int:
+    """How many tasks have not ended."""
+    index = world.state / "agentq.db"
+    found = rows(index, "SELECT count(*) AS live FROM tasks WHERE ended_at IS NULL") if index.exists() else []
+    return int(found[0]["live"]) if found else 0
+
+
+def nothing(world: World) -> None:
+    """No state dir yet."""
+
+
+def completed_task(world: World) -> None:
+    world.submit("-s", "s")
+    world.ok("run", "--drain")
+
+
+def queued_task(world: World) -> None:
+    completed_task(world)
+    world.submit("-s", "s")
+
+
+# Commands
+
+
+def submit(*options: str) -> Callable[[World, Crash], Done]:
+    def act(world: World, crash: Crash) -> Done:
+        argv = ("submit", "-C", "/", *options, "--exec", "--", "sh", "-c", QUICK)
+        return world.agentq(*argv, crash=dict(crash))
+
+    return act
+
+
+def printed(role: str, done: Done) -> Expected:
+    """Whole or absent, and not absent once the address is out."""
+    return Expected(printed=tuple(done.out.split()))
+
+
+BATCH = ("a", "b", "c", "a", "b")
+
+
+def submit_batch(world: World, crash: Crash) -> Done:
+    lines = [{"session": name, "cwd": "/", "exec": ["sh", "-c", QUICK]} for name in BATCH]
+    path = world.root / "batch.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return world.agentq("submit", "--batch", str(path), crash=dict(crash))
+
+
+def command(*argv: str) -> Callable[[World, Crash], Done]:
+    return lambda world, crash: world.agentq(*argv, crash=dict(crash))
+
+
+def printed_batch(role: str, done: Done) -> Expected:
+    """All of it or nothing."""
+    names = done.out.split()
+    return Expected(printed=tuple(names), counts=frozenset({len(BATCH)} if names else {0, len(BATCH)}))
+
+
+def cancelled_or_done(role: str, done: Done) -> Expected:
+    """Cancelled where the command said so; otherwise it may also have run."""
+    return Expected(of={"s/2": frozenset({"cancelled"} if done.code == 0 else {"cancelled", "completed"})})
+
+
+def ended_task(world: World) -> None:
+    completed_task(world)
+    world.submit("-s", "s", script="exit 3")
+    assert world.agentq("run", "--drain").code == 1
+
+
+# Supervision
+
+
+def three_tasks(world: World) -> None:
+    for options in (("-s", "s"), ("-s", "s"), ()):
+        world.submit(*options)
+
+
+def drain(world: World, crash: Crash) -> Done:
+    return world.agentq("run", "--drain", "-j", "2", crash=dict(crash))
+
+
+def prompts(world: World) -> None:
+    for words in ("say 3 lines", "recall"):
+        world.ok("submit", "-C", "/", "-s", "talk", "--agent", "demo", words)
+
+
+def gated_run(world: World, crash: Crash | None = None, *options: str) -> Started:
+    """A supervisor whose one task has begun and waits at the gate."""
+    supervisor = world.start("run", "--drain", *options, crash=None if crash is None else dict(crash))
+    until(lambda: world.began("s/1.1"), "the agent of s/1.1")
+    return supervisor
+
+
+def gated_task(world: World) -> None:
+    world.submit("-s", "s", "--grace", "2s", script=GATED)
+
+
+def cancel_watched(world: World, crash: Crash) -> Done:
+    """Cancel while a supervisor watches; what is counted begins with the cancel.
+
+    Whoever is killed: a stop that is on record as wanted is carried out, with the agent waiting at a gate that stays
+    shut. Raises TimeoutError where nobody does.
+    """
+    crash = dict(crash) | {"when": str(world.root / "cancelling")}
+    supervisor = gated_run(world, crash)
+    (world.root / "cancelling").touch()
+    done = world.agentq("cancel", "s/1", crash=crash)
+    if stop_is_wanted(world):
+        world.ok("sweep", "--no-wake")
+    else:
+        world.open_gate()
+    supervisor.wait()
+    return done
+
+
+def stop_is_wanted(world: World) -> bool:
+    (task,) = rows(world.state / "sessions/s/inbound.db", "SELECT cancel_requested, status FROM messages_in")
+    return bool(task["cancel_requested"]) or task["status"] in ENDED
+
+
+def cancel_unwatched(world: World, crash: Crash) -> Done:
+    """Cancel after the supervisor was killed: the command does it all."""
+    gated_run(world).kill()
+    return world.agentq("cancel", "s/1", crash=dict(crash))
+
+
+def cancelled_run(role: str, done: Done) -> Expected:
+    cancelled = role != "command" or done.code == 0
+    return Expected(frozenset({"cancelled"} if cancelled else {"cancelled", "completed"}), strict=False)
+
+
+# Sweep
+
+
+def ended_unwatched(world: World) -> None:
+    """A run that ended after its supervisor was killed."""
+    gated_task(world)
+    gated_run(world).kill()
+    world.open_gate()
+    until(lambda: world.record("s/1.1", "exit"), "the exit record")
+    world.settled()
+
+
+def crashed_unwatched(world: World) -> None:
+    """A run whose supervisor and keeper were killed; its agent lives on until somebody ends it."""
+    gated_task(world)
+    gated_run(world).kill()
+    os.kill(world.pid("s/1.1", "start"), signal.SIGKILL)
+    os.kill(world.pid("s/1.1", "agent"), signal.SIGKILL)
+    world.settled()
+
+
+def never_started(world: World) -> None:
+    """A claim whose supervisor and keeper were killed before the keeper could take the run."""
+    world.submit("-s", "s")
+    crash = {"rules": [{"role": "shim", "match": "born", "action": "stop"}]}
+    supervisor = world.start("run", "--drain", crash=crash)
+    shim = int(until(world.fired, "the frozen keeper").split()[0])
+    supervisor.kill()
+    os.kill(shim, signal.SIGKILL)
+    world.settled()
+    world.forget()
+
+
+def too_late(world: World) -> None:
+    """Tasks that were not started in time."""
+    world.submit("-s", "s", "--expires", "1ms")
+    world.submit("--expires", "1ms")
+
+
+def committed_batch(world: World) -> None:
+    """A batch whose submitter was killed right after its commit."""
+    rule = {"role": "command", "after": "UPDATE batches SET committed", "match": "sql", "at": 2}
+    assert submit_batch(world, {"rules": [rule]}).killed
+    world.forget()
+
+
+def open_batch(world: World) -> None:
+    """A batch whose submitter was killed right before its commit."""
+    rule = {"role": "command", "after": "UPDATE batches SET committed", "match": "sql"}
+    assert submit_batch(world, {"rules": [rule]}).killed
+    world.forget()
+
+
+# Adoption
+
+
+def adopt(world: World, crash: Crash) -> Done:
+    """A new supervisor takes over one run that has ended and one that goes on until it has been adopted."""
+    world.submit("-s", "s", script=GATED)
+    world.submit("-s", "t")
+    first = world.start("run", "-j", "2")
+    until(lambda: world.began("s/1.1") and world.record("t/1.1", "exit"), "both runs")
+    first.kill()
+    second = world.start("run", "--drain", "-j", "2", crash=dict(crash))
+    until(lambda: second.gone() or "adopt s/1.1" in second.out.read_text(), "the adoption")
+    world.open_gate()
+    return second.wait()
+
+
+def only(*statuses: str, strict: bool = True, counts: int | None = None) -> Callable[[str, Done], Expected]:
+    """The same whatever was killed."""
+    found = None if counts is None else frozenset({counts})
+    return lambda role, done: Expected(frozenset(statuses), strict=strict, counts=found)
+
+
+def resume(world: World) -> None:
+    """Undo a pause that may have come about."""
+    assert world.agentq("resume", "s/2").code in (0, 4)
+
+
+def pruned(role: str, done: Done) -> Expected:
+    """Gone where the command said so."""
+    return Expected(counts=frozenset({1} if done.code == 0 else {1, 2}))
+
+
+def two_completed(world: World) -> None:
+    """Two tasks that are done."""
+    completed_task(world)
+    completed_task(world)
+
+
+COMMAND = ("command",)
+SWEEP = ("sweep",)
+SCENARIOS = (
+    Scenario("submit-first", COMMAND, nothing, submit("-s", "s"), printed),
+    Scenario("submit-another", COMMAND, completed_task, submit("-s", "s"), printed),
+    Scenario("submit-batch", COMMAND, nothing, submit_batch, printed_batch),
+    Scenario("claim-start-finish", ("supervisor", "launcher", "shim", "agent"), three_tasks, drain, harm),
+    Scenario("conversation", ("supervisor", "shim"), prompts, drain, harm),
+    Scenario("cancel-waiting", COMMAND, queued_task, command("cancel", "s/2"), cancelled_or_done),
+    Scenario("cancel-watched", ("command", "supervisor", "shim"), gated_task, cancel_watched, cancelled_run),
+    Scenario("cancel-unwatched", COMMAND, gated_task, cancel_unwatched, cancelled_run),
+    Scenario("sweep-settles", SWEEP, ended_unwatched, command("sweep", "--no-wake"), only("completed")),
+    Scenario("sweep-recovers", SWEEP, crashed_unwatched, command("sweep", "--no-wake"), only("failed", strict=False)),
+    Scenario("sweep-undoes", SWEEP, never_started, command("sweep", "--no-wake"), only("completed")),
+    Scenario("sweep-expires", SWEEP, too_late, command("sweep", "--no-wake"), only("expired")),
+    Scenario("sweep-releases-batch", SWEEP, committed_batch, command("sweep", "--no-wake"), only("completed", counts=5)),
+    Scenario("sweep-drops-batch", SWEEP, open_batch, command("sweep", "--no-wake"), only(counts=0)),
+    Scenario("sweep-wakes", SWEEP, queued_task, command("sweep"), only("completed")),
+    Scenario("sweep-reindexes", SWEEP, ended_unwatched, command("sweep", "--no-wake", "--reindex"), only("completed")),
+    Scenario("adopt", ("supervisor",), nothing, adopt, only("completed")),
+    Scenario("retry", COMMAND, ended_task, command("retry", "s/2"), only("completed", "failed", strict=False)),
+    Scenario("edit", COMMAND, queued_task, command("edit", "s/2", "--priority", "5"), only("completed")),
+    Scenario("pause", COMMAND, queued_task, command("pause", "s/2"), only("completed"), resume),
+    Scenario("prune", COMMAND, two_completed, command("prune", "s/1", "--yes"), pruned),
+)

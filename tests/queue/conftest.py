@@ -1,0 +1,44 @@
+"""A queue of the test's own, with a clock that only the test moves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import queue_driver
+from queue_driver import Clock
+
+from agentq_cli.queue import Queue
+
+OpenQueue = Callable[..., Queue]
+
+
+@pytest.fixture(autouse=True)
+def own_umask() -> Iterator[None]:
+    """Opening a queue sets the umask of the process; a test gives the old one back."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Noon, until the test moves it."""
+    return Clock()
+
+
+@pytest.fixture
+def open_queue(state_dir: Path) -> Iterator[OpenQueue]:
+    """`open_queue(clock)` opens the test's queue, as often as it likes: each is another user of the same state."""
+    with ExitStack() as opened:
+        yield lambda clock, create=True: opened.enter_context(queue_driver.open_queue(state_dir, clock, create=create))
+
+
+@pytest.fixture
+def queue(open_queue: OpenQueue, clock: Clock) -> Queue:
+    """The test's queue, open."""
+    return open_queue(clock)

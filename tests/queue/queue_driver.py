@@ -1,0 +1,289 @@
+"""Drives a queue by its verbs alone, as submit and a supervisor do; run as a program it is one of several processes.
+
+Another implementation of the queue runs the tests of this directory by opening its own in `open_queue`. What knows
+SQLite is in the `test_sqlite_*` files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from agentq_cli.errors import Busy
+from agentq_cli.model import Actor, Address, Identity, NewTask, Outcome, RunId, RunStatus, Task, Worker
+from agentq_cli.policy import order
+from agentq_cli.queue import Claim, Plan, Queue
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+NOON = 1_774_785_600_000
+"""2026-03-29T12:00:00Z, where the clock of a test stands at first."""
+
+OWNER = Identity(4_100_001, 11, "boot")
+SUPERVISOR = Identity(4_100_002, 22, "boot")
+ANOTHER = Identity(4_100_003, 33, "boot")
+"""Processes that do not exist: the queue stores who they are and asks nobody."""
+
+MANY = 1_000_000
+
+
+class Clock:
+    """A wall clock that only the test moves."""
+
+    fixed = True
+
+    def __init__(self, now: int = NOON) -> None:
+        self.now = now
+
+    def now_ms(self) -> int:
+        return self.now
+
+    def forward(self, milliseconds: int) -> None:
+        self.now += milliseconds
+
+
+def open_queue(place: Path, clock: Clock, *, create: bool = True) -> Queue:
+    """The implementation under test."""
+    return Queue.open(place, clock, create=create)  # type: ignore[arg-type]
+
+
+def command(session: str = "default", *argv: str, **fields: Any) -> NewTask:
+    """A command to submit."""
+    fields = {"context": "isolated" if session == "default" else "session"} | fields
+    return NewTask(session, "exec", "/", argv=argv or ("true",), **fields)
+
+
+def prompt(session: str = "default", text: str = "do it", *, agent: str = "demo", **fields: Any) -> NewTask:
+    """A prompt to submit."""
+    fields = {"context": "isolated" if session == "default" else "session"} | fields
+    return NewTask(session, "prompt", "/", prompt=text, agent=agent, **fields)
+
+
+def submit(queue: Queue, *tasks: NewTask, max_queued: int = MANY) -> list[Address]:
+    """Store tasks; their addresses."""
+    return [address for address, _ in queue.submit(tasks, owner=OWNER, max_queued=max_queued)]
+
+
+def widths(**parallel: int) -> Callable[[str], int | None]:
+    """How wide each session is: as configured here, else as the contract says."""
+    return lambda session: order.width(session, parallel.get(session))
+
+
+def the_plan(task: Task, conversation: str | None, used_at: int | None) -> Plan:
+    """What every claimed task starts here."""
+    return Plan(argv=task.argv or (task.agent or "", task.prompt or ""), conversation=conversation)
+
+
+def pick(queue: Queue, *, parallel: Callable[[str], int | None], ageing_ms: int | None = None) -> order.Head | None:
+    """What a supervisor would claim next."""
+    return order.pick(queue.look(), now=queue.now, ageing_ms=ageing_ms, parallel=parallel)
+
+
+def claim(
+    queue: Queue,
+    head: order.Head,
+    *,
+    jobs: int = MANY,
+    parallel: Callable[[str], int | None] | None = None,
+    supervisor: Identity = SUPERVISOR,
+    planner: Callable[[Task, str | None, int | None], Plan] = the_plan,
+) -> Claim | None:
+    """Try to take a task."""
+    return queue.claim(
+        head, supervisor=supervisor, jobs=jobs, parallel=parallel or widths(), planner=planner, host="here"
+    )
+
+
+def claim_next(
+    queue: Queue, *, ageing_ms: int | None = None, parallel: Callable[[str], int | None] | None = None, **options: Any
+) -> Claim | None:
+    """Take the next task as a supervisor does; None where none may start."""
+    head = pick(queue, parallel=parallel or widths(), ageing_ms=ageing_ms)
+    return None if head is None else claim(queue, head, parallel=parallel, **options)
+
+
+def head_of(queue: Queue, address: Address) -> order.Head:
+    """A pick of exactly this task, whatever the queue would pick."""
+    task = queue.task(address)
+    return order.Head(
+        session=task.session,
+        seq=task.seq,
+        agent=task.agent or "",
+        priority=task.priority,
+        due_at=task.due_at,
+        expires_at=task.expires_at,
+        retry=task.attempts > 0,
+        shares=task.shares_conversation,
+        last_start_at=0,
+    )
+
+
+def start(queue: Queue, address: Address, **options: Any) -> RunId:
+    """Take exactly this task."""
+    claimed = claim(queue, head_of(queue, address), **options)
+    assert claimed is not None, f"{address} could not be claimed"
+    return claimed.run
+
+
+def started(queue: Queue, **options: Any) -> list[str]:
+    """Take tasks until none may start; their addresses in the order of their starts."""
+    found = []
+    while (claimed := claim_next(queue, **options)) is not None:
+        found.append(str(claimed.task.address))
+    return found
+
+
+def outcome(queue: Queue, status: RunStatus = RunStatus.SUCCESS, **fields: Any) -> Outcome:
+    """How a run ended."""
+    exit_code = {RunStatus.SUCCESS: 0, RunStatus.ERROR: 1}.get(status)
+    values: dict[str, Any] = {"finished_at": queue.now, "duration_ms": 5, "exit_code": exit_code}
+    return Outcome(status, **(values | fields))
+
+
+def finish(queue: Queue, run: RunId, status: RunStatus = RunStatus.SUCCESS, **fields: Any) -> Task | None:
+    """Record how a run ended."""
+    return queue.finish(run, outcome(queue, status, **fields), actor=Actor.SUPERVISOR)
+
+
+def ended(queue: Queue, address: Address, status: RunStatus = RunStatus.SUCCESS) -> Task:
+    """Run a task to its end."""
+    task = finish(queue, start(queue, address), status)
+    assert task is not None
+    return task
+
+
+def only_worker(queue: Queue) -> Worker:
+    """The one live run."""
+    (worker,) = queue.workers()
+    return worker
+
+
+def edited(**fields: Any) -> Callable[[Task], Task]:
+    """An edit of these fields."""
+    return lambda task: replace(task, **fields)
+
+
+# Several processes
+
+
+def together(place: Path, actions: Sequence[Sequence[str]], clock: int = NOON) -> list[Any]:
+    """Run each action as a process of its own, all let loose at one moment; what each returned."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, __file__, str(place), str(clock), *action],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=_environment(),
+        )
+        for action in actions
+    ]
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n", process.communicate()[1]
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        found = []
+        for process in processes:
+            out, err = process.communicate(timeout=100)
+            assert process.returncode == 0, err
+            assert err == ""
+            found.append(json.loads(out))
+        return found
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def _environment() -> Mapping[str, str]:
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
+
+
+def _claims(place: Path, clock: Clock, times: str) -> Any:
+    """Claim so many times, as a supervisor does: busy is no answer, it asks again."""
+    with open_queue(place, clock) as queue:
+        _wait_for_the_others()
+        runs: list[str] = []
+        answers = busy = 0
+        while answers < int(times):
+            try:
+                claimed = claim_next(queue)
+            except Busy:
+                busy += 1
+                continue
+            answers += 1
+            if claimed is not None:
+                runs.append(str(claimed.run))
+        return {"runs": runs, "busy": busy}
+
+
+def _submits(place: Path, clock: Clock, session: str, times: str) -> Any:
+    with open_queue(place, clock) as queue:
+        _wait_for_the_others()
+        return [submit(queue, command(session))[0].seq for _ in range(int(times))]
+
+
+def _keyed(place: Path, clock: Clock, session: str, key: str, threads: str) -> Any:
+    """Submit the same key from so many threads at once, each with a queue of its own."""
+
+    def one(_: int) -> tuple[str, bool]:
+        with open_queue(place, clock) as queue:
+            ((address, new),) = queue.submit([command(session, key=key)], owner=OWNER, max_queued=MANY)
+            return str(address), new
+
+    open_queue(place, clock).close()
+    _wait_for_the_others()
+    with ThreadPoolExecutor(int(threads)) as pool:
+        return list(pool.map(one, range(int(threads))))
+
+
+def _finishes(place: Path, clock: Clock, run: str, status: str) -> Any:
+    """Finish a run; whether it was this process that did."""
+    session, _, rest = run.partition("/")
+    seq, _, attempt = rest.partition(".")
+    with open_queue(place, clock) as queue:
+        _wait_for_the_others()
+        return finish(queue, RunId(session, int(seq), int(attempt)), RunStatus(status)) is not None
+
+
+def _adopts(place: Path, clock: Clock, pid: str) -> Any:
+    """Adopt the one live run; whether it was this process that did."""
+    with open_queue(place, clock) as queue:
+        worker = only_worker(queue)
+        _wait_for_the_others()
+        while True:
+            try:
+                return queue.adopt(worker, Identity(int(pid), 1, "boot"))
+            except Busy:
+                continue
+
+
+def _wait_for_the_others() -> None:
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
+
+
+ACTIONS: Mapping[str, Callable[..., Any]] = {
+    "claims": _claims,
+    "submits": _submits,
+    "keyed": _keyed,
+    "finishes": _finishes,
+    "adopts": _adopts,
+}
+
+if __name__ == "__main__":
+    where, moment, name, *arguments = sys.argv[1:]
+    sys.stdout.write(json.dumps(ACTIONS[name](Path(where), Clock(int(moment)), *arguments)))
