@@ -96,7 +96,7 @@ def run(run: Run, *, directory: Path, pid: int | None) -> Item:
         "duration_ms": run.duration_ms,
         "status": run.status.value,
         "exit_code": run.exit_code,
-        "signal": run.signal,
+        "signal": None if run.signal is None else signal_name(run.signal),
         "failure_class": None if run.failure_class is None else run.failure_class.value,
         "error": run.error,
         "result": run.result,
@@ -114,6 +114,16 @@ def run(run: Run, *, directory: Path, pid: int | None) -> Item:
         "host": run.host,
         "adopted": run.adopted,
     }
+
+
+def signal_name(number: int) -> str:
+    """A signal as the shell's `kill -l` knows it, with SIG: `SIGKILL`."""
+    import signal
+
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIG{number}"  # a realtime signal
 
 
 def session(info: SessionInfo, *, parallel: int | None) -> Item:

@@ -102,7 +102,7 @@ def newest_cron(cron: Cron, zone: str, after_ms: int, upto_ms: int, limit: int) 
     info = zone_info(zone)
     after, upto = max(after_ms, -1), min(upto_ms, END)
     span = 4 * DAY
-    while upto > after:
+    while limit > 0 and upto > after:
         start = max(after, upto - span)
         slots: set[int] = set()
         for day in _days(cron, _date(info, start), _date(info, upto)):

@@ -116,9 +116,8 @@ def first(schedule: Schedule, now: int, *, last: int | None = None) -> int | Non
     Strictly after `now`, but for an `at` in the past, which is to run at once. `last` is the newest slot that the
     series has had before a change: nothing comes twice, also where the clock was set back since.
     """
-    if schedule.type is Kind.AT and last is None:
-        assert schedule.start is not None
-        return schedule.start if schedule.until is None or schedule.start <= schedule.until else None
+    if schedule.type is Kind.AT and (last is None or _start(schedule) > last):
+        return next_slot(schedule, _start(schedule) - 1)
     return next_slot(schedule, now if last is None else max(now, last))
 
 
