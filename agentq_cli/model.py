@@ -6,7 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from agentq_cli.policy.schedule import Schedule
+    from agentq_cli.policy.series import Occurrence
 
 from agentq_cli.identity import Identity as Identity
 
@@ -140,6 +144,7 @@ class Launch:
     grace_ms: int | None = None
     depth: int = 0
     tz: str | None = None
+    script: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +165,16 @@ class NewTask:
     due_at: int | None = None
     expires_at: int | None = None
     launch: Launch = field(default_factory=Launch)
+    schedule: Schedule | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Successor:
+    """What was changed while an occurrence ran, for the next one: `work` replaces what it does, None keeps it."""
+
+    work: NewTask | None = None
+    paused: bool = False
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +206,19 @@ class Task:
     launch: Launch
     series: int | None = None
     trigger: Trigger = Trigger.SUBMIT
+    occurrence: Occurrence | None = None
+    successor: Successor | None = None
+    extra: bool = False
 
     @property
     def address(self) -> Address:
         """`SESSION/N`."""
         return Address(self.session, self.seq)
+
+    @property
+    def rearms(self) -> bool:
+        """Whether its end makes the next occurrence of its series."""
+        return self.occurrence is not None and not self.extra
 
     @property
     def shares_conversation(self) -> bool:

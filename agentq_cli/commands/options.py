@@ -72,6 +72,23 @@ AgentArg = Annotated[
     typer.Option("--agent-arg", metavar="ARG", help="Appended to the agent's command line; repeatable."),
 ]
 MaxCost = Annotated[float | None, typer.Option("--max-cost", metavar="USD", help="Over all attempts of the task.")]
+Cron = Annotated[str | None, typer.Option("--cron", metavar="EXPR", help="Five fields as in crontab(5), or @daily….")]
+Every = Annotated[str | None, typer.Option("--every", metavar="DURATION", help="An interval; its grid never drifts.")]
+FireAt = Annotated[str | None, typer.Option("--at", metavar="TIME", help="Once, at this time.")]
+Start = Annotated[str | None, typer.Option("--start", metavar="TIME", help="The anchor of the grid; default: now.")]
+Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Nothing fires after this time.")]
+MaxRuns = Annotated[int | None, typer.Option("--max-runs", metavar="N", min=1, help="So many occurrences at most.")]
+Missed = Annotated[
+    str | None,
+    typer.Option("--missed", metavar="latest|all|skip", help="Slots on which nothing was there; default latest."),
+]
+Overlap = Annotated[
+    str | None,
+    typer.Option("--overlap", metavar="skip|queue", help="Slots while the one before still runs; default skip."),
+]
+PauseAfter = Annotated[
+    int | None, typer.Option("--pause-after", metavar="N", min=0, help="Pause after N failures in a row; default 8.")
+]
 Labels = Annotated[list[str] | None, typer.Option("--label", metavar="TEXT", help="A label; repeatable.")]
 Label = Annotated[str | None, typer.Option("--label", metavar="TEXT", help="Only tasks with this label.")]
 Reason = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; shown by 'show' and 'sessions'.")]

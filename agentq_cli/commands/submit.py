@@ -82,13 +82,14 @@ def submit(
     else:
         if replace and key is None:
             raise Usage("--replace: only together with --key")
-        tasks = [TaskMaker(here).make(given | _work(words, exec_, file), spelled)]
+        tasks = [TaskMaker(here).make(given | work_of(words, exec_, file), spelled)]
     if dry_run:
         return _dry_run(here, tasks)
-    return _store(here, tasks, wait=wait, follow=follow, no_wake=no_wake)
+    return store(here, tasks, wait=wait, follow=follow, no_wake=no_wake)
 
 
-def _work(words: Sequence[str] | None, exec_: bool, file: str | None) -> dict[str, Any]:
+def work_of(words: Sequence[str] | None, exec_: bool, file: str | None) -> dict[str, Any]:
+    """What is to be done, of the words of a command line. Raises Usage."""
     from agentq_cli import batch
 
     if exec_:
@@ -145,7 +146,8 @@ def _shown(value: object) -> str:
     return shlex.join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _store(here: Context, tasks: Sequence[NewTask], *, wait: bool, follow: bool, no_wake: bool) -> Result:
+def store(here: Context, tasks: Sequence[NewTask], *, wait: bool, follow: bool, no_wake: bool) -> Result:
+    """Store tasks and tell those who wait for work; the result prints their addresses."""
     from agentq_cli.supervise import bells, process, wake
 
     if not tasks:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentq_cli.model import (
     Event,
@@ -15,11 +15,15 @@ from agentq_cli.model import (
     Run,
     RunStatus,
     Status,
+    Successor,
     Supervisor,
     Task,
     Trigger,
     Worker,
 )
+
+if TYPE_CHECKING:
+    from agentq_cli.policy.series import Occurrence
 
 Row = tuple[Any, ...]
 
@@ -36,6 +40,7 @@ def launch_text(launch: Launch) -> str:
         "grace_ms": launch.grace_ms,
         "depth": launch.depth,
         "tz": launch.tz,
+        "script": launch.script,
     }
     return json.dumps({name: value for name, value in values.items() if value not in (None, [], {})})
 
@@ -91,7 +96,41 @@ def task(session: str, row: Row) -> Task:
         cancel_requested=bool(row[21]),
         launch=launch(row[22]),
         trigger=Trigger(row[23]),
+        occurrence=None if row[24] is None else occurrence(row[24]),
+        successor=None if row[25] is None else successor(row[25]),
+        extra=bool(row[26]),
     )
+
+
+def occurrence(text: str) -> Occurrence:
+    """An occurrence as `Occurrence.to_json` wrote it. Raises Unreadable."""
+    from agentq_cli.policy.series import Occurrence
+
+    return Occurrence.from_json(text)
+
+
+def successor_text(found: Successor) -> str:
+    """A successor as the JSON of its column."""
+    work = None
+    if found.work is not None:
+        work = content(found.work) | {"session": found.work.session}
+        work["schedule"] = None if found.work.schedule is None else found.work.schedule.to_json()
+    return json.dumps({"work": work, "paused": found.paused, "reason": found.reason})
+
+
+def successor(text: str) -> Successor:
+    """The successor that `successor_text` wrote."""
+    values = json.loads(text)
+    work = values["work"]
+    if work is not None:
+        from agentq_cli.policy.schedule import Schedule
+
+        work["argv"] = None if work["argv"] is None else tuple(json.loads(work["argv"]))
+        work["labels"] = tuple(json.loads(work["labels"]))
+        work["launch"] = launch(work["launch"])
+        work["schedule"] = None if work["schedule"] is None else Schedule.from_json(work["schedule"])
+        work = NewTask(**work)
+    return Successor(work, values["paused"], values["reason"])
 
 
 def run(row: Row) -> Run:

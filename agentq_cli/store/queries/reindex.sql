@@ -5,9 +5,10 @@ DELETE FROM tasks WHERE session = :session
 
 -- name: mirror_all
 INSERT OR REPLACE INTO tasks
-  (session, seq, status, agent, priority, due_at, expires_at, retry, shares, series, ended_at, labels)
+  (session, seq, status, agent, priority, due_at, expires_at, retry, shares, series, ended_at, labels,
+   arriving)
 SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, expires_at, attempts > 0,
-       kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]')
+       kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]'), arriving
 FROM messages_in WHERE status <> 'staged'
 
 -- name: unreadable_due

@@ -5,11 +5,20 @@ INSERT INTO sessions (name, created_at) VALUES (:name, :at) ON CONFLICT DO NOTHI
 
 -- name: insert_task
 INSERT INTO messages_in
-  (kind, status, agent, prompt, argv, cwd, priority, labels, key, context, created_at, due_at, expires_at, launch, batch)
+  (kind, status, agent, prompt, argv, cwd, priority, labels, key, context, created_at, due_at, expires_at, launch, batch,
+   reason, series, "trigger", occurrence, arriving, extra)
 VALUES
   (:kind, :status, :agent, :prompt, :argv, :cwd, :priority, :labels, :key, :context, :created_at, :due_at, :expires_at,
-   :launch, :batch)
+   :launch, :batch, :reason, :series, :trigger, :occurrence, :arriving, :extra)
 RETURNING seq
+
+-- name: own_series
+UPDATE messages_in SET series = seq WHERE seq = :seq
+
+-- The occurrence that an address of a series stands for.
+-- name: live_of_series
+SELECT seq FROM messages_in
+WHERE series = :series AND extra = 0 AND status IN ('blocked', 'queued', 'running', 'paused')
 
 -- name: live_of_key
 SELECT seq FROM messages_in WHERE key = :key AND status IN ('staged', 'blocked', 'queued', 'running', 'paused')
@@ -24,7 +33,8 @@ WHERE key = :key AND status IN ('staged', 'blocked', 'queued', 'running', 'pause
 UPDATE messages_in
 SET status = :status, reason = :reason, due_at = :due_at, expires_at = :expires_at, ended_at = :ended_at,
     attempts = :attempts, runs = :runs, last_run = :last_run, exit_code = :exit_code,
-    cancel_requested = :cancel_requested, "trigger" = :trigger
+    cancel_requested = :cancel_requested, "trigger" = :trigger, occurrence = :occurrence, successor = :successor,
+    arriving = :arriving, extra = :extra
 WHERE seq = :seq AND status = :before_status AND runs = :before_runs
 
 -- name: save_content
@@ -35,16 +45,18 @@ WHERE seq = :seq
 
 -- name: mirror
 INSERT OR REPLACE INTO tasks
-  (session, seq, status, agent, priority, due_at, expires_at, retry, shares, series, ended_at, labels)
+  (session, seq, status, agent, priority, due_at, expires_at, retry, shares, series, ended_at, labels,
+   arriving)
 SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, expires_at, attempts > 0,
-       kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]')
+       kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]'), arriving
 FROM messages_in WHERE seq = :seq
 
 -- name: mirror_since
 INSERT OR REPLACE INTO tasks
-  (session, seq, status, agent, priority, due_at, expires_at, retry, shares, series, ended_at, labels)
+  (session, seq, status, agent, priority, due_at, expires_at, retry, shares, series, ended_at, labels,
+   arriving)
 SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, expires_at, attempts > 0,
-       kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]')
+       kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]'), arriving
 FROM messages_in WHERE seq >= :first AND status <> 'staged' AND (:batch IS NULL OR batch = :batch)
 
 -- name: event

@@ -1,0 +1,102 @@
+"""`agentq schedule`: hand in work that comes again, or once at a time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+import typer
+
+from agentq_cli import documents, output, values
+from agentq_cli.clock import rfc3339
+from agentq_cli.commands import options
+from agentq_cli.commands.submit import Exec, File, Words, store, work_of
+from agentq_cli.context import Context, context
+from agentq_cli.errors import Usage
+from agentq_cli.model import NewTask
+from agentq_cli.new_schedule import make_schedule
+from agentq_cli.new_task import TaskMaker, spelled
+from agentq_cli.output import Document, Items, Result
+from agentq_cli.policy import schedule as policy
+
+SHOWN = 3
+OCCURRENCE = {"priority": 10, "context": "isolated"}
+"""What an occurrence is unless said otherwise."""
+
+Next = Annotated[
+    int | None, typer.Option("--next", metavar="N", min=1, max=1000, help="Show the next N fire times; store nothing.")
+]
+
+
+def schedule(
+    words: Words = None,
+    exec_: Exec = False,
+    file: File = None,
+    cron: options.Cron = None,
+    every: options.Every = None,
+    at: options.FireAt = None,
+    tz: options.Tz = None,
+    start: options.Start = None,
+    until: options.Until = None,
+    max_runs: options.MaxRuns = None,
+    missed: options.Missed = None,
+    overlap: options.Overlap = None,
+    pause_after: options.PauseAfter = None,
+    next_: Next = None,
+    session: options.Session = None,
+    agent: options.Agent = None,
+    cwd: options.Cwd = None,
+    env: options.Env = None,
+    env_file: options.EnvFile = None,
+    priority: options.Priority = None,
+    expires: options.Expires = None,
+    key: options.Key = None,
+    replace_: options.Replace = False,
+    context_: options.ContextKind = None,
+    timeout: options.Timeout = None,
+    grace: options.Grace = None,
+    stdin: options.Stdin = None,
+    script: options.Script = None,
+    agent_arg: options.AgentArg = None,
+    label: options.Labels = None,
+    dry_run: options.DryRun = False,
+) -> Result:
+    """Schedule work: --cron, --every or --at. Prints the address; the next fire times go to stderr."""
+    here = context()
+    when: dict[str, Any] = {"cron": cron, "every": every, "at": at, "tz": tz, "start": start, "until": until}
+    when |= {"max_runs": max_runs, "missed": missed, "overlap": overlap, "pause_after": pause_after}
+    given: dict[str, Any] = {"session": session, "agent": agent, "cwd": cwd, "env": env, "env_file": env_file}
+    given |= {"priority": priority, "tz": tz, "expires": expires, "key": key, "replace": replace_}
+    given |= {"context": context_, "timeout": timeout, "grace": grace, "stdin": stdin, "script": script}
+    given |= {"agent_arg": agent_arg, "label": label}
+    if replace_ and key is None:
+        raise Usage("--replace: only together with --key")
+    made = make_schedule(here, when, session=session)
+    if next_ is not None:
+        return _times(here, made, next_)
+    task = TaskMaker(here, OCCURRENCE).make(given | work_of(words, exec_, file), spelled)
+    first = policy.first(made, here.now_ms())
+    if first is None:
+        raise Usage(f"--until '{until}': nothing fires before then")
+    if made.type == "at" and first <= here.now_ms():
+        output.warn(f"--at '{at}': that is past; it runs at once")
+    task = replace(task, schedule=made, due_at=first)
+    if dry_run:
+        return _times(here, made, SHOWN, task)
+    result = store(here, [task], wait=False, follow=False, no_wake=True)
+    for line in _lines(made, policy.fires(made, first - 1, SHOWN)):
+        output.note(line)
+    return result
+
+
+def _times(here: Context, made: policy.Schedule, count: int, task: NewTask | None = None) -> Result:
+    fires = policy.fires(made, here.now_ms(), count)
+    items = [{"at": rfc3339(at), "local": values.format_local(at, made.tz), "tz": made.tz} for at in fires]
+    if task is None:
+        return Items("fires", items, line=lambda item: f"{item['local']}  {item['at']}")
+    data = {**documents.new_task(task), "next": [item["at"] for item in items]}
+    return Document("plan", data, [f"{item['local']}  {item['at']}" for item in items])
+
+
+def _lines(made: policy.Schedule, fires: list[int]) -> list[str]:
+    return [f"next: {values.format_local(at, made.tz)} ({rfc3339(at)})" for at in fires]
