@@ -313,12 +313,13 @@ class Queue:
         """Append the result rows that could not be appended when their runs ended; yields what still cannot be."""
         after = 0
         while found := self._index.execute(dispatch.DISPATCH["unposted"], {"after": after}).fetchall():
-            for session, seq, attempt, result, status, at, after in found:  # noqa: B007
+            for session, seq, attempt, result, status, at, _ in found:
                 run = RunId(session, seq, attempt)
                 if self._post("post_again", run, status, None if result is None else json.loads(result), at):
                     self._write(("posted", run._asdict()))
                 else:
                     yield str(run)
+            after = found[-1][-1]
 
     def _post(self, statement: str, run: RunId, status: str, result: object, at: int) -> bool:
         # A commit of its own: the agent side may hold the file locked, moved or broken, and nothing depends on it.

@@ -126,9 +126,8 @@ def fires(schedule: Schedule, after_ms: int, count: int, *, runs: int = 0) -> li
     if schedule.max_runs is not None:
         count = min(count, schedule.max_runs - runs)
     slots: list[int] = []
-    slot: int | None = after_ms
     while len(slots) < count:
-        slot = next_slot(schedule, slot)
+        slot = next_slot(schedule, slots[-1] if slots else after_ms)
         if slot is None:
             break
         slots.append(slot)

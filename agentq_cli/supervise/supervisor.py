@@ -116,6 +116,7 @@ class Supervision:
         yield from self._settle()
         if self._stopping != "leave":
             yield from self._adopt()
+            self._pass_on_stops()
         if self._claiming:
             yield from self._expire()
             yield from self._fill()
@@ -302,6 +303,16 @@ class Supervision:
             )
             yield self._tell("adopt", worker.id, before=Status.RUNNING, after=Status.RUNNING)
         yield from self._settle()
+
+    def _pass_on_stops(self) -> None:
+        """Post the stops that are on record and that whoever asked for them did not live to post."""
+        for worker in self._queue.workers():
+            watched = self._watched.get(worker.id)
+            if worker.stop is not None and watched is not None and not watched.ended:
+                # A full disk: at the next round again.
+                with contextlib.suppress(OSError):
+                    if watched.directory.stop() is None:
+                        stop.request_stop(watched.directory, reason=worker.stop, at=self._queue.now)
 
     def _read_streams(self) -> None:
         for run, watched in self._watched.items():

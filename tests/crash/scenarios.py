@@ -279,7 +279,7 @@ def resume(world: World) -> None:
 
 def pruned(role: str, done: Done) -> Expected:
     """Gone where the command said so."""
-    return Expected(counts=frozenset({1} if done.code == 0 else {1, 2}))
+    return Expected(counts=frozenset({1} if done.code == 0 else {1, 2}), gone=frozenset({"s/1"}))
 
 
 def two_completed(world: World) -> None:

@@ -1,0 +1,236 @@
+"""What becomes of a series when an occurrence ends, or is found overdue. Pure: values and times in, a decision out.
+
+A series has one live occurrence. Every slot of its grid is accounted for exactly once: it is the slot of an occurrence
+that runs, or it is counted in one `Skipped`. To that end an occurrence carries `accounted_to`, up to where its series'
+slots are settled, and the few slots that are to run right after it. Three decisions move these on:
+
+* `begin`: a new or changed series.
+* `ended`: the occurrence is over. Slots up to its end fell while it ran or waited (overlap); those between its end and
+  now, where an end is only noticed later, were missed.
+* `overdue`: the occurrence is due and was not started. Slots up to the moment when something that could have started
+  it last looked count as overlap, later ones were missed.
+
+Costs are those of `count_slots` and `newest_slots`: constant for intervals whatever the time that passed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+
+from agentq_cli.errors import Unreadable
+from agentq_cli.model import Status, Trigger
+from agentq_cli.policy.schedule import Missed, Overlap, Schedule, count_slots, first, newest_slots, next_slot
+
+LATE = 600_000
+"""More than ten minutes is late: the policy `skip` then runs nothing, and no policy does after `until`."""
+
+CATCH_UP = 24
+"""At most so many missed slots run under the policy `all`: the newest ones, oldest first."""
+
+
+class Why(StrEnum):
+    """Why slots did not run."""
+
+    MISSED = "missed"
+    OVERLAP = "overlap"
+
+
+class End(StrEnum):
+    """Why a series has no next occurrence."""
+
+    NO_MORE = "no more times"
+    MAX_RUNS = "max-runs reached"
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """The live occurrence of a series. It is due at `slot`, which is the run's `scheduled_for`.
+
+    All slots up to `accounted_to` (not before `slot`) are settled. `backlog` are the missed slots that run right after
+    this one, oldest first.
+    """
+
+    slot: int
+    trigger: Trigger
+    accounted_to: int
+    backlog: tuple[int, ...] = ()
+
+    def to_json(self) -> str:
+        """As stored; `from_json` gives the equal value back."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Occurrence:
+        """Raises Unreadable for anything that `to_json` did not write."""
+        try:
+            stored = json.loads(text)
+            numbers = [stored["slot"], stored["accounted_to"], *stored["backlog"]]
+            if any(type(number) is not int for number in numbers):
+                raise ValueError("a time is no integer")
+            return cls(numbers[0], Trigger(stored["trigger"]), numbers[1], tuple(numbers[2:]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise Unreadable(f"occurrence '{text}': not readable: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Slots that were skipped together: one event."""
+
+    why: Why
+    count: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The series' live occurrence from now on, or None and why the series is over; and the slots that it leaves out."""
+
+    occurrence: Occurrence | None
+    skipped: tuple[Skipped, ...] = ()
+    end: End | None = None
+
+
+def begin(schedule: Schedule, now: int, *, runs: int = 0, last: int | None = None) -> Decision:
+    """The first occurrence of a new or changed schedule; `last` as in `first`."""
+    if _full(schedule, runs):
+        return Decision(None, end=End.MAX_RUNS)
+    slot = first(schedule, now, last=last)
+    if slot is None:
+        return Decision(None, end=End.NO_MORE)
+    return Decision(Occurrence(slot, Trigger.SCHEDULE, max(slot, now)))
+
+
+def ended(schedule: Schedule, occurrence: Occurrence, *, finished: int, now: int, runs: int) -> Decision:
+    """What follows an occurrence that ended at `finished`, which may be long before `now`, when that is settled.
+
+    `runs` have started, this one included. The next slot is later than everything that was settled before, so that a
+    clock that was set back makes nothing come twice.
+    """
+    pending = list(occurrence.backlog)
+    free = max(finished, occurrence.accounted_to)
+    settled = max(free, now)
+    if _full(schedule, runs):
+        return Decision(None, _listed(Why.MISSED, pending), End.MAX_RUNS)
+    skipped: tuple[Skipped, ...]
+    if schedule.overlap is Overlap.QUEUE and not pending:
+        pending, skipped = _newest(schedule, [], occurrence.accounted_to, free, 1, Why.OVERLAP)
+        trigger = Trigger.SCHEDULE
+    else:
+        # The backlog is a queue already: with it, slots that fall now are skipped under both policies.
+        skipped = _newest(schedule, [], occurrence.accounted_to, free, 0, Why.OVERLAP)[1]
+        trigger = Trigger.CATCHUP
+    count = count_slots(schedule, free, settled)
+    if count or settled - free > LATE:
+        trigger = Trigger.CATCHUP
+    if count or pending:
+        pending, missed = _kept(schedule, pending, free, settled, runs)
+        skipped += missed
+        if pending:
+            return Decision(Occurrence(pending[0], trigger, settled, tuple(pending[1:])), skipped)
+    return _next(schedule, settled, skipped)
+
+
+def overdue(schedule: Schedule, occurrence: Occurrence, *, now: int, runs: int, seen_at: int | None = None) -> Decision:
+    """What becomes of a due occurrence that was not started: the same, another slot in its place, or the series' end.
+
+    `seen_at` is when something that could have started it last looked; what has passed since then was missed. It is
+    `now` for whoever was there all along, and None for never: so for an occurrence that was paused until now. `runs`
+    have started, without this one. Not due, or nothing missed and not late: the occurrence itself comes back.
+    """
+    if _full(schedule, runs):
+        return Decision(None, _listed(Why.MISSED, [occurrence.slot, *occurrence.backlog]), End.MAX_RUNS)
+    waited_to = max(occurrence.accounted_to, min(seen_at or 0, now))
+    if occurrence.slot > now:
+        return Decision(occurrence)
+    count = count_slots(schedule, waited_to, now)
+    late = now - waited_to > LATE
+    if not count and not late and not _too_late(schedule, occurrence.slot, now):
+        return Decision(occurrence)
+    slots, missed = _kept(schedule, [occurrence.slot, *occurrence.backlog], waited_to, now, runs)
+    if slots and not count and slots == [occurrence.slot, *occurrence.backlog]:
+        return Decision(replace(occurrence, trigger=Trigger.CATCHUP))
+    skipped = missed + _newest(schedule, [], occurrence.accounted_to, waited_to, 0, Why.OVERLAP)[1]
+    settled = max(waited_to, now)
+    if slots:
+        return Decision(Occurrence(slots[0], Trigger.CATCHUP, settled, tuple(slots[1:])), skipped)
+    return _next(schedule, settled, skipped)
+
+
+def refusal(schedule: Schedule, slot: int, *, now: int, runs: int) -> End | None:
+    """Why an occurrence may not start now, to be asked right before each start; `runs` have started without it.
+
+    A slot at or before `until` still starts up to ten minutes late, so that the last one is not lost to a busy moment.
+    """
+    if _full(schedule, runs):
+        return End.MAX_RUNS
+    return End.NO_MORE if _too_late(schedule, slot, now) else None
+
+
+def rebased(occurrence: Occurrence, now: int) -> Occurrence:
+    """The running occurrence of a series whose recurrence was changed at `now`: what fell before is settled."""
+    return replace(occurrence, accounted_to=max(occurrence.accounted_to, now), backlog=())
+
+
+def streak(previous: int, ended_status: Status) -> int:
+    """Failed occurrences in a row. A success resets it; one that was cancelled, skipped or expired proves nothing."""
+    if ended_status is Status.FAILED:
+        return previous + 1
+    return 0 if ended_status is Status.COMPLETED else previous
+
+
+def pauses(schedule: Schedule, failed_in_a_row: int) -> bool:
+    """Whether so many failures in a row pause the series."""
+    return 0 < schedule.pause_after <= failed_in_a_row
+
+
+def _full(schedule: Schedule, runs: int) -> bool:
+    return schedule.max_runs is not None and runs >= schedule.max_runs
+
+
+def _too_late(schedule: Schedule, slot: int, now: int) -> bool:
+    """Whether `until` forbids starting a slot, apart from ten minutes' grace."""
+    return schedule.until is not None and now > schedule.until and now - slot > LATE
+
+
+def _next(schedule: Schedule, settled: int, skipped: tuple[Skipped, ...]) -> Decision:
+    slot = next_slot(schedule, settled)
+    if slot is None:
+        return Decision(None, skipped, End.NO_MORE)
+    return Decision(Occurrence(slot, Trigger.SCHEDULE, slot), skipped)
+
+
+def _kept(
+    schedule: Schedule, pending: list[int], free: int, now: int, runs: int
+) -> tuple[list[int], tuple[Skipped, ...]]:
+    """Which of the pending slots and of those in (free, now] run by the missed policy.
+
+    Late counts from `free`, when nothing stood in the way any more. With `skip`, too, only the newest runs.
+    """
+    limit = CATCH_UP if schedule.missed is Missed.ALL else 1
+    if schedule.max_runs is not None:
+        limit = min(limit, schedule.max_runs - runs)
+    newest = (pending + newest_slots(schedule, free, now, limit))[-limit:]
+    if schedule.missed is Missed.SKIP:
+        newest = [slot for slot in newest if now - max(slot, free) <= LATE]
+    newest = [slot for slot in newest if not _too_late(schedule, slot, now)]
+    return _newest(schedule, pending, free, now, len(newest), Why.MISSED)
+
+
+def _newest(
+    schedule: Schedule, pending: list[int], after: int, upto: int, limit: int, why: Why
+) -> tuple[list[int], tuple[Skipped, ...]]:
+    """The newest `limit` of the pending slots and those in (after, upto], and the others as skipped."""
+    total = len(pending) + count_slots(schedule, after, upto)
+    if total <= limit:
+        return pending + newest_slots(schedule, after, upto, limit), ()
+    tail = (pending + newest_slots(schedule, after, upto, limit + 1))[-limit - 1 :]
+    oldest = pending[0] if pending else next_slot(schedule, after)
+    assert oldest is not None
+    return tail[1:], (Skipped(why, total - limit, oldest, tail[0]),)
+
+
+def _listed(why: Why, slots: list[int]) -> tuple[Skipped, ...]:
+    return (Skipped(why, len(slots), slots[0], slots[-1]),) if slots else ()
