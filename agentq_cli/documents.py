@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentq_cli.clock import rfc3339
 from agentq_cli.errors import AgentqError
@@ -26,11 +27,17 @@ from agentq_cli.model import (
     Worker,
 )
 
+if TYPE_CHECKING:
+    from agentq_cli.policy.series import Recurrence
+
 Item = Mapping[str, Any]
 
 COUNTED = tuple(status.value for status in Status)
 """A session's `counts` have all of them, also those at 0."""
 
+
+COMING = 3
+"""How many coming times of a schedule are shown."""
 
 LAST_MOMENT = 253_402_300_799_999
 """The last millisecond of the year 9999; an agent may write any number."""
@@ -64,12 +71,34 @@ def task(task: Task, *, now: int, waiting_for: WaitingFor | None) -> Item:
         "created_at": moment(task.created_at),
         "due_at": moment(task.due_at),
         "expires_at": moment(task.expires_at),
-        "schedule": None,
+        "schedule": None if task.recurrence is None else schedule(task, task.recurrence, now),
         "after": [],
         "attempts": task.attempts,
         "max_retries": None,
         "last_run": None if task.last_run is None else str(RunId(task.session, task.seq, task.last_run)),
         "exit_code": task.exit_code,
+    }
+
+
+def schedule(task: Task, recurrence: Recurrence, now: int) -> Item:
+    """A task's `schedule`; `next` are its coming times, none for an occurrence that has ended."""
+    from agentq_cli.policy.schedule import fires
+
+    of = recurrence.schedule
+    coming: list[int] = []
+    if not task.status.ended:
+        slot = recurrence.occurrence.slot
+        begun = task.status is Status.RUNNING or slot <= now
+        with suppress(AgentqError):  # an expression that an upgrade no longer knows has no times
+            coming = fires(of, max(slot, now) if begun else slot - 1, COMING, runs=recurrence.runs + int(begun))
+    return {
+        "type": of.type.value,
+        "expr": of.expr,
+        "every_ms": of.every_ms,
+        "tz": of.tz,
+        "missed": of.missed.value,
+        "overlap": of.overlap.value,
+        "next": [rfc3339(at) for at in coming],
     }
 
 

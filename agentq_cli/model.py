@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from agentq_cli.policy.schedule import Schedule
-    from agentq_cli.policy.series import Occurrence
+    from agentq_cli.policy.series import Recurrence
 
 from agentq_cli.identity import Identity as Identity
 
@@ -170,16 +170,25 @@ class NewTask:
 
 @dataclass(frozen=True, slots=True)
 class Successor:
-    """What was changed while an occurrence ran, for the next one: `work` replaces what it does, None keeps it."""
+    """What was changed while an occurrence ran, for the next one: `work` replaces what it does, None keeps it.
+
+    `at` is when the work was changed, `ends` that there is to be no next one.
+    """
 
     work: NewTask | None = None
+    at: int = 0
+    ends: bool = False
     paused: bool = False
     reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task as stored. `attempts` counts runs against the retry budget, `runs` is the last K handed out."""
+    """A task as stored. `attempts` counts runs against the retry budget, `runs` is the last K handed out.
+
+    Of a series: `recurrence` is what its live occurrence carries, `arriving` that its missed policy is still to be
+    applied once it is due, `extra` that it was made by trigger or retry, `goes_on` that only its run was cancelled.
+    """
 
     session: str
     seq: int
@@ -206,9 +215,11 @@ class Task:
     launch: Launch
     series: int | None = None
     trigger: Trigger = Trigger.SUBMIT
-    occurrence: Occurrence | None = None
+    recurrence: Recurrence | None = None
     successor: Successor | None = None
     extra: bool = False
+    arriving: bool = False
+    goes_on: bool = False
 
     @property
     def address(self) -> Address:
@@ -216,9 +227,14 @@ class Task:
         return Address(self.session, self.seq)
 
     @property
+    def scheduled_for(self) -> int:
+        """The time that its run stands for: the slot of an occurrence, also where it is late; else when it is due."""
+        return self.due_at if self.recurrence is None else self.recurrence.occurrence.slot
+
+    @property
     def rearms(self) -> bool:
         """Whether its end makes the next occurrence of its series."""
-        return self.occurrence is not None and not self.extra
+        return self.recurrence is not None and not self.extra
 
     @property
     def shares_conversation(self) -> bool:

@@ -23,7 +23,11 @@ def make_schedule(
         what = ", ".join(f"--{name} '{given[name]}'" for name in named) or "schedule"
         raise Usage(f"{what}: exactly one of --cron, --every, --at says when")
     defaults = here.config.options(session or DEFAULT_SESSION)
-    kept = {name: getattr(before, name) for name in ("missed", "overlap", "pause_after", "max_runs", "until")} if before else {}
+    kept = (
+        {name: getattr(before, name) for name in ("missed", "overlap", "pause_after", "max_runs", "until")}
+        if before
+        else {}
+    )
     zone = here.zone(given["tz"], session or DEFAULT_SESSION) if given.get("tz") or before is None else before.tz
     now = here.now_ms()
 
@@ -44,6 +48,9 @@ def make_schedule(
     until = moment("until")
     if named == ["at"]:
         start = moment("at")
+    pause_after = given.get("pause_after")
+    if pause_after is None:
+        pause_after = kept.get("pause_after", defaults.get("pause_after", policy.PAUSE_AFTER))
     return policy.Schedule(
         **recurrence,
         tz=zone,
@@ -52,7 +59,7 @@ def make_schedule(
         max_runs=_whole(given.get("max_runs"), kept.get("max_runs", defaults.get("max_runs")), "--max-runs"),
         missed=policy.Missed(choice("missed", tuple(policy.Missed))),
         overlap=policy.Overlap(choice("overlap", tuple(policy.Overlap))),
-        pause_after=_whole(given.get("pause_after"), kept.get("pause_after", defaults.get("pause_after", 8)), "--pause-after"),
+        pause_after=pause_after,
     )
 
 

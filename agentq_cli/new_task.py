@@ -23,15 +23,16 @@ Given = Mapping[str, Any]
 class TaskMaker:
     """Makes tasks for one command; `what` names an option in errors as the person wrote it."""
 
-    def __init__(self, at: Context) -> None:
+    def __init__(self, at: Context, fallback: Given | None = None) -> None:
         self._at = at
+        self._fallback = fallback or {}
         self._now = at.now_ms()
         self._checked: set[tuple[str, str]] = set()
 
     def make(self, given: Given, what: Callable[[str], str]) -> NewTask:
         """One task. Raises Usage and NotFound with the option and its value named."""
         session = values.parse_session(chosen(given, {"session": DEFAULT_SESSION}, "session"), what("session"))
-        options = self._at.config.options(session)
+        options = {**self._fallback, **self._at.config.options(session)}
         prompt, argv = work(given, what)
         context = self._context(given, options, session, what)
         due = self._due(given, session, what)
@@ -126,7 +127,17 @@ class TaskMaker:
             grace_ms=duration(given.get("grace"), options.get("grace"), what("grace")),
             depth=depth(self._at.environ),
             tz=given.get("tz"),
+            script=self._script(given, options, what),
         )
+
+    def _script(self, given: Given, options: Given, what: Callable[[str], str]) -> str | None:
+        named = given.get("script") or options.get("script")
+        if named is None:
+            return None
+        path = os.path.abspath(os.path.expanduser(named))
+        if not os.path.isfile(path):
+            raise Usage(f"{what('script')} '{named}': no such file")
+        return text(path, what("script"))
 
 
 def chosen(given: Given, options: Given, name: str) -> Any:

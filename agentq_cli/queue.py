@@ -162,6 +162,29 @@ class Queue:
         self.known(address.session)
         return change.retry(self.state, address, now=self.now)
 
+    def trigger(self, address: Address) -> Task:
+        """An extra occurrence of a series, due now. Raises NotFound, WrongState."""
+        self.known(address.session)
+        return change.trigger(self.state, address, now=self.now)
+
+    def live(self, address: Address) -> Task:
+        """The task, or of a series its live occurrence. Raises NotFound."""
+        task = self.task(address)
+        if task.series is None or task.extra or not task.status.ended:
+            return task
+        with read.inbound(self.state, address.session) as database:
+            row = database.execute(statements("write")["live_of_series"], {"series": task.series}).fetchone()
+        return task if row is None else self.task(Address(address.session, row[0]))
+
+    def arriving(self) -> list[tuple[Address, str]]:
+        """Occurrences that are due and whose missed policy is still to be applied, each with its agent."""
+        found = self._index.execute(dispatch.DISPATCH["arriving"], {"now": self.now}).fetchall()
+        return [(Address(session, seq), agent) for session, seq, agent in found]
+
+    def arrive(self, address: Address, *, actor: Actor) -> None:
+        """Apply that policy: the occurrence stays due, moves to another slot, or ends with its series."""
+        change.arrive(self.state, address, now=self.now, actor=actor)
+
     def prune(self, address: Address) -> Task:
         """Remove an ended task with its runs and events. Raises NotFound, WrongState."""
         self.known(address.session)
@@ -298,9 +321,12 @@ class Queue:
         """Take over the watch of a run whose supervisor is gone. False: another one was faster."""
         return dispatch.adopt(self.state, worker, supervisor, now=self.now, busy_ms=connection.BACKGROUND_BUSY_MS)
 
-    def request_stop(self, run: RunId, *, reason: str, cancel: bool, actor: Actor) -> bool:
-        """Record, once, that a run is to end; with `cancel` its task counts as cancelled. False: it runs no longer."""
-        return dispatch.request_stop(self.state, run, reason=reason, cancel=cancel, now=self.now, actor=actor)
+    def request_stop(self, run: RunId, *, reason: str, cancel: bool, actor: Actor, run_only: bool = False) -> bool:
+        """Record, once, that a run is to end; with `cancel` its task counts as cancelled, and with `run_only` its
+        series goes on. False: it runs no longer."""
+        return dispatch.request_stop(
+            self.state, run, reason=reason, cancel=cancel, run_only=run_only, now=self.now, actor=actor
+        )
 
     def release_slot(self, run: RunId) -> None:
         """Forget a live run whose session's file cannot be read, so that it holds no slot for ever.

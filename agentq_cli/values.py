@@ -225,6 +225,14 @@ def format_duration(milliseconds: int) -> str:
     return "".join(parts)
 
 
+def format_local(moment_ms: int, zone: str) -> str:
+    """A time on the wall clock of a zone, with its offset: `2026-03-29 09:00:00+02:00 Europe/Berlin`."""
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    return f"{datetime.fromtimestamp(moment_ms / 1000, ZoneInfo(zone)).isoformat(sep=' ', timespec='seconds')} {zone}"
+
+
 def format_relative(moment_ms: int, now_ms: int) -> str:
     """`5m ago`, `in 2h`, `now`: a time as a person reads it."""
     distance = moment_ms - now_ms

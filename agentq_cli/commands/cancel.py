@@ -34,10 +34,10 @@ def cancel(
         _still_that_run(queue, address.session, address.seq, attempt)
         task = queue.cancel(address)
         if task.status is Status.RUNNING:
-            task = cancel.cancel_run(queue, at.config, task)
+            task = cancel.cancel_run(queue, at.config, task, run_only=attempt is not None)
             if wait and not task.status.ended:
-                task = waiting.until_ended(queue, [address])[address]
-        return _message(task), task.status
+                task = waiting.until_ended(queue, [task.address])[task.address]
+        return _message(task, attempt is not None), task.status
 
     results = Results(targets.each([targets.named(name) for name in names], one))
     bells.ring(queue.state.bells)
@@ -53,7 +53,9 @@ def _still_that_run(queue: Queue, session: str, seq: int, attempt: int | None) -
         raise WrongState(f"run '{run.id}': it has ended already ({run.status})")
 
 
-def _message(task: Task) -> str:
-    if task.status is Status.RUNNING:
-        return f"{task.address} is being stopped"
-    return f"{task.address} is {task.status}"
+def _message(task: Task, run_only: bool) -> str:
+    state = "being stopped" if task.status is Status.RUNNING else task.status
+    series = ""
+    if task.rearms:
+        series = "; its series goes on" if run_only else "; its series has ended"
+    return f"{task.address} is {state}{series}"

@@ -10,17 +10,30 @@ import typer
 
 from agentq_cli import documents
 from agentq_cli.commands import options, targets
-from agentq_cli.context import context
+from agentq_cli.context import Context, context
 from agentq_cli.errors import Usage, WrongState
-from agentq_cli.model import NewTask, Task
+from agentq_cli.model import NewTask, Status, Task
+from agentq_cli.new_schedule import make_schedule
 from agentq_cli.new_task import TaskMaker, spelled
 from agentq_cli.output import Items, Result
+from agentq_cli.policy import series
+from agentq_cli.policy.schedule import Schedule
+from agentq_cli.policy.series import Recurrence
 from agentq_cli.supervise import bells
 from agentq_cli.why import Why
 
 Prompt = Annotated[str | None, typer.Option("--prompt", metavar="TEXT", help="The new prompt.")]
 
-LAUNCH = {"timeout": "timeout_ms", "grace": "grace_ms", "stdin": "stdin", "agent_arg": "agent_args", "tz": "tz"}
+Once = Annotated[bool, typer.Option("--once", help="Drop the recurrence: this occurrence is the last.")]
+
+LAUNCH = {
+    "timeout": "timeout_ms",
+    "grace": "grace_ms",
+    "stdin": "stdin",
+    "agent_arg": "agent_args",
+    "tz": "tz",
+    "script": "script",
+}
 
 
 def edit(
@@ -41,23 +54,41 @@ def edit(
     grace: options.Grace = None,
     stdin: options.Stdin = None,
     agent_arg: options.AgentArg = None,
+    script: options.Script = None,
     label: options.Labels = None,
+    cron: options.Cron = None,
+    every: options.Every = None,
+    start: options.Start = None,
+    until: options.Until = None,
+    max_runs: options.MaxRuns = None,
+    missed: options.Missed = None,
+    overlap: options.Overlap = None,
+    pause_after: options.PauseAfter = None,
+    once: Once = False,
 ) -> Result:
-    """Change a waiting task; what is not given stays. -e and --env-file add to its environment."""
+    """Change a waiting task, or the next occurrence of a running one; what is not given stays.
+
+    -e and --env-file add to the environment. Any address of a series means its live occurrence.
+    """
     here = context()
     given: dict[str, Any] = {"prompt": prompt, "agent": agent, "cwd": cwd, "env": env, "env_file": env_file}
     given |= {"priority": priority, "at": at, "in": in_, "tz": tz, "expires": expires, "key": key}
     given |= {"context": context_, "timeout": timeout, "grace": grace, "stdin": stdin}
     given |= {"agent_arg": agent_arg, "label": label}
+    given |= {"script": script}
+    when: dict[str, Any] = {"cron": cron, "every": every, "start": start, "until": until, "max_runs": max_runs}
+    when |= {"missed": missed, "overlap": overlap, "pause_after": pause_after}
     given = {name: value for name, value in given.items() if value is not None}
-    if not given:
+    when = {name: value for name, value in when.items() if value is not None}
+    if not given and not when and not once:
         raise Usage("edit: nothing to change was given; see 'agentq edit --help'")
     address = targets.address(id_)
     queue = here.open_queue()
-    before = queue.task(address)
+    before = queue.live(address)
+    made_schedule = _schedule(here, before, given, when, once)
     # The whole is made anew outside the lock, so that every value is checked as submit checks it.
     made = TaskMaker(here).make(_whole(before, given), spelled)
-    task = queue.edit(address, _change(given, made))
+    task = queue.edit(address, _change(given, made, made_schedule, once, here.now_ms()))
     bells.ring(queue.state.bells)
     document = documents.task(task, now=queue.now, waiting_for=Why(queue, here.config).exactly(task))
     return Items("tasks", [document], line=lambda item: str(item["id"]))
@@ -74,7 +105,28 @@ def _whole(task: Task, given: dict[str, Any]) -> dict[str, Any]:
     return known | {"prompt": task.prompt, "agent": task.agent} | given
 
 
-def _change(given: dict[str, Any], made: NewTask) -> Callable[[Task], Task]:
+def _schedule(here: Context, before: Task, given: dict[str, Any], when: dict[str, Any], once: bool) -> Schedule | None:
+    """The changed schedule of a series; None where it stays. Raises Usage."""
+    if before.recurrence is None or before.extra:
+        if when or once:
+            name = next(iter(when), "once").replace("_", "-")
+            raise Usage(f"--{name}: {before.address} has no schedule; `agentq schedule` makes one")
+        return None
+    if once:
+        if when:
+            raise Usage(f"--once: not together with --{next(iter(when)).replace('_', '-')}")
+        return None
+    for name in ("at", "tz"):
+        if name in given:
+            when[name] = given.pop(name)
+    if not when:
+        return None
+    return make_schedule(here, when, session=before.session, before=before.recurrence.schedule)
+
+
+def _change(
+    given: dict[str, Any], made: NewTask, schedule: Schedule | None, once: bool, now: int
+) -> Callable[[Task], Task]:
     """The edit as a function of the task under the lock: only what was given is taken over."""
 
     def change(task: Task) -> Task:
@@ -97,6 +149,21 @@ def _change(given: dict[str, Any], made: NewTask) -> Callable[[Task], Task]:
         launch = {field: getattr(made.launch, field) for name, field in LAUNCH.items() if name in given}
         if "env" in given or "env_file" in given:
             launch["env"] = {**task.launch.env, **made.launch.env}
-        return replace(task, **values, launch=replace(task.launch, **launch))
+        changed = replace(task, **values, launch=replace(task.launch, **launch))
+        if once:
+            return replace(changed, recurrence=None, arriving=False)
+        if schedule is not None and task.recurrence is not None:
+            return _rescheduled(changed, task.recurrence, schedule, now)
+        return changed
 
     return change
+
+
+def _rescheduled(task: Task, before: Recurrence, schedule: Schedule, now: int) -> Task:
+    """With a changed recurrence a waiting occurrence gets its next time anew; a running one keeps its slot."""
+    if task.status is Status.RUNNING:
+        return replace(task, recurrence=replace(before, schedule=schedule))
+    step = series.begin(schedule, now, runs=before.runs, streak=before.streak)
+    if step.recurrence is None:
+        raise Usage(f"edit: nothing fires any more ({step.ended})")
+    return replace(task, recurrence=step.recurrence, due_at=step.recurrence.occurrence.slot, arriving=True)

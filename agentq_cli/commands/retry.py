@@ -27,7 +27,7 @@ def retry(ids: options.Ids = None) -> Result:
             return results
     bells.ring(queue.state.bells)
     if wake.unattended(queue, [task.session for task in tasks]):
-        output.hint("nobody is there to run it: start `agentq run`, or have cron or systemd call `agentq sweep`")
+        output.hint(output.NOBODY_THERE)
     why = Why(queue, at.config)
     found = [documents.task(task, now=queue.now, waiting_for=why.of(task)) for task in tasks]
     return Items("tasks", found, line=lambda item: str(item["id"]))

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from agentq_cli import documents, output, values
+from agentq_cli import output, values
 from agentq_cli.clock import rfc3339
 from agentq_cli.commands import options
-from agentq_cli.commands.submit import Exec, File, Words, store, work_of
+from agentq_cli.commands.submit import Exec, File, Words, plan_of, store, work_of
 from agentq_cli.context import Context, context
 from agentq_cli.errors import Usage
 from agentq_cli.model import NewTask
@@ -94,7 +94,7 @@ def _times(here: Context, made: policy.Schedule, count: int, task: NewTask | Non
     items = [{"at": rfc3339(at), "local": values.format_local(at, made.tz), "tz": made.tz} for at in fires]
     if task is None:
         return Items("fires", items, line=lambda item: f"{item['local']}  {item['at']}")
-    data = {**documents.new_task(task), "next": [item["at"] for item in items]}
+    data = plan_of(here, task) | {"next": [item["at"] for item in items]}
     return Document("plan", data, [f"{item['local']}  {item['at']}" for item in items])
 
 

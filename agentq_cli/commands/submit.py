@@ -49,6 +49,7 @@ def submit(
     grace: options.Grace = None,
     stdin: options.Stdin = None,
     agent_arg: options.AgentArg = None,
+    script: options.Script = None,
     label: options.Labels = None,
     dry_run: options.DryRun = False,
     wait: options.Wait = False,
@@ -118,26 +119,27 @@ def _batch(
 
 
 def _dry_run(here: Context, tasks: Sequence[NewTask]) -> Result:
-    from agentq_cli.supervise.plan import preview
-
-    items = []
-    for task in tasks:
-        argv, names = preview(task, here.config, here.environ)
-        items.append(
-            {
-                "session": task.session,
-                "agent": task.agent,
-                "argv": list(argv),
-                "env": names,
-                "cwd": task.cwd,
-                "due_at": rfc3339(here.now_ms() if task.due_at is None else task.due_at),
-                "expires_at": None if task.expires_at is None else rfc3339(task.expires_at),
-            }
-        )
+    items = [plan_of(here, task) for task in tasks]
     if here.as_json or len(items) != 1:
         return Items("plan", items, line=lambda item: " ".join(item["argv"]))
     (only,) = items
     return Document("plan", only, [(name, _shown(value)) for name, value in only.items() if value is not None])
+
+
+def plan_of(here: Context, task: NewTask) -> dict[str, Any]:
+    """What a task would start, for --dry-run: names of variables, never their values."""
+    from agentq_cli.supervise.plan import preview
+
+    argv, names = preview(task, here.config, here.environ)
+    return {
+        "session": task.session,
+        "agent": task.agent,
+        "argv": list(argv),
+        "env": names,
+        "cwd": task.cwd,
+        "due_at": rfc3339(here.now_ms() if task.due_at is None else task.due_at),
+        "expires_at": None if task.expires_at is None else rfc3339(task.expires_at),
+    }
 
 
 def _shown(value: object) -> str:
@@ -158,7 +160,7 @@ def store(here: Context, tasks: Sequence[NewTask], *, wait: bool, follow: bool, 
     addresses = [address for address, _ in stored]
     sessions = sorted({address.session for address in addresses})
     if not (wait or follow) and wake.unattended(queue, sessions):
-        output.hint("nobody is there to run it: start `agentq run`, or have cron or systemd call `agentq sweep`")
+        output.hint(output.NOBODY_THERE)
     if follow and len(addresses) == 1 and not here.as_json:
         return _follow(here, queue, addresses[0], no_wake)
     if wait or follow:

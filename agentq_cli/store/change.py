@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from agentq_cli.errors import WrongState
-from agentq_cli.model import Actor, Address, Status, Task, Trigger
-from agentq_cli.store import connection
+from agentq_cli.model import Actor, Address, Status, Successor, Task, Trigger
+from agentq_cli.store import connection, series
 from agentq_cli.store.dispatch import DISPATCH
 from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
 from agentq_cli.store.state_dir import StateDir
@@ -17,9 +17,12 @@ Edit = Callable[[Task], Task]
 
 
 def cancel(state: StateDir, address: Address, *, now: int, actor: Actor) -> Task:
-    """Cancel a waiting task; a running one is returned as it is, to be stopped. Raises NotFound, WrongState."""
+    """Cancel a waiting task; a running one is returned as it is, to be stopped. Raises NotFound, WrongState.
+
+    As in `pause`, `resume`, `edit` and `trigger`, an address of a series means its live occurrence.
+    """
     with session_write(state, address.session, now=now, actor=actor) as write:
-        task = write.task(address.seq)
+        task = series.live(write, write.task(address.seq))
         if task.status.ended:
             raise WrongState(f"task '{address}': it is {task.status} already")
         if task.status is Status.RUNNING:
@@ -32,11 +35,16 @@ def cancel(state: StateDir, address: Address, *, now: int, actor: Actor) -> Task
 def pause(state: StateDir, address: Address, *, reason: str | None, now: int, actor: Actor) -> Task:
     """Pause a waiting task. Raises NotFound, and WrongState for one that runs or has ended."""
     with session_write(state, address.session, now=now, actor=actor) as write:
-        task = write.task(address.seq)
+        task = series.live(write, write.task(address.seq))
         if task.status is Status.PAUSED:
             return task
+        if task.status is Status.RUNNING and task.rearms:
+            successor = replace(task.successor or Successor(), paused=True, reason=reason)
+            after = replace(task, successor=successor)
+            write.save(task, after, event="pause", reason=reason)
+            return after
         if task.status.ended or task.status is Status.RUNNING:
-            raise WrongState(f"task '{address}': it is {task.status} and cannot be paused")
+            raise WrongState(f"task '{task.address}': it is {task.status} and cannot be paused")
         paused = replace(task, status=Status.PAUSED, reason=reason)
         write.save(task, paused, event="pause")
         return paused
@@ -45,10 +53,14 @@ def pause(state: StateDir, address: Address, *, reason: str | None, now: int, ac
 def resume(state: StateDir, address: Address, *, now: int, actor: Actor) -> Task:
     """Let a paused task wait for its turn again. Raises NotFound, WrongState."""
     with session_write(state, address.session, now=now, actor=actor) as write:
-        task = write.task(address.seq)
+        task = series.live(write, write.task(address.seq))
+        if task.successor is not None and task.successor.paused:
+            after = replace(task, successor=replace(task.successor, paused=False, reason=None))
+            write.save(task, after, event="resume")
+            return after
         if task.status is not Status.PAUSED:
-            raise WrongState(f"task '{address}': it is {task.shown_status(now)}, not paused")
-        resumed = replace(task, status=Status.QUEUED, reason=None)
+            raise WrongState(f"task '{task.address}': it is {task.shown_status(now)}, not paused")
+        resumed = replace(task, status=Status.QUEUED, reason=None, arriving=task.rearms)
         write.save(task, resumed, event="resume")
         return resumed
 
@@ -73,15 +85,33 @@ def pause_session(state: StateDir, session: str, *, reason: str | None, now: int
 def edit(state: StateDir, address: Address, change: Edit, *, now: int) -> Task:
     """Change a task that has not started. Raises NotFound, and WrongState for one that runs or has ended."""
     with session_write(state, address.session, now=now, actor=Actor.USER) as write:
-        task = write.task(address.seq)
+        task = series.live(write, write.task(address.seq))
+        if task.status is Status.RUNNING and task.rearms:
+            after = replace(task, successor=_edited(task, change, now))
+            write.save(task, after, event="edit", reason="it holds from the next occurrence on")
+            return after
         if task.status.ended or task.status is Status.RUNNING:
-            raise WrongState(f"task '{address}': it is {task.status} and cannot be edited")
+            raise WrongState(f"task '{task.address}': it is {task.status} and cannot be edited")
         changed = change(task)
         if changed.key is not None and changed.key != task.key:
             _free_key(write, changed.key)
         write.save_content(changed)
         write.save(task, changed, event="edit")
         return changed
+
+
+def _edited(task: Task, change: Edit, now: int) -> Successor:
+    """What a running occurrence hands on: what it did before, earlier edits of this run, and this edit."""
+    before = task.successor or Successor()
+    known = task
+    if before.work is not None:
+        work = before.work
+        names = ("prompt", "argv", "agent", "cwd", "priority", "labels", "context", "launch", "expires_at")
+        known = replace(task, **{name: getattr(work, name) for name in names})
+        if work.schedule is not None and task.recurrence is not None:
+            known = replace(known, recurrence=replace(task.recurrence, schedule=work.schedule))
+    after = change(known)
+    return replace(before, work=series.again(after), at=now, ends=after.recurrence is None)
 
 
 def _free_key(write: SessionWrite, key: str) -> None:
@@ -110,9 +140,33 @@ def retry(state: StateDir, address: Address, *, now: int) -> Task:
             exit_code=None,
             cancel_requested=False,
             trigger=Trigger.RETRY,
+            # Its series has gone on without it: it names itself now, and makes no next one.
+            extra=task.series is not None,
+            arriving=False,
         )
         write.save(task, again, event="retry")
         return again
+
+
+def trigger(state: StateDir, address: Address, *, now: int) -> Task:
+    """An extra occurrence of a series, due now; its schedule is left alone. Raises NotFound, WrongState."""
+    with session_write(state, address.session, now=now, actor=Actor.USER) as write:
+        task = series.live(write, write.task(address.seq))
+        if task.series is None or task.recurrence is None:
+            raise WrongState(f"task '{task.address}': it has no schedule; `agentq retry` runs an ended task again")
+        if task.status.ended:
+            raise WrongState(f"task '{task.address}': its series has ended")
+        return series.trigger(write, task)
+
+
+def arrive(state: StateDir, address: Address, *, now: int, actor: Actor) -> None:
+    """Apply the missed policy to an occurrence that is due and was not looked at before."""
+    with session_write(state, address.session, now=now, actor=actor, busy_ms=connection.BACKGROUND_BUSY_MS) as write:
+        task = write.task(address.seq)
+        if task.arriving and task.status is Status.QUEUED and task.due_at <= now:
+            series.arrive(write, task)
+        else:
+            write.mirror(address.seq)
 
 
 def expire(state: StateDir, address: Address, *, now: int, actor: Actor) -> Task | None:

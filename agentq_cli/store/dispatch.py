@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from agentq_cli.model import Actor, Identity, Outcome, RunId, Status, Task, Trigger, Worker
 from agentq_cli.policy import admission, order, states
-from agentq_cli.store import connection
+from agentq_cli.store import connection, series
 from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
 from agentq_cli.store.state_dir import StateDir
@@ -130,7 +130,9 @@ def _claimable(
     )
     again = replace(_around(write.database), heads=(fresh,))
     if task.status is Status.QUEUED and list(order.startable(again, now=write.now, parallel=parallel)):
-        return task
+        if task.arriving:
+            return series.arrive(write, task)
+        return None if series.refuse(write, task) else task
     # The index was wrong about this task: without mending it the same pick would come again for ever.
     write.mirror(head.seq)
     return None
@@ -183,7 +185,7 @@ def _take(
             "agent": task.agent,
             "argv": json.dumps(plan.argv),
             "cwd": task.cwd,
-            "scheduled_for": task.due_at,
+            "scheduled_for": task.scheduled_for,
             "started_at": write.now,
             "host": host,
             "conversation": plan.conversation,
@@ -250,7 +252,7 @@ def finish(
             ended_at=now,
             exit_code=outcome.exit_code,
         )
-        write.save(task, ended, event="finish", run=run)
+        write.save(task, ended, event="finish", run=run, finished=outcome.finished_at)
         _close_run(write, run, outcome, posted=posted)
         if task.agent and task.shares_conversation:
             _keep_conversation(write, task.agent, outcome)
@@ -328,7 +330,9 @@ def adopt(state: StateDir, worker: Worker, supervisor: Identity, *, now: int, bu
         return True
 
 
-def request_stop(state: StateDir, run: RunId, *, reason: str, cancel: bool, now: int, actor: Actor) -> bool:
+def request_stop(
+    state: StateDir, run: RunId, *, reason: str, cancel: bool, run_only: bool, now: int, actor: Actor
+) -> bool:
     """Record, once, that a run is to end; the caller then tells its shim. False: it runs no longer."""
     with session_write(state, run.session, now=now, actor=actor) as write:
         task = write.task(run.seq)
@@ -337,7 +341,13 @@ def request_stop(state: StateDir, run: RunId, *, reason: str, cancel: bool, now:
         values = run._asdict() | {"reason": reason, "actor": actor}
         first = write.database.execute(DISPATCH["request_stop"], values).rowcount
         if cancel and not task.cancel_requested:
-            write.save(task, replace(task, cancel_requested=True), event="stop", run=run, reason=reason)
+            write.save(
+                task,
+                replace(task, cancel_requested=True, goes_on=run_only and task.rearms),
+                event="stop",
+                run=run,
+                reason=reason,
+            )
         elif first:
             write.record("stop", run.seq, run=run, before=task.status, after=task.status, reason=reason)
         return True

@@ -23,9 +23,12 @@ from agentq_cli.model import (
 )
 
 if TYPE_CHECKING:
-    from agentq_cli.policy.series import Occurrence
+    from agentq_cli.policy.series import Recurrence
 
 Row = tuple[Any, ...]
+
+RUN_ONLY = 2
+"""`cancel_requested` of a cancel that means the run alone: its series goes on."""
 
 
 def launch_text(launch: Launch) -> str:
@@ -96,17 +99,19 @@ def task(session: str, row: Row) -> Task:
         cancel_requested=bool(row[21]),
         launch=launch(row[22]),
         trigger=Trigger(row[23]),
-        occurrence=None if row[24] is None else occurrence(row[24]),
+        recurrence=None if row[24] is None else recurrence(row[24]),
         successor=None if row[25] is None else successor(row[25]),
         extra=bool(row[26]),
+        arriving=bool(row[27]),
+        goes_on=row[21] == RUN_ONLY,
     )
 
 
-def occurrence(text: str) -> Occurrence:
-    """An occurrence as `Occurrence.to_json` wrote it. Raises Unreadable."""
-    from agentq_cli.policy.series import Occurrence
+def recurrence(text: str) -> Recurrence:
+    """A recurrence as `Recurrence.to_json` wrote it. Raises Unreadable."""
+    from agentq_cli.policy.series import Recurrence
 
-    return Occurrence.from_json(text)
+    return Recurrence.from_json(text)
 
 
 def successor_text(found: Successor) -> str:
@@ -115,7 +120,9 @@ def successor_text(found: Successor) -> str:
     if found.work is not None:
         work = content(found.work) | {"session": found.work.session}
         work["schedule"] = None if found.work.schedule is None else found.work.schedule.to_json()
-    return json.dumps({"work": work, "paused": found.paused, "reason": found.reason})
+    return json.dumps(
+        {"work": work, "at": found.at, "ends": found.ends, "paused": found.paused, "reason": found.reason}
+    )
 
 
 def successor(text: str) -> Successor:
@@ -130,7 +137,7 @@ def successor(text: str) -> Successor:
         work["launch"] = launch(work["launch"])
         work["schedule"] = None if work["schedule"] is None else Schedule.from_json(work["schedule"])
         work = NewTask(**work)
-    return Successor(work, values["paused"], values["reason"])
+    return Successor(work, values["at"], values["ends"], values["paused"], values["reason"])
 
 
 def run(row: Row) -> Run:

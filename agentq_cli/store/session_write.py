@@ -8,14 +8,17 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentq_cli.errors import NotFound
-from agentq_cli.model import Actor, Address, NewTask, RunId, Status, Task
+from agentq_cli.model import Actor, Address, NewTask, RunId, Status, Task, Trigger
 from agentq_cli.policy import states
 from agentq_cli.store import connection, rows
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir
+
+if TYPE_CHECKING:
+    from agentq_cli.policy.series import Recurrence
 
 WRITE = statements("write")
 READ = statements("read")
@@ -38,7 +41,19 @@ class SessionWrite:
             raise NotFound(f"task '{Address(self.session, seq)}': there is none of that address")
         return rows.task(self.session, row)
 
-    def insert(self, task: NewTask, *, status: str, batch: str | None = None) -> int:
+    def insert(
+        self,
+        task: NewTask,
+        *,
+        status: str,
+        batch: str | None = None,
+        reason: str | None = None,
+        series: int | None = None,
+        trigger: Trigger = Trigger.SUBMIT,
+        recurrence: Recurrence | None = None,
+        arriving: bool = False,
+        extra: bool = False,
+    ) -> int:
         """A new row; the caller mirrors and records it. Returns its seq."""
         values = rows.content(task) | {
             "status": status,
@@ -46,9 +61,17 @@ class SessionWrite:
             "due_at": self.now if task.due_at is None else task.due_at,
             "expires_at": task.expires_at,
             "batch": batch,
+            "reason": reason,
+            "series": series,
+            "trigger": trigger,
+            "recurrence": None if recurrence is None else recurrence.to_json(),
+            "arriving": arriving,
+            "extra": extra,
         }
         # fetchall, not fetchone: an unfinished RETURNING would keep the statement open over the commit.
         ((seq,),) = self.database.execute(WRITE["insert_task"], values).fetchall()
+        if recurrence is not None and series is None:
+            self.database.execute(WRITE["own_series"], {"seq": seq})
         return int(seq)
 
     def publish(self, first: int, batch: str | None = None) -> None:
@@ -58,9 +81,21 @@ class SessionWrite:
         self.database.execute(WRITE["events_of_new"], values)
 
     def save(
-        self, before: Task, after: Task, *, event: str, run: RunId | None = None, reason: str | None = None
+        self,
+        before: Task,
+        after: Task,
+        *,
+        event: str | None,
+        run: RunId | None = None,
+        reason: str | None = None,
+        rearm: bool = True,
+        finished: int | None = None,
     ) -> bool:
-        """Take a task from one state to the next, with its event. False: it was not as `before`; nothing changed."""
+        """Take a task from one state to the next, with its event. False: it was not as `before`; nothing changed.
+
+        The end of an occurrence makes the next one in the same commit, unless `rearm` is false; `finished` is when it
+        ended where that was before now.
+        """
         if before.status is not after.status:
             assert states.allowed(before.status, after.status, self.actor), (before.status, after.status, self.actor)
         changed = self.database.execute(
@@ -76,11 +111,11 @@ class SessionWrite:
                 "runs": after.runs,
                 "last_run": after.last_run,
                 "exit_code": after.exit_code,
-                "cancel_requested": after.cancel_requested,
+                "cancel_requested": rows.RUN_ONLY if after.goes_on else after.cancel_requested,
                 "trigger": after.trigger,
-                "occurrence": None if after.occurrence is None else after.occurrence.to_json(),
+                "recurrence": None if after.recurrence is None else after.recurrence.to_json(),
                 "successor": None if after.successor is None else rows.successor_text(after.successor),
-                "arriving": arriving(after),
+                "arriving": after.arriving,
                 "extra": after.extra,
                 "before_status": before.status,
                 "before_runs": before.runs,
@@ -89,14 +124,19 @@ class SessionWrite:
         if not changed:
             return False
         self.mirror(after.seq)
-        self.record(
-            event,
-            after.seq,
-            run=run,
-            before=before.shown_status(self.now),
-            after=after.shown_status(self.now),
-            reason=reason if reason is not None else after.reason,
-        )
+        if event is not None:
+            self.record(
+                event,
+                after.seq,
+                run=run,
+                before=before.shown_status(self.now),
+                after=after.shown_status(self.now),
+                reason=reason if reason is not None else after.reason,
+            )
+        if rearm and before.rearms and after.status.ended and not before.status.ended:
+            from agentq_cli.store import series
+
+            series.rearm(self, before, after, self.now if finished is None else finished)
         return True
 
     def save_content(self, task: Task) -> None:

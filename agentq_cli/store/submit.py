@@ -8,13 +8,18 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from agentq_cli.errors import AgentqError, Busy, LimitReached, Usage, WrongState
-from agentq_cli.model import Actor, Address, Identity, NewTask, Status
+from agentq_cli.model import Actor, Address, Identity, NewTask, Status, Trigger
 from agentq_cli.store import connection, rows
 from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
 from agentq_cli.store.state_dir import StateDir
+
+if TYPE_CHECKING:
+    from agentq_cli.policy.schedule import Schedule
+    from agentq_cli.policy.series import Recurrence
 
 BATCH = statements("batch")
 
@@ -48,12 +53,26 @@ def _store(write: SessionWrite, tasks: Sequence[NewTask]) -> list[tuple[Address,
         if found is not None:
             stored.append((found, False))
             continue
-        seq = write.insert(task, status=Status.QUEUED)
+        seq = write.insert(
+            task,
+            status=Status.QUEUED,
+            trigger=Trigger.SUBMIT if task.schedule is None else Trigger.SCHEDULE,
+            recurrence=None if task.schedule is None else _begin(task.schedule, write.now),
+            arriving=task.schedule is not None,
+        )
         first = seq if first is None else first
         stored.append((Address(write.session, seq), True))
     if first is not None:
         write.publish(first)
     return stored
+
+
+def _begin(schedule: Schedule, now: int) -> Recurrence:
+    from agentq_cli.policy import series
+
+    recurrence = series.begin(schedule, now).recurrence
+    assert recurrence is not None, "the command has refused a schedule that never fires"
+    return recurrence
 
 
 def _of_key(write: SessionWrite, task: NewTask, batch: str | None = None) -> Address | None:
@@ -92,6 +111,8 @@ def _of_key(write: SessionWrite, task: NewTask, batch: str | None = None) -> Add
         due_at=due,
         expires_at=task.expires_at,
         launch=task.launch,
+        recurrence=None if task.schedule is None else _begin(task.schedule, write.now),
+        arriving=task.schedule is not None,
     )
     write.save_content(changed)
     write.save(live, changed, event="replace")

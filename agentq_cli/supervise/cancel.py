@@ -15,14 +15,16 @@ PATIENCE_MS = 10_000
 """How long, beyond the grace time, a shim may take to end its tree and write its record."""
 
 
-def cancel_run(queue: Queue, config: Config, task: Task) -> Task:
+def cancel_run(queue: Queue, config: Config, task: Task, *, run_only: bool = False) -> Task:
     """Cancel a task's live run and return the task as it is then.
 
     With a supervisor that watches the run this only asks, and returns at once. Without one it waits for the shim, or
     does the killing where that is gone too, and settles the run.
     """
     worker = queue.worker(task.address)
-    if worker is None or not queue.request_stop(worker.id, reason="cancelled", cancel=True, actor=Actor.USER):
+    if worker is None or not queue.request_stop(
+        worker.id, reason="cancelled", cancel=True, run_only=run_only, actor=Actor.USER
+    ):
         return queue.task(task.address)
     directory = RunDirectory(queue.run_directory(worker.id))
     # Posted even where nothing has started yet: a shim that comes later finds it and starts nothing.

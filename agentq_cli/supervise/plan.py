@@ -113,7 +113,7 @@ def environment(
         AGENTQ_RUN=str(run),
         AGENTQ_SESSION=task.session,
         AGENTQ_ATTEMPT=str(run.attempt),
-        AGENTQ_SCHEDULED_FOR=rfc3339(task.due_at),
+        AGENTQ_SCHEDULED_FOR=rfc3339(task.scheduled_for),
         AGENTQ_TZ=zone,
         AGENTQ_STATE_DIR=str(state.path),
         AGENTQ_INBOUND=str(state.inbound(task.session)),

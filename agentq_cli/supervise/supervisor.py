@@ -119,6 +119,7 @@ class Supervision:
             self._pass_on_stops()
         if self._claiming:
             yield from self._expire()
+            self._arrive()
             yield from self._fill()
 
     @property
@@ -279,6 +280,18 @@ class Supervision:
                 run = RunId(*address, 0)
                 yield self._tell("expire", run, before=Status.QUEUED, after=Status.EXPIRED, reason=expired.reason)
                 self._ring()
+
+    def _arrive(self) -> None:
+        """Look at occurrences when they are due, so that slots that pass while they wait for a place are told apart
+        from those on which nothing was there."""
+        arriving = self._queue.arriving()
+        look = self._queue.look() if arriving else None
+        for address, agent in arriving:
+            assert look is not None
+            held = look.queue_paused or address.session in look.paused_sessions or agent in look.held_agents
+            if not held and not self._outside(address.session) and address.session not in self._troubled:
+                with contextlib.suppress(AgentqError):  # the claim does it too
+                    self._queue.arrive(address, actor=Actor.SUPERVISOR)
 
     def _outside(self, session: str) -> bool:
         return bool(self._settings.sessions) and session not in self._settings.sessions

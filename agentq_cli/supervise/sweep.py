@@ -38,6 +38,7 @@ class Sweep:
         yield from self._batches()
         yield from self._runs()
         yield from self._expire()
+        yield from self._arrive()
         yield from self._post()
         yield from self._prune()
         bells.ring(self.queue.state.bells)
@@ -138,6 +139,19 @@ class Sweep:
                 continue
             if expired is not None:
                 yield SweepAction("expire", address.session, str(address), None, "it was not started in time")
+
+    def _arrive(self) -> Iterator[SweepAction]:
+        look = self.queue.look()
+        for address, agent in self.queue.arriving():
+            held = look.queue_paused or address.session in look.paused_sessions or agent in look.held_agents
+            if held or not self._mine(address.session) or address.session in self.failed:
+                continue
+            try:
+                self.queue.arrive(address, actor=Actor.SWEEP)
+            except AgentqError as error:
+                yield self._could_not(address.session, error)
+                continue
+            yield SweepAction("arrive", address.session, str(address), None, "it is due")
 
     def _post(self) -> Iterator[SweepAction]:
         for run in self.queue.post_results():

@@ -160,3 +160,7 @@ UPDATE messages_in SET due_at = :now WHERE seq = :seq
 
 -- name: run_before
 SELECT max(attempt) FROM task_runs WHERE session = :session AND seq = :seq AND attempt < :attempt
+
+-- name: arriving
+SELECT session, seq, agent FROM tasks INDEXED BY tasks_arriving
+WHERE status = 'queued' AND arriving = 1 AND due_at <= :now ORDER BY due_at, session, seq LIMIT 500

@@ -2,7 +2,7 @@
 
 -- name: task_columns
 seq, kind, status, reason, series, agent, prompt, argv, cwd, priority, labels, key, context, created_at, due_at,
-expires_at, ended_at, attempts, runs, last_run, exit_code, cancel_requested, launch, "trigger", occurrence, successor, extra
+expires_at, ended_at, attempts, runs, last_run, exit_code, cancel_requested, launch, "trigger", recurrence, successor, extra, arriving
 
 -- name: run_columns
 session, seq, attempt, series, "trigger", agent, argv, cwd, scheduled_for, started_at, finished_at, duration_ms, status,

@@ -6,10 +6,10 @@ INSERT INTO sessions (name, created_at) VALUES (:name, :at) ON CONFLICT DO NOTHI
 -- name: insert_task
 INSERT INTO messages_in
   (kind, status, agent, prompt, argv, cwd, priority, labels, key, context, created_at, due_at, expires_at, launch, batch,
-   reason, series, "trigger", occurrence, arriving, extra)
+   reason, series, "trigger", recurrence, arriving, extra)
 VALUES
   (:kind, :status, :agent, :prompt, :argv, :cwd, :priority, :labels, :key, :context, :created_at, :due_at, :expires_at,
-   :launch, :batch, :reason, :series, :trigger, :occurrence, :arriving, :extra)
+   :launch, :batch, :reason, :series, :trigger, :recurrence, :arriving, :extra)
 RETURNING seq
 
 -- name: own_series
@@ -33,7 +33,7 @@ WHERE key = :key AND status IN ('staged', 'blocked', 'queued', 'running', 'pause
 UPDATE messages_in
 SET status = :status, reason = :reason, due_at = :due_at, expires_at = :expires_at, ended_at = :ended_at,
     attempts = :attempts, runs = :runs, last_run = :last_run, exit_code = :exit_code,
-    cancel_requested = :cancel_requested, "trigger" = :trigger, occurrence = :occurrence, successor = :successor,
+    cancel_requested = :cancel_requested, "trigger" = :trigger, recurrence = :recurrence, successor = :successor,
     arriving = :arriving, extra = :extra
 WHERE seq = :seq AND status = :before_status AND runs = :before_runs
 

@@ -1,5 +1,5 @@
 -- Schedules: each occurrence of a series is a task of its own; `series` is the seq of the first one.
-ALTER TABLE messages_in ADD COLUMN occurrence TEXT;                     -- JSON: schedule, slot, counts; null: one-off
+ALTER TABLE messages_in ADD COLUMN recurrence TEXT;                     -- JSON: schedule, slot, counts; null: one-off
 ALTER TABLE messages_in ADD COLUMN successor TEXT;                      -- JSON: what the next occurrence takes over
 ALTER TABLE messages_in ADD COLUMN arriving INTEGER NOT NULL DEFAULT 0; -- 1: its missed policy is still to be applied
 ALTER TABLE messages_in ADD COLUMN extra INTEGER NOT NULL DEFAULT 0;    -- 1: made by trigger or retry, never re-arms

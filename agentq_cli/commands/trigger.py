@@ -1,0 +1,22 @@
+"""`agentq trigger`: an extra occurrence of a schedule, now."""
+
+from __future__ import annotations
+
+from agentq_cli import documents, output
+from agentq_cli.commands import options, targets
+from agentq_cli.context import context
+from agentq_cli.output import Items, Result
+from agentq_cli.supervise import bells, wake
+from agentq_cli.why import Why
+
+
+def trigger(id_: options.Id) -> Result:
+    """Run a schedule's work once now, without touching the schedule. Prints the address of the extra occurrence."""
+    at = context()
+    queue = at.open_queue()
+    task = queue.trigger(targets.address(id_))
+    bells.ring(queue.state.bells)
+    if wake.unattended(queue, [task.session]):
+        output.hint(output.NOBODY_THERE)
+    document = documents.task(task, now=queue.now, waiting_for=Why(queue, at.config).exactly(task))
+    return Items("tasks", [document], line=lambda item: str(item["id"]))
