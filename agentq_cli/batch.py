@@ -13,7 +13,21 @@ from agentq_cli.errors import AgentqError, Usage, nearest
 from agentq_cli.model import NewTask
 from agentq_cli.new_task import TaskMaker
 
-TEXTS = ("session", "agent", "cwd", "at", "in", "tz", "expires", "key", "context", "timeout", "grace", "stdin")
+TEXTS = (
+    "script",
+    "session",
+    "agent",
+    "cwd",
+    "at",
+    "in",
+    "tz",
+    "expires",
+    "key",
+    "context",
+    "timeout",
+    "grace",
+    "stdin",
+)
 LISTS = ("label", "agent_arg", "env_file")
 WORK = ("prompt", "exec", "file")
 KEYS = (*TEXTS, *LISTS, *WORK, "priority", "replace", "env", "ref")

@@ -279,6 +279,7 @@ class Outcome:
     stdout_bytes: int = 0
     stderr_bytes: int = 0
     reset_at: int | None = None
+    script_outcome: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

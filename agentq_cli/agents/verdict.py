@@ -57,6 +57,8 @@ class ExitFacts(Protocol):
     def stdout_bytes(self) -> int: ...
     @property
     def stderr_bytes(self) -> int: ...
+    @property
+    def script_outcome(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ def outcome(
         peak_rss_bytes=exit.peak_rss_bytes,
         stdout_bytes=exit.stdout_bytes,
         stderr_bytes=exit.stderr_bytes,
+        script_outcome=exit.script_outcome,
         reset_at=verdict.reset_at if decision.failure_class is FailureClass.RATE_LIMITED else None,
     )
 
@@ -135,6 +138,10 @@ def decide(exit: ExitFacts, verdict: Verdict, explained: Verdict | None, *, stre
     if exit.stopped is not None:
         status, failure, reason = STOPPED.get(exit.stopped, (RunStatus.ERROR, FailureClass.ERROR, exit.stopped))
         return Decision(status, failure, exit.error or reason)
+    if exit.script_outcome == "skip":
+        return Decision(RunStatus.SKIPPED)
+    if exit.script_outcome == "error":
+        return Decision(RunStatus.SCRIPT_ERROR, FailureClass.ERROR, exit.error)
     if exit.error is not None:
         return Decision(RunStatus.ERROR, FailureClass.ERROR, exit.error)
     if verdict.final and verdict.ok:

@@ -77,6 +77,7 @@ def submit(
         "stdin": stdin,
         "agent_arg": agent_arg,
         "label": label,
+        "script": script,
     }
     if batch is not None:
         tasks = _batch(here, batch, given, words, exec_, file)

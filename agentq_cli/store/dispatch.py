@@ -271,6 +271,7 @@ def _close_run(write: SessionWrite, run: RunId, outcome: Outcome, *, posted: boo
             "exit_code": outcome.exit_code,
             "signal": outcome.signal,
             "failure_class": outcome.failure_class,
+            "script_outcome": outcome.script_outcome,
             "error": outcome.error,
             "result": None if outcome.result is None else json.dumps(outcome.result),
             "conversation": outcome.conversation,

@@ -49,6 +49,7 @@ class LaunchRequest(NamedTuple):
     `run_dir`, `cwd` and `stdin_path` are absolute. `stdin_text` becomes the file `prompt`; without either, stdin is
     empty. `private_tmp` adds a TMPDIR that is removed with the run. `interrupt_first` spends half of the grace time
     on a SIGINT. `output_bytes` bounds stdout and stderr each. `fixed_now_ms` is the wall clock where that stands still.
+    `script` runs first; `prompt_word` is where in `argv` the prompt is, if it is there, for the script's data.
     """
 
     run_dir: str
@@ -65,6 +66,8 @@ class LaunchRequest(NamedTuple):
     interrupt_first: bool
     output_bytes: int
     fixed_now_ms: int | None = None
+    script: str | None = None
+    prompt_word: int | None = None
 
     def encode(self) -> bytes:
         """As it travels to the launcher; names that are no UTF-8 survive as lone surrogates."""

@@ -85,7 +85,15 @@ def request(
         interrupt_first=profile is not None and profile.interrupt_first,
         output_bytes=config.limits.output_bytes,
         fixed_now_ms=clock.fixed_ms,
+        script=task.launch.script,
+        prompt_word=_prompt_word(claim) if profile is not None and profile.prompt == "argv" else None,
     )
+
+
+def _prompt_word(claim: Claim) -> int:
+    """Where the prompt stands in the command line: the last such word, as placeholders of the profile come before."""
+    argv = claim.plan.argv
+    return len(argv) - 1 - argv[::-1].index(claim.task.prompt or "")
 
 
 def environment(

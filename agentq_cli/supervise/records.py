@@ -61,6 +61,7 @@ class Exit(NamedTuple):
     peak_rss_bytes: int | None
     stdout_bytes: int
     stderr_bytes: int
+    script_outcome: str | None = None
 
 
 class Cut(NamedTuple):
@@ -150,7 +151,7 @@ class RunDirectory:
     def exit(self) -> Exit | None:
         """How the run ended; an empty or torn record is none."""
         document = self._load("exit")
-        return None if document is None else _read(lambda found: Exit(*_values(Exit._fields, found)), document)
+        return None if document is None else _read(_exit, document)
 
     def reserve_exit(self) -> ExitSlot:
         """Take the space for the exit record while there is some."""
@@ -247,6 +248,11 @@ class ExitSlot:
 def _start(found: Mapping[str, Any]) -> Start:
     identity = Identity(int(found["pid"]), int(found["start_time"]), str(found["boot_id"]))
     return Start(identity, int(found["started_at"]), int(found["monotonic_ms"]), found["tmpdir"])
+
+
+def _exit(found: Mapping[str, Any]) -> Exit:
+    # What an older shim that is still running did not know has its default.
+    return Exit(**{name: found[name] for name in Exit._fields if name in found or name not in Exit._field_defaults})
 
 
 def _values(names: Sequence[str], document: Mapping[str, Any]) -> list[Any]:

@@ -100,6 +100,7 @@ class Shim:
         self._spawn_failed = failure is not None
         self._steps: list[Step] = []
         self._killing = False
+        self._script_outcome: str | None = None
         self._left_something = False
         self._outputs: dict[str, BoundedOutput] = {}
         self._look_every = FIRST_LOOK_MS
@@ -124,6 +125,8 @@ class Shim:
             env["TMPDIR"] = self._start.tmpdir
         try:
             kernel.become_subreaper()
+            if self._request.script is not None and not self._run_script(env):
+                return
             for stream in ("stdout", "stderr"):
                 self._outputs[stream] = BoundedOutput(self._directory, stream, self._request.output_bytes)
             stdout, stderr = (output.descriptor for output in self._outputs.values())
@@ -132,6 +135,19 @@ class Shim:
             self._fail_spawn(str(error))
         except OSError as error:
             self._fail_spawn(f"'{error.filename or self._directory.path}': {error.strerror}")
+
+    def _run_script(self, env: dict[str, str]) -> bool:
+        """Run the pre-task script; whether the agent is to be started."""
+        from agentq_cli.supervise import script
+
+        verdict = script.run(self._request, self._directory, env, WAKING)
+        if verdict is None:
+            stop = self._directory.stop()
+            self._stopped = "unknown" if stop is None else stop.reason
+            return False
+        self._script_outcome, self._failure = verdict.outcome, verdict.error
+        self._request = script.with_data(self._request, env, verdict.data)
+        return verdict.outcome == script.WAKE
 
     def _fail_spawn(self, reason: str) -> None:
         self._spawn_failed = True
@@ -259,4 +275,5 @@ class Shim:
             peak_rss_bytes=self._peak_rss,
             stdout_bytes=sizes.get("stdout", 0),
             stderr_bytes=sizes.get("stderr", 0),
+            script_outcome=self._script_outcome,
         )

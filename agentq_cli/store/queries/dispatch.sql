@@ -53,7 +53,7 @@ DELETE FROM task_runs WHERE session = :session AND seq = :seq AND attempt = :att
 -- name: finish_run
 UPDATE task_runs
 SET status = :status, finished_at = :finished_at, duration_ms = :duration_ms, exit_code = :exit_code, signal = :signal,
-    failure_class = :failure_class, error = :error, result = :result,
+    failure_class = :failure_class, error = :error, result = :result, script_outcome = :script_outcome,
     conversation = coalesce(:conversation, conversation), tokens_in = :tokens_in, tokens_out = :tokens_out,
     cost_usd = :cost_usd, peak_rss_bytes = :peak_rss_bytes, stdout_bytes = :stdout_bytes,
     stderr_bytes = :stderr_bytes, posted = :posted

@@ -1,0 +1,137 @@
+"""The pre-task script (CONTRACT, pre-task script): runs before the agent and says whether to wake it, and with what."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from agentq_cli.clock import monotonic_ms
+from agentq_cli.supervise import tree
+from agentq_cli.supervise.launch import LaunchRequest
+from agentq_cli.supervise.records import RunDirectory
+from agentq_cli.supervise.spawn import SpawnError, spawn
+
+LIMIT_MS = 30_000
+LIMIT_BYTES = 1 << 20
+LOOK_MS = 200
+LONGEST_SHEBANG = 256
+DATA_VARIABLE = "AGENTQ_SCRIPT_DATA"
+"""Where a command, which has no prompt, finds the script's data as JSON."""
+
+WAKE, SKIP, ERROR = "wake", "skip", "error"
+
+
+class Verdict(NamedTuple):
+    """What the script decided: `outcome` is wake, skip or error; `data` is JSON text where it gave any."""
+
+    outcome: str
+    data: str | None = None
+    error: str | None = None
+
+
+def run(
+    request: LaunchRequest, directory: RunDirectory, env: Mapping[str, str], waking: frozenset[signal.Signals]
+) -> Verdict | None:
+    """Run the script to its end, nothing of it left; None where the run was stopped meanwhile. In a shim only."""
+    assert request.script is not None
+    try:
+        output = _create(directory.file("script.stdout"))
+        errors = _create(directory.file("script.stderr"))
+        asked = request._replace(argv=_command(request.script), stdin_path=None, stdin_text=None)
+        agent = spawn(asked, directory, env, output, errors)
+    except (OSError, SpawnError) as error:
+        return Verdict(ERROR, error=f"script '{request.script}': {getattr(error, 'strerror', None) or error}")
+    status, trouble = _wait(agent.pid, directory, output, waking)
+    _end_everything(waking)
+    if directory.stop() is not None:
+        return None
+    if trouble is None and (reason := agent.failure()) is not None:
+        trouble = reason
+    if trouble is None and status != 0:
+        code = os.waitstatus_to_exitcode(status or 0)
+        trouble = f"it ended with {code}" if code >= 0 else f"it was ended by signal {-code}"
+    if trouble is not None:
+        return Verdict(ERROR, error=f"script '{request.script}': {trouble}")
+    size = os.fstat(output).st_size
+    return judge(os.pread(output, min(size, LIMIT_BYTES), 0), request.script)
+
+
+def judge(printed: bytes, script: str) -> Verdict:
+    """The verdict in what a script printed: the last line that is not empty, a JSON object with `wakeAgent`."""
+    lines = [line for line in printed.splitlines() if line.strip()]
+    if not lines:
+        return Verdict(ERROR, error=f"script '{script}': it printed no verdict")
+    try:
+        found = json.loads(lines[-1])
+    except (ValueError, RecursionError):
+        return Verdict(ERROR, error=f"script '{script}': its last line is no JSON")
+    if not isinstance(found, dict) or not isinstance(found.get("wakeAgent"), bool):
+        return Verdict(ERROR, error=f"script '{script}': its last line has no boolean wakeAgent")
+    data = found.get("data")
+    return Verdict(WAKE if found["wakeAgent"] else SKIP, None if data is None else json.dumps(data))
+
+
+def with_data(request: LaunchRequest, env: dict[str, str], data: str | None) -> LaunchRequest:
+    """The request with the script's data in its prompt; a command finds it in its environment."""
+    if data is None:
+        return request
+    block = f"\n\nData from the pre-task script, as JSON:\n{data}\n"
+    if request.prompt_word is not None:
+        argv = list(request.argv)
+        argv[request.prompt_word] += block
+        return request._replace(argv=argv)
+    if request.stdin_text is not None:
+        return request._replace(stdin_text=request.stdin_text + block)
+    env[DATA_VARIABLE] = data
+    return request
+
+
+def _command(script: str) -> list[str]:
+    """`bash`, or what its `#!` line names, with the script; it need not be executable."""
+    descriptor = os.open(script, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        first = os.read(descriptor, LONGEST_SHEBANG).split(b"\n", 1)[0]
+    finally:
+        os.close(descriptor)
+    if first.startswith(b"#!") and (words := os.fsdecode(first[2:]).strip().split(None, 1)):
+        return [*(word.strip() for word in words), script]
+    return ["bash", script]
+
+
+def _create(path: str) -> int:
+    return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+
+
+def _wait(
+    pid: int, directory: RunDirectory, output: int, waking: frozenset[signal.Signals]
+) -> tuple[int | None, str | None]:
+    """The script's wait status, or why it is not waited for any longer."""
+    deadline = monotonic_ms() + LIMIT_MS
+    while True:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            too_long = os.fstat(output).st_size > LIMIT_BYTES
+            return status, f"it printed more than {LIMIT_BYTES >> 20} MiB" if too_long else None
+        if directory.stop() is not None:
+            return None, "stopped"
+        left = deadline - monotonic_ms()
+        if left <= 0:
+            return None, f"it ran longer than {LIMIT_MS // 1000} s"
+        if os.fstat(output).st_size > LIMIT_BYTES:
+            return None, f"it printed more than {LIMIT_BYTES >> 20} MiB"
+        signal.sigtimedwait(waking, min(left, LOOK_MS) / 1000)
+
+
+def _end_everything(waking: frozenset[signal.Signals]) -> None:
+    """Nothing that a script started outlives it."""
+    while True:
+        tree.kill_found(lambda: tree.descendants(os.getpid()))
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return
+        signal.sigtimedwait(waking, LOOK_MS / 1000)
