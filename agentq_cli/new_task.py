@@ -13,7 +13,7 @@ from typing import Any
 from agentq_cli import values
 from agentq_cli.agents import profile as profiles
 from agentq_cli.context import Context
-from agentq_cli.errors import NotFound, Usage
+from agentq_cli.errors import LimitReached, NotFound, Usage
 from agentq_cli.model import DEFAULT_SESSION, Launch, NewTask, Task
 
 Given = Mapping[str, Any]
@@ -239,10 +239,17 @@ def captured(environ: Mapping[str, str], patterns: Sequence[str]) -> dict[str, s
     return {name: value for name, value in environ.items() if any(fnmatchcase(name, each) for each in patterns)}
 
 
+DEPTH_LIMIT = 10
+"""So deep may agents submit tasks whose agents submit tasks; it stops runaway chains."""
+
+
 def depth(environ: Mapping[str, str]) -> int:
-    """How many agents deep this submit is: 0 from a person's shell."""
+    """How many agents deep this submit is: 0 from a person's shell. Raises LimitReached."""
     found = environ.get("AGENTQ_DEPTH", "")
-    return int(found) if found.isdigit() else 0
+    deep = int(found) if found.isdigit() and len(found) < 10 else 0
+    if deep > DEPTH_LIMIT:
+        raise LimitReached(f"AGENTQ_DEPTH {deep}: agents may submit one another {DEPTH_LIMIT} deep")
+    return deep
 
 
 def spelled(name: str) -> str:

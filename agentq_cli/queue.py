@@ -37,15 +37,19 @@ from agentq_cli.model import (
     Worker,
 )
 from agentq_cli.policy import order, waiting
-from agentq_cli.store import change, connection, dispatch, read, reindex, rows, submit
+from agentq_cli.policy.requests import Refusal, Request
+from agentq_cli.store import change, connection, dispatch, read, reindex, rows, series, submit
+from agentq_cli.store import requests as asking
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir
 
-__all__ = ["Claim", "Plan", "Planner", "Queue"]
+__all__ = ["Answer", "Claim", "Plan", "Planner", "Queue", "restarted"]
 
 Claim = dispatch.Claim
 Plan = dispatch.Plan
 Planner = dispatch.Planner
+Answer = asking.Answer
+restarted = series.begin
 Parallel = Callable[[str], int | None]
 
 
@@ -472,6 +476,37 @@ class Queue:
         return waiting.waiting_for(task, around, self.now)
 
     # Upkeep
+
+    def changed_outbounds(self) -> list[str]:
+        """The sessions whose outbound.db is not what it was when its requests were last read."""
+        known = self._index.execute(asking.REQUESTS["stamps"]).fetchall()
+        return [session for session, seen in known if asking.stamp(self.state, session) != seen]
+
+    def outbound_stamp(self, session: str) -> str | None:
+        """What changes when the session's outbound.db does; None where there is none."""
+        return asking.stamp(self.state, session)
+
+    def remember_outbound(self, session: str, seen: str | None) -> None:
+        """Note that the requests of an outbound.db with this stamp have been answered."""
+        asking.remember(self._index, self.state, session, seen)
+
+    def requests(self, session: str) -> list[tuple[str, object]]:
+        """What a session's agents ask for and was not answered: id and content, in their order."""
+        return asking.asked(self.state, session)
+
+    def apply_request(
+        self,
+        session: str,
+        message: str,
+        request: Request | Refusal,
+        *,
+        template: asking.Template,
+        max_queued: int,
+    ) -> Answer | None:
+        """Carry a request out, once, and record the answer in the same commit; None where it was answered before."""
+        return asking.apply(
+            self.state, session, message, request, template=template, max_queued=max_queued, now=self.now
+        )
 
     def note_sweep(self) -> None:
         """Remember that somebody sweeps."""

@@ -16,9 +16,9 @@ from agentq_cli.model import NewTask, Status, Task
 from agentq_cli.new_schedule import make_schedule
 from agentq_cli.new_task import TaskMaker, spelled
 from agentq_cli.output import Items, Result
-from agentq_cli.policy import series
 from agentq_cli.policy.schedule import Schedule
 from agentq_cli.policy.series import Recurrence
+from agentq_cli.queue import restarted
 from agentq_cli.supervise import bells
 from agentq_cli.why import Why
 
@@ -163,7 +163,5 @@ def _rescheduled(task: Task, before: Recurrence, schedule: Schedule, now: int) -
     """With a changed recurrence a waiting occurrence gets its next time anew; a running one keeps its slot."""
     if task.status is Status.RUNNING:
         return replace(task, recurrence=replace(before, schedule=schedule))
-    step = series.begin(schedule, now, runs=before.runs, streak=before.streak)
-    if step.recurrence is None:
-        raise Usage(f"edit: nothing fires any more ({step.ended})")
-    return replace(task, recurrence=step.recurrence, due_at=step.recurrence.occurrence.slot, arriving=True)
+    recurrence = restarted(schedule, now, before=before)
+    return replace(task, recurrence=recurrence, due_at=recurrence.occurrence.slot, arriving=True)

@@ -32,7 +32,7 @@ def sweep(
     queue = at.open_queue(create=not dry_run)
     if only is not None:
         queue.known(only)
-    one = Sweep(queue, at.config, os.uname().nodename, only, wake=not no_wake, reindex=reindex)
+    one = Sweep(queue, at.config, os.uname().nodename, at.environ, only, wake=not no_wake, reindex=reindex)
 
     def items() -> Iterator[documents.Item]:
         for action in one.plan() if dry_run else one.run():

@@ -22,47 +22,62 @@ def cancel(state: StateDir, address: Address, *, now: int, actor: Actor) -> Task
     As in `pause`, `resume`, `edit` and `trigger`, an address of a series means its live occurrence.
     """
     with session_write(state, address.session, now=now, actor=actor) as write:
-        task = series.live(write, write.task(address.seq))
-        if task.status.ended:
-            raise WrongState(f"task '{address}': it is {task.status} already")
-        if task.status is Status.RUNNING:
-            return task
-        cancelled = replace(task, status=Status.CANCELLED, ended_at=now, reason="cancelled", cancel_requested=True)
-        write.save(task, cancelled, event="cancel")
-        return cancelled
+        return cancel_in(write, address)
+
+
+def cancel_in(write: SessionWrite, address: Address) -> Task:
+    """`cancel` within an open transaction."""
+    task = series.live(write, write.task(address.seq))
+    if task.status.ended:
+        raise WrongState(f"task '{task.address}': it is {task.status} already")
+    if task.status is Status.RUNNING:
+        return task
+    cancelled = replace(task, status=Status.CANCELLED, ended_at=write.now, reason="cancelled", cancel_requested=True)
+    write.save(task, cancelled, event="cancel")
+    return cancelled
 
 
 def pause(state: StateDir, address: Address, *, reason: str | None, now: int, actor: Actor) -> Task:
     """Pause a waiting task. Raises NotFound, and WrongState for one that runs or has ended."""
     with session_write(state, address.session, now=now, actor=actor) as write:
-        task = series.live(write, write.task(address.seq))
-        if task.status is Status.PAUSED:
-            return task
-        if task.status is Status.RUNNING and task.rearms:
-            successor = replace(task.successor or Successor(), paused=True, reason=reason)
-            after = replace(task, successor=successor)
-            write.save(task, after, event="pause", reason=reason)
-            return after
-        if task.status.ended or task.status is Status.RUNNING:
-            raise WrongState(f"task '{task.address}': it is {task.status} and cannot be paused")
-        paused = replace(task, status=Status.PAUSED, reason=reason)
-        write.save(task, paused, event="pause")
-        return paused
+        return pause_in(write, address, reason)
+
+
+def pause_in(write: SessionWrite, address: Address, reason: str | None) -> Task:
+    """`pause` within an open transaction."""
+    task = series.live(write, write.task(address.seq))
+    if task.status is Status.PAUSED:
+        return task
+    if task.status is Status.RUNNING and task.rearms:
+        successor = replace(task.successor or Successor(), paused=True, reason=reason)
+        after = replace(task, successor=successor)
+        write.save(task, after, event="pause", reason=reason)
+        return after
+    if task.status.ended or task.status is Status.RUNNING:
+        raise WrongState(f"task '{task.address}': it is {task.status} and cannot be paused")
+    paused = replace(task, status=Status.PAUSED, reason=reason)
+    write.save(task, paused, event="pause")
+    return paused
 
 
 def resume(state: StateDir, address: Address, *, now: int, actor: Actor) -> Task:
     """Let a paused task wait for its turn again. Raises NotFound, WrongState."""
     with session_write(state, address.session, now=now, actor=actor) as write:
-        task = series.live(write, write.task(address.seq))
-        if task.successor is not None and task.successor.paused:
-            after = replace(task, successor=replace(task.successor, paused=False, reason=None))
-            write.save(task, after, event="resume")
-            return after
-        if task.status is not Status.PAUSED:
-            raise WrongState(f"task '{task.address}': it is {task.shown_status(now)}, not paused")
-        resumed = replace(task, status=Status.QUEUED, reason=None, arriving=task.rearms)
-        write.save(task, resumed, event="resume")
-        return resumed
+        return resume_in(write, address)
+
+
+def resume_in(write: SessionWrite, address: Address) -> Task:
+    """`resume` within an open transaction."""
+    task = series.live(write, write.task(address.seq))
+    if task.successor is not None and task.successor.paused:
+        after = replace(task, successor=replace(task.successor, paused=False, reason=None))
+        write.save(task, after, event="resume")
+        return after
+    if task.status is not Status.PAUSED:
+        raise WrongState(f"task '{task.address}': it is {task.shown_status(write.now)}, not paused")
+    resumed = replace(task, status=Status.QUEUED, reason=None, arriving=task.rearms)
+    write.save(task, resumed, event="resume")
+    return resumed
 
 
 def pause_session(state: StateDir, session: str, *, reason: str | None, now: int, actor: Actor, paused: bool) -> bool:
@@ -85,19 +100,24 @@ def pause_session(state: StateDir, session: str, *, reason: str | None, now: int
 def edit(state: StateDir, address: Address, change: Edit, *, now: int) -> Task:
     """Change a task that has not started. Raises NotFound, and WrongState for one that runs or has ended."""
     with session_write(state, address.session, now=now, actor=Actor.USER) as write:
-        task = series.live(write, write.task(address.seq))
-        if task.status is Status.RUNNING and task.rearms:
-            after = replace(task, successor=_edited(task, change, now))
-            write.save(task, after, event="edit", reason="it holds from the next occurrence on")
-            return after
-        if task.status.ended or task.status is Status.RUNNING:
-            raise WrongState(f"task '{task.address}': it is {task.status} and cannot be edited")
-        changed = change(task)
-        if changed.key is not None and changed.key != task.key:
-            _free_key(write, changed.key)
-        write.save_content(changed)
-        write.save(task, changed, event="edit")
-        return changed
+        return edit_in(write, address, change)
+
+
+def edit_in(write: SessionWrite, address: Address, change: Edit) -> Task:
+    """`edit` within an open transaction."""
+    task = series.live(write, write.task(address.seq))
+    if task.status is Status.RUNNING and task.rearms:
+        after = replace(task, successor=_edited(task, change, write.now))
+        write.save(task, after, event="edit", reason="it holds from the next occurrence on")
+        return after
+    if task.status.ended or task.status is Status.RUNNING:
+        raise WrongState(f"task '{task.address}': it is {task.status} and cannot be edited")
+    changed = change(task)
+    if changed.key is not None and changed.key != task.key:
+        _free_key(write, changed.key)
+    write.save_content(changed)
+    write.save(task, changed, event="edit")
+    return changed
 
 
 def _edited(task: Task, change: Edit, now: int) -> Successor:

@@ -336,19 +336,19 @@ def request_stop(
 ) -> bool:
     """Record, once, that a run is to end; the caller then tells its shim. False: it runs no longer."""
     with session_write(state, run.session, now=now, actor=actor) as write:
-        task = write.task(run.seq)
-        if task.status is not Status.RUNNING or task.runs != run.attempt:
-            return False
-        values = run._asdict() | {"reason": reason, "actor": actor}
-        first = write.database.execute(DISPATCH["request_stop"], values).rowcount
-        if cancel and not task.cancel_requested:
-            write.save(
-                task,
-                replace(task, cancel_requested=True, goes_on=run_only and task.rearms),
-                event="stop",
-                run=run,
-                reason=reason,
-            )
-        elif first:
-            write.record("stop", run.seq, run=run, before=task.status, after=task.status, reason=reason)
-        return True
+        return stop_in(write, run, reason=reason, cancel=cancel, run_only=run_only)
+
+
+def stop_in(write: SessionWrite, run: RunId, *, reason: str, cancel: bool, run_only: bool = False) -> bool:
+    """`request_stop` within an open transaction."""
+    task = write.task(run.seq)
+    if task.status is not Status.RUNNING or task.runs != run.attempt:
+        return False
+    values = run._asdict() | {"reason": reason, "actor": write.actor}
+    first = write.database.execute(DISPATCH["request_stop"], values).rowcount
+    if cancel and not task.cancel_requested:
+        stopping = replace(task, cancel_requested=True, goes_on=run_only and task.rearms)
+        write.save(task, stopping, event="stop", run=run, reason=reason)
+    elif first:
+        write.record("stop", run.seq, run=run, before=task.status, after=task.status, reason=reason)
+    return True

@@ -9,15 +9,27 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentq_cli.clock import rfc3339
+from agentq_cli.errors import Usage
 from agentq_cli.model import NewTask, Status, Successor, Task, Trigger
 from agentq_cli.policy import series
 from agentq_cli.policy.missed import Skipped
+from agentq_cli.policy.schedule import Schedule
+from agentq_cli.policy.series import Recurrence
 from agentq_cli.store.queries import statements
 
 if TYPE_CHECKING:
     from agentq_cli.store.session_write import SessionWrite
 
 WRITE = statements("write")
+
+
+def begin(schedule: Schedule, now: int, *, before: Recurrence | None = None) -> Recurrence:
+    """What the first occurrence of a new or changed schedule carries. Raises Usage where nothing fires (any more)."""
+    runs, streak = (0, 0) if before is None else (before.runs, before.streak)
+    step = series.begin(schedule, now, runs=runs, streak=streak)
+    if step.recurrence is None:
+        raise Usage(f"schedule: nothing fires ({step.ended})")
+    return step.recurrence
 
 
 def live(write: SessionWrite, task: Task) -> Task:

@@ -68,11 +68,9 @@ def _store(write: SessionWrite, tasks: Sequence[NewTask]) -> list[tuple[Address,
 
 
 def _begin(schedule: Schedule, now: int) -> Recurrence:
-    from agentq_cli.policy import series
+    from agentq_cli.store import series
 
-    recurrence = series.begin(schedule, now).recurrence
-    assert recurrence is not None, "the command has refused a schedule that never fires"
-    return recurrence
+    return series.begin(schedule, now)
 
 
 def _of_key(write: SessionWrite, task: NewTask, batch: str | None = None) -> Address | None:

@@ -19,7 +19,7 @@ from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Actor, Event, Identity, Outcome, RunId, Status, Supervisor, Task, Worker
 from agentq_cli.policy import admission, order
 from agentq_cli.queue import Claim, Plan, Queue
-from agentq_cli.supervise import bells, plan, process, recovery, stop
+from agentq_cli.supervise import bells, plan, process, recovery, requests, stop
 from agentq_cli.supervise.launch import Launcher
 from agentq_cli.supervise.records import RunDirectory
 from agentq_cli.supervise.signals import Signals
@@ -85,6 +85,8 @@ class Supervision:
         self._renewed_at = monotonic_ms()
         self._idle_since = monotonic_ms()
         self._stopping: str | None = None
+        self._ended_in: set[str] = set()
+        self._stamps: dict[str, str | None] = {}
 
     def run(self) -> Iterator[Happening]:
         """Supervise until there is a reason to end; yields what happens."""
@@ -120,6 +122,8 @@ class Supervision:
         if self._claiming:
             yield from self._expire()
             self._arrive()
+        yield from self._answer()
+        if self._claiming:
             yield from self._fill()
 
     @property
@@ -293,6 +297,21 @@ class Supervision:
                 with contextlib.suppress(AgentqError):  # the claim does it too
                     self._queue.arrive(address, actor=Actor.SUPERVISOR)
 
+    def _answer(self) -> Iterator[Happening]:
+        """Carry out what the agents that run now, or have just ended, asked for."""
+        for session in {run.session for run in self._watched} | self._ended_in:
+            if self._queue.outbound_stamp(session) == self._stamps.get(session):
+                continue
+            seen = self._queue.outbound_stamp(session)
+            try:
+                for answer in requests.apply(self._queue, self._config, self._environ, session):
+                    run = None if answer.task is None else RunId(answer.task.session, answer.task.seq, 0)
+                    yield self._tell("request", run, reason=f"{session}: {answer.status}: {answer.detail}")
+            except AgentqError:
+                continue  # its own trouble, and nobody else's; the next look, or a sweep, tries again
+            self._stamps[session] = seen
+        self._ended_in.clear()
+
     def _outside(self, session: str) -> bool:
         return bool(self._settings.sessions) and session not in self._settings.sessions
 
@@ -355,6 +374,7 @@ class Supervision:
                 yield from self._give_up(run, error)
             watched.close()
             del self._watched[run]
+            self._ended_in.add(run.session)
             self._ring()
 
     def _finish(self, run: RunId, watched: Watched) -> Iterator[Happening]:
@@ -426,7 +446,7 @@ class Supervision:
         moments = [now + SAFETY_NET_MS]
         if self._watched:
             moments.append(self._renewed_at + RENEW_MS)
-        if any(watched.stream is not None and not watched.ended for watched in self._watched.values()):
+        if any(watched.task.kind == "prompt" and not watched.ended for watched in self._watched.values()):
             moments.append(now + STREAM_MS)
         moments += [watched.again_at for watched in self._watched.values() if watched.ended]
         if self._claiming:

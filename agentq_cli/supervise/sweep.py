@@ -5,14 +5,14 @@ Every step is idempotent and fenced, so that two sweeps, or a sweep and a superv
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from agentq_cli.config import Config
 from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Actor, RunId, SweepAction, Worker
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import bells, process, recovery, removal, wake
+from agentq_cli.supervise import bells, process, recovery, removal, requests, wake
 from agentq_cli.supervise.records import RunDirectory, Start
 
 
@@ -23,6 +23,7 @@ class Sweep:
     queue: Queue
     config: Config
     host: str
+    environ: Mapping[str, str]
     session: str | None = None
     wake: bool = True
     reindex: bool = False
@@ -39,6 +40,7 @@ class Sweep:
         yield from self._runs()
         yield from self._expire()
         yield from self._arrive()
+        yield from self._requests()
         yield from self._post()
         yield from self._prune()
         bells.ring(self.queue.state.bells)
@@ -152,6 +154,17 @@ class Sweep:
                 yield self._could_not(address.session, error)
                 continue
             yield SweepAction("arrive", address.session, str(address), None, "it is due")
+
+    def _requests(self) -> Iterator[SweepAction]:
+        for session in self.queue.changed_outbounds():
+            if not self._mine(session) or session in self.failed:
+                continue
+            try:
+                for answer in requests.apply(self.queue, self.config, self.environ, session):
+                    task = None if answer.task is None else str(answer.task)
+                    yield SweepAction("request", session, task, None, f"{answer.status}: {answer.detail}")
+            except AgentqError as error:
+                yield self._could_not(session, error)
 
     def _post(self) -> Iterator[SweepAction]:
         for run in self.queue.post_results():

@@ -1,0 +1,158 @@
+"""What an agent may ask for by a row in its outbound.db, and what is refused. Pure: a row's content in, a value out.
+
+Only a prompt and its times can be asked for, within the agent's own session: a command, a script, a directory or an
+environment would be code on the host (CONTRACT, what an agent process gets).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from agentq_cli import values
+from agentq_cli.errors import AgentqError, Usage
+from agentq_cli.model import Address
+from agentq_cli.policy.cron import parse_cron
+from agentq_cli.policy.schedule import Kind, Schedule, check
+
+LONGEST = 1 << 20
+"""Bytes of content that are looked at."""
+
+WORK = ("prompt", "at", "in", "cron", "every", "tz", "priority", "context", "label")
+ACTIONS = {
+    "schedule_task": WORK,
+    "update_task": ("task", *WORK),
+    "cancel_task": ("task",),
+    "pause_task": ("task", "reason"),
+    "resume_task": ("task",),
+}
+"""Every action with the keys that it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that may be carried out. `changes` are fields of a task; `due_at` None leaves the time, or is now."""
+
+    action: str
+    task: Address | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    due_at: int | None = None
+    schedule: Schedule | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A request that is not carried out, and why."""
+
+    why: str
+
+
+def read(content: object, *, session: str, zone: Callable[[str | None], str], now: int) -> Request | Refusal:
+    """The request in a row's content; `zone` gives the zone for the row's `tz`, checked."""
+    try:
+        asked = _object(content)
+        action = asked.pop("action", None)
+        if action not in ACTIONS:
+            raise Usage(f"action '{str(action)[:40]}': one of {', '.join(ACTIONS)}")
+        for name in asked:
+            if name not in ACTIONS[action]:
+                raise Usage(f"'{name[:40]}': {action} takes only {', '.join(ACTIONS[action])}")
+        task = _task(asked.get("task"), session) if "task" in ACTIONS[action] else None
+        if "task" in ACTIONS[action] and task is None:
+            raise Usage(f"task: {action} names the task that it means")
+        if action == "schedule_task" and "prompt" not in asked:
+            raise Usage("prompt: schedule_task needs one")
+        due_at, schedule = _when(asked, zone, now)
+        return Request(action, task, _changes(asked), due_at, schedule, _text(asked, "reason"))
+    except AgentqError as error:
+        return Refusal(error.message)
+
+
+def _object(content: object) -> dict[str, Any]:
+    if not isinstance(content, str) or len(content) > LONGEST:
+        raise Usage("content: not a JSON text of at most 1 MiB")
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        raise Usage("content: not JSON") from None
+    if not isinstance(found, dict):
+        raise Usage("content: not a JSON object")
+    return found
+
+
+def _task(named: object, session: str) -> Address | None:
+    if named is None:
+        return None
+    if isinstance(named, int) and not isinstance(named, bool) and named > 0:
+        return Address(session, named)
+    if not isinstance(named, str):
+        raise Usage("task: an address, as text")
+    address = values.parse_address(named if "/" in named else f"{session}/{named}", "task")
+    if address.session != session:
+        raise Usage(f"task '{address}': it is not of this session")
+    return address
+
+
+def _when(asked: Mapping[str, Any], zone: Callable[[str | None], str], now: int) -> tuple[int | None, Schedule | None]:
+    named = [name for name in ("at", "in", "cron", "every") if name in asked]
+    if len(named) > 1:
+        raise Usage(f"{', '.join(named)}: only one of them says when")
+    if not named:
+        if "tz" in asked:
+            raise Usage("tz: only together with at or cron")
+        return None, None
+    name = named[0]
+    text = _text(asked, name) or ""
+    tz = zone(_text(asked, "tz"))
+    if name == "at":
+        return values.parse_time(text, zone=tz, now_ms=now, what="at"), None
+    if name == "in":
+        return now + values.parse_duration(text, "in"), None
+    if name == "cron":
+        parse_cron(text, "cron")
+        schedule = Schedule(Kind.CRON, expr=" ".join(text.split()), tz=tz)
+    else:
+        schedule = Schedule(Kind.EVERY, every_ms=values.parse_duration(text, "every"), start=now, tz=tz)
+    check(schedule)
+    return None, schedule
+
+
+def _changes(asked: Mapping[str, Any]) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    prompt = _text(asked, "prompt")
+    if prompt is not None:
+        if not prompt.strip():
+            raise Usage("prompt: it must not be blank")
+        changes["prompt"] = prompt
+    if "priority" in asked:
+        priority = asked["priority"]
+        if isinstance(priority, bool) or not isinstance(priority, int) or not -100 <= priority <= 100:
+            raise Usage("priority: a whole number from -100 to 100")
+        changes["priority"] = priority
+    context = _text(asked, "context")
+    if context is not None:
+        if context not in ("isolated", "session"):
+            raise Usage(f"context '{context[:40]}': isolated or session")
+        changes["context"] = context
+    if "label" in asked:
+        found = asked["label"] if isinstance(asked["label"], list) else [asked["label"]]
+        if not all(isinstance(label, str) and label.strip() and len(label) <= 1000 for label in found):
+            raise Usage("label: text, or a list of texts")
+        changes["labels"] = tuple(dict.fromkeys(found))
+    return changes
+
+
+def _text(asked: Mapping[str, Any], name: str) -> str | None:
+    value = asked.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise Usage(f"{name}: text is wanted")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise Usage(f"{name}: not UTF-8 text") from None
+    return value

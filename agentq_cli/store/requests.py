@@ -1,0 +1,153 @@
+"""Applying what agents ask for by rows in outbound.db: each row once, in the commit that holds its effect."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from agentq_cli.errors import AgentqError, LimitReached, Usage
+from agentq_cli.model import Actor, Address, NewTask, RunId, Status, Task
+from agentq_cli.policy.requests import Refusal, Request
+from agentq_cli.store import change, connection, dispatch, read, series
+from agentq_cli.store.queries import statements
+from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
+from agentq_cli.store.state_dir import StateDir
+
+REQUESTS = statements("requests")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one request; `stop` is a run that is to be told to end."""
+
+    message: str
+    status: str
+    task: Address | None
+    detail: str
+    stop: RunId | None = None
+
+
+Template = Callable[[Task | None], NewTask]
+"""The task that a session's agent may ask for, without its prompt, from the session's last prompt. Raises Usage."""
+
+
+def stamp(state: StateDir, session: str) -> str | None:
+    """What changes when the session's outbound.db does; None where there is none."""
+    try:
+        status = os.stat(state.outbound(session))
+    except OSError:
+        return None
+    return f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
+
+
+def asked(state: StateDir, session: str) -> list[tuple[str, object]]:
+    """Every request of a session that is not answered yet: id and content, in the order in which they were written."""
+    found: list[tuple[str, object]] = []
+    with read.outbound(state, session) as database:
+        after = -(1 << 62)
+        while page := database.execute(REQUESTS["asked"], {"after": after}).fetchall():
+            found += [(row[0], row[1]) for row in page if isinstance(row[0], str)]
+            after = page[-1][2]
+    if not found:
+        return []
+    with read.inbound(state, session) as inbound:
+        return [each for each in found if not inbound.execute(REQUESTS["is_delivered"], {"id": each[0]}).fetchone()]
+
+
+def apply(
+    state: StateDir,
+    session: str,
+    message: str,
+    request: Request | Refusal,
+    *,
+    template: Template,
+    max_queued: int,
+    now: int,
+) -> Answer | None:
+    """Carry out one request and record the answer; None where it was answered before."""
+    with session_write(state, session, now=now, actor=Actor.AGENT, busy_ms=connection.BACKGROUND_BUSY_MS) as write:
+        if write.database.execute(REQUESTS["is_delivered"], {"id": message}).fetchone():
+            return None
+        answer = _carry_out(write, message, request, template, max_queued)
+        values = {"id": message, "status": answer.status, "detail": answer.detail, "at": now}
+        values["task"] = None if answer.task is None else str(answer.task)
+        write.database.execute(REQUESTS["deliver"], values)
+        seq = None if answer.task is None else answer.task.seq
+        write.record(f"request_{answer.status}", seq, reason=answer.detail)
+        return answer
+
+
+def _carry_out(
+    write: SessionWrite, message: str, request: Request | Refusal, template: Template, max_queued: int
+) -> Answer:
+    if isinstance(request, Refusal):
+        return Answer(message, "refused", None, request.why)
+    try:
+        if request.action == "schedule_task":
+            return _schedule(write, message, request, template, max_queued)
+        assert request.task is not None
+        return _change(write, message, request, request.task)
+    except sqlite3.Error:
+        raise
+    except AgentqError as error:
+        return Answer(message, "refused", request.task, error.message)
+
+
+def _schedule(write: SessionWrite, message: str, request: Request, template: Template, max_queued: int) -> Answer:
+    (live,) = write.database.execute(WRITE["live_count"]).fetchone()
+    if live >= max_queued:
+        raise LimitReached(f"max_queued {max_queued}: {live} tasks are live already")
+    row = write.database.execute(REQUESTS["template"]).fetchone()
+    new = replace(template(None if row is None else write.task(row[0])), **request.changes)
+    if request.schedule is not None and "priority" not in request.changes:
+        new = replace(new, priority=10)
+    step = None if request.schedule is None else series.begin(request.schedule, write.now)
+    due = request.due_at if step is None else step.occurrence.slot
+    seq = write.insert(
+        replace(new, due_at=due, schedule=request.schedule),
+        status=Status.QUEUED,
+        recurrence=step,
+        arriving=step is not None,
+    )
+    write.mirror(seq)
+    made = write.task(seq)
+    write.record("submit", seq, after=made.shown_status(write.now))
+    return Answer(message, "applied", made.address, f"{request.action}: {made.shown_status(write.now)}")
+
+
+def _change(write: SessionWrite, message: str, request: Request, address: Address) -> Answer:
+    stop: RunId | None = None
+    if request.action == "cancel_task":
+        task = change.cancel_in(write, address)
+        if task.status is Status.RUNNING:
+            stop = RunId(*task.address, task.runs)
+            dispatch.stop_in(write, stop, reason="cancelled", cancel=True)
+    elif request.action == "pause_task":
+        task = change.pause_in(write, address, request.reason or "asked for by the agent")
+    elif request.action == "resume_task":
+        task = change.resume_in(write, address)
+    else:
+        task = change.edit_in(write, address, lambda before: _updated(before, request, write.now))
+    return Answer(message, "applied", task.address, f"{request.action}: {task.shown_status(write.now)}", stop)
+
+
+def _updated(task: Task, request: Request, now: int) -> Task:
+    if task.kind != "prompt":
+        raise Usage(f"task '{task.address}': it is a command, which an agent must not change")
+    changed = replace(task, **request.changes)
+    if request.schedule is not None:
+        if task.status is Status.RUNNING:
+            assert task.recurrence is not None
+            return replace(changed, recurrence=replace(task.recurrence, schedule=request.schedule))
+        recurrence = series.begin(request.schedule, now, before=task.recurrence)
+        return replace(changed, recurrence=recurrence, due_at=recurrence.occurrence.slot, arriving=True)
+    return changed if request.due_at is None else replace(changed, due_at=request.due_at)
+
+
+def remember(index: sqlite3.Connection, state: StateDir, session: str, seen: str | None) -> None:
+    """Note what outbound.db looked like when its requests were read."""
+    with contextlib.suppress(AgentqError), connection.transaction(index, state.index):
+        index.execute(REQUESTS["set_stamp"], {"session": session, "stamp": seen})
