@@ -75,18 +75,15 @@ class Queue:
         path = Path(os.path.realpath(path))
         state = StateDir(path)
         os.umask(0o077)
+        state.check(allow_network_fs=allow_network_fs)
         if create:
             missing = not path.exists()
-            if not missing:
-                state.check(allow_network_fs=allow_network_fs)
             state.create()
             if missing:
-                state.check(allow_network_fs=allow_network_fs)
+                state.check(allow_network_fs=allow_network_fs)  # somebody else may have been faster
             return cls(
                 state, connection.connect(state.index, "index", create=True), clock, allow_network_fs=allow_network_fs
             )
-        if path.exists():
-            state.check(allow_network_fs=allow_network_fs)
         if not state.index.exists():
             return cls(state, connection.empty_index(), clock, allow_network_fs=allow_network_fs)
         return cls(
@@ -517,9 +514,9 @@ class Queue:
         row = self._index.execute(read.READ["meta"], {"name": "last_sweep_at"}).fetchone()
         return None if row is None else int(row[0])
 
-    def roll_back_dead_writers(self) -> list[str]:
-        """Bring sessions in order that a dead process left in mid-commit; returns their names."""
-        return reindex.roll_back_dead_writers(self.state)
+    def roll_back_dead_writers(self, session: str | None = None) -> list[str]:
+        """Bring files in order, of all sessions or of one, that a dead process left in mid-commit; returns whose."""
+        return reindex.roll_back_dead_writers(self.state, self.state.session_names() if session is None else [session])
 
     def stored_sessions(self) -> list[str]:
         """The sessions that have a directory, whatever the index says."""

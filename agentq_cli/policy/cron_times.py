@@ -15,6 +15,7 @@ years of an outage is exact at the cost of one step a matching day.
 
 from __future__ import annotations
 
+import functools
 from bisect import bisect_right
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
@@ -60,7 +61,7 @@ def next_cron(cron: Cron, zone: str, after_ms: int) -> int | None:
     best: int | None = None
     found: date | None = None
     barren = 0
-    for day in _days(cron, _date(info, after), None):
+    for day in _days(cron, _date(info, after), _date(info, END)):
         # Clocks that go back make a day's last instants later than the next one's first.
         if found is not None and (day - found).days > _NEIGHBOURS:
             break
@@ -132,15 +133,14 @@ def _date(info: tzinfo, moment: int) -> date:
     return datetime.fromtimestamp(moment // 1000, info).date()
 
 
-def _days(cron: Cron, first: date, last: date | None) -> Iterator[date]:
+def _days(cron: Cron, first: date, last: date) -> Iterator[date]:
     """The days on which it comes, from a little before `first` to a little after `last`."""
     from datetime import datetime, time, timedelta
 
     first -= timedelta(_NEIGHBOURS)
-    if last is not None:
-        last += timedelta(_NEIGHBOURS)
+    last += timedelta(_NEIGHBOURS)
     if cron.days is None:
-        while last is None or first <= last:
+        while first <= last:
             yield first
             first += timedelta(1)
         return
@@ -153,11 +153,12 @@ def _days(cron: Cron, first: date, last: date | None) -> Iterator[date]:
             day = found.get_next().date()
         except CroniterBadDateError:
             return
-        if last is not None and day > last:
+        if day > last:
             return
         yield day
 
 
+@functools.lru_cache(maxsize=64)
 def _on(cron: Cron, info: tzinfo, day: date) -> _Day:
     from datetime import datetime, time, timedelta
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterable, Iterator
 
+from agentq_cli.errors import AgentqError
 from agentq_cli.model import Actor
 from agentq_cli.store import connection
 from agentq_cli.store.dispatch import DISPATCH, pause_unreadable
@@ -50,11 +52,17 @@ def _workers(write: SessionWrite, host: str) -> list[str]:
     return mended
 
 
-def roll_back_dead_writers(state: StateDir) -> list[str]:
-    """Open every session that a dead writer left a journal in, so that no agent meets a file in mid-commit."""
+def roll_back_dead_writers(state: StateDir, sessions: Iterable[str]) -> list[str]:
+    """Open what a dead writer left a journal at, so that no agent meets a file in mid-commit; returns those sessions.
+
+    What a live writer holds is not a dead one's, and a file in trouble is named once its session is asked for: neither
+    keeps the others waiting.
+    """
     opened = []
-    for session in state.session_names():
-        if state.inbound(session).with_name("inbound.db-journal").exists():
-            connection.connect_session(state.inbound(session), state.index, create=False).close()
-            opened.append(session)
+    for session in sessions:
+        for kind, path in (("inbound", state.inbound(session)), ("outbound", state.outbound(session))):
+            if path.with_name(f"{path.name}-journal").exists():
+                with contextlib.suppress(AgentqError):
+                    connection.connect(path, kind, create=False, busy_ms=connection.BACKGROUND_BUSY_MS).close()
+                    opened.append(session)
     return opened

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from agentq_cli.errors import NotFound, Usage
+from agentq_cli.errors import NotFound, Refused, Usage
 from agentq_cli.model import SESSION_NAME, RunId
 
 # POSIX locks are unreliable or absent on these, and SQLite's rollback needs them.
-NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "afs", "ceph", "glusterfs", "fuse")
+NETWORK_FILE_SYSTEMS = (
+    *("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "afs", "ceph", "glusterfs", "fuse", "fuseblk"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +66,23 @@ class StateDir:
         yield from (name for name in entries if SESSION_NAME.match(name))
 
     def create(self) -> None:
-        """Make the directory and its fixed parts, private to this user. Raises Usage where it is unfit."""
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for part in ("sessions", "bells"):
-            (self.path / part).mkdir(mode=0o700, exist_ok=True)
+        """Make the directory and its fixed parts, private to this user. Raises Refused."""
+        with _refusals(self.path):
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for part in ("sessions", "bells"):
+                (self.path / part).mkdir(mode=0o700, exist_ok=True)
 
     def create_session(self, name: str) -> None:
-        """Make a session's directory, on disk before anything in it is."""
+        """Make a session's directory, on disk before anything in it is. Raises Usage, Refused."""
         directory = self.session(name)
-        try:
-            directory.mkdir(mode=0o700)
-        except FileExistsError:
-            self.check_session(name)
-            return
-        sync_directory(directory.parent)
-        sync_directory(self.path)
+        with _refusals(directory):
+            try:
+                directory.mkdir(mode=0o700)
+            except FileExistsError:
+                self.check_session(name)
+                return
+            sync_directory(directory.parent)
+            sync_directory(self.path)
 
     def check_session(self, name: str) -> None:
         """Refuse a session directory that leads elsewhere. Raises Usage, or NotFound where there is none."""
@@ -90,12 +95,16 @@ class StateDir:
             raise Usage(f"session '{name}': '{directory}' is not a directory of its own but a link or a file")
 
     def check(self, *, allow_network_fs: bool = False) -> None:
-        """Refuse a directory that somebody else owns, or that lies on a network file system. Raises Usage."""
-        status = self.path.stat()
-        if not stat.S_ISDIR(status.st_mode):
-            raise Usage(f"state dir '{self.path}': not a directory")
-        if status.st_uid != os.geteuid():
-            raise Usage(f"state dir '{self.path}': it belongs to user {status.st_uid}, not to you ({os.geteuid()})")
+        """Refuse a directory that somebody else owns, or that lies, or would lie, on a network file system.
+
+        Raises Usage.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            status = self.path.stat()
+            if not stat.S_ISDIR(status.st_mode):
+                raise Usage(f"state dir '{self.path}': not a directory")
+            if status.st_uid != os.geteuid():
+                raise Usage(f"state dir '{self.path}': it belongs to user {status.st_uid}, not to you ({os.geteuid()})")
         if not allow_network_fs:
             mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
             kind = file_system(os.path.realpath(self.path), mounts)
@@ -104,6 +113,15 @@ class StateDir:
                     f"state dir '{self.path}': it lies on {kind}, where file locks cannot be relied on;"
                     " use a local directory (--allow-network-fs overrides)"
                 )
+
+
+@contextlib.contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    """What the operating system refuses, as the contract's error."""
+    try:
+        yield
+    except OSError as error:
+        raise Refused(f"'{path}': {error.strerror}") from error
 
 
 def file_system(path: str, mountinfo: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 
+PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
 PR_SET_CHILD_SUBREAPER = 36
 FALLOC_FL_KEEP_SIZE = 0x01
@@ -18,6 +19,12 @@ _fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int6
 def become_subreaper() -> None:
     """Have everything below this process handed to it when its own parent dies (prctl(2)). Raises OSError."""
     if _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        _fail()
+
+
+def die_with_parent(number: int) -> None:
+    """Have the kernel send this process a signal once its parent dies, 0 for none; exec keeps it. Raises OSError."""
+    if _libc.prctl(PR_SET_PDEATHSIG, number, 0, 0, 0) != 0:
         _fail()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from agentq_cli.agents import profile as profiles
@@ -17,6 +18,9 @@ from agentq_cli.store.state_dir import StateDir
 from agentq_cli.supervise.launch import LaunchRequest
 
 DEFAULT_GRACE_MS = 5000
+
+KEPT_BACK = frozenset({"AGENTQ_NOW", "AGENTQ_PREVIOUS_RUN"})
+"""What of the supervisor's environment no agent gets: a clock that stands still, and another run's directory."""
 
 
 def profile_of(task: Task, config: Config) -> profiles.Profile | None:
@@ -106,8 +110,14 @@ def environment(
     profile: profiles.Profile | None,
 ) -> dict[str, str]:
     """The agent's whole environment; later ones win: supervisor, submitting shell, profile, session, task, agentq."""
-    values = {name: value for name, value in environ.items() if not name.startswith("AGENTQ_")}
+    # What the submitting shell had not set is not set either: the supervisor's LC_ALL would win over its LANG.
+    patterns = config.capture_env if task.launch.captured else ()
+    values = {name: value for name, value in environ.items() if not any(fnmatchcase(name, each) for each in patterns)}
     values.update(task.launch.captured)
+    for name in KEPT_BACK:
+        values.pop(name, None)
+    if values.get("AGENTQ_CONFIG"):
+        values["AGENTQ_CONFIG"] = os.path.abspath(os.path.expanduser(values["AGENTQ_CONFIG"]))
     if profile is not None:
         for name in profile.env_remove:
             values.pop(name, None)

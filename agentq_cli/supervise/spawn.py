@@ -9,6 +9,7 @@ import stat
 from collections.abc import Mapping
 from typing import NoReturn
 
+from agentq_cli.supervise import kernel
 from agentq_cli.supervise.launch import LaunchRequest
 from agentq_cli.supervise.process import current
 from agentq_cli.supervise.records import RunDirectory
@@ -50,12 +51,13 @@ def spawn(request: LaunchRequest, directory: RunDirectory, env: Mapping[str, str
     """
     stdin = _open_stdin(request, directory)
     reader, writer = os.pipe()
+    shim = os.getpid()
     try:
         pid = os.fork()
     except OSError as error:
         raise SpawnError(f"no process for the agent: {error.strerror}") from error
     if pid == 0:
-        _become(request, directory, env, (stdin, stdout, stderr), writer)
+        _become(request, directory, env, (stdin, stdout, stderr), writer, shim)
     os.close(stdin)
     os.close(writer)
     return Agent(pid, reader)
@@ -87,11 +89,16 @@ def _write(path: str, data: bytes) -> None:
 
 
 def _become(
-    request: LaunchRequest, directory: RunDirectory, env: Mapping[str, str], stdio: tuple[int, int, int], report: int
+    request: LaunchRequest,
+    directory: RunDirectory,
+    env: Mapping[str, str],
+    stdio: tuple[int, int, int],
+    report: int,
+    shim: int,
 ) -> NoReturn:
     """In the forked child: become the agent, or say why not and end."""
     try:
-        _prepare(request, directory, stdio)
+        _prepare(request, directory, stdio, shim)
         _execute(request, env)
     except SpawnError as error:
         os.write(report, str(error).encode(errors="replace")[:LONGEST_REASON])
@@ -99,7 +106,11 @@ def _become(
         os._exit(FAILED)
 
 
-def _prepare(request: LaunchRequest, directory: RunDirectory, stdio: tuple[int, int, int]) -> None:
+def _prepare(request: LaunchRequest, directory: RunDirectory, stdio: tuple[int, int, int], shim: int) -> None:
+    # Until its record is there nobody but the shim can find it, as it carries no marker yet: it dies with the shim.
+    kernel.die_with_parent(signal.SIGKILL)
+    if os.getppid() != shim:
+        os._exit(FAILED)
     os.setsid()
     for number, descriptor in enumerate(stdio):
         os.dup2(descriptor, number)
@@ -108,6 +119,7 @@ def _prepare(request: LaunchRequest, directory: RunDirectory, stdio: tuple[int, 
         directory.write_agent(current())
     except OSError as error:
         raise SpawnError(f"record '{directory.file('agent')}': {error.strerror}") from error
+    kernel.die_with_parent(0)
     os.umask(request.umask)
     try:
         os.chdir(request.cwd)

@@ -242,6 +242,7 @@ class Supervision:
         self._waits[session] = (monotonic_ms() + delay, delay)
 
     def _start(self, claim: Claim) -> Iterator[Happening]:
+        self._queue.roll_back_dead_writers(claim.run.session)
         directory = RunDirectory(self._queue.run_directory(claim.run))
         worker = Worker(
             *claim.run,

@@ -32,6 +32,7 @@ class Sweep:
     def run(self) -> Iterator[SweepAction]:
         """Do it; yields what was done."""
         self.queue.note_sweep()
+        self.queue.roll_back_dead_writers()
         if self.reindex:
             yield from self._reindex()
         yield from self._unreadable()

@@ -78,11 +78,21 @@ class Watched:
             assert record is not None
             self.outcome = settle.outcome(self.task, self.directory, record, self.stream, config)
         elif finding is recovery.Finding.RUNNING:
-            self.again_at = monotonic_ms() + SETTLE_MS
+            self._watch_its_shim()
             return False
         else:
             return self._bury(queue, config)
         return True
+
+    def _watch_its_shim(self) -> None:
+        """The shim that ended was a second one, asked for when the launcher was lost; the first has the run."""
+        start = self.directory.start()
+        pidfd = process.open_pidfd(start.identity) if isinstance(start, Start) else None
+        self.close()
+        if pidfd is None:
+            self.again_at = monotonic_ms() + SETTLE_MS
+        else:
+            self.pidfd, self.ended = pidfd, False
 
     def _bury(self, queue: Queue, config: Config) -> bool:
         """The shim is gone without a record: end its tree, step by step, before anything is free."""

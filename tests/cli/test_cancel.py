@@ -40,7 +40,13 @@ def test_so_are_paused_and_scheduled_ones(aq: Driven, prepare: tuple[str, ...]) 
     aq.exec("true")
     aq(*prepare)
     (item,) = aq.items("cancel", "1")
-    assert item == {"id": "default/1", "ok": True, "code": 0, "message": "default/1 is cancelled", "status": "cancelled"}
+    assert item == {
+        "id": "default/1",
+        "ok": True,
+        "code": 0,
+        "message": "default/1 is cancelled",
+        "status": "cancelled",
+    }
     assert aq.statuses() == {"default/1": "cancelled"}
 
 
@@ -70,7 +76,7 @@ def test_one_that_ignores_signals_is_killed_after_its_grace(aq: Driven) -> None:
     assert not alive(pid)
     aq.ended(supervisor, 1)
     (run,) = aq.runs().values()
-    assert (run["status"], run["signal"], run["exit_code"]) == ("cancelled", 9, 137)
+    assert (run["status"], run["signal"], run["exit_code"]) == ("cancelled", "SIGKILL", 137)
     assert run["duration_ms"] >= 300
 
 

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -56,10 +56,20 @@ class Done(NamedTuple):
         return self.code == -signal.SIGKILL
 
 
+class Starter(Protocol):
+    """What starts commands: a server that forks them, or the interpreter itself."""
+
+    def start(self, argv: Sequence[str], env: dict[str, str], out: Path, err: Path) -> Started:
+        """Start a command."""
+
+    def wait(self, pid: int, seconds: float) -> int:
+        """The exit code of a command. Raises TimeoutError."""
+
+
 class Started:
     """A command that may still run."""
 
-    def __init__(self, server: ForkServer, pid: int, out: Path, err: Path) -> None:
+    def __init__(self, server: Starter, pid: int, out: Path, err: Path) -> None:
         self.pid = pid
         self.out = out
         self.err = err
@@ -137,10 +147,44 @@ class ForkServer:
                 self._codes[message["ended"]] = message["code"]
 
 
+class Interpreter:
+    """Starts each command as `python -m agentq_cli`, as a shell does."""
+
+    def __init__(self) -> None:
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+
+    def start(self, argv: Sequence[str], env: dict[str, str], out: Path, err: Path) -> Started:
+        """Start a command."""
+        with out.open("ab") as stdout, err.open("ab") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "agentq_cli", *argv],
+                env=env,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+            )
+        self._processes[process.pid] = process
+        return Started(self, process.pid, out, err)
+
+    def wait(self, pid: int, seconds: float) -> int:
+        """The exit code of a command. Raises TimeoutError."""
+        try:
+            return self._processes[pid].wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError("a command did not end in time") from None
+
+    def close(self) -> None:
+        """Kill what still runs."""
+        for process in self._processes.values():
+            process.kill()
+            process.wait()
+
+
 class World:
     """A state dir with its surroundings under one root, and how to act in it."""
 
-    def __init__(self, root: Path, server: ForkServer) -> None:
+    def __init__(self, root: Path, server: Starter) -> None:
         self.root = root
         self.state = root / "state"
         self.log = root / "log"

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import queue_driver
@@ -23,6 +24,17 @@ def own_umask() -> Iterator[None]:
     os.umask(before)
     yield
     os.umask(before)
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path) -> Iterator[Path]:
+    """A state dir that does not exist yet, in memory where there is such a place.
+
+    What a sync is worth is shown where processes are killed; here thousands of them would only take time.
+    """
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(prefix="agentq-", dir=memory if os.access(memory, os.W_OK) else tmp_path) as place:
+        yield Path(place) / "state"
 
 
 @pytest.fixture

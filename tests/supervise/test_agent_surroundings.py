@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -87,6 +88,12 @@ def test_signals_that_a_caller_ignores_reach_it_again(tmp_path) -> None:
         os.execv(sys.executable, [sys.executable, "-c", LAUNCH_STATUS, str(tmp_path), str(Path(__file__).parents[2])])
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert signal_masks((tmp_path / "s/runs/1.1/stdout").read_text())["SigIgn"] == 0
+
+
+def test_a_caller_without_stdio_can_launch(tmp_path) -> None:
+    arguments = [sys.executable, "-c", LAUNCH_STATUS, str(tmp_path), str(Path(__file__).parents[2])]
+    subprocess.run(["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *arguments], check=True, timeout=30)
+    assert "SigIgn" in (tmp_path / "s/runs/1.1/stdout").read_text()
 
 
 LAUNCH_STATUS = """

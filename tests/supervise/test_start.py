@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 
 import pytest
 
-from agentq_cli.supervise import process
+from agentq_cli.supervise import process, records, shim
 from agentq_cli.supervise.records import RunDirectory, Start, Stop, Void
 
 
@@ -67,6 +68,25 @@ def test_a_run_whose_session_is_gone_leaves_nothing(runs, tmp_path) -> None:
     runs.send(request).shim_ended()
     assert not (tmp_path / "ran").exists()
     assert not (tmp_path / "gone").exists()
+
+
+def test_a_start_that_may_not_be_on_disk_starts_nothing_and_says_why(runs, tmp_path) -> None:
+    request = runs.request("/bin/touch", str(tmp_path / "ran"))
+    pid = os.fork()
+    if pid == 0:
+
+        def broken(path: str) -> None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        records._sync_directory = broken
+        shim.main(request.encode(), [])
+    os.waitpid(pid, 0)
+    directory = RunDirectory(request.run_dir)
+    record = directory.exit()
+    assert isinstance(directory.start(), Start)
+    assert record.spawn_error
+    assert record.error == f"'{directory.file('start')}': Input/output error"
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,7 @@ def test_the_next_time_is_the_first_of_the_grid_strictly_after(anchor: int, ever
 
 
 @settings(max_examples=300, derandomize=True)
-@given(
-    anchor=st.integers(-50, 50), every=st.integers(1, 20), after=st.integers(-90, 90), upto=st.integers(-90, 90)
-)
+@given(anchor=st.integers(-50, 50), every=st.integers(1, 20), after=st.integers(-90, 90), upto=st.integers(-90, 90))
 def test_counts_and_newest_are_those_of_the_enumerated_grid(anchor: int, every: int, after: int, upto: int) -> None:
     slots = [slot for slot in range(anchor, 200, every) if after < slot <= upto]
     assert count_interval(anchor, every, after, upto) == len(slots)

@@ -1,0 +1,528 @@
+"""A second, plain account of what the queue's verbs do, and a machine that holds the queue against it step by step.
+
+It shares no code with `policy` or the store: it keeps every task in one dictionary and goes through all of them.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import queue_driver
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from queue_driver import (
+    ANOTHER,
+    MANY,
+    OWNER,
+    Clock,
+    claim,
+    command,
+    edited,
+    finish,
+    head_of,
+    pick,
+    prompt,
+    widths,
+)
+
+from agentq_cli.errors import NotFound, WrongState
+from agentq_cli.model import ENDED, Actor, Address, NewTask, RunId, RunStatus, Status
+
+PARALLEL = {"wide": 2}
+AGEING_MS = 15
+ENDINGS = {
+    RunStatus.SUCCESS: Status.COMPLETED,
+    RunStatus.ERROR: Status.FAILED,
+    RunStatus.CRASHED: Status.FAILED,
+    RunStatus.SKIPPED: Status.SKIPPED,
+    RunStatus.CANCELLED: Status.CANCELLED,
+}
+
+
+@dataclass
+class Entry:
+    """One task as the model knows it; `status` is the one that is stored."""
+
+    address: Address
+    kind: str
+    agent: str | None
+    shares: bool
+    priority: int
+    due: int
+    expires: int | None
+    key: str | None
+    status: Status = Status.QUEUED
+    attempts: int = 0
+    runs: int = 0
+    cancel: bool = False
+    stop: bool = False
+    events: list[tuple[str, str | None, str | None]] = field(default_factory=list)
+
+    def shown(self, now: int) -> Status:
+        if self.status is Status.QUEUED and self.due > now:
+            return Status.RETRYING if self.attempts else Status.SCHEDULED
+        return self.status
+
+    @property
+    def live(self) -> bool:
+        return self.status not in ENDED
+
+
+@dataclass
+class Model:
+    """All tasks, and what holds them."""
+
+    entries: dict[Address, Entry] = field(default_factory=dict)
+    starts: int = 0
+    last_start: dict[str, int] = field(default_factory=dict)
+    paused_sessions: set[str] = field(default_factory=set)
+    paused_agents: set[str] = field(default_factory=set)
+    queue_paused: bool = False
+    highest: dict[str, int] = field(default_factory=dict)
+
+    def running(self, session: str | None = None) -> list[Entry]:
+        return [e for e in self.entries.values() if e.status is Status.RUNNING and session in (None, e.address.session)]
+
+    def lane_open(self, entry: Entry) -> bool:
+        session = entry.address.session
+        beside = self.running(session)
+        if entry.shares and any(other.shares and other.agent == entry.agent for other in beside):
+            return False
+        if session == "default":
+            return True
+        first = [
+            other
+            for other in self.entries.values()
+            if other.address.session == session
+            and other.status is Status.QUEUED
+            and other.attempts
+            and other.agent not in self.paused_agents
+        ]
+        return len(beside) + (0 if entry.attempts else len(first)) < PARALLEL.get(session, 1)
+
+    def startable(self, entry: Entry, now: int) -> bool:
+        return (
+            entry.status is Status.QUEUED
+            and entry.due <= now
+            and (entry.expires is None or now < entry.expires)
+            and not self.queue_paused
+            and entry.address.session not in self.paused_sessions
+            and entry.agent not in self.paused_agents
+            and self.lane_open(entry)
+        )
+
+    def next(self, now: int) -> Address | None:
+        best: Entry | None = None
+        for entry in self.entries.values():
+            if self.startable(entry, now) and (best is None or self._before(entry, best, now)):
+                best = entry
+        return None if best is None else best.address
+
+    def _before(self, one: Entry, other: Entry, now: int) -> bool:
+        def key(entry: Entry) -> tuple[int, int, int, int, str]:
+            priority = 101 if now >= entry.due + AGEING_MS else entry.priority
+            turn = self.last_start.get(entry.address.session, 0)
+            return (-priority, turn, entry.due, entry.address.seq, entry.address.session)
+
+        return key(one) < key(other)
+
+    def started(self, entry: Entry) -> None:
+        self.starts += 1
+        self.last_start[entry.address.session] = self.starts
+
+    def holder(self, session: str, key: str | None) -> Entry | None:
+        return next(
+            (e for e in self.entries.values() if key and e.key == key and e.address.session == session and e.live), None
+        )
+
+
+new_tasks = st.builds(
+    lambda session, agent, shares, priority, delay, expires, key: (
+        session,
+        agent,
+        {
+            "context": "session" if shares else "isolated",
+            "priority": priority,
+            "due_at": delay,
+            "expires_at": expires,
+            "key": key,
+        },
+    ),
+    st.sampled_from(["default", "narrow", "wide"]),
+    st.sampled_from([None, "demo", "other"]),
+    st.booleans(),
+    st.sampled_from([-1, 0, 0, 1]),
+    st.sampled_from([None, None, None, 0, 4]),
+    st.sampled_from([None, None, None, 3, 12]),
+    st.sampled_from([None, None, None, "k", "l"]),
+)
+which = st.integers(0, 60)
+
+
+class Histories(RuleBasedStateMachine):
+    """Random histories: whatever happens, queue and model agree."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.umask = os.umask(0o077)
+        memory = Path("/dev/shm")
+        self.place = TemporaryDirectory(prefix="agentq-", dir=memory if os.access(memory, os.W_OK) else None)
+        self.state_dir = Path(self.place.name) / "state"
+        self.clock = Clock()
+        self.queue = queue_driver.open_queue(self.state_dir, self.clock)
+        self.model = Model()
+        self.handed_out: list[RunId] = []
+
+    def teardown(self) -> None:
+        try:
+            self.check_events()
+            self.check_surroundings()
+        finally:
+            self.queue.close()
+            self.place.cleanup()
+            os.umask(self.umask)
+
+    # Helpers
+
+    @property
+    def now(self) -> int:
+        return self.clock.now
+
+    def choose(self, number: int, among: Callable[[Entry], bool] = lambda entry: True) -> Entry | None:
+        found = [entry for _, entry in sorted(self.model.entries.items()) if among(entry)]
+        return found[number % len(found)] if found else None
+
+    def change(self, entry: Entry, event: str, status: Status, **fields: Any) -> None:
+        before = entry.shown(self.now)
+        entry.status = status
+        for name, value in fields.items():
+            setattr(entry, name, value)
+        entry.events.append((event, before, entry.shown(self.now)))
+
+    def refused(self, verb: Callable[[], object]) -> None:
+        last = self.queue.last_event()
+        try:
+            verb()
+        except WrongState:
+            assert self.queue.last_event() == last
+        else:
+            raise AssertionError("it was not refused")
+
+    # Submit
+
+    @initialize(tasks=st.lists(new_tasks, min_size=2, max_size=6))
+    def begin(self, tasks: list[Any]) -> None:
+        self.submit(tasks)
+
+    @rule(tasks=st.lists(new_tasks, min_size=1, max_size=3))
+    def submit(self, tasks: list[Any]) -> None:
+        """One task, several of one session, or a batch over several."""
+        made: list[NewTask] = []
+        after = copy.deepcopy(self.model)
+        expected: list[Entry | None] = []
+        new: list[Entry] = []
+        clash = False
+        for session, agent, fields in tasks:
+            times = {
+                name: None if fields[name] is None else self.now + fields[name] for name in ("due_at", "expires_at")
+            }
+            task = (
+                command(session, **(fields | times))
+                if agent is None
+                else prompt(session, agent=agent, **(fields | times))
+            )
+            made.append(task)
+            holder = after.holder(session, task.key)
+            holder = holder or next(
+                (e for e in new if task.key and (e.address.session, e.key) == (session, task.key)), None
+            )
+            if holder is not None:
+                clash = clash or (holder.kind, holder.agent) != (task.kind, task.agent)
+                expected.append(holder)
+                continue
+            entry = Entry(
+                Address(session, -len(new)),
+                task.kind,
+                agent,
+                agent is not None and task.context == "session",
+                task.priority,
+                self.now if task.due_at is None else task.due_at,
+                task.expires_at,
+                task.key,
+            )
+            new.append(entry)
+            expected.append(entry)
+        if clash:
+            self.refused(lambda: self.queue.submit(made, owner=OWNER, max_queued=MANY))
+            return
+        stored = self.queue.submit(made, owner=OWNER, max_queued=MANY)
+        fresh = {id(entry) for entry in new}
+        for (address, is_new), entry in zip(stored, expected, strict=True):
+            assert entry is not None
+            assert is_new == (id(entry) in fresh)
+            if not is_new:
+                assert address == entry.address
+                continue
+            fresh.discard(id(entry))
+            entry.address = address
+            entry.events.append(("submit", None, entry.shown(self.now)))
+            assert address.seq > self.model.highest.get(address.session, 0)
+            self.model.highest[address.session] = address.seq
+            self.model.entries[address] = entry
+
+    # People and the clock
+
+    @rule(milliseconds=st.sampled_from([1, 3, 20]))
+    def wait(self, milliseconds: int) -> None:
+        self.clock.forward(milliseconds)
+
+    @rule(number=which)
+    def cancel(self, number: int) -> None:
+        entry = self.choose(number)
+        if entry is None:
+            return
+        if entry.status is Status.RUNNING:
+            assert self.queue.cancel(entry.address).status is Status.RUNNING
+        elif entry.live:
+            self.queue.cancel(entry.address)
+            self.change(entry, "cancel", Status.CANCELLED, cancel=True)
+        else:
+            self.refused(lambda: self.queue.cancel(entry.address))
+
+    @rule(number=which)
+    def pause(self, number: int) -> None:
+        entry = self.choose(number)
+        if entry is None:
+            return
+        if entry.status is Status.PAUSED:
+            self.queue.pause(entry.address, reason="again")
+        elif entry.status is Status.QUEUED:
+            self.queue.pause(entry.address, reason="why")
+            self.change(entry, "pause", Status.PAUSED)
+        else:
+            self.refused(lambda: self.queue.pause(entry.address, reason=None))
+
+    @rule(number=which)
+    def resume(self, number: int) -> None:
+        entry = self.choose(number)
+        if entry is None:
+            return
+        if entry.status is Status.PAUSED:
+            self.queue.resume(entry.address)
+            self.change(entry, "resume", Status.QUEUED)
+        else:
+            self.refused(lambda: self.queue.resume(entry.address))
+
+    @rule(number=which, priority=st.sampled_from([-1, 0, 1]), delay=st.sampled_from([0, 4]), shares=st.booleans())
+    def edit(self, number: int, priority: int, delay: int, shares: bool) -> None:
+        entry = self.choose(number)
+        if entry is None:
+            return
+        due = self.now + delay
+        context = "session" if shares else "isolated"
+        verb = lambda: self.queue.edit(entry.address, edited(priority=priority, due_at=due, context=context))  # noqa: E731
+        if entry.status in (Status.QUEUED, Status.PAUSED):
+            verb()
+            shares = shares and entry.agent is not None
+            self.change(entry, "edit", entry.status, priority=priority, due=due, shares=shares)
+        else:
+            self.refused(verb)
+
+    @rule(number=which)
+    def retry(self, number: int) -> None:
+        entry = self.choose(number, lambda e: not e.live) or self.choose(number)
+        if entry is None:
+            return
+        taken = self.model.holder(entry.address.session, entry.key)
+        if entry.live or taken is not None:
+            self.refused(lambda: self.queue.retry(entry.address))
+            return
+        self.queue.retry(entry.address)
+        expires = None if entry.expires is not None and entry.expires <= self.now else entry.expires
+        self.change(entry, "retry", Status.QUEUED, due=self.now, attempts=0, expires=expires, cancel=False)
+
+    @rule()
+    def expire(self) -> None:
+        late = {
+            e.address
+            for e in self.model.entries.values()
+            if e.status in (Status.QUEUED, Status.PAUSED) and e.expires is not None and e.expires <= self.now
+        }
+        assert set(self.queue.expired()) == late
+        for address in late:
+            assert self.queue.expire(address, actor=Actor.SWEEP) is not None
+            self.change(self.model.entries[address], "expire", Status.EXPIRED)
+
+    @rule(number=which)
+    def expire_one_that_is_none(self, number: int) -> None:
+        entry = self.choose(number, lambda e: e.expires is None or e.expires > self.now or not e.live)
+        if entry is not None:
+            assert self.queue.expire(entry.address, actor=Actor.SWEEP) is None
+
+    @rule(number=which)
+    def prune(self, number: int) -> None:
+        entry = self.choose(number)
+        if entry is None:
+            return
+        if entry.live:
+            self.refused(lambda: self.queue.prune(entry.address))
+            return
+        self.queue.prune(entry.address)
+        del self.model.entries[entry.address]
+
+    @rule(session=st.sampled_from(["default", "narrow", "wide"]), paused=st.booleans())
+    def pause_session(self, session: str, paused: bool) -> None:
+        if session not in self.model.highest:
+            return
+        changed = (session in self.model.paused_sessions) is not paused
+        assert self.queue.pause_session(session, reason=None, paused=paused) is changed
+        (self.model.paused_sessions.add if paused else self.model.paused_sessions.discard)(session)
+
+    @rule(agent=st.sampled_from([None, "demo", "other"]), paused=st.booleans())
+    def pause_agent(self, agent: str | None, paused: bool) -> None:
+        if paused:
+            self.queue.pause_agent(agent, reason=None)
+        else:
+            self.queue.resume_agent(agent)
+        if agent is None:
+            self.model.queue_paused = paused
+        else:
+            (self.model.paused_agents.add if paused else self.model.paused_agents.discard)(agent)
+
+    # Runs
+
+    def take(self, entry: Entry, run: RunId) -> None:
+        self.handed_out.append(run)
+        self.change(entry, "start", Status.RUNNING, attempts=entry.attempts + 1, runs=entry.runs + 1, cancel=False)
+        entry.stop = False
+        assert run == RunId(*entry.address, entry.runs)
+        self.model.started(entry)
+
+    @rule(jobs=st.sampled_from([1, 2, 50]))
+    def claim_next(self, jobs: int) -> None:
+        head = pick(self.queue, parallel=widths(**PARALLEL), ageing_ms=AGEING_MS)
+        expected = self.model.next(self.now)
+        assert (None if head is None else Address(head.session, head.seq)) == expected
+        if head is None or expected is None:
+            return
+        claimed = claim(self.queue, head, jobs=jobs, parallel=widths(**PARALLEL))
+        if len(self.model.running()) >= jobs:
+            assert claimed is None
+        else:
+            assert claimed is not None
+            self.take(self.model.entries[expected], claimed.run)
+
+    @rule(jobs=st.sampled_from([50]))
+    def claim_all(self, jobs: int) -> None:
+        while self.model.next(self.now) is not None:
+            self.claim_next(jobs)
+        self.claim_next(jobs)
+
+    @rule(number=which)
+    def claim_any(self, number: int) -> None:
+        """A stale pick: the claim must find out by itself."""
+        entry = self.choose(number)
+        if entry is None:
+            return
+        head = replace(head_of(self.queue, entry.address), due_at=0, expires_at=None, agent="", shares=False)
+        claimed = claim(self.queue, head, parallel=widths(**PARALLEL))
+        assert (claimed is not None) == self.model.startable(entry, self.now)
+        if claimed is not None:
+            self.take(entry, claimed.run)
+
+    @rule(number=which, status=st.sampled_from(sorted(ENDINGS)))
+    def finish(self, number: int, status: RunStatus) -> None:
+        entry = self.choose(number, lambda e: e.status is Status.RUNNING)
+        if entry is None:
+            return
+        assert finish(self.queue, RunId(*entry.address, entry.runs), status) is not None
+        self.change(entry, "finish", Status.CANCELLED if entry.cancel else ENDINGS[status])
+
+    @precondition(lambda self: self.handed_out)
+    @rule(number=which, status=st.sampled_from(sorted(ENDINGS)))
+    def finish_late(self, number: int, status: RunStatus) -> None:
+        run = self.handed_out[number % len(self.handed_out)]
+        entry = self.model.entries.get(run.address)
+        if entry is None:
+            try:
+                finish(self.queue, run, status)
+            except NotFound:
+                return
+            raise AssertionError("a pruned task was finished")
+        if entry.status is Status.RUNNING and entry.runs == run.attempt:
+            return
+        assert finish(self.queue, run, status) is None
+        entry.events.append(("late", None, None))
+
+    @rule(number=which)
+    def undo(self, number: int) -> None:
+        entry = self.choose(number, lambda e: e.status is Status.RUNNING)
+        if entry is None:
+            return
+        assert self.queue.undo_claim(RunId(*entry.address, entry.runs), actor=Actor.SWEEP, reason="void")
+        self.change(entry, "undo", Status.CANCELLED if entry.cancel else Status.QUEUED, attempts=entry.attempts - 1)
+
+    @rule(number=which, cancel=st.booleans())
+    def request_stop(self, number: int, cancel: bool) -> None:
+        entry = self.choose(number, lambda e: e.runs > 0)
+        if entry is None:
+            return
+        done = self.queue.request_stop(RunId(*entry.address, entry.runs), reason="r", cancel=cancel, actor=Actor.USER)
+        assert done is (entry.status is Status.RUNNING)
+        if done and (not entry.stop or (cancel and not entry.cancel)):
+            self.change(entry, "stop", Status.RUNNING, cancel=entry.cancel or cancel, stop=True)
+
+    @rule(number=which)
+    def adopt(self, number: int) -> None:
+        entry = self.choose(number, lambda e: e.status is Status.RUNNING)
+        worker = None if entry is None else self.queue.worker(entry.address)
+        if entry is not None:
+            assert worker is not None
+            assert self.queue.adopt(worker, ANOTHER)
+            self.change(entry, "adopt", Status.RUNNING)
+
+    # What always holds
+
+    @invariant()
+    def tasks_agree(self) -> None:
+        stored = {
+            t.address: (t.shown_status(self.now), t.attempts, t.runs, t.due_at, t.expires_at, t.priority, t.agent)
+            for t in self.queue.tasks(ended=True)
+        }
+        assert stored == {
+            e.address: (e.shown(self.now), e.attempts, e.runs, e.due, e.expires, e.priority, e.agent)
+            for e in self.model.entries.values()
+        }
+        assert {worker.id for worker in self.queue.workers()} == {
+            RunId(*e.address, e.runs) for e in self.model.running()
+        }
+
+    def check_events(self) -> None:
+        """Each change of a task is one event, and there are no others."""
+        stored: dict[Address, list[tuple[str, str | None, str | None]]] = {}
+        for event in self.queue.events():
+            if event.session is not None and event.seq is not None:
+                change = (event.event, event.from_status, event.to_status)
+                stored.setdefault(Address(event.session, event.seq), []).insert(0, change)
+        assert stored == {address: entry.events for address, entry in self.model.entries.items()}
+
+    def check_surroundings(self) -> None:
+        paused = {session.name for session in self.queue.sessions() if session.paused}
+        assert paused == self.model.paused_sessions
+        open_runs = {run.id for run in self.queue.runs() if run.finished_at is None}
+        assert open_runs == {RunId(*e.address, e.runs) for e in self.model.running()}
+        for entry in self.model.entries.values():
+            width = widths(**PARALLEL)(entry.address.session)
+            why = self.queue.waiting_for(self.queue.task(entry.address), jobs=1, parallel=width)
+            if not entry.live or entry.status is Status.RUNNING:
+                assert why is None
+            elif self.model.startable(entry, self.now):
+                assert why is not None and why.kind == "slot"
+            elif entry.expires is None or entry.expires > self.now:
+                assert why is not None and why.kind != "slot"

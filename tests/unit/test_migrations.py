@@ -1,0 +1,213 @@
+"""Schemas: one number a file, applied once under the lock, older ones brought forward, newer ones left alone."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from agentq_cli.errors import AgentqError, Unreadable
+from agentq_cli.store import connection
+
+KINDS = ("index", "inbound", "outbound")
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+SECOND = """-- A later version: one column more, and a mark that it ran.
+ALTER TABLE messages_in ADD COLUMN colour TEXT NOT NULL DEFAULT 'grey; -- not a comment';
+CREATE TABLE ran (n INTEGER);
+INSERT INTO ran VALUES (1);
+CREATE TRIGGER keep AFTER DELETE ON messages_in BEGIN
+  SELECT 1;
+  SELECT 2;
+END;
+"""
+
+
+@pytest.fixture
+def schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the schema that a test may add to; `next_version` puts the second inbound schema there."""
+    copy = tmp_path / "schema"
+    shutil.copytree(connection.SCHEMA, copy)
+    monkeypatch.setattr(connection, "SCHEMA", copy)
+    connection.latest.cache_clear()
+    yield copy
+    connection.latest.cache_clear()
+
+
+def upgrade(schema: Path, kind: str, text: str) -> int:
+    number = connection.latest(kind) + 1
+    (schema / kind / f"{number:03d}_later.sql").write_text(text)
+    connection.latest.cache_clear()
+    return number
+
+
+def old_inbound(tmp_path: Path, rows: int = 20) -> tuple[Path, Path]:
+    """A session and an index as the current version makes them, with rows."""
+    index, inbound = tmp_path / "agentq.db", tmp_path / "inbound.db"
+    connection.connect(index, "index", create=True).close()
+    with closing(connection.connect(inbound, "inbound", create=True)) as database:
+        for n in range(rows):
+            database.execute(
+                "INSERT INTO messages_in (kind, status, cwd, priority, labels, context, created_at, due_at, launch)"
+                " VALUES ('exec', 'queued', '/', ?, '[]', 'isolated', 1, 1, '{}')",
+                (n,),
+            )
+    return inbound, index
+
+
+def rows(path: Path, columns: str = "seq, priority") -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as database:
+        return database.execute(f"SELECT {columns} FROM messages_in ORDER BY seq").fetchall()
+
+
+def version(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as database:
+        return int(database.execute("PRAGMA user_version").fetchone()[0])
+
+
+def test_the_schema_files_are_numbered_without_a_gap() -> None:
+    for kind in KINDS:
+        numbers = [int(file.name[:3]) for file in sorted((connection.SCHEMA / kind).iterdir())]
+        assert numbers == list(range(1, connection.latest(kind) + 1)), kind
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_file_has_exactly_what_the_schema_files_say(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "new.db"
+    connection.connect(path, kind, create=True).close()
+    assert version(path) == connection.latest(kind)
+    everything = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
+    with closing(sqlite3.connect(path)) as ours, closing(sqlite3.connect(":memory:")) as plain:
+        for file in sorted((connection.SCHEMA / kind).iterdir()):
+            plain.executescript(file.read_text())
+        assert ours.execute(everything).fetchall() == plain.execute(everything).fetchall()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_opening_a_current_file_writes_nothing(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "new.db"
+    connection.connect(path, kind, create=True).close()
+    before = path.read_bytes()
+    for create in (True, False):
+        connection.connect(path, kind, create=create).close()
+    assert path.read_bytes() == before
+
+
+def test_an_older_schema_is_migrated_once_and_keeps_every_row(tmp_path: Path, schema: Path) -> None:
+    inbound, _ = old_inbound(tmp_path)
+    before = rows(inbound)
+    number = upgrade(schema, "inbound", SECOND)
+    for _ in range(2):
+        connection.connect(inbound, "inbound", create=False).close()
+        assert version(inbound) == number
+        assert rows(inbound) == before
+        assert {colour for (colour,) in rows(inbound, "colour")} == {"grey; -- not a comment"}
+        assert rows(inbound, "(SELECT count(*) FROM ran)")[0] == (1,)
+
+
+def test_several_versions_are_caught_up_with_in_order(tmp_path: Path, schema: Path) -> None:
+    inbound, _ = old_inbound(tmp_path)
+    upgrade(schema, "inbound", "CREATE TABLE steps (n);\nINSERT INTO steps VALUES ('second');\n")
+    number = upgrade(schema, "inbound", "INSERT INTO steps VALUES ('third');\n")
+    connection.connect(inbound, "inbound", create=False).close()
+    assert version(inbound) == number
+    with closing(sqlite3.connect(inbound)) as database:
+        assert database.execute("SELECT n FROM steps ORDER BY rowid").fetchall() == [("second",), ("third",)]
+
+
+def test_an_older_index_is_migrated_when_a_session_attaches_it(tmp_path: Path, schema: Path) -> None:
+    inbound, index = old_inbound(tmp_path)
+    number = upgrade(schema, "index", "ALTER TABLE tasks ADD COLUMN colour TEXT;\n")
+    for _ in range(2):
+        with closing(connection.connect_session(inbound, index, create=False)) as database:
+            assert database.execute("PRAGMA idx.user_version").fetchone() == (number,)
+            assert database.execute("PRAGMA idx.synchronous").fetchone() == (2,)
+            database.execute("SELECT colour FROM idx.tasks").fetchall()
+            with connection.transaction(database, inbound):
+                pass
+
+
+def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, schema: Path) -> None:
+    inbound, _ = old_inbound(tmp_path)
+    before = inbound.read_bytes()
+    upgrade(schema, "inbound", "CREATE TABLE half (n);\nINSERT INTO nowhere VALUES (1);\n")
+    with pytest.raises(AgentqError, match="nowhere"):
+        connection.connect(inbound, "inbound", create=False)
+    assert version(inbound) == 1
+    with closing(sqlite3.connect(inbound)) as database:
+        assert database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'half'").fetchall() == []
+    assert len(inbound.read_bytes()) == len(before)
+
+
+def test_six_processes_that_open_an_older_schema_at_once_migrate_it_once(tmp_path: Path, schema: Path) -> None:
+    inbound, _ = old_inbound(tmp_path)
+    upgrade(schema, "inbound", SECOND)
+    program = (
+        "import sys, pathlib\n"
+        "from agentq_cli.store import connection\n"
+        "connection.SCHEMA = pathlib.Path(sys.argv[1])\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.readline()\n"
+        "connection.connect(pathlib.Path(sys.argv[2]), 'inbound', create=False).close()\n"
+    )
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(schema), str(inbound)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={"PYTHONPATH": str(ROOT)},
+        )
+        for _ in range(6)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert [process.communicate(timeout=60)[1] for process in processes] == [""] * 6
+    assert [process.returncode for process in processes] == [0] * 6
+    assert rows(inbound, "(SELECT count(*) FROM ran)")[0] == (1,)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_newer_file_is_refused_and_left_byte_for_byte(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "newer.db"
+    connection.connect(path, kind, create=True).close()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA user_version = 99")
+    before = path.read_bytes()
+    for create in (True, False):
+        with pytest.raises(Unreadable, match=r"newer\.db'.*newer agentq \(schema 99"):
+            connection.connect(path, kind, create=create)
+    assert path.read_bytes() == before
+
+
+def test_a_newer_index_keeps_a_session_from_being_written(tmp_path: Path) -> None:
+    inbound, index = old_inbound(tmp_path)
+    with closing(sqlite3.connect(index)) as database:
+        database.execute("PRAGMA user_version = 99")
+    before = (inbound.read_bytes(), index.read_bytes())
+    with pytest.raises(Unreadable, match=r"agentq\.db'.*newer"):
+        connection.connect_session(inbound, index, create=False)
+    assert (inbound.read_bytes(), index.read_bytes()) == before
+
+
+def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE bookmarks (url)")
+    before = path.read_bytes()
+    for create in (True, False):
+        with pytest.raises(Unreadable, match="another program"):
+            connection.connect(path, "index", create=create)
+    assert path.read_bytes() == before

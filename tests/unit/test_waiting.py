@@ -1,0 +1,135 @@
+"""Why a task is not running, in the order in which the supervisor asks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from agentq_cli.model import Launch, RunId, Status, Task, WaitingFor
+from agentq_cli.policy.waiting import Hold, Surroundings, waiting_for
+
+NOW = 1_774_785_600_000
+
+TASK = Task(
+    session="a",
+    seq=2,
+    kind="prompt",
+    status=Status.QUEUED,
+    reason=None,
+    agent="demo",
+    prompt="x",
+    argv=None,
+    cwd="/",
+    priority=0,
+    labels=(),
+    key=None,
+    context="session",
+    created_at=NOW,
+    due_at=NOW,
+    expires_at=None,
+    ended_at=None,
+    attempts=0,
+    runs=0,
+    last_run=None,
+    exit_code=None,
+    cancel_requested=False,
+    launch=Launch(),
+)
+IDLE = Surroundings(
+    session_paused=False,
+    session_reason=None,
+    holds=(),
+    session_runs=(),
+    conversation_runs=(),
+    retrying=(),
+    parallel=1,
+    workers=0,
+    jobs=2,
+    ahead=0,
+)
+RUNNING = RunId("a", 1, 1)
+
+
+def why(task: Task = TASK, now: int = NOW, **around: object) -> WaitingFor | None:
+    return waiting_for(task, replace(IDLE, **around), now)  # type: ignore[arg-type]
+
+
+def detail(task: Task = TASK, **around: object) -> str:
+    found = why(task, **around)
+    assert found is not None
+    return f"{found.kind}: {found.detail}"
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status.ended or status is Status.RUNNING])
+def test_what_runs_or_has_ended_waits_for_nothing(status: Status) -> None:
+    assert why(replace(TASK, status=status), session_paused=True, jobs=0) is None
+
+
+def test_a_paused_task_says_why_and_how_to_resume_it() -> None:
+    task = replace(TASK, status=Status.PAUSED, reason="too late today", due_at=NOW + 5)
+    assert detail(task) == "paused: the task is paused (too late today); `agentq resume a/2`"
+    assert detail(replace(task, reason=None)) == "paused: the task is paused; `agentq resume a/2`"
+
+
+def test_a_task_before_its_time_waits_for_it() -> None:
+    found = why(replace(TASK, due_at=NOW + 1500))
+    assert found == WaitingFor("time", "it is due at 2026-03-29T12:00:01.500Z", until=NOW + 1500)
+    assert why(replace(TASK, due_at=NOW + 1500), now=NOW + 1500) != found
+
+
+def test_a_task_between_two_attempts_waits_for_the_next() -> None:
+    found = why(replace(TASK, due_at=NOW + 1, attempts=2))
+    assert found is not None
+    assert (found.kind, found.until) == ("retry", NOW + 1)
+    assert "its next attempt" in found.detail
+
+
+def test_a_paused_queue_agent_or_session_is_named_with_the_way_out() -> None:
+    queue = Hold("queue", "", "paused", None, "holiday")
+    agent = Hold("agent", "demo", "paused", None, None)
+    limit = Hold("agent", "demo", "rate_limited", NOW + 9, "usage limit")
+    other = Hold("agent", "other", "paused", None, None)
+    assert detail(holds=[queue, agent]) == "paused: the queue is paused (holiday); `agentq resume --all`"
+    assert detail(holds=[other, agent]) == "paused: agent 'demo' is paused; `agentq resume --agent demo`"
+    assert why(holds=[limit]) == WaitingFor("limit", "agent 'demo' is held (usage limit)", until=NOW + 9)
+    assert detail(session_paused=True, session_reason="mine") == (
+        "paused: session 'a' is paused (mine); `agentq resume -s a`"
+    )
+    assert detail(holds=[other]).startswith("slot")
+
+
+def test_a_hold_on_an_agent_does_not_concern_a_command() -> None:
+    task = replace(TASK, kind="exec", agent=None, prompt=None, argv=("true",))
+    assert (
+        detail(task, holds=[Hold("agent", "", "paused", None, None), Hold("agent", "demo", "paused", None, None)])[:4]
+        == "slot"
+    )
+
+
+def test_a_conversation_in_use_is_named_with_its_user() -> None:
+    found = why(session_runs=[RUNNING], conversation_runs=[RUNNING], parallel=9)
+    assert found == WaitingFor("session", "a/1 is using the conversation of 'a'", ids=("a/1",))
+    isolated = replace(TASK, context="isolated")
+    assert detail(isolated, session_runs=[RUNNING], conversation_runs=[RUNNING], parallel=9).startswith("slot")
+
+
+def test_a_full_lane_is_named_with_what_runs_or_is_retried_first() -> None:
+    task = replace(TASK, context="isolated")
+    assert why(task, session_runs=[RUNNING]) == WaitingFor("session", "a/1 is running in session 'a'", ids=("a/1",))
+    assert why(task, retrying=["a/1"]) == WaitingFor(
+        "session", "a/1 is to be retried first in session 'a'", ids=("a/1",)
+    )
+    assert detail(task, session_runs=[RUNNING], parallel=2).startswith("slot")
+    assert detail(task, session_runs=[RUNNING], retrying=["a/3"], parallel=2).startswith("session")
+    assert detail(task, session_runs=[RUNNING] * 9, retrying=["a/3"], parallel=None).startswith("slot")
+
+
+def test_a_retry_that_is_due_does_not_wait_for_other_retries() -> None:
+    assert detail(replace(TASK, attempts=1), retrying=["a/2", "a/1"]).startswith("slot")
+
+
+def test_a_slot_is_waited_for_with_its_numbers() -> None:
+    assert detail(jobs=0) == "slot: no supervisor is running; start one with `agentq run`"
+    assert detail(workers=2) == "slot: 2 of 2 slots are in use"
+    assert detail(workers=2, ahead=3) == "slot: 2 of 2 slots are in use; 3 due before it"
