@@ -32,6 +32,7 @@ class Ending:
     peak_rss_bytes: int | None = None
     stdout_bytes: int = 0
     stderr_bytes: int = 0
+    script_outcome: str | None = None
 
 
 def assistant(text: str, error: str | None = None, parent: str | None = None) -> dict[str, Any]:

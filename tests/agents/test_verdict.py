@@ -18,6 +18,7 @@ from agentq_cli.model import FailureClass, RunStatus
 @dataclass(frozen=True)
 class Exit:
     """An exit record, of a run that ended with 0 where nothing else is said."""
+    script_outcome: str | None = None
 
     exit_code: int | None = 0
     signal: int | None = None
