@@ -388,19 +388,27 @@ class Queue:
     # Sessions, events, messages
 
     def sessions(self) -> Iterator[SessionInfo]:
-        """Every session by name."""
+        """Every session by name. One that cannot be read has no conversations, and is raised at the end."""
+        trouble: list[AgentqError] = []
         after = ""
         while found := self._index.execute(read.READ["sessions"], {"after": after, "limit": read.PAGE}).fetchall():
             for name, paused, reason in found:
-                yield self._session(name, bool(paused), reason)
+                yield self._session(name, bool(paused), reason, trouble)
             after = found[-1][0]
+        if trouble:
+            raise trouble[0]
 
-    def _session(self, name: str, paused: bool, reason: str | None) -> SessionInfo:
+    def _session(self, name: str, paused: bool, reason: str | None, trouble: list[AgentqError]) -> SessionInfo:
         counts = dict(self._index.execute(read.READ["session_counts"], {"session": name, "now": self.now}).fetchall())
         (due,) = self._index.execute(read.READ["session_next_due"], {"session": name}).fetchone()
         conversations: list[tuple[str, str]] = []
-        with contextlib.suppress(NotFound), read.inbound(self.state, name) as database:
-            conversations = database.execute(read.READ["conversations"]).fetchall()
+        try:
+            with read.inbound(self.state, name) as database:
+                conversations = database.execute(read.READ["conversations"]).fetchall()
+        except NotFound:
+            pass
+        except AgentqError as error:
+            trouble.append(error)
         return SessionInfo(
             name=name,
             counts=counts,

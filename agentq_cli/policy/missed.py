@@ -143,8 +143,6 @@ def overdue(schedule: Schedule, occurrence: Occurrence, *, now: int, runs: int, 
     if _full(schedule, runs):
         return Decision(None, _listed(Why.MISSED, [occurrence.slot, *occurrence.backlog]), End.MAX_RUNS)
     waited_to = max(occurrence.accounted_to, min(seen_at or 0, now))
-    if occurrence.slot > now:
-        return Decision(occurrence)
     count = count_slots(schedule, waited_to, now)
     late = now - waited_to > LATE
     if not count and not late and not _too_late(schedule, occurrence.slot, now):

@@ -12,6 +12,7 @@ import functools
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Self
 from urllib.parse import quote
 
 from agentq_cli.errors import AgentqError, Busy, Refused, Unreadable
@@ -115,6 +116,45 @@ def translate(error: sqlite3.Error, path: Path) -> AgentqError:
     return AgentqError(f"'{path}': {error} ({name or type(error).__name__})")
 
 
+class NamedCursor(sqlite3.Cursor):
+    """A cursor whose trouble has the contract's name and the file's, also where it comes with a later row."""
+
+    def execute(self, sql: str, parameters: Any = (), /) -> Self:
+        """As sqlite3's."""
+        try:
+            return super().execute(sql, parameters)
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+
+    def fetchone(self) -> Any:
+        """As sqlite3's."""
+        try:
+            return super().fetchone()
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+
+    def fetchall(self) -> list[Any]:
+        """As sqlite3's."""
+        try:
+            return super().fetchall()
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: sqlite3.Error) -> AgentqError:
+        assert isinstance(self.connection, NamedConnection)
+        return translate(error, self.connection.path)
+
+
+class NamedConnection(sqlite3.Connection):
+    """A connection that knows the file that it was opened on."""
+
+    path = Path(":memory:")
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """As sqlite3's."""
+        return self.cursor(NamedCursor).execute(sql, parameters)
+
+
 @functools.cache
 def latest(kind: str) -> int:
     """The schema version that this program writes: the number of the last migration."""
@@ -152,11 +192,17 @@ def _statements(script: str) -> Iterator[str]:
             text = ""
 
 
-def _open(path: Path, *, create: bool, busy_ms: int) -> sqlite3.Connection:
+def _open(path: Path, *, create: bool, busy_ms: int) -> NamedConnection:
     # Never read-only: a read-only connection cannot roll back what a dead writer left.
-    return sqlite3.connect(
-        _uri(path, "rwc" if create else "rw"), uri=True, timeout=busy_ms / 1000, isolation_level=None
+    connection = sqlite3.connect(
+        _uri(path, "rwc" if create else "rw"),
+        uri=True,
+        timeout=busy_ms / 1000,
+        isolation_level=None,
+        factory=NamedConnection,
     )
+    connection.path = path
+    return connection
 
 
 def _uri(path: Path, mode: str) -> str:

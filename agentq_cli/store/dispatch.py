@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
+from agentq_cli.errors import NotFound
 from agentq_cli.model import Actor, Identity, Outcome, RunId, Status, Task, Trigger, Worker
 from agentq_cli.policy import admission, order, states
 from agentq_cli.store import connection, series
@@ -115,11 +116,11 @@ def _claimable(
     (workers,) = write.database.execute(DISPATCH["worker_count"]).fetchone()
     if admission.cap(workers, jobs).holding:
         return None
-    row = write.database.execute(DISPATCH["due_type"], {"seq": head.seq}).fetchone()
-    if row is None or row[0] != "integer":
-        pause_unreadable(write, head.seq) if row else _forget(write, head.seq)
+    try:
+        task = write.task(head.seq)
+    except NotFound:
+        _forget(write, head.seq)
         return None
-    task = write.task(head.seq)
     fresh = replace(
         head,
         agent=task.agent or "",
@@ -136,17 +137,6 @@ def _claimable(
     # The index was wrong about this task: without mending it the same pick would come again for ever.
     write.mirror(head.seq)
     return None
-
-
-def pause_unreadable(write: SessionWrite, seq: int) -> None:
-    """Pause a task whose due time is no number, saying so, rather than never find it due."""
-    ((text,),) = write.database.execute(DISPATCH["due_text"], {"seq": seq}).fetchall()
-    write.database.execute(DISPATCH["mend_due"], {"seq": seq, "now": write.now})
-    task = write.task(seq)
-    if task.status is not Status.QUEUED:
-        write.mirror(seq)
-        return
-    write.save(task, replace(task, status=Status.PAUSED, reason=f"its due time '{text}' cannot be read"), event="pause")
 
 
 def _forget(write: SessionWrite, seq: int) -> None:

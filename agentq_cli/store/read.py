@@ -8,11 +8,11 @@ import sqlite3
 from collections.abc import Collection, Iterator
 from itertools import groupby
 
-from agentq_cli.errors import NotFound, Unreadable
+from agentq_cli.errors import AgentqError, NotFound
 from agentq_cli.model import Address, Event, Message, Run, RunId, Status, Task
 from agentq_cli.store import connection, rows
 from agentq_cli.store.queries import statements
-from agentq_cli.store.session_write import TASK
+from agentq_cli.store.session_write import TASK, check_stored
 from agentq_cli.store.state_dir import StateDir
 
 READ = statements("read")
@@ -23,10 +23,8 @@ NEWEST = 1 << 62
 @contextlib.contextmanager
 def inbound(state: StateDir, session: str, *, busy_ms: int = connection.BUSY_MS) -> Iterator[sqlite3.Connection]:
     """A session's file, to read. Raises NotFound, Busy, Unreadable."""
-    state.check_session(session)
+    check_stored(state, session)
     path = state.inbound(session)
-    if not path.exists():
-        raise NotFound(f"session '{session}': there is none of that name")
     database = connection.connect(path, "inbound", create=False, busy_ms=busy_ms)
     try:
         with connection.named_trouble(path):
@@ -41,7 +39,7 @@ def task(state: StateDir, address: Address) -> Task:
         row = database.execute(TASK, {"seq": address.seq}).fetchone()
     if row is None:
         raise NotFound(f"task '{address}': there is none of that address")
-    return rows.task(address.session, row)
+    return rows.seen_task(address.session, row)
 
 
 def tasks(
@@ -58,7 +56,7 @@ def tasks(
 
     A session that cannot be read is passed over and raised at the end, so that the others are seen.
     """
-    trouble: list[Unreadable] = []
+    trouble: list[AgentqError] = []
     wanted = frozenset(statuses)
     pages = []
     if not wanted or any(not status.ended for status in wanted):
@@ -87,7 +85,7 @@ def _addresses(index: sqlite3.Connection, page: str, session: str | None) -> Ite
         name, seq, at = found[-1]
 
 
-def _load(state: StateDir, addresses: list[Address], trouble: list[Unreadable]) -> list[Task]:
+def _load(state: StateDir, addresses: list[Address], trouble: list[AgentqError]) -> list[Task]:
     """The tasks of one page, each session's file opened once, in the page's order."""
     by_address: dict[Address, Task] = {}
     statement = READ["tasks_of_page"].format(task_columns=READ["task_columns"])
@@ -98,11 +96,11 @@ def _load(state: StateDir, addresses: list[Address], trouble: list[Unreadable]) 
                 found = database.execute(statement, {"seqs": seqs}).fetchall()
         except NotFound:
             continue
-        except Unreadable as error:
+        except AgentqError as error:
             if not any(str(known) == str(error) for known in trouble):
                 trouble.append(error)
             continue
-        by_address.update({Address(session, row[0]): rows.task(session, row) for row in found})
+        by_address.update({Address(session, row[0]): rows.seen_task(session, row) for row in found})
     return [by_address[address] for address in addresses if address in by_address]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from agentq_cli.errors import AgentqError
 from agentq_cli.model import Actor
 from agentq_cli.store import connection
-from agentq_cli.store.dispatch import DISPATCH, pause_unreadable
+from agentq_cli.store.dispatch import DISPATCH
 from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
 from agentq_cli.store.state_dir import StateDir
@@ -22,9 +22,9 @@ def reindex(state: StateDir, session: str, *, now: int, host: str, busy_ms: int)
     with session_write(state, session, now=now, actor=Actor.SWEEP, create=True, busy_ms=busy_ms) as write:
         database = write.database
         database.execute(WRITE["create_session"], {"name": session, "at": now})
-        for (seq,) in database.execute(REINDEX["unreadable_due"]).fetchall():
-            pause_unreadable(write, seq)
-            mended.append(f"{session}/{seq} paused: its due time could not be read")
+        for (seq,) in database.execute(REINDEX["unreadable_times"]).fetchall():
+            task = write.task(seq)
+            mended.append(f"{task.address} is {task.status}{f': {task.reason}' if task.reason else ''}")
         database.execute(REINDEX["forget_session"], {"session": session})
         database.execute(REINDEX["mirror_all"], {"session": session})
         state_row = database.execute(DISPATCH["session_state"], {"name": "paused"}).fetchone()

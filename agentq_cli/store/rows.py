@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agentq_cli.model import (
@@ -138,6 +139,38 @@ def successor(text: str) -> Successor:
         work["schedule"] = None if work["schedule"] is None else Schedule.from_json(work["schedule"])
         work = NewTask(**work)
     return Successor(work, values["at"], values["ends"], values["paused"], values["reason"])
+
+
+DUE_AT, EXPIRES_AT = 14, 15
+
+
+def unreadable_time(row: Row) -> str | None:
+    """What is to be said of a row of messages_in whose due time or expiry is no number; None where both are."""
+    if not isinstance(row[DUE_AT], int):
+        return f"its due time '{_text(row[DUE_AT])}' cannot be read"
+    if not isinstance(row[EXPIRES_AT], int | None):
+        return f"its expiry '{_text(row[EXPIRES_AT])}' cannot be read"
+    return None
+
+
+def with_times(row: Row, due_at: int) -> Row:
+    """The row with a due time and an expiry that are some: in place of what cannot be read `due_at`, and none."""
+    due = row[DUE_AT] if isinstance(row[DUE_AT], int) else due_at
+    expires = row[EXPIRES_AT] if isinstance(row[EXPIRES_AT], int) else None
+    return (*row[:DUE_AT], due, expires, *row[EXPIRES_AT + 1 :])
+
+
+def seen_task(session: str, row: Row) -> Task:
+    """A row of messages_in as reading shows it: one whose times cannot be read is paused, as it will be once locked."""
+    why = unreadable_time(row)
+    if why is None:
+        return task(session, row)
+    found = task(session, with_times(row, row[13]))
+    return replace(found, status=Status.PAUSED, reason=why) if found.status is Status.QUEUED else found
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def run(row: Row) -> Run:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agentq_cli.errors import NotFound
+from agentq_cli.errors import NotFound, Unreadable
 from agentq_cli.model import Actor, Address, NewTask, RunId, Status, Task, Trigger
 from agentq_cli.policy import states
 from agentq_cli.store import connection, rows
@@ -35,11 +37,27 @@ class SessionWrite:
         self.actor = actor
 
     def task(self, seq: int) -> Task:
-        """The task as it is now, locked. Raises NotFound."""
+        """The task as it is now, locked. Raises NotFound.
+
+        One whose times cannot be read is paused first, saying so: it would never be found due, or never expire.
+        """
         row = self.database.execute(TASK, {"seq": seq}).fetchone()
         if row is None:
             raise NotFound(f"task '{Address(self.session, seq)}': there is none of that address")
-        return rows.task(self.session, row)
+        unreadable = rows.unreadable_time(row)
+        return rows.task(self.session, row) if unreadable is None else self._pause_unreadable(row, unreadable)
+
+    def _pause_unreadable(self, row: rows.Row, why: str) -> Task:
+        task = rows.task(self.session, rows.with_times(row, self.now))
+        self.database.execute(
+            WRITE["mend_times"], {"seq": task.seq, "due_at": task.due_at, "expires_at": task.expires_at}
+        )
+        if task.status is not Status.QUEUED:
+            self.mirror(task.seq)
+            return task
+        paused = replace(task, status=Status.PAUSED, reason=why)
+        self.save(task, paused, event="pause")
+        return paused
 
     def insert(
         self,
@@ -184,14 +202,47 @@ def session_write(
 ) -> Iterator[SessionWrite]:
     """Begin a transaction over a session and the index. Raises NotFound, Busy, Unreadable."""
     if create:
+        refuse_emptied(state, session)
         state.create_session(session)
         if not state.outbound(session).exists():
             connection.connect(state.outbound(session), "outbound", create=True, busy_ms=busy_ms).close()
     else:
-        state.check_session(session)
+        check_stored(state, session)
     database = connection.connect_session(state.inbound(session), state.index, create=create, busy_ms=busy_ms)
     try:
         with connection.transaction(database, state.inbound(session)):
             yield SessionWrite(database, session, now, actor)
     finally:
         database.close()
+
+
+def check_stored(state: StateDir, session: str) -> None:
+    """Raises NotFound where nothing was ever stored for a session, Usage and Unreadable where it is unfit."""
+    state.check_session(session)
+    refuse_emptied(state, session)
+    if not state.inbound(session).exists():
+        raise NotFound(f"session '{session}': there is none of that name")
+
+
+def refuse_emptied(state: StateDir, session: str) -> None:
+    """Refuse a session that the index knows and whose file is gone or has not one byte. Raises Unreadable.
+
+    A new file in its place would count from 1 again. One that the index does not know is what a submit leaves that
+    was killed before it stored anything.
+    """
+    path = state.inbound(session)
+    if _holds_something(path) or not state.index.exists():
+        return
+    with contextlib.closing(connection.connect(state.index, "index", create=False)) as index:
+        known = index.execute(READ["session"], {"name": session}).fetchone()
+    # Looked at once more: somebody else's first submit may have come between.
+    if known is not None and not _holds_something(path):
+        what = "it is empty" if path.exists() else "it is gone"
+        raise Unreadable(f"'{path}': {what}, while the index knows its tasks; put it back from a copy")
+
+
+def _holds_something(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False

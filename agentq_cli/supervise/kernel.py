@@ -10,6 +10,8 @@ PR_SET_NAME = 15
 PR_SET_CHILD_SUBREAPER = 36
 FALLOC_FL_KEEP_SIZE = 0x01
 FALLOC_FL_PUNCH_HOLE = 0x02
+RT_SIGACTION = {"x86_64": 13, "aarch64": 134, "riscv64": 134}
+LIBRARY_SIGNALS = (32, 33)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _fallocate = getattr(_libc, "fallocate64", None) or _libc.fallocate
@@ -31,6 +33,18 @@ def die_with_parent(number: int) -> None:
 def name_process(name: str) -> None:
     """The name that ps and top show, 15 bytes at most."""
     _libc.prctl(PR_SET_NAME, name.encode(), 0, 0, 0)
+
+
+def default_library_signals() -> None:
+    """Give the two signals that the C library keeps to itself their defaults, as every other one can be given by name.
+
+    Its posix_spawn leaves them ignored, and an agent would inherit that.
+    """
+    number = RT_SIGACTION.get(os.uname().machine)
+    if number is not None:
+        nothing = ctypes.create_string_buffer(64)  # struct sigaction with SIG_DFL and no flags
+        for each in LIBRARY_SIGNALS:
+            _libc.syscall(ctypes.c_long(number), ctypes.c_long(each), nothing, None, ctypes.c_size_t(8))
 
 
 def punch_hole(descriptor: int, begin: int, end: int) -> None:

@@ -19,7 +19,10 @@ ANSWER = struct.Struct("!iI")  # The shim's pid with its pidfd attached, or 0 an
 CLOSE_MS = 1_000
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # A launcher must not import what lies in the caller's directory, which -c would put first on sys.path.
-PROGRAM = "import sys; sys.path.insert(0, {root!r}); from agentq_cli.supervise.launcher import main; main({socket})"
+PROGRAM = (
+    "import sys; {root!r} in sys.path or sys.path.insert(0, {root!r});"
+    " from agentq_cli.supervise.launcher import main; main({socket})"
+)
 # A shim lives through what a terminal, a service manager or a limit sends; only SIGKILL and its own faults end it.
 HELD_SIGNALS = (
     signal.SIGCHLD,
@@ -94,7 +97,7 @@ class Launcher:
         self._pid = 0
 
     def start(self) -> None:
-        """Start the process; returns at once. What it imports and its signals are the caller's from now on."""
+        """Start the process; returns before it is ready, and a request waits until it is."""
         self._socket, theirs = socket.socketpair()
         # Above stdio, which becomes /dev/null, also where the caller had closed its own; and open across exec.
         descriptor = fcntl.fcntl(theirs, fcntl.F_DUPFD, 3)

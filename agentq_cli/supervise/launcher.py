@@ -27,6 +27,7 @@ def main(descriptor: int) -> NoReturn:
     # ignored SIGCHLD would lose their exits.
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)
+    kernel.default_library_signals()
     os.setsid()
     os.umask(0o077)
     os.chdir("/")

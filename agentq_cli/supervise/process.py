@@ -1,7 +1,8 @@
 """Who a process is, beyond its pid: pids are recycled, so nothing is believed or signalled by pid alone.
 
 Identity is pid, start time (`/proc/PID/stat` field 22) and boot id; signals go through a pidfd that was checked
-against it. Everything here reads `/proc` and returns None or False for what is gone instead of raising.
+against it. Everything here reads `/proc`, returns None or False for what is gone, and raises OSError only where the
+question cannot be answered at all (out of descriptors or memory).
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from agentq_cli.identity import Identity
+
+GONE = (FileNotFoundError, NotADirectoryError, PermissionError, ProcessLookupError)
 
 
 class Stat(NamedTuple):
@@ -33,16 +36,19 @@ def boot_id() -> str:
 
 
 def read_file(path: str) -> bytes | None:
-    """The bytes of a file under `/proc`, or None where it is gone or not ours to read."""
+    """The bytes of a file under `/proc`, or None where it is gone or not ours to read.
+
+    Any other failure is raised: a process must not look dead because we are out of descriptors.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    except GONE:
         return None
     parts = []
     try:
         while part := os.read(descriptor, 65536):
             parts.append(part)
-    except OSError:  # ESRCH: it ended between open and read
+    except GONE:
         return None
     finally:
         os.close(descriptor)
@@ -99,7 +105,7 @@ def open_pidfd(identity: Identity) -> int | None:
         return None
     try:
         pidfd = os.pidfd_open(identity.pid)
-    except OSError:
+    except GONE:
         return None
     # Checked after opening: what the pidfd holds cannot be exchanged any more.
     if alive(identity):
@@ -131,8 +137,8 @@ def _hidden(pid: int) -> bool:
         os.kill(pid, 0)
     except PermissionError:
         return True
-    except OSError:
-        return False
+    except ProcessLookupError:
+        pass
     return False
 
 
@@ -140,5 +146,5 @@ def _has_threads(pid: int) -> bool:
     """Whether threads outlive the main one: the kernel shows such a process as a zombie, and it is not dead."""
     try:
         return len(os.listdir(f"/proc/{pid}/task")) > 1
-    except OSError:
+    except GONE:
         return False

@@ -23,7 +23,8 @@ from agentq_cli.supervise.spawn import Agent, SpawnError, spawn
 WAKING = frozenset({signal.SIGCHLD, signal.SIGUSR1, signal.SIGTERM})
 FIRST_LOOK_MS = 100
 LOOK_MS = 1_000
-KILL_AGAIN_MS = 200
+KILL_AGAIN_MS = 100
+KILL_SELDOM_MS = 5_000
 TIMEOUT = "timeout"
 
 
@@ -101,6 +102,7 @@ class Shim:
         self._steps: list[Step] = []
         self._killing = False
         self._script_outcome: str | None = None
+        self._kill_again = KILL_AGAIN_MS
         self._left_something = False
         self._outputs: dict[str, BoundedOutput] = {}
         self._look_every = FIRST_LOOK_MS
@@ -155,11 +157,19 @@ class Shim:
 
     def _watch(self) -> None:
         while self._reap():
-            now = monotonic_ms()
-            self._look_for_stop(now)
-            self._look_at_output(now)
-            self._take_steps(now)
-            signal.sigtimedwait(WAKING, max(0, self._next_due() - monotonic_ms()) / 1000)
+            try:
+                self._act(monotonic_ms())
+                wait = max(0, self._next_due() - monotonic_ms())
+            except OSError:  # Out of descriptors, a disk that fails: nothing that an agent should die of.
+                wait = LOOK_MS
+            signal.sigtimedwait(WAKING, wait / 1000)
+
+    def _act(self, now: int) -> None:
+        self._look_for_stop(now)
+        self._look_at_output(now)
+        while self._steps and self._steps[0].due <= now:
+            self._take_step(self._steps[0].number)
+            self._steps.pop(0)
 
     def _reap(self) -> bool:
         """Wait for all that has ended; False once nothing is left, here or below: orphans come to the subreaper."""
@@ -201,15 +211,13 @@ class Shim:
             steps[:1] = [Step(now, signal.SIGINT), Step(now + grace // 2, signal.SIGTERM)]
         return steps
 
-    def _take_steps(self, now: int) -> None:
-        while self._steps and self._steps[0].due <= now:
-            self._take_step(self._steps.pop(0).number)
-
     def _take_step(self, number: int) -> None:
         if number == signal.SIGKILL:
             self._killing = True
             tree.kill_found(lambda: tree.descendants(os.getpid()))
-            self._steps.append(Step(monotonic_ms() + KILL_AGAIN_MS, signal.SIGKILL))
+            # What hangs in the kernel dies late, and what is another user's not at all: look ever more rarely.
+            self._steps.append(Step(monotonic_ms() + self._kill_again, signal.SIGKILL))
+            self._kill_again = min(2 * self._kill_again, KILL_SELDOM_MS)
         elif self._agent is not None and self._status is None:
             self._agent.signal(number)
             self._agent.signal(signal.SIGCONT)  # A stopped process hears nothing else.

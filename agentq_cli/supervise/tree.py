@@ -17,6 +17,7 @@ from agentq_cli.supervise.process import (
     alive,
     boot_id,
     current,
+    identity_of,
     open_pidfd,
     processes,
     read_file,
@@ -27,20 +28,22 @@ DEFAULT_GRACE_MS = 5_000
 DEFAULT_PATIENCE_MS = 5_000
 KILL_AGAIN_MS = 200  # A killed process in uninterruptible sleep dies late; asking again catches what it started.
 SETTLE_MS = 10  # A process in the middle of exec shows an empty environment for an instant.
+MOST_LOOKS = 10
 MOST_PIDFDS = 256  # A fork bomb must not use up our own descriptors.
 
 
 def below(roots: Iterable[Identity]) -> set[Identity]:
     """Every live process that descends from one of `roots`, which are not among them."""
     parents: dict[int, list[Identity]] = {}
-    dead = set()
+    dead, seen = set(), set()
     for stat in processes():
         identity = Identity(stat.pid, stat.start_time, boot_id())
+        seen.add(identity)
         parents.setdefault(stat.parent, []).append(identity)
         if stat.state in ("Z", "X") and not alive(identity):
             dead.add(identity)
     found: set[Identity] = set()
-    pending = [root.pid for root in roots]
+    pending = [root.pid for root in seen.intersection(roots)]
     while pending:
         children = [child for child in parents.get(pending.pop(), ()) if child not in found]
         found.update(children)
@@ -50,7 +53,8 @@ def below(roots: Iterable[Identity]) -> set[Identity]:
 
 def descendants(pid: int) -> set[Identity]:
     """Every live process below `pid`."""
-    return below([Identity(pid, 0, boot_id())])
+    root = identity_of(pid)
+    return set() if root is None else below([root])
 
 
 def marked(run: str, state_dir: str) -> set[Identity]:
@@ -65,9 +69,15 @@ def marked(run: str, state_dir: str) -> set[Identity]:
 
 
 def kill_found(find: Callable[[], set[Identity]]) -> set[Identity]:
-    """SIGKILL everything that `find` returns, stopped first so that none forks out of reach. Returns who was meant."""
+    """SIGKILL everything that `find` returns, stopped first so that none forks out of reach. Returns who was meant.
+
+    What goes on changing its pid for `MOST_LOOKS` is left for the caller's next try.
+    """
     held: set[Identity] = set()
-    while new := find() - held:
+    for _ in range(MOST_LOOKS):
+        new = find() - held
+        if not new:
+            break
         for identity in new:
             send(identity, signal.SIGSTOP)
         held |= new
@@ -89,8 +99,8 @@ def wait_gone(targets: Collection[Identity], timeout_ms: int) -> None:
     poll = select.poll()
     waiting: set[int] = set()
     try:
-        for identity in targets:
-            if len(waiting) < MOST_PIDFDS and (pidfd := open_pidfd(identity)) is not None:
+        for identity in list(targets)[:MOST_PIDFDS]:
+            if (pidfd := open_pidfd(identity)) is not None:
                 waiting.add(pidfd)
                 poll.register(pidfd, select.POLLIN)
         while waiting and (left := deadline - monotonic_ms()) > 0:

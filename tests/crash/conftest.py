@@ -1,12 +1,14 @@
-"""A state dir to be crashed in, with agentq as real processes."""
+"""State dirs to be crashed in: one with agentq as real processes, and many at once with a fork server."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from crash_world import Interpreter, World
+from crash_world import Interpreter, World, fast_directory
+from crasher import Crasher
 
 
 @pytest.fixture
@@ -17,3 +19,19 @@ def world(tmp_path: Path) -> Iterator[World]:
     world.open_gate()
     world.close()
     interpreter.close()
+
+
+@pytest.fixture(scope="module")
+def crasher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crasher]:
+    """Where something was wrong the directory stays, to be looked at."""
+    fast = fast_directory()
+    if fast is None:
+        directory = tmp_path_factory.mktemp("crash")
+    else:
+        directory = fast / f"agentq-crash-{os.getpid()}-{len(os.listdir(fast))}"
+        directory.mkdir()
+    crasher = Crasher(directory)
+    yield crasher
+    crasher.close()
+    if not any(directory.iterdir()):
+        directory.rmdir()

@@ -22,9 +22,10 @@ ROOT = HERE.parent.parent
 DEADLINE = 30.0
 
 # Each run writes down, in one append each, that it began and that it ended; what it prints names it too.
-EFFECT = 'cd "$AGENTQ_STATE_DIR/.." && echo "begin $AGENTQ_RUN" >>effects && echo "out $AGENTQ_RUN" && {wait}echo "end $AGENTQ_RUN" >>effects'
+EFFECT = """cd "$AGENTQ_STATE_DIR/.." && echo "begin $AGENTQ_RUN" >>effects && echo "out $AGENTQ_RUN" && {wait}
+echo "end $AGENTQ_RUN" >>effects"""
 QUICK = EFFECT.format(wait="")
-GATED = EFFECT.format(wait="{ [ -e opened ] || read line <gate; } && ")
+GATED = EFFECT.format(wait="{ [ -e opened ] || read line <gate; } &&")
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = DEADLINE) -> Any:
@@ -148,16 +149,17 @@ class ForkServer:
 
 
 class Interpreter:
-    """Starts each command as `python -m agentq_cli`, as a shell does."""
+    """Starts each command as `python -m agentq_cli`, as a shell does; `prefix` goes before it."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: Sequence[str] = ()) -> None:
+        self._prefix = prefix
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
 
     def start(self, argv: Sequence[str], env: dict[str, str], out: Path, err: Path) -> Started:
         """Start a command."""
         with out.open("ab") as stdout, err.open("ab") as stderr:
             process = subprocess.Popen(
-                [sys.executable, "-m", "agentq_cli", *argv],
+                [*self._prefix, sys.executable, "-m", "agentq_cli", *argv],
                 env=env,
                 cwd="/",
                 stdin=subprocess.DEVNULL,
@@ -210,13 +212,13 @@ class World:
             values["AGENTQ_CRASH"] = json.dumps({"root": str(self.root), "log": str(self.log)} | crash)
         return values
 
-    def start(self, *argv: str, crash: dict[str, Any] | None = None) -> Started:
+    def start(self, *argv: str, crash: dict[str, Any] | None = None, starter: Starter | None = None) -> Started:
         """Start agentq."""
         self._commands += 1
         streams = [self.root / "streams" / f"{self._commands}.{name}" for name in ("out", "err")]
         for stream in streams:
             stream.touch()
-        return self._server.start(argv, self.environ(crash), *streams)
+        return (starter or self._server).start(argv, self.environ(crash), *streams)
 
     def agentq(self, *argv: str, crash: dict[str, Any] | None = None, seconds: float = DEADLINE) -> Done:
         """Run agentq to its end."""
@@ -280,11 +282,30 @@ class World:
 
     def processes(self) -> Iterator[int]:
         """The live processes that carry this state dir's marker: detached supervisors, launchers, shims, agents."""
-        mark = f"AGENTQ_STATE_DIR={self.state}".encode()
-        for name in os.listdir("/proc"):
-            with contextlib.suppress(OSError):
-                if name.isdigit() and mark in Path(f"/proc/{name}/environ").read_bytes().split(b"\0"):
-                    yield int(name)
+        return (int(name) for name in os.listdir("/proc") if name.isdigit() and self._marked(int(name)))
+
+    def _marked(self, pid: int) -> bool:
+        try:
+            environ = Path(f"/proc/{pid}/environ").read_bytes()
+        except OSError:
+            return False
+        return f"AGENTQ_STATE_DIR={self.state}".encode() in environ.split(b"\0")
+
+    def kill_one(self, pid: int) -> bool:
+        """SIGKILL one of `processes`, and nobody else who got its pid meanwhile; whether there was one to kill."""
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError:
+            return False
+        try:
+            if not self._marked(pid):
+                return False
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        finally:
+            os.close(pidfd)
+        return True
 
     def settled(self, seconds: float = DEADLINE) -> None:
         """Wait until no process is left. Raises TimeoutError."""
@@ -296,8 +317,7 @@ class World:
             os.close(self._gate)
             self._gate = -1
         for pid in self.processes():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            self.kill_one(pid)
 
     def copied_to(self, root: Path) -> World:
         """The same state elsewhere; bells and gates are made anew."""

@@ -6,6 +6,7 @@ starts itself (the launcher, a detached supervisor) is started by exec as always
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -114,4 +115,5 @@ if __name__ == "__main__":
 
     kernel.become_subreaper()
     preload()
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    with contextlib.suppress(ConnectionError):  # The tests have ended.
+        serve(socket.socket(fileno=int(sys.argv[1])))

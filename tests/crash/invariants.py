@@ -172,7 +172,7 @@ def _effects(state: State, expected: Expected) -> Iterator[str]:
         whole = ("begin", name) in seen and ("end", name) in seen
         if run["status"] == "success" and not whole and run["argv"].startswith('["sh"'):
             yield f"{name} is a success and its work was not done"
-        if run["status"] == "success" and r'echo \"out' in run["argv"] and run["stdout_bytes"] != len(f"out {name}\n"):
+        if run["status"] == "success" and r"echo \"out" in run["argv"] and run["stdout_bytes"] != len(f"out {name}\n"):
             yield f"{name} has {run['stdout_bytes']} bytes of output"
         if whole and run["status"] != "success" and expected.strict and run["status"] != "cancelled":
             yield f"{name} did its work and is {run['status']}"

@@ -1,4 +1,4 @@
-"""What is interrupted: each scenario is a state to begin with, the processes that act on it, and what may come of it."""
+"""What is interrupted: a state to begin with, the processes that act on it, and what may come of it."""
 
 from __future__ import annotations
 
@@ -303,7 +303,9 @@ SCENARIOS = (
     Scenario("sweep-recovers", SWEEP, crashed_unwatched, command("sweep", "--no-wake"), only("failed", strict=False)),
     Scenario("sweep-undoes", SWEEP, never_started, command("sweep", "--no-wake"), only("completed")),
     Scenario("sweep-expires", SWEEP, too_late, command("sweep", "--no-wake"), only("expired")),
-    Scenario("sweep-releases-batch", SWEEP, committed_batch, command("sweep", "--no-wake"), only("completed", counts=5)),
+    Scenario(
+        "sweep-releases-batch", SWEEP, committed_batch, command("sweep", "--no-wake"), only("completed", counts=5)
+    ),
     Scenario("sweep-drops-batch", SWEEP, open_batch, command("sweep", "--no-wake"), only(counts=0)),
     Scenario("sweep-wakes", SWEEP, queued_task, command("sweep"), only("completed")),
     Scenario("sweep-reindexes", SWEEP, ended_unwatched, command("sweep", "--no-wake", "--reindex"), only("completed")),

@@ -15,7 +15,9 @@ from invariants import Expected, reading, rows, violations
 from scenarios import recover
 
 # Ends with a code of its own, prints more than a page, and waits in between.
-CODED = 'cd "$AGENTQ_STATE_DIR/.." && echo "begin $AGENTQ_RUN" >>effects && seq 3000 && {{ [ -e opened ] || read line <gate; }}; seq 3001 4000; echo "end $AGENTQ_RUN" >>effects; exit {code}'
+CODED = """cd "$AGENTQ_STATE_DIR/.." && echo "begin $AGENTQ_RUN" >>effects && seq 3000
+[ -e opened ] || read line <gate
+seq 3001 4000; echo "end $AGENTQ_RUN" >>effects; exit {code}"""
 WHOLE = "".join(f"{number}\n" for number in range(1, 4001))
 CODES = (0, 3, 70, 0)
 FOUR = tuple(f"s{number}/1.1" for number in range(4))
@@ -135,7 +137,7 @@ def test_a_supervisor_that_is_told_to_go_leaves_its_agents_to_the_next(world: Wo
 def reboot(world: World) -> None:
     """Everything is gone, and whatever names a process names one of an earlier boot."""
     for pid in world.processes():
-        os.kill(pid, signal.SIGKILL)
+        world.kill_one(pid)
     world.settled()
     with reading(world.state / "agentq.db") as index:
         for table in ("workers", "supervisors"):
@@ -146,7 +148,9 @@ def reboot(world: World) -> None:
 
 
 @pytest.mark.parametrize("recovery", [("run", "--drain"), ("sweep", "--no-wake")])
-def test_after_a_reboot_runs_have_crashed_unless_their_end_is_on_record(world: World, recovery: tuple[str, ...]) -> None:
+def test_after_a_reboot_runs_have_crashed_unless_their_end_is_on_record(
+    world: World, recovery: tuple[str, ...]
+) -> None:
     supervisor = four_running(world)
     until(lambda: world.pid(FOUR[3], "start"), "the start record")
     supervisor.kill()
@@ -196,7 +200,8 @@ def test_an_empty_or_torn_exit_record_counts_as_none(world: World, content: str)
 
 # The shim alone
 
-STUBBORN = """cd "$AGENTQ_STATE_DIR/.." || exit; exec 9>lane; flock -n 9 || echo overlap >>bad; echo "begin $AGENTQ_RUN" >>effects
+STUBBORN = """cd "$AGENTQ_STATE_DIR/.." || exit; exec 9>lane; flock -n 9 || echo overlap >>bad
+echo "begin $AGENTQ_RUN" >>effects
 trap 'echo term >>told' TERM
 setsid sh -c 'trap "" TERM; echo $$ >child; read line <gate' &
 echo ready >>ready

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from supervised_runs import GRACE_MS, until
 
-from agentq_cli.supervise import process, tree
+from agentq_cli.supervise import process, shim, tree
 from agentq_cli.supervise.records import RunDirectory
 from agentq_cli.supervise.stop import request_stop
 
@@ -271,6 +272,23 @@ def test_a_signal_without_a_recorded_stop_ends_no_run(runs, number) -> None:
     with open(fifo(runs), "w") as talk:
         talk.write("still here\n")
     assert (run.ended().exit_code, run.text()) == (5, "still here\n")
+
+
+def test_a_disk_that_fails_under_the_shim_ends_no_agent(runs) -> None:
+    request = runs.request("/bin/sh", "-c", "sleep 0.4; exit 3")
+    pid = os.fork()
+    if pid == 0:
+        looks = iter([None])
+
+        def stop(directory: RunDirectory) -> None:
+            if next(looks, "again") is not None:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        RunDirectory.stop = stop  # type: ignore[method-assign,assignment]
+        shim.main(request.encode(), [])
+    os.waitpid(pid, 0)
+    record = RunDirectory(request.run_dir).exit()
+    assert (record.exit_code, record.error) == (3, None)
 
 
 def fifo(runs) -> Path:

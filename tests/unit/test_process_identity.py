@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import os
 import platform
+import resource
 import select
 import shutil
 import signal
@@ -115,6 +117,21 @@ def test_another_users_process_is_alive_also_where_proc_hides_it(monkeypatch) ->
     assert process.alive(init)
 
 
+def test_no_process_looks_dead_because_we_are_out_of_descriptors() -> None:
+    me = process.current()
+    pid = os.fork()
+    if pid == 0:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        answers = []
+        for question in (process.alive, process.open_pidfd):
+            try:
+                answers.append(question(me))
+            except OSError as error:
+                answers.append(error.errno)
+        os._exit(0 if answers == [errno.EMFILE, errno.EMFILE] else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
 def test_nobody_has_the_identity_of_a_process_that_is_gone() -> None:
     with child("sleep", "60") as started:
         identity = process.identity_of(started.pid)
@@ -130,8 +147,18 @@ def test_the_tree_below_a_process_crosses_sessions() -> None:
         below = {identity.pid for identity in tree.descendants(started.pid)}
         assert grandchild in below
         assert started.pid not in below
+        me = process.identity_of(started.pid)
+        assert me is not None
+        assert tree.below([me]) == tree.descendants(started.pid)
+        assert tree.below([me._replace(start_time=me.start_time - 1)]) == set()
         for identity in tree.descendants(started.pid):
             process.send(identity, signal.SIGKILL)
+
+
+def test_what_changes_its_pid_at_every_look_is_left_for_another_try() -> None:
+    pids = iter(range(1 << 29, 1 << 30))
+    tried = tree.kill_found(lambda: {process.current()._replace(pid=next(pids))})
+    assert 0 < len(tried) < 100
 
 
 def test_a_marker_means_exactly_its_run_and_its_state_dir() -> None:

@@ -149,15 +149,6 @@ SELECT value FROM session_state WHERE name = :name
 -- name: delete_session_state
 DELETE FROM session_state WHERE name = :name
 
--- name: due_type
-SELECT typeof(due_at) FROM messages_in WHERE seq = :seq
-
--- name: due_text
-SELECT CAST(due_at AS TEXT) FROM messages_in WHERE seq = :seq
-
--- name: mend_due
-UPDATE messages_in SET due_at = :now WHERE seq = :seq
-
 -- name: run_before
 SELECT max(attempt) FROM task_runs WHERE session = :session AND seq = :seq AND attempt < :attempt
 

@@ -11,8 +11,9 @@ SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, expires_at,
        kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]'), arriving
 FROM messages_in WHERE status <> 'staged'
 
--- name: unreadable_due
-SELECT seq FROM messages_in WHERE typeof(due_at) <> 'integer' AND status <> 'staged'
+-- name: unreadable_times
+SELECT seq FROM messages_in
+WHERE (typeof(due_at) <> 'integer' OR typeof(expires_at) NOT IN ('integer', 'null')) AND status <> 'staged'
 
 -- name: running
 SELECT seq, runs, coalesce(agent, ''), kind = 'prompt' AND context = 'session', cwd, argv FROM messages_in

@@ -43,6 +43,9 @@ SET kind = :kind, agent = :agent, prompt = :prompt, argv = :argv, cwd = :cwd, pr
     key = :key, context = :context, launch = :launch
 WHERE seq = :seq
 
+-- name: mend_times
+UPDATE messages_in SET due_at = :due_at, expires_at = :expires_at WHERE seq = :seq
+
 -- name: mirror
 INSERT OR REPLACE INTO tasks
   (session, seq, status, agent, priority, due_at, expires_at, retry, shares, series, ended_at, labels,

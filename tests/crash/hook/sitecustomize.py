@@ -178,38 +178,23 @@ class Injection:
         os.fork = fork
 
     def wrap_sqlite(self):
-        """Every statement on every connection."""
+        """Every statement on every connection, as SQLite itself reports it, whichever class carries it out."""
         import sqlite3
 
         point = self.point
-
-        class Connection(sqlite3.Connection):
-            def execute(self, sql, *arguments):
-                point("sql " + " ".join(sql.split())[:80])
-                return super().execute(sql, *arguments)
-
-            def executemany(self, sql, rows):
-                def counted():
-                    for row in rows:
-                        point("row of " + " ".join(sql.split())[:80])
-                        yield row
-
-                point("sql " + " ".join(sql.split())[:80])
-                return super().executemany(sql, counted())
-
-            def executescript(self, script):
-                point("script")
-                return super().executescript(script)
-
-            def close(self):
-                point("close of a database")
-                super().close()
-
         real = sqlite3.connect
 
         def connect(database, *arguments, **named):
             point(f"connect {os.path.basename(str(database).partition('?')[0])}")
-            return real(database, *arguments, **({"factory": Connection} | named))
+
+            class Connection(named.pop("factory", sqlite3.Connection)):
+                def close(self):
+                    point("close of a database")
+                    super().close()
+
+            connection = real(database, *arguments, factory=Connection, **named)
+            connection.set_trace_callback(lambda sql: point("sql " + " ".join(sql.split())[:80]))
+            return connection
 
         sqlite3.connect = connect
 

@@ -1,0 +1,223 @@
+"""Kills at random for as long as it is told to, then looks whether every promise was kept.
+
+    python tests/crash/soak.py --seconds 180 --seed 1
+
+Supervisors, sweeps, submitters, cancels, launchers, keepers and agents are SIGKILLed, at random moments and at random
+points inside. At the end everything is recovered and the state dir, the agents' own notes and their locks are checked.
+Exits with 1 where something was wrong, and keeps the directory. The choices follow the seed; the moments do not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from crash_world import ForkServer, Started, World, fast_directory, until
+from invariants import ENDED, Expected, rows, violations
+from scenarios import recover
+from test_lanes import CHECKED, JOBS
+
+SESSIONS = ("default", "one", "two", "three", "four")
+MOST_LIVE = 60
+POINTS = {"submit": 90, "batch": 240, "cancel": 90, "sweep": 120, "retry": 40, "supervisor": 400}
+
+
+class Soak:
+    """One soak: what runs, what was promised, and how often what was done."""
+
+    def __init__(self, world: World, seed: int) -> None:
+        self.world = world
+        self.chance = random.Random(seed)
+        self.counts: Counter[str] = Counter()
+        self.printed: set[str] = set()
+        self.supervisors: list[Started] = []
+        self.commands: list[tuple[str, Started]] = []
+
+    def run(self, seconds: float) -> None:
+        """Do one thing after the other until the time is up."""
+        steps: list[tuple[int, Callable[[], None]]] = [
+            (8, self.submit),
+            (2, self.batch),
+            (3, self.sweep),
+            (2, self.cancel),
+            (2, self.retry),
+            (6, self.kill),
+            (3, self.supervise),
+        ]
+        weights, actions = [weight for weight, _ in steps], [action for _, action in steps]
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.chance.choices(actions, weights)[0]()
+            self.collect()
+        for _, command in self.commands:
+            command.wait(60)
+        self.collect()
+
+    def crash(self, what: str, role: str) -> dict[str, object]:
+        """Every second process is killed at some point inside."""
+        if self.chance.random() < 0.5:
+            return {}
+        # Where a rule was carried out is noted once; each process has a directory of its own for that.
+        log = Path(tempfile.mkdtemp(dir=self.world.log))
+        return {"log": str(log), "rules": [{"role": role, "at": self.chance.randint(1, POINTS[what])}]}
+
+    def start(self, what: str, role: str, *argv: str) -> Started:
+        """Start a command and count it."""
+        self.counts[what] += 1
+        started = self.world.start(*argv, crash=self.crash(what, role) or None)
+        self.commands.append((what, started))
+        return started
+
+    def live(self) -> list[str]:
+        """The addresses of live tasks; the index may not exist yet."""
+        index = self.world.state / "agentq.db"
+        if not index.exists() or not index.stat().st_size:
+            return []
+        try:
+            found = rows(index, "SELECT session, seq FROM tasks WHERE ended_at IS NULL")
+        except Exception as error:
+            if "no such table" in str(error):
+                return []
+            raise
+        return [f"{row['session']}/{row['seq']}" for row in found]
+
+    def submit(self) -> None:
+        """One task, unless there are plenty."""
+        if len(self.live()) < MOST_LIVE:
+            session = self.chance.choice(SESSIONS)
+            argv = ("submit", "-C", "/", "-s", session, "--grace", "1s", "--exec", "--", "sh", "-c", CHECKED)
+            self.start("submit", "command", *argv)
+
+    def batch(self) -> None:
+        """A few tasks over a few sessions."""
+        if len(self.live()) < MOST_LIVE:
+            path = self.world.root / f"batch-{self.counts['batch']}.jsonl"
+            names = self.chance.choices(SESSIONS, k=4)
+            lines = [{"session": name, "cwd": "/", "exec": ["sh", "-c", CHECKED]} for name in names]
+            path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+            self.start("batch", "command", "submit", "--batch", str(path))
+
+    def sweep(self) -> None:
+        """A sweep, sometimes one that may wake a supervisor."""
+        self.start("sweep", "sweep", "sweep", *(["--no-wake"] if self.chance.random() < 0.8 else []))
+
+    def cancel(self) -> None:
+        """Any live task."""
+        if live := self.live():
+            self.start("cancel", "command", "cancel", self.chance.choice(live))
+
+    def retry(self) -> None:
+        """Any task at all; most have not ended unsuccessfully, and are retried all the same."""
+        if self.printed:
+            self.start("retry", "command", "retry", self.chance.choice(sorted(self.printed)))
+
+    def supervise(self) -> None:
+        """Up to three supervisors at once."""
+        if len(self.supervisors) < 3:
+            self.counts["supervisor"] += 1
+            crash = self.crash("supervisor", "supervisor") or None
+            self.supervisors.append(self.world.start("run", "--drain", "-j", str(JOBS), crash=crash))
+
+    def kill(self) -> None:
+        """Somebody, whoever it is."""
+        if self.supervisors and self.chance.random() < 0.3:
+            self.counts["killed supervisor"] += 1
+            self.supervisors.pop(self.chance.randrange(len(self.supervisors))).kill()
+        elif pids := sorted(self.world.processes()):
+            pid = self.chance.choice(pids)
+            try:
+                name = Path(f"/proc/{pid}/comm").read_text().strip()
+            except OSError:
+                return
+            if self.world.kill_one(pid):
+                self.counts[f"killed {name}"] += 1
+
+    def collect(self) -> None:
+        """Note what has ended, and what it promised."""
+        self.supervisors = [process for process in self.supervisors if not process.gone()]
+        pending = []
+        for what, command in self.commands:
+            if not command.gone():
+                pending.append((what, command))
+                continue
+            done = command.wait()
+            if what in ("submit", "batch"):
+                self.printed.update(done.out.split())
+            self.counts["killed at a point"] += done.killed
+            # Refused in time, too late, already ended: all of these are answers. A bug is not.
+            assert done.code in (0, 1, 3, 4, 5, -9), (what, done)
+        # Not more at once than the machine can carry.
+        for _, command in pending[:-4]:
+            command.wait(60)
+        self.commands = pending
+
+    def finish(self) -> list[str]:
+        """Recover, then everything that is wrong."""
+        for process in self.supervisors:
+            self.counts["killed supervisor"] += 1
+            process.kill()
+        found = recover(self.world, 1, strict=False)
+        bad = self.world.root / "bad"
+        if bad.exists():
+            found += [f"an agent found: {line}" for line in bad.read_text().splitlines()]
+        begun = Counter(run for word, run in self.world.effects() if word == "begin")
+        found += [f"{run} began {times} times" for run, times in begun.items() if times > 1]
+        expected = Expected(frozenset(ENDED), strict=False, printed=tuple(self.printed))
+        return found + violations(self.world, expected)
+
+    def totals(self) -> dict[str, object]:
+        """What came of it."""
+        index = self.world.state / "agentq.db"
+        return {
+            "done": dict(sorted(self.counts.items())),
+            "tasks": {
+                row["status"]: row["n"] for row in rows(index, "SELECT status, count(*) n FROM tasks GROUP BY 1")
+            },
+            "runs": {
+                row["status"]: row["n"] for row in rows(index, "SELECT status, count(*) n FROM task_runs GROUP BY 1")
+            },
+            "adopted": rows(index, "SELECT count(*) n FROM task_runs WHERE adopted")[0]["n"],
+            "undone": rows(index, "SELECT count(*) n FROM events WHERE event = 'undo'")[0]["n"],
+        }
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=180)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    directory = Path(tempfile.mkdtemp(prefix="agentq-soak-", dir=fast_directory()))
+    server = ForkServer()
+    world = World(directory, server)
+    (world.root / "locks").mkdir()
+    soak = Soak(world, options.seed)
+    try:
+        soak.run(options.seconds)
+        found = soak.finish()
+        print(json.dumps({"seed": options.seed, "seconds": options.seconds} | soak.totals(), indent=2))
+    finally:
+        world.close()
+        until(lambda: not list(world.processes()), "the end of every process")
+        server.close()
+    for text in found:
+        print(f"wrong: {text}")
+    if found:
+        print(f"the directory is kept: {directory}")
+        return 1
+    shutil.rmtree(directory)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""The questions that are asked again and again use their indexes, however many rows there are."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from queue_driver import NOON, command, prompt, submit
+
+from agentq_cli.queue import Queue
+from agentq_cli.store.queries import statements
+
+PAGE = {"at": 0, "after_session": "", "after_seq": 0, "session": None, "limit": 500}
+GROUP = {"session": "", "agent": "", "priority": 0, "shares": 0, "retry": 0}
+
+PLANS: list[tuple[str, str, dict[str, Any], list[str]]] = [
+    ("dispatch", "next_head", GROUP | {"now": NOON}, ["SEARCH t USING INDEX tasks_ready ((", "SEARCH s USING PRIMARY KEY"]),
+    ("dispatch", "next_due", {"now": NOON}, ["SEARCH tasks USING COVERING INDEX tasks_due (due_at>?)"]),
+    ("dispatch", "retrying", {}, ["SCAN tasks USING INDEX tasks_retrying"]),
+    ("dispatch", "expired", {"now": NOON}, ["SEARCH tasks USING INDEX tasks_expiring (expires_at<?)"]),
+    ("dispatch", "unposted", {"after": 0}, ["SEARCH task_runs USING INDEX task_runs_unposted"]),
+    ("dispatch", "session_workers", {"session": "a"}, ["SEARCH workers USING PRIMARY KEY (session=?)"]),
+    ("read", "live_page", PAGE, ["SEARCH tasks USING COVERING INDEX tasks_live ((due_at,session,seq)>(?,?,?))"]),
+    ("read", "ended_page", PAGE, ["SEARCH tasks USING COVERING INDEX tasks_ended ((ended_at,session,seq)>(?,?,?))"]),
+    ("read", "ended_before", {"before": NOON, "session": None}, ["SEARCH tasks USING COVERING INDEX tasks_ended (ended_at<?)"]),
+    ("read", "session_next_due", {"session": "a"}, ["SEARCH tasks USING COVERING INDEX tasks_counts (session=? AND status=?)"]),
+    ("read", "events_after", {"after": 0, "session": None, "seq": None, "since": None, "limit": 9}, ["SEARCH events USING INTEGER PRIMARY KEY (rowid>?)"]),
+    ("read", "worker", {"session": "a", "seq": 1}, ["SEARCH workers USING PRIMARY KEY (session=? AND seq=?)"]),
+    ("read", "runs_page", {"before": 9, "status": None, "since": None, "limit": 9}, ["SEARCH task_runs USING INTEGER PRIMARY KEY (rowid<?)"]),
+    ("read", "runs_page_session", {"before": 9, "status": None, "since": None, "limit": 9, "session": "a"}, ["SEARCH task_runs USING INDEX task_runs_session (session=? AND rowid<?)"]),
+    ("write", "live_count", {}, ["COVERING INDEX"]),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
+    from queue_driver import Clock, open_queue
+
+    place = tmp_path_factory.mktemp("plans") / "state"
+    with open_queue(place, Clock()) as queue:
+        submit(queue, *[prompt(f"s{n % 3}") for n in range(300)], *[command("s1", due_at=NOON + n) for n in range(99)])
+    with closing(sqlite3.connect(place / "agentq.db")) as database:
+        yield database
+
+
+@pytest.mark.parametrize("analyzed", [False, True])
+@pytest.mark.parametrize(("file", "name", "values", "expected"), PLANS, ids=[plan[1] for plan in PLANS])
+def test_a_frequent_question_uses_its_index_and_sorts_nothing(
+    database: sqlite3.Connection, file: str, name: str, values: dict[str, Any], expected: list[str], analyzed: bool
+) -> None:
+    if analyzed:
+        database.execute("ANALYZE")
+    text = statements(file)[name].format(**{key: statements("read")[key] for key in ("run_columns", "task_columns")})
+    plan = [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {text}", values).fetchall()]
+    for step, start in zip([step for step in plan if "tasks_" in step or "SEARCH" in step], expected, strict=False):
+        assert start in step, plan
+    assert len(plan) >= len(expected), plan
+    assert not [step for step in plan if "TEMP B-TREE" in step or step in ("SCAN t", "SCAN tasks", "SCAN task_runs")], (
+        plan
+    )
+
+
+def test_a_pick_visits_one_row_a_group_however_many_wait(queue: Queue, state_dir: Path) -> None:
+    submit(queue, *[command(f"s{n % 4}", due_at=NOON - n) for n in range(2000)])
+    steps = []
+    text = statements("dispatch")["next_head"]
+    with closing(sqlite3.connect(state_dir / "agentq.db")) as database:
+        database.set_progress_handler(lambda: steps.append(1), 1)
+        values: dict[str, Any] = GROUP | {"now": NOON}
+        heads = []
+        while row := database.execute(text, values).fetchone():
+            heads.append((row[0], row[1]))
+            values |= {"session": row[0], "agent": row[2], "priority": row[3], "shares": row[7], "retry": row[6]}
+    assert heads == [("s0", 500), ("s1", 500), ("s2", 500), ("s3", 500)]
+    assert len(steps) < 1000, "instructions of SQLite's machine for four heads"
+    assert [(head.session, head.seq) for head in queue.look().heads] == heads
