@@ -33,8 +33,11 @@ CORRECTION = 3 * 3_600_000
 END = 250_000_000_000_000
 """In the year 9892: nothing is looked for from here on, so that no calendar overflows."""
 
-_NEIGHBOURS = 2
+_NEIGHBOURS = 1
+"""Clocks that go back make a day's last instants later than the next day's first: so many days are looked at too."""
+
 _BARREN_DAYS = 64
+"""After so many days without one existing time none is expected: `*/30 2 8-14 3 */7` in New York is always in a gap."""
 
 
 class _Day(NamedTuple):
@@ -62,7 +65,6 @@ def next_cron(cron: Cron, zone: str, after_ms: int) -> int | None:
     found: date | None = None
     barren = 0
     for day in _days(cron, _date(info, after), _date(info, END)):
-        # Clocks that go back make a day's last instants later than the next one's first.
         if found is not None and (day - found).days > _NEIGHBOURS:
             break
         times = _on(cron, info, day)
@@ -72,7 +74,6 @@ def next_cron(cron: Cron, zone: str, after_ms: int) -> int | None:
             best = slot if best is None else min(best, slot)
             found = found or day
         elif found is None:
-            # `*/30 2 8-14 3 */7` in New York only ever matches times that do not exist.
             barren += 1
             if barren > _BARREN_DAYS:
                 return None

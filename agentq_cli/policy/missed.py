@@ -106,8 +106,8 @@ def begin(schedule: Schedule, now: int, *, runs: int = 0, last: int | None = Non
 def ended(schedule: Schedule, occurrence: Occurrence, *, finished: int, now: int, runs: int) -> Decision:
     """What follows an occurrence that ended at `finished`, which may be long before `now`, when that is settled.
 
-    `runs` have started, this one included. The next slot is later than everything that was settled before, so that a
-    clock that was set back makes nothing come twice.
+    `runs` have started, this one included; where they are `max_runs`, what comes later is no slot of the series. The
+    next slot is later than everything that was settled before, so that a clock set back makes nothing come twice.
     """
     pending = list(occurrence.backlog)
     free = max(finished, occurrence.accounted_to)

@@ -85,7 +85,7 @@ def pause_session(state: StateDir, session: str, *, reason: str | None, now: int
     with session_write(state, session, now=now, actor=actor) as write:
         before = write.database.execute(DISPATCH["session_state"], {"name": "paused"}).fetchone()
         if paused:
-            write.database.execute(DISPATCH["set_session_state"], {"name": "paused", "value": reason or ""})
+            write.database.execute(DISPATCH["set_session_state"], {"name": "paused", "value": reason})
         else:
             write.database.execute(DISPATCH["delete_session_state"], {"name": "paused"})
         write.database.execute(WRITE["create_session"], {"name": session, "at": now})

@@ -10,7 +10,7 @@ from agentq_cli.model import Actor
 from agentq_cli.store import connection
 from agentq_cli.store.dispatch import DISPATCH
 from agentq_cli.store.queries import statements
-from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
+from agentq_cli.store.session_write import SessionWrite, session_write
 from agentq_cli.store.state_dir import StateDir
 
 REINDEX = statements("reindex")
@@ -21,7 +21,7 @@ def reindex(state: StateDir, session: str, *, now: int, host: str, busy_ms: int)
     mended: list[str] = []
     with session_write(state, session, now=now, actor=Actor.SWEEP, create=True, busy_ms=busy_ms) as write:
         database = write.database
-        database.execute(WRITE["create_session"], {"name": session, "at": now})
+        database.execute(REINDEX["known_session"], {"name": session, "at": now})
         for (seq,) in database.execute(REINDEX["unreadable_times"]).fetchall():
             task = write.task(seq)
             mended.append(f"{task.address} is {task.status}{f': {task.reason}' if task.reason else ''}")

@@ -265,9 +265,12 @@ class Shim:
     def _kill_marked(self) -> None:
         """What left the tree and still carries the run's name: the slot is free only once that is gone too."""
         run, state_dir = self._request.env.get("AGENTQ_RUN"), self._request.env.get("AGENTQ_STATE_DIR")
-        if run and state_dir:
-            while not tree.kill_orphans(run, state_dir, grace_ms=self._request.grace_ms):
-                continue
+        left = bool(run and state_dir)
+        while left:
+            try:
+                left = not tree.kill_orphans(run or "", state_dir or "", grace_ms=self._request.grace_ms)
+            except OSError:  # Out of descriptors: the record that follows is worth waiting for.
+                signal.sigtimedwait(WAKING, LOOK_MS / 1000)
 
     def _exit(self) -> Exit:
         code = None if self._status is None or self._spawn_failed else os.waitstatus_to_exitcode(self._status)

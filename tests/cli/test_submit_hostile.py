@@ -19,7 +19,6 @@ PROMPTS = [
     " leading and trailing ",
     "x" * 100_000,
 ]
-TABLES = (("list", "--all"), ("show", "1"), ("runs",), ("events",), ("messages", "-s", "talk"), ("logs", "talk/1"))
 
 
 def harmless(text: str) -> bool:
@@ -37,13 +36,10 @@ def test_prompts_are_kept_and_handed_over_as_they_are(aq: Driven) -> None:
     runs = {run["task"]: run for run in aq.runs().values()}
     found = [Path(runs[address]["stdout_path"]).read_bytes() for address in addresses]
     assert found == [prompt.encode() for prompt in PROMPTS]
-    for command in TABLES[:-1]:
-        command = ("show", "talk/1") if command[0] == "show" else command
+    for command in (("list", "--all"), ("show", "talk/8"), ("messages", "-s", "talk"), ("logs", "talk/1")):
         done = aq(*command)
         assert harmless(done.stdout + done.stderr), command
-    for number in (0, 5, 7):
-        assert harmless(aq("logs", addresses[number]).stdout), PROMPTS[number]
-    assert json.loads(aq("logs", "talk/7", "--json").stdout)["stdout"] == PROMPTS[6]
+    assert aq.json("logs", "talk/7")["stdout"] == PROMPTS[6]
     assert not list(aq.home.glob("**/owned"))
 
 
@@ -61,29 +57,17 @@ def test_a_forged_line_does_not_begin_a_line_of_a_listing(aq: Driven) -> None:
 
 def test_an_error_about_a_hostile_value_is_one_harmless_line(aq: Driven) -> None:
     value = "x\nagentq: hint: forged\x1b[31m"
-    for arguments in (("-s", value, "--exec", "true"), ("-a", value, "hi"), ("-C", value, "--exec", "true")):
-        assert harmless(aq.refused("submit", *arguments, code=2))
-    assert harmless(aq.refused("show", value, code=2))
+    for command in (("submit", "-s", value, "--exec", "true"), ("submit", "-a", value, "hi"), ("show", value)):
+        assert harmless(aq.refused(*command, code=2))
 
 
-def test_a_nul_in_a_command_is_refused(aq: Driven) -> None:
-    for line in (
-        {"exec": ["echo", "a\0b"]},
-        {"exec": ["true"], "env": {"A": "a\0b"}},
-        {"exec": ["true"], "cwd": "/tmp\0"},
-        {"exec": ["true"], "stdin": "/dev\0null"},
-    ):
+def test_what_no_process_could_be_given_is_refused(aq: Driven) -> None:
+    """NUL bytes, halves of characters, and as text what is no text."""
+    for line in ({"exec": ["echo", "a\0b"]}, {"exec": ["true"], "env": {"A": "a\0b"}}, {"exec": ["echo", "\ud800"]}):
         assert "line 1" in aq.refused("submit", "--batch", "-", input=json.dumps(line), code=2), line
-    assert not aq.state_dir.exists()
-
-
-def test_text_that_is_no_utf_8_is_refused(aq: Driven) -> None:
-    """Bytes that are no UTF-8 cannot be stored as text, and must not be stored as something else."""
     latin = b"caf\xe9".decode("utf-8", "surrogateescape")
-    for arguments in (("-a", "demo", latin), ("--label", latin, "--exec", "true"), ("--key", latin, "--exec", "true")):
+    for arguments in (("-a", "demo", latin), ("--label", latin, "--exec", "true")):
         assert "UTF-8" in aq.refused("submit", *arguments, code=2)
-    for line in ({"exec": ["echo", "\ud800"]}, {"exec": ["true"], "env": {"A": "\udfff"}}, {"prompt": "\ud800"}):
-        assert "line 1" in aq.refused("submit", "--batch", "-", "-a", "demo", input=json.dumps(line), code=2)
     assert not aq.state_dir.exists()
 
 

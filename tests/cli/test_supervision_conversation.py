@@ -42,22 +42,18 @@ def test_a_later_task_of_a_session_goes_on_where_the_one_before_ended(aq: Driven
     assert (sessions["s"]["conversation"], sessions["s"]["conversations"]) == (conversation, {"demo": conversation})
     assert runs["s/2.1"]["tokens_in"] == 1
     assert runs["s/2.1"]["cost_usd"] > 0
-    (message,) = [item for item in aq.items("messages", "-s", "s") if item["id"] == "s/2.1"]
-    assert message["content"]["result"] == found["s/2"]
 
 
 def test_an_idle_conversation_is_not_continued_after_its_time(aq: Driven) -> None:
     config = aq.home / "config.toml"
     config.write_text('[sessions.s]\nagent = "demo"\nconversation_ttl = "30m"\n')
     aq.agentq.environ["AGENTQ_CONFIG"] = str(config)
-    for minute, prompt in ((0, "apples"), (29, "recall"), (50, "recall")):
-        now = {"AGENTQ_NOW": f"2026-03-01T12:{minute}:00Z"} if minute else {"AGENTQ_NOW": "2026-03-01T12:00:00Z"}
+    for time, prompt in (("12:00", "apples"), ("12:29", "recall"), ("13:00", "recall")):
+        now = {"AGENTQ_NOW": f"2026-03-01T{time}:00Z"}
         aq.submit("-s", "s", prompt, env=now)
         aq.drain(env=now)
-    aq.submit("-s", "s", "recall", env={"AGENTQ_NOW": "2026-03-01T13:30:00Z"})
-    aq.drain(env={"AGENTQ_NOW": "2026-03-01T13:30:00Z"})
     found = [result.rpartition("before: ")[2] for address, result in sorted(results(aq).items()) if "before" in result]
-    assert found == ["apples", "apples; recall", "nothing"]
+    assert found == ["apples", "nothing"]
 
 
 def test_the_verdict_is_the_agents_final_event(aq: Driven) -> None:

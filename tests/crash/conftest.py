@@ -7,14 +7,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from crash_world import Interpreter, World, fast_directory
+from crash_world import ForkServer, Interpreter, Mixed, World, fast_directory
 from crasher import Crasher
 
 
+@pytest.fixture(scope="session")
+def server() -> Iterator[ForkServer]:
+    """One for all tests that set something up."""
+    server = ForkServer()
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, server: ForkServer) -> Iterator[World]:
+    """A state dir whose supervisors and sweeps are started as a shell starts them."""
     interpreter = Interpreter()
-    world = World(tmp_path / "world", interpreter)
+    world = World(tmp_path / "world", Mixed(server, interpreter))
     yield world
     world.open_gate()
     world.close()

@@ -183,6 +183,23 @@ class Interpreter:
             process.wait()
 
 
+class Mixed:
+    """`run` and `sweep` by the interpreter, as they are started in earnest; what only sets up or looks is forked."""
+
+    def __init__(self, server: ForkServer, interpreter: Interpreter) -> None:
+        self._server = server
+        self._interpreter = interpreter
+
+    def start(self, argv: Sequence[str], env: dict[str, str], out: Path, err: Path) -> Started:
+        """Start a command."""
+        starter = self._interpreter if argv[0] in ("run", "sweep") else self._server
+        return starter.start(argv, env, out, err)
+
+    def wait(self, pid: int, seconds: float) -> int:
+        """Never called: what is started knows who started it."""
+        raise NotImplementedError(pid)
+
+
 class World:
     """A state dir with its surroundings under one root, and how to act in it."""
 

@@ -85,8 +85,9 @@ class Crasher:
 
         numbers = range(first, counted + (SLACK if stride == 1 else 0) + 1, stride)
         report = self.each(scenario, role, template, numbers, act)
-        if report.killed < len(numbers) * 2 // 3:
-            report.failures.append(f"{scenario.name}: only {report.killed} of {len(numbers)} were killed")
+        wanted = len(range(first, counted + 1, stride))
+        if report.killed < wanted * 2 // 3:
+            report.failures.append(f"{scenario.name}: only {report.killed} of {wanted} were killed")
         report.points = counted
         return report
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, settings
 from queue_model import Histories
 
@@ -10,5 +11,6 @@ Histories.TestCase.settings = settings(
 )
 
 
+@pytest.mark.timeout(600)  # what fails is made small first
 class TestHistories(Histories.TestCase):  # type: ignore[misc,name-defined]
     """Statuses, picks, lanes, keys, events: after every step as the model has them."""

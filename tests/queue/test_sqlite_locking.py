@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -52,6 +53,14 @@ def long(verb: Callable[[], object]) -> float:
     with pytest.raises(Busy):
         verb()
     return time.monotonic() - began
+
+
+def waits_for(pid: int, path: Path) -> None:
+    """Wait until a process has asked for the exclusive lock of a file that is being read: it holds PENDING then."""
+    pending = re.compile(rf"POSIX +ADVISORY +WRITE +{pid} +\S+:{path.stat().st_ino} +{0x40000000} ")
+    deadline = time.monotonic() + 20
+    while not pending.search(Path("/proc/locks").read_text()):
+        assert time.monotonic() < deadline, "the process was never seen to wait"
 
 
 def test_a_reader_of_one_sessions_file_delays_no_other_session(queue: Queue, reader: sqlite3.Connection) -> None:
@@ -117,17 +126,7 @@ def test_a_command_waits_for_a_session_that_is_given_back(
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "asking\n"
-        # An EXCLUSIVE that waits for a reader holds PENDING: a new reader is refused from then on.
-        watcher = sqlite3.connect(queue.state.inbound("a"), timeout=0, isolation_level=None)
-        deadline = time.monotonic() + 20
-        with closing(watcher):
-            while True:
-                try:
-                    watcher.execute("SELECT 1 FROM messages_in").fetchall()
-                except sqlite3.OperationalError as error:
-                    assert error.sqlite_errorname == "SQLITE_BUSY"
-                    break
-                assert time.monotonic() < deadline, "the command was never seen to wait"
+        waits_for(process.pid, queue.state.inbound("a"))
         reader.execute("COMMIT")
         assert process.stdout.read() == "cancelled\n"
     assert queue.task(Address("a", 1)).status == "cancelled"

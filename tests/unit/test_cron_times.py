@@ -148,6 +148,15 @@ TABLE = [
         "2010-03-06T00:00",
         ["2010-03-03T13:30", "2010-03-04T13:30", "2010-03-05T16:30"],
     ),
+    (
+        CASEY,
+        "*/30 * * * *",
+        "2010-03-04T14:15",
+        "2010-03-04T16:30",
+        ["2010-03-04T14:30", "2010-03-04T15:00", "2010-03-04T15:30", "2010-03-04T16:00", "2010-03-04T16:30"],
+    ),
+    (CASEY, "0 */2 * * *", "2010-03-04T14:45", "2010-03-04T18:00", ["2010-03-04T16:00", "2010-03-04T18:00"]),
+    (CASEY, "*/30 23 4 3 *", "2010-03-04T14:45", "2010-03-04T18:00", ["2010-03-04T15:00", "2010-03-04T15:30"]),
     (CASEY, "30 3 * * *", "2009-10-16T00:00", "2009-10-19T00:00", ["2009-10-16T19:30", "2009-10-18T16:30"]),
 ]
 
@@ -463,6 +472,12 @@ def test_nothing_before_1970_and_nothing_at_the_end_of_the_calendar() -> None:
         assert next_cron(parse_cron(text), "UTC", END - 1) is None
     assert count_cron(cron, "UTC", 0, -5) == 0
     assert newest_cron(cron, "UTC", 0, 600_000, 0) == []
+
+
+def test_a_gap_that_ends_within_a_minute_ends_at_the_next_whole_one() -> None:
+    # Monrovia went from 00:00:00 to 00:44:30 on 1972-01-07.
+    slot = next_cron(parse_cron("30 0 * * *"), "Africa/Monrovia", seconds("1972-01-06T12:00Z") * 1000)
+    assert slot == seconds("1972-01-07T00:45Z") * 1000
 
 
 def test_a_zone_that_is_not_there_is_named() -> None:

@@ -1,12 +1,14 @@
 -- Picking, claiming, finishing, adopting.
 
 -- The earliest row of the next (session, agent, priority, shares, retry): repeated, it visits one row a group, however
--- many wait. What may hold a row back holds its whole group, so that no head hides one that may start.
+-- many wait. What may hold a row back holds its whole group, so that no head hides one that may start. For "greater"
+-- SQLite seeks to the equal ones and passes over them one by one; x'ff' is beyond every due time, so there are none.
 -- name: next_head
 SELECT t.session, t.seq, t.agent, t.priority, t.due_at, t.expires_at, t.retry, t.shares, s.last_start_at
 FROM tasks t INDEXED BY tasks_ready JOIN sessions s ON s.name = t.session
 WHERE t.status = 'queued' AND (t.expires_at IS NULL OR t.expires_at > :now)
-  AND (t.session, t.agent, t.priority, t.shares, t.retry) > (:session, :agent, :priority, :shares, :retry)
+  AND (t.session, t.agent, t.priority, t.shares, t.retry, t.due_at)
+    > (:session, :agent, :priority, :shares, :retry, x'ff')
 ORDER BY t.session, t.agent, t.priority, t.shares, t.retry, t.due_at, t.seq LIMIT 1
 
 -- name: running

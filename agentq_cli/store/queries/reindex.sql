@@ -1,5 +1,10 @@
 -- Rebuilding the index from the sessions' files.
 
+-- What a refused first submit left is no session yet.
+-- name: known_session
+INSERT INTO sessions (name, created_at)
+SELECT :name, :at WHERE EXISTS (SELECT 1 FROM messages_in WHERE status <> 'staged') ON CONFLICT DO NOTHING
+
 -- name: forget_session
 DELETE FROM tasks WHERE session = :session
 
@@ -41,4 +46,5 @@ SELECT name FROM sessions
 DELETE FROM sessions WHERE name = :name
 
 -- name: paused
-UPDATE sessions SET paused_at = :at, paused_reason = :reason WHERE name = :session
+UPDATE sessions SET paused_at = iif(:at IS NULL, NULL, coalesce(paused_at, :at)), paused_reason = :reason
+WHERE name = :session

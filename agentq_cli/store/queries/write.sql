@@ -73,7 +73,7 @@ SELECT :at, :session, seq, iif(status = 'queued' AND due_at > :at, 'scheduled', 
 FROM messages_in WHERE seq >= :first AND status <> 'staged' AND (:batch IS NULL OR batch = :batch) ORDER BY seq
 
 -- name: live_count
-SELECT count(*) FROM tasks WHERE ended_at IS NULL
+SELECT count(*) FROM tasks INDEXED BY tasks_live WHERE ended_at IS NULL
 
 -- name: delete_task
 DELETE FROM messages_in WHERE seq = :seq

@@ -1,0 +1,194 @@
+"""A batch over several sessions: staged in each, committed by one row, released in each; what a crash left is settled.
+
+The crash is a step that does not come; processes that are killed at every statement are the crash tests' matter.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import OpenQueue
+from queue_driver import MANY, OWNER, Clock, claim_next, command, edited, started, submit
+
+from agentq_cli.errors import Busy, NotFound, Unreadable, WrongState
+from agentq_cli.model import Address
+from agentq_cli.queue import Queue
+from agentq_cli.store import submit as module
+
+
+class Killed(BaseException):
+    """The process ends here: nothing below it in the stack is done any more."""
+
+
+@pytest.fixture
+def killed_at(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """`killed_at("release", 2)`: the second call of that step never happens, and nothing after it."""
+
+    def arrange(step: str, call: int) -> None:
+        real, calls = getattr(module, step), Counter[str]()
+
+        def stub(*arguments: Any, **options: Any) -> Any:
+            calls[step] += 1
+            if calls[step] >= call:
+                monkeypatch.setattr(module, "drop", lambda *_, **__: None)
+                raise Killed
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(module, step, stub)
+
+    return arrange
+
+
+def batch_of_three(queue: Queue) -> list[Address]:
+    return submit(queue, *[command(name, key="k") for name in ("a", "b", "c") for _ in range(1)], command("a"))
+
+
+def settle(queue: Queue) -> None:
+    """What sweep does once the owner is dead."""
+    for batch, committed, sessions, owner in queue.batches():
+        assert owner == OWNER
+        queue.settle_batch(batch, committed=committed, sessions=sessions)
+
+
+def staged(place: Path, session: str) -> list[str]:
+    with closing(sqlite3.connect(place / "sessions" / session / "inbound.db")) as database:
+        return [status for (status,) in database.execute("SELECT status FROM messages_in ORDER BY seq")]
+
+
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_a_batch_that_was_not_committed_is_taken_back(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch, killed_at: Callable[..., None], state_dir: Path, call: int
+) -> None:
+    submit(queue, command("a", "before"))
+    killed_at("_stage", call)
+    with pytest.raises(Killed):
+        batch_of_three(queue)
+    monkeypatch.undo()
+    assert [task.argv for task in queue.tasks(ended=True)] == [("before",)]
+    assert started(queue) == ["a/1"]
+    assert len(queue.batches()) == 1
+    settle(queue)
+    assert queue.batches() == []
+    assert staged(state_dir, "a") == ["running"]
+    assert Counter(event.event for event in queue.events()) == {"submit": 1, "start": 1}
+    found = queue.submit([command("a", key="k")], owner=OWNER, max_queued=MANY)
+    assert found[0][1], "its key is free again"
+
+
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_a_batch_that_was_committed_is_finished_once(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch, killed_at: Callable[..., None], call: int
+) -> None:
+    real = module.session_write
+    calls = Counter[bool]()
+
+    def stub(*arguments: Any, **options: Any) -> Any:
+        committed = any(row[1] for row in queue.batches())
+        calls[committed] += 1
+        if calls[True] >= call:
+            raise Killed
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(module, "session_write", stub)
+    with pytest.raises(Killed):
+        batch_of_three(queue)
+    monkeypatch.undo()
+    ((_, committed, sessions, owner),) = queue.batches()
+    assert (committed, sessions, owner) == (True, ["a", "b", "c"], OWNER)
+    assert len(list(queue.tasks())) == [0, 2, 3][call - 1]
+    ((batch, _, _, _),) = queue.batches()
+    for _ in range(2):
+        queue.settle_batch(batch, committed=True, sessions=sessions)
+    assert queue.batches() == []
+    assert sorted(str(task.address) for task in queue.tasks()) == ["a/1", "a/2", "b/1", "c/1"]
+    assert Counter((e.session, e.seq, e.event) for e in queue.events()) == Counter(
+        [("a", 1, "submit"), ("a", 2, "submit"), ("b", 1, "submit"), ("c", 1, "submit")]
+    )
+    assert sorted(started(queue)) == ["a/1", "b/1", "c/1"]
+
+
+def test_what_is_staged_is_seen_by_nobody(
+    queue: Queue, killed_at: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_at("_stage", 3)
+    with pytest.raises(Killed):
+        batch_of_three(queue)
+    monkeypatch.undo()
+    assert list(queue.tasks(ended=True)) == []
+    assert claim_next(queue) is None
+    assert queue.unfinished() == set()
+    for ask in (queue.task, queue.cancel, queue.retry, queue.prune):
+        with pytest.raises(NotFound):
+            ask(Address("a", 1))
+    for name in ("a", "b"):
+        queue.reindex(name, host="here")
+    assert list(queue.tasks(ended=True)) == []
+    assert submit(queue, command("a")) == [Address("a", 3)]
+
+
+def test_a_key_that_a_batch_holds_is_busy_until_the_batch_is_settled(
+    queue: Queue, killed_at: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_at("_stage", 3)
+    with pytest.raises(Killed):
+        batch_of_three(queue)
+    monkeypatch.undo()
+    with pytest.raises(Busy, match="'k'"):
+        submit(queue, command("a", key="k"))
+    (other,) = submit(queue, command("b"))
+    with pytest.raises(WrongState, match="'k'"):
+        queue.edit(other, edited(key="k"))
+    settle(queue)
+    assert submit(queue, command("a", key="k"))
+
+
+def test_a_session_that_cannot_be_read_does_not_hold_up_the_rest_of_a_committed_batch(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch, state_dir: Path
+) -> None:
+    monkeypatch.setattr(module, "release", lambda *_, **__: None)
+    batch_of_three(queue)
+    monkeypatch.undo()
+    bad = state_dir / "sessions" / "a" / "inbound.db"
+    content = bad.read_bytes()
+    bad.write_bytes(b"damaged, " * 1000)
+    with pytest.raises(Unreadable, match=r"a/inbound\.db"):
+        settle(queue)
+    assert sorted(str(task.address) for task in queue.tasks()) == ["b/1", "c/1"]
+    assert len(queue.batches()) == 1, "kept for the sweep that finds the file in order again"
+    bad.write_bytes(content)
+    settle(queue)
+    assert sorted(str(task.address) for task in queue.tasks()) == ["a/1", "a/2", "b/1", "c/1"]
+    assert queue.batches() == []
+
+
+def test_a_batch_that_a_session_refuses_leaves_nothing_for_sweep(queue: Queue, state_dir: Path) -> None:
+    submit(queue, command("bad"))
+    (state_dir / "sessions" / "bad" / "inbound.db").write_bytes(b"damaged, " * 1000)
+    with pytest.raises(Unreadable, match=r"bad/inbound\.db"):
+        submit(queue, command("a"), command("bad"), command("c"))
+    assert queue.batches() == []
+    assert staged(state_dir, "a") == []
+
+
+def test_a_session_that_is_held_after_the_commit_is_left_to_sweep_and_the_batch_counts_as_stored(
+    open_queue: OpenQueue, clock: Clock, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = module.session_write
+
+    def stub(state: Any, session: str, **options: Any) -> Any:
+        if session == "a" and any(row[1] for row in queue.batches()):
+            raise Busy("somebody reads it")
+        return real(state, session, **options)
+
+    monkeypatch.setattr(module, "session_write", stub)
+    assert batch_of_three(queue) == [Address("a", 1), Address("b", 1), Address("c", 1), Address("a", 2)]
+    monkeypatch.undo()
+    assert sorted(task.session for task in queue.tasks()) == ["b", "c"]
+    settle(queue)
+    assert sorted(task.session for task in queue.tasks()) == ["a", "a", "b", "c"]
