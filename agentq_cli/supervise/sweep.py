@@ -109,7 +109,9 @@ class Sweep:
             try:
                 self.queue.settle_batch(batch, committed=committed, sessions=sessions)
             except AgentqError as error:
-                yield self._could_not(sessions[0], error)
+                # The message names the file in trouble; none of the sessions is to be passed over for it.
+                self.failed[""] = error.message
+                yield SweepAction("busy" if isinstance(error, Busy) else "trouble", None, None, None, error.message)
                 continue
             what = "finished a batch" if committed else "dropped a batch that was not committed"
             yield SweepAction("batch", None, None, None, f"{what} over {len(sessions)} sessions")

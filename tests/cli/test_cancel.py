@@ -24,12 +24,11 @@ def pid_in(path: Path) -> int:
 
 
 def test_a_waiting_task_is_cancelled_at_once_and_never_runs(aq: Driven) -> None:
-    aq.exec("sh", "-c", "touch ran")
+    aq.exec("true")
     assert aq("cancel", "1").stdout == "default/1 is cancelled\n"
-    aq.drain()
+    assert aq.drain().stdout == ""
     task = aq.task("1")
     assert (task["status"], task["exit_code"], task["attempts"], task["last_run"]) == ("cancelled", None, 0, None)
-    assert not (aq.home / "ran").exists()
     assert [event["to"] for event in aq.items("events", "1")] == ["cancelled", "queued"]
 
 

@@ -60,16 +60,6 @@ def test_a_standing_clock_does_not_keep_a_time_out_from_working(aq: Driven) -> N
     assert (run["status"], run["finished_at"]) == ("timeout", "2026-03-01T12:00:00.000Z")
 
 
-def test_a_clock_that_goes_back_runs_nothing_twice(aq: Driven) -> None:
-    """Case 23, for tasks that run once."""
-    aq.exec("true", env=at("2026-03-02T12:00:00Z"))
-    aq.drain(env=at("2026-03-02T12:00:00Z"))
-    aq.exec("true", env=at(NOW))
-    aq.drain(env=at(NOW))
-    aq("sweep", env=at("2026-02-01T12:00:00Z"))
-    assert sorted(aq.runs()) == ["default/1.1", "default/2.1"]
-
-
 def test_stored_times_are_the_same_in_every_zone(aq: Driven) -> None:
     """Case 5."""
     for zone in ("Pacific/Auckland", "UTC"):

@@ -17,7 +17,7 @@ def tell():
 atexit.register(tell)
 """
 
-ITS_OWN = {"contextvars", "dataclasses", "json", "math", "sqlite3", "sysconfig", "unicodedata"}
+ITS_OWN = {"bisect", "contextvars", "dataclasses", "json", "math", "sqlite3", "sysconfig", "unicodedata"}
 """Of the standard library, beyond what Typer has loaded by then."""
 
 OF_THE_TEST = {"runpy", "__main__"}

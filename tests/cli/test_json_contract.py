@@ -277,6 +277,9 @@ def test_changing_commands(aq: Driven) -> None:
         (("sweep",), "sweep", ACTION),
         (("wait", "1", "2"), "tasks", TASK),
         (("prune", "1", "2", "--yes"), "results", RESULT),
+        (("schedule", "--every", "1h", "--exec", "--", "true"), "tasks", TASK),
+        (("schedule", "--cron", "0 9 * * *", "--exec", "--", "true"), "tasks", TASK),
+        (("trigger", "3"), "tasks", TASK),
     ]
     for arguments, kind, schema in steps:
         found = document(aq, *arguments)

@@ -101,17 +101,6 @@ def test_a_second_signal_leaves_whatever_the_first_one_did(aq: Driven) -> None:
     assert alive(pid)
 
 
-def test_an_idle_supervisor_ends_at_once(aq: Driven) -> None:
-    pid = int(aq("run", "--detach").stdout)
-    aq("pause", "--all")
-    idle = aq.supervise()
-    until(lambda: len(aq.json("workers")["supervisors"]) == 2, what="second supervisor")
-    aq.signal(idle, signal.SIGINT)
-    aq.ended(idle, 130)
-    (supervisor,) = aq.json("workers")["supervisors"]
-    assert supervisor["pid"] == pid
-
-
 def test_killed_hard_with_four_running_nothing_is_lost(aq: Driven) -> None:
     """Case 26: a new run adopts them; their true exit codes and whole output are recorded; none runs twice."""
     names = ("a", "b", "c", "d")

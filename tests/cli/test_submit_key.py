@@ -23,7 +23,7 @@ def test_different_content_is_refused_and_changes_nothing(aq: Driven) -> None:
     (aq.home / "elsewhere").mkdir()
     aq.exec("true", given=("--key", "k"))
     before = aq.task("1")
-    for arguments in (("--exec", "--", "false"), ("-C", "elsewhere", "--exec", "--", "true"), ("-a", "demo", "true")):
+    for arguments in (("--exec", "--", "false"), ("-C", "elsewhere", "--exec", "--", "true")):
         line = aq.refused("submit", "--key", "k", *arguments, code=4)
         assert "'k'" in line
         assert "default/1" in line

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
+import signal
 from collections import Counter
 
 import pytest
-from crash_world import Started, World, until
+from crash_world import GATED, Started, World, until
 from invariants import Expected, rows, violations
 
 JOBS = 3
@@ -83,6 +85,30 @@ def test_ten_sweeps_wake_one_supervisor(world: World) -> None:
     assert sum("started supervisor" in process.out.read_text() for process in sweeps) == 1
     world.open_gate()
     until(lambda: all_ended(world), "the task's end")
+
+
+@pytest.mark.parametrize(("other", "jobs"), [("same", "2"), ("another", "1")], ids=["lane", "cap"])
+def test_what_was_free_at_the_look_is_looked_at_again_under_the_lock(world: World, other: str, jobs: str) -> None:
+    """A supervisor stands still between look and claim; meanwhile another one takes the lane, or the last slot."""
+    first = world.submit("-s", other, "--priority", "9", script=GATED)
+    world.ok("pause", first)
+    world.submit("-s", "same", script=GATED)
+    rule = {"role": "supervisor", "match": "connect inbound.db", "action": "stop"}
+    slow = world.start("run", "--drain", "-j", jobs, crash={"rules": [rule], "count": True})
+    until(world.fired, "the slow one's claim")
+    points = world.log / f"supervisor.{slow.pid}"
+    seen = len(points.read_text())
+    world.ok("resume", first)
+    fast = world.start("run", "--drain", "-j", jobs)
+    until(lambda: world.began(f"{first}.1"), "the faster one's agent")
+    os.kill(slow.pid, signal.SIGCONT)
+    until(lambda: "SELECT min(due_at)" in points.read_text()[seen:], "the slow one has nothing to do")
+    assert len(json.loads(world.ok("workers", "--json"))["items"]) == 1, "it started a second agent"
+    world.open_gate()
+    assert (slow.wait().code, fast.wait().code) == (0, 0)
+    world.ok("sweep", "--no-wake")
+    world.settled()
+    assert violations(world, Expected()) == []
 
 
 @pytest.mark.timeout(240)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -168,19 +169,36 @@ def test_after_a_reboot_runs_have_crashed_unless_their_end_is_on_record(
     in_order(world, "failed")
 
 
-def test_an_identity_that_was_recycled_is_neither_believed_nor_signalled(world: World) -> None:
+@pytest.fixture
+def bystander() -> Iterator[subprocess.Popen[bytes]]:
+    """Somebody else's process."""
+    process = subprocess.Popen(["sleep", "600"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.parametrize("later", ["in this boot", "in the next boot"])
+def test_a_pid_that_was_recycled_is_neither_believed_nor_signalled(
+    world: World, bystander: subprocess.Popen[bytes], later: str
+) -> None:
     world.submit("-s", "s", script=GATED)
     supervisor = world.start("run")
     until(lambda: world.began("s/1.1"), "the agent")
     supervisor.kill()
     kill(world, "s/1.1", "start", "agent")
     world.settled()
-    # Both pids belong to somebody else now, who started later.
+    # Both pids belong to the bystander now; in another boot even its start time is the same.
+    forged: dict[str, object] = {"pid": bystander.pid}
+    if later == "in the next boot":
+        stat = Path(f"/proc/{bystander.pid}/stat").read_text()
+        forged |= {"start_time": int(stat.rpartition(")")[2].split()[19]), "boot_id": "an-earlier-boot"}
     for name in ("start", "agent"):
         path = world.state / "sessions/s/runs/1.1" / name
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"pid": os.getpid()}))
+        path.write_text(json.dumps(json.loads(path.read_text()) | forged))
     world.ok("sweep", "--no-wake")
     assert runs(world)["s/1.1"]["status"] == "crashed"
+    assert bystander.poll() is None, "somebody else's process was signalled"
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"exit_code": 0}', "null", "\0\0\0\0"])
@@ -233,15 +251,14 @@ def test_what_a_killed_shim_leaves_is_ended_before_slot_and_session_are_free(wor
     in_order(world, "failed", "completed")
 
 
-def test_an_agent_in_the_making_does_not_outlive_its_shim(world: World) -> None:
-    """Between fork and exec it carries no marker and has no record: nobody could find it later."""
-    rules = [
-        {"role": "agent", "match": "born", "action": "stop"},
-        {"role": "shim", "match": "forked", "action": "kill"},
-    ]
+@pytest.mark.parametrize("point", ["born", "setsid", "open", "rename"])
+def test_an_agent_in_the_making_does_not_outlive_its_shim(world: World, point: str) -> None:
+    """Until its record is there nobody could find it: it carries no marker before its exec."""
     world.submit("-s", "s")
-    supervisor = world.start("run", "--drain", crash={"rules": rules})
-    child = int(until(lambda: world.fired(0), "the agent's fork").split()[0])
+    rule = {"role": "agent", "match": point, "action": "stop"}
+    supervisor = world.start("run", "--drain", crash={"rules": [rule]})
+    child = int(until(world.fired, f"the agent's {point}").split()[0])
+    kill(world, "s/1.1", "start")
     assert supervisor.wait().code == 1
     assert runs(world)["s/1.1"]["status"] == "crashed"
     if not gone(child):

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import queue_driver
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from queue_driver import (
@@ -34,6 +35,8 @@ from queue_driver import (
 from agentq_cli.errors import NotFound, WrongState
 from agentq_cli.model import ENDED, Actor, Address, NewTask, RunId, RunStatus, Status
 
+# To make a history that fails small takes minutes: ask for it.
+SHRINK = (Phase.shrink,) if os.environ.get("AGENTQ_TEST_SHRINK") else ()
 PARALLEL = {"wide": 2}
 AGEING_MS = 15
 ENDINGS = {
@@ -526,3 +529,15 @@ class Histories(RuleBasedStateMachine):
                 assert why is not None and why.kind == "slot"
             elif entry.expires is None or entry.expires > self.now:
                 assert why is not None and why.kind != "slot"
+
+
+def histories(number: int, steps: int) -> settings:
+    """So many histories of so many steps."""
+    return settings(
+        max_examples=number,
+        stateful_step_count=steps,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=(Phase.reuse, Phase.generate, *SHRINK),
+        print_blob=True,
+    )

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-from hypothesis import HealthCheck, settings
-from queue_model import Histories
+from queue_model import Histories, histories
 
-Histories.TestCase.settings = settings(
-    max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
-)
+Histories.TestCase.settings = histories(30, 40)
 
 
-@pytest.mark.timeout(600)  # what fails is made small first
 class TestHistories(Histories.TestCase):  # type: ignore[misc,name-defined]
     """Statuses, picks, lanes, keys, events: after every step as the model has them."""

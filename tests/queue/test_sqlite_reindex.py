@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from conftest import OpenQueue
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 from queue_driver import (
@@ -26,7 +25,7 @@ from queue_driver import (
     submit,
     widths,
 )
-from queue_model import Histories, which
+from queue_model import Histories, histories, which
 
 from agentq_cli.errors import Busy
 from agentq_cli.model import Actor, Address, RunId, RunStatus, Status
@@ -88,17 +87,13 @@ class Reindexed(WithRetries):
             super().teardown()
 
 
-quick = settings(max_examples=20, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
-WithRetries.TestCase.settings = quick
-Reindexed.TestCase.settings = quick
+WithRetries.TestCase.settings = Reindexed.TestCase.settings = histories(20, 30)
 
 
-@pytest.mark.timeout(600)  # what fails is made small first
 class TestHistoriesWithRetries(WithRetries.TestCase):  # type: ignore[misc,name-defined]
     """Picks and lanes, when retries wait."""
 
 
-@pytest.mark.timeout(600)  # what fails is made small first
 class TestReindex(Reindexed.TestCase):  # type: ignore[misc,name-defined]
     """Rebuilt identically after any history."""
 

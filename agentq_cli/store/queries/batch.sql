@@ -16,9 +16,6 @@ DELETE FROM batches WHERE id = :id
 -- name: first_staged
 SELECT min(seq) FROM messages_in WHERE batch = :id
 
--- name: staged
-SELECT seq FROM messages_in WHERE batch = :id AND status = 'staged' ORDER BY seq
-
 -- name: release
 UPDATE messages_in SET status = 'queued' WHERE batch = :id AND status = 'staged'
 

@@ -23,17 +23,8 @@ SELECT name FROM sessions WHERE paused_at IS NOT NULL
 -- name: next_due
 SELECT min(due_at) FROM tasks INDEXED BY tasks_due WHERE status = 'queued' AND due_at > :now
 
--- name: any_due
-SELECT 1 FROM tasks INDEXED BY tasks_due WHERE status = 'queued' AND due_at <= :now LIMIT 1
-
--- name: due_sessions
-SELECT DISTINCT session FROM tasks INDEXED BY tasks_due WHERE status = 'queued' AND due_at <= :now
-
 -- name: worker_count
 SELECT count(*) FROM workers
-
--- name: session_workers
-SELECT agent, shares FROM workers WHERE session = :session
 
 -- name: insert_worker
 INSERT INTO workers (session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_id)

@@ -42,9 +42,6 @@ DELETE FROM workers WHERE session = :session AND seq = :seq AND attempt = :attem
 -- name: sessions
 SELECT name FROM sessions
 
--- name: drop_session
-DELETE FROM sessions WHERE name = :name
-
 -- name: paused
 UPDATE sessions SET paused_at = iif(:at IS NULL, NULL, coalesce(paused_at, :at)), paused_reason = :reason
 WHERE name = :session

@@ -31,7 +31,7 @@ CREATE INDEX tasks_ready ON tasks (session, agent, priority, shares, retry, due_
 CREATE INDEX tasks_due ON tasks (due_at) WHERE status = 'queued';
 CREATE INDEX tasks_retrying ON tasks (session) WHERE status = 'queued' AND retry = 1;
 CREATE INDEX tasks_expiring ON tasks (expires_at) WHERE ended_at IS NULL AND expires_at IS NOT NULL;
-CREATE INDEX tasks_live ON tasks (due_at, session, seq) WHERE ended_at IS NULL;
+CREATE INDEX tasks_live ON tasks (due_at, session, seq, ended_at) WHERE ended_at IS NULL;
 CREATE INDEX tasks_ended ON tasks (ended_at, session, seq) WHERE ended_at IS NOT NULL;
 CREATE INDEX tasks_counts ON tasks (session, status, due_at);
 
