@@ -23,7 +23,6 @@ echoed:
   die [9]            end by that signal
 """
 
-# ruff: noqa: PTH
 # Started with `python -I -S`, and nothing of agentq, typing or pathlib is imported: a run costs a few milliseconds.
 from __future__ import annotations
 

@@ -18,7 +18,6 @@ from agentq_cli.model import FailureClass, RunStatus
 @dataclass(frozen=True)
 class Exit:
     """An exit record, of a run that ended with 0 where nothing else is said."""
-    script_outcome: str | None = None
 
     exit_code: int | None = 0
     signal: int | None = None
@@ -30,6 +29,7 @@ class Exit:
     peak_rss_bytes: int | None = 4096
     stdout_bytes: int = 10
     stderr_bytes: int = 20
+    script_outcome: str | None = None
 
 
 ENDED = Exit()

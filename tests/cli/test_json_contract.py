@@ -11,7 +11,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from agentq_process import ROOT
+from agentq_process import ROOT, Agentq
 from driven import Driven, held
 
 NULL = {"type": "null"}
@@ -336,12 +336,17 @@ def error_of(aq: Driven, *arguments: str, code: int, kind: str, **options: Any) 
 
 
 @pytest.fixture(scope="module")
-def busy(shared: Driven, filled: Driven) -> Iterator[Any]:
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A command that waits for a lock for as long as a command waits; started early, for that is long."""
-    holder = sqlite3.connect(shared.state_dir / "sessions" / "talk" / "inbound.db", isolation_level=None)
+    base = tmp_path_factory.mktemp("busy")
+    (base / "home").mkdir()
+    program = Agentq(base / "home", base / "state")
+    program("submit", "--exec", "--", "true")
+    holder = sqlite3.connect(base / "state" / "sessions" / "default" / "inbound.db", isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
-    yield filled.start("submit", "--json", "-s", "talk", "--exec", "--", "true")
+    yield program.start("submit", "--json", "--exec", "--", "true")
     holder.close()
+    program.stop()
 
 
 @pytest.mark.usefixtures("busy")
