@@ -292,9 +292,10 @@ class Printer:
     def _shown(self, column: Column, value: object) -> str:
         if value is None or value == "" or value == []:
             return "-"
-        if column.kind == "time" and self._terminal:
+        if column.kind == "time" and self._terminal and str(value).endswith("Z"):
             from datetime import datetime
 
+            # A time in a zone of its own is shown as it is: there the wall clock is what was asked for.
             moment = datetime.fromisoformat(str(value)).timestamp()
             return values.format_relative(round(moment * 1000), self._now_ms())
         if column.kind == "duration" and isinstance(value, int):

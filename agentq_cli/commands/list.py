@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from agentq_cli import documents
+from agentq_cli import documents, values
 from agentq_cli.commands import filters, options
 from agentq_cli.context import context
 from agentq_cli.model import Status
@@ -15,10 +16,19 @@ from agentq_cli.output import Items, Result
 from agentq_cli.tables import Column
 from agentq_cli.why import Why
 
+
+def _due(item: documents.Item) -> object:
+    """When it is due; an occurrence that is still to come on the wall clock of its schedule's zone."""
+    if item["schedule"] and item["status"] == "scheduled":
+        moment = datetime.fromisoformat(item["due_at"])
+        return values.format_local(round(moment.timestamp() * 1000), item["schedule"]["tz"])
+    return item["due_at"]
+
+
 COLUMNS = (
     Column("ID", "id", keep=True),
     Column("STATUS", "status", kind="status", keep=True),
-    Column("DUE", "due_at", kind="time"),
+    Column("DUE", _due, kind="time"),
     Column("PRI", "priority", kind="number", spare=True),
     Column("AGENT", "agent", spare=True),
     Column("TASK", documents.work),

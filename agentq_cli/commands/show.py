@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from agentq_cli import documents, values
 from agentq_cli.clock import rfc3339
@@ -49,6 +50,11 @@ def _lines(task: Task, data: documents.Item, runs: list[Run]) -> Iterator[tuple[
     for label, limit in (("Timeout", task.launch.timeout_ms), ("Grace", task.launch.grace_ms)):
         if limit is not None:
             yield label, values.format_duration(limit)
+    if data["schedule"]:
+        yield "Schedule", _schedule(data["schedule"])
+        for at in data["schedule"]["next"]:
+            moment = datetime.fromisoformat(at)
+            yield "Next", values.format_local(round(moment.timestamp() * 1000), data["schedule"]["tz"])
     for label, key in (("Created", "created_at"), ("Due", "due_at"), ("Expires", "expires_at")):
         if data[key]:
             yield label, data[key]
@@ -58,6 +64,12 @@ def _lines(task: Task, data: documents.Item, runs: list[Run]) -> Iterator[tuple[
         yield "Exit code", str(data["exit_code"])
     for run in runs:
         yield f"Run {run.id}", _run(run)
+
+
+def _schedule(data: documents.Item) -> str:
+    every = values.format_duration(data["every_ms"]) if data["every_ms"] else ""
+    what = {"cron": f"cron '{data['expr']}'", "every": f"every {every}", "at": "once"}[data["type"]]
+    return f"{what}, zone {data['tz']}, missed {data['missed']}, overlap {data['overlap']}"
 
 
 def _run(run: Run) -> str:

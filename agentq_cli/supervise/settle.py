@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from agentq_cli.agents import reader as readers
@@ -11,39 +11,35 @@ from agentq_cli.agents import verdict
 from agentq_cli.config import Config
 from agentq_cli.errors import AgentqError
 from agentq_cli.model import Outcome, Task
+from agentq_cli.supervise.output import OutputReader
 from agentq_cli.supervise.plan import profile_of
 from agentq_cli.supervise.records import Exit, RunDirectory, Start
 
 STDERR_TAIL = 64 * 1024
-CHUNK = 1 << 20
 
 
-@dataclass(slots=True)
 class StreamFollower:
-    """Feeds a run's stdout to its agent's reader as it grows, in bounded steps."""
+    """Feeds a run's stdout to its agent's reader as it grows, in bounded steps; what the bound took is passed over."""
 
-    path: str
-    reader: readers.Reader
-    offset: int = 0
+    def __init__(self, directory: RunDirectory, reader: readers.Reader) -> None:
+        self.reader = reader
+        self._output = OutputReader(directory, "stdout")
 
-    def step(self, limit: int = CHUNK) -> bool:
-        """Read at most `limit` bytes further; whether there may be more."""
-        try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            data = os.pread(descriptor, limit, self.offset)
-        finally:
-            os.close(descriptor)
-        self.offset += len(data)
-        self.reader.feed(data)
-        return len(data) == limit
+    def step(self) -> bool:
+        """Read a piece further; whether there was one."""
+        piece = self._output.read()
+        self.reader.feed(piece)
+        return bool(piece)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._output.close()
 
     def finish(self) -> None:
         """Read to the end."""
         while self.step():
             pass
+        self.close()
 
 
 def follower(task: Task, directory: RunDirectory, config: Config) -> StreamFollower | None:
@@ -53,7 +49,7 @@ def follower(task: Task, directory: RunDirectory, config: Config) -> StreamFollo
     except AgentqError:
         return None
     reader = None if profile is None else readers.open_reader(profile.reader)
-    return None if reader is None else StreamFollower(directory.file("stdout"), reader)
+    return None if reader is None else StreamFollower(directory, reader)
 
 
 def outcome(

@@ -70,12 +70,20 @@ def _lapsed(supervisor: Supervisor) -> bool:
 
 def ensure_supervisor(queue: Queue, sessions: Sequence[str]) -> int | None:
     """Start a detached `run --drain` unless one lives that serves these sessions; its pid, or None."""
+    if _inside_a_run(queue.state.path):
+        return None
     from filelock import FileLock
 
     with FileLock(queue.state.wake_lock, mode=0o600):
         if looked_after(queue, sessions):
             return None
         return start_detached(queue, ["--drain"])
+
+
+def _inside_a_run(state_dir: Path) -> bool:
+    """Whether this process belongs to a run of this state dir: what it starts ends with that run, agents and all."""
+    own = os.environ.get("AGENTQ_STATE_DIR")
+    return "AGENTQ_RUN" in os.environ and own is not None and os.path.realpath(own) == str(state_dir)
 
 
 def start_detached(queue: Queue, arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:

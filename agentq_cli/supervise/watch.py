@@ -14,8 +14,8 @@ from agentq_cli.supervise.plan import grace_ms
 from agentq_cli.supervise.records import RunDirectory, Start
 from agentq_cli.supervise.tree import SETTLE_MS, Orphans
 
-STREAM_STEPS = 8
-"""Mebibytes of one agent's stream that are read in one go, so that a flood does not keep the others waiting."""
+STREAM_STEPS = 128
+"""Pieces of one agent's stream that are read in one go (8 MiB), so that a flood does not keep the others waiting."""
 
 
 @dataclass(slots=True)
@@ -112,7 +112,9 @@ class Watched:
         return True
 
     def close(self) -> None:
-        """Let go of the shim."""
+        """Let go of the shim and of the stream."""
+        if self.stream is not None:
+            self.stream.close()
         if self.pidfd >= 0:
             os.close(self.pidfd)
             self.pidfd = -1

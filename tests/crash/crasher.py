@@ -17,7 +17,8 @@ from invariants import violations
 from scenarios import Scenario, recover
 
 Point = TypeVar("Point")
-WORKERS = 1 + (os.cpu_count() or 1)
+# Where pytest itself runs tests side by side there are several of us.
+WORKERS = 2 if "PYTEST_XDIST_WORKER" in os.environ else 1 + (os.cpu_count() or 1)
 SLACK = 8
 """How many points more than were counted may be met: how often a process looks differs a little."""
 
