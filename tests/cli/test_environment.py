@@ -227,6 +227,7 @@ def test_the_result_file_becomes_the_runs_result(aq: Driven) -> None:
         ["sh", "-c", write, "-", "{no json"],
         ["sh", "-c", write, "-", ""],
         ["sh", "-c", '(printf "\\""; head -c 1048577 /dev/zero | tr "\\0" x; printf "\\"") > "$AGENTQ_RESULT"'],
+        ["sh", "-c", '(printf 1; head -c 1048577 /dev/zero | tr "\\0" " ") > "$AGENTQ_RESULT"'],
         ["sh", "-c", 'ln -s /etc/passwd "$AGENTQ_RESULT"'],
         ["sh", "-c", 'mkfifo "$AGENTQ_RESULT"'],
         ["sh", "-c", 'mkdir "$AGENTQ_RESULT"'],

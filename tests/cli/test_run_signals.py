@@ -76,6 +76,13 @@ def test_on_stop_wait_holds_for_the_others(aq: Driven) -> None:
     assert aq.statuses() == {"default/1": "completed", "default/2": "queued"}
 
 
+def test_on_stop_leave_holds_for_the_first_interrupt(aq: Driven) -> None:
+    supervisor, pid = running(aq, "--on-stop", "leave")
+    aq.signal(supervisor, signal.SIGINT)
+    aq.ended(supervisor, 130)
+    assert alive(pid)
+
+
 def test_on_stop_cancel_cancels_what_runs(aq: Driven) -> None:
     supervisor, pid = running(aq, "--on-stop", "cancel")
     aq.signal(supervisor, signal.SIGTERM)

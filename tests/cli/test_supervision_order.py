@@ -55,9 +55,8 @@ def test_priority_then_the_order_of_submission(aq: Driven) -> None:
 
 def test_two_sessions_alternate_on_one_slot(aq: Driven) -> None:
     """Case 11: whatever the order in which they were handed in, and however long one of them is."""
-    aq.batch(
-        *({"exec": marked(), "session": "a"} for _ in range(8)), *({"exec": marked(), "session": "b"} for _ in range(4))
-    )
+    aq.batch(*({"exec": marked(), "session": "a"} for _ in range(8)))
+    aq.batch(*({"exec": marked(), "session": "b"} for _ in range(4)))
     aq.drain("-j", "1")
     sessions = [task.partition("/")[0] for task in begun(aq)]
     assert sessions == ["a", "b"] * 4 + ["a"] * 4

@@ -66,6 +66,9 @@ class Starter(Protocol):
     def wait(self, pid: int, seconds: float) -> int:
         """The exit code of a command. Raises TimeoutError."""
 
+    def kill(self, pid: int) -> None:
+        """SIGKILL a command that it started, and nobody who has its pid after it."""
+
 
 class Started:
     """A command that may still run."""
@@ -91,8 +94,7 @@ class Started:
 
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+        self._server.kill(self.pid)
         self._server.wait(self.pid, DEADLINE)
 
 
@@ -125,6 +127,11 @@ class ForkServer:
         while pid not in self._codes:
             self._read(end - time.monotonic())
         return self._codes[pid]
+
+    def kill(self, pid: int) -> None:
+        """SIGKILL, by the server, which alone knows whether it still runs."""
+        self._socket.settimeout(DEADLINE)
+        self._socket.sendall(json.dumps({"kill": pid}).encode() + b"\n")
 
     def close(self) -> None:
         """End the server."""
@@ -176,6 +183,10 @@ class Interpreter:
         except subprocess.TimeoutExpired:
             raise TimeoutError("a command did not end in time") from None
 
+    def kill(self, pid: int) -> None:
+        """SIGKILL; it is not reaped before `wait`."""
+        self._processes[pid].kill()
+
     def close(self) -> None:
         """Kill what still runs."""
         for process in self._processes.values():
@@ -197,6 +208,10 @@ class Mixed:
 
     def wait(self, pid: int, seconds: float) -> int:
         """Never called: what is started knows who started it."""
+        raise NotImplementedError(pid)
+
+    def kill(self, pid: int) -> None:
+        """Never called."""
         raise NotImplementedError(pid)
 
 
@@ -229,13 +244,19 @@ class World:
             values["AGENTQ_CRASH"] = json.dumps({"root": str(self.root), "log": str(self.log)} | crash)
         return values
 
-    def start(self, *argv: str, crash: dict[str, Any] | None = None, starter: Starter | None = None) -> Started:
-        """Start agentq."""
+    def start(
+        self,
+        *argv: str,
+        crash: dict[str, Any] | None = None,
+        starter: Starter | None = None,
+        env: dict[str, str] | None = None,
+    ) -> Started:
+        """Start agentq, with the hook told `crash` and some more environment."""
         self._commands += 1
         streams = [self.root / "streams" / f"{self._commands}.{name}" for name in ("out", "err")]
         for stream in streams:
             stream.touch()
-        return (starter or self._server).start(argv, self.environ(crash), *streams)
+        return (starter or self._server).start(argv, self.environ(crash) | (env or {}), *streams)
 
     def agentq(self, *argv: str, crash: dict[str, Any] | None = None, seconds: float = DEADLINE) -> Done:
         """Run agentq to its end."""

@@ -75,24 +75,31 @@ def serve(requests: socket.socket) -> None:
     poll.register(requests, select.POLLIN)
     poll.register(reader, select.POLLIN)
     pending = b""
+    running: set[int] = set()
     while True:
         ready = {descriptor for descriptor, _ in poll.poll()}
         if reader in ready:
             os.read(reader, 4096)
-            report(requests)
+            report(requests, running)
         if requests.fileno() in ready:
             data = requests.recv(1 << 20)
             if not data:
                 return
             *lines, pending = (pending + data).split(b"\n")
-            for line in lines:
+            for request in map(json.loads, lines):
+                if "kill" in request:
+                    # Only we know that its pid is still its own: nobody else reaps it.
+                    if request["kill"] in running:
+                        os.kill(request["kill"], signal.SIGKILL)
+                    continue
                 pid = os.fork()
                 if pid == 0:
-                    become(json.loads(line))
+                    become(request)
+                running.add(pid)
                 tell(requests, pid=pid)
 
 
-def report(requests: socket.socket) -> None:
+def report(requests: socket.socket, running: set[int]) -> None:
     """Reap; whoever was not started here came to us as the nearest reaper and concerns nobody."""
     while True:
         try:
@@ -101,6 +108,7 @@ def report(requests: socket.socket) -> None:
             return
         if pid == 0:
             return
+        running.discard(pid)
         tell(requests, ended=pid, code=os.waitstatus_to_exitcode(status))
 
 

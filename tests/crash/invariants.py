@@ -76,7 +76,8 @@ class State:
             for row in rows(inbound, "SELECT * FROM messages_in"):
                 self.tasks[f"{session}/{row['seq']}"] = row
             outbound = inbound.with_name("outbound.db")
-            for row in rows(outbound, "SELECT * FROM messages_out") if outbound.exists() else ():
+            posted = "SELECT * FROM messages_out WHERE kind = 'result'"
+            for row in rows(outbound, posted) if outbound.exists() else ():
                 self.results[row["id"]] = json.loads(row["content"])
 
     @staticmethod

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from crash_world import GATED, QUICK, Done, Started, World, until
-from invariants import ENDED, Expected, rows
+from invariants import ENDED, Expected, reading, rows
 
 Crash = Mapping[str, Any]
 HARMED = frozenset({"completed", "failed"})
@@ -68,9 +70,10 @@ def _step(world: World, argv: tuple[str, ...], strict: bool) -> list[str]:
 
 
 def live(world: World) -> int:
-    """How many tasks have not ended."""
+    """How many tasks are due and have not ended."""
     index = world.state / "agentq.db"
-    found = rows(index, "SELECT count(*) AS live FROM tasks WHERE ended_at IS NULL") if index.exists() else []
+    query = f"SELECT count(*) AS live FROM tasks WHERE ended_at IS NULL AND due_at <= {time.time_ns() // 1_000_000}"
+    found = rows(index, query) if index.exists() else []
     return int(found[0]["live"]) if found else 0
 
 
@@ -150,6 +153,41 @@ def drain(world: World, crash: Crash) -> Done:
 def prompts(world: World) -> None:
     for words in ("say 3 lines", "recall"):
         world.ok("submit", "-C", "/", "-s", "talk", "--agent", "demo", words)
+
+
+def scripted(world: World) -> None:
+    """A task with a pre-task script, which notes its own work."""
+    script = world.root / "script"
+    script.write_text('echo "begin script" >>"$AGENTQ_STATE_DIR/../scripts"; echo \'{"wakeAgent": true}\'\n')
+    world.submit("-s", "s", "--script", str(script))
+
+
+def series(world: World) -> None:
+    """A schedule whose first occurrence has been due for half an hour."""
+    earlier = datetime.now(UTC) - timedelta(minutes=90)
+    argv = ("schedule", "-C", "/", "-s", "s", "--every", "1h", "--exec", "--", "sh", "-c", QUICK)
+    done = world.start(*argv, env={"AGENTQ_NOW": earlier.isoformat()}).wait()
+    assert done.code == 0, done
+
+
+def rearmed(role: str, done: Done) -> Expected:
+    """One occurrence is done and exactly one waits for its time."""
+    return Expected(frozenset({"queued"}), of={"s/1": frozenset({"completed"})}, counts=frozenset({2}))
+
+
+def asking(world: World) -> None:
+    """An agent that has asked for two tasks and for a pause that is refused, as there is no such task."""
+    world.ok("submit", "-C", "/", "-s", "talk", "--agent", "demo", "say 1 lines")
+    world.ok("run", "--drain")
+    with reading(world.state / "sessions/talk/outbound.db") as outbound:
+        for name, asked in (
+            ("first", {"action": "schedule_task", "prompt": "say 2 lines"}),
+            ("second", {"action": "schedule_task", "prompt": "recall"}),
+            ("third", {"action": "pause_task", "task": "talk/9"}),
+        ):
+            row = (name, "system", json.dumps(asked), 0)
+            outbound.execute("INSERT INTO messages_out VALUES (?, ?, ?, ?)", row)
+        outbound.commit()
 
 
 def gated_run(world: World, crash: Crash | None = None, *options: str) -> Started:
@@ -296,6 +334,9 @@ SCENARIOS = (
     Scenario("submit-batch", COMMAND, nothing, submit_batch, printed_batch),
     Scenario("claim-start-finish", ("supervisor", "launcher", "shim", "agent"), three_tasks, drain, harm),
     Scenario("conversation", ("supervisor", "shim"), prompts, drain, harm),
+    Scenario("pre-task-script", ("shim",), scripted, drain, harm),
+    Scenario("series", ("supervisor",), series, drain, rearmed),
+    Scenario("requests", SWEEP, asking, command("sweep", "--no-wake"), only("completed", counts=3)),
     Scenario("cancel-waiting", COMMAND, queued_task, command("cancel", "s/2"), cancelled_or_done),
     Scenario("cancel-watched", ("command", "supervisor", "shim"), gated_task, cancel_watched, cancelled_run),
     Scenario("cancel-unwatched", COMMAND, gated_task, cancel_unwatched, cancelled_run),

@@ -55,7 +55,7 @@ class Injection:
 
     def point(self, label):
         """Here the process may be stopped."""
-        if self.busy or not os.path.exists(self.plan.get("when", "/")):
+        if self.busy or not self.begun():
             return
         self.busy = True
         try:
@@ -69,6 +69,10 @@ class Injection:
         finally:
             self.busy = False
 
+    def begun(self):
+        """Whether points count already."""
+        return os.path.exists(self.plan.get("when", "/"))
+
     def counts_for(self, rule, label):
         """Whether a rule counts a point; notes that what it waits for has come."""
         if rule["role"] != self.role:
@@ -81,16 +85,27 @@ class Injection:
 
     def fire(self, position, rule, label):
         """Carry out a rule, once for all processes together."""
-        path = os.path.join(self.plan["log"], f"fired.{position}")
+        if self.take(position):
+            self.carry_out(position, rule, label)
+
+    def take(self, position):
+        """Whether this process is the one that carries a rule out."""
         try:
-            descriptor = os.open(path + ".taken", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+            os.close(os.open(self.note_of(position) + ".taken", os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         except FileExistsError:
-            return
-        os.close(descriptor)
-        with open(path + ".new", "w") as file:
+            return False
+        return True
+
+    def carry_out(self, position, rule, label):
+        """Leave a note, and stop here."""
+        with open(self.note_of(position) + ".new", "w") as file:
             file.write(f"{os.getpid()} {label}")
-        os.rename(path + ".new", path)
+        os.rename(self.note_of(position) + ".new", self.note_of(position))
         os.kill(os.getpid(), signal.SIGKILL if rule.get("action", "kill") == "kill" else signal.SIGSTOP)
+
+    def note_of(self, position):
+        """The file that says that a rule was carried out."""
+        return os.path.join(self.plan["log"], f"fired.{position}")
 
     def note(self, name, label):
         """Append a line to a list of points."""
@@ -145,19 +160,24 @@ class Injection:
             if self.busy:
                 return real(descriptor, data, *rest)
             self.point(f"{name} {descriptor}")
-            if len(data) > 1 and os.path.isfile(f"/proc/self/fd/{descriptor}"):
+            if len(data) > 1 and self.begun() and os.path.isfile(f"/proc/self/fd/{descriptor}"):
                 self.half(real, descriptor, data, rest)
             return real(descriptor, data, *rest)
 
         setattr(os, name, wrapped)
 
     def half(self, real, descriptor, data, rest):
-        """Write the first half where, and only where, a rule ends the process right after it."""
+        """Write the first half where, and only where, a rule ends this very process right after it."""
         label = f"{real.__name__} half of {descriptor}"
-        for position, rule in enumerate(self.rules):
-            next_one = self.counts[position] + 1 == rule.get("at", 1) and rule.get("action", "kill") == "kill"
-            if next_one and self.counts_for(rule, label):
-                real(descriptor, bytes(data)[: len(data) // 2], *rest)
+        self.busy = True
+        try:
+            for position, rule in enumerate(self.rules):
+                next_one = self.counts[position] + 1 == rule.get("at", 1) and rule.get("action", "kill") == "kill"
+                if next_one and self.counts_for(rule, label) and self.take(position):
+                    real(descriptor, bytes(data)[: len(data) // 2], *rest)
+                    self.carry_out(position, rule, label)
+        finally:
+            self.busy = False
         self.point(label)
 
     def wrap_fork(self):
