@@ -283,11 +283,21 @@ class Printer:
         table = Table(columns, self._shown, self._painted, self._width() if self._terminal else None)
         rows = iter(items)
         written = False
-        while page := list(islice(rows, PAGE)):
-            written = True
-            for line in table.page(page):
+        while True:
+            page: list[Item] = []
+            trouble: AgentqError | None = None
+            try:
+                page.extend(islice(rows, PAGE))
+            except AgentqError as error:
+                # One session that cannot be read hides none of the others: what was read is shown first.
+                trouble = error
+            for line in table.page(page) if page else ():
                 self._put(line + "\n")
-        return written
+            if trouble is not None:
+                raise trouble
+            if not page:
+                return written
+            written = True
 
     def _shown(self, column: Column, value: object) -> str:
         if value is None or value == "" or value == []:
