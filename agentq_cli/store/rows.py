@@ -119,7 +119,7 @@ def successor_text(found: Successor) -> str:
     """A successor as the JSON of its column."""
     work = None
     if found.work is not None:
-        work = content(found.work) | {"session": found.work.session}
+        work = content(found.work) | {"session": found.work.session, "expires_at": found.work.expires_at}
         work["schedule"] = None if found.work.schedule is None else found.work.schedule.to_json()
     return json.dumps(
         {"work": work, "at": found.at, "ends": found.ends, "paused": found.paused, "reason": found.reason}

@@ -100,7 +100,9 @@ def rearm(write: SessionWrite, before: Task, ended: Task, finished: int) -> None
     reason = step.paused or (successor.reason if successor.paused else None)
     paused = step.paused is not None or successor.paused
     slot = step.recurrence.occurrence.slot
-    new = replace(work or again(ended), due_at=slot, expires_at=_moved_expiry(ended, slot), key=ended.key)
+    new = work or again(ended)
+    expires = _moved_expiry(replace(ended, expires_at=new.expires_at), slot)
+    new = replace(new, due_at=slot, expires_at=expires, key=ended.key)
     seq = write.insert(
         new,
         status=Status.PAUSED if paused else Status.QUEUED,
@@ -138,6 +140,7 @@ def again(task: Task) -> NewTask:
         labels=task.labels,
         key=task.key,
         context=task.context,
+        expires_at=task.expires_at,
         launch=task.launch,
         schedule=None if task.recurrence is None else task.recurrence.schedule,
     )

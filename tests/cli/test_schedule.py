@@ -277,12 +277,15 @@ def test_pause_and_edit_during_a_run_hold_for_the_next_occurrence(desk, agentq, 
     supervisor = agentq.start("run", "--drain", env={"AGENTQ_NOW": "2026-03-07T10:00:00Z"})
     until(seen.exists)
     desk("2026-03-07T10:00:00Z", "edit", "1", "-e", "W=edited", "--every", "7m", "--label", "new")
+    desk("2026-03-07T10:00:00Z", "edit", "1", "--expires", "2m")
     desk("2026-03-07T10:00:00Z", "pause", "1", "--reason", "later")
     gate.write_text("")
     assert supervisor.wait(30) == 0
     (task,) = desk.live("2026-03-07T10:00:00Z")
     assert (task["id"], task["status"], task["reason"], task["labels"]) == ("default/2", "paused", "later", ["new"])
     assert task["schedule"]["every_ms"] == 420_000
+    # As long after its own slot as was said of the one that ran.
+    assert (task["due_at"][11:19], task["expires_at"][11:19]) == ("10:07:00", "10:09:00")
     assert desk.json(NINE, "show", "1")["labels"] == []
 
 
