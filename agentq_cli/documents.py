@@ -26,6 +26,7 @@ from agentq_cli.model import (
     WaitingFor,
     Worker,
 )
+from agentq_cli.policy import retry
 
 if TYPE_CHECKING:
     from agentq_cli.policy.series import Recurrence
@@ -72,9 +73,9 @@ def task(task: Task, *, now: int, waiting_for: WaitingFor | None) -> Item:
         "due_at": moment(task.due_at),
         "expires_at": moment(task.expires_at),
         "schedule": None if task.recurrence is None else schedule(task, task.recurrence, now),
-        "after": [],
+        "after": [{"id": str(each.address), "on": each.on.value} for each in task.after],
         "attempts": task.attempts,
-        "max_retries": None,
+        "max_retries": retry.max_retries(task.launch),
         "last_run": None if task.last_run is None else str(RunId(task.session, task.seq, task.last_run)),
         "exit_code": task.exit_code,
     }

@@ -129,7 +129,7 @@ class RunId(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What only the start of the process needs; stored as one JSON column.
+    """What only the start of its runs needs: environment, limits, retry policy; stored as one JSON column.
 
     `captured` is the part of the submitting shell's environment that is passed on, `env` what `--env-file` and
     `-e` gave. `umask` is the submitter's.
@@ -145,6 +145,27 @@ class Launch:
     depth: int = 0
     tz: str | None = None
     script: str | None = None
+    retries: int | None = None
+    backoff_ms: int | None = None
+    max_backoff_ms: int | None = None
+    on_crash: str | None = None
+
+
+class Condition(StrEnum):
+    """How a dependency must end for the task that waits for it."""
+
+    SUCCESS = "success"
+    ANY = "any"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """One task that another waits for. In a batch that is being handed in `ref` is the position of a line of it."""
+
+    address: Address | None
+    on: Condition
+    ref: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +187,8 @@ class NewTask:
     expires_at: int | None = None
     launch: Launch = field(default_factory=Launch)
     schedule: Schedule | None = None
+    after: tuple[Dependency, ...] = ()
+    on_dep_failure: str = "cancel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +211,8 @@ class Task:
 
     Of a series: `recurrence` is what its live occurrence carries, `arriving` that its missed policy is still to be
     applied once it is due, `extra` that it was made by trigger or retry, `goes_on` that only its run was cancelled.
+    `dep_failed` is the task whose failure cancelled or paused it, `tries` its runs since it was submitted or retried,
+    also those that used no attempt, and `fresh` that it had its one more run for a conversation that was lost.
     """
 
     session: str
@@ -220,6 +245,11 @@ class Task:
     extra: bool = False
     arriving: bool = False
     goes_on: bool = False
+    after: tuple[Dependency, ...] = ()
+    on_dep_failure: str = "cancel"
+    dep_failed: Address | None = None
+    tries: int = 0
+    fresh: bool = False
 
     @property
     def address(self) -> Address:

@@ -37,8 +37,9 @@ from agentq_cli.model import (
     Worker,
 )
 from agentq_cli.policy import order, waiting
+from agentq_cli.policy.dependencies import Looked
 from agentq_cli.policy.requests import Refusal, Request
-from agentq_cli.store import change, connection, dispatch, read, reindex, rows, series, submit
+from agentq_cli.store import change, connection, dependencies, dispatch, read, reindex, rows, series, submit
 from agentq_cli.store import requests as asking
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir
@@ -113,7 +114,11 @@ class Queue:
         self, tasks: Sequence[NewTask], *, owner: Identity, max_queued: int, actor: Actor = Actor.USER
     ) -> list[tuple[Address, bool]]:
         """Store tasks, all or none, on disk when this returns. Each with whether it is new: False is the live task
-        that holds its key. Raises LimitReached, WrongState."""
+        that holds its key. Raises LimitReached, WrongState, and NotFound for a dependency that does not exist."""
+        for address in {each.address for task in tasks for each in task.after if each.address is not None}:
+            # Asked again under the lock; here so that a mistyped one makes no session.
+            if not dependencies.exists(self._index, address):
+                raise NotFound(f"--after '{address}': there is no task of that address")
         return submit.submit(self.state, tasks, now=self.now, actor=actor, max_queued=max_queued, owner=owner)
 
     def task(self, address: Address) -> Task:
@@ -186,6 +191,18 @@ class Queue:
         """Apply that policy: the occurrence stays due, moves to another slot, or ends with its series."""
         change.arrive(self.state, address, now=self.now, actor=actor)
 
+    def settle_dependents(self, *, actor: Actor) -> Iterator[Task]:
+        """Finish what an end, or a retry, in one session means for tasks of others that wait for it; yields those.
+
+        Within a session that is done in the very commit. Cheap where there is nothing to do.
+        """
+        busy_ms = connection.BACKGROUND_BUSY_MS
+        return dependencies.settle_elsewhere(self.state, self._index, now=self.now, actor=actor, busy_ms=busy_ms)
+
+    def depended_on(self, address: Address) -> Address | None:
+        """A live task that waits for this one, which is not pruned therefore."""
+        return dependencies.live_dependent(self._index, address)
+
     def prune(self, address: Address) -> Task:
         """Remove an ended task with its runs and events. Raises NotFound, WrongState."""
         self.known(address.session)
@@ -216,6 +233,7 @@ class Queue:
         """Start no task of an agent (None: of nobody, the whole queue) until `resume_agent`."""
         scope, name = ("queue", "") if agent is None else ("agent", agent)
         values = {"scope": scope, "name": name, "kind": "paused", "since": self.now, "until": None, "reason": reason}
+        values["count"] = 1
         self._write(("set_hold", values), event=f"pause_{scope}", reason=_named(agent, reason))
 
     def resume_agent(self, agent: str | None) -> None:
@@ -225,7 +243,7 @@ class Queue:
 
     def holds(self) -> list[waiting.Hold]:
         """What keeps an agent's tasks, or all, from starting."""
-        return [waiting.Hold(*row) for row in self._index.execute(read.READ["holds"]).fetchall()]
+        return [waiting.Hold(*row) for row in self._index.execute(read.READ["holds"], {"now": self.now}).fetchall()]
 
     # Runs
 
@@ -273,6 +291,15 @@ class Queue:
         (due,) = self._index.execute(dispatch.DISPATCH["next_due"], {"now": self.now}).fetchone()
         return None if due is None else int(due)
 
+    def next_lift(self) -> int | None:
+        """When the next hold on an agent ends by itself."""
+        (until,) = self._index.execute(dispatch.DISPATCH["next_lift"], {"now": self.now}).fetchone()
+        return None if until is None else int(until)
+
+    def limited_until(self) -> dict[str, int]:
+        """The sessions with work that is due and held by a usage limit, each with when the first such limit ends."""
+        return dict(self._index.execute(dispatch.DISPATCH["limited_until"], {"now": self.now}).fetchall())
+
     def unfinished(self) -> set[tuple[str, str]]:
         """Session and agent of the tasks that are due or `retrying`, for `--drain` to wait for."""
         # A clock that stands still never reaches the time of a retry.
@@ -312,7 +339,18 @@ class Queue:
         live = self.worker(run.address)
         posted = live is not None and live.id == run
         posted = posted and self._post("post", run, outcome.status, outcome.result, outcome.finished_at)
-        return dispatch.finish(self.state, run, outcome, now=self.now, actor=actor, posted=posted, busy_ms=busy)
+        import random
+
+        return dispatch.finish(
+            self.state,
+            run,
+            outcome,
+            now=self.now,
+            actor=actor,
+            posted=posted,
+            busy_ms=busy,
+            jitter=random.random(),
+        )
 
     def seen_conversation(self, run: RunId, agent: str, conversation: str) -> None:
         """Store a conversation's id as soon as the agent names it."""
@@ -461,7 +499,9 @@ class Queue:
         workers = self.workers()
         lane = [worker for worker in workers if worker.session == task.session]
         row = self._index.execute(read.READ["session"], {"name": task.session}).fetchone()
-        retrying = self._index.execute(read.READ["session_retrying"], {"session": task.session}).fetchall()
+        retrying = self._index.execute(
+            read.READ["session_retrying"], {"session": task.session, "now": self.now}
+        ).fetchall()
         values = {"now": self.now, "priority": task.priority, "due_at": task.due_at}
         (ahead,) = self._index.execute(read.READ["due_before"], values).fetchone()
         around = waiting.Surroundings(
@@ -477,8 +517,13 @@ class Queue:
             workers=len(workers),
             jobs=jobs,
             ahead=ahead,
+            depends=self.depends(task),
         )
         return waiting.waiting_for(task, around, self.now)
+
+    def depends(self, task: Task) -> list[Looked]:
+        """How the tasks stand that a blocked one waits for."""
+        return dependencies.look(self._index, task.address) if task.status is Status.BLOCKED else []
 
     # Upkeep
 

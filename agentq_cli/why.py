@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from agentq_cli.config import Config
 from agentq_cli.model import Status, Task, WaitingFor
 from agentq_cli.policy import order, waiting
@@ -27,7 +29,10 @@ class Why:
         """The same as of the one look, without the count that each task would have to ask for anew."""
         if task.status.ended or task.status is Status.RUNNING:
             return None
-        return waiting.waiting_for(task, self._surroundings(task), self._queue.now)
+        around = self._surroundings(task)
+        if task.status is Status.BLOCKED:
+            around = replace(around, depends=self._queue.depends(task))
+        return waiting.waiting_for(task, around, self._queue.now)
 
     def parallel(self, session: str) -> int | None:
         """How many tasks of a session may run at once; None is up to the cap."""

@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 from agentq_process import Agentq
+from hypothesis import HealthCheck, settings
+
+# How fast examples come depends on what else the machine does; a test that hangs is ended by its time-out.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture

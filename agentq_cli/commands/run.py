@@ -11,7 +11,7 @@ from agentq_cli import documents, values
 from agentq_cli.clock import rfc3339
 from agentq_cli.commands import options
 from agentq_cli.context import Context, context
-from agentq_cli.errors import Usage, nearest
+from agentq_cli.errors import Deferred, Usage, nearest
 from agentq_cli.output import Document, Result, Stream
 
 if TYPE_CHECKING:
@@ -69,6 +69,9 @@ def _supervise(at: Context, settings: Settings) -> Result:
     def items() -> Iterator[documents.Item]:
         for happening in supervision.run():
             yield _item(happening)
+        if supervision.deferred_until is not None and not supervision.failed:
+            until = rfc3339(supervision.deferred_until)
+            raise Deferred(f"run --drain: what is left is held by a usage limit until {until}; come back then")
 
     def code() -> int:
         if supervision.signal is not None:

@@ -58,6 +58,14 @@ def schedule(
     stdin: options.Stdin = None,
     script: options.Script = None,
     agent_arg: options.AgentArg = None,
+    after: options.After = None,
+    after_any: options.AfterAny = None,
+    after_failure: options.AfterFailure = None,
+    on_dep_failure: options.OnDepFailure = None,
+    retries: options.Retries = None,
+    backoff: options.Backoff = None,
+    max_backoff: options.MaxBackoff = None,
+    on_crash: options.OnCrash = None,
     label: options.Labels = None,
     dry_run: options.DryRun = False,
 ) -> Result:
@@ -69,6 +77,9 @@ def schedule(
     given |= {"priority": priority, "tz": tz, "expires": expires, "key": key, "replace": replace_}
     given |= {"context": context_, "timeout": timeout, "grace": grace, "stdin": stdin, "script": script}
     given |= {"agent_arg": agent_arg, "label": label}
+    given |= {"after": after, "after_any": after_any, "after_failure": after_failure}
+    given |= {"on_dep_failure": on_dep_failure, "retries": retries, "backoff": backoff}
+    given |= {"max_backoff": max_backoff, "on_crash": on_crash}
     if replace_ and key is None:
         raise Usage("--replace: only together with --key")
     made = make_schedule(here, when, session=session)

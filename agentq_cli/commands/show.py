@@ -50,6 +50,10 @@ def _lines(task: Task, data: documents.Item, runs: list[Run]) -> Iterator[tuple[
     for label, limit in (("Timeout", task.launch.timeout_ms), ("Grace", task.launch.grace_ms)):
         if limit is not None:
             yield label, values.format_duration(limit)
+    for each in data["after"]:
+        yield "After", each["id"] if each["on"] == "success" else f"{each['id']} ({each['on']})"
+    if data["attempts"] > 1 or task.launch.retries is not None:
+        yield "Attempts", f"{data['attempts']} of {data['max_retries'] + 1}"
     if data["schedule"]:
         yield "Schedule", _schedule(data["schedule"])
         for at in data["schedule"]["next"]:

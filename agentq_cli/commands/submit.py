@@ -50,6 +50,14 @@ def submit(
     stdin: options.Stdin = None,
     agent_arg: options.AgentArg = None,
     script: options.Script = None,
+    after: options.After = None,
+    after_any: options.AfterAny = None,
+    after_failure: options.AfterFailure = None,
+    on_dep_failure: options.OnDepFailure = None,
+    retries: options.Retries = None,
+    backoff: options.Backoff = None,
+    max_backoff: options.MaxBackoff = None,
+    on_crash: options.OnCrash = None,
     label: options.Labels = None,
     dry_run: options.DryRun = False,
     wait: options.Wait = False,
@@ -79,6 +87,9 @@ def submit(
         "label": label,
         "script": script,
     }
+    given |= {"after": after, "after_any": after_any, "after_failure": after_failure}
+    given |= {"on_dep_failure": on_dep_failure, "retries": retries, "backoff": backoff}
+    given |= {"max_backoff": max_backoff, "on_crash": on_crash}
     if batch is not None:
         tasks = _batch(here, batch, given, words, exec_, file)
     else:

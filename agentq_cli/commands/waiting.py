@@ -45,11 +45,17 @@ def until_ended(
 
 
 def wake_for(queue: Queue, tasks: Sequence[Task]) -> None:
-    """Start a supervisor where one of these tasks needs one now and none lives."""
+    """Start a supervisor where one of these tasks needs one now and none lives; with only held ones none would stay."""
+    look = queue.look()
     wanted = [
         task.session
         for task in tasks
-        if task.status is Status.RUNNING or (task.status is Status.QUEUED and task.due_at <= queue.now)
+        if task.status is Status.RUNNING
+        or (
+            task.status is Status.QUEUED
+            and task.due_at <= queue.now
+            and not look.holds_back(task.session, task.agent or "")
+        )
     ]
     if wanted and not wake.looked_after(queue, wanted):
         wake.ensure_supervisor(queue, wanted)

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agentq_cli.clock import rfc3339
-from agentq_cli.model import RunId, Status, Task, WaitingFor
+from agentq_cli.model import Condition, RunId, Status, Task, WaitingFor
+from agentq_cli.policy.dependencies import Looked, Standing, standing
+
+SHOWN_DEPENDENCIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Surroundings:
     workers: int
     jobs: int
     ahead: int
+    depends: Sequence[Looked] = ()
 
 
 def waiting_for(task: Task, around: Surroundings, now: int) -> WaitingFor | None:
@@ -42,11 +46,24 @@ def waiting_for(task: Task, around: Surroundings, now: int) -> WaitingFor | None
         return None
     if task.status is Status.PAUSED:
         return WaitingFor("paused", f"the task is paused{_because(task.reason)}; `agentq resume {task.address}`")
+    if task.status is Status.BLOCKED:
+        return _dependency(around.depends)
     if task.due_at > now:
         kind = "retry" if task.attempts else "time"
         what = "its next attempt" if task.attempts else "it"
         return WaitingFor(kind, f"{what} is due at {rfc3339(task.due_at)}", until=task.due_at)
     return _held(task, around) or _lane(task, around) or _slot(around)
+
+
+ENDS = {Condition.SUCCESS: "complete", Condition.ANY: "end", Condition.FAILURE: "fail"}
+
+
+def _dependency(depends: Sequence[Looked]) -> WaitingFor:
+    pending = [each.of for each in depends if standing(each.of.on, each.status) is Standing.PENDING]
+    what = ", ".join(f"{of.address} to {ENDS[of.on]}" for of in pending[:SHOWN_DEPENDENCIES])
+    more = f" and {len(pending) - SHOWN_DEPENDENCIES} more" if len(pending) > SHOWN_DEPENDENCIES else ""
+    ids = tuple(dict.fromkeys(str(of.address) for of in pending))
+    return WaitingFor("dependency", f"it waits for {what}{more}" if what else "it is about to be released", ids=ids)
 
 
 def _held(task: Task, around: Surroundings) -> WaitingFor | None:
@@ -59,7 +76,9 @@ def _held(task: Task, around: Surroundings) -> WaitingFor | None:
             return WaitingFor(
                 "paused", f"agent '{hold.name}' is paused{_because(hold.reason)}; `agentq resume --agent {hold.name}`"
             )
-        return WaitingFor("limit", f"agent '{hold.name}' is held{_because(hold.reason)}", until=hold.until)
+        until = f"until {rfc3339(hold.until)}" if hold.until is not None else f"`agentq resume --agent {hold.name}`"
+        detail = f"agent '{hold.name}' is held by {hold.kind}{_because(hold.reason)}; {until}"
+        return WaitingFor("limit", detail, until=hold.until)
     if around.session_paused:
         return WaitingFor(
             "paused",

@@ -8,8 +8,19 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from agentq_cli.errors import NotFound
-from agentq_cli.model import Actor, Identity, Outcome, RunId, Status, Task, Trigger, Worker
-from agentq_cli.policy import admission, order, states
+from agentq_cli.model import (
+    Actor,
+    FailureClass,
+    Identity,
+    Outcome,
+    RunId,
+    RunStatus,
+    Status,
+    Task,
+    Trigger,
+    Worker,
+)
+from agentq_cli.policy import admission, order, retry, states
 from agentq_cli.store import connection, series
 from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
@@ -46,10 +57,10 @@ Planner = Callable[[Task, str | None, int | None], Plan]
 
 def look(index: sqlite3.Connection, sessions: Collection[str] = (), *, now: int) -> order.Look:
     """What the index says now; with `sessions`, heads of those only."""
-    return replace(_around(index), heads=tuple(_heads(index, sessions, now)))
+    return replace(_around(index, now), heads=tuple(_heads(index, sessions, now)))
 
 
-def _around(index: sqlite3.Connection) -> order.Look:
+def _around(index: sqlite3.Connection, now: int) -> order.Look:
     """Everything of a look but the heads."""
     lanes: dict[str, tuple[int, set[int], set[str]]] = {}
     workers = 0
@@ -59,7 +70,7 @@ def _around(index: sqlite3.Connection) -> order.Look:
             conversations.add(agent)
         lanes[session] = (running + 1, retrying, conversations)
         workers += 1
-    holds = index.execute(statements("read")["holds"]).fetchall()
+    holds = index.execute(statements("read")["holds"], {"now": now}).fetchall()
     held_agents = frozenset(hold[1] for hold in holds if hold[0] == "agent")
     for session, seq, agent, _ in index.execute(DISPATCH["retrying"]).fetchall():
         if agent not in held_agents:  # what is held itself holds nobody
@@ -125,15 +136,15 @@ def _claimable(
         head,
         agent=task.agent or "",
         due_at=task.due_at,
-        expires_at=task.expires_at,
+        expires_at=None if task.attempts else task.expires_at,
         retry=task.attempts > 0,
         shares=task.shares_conversation,
     )
-    again = replace(_around(write.database), heads=(fresh,))
+    again = replace(_around(write.database, write.now), heads=(fresh,))
     if task.status is Status.QUEUED and list(order.startable(again, now=write.now, parallel=parallel)):
         if task.arriving:
             return series.arrive(write, task)
-        return None if series.refuse(write, task) else task
+        return None if not task.attempts and series.refuse(write, task) else task
     # The index was wrong about this task: without mending it the same pick would come again for ever.
     write.mirror(head.seq)
     return None
@@ -158,6 +169,7 @@ def _take(
         status=Status.RUNNING,
         reason=None,
         attempts=task.attempts + 1,
+        tries=task.tries + 1,
         runs=run.attempt,
         last_run=run.attempt,
         cancel_requested=False,
@@ -171,7 +183,7 @@ def _take(
             "seq": task.seq,
             "attempt": run.attempt,
             "series": task.series,
-            "trigger": Trigger.RETRY if task.attempts else task.trigger,
+            "trigger": Trigger.RETRY if task.tries else task.trigger,
             "agent": task.agent,
             "argv": json.dumps(plan.argv),
             "cwd": task.cwd,
@@ -212,6 +224,7 @@ def undo(state: StateDir, run: RunId, *, now: int, actor: Actor, reason: str) ->
             task,
             status=ended,
             attempts=task.attempts - 1,
+            tries=task.tries - 1,
             last_run=_run_before(write, run),
             ended_at=now if ended is Status.CANCELLED else None,
         )
@@ -227,7 +240,7 @@ def _run_before(write: SessionWrite, run: RunId) -> int | None:
 
 
 def finish(
-    state: StateDir, run: RunId, outcome: Outcome, *, now: int, actor: Actor, posted: bool, busy_ms: int
+    state: StateDir, run: RunId, outcome: Outcome, *, now: int, actor: Actor, posted: bool, busy_ms: int, jitter: float
 ) -> Task | None:
     """Record how a run ended and what becomes of its task; None where somebody else did so before (the fence)."""
     with session_write(state, run.session, now=now, actor=actor, busy_ms=busy_ms) as write:
@@ -235,19 +248,67 @@ def finish(
         if task.status is not Status.RUNNING or task.runs != run.attempt:
             write.record("late", run.seq, run=run, reason=f"it had ended already; {outcome.status} was not recorded")
             return None
-        ended = replace(
-            task,
-            status=states.ended_status(outcome, cancel_requested=task.cancel_requested),
-            reason=None if outcome.error is None else outcome.error,
-            ended_at=now,
-            exit_code=outcome.exit_code,
-        )
-        write.save(task, ended, event="finish", run=run, finished=outcome.finished_at)
+        # Counted from when it ended, however late somebody came to settle it.
+        ended_at = min(outcome.finished_at, now)
+        hold = _hold(write, task.agent, outcome, ended_at)
+        stopped = task.cancel_requested or outcome.status is RunStatus.CANCELLED
+        again = None if stopped else retry.again(task, outcome, now=ended_at, hold=hold, jitter=jitter)
+        after = _ended(task, outcome, now) if again is None else _queued_again(task, outcome, again)
+        write.save(task, after, event="finish", run=run, reason=after.reason, finished=outcome.finished_at)
         _close_run(write, run, outcome, posted=posted)
         if task.agent and task.shares_conversation:
             _keep_conversation(write, task.agent, outcome)
         write.database.execute(DISPATCH["delete_worker"], run._asdict())
-        return ended
+        return after
+
+
+def _ended(task: Task, outcome: Outcome, now: int) -> Task:
+    return replace(
+        task,
+        status=states.ended_status(outcome, cancel_requested=task.cancel_requested),
+        reason=outcome.error,
+        ended_at=now,
+        exit_code=outcome.exit_code,
+    )
+
+
+def _queued_again(task: Task, outcome: Outcome, again: retry.Again) -> Task:
+    why = outcome.error or outcome.status
+    if again.counted:
+        why = f"{why}; retry {task.attempts} of {retry.max_retries(task.launch)}"
+    waiting = replace(
+        task,
+        status=Status.QUEUED,
+        reason=why,
+        due_at=again.due_at,
+        attempts=task.attempts if again.counted else task.attempts - 1,
+        fresh=task.fresh or again.fresh,
+    )
+    if task.successor is None or not task.successor.paused:
+        return waiting
+    # Paused while it ran: nothing new of it starts, and its next attempt is that.
+    left = replace(task.successor, paused=False, reason=None)
+    return replace(waiting, status=Status.PAUSED, reason=task.successor.reason, successor=left)
+
+
+def _hold(write: SessionWrite, agent: str | None, outcome: Outcome, now: int) -> retry.AgentHold | None:
+    """Put the hold on an agent that a run of it asks for, or take note of its success."""
+    if agent is None:
+        return None
+    if outcome.status is RunStatus.SUCCESS:
+        for statement in ("forget_limit", "count_limits_anew"):
+            write.database.execute(DISPATCH[statement], {"name": agent, "now": write.now})
+        return None
+    row = write.database.execute(DISPATCH["agent_hold"], {"name": agent, "kind": outcome.failure_class}).fetchone()
+    before = None if row is None else retry.AgentHold(FailureClass(str(outcome.failure_class)), *row)
+    hold = retry.hold(outcome, before, now)
+    if hold is None:
+        return None
+    values = {"scope": "agent", "name": agent, "kind": hold.kind, "since": now, "until": hold.until}
+    write.database.execute(DISPATCH["set_hold"], values | {"reason": outcome.error, "count": hold.count})
+    if before is None or before.until != hold.until:
+        write.record("hold", None, reason=retry.explain(hold, agent, outcome.error))
+    return hold
 
 
 def _close_run(write: SessionWrite, run: RunId, outcome: Outcome, *, posted: bool) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agentq_cli.model import (
+    Address,
+    Condition,
+    Dependency,
     Event,
     FailureClass,
     Identity,
@@ -45,6 +49,10 @@ def launch_text(launch: Launch) -> str:
         "depth": launch.depth,
         "tz": launch.tz,
         "script": launch.script,
+        "retries": launch.retries,
+        "backoff_ms": launch.backoff_ms,
+        "max_backoff_ms": launch.max_backoff_ms,
+        "on_crash": launch.on_crash,
     }
     return json.dumps({name: value for name, value in values.items() if value not in (None, [], {})})
 
@@ -69,6 +77,7 @@ def content(task: NewTask | Task) -> dict[str, Any]:
         "key": task.key,
         "context": task.context,
         "launch": launch_text(task.launch),
+        "on_dep_failure": task.on_dep_failure,
     }
 
 
@@ -105,7 +114,28 @@ def task(session: str, row: Row) -> Task:
         extra=bool(row[26]),
         arriving=bool(row[27]),
         goes_on=row[21] == RUN_ONLY,
+        after=() if row[28] is None else dependencies(row[28]),
+        on_dep_failure=row[29],
+        dep_failed=None if row[30] is None else address(row[30]),
+        tries=row[31],
+        fresh=bool(row[32]),
     )
+
+
+def dependencies_text(after: Sequence[Dependency]) -> str | None:
+    """Dependencies as the JSON of their column; None for none."""
+    return json.dumps([[*(each.address or ()), each.on] for each in after]) if after else None
+
+
+def dependencies(text: str) -> tuple[Dependency, ...]:
+    """The dependencies that `dependencies_text` wrote."""
+    return tuple(Dependency(Address(session, seq), Condition(on)) for session, seq, on in json.loads(text))
+
+
+def address(text: str) -> Address:
+    """An address as it is stored."""
+    session, _, seq = text.rpartition("/")
+    return Address(session, int(seq))
 
 
 def recurrence(text: str) -> Recurrence:

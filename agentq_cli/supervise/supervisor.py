@@ -56,7 +56,8 @@ class Happening:
 
 
 class Supervision:
-    """One `agentq run`. `failed` counts the tasks it ran that ended unsuccessfully, `signal` is what ended it."""
+    """One `agentq run`. `failed` counts the tasks it ran that ended unsuccessfully, `signal` is what ended it;
+    `deferred_until` is when a usage limit ends that holds all that a drain left undone."""
 
     def __init__(
         self,
@@ -69,6 +70,7 @@ class Supervision:
         environ: Mapping[str, str],
     ) -> None:
         self.failed = 0
+        self.deferred_until: int | None = None
         self.signal: int | None = None
         self._queue = queue
         self._launcher = launcher
@@ -123,6 +125,8 @@ class Supervision:
             yield from self._expire()
             self._arrive()
         yield from self._answer()
+        for task in self._queue.settle_dependents(actor=Actor.SUPERVISOR):
+            yield self._tell("depend", RunId(*task.address, 0), after=task.status, reason=task.reason)
         if self._claiming:
             yield from self._fill()
 
@@ -293,7 +297,7 @@ class Supervision:
         look = self._queue.look() if arriving else None
         for address, agent in arriving:
             assert look is not None
-            held = look.queue_paused or address.session in look.paused_sessions or agent in look.held_agents
+            held = look.holds_back(address.session, agent)
             if not held and not self._outside(address.session) and address.session not in self._troubled:
                 with contextlib.suppress(AgentqError):  # the claim does it too
                     self._queue.arrive(address, actor=Actor.SUPERVISOR)
@@ -409,8 +413,12 @@ class Supervision:
             return False
         if not self._claiming:
             return True
+        if self._settings.drain and not self._pending():
+            limited = [until for session, until in self._queue.limited_until().items() if not self._outside(session)]
+            self.deferred_until = min(limited, default=None)
+            return True
         if self._settings.drain:
-            return not self._pending()
+            return False
         limit = self._settings.idle_exit_ms
         return limit is not None and monotonic_ms() - self._idle_since >= limit
 
@@ -420,11 +428,8 @@ class Supervision:
         mine = [session for session, lane in look.lanes.items() if lane.running and not self._outside(session)]
         if any(session not in self._troubled for session in mine):
             return True
-        return not look.queue_paused and any(
-            not self._outside(session)
-            and session not in self._troubled
-            and session not in look.paused_sessions
-            and agent not in look.held_agents
+        return any(
+            not self._outside(session) and session not in self._troubled and not look.holds_back(session, agent)
             for session, agent in self._queue.unfinished()
         )
 
@@ -452,8 +457,9 @@ class Supervision:
         moments += [watched.again_at for watched in self._watched.values() if watched.ended]
         if self._claiming:
             moments += [until for until, _ in self._waits.values() if until > now]
-            if not self._clock.fixed and (due := self._queue.next_due()) is not None:
-                moments.append(now + max(0, due - self._queue.now))
+            if not self._clock.fixed:
+                dues = (self._queue.next_due(), self._queue.next_lift())
+                moments += [now + max(0, due - self._queue.now) for due in dues if due is not None]
         if self._settings.idle_exit_ms is not None and not self._watched:
             moments.append(self._idle_since + self._settings.idle_exit_ms)
         return max(1, min(moments) - now)

@@ -42,6 +42,7 @@ class Sweep:
         yield from self._expire()
         yield from self._arrive()
         yield from self._requests()
+        yield from self._dependents()
         yield from self._post()
         yield from self._prune()
         bells.ring(self.queue.state.bells)
@@ -148,7 +149,7 @@ class Sweep:
     def _arrive(self) -> Iterator[SweepAction]:
         look = self.queue.look()
         for address, agent in self.queue.arriving():
-            held = look.queue_paused or address.session in look.paused_sessions or agent in look.held_agents
+            held = look.holds_back(address.session, agent)
             if held or not self._mine(address.session) or address.session in self.failed:
                 continue
             try:
@@ -169,6 +170,11 @@ class Sweep:
             except AgentqError as error:
                 yield self._could_not(session, error)
 
+    def _dependents(self) -> Iterator[SweepAction]:
+        for task in self.queue.settle_dependents(actor=Actor.SWEEP):
+            detail = f"{task.status}{f' ({task.reason})' if task.reason else ''}"
+            yield SweepAction("depend", task.session, str(task.address), None, detail)
+
     def _post(self) -> Iterator[SweepAction]:
         for run in self.queue.post_results():
             session = run.rpartition("/")[0]
@@ -187,12 +193,10 @@ class Sweep:
             yield SweepAction("prune", address.session, str(address), None, "it ended longer ago than the retention")
 
     def _due(self) -> list[str]:
-        paused = self.queue.look()
-        if paused.queue_paused:
-            return []
-        sessions = {session for session, agent in self.queue.unfinished() if agent not in paused.held_agents}
+        look = self.queue.look()
+        sessions = {session for session, agent in self.queue.unfinished() if not look.holds_back(session, agent)}
         sessions |= {worker.session for worker in recovery.orphaned(self.queue)}
-        return sorted(name for name in sessions - set(paused.paused_sessions) if self._mine(name))
+        return sorted(name for name in sessions if self._mine(name))
 
     def _wake(self) -> Iterator[SweepAction]:
         sessions = [name for name in self._due() if name not in self.failed]

@@ -50,7 +50,9 @@ def put_off(place: Path, address: Address, due: int) -> None:
     with closing(sqlite3.connect(place / "sessions" / address.session / "inbound.db")) as database, database:
         statement = "UPDATE messages_in SET attempts = attempts + 1, due_at = ? WHERE seq = ? AND status = 'queued'"
         assert database.execute(statement, (due, address.seq)).rowcount == 1
-    on_index(place, "UPDATE tasks SET retry = 1, due_at = ? WHERE session = ? AND seq = ?", due, *address)
+    on_index(
+        place, "UPDATE tasks SET retry = 1, expires_at = NULL, due_at = ? WHERE session = ? AND seq = ?", due, *address
+    )
 
 
 class WithRetries(Histories):
