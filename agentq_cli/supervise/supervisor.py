@@ -394,7 +394,8 @@ class Supervision:
             return
         if task.status not in (Status.COMPLETED, Status.SKIPPED) and task.status.ended:
             self.failed += 1
-        yield self._tell("finish", run, before=Status.RUNNING, after=task.status, outcome=watched.outcome)
+        after = task.shown_status(self._queue.now)
+        yield self._tell("finish", run, before=Status.RUNNING, after=after, reason=task.reason, outcome=watched.outcome)
 
     def _give_up(self, run: RunId, error: AgentqError) -> Iterator[Happening]:
         """A session that cannot be read must not keep a slot from the others."""
@@ -488,7 +489,7 @@ class Supervision:
                 to_status=after,
                 event=event,
                 actor=Actor.SUPERVISOR,
-                reason=reason if outcome is None else outcome.error,
+                reason=reason,
             ),
             outcome,
         )
