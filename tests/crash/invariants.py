@@ -203,7 +203,9 @@ def _dependencies(state: State) -> Iterator[str]:
         if not task["dep_failed"] and str(task["reason"]).startswith("dependency "):
             yield f"{address} is {task['status']}: {task['reason']}, without a cause on record"
         for other, on in waits_for:
-            if on == "success" and address in first_starts and task["trigger"] != "retry":
+            if on == "success" and address in first_starts and task["on_dep_failure"] != "run":
+                if task["trigger"] == "retry":
+                    continue  # a person knew better
                 done = [run["finished_at"] for run in ends.get(other, []) if run["status"] == "success"]
                 if not done or min(done) > first_starts[address]:
                     yield f"{address} began before {other}, which it waits for, had succeeded"
