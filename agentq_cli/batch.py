@@ -26,6 +26,8 @@ TEXTS = (
     "context",
     "timeout",
     "grace",
+    "stall_timeout",
+    "memory",
     "stdin",
 )
 LISTS = ("label", "agent_arg", "env_file")

@@ -30,6 +30,7 @@ class Exit:
     stdout_bytes: int = 10
     stderr_bytes: int = 20
     script_outcome: str | None = None
+    oom_kills: int | None = None
 
 
 ENDED = Exit()
