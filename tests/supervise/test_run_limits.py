@@ -144,6 +144,20 @@ def test_silence_counts_from_the_agent_s_start_and_not_during_its_script(runs, c
     assert reason(look.look(run.directory)) == "stalled"
 
 
+def test_a_heartbeat_that_is_a_link_is_not_followed(runs, clock, tmp_path) -> None:
+    """It could lead onto a file system that hangs, and its supervisor with it."""
+    run = runs.shell(WAITS)
+    run.says("ready")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.touch()
+    run.path("heartbeat").symlink_to(elsewhere)
+    look = RunLimits(stall_timeout_ms=1_000)
+    assert look.look(run.directory) is None
+    elsewhere.write_text("on")
+    clock.now += 1_000
+    assert reason(look.look(run.directory)) == "stalled"
+
+
 def test_a_run_that_is_being_ended_is_left_to_its_shim(runs, clock) -> None:
     deaf = "trap '' TERM; echo ready; while :; do sleep 600; done"
     run = runs.shell(deaf, grace_ms=60_000)
