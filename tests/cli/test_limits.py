@@ -98,7 +98,8 @@ def test_a_silent_run_is_ended_with_its_whole_tree_and_one_without_a_limit_goes_
     assert [pid for pid in silent if alive(pid)] == []
     assert ended(once, "default/2.1") == ("stalled", "stalled", 143)
     run = once.runs()["default/2.1"]
-    assert run["duration_ms"] >= 500
+    # Found by a timer of its own: a supervisor wakes every 10 s anyway, to renew its row.
+    assert 500 <= run["duration_ms"] < 9_000
     assert "heartbeat" in run["error"]
     assert once.task("2")["status"] == "failed"
     (stop,) = [event for event in once.items("events", "2") if event["event"] == "stop"]

@@ -51,6 +51,7 @@ def test_a_silence_is_found_within_an_interval_and_never_early(limit: int, begin
             break
         now += stall.next_look(silence, now=now, limit_ms=limit) + late
     assert limit <= now - last_sign <= limit + stall.interval(limit) + late
+    assert limit <= now - silence.since <= limit + late
 
 
 @given(LIMITS)
