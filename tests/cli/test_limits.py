@@ -231,6 +231,15 @@ def test_a_tree_whose_children_together_take_too_much_is_ended_and_a_modest_one_
     assert (stop["actor"], stop["reason"]) == ("supervisor", "oom")
 
 
+def test_a_script_s_memory_counts_too(once: Driven) -> None:
+    script = once.home / "greedy.py"
+    script.write_text(f"#!{sys.executable}\nimport time\nheld = bytearray(b'x') * (200 << 20)\ntime.sleep(600)\n")
+    once.exec("true", given=("--script", str(script), "--memory", "100MiB"))
+    once.drain(code=1)
+    assert ended(once, "default/1.1")[:2] == ("oom", "oom")
+    assert once("logs", "1").stdout == ""
+
+
 def test_sweeps_alone_keep_a_memory_limit(once: Driven) -> None:
     gate = once.home / "gate"
     once.exec(*hog("greedy", 2, 60, gate), given=("--memory", "100MiB", "--grace", "100ms"))
