@@ -27,6 +27,8 @@ TEXTS = (
     "context",
     "timeout",
     "grace",
+    "stall_timeout",
+    "memory",
     "stdin",
     "on_dep_failure",
     "backoff",

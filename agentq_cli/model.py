@@ -142,6 +142,8 @@ class Launch:
     umask: int = 0o022
     timeout_ms: int | None = None
     grace_ms: int | None = None
+    stall_timeout_ms: int | None = None
+    memory_bytes: int | None = None
     depth: int = 0
     tz: str | None = None
     script: str | None = None

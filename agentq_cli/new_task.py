@@ -128,6 +128,8 @@ class TaskMaker:
             umask=self._at.umask,
             timeout_ms=duration(given.get("timeout"), options.get("timeout"), what("timeout")),
             grace_ms=duration(given.get("grace"), options.get("grace"), what("grace")),
+            stall_timeout_ms=duration(given.get("stall_timeout"), options.get("stall_timeout"), what("stall_timeout")),
+            memory_bytes=size(given.get("memory"), options.get("memory"), what("memory")),
             depth=depth(self._at.environ),
             tz=given.get("tz"),
             script=self._script(given, options, what),
@@ -214,6 +216,11 @@ def priority(given: int | None, default: int, what: Callable[[str], str]) -> int
 def duration(given: str | None, default: int | None, what: str) -> int | None:
     """Milliseconds, the config's where none was given."""
     return default if given is None else values.parse_duration(given, what)
+
+
+def size(given: str | None, default: int | None, what: str) -> int | None:
+    """Bytes, the config's where none was given."""
+    return default if given is None else values.parse_size(given, what)
 
 
 MOST_RETRIES = 1000

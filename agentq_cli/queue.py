@@ -360,11 +360,21 @@ class Queue:
         """Take over the watch of a run whose supervisor is gone. False: another one was faster."""
         return dispatch.adopt(self.state, worker, supervisor, now=self.now, busy_ms=connection.BACKGROUND_BUSY_MS)
 
-    def request_stop(self, run: RunId, *, reason: str, cancel: bool, actor: Actor, run_only: bool = False) -> bool:
+    def request_stop(
+        self,
+        run: RunId,
+        *,
+        reason: str,
+        cancel: bool,
+        actor: Actor,
+        run_only: bool = False,
+        background: bool = False,
+    ) -> bool:
         """Record, once, that a run is to end; with `cancel` its task counts as cancelled, and with `run_only` its
-        series goes on. False: it runs no longer."""
+        series goes on. False: it runs no longer. With `background` a busy file raises Busy after a short wait."""
+        busy = connection.BACKGROUND_BUSY_MS if background else connection.BUSY_MS
         return dispatch.request_stop(
-            self.state, run, reason=reason, cancel=cancel, run_only=run_only, now=self.now, actor=actor
+            self.state, run, reason=reason, cancel=cancel, run_only=run_only, now=self.now, actor=actor, busy_ms=busy
         )
 
     def release_slot(self, run: RunId) -> None:

@@ -29,6 +29,8 @@ Once = Annotated[bool, typer.Option("--once", help="Drop the recurrence: this oc
 LAUNCH = {
     "timeout": "timeout_ms",
     "grace": "grace_ms",
+    "stall_timeout": "stall_timeout_ms",
+    "memory": "memory_bytes",
     "stdin": "stdin",
     "agent_arg": "agent_args",
     "tz": "tz",
@@ -56,6 +58,8 @@ def edit(
     context_: options.ContextKind = None,
     timeout: options.Timeout = None,
     grace: options.Grace = None,
+    stall_timeout: options.StallTimeout = None,
+    memory: options.Memory = None,
     stdin: options.Stdin = None,
     agent_arg: options.AgentArg = None,
     script: options.Script = None,
@@ -86,6 +90,7 @@ def edit(
     given: dict[str, Any] = {"prompt": prompt, "agent": agent, "cwd": cwd, "env": env, "env_file": env_file}
     given |= {"priority": priority, "at": at, "in": in_, "tz": tz, "expires": expires, "key": key}
     given |= {"context": context_, "timeout": timeout, "grace": grace, "stdin": stdin}
+    given |= {"stall_timeout": stall_timeout, "memory": memory}
     given |= {"agent_arg": agent_arg, "label": label}
     given |= {"script": script}
     given |= {"after": after, "after_any": after_any, "after_failure": after_failure}

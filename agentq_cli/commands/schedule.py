@@ -55,6 +55,8 @@ def schedule(
     context_: options.ContextKind = None,
     timeout: options.Timeout = None,
     grace: options.Grace = None,
+    stall_timeout: options.StallTimeout = None,
+    memory: options.Memory = None,
     stdin: options.Stdin = None,
     script: options.Script = None,
     agent_arg: options.AgentArg = None,
@@ -76,6 +78,7 @@ def schedule(
     given: dict[str, Any] = {"session": session, "agent": agent, "cwd": cwd, "env": env, "env_file": env_file}
     given |= {"priority": priority, "tz": tz, "expires": expires, "key": key, "replace": replace_}
     given |= {"context": context_, "timeout": timeout, "grace": grace, "stdin": stdin, "script": script}
+    given |= {"stall_timeout": stall_timeout, "memory": memory}
     given |= {"agent_arg": agent_arg, "label": label}
     given |= {"after": after, "after_any": after_any, "after_failure": after_failure}
     given |= {"on_dep_failure": on_dep_failure, "retries": retries, "backoff": backoff}

@@ -11,7 +11,7 @@ from agentq_cli.model import Supervisor, Worker
 from agentq_cli.output import Items, Result, Section
 from agentq_cli.policy import admission
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import process, tree, wake
+from agentq_cli.supervise import process, resources, tree, wake
 from agentq_cli.supervise.records import RunDirectory, Start
 from agentq_cli.tables import Column
 
@@ -77,14 +77,7 @@ def _last_sign(directory: RunDirectory) -> int | None:
 
 def _memory(start: Start) -> int | None:
     """What the run's processes hold resident, the shim's own left out; pages that they share count for each."""
-    if not process.alive(start.identity):
-        return None
-    page = os.sysconf("SC_PAGE_SIZE")
-    total = 0
-    for identity in tree.below([start.identity]):
-        fields = (process.read_file(f"/proc/{identity.pid}/statm") or b"0 0").split()
-        total += int(fields[1]) * page
-    return total
+    return resources.resident(tree.below([start.identity])) if process.alive(start.identity) else None
 
 
 def _supervisor(at: Context, supervisor: Supervisor) -> documents.Item:

@@ -383,10 +383,10 @@ def adopt(state: StateDir, worker: Worker, supervisor: Identity, *, now: int, bu
 
 
 def request_stop(
-    state: StateDir, run: RunId, *, reason: str, cancel: bool, run_only: bool, now: int, actor: Actor
+    state: StateDir, run: RunId, *, reason: str, cancel: bool, run_only: bool, now: int, actor: Actor, busy_ms: int
 ) -> bool:
     """Record, once, that a run is to end; the caller then tells its shim. False: it runs no longer."""
-    with session_write(state, run.session, now=now, actor=actor) as write:
+    with session_write(state, run.session, now=now, actor=actor, busy_ms=busy_ms) as write:
         return stop_in(write, run, reason=reason, cancel=cancel, run_only=run_only)
 
 

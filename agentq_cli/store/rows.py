@@ -46,6 +46,8 @@ def launch_text(launch: Launch) -> str:
         "umask": launch.umask,
         "timeout_ms": launch.timeout_ms,
         "grace_ms": launch.grace_ms,
+        "stall_timeout_ms": launch.stall_timeout_ms,
+        "memory_bytes": launch.memory_bytes,
         "depth": launch.depth,
         "tz": launch.tz,
         "script": launch.script,

@@ -19,7 +19,7 @@ from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Actor, Event, Identity, Outcome, RunId, Status, Supervisor, Task, Worker
 from agentq_cli.policy import admission, order
 from agentq_cli.queue import Claim, Plan, Queue
-from agentq_cli.supervise import bells, plan, process, recovery, requests, stop
+from agentq_cli.supervise import bells, limits, plan, process, recovery, requests, stop
 from agentq_cli.supervise.launch import Launcher
 from agentq_cli.supervise.records import RunDirectory
 from agentq_cli.supervise.signals import Signals
@@ -121,6 +121,7 @@ class Supervision:
         if self._stopping != "leave":
             yield from self._adopt()
             self._pass_on_stops()
+            yield from self._limit()
         if self._claiming:
             yield from self._expire()
             self._arrive()
@@ -351,6 +352,25 @@ class Supervision:
                     if watched.directory.stop() is None:
                         stop.request_stop(watched.directory, reason=worker.stop, at=self._queue.now)
 
+    def _limit(self) -> Iterator[Happening]:
+        """End the runs that have been silent for too long or take too much memory."""
+        for run, watched in self._watched.items():
+            if watched.ended or not watched.limits.due():
+                continue
+            # Out of descriptors, or a disk that cannot take the record of a stop: the next look finds it again.
+            with contextlib.suppress(OSError):
+                reached = watched.limits.look(watched.directory)
+                if reached is not None and limits.enforce(
+                    self._queue, run, watched.directory, reached, actor=Actor.SUPERVISOR
+                ):
+                    yield self._tell(
+                        "stop",
+                        run,
+                        before=Status.RUNNING,
+                        after=Status.RUNNING,
+                        reason=f"{reached.reason}: {reached.detail}",
+                    )
+
     def _read_streams(self) -> None:
         for run, watched in self._watched.items():
             seen = watched.read_on()
@@ -456,6 +476,11 @@ class Supervision:
         if any(watched.task.kind == "prompt" and not watched.ended for watched in self._watched.values()):
             moments.append(now + STREAM_MS)
         moments += [watched.again_at for watched in self._watched.values() if watched.ended]
+        moments += [
+            watched.limits.look_at
+            for watched in self._watched.values()
+            if watched.limits.look_at is not None and not watched.ended
+        ]
         if self._claiming:
             moments += [until for until, _ in self._waits.values() if until > now]
             if not self._clock.fixed:

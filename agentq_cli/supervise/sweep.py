@@ -12,7 +12,7 @@ from agentq_cli.config import Config
 from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Actor, RunId, SweepAction, Worker
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import bells, process, recovery, removal, requests, wake
+from agentq_cli.supervise import bells, limits, process, recovery, removal, requests, wake
 from agentq_cli.supervise.records import RunDirectory, Start
 
 
@@ -39,6 +39,7 @@ class Sweep:
         yield from self._supervisors()
         yield from self._batches()
         yield from self._runs()
+        yield from self._limits()
         yield from self._expire()
         yield from self._arrive()
         yield from self._requests()
@@ -60,6 +61,8 @@ class Sweep:
                 yield _of_run("undo", worker.id, "it was claimed and never started")
             elif not isinstance(start, Start) or not process.alive(start.identity):
                 yield _of_run("recover", worker.id, "its keeper process is gone")
+        for worker, _, reached in self._reached(remember=False):
+            yield _of_run("stop", worker.id, f"{reached.reason}: {reached.detail}")
         for address in self.queue.expired():
             if self._mine(address.session):
                 yield SweepAction("expire", address.session, str(address), None, "it was not started in time")
@@ -133,6 +136,28 @@ class Sweep:
                 reason = f" ({recovered.task.reason})" if recovered.task.reason else ""
                 detail = f"{recovered.task.status}{reason}"
                 yield _of_run("recover" if crashed else "settle", worker.id, detail)
+
+    def _limits(self) -> Iterator[SweepAction]:
+        for worker, directory, reached in self._reached(remember=True):
+            try:
+                if limits.enforce(self.queue, worker.id, directory, reached, actor=Actor.SWEEP):
+                    yield _of_run("stop", worker.id, f"{reached.reason}: {reached.detail}")
+            except OSError as error:
+                yield self._could_not(worker.session, Refused(f"run '{worker.id}': {error.strerror}"))
+
+    def _reached(self, *, remember: bool) -> Iterator[tuple[Worker, RunDirectory, limits.Reached]]:
+        """The runs that nobody watches, that still run, and that have reached a limit."""
+        for worker in self._orphaned():
+            directory = RunDirectory(self.queue.run_directory(worker.id))
+            start = directory.start()
+            if worker.stop is not None or not isinstance(start, Start) or not process.alive(start.identity):
+                continue
+            try:
+                of_run = limits.RunLimits.of(self.queue.task(worker.id.address), self.config)
+            except AgentqError:
+                continue  # the session's trouble, which is told already
+            if of_run.look_at is not None and (reached := of_run.look(directory, remember=remember)) is not None:
+                yield worker, directory, reached
 
     def _expire(self) -> Iterator[SweepAction]:
         for address in self.queue.expired():

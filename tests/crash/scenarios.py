@@ -293,6 +293,33 @@ def cancelled_run(role: str, done: Done) -> Expected:
 # Sweep
 
 
+def limited_task(world: World) -> None:
+    """One that takes more memory than it may as soon as it runs, and is not tried again."""
+    config = world.root / "home/.config/agentq/config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text("[defaults]\nretries = 0\n")
+    world.submit("-s", "s", "--grace", "2s", "--memory", "1KiB", script=GATED)
+
+
+def limit_unwatched(world: World, crash: Crash) -> Done:
+    """A sweep after the supervisor was killed finds the limit reached.
+
+    A stop that is on record is carried out, with the agent waiting at a gate that stays shut. Raises TimeoutError
+    where nobody does.
+    """
+    gated_run(world).kill()
+    done = world.agentq("sweep", "--no-wake", crash=dict(crash))
+    index = rows(world.state / "agentq.db", "SELECT stop FROM workers")
+    if world.record("s/1.1", "stop") is not None or any(worker["stop"] for worker in index):
+        world.ok("sweep", "--no-wake")
+        until(lambda: world.record("s/1.1", "exit"), "the exit record")
+    return done
+
+
+def limited_run(role: str, done: Done) -> Expected:
+    return Expected(frozenset({"failed"} if done.code == 0 else {"failed", "completed"}), strict=False)
+
+
 def ended_unwatched(world: World) -> None:
     """A run that ended after its supervisor was killed."""
     gated_task(world)
@@ -409,6 +436,7 @@ SCENARIOS = (
         "sweep-releases-batch", SWEEP, committed_batch, command("sweep", "--no-wake"), only("completed", counts=5)
     ),
     Scenario("sweep-drops-batch", SWEEP, open_batch, command("sweep", "--no-wake"), only(counts=0)),
+    Scenario("sweep-stops", SWEEP, limited_task, limit_unwatched, limited_run),
     Scenario("sweep-wakes", SWEEP, queued_task, command("sweep"), only("completed")),
     Scenario("sweep-reindexes", SWEEP, ended_unwatched, command("sweep", "--no-wake", "--reindex"), only("completed")),
     Scenario("adopt", ("supervisor",), nothing, adopt, only("completed")),

@@ -97,6 +97,7 @@ def test_background_steps_report_a_busy_session_after_a_short_wait(queue: Queue,
     done = outcome(queue)
     steps: dict[str, Callable[[], object]] = {
         "finish": lambda: queue.finish(run, done, actor=Actor.SUPERVISOR, background=True),
+        "stop": lambda: queue.request_stop(run, reason="r", cancel=False, actor=Actor.SWEEP, background=True),
         "adopt": lambda: queue.adopt(worker, ANOTHER),
         "expire": lambda: queue.expire(Address("a", 2), actor=Actor.SWEEP),
         "seen_conversation": lambda: queue.seen_conversation(run, "demo", "c"),

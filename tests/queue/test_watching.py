@@ -21,9 +21,11 @@ from queue_driver import (
     together,
 )
 
+from agentq_cli.clock import monotonic_ms
 from agentq_cli.errors import NotFound
 from agentq_cli.model import Actor, Address, Identity, RunId, RunStatus, Status, Supervisor, Worker
 from agentq_cli.queue import Queue
+from agentq_cli.supervise import process, recovery
 
 THIRD = Identity(4_100_004, 44, "boot")
 
@@ -230,3 +232,28 @@ def test_when_somebody_swept_last_is_remembered(queue: Queue, clock: Clock) -> N
     clock.forward(5)
     queue.note_sweep()
     assert queue.last_sweep() == NOON + 5
+
+
+@pytest.mark.parametrize("first", ["supervisors", "workers"])
+def test_a_supervisor_that_claims_while_somebody_looks_for_orphans_keeps_its_run(
+    queue: Queue, open_queue: OpenQueue, clock: Clock, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """It comes between the two reads, whichever is the first."""
+    (address,) = submit(queue, command())
+    other = open_queue(clock)
+
+    def read_and_then() -> object:
+        found = getattr(other, first)()
+        me = process.current()
+        if queue.worker(address) is None:
+            queue.register(Supervisor(me, 1, (), NOON, monotonic_ms()))
+            start(queue, address, supervisor=me)
+        return found
+
+    looking = open_queue(clock)
+    monkeypatch.setattr(looking, first, read_and_then)
+    assert recovery.orphaned(looking) == []
+    assert queue.worker(address) is not None
+    monkeypatch.undo()
+    queue.unregister(process.current())
+    assert [worker.id.address for worker in recovery.orphaned(looking)] == [address]
