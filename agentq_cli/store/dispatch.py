@@ -7,10 +7,11 @@ import sqlite3
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
+from agentq_cli.clock import monotonic_ms
 from agentq_cli.errors import NotFound
-from agentq_cli.model import Actor, Identity, Outcome, RunId, Status, Task, Trigger, Worker
+from agentq_cli.model import Actor, Identity, LastStart, Outcome, RunId, Status, Task, Trigger, Worker
 from agentq_cli.policy import admission, order, states
-from agentq_cli.store import connection, series
+from agentq_cli.store import connection, rows, series
 from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
 from agentq_cli.store.state_dir import StateDir
@@ -95,15 +96,19 @@ def claim(
     parallel: Callable[[str], int | None],
     planner: Planner,
     host: str,
+    newest: LastStart | None = None,
 ) -> Claim | None:
     """Take a task to run it, or None where it may no longer be taken.
 
     Everything that allowed the pick is tested again under the lock: due, expiry, pauses, holds, the lane, the
-    conversation, and the cap over the whole state dir. What the plan says is what the audit log shows.
+    conversation, and the cap over the whole state dir; and with `newest` that this is still the newest start.
+    What the plan says is what the audit log shows.
     """
     with session_write(
         state, head.session, now=now, actor=Actor.SUPERVISOR, busy_ms=connection.BACKGROUND_BUSY_MS
     ) as write:
+        if newest is not None and last_start(write.database) != newest:
+            return None
         task = _claimable(write, head, jobs=jobs, parallel=parallel)
         if task is None:
             return None
@@ -198,7 +203,14 @@ def _take(
     # Fairness asks who started longest ago, so that two starts in one millisecond must differ.
     (last,) = write.database.execute(DISPATCH["last_start"]).fetchone()
     write.database.execute(DISPATCH["session_started"], {"session": task.session, "at": max(write.now, last + 1)})
+    started = LastStart(monotonic_ms(), supervisor.boot_id, str(run))
+    write.database.execute(DISPATCH["set_meta"], {"name": "last_start", "value": json.dumps(started)})
     return Claim(taken, run, plan)
+
+
+def last_start(index: sqlite3.Connection) -> LastStart:
+    """The newest claim, whoever made it."""
+    return rows.last_start(index.execute(statements("read")["meta"], {"name": "last_start"}).fetchone())
 
 
 def undo(state: StateDir, run: RunId, *, now: int, actor: Actor, reason: str) -> bool:

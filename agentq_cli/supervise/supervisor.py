@@ -19,9 +19,10 @@ from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Actor, Event, Identity, Outcome, RunId, Status, Supervisor, Task, Worker
 from agentq_cli.policy import admission, order
 from agentq_cli.queue import Claim, Plan, Queue
-from agentq_cli.supervise import bells, plan, process, recovery, requests, stop
+from agentq_cli.supervise import bells, gates, plan, process, recovery, requests, stop
 from agentq_cli.supervise.launch import Launcher
 from agentq_cli.supervise.records import RunDirectory
+from agentq_cli.supervise.resources import Resources
 from agentq_cli.supervise.signals import Signals
 from agentq_cli.supervise.watch import Watched, unstarted
 
@@ -67,6 +68,7 @@ class Supervision:
         clock: Clock,
         settings: Settings,
         environ: Mapping[str, str],
+        resources: Resources | None = None,
     ) -> None:
         self.failed = 0
         self.signal: int | None = None
@@ -77,6 +79,8 @@ class Supervision:
         self._settings = settings
         self._environ = environ
         self._identity: Identity = process.current()
+        self._resources = resources or Resources()
+        self._gates = gates.Gates(queue, self._identity, self._resources)
         self._host = os.uname().nodename
         self._watched: dict[RunId, Watched] = {}
         self._waits: dict[str, tuple[int, int]] = {}
@@ -123,8 +127,7 @@ class Supervision:
             yield from self._expire()
             self._arrive()
         yield from self._answer()
-        if self._claiming:
-            yield from self._fill()
+        yield from self._fill() if self._claiming else self._ask_gates(None)
 
     @property
     def _jobs(self) -> int:
@@ -160,7 +163,9 @@ class Supervision:
             return
         before = self._jobs
         try:
-            self._config = configuration.load(self._environ)
+            loaded = configuration.load(self._environ)
+            gates.check(loaded, self._resources)
+            self._config = loaded
         except AgentqError:
             # A file in the middle of an edit: what was read before goes on until it is right again.
             self._config = replace(self._config, stamp=configuration.stamp(self._config.path))
@@ -183,10 +188,9 @@ class Supervision:
         misses = 0
         while self._claiming and misses < MOST_MISSES:
             look = self._queue.look(self._settings.sessions)
-            if admission.cap(look.workers, self._jobs).holding:
-                return
-            head = self._pick(look)
-            if head is None:
+            head = None if admission.cap(look.workers, self._jobs).holding else self._pick(look)
+            yield from self._ask_gates(head)
+            if head is None or self._gates.closed:
                 return
             claim = self._claim(head)
             if claim is None:
@@ -197,6 +201,10 @@ class Supervision:
             self._started += 1
             yield self._tell("start", claim.run, before=Status.QUEUED, after=Status.RUNNING)
             yield from self._start(claim)
+
+    def _ask_gates(self, head: order.Head | None) -> Iterator[Happening]:
+        for gate in self._gates.forget() if head is None else self._gates.ask(self._config):
+            yield self._tell("gate", reason=f"{gate.name} {'holds' if gate.holding else 'lets go'}: {gate.detail}")
 
     def _pick(self, look: order.Look) -> order.Head | None:
         now = monotonic_ms()
@@ -222,6 +230,7 @@ class Supervision:
                 parallel=self._parallel,
                 planner=self._plan,
                 host=self._host,
+                newest=self._gates.newest,
             )
         except (Busy, Refused):
             self._wait_for(head.session)
@@ -407,6 +416,8 @@ class Supervision:
         if self._watched:
             self._idle_since = monotonic_ms()
             return False
+        if self._gates.closed:  # work that is held back is no idleness
+            self._idle_since = monotonic_ms()
         if not self._claiming:
             return True
         if self._settings.drain:
@@ -451,6 +462,8 @@ class Supervision:
             moments.append(now + STREAM_MS)
         moments += [watched.again_at for watched in self._watched.values() if watched.ended]
         if self._claiming:
+            if self._gates.again_at is not None:
+                moments.append(self._gates.again_at)
             moments += [until for until, _ in self._waits.values() if until > now]
             if not self._clock.fixed and (due := self._queue.next_due()) is not None:
                 moments.append(now + max(0, due - self._queue.now))
