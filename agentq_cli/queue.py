@@ -291,9 +291,11 @@ class Queue:
         planner: Planner,
         host: str,
         newest: LastStart | None = None,
+        monotonic: int = 0,
     ) -> Claim | None:
         """Take a task to run it; None where it may no longer be. Tests again, locked, all that allowed the pick;
-        with `newest` also that this is still the newest start, of whatever supervisor."""
+        with `newest` also that this is still the newest start, of whatever supervisor. `monotonic` is when this one
+        is, in milliseconds of the supervisor's boot, for `last_start`."""
         return dispatch.claim(
             self.state,
             head,
@@ -304,6 +306,7 @@ class Queue:
             planner=planner,
             host=host,
             newest=newest,
+            monotonic=monotonic,
         )
 
     def last_start(self) -> LastStart:

@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
-from agentq_cli.clock import monotonic_ms
 from agentq_cli.errors import NotFound
 from agentq_cli.model import Actor, Identity, LastStart, Outcome, RunId, Status, Task, Trigger, Worker
 from agentq_cli.policy import admission, order, states
@@ -97,12 +96,13 @@ def claim(
     planner: Planner,
     host: str,
     newest: LastStart | None = None,
+    monotonic: int = 0,
 ) -> Claim | None:
     """Take a task to run it, or None where it may no longer be taken.
 
     Everything that allowed the pick is tested again under the lock: due, expiry, pauses, holds, the lane, the
     conversation, and the cap over the whole state dir; and with `newest` that this is still the newest start.
-    What the plan says is what the audit log shows.
+    `monotonic` is the time of this one, kept for the next. What the plan says is what the audit log shows.
     """
     with session_write(
         state, head.session, now=now, actor=Actor.SUPERVISOR, busy_ms=connection.BACKGROUND_BUSY_MS
@@ -112,7 +112,7 @@ def claim(
         task = _claimable(write, head, jobs=jobs, parallel=parallel)
         if task is None:
             return None
-        return _take(write, task, supervisor=supervisor, planner=planner, host=host)
+        return _take(write, task, supervisor=supervisor, planner=planner, host=host, monotonic=monotonic)
 
 
 def _claimable(
@@ -155,6 +155,7 @@ def _take(
     supervisor: Identity,
     planner: Planner,
     host: str,
+    monotonic: int,
 ) -> Claim:
     known = write.database.execute(DISPATCH["conversation"], {"agent": task.agent or ""}).fetchone()
     run = RunId(task.session, task.seq, task.runs + 1)
@@ -203,7 +204,7 @@ def _take(
     # Fairness asks who started longest ago, so that two starts in one millisecond must differ.
     (last,) = write.database.execute(DISPATCH["last_start"]).fetchone()
     write.database.execute(DISPATCH["session_started"], {"session": task.session, "at": max(write.now, last + 1)})
-    started = LastStart(monotonic_ms(), supervisor.boot_id, str(run))
+    started = LastStart(monotonic, supervisor.boot_id, str(run))
     write.database.execute(DISPATCH["set_meta"], {"name": "last_start", "value": json.dumps(started)})
     return Claim(taken, run, plan)
 

@@ -47,7 +47,7 @@ class Look:
 
 def look(queue: Queue, config: Config, resources: Resources, *, holding: Collection[str] = ()) -> Look:
     """Ask memory, load and stagger for one more start; `holding` are those that hold already."""
-    # First of all: a start that comes while the rest is looked at must show in the claim.
+    # First of all: a start that comes while the rest is looked at must be seen by the claim.
     newest = queue.last_start()
     rooms = resources.rooms()
     limits = config.limits

@@ -231,6 +231,7 @@ class Supervision:
                 planner=self._plan,
                 host=self._host,
                 newest=self._gates.newest,
+                monotonic=monotonic_ms(),
             )
         except (Busy, Refused):
             self._wait_for(head.session)
