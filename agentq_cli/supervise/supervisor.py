@@ -414,11 +414,9 @@ class Supervision:
     def _done(self) -> bool:
         if self._stopping == "leave":
             return True
-        if self._watched:
+        if self._watched or self._gates.closed:  # work that is held back is no idleness
             self._idle_since = monotonic_ms()
             return False
-        if self._gates.closed:  # work that is held back is no idleness
-            self._idle_since = monotonic_ms()
         if not self._claiming:
             return True
         if self._settings.drain:
