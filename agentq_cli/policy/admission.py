@@ -14,7 +14,8 @@ from agentq_cli.clock import rfc3339
 
 MIB = 1 << 20
 MORE_MEMORY = 64 * MIB
-"""A gate that holds wants a tenth more than it began at, and never more than so much more."""
+"""A gate that holds wants a tenth more than it began at, never more than so much more, and never more than a quarter of
+what there is at all beyond it: a cgroup may be little larger than what an agent needs."""
 
 LESS_LOAD = 0.9
 """The part of the limit that the load has to come down to before starts go on."""
@@ -107,7 +108,7 @@ def memory(rooms: Sequence[Room], young: Sequence[int], wanted: Wanted, *, holdi
         return Gate("memory", False, "how much is available cannot be read here")
     tightest = min(rooms, key=lambda room: room.available)
     need = wanted.per_agent + wanted.reserve
-    more = min(need // 10, MORE_MEMORY) if holding else 0
+    more = max(0, min(need // 10, MORE_MEMORY, (tightest.total - need) // 4)) if holding else 0
     parts = [f"{_mib(tightest.available)} available"]
     if tightest.cgroup is not None:
         parts[0] += f" in cgroup '{tightest.cgroup}'"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -271,22 +269,6 @@ def test_a_record_that_cannot_be_written_is_written_later(
     assert recorded(queue) == {}
     assert asked.ask(limits()) == []
     assert recorded(queue) == {"memory": True, "load": False, "stagger": False}
-
-
-def test_one_start_more_is_written_in_the_commit_of_its_claim(queue: Queue, state_dir: Path) -> None:
-    """No commit of its own, which would cost every start a sync."""
-    address = submit(queue, command())[0]
-    with closing(sqlite3.connect(state_dir / "agentq.db")) as database:
-
-        def commits() -> int:
-            return int(database.execute("PRAGMA data_version").fetchone()[0])
-
-        before = commits()
-        start(queue, address)
-        after_start = commits()
-        assert after_start > before
-        assert queue.last_start().run == "default/1.1"
-        assert commits() == after_start
 
 
 # What can never start

@@ -69,6 +69,8 @@ def test_a_held_start_goes_on_only_a_little_above_where_it_was_held() -> None:
     need = 1024 * MIB
     for available, holding in ((need, True), (need + 64 * MIB - 1, True), (need + 64 * MIB, False)):
         assert admission.memory(machine(available), (), WANTED, holding=True).holding is holding
+    tight = machine(1075 * MIB, total=1100 * MIB)
+    assert not admission.memory(tight, (), WANTED, holding=True).holding
     # On a small machine a tenth is less, so that the mark stays within what there is.
     small = Wanted(50, 50)
     assert [admission.memory(machine(free), (), small, holding=True).holding for free in (109, 110)] == [True, False]
