@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import os
 import re
 import subprocess
 import sys
@@ -249,6 +251,38 @@ def test_an_edit_to_limits_that_could_never_be_met_changes_nothing(aq: Driven, l
     limit(memory_reserve=f"{total() + 1}MiB")
     aq("submit", "--wait", "--exec", "--", "true")
     assert set(aq.statuses().values()) == {"completed"}
+
+
+@pytest.fixture
+def cgroup() -> Iterator[Path]:
+    """A cgroup below our own that has 600 MiB; skipped where we may not make one."""
+    membership = Path("/proc/self/cgroup").read_text()
+    (first,) = re.findall(r"^[0-9]+:(?:.*,)?memory(?:,.*)?:(.*)$", membership, re.M) or [None]
+    (second,) = re.findall(r"^0::(.*)$", membership, re.M) or ["/"]
+    base = f"/sys/fs/cgroup{second}" if first is None else f"/sys/fs/cgroup/memory{first}"
+    place = Path(base) / f"agentq-test-{os.getpid()}"
+    try:
+        place.mkdir()
+    except OSError as error:
+        pytest.skip(f"no cgroup can be made: {error}")
+    try:
+        (place / ("memory.max" if first is None else "memory.limit_in_bytes")).write_text(str(600 * MIB))
+        yield place
+    except OSError as error:
+        pytest.skip(f"no memory limit can be set: {error}")
+    finally:
+        place.rmdir()
+
+
+def test_the_limit_of_a_real_cgroup_counts(aq: Driven, cgroup: Path) -> None:
+    inside = ["sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', str(cgroup)]
+    command = [*inside, *aq.agentq.command("workers", "--json")]
+    done = subprocess.run(command, env=aq.agentq.environ, cwd=aq.home, capture_output=True, text=True, check=True)
+    (memory,) = [gate for gate in json.loads(done.stdout)["gates"] if gate["name"] == "memory"]
+    assert not memory["holding"]
+    found = re.match(rf"([0-9]+) MiB available in cgroup '[^']*{cgroup.name}'; 300 MiB wanted", memory["detail"])
+    assert found is not None, memory
+    assert 400 < int(found[1]) <= 600
 
 
 # Load
