@@ -29,6 +29,7 @@ from agentq_cli.model import (
 from agentq_cli.policy import retry
 
 if TYPE_CHECKING:
+    from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.series import Recurrence
 
 Item = Mapping[str, Any]
@@ -197,6 +198,11 @@ def supervisor(supervisor: Supervisor, *, last_seen_at: int | None, alive: bool)
         "last_seen_at": moment(last_seen_at),
         "alive": alive,
     }
+
+
+def gate(gate: Gate) -> Item:
+    """An item of `gates` in `agentq.workers/1`."""
+    return {"name": gate.name, "holding": gate.holding, "detail": gate.detail}
 
 
 def event(event: Event) -> Item:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.schedule import Schedule
     from agentq_cli.policy.series import Recurrence
 
@@ -355,13 +356,28 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Supervisor:
-    """A process running `agentq run`. `renewed_at` is monotonic milliseconds of its boot."""
+    """A process running `agentq run`. `renewed_at` is monotonic milliseconds of its boot.
+
+    `gates` are the gates of admission with their numbers, while one of them holds back what it would start.
+    """
 
     identity: Identity
     jobs: int
     sessions: tuple[str, ...]
     started_at: int
     renewed_at: int
+    gates: tuple[Gate, ...] = ()
+
+
+class LastStart(NamedTuple):
+    """The newest claim of a state dir: its run, and when it was in monotonic milliseconds of a boot.
+
+    All is empty where there was none.
+    """
+
+    at: int = 0
+    boot_id: str = ""
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True)

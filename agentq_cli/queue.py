@@ -24,6 +24,7 @@ from agentq_cli.model import (
     Address,
     Event,
     Identity,
+    LastStart,
     Message,
     NewTask,
     Outcome,
@@ -37,6 +38,7 @@ from agentq_cli.model import (
     Worker,
 )
 from agentq_cli.policy import order, waiting
+from agentq_cli.policy.admission import Gate
 from agentq_cli.policy.dependencies import Looked
 from agentq_cli.policy.requests import Refusal, Request
 from agentq_cli.store import change, connection, dependencies, dispatch, read, reindex, rows, series, submit
@@ -315,8 +317,12 @@ class Queue:
         parallel: Parallel,
         planner: Planner,
         host: str,
+        newest: LastStart | None = None,
+        monotonic: int = 0,
     ) -> Claim | None:
-        """Take a task to run it; None where it may no longer be. Tests again, locked, all that allowed the pick."""
+        """Take a task to run it; None where it may no longer be. Tests again, locked, all that allowed the pick;
+        with `newest` also that this is still the newest start, of whatever supervisor. `monotonic` is when this one
+        is, in milliseconds of the supervisor's boot, for `last_start`."""
         return dispatch.claim(
             self.state,
             head,
@@ -326,7 +332,13 @@ class Queue:
             parallel=parallel,
             planner=planner,
             host=host,
+            newest=newest,
+            monotonic=monotonic,
         )
+
+    def last_start(self) -> LastStart:
+        """The newest claim of the state dir, whether it still runs or not."""
+        return dispatch.last_start(self._index)
 
     def undo_claim(self, run: RunId, *, actor: Actor, reason: str) -> bool:
         """Put a claimed task back that was never started, without using an attempt. False: it was no longer claimed."""
@@ -425,6 +437,10 @@ class Queue:
         """Say that a supervisor is there; `renewed_at` is monotonic milliseconds."""
         self._write(("renew", _key(identity) | {"jobs": jobs, "renewed_at": renewed_at}))
 
+    def set_gates(self, identity: Identity, gates: Sequence[Gate]) -> None:
+        """Record the gates of a supervisor of which one holds its starts back; none where none does any more."""
+        self._write(("set_gates", _key(identity) | {"gates": rows.gates_text(gates)}))
+
     def unregister(self, identity: Identity) -> None:
         """Forget a supervisor."""
         self._write(("unregister", _key(identity)))
@@ -504,8 +520,11 @@ class Queue:
         self.known(session)
         return read.last_message(self.state, session)
 
-    def waiting_for(self, task: Task, *, jobs: int, parallel: int | None) -> WaitingFor | None:
-        """Why a task is not running. `jobs` is the widest live supervisor's, 0 where none lives."""
+    def waiting_for(
+        self, task: Task, *, jobs: int, parallel: int | None, gate: Gate | None = None
+    ) -> WaitingFor | None:
+        """Why a task is not running. `jobs` is the widest live supervisor's, 0 where none lives; `gate` the first that
+        holds one of theirs."""
         workers = self.workers()
         lane = [worker for worker in workers if worker.session == task.session]
         row = self._index.execute(read.READ["session"], {"name": task.session}).fetchone()
@@ -528,6 +547,7 @@ class Queue:
             jobs=jobs,
             ahead=ahead,
             depends=self.depends(task),
+            gate=gate,
         )
         return waiting.waiting_for(task, around, self.now)
 

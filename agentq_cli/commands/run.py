@@ -47,7 +47,11 @@ def run(
         raise Usage(f"--on-stop '{on_stop}': wait, leave or cancel{nearest(on_stop, ON_STOP)}")
     sessions = tuple(dict.fromkeys(values.parse_session(name) for name in session or ()))
     idle_ms = None if idle_exit is None else values.parse_duration(idle_exit, "--idle-exit")
-    at.config  # noqa: B018 - a wrong config is an error of this command, not of the supervisor it starts
+    from agentq_cli.supervise import gates
+    from agentq_cli.supervise.resources import Resources
+
+    # A wrong config is an error of this command, not of the supervisor it starts.
+    gates.check(at.config, Resources())
     if detach:
         return _detached(at, jobs, drain, idle_exit, sessions, max_tasks, on_stop)
     from agentq_cli.supervise.supervisor import Settings

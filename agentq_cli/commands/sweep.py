@@ -24,10 +24,13 @@ def sweep(
 ) -> Result:
     """Settle what ended, recover what crashed, expire what is too late, and start a supervisor if work is due."""
     from agentq_cli.commands.run import only_on_linux
+    from agentq_cli.supervise import gates
+    from agentq_cli.supervise.resources import Resources
     from agentq_cli.supervise.sweep import Sweep
 
     at = context()
     only_on_linux("sweep")
+    gates.check(at.config, Resources())
     only = None if session is None else values.parse_session(session)
     queue = at.open_queue(create=not dry_run)
     if only is not None:

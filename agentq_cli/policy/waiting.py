@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from agentq_cli.clock import rfc3339
 from agentq_cli.model import Condition, RunId, Status, Task, WaitingFor
+from agentq_cli.policy.admission import Gate
 from agentq_cli.policy.dependencies import Looked, Standing, standing
 
 SHOWN_DEPENDENCIES = 5
@@ -25,7 +26,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What else is going on while a task waits; `jobs` is 0 where no supervisor lives."""
+    """What else is going on while a task waits; `jobs` is 0 where no supervisor lives, `gate` the first that holds."""
 
     session_paused: bool
     session_reason: str | None
@@ -38,6 +39,7 @@ class Surroundings:
     jobs: int
     ahead: int
     depends: Sequence[Looked] = ()
+    gate: Gate | None = None
 
 
 def waiting_for(task: Task, around: Surroundings, now: int) -> WaitingFor | None:
@@ -104,6 +106,8 @@ def _lane(task: Task, around: Surroundings) -> WaitingFor | None:
 def _slot(around: Surroundings) -> WaitingFor:
     if not around.jobs:
         return WaitingFor("slot", "no supervisor is running; start one with `agentq run`")
+    if around.gate is not None and around.workers < around.jobs:
+        return WaitingFor("gate", f"{around.gate.name}: {around.gate.detail}", until=around.gate.until)
     ahead = f"; {around.ahead} due before it" if around.ahead else ""
     return WaitingFor("slot", f"{around.workers} of {around.jobs} slots are in use{ahead}")
 

@@ -12,6 +12,7 @@ from agentq_cli.model import (
     Actor,
     FailureClass,
     Identity,
+    LastStart,
     Outcome,
     RunId,
     RunStatus,
@@ -21,7 +22,7 @@ from agentq_cli.model import (
     Worker,
 )
 from agentq_cli.policy import admission, order, retry, states
-from agentq_cli.store import connection, series
+from agentq_cli.store import connection, rows, series
 from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
 from agentq_cli.store.state_dir import StateDir
@@ -106,19 +107,24 @@ def claim(
     parallel: Callable[[str], int | None],
     planner: Planner,
     host: str,
+    newest: LastStart | None = None,
+    monotonic: int = 0,
 ) -> Claim | None:
     """Take a task to run it, or None where it may no longer be taken.
 
     Everything that allowed the pick is tested again under the lock: due, expiry, pauses, holds, the lane, the
-    conversation, and the cap over the whole state dir. What the plan says is what the audit log shows.
+    conversation, and the cap over the whole state dir; and with `newest` that this is still the newest start.
+    `monotonic` is the time of this one, kept for the next. What the plan says is what the audit log shows.
     """
     with session_write(
         state, head.session, now=now, actor=Actor.SUPERVISOR, busy_ms=connection.BACKGROUND_BUSY_MS
     ) as write:
+        if newest is not None and last_start(write.database) != newest:
+            return None
         task = _claimable(write, head, jobs=jobs, parallel=parallel)
         if task is None:
             return None
-        return _take(write, task, supervisor=supervisor, planner=planner, host=host)
+        return _take(write, task, supervisor=supervisor, planner=planner, host=host, monotonic=monotonic)
 
 
 def _claimable(
@@ -161,6 +167,7 @@ def _take(
     supervisor: Identity,
     planner: Planner,
     host: str,
+    monotonic: int,
 ) -> Claim:
     known = write.database.execute(DISPATCH["conversation"], {"agent": task.agent or ""}).fetchone()
     run = RunId(task.session, task.seq, task.runs + 1)
@@ -210,7 +217,14 @@ def _take(
     # Fairness asks who started longest ago, so that two starts in one millisecond must differ.
     (last,) = write.database.execute(DISPATCH["last_start"]).fetchone()
     write.database.execute(DISPATCH["session_started"], {"session": task.session, "at": max(write.now, last + 1)})
+    started = LastStart(monotonic, supervisor.boot_id, str(run))
+    write.database.execute(DISPATCH["set_meta"], {"name": "last_start", "value": json.dumps(started)})
     return Claim(taken, run, plan)
+
+
+def last_start(index: sqlite3.Connection) -> LastStart:
+    """The newest claim, whoever made it."""
+    return rows.last_start(index.execute(statements("read")["meta"], {"name": "last_start"}).fetchone())
 
 
 def undo(state: StateDir, run: RunId, *, now: int, actor: Actor, reason: str) -> bool:

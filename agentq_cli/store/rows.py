@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from agentq_cli.model import (
@@ -14,6 +14,7 @@ from agentq_cli.model import (
     Event,
     FailureClass,
     Identity,
+    LastStart,
     Launch,
     Message,
     NewTask,
@@ -26,6 +27,7 @@ from agentq_cli.model import (
     Trigger,
     Worker,
 )
+from agentq_cli.policy.admission import Gate
 
 if TYPE_CHECKING:
     from agentq_cli.policy.series import Recurrence
@@ -262,7 +264,18 @@ def supervisor(row: Row) -> Supervisor:
         sessions=tuple(json.loads(row[4])),
         started_at=row[5],
         renewed_at=row[6],
+        gates=() if row[7] is None else tuple(Gate(**gate) for gate in json.loads(row[7])),
     )
+
+
+def gates_text(gates: Sequence[Gate]) -> str | None:
+    """Gates as the JSON of their column."""
+    return json.dumps([asdict(gate) for gate in gates]) if gates else None
+
+
+def last_start(row: Row | None) -> LastStart:
+    """The row of meta that holds the newest start."""
+    return LastStart() if row is None else LastStart(*json.loads(row[0]))
 
 
 def event(row: Row) -> Event:

@@ -19,9 +19,10 @@ from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Actor, Event, Identity, Outcome, RunId, Status, Supervisor, Task, Worker
 from agentq_cli.policy import admission, order
 from agentq_cli.queue import Claim, Plan, Queue
-from agentq_cli.supervise import bells, limits, plan, process, recovery, requests, stop
+from agentq_cli.supervise import bells, gates, limits, plan, process, recovery, requests, stop
 from agentq_cli.supervise.launch import Launcher
 from agentq_cli.supervise.records import RunDirectory
+from agentq_cli.supervise.resources import Resources
 from agentq_cli.supervise.signals import Signals
 from agentq_cli.supervise.watch import Watched, unstarted
 
@@ -68,6 +69,7 @@ class Supervision:
         clock: Clock,
         settings: Settings,
         environ: Mapping[str, str],
+        resources: Resources | None = None,
     ) -> None:
         self.failed = 0
         self.deferred_until: int | None = None
@@ -79,6 +81,8 @@ class Supervision:
         self._settings = settings
         self._environ = environ
         self._identity: Identity = process.current()
+        self._resources = resources or Resources()
+        self._gates = gates.Gates(queue, self._identity, self._resources)
         self._host = os.uname().nodename
         self._watched: dict[RunId, Watched] = {}
         self._waits: dict[str, tuple[int, int]] = {}
@@ -128,8 +132,7 @@ class Supervision:
         yield from self._answer()
         for task in self._queue.settle_dependents(actor=Actor.SUPERVISOR):
             yield self._tell("depend", RunId(*task.address, 0), after=task.status, reason=task.reason)
-        if self._claiming:
-            yield from self._fill()
+        yield from self._fill() if self._claiming else self._ask_gates(None)
 
     @property
     def _jobs(self) -> int:
@@ -165,7 +168,9 @@ class Supervision:
             return
         before = self._jobs
         try:
-            self._config = configuration.load(self._environ)
+            loaded = configuration.load(self._environ)
+            gates.check(loaded, self._resources)
+            self._config = loaded
         except AgentqError:
             # A file in the middle of an edit: what was read before goes on until it is right again.
             self._config = replace(self._config, stamp=configuration.stamp(self._config.path))
@@ -188,10 +193,9 @@ class Supervision:
         misses = 0
         while self._claiming and misses < MOST_MISSES:
             look = self._queue.look(self._settings.sessions)
-            if admission.cap(look.workers, self._jobs).holding:
-                return
-            head = self._pick(look)
-            if head is None:
+            head = None if admission.cap(look.workers, self._jobs).holding else self._pick(look)
+            yield from self._ask_gates(head)
+            if head is None or self._gates.closed:
                 return
             claim = self._claim(head)
             if claim is None:
@@ -202,6 +206,10 @@ class Supervision:
             self._started += 1
             yield self._tell("start", claim.run, before=Status.QUEUED, after=Status.RUNNING)
             yield from self._start(claim)
+
+    def _ask_gates(self, head: order.Head | None) -> Iterator[Happening]:
+        for gate in self._gates.forget() if head is None else self._gates.ask(self._config):
+            yield self._tell("gate", reason=f"{gate.name} {'holds' if gate.holding else 'lets go'}: {gate.detail}")
 
     def _pick(self, look: order.Look) -> order.Head | None:
         now = monotonic_ms()
@@ -227,6 +235,8 @@ class Supervision:
                 parallel=self._parallel,
                 planner=self._plan,
                 host=self._host,
+                newest=self._gates.newest,
+                monotonic=monotonic_ms(),
             )
         except (Busy, Refused):
             self._wait_for(head.session)
@@ -429,7 +439,7 @@ class Supervision:
     def _done(self) -> bool:
         if self._stopping == "leave":
             return True
-        if self._watched:
+        if self._watched or self._gates.closed:  # work that is held back is no idleness
             self._idle_since = monotonic_ms()
             return False
         if not self._claiming:
@@ -482,6 +492,8 @@ class Supervision:
             if watched.limits.look_at is not None and not watched.ended
         ]
         if self._claiming:
+            if self._gates.again_at is not None:
+                moments.append(self._gates.again_at)
             moments += [until for until, _ in self._waits.values() if until > now]
             if not self._clock.fixed:
                 dues = (self._queue.next_due(), self._queue.next_lift())

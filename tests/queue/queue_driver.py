@@ -94,10 +94,11 @@ def claim(
     parallel: Callable[[str], int | None] | None = None,
     supervisor: Identity = SUPERVISOR,
     planner: Callable[[Task, str | None, int | None], Plan] = the_plan,
+    **more: Any,
 ) -> Claim | None:
     """Try to take a task."""
     return queue.claim(
-        head, supervisor=supervisor, jobs=jobs, parallel=parallel or widths(), planner=planner, host="here"
+        head, supervisor=supervisor, jobs=jobs, parallel=parallel or widths(), planner=planner, host="here", **more
     )
 
 

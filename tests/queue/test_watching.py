@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,11 @@ from queue_driver import (
     NOON,
     SUPERVISOR,
     Clock,
+    claim,
     claim_next,
     command,
     finish,
+    head_of,
     only_worker,
     prompt,
     start,
@@ -23,7 +26,8 @@ from queue_driver import (
 
 from agentq_cli.clock import monotonic_ms
 from agentq_cli.errors import NotFound
-from agentq_cli.model import Actor, Address, Identity, RunId, RunStatus, Status, Supervisor, Worker
+from agentq_cli.model import Actor, Address, Identity, LastStart, RunId, RunStatus, Status, Supervisor, Worker
+from agentq_cli.policy.admission import Gate
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import process, recovery
 
@@ -42,6 +46,39 @@ def test_supervisors_come_and_go(queue: Queue) -> None:
     queue.unregister(SUPERVISOR)
     queue.renew(SUPERVISOR, jobs=1, renewed_at=400)
     assert [each.identity for each in queue.supervisors()] == [ANOTHER]
+
+
+def test_a_supervisor_says_which_gates_hold_until_none_does(queue: Queue) -> None:
+    first = Supervisor(SUPERVISOR, 2, (), NOON, 100)
+    second = replace(first, identity=ANOTHER)
+    queue.register(first)
+    queue.register(second)
+    gates = (Gate("memory", True, "3 MiB available"), Gate("stagger", True, "1 s apart", NOON + 5))
+    queue.set_gates(SUPERVISOR, gates)
+    queue.renew(SUPERVISOR, jobs=3, renewed_at=200)
+    assert queue.supervisors() == [replace(first, jobs=3, renewed_at=200, gates=gates), second]
+    queue.set_gates(SUPERVISOR, ())
+    assert [each.gates for each in queue.supervisors()] == [(), ()]
+
+
+def test_the_newest_start_is_kept_after_its_end(queue: Queue) -> None:
+    assert queue.last_start() == LastStart()
+    first, second = submit(queue, command("a"), command("b"))
+    run = start(queue, first, monotonic=700)
+    assert queue.last_start() == LastStart(700, SUPERVISOR.boot_id, str(run))
+    finish(queue, run)
+    assert queue.last_start() == LastStart(700, SUPERVISOR.boot_id, str(run))
+    start(queue, second, supervisor=ANOTHER, monotonic=900)
+    assert queue.last_start() == LastStart(900, ANOTHER.boot_id, "b/1.1")
+
+
+def test_a_claim_may_ask_to_be_the_next_start(queue: Queue) -> None:
+    first, second = submit(queue, command("a"), command("b"))
+    seen = queue.last_start()
+    assert claim(queue, head_of(queue, first), newest=seen, monotonic=1) is not None
+    assert claim(queue, head_of(queue, second), newest=seen, monotonic=1) is None
+    assert queue.task(second).status is Status.QUEUED
+    assert claim(queue, head_of(queue, second), newest=queue.last_start(), monotonic=1) is not None
 
 
 def test_a_pid_used_again_is_another_supervisor(queue: Queue) -> None:

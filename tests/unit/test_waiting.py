@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from agentq_cli.model import Address, Condition, Dependency, Launch, RunId, Status, Task, WaitingFor
+from agentq_cli.policy.admission import Gate
 from agentq_cli.policy.dependencies import Looked
 from agentq_cli.policy.waiting import Hold, Surroundings, waiting_for
 
@@ -152,6 +153,22 @@ def test_a_full_lane_is_named_with_what_runs_or_is_retried_first() -> None:
 
 def test_a_retry_that_is_due_does_not_wait_for_other_retries() -> None:
     assert detail(replace(TASK, attempts=1), retrying=["a/2", "a/1"]).startswith("slot")
+
+
+def test_a_gate_is_named_with_its_numbers_and_its_end() -> None:
+    memory = Gate("memory", True, "380 MiB available; 1,024 MiB wanted")
+    assert why(gate=memory, ahead=3) == WaitingFor("gate", "memory: 380 MiB available; 1,024 MiB wanted")
+    assert why(gate=Gate("stagger", True, "1 s apart", NOW + 700)) == WaitingFor(
+        "gate", "stagger: 1 s apart", until=NOW + 700
+    )
+
+
+def test_a_gate_comes_after_holds_and_lanes_and_a_full_cap_is_no_gate() -> None:
+    gate = Gate("load", True, "busy")
+    assert detail(gate=gate, holds=[Hold("queue", "", "paused", None, None)]).startswith("paused")
+    assert detail(gate=gate, session_runs=[RUNNING]).startswith("session")
+    assert detail(gate=gate, workers=2) == "slot: 2 of 2 slots are in use"
+    assert detail(gate=gate, jobs=0).startswith("slot: no supervisor")
 
 
 def test_a_slot_is_waited_for_with_its_numbers() -> None:

@@ -100,6 +100,9 @@ VALUES (:pid, :start_time, :boot_id, :jobs, :sessions, :started_at, :renewed_at)
 UPDATE supervisors SET renewed_at = :renewed_at, jobs = :jobs
 WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
 
+-- name: set_gates
+UPDATE supervisors SET gates = :gates WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
+
 -- name: unregister
 DELETE FROM supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
 

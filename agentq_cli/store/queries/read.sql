@@ -76,7 +76,7 @@ SELECT session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_i
 FROM workers WHERE session = :session AND seq = :seq
 
 -- name: supervisors
-SELECT pid, start_time, boot_id, jobs, sessions, started_at, renewed_at FROM supervisors ORDER BY started_at, pid
+SELECT pid, start_time, boot_id, jobs, sessions, started_at, renewed_at, gates FROM supervisors ORDER BY started_at, pid
 
 -- name: events_newest
 SELECT id, at, session, seq, attempt, from_status, to_status, event, actor, reason FROM events
