@@ -33,6 +33,9 @@ ANOTHER = Identity(4_100_003, 33, "boot")
 
 MANY = 1_000_000
 
+OpenQueue = Callable[..., Queue]
+"""What the fixture `open_queue` is."""
+
 
 class Clock:
     """A wall clock that only the test moves."""

@@ -14,11 +14,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import OpenQueue
 from queue_driver import (
     ANOTHER,
     ROOT,
     Clock,
+    OpenQueue,
     claim,
     command,
     edited,

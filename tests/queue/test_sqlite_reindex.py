@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import OpenQueue
 from queue_driver import (
     Clock,
+    OpenQueue,
     claim_next,
     command,
     edited,

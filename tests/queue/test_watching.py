@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import OpenQueue
 from queue_driver import (
     ANOTHER,
     NOON,
     SUPERVISOR,
     Clock,
+    OpenQueue,
     claim,
     claim_next,
     command,

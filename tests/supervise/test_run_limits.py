@@ -262,8 +262,8 @@ def test_pages_that_processes_share_count_once(runs) -> None:
 def test_where_pss_cannot_be_read_resident_memory_counts(runs, monkeypatch) -> None:
     run = runs.launch(sys.executable, "-I", "-S", "-c", SHARES)
     until(lambda: run.text().count("full") == 4, "four times the same 64 MiB")
-    read = resources.read_file
-    monkeypatch.setattr(resources, "read_file", lambda path: None if path.endswith("rollup") else read(path))
+    read = process.read_file
+    monkeypatch.setattr(process, "read_file", lambda path: None if path.endswith("rollup") else read(path))
     assert resources.tree_memory(tree.descendants(run.shim_pid)) >= 4 * 64 * MIB
     assert reason(RunLimits(memory_bytes=128 * MIB).look(run.directory)) == "oom"
 
