@@ -128,7 +128,7 @@ def _room(limits: Iterable[int | None], current: int | None, reclaimable: int, n
     limit = min((limit for limit in limits if limit is not None and limit < NO_LIMIT), default=None)
     if limit is None or current is None:
         return None
-    return Room(limit, min(limit, max(0, limit - current + min(reclaimable, current))), name)
+    return Room(limit, max(0, limit - current + min(reclaimable, current)), name)
 
 
 def _number(text: str) -> int | None:

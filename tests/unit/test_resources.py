@@ -124,6 +124,7 @@ def test_a_container_that_has_just_its_own_cgroup_mounted(machine: Machine) -> N
     mount = V2_MOUNT.replace(" / /sys", " /docker/abc /sys")
     machine.second("", 512 * MIB, 128 * MIB)
     machine.second("/job", 100 * MIB, 90 * MIB)
+    machine.second("/d", 1, 1)
     for membership, rooms in (
         ("0::/docker/abc\n", [Room(512 * MIB, 384 * MIB, "/docker/abc")]),
         (
@@ -180,6 +181,7 @@ def test_the_cgroups_of_another_process(machine: Machine) -> None:
     "membership", ["", "0::/../outside\n", "nonsense\n", "0::\n", ":::::\n", "0::/gone (deleted)\n"]
 )
 def test_a_membership_that_leads_nowhere_holds_nothing(machine: Machine, membership: str) -> None:
+    machine.second("/../outside", 100 * MIB, 0)
     machine.cgroups(membership, V2_MOUNT, "1 2", "- - -", "36 25 0:31 /x - cgroup2 cgroup2")
     assert machine.rooms == [MACHINE]
 
@@ -232,10 +234,10 @@ for _ in range(int(sys.argv[1])):
     pid = os.fork()
     if not pid:
         shared.seek(0); shared.read()
-        print(os.getpid(), flush=True)
+        os.write(1, b"%d\\n" % os.getpid())
         sys.stdin.read()
         os._exit(0)
-print(os.getpid(), flush=True)
+os.write(1, b"%d\\n" % os.getpid())
 sys.stdin.read()
 """
 """Holds 64 MiB, which its children share and all have mapped and touched."""
