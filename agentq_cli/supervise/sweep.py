@@ -1,4 +1,4 @@
-"""One pass over what nobody watches: settle, recover, expire, wake. Safe at any time, any number at once.
+"""One pass over what nobody watches: settle, recover, keep limits, expire, wake. Safe at any time, any number at once.
 
 Every step is idempotent and fenced, so that two sweeps, or a sweep and a supervisor, cannot do a thing twice.
 """
