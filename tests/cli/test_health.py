@@ -1,4 +1,4 @@
-"""`agentq health`: each thing that can be wrong, its severity and what to do; and that a busy queue is a healthy one."""
+"""`agentq health`: each thing that can be wrong, its severity and what to do; a busy queue is a healthy one."""
 
 from __future__ import annotations
 
