@@ -201,6 +201,10 @@ class Queue:
         busy_ms = connection.BACKGROUND_BUSY_MS
         return dependencies.settle_elsewhere(self.state, self._index, now=self.now, actor=actor, busy_ms=busy_ms)
 
+    def unsettled_sessions(self) -> list[str]:
+        """The sessions of tasks that `settle_dependents` could not get at."""
+        return dependencies.unsettled_sessions(self._index)
+
     def depended_on(self, address: Address) -> Address | None:
         """A live task that waits for this one, which is not pruned therefore."""
         return dependencies.live_dependent(self._index, address)

@@ -170,6 +170,11 @@ def _reopen(write: SessionWrite, task: Task) -> Task | None:
     return _decide(write, again, look(write.database, again.address)) or again
 
 
+def unsettled_sessions(index: sqlite3.Connection) -> list[str]:
+    """The sessions with tasks that are still to be looked at."""
+    return [session for (session,) in index.execute(DEPENDENCIES["unsettled_sessions"]).fetchall()]
+
+
 def settle_elsewhere(
     state: StateDir, index: sqlite3.Connection, *, now: int, actor: Actor, busy_ms: int
 ) -> Iterator[Task]:

@@ -7,7 +7,6 @@ time, its lease and what it has to try again. What it decides is in `policy`, wh
 from __future__ import annotations
 
 import contextlib
-import os
 import select
 import signal
 from collections.abc import Iterator, Mapping
@@ -16,22 +15,22 @@ from dataclasses import dataclass, replace
 from agentq_cli import config as configuration
 from agentq_cli.clock import Clock, monotonic_ms
 from agentq_cli.errors import AgentqError, Busy, Refused
-from agentq_cli.model import Actor, Event, Identity, Outcome, RunId, Status, Supervisor, Task, Worker
-from agentq_cli.policy import admission, order
-from agentq_cli.queue import Claim, Plan, Queue
-from agentq_cli.supervise import bells, gates, limits, plan, process, recovery, requests, stop
+from agentq_cli.model import Actor, Event, Identity, Outcome, RunId, Status, Supervisor
+from agentq_cli.policy import order
+from agentq_cli.queue import Queue
+from agentq_cli.supervise import bells, gates, limits, process, recovery, requests, stop
+from agentq_cli.supervise.gates import Gates
 from agentq_cli.supervise.launch import Launcher
 from agentq_cli.supervise.records import RunDirectory
 from agentq_cli.supervise.resources import Resources
 from agentq_cli.supervise.signals import Signals
-from agentq_cli.supervise.watch import Watched, unstarted
+from agentq_cli.supervise.starting import AGAIN_MS, LONGEST_AGAIN_MS, Starter
+from agentq_cli.supervise.watch import Watched
 
 RENEW_MS = 10_000
 STREAM_MS = 500
 """How often an agent's stream is read on while it runs: its conversation's id is wanted before it ends."""
 SAFETY_NET_MS = 30_000
-AGAIN_MS = 200
-LONGEST_AGAIN_MS = 5_000
 MOST_MISSES = 10
 """Claims that may fail in one go before it waits: others are at it, or a file is in trouble."""
 
@@ -75,23 +74,30 @@ class Supervision:
         self.deferred_until: int | None = None
         self.signal: int | None = None
         self._queue = queue
-        self._launcher = launcher
         self._config = config
         self._clock = clock
         self._settings = settings
         self._environ = environ
         self._identity: Identity = process.current()
         self._resources = resources or Resources()
-        self._gates = gates.Gates(queue, self._identity, self._resources)
-        self._host = os.uname().nodename
+        self._starter = Starter(
+            queue,
+            launcher,
+            Gates(queue, self._identity, self._resources),
+            self._identity,
+            config=config,
+            clock=clock,
+            environ=environ,
+            sessions=settings.sessions,
+        )
+        self._troubled = self._starter.troubled
         self._watched: dict[RunId, Watched] = {}
-        self._waits: dict[str, tuple[int, int]] = {}
-        self._troubled: dict[str, str] = {}
         self._started = 0
         self._renewed_at = monotonic_ms()
         self._idle_since = monotonic_ms()
         self._stopping: str | None = None
         self._ended_in: set[str] = set()
+        self._untold = False
         self._stamps: dict[str, str | None] = {}
 
     def run(self) -> Iterator[Happening]:
@@ -130,8 +136,7 @@ class Supervision:
             yield from self._expire()
             self._arrive()
         yield from self._answer()
-        for task in self._queue.settle_dependents(actor=Actor.SUPERVISOR):
-            yield self._tell("depend", RunId(*task.address, 0), after=task.status, reason=task.reason)
+        yield from self._tell_dependents()
         yield from self._fill() if self._claiming else self._ask_gates(None)
 
     @property
@@ -170,7 +175,7 @@ class Supervision:
         try:
             loaded = configuration.load(self._environ)
             gates.check(loaded, self._resources)
-            self._config = loaded
+            self._config = self._starter.config = loaded
         except AgentqError:
             # A file in the middle of an edit: what was read before goes on until it is right again.
             self._config = replace(self._config, stamp=configuration.stamp(self._config.path))
@@ -192,12 +197,12 @@ class Supervision:
     def _fill(self) -> Iterator[Happening]:
         misses = 0
         while self._claiming and misses < MOST_MISSES:
-            look = self._queue.look(self._settings.sessions)
-            head = None if admission.cap(look.workers, self._jobs).holding else self._pick(look)
+            head = self._starter.pick(self._jobs)
             yield from self._ask_gates(head)
-            if head is None or self._gates.closed:
+            if head is None or self._starter.held:
                 return
-            claim = self._claim(head)
+            self._renew()
+            claim = self._starter.claim(head, self._jobs)
             if claim is None:
                 misses += 1
                 if head.session in self._troubled:
@@ -205,88 +210,12 @@ class Supervision:
                 continue
             self._started += 1
             yield self._tell("start", claim.run, before=Status.QUEUED, after=Status.RUNNING)
-            yield from self._start(claim)
+            self._watched[claim.run] = self._starter.launch(claim)
+            yield from self._settle()
 
     def _ask_gates(self, head: order.Head | None) -> Iterator[Happening]:
-        for gate in self._gates.forget() if head is None else self._gates.ask(self._config):
+        for gate in self._starter.ask_gates(head):
             yield self._tell("gate", reason=f"{gate.name} {'holds' if gate.holding else 'lets go'}: {gate.detail}")
-
-    def _pick(self, look: order.Look) -> order.Head | None:
-        now = monotonic_ms()
-        waiting = {session for session, (until, _) in self._waits.items() if until > now}
-        heads = tuple(head for head in look.heads if head.session not in self._troubled and head.session not in waiting)
-        return order.pick(
-            replace(look, heads=heads),
-            now=self._queue.now,
-            ageing_ms=self._config.limits.ageing_ms,
-            parallel=self._parallel,
-        )
-
-    def _parallel(self, session: str) -> int | None:
-        return order.width(session, self._config.sessions.get(session, {}).get("parallel"))
-
-    def _claim(self, head: order.Head) -> Claim | None:
-        self._renew()
-        try:
-            claim = self._queue.claim(
-                head,
-                supervisor=self._identity,
-                jobs=self._jobs,
-                parallel=self._parallel,
-                planner=self._plan,
-                host=self._host,
-                newest=self._gates.newest,
-                monotonic=monotonic_ms(),
-            )
-        except (Busy, Refused):
-            self._wait_for(head.session)
-            return None
-        except AgentqError as error:
-            self._troubled[head.session] = error.message
-            return None
-        self._waits.pop(head.session, None)
-        return claim
-
-    def _plan(self, task: Task, conversation: str | None, used_at: int | None) -> Plan:
-        return plan.plan(task, self._config, conversation=conversation, used_at=used_at, now=self._queue.now)
-
-    def _wait_for(self, session: str) -> None:
-        """Try a session again later, each time later: somebody may hold its file for a minute."""
-        _, before = self._waits.get(session, (0, AGAIN_MS // 2))
-        delay = min(before * 2, LONGEST_AGAIN_MS)
-        self._waits[session] = (monotonic_ms() + delay, delay)
-
-    def _start(self, claim: Claim) -> Iterator[Happening]:
-        self._queue.roll_back_dead_writers(claim.run.session)
-        directory = RunDirectory(self._queue.run_directory(claim.run))
-        worker = Worker(
-            *claim.run,
-            agent=claim.task.agent,
-            claimed_at=self._queue.now,
-            shares_conversation=claim.task.shares_conversation,
-            supervisor=self._identity,
-            adopted=False,
-            stop=None,
-        )
-        if claim.plan.error is not None:
-            watched = Watched(worker, claim.task, directory, None, ended=True)
-            watched.outcome = unstarted(self._queue.now, claim.plan.error)
-        else:
-            request = plan.request(
-                claim, self._config, self._queue.state, self._clock, self._environ, self._zone(claim.task)
-            )
-            try:
-                _, pidfd = self._launcher.launch(request)
-                watched = Watched.started(worker, claim.task, directory, pidfd, self._config)
-            except OSError:
-                # No process can be made now. What has not begun is void; where a shim did begin it is watched by pidfd.
-                watched = Watched.adopted(worker, claim.task, directory, self._config)
-                self._wait_for(claim.task.session)
-        self._watched[claim.run] = watched
-        yield from self._settle()
-
-    def _zone(self, task: Task) -> str:
-        return task.launch.tz or plan.zone(self._config, self._environ, task.session)
 
     def _expire(self) -> Iterator[Happening]:
         for address in self._queue.expired():
@@ -327,6 +256,18 @@ class Supervision:
                 continue  # its own trouble, and nobody else's; the next look, or a sweep, tries again
             self._stamps[session] = seen
         self._ended_in.clear()
+
+    def _tell_dependents(self) -> Iterator[Happening]:
+        """Release, or stop, the tasks of other sessions that wait for what has ended."""
+        for task in self._queue.settle_dependents(actor=Actor.SUPERVISOR):
+            yield self._tell("depend", RunId(*task.address, 0), after=task.status, reason=task.reason)
+        self._untold = False
+        for session in self._queue.unsettled_sessions():
+            try:
+                self._queue.check_readable(session)
+            except AgentqError:
+                continue  # its own trouble, which must not keep a drain from its end
+            self._untold = self._untold or not self._outside(session)
 
     def _outside(self, session: str) -> bool:
         return bool(self._settings.sessions) and session not in self._settings.sessions
@@ -439,7 +380,7 @@ class Supervision:
     def _done(self) -> bool:
         if self._stopping == "leave":
             return True
-        if self._watched or self._gates.closed:  # work that is held back is no idleness
+        if self._watched or self._starter.held:  # work that is held back is no idleness
             self._idle_since = monotonic_ms()
             return False
         if not self._claiming:
@@ -455,6 +396,8 @@ class Supervision:
 
     def _pending(self) -> bool:
         """Whether a drain has something left that will run without anybody's help."""
+        if self._untold:
+            return True
         look = self._queue.look()
         mine = [session for session, lane in look.lanes.items() if lane.running and not self._outside(session)]
         if any(session not in self._troubled for session in mine):
@@ -486,15 +429,15 @@ class Supervision:
         if any(watched.task.kind == "prompt" and not watched.ended for watched in self._watched.values()):
             moments.append(now + STREAM_MS)
         moments += [watched.again_at for watched in self._watched.values() if watched.ended]
+        if self._untold:
+            moments.append(now + AGAIN_MS)
         moments += [
             watched.limits.look_at
             for watched in self._watched.values()
             if watched.limits.look_at is not None and not watched.ended
         ]
         if self._claiming:
-            if self._gates.again_at is not None:
-                moments.append(self._gates.again_at)
-            moments += [until for until, _ in self._waits.values() if until > now]
+            moments += self._starter.moments()
             if not self._clock.fixed:
                 dues = (self._queue.next_due(), self._queue.next_lift())
                 moments += [now + max(0, due - self._queue.now) for due in dues if due is not None]

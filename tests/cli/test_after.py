@@ -165,6 +165,8 @@ def test_a_dependency_of_a_live_task_is_not_pruned(aq: Driven) -> None:
     aq.drain()
     aq.exec("true", given=("--after", "1", "--in", "1h"))
     assert "depends on it" in aq.refused("prune", "--yes", "1", code=4)
+    (would,) = aq.items("prune", "--dry-run", "1", code=4)
+    assert "default/2 depends on it" in would["message"]
     assert aq.items("prune", "--older-than", "1ms", "--yes") == []
     aq("cancel", "2")
     aq("prune", "--yes", "1", "2")
@@ -207,3 +209,26 @@ def test_a_sweep_finishes_what_a_lost_process_left(aq: Driven) -> None:
     assert [(item["action"], item["task"]) for item in items if item["action"] == "depend"] == [("depend", "b/1")]
     assert aq.statuses() == {"a/1": "cancelled", "b/1": "cancelled", "b/2": "cancelled"}
     assert aq.task("b/2")["reason"] == "dependency a/1 failed"
+
+
+def test_a_drain_waits_for_a_dependent_whose_session_is_busy(aq: Driven) -> None:
+    import sqlite3
+    from contextlib import closing
+
+    aq.exec("true", given=("-s", "a"))
+    aq.exec("true", given=("-s", "b", "--after", "a/1"))
+    with closing(sqlite3.connect(aq.state_dir / "sessions" / "b" / "inbound.db")) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        supervisor = aq.supervise("--drain")
+        aq("wait", "a/1")
+        holder.rollback()
+    aq.ended(supervisor, 0)
+    assert aq.statuses() == {"a/1": "completed", "b/1": "completed"}
+
+
+def test_a_drain_does_not_wait_for_a_dependent_that_cannot_be_read(aq: Driven) -> None:
+    aq.exec("true", given=("-s", "a"))
+    aq.exec("true", given=("-s", "b", "--after", "a/1"))
+    (aq.state_dir / "sessions" / "b" / "inbound.db").write_bytes(b"nothing that SQLite knows" * 99)
+    aq.drain()
+    assert list(aq.runs()) == ["a/1.1"]

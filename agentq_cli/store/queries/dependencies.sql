@@ -44,6 +44,9 @@ INSERT OR IGNORE INTO unsettled (session, seq) VALUES (:session, :seq)
 -- name: unsettled
 SELECT session, seq FROM unsettled WHERE (session, seq) > (:session, :seq) ORDER BY session, seq LIMIT 100
 
+-- name: unsettled_sessions
+SELECT DISTINCT session FROM unsettled ORDER BY session
+
 -- name: settled
 DELETE FROM unsettled WHERE session = :session AND seq = :seq
 
