@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 from agentq_process import Agentq
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says how busy the machine is, and nothing about what is tested.
+settings.register_profile("agentq", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("agentq")
 
 
 @pytest.fixture

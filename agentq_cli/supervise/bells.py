@@ -94,7 +94,7 @@ def ring(directory: Path) -> None:
 def _remove_leftover(path: Path) -> None:
     # Between its mkfifo and its open a living process's bell has no reader either.
     pid, _, start_time = path.name.partition("-")
-    if pid.isdigit() and start_time.isdigit():
+    if pid.isdecimal() and start_time.isdecimal():
         owner = Identity(int(pid), int(start_time), process.boot_id())
         if not process.alive(owner):
             path.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ import contextlib
 import os
 import select
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from agentq_cli import config as configuration
@@ -300,18 +300,31 @@ class Supervision:
 
     def _answer(self) -> Iterator[Happening]:
         """Carry out what the agents that run now, or have just ended, asked for."""
+        left: set[str] = set()
         for session in {run.session for run in self._watched} | self._ended_in:
             if self._queue.outbound_stamp(session) == self._stamps.get(session):
                 continue
             seen = self._queue.outbound_stamp(session)
             try:
-                for answer in requests.apply(self._queue, self._config, self._environ, session):
-                    run = None if answer.task is None else RunId(answer.task.session, answer.task.seq, 0)
-                    yield self._tell("request", run, reason=f"{session}: {answer.status}: {answer.detail}")
+                more = yield from self._carry_out(session)
             except AgentqError:
                 continue  # its own trouble, and nobody else's; the next look, or a sweep, tries again
-            self._stamps[session] = seen
-        self._ended_in.clear()
+            if more:
+                left.add(session)
+            else:
+                self._stamps[session] = seen
+        self._ended_in = left
+
+    def _carry_out(self, session: str) -> Generator[Happening, None, bool]:
+        """Answer some of a session's requests; returns whether there may be more."""
+        answers = requests.apply(self._queue, self._config, self._environ, session)
+        while True:
+            try:
+                answer = next(answers)
+            except StopIteration as end:
+                return bool(end.value)
+            run = None if answer.task is None else RunId(answer.task.session, answer.task.seq, 0)
+            yield self._tell("request", run, reason=f"{session}: {answer.status}: {answer.detail}")
 
     def _outside(self, session: str) -> bool:
         return bool(self._settings.sessions) and session not in self._settings.sessions
@@ -404,7 +417,7 @@ class Supervision:
     def _done(self) -> bool:
         if self._stopping == "leave":
             return True
-        if self._watched:
+        if self._watched or self._ended_in:
             self._idle_since = monotonic_ms()
             return False
         if not self._claiming:
@@ -444,7 +457,7 @@ class Supervision:
     def _timeout(self) -> int:
         """Milliseconds until something is to be done that nobody will ring for."""
         now = monotonic_ms()
-        moments = [now + SAFETY_NET_MS]
+        moments = [now if self._ended_in else now + SAFETY_NET_MS]
         if self._watched:
             moments.append(self._renewed_at + RENEW_MS)
         if any(watched.task.kind == "prompt" and not watched.ended for watched in self._watched.values()):
