@@ -81,6 +81,8 @@ class Supervision:
         self._watched: dict[RunId, Watched] = {}
         self._waits: dict[str, tuple[int, int]] = {}
         self._troubled: dict[str, str] = {}
+        self._refused: dict[str, str] = {}
+        self._untold: str | None = None
         self._started = 0
         self._renewed_at = monotonic_ms()
         self._idle_since = monotonic_ms()
@@ -191,8 +193,7 @@ class Supervision:
             claim = self._claim(head)
             if claim is None:
                 misses += 1
-                if head.session in self._troubled:
-                    yield self._tell("trouble", reason=self._troubled[head.session])
+                yield from self._tell_trouble()
                 continue
             self._started += 1
             yield self._tell("start", claim.run, before=Status.QUEUED, after=Status.RUNNING)
@@ -223,14 +224,26 @@ class Supervision:
                 planner=self._plan,
                 host=self._host,
             )
-        except (Busy, Refused):
+        except Busy:
             self._wait_for(head.session)
             return None
+        except Refused as error:
+            self._wait_for(head.session)
+            self._untold = error.message if self._refused.get(head.session) != error.message else None
+            self._refused[head.session] = error.message
+            return None
         except AgentqError as error:
-            self._troubled[head.session] = error.message
+            self._troubled[head.session] = self._untold = error.message
             return None
         self._waits.pop(head.session, None)
+        self._refused.pop(head.session, None)
         return claim
+
+    def _tell_trouble(self) -> Iterator[Happening]:
+        """Say why a session's task could not be taken; once, however often it is tried again."""
+        if self._untold is not None:
+            yield self._tell("trouble", reason=self._untold)
+            self._untold = None
 
     def _plan(self, task: Task, conversation: str | None, used_at: int | None) -> Plan:
         return plan.plan(task, self._config, conversation=conversation, used_at=used_at, now=self._queue.now)
