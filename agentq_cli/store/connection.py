@@ -111,6 +111,20 @@ def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.
 
 
 @contextlib.contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """Several questions to one state of the file: its lock is taken once, which is half of what a short one costs.
+
+    Writers wait as long as this lasts: nothing slow belongs in it.
+    """
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("COMMIT")
+
+
+@contextlib.contextmanager
 def named_trouble(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into the contract's, with the file named."""
     try:

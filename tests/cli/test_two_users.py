@@ -137,7 +137,7 @@ def identity(pid: int) -> dict[str, Any]:
 
 def test_a_live_process_of_another_user_counts_as_alive_and_is_not_signalled(nobody: User) -> None:
     """Case 31. A keeper or an agent that changed its user is out of reach, not dead."""
-    nobody("submit", "-s", "s", "--exec", "--", *held("a"))
+    nobody("submit", "-s", "s", "--grace", "100ms", "--exec", "--", *held("a"))
     nobody("submit", "-s", "s", "--exec", "--", "true")
     supervisor = nobody.start("run")
     agent = nobody.aq.started("a")
