@@ -13,6 +13,7 @@ from agentq_cli.context import Context
 from agentq_cli.errors import AgentqError, Usage, nearest
 from agentq_cli.model import Dependency, NewTask
 from agentq_cli.new_task import AFTER, TaskMaker
+from agentq_cli.values import parse_path
 
 TEXTS = (
     "script",
@@ -109,9 +110,11 @@ def _referred(made: list[NewTask], lines: list[_Line], names: Mapping[str, int])
 def read_text(path: str, what: str) -> str:
     """A file's text, or stdin's for `-`, with one line end at its end taken off. Raises Usage."""
     try:
-        data = sys.stdin.buffer.read() if path == "-" else Path(path).expanduser().read_bytes()
+        data = sys.stdin.buffer.read() if path == "-" else Path(parse_path(path, what)).read_bytes()
     except OSError as error:
         raise Usage(f"{what} '{path}': {error.strerror}") from None
+    except ValueError:
+        raise Usage(f"{what} '{path}': not the name of a file") from None
     try:
         return data.decode("utf-8").removesuffix("\n")
     except UnicodeDecodeError as error:
@@ -138,7 +141,10 @@ def _object(line: str, number: int) -> dict[str, Any]:
         raise Usage(f"{what}: no JSON: {error}") from None
     if not isinstance(found, dict):
         raise Usage(f"{what}: '{line.strip()[:40]}' is no JSON object")
-    found = {name.replace("-", "_"): value for name, value in found.items() if value is not None}
+    spelled = [(name.replace("-", "_"), value) for name, value in found.items() if value is not None]
+    found = dict(spelled)
+    if len(found) < len(spelled):
+        raise Usage(f"{what}: a key stands there twice, with dashes and with underscores")
     for name, value in found.items():
         _check(name, value, what)
     if sum(name in found for name in WORK) != 1:
@@ -169,7 +175,15 @@ def _check(name: str, value: object, what: str) -> None:
     else:
         good, wanted = isinstance(value, int) and not isinstance(value, bool), "a whole number"
     if not good:
-        raise Usage(f"{what}: {name} {json.dumps(value)[:60]}: {wanted} is wanted")
+        raise Usage(f"{what}: {name} {_written(value)}: {wanted} is wanted")
+
+
+def _written(value: object) -> str:
+    """The beginning of a value as the line has it."""
+    try:
+        return json.dumps(value)[:60]
+    except RecursionError:
+        return f"thousands of {type(value).__name__}s in one another"
 
 
 class _Twice(Exception):

@@ -119,14 +119,16 @@ def config_path(environ: Mapping[str, str]) -> tuple[Path, bool]:
     """The path of the file, and whether `AGENTQ_CONFIG` named it."""
     named = environ.get("AGENTQ_CONFIG", "")
     if named:
-        return Path(named).expanduser(), True
+        return Path(os.path.expanduser(named)), True
     if sys.platform != "linux":
         import platformdirs
 
         return platformdirs.user_config_path("agentq", appauthor=False) / "config.toml", False
     # What platformdirs answers there, without the time that importing it costs every command.
     base = environ.get("XDG_CONFIG_HOME", "").strip()
-    return (Path(base) if base else Path("~/.config").expanduser()) / "agentq" / "config.toml", False
+    if not base and (base := os.path.expanduser("~/.config")).startswith("~"):
+        raise Usage("home directory: there is none; set HOME, or AGENTQ_CONFIG to the configuration's file")
+    return Path(base) / "agentq" / "config.toml", False
 
 
 def place(config: Config, *keys: str) -> str:
@@ -300,7 +302,8 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
 
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # TOMLDecodeError is a ValueError; a number of thousands of digits is a plain one.
         import re
 
         found = re.search(r"\(at line ([0-9]+)", str(error))

@@ -25,7 +25,7 @@ def key_lines(text: str) -> dict[Key, int]:
         pending += line
         try:
             statement = tomllib.loads(pending)
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):
             continue
         is_header = pending.lstrip().startswith("[")
         if is_header:

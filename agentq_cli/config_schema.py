@@ -22,8 +22,23 @@ AGENT_CLIS = ("claude", "codex", "gemini", "opencode")
 
 def refuse(what: str, value: object, why: str) -> NoReturn:
     """Raise Usage as every error of the configuration reads: place, quoted value, reason."""
-    shown = value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+    text = _written(value)
+    shown = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
     raise Usage(f"{what} '{shown}': {why}")
+
+
+LONGEST_SHOWN = 200
+"""Characters of a value that an error quotes."""
+
+
+def _written(value: object) -> str:
+    """A value of the file as text, whatever it is."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    try:
+        return str(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, thousands of lists in one another
+        return type(value).__name__
 
 
 def read_table(schema: Schema, table: Any, what: str, place: Callable[..., str]) -> dict[str, Any]:
@@ -128,7 +143,7 @@ def duration(*, zero: bool = False) -> Reader:
     def read(value: Any, what: str) -> int:
         from agentq_cli.values import parse_duration
 
-        return parse_duration(str(value), what, zero=zero)
+        return parse_duration(_written(value), what, zero=zero)
 
     return read
 
@@ -137,12 +152,14 @@ def size(value: Any, what: str) -> int:
     """Bytes of `512MiB`."""
     from agentq_cli.values import parse_size
 
-    return parse_size(str(value), what)
+    return parse_size(_written(value), what)
 
 
 def path(value: Any, what: str) -> str:
     """A path, `~` expanded; it must be absolute then, since nobody knows from where the command will be called."""
-    expanded = Path(text(value, what)).expanduser()
+    from agentq_cli.values import parse_path
+
+    expanded = Path(parse_path(text(value, what), what))
     if not expanded.is_absolute():
         refuse(what, value, "an absolute path, or one that begins with ~, is wanted")
     return str(expanded)
@@ -162,14 +179,15 @@ def zone(value: Any, what: str) -> str:
 
 def environment(value: Any, what: str) -> dict[str, str]:
     """A table of environment variables. The values are never quoted in an error: they may be secrets."""
-    from agentq_cli.values import parse_environment
+    from agentq_cli.values import check_variable
 
     if not isinstance(value, dict):
         refuse(what, "…", 'a table of NAME = "value" is wanted')
     for name, held in value.items():
         if not isinstance(held, str):
             refuse(what, name, "its value must be a string")
-    return dict(parse_environment(f"{name}={held}", what) for name, held in value.items())
+        check_variable(name, held, what)
+    return dict(value)
 
 
 def agent(value: Any, what: str) -> str:

@@ -87,5 +87,8 @@ def state_directory(given: str | None, environ: Mapping[str, str]) -> Path:
     if not named:
         from platformdirs import user_state_path
 
-        return user_state_path("agentq", appauthor=False)
-    return Path(os.path.abspath(Path(named).expanduser()))
+        found = user_state_path("agentq", appauthor=False)
+        if not found.is_absolute():
+            raise Usage("home directory: there is none; set HOME, or name the state dir by --state-dir")
+        return found
+    return Path(os.path.abspath(os.path.expanduser(named)))

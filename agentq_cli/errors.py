@@ -83,7 +83,13 @@ class TimedOut(AgentqError):
     kind = "timeout"
 
 
+LONGEST_NEAR = 200
+"""Characters of a word that a nearest name is looked for: the search takes the square of it."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'X'?` for the known name closest to `word`, or an empty string."""
+    if len(word) > LONGEST_NEAR:
+        return ""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""

@@ -71,7 +71,7 @@ class TaskMaker:
     def _cwd(self, given: Given, options: Given, what: Callable[[str], str]) -> str:
         named = chosen(given, options, "cwd")
         try:
-            path = os.getcwd() if named is None else os.path.abspath(os.path.expanduser(named))
+            path = os.getcwd() if named is None else os.path.abspath(values.parse_path(named, what("cwd")))
         except FileNotFoundError:
             raise Usage(f"{what('cwd')}: the current directory no longer exists") from None
         if named == "" or not os.path.isdir(path):
@@ -112,7 +112,7 @@ class TaskMaker:
             self._at.zone(given["tz"])
         named = stdin = chosen(given, options, "stdin")
         if stdin is not None:
-            stdin = os.path.abspath(os.path.expanduser(stdin))
+            stdin = os.path.abspath(values.parse_path(stdin, what("stdin")))
             if given.get("stdin") is not None and not exec_:
                 raise Usage(f"{what('stdin')} '{named}': only a command reads stdin; an agent gets its prompt")
             if not os.path.isfile(stdin):
@@ -143,7 +143,7 @@ class TaskMaker:
         named = given.get("script") or options.get("script")
         if named is None:
             return None
-        path = os.path.abspath(os.path.expanduser(named))
+        path = os.path.abspath(values.parse_path(named, what("script")))
         if not os.path.isfile(path):
             raise Usage(f"{what('script')} '{named}': no such file")
         return text(path, what("script"))
@@ -263,10 +263,14 @@ def environment(given: Given, what: Callable[[str], str]) -> dict[str, str]:
     """The variables of `--env-file`, then those of `-e`."""
     pairs: dict[str, str] = {}
     for path in given.get("env_file") or ():
-        pairs |= values.parse_env_file(os.path.expanduser(path), what("env_file"))
+        pairs |= values.parse_env_file(values.parse_path(path, what("env_file")), what("env_file"))
     found = given.get("env") or ()
-    named = [f"{name}={value}" for name, value in found.items()] if isinstance(found, Mapping) else found
-    pairs |= dict(values.parse_environment(pair, what("env")) for pair in named)
+    if isinstance(found, Mapping):
+        for name, value in found.items():
+            values.check_variable(name, value, what("env"))
+        pairs |= found
+    else:
+        pairs |= dict(values.parse_environment(pair, what("env")) for pair in found)
     for name, value in pairs.items():
         if name in RESERVED:
             raise Usage(f"{what('env')} '{name}': agentq sets it for each run")
@@ -296,7 +300,7 @@ DEPTH_LIMIT = 10
 def depth(environ: Mapping[str, str]) -> int:
     """How many agents deep this submit is: 0 from a person's shell. Raises LimitReached."""
     found = environ.get("AGENTQ_DEPTH", "")
-    deep = int(found) if found.isdigit() and len(found) < 10 else 0
+    deep = int(found) if found.isdecimal() and len(found) < 10 else 0
     if deep > DEPTH_LIMIT:
         raise LimitReached(f"AGENTQ_DEPTH {deep}: agents may submit one another {DEPTH_LIMIT} deep")
     return deep

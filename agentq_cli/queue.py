@@ -574,9 +574,9 @@ class Queue:
         """Note that the requests of an outbound.db with this stamp have been answered."""
         asking.remember(self._index, self.state, session, seen)
 
-    def requests(self, session: str) -> list[tuple[str, object]]:
-        """What a session's agents ask for and was not answered: id and content, in their order."""
-        return asking.asked(self.state, session)
+    def requests(self, session: str, most: int) -> Iterator[tuple[str, object]]:
+        """What a session's agents ask for and was not answered, `most` of it: id and content, in their order."""
+        return asking.asked(self.state, session, most)
 
     def apply_request(
         self,

@@ -31,9 +31,10 @@ _COLOURS = r"\x1b\[[0-9;:]*m"
 _UNFINISHED = r"(?:\x1b(?:\[[0-9;:]*)?|\r)\Z"
 _LONGEST_COLOUR = 64
 
-# Controls but for tab and newline, and what reorders or breaks lines: the bidirectional overrides, U+2028, U+2029.
+# Controls but for tab and newline, and what reorders or breaks lines: bidirectional marks, overrides, U+2028, U+2029.
+BIDI = (0x061C, 0x200E, 0x200F, *range(0x2066, 0x206A))
 _SHOWN = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
-_SHOWN |= {code: f"\\u{code:04x}" for code in (*range(0x80, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A))}
+_SHOWN |= {code: f"\\u{code:04x}" for code in (*range(0x80, 0xA0), *BIDI, *range(0x2028, 0x202F))}
 _SHOWN[0x7F] = "\u2421"
 
 

@@ -5,6 +5,7 @@ Every reader takes `what`, the option or noun that an error names, and raises `U
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
@@ -19,6 +20,9 @@ LONGEST = 36_525 * MILLISECONDS["d"]
 
 LARGEST = 1 << 60
 """One EiB, the largest size accepted."""
+
+LATEST = 253_402_300_800
+"""The year 10000 in seconds since the epoch: no time from there on can be written as RFC 3339."""
 
 _DURATION = re.compile(
     r"(?:([0-9]{1,15})d)?(?:([0-9]{1,15})h)?(?:([0-9]{1,15})m(?!s))?(?:([0-9]{1,15})s)?(?:([0-9]{1,15})ms)?\Z"
@@ -98,6 +102,8 @@ def parse_time(text: str, *, zone: str | Callable[[], str], now_ms: int, what: s
         raise Usage(f"{what} '{text}': not a time: {error}") from None
     if seconds < 0:
         raise Usage(f"{what} '{text}': before 1970")
+    if seconds >= LATEST:
+        raise Usage(f"{what} '{text}': after the year 9999")
     return seconds * 1000 + int((match[7] or "0").ljust(3, "0")[:3])
 
 
@@ -161,11 +167,26 @@ def parse_environment(pair: str, what: str = "--env") -> tuple[str, str]:
     name, equals, value = pair.partition("=")
     if not equals:
         raise Usage(f"{what} '{name}': not NAME=VALUE")
-    if not name or any(character.isspace() or not character.isprintable() for character in name):
+    check_variable(name, value, what)
+    return name, value
+
+
+def check_variable(name: str, value: str, what: str = "--env") -> None:
+    """Refuse what no process could be given as a variable. Raises Usage, which quotes the name only."""
+    if not name or "=" in name or any(character.isspace() or not character.isprintable() for character in name):
         raise Usage(f"{what} '{name}': not a name of an environment variable")
     if "\0" in value:
         raise Usage(f"{what} '{name}': the value holds a NUL character")
-    return name, value
+
+
+def parse_path(text: str, what: str) -> str:
+    """A path with its `~` expanded as a shell does: an unknown user's stays as it is. Raises Usage on a NUL."""
+    if "\0" in text:
+        raise Usage(f"{what} '{text}': a path must not hold a NUL character")
+    try:
+        return os.path.expanduser(text)
+    except ValueError:  # a user's name that is no UTF-8
+        return text
 
 
 def parse_env_file(path: str | Path, what: str = "--env-file") -> dict[str, str]:
@@ -177,6 +198,8 @@ def parse_env_file(path: str | Path, what: str = "--env-file") -> dict[str, str]
         text = Path(path).read_text(encoding="utf-8", errors="surrogateescape")
     except OSError as error:
         raise Usage(f"{what} '{path}': {error.strerror}") from None
+    except ValueError:
+        raise Usage(f"{what} '{path}': not the name of a file") from None
     pairs: dict[str, str] = {}
     for number, line in enumerate(text.split("\n"), start=1):
         line = line.strip().removeprefix("export ").lstrip()

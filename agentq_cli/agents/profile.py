@@ -193,7 +193,7 @@ def _prompt_word(profile: Profile, prompt: str) -> str:
 def _fixed_words(words: Sequence[str]) -> tuple[str, ...]:
     """Words whose placeholders do not depend on the task, and `~` expanded where the program begins with it."""
     replaced = (word.replace("{python}", sys.executable).replace("{agents}", str(DIRECTORY)) for word in words)
-    return tuple(str(Path(word).expanduser()) if word.startswith("~/") else word for word in replaced)
+    return tuple(os.path.expanduser(word) if word.startswith("~/") else word for word in replaced)
 
 
 def _program_of(config: Config, name: str) -> str:

@@ -133,7 +133,8 @@ class Reader:
             event = json.loads(line.decode("utf-8", "replace"))
         except (ValueError, RecursionError):
             return
-        if isinstance(event, dict):
+        opened = line.count(b"[") + line.count(b"{")
+        if isinstance(event, dict) and (opened <= 2 * DEEPEST or shallow(event, 2 * DEEPEST)):
             self.event(event)
 
     def _saw_conversation(self, value: object) -> None:
@@ -168,10 +169,25 @@ def dollars(value: object) -> float | None:
 
 def storable(value: Any) -> Any:
     """A JSON value with every half surrogate pair replaced; None where JSON cannot say it (NaN) or it is too deep."""
+    if not shallow(value):
+        return None
     try:
         return json.loads(json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None
+
+
+DEEPEST = 100
+"""Lists and objects in one another. What one call can still read another, deeper in the stack, no longer can write."""
+
+
+def shallow(value: object, levels: int = DEEPEST) -> bool:
+    """Whether a JSON value has no more than so many lists and objects in one another."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list):
+        return True
+    return levels > 0 and all(shallow(inner, levels - 1) for inner in value)
 
 
 READERS = ("none", "claude", "events")

@@ -20,6 +20,12 @@ from agentq_cli.policy.schedule import Kind, Schedule, check
 LONGEST = 1 << 20
 """Bytes of content that are looked at."""
 
+LONGEST_REASON = 500
+"""Characters of a refusal that are recorded; it quotes what the agent wrote."""
+
+LARGEST_SEQ = 10**15
+"""No task has a number from here on."""
+
 WORK = ("prompt", "at", "in", "cron", "every", "tz", "priority", "context", "label")
 ACTIONS = {
     "schedule_task": WORK,
@@ -55,8 +61,9 @@ def read(content: object, *, session: str, zone: Callable[[str | None], str], no
     try:
         asked = _object(content)
         action = asked.pop("action", None)
-        if action not in ACTIONS:
-            raise Usage(f"action '{str(action)[:40]}': one of {', '.join(ACTIONS)}")
+        if not isinstance(action, str) or action not in ACTIONS:
+            named = f"'{action[:40]}'" if isinstance(action, str) else "is no text"
+            raise Usage(f"action {named}: one of {', '.join(ACTIONS)}")
         for name in asked:
             if name not in ACTIONS[action]:
                 raise Usage(f"'{name[:40]}': {action} takes only {', '.join(ACTIONS[action])}")
@@ -66,9 +73,16 @@ def read(content: object, *, session: str, zone: Callable[[str | None], str], no
         if action == "schedule_task" and "prompt" not in asked:
             raise Usage("prompt: schedule_task needs one")
         due_at, schedule = _when(asked, zone, now)
-        return Request(action, task, _changes(asked), due_at, schedule, _text(asked, "reason"))
+        why = _text(asked, "reason")
+        return Request(action, task, _changes(asked), due_at, schedule, None if why is None else reason(why))
     except AgentqError as error:
-        return Refusal(error.message)
+        return Refusal(reason(error.message))
+
+
+def reason(text: str) -> str:
+    """Why something is refused or asked for, in a form and length that can be stored, whatever it quotes."""
+    cut = text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}…"
+    return cut.encode("utf-8", "replace").decode("utf-8")
 
 
 def _object(content: object) -> dict[str, Any]:
@@ -86,10 +100,10 @@ def _object(content: object) -> dict[str, Any]:
 def _task(named: object, session: str) -> Address | None:
     if named is None:
         return None
-    if isinstance(named, int) and not isinstance(named, bool) and named > 0:
+    if isinstance(named, int) and not isinstance(named, bool) and 0 < named < LARGEST_SEQ:
         return Address(session, named)
     if not isinstance(named, str):
-        raise Usage("task: an address, as text")
+        raise Usage("task: an address, as text, or a task's number")
     address = values.parse_address(named if "/" in named else f"{session}/{named}", "task")
     if address.session != session:
         raise Usage(f"task '{address}': it is not of this session")
@@ -141,7 +155,7 @@ def _changes(asked: Mapping[str, Any]) -> dict[str, Any]:
         found = asked["label"] if isinstance(asked["label"], list) else [asked["label"]]
         if not all(isinstance(label, str) and label.strip() and len(label) <= 1000 for label in found):
             raise Usage("label: text, or a list of texts")
-        changes["labels"] = tuple(dict.fromkeys(found))
+        changes["labels"] = tuple(dict.fromkeys(_storable(label, "label") for label in found))
     return changes
 
 
@@ -151,6 +165,10 @@ def _text(asked: Mapping[str, Any], name: str) -> str | None:
         return None
     if not isinstance(value, str):
         raise Usage(f"{name}: text is wanted")
+    return _storable(value, name)
+
+
+def _storable(value: str, name: str) -> str:
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:

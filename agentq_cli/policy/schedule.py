@@ -20,6 +20,10 @@ PAUSE_AFTER = 8
 """So many failed occurrences in a row pause a series, unless `--pause-after` says otherwise."""
 
 
+LATEST = 253_402_300_799_999
+"""The last millisecond of the year 9999: no slot is later, as no time after it can be written."""
+
+
 class Kind(StrEnum):
     """What a schedule's times come from; the `type` of its JSON."""
 
@@ -144,7 +148,8 @@ def next_slot(schedule: Schedule, after_ms: int) -> int | None:
         slot = next_interval(_start(schedule), schedule.every_ms, after)
     else:
         slot = _start(schedule) if _start(schedule) > after else None
-    return slot if slot is None or schedule.until is None or slot <= schedule.until else None
+    last = LATEST if schedule.until is None else min(schedule.until, LATEST)
+    return slot if slot is None or slot <= last else None
 
 
 def count_slots(schedule: Schedule, after_ms: int, upto_ms: int) -> int:

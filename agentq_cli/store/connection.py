@@ -38,6 +38,8 @@ def connect(path: Path, kind: str, *, create: bool, busy_ms: int = BUSY_MS) -> s
             connection.execute("PRAGMA synchronous = EXTRA")
             connection.execute("PRAGMA foreign_keys = ON")
             migrate(connection, path, kind)
+            if kind == "outbound":
+                _prepare_foreign(connection, path)
         except BaseException:
             connection.close()
             raise
@@ -65,6 +67,27 @@ def connect_session(inbound: Path, index: Path, *, create: bool, busy_ms: int = 
     return connection
 
 
+def _prepare_foreign(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse an outbound.db that would run its writer's code in ours; text that is no UTF-8 is read all the same.
+
+    A view in the table's place, a trigger or an index over an expression can keep whoever reads or writes for ever.
+    """
+    connection.text_factory = lambda data: data.decode("utf-8", "replace")
+    connection.execute("PRAGMA trusted_schema = OFF")
+    if connection.execute(MADE_FROM).fetchall() != _messages_out():
+        raise Unreadable(f"'{path}': messages_out is not the table that agentq made; it was left as it is")
+
+
+MADE_FROM = "SELECT type, name, sql FROM sqlite_schema WHERE lower(tbl_name) = 'messages_out' ORDER BY type, name"
+
+
+@functools.cache
+def _messages_out() -> list[tuple[Any, ...]]:
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        migrate(connection, Path(":memory:"), "outbound")
+        return connection.execute(MADE_FROM).fetchall()
+
+
 def empty_index() -> sqlite3.Connection:
     """An index without rows, in memory: what a reading command sees where there is no state yet."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
@@ -85,6 +108,20 @@ def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+
+@contextlib.contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """Several questions to one state of the file: its lock is taken once, which is half of what a short one costs.
+
+    Writers wait as long as this lasts: nothing slow belongs in it.
+    """
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("COMMIT")
 
 
 @contextlib.contextmanager

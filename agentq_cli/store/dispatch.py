@@ -58,7 +58,8 @@ Planner = Callable[[Task, str | None, int | None], Plan]
 
 def look(index: sqlite3.Connection, sessions: Collection[str] = (), *, now: int) -> order.Look:
     """What the index says now; with `sessions`, heads of those only."""
-    return replace(_around(index, now), heads=tuple(_heads(index, sessions, now)))
+    with connection.snapshot(index):
+        return replace(_around(index, now), heads=tuple(_heads(index, sessions, now)))
 
 
 def _around(index: sqlite3.Connection, now: int) -> order.Look:

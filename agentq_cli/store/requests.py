@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from agentq_cli.errors import AgentqError, LimitReached, Usage
 from agentq_cli.model import Actor, Address, NewTask, RunId, Status, Task
-from agentq_cli.policy.requests import Refusal, Request
+from agentq_cli.policy.requests import LONGEST, Refusal, Request
 from agentq_cli.store import change, connection, dispatch, read, series
 from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
@@ -43,18 +44,34 @@ def stamp(state: StateDir, session: str) -> str | None:
     return f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
 
 
-def asked(state: StateDir, session: str) -> list[tuple[str, object]]:
-    """Every request of a session that is not answered yet: id and content, in the order in which they were written."""
-    found: list[tuple[str, object]] = []
-    with read.outbound(state, session) as database:
-        after = -(1 << 62)
+def asked(state: StateDir, session: str, most: int) -> Iterator[tuple[str, object]]:
+    """Up to `most` requests of a session that are not answered yet: id and content, in the order of their writing.
+
+    One content is held at a time, None for one that is too long to be a request.
+    """
+    for message, position in _unanswered(state, session, most):
+        with read.outbound(state, session) as database:
+            values = {"position": position, "longest": LONGEST}
+            row = database.execute(REQUESTS["content"], values).fetchone()
+        if row is not None:
+            yield message, row[0]
+
+
+def _unanswered(state: StateDir, session: str, most: int) -> list[tuple[str, int]]:
+    found: list[tuple[str, int]] = []
+    after = -(1 << 63)
+    with contextlib.ExitStack() as opened:
+        database = opened.enter_context(read.outbound(state, session))
+        inbound: sqlite3.Connection | None = None
         while page := database.execute(REQUESTS["asked"], {"after": after}).fetchall():
-            found += [(row[0], row[1]) for row in page if isinstance(row[0], str)]
-            after = page[-1][2]
-    if not found:
-        return []
-    with read.inbound(state, session) as inbound:
-        return [each for each in found if not inbound.execute(REQUESTS["is_delivered"], {"id": each[0]}).fetchone()]
+            # Most sessions never ask for anything: theirs is not opened.
+            inbound = inbound or opened.enter_context(read.inbound(state, session))
+            ids = json.dumps([row[0] for row in page], ensure_ascii=False)
+            found += [page[key] for (key,) in inbound.execute(REQUESTS["unanswered"], {"ids": ids}).fetchall()]
+            if len(found) >= most:
+                return found[:most]
+            after = page[-1][1]
+    return found
 
 
 def apply(

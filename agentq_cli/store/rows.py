@@ -285,8 +285,13 @@ def event(row: Row) -> Event:
 
 def message(session: str, row: Row) -> Message:
     """A row of messages_out; content that is no JSON, which an agent may write, stays text."""
+    from agentq_cli.agents.reader import shallow
+
+    text = _text(row[2])
     try:
-        value = json.loads(row[2])
-    except (TypeError, ValueError):
-        value = row[2] if isinstance(row[2], str) else str(row[2])
-    return Message(id=str(row[0]), session=session, kind=str(row[1]), content=value, created_at=row[3])
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = text
+    if not shallow(value):
+        value = text
+    return Message(id=_text(row[0]), session=session, kind=_text(row[1]), content=value, created_at=row[3])

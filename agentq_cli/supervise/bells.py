@@ -13,27 +13,38 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from agentq_cli.errors import Refused
 from agentq_cli.model import Identity
 from agentq_cli.supervise import process
 
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+
 
 class Bell:
-    """This process's bell; a context manager. Where the state dir does not exist nothing is made: it only waits."""
+    """This process's bell; a context manager. Where none can be made (no state dir, no room in it) it only waits."""
 
     def __init__(self, directory: Path) -> None:
         identity = process.current()
         self.path = directory / f"{identity.pid}-{identity.start_time}"
         self._descriptor: int | None = None
-        if directory.exists():
+        self._refusal = "there is no state dir"
+        if not directory.exists():
+            return
+        try:
             self.path.unlink(missing_ok=True)
             os.mkfifo(self.path, 0o600)
+        except OSError as error:
+            if error.errno not in UNWRITABLE:
+                raise
+            self._refusal = str(error.strerror)
+        else:
             # Read and write: with no writer of its own it would be at its end whenever nobody rings.
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
     def fileno(self) -> int:
-        """To be polled for reading."""
+        """To be polled for reading. Raises Refused where there is no bell."""
         if self._descriptor is None:
-            raise ValueError("there is no bell without a state dir")
+            raise Refused(f"'{self.path}': {self._refusal}")
         return self._descriptor
 
     def empty(self) -> None:
@@ -94,7 +105,7 @@ def ring(directory: Path) -> None:
 def _remove_leftover(path: Path) -> None:
     # Between its mkfifo and its open a living process's bell has no reader either.
     pid, _, start_time = path.name.partition("-")
-    if pid.isdigit() and start_time.isdigit():
+    if pid.isdecimal() and start_time.isdecimal():
         owner = Identity(int(pid), int(start_time), process.boot_id())
         if not process.alive(owner):
             path.unlink(missing_ok=True)

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 
 from agentq_cli.supervise.records import Cut, RunDirectory
 
 CHUNK = 65536
+
+
+def open_regular(path: str) -> int | None:
+    """A descriptor of an agent's file to read, or None where there is none that could be one.
+
+    The agent can reach the directory: it may have put a pipe, which would block, a directory or a link in its place.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.ENXIO):
+            return None
+        raise
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 class OutputReader:
@@ -65,10 +84,10 @@ class OutputReader:
 
     def _open(self) -> bool:
         if self._descriptor < 0:
-            try:
-                self._descriptor = os.open(self._directory.file(self._stream), os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:
+            descriptor = open_regular(self._directory.file(self._stream))
+            if descriptor is None:
                 return False
+            self._descriptor = descriptor
         return True
 
     def _skip(self, cut: Cut) -> bytes:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+import stat
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from agentq_cli.identity import Identity
@@ -20,6 +21,8 @@ Record = TypeVar("Record")
 
 EXIT_SPACE = 4096  # Reserved before the agent starts, so that a disk it fills can still take its exit record.
 LONGEST_ERROR = 500
+LARGEST = 64 * 1024
+UNFIT = (errno.ELOOP, errno.EACCES, errno.ENXIO)
 NOBODY = Identity(0, 0, "")
 
 
@@ -103,8 +106,8 @@ class RunDirectory:
         document = self._load("start")
         if document is None:
             return None
-        if document.get("void"):
-            return Void(int(document.get("by", 0)))
+        if document.get("void") is True:
+            return _read(lambda found: Void(_whole(found["by"])), document) or Void(0)
         return _read(_start, document) or Start(NOBODY, 0, 0, None)
 
     def write_start(self, start: Start) -> bool:
@@ -131,7 +134,7 @@ class RunDirectory:
         if not document or not isinstance(start, Start):
             return None
         boot = start.identity.boot_id
-        return _read(lambda found: Identity(int(found["pid"]), int(found["start_time"]), boot), document)
+        return _read(lambda found: Identity(_pid(found["pid"]), _whole(found["start_time"]), boot), document)
 
     def write_agent(self, identity: Identity) -> None:
         """Name the agent's process; not synced, as it means nothing after a reboot."""
@@ -144,7 +147,7 @@ class RunDirectory:
         document = self._load("stop")
         if document is None:
             return None
-        return _read(lambda found: Stop(str(found["reason"]), int(found["at"])), document) or Stop("unknown", 0)
+        return _read(lambda found: Stop(_text(found["reason"]), _whole(found["at"])), document) or Stop("unknown", 0)
 
     def post_stop(self, reason: str, at: int) -> bool:
         """Record, durably, that the run is to be ended. False: somebody did before; their reason stays."""
@@ -175,7 +178,7 @@ class RunDirectory:
     def cut(self, stream: str) -> Cut | None:
         """What the bound took from `stdout` or `stderr`, or None while it is whole."""
         document = self._load(f"{stream}.cut")
-        return None if document is None else _read(lambda found: Cut(*_values(Cut._fields, found)), document)
+        return None if document is None else _read(_cut, document)
 
     def write_cut(self, stream: str, cut: Cut) -> None:
         """Say what is about to be taken; written first, so that a reader never takes a hole for output."""
@@ -188,14 +191,24 @@ class RunDirectory:
         os.rename(temporary, self.file(f"{stream}.cut"))
 
     def _load(self, name: str) -> dict[str, Any] | None:
-        """The record as a dict, {} where it is there and unreadable, None where it is not there."""
+        """The record as a dict, {} where it is there and unreadable, None where it is not there.
+
+        The agent can reach the directory: a pipe, a link or a directory in a record's place is one that is unreadable.
+        Any other failure is raised: a run must not look dead because we are out of descriptors.
+        """
         try:
-            descriptor = os.open(self.file(name), os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(self.file(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            if error.errno in UNFIT:
+                return {}
+            raise
         try:
-            document = json.loads(os.read(descriptor, 1 << 20))
-        except ValueError:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return {}
+            document = json.loads(os.read(descriptor, LARGEST))
+        except (ValueError, RecursionError):
             return {}
         finally:
             os.close(descriptor)
@@ -261,23 +274,70 @@ class ExitSlot:
 
 
 def _start(found: Mapping[str, Any]) -> Start:
-    identity = Identity(int(found["pid"]), int(found["start_time"]), str(found["boot_id"]))
-    return Start(identity, int(found["started_at"]), int(found["monotonic_ms"]), found["tmpdir"])
+    identity = Identity(_pid(found["pid"]), _whole(found["start_time"]), _text(found["boot_id"]))
+    tmpdir = found["tmpdir"]
+    return Start(
+        identity,
+        _whole(found["started_at"]),
+        _whole(found["monotonic_ms"]),
+        None if tmpdir is None else _text(tmpdir),
+    )
 
 
 def _silence(found: Mapping[str, Any]) -> Silence:
-    signs = [None if each is None else (int(each[0]), int(each[1])) for each in _values(Signs._fields, found)]
-    return Silence(Signs(*signs), int(found["since"]), str(found["boot_id"]))
+    signs = [
+        None if each is None else (_whole(each[0]), _whole(each[1])) for each in map(found.__getitem__, Signs._fields)
+    ]
+    return Silence(Signs(*signs), _whole(found["since"]), _text(found["boot_id"]))
 
 
 def _exit(found: Mapping[str, Any]) -> Exit:
-    # What an older shim that is still running did not know has its default.
-    return Exit(**{name: found[name] for name in Exit._fields if name in found or name not in Exit._field_defaults})
+    # What an older shim that is still running did not know has its default; keys of a newer one are passed over.
+    kept = {name: found[name] for name in Exit._fields if name in found or name not in Exit._field_defaults}
+    for name, value in kept.items():
+        if name == "spawn_error":
+            if not isinstance(value, bool):
+                raise ValueError(f"{name} is neither true nor false")
+        elif name in ("stopped", "error", "script_outcome"):
+            kept[name] = None if value is None else _text(value)
+        elif value is not None:
+            _whole(value)
+        elif name in ("finished_at", "duration_ms", "stdout_bytes", "stderr_bytes"):
+            raise ValueError(f"{name} is missing")
+    if kept["signal"] is not None and kept["signal"] > LAST_SIGNAL:
+        raise ValueError("signal is none")
+    return Exit(**kept)
 
 
-def _values(names: Sequence[str], document: Mapping[str, Any]) -> list[Any]:
-    """The values of a record's fields in order; keys that a newer agentq added are passed over."""
-    return [document[name] for name in names]
+def _cut(found: Mapping[str, Any]) -> Cut:
+    cut = Cut(_whole(found["begin"]), _whole(found["end"]), found["punched"])
+    if cut.begin > cut.end or not isinstance(cut.punched, bool):
+        raise ValueError("it ends before it begins")
+    return cut
+
+
+LAST_SIGNAL = 64
+LARGEST_PID = (1 << 31) - 1
+
+
+def _pid(value: object) -> int:
+    if _whole(value) > LARGEST_PID:
+        raise ValueError("no pid is so large")
+    return _whole(value)
+
+
+def _whole(value: object) -> int:
+    """A number that a database column holds too; nothing in a record is negative. Raises ValueError."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 62:
+        raise ValueError("no whole number")
+    return value
+
+
+def _text(value: object) -> str:
+    """Text that can be stored. Raises ValueError."""
+    if not isinstance(value, str):
+        raise ValueError("no text")
+    return value.encode("utf-8", "replace").decode("utf-8")
 
 
 def _read(parse: Callable[[Mapping[str, Any]], Record], document: Mapping[str, Any]) -> Record | None:

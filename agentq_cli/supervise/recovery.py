@@ -14,7 +14,7 @@ from enum import Enum
 
 from agentq_cli.config import Config
 from agentq_cli.errors import NotFound
-from agentq_cli.model import Actor, Outcome, Task, Worker
+from agentq_cli.model import Actor, Outcome, RunId, Task, Worker
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import process, settle, stop, tree, wake
 from agentq_cli.supervise.plan import grace_ms
@@ -47,12 +47,15 @@ def orphaned(queue: Queue) -> list[Worker]:
     return [worker for worker in workers if not wake.watched(worker.supervisor, known)]
 
 
-def look(directory: RunDirectory) -> Finding:
+def look(queue: Queue, run: RunId, directory: RunDirectory) -> Finding:
     """Find out how a run stands, and make sure that one that never started never will."""
     if directory.exit() is not None:
         return Finding.ENDED
     start = directory.start()
     if start is None:
+        if tree.marked(str(run), str(queue.state.path)):
+            # Something runs under its name, so it did start: its directory was taken away under it.
+            return Finding.RUNNING
         start = Void(os.getpid()) if directory.write_void(os.getpid()) else directory.start()
     if not isinstance(start, Start):
         return Finding.NEVER_STARTED
@@ -69,7 +72,7 @@ def settle_run(queue: Queue, worker: Worker, config: Config, *, actor: Actor, wa
     be ended first is only told to end, for the next look to find gone.
     """
     directory = RunDirectory(queue.run_directory(worker.id))
-    finding = look(directory)
+    finding = look(queue, worker.id, directory)
     if finding is Finding.NEVER_STARTED:
         queue.undo_claim(worker.id, actor=actor, reason="it was claimed and never started")
         return Recovered(worker, finding, None)

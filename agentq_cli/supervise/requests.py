@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import contextlib
+from collections.abc import Generator, Mapping
 
 from agentq_cli import config_zone
 from agentq_cli.agents import profile
@@ -15,15 +16,23 @@ from agentq_cli.queue import Answer, Queue
 from agentq_cli.supervise import stop
 from agentq_cli.supervise.records import RunDirectory
 
+MOST = 64
+"""Requests that are answered in one go: an agent that writes thousands does not keep the others waiting."""
 
-def apply(queue: Queue, config: Config, environ: Mapping[str, str], session: str) -> Iterator[Answer]:
-    """Answer every new request of a session. Raises Busy, Unreadable (of its outbound.db: its own trouble only)."""
+
+def apply(queue: Queue, config: Config, environ: Mapping[str, str], session: str) -> Generator[Answer, None, bool]:
+    """Answer the new requests of a session, `MOST` of them; returns whether there may be more.
+
+    Raises Busy, Unreadable (of its outbound.db: its own trouble only).
+    """
     seen = queue.outbound_stamp(session)
 
     def zone(named: str | None) -> str:
         return config_zone.resolve(config, environ, session=session, typed=named).name
 
-    for message, content in queue.requests(session):
+    looked_at = 0
+    for message, content in queue.requests(session, MOST):
+        looked_at += 1
         request = policy.read(content, session=session, zone=zone, now=queue.now)
         answer = queue.apply_request(
             session,
@@ -36,10 +45,15 @@ def apply(queue: Queue, config: Config, environ: Mapping[str, str], session: str
             continue
         if answer.stop is not None:
             directory = RunDirectory(queue.run_directory(answer.stop))
-            directory.create()
-            stop.request_stop(directory, reason="cancelled", at=queue.now)
+            # It is on record already: on a full disk whoever watches the run tells its shim as soon as that can be.
+            with contextlib.suppress(OSError):
+                directory.create()
+                stop.request_stop(directory, reason="cancelled", at=queue.now)
         yield answer
+    if looked_at == MOST:
+        return True
     queue.remember_outbound(session, seen)
+    return False
 
 
 def template(config: Config, environ: Mapping[str, str], session: str, last: Task | None) -> NewTask:

@@ -71,7 +71,10 @@ def judge(printed: bytes, script: str) -> Verdict:
     if not isinstance(found, dict) or not isinstance(found.get("wakeAgent"), bool):
         return Verdict(ERROR, error=f"script '{script}': its last line has no boolean wakeAgent")
     data = found.get("data")
-    return Verdict(WAKE if found["wakeAgent"] else SKIP, None if data is None else json.dumps(data))
+    try:
+        return Verdict(WAKE if found["wakeAgent"] else SKIP, None if data is None else json.dumps(data))
+    except RecursionError:  # what could just be read need not be written
+        return Verdict(ERROR, error=f"script '{script}': its data is too deep")
 
 
 def with_data(request: LaunchRequest, env: dict[str, str], data: str | None) -> LaunchRequest:

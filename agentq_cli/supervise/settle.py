@@ -11,7 +11,7 @@ from agentq_cli.agents import verdict
 from agentq_cli.config import Config
 from agentq_cli.errors import AgentqError
 from agentq_cli.model import Outcome, Task
-from agentq_cli.supervise.output import OutputReader
+from agentq_cli.supervise.output import OutputReader, open_regular
 from agentq_cli.supervise.plan import profile_of
 from agentq_cli.supervise.records import Exit, RunDirectory, Start
 
@@ -95,8 +95,11 @@ def crashed(
 
 def _tail(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - STDERR_TAIL))
+        descriptor = open_regular(path)
+        if descriptor is None:
+            return b""
+        with open(descriptor, "rb") as file:
+            file.seek(max(0, os.fstat(descriptor).st_size - STDERR_TAIL))
             return file.read(STDERR_TAIL)
     except OSError:
         return b""

@@ -263,7 +263,11 @@ class Shim:
             self._look(output)
         if self._failure is None and self._slot.disk_full():
             self._failure = f"no space left where '{self._directory.path}' is: output may be missing"
-        self._slot.write(self._exit())
+        record = self._exit()
+        try:
+            self._slot.write(record)
+        except OSError:
+            self._write_anew(record)
         if self._start.tmpdir is not None:
             tmpdir.remove(self._start.tmpdir)
 
@@ -276,6 +280,19 @@ class Shim:
                 left = not tree.kill_orphans(run or "", state_dir or "", grace_ms=self._request.grace_ms)
             except OSError:  # Out of descriptors: the record that follows is worth waiting for.
                 signal.sigtimedwait(WAKING, LOOK_MS / 1000)
+
+    def _write_anew(self, record: Exit) -> None:
+        """The agent took the run's directory away, or the right to write there: it is made anew for the record.
+
+        Without one the run would look as if it had never started, and be started again.
+        """
+        directory = RunDirectory(self._directory.path)
+        with contextlib.suppress(OSError):
+            os.chmod(directory.path, 0o700)
+        with contextlib.suppress(OSError):
+            directory.create()
+            if directory.write_start(self._start) or directory.start() == self._start:
+                directory.reserve_exit().write(record)
 
     def _exit(self) -> Exit:
         code = None if self._status is None or self._spawn_failed else os.waitstatus_to_exitcode(self._status)

@@ -52,6 +52,8 @@ class Starter:
         self._sessions = sessions
         self._host = os.uname().nodename
         self._waits: dict[str, tuple[int, int]] = {}
+        self._refused: dict[str, str] = {}
+        self._untold: str | None = None
 
     def pick(self, jobs: int) -> order.Head | None:
         """The task to start next; None where no slot is free or nothing may start."""
@@ -90,14 +92,25 @@ class Starter:
                 newest=self._gates.newest,
                 monotonic=monotonic_ms(),
             )
-        except (Busy, Refused):
+        except Busy:
             self._wait_for(head.session)
             return None
+        except Refused as error:
+            self._wait_for(head.session)
+            self._untold = error.message if self._refused.get(head.session) != error.message else None
+            self._refused[head.session] = error.message
+            return None
         except AgentqError as error:
-            self.troubled[head.session] = error.message
+            self.troubled[head.session] = self._untold = error.message
             return None
         self._waits.pop(head.session, None)
+        self._refused.pop(head.session, None)
         return claim
+
+    def take_trouble(self) -> str | None:
+        """Why the last claim failed, where that is more than somebody being faster and was not told before."""
+        untold, self._untold = self._untold, None
+        return untold
 
     def launch(self, claim: Claim) -> Watched:
         """Start the process of a claimed task; what could not be started is watched to its end all the same."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import select
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from agentq_cli import config as configuration
@@ -97,7 +97,7 @@ class Supervision:
         self._idle_since = monotonic_ms()
         self._stopping: str | None = None
         self._ended_in: set[str] = set()
-        self._untold = False
+        self._undecided = False
         self._stamps: dict[str, str | None] = {}
 
     def run(self) -> Iterator[Happening]:
@@ -205,8 +205,7 @@ class Supervision:
             claim = self._starter.claim(head, self._jobs)
             if claim is None:
                 misses += 1
-                if head.session in self._troubled:
-                    yield self._tell("trouble", reason=self._troubled[head.session])
+                yield from self._tell_trouble()
                 continue
             self._started += 1
             yield self._tell("start", claim.run, before=Status.QUEUED, after=Status.RUNNING)
@@ -216,6 +215,12 @@ class Supervision:
     def _ask_gates(self, head: order.Head | None) -> Iterator[Happening]:
         for gate in self._starter.ask_gates(head):
             yield self._tell("gate", reason=f"{gate.name} {'holds' if gate.holding else 'lets go'}: {gate.detail}")
+
+    def _tell_trouble(self) -> Iterator[Happening]:
+        """Say why a session's task could not be taken; once, however often it is tried again."""
+        why = self._starter.take_trouble()
+        if why is not None:
+            yield self._tell("trouble", reason=why)
 
     def _expire(self) -> Iterator[Happening]:
         for address in self._queue.expired():
@@ -244,30 +249,43 @@ class Supervision:
 
     def _answer(self) -> Iterator[Happening]:
         """Carry out what the agents that run now, or have just ended, asked for."""
+        left: set[str] = set()
         for session in {run.session for run in self._watched} | self._ended_in:
             if self._queue.outbound_stamp(session) == self._stamps.get(session):
                 continue
             seen = self._queue.outbound_stamp(session)
             try:
-                for answer in requests.apply(self._queue, self._config, self._environ, session):
-                    run = None if answer.task is None else RunId(answer.task.session, answer.task.seq, 0)
-                    yield self._tell("request", run, reason=f"{session}: {answer.status}: {answer.detail}")
+                more = yield from self._carry_out(session)
             except AgentqError:
                 continue  # its own trouble, and nobody else's; the next look, or a sweep, tries again
-            self._stamps[session] = seen
-        self._ended_in.clear()
+            if more:
+                left.add(session)
+            else:
+                self._stamps[session] = seen
+        self._ended_in = left
+
+    def _carry_out(self, session: str) -> Generator[Happening, None, bool]:
+        """Answer some of a session's requests; returns whether there may be more."""
+        answers = requests.apply(self._queue, self._config, self._environ, session)
+        while True:
+            try:
+                answer = next(answers)
+            except StopIteration as end:
+                return bool(end.value)
+            run = None if answer.task is None else RunId(answer.task.session, answer.task.seq, 0)
+            yield self._tell("request", run, reason=f"{session}: {answer.status}: {answer.detail}")
 
     def _tell_dependents(self) -> Iterator[Happening]:
         """Release, or stop, the tasks of other sessions that wait for what has ended."""
         for task in self._queue.settle_dependents(actor=Actor.SUPERVISOR):
             yield self._tell("depend", RunId(*task.address, 0), after=task.status, reason=task.reason)
-        self._untold = False
+        self._undecided = False
         for session in self._queue.unsettled_sessions():
             try:
                 self._queue.check_readable(session)
             except AgentqError:
                 continue  # its own trouble, which must not keep a drain from its end
-            self._untold = self._untold or not self._outside(session)
+            self._undecided = self._undecided or not self._outside(session)
 
     def _outside(self, session: str) -> bool:
         return bool(self._settings.sessions) and session not in self._settings.sessions
@@ -380,7 +398,7 @@ class Supervision:
     def _done(self) -> bool:
         if self._stopping == "leave":
             return True
-        if self._watched or self._starter.held:  # work that is held back is no idleness
+        if self._watched or self._starter.held or self._ended_in:  # work that is held back is no idleness
             self._idle_since = monotonic_ms()
             return False
         if not self._claiming:
@@ -396,7 +414,7 @@ class Supervision:
 
     def _pending(self) -> bool:
         """Whether a drain has something left that will run without anybody's help."""
-        if self._untold:
+        if self._undecided:
             return True
         look = self._queue.look()
         mine = [session for session, lane in look.lanes.items() if lane.running and not self._outside(session)]
@@ -423,13 +441,13 @@ class Supervision:
     def _timeout(self) -> int:
         """Milliseconds until something is to be done that nobody will ring for."""
         now = monotonic_ms()
-        moments = [now + SAFETY_NET_MS]
+        moments = [now if self._ended_in else now + SAFETY_NET_MS]
         if self._watched:
             moments.append(self._renewed_at + RENEW_MS)
         if any(watched.task.kind == "prompt" and not watched.ended for watched in self._watched.values()):
             moments.append(now + STREAM_MS)
         moments += [watched.again_at for watched in self._watched.values() if watched.ended]
-        if self._untold:
+        if self._undecided:
             moments.append(now + AGAIN_MS)
         moments += [
             watched.limits.look_at

@@ -5,7 +5,7 @@ Every step is idempotent and fenced, so that two sweeps, or a sweep and a superv
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from agentq_cli.config import Config
@@ -14,6 +14,9 @@ from agentq_cli.model import Actor, RunId, SweepAction, Worker
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import bells, limits, process, recovery, removal, requests, wake
 from agentq_cli.supervise.records import RunDirectory, Start
+
+MOST_REQUESTS = 16
+"""How often one pass goes on with a session's requests: somebody who never stops writing must not keep it."""
 
 
 @dataclass(slots=True)
@@ -189,11 +192,22 @@ class Sweep:
             if not self._mine(session) or session in self.failed:
                 continue
             try:
-                for answer in requests.apply(self.queue, self.config, self.environ, session):
-                    task = None if answer.task is None else str(answer.task)
-                    yield SweepAction("request", session, task, None, f"{answer.status}: {answer.detail}")
+                for _ in range(MOST_REQUESTS):
+                    if not (yield from self._carry_out(session)):
+                        break
             except AgentqError as error:
                 yield self._could_not(session, error)
+
+    def _carry_out(self, session: str) -> Generator[SweepAction, None, bool]:
+        """Answer some of a session's requests; returns whether there may be more."""
+        answers = requests.apply(self.queue, self.config, self.environ, session)
+        while True:
+            try:
+                answer = next(answers)
+            except StopIteration as end:
+                return bool(end.value)
+            task = None if answer.task is None else str(answer.task)
+            yield SweepAction("request", session, task, None, f"{answer.status}: {answer.detail}")
 
     def _dependents(self) -> Iterator[SweepAction]:
         for task in self.queue.settle_dependents(actor=Actor.SWEEP):

@@ -18,6 +18,9 @@ from agentq_cli.supervise.tree import SETTLE_MS, Orphans
 STREAM_STEPS = 128
 """Pieces of one agent's stream that are read in one go (8 MiB), so that a flood does not keep the others waiting."""
 
+LOST_MS = 1000
+"""How often a run is looked at that lives and whose keeper cannot be found: its directory was taken away."""
+
 
 @dataclass(slots=True)
 class Watched:
@@ -71,7 +74,7 @@ class Watched:
         if self.outcome is not None or self.never_started:
             return True
         try:
-            finding = recovery.look(self.directory)
+            finding = recovery.look(queue, self.worker.id, self.directory)
         except OSError as error:
             self.outcome = unstarted(queue.now, f"its directory cannot be written: {error.strerror}")
             return True
@@ -94,7 +97,7 @@ class Watched:
         pidfd = process.open_pidfd(start.identity) if isinstance(start, Start) else None
         self.close()
         if pidfd is None:
-            self.again_at = monotonic_ms() + SETTLE_MS
+            self.again_at = monotonic_ms() + (SETTLE_MS if isinstance(start, Start) else LOST_MS)
         else:
             self.pidfd, self.ended = pidfd, False
 

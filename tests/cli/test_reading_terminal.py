@@ -2,44 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
-import struct
-import subprocess
-import termios
-from collections.abc import Mapping
-
 import pytest
 from agentq_process import Agentq
+from terminal import on_terminal
 
 PROMPT = "a rather long prompt that will not fit into forty columns of a terminal, whatever is left out beside it"
-
-
-def on_terminal(agentq: Agentq, *arguments: str, columns: int, env: Mapping[str, str] | None = None) -> str:
-    """What agentq prints on a terminal so wide."""
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    process = subprocess.Popen(
-        agentq.command(*arguments),
-        env=agentq.environ | {"TERM": "xterm-256color"} | dict(env or {}),
-        stdin=subprocess.DEVNULL,
-        stdout=slave,
-        stderr=subprocess.PIPE,
-    )
-    os.close(slave)
-    parts = []
-    while True:
-        try:
-            part = os.read(master, 65536)
-        except OSError:
-            # Linux reports the end of a terminal that nobody holds open as EIO.
-            break
-        parts.append(part)
-    os.close(master)
-    _, stderr = process.communicate(timeout=30)
-    assert (process.returncode, stderr) == (0, b"")
-    return b"".join(parts).decode().replace("\r\n", "\n")
 
 
 @pytest.fixture

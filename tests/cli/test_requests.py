@@ -135,6 +135,20 @@ def test_run_answers_what_its_agents_ask_for_while_it_runs(agentq, tmp_path):
     assert json.loads(agentq("show", "docs/2", "--json").stdout)["status"] == "cancelled"
 
 
+def test_a_drain_answers_all_that_an_agent_asked_for_before_it_ends(agentq):
+    ask = (
+        "import os, sqlite3; d = sqlite3.connect(os.environ['AGENTQ_OUTBOUND']);"
+        "rows = [(f'm{number}', 'system', 'no json', 0) for number in range(200)];"
+        "d.executemany('INSERT INTO messages_out VALUES (?, ?, ?, ?)', rows);"
+        "d.commit()"
+    )
+    agentq("submit", "-s", "docs", "--exec", "--", "python3", "-c", ask)
+    assert agentq("run", "--drain").returncode == 0
+    with sqlite3.connect(agentq.state_dir / "sessions" / "docs" / "inbound.db") as database:
+        assert database.execute("SELECT count(*) FROM delivered").fetchone() == (200,)
+    database.close()
+
+
 def test_a_broken_outbound_is_its_session_s_trouble_only(agent, agentq):
     agentq("submit", "-s", "other", "-a", "demo", "x", env=NOW)
     outbound = agent.directory / "outbound.db"

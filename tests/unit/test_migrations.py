@@ -162,7 +162,8 @@ def test_a_task_from_before_the_retries_keeps_its_budget_and_waits_for_nobody(
     connection.latest.cache_clear()
     with closing(connection.connect(path, "inbound", create=True)) as database:
         database.execute(
-            "INSERT INTO messages_in (kind, status, cwd, priority, labels, context, created_at, due_at, launch, attempts)"
+            "INSERT INTO messages_in"
+            " (kind, status, cwd, priority, labels, context, created_at, due_at, launch, attempts)"
             " VALUES ('exec', 'queued', '/', 0, '[]', 'isolated', 1, 2, '{}', 3)"
         )
     assert version(path) == 2

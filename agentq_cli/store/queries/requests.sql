@@ -1,8 +1,17 @@
 -- What agents ask for by rows in their outbound.db (requests), and the answers (delivered).
 
+-- An agent may write anything: what cannot name an answer is passed over. The length of a text ends at its first NUL.
 -- name: asked
-SELECT id, content, rowid FROM messages_out
-WHERE kind = 'system' AND rowid > :after ORDER BY rowid LIMIT 500
+SELECT id, rowid FROM messages_out
+WHERE kind = 'system' AND rowid > :after AND typeof(id) = 'text'
+  AND length(CAST(id AS BLOB)) <= 1000 AND instr(CAST(id AS BLOB), x'00') = 0
+ORDER BY rowid LIMIT 500
+
+-- name: content
+SELECT CASE WHEN length(CAST(content AS BLOB)) <= :longest THEN content END FROM messages_out WHERE rowid = :position
+
+-- name: unanswered
+SELECT key FROM json_each(:ids) WHERE NOT EXISTS (SELECT 1 FROM delivered WHERE message_id = value) ORDER BY key
 
 -- name: is_delivered
 SELECT 1 FROM delivered WHERE message_id = :id
