@@ -41,10 +41,10 @@ def enter(write: SessionWrite, seq: int, after: Sequence[Dependency], *, known: 
         assert each.address is not None
         if each.address == own:
             raise Usage(f"--after '{own}': a task cannot wait for itself")
-        if each.address in known:
-            continue
-        if not exists(write.database, each.address):
+        if each.address not in known and not exists(write.database, each.address):
             raise NotFound(f"--after '{each.address}': there is no task of that address")
+        if own in known and each.address in known:
+            continue  # lines of one batch: whoever read it has looked for cycles
         target = {"target_session": own.session, "target_seq": own.seq}
         if write.database.execute(DEPENDENCIES["reaches"], each.address._asdict() | target).fetchone():
             raise Usage(f"--after '{each.address}': it waits for {own}, which would then wait for itself")
@@ -185,21 +185,20 @@ def settle_elsewhere(
     from agentq_cli.store.session_write import session_write
 
     passed_over: set[str] = set()
-    after: dict[str, object] = {"session": "", "seq": 0}
-    while found := index.execute(DEPENDENCIES["unsettled"], after).fetchall():
-        for session, seq in found:
-            after = {"session": session, "seq": seq}
-            if session in passed_over:
-                continue
+    while waiting := [session for session in unsettled_sessions(index) if session not in passed_over]:
+        for session in waiting:
             try:
                 with session_write(state, session, now=now, actor=actor, busy_ms=busy_ms) as write:
-                    settled = settle(write, seq)
-                    write.database.execute(DEPENDENCIES["settled"], {"session": session, "seq": seq})
+                    changed = _settle_noted(write)
             except AgentqError:
                 passed_over.add(session)
                 continue
-            if settled is not None:
-                yield settled
-        # What was settled may have noted tasks of sessions that were passed by already.
-        if len(found) < 100 and not passed_over:
-            after = {"session": "", "seq": 0}
+            yield from changed
+
+
+def _settle_noted(write: SessionWrite) -> list[Task]:
+    """Look at all tasks of the session that are noted, at most so many as one short transaction can take."""
+    found = write.database.execute(DEPENDENCIES["unsettled"], {"session": write.session}).fetchall()
+    changed = [settle(write, seq) for (seq,) in found]
+    write.database.executemany(DEPENDENCIES["settled"], [{"session": write.session, "seq": seq} for (seq,) in found])
+    return [task for task in changed if task is not None]

@@ -71,7 +71,8 @@ def _store(write: SessionWrite, tasks: Sequence[NewTask]) -> list[tuple[Address,
 
 
 def _enter(write: SessionWrite, tasks: Sequence[NewTask], stored: Mapping[int, tuple[Address, bool]]) -> list[int]:
-    """Store what the tasks of this session wait for, now that every line has its address. Returns who waits."""
+    """Store what the tasks of this session wait for, now that every line has its address. Returns whose wait may be
+    over already: nothing that is new has ended."""
     if not any(task.after for task in tasks):
         return []
     addresses = {position: address for position, (address, _) in stored.items()}
@@ -81,8 +82,10 @@ def _enter(write: SessionWrite, tasks: Sequence[NewTask], stored: Mapping[int, t
         address = addresses.get(position)
         # Who was found by a key waits for what it did before, unless it was replaced.
         if task.after and task.session == write.session and address is not None and (address in new or task.replace):
-            dependencies.enter(write, address.seq, dependencies.resolve(task.after, addresses), known=new)
-            waiting.append(address.seq)
+            after = dependencies.resolve(task.after, addresses)
+            dependencies.enter(write, address.seq, after, known=new)
+            if any(each.address not in new for each in after):
+                waiting.append(address.seq)
     return waiting
 
 
@@ -226,7 +229,7 @@ def release(state: StateDir, batch: str, sessions: Sequence[str], *, now: int, a
             if write.database.execute(BATCH["release"], {"id": batch}).rowcount:
                 write.database.execute(WRITE["create_session"], {"name": session, "at": now})
                 write.publish(first, batch)
-                for (seq,) in write.database.execute(BATCH["blocked"], {"id": batch}).fetchall():
+                for (seq,) in write.database.execute(BATCH["blocked"], {"id": batch, "session": session}).fetchall():
                     dependencies.settle(write, seq)
 
     _settle(state, batch, sessions, one)

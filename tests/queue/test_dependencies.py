@@ -294,6 +294,27 @@ def test_an_edit_changes_what_it_waits_for_and_makes_no_cycle(queue: Queue) -> N
     assert queue.edit(second, after(third)).status is Status.QUEUED
 
 
+def test_a_replaced_task_makes_no_cycle_through_new_ones(queue: Queue) -> None:
+    (first,) = submit(queue, command("a", key="k"))
+    (second,) = submit(queue, waiting("a", first))
+    behind = [waiting("a", second), waiting("a", 0, key="k", replace=True)]
+    for tasks in (behind, [waiting("a", 1, key="k", replace=True), waiting("a", second)]):
+        with pytest.raises(Usage, match="itself"):
+            submit(queue, *tasks)
+    assert len(list(queue.tasks())) == 2
+
+
+def test_many_dependents_in_another_session_are_told_together(queue: Queue) -> None:
+    (first,) = submit(queue, command("a"))
+    many = submit(queue, *[waiting("b", first)] * 1200)
+    ended(queue, first)
+    last = queue.last_event()
+    assert len(settle(queue)) == 1200
+    assert len(startable(queue)) == 1 and statuses(queue, *many[-1:]) == ["queued"]
+    assert queue.unsettled_sessions() == []
+    assert queue.last_event() == last + 1200
+
+
 def test_what_a_live_task_waits_for_is_not_pruned(queue: Queue) -> None:
     (first,) = submit(queue, command("a"))
     ended(queue, first)

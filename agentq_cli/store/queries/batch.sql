@@ -26,5 +26,9 @@ DELETE FROM messages_in WHERE batch = :id AND status = 'staged'
 DELETE FROM dependencies
 WHERE session = :session AND seq IN (SELECT seq FROM messages_in WHERE batch = :id AND status = 'staged')
 
+-- Where something that they wait for has ended already; otherwise its end will come to them.
 -- name: blocked
-SELECT seq FROM messages_in WHERE batch = :id AND status = 'blocked' ORDER BY seq
+SELECT DISTINCT m.seq FROM messages_in m
+JOIN dependencies d ON d.session = :session AND d.seq = m.seq
+JOIN tasks t ON t.session = d.on_session AND t.seq = d.on_seq
+WHERE m.batch = :id AND m.status = 'blocked' AND t.ended_at IS NOT NULL

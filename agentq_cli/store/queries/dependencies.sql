@@ -42,7 +42,7 @@ SELECT 1 FROM before WHERE session = :target_session AND seq = :target_seq
 INSERT OR IGNORE INTO unsettled (session, seq) VALUES (:session, :seq)
 
 -- name: unsettled
-SELECT session, seq FROM unsettled WHERE (session, seq) > (:session, :seq) ORDER BY session, seq LIMIT 100
+SELECT seq FROM unsettled WHERE session = :session ORDER BY seq LIMIT 500
 
 -- name: unsettled_sessions
 SELECT DISTINCT session FROM unsettled ORDER BY session
