@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from agentq_cli.context import Context
 from agentq_cli.errors import AgentqError, Usage, nearest
-from agentq_cli.model import NewTask
-from agentq_cli.new_task import TaskMaker
+from agentq_cli.model import Dependency, NewTask
+from agentq_cli.new_task import AFTER, TaskMaker
 from agentq_cli.values import parse_path
 
 TEXTS = (
@@ -27,32 +28,82 @@ TEXTS = (
     "context",
     "timeout",
     "grace",
+    "stall_timeout",
+    "memory",
     "stdin",
+    "on_dep_failure",
+    "backoff",
+    "max_backoff",
+    "on_crash",
 )
-LISTS = ("label", "agent_arg", "env_file")
+LISTS = ("label", "agent_arg", "env_file", *AFTER)
 WORK = ("prompt", "exec", "file")
-KEYS = (*TEXTS, *LISTS, *WORK, "priority", "replace", "env", "ref")
+KEYS = (*TEXTS, *LISTS, *WORK, "priority", "retries", "replace", "env", "ref")
 """What a line may say: the long options of submit, what is to be done, and `ref`, a name for the line."""
 
 
 def tasks(here: Context, path: str, given: Mapping[str, Any]) -> list[NewTask]:
     """The tasks of a batch file, or of stdin for `-`; `given` holds for lines that do not say otherwise."""
     maker = TaskMaker(here)
-    defaults = {name: value for name, value in given.items() if value not in (None, (), [], False)}
+    defaults = {name: value for name, value in given.items() if value or (value == 0 and value is not False)}
     made: list[NewTask] = []
+    lines: list[_Line] = []
     names: dict[str, int] = {}
     for number, line in _lines(path):
         what = _names_of(number)
         found = _object(line, number)
         name = found.pop("ref", None)
-        if name is not None and names.setdefault(name, number) != number:
-            raise Usage(f"{what('ref')} '{name}': line {names[name]} has that name already")
+        if name is not None and name in names:
+            raise Usage(f"{what('ref')} '{name}': line {lines[names[name]].number} has that name already")
+        if name is not None:
+            names[name] = len(lines)
+        lines.append(_Line(number, name, [(option, text) for option in AFTER for text in _take_refs(found, option)]))
         try:
             made.append(maker.make(defaults | found, what))
         except AgentqError as error:
             if f"line {number}" in error.message:
                 raise
             raise type(error)(f"--batch line {number}: {error.message}") from None
+    return _referred(made, lines, names)
+
+
+class _Line(NamedTuple):
+    """A line's number and name, and the names of lines that it waits for, each with the option that says so."""
+
+    number: int
+    name: str | None
+    refs: list[tuple[str, str]]
+
+
+def _take_refs(found: dict[str, Any], option: str) -> list[str]:
+    """Take the names of other lines, `@NAME`, out of what a line waits for."""
+    given = found.get(option, [])
+    if option in found:
+        found[option] = [text for text in given if not text.startswith("@")]
+    return [text[1:] for text in given if text.startswith("@")]
+
+
+def _referred(made: list[NewTask], lines: list[_Line], names: Mapping[str, int]) -> list[NewTask]:
+    """The tasks with what they wait for among the other lines. Raises Usage on an unknown name and on a cycle."""
+    if not any(line.refs for line in lines):
+        return made
+    from graphlib import CycleError, TopologicalSorter
+
+    graph: dict[int, list[int]] = {}
+    for position, (task, line) in enumerate(zip(made, lines, strict=True)):
+        for option, name in line.refs:
+            if name not in names:
+                what = _names_of(line.number)(option)
+                raise Usage(f"{what} '@{name}': no line has that name{nearest(name, names)}")
+        graph[position] = [names[name] for _, name in line.refs]
+        refs = [Dependency(None, AFTER[option], ref=names[name]) for option, name in line.refs]
+        made[position] = replace(task, after=tuple(dict.fromkeys((*task.after, *refs))))
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        around = [lines[position] for position in reversed(error.args[1])]
+        shown = " waits for ".join(f"'@{line.name}' (line {line.number})" for line in around)
+        raise Usage(f"--batch line {around[0].number}: after: a cycle: {shown}") from None
     return made
 
 

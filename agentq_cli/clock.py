@@ -31,6 +31,11 @@ def monotonic_ms() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
 
 
+def awake_ms() -> int:
+    """Milliseconds that the machine has been awake since boot, for silences: a closed lid is none."""
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1_000_000
+
+
 def from_environment(environ: Mapping[str, str] = os.environ) -> Clock:
     """The process's clock, fixed where `AGENTQ_NOW` is set. Raises Usage on an unreadable value."""
     text = environ.get("AGENTQ_NOW")

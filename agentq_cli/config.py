@@ -131,6 +131,15 @@ def config_path(environ: Mapping[str, str]) -> tuple[Path, bool]:
     return Path(base) / "agentq" / "config.toml", False
 
 
+def place(config: Config, *keys: str) -> str:
+    """File and line of a key that the file has set, for an error that is found out later. Raises Usage."""
+    from agentq_cli.config_lines import key_lines
+
+    document = _Document(config.path, _read_text(config.path))
+    dashed = (*keys[:-1], keys[-1].replace("_", "-"))
+    return document.place(*(dashed if dashed in key_lines(document.text) else keys))
+
+
 def settings(config: Config) -> tuple[Setting, ...]:
     """Every value that is in force, with its source. Of an `env` table only the names are shown."""
     found = [

@@ -26,8 +26,10 @@ from agentq_cli.model import (
     WaitingFor,
     Worker,
 )
+from agentq_cli.policy import retry
 
 if TYPE_CHECKING:
+    from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.series import Recurrence
 
 Item = Mapping[str, Any]
@@ -72,9 +74,9 @@ def task(task: Task, *, now: int, waiting_for: WaitingFor | None) -> Item:
         "due_at": moment(task.due_at),
         "expires_at": moment(task.expires_at),
         "schedule": None if task.recurrence is None else schedule(task, task.recurrence, now),
-        "after": [],
+        "after": [{"id": str(each.address), "on": each.on.value} for each in task.after],
         "attempts": task.attempts,
-        "max_retries": None,
+        "max_retries": retry.max_retries(task.launch),
         "last_run": None if task.last_run is None else str(RunId(task.session, task.seq, task.last_run)),
         "exit_code": task.exit_code,
     }
@@ -196,6 +198,11 @@ def supervisor(supervisor: Supervisor, *, last_seen_at: int | None, alive: bool)
         "last_seen_at": moment(last_seen_at),
         "alive": alive,
     }
+
+
+def gate(gate: Gate) -> Item:
+    """An item of `gates` in `agentq.workers/1`."""
+    return {"name": gate.name, "holding": gate.holding, "detail": gate.detail}
 
 
 def event(event: Event) -> Item:

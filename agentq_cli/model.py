@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.schedule import Schedule
     from agentq_cli.policy.series import Recurrence
 
@@ -129,7 +130,7 @@ class RunId(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What only the start of the process needs; stored as one JSON column.
+    """What only the start of its runs needs: environment, limits, retry policy; stored as one JSON column.
 
     `captured` is the part of the submitting shell's environment that is passed on, `env` what `--env-file` and
     `-e` gave. `umask` is the submitter's.
@@ -142,9 +143,32 @@ class Launch:
     umask: int = 0o022
     timeout_ms: int | None = None
     grace_ms: int | None = None
+    stall_timeout_ms: int | None = None
+    memory_bytes: int | None = None
     depth: int = 0
     tz: str | None = None
     script: str | None = None
+    retries: int | None = None
+    backoff_ms: int | None = None
+    max_backoff_ms: int | None = None
+    on_crash: str | None = None
+
+
+class Condition(StrEnum):
+    """How a dependency must end for the task that waits for it."""
+
+    SUCCESS = "success"
+    ANY = "any"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """One task that another waits for. In a batch that is being handed in `ref` is the position of a line of it."""
+
+    address: Address | None
+    on: Condition
+    ref: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +190,8 @@ class NewTask:
     expires_at: int | None = None
     launch: Launch = field(default_factory=Launch)
     schedule: Schedule | None = None
+    after: tuple[Dependency, ...] = ()
+    on_dep_failure: str = "cancel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +214,8 @@ class Task:
 
     Of a series: `recurrence` is what its live occurrence carries, `arriving` that its missed policy is still to be
     applied once it is due, `extra` that it was made by trigger or retry, `goes_on` that only its run was cancelled.
+    `dep_failed` is the task whose failure cancelled or paused it, `tries` its runs since it was submitted or retried,
+    also those that used no attempt, and `fresh` that it had its one more run for a conversation that was lost.
     """
 
     session: str
@@ -220,6 +248,11 @@ class Task:
     extra: bool = False
     arriving: bool = False
     goes_on: bool = False
+    after: tuple[Dependency, ...] = ()
+    on_dep_failure: str = "cancel"
+    dep_failed: Address | None = None
+    tries: int = 0
+    fresh: bool = False
 
     @property
     def address(self) -> Address:
@@ -323,13 +356,28 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Supervisor:
-    """A process running `agentq run`. `renewed_at` is monotonic milliseconds of its boot."""
+    """A process running `agentq run`. `renewed_at` is monotonic milliseconds of its boot.
+
+    `gates` are the gates of admission with their numbers, while one of them holds back what it would start.
+    """
 
     identity: Identity
     jobs: int
     sessions: tuple[str, ...]
     started_at: int
     renewed_at: int
+    gates: tuple[Gate, ...] = ()
+
+
+class LastStart(NamedTuple):
+    """The newest claim of a state dir: its run, and when it was in monotonic milliseconds of a boot.
+
+    All is empty where there was none.
+    """
+
+    at: int = 0
+    boot_id: str = ""
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from typing import Any
 from agentq_cli import values
 from agentq_cli.agents import profile as profiles
 from agentq_cli.context import Context
-from agentq_cli.errors import LimitReached, NotFound, Usage
-from agentq_cli.model import DEFAULT_SESSION, Launch, NewTask, Task
+from agentq_cli.errors import LimitReached, NotFound, Usage, nearest
+from agentq_cli.model import DEFAULT_SESSION, Condition, Dependency, Launch, NewTask, Task
+from agentq_cli.policy.dependencies import POLICIES
 
 Given = Mapping[str, Any]
 """Options by long name with underscores, as text, lists of text, numbers; None and () are not given."""
@@ -51,6 +52,8 @@ class TaskMaker:
             due_at=due,
             expires_at=self._expires(given, options, session, what),
             launch=self._launch(given, options, argv is not None, what),
+            after=dependencies(given, what),
+            on_dep_failure=choice(given, options, "on_dep_failure", POLICIES, what) or POLICIES[0],
         )
 
     def _agent(self, given: Given, session: str, what: Callable[[str], str]) -> str:
@@ -125,9 +128,15 @@ class TaskMaker:
             umask=self._at.umask,
             timeout_ms=duration(given.get("timeout"), options.get("timeout"), what("timeout")),
             grace_ms=duration(given.get("grace"), options.get("grace"), what("grace")),
+            stall_timeout_ms=duration(given.get("stall_timeout"), options.get("stall_timeout"), what("stall_timeout")),
+            memory_bytes=size(given.get("memory"), options.get("memory"), what("memory")),
             depth=depth(self._at.environ),
             tz=given.get("tz"),
             script=self._script(given, options, what),
+            retries=whole(given.get("retries"), options.get("retries"), what("retries")),
+            backoff_ms=duration(given.get("backoff"), options.get("backoff"), what("backoff")),
+            max_backoff_ms=duration(given.get("max_backoff"), options.get("max_backoff"), what("max_backoff")),
+            on_crash=choice(given, options, "on_crash", ON_CRASH, what),
         )
 
     def _script(self, given: Given, options: Given, what: Callable[[str], str]) -> str | None:
@@ -207,6 +216,47 @@ def priority(given: int | None, default: int, what: Callable[[str], str]) -> int
 def duration(given: str | None, default: int | None, what: str) -> int | None:
     """Milliseconds, the config's where none was given."""
     return default if given is None else values.parse_duration(given, what)
+
+
+def size(given: str | None, default: int | None, what: str) -> int | None:
+    """Bytes, the config's where none was given."""
+    return default if given is None else values.parse_size(given, what)
+
+
+MOST_RETRIES = 1000
+
+
+def whole(given: int | None, default: int | None, what: str) -> int | None:
+    """How many retries, the config's where none was given."""
+    value = default if given is None else given
+    if value is not None and not 0 <= value <= MOST_RETRIES:
+        raise Usage(f"{what} '{value}': a whole number from 0 to {MOST_RETRIES}")
+    return value
+
+
+ON_CRASH = ("retry", "fail")
+
+
+def choice(given: Given, options: Given, name: str, allowed: Sequence[str], what: Callable[[str], str]) -> str | None:
+    """One of the words, the config's where none was given."""
+    value = chosen(given, options, name)
+    if value is not None and value not in allowed:
+        raise Usage(f"{what(name)} '{value}': {', '.join(allowed)}{nearest(value, allowed)}")
+    return None if value is None else str(value)
+
+
+AFTER = {"after": Condition.SUCCESS, "after_any": Condition.ANY, "after_failure": Condition.FAILURE}
+"""The options that name what a task waits for."""
+
+
+def dependencies(given: Given, what: Callable[[str], str]) -> tuple[Dependency, ...]:
+    """What the task waits for, each once. Raises Usage on what is no address of a task."""
+    found = [
+        Dependency(values.parse_address(text, what(name)), on)
+        for name, on in AFTER.items()
+        for text in given.get(name) or ()
+    ]
+    return tuple(dict.fromkeys(found))
 
 
 def environment(given: Given, what: Callable[[str], str]) -> dict[str, str]:

@@ -24,6 +24,7 @@ from agentq_cli.model import (
     Address,
     Event,
     Identity,
+    LastStart,
     Message,
     NewTask,
     Outcome,
@@ -37,8 +38,10 @@ from agentq_cli.model import (
     Worker,
 )
 from agentq_cli.policy import order, waiting
+from agentq_cli.policy.admission import Gate
+from agentq_cli.policy.dependencies import Looked
 from agentq_cli.policy.requests import Refusal, Request
-from agentq_cli.store import change, connection, dispatch, read, reindex, rows, series, submit
+from agentq_cli.store import change, connection, dependencies, dispatch, read, reindex, rows, series, submit
 from agentq_cli.store import requests as asking
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir
@@ -113,7 +116,11 @@ class Queue:
         self, tasks: Sequence[NewTask], *, owner: Identity, max_queued: int, actor: Actor = Actor.USER
     ) -> list[tuple[Address, bool]]:
         """Store tasks, all or none, on disk when this returns. Each with whether it is new: False is the live task
-        that holds its key. Raises LimitReached, WrongState."""
+        that holds its key. Raises LimitReached, WrongState, and NotFound for a dependency that does not exist."""
+        for address in {each.address for task in tasks for each in task.after if each.address is not None}:
+            # Asked again under the lock; here so that a mistyped one makes no session.
+            if not dependencies.exists(self._index, address):
+                raise NotFound(f"--after '{address}': there is no task of that address")
         return submit.submit(self.state, tasks, now=self.now, actor=actor, max_queued=max_queued, owner=owner)
 
     def task(self, address: Address) -> Task:
@@ -186,6 +193,22 @@ class Queue:
         """Apply that policy: the occurrence stays due, moves to another slot, or ends with its series."""
         change.arrive(self.state, address, now=self.now, actor=actor)
 
+    def settle_dependents(self, *, actor: Actor) -> Iterator[Task]:
+        """Finish what an end, or a retry, in one session means for tasks of others that wait for it; yields those.
+
+        Within a session that is done in the very commit. Cheap where there is nothing to do.
+        """
+        busy_ms = connection.BACKGROUND_BUSY_MS
+        return dependencies.settle_elsewhere(self.state, self._index, now=self.now, actor=actor, busy_ms=busy_ms)
+
+    def unsettled_sessions(self) -> list[str]:
+        """The sessions of tasks that `settle_dependents` could not get at."""
+        return dependencies.unsettled_sessions(self._index)
+
+    def depended_on(self, address: Address) -> Address | None:
+        """A live task that waits for this one, which is not pruned therefore."""
+        return dependencies.live_dependent(self._index, address)
+
     def prune(self, address: Address) -> Task:
         """Remove an ended task with its runs and events. Raises NotFound, WrongState."""
         self.known(address.session)
@@ -216,6 +239,7 @@ class Queue:
         """Start no task of an agent (None: of nobody, the whole queue) until `resume_agent`."""
         scope, name = ("queue", "") if agent is None else ("agent", agent)
         values = {"scope": scope, "name": name, "kind": "paused", "since": self.now, "until": None, "reason": reason}
+        values["count"] = 1
         self._write(("set_hold", values), event=f"pause_{scope}", reason=_named(agent, reason))
 
     def resume_agent(self, agent: str | None) -> None:
@@ -225,7 +249,7 @@ class Queue:
 
     def holds(self) -> list[waiting.Hold]:
         """What keeps an agent's tasks, or all, from starting."""
-        return [waiting.Hold(*row) for row in self._index.execute(read.READ["holds"]).fetchall()]
+        return [waiting.Hold(*row) for row in self._index.execute(read.READ["holds"], {"now": self.now}).fetchall()]
 
     # Runs
 
@@ -273,6 +297,15 @@ class Queue:
         (due,) = self._index.execute(dispatch.DISPATCH["next_due"], {"now": self.now}).fetchone()
         return None if due is None else int(due)
 
+    def next_lift(self) -> int | None:
+        """When the next hold on an agent ends by itself."""
+        (until,) = self._index.execute(dispatch.DISPATCH["next_lift"], {"now": self.now}).fetchone()
+        return None if until is None else int(until)
+
+    def limited_until(self) -> dict[str, int]:
+        """The sessions with work that is due and held by a usage limit, each with when the first such limit ends."""
+        return dict(self._index.execute(dispatch.DISPATCH["limited_until"], {"now": self.now}).fetchall())
+
     def unfinished(self) -> set[tuple[str, str]]:
         """Session and agent of the tasks that are due or `retrying`, for `--drain` to wait for."""
         # A clock that stands still never reaches the time of a retry.
@@ -288,8 +321,12 @@ class Queue:
         parallel: Parallel,
         planner: Planner,
         host: str,
+        newest: LastStart | None = None,
+        monotonic: int = 0,
     ) -> Claim | None:
-        """Take a task to run it; None where it may no longer be. Tests again, locked, all that allowed the pick."""
+        """Take a task to run it; None where it may no longer be. Tests again, locked, all that allowed the pick;
+        with `newest` also that this is still the newest start, of whatever supervisor. `monotonic` is when this one
+        is, in milliseconds of the supervisor's boot, for `last_start`."""
         return dispatch.claim(
             self.state,
             head,
@@ -299,7 +336,13 @@ class Queue:
             parallel=parallel,
             planner=planner,
             host=host,
+            newest=newest,
+            monotonic=monotonic,
         )
+
+    def last_start(self) -> LastStart:
+        """The newest claim of the state dir, whether it still runs or not."""
+        return dispatch.last_start(self._index)
 
     def undo_claim(self, run: RunId, *, actor: Actor, reason: str) -> bool:
         """Put a claimed task back that was never started, without using an attempt. False: it was no longer claimed."""
@@ -312,7 +355,18 @@ class Queue:
         live = self.worker(run.address)
         posted = live is not None and live.id == run
         posted = posted and self._post("post", run, outcome.status, outcome.result, outcome.finished_at)
-        return dispatch.finish(self.state, run, outcome, now=self.now, actor=actor, posted=posted, busy_ms=busy)
+        import random
+
+        return dispatch.finish(
+            self.state,
+            run,
+            outcome,
+            now=self.now,
+            actor=actor,
+            posted=posted,
+            busy_ms=busy,
+            jitter=random.random(),
+        )
 
     def seen_conversation(self, run: RunId, agent: str, conversation: str) -> None:
         """Store a conversation's id as soon as the agent names it."""
@@ -322,11 +376,21 @@ class Queue:
         """Take over the watch of a run whose supervisor is gone. False: another one was faster."""
         return dispatch.adopt(self.state, worker, supervisor, now=self.now, busy_ms=connection.BACKGROUND_BUSY_MS)
 
-    def request_stop(self, run: RunId, *, reason: str, cancel: bool, actor: Actor, run_only: bool = False) -> bool:
+    def request_stop(
+        self,
+        run: RunId,
+        *,
+        reason: str,
+        cancel: bool,
+        actor: Actor,
+        run_only: bool = False,
+        background: bool = False,
+    ) -> bool:
         """Record, once, that a run is to end; with `cancel` its task counts as cancelled, and with `run_only` its
-        series goes on. False: it runs no longer."""
+        series goes on. False: it runs no longer. With `background` a busy file raises Busy after a short wait."""
+        busy = connection.BACKGROUND_BUSY_MS if background else connection.BUSY_MS
         return dispatch.request_stop(
-            self.state, run, reason=reason, cancel=cancel, run_only=run_only, now=self.now, actor=actor
+            self.state, run, reason=reason, cancel=cancel, run_only=run_only, now=self.now, actor=actor, busy_ms=busy
         )
 
     def release_slot(self, run: RunId) -> None:
@@ -376,6 +440,10 @@ class Queue:
     def renew(self, identity: Identity, *, jobs: int, renewed_at: int) -> None:
         """Say that a supervisor is there; `renewed_at` is monotonic milliseconds."""
         self._write(("renew", _key(identity) | {"jobs": jobs, "renewed_at": renewed_at}))
+
+    def set_gates(self, identity: Identity, gates: Sequence[Gate]) -> None:
+        """Record the gates of a supervisor of which one holds its starts back; none where none does any more."""
+        self._write(("set_gates", _key(identity) | {"gates": rows.gates_text(gates)}))
 
     def unregister(self, identity: Identity) -> None:
         """Forget a supervisor."""
@@ -456,12 +524,17 @@ class Queue:
         self.known(session)
         return read.last_message(self.state, session)
 
-    def waiting_for(self, task: Task, *, jobs: int, parallel: int | None) -> WaitingFor | None:
-        """Why a task is not running. `jobs` is the widest live supervisor's, 0 where none lives."""
+    def waiting_for(
+        self, task: Task, *, jobs: int, parallel: int | None, gate: Gate | None = None
+    ) -> WaitingFor | None:
+        """Why a task is not running. `jobs` is the widest live supervisor's, 0 where none lives; `gate` the first that
+        holds one of theirs."""
         workers = self.workers()
         lane = [worker for worker in workers if worker.session == task.session]
         row = self._index.execute(read.READ["session"], {"name": task.session}).fetchone()
-        retrying = self._index.execute(read.READ["session_retrying"], {"session": task.session}).fetchall()
+        retrying = self._index.execute(
+            read.READ["session_retrying"], {"session": task.session, "now": self.now}
+        ).fetchall()
         values = {"now": self.now, "priority": task.priority, "due_at": task.due_at}
         (ahead,) = self._index.execute(read.READ["due_before"], values).fetchone()
         around = waiting.Surroundings(
@@ -477,8 +550,14 @@ class Queue:
             workers=len(workers),
             jobs=jobs,
             ahead=ahead,
+            depends=self.depends(task),
+            gate=gate,
         )
         return waiting.waiting_for(task, around, self.now)
+
+    def depends(self, task: Task) -> list[Looked]:
+        """How the tasks stand that a blocked one waits for."""
+        return dependencies.look(self._index, task.address) if task.status is Status.BLOCKED else []
 
     # Upkeep
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from agentq_cli.config import Config
-from agentq_cli.model import Status, Task, WaitingFor
+from agentq_cli.model import Status, Supervisor, Task, WaitingFor
 from agentq_cli.policy import order, waiting
+from agentq_cli.policy.admission import Gate
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import process
 
@@ -15,19 +18,24 @@ class Why:
     def __init__(self, queue: Queue, config: Config) -> None:
         self._queue = queue
         self._config = config
-        self._jobs: dict[str, int] = {}
+        self._supervisors: dict[str, list[Supervisor]] = {}
         self._around: dict[tuple[str, str | None], waiting.Surroundings] = {}
         self._look: order.Look | None = None
 
     def exactly(self, task: Task) -> WaitingFor | None:
         """Why one task is not running, with how many are before it."""
-        return self._queue.waiting_for(task, jobs=self.jobs(task.session), parallel=self.parallel(task.session))
+        return self._queue.waiting_for(
+            task, jobs=self.jobs(task.session), parallel=self.parallel(task.session), gate=self.gate(task.session)
+        )
 
     def of(self, task: Task) -> WaitingFor | None:
         """The same as of the one look, without the count that each task would have to ask for anew."""
         if task.status.ended or task.status is Status.RUNNING:
             return None
-        return waiting.waiting_for(task, self._surroundings(task), self._queue.now)
+        around = self._surroundings(task)
+        if task.status is Status.BLOCKED:
+            around = replace(around, depends=self._queue.depends(task))
+        return waiting.waiting_for(task, around, self._queue.now)
 
     def parallel(self, session: str) -> int | None:
         """How many tasks of a session may run at once; None is up to the cap."""
@@ -35,14 +43,21 @@ class Why:
 
     def jobs(self, session: str) -> int:
         """The most slots that a living supervisor of the session has, 0 where none lives."""
-        if session not in self._jobs:
-            slots = [
-                supervisor.jobs
+        return max((supervisor.jobs for supervisor in self._serving(session)), default=0)
+
+    def gate(self, session: str) -> Gate | None:
+        """The first gate that holds what a living supervisor of the session would start."""
+        held = (gate for supervisor in self._serving(session) for gate in supervisor.gates if gate.holding)
+        return next(held, None)
+
+    def _serving(self, session: str) -> list[Supervisor]:
+        if session not in self._supervisors:
+            self._supervisors[session] = [
+                supervisor
                 for supervisor in self._queue.supervisors()
                 if (not supervisor.sessions or session in supervisor.sessions) and process.alive(supervisor.identity)
             ]
-            self._jobs[session] = max(slots, default=0)
-        return self._jobs[session]
+        return self._supervisors[session]
 
     def _surroundings(self, task: Task) -> waiting.Surroundings:
         key = (task.session, task.agent)
@@ -66,5 +81,6 @@ class Why:
                 workers=look.workers,
                 jobs=self.jobs(session),
                 ahead=0,
+                gate=self.gate(session),
             )
         return self._around[key]

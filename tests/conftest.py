@@ -9,9 +9,9 @@ import pytest
 from agentq_process import Agentq
 from hypothesis import HealthCheck, settings
 
-# How long an example takes says how busy the machine is, and nothing about what is tested.
-settings.register_profile("agentq", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("agentq")
+# How fast examples come depends on what else the machine does; a test that hangs is ended by its time-out.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture

@@ -59,6 +59,8 @@ class ExitFacts(Protocol):
     def stderr_bytes(self) -> int: ...
     @property
     def script_outcome(self) -> str | None: ...
+    @property
+    def oom_kills(self) -> int | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,8 @@ def decide(exit: ExitFacts, verdict: Verdict, explained: Verdict | None, *, stre
         return Decision(RunStatus.ERROR, FailureClass.ERROR, exit.error)
     if verdict.final and verdict.ok:
         return Decision(RunStatus.SUCCESS)
+    if not verdict.final and exit.oom_kills and _killed(exit):
+        return Decision(RunStatus.OOM, FailureClass.OOM, "killed by the kernel, which was out of memory")
     said = verdict if verdict.final else explained
     if said is not None:
         status = RunStatus.RATE_LIMITED if said.failure_class is FailureClass.RATE_LIMITED else RunStatus.ERROR
@@ -186,6 +190,11 @@ def _verdict(reader: Reader | None) -> Verdict:
         return Verdict()
     reader.close()
     return reader.verdict()
+
+
+def _killed(exit: ExitFacts) -> bool:
+    """Whether it ended by SIGKILL, or is a shell whose command did."""
+    return exit.signal == signal.SIGKILL or exit.exit_code == 128 + signal.SIGKILL
 
 
 def _ending(exit: ExitFacts) -> str:

@@ -27,11 +27,15 @@ def cancel(
     if all_:
         targets.confirm(yes, "cancel --all ends every live task")
     queue = at.open_queue()
-    names = ids or targets.live(queue, None if session is None else values.parse_session(session))
+    named = ids or targets.live(queue, None if session is None else values.parse_session(session))
+    names = [targets.named(name) for name in named]
 
     def one(target: str) -> tuple[str, Status]:
         address, attempt = values.parse_run(target)
         _still_that_run(queue, address.session, address.seq, attempt)
+        task = queue.task(address)
+        if task.status is Status.CANCELLED and task.dep_failed is not None and str(task.dep_failed) in names:
+            return _message(task, False), task.status  # with what it waited for, which was named too
         task = queue.cancel(address)
         if task.status is Status.RUNNING:
             task = cancel.cancel_run(queue, at.config, task, run_only=attempt is not None)
@@ -39,7 +43,8 @@ def cancel(
                 task = waiting.until_ended(queue, [task.address])[task.address]
         return _message(task, attempt is not None), task.status
 
-    results = Results(targets.each([targets.named(name) for name in names], one))
+    results = Results(targets.each(names, one))
+    targets.settle_dependents(queue)
     bells.ring(queue.state.bells)
     return results
 

@@ -42,6 +42,10 @@ def config(
     for text in loaded.warnings:
         output.warn(text)
     if action == "check":
+        from agentq_cli.supervise import gates
+        from agentq_cli.supervise.resources import Resources
+
+        gates.check(loaded, Resources())
         return Document("config", {"path": str(loaded.path), "ok": True}, [_verdict(loaded)])
     items = [
         {"key": setting.key, "value": _plain(setting.value), "source": setting.source}

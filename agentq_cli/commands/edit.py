@@ -14,7 +14,7 @@ from agentq_cli.context import Context, context
 from agentq_cli.errors import Usage, WrongState
 from agentq_cli.model import NewTask, Status, Task
 from agentq_cli.new_schedule import make_schedule
-from agentq_cli.new_task import TaskMaker, spelled
+from agentq_cli.new_task import AFTER, TaskMaker, spelled
 from agentq_cli.output import Items, Result
 from agentq_cli.policy.schedule import Schedule
 from agentq_cli.policy.series import Recurrence
@@ -29,10 +29,16 @@ Once = Annotated[bool, typer.Option("--once", help="Drop the recurrence: this oc
 LAUNCH = {
     "timeout": "timeout_ms",
     "grace": "grace_ms",
+    "stall_timeout": "stall_timeout_ms",
+    "memory": "memory_bytes",
     "stdin": "stdin",
     "agent_arg": "agent_args",
     "tz": "tz",
     "script": "script",
+    "retries": "retries",
+    "backoff": "backoff_ms",
+    "max_backoff": "max_backoff_ms",
+    "on_crash": "on_crash",
 }
 
 
@@ -52,9 +58,19 @@ def edit(
     context_: options.ContextKind = None,
     timeout: options.Timeout = None,
     grace: options.Grace = None,
+    stall_timeout: options.StallTimeout = None,
+    memory: options.Memory = None,
     stdin: options.Stdin = None,
     agent_arg: options.AgentArg = None,
     script: options.Script = None,
+    after: options.After = None,
+    after_any: options.AfterAny = None,
+    after_failure: options.AfterFailure = None,
+    on_dep_failure: options.OnDepFailure = None,
+    retries: options.Retries = None,
+    backoff: options.Backoff = None,
+    max_backoff: options.MaxBackoff = None,
+    on_crash: options.OnCrash = None,
     label: options.Labels = None,
     cron: options.Cron = None,
     every: options.Every = None,
@@ -74,8 +90,12 @@ def edit(
     given: dict[str, Any] = {"prompt": prompt, "agent": agent, "cwd": cwd, "env": env, "env_file": env_file}
     given |= {"priority": priority, "at": at, "in": in_, "tz": tz, "expires": expires, "key": key}
     given |= {"context": context_, "timeout": timeout, "grace": grace, "stdin": stdin}
+    given |= {"stall_timeout": stall_timeout, "memory": memory}
     given |= {"agent_arg": agent_arg, "label": label}
     given |= {"script": script}
+    given |= {"after": after, "after_any": after_any, "after_failure": after_failure}
+    given |= {"on_dep_failure": on_dep_failure, "retries": retries, "backoff": backoff}
+    given |= {"max_backoff": max_backoff, "on_crash": on_crash}
     when: dict[str, Any] = {"cron": cron, "every": every, "start": start, "until": until, "max_runs": max_runs}
     when |= {"missed": missed, "overlap": overlap, "pause_after": pause_after}
     given = {name: value for name, value in given.items() if value is not None}
@@ -144,6 +164,10 @@ def _change(
             values["expires_at"] = values.pop("expires")
         if "label" in given:
             values["labels"] = made.labels
+        if "on_dep_failure" in given:
+            values["on_dep_failure"] = made.on_dep_failure
+        if any(name in given for name in AFTER):
+            values["after"] = made.after
         if "at" in given or "in" in given:
             values["due_at"] = made.due_at
         launch = {field: getattr(made.launch, field) for name, field in LAUNCH.items() if name in given}

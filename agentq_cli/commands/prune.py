@@ -52,4 +52,7 @@ def _would(queue: Queue, target: str) -> TargetResult:
     if not task.status.ended:
         message = f"task '{target}': it is {task.shown_status(queue.now)}; only ended tasks are pruned"
         return TargetResult(target, False, WrongState.code, message, task.status)
+    waiting = queue.depended_on(task.address)
+    if waiting is not None:
+        return TargetResult(target, False, WrongState.code, f"task '{target}': {waiting} depends on it", task.status)
     return TargetResult(target, True, 0, f"{target} would be pruned", task.status)

@@ -23,8 +23,10 @@ def retry(ids: options.Ids = None) -> Result:
         results = targets.each_task(ids, queue.retry, lambda task: f"{task.address} is {task.shown_status(queue.now)}")
         tasks = [queue.task(targets.address(item.id)) for item in results.items if item.ok]
         if results.code:
+            targets.settle_dependents(queue)
             bells.ring(queue.state.bells)
             return results
+    targets.settle_dependents(queue)
     bells.ring(queue.state.bells)
     if wake.unattended(queue, [task.session for task in tasks]):
         output.hint(output.NOBODY_THERE)

@@ -11,7 +11,7 @@ from agentq_cli import documents, values
 from agentq_cli.clock import rfc3339
 from agentq_cli.commands import options
 from agentq_cli.context import Context, context
-from agentq_cli.errors import Usage, nearest
+from agentq_cli.errors import Deferred, Usage, nearest
 from agentq_cli.output import Document, Result, Stream
 
 if TYPE_CHECKING:
@@ -47,7 +47,11 @@ def run(
         raise Usage(f"--on-stop '{on_stop}': wait, leave or cancel{nearest(on_stop, ON_STOP)}")
     sessions = tuple(dict.fromkeys(values.parse_session(name) for name in session or ()))
     idle_ms = None if idle_exit is None else values.parse_duration(idle_exit, "--idle-exit")
-    at.config  # noqa: B018 - a wrong config is an error of this command, not of the supervisor it starts
+    from agentq_cli.supervise import gates
+    from agentq_cli.supervise.resources import Resources
+
+    # A wrong config is an error of this command, not of the supervisor it starts.
+    gates.check(at.config, Resources())
     if detach:
         return _detached(at, jobs, drain, idle_exit, sessions, max_tasks, on_stop)
     from agentq_cli.supervise.supervisor import Settings
@@ -69,6 +73,9 @@ def _supervise(at: Context, settings: Settings) -> Result:
     def items() -> Iterator[documents.Item]:
         for happening in supervision.run():
             yield _item(happening)
+        if supervision.deferred_until is not None and not supervision.failed:
+            until = rfc3339(supervision.deferred_until)
+            raise Deferred(f"run --drain: what is left is held by a usage limit until {until}; come back then")
 
     def code() -> int:
         if supervision.signal is not None:

@@ -55,9 +55,19 @@ def schedule(
     context_: options.ContextKind = None,
     timeout: options.Timeout = None,
     grace: options.Grace = None,
+    stall_timeout: options.StallTimeout = None,
+    memory: options.Memory = None,
     stdin: options.Stdin = None,
     script: options.Script = None,
     agent_arg: options.AgentArg = None,
+    after: options.After = None,
+    after_any: options.AfterAny = None,
+    after_failure: options.AfterFailure = None,
+    on_dep_failure: options.OnDepFailure = None,
+    retries: options.Retries = None,
+    backoff: options.Backoff = None,
+    max_backoff: options.MaxBackoff = None,
+    on_crash: options.OnCrash = None,
     label: options.Labels = None,
     dry_run: options.DryRun = False,
 ) -> Result:
@@ -68,7 +78,11 @@ def schedule(
     given: dict[str, Any] = {"session": session, "agent": agent, "cwd": cwd, "env": env, "env_file": env_file}
     given |= {"priority": priority, "tz": tz, "expires": expires, "key": key, "replace": replace_}
     given |= {"context": context_, "timeout": timeout, "grace": grace, "stdin": stdin, "script": script}
+    given |= {"stall_timeout": stall_timeout, "memory": memory}
     given |= {"agent_arg": agent_arg, "label": label}
+    given |= {"after": after, "after_any": after_any, "after_failure": after_failure}
+    given |= {"on_dep_failure": on_dep_failure, "retries": retries, "backoff": backoff}
+    given |= {"max_backoff": max_backoff, "on_crash": on_crash}
     if replace_ and key is None:
         raise Usage("--replace: only together with --key")
     made = make_schedule(here, when, session=session)

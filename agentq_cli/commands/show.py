@@ -47,9 +47,19 @@ def _lines(task: Task, data: documents.Item, runs: list[Run]) -> Iterator[tuple[
     for label, key in (("Priority", "priority"), ("Key", "key"), ("Series", "series")):
         if data[key]:
             yield label, str(data[key])
-    for label, limit in (("Timeout", task.launch.timeout_ms), ("Grace", task.launch.grace_ms)):
+    for label, limit in (
+        ("Timeout", task.launch.timeout_ms),
+        ("Stall timeout", task.launch.stall_timeout_ms),
+        ("Grace", task.launch.grace_ms),
+    ):
         if limit is not None:
             yield label, values.format_duration(limit)
+    if task.launch.memory_bytes is not None:
+        yield "Memory", values.format_size(task.launch.memory_bytes)
+    for each in data["after"]:
+        yield "After", each["id"] if each["on"] == "success" else f"{each['id']} ({each['on']})"
+    if data["attempts"] > 1 or task.launch.retries is not None:
+        yield "Attempts", f"{data['attempts']} of {data['max_retries'] + 1}"
     if data["schedule"]:
         yield "Schedule", _schedule(data["schedule"])
         for at in data["schedule"]["next"]:

@@ -47,9 +47,19 @@ def submit(
     context_: options.ContextKind = None,
     timeout: options.Timeout = None,
     grace: options.Grace = None,
+    stall_timeout: options.StallTimeout = None,
+    memory: options.Memory = None,
     stdin: options.Stdin = None,
     agent_arg: options.AgentArg = None,
     script: options.Script = None,
+    after: options.After = None,
+    after_any: options.AfterAny = None,
+    after_failure: options.AfterFailure = None,
+    on_dep_failure: options.OnDepFailure = None,
+    retries: options.Retries = None,
+    backoff: options.Backoff = None,
+    max_backoff: options.MaxBackoff = None,
+    on_crash: options.OnCrash = None,
     label: options.Labels = None,
     dry_run: options.DryRun = False,
     wait: options.Wait = False,
@@ -74,11 +84,16 @@ def submit(
         "context": context_,
         "timeout": timeout,
         "grace": grace,
+        "stall_timeout": stall_timeout,
+        "memory": memory,
         "stdin": stdin,
         "agent_arg": agent_arg,
         "label": label,
         "script": script,
     }
+    given |= {"after": after, "after_any": after_any, "after_failure": after_failure}
+    given |= {"on_dep_failure": on_dep_failure, "retries": retries, "backoff": backoff}
+    given |= {"max_backoff": max_backoff, "on_crash": on_crash}
     if batch is not None:
         tasks = _batch(here, batch, given, words, exec_, file)
     else:

@@ -22,12 +22,15 @@ def sweep(
     dry_run: options.DryRun = False,
     reindex: Reindex = False,
 ) -> Result:
-    """Settle what ended, recover what crashed, expire what is too late, and start a supervisor if work is due."""
+    """Settle what ended, recover what crashed, keep limits, expire what is late, and wake a supervisor for due work."""
     from agentq_cli.commands.run import only_on_linux
+    from agentq_cli.supervise import gates
+    from agentq_cli.supervise.resources import Resources
     from agentq_cli.supervise.sweep import Sweep
 
     at = context()
     only_on_linux("sweep")
+    gates.check(at.config, Resources())
     only = None if session is None else values.parse_session(session)
     queue = at.open_queue(create=not dry_run)
     if only is not None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from agentq_cli import values
 from agentq_cli.errors import AgentqError, Usage
-from agentq_cli.model import Address, Status, TargetResult, Task
+from agentq_cli.model import Actor, Address, Status, TargetResult, Task
 from agentq_cli.output import Results
 from agentq_cli.queue import Queue
 
@@ -33,6 +33,12 @@ def each_task(targets: Sequence[str], act: Callable[[Address], Task], message: C
         return message(task), task.status
 
     return Results(each([named(target) for target in targets], one))
+
+
+def settle_dependents(queue: Queue) -> None:
+    """Tell the tasks of other sessions what was done to those that they wait for; what is busy a supervisor tells."""
+    for _ in queue.settle_dependents(actor=Actor.USER):
+        pass
 
 
 def named(target: str) -> str:

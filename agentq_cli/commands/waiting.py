@@ -45,14 +45,30 @@ def until_ended(
 
 
 def wake_for(queue: Queue, tasks: Sequence[Task]) -> None:
-    """Start a supervisor where one of these tasks needs one now and none lives."""
-    wanted = [
-        task.session
-        for task in tasks
-        if task.status is Status.RUNNING or (task.status is Status.QUEUED and task.due_at <= queue.now)
-    ]
+    """Start a supervisor where one of these tasks, or what it waits for, needs one now and none lives.
+
+    For what is paused or held none would stay.
+    """
+    look = queue.look()
+    wanted = []
+    for task in _with_dependencies(queue, tasks):
+        due = task.status is Status.QUEUED and task.due_at <= queue.now
+        if task.status is Status.RUNNING or (due and not look.holds_back(task.session, task.agent or "")):
+            wanted.append(task.session)
     if wanted and not wake.looked_after(queue, wanted):
         wake.ensure_supervisor(queue, wanted)
+
+
+def _with_dependencies(queue: Queue, tasks: Sequence[Task]) -> Iterator[Task]:
+    """The tasks and everything that they wait for, directly or not."""
+    found = list(tasks)
+    known = {task.address for task in found}
+    while found:
+        task = found.pop()
+        yield task
+        addresses = {each.of.address for each in queue.depends(task) if each.of.address is not None} - known
+        known |= addresses
+        found += [queue.task(address) for address in addresses]
 
 
 def output_until_ended(queue: Queue, address: Address, *, wake_up: bool) -> Iterator[bytes]:

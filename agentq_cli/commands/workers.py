@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from agentq_cli import documents
 from agentq_cli.clock import monotonic_ms
@@ -10,9 +11,11 @@ from agentq_cli.context import Context, context
 from agentq_cli.model import Supervisor, Worker
 from agentq_cli.output import Items, Result, Section
 from agentq_cli.policy import admission
+from agentq_cli.policy.admission import Gate
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import process, tree, wake
+from agentq_cli.supervise import gates, process, resources, tree, wake
 from agentq_cli.supervise.records import RunDirectory, Start
+from agentq_cli.supervise.resources import Resources
 from agentq_cli.tables import Column
 
 COLUMNS = (
@@ -77,14 +80,7 @@ def _last_sign(directory: RunDirectory) -> int | None:
 
 def _memory(start: Start) -> int | None:
     """What the run's processes hold resident, the shim's own left out; pages that they share count for each."""
-    if not process.alive(start.identity):
-        return None
-    page = os.sysconf("SC_PAGE_SIZE")
-    total = 0
-    for identity in tree.below([start.identity]):
-        fields = (process.read_file(f"/proc/{identity.pid}/statm") or b"0 0").split()
-        total += int(fields[1]) * page
-    return total
+    return resources.resident(tree.below([start.identity])) if process.alive(start.identity) else None
 
 
 def _supervisor(at: Context, supervisor: Supervisor) -> documents.Item:
@@ -96,11 +92,22 @@ def _supervisor(at: Context, supervisor: Supervisor) -> documents.Item:
 def _gates(at: Context, queue: Queue, running: int, supervisors: list[Supervisor]) -> list[documents.Item]:
     jobs = max((supervisor.jobs for supervisor in supervisors), default=at.config.jobs)
     cap = admission.cap(running, jobs)
-    gates: list[documents.Item] = [{"name": cap.name, "holding": cap.holding, "detail": cap.detail}]
+    found = [documents.gate(gate) for gate in (cap, *_admission(at, queue, supervisors))]
     for hold in queue.holds():
         what = "the queue" if hold.scope == "queue" else f"agent '{hold.name}'"
         why = f" ({hold.reason})" if hold.reason else ""
         until = f" until {documents.moment(hold.until)}" if hold.until is not None else ""
         detail = f"{what} is {'paused' if hold.kind == 'paused' else f'held: {hold.kind}'}{until}{why}"
-        gates.append({"name": hold.scope, "holding": True, "detail": detail})
-    return gates
+        found.append({"name": hold.scope, "holding": True, "detail": detail})
+    return found
+
+
+def _admission(at: Context, queue: Queue, supervisors: list[Supervisor]) -> Sequence[Gate]:
+    """What holds a supervisor's starts back, as it says itself; where none does, what one would find out now."""
+    recorded = [gate for supervisor in supervisors for gate in supervisor.gates]
+    if not recorded:
+        # A supervisor that is a service has other cgroups around it than this command.
+        whose = str(supervisors[0].identity.pid) if supervisors else "self"
+        return gates.look(queue, at.config, Resources(whose)).gates
+    by_name = {gate.name: gate for gate in sorted(recorded, key=lambda gate: gate.holding)}
+    return [by_name[name] for name in dict.fromkeys(gate.name for gate in recorded)]

@@ -49,6 +49,10 @@ class Look:
     queue_paused: bool = False
     workers: int = 0
 
+    def holds_back(self, session: str, agent: str) -> bool:
+        """Whether a pause or a hold keeps a session's tasks of an agent from starting, whatever else is free."""
+        return self.queue_paused or session in self.paused_sessions or agent in self.held_agents
+
 
 def lane_open(head: Head, lane: Lane, parallel: int | None) -> bool:
     """Whether the session has room for this task: its width, its conversation, and a retry that comes first.
@@ -66,12 +70,10 @@ def lane_open(head: Head, lane: Lane, parallel: int | None) -> bool:
 
 def startable(look: Look, *, now: int, parallel: Callable[[str], int | None]) -> Iterable[Head]:
     """The heads that may start at `now`, in no order."""
-    if look.queue_paused:
-        return
     for head in look.heads:
         if head.due_at > now or (head.expires_at is not None and head.expires_at <= now):
             continue
-        if head.session in look.paused_sessions or head.agent in look.held_agents:
+        if look.holds_back(head.session, head.agent):
             continue
         if lane_open(head, look.lanes.get(head.session, Lane()), parallel(head.session)):
             yield head

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agentq_cli.model import Actor, Outcome, RunStatus, Status
+from agentq_cli.model import ENDED, Actor, Outcome, RunStatus, Status
 
 _WAITING = {Status.BLOCKED, Status.QUEUED, Status.PAUSED}
 
@@ -12,19 +12,20 @@ TRANSITIONS: dict[Status | None, frozenset[Status]] = {
     Status.BLOCKED: frozenset({Status.QUEUED, Status.PAUSED, Status.CANCELLED, Status.EXPIRED}),
     Status.QUEUED: frozenset({Status.RUNNING, Status.BLOCKED, Status.PAUSED, Status.CANCELLED, Status.EXPIRED}),
     Status.PAUSED: frozenset({Status.QUEUED, Status.BLOCKED, Status.CANCELLED, Status.EXPIRED}),
-    Status.RUNNING: frozenset({Status.QUEUED, Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.SKIPPED}),
-    # Only a person's `retry` opens an ended task again.
-    Status.COMPLETED: frozenset({Status.QUEUED}),
-    Status.FAILED: frozenset({Status.QUEUED}),
-    Status.CANCELLED: frozenset({Status.QUEUED}),
-    Status.EXPIRED: frozenset({Status.QUEUED}),
-    Status.SKIPPED: frozenset({Status.QUEUED}),
+    Status.RUNNING: frozenset({Status.QUEUED, Status.PAUSED, *ENDED} - {Status.EXPIRED}),
+    # Only a person's `retry` opens an ended task again: itself, or what waits for it and was cancelled therefore.
+    Status.COMPLETED: frozenset({Status.QUEUED, Status.BLOCKED}),
+    Status.FAILED: frozenset({Status.QUEUED, Status.BLOCKED}),
+    Status.CANCELLED: frozenset({Status.QUEUED, Status.BLOCKED}),
+    Status.EXPIRED: frozenset({Status.QUEUED, Status.BLOCKED}),
+    Status.SKIPPED: frozenset({Status.QUEUED, Status.BLOCKED}),
 }
 
 
 def allowed(before: Status | None, after: Status, actor: Actor) -> bool:
     """Whether `actor` may take a task from `before` (None: it is new) to `after`."""
-    if before is not None and before.ended and actor is not Actor.USER:
+    reopened = before is Status.CANCELLED and after is Status.BLOCKED  # carried out by whoever comes to it
+    if before is not None and before.ended and actor is not Actor.USER and not reopened:
         return False
     return after in TRANSITIONS[before]
 

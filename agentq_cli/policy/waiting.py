@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agentq_cli.clock import rfc3339
-from agentq_cli.model import RunId, Status, Task, WaitingFor
+from agentq_cli.model import Condition, RunId, Status, Task, WaitingFor
+from agentq_cli.policy.admission import Gate
+from agentq_cli.policy.dependencies import Looked, Standing, standing
+
+SHOWN_DEPENDENCIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What else is going on while a task waits; `jobs` is 0 where no supervisor lives."""
+    """What else is going on while a task waits; `jobs` is 0 where no supervisor lives, `gate` the first that holds."""
 
     session_paused: bool
     session_reason: str | None
@@ -34,6 +38,8 @@ class Surroundings:
     workers: int
     jobs: int
     ahead: int
+    depends: Sequence[Looked] = ()
+    gate: Gate | None = None
 
 
 def waiting_for(task: Task, around: Surroundings, now: int) -> WaitingFor | None:
@@ -42,11 +48,24 @@ def waiting_for(task: Task, around: Surroundings, now: int) -> WaitingFor | None
         return None
     if task.status is Status.PAUSED:
         return WaitingFor("paused", f"the task is paused{_because(task.reason)}; `agentq resume {task.address}`")
+    if task.status is Status.BLOCKED:
+        return _dependency(around.depends)
     if task.due_at > now:
         kind = "retry" if task.attempts else "time"
         what = "its next attempt" if task.attempts else "it"
         return WaitingFor(kind, f"{what} is due at {rfc3339(task.due_at)}", until=task.due_at)
     return _held(task, around) or _lane(task, around) or _slot(around)
+
+
+ENDS = {Condition.SUCCESS: "complete", Condition.ANY: "end", Condition.FAILURE: "fail"}
+
+
+def _dependency(depends: Sequence[Looked]) -> WaitingFor:
+    pending = [each.of for each in depends if standing(each.of.on, each.status) is Standing.PENDING]
+    what = ", ".join(f"{of.address} to {ENDS[of.on]}" for of in pending[:SHOWN_DEPENDENCIES])
+    more = f" and {len(pending) - SHOWN_DEPENDENCIES} more" if len(pending) > SHOWN_DEPENDENCIES else ""
+    ids = tuple(dict.fromkeys(str(of.address) for of in pending))
+    return WaitingFor("dependency", f"it waits for {what}{more}" if what else "it is about to be released", ids=ids)
 
 
 def _held(task: Task, around: Surroundings) -> WaitingFor | None:
@@ -59,7 +78,9 @@ def _held(task: Task, around: Surroundings) -> WaitingFor | None:
             return WaitingFor(
                 "paused", f"agent '{hold.name}' is paused{_because(hold.reason)}; `agentq resume --agent {hold.name}`"
             )
-        return WaitingFor("limit", f"agent '{hold.name}' is held{_because(hold.reason)}", until=hold.until)
+        until = f"until {rfc3339(hold.until)}" if hold.until is not None else f"`agentq resume --agent {hold.name}`"
+        detail = f"agent '{hold.name}' is held by {hold.kind}{_because(hold.reason)}; {until}"
+        return WaitingFor("limit", detail, until=hold.until)
     if around.session_paused:
         return WaitingFor(
             "paused",
@@ -85,6 +106,8 @@ def _lane(task: Task, around: Surroundings) -> WaitingFor | None:
 def _slot(around: Surroundings) -> WaitingFor:
     if not around.jobs:
         return WaitingFor("slot", "no supervisor is running; start one with `agentq run`")
+    if around.gate is not None and around.workers < around.jobs:
+        return WaitingFor("gate", f"{around.gate.name}: {around.gate.detail}", until=around.gate.until)
     ahead = f"; {around.ahead} due before it" if around.ahead else ""
     return WaitingFor("slot", f"{around.workers} of {around.jobs} slots are in use{ahead}")
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from agentq_cli.errors import WrongState
 from agentq_cli.model import Actor, Address, Status, Successor, Task, Trigger
-from agentq_cli.store import connection, series
+from agentq_cli.store import connection, dependencies, series
 from agentq_cli.store.dispatch import DISPATCH
 from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
 from agentq_cli.store.state_dir import StateDir
@@ -75,7 +75,15 @@ def resume_in(write: SessionWrite, address: Address) -> Task:
         return after
     if task.status is not Status.PAUSED:
         raise WrongState(f"task '{task.address}': it is {task.shown_status(write.now)}, not paused")
-    resumed = replace(task, status=Status.QUEUED, reason=None, arriving=task.rearms)
+    # What a failed dependency paused, a person lets run all the same.
+    blocked = task.dep_failed is None and dependencies.waits(write.database, task)
+    resumed = replace(
+        task,
+        status=Status.BLOCKED if blocked else Status.QUEUED,
+        reason=None,
+        dep_failed=None,
+        arriving=task.rearms and not task.attempts,
+    )
     write.save(task, resumed, event="resume")
     return resumed
 
@@ -106,7 +114,7 @@ def edit(state: StateDir, address: Address, change: Edit, *, now: int) -> Task:
 def edit_in(write: SessionWrite, address: Address, change: Edit) -> Task:
     """`edit` within an open transaction."""
     task = series.live(write, write.task(address.seq))
-    if task.status is Status.RUNNING and task.rearms:
+    if task.rearms and (task.status is Status.RUNNING or task.attempts):
         after = replace(task, successor=_edited(task, change, write.now))
         write.save(task, after, event="edit", reason="it holds from the next occurrence on")
         return after
@@ -116,8 +124,12 @@ def edit_in(write: SessionWrite, address: Address, change: Edit) -> Task:
     if changed.key is not None and changed.key != task.key:
         _free_key(write, changed.key)
     write.save_content(changed)
+    if changed.after != task.after:
+        dependencies.enter(write, task.seq, changed.after)
+        if task.status is not Status.PAUSED:
+            changed = replace(changed, status=Status.BLOCKED if changed.after else Status.QUEUED)
     write.save(task, changed, event="edit")
-    return changed
+    return dependencies.settle(write, task.seq) or changed
 
 
 def _edited(task: Task, change: Edit, now: int) -> Successor:
@@ -151,12 +163,15 @@ def retry(state: StateDir, address: Address, *, now: int) -> Task:
         expired = task.expires_at is not None and task.expires_at <= now
         again = replace(
             task,
-            status=Status.QUEUED,
+            status=Status.BLOCKED if dependencies.waits(write.database, task) else Status.QUEUED,
             reason=None,
+            dep_failed=None,
             due_at=now,
             expires_at=None if expired else task.expires_at,
             ended_at=None,
             attempts=0,
+            tries=0,
+            fresh=False,
             exit_code=None,
             cancel_requested=False,
             trigger=Trigger.RETRY,
@@ -193,7 +208,7 @@ def expire(state: StateDir, address: Address, *, now: int, actor: Actor) -> Task
     """End a task whose time to start has passed; None where it has started or ended meanwhile."""
     with session_write(state, address.session, now=now, actor=actor, busy_ms=connection.BACKGROUND_BUSY_MS) as write:
         task = write.task(address.seq)
-        waiting = not task.status.ended and task.status is not Status.RUNNING
+        waiting = not (task.status.ended or task.status is Status.RUNNING or task.attempts)
         if not waiting or task.expires_at is None or task.expires_at > now:
             write.mirror(address.seq)
             return None
@@ -211,6 +226,10 @@ def prune(state: StateDir, address: Address, *, now: int) -> Task:
         task = write.task(address.seq)
         if not task.status.ended:
             raise WrongState(f"task '{address}': it is {task.shown_status(now)}; only ended tasks are pruned")
+        waiting = dependencies.live_dependent(write.database, address)
+        if waiting is not None:
+            raise WrongState(f"task '{address}': {waiting} depends on it")
+        dependencies.forget(write.database, address)
         key = {"session": address.session, "seq": address.seq}
         for statement in ("delete_task", "delete_index_row", "delete_runs", "delete_events"):
             write.database.execute(WRITE[statement], key)

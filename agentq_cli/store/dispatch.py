@@ -8,9 +8,21 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from agentq_cli.errors import NotFound
-from agentq_cli.model import Actor, Identity, Outcome, RunId, Status, Task, Trigger, Worker
-from agentq_cli.policy import admission, order, states
-from agentq_cli.store import connection, series
+from agentq_cli.model import (
+    Actor,
+    FailureClass,
+    Identity,
+    LastStart,
+    Outcome,
+    RunId,
+    RunStatus,
+    Status,
+    Task,
+    Trigger,
+    Worker,
+)
+from agentq_cli.policy import admission, order, retry, states
+from agentq_cli.store import connection, rows, series
 from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
 from agentq_cli.store.state_dir import StateDir
@@ -47,10 +59,10 @@ Planner = Callable[[Task, str | None, int | None], Plan]
 def look(index: sqlite3.Connection, sessions: Collection[str] = (), *, now: int) -> order.Look:
     """What the index says now; with `sessions`, heads of those only."""
     with connection.snapshot(index):
-        return replace(_around(index), heads=tuple(_heads(index, sessions, now)))
+        return replace(_around(index, now), heads=tuple(_heads(index, sessions, now)))
 
 
-def _around(index: sqlite3.Connection) -> order.Look:
+def _around(index: sqlite3.Connection, now: int) -> order.Look:
     """Everything of a look but the heads."""
     lanes: dict[str, tuple[int, set[int], set[str]]] = {}
     workers = 0
@@ -60,7 +72,7 @@ def _around(index: sqlite3.Connection) -> order.Look:
             conversations.add(agent)
         lanes[session] = (running + 1, retrying, conversations)
         workers += 1
-    holds = index.execute(statements("read")["holds"]).fetchall()
+    holds = index.execute(statements("read")["holds"], {"now": now}).fetchall()
     held_agents = frozenset(hold[1] for hold in holds if hold[0] == "agent")
     for session, seq, agent, _ in index.execute(DISPATCH["retrying"]).fetchall():
         if agent not in held_agents:  # what is held itself holds nobody
@@ -96,19 +108,24 @@ def claim(
     parallel: Callable[[str], int | None],
     planner: Planner,
     host: str,
+    newest: LastStart | None = None,
+    monotonic: int = 0,
 ) -> Claim | None:
     """Take a task to run it, or None where it may no longer be taken.
 
     Everything that allowed the pick is tested again under the lock: due, expiry, pauses, holds, the lane, the
-    conversation, and the cap over the whole state dir. What the plan says is what the audit log shows.
+    conversation, and the cap over the whole state dir; and with `newest` that this is still the newest start.
+    `monotonic` is the time of this one, kept for the next. What the plan says is what the audit log shows.
     """
     with session_write(
         state, head.session, now=now, actor=Actor.SUPERVISOR, busy_ms=connection.BACKGROUND_BUSY_MS
     ) as write:
+        if newest is not None and last_start(write.database) != newest:
+            return None
         task = _claimable(write, head, jobs=jobs, parallel=parallel)
         if task is None:
             return None
-        return _take(write, task, supervisor=supervisor, planner=planner, host=host)
+        return _take(write, task, supervisor=supervisor, planner=planner, host=host, monotonic=monotonic)
 
 
 def _claimable(
@@ -126,15 +143,15 @@ def _claimable(
         head,
         agent=task.agent or "",
         due_at=task.due_at,
-        expires_at=task.expires_at,
+        expires_at=None if task.attempts else task.expires_at,
         retry=task.attempts > 0,
         shares=task.shares_conversation,
     )
-    again = replace(_around(write.database), heads=(fresh,))
+    again = replace(_around(write.database, write.now), heads=(fresh,))
     if task.status is Status.QUEUED and list(order.startable(again, now=write.now, parallel=parallel)):
         if task.arriving:
             return series.arrive(write, task)
-        return None if series.refuse(write, task) else task
+        return None if not task.attempts and series.refuse(write, task) else task
     # The index was wrong about this task: without mending it the same pick would come again for ever.
     write.mirror(head.seq)
     return None
@@ -151,6 +168,7 @@ def _take(
     supervisor: Identity,
     planner: Planner,
     host: str,
+    monotonic: int,
 ) -> Claim:
     known = write.database.execute(DISPATCH["conversation"], {"agent": task.agent or ""}).fetchone()
     run = RunId(task.session, task.seq, task.runs + 1)
@@ -159,6 +177,7 @@ def _take(
         status=Status.RUNNING,
         reason=None,
         attempts=task.attempts + 1,
+        tries=task.tries + 1,
         runs=run.attempt,
         last_run=run.attempt,
         cancel_requested=False,
@@ -172,7 +191,7 @@ def _take(
             "seq": task.seq,
             "attempt": run.attempt,
             "series": task.series,
-            "trigger": Trigger.RETRY if task.attempts else task.trigger,
+            "trigger": Trigger.RETRY if task.tries else task.trigger,
             "agent": task.agent,
             "argv": json.dumps(plan.argv),
             "cwd": task.cwd,
@@ -199,7 +218,14 @@ def _take(
     # Fairness asks who started longest ago, so that two starts in one millisecond must differ.
     (last,) = write.database.execute(DISPATCH["last_start"]).fetchone()
     write.database.execute(DISPATCH["session_started"], {"session": task.session, "at": max(write.now, last + 1)})
+    started = LastStart(monotonic, supervisor.boot_id, str(run))
+    write.database.execute(DISPATCH["set_meta"], {"name": "last_start", "value": json.dumps(started)})
     return Claim(taken, run, plan)
+
+
+def last_start(index: sqlite3.Connection) -> LastStart:
+    """The newest claim, whoever made it."""
+    return rows.last_start(index.execute(statements("read")["meta"], {"name": "last_start"}).fetchone())
 
 
 def undo(state: StateDir, run: RunId, *, now: int, actor: Actor, reason: str) -> bool:
@@ -213,6 +239,7 @@ def undo(state: StateDir, run: RunId, *, now: int, actor: Actor, reason: str) ->
             task,
             status=ended,
             attempts=task.attempts - 1,
+            tries=task.tries - 1,
             last_run=_run_before(write, run),
             ended_at=now if ended is Status.CANCELLED else None,
         )
@@ -228,7 +255,7 @@ def _run_before(write: SessionWrite, run: RunId) -> int | None:
 
 
 def finish(
-    state: StateDir, run: RunId, outcome: Outcome, *, now: int, actor: Actor, posted: bool, busy_ms: int
+    state: StateDir, run: RunId, outcome: Outcome, *, now: int, actor: Actor, posted: bool, busy_ms: int, jitter: float
 ) -> Task | None:
     """Record how a run ended and what becomes of its task; None where somebody else did so before (the fence)."""
     with session_write(state, run.session, now=now, actor=actor, busy_ms=busy_ms) as write:
@@ -236,19 +263,67 @@ def finish(
         if task.status is not Status.RUNNING or task.runs != run.attempt:
             write.record("late", run.seq, run=run, reason=f"it had ended already; {outcome.status} was not recorded")
             return None
-        ended = replace(
-            task,
-            status=states.ended_status(outcome, cancel_requested=task.cancel_requested),
-            reason=None if outcome.error is None else outcome.error,
-            ended_at=now,
-            exit_code=outcome.exit_code,
-        )
-        write.save(task, ended, event="finish", run=run, finished=outcome.finished_at)
+        # Counted from when it ended, however late somebody came to settle it.
+        ended_at = min(outcome.finished_at, now)
+        hold = _hold(write, task.agent, outcome, ended_at)
+        stopped = task.cancel_requested or outcome.status is RunStatus.CANCELLED
+        again = None if stopped else retry.again(task, outcome, now=ended_at, hold=hold, jitter=jitter)
+        after = _ended(task, outcome, now) if again is None else _queued_again(task, outcome, again)
+        write.save(task, after, event="finish", run=run, reason=after.reason, finished=outcome.finished_at)
         _close_run(write, run, outcome, posted=posted)
         if task.agent and task.shares_conversation:
             _keep_conversation(write, task.agent, outcome)
         write.database.execute(DISPATCH["delete_worker"], run._asdict())
-        return ended
+        return after
+
+
+def _ended(task: Task, outcome: Outcome, now: int) -> Task:
+    return replace(
+        task,
+        status=states.ended_status(outcome, cancel_requested=task.cancel_requested),
+        reason=outcome.error,
+        ended_at=now,
+        exit_code=outcome.exit_code,
+    )
+
+
+def _queued_again(task: Task, outcome: Outcome, again: retry.Again) -> Task:
+    why = outcome.error or outcome.status
+    if again.counted:
+        why = f"{why}; retry {task.attempts} of {retry.max_retries(task.launch)}"
+    waiting = replace(
+        task,
+        status=Status.QUEUED,
+        reason=why,
+        due_at=again.due_at,
+        attempts=task.attempts if again.counted else task.attempts - 1,
+        fresh=task.fresh or again.fresh,
+    )
+    if task.successor is None or not task.successor.paused:
+        return waiting
+    # Paused while it ran: nothing new of it starts, and its next attempt is that.
+    left = replace(task.successor, paused=False, reason=None)
+    return replace(waiting, status=Status.PAUSED, reason=task.successor.reason, successor=left)
+
+
+def _hold(write: SessionWrite, agent: str | None, outcome: Outcome, now: int) -> retry.AgentHold | None:
+    """Put the hold on an agent that a run of it asks for, or take note of its success."""
+    if agent is None:
+        return None
+    if outcome.status is RunStatus.SUCCESS:
+        for statement in ("forget_limit", "count_limits_anew"):
+            write.database.execute(DISPATCH[statement], {"name": agent, "now": write.now})
+        return None
+    row = write.database.execute(DISPATCH["agent_hold"], {"name": agent, "kind": outcome.failure_class}).fetchone()
+    before = None if row is None else retry.AgentHold(FailureClass(str(outcome.failure_class)), *row)
+    hold = retry.hold(outcome, before, now)
+    if hold is None:
+        return None
+    values = {"scope": "agent", "name": agent, "kind": hold.kind, "since": now, "until": hold.until}
+    write.database.execute(DISPATCH["set_hold"], values | {"reason": outcome.error, "count": hold.count})
+    if before is None or before.until != hold.until:
+        write.record("hold", None, reason=retry.explain(hold, agent, outcome.error))
+    return hold
 
 
 def _close_run(write: SessionWrite, run: RunId, outcome: Outcome, *, posted: bool) -> None:
@@ -323,10 +398,10 @@ def adopt(state: StateDir, worker: Worker, supervisor: Identity, *, now: int, bu
 
 
 def request_stop(
-    state: StateDir, run: RunId, *, reason: str, cancel: bool, run_only: bool, now: int, actor: Actor
+    state: StateDir, run: RunId, *, reason: str, cancel: bool, run_only: bool, now: int, actor: Actor, busy_ms: int
 ) -> bool:
     """Record, once, that a run is to end; the caller then tells its shim. False: it runs no longer."""
-    with session_write(state, run.session, now=now, actor=actor) as write:
+    with session_write(state, run.session, now=now, actor=actor, busy_ms=busy_ms) as write:
         return stop_in(write, run, reason=reason, cancel=cancel, run_only=run_only)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from agentq_cli.errors import AgentqError
 from agentq_cli.model import Actor
-from agentq_cli.store import connection
+from agentq_cli.store import connection, dependencies
 from agentq_cli.store.dispatch import DISPATCH
 from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import SessionWrite, session_write
@@ -27,6 +27,11 @@ def reindex(state: StateDir, session: str, *, now: int, host: str, busy_ms: int)
             mended.append(f"{task.address} is {task.status}{f': {task.reason}' if task.reason else ''}")
         database.execute(REINDEX["forget_session"], {"session": session})
         database.execute(REINDEX["mirror_all"], {"session": session})
+        database.execute(REINDEX["forget_dependencies"], {"session": session})
+        database.execute(REINDEX["dependencies"], {"session": session})
+        # Also those of others that wait for this session's: nobody knows what the lost index had noted.
+        for (seq,) in database.execute(REINDEX["blocked"]).fetchall():
+            dependencies.settle(write, seq)
         state_row = database.execute(DISPATCH["session_state"], {"name": "paused"}).fetchone()
         values = {"session": session, "at": now if state_row else None, "reason": state_row[0] if state_row else None}
         database.execute(REINDEX["paused"], values)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from agentq_cli.model import (
+    Address,
+    Condition,
+    Dependency,
     Event,
     FailureClass,
     Identity,
+    LastStart,
     Launch,
     Message,
     NewTask,
@@ -22,6 +27,7 @@ from agentq_cli.model import (
     Trigger,
     Worker,
 )
+from agentq_cli.policy.admission import Gate
 
 if TYPE_CHECKING:
     from agentq_cli.policy.series import Recurrence
@@ -42,9 +48,15 @@ def launch_text(launch: Launch) -> str:
         "umask": launch.umask,
         "timeout_ms": launch.timeout_ms,
         "grace_ms": launch.grace_ms,
+        "stall_timeout_ms": launch.stall_timeout_ms,
+        "memory_bytes": launch.memory_bytes,
         "depth": launch.depth,
         "tz": launch.tz,
         "script": launch.script,
+        "retries": launch.retries,
+        "backoff_ms": launch.backoff_ms,
+        "max_backoff_ms": launch.max_backoff_ms,
+        "on_crash": launch.on_crash,
     }
     return json.dumps({name: value for name, value in values.items() if value not in (None, [], {})})
 
@@ -69,6 +81,7 @@ def content(task: NewTask | Task) -> dict[str, Any]:
         "key": task.key,
         "context": task.context,
         "launch": launch_text(task.launch),
+        "on_dep_failure": task.on_dep_failure,
     }
 
 
@@ -105,7 +118,28 @@ def task(session: str, row: Row) -> Task:
         extra=bool(row[26]),
         arriving=bool(row[27]),
         goes_on=row[21] == RUN_ONLY,
+        after=() if row[28] is None else dependencies(row[28]),
+        on_dep_failure=row[29],
+        dep_failed=None if row[30] is None else address(row[30]),
+        tries=row[31],
+        fresh=bool(row[32]),
     )
+
+
+def dependencies_text(after: Sequence[Dependency]) -> str | None:
+    """Dependencies as the JSON of their column; None for none."""
+    return json.dumps([[*(each.address or ()), each.on] for each in after]) if after else None
+
+
+def dependencies(text: str) -> tuple[Dependency, ...]:
+    """The dependencies that `dependencies_text` wrote."""
+    return tuple(Dependency(Address(session, seq), Condition(on)) for session, seq, on in json.loads(text))
+
+
+def address(text: str) -> Address:
+    """An address as it is stored."""
+    session, _, seq = text.rpartition("/")
+    return Address(session, int(seq))
 
 
 def recurrence(text: str) -> Recurrence:
@@ -230,7 +264,18 @@ def supervisor(row: Row) -> Supervisor:
         sessions=tuple(json.loads(row[4])),
         started_at=row[5],
         renewed_at=row[6],
+        gates=() if row[7] is None else tuple(Gate(**gate) for gate in json.loads(row[7])),
     )
+
+
+def gates_text(gates: Sequence[Gate]) -> str | None:
+    """Gates as the JSON of their column."""
+    return json.dumps([asdict(gate) for gate in gates]) if gates else None
+
+
+def last_start(row: Row | None) -> LastStart:
+    """The row of meta that holds the newest start."""
+    return LastStart() if row is None else LastStart(*json.loads(row[0]))
 
 
 def event(row: Row) -> Event:

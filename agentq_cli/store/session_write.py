@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from agentq_cli.errors import NotFound, Unreadable
 from agentq_cli.model import Actor, Address, NewTask, RunId, Status, Task, Trigger
 from agentq_cli.policy import states
-from agentq_cli.store import connection, rows
+from agentq_cli.store import connection, dependencies, rows
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir
 
@@ -35,6 +35,8 @@ class SessionWrite:
         self.session = session
         self.now = now
         self.actor = actor
+        self.unsettled: list[int] = []
+        """Tasks whose end, or new beginning, is still to be told to those that wait for them."""
 
     def task(self, seq: int) -> Task:
         """The task as it is now, locked. Raises NotFound.
@@ -135,6 +137,9 @@ class SessionWrite:
                 "successor": None if after.successor is None else rows.successor_text(after.successor),
                 "arriving": after.arriving,
                 "extra": after.extra,
+                "dep_failed": None if after.dep_failed is None else str(after.dep_failed),
+                "tries": after.tries,
+                "fresh": after.fresh,
                 "before_status": before.status,
                 "before_runs": before.runs,
             },
@@ -155,6 +160,8 @@ class SessionWrite:
             from agentq_cli.store import series
 
             series.rearm(self, before, after, self.now if finished is None else finished)
+        if before.status.ended is not after.status.ended:
+            dependencies.changed(self, after.seq)
         return True
 
     def save_content(self, task: Task) -> None:

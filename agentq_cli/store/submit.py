@@ -6,13 +6,13 @@ import contextlib
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentq_cli.errors import AgentqError, Busy, LimitReached, Usage, WrongState
 from agentq_cli.model import Actor, Address, Identity, NewTask, Status, Trigger
-from agentq_cli.store import connection, rows
+from agentq_cli.store import connection, dependencies, rows
 from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
 from agentq_cli.store.state_dir import StateDir
@@ -55,16 +55,35 @@ def _store(write: SessionWrite, tasks: Sequence[NewTask]) -> list[tuple[Address,
             continue
         seq = write.insert(
             task,
-            status=Status.QUEUED,
+            status=Status.BLOCKED if task.after else Status.QUEUED,
             trigger=Trigger.SUBMIT if task.schedule is None else Trigger.SCHEDULE,
             recurrence=None if task.schedule is None else _begin(task.schedule, write.now),
             arriving=task.schedule is not None,
         )
         first = seq if first is None else first
         stored.append((Address(write.session, seq), True))
+    waiting = _enter(write, tasks, dict(enumerate(stored)))
     if first is not None:
         write.publish(first)
+    for seq in waiting:
+        dependencies.settle(write, seq)
     return stored
+
+
+def _enter(write: SessionWrite, tasks: Sequence[NewTask], stored: Mapping[int, tuple[Address, bool]]) -> list[int]:
+    """Store what the tasks of this session wait for, now that every line has its address. Returns who waits."""
+    if not any(task.after for task in tasks):
+        return []
+    addresses = {position: address for position, (address, _) in stored.items()}
+    new = {address for address, is_new in stored.values() if is_new}
+    waiting = []
+    for position, task in enumerate(tasks):
+        address = addresses.get(position)
+        # Who was found by a key waits for what it did before, unless it was replaced.
+        if task.after and task.session == write.session and address is not None and (address in new or task.replace):
+            dependencies.enter(write, address.seq, dependencies.resolve(task.after, addresses), known=new)
+            waiting.append(address.seq)
+    return waiting
 
 
 def _begin(schedule: Schedule, now: int) -> Recurrence:
@@ -111,7 +130,11 @@ def _of_key(write: SessionWrite, task: NewTask, batch: str | None = None) -> Add
         launch=task.launch,
         recurrence=None if task.schedule is None else _begin(task.schedule, write.now),
         arriving=task.schedule is not None,
+        on_dep_failure=task.on_dep_failure,
     )
+    if live.status is not Status.PAUSED:
+        changed = replace(changed, status=Status.BLOCKED if task.after else Status.QUEUED)
+    dependencies.enter(write, seq, ())  # what it waits for now is entered once every line has its address
     write.save_content(changed)
     write.save(live, changed, event="replace")
     return live.address
@@ -149,6 +172,9 @@ def _batch(
             for session in sessions:
                 _stage(state, session, tasks, stored, batch=batch, now=now, actor=actor)
                 staged.append(session)
+            for session in dict.fromkeys(task.session for task in tasks if task.after):
+                with session_write(state, session, now=now, actor=actor) as write:
+                    _enter(write, tasks, stored)
             with connection.transaction(index, state.index):
                 index.execute(BATCH["commit"], {"id": batch})
         except BaseException as error:
@@ -200,6 +226,8 @@ def release(state: StateDir, batch: str, sessions: Sequence[str], *, now: int, a
             if write.database.execute(BATCH["release"], {"id": batch}).rowcount:
                 write.database.execute(WRITE["create_session"], {"name": session, "at": now})
                 write.publish(first, batch)
+                for (seq,) in write.database.execute(BATCH["blocked"], {"id": batch}).fetchall():
+                    dependencies.settle(write, seq)
 
     _settle(state, batch, sessions, one)
 
@@ -210,6 +238,7 @@ def drop(state: StateDir, batch: str, sessions: Sequence[str], *, now: int, acto
     def one(session: str) -> None:
         if state.inbound(session).exists():
             with session_write(state, session, now=now, actor=actor) as write:
+                write.database.execute(BATCH["drop_dependencies"], {"id": batch, "session": session})
                 write.database.execute(BATCH["drop"], {"id": batch})
 
     _settle(state, batch, sessions, one)

@@ -68,6 +68,18 @@ def grace_ms(task: Task, config: Config) -> int:
     return DEFAULT_GRACE_MS if profile is None or profile.grace_ms is None else profile.grace_ms
 
 
+def stall_timeout_ms(task: Task, config: Config) -> int | None:
+    """The longest silence: the task's own, the profile's, none."""
+    own = task.launch.stall_timeout_ms
+    if own is not None:
+        return own
+    try:
+        profile = profile_of(task, config)
+    except AgentqError:
+        profile = None
+    return None if profile is None else profile.stall_timeout_ms
+
+
 def request(
     claim: Claim, config: Config, state: StateDir, clock: Clock, environ: Mapping[str, str], zone: str
 ) -> LaunchRequest:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from agentq_cli.identity import Identity
+from agentq_cli.policy.stall import Signs, Silence
 
 Record = TypeVar("Record")
 
@@ -52,6 +53,7 @@ class Exit(NamedTuple):
 
     `exit_code` is null after a `signal`. `stopped` is the reason where our own ladder ended it: then neither is a
     verdict. `spawn_error` says that the agent never ran, `error` why a run failed that has no exit code to blame.
+    `oom_kills` is how often the kernel killed for want of memory in the run's cgroup meanwhile, null if it won't say.
     """
 
     exit_code: int | None
@@ -65,6 +67,7 @@ class Exit(NamedTuple):
     stdout_bytes: int
     stderr_bytes: int
     script_outcome: str | None = None
+    oom_kills: int | None = None
 
 
 class Cut(NamedTuple):
@@ -150,6 +153,18 @@ class RunDirectory:
         """Record, durably, that the run is to be ended. False: somebody did before; their reason stays."""
         self.create()
         return self._link("stop", {"reason": reason, "at": at})
+
+    def look(self) -> Silence | None:
+        """The silence as the last look that recorded it saw it; see `policy.stall`."""
+        document = self._load("looks")
+        return None if document is None else _read(_silence, document)
+
+    def write_look(self, silence: Silence) -> None:
+        """Remember a look for whoever looks next; not synced, as it means nothing after a reboot."""
+        temporary = self.file(f"looks.{os.getpid()}")
+        signs = silence.signs._asdict()
+        os.close(_write_new(temporary, signs | {"since": silence.since, "boot_id": silence.boot_id}))
+        os.rename(temporary, self.file("looks"))
 
     def exit(self) -> Exit | None:
         """How the run ended; an empty or torn record is none."""
@@ -267,6 +282,17 @@ def _start(found: Mapping[str, Any]) -> Start:
         _whole(found["monotonic_ms"]),
         None if tmpdir is None else _text(tmpdir),
     )
+
+
+def _silence(found: Mapping[str, Any]) -> Silence:
+    signs = [None if found[name] is None else _sign(found[name]) for name in Signs._fields]
+    return Silence(Signs(*signs), _whole(found["since"]), _text(found["boot_id"]))
+
+
+def _sign(found: object) -> tuple[int, int]:
+    if not isinstance(found, list) or len(found) != 2:
+        raise ValueError("no pair")
+    return _whole(found[0]), _whole(found[1])
 
 
 def _exit(found: Mapping[str, Any]) -> Exit:

@@ -41,8 +41,10 @@ class Recovered:
 
 def orphaned(queue: Queue) -> list[Worker]:
     """The live runs whose supervisor is gone, or has not renewed its row within the lease."""
+    # The runs first: a supervisor that came and claimed between the two reads would otherwise be unknown.
+    workers = queue.workers()
     known = {supervisor.identity: supervisor for supervisor in queue.supervisors()}
-    return [worker for worker in queue.workers() if not wake.watched(worker.supervisor, known)]
+    return [worker for worker in workers if not wake.watched(worker.supervisor, known)]
 
 
 def look(queue: Queue, run: RunId, directory: RunDirectory) -> Finding:

@@ -86,6 +86,8 @@ def template(config: Config, environ: Mapping[str, str], session: str, last: Tas
             agent_args=tuple(options.get("agent_arg", ())),
             timeout_ms=options.get("timeout"),
             grace_ms=options.get("grace"),
+            stall_timeout_ms=options.get("stall_timeout"),
+            memory_bytes=options.get("memory"),
             depth=depth,
         ),
     )

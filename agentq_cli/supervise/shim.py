@@ -17,6 +17,7 @@ from agentq_cli.clock import Clock, monotonic_ms
 from agentq_cli.supervise import kernel, process, tmpdir, tree
 from agentq_cli.supervise.bound import BoundedOutput
 from agentq_cli.supervise.launch import LaunchRequest
+from agentq_cli.supervise.oom import oom_kills
 from agentq_cli.supervise.records import Exit, ExitSlot, RunDirectory, Start
 from agentq_cli.supervise.spawn import Agent, SpawnError, spawn
 
@@ -96,6 +97,8 @@ class Shim:
         self._agent: Agent | None = None
         self._status: int | None = None
         self._peak_rss: int | None = None
+        self._oom_kills: int | None = None
+        self._oom_kills_before = oom_kills()
         self._stopped: str | None = None
         self._failure = failure
         self._spawn_failed = failure is not None
@@ -186,6 +189,8 @@ class Shim:
 
     def _agent_ended(self, agent: Agent, status: int) -> None:
         self._status = status
+        if (kills := oom_kills()) is not None and self._oom_kills_before is not None:
+            self._oom_kills = kills - self._oom_kills_before
         if (reason := agent.failure()) is not None:
             self._fail_spawn(reason)
         if not self._killing:  # What it left running has a grace time of its own.
@@ -304,4 +309,5 @@ class Shim:
             stdout_bytes=sizes.get("stdout", 0),
             stderr_bytes=sizes.get("stderr", 0),
             script_outcome=self._script_outcome,
+            oom_kills=self._oom_kills,
         )

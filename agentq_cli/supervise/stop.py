@@ -16,4 +16,7 @@ def request_stop(directory: RunDirectory, *, reason: str, at: int) -> bool:
     """
     directory.post_stop(reason, at)
     start = directory.start()
-    return isinstance(start, Start) and send(start.identity, signal.SIGUSR1)
+    if not isinstance(start, Start) or not send(start.identity, signal.SIGUSR1):
+        return False
+    send(start.identity, signal.SIGCONT)  # A stopped shim hears nothing else.
+    return True

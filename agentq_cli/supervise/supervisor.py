@@ -7,7 +7,6 @@ time, its lease and what it has to try again. What it decides is in `policy`, wh
 from __future__ import annotations
 
 import contextlib
-import os
 import select
 import signal
 from collections.abc import Generator, Iterator, Mapping
@@ -16,21 +15,22 @@ from dataclasses import dataclass, replace
 from agentq_cli import config as configuration
 from agentq_cli.clock import Clock, monotonic_ms
 from agentq_cli.errors import AgentqError, Busy, Refused
-from agentq_cli.model import Actor, Event, Identity, Outcome, RunId, Status, Supervisor, Task, Worker
-from agentq_cli.policy import admission, order
-from agentq_cli.queue import Claim, Plan, Queue
-from agentq_cli.supervise import bells, plan, process, recovery, requests, stop
+from agentq_cli.model import Actor, Event, Identity, Outcome, RunId, Status, Supervisor
+from agentq_cli.policy import order
+from agentq_cli.queue import Queue
+from agentq_cli.supervise import bells, gates, limits, process, recovery, requests, stop
+from agentq_cli.supervise.gates import Gates
 from agentq_cli.supervise.launch import Launcher
 from agentq_cli.supervise.records import RunDirectory
+from agentq_cli.supervise.resources import Resources
 from agentq_cli.supervise.signals import Signals
-from agentq_cli.supervise.watch import Watched, unstarted
+from agentq_cli.supervise.starting import AGAIN_MS, LONGEST_AGAIN_MS, Starter
+from agentq_cli.supervise.watch import Watched
 
 RENEW_MS = 10_000
 STREAM_MS = 500
 """How often an agent's stream is read on while it runs: its conversation's id is wanted before it ends."""
 SAFETY_NET_MS = 30_000
-AGAIN_MS = 200
-LONGEST_AGAIN_MS = 5_000
 MOST_MISSES = 10
 """Claims that may fail in one go before it waits: others are at it, or a file is in trouble."""
 
@@ -56,7 +56,8 @@ class Happening:
 
 
 class Supervision:
-    """One `agentq run`. `failed` counts the tasks it ran that ended unsuccessfully, `signal` is what ended it."""
+    """One `agentq run`. `failed` counts the tasks it ran that ended unsuccessfully, `signal` is what ended it;
+    `deferred_until` is when a usage limit ends that holds all that a drain left undone."""
 
     def __init__(
         self,
@@ -67,27 +68,36 @@ class Supervision:
         clock: Clock,
         settings: Settings,
         environ: Mapping[str, str],
+        resources: Resources | None = None,
     ) -> None:
         self.failed = 0
+        self.deferred_until: int | None = None
         self.signal: int | None = None
         self._queue = queue
-        self._launcher = launcher
         self._config = config
         self._clock = clock
         self._settings = settings
         self._environ = environ
         self._identity: Identity = process.current()
-        self._host = os.uname().nodename
+        self._resources = resources or Resources()
+        self._starter = Starter(
+            queue,
+            launcher,
+            Gates(queue, self._identity, self._resources),
+            self._identity,
+            config=config,
+            clock=clock,
+            environ=environ,
+            sessions=settings.sessions,
+        )
+        self._troubled = self._starter.troubled
         self._watched: dict[RunId, Watched] = {}
-        self._waits: dict[str, tuple[int, int]] = {}
-        self._troubled: dict[str, str] = {}
-        self._refused: dict[str, str] = {}
-        self._untold: str | None = None
         self._started = 0
         self._renewed_at = monotonic_ms()
         self._idle_since = monotonic_ms()
         self._stopping: str | None = None
         self._ended_in: set[str] = set()
+        self._untold = False
         self._stamps: dict[str, str | None] = {}
 
     def run(self) -> Iterator[Happening]:
@@ -121,12 +131,13 @@ class Supervision:
         if self._stopping != "leave":
             yield from self._adopt()
             self._pass_on_stops()
+            yield from self._limit()
         if self._claiming:
             yield from self._expire()
             self._arrive()
         yield from self._answer()
-        if self._claiming:
-            yield from self._fill()
+        yield from self._tell_dependents()
+        yield from self._fill() if self._claiming else self._ask_gates(None)
 
     @property
     def _jobs(self) -> int:
@@ -162,7 +173,9 @@ class Supervision:
             return
         before = self._jobs
         try:
-            self._config = configuration.load(self._environ)
+            loaded = configuration.load(self._environ)
+            gates.check(loaded, self._resources)
+            self._config = self._starter.config = loaded
         except AgentqError:
             # A file in the middle of an edit: what was read before goes on until it is right again.
             self._config = replace(self._config, stamp=configuration.stamp(self._config.path))
@@ -184,107 +197,25 @@ class Supervision:
     def _fill(self) -> Iterator[Happening]:
         misses = 0
         while self._claiming and misses < MOST_MISSES:
-            look = self._queue.look(self._settings.sessions)
-            if admission.cap(look.workers, self._jobs).holding:
+            head = self._starter.pick(self._jobs)
+            yield from self._ask_gates(head)
+            if head is None or self._starter.held:
                 return
-            head = self._pick(look)
-            if head is None:
-                return
-            claim = self._claim(head)
+            self._renew()
+            claim = self._starter.claim(head, self._jobs)
             if claim is None:
                 misses += 1
-                yield from self._tell_trouble()
+                if (trouble := self._starter.new_trouble()) is not None:
+                    yield self._tell("trouble", reason=trouble)
                 continue
             self._started += 1
             yield self._tell("start", claim.run, before=Status.QUEUED, after=Status.RUNNING)
-            yield from self._start(claim)
+            self._watched[claim.run] = self._starter.launch(claim)
+            yield from self._settle()
 
-    def _pick(self, look: order.Look) -> order.Head | None:
-        now = monotonic_ms()
-        waiting = {session for session, (until, _) in self._waits.items() if until > now}
-        heads = tuple(head for head in look.heads if head.session not in self._troubled and head.session not in waiting)
-        return order.pick(
-            replace(look, heads=heads),
-            now=self._queue.now,
-            ageing_ms=self._config.limits.ageing_ms,
-            parallel=self._parallel,
-        )
-
-    def _parallel(self, session: str) -> int | None:
-        return order.width(session, self._config.sessions.get(session, {}).get("parallel"))
-
-    def _claim(self, head: order.Head) -> Claim | None:
-        self._renew()
-        try:
-            claim = self._queue.claim(
-                head,
-                supervisor=self._identity,
-                jobs=self._jobs,
-                parallel=self._parallel,
-                planner=self._plan,
-                host=self._host,
-            )
-        except Busy:
-            self._wait_for(head.session)
-            return None
-        except Refused as error:
-            self._wait_for(head.session)
-            self._untold = error.message if self._refused.get(head.session) != error.message else None
-            self._refused[head.session] = error.message
-            return None
-        except AgentqError as error:
-            self._troubled[head.session] = self._untold = error.message
-            return None
-        self._waits.pop(head.session, None)
-        self._refused.pop(head.session, None)
-        return claim
-
-    def _tell_trouble(self) -> Iterator[Happening]:
-        """Say why a session's task could not be taken; once, however often it is tried again."""
-        if self._untold is not None:
-            yield self._tell("trouble", reason=self._untold)
-            self._untold = None
-
-    def _plan(self, task: Task, conversation: str | None, used_at: int | None) -> Plan:
-        return plan.plan(task, self._config, conversation=conversation, used_at=used_at, now=self._queue.now)
-
-    def _wait_for(self, session: str) -> None:
-        """Try a session again later, each time later: somebody may hold its file for a minute."""
-        _, before = self._waits.get(session, (0, AGAIN_MS // 2))
-        delay = min(before * 2, LONGEST_AGAIN_MS)
-        self._waits[session] = (monotonic_ms() + delay, delay)
-
-    def _start(self, claim: Claim) -> Iterator[Happening]:
-        self._queue.roll_back_dead_writers(claim.run.session)
-        directory = RunDirectory(self._queue.run_directory(claim.run))
-        worker = Worker(
-            *claim.run,
-            agent=claim.task.agent,
-            claimed_at=self._queue.now,
-            shares_conversation=claim.task.shares_conversation,
-            supervisor=self._identity,
-            adopted=False,
-            stop=None,
-        )
-        if claim.plan.error is not None:
-            watched = Watched(worker, claim.task, directory, None, ended=True)
-            watched.outcome = unstarted(self._queue.now, claim.plan.error)
-        else:
-            request = plan.request(
-                claim, self._config, self._queue.state, self._clock, self._environ, self._zone(claim.task)
-            )
-            try:
-                _, pidfd = self._launcher.launch(request)
-                watched = Watched.started(worker, claim.task, directory, pidfd, self._config)
-            except OSError:
-                # No process can be made now. What has not begun is void; where a shim did begin it is watched by pidfd.
-                watched = Watched.adopted(worker, claim.task, directory, self._config)
-                self._wait_for(claim.task.session)
-        self._watched[claim.run] = watched
-        yield from self._settle()
-
-    def _zone(self, task: Task) -> str:
-        return task.launch.tz or plan.zone(self._config, self._environ, task.session)
+    def _ask_gates(self, head: order.Head | None) -> Iterator[Happening]:
+        for gate in self._starter.ask_gates(head):
+            yield self._tell("gate", reason=f"{gate.name} {'holds' if gate.holding else 'lets go'}: {gate.detail}")
 
     def _expire(self) -> Iterator[Happening]:
         for address in self._queue.expired():
@@ -306,7 +237,7 @@ class Supervision:
         look = self._queue.look() if arriving else None
         for address, agent in arriving:
             assert look is not None
-            held = look.queue_paused or address.session in look.paused_sessions or agent in look.held_agents
+            held = look.holds_back(address.session, agent)
             if not held and not self._outside(address.session) and address.session not in self._troubled:
                 with contextlib.suppress(AgentqError):  # the claim does it too
                     self._queue.arrive(address, actor=Actor.SUPERVISOR)
@@ -338,6 +269,18 @@ class Supervision:
                 return bool(end.value)
             run = None if answer.task is None else RunId(answer.task.session, answer.task.seq, 0)
             yield self._tell("request", run, reason=f"{session}: {answer.status}: {answer.detail}")
+
+    def _tell_dependents(self) -> Iterator[Happening]:
+        """Release, or stop, the tasks of other sessions that wait for what has ended."""
+        for task in self._queue.settle_dependents(actor=Actor.SUPERVISOR):
+            yield self._tell("depend", RunId(*task.address, 0), after=task.status, reason=task.reason)
+        self._untold = False
+        for session in self._queue.unsettled_sessions():
+            try:
+                self._queue.check_readable(session)
+            except AgentqError:
+                continue  # its own trouble, which must not keep a drain from its end
+            self._untold = self._untold or not self._outside(session)
 
     def _outside(self, session: str) -> bool:
         return bool(self._settings.sessions) and session not in self._settings.sessions
@@ -372,6 +315,25 @@ class Supervision:
                 with contextlib.suppress(OSError):
                     if watched.directory.stop() is None:
                         stop.request_stop(watched.directory, reason=worker.stop, at=self._queue.now)
+
+    def _limit(self) -> Iterator[Happening]:
+        """End the runs that have been silent for too long or take too much memory."""
+        for run, watched in self._watched.items():
+            if watched.ended or not watched.limits.due():
+                continue
+            # Out of descriptors, or a disk that cannot take the record of a stop: the next look finds it again.
+            with contextlib.suppress(OSError):
+                reached = watched.limits.look(watched.directory)
+                if reached is not None and limits.enforce(
+                    self._queue, run, watched.directory, reached, actor=Actor.SUPERVISOR
+                ):
+                    yield self._tell(
+                        "stop",
+                        run,
+                        before=Status.RUNNING,
+                        after=Status.RUNNING,
+                        reason=f"{reached.reason}: {reached.detail}",
+                    )
 
     def _read_streams(self) -> None:
         for run, watched in self._watched.items():
@@ -416,7 +378,8 @@ class Supervision:
             return
         if task.status not in (Status.COMPLETED, Status.SKIPPED) and task.status.ended:
             self.failed += 1
-        yield self._tell("finish", run, before=Status.RUNNING, after=task.status, outcome=watched.outcome)
+        after = task.shown_status(self._queue.now)
+        yield self._tell("finish", run, before=Status.RUNNING, after=after, reason=task.reason, outcome=watched.outcome)
 
     def _give_up(self, run: RunId, error: AgentqError) -> Iterator[Happening]:
         """A session that cannot be read must not keep a slot from the others."""
@@ -430,27 +393,31 @@ class Supervision:
     def _done(self) -> bool:
         if self._stopping == "leave":
             return True
-        if self._watched or self._ended_in:
+        # Work that is held back is no idleness.
+        if self._watched or self._ended_in or self._starter.held:
             self._idle_since = monotonic_ms()
             return False
         if not self._claiming:
             return True
+        if self._settings.drain and not self._pending():
+            limited = [until for session, until in self._queue.limited_until().items() if not self._outside(session)]
+            self.deferred_until = min(limited, default=None)
+            return True
         if self._settings.drain:
-            return not self._pending()
+            return False
         limit = self._settings.idle_exit_ms
         return limit is not None and monotonic_ms() - self._idle_since >= limit
 
     def _pending(self) -> bool:
         """Whether a drain has something left that will run without anybody's help."""
+        if self._untold:
+            return True
         look = self._queue.look()
         mine = [session for session, lane in look.lanes.items() if lane.running and not self._outside(session)]
         if any(session not in self._troubled for session in mine):
             return True
-        return not look.queue_paused and any(
-            not self._outside(session)
-            and session not in self._troubled
-            and session not in look.paused_sessions
-            and agent not in look.held_agents
+        return any(
+            not self._outside(session) and session not in self._troubled and not look.holds_back(session, agent)
             for session, agent in self._queue.unfinished()
         )
 
@@ -476,10 +443,18 @@ class Supervision:
         if any(watched.task.kind == "prompt" and not watched.ended for watched in self._watched.values()):
             moments.append(now + STREAM_MS)
         moments += [watched.again_at for watched in self._watched.values() if watched.ended]
+        if self._untold:
+            moments.append(now + AGAIN_MS)
+        moments += [
+            watched.limits.look_at
+            for watched in self._watched.values()
+            if watched.limits.look_at is not None and not watched.ended
+        ]
         if self._claiming:
-            moments += [until for until, _ in self._waits.values() if until > now]
-            if not self._clock.fixed and (due := self._queue.next_due()) is not None:
-                moments.append(now + max(0, due - self._queue.now))
+            moments += self._starter.moments()
+            if not self._clock.fixed:
+                dues = (self._queue.next_due(), self._queue.next_lift())
+                moments += [now + max(0, due - self._queue.now) for due in dues if due is not None]
         if self._settings.idle_exit_ms is not None and not self._watched:
             moments.append(self._idle_since + self._settings.idle_exit_ms)
         return max(1, min(moments) - now)
@@ -508,7 +483,7 @@ class Supervision:
                 to_status=after,
                 event=event,
                 actor=Actor.SUPERVISOR,
-                reason=reason if outcome is None else outcome.error,
+                reason=reason,
             ),
             outcome,
         )

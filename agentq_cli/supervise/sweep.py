@@ -1,4 +1,4 @@
-"""One pass over what nobody watches: settle, recover, expire, wake. Safe at any time, any number at once.
+"""One pass over what nobody watches: settle, recover, keep limits, expire, wake. Safe at any time, any number at once.
 
 Every step is idempotent and fenced, so that two sweeps, or a sweep and a supervisor, cannot do a thing twice.
 """
@@ -12,7 +12,7 @@ from agentq_cli.config import Config
 from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Actor, RunId, SweepAction, Worker
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import bells, process, recovery, removal, requests, wake
+from agentq_cli.supervise import bells, limits, process, recovery, removal, requests, wake
 from agentq_cli.supervise.records import RunDirectory, Start
 
 MOST_REQUESTS = 16
@@ -42,9 +42,11 @@ class Sweep:
         yield from self._supervisors()
         yield from self._batches()
         yield from self._runs()
+        yield from self._limits()
         yield from self._expire()
         yield from self._arrive()
         yield from self._requests()
+        yield from self._dependents()
         yield from self._post()
         yield from self._prune()
         bells.ring(self.queue.state.bells)
@@ -62,6 +64,8 @@ class Sweep:
                 yield _of_run("undo", worker.id, "it was claimed and never started")
             elif not isinstance(start, Start) or not process.alive(start.identity):
                 yield _of_run("recover", worker.id, "its keeper process is gone")
+        for worker, _, reached in self._reached(remember=False):
+            yield _of_run("stop", worker.id, f"{reached.reason}: {reached.detail}")
         for address in self.queue.expired():
             if self._mine(address.session):
                 yield SweepAction("expire", address.session, str(address), None, "it was not started in time")
@@ -136,6 +140,28 @@ class Sweep:
                 detail = f"{recovered.task.status}{reason}"
                 yield _of_run("recover" if crashed else "settle", worker.id, detail)
 
+    def _limits(self) -> Iterator[SweepAction]:
+        for worker, directory, reached in self._reached(remember=True):
+            try:
+                if limits.enforce(self.queue, worker.id, directory, reached, actor=Actor.SWEEP):
+                    yield _of_run("stop", worker.id, f"{reached.reason}: {reached.detail}")
+            except OSError as error:
+                yield self._could_not(worker.session, Refused(f"run '{worker.id}': {error.strerror}"))
+
+    def _reached(self, *, remember: bool) -> Iterator[tuple[Worker, RunDirectory, limits.Reached]]:
+        """The runs that nobody watches, that still run, and that have reached a limit."""
+        for worker in self._orphaned():
+            directory = RunDirectory(self.queue.run_directory(worker.id))
+            start = directory.start()
+            if worker.stop is not None or not isinstance(start, Start) or not process.alive(start.identity):
+                continue
+            try:
+                of_run = limits.RunLimits.of(self.queue.task(worker.id.address), self.config)
+            except AgentqError:
+                continue  # the session's trouble, which is told already
+            if of_run.look_at is not None and (reached := of_run.look(directory, remember=remember)) is not None:
+                yield worker, directory, reached
+
     def _expire(self) -> Iterator[SweepAction]:
         for address in self.queue.expired():
             if not self._mine(address.session) or address.session in self.failed:
@@ -151,7 +177,7 @@ class Sweep:
     def _arrive(self) -> Iterator[SweepAction]:
         look = self.queue.look()
         for address, agent in self.queue.arriving():
-            held = look.queue_paused or address.session in look.paused_sessions or agent in look.held_agents
+            held = look.holds_back(address.session, agent)
             if held or not self._mine(address.session) or address.session in self.failed:
                 continue
             try:
@@ -183,6 +209,11 @@ class Sweep:
             task = None if answer.task is None else str(answer.task)
             yield SweepAction("request", session, task, None, f"{answer.status}: {answer.detail}")
 
+    def _dependents(self) -> Iterator[SweepAction]:
+        for task in self.queue.settle_dependents(actor=Actor.SWEEP):
+            detail = f"{task.status}{f' ({task.reason})' if task.reason else ''}"
+            yield SweepAction("depend", task.session, str(task.address), None, detail)
+
     def _post(self) -> Iterator[SweepAction]:
         for run in self.queue.post_results():
             session = run.rpartition("/")[0]
@@ -201,12 +232,10 @@ class Sweep:
             yield SweepAction("prune", address.session, str(address), None, "it ended longer ago than the retention")
 
     def _due(self) -> list[str]:
-        paused = self.queue.look()
-        if paused.queue_paused:
-            return []
-        sessions = {session for session, agent in self.queue.unfinished() if agent not in paused.held_agents}
+        look = self.queue.look()
+        sessions = {session for session, agent in self.queue.unfinished() if not look.holds_back(session, agent)}
         sessions |= {worker.session for worker in recovery.orphaned(self.queue)}
-        return sorted(name for name in sessions - set(paused.paused_sessions) if self._mine(name))
+        return sorted(name for name in sessions if self._mine(name))
 
     def _wake(self) -> Iterator[SweepAction]:
         sessions = [name for name in self._due() if name not in self.failed]

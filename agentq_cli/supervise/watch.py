@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agentq_cli.clock import monotonic_ms
 from agentq_cli.config import Config
 from agentq_cli.model import FailureClass, Outcome, RunStatus, Task, Worker
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import process, recovery, settle
+from agentq_cli.supervise.limits import RunLimits
 from agentq_cli.supervise.plan import grace_ms
 from agentq_cli.supervise.records import RunDirectory, Start
 from agentq_cli.supervise.tree import SETTLE_MS, Orphans
@@ -37,16 +38,19 @@ class Watched:
     never_started: bool = False
     again_at: int = 0
     tries: int = 0
+    limits: RunLimits = field(default_factory=RunLimits)
 
     @classmethod
     def started(cls, worker: Worker, task: Task, directory: RunDirectory, pidfd: int, config: Config) -> Watched:
         """One that has just been started."""
-        return cls(worker, task, directory, settle.follower(task, directory, config), pidfd=pidfd)
+        stream = settle.follower(task, directory, config)
+        return cls(worker, task, directory, stream, pidfd=pidfd, limits=RunLimits.of(task, config))
 
     @classmethod
     def adopted(cls, worker: Worker, task: Task, directory: RunDirectory, config: Config) -> Watched:
         """One whose supervisor is gone: its shim is watched where it lives, otherwise it has ended."""
-        watched = cls(worker, task, directory, settle.follower(task, directory, config))
+        stream = settle.follower(task, directory, config)
+        watched = cls(worker, task, directory, stream, limits=RunLimits.of(task, config))
         start = directory.start()
         pidfd = process.open_pidfd(start.identity) if isinstance(start, Start) else None
         if pidfd is None:

@@ -33,6 +33,7 @@ class Ending:
     stdout_bytes: int = 0
     stderr_bytes: int = 0
     script_outcome: str | None = None
+    oom_kills: int | None = None
 
 
 def assistant(text: str, error: str | None = None, parent: str | None = None) -> dict[str, Any]:

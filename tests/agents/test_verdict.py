@@ -30,6 +30,7 @@ class Exit:
     stdout_bytes: int = 10
     stderr_bytes: int = 20
     script_outcome: str | None = None
+    oom_kills: int | None = None
 
 
 ENDED = Exit()
@@ -197,3 +198,33 @@ def test_a_result_that_is_no_plain_file_is_left_alone(tmp_path: Path) -> None:
 def test_half_a_surrogate_pair_can_be_stored(tmp_path: Path) -> None:
     (tmp_path / "result").write_text('{"a": "\\ud83d"}')
     json.dumps(read_result(tmp_path / "result"), ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"exit_code": None, "signal": 9, "oom_kills": 1}, RunStatus.OOM),
+        ({"exit_code": 137, "oom_kills": 2}, RunStatus.OOM),
+        ({"exit_code": None, "signal": 9, "oom_kills": 0}, RunStatus.ERROR),
+        ({"exit_code": None, "signal": 9, "oom_kills": None}, RunStatus.ERROR),
+        ({"exit_code": None, "signal": 15, "oom_kills": 1}, RunStatus.ERROR),
+        ({"exit_code": 1, "oom_kills": 1}, RunStatus.ERROR),
+        ({"exit_code": 0, "oom_kills": 1}, RunStatus.SUCCESS),
+        ({"exit_code": None, "signal": 9, "oom_kills": 1, "stopped": "cancelled"}, RunStatus.CANCELLED),
+        ({"exit_code": None, "signal": 9, "oom_kills": 1, "stopped": "timeout"}, RunStatus.TIMEOUT),
+    ],
+)
+def test_a_kill_that_nobody_of_us_sent_while_the_kernel_killed_is_oom(
+    changes: dict[str, Any], status: RunStatus
+) -> None:
+    found = outcome(replace(ENDED, **changes), None)
+    assert found.status is status
+    assert (found.failure_class is FailureClass.OOM) is (status is RunStatus.OOM)
+
+
+def test_the_final_event_comes_before_the_kernel_s_kill() -> None:
+    killed = replace(ENDED, exit_code=None, signal=9, oom_kills=1)
+    assert outcome(killed, said(OK)).status is RunStatus.SUCCESS
+    failed = outcome(killed, said({"event": "end", "ok": False, "error": "no"}))
+    assert failed.status is RunStatus.ERROR
+    assert outcome(killed, said()).failure_class is FailureClass.OOM

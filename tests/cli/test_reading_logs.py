@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -159,9 +160,20 @@ def test_events_are_followed_oldest_first_as_json_lines(agentq: Agentq) -> None:
     assert follower.returncode == 143
 
 
+def settled(pid: int) -> None:
+    """Return once a process sleeps whenever it is looked at: it has started, and waits."""
+    asleep = 0
+    while asleep < 5:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        asleep = asleep + 1 if state == "S" else 0
+        time.sleep(0.03)
+
+
 def test_following_begins_before_there_is_a_state_dir(agentq: Agentq) -> None:
     events = agentq.start("events", "--follow")
     spoken = agentq.start("messages", "-s", "docs", "--follow", "--json")
+    for follower in (events, spoken):
+        settled(follower.pid)  # one that starts later finds the state dir, and no session 'docs' in it yet
     assert not agentq.state_dir.exists()
     assert agentq("submit", "-s", "docs", "--agent", "demo", "hello").returncode == 0
     assert events.stdout is not None

@@ -64,7 +64,7 @@ def test_the_verdict_is_the_agents_final_event(aq: Driven) -> None:
         "no verdict": ("error", "no_verdict", 0),
         "die 9": ("error", "no_verdict", 137),
     }
-    aq.batch(*({"agent": "demo", "prompt": prompt} for prompt in cases))
+    aq.batch(*({"agent": "demo", "prompt": prompt, "retries": 0} for prompt in cases))
     aq.drain("-j", "1", code=1)
     runs = sorted(aq.runs().values(), key=lambda run: run["id"])
     assert [(run["status"], run["failure_class"], run["exit_code"]) for run in runs] == list(cases.values())

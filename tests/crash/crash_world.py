@@ -268,8 +268,9 @@ class World:
         return done.out
 
     def submit(self, *options: str, script: str = QUICK) -> str:
-        """Submit a command; its address."""
-        return self.ok("submit", "-C", "/", *options, "--exec", "--", "sh", "-c", script).strip()
+        """Submit a command; its address. What a crash does to it is seen as it is, unless `--on-crash` is given."""
+        crash = () if "--on-crash" in options else ("--on-crash", "fail")
+        return self.ok("submit", "-C", "/", *crash, *options, "--exec", "--", "sh", "-c", script).strip()
 
     def fired(self, rule: int = 0) -> str | None:
         """The pid and the label of the point where a rule was carried out."""

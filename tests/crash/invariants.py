@@ -98,6 +98,7 @@ def violations(world: World, expected: Expected) -> list[str]:
     found += _tasks(state, expected)
     found += _runs(state, expected)
     found += _effects(state, expected)
+    found += _dependencies(state)
     found += _events(state)
     found += _results(state)
     found += _leftovers(state)
@@ -177,6 +178,37 @@ def _effects(state: State, expected: Expected) -> Iterator[str]:
             yield f"{name} has {run['stdout_bytes']} bytes of output"
         if whole and run["status"] != "success" and expected.strict and run["status"] != "cancelled":
             yield f"{name} did its work and is {run['status']}"
+
+
+MEETS = {"success": {"completed"}, "any": set(ENDED), "failure": {"failed"}}
+
+
+def _dependencies(state: State) -> Iterator[str]:
+    """Nothing ran before what it waits for, was cancelled without a cause, or waits for what has ended."""
+    if pending := rows(state.world.state / "agentq.db", "SELECT * FROM unsettled"):
+        yield f"{pending} are still to be told of an end"
+    first_starts: dict[str, int] = {}
+    ends: dict[str, list[dict[str, Any]]] = {}
+    for run in state.runs:
+        first_starts.setdefault(f"{run['session']}/{run['seq']}", run["started_at"])
+        ends.setdefault(f"{run['session']}/{run['seq']}", []).append(run)
+    for address, task in state.tasks.items():
+        waits_for = [(f"{session}/{seq}", on) for session, seq, on in json.loads(task["after"] or "[]")]
+        decided = [other not in state.tasks or state.tasks[other]["status"] in MEETS[on] for other, on in waits_for]
+        ended = [other not in state.tasks or state.tasks[other]["status"] in ENDED for other, on in waits_for]
+        if task["status"] == "blocked" and all(ended):
+            yield f"{address} is blocked, and {waits_for} have ended"
+        if task["dep_failed"] and task["status"] == "cancelled" and all(ended) and all(decided):
+            yield f"{address} was cancelled by {task['dep_failed']}, and nothing of {waits_for} forbids it"
+        if not task["dep_failed"] and str(task["reason"]).startswith("dependency "):
+            yield f"{address} is {task['status']}: {task['reason']}, without a cause on record"
+        for other, on in waits_for:
+            if on == "success" and address in first_starts and task["on_dep_failure"] != "run":
+                if task["trigger"] == "retry":
+                    continue  # a person knew better
+                done = [run["finished_at"] for run in ends.get(other, []) if run["status"] == "success"]
+                if not done or min(done) > first_starts[address]:
+                    yield f"{address} began before {other}, which it waits for, had succeeded"
 
 
 def _events(state: State) -> Iterator[str]:

@@ -152,7 +152,7 @@ def drain(world: World, crash: Crash) -> Done:
 
 def prompts(world: World) -> None:
     for words in ("say 3 lines", "recall"):
-        world.ok("submit", "-C", "/", "-s", "talk", "--agent", "demo", words)
+        world.ok("submit", "-C", "/", "-s", "talk", "--retries", "0", "--agent", "demo", words)
 
 
 def scripted(world: World) -> None:
@@ -188,6 +188,61 @@ def asking(world: World) -> None:
             row = (name, "system", json.dumps(asked), 0)
             outbound.execute("INSERT INTO messages_out VALUES (?, ?, ?, ?)", row)
         outbound.commit()
+
+
+FAILS_ONCE = QUICK + "; [ -e again ] || { : >again; exit 1; }"
+FAILS = QUICK + "; [ -e mended ]"
+
+
+def retried(world: World) -> None:
+    """A task whose first attempt fails and whose second is due at once."""
+    world.submit("-s", "s", "--retries", "1", "--backoff", "1ms", script=FAILS_ONCE)
+    world.submit("-s", "s")
+
+
+def depending(world: World) -> None:
+    """A task that fails, and what waits for it: in its session and in others, directly and not."""
+    world.submit("-s", "s", script=FAILS)
+    world.submit("-s", "s", "--after", "s/1")
+    world.submit("-s", "t", "--after", "s/1")
+    world.submit("-s", "u", "--after", "t/1")
+    world.submit("-s", "u", "--after-failure", "s/1")
+    world.submit("-s", "t", "--after-any", "u/1", "--after", "u/2")
+
+
+DEPENDED = {
+    **dict.fromkeys(("s/2", "t/1", "u/1"), frozenset({"cancelled"})),
+    **dict.fromkeys(("u/2", "t/2"), frozenset({"completed"})),
+    "s/1": frozenset({"failed"}),
+}
+
+
+def depended(role: str, done: Done) -> Expected:
+    """The same end whoever was killed; a keeper that was may also have failed what was to complete."""
+    if role == "shim":
+        return Expected(frozenset({"completed", "failed", "cancelled"}), strict=False)
+    return Expected(of=DEPENDED, counts=frozenset({6}), strict=False)
+
+
+def failed_with_dependents(world: World) -> None:
+    """The same after it all: a retry of the first reopens what it had cancelled."""
+    depending(world)
+    assert world.agentq("run", "--drain").code == 1
+    # From now on it succeeds.
+    (world.root / "mended").touch()
+
+
+def half_told(world: World) -> None:
+    """A failure that was recorded, and the process killed before it told the other sessions."""
+    depending(world)
+    rule = {
+        "role": "supervisor",
+        "after": "INSERT OR IGNORE INTO unsettled",
+        "match": "connect inbound.db",
+        "action": "kill",
+    }
+    assert world.agentq("run", "--drain", crash={"rules": [rule]}).killed
+    world.forget()
 
 
 def gated_run(world: World, crash: Crash | None = None, *options: str) -> Started:
@@ -236,6 +291,33 @@ def cancelled_run(role: str, done: Done) -> Expected:
 
 
 # Sweep
+
+
+def limited_task(world: World) -> None:
+    """One that takes more memory than it may as soon as it runs, and is not tried again."""
+    config = world.root / "home/.config/agentq/config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text("[defaults]\nretries = 0\n")
+    world.submit("-s", "s", "--grace", "2s", "--memory", "1KiB", script=GATED)
+
+
+def limit_unwatched(world: World, crash: Crash) -> Done:
+    """A sweep after the supervisor was killed finds the limit reached.
+
+    A stop that is on record is carried out, with the agent waiting at a gate that stays shut. Raises TimeoutError
+    where nobody does.
+    """
+    gated_run(world).kill()
+    done = world.agentq("sweep", "--no-wake", crash=dict(crash))
+    index = rows(world.state / "agentq.db", "SELECT stop FROM workers")
+    if world.record("s/1.1", "stop") is not None or any(worker["stop"] for worker in index):
+        world.ok("sweep", "--no-wake")
+        until(lambda: world.record("s/1.1", "exit"), "the exit record")
+    return done
+
+
+def limited_run(role: str, done: Done) -> Expected:
+    return Expected(frozenset({"failed"} if done.code == 0 else {"failed", "completed"}), strict=False)
 
 
 def ended_unwatched(world: World) -> None:
@@ -334,6 +416,12 @@ SCENARIOS = (
     Scenario("submit-batch", COMMAND, nothing, submit_batch, printed_batch),
     Scenario("claim-start-finish", ("supervisor", "launcher", "shim", "agent"), three_tasks, drain, harm),
     Scenario("conversation", ("supervisor", "shim"), prompts, drain, harm),
+    Scenario("retrying", ("supervisor",), retried, drain, only("completed", strict=False)),
+    Scenario("dependencies", ("supervisor", "shim"), depending, drain, depended),
+    Scenario("sweep-tells-dependents", SWEEP, half_told, command("sweep", "--no-wake"), depended),
+    Scenario(
+        "retry-reopens", COMMAND, failed_with_dependents, command("retry", "s/1"), only(*ENDED, strict=False, counts=6)
+    ),
     Scenario("pre-task-script", ("shim",), scripted, drain, harm),
     Scenario("series", ("supervisor",), series, drain, rearmed),
     Scenario("requests", SWEEP, asking, command("sweep", "--no-wake"), only("completed", counts=3)),
@@ -348,6 +436,7 @@ SCENARIOS = (
         "sweep-releases-batch", SWEEP, committed_batch, command("sweep", "--no-wake"), only("completed", counts=5)
     ),
     Scenario("sweep-drops-batch", SWEEP, open_batch, command("sweep", "--no-wake"), only(counts=0)),
+    Scenario("sweep-stops", SWEEP, limited_task, limit_unwatched, limited_run),
     Scenario("sweep-wakes", SWEEP, queued_task, command("sweep"), only("completed")),
     Scenario("sweep-reindexes", SWEEP, ended_unwatched, command("sweep", "--no-wake", "--reindex"), only("completed")),
     Scenario("adopt", ("supervisor",), nothing, adopt, only("completed")),

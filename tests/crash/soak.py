@@ -27,9 +27,12 @@ from invariants import ENDED, Expected, rows, violations
 from scenarios import recover
 from test_lanes import CHECKED, JOBS
 
+SOMETIMES = CHECKED + "; [ $((AGENTQ_ATTEMPT % 2)) = 0 ]"
+"""Fails at its first attempt, and at every second one."""
+
 SESSIONS = ("default", "one", "two", "three", "four")
 MOST_LIVE = 60
-POINTS = {"submit": 90, "batch": 240, "cancel": 90, "sweep": 120, "retry": 40, "supervisor": 400}
+POINTS = {"submit": 110, "batch": 240, "cancel": 90, "sweep": 120, "retry": 40, "supervisor": 400}
 
 
 class Soak:
@@ -95,15 +98,28 @@ class Soak:
         """One task, unless there are plenty."""
         if len(self.live()) < MOST_LIVE:
             session = self.chance.choice(SESSIONS)
-            argv = ("submit", "-C", "/", "-s", session, "--grace", "1s", "--exec", "--", "sh", "-c", CHECKED)
-            self.start("submit", "command", *argv)
+            options = ["--grace", "1s", "--retries", str(self.chance.randrange(4)), "--backoff", "50ms"]
+            if (known := sorted(self.printed)) and self.chance.random() < 0.3:
+                how = self.chance.choice(("--after", "--after-any", "--after-failure"))
+                options += [how, self.chance.choice(known)]
+                options += ["--on-dep-failure", self.chance.choice(("cancel", "run"))]
+            script = self.chance.choice((CHECKED, CHECKED, CHECKED, SOMETIMES))
+            self.start(
+                "submit", "command", "submit", "-C", "/", "-s", session, *options, "--exec", "--", "sh", "-c", script
+            )
 
     def batch(self) -> None:
         """A few tasks over a few sessions."""
         if len(self.live()) < MOST_LIVE:
             path = self.world.root / f"batch-{self.counts['batch']}.jsonl"
             names = self.chance.choices(SESSIONS, k=4)
-            lines = [{"session": name, "cwd": "/", "exec": ["sh", "-c", CHECKED]} for name in names]
+            # A diamond over the sessions: the last line first, so that each refers forward.
+            after = (["@1", "@2"], ["@3"], ["@3"], [])
+            lines = [
+                {"session": name, "cwd": "/", "exec": ["sh", "-c", CHECKED], "ref": str(number), "after": before}
+                | {"retries": 2, "backoff": "50ms"}
+                for number, (name, before) in enumerate(zip(names, after, strict=True))
+            ]
             path.write_text("".join(json.dumps(line) + "\n" for line in lines))
             self.start("batch", "command", "submit", "--batch", str(path))
 
@@ -187,6 +203,8 @@ class Soak:
                 row["status"]: row["n"] for row in rows(index, "SELECT status, count(*) n FROM task_runs GROUP BY 1")
             },
             "adopted": rows(index, "SELECT count(*) n FROM task_runs WHERE adopted")[0]["n"],
+            "retries": rows(index, "SELECT count(*) n FROM task_runs WHERE \"trigger\" = 'retry'")[0]["n"],
+            "reopened": rows(index, "SELECT count(*) n FROM events WHERE event = 'reopen'")[0]["n"],
             "undone": rows(index, "SELECT count(*) n FROM events WHERE event = 'undo'")[0]["n"],
         }
 

@@ -111,6 +111,27 @@ def test_what_was_free_at_the_look_is_looked_at_again_under_the_lock(world: Worl
     assert violations(world, Expected()) == []
 
 
+def test_a_start_since_the_look_closes_the_stagger_gate_under_the_lock(world: World) -> None:
+    """A supervisor stands still between look and claim; meanwhile another one starts a task of another session."""
+    config = world.root / "home" / ".config" / "agentq" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('[limits]\nstagger = "1h"\n')
+    slow_task, fast_task = world.submit("-s", "slow"), world.submit("-s", "fast")
+    rule = {"role": "supervisor", "match": "connect inbound.db", "action": "stop"}
+    slow = world.start("run", "-s", "slow", crash={"rules": [rule]})
+    until(world.fired, "the slow one's claim")
+    world.ok("run", "--drain", "-s", "fast")
+    os.kill(slow.pid, signal.SIGCONT)
+    waiting = until(lambda: json.loads(world.ok("show", "--json", slow_task))["waiting_for"], "what it waits for")
+    while waiting["kind"] != "gate":
+        waiting = json.loads(world.ok("show", "--json", slow_task))["waiting_for"]
+        assert waiting is not None, "it was started"
+    assert waiting["detail"].startswith("stagger: ")
+    os.kill(slow.pid, signal.SIGTERM)
+    assert slow.wait().code == 143
+    assert [run for word, run in world.effects() if word == "begin"] == [f"{fast_task}.1"]
+
+
 @pytest.mark.timeout(240)
 def test_lanes_and_cap_hold_while_anybody_is_killed(world: World) -> None:
     addresses = submit_all(world)

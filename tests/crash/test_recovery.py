@@ -232,7 +232,8 @@ def test_what_a_killed_shim_leaves_is_ended_before_slot_and_session_are_free(wor
     world.submit("-s", "s", script='cd "$AGENTQ_STATE_DIR/.."; exec 9>lane; flock -n 9 || echo overlap >>bad; ' + QUICK)
     supervisor = world.start("run", "-j", "1")
     until(lambda: (world.root / "ready").exists() and (world.root / "child").exists(), "the agent and its child")
-    child, agent = int((world.root / "child").read_text()), world.pid("s/1.1", "agent")
+    child = int(until((world.root / "child").read_text, "the child's pid"))
+    agent = world.pid("s/1.1", "agent")
     if not watched:
         supervisor.kill()
     kill(world, "s/1.1", "start")

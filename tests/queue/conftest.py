@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 import queue_driver
-from queue_driver import Clock
+from queue_driver import Clock, OpenQueue
 
 from agentq_cli.queue import Queue
-
-OpenQueue = Callable[..., Queue]
 
 
 @pytest.fixture(autouse=True)

@@ -33,6 +33,9 @@ ANOTHER = Identity(4_100_003, 33, "boot")
 
 MANY = 1_000_000
 
+OpenQueue = Callable[..., Queue]
+"""What the fixture `open_queue` is."""
+
 
 class Clock:
     """A wall clock that only the test moves."""
@@ -94,10 +97,11 @@ def claim(
     parallel: Callable[[str], int | None] | None = None,
     supervisor: Identity = SUPERVISOR,
     planner: Callable[[Task, str | None, int | None], Plan] = the_plan,
+    **more: Any,
 ) -> Claim | None:
     """Try to take a task."""
     return queue.claim(
-        head, supervisor=supervisor, jobs=jobs, parallel=parallel or widths(), planner=planner, host="here"
+        head, supervisor=supervisor, jobs=jobs, parallel=parallel or widths(), planner=planner, host="here", **more
     )
 
 

@@ -33,7 +33,7 @@ from queue_driver import (
 )
 
 from agentq_cli.errors import NotFound, WrongState
-from agentq_cli.model import ENDED, Actor, Address, NewTask, RunId, RunStatus, Status
+from agentq_cli.model import ENDED, Actor, Address, FailureClass, Launch, NewTask, RunId, RunStatus, Status
 
 # To make a history that fails small takes minutes: ask for it.
 SHRINK = (Phase.shrink,) if os.environ.get("AGENTQ_TEST_SHRINK") else ()
@@ -66,6 +66,10 @@ class Entry:
     cancel: bool = False
     stop: bool = False
     events: list[tuple[str, str | None, str | None]] = field(default_factory=list)
+
+    def late(self, now: int) -> bool:
+        """Whether its time to start has passed; what was started does not expire between two attempts."""
+        return self.expires is not None and self.expires <= now and not self.attempts
 
     def shown(self, now: int) -> Status:
         if self.status is Status.QUEUED and self.due > now:
@@ -113,7 +117,7 @@ class Model:
         return (
             entry.status is Status.QUEUED
             and entry.due <= now
-            and (entry.expires is None or now < entry.expires)
+            and not entry.late(now)
             and not self.queue_paused
             and entry.address.session not in self.paused_sessions
             and entry.agent not in self.paused_agents
@@ -145,6 +149,10 @@ class Model:
         )
 
 
+BACKOFF = 4
+AGAIN_SOON = Launch(retries=1, backoff_ms=BACKOFF, max_backoff_ms=BACKOFF)
+"""One more attempt; so short a delay that jitter adds nothing to it."""
+
 new_tasks = st.builds(
     lambda session, agent, shares, priority, delay, expires, key: (
         session,
@@ -155,6 +163,7 @@ new_tasks = st.builds(
             "due_at": delay,
             "expires_at": expires,
             "key": key,
+            "launch": AGAIN_SOON,
         },
     ),
     st.sampled_from(["default", "narrow", "wide"]),
@@ -355,7 +364,7 @@ class Histories(RuleBasedStateMachine):
         late = {
             e.address
             for e in self.model.entries.values()
-            if e.status in (Status.QUEUED, Status.PAUSED) and e.expires is not None and e.expires <= self.now
+            if e.status in (Status.QUEUED, Status.PAUSED) and e.late(self.now)
         }
         assert set(self.queue.expired()) == late
         for address in late:
@@ -364,7 +373,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(number=which)
     def expire_one_that_is_none(self, number: int) -> None:
-        entry = self.choose(number, lambda e: e.expires is None or e.expires > self.now or not e.live)
+        entry = self.choose(number, lambda e: not e.late(self.now) or not e.live)
         if entry is not None:
             assert self.queue.expire(entry.address, actor=Actor.SWEEP) is None
 
@@ -447,6 +456,21 @@ class Histories(RuleBasedStateMachine):
         assert finish(self.queue, RunId(*entry.address, entry.runs), status) is not None
         self.change(entry, "finish", Status.CANCELLED if entry.cancel else ENDINGS[status])
 
+    @rule(number=which)
+    def fail_and_wait(self, number: int) -> None:
+        """A failure that is retried: the task waits for its next attempt, until its budget is used up."""
+        entry = self.choose(number, lambda e: e.status is Status.RUNNING)
+        if entry is None:
+            return
+        failed = finish(
+            self.queue, RunId(*entry.address, entry.runs), RunStatus.ERROR, failure_class=FailureClass.NETWORK
+        )
+        assert failed is not None
+        if entry.cancel or entry.attempts > 1:
+            self.change(entry, "finish", Status.CANCELLED if entry.cancel else Status.FAILED)
+        else:
+            self.change(entry, "finish", Status.QUEUED, due=self.now + BACKOFF)
+
     @precondition(lambda self: self.handed_out)
     @rule(number=which, status=st.sampled_from(sorted(ENDINGS)))
     def finish_late(self, number: int, status: RunStatus) -> None:
@@ -527,7 +551,7 @@ class Histories(RuleBasedStateMachine):
                 assert why is None
             elif self.model.startable(entry, self.now):
                 assert why is not None and why.kind == "slot"
-            elif entry.expires is None or entry.expires > self.now:
+            elif not entry.late(self.now):
                 assert why is not None and why.kind != "slot"
 
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import OpenQueue
 from queue_driver import (
     NOON,
     SUPERVISOR,
     Clock,
+    OpenQueue,
     claim,
     claim_next,
     command,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import OpenQueue
 from queue_driver import (
     NOON,
     Clock,
+    OpenQueue,
     claim_next,
     command,
     ended,

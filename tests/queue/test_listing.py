@@ -6,10 +6,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import OpenQueue
 from queue_driver import (
     NOON,
     Clock,
+    OpenQueue,
     claim_next,
     command,
     edited,

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import OpenQueue
-from queue_driver import MANY, OWNER, Clock, claim_next, command, edited, started, submit
+from queue_driver import MANY, OWNER, Clock, OpenQueue, claim_next, command, edited, started, submit
 
 from agentq_cli.errors import Busy, NotFound, Unreadable, WrongState
 from agentq_cli.model import Address

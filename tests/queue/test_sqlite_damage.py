@@ -9,8 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import OpenQueue
-from queue_driver import ANOTHER, Clock, claim_next, command, edited, ended, finish, head_of, prompt, start, submit
+from queue_driver import (
+    ANOTHER,
+    Clock,
+    OpenQueue,
+    claim_next,
+    command,
+    edited,
+    ended,
+    finish,
+    head_of,
+    prompt,
+    start,
+    submit,
+)
 from queue_driver import claim as try_to_claim
 
 from agentq_cli.errors import Unreadable

@@ -11,13 +11,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import OpenQueue
 from queue_driver import (
     MANY,
     NOON,
     OWNER,
     ROOT,
     Clock,
+    OpenQueue,
     command,
     ended,
     submit,

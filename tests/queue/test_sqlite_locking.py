@@ -14,11 +14,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import OpenQueue
 from queue_driver import (
     ANOTHER,
     ROOT,
     Clock,
+    OpenQueue,
     claim,
     command,
     edited,
@@ -97,6 +97,7 @@ def test_background_steps_report_a_busy_session_after_a_short_wait(queue: Queue,
     done = outcome(queue)
     steps: dict[str, Callable[[], object]] = {
         "finish": lambda: queue.finish(run, done, actor=Actor.SUPERVISOR, background=True),
+        "stop": lambda: queue.request_stop(run, reason="r", cancel=False, actor=Actor.SWEEP, background=True),
         "adopt": lambda: queue.adopt(worker, ANOTHER),
         "expire": lambda: queue.expire(Address("a", 2), actor=Actor.SWEEP),
         "seen_conversation": lambda: queue.seen_conversation(run, "demo", "c"),

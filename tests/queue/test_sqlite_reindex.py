@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import OpenQueue
-from hypothesis import strategies as st
-from hypothesis.stateful import rule
 from queue_driver import (
     Clock,
+    OpenQueue,
     claim_next,
     command,
     edited,
@@ -25,13 +23,13 @@ from queue_driver import (
     submit,
     widths,
 )
-from queue_model import Histories, histories, which
+from queue_model import Histories, histories
 
 from agentq_cli.errors import Busy
-from agentq_cli.model import Actor, Address, RunId, RunStatus, Status
+from agentq_cli.model import Address, RunId, RunStatus, Status
 from agentq_cli.queue import Queue
 
-TABLES = ("sessions", "tasks", "workers", "task_runs", "events", "holds", "supervisors", "batches")
+TABLES = ("sessions", "tasks", "workers", "task_runs", "events", "holds", "supervisors", "batches", "dependencies")
 
 
 def dump(place: Path) -> dict[str, list[tuple[Any, ...]]]:
@@ -46,29 +44,16 @@ def on_index(place: Path, statement: str, *values: object) -> None:
 
 
 def put_off(place: Path, address: Address, due: int) -> None:
-    """What a retry policy does after a failed attempt: the task waits for its next one."""
+    """What a failed attempt leaves, at a time of the test's choice: the task waits for its next one."""
     with closing(sqlite3.connect(place / "sessions" / address.session / "inbound.db")) as database, database:
         statement = "UPDATE messages_in SET attempts = attempts + 1, due_at = ? WHERE seq = ? AND status = 'queued'"
         assert database.execute(statement, (due, address.seq)).rowcount == 1
-    on_index(place, "UPDATE tasks SET retry = 1, due_at = ? WHERE session = ? AND seq = ?", due, *address)
+    on_index(
+        place, "UPDATE tasks SET retry = 1, expires_at = NULL, due_at = ? WHERE session = ? AND seq = ?", due, *address
+    )
 
 
-class WithRetries(Histories):
-    """The histories of the verbs, with tasks that wait for their next attempt among the others."""
-
-    @rule(number=which, delay=st.sampled_from([0, 4]))
-    def put_off(self, number: int, delay: int) -> None:
-        entry = self.choose(number, lambda e: e.status is Status.RUNNING and not e.cancel)
-        if entry is None:
-            return
-        assert self.queue.undo_claim(RunId(*entry.address, entry.runs), actor=Actor.SWEEP, reason="put off")
-        self.change(entry, "undo", Status.QUEUED, attempts=entry.attempts - 1)
-        put_off(self.state_dir, entry.address, self.now + delay)
-        entry.attempts += 1
-        entry.due = self.now + delay
-
-
-class Reindexed(WithRetries):
+class Reindexed(Histories):
     """At the end of each history the index is thrown away and rebuilt, and is what it was."""
 
     def teardown(self) -> None:
@@ -87,11 +72,7 @@ class Reindexed(WithRetries):
             super().teardown()
 
 
-WithRetries.TestCase.settings = Reindexed.TestCase.settings = histories(20, 30)
-
-
-class TestHistoriesWithRetries(WithRetries.TestCase):  # type: ignore[misc,name-defined]
-    """Picks and lanes, when retries wait."""
+Reindexed.TestCase.settings = histories(20, 30)
 
 
 class TestReindex(Reindexed.TestCase):  # type: ignore[misc,name-defined]

@@ -6,12 +6,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import OpenQueue
 from queue_driver import (
     MANY,
     NOON,
     OWNER,
     Clock,
+    OpenQueue,
     claim_next,
     command,
     edited,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import OpenQueue
 from queue_driver import (
     ANOTHER,
     NOON,
     SUPERVISOR,
     Clock,
+    OpenQueue,
+    claim,
     claim_next,
     command,
     finish,
+    head_of,
     only_worker,
     prompt,
     start,
@@ -21,9 +24,12 @@ from queue_driver import (
     together,
 )
 
+from agentq_cli.clock import monotonic_ms
 from agentq_cli.errors import NotFound
-from agentq_cli.model import Actor, Address, Identity, RunId, RunStatus, Status, Supervisor, Worker
+from agentq_cli.model import Actor, Address, Identity, LastStart, RunId, RunStatus, Status, Supervisor, Worker
+from agentq_cli.policy.admission import Gate
 from agentq_cli.queue import Queue
+from agentq_cli.supervise import process, recovery
 
 THIRD = Identity(4_100_004, 44, "boot")
 
@@ -40,6 +46,39 @@ def test_supervisors_come_and_go(queue: Queue) -> None:
     queue.unregister(SUPERVISOR)
     queue.renew(SUPERVISOR, jobs=1, renewed_at=400)
     assert [each.identity for each in queue.supervisors()] == [ANOTHER]
+
+
+def test_a_supervisor_says_which_gates_hold_until_none_does(queue: Queue) -> None:
+    first = Supervisor(SUPERVISOR, 2, (), NOON, 100)
+    second = replace(first, identity=ANOTHER)
+    queue.register(first)
+    queue.register(second)
+    gates = (Gate("memory", True, "3 MiB available"), Gate("stagger", True, "1 s apart", NOON + 5))
+    queue.set_gates(SUPERVISOR, gates)
+    queue.renew(SUPERVISOR, jobs=3, renewed_at=200)
+    assert queue.supervisors() == [replace(first, jobs=3, renewed_at=200, gates=gates), second]
+    queue.set_gates(SUPERVISOR, ())
+    assert [each.gates for each in queue.supervisors()] == [(), ()]
+
+
+def test_the_newest_start_is_kept_after_its_end(queue: Queue) -> None:
+    assert queue.last_start() == LastStart()
+    first, second = submit(queue, command("a"), command("b"))
+    run = start(queue, first, monotonic=700)
+    assert queue.last_start() == LastStart(700, SUPERVISOR.boot_id, str(run))
+    finish(queue, run)
+    assert queue.last_start() == LastStart(700, SUPERVISOR.boot_id, str(run))
+    start(queue, second, supervisor=ANOTHER, monotonic=900)
+    assert queue.last_start() == LastStart(900, ANOTHER.boot_id, "b/1.1")
+
+
+def test_a_claim_may_ask_to_be_the_next_start(queue: Queue) -> None:
+    first, second = submit(queue, command("a"), command("b"))
+    seen = queue.last_start()
+    assert claim(queue, head_of(queue, first), newest=seen, monotonic=1) is not None
+    assert claim(queue, head_of(queue, second), newest=seen, monotonic=1) is None
+    assert queue.task(second).status is Status.QUEUED
+    assert claim(queue, head_of(queue, second), newest=queue.last_start(), monotonic=1) is not None
 
 
 def test_a_pid_used_again_is_another_supervisor(queue: Queue) -> None:
@@ -230,3 +269,28 @@ def test_when_somebody_swept_last_is_remembered(queue: Queue, clock: Clock) -> N
     clock.forward(5)
     queue.note_sweep()
     assert queue.last_sweep() == NOON + 5
+
+
+@pytest.mark.parametrize("first", ["supervisors", "workers"])
+def test_a_supervisor_that_claims_while_somebody_looks_for_orphans_keeps_its_run(
+    queue: Queue, open_queue: OpenQueue, clock: Clock, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """It comes between the two reads, whichever is the first."""
+    (address,) = submit(queue, command())
+    other = open_queue(clock)
+
+    def read_and_then() -> object:
+        found = getattr(other, first)()
+        me = process.current()
+        if queue.worker(address) is None:
+            queue.register(Supervisor(me, 1, (), NOON, monotonic_ms()))
+            start(queue, address, supervisor=me)
+        return found
+
+    looking = open_queue(clock)
+    monkeypatch.setattr(looking, first, read_and_then)
+    assert recovery.orphaned(looking) == []
+    assert queue.worker(address) is not None
+    monkeypatch.undo()
+    queue.unregister(process.current())
+    assert [worker.id.address for worker in recovery.orphaned(looking)] == [address]

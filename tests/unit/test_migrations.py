@@ -133,6 +133,48 @@ def test_an_older_index_is_migrated_when_a_session_attaches_it(tmp_path: Path, s
                 pass
 
 
+def test_an_index_from_before_the_gates_keeps_its_supervisors(
+    tmp_path: Path, schema: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "agentq.db"
+    for file in (schema / "index").iterdir():
+        if int(file.name[:3]) > 2:
+            file.unlink()
+    connection.latest.cache_clear()
+    with closing(connection.connect(path, "index", create=True)) as database:
+        database.execute("INSERT INTO supervisors VALUES (7, 8, 'boot', 2, '[]', 9, 10)")
+    assert version(path) == 2
+    monkeypatch.undo()
+    connection.latest.cache_clear()
+    connection.connect(path, "index", create=False).close()
+    assert version(path) == connection.latest("index") >= 3
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT * FROM supervisors").fetchall() == [(7, 8, "boot", 2, "[]", 9, 10, None)]
+
+
+def test_a_task_from_before_the_retries_keeps_its_budget_and_waits_for_nobody(
+    tmp_path: Path, schema: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "inbound.db"
+    for file in (schema / "inbound").iterdir():
+        if int(file.name[:3]) > 2:
+            file.unlink()
+    connection.latest.cache_clear()
+    with closing(connection.connect(path, "inbound", create=True)) as database:
+        database.execute(
+            "INSERT INTO messages_in (kind, status, cwd, priority, labels, context, created_at, due_at, launch, attempts)"
+            " VALUES ('exec', 'queued', '/', 0, '[]', 'isolated', 1, 2, '{}', 3)"
+        )
+    assert version(path) == 2
+    monkeypatch.undo()
+    connection.latest.cache_clear()
+    connection.connect(path, "inbound", create=False).close()
+    with closing(sqlite3.connect(path)) as database:
+        columns = "attempts, tries, fresh, after, on_dep_failure, dep_failed"
+        found = database.execute(f"SELECT {columns} FROM messages_in").fetchall()
+    assert found == [(3, 3, 0, None, "cancel", None)]
+
+
 def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, schema: Path) -> None:
     inbound, _ = old_inbound(tmp_path)
     before = version(inbound)

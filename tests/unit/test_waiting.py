@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from agentq_cli.model import Launch, RunId, Status, Task, WaitingFor
+from agentq_cli.model import Address, Condition, Dependency, Launch, RunId, Status, Task, WaitingFor
+from agentq_cli.policy.admission import Gate
+from agentq_cli.policy.dependencies import Looked
 from agentq_cli.policy.waiting import Hold, Surroundings, waiting_for
 
 NOW = 1_774_785_600_000
@@ -92,7 +94,13 @@ def test_a_paused_queue_agent_or_session_is_named_with_the_way_out() -> None:
     other = Hold("agent", "other", "paused", None, None)
     assert detail(holds=[queue, agent]) == "paused: the queue is paused (holiday); `agentq resume --all`"
     assert detail(holds=[other, agent]) == "paused: agent 'demo' is paused; `agentq resume --agent demo`"
-    assert why(holds=[limit]) == WaitingFor("limit", "agent 'demo' is held (usage limit)", until=NOW + 9)
+    assert why(holds=[limit]) == WaitingFor(
+        "limit",
+        "agent 'demo' is held by rate_limited (usage limit); until 2026-03-29T12:00:00.009Z",
+        until=NOW + 9,
+    )
+    auth = Hold("agent", "demo", "auth", None, "not logged in")
+    assert detail(holds=[auth]) == ("limit: agent 'demo' is held by auth (not logged in); `agentq resume --agent demo`")
     assert detail(session_paused=True, session_reason="mine") == (
         "paused: session 'a' is paused (mine); `agentq resume -s a`"
     )
@@ -105,6 +113,24 @@ def test_a_hold_on_an_agent_does_not_concern_a_command() -> None:
         detail(task, holds=[Hold("agent", "", "paused", None, None), Hold("agent", "demo", "paused", None, None)])[:4]
         == "slot"
     )
+
+
+def test_a_blocked_task_waits_for_what_is_not_decided_yet() -> None:
+    def after(seq: int, on: Condition, status: Status | None) -> Looked:
+        return Looked(Dependency(Address("b", seq), on), status)
+
+    blocked = replace(TASK, status=Status.BLOCKED, due_at=NOW + 9)
+    depends = [
+        after(1, Condition.SUCCESS, Status.COMPLETED),
+        after(2, Condition.ANY, Status.RUNNING),
+        after(3, Condition.FAILURE, None),
+    ]
+    assert why(blocked, depends=depends) == WaitingFor(
+        "dependency", "it waits for b/2 to end, b/3 to fail", ids=("b/2", "b/3")
+    )
+    many = [after(seq, Condition.SUCCESS, Status.QUEUED) for seq in range(1, 9)]
+    found = why(blocked, depends=many)
+    assert found is not None and found.detail.endswith("b/5 to complete and 3 more") and len(found.ids) == 8
 
 
 def test_a_conversation_in_use_is_named_with_its_user() -> None:
@@ -127,6 +153,22 @@ def test_a_full_lane_is_named_with_what_runs_or_is_retried_first() -> None:
 
 def test_a_retry_that_is_due_does_not_wait_for_other_retries() -> None:
     assert detail(replace(TASK, attempts=1), retrying=["a/2", "a/1"]).startswith("slot")
+
+
+def test_a_gate_is_named_with_its_numbers_and_its_end() -> None:
+    memory = Gate("memory", True, "380 MiB available; 1,024 MiB wanted")
+    assert why(gate=memory, ahead=3) == WaitingFor("gate", "memory: 380 MiB available; 1,024 MiB wanted")
+    assert why(gate=Gate("stagger", True, "1 s apart", NOW + 700)) == WaitingFor(
+        "gate", "stagger: 1 s apart", until=NOW + 700
+    )
+
+
+def test_a_gate_comes_after_holds_and_lanes_and_a_full_cap_is_no_gate() -> None:
+    gate = Gate("load", True, "busy")
+    assert detail(gate=gate, holds=[Hold("queue", "", "paused", None, None)]).startswith("paused")
+    assert detail(gate=gate, session_runs=[RUNNING]).startswith("session")
+    assert detail(gate=gate, workers=2) == "slot: 2 of 2 slots are in use"
+    assert detail(gate=gate, jobs=0).startswith("slot: no supervisor")
 
 
 def test_a_slot_is_waited_for_with_its_numbers() -> None:

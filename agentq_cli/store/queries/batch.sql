@@ -17,7 +17,14 @@ DELETE FROM batches WHERE id = :id
 SELECT min(seq) FROM messages_in WHERE batch = :id
 
 -- name: release
-UPDATE messages_in SET status = 'queued' WHERE batch = :id AND status = 'staged'
+UPDATE messages_in SET status = iif(after IS NULL, 'queued', 'blocked') WHERE batch = :id AND status = 'staged'
 
 -- name: drop
 DELETE FROM messages_in WHERE batch = :id AND status = 'staged'
+
+-- name: drop_dependencies
+DELETE FROM dependencies
+WHERE session = :session AND seq IN (SELECT seq FROM messages_in WHERE batch = :id AND status = 'staged')
+
+-- name: blocked
+SELECT seq FROM messages_in WHERE batch = :id AND status = 'blocked' ORDER BY seq

@@ -23,6 +23,15 @@ SELECT name FROM sessions WHERE paused_at IS NOT NULL
 -- name: next_due
 SELECT min(due_at) FROM tasks INDEXED BY tasks_due WHERE status = 'queued' AND due_at > :now
 
+-- name: next_lift
+SELECT min(until) FROM holds WHERE until > :now
+
+-- The soonest end of a usage limit that holds something that is due.
+-- name: limited_until
+SELECT session, min(until) FROM holds h JOIN tasks t INDEXED BY tasks_due ON t.agent = h.name
+WHERE h.scope = 'agent' AND h.kind = 'rate_limited' AND h.until > :now AND t.status = 'queued' AND t.due_at <= :now
+GROUP BY session
+
 -- name: worker_count
 SELECT count(*) FROM workers
 
@@ -91,6 +100,9 @@ VALUES (:pid, :start_time, :boot_id, :jobs, :sessions, :started_at, :renewed_at)
 UPDATE supervisors SET renewed_at = :renewed_at, jobs = :jobs
 WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
 
+-- name: set_gates
+UPDATE supervisors SET gates = :gates WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
+
 -- name: unregister
 DELETE FROM supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
 
@@ -123,8 +135,20 @@ UNION
 SELECT session, agent FROM tasks INDEXED BY tasks_retrying WHERE status = 'queued' AND retry = 1 AND :retrying
 
 -- name: set_hold
-INSERT INTO holds (scope, name, kind, since, until, reason) VALUES (:scope, :name, :kind, :since, :until, :reason)
-ON CONFLICT (scope, name, kind) DO UPDATE SET until = excluded.until, reason = excluded.reason
+INSERT INTO holds (scope, name, kind, since, until, reason, count)
+VALUES (:scope, :name, :kind, :since, :until, :reason, :count)
+ON CONFLICT (scope, name, kind) DO UPDATE SET until = excluded.until, reason = excluded.reason, count = excluded.count
+
+-- The last one of a kind, also where its time is over.
+-- name: agent_hold
+SELECT until, count FROM holds WHERE scope = 'agent' AND name = :name AND kind = :kind
+
+-- A success: the next limit is the first of its row again. One that still holds goes on holding.
+-- name: forget_limit
+DELETE FROM holds WHERE scope = 'agent' AND name = :name AND kind = 'rate_limited' AND until <= :now
+
+-- name: count_limits_anew
+UPDATE holds SET count = 0 WHERE scope = 'agent' AND name = :name AND kind = 'rate_limited' AND count > 0
 
 -- name: lift_holds
 DELETE FROM holds WHERE scope = :scope AND (:name IS NULL OR name = :name)

@@ -2,7 +2,8 @@
 
 -- name: task_columns
 seq, kind, status, reason, series, agent, prompt, argv, cwd, priority, labels, key, context, created_at, due_at,
-expires_at, ended_at, attempts, runs, last_run, exit_code, cancel_requested, launch, "trigger", recurrence, successor, extra, arriving
+expires_at, ended_at, attempts, runs, last_run, exit_code, cancel_requested, launch, "trigger", recurrence, successor, extra,
+arriving, after, on_dep_failure, dep_failed, tries, fresh
 
 -- name: run_columns
 session, seq, attempt, series, "trigger", agent, argv, cwd, scheduled_for, started_at, finished_at, duration_ms, status,
@@ -75,7 +76,7 @@ SELECT session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_i
 FROM workers WHERE session = :session AND seq = :seq
 
 -- name: supervisors
-SELECT pid, start_time, boot_id, jobs, sessions, started_at, renewed_at FROM supervisors ORDER BY started_at, pid
+SELECT pid, start_time, boot_id, jobs, sessions, started_at, renewed_at, gates FROM supervisors ORDER BY started_at, pid
 
 -- name: events_newest
 SELECT id, at, session, seq, attempt, from_status, to_status, event, actor, reason FROM events
@@ -101,7 +102,7 @@ SELECT id, kind, content, created_at, rowid FROM messages_out WHERE rowid > :aft
 SELECT coalesce(max(rowid), 0) FROM messages_out
 
 -- name: holds
-SELECT scope, name, kind, until, reason FROM holds ORDER BY scope DESC, name, kind
+SELECT scope, name, kind, until, reason FROM holds WHERE until IS NULL OR until > :now ORDER BY scope DESC, name, kind
 
 -- name: meta
 SELECT value FROM meta WHERE name = :name
@@ -116,11 +117,13 @@ WHERE status = 'queued' AND due_at <= :now AND (priority > :priority OR (priorit
 -- name: session_retrying
 SELECT seq FROM tasks INDEXED BY tasks_retrying
 WHERE session = :session AND status = 'queued' AND retry = 1
-  AND agent NOT IN (SELECT name FROM holds WHERE scope = 'agent')
+  AND agent NOT IN (SELECT name FROM holds WHERE scope = 'agent' AND (until IS NULL OR until > :now))
 ORDER BY due_at, seq
 
 
 -- name: ended_before
 SELECT session, seq FROM tasks INDEXED BY tasks_ended
 WHERE ended_at IS NOT NULL AND ended_at < :before AND (:session IS NULL OR session = :session)
+  AND NOT EXISTS (SELECT 1 FROM dependencies d LEFT JOIN tasks w ON w.session = d.session AND w.seq = d.seq
+                  WHERE d.on_session = tasks.session AND d.on_seq = tasks.seq AND w.ended_at IS NULL)
 ORDER BY ended_at, session, seq

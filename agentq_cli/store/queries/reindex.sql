@@ -10,11 +10,23 @@ DELETE FROM tasks WHERE session = :session
 
 -- name: mirror_all
 INSERT OR REPLACE INTO tasks
-  (session, seq, status, agent, priority, due_at, expires_at, retry, shares, series, ended_at, labels,
-   arriving)
-SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, expires_at, attempts > 0,
-       kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]'), arriving
+  (session, seq, status, agent, priority, due_at, expires_at, retry, shares, series, ended_at, labels, arriving,
+   dep_failed)
+SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, iif(attempts > 0, NULL, expires_at), attempts > 0,
+       kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]'), arriving, dep_failed
 FROM messages_in WHERE status <> 'staged'
+
+-- name: forget_dependencies
+DELETE FROM dependencies WHERE session = :session
+
+-- name: dependencies
+INSERT OR IGNORE INTO dependencies (session, seq, on_session, on_seq, condition)
+SELECT :session, seq, json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
+FROM messages_in, json_each(messages_in.after)
+WHERE after IS NOT NULL
+
+-- name: blocked
+SELECT seq FROM messages_in WHERE status = 'blocked' ORDER BY seq
 
 -- name: unreadable_times
 SELECT seq FROM messages_in

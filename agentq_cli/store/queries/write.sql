@@ -6,10 +6,10 @@ INSERT INTO sessions (name, created_at) VALUES (:name, :at) ON CONFLICT DO NOTHI
 -- name: insert_task
 INSERT INTO messages_in
   (kind, status, agent, prompt, argv, cwd, priority, labels, key, context, created_at, due_at, expires_at, launch, batch,
-   reason, series, "trigger", recurrence, arriving, extra)
+   reason, series, "trigger", recurrence, arriving, extra, on_dep_failure)
 VALUES
   (:kind, :status, :agent, :prompt, :argv, :cwd, :priority, :labels, :key, :context, :created_at, :due_at, :expires_at,
-   :launch, :batch, :reason, :series, :trigger, :recurrence, :arriving, :extra)
+   :launch, :batch, :reason, :series, :trigger, :recurrence, :arriving, :extra, :on_dep_failure)
 RETURNING seq
 
 -- name: own_series
@@ -34,32 +34,33 @@ UPDATE messages_in
 SET status = :status, reason = :reason, due_at = :due_at, expires_at = :expires_at, ended_at = :ended_at,
     attempts = :attempts, runs = :runs, last_run = :last_run, exit_code = :exit_code,
     cancel_requested = :cancel_requested, "trigger" = :trigger, recurrence = :recurrence, successor = :successor,
-    arriving = :arriving, extra = :extra
+    arriving = :arriving, extra = :extra, dep_failed = :dep_failed, tries = :tries, fresh = :fresh
 WHERE seq = :seq AND status = :before_status AND runs = :before_runs
 
 -- name: save_content
 UPDATE messages_in
 SET kind = :kind, agent = :agent, prompt = :prompt, argv = :argv, cwd = :cwd, priority = :priority, labels = :labels,
-    key = :key, context = :context, launch = :launch
+    key = :key, context = :context, launch = :launch, on_dep_failure = :on_dep_failure
 WHERE seq = :seq
 
 -- name: mend_times
 UPDATE messages_in SET due_at = :due_at, expires_at = :expires_at WHERE seq = :seq
 
+-- What has been started does not expire while it waits for its next attempt.
 -- name: mirror
 INSERT OR REPLACE INTO tasks
-  (session, seq, status, agent, priority, due_at, expires_at, retry, shares, series, ended_at, labels,
-   arriving)
-SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, expires_at, attempts > 0,
-       kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]'), arriving
+  (session, seq, status, agent, priority, due_at, expires_at, retry, shares, series, ended_at, labels, arriving,
+   dep_failed)
+SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, iif(attempts > 0, NULL, expires_at), attempts > 0,
+       kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]'), arriving, dep_failed
 FROM messages_in WHERE seq = :seq
 
 -- name: mirror_since
 INSERT OR REPLACE INTO tasks
-  (session, seq, status, agent, priority, due_at, expires_at, retry, shares, series, ended_at, labels,
-   arriving)
-SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, expires_at, attempts > 0,
-       kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]'), arriving
+  (session, seq, status, agent, priority, due_at, expires_at, retry, shares, series, ended_at, labels, arriving,
+   dep_failed)
+SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, iif(attempts > 0, NULL, expires_at), attempts > 0,
+       kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]'), arriving, dep_failed
 FROM messages_in WHERE seq >= :first AND status <> 'staged' AND (:batch IS NULL OR batch = :batch)
 
 -- name: event

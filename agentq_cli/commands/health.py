@@ -1,0 +1,41 @@
+"""`agentq health`: whether anything is wrong, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from agentq_cli.context import context
+from agentq_cli.errors import AgentqError, Unreadable
+from agentq_cli.health import Issue, Severity, issues
+from agentq_cli.output import Document, Result
+
+STATUSES = ("healthy", "degraded", "unhealthy")
+
+
+def health() -> Result:
+    """Say what is wrong, and what to do: exit code 0 healthy, 1 degraded, 2 unhealthy."""
+    found = list(_found())
+    code = 0 if not found else 2 if any(issue.severity is Severity.ERROR for issue in found) else 1
+    data = {"status": STATUSES[code], "issues": [asdict(issue) for issue in found]}
+    return Document("health", data, _lines(STATUSES[code], found), code=code)
+
+
+def _found() -> Iterator[Issue]:
+    at = context()
+    try:
+        queue = at.open_queue()
+        yield from issues(queue, at.config)
+    except Unreadable as error:
+        yield Issue(Severity.ERROR, "state dir", error.message, "put the file back from a copy")
+    except AgentqError as error:
+        if error.code == 2:
+            raise
+        yield Issue(Severity.ERROR, "state dir", error.message, "try again, or see the manual")
+
+
+def _lines(status: str, found: list[Issue]) -> Iterator[str]:
+    yield status
+    for issue in found:
+        yield f"{issue.severity}: {issue.component}: {issue.message}"
+        yield f"  {issue.recommendation}"

@@ -1,0 +1,135 @@
+"""What a failed run means for its task and for its agent: tried again, when, or held (CONTRACT, failure). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from agentq_cli.clock import rfc3339
+from agentq_cli.model import FailureClass, Launch, Outcome, Task
+
+RETRIES = 5
+BACKOFF_MS = 5_000
+MAX_BACKOFF_MS = 300_000
+JITTER = 0.1
+"""So much of a delay may come on top of it, within the longest one, so that what failed together comes back apart."""
+
+FREE_HOLDS = 12
+"""Usage limits in a row, with no success of the agent between them, that use no attempt."""
+
+UNKNOWN_RESET_MS = 5 * 60_000
+LONGEST_UNKNOWN_RESET_MS = 30 * 60_000
+FARTHEST_RESET_MS = 31 * 86_400_000
+"""A limit is lifted monthly at the latest: a reset time beyond that is an agent's mistake and taken as unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of the table: retried `by_default`, retried where `--retries` says so, and whether it holds the agent."""
+
+    by_default: bool = False
+    on_request: bool = True
+    holds: bool = False
+
+
+RULES: Mapping[FailureClass, Rule] = {
+    FailureClass.CRASHED: Rule(by_default=True),
+    FailureClass.STALLED: Rule(by_default=True),
+    FailureClass.TIMEOUT: Rule(),
+    FailureClass.OOM: Rule(by_default=True),
+    FailureClass.NETWORK: Rule(by_default=True),
+    FailureClass.OVERLOADED: Rule(by_default=True),
+    FailureClass.NO_VERDICT: Rule(by_default=True),
+    FailureClass.RATE_LIMITED: Rule(by_default=True, holds=True),
+    FailureClass.AUTH: Rule(on_request=False, holds=True),
+    FailureClass.BILLING: Rule(on_request=False, holds=True),
+    FailureClass.CONFIG: Rule(on_request=False),
+    FailureClass.SPAWN: Rule(),
+    FailureClass.DENIED: Rule(),
+    FailureClass.CONTEXT: Rule(),
+    FailureClass.BUDGET: Rule(on_request=False),
+    FailureClass.ERROR: Rule(),
+    FailureClass.CANCELLED: Rule(on_request=False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AgentHold:
+    """A hold on an agent's tasks: until when (None: until somebody resumes it), and the how manyth in a row it is."""
+
+    kind: FailureClass
+    until: int | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The task runs again: not before `due_at`. `counted` is whether the run that failed used an attempt, `fresh`
+    that the next one begins a new conversation for the one that the agent no longer knew."""
+
+    due_at: int
+    counted: bool
+    fresh: bool = False
+
+
+def max_retries(launch: Launch) -> int:
+    """N of `--retries`: N retries are N+1 runs."""
+    return RETRIES if launch.retries is None else launch.retries
+
+
+def again(task: Task, outcome: Outcome, *, now: int, hold: AgentHold | None, jitter: float) -> Again | None:
+    """Whether the task is to run again; `task.attempts` counts the run that ended, `hold` is what it put on its agent.
+
+    `jitter` is a random number from 0 to 1. None: that was its last run.
+    """
+    if outcome.failure_class is None:
+        return None
+    if outcome.conversation_lost and not task.fresh:
+        return Again(now, counted=False, fresh=True)
+    if hold is not None and hold.kind is FailureClass.RATE_LIMITED and hold.count <= FREE_HOLDS:
+        return Again(task.due_at, counted=False)
+    if not retried(outcome.failure_class, task.launch) or task.attempts > max_retries(task.launch):
+        return None
+    return Again(now + delay_ms(task.launch, task.attempts, jitter), counted=True)
+
+
+def retried(failure: FailureClass, launch: Launch) -> bool:
+    """Whether a run that failed like this may be followed by another one."""
+    rule = RULES[failure]
+    if failure is FailureClass.CRASHED and launch.on_crash is not None:
+        return launch.on_crash == "retry"
+    return rule.by_default if launch.retries is None else rule.on_request
+
+
+def delay_ms(launch: Launch, retry: int, jitter: float) -> int:
+    """Milliseconds before retry number `retry` (from 1): doubled each time, with jitter, at most `--max-backoff`."""
+    first = BACKOFF_MS if launch.backoff_ms is None else launch.backoff_ms
+    longest = MAX_BACKOFF_MS if launch.max_backoff_ms is None else launch.max_backoff_ms
+    # A shift by more would only make a number that is too large to write down.
+    delay = min(first << min(retry - 1, 40), longest)
+    return min(delay + int(delay * JITTER * jitter), longest)
+
+
+def hold(outcome: Outcome, before: AgentHold | None, now: int) -> AgentHold | None:
+    """The hold that a run puts on its agent; `before` is the last of its kind, also where that is over."""
+    failure = outcome.failure_class
+    if failure is None or not RULES[failure].holds:
+        return None
+    if failure is not FailureClass.RATE_LIMITED:
+        return AgentHold(failure, None, 1)
+    # Tasks that ran together meet one and the same limit: it counts once, and its later end holds.
+    held_until = before.until if before is not None and before.until is not None and before.until > now else None
+    hits = 0 if before is None else before.count
+    count = hits + 1 if held_until is None else max(hits, 1)
+    reset = outcome.reset_at
+    if reset is not None and now < reset <= now + FARTHEST_RESET_MS:
+        reset = max(reset, held_until or 0)
+    else:
+        reset = held_until or now + min(UNKNOWN_RESET_MS << min(count - 1, 10), LONGEST_UNKNOWN_RESET_MS)
+    return AgentHold(failure, reset, count)
+
+
+def explain(hold: AgentHold, agent: str, why: str | None) -> str:
+    """A hold in words, for its event and for whoever asks."""
+    until = "until it is resumed" if hold.until is None else f"until {rfc3339(hold.until)}"
+    return f"agent '{agent}' is held {until}: {why or hold.kind}"

@@ -1,0 +1,177 @@
+"""The gates before a start: looked at only when there is something to start, remembered and told while one holds.
+
+What is weighed is in `policy/admission`, where the numbers come from in `resources`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from agentq_cli import config as configuration
+from agentq_cli.clock import monotonic_ms
+from agentq_cli.config import Config, Limits
+from agentq_cli.errors import Busy, Refused, Usage
+from agentq_cli.identity import Identity
+from agentq_cli.model import LastStart
+from agentq_cli.policy import admission
+from agentq_cli.policy.admission import Gate, Room, Wanted
+from agentq_cli.queue import Queue
+from agentq_cli.supervise import process, tree
+from agentq_cli.supervise.records import RunDirectory, Start
+from agentq_cli.supervise.resources import Resources, tree_memory
+
+LOOK_MS = 2_000
+"""How often memory and load are looked at while one of them holds something."""
+
+RECORD_MS = 10_000
+"""How old the numbers of a gate that goes on holding may be in the supervisor's row."""
+
+WANTED = {"per_agent": "memory_per_agent", "reserve": "memory_reserve"}
+"""The key of `[limits]` that each number comes from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The gates after the cap at one moment, `left` the milliseconds until the stagger ends.
+
+    `newest` is the start that nothing may have followed when a task is claimed on the strength of this look: where
+    one more start of another supervisor would close a gate. None where it would not.
+    """
+
+    gates: tuple[Gate, ...]
+    left: int
+    newest: LastStart | None
+
+
+def look(queue: Queue, config: Config, resources: Resources, *, holding: Collection[str] = ()) -> Look:
+    """Ask memory, load and stagger for one more start; `holding` are those that hold already."""
+    # First of all: a start that comes while the rest is looked at must be seen by the claim.
+    newest = queue.last_start()
+    rooms = resources.rooms()
+    limits = config.limits
+    wanted = Wanted(limits.memory_per_agent_bytes, limits.memory_reserve_bytes)
+    wanted = admission.fitted(wanted, _default(config), admission.total(rooms))
+    memory, free = _memory(queue, config, rooms, wanted, "memory" in holding)
+    load = admission.load(resources.load(), limits.load, holding="load" in holding)
+    since = monotonic_ms() - newest.at if newest.boot_id == process.boot_id() else None
+    least = limits.stagger_ms
+    tight = free is not None and free < 2 * wanted.per_agent + wanted.reserve
+    return Look(
+        (memory, load, admission.stagger(since, least, now=queue.now)),
+        admission.stagger_left(since, least),
+        newest if least or tight else None,
+    )
+
+
+def check(config: Config, resources: Resources) -> None:
+    """Raises Usage, with file and line, where the memory that the limits ask for is more than there is."""
+    rooms = resources.rooms()
+    default = _default(config)
+    wanted = Wanted(config.limits.memory_per_agent_bytes, config.limits.memory_reserve_bytes)
+    if not rooms or not admission.impossible(wanted, default, admission.total(rooms)):
+        return
+    from agentq_cli.values import format_size
+
+    smallest = min(rooms, key=lambda room: room.total)
+    where = "this machine" if smallest.cgroup is None else f"cgroup '{smallest.cgroup}'"
+    given = {WANTED[name]: value for name, value in wanted._asdict().items() if name not in default}
+    blamed = max(given, key=lambda key: given[key])
+    others = "".join(f" with {key} {format_size(value)}" for key, value in given.items() if key != blamed)
+    place = configuration.place(config, "limits", blamed)
+    raise Usage(
+        f"{place} {blamed} '{format_size(given[blamed])}':{others} nothing could ever start:"
+        f" {where} has {format_size(smallest.total)} of memory"
+    )
+
+
+class Gates:
+    """What a supervisor remembers of the gates. `again_at` is when to look again, in monotonic milliseconds, while one
+    holds; `newest` goes with the claim (see `Look`)."""
+
+    def __init__(self, queue: Queue, identity: Identity, resources: Resources) -> None:
+        self.again_at: int | None = None
+        self.newest: LastStart | None = None
+        self._queue = queue
+        self._identity = identity
+        self._resources = resources
+        self._limits: Limits | None = None
+        self._holding: tuple[str, ...] = ()
+        self._recorded: tuple[Gate, ...] = ()
+        self._recorded_at = 0
+
+    @property
+    def closed(self) -> bool:
+        """Whether one of them holds back what is there to be started."""
+        return bool(self._holding)
+
+    def ask(self, config: Config) -> list[Gate]:
+        """Ask for one more start; returns the gates that have begun to hold or have let go since the last time."""
+        # What was held by other limits has no part in these.
+        before = self._holding if config.limits == self._limits else ()
+        self._limits = config.limits
+        found = look(self._queue, config, self._resources, holding=before)
+        changed = [gate for gate in found.gates if gate.holding != (gate.name in self._holding)]
+        self._holding = tuple(gate.name for gate in found.gates if gate.holding)
+        self.newest = found.newest
+        now = monotonic_ms()
+        by_look = any(name != "stagger" for name in self._holding)
+        self.again_at = None if not self._holding else now + (LOOK_MS if by_look else found.left)
+        gates = found.gates if self._holding else ()
+        if changed or (gates != self._recorded and now - self._recorded_at >= RECORD_MS):
+            self._record(gates, now)
+        return changed
+
+    def forget(self) -> list[Gate]:
+        """There is nothing to be started, or no slot for it, so nothing is held back. Returns what held until now."""
+        changed = [Gate(name, False, "nothing waits for it now") for name in self._holding]
+        self._holding, self.again_at = (), None
+        if self._recorded:
+            self._record((), monotonic_ms())
+        return changed
+
+    def _record(self, gates: tuple[Gate, ...], now: int) -> None:
+        # What cannot be written now is written at a later look: the time of the last record stays what it was.
+        with contextlib.suppress(Busy, Refused):
+            self._queue.set_gates(self._identity, gates)
+            self._recorded, self._recorded_at = gates, now
+
+
+def _default(config: Config) -> set[str]:
+    """The fields of `Wanted` that nobody has set."""
+    return {name for name, key in WANTED.items() if config.source(f"limits.{key}") == "default"}
+
+
+def _memory(
+    queue: Queue, config: Config, rooms: Sequence[Room], wanted: Wanted, holding: bool
+) -> tuple[Gate, int | None]:
+    """The gate, and what is spare."""
+    young = _young(queue, config.limits.settle_ms)
+    # At first as if they had taken nothing yet: to measure a tree costs a look at every process of the machine.
+    held = [0] * len(young)
+    gate = admission.memory(rooms, held, wanted, holding=holding)
+    if gate.holding and young:
+        held = [_held(shim) for shim in young]
+        gate = admission.memory(rooms, held, wanted, holding=holding)
+    return gate, admission.spare(rooms, held, wanted.per_agent)
+
+
+def _young(queue: Queue, settle_ms: int) -> list[Identity | None]:
+    """The shims of the runs that began less than `settle_ms` ago, None for one that is claimed and has none yet."""
+    young: list[Identity | None] = []
+    for worker in queue.workers():
+        start = RunDirectory(queue.run_directory(worker.id)).start()
+        if start is None:
+            age, shim = queue.now - worker.claimed_at, None
+        elif isinstance(start, Start) and process.alive(start.identity):
+            age, shim = monotonic_ms() - start.monotonic_ms, start.identity
+        else:
+            continue
+        if 0 <= age < settle_ms:
+            young.append(shim)
+    return young
+
+
+def _held(shim: Identity | None) -> int:
+    return 0 if shim is None else tree_memory(tree.below([shim])) or 0

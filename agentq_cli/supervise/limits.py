@@ -1,0 +1,157 @@
+"""The limits of a run that are not its shim's to keep: silence and memory, looked at by its supervisor or by `sweep`.
+
+Also a time-out that the shim has let pass, as it does where somebody stopped it (SIGSTOP). Whoever finds a limit
+reached records the stop and tells the shim, which ends the tree; see `stop`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+
+from agentq_cli.clock import awake_ms, monotonic_ms
+from agentq_cli.config import Config
+from agentq_cli.errors import AgentqError
+from agentq_cli.model import Actor, RunId, Task
+from agentq_cli.policy import stall
+from agentq_cli.queue import Queue
+from agentq_cli.supervise import plan, process, resources, stop, tree
+from agentq_cli.supervise.records import RunDirectory, Start
+from agentq_cli.values import format_duration, format_size
+
+MEMORY_MS = 1_000
+"""How far apart a supervisor looks at a tree's memory: what grows and is gone in between is not seen."""
+
+FIRST_LOOK_MS = 1_000
+SLACK_MS = 1_000
+"""What a shim is given to see by itself that a time-out has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A limit that a run has reached: the reason for `stop`, and in words with numbers."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(slots=True)
+class RunLimits:
+    """The limits of one run, None where it has none, and when to look next: `look_at` is monotonic, None is never."""
+
+    stall_timeout_ms: int | None = None
+    memory_bytes: int | None = None
+    timeout_ms: int | None = None
+    look_at: int | None = None
+    memory_at: int = 0
+    silence: stall.Silence | None = None
+
+    @classmethod
+    def of(cls, task: Task, config: Config) -> RunLimits:
+        """The limits that a task's run has."""
+        limits = cls(plan.stall_timeout_ms(task, config), task.launch.memory_bytes, task.launch.timeout_ms)
+        if (limits.stall_timeout_ms, limits.memory_bytes, limits.timeout_ms) != (None, None, None):
+            first = FIRST_LOOK_MS
+            if limits.stall_timeout_ms is not None:
+                first = min(first, stall.interval(limits.stall_timeout_ms))
+            limits.look_at = monotonic_ms() + first
+        return limits
+
+    def due(self) -> bool:
+        """Whether it is time to look."""
+        return self.look_at is not None and monotonic_ms() >= self.look_at
+
+    def look(self, directory: RunDirectory, *, remember: bool = True) -> Reached | None:
+        """Look at a run with a live shim; the limit that it has reached. Raises OSError out of descriptors.
+
+        With `remember`, what was seen of its silence is left in the directory for whoever looks next.
+        """
+        waits: list[int] = []
+        start = directory.start()
+        reached = None
+        if isinstance(start, Start) and directory.stop() is None:
+            reached = self._timeout(start, waits)
+            agent = directory.agent()
+            # What an agent left running when it ended is being ended already.
+            if reached is None and agent is not None and process.alive(agent):
+                reached = self._memory(start, waits) or self._silence(directory, waits, remember)
+        self.look_at = monotonic_ms() + min(waits, default=FIRST_LOOK_MS)
+        return reached
+
+    def _timeout(self, start: Start, waits: list[int]) -> Reached | None:
+        if self.timeout_ms is None:
+            return None
+        left = start.monotonic_ms + self.timeout_ms + SLACK_MS - monotonic_ms()
+        waits.append(left if left > 0 else SLACK_MS)
+        if left > 0 or not _stopped(start):
+            return None
+        return Reached("timeout", f"ran longer than {format_duration(self.timeout_ms)}, and its keeper was stopped")
+
+    def _memory(self, start: Start, waits: list[int]) -> Reached | None:
+        if self.memory_bytes is None:
+            return None
+        now = monotonic_ms()
+        if now < self.memory_at:
+            waits.append(self.memory_at - now)
+            return None
+        self.memory_at = now + MEMORY_MS
+        waits.append(MEMORY_MS)
+        below = tree.below([start.identity])
+        if resources.resident(below) <= self.memory_bytes:
+            return None
+        used = resources.tree_memory(below)
+        if used is None or used <= self.memory_bytes:
+            return None
+        return Reached("oom", f"its processes use {format_size(used)} of {format_size(self.memory_bytes)}")
+
+    def _silence(self, directory: RunDirectory, waits: list[int], remember: bool) -> Reached | None:
+        limit = self.stall_timeout_ms
+        if limit is None:
+            return None
+        found = _signs(directory)
+        if found.stdout is None:  # The pre-task script still runs; it has a limit of its own.
+            waits.append(stall.interval(limit))
+            return None
+        now = awake_ms()
+        before = self.silence or directory.look()
+        self.silence = stall.look(before, found, now=now, boot_id=process.boot_id(), limit_ms=limit)
+        if remember and (before is None or (before.signs, before.since) != (found, self.silence.since)):
+            with contextlib.suppress(OSError):  # A full disk: the next look begins anew.
+                directory.write_look(self.silence)
+        waits.append(stall.next_look(self.silence, now=now, limit_ms=limit))
+        if not stall.stalled(self.silence, now=now, limit_ms=limit):
+            return None
+        silent = format_duration(now - self.silence.since)
+        return Reached("stalled", f"no output and no heartbeat for {silent}")
+
+
+def enforce(queue: Queue, run: RunId, directory: RunDirectory, reached: Reached, *, actor: Actor) -> bool:
+    """Have the run ended; False where it has ended by itself meanwhile."""
+    try:
+        if not queue.request_stop(run, reason=reached.reason, cancel=False, actor=actor, background=True):
+            return False
+    except AgentqError:
+        # Its session's file is busy or broken, perhaps by this very run: the record in its directory decides.
+        pass
+    stop.request_stop(directory, reason=reached.reason, at=queue.now)
+    return True
+
+
+def _stopped(start: Start) -> bool:
+    """Whether somebody stopped the shim, which then sees no time-out."""
+    found = process.stat_of(start.identity.pid)
+    return found is not None and found.start_time == start.identity.start_time and found.state in ("T", "t")
+
+
+def _signs(directory: RunDirectory) -> stall.Signs:
+    return stall.Signs(*(_sign(directory.file(name)) for name in stall.Signs._fields))
+
+
+def _sign(path: str) -> stall.Sign:
+    try:
+        # Not followed: a link that the agent made must not lead its supervisor onto a file system that hangs.
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
