@@ -290,9 +290,10 @@ def _silence(found: Mapping[str, Any]) -> Silence:
 
 
 def _sign(found: object) -> tuple[int, int]:
-    if not isinstance(found, list) or len(found) != 2:
-        raise ValueError("no pair")
-    return _whole(found[0]), _whole(found[1])
+    # An agent may give its heartbeat any time, also one before 1970.
+    if not isinstance(found, list) or [type(each) for each in found] != [int, int]:
+        raise ValueError("no pair of numbers")
+    return found[0], found[1]
 
 
 def _exit(found: Mapping[str, Any]) -> Exit:
