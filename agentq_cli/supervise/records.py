@@ -285,10 +285,15 @@ def _start(found: Mapping[str, Any]) -> Start:
 
 
 def _silence(found: Mapping[str, Any]) -> Silence:
-    signs = [
-        None if each is None else (_whole(each[0]), _whole(each[1])) for each in map(found.__getitem__, Signs._fields)
-    ]
+    signs = [None if found[name] is None else _sign(found[name]) for name in Signs._fields]
     return Silence(Signs(*signs), _whole(found["since"]), _text(found["boot_id"]))
+
+
+def _sign(found: object) -> tuple[int, int]:
+    # An agent may give its heartbeat any time, also one before 1970.
+    if not isinstance(found, list) or [type(each) for each in found] != [int, int]:
+        raise ValueError("no pair of numbers")
+    return found[0], found[1]
 
 
 def _exit(found: Mapping[str, Any]) -> Exit:

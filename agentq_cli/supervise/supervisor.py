@@ -205,7 +205,8 @@ class Supervision:
             claim = self._starter.claim(head, self._jobs)
             if claim is None:
                 misses += 1
-                yield from self._tell_trouble()
+                if (trouble := self._starter.new_trouble()) is not None:
+                    yield self._tell("trouble", reason=trouble)
                 continue
             self._started += 1
             yield self._tell("start", claim.run, before=Status.QUEUED, after=Status.RUNNING)
