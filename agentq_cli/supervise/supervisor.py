@@ -205,7 +205,7 @@ class Supervision:
             claim = self._starter.claim(head, self._jobs)
             if claim is None:
                 misses += 1
-                if (trouble := self._starter.new_trouble()) is not None:
+                if (trouble := self._starter.take_trouble()) is not None:
                     yield self._tell("trouble", reason=trouble)
                 continue
             self._started += 1
@@ -216,12 +216,6 @@ class Supervision:
     def _ask_gates(self, head: order.Head | None) -> Iterator[Happening]:
         for gate in self._starter.ask_gates(head):
             yield self._tell("gate", reason=f"{gate.name} {'holds' if gate.holding else 'lets go'}: {gate.detail}")
-
-    def _tell_trouble(self) -> Iterator[Happening]:
-        """Say why a session's task could not be taken; once, however often it is tried again."""
-        why = self._starter.take_trouble()
-        if why is not None:
-            yield self._tell("trouble", reason=why)
 
     def _expire(self) -> Iterator[Happening]:
         for address in self._queue.expired():
