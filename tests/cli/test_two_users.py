@@ -165,7 +165,7 @@ def test_a_live_process_of_another_user_counts_as_alive_and_is_not_signalled(nob
 
 def test_an_agent_of_another_user_keeps_its_slot_until_it_is_gone(nobody: User) -> None:
     """Its keeper is gone, and it can be told nothing: slot and session are not free, and nobody hangs on it."""
-    nobody("submit", "-s", "s", "--exec", "--grace", "100ms", "--", *held("a"))
+    nobody("submit", "-s", "s", "--exec", "--grace", "100ms", "--retries", "0", "--", *held("a"))
     nobody("submit", "-s", "s", "--exec", "--", "true")
     supervisor = nobody.start("run")
     agent = nobody.aq.started("a")
