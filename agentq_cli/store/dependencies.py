@@ -161,9 +161,6 @@ def _reopen(write: SessionWrite, task: Task) -> Task | None:
         reason=None,
         dep_failed=None,
         ended_at=None,
-        attempts=0,
-        tries=0,
-        fresh=False,
         cancel_requested=False,
     )
     write.save(task, again, event="reopen", reason=f"{task.dep_failed} was retried")

@@ -16,11 +16,9 @@ from agentq_cli.model import (
     Condition,
     Dependency,
     FailureClass,
-    Launch,
     NewTask,
     RunStatus,
     Status,
-    Task,
 )
 from agentq_cli.queue import Queue
 
@@ -409,14 +407,11 @@ def test_replacing_a_keyed_task_replaces_what_it_waits_for(queue: Queue) -> None
     assert (queue.task(second).status, queue.task(second).after) == (Status.BLOCKED, on(first))
 
 
-def attempts_of(task: Task | None) -> tuple[int, int]:
-    assert task is not None
-    return task.attempts, task.tries
-
-
-def test_a_reopened_task_has_its_whole_budget_again(queue: Queue) -> None:
-    (first,) = submit(queue, command())
-    (second,) = submit(queue, waiting("default", first, launch=Launch(retries=1)))
-    ended(queue, first, RunStatus.ERROR)
-    queue.retry(first)
-    assert attempts_of(queue.task(second)) == (0, 0)
+def test_a_batch_over_sessions_sees_what_has_ended_before_it(queue: Queue) -> None:
+    done, failed = submit(queue, command("a"), command("a"))
+    ended(queue, done)
+    ended(queue, failed, RunStatus.ERROR)
+    tasks = [waiting("b", done), waiting("c", failed), waiting("b", 1), waiting("c", 0)]
+    found = submit(queue, *tasks)
+    settle(queue)
+    assert statuses(queue, *found) == ["queued", "cancelled", "cancelled", "blocked"]

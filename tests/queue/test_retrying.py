@@ -9,6 +9,7 @@ import pytest
 from queue_driver import NOON, Clock, claim_next, command, finish, open_queue, prompt, start, started, submit
 
 from agentq_cli.model import Actor, Address, FailureClass, Launch, RunStatus, Status, Task, Trigger
+from agentq_cli.policy.schedule import Kind, Missed, Overlap, Schedule
 from agentq_cli.queue import Queue
 
 MINUTE = 60_000
@@ -211,6 +212,19 @@ def test_limits_in_a_row_hold_longer_and_a_success_ends_the_row(queue: Queue, cl
     assert queue.next_lift() == queue.now + 5 * MINUTE
 
 
+def test_a_success_beside_a_limit_ends_the_row_of_limits_too(queue: Queue, clock: Clock) -> None:
+    first, second = submit(queue, prompt("a"), prompt("b"))
+    limit(queue, first)
+    clock.forward(5 * MINUTE)
+    run = start(queue, second)
+    limit(queue, first)
+    assert queue.next_lift() == queue.now + 10 * MINUTE
+    finish(queue, run)
+    clock.forward(10 * MINUTE)
+    limit(queue, first)
+    assert queue.next_lift() == queue.now + 5 * MINUTE
+
+
 def test_a_success_beside_a_limit_does_not_lift_it(queue: Queue) -> None:
     first, second, third = submit(queue, prompt("a"), prompt("b"), prompt("c"))
     run = start(queue, second)
@@ -252,23 +266,22 @@ def test_what_a_limit_holds_holds_no_lane(queue: Queue) -> None:
     assert started(queue) == [str(later)]
 
 
-def test_a_pause_of_a_running_series_holds_its_next_attempt(queue: Queue, clock: Clock) -> None:
-    from agentq_cli.policy.schedule import Kind, Missed, Overlap, Schedule
+def every_hour(**fields: Any) -> Schedule:
+    """A schedule whose first slot is an hour after noon."""
+    values: dict[str, Any] = {"type": Kind.EVERY, "expr": None, "every_ms": 60 * MINUTE, "tz": "UTC", "start": NOON}
+    values |= {"until": None, "max_runs": None, "missed": Missed.LATEST, "overlap": Overlap.SKIP, "pause_after": 8}
+    return Schedule(**(values | fields))
 
-    every = Schedule(
-        type=Kind.EVERY,
-        expr=None,
-        every_ms=60 * MINUTE,
-        tz="UTC",
-        start=NOON,
-        until=None,
-        max_runs=None,
-        missed=Missed.LATEST,
-        overlap=Overlap.SKIP,
-        pause_after=8,
-    )
-    (address,) = submit(queue, prompt("a", schedule=every, due_at=NOON))
+
+def series(queue: Queue, clock: Clock, launch: Launch | None = None, **fields: Any) -> Address:
+    """A series whose first occurrence is due now."""
+    (address,) = submit(queue, prompt("a", schedule=every_hour(**fields), due_at=NOON, launch=launch or Launch()))
     clock.forward(60 * MINUTE)
+    return address
+
+
+def test_a_pause_of_a_running_series_holds_its_next_attempt(queue: Queue, clock: Clock) -> None:
+    address = series(queue, clock)
     run = start(queue, address)
     queue.pause(address, reason="later")
     task = finish(queue, run, RunStatus.ERROR, failure_class=FailureClass.NETWORK)
@@ -279,24 +292,29 @@ def test_a_pause_of_a_running_series_holds_its_next_attempt(queue: Queue, clock:
     assert started(queue) == [str(address)]
 
 
-def test_an_occurrence_that_is_retried_makes_the_next_one_once_it_has_ended(queue: Queue, clock: Clock) -> None:
-    from agentq_cli.policy.schedule import Kind, Missed, Overlap, Schedule
+def test_what_has_begun_is_no_missed_slot_however_long_it_was_paused(queue: Queue, clock: Clock) -> None:
+    address = series(queue, clock, missed=Missed.SKIP)
+    fail(queue, address)
+    queue.pause(address, reason="later")
+    clock.forward(30 * MINUTE)
+    queue.resume(address)
+    assert queue.arriving() == []
+    assert started(queue) == [str(address)]
 
-    every = Schedule(
-        type=Kind.EVERY,
-        expr=None,
-        every_ms=60 * MINUTE,
-        tz="UTC",
-        start=NOON,
-        until=NOON + 120 * MINUTE,
-        max_runs=None,
-        missed=Missed.LATEST,
-        overlap=Overlap.SKIP,
-        pause_after=8,
-    )
+
+def test_the_last_occurrence_is_retried_after_the_end_of_its_series(queue: Queue, clock: Clock) -> None:
+    launch = Launch(retries=1, backoff_ms=30 * MINUTE, max_backoff_ms=60 * MINUTE)
+    address = series(queue, clock, launch, until=NOON + 60 * MINUTE)
+    fail(queue, address)
+    clock.forward(40 * MINUTE)
+    finish(queue, start(queue, address))
+    assert queue.task(address).status is Status.COMPLETED
+    assert not list(queue.tasks())
+
+
+def test_an_occurrence_that_is_retried_makes_the_next_one_once_it_has_ended(queue: Queue, clock: Clock) -> None:
     launch = Launch(retries=1, backoff_ms=MINUTE)
-    (address,) = submit(queue, prompt("a", schedule=every, due_at=NOON, launch=launch))
-    clock.forward(60 * MINUTE)
+    address = series(queue, clock, launch, until=NOON + 120 * MINUTE)
     assert fail(queue, address, FailureClass.ERROR).status is Status.QUEUED
     assert len(list(queue.tasks())) == 1
     changed = queue.edit(address, lambda task: task)
