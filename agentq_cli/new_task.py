@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from agentq_cli import values
+from agentq_cli import output, values
 from agentq_cli.agents import profile as profiles
 from agentq_cli.context import Context
 from agentq_cli.errors import LimitReached, NotFound, Usage, nearest
 from agentq_cli.model import DEFAULT_SESSION, Condition, Dependency, Launch, NewTask, Task
+from agentq_cli.policy import retry
 from agentq_cli.policy.dependencies import POLICIES
 
 Given = Mapping[str, Any]
@@ -117,6 +118,11 @@ class TaskMaker:
                 raise Usage(f"{what('stdin')} '{named}': only a command reads stdin; an agent gets its prompt")
             if not os.path.isfile(stdin):
                 raise Usage(f"{what('stdin')} '{named}': no such file")
+        backoff = duration(given.get("backoff"), options.get("backoff"), what("backoff"))
+        longest = duration(given.get("max_backoff"), options.get("max_backoff"), what("max_backoff"))
+        if given.get("backoff") is not None and (backoff or 0) > (longest or retry.MAX_BACKOFF_MS):
+            shown = values.format_duration(longest or retry.MAX_BACKOFF_MS)
+            output.warn(f"{what('backoff')} '{given['backoff']}': no delay is longer than --max-backoff, {shown}")
         arguments = given.get("agent_arg") or ()
         if arguments and exec_:
             raise Usage(f"{what('agent_arg')} '{arguments[0]}': a command has no agent")
@@ -134,8 +140,8 @@ class TaskMaker:
             tz=given.get("tz"),
             script=self._script(given, options, what),
             retries=whole(given.get("retries"), options.get("retries"), what("retries")),
-            backoff_ms=duration(given.get("backoff"), options.get("backoff"), what("backoff")),
-            max_backoff_ms=duration(given.get("max_backoff"), options.get("max_backoff"), what("max_backoff")),
+            backoff_ms=backoff,
+            max_backoff_ms=longest,
             on_crash=choice(given, options, "on_crash", ON_CRASH, what),
         )
 

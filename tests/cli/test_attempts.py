@@ -145,6 +145,13 @@ def test_bad_values_are_refused_and_named(aq: Driven, given: tuple[str, str]) ->
     assert aq.tasks() == {}
 
 
+def test_a_delay_longer_than_the_longest_one_is_warned_about(aq: Driven) -> None:
+    done = aq("submit", "--retries", "1", "--backoff", "1h", "--exec", "--", "true")
+    assert "--backoff '1h': no delay is longer than --max-backoff, 5m" in done.stderr
+    done = aq("submit", "--retries", "1", "--backoff", "1h", "--max-backoff", "2h", "--exec", "--", "true")
+    assert "--backoff" not in done.stderr
+
+
 def test_the_config_gives_the_defaults_and_edit_changes_them(aq: Driven) -> None:
     config = aq.home / "config.toml"
     config.write_text('[defaults]\nretries = 1\nbackoff = "10ms"\n[sessions.b]\nretries = 2\n')
