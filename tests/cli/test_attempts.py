@@ -169,14 +169,18 @@ def test_the_config_gives_the_defaults_and_edit_changes_them(aq: Driven) -> None
 # Holds
 
 LIMITED = """
-import json, os, sys, time
+import datetime, json, os, sys
 sys.stdin.read()
+says = json.loads(os.environ["SAYS"])
+if "reset_in" in says:
+    reset = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=says.pop("reset_in"))
+    says["reset_at"] = reset.isoformat()
 print(json.dumps({"event": "start", "conversation": "c1"}))
 lifted = os.path.exists(os.path.join(os.environ["HOME"], "lifted"))
 if lifted:
     print(json.dumps({"event": "end", "ok": True, "result": "done"}))
 else:
-    print(json.dumps({"event": "end", "ok": False, **json.loads(os.environ["SAYS"])}))
+    print(json.dumps({"event": "end", "ok": False, **says}))
     sys.exit(1)
 """
 
@@ -226,15 +230,16 @@ def test_six_tasks_that_meet_a_limit_together_are_held_and_all_done_after_it(aq:
 
 
 def test_a_limit_ends_by_itself_and_a_supervisor_that_waits_goes_on(aq: Driven) -> None:
-    reset = rfc3339(datetime.now(UTC) + timedelta(seconds=3))
-    env = agents(aq, limited={"class": "rate_limited", "error": "limit", "reset_at": reset})
+    env = agents(aq, limited={"class": "rate_limited", "error": "limit", "reset_in": 2})
     address = aq.submit("--agent", "limited", "work", env=env)
     supervisor = aq.supervise(env=env)
-    until(lambda: aq.json("workers")["gates"][-1]["name"] == "agent")
+    until(lambda: aq.runs() and aq.runs()["default/1.1"]["status"] == "rate_limited")
     (aq.home / "lifted").touch()
     aq("wait", address)
-    (last, first) = aq.runs().values()
-    assert first["status"] == "rate_limited" and last["started_at"] >= reset
+    last, *limited = aq.runs().values()
+    assert {run["status"] for run in limited} == {"rate_limited"}
+    apart = datetime.fromisoformat(last["started_at"]) - datetime.fromisoformat(limited[0]["started_at"])
+    assert apart >= timedelta(seconds=2)
     aq.kill_hard(supervisor)
 
 
