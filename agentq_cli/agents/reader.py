@@ -31,8 +31,10 @@ class Verdict:
     """What the agent itself said about a run; None where it said nothing.
 
     `final` is whether its final event came, `ok` whether that reported success. `conversation_lost` means that the
-    conversation to be continued is unknown to it. Tokens count everything that went in, cached or not. `reset_at` is
-    when a usage limit ends, in milliseconds. `denials` are the tools that it was refused.
+    conversation to be continued is unknown to it. Tokens count everything that went in, cached or not;
+    `tokens_of_conversation` means that they are those of the whole conversation so far. `reset_at` is when a usage
+    limit ends, in milliseconds; `reset_said` is the sentence that may say so where there is no field for it. `denials`
+    are the tools that it was refused.
     """
 
     final: bool = False
@@ -44,9 +46,11 @@ class Verdict:
     conversation_lost: bool = False
     tokens_in: int | None = None
     tokens_out: int | None = None
+    tokens_of_conversation: bool = False
     cost_usd: float | None = None
     turns: int | None = None
     reset_at: int | None = None
+    reset_said: str | None = None
     denials: tuple[str, ...] = ()
 
 
@@ -174,7 +178,7 @@ def storable(value: Any) -> Any:
         return None
 
 
-READERS = ("none", "claude", "events")
+READERS = ("none", "claude", "codex", "events")
 """The names that a profile's `reader` may be."""
 
 
@@ -186,6 +190,10 @@ def open_reader(name: str) -> Reader | None:
         from agentq_cli.agents.claude import ClaudeReader
 
         return ClaudeReader()
+    if name == "codex":
+        from agentq_cli.agents.codex import CodexReader
+
+        return CodexReader()
     from agentq_cli.agents.events import EventsReader
 
     return EventsReader()

@@ -269,6 +269,8 @@ def finish(
         again = None if stopped else retry.again(task, outcome, now=ended_at, hold=hold, jitter=jitter)
         after = _ended(task, outcome, now) if again is None else _queued_again(task, outcome, again)
         write.save(task, after, event="finish", run=run, reason=after.reason, finished=outcome.finished_at)
+        if outcome.tokens_of_conversation and task.shares_conversation:
+            outcome = _own_tokens(write, run, outcome)
         _close_run(write, run, outcome, posted=posted)
         if task.agent and task.shares_conversation:
             _keep_conversation(write, task.agent, outcome)
@@ -349,6 +351,17 @@ def _close_run(write: SessionWrite, run: RunId, outcome: Outcome, *, posted: boo
             "posted": posted,
         },
     )
+
+
+def _own_tokens(write: SessionWrite, run: RunId, outcome: Outcome) -> Outcome:
+    """What this run used, of an agent that tells what its whole conversation has used so far."""
+    values = run._asdict() | {"conversation": outcome.conversation}
+    before = write.database.execute(DISPATCH["conversation_tokens"], values).fetchone()
+    own = []
+    for total, earlier in zip((outcome.tokens_in, outcome.tokens_out), before, strict=True):
+        # Less than before: the agent has begun to count anew.
+        own.append(total if total is None or total < earlier else total - earlier)
+    return replace(outcome, tokens_in=own[0], tokens_out=own[1])
 
 
 def _keep_conversation(write: SessionWrite, agent: str, outcome: Outcome) -> None:

@@ -110,6 +110,18 @@ def test_claude_begins_under_a_chosen_id_and_goes_on_under_it(tmp_path: Path) ->
     assert "CLAUDECODE" in claude.env_remove
 
 
+def test_codex_reads_its_conversation_and_goes_on_under_it(tmp_path: Path) -> None:
+    codex = profiles.profile(configured(tmp_path), "codex")
+    args = ["-s", "workspace-write"]
+    argv, stdin = command(codex, prompt="--help me", conversation=None, resume=False, agent_args=args)
+    assert (list(argv), stdin) == (["codex", "exec", "--json", *args, "-"], "--help me")
+    argv, _ = command(codex, prompt="more", conversation=ID, resume=True, agent_args=args)
+    assert list(argv) == ["codex", "exec", "--json", *args, "resume", ID, "-"]
+    assert codex.streams and codex.continues and codex.interrupt_first
+    assert not codex.reports_cost and not codex.chooses_conversation
+    assert "CODEX_THREAD_ID" in codex.env_remove
+
+
 def test_every_shipped_file_is_named_and_every_name_has_a_file(tmp_path: Path) -> None:
     files = {file.stem for file in (profiles.DIRECTORY / "profiles").glob("*.toml")}
     assert files == set(profiles.BUILT_IN)
@@ -154,7 +166,7 @@ def test_the_users_keys_go_over_the_shipped_ones(tmp_path: Path) -> None:
     assert claude.env == {"DISABLE_AUTOUPDATER": "1", "X": "1"}
     own = profiles.profile(config, "own")
     assert own == Profile(name="own", argv=("own",)), "a profile without a reader is judged by its exit code"
-    assert profiles.names(config) == ("claude", "demo", "own")
+    assert profiles.names(config) == ("claude", "codex", "demo", "own")
 
 
 def test_an_unknown_agent_offers_the_nearest(tmp_path: Path) -> None:
@@ -201,9 +213,6 @@ def test_no_agent_and_several_agents_are_errors_that_say_what_to_do(tmp_path: Pa
         default_agent(config, "x", executable(tmp_path / "demo", "demo"))
     with pytest.raises(Usage, match=r"claude, codex are on PATH; .*--agent demo"):
         default_agent(config, "x", executable(tmp_path / "two", "claude", "codex"))
-    alone = executable(tmp_path / "alone", "codex")
-    with pytest.raises(Usage, match=r"only codex is on PATH, and it has no profile; .*--agent demo"):
-        default_agent(config, "x", alone)
-    assert default_agent(configured(tmp_path, "[agents.codex]\nargv = ['codex']"), "x", alone) == "codex"
+    assert default_agent(config, "x", executable(tmp_path / "alone", "codex")) == "codex"
     elsewhere = configured(tmp_path, "[agents.claude]\nargv = ['my-claude']")
     assert default_agent(elsewhere, "x", executable(tmp_path / "mine", "my-claude")) == "claude"

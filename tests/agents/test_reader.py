@@ -15,6 +15,29 @@ from agentq_cli.agents.reader import LONGEST_LINE, Lines, Reader, Verdict, open_
 
 NAMES = [name for name in readers.READERS if name != "none"]
 
+SUCCESS = {
+    "claude": b'{"type": "result", "subtype": "success", "is_error": false, "result": "done"}\r\n',
+    "codex": b'{"type": "item.completed", "item": {"type": "agent_message", "text": "done"}}\r\n'
+    b'{"type": "turn.completed", "usage": {}}\r\n',
+    "events": b'{"event": "end", "ok": true, "result": "done"}\r\n',
+}
+"""The end of a run that went well, by reader."""
+
+USAGE = {
+    "claude": b'"total_cost_usd": NaN, "num_turns": -1, '
+    b'"modelUsage": {"m": {"inputTokens": 99999999999999999999999, "outputTokens": "x"}}',
+    "codex": b'"usage": {"input_tokens": 99999999999999999999999, "output_tokens": "x"}',
+    "events": b'"cost_usd": 1e999, "turns": true, "tokens_in": 1e3',
+}
+"""Keys of its final event with numbers that no column holds."""
+
+BEGINNING = {
+    "claude": b'{"type": "system", "session_id": "ID"}\n',
+    "codex": b'{"type": "thread.started", "thread_id": "ID"}\n',
+    "events": b'{"event": "start", "conversation": "ID"}\n',
+}
+"""The event that names the conversation."""
+
 
 def opened(name: str) -> Reader:
     reader = open_reader(name)
@@ -87,21 +110,15 @@ def test_the_hole_of_a_file_that_was_cut_costs_nothing() -> None:
     ],
 )
 def test_what_is_no_event_is_passed_over(name: str, noise: bytes) -> None:
-    final = {
-        "claude": b'{"type": "result", "subtype": "success", "is_error": false, "result": "done"}\r\n',
-        "events": b'{"event": "end", "ok": true, "result": "done"}\r\n',
-    }[name]
-    verdict = fed(name, [noise, final, noise])
+    verdict = fed(name, [noise, SUCCESS[name], noise])
     assert (verdict.final, verdict.ok, verdict.result) == (True, True, "done")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_numbers_and_text_that_no_column_holds_are_left_out(name: str) -> None:
-    wild = '"total_cost_usd": NaN, "cost_usd": 1e999, "num_turns": -1, "turns": true, "tokens_in": 1e3'
-    usage = '"modelUsage": {"m": {"inputTokens": 99999999999999999999999, "outputTokens": "x"}}'
-    ids = '"type": "result", "event": "end", "subtype": "success", "ok": true'
-    line = "{" + f'{ids}, {wild}, {usage}, "result": "half \\ud83d pair"' + "}\n"
-    verdict = fed(name, [line.encode()])
+    wild = SUCCESS[name].replace(b"}\r\n", b", " + USAGE[name] + b"}\r\n").replace(b"done", b"half \\ud83d pair")
+    verdict = fed(name, [wild])
+    assert (verdict.final, verdict.ok) == (True, True)
     assert (verdict.cost_usd, verdict.turns) == (None, None)
     assert not verdict.tokens_in
     assert verdict.result == "half ? pair"
@@ -110,9 +127,9 @@ def test_numbers_and_text_that_no_column_holds_are_left_out(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_an_id_that_could_be_a_flag_is_no_conversation(name: str) -> None:
     reader = opened(name)
-    reader.feed(b'{"type": "system", "event": "start", "session_id": "--x", "conversation": "--x"}\n')
+    reader.feed(BEGINNING[name].replace(b"ID", b"--x"))
     assert reader.conversation is None
-    reader.feed(b'{"type": "system", "event": "start", "session_id": "abc-1", "conversation": "abc-1"}\n')
+    reader.feed(BEGINNING[name].replace(b"ID", b"abc-1"))
     assert reader.conversation == "abc-1", "as soon as it is seen"
     assert not reader.verdict().final
 
@@ -128,18 +145,22 @@ def test_a_result_text_is_bounded() -> None:
     assert result.endswith("x […]") and len(result) < (1 << 20) + 10
 
 
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=5,
-)
 KEYS = """
     type event subtype session_id conversation is_error ok result errors api_error_status terminal_reason usage message
     modelUsage permission_denials num_turns total_cost_usd structured_output class error reset_at rate_limit_info
+    thread_id item text status
 """
-WORDS = "system user assistant result rate_limit_event start text end success api_retry rate_limited server_error"
+WORDS = """
+    system user assistant result rate_limit_event start text end success api_retry rate_limited server_error
+    thread.started turn.started turn.completed turn.failed item.completed agent_message command_execution declined
+"""
 keys = st.sampled_from(KEYS.split())
 words = st.sampled_from(WORDS.split())
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys | st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)
 events = st.dictionaries(keys, words | values, max_size=8).map(lambda event: json.dumps(event).encode() + b"\n")
 streams = st.lists(events | st.binary(max_size=40) | st.sampled_from([b"\n", b"\0", b"\xf0\x9f", b"{"]), max_size=12)
 

@@ -128,6 +128,12 @@ INSERT INTO messages_out (id, kind, content, created_at) VALUES (:id, 'result', 
 INSERT INTO messages_out (id, kind, content, created_at) VALUES (:id, 'result', :content, :at)
 ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, content = excluded.content, created_at = excluded.created_at
 
+-- Of its other runs. total() and not sum(): an agent may print numbers whose sum is too large for an integer.
+-- name: conversation_tokens
+SELECT CAST(total(tokens_in) AS INTEGER), CAST(total(tokens_out) AS INTEGER)
+FROM task_runs INDEXED BY task_runs_session
+WHERE session = :session AND conversation = :conversation AND (seq, attempt) <> (:seq, :attempt)
+
 -- What a drain must wait for.
 -- name: unfinished
 SELECT session, agent FROM tasks INDEXED BY tasks_due WHERE status = 'queued' AND due_at <= :now
