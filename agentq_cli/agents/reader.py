@@ -112,6 +112,10 @@ class Reader:
         for line in self._lines.close():
             self._line(line)
 
+    def ended(self, exit_code: int) -> None:
+        """The process has ended with this code; for an agent that says something by it."""
+        return
+
     @property
     def conversation(self) -> str | None:
         """The id of the conversation, as soon as it was seen."""
@@ -178,7 +182,7 @@ def storable(value: Any) -> Any:
         return None
 
 
-READERS = ("none", "claude", "codex", "events")
+READERS = ("none", "claude", "codex", "events", "gemini")
 """The names that a profile's `reader` may be."""
 
 
@@ -194,6 +198,10 @@ def open_reader(name: str) -> Reader | None:
         from agentq_cli.agents.codex import CodexReader
 
         return CodexReader()
+    if name == "gemini":
+        from agentq_cli.agents.gemini import GeminiReader
+
+        return GeminiReader()
     from agentq_cli.agents.events import EventsReader
 
     return EventsReader()

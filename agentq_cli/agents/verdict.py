@@ -81,6 +81,8 @@ def outcome(
 
     `streams` is the profile's; `result` is what `read_result` found, and wins over the text of the stream.
     """
+    if reader is not None and exit.exit_code is not None and not exit.signal:
+        reader.ended(exit.exit_code)
     verdict = _verdict(reader)
     explained = None
     if reader is not None and not exit.signal:

@@ -122,6 +122,17 @@ def test_codex_reads_its_conversation_and_goes_on_under_it(tmp_path: Path) -> No
     assert "CODEX_THREAD_ID" in codex.env_remove
 
 
+def test_gemini_begins_under_a_chosen_id_and_goes_on_under_it(tmp_path: Path) -> None:
+    gemini = profiles.profile(configured(tmp_path), "gemini")
+    argv, stdin = command(gemini, prompt="--help me", conversation=ID, resume=False, agent_args=["-m", "big"])
+    assert (list(argv), stdin) == (["gemini", "-o", "stream-json", "--session-id", ID, "-m", "big"], "--help me")
+    argv, _ = command(gemini, prompt="more", conversation=ID, resume=True, agent_args=[])
+    assert list(argv) == ["gemini", "-o", "stream-json", "--resume", ID]
+    assert gemini.streams and gemini.chooses_conversation and gemini.continues
+    assert not gemini.reports_cost and not gemini.interrupt_first
+    assert "GEMINI_CLI" in gemini.env_remove
+
+
 def test_every_shipped_file_is_named_and_every_name_has_a_file(tmp_path: Path) -> None:
     files = {file.stem for file in (profiles.DIRECTORY / "profiles").glob("*.toml")}
     assert files == set(profiles.BUILT_IN)
@@ -166,7 +177,7 @@ def test_the_users_keys_go_over_the_shipped_ones(tmp_path: Path) -> None:
     assert claude.env == {"DISABLE_AUTOUPDATER": "1", "X": "1"}
     own = profiles.profile(config, "own")
     assert own == Profile(name="own", argv=("own",)), "a profile without a reader is judged by its exit code"
-    assert profiles.names(config) == ("claude", "codex", "demo", "own")
+    assert profiles.names(config) == ("claude", "codex", "gemini", "demo", "own")
 
 
 def test_an_unknown_agent_offers_the_nearest(tmp_path: Path) -> None:

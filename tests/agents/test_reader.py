@@ -20,6 +20,8 @@ SUCCESS = {
     "codex": b'{"type": "item.completed", "item": {"type": "agent_message", "text": "done"}}\r\n'
     b'{"type": "turn.completed", "usage": {}}\r\n',
     "events": b'{"event": "end", "ok": true, "result": "done"}\r\n',
+    "gemini": b'{"type": "message", "role": "assistant", "content": "done"}\r\n'
+    b'{"type": "result", "status": "success", "stats": {}}\r\n',
 }
 """The end of a run that went well, by reader."""
 
@@ -28,6 +30,7 @@ USAGE = {
     b'"modelUsage": {"m": {"inputTokens": 99999999999999999999999, "outputTokens": "x"}}',
     "codex": b'"usage": {"input_tokens": 99999999999999999999999, "output_tokens": "x"}',
     "events": b'"cost_usd": 1e999, "turns": true, "tokens_in": 1e3',
+    "gemini": b'"stats": {"input_tokens": 99999999999999999999999, "output_tokens": "x"}',
 }
 """Keys of its final event with numbers that no column holds."""
 
@@ -35,6 +38,7 @@ BEGINNING = {
     "claude": b'{"type": "system", "session_id": "ID"}\n',
     "codex": b'{"type": "thread.started", "thread_id": "ID"}\n',
     "events": b'{"event": "start", "conversation": "ID"}\n',
+    "gemini": b'{"type": "init", "session_id": "ID"}\n',
 }
 """The event that names the conversation."""
 
@@ -148,11 +152,12 @@ def test_a_result_text_is_bounded() -> None:
 KEYS = """
     type event subtype session_id conversation is_error ok result errors api_error_status terminal_reason usage message
     modelUsage permission_denials num_turns total_cost_usd structured_output class error reset_at rate_limit_info
-    thread_id item text status
+    thread_id item text status role content delta stats tool_id
 """
 WORDS = """
     system user assistant result rate_limit_event start text end success api_retry rate_limited server_error
     thread.started turn.started turn.completed turn.failed item.completed agent_message command_execution declined
+    init tool_use tool_result policy_violation
 """
 keys = st.sampled_from(KEYS.split())
 words = st.sampled_from(WORDS.split())
