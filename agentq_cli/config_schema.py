@@ -225,7 +225,7 @@ PROFILE: Schema = {
     "prompt": choice("stdin", "argv"),
     "fresh": arguments,
     "resume": arguments,
-    "reader": choice("none", "claude", "codex", "events", "gemini"),
+    "reader": choice("none", "claude", "codex", "events", "gemini", "opencode"),
     "streams": yes_no,
     "env": environment,
     "env_remove": texts,

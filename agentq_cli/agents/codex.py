@@ -7,33 +7,14 @@ The usage of a turn is that of the whole conversation.
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
+from agentq_cli.agents import api_errors
 from agentq_cli.agents.reader import LONGEST_ERROR, Reader, Verdict, count, text
 from agentq_cli.model import FailureClass
 
 STATUS = re.compile(r"(?:unexpected status|exceeded retry limit, last status:) ([0-9]{3})\b")
-BY_STATUS = {
-    401: FailureClass.AUTH,
-    402: FailureClass.BILLING,
-    403: FailureClass.AUTH,
-    404: FailureClass.CONFIG,
-    408: FailureClass.NETWORK,
-    413: FailureClass.CONTEXT,
-    429: FailureClass.RATE_LIMITED,
-}
-BY_CODE = {
-    "context_length_exceeded": FailureClass.CONTEXT,
-    "insufficient_quota": FailureClass.BILLING,
-    "invalid_api_key": FailureClass.AUTH,
-    "model_not_found": FailureClass.CONFIG,
-    "rate_limit_exceeded": FailureClass.RATE_LIMITED,
-    "server_is_overloaded": FailureClass.OVERLOADED,
-    "usage_limit_reached": FailureClass.RATE_LIMITED,
-}
-
 # It gives no structure for these, only its own sentences.
 BY_SENTENCE = (
     (re.compile(r"You've hit your usage limit|rate limit exceeded:"), FailureClass.RATE_LIMITED),
@@ -137,8 +118,9 @@ MOST_DENIALS = 1000
 def _failed(error: object, facts: dict[str, Any]) -> Verdict:
     message = error.get("message") if isinstance(error, dict) else None
     message = message if isinstance(message, str) and message else "the turn failed without a reason"
-    code, said = _of_api(message)
-    failure = BY_CODE.get(code or "") or _by_sentence(said)
+    answer = api_errors.answer(message)
+    said = message if answer is None else text(answer.get("message")) or message
+    failure = (None if answer is None else api_errors.by_code(answer)) or _by_sentence(said)
     limited = failure is FailureClass.RATE_LIMITED
     return Verdict(
         **{**facts, "result": None},
@@ -152,20 +134,5 @@ def _by_sentence(said: str) -> FailureClass:
     plain = said.replace("\u2019", "'")
     status = STATUS.match(plain)
     if status is not None:
-        number = int(status[1])
-        return FailureClass.OVERLOADED if number >= 500 else BY_STATUS.get(number, FailureClass.ERROR)
+        return api_errors.by_status(int(status[1]))
     return next((failure for sentence, failure in BY_SENTENCE if sentence.match(plain)), FailureClass.ERROR)
-
-
-def _of_api(message: str) -> tuple[str | None, str]:
-    """The code and the words of an answer of the API in JSON; of any other message only the words."""
-    try:
-        answer = json.loads(message) if message.startswith("{") else None
-    except (ValueError, RecursionError):
-        answer = None
-    error = answer.get("error") if isinstance(answer, dict) else None
-    if not isinstance(error, dict):
-        return None, message
-    code = next((error[key] for key in ("code", "type") if isinstance(error.get(key), str)), None)
-    said = error.get("message")
-    return code, said if isinstance(said, str) and said else message

@@ -6,23 +6,13 @@ words of it, and then the exit code is the HTTP status less 256. An end without 
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
+from agentq_cli.agents import api_errors
 from agentq_cli.agents.reader import LONGEST_ERROR, LONGEST_RESULT, Reader, Verdict, count, text
 from agentq_cli.model import FailureClass
 
-BY_STATUS = {
-    401: FailureClass.AUTH,
-    402: FailureClass.BILLING,
-    403: FailureClass.AUTH,
-    404: FailureClass.CONFIG,
-    408: FailureClass.NETWORK,
-    413: FailureClass.CONTEXT,
-    429: FailureClass.RATE_LIMITED,
-}
-BY_REASON = {"API_KEY_INVALID": FailureClass.AUTH, "BILLING_DISABLED": FailureClass.BILLING}
 BY_TYPE = {
     "FatalAuthenticationError": FailureClass.AUTH,
     "FatalConfigError": FailureClass.CONFIG,
@@ -137,8 +127,10 @@ class GeminiReader(Reader):
         message = error.get("message")
         message = message if isinstance(message, str) and message else "it failed without a reason"
         wrapped = API_ERROR.match(message)
-        status, reasons, said = _of_api(wrapped[1] if wrapped else message)
-        failure = BY_TYPE.get(str(error.get("type"))) or self._failure_class(status, reasons, said)
+        said = wrapped[1] if wrapped else message
+        answer = api_errors.answer(said) or {}
+        said = text(answer.get("message")) or said
+        failure = BY_TYPE.get(str(error.get("type"))) or self._failure_class(answer, said)
         limited = failure is FailureClass.RATE_LIMITED
         return Verdict(
             **facts,
@@ -147,16 +139,17 @@ class GeminiReader(Reader):
             reset_said=text(said, LONGEST_ERROR) if limited else None,
         )
 
-    def _failure_class(self, status: int | None, reasons: list[str], said: str) -> FailureClass:
-        known = next((BY_REASON[reason] for reason in reasons if reason in BY_REASON), None)
+    def _failure_class(self, answer: dict[str, Any], said: str) -> FailureClass:
+        known = api_errors.by_code(answer)
         if known is not None:
             return known
+        status = count(answer.get("code"))
         if TOO_LONG.match(said):
             return FailureClass.CONTEXT
         if status is None and self._exit_code in HTTP_EXIT_CODES:
             status = 256 + (self._exit_code or 0)
         if status is not None:
-            return FailureClass.OVERLOADED if status >= 500 else BY_STATUS.get(status, FailureClass.ERROR)
+            return api_errors.by_status(status)
         if NO_CONNECTION.match(said):
             return FailureClass.NETWORK
         return FailureClass.CONFIG if NO_MODEL.match(said) else FailureClass.ERROR
@@ -183,22 +176,3 @@ def _was_refused(error: object) -> bool:
         return False
     said = error.get("message")
     return error.get("type") in REFUSALS or (isinstance(said, str) and UNATTENDED.match(said) is not None)
-
-
-def _of_api(said: str) -> tuple[int | None, list[str], str]:
-    """Status, reasons and words of an answer of the API in JSON; of anything else only the words."""
-    try:
-        answer = json.loads(said) if said.startswith("{") else None
-    except (ValueError, RecursionError):
-        answer = None
-    error = answer.get("error") if isinstance(answer, dict) else None
-    if not isinstance(error, dict):
-        return None, [], said
-    details = error.get("details")
-    reasons = [
-        str(detail.get("reason"))
-        for detail in (details if isinstance(details, list) else [])
-        if isinstance(detail, dict)
-    ]
-    message = error.get("message")
-    return count(error.get("code")), reasons, message if isinstance(message, str) and message else said

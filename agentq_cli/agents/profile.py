@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from agentq_cli.config import Config
 
 DIRECTORY = Path(__file__).parent
-BUILT_IN = ("claude", "codex", "gemini", "demo")
+BUILT_IN = ("claude", "codex", "gemini", "opencode", "demo")
 """The profiles that ship with agentq, a file each in `profiles/`."""
 
 CONVERSATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z")

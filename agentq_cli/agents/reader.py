@@ -182,7 +182,7 @@ def storable(value: Any) -> Any:
         return None
 
 
-READERS = ("none", "claude", "codex", "events", "gemini")
+READERS = ("none", "claude", "codex", "events", "gemini", "opencode")
 """The names that a profile's `reader` may be."""
 
 
@@ -202,6 +202,10 @@ def open_reader(name: str) -> Reader | None:
         from agentq_cli.agents.gemini import GeminiReader
 
         return GeminiReader()
+    if name == "opencode":
+        from agentq_cli.agents.opencode import OpencodeReader
+
+        return OpencodeReader()
     from agentq_cli.agents.events import EventsReader
 
     return EventsReader()

@@ -133,6 +133,17 @@ def test_gemini_begins_under_a_chosen_id_and_goes_on_under_it(tmp_path: Path) ->
     assert "GEMINI_CLI" in gemini.env_remove
 
 
+def test_opencode_reads_its_conversation_and_goes_on_under_it(tmp_path: Path) -> None:
+    opencode = profiles.profile(configured(tmp_path), "opencode")
+    argv, stdin = command(opencode, prompt="--help me", conversation=None, resume=False, agent_args=["-m", "big"])
+    assert (list(argv), stdin) == (["opencode", "run", "--format", "json", "-m", "big"], "--help me")
+    argv, _ = command(opencode, prompt="more", conversation="ses_1", resume=True, agent_args=[])
+    assert list(argv) == ["opencode", "run", "--format", "json", "--session", "ses_1"]
+    assert opencode.streams and opencode.continues and opencode.reports_cost
+    assert not opencode.chooses_conversation and not opencode.interrupt_first
+    assert opencode.env == {"OPENCODE_DISABLE_AUTOUPDATE": "1"} and "OPENCODE_PID" in opencode.env_remove
+
+
 def test_every_shipped_file_is_named_and_every_name_has_a_file(tmp_path: Path) -> None:
     files = {file.stem for file in (profiles.DIRECTORY / "profiles").glob("*.toml")}
     assert files == set(profiles.BUILT_IN)
@@ -177,7 +188,7 @@ def test_the_users_keys_go_over_the_shipped_ones(tmp_path: Path) -> None:
     assert claude.env == {"DISABLE_AUTOUPDATER": "1", "X": "1"}
     own = profiles.profile(config, "own")
     assert own == Profile(name="own", argv=("own",)), "a profile without a reader is judged by its exit code"
-    assert profiles.names(config) == ("claude", "codex", "gemini", "demo", "own")
+    assert profiles.names(config) == ("claude", "codex", "gemini", "opencode", "demo", "own")
 
 
 def test_an_unknown_agent_offers_the_nearest(tmp_path: Path) -> None:
