@@ -126,18 +126,22 @@ class Program:
             agent_args=(*self.cli.args, *agent_args),
         )
         own = self.cli.prepare(self.directory, self.api.url(mode))
-        done = subprocess.run(
-            argv,
-            input=(stdin or "").encode(),
-            capture_output=True,
-            env={"PATH": os.environ["PATH"], "HOME": str(self.directory), **self.profile.env, **own},
-            cwd=self.directory,
-            timeout=240,
-            check=False,
-        )
+        # Into a file, as agentq does: what a pipe cannot take at once Gemini CLI loses at its end.
+        output = self.directory / "stdout"
+        with output.open("wb") as stdout:
+            done = subprocess.run(
+                argv,
+                input=(stdin or "").encode(),
+                stdout=stdout,
+                stderr=subprocess.PIPE,
+                env={"PATH": os.environ["PATH"], "HOME": str(self.directory), **self.profile.env, **own},
+                cwd=self.directory,
+                timeout=240,
+                check=False,
+            )
         reader = open_reader(self.profile.reader)
         assert reader is not None
-        reader.feed(done.stdout)
+        reader.feed(output.read_bytes())
         return outcome(Ending(exit_code=done.returncode, finished_at=time.time_ns() // 10**6), reader, done.stderr)
 
 
