@@ -135,16 +135,10 @@ def default_agent(config: Config, session: str, path: str | None) -> str:
     named = config.options(session).get("agent") or config.default_agent
     if named is not None:
         return str(named)
-    # Also those without a profile: which agent a prompt goes to must not change once one is added.
     found = [name for name in AGENT_CLIS if _find(_program_of(config, name), path)]
-    if len(found) == 1 and found[0] in names(config):
-        return found[0]
     if len(found) == 1:
-        state = f"only {found[0]} is on PATH, and it has no profile"
-    elif found:
-        state = f"{', '.join(found)} are on PATH"
-    else:
-        state = f"none of {', '.join(AGENT_CLIS)} is on PATH"
+        return found[0]
+    state = f"{', '.join(found)} are on PATH" if found else f"none of {', '.join(AGENT_CLIS)} is on PATH"
     raise Usage(
         f"--agent: {state}; name one with --agent or default_agent in the config, or try agentq out with --agent demo"
     )

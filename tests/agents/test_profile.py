@@ -1,4 +1,4 @@
-"""Profiles as data: the shipped ones, the user's, and that the format fits the agents that are still to come."""
+"""Profiles as data: the shipped ones and the user's."""
 
 from __future__ import annotations
 
@@ -35,67 +35,37 @@ def executable(directory: Path, *names: str) -> str:
     return str(directory)
 
 
-CODEX = """
-argv = ["codex", "exec", "{resume}", "--json", "{agent_args}", "-"]
-resume = ["resume", "{conversation}"]
-reader = "events"
-version = ["codex", "--version"]
-"""
-GEMINI = """
-argv = ["gemini", "-o", "stream-json"]
-fresh = ["--session-id", "{conversation}"]
-resume = ["--resume", "{conversation}"]
-reader = "events"
-env = { GEMINI_CLI_TRUST_WORKSPACE = "true" }
-interrupt_first = true
-"""
-OPENCODE = """
-argv = ["opencode", "run", "--format", "json"]
-resume = ["--session", "{conversation}"]
+OTHER = """
+argv = ["other", "{resume}", "run", "{agent_args}", "-"]
+resume = ["again", "{conversation}"]
 reader = "events"
 streams = false
 stall_timeout = "10m"
+grace = "20s"
+interrupt_first = true
 reports_cost = true
+version = ["other", "--version"]
+env = { OTHER_TRUST = "true" }
+env_remove = ["OTHER_PID"]
 """
 
 
-@pytest.mark.parametrize(
-    ("text", "fresh", "resumed"),
-    [
-        (
-            CODEX,
-            ["codex", "exec", "--json", "-m", "big", "-"],
-            ["codex", "exec", "resume", ID, "--json", "-m", "big", "-"],
-        ),
-        (
-            GEMINI,
-            ["gemini", "-o", "stream-json", "--session-id", ID, "-m", "big"],
-            ["gemini", "-o", "stream-json", "--resume", ID, "-m", "big"],
-        ),
-        (
-            OPENCODE,
-            ["opencode", "run", "--format", "json", "-m", "big"],
-            ["opencode", "run", "--format", "json", "--session", ID, "-m", "big"],
-        ),
-    ],
-    ids=["codex", "gemini", "opencode"],
-)
-def test_the_format_fits_the_other_agent_clis(text: str, fresh: list[str], resumed: list[str]) -> None:
-    profile = parsed("other", text)
-    chosen = ID if profile.chooses_conversation else None
-    args = ["-m", "big"]
-    argv, stdin = command(profile, prompt="do it", conversation=chosen, resume=False, agent_args=args)
-    assert (list(argv), stdin) == (fresh, "do it")
-    argv, stdin = command(profile, prompt="more", conversation=ID, resume=True, agent_args=args)
-    assert (list(argv), stdin) == (resumed, "more")
-
-
 def test_every_key_of_the_format_is_kept() -> None:
-    profile = parsed("opencode", OPENCODE)
-    assert (profile.streams, profile.stall_timeout_ms, profile.reports_cost) == (False, 600_000, True)
-    assert parsed("gemini", GEMINI).env == {"GEMINI_CLI_TRUST_WORKSPACE": "true"}
-    assert parsed("gemini", GEMINI).interrupt_first
-    assert parsed("codex", CODEX).streams, "an agent with a reader ends with a final event unless it is said not to"
+    profile = parsed("other", OTHER)
+    assert (profile.prompt, profile.reader, profile.streams, profile.reports_cost) == ("stdin", "events", False, True)
+    assert (profile.stall_timeout_ms, profile.grace_ms, profile.interrupt_first) == (600_000, 20_000, True)
+    assert (profile.env, profile.env_remove) == ({"OTHER_TRUST": "true"}, ("OTHER_PID",))
+    assert profiles.version_command(profile) == ("other", "--version")
+    finishes = parsed("other", OTHER.replace("streams = false", ""))
+    assert finishes.streams, "an agent with a reader ends with a final event unless it is said not to"
+
+
+def test_words_stand_where_the_profile_puts_them() -> None:
+    profile = parsed("other", OTHER)
+    argv, stdin = command(profile, prompt="do it", conversation=None, resume=False, agent_args=["-m", "big"])
+    assert (argv, stdin) == (("other", "run", "-m", "big", "-"), "do it")
+    argv, stdin = command(profile, prompt="more", conversation=ID, resume=True, agent_args=["-m", "big"])
+    assert (argv, stdin) == (("other", "again", ID, "run", "-m", "big", "-"), "more")
 
 
 def test_claude_begins_under_a_chosen_id_and_goes_on_under_it(tmp_path: Path) -> None:
