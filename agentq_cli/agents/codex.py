@@ -69,11 +69,11 @@ class CodexReader(Reader):
         facts: dict[str, Any] = {
             "final": True,
             "conversation": self.conversation,
-            "result": self._said,
             "denials": tuple(self._refused),
         }
         if final.get("type") == "turn.failed":
             return _failed(final.get("error"), facts)
+        facts["result"] = self._said
         usage = final.get("usage")
         if isinstance(usage, dict):
             facts["tokens_in"] = count(usage.get("input_tokens"))
@@ -121,13 +121,8 @@ def _failed(error: object, facts: dict[str, Any]) -> Verdict:
     answer = api_errors.answer(message)
     said = message if answer is None else text(answer.get("message")) or message
     failure = (None if answer is None else api_errors.by_code(answer)) or _by_sentence(said)
-    limited = failure is FailureClass.RATE_LIMITED
-    return Verdict(
-        **{**facts, "result": None},
-        failure_class=failure,
-        error=text(said, LONGEST_ERROR),
-        reset_said=text(said, LONGEST_ERROR) if limited else None,
-    )
+    error_said = text(said, LONGEST_ERROR)
+    return Verdict(**facts, failure_class=failure, error=error_said, reset_said=error_said)
 
 
 def _by_sentence(said: str) -> FailureClass:

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from agentq_cli.agents import api_errors
-from agentq_cli.agents.reader import LONGEST_ERROR, LONGEST_RESULT, Reader, Verdict, count, text
+from agentq_cli.agents.reader import LONGEST_ERROR, Reader, Said, Verdict, count, text
 from agentq_cli.model import FailureClass
 
 BY_TYPE = {
@@ -57,8 +57,7 @@ class GeminiReader(Reader):
         self._started = False
         self._final: dict[str, Any] | None = None
         self._exit_code: int | None = None
-        self._said = ""
-        self._says_anew = False
+        self._said = Said()
         self._tools: dict[str, str] = {}
         self._refused: list[str] = []
         self._gave_up_refused = False
@@ -72,11 +71,13 @@ class GeminiReader(Reader):
         elif kind == "result":
             self._final = event
         elif kind == "message" and event.get("role") == "assistant":
-            self._saw_message(event)
+            if event.get("delta") is not True:
+                self._said.begin_anew()
+            self._said.add(event.get("content"))
         elif kind == "tool_use":
-            self._says_anew = True
+            self._said.begin_anew()
             if len(self._tools) < MOST_TOOLS:
-                self._tools[str(event.get("tool_id"))] = text(event.get("tool_name"), 100) or "a tool"
+                self._tools[_identifier(event)] = text(event.get("tool_name"), 100) or "a tool"
         elif kind == "tool_result":
             self._saw_tool_result(event)
 
@@ -100,7 +101,7 @@ class GeminiReader(Reader):
         }
         if final.get("status") != "success":
             return self._failed(final.get("error"), facts)
-        facts["result"] = text(self._said)
+        facts["result"] = self._said.text()
         if self._gave_up_refused:
             error = f"tool use refused: {', '.join(dict.fromkeys(self._refused))}"
             return Verdict(**facts, failure_class=FailureClass.DENIED, error=text(error, LONGEST_ERROR))
@@ -131,13 +132,8 @@ class GeminiReader(Reader):
         answer = api_errors.answer(said) or {}
         said = text(answer.get("message")) or said
         failure = BY_TYPE.get(str(error.get("type"))) or self._failure_class(answer, said)
-        limited = failure is FailureClass.RATE_LIMITED
-        return Verdict(
-            **facts,
-            failure_class=failure,
-            error=text(said, LONGEST_ERROR),
-            reset_said=text(said, LONGEST_ERROR) if limited else None,
-        )
+        error_said = text(said, LONGEST_ERROR)
+        return Verdict(**facts, failure_class=failure, error=error_said, reset_said=error_said)
 
     def _failure_class(self, answer: dict[str, Any], said: str) -> FailureClass:
         known = api_errors.by_code(answer)
@@ -154,21 +150,16 @@ class GeminiReader(Reader):
             return FailureClass.NETWORK
         return FailureClass.CONFIG if NO_MODEL.match(said) else FailureClass.ERROR
 
-    def _saw_message(self, event: dict[str, Any]) -> None:
-        said = event.get("content")
-        if not isinstance(said, str):
-            return
-        if self._says_anew or event.get("delta") is not True:
-            self._said, self._says_anew = "", False
-        # One more than is kept, so that the end is seen to be cut off.
-        self._said += said[: LONGEST_RESULT + 1 - len(self._said)]
-
     def _saw_tool_result(self, event: dict[str, Any]) -> None:
-        self._says_anew = True
-        name = self._tools.pop(str(event.get("tool_id")), "a tool")
-        self._gave_up_refused = event.get("status") != "success" and _was_refused(event.get("error"))
+        self._said.begin_anew()
+        name = self._tools.pop(_identifier(event), "a tool")
+        self._gave_up_refused = _was_refused(event.get("error"))
         if self._gave_up_refused and len(self._refused) < MOST_TOOLS:
             self._refused.append(name)
+
+
+def _identifier(event: dict[str, Any]) -> str:
+    return str(event.get("tool_id"))[:200]
 
 
 def _was_refused(error: object) -> bool:

@@ -14,8 +14,8 @@ from agentq_cli.agents import api_errors
 from agentq_cli.agents.reader import (
     LATEST_TIME,
     LONGEST_ERROR,
-    LONGEST_RESULT,
     Reader,
+    Said,
     Verdict,
     count,
     dollars,
@@ -53,8 +53,7 @@ class OpencodeReader(Reader):
         self._started = False
         self._reason: str | None = None
         self._failure: Verdict | None = None
-        self._said = ""
-        self._says_anew = False
+        self._said = Said()
         self._steps = 0
         self._tokens = [0, 0]
         self._cost: float | None = None
@@ -73,9 +72,10 @@ class OpencodeReader(Reader):
         if not isinstance(part, dict):
             return
         if kind == "step_start":
-            self._reason, self._failure, self._says_anew = None, None, True
+            self._reason, self._failure = None, None
+            self._said.begin_anew()
         elif kind == "text":
-            self._saw_text(part.get("text"))
+            self._said.add(part.get("text"))
         elif kind == "tool_use":
             self._saw_tool(part)
         elif kind == "step_finish":
@@ -94,7 +94,7 @@ class OpencodeReader(Reader):
             )
         if self._reason is None or (self._reason in GOES_ON and not self._gave_up_refused):
             return Verdict(**facts)
-        facts |= {"final": True, "result": text(self._said)}
+        facts |= {"final": True, "result": self._said.text()}
         if self._gave_up_refused:
             error = f"tool use refused: {', '.join(dict.fromkeys(self._refused))}"
             return Verdict(**facts, failure_class=FailureClass.DENIED, error=text(error, LONGEST_ERROR))
@@ -118,14 +118,6 @@ class OpencodeReader(Reader):
         # To a bad argument it says nothing but how it wants to be called.
         said = misused if misused.startswith("Error: ") else "opencode refused its command line"
         return Verdict(failure_class=FailureClass.CONFIG, error=text(said, LONGEST_ERROR))
-
-    def _saw_text(self, said: object) -> None:
-        if not isinstance(said, str):
-            return
-        if self._says_anew:
-            self._said, self._says_anew = "", False
-        # One more than is kept, so that the end is seen to be cut off.
-        self._said += said[: LONGEST_RESULT + 1 - len(self._said)]
 
     def _saw_tool(self, part: dict[str, Any]) -> None:
         state = part.get("state")

@@ -149,6 +149,33 @@ class Reader:
             self._conversation = value
 
 
+class Said:
+    """What an agent says in pieces: the last thing that it said, of which a little more than can be stored is kept."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._length = 0
+        self._anew = False
+
+    def add(self, piece: object) -> None:
+        """Take the next piece; what is no string is none."""
+        if not isinstance(piece, str):
+            return
+        if self._anew:
+            self._pieces, self._length, self._anew = [], 0, False
+        if piece and self._length <= LONGEST_RESULT:
+            self._pieces.append(piece)
+            self._length += len(piece)
+
+    def begin_anew(self) -> None:
+        """Let the next piece replace what was said before; without one that stays the last thing."""
+        self._anew = True
+
+    def text(self) -> str | None:
+        """All of it, cut as every result is."""
+        return text("".join(self._pieces))
+
+
 def text(value: object, limit: int = LONGEST_RESULT) -> str | None:
     """A string that can be stored: cut to `limit`, half of a surrogate pair replaced; None for anything else."""
     if not isinstance(value, str):

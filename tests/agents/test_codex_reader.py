@@ -214,6 +214,10 @@ def test_each_failure_has_its_class_and_reason(case: Case) -> None:
     assert found.reset_at is None
 
 
+def test_a_failed_turn_has_no_result() -> None:
+    assert codex(THREAD, TURN, message(), *failed("something new")[2:]).result is None
+
+
 USAGE = "You\u2019ve hit your usage limit. Upgrade to Pro (https://…), visit https://… or try again at"
 NOW = 1_795_300_000_000  # 2026-11-21T22:26:40Z
 

@@ -205,7 +205,9 @@ def test_a_usage_limit_is_told_with_its_reset_time(headers: dict[str, str], rese
 
 
 def test_a_retry_after_of_another_failure_is_no_reset_time() -> None:
-    assert opencode(api(529, "Overloaded", "overloaded_error", **{"retry-after": "5"})).reset_at is None
+    reader = OpencodeReader()
+    reader.event(api(529, "Overloaded", "overloaded_error", **{"retry-after": "5"}))
+    assert reader.verdict().reset_at is None
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,50 @@ def test_a_result_text_is_bounded() -> None:
     assert result.endswith("x […]") and len(result) < (1 << 20) + 10
 
 
+MANY = {
+    "claude": '{"type": "assistant", "error": "LONG"}\n',
+    "codex": '{"type": "item.completed", "item": {"type": "file_change", "status": "declined", "id": "LONG"}}\n',
+    "events": '{"event": "text", "text": "LONG"}\n',
+    "gemini": '{"type": "tool_use", "tool_name": "LONG", "tool_id": "NUMBER-LONG"}\n',
+    "opencode": '{"type": "tool_use", "part": {"tool": "LONG-NUMBER", "state": {"error": "The user rejected '
+    'permission to use LONG"}}}\n',
+}
+"""An event that a reader must remember something of."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_remembered_of_many_events_is_bounded(name: str) -> None:
+    reader = opened(name)
+    tracemalloc.start()
+    for number in range(100):
+        reader.feed(MANY[name].replace("NUMBER", str(number)).replace("LONG", "x" * (1 << 18)).encode())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 << 20
+
+
+PIECE = {
+    "gemini": '{"type": "message", "role": "assistant", "delta": true, "content": "PIECE"}\n',
+    "opencode": '{"type": "text", "part": {"text": "PIECE"}}\n',
+}
+"""An event with a piece of what the agent says, by reader."""
+
+
+@pytest.mark.parametrize("name", PIECE)
+def test_what_is_said_in_pieces_is_held_in_bounded_memory(name: str) -> None:
+    reader = opened(name)
+    piece = PIECE[name].replace("PIECE", "x" * (1 << 19)).encode()
+    tracemalloc.start()
+    for _ in range(64):
+        reader.feed(piece)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 << 20
+    _, final = SUCCESS[name].splitlines()
+    reader.feed(final + b"\n")
+    assert reader.verdict().result == "x" * (1 << 20) + " […]"
+
+
 KEYS = """
     type event subtype session_id conversation is_error ok result errors api_error_status terminal_reason usage message
     modelUsage permission_denials num_turns total_cost_usd structured_output class error reset_at rate_limit_info
