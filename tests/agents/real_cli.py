@@ -65,8 +65,8 @@ def gemini(home: Path, url: str) -> dict[str, str]:
 
 
 def opencode(home: Path, url: str) -> dict[str, str]:
-    """The environment to run opencode in; it holds its settings."""
-    del home
+    """The environment to run opencode in; it holds its settings, and `opencode.json` what it must ask for."""
+    (home / "opencode.json").write_text(json.dumps({"permission": {"bash": "ask"}}))
     model = {"name": "m1", "cost": {"input": 3, "output": 15}, "limit": {"context": 200_000, "output": 8000}}
     options = {"baseURL": f"{url}/v1", "apiKey": "FAKE-KEY"}
     provider = {"npm": "@ai-sdk/openai-compatible", "name": "stub", "options": options, "models": {"m1": model}}
@@ -89,6 +89,7 @@ class Cli:
     args: tuple[str, ...] = ()
     # What lets it run any command.
     free: tuple[str, ...] = ()
+    refusal: str | None = None
     limit: str = "usage"
     lost: str = "11111111-2222-4333-8444-555555555555"
     cost: float | None = None
@@ -102,8 +103,16 @@ CLIS = (
         free=("--dangerously-bypass-approvals-and-sandbox",),
         lost="019a0000-0000-7000-8000-000000000000",
     ),
-    Cli("gemini", gemini, free=("-y",)),
-    Cli("opencode", opencode, free=("--auto",), limit="429", lost="ses_dff83c5a2ffesVSf2TOb32lPS5", cost=0.00081),
+    Cli("gemini", gemini, free=("-y",), refusal="tool use refused: run_shell_command"),
+    Cli(
+        "opencode",
+        opencode,
+        free=("--auto",),
+        refusal="tool use refused: bash",
+        limit="429",
+        lost="ses_dff83c5a2ffesVSf2TOb32lPS5",
+        cost=0.00081,
+    ),
 )
 
 
