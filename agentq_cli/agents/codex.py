@@ -15,6 +15,7 @@ from agentq_cli.agents.reader import LONGEST_ERROR, Reader, Verdict, count, text
 from agentq_cli.model import FailureClass
 
 STATUS = re.compile(r"(?:unexpected status|exceeded retry limit, last status:) ([0-9]{3})\b")
+
 # It gives no structure for these, only its own sentences.
 BY_SENTENCE = (
     (re.compile(r"You've hit your usage limit|rate limit exceeded:"), FailureClass.RATE_LIMITED),
@@ -105,10 +106,10 @@ class CodexReader(Reader):
         kind = item.get("type")
         if kind == "agent_message":
             self._said = text(item.get("text"))
-        elif kind in TOOLS:
+        elif isinstance(kind, str) and kind in TOOLS:
             self._gave_up_refused = item.get("status") == "declined"
             if self._gave_up_refused and len(self._refused) < MOST_DENIALS:
-                self._refused.append(str(kind))
+                self._refused.append(kind)
 
 
 MOST_DENIALS = 1000

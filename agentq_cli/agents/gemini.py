@@ -165,5 +165,6 @@ def _identifier(event: dict[str, Any]) -> str:
 def _was_refused(error: object) -> bool:
     if not isinstance(error, dict):
         return False
-    said = error.get("message")
-    return error.get("type") in REFUSALS or (isinstance(said, str) and UNATTENDED.match(said) is not None)
+    kind, said = error.get("type"), error.get("message")
+    unattended = isinstance(said, str) and UNATTENDED.match(said) is not None
+    return unattended or (isinstance(kind, str) and kind in REFUSALS)

@@ -116,6 +116,12 @@ def test_the_hole_of_a_file_that_was_cut_costs_nothing() -> None:
         b'{"type": "user", "message": {"content": [1, {"type": "tool_result"}]}}\n',
         b'{"type": "rate_limit_event", "rate_limit_info": {"status": "rejected", "resetsAt": 1e400}}\n',
         b"\x1b[31mred\x1b[0m\r\n",
+        b'{"type": "item.completed", "item": {"type": [], "status": {}, "text": 5}}\n',
+        b'{"type": "item.completed", "item": {"type": "file_change", "status": []}}\n',
+        b'{"type": "tool_use", "tool_id": {}, "tool_name": []}\n',
+        b'{"type": "tool_result", "tool_id": {}, "error": {"type": [], "message": {}}}\n',
+        b'{"type": "tool_use", "part": {"tool": [], "state": {"error": 5, "input": 5}}}\n',
+        b'{"type": "message", "role": "assistant", "delta": true, "content": {}}\n',
     ],
 )
 def test_what_is_no_event_is_passed_over(name: str, noise: bytes) -> None:
