@@ -225,6 +225,7 @@ PROFILE: Schema = {
     "prompt": choice("stdin", "argv"),
     "fresh": arguments,
     "resume": arguments,
+    "resume_same_directory": yes_no,
     "reader": choice("none", "claude", "codex", "events", "gemini", "opencode"),
     "streams": yes_no,
     "env": environment,

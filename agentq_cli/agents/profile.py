@@ -9,6 +9,7 @@ A profile's keys, all but `argv` optional:
 * `fresh`: words for `{resume}` when a conversation begins under an id chosen by agentq; none: the id is read from the
   stream.
 * `resume`: words for `{resume}` when a conversation goes on; none: the agent cannot continue one.
+* `resume_same_directory`: whether a conversation can go on only in the directory in which it was last used.
 * `reader`: which reader understands its output; `none`: only the exit code counts.
 * `streams`: whether its output ends with a final event, so that an end without one is a failure. Default: if it has a
   reader.
@@ -54,6 +55,7 @@ class Profile:
     prompt: str = "stdin"
     fresh: tuple[str, ...] = ()
     resume: tuple[str, ...] = ()
+    resume_same_directory: bool = False
     reader: str = "none"
     streams: bool = False
     env: Mapping[str, str] = field(default_factory=dict)

@@ -34,13 +34,15 @@ DISPATCH = statements("dispatch")
 class Plan:
     """What is to be started for a task: its command line, what it reads on stdin, the conversation it works in.
 
-    `error` says why nothing can be started; the run is then closed without a process.
+    `error` says why nothing can be started; the run is then closed without a process. `bound_to` is the directory in
+    which alone the conversation can go on: one that was last used elsewhere is not continued.
     """
 
     argv: tuple[str, ...]
     stdin_text: str | None = None
     conversation: str | None = None
     error: str | None = None
+    bound_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,8 @@ def _take(
         cancel_requested=False,
     )
     plan = planner(taken, *(known if known and task.shares_conversation else (None, None)))
+    if plan.bound_to is not None and plan.bound_to != _directory(write, plan.conversation):
+        plan = planner(taken, None, None)
     write.save(task, taken, event="start", run=run)
     write.database.execute(
         DISPATCH["insert_run"],
@@ -220,6 +224,13 @@ def _take(
     started = LastStart(monotonic, supervisor.boot_id, str(run))
     write.database.execute(DISPATCH["set_meta"], {"name": "last_start", "value": json.dumps(started)})
     return Claim(taken, run, plan)
+
+
+def _directory(write: SessionWrite, conversation: str | None) -> str | None:
+    """Where a conversation was last used; None where no run knows."""
+    values = {"session": write.session, "conversation": conversation}
+    row = write.database.execute(DISPATCH["conversation_directory"], values).fetchone()
+    return None if row is None else str(row[0])
 
 
 def last_start(index: sqlite3.Connection) -> LastStart:

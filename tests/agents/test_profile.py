@@ -38,6 +38,7 @@ def executable(directory: Path, *names: str) -> str:
 OTHER = """
 argv = ["other", "{resume}", "run", "{agent_args}", "-"]
 resume = ["again", "{conversation}"]
+resume_same_directory = true
 reader = "events"
 streams = false
 stall_timeout = "10m"
@@ -53,6 +54,7 @@ env_remove = ["OTHER_PID"]
 def test_every_key_of_the_format_is_kept() -> None:
     profile = parsed("other", OTHER)
     assert (profile.prompt, profile.reader, profile.streams, profile.reports_cost) == ("stdin", "events", False, True)
+    assert profile.resume_same_directory
     assert (profile.stall_timeout_ms, profile.grace_ms, profile.interrupt_first) == (600_000, 20_000, True)
     assert (profile.env, profile.env_remove) == ({"OTHER_TRUST": "true"}, ("OTHER_PID",))
     assert profiles.version_command(profile) == ("other", "--version")

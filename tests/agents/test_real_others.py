@@ -72,6 +72,21 @@ def test_the_second_task_of_a_session_continues_the_conversation(agentq: Any, cl
     assert FIRST in asked[0] and ANSWER in asked[0]
 
 
+def test_a_task_in_another_directory_ends_too(agentq: Any, cli: Cli, api: ModelApi) -> None:
+    environ = dict(cli.prepare(agentq.home, api.url("ok")))
+    elsewhere = agentq.home / "elsewhere"
+    elsewhere.mkdir()
+    submit(agentq, cli, FIRST, env=environ)
+    arguments = [f"--agent-arg={word}" for word in cli.args]
+    given = ("--session", "talk", "--agent", cli.name, "--cwd", str(elsewhere), *arguments, "--", SECOND)
+    assert agentq("submit", *given, env=environ).returncode == 0
+    drained = agentq("run", "--drain", env=environ, timeout=240)
+    assert drained.returncode == 0, drained.stderr + drained.stdout
+    second, first = document(agentq, "runs", "--session", "talk")["items"]
+    assert (first["status"], second["status"]) == ("success", "success")
+    assert (first["conversation"] == second["conversation"]) is (cli.name == "codex")
+
+
 def test_a_key_that_is_refused_holds_the_agent(agentq: Any, cli: Cli, api: ModelApi) -> None:
     environ = dict(cli.prepare(agentq.home, api.url("401")))
     for prompt in (FIRST, SECOND):
