@@ -523,6 +523,8 @@ def test_a_conversation_that_is_bound_to_a_directory_goes_on_only_there(queue: Q
     assert resumed("/tmp") is None
     assert resumed("/tmp") == "c-3", "the new one is the session's now"
     assert resumed("/", bound=False) == "c-3"
+    (isolated,) = submit(queue, replace(prompt("a", context="isolated"), cwd="/tmp"))
+    finish(queue, start(queue, isolated), conversation="its own")
     assert resumed("/") == "c-3", "where it was last used"
     assert resumed("/tmp") is None
 
