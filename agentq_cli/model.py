@@ -307,6 +307,7 @@ class Outcome:
     conversation_lost: bool = False
     tokens_in: int | None = None
     tokens_out: int | None = None
+    tokens_of_conversation: bool = False
     cost_usd: float | None = None
     peak_rss_bytes: int | None = None
     stdout_bytes: int = 0

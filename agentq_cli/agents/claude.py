@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from agentq_cli.agents import api_errors
 from agentq_cli.agents.reader import LATEST_TIME, LONGEST_ERROR, Reader, Verdict, count, dollars, storable, text
 from agentq_cli.model import FailureClass
 
@@ -21,15 +22,6 @@ BY_KIND = {
     "overloaded": FailureClass.OVERLOADED,
     "model_not_found": FailureClass.CONFIG,
     "max_output_tokens": FailureClass.CONTEXT,
-}
-BY_STATUS = {
-    401: FailureClass.AUTH,
-    402: FailureClass.BILLING,
-    403: FailureClass.AUTH,
-    404: FailureClass.CONFIG,
-    408: FailureClass.NETWORK,
-    413: FailureClass.CONTEXT,
-    429: FailureClass.RATE_LIMITED,
 }
 BY_SUBTYPE = {"error_max_turns": FailureClass.CONTEXT, "error_max_budget_usd": FailureClass.BUDGET}
 BY_REASON = {
@@ -144,7 +136,7 @@ class ClaudeReader(Reader):
             if status is None:
                 return FailureClass.OVERLOADED if kind == "overloaded" else FailureClass.NETWORK
         if status is not None:
-            return FailureClass.OVERLOADED if status >= 500 else BY_STATUS.get(status, FailureClass.ERROR)
+            return api_errors.by_status(status)
         return FailureClass.ERROR
 
     def _gave_up_refused(self, final: dict[str, Any]) -> bool:

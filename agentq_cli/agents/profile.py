@@ -9,6 +9,7 @@ A profile's keys, all but `argv` optional:
 * `fresh`: words for `{resume}` when a conversation begins under an id chosen by agentq; none: the id is read from the
   stream.
 * `resume`: words for `{resume}` when a conversation goes on; none: the agent cannot continue one.
+* `resume_same_directory`: whether a conversation can go on only in the directory in which it was last used.
 * `reader`: which reader understands its output; `none`: only the exit code counts.
 * `streams`: whether its output ends with a final event, so that an end without one is a failure. Default: if it has a
   reader.
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from agentq_cli.config import Config
 
 DIRECTORY = Path(__file__).parent
-BUILT_IN = ("claude", "demo")
+BUILT_IN = ("claude", "codex", "gemini", "opencode", "demo")
 """The profiles that ship with agentq, a file each in `profiles/`."""
 
 CONVERSATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z")
@@ -54,6 +55,7 @@ class Profile:
     prompt: str = "stdin"
     fresh: tuple[str, ...] = ()
     resume: tuple[str, ...] = ()
+    resume_same_directory: bool = False
     reader: str = "none"
     streams: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
@@ -135,16 +137,10 @@ def default_agent(config: Config, session: str, path: str | None) -> str:
     named = config.options(session).get("agent") or config.default_agent
     if named is not None:
         return str(named)
-    # Also those without a profile: which agent a prompt goes to must not change once one is added.
     found = [name for name in AGENT_CLIS if _find(_program_of(config, name), path)]
-    if len(found) == 1 and found[0] in names(config):
-        return found[0]
     if len(found) == 1:
-        state = f"only {found[0]} is on PATH, and it has no profile"
-    elif found:
-        state = f"{', '.join(found)} are on PATH"
-    else:
-        state = f"none of {', '.join(AGENT_CLIS)} is on PATH"
+        return found[0]
+    state = f"{', '.join(found)} are on PATH" if found else f"none of {', '.join(AGENT_CLIS)} is on PATH"
     raise Usage(
         f"--agent: {state}; name one with --agent or default_agent in the config, or try agentq out with --agent demo"
     )

@@ -31,8 +31,10 @@ class Verdict:
     """What the agent itself said about a run; None where it said nothing.
 
     `final` is whether its final event came, `ok` whether that reported success. `conversation_lost` means that the
-    conversation to be continued is unknown to it. Tokens count everything that went in, cached or not. `reset_at` is
-    when a usage limit ends, in milliseconds. `denials` are the tools that it was refused.
+    conversation to be continued is unknown to it. Tokens count everything that went in, cached or not;
+    `tokens_of_conversation` means that they are those of the whole conversation so far. `reset_at` is when a usage
+    limit ends, in milliseconds; `reset_said` is the sentence that may say so where there is no field for it. `denials`
+    are the tools that it was refused.
     """
 
     final: bool = False
@@ -44,9 +46,11 @@ class Verdict:
     conversation_lost: bool = False
     tokens_in: int | None = None
     tokens_out: int | None = None
+    tokens_of_conversation: bool = False
     cost_usd: float | None = None
     turns: int | None = None
     reset_at: int | None = None
+    reset_said: str | None = None
     denials: tuple[str, ...] = ()
 
 
@@ -108,6 +112,10 @@ class Reader:
         for line in self._lines.close():
             self._line(line)
 
+    def ended(self, exit_code: int) -> None:
+        """The process has ended with this code; for an agent that says something by it."""
+        return
+
     @property
     def conversation(self) -> str | None:
         """The id of the conversation, as soon as it was seen."""
@@ -140,6 +148,33 @@ class Reader:
     def _saw_conversation(self, value: object) -> None:
         if isinstance(value, str) and CONVERSATION.match(value):
             self._conversation = value
+
+
+class Said:
+    """What an agent says in pieces: the last thing that it said, of which a little more than can be stored is kept."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._length = 0
+        self._anew = False
+
+    def add(self, piece: object) -> None:
+        """Take the next piece; what is no string is none."""
+        if not isinstance(piece, str):
+            return
+        if self._anew:
+            self._pieces, self._length, self._anew = [], 0, False
+        if piece and self._length <= LONGEST_RESULT:
+            self._pieces.append(piece)
+            self._length += len(piece)
+
+    def begin_anew(self) -> None:
+        """Let the next piece replace what was said before; without one that stays the last thing."""
+        self._anew = True
+
+    def text(self) -> str | None:
+        """All of it, cut as every result is."""
+        return text("".join(self._pieces))
 
 
 def text(value: object, limit: int = LONGEST_RESULT) -> str | None:
@@ -190,7 +225,7 @@ def shallow(value: object, levels: int = DEEPEST) -> bool:
     return levels > 0 and all(shallow(inner, levels - 1) for inner in value)
 
 
-READERS = ("none", "claude", "events")
+READERS = ("none", "claude", "codex", "events", "gemini", "opencode")
 """The names that a profile's `reader` may be."""
 
 
@@ -202,6 +237,18 @@ def open_reader(name: str) -> Reader | None:
         from agentq_cli.agents.claude import ClaudeReader
 
         return ClaudeReader()
+    if name == "codex":
+        from agentq_cli.agents.codex import CodexReader
+
+        return CodexReader()
+    if name == "gemini":
+        from agentq_cli.agents.gemini import GeminiReader
+
+        return GeminiReader()
+    if name == "opencode":
+        from agentq_cli.agents.opencode import OpencodeReader
+
+        return OpencodeReader()
     from agentq_cli.agents.events import EventsReader
 
     return EventsReader()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from agentq_cli.agents.reader import Reader, Verdict, storable
+from agentq_cli.agents.reset_time import reset_time
 from agentq_cli.model import FailureClass, Outcome, RunStatus
 
 LARGEST_RESULT = 1 << 20
@@ -80,6 +81,8 @@ def outcome(
 
     `streams` is the profile's; `result` is what `read_result` found, and wins over the text of the stream.
     """
+    if reader is not None and exit.exit_code is not None and not exit.signal:
+        reader.ended(exit.exit_code)
     verdict = _verdict(reader)
     explained = None
     if reader is not None and not exit.signal:
@@ -98,12 +101,13 @@ def outcome(
         conversation_lost=decision.conversation_lost,
         tokens_in=verdict.tokens_in,
         tokens_out=verdict.tokens_out,
+        tokens_of_conversation=verdict.tokens_of_conversation,
         cost_usd=verdict.cost_usd,
         peak_rss_bytes=exit.peak_rss_bytes,
         stdout_bytes=exit.stdout_bytes,
         stderr_bytes=exit.stderr_bytes,
         script_outcome=exit.script_outcome,
-        reset_at=verdict.reset_at if decision.failure_class is FailureClass.RATE_LIMITED else None,
+        reset_at=_reset_at(verdict, exit) if decision.failure_class is FailureClass.RATE_LIMITED else None,
     )
 
 
@@ -127,6 +131,7 @@ def crashed(
         conversation=verdict.conversation,
         tokens_in=verdict.tokens_in,
         tokens_out=verdict.tokens_out,
+        tokens_of_conversation=verdict.tokens_of_conversation,
         cost_usd=verdict.cost_usd,
         stdout_bytes=stdout_bytes,
         stderr_bytes=stderr_bytes,
@@ -190,6 +195,13 @@ def _verdict(reader: Reader | None) -> Verdict:
         return Verdict()
     reader.close()
     return reader.verdict()
+
+
+def _reset_at(verdict: Verdict, exit: ExitFacts) -> int | None:
+    """When the limit ends that the agent met."""
+    if verdict.reset_at is not None or verdict.reset_said is None:
+        return verdict.reset_at
+    return reset_time(verdict.reset_said, exit.finished_at)
 
 
 def _killed(exit: ExitFacts) -> bool:

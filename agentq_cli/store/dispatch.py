@@ -34,13 +34,15 @@ DISPATCH = statements("dispatch")
 class Plan:
     """What is to be started for a task: its command line, what it reads on stdin, the conversation it works in.
 
-    `error` says why nothing can be started; the run is then closed without a process.
+    `error` says why nothing can be started; the run is then closed without a process. `bound_to` is the directory in
+    which alone the conversation can go on: one that was last used elsewhere is not continued.
     """
 
     argv: tuple[str, ...]
     stdin_text: str | None = None
     conversation: str | None = None
     error: str | None = None
+    bound_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,8 @@ def _take(
         cancel_requested=False,
     )
     plan = planner(taken, *(known if known and task.shares_conversation else (None, None)))
+    if plan.bound_to is not None and plan.bound_to != _directory(write, plan.conversation):
+        plan = planner(taken, None, None)
     write.save(task, taken, event="start", run=run)
     write.database.execute(
         DISPATCH["insert_run"],
@@ -221,6 +225,13 @@ def _take(
     started = LastStart(monotonic, supervisor.boot_id, str(run))
     write.database.execute(DISPATCH["set_meta"], {"name": "last_start", "value": json.dumps(started)})
     return Claim(taken, run, plan)
+
+
+def _directory(write: SessionWrite, conversation: str | None) -> str | None:
+    """Where a conversation was last used; None where no run knows."""
+    values = {"session": write.session, "conversation": conversation}
+    row = write.database.execute(DISPATCH["conversation_directory"], values).fetchone()
+    return None if row is None else str(row[0])
 
 
 def last_start(index: sqlite3.Connection) -> LastStart:
@@ -270,6 +281,8 @@ def finish(
         again = None if stopped else retry.again(task, outcome, now=ended_at, hold=hold, jitter=jitter)
         after = _ended(task, outcome, now) if again is None else _queued_again(task, outcome, again)
         write.save(task, after, event="finish", run=run, reason=after.reason, finished=outcome.finished_at)
+        if outcome.tokens_of_conversation and task.shares_conversation:
+            outcome = _own_tokens(write, run, outcome)
         _close_run(write, run, outcome, posted=posted)
         if task.agent and task.shares_conversation:
             _keep_conversation(write, task.agent, outcome)
@@ -350,6 +363,17 @@ def _close_run(write: SessionWrite, run: RunId, outcome: Outcome, *, posted: boo
             "posted": posted,
         },
     )
+
+
+def _own_tokens(write: SessionWrite, run: RunId, outcome: Outcome) -> Outcome:
+    """What this run used, of an agent that tells what its whole conversation has used so far."""
+    values = run._asdict() | {"conversation": outcome.conversation}
+    before = write.database.execute(DISPATCH["conversation_tokens"], values).fetchone()
+    own = []
+    for total, earlier in zip((outcome.tokens_in, outcome.tokens_out), before, strict=True):
+        # Less than before: the agent has begun to count anew.
+        own.append(total if total is None or total < earlier else total - earlier)
+    return replace(outcome, tokens_in=own[0], tokens_out=own[1])
 
 
 def _keep_conversation(write: SessionWrite, agent: str, outcome: Outcome) -> None:

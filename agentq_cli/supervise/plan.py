@@ -47,7 +47,8 @@ def plan(task: Task, config: Config, *, conversation: str | None, used_at: int |
         )
     except AgentqError as error:
         return Plan(argv=(task.agent or "",), error=error.message)
-    return Plan(argv=argv, stdin_text=stdin_text, conversation=conversation)
+    bound_to = task.cwd if resume and profile.resume_same_directory else None
+    return Plan(argv=argv, stdin_text=stdin_text, conversation=conversation, bound_to=bound_to)
 
 
 def _stale(task: Task, config: Config, used_at: int | None, now: int) -> bool:

@@ -1,4 +1,6 @@
-"""A model API on loopback that speaks the streaming `POST /v1/messages` of Anthropic: no key, no network, no cost.
+"""A model API on loopback: no key, no network, no cost.
+
+It speaks the streaming `POST /v1/messages` of Anthropic, and by the path what `model_wire` holds.
 
 The first part of the path chooses what becomes of a request: `http://127.0.0.1:PORT/ok` answers, `/401`, `/429`,
 `/usage`, `/billing`, `/context`, `/529` fail in that way, `/hang` never answers, `/tool` asks for a shell command
@@ -15,7 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
-ANSWER = "STUB: the task is done."
+from model_wire import ANSWER, PROTOCOLS
+
 USAGE = {"input_tokens": 120, "cache_creation_input_tokens": 10, "cache_read_input_tokens": 20, "output_tokens": 30}
 
 # status, error type, message, headers
@@ -42,7 +45,8 @@ class Request:
     @property
     def text(self) -> str:
         """Everything that it says, in one string, to look for a prompt in."""
-        return json.dumps(self.body.get("messages"))
+        said = (self.body.get(key) for key in ("messages", "input", "contents"))
+        return json.dumps(next((each for each in said if each is not None), None))
 
 
 @dataclass
@@ -52,6 +56,8 @@ class ModelApi:
     requests: list[Request] = field(default_factory=list)
     # When the limit of mode `usage` is lifted, seconds since the epoch.
     reset_at: int = 4102444800
+    # What mode `tool` asks to be run.
+    command: str = "echo made-by-agent > made.txt"
 
     def __enter__(self) -> ModelApi:
         handler = type("Handler", (_Handler,), {"api": self})
@@ -102,6 +108,8 @@ class _Handler(BaseHTTPRequestHandler):
         if mode == "hang":
             self.api.hang()
             self.close_connection = True
+        elif (speak := next((PROTOCOLS[part] for part in PROTOCOLS if part in self.path), None)) is not None:
+            self._send(*speak(mode, body, command=self.api.command, reset_at=self.api.reset_at))
         elif mode == "usage":
             headers = {
                 "anthropic-ratelimit-unified-status": "rejected",
@@ -123,8 +131,8 @@ class _Handler(BaseHTTPRequestHandler):
         asked = wants_tool and "tool_result" not in json.dumps(body.get("messages"))
         block: dict[str, Any] = {"type": "text", "text": ANSWER}
         if asked:
-            command = {"command": "echo made-by-agent > made.txt", "description": "make a file"}
-            block = {"type": "tool_use", "id": f"toolu_{len(self.api.requests)}", "name": "Bash", "input": command}
+            arguments = {"command": self.api.command, "description": "make a file"}
+            block = {"type": "tool_use", "id": f"toolu_{len(self.api.requests)}", "name": "Bash", "input": arguments}
         model = body.get("model", "stub")
         if body.get("stream"):
             events = b"".join(_stream(model, block))

@@ -1,4 +1,4 @@
-"""Profiles as data: the shipped ones, the user's, and that the format fits the agents that are still to come."""
+"""Profiles as data: the shipped ones and the user's."""
 
 from __future__ import annotations
 
@@ -35,67 +35,39 @@ def executable(directory: Path, *names: str) -> str:
     return str(directory)
 
 
-CODEX = """
-argv = ["codex", "exec", "{resume}", "--json", "{agent_args}", "-"]
-resume = ["resume", "{conversation}"]
-reader = "events"
-version = ["codex", "--version"]
-"""
-GEMINI = """
-argv = ["gemini", "-o", "stream-json"]
-fresh = ["--session-id", "{conversation}"]
-resume = ["--resume", "{conversation}"]
-reader = "events"
-env = { GEMINI_CLI_TRUST_WORKSPACE = "true" }
-interrupt_first = true
-"""
-OPENCODE = """
-argv = ["opencode", "run", "--format", "json"]
-resume = ["--session", "{conversation}"]
+OTHER = """
+argv = ["other", "{resume}", "run", "{agent_args}", "-"]
+resume = ["again", "{conversation}"]
+resume_same_directory = true
 reader = "events"
 streams = false
 stall_timeout = "10m"
+grace = "20s"
+interrupt_first = true
 reports_cost = true
+version = ["other", "--version"]
+env = { OTHER_TRUST = "true" }
+env_remove = ["OTHER_PID"]
 """
 
 
-@pytest.mark.parametrize(
-    ("text", "fresh", "resumed"),
-    [
-        (
-            CODEX,
-            ["codex", "exec", "--json", "-m", "big", "-"],
-            ["codex", "exec", "resume", ID, "--json", "-m", "big", "-"],
-        ),
-        (
-            GEMINI,
-            ["gemini", "-o", "stream-json", "--session-id", ID, "-m", "big"],
-            ["gemini", "-o", "stream-json", "--resume", ID, "-m", "big"],
-        ),
-        (
-            OPENCODE,
-            ["opencode", "run", "--format", "json", "-m", "big"],
-            ["opencode", "run", "--format", "json", "--session", ID, "-m", "big"],
-        ),
-    ],
-    ids=["codex", "gemini", "opencode"],
-)
-def test_the_format_fits_the_other_agent_clis(text: str, fresh: list[str], resumed: list[str]) -> None:
-    profile = parsed("other", text)
-    chosen = ID if profile.chooses_conversation else None
-    args = ["-m", "big"]
-    argv, stdin = command(profile, prompt="do it", conversation=chosen, resume=False, agent_args=args)
-    assert (list(argv), stdin) == (fresh, "do it")
-    argv, stdin = command(profile, prompt="more", conversation=ID, resume=True, agent_args=args)
-    assert (list(argv), stdin) == (resumed, "more")
-
-
 def test_every_key_of_the_format_is_kept() -> None:
-    profile = parsed("opencode", OPENCODE)
-    assert (profile.streams, profile.stall_timeout_ms, profile.reports_cost) == (False, 600_000, True)
-    assert parsed("gemini", GEMINI).env == {"GEMINI_CLI_TRUST_WORKSPACE": "true"}
-    assert parsed("gemini", GEMINI).interrupt_first
-    assert parsed("codex", CODEX).streams, "an agent with a reader ends with a final event unless it is said not to"
+    profile = parsed("other", OTHER)
+    assert (profile.prompt, profile.reader, profile.streams, profile.reports_cost) == ("stdin", "events", False, True)
+    assert profile.resume_same_directory
+    assert (profile.stall_timeout_ms, profile.grace_ms, profile.interrupt_first) == (600_000, 20_000, True)
+    assert (profile.env, profile.env_remove) == ({"OTHER_TRUST": "true"}, ("OTHER_PID",))
+    assert profiles.version_command(profile) == ("other", "--version")
+    finishes = parsed("other", OTHER.replace("streams = false", ""))
+    assert finishes.streams, "an agent with a reader ends with a final event unless it is said not to"
+
+
+def test_words_stand_where_the_profile_puts_them() -> None:
+    profile = parsed("other", OTHER)
+    argv, stdin = command(profile, prompt="do it", conversation=None, resume=False, agent_args=["-m", "big"])
+    assert (argv, stdin) == (("other", "run", "-m", "big", "-"), "do it")
+    argv, stdin = command(profile, prompt="more", conversation=ID, resume=True, agent_args=["-m", "big"])
+    assert (argv, stdin) == (("other", "again", ID, "run", "-m", "big", "-"), "more")
 
 
 def test_claude_begins_under_a_chosen_id_and_goes_on_under_it(tmp_path: Path) -> None:
@@ -108,6 +80,40 @@ def test_claude_begins_under_a_chosen_id_and_goes_on_under_it(tmp_path: Path) ->
     assert list(argv) == [*base, "--resume", ID]
     assert claude.streams and claude.reports_cost and claude.interrupt_first and claude.continues
     assert "CLAUDECODE" in claude.env_remove
+
+
+def test_codex_reads_its_conversation_and_goes_on_under_it(tmp_path: Path) -> None:
+    codex = profiles.profile(configured(tmp_path), "codex")
+    args = ["-s", "workspace-write"]
+    argv, stdin = command(codex, prompt="--help me", conversation=None, resume=False, agent_args=args)
+    assert (list(argv), stdin) == (["codex", "exec", "--json", *args, "-"], "--help me")
+    argv, _ = command(codex, prompt="more", conversation=ID, resume=True, agent_args=args)
+    assert list(argv) == ["codex", "exec", "--json", *args, "resume", ID, "-"]
+    assert codex.streams and codex.continues and codex.interrupt_first
+    assert not codex.reports_cost and not codex.chooses_conversation
+    assert "CODEX_THREAD_ID" in codex.env_remove
+
+
+def test_gemini_begins_under_a_chosen_id_and_goes_on_under_it(tmp_path: Path) -> None:
+    gemini = profiles.profile(configured(tmp_path), "gemini")
+    argv, stdin = command(gemini, prompt="--help me", conversation=ID, resume=False, agent_args=["-m", "big"])
+    assert (list(argv), stdin) == (["gemini", "-o", "stream-json", "--session-id", ID, "-m", "big"], "--help me")
+    argv, _ = command(gemini, prompt="more", conversation=ID, resume=True, agent_args=[])
+    assert list(argv) == ["gemini", "-o", "stream-json", "--resume", ID]
+    assert gemini.streams and gemini.chooses_conversation and gemini.continues
+    assert not gemini.reports_cost and not gemini.interrupt_first
+    assert "GEMINI_CLI" in gemini.env_remove
+
+
+def test_opencode_reads_its_conversation_and_goes_on_under_it(tmp_path: Path) -> None:
+    opencode = profiles.profile(configured(tmp_path), "opencode")
+    argv, stdin = command(opencode, prompt="--help me", conversation=None, resume=False, agent_args=["-m", "big"])
+    assert (list(argv), stdin) == (["opencode", "run", "--format", "json", "-m", "big"], "--help me")
+    argv, _ = command(opencode, prompt="more", conversation="ses_1", resume=True, agent_args=[])
+    assert list(argv) == ["opencode", "run", "--format", "json", "--session", "ses_1"]
+    assert opencode.streams and opencode.continues and opencode.reports_cost
+    assert not opencode.chooses_conversation and not opencode.interrupt_first
+    assert opencode.env == {"OPENCODE_DISABLE_AUTOUPDATE": "1"} and "OPENCODE_PID" in opencode.env_remove
 
 
 def test_every_shipped_file_is_named_and_every_name_has_a_file(tmp_path: Path) -> None:
@@ -154,7 +160,7 @@ def test_the_users_keys_go_over_the_shipped_ones(tmp_path: Path) -> None:
     assert claude.env == {"DISABLE_AUTOUPDATER": "1", "X": "1"}
     own = profiles.profile(config, "own")
     assert own == Profile(name="own", argv=("own",)), "a profile without a reader is judged by its exit code"
-    assert profiles.names(config) == ("claude", "demo", "own")
+    assert profiles.names(config) == ("claude", "codex", "gemini", "opencode", "demo", "own")
 
 
 def test_an_unknown_agent_offers_the_nearest(tmp_path: Path) -> None:
@@ -201,9 +207,6 @@ def test_no_agent_and_several_agents_are_errors_that_say_what_to_do(tmp_path: Pa
         default_agent(config, "x", executable(tmp_path / "demo", "demo"))
     with pytest.raises(Usage, match=r"claude, codex are on PATH; .*--agent demo"):
         default_agent(config, "x", executable(tmp_path / "two", "claude", "codex"))
-    alone = executable(tmp_path / "alone", "codex")
-    with pytest.raises(Usage, match=r"only codex is on PATH, and it has no profile; .*--agent demo"):
-        default_agent(config, "x", alone)
-    assert default_agent(configured(tmp_path, "[agents.codex]\nargv = ['codex']"), "x", alone) == "codex"
+    assert default_agent(config, "x", executable(tmp_path / "alone", "codex")) == "codex"
     elsewhere = configured(tmp_path, "[agents.claude]\nargv = ['my-claude']")
     assert default_agent(elsewhere, "x", executable(tmp_path / "mine", "my-claude")) == "claude"

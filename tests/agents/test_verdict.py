@@ -163,6 +163,14 @@ def test_a_crash_keeps_what_the_stream_had_said() -> None:
     assert found.exit_code is None
 
 
+def test_a_crash_after_the_final_event_says_whose_tokens_it_tells() -> None:
+    reader = open_reader("codex")
+    assert reader is not None
+    reader.feed(b'{"type": "turn.completed", "usage": {"input_tokens": 7, "output_tokens": 2}}\n')
+    found = crashed(reader, finished_at=9, duration_ms=8, error="gone")
+    assert (found.tokens_in, found.tokens_out, found.tokens_of_conversation) == (7, 2, True)
+
+
 @pytest.mark.parametrize("value", [{"a": [1, 2.5, None, "é"]}, 0, False, "", [], "text"])
 def test_a_result_file_is_read_whatever_json_it_holds(tmp_path: Path, value: object) -> None:
     (tmp_path / "result").write_text(json.dumps(value))

@@ -56,6 +56,18 @@ def test_an_idle_conversation_is_not_continued_after_its_time(aq: Driven) -> Non
     assert found == ["apples", "nothing"]
 
 
+def test_a_conversation_that_is_bound_to_its_directory_is_begun_anew_elsewhere(aq: Driven) -> None:
+    config = aq.home / "config.toml"
+    config.write_text("[agents.demo]\nresume_same_directory = true\n")
+    aq.agentq.environ["AGENTQ_CONFIG"] = str(config)
+    (aq.home / "other").mkdir()
+    for directory, prompt in ((".", "apples"), (".", "recall"), ("other", "recall"), ("other", "recall")):
+        aq.submit("-s", "s", "--agent", "demo", "--cwd", str(aq.home / directory), prompt)
+    aq.drain()
+    found = [result.rpartition("before: ")[2] for address, result in sorted(results(aq).items()) if "before" in result]
+    assert found == ["apples", "nothing", "recall"]
+
+
 def test_the_verdict_is_the_agents_final_event(aq: Driven) -> None:
     cases = {
         "hello": ("success", None, 0),

@@ -506,6 +506,29 @@ def test_a_conversation_is_handed_to_the_next_task_that_shares_it(queue: Queue, 
     assert told(command("a")) == (None, None)
 
 
+def test_a_conversation_that_is_bound_to_a_directory_goes_on_only_there(queue: Queue) -> None:
+    def resumed(cwd: str, *, bound: bool = True) -> str | None:
+        def planner(task: Task, conversation: str | None, used_at: int | None) -> Plan:
+            bound_to = task.cwd if bound and conversation else None
+            return Plan(("x",), conversation=conversation, bound_to=bound_to)
+
+        (address,) = submit(queue, replace(prompt("a"), cwd=cwd))
+        claimed = claim(queue, head_of(queue, address), planner=planner)
+        assert claimed is not None
+        finish(queue, claimed.run, conversation=claimed.plan.conversation or f"c-{address.seq}")
+        return claimed.plan.conversation
+
+    assert resumed("/") is None, "the first"
+    assert resumed("/") == "c-1"
+    assert resumed("/tmp") is None
+    assert resumed("/tmp") == "c-3", "the new one is the session's now"
+    assert resumed("/", bound=False) == "c-3"
+    (isolated,) = submit(queue, replace(prompt("a", context="isolated"), cwd="/tmp"))
+    finish(queue, start(queue, isolated), conversation="its own")
+    assert resumed("/") == "c-3", "where it was last used"
+    assert resumed("/tmp") is None
+
+
 def test_the_run_of_an_isolated_task_leaves_the_sessions_conversation_alone(queue: Queue) -> None:
     shared, isolated = submit(queue, prompt("a"), prompt("a", context="isolated"))
     finish(queue, start(queue, shared), conversation="kept")

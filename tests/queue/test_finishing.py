@@ -61,6 +61,27 @@ def test_a_skipped_run_skips_and_a_cancelled_one_cancels_its_task(queue: Queue) 
     assert ended(queue, second, RunStatus.CANCELLED).status is Status.CANCELLED
 
 
+def test_a_run_has_its_own_part_of_what_its_whole_conversation_used(queue: Queue) -> None:
+    def used(session: str, conversation: str, tokens_in: int | None, **fields: object) -> tuple[object, object]:
+        (address,) = submit(queue, prompt(session))
+        run = start(queue, address)
+        told = {"tokens_in": tokens_in, "tokens_out": tokens_in, "tokens_of_conversation": True} | fields
+        finish(queue, run, conversation=conversation, **told)
+        found = queue.run(run)
+        return found.tokens_in, found.tokens_out
+
+    assert used("a", "c-1", 120) == (120, 120)
+    assert used("a", "c-1", None) == (None, None), "this one failed"
+    assert used("a", "c-1", 300, tokens_out=150) == (180, 30)
+    assert used("a", "c-1", 301, tokens_out=150) == (1, 0)
+    assert used("a", "c-1", 60) == (60, 60), "it has begun to count anew"
+    assert used("a", "c-2", 500) == (500, 500), "another conversation"
+    assert used("b", "c-1", 500) == (500, 500), "another session"
+    assert used("a", "c-1", 500, tokens_of_conversation=False) == (500, 500)
+    assert used("default", "c-1", 70) == (70, 70)
+    assert used("default", "c-1", 90) == (90, 90), "isolated tasks begin a conversation each"
+
+
 def test_every_field_of_an_outcome_comes_back_unchanged(queue: Queue, clock: Clock) -> None:
     (address,) = submit(queue, prompt("a"))
     run = start(queue, address)

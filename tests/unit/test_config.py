@@ -147,7 +147,7 @@ def test_every_top_level_key_can_come_from_the_environment(tmp_path: Path) -> No
         ("[agents.x]\nargv = []", "config.toml:2: argv '[]': must name a program"),
         (
             "[agents.x]\nargv = ['a']\nreader = 'cluade'",
-            "reader 'cluade': not one of none, claude, events; did you mean 'claude'?",
+            "reader 'cluade': not one of none, claude, codex, events, gemini, opencode; did you mean 'claude'?",
         ),
         ("jobs = 1\n[agents.x]\nreader = 'events'", "config.toml:2: agent 'x': has no argv; a new profile needs one"),
         ("[agents.claude]\nresume = ['-c']", "config.toml:1: agent 'claude': resume: holds no '{conversation}'"),

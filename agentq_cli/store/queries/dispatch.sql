@@ -82,6 +82,10 @@ WHERE session = :session AND seq = :seq AND attempt = :attempt AND stop IS NULL
 -- name: conversation
 SELECT id, used_at FROM conversations WHERE agent = :agent
 
+-- name: conversation_directory
+SELECT cwd FROM task_runs INDEXED BY task_runs_session
+WHERE session = :session AND conversation = :conversation ORDER BY id DESC LIMIT 1
+
 -- name: keep_conversation
 INSERT INTO conversations (agent, id, used_at) VALUES (:agent, :id, :at)
 ON CONFLICT (agent) DO UPDATE SET id = excluded.id, used_at = excluded.used_at
@@ -127,6 +131,12 @@ INSERT INTO messages_out (id, kind, content, created_at) VALUES (:id, 'result', 
 -- name: post_again
 INSERT INTO messages_out (id, kind, content, created_at) VALUES (:id, 'result', :content, :at)
 ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, content = excluded.content, created_at = excluded.created_at
+
+-- Of its other runs. total() and not sum(): an agent may print numbers whose sum is too large for an integer.
+-- name: conversation_tokens
+SELECT CAST(total(tokens_in) AS INTEGER), CAST(total(tokens_out) AS INTEGER)
+FROM task_runs INDEXED BY task_runs_session
+WHERE session = :session AND conversation = :conversation AND (seq, attempt) <> (:seq, :attempt)
 
 -- What a drain must wait for.
 -- name: unfinished

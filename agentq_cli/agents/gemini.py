@@ -1,0 +1,170 @@
+"""Gemini CLI's `-o stream-json`, as printed by 0.61.0.
+
+The final event is `result` with its `status`. What failed stands in its message: the API's answer as JSON or only the
+words of it, and then the exit code is the HTTP status less 256. An end without that event has the program's own codes.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from agentq_cli.agents import api_errors
+from agentq_cli.agents.reader import LONGEST_ERROR, Reader, Said, Verdict, count, text
+from agentq_cli.model import FailureClass
+
+BY_TYPE = {
+    "FatalAuthenticationError": FailureClass.AUTH,
+    "FatalConfigError": FailureClass.CONFIG,
+    "FatalInputError": FailureClass.CONFIG,
+    "FatalSandboxError": FailureClass.CONFIG,
+    "FatalTurnLimitedError": FailureClass.CONTEXT,
+    "FatalUntrustedWorkspaceError": FailureClass.CONFIG,
+}
+BY_EXIT_CODE = {
+    41: FailureClass.AUTH,
+    42: FailureClass.CONFIG,
+    44: FailureClass.CONFIG,
+    52: FailureClass.CONFIG,
+    53: FailureClass.CONTEXT,
+    55: FailureClass.CONFIG,
+}
+HTTP_EXIT_CODES = range(400 - 256, 256)
+
+# Only these have no structure.
+API_ERROR = re.compile(r"\[API Error: (.*?)\](?:\n|\Z)", re.DOTALL)
+TOO_LONG = re.compile(r"The input token count .*exceeds the maximum number of tokens")
+NO_CONNECTION = re.compile(r"exception TypeError: fetch failed|fetch failed|terminated\Z")
+NO_MODEL = re.compile(r"models/\S+ is not found for API version ")
+LOST = re.compile(r"Error (?:resuming|starting) session: ")
+MISUSED = re.compile(r"Unknown arguments?: |Invalid values:|Not enough arguments following: ")
+UNATTENDED = re.compile(r"Tool execution for .* requires user confirmation, which is not supported")
+NOISE = re.compile(r"\s|\}|Warning: |Ripgrep is |YOLO mode |Approval mode |\[STARTUP\]|Loaded cached ")
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+REFUSALS = frozenset({"policy_violation", "tool_not_registered"})
+"""Errors of a tool that mean that it was not allowed: without a permission some are not even registered."""
+
+MOST_TOOLS = 1000
+"""Calls of tools whose names are kept until they end, and refusals of one run."""
+
+
+class GeminiReader(Reader):
+    """One run of `gemini` without a terminal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._started = False
+        self._final: dict[str, Any] | None = None
+        self._exit_code: int | None = None
+        self._said = Said()
+        self._tools: dict[str, str] = {}
+        self._refused: list[str] = []
+        self._gave_up_refused = False
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Take one event."""
+        kind = event.get("type")
+        self._started = True
+        if kind == "init":
+            self._saw_conversation(event.get("session_id"))
+        elif kind == "result":
+            self._final = event
+        elif kind == "message" and event.get("role") == "assistant":
+            if event.get("delta") is not True:
+                self._said.begin_anew()
+            self._said.add(event.get("content"))
+        elif kind == "tool_use":
+            self._said.begin_anew()
+            if len(self._tools) < MOST_TOOLS:
+                self._tools[_identifier(event)] = text(event.get("tool_name"), 100) or "a tool"
+        elif kind == "tool_result":
+            self._saw_tool_result(event)
+
+    def ended(self, exit_code: int) -> None:
+        """Keep the exit code: it holds the HTTP status."""
+        self._exit_code = exit_code
+
+    def verdict(self) -> Verdict:
+        """What the final event, and what came before it, says."""
+        final = self._final
+        if final is None:
+            return Verdict(conversation=self.conversation)
+        stats = final.get("stats")
+        stats = stats if isinstance(stats, dict) else {}
+        facts: dict[str, Any] = {
+            "final": True,
+            "conversation": self.conversation,
+            "tokens_in": count(stats.get("input_tokens")),
+            "tokens_out": count(stats.get("output_tokens")),
+            "denials": tuple(self._refused),
+        }
+        if final.get("status") != "success":
+            return self._failed(final.get("error"), facts)
+        facts["result"] = self._said.text()
+        if self._gave_up_refused:
+            error = f"tool use refused: {', '.join(dict.fromkeys(self._refused))}"
+            return Verdict(**facts, failure_class=FailureClass.DENIED, error=text(error, LONGEST_ERROR))
+        return Verdict(**facts, ok=True)
+
+    def explain(self, stderr: str) -> Verdict | None:
+        """An unknown conversation, a command line or a directory that it refused, no key."""
+        lines = COLOUR.sub("", stderr).splitlines()
+        lost = next((line for line in lines if LOST.match(line)), None)
+        if lost is not None and not self._started:
+            error = text(lost, LONGEST_ERROR)
+            return Verdict(failure_class=FailureClass.ERROR, error=error, conversation_lost=True)
+        misused = None if self._started else next((line for line in lines if MISUSED.match(line)), None)
+        if misused is not None:
+            return Verdict(failure_class=FailureClass.CONFIG, error=text(misused, LONGEST_ERROR))
+        failure = BY_EXIT_CODE.get(self._exit_code or 0)
+        if failure is not None:
+            said = next((line for line in lines if line and not NOISE.match(line)), f"exit code {self._exit_code}")
+            return Verdict(failure_class=failure, error=text(said, LONGEST_ERROR))
+        return None
+
+    def _failed(self, error: object, facts: dict[str, Any]) -> Verdict:
+        error = error if isinstance(error, dict) else {}
+        message = error.get("message")
+        message = message if isinstance(message, str) and message else "it failed without a reason"
+        wrapped = API_ERROR.match(message)
+        said = wrapped[1] if wrapped else message
+        answer = api_errors.answer(said) or {}
+        said = text(answer.get("message")) or said
+        failure = BY_TYPE.get(str(error.get("type"))) or self._failure_class(answer, said)
+        error_said = text(said, LONGEST_ERROR)
+        return Verdict(**facts, failure_class=failure, error=error_said, reset_said=error_said)
+
+    def _failure_class(self, answer: dict[str, Any], said: str) -> FailureClass:
+        known = api_errors.by_code(answer)
+        if known is not None:
+            return known
+        status = count(answer.get("code"))
+        if TOO_LONG.match(said):
+            return FailureClass.CONTEXT
+        if status is None and self._exit_code in HTTP_EXIT_CODES:
+            status = 256 + (self._exit_code or 0)
+        if status is not None:
+            return api_errors.by_status(status)
+        if NO_CONNECTION.match(said):
+            return FailureClass.NETWORK
+        return FailureClass.CONFIG if NO_MODEL.match(said) else FailureClass.ERROR
+
+    def _saw_tool_result(self, event: dict[str, Any]) -> None:
+        self._said.begin_anew()
+        name = self._tools.pop(_identifier(event), "a tool")
+        self._gave_up_refused = _was_refused(event.get("error"))
+        if self._gave_up_refused and len(self._refused) < MOST_TOOLS:
+            self._refused.append(name)
+
+
+def _identifier(event: dict[str, Any]) -> str:
+    return str(event.get("tool_id"))[:200]
+
+
+def _was_refused(error: object) -> bool:
+    if not isinstance(error, dict):
+        return False
+    kind, said = error.get("type"), error.get("message")
+    unattended = isinstance(said, str) and UNATTENDED.match(said) is not None
+    return unattended or (isinstance(kind, str) and kind in REFUSALS)

@@ -1,0 +1,189 @@
+"""opencode's `run --format json`, as printed by 1.18.33.
+
+There is no final event of a run: the last step ends with another `reason` than that tools were called, or an `error`
+comes, with the API's status and answer. A tool that nobody could be asked about ends the run in the middle.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from agentq_cli.agents import api_errors
+from agentq_cli.agents.reader import (
+    LATEST_TIME,
+    LONGEST_ERROR,
+    Reader,
+    Said,
+    Verdict,
+    count,
+    dollars,
+    text,
+)
+from agentq_cli.model import FailureClass
+
+BY_NAME = {
+    "ContextOverflowError": FailureClass.CONTEXT,
+    "MessageOutputLengthError": FailureClass.CONTEXT,
+    "ProviderAuthError": FailureClass.AUTH,
+    "ProviderModelNotFoundError": FailureClass.CONFIG,
+}
+BY_REASON = {"length": FailureClass.CONTEXT, "content-filter": FailureClass.ERROR, "error": FailureClass.ERROR}
+GOES_ON = frozenset({"tool-calls", "unknown"})
+"""Reasons after which it asks the model again."""
+
+# Only these have no structure.
+REFUSED = re.compile(r"The user (?:rejected permission to use|has specified a rule which prevents)")
+UNAVAILABLE = "invalid"
+"""The tool that stands in for one that is not there; a tool that is denied altogether is not."""
+LOST = re.compile(r"Error: Session not found")
+MISUSED = re.compile(r"Error: Configuration is invalid |opencode run \[message")
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+MOST_DENIALS = 1000
+"""Refusals of one run that are kept."""
+
+
+class OpencodeReader(Reader):
+    """One run of `opencode run`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._started = False
+        self._reason: str | None = None
+        self._failure: Verdict | None = None
+        self._said = Said()
+        self._steps = 0
+        self._tokens = [0, 0]
+        self._cost: float | None = None
+        self._refused: list[str] = []
+        self._gave_up_refused = False
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Take one event."""
+        kind = event.get("type")
+        self._started = True
+        self._saw_conversation(event.get("sessionID"))
+        if kind == "error":
+            self._failure = _failed(event)
+            return
+        part = event.get("part")
+        if not isinstance(part, dict):
+            return
+        if kind == "step_start":
+            self._reason, self._failure = None, None
+            self._said.begin_anew()
+        elif kind == "text":
+            self._said.add(part.get("text"))
+        elif kind == "tool_use":
+            self._saw_tool(part)
+        elif kind == "step_finish":
+            self._saw_step(part)
+
+    def verdict(self) -> Verdict:
+        """What the last step, and what came before it, says."""
+        facts: dict[str, Any] = {"conversation": self.conversation, "denials": tuple(self._refused)}
+        if self._steps:
+            facts |= {"tokens_in": count(self._tokens[0]), "tokens_out": count(self._tokens[1]), "turns": self._steps}
+            facts["cost_usd"] = self._cost
+        if self._failure is not None:
+            failed = self._failure
+            return Verdict(
+                **facts, final=True, failure_class=failed.failure_class, error=failed.error, reset_at=failed.reset_at
+            )
+        if self._reason is None or (self._reason in GOES_ON and not self._gave_up_refused):
+            return Verdict(**facts)
+        facts |= {"final": True, "result": self._said.text()}
+        if self._gave_up_refused:
+            error = f"tool use refused: {', '.join(dict.fromkeys(self._refused))}"
+            return Verdict(**facts, failure_class=FailureClass.DENIED, error=text(error, LONGEST_ERROR))
+        if self._reason in BY_REASON:
+            error = f"the model's answer ended early ({self._reason})"
+            return Verdict(**facts, failure_class=BY_REASON[self._reason], error=error)
+        return Verdict(**facts, ok=True)
+
+    def explain(self, stderr: str) -> Verdict | None:
+        """An unknown conversation, a command line or a configuration that it refused."""
+        if self._started:
+            return None
+        lines = COLOUR.sub("", stderr).splitlines()
+        lost = next((line for line in lines if LOST.match(line)), None)
+        if lost is not None:
+            error = text(lost, LONGEST_ERROR)
+            return Verdict(failure_class=FailureClass.ERROR, error=error, conversation_lost=True)
+        misused = next((line for line in lines if MISUSED.match(line)), None)
+        if misused is None:
+            return None
+        # To a bad argument it says nothing but how it wants to be called.
+        said = misused if misused.startswith("Error: ") else "opencode refused its command line"
+        return Verdict(failure_class=FailureClass.CONFIG, error=text(said, LONGEST_ERROR))
+
+    def _saw_tool(self, part: dict[str, Any]) -> None:
+        state = part.get("state")
+        state = state if isinstance(state, dict) else {}
+        error, tool = state.get("error"), part.get("tool")
+        self._gave_up_refused = tool == UNAVAILABLE or (isinstance(error, str) and REFUSED.match(error) is not None)
+        if tool == UNAVAILABLE:
+            asked = state.get("input")
+            tool = asked.get("tool") if isinstance(asked, dict) else None
+        if self._gave_up_refused and len(self._refused) < MOST_DENIALS:
+            self._refused.append(text(tool, 100) or "a tool")
+
+    def _saw_step(self, part: dict[str, Any]) -> None:
+        self._reason = str(part.get("reason"))
+        self._steps += 1
+        tokens = part.get("tokens")
+        tokens = tokens if isinstance(tokens, dict) else {}
+        cache = tokens.get("cache")
+        cache = cache if isinstance(cache, dict) else {}
+        self._tokens[0] += sum(
+            count(each) or 0 for each in (tokens.get("input"), cache.get("read"), cache.get("write"))
+        )
+        self._tokens[1] += sum(count(tokens.get(key)) or 0 for key in ("output", "reasoning"))
+        cost = dollars(part.get("cost"))
+        if cost is not None:
+            self._cost = dollars((self._cost or 0.0) + cost)
+
+
+def _failed(event: dict[str, Any]) -> Verdict:
+    error = event.get("error")
+    error = error if isinstance(error, dict) else {}
+    data = error.get("data")
+    data = data if isinstance(data, dict) else {}
+    failure = _failure_class(error.get("name"), data)
+    said = text(data.get("message"), LONGEST_ERROR) or text(error.get("name"), LONGEST_ERROR)
+    limited = failure is FailureClass.RATE_LIMITED
+    return Verdict(
+        failure_class=failure,
+        error=said or "it failed without a reason",
+        reset_at=_reset_at(event.get("timestamp"), data.get("responseHeaders")) if limited else None,
+    )
+
+
+def _failure_class(name: object, data: dict[str, Any]) -> FailureClass:
+    if isinstance(name, str) and name in BY_NAME:
+        return BY_NAME[name]
+    known = api_errors.by_code(api_errors.answer(data.get("responseBody")) or {})
+    if known is not None:
+        return known
+    status = count(data.get("statusCode"))
+    if status is not None:
+        return api_errors.by_status(status)
+    # A failure that could be tried again, but no answer: there was no connection.
+    return FailureClass.NETWORK if data.get("isRetryable") is True else FailureClass.ERROR
+
+
+def _reset_at(at: object, headers: object) -> int | None:
+    """When the limit ends by the headers of the API's answer, which came `at`."""
+    came = count(at)
+    if came is None or not isinstance(headers, dict):
+        return None
+    for name, unit in (("retry-after-ms", 1), ("retry-after", 1000)):
+        try:
+            wait = float(headers.get(name) or "nan") * unit
+        except (TypeError, ValueError):
+            continue
+        if math.isfinite(wait) and wait > 0:
+            return min(came + round(wait), LATEST_TIME)
+    return None

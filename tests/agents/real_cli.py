@@ -1,0 +1,169 @@
+"""The real Codex, Gemini CLI and opencode, set up to talk to a model API on loopback and to nobody else."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from endings import Ending
+from model_api import ModelApi
+
+from agentq_cli.agents import profile as profiles
+from agentq_cli.agents.reader import open_reader
+from agentq_cli.agents.verdict import outcome
+from agentq_cli.config import load
+from agentq_cli.model import Outcome
+
+CODEX_CONFIG = """
+model = "stub"
+model_provider = "stub"
+check_for_update_on_startup = false
+[analytics]
+enabled = false
+[model_providers.stub]
+name = "stub"
+base_url = "{url}/v1"
+env_key = "STUB_KEY"
+wire_api = "responses"
+request_max_retries = 1
+stream_max_retries = 1
+"""
+GEMINI_SETTINGS = {
+    "security": {"auth": {"selectedType": "gemini-api-key"}},
+    "privacy": {"usageStatisticsEnabled": False},
+    "general": {"enableAutoUpdate": False},
+}
+
+
+def codex(home: Path, url: str) -> dict[str, str]:
+    """Codex's settings, and the environment to run it in."""
+    directory = home / ".codex"
+    directory.mkdir(exist_ok=True)
+    (directory / "config.toml").write_text(CODEX_CONFIG.format(url=url))
+    return {"STUB_KEY": "FAKE-KEY"}
+
+
+def gemini(home: Path, url: str) -> dict[str, str]:
+    """Gemini CLI's settings, and the environment to run it in."""
+    directory = home / ".gemini"
+    directory.mkdir(exist_ok=True)
+    (directory / "settings.json").write_text(json.dumps(GEMINI_SETTINGS))
+    return {
+        "GEMINI_API_KEY": "FAKE-KEY",
+        "GEMINI_CLI_TRUST_WORKSPACE": "true",
+        "GEMINI_MODEL": "gemini-2.5-flash",
+        "GEMINI_TELEMETRY_ENABLED": "false",
+        "GOOGLE_GEMINI_BASE_URL": url,
+    }
+
+
+def opencode(home: Path, url: str) -> dict[str, str]:
+    """The environment to run opencode in; it holds its settings, and `opencode.json` what it must ask for."""
+    (home / "opencode.json").write_text(json.dumps({"permission": {"bash": "ask"}}))
+    model = {"name": "m1", "cost": {"input": 3, "output": 15}, "limit": {"context": 200_000, "output": 8000}}
+    options = {"baseURL": f"{url}/v1", "apiKey": "FAKE-KEY"}
+    provider = {"npm": "@ai-sdk/openai-compatible", "name": "stub", "options": options, "models": {"m1": model}}
+    settings = {"autoupdate": False, "share": "disabled", "model": "stub/m1", "small_model": "stub/m1"}
+    return {
+        "OPENCODE_CONFIG_CONTENT": json.dumps({**settings, "provider": {"stub": provider}}),
+        "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
+        "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+        "OPENCODE_DISABLE_MODELS_FETCH": "1",
+        "OPENCODE_DISABLE_SHARE": "1",
+    }
+
+
+@dataclass(frozen=True)
+class Cli:
+    """One agent CLI: how it is set up, and what it needs to be told."""
+
+    name: str
+    prepare: Callable[[Path, str], Mapping[str, str]]
+    args: tuple[str, ...] = ()
+    # What lets it run any command.
+    free: tuple[str, ...] = ()
+    refusal: str | None = None
+    limit: str = "usage"
+    lost: str = "11111111-2222-4333-8444-555555555555"
+    cost: float | None = None
+
+
+CLIS = (
+    Cli(
+        "codex",
+        codex,
+        args=("--skip-git-repo-check",),
+        free=("--dangerously-bypass-approvals-and-sandbox",),
+        lost="019a0000-0000-7000-8000-000000000000",
+    ),
+    Cli("gemini", gemini, free=("-y",), refusal="tool use refused: run_shell_command"),
+    Cli(
+        "opencode",
+        opencode,
+        free=("--auto",),
+        refusal="tool use refused: bash",
+        limit="429",
+        lost="ses_dff83c5a2ffesVSf2TOb32lPS5",
+        cost=0.00081,
+    ),
+)
+
+
+class Program:
+    """The program itself, started as the profile says and read as the profile says."""
+
+    def __init__(self, cli: Cli, directory: Path, api: ModelApi) -> None:
+        self.cli = cli
+        self.directory = directory
+        self.api = api
+        self.profile = profiles.profile(load({"XDG_CONFIG_HOME": str(directory)}), cli.name)
+
+    def run(self, mode: str, *agent_args: str, prompt: str = "do it", resume: str | None = None) -> Outcome:
+        """The outcome of one run."""
+        argv, stdin = profiles.command(
+            self.profile,
+            prompt=prompt,
+            conversation=resume or (str(uuid.uuid4()) if self.profile.chooses_conversation else None),
+            resume=resume is not None,
+            agent_args=(*self.cli.args, *agent_args),
+        )
+        own = self.cli.prepare(self.directory, self.api.url(mode))
+        # Into a file, as agentq does: what a pipe cannot take at once Gemini CLI loses at its end.
+        output = self.directory / "stdout"
+        with output.open("wb") as stdout:
+            done = subprocess.run(
+                argv,
+                input=(stdin or "").encode(),
+                stdout=stdout,
+                stderr=subprocess.PIPE,
+                env={"PATH": os.environ["PATH"], "HOME": str(self.directory), **self.profile.env, **own},
+                cwd=self.directory,
+                timeout=240,
+                check=False,
+            )
+        reader = open_reader(self.profile.reader)
+        assert reader is not None
+        reader.feed(output.read_bytes())
+        return outcome(Ending(exit_code=done.returncode, finished_at=time.time_ns() // 10**6), reader, done.stderr)
+
+
+def until(condition: Callable[[], bool], seconds: float = 90) -> None:
+    """Wait for something that another process does."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def document(agentq: Any, *arguments: str) -> Any:
+    """The JSON that a command prints."""
+    done = agentq(*arguments, "--json")
+    assert done.returncode == 0, done.stderr + done.stdout
+    return json.loads(done.stdout)
