@@ -273,7 +273,9 @@ def test_a_failure_weighs_more_than_work_that_is_left(aq: Driven) -> None:
     env = agents(aq, limited={"class": "rate_limited", "error": "limit"})
     aq.submit("--agent", "limited", "work", env=env)
     aq.exec("false")
-    aq.drain(code=1, env=env)
+    done = aq.drain(code=1, env=env)
+    assert "deferred" not in done.stderr and "come back" not in done.stderr
+    assert aq.statuses() == {"default/1": "queued", "default/2": "failed"}
 
 
 def test_a_wait_for_a_held_task_starts_no_supervisor_over_and_over(aq: Driven) -> None:

@@ -187,6 +187,9 @@ def _dependencies(state: State) -> Iterator[str]:
     """Nothing ran before what it waits for, was cancelled without a cause, or waits for what has ended."""
     if pending := rows(state.world.state / "agentq.db", "SELECT * FROM unsettled"):
         yield f"{pending} are still to be told of an end"
+    for row in rows(state.world.state / "agentq.db", "SELECT * FROM dependencies"):
+        if f"{row['session']}/{row['seq']}" not in state.tasks:
+            yield f"{row} is left of a task that does not exist: what it names is never pruned"
     first_starts: dict[str, int] = {}
     ends: dict[str, list[dict[str, Any]]] = {}
     for run in state.runs:

@@ -112,6 +112,8 @@ BATCH = ("a", "b", "c", "a", "b")
 
 def submit_batch(world: World, crash: Crash) -> Done:
     lines = [{"session": name, "cwd": "/", "exec": ["sh", "-c", QUICK]} for name in BATCH]
+    lines[0] |= {"after": ["@last"]}
+    lines[-1] |= {"ref": "last"}
     path = world.root / "batch.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return world.agentq("submit", "--batch", str(path), crash=dict(crash))
