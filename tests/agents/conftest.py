@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from model_api import ModelApi
+from real_cli import CLIS, Cli, Program
 
 
 @pytest.fixture
@@ -16,3 +20,25 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture(params=CLIS, ids=lambda cli: cli.name)
+def cli(request: pytest.FixtureRequest) -> Cli:
+    """Each agent CLI that is installed."""
+    found: Cli = request.param
+    if shutil.which(found.name) is None:
+        pytest.skip(f"the agent CLI {found.name} is not on PATH")
+    return found
+
+
+@pytest.fixture
+def api() -> Iterator[ModelApi]:
+    """A model API of the test's own."""
+    with ModelApi() as server:
+        yield server
+
+
+@pytest.fixture
+def program(cli: Cli, tmp_path: Path, api: ModelApi) -> Program:
+    """The program with a home of its own."""
+    return Program(cli, tmp_path, api)

@@ -3,14 +3,16 @@
 It speaks the streaming `POST /v1/messages` of Anthropic, and by the path what `model_wire` holds.
 
 The first part of the path chooses what becomes of a request: `http://127.0.0.1:PORT/ok` answers, `/401`, `/429`,
-`/usage`, `/billing`, `/context`, `/529` fail in that way, `/hang` never answers, `/tool` asks for a shell command
-first. Every request is kept, so that a test can look at what the agent really sent.
+`/usage`, `/billing`, `/context`, `/529` fail in that way, `/hang` never answers, `/cut` closes the connection after the
+first piece of an answer, `/tool` asks for a shell command first. Every request is kept, so that a test can look at what
+the agent really sent.
 """
 
 from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,6 +31,7 @@ FAULTS: dict[str, tuple[int, str, str, dict[str, str]]] = {
     "404": (404, "not_found_error", "model: stub", {}),
     "429": (429, "rate_limit_error", "This request would exceed your rate limit", {"retry-after": "3600"}),
     "500": (500, "api_error", "Internal server error", {}),
+    "503": (503, "api_error", "Service unavailable", {}),
     "529": (529, "overloaded_error", "Overloaded", {}),
     "billing": (400, "invalid_request_error", "Your credit balance is too low to access the Anthropic API.", {}),
     "context": (400, "invalid_request_error", "prompt is too long: 250000 tokens > 200000 maximum", {}),
@@ -54,8 +57,12 @@ class ModelApi:
     """The server; a context manager. `requests` grows as the agent asks."""
 
     requests: list[Request] = field(default_factory=list)
+    # What every request meets from now on; None: what its path says.
+    now: str | None = None
     # When the limit of mode `usage` is lifted, seconds since the epoch.
     reset_at: int = 4102444800
+    # What the requests of conversations wait for before they are answered.
+    gathering: threading.Barrier | None = None
     # What mode `tool` asks to be run.
     command: str = "echo made-by-agent > made.txt"
 
@@ -100,16 +107,21 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or b"{}")
-        mode = self.path.split("/")[1]
+        mode = self.api.now or self.path.split("/")[1]
+        if mode == "usage" and time.time() >= self.api.reset_at:
+            mode = "ok"
         if "count_tokens" in self.path:
             self._send(200, b'{"input_tokens": 1}', {})
             return
         self.api.requests.append(Request(mode, body))
+        gathering = self.api.gathering
+        if gathering is not None and body.get("tools"):
+            gathering.wait(300)
         if mode == "hang":
             self.api.hang()
             self.close_connection = True
         elif (speak := next((PROTOCOLS[part] for part in PROTOCOLS if part in self.path), None)) is not None:
-            self._send(*speak(mode, body, command=self.api.command, reset_at=self.api.reset_at))
+            self._send(*speak(mode, body, command=self.api.command, reset_at=self.api.reset_at), cut=mode == "cut")
         elif mode == "usage":
             headers = {
                 "anthropic-ratelimit-unified-status": "rejected",
@@ -121,13 +133,13 @@ class _Handler(BaseHTTPRequestHandler):
         elif mode in FAULTS:
             self._fault(*FAULTS[mode])
         else:
-            self._answer(body, wants_tool=mode == "tool")
+            self._answer(body, wants_tool=mode == "tool", cut=mode == "cut")
 
     def _fault(self, status: int, kind: str, message: str, headers: dict[str, str]) -> None:
         document = {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_stub"}
         self._send(status, json.dumps(document).encode(), {"content-type": "application/json", **headers})
 
-    def _answer(self, body: dict[str, Any], *, wants_tool: bool) -> None:
+    def _answer(self, body: dict[str, Any], *, wants_tool: bool, cut: bool) -> None:
         asked = wants_tool and "tool_result" not in json.dumps(body.get("messages"))
         block: dict[str, Any] = {"type": "text", "text": ANSWER}
         if asked:
@@ -136,17 +148,23 @@ class _Handler(BaseHTTPRequestHandler):
         model = body.get("model", "stub")
         if body.get("stream"):
             events = b"".join(_stream(model, block))
-            self._send(200, events, {"content-type": "text/event-stream"})
+            self._send(200, events, {"content-type": "text/event-stream"}, cut=cut)
             return
         stop = "tool_use" if asked else "end_turn"
         document = {**_message(model), "content": [block], "stop_reason": stop}
-        self._send(200, json.dumps(document).encode(), {"content-type": "application/json"})
+        self._send(200, json.dumps(document).encode(), {"content-type": "application/json"}, cut=cut)
 
-    def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+    def _send(self, status: int, body: bytes, headers: dict[str, str], *, cut: bool = False) -> None:
+        """Send a reply, or promise all of it and close the connection where it begins to answer."""
         self.send_response(status)
         for name, value in {**headers, "content-length": str(len(body))}.items():
             self.send_header(name, value)
         self.end_headers()
+        if cut:
+            spoken = body.index(ANSWER.encode())
+            event_end = body.find(b"\n\n", spoken)
+            body = body[: spoken + 5 if event_end < 0 else event_end + 2]
+            self.close_connection = True
         self.wfile.write(body)
 
 

@@ -6,6 +6,7 @@ Each function takes the mode of a request (see `model_api`) and gives status, bo
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,16 +17,19 @@ Reply = tuple[int, bytes, dict[str, str]]
 SSE = {"content-type": "text/event-stream"}
 JSON = {"content-type": "application/json"}
 
+AT_ONCE = {"retry-after-ms": "0"}
+"""Asks for the next try at once: opencode tries eight times, which takes a minute and a half by its own delays."""
+
 OPENAI_FAULTS: dict[str, tuple[int, str, str, dict[str, str]]] = {
     "400": (400, "invalid_request_error", "bad request", {}),
     "401": (401, "invalid_api_key", "Incorrect API key provided: FAKE-KEY.", {}),
     "403": (403, "forbidden", "forbidden", {}),
     "404": (404, "model_not_found", "The model `stub` does not exist or you do not have access to it.", {}),
     "429": (429, "rate_limit_exceeded", "Rate limit reached", {"retry-after": "1"}),
-    "500": (500, "server_error", "The server had an error", {}),
-    "503": (503, "server_is_overloaded", "The server is overloaded", {}),
-    "529": (529, "overloaded_error", "Overloaded", {}),
-    "billing": (429, "insufficient_quota", "You exceeded your current quota, please check your plan.", {}),
+    "500": (500, "server_error", "The server had an error", AT_ONCE),
+    "503": (503, "server_is_overloaded", "The server is overloaded", AT_ONCE),
+    "529": (529, "overloaded_error", "Overloaded", AT_ONCE),
+    "billing": (429, "insufficient_quota", "You exceeded your current quota, please check your plan.", AT_ONCE),
     "context": (400, "context_length_exceeded", "Your input exceeds the context window of this model.", {}),
 }
 GEMINI_FAULTS: dict[str, tuple[int, str, str]] = {
@@ -33,6 +37,10 @@ GEMINI_FAULTS: dict[str, tuple[int, str, str]] = {
     "401": (401, "UNAUTHENTICATED", "Request had invalid authentication credentials."),
     "403": (403, "PERMISSION_DENIED", "permission denied"),
     "404": (404, "NOT_FOUND", "models/stub is not found for API version v1beta"),
+    "500": (500, "INTERNAL", "An internal error has occurred."),
+    "billing": (403, "PERMISSION_DENIED", "This API method requires billing to be enabled."),
+    "503": (503, "UNAVAILABLE", "The model is overloaded. Please try again later."),
+    "529": (529, "UNAVAILABLE", "Overloaded"),
     "context": (400, "INVALID_ARGUMENT", "The input token count (2000000) exceeds the maximum number of tokens."),
 }
 
@@ -54,12 +62,18 @@ def responses(mode: str, body: dict[str, Any], *, command: str, reset_at: int) -
         "total_tokens": 150,
     }
     response = {"id": "resp_stub", "object": "response", "status": "completed", "output": [item], "usage": usage}
+    place = {"item_id": item["id"], "output_index": 0, "content_index": 0}
+    pieces = (
+        ("response.output_item.added", {"output_index": 0, "item": {**item, "content": [], "status": "in_progress"}}),
+        ("response.output_text.delta", {**place, "delta": ANSWER}),
+    )
     return (
         200,
         b"".join(
             f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n".encode()
             for kind, fields in (
                 ("response.created", {"response": {"id": "resp_stub"}}),
+                *(pieces if item["type"] == "message" else ()),
                 ("response.output_item.done", {"output_index": 0, "item": item}),
                 ("response.completed", {"response": response}),
             )
@@ -71,6 +85,10 @@ def responses(mode: str, body: dict[str, Any], *, command: str, reset_at: int) -
 def chat(mode: str, body: dict[str, Any], *, command: str, reset_at: int) -> Reply:
     """OpenAI's `POST /v1/chat/completions`, streamed; what opencode is told to speak."""
     del reset_at
+    if mode == "usage":
+        # No word of when it ends, and no wait asked for: else opencode waits itself.
+        status, kind, message, _ = OPENAI_FAULTS["429"]
+        return status, json.dumps({"error": {"type": kind, "message": message}}).encode(), {**JSON, **AT_ONCE}
     if mode in OPENAI_FAULTS:
         return _openai_fault(mode)
     asked = mode == "tool" and body.get("tools") and '"role": "tool"' not in json.dumps(body.get("messages"))
@@ -91,12 +109,12 @@ def chat(mode: str, body: dict[str, Any], *, command: str, reset_at: int) -> Rep
 
 def gemini(mode: str, body: dict[str, Any], *, command: str, reset_at: int) -> Reply:
     """Gemini's `POST …:streamGenerateContent?alt=sse`."""
-    del reset_at
     if mode in ("usage", "429"):
-        return _gemini_quota(daily=mode == "usage")
+        return _gemini_quota(reset_at if mode == "usage" else None)
     if mode in GEMINI_FAULTS:
         status, kind, message = GEMINI_FAULTS[mode]
-        error = {"code": status, "message": message, "status": kind, "details": []}
+        info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "BILLING_DISABLED"}
+        error = {"code": status, "message": message, "status": kind, "details": [info] if mode == "billing" else []}
         return status, json.dumps({"error": error}).encode(), JSON
     part: dict[str, Any] = {"text": ANSWER}
     if mode == "tool" and "functionResponse" not in json.dumps(body.get("contents")):
@@ -108,9 +126,13 @@ def gemini(mode: str, body: dict[str, Any], *, command: str, reset_at: int) -> R
         "totalTokenCount": 150,
         "cachedContentTokenCount": 20,
     }
-    candidate = {"content": {"role": "model", "parts": [part]}, "finishReason": "STOP", "index": 0}
-    chunk = {"candidates": [candidate], "usageMetadata": usage, "modelVersion": "stub"}
-    return 200, f"data: {json.dumps(chunk)}\n\n".encode(), SSE
+    candidate = {"content": {"role": "model", "parts": [part]}, "index": 0}
+    ending = {"content": {"role": "model", "parts": [{"text": ""}]}, "finishReason": "STOP", "index": 0}
+    chunks = (
+        {"candidates": [candidate], "modelVersion": "stub"},
+        {"candidates": [ending], "usageMetadata": usage, "modelVersion": "stub"},
+    )
+    return 200, b"".join(f"data: {json.dumps(chunk)}\n\n".encode() for chunk in chunks), SSE
 
 
 PROTOCOLS: dict[str, Callable[..., Reply]] = {
@@ -138,12 +160,14 @@ def _response_item(body: dict[str, Any], command: str | None) -> dict[str, Any]:
     return {"id": "fc_stub", "type": "function_call", "name": name, "call_id": "call_stub", "arguments": arguments}
 
 
-def _gemini_quota(*, daily: bool) -> Reply:
-    quota = "GenerateRequestsPerDayPerProjectPerModel" if daily else "GenerateRequestsPerMinutePerProjectPerModel"
-    details = [
-        {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": quota}]},
-        {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "3600s"},
-    ]
+def _gemini_quota(reset_at: int | None) -> Reply:
+    """A minute's limit, or what Google's code assist says of a plan's: when it is lifted stands in the words alone."""
     message = "You exceeded your current quota, please check your plan and billing details."
+    violations = [{"quotaId": "GenerateRequestsPerMinutePerProjectPerModel"}]
+    details: list[dict[str, Any]] = [{"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": violations}]
+    if reset_at is not None:
+        message = f"Your quota will reset after {max(1, reset_at - int(time.time()))}s."
+        info = {"reason": "QUOTA_EXHAUSTED", "domain": "cloudcode-pa.googleapis.com", "metadata": {}}
+        details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", **info}]
     error = {"code": 429, "message": message, "status": "RESOURCE_EXHAUSTED", "details": details}
     return 429, json.dumps({"error": error}).encode(), JSON

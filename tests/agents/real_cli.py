@@ -1,14 +1,18 @@
-"""The real Codex, Gemini CLI and opencode, set up to talk to a model API on loopback and to nobody else."""
+"""The real agent CLIs, set up to talk to a model API on loopback and to nobody else: no key, no network, no cost.
+
+Each is skipped where its program is not installed (see README, slow tests).
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +42,22 @@ stream_max_retries = 1
 GEMINI_SETTINGS = {
     "security": {"auth": {"selectedType": "gemini-api-key"}},
     "privacy": {"usageStatisticsEnabled": False},
-    "general": {"enableAutoUpdate": False},
+    # By itself it would try for minutes what fails, and then again.
+    "general": {"enableAutoUpdate": False, "maxAttempts": 1},
 }
+
+
+def claude(home: Path, url: str) -> dict[str, str]:
+    """The environment to run Claude Code in."""
+    del home
+    return {
+        "ANTHROPIC_API_KEY": "FAKE-KEY",
+        "ANTHROPIC_BASE_URL": url,
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "CLAUDE_CODE_MAX_RETRIES": "1",
+        "DISABLE_ERROR_REPORTING": "1",
+        "DISABLE_TELEMETRY": "1",
+    }
 
 
 def codex(home: Path, url: str) -> dict[str, str]:
@@ -90,18 +108,33 @@ class Cli:
     # What lets it run any command.
     free: tuple[str, ...] = ()
     refusal: str | None = None
-    limit: str = "usage"
     lost: str = "11111111-2222-4333-8444-555555555555"
+    tokens: tuple[int, int] = (120, 30)
     cost: float | None = None
+    # Whether it says when a usage limit ends, and the environment of a plan that has one.
+    says_reset: bool = True
+    plan: Mapping[str, str] = field(default_factory=dict)
+    # Whether a conversation can go on in another directory.
+    roams: bool = False
 
 
 CLIS = (
+    Cli(
+        "claude",
+        claude,
+        free=("--allowedTools", "Bash"),
+        refusal="tool use refused: Bash",
+        tokens=(150, 30),
+        cost=0.0014225,
+        plan={"ANTHROPIC_API_KEY": "", "CLAUDE_CODE_OAUTH_TOKEN": "FAKE-TOKEN"},
+    ),
     Cli(
         "codex",
         codex,
         args=("--skip-git-repo-check",),
         free=("--dangerously-bypass-approvals-and-sandbox",),
         lost="019a0000-0000-7000-8000-000000000000",
+        roams=True,
     ),
     Cli("gemini", gemini, free=("-y",), refusal="tool use refused: run_shell_command"),
     Cli(
@@ -109,7 +142,7 @@ CLIS = (
         opencode,
         free=("--auto",),
         refusal="tool use refused: bash",
-        limit="429",
+        says_reset=False,
         lost="ses_dff83c5a2ffesVSf2TOb32lPS5",
         cost=0.00081,
     ),
@@ -125,8 +158,10 @@ class Program:
         self.api = api
         self.profile = profiles.profile(load({"XDG_CONFIG_HOME": str(directory)}), cli.name)
 
-    def run(self, mode: str, *agent_args: str, prompt: str = "do it", resume: str | None = None) -> Outcome:
-        """The outcome of one run."""
+    def run(
+        self, mode: str, *agent_args: str, prompt: str = "do it", resume: str | None = None, **environ: str
+    ) -> Outcome:
+        """The outcome of one run; a variable that is to be empty is not set."""
         argv, stdin = profiles.command(
             self.profile,
             prompt=prompt,
@@ -134,7 +169,7 @@ class Program:
             resume=resume is not None,
             agent_args=(*self.cli.args, *agent_args),
         )
-        own = self.cli.prepare(self.directory, self.api.url(mode))
+        own = {**self.profile.env, **self.cli.prepare(self.directory, self.api.url(mode)), **environ}
         # Into a file, as agentq does: what a pipe cannot take at once Gemini CLI loses at its end.
         output = self.directory / "stdout"
         with output.open("wb") as stdout:
@@ -143,7 +178,7 @@ class Program:
                 input=(stdin or "").encode(),
                 stdout=stdout,
                 stderr=subprocess.PIPE,
-                env={"PATH": os.environ["PATH"], "HOME": str(self.directory), **self.profile.env, **own},
+                env={"PATH": os.environ["PATH"], "HOME": str(self.directory)} | {k: v for k, v in own.items() if v},
                 cwd=self.directory,
                 timeout=240,
                 check=False,
@@ -167,3 +202,25 @@ def document(agentq: Any, *arguments: str) -> Any:
     done = agentq(*arguments, "--json")
     assert done.returncode == 0, done.stderr + done.stdout
     return json.loads(done.stdout)
+
+
+def submit(agentq: Any, cli: Cli, prompt: str, *given: str, env: Mapping[str, str], session: str = "talk") -> None:
+    """Submit a prompt with options; what the CLI must be told in any case is added."""
+    arguments = [f"--agent-arg={word}" for word in cli.args]
+    done = agentq("submit", "--session", session, "--agent", cli.name, *arguments, *given, "--", prompt, env=env)
+    assert done.returncode == 0, done.stderr
+
+
+def free(cli: Cli) -> list[str]:
+    """The options of submit that let it run any command."""
+    return [f"--agent-arg={word}" for word in cli.free]
+
+
+def commands_with(word: str) -> list[int]:
+    """The processes of this machine whose command lines hold a word."""
+    found = []
+    for directory in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if directory.name.isdigit() and word.encode() in (directory / "cmdline").read_bytes():
+                found.append(int(directory.name))
+    return found

@@ -78,7 +78,13 @@ def test_claude_begins_under_a_chosen_id_and_goes_on_under_it(tmp_path: Path) ->
     assert stdin == "--help me", "a prompt that looks like a flag must not become one"
     argv, _ = command(claude, prompt="more", conversation=ID, resume=True, agent_args=[])
     assert list(argv) == [*base, "--resume", ID]
-    assert claude.streams and claude.reports_cost and claude.interrupt_first and claude.continues
+    assert (
+        claude.streams
+        and claude.reports_cost
+        and claude.interrupt_first
+        and claude.continues
+        and claude.resume_same_directory
+    )
     assert "CLAUDECODE" in claude.env_remove
 
 
