@@ -40,10 +40,11 @@ FAULTS: dict[str, tuple[int, str, str, dict[str, str]]] = {
 
 @dataclass(frozen=True)
 class Request:
-    """One request that the agent sent: the mode of its path and its decoded body."""
+    """One request that the agent sent: the mode that it met, its decoded body, and when (monotonic seconds)."""
 
     mode: str
     body: dict[str, Any]
+    at: float = field(default_factory=time.monotonic)
 
     @property
     def text(self) -> str:
