@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ from real_cli import Cli, commands_with, document, free, submit, until
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 FIRST = "--first: remember the word aubergine."
-SECOND = "The second prompt: which word was it?"
+NUDGE = "You began this task in this conversation and were interrupted (crashed)."
 
 
 class Tool:
@@ -42,17 +43,19 @@ def tool(agentq: Any, api: ModelApi) -> Tool:
     return Tool(agentq.home, api)
 
 
-def record(agentq: Any, run: str, name: str) -> Any:
-    """A record of a run of the session `talk`."""
-    return json.loads((agentq.state_dir / "sessions/talk/runs" / run / name).read_text())
+def runs(agentq: Any) -> list[Any]:
+    """All runs, oldest first."""
+    return list(reversed(document(agentq, "runs")["items"]))
 
 
-def kill_everything(agentq: Any, tool: Tool, run: str) -> None:
-    """SIGKILL the keeper first, then whatever it kept."""
-    os.kill(record(agentq, run, "start")["pid"], signal.SIGKILL)
-    kept = {record(agentq, run, "agent")["pid"], *tool.processes()}
-    for pid in kept:
-        os.kill(pid, signal.SIGKILL)
+def kill_everything(agentq: Any, tool: Tool | None, session: str) -> None:
+    """SIGKILL to the first run's keeper, then to whatever it kept; the supervisor lives."""
+    directory = agentq.state_dir / "sessions" / session / "runs/1.1"
+    for name in ("start", "agent"):
+        os.kill(json.loads((directory / name).read_text())["pid"], signal.SIGKILL)
+    for pid in tool.processes() if tool else ():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_a_killed_supervisor_ends_no_agent(agentq: Any, cli: Cli, api: ModelApi, tool: Tool) -> None:
@@ -73,9 +76,57 @@ def test_a_killed_supervisor_ends_no_agent(agentq: Any, cli: Cli, api: ModelApi,
     assert second.wait(120) == 0
 
     assert tool.ended.exists()
-    (run,) = document(agentq, "runs")["items"]
+    (run,) = runs(agentq)
     assert (run["status"], run["exit_code"], run["adopted"]) == ("success", 0, True), run
     assert run["result"] == ANSWER
     assert any("done-by-the-tool" in request.text for request in api.requests)
     assert document(agentq, "show", "talk/1")["status"] == "completed"
+    assert agentq.left_over() == []
+
+
+@pytest.mark.parametrize("session", ["default", "talk"])
+def test_what_was_killed_in_the_middle_of_a_tool_goes_on_in_its_conversation(
+    agentq: Any, cli: Cli, api: ModelApi, tool: Tool, session: str
+) -> None:
+    environ = dict(cli.prepare(agentq.home, api.url("tool")))
+    submit(agentq, cli, FIRST, *free(cli), "--backoff", "1s", env=environ, session=session)
+    supervisor = agentq.start("run", "--drain", env=environ)
+    until(tool.began.exists)
+    until(lambda: bool(tool.processes()))
+    until(lambda: runs(agentq)[0]["conversation"] is not None)
+    api.now = "ok"
+    asked = len(api.requests)
+    kill_everything(agentq, tool, session)
+    assert supervisor.wait(120) == 0
+
+    crashed, again = runs(agentq)
+    assert (crashed["status"], crashed["failure_class"]) == ("crashed", "crashed"), crashed
+    assert (again["status"], again["result"], again["trigger"]) == ("success", ANSWER, "retry"), again
+    assert again["conversation"] == crashed["conversation"]
+    last = [request.text for request in api.requests[asked:] if FIRST in request.text][-1]
+    assert NUDGE in last and last.index(FIRST) < last.index(NUDGE), "the earlier turn, then the word about it"
+    assert last.count(FIRST) == 2, "the prompt, and the prompt again"
+    assert (tool.processes(), agentq.left_over()) == ([], [])
+    task = document(agentq, "show", f"{session}/1")
+    assert (task["status"], task["attempts"]) == ("completed", 2)
+
+
+def test_what_was_killed_before_the_first_answer_is_completed_too(agentq: Any, cli: Cli, api: ModelApi) -> None:
+    """By then one has kept the conversation, another not: that one begins anew, which uses no attempt."""
+    environ = dict(cli.prepare(agentq.home, api.url("hang")))
+    submit(agentq, cli, FIRST, "--backoff", "1s", env=environ)
+    supervisor = agentq.start("run", "--drain", env=environ)
+    until(lambda: bool(api.conversations()))
+    api.now = "ok"
+    kill_everything(agentq, None, "talk")
+    assert supervisor.wait(120) == 0
+
+    crashed, *lost, last = runs(agentq)
+    assert crashed["status"] == "crashed"
+    assert len(lost) <= 1 and not any(run["conversation"] for run in lost), lost
+    assert (last["status"], last["result"]) == ("success", ANSWER)
+    asked = [request.text for request in api.requests if FIRST in request.text][-1]
+    assert (NUDGE in asked) is (last["conversation"] == crashed["conversation"])
+    task = document(agentq, "show", "talk/1")
+    assert (task["status"], task["attempts"]) == ("completed", 2)
     assert agentq.left_over() == []
