@@ -130,3 +130,28 @@ def test_what_was_killed_before_the_first_answer_is_completed_too(agentq: Any, c
     task = document(agentq, "show", "talk/1")
     assert (task["status"], task["attempts"]) == ("completed", 2)
     assert agentq.left_over() == []
+
+
+def test_a_task_is_ended_by_what_it_may_cost(agentq: Any, cli: Cli, api: ModelApi, tool: Tool) -> None:
+    if cli.cost is None:
+        refused = agentq("submit", "--agent", cli.name, "--max-cost", "1", FIRST[2:])
+        assert refused.returncode == 2 and f"agent '{cli.name}' reports no cost" in refused.stderr
+        assert not agentq.state_dir.exists()
+        return
+    environ = dict(cli.prepare(agentq.home, api.url("tool")))
+    submit(agentq, cli, FIRST, *free(cli), "--max-cost", "0.0008", "--retries", "3", env=environ)
+    supervisor = agentq.start("run", "--drain", env=environ)
+    if cli.name == "opencode":
+        # It has no cap of its own and tells what a step cost once its tools have ended; it is then in the next step.
+        until(tool.began.exists)
+        api.now = "hang"
+        tool.go.touch()
+    assert supervisor.wait(120) == 1
+    (run,) = runs(agentq)
+    assert (run["status"], run["failure_class"], run["result"]) == ("error", "budget", None), run
+    assert run["cost_usd"] == pytest.approx(cli.cost)
+    assert ("--max-budget-usd" in run["argv"]) is (cli.name == "claude")
+    assert document(agentq, "show", "talk/1")["status"] == "failed"
+    stops = [event["reason"] for event in document(agentq, "events", "talk/1")["items"] if event["event"] == "stop"]
+    assert stops == ([] if cli.name == "claude" else ["budget"]), "it keeps to its cap itself"
+    assert agentq.left_over() == []
