@@ -31,6 +31,8 @@ model_provider = "stub"
 check_for_update_on_startup = false
 [analytics]
 enabled = false
+[features]
+plugins = false
 [model_providers.stub]
 name = "stub"
 base_url = "{url}/v1"
