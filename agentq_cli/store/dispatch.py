@@ -203,9 +203,9 @@ def _take(
         last_run=run.attempt,
         cancel_requested=False,
     )
-    past, directory = _past(write, task)
+    past = _past(write, task)
     plan = planner(taken, past)
-    if plan.bound_to is not None and plan.bound_to != (directory or _directory(write, plan.conversation)):
+    if plan.bound_to is not None and plan.bound_to != _directory(write, plan.conversation):
         plan = planner(taken, Past(spent_usd=past.spent_usd))
     write.save(task, taken, event="start", run=run)
     write.database.execute(
@@ -247,10 +247,10 @@ def _take(
     return Claim(taken, run, plan)
 
 
-def _past(write: SessionWrite, task: Task) -> tuple[Past, str | None]:
-    """What is known before a run of a task, and where the conversation was last used if its own run says so."""
+def _past(write: SessionWrite, task: Task) -> Past:
+    """What is known before a run of a task."""
     if task.agent is None:
-        return Past(), None
+        return Past()
     paid = spent(write.database, task.address)
     last = write.database.execute(DISPATCH["last_attempt"], task.address._asdict()).fetchone()
     interrupted = last is not None and last[0] == task.agent and last[1] is not None and retry.goes_on(last[2])
@@ -258,10 +258,10 @@ def _past(write: SessionWrite, task: Task) -> tuple[Past, str | None]:
         known = write.database.execute(DISPATCH["conversation"], {"agent": task.agent}).fetchone()
         if known is None or not interrupted or known[0] != last[1]:
             conversation, used_at = known or (None, None)
-            return Past(conversation, used_at, spent_usd=paid), None
+            return Past(conversation, used_at, spent_usd=paid)
     elif not interrupted:
-        return Past(spent_usd=paid), None
-    return Past(last[1], last[3], FailureClass(last[2]), paid), last[4]
+        return Past(spent_usd=paid)
+    return Past(last[1], last[3], FailureClass(last[2]), paid)
 
 
 def spent(index: sqlite3.Connection, address: Address) -> float:
