@@ -41,14 +41,26 @@ from agentq_cli.policy import order, waiting
 from agentq_cli.policy.admission import Gate
 from agentq_cli.policy.dependencies import Looked
 from agentq_cli.policy.requests import Refusal, Request
-from agentq_cli.store import change, connection, dependencies, dispatch, hooks, read, reindex, rows, series, submit
+from agentq_cli.store import (
+    change,
+    connection,
+    dependencies,
+    dispatch,
+    hooks,
+    read,
+    reindex,
+    rows,
+    series,
+    stats,
+    submit,
+)
 from agentq_cli.store import requests as asking
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir
 
 __all__ = [
-    *("Answer", "Claim", "HookCall", "HookFailure", "HookRan", "Plan", "Planner", "Queue"),
-    "restarted",
+    *("Answer", "Claim", "Figures", "FiguresKey", "HookCall", "HookFailure", "HookRan", "Plan", "Planner", "Queue"),
+    *("RunsCopy", "SessionTasks", "restarted"),
 ]
 
 Claim = dispatch.Claim
@@ -58,6 +70,10 @@ Answer = asking.Answer
 HookCall = hooks.Call
 HookRan = hooks.Ran
 HookFailure = hooks.Failure
+Figures = stats.Figures
+FiguresKey = stats.FiguresKey
+SessionTasks = stats.SessionTasks
+RunsCopy = stats.Copy
 restarted = series.begin
 Parallel = Callable[[str], int | None]
 
@@ -614,6 +630,22 @@ class Queue:
     def hook_failures(self) -> list[HookFailure]:
         """The hooks whose last run failed."""
         return hooks.failures(self._index)
+
+    # Figures
+
+    def session_tasks(self, session: str | None = None) -> Iterator[SessionTasks]:
+        """The tasks of every session, or of one, in numbers."""
+        return stats.sessions(self._index, session=session, now=self.now)
+
+    def copied_runs(
+        self, *, session: str | None = None, since: int | None = None
+    ) -> contextlib.AbstractContextManager[RunsCopy]:
+        """A copy of the audit log to make figures of, so that nothing stays locked meanwhile."""
+        return stats.copied(self._index, session=session, since=since)
+
+    def run_counters(self, copy: RunsCopy, session: str | None = None) -> dict[FiguresKey, Figures]:
+        """Figures by session and agent that only ever grow."""
+        return stats.counters(self._index, copy, session=session)
 
     # Upkeep
 

@@ -1,4 +1,4 @@
--- Hooks: commands that are told of what has happened, after its commit.
+-- Hooks: commands that are told of what has happened, after its commit. And counters that outlive pruning.
 
 -- What an event stands for where its statuses do not say so: 'series.paused', or 'agent.held' and the agent.
 ALTER TABLE events ADD COLUMN hook TEXT;
@@ -28,4 +28,20 @@ CREATE TABLE hook_failures (
   at     INTEGER NOT NULL,
   reason TEXT NOT NULL,
   count  INTEGER NOT NULL             -- failures in a row
+) WITHOUT ROWID;
+
+-- What was pruned from task_runs, so that the counters of `stats --prometheus` never go back.
+CREATE TABLE pruned_runs (
+  session       TEXT NOT NULL,
+  agent         TEXT NOT NULL,        -- '' for commands
+  status        TEXT NOT NULL,
+  failure_class TEXT NOT NULL,        -- '' for none
+  runs          INTEGER NOT NULL,
+  retries       INTEGER NOT NULL,
+  tokens_in     REAL NOT NULL,
+  tokens_out    REAL NOT NULL,
+  cost_usd      REAL NOT NULL,
+  duration_ms   REAL NOT NULL,
+  wait_ms       REAL NOT NULL,
+  PRIMARY KEY (session, agent, status, failure_class)
 ) WITHOUT ROWID;
