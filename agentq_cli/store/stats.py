@@ -60,7 +60,10 @@ class Ranking:
 
     def percentiles(self) -> Percentiles:
         """What was found."""
-        return Percentiles(*self.ranks, self.last) if self.ranks else Percentiles()
+        if not self.seen:
+            return Percentiles()
+        p50, p90, p99 = self.ranks
+        return Percentiles(p50, p90, p99, self.last)
 
 
 @dataclass(slots=True)

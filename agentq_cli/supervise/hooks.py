@@ -29,6 +29,10 @@ MOST = 4
 LIMIT_MS = 10_000
 """How long a hook may run, in time that the machine is awake; then its process group is killed."""
 
+PATIENCE_MS = 20_000
+"""How long a sweep goes on starting hooks, and a drain that has nothing else to do waits for them; then it is for the
+next one to go on."""
+
 READ_MS = 200
 """How often a running hook's output is taken from its pipe: what writes without end is slowed down, and not us."""
 

@@ -20,7 +20,7 @@ from agentq_cli.policy import order
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import bells, gates, limits, process, recovery, requests, stop
 from agentq_cli.supervise.gates import Gates
-from agentq_cli.supervise.hooks import Hooks
+from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks
 from agentq_cli.supervise.launch import Launcher
 from agentq_cli.supervise.records import RunDirectory
 from agentq_cli.supervise.resources import Resources
@@ -97,6 +97,7 @@ class Supervision:
         self._started = 0
         self._renewed_at = monotonic_ms()
         self._idle_since = monotonic_ms()
+        self._over_since: int | None = None
         self._stopping: str | None = None
         self._ended_in: set[str] = set()
         self._undecided = False
@@ -405,11 +406,19 @@ class Supervision:
     def _done(self) -> bool:
         if self._stopping == "leave":
             return True
-        if (
-            self._watched or self._starter.held or self._ended_in or self._hooks.busy
-        ):  # work that is held back is no idleness
+        if self._watched or self._starter.held or self._ended_in:  # work that is held back is no idleness
             self._idle_since = monotonic_ms()
+            self._over_since = None
             return False
+        if not self._over():
+            self._over_since = None
+            return False
+        if self._over_since is None:
+            self._over_since = monotonic_ms()
+        return not self._hooks.busy or monotonic_ms() - self._over_since >= PATIENCE_MS
+
+    def _over(self) -> bool:
+        """Whether there is a reason to end, with nothing running any more."""
         if not self._claiming:
             return True
         if self._settings.drain and not self._pending():

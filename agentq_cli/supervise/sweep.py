@@ -14,14 +14,11 @@ from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Actor, RunId, SweepAction, Worker
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import bells, limits, process, recovery, removal, requests, wake
-from agentq_cli.supervise.hooks import Hooks, configured_at
+from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks, configured_at
 from agentq_cli.supervise.records import RunDirectory, Start
 
 MOST_REQUESTS = 16
 """How often one pass goes on with a session's requests: somebody who never stops writing must not keep it."""
-
-HOOKS_MS = 20_000
-"""How long a pass goes on starting hooks."""
 
 
 @dataclass(slots=True)
@@ -264,7 +261,7 @@ class Sweep:
     def _call(self, hooks: Hooks) -> Iterator[SweepAction]:
         """Run what is to be told and nobody runs, for a while; the next one goes on."""
         try:
-            for ran in hooks.finish(self.config, until=monotonic_ms() + HOOKS_MS):
+            for ran in hooks.finish(self.config, until=monotonic_ms() + PATIENCE_MS):
                 task, run = ran.call.address, ran.call.run
                 yield SweepAction(
                     "hook",
