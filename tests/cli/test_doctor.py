@@ -145,7 +145,8 @@ def test_what_died_and_what_is_wrong_with_the_queue(doctor: Doctor, aq: Driven) 
     aq.kill_hard(supervisor)
     found = doctor(1)
     assert (
-        found["leftovers"]["message"] == "1 supervisors on record that are gone, 1 doorbells of processes that are gone"
+        found["leftovers"]["message"]
+        == "supervisors on record that are gone: 1, doorbells of processes that are gone: 1"
     )
     assert found["leftovers"]["command"] == found["runs"]["command"] == "agentq sweep"
     assert "default/1.1: no supervisor watches it" in found["runs"]["message"]

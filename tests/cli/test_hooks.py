@@ -289,3 +289,15 @@ def test_what_a_hook_leaves_running_ends_with_it(aq: Driven) -> None:
     aq.exec("true")
     aq.drain()
     until(lambda: not alive(int(pids.read_text())), what="end of what it left")
+
+
+@pytest.mark.slow
+def test_hooks_that_hang_hold_no_drain_for_ever(aq: Driven) -> None:
+    configure(aq, {"task.finished": ("sleep", "300")})
+    aq.batch(*[{"exec": ["true"]}] * 20)
+    aq.drain("-j", "8", timeout=100)
+    left = pending(aq)
+    assert 0 < left < 20
+    configure(aq, {"task.finished": ("true",)})
+    assert len([item for item in aq.items("sweep") if item["action"] == "hook"]) == left
+    assert pending(aq) == 0
