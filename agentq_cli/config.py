@@ -203,6 +203,8 @@ class _Document:
         from agentq_cli.config_lines import key_lines
 
         lines = {(): 1, **key_lines(self.text)}
+        if keys[:1] == ("hooks",) and keys not in lines:
+            keys = ("hooks", *".".join(keys[1:]).split("."))  # written without quotes
         while keys not in lines:
             keys = keys[:-1]
         return f"{self.path}:{lines[keys]}:"

@@ -268,7 +268,9 @@ LIMITS: Schema = {
 }
 """What `[limits]` may hold."""
 
-HOOKS: Schema = {"task.finished": command}
+HOOKS: Schema = dict.fromkeys(
+    ("task.finished", "task.failed", "series.paused", "agent.held", "session.drained"), command
+)
 """The events that `[hooks]` may name, each with a command line."""
 
 TABLES = ("defaults", "sessions", "agents", "limits", "hooks")

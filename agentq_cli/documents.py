@@ -31,6 +31,7 @@ from agentq_cli.policy import retry
 if TYPE_CHECKING:
     from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.series import Recurrence
+    from agentq_cli.store.hooks import Call as HookCall
 
 Item = Mapping[str, Any]
 
@@ -240,6 +241,21 @@ def sweep_action(action: SweepAction) -> Item:
         "task": action.task,
         "run": action.run,
         "detail": action.detail,
+    }
+
+
+def hook(call: HookCall, *, task: Item | None, run: Item | None) -> Item:
+    """`agentq.hook/1`, which a hook reads on stdin: `status` is what the event made of the task, whatever it is now."""
+    return {
+        "schema": "agentq.hook/1",
+        "event": call.hook,
+        "at": moment(call.at),
+        "session": call.session,
+        "agent": call.agent or (None if task is None else task["agent"]),
+        "status": call.status,
+        "reason": call.reason,
+        "task": task,
+        "run": run,
     }
 
 

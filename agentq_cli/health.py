@@ -47,6 +47,7 @@ def issues(queue: Queue, config: Config) -> Iterator[Issue]:
     yield from _gates(queue)
     yield from _left_behind(queue)
     yield from _series(queue, config)
+    yield from _hooks(queue, config)
 
 
 def _disk(queue: Queue) -> Iterator[Issue]:
@@ -134,3 +135,11 @@ def _series(queue: Queue, config: Config) -> Iterator[Issue]:
             what = f"the series is paused: {task.reason}"
             help_ = f"see `agentq logs {task.address}` and its runs, then `agentq resume {task.address}`"
             yield Issue(Severity.WARNING, f"task {task.address}", what, help_)
+
+
+def _hooks(queue: Queue, config: Config) -> Iterator[Issue]:
+    for failure in queue.hook_failures():
+        if failure.hook in config.hooks:
+            times = "its last run failed" if failure.count == 1 else f"its last {failure.count} runs failed"
+            help_ = f"mend [hooks] in '{config.path}', or the command itself; the next run that succeeds clears this"
+            yield Issue(Severity.WARNING, f"hook {failure.hook}", f"{times}: {failure.reason}", help_)

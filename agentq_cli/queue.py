@@ -41,18 +41,41 @@ from agentq_cli.policy import order, waiting
 from agentq_cli.policy.admission import Gate
 from agentq_cli.policy.dependencies import Looked
 from agentq_cli.policy.requests import Refusal, Request
-from agentq_cli.store import change, connection, dependencies, dispatch, finish, read, reindex, rows, series, submit
+from agentq_cli.store import (
+    change,
+    connection,
+    dependencies,
+    dispatch,
+    finish,
+    hooks,
+    read,
+    reindex,
+    rows,
+    series,
+    stats,
+    submit,
+)
 from agentq_cli.store import requests as asking
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir
 
-__all__ = ["Answer", "Claim", "Past", "Plan", "Planner", "Queue", "restarted"]
+__all__ = [
+    *("Answer", "Claim", "Figures", "FiguresKey", "HookCall", "HookFailure", "HookRan", "Past", "Plan"),
+    *("Planner", "Queue", "RunsCopy", "SessionTasks", "restarted"),
+]
 
 Claim = dispatch.Claim
 Past = dispatch.Past
 Plan = dispatch.Plan
 Planner = dispatch.Planner
 Answer = asking.Answer
+HookCall = hooks.Call
+HookRan = hooks.Ran
+HookFailure = hooks.Failure
+Figures = stats.Figures
+FiguresKey = stats.FiguresKey
+SessionTasks = stats.SessionTasks
+RunsCopy = stats.Copy
 restarted = series.begin
 Parallel = Callable[[str], int | None]
 
@@ -124,10 +147,11 @@ class Queue:
                 raise NotFound(f"--after '{address}': there is no task of that address")
         return submit.submit(self.state, tasks, now=self.now, actor=actor, max_queued=max_queued, owner=owner)
 
-    def task(self, address: Address) -> Task:
-        """One task. Raises NotFound, with the nearest session's name."""
+    def task(self, address: Address, *, background: bool = False) -> Task:
+        """One task. Raises NotFound, with the nearest session's name; with `background` Busy after a short wait."""
         self.known(address.session)
-        return read.task(self.state, address)
+        busy_ms = connection.BACKGROUND_BUSY_MS if background else connection.BUSY_MS
+        return read.task(self.state, address, busy_ms=busy_ms)
 
     def tasks(
         self,
@@ -564,6 +588,71 @@ class Queue:
         """How the tasks stand that a blocked one waits for."""
         return dependencies.look(self._index, task.address) if task.status is Status.BLOCKED else []
 
+    # Hooks
+
+    def hooks_wait(self, names: Collection[str], *, after: int, configured_at: int) -> bool:
+        """Whether an event after `after`, which the caller has looked at before, calls for one of these hooks."""
+        begin = after or hooks.begin(self._index, now=self.now, configured_at=configured_at)
+        return bool(hooks.find(self._index, names, after=begin, now=self.now))
+
+    def hooks_begun(self) -> bool:
+        """Whether anybody has looked for hooks to run before."""
+        return hooks.begun(self._index)
+
+    def hooks_called(self, names: Collection[str], *, configured_at: int) -> list[tuple[str, Address | None]]:
+        """What the next `collect_hooks` would find: the hook, and the task whose event calls it."""
+        begin = hooks.begin(self._index, now=self.now, configured_at=configured_at)
+        found = hooks.find(self._index, names, after=begin, now=self.now)
+        return [
+            (hook, None if told.session is None or told.seq is None else Address(told.session, told.seq))
+            for hook, told in found
+        ]
+
+    def collect_hooks(self, names: Collection[str], owner: Identity, *, configured_at: int) -> None:
+        """Hand what the new events call for to `owner`, each to one process only. `configured_at` is when the hooks
+        were, for events from before anybody looked for any."""
+        hooks.collect(self._index, self.state.index, names, owner, now=self.now, configured_at=configured_at)
+
+    def hook_owners(self) -> list[Identity | None]:
+        """The processes that have hooks to run, None where they are nobody's."""
+        return hooks.owners(self._index)
+
+    def take_hooks(self, gone: Sequence[Identity | None], owner: Identity) -> None:
+        """Take over the hooks of processes that are gone."""
+        hooks.take(self._index, self.state.index, gone, owner)
+
+    def own_hooks(self, owner: Identity, *, limit: int) -> list[HookCall]:
+        """The next hooks that are `owner`'s to run, those that it runs already too."""
+        return hooks.mine(self._index, owner, limit=limit)
+
+    def release_hooks(self, owner: Identity) -> None:
+        """Leave what `owner` has not run to whoever comes next."""
+        hooks.release(self._index, self.state.index, owner)
+
+    def record_hooks(self, ran: Sequence[HookRan], owner: Identity, *, actor: Actor) -> None:
+        """Forget hooks that have run, and record their failures."""
+        hooks.record(self._index, self.state.index, ran, owner, now=self.now, actor=actor)
+
+    def hook_failures(self) -> list[HookFailure]:
+        """The hooks whose last run failed."""
+        return hooks.failures(self._index)
+
+    # Figures
+
+    def session_tasks(self, session: str | None = None) -> Iterator[SessionTasks]:
+        """The tasks of every session, or of one, in numbers."""
+        return stats.sessions(self._index, session=session, now=self.now)
+
+    def copied_runs(
+        self, *, session: str | None = None, since: int | None = None
+    ) -> contextlib.AbstractContextManager[RunsCopy]:
+        """A copy of the audit log to make figures of, so that nothing stays locked meanwhile."""
+        return stats.copied(self._index, session=session, since=since)
+
+    def run_counters(self, copy: RunsCopy, session: str | None = None) -> dict[FiguresKey, Figures]:
+        """Figures by session and agent that only ever grow."""
+        return stats.counters(self._index, copy, session=session)
+
     # Upkeep
 
     def changed_outbounds(self) -> list[str]:
@@ -650,7 +739,7 @@ class Queue:
                 self._index.execute(dispatch.DISPATCH[name], values)
             if event is not None:
                 values = {"at": self.now, "session": None, "seq": None, "attempt": None, "from": None, "to": None}
-                values |= {"event": event, "actor": Actor.USER, "reason": reason}
+                values |= {"event": event, "actor": Actor.USER, "reason": reason, "hook": None, "agent": None}
                 self._index.execute(statements("write")["event"], values)
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from agentq_cli import documents
 from agentq_cli.agents import profile
+from agentq_cli.agents.probe import version
 from agentq_cli.context import Context, context
 from agentq_cli.errors import Usage
 from agentq_cli.output import Items, Result
 from agentq_cli.tables import Column
-
-VERSION_SECONDS = 10
-LONGEST_VERSION = 200
 
 COLUMNS = (
     Column("AGENT", "name", keep=True),
@@ -45,7 +42,7 @@ def _items(at: Context) -> Iterator[documents.Item]:
             "source": _source(at, name),
             "found": program is not None,
             "program": program,
-            "version": _version(command) if program is not None and command is not None else None,
+            "version": version(command) if program is not None and command is not None else None,
             "default": name == default,
             "argv": list(found.argv),
             "prompt": found.prompt,
@@ -68,18 +65,3 @@ def _default(at: Context, path: str | None) -> str | None:
         return profile.default_agent(at.config, "default", path)
     except Usage:
         return None
-
-
-def _version(command: Sequence[str]) -> str | None:
-    """The first line that the agent prints for it; a silent or broken one has none."""
-    import subprocess
-
-    environ = {**os.environ, "NO_COLOR": "1"}
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=VERSION_SECONDS, env=environ, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    lines = done.stdout.decode(errors="replace").strip().splitlines()
-    return lines[0].strip()[:LONGEST_VERSION] if done.returncode == 0 and lines else None

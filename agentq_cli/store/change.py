@@ -10,6 +10,7 @@ from agentq_cli.model import Actor, Address, Status, Successor, Task, Trigger
 from agentq_cli.policy import retry as policy
 from agentq_cli.store import connection, dependencies, finish, series
 from agentq_cli.store.dispatch import DISPATCH
+from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
 from agentq_cli.store.state_dir import StateDir
 
@@ -235,6 +236,7 @@ def prune(state: StateDir, address: Address, *, now: int) -> Task:
             raise WrongState(f"task '{address}': {waiting} depends on it")
         dependencies.forget(write.database, address)
         key = {"session": address.session, "seq": address.seq}
+        write.database.execute(statements("stats")["remember_pruned"], key)
         for statement in ("delete_task", "delete_index_row", "delete_runs", "delete_events"):
             write.database.execute(WRITE[statement], key)
         return task

@@ -96,7 +96,8 @@ def _hold(write: SessionWrite, agent: str | None, outcome: Outcome, now: int) ->
     values = {"scope": "agent", "name": agent, "kind": hold.kind, "since": now, "until": hold.until}
     write.database.execute(DISPATCH["set_hold"], values | {"reason": outcome.error, "count": hold.count})
     if before is None or before.until != hold.until:
-        write.record("hold", None, reason=retry.explain(hold, agent, outcome.error))
+        why = retry.explain(hold, agent, outcome.error)
+        write.record("hold", None, reason=why, hook="agent.held", agent=agent)
     return hold
 
 

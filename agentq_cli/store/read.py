@@ -33,9 +33,9 @@ def inbound(state: StateDir, session: str, *, busy_ms: int = connection.BUSY_MS)
         database.close()
 
 
-def task(state: StateDir, address: Address) -> Task:
+def task(state: StateDir, address: Address, *, busy_ms: int = connection.BUSY_MS) -> Task:
     """One task, from its session's file. Raises NotFound."""
-    with inbound(state, address.session) as database:
+    with inbound(state, address.session, busy_ms=busy_ms) as database:
         row = database.execute(TASK, {"seq": address.seq}).fetchone()
     if row is None:
         raise NotFound(f"task '{address}': there is none of that address")

@@ -114,7 +114,8 @@ def rearm(write: SessionWrite, before: Task, ended: Task, finished: int) -> None
     )
     write.mirror(seq)
     made = write.task(seq)
-    write.record("rearm", seq, after=made.shown_status(write.now), reason=reason)
+    hook = None if step.paused is None else "series.paused"
+    write.record("rearm", seq, after=made.shown_status(write.now), reason=reason, hook=hook)
 
 
 def trigger(write: SessionWrite, task: Task) -> Task:

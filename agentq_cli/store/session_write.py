@@ -181,8 +181,10 @@ class SessionWrite:
         before: Status | None = None,
         after: Status | None = None,
         reason: str | None = None,
+        hook: str | None = None,
+        agent: str | None = None,
     ) -> None:
-        """An event in the same commit."""
+        """An event in the same commit. `hook` is the one that it calls where its statuses do not say so, of `agent`."""
         values: dict[str, Any] = {
             "at": self.now,
             "session": self.session,
@@ -193,6 +195,8 @@ class SessionWrite:
             "event": event,
             "actor": self.actor,
             "reason": reason,
+            "hook": hook,
+            "agent": agent,
         }
         self.database.execute(WRITE["event"], values)
 

@@ -20,6 +20,7 @@ from agentq_cli.policy import order
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import bells, gates, limits, process, recovery, requests, stop
 from agentq_cli.supervise.gates import Gates
+from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks
 from agentq_cli.supervise.launch import Launcher
 from agentq_cli.supervise.records import RunDirectory
 from agentq_cli.supervise.resources import Resources
@@ -90,11 +91,13 @@ class Supervision:
             environ=environ,
             sessions=settings.sessions,
         )
+        self._hooks = Hooks(queue, self._identity, environ, Actor.SUPERVISOR)
         self._troubled = self._starter.troubled
         self._watched: dict[RunId, Watched] = {}
         self._started = 0
         self._renewed_at = monotonic_ms()
         self._idle_since = monotonic_ms()
+        self._over_since: int | None = None
         self._stopping: str | None = None
         self._ended_in: set[str] = set()
         self._undecided = False
@@ -109,6 +112,7 @@ class Supervision:
             try:
                 with bells.Bell(self._queue.state.bells) as bell:
                     self._queue.roll_back_dead_writers()
+                    self._hooks.begin(self._config)
                     while True:
                         bell.empty()
                         yield from self._heed(signals)
@@ -121,6 +125,8 @@ class Supervision:
                     watched.close()
                 self._queue.unregister(self._identity)
                 self._ring()
+                for _ in self._hooks.close(signals.fileno()):
+                    pass
 
     def _round(self) -> Iterator[Happening]:
         self._reload()
@@ -138,6 +144,7 @@ class Supervision:
         yield from self._answer()
         yield from self._tell_dependents()
         yield from self._fill() if self._claiming else self._ask_gates(None)
+        yield from self._call_hooks()
 
     @property
     def _jobs(self) -> int:
@@ -285,6 +292,12 @@ class Supervision:
     def _outside(self, session: str) -> bool:
         return bool(self._settings.sessions) and session not in self._settings.sessions
 
+    def _call_hooks(self) -> Iterator[Happening]:
+        """After everything else: what has happened is told to hooks, and nothing waits for them."""
+        for ran in self._hooks.step(self._config, start=self._stopping != "leave"):
+            if ran.failure is not None:
+                yield self._tell("hook_failed", ran.call.run, reason=f"{ran.call.hook}: {ran.failure}")
+
     # Watching
 
     def _adopt(self) -> Iterator[Happening]:
@@ -395,7 +408,17 @@ class Supervision:
             return True
         if self._watched or self._starter.held or self._ended_in:  # work that is held back is no idleness
             self._idle_since = monotonic_ms()
+            self._over_since = None
             return False
+        if not self._over():
+            self._over_since = None
+            return False
+        if self._over_since is None:
+            self._over_since = monotonic_ms()
+        return not self._hooks.busy or monotonic_ms() - self._over_since >= PATIENCE_MS
+
+    def _over(self) -> bool:
+        """Whether there is a reason to end, with nothing running any more."""
         if not self._claiming:
             return True
         if self._settings.drain and not self._pending():
@@ -424,6 +447,8 @@ class Supervision:
         poll = select.poll()
         poll.register(bell.fileno(), select.POLLIN)
         poll.register(signals.fileno(), select.POLLIN)
+        for descriptor in self._hooks.descriptors():
+            poll.register(descriptor, select.POLLIN)
         by_descriptor = {}
         for watched in self._watched.values():
             if watched.pidfd >= 0 and not watched.ended:
@@ -454,6 +479,7 @@ class Supervision:
             if not self._clock.fixed:
                 dues = (self._queue.next_due(), self._queue.next_lift())
                 moments += [now + max(0, due - self._queue.now) for due in dues if due is not None]
+        moments += self._hooks.moments()
         if self._settings.idle_exit_ms is not None and not self._watched:
             moments.append(self._idle_since + self._settings.idle_exit_ms)
         return max(1, min(moments) - now)

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from agentq_cli.clock import monotonic_ms
 from agentq_cli.config import Config
 from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Actor, RunId, SweepAction, Worker
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import bells, limits, process, recovery, removal, requests, settle, wake
+from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks, configured_at
 from agentq_cli.supervise.records import RunDirectory, Start
 
 MOST_REQUESTS = 16
@@ -35,6 +37,8 @@ class Sweep:
     def run(self) -> Iterator[SweepAction]:
         """Do it; yields what was done."""
         self.queue.note_sweep()
+        hooks = Hooks(self.queue, process.current(), self.environ, Actor.SWEEP)
+        hooks.begin(self.config)
         self.queue.roll_back_dead_writers()
         if self.reindex:
             yield from self._reindex()
@@ -52,6 +56,7 @@ class Sweep:
         bells.ring(self.queue.state.bells)
         if self.wake:
             yield from self._wake()
+        yield from self._call(hooks)
 
     def plan(self) -> Iterator[SweepAction]:
         """What `run` would do now, without doing it."""
@@ -76,6 +81,10 @@ class Sweep:
         sessions = [name for name in self._due() if name not in self.failed]
         if self.wake and sessions and not wake.looked_after(self.queue, sessions):
             yield SweepAction("wake", None, None, None, "work is due and no supervisor lives")
+        if self.config.hooks:
+            for hook, task in self.queue.hooks_called(self.config.hooks, configured_at=configured_at(self.config)):
+                session, name = (None, None) if task is None else (task.session, str(task))
+                yield SweepAction("hook", session, name, None, hook)
 
     def _mine(self, session: str) -> bool:
         return self.session is None or session == self.session
@@ -255,6 +264,22 @@ class Sweep:
                 return
             if pid is not None:
                 yield SweepAction("wake", None, None, None, f"started supervisor {pid}")
+
+    def _call(self, hooks: Hooks) -> Iterator[SweepAction]:
+        """Run what is to be told and nobody runs, for a while; the next one goes on."""
+        try:
+            for ran in hooks.finish(self.config, until=monotonic_ms() + PATIENCE_MS):
+                task, run = ran.call.address, ran.call.run
+                yield SweepAction(
+                    "hook",
+                    ran.call.session,
+                    None if task is None else str(task),
+                    None if run is None else str(run),
+                    f"{ran.call.hook}: {ran.failure or 'done'}",
+                )
+        finally:
+            for _ in hooks.close():
+                pass
 
     def _could_not(self, session: str, error: AgentqError) -> SweepAction:
         self.failed[session] = error.message

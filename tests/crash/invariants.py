@@ -102,6 +102,7 @@ def violations(world: World, expected: Expected) -> list[str]:
     found += _events(state)
     found += _results(state)
     found += _leftovers(state)
+    found += _hooks(world, state)
     found += _index(world, state)
     return found
 
@@ -239,6 +240,23 @@ def _results(state: State) -> Iterator[str]:
     unposted = [state.name(run) for run in state.runs if not run["posted"]]
     if unposted:
         yield f"{unposted} are not posted"
+
+
+def _hooks(world: World, state: State) -> Iterator[str]:
+    """Where there are hooks: each end was told, once, and once more only where the one that told it was killed."""
+    if not (world.root / "home" / ".config" / "agentq" / "config.toml").exists():
+        return
+    path = world.root / "told"
+    told = [json.loads(line)["task"]["id"] for line in path.read_text().splitlines()] if path.exists() else []
+    ended = {
+        f"{event['session']}/{event['seq']}"
+        for event in state.events
+        if event["to_status"] in ENDED and event["from_status"] not in ENDED
+    }
+    if set(told) != ended or any(told.count(address) > 2 for address in ended):
+        yield f"{sorted(ended)} have ended, and hooks were told {sorted(told)}"
+    if left := rows(world.state / "agentq.db", "SELECT * FROM hooks"):
+        yield f"hooks are left to be run: {left}"
 
 
 def _leftovers(state: State) -> Iterator[str]:

@@ -148,6 +148,26 @@ def three_tasks(world: World) -> None:
         world.submit(*options)
 
 
+HOOK = """
+[hooks]
+task.finished = ["sh", "-c", 'told=$(cat); printf "%s\\n" "$told" >> "$AGENTQ_STATE_DIR/../told"']
+"""
+
+
+def hooked(world: World) -> None:
+    """A task that is cancelled and a hook that is still to be told of that, and one to run."""
+    config = world.root / "home" / ".config" / "agentq" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(HOOK)
+    world.submit("-s", "s")
+    world.ok("cancel", "s/1")
+    world.submit("-s", "s")
+
+
+def told(role: str, done: Done) -> Expected:
+    return Expected(of={"s/1": frozenset({"cancelled"})})
+
+
 def drain(world: World, crash: Crash) -> Done:
     return world.agentq("run", "--drain", "-j", "2", crash=dict(crash))
 
@@ -424,6 +444,8 @@ SCENARIOS = (
     Scenario(
         "retry-reopens", COMMAND, failed_with_dependents, command("retry", "s/1"), only(*ENDED, strict=False, counts=6)
     ),
+    Scenario("hooks", ("supervisor",), hooked, drain, told),
+    Scenario("sweep-calls-hooks", SWEEP, hooked, command("sweep", "--no-wake"), told),
     Scenario("pre-task-script", ("shim",), scripted, drain, harm),
     Scenario("series", ("supervisor",), series, drain, rearmed),
     Scenario("requests", SWEEP, asking, command("sweep", "--no-wake"), only("completed", counts=3)),

@@ -42,6 +42,9 @@ PLANS: list[tuple[str, dict[str, Any], str]] = [
         LISTED | {"session": "a"},
         "task_runs USING INDEX task_runs_session (session=? AND id<?)",
     ),
+    ("hooks.telling", {"after": 0, "limit": 9}, "events USING INTEGER PRIMARY KEY (rowid>?)"),
+    ("hooks.next_at", {"id": 0}, "events USING INTEGER PRIMARY KEY (rowid>?)"),
+    ("stats.due", {"session": "a", "now": NOON}, "tasks USING COVERING INDEX tasks_counts"),
     ("write.live_count", {}, "tasks USING COVERING INDEX tasks_live"),
 ]
 

@@ -64,8 +64,8 @@ SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, iif(attempt
 FROM messages_in WHERE seq >= :first AND status <> 'staged' AND (:batch IS NULL OR batch = :batch)
 
 -- name: event
-INSERT INTO events (at, session, seq, attempt, from_status, to_status, event, actor, reason)
-VALUES (:at, :session, :seq, :attempt, :from, :to, :event, :actor, :reason)
+INSERT INTO events (at, session, seq, attempt, from_status, to_status, event, actor, reason, hook, agent)
+VALUES (:at, :session, :seq, :attempt, :from, :to, :event, :actor, :reason, :hook, :agent)
 
 -- One event a new task, in one statement.
 -- name: events_of_new

@@ -1,0 +1,32 @@
+"""`agentq doctor`: whether everything around the queue is as it should be, and the command that helps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from agentq_cli.context import context
+from agentq_cli.doctor import ERROR, OK, WARNING, Check, checks, overall
+from agentq_cli.output import Document, Result
+
+CODES = {OK: 0, WARNING: 1, ERROR: 2}
+
+
+def doctor() -> Result:
+    """Look for what keeps agents from running here, under cron and under systemd.
+
+    It compares this shell's environment with what cron and systemd give, finds agents that are missing or not logged
+    in, and looks at the config, the state dir, the clock, the zone and what is left over; 'health' is part of it.
+    Exit code 0 fine, 1 warnings, 2 errors.
+    """
+    found = list(checks(context()))
+    status = overall(found)
+    data = {"status": status, "items": [asdict(each) for each in found]}
+    return Document("doctor", data, _lines(found), code=CODES[status])
+
+
+def _lines(found: list[Check]) -> Iterator[str]:
+    for each in found:
+        yield f"{each.status:<8} {each.check}: {each.message}"
+        if each.command is not None and each.status != OK:
+            yield f"{'':<8} → {each.command}"

@@ -1,0 +1,129 @@
+"""`agentq service print`: the units and the crontab line that run the queue as this shell would."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from agentq_cli import config as configuration
+from agentq_cli import service as services
+from agentq_cli.agents import logins
+from agentq_cli.context import Context, context
+from agentq_cli.errors import Usage, nearest
+from agentq_cli.output import Document, Result
+
+ACTIONS = ("print",)
+KINDS = ("systemd", "cron")
+INSTALL = {
+    "systemd": (
+        "systemctl --user daemon-reload",
+        f"systemctl --user enable --now {services.SERVICE}",
+        "loginctl enable-linger",
+    ),
+    "cron": ("(crontab -l 2>/dev/null; agentq service print cron) | crontab -",),
+}
+
+
+def service(
+    action: Annotated[str, typer.Argument(metavar="print", help="What to do.")],
+    kind: Annotated[str, typer.Argument(metavar="systemd|cron", help="For whom.")],
+    unit: Annotated[str | None, typer.Argument(metavar="UNIT", help="Of systemd only this unit.")] = None,
+) -> Result:
+    """Print systemd units, or a crontab line, that run the queue with what this shell finds.
+
+    They carry this shell's PATH, the state dir and the config, so that the agents that are found here are found there.
+    Nothing is installed; the comments say where each belongs. Secrets such as API keys are never printed.
+    """
+    at = context()
+    for what, value, known in (("service", action, ACTIONS), ("service print", kind, KINDS)):
+        if value not in known:
+            raise Usage(f"{what} '{value}': {' or '.join(known)}{nearest(value, known)}")
+    if unit is not None and kind != "systemd":
+        raise Usage(f"service print cron '{unit}': only systemd has units")
+    found = _service(at)
+    return _cron(found) if kind == "cron" else _systemd(found, unit)
+
+
+def _service(at: Context) -> services.Service:
+    path, _ = configuration.config_path(at.environ)
+    config = os.path.abspath(path) if at.config.stamp is not None else None
+    return services.Service(
+        program=program(),
+        environ=services.environment(at.environ, state_dir=str(at.state_dir), config=config),
+        options=("--allow-network-fs",) if at.allow_network_fs else (),
+        secrets=[name for name in logins.SECRETS if at.environ.get(name)],
+    )
+
+
+def program() -> list[str]:
+    """The words that start this very agentq: its own file where it was started by one."""
+    called = os.path.abspath(sys.argv[0])
+    beside = os.path.join(os.path.dirname(sys.executable), "agentq")
+    for file in (called, beside) if os.path.basename(called) == "agentq" else ():
+        if os.path.isfile(file) and os.access(file, os.X_OK):
+            return [file]
+    from agentq_cli.supervise.wake import self_command
+
+    return self_command()
+
+
+def _systemd(found: services.Service, unit: str | None) -> Document:
+    files = services.units(found)
+    names = [file.name for file in files]
+    if unit is not None and unit not in names:
+        raise Usage(f"service print systemd '{unit}': one of {', '.join(names)}{nearest(unit, names)}")
+    chosen = [file for file in files if unit in (None, file.name)]
+    data = {
+        "kind": "systemd",
+        "files": [{"name": file.name, "path": file.path, "content": file.content} for file in chosen],
+        "install": list(INSTALL["systemd"]),
+        "secrets": list(found.secrets),
+    }
+    return Document("service", data, _unit_lines(chosen, found, alone=unit is not None))
+
+
+def _unit_lines(files: list[services.File], found: services.Service, *, alone: bool) -> Iterator[str]:
+    if not alone:
+        yield "# Each part is a file of its own: `agentq service print systemd UNIT > PATH` writes one of them, with"
+        yield f"# mkdir -p {services.UNIT_DIRECTORY} before. Then:"
+        yield from (f"#   {command}" for command in INSTALL["systemd"])
+        yield f"# {services.SERVICE} alone is enough. Where no process is to stay, enable {services.TIMER} instead."
+        yield from _secrets(found, "~/.config/agentq/secrets.env")
+        yield ""
+    for file in files:
+        yield f"# {file.path}"
+        yield from file.content.splitlines()
+        if not alone and file is not files[-1]:
+            yield ""
+
+
+def _secrets(found: services.Service, file: str) -> Iterator[str]:
+    if found.secrets:
+        yield f"# Set in this shell and not printed, since they are secrets: {', '.join(found.secrets)}. {file} is"
+        yield "# read where it exists: lines of NAME=value, mode 0600."
+
+
+def _cron(found: services.Service) -> Document:
+    line = services.crontab_line(found)
+    data = {
+        "kind": "cron",
+        "files": [{"name": "crontab", "path": "crontab", "content": f"{line}\n"}],
+        "line": line,
+        "install": list(INSTALL["cron"]),
+        "secrets": list(found.secrets),
+    }
+    return Document("service", data, _cron_lines(line, found))
+
+
+def _cron_lines(line: str, found: services.Service) -> Iterator[str]:
+    yield "# Add this line with `crontab -e`, or at once:"
+    yield f"#   {INSTALL['cron'][0]}"
+    yield "# A sweep a minute: it starts a supervisor where work is due. What it prints on stderr, cron mails."
+    if found.secrets:
+        yield f"# Set in this shell and not printed, since they are secrets: {', '.join(found.secrets)}."
+        yield "# An agent that needs one gets it by `env` in its [agents.NAME] of the config (mode 0600)."
+    yield line

@@ -1,0 +1,232 @@
+"""`agentq stats`: how much there is to do, how long it waits and runs, what fails, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from agentq_cli import documents, prometheus, values
+from agentq_cli.commands import filters, options
+from agentq_cli.context import context
+from agentq_cli.documents import COUNTED, Item
+from agentq_cli.errors import Usage
+from agentq_cli.output import Document, Result
+from agentq_cli.prometheus import Metric, Sample
+from agentq_cli.queue import Figures, FiguresKey, Queue, SessionTasks
+from agentq_cli.tables import Column, Table
+
+Prometheus = Annotated[
+    bool, typer.Option("--prometheus", help="Print the text that Prometheus's textfile collector reads.")
+]
+
+LIVE = ("blocked", "scheduled", "queued", "running", "retrying", "paused")
+FIGURES = (
+    Column("RUNS", "runs", kind="number"),
+    Column("FAILED", lambda item: sum(item["failures"].values()), kind="number"),
+    Column("RETRIES", "retries", kind="number"),
+    Column("WAIT P50", lambda item: item["wait_ms"]["p50"], kind="duration"),
+    Column("P90", lambda item: item["wait_ms"]["p90"], kind="duration"),
+    Column("P99", lambda item: item["wait_ms"]["p99"], kind="duration"),
+    Column("RUN P50", lambda item: item["duration_ms"]["p50"], kind="duration"),
+    Column("P90", lambda item: item["duration_ms"]["p90"], kind="duration"),
+    Column("P99", lambda item: item["duration_ms"]["p99"], kind="duration"),
+    Column("TOKENS", lambda item: item["tokens_in"] + item["tokens_out"], kind="number"),
+    Column("COST", lambda item: _dollars(item["cost_usd"]) if item["cost_usd"] else None, kind="number"),
+)
+SESSIONS = (
+    Column("SESSION", "name"),
+    Column("LIVE", lambda item: sum(n for status, n in item["tasks"].items() if status in LIVE), kind="number"),
+    Column("DUE", "due", kind="number"),
+    *FIGURES,
+)
+AGENTS = (Column("AGENT", lambda item: item["name"] or "(commands)"), *FIGURES)
+QUANTILES = {"p50": "0.5", "p90": "0.9", "p99": "0.99"}
+
+
+def stats(session: options.Session = None, since: options.Since = None, prometheus: Prometheus = False) -> Result:
+    """Count tasks and runs, with waits, run times, failures, tokens and cost, by session and agent.
+
+    --since counts only runs that started from then on; tasks are counted as they are now. A wait is from when a run was
+    due to its start. With --prometheus: counters over everything that ever ran, pruned runs too.
+    """
+    at = context()
+    if prometheus and (since is not None or at.as_json):
+        other = "--since" if since is not None else "--json"
+        raise Usage(f"--prometheus: not together with {other}; its counters are over everything, as text")
+    queue = at.open_queue()
+    begin = filters.since(at, since)
+    if session is not None:
+        filters.has_session(at, queue, session)
+    lanes = list(queue.session_tasks(session))
+    if prometheus:
+        return Document("stats", {}, list(_exposition(queue, lanes, session)))
+    data = _data(queue, lanes, session, begin)
+    return Document("stats", data, _lines(data))
+
+
+def _data(queue: Queue, lanes: list[SessionTasks], session: str | None, since: int | None) -> dict[str, Any]:
+    with queue.copied_runs(session=session, since=since) as copy:
+        together, sessions_of, agents_of = copy.grouped("all", "session", "agent")
+    everything = together.get(("", ""), Figures())
+    by_session = {name: figures for (name, _), figures in sessions_of.items()}
+    by_agent = {agent: figures for (_, agent), figures in agents_of.items()}
+    now = queue.now
+    names = sorted({lane.name for lane in lanes} | set(by_session))
+    known = {lane.name: lane for lane in lanes}
+    sessions = [
+        {
+            "name": name,
+            **_tasks(known.get(name, SessionTasks(name, {}, 0, None)), now),
+            **_figures(by_session.get(name)),
+        }
+        for name in names
+    ]
+    total = {status: sum(lane.counts.get(status, 0) for lane in lanes) for status in COUNTED}
+    due_since = min((lane.due_since for lane in lanes if lane.due_since is not None), default=None)
+    return {
+        "at": documents.moment(now),
+        "since": documents.moment(since),
+        "session": session,
+        "tasks": total,
+        "due": sum(lane.due for lane in lanes),
+        "longest_due_ms": None if due_since is None else now - due_since,
+        **_figures(everything),
+        "sessions": sessions,
+        "agents": [{"name": agent or None, **_figures(figures)} for agent, figures in sorted(by_agent.items())],
+    }
+
+
+def _tasks(lane: SessionTasks, now: int) -> Item:
+    return {
+        "tasks": {status: lane.counts.get(status, 0) for status in COUNTED},
+        "due": lane.due,
+        "longest_due_ms": None if lane.due_since is None else now - lane.due_since,
+    }
+
+
+def _figures(figures: Figures | None) -> Item:
+    found = figures or Figures()
+    return {
+        "runs": found.runs,
+        "run_statuses": found.statuses,
+        "failures": found.failures,
+        "retries": found.retries,
+        "wait_ms": _ranks(asdict(found.wait)),
+        "duration_ms": _ranks(asdict(found.duration)),
+        "tokens_in": round(found.tokens_in),
+        "tokens_out": round(found.tokens_out),
+        "cost_usd": found.cost_usd,
+    }
+
+
+def _ranks(ranks: dict[str, int | None]) -> Item:
+    return {("max" if name == "longest" else name): value for name, value in ranks.items()}
+
+
+def _lines(data: Mapping[str, Any]) -> Iterator[str | tuple[str, str]]:
+    counts = [f"{count} {status}" for status, count in data["tasks"].items() if count]
+    yield "Tasks", ", ".join(counts) or "none"
+    longest = data["longest_due_ms"]
+    yield "Due", f"{data['due']}{f', the first for {values.format_duration(longest)}' if longest else ''}"
+    if data["since"]:
+        yield "Since", data["since"]
+    statuses = ", ".join(f"{count} {status}" for status, count in data["run_statuses"].items())
+    yield "Runs", f"{data['runs']}{f': {statuses}' if statuses else ''}"
+    if data["failures"]:
+        yield "Failures", ", ".join(f"{count} {name}" for name, count in data["failures"].items())
+    if data["runs"]:
+        yield "Retries", str(data["retries"])
+        yield "Wait", _spread(data["wait_ms"])
+        yield "Run time", _spread(data["duration_ms"])
+    if data["tokens_in"] or data["tokens_out"]:
+        yield "Tokens", f"{data['tokens_in']} in, {data['tokens_out']} out"
+    if data["cost_usd"]:
+        yield "Cost", _dollars(data["cost_usd"])
+    for columns, items in ((SESSIONS, data["sessions"]), (AGENTS, data["agents"])):
+        if items:
+            yield ""
+            yield from Table(columns, _shown, lambda column, text, part: text, None).page(items)
+
+
+def _dollars(cost: float) -> str:
+    return f"${cost:.2f}" if cost >= 0.1 else f"${cost:.4f}"
+
+
+def _spread(ranks: Mapping[str, int | None]) -> str:
+    return ", ".join(f"{name} {values.format_duration(value)}" for name, value in ranks.items() if value is not None)
+
+
+def _shown(column: Column, value: object) -> str:
+    if value is None:
+        return "-"
+    return values.format_duration(value) if column.kind == "duration" and isinstance(value, int) else str(value)
+
+
+# Prometheus
+
+
+def _exposition(queue: Queue, lanes: list[SessionTasks], session: str | None) -> Iterator[str]:
+    with queue.copied_runs(session=session) as copy:
+        counters = queue.run_counters(copy, session)
+    yield from prometheus.lines(_metrics(queue, lanes, counters))
+
+
+def _metrics(queue: Queue, lanes: list[SessionTasks], counters: Mapping[FiguresKey, Figures]) -> Iterator[Metric]:
+    now = queue.now
+    tasks = [("", {"session": lane.name, "status": s}, lane.counts.get(s, 0)) for lane in lanes for s in COUNTED]
+    yield Metric("agentq_tasks", "gauge", "Tasks by status.", tasks)
+    due = [("", {"session": lane.name}, lane.due) for lane in lanes]
+    yield Metric("agentq_tasks_due", "gauge", "Tasks that are due and wait for their start.", due)
+    longest = [("", {"session": lane.name}, (now - (lane.due_since or now)) / 1000) for lane in lanes]
+    yield Metric("agentq_longest_due_seconds", "gauge", "For how long the first of them has been due.", longest)
+    yield Metric("agentq_workers", "gauge", "Runs that go on now.", [("", {}, len(queue.workers()))])
+    swept = queue.last_sweep()
+    yield Metric(
+        "agentq_last_sweep_timestamp_seconds",
+        "gauge",
+        "When somebody last swept.",
+        [] if swept is None else [("", {}, swept / 1000)],
+    )
+    ended = [(_labels(key), figures) for key, figures in sorted(counters.items())]
+    yield Metric(
+        "agentq_runs_total",
+        "counter",
+        "Runs that have ended, by how.",
+        [("", {**of, "status": s}, n) for of, figures in ended for s, n in sorted(figures.statuses.items())],
+    )
+    yield Metric(
+        "agentq_run_failures_total",
+        "counter",
+        "Runs that failed, by failure class.",
+        [("", {**of, "class": c}, n) for of, figures in ended for c, n in sorted(figures.failures.items())],
+    )
+    retries = [("", of, float(figures.retries)) for of, figures in ended]
+    yield Metric("agentq_run_retries_total", "counter", "Runs that were another attempt.", retries)
+    tokens = [
+        ("", {**of, "direction": way}, n)
+        for of, figures in ended
+        for way, n in (("in", figures.tokens_in), ("out", figures.tokens_out))
+    ]
+    yield Metric("agentq_tokens_total", "counter", "Tokens that agents said they used.", tokens)
+    cost = [("", of, figures.cost_usd) for of, figures in ended]
+    yield Metric("agentq_cost_usd_total", "counter", "Dollars that agents said they cost.", cost)
+    yield Metric("agentq_run_seconds", "summary", "How long runs took.", _summary(ended, "duration"))
+    yield Metric("agentq_run_wait_seconds", "summary", "From due to started.", _summary(ended, "wait"))
+
+
+def _labels(key: FiguresKey) -> dict[str, str]:
+    return {"session": key[0], "agent": key[1]}
+
+
+def _summary(ended: list[tuple[dict[str, str], Figures]], what: str) -> Iterator[Sample]:
+    """Quantiles over what is on record; sum and count over everything."""
+    for of, figures in ended:
+        ranks = asdict(getattr(figures, what))
+        for name, quantile in QUANTILES.items():
+            if ranks[name] is not None:
+                yield "", {**of, "quantile": quantile}, ranks[name] / 1000
+        yield "_sum", of, getattr(figures, f"{what}_ms") / 1000
+        yield "_count", of, figures.runs

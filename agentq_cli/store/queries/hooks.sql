@@ -1,0 +1,66 @@
+-- Hooks: found in the events after a cursor, each handed to one process, forgotten once it has run.
+
+-- name: cursor
+SELECT value FROM meta WHERE name = 'hooks_cursor'
+
+-- name: next_at
+SELECT at FROM events WHERE id > :id ORDER BY id LIMIT 1
+
+-- The newest event from before a time.
+-- name: last_before
+SELECT id FROM events WHERE at < :moment ORDER BY id DESC LIMIT 1
+
+-- What may call a hook: a task has ended, or the event itself says which. `due`: it was running or could have been.
+-- name: telling
+SELECT id, at, session, seq, attempt, to_status, agent, reason, hook,
+       to_status IS NOT NULL AND from_status IN ('queued', 'running', 'retrying')
+FROM events
+WHERE id > :after
+  AND (hook IS NOT NULL
+       OR (to_status IN ('completed', 'failed', 'cancelled', 'expired', 'skipped')
+           AND coalesce(from_status, '') NOT IN ('completed', 'failed', 'cancelled', 'expired', 'skipped')))
+ORDER BY id LIMIT :limit
+
+-- Whether something of a session runs, is due, or waits for its next attempt.
+-- name: undrained
+SELECT EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_counts WHERE session = :session AND status = 'running')
+    OR EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_counts
+               WHERE session = :session AND status = 'queued' AND due_at <= :now)
+    OR EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_retrying WHERE session = :session AND status = 'queued' AND retry = 1)
+
+-- name: set_cursor
+INSERT INTO meta (name, value) VALUES ('hooks_cursor', :id) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+
+-- name: add
+INSERT INTO hooks (event, hook, at, session, seq, attempt, status, agent, reason, pid, start_time, boot_id)
+VALUES (:event, :hook, :at, :session, :seq, :attempt, :status, :agent, :reason, :pid, :start_time, :boot_id)
+ON CONFLICT DO NOTHING
+
+-- name: owners
+SELECT DISTINCT pid, start_time, boot_id FROM hooks
+
+-- name: take
+UPDATE hooks SET pid = :pid, start_time = :start_time, boot_id = :boot_id
+WHERE pid IS :old_pid AND start_time IS :old_start_time AND boot_id IS :old_boot_id
+
+-- name: mine
+SELECT id, event, hook, at, session, seq, attempt, status, agent, reason FROM hooks
+WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id ORDER BY id LIMIT :limit
+
+-- name: release
+UPDATE hooks SET pid = NULL, start_time = NULL, boot_id = NULL
+WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
+
+-- The fence: of a row that another process has taken nothing is recorded.
+-- name: ran
+DELETE FROM hooks WHERE id = :id AND pid = :pid AND start_time = :start_time AND boot_id = :boot_id
+
+-- name: failed
+INSERT INTO hook_failures (hook, at, reason, count) VALUES (:hook, :at, :reason, 1)
+ON CONFLICT (hook) DO UPDATE SET at = excluded.at, reason = excluded.reason, count = count + 1
+
+-- name: succeeded
+DELETE FROM hook_failures WHERE hook = :hook
+
+-- name: failures
+SELECT hook, at, reason, count FROM hook_failures ORDER BY hook

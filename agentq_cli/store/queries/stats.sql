@@ -1,0 +1,52 @@
+-- Figures over the audit log. They are made of a copy in a temporary file, so that nothing is locked for longer than a
+-- few thousand rows take.
+
+-- name: last_run
+SELECT coalesce(max(id), 0) FROM task_runs
+
+-- A range of ids, and not a number of rows: what is passed over costs time too.
+-- name: copied
+SELECT session, coalesce(agent, ''), status, coalesce(failure_class, ''), "trigger" = 'retry',
+       max(0, started_at - coalesce(scheduled_for, started_at)), duration_ms, tokens_in, tokens_out, cost_usd
+FROM task_runs
+WHERE id > :after AND id <= :until AND (:session IS NULL OR session = :session)
+  AND (:since IS NULL OR started_at >= :since)
+
+-- name: copy
+CREATE TABLE runs
+  (session, agent, status, failure_class, retry, wait_ms, duration_ms, tokens_in, tokens_out, cost_usd)
+
+-- name: add
+INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- total() and not sum(): an agent may print numbers whose sum is too large for an integer.
+-- name: figures
+SELECT session, agent, status, failure_class, count(*), total(retry), total(tokens_in), total(tokens_out),
+       total(cost_usd), total(duration_ms), total(wait_ms)
+FROM runs GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+
+-- name: sizes
+SELECT session, agent, count({value}) FROM runs WHERE status <> 'running' GROUP BY 1, 2
+
+-- name: ordered
+SELECT session, agent, {value} FROM runs WHERE status <> 'running' AND {value} IS NOT NULL ORDER BY 3
+
+-- name: due
+SELECT count(*), min(due_at) FROM tasks INDEXED BY tasks_counts
+WHERE session = :session AND status = 'queued' AND due_at <= :now
+
+-- name: remember_pruned
+INSERT INTO pruned_runs
+  (session, agent, status, failure_class, runs, retries, tokens_in, tokens_out, cost_usd, duration_ms, wait_ms)
+SELECT session, coalesce(agent, ''), status, coalesce(failure_class, ''), count(*), total("trigger" = 'retry'),
+       total(tokens_in), total(tokens_out), total(cost_usd), total(duration_ms),
+       total(max(0, started_at - coalesce(scheduled_for, started_at)))
+FROM task_runs WHERE session = :session AND seq = :seq AND status <> 'running' GROUP BY 1, 2, 3, 4
+ON CONFLICT DO UPDATE SET
+  runs = runs + excluded.runs, retries = retries + excluded.retries, tokens_in = tokens_in + excluded.tokens_in,
+  tokens_out = tokens_out + excluded.tokens_out, cost_usd = cost_usd + excluded.cost_usd,
+  duration_ms = duration_ms + excluded.duration_ms, wait_ms = wait_ms + excluded.wait_ms
+
+-- name: pruned
+SELECT session, agent, status, failure_class, runs, retries, tokens_in, tokens_out, cost_usd, duration_ms, wait_ms
+FROM pruned_runs WHERE :session IS NULL OR session = :session

@@ -1,0 +1,327 @@
+"""Running hooks: real processes beside the queue, a few at a time, each with a document on stdin and a time limit.
+
+A hook changes no task, delays no start, and is waited for only at the end of a drain or a sweep. It is told after the
+commit; what it is to be told is in the store (`store/hooks.py`), and not lost with the process that would run it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from agentq_cli import documents
+from agentq_cli.clock import awake_ms, monotonic_ms
+from agentq_cli.config import Config
+from agentq_cli.errors import AgentqError, Busy, NotFound, Refused, Unreadable
+from agentq_cli.model import Actor, Identity, Task
+from agentq_cli.queue import HookCall, HookRan, Queue
+from agentq_cli.supervise import kernel, process
+from agentq_cli.supervise.plan import KEPT_BACK
+
+MOST = 4
+"""Hooks that run at once; the others wait."""
+
+LIMIT_MS = 10_000
+"""How long a hook may run, in time that the machine is awake; then its process group is killed."""
+
+PATIENCE_MS = 20_000
+"""How long a sweep goes on starting hooks, and a drain that has nothing else to do waits for them; then it is for the
+next one to go on."""
+
+READ_MS = 200
+"""How often a running hook's output is taken from its pipe: what writes without end is slowed down, and not us."""
+
+PIPE_BYTES = 65_536
+TAIL_BYTES = 2_048
+LONGEST_REASON = 300
+AGAIN_MS = 1_000
+MOST_TRIES = 10
+"""How often the end of a hook is tried to be recorded where the disk refuses; then the hook is run once more later."""
+
+CANNOT_START = 127
+
+
+@dataclass(slots=True)
+class Running:
+    """A hook's process, which leads a group of its own; its pid stays its own until it is reaped."""
+
+    call: HookCall
+    program: str
+    pid: int
+    pidfd: int
+    output: int
+    deadline: int
+    killed: bool = False
+    tail: bytearray = field(default_factory=bytearray)
+
+    def read(self) -> None:
+        """Take a pipe full of what it wrote; the end of it is kept."""
+        with contextlib.suppress(BlockingIOError):
+            self.tail += os.read(self.output, PIPE_BYTES)
+        del self.tail[:-TAIL_BYTES]
+
+    def kill(self) -> None:
+        """End its process group; call it only before the process is reaped."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def end(self) -> HookRan:
+        """Reap it, with what it left running."""
+        self.kill()
+        self.read()
+        _, status = os.waitpid(self.pid, 0)
+        os.close(self.pidfd)
+        os.close(self.output)
+        return HookRan(self.call, self._failure(os.waitstatus_to_exitcode(status)))
+
+    def _failure(self, code: int) -> str | None:
+        if self.killed:
+            how = f"did not end within {LIMIT_MS // 1000} s and was killed"
+        elif code == 0:
+            return None
+        else:
+            how = f"was ended by {documents.signal_name(-code)}" if code < 0 else f"exited with {code}"
+        lines = self.tail.decode(errors="replace").strip().splitlines()
+        return f"'{self.program}' {how}{f': {lines[-1]}' if lines else ''}"[:LONGEST_REASON]
+
+
+class Hooks:
+    """The hooks that this process runs. `step` is called whenever something may have happened; it never waits."""
+
+    def __init__(self, queue: Queue, owner: Identity, environ: Mapping[str, str], actor: Actor) -> None:
+        self._queue = queue
+        self._owner = owner
+        self._environ = environ
+        self._actor = actor
+        self._running: dict[int, Running] = {}
+        self._ended: list[HookRan] = []
+        self._tries = 0
+        self._again_at = 0
+        self._more = False
+        self._looked_to = 0
+        self._used = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything that runs, or is this process's to run."""
+        return bool(self._running or self._ended or self._more)
+
+    def begin(self, config: Config) -> None:
+        """Note where the events stand, so that what is done from now on calls the hooks."""
+        if config.hooks and not self._queue.hooks_begun():
+            self._used = True
+            with contextlib.suppress(Busy, Refused):
+                self._collect(config)
+
+    def step(self, config: Config, *, start: bool = True) -> Iterator[HookRan]:
+        """End what has ended, find what is to be run, and start it while there is room; yields how hooks ended."""
+        if not (config.hooks or self.busy):
+            return
+        self._used = True
+        yield from self._reap()
+        if self._again_at > monotonic_ms():
+            return
+        try:
+            self._record()
+            if start:
+                if config.hooks:
+                    self._find(config)
+                self._start(config)
+        except (Busy, Refused):
+            self._again_at = monotonic_ms() + AGAIN_MS
+            self._tries += 1
+            if self._tries >= MOST_TRIES:
+                self._ended.clear()
+                self._more = False
+
+    def descriptors(self) -> Iterator[int]:
+        """To be polled for reading: readable once a hook has ended."""
+        return (each.pidfd for each in self._running.values())
+
+    def moments(self) -> Iterator[int]:
+        """When `step` is to be called though nothing has happened, in monotonic milliseconds."""
+        now, awake = monotonic_ms(), awake_ms()
+        for each in self._running.values():
+            yield now + min(READ_MS, max(0, each.deadline - awake))
+        if (self._ended or self._more) and len(self._running) < MOST:
+            yield max(now, self._again_at)
+
+    def finish(self, config: Config, *, until: int) -> Iterator[HookRan]:
+        """Run everything there is to run, starting none after `until` (monotonic milliseconds)."""
+        while True:
+            start = monotonic_ms() < until
+            yield from self.step(config, start=start)
+            if not (self.busy if start else self._running):
+                return
+            self._wait()
+
+    def close(self, signals: int | None = None) -> Iterator[HookRan]:
+        """Let what runs end within its time, or kill it once a signal arrives; the rest is left to others."""
+        try:
+            while self._running:
+                yield from self._reap()
+                if self._running and self._wait(signals):
+                    break
+        finally:
+            for each in self._running.values():
+                # Killed in the middle, it is run again by whoever comes next.
+                each.end()
+            self._running.clear()
+            if self._used:
+                with contextlib.suppress(AgentqError):
+                    self._record()
+                    if self._owner in self._queue.hook_owners():
+                        self._queue.release_hooks(self._owner)
+
+    def _wait(self, signals: int | None = None) -> bool:
+        """Sleep until there is something to do; whether that is a signal."""
+        poll = select.poll()
+        for descriptor in self.descriptors():
+            poll.register(descriptor, select.POLLIN)
+        if signals is not None:
+            poll.register(signals, select.POLLIN)
+        ready = poll.poll(max(1, min(self.moments(), default=monotonic_ms()) - monotonic_ms()))
+        return any(descriptor == signals for descriptor, _ in ready)
+
+    def _reap(self) -> Iterator[HookRan]:
+        for key, each in list(self._running.items()):
+            each.read()
+            if _readable(each.pidfd):
+                del self._running[key]
+                ran = each.end()
+                self._ended.append(ran)
+                yield ran
+            elif not each.killed and awake_ms() >= each.deadline:
+                each.killed = True
+                each.kill()
+
+    def _record(self) -> None:
+        if self._ended:
+            self._queue.record_hooks(self._ended, self._owner, actor=self._actor)
+            self._ended.clear()
+        self._tries = 0
+
+    def _find(self, config: Config) -> None:
+        gone = [owner for owner in self._queue.hook_owners() if owner is None or not process.alive(owner)]
+        if gone:
+            self._queue.take_hooks(gone, self._owner)
+        last = self._queue.last_event()
+        if last == self._looked_to:
+            return
+        if self._queue.hooks_wait(config.hooks, after=self._looked_to, configured_at=configured_at(config)):
+            self._collect(config)
+        self._looked_to = last
+
+    def _collect(self, config: Config) -> None:
+        self._queue.collect_hooks(config.hooks, self._owner, configured_at=configured_at(config))
+
+    def _start(self, config: Config) -> None:
+        held = {*self._running, *(ran.call.id for ran in self._ended)}
+        room = MOST - len(self._running)
+        calls = self._queue.own_hooks(self._owner, limit=len(held) + room + 1)
+        waiting = [call for call in calls if call.id not in held]
+        for call in waiting[:room]:
+            argv = config.hooks.get(call.hook)
+            if argv is None:
+                self._ended.append(HookRan(call, None))  # switched off since
+                continue
+            task = self._task(call)
+            try:
+                document = self._document(call, task)
+                self._running[call.id] = spawn(call, argv, document, *self._surroundings(call, task, config))
+            except OSError as error:
+                self._ended.append(HookRan(call, f"'{argv[0]}' could not be started: {error.strerror}"))
+        self._more = len(waiting) > room
+
+    def _task(self, call: HookCall) -> Task | None:
+        """The task as it is now; None where it is pruned or cannot be read. Raises Busy."""
+        try:
+            return None if call.address is None else self._queue.task(call.address, background=True)
+        except (NotFound, Unreadable):
+            return None
+
+    def _document(self, call: HookCall, task: Task | None) -> str:
+        """`agentq.hook/1`: the event, and task and run as they are now; null where there is none, or none any more."""
+        run = None
+        with contextlib.suppress(NotFound):
+            if call.run is not None:
+                directory = self._queue.run_directory(call.run)
+                run = documents.run(self._queue.run(call.run), directory=directory, pid=None)
+        found = None if task is None else documents.task(task, now=self._queue.now, waiting_for=None)
+        return documents.encode(documents.hook(call, task=found, run=run))
+
+    def _surroundings(self, call: HookCall, task: Task | None, config: Config) -> tuple[dict[str, str], str]:
+        """Its environment and its directory: that of the config file, as its program may be named relative to it."""
+        values = {name: value for name, value in self._environ.items() if name not in KEPT_BACK}
+        # A hook that submits what calls it again comes to the same end as agents that submit one another.
+        depth = 1 if task is None else task.launch.depth + 1
+        values.update(AGENTQ_HOOK=call.hook, AGENTQ_STATE_DIR=str(self._queue.state.path), AGENTQ_DEPTH=str(depth))
+        values["AGENTQ_CONFIG"] = os.path.abspath(config.path)
+        return values, os.path.dirname(values["AGENTQ_CONFIG"])
+
+
+def _readable(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def configured_at(config: Config) -> int:
+    """When the hooks were configured at the latest: the time of the file."""
+    return 0 if config.stamp is None else config.stamp[2] // 1_000_000
+
+
+def spawn(call: HookCall, argv: Sequence[str], document: str, environ: dict[str, str], directory: str) -> Running:
+    """Start a hook. Raises OSError where no process can be had; a program that cannot be started exits with 127.
+
+    A fork of our own: Popen would wait for the exec, which may hang on a dead mount.
+    """
+    words = [os.path.expanduser(argv[0]) if argv[0].startswith("~/") else argv[0], *argv[1:]]
+    with contextlib.ExitStack() as opened:
+        stdin = os.memfd_create("agentq-hook")
+        opened.callback(os.close, stdin)
+        with open(stdin, "wb", closefd=False) as file:
+            file.write(document.encode())
+        os.lseek(stdin, 0, os.SEEK_SET)
+        output, theirs = os.pipe()
+        opened.callback(os.close, theirs)
+        os.set_blocking(output, False)
+        parent = os.getpid()
+        try:
+            pid = os.fork()
+        except OSError:
+            os.close(output)
+            raise
+        if pid == 0:
+            _become(words, environ, directory, stdin, theirs, parent)
+    return Running(call, argv[0], pid, os.pidfd_open(pid), output, awake_ms() + LIMIT_MS)
+
+
+def _become(
+    words: Sequence[str], environ: dict[str, str], directory: str, stdin: int, output: int, parent: int
+) -> NoReturn:
+    """In the child: the hook, or a line on stderr and 127."""
+    try:
+        os.setsid()
+        # With us it ends too: the next one to come runs it again, and must not run it beside itself.
+        kernel.die_with_parent(signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(CANNOT_START)
+        signal.set_wakeup_fd(-1)
+        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+            signal.signal(number, signal.SIG_DFL)
+        for standard, descriptor in enumerate((stdin, output, output)):
+            os.dup2(descriptor, standard)
+        os.chdir(directory)
+        os.execvpe(words[0], list(words), environ)
+    except BaseException as error:
+        text = getattr(error, "strerror", None) or str(error)
+        with contextlib.suppress(OSError):
+            os.write(output, text.encode(errors="replace"))
+    finally:
+        os._exit(CANNOT_START)
