@@ -283,12 +283,18 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class WaitingFor:
-    """Why a live task is not running; `kind` is one of the contract's."""
+    """Why a live task is not running; `kind` is one of the contract's.
+
+    `brief` says it in a few words for a listing, with `until` between it and the `note`; it is empty where the status
+    and the due time beside it say all, or where it only waits for its turn.
+    """
 
     kind: str
     detail: str
     until: int | None = None
     ids: tuple[str, ...] = ()
+    brief: str = ""
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

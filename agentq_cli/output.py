@@ -17,8 +17,8 @@ from typing import Any, ClassVar, TextIO, TypeAlias
 from agentq_cli import documents, values
 from agentq_cli.documents import encode
 from agentq_cli.errors import AgentqError, Refused
-from agentq_cli.model import TargetResult
-from agentq_cli.tables import STATUS_COLOURS, Column, Table, decoded, harmless, one_line, wants_colour
+from agentq_cli.model import TargetResult, WaitingFor
+from agentq_cli.tables import NOTHING, STATUS_COLOURS, Column, Table, decoded, harmless, one_line, wants_colour
 
 Item: TypeAlias = Mapping[str, Any]
 Code: TypeAlias = int | Callable[[], int]
@@ -262,10 +262,24 @@ class Printer:
                 continue
             label, value = line
             first, *more = harmless(value).split("\n")
+            distance = self._distance(first)
             head = self._styled(f"{label}:".ljust(width), "2")
-            self._put(f"{head} {self._styled(first, STATUS_COLOURS.get(first, ''))}".rstrip(" ") + "\n")
+            self._put(f"{head} {self._styled(first, STATUS_COLOURS.get(first, ''))}{distance}".rstrip(" ") + "\n")
             for text in more:
                 self._put(f"{'':{width}} {text}".rstrip(" ") + "\n")
+
+    def _distance(self, text: str) -> str:
+        """To a person, a time of day says more beside how far away it is."""
+        import re
+
+        if not self._terminal or not re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z", text):
+            return ""
+        return f" ({self._relative(text)})"
+
+    def _relative(self, text: str) -> str:
+        from datetime import datetime
+
+        return values.format_relative(round(datetime.fromisoformat(text).timestamp() * 1000), self._now_ms())
 
     def _items_text(self, result: Items) -> None:
         if result.line is not None:
@@ -301,13 +315,12 @@ class Printer:
 
     def _shown(self, column: Column, value: object) -> str:
         if value is None or value == "" or value == []:
-            return "-"
+            return NOTHING
+        if isinstance(value, WaitingFor):
+            return one_line(values.format_waiting(value, self._now_ms() if self._terminal else None)) or NOTHING
         if column.kind == "time" and self._terminal and str(value).endswith("Z"):
-            from datetime import datetime
-
             # A time in a zone of its own is shown as it is: there the wall clock is what was asked for.
-            moment = datetime.fromisoformat(str(value)).timestamp()
-            return values.format_relative(round(moment * 1000), self._now_ms())
+            return self._relative(str(value))
         if column.kind == "duration" and isinstance(value, int):
             return values.format_duration(value)
         if column.kind == "size" and isinstance(value, int):

@@ -493,6 +493,11 @@ class Queue:
         """The names of all sessions."""
         return [row[0] for row in self._index.execute(reindex.REINDEX["sessions"]).fetchall()]
 
+    def pause_reason(self, session: str) -> str | None:
+        """Why a session is paused; None where no reason was given, or it is not."""
+        row = self._index.execute(read.READ["session"], {"name": session}).fetchone()
+        return row[2] if row else None
+
     def events(
         self, *, address: Address | None = None, since: int | None = None, limit: int | None = None
     ) -> Iterator[Event]:

@@ -26,6 +26,12 @@ SMALLEST = 4
 READABLE = 20
 """Cells that a long text is to have before columns that can be spared are shown beside it."""
 
+TEXTS = {"text": READABLE, "waiting": 2 * READABLE}
+"""The kinds of column that may be cut and still say something, each with the cells that it is to have before."""
+
+NOTHING = "-"
+"""A cell without a value: columns can be counted all the same."""
+
 # Patterns stay text until they are needed: most commands print plain ASCII, and compiling costs as much as that.
 _COLOURS = r"\x1b\[[0-9;:]*m"
 _UNFINISHED = r"(?:\x1b(?:\[[0-9;:]*)?|\r)\Z"
@@ -43,15 +49,17 @@ class Column:
     """A column: its header, and the key of the item or the function that gives its text.
 
     `kind` says how a value is shown: `text`, `status` (coloured), `time` (RFC 3339; relative on a terminal), `duration`
-    (milliseconds), `size` (bytes), `number` (to the right). Where a terminal is too narrow, `spare` columns are left
-    out, then texts are cut, and `keep` ones last.
+    (milliseconds), `size` (bytes), `number` (to the right), `waiting` (a WaitingFor in a few words). Where a terminal
+    is too narrow, `spare` columns are left out, those of 2 after those of 1, then texts are cut, and `keep` ones last.
+    A `sparse` column is left out on a terminal where the first page has nothing for it.
     """
 
     header: str
     value: str | Callable[[Mapping[str, Any]], object]
     kind: str = "text"
     keep: bool = False
-    spare: bool = False
+    spare: int = False
+    sparse: bool = False
 
     def of(self, item: Mapping[str, Any]) -> object:
         """The column's value of one item."""
@@ -155,10 +163,15 @@ class Table:
             for position in range(measured):
                 self._natural[position] = max(self._natural[position], cells(row[position]))
         if not self._headed and self._width is not None:
+            empty = [
+                position
+                for position, column in enumerate(self._columns)
+                if column.sparse and all(row[position] == NOTHING for row in rows)
+            ]
+            for position in reversed(empty):
+                self._drop(position, rows)
             for position in self._spared(self._width):
-                del self._columns[position], self._natural[position]
-                for row in rows:
-                    del row[position]
+                self._drop(position, rows)
         widths = self._fitted()
         if not self._headed:
             self._headed = True
@@ -166,27 +179,34 @@ class Table:
         for row in rows:
             yield self._line(row, widths, header=False)
 
+    def _drop(self, position: int, rows: Sequence[list[str]]) -> None:
+        del self._columns[position], self._natural[position]
+        for row in rows:
+            del row[position]
+
     def _spared(self, room: int) -> list[int]:
         """The positions of the columns to leave out, the last one first."""
-        wanted = [
-            min(width, READABLE) if column.kind == "text" and not column.keep else width
-            for column, width in zip(self._columns, self._natural, strict=True)
-        ]
+        wanted = {
+            position: width if column.keep else min(width, TEXTS.get(column.kind, width))
+            for position, (column, width) in enumerate(zip(self._columns, self._natural, strict=True))
+        }
         spared: list[int] = []
-        for position in reversed(range(len(wanted))):
-            if sum(wanted) + 2 * (len(wanted) - 1) <= room:
+        able = [position for position in wanted if self._columns[position].spare]
+        for position in sorted(able, key=lambda position: (self._columns[position].spare, -position)):
+            if self._columns[position].spare > 1:
+                wanted[position] = min(wanted[position], READABLE)
+            if sum(wanted.values()) + 2 * (len(wanted) - 1) <= room:
                 break
-            if self._columns[position].spare:
-                del wanted[position]
-                spared.append(position)
-        return spared
+            del wanted[position]
+            spared.append(position)
+        return sorted(spared, reverse=True)
 
     def _fitted(self) -> list[int]:
         widths = list(self._natural)
         if self._width is None:
             return widths
         room = self._width - 2 * (len(widths) - 1)
-        texts = [i for i, column in enumerate(self._columns) if column.kind == "text" and not column.keep]
+        texts = [i for i, column in enumerate(self._columns) if column.kind in TEXTS and not column.keep]
         for group in (texts, range(len(widths))):
             while sum(widths) > room:
                 widest = max(group, key=lambda i: widths[i], default=None)

@@ -31,6 +31,7 @@ COLUMNS = (
     Column("DUE", _due, kind="time"),
     Column("PRI", "priority", kind="number", spare=True),
     Column("AGENT", "agent", spare=True),
+    Column("WAITING", "waiting", kind="waiting", spare=2, sparse=True),
     Column("TASK", documents.work),
 )
 
@@ -56,6 +57,8 @@ def list_(
             return
         why = Why(queue, at.config)
         for task in queue.tasks(session=session, statuses=chosen, label=label, ended=every, limit=limit):
-            yield documents.task(task, now=queue.now, waiting_for=why.of(task))
+            reason = why.of(task)
+            item = documents.task(task, now=queue.now, waiting_for=reason)
+            yield item if at.as_json else {**item, "waiting": reason}
 
     return Items("tasks", items(), COLUMNS, empty="no tasks; 'agentq list --all' shows those that have ended")
