@@ -362,6 +362,31 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class PastRun:
+    """A run as an overview shows it: when, how and at what cost, without what it said. `error` is cut short."""
+
+    session: str
+    seq: int
+    attempt: int
+    agent: str | None
+    status: RunStatus
+    started_at: int
+    finished_at: int | None
+    duration_ms: int | None
+    exit_code: int | None = None
+    failure_class: str | None = None
+    error: str | None = None
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    cost_usd: float | None = None
+
+    @property
+    def id(self) -> RunId:
+        """`SESSION/N.K`."""
+        return RunId(self.session, self.seq, self.attempt)
+
+
+@dataclass(frozen=True, slots=True)
 class Supervisor:
     """A process running `agentq run`. `renewed_at` is monotonic milliseconds of its boot.
 

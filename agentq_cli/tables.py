@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 STATUS_COLOURS = {
     **dict.fromkeys(("completed", "success", "ok"), "32"),
@@ -32,6 +32,9 @@ TEXTS = {"text": READABLE, "waiting": 2 * READABLE}
 NOTHING = "-"
 """A cell without a value: columns can be counted all the same."""
 
+SCARCE = 12
+"""The same before the columns that are spared last are left out."""
+
 # Patterns stay text until they are needed: most commands print plain ASCII, and compiling costs as much as that.
 _COLOURS = r"\x1b\[[0-9;:]*m"
 _UNFINISHED = r"(?:\x1b(?:\[[0-9;:]*)?|\r)\Z"
@@ -44,13 +47,28 @@ _SHOWN |= {code: f"\\u{code:04x}" for code in (*range(0x80, 0xA0), *BIDI, *range
 _SHOWN[0x7F] = "\u2421"
 
 
+class Change(NamedTuple):
+    """A cell: from one status to another."""
+
+    before: str | None
+    after: str | None
+
+
+class ZoneTime(NamedTuple):
+    """A cell: a time as RFC 3339, and on the wall clock of a zone that matters; a person is told how far away it is."""
+
+    at: str
+    local: str
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column: its header, and the key of the item or the function that gives its text.
 
     `kind` says how a value is shown: `text`, `status` (coloured), `time` (RFC 3339; relative on a terminal), `duration`
     (milliseconds), `size` (bytes), `number` (to the right), `waiting` (a WaitingFor in a few words). Where a terminal
-    is too narrow, `spare` columns are left out, those of 2 after those of 1, then texts are cut, and `keep` ones last.
+    is too narrow, `spare` columns are left out, those of 3 after those of 2 after those of 1, then texts are cut, and
+    `keep` ones last.
     A `sparse` column is left out on a terminal where the first page has nothing for it.
     """
 
@@ -112,8 +130,8 @@ def cells(text: str) -> int:
     return width
 
 
-def cut(text: str, width: int) -> str:
-    """The text in at most `width` cells, an ellipsis where something was left out."""
+def cut(text: str, width: int, ellipsis: str = "…") -> str:
+    """The text in at most `width` cells, an ellipsis (one cell) where something was left out."""
     if cells(text) <= width:
         return text
     room = width - 1
@@ -123,7 +141,31 @@ def cut(text: str, width: int) -> str:
         if room < 0:
             break
         kept.append(character)
-    return "".join(kept) + "…" if width > 0 else ""
+    return "".join(kept) + ellipsis if width > 0 else ""
+
+
+def wrapped(text: str, width: int) -> str:
+    """A line broken between words so that its parts fit `width`; a longer word stays whole, to be copied."""
+    if cells(text) <= width:
+        return text
+    lines = [""]
+    for word in text.split(" "):
+        if lines[-1] and cells(lines[-1]) + 1 + cells(word) > width:
+            lines.append(word)
+        else:
+            lines[-1] += f" {word}" if lines[-1] else word
+    return "\n".join(lines)
+
+
+def is_plain(environ: Mapping[str, str], encoding: str) -> bool:
+    """Whether to draw with ASCII alone: the locale is C or POSIX, or its encoding is not UTF-8.
+
+    Python itself makes C.UTF-8 of a C locale and says so in LC_CTYPE (PEP 538), which is not what was asked for.
+    """
+    given = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or "C"
+    if given == "C.UTF-8" and not environ.get("LC_ALL") and environ.get("LANG", "C") in ("", "C", "POSIX"):
+        given = "C"
+    return given in ("C", "POSIX") or encoding.lower().replace("-", "") != "utf8"
 
 
 def wants_colour(color: str, environ: Mapping[str, str], terminal: bool) -> bool:
@@ -146,7 +188,9 @@ class Table:
         show: Callable[[Column, object], str],
         paint: Callable[[Column, str, str], str],
         width: int | None,
+        ellipsis: str = "…",
     ) -> None:
+        self._ellipsis = ellipsis
         self._columns = list(columns)
         self._show = show
         self._paint = paint
@@ -193,8 +237,12 @@ class Table:
         spared: list[int] = []
         able = [position for position in wanted if self._columns[position].spare]
         for position in sorted(able, key=lambda position: (self._columns[position].spare, -position)):
+            # The last ones go only where even cut texts would not do.
             if self._columns[position].spare > 1:
                 wanted[position] = min(wanted[position], READABLE)
+            if self._columns[position].spare > 2:
+                texts = [other for other in wanted if self._columns[other].kind in TEXTS]
+                wanted |= {other: min(wanted[other], SCARCE) for other in texts if not self._columns[other].keep}
             if sum(wanted.values()) + 2 * (len(wanted) - 1) <= room:
                 break
             del wanted[position]
@@ -221,7 +269,7 @@ class Table:
         room = self._width
         for position, (column, text, width) in enumerate(zip(self._columns, texts, widths, strict=True)):
             if self._width is not None:
-                text = cut(text, width)
+                text = cut(text, width, self._ellipsis)
             part = self._paint(column, text, "header" if header else "cell")
             if column.kind in ("number", "duration", "size"):
                 part = " " * (width - cells(text)) + part
