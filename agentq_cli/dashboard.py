@@ -27,6 +27,7 @@ HELP = (
     ("?", "this help"),
     ("q, Ctrl-C", "quit"),
 )
+NARROWEST = 20
 STEP = 10
 GATES = 3
 """Lines about what holds starts back."""
@@ -66,6 +67,16 @@ SESSIONS = (
     Column("PAUSED", lambda item: "paused" if item["paused"] else "", kind="status", sparse=True),
     Column("TASKS", lambda item: ", ".join(f"{count} {status}" for status, count in item["counts"].items())),
 )
+
+
+Listed = tuple[str, Sequence[Item], Sequence[Column], str]
+"""A list: its name, its items, its columns, and the key by which one is chosen."""
+
+SPARED = ("sessions", "ended", "waiting")
+"""The lists that a low terminal goes without, the first one first."""
+
+FEW = 3
+"""Lines of a list that are worth its header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +198,8 @@ def _paused(view: View, snapshot: Snapshot) -> tuple[View, Action | None]:
 
 def frame(view: View, snapshot: Snapshot, log: Log | None, *, pen: Pen, width: int, height: int) -> list[str]:
     """Exactly `height` lines of at most `width` cells."""
+    if width < NARROWEST:
+        return [cut("too narrow", width, pen.ellipsis), *[""] * (height - 1)]
     now = round(datetime.fromisoformat(snapshot.at).timestamp() * 1000)
     if view.page == "help":
         body = _help(pen, width)
@@ -227,13 +240,13 @@ def _head(snapshot: Snapshot, pen: Pen, width: int, now: int) -> list[str]:
 
 
 def _lists(view: View, snapshot: Snapshot, pen: Pen, width: int, room: int, now: int) -> list[str]:
-    lists: list[tuple[str, Sequence[Item], Sequence[Column], str]] = [
+    lists: list[Listed] = [
         ("running", snapshot.running, RUNNING, "task"),
         ("waiting", snapshot.waiting, WAITING, "id"),
         ("sessions", snapshot.sessions if len(snapshot.sessions) > 1 else (), SESSIONS, "name"),
         ("ended", snapshot.ended, ENDED, "id"),
     ]
-    lists = [each for each in lists if each[1]]
+    lists = _seen([each for each in lists if each[1]], room)
     if not lists:
         return ["", pen(cut("nothing to show: no task waits, runs or has ended", width, pen.ellipsis), DIM)]
     shares = _shared([len(items) for _, items, _, _ in lists], room - 2 * len(lists))
@@ -249,11 +262,20 @@ def _lists(view: View, snapshot: Snapshot, pen: Pen, width: int, room: int, now:
     return lines
 
 
+def _seen(lists: list[Listed], room: int) -> list[Listed]:
+    """The lists for which there is room: one that is spared sooner goes where not all would have a few lines."""
+    for name in SPARED:
+        needed = sum(2 + min(len(items), FEW) for _, items, _, _ in lists)
+        if needed > room and len(lists) > 1:
+            lists = [each for each in lists if each[0] != name]
+    return lists
+
+
 def _shared(wanted: Sequence[int], room: int) -> list[int]:
     """How many of `room` lines each list gets: all it wants where they suffice, else the longest give way first."""
     shares = list(wanted)
     while sum(shares) > max(room, 0):
-        shares[max(range(len(shares)), key=lambda n: shares[n])] -= 1
+        shares[max(range(len(shares)), key=lambda n: (shares[n], n))] -= 1
     return shares
 
 

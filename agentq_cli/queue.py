@@ -514,11 +514,7 @@ class Queue:
     def glance(self, limit: int) -> list[Task]:
         """Some of the tasks that wait, up to `limit` of each kind: those that are due, those that come next, those that
         are paused or blocked; each soonest first. What cannot be read at once is left out."""
-        return [
-            task
-            for which in ("due", "coming", "kept")
-            for task in overview.waiting(self.state, self._index, which, now=self.now, limit=limit)
-        ]
+        return overview.glance(self.state, self._index, now=self.now, limit=limit)
 
     def task_now(self, address: Address) -> Task | None:
         """One task, without waiting long for its file; None where it is gone. Raises Busy, Unreadable."""

@@ -24,15 +24,23 @@ def live_counts(index: sqlite3.Connection, *, now: int) -> dict[str, dict[Status
     return found
 
 
-def waiting(state: StateDir, index: sqlite3.Connection, which: str, *, now: int, limit: int) -> Iterator[Task]:
-    """Tasks that wait, soonest first: `due`, `coming`, or `kept` back. What cannot be read at once is left out."""
-    for address in index.execute(OVERVIEW[which], {"now": now, "limit": limit}).fetchall():
+def glance(state: StateDir, index: sqlite3.Connection, *, now: int, limit: int) -> list[Task]:
+    """Tasks that wait, up to `limit` of each kind: due, coming, kept back. What cannot be read at once is left out."""
+    addresses = [
+        Address(*row)
+        for kind in ("due", "coming", "kept")
+        for row in index.execute(OVERVIEW[kind], {"now": now, "limit": limit}).fetchall()
+    ]
+    found: dict[Address, Task] = {}
+    for session in {address.session for address in addresses}:
         try:
-            found = task_now(state, Address(*address))
+            with inbound(state, session, busy_ms=connection.BACKGROUND_BUSY_MS) as database:
+                for address in addresses:
+                    if address.session == session and (row := database.execute(TASK, {"seq": address.seq}).fetchone()):
+                        found[address] = rows.seen_task(session, row)
         except AgentqError:
             continue
-        if found is not None:
-            yield found
+    return [found[address] for address in addresses if address in found]
 
 
 def task_now(state: StateDir, address: Address) -> Task | None:
