@@ -507,6 +507,10 @@ class Queue:
         """The tasks that have ended from a time on, by status."""
         return overview.ended_counts(self._index, since=since)
 
+    def last_failed(self, since: int) -> Address | None:
+        """The task that failed last, from a time on."""
+        return overview.last_failed(self._index, since=since)
+
     def anything(self) -> bool:
         """Whether there is any task at all."""
         return overview.anything(self._index)

@@ -77,6 +77,12 @@ def ended_counts(index: sqlite3.Connection, *, since: int) -> dict[Status, int]:
     return {Status(status): count for status, count in found}
 
 
+def last_failed(index: sqlite3.Connection, *, since: int) -> Address | None:
+    """The task that failed last, from `since` on."""
+    row = index.execute(OVERVIEW["last_failed"], {"since": since}).fetchone()
+    return None if row is None else Address(*row)
+
+
 def anything(index: sqlite3.Connection) -> bool:
     """Whether there is any task at all."""
     (found,) = index.execute(OVERVIEW["any_task"]).fetchone()

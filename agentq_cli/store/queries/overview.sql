@@ -29,6 +29,10 @@ FROM task_runs WHERE finished_at IS NOT NULL ORDER BY id DESC LIMIT :limit
 SELECT status, count(*) FROM tasks INDEXED BY tasks_ended
 WHERE ended_at IS NOT NULL AND ended_at >= :since GROUP BY status
 
+-- name: last_failed
+SELECT session, seq FROM tasks INDEXED BY tasks_ended
+WHERE ended_at IS NOT NULL AND ended_at >= :since AND status = 'failed' ORDER BY ended_at DESC LIMIT 1
+
 -- name: any_task
 SELECT EXISTS (SELECT 1 FROM tasks)
 
