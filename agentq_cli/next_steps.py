@@ -106,5 +106,4 @@ def _lift(hold: Hold, now: int) -> tuple[str, str] | None:
 
 
 def _steps(steps: Sequence[tuple[str, str]]) -> list[str]:
-    width = max(len(command) for command, _ in steps)
-    return ["Next:", *[f"  {command.ljust(width)}  {what}" for command, what in steps]]
+    return ["Next:", *[line for command, what in steps for line in (f"  {command}", f"      {what}")]]

@@ -306,18 +306,22 @@ class Printer:
         width = max((len(line[0]) for line in known if isinstance(line, tuple)), default=0) + 1
         for line in known:
             if isinstance(line, str):
-                self._put(harmless(line) + "\n")
+                self._put(self._wrapped(harmless(line), 0) + "\n")
                 continue
             label, value = line
             text = harmless(value)
-            if self._terminal:
-                text = "\n".join(wrapped(part, self._width() - width - 1) for part in text.split("\n"))
-            first, *more = text.split("\n")
-            distance = self._distance(first)
+            plain, colour = text + self._distance(text), STATUS_COLOURS.get(text, "")
+            first, *more = self._wrapped(plain, width + 1).split("\n")
             head = self._styled(f"{label}:".ljust(width), "2")
-            self._put(f"{head} {self._styled(first, STATUS_COLOURS.get(first, ''))}{distance}".rstrip(" ") + "\n")
+            self._put(f"{head} {self._styled(first, colour)}".rstrip(" ") + "\n")
             for text in more:
                 self._put(f"{'':{width}} {text}".rstrip(" ") + "\n")
+
+    def _wrapped(self, text: str, taken: int) -> str:
+        """On a terminal broken between words into what `taken` cells of a line leave."""
+        if not self._terminal:
+            return text
+        return "\n".join(wrapped(line, self._width() - taken) for line in text.split("\n"))
 
     def _distance(self, text: str) -> str:
         """To a person, a time of day says more beside how far away it is."""

@@ -32,8 +32,8 @@ TEXTS = {"text": READABLE, "waiting": 2 * READABLE}
 NOTHING = "-"
 """A cell without a value: columns can be counted all the same."""
 
-SCARCE = 12
-"""The same before the columns that are spared last are left out."""
+SCARCE = {2: 16, 3: 12}
+"""The same before a column is left out that is spared late."""
 
 # Patterns stay text until they are needed: most commands print plain ASCII, and compiling costs as much as that.
 _COLOURS = r"\x1b\[[0-9;:]*m"
@@ -145,16 +145,19 @@ def cut(text: str, width: int, ellipsis: str = "…") -> str:
 
 
 def wrapped(text: str, width: int) -> str:
-    """A line broken between words so that its parts fit `width`; a longer word stays whole, to be copied."""
+    """A line broken between words so that its parts fit `width`, each indented as the first one; a longer word stays
+    whole, to be copied."""
     if cells(text) <= width:
         return text
+    words = text.lstrip(" ")
+    indent = " " * (len(text) - len(words))
     lines = [""]
-    for word in text.split(" "):
-        if lines[-1] and cells(lines[-1]) + 1 + cells(word) > width:
+    for word in words.split(" "):
+        if lines[-1] and cells(indent + lines[-1]) + 1 + cells(word) > width:
             lines.append(word)
         else:
             lines[-1] += f" {word}" if lines[-1] else word
-    return "\n".join(lines)
+    return "\n".join(indent + line for line in lines)
 
 
 def is_plain(environ: Mapping[str, str], encoding: str) -> bool:
@@ -237,12 +240,11 @@ class Table:
         spared: list[int] = []
         able = [position for position in wanted if self._columns[position].spare]
         for position in sorted(able, key=lambda position: (self._columns[position].spare, -position)):
-            # The last ones go only where even cut texts would not do.
-            if self._columns[position].spare > 1:
-                wanted[position] = min(wanted[position], READABLE)
-            if self._columns[position].spare > 2:
+            # Those that are spared late go only where even texts that are cut short would not do.
+            least = SCARCE.get(int(self._columns[position].spare))
+            if least is not None:
                 texts = [other for other in wanted if self._columns[other].kind in TEXTS]
-                wanted |= {other: min(wanted[other], SCARCE) for other in texts if not self._columns[other].keep}
+                wanted |= {other: min(wanted[other], least) for other in texts if not self._columns[other].keep}
             if sum(wanted.values()) + 2 * (len(wanted) - 1) <= room:
                 break
             del wanted[position]

@@ -19,12 +19,12 @@ def _change(event: documents.Item) -> Change | None:
 
 
 COLUMNS = (
-    Column("AT", "at", kind="time"),
+    Column("AT", "at", kind="time", spare=3),
     Column("TASK", lambda event: event["run"] or event["task"], keep=True),
     Column("EVENT", "event", keep=True),
     Column("CHANGE", _change),
     Column("ACTOR", "actor", spare=True),
-    Column("REASON", "reason"),
+    Column("REASON", "reason", spare=2, sparse=True),
 )
 
 

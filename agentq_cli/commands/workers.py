@@ -32,7 +32,7 @@ SUPERVISORS = (
     Column("PID", "pid", kind="number"),
     Column("JOBS", "jobs", kind="number"),
     Column("SESSIONS", lambda supervisor: supervisor["sessions"] or "all"),
-    Column("STARTED", "started_at", kind="time"),
+    Column("STARTED", "started_at", kind="time", spare=1),
     Column("LAST SIGN", "last_seen_at", kind="time"),
 )
 GATES = (Column("GATE", "name"), Column("HOLDING", "holding"), Column("DETAIL", "detail"))

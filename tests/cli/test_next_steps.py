@@ -44,21 +44,21 @@ def test_it_knows_what_to_do_next(aq: Driven) -> None:
     aq.exec(*held("a"))
     aq.supervise()
     aq.started("a")
-    assert said(aq) == ["Now: 1 running.", "Next:", "  agentq top  watch it live"]
+    assert said(aq) == ["Now: 1 running.", "Next:", "  agentq top", "      watch it live"]
 
     aq("pause", "--agent", "demo")
     aq("pause", "--all")
     text = "\n".join(said(aq))
-    assert "agentq resume --agent demo  demo is paused" in text
-    assert "agentq resume --all         the queue is paused" in text
+    assert "  agentq resume --agent demo\n      demo is paused" in text
+    assert "  agentq resume --all\n      the queue is paused" in text
 
 
 def test_a_state_that_cannot_be_read_is_said(aq: Driven) -> None:
     aq.exec("true")
     (aq.state_dir / "agentq.db").write_bytes(b"no database at all" * 100)
-    first, *_, last = said(aq)
+    first, *_, step, _ = said(aq)
     assert first.startswith("State: ")
-    assert "agentq health" in last
+    assert step == "  agentq health"
 
 
 def test_with_a_wrong_setting_the_help_is_all(aq: Driven) -> None:

@@ -351,7 +351,10 @@ class Screen:
 
     def read(self) -> str:
         self.stdout.flush()
-        return os.read(self.master, 1 << 16).decode() if select.select([self.master], [], [], 0)[0] else ""
+        parts = []
+        while select.select([self.master], [], [], 0)[0]:
+            parts.append(os.read(self.master, 1 << 16))
+        return b"".join(parts).decode()
 
     def close(self) -> None:
         self.stdout.close()
