@@ -113,8 +113,18 @@ class Application(TyperGroup):
         if not ctx._protected_args:
             if shared.get("json"):
                 raise Usage("agentq: a command is wanted; see 'agentq --help'")
-            return output.Document("help", {}, [self.get_help(ctx)], code=2)
+            return output.Document("help", {}, [self.get_help(ctx), *_next_steps(ctx)], code=2)
         return super().invoke(ctx)
+
+
+def _next_steps(ctx: click.Context) -> list[str]:
+    """What to do next, below a help that nobody asked for."""
+    from agentq_cli import next_steps
+
+    try:
+        return ["", *next_steps.lines(ctx.obj.context(ctx.meta.get(SHARED, {})))]
+    except Usage:
+        return []  # there is no home directory, or a wrong setting: the help is of more use than an error
 
 
 def available() -> list[str]:

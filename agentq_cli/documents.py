@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,9 @@ COUNTED = tuple(status.value for status in Status)
 
 COMING = 3
 """How many coming times of a schedule are shown."""
+
+LONGEST_WORK = 300
+"""Characters of a prompt or a command that are enough for a line of a screen."""
 
 LAST_MOMENT = 253_402_300_799_999
 """The last millisecond of the year 9999; an agent may write any number."""
@@ -266,6 +269,12 @@ def work(item: Item) -> str:
 
         return shlex.join(item["argv"])
     return str(item.get("prompt") or "")
+
+
+def brief_work(argv: Sequence[str] | None, prompt: str | None) -> str:
+    """The beginning of what a task does, for one line of a screen."""
+    text = work({"argv": argv, "prompt": (prompt or "")[:LONGEST_WORK]})
+    return text[:LONGEST_WORK]
 
 
 def target(result: TargetResult) -> Item:

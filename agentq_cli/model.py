@@ -284,12 +284,18 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class WaitingFor:
-    """Why a live task is not running; `kind` is one of the contract's."""
+    """Why a live task is not running; `kind` is one of the contract's.
+
+    `brief` says it in a few words for a listing, with `until` between it and the `note`; it is empty where the status
+    and the due time beside it say all, or where it only waits for its turn.
+    """
 
     kind: str
     detail: str
     until: int | None = None
     ids: tuple[str, ...] = ()
+    brief: str = ""
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +355,31 @@ class Run:
     stderr_bytes: int | None
     host: str
     adopted: bool
+
+    @property
+    def id(self) -> RunId:
+        """`SESSION/N.K`."""
+        return RunId(self.session, self.seq, self.attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """A run as an overview shows it: when, how and at what cost, without what it said. `error` is cut short."""
+
+    session: str
+    seq: int
+    attempt: int
+    agent: str | None
+    status: RunStatus
+    started_at: int
+    finished_at: int | None
+    duration_ms: int | None
+    exit_code: int | None = None
+    failure_class: str | None = None
+    error: str | None = None
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    cost_usd: float | None = None
 
     @property
     def id(self) -> RunId:

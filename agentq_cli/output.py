@@ -12,17 +12,33 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Any, ClassVar, TextIO, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TextIO, TypeAlias
 
-from agentq_cli import documents, values
+from agentq_cli import documents, drawing
+from agentq_cli.clock import monotonic_ms
 from agentq_cli.documents import encode
+from agentq_cli.drawing import Pen
 from agentq_cli.errors import AgentqError, Refused
 from agentq_cli.model import TargetResult
-from agentq_cli.tables import STATUS_COLOURS, Column, Table, decoded, harmless, one_line, wants_colour
+from agentq_cli.tables import (
+    STATUS_COLOURS,
+    Column,
+    Table,
+    cells,
+    decoded,
+    harmless,
+    is_plain,
+    one_line,
+    wants_colour,
+    wrapped,
+)
 
 Item: TypeAlias = Mapping[str, Any]
 Code: TypeAlias = int | Callable[[], int]
 """An exit code, or where it is known only after the last line, how to get it then."""
+
+SECOND_MS = 1000
+"""How often a terminal is drawn anew where nothing happens but time."""
 
 PAGE = 500
 """Rows laid out at a time: what a listing holds in memory."""
@@ -86,18 +102,33 @@ class Items:
 
 
 @dataclass(frozen=True, slots=True)
+class Live:
+    """How a stream is shown on a terminal: lines that stay, and below them some that are drawn anew.
+
+    `begin` is called once where that is done at all; `line(item, pen, width)` gives the line of an item, or None for
+    one that the screen shows; `screen(pen, width, height)` the lines below; `end(pen, width)` the last lines that stay.
+    Their texts are harmless already, and fit.
+    """
+
+    line: Callable[[Item, Pen, int], str | None]
+    screen: Callable[[Pen, int, int], Sequence[str]]
+    end: Callable[[Pen, int], Sequence[str]] = lambda pen, width: ()
+    begin: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
 class Stream:
     """What comes while it happens: JSON Lines, or a `line` an item; flushed each time.
 
-    An item of None prints nothing; it lets a `screen` be drawn anew. On a terminal `screen(width)` gives the lines kept
-    below the others. With `survives_reader` the stream is read to its end though nobody reads what it prints.
+    An item of None prints nothing; it is when a terminal is drawn anew, at most once a second where nothing came. With
+    `survives_reader` the stream is read to its end though nobody reads what it prints.
     """
 
     kind: str
     items: Iterable[Item | None]
     line: Callable[[Item], str]
     code: Code = 0
-    screen: Callable[[int], Sequence[str]] | None = None
+    live: Live | None = None
     survives_reader: bool = False
 
 
@@ -107,6 +138,20 @@ class Raw:
 
     pieces: Iterable[bytes]
     code: Code = 0
+
+
+class Surface(NamedTuple):
+    """What a screen is drawn on: `put` writes and flushes text that is harmless already, with this pen's colours."""
+
+    put: Callable[[str], None]
+    pen: Pen
+
+
+@dataclass(frozen=True, slots=True)
+class Interactive:
+    """A screen that talks with a person until it ends with an exit code. Only for a terminal."""
+
+    run: Callable[[Surface], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +167,7 @@ class Results:
         return results_code(self.items)
 
 
-Result: TypeAlias = Document | Items | Stream | Raw | Results | None
+Result: TypeAlias = Document | Items | Stream | Raw | Interactive | Results | None
 
 
 def results_code(items: Sequence[TargetResult]) -> int:
@@ -187,6 +232,7 @@ class Printer:
         self._out: TextIO = sys.stdout if sys.stdout is not None else io.StringIO()
         self._terminal = self._out.isatty()
         self._colours = wants_colour(color, environ, self._terminal)
+        self._pen = Pen(self._colours, is_plain(environ, self._out.encoding or "utf-8"))
         self._drawable = self._terminal and environ.get("TERM", "dumb") != "dumb"
 
     def write(self, result: Result) -> int:
@@ -202,6 +248,8 @@ class Printer:
                 self._stream(result)
             case Raw():
                 self._raw(result)
+            case Interactive():
+                return result.run(Surface(self._put_now, self._pen))
             case Results():
                 self._results(result)
         self._flush()
@@ -258,14 +306,30 @@ class Printer:
         width = max((len(line[0]) for line in known if isinstance(line, tuple)), default=0) + 1
         for line in known:
             if isinstance(line, str):
-                self._put(harmless(line) + "\n")
+                self._put(self._wrapped(harmless(line), 0) + "\n")
                 continue
             label, value = line
-            first, *more = harmless(value).split("\n")
+            text = harmless(value)
+            plain, colour = text + self._distance(text), STATUS_COLOURS.get(text, "")
+            first, *more = self._wrapped(plain, width + 1).split("\n")
             head = self._styled(f"{label}:".ljust(width), "2")
-            self._put(f"{head} {self._styled(first, STATUS_COLOURS.get(first, ''))}".rstrip(" ") + "\n")
+            self._put(f"{head} {self._styled(first, colour)}".rstrip(" ") + "\n")
             for text in more:
                 self._put(f"{'':{width}} {text}".rstrip(" ") + "\n")
+
+    def _wrapped(self, text: str, taken: int) -> str:
+        """On a terminal broken between words into what `taken` cells of a line leave."""
+        if not self._terminal:
+            return text
+        return "\n".join(wrapped(line, self._width() - taken) for line in text.split("\n"))
+
+    def _distance(self, text: str) -> str:
+        """To a person, a time of day says more beside how far away it is."""
+        import re
+
+        if not self._terminal or not re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z", text):
+            return ""
+        return f" ({drawing.relative(text, self._now_ms())})"
 
     def _items_text(self, result: Items) -> None:
         if result.line is not None:
@@ -280,7 +344,9 @@ class Printer:
                 self._table(section.columns, section.items)
 
     def _table(self, columns: Sequence[Column], items: Iterable[Item]) -> bool:
-        table = Table(columns, self._shown, self._painted, self._width() if self._terminal else None)
+        table = Table(
+            columns, self._shown, self._painted, self._width() if self._terminal else None, self._pen.ellipsis
+        )
         rows = iter(items)
         written = False
         while True:
@@ -300,23 +366,7 @@ class Printer:
             written = True
 
     def _shown(self, column: Column, value: object) -> str:
-        if value is None or value == "" or value == []:
-            return "-"
-        if column.kind == "time" and self._terminal and str(value).endswith("Z"):
-            from datetime import datetime
-
-            # A time in a zone of its own is shown as it is: there the wall clock is what was asked for.
-            moment = datetime.fromisoformat(str(value)).timestamp()
-            return values.format_relative(round(moment * 1000), self._now_ms())
-        if column.kind == "duration" and isinstance(value, int):
-            return values.format_duration(value)
-        if column.kind == "size" and isinstance(value, int):
-            return values.format_size(value)
-        if isinstance(value, bool):
-            return "yes" if value else "no"
-        if isinstance(value, list):
-            return one_line(", ".join(map(str, value)))
-        return one_line(str(value))
+        return drawing.shown(column, value, self._now_ms() if self._terminal else None, self._pen.arrow)
 
     def _painted(self, column: Column, text: str, part: str) -> str:
         if part == "header":
@@ -324,7 +374,7 @@ class Printer:
         return self._styled(text, STATUS_COLOURS.get(text, "")) if column.kind == "status" else text
 
     def _styled(self, text: str, style: str) -> str:
-        return f"\x1b[{style}m{text}\x1b[0m" if self._colours and style and text else text
+        return self._pen(text, style)
 
     def _width(self) -> int:
         import shutil
@@ -334,28 +384,44 @@ class Printer:
     # What comes while it happens
 
     def _stream(self, result: Stream) -> None:
-        drawn = 0
+        if result.live is not None and self._drawable and not self._json:
+            self._stream_live(result, result.live)
+            return
         for item in result.items:
             try:
-                drawn = self._step(result, item, drawn)
+                self._step(result, item)
             except ReaderGone:
                 if not result.survives_reader:
                     raise
 
-    def _step(self, result: Stream, item: Item | None, drawn: int) -> int:
-        screen = result.screen if self._drawable and not self._json else None
-        if drawn and screen:
-            self._put(f"\x1b[{drawn}A\x1b[J")
-        if item is not None and self._json:
+    def _step(self, result: Stream, item: Item | None) -> None:
+        if item is None:
+            return
+        if self._json:
             self._put(encode({"schema": f"agentq.{result.kind}/1", **item}) + "\n")
-        elif item is not None:
+        else:
             self._put(one_line(result.line(item)) + "\n")
-        lines = screen(self._width()) if screen else []
-        for line in lines:
-            self._put(one_line(line) + "\n")
-        if item is not None or lines:
-            self._flush()
-        return len(lines)
+        self._flush()
+
+    def _stream_live(self, result: Stream, live: Live) -> None:
+        board = Board(self._put, self._flush, self._out.fileno())
+        live.begin()
+        try:
+            for item in result.items:
+                if item is not None:
+                    board.add(live.line(item, self._pen, board.width))
+                elif board.due():
+                    self._survive(result, lambda: board.draw(live.screen(self._pen, board.width, board.height)))
+        finally:
+            self._survive(result, lambda: board.finish(live.end(self._pen, board.width)))
+
+    def _survive(self, result: Stream, draw: Callable[[], None]) -> None:
+        """A terminal that is gone must not take along the agents that run, nor the exit code."""
+        try:
+            draw()
+        except (ReaderGone, Refused):
+            if not result.survives_reader:
+                raise
 
     def _raw(self, result: Raw) -> None:
         for text in decoded(result.pieces):
@@ -378,6 +444,10 @@ class Printer:
             elif not self._json:
                 self._put(one_line(item.message) + "\n")
 
+    def _put_now(self, text: str) -> None:
+        self._put(text)
+        self._flush()
+
     def _put(self, text: str) -> None:
         Printer.begun = True
         self._try(lambda: self._out.write(text))
@@ -394,6 +464,80 @@ class Printer:
         except (OSError, ValueError) as failure:
             forget(self._out)
             raise Refused(f"standard output: {getattr(failure, 'strerror', None) or 'closed'}") from None
+
+
+LONGEST_HELD = 200
+"""Lines kept for a terminal that takes nothing, being stopped by Ctrl-S; older ones are dropped."""
+
+
+class Board:
+    """The lower lines of a terminal, drawn anew where they stand, with lines that stay above them.
+
+    Nothing is written while the terminal takes nothing: who draws has better things to do than to wait for it.
+    """
+
+    def __init__(self, put: Callable[[str], None], flush: Callable[[], None], descriptor: int) -> None:
+        self._put = put
+        self._flush = flush
+        self._descriptor = descriptor
+        self._held: list[str] = []
+        self._drawn: list[int] = []
+        self._size = (0, 0)
+        self._drawn_at = monotonic_ms() - SECOND_MS
+
+    @property
+    def width(self) -> int:
+        """Cells a line may take; the last column is left free, as some terminals wrap there and some do not."""
+        return max(self._dimensions().columns or 80, 20) - 1
+
+    @property
+    def height(self) -> int:
+        """Lines that a screen may take, with one left for what stands above it."""
+        return max((self._dimensions().lines or 24) - 2, 1)
+
+    def _dimensions(self) -> os.terminal_size:
+        try:
+            return os.get_terminal_size(self._descriptor)
+        except OSError:
+            return os.terminal_size((80, 24))  # the terminal is gone
+
+    def add(self, line: str | None) -> None:
+        """Put a line above the drawn ones when they are drawn next."""
+        if line is not None:
+            self._held = [*self._held[1 - LONGEST_HELD :], line]
+
+    def due(self) -> bool:
+        """Whether to draw: something was added, the size changed, or a second has gone."""
+        fresh = bool(self._held) or (self.width, self.height) != self._size
+        return (fresh or monotonic_ms() - self._drawn_at >= SECOND_MS) and self._takes()
+
+    def draw(self, lines: Sequence[str]) -> None:
+        """Draw these lines in the place of those before."""
+        self._drawn_at = monotonic_ms()
+        self._write(list(lines))
+        self._size = (self.width, self.height)
+
+    def finish(self, lines: Sequence[str]) -> None:
+        """Take the drawn lines away and leave these."""
+        for line in lines:
+            self.add(line)
+        if self._takes():
+            self._write([])
+
+    def _takes(self) -> bool:
+        import select
+
+        return bool(select.select([], [self._descriptor], [], 0)[1])
+
+    def _write(self, lines: Sequence[str]) -> None:
+        # Where a terminal became narrower it has broken the lines in two.
+        above = sum(max(1, -(-length // (self.width + 1))) for length in self._drawn)
+        back = f"\r\x1b[{above}A" if above else "\r"
+        text = "".join(f"{line}\x1b[K\n" for line in (*self._held, *lines))
+        self._held = []
+        self._drawn = [cells(harmless(line)) for line in lines]
+        self._put(f"{back}{text}\x1b[J")
+        self._flush()
 
 
 def forget(stream: TextIO) -> None:

@@ -28,6 +28,7 @@ from agentq_cli.model import (
     Message,
     NewTask,
     Outcome,
+    PastRun,
     Run,
     RunId,
     SessionInfo,
@@ -48,6 +49,7 @@ from agentq_cli.store import (
     dispatch,
     finish,
     hooks,
+    overview,
     read,
     reindex,
     rows,
@@ -90,6 +92,11 @@ class Queue:
         self.allow_network_fs = allow_network_fs
         self._index = index
         self._clock = clock
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything is stored; what was opened before it was reads as empty for ever."""
+        return self.state.index.exists()
 
     @classmethod
     def open(cls, path: Path, clock: Clock, *, create: bool, allow_network_fs: bool = False) -> Self:
@@ -521,6 +528,46 @@ class Queue:
     def session_names(self) -> list[str]:
         """The names of all sessions."""
         return [row[0] for row in self._index.execute(reindex.REINDEX["sessions"]).fetchall()]
+
+    def live_counts(self) -> dict[str, dict[Status, int]]:
+        """The live tasks of each session that has some, by shown status."""
+        return overview.live_counts(self._index, now=self.now)
+
+    def ended_counts(self, since: int = 0) -> dict[Status, int]:
+        """The tasks that have ended from a time on, by status."""
+        return overview.ended_counts(self._index, since=since)
+
+    def last_failed(self, since: int) -> Address | None:
+        """The task that failed last, from a time on."""
+        return overview.last_failed(self._index, since=since)
+
+    def anything(self) -> bool:
+        """Whether there is any task at all."""
+        return overview.anything(self._index)
+
+    def glance(self, limit: int) -> list[Task]:
+        """Some of the tasks that wait, up to `limit` of each kind: those that are due, those that come next, those that
+        are paused or blocked; each soonest first. What cannot be read at once is left out."""
+        return overview.glance(self.state, self._index, now=self.now, limit=limit)
+
+    def task_now(self, address: Address) -> Task | None:
+        """One task, without waiting long for its file; None where it is gone. Raises Busy, Unreadable."""
+        return overview.task_now(self.state, address)
+
+    def recent_ends(self, limit: int) -> list[PastRun]:
+        """The runs that ended last, newest first."""
+        return overview.recent_ends(self._index, limit=limit)
+
+    def history(self, *, session: str | None = None, since: int | None = None) -> Iterator[PastRun]:
+        """Every run, or those that began from a time on, newest first."""
+        if session is not None:
+            self.known(session)
+        return overview.history(self._index, session=session, since=since)
+
+    def pause_reason(self, session: str) -> str | None:
+        """Why a session is paused; None where no reason was given, or it is not."""
+        row = self._index.execute(read.READ["session"], {"name": session}).fetchone()
+        return row[2] if row else None
 
     def events(
         self, *, address: Address | None = None, since: int | None = None, limit: int | None = None

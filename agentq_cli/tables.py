@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 STATUS_COLOURS = {
     **dict.fromkeys(("completed", "success", "ok"), "32"),
@@ -26,6 +26,15 @@ SMALLEST = 4
 READABLE = 20
 """Cells that a long text is to have before columns that can be spared are shown beside it."""
 
+TEXTS = {"text": READABLE, "waiting": 2 * READABLE}
+"""The kinds of column that may be cut and still say something, each with the cells that it is to have before."""
+
+NOTHING = "-"
+"""A cell without a value: columns can be counted all the same."""
+
+SCARCE = {2: 16, 3: 12}
+"""The same before a column is left out that is spared late."""
+
 # Patterns stay text until they are needed: most commands print plain ASCII, and compiling costs as much as that.
 _COLOURS = r"\x1b\[[0-9;:]*m"
 _UNFINISHED = r"(?:\x1b(?:\[[0-9;:]*)?|\r)\Z"
@@ -38,20 +47,37 @@ _SHOWN |= {code: f"\\u{code:04x}" for code in (*range(0x80, 0xA0), *BIDI, *range
 _SHOWN[0x7F] = "\u2421"
 
 
+class Change(NamedTuple):
+    """A cell: from one status to another."""
+
+    before: str | None
+    after: str | None
+
+
+class ZoneTime(NamedTuple):
+    """A cell: a time as RFC 3339, and on the wall clock of a zone that matters; a person is told how far away it is."""
+
+    at: str
+    local: str
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column: its header, and the key of the item or the function that gives its text.
 
     `kind` says how a value is shown: `text`, `status` (coloured), `time` (RFC 3339; relative on a terminal), `duration`
-    (milliseconds), `size` (bytes), `number` (to the right). Where a terminal is too narrow, `spare` columns are left
-    out, then texts are cut, and `keep` ones last.
+    (milliseconds), `size` (bytes), `number` (to the right), `waiting` (a WaitingFor in a few words). Where a terminal
+    is too narrow, `spare` columns are left out, those of 3 after those of 2 after those of 1, then texts are cut, and
+    `keep` ones last.
+    A `sparse` column is left out on a terminal where the first page has nothing for it.
     """
 
     header: str
     value: str | Callable[[Mapping[str, Any]], object]
     kind: str = "text"
     keep: bool = False
-    spare: bool = False
+    spare: int = False
+    sparse: bool = False
 
     def of(self, item: Mapping[str, Any]) -> object:
         """The column's value of one item."""
@@ -104,8 +130,8 @@ def cells(text: str) -> int:
     return width
 
 
-def cut(text: str, width: int) -> str:
-    """The text in at most `width` cells, an ellipsis where something was left out."""
+def cut(text: str, width: int, ellipsis: str = "…") -> str:
+    """The text in at most `width` cells, an ellipsis (one cell) where something was left out."""
     if cells(text) <= width:
         return text
     room = width - 1
@@ -115,7 +141,34 @@ def cut(text: str, width: int) -> str:
         if room < 0:
             break
         kept.append(character)
-    return "".join(kept) + "…" if width > 0 else ""
+    return "".join(kept) + ellipsis if width > 0 else ""
+
+
+def wrapped(text: str, width: int) -> str:
+    """A line broken between words so that its parts fit `width`, each indented as the first one; a longer word stays
+    whole, to be copied."""
+    if cells(text) <= width:
+        return text
+    words = text.lstrip(" ")
+    indent = " " * (len(text) - len(words))
+    lines = [""]
+    for word in words.split(" "):
+        if lines[-1] and cells(indent + lines[-1]) + 1 + cells(word) > width:
+            lines.append(word)
+        else:
+            lines[-1] += f" {word}" if lines[-1] else word
+    return "\n".join(indent + line for line in lines)
+
+
+def is_plain(environ: Mapping[str, str], encoding: str) -> bool:
+    """Whether to draw with ASCII alone: the locale is C or POSIX, or its encoding is not UTF-8.
+
+    Python itself makes C.UTF-8 of a C locale and says so in LC_CTYPE (PEP 538), which is not what was asked for.
+    """
+    given = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or "C"
+    if given == "C.UTF-8" and not environ.get("LC_ALL") and environ.get("LANG", "C") in ("", "C", "POSIX"):
+        given = "C"
+    return given in ("C", "POSIX") or encoding.lower().replace("-", "") != "utf8"
 
 
 def wants_colour(color: str, environ: Mapping[str, str], terminal: bool) -> bool:
@@ -138,7 +191,9 @@ class Table:
         show: Callable[[Column, object], str],
         paint: Callable[[Column, str, str], str],
         width: int | None,
+        ellipsis: str = "…",
     ) -> None:
+        self._ellipsis = ellipsis
         self._columns = list(columns)
         self._show = show
         self._paint = paint
@@ -155,10 +210,15 @@ class Table:
             for position in range(measured):
                 self._natural[position] = max(self._natural[position], cells(row[position]))
         if not self._headed and self._width is not None:
+            empty = [
+                position
+                for position, column in enumerate(self._columns)
+                if column.sparse and all(row[position] == NOTHING for row in rows)
+            ]
+            for position in reversed(empty):
+                self._drop(position, rows)
             for position in self._spared(self._width):
-                del self._columns[position], self._natural[position]
-                for row in rows:
-                    del row[position]
+                self._drop(position, rows)
         widths = self._fitted()
         if not self._headed:
             self._headed = True
@@ -166,27 +226,37 @@ class Table:
         for row in rows:
             yield self._line(row, widths, header=False)
 
+    def _drop(self, position: int, rows: Sequence[list[str]]) -> None:
+        del self._columns[position], self._natural[position]
+        for row in rows:
+            del row[position]
+
     def _spared(self, room: int) -> list[int]:
         """The positions of the columns to leave out, the last one first."""
-        wanted = [
-            min(width, READABLE) if column.kind == "text" and not column.keep else width
-            for column, width in zip(self._columns, self._natural, strict=True)
-        ]
+        wanted = {
+            position: width if column.keep else min(width, TEXTS.get(column.kind, width))
+            for position, (column, width) in enumerate(zip(self._columns, self._natural, strict=True))
+        }
         spared: list[int] = []
-        for position in reversed(range(len(wanted))):
-            if sum(wanted) + 2 * (len(wanted) - 1) <= room:
+        able = [position for position in wanted if self._columns[position].spare]
+        for position in sorted(able, key=lambda position: (self._columns[position].spare, -position)):
+            # Those that are spared late go only where even texts that are cut short would not do.
+            least = SCARCE.get(int(self._columns[position].spare))
+            if least is not None:
+                texts = [other for other in wanted if self._columns[other].kind in TEXTS]
+                wanted |= {other: min(wanted[other], least) for other in texts if not self._columns[other].keep}
+            if sum(wanted.values()) + 2 * (len(wanted) - 1) <= room:
                 break
-            if self._columns[position].spare:
-                del wanted[position]
-                spared.append(position)
-        return spared
+            del wanted[position]
+            spared.append(position)
+        return sorted(spared, reverse=True)
 
     def _fitted(self) -> list[int]:
         widths = list(self._natural)
         if self._width is None:
             return widths
         room = self._width - 2 * (len(widths) - 1)
-        texts = [i for i, column in enumerate(self._columns) if column.kind == "text" and not column.keep]
+        texts = [i for i, column in enumerate(self._columns) if column.kind in TEXTS and not column.keep]
         for group in (texts, range(len(widths))):
             while sum(widths) > room:
                 widest = max(group, key=lambda i: widths[i], default=None)
@@ -201,7 +271,7 @@ class Table:
         room = self._width
         for position, (column, text, width) in enumerate(zip(self._columns, texts, widths, strict=True)):
             if self._width is not None:
-                text = cut(text, width)
+                text = cut(text, width, self._ellipsis)
             part = self._paint(column, text, "header" if header else "cell")
             if column.kind in ("number", "duration", "size"):
                 part = " " * (width - cells(text)) + part

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 
+from agentq_cli.clock import rfc3339
 from agentq_cli.errors import Usage
-from agentq_cli.model import DEFAULT_SESSION, SESSION_NAME, Address
+from agentq_cli.model import DEFAULT_SESSION, SESSION_NAME, Address, WaitingFor
 
 MILLISECONDS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 LONGEST = 36_525 * MILLISECONDS["d"]
@@ -268,6 +269,29 @@ def format_relative(moment_ms: int, now_ms: int) -> str:
 def format_cost(usd: float) -> str:
     """`1.25 USD`; four significant digits at least of what is less than a cent."""
     return f"{usd:.2f} USD" if usd >= 0.01 or not usd else f"{usd:.4g} USD"
+
+
+def format_clock(moment_ms: int, now_ms: int) -> str:
+    """`15:00`, on another day `2026-03-30 15:00`: a time on the wall clock of its reader (TZ, or the system's)."""
+    # The last day that there is may be the day after it here.
+    last = (LATEST - 86_400) * 1000
+    moment, now = (datetime.fromtimestamp(min(each, last) / 1000) for each in (moment_ms, now_ms))
+    return f"{moment:%H:%M}" if moment.date() == now.date() else f"{moment:%Y-%m-%d %H:%M}"
+
+
+def format_waiting(why: WaitingFor, now_ms: int | None) -> str:
+    """Why a task waits, in a few words: `claude held until 15:00 (rate_limited)`, `retry in 40s`, `after docs/3`.
+
+    `now_ms` is the time for a person, who reads it now; with None times are exact. Empty where it only waits its turn.
+    """
+    when = ""
+    if why.until is not None and why.kind == "retry":
+        when = f" at {rfc3339(why.until)}" if now_ms is None else f" {format_relative(why.until, now_ms)}"
+    elif why.until is not None:
+        when = f" until {rfc3339(why.until) if now_ms is None else format_clock(why.until, now_ms)}"
+    if why.kind == "paused":
+        return why.brief + (f": {why.note}" if why.note else "")
+    return why.brief and f"{why.brief}{when}" + (f" ({why.note})" if why.note else "")
 
 
 def format_size(size: int) -> str:

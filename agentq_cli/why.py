@@ -70,7 +70,7 @@ class Why:
             lane = [worker for worker in self._workers if worker.session == session]
             self._around[key] = waiting.Surroundings(
                 session_paused=session in look.paused_sessions,
-                session_reason=None,
+                session_reason=self._queue.pause_reason(session) if session in look.paused_sessions else None,
                 holds=self._holds,
                 session_runs=[worker.id for worker in lane],
                 conversation_runs=[

@@ -15,7 +15,7 @@ from agentq_cli.tables import Column
 COLUMNS = (
     Column("AGENT", "name", keep=True),
     Column("STATE", lambda agent: "ok" if agent["found"] else "missing", kind="status"),
-    Column("DEFAULT", "default"),
+    Column("DEFAULT", "default", spare=2),
     Column("VERSION", "version", spare=True),
     Column("SOURCE", "source", spare=True),
     Column("PROGRAM", lambda agent: agent["program"] or agent["argv"][0]),

@@ -11,20 +11,20 @@ from agentq_cli.following import appears
 from agentq_cli.following import follow as following
 from agentq_cli.model import Address, Event
 from agentq_cli.output import Items, Result, Stream
-from agentq_cli.tables import Column
+from agentq_cli.tables import Change, Column
 
 
-def _change(event: documents.Item) -> str:
-    return f"{event['from'] or '-'} → {event['to'] or '-'}" if event["from"] or event["to"] else ""
+def _change(event: documents.Item) -> Change | None:
+    return Change(event["from"], event["to"]) if event["from"] or event["to"] else None
 
 
 COLUMNS = (
-    Column("AT", "at", kind="time"),
+    Column("AT", "at", kind="time", spare=3),
     Column("TASK", lambda event: event["run"] or event["task"], keep=True),
     Column("EVENT", "event", keep=True),
     Column("CHANGE", _change),
     Column("ACTOR", "actor", spare=True),
-    Column("REASON", "reason"),
+    Column("REASON", "reason", spare=2, sparse=True),
 )
 
 
@@ -52,7 +52,8 @@ def events(
 
 def line(event: documents.Item) -> str:
     """One event on one line, as `events --follow` and a piped `run` print it."""
-    parts = (event["at"], event["run"] or event["task"], event["event"], _change(event), event["actor"])
+    change = f"{event['from'] or '-'} → {event['to'] or '-'}" if event["from"] or event["to"] else ""
+    parts = (event["at"], event["run"] or event["task"], event["event"], change, event["actor"])
     return "  ".join(str(part) for part in (*parts, event["reason"]) if part)
 
 

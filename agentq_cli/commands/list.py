@@ -13,7 +13,7 @@ from agentq_cli.commands import filters, options
 from agentq_cli.context import context
 from agentq_cli.model import Status
 from agentq_cli.output import Items, Result
-from agentq_cli.tables import Column
+from agentq_cli.tables import Column, ZoneTime
 from agentq_cli.why import Why
 
 
@@ -21,16 +21,18 @@ def _due(item: documents.Item) -> object:
     """When it is due; an occurrence that is still to come on the wall clock of its schedule's zone."""
     if item["schedule"] and item["status"] == "scheduled":
         moment = datetime.fromisoformat(item["due_at"])
-        return values.format_local(round(moment.timestamp() * 1000), item["schedule"]["tz"])
+        local = values.format_local(round(moment.timestamp() * 1000), item["schedule"]["tz"])
+        return ZoneTime(item["due_at"], local)
     return item["due_at"]
 
 
 COLUMNS = (
     Column("ID", "id", keep=True),
     Column("STATUS", "status", kind="status", keep=True),
-    Column("DUE", _due, kind="time"),
+    Column("DUE", _due, kind="time", spare=3),
     Column("PRI", "priority", kind="number", spare=True),
     Column("AGENT", "agent", spare=True),
+    Column("WAITING", "waiting", kind="waiting", spare=2, sparse=True),
     Column("TASK", documents.work),
 )
 
@@ -56,6 +58,8 @@ def list_(
             return
         why = Why(queue, at.config)
         for task in queue.tasks(session=session, statuses=chosen, label=label, ended=every, limit=limit):
-            yield documents.task(task, now=queue.now, waiting_for=why.of(task))
+            reason = why.of(task)
+            item = documents.task(task, now=queue.now, waiting_for=reason)
+            yield item if at.as_json else {**item, "waiting": reason}
 
     return Items("tasks", items(), COLUMNS, empty="no tasks; 'agentq list --all' shows those that have ended")

@@ -21,8 +21,8 @@ def _content(message: documents.Item) -> str:
 
 
 COLUMNS = (
-    Column("AT", "created_at", kind="time"),
-    Column("KIND", "kind"),
+    Column("AT", "created_at", kind="time", spare=3),
+    Column("KIND", "kind", spare=2),
     Column("ID", "id", keep=True),
     Column("CONTENT", _content),
 )

@@ -12,10 +12,11 @@ from agentq_cli.clock import rfc3339
 from agentq_cli.commands import options
 from agentq_cli.context import Context, context
 from agentq_cli.errors import Deferred, Usage, nearest
-from agentq_cli.output import Document, Result, Stream
+from agentq_cli.output import Document, Live, Result, Stream
 
 if TYPE_CHECKING:
-    from agentq_cli.supervise.supervisor import Happening, Settings
+    from agentq_cli.queue import Queue
+    from agentq_cli.supervise.supervisor import Happening, Settings, Supervision
 
 ON_STOP = ("wait", "leave", "cancel")
 
@@ -70,9 +71,9 @@ def _supervise(at: Context, settings: Settings) -> Result:
     queue = at.open_queue(create=True)
     supervision = Supervision(queue, launcher, config=at.config, clock=at.clock, settings=settings, environ=at.environ)
 
-    def items() -> Iterator[documents.Item]:
+    def items() -> Iterator[documents.Item | None]:
         for happening in supervision.run():
-            yield _item(happening)
+            yield None if happening is None else _item(happening)
         if supervision.deferred_until is not None and not supervision.failed:
             until = rfc3339(supervision.deferred_until)
             raise Deferred(f"run --drain: what is left is held by a usage limit until {until}; come back then")
@@ -82,7 +83,53 @@ def _supervise(at: Context, settings: Settings) -> Result:
             return 128 + supervision.signal
         return int(settings.drain and supervision.failed > 0)
 
-    return Stream("event", items(), _line, code=code, survives_reader=True)
+    return Stream("event", items(), _line, code=code, live=_live(queue, supervision), survives_reader=True)
+
+
+def _live(queue: Queue, supervision: Supervision) -> Live:
+    """The run on a terminal: what runs now, and above it a line for each that ended and for what is worth a word."""
+    from agentq_cli.commands import watching
+    from agentq_cli.drawing import BUSY, DIM, ODD, Pen, sentence
+    from agentq_cli.tables import cut, one_line
+
+    ended = watching.Counted()
+
+    def begin() -> None:
+        import signal
+
+        supervision.ticking = True
+        # It wakes the loop, which then draws for the new size.
+        signal.signal(signal.SIGWINCH, lambda number, frame: None)
+
+    def line(item: documents.Item, pen: Pen, width: int) -> str | None:
+        if item["event"] == "start":
+            return None
+        if item["event"] in ("finish", "expire"):
+            ended.by_status[item["to"]] += 1
+            took = f"in {values.format_duration(item['duration_ms'])}" if item.get("duration_ms") is not None else ""
+            detail = "; ".join(part for part in (took, item["reason"]) if part)
+            return watching.ended_line(item["to"], item["run"] or item["task"], detail, pen, width)
+        text = " ".join(part for part in (item["event"], item["run"] or item["task"], item["reason"]) if part)
+        return pen(cut(one_line(text), width, pen.ellipsis), ODD if item["event"] in ("gate", "trouble") else DIM)
+
+    def screen(pen: Pen, width: int, height: int) -> list[str]:
+        watched, now = supervision.watched, queue.now
+        rows = [
+            watching.running_item(queue, each.task, each.worker.id, each.worker.claimed_at) for each in watched[:height]
+        ]
+        counts = watching.waiting_counts(queue)
+        counts.pop("running", None)
+        head = f"{pen.spinner(now)} {len(watched)} running" if watched else "nothing runs"
+        parts = [(head, BUSY if watched else DIM)]
+        parts += [(f"{count} {status}", "") for status, count in counts.items()]
+        parts += ended.parts()
+        return watching.lines_of(rows, parts, pen, width, height, now, more=len(watched) - len(rows))
+
+    def end(pen: Pen, width: int) -> list[str]:
+        parts = [*ended.parts(), (f"in {ended.took}", DIM)]
+        return [sentence(parts, pen=pen, width=width)] if ended.by_status else []
+
+    return Live(line=line, screen=screen, end=end, begin=begin)
 
 
 def _item(happening: Happening) -> documents.Item:

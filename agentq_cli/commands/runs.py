@@ -15,12 +15,12 @@ from agentq_cli.tables import Column
 COLUMNS = (
     Column("RUN", "id", keep=True),
     Column("STATUS", "status", kind="status", keep=True),
-    Column("STARTED", "started_at", kind="time"),
+    Column("STARTED", "started_at", kind="time", spare=3),
     Column("TOOK", "duration_ms", kind="duration", spare=True),
-    Column("EXIT", "exit_code", kind="number"),
+    Column("EXIT", "exit_code", kind="number", spare=1),
     Column("AGENT", "agent", spare=True),
-    Column("ERROR", "error"),
-    Column("COMMAND", lambda run: documents.work(run) if run["agent"] is None else ""),
+    Column("ERROR", "error", sparse=True),
+    Column("COMMAND", lambda run: documents.work(run) if run["agent"] is None else "", spare=2, sparse=True),
 )
 
 

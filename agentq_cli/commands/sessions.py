@@ -17,9 +17,9 @@ def _counts(session: documents.Item) -> str:
 
 COLUMNS = (
     Column("SESSION", "name", keep=True),
-    Column("PAUSED", "paused"),
-    Column("NEXT DUE", "next_due_at", kind="time"),
-    Column("TASKS", _counts),
+    Column("PAUSED", "paused", spare=1),
+    Column("NEXT DUE", "next_due_at", kind="time", spare=1),
+    Column("TASKS", _counts, keep=True),
     Column("CONVERSATION", "conversation", spare=True),
 )
 

@@ -34,6 +34,8 @@ def _lines(task: Task, data: documents.Item, runs: list[Run], spent_usd: float) 
         yield "Reason", data["reason"]
     if data["waiting_for"]:
         yield "Waiting for", f"{data['waiting_for']['kind']}: {data['waiting_for']['detail']}"
+        if data["waiting_for"]["until"]:
+            yield "Until", data["waiting_for"]["until"]
     if task.cancel_requested and not task.status.ended:
         yield "Cancel", "requested"
     yield ("Command" if task.kind == "exec" else "Prompt"), documents.work(data)

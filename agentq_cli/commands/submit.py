@@ -190,17 +190,22 @@ def store(here: Context, tasks: Sequence[NewTask], *, wait: bool, follow: bool, 
 
 
 def _wait(here: Context, queue: Queue, addresses: Sequence[Address], no_wake: bool) -> Result:
-    from agentq_cli.commands import waiting
+    from agentq_cli.commands import waiting, watching
 
     ended: dict[Address, Task] = {}
+    still_open: dict[Address, Task] = {}
 
     def items() -> Iterator[documents.Item]:
-        if not here.as_json:
-            yield from ({"id": str(address)} for address in addresses)
         ended.update(waiting.until_ended(queue, addresses, wake_up=not no_wake))
-        if here.as_json:
-            found = (ended[address] for address in addresses)
-            yield from (documents.task(task, now=queue.now, waiting_for=None) for task in found)
+        found = (ended[address] for address in addresses)
+        yield from (documents.task(task, now=queue.now, waiting_for=None) for task in found)
+
+    def looks() -> Iterator[documents.Item | None]:
+        yield from ({"id": str(address)} for address in addresses)
+        for found in waiting.looks(queue, addresses, ended, wake_up=not no_wake):
+            still_open.clear()
+            still_open.update(found)
+            yield None
 
     def exit_code() -> int:
         codes = [code(ended[address]) for address in addresses]
@@ -208,7 +213,8 @@ def _wait(here: Context, queue: Queue, addresses: Sequence[Address], no_wake: bo
 
     if here.as_json:
         return Items("tasks", items(), code=exit_code)
-    return output.Stream("tasks", items(), lambda item: str(item["id"]), code=exit_code)
+    live = watching.live_wait(queue, still_open, ended=ended)
+    return output.Stream("tasks", looks(), lambda item: str(item["id"]), code=exit_code, live=live)
 
 
 def _follow(here: Context, queue: Queue, address: Address, no_wake: bool) -> Result:

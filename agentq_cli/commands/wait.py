@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import Annotated
 
 import typer
 
 from agentq_cli import documents, values
-from agentq_cli.commands import options, waiting
+from agentq_cli.commands import options, waiting, watching
 from agentq_cli.context import context
 from agentq_cli.errors import Usage
-from agentq_cli.model import Status
+from agentq_cli.model import Address, Status, Task
 from agentq_cli.new_task import code
-from agentq_cli.output import Items, Result
+from agentq_cli.output import Items, Result, Stream
 
 Timeout = Annotated[
     str | None, typer.Option("--timeout", metavar="DURATION", help="Give up after so long, with exit code 124.")
@@ -31,12 +33,30 @@ def wait(ids: options.Ids = None, session: options.Session = None, timeout: Time
         live = queue.tasks(session=values.parse_session(session))
         wanted = (Status.QUEUED, Status.RUNNING, Status.RETRYING, Status.BLOCKED)
         addresses = [task.address for task in live if task.shown_status(queue.now) in wanted]
-    ended = waiting.until_ended(queue, addresses, timeout_ms=limit)
-    found = [ended[address] for address in addresses]
-    codes = [code(task) for task in found]
-    return Items(
-        "tasks",
-        [documents.task(task, now=queue.now, waiting_for=None) for task in found],
-        line=lambda item: f"{item['id']} {item['status']}" + (f" ({item['reason']})" if item["reason"] else ""),
-        code=codes[0] if len(codes) == 1 and session is None else int(any(codes)),
-    )
+    ended: dict[Address, Task] = {}
+    still_open: dict[Address, Task] = {}
+
+    def looks() -> Iterator[None]:
+        for found in waiting.looks(queue, addresses, ended, timeout_ms=limit):
+            still_open.clear()
+            still_open.update(found)
+            yield None
+
+    def items() -> Iterator[documents.Item]:
+        found = (ended[address] for address in addresses)
+        yield from (documents.task(task, now=queue.now, waiting_for=None) for task in found)
+
+    def exit_code() -> int:
+        codes = [code(ended[address]) for address in addresses]
+        return codes[0] if len(codes) == 1 and session is None else int(any(codes))
+
+    if at.as_json:
+        for _ in looks():
+            pass
+        return Items("tasks", items(), code=exit_code)
+    shown = watching.live_wait(queue, still_open)
+    return Stream("tasks", chain(looks(), items()), _line, code=exit_code, live=shown)
+
+
+def _line(item: documents.Item) -> str:
+    return f"{item['id']} {item['status']}" + (f" ({item['reason']})" if item["reason"] else "")

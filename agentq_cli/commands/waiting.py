@@ -22,8 +22,22 @@ def until_ended(
 ) -> dict[Address, Task]:
     """Wait until all of these tasks have ended. With `wake_up` a supervisor is started whenever one is wanted and
     none lives. Raises NotFound, and TimedOut with what is still open."""
-    began = monotonic_ms()
     ended: dict[Address, Task] = {}
+    for _ in looks(queue, addresses, ended, timeout_ms=timeout_ms, wake_up=wake_up):
+        pass
+    return ended
+
+
+def looks(
+    queue: Queue,
+    addresses: Sequence[Address],
+    ended: dict[Address, Task],
+    *,
+    timeout_ms: int | None = None,
+    wake_up: bool = False,
+) -> Iterator[dict[Address, Task]]:
+    """The same, step by step: after each look what is still open; what has ended is put into `ended`."""
+    began = monotonic_ms()
     with bells.Bell(queue.state.bells) as bell:
         while True:
             bell.empty()
@@ -32,7 +46,7 @@ def until_ended(
             ended |= {address: task for address, task in found.items() if task.status.ended}
             open_tasks = [task for task in found.values() if not task.status.ended]
             if not open_tasks:
-                return ended
+                return
             if wake_up:
                 wake_for(queue, open_tasks)
             left = LOOK_SECONDS
@@ -41,6 +55,7 @@ def until_ended(
                 if left <= 0:
                     names = ", ".join(str(task.address) for task in open_tasks[:5])
                     raise TimedOut(f"--timeout: {len(open_tasks)} still open after the time ({names})")
+            yield {task.address: task for task in open_tasks}
             bell.wait(left)
 
 

@@ -32,7 +32,7 @@ SUPERVISORS = (
     Column("PID", "pid", kind="number"),
     Column("JOBS", "jobs", kind="number"),
     Column("SESSIONS", lambda supervisor: supervisor["sessions"] or "all"),
-    Column("STARTED", "started_at", kind="time"),
+    Column("STARTED", "started_at", kind="time", spare=1),
     Column("LAST SIGN", "last_seen_at", kind="time"),
 )
 GATES = (Column("GATE", "name"), Column("HOLDING", "holding"), Column("DETAIL", "detail"))
@@ -49,8 +49,8 @@ def workers() -> Result:
     known = {supervisor.identity: supervisor for supervisor in supervisors}
     items = [_worker(queue, worker, wake.watched(worker.supervisor, known)) for worker in live]
     sections = (
-        Section("supervisors", [_supervisor(at, supervisor) for supervisor in supervisors], SUPERVISORS),
-        Section("gates", _gates(at, queue, len(live), supervisors), GATES),
+        Section("supervisors", [supervisor_item(at, supervisor) for supervisor in supervisors], SUPERVISORS),
+        Section("gates", gate_items(at, queue, len(live), supervisors), GATES),
     )
     return Items("workers", items, COLUMNS, empty="nothing runs", sections=sections)
 
@@ -62,13 +62,14 @@ def _worker(queue: Queue, worker: Worker, watched: bool) -> documents.Item:
     return documents.worker(
         worker,
         pid=None if agent is None else agent.pid,
-        last_seen_at=_last_sign(directory),
+        last_seen_at=last_sign(directory),
         rss_bytes=_memory(start) if isinstance(start, Start) else None,
         state=state,
     )
 
 
-def _last_sign(directory: RunDirectory) -> int | None:
+def last_sign(directory: RunDirectory) -> int | None:
+    """When a file of the run last changed: milliseconds UTC."""
     signs = []
     for name in SIGNS:
         try:
@@ -83,13 +84,15 @@ def _memory(start: Start) -> int | None:
     return resources.resident(tree.below([start.identity])) if process.alive(start.identity) else None
 
 
-def _supervisor(at: Context, supervisor: Supervisor) -> documents.Item:
+def supervisor_item(at: Context, supervisor: Supervisor) -> documents.Item:
+    """An item of `supervisors`."""
     # Its row counts milliseconds of this boot, which no clock that is set disturbs; a person wants the time of day.
     silent = max(0, monotonic_ms() - supervisor.renewed_at)
     return documents.supervisor(supervisor, last_seen_at=at.now_ms() - silent, alive=True)
 
 
-def _gates(at: Context, queue: Queue, running: int, supervisors: list[Supervisor]) -> list[documents.Item]:
+def gate_items(at: Context, queue: Queue, running: int, supervisors: list[Supervisor]) -> list[documents.Item]:
+    """What holds starts back, or would: the gates of admission, and the holds on agents and the queue."""
     jobs = max((supervisor.jobs for supervisor in supervisors), default=at.config.jobs)
     cap = admission.cap(running, jobs)
     found = [documents.gate(gate) for gate in (cap, *_admission(at, queue, supervisors))]

@@ -47,13 +47,15 @@ def waiting_for(task: Task, around: Surroundings, now: int) -> WaitingFor | None
     if task.status.ended or task.status is Status.RUNNING:
         return None
     if task.status is Status.PAUSED:
-        return WaitingFor("paused", f"the task is paused{_because(task.reason)}; `agentq resume {task.address}`")
+        detail = f"the task is paused{_because(task.reason)}; `agentq resume {task.address}`"
+        return WaitingFor("paused", detail, brief="paused", note=task.reason)
     if task.status is Status.BLOCKED:
         return _dependency(around.depends)
     if task.due_at > now:
         kind = "retry" if task.attempts else "time"
         what = "its next attempt" if task.attempts else "it"
-        return WaitingFor(kind, f"{what} is due at {rfc3339(task.due_at)}", until=task.due_at)
+        brief = "retry" if task.attempts else ""
+        return WaitingFor(kind, f"{what} is due at {rfc3339(task.due_at)}", until=task.due_at, brief=brief)
     return _held(task, around) or _lane(task, around) or _slot(around)
 
 
@@ -65,41 +67,44 @@ def _dependency(depends: Sequence[Looked]) -> WaitingFor:
     what = ", ".join(f"{of.address} to {ENDS[of.on]}" for of in pending[:SHOWN_DEPENDENCIES])
     more = f" and {len(pending) - SHOWN_DEPENDENCIES} more" if len(pending) > SHOWN_DEPENDENCIES else ""
     ids = tuple(dict.fromkeys(str(of.address) for of in pending))
-    return WaitingFor("dependency", f"it waits for {what}{more}" if what else "it is about to be released", ids=ids)
+    others = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
+    detail = f"it waits for {what}{more}" if what else "it is about to be released"
+    return WaitingFor("dependency", detail, ids=ids, brief=f"after {ids[0]}{others}" if ids else "")
 
 
 def _held(task: Task, around: Surroundings) -> WaitingFor | None:
     for hold in around.holds:
         if hold.scope == "queue":
-            return WaitingFor("paused", f"the queue is paused{_because(hold.reason)}; `agentq resume --all`")
+            detail = f"the queue is paused{_because(hold.reason)}; `agentq resume --all`"
+            return WaitingFor("paused", detail, brief="queue paused", note=hold.reason)
         if hold.name != task.agent:
             continue
         if hold.kind == "paused":
-            return WaitingFor(
-                "paused", f"agent '{hold.name}' is paused{_because(hold.reason)}; `agentq resume --agent {hold.name}`"
-            )
+            detail = f"agent '{hold.name}' is paused{_because(hold.reason)}; `agentq resume --agent {hold.name}`"
+            return WaitingFor("paused", detail, brief=f"{hold.name} paused", note=hold.reason)
         until = f"until {rfc3339(hold.until)}" if hold.until is not None else f"`agentq resume --agent {hold.name}`"
         detail = f"agent '{hold.name}' is held by {hold.kind}{_because(hold.reason)}; {until}"
-        return WaitingFor("limit", detail, until=hold.until)
+        return WaitingFor("limit", detail, until=hold.until, brief=f"{hold.name} held", note=hold.kind)
     if around.session_paused:
-        return WaitingFor(
-            "paused",
-            f"session '{task.session}' is paused{_because(around.session_reason)}; `agentq resume -s {task.session}`",
-        )
+        resume = f"`agentq resume -s {task.session}`"
+        detail = f"session '{task.session}' is paused{_because(around.session_reason)}; {resume}"
+        return WaitingFor("paused", detail, brief="session paused", note=around.session_reason)
     return None
 
 
 def _lane(task: Task, around: Surroundings) -> WaitingFor | None:
     if task.shares_conversation and around.conversation_runs:
         ids = tuple(str(run.address) for run in around.conversation_runs)
-        return WaitingFor("session", f"{ids[0]} is using the conversation of '{task.session}'", ids=ids)
+        detail = f"{ids[0]} is using the conversation of '{task.session}'"
+        return WaitingFor("session", detail, ids=ids, brief=f"behind {ids[0]}")
     if around.parallel is None:
         return None
     others = () if task.attempts else tuple(around.retrying)
     running = tuple(str(run.address) for run in around.session_runs)
     if len(running) + len(others) >= around.parallel:
         what = f"{running[0]} is running" if running else f"{others[0]} is to be retried first"
-        return WaitingFor("session", f"{what} in session '{task.session}'", ids=running + others)
+        ids = running + others
+        return WaitingFor("session", f"{what} in session '{task.session}'", ids=ids, brief=f"behind {ids[0]}")
     return None
 
 
@@ -107,7 +112,8 @@ def _slot(around: Surroundings) -> WaitingFor:
     if not around.jobs:
         return WaitingFor("slot", "no supervisor is running; start one with `agentq run`")
     if around.gate is not None and around.workers < around.jobs:
-        return WaitingFor("gate", f"{around.gate.name}: {around.gate.detail}", until=around.gate.until)
+        gate = around.gate
+        return WaitingFor("gate", f"{gate.name}: {gate.detail}", until=gate.until, brief=f"{gate.name} gate")
     ahead = f"; {around.ahead} due before it" if around.ahead else ""
     return WaitingFor("slot", f"{around.workers} of {around.jobs} slots are in use{ahead}")
 

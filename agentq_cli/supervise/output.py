@@ -136,5 +136,28 @@ def tail_offset(directory: RunDirectory, stream: str, lines: int) -> int:
         return 0 if cut is None else cut.begin
 
 
+TAIL = 4096
+
+
+def last_line(directory: RunDirectory) -> str:
+    """The last line that is not blank among the last 4 KiB on stdout, else on stderr; empty where there is none.
+
+    A line that is longer is seen from where the 4 KiB begin. It is as the agent wrote it: to be made harmless.
+    """
+    for stream in ("stdout", "stderr"):
+        try:
+            with OutputReader(directory, stream) as reader:
+                end = reader.size()
+                cut = directory.cut(stream)
+                begin = max(0 if cut is None else cut.end, end - TAIL)
+                text = reader.peek(begin, end - begin).decode(errors="replace") if end > begin else ""
+        except OSError:
+            continue
+        for line in reversed(text.splitlines()):
+            if line.strip():
+                return line.strip()
+    return ""
+
+
 def _physical(cut: Cut | None, offset: int) -> int:
     return offset if cut is None or cut.punched or offset < cut.end else offset - (cut.end - cut.begin)

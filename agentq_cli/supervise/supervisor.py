@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import select
 import signal
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from agentq_cli import config as configuration
@@ -31,6 +31,7 @@ from agentq_cli.supervise.watch import Watched
 RENEW_MS = 10_000
 STREAM_MS = 500
 """How often an agent's stream is read on while it runs: its conversation's id is wanted before it ends."""
+TICK_MS = 1000
 SAFETY_NET_MS = 30_000
 MOST_MISSES = 10
 """Claims that may fail in one go before it waits: others are at it, or a file is in trouble."""
@@ -58,7 +59,8 @@ class Happening:
 
 class Supervision:
     """One `agentq run`. `failed` counts the tasks it ran that ended unsuccessfully, `signal` is what ended it;
-    `deferred_until` is when a usage limit ends that holds all that a drain left undone."""
+    `deferred_until` is when a usage limit ends that holds all that a drain left undone. With `ticking`, `run` also
+    yields None whenever it has looked at everything, at least each second while something runs: to draw by."""
 
     def __init__(
         self,
@@ -74,6 +76,7 @@ class Supervision:
         self.failed = 0
         self.deferred_until: int | None = None
         self.signal: int | None = None
+        self.ticking = False
         self._queue = queue
         self._config = config
         self._clock = clock
@@ -103,7 +106,12 @@ class Supervision:
         self._undecided = False
         self._stamps: dict[str, str | None] = {}
 
-    def run(self) -> Iterator[Happening]:
+    @property
+    def watched(self) -> Sequence[Watched]:
+        """What it looks after at this moment, in the order of the starts."""
+        return tuple(self._watched.values())
+
+    def run(self) -> Iterator[Happening | None]:
         """Supervise until there is a reason to end; yields what happens."""
         with Signals() as signals:
             self._queue.register(
@@ -119,6 +127,8 @@ class Supervision:
                         yield from self._round()
                         if self._done():
                             return
+                        if self.ticking:
+                            yield None
                         self._sleep(bell, signals)
             finally:
                 for watched in self._watched.values():
@@ -466,6 +476,8 @@ class Supervision:
             moments.append(self._renewed_at + RENEW_MS)
         if any(watched.task.kind == "prompt" and not watched.ended for watched in self._watched.values()):
             moments.append(now + STREAM_MS)
+        if self.ticking and self._watched:
+            moments.append(now + TICK_MS)
         moments += [watched.again_at for watched in self._watched.values() if watched.ended]
         if self._undecided:
             moments.append(now + AGAIN_MS)

@@ -34,6 +34,11 @@ MOST_PIDFDS = 256  # A fork bomb must not use up our own descriptors.
 
 def below(roots: Iterable[Identity]) -> set[Identity]:
     """Every live process that descends from one of `roots`, which are not among them."""
+    return set().union(*below_each(roots).values())
+
+
+def below_each(roots: Iterable[Identity]) -> dict[Identity, set[Identity]]:
+    """The same for each root that lives, in one look at all processes."""
     parents: dict[int, list[Identity]] = {}
     dead, seen = set(), set()
     for stat in processes():
@@ -42,13 +47,16 @@ def below(roots: Iterable[Identity]) -> set[Identity]:
         parents.setdefault(stat.parent, []).append(identity)
         if stat.state in ("Z", "X") and not alive(identity):
             dead.add(identity)
-    found: set[Identity] = set()
-    pending = [root.pid for root in seen.intersection(roots)]
-    while pending:
-        children = [child for child in parents.get(pending.pop(), ()) if child not in found]
-        found.update(children)
-        pending.extend(child.pid for child in children)
-    return found - dead
+    trees = {}
+    for root in seen.intersection(roots):
+        found: set[Identity] = set()
+        pending = [root.pid]
+        while pending:
+            children = [child for child in parents.get(pending.pop(), ()) if child not in found]
+            found.update(children)
+            pending.extend(child.pid for child in children)
+        trees[root] = found - dead
+    return trees
 
 
 def descendants(pid: int) -> set[Identity]:

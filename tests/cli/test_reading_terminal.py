@@ -30,7 +30,7 @@ def test_a_table_fits_the_terminal_and_shows_relative_times(waiting: Agentq, col
 
 def test_a_pipe_gets_the_whole_line_and_the_whole_time_however_narrow_it_is_said_to_be(waiting: Agentq) -> None:
     _, line = waiting("list", env={**LATER, "COLUMNS": "40"}).stdout.splitlines()
-    assert line == f"default/1  queued  2026-03-29T01:00:00.000Z    0  demo   {PROMPT}"
+    assert line == f"default/1  queued  2026-03-29T01:00:00.000Z    0  demo   -        {PROMPT}"
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,33 @@ def test_colours_on_a_terminal(
 )
 def test_colours_on_a_pipe(waiting: Agentq, arguments: tuple[str, ...], env: dict[str, str], coloured: bool) -> None:
     assert ("\x1b[" in waiting("list", *arguments, env=env).stdout) is coloured
+
+
+@pytest.mark.parametrize(
+    ("env", "plain"),
+    [
+        ({"LANG": "C"}, True),
+        ({"LC_ALL": "POSIX"}, True),
+        ({"LC_ALL": "C", "LANG": "de_DE.UTF-8"}, True),
+        ({"LC_ALL": "C.UTF-8", "LANG": "C"}, False),
+        ({"LANG": "C.UTF-8"}, False),
+    ],
+)
+def test_a_plain_locale_gets_ascii(waiting: Agentq, env: dict[str, str], plain: bool) -> None:
+    text = on_terminal(waiting, "list", columns=40, env={**LATER, **env})
+    text += on_terminal(waiting, "events", columns=80, env={**LATER, **env})
+    assert text.isascii() is plain
+    assert ("- -> queued" in text, "- → queued" in text) == (plain, not plain)
+
+
+def test_what_is_told_of_one_task_is_broken_between_words(waiting: Agentq) -> None:
+    text = on_terminal(waiting, "show", "1", columns=40, env={**LATER, "NO_COLOR": "1"})
+    lines = text.splitlines()
+    assert max(len(line) for line in lines if not line.startswith("Directory:")) <= 40
+    assert f"Prompt: {PROMPT}" in " ".join(text.split())
+    assert "Created:     2026-03-29T01:00:00.000Z" in lines
+    assert "             (5m ago)" in lines
+    assert "(5m ago)" not in waiting("show", "1", env=LATER).stdout
 
 
 def test_json_is_the_same_on_a_terminal(waiting: Agentq) -> None:

@@ -45,6 +45,15 @@ PLANS: list[tuple[str, dict[str, Any], str]] = [
     ("hooks.telling", {"after": 0, "limit": 9}, "events USING INTEGER PRIMARY KEY (rowid>?)"),
     ("hooks.next_at", {"id": 0}, "events USING INTEGER PRIMARY KEY (rowid>?)"),
     ("stats.due", {"session": "a", "now": NOON}, "tasks USING COVERING INDEX tasks_counts"),
+    ("overview.due", {"now": NOON, "limit": 9}, "tasks USING INDEX tasks_due (due_at<?)"),
+    ("overview.coming", {"now": NOON, "limit": 9}, "tasks USING INDEX tasks_due (due_at>?)"),
+    ("overview.kept", {"limit": 9}, "tasks USING INDEX tasks_live"),
+    ("overview.recent_ends", {"limit": 9}, "task_runs"),
+    (
+        "overview.history",
+        {"before": 9, "session": None, "since": None},
+        "task_runs USING INTEGER PRIMARY KEY (rowid<?)",
+    ),
     ("write.live_count", {}, "tasks USING COVERING INDEX tasks_live"),
 ]
 

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import fcntl
 import io
 import json
 import math
+import os
+import pty
+import select
+import struct
+import termios
+import tty
 import unicodedata
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,7 +24,7 @@ from hypothesis import strategies as st
 from agentq_cli import output
 from agentq_cli.errors import NotFound, Refused, Unreadable
 from agentq_cli.model import TargetResult
-from agentq_cli.output import Document, Items, Printer, Raw, Results, Section, Stream, StreamedText
+from agentq_cli.output import Document, Items, Live, Printer, Raw, Results, Section, Stream, StreamedText
 from agentq_cli.tables import Column, Table, cells, cut, decoded, harmless, one_line, wants_colour
 
 NOW = 1_774_746_000_000
@@ -44,7 +52,9 @@ def write(monkeypatch: pytest.MonkeyPatch) -> Write:
         stdout = Terminal() if terminal else io.StringIO()
         monkeypatch.setattr("sys.stdout", stdout)
         monkeypatch.setenv("COLUMNS", str(width))
-        printer = Printer(as_json=as_json, color=color, environ={"TERM": "xterm"}, now_ms=lambda: NOW)
+        printer = Printer(
+            as_json=as_json, color=color, environ={"TERM": "xterm", "LANG": "C.UTF-8"}, now_ms=lambda: NOW
+        )
         code = printer.write(result)
         return stdout.getvalue(), code
 
@@ -327,13 +337,113 @@ def test_a_stream_is_flushed_with_every_item(monkeypatch: pytest.MonkeyPatch) ->
     assert flushed[-1] == "1\n2\n"
 
 
-def test_a_screen_is_drawn_anew_below_the_lines_on_a_terminal_only(write: Write) -> None:
-    def stream() -> Stream:
-        return Stream("event", [{"a": 1}, None], line=lambda _: "event", screen=lambda width: ["top", f"{width} wide"])
+class Screen:
+    """A terminal of its own for a Printer, and what was written to it."""
 
-    text, _ = write(stream(), terminal=True, width=60)
-    assert text == "event\ntop\n60 wide\n\x1b[2A\x1b[Jtop\n60 wide\n"
-    assert write(stream())[0] == "event\n"
+    def __init__(self, columns: int, rows: int = 24) -> None:
+        self.master, slave = pty.openpty()
+        self.resize(columns, rows)
+        tty.setraw(slave)
+        self.stdout = open(slave, "w")  # noqa: SIM115 - closed with the test
+
+    def resize(self, columns: int, rows: int = 24) -> None:
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def read(self) -> str:
+        self.stdout.flush()
+        parts = []
+        while select.select([self.master], [], [], 0)[0]:
+            parts.append(os.read(self.master, 1 << 16))
+        return b"".join(parts).decode()
+
+    def close(self) -> None:
+        self.stdout.close()
+        os.close(self.master)
+
+
+@pytest.fixture
+def screen() -> Iterator[Screen]:
+    made = Screen(60)
+    yield made
+    made.close()
+
+
+def live(items: Iterator[Any] | list[Any], begun: list[str]) -> Stream:
+    return Stream(
+        "event",
+        items,
+        line=lambda _: "piped",
+        live=Live(
+            begin=lambda: begun.append("begun"),
+            line=lambda item, pen, width: item["line"],
+            screen=lambda pen, width, height: [f"{width}x{height}", "below"],
+            end=lambda pen, width: ["over"],
+        ),
+    )
+
+
+def show(stream: Stream, screen: Screen) -> int:
+    # A fixture cannot do it: between it and the test pytest puts its own stdout there.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdout", screen.stdout)
+        return Printer(as_json=False, color="never", environ={"TERM": "xterm"}, now_ms=lambda: NOW).write(stream)
+
+
+def test_a_live_stream_is_drawn_anew_below_the_lines_that_stay_on_a_terminal_only(screen: Screen, write: Write) -> None:
+    begun: list[str] = []
+    items = [{"line": "one"}, {"line": None}, None, {"line": "two"}, None]
+    assert show(live(items, begun), screen) == 0
+    drawn = "59x22\x1b[K\nbelow\x1b[K\n\x1b[J"
+    assert screen.read() == (f"\rone\x1b[K\n{drawn}\r\x1b[2Atwo\x1b[K\n{drawn}\r\x1b[2Aover\x1b[K\n\x1b[J")
+    assert begun == ["begun"]
+    assert write(live(items, begun))[0] == "piped\n" * 3
+    assert begun == ["begun"]
+
+
+def test_a_live_stream_where_nothing_comes_is_drawn_once_a_second(
+    screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0
+    monkeypatch.setattr(output, "monotonic_ms", lambda: now)
+
+    def items() -> Iterator[None]:
+        nonlocal now
+        for _ in range(30):
+            now += 100
+            yield None
+
+    show(live(items(), []), screen)
+    assert screen.read().count("below") == 3
+
+
+def test_a_live_stream_is_drawn_for_the_new_size_over_all_that_a_narrow_terminal_made_of_it(screen: Screen) -> None:
+    def items() -> Iterator[None]:
+        yield None
+        screen.resize(4 + 20, 9)
+        yield None
+
+    stream = live(items(), [])
+    wide = Live(line=lambda *_: None, screen=lambda pen, width, height: ["x" * width])
+    show(dataclasses.replace(stream, live=wide), screen)
+    # 59 cells take three lines of a terminal of 24.
+    assert screen.read() == f"\r{'x' * 59}\x1b[K\n\x1b[J\r\x1b[3A{'x' * 23}\x1b[K\n\x1b[J\r\x1b[1A\x1b[J"
+
+
+def test_a_terminal_that_takes_nothing_keeps_nobody_waiting(screen: Screen) -> None:
+    termios.tcflow(screen.stdout.fileno(), termios.TCOOFF)
+    looked = []
+
+    def items() -> Iterator[Any]:
+        yield {"line": "kept"}
+        for number in range(3):
+            looked.append(number)
+            yield None
+        termios.tcflow(screen.stdout.fileno(), termios.TCOON)
+        yield None
+
+    show(live(items(), []), screen)
+    assert looked == [0, 1, 2]
+    assert screen.read().count("kept") == 1
 
 
 def test_the_code_of_a_result_may_be_known_only_at_its_end(write: Write) -> None:

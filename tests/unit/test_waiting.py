@@ -98,6 +98,8 @@ def test_a_paused_queue_agent_or_session_is_named_with_the_way_out() -> None:
         "limit",
         "agent 'demo' is held by rate_limited (usage limit); until 2026-03-29T12:00:00.009Z",
         until=NOW + 9,
+        brief="demo held",
+        note="rate_limited",
     )
     auth = Hold("agent", "demo", "auth", None, "not logged in")
     assert detail(holds=[auth]) == ("limit: agent 'demo' is held by auth (not logged in); `agentq resume --agent demo`")
@@ -126,7 +128,7 @@ def test_a_blocked_task_waits_for_what_is_not_decided_yet() -> None:
         after(3, Condition.FAILURE, None),
     ]
     assert why(blocked, depends=depends) == WaitingFor(
-        "dependency", "it waits for b/2 to end, b/3 to fail", ids=("b/2", "b/3")
+        "dependency", "it waits for b/2 to end, b/3 to fail", ids=("b/2", "b/3"), brief="after b/2 and 1 more"
     )
     many = [after(seq, Condition.SUCCESS, Status.QUEUED) for seq in range(1, 9)]
     found = why(blocked, depends=many)
@@ -135,16 +137,18 @@ def test_a_blocked_task_waits_for_what_is_not_decided_yet() -> None:
 
 def test_a_conversation_in_use_is_named_with_its_user() -> None:
     found = why(session_runs=[RUNNING], conversation_runs=[RUNNING], parallel=9)
-    assert found == WaitingFor("session", "a/1 is using the conversation of 'a'", ids=("a/1",))
+    assert found == WaitingFor("session", "a/1 is using the conversation of 'a'", ids=("a/1",), brief="behind a/1")
     isolated = replace(TASK, context="isolated")
     assert detail(isolated, session_runs=[RUNNING], conversation_runs=[RUNNING], parallel=9).startswith("slot")
 
 
 def test_a_full_lane_is_named_with_what_runs_or_is_retried_first() -> None:
     task = replace(TASK, context="isolated")
-    assert why(task, session_runs=[RUNNING]) == WaitingFor("session", "a/1 is running in session 'a'", ids=("a/1",))
+    assert why(task, session_runs=[RUNNING]) == WaitingFor(
+        "session", "a/1 is running in session 'a'", ids=("a/1",), brief="behind a/1"
+    )
     assert why(task, retrying=["a/1"]) == WaitingFor(
-        "session", "a/1 is to be retried first in session 'a'", ids=("a/1",)
+        "session", "a/1 is to be retried first in session 'a'", ids=("a/1",), brief="behind a/1"
     )
     assert detail(task, session_runs=[RUNNING], parallel=2).startswith("slot")
     assert detail(task, session_runs=[RUNNING], retrying=["a/3"], parallel=2).startswith("session")
@@ -157,9 +161,10 @@ def test_a_retry_that_is_due_does_not_wait_for_other_retries() -> None:
 
 def test_a_gate_is_named_with_its_numbers_and_its_end() -> None:
     memory = Gate("memory", True, "380 MiB available; 1,024 MiB wanted")
-    assert why(gate=memory, ahead=3) == WaitingFor("gate", "memory: 380 MiB available; 1,024 MiB wanted")
+    found = WaitingFor("gate", "memory: 380 MiB available; 1,024 MiB wanted", brief="memory gate")
+    assert why(gate=memory, ahead=3) == found
     assert why(gate=Gate("stagger", True, "1 s apart", NOW + 700)) == WaitingFor(
-        "gate", "stagger: 1 s apart", until=NOW + 700
+        "gate", "stagger: 1 s apart", until=NOW + 700, brief="stagger gate"
     )
 
 

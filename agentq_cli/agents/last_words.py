@@ -1,0 +1,38 @@
+"""What an agent said last, for one line on a screen: the text inside an event of its stream. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+
+SPOKEN = ("text", "result", "content", "message", "item", "part", "delta", "command", "name", "error", "type", "event")
+"""The keys under which the agents' events keep what a person would read, the telling ones first."""
+
+DEEPEST = 6
+# Of an event that is longer than what was read of it.
+_TEXT = r'"(?:text|result|message|command)"\s*:\s*"((?:[^"\\]|\\.)*)'
+
+
+def last_words(line: str) -> str:
+    """The text of an event that is a JSON object, whole or cut at its front or end; any other line as it is."""
+    if not line.startswith("{") and not line.endswith("}"):
+        return line
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        found = re.findall(_TEXT, line)
+        try:
+            return str(json.loads(f'"{found[-1]}"')) if found else line
+        except ValueError:
+            return line
+    return _spoken(event, DEEPEST) or line if isinstance(event, dict) else line
+
+
+def _spoken(value: object, depth: int) -> str:
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, list) and depth:
+        return next((words for each in reversed(value) if (words := _spoken(each, depth - 1))), "")
+    if isinstance(value, dict) and depth:
+        return next((words for key in SPOKEN if key in value and (words := _spoken(value[key], depth - 1))), "")
+    return ""

@@ -1,0 +1,172 @@
+"""One look at all that goes on, in bounded reads: what `top` shows and what bare `agentq` answers from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from agentq_cli import documents, values
+from agentq_cli.agents.last_words import last_words
+from agentq_cli.commands.workers import gate_items, last_sign, supervisor_item
+from agentq_cli.context import Context
+from agentq_cli.errors import AgentqError
+from agentq_cli.model import Identity, PastRun, RunId, Status, Supervisor, Task, Worker
+from agentq_cli.queue import Queue
+from agentq_cli.supervise import resources, tree, wake
+from agentq_cli.supervise.output import OutputReader, last_line
+from agentq_cli.supervise.records import RunDirectory, Start
+from agentq_cli.why import Why
+
+WAITING = 20
+"""Tasks of each kind (due, coming, paused or blocked) that are read."""
+
+RUNNING = 100
+ENDED = 20
+LONGEST = 300
+"""Characters of what a run said last."""
+
+LOG_BYTES = 64 * 1024
+"""Of the end of a log, what is read to show its last lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What goes on at `at`; the fields are the keys of `agentq.top/1`, their items as elsewhere or as said here.
+
+    `counts` are all live tasks by status. `running` are workers with `age_ms`, `series`, `work` and `last_line`;
+    `waiting` has the first tasks that are due, come next, or are kept back, with `id, session, series, status, due_at,
+    agent, waiting_for, work`, and beside the JSON `why`, a WaitingFor; `sessions` has `name, paused, counts` of those
+    with live tasks; `ended` the last runs that ended.
+    """
+
+    at: str
+    counts: documents.Item
+    supervisors: Sequence[documents.Item]
+    running: Sequence[documents.Item]
+    waiting: Sequence[documents.Item]
+    sessions: Sequence[documents.Item]
+    gates: Sequence[documents.Item]
+    ended: Sequence[documents.Item]
+
+    def document(self) -> dict[str, Any]:
+        """The keys and values of the JSON document."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        bare = [{key: value for key, value in item.items() if key != "why"} for item in self.waiting]
+        return found | {"waiting": bare}
+
+
+def look(at: Context, queue: Queue) -> Snapshot:
+    """Take one. Raises Busy, Unreadable."""
+    counts = queue.live_counts()
+    total: Counter[str] = Counter()
+    for session in counts.values():
+        total.update({status.value: count for status, count in session.items()})
+    workers = queue.workers()
+    supervisors = wake.living(queue)
+    paused = queue.look().paused_sessions
+    return Snapshot(
+        at=documents.moment(queue.now) or "",
+        counts={status: total[status] for status in documents.COUNTED if not Status(status).ended},
+        supervisors=[supervisor_item(at, supervisor) for supervisor in supervisors],
+        running=_running(queue, workers[:RUNNING], {each.identity: each for each in supervisors}),
+        waiting=_waiting(at, queue),
+        sessions=[
+            {"name": name, "paused": name in paused, "counts": {status.value: n for status, n in by_status.items()}}
+            for name, by_status in counts.items()
+        ],
+        gates=gate_items(at, queue, len(workers), supervisors),
+        ended=[_ended(run) for run in queue.recent_ends(ENDED)],
+    )
+
+
+def _running(queue: Queue, workers: Sequence[Worker], known: dict[Identity, Supervisor]) -> list[documents.Item]:
+    directories = {worker.id: RunDirectory(queue.run_directory(worker.id)) for worker in workers}
+    starts = {run: start for run, directory in directories.items() if isinstance(start := directory.start(), Start)}
+    trees = tree.below_each([start.identity for start in starts.values()]) if starts else {}
+    items: list[documents.Item] = []
+    for worker in workers:
+        directory, start = directories[worker.id], starts.get(worker.id)
+        processes = None if start is None else trees.get(start.identity)
+        agent = directory.agent()
+        watched = wake.watched(worker.supervisor, known)
+        item = documents.worker(
+            worker,
+            pid=None if agent is None else agent.pid,
+            last_seen_at=last_sign(directory),
+            rss_bytes=None if processes is None else resources.resident(processes),
+            state="orphaned" if not watched else "adopted" if worker.adopted else "running",
+        )
+        more = {"age_ms": max(0, queue.now - worker.claimed_at), **_task_of(queue, worker)}
+        items.append({**item, **more, "last_line": last_words(last_line(directory))[:LONGEST]})
+    return items
+
+
+def _task_of(queue: Queue, worker: Worker) -> documents.Item:
+    """What a run does, and of which series; nothing where its session cannot be read now."""
+    try:
+        task = queue.task_now(worker.id.address)
+    except AgentqError:
+        task = None
+    if task is None:
+        return {"series": None, "work": ""}
+    return {"series": _series(task), "work": documents.brief_work(task.argv, task.prompt)}
+
+
+def _series(task: Task) -> str | None:
+    return None if task.series is None else f"{task.session}/{task.series}"
+
+
+def _waiting(at: Context, queue: Queue) -> list[documents.Item]:
+    why = Why(queue, at.config)
+    items: list[documents.Item] = []
+    for task in queue.glance(WAITING):
+        reason = why.of(task)
+        items.append(
+            {
+                "id": str(task.address),
+                "session": task.session,
+                "series": _series(task),
+                "status": task.shown_status(queue.now).value,
+                "due_at": documents.moment(task.due_at),
+                "agent": task.agent,
+                "waiting_for": None if reason is None else documents.waiting(reason),
+                "why": reason,
+                "work": documents.brief_work(task.argv, task.prompt),
+            }
+        )
+    return items
+
+
+def _ended(run: PastRun) -> documents.Item:
+    return {
+        "id": str(run.id),
+        "task": str(run.id.address),
+        "agent": run.agent,
+        "status": run.status.value,
+        "finished_at": documents.moment(run.finished_at),
+        "duration_ms": run.duration_ms,
+        "exit_code": run.exit_code,
+        "failure_class": run.failure_class,
+        "error": run.error,
+    }
+
+
+def log_tail(queue: Queue, task: str, stream: str, lines: int) -> tuple[str, list[str]]:
+    """The last lines of a run, or of a task's last run: its name, and what it wrote. Raises NotFound, Busy, Unreadable,
+    OSError."""
+    address, attempt = values.parse_run(task)
+    if attempt is None:
+        found = queue.task_now(address)
+        if found is None or found.last_run is None:
+            return task, []
+        attempt = found.last_run
+    run = RunId(*address, attempt)
+    directory = RunDirectory(queue.run_directory(run))
+    with OutputReader(directory, stream) as reader:
+        end = reader.size()
+        cut = directory.cut(stream)
+        begin = max(0 if cut is None else cut.end, end - LOG_BYTES)
+        text = reader.peek(begin, end - begin).decode(errors="replace") if end > begin else ""
+    return str(run), text.splitlines()[-lines:]

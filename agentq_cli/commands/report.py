@@ -1,0 +1,124 @@
+"""`agentq report`: what ran, as one page to keep or to send."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Callable, Iterable
+from typing import Annotated
+
+import typer
+
+from agentq_cli import documents, report_page, values
+from agentq_cli import report as reporting
+from agentq_cli.commands import filters, options
+from agentq_cli.context import context
+from agentq_cli.errors import AgentqError, Refused, Usage
+from agentq_cli.model import PastRun, RunId
+from agentq_cli.output import Document, Raw, Result
+from agentq_cli.queue import Queue
+
+Html = Annotated[
+    str | None, typer.Option("--html", metavar="FILE", help="Write a page of HTML; '-' is standard output.")
+]
+
+
+def report(html: Html = None, session: options.Session = None, since: options.Since = None) -> Result:
+    """Report what ran: a timeline, failures, durations, tokens and cost, as one page without network.
+
+    An existing file is replaced. Without --since everything that is kept.
+    """
+    at = context()
+    if not html:
+        raise Usage("report: name a file by --html; '-' is standard output")
+    if html == "-" and at.as_json:
+        raise Usage("--html '-': the page and a JSON document cannot both go to standard output; name a file")
+    path = html if html == "-" else values.parse_path(html, "--html")
+    if path != "-" and os.path.isdir(path):
+        raise Usage(f"--html '{path}': that is a directory")
+    queue = at.open_queue()
+    begin = filters.since(at, since)
+    there = session is None or filters.has_session(at, queue, session)
+    zone, now = at.zone(), queue.now
+    local = _clock(zone)
+    runs = queue.history(session=session if there else None, since=begin) if there else iter(())
+    numbers = reporting.count(runs, lambda moment: local(moment)[:10])
+    what = "all runs" if session is None else f"runs of session {session}"
+    if begin is not None:
+        what += f" since {local(begin)}"
+    pieces = report_page.page(numbers, now=now, what=what, zone=zone, local=local, works=_works(queue, numbers.slowest))
+    if path == "-":
+        return Raw(piece.encode() for piece in pieces)
+    size = _write(path, pieces)
+    data = {
+        "path": os.path.abspath(path),
+        "bytes": size,
+        "runs": numbers.total.runs,
+        "failed": numbers.total.bad,
+        "left_out_of_timeline": numbers.left_out,
+        "from": documents.moment(numbers.first_at),
+        "to": documents.moment(numbers.last_at),
+        "tokens_in": numbers.total.tokens_in,
+        "tokens_out": numbers.total.tokens_out,
+        "cost_usd": numbers.total.cost_usd if numbers.total.priced else None,
+    }
+    return Document("report", data, [f"{path}: {numbers.total.runs} runs, {numbers.total.bad} failed"])
+
+
+def _clock(zone: str) -> Callable[[int], str]:
+    """What writes a time on the wall clock of a zone."""
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    there = ZoneInfo(zone)
+
+    def local(moment_ms: int) -> str:
+        return f"{datetime.fromtimestamp(moment_ms / 1000, there):%Y-%m-%d %H:%M}"
+
+    return local
+
+
+def _works(queue: Queue, runs: Iterable[PastRun]) -> dict[RunId, str]:
+    """What these runs did; nothing of those whose task was pruned or cannot be read."""
+    found = {}
+    for run in runs:
+        with contextlib.suppress(AgentqError):
+            task = queue.task_now(run.id.address)
+            if task is not None:
+                found[run.id] = documents.brief_work(task.argv, task.prompt)
+    return found
+
+
+def _write(path: str, pieces: Iterable[str]) -> int:
+    """Write a file as a whole or not at all; returns its size. What is no regular file, as a pipe, is written into.
+
+    Raises Usage, and Refused where there is no room.
+    """
+    import tempfile
+
+    target = os.path.realpath(path)
+    size = 0
+    temporary = None
+    try:
+        if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
+            descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        else:
+            descriptor, temporary = tempfile.mkstemp(prefix=".agentq-report-", dir=os.path.dirname(target))
+        with open(descriptor, "wb") as file:
+            for piece in pieces:
+                size += file.write(piece.encode())
+            file.flush()
+            if temporary is not None:
+                os.fsync(file.fileno())
+        if temporary is not None:
+            os.replace(temporary, target)
+            temporary = None
+    except FileNotFoundError:
+        raise Usage(f"--html '{path}': there is no such directory") from None
+    except OSError as error:
+        raise Refused(f"--html '{path}': {error.strerror}") from None
+    finally:
+        if temporary is not None:
+            os.unlink(temporary)
+    return size

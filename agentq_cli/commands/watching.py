@@ -1,0 +1,131 @@
+"""What `run`, `wait` and `submit --wait` show on a terminal while tasks run: a table below, and what ended above it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from agentq_cli import documents, values
+from agentq_cli.agents.last_words import last_words
+from agentq_cli.clock import monotonic_ms
+from agentq_cli.drawing import BUSY, DIM, GOOD, ODD, WRONG, Pen, sentence, table
+from agentq_cli.errors import AgentqError
+from agentq_cli.model import Address, RunId, Status, Task
+from agentq_cli.output import Live
+from agentq_cli.queue import Queue
+from agentq_cli.supervise.output import last_line
+from agentq_cli.supervise.records import RunDirectory
+from agentq_cli.tables import Column, cut, one_line
+
+RUNNING = (
+    Column("RUN", "run", keep=True),
+    Column("AGE", lambda item: age(item["age_ms"]), kind="number", keep=True),
+    Column("AGENT", "agent", spare=1),
+    Column("TASK", "work", spare=2),
+    Column("LAST OUTPUT", "last_line"),
+)
+
+
+def running_item(queue: Queue, task: Task, run: RunId, since: int) -> documents.Item:
+    """A row of the table: a task's run that was claimed at `since`, its age, and what it said last."""
+    return {
+        "run": str(run),
+        "age_ms": max(0, queue.now - since),
+        "agent": task.agent,
+        "work": documents.brief_work(task.argv, task.prompt),
+        "last_line": last_words(last_line(RunDirectory(queue.run_directory(run)))),
+    }
+
+
+def age(milliseconds: int) -> str:
+    """How long something has been going on, in whole seconds: it is looked at once a second."""
+    return values.format_duration(milliseconds // 1000 * 1000) if milliseconds >= 1000 else "0s"
+
+
+def ended_line(status: str, name: str, detail: str, pen: Pen, width: int) -> str:
+    """One line about what has just ended."""
+    detail = cut(one_line(detail), max(width - len(status.ljust(9)) - len(name) - 4, 0), pen.ellipsis)
+    return f"{pen.status(status)}{' ' * (9 - len(status))}  {name}  {pen(detail, DIM)}".rstrip()
+
+
+class Counted:
+    """How many of what was seen have ended, and how."""
+
+    def __init__(self) -> None:
+        self.by_status: Counter[str] = Counter()
+        self._began = monotonic_ms()
+
+    def parts(self) -> list[tuple[str, str]]:
+        """`12 completed`, `1 failed`, coloured."""
+        styles = {"completed": GOOD, "failed": WRONG}
+        return [(f"{count} {status}", styles.get(status, ODD)) for status, count in sorted(self.by_status.items())]
+
+    @property
+    def took(self) -> str:
+        """Since the beginning."""
+        return age(monotonic_ms() - self._began)
+
+
+def lines_of(
+    rows: Sequence[documents.Item],
+    status_line: Sequence[tuple[str, str]],
+    pen: Pen,
+    width: int,
+    height: int,
+    now: int,
+    *,
+    more: int = 0,
+) -> list[str]:
+    """The table, cut to the height, and below it the line that sums up; `more` run and are not among the rows."""
+    room = max(height - 3, 0)
+    more += max(0, len(rows) - room)
+    lines = table(RUNNING, rows[:room], pen=pen, width=width, now=now) if rows and room else []
+    if more and room:
+        lines.append(pen(f"and {more} more", DIM))
+    return [*lines, sentence(status_line, pen=pen, width=width)]
+
+
+def waiting_counts(queue: Queue) -> Counter[str]:
+    """How many live tasks there are by shown status, in all sessions; none where that cannot be read now."""
+    counts: Counter[str] = Counter()
+    try:
+        for session in queue.live_counts().values():
+            counts.update({status.value: count for status, count in session.items()})
+    except AgentqError:
+        return counts
+    return counts
+
+
+def live_wait(queue: Queue, still_open: Mapping[Address, Task], *, ended: Mapping[Address, Task] | None = None) -> Live:
+    """For those who wait: `still_open` has not ended yet, kept up to date by whoever waits.
+
+    Items are the tasks once they have ended. With `ended` they are addresses instead, printed as they are at once, and
+    the tasks in it get a line each at the end.
+    """
+    counted = Counted()
+
+    def line(item: documents.Item, pen: Pen, width: int) -> str | None:
+        if ended is not None:
+            return one_line(str(item["id"]))
+        return ended_line(item["status"], item["id"], item["reason"] or "", pen, width)
+
+    def screen(pen: Pen, width: int, height: int) -> list[str]:
+        rows: list[documents.Item] = []
+        for task in still_open.values():
+            if task.status is Status.RUNNING and len(rows) < height:
+                try:
+                    worker = queue.worker(task.address)
+                except AgentqError:
+                    continue
+                if worker is not None:
+                    rows.append(running_item(queue, task, worker.id, worker.claimed_at))
+        shown = Counter(task.shown_status(queue.now).value for task in still_open.values())
+        parts = [(f"{pen.spinner(queue.now)} waiting for {counted.took}", BUSY)]
+        parts += [(f"{count} {status}", "") for status, count in shown.items()]
+        return lines_of(rows, parts, pen, width, height, queue.now, more=shown["running"] - len(rows))
+
+    def end(pen: Pen, width: int) -> list[str]:
+        found = (ended or {}).values()
+        return [ended_line(task.status, str(task.address), task.reason or "", pen, width) for task in found]
+
+    return Live(line=line, screen=screen, end=end)

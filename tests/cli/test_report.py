@@ -1,0 +1,145 @@
+"""`report --html` as a real process, and the page in a real browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import struct
+import subprocess
+import zlib
+from pathlib import Path
+
+import pytest
+from driven import Driven
+
+EVIL = "</style><script>document.title='owned'</script><img src=x onerror=alert(1)>\"'\x1b[2J"
+
+
+@pytest.fixture(scope="module")
+def worked(shared: Driven) -> Driven:
+    """Some runs, one of them with hostile words in all that it says."""
+    shared.exec("sh", "-c", "exit 3", given=["--retries", "0"])
+    shared.exec("true", given=["-s", "docs"])
+    shared.submit("--agent", "demo", EVIL)
+    shared.drain(code=1)
+    shared.exec("true", EVIL)
+    shared.drain()
+    return shared
+
+
+def test_the_page_is_written_whole_private_and_over_what_was_there(worked: Driven, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text("old")
+    path.chmod(0o644)
+    assert worked("report", "--html", str(path)).stdout == f"{path}: 4 runs, 1 failed\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    text = path.read_text()
+    assert text.startswith("<!DOCTYPE html>")
+    assert text.endswith("</html>\n")
+    for word in ("default/1.1", "docs/1.1", "exit code 3", "&lt;script&gt;"):
+        assert word in text
+    assert "<script" not in text
+    assert "<img" not in text
+    assert os.listdir(tmp_path) == ["page.html"]
+
+
+def test_a_link_is_followed_and_a_pipe_written_into(worked: Driven, tmp_path: Path) -> None:
+    (tmp_path / "link.html").symlink_to(tmp_path / "there.html")
+    worked("report", "--html", str(tmp_path / "link.html"))
+    assert (tmp_path / "link.html").is_symlink()
+    assert (tmp_path / "there.html").read_text().endswith("</html>\n")
+    whole = worked("report", "--html", "-").stdout
+    assert whole.endswith("</html>\n")
+    assert worked("report", "--html", "/dev/stdout").stdout.startswith("<!DOCTYPE html>")
+
+
+def test_its_json_says_what_was_written(worked: Driven, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    found = worked.json("report", "--html", str(path))
+    assert found["schema"] == "agentq.report/1"
+    assert (found["path"], found["bytes"]) == (str(path), path.stat().st_size)
+    assert (found["runs"], found["failed"], found["left_out_of_timeline"]) == (4, 1, 0)
+    assert worked.json("report", "--html", str(path), "-s", "docs")["runs"] == 1
+    assert worked.json("report", "--html", str(path), "--since", "2999-01-01")["runs"] == 0
+    assert "Nothing ran." in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ((), 2, "name a file by --html"),
+        (("--html", "."), 2, "that is a directory"),
+        (("--html", "no/such/place.html"), 2, "there is no such directory"),
+        (("--html", "x.html", "-s", "dosc"), 3, "did you mean 'docs'?"),
+    ],
+)
+def test_what_it_refuses(worked: Driven, arguments: tuple[str, ...], code: int, words: str) -> None:
+    assert words in worked.refused("report", *arguments, code=code)
+    assert not (worked.home / "x.html").exists()
+
+
+def test_a_missing_state_dir_gives_an_empty_page_and_stays_missing(aq: Driven) -> None:
+    assert "Nothing ran." in aq("report", "--html", "-").stdout
+    assert not aq.state_dir.exists()
+
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def picture(path: Path) -> tuple[int, int, set[bytes]]:
+    """Width, height and colours of a PNG with 8 bits a channel."""
+    data, at, packed = path.read_bytes(), 8, b""
+    while at < len(data):
+        (size,) = struct.unpack(">I", data[at : at + 4])
+        kind, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + size]
+        if kind == b"IHDR":
+            width, height, depth, colour = struct.unpack(">IIBB", body[:10])
+        packed += body if kind == b"IDAT" else b""
+        at += 12 + size
+    assert (depth, colour) in ((8, 2), (8, 6))
+    channels = 3 if colour == 2 else 4
+    lines = zlib.decompress(packed)
+    before = bytearray(width * channels)
+    colours = set()
+    for row in range(height):
+        begin = row * (width * channels + 1)
+        kind, line = lines[begin], bytearray(lines[begin + 1 : begin + 1 + width * channels])
+        for n in range(len(line)):
+            left = line[n - channels] if n >= channels else 0
+            above, corner = before[n], before[n - channels] if n >= channels else 0
+            estimate = left + above - corner
+            nearest = min((left, above, corner), key=lambda value: abs(estimate - value))
+            line[n] = (line[n] + (0, left, above, (left + above) // 2, nearest)[kind]) % 256
+        colours |= {bytes(line[n : n + 3]) for n in range(0, len(line), channels)}
+        before = line
+    return width, height, colours
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium on PATH")
+def test_a_browser_draws_it_light_dark_and_narrow_and_runs_nothing(worked: Driven, tmp_path: Path) -> None:
+    assert BROWSER is not None
+    path = tmp_path / "page.html"
+    worked("report", "--html", str(path))
+
+    def browse(*options: str) -> str:
+        environ = os.environ | {"HOME": str(tmp_path)}
+        command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile"]
+        command += [*options, path.as_uri()]
+        done = subprocess.run(command, capture_output=True, timeout=110, check=True, env=environ)
+        return done.stdout.decode()
+
+    tree = browse("--dump-dom")
+    assert "<title>agentq: all runs</title>" in tree  # what the hostile prompt would have changed
+    assert "&lt;script&gt;" in tree
+    for name, options, back in (
+        ("light", ["--window-size=600,500"], b"\xff\xff\xff"),
+        ("dark", ["--window-size=600,500", "--blink-settings=preferredColorScheme=0"], b"\x0d\x11\x17"),
+    ):
+        shot = tmp_path / f"{name}.png"
+        browse("--hide-scrollbars", f"--screenshot={shot}", *options)
+        width, height, colours = picture(shot)
+        assert (width, height) == (600, 500)
+        assert back in colours
+        assert len(colours) > 20

@@ -1,0 +1,150 @@
+"""What screens are drawn with, and the few words in which they say things."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentq_cli import values
+from agentq_cli.agents.last_words import last_words
+from agentq_cli.drawing import Pen, sentence, table
+from agentq_cli.model import WaitingFor
+from agentq_cli.tables import STATUS_COLOURS, Column, cells, is_plain, wrapped
+
+NOW = 1_774_785_600_000  # 2026-03-29T12:00:00Z
+
+
+@pytest.mark.parametrize(
+    ("environ", "encoding", "plain"),
+    [
+        ({}, "utf-8", True),
+        ({"LANG": "C"}, "utf-8", True),
+        ({"LANG": "C", "LC_CTYPE": "C.UTF-8"}, "utf-8", True),  # as Python leaves a C locale
+        ({"LC_CTYPE": "C.UTF-8", "LANG": "en_US.UTF-8"}, "utf-8", False),
+        ({"LC_ALL": "C.UTF-8", "LANG": "C", "LC_CTYPE": "C.UTF-8"}, "utf-8", False),
+        ({"LC_ALL": "POSIX", "LANG": "en_US.UTF-8"}, "utf-8", True),
+        ({"LANG": "en_US.UTF-8"}, "UTF-8", False),
+        ({"LANG": "de_DE.ISO-8859-1"}, "iso8859-1", True),
+    ],
+)
+def test_when_ascii_alone_is_drawn(environ: dict[str, str], encoding: str, plain: bool) -> None:
+    assert is_plain(environ, encoding) is plain
+
+
+@given(st.text(alphabet="ab日 ", max_size=60), st.integers(1, 30))
+def test_wrapping_loses_no_word_and_fits_where_words_do(text: str, width: int) -> None:
+    parts = wrapped(text, width).split("\n")
+    assert " ".join(parts).split() == text.split()
+    for part in parts:
+        assert cells(part) <= width or " " not in part.strip()
+
+
+def test_wrapping_keeps_the_indent() -> None:
+    assert wrapped("  one two three", 9) == "  one two\n  three"
+
+
+def test_colours_are_base_colours_that_no_background_swallows() -> None:
+    assert set(STATUS_COLOURS.values()) <= {"2", "31", "32", "33", "36"}
+
+
+def test_a_table_marks_the_chosen_row_over_the_whole_width() -> None:
+    columns = (Column("ID", "id", keep=True), Column("STATUS", "status", kind="status"))
+    items = [{"id": "a/1", "status": "failed"}, {"id": "a/2", "status": "failed"}]
+    lines = table(columns, items, pen=Pen(True, False), width=20, now=NOW, selected=0)
+    assert lines == [
+        "\x1b[1mID\x1b[0m   \x1b[1mSTATUS\x1b[0m",
+        f"\x1b[7m{'a/1  failed':20}\x1b[0m",
+        "a/2  \x1b[31mfailed\x1b[0m",
+    ]
+
+
+@given(
+    st.lists(st.text(alphabet="ab日\n", min_size=1, max_size=12), min_size=1, max_size=6),
+    st.integers(1, 40),
+    st.booleans(),
+)
+def test_a_sentence_fits(parts: list[str], width: int, plain: bool) -> None:
+    line = sentence([(part, "") for part in parts], pen=Pen(False, plain), width=width)
+    assert cells(line) <= width
+    assert "\n" not in line
+
+
+def test_a_pen_for_ascii_draws_nothing_else() -> None:
+    pen = Pen(False, True)
+    drawn = pen.ellipsis + pen.dot + pen.arrow + "".join(pen.spinner(second * 1000) for second in range(20))
+    assert drawn.isascii()
+    assert len({Pen(False, False).spinner(second * 1000) for second in range(10)}) == 10
+
+
+@pytest.mark.parametrize(
+    ("why", "exact", "told"),
+    [
+        (
+            WaitingFor("limit", "", until=NOW + 3 * 3_600_000, brief="claude held", note="rate_limited"),
+            "claude held until 2026-03-29T15:00:00.000Z (rate_limited)",
+            "claude held until 15:00 (rate_limited)",
+        ),
+        (
+            WaitingFor("limit", "", until=NOW + 86_400_000, brief="claude held", note="rate_limited"),
+            "claude held until 2026-03-30T12:00:00.000Z (rate_limited)",
+            "claude held until 2026-03-30 12:00 (rate_limited)",
+        ),
+        (WaitingFor("limit", "", brief="claude held", note="auth"), "claude held (auth)", "claude held (auth)"),
+        (
+            WaitingFor("retry", "", until=NOW + 40_000, brief="retry"),
+            "retry at 2026-03-29T12:00:40.000Z",
+            "retry in 40s",
+        ),
+        (WaitingFor("paused", "", brief="paused", note="why"), "paused: why", "paused: why"),
+        (WaitingFor("paused", "", brief="queue paused"), "queue paused", "queue paused"),
+        (WaitingFor("time", "", until=NOW + 1), "", ""),
+        (WaitingFor("slot", "no supervisor"), "", ""),
+        (
+            WaitingFor("gate", "", until=values.LATEST * 1000 - 1, brief="stagger gate"),
+            "stagger gate until 9999-12-31T23:59:59.999Z",
+            "stagger gate until 9999-12-31 00:00",
+        ),
+    ],
+)
+def test_why_in_a_few_words(why: WaitingFor, exact: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    assert values.format_waiting(why, None) == exact
+    assert values.format_waiting(why, NOW) == told
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        ({"type": "assistant", "message": {"content": [{"type": "text", "text": "first"}, {"text": "last "}]}}, "last"),
+        ({"type": "item.completed", "item": {"type": "command_execution", "command": "make test"}}, "make test"),
+        ({"type": "message", "role": "assistant", "content": "hello"}, "hello"),
+        ({"type": "text", "part": {"type": "text", "text": "hello"}}, "hello"),
+        ({"type": "result", "result": "done", "total_cost_usd": 1}, "done"),
+        ({"type": "system", "subtype": "init"}, "system"),
+        ({"usage": 3}, '{"usage": 3}'),
+    ],
+)
+def test_the_last_words_of_an_agent_that_prints_events(event: dict[str, object], words: str) -> None:
+    assert last_words(json.dumps(event)) == words
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("plain words", "plain words"),
+        ('xx", "text": "a \\"quoted\\" end"}]}}', 'a "quoted" end'),
+        ('{"type": "text", "text": "cut sho', "cut sho"),
+        ('{"type": "text", "text": "cut at \\', "cut at "),
+        ("{not json}", "{not json}"),
+        ("[" * 100_000 + "}", "[" * 100_000 + "}"),
+        ('{"a":' * 5000 + "}" * 5000, '{"a":' * 5000 + "}" * 5000),
+    ],
+)
+def test_the_last_words_of_anything_else(line: str, words: str) -> None:
+    assert last_words(line) == words
