@@ -102,6 +102,16 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True)
+class Screen:
+    """One JSON document. As text: `lines(width)`, laid out for so many columns; a line with True is a heading."""
+
+    kind: str
+    data: Item
+    lines: Callable[[int], Iterable[tuple[str, bool]]]
+    code: Code = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Raw:
     """Bytes that an agent wrote, in pieces of any size, made harmless. It has no JSON: use `Stream` there."""
 
@@ -122,7 +132,7 @@ class Results:
         return results_code(self.items)
 
 
-Result: TypeAlias = Document | Items | Stream | Raw | Results | None
+Result: TypeAlias = Document | Items | Stream | Screen | Raw | Results | None
 
 
 def results_code(items: Sequence[TargetResult]) -> int:
@@ -200,6 +210,8 @@ class Printer:
                 self._items_json(result) if self._json else self._items_text(result)
             case Stream():
                 self._stream(result)
+            case Screen():
+                self._document(result.kind, result.data) if self._json else self._screen(result)
             case Raw():
                 self._raw(result)
             case Results():
@@ -356,6 +368,10 @@ class Printer:
         if item is not None or lines:
             self._flush()
         return len(lines)
+
+    def _screen(self, result: Screen) -> None:
+        for line, heading in result.lines(self._width()):
+            self._put(self._styled(harmless(line), "1" if heading else "") + "\n")
 
     def _raw(self, result: Raw) -> None:
         for text in decoded(result.pieces):

@@ -10,15 +10,26 @@ from agentq_cli.model import RunId, Status, Task
 from agentq_cli.output import Result, Results
 from agentq_cli.queue import Queue
 
+EXAMPLES = (
+    ("agentq cancel 3", "One task, whatever it is doing."),
+    ("agentq cancel --wait docs/7", "Return once its processes are gone."),
+    ("agentq cancel docs/7.2", "Only this run of a schedule."),
+    ("agentq cancel -s docs", "Every live task of a session."),
+)
+
 
 def cancel(
     ids: options.Ids = None,
-    session: options.Session = None,
+    session: options.OnlySession = None,
     all_: options.All = False,
     wait: options.Wait = False,
     yes: options.Yes = False,
 ) -> Result:
-    """Cancel tasks: a waiting one at once; a running one gets TERM, then KILL after the grace time."""
+    """Cancel tasks, waiting or running, for good.
+
+    A waiting one is cancelled at once; the process tree of a running one gets TERM, and KILL after the grace time.
+    A series ends with its live occurrence; ID.K ends only that run, and the series goes on.
+    """
     from agentq_cli.supervise import bells, cancel
 
     at = context()
