@@ -102,7 +102,7 @@ class Page:
             if number:
                 yield "", False
             yield from _plain(_wrapped(example.text, width, "  "))
-            yield from _plain(_command_line(example.line, width))
+            yield from _plain(command_line(example.line, width))
         if self.see:
             yield "", False
             yield from _plain(_wrapped(self.see, width, ""))
@@ -173,7 +173,8 @@ def _entry(parameter: TyperArgument | TyperOption, *, keeps: bool) -> Entry:
         names = sorted((*parameter.opts, *parameter.secondary_opts), key=lambda name: (len(name), name))
     default = parameter.show_default if isinstance(parameter.show_default, str) and not keeps else ""
     text = (parameter.help or "").strip()
-    return Entry(tuple(names), metavar, text, default, parameter.multiple)
+    repeatable = parameter.nargs == -1 or bool(getattr(parameter, "multiple", False))
+    return Entry(tuple(names), metavar, text, default, repeatable)
 
 
 def _plain(lines: Iterable[str]) -> Iterator[tuple[str, bool]]:
@@ -195,7 +196,7 @@ def _rows(entries: Sequence[Entry], width: int, column: int) -> Iterator[str]:
         yield from body
 
 
-def _command_line(line: str, width: int) -> list[str]:
+def command_line(line: str, width: int) -> list[str]:
     """A command line over several lines, as a shell reads it: a backslash at the end of all but the last."""
     lines = [" " * 4]
     for word in words_of(line):
