@@ -38,7 +38,7 @@ TEXTS = (
 )
 LISTS = ("label", "agent_arg", "env_file", *AFTER)
 WORK = ("prompt", "exec", "file")
-KEYS = (*TEXTS, *LISTS, *WORK, "priority", "retries", "replace", "env", "ref")
+KEYS = (*TEXTS, *LISTS, *WORK, "priority", "retries", "max_cost", "replace", "env", "ref")
 """What a line may say: the long options of submit, what is to be done, and `ref`, a name for the line."""
 
 
@@ -172,6 +172,8 @@ def _check(name: str, value: object, what: str) -> None:
         wanted = "an object of strings"
     elif name == "replace":
         good, wanted = isinstance(value, bool), "true or false"
+    elif name == "max_cost":
+        good, wanted = isinstance(value, (int, float)) and not isinstance(value, bool), "a number"
     else:
         good, wanted = isinstance(value, int) and not isinstance(value, bool), "a whole number"
     if not good:

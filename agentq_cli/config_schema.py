@@ -243,6 +243,7 @@ PROFILE: Schema = {
     "prompt": choice("stdin", "argv"),
     "fresh": arguments,
     "resume": arguments,
+    "max_cost": arguments,
     "resume_same_directory": yes_no,
     "reader": choice("none", "claude", "codex", "events", "gemini", "opencode"),
     "streams": yes_no,

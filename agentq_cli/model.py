@@ -152,6 +152,7 @@ class Launch:
     backoff_ms: int | None = None
     max_backoff_ms: int | None = None
     on_crash: str | None = None
+    max_cost_usd: float | None = None
 
 
 class Condition(StrEnum):

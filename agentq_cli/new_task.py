@@ -38,13 +38,14 @@ class TaskMaker:
         prompt, argv = work(given, what)
         context = self._context(given, options, session, what)
         due = self._due(given, session, what)
+        agent = None if argv is not None else self._agent(given, session, what)
         return NewTask(
             session=session,
             kind="exec" if argv is not None else "prompt",
             cwd=self._cwd(given, options, what),
             prompt=prompt,
             argv=argv,
-            agent=None if argv is not None else self._agent(given, session, what),
+            agent=agent,
             priority=priority(given.get("priority"), options.get("priority", 0), what),
             labels=labels(given.get("label") or options.get("label", ()), what),
             key=key(given.get("key"), what),
@@ -52,7 +53,7 @@ class TaskMaker:
             context=context,
             due_at=due,
             expires_at=self._expires(given, options, session, what),
-            launch=self._launch(given, options, argv is not None, what),
+            launch=self._launch(given, options, agent, what),
             after=dependencies(given, what),
             on_dep_failure=choice(given, options, "on_dep_failure", POLICIES, what) or POLICIES[0],
         )
@@ -108,7 +109,8 @@ class TaskMaker:
     def _zone(self, given: Given, session: str) -> Callable[[], str]:
         return lambda: self._at.zone(given.get("tz"), session)
 
-    def _launch(self, given: Given, options: Given, exec_: bool, what: Callable[[str], str]) -> Launch:
+    def _launch(self, given: Given, options: Given, agent: str | None, what: Callable[[str], str]) -> Launch:
+        exec_ = agent is None
         if given.get("tz") is not None:
             self._at.zone(given["tz"])
         named = stdin = chosen(given, options, "stdin")
@@ -143,7 +145,28 @@ class TaskMaker:
             backoff_ms=backoff,
             max_backoff_ms=longest,
             on_crash=choice(given, options, "on_crash", ON_CRASH, what),
+            max_cost_usd=self._max_cost(given, options, agent, what),
         )
+
+    def _max_cost(self, given: Given, options: Given, agent: str | None, what: Callable[[str], str]) -> float | None:
+        """What all runs of the task may cost. Raises Usage where nobody could keep to that."""
+        typed, default = given.get("max_cost"), options.get("max_cost")
+        value = f"{typed:g}" if isinstance(typed, float) else str(typed)[:40]
+        shown = f"{what('max_cost')} '{value}'"
+        if typed is not None and not 0 < typed < MOST_COST:
+            raise Usage(f"{shown}: a number of dollars above 0")
+        if agent is None:
+            if typed is not None:
+                raise Usage(f"{shown}: a command has no agent that could say what it costs")
+            return None
+        if (typed is None and default is None) or profiles.profile(self._at.config, agent).reports_cost:
+            return default if typed is None else float(typed)
+        if typed is not None:
+            raise Usage(f"{shown}: agent '{agent}' reports no cost")
+        if ("max_cost", agent) not in self._checked:
+            self._checked.add(("max_cost", agent))
+            output.warn(f"max_cost '{default:g}' of the config does not hold here: agent '{agent}' reports no cost")
+        return None
 
     def _script(self, given: Given, options: Given, what: Callable[[str], str]) -> str | None:
         named = given.get("script") or options.get("script")
@@ -229,6 +252,7 @@ def size(given: str | None, default: int | None, what: str) -> int | None:
     return default if given is None else values.parse_size(given, what)
 
 
+MOST_COST = 1e12
 MOST_RETRIES = 1000
 
 

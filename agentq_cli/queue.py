@@ -46,9 +46,10 @@ from agentq_cli.store import requests as asking
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir
 
-__all__ = ["Answer", "Claim", "Plan", "Planner", "Queue", "restarted"]
+__all__ = ["Answer", "Claim", "Past", "Plan", "Planner", "Queue", "restarted"]
 
 Claim = dispatch.Claim
+Past = dispatch.Past
 Plan = dispatch.Plan
 Planner = dispatch.Planner
 Answer = asking.Answer
@@ -282,6 +283,10 @@ class Queue:
     def workers(self) -> list[Worker]:
         """Every live run."""
         return [rows.worker(row) for row in self._index.execute(read.READ["workers"]).fetchall()]
+
+    def spent(self, address: Address) -> float:
+        """Dollars that the runs of a task that have ended cost, as far as their agent said."""
+        return dispatch.spent(self._index, address)
 
     def worker(self, address: Address) -> Worker | None:
         """The live run of a task, if there is one."""

@@ -265,6 +265,11 @@ def format_relative(moment_ms: int, now_ms: int) -> str:
     return f"in {length}" if distance > 0 else f"{length} ago"
 
 
+def format_cost(usd: float) -> str:
+    """`1.25 USD`; four significant digits at least of what is less than a cent."""
+    return f"{usd:.2f} USD" if usd >= 0.01 or not usd else f"{usd:.4g} USD"
+
+
 def format_size(size: int) -> str:
     """`512B`, `1.5KiB`, `64MiB`: with at most one decimal, readable by `parse_size`."""
     if size < 1024:

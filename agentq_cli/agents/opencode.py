@@ -143,7 +143,8 @@ class OpencodeReader(Reader):
         self._tokens[1] += sum(count(tokens.get(key)) or 0 for key in ("output", "reasoning"))
         cost = dollars(part.get("cost"))
         if cost is not None:
-            self._cost = dollars((self._cost or 0.0) + cost)
+            # Sums of binary fractions; a step costs no less than a billionth.
+            self._cost = dollars(round((self._cost or 0.0) + cost, 9))
 
 
 def _failed(event: dict[str, Any]) -> Verdict:

@@ -9,6 +9,8 @@ A profile's keys, all but `argv` optional:
 * `fresh`: words for `{resume}` when a conversation begins under an id chosen by agentq; none: the id is read from the
   stream.
 * `resume`: words for `{resume}` when a conversation goes on; none: the agent cannot continue one.
+* `max_cost`: words for `{max_cost}` (default: after `{resume}`) that tell the agent what a run may cost, `{usd}` in
+  them.
 * `resume_same_directory`: whether a conversation can go on only in the directory in which it was last used.
 * `reader`: which reader understands its output; `none`: only the exit code counts.
 * `streams`: whether its output ends with a final event, so that an end without one is a failure. Default: if it has a
@@ -55,6 +57,7 @@ class Profile:
     prompt: str = "stdin"
     fresh: tuple[str, ...] = ()
     resume: tuple[str, ...] = ()
+    max_cost: tuple[str, ...] = ()
     resume_same_directory: bool = False
     reader: str = "none"
     streams: bool = False
@@ -147,12 +150,19 @@ def default_agent(config: Config, session: str, path: str | None) -> str:
 
 
 def command(
-    profile: Profile, *, prompt: str, conversation: str | None, resume: bool, agent_args: Sequence[str]
+    profile: Profile,
+    *,
+    prompt: str,
+    conversation: str | None,
+    resume: bool,
+    agent_args: Sequence[str],
+    max_cost_usd: float | None = None,
 ) -> tuple[tuple[str, ...], str | None]:
     """The command line of one run, and what it gets on stdin (None: nothing).
 
     `conversation` is the id to go on with where `resume` is true, else the one to begin under, for an agent that takes
-    one. Raises Usage on an id that is none, and on a prompt that no command line can hold.
+    one. `max_cost_usd` is what the run may cost, for an agent that keeps to that itself. Raises Usage on an id that is
+    none, and on a prompt that no command line can hold.
     """
     if conversation is not None and not CONVERSATION.match(conversation):
         raise Usage(f"conversation '{conversation}': not an id that could be put on a command line")
@@ -161,6 +171,7 @@ def command(
     chosen = () if conversation is None else profile.resume if resume else profile.fresh
     stands_for = {
         "{resume}": [word.replace("{conversation}", conversation or "") for word in chosen],
+        "{max_cost}": [] if max_cost_usd is None else _cost_words(profile, max_cost_usd),
         "{agent_args}": list(agent_args),
         "{prompt}": [_prompt_word(profile, prompt)] if profile.prompt == "argv" else [],
     }
@@ -175,6 +186,11 @@ def command(
 def version_command(profile: Profile) -> tuple[str, ...] | None:
     """The command line that prints the agent's version, or None."""
     return _fixed_words(profile.version) or None
+
+
+def _cost_words(profile: Profile, usd: float) -> list[str]:
+    # Never 0, which some take for no limit; and never as 1e-05.
+    return [word.replace("{usd}", f"{max(usd, 0.000001):.6f}") for word in profile.max_cost]
 
 
 def _prompt_word(profile: Profile, prompt: str) -> str:

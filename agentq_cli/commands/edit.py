@@ -43,6 +43,7 @@ LAUNCH = {
     "backoff": "backoff_ms",
     "max_backoff": "max_backoff_ms",
     "on_crash": "on_crash",
+    "max_cost": "max_cost_usd",
 }
 
 KEEPS = True
@@ -85,6 +86,7 @@ def edit(
     backoff: options.Backoff = None,
     max_backoff: options.MaxBackoff = None,
     on_crash: options.OnCrash = None,
+    max_cost: options.MaxCost = None,
     label: options.Labels = None,
     cron: options.Cron = None,
     every: options.Every = None,
@@ -110,7 +112,7 @@ def edit(
     given |= {"script": script}
     given |= {"after": after, "after_any": after_any, "after_failure": after_failure}
     given |= {"on_dep_failure": on_dep_failure, "retries": retries, "backoff": backoff}
-    given |= {"max_backoff": max_backoff, "on_crash": on_crash}
+    given |= {"max_backoff": max_backoff, "on_crash": on_crash, "max_cost": max_cost}
     when: dict[str, Any] = {"cron": cron, "every": every, "start": start, "until": until, "max_runs": max_runs}
     when |= {"missed": missed, "overlap": overlap, "pause_after": pause_after}
     given = {name: value for name, value in given.items() if value is not None}
@@ -137,7 +139,8 @@ def _whole(task: Task, given: dict[str, Any]) -> dict[str, Any]:
         if "prompt" in given or "agent" in given:
             raise Usage(f"--{'prompt' if 'prompt' in given else 'agent'}: {task.address} is a command")
         return known | {"exec": list(task.argv or ())} | given
-    return known | {"prompt": task.prompt, "agent": task.agent} | given
+    # Checked again even where only the agent changes: another one may report no cost.
+    return known | {"prompt": task.prompt, "agent": task.agent, "max_cost": task.launch.max_cost_usd} | given
 
 
 def _schedule(here: Context, before: Task, given: dict[str, Any], when: dict[str, Any], once: bool) -> Schedule | None:

@@ -98,6 +98,7 @@ def schedule(
     backoff: options.Backoff = None,
     max_backoff: options.MaxBackoff = None,
     on_crash: options.OnCrash = None,
+    max_cost: options.MaxCost = None,
     label: options.Labels = None,
     dry_run: options.DryRun = False,
 ) -> Result:
@@ -116,7 +117,7 @@ def schedule(
     given |= {"agent_arg": agent_arg, "label": label}
     given |= {"after": after, "after_any": after_any, "after_failure": after_failure}
     given |= {"on_dep_failure": on_dep_failure, "retries": retries, "backoff": backoff}
-    given |= {"max_backoff": max_backoff, "on_crash": on_crash}
+    given |= {"max_backoff": max_backoff, "on_crash": on_crash, "max_cost": max_cost}
     if replace_ and key is None:
         raise Usage("--replace: only together with --key")
     made = make_schedule(here, when, session=session)

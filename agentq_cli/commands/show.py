@@ -29,10 +29,10 @@ def show(task: options.Id) -> Result:
     found = queue.task(address)
     data = documents.task(found, now=queue.now, waiting_for=Why(queue, at.config).exactly(found))
     runs = list(queue.runs(address=address, limit=LAST_RUNS))
-    return Document("task", data, _lines(found, data, runs))
+    return Document("task", data, _lines(found, data, runs, queue.spent(address)))
 
 
-def _lines(task: Task, data: documents.Item, runs: list[Run]) -> Iterator[tuple[str, str]]:
+def _lines(task: Task, data: documents.Item, runs: list[Run], spent_usd: float) -> Iterator[tuple[str, str]]:
     yield "Task", data["id"]
     yield "Status", data["status"]
     if data["reason"]:
@@ -61,6 +61,8 @@ def _lines(task: Task, data: documents.Item, runs: list[Run]) -> Iterator[tuple[
             yield label, values.format_duration(limit)
     if task.launch.memory_bytes is not None:
         yield "Memory", values.format_size(task.launch.memory_bytes)
+    if task.launch.max_cost_usd is not None:
+        yield "Cost", f"{values.format_cost(spent_usd)} of {values.format_cost(task.launch.max_cost_usd)}"
     for each in data["after"]:
         yield "After", each["id"] if each["on"] == "success" else f"{each['id']} ({each['on']})"
     if data["attempts"] > 1 or task.launch.retries is not None:

@@ -89,6 +89,7 @@ def submit(
     backoff: options.Backoff = None,
     max_backoff: options.MaxBackoff = None,
     on_crash: options.OnCrash = None,
+    max_cost: options.MaxCost = None,
     label: options.Labels = None,
     dry_run: options.DryRun = False,
     wait: options.Wait = False,
@@ -126,7 +127,7 @@ def submit(
     }
     given |= {"after": after, "after_any": after_any, "after_failure": after_failure}
     given |= {"on_dep_failure": on_dep_failure, "retries": retries, "backoff": backoff}
-    given |= {"max_backoff": max_backoff, "on_crash": on_crash}
+    given |= {"max_backoff": max_backoff, "on_crash": on_crash, "max_cost": max_cost}
     if batch is not None:
         tasks = _batch(here, batch, given, words, exec_, file)
     else:

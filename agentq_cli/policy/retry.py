@@ -25,11 +25,13 @@ FARTHEST_RESET_MS = 31 * 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One row of the table: retried `by_default`, retried where `--retries` says so, and whether it holds the agent."""
+    """One row of the table: retried `by_default`, retried where `--retries` says so, whether it holds the agent, and
+    whether the next run goes on in the conversation that this one had begun."""
 
     by_default: bool = False
     on_request: bool = True
     holds: bool = False
+    goes_on: bool = True
 
 
 RULES: Mapping[FailureClass, Rule] = {
@@ -46,10 +48,10 @@ RULES: Mapping[FailureClass, Rule] = {
     FailureClass.CONFIG: Rule(on_request=False),
     FailureClass.SPAWN: Rule(),
     FailureClass.DENIED: Rule(),
-    FailureClass.CONTEXT: Rule(),
+    FailureClass.CONTEXT: Rule(goes_on=False),  # What is full stays full.
     FailureClass.BUDGET: Rule(on_request=False),
     FailureClass.ERROR: Rule(),
-    FailureClass.CANCELLED: Rule(on_request=False),
+    FailureClass.CANCELLED: Rule(on_request=False, goes_on=False),
 }
 
 
@@ -99,6 +101,16 @@ def retried(failure: FailureClass, launch: Launch) -> bool:
     if failure is FailureClass.CRASHED and launch.on_crash is not None:
         return launch.on_crash == "retry"
     return rule.by_default if launch.retries is None else rule.on_request
+
+
+def goes_on(failure: str | None) -> bool:
+    """Whether the run after one of that failure class (None: it did not fail) goes on in its conversation."""
+    return failure is not None and RULES[FailureClass(failure)].goes_on
+
+
+def exhausted(launch: Launch, spent_usd: float) -> bool:
+    """Whether the runs of a task have cost as much as `--max-cost` lets all of them together cost."""
+    return launch.max_cost_usd is not None and spent_usd >= launch.max_cost_usd
 
 
 def delay_ms(launch: Launch, retry: int, jitter: float) -> int:

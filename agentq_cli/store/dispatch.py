@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from agentq_cli.errors import NotFound
 from agentq_cli.model import (
     Actor,
+    Address,
     FailureClass,
     Identity,
     LastStart,
@@ -26,6 +27,7 @@ from agentq_cli.store import connection, rows, series
 from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
 from agentq_cli.store.state_dir import StateDir
+from agentq_cli.values import format_cost
 
 DISPATCH = statements("dispatch")
 
@@ -34,13 +36,17 @@ DISPATCH = statements("dispatch")
 class Plan:
     """What is to be started for a task: its command line, what it reads on stdin, the conversation it works in.
 
-    `error` says why nothing can be started; the run is then closed without a process. `bound_to` is the directory in
-    which alone the conversation can go on: one that was last used elsewhere is not continued.
+    `resumes` is whether that conversation goes on; one that only begins is the run's own when the agent names it.
+    `prompt_word` is where in the command line the prompt stands, if there. `error` says why nothing can be started; the
+    run is then closed without a process. `bound_to` is the directory in which alone the conversation can go on: one
+    that was last used elsewhere is not continued.
     """
 
     argv: tuple[str, ...]
     stdin_text: str | None = None
     conversation: str | None = None
+    resumes: bool = False
+    prompt_word: int | None = None
     error: str | None = None
     bound_to: str | None = None
 
@@ -54,8 +60,22 @@ class Claim:
     plan: Plan
 
 
-Planner = Callable[[Task, str | None, int | None], Plan]
-"""Makes the plan under the claim's lock: of the task, the session's conversation, and when that was last used."""
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a run may build on: the `conversation` to go on in, and when that was last used.
+
+    `interrupted` is how this task's run before this one ended in that conversation; None where it is another's, or was
+    brought to its end. `spent_usd` is what the runs of the task have cost so far, as far as they said.
+    """
+
+    conversation: str | None = None
+    used_at: int | None = None
+    interrupted: FailureClass | None = None
+    spent_usd: float = 0.0
+
+
+Planner = Callable[[Task, Past], Plan]
+"""Makes the plan of a task under the claim's lock."""
 
 
 def look(index: sqlite3.Connection, sessions: Collection[str] = (), *, now: int) -> order.Look:
@@ -172,7 +192,6 @@ def _take(
     host: str,
     monotonic: int,
 ) -> Claim:
-    known = write.database.execute(DISPATCH["conversation"], {"agent": task.agent or ""}).fetchone()
     run = RunId(task.session, task.seq, task.runs + 1)
     taken = replace(
         task,
@@ -184,9 +203,10 @@ def _take(
         last_run=run.attempt,
         cancel_requested=False,
     )
-    plan = planner(taken, *(known if known and task.shares_conversation else (None, None)))
-    if plan.bound_to is not None and plan.bound_to != _directory(write, plan.conversation):
-        plan = planner(taken, None, None)
+    past, directory = _past(write, task)
+    plan = planner(taken, past)
+    if plan.bound_to is not None and plan.bound_to != (directory or _directory(write, plan.conversation)):
+        plan = planner(taken, Past(spent_usd=past.spent_usd))
     write.save(task, taken, event="start", run=run)
     write.database.execute(
         DISPATCH["insert_run"],
@@ -202,7 +222,7 @@ def _take(
             "scheduled_for": task.scheduled_for,
             "started_at": write.now,
             "host": host,
-            "conversation": plan.conversation,
+            "conversation": plan.conversation if plan.resumes else None,
         },
     )
     write.database.execute(
@@ -225,6 +245,29 @@ def _take(
     started = LastStart(monotonic, supervisor.boot_id, str(run))
     write.database.execute(DISPATCH["set_meta"], {"name": "last_start", "value": json.dumps(started)})
     return Claim(taken, run, plan)
+
+
+def _past(write: SessionWrite, task: Task) -> tuple[Past, str | None]:
+    """What is known before a run of a task, and where the conversation was last used if its own run says so."""
+    if task.agent is None:
+        return Past(), None
+    paid = spent(write.database, task.address)
+    last = write.database.execute(DISPATCH["last_attempt"], task.address._asdict()).fetchone()
+    interrupted = last is not None and last[0] == task.agent and last[1] is not None and retry.goes_on(last[2])
+    if task.shares_conversation:
+        known = write.database.execute(DISPATCH["conversation"], {"agent": task.agent}).fetchone()
+        if known is None or not interrupted or known[0] != last[1]:
+            conversation, used_at = known or (None, None)
+            return Past(conversation, used_at, spent_usd=paid), None
+    elif not interrupted:
+        return Past(spent_usd=paid), None
+    return Past(last[1], last[3], FailureClass(last[2]), paid), last[4]
+
+
+def spent(index: sqlite3.Connection, address: Address) -> float:
+    """Dollars that the runs of a task have cost so far, as far as they said."""
+    (found,) = index.execute(DISPATCH["spent"], address._asdict()).fetchone()
+    return float(found)
 
 
 def _directory(write: SessionWrite, conversation: str | None) -> str | None:
@@ -279,15 +322,25 @@ def finish(
         hold = _hold(write, task.agent, outcome, ended_at)
         stopped = task.cancel_requested or outcome.status is RunStatus.CANCELLED
         again = None if stopped else retry.again(task, outcome, now=ended_at, hold=hold, jitter=jitter)
+        if outcome.tokens_of_conversation:
+            outcome = _own_tokens(write, run, outcome, shared=task.shares_conversation)
+        _close_run(write, run, outcome, posted=posted)
+        if again is not None and task.launch.max_cost_usd is not None:
+            paid = spent(write.database, task.address)
+            if retry.exhausted(task.launch, paid):
+                again = None
+                outcome = replace(outcome, error=f"{outcome.error or outcome.status}; {cost(task, paid)}")
         after = _ended(task, outcome, now) if again is None else _queued_again(task, outcome, again)
         write.save(task, after, event="finish", run=run, reason=after.reason, finished=outcome.finished_at)
-        if outcome.tokens_of_conversation and task.shares_conversation:
-            outcome = _own_tokens(write, run, outcome)
-        _close_run(write, run, outcome, posted=posted)
         if task.agent and task.shares_conversation:
             _keep_conversation(write, task.agent, outcome)
         write.database.execute(DISPATCH["delete_worker"], run._asdict())
         return after
+
+
+def cost(task: Task, spent_usd: float) -> str:
+    """What a task has cost, against what it may cost, in words."""
+    return f"its runs cost {format_cost(spent_usd)} of {format_cost(task.launch.max_cost_usd or 0.0)}"
 
 
 def _ended(task: Task, outcome: Outcome, now: int) -> Task:
@@ -354,6 +407,7 @@ def _close_run(write: SessionWrite, run: RunId, outcome: Outcome, *, posted: boo
             "error": outcome.error,
             "result": None if outcome.result is None else json.dumps(outcome.result),
             "conversation": outcome.conversation,
+            "lost": outcome.conversation_lost,
             "tokens_in": outcome.tokens_in,
             "tokens_out": outcome.tokens_out,
             "cost_usd": outcome.cost_usd,
@@ -365,10 +419,14 @@ def _close_run(write: SessionWrite, run: RunId, outcome: Outcome, *, posted: boo
     )
 
 
-def _own_tokens(write: SessionWrite, run: RunId, outcome: Outcome) -> Outcome:
-    """What this run used, of an agent that tells what its whole conversation has used so far."""
+def _own_tokens(write: SessionWrite, run: RunId, outcome: Outcome, *, shared: bool) -> Outcome:
+    """What this run used, of an agent that tells what its whole conversation has used so far.
+
+    One that is not `shared` with other tasks had the earlier runs of this one only.
+    """
     values = run._asdict() | {"conversation": outcome.conversation}
-    before = write.database.execute(DISPATCH["conversation_tokens"], values).fetchone()
+    statement = "conversation_tokens" if shared else "own_conversation_tokens"
+    before = write.database.execute(DISPATCH[statement], values).fetchone()
     own = []
     for total, earlier in zip((outcome.tokens_in, outcome.tokens_out), before, strict=True):
         # Less than before: the agent has begun to count anew.

@@ -57,6 +57,7 @@ def launch_text(launch: Launch) -> str:
         "backoff_ms": launch.backoff_ms,
         "max_backoff_ms": launch.max_backoff_ms,
         "on_crash": launch.on_crash,
+        "max_cost_usd": launch.max_cost_usd,
     }
     return json.dumps({name: value for name, value in values.items() if value not in (None, [], {})})
 

@@ -1,4 +1,4 @@
-"""The limits of a run that are not its shim's to keep: silence and memory, looked at by its supervisor or by `sweep`.
+"""The limits of a run that are not its shim's to keep: silence, memory, cost; its supervisor or `sweep` looks at them.
 
 Also a time-out that the shim has let pass, as it does where somebody stopped it (SIGSTOP). Whoever finds a limit
 reached records the stop and tells the shim, which ends the tree; see `stop`.
@@ -18,10 +18,14 @@ from agentq_cli.policy import stall
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import plan, process, resources, stop, tree
 from agentq_cli.supervise.records import RunDirectory, Start
-from agentq_cli.values import format_duration, format_size
+from agentq_cli.supervise.settle import StreamFollower
+from agentq_cli.values import format_cost, format_duration, format_size
 
 MEMORY_MS = 1_000
 """How far apart a supervisor looks at a tree's memory: what grows and is gone in between is not seen."""
+
+COST_MS = 1_000
+"""How far apart what an agent has cost so far is looked at, for one that says so on the way."""
 
 FIRST_LOOK_MS = 1_000
 SLACK_MS = 1_000
@@ -38,20 +42,27 @@ class Reached:
 
 @dataclass(slots=True)
 class RunLimits:
-    """The limits of one run, None where it has none, and when to look next: `look_at` is monotonic, None is never."""
+    """The limits of one run, None where it has none, and when to look next: `look_at` is monotonic, None is never.
+
+    `left_usd` is what the runs of its task before it have left of what all may cost.
+    """
 
     stall_timeout_ms: int | None = None
     memory_bytes: int | None = None
     timeout_ms: int | None = None
+    left_usd: float | None = None
     look_at: int | None = None
     memory_at: int = 0
     silence: stall.Silence | None = None
 
     @classmethod
-    def of(cls, task: Task, config: Config) -> RunLimits:
+    def of(cls, task: Task, config: Config, queue: Queue) -> RunLimits:
         """The limits that a task's run has."""
         limits = cls(plan.stall_timeout_ms(task, config), task.launch.memory_bytes, task.launch.timeout_ms)
-        if (limits.stall_timeout_ms, limits.memory_bytes, limits.timeout_ms) != (None, None, None):
+        if task.launch.max_cost_usd is not None:
+            limits.left_usd = task.launch.max_cost_usd - queue.spent(task.address)
+        kept = (limits.stall_timeout_ms, limits.memory_bytes, limits.timeout_ms, limits.left_usd)
+        if any(limit is not None for limit in kept):
             first = FIRST_LOOK_MS
             if limits.stall_timeout_ms is not None:
                 first = min(first, stall.interval(limits.stall_timeout_ms))
@@ -62,10 +73,11 @@ class RunLimits:
         """Whether it is time to look."""
         return self.look_at is not None and monotonic_ms() >= self.look_at
 
-    def look(self, directory: RunDirectory, *, remember: bool = True) -> Reached | None:
+    def look(self, directory: RunDirectory, stream: StreamFollower | None, *, remember: bool = True) -> Reached | None:
         """Look at a run with a live shim; the limit that it has reached. Raises OSError out of descriptors.
 
-        With `remember`, what was seen of its silence is left in the directory for whoever looks next.
+        `stream` is what its agent has printed, as far as it was read. With `remember`, what was seen of its silence is
+        left in the directory for whoever looks next.
         """
         waits: list[int] = []
         start = directory.start()
@@ -75,7 +87,9 @@ class RunLimits:
             agent = directory.agent()
             # What an agent left running when it ended is being ended already.
             if reached is None and agent is not None and process.alive(agent):
-                reached = self._memory(start, waits) or self._silence(directory, waits, remember)
+                reached = (
+                    self._memory(start, waits) or self._cost(stream, waits) or self._silence(directory, waits, remember)
+                )
         self.look_at = monotonic_ms() + min(waits, default=FIRST_LOOK_MS)
         return reached
 
@@ -104,6 +118,16 @@ class RunLimits:
         if used is None or used <= self.memory_bytes:
             return None
         return Reached("oom", f"its processes use {format_size(used)} of {format_size(self.memory_bytes)}")
+
+    def _cost(self, stream: StreamFollower | None, waits: list[int]) -> Reached | None:
+        if self.left_usd is None or stream is None:
+            return None
+        waits.append(COST_MS)
+        said = stream.reader.verdict()
+        # With its final event the work is done and paid for.
+        if said.final or said.cost_usd is None or said.cost_usd < self.left_usd:
+            return None
+        return Reached("budget", f"cost {format_cost(said.cost_usd)} of {format_cost(self.left_usd)} that was left")
 
     def _silence(self, directory: RunDirectory, waits: list[int], remember: bool) -> Reached | None:
         limit = self.stall_timeout_ms

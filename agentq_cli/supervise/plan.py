@@ -11,11 +11,13 @@ from pathlib import Path
 from agentq_cli.agents import profile as profiles
 from agentq_cli.clock import Clock, rfc3339
 from agentq_cli.config import Config
-from agentq_cli.errors import AgentqError
+from agentq_cli.errors import AgentqError, Usage
 from agentq_cli.model import NewTask, RunId, Task
-from agentq_cli.queue import Claim, Plan
+from agentq_cli.policy import retry
+from agentq_cli.queue import Claim, Past, Plan
 from agentq_cli.store.state_dir import StateDir
 from agentq_cli.supervise.launch import LaunchRequest
+from agentq_cli.values import format_cost
 
 DEFAULT_GRACE_MS = 5000
 
@@ -28,33 +30,64 @@ def profile_of(task: Task, config: Config) -> profiles.Profile | None:
     return None if task.agent is None else profiles.profile(config, task.agent)
 
 
-def plan(task: Task, config: Config, *, conversation: str | None, used_at: int | None, now: int) -> Plan:
+NUDGE = "You began this task in this conversation and were interrupted ({why}). See what is done, and go on from there."
+"""What comes before the prompt where a run goes on with what another one of its task had begun."""
+
+
+def plan(task: Task, config: Config, past: Past, *, now: int) -> Plan:
     """What a task's next run starts. What stands in the way is the plan's `error`, never an exception."""
     if task.kind == "exec":
         return Plan(argv=task.argv or ())
     try:
         profile = profile_of(task, config)
         assert profile is not None
-        resume = conversation is not None and profile.continues and not _stale(task, config, used_at, now)
+        resume = past.conversation is not None and profile.continues and not _stale(task, config, past, now)
+        conversation, prompt = past.conversation, task.prompt or ""
         if not resume:
             conversation = str(uuid.uuid4()) if profile.chooses_conversation else None
+        elif past.interrupted is not None:
+            prompt = f"{NUDGE.format(why=past.interrupted.replace('_', ' '))}\n\n{prompt}"
         argv, stdin_text = profiles.command(
             profile,
-            prompt=task.prompt or "",
+            prompt=prompt,
             conversation=conversation,
             resume=resume,
             agent_args=task.launch.agent_args,
+            max_cost_usd=_left(task, past),
         )
     except AgentqError as error:
         return Plan(argv=(task.agent or "",), error=error.message)
     bound_to = task.cwd if resume and profile.resume_same_directory else None
-    return Plan(argv=argv, stdin_text=stdin_text, conversation=conversation, bound_to=bound_to)
+    return Plan(
+        argv=argv,
+        stdin_text=stdin_text,
+        conversation=conversation,
+        resumes=resume,
+        # The last such word: the placeholders of the profile come before.
+        prompt_word=len(argv) - 1 - argv[::-1].index(prompt) if profile.prompt == "argv" else None,
+        bound_to=bound_to,
+    )
 
 
-def _stale(task: Task, config: Config, used_at: int | None, now: int) -> bool:
-    """Whether the session's conversation has been idle for longer than its `conversation_ttl`."""
+def _left(task: Task, past: Past) -> float | None:
+    """What a run may cost at most, of what the task may cost; None where there is no such limit.
+
+    Raises Usage where nothing is left, as after an edit.
+    """
+    limit = task.launch.max_cost_usd
+    if limit is None:
+        return None
+    if retry.exhausted(task.launch, past.spent_usd):
+        raise Usage(f"--max-cost: its runs cost {format_cost(past.spent_usd)} of {format_cost(limit)}")
+    return limit - past.spent_usd
+
+
+def _stale(task: Task, config: Config, past: Past, now: int) -> bool:
+    """Whether the session's conversation has been idle for longer than its `conversation_ttl`; what was interrupted
+    is not idle, however long an agent was held."""
     limit = config.sessions.get(task.session, {}).get("conversation_ttl")
-    return limit is not None and used_at is not None and now - used_at > int(limit)
+    idle = None if past.used_at is None or past.interrupted is not None else now - past.used_at
+    return limit is not None and idle is not None and idle > int(limit)
 
 
 def grace_ms(task: Task, config: Config) -> int:
@@ -103,14 +136,8 @@ def request(
         output_bytes=config.limits.output_bytes,
         fixed_now_ms=clock.fixed_ms,
         script=task.launch.script,
-        prompt_word=_prompt_word(claim) if profile is not None and profile.prompt == "argv" else None,
+        prompt_word=claim.plan.prompt_word,
     )
-
-
-def _prompt_word(claim: Claim) -> int:
-    """Where the prompt stands in the command line: the last such word, as placeholders of the profile come before."""
-    argv = claim.plan.argv
-    return len(argv) - 1 - argv[::-1].index(claim.task.prompt or "")
 
 
 def environment(
@@ -168,7 +195,12 @@ def preview(task: NewTask, config: Config, environ: Mapping[str, str]) -> tuple[
         conversation = "CONVERSATION" if profile.chooses_conversation else None
         arguments = task.launch.agent_args
         argv, _ = profiles.command(
-            profile, prompt=task.prompt or "", conversation=conversation, resume=False, agent_args=arguments
+            profile,
+            prompt=task.prompt or "",
+            conversation=conversation,
+            resume=False,
+            agent_args=arguments,
+            max_cost_usd=task.launch.max_cost_usd,
         )
         names = (names - set(profile.env_remove)) | set(profile.env)
     return argv, sorted(name for name in names if not name.startswith("AGENTQ_"))

@@ -88,6 +88,7 @@ def template(config: Config, environ: Mapping[str, str], session: str, last: Tas
             grace_ms=options.get("grace"),
             stall_timeout_ms=options.get("stall_timeout"),
             memory_bytes=options.get("memory"),
+            max_cost_usd=options.get("max_cost"),
             depth=depth,
         ),
     )

@@ -12,7 +12,7 @@ from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Identity, Task, Worker
 from agentq_cli.policy import admission, order
 from agentq_cli.policy.admission import Gate
-from agentq_cli.queue import Claim, Plan, Queue
+from agentq_cli.queue import Claim, Past, Plan, Queue
 from agentq_cli.supervise import plan
 from agentq_cli.supervise.gates import Gates
 from agentq_cli.supervise.launch import Launcher
@@ -133,11 +133,11 @@ class Starter:
         request = plan.request(claim, self.config, self._queue.state, self._clock, self._environ, zone)
         try:
             _, pidfd = self._launcher.launch(request)
-            return Watched.started(worker, claim.task, directory, pidfd, self.config)
+            return Watched.started(worker, claim.task, directory, pidfd, self.config, self._queue)
         except OSError:
             # No process can be made now. What has not begun is void; where a shim did begin it is watched by pidfd.
             self._wait_for(claim.task.session)
-            return Watched.adopted(worker, claim.task, directory, self.config)
+            return Watched.adopted(worker, claim.task, directory, self.config, self._queue)
 
     def moments(self) -> list[int]:
         """When to try again what could not be started now (monotonic)."""
@@ -148,8 +148,8 @@ class Starter:
     def _parallel(self, session: str) -> int | None:
         return order.width(session, self.config.sessions.get(session, {}).get("parallel"))
 
-    def _plan(self, task: Task, conversation: str | None, used_at: int | None) -> Plan:
-        return plan.plan(task, self.config, conversation=conversation, used_at=used_at, now=self._queue.now)
+    def _plan(self, task: Task, past: Past) -> Plan:
+        return plan.plan(task, self.config, past, now=self._queue.now)
 
     def _wait_for(self, session: str) -> None:
         """Try a session again later, each time later: somebody may hold its file for a minute."""

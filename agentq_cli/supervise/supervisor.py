@@ -301,7 +301,7 @@ class Supervision:
                 yield from self._give_up(worker.id, error)
                 continue
             self._watched[worker.id] = Watched.adopted(
-                worker, task, RunDirectory(self._queue.run_directory(worker.id)), self._config
+                worker, task, RunDirectory(self._queue.run_directory(worker.id)), self._config, self._queue
             )
             yield self._tell("adopt", worker.id, before=Status.RUNNING, after=Status.RUNNING)
         yield from self._settle()
@@ -317,13 +317,13 @@ class Supervision:
                         stop.request_stop(watched.directory, reason=worker.stop, at=self._queue.now)
 
     def _limit(self) -> Iterator[Happening]:
-        """End the runs that have been silent for too long or take too much memory."""
+        """End the runs that have been silent for too long, take too much memory or cost too much."""
         for run, watched in self._watched.items():
             if watched.ended or not watched.limits.due():
                 continue
             # Out of descriptors, or a disk that cannot take the record of a stop: the next look finds it again.
             with contextlib.suppress(OSError):
-                reached = watched.limits.look(watched.directory)
+                reached = watched.limits.look(watched.directory, watched.stream)
                 if reached is not None and limits.enforce(
                     self._queue, run, watched.directory, reached, actor=Actor.SUPERVISOR
                 ):

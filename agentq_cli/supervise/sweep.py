@@ -12,7 +12,7 @@ from agentq_cli.config import Config
 from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Actor, RunId, SweepAction, Worker
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import bells, limits, process, recovery, removal, requests, wake
+from agentq_cli.supervise import bells, limits, process, recovery, removal, requests, settle, wake
 from agentq_cli.supervise.records import RunDirectory, Start
 
 MOST_REQUESTS = 16
@@ -156,10 +156,17 @@ class Sweep:
             if worker.stop is not None or not isinstance(start, Start) or not process.alive(start.identity):
                 continue
             try:
-                of_run = limits.RunLimits.of(self.queue.task(worker.id.address), self.config)
+                task = self.queue.task(worker.id.address)
+                of_run = limits.RunLimits.of(task, self.config, self.queue)
             except AgentqError:
                 continue  # the session's trouble, which is told already
-            if of_run.look_at is not None and (reached := of_run.look(directory, remember=remember)) is not None:
+            if of_run.look_at is None:
+                continue
+            stream = None if of_run.left_usd is None else settle.follower(task, directory, self.config)
+            if stream is not None:
+                stream.finish()
+            reached = of_run.look(directory, stream, remember=remember)
+            if reached is not None:
                 yield worker, directory, reached
 
     def _expire(self) -> Iterator[SweepAction]:

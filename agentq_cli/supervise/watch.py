@@ -41,16 +41,18 @@ class Watched:
     limits: RunLimits = field(default_factory=RunLimits)
 
     @classmethod
-    def started(cls, worker: Worker, task: Task, directory: RunDirectory, pidfd: int, config: Config) -> Watched:
+    def started(
+        cls, worker: Worker, task: Task, directory: RunDirectory, pidfd: int, config: Config, queue: Queue
+    ) -> Watched:
         """One that has just been started."""
         stream = settle.follower(task, directory, config)
-        return cls(worker, task, directory, stream, pidfd=pidfd, limits=RunLimits.of(task, config))
+        return cls(worker, task, directory, stream, pidfd=pidfd, limits=RunLimits.of(task, config, queue))
 
     @classmethod
-    def adopted(cls, worker: Worker, task: Task, directory: RunDirectory, config: Config) -> Watched:
+    def adopted(cls, worker: Worker, task: Task, directory: RunDirectory, config: Config, queue: Queue) -> Watched:
         """One whose supervisor is gone: its shim is watched where it lives, otherwise it has ended."""
         stream = settle.follower(task, directory, config)
-        watched = cls(worker, task, directory, stream, limits=RunLimits.of(task, config))
+        watched = cls(worker, task, directory, stream, limits=RunLimits.of(task, config, queue))
         start = directory.start()
         pidfd = process.open_pidfd(start.identity) if isinstance(start, Start) else None
         if pidfd is None:

@@ -90,7 +90,7 @@ def start_first(queue: Queue) -> None:
         supervisor=OWNER,
         jobs=10,
         parallel=lambda session: 1,
-        planner=lambda task, conversation, used_at: Plan(argv=("demo",), conversation=conversation),
+        planner=lambda task, past: Plan(argv=("demo",), conversation=past.conversation),
         host="here",
     )
     assert claimed is not None and str(claimed.run) == "docs/1.1"

@@ -19,7 +19,7 @@ from typing import Any
 from agentq_cli.errors import Busy
 from agentq_cli.model import Actor, Address, Identity, NewTask, Outcome, RunId, RunStatus, Task, Worker
 from agentq_cli.policy import order
-from agentq_cli.queue import Claim, Plan, Queue
+from agentq_cli.queue import Claim, Past, Plan, Planner, Queue
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -79,9 +79,9 @@ def widths(**parallel: int) -> Callable[[str], int | None]:
     return lambda session: order.width(session, parallel.get(session))
 
 
-def the_plan(task: Task, conversation: str | None, used_at: int | None) -> Plan:
+def the_plan(task: Task, past: Past) -> Plan:
     """What every claimed task starts here."""
-    return Plan(argv=task.argv or (task.agent or "", task.prompt or ""), conversation=conversation)
+    return Plan(argv=task.argv or (task.agent or "", task.prompt or ""), conversation=past.conversation)
 
 
 def pick(queue: Queue, *, parallel: Callable[[str], int | None], ageing_ms: int | None = None) -> order.Head | None:
@@ -96,7 +96,7 @@ def claim(
     jobs: int = MANY,
     parallel: Callable[[str], int | None] | None = None,
     supervisor: Identity = SUPERVISOR,
-    planner: Callable[[Task, str | None, int | None], Plan] = the_plan,
+    planner: Planner = the_plan,
     **more: Any,
 ) -> Claim | None:
     """Try to take a task."""

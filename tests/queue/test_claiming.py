@@ -28,8 +28,9 @@ from queue_driver import (
     widths,
 )
 
-from agentq_cli.model import Actor, Address, NewTask, RunId, RunStatus, Status, Task, Trigger
-from agentq_cli.queue import Plan, Queue
+from agentq_cli.errors import WrongState
+from agentq_cli.model import Actor, Address, FailureClass, Launch, NewTask, RunId, RunStatus, Status, Task, Trigger
+from agentq_cli.queue import Past, Plan, Queue
 
 HOUR = 3_600_000
 
@@ -111,7 +112,7 @@ def test_six_processes_keep_a_session_to_its_width(open_queue: OpenQueue, clock:
 
 
 def test_a_planner_that_fails_leaves_the_task_unclaimed(queue: Queue) -> None:
-    def broken(task: Task, conversation: str | None, used_at: int | None) -> Plan:
+    def broken(task: Task, past: Past) -> Plan:
         raise RuntimeError("no plan")
 
     (address,) = submit(queue, command("a"))
@@ -487,9 +488,9 @@ def test_a_conversation_is_handed_to_the_next_task_that_shares_it(queue: Queue, 
     def told(new: NewTask) -> tuple[str | None, int | None]:
         seen: list[tuple[str | None, int | None]] = []
 
-        def planner(task: Task, conversation: str | None, used_at: int | None) -> Plan:
-            seen.append((conversation, used_at))
-            return Plan(("x",), conversation=conversation)
+        def planner(task: Task, past: Past) -> Plan:
+            seen.append((past.conversation, past.used_at))
+            return Plan(("x",), conversation=past.conversation)
 
         (address,) = submit(queue, new)
         run = start(queue, address, planner=planner)
@@ -508,9 +509,9 @@ def test_a_conversation_is_handed_to_the_next_task_that_shares_it(queue: Queue, 
 
 def test_a_conversation_that_is_bound_to_a_directory_goes_on_only_there(queue: Queue) -> None:
     def resumed(cwd: str, *, bound: bool = True) -> str | None:
-        def planner(task: Task, conversation: str | None, used_at: int | None) -> Plan:
-            bound_to = task.cwd if bound and conversation else None
-            return Plan(("x",), conversation=conversation, bound_to=bound_to)
+        def planner(task: Task, past: Past) -> Plan:
+            bound_to = task.cwd if bound and past.conversation else None
+            return Plan(("x",), conversation=past.conversation, bound_to=bound_to)
 
         (address,) = submit(queue, replace(prompt("a"), cwd=cwd))
         claimed = claim(queue, head_of(queue, address), planner=planner)
@@ -576,3 +577,87 @@ def test_the_conversation_last_used_is_the_sessions(queue: Queue, clock: Clock) 
     (session,) = queue.sessions()
     assert session.conversation == "of demo"
     assert dict(session.conversations) == {"demo": "of demo", "other": "of other"}
+
+
+def test_a_retry_goes_on_in_the_conversation_that_its_run_before_began(queue: Queue, clock: Clock) -> None:
+    def told(address: Address, status: RunStatus, failure: FailureClass | None, conversation: str | None) -> Past:
+        seen: list[Past] = []
+
+        def planner(task: Task, past: Past) -> Plan:
+            seen.append(past)
+            return Plan(("x",), conversation=past.conversation, resumes=past.conversation is not None)
+
+        run = start(queue, address, planner=planner)
+        finish(queue, run, status, failure_class=failure, conversation=conversation)
+        clock.forward(600_000)
+        return seen[0]
+
+    crashed, error = RunStatus.CRASHED, RunStatus.ERROR
+    (isolated,) = submit(queue, prompt("a", context="isolated", launch=Launch(retries=9)))
+    assert told(isolated, crashed, FailureClass.CRASHED, "c-1") == Past()
+    assert told(isolated, error, FailureClass.NETWORK, "c-1") == Past("c-1", NOON, FailureClass.CRASHED)
+    # It ended before it named its conversation: that is still the one it went on in.
+    assert told(isolated, crashed, FailureClass.CRASHED, None) == Past("c-1", NOON + 600_000, FailureClass.NETWORK)
+    assert told(isolated, error, FailureClass.CONTEXT, "c-1").conversation == "c-1"
+    assert told(isolated, error, FailureClass.ERROR, "c-2") == Past(), "its conversation was full"
+    assert told(isolated, RunStatus.SUCCESS, None, "c-2").conversation == "c-2"
+    queue.retry(isolated)
+    assert told(isolated, RunStatus.CANCELLED, FailureClass.CANCELLED, "c-3") == Past(), "it was brought to its end"
+    queue.retry(isolated)
+    assert told(isolated, error, FailureClass.ERROR, "c-4") == Past(), "a person stopped it"
+    queue.edit(isolated, edited(agent="other"))
+    assert told(isolated, RunStatus.SUCCESS, None, "c-5") == Past(), "another agent knows nothing of it"
+
+    (shared,) = submit(queue, prompt("b", launch=Launch(retries=9)))
+    assert told(shared, error, FailureClass.ERROR, "c-6") == Past()
+    assert told(shared, error, FailureClass.ERROR, "c-6").interrupted is FailureClass.ERROR
+    queue.cancel(shared)
+    (later,) = submit(queue, prompt("b"))
+    assert told(later, RunStatus.SUCCESS, None, "c-7").interrupted is None, "another task was interrupted, not this one"
+    queue.retry(shared)
+    past = told(shared, RunStatus.SUCCESS, None, "c-7")
+    assert (past.conversation, past.interrupted) == ("c-7", None), "its session has gone on elsewhere"
+
+
+def test_a_conversation_that_was_lost_is_not_gone_on_in(queue: Queue, clock: Clock) -> None:
+    (address,) = submit(queue, prompt("a", context="isolated", launch=Launch(retries=2, backoff_ms=1)))
+    finish(queue, start(queue, address), RunStatus.CRASHED, failure_class=FailureClass.CRASHED, conversation="c-1")
+    clock.forward(600_000)
+    seen: list[Past] = []
+
+    def planner(task: Task, past: Past) -> Plan:
+        seen.append(past)
+        return Plan(("x",), conversation=past.conversation or "chosen", resumes=past.conversation is not None)
+
+    run = start(queue, address, planner=planner)
+    assert queue.run(run).conversation == "c-1"
+    finish(queue, run, RunStatus.ERROR, failure_class=FailureClass.ERROR, conversation_lost=True)
+    run = start(queue, address, planner=planner)
+    assert [past.conversation for past in seen] == ["c-1", None]
+    assert queue.run(run).conversation is None, "chosen for it, but not yet begun"
+
+
+# Cost
+
+
+def test_the_runs_of_a_task_cost_no_more_together_than_they_may(queue: Queue, clock: Clock) -> None:
+    launch = Launch(retries=9, backoff_ms=1, max_cost_usd=1.0)
+    (address,) = submit(queue, prompt("a", launch=launch))
+    seen: list[float] = []
+
+    def planner(task: Task, past: Past) -> Plan:
+        seen.append(past.spent_usd)
+        return Plan(("x",))
+
+    costs = (0.25, None, 0.5, 0.25)
+    for cost in costs:
+        clock.forward(600_000)
+        run = start(queue, address, planner=planner)
+        task = finish(queue, run, RunStatus.ERROR, failure_class=FailureClass.NETWORK, cost_usd=cost, error="no route")
+        assert task is not None
+    assert seen == [0.0, 0.25, 0.25, 0.75]
+    assert (task.status, task.reason) == (Status.FAILED, "no route; its runs cost 1.00 USD of 1.00 USD")
+    assert queue.run(run).error == "no route"
+    assert queue.spent(address) == 1.0
+    with pytest.raises(WrongState, match=r"its runs cost 1\.00 USD of 1\.00 USD; submit it anew"):
+        queue.retry(address)

@@ -56,7 +56,7 @@ DELETE FROM task_runs WHERE session = :session AND seq = :seq AND attempt = :att
 UPDATE task_runs
 SET status = :status, finished_at = :finished_at, duration_ms = :duration_ms, exit_code = :exit_code, signal = :signal,
     failure_class = :failure_class, error = :error, result = :result, script_outcome = :script_outcome,
-    conversation = coalesce(:conversation, conversation), tokens_in = :tokens_in, tokens_out = :tokens_out,
+    conversation = CASE WHEN :lost THEN NULL ELSE coalesce(:conversation, conversation) END, tokens_in = :tokens_in, tokens_out = :tokens_out,
     cost_usd = :cost_usd, peak_rss_bytes = :peak_rss_bytes, stdout_bytes = :stdout_bytes,
     stderr_bytes = :stderr_bytes, posted = :posted
 WHERE session = :session AND seq = :seq AND attempt = :attempt AND finished_at IS NULL
@@ -137,6 +137,19 @@ ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, content = excluded.content,
 SELECT CAST(total(tokens_in) AS INTEGER), CAST(total(tokens_out) AS INTEGER)
 FROM task_runs INDEXED BY task_runs_session
 WHERE session = :session AND conversation = :conversation AND (seq, attempt) <> (:seq, :attempt)
+
+-- The same of a conversation that only one task had.
+-- name: own_conversation_tokens
+SELECT CAST(total(tokens_in) AS INTEGER), CAST(total(tokens_out) AS INTEGER)
+FROM task_runs
+WHERE session = :session AND seq = :seq AND conversation = :conversation AND attempt <> :attempt
+
+-- name: spent
+SELECT total(cost_usd) FROM task_runs WHERE session = :session AND seq = :seq
+
+-- name: last_attempt
+SELECT agent, conversation, failure_class, finished_at, cwd FROM task_runs
+WHERE session = :session AND seq = :seq ORDER BY attempt DESC LIMIT 1
 
 -- What a drain must wait for.
 -- name: unfinished
