@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from agentq_cli import __version__, help
-from agentq_cli.help import Entry, Page, Panel
+from agentq_cli.help import Entry, Page
 from agentq_cli.manual import mdoc
 from agentq_cli.manual.surface import Command
 
@@ -15,12 +15,12 @@ LITERAL_WIDTH = 72
 CODES = {
     "health": "0 where all is healthy, 1 where it is degraded, 2 where it is unhealthy.",
     "wait": (
-        "With one task 0 exactly where it completed, else the task's own exit code, or 1 if that is 0 or there is none. "
-        "124 where the time-out ran out."
+        "With one task 0 exactly where it completed, else the task's own exit code, or 1 if that is 0 or there is "
+        "none. 124 where the time-out ran out."
     ),
     "submit": (
-        "With --wait or --follow and one task 0 exactly where it completed, else the task's own exit code, or 1 if that "
-        "is 0 or there is none."
+        "With --wait or --follow and one task 0 exactly where it completed, else the task's own exit code, or 1 if "
+        "that is 0 or there is none."
     ),
     "run": (
         "With --drain 1 where a task that it ran ended unsuccessfully, and 75 where only tasks are left that a usage "
@@ -67,7 +67,7 @@ def panels(page: Page) -> Iterator[str]:
     """The options and arguments under their headings."""
     for panel in page.panels:
         yield f".Ss {panel.title}"
-        yield from _entries(panel)
+        yield from entries(panel.entries)
 
 
 def examples(page: Page) -> Iterator[str]:
@@ -79,8 +79,9 @@ def examples(page: Page) -> Iterator[str]:
         yield from mdoc.literal(part[4:] for part in help.command_line(example.line, LITERAL_WIDTH))
 
 
-def _entries(panel: Panel) -> Iterator[str]:
-    return mdoc.tagged((_head(entry), _body(entry)) for entry in panel.entries)
+def entries(found: Sequence[Entry]) -> Iterator[str]:
+    """A list of options or arguments."""
+    return mdoc.tagged((_head(entry), _body(entry)) for entry in found)
 
 
 def _head(entry: Entry) -> str:

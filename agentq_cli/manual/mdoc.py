@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterable, Iterator
 
 DATE = "November 22, 2026"
@@ -29,8 +30,9 @@ def line(text: str) -> str:
 
 
 def prose(text: str) -> list[str]:
-    """A paragraph, a line each sentence."""
-    return [line(part) for part in re.split(r"(?<=[.?!]) +(?=[A-Z'\"0-9-])", " ".join(text.split()))]
+    """A paragraph, each sentence on lines of its own."""
+    sentences = re.split(r"(?<=[.?!]) +(?=[A-Z'\"0-9-])", " ".join(text.split()))
+    return [line(part) for each in sentences for part in textwrap.wrap(each, 76, break_on_hyphens=False)]
 
 
 def argument(text: str) -> str:

@@ -12,7 +12,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 def filled(name: str, **parts: str | Sequence[str]) -> str:
     """The template of that name with its parts: a list fills a line of its own, a text a place within one."""
     text = (TEMPLATES / name).read_text(encoding="utf-8")
-    wanted = set(re.findall(r"@([A-Z_]+)@", text))
+    wanted = set(re.findall(r"@([A-Z_]{2,})@", text))
     if wanted != set(parts):
         raise ValueError(f"{name}: these parts are not in both: {', '.join(sorted(wanted ^ set(parts)))}")
     for key, value in parts.items():
