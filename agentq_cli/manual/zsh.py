@@ -27,7 +27,7 @@ def render() -> str:
 def _command(command: Command) -> Iterator[str]:
     specs = [spec for option in command.options for spec in _option(option)]
     if command.runs:
-        specs.append("'*:: : _agentq_run'")
+        specs.append("'*: : _agentq_run'")
     else:
         specs += [_argument(argument) for argument in command.arguments]
     yield f"    {command.name})"
