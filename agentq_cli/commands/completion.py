@@ -16,7 +16,7 @@ FILES = {"bash": "agentq.bash", "zsh": "_agentq", "fish": "agentq.fish"}
 Shell = Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="The shell.")]
 
 EXAMPLES = (
-    ('eval "$(agentq completion bash)"', "In ~/.bashrc."),
+    ("source <(agentq completion bash)", "In ~/.bashrc."),
     ("agentq completion zsh > _agentq", "Into a directory of zsh's fpath, before compinit."),
     ("agentq completion fish | source", "In ~/.config/fish/config.fish."),
 )
@@ -25,8 +25,8 @@ EXAMPLES = (
 def completion(shell: Shell) -> Result:
     """Print the completion file for a shell.
 
-    Where agentq was installed with its data files, as pip and pipx do into a prefix that the shell looks into, nothing
-    needs to be done.
+    Nothing needs to be done where agentq was installed into a prefix whose share/ the shell looks into, such as
+    /usr/local.
     """
     context()
     if shell not in FILES:

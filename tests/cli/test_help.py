@@ -46,11 +46,11 @@ def whole() -> Page:
 
 def command_lines(line: str) -> Iterator[list[str]]:
     """The words of each call of agentq in a shell's command line."""
-    lexer = shlex.shlex(line, posix=True, punctuation_chars="|;&<>")
+    lexer = shlex.shlex(line, posix=True, punctuation_chars="|;&<>()")
     lexer.whitespace_split = True
     words: list[str] = []
     for word in [*lexer, ";"]:
-        if word and not word.strip("|;&<>"):
+        if word and not word.strip("|;&<>()"):
             if words[:1] == ["agentq"]:
                 yield words[1:]
             words = []
