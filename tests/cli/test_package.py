@@ -61,9 +61,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(f"the build backend is not to be had: {done.stderr.strip().splitlines()[-1]}")
     out = base / "dist"
     build = "import sys, hatchling.build as b; getattr(b, sys.argv[1])(sys.argv[2])"
-    clone = base / "clone"
-    ran(["git", "clone", "-q", str(ROOT), str(clone)], base)
-    ran([str(python), "-c", build, "build_sdist", str(out)], clone)
+    copy = base / "copy"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".[!c]*", ".c[!i]*", "__pycache__"))
+    ran([str(python), "-c", build, "build_sdist", str(out)], copy)
     (sdist,) = out.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         archive.extractall(base / "unpacked", filter="data")
@@ -95,7 +95,8 @@ def interpreter(version: str) -> str:
     """A Python of that version which can make a virtual environment; the test is skipped without one."""
     if version == f"{sys.version_info.major}.{sys.version_info.minor}":
         return sys.executable
-    places = [shutil.which(f"python{version}"), *Path.home().glob(f".pyenv/versions/{version}*/bin/python")]
+    pyenv = Path(os.environ.get("PYENV_ROOT") or "~/.pyenv").expanduser()
+    places = [*pyenv.glob(f"versions/{version}*/bin/python"), shutil.which(f"python{version}")]
     for place in places:
         if place is None:
             continue
@@ -146,6 +147,9 @@ def test_the_installed_wheel_works_outside_the_checkout(built: Path, tmp_path: P
         assert agentq("completion", shell) == (ROOT / "completions" / name).read_text()
     for target, source in SHARED.items():
         assert (environment / target).read_bytes() == source.read_bytes(), target
+    # The pages do not depend on the version of Python, and what they are made of is in the wheel.
+    python = str(environment / "bin/python")
+    ran([python, "-m", "agentq_cli.pages", "--check", str(ROOT / "man"), str(ROOT / "completions")], work, environ)
     man = shutil.which("man")
     if man is not None:
         shown = ran([man, "-M", str(environment / "share/man"), "-w", "agentq-submit"], work, environ)
