@@ -41,7 +41,7 @@ from agentq_cli.policy import order, waiting
 from agentq_cli.policy.admission import Gate
 from agentq_cli.policy.dependencies import Looked
 from agentq_cli.policy.requests import Refusal, Request
-from agentq_cli.store import change, connection, dependencies, dispatch, read, reindex, rows, series, submit
+from agentq_cli.store import change, connection, dependencies, dispatch, finish, read, reindex, rows, series, submit
 from agentq_cli.store import requests as asking
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir
@@ -286,7 +286,7 @@ class Queue:
 
     def spent(self, address: Address) -> float:
         """Dollars that the runs of a task that have ended cost, as far as their agent said."""
-        return dispatch.spent(self._index, address)
+        return finish.spent(self._index, address)
 
     def worker(self, address: Address) -> Worker | None:
         """The live run of a task, if there is one."""
@@ -362,7 +362,7 @@ class Queue:
         posted = posted and self._post("post", run, outcome.status, outcome.result, outcome.finished_at)
         import random
 
-        return dispatch.finish(
+        return finish.finish(
             self.state,
             run,
             outcome,

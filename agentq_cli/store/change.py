@@ -8,7 +8,7 @@ from dataclasses import replace
 from agentq_cli.errors import WrongState
 from agentq_cli.model import Actor, Address, Status, Successor, Task, Trigger
 from agentq_cli.policy import retry as policy
-from agentq_cli.store import connection, dependencies, dispatch, series
+from agentq_cli.store import connection, dependencies, finish, series
 from agentq_cli.store.dispatch import DISPATCH
 from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
 from agentq_cli.store.state_dir import StateDir
@@ -159,9 +159,9 @@ def retry(state: StateDir, address: Address, *, now: int) -> Task:
         task = write.task(address.seq)
         if not task.status.ended:
             raise WrongState(f"task '{address}': it is {task.shown_status(now)}; only an ended task can be retried")
-        cost = dispatch.spent(write.database, address)
+        cost = finish.spent(write.database, address)
         if policy.exhausted(task.launch, cost):
-            raise WrongState(f"task '{address}': {dispatch.cost(task, cost)}; submit it anew")
+            raise WrongState(f"task '{address}': {finish.cost(task, cost)}; submit it anew")
         if task.key is not None:
             _free_key(write, task.key)
         expired = task.expires_at is not None and task.expires_at <= now

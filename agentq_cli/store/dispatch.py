@@ -1,4 +1,4 @@
-"""The life of a run in the store: looked for, claimed, undone or finished, adopted, asked to stop."""
+"""The life of a run in the store: looked for, claimed, undone, adopted, asked to stop; its end is in `finish`."""
 
 from __future__ import annotations
 
@@ -10,24 +10,20 @@ from dataclasses import dataclass, replace
 from agentq_cli.errors import NotFound
 from agentq_cli.model import (
     Actor,
-    Address,
     FailureClass,
     Identity,
     LastStart,
-    Outcome,
     RunId,
-    RunStatus,
     Status,
     Task,
     Trigger,
     Worker,
 )
-from agentq_cli.policy import admission, order, retry, states
-from agentq_cli.store import connection, rows, series
+from agentq_cli.policy import admission, order, retry
+from agentq_cli.store import connection, finish, rows, series
 from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
 from agentq_cli.store.state_dir import StateDir
-from agentq_cli.values import format_cost
 
 DISPATCH = statements("dispatch")
 
@@ -203,9 +199,9 @@ def _take(
         last_run=run.attempt,
         cancel_requested=False,
     )
-    past, directory = _past(write, task)
+    past = _past(write, task)
     plan = planner(taken, past)
-    if plan.bound_to is not None and plan.bound_to != (directory or _directory(write, plan.conversation)):
+    if plan.bound_to is not None and plan.bound_to != _directory(write, plan.conversation):
         plan = planner(taken, Past(spent_usd=past.spent_usd))
     write.save(task, taken, event="start", run=run)
     write.database.execute(
@@ -247,27 +243,21 @@ def _take(
     return Claim(taken, run, plan)
 
 
-def _past(write: SessionWrite, task: Task) -> tuple[Past, str | None]:
-    """What is known before a run of a task, and where the conversation was last used if its own run says so."""
+def _past(write: SessionWrite, task: Task) -> Past:
+    """What is known before a run of a task."""
     if task.agent is None:
-        return Past(), None
-    paid = spent(write.database, task.address)
+        return Past()
+    paid = finish.spent(write.database, task.address)
     last = write.database.execute(DISPATCH["last_attempt"], task.address._asdict()).fetchone()
     interrupted = last is not None and last[0] == task.agent and last[1] is not None and retry.goes_on(last[2])
     if task.shares_conversation:
         known = write.database.execute(DISPATCH["conversation"], {"agent": task.agent}).fetchone()
         if known is None or not interrupted or known[0] != last[1]:
             conversation, used_at = known or (None, None)
-            return Past(conversation, used_at, spent_usd=paid), None
+            return Past(conversation, used_at, spent_usd=paid)
     elif not interrupted:
-        return Past(spent_usd=paid), None
-    return Past(last[1], last[3], FailureClass(last[2]), paid), last[4]
-
-
-def spent(index: sqlite3.Connection, address: Address) -> float:
-    """Dollars that the runs of a task have cost so far, as far as they said."""
-    (found,) = index.execute(DISPATCH["spent"], address._asdict()).fetchone()
-    return float(found)
+        return Past(spent_usd=paid)
+    return Past(last[1], last[3], FailureClass(last[2]), paid)
 
 
 def _directory(write: SessionWrite, conversation: str | None) -> str | None:
@@ -306,141 +296,6 @@ def undo(state: StateDir, run: RunId, *, now: int, actor: Actor, reason: str) ->
 def _run_before(write: SessionWrite, run: RunId) -> int | None:
     (before,) = write.database.execute(DISPATCH["run_before"], run._asdict()).fetchone()
     return None if before is None else int(before)
-
-
-def finish(
-    state: StateDir, run: RunId, outcome: Outcome, *, now: int, actor: Actor, posted: bool, busy_ms: int, jitter: float
-) -> Task | None:
-    """Record how a run ended and what becomes of its task; None where somebody else did so before (the fence)."""
-    with session_write(state, run.session, now=now, actor=actor, busy_ms=busy_ms) as write:
-        task = write.task(run.seq)
-        if task.status is not Status.RUNNING or task.runs != run.attempt:
-            write.record("late", run.seq, run=run, reason=f"it had ended already; {outcome.status} was not recorded")
-            return None
-        # Counted from when it ended, however late somebody came to settle it.
-        ended_at = min(outcome.finished_at, now)
-        hold = _hold(write, task.agent, outcome, ended_at)
-        stopped = task.cancel_requested or outcome.status is RunStatus.CANCELLED
-        again = None if stopped else retry.again(task, outcome, now=ended_at, hold=hold, jitter=jitter)
-        if outcome.tokens_of_conversation:
-            outcome = _own_tokens(write, run, outcome, shared=task.shares_conversation)
-        _close_run(write, run, outcome, posted=posted)
-        if again is not None and task.launch.max_cost_usd is not None:
-            paid = spent(write.database, task.address)
-            if retry.exhausted(task.launch, paid):
-                again = None
-                outcome = replace(outcome, error=f"{outcome.error or outcome.status}; {cost(task, paid)}")
-        after = _ended(task, outcome, now) if again is None else _queued_again(task, outcome, again)
-        write.save(task, after, event="finish", run=run, reason=after.reason, finished=outcome.finished_at)
-        if task.agent and task.shares_conversation:
-            _keep_conversation(write, task.agent, outcome)
-        write.database.execute(DISPATCH["delete_worker"], run._asdict())
-        return after
-
-
-def cost(task: Task, spent_usd: float) -> str:
-    """What a task has cost, against what it may cost, in words."""
-    return f"its runs cost {format_cost(spent_usd)} of {format_cost(task.launch.max_cost_usd or 0.0)}"
-
-
-def _ended(task: Task, outcome: Outcome, now: int) -> Task:
-    return replace(
-        task,
-        status=states.ended_status(outcome, cancel_requested=task.cancel_requested),
-        reason=outcome.error,
-        ended_at=now,
-        exit_code=outcome.exit_code,
-    )
-
-
-def _queued_again(task: Task, outcome: Outcome, again: retry.Again) -> Task:
-    why = outcome.error or outcome.status
-    if again.counted:
-        why = f"{why}; retry {task.attempts} of {retry.max_retries(task.launch)}"
-    waiting = replace(
-        task,
-        status=Status.QUEUED,
-        reason=why,
-        due_at=again.due_at,
-        attempts=task.attempts if again.counted else task.attempts - 1,
-        fresh=task.fresh or again.fresh,
-    )
-    if task.successor is None or not task.successor.paused:
-        return waiting
-    # Paused while it ran: nothing new of it starts, and its next attempt is that.
-    left = replace(task.successor, paused=False, reason=None)
-    return replace(waiting, status=Status.PAUSED, reason=task.successor.reason, successor=left)
-
-
-def _hold(write: SessionWrite, agent: str | None, outcome: Outcome, now: int) -> retry.AgentHold | None:
-    """Put the hold on an agent that a run of it asks for, or take note of its success."""
-    if agent is None:
-        return None
-    if outcome.status is RunStatus.SUCCESS:
-        for statement in ("forget_limit", "count_limits_anew"):
-            write.database.execute(DISPATCH[statement], {"name": agent, "now": write.now})
-        return None
-    row = write.database.execute(DISPATCH["agent_hold"], {"name": agent, "kind": outcome.failure_class}).fetchone()
-    before = None if row is None else retry.AgentHold(FailureClass(str(outcome.failure_class)), *row)
-    hold = retry.hold(outcome, before, now)
-    if hold is None:
-        return None
-    values = {"scope": "agent", "name": agent, "kind": hold.kind, "since": now, "until": hold.until}
-    write.database.execute(DISPATCH["set_hold"], values | {"reason": outcome.error, "count": hold.count})
-    if before is None or before.until != hold.until:
-        write.record("hold", None, reason=retry.explain(hold, agent, outcome.error))
-    return hold
-
-
-def _close_run(write: SessionWrite, run: RunId, outcome: Outcome, *, posted: bool) -> None:
-    write.database.execute(
-        DISPATCH["finish_run"],
-        run._asdict()
-        | {
-            "status": outcome.status,
-            "finished_at": outcome.finished_at,
-            "duration_ms": outcome.duration_ms,
-            "exit_code": outcome.exit_code,
-            "signal": outcome.signal,
-            "failure_class": outcome.failure_class,
-            "script_outcome": outcome.script_outcome,
-            "error": outcome.error,
-            "result": None if outcome.result is None else json.dumps(outcome.result),
-            "conversation": outcome.conversation,
-            "lost": outcome.conversation_lost,
-            "tokens_in": outcome.tokens_in,
-            "tokens_out": outcome.tokens_out,
-            "cost_usd": outcome.cost_usd,
-            "peak_rss_bytes": outcome.peak_rss_bytes,
-            "stdout_bytes": outcome.stdout_bytes,
-            "stderr_bytes": outcome.stderr_bytes,
-            "posted": posted,
-        },
-    )
-
-
-def _own_tokens(write: SessionWrite, run: RunId, outcome: Outcome, *, shared: bool) -> Outcome:
-    """What this run used, of an agent that tells what its whole conversation has used so far.
-
-    One that is not `shared` with other tasks had the earlier runs of this one only.
-    """
-    values = run._asdict() | {"conversation": outcome.conversation}
-    statement = "conversation_tokens" if shared else "own_conversation_tokens"
-    before = write.database.execute(DISPATCH[statement], values).fetchone()
-    own = []
-    for total, earlier in zip((outcome.tokens_in, outcome.tokens_out), before, strict=True):
-        # Less than before: the agent has begun to count anew.
-        own.append(total if total is None or total < earlier else total - earlier)
-    return replace(outcome, tokens_in=own[0], tokens_out=own[1])
-
-
-def _keep_conversation(write: SessionWrite, agent: str, outcome: Outcome) -> None:
-    if outcome.conversation_lost:
-        write.database.execute(DISPATCH["forget_conversation"], {"agent": agent, "id": None})
-    elif outcome.conversation:
-        write.database.execute(
-            DISPATCH["keep_conversation"], {"agent": agent, "id": outcome.conversation, "at": write.now}
-        )
 
 
 def seen_conversation(state: StateDir, run: RunId, agent: str, conversation: str, *, now: int) -> None:

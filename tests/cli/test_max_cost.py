@@ -16,6 +16,7 @@ STEPS = """
 step() { printf '{"type": "step_finish", "sessionID": "ses_1", "part": {"reason": "%s", "cost": 0.4}}\\n' "$1"; }
 step tool-calls
 step tool-calls
+if [ -e "$HOME/twice" ] && [ "$AGENTQ_ATTEMPT" = 1 ]; then exit 1; fi
 touch "$HOME/two"
 while [ ! -e "$HOME/go" ]; do sleep 0.02; done
 step tool-calls
@@ -100,6 +101,16 @@ def test_a_run_that_costs_too_much_on_the_way_is_ended(aq: Driven, agents: Path)
     assert aq.task(address)["status"] == "failed", "a budget is not retried, whatever --retries says"
     (stop,) = [event for event in aq.items("events", address) if event["event"] == "stop"]
     assert (stop["actor"], stop["reason"]) == ("supervisor", "budget")
+
+
+def test_what_the_runs_before_have_cost_counts(aq: Driven, agents: Path) -> None:
+    (aq.home / "twice").touch()
+    aq.submit("-a", "steps", "--max-cost", "1.6", "--backoff", "1ms", "the work")
+    aq.drain(code=1)
+    runs = aq.runs()
+    first, second = runs["default/1.1"], runs["default/1.2"]
+    assert (first["failure_class"], first["cost_usd"]) == ("no_verdict", 0.8)
+    assert (second["failure_class"], second["cost_usd"]) == ("budget", 0.8)
 
 
 def test_sweep_alone_keeps_the_cost_and_leaves_alone_what_is_done(aq: Driven, agents: Path) -> None:

@@ -148,7 +148,7 @@ WHERE session = :session AND seq = :seq AND conversation = :conversation AND att
 SELECT total(cost_usd) FROM task_runs WHERE session = :session AND seq = :seq
 
 -- name: last_attempt
-SELECT agent, conversation, failure_class, finished_at, cwd FROM task_runs
+SELECT agent, conversation, failure_class, finished_at FROM task_runs
 WHERE session = :session AND seq = :seq ORDER BY attempt DESC LIMIT 1
 
 -- What a drain must wait for.
