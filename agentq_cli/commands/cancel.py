@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from agentq_cli import values
 from agentq_cli.commands import options, targets, waiting
 from agentq_cli.context import context
@@ -9,6 +13,10 @@ from agentq_cli.errors import Usage, WrongState
 from agentq_cli.model import RunId, Status, Task
 from agentq_cli.output import Result, Results
 from agentq_cli.queue import Queue
+
+Wait = Annotated[
+    bool, typer.Option("--wait", help="Return once their processes are gone.", rich_help_panel=options.HOW)
+]
 
 EXAMPLES = (
     ("agentq cancel 3", "One task, whatever it is doing."),
@@ -22,7 +30,7 @@ def cancel(
     ids: options.Ids = None,
     session: options.OnlySession = None,
     all_: options.All = False,
-    wait: options.Wait = False,
+    wait: Wait = False,
     yes: options.Yes = False,
 ) -> Result:
     """Cancel tasks, waiting or running, for good.

@@ -85,7 +85,13 @@ Expires = Annotated[
 ]
 Tz = Annotated[
     str | None,
-    typer.Option("--tz", metavar="ZONE", help="The IANA zone of times without an offset.", rich_help_panel=WHEN),
+    typer.Option(
+        "--tz",
+        metavar="ZONE",
+        help="The IANA zone of times without an offset.",
+        show_default="the session's, AGENTQ_TZ, the config's, TZ",
+        rich_help_panel=WHEN,
+    ),
 ]
 After = Annotated[
     list[str] | None,
@@ -106,14 +112,19 @@ OnDepFailure = Annotated[
     typer.Option(
         "--on-dep-failure",
         metavar="cancel|hold|run",
-        help="When that can no longer happen.",
+        help="Where that can no longer happen: cancel it, hold it, or run it all the same.",
         show_default="cancel",
         rich_help_panel=ORDER,
     ),
 ]
 Key = Annotated[
     str | None,
-    typer.Option("--key", metavar="KEY", help="At most one live task of this key a session.", rich_help_panel=WHAT),
+    typer.Option(
+        "--key",
+        metavar="KEY",
+        help="At most one live task of this key a session; a second submit prints the first one's address.",
+        rich_help_panel=WHAT,
+    ),
 ]
 Replace = Annotated[
     bool, typer.Option("--replace", help="With --key: change the waiting task of that key.", rich_help_panel=WHAT)
@@ -153,7 +164,7 @@ Memory = Annotated[
     typer.Option(
         "--memory",
         metavar="SIZE",
-        help="Memory of the whole process tree.",
+        help="Limit of the memory of its whole process tree.",
         show_default="none",
         rich_help_panel=LIMITS,
     ),
@@ -164,7 +175,7 @@ Retries = Annotated[
         "--retries",
         metavar="N",
         help="Attempts after the first one.",
-        show_default="5 for a crash, stall, oom, network or overload; else 0",
+        show_default="5 where that may help, see agentq(1); else 0",
         rich_help_panel=FAILURE,
     ),
 ]
@@ -193,7 +204,7 @@ OnCrash = Annotated[
     typer.Option(
         "--on-crash",
         metavar="retry|fail",
-        help="When its process vanishes.",
+        help="Whether to try again where its process vanished.",
         show_default="retry",
         rich_help_panel=FAILURE,
     ),
@@ -217,7 +228,11 @@ AgentArg = Annotated[
 MaxCost = Annotated[
     float | None,
     typer.Option(
-        "--max-cost", metavar="USD", help="Over all attempts of the task.", show_default="none", rich_help_panel=LIMITS
+        "--max-cost",
+        metavar="USD",
+        help="Limit of the cost of all its attempts.",
+        show_default="none",
+        rich_help_panel=LIMITS,
     ),
 ]
 Cron = Annotated[
@@ -245,7 +260,7 @@ Missed = Annotated[
     typer.Option(
         "--missed",
         metavar="latest|all|skip",
-        help="Slots on which nothing was there.",
+        help="Slots when nothing was there to run: one late run, each of them, or none.",
         show_default="latest",
         rich_help_panel=WHEN,
     ),
@@ -255,7 +270,7 @@ Overlap = Annotated[
     typer.Option(
         "--overlap",
         metavar="skip|queue",
-        help="Slots while the one before still runs.",
+        help="Slots while the one before still runs: left out, or one of them queued.",
         show_default="skip",
         rich_help_panel=WHEN,
     ),
@@ -272,7 +287,8 @@ PauseAfter = Annotated[
     ),
 ]
 Labels = Annotated[
-    list[str] | None, typer.Option("--label", metavar="TEXT", help="A label; repeatable.", rich_help_panel=WHAT)
+    list[str] | None,
+    typer.Option("--label", metavar="TEXT", help="A label to find it by; repeatable.", rich_help_panel=WHAT),
 ]
 Label = Annotated[
     str | None, typer.Option("--label", metavar="TEXT", help="Only tasks with this label.", rich_help_panel=WHICH)
@@ -284,7 +300,9 @@ Reason = Annotated[
 
 Status = Annotated[
     list[str] | None,
-    typer.Option("--status", metavar="STATUS", help="Only this status; repeatable.", rich_help_panel=WHICH),
+    typer.Option(
+        "--status", metavar="STATUS", help="Only this status, such as running; repeatable.", rich_help_panel=WHICH
+    ),
 ]
 Since = Annotated[
     str | None, typer.Option("--since", metavar="DURATION|TIME", help="Only from then on.", rich_help_panel=WHICH)

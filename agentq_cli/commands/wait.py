@@ -31,8 +31,8 @@ EXAMPLES = (
 def wait(ids: options.Ids = None, session: options.OnlySession = None, timeout: Timeout = None) -> Result:
     """Wait for tasks to end.
 
-    With one task its exit code is the command's. With -s: for those of the session that are live at the call, not for
-    occurrences that are not yet due nor for paused tasks.
+    With one task it exits with that one's exit code. -s means the tasks of the session that are live at the call, but
+    no occurrence that is not yet due and no paused task.
     """
     at = context()
     if bool(ids) is (session is not None):

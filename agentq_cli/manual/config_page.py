@@ -118,4 +118,4 @@ def _option_meanings(own: Mapping[str, str]) -> dict[str, str]:
 
 def _option_defaults() -> dict[str, str]:
     defaults = {key: default for key, _, default in _options()}
-    return {key: text for key, text in defaults.items() if text and key not in ("agent", "cwd")}
+    return {key: text for key, text in defaults.items() if text and key not in ("agent", "cwd", "tz")}
