@@ -35,6 +35,23 @@ function __agentq_in
     and not contains -- -- $words
 end
 
+# Whether the cursor is at this argument of the command, counted from 0.
+function __agentq_place --argument-names wanted
+    set -l words (__agentq_words)
+    set -l place 0
+    set -l value no
+    for word in $words[2..-1]
+        if test $value = yes
+            set value no
+        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --at --backoff --batch --color --context --cron --cwd --env --env-file --every --expires --file --grace --idle-exit --in --jobs --key --label --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --reason --retries --script --session --since --stall-timeout --start --state-dir --status --stdin --tail --timeout --tz --until -C -a -e -j -n -p -s
+            set value yes
+        else if not string match -q -- '-*' $word
+            set place (math $place + 1)
+        end
+    end
+    test $place = $wanted
+end
+
 # Whether a command line of its own begins behind the `--`.
 function __agentq_runs
     set -l words (__agentq_words)
@@ -203,13 +220,13 @@ complete -c agentq -n '__agentq_in list' -l state-dir -x -a '(__fish_complete_di
 complete -c agentq -n '__agentq_in list' -l color -x -a 'auto always never' -d 'Whether to colour'
 complete -c agentq -n '__agentq_in list' -l allow-network-fs -d 'Accept a state dir whose file locks cannot be relied on'
 complete -c agentq -n '__agentq_in list' -s h -l help -d 'Show this help'
-complete -c agentq -n '__agentq_in show' -x -k -a '(__agentq_ask tasks)'
+complete -c agentq -n '__agentq_in show; and __agentq_place 0' -x -k -a '(__agentq_ask tasks)'
 complete -c agentq -n '__agentq_in show' -l json -d 'Print one JSON document'
 complete -c agentq -n '__agentq_in show' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'Where everything is kept'
 complete -c agentq -n '__agentq_in show' -l color -x -a 'auto always never' -d 'Whether to colour'
 complete -c agentq -n '__agentq_in show' -l allow-network-fs -d 'Accept a state dir whose file locks cannot be relied on'
 complete -c agentq -n '__agentq_in show' -s h -l help -d 'Show this help'
-complete -c agentq -n '__agentq_in logs' -x -k -a '(__agentq_ask tasks)'
+complete -c agentq -n '__agentq_in logs; and __agentq_place 0' -x -k -a '(__agentq_ask tasks)'
 complete -c agentq -n '__agentq_in logs' -l stderr -d 'What it wrote to stderr instead'
 complete -c agentq -n '__agentq_in logs' -s n -l tail -x -d 'Only the last N lines'
 complete -c agentq -n '__agentq_in logs' -s f -l follow -d 'Go on as more comes, until it ends'
@@ -218,7 +235,7 @@ complete -c agentq -n '__agentq_in logs' -l state-dir -x -a '(__fish_complete_di
 complete -c agentq -n '__agentq_in logs' -l color -x -a 'auto always never' -d 'Whether to colour'
 complete -c agentq -n '__agentq_in logs' -l allow-network-fs -d 'Accept a state dir whose file locks cannot be relied on'
 complete -c agentq -n '__agentq_in logs' -s h -l help -d 'Show this help'
-complete -c agentq -n '__agentq_in runs' -x -k -a '(__agentq_ask tasks)'
+complete -c agentq -n '__agentq_in runs; and __agentq_place 0' -x -k -a '(__agentq_ask tasks)'
 complete -c agentq -n '__agentq_in runs' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'Only this session'
 complete -c agentq -n '__agentq_in runs' -l status -x -a 'running success error timeout stalled oom cancelled crashed skipped script_error spawn_error rate_limited' -d 'Only this status, such as running'
 complete -c agentq -n '__agentq_in runs' -l since -x -d 'Only from then on'
@@ -228,7 +245,7 @@ complete -c agentq -n '__agentq_in runs' -l state-dir -x -a '(__fish_complete_di
 complete -c agentq -n '__agentq_in runs' -l color -x -a 'auto always never' -d 'Whether to colour'
 complete -c agentq -n '__agentq_in runs' -l allow-network-fs -d 'Accept a state dir whose file locks cannot be relied on'
 complete -c agentq -n '__agentq_in runs' -s h -l help -d 'Show this help'
-complete -c agentq -n '__agentq_in events' -x -k -a '(__agentq_ask tasks)'
+complete -c agentq -n '__agentq_in events; and __agentq_place 0' -x -k -a '(__agentq_ask tasks)'
 complete -c agentq -n '__agentq_in events' -l since -x -d 'Only from then on'
 complete -c agentq -n '__agentq_in events' -l limit -x -d 'At most so many'
 complete -c agentq -n '__agentq_in events' -s f -l follow -d 'Go on as more comes, until it ends'
@@ -256,7 +273,7 @@ complete -c agentq -n '__agentq_in workers' -l state-dir -x -a '(__fish_complete
 complete -c agentq -n '__agentq_in workers' -l color -x -a 'auto always never' -d 'Whether to colour'
 complete -c agentq -n '__agentq_in workers' -l allow-network-fs -d 'Accept a state dir whose file locks cannot be relied on'
 complete -c agentq -n '__agentq_in workers' -s h -l help -d 'Show this help'
-complete -c agentq -n '__agentq_in edit' -x -k -a '(__agentq_ask live)'
+complete -c agentq -n '__agentq_in edit; and __agentq_place 0' -x -k -a '(__agentq_ask live)'
 complete -c agentq -n '__agentq_in edit' -l prompt -x -d 'The new prompt'
 complete -c agentq -n '__agentq_in edit' -l key -x -d 'At most one live task of this key a session'
 complete -c agentq -n '__agentq_in edit' -l stdin -r -F -d 'Given to a command on its stdin'
@@ -335,7 +352,7 @@ complete -c agentq -n '__agentq_in retry' -l state-dir -x -a '(__fish_complete_d
 complete -c agentq -n '__agentq_in retry' -l color -x -a 'auto always never' -d 'Whether to colour'
 complete -c agentq -n '__agentq_in retry' -l allow-network-fs -d 'Accept a state dir whose file locks cannot be relied on'
 complete -c agentq -n '__agentq_in retry' -s h -l help -d 'Show this help'
-complete -c agentq -n '__agentq_in trigger' -x -k -a '(__agentq_ask series)'
+complete -c agentq -n '__agentq_in trigger; and __agentq_place 0' -x -k -a '(__agentq_ask series)'
 complete -c agentq -n '__agentq_in trigger' -l json -d 'Print one JSON document'
 complete -c agentq -n '__agentq_in trigger' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'Where everything is kept'
 complete -c agentq -n '__agentq_in trigger' -l color -x -a 'auto always never' -d 'Whether to colour'
@@ -390,13 +407,13 @@ complete -c agentq -n '__agentq_in agents' -l state-dir -x -a '(__fish_complete_
 complete -c agentq -n '__agentq_in agents' -l color -x -a 'auto always never' -d 'Whether to colour'
 complete -c agentq -n '__agentq_in agents' -l allow-network-fs -d 'Accept a state dir whose file locks cannot be relied on'
 complete -c agentq -n '__agentq_in agents' -s h -l help -d 'Show this help'
-complete -c agentq -n '__agentq_in config' -x -a 'show check path'
+complete -c agentq -n '__agentq_in config; and __agentq_place 0' -x -a 'show check path'
 complete -c agentq -n '__agentq_in config' -l json -d 'Print one JSON document'
 complete -c agentq -n '__agentq_in config' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'Where everything is kept'
 complete -c agentq -n '__agentq_in config' -l color -x -a 'auto always never' -d 'Whether to colour'
 complete -c agentq -n '__agentq_in config' -l allow-network-fs -d 'Accept a state dir whose file locks cannot be relied on'
 complete -c agentq -n '__agentq_in config' -s h -l help -d 'Show this help'
-complete -c agentq -n '__agentq_in completion' -x -a 'bash zsh fish'
+complete -c agentq -n '__agentq_in completion; and __agentq_place 0' -x -a 'bash zsh fish'
 complete -c agentq -n '__agentq_in completion' -l json -d 'Print one JSON document'
 complete -c agentq -n '__agentq_in completion' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'Where everything is kept'
 complete -c agentq -n '__agentq_in completion' -l color -x -a 'auto always never' -d 'Whether to colour'

@@ -15,9 +15,14 @@ def render() -> str:
     """The whole file."""
     own, all_commands = application(), commands()
     taking = [name for option in own.options if option.value is not None for name in option.entry.names]
+    flags = {
+        name for each in all_commands for option in each.options if not option.value for name in option.entry.names
+    }
+    valued = {name for each in all_commands for option in each.options if option.value for name in option.entry.names}
     return filled(
         NAME,
         TAKING=" ".join(taking),
+        TAKING_ANYWHERE=" ".join(sorted(valued - flags)),
         RUNNING=" ".join(each.name for each in all_commands if each.runs),
         COMMANDS=[
             f"complete -c agentq -n __agentq_no_command -a {each.name} -d {_summary(each)}" for each in all_commands
@@ -35,12 +40,13 @@ def _summary(command: Command) -> str:
 
 
 def _command(command: Command) -> Iterator[str]:
-    here = f"complete -c agentq -n '__agentq_in {command.name}'"
-    for argument in command.arguments:
+    here = f"__agentq_in {command.name}"
+    for place, argument in enumerate(command.arguments):
+        condition = here if argument.repeated else f"{here}; and __agentq_place {place}"
         if argument.value.kind != "free":
-            yield f"{here} {_offered(argument.value)}"
+            yield f"complete -c agentq -n '{condition}' {_offered(argument.value)}"
     for option in command.options:
-        yield f"{here} {_option(option)}"
+        yield f"complete -c agentq -n '{here}' {_option(option)}"
 
 
 def _option(option: Option) -> str:

@@ -62,6 +62,8 @@ CASES = {
     "agentq cancel ": {"docs/1", "docs/2", "site.v2/1"},
     "agentq cancel docs/1 s": {"site.v2/1"},
     "agentq retry ": {"default/1"},
+    "agentq show --color never d": {"docs/1", "docs/2", "default/1"},
+    "agentq show docs/1 d": set(),
     "agentq submit --after s": {"site.v2/1"},
     "agentq config ": {"show", "check", "path"},
     "agentq completion z": {"zsh"},

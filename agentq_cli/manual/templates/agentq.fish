@@ -35,6 +35,23 @@ function __agentq_in
     and not contains -- -- $words
 end
 
+# Whether the cursor is at this argument of the command, counted from 0.
+function __agentq_place --argument-names wanted
+    set -l words (__agentq_words)
+    set -l place 0
+    set -l value no
+    for word in $words[2..-1]
+        if test $value = yes
+            set value no
+        else if contains -- $word @TAKING_ANYWHERE@
+            set value yes
+        else if not string match -q -- '-*' $word
+            set place (math $place + 1)
+        end
+    end
+    test $place = $wanted
+end
+
 # Whether a command line of its own begins behind the `--`.
 function __agentq_runs
     set -l words (__agentq_words)
