@@ -6,7 +6,8 @@ import contextlib
 import os
 import pty
 import select
-import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,15 +15,24 @@ from pathlib import Path
 PATIENCE = 60
 """Seconds after which a shell that shows nothing of what is waited for has failed; a busy machine is slow."""
 
+BEGIN = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
 
 class TerminalShell:
     """A running shell; `type` writes to it as a person does, `until` waits for a text that it shows."""
 
     def __init__(self, argv: Sequence[str], environ: Mapping[str, str], cwd: Path) -> None:
-        self._pid, self._terminal = pty.fork()
-        if self._pid == 0:
-            os.chdir(cwd)
-            os.execve(argv[0], list(argv), dict(environ))
+        self._terminal, inside = pty.openpty()
+        # A shell edits a line only on a terminal that controls it. (A fork of this process, which has threads, would
+        # be the shorter way, and one that newer Pythons warn of.)
+        command = [sys.executable, "-c", BEGIN, *argv]
+        self._process = subprocess.Popen(command, stdin=inside, stdout=inside, stderr=inside, env=environ, cwd=cwd)
+        os.close(inside)
         self._seen = ""
 
     def type(self, text: str) -> None:
@@ -41,9 +51,8 @@ class TerminalShell:
 
     def close(self) -> None:
         """End it."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)
-        os.waitpid(self._pid, 0)
+        self._process.kill()
+        self._process.wait()
         os.close(self._terminal)
 
 
