@@ -41,8 +41,13 @@ class Terminated(BaseException):
 
 def main() -> int:
     """Runs the command line of this process; returns its exit code."""
-    umask = os.umask(0o077)
     arguments = sys.argv[1:]
+    if arguments[:1] == ["__complete"]:
+        # A shell waits for candidates while somebody types: the parser is not even imported.
+        from agentq_cli import candidates
+
+        return candidates.main(arguments[1:])
+    umask = os.umask(0o077)
     try:
         _prepare()
         from agentq_cli import app

@@ -7,11 +7,11 @@ the generators of man pages and completions ask for all of them.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from typer import Exit
 from typer import _click as click
@@ -23,20 +23,39 @@ from agentq_cli import __version__, clock, output
 from agentq_cli.context import Context, enter, state_directory
 from agentq_cli.errors import Usage, nearest
 
-COMMANDS = (
-    *("submit", "schedule", "list", "show", "sessions", "workers", "runs", "logs", "events", "messages"),
-    *("edit", "pause", "resume", "cancel", "retry", "trigger", "wait", "run", "sweep", "prune"),
-    *("stats", "health", "top", "report", "config", "agents", "doctor", "service", "completion"),
-)
-"""Every command of the contract in the order of the help; one without a module is not there yet."""
+if TYPE_CHECKING:
+    from agentq_cli.help import Entry
+
+GROUPS = {
+    "Hand in": ("submit", "schedule"),
+    "Look": ("list", "show", "logs", "runs", "events", "messages", "sessions", "workers", "top"),
+    "Change": ("edit", "pause", "resume", "cancel", "retry", "trigger", "prune"),
+    "Run": ("run", "sweep", "wait"),
+    "Watch over": ("health", "stats", "report", "doctor"),
+    "Set up": ("agents", "config", "service", "completion"),
+}
+"""Every command by its purpose, in the order of the help; one without a module is not there yet."""
+
+COMMANDS = tuple(name for names in GROUPS.values() for name in names)
 
 ABOUT = """Runs coding agents and commands unattended, and proves afterwards what happened.
 
 'agentq submit' hands in a prompt or a command, 'agentq run' works through the queue,
 'agentq runs' tells how it went."""
 
+EXAMPLES = (
+    ('agentq submit --agent demo "Say hello"', "Hand in a prompt; 'demo' only pretends to be an agent."),
+    ("agentq run --drain", "Work through the queue."),
+    ("agentq runs", "See how it went."),
+)
+SEE = "'agentq COMMAND --help' says more, and so do the manual pages: man agentq, man agentq-submit."
+
 SHARED = "agentq.shared"
 COLORS = ("auto", "always", "never")
+EVERYWHERE = "Everywhere"
+"""The heading of the options that every command takes."""
+
+HELP = ("-h", "--help")
 
 
 def _remember(ctx: click.Context, parameter: click.Parameter, value: object) -> object:
@@ -48,11 +67,11 @@ def _remember(ctx: click.Context, parameter: click.Parameter, value: object) -> 
 
 def shared_options() -> list[TyperOption]:
     """The options that stand before or after the name of any command."""
-    declared: list[tuple[str, str | None, str]] = [
-        ("--json", None, "Print one JSON document."),
-        ("--state-dir", "DIR", "Everything agentq keeps lies there; AGENTQ_STATE_DIR."),
-        ("--color", "auto|always|never", "Whether to colour; default auto."),
-        ("--allow-network-fs", None, "Accept a state dir whose file locks cannot be relied on."),
+    declared: list[tuple[str, str | None, str, str]] = [
+        ("--json", None, "Print one JSON document.", ""),
+        ("--state-dir", "DIR", "Where everything is kept.", "AGENTQ_STATE_DIR, else ~/.local/state/agentq"),
+        ("--color", "auto|always|never", "Whether to colour.", "auto"),
+        ("--allow-network-fs", None, "Accept a state dir whose file locks cannot be relied on.", ""),
     ]
     return [
         TyperOption(
@@ -64,13 +83,69 @@ def shared_options() -> list[TyperOption]:
             type=None if metavar is None else str,
             expose_value=False,
             callback=_remember,
+            show_default=default or False,
+            rich_help_panel=EVERYWHERE,
         )
-        for name, metavar, text in declared
+        for name, metavar, text, default in declared
     ]
 
 
-class Command(TyperCommand):
+class HelpWanted(Exception):
+    """Instead of running the command, say what it does; `given` are the shared options as typed."""
+
+    def __init__(self, ctx: click.Context, given: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.ctx = ctx
+        self.given = given
+
+
+def _help_wanted(ctx: click.Context, parameter: click.Parameter, value: object) -> None:
+    # Where it was written together with another flag, as in `-fh`.
+    if value:
+        raise HelpWanted(ctx, ctx.meta.get(SHARED, {}))
+
+
+class Helpful(click.Command):
+    """A command whose help is laid out by agentq and printed as every result is."""
+
+    def get_help_option(self, ctx: click.Context) -> TyperOption | None:
+        """`-h` and `--help`, in a fixed order."""
+        if self._help_option is None:
+            self._help_option = TyperOption(
+                param_decls=[*HELP, "help_"],
+                is_flag=True,
+                default=False,
+                help="Show this help.",
+                rich_help_panel=EVERYWHERE,
+                expose_value=False,
+                is_eager=True,
+                callback=_help_wanted,
+            )
+        return self._help_option
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As Click does. Raises HelpWanted, with what was given beside `--help` wherever it stands."""
+        if any(word in HELP for word in args):
+            given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+            if given.get("help_"):
+                raise HelpWanted(ctx, {**ctx.meta.get(SHARED, {}), **given})
+        return super().parse_args(ctx, args)
+
+    def get_help(self, ctx: click.Context) -> str:
+        """The help screen as plain text, for a terminal of this width."""
+        import shutil
+
+        from agentq_cli import help
+
+        return "\n".join(line for line, _ in help.page(self, ctx).lines(shutil.get_terminal_size().columns))
+
+
+class Command(Helpful, TyperCommand):
     """One command: the parameters of its function, the shared ones, and a context when it runs."""
+
+    examples: Sequence[tuple[str, str]] = ()
+    usages: Sequence[str] = ()
+    keeps = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -83,8 +158,24 @@ class Command(TyperCommand):
         return super().invoke(ctx)
 
 
-class Application(TyperGroup):
+class Application(Helpful, TyperGroup):
     """`agentq` itself: finds a command by name and imports nothing but that."""
+
+    examples = EXAMPLES
+    usages = ("[OPTIONS] COMMAND [ARGS]...",)
+    see = SEE
+
+    @property
+    def groups(self) -> Mapping[str, Sequence[Entry]]:
+        """The commands that are there, by purpose, each with what it does."""
+        from agentq_cli.help import Entry, first_sentence
+
+        there = available()
+        return {
+            title: [Entry((name,), "", first_sentence(" ".join((load(name).help or "").split()))) for name in names]
+            for title, group in GROUPS.items()
+            if (names := [name for name in group if name in there])
+        }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The commands that are there."""
@@ -139,7 +230,12 @@ def load(name: str) -> click.Command:
     # `list` is the name of a builtin that its own module needs.
     function = getattr(module, f"{name}_", None) or getattr(module, name)
     info = CommandInfo(name=name, callback=function, cls=Command)
-    return get_command_from_info(info, pretty_exceptions_short=False, rich_markup_mode=None)
+    command = get_command_from_info(info, pretty_exceptions_short=False, rich_markup_mode=None)
+    assert isinstance(command, Command)
+    command.examples = getattr(module, "EXAMPLES", ())
+    command.usages = getattr(module, "USAGES", ())
+    command.keeps = getattr(module, "KEEPS", False)
+    return command
 
 
 def application() -> Application:
@@ -151,6 +247,7 @@ def application() -> Application:
         expose_value=False,
         callback=_remember,
         help="Print the version.",
+        rich_help_panel=EVERYWHERE,
     )
     return Application(
         name="agentq",
@@ -158,8 +255,30 @@ def application() -> Application:
         params=[*shared_options(), version],
         subcommand_metavar="COMMAND [ARGS]...",
         rich_markup_mode=None,
-        context_settings={"help_option_names": ["-h", "--help"]},
     )
+
+
+def checked_color(given: str | None) -> str:
+    """The value of `--color`. Raises Usage."""
+    color = given or "auto"
+    if color not in COLORS:
+        raise Usage(f"--color '{color}': auto, always or never{nearest(color, COLORS)}")
+    return color
+
+
+def _help(wanted: HelpWanted) -> int:
+    from dataclasses import asdict
+
+    from agentq_cli import help
+
+    page = help.page(wanted.ctx.command, wanted.ctx)
+    printer = output.Printer(
+        as_json=bool(wanted.given.get("json")),
+        color=checked_color(wanted.given.get("color")),
+        environ=os.environ,
+        now_ms=clock.Clock().now_ms,
+    )
+    return printer.write(output.Screen("help", asdict(page), page.lines))
 
 
 class Surroundings:
@@ -172,15 +291,12 @@ class Surroundings:
 
     def context(self, options: dict[str, Any]) -> Context:
         """The context of a command with these shared options. Raises Usage."""
-        color = options.get("color", "auto")
-        if color not in COLORS:
-            raise Usage(f"--color '{color}': auto, always or never{nearest(color, COLORS)}")
         self.made = Context(
             state_dir=state_directory(options.get("state_dir"), os.environ),
             clock=clock.from_environment(os.environ),
             environ=os.environ,
             as_json=bool(options.get("json")),
-            color=color,
+            color=checked_color(options.get("color")),
             allow_network_fs=bool(options.get("allow_network_fs")),
             umask=self._umask,
             resources=self._resources,
@@ -198,6 +314,8 @@ def run(arguments: Sequence[str], umask: int) -> int:
                 result = group.invoke(ctx)
         except Exit as done:
             return done.exit_code
+        except HelpWanted as wanted:
+            return _help(wanted)
         made = surroundings.made
         printer = output.Printer(
             as_json=made.as_json if made else "--json" in arguments,

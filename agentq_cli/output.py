@@ -133,6 +133,16 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True)
+class Screen:
+    """One JSON document. As text: `lines(width)`, laid out for so many columns; a line with True is a heading."""
+
+    kind: str
+    data: Item
+    lines: Callable[[int], Iterable[tuple[str, bool]]]
+    code: Code = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Raw:
     """Bytes that an agent wrote, in pieces of any size, made harmless. It has no JSON: use `Stream` there."""
 
@@ -167,7 +177,7 @@ class Results:
         return results_code(self.items)
 
 
-Result: TypeAlias = Document | Items | Stream | Raw | Interactive | Results | None
+Result: TypeAlias = Document | Items | Stream | Screen | Raw | Interactive | Results | None
 
 
 def results_code(items: Sequence[TargetResult]) -> int:
@@ -246,6 +256,8 @@ class Printer:
                 self._items_json(result) if self._json else self._items_text(result)
             case Stream():
                 self._stream(result)
+            case Screen():
+                self._document(result.kind, result.data) if self._json else self._screen(result)
             case Raw():
                 self._raw(result)
             case Interactive():
@@ -422,6 +434,10 @@ class Printer:
         except (ReaderGone, Refused):
             if not result.survives_reader:
                 raise
+
+    def _screen(self, result: Screen) -> None:
+        for line, heading in result.lines(self._width()):
+            self._put(self._styled(harmless(line), "1" if heading else "") + "\n")
 
     def _raw(self, result: Raw) -> None:
         for text in decoded(result.pieces):

@@ -21,6 +21,11 @@ COLUMNS = (
     Column("PROGRAM", lambda agent: agent["program"] or agent["argv"][0]),
 )
 
+EXAMPLES = (
+    ("agentq agents", "Which agents could start here."),
+    ("agentq agents --json", "With the command line of each."),
+)
+
 
 def agents() -> Result:
     """List the agents, and whether the program of each is found.

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from agentq_cli import values
 from agentq_cli.commands import options, targets, waiting
 from agentq_cli.context import context
@@ -10,15 +14,30 @@ from agentq_cli.model import RunId, Status, Task
 from agentq_cli.output import Result, Results
 from agentq_cli.queue import Queue
 
+Wait = Annotated[
+    bool, typer.Option("--wait", help="Return once their processes are gone.", rich_help_panel=options.HOW)
+]
+
+EXAMPLES = (
+    ("agentq cancel 3", "One task, whatever it is doing."),
+    ("agentq cancel --wait docs/7", "Return once its processes are gone."),
+    ("agentq cancel docs/7.2", "Only this run of a schedule."),
+    ("agentq cancel -s docs", "Every live task of a session."),
+)
+
 
 def cancel(
     ids: options.Ids = None,
-    session: options.Session = None,
+    session: options.OnlySession = None,
     all_: options.All = False,
-    wait: options.Wait = False,
+    wait: Wait = False,
     yes: options.Yes = False,
 ) -> Result:
-    """Cancel tasks: a waiting one at once; a running one gets TERM, then KILL after the grace time."""
+    """Cancel tasks, waiting or running, for good.
+
+    A waiting one is cancelled at once; the process tree of a running one gets TERM, and KILL after the grace time.
+    A series ends with its live occurrence; ID.K ends only that run, and the series goes on.
+    """
     from agentq_cli.supervise import bells, cancel
 
     at = context()

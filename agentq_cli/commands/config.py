@@ -24,6 +24,12 @@ DURATIONS = frozenset(
 SIZES = frozenset(("memory", "memory_reserve", "memory_per_agent", "output_bytes"))
 """The keys whose values are milliseconds and bytes."""
 
+EXAMPLES = (
+    ("agentq config", "Every value, and where it comes from."),
+    ("agentq config check", "Whether the file is right, with line numbers."),
+    ("agentq config path", "Where the file is."),
+)
+
 
 def config(
     action: Annotated[str, typer.Argument(metavar="show|check|path", help="Default: show.")] = "show",

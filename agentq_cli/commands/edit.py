@@ -22,9 +22,13 @@ from agentq_cli.queue import restarted
 from agentq_cli.supervise import bells
 from agentq_cli.why import Why
 
-Prompt = Annotated[str | None, typer.Option("--prompt", metavar="TEXT", help="The new prompt.")]
+Prompt = Annotated[
+    str | None, typer.Option("--prompt", metavar="TEXT", help="The new prompt.", rich_help_panel=options.WHAT)
+]
 
-Once = Annotated[bool, typer.Option("--once", help="Drop the recurrence: this occurrence is the last.")]
+Once = Annotated[
+    bool, typer.Option("--once", help="Drop the recurrence: this occurrence is the last.", rich_help_panel=options.WHEN)
+]
 
 LAUNCH = {
     "timeout": "timeout_ms",
@@ -41,6 +45,16 @@ LAUNCH = {
     "on_crash": "on_crash",
     "max_cost": "max_cost_usd",
 }
+
+KEEPS = True
+"""What is not given stays as it is, so that the options have no defaults here."""
+
+EXAMPLES = (
+    ("agentq edit 7 --priority 50", "Let it go before the others."),
+    ('agentq edit docs/4 --prompt "Shorter, please"', "Another prompt for a task that waits."),
+    ('agentq edit 12 --cron "0 7 * * *"', "Another time for a schedule."),
+    ("agentq edit 12 --once", "The next occurrence is the last."),
+)
 
 
 def edit(
@@ -84,9 +98,10 @@ def edit(
     pause_after: options.PauseAfter = None,
     once: Once = False,
 ) -> Result:
-    """Change a waiting task, or the next occurrence of a running one; what is not given stays.
+    """Change a waiting task, or the next occurrence of a running one.
 
-    -e and --env-file add to the environment. Any address of a series means its live occurrence.
+    What is not given stays. -e and --env-file add to the environment. Any address of a series means its live
+    occurrence.
     """
     here = context()
     given: dict[str, Any] = {"prompt": prompt, "agent": agent, "cwd": cwd, "env": env, "env_file": env_file}

@@ -27,6 +27,12 @@ COLUMNS = (
     Column("REASON", "reason", spare=2, sparse=True),
 )
 
+EXAMPLES = (
+    ("agentq events 3", "Everything that happened to one task."),
+    ("agentq events --since 2h", "Every change of the last two hours."),
+    ("agentq events --follow --json", "A JSON document for each change, as it happens."),
+)
+
 
 def events(
     task: options.OptionalId = None,

@@ -12,9 +12,17 @@ from agentq_cli.output import Document, Result
 
 STATUSES = ("healthy", "degraded", "unhealthy")
 
+EXAMPLES = (
+    ("agentq health", "Is anything wrong?"),
+    ("agentq health --json", "For a monitor."),
+)
+
 
 def health() -> Result:
-    """Say what is wrong, and what to do: exit code 0 healthy, 1 degraded, 2 unhealthy."""
+    """Say what is wrong, and what to do about it.
+
+    Exits with 0 where all is healthy, 1 where it is degraded, 2 where it is unhealthy.
+    """
     found = list(_found())
     code = 0 if not found else 2 if any(issue.severity is Severity.ERROR for issue in found) else 1
     data = {"status": STATUSES[code], "issues": [asdict(issue) for issue in found]}

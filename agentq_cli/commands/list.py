@@ -36,12 +36,20 @@ COLUMNS = (
     Column("TASK", documents.work),
 )
 
+EXAMPLES = (
+    ("agentq list", "What is waiting and running."),
+    ("agentq list --status failed --label nightly", "The failed tasks of one label."),
+    ("agentq list --all -s docs --json", "All tasks of a session, for a script."),
+)
+
 
 def list_(
-    session: options.Session = None,
+    session: options.OnlySession = None,
     status: options.Status = None,
     label: options.Label = None,
-    every: Annotated[bool, typer.Option("--all", help="Also those that have ended.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Also those that have ended.", rich_help_panel=options.WHICH)
+    ] = False,
     limit: options.Limit = None,
 ) -> Result:
     """List the live tasks, soonest first.

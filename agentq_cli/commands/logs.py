@@ -21,12 +21,23 @@ from agentq_cli.supervise.records import RunDirectory
 from agentq_cli.tables import decoded
 
 STREAMS = ("stdout", "stderr")
-Tail = Annotated[int | None, typer.Option("--tail", "-n", metavar="N", min=0, help="Only the last N lines.")]
+Tail = Annotated[
+    int | None,
+    typer.Option("--tail", "-n", metavar="N", min=0, help="Only the last N lines.", rich_help_panel=options.WHICH),
+]
+
+EXAMPLES = (
+    ("agentq logs 3", "What the last run of default/3 wrote."),
+    ("agentq logs --follow docs/7", "Its output, as it comes."),
+    ("agentq logs docs/7.1 --stderr --tail 20", "The end of an earlier run's stderr."),
+)
 
 
 def logs(
     run: options.RunOrTask,
-    stderr: Annotated[bool, typer.Option("--stderr", help="What it wrote to stderr instead.")] = False,
+    stderr: Annotated[
+        bool, typer.Option("--stderr", help="What it wrote to stderr instead.", rich_help_panel=options.WHICH)
+    ] = False,
     follow: options.Follow = False,
     tail: Tail = None,
 ) -> Result:

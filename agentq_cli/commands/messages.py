@@ -27,6 +27,11 @@ COLUMNS = (
     Column("CONTENT", _content),
 )
 
+EXAMPLES = (
+    ("agentq messages -s docs", "What the agents of a session said."),
+    ("agentq messages -s docs --follow", "And what they go on to say."),
+)
+
 
 def messages(
     session: options.Session = None,

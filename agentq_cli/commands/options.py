@@ -1,7 +1,8 @@
-"""The options that several commands share, each declared once: spelling, metavar and help.
+"""The options that several commands share, each declared once: spelling, metavar, help, default and panel of the help.
 
 Values arrive as typed; commands read them with `values`, naming the option. `--json`, `--state-dir`, `--color` and
-`--allow-network-fs` are not here: the application adds them to every command.
+`--allow-network-fs` are not here: the application adds them to every command. `show_default` says what holds where the
+option is not given and the config says nothing; the manual tells it too, and a test compares it with the code.
 """
 
 from __future__ import annotations
@@ -10,97 +11,319 @@ from typing import Annotated
 
 import typer
 
+WHAT, WHERE, WHEN, ORDER = "What", "Where", "When", "After other tasks"
+LIMITS, FAILURE, WHICH, ENDING, HOW = "Limits", "Failure", "Which", "Ending", "How"
+PANELS = (WHAT, WHICH, WHERE, WHEN, ORDER, LIMITS, FAILURE, ENDING, HOW)
+"""The headings of the help under which options stand, in its order."""
+
 Id = Annotated[str, typer.Argument(metavar="ID", help="The task: SESSION/N, or N for default/N.")]
 OptionalId = Annotated[str | None, typer.Argument(metavar="ID", help="Only this task.")]
 RunOrTask = Annotated[str, typer.Argument(metavar="ID[.K]", help="The task, or one of its runs; the last if none.")]
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Tasks: SESSION/N, or N for default/N.")]
 
-Session = Annotated[str | None, typer.Option("--session", "-s", metavar="NAME", help="The session.")]
-Sessions = Annotated[
-    list[str] | None, typer.Option("--session", "-s", metavar="NAME", help="Only this session; repeatable.")
+Session = Annotated[
+    str | None,
+    typer.Option("--session", "-s", metavar="NAME", help="The session.", show_default="default", rich_help_panel=WHERE),
 ]
-Agent = Annotated[str | None, typer.Option("--agent", "-a", metavar="NAME", help="The agent.")]
-Cwd = Annotated[str | None, typer.Option("--cwd", "-C", metavar="DIR", help="Where it runs; default: here.")]
+OnlySession = Annotated[
+    str | None, typer.Option("--session", "-s", metavar="NAME", help="Only this session.", rich_help_panel=WHICH)
+]
+Sessions = Annotated[
+    list[str] | None,
+    typer.Option("--session", "-s", metavar="NAME", help="Only this session; repeatable.", rich_help_panel=WHICH),
+]
+Agent = Annotated[
+    str | None,
+    typer.Option(
+        "--agent",
+        "-a",
+        metavar="NAME",
+        help="The agent.",
+        show_default="the session's, the config's, or the one on PATH",
+        rich_help_panel=WHERE,
+    ),
+]
+OnlyAgent = Annotated[
+    str | None, typer.Option("--agent", "-a", metavar="NAME", help="Every task of this agent.", rich_help_panel=WHICH)
+]
+Cwd = Annotated[
+    str | None,
+    typer.Option(
+        "--cwd", "-C", metavar="DIR", help="Where it runs.", show_default="the current directory", rich_help_panel=WHERE
+    ),
+]
 Env = Annotated[
-    list[str] | None, typer.Option("--env", "-e", metavar="K=V", help="Added to its environment; repeatable.")
+    list[str] | None,
+    typer.Option("--env", "-e", metavar="K=V", help="Added to its environment; repeatable.", rich_help_panel=WHERE),
 ]
 EnvFile = Annotated[
-    list[str] | None, typer.Option("--env-file", metavar="PATH", help="The same from a file of K=V lines; repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--env-file", metavar="PATH", help="The same from a file of K=V lines; repeatable.", rich_help_panel=WHERE
+    ),
 ]
-Priority = Annotated[int | None, typer.Option("--priority", "-p", metavar="INT", help="-100 to 100, higher first.")]
-At = Annotated[str | None, typer.Option("--at", metavar="TIME", help="Not before this time.")]
-In = Annotated[str | None, typer.Option("--in", metavar="DURATION", help="Not before so long from now.")]
+Priority = Annotated[
+    int | None,
+    typer.Option(
+        "--priority",
+        "-p",
+        metavar="INT",
+        help="-100 to 100, higher first.",
+        show_default="0, or 10 for a schedule",
+        rich_help_panel=WHEN,
+    ),
+]
+At = Annotated[str | None, typer.Option("--at", metavar="TIME", help="Not before this time.", rich_help_panel=WHEN)]
+In = Annotated[
+    str | None, typer.Option("--in", metavar="DURATION", help="Not before so long from now.", rich_help_panel=WHEN)
+]
 Expires = Annotated[
-    str | None, typer.Option("--expires", metavar="TIME|DURATION", help="If not started by then, it expires.")
+    str | None,
+    typer.Option(
+        "--expires", metavar="TIME|DURATION", help="If not started by then, it expires.", rich_help_panel=WHEN
+    ),
 ]
-Tz = Annotated[str | None, typer.Option("--tz", metavar="ZONE", help="The IANA zone of times without an offset.")]
+Tz = Annotated[
+    str | None,
+    typer.Option(
+        "--tz",
+        metavar="ZONE",
+        help="The IANA zone of times without an offset.",
+        show_default="the session's, AGENTQ_TZ, the config's, TZ",
+        rich_help_panel=WHEN,
+    ),
+]
 After = Annotated[
-    list[str] | None, typer.Option("--after", metavar="ID", help="Start once this one completed; repeatable.")
+    list[str] | None,
+    typer.Option("--after", metavar="ID", help="Start once this one completed; repeatable.", rich_help_panel=ORDER),
 ]
 AfterAny = Annotated[
-    list[str] | None, typer.Option("--after-any", metavar="ID", help="Start once this one ended; repeatable.")
+    list[str] | None,
+    typer.Option("--after-any", metavar="ID", help="Start once this one ended; repeatable.", rich_help_panel=ORDER),
 ]
 AfterFailure = Annotated[
-    list[str] | None, typer.Option("--after-failure", metavar="ID", help="Start once this one failed; repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--after-failure", metavar="ID", help="Start once this one failed; repeatable.", rich_help_panel=ORDER
+    ),
 ]
 OnDepFailure = Annotated[
     str | None,
-    typer.Option("--on-dep-failure", metavar="cancel|hold|run", help="When a dependency fails; default cancel."),
+    typer.Option(
+        "--on-dep-failure",
+        metavar="cancel|hold|run",
+        help="Where that can no longer happen: cancel it, hold it, or run it all the same.",
+        show_default="cancel",
+        rich_help_panel=ORDER,
+    ),
 ]
-Key = Annotated[str | None, typer.Option("--key", metavar="KEY", help="At most one live task of this key a session.")]
-Replace = Annotated[bool, typer.Option("--replace", help="With --key: change the waiting task of that key.")]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        metavar="KEY",
+        help="At most one live task of this key a session; a second submit prints the first one's address.",
+        rich_help_panel=WHAT,
+    ),
+]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="With --key: change the waiting task of that key.", rich_help_panel=WHAT)
+]
 ContextKind = Annotated[
     str | None,
-    typer.Option("--context", metavar="isolated|session", help="A fresh conversation, or the session's."),
+    typer.Option(
+        "--context",
+        metavar="isolated|session",
+        help="A fresh conversation, or the session's.",
+        show_default="session; isolated in 'default' and for a schedule",
+        rich_help_panel=WHERE,
+    ),
 ]
-Timeout = Annotated[str | None, typer.Option("--timeout", metavar="DURATION", help="Wall-clock limit of a run.")]
+Timeout = Annotated[
+    str | None,
+    typer.Option(
+        "--timeout", metavar="DURATION", help="Wall-clock limit of a run.", show_default="none", rich_help_panel=LIMITS
+    ),
+]
 StallTimeout = Annotated[
-    str | None, typer.Option("--stall-timeout", metavar="DURATION", help="Limit of a silence: no output, no heartbeat.")
+    str | None,
+    typer.Option(
+        "--stall-timeout",
+        metavar="DURATION",
+        help="Limit of a silence: no output, no heartbeat.",
+        show_default="none",
+        rich_help_panel=LIMITS,
+    ),
 ]
-Grace = Annotated[str | None, typer.Option("--grace", metavar="DURATION", help="From TERM to KILL; default 5s.")]
-Memory = Annotated[str | None, typer.Option("--memory", metavar="SIZE", help="Memory of the whole process tree.")]
-Retries = Annotated[int | None, typer.Option("--retries", metavar="N", help="Attempts after the first one.")]
-Backoff = Annotated[str | None, typer.Option("--backoff", metavar="DURATION", help="Delay before the first retry.")]
-MaxBackoff = Annotated[str | None, typer.Option("--max-backoff", metavar="DURATION", help="Longest delay of a retry.")]
-OnCrash = Annotated[str | None, typer.Option("--on-crash", metavar="retry|fail", help="When its process vanishes.")]
+Grace = Annotated[
+    str | None,
+    typer.Option("--grace", metavar="DURATION", help="From TERM to KILL.", show_default="5s", rich_help_panel=LIMITS),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        help="Limit of the memory of its whole process tree.",
+        show_default="none",
+        rich_help_panel=LIMITS,
+    ),
+]
+Retries = Annotated[
+    int | None,
+    typer.Option(
+        "--retries",
+        metavar="N",
+        help="Attempts after the first one.",
+        show_default="5 where that may help, see agentq(1); else 0",
+        rich_help_panel=FAILURE,
+    ),
+]
+Backoff = Annotated[
+    str | None,
+    typer.Option(
+        "--backoff",
+        metavar="DURATION",
+        help="Delay before the first retry; then it doubles.",
+        show_default="5s",
+        rich_help_panel=FAILURE,
+    ),
+]
+MaxBackoff = Annotated[
+    str | None,
+    typer.Option(
+        "--max-backoff",
+        metavar="DURATION",
+        help="Longest delay of a retry.",
+        show_default="5m",
+        rich_help_panel=FAILURE,
+    ),
+]
+OnCrash = Annotated[
+    str | None,
+    typer.Option(
+        "--on-crash",
+        metavar="retry|fail",
+        help="Whether to try again where its process vanished.",
+        show_default="retry",
+        rich_help_panel=FAILURE,
+    ),
+]
 Script = Annotated[
-    str | None, typer.Option("--script", metavar="PATH", help="Runs first and decides whether to go on.")
+    str | None,
+    typer.Option("--script", metavar="PATH", help="Runs first and decides whether to go on.", rich_help_panel=WHAT),
 ]
-Stdin = Annotated[str | None, typer.Option("--stdin", metavar="PATH", help="Given to a command on its stdin.")]
+Stdin = Annotated[
+    str | None,
+    typer.Option(
+        "--stdin", metavar="PATH", help="Given to a command on its stdin.", show_default="empty", rich_help_panel=WHAT
+    ),
+]
 AgentArg = Annotated[
     list[str] | None,
-    typer.Option("--agent-arg", metavar="ARG", help="Appended to the agent's command line; repeatable."),
+    typer.Option(
+        "--agent-arg", metavar="ARG", help="Appended to the agent's command line; repeatable.", rich_help_panel=WHERE
+    ),
 ]
-MaxCost = Annotated[float | None, typer.Option("--max-cost", metavar="USD", help="Over all attempts of the task.")]
-Cron = Annotated[str | None, typer.Option("--cron", metavar="EXPR", help="Five fields as in crontab(5), or @daily….")]
-Every = Annotated[str | None, typer.Option("--every", metavar="DURATION", help="An interval; its grid never drifts.")]
-FireAt = Annotated[str | None, typer.Option("--at", metavar="TIME", help="Once, at this time.")]
-Start = Annotated[str | None, typer.Option("--start", metavar="TIME", help="The anchor of the grid; default: now.")]
-Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Nothing fires after this time.")]
-MaxRuns = Annotated[int | None, typer.Option("--max-runs", metavar="N", min=1, help="So many occurrences at most.")]
+MaxCost = Annotated[
+    float | None,
+    typer.Option(
+        "--max-cost",
+        metavar="USD",
+        help="Limit of the cost of all its attempts.",
+        show_default="none",
+        rich_help_panel=LIMITS,
+    ),
+]
+Cron = Annotated[
+    str | None,
+    typer.Option("--cron", metavar="EXPR", help="Five fields as in crontab(5), or @daily….", rich_help_panel=WHEN),
+]
+Every = Annotated[
+    str | None,
+    typer.Option("--every", metavar="DURATION", help="An interval; its grid never drifts.", rich_help_panel=WHEN),
+]
+FireAt = Annotated[str | None, typer.Option("--at", metavar="TIME", help="Once, at this time.", rich_help_panel=WHEN)]
+Start = Annotated[
+    str | None,
+    typer.Option("--start", metavar="TIME", help="The anchor of the grid.", show_default="now", rich_help_panel=WHEN),
+]
+Until = Annotated[
+    str | None, typer.Option("--until", metavar="TIME", help="Nothing fires after this time.", rich_help_panel=WHEN)
+]
+MaxRuns = Annotated[
+    int | None,
+    typer.Option("--max-runs", metavar="N", min=1, help="So many occurrences at most.", rich_help_panel=WHEN),
+]
 Missed = Annotated[
     str | None,
-    typer.Option("--missed", metavar="latest|all|skip", help="Slots on which nothing was there; default latest."),
+    typer.Option(
+        "--missed",
+        metavar="latest|all|skip",
+        help="Slots when nothing was there to run: one late run, each of them, or none.",
+        show_default="latest",
+        rich_help_panel=WHEN,
+    ),
 ]
 Overlap = Annotated[
     str | None,
-    typer.Option("--overlap", metavar="skip|queue", help="Slots while the one before still runs; default skip."),
+    typer.Option(
+        "--overlap",
+        metavar="skip|queue",
+        help="Slots while the one before still runs: left out, or one of them queued.",
+        show_default="skip",
+        rich_help_panel=WHEN,
+    ),
 ]
 PauseAfter = Annotated[
-    int | None, typer.Option("--pause-after", metavar="N", min=0, help="Pause after N failures in a row; default 8.")
+    int | None,
+    typer.Option(
+        "--pause-after",
+        metavar="N",
+        min=0,
+        help="Pause after N failures in a row.",
+        show_default="8",
+        rich_help_panel=FAILURE,
+    ),
 ]
-Labels = Annotated[list[str] | None, typer.Option("--label", metavar="TEXT", help="A label; repeatable.")]
-Label = Annotated[str | None, typer.Option("--label", metavar="TEXT", help="Only tasks with this label.")]
-Reason = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; shown by 'show' and 'sessions'.")]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="TEXT", help="A label to find it by; repeatable.", rich_help_panel=WHAT),
+]
+Label = Annotated[
+    str | None, typer.Option("--label", metavar="TEXT", help="Only tasks with this label.", rich_help_panel=WHICH)
+]
+Reason = Annotated[
+    str | None,
+    typer.Option("--reason", metavar="TEXT", help="Why; shown by 'show' and 'sessions'.", rich_help_panel=HOW),
+]
 
-Status = Annotated[list[str] | None, typer.Option("--status", metavar="STATUS", help="Only this status; repeatable.")]
-Since = Annotated[str | None, typer.Option("--since", metavar="DURATION|TIME", help="Only from then on.")]
-Limit = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="At most so many.")]
-OlderThan = Annotated[str | None, typer.Option("--older-than", metavar="DURATION", help="Ended longer ago than this.")]
+Status = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--status", metavar="STATUS", help="Only this status, such as running; repeatable.", rich_help_panel=WHICH
+    ),
+]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="DURATION|TIME", help="Only from then on.", rich_help_panel=WHICH)
+]
+Limit = Annotated[
+    int | None, typer.Option("--limit", metavar="N", min=1, help="At most so many.", rich_help_panel=WHICH)
+]
+OlderThan = Annotated[
+    str | None,
+    typer.Option("--older-than", metavar="DURATION", help="Ended longer ago than this.", rich_help_panel=WHICH),
+]
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-All = Annotated[bool, typer.Option("--all", help="Everything.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Block until it ended, and exit with its code.")]
-Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on as more comes, until it ends.")]
-NoWake = Annotated[bool, typer.Option("--no-wake", help="Start no supervisor.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.", rich_help_panel=HOW)
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.", rich_help_panel=HOW)]
+All = Annotated[bool, typer.Option("--all", help="Everything.", rich_help_panel=WHICH)]
+Wait = Annotated[
+    bool, typer.Option("--wait", help="Block until it ended, and exit with its code.", rich_help_panel=HOW)
+]
+Follow = Annotated[
+    bool, typer.Option("--follow", "-f", help="Go on as more comes, until it ends.", rich_help_panel=HOW)
+]
+NoWake = Annotated[bool, typer.Option("--no-wake", help="Start no supervisor.", rich_help_panel=HOW)]

@@ -11,15 +11,25 @@ from agentq_cli.model import Status, TargetResult
 from agentq_cli.output import Result, Results
 from agentq_cli.queue import Queue
 
+EXAMPLES = (
+    ("agentq pause docs/7 default/3", "Two tasks."),
+    ('agentq pause -s docs --reason "waits for review"', "A session, with the reason."),
+    ("agentq pause --agent claude", "Every task of one agent."),
+    ("agentq pause --all", "The whole queue."),
+)
+
 
 def pause(
     ids: options.Ids = None,
-    session: options.Session = None,
-    agent: options.Agent = None,
+    session: options.OnlySession = None,
+    agent: options.OnlyAgent = None,
     all_: options.All = False,
     reason: options.Reason = None,
 ) -> Result:
-    """Keep tasks from starting until 'agentq resume'. What runs ends normally; --all pauses the whole queue."""
+    """Keep tasks from starting until 'agentq resume'.
+
+    What runs ends normally. --all pauses the whole queue, sessions that appear later too.
+    """
     return switch(ids, session, agent, all_, paused=True, reason=reason)
 
 

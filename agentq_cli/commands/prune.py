@@ -11,15 +11,24 @@ from agentq_cli.output import Result, Results
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import removal
 
+EXAMPLES = (
+    ("agentq prune --older-than 90d --dry-run", "What would go."),
+    ("agentq prune --older-than 90d --yes", "What ended three months ago, from a script."),
+    ("agentq prune docs/7 docs/8", "Two tasks."),
+)
+
 
 def prune(
     ids: options.Ids = None,
     older_than: options.OlderThan = None,
-    session: options.Session = None,
+    session: options.OnlySession = None,
     dry_run: options.DryRun = False,
     yes: options.Yes = False,
 ) -> Result:
-    """Remove ended tasks, their runs and their output, for good. Their addresses are not used again."""
+    """Remove ended tasks, their runs and their output, for good.
+
+    Their addresses are not used again. A task that a live one depends on stays.
+    """
     at = context()
     if bool(ids) == (older_than is not None):
         raise Usage("prune: name tasks, or an age with --older-than" + ("; not both" if ids else ""))

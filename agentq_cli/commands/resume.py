@@ -6,12 +6,21 @@ from agentq_cli.commands import options
 from agentq_cli.commands.pause import switch
 from agentq_cli.output import Result
 
+EXAMPLES = (
+    ("agentq resume docs/7", "One task."),
+    ("agentq resume -s docs", "A session."),
+    ("agentq resume --agent claude", "An agent that was paused or is held."),
+)
+
 
 def resume(
     ids: options.Ids = None,
-    session: options.Session = None,
-    agent: options.Agent = None,
+    session: options.OnlySession = None,
+    agent: options.OnlyAgent = None,
     all_: options.All = False,
 ) -> Result:
-    """Let paused tasks start again. --agent also lifts a hold that a limit put on it; --all resumes the queue."""
+    """Let paused tasks start again.
+
+    --agent also lifts a hold that a usage limit, a key or an account put on it. --all resumes the queue.
+    """
     return switch(ids, session, agent, all_, paused=False, reason=None)

@@ -10,9 +10,17 @@ from agentq_cli.output import Items, Result
 from agentq_cli.supervise import bells, wake
 from agentq_cli.why import Why
 
+EXAMPLES = (
+    ("agentq retry 3", "One more attempt."),
+    ("agentq retry docs/7 docs/8", "Several at once."),
+)
+
 
 def retry(ids: options.Ids = None) -> Result:
-    """Run ended tasks again, each under its own address as a new attempt with a fresh retry budget."""
+    """Run ended tasks again.
+
+    Each under its own address, as a new attempt with a fresh retry budget. What was cancelled because of it reopens.
+    """
     at = context()
     if not ids:
         raise Usage("retry: name the tasks to run again")

@@ -20,16 +20,53 @@ if TYPE_CHECKING:
 
 ON_STOP = ("wait", "leave", "cancel")
 
-Jobs = Annotated[int | None, typer.Option("--jobs", "-j", metavar="N", min=1, max=10_000, help="Agents at once.")]
-Drain = Annotated[bool, typer.Option("--drain", help="End when nothing is running or due.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        "-j",
+        metavar="N",
+        min=1,
+        max=10_000,
+        help="Agents at once.",
+        show_default="jobs of the config, 2",
+        rich_help_panel=options.HOW,
+    ),
+]
+Drain = Annotated[
+    bool, typer.Option("--drain", help="End when nothing is running or due.", rich_help_panel=options.ENDING)
+]
 IdleExit = Annotated[
-    str | None, typer.Option("--idle-exit", metavar="DURATION", help="End after so long without work.")
+    str | None,
+    typer.Option(
+        "--idle-exit", metavar="DURATION", help="End after so long without work.", rich_help_panel=options.ENDING
+    ),
 ]
-MaxTasks = Annotated[int | None, typer.Option("--max-tasks", metavar="N", min=1, help="End after so many tasks.")]
-Detach = Annotated[bool, typer.Option("--detach", help="Run in the background; prints the supervisor's pid.")]
+MaxTasks = Annotated[
+    int | None,
+    typer.Option("--max-tasks", metavar="N", min=1, help="End after so many tasks.", rich_help_panel=options.ENDING),
+]
+Detach = Annotated[
+    bool,
+    typer.Option("--detach", help="Run in the background; prints the supervisor's pid.", rich_help_panel=options.HOW),
+]
 OnStop = Annotated[
-    str | None, typer.Option("--on-stop", metavar="wait|leave|cancel", help="What the first signal does to what runs.")
+    str | None,
+    typer.Option(
+        "--on-stop",
+        metavar="wait|leave|cancel",
+        help="What the first signal does to what runs.",
+        show_default="wait for SIGINT, leave for SIGTERM and SIGHUP",
+        rich_help_panel=options.ENDING,
+    ),
 ]
+
+EXAMPLES = (
+    ("agentq run", "In the foreground, until it is interrupted."),
+    ("agentq run --drain -j 4", "Four at a time, until nothing is due."),
+    ("agentq run --detach --idle-exit 10m", "In the background, as long as there is work."),
+    ("agentq run -s docs -s site --drain", "Two sessions only."),
+)
 
 
 def run(
@@ -41,7 +78,11 @@ def run(
     detach: Detach = False,
     on_stop: OnStop = None,
 ) -> Result:
-    """Run what is due, N at a time, and record how it ended."""
+    """Run what is due, N at a time, and record how it ended.
+
+    On SIGTERM it goes and leaves the agents running; the next 'agentq run' or 'agentq sweep' takes them over. On the
+    first SIGINT it waits for them, on the second it goes.
+    """
     at = context()
     only_on_linux("run")
     if on_stop is not None and on_stop not in ON_STOP:

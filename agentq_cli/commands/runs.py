@@ -23,10 +23,16 @@ COLUMNS = (
     Column("COMMAND", lambda run: documents.work(run) if run["agent"] is None else "", spare=2, sparse=True),
 )
 
+EXAMPLES = (
+    ("agentq runs", "The newest 100 runs."),
+    ("agentq runs docs/7", "Every attempt at one task."),
+    ("agentq runs --status error --since 1d", "What failed since yesterday."),
+)
+
 
 def runs(
     task: options.OptionalId = None,
-    session: options.Session = None,
+    session: options.OnlySession = None,
     status: options.Status = None,
     since: options.Since = None,
     limit: options.Limit = None,

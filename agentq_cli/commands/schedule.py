@@ -24,8 +24,38 @@ OCCURRENCE = {"priority": 10, "context": "isolated"}
 """What an occurrence is unless said otherwise."""
 
 Next = Annotated[
-    int | None, typer.Option("--next", metavar="N", min=1, max=1000, help="Show the next N fire times; store nothing.")
+    int | None,
+    typer.Option(
+        "--next",
+        metavar="N",
+        min=1,
+        max=1000,
+        help="Show the next N fire times; store nothing.",
+        rich_help_panel=options.HOW,
+    ),
 ]
+
+USAGES = (
+    "[OPTIONS] --cron EXPR PROMPT",
+    "[OPTIONS] --every DURATION PROMPT",
+    "[OPTIONS] --at TIME PROMPT",
+    "[OPTIONS] --cron EXPR --exec -- ARGV...",
+)
+EXAMPLES = (
+    (
+        'agentq schedule --cron "0 9 * * 1-5" --tz Europe/Berlin -a claude "Triage the new issues"',
+        "Every weekday at nine, in Berlin.",
+    ),
+    ("agentq schedule --every 15m --exec -- make check", "Every 15 minutes, on a grid that never drifts."),
+    (
+        'agentq schedule --every 1h --script ./new.sh -a claude "Read the new mail"',
+        "Only where a script finds something to do.",
+    ),
+    (
+        'agentq schedule --cron "0 9 * * *" --tz America/New_York --next 5',
+        "The next times of an expression; nothing is stored.",
+    ),
+)
 
 
 def schedule(
@@ -72,7 +102,11 @@ def schedule(
     label: options.Labels = None,
     dry_run: options.DryRun = False,
 ) -> Result:
-    """Schedule work: --cron, --every or --at. Prints the address; the next fire times go to stderr."""
+    """Schedule work: --cron, --every or --at.
+
+    Prints the address; the next fire times go to stderr. Each occurrence is a task with an address of its own, and any
+    address of the series means the live one.
+    """
     here = context()
     when: dict[str, Any] = {"cron": cron, "every": every, "at": at, "tz": tz, "start": start, "until": until}
     when |= {"max_runs": max_runs, "missed": missed, "overlap": overlap, "pause_after": pause_after}

@@ -23,6 +23,11 @@ COLUMNS = (
     Column("CONVERSATION", "conversation", spare=True),
 )
 
+EXAMPLES = (
+    ("agentq sessions", "Every session, and when it is next due."),
+    ("agentq sessions --json", "With all counts, conversations and paths."),
+)
+
 
 def sessions() -> Result:
     """List the sessions.

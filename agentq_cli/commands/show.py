@@ -15,6 +15,11 @@ from agentq_cli.why import Why
 
 LAST_RUNS = 5
 
+EXAMPLES = (
+    ("agentq show 3", "The task default/3, and what it waits for."),
+    ("agentq show docs/7 --json", "The same as one JSON document."),
+)
+
 
 def show(task: options.Id) -> Result:
     """Show everything about one task, and why it is not running."""

@@ -19,12 +19,41 @@ from agentq_cli.queue import Queue
 from agentq_cli.why import Why
 
 Words = Annotated[list[str] | None, typer.Argument(metavar="PROMPT", help="The prompt; '-' reads it from stdin.")]
-Exec = Annotated[bool, typer.Option("--exec", help="Run the words after '--' as a command, without a shell.")]
-File = Annotated[str | None, typer.Option("--file", metavar="PATH", help="Read the prompt from a file.")]
-Batch = Annotated[str | None, typer.Option("--batch", metavar="PATH", help="JSON Lines, one task each; '-' is stdin.")]
+Exec = Annotated[
+    bool,
+    typer.Option(
+        "--exec", help="Run the words after '--' as a command, without a shell.", rich_help_panel=options.WHAT
+    ),
+]
+File = Annotated[
+    str | None,
+    typer.Option("--file", metavar="PATH", help="Read the prompt from a file.", rich_help_panel=options.WHAT),
+]
+Batch = Annotated[
+    str | None,
+    typer.Option(
+        "--batch", metavar="PATH", help="JSON Lines, one task each; '-' is stdin.", rich_help_panel=options.WHAT
+    ),
+]
 
 ALONE = ("session", "agent", "priority")
 """Options that a batch takes from the command line, for lines that do not say themselves."""
+
+USAGES = (
+    "[OPTIONS] PROMPT",
+    "[OPTIONS] --exec -- ARGV...",
+    "[OPTIONS] --file PATH|-",
+    "[OPTIONS] --batch PATH|-",
+)
+EXAMPLES = (
+    ('agentq submit -a claude "Fix the failing test"', "A prompt for Claude Code, in this directory."),
+    ('agentq submit -s docs "Now shorten it"', "The next prompt of a conversation."),
+    ("agentq submit --wait --exec -- make test", "A command, with its exit code."),
+    (
+        "agentq submit --retries 3 --timeout 2h --exec -- ./upload.sh",
+        "Up to three more attempts, each of two hours at most.",
+    ),
+)
 
 
 def submit(
@@ -67,7 +96,11 @@ def submit(
     follow: options.Follow = False,
     no_wake: options.NoWake = False,
 ) -> Result:
-    """Hand in work: a prompt for an agent, or with --exec a command. Prints the address of the stored task."""
+    """Hand in work: a prompt for an agent, or with --exec a command.
+
+    Prints the address of the task once it is on disk; power loss after that loses nothing. Tasks of a named session run
+    in order, in one conversation of its agent; those of the session 'default' are independent.
+    """
     here = context()
     given: dict[str, Any] = {
         "session": session,

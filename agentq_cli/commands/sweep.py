@@ -13,16 +13,29 @@ from agentq_cli.commands import options
 from agentq_cli.context import context
 from agentq_cli.output import Items, Result
 
-Reindex = Annotated[bool, typer.Option("--reindex", help="Rebuild the index from the sessions' files first.")]
+Reindex = Annotated[
+    bool,
+    typer.Option("--reindex", help="Rebuild the index from the sessions' files first.", rich_help_panel=options.HOW),
+]
+
+EXAMPLES = (
+    ("agentq sweep", "Once now; from cron, every minute."),
+    ("agentq sweep --dry-run", "What it would do."),
+    ("agentq sweep --reindex --no-wake", "After files were put back from a copy."),
+)
 
 
 def sweep(
-    session: options.Session = None,
+    session: options.OnlySession = None,
     no_wake: options.NoWake = False,
     dry_run: options.DryRun = False,
     reindex: Reindex = False,
 ) -> Result:
-    """Settle what ended, recover what crashed, keep limits, expire what is late, and wake a supervisor for due work."""
+    """Do one pass for cron and timers: settle, recover, re-arm, wake.
+
+    Settles what ended, recovers what crashed, keeps limits, expires what is late, re-arms schedules and wakes a
+    supervisor for due work. Safe at any time, and any number at once.
+    """
     from agentq_cli.commands.run import only_on_linux
     from agentq_cli.supervise import gates
     from agentq_cli.supervise.resources import Resources

@@ -9,9 +9,17 @@ from agentq_cli.output import Items, Result
 from agentq_cli.supervise import bells, wake
 from agentq_cli.why import Why
 
+EXAMPLES = (
+    ("agentq trigger 12", "One more run of it, also while it is paused."),
+    ("agentq trigger docs/4 --json", "With the task as a JSON document."),
+)
+
 
 def trigger(id_: options.Id) -> Result:
-    """Run a schedule's work once now, without touching the schedule. Prints the address of the extra occurrence."""
+    """Run a schedule's work once now, without touching the schedule.
+
+    Prints the address of the extra occurrence.
+    """
     at = context()
     queue = at.open_queue()
     task = queue.trigger(targets.address(id_))

@@ -17,12 +17,25 @@ from agentq_cli.new_task import code
 from agentq_cli.output import Items, Result, Stream
 
 Timeout = Annotated[
-    str | None, typer.Option("--timeout", metavar="DURATION", help="Give up after so long, with exit code 124.")
+    str | None,
+    typer.Option(
+        "--timeout", metavar="DURATION", help="Give up after so long, with exit code 124.", rich_help_panel=options.HOW
+    ),
 ]
 
+EXAMPLES = (
+    ("agentq wait 3", "Exit with the task's own code."),
+    ("agentq wait docs/7 docs/8", "Exit with 1 if one of them failed."),
+    ("agentq wait -s docs --timeout 30m", "Everything of a session, for half an hour at most."),
+)
 
-def wait(ids: options.Ids = None, session: options.Session = None, timeout: Timeout = None) -> Result:
-    """Wait for tasks to end. One task gives its exit code; with -s the session's tasks that are live and due now."""
+
+def wait(ids: options.Ids = None, session: options.OnlySession = None, timeout: Timeout = None) -> Result:
+    """Wait for tasks to end.
+
+    With one task it exits with that one's exit code. -s means the tasks of the session that are live at the call, but
+    no occurrence that is not yet due and no paused task.
+    """
     at = context()
     if bool(ids) is (session is not None):
         raise Usage("wait: name tasks, or a session with -s" + ("; not both" if ids else ""))

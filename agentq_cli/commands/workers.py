@@ -39,6 +39,11 @@ GATES = (Column("GATE", "name"), Column("HOLDING", "holding"), Column("DETAIL", 
 SIGNS = ("stdout", "stderr", "heartbeat", "start")
 """The files of a run whose change shows that it lives."""
 
+EXAMPLES = (
+    ("agentq workers", "What runs, who looks after it, what holds starts back."),
+    ("agentq workers --json", "With every gate and its numbers."),
+)
+
 
 def workers() -> Result:
     """List what runs now, the supervisors, and what holds starts back."""

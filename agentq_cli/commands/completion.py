@@ -1,0 +1,46 @@
+"""`agentq completion`: the completion file for a shell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agentq_cli.context import context
+from agentq_cli.errors import AgentqError, Usage, nearest
+from agentq_cli.output import Document, Result
+
+FILES = {"bash": "agentq.bash", "zsh": "_agentq", "fish": "agentq.fish"}
+
+Shell = Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="The shell.")]
+
+EXAMPLES = (
+    ("source <(agentq completion bash)", "In ~/.bashrc."),
+    ("agentq completion zsh > _agentq", "Into a directory of zsh's fpath, before compinit."),
+    ("agentq completion fish | source", "In ~/.config/fish/config.fish."),
+)
+
+
+def completion(shell: Shell) -> Result:
+    """Print the completion file for a shell.
+
+    Nothing needs to be done where agentq was installed into a prefix whose share/ the shell looks into, such as
+    /usr/local.
+    """
+    context()
+    if shell not in FILES:
+        raise Usage(f"completion '{shell}': bash, zsh or fish{nearest(shell, FILES)}")
+    text = shipped(FILES[shell])
+    return Document("completion", {"shell": shell, "text": text}, text.splitlines())
+
+
+def shipped(name: str) -> str:
+    """A completion file: the package's own, or in a checkout the one beside the package."""
+    package = Path(__file__).parent.parent
+    for directory in (package / "completions", package.parent / "completions"):
+        try:
+            return (directory / name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            continue
+    raise AgentqError(f"completion '{name}': this installation lacks the file; install agentq anew")

@@ -1,0 +1,121 @@
+"""agentq-config(5): every key of the configuration, its type and its default as the code has them."""
+
+from __future__ import annotations
+
+import inspect
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from agentq_cli import __version__, config_schema, values
+from agentq_cli.config import LIMIT_FIELDS, Config
+from agentq_cli.config_schema import Reader, Schema
+from agentq_cli.manual import mdoc
+from agentq_cli.manual.surface import commands
+from agentq_cli.manual.template import TEMPLATES, filled
+
+NAME = "agentq-config.5"
+
+TYPES = {
+    "text": "string",
+    "texts": "string or list of strings",
+    "arguments": "list of strings",
+    "command": "list of strings",
+    "yes_no": "true or false",
+    "amount": "number above 0",
+    "load": 'number above 0, or "off"',
+    "duration": "duration",
+    "size": "size",
+    "path": "path",
+    "paths": "path or list of paths",
+    "zone": "IANA time zone",
+    "environment": "table of strings",
+    "agent": "name of an agent",
+}
+"""A reader's function, and what a person would call what it takes."""
+
+
+def render() -> str:
+    """The whole page."""
+    meanings = _meanings()
+    defaults = Config(path=Path())
+    limits = {key: getattr(defaults.limits, name) for key, name in LIMIT_FIELDS.items()}
+    top = {key: getattr(defaults, "retention_ms" if key == "retention" else key) for key in config_schema.TOP}
+    own = {key: read for key, read in config_schema.SESSION.items() if key not in config_schema.OPTIONS}
+    return filled(
+        NAME,
+        HEAD=mdoc.head("agentq-config", 5, __version__),
+        TOP=list(_keys(config_schema.TOP, meanings["top"], {key: shown(key, value) for key, value in top.items()})),
+        OPTIONS=list(_keys(config_schema.OPTIONS, _option_meanings(meanings["options"]), _option_defaults())),
+        SESSION=list(_keys(own, meanings["sessions"], {})),
+        PROFILE=list(_keys(config_schema.PROFILE, meanings["agents"], {})),
+        LIMITS=list(_keys(config_schema.LIMITS, meanings["limits"], {key: shown(key, limits[key]) for key in limits})),
+        HOOKS=list(_keys(config_schema.HOOKS, meanings["hooks"], {})),
+        SEE=mdoc.see_also([("agentq", 1), ("agentq-config", 1), ("agentq-agents", 1), ("agentq-state", 5)]),
+    )
+
+
+def _meanings() -> Mapping[str, Mapping[str, str]]:
+    return tomllib.loads((TEMPLATES / "config_keys.toml").read_text(encoding="utf-8"))
+
+
+def _keys(schema: Schema, meanings: Mapping[str, str], defaults: Mapping[str, str]) -> Iterator[str]:
+    """A list of keys. Raises ValueError where one has no meaning."""
+    missing = [key for key in schema if key not in meanings]
+    if missing:
+        raise ValueError(f"config_keys.toml does not say what these mean: {', '.join(missing)}")
+    return mdoc.tagged(
+        (
+            f"Ic {mdoc.argument(key)} Pq {mdoc.argument(type_of(read))}",
+            [
+                *mdoc.prose(meanings[key]),
+                *([mdoc.line(f"Default: {defaults[key]}.")] if defaults.get(key) else []),
+            ],
+        )
+        for key, read in schema.items()
+    )
+
+
+def type_of(read: Reader) -> str:
+    """What a reader takes, with its bounds as it knows them."""
+    name = read.__qualname__.partition(".")[0]
+    known = inspect.getclosurevars(read).nonlocals if inspect.isfunction(read) else {}
+    if name == "whole":
+        return f"whole number from {known['low']}" + (f" to {known['high']}" if known["high"] < 1_000_000_000 else "")
+    if name == "choice":
+        return " or ".join(f'"{word}"' for word in known["allowed"])
+    if name == "duration" and known.get("zero"):
+        return 'duration, also "0s"'
+    return TYPES[name]
+
+
+def shown(key: str, value: object) -> str:
+    """A default as the file would have it."""
+    if value is None:
+        return "off" if key == "load" else "none"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    if key in ("retention", "stagger", "settle", "ageing"):
+        assert isinstance(value, int)
+        return values.write_duration(value)
+    if key in ("memory_reserve", "memory_per_agent", "output_bytes"):
+        assert isinstance(value, int)
+        return values.format_size(value)
+    return str(value)
+
+
+def _options() -> Iterator[tuple[str, str, str]]:
+    for command in commands():
+        if command.name in ("schedule", "submit"):
+            for option in command.options:
+                yield option.entry.names[-1][2:].replace("-", "_"), option.entry.text, option.entry.default
+
+
+def _option_meanings(own: Mapping[str, str]) -> dict[str, str]:
+    """What an option means is said with the option; `own` is for where the key of the file means something else."""
+    return {key: text.replace("; repeatable", "") for key, text, _ in _options()} | dict(own)
+
+
+def _option_defaults() -> dict[str, str]:
+    defaults = {key: default for key, _, default in _options()}
+    return {key: text for key, text in defaults.items() if text and key not in ("agent", "cwd", "tz")}

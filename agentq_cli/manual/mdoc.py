@@ -1,0 +1,81 @@
+"""Text as mdoc(7) source: what a formatter would take for itself is escaped, and a sentence is a line."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable, Iterator
+
+DATE = "November 22, 2026"
+"""The day of the manual's last change by hand."""
+
+BEYOND_ASCII = {"…": "...", "−": "\\-", "→": "\\(->", "×": "x"}
+
+
+def escaped(text: str) -> str:
+    """The text for the middle of a line. Raises ValueError on a character that the manual has no way to write."""
+    text = text.replace("\\", "\\e")
+    for letter, written in BEYOND_ASCII.items():
+        text = text.replace(letter, written)
+    if not text.isascii():
+        raise ValueError(f"not ASCII: {text!r}")
+    # A dash that is typed must be one that can be copied.
+    return re.sub(r"(?<![\w\\])-(?=[\w-])|(?<=-)-|(?<=\\-)-", r"\\-", text)
+
+
+def line(text: str) -> str:
+    """The text as a line of its own, never a request."""
+    done = escaped(text)
+    return f"\\&{done}" if done[:1] in (".", "'") else done
+
+
+def prose(text: str) -> list[str]:
+    """A paragraph, each sentence on lines of its own."""
+    sentences = re.split(r"(?<=[.?!]) +(?=[A-Z'\"0-9-])", " ".join(text.split()))
+    return [line(part) for each in sentences for part in textwrap.wrap(each, 76, break_on_hyphens=False)]
+
+
+def argument(text: str) -> str:
+    """A word for the line of a macro, where two letters could be a macro's name and quotes mean something."""
+    done = escaped(text).replace('"', "\\(dq")
+    return (
+        f'"{done}"' if " " in done else f"\\&{done}" if re.fullmatch(r"[A-Z%][a-z0-9]|[.,;:()?!|\[\]]", done) else done
+    )
+
+
+def literal(lines: Iterable[str]) -> list[str]:
+    """Lines as they are, such as a command to be typed."""
+    return [".Bd -literal -offset indent", *(line(each) for each in lines), ".Ed"]
+
+
+def tagged(entries: Iterable[tuple[str, Iterable[str]]], width: str = "Ds") -> Iterator[str]:
+    """A list of heads, each a macro line without its `.It`, and their texts."""
+    yield f".Bl -tag -width {width}"
+    for head, body in entries:
+        yield f".It {head}"
+        yield from body
+    yield ".El"
+
+
+def flag(name: str) -> str:
+    """An option's spelling on the line of a macro: `-s` is `Fl s`, `--session` is `Fl -session`."""
+    return f"Fl {escaped(name[1:])}"
+
+
+def head(title: str, section: int, version: str) -> list[str]:
+    """How a page begins."""
+    return [
+        '.\\" Generated from the application by `python -m agentq_cli.pages`; do not edit.',
+        f".Dd {DATE}",
+        f".Dt {title.upper()} {section}",
+        f".Os agentq {version}",
+    ]
+
+
+def see_also(pages: Iterable[tuple[str, int]]) -> list[str]:
+    """Cross references, by section, then name."""
+    ordered = sorted(pages, key=lambda page: (page[1], page[0]))
+    return [
+        f".Xr {name} {section}{'' if number == len(ordered) else ' ,'}"
+        for number, (name, section) in enumerate(ordered, 1)
+    ]

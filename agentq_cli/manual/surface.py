@@ -1,0 +1,113 @@
+"""The command line as data: every command's page, and what the values of its options and arguments are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from typer import _click as click
+
+from agentq_cli import app, help
+from agentq_cli.help import Entry, Page
+from agentq_cli.model import RunStatus, Status
+
+ADDRESSES = {
+    "retry": "ended",
+    "prune": "ended",
+    "trigger": "series",
+    **dict.fromkeys(("show", "logs", "runs", "events", "report"), "tasks"),
+}
+"""Which tasks a command's ID can name, as the kinds of `candidates`; any other command wants a live one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What may stand in a place: one of `words`; or what `kind` says: `files`, `directories`, `command`, `free`
+    (nothing can be offered), or a kind of `candidates`."""
+
+    kind: str
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option as it completes; `value` None for a flag."""
+
+    entry: Entry
+    value: Value | None
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """An argument as it completes; `repeated` where any number of them may follow."""
+
+    metavar: str
+    value: Value
+    repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: its page, and its options and arguments in their order. `runs` a command line after `--`."""
+
+    name: str
+    page: Page
+    options: tuple[Option, ...]
+    arguments: tuple[Argument, ...]
+    runs: bool
+
+
+def application() -> Command:
+    """agentq itself: the options that stand before a command."""
+    ctx = app.application().make_context("agentq", [])
+    page = help.page(ctx.command, ctx)
+    everywhere = (entry for panel in page.panels if panel.title == help.EVERYWHERE for entry in panel.entries)
+    return Command("", page, tuple(_option("", entry) for entry in everywhere), (), False)
+
+
+def commands() -> tuple[Command, ...]:
+    """Every command that is there, in the order of the help."""
+    group = app.application()
+    parent = group.make_context("agentq", [])
+    return tuple(_command(group, parent, name) for name in app.available())
+
+
+def _command(group: app.Application, parent: click.Context, name: str) -> Command:
+    command = group.get_command(parent, name)
+    assert command is not None
+    ctx = command.context_class(command, info_name=name, parent=parent)
+    page = help.page(command, ctx)
+    entries = [(panel.title, entry) for panel in page.panels for entry in panel.entries]
+    options = tuple(_option(name, entry) for title, entry in entries if title != help.ARGUMENTS)
+    runs = any("--exec" in option.entry.names for option in options)
+    places = (entry for title, entry in entries if title == help.ARGUMENTS)
+    arguments = tuple(Argument(each.metavar, value(name, each), each.repeatable) for each in places)
+    return Command(name, page, options, arguments, runs)
+
+
+def _option(command: str, entry: Entry) -> Option:
+    return Option(entry, value(command, entry) if entry.metavar else None)
+
+
+def value(command: str, entry: Entry) -> Value:
+    """What an option or argument of this command may be given, by its metavar."""
+    metavar = entry.metavar.removesuffix("...")
+    if re.fullmatch(r"[a-z]+(\|[a-z]+)*", metavar):
+        return Value("words", tuple(metavar.split("|")))
+    if metavar == "STATUS":
+        statuses: Sequence[Status | RunStatus] = list(RunStatus if command == "runs" else Status)
+        return Value("words", tuple(status.value for status in statuses))
+    long = entry.names[-1] if entry.names else ""
+    named = {"--session": "sessions", "--agent": "agents", "--label": "labels"}
+    if long in named:
+        return Value(named[long])
+    if metavar.startswith("ID"):
+        return Value("tasks" if long else ADDRESSES.get(command, "live"))
+    return Value({"PATH": "files", "FILE": "files", "DIR": "directories"}.get(metavar, "free"))
+
+
+def sentence(text: str) -> str:
+    """What an option means, short enough to stand beside it in a menu, in ASCII."""
+    first = text.split(". ")[0].split("; ")[0].rstrip(".").replace("…", "...")
+    return first.encode("ascii", "ignore").decode()

@@ -1,0 +1,20 @@
+"""The hand-written parts of the generated files: texts with `@NAME@` where something of the application belongs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def filled(name: str, **parts: str | Sequence[str]) -> str:
+    """The template of that name with its parts: a list fills a line of its own, a text a place within one."""
+    text = (TEMPLATES / name).read_text(encoding="utf-8")
+    wanted = set(re.findall(r"@([A-Z_]{2,})@", text))
+    if wanted != set(parts):
+        raise ValueError(f"{name}: these parts are not in both: {', '.join(sorted(wanted ^ set(parts)))}")
+    for key, value in parts.items():
+        text = text.replace(f"@{key}@", value if isinstance(value, str) else "\n".join(value))
+    return text

@@ -1,0 +1,79 @@
+"""The completion file for zsh: `_arguments` specifications, see zshcompsys(1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from agentq_cli.help import first_sentence
+from agentq_cli.manual.surface import Argument, Command, Option, Value, application, commands, sentence
+from agentq_cli.manual.template import filled
+
+NAME = "_agentq"
+
+
+def render() -> str:
+    """The whole file."""
+    all_commands = commands()
+    return filled(
+        NAME,
+        COMMANDS=[
+            f"        {quoted(f'{each.name}:{sentence(first_sentence(each.page.summary))}')}" for each in all_commands
+        ],
+        OPTIONS=[f"        {spec} \\" for option in application().options for spec in _option(option)],
+        ARGUMENTS=[line for each in all_commands for line in _command(each)],
+    )
+
+
+def _command(command: Command) -> Iterator[str]:
+    specs = [spec for option in command.options for spec in _option(option)]
+    if command.runs:
+        specs.append("'*: : _agentq_run'")
+    else:
+        specs += [_argument(argument) for argument in command.arguments]
+    yield f"    {command.name})"
+    # With -S nothing behind `--` is an option.
+    yield "        _arguments -S \\"
+    yield from (f"            {spec} \\" for spec in specs[:-1])
+    yield f"            {specs[-1]}"
+    yield "        ;;"
+
+
+def _option(option: Option) -> Iterator[str]:
+    names = option.entry.names
+    tail = f"[{_escaped(sentence(option.entry.text), '[]')}]"
+    if option.value is not None:
+        tail += f":{_escaped(option.entry.metavar, ':')}:{_action(option.value)}"
+    # An option that repeats excludes nobody; any other one excludes itself under each of its names.
+    head = "*" if option.entry.repeatable else f"({' '.join(names)})"
+    for name in names:
+        mark = "" if option.value is None else "=" if name.startswith("--") else "+"
+        yield quoted(f"{head}{name}{mark}{tail}")
+
+
+def _argument(argument: Argument) -> str:
+    head = "*" if argument.repeated else ""
+    return quoted(f"{head}:{_escaped(argument.metavar, ':')}:{_action(argument.value)}")
+
+
+def _action(value: Value) -> str:
+    match value.kind:
+        case "words":
+            return f"({' '.join(value.words)})"
+        case "files":
+            return "_files"
+        case "directories":
+            return "_files -/"
+        case "free":
+            return " "
+        case kind:
+            # The blank in front keeps _arguments from adding words of its own.
+            return f" _agentq_ask {kind}"
+
+
+def _escaped(text: str, characters: str) -> str:
+    return "".join(f"\\{letter}" if letter in characters else letter for letter in text)
+
+
+def quoted(text: str) -> str:
+    """A word for zsh that nothing in it is evaluated of."""
+    return "'" + text.replace("'", "'\\''") + "'"

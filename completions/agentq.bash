@@ -1,0 +1,282 @@
+# Completion of agentq for bash 4.4 or newer. Generated: `agentq completion bash` prints it.
+#
+# Commands, options and fixed words stand in this file. Sessions, addresses, agents and labels are asked of
+# `agentq __complete`, which offers harmless names only; what it answers is never evaluated.
+
+# Sets `options`, and `runs` for a command that runs what stands behind `--`.
+_agentq_command() {
+    options='' runs=''
+    case $1 in
+    '') options='--json --state-dir --color --allow-network-fs --version --help' ;;
+    submit) options='--exec --file --batch --key --replace --stdin --script --label --session --agent --cwd --env --env-file --context --agent-arg --priority --at --in --tz --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --allow-network-fs --help' runs=yes ;;
+    schedule) options='--exec --file --key --replace --stdin --script --label --session --agent --cwd --env --env-file --context --agent-arg --cron --every --at --tz --start --until --max-runs --missed --overlap --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --next --dry-run --json --state-dir --color --allow-network-fs --help' runs=yes ;;
+    list) options='--session --status --label --all --limit --json --state-dir --color --allow-network-fs --help' ;;
+    show) options='--json --state-dir --color --allow-network-fs --help' ;;
+    logs) options='--stderr --tail --follow --json --state-dir --color --allow-network-fs --help' ;;
+    runs) options='--session --status --since --limit --json --state-dir --color --allow-network-fs --help' ;;
+    events) options='--since --limit --follow --json --state-dir --color --allow-network-fs --help' ;;
+    messages) options='--since --limit --session --follow --json --state-dir --color --allow-network-fs --help' ;;
+    sessions) options='--json --state-dir --color --allow-network-fs --help' ;;
+    workers) options='--json --state-dir --color --allow-network-fs --help' ;;
+    edit) options='--prompt --key --stdin --script --label --agent --cwd --env --env-file --context --agent-arg --priority --at --in --tz --expires --cron --every --start --until --max-runs --missed --overlap --once --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --pause-after --json --state-dir --color --allow-network-fs --help' ;;
+    pause) options='--session --agent --all --reason --json --state-dir --color --allow-network-fs --help' ;;
+    resume) options='--session --agent --all --json --state-dir --color --allow-network-fs --help' ;;
+    cancel) options='--session --all --wait --yes --json --state-dir --color --allow-network-fs --help' ;;
+    retry) options='--json --state-dir --color --allow-network-fs --help' ;;
+    trigger) options='--json --state-dir --color --allow-network-fs --help' ;;
+    prune) options='--older-than --session --dry-run --yes --json --state-dir --color --allow-network-fs --help' ;;
+    run) options='--session --drain --idle-exit --max-tasks --on-stop --jobs --detach --json --state-dir --color --allow-network-fs --help' ;;
+    sweep) options='--session --no-wake --dry-run --reindex --json --state-dir --color --allow-network-fs --help' ;;
+    wait) options='--session --timeout --json --state-dir --color --allow-network-fs --help' ;;
+    health) options='--json --state-dir --color --allow-network-fs --help' ;;
+    agents) options='--json --state-dir --color --allow-network-fs --help' ;;
+    config) options='--json --state-dir --color --allow-network-fs --help' ;;
+    completion) options='--json --state-dir --color --allow-network-fs --help' ;;
+    esac
+}
+
+# Sets `kind` to what the option takes: empty for a flag, `words` with `choices` for fixed ones.
+_agentq_option() {
+    kind='' choices=''
+    case $1:$2 in
+    '':--state-dir) kind=directories ;;
+    '':--color) kind=words choices='auto always never' ;;
+    submit:-a|submit:--agent) kind=agents ;;
+    submit:-C|submit:--cwd|submit:--state-dir) kind=directories ;;
+    submit:--file|submit:--batch|submit:--stdin|submit:--script|submit:--env-file) kind=files ;;
+    submit:--key|submit:-e|submit:--env|submit:--agent-arg|submit:-p|submit:--priority|submit:--at|submit:--in|submit:--tz|submit:--expires|submit:--timeout|submit:--grace|submit:--stall-timeout|submit:--memory|submit:--max-cost|submit:--retries|submit:--backoff|submit:--max-backoff) kind=free ;;
+    submit:--label) kind=labels ;;
+    submit:-s|submit:--session) kind=sessions ;;
+    submit:--after|submit:--after-any|submit:--after-failure) kind=tasks ;;
+    submit:--color) kind=words choices='auto always never' ;;
+    submit:--on-dep-failure) kind=words choices='cancel hold run' ;;
+    submit:--context) kind=words choices='isolated session' ;;
+    submit:--on-crash) kind=words choices='retry fail' ;;
+    schedule:-a|schedule:--agent) kind=agents ;;
+    schedule:-C|schedule:--cwd|schedule:--state-dir) kind=directories ;;
+    schedule:--file|schedule:--stdin|schedule:--script|schedule:--env-file) kind=files ;;
+    schedule:--key|schedule:-e|schedule:--env|schedule:--agent-arg|schedule:--cron|schedule:--every|schedule:--at|schedule:--tz|schedule:--start|schedule:--until|schedule:--max-runs|schedule:-p|schedule:--priority|schedule:--expires|schedule:--timeout|schedule:--grace|schedule:--stall-timeout|schedule:--memory|schedule:--max-cost|schedule:--pause-after|schedule:--retries|schedule:--backoff|schedule:--max-backoff|schedule:--next) kind=free ;;
+    schedule:--label) kind=labels ;;
+    schedule:-s|schedule:--session) kind=sessions ;;
+    schedule:--after|schedule:--after-any|schedule:--after-failure) kind=tasks ;;
+    schedule:--color) kind=words choices='auto always never' ;;
+    schedule:--on-dep-failure) kind=words choices='cancel hold run' ;;
+    schedule:--context) kind=words choices='isolated session' ;;
+    schedule:--missed) kind=words choices='latest all skip' ;;
+    schedule:--on-crash) kind=words choices='retry fail' ;;
+    schedule:--overlap) kind=words choices='skip queue' ;;
+    list:--state-dir) kind=directories ;;
+    list:--limit) kind=free ;;
+    list:--label) kind=labels ;;
+    list:-s|list:--session) kind=sessions ;;
+    list:--color) kind=words choices='auto always never' ;;
+    list:--status) kind=words choices='blocked scheduled queued running retrying paused completed failed cancelled expired skipped' ;;
+    show:--state-dir) kind=directories ;;
+    show:--color) kind=words choices='auto always never' ;;
+    logs:--state-dir) kind=directories ;;
+    logs:-n|logs:--tail) kind=free ;;
+    logs:--color) kind=words choices='auto always never' ;;
+    runs:--state-dir) kind=directories ;;
+    runs:--since|runs:--limit) kind=free ;;
+    runs:-s|runs:--session) kind=sessions ;;
+    runs:--color) kind=words choices='auto always never' ;;
+    runs:--status) kind=words choices='running success error timeout stalled oom cancelled crashed skipped script_error spawn_error rate_limited' ;;
+    events:--state-dir) kind=directories ;;
+    events:--since|events:--limit) kind=free ;;
+    events:--color) kind=words choices='auto always never' ;;
+    messages:--state-dir) kind=directories ;;
+    messages:--since|messages:--limit) kind=free ;;
+    messages:-s|messages:--session) kind=sessions ;;
+    messages:--color) kind=words choices='auto always never' ;;
+    sessions:--state-dir) kind=directories ;;
+    sessions:--color) kind=words choices='auto always never' ;;
+    workers:--state-dir) kind=directories ;;
+    workers:--color) kind=words choices='auto always never' ;;
+    edit:-a|edit:--agent) kind=agents ;;
+    edit:-C|edit:--cwd|edit:--state-dir) kind=directories ;;
+    edit:--stdin|edit:--script|edit:--env-file) kind=files ;;
+    edit:--prompt|edit:--key|edit:-e|edit:--env|edit:--agent-arg|edit:-p|edit:--priority|edit:--at|edit:--in|edit:--tz|edit:--expires|edit:--cron|edit:--every|edit:--start|edit:--until|edit:--max-runs|edit:--timeout|edit:--grace|edit:--stall-timeout|edit:--memory|edit:--max-cost|edit:--retries|edit:--backoff|edit:--max-backoff|edit:--pause-after) kind=free ;;
+    edit:--label) kind=labels ;;
+    edit:--after|edit:--after-any|edit:--after-failure) kind=tasks ;;
+    edit:--color) kind=words choices='auto always never' ;;
+    edit:--on-dep-failure) kind=words choices='cancel hold run' ;;
+    edit:--context) kind=words choices='isolated session' ;;
+    edit:--missed) kind=words choices='latest all skip' ;;
+    edit:--on-crash) kind=words choices='retry fail' ;;
+    edit:--overlap) kind=words choices='skip queue' ;;
+    pause:-a|pause:--agent) kind=agents ;;
+    pause:--state-dir) kind=directories ;;
+    pause:--reason) kind=free ;;
+    pause:-s|pause:--session) kind=sessions ;;
+    pause:--color) kind=words choices='auto always never' ;;
+    resume:-a|resume:--agent) kind=agents ;;
+    resume:--state-dir) kind=directories ;;
+    resume:-s|resume:--session) kind=sessions ;;
+    resume:--color) kind=words choices='auto always never' ;;
+    cancel:--state-dir) kind=directories ;;
+    cancel:-s|cancel:--session) kind=sessions ;;
+    cancel:--color) kind=words choices='auto always never' ;;
+    retry:--state-dir) kind=directories ;;
+    retry:--color) kind=words choices='auto always never' ;;
+    trigger:--state-dir) kind=directories ;;
+    trigger:--color) kind=words choices='auto always never' ;;
+    prune:--state-dir) kind=directories ;;
+    prune:--older-than) kind=free ;;
+    prune:-s|prune:--session) kind=sessions ;;
+    prune:--color) kind=words choices='auto always never' ;;
+    run:--state-dir) kind=directories ;;
+    run:--idle-exit|run:--max-tasks|run:-j|run:--jobs) kind=free ;;
+    run:-s|run:--session) kind=sessions ;;
+    run:--color) kind=words choices='auto always never' ;;
+    run:--on-stop) kind=words choices='wait leave cancel' ;;
+    sweep:--state-dir) kind=directories ;;
+    sweep:-s|sweep:--session) kind=sessions ;;
+    sweep:--color) kind=words choices='auto always never' ;;
+    wait:--state-dir) kind=directories ;;
+    wait:--timeout) kind=free ;;
+    wait:-s|wait:--session) kind=sessions ;;
+    wait:--color) kind=words choices='auto always never' ;;
+    health:--state-dir) kind=directories ;;
+    health:--color) kind=words choices='auto always never' ;;
+    agents:--state-dir) kind=directories ;;
+    agents:--color) kind=words choices='auto always never' ;;
+    config:--state-dir) kind=directories ;;
+    config:--color) kind=words choices='auto always never' ;;
+    completion:--state-dir) kind=directories ;;
+    completion:--color) kind=words choices='auto always never' ;;
+    esac
+}
+
+# Sets `kind` to what the argument in this place, counted from 0, is.
+_agentq_argument() {
+    kind='' choices=''
+    case $1:$2 in
+    show:0) kind=tasks ;;
+    logs:0) kind=tasks ;;
+    runs:0) kind=tasks ;;
+    events:0) kind=tasks ;;
+    edit:0) kind=live ;;
+    pause:*) kind=live ;;
+    resume:*) kind=live ;;
+    cancel:*) kind=live ;;
+    retry:*) kind=ended ;;
+    trigger:0) kind=series ;;
+    prune:*) kind=ended ;;
+    wait:*) kind=live ;;
+    config:0) kind=words choices='show check path' ;;
+    completion:0) kind=words choices='bash zsh fish' ;;
+    esac
+}
+
+# Offers a word where it goes on from what was typed; `before` is the part of an `--option=` in front of it.
+_agentq_offer() {
+    if [[ $before$1 == "$current"* ]]; then
+        COMPREPLY+=("$before$1")
+    fi
+}
+
+_agentq_ask() {
+    local program=${words[0]} candidate
+    [[ $program == '~/'* ]] && program=$HOME/${program#'~/'}
+    [[ $program == */* ]] || program=agentq
+    while IFS= read -r candidate; do
+        _agentq_offer "$candidate"
+    done < <(command "$program" __complete "$1" "${current#"$before"}" "$state" 2>/dev/null </dev/null)
+}
+
+# Offers what `kind` and `choices` say.
+_agentq_value() {
+    local word
+    case $kind in
+    words) for word in $choices; do _agentq_offer "$word"; done ;;
+    files) compopt -o default 2>/dev/null ;;
+    directories) compopt -o dirnames 2>/dev/null ;;
+    free | '') ;;
+    *) _agentq_ask "$kind" ;;
+    esac
+}
+
+_agentq() {
+    local IFS=$' \t\n' current='' before='' command='' option='' state='' kind='' choices='' options='' runs=''
+    local line=${COMP_LINE:0:COMP_POINT} bare word mark head part
+    local -i i place=0 behind=-1
+    local -a words=()
+    COMPREPLY=()
+
+    # bash cuts a word at : = and @ too. What stands together on the line is put together again.
+    for ((i = 0; i <= COMP_CWORD; i++)); do
+        bare=${line#"${line%%[![:space:]]*}"}
+        word=${COMP_WORDS[i]}
+        ((i < COMP_CWORD)) || word=$bare
+        if ((i)) && [[ $bare == "$line" ]]; then
+            words[${#words[@]} - 1]+=$word
+        else
+            words+=("$word")
+        fi
+        line=${bare#"$word"}
+    done
+    current=${words[${#words[@]} - 1]}
+    current=${current#[\"\']}
+
+    for ((i = 1; i < ${#words[@]} - 1; i++)); do
+        word=${words[i]}
+        if [[ -n $option ]]; then
+            [[ $option == --state-dir ]] && state=${word//[\"\'\\]/}
+            option=''
+        elif [[ $word == -- ]]; then
+            behind=$((i + 1))
+            break
+        elif [[ $word == --*=* ]]; then
+            [[ $word == --state-dir=* ]] && state=${word#*=} state=${state//[\"\'\\]/}
+        elif [[ $word == -?* ]]; then
+            _agentq_option "$command" "$word"
+            [[ -n $kind ]] && option=$word
+        elif [[ -z $command ]]; then
+            command=$word
+        else
+            place+=1
+        fi
+    done
+
+    _agentq_command "$command"
+    kind='' choices=''
+    if ((behind >= 0)); then
+        # A command line of its own: its program, then whatever files it may want.
+        if [[ -n $runs ]] && ((behind == ${#words[@]} - 1)); then
+            while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -c -- "$current")
+        else
+            compopt -o default 2>/dev/null
+        fi
+        return
+    elif [[ -n $option ]]; then
+        _agentq_option "$command" "$option"
+        _agentq_value
+    elif [[ $current == --*=* ]]; then
+        before=${current%%=*}=
+        _agentq_option "$command" "${before%=}"
+        _agentq_value
+    elif [[ $current == -* ]]; then
+        for word in $options; do _agentq_offer "$word"; done
+    elif [[ -z $command ]]; then
+        for word in submit schedule list show logs runs events messages sessions workers edit pause resume cancel retry trigger prune run sweep wait health agents config completion; do
+            _agentq_offer "$word"
+        done
+    else
+        _agentq_argument "$command" "$place"
+        _agentq_value
+    fi
+
+    # readline puts a candidate behind the last character at which it cuts words.
+    head=''
+    for mark in : = @; do
+        if [[ $COMP_WORDBREAKS == *"$mark"* && $current == *"$mark"* ]]; then
+            part=${current%"$mark"*}$mark
+            ((${#part} > ${#head})) && head=$part
+        fi
+    done
+    for i in "${!COMPREPLY[@]}"; do
+        COMPREPLY[i]=${COMPREPLY[i]#"$head"}
+    done
+}
+
+complete -o nosort -F _agentq agentq

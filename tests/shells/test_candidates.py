@@ -1,0 +1,181 @@
+"""What `agentq __complete` answers: names that no shell can misread, at once, and never a word of trouble."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from agentq_process import ROOT, Agentq
+from hypothesis import given
+from hypothesis import strategies as st
+from shell_world import HOSTILE, SAFE, World
+
+from agentq_cli import candidates
+from agentq_cli.context import state_directory
+from agentq_cli.model import SESSION_NAME
+from agentq_cli.store.queries import statements
+
+
+def asked(world: World, kind: str, prefix: str = "") -> list[str]:
+    return candidates.candidates(kind, prefix, str(world.agentq.state_dir), world.environ)
+
+
+def test_each_kind_has_its_names(world: World) -> None:
+    assert asked(world, "sessions") == ["default", "docs", "site.v2"]
+    assert asked(world, "sessions", "d") == ["default", "docs"]
+    assert asked(world, "live") == ["docs/1", "docs/2", "site.v2/1"]
+    assert asked(world, "ended") == ["default/1"]
+    assert asked(world, "tasks") == ["docs/1", "docs/2", "site.v2/1", "default/1"]
+    assert asked(world, "tasks", "1") == ["1"], "a bare number is a task of the session default"
+    assert asked(world, "series") == []
+    assert sorted(asked(world, "labels")) == sorted(SAFE)
+    assert asked(world, "agents", "c") == ["claude", "codex"]
+    assert asked(world, "prompts") == []
+
+
+def test_an_agent_of_the_config_is_offered_and_a_broken_config_hides_no_other(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[agents.mine]\nargv = ["x"]\n')
+    environ = {"AGENTQ_CONFIG": str(file), "HOME": str(tmp_path)}
+    assert candidates.candidates("agents", "m", "", environ) == ["mine"]
+    file.write_text("[agents.mine\n")
+    assert candidates.candidates("agents", "", "", environ) == ["claude", "codex", "gemini", "opencode", "demo"]
+    assert candidates.candidates("agents", "", "", {"HOME": str(tmp_path)})[-1] == "demo"
+
+
+def test_runs_are_offered_behind_the_dot(world: World, tmp_path: Path) -> None:
+    index = tmp_path / "agentq.db"
+    with (
+        closing(sqlite3.connect(world.agentq.state_dir / "agentq.db")) as source,
+        closing(sqlite3.connect(index)) as copy,
+    ):
+        source.backup(copy)
+        for attempt in (1, 2):
+            copy.execute(
+                "INSERT INTO task_runs (session, seq, attempt, trigger, argv, cwd, started_at, status, host)"
+                " VALUES ('docs', 1, ?, 'submit', '[]', '/', 0, 'error', 'here')",
+                (attempt,),
+            )
+        copy.commit()
+    assert candidates.candidates("tasks", "docs/1.", str(tmp_path), {}) == ["docs/1.2", "docs/1.1"]
+    assert candidates.candidates("tasks", "docs/1.1", str(tmp_path), {}) == ["docs/1.1"]
+    assert candidates.candidates("ended", "docs/1.", str(tmp_path), {}) == []
+
+
+def test_a_forged_index_gets_no_harmful_name_through(world: World, tmp_path: Path) -> None:
+    index = tmp_path / "agentq.db"
+    with (
+        closing(sqlite3.connect(world.agentq.state_dir / "agentq.db")) as source,
+        closing(sqlite3.connect(index)) as copy,
+    ):
+        source.backup(copy)
+        for name in (*HOSTILE, "x" * 65, ".hidden", "é"):
+            copy.execute("INSERT INTO sessions (name, created_at) VALUES (?, 0)", (name,))
+            copy.execute(
+                "INSERT INTO tasks SELECT ?, 1, status, agent, priority, due_at, expires_at, retry, shares, series,"
+                " ended_at, labels, arriving, dep_failed FROM tasks WHERE session = 'docs' AND seq = 1",
+                (name,),
+            )
+        copy.execute(
+            'UPDATE tasks SET labels = \'["fine", 7, null, {}, "\\u0000", "", "-rf"]\' WHERE session = \'docs\''
+        )
+        copy.commit()
+    for kind in ("sessions", "live", "tasks"):
+        found = candidates.candidates(kind, "", str(tmp_path), {})
+        assert {name.partition("/")[0] for name in found} <= {"default", "docs", "site.v2"}, kind
+        assert found
+    assert "fine" in candidates.candidates("labels", "", str(tmp_path), {})
+    assert "-rf" not in candidates.candidates("labels", "", str(tmp_path), {})
+
+
+@given(st.text(max_size=66) | st.text("Aa0._-", max_size=66))
+def test_a_name_is_what_the_contract_calls_one(text: str) -> None:
+    assert candidates.is_name(text) is (SESSION_NAME.match(text) is not None)
+
+
+@given(st.text(max_size=10))
+def test_a_label_of_other_characters_is_left_out(text: str) -> None:
+    harmless = bool(text) and text.isascii() and all(letter.isalnum() or letter in "._:@/+-" for letter in text)
+    assert candidates.is_label(text) is (harmless and text[0] != "-")
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"HOME": "/home/somebody"},
+        {"HOME": "/home/somebody", "XDG_STATE_HOME": "/elsewhere"},
+        {"HOME": "/home/somebody", "AGENTQ_STATE_DIR": "~/of-mine"},
+        {"HOME": "/home/somebody", "AGENTQ_STATE_DIR": "relative"},
+    ],
+    ids=str,
+)
+def test_the_state_dir_is_the_one_of_every_command(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("XDG_STATE_HOME", "AGENTQ_STATE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert candidates._state_directory("", os.environ) == str(state_directory(None, os.environ))
+    assert candidates._state_directory("~/x", os.environ) == str(state_directory("~/x", os.environ))
+
+
+def test_what_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candidates, "MOST_STEPS", 10_000)
+    with closing(sqlite3.connect(tmp_path / "agentq.db")) as forged:
+        forged.execute(
+            "CREATE VIEW sessions AS WITH RECURSIVE n(name) AS (SELECT 1 UNION ALL SELECT name + 1 FROM n)"
+            " SELECT name FROM n WHERE name < 0"
+        )
+    with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+        candidates.candidates("sessions", "", str(tmp_path), {})
+
+
+def test_trouble_is_silent_and_nothing_is_made(agentq: Agentq, tmp_path: Path) -> None:
+    silent = [agentq("__complete", "live", ""), agentq("__complete"), agentq("__complete", "junk", "x", "y", "z")]
+    assert not agentq.state_dir.exists()
+    assert agentq("submit", "--exec", "--", "true").returncode == 0
+    index = agentq.state_dir / "agentq.db"
+    with closing(sqlite3.connect(index)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        silent.append(agentq("__complete", "live", ""))
+    before = {path: path.stat().st_mtime_ns for path in agentq.state_dir.rglob("*")}
+    assert agentq("__complete", "live", "").stdout == "default/1\n"
+    assert before == {path: path.stat().st_mtime_ns for path in agentq.state_dir.rglob("*")}
+    for content in (b"junk", b"SQLite format 3\0" + bytes(5000), b""):
+        index.write_bytes(content)
+        silent.append(agentq("__complete", "live", ""))
+        assert index.read_bytes() == content
+    index.unlink()
+    index.mkdir()
+    silent.append(agentq("__complete", "live", ""))
+    assert [(done.returncode, done.stdout, done.stderr) for done in silent] == [(0, "", "")] * len(silent)
+    command = f"{sys.executable} -m agentq_cli __complete agents '' >&-"
+    done = subprocess.run(["sh", "-c", command], env=agentq.environ, cwd=ROOT, capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_no_parser_and_no_printer_is_imported(agentq: Agentq) -> None:
+    assert agentq("submit", "--exec", "--", "true").returncode == 0
+    spy = (
+        "import sys; from agentq_cli.__main__ import main; sys.argv[1:] = ['__complete', 'labels', '']; main();"
+        " sys.stderr.write(' '.join(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", spy], env=agentq.environ, capture_output=True, text=True, timeout=60, cwd=agentq.home
+    )
+    loaded = set(done.stderr.split())
+    assert "agentq_cli.candidates" in loaded
+    own = {name for name in loaded if name.startswith("agentq_cli.")}
+    assert own == {
+        *("agentq_cli.__main__", "agentq_cli.errors", "agentq_cli.candidates"),
+        *("agentq_cli.store", "agentq_cli.store.queries"),
+    }
+    assert not loaded & {"typer", "rich", "platformdirs", "dataclasses", "tomllib", "asyncio", "logging", "ctypes"}
+
+
+def test_every_query_looks_at_a_bounded_part() -> None:
+    assert all("LIMIT :" in sql for sql in statements("complete").values())
