@@ -1,0 +1,117 @@
+"""The README's commands work as printed: each is run in a world that holds the tasks and programs that it names.
+
+The two commands of the README's first screen run word for word in `.ci/run`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from agentq_process import ROOT
+
+README = (ROOT / "README.md").read_text()
+PROGRAMS = ("make", "codex", "gemini", "opencode")
+CLAUDE = """#!/bin/sh
+cat >/dev/null
+echo '{"type": "result", "subtype": "success", "is_error": false, "result": "done", "session_id": "c-1"}'
+"""
+FILES = {
+    "flaky-upload.sh": "#!/bin/sh\n",
+    "anything-new.sh": "#!/bin/sh\necho '{\"wakeAgent\": false}'\n",
+    "tasks.jsonl": '{"exec": ["true"]}\n',
+    ".github/agent-tasks.jsonl": '{"prompt": "x", "agent": "claude"}\n',
+}
+STANDS_FOR = {"ID": "3", "NAME": "claude"}
+GOES_ON = ("agentq run -j 4", "agentq top")
+"""Ends when a person ends it; tests of their own run these."""
+
+JUDGES = ("agentq health", "agentq doctor")
+"""Their exit code tells how this machine is."""
+
+AFTERWARDS = ("logs", "wait", "runs", "report")
+"""Commands that look back: they find the tasks done."""
+
+
+def commands() -> list[str]:
+    """Every command line of agentq after the first screen; where running text only names a command, its help."""
+    _, _, rest = README.partition("## Five minutes")
+    blocks = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+    found: list[str] = []
+    for kind, block in blocks.findall(rest):
+        if kind in ("sh", "console", "yaml"):
+            lines = (re.sub(r"^\$ |^- run: ", "", line.strip()) for line in block.splitlines())
+            found += [re.sub(r"\s{2,}#.*", "", line) for line in lines if line.startswith("agentq ")]
+    spans = re.findall(r"`(agentq [^`]+)`", blocks.sub("", rest))
+    found += [f"{span} --help" if len(span.split()) == 2 else span for span in spans if "…" not in span]
+    return list(dict.fromkeys(found))
+
+
+def sh(home: Path, command: str, text: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command line in that home, as a shell does."""
+    environ = {
+        "PATH": f"{home}/bin:{os.environ['PATH']}",
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": str(ROOT),
+        "AGENTQ_STATE_DIR": str(home / "state"),
+        "AGENTQ_DEFAULT_AGENT": "claude",
+    }
+    return subprocess.run(
+        ["sh", "-c", command],
+        input=text,
+        env=environ,
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two homes: one where the work waits, and one where it is done. 7 is a schedule."""
+    waiting = tmp_path_factory.mktemp("readme") / "waiting"
+    (waiting / "bin").mkdir(parents=True)
+    (waiting / ".github").mkdir()
+    for name in PROGRAMS:
+        (waiting / "bin" / name).write_text("#!/bin/sh\n")
+    (waiting / "bin" / "claude").write_text(CLAUDE)
+    (waiting / "bin" / "agentq").write_text(f'#!/bin/sh\nexec {sys.executable} -m agentq_cli "$@"\n')
+    for name, content in FILES.items():
+        (waiting / name).write_text(content)
+    for path in (*(waiting / "bin").iterdir(), *waiting.glob("*.sh")):
+        path.chmod(0o755)
+    lines = [{"exec": ["echo", "x"]}] * 6 + [{"exec": ["echo", "x"], "session": name} for name in ("docs", "fix", "fix")]
+    for command in ("agentq submit --batch -", "agentq schedule --every 1h --exec -- true"):
+        done = sh(waiting, command, "\n".join(map(json.dumps, lines)))
+        assert done.returncode == 0, done.stderr
+    assert done.stdout == "default/7\n"
+    over = waiting.parent / "over"
+    shutil.copytree(waiting, over)
+    assert sh(over, "agentq run --drain").returncode == 0
+    return waiting, over
+
+
+def test_they_are_found() -> None:
+    assert len(commands()) > 40
+    assert [command for command in GOES_ON if command not in commands()] == []
+
+
+@pytest.mark.parametrize("command", [command for command in commands() if command not in GOES_ON])
+def test_it_works_as_printed(command: str, worlds: tuple[Path, Path], tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(worlds[command.split()[1] in AFTERWARDS], home)
+    done = sh(home, re.sub(r"\b(ID|NAME)\b", lambda found: STANDS_FOR[found[0]], command))
+    assert done.returncode in ((0, 1) if command in JUDGES else (0,)), done.stdout + done.stderr
+    assert done.stdout or " wait " in command
+    if command == "agentq run --detach":
+        os.kill(int(done.stdout), signal.SIGTERM)
