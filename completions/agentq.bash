@@ -18,6 +18,7 @@ _agentq_command() {
     messages) options='--since --limit --session --follow --json --state-dir --color --allow-network-fs --help' ;;
     sessions) options='--json --state-dir --color --allow-network-fs --help' ;;
     workers) options='--json --state-dir --color --allow-network-fs --help' ;;
+    top) options='--json --state-dir --color --allow-network-fs --help' ;;
     edit) options='--prompt --key --stdin --script --label --agent --cwd --env --env-file --context --agent-arg --priority --at --in --tz --expires --cron --every --start --until --max-runs --missed --overlap --once --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --pause-after --json --state-dir --color --allow-network-fs --help' ;;
     pause) options='--session --agent --all --reason --json --state-dir --color --allow-network-fs --help' ;;
     resume) options='--session --agent --all --json --state-dir --color --allow-network-fs --help' ;;
@@ -29,8 +30,12 @@ _agentq_command() {
     sweep) options='--session --no-wake --dry-run --reindex --json --state-dir --color --allow-network-fs --help' ;;
     wait) options='--session --timeout --json --state-dir --color --allow-network-fs --help' ;;
     health) options='--json --state-dir --color --allow-network-fs --help' ;;
+    stats) options='--since --session --prometheus --json --state-dir --color --allow-network-fs --help' ;;
+    report) options='--since --session --html --json --state-dir --color --allow-network-fs --help' ;;
+    doctor) options='--json --state-dir --color --allow-network-fs --help' ;;
     agents) options='--json --state-dir --color --allow-network-fs --help' ;;
     config) options='--json --state-dir --color --allow-network-fs --help' ;;
+    service) options='--json --state-dir --color --allow-network-fs --help' ;;
     completion) options='--json --state-dir --color --allow-network-fs --help' ;;
     esac
 }
@@ -92,6 +97,8 @@ _agentq_option() {
     sessions:--color) kind=words choices='auto always never' ;;
     workers:--state-dir) kind=directories ;;
     workers:--color) kind=words choices='auto always never' ;;
+    top:--state-dir) kind=directories ;;
+    top:--color) kind=words choices='auto always never' ;;
     edit:-a|edit:--agent) kind=agents ;;
     edit:-C|edit:--cwd|edit:--state-dir) kind=directories ;;
     edit:--stdin|edit:--script|edit:--env-file) kind=files ;;
@@ -138,10 +145,23 @@ _agentq_option() {
     wait:--color) kind=words choices='auto always never' ;;
     health:--state-dir) kind=directories ;;
     health:--color) kind=words choices='auto always never' ;;
+    stats:--state-dir) kind=directories ;;
+    stats:--since) kind=free ;;
+    stats:-s|stats:--session) kind=sessions ;;
+    stats:--color) kind=words choices='auto always never' ;;
+    report:--state-dir) kind=directories ;;
+    report:--html) kind=files ;;
+    report:--since) kind=free ;;
+    report:-s|report:--session) kind=sessions ;;
+    report:--color) kind=words choices='auto always never' ;;
+    doctor:--state-dir) kind=directories ;;
+    doctor:--color) kind=words choices='auto always never' ;;
     agents:--state-dir) kind=directories ;;
     agents:--color) kind=words choices='auto always never' ;;
     config:--state-dir) kind=directories ;;
     config:--color) kind=words choices='auto always never' ;;
+    service:--state-dir) kind=directories ;;
+    service:--color) kind=words choices='auto always never' ;;
     completion:--state-dir) kind=directories ;;
     completion:--color) kind=words choices='auto always never' ;;
     esac
@@ -164,6 +184,8 @@ _agentq_argument() {
     prune:*) kind=ended ;;
     wait:*) kind=live ;;
     config:0) kind=words choices='show check path' ;;
+    service:0) kind=words choices='print' ;;
+    service:1) kind=words choices='systemd cron' ;;
     completion:0) kind=words choices='bash zsh fish' ;;
     esac
 }
@@ -258,7 +280,7 @@ _agentq() {
     elif [[ $current == -* ]]; then
         for word in $options; do _agentq_offer "$word"; done
     elif [[ -z $command ]]; then
-        for word in submit schedule list show logs runs events messages sessions workers edit pause resume cancel retry trigger prune run sweep wait health agents config completion; do
+        for word in submit schedule list show logs runs events messages sessions workers top edit pause resume cancel retry trigger prune run sweep wait health stats report doctor agents config service completion; do
             _agentq_offer "$word"
         done
     else

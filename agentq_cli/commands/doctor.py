@@ -11,6 +11,11 @@ from agentq_cli.output import Document, Result
 
 CODES = {OK: 0, WARNING: 1, ERROR: 2}
 
+EXAMPLES = (
+    ("agentq doctor", "Will agents run here, under cron and under systemd?"),
+    ("agentq doctor --json", "For a script."),
+)
+
 
 def doctor() -> Result:
     """Look for what keeps agents from running here, under cron and under systemd.

@@ -23,6 +23,11 @@ Html = Annotated[
     str | None, typer.Option("--html", metavar="FILE", help="Write a page of HTML; '-' is standard output.")
 ]
 
+EXAMPLES = (
+    ("agentq report --html report.html", "Everything, as one page."),
+    ("agentq report --html - -s docs --since 7d", "The last week of one session, to standard output."),
+)
+
 
 def report(html: Html = None, session: options.Session = None, since: options.Since = None) -> Result:
     """Report what ran: a timeline, failures, durations, tokens and cost, as one page without network.

@@ -27,6 +27,12 @@ INSTALL = {
     "cron": ("(crontab -l 2>/dev/null; agentq service print cron) | crontab -",),
 }
 
+EXAMPLES = (
+    ("agentq service print systemd", "Units for the user's systemd, and where they go."),
+    ("agentq service print systemd agentq.service", "One of them, as it goes into its file."),
+    ("agentq service print cron", "A line for 'crontab -e'."),
+)
+
 
 def service(
     action: Annotated[str, typer.Argument(metavar="print", help="What to do.")],

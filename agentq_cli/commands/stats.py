@@ -45,6 +45,12 @@ SESSIONS = (
 AGENTS = (Column("AGENT", lambda item: item["name"] or "(commands)"), *FIGURES)
 QUANTILES = {"p50": "0.5", "p90": "0.9", "p99": "0.99"}
 
+EXAMPLES = (
+    ("agentq stats", "How much waits, runs, fails and costs."),
+    ("agentq stats -s docs --since 7d", "The last week of one session."),
+    ("agentq stats --prometheus", "For the textfile collector of Prometheus's node exporter."),
+)
+
 
 def stats(session: options.Session = None, since: options.Since = None, prometheus: Prometheus = False) -> Result:
     """Count tasks and runs, with waits, run times, failures, tokens and cost, by session and agent.

@@ -21,6 +21,11 @@ LOOK_MS = 1000
 LOG_MS = 250
 """How old what is shown may be: all of it, and a log that is followed."""
 
+EXAMPLES = (
+    ("agentq top", "Watch the queue; '?' says which keys there are."),
+    ("agentq top --json", "One look, for a script."),
+)
+
 
 def top() -> Result:
     """Watch supervisors, runs and the queue live; follow, cancel and pause tasks by keys.

@@ -30,8 +30,8 @@ FILES = {
     ".github/agent-tasks.jsonl": '{"prompt": "x", "agent": "claude"}\n',
 }
 STANDS_FOR = {"ID": "3", "NAME": "claude"}
-GOES_ON = ("agentq run -j 4", "agentq top")
-"""Ends when a person ends it; tests of their own run these."""
+GOES_ON = ("agentq run -j 4",)
+"""Ends when a person ends it; tests of their own run this."""
 
 JUDGES = ("agentq health", "agentq doctor")
 """Their exit code tells how this machine is."""
@@ -90,7 +90,9 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         (waiting / name).write_text(content)
     for path in (*(waiting / "bin").iterdir(), *waiting.glob("*.sh")):
         path.chmod(0o755)
-    lines = [{"exec": ["echo", "x"]}] * 6 + [{"exec": ["echo", "x"], "session": name} for name in ("docs", "fix", "fix")]
+    lines = [{"exec": ["echo", "x"]}] * 6 + [
+        {"exec": ["echo", "x"], "session": name} for name in ("docs", "fix", "fix")
+    ]
     for command in ("agentq submit --batch -", "agentq schedule --every 1h --exec -- true"):
         done = sh(waiting, command, "\n".join(map(json.dumps, lines)))
         assert done.returncode == 0, done.stderr
