@@ -28,7 +28,7 @@ EXAMPLES = (
 
 def cancel(
     ids: options.Ids = None,
-    session: options.OnlySession = None,
+    session: options.Session = None,
     all_: options.All = False,
     wait: Wait = False,
     yes: options.Yes = False,

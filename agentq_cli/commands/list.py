@@ -44,7 +44,7 @@ EXAMPLES = (
 
 
 def list_(
-    session: options.OnlySession = None,
+    session: options.Session = None,
     status: options.Status = None,
     label: options.Label = None,
     every: Annotated[

@@ -34,7 +34,7 @@ EXAMPLES = (
 
 
 def messages(
-    session: options.Session = None,
+    session: options.TaskSession = None,
     since: options.Since = None,
     limit: options.Limit = None,
     follow: options.Follow = False,

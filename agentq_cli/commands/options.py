@@ -21,11 +21,11 @@ OptionalId = Annotated[str | None, typer.Argument(metavar="ID", help="Only this 
 RunOrTask = Annotated[str, typer.Argument(metavar="ID[.K]", help="The task, or one of its runs; the last if none.")]
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Tasks: SESSION/N, or N for default/N.")]
 
-Session = Annotated[
+TaskSession = Annotated[
     str | None,
     typer.Option("--session", "-s", metavar="NAME", help="The session.", show_default="default", rich_help_panel=WHERE),
 ]
-OnlySession = Annotated[
+Session = Annotated[
     str | None, typer.Option("--session", "-s", metavar="NAME", help="Only this session.", rich_help_panel=WHICH)
 ]
 Sessions = Annotated[

@@ -21,7 +21,7 @@ EXAMPLES = (
 
 def pause(
     ids: options.Ids = None,
-    session: options.OnlySession = None,
+    session: options.Session = None,
     agent: options.OnlyAgent = None,
     all_: options.All = False,
     reason: options.Reason = None,

@@ -21,7 +21,7 @@ EXAMPLES = (
 def prune(
     ids: options.Ids = None,
     older_than: options.OlderThan = None,
-    session: options.OnlySession = None,
+    session: options.Session = None,
     dry_run: options.DryRun = False,
     yes: options.Yes = False,
 ) -> Result:

@@ -15,7 +15,7 @@ EXAMPLES = (
 
 def resume(
     ids: options.Ids = None,
-    session: options.OnlySession = None,
+    session: options.Session = None,
     agent: options.OnlyAgent = None,
     all_: options.All = False,
 ) -> Result:

@@ -32,7 +32,7 @@ EXAMPLES = (
 
 def runs(
     task: options.OptionalId = None,
-    session: options.OnlySession = None,
+    session: options.Session = None,
     status: options.Status = None,
     since: options.Since = None,
     limit: options.Limit = None,

@@ -73,7 +73,7 @@ def schedule(
     overlap: options.Overlap = None,
     pause_after: options.PauseAfter = None,
     next_: Next = None,
-    session: options.Session = None,
+    session: options.TaskSession = None,
     agent: options.Agent = None,
     cwd: options.Cwd = None,
     env: options.Env = None,

@@ -61,7 +61,7 @@ def submit(
     exec_: Exec = False,
     file: File = None,
     batch: Batch = None,
-    session: options.Session = None,
+    session: options.TaskSession = None,
     agent: options.Agent = None,
     cwd: options.Cwd = None,
     env: options.Env = None,

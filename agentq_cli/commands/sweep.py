@@ -26,7 +26,7 @@ EXAMPLES = (
 
 
 def sweep(
-    session: options.OnlySession = None,
+    session: options.Session = None,
     no_wake: options.NoWake = False,
     dry_run: options.DryRun = False,
     reindex: Reindex = False,

@@ -30,7 +30,7 @@ EXAMPLES = (
 )
 
 
-def wait(ids: options.Ids = None, session: options.OnlySession = None, timeout: Timeout = None) -> Result:
+def wait(ids: options.Ids = None, session: options.Session = None, timeout: Timeout = None) -> Result:
     """Wait for tasks to end.
 
     With one task it exits with that one's exit code. -s means the tasks of the session that are live at the call, but
