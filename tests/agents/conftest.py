@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from loopback import loopback_only
 from model_api import ModelApi
 from real_cli import CLIS, Cli, Program
 
@@ -32,8 +33,15 @@ def cli(request: pytest.FixtureRequest) -> Cli:
 
 
 @pytest.fixture
-def api() -> Iterator[ModelApi]:
-    """A model API of the test's own."""
+def network() -> Iterator[bool]:
+    """Loopback alone, where that can be had; whether it could."""
+    with loopback_only() as alone:
+        yield alone
+
+
+@pytest.fixture
+def api(network: bool) -> Iterator[ModelApi]:
+    """A model API of the test's own, on the network that the agent is then on."""
     with ModelApi() as server:
         yield server
 

@@ -26,6 +26,7 @@ OPENAI_FAULTS: dict[str, tuple[int, str, str, dict[str, str]]] = {
     "403": (403, "forbidden", "forbidden", {}),
     "404": (404, "model_not_found", "The model `stub` does not exist or you do not have access to it.", {}),
     "429": (429, "rate_limit_exceeded", "Rate limit reached", {"retry-after": "1"}),
+    "patience": (429, "rate_limit_exceeded", "Rate limit reached", {"retry-after": "3600"}),
     "500": (500, "server_error", "The server had an error", AT_ONCE),
     "503": (503, "server_is_overloaded", "The server is overloaded", AT_ONCE),
     "529": (529, "overloaded_error", "Overloaded", AT_ONCE),

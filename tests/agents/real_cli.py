@@ -118,6 +118,8 @@ class Cli:
     plan: Mapping[str, str] = field(default_factory=dict)
     # Whether a conversation can go on in another directory.
     roams: bool = False
+    # Whether it waits for as long as a server asks it to.
+    patient: bool = False
 
 
 CLIS = (
@@ -137,6 +139,7 @@ CLIS = (
         free=("--dangerously-bypass-approvals-and-sandbox",),
         lost="019a0000-0000-7000-8000-000000000000",
         roams=True,
+        patient=True,
     ),
     Cli("gemini", gemini, free=("-y",), refusal="tool use refused: run_shell_command"),
     Cli(
@@ -145,6 +148,7 @@ CLIS = (
         free=("--auto",),
         refusal="tool use refused: bash",
         says_reset=False,
+        patient=True,
         lost="ses_dff83c5a2ffesVSf2TOb32lPS5",
         cost=0.00081,
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import time
 from datetime import datetime
 from typing import Any
@@ -16,6 +18,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 FIRST = "--first: remember the word aubergine."
 SECOND = "The second prompt: which word was it?"
+
+
+def test_there_is_nobody_else_to_talk_to(network: bool, api: ModelApi) -> None:
+    if not network:
+        pytest.skip("no network namespace may be made here: the agents' settings alone keep them to loopback")
+    host, port = api.url().split("/")[2].split(":")
+    socket.create_connection((host, int(port)), 5).close()
+    with pytest.raises(OSError) as refused:
+        socket.create_connection(("192.0.2.1", 80), 5)
+    assert refused.value.errno == errno.ENETUNREACH
 
 
 def test_the_second_task_of_a_session_continues_the_conversation(agentq: Any, cli: Cli, api: ModelApi) -> None:

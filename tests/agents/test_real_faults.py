@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from model_api import ANSWER, ModelApi
-from real_cli import Cli, document, submit, until
+from real_cli import CLIS, Cli, document, submit, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -41,6 +41,21 @@ def test_an_overloaded_server_is_tried_again_later(agentq: Any, cli: Cli, api: M
     assert (task["status"], task["attempts"], task["waiting_for"]["kind"]) == ("retrying", 1, "retry"), task
     wait = datetime.fromisoformat(task["due_at"]) - datetime.fromisoformat(run["finished_at"])
     assert HOUR - 1 <= wait.total_seconds() <= 1.1 * HOUR + 60, "the next attempt is on disk, with its jitter"
+
+
+@pytest.mark.parametrize("cli", [cli for cli in CLIS if cli.patient], ids=lambda cli: cli.name, indirect=True)
+def test_the_patience_that_a_server_asks_for_is_ended_by_the_stall_timeout(
+    agentq: Any, cli: Cli, api: ModelApi
+) -> None:
+    """Codex and opencode wait in silence for however long they are told to; the other two give up."""
+    environ = dict(cli.prepare(agentq.home, api.url("patience")))
+    submit(agentq, cli, PROMPT, "--stall-timeout", "30s", "--backoff", "1s", env=environ)
+    supervisor = agentq.start("run", "--drain", env=environ)
+    until(lambda: bool((all_runs := runs(agentq)) and all_runs[0]["status"] == "stalled"))
+    api.now = "ok"
+    assert supervisor.wait(120) == 0
+    assert [run["status"] for run in runs(agentq)] == ["stalled", "success"]
+    assert agentq.left_over() == []
 
 
 def test_an_answer_that_is_cut_off_is_asked_for_again(agentq: Any, cli: Cli, api: ModelApi) -> None:
