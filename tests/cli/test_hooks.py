@@ -176,6 +176,7 @@ def test_a_supervisor_that_dies_leaves_its_hooks_to_the_next(aq: Driven) -> None
     assert pending(aq) == 0
 
 
+@pytest.mark.slow
 def test_a_supervisor_that_is_told_to_go_lets_its_hook_end_and_a_second_signal_does_not(aq: Driven) -> None:
     started, go = aq.home / "hook.started", aq.home / "hook.go"
     script = (
@@ -205,6 +206,7 @@ def test_a_supervisor_that_is_told_to_go_lets_its_hook_end_and_a_second_signal_d
     assert [call[1] for call in calls(aq)] == ["default/1", "default/2"]
 
 
+@pytest.mark.slow
 def test_many_supervisors_and_sweeps_tell_each_end_once(aq: Driven) -> None:
     note_all(aq, "task.finished")
     aq.batch(*[{"exec": ["true"], "session": f"s{n % 5}"} for n in range(20)])
@@ -235,6 +237,7 @@ def test_a_hook_gets_its_document_and_nothing_of_the_queue(aq: Driven) -> None:
     assert "hush" not in text
 
 
+@pytest.mark.slow
 def test_hooks_that_call_themselves_come_to_an_end(aq: Driven) -> None:
     """Each submits a task whose end calls it again."""
 
