@@ -12,6 +12,7 @@ from agentq_cli.clock import rfc3339
 from agentq_cli.commands import options
 from agentq_cli.context import Context, context
 from agentq_cli.errors import Deferred, Usage, nearest
+from agentq_cli.model import Status
 from agentq_cli.output import Document, Live, Result, Stream
 
 if TYPE_CHECKING:
@@ -146,7 +147,8 @@ def _live(queue: Queue, supervision: Supervision) -> Live:
         if item["event"] == "start":
             return None
         if item["event"] in ("finish", "expire"):
-            ended.by_status[item["to"]] += 1
+            if Status(item["to"]).ended:  # else it is to be tried again, and counts among those that wait
+                ended.by_status[item["to"]] += 1
             took = f"in {values.format_duration(item['duration_ms'])}" if item.get("duration_ms") is not None else ""
             detail = "; ".join(part for part in (took, item["reason"]) if part)
             return watching.ended_line(item["to"], item["run"] or item["task"], detail, pen, width)

@@ -10,7 +10,8 @@ from terminal import screen
 
 
 def test_run_shows_what_runs_and_leaves_what_ended_and_the_sum(aq: Driven) -> None:
-    aq.exec("sh", "-c", f"echo a last line; {held('a')[2]}", "-", "a")
+    evil = "printf '\\033]0;title\\007\\033[2J\\rover a last line\\n'"
+    aq.exec("sh", "-c", f"{evil}; {held('a')[2]}", "-", "a")
     aq.exec("sh", "-c", "exit 3")
     aq.exec("true", given=["--in", "1h"])
     with screen(aq.agentq, "run", "--drain", columns=100, env={"NO_COLOR": "1"}) as shown:
@@ -21,6 +22,8 @@ def test_run_shows_what_runs_and_leaves_what_ended_and_the_sum(aq: Driven) -> No
     assert "completed  default/1.1  in " in kept
     assert "1 completed · 1 failed · in " in kept
     assert "RUN " not in kept
+    assert "\x1b]" not in text
+    assert "\x1b[2J" not in text
     assert text.count("failed     default/2.1  in ") == 1
     assert text.endswith("\x1b[J")
 
