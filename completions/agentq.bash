@@ -30,8 +30,8 @@ _agentq_command() {
     sweep) options='--session --no-wake --dry-run --reindex --json --state-dir --color --allow-network-fs --help' ;;
     wait) options='--session --timeout --json --state-dir --color --allow-network-fs --help' ;;
     health) options='--json --state-dir --color --allow-network-fs --help' ;;
-    stats) options='--since --session --prometheus --json --state-dir --color --allow-network-fs --help' ;;
-    report) options='--since --session --html --json --state-dir --color --allow-network-fs --help' ;;
+    stats) options='--session --since --prometheus --json --state-dir --color --allow-network-fs --help' ;;
+    report) options='--session --since --html --json --state-dir --color --allow-network-fs --help' ;;
     doctor) options='--json --state-dir --color --allow-network-fs --help' ;;
     agents) options='--json --state-dir --color --allow-network-fs --help' ;;
     config) options='--json --state-dir --color --allow-network-fs --help' ;;
