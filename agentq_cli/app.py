@@ -204,7 +204,7 @@ class Application(Helpful, TyperGroup):
         if not ctx._protected_args:
             if shared.get("json"):
                 raise Usage("agentq: a command is wanted; see 'agentq --help'")
-            return output.Document("help", {}, [self.get_help(ctx), *_next_steps(ctx)], code=2)
+            return output.Document("help", {}, [self.get_help(ctx), *_next_steps(ctx)], code=2, prose=True)
         return super().invoke(ctx)
 
 

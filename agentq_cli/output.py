@@ -57,7 +57,9 @@ class ReaderGone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One JSON document. As text: its `lines`, where a pair is a label and a value, aligned and never cut.
+    """One JSON document. As text: its `lines`, where a pair is a label and a value, aligned and never cut, and below
+    them `tables` of what the document has too. On a terminal values are broken between words, and lines too where they
+    are `prose`; others, such as a script, are there to be copied.
 
     A value of `data` that is a `StreamedText` is written as it comes.
     """
@@ -66,6 +68,8 @@ class Document:
     data: Item
     lines: Iterable[str | tuple[str, str]] = ()
     code: Code = 0
+    tables: Sequence[tuple[Sequence[Column], Sequence[Item]]] = ()
+    prose: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +255,7 @@ class Printer:
             case None:
                 return 0
             case Document():
-                self._document(result.kind, result.data) if self._json else self._fields(result.lines)
+                self._document(result.kind, result.data) if self._json else self._fields(result)
             case Items():
                 self._items_json(result) if self._json else self._items_text(result)
             case Stream():
@@ -313,12 +317,13 @@ class Printer:
 
     # Text
 
-    def _fields(self, lines: Iterable[str | tuple[str, str]]) -> None:
-        known = list(lines)
+    def _fields(self, result: Document) -> None:
+        known = list(result.lines)
         width = max((len(line[0]) for line in known if isinstance(line, tuple)), default=0) + 1
         for line in known:
             if isinstance(line, str):
-                self._put(self._wrapped(harmless(line), 0) + "\n")
+                line = harmless(line)
+                self._put((self._wrapped(line, 0) if result.prose else line) + "\n")
                 continue
             label, value = line
             text = harmless(value)
@@ -328,6 +333,10 @@ class Printer:
             self._put(f"{head} {self._styled(first, colour)}".rstrip(" ") + "\n")
             for text in more:
                 self._put(f"{'':{width}} {text}".rstrip(" ") + "\n")
+        for columns, items in result.tables:
+            if items:
+                self._put("\n")
+                self._table(columns, items)
 
     def _wrapped(self, text: str, taken: int) -> str:
         """On a terminal broken between words into what `taken` cells of a line leave."""

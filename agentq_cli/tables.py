@@ -145,19 +145,22 @@ def cut(text: str, width: int, ellipsis: str = "…") -> str:
 
 
 def wrapped(text: str, width: int) -> str:
-    """A line broken between words so that its parts fit `width`, each indented as the first one; a longer word stays
-    whole, to be copied."""
+    """A line broken between words so that its parts fit `width`; a longer word stays whole, to be copied.
+
+    The further parts are indented as the first one is, or stand below its second column where blanks set off a first.
+    """
     if cells(text) <= width:
         return text
-    words = text.lstrip(" ")
-    indent = " " * (len(text) - len(words))
+    column = re.match(r" *\S+ {2,}", text)
+    head = column[0] if column is not None and cells(column[0]) <= width // 2 else ""
+    head = head or text[: len(text) - len(text.lstrip(" "))]
     lines = [""]
-    for word in words.split(" "):
-        if lines[-1] and cells(indent + lines[-1]) + 1 + cells(word) > width:
+    for word in text[len(head) :].split(" "):
+        if lines[-1] and cells(head + lines[-1]) + 1 + cells(word) > width:
             lines.append(word)
         else:
             lines[-1] += f" {word}" if lines[-1] else word
-    return "\n".join(indent + line for line in lines)
+    return head + ("\n" + " " * cells(head)).join(lines)
 
 
 def is_plain(environ: Mapping[str, str], encoding: str) -> bool:

@@ -27,7 +27,7 @@ def doctor() -> Result:
     found = list(checks(context()))
     status = overall(found)
     data = {"status": status, "items": [asdict(each) for each in found]}
-    return Document("doctor", data, _lines(found), code=CODES[status])
+    return Document("doctor", data, _lines(found), code=CODES[status], prose=True)
 
 
 def _lines(found: list[Check]) -> Iterator[str]:

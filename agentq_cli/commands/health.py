@@ -26,7 +26,7 @@ def health() -> Result:
     found = list(_found())
     code = 0 if not found else 2 if any(issue.severity is Severity.ERROR for issue in found) else 1
     data = {"status": STATUSES[code], "issues": [asdict(issue) for issue in found]}
-    return Document("health", data, _lines(STATUSES[code], found), code=code)
+    return Document("health", data, _lines(STATUSES[code], found), code=code, prose=True)
 
 
 def _found() -> Iterator[Issue]:

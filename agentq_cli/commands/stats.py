@@ -16,7 +16,7 @@ from agentq_cli.errors import Usage
 from agentq_cli.output import Document, Result
 from agentq_cli.prometheus import Metric, Sample
 from agentq_cli.queue import Figures, FiguresKey, Queue, SessionTasks
-from agentq_cli.tables import Column, Table
+from agentq_cli.tables import Column
 
 Prometheus = Annotated[
     bool, typer.Option("--prometheus", help="Print the text that Prometheus's textfile collector reads.")
@@ -26,20 +26,20 @@ LIVE = ("blocked", "scheduled", "queued", "running", "retrying", "paused")
 FIGURES = (
     Column("RUNS", "runs", kind="number"),
     Column("FAILED", lambda item: sum(item["failures"].values()), kind="number"),
-    Column("RETRIES", "retries", kind="number"),
-    Column("WAIT P50", lambda item: item["wait_ms"]["p50"], kind="duration"),
-    Column("P90", lambda item: item["wait_ms"]["p90"], kind="duration"),
-    Column("P99", lambda item: item["wait_ms"]["p99"], kind="duration"),
+    Column("RETRIES", "retries", kind="number", spare=1),
+    Column("WAIT P50", lambda item: item["wait_ms"]["p50"], kind="duration", spare=3),
+    Column("P90", lambda item: item["wait_ms"]["p90"], kind="duration", spare=2),
+    Column("P99", lambda item: item["wait_ms"]["p99"], kind="duration", spare=1),
     Column("RUN P50", lambda item: item["duration_ms"]["p50"], kind="duration"),
-    Column("P90", lambda item: item["duration_ms"]["p90"], kind="duration"),
-    Column("P99", lambda item: item["duration_ms"]["p99"], kind="duration"),
-    Column("TOKENS", lambda item: item["tokens_in"] + item["tokens_out"], kind="number"),
-    Column("COST", lambda item: _dollars(item["cost_usd"]) if item["cost_usd"] else None, kind="number"),
+    Column("P90", lambda item: item["duration_ms"]["p90"], kind="duration", spare=2),
+    Column("P99", lambda item: item["duration_ms"]["p99"], kind="duration", spare=1),
+    Column("TOKENS", lambda item: item["tokens_in"] + item["tokens_out"], kind="number", spare=2),
+    Column("COST", lambda item: _dollars(item["cost_usd"]) if item["cost_usd"] else None, kind="number", spare=3),
 )
 SESSIONS = (
     Column("SESSION", "name"),
     Column("LIVE", lambda item: sum(n for status, n in item["tasks"].items() if status in LIVE), kind="number"),
-    Column("DUE", "due", kind="number"),
+    Column("DUE", "due", kind="number", spare=2),
     *FIGURES,
 )
 AGENTS = (Column("AGENT", lambda item: item["name"] or "(commands)"), *FIGURES)
@@ -70,7 +70,8 @@ def stats(session: options.Session = None, since: options.Since = None, promethe
     if prometheus:
         return Document("stats", {}, list(_exposition(queue, lanes, session)))
     data = _data(queue, lanes, session, begin)
-    return Document("stats", data, _lines(data))
+    tables = ((SESSIONS, data["sessions"]), (AGENTS, data["agents"]))
+    return Document("stats", data, _lines(data), tables=tables)
 
 
 def _data(queue: Queue, lanes: list[SessionTasks], session: str | None, since: int | None) -> dict[str, Any]:
@@ -151,10 +152,6 @@ def _lines(data: Mapping[str, Any]) -> Iterator[str | tuple[str, str]]:
         yield "Tokens", f"{data['tokens_in']} in, {data['tokens_out']} out"
     if data["cost_usd"]:
         yield "Cost", _dollars(data["cost_usd"])
-    for columns, items in ((SESSIONS, data["sessions"]), (AGENTS, data["agents"])):
-        if items:
-            yield ""
-            yield from Table(columns, _shown, lambda column, text, part: text, None).page(items)
 
 
 def _dollars(cost: float) -> str:
@@ -163,12 +160,6 @@ def _dollars(cost: float) -> str:
 
 def _spread(ranks: Mapping[str, int | None]) -> str:
     return ", ".join(f"{name} {values.format_duration(value)}" for name, value in ranks.items() if value is not None)
-
-
-def _shown(column: Column, value: object) -> str:
-    if value is None:
-        return "-"
-    return values.format_duration(value) if column.kind == "duration" and isinstance(value, int) else str(value)
 
 
 # Prometheus

@@ -84,6 +84,25 @@ def test_what_is_told_of_one_task_is_broken_between_words(waiting: Agentq) -> No
     assert "(5m ago)" not in waiting("show", "1", env=LATER).stdout
 
 
+@pytest.mark.parametrize("command", ["service print cron", "completion bash", "stats --prometheus"])
+def test_what_is_there_to_be_copied_is_not_broken(waiting: Agentq, command: str) -> None:
+    env = {**LATER, "NO_COLOR": "1"}
+    piped = waiting(*command.split(), env=env).stdout
+    assert max(map(len, piped.splitlines())) > 40
+    assert on_terminal(waiting, *command.split(), columns=40, env=env) == piped
+
+
+def test_tables_below_the_figures_fit(waiting: Agentq) -> None:
+    wide, narrow = (
+        on_terminal(waiting, "stats", columns=columns, env={**LATER, "NO_COLOR": "1"}).splitlines()
+        for columns in (120, 40)
+    )
+    (header,) = [line for line in narrow if line.startswith("SESSION")]
+    assert header.split() == ["SESSION", "LIVE", "RUNS", "FAILED", "RUN", "P50"]
+    assert max(map(len, narrow)) <= 40
+    assert "RETRIES" in next(line for line in wide if line.startswith("SESSION"))
+
+
 def test_json_is_the_same_on_a_terminal(waiting: Agentq) -> None:
     env = {**LATER, "FORCE_COLOR": "1"}
     assert on_terminal(waiting, "list", "--json", columns=40, env=env) == waiting("list", "--json", env=env).stdout
