@@ -174,7 +174,7 @@ def test_runs_of_a_line_do_not_overlap_while_there_are_lines(spans: list[tuple[i
 
 
 def test_many_runs_take_little_room_and_what_is_left_out_is_said() -> None:
-    most = 101_000
+    most = 20_000
 
     def runs() -> Iterator[PastRun]:
         for number in range(1, most + 1):
