@@ -30,8 +30,8 @@ from agentq_cli.policy import retry
 
 if TYPE_CHECKING:
     from agentq_cli.policy.admission import Gate
+    from agentq_cli.policy.hooks import Call as HookCall
     from agentq_cli.policy.series import Recurrence
-    from agentq_cli.store.hooks import Call as HookCall
 
 Item = Mapping[str, Any]
 

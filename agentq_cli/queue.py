@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from agentq_cli.clock import Clock
 from agentq_cli.errors import AgentqError, Busy, NotFound, Refused, nearest
@@ -48,36 +48,28 @@ from agentq_cli.store import (
     dependencies,
     dispatch,
     finish,
-    hooks,
-    overview,
     read,
     reindex,
     rows,
     series,
-    stats,
     submit,
 )
 from agentq_cli.store import requests as asking
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir
 
-__all__ = [
-    *("Answer", "Claim", "Figures", "FiguresKey", "HookCall", "HookFailure", "HookRan", "Past", "Plan"),
-    *("Planner", "Queue", "RunsCopy", "SessionTasks", "restarted"),
-]
+if TYPE_CHECKING:
+    from agentq_cli.policy import figures
+    from agentq_cli.policy import hooks as hook_policy
+    from agentq_cli.store import stats
+
+__all__ = ["Answer", "Claim", "Past", "Plan", "Planner", "Queue", "restarted"]
 
 Claim = dispatch.Claim
 Past = dispatch.Past
 Plan = dispatch.Plan
 Planner = dispatch.Planner
 Answer = asking.Answer
-HookCall = hooks.Call
-HookRan = hooks.Ran
-HookFailure = hooks.Failure
-Figures = stats.Figures
-FiguresKey = stats.FiguresKey
-SessionTasks = stats.SessionTasks
-RunsCopy = stats.Copy
 restarted = series.begin
 Parallel = Callable[[str], int | None]
 
@@ -531,35 +523,45 @@ class Queue:
 
     def live_counts(self) -> dict[str, dict[Status, int]]:
         """The live tasks of each session that has some, by shown status."""
+        from agentq_cli.store import overview
+
         return overview.live_counts(self._index, now=self.now)
 
     def ended_counts(self, since: int = 0) -> dict[Status, int]:
         """The tasks that have ended from a time on, by status."""
+        from agentq_cli.store import overview
+
         return overview.ended_counts(self._index, since=since)
 
     def last_failed(self, since: int) -> Address | None:
         """The task that failed last, from a time on."""
+        from agentq_cli.store import overview
+
         return overview.last_failed(self._index, since=since)
 
     def anything(self) -> bool:
         """Whether there is any task at all."""
+        from agentq_cli.store import overview
+
         return overview.anything(self._index)
 
     def glance(self, limit: int) -> list[Task]:
         """Some of the tasks that wait, up to `limit` of each kind: those that are due, those that come next, those that
         are paused or blocked; each soonest first. What cannot be read at once is left out."""
-        return overview.glance(self.state, self._index, now=self.now, limit=limit)
+        from agentq_cli.store import overview
 
-    def task_now(self, address: Address) -> Task | None:
-        """One task, without waiting long for its file; None where it is gone. Raises Busy, Unreadable."""
-        return overview.task_now(self.state, address)
+        return overview.glance(self.state, self._index, now=self.now, limit=limit)
 
     def recent_ends(self, limit: int) -> list[PastRun]:
         """The runs that ended last, newest first."""
+        from agentq_cli.store import overview
+
         return overview.recent_ends(self._index, limit=limit)
 
     def history(self, *, session: str | None = None, since: int | None = None) -> Iterator[PastRun]:
         """Every run, or those that began from a time on, newest first."""
+        from agentq_cli.store import overview
+
         if session is not None:
             self.known(session)
         return overview.history(self._index, session=session, since=since)
@@ -639,15 +641,21 @@ class Queue:
 
     def hooks_wait(self, names: Collection[str], *, after: int, configured_at: int) -> bool:
         """Whether an event after `after`, which the caller has looked at before, calls for one of these hooks."""
+        from agentq_cli.store import hooks
+
         begin = after or hooks.begin(self._index, now=self.now, configured_at=configured_at)
         return bool(hooks.find(self._index, names, after=begin, now=self.now))
 
     def hooks_begun(self) -> bool:
         """Whether anybody has looked for hooks to run before."""
+        from agentq_cli.store import hooks
+
         return hooks.begun(self._index)
 
     def hooks_called(self, names: Collection[str], *, configured_at: int) -> list[tuple[str, Address | None]]:
         """What the next `collect_hooks` would find: the hook, and the task whose event calls it."""
+        from agentq_cli.store import hooks
+
         begin = hooks.begin(self._index, now=self.now, configured_at=configured_at)
         found = hooks.find(self._index, names, after=begin, now=self.now)
         return [
@@ -658,46 +666,66 @@ class Queue:
     def collect_hooks(self, names: Collection[str], owner: Identity, *, configured_at: int) -> None:
         """Hand what the new events call for to `owner`, each to one process only. `configured_at` is when the hooks
         were, for events from before anybody looked for any."""
+        from agentq_cli.store import hooks
+
         hooks.collect(self._index, self.state.index, names, owner, now=self.now, configured_at=configured_at)
 
     def hook_owners(self) -> list[Identity | None]:
         """The processes that have hooks to run, None where they are nobody's."""
+        from agentq_cli.store import hooks
+
         return hooks.owners(self._index)
 
     def take_hooks(self, gone: Sequence[Identity | None], owner: Identity) -> None:
         """Take over the hooks of processes that are gone."""
+        from agentq_cli.store import hooks
+
         hooks.take(self._index, self.state.index, gone, owner)
 
-    def own_hooks(self, owner: Identity, *, limit: int) -> list[HookCall]:
+    def own_hooks(self, owner: Identity, *, limit: int) -> list[hook_policy.Call]:
         """The next hooks that are `owner`'s to run, those that it runs already too."""
+        from agentq_cli.store import hooks
+
         return hooks.mine(self._index, owner, limit=limit)
 
     def release_hooks(self, owner: Identity) -> None:
         """Leave what `owner` has not run to whoever comes next."""
+        from agentq_cli.store import hooks
+
         hooks.release(self._index, self.state.index, owner)
 
-    def record_hooks(self, ran: Sequence[HookRan], owner: Identity, *, actor: Actor) -> None:
+    def record_hooks(self, ran: Sequence[hook_policy.Ran], owner: Identity, *, actor: Actor) -> None:
         """Forget hooks that have run, and record their failures."""
+        from agentq_cli.store import hooks
+
         hooks.record(self._index, self.state.index, ran, owner, now=self.now, actor=actor)
 
-    def hook_failures(self) -> list[HookFailure]:
+    def hook_failures(self) -> list[hook_policy.Failure]:
         """The hooks whose last run failed."""
+        from agentq_cli.store import hooks
+
         return hooks.failures(self._index)
 
     # Figures
 
-    def session_tasks(self, session: str | None = None) -> Iterator[SessionTasks]:
+    def session_tasks(self, session: str | None = None) -> Iterator[figures.SessionTasks]:
         """The tasks of every session, or of one, in numbers."""
+        from agentq_cli.store import stats
+
         return stats.sessions(self._index, session=session, now=self.now)
 
     def copied_runs(
         self, *, session: str | None = None, since: int | None = None
-    ) -> contextlib.AbstractContextManager[RunsCopy]:
+    ) -> contextlib.AbstractContextManager[stats.Copy]:
         """A copy of the audit log to make figures of, so that nothing stays locked meanwhile."""
+        from agentq_cli.store import stats
+
         return stats.copied(self._index, session=session, since=since)
 
-    def run_counters(self, copy: RunsCopy, session: str | None = None) -> dict[FiguresKey, Figures]:
+    def run_counters(self, copy: stats.Copy, session: str | None = None) -> dict[figures.FiguresKey, figures.Figures]:
         """Figures by session and agent that only ever grow."""
+        from agentq_cli.store import stats
+
         return stats.counters(self._index, copy, session=session)
 
     # Upkeep

@@ -106,10 +106,8 @@ def _running(queue: Queue, workers: Sequence[Worker], known: dict[Identity, Supe
 def _task_of(queue: Queue, worker: Worker) -> documents.Item:
     """What a run does, and of which series; nothing where its session cannot be read now."""
     try:
-        task = queue.task_now(worker.id.address)
+        task = queue.task(worker.id.address, background=True)
     except AgentqError:
-        task = None
-    if task is None:
         return {"series": None, "work": ""}
     return {"series": _series(task), "work": documents.brief_work(task.argv, task.prompt)}
 
@@ -158,10 +156,9 @@ def log_tail(queue: Queue, task: str, stream: str, lines: int) -> tuple[str, lis
     OSError."""
     address, attempt = values.parse_run(task)
     if attempt is None:
-        found = queue.task_now(address)
-        if found is None or found.last_run is None:
+        attempt = queue.task(address, background=True).last_run
+        if attempt is None:
             return task, []
-        attempt = found.last_run
     run = RunId(*address, attempt)
     directory = RunDirectory(queue.run_directory(run))
     with OutputReader(directory, stream) as reader:

@@ -89,9 +89,8 @@ def _works(queue: Queue, runs: Iterable[PastRun]) -> dict[RunId, str]:
     found = {}
     for run in runs:
         with contextlib.suppress(AgentqError):
-            task = queue.task_now(run.id.address)
-            if task is not None:
-                found[run.id] = documents.brief_work(task.argv, task.prompt)
+            task = queue.task(run.id.address, background=True)
+            found[run.id] = documents.brief_work(task.argv, task.prompt)
     return found
 
 

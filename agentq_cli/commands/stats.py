@@ -14,8 +14,9 @@ from agentq_cli.context import context
 from agentq_cli.documents import COUNTED, Item
 from agentq_cli.errors import Usage
 from agentq_cli.output import Document, Result
+from agentq_cli.policy.figures import Figures, FiguresKey, SessionTasks
 from agentq_cli.prometheus import Metric, Sample
-from agentq_cli.queue import Figures, FiguresKey, Queue, SessionTasks
+from agentq_cli.queue import Queue
 from agentq_cli.tables import Column
 
 Prometheus = Annotated[

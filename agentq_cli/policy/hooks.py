@@ -1,4 +1,4 @@
-"""Which hooks an event calls. Pure.
+"""Which hooks an event calls, and what is known of a call. Pure.
 
 `task.finished`: a task has ended, in whatever way. `task.failed`: it ended as `failed`. `series.paused`: a series has
 paused itself. `agent.held`: the tasks of an agent are held by a usage limit, its login or its account.
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from agentq_cli.model import ENDED, Status
+from agentq_cli.model import ENDED, Address, RunId, Status
 
 DRAINED = "session.drained"
 
@@ -34,6 +34,51 @@ class Told:
     reason: str | None
     named: str | None
     due: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One hook to be run: which, and the event that calls for it. `status` is what the event made of the task."""
+
+    id: int
+    event: int
+    hook: str
+    at: int
+    session: str | None
+    seq: int | None
+    attempt: int | None
+    status: str | None
+    agent: str | None
+    reason: str | None
+
+    @property
+    def address(self) -> Address | None:
+        """The task that it is about: of a session that drained the one that ended last; None for an agent."""
+        return None if self.session is None or self.seq is None else Address(self.session, self.seq)
+
+    @property
+    def run(self) -> RunId | None:
+        """The run that it is about."""
+        address = self.address
+        return None if address is None or self.attempt is None else RunId(*address, self.attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How the run of a hook ended: `failure` says what was wrong with it, None nothing."""
+
+    call: Call
+    failure: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A hook whose last run failed, `count` of them in a row."""
+
+    hook: str
+    at: int
+    reason: str
+    count: int
 
 
 def called(told: Iterable[Told], names: Collection[str], *, drained: Collection[str]) -> Iterator[tuple[str, Told]]:

@@ -9,63 +9,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-from agentq_cli.model import Actor, Address, Identity, RunId
+from agentq_cli.model import Actor, Identity
 from agentq_cli.policy import hooks as policy
-from agentq_cli.policy.hooks import Told
+from agentq_cli.policy.hooks import Call, Failure, Ran, Told
 from agentq_cli.store import connection
 from agentq_cli.store.queries import statements
 
 HOOKS = statements("hooks")
 WRITE = statements("write")
 PAGE = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One hook to be run: which, and the event that calls for it. `status` is what the event made of the task."""
-
-    id: int
-    event: int
-    hook: str
-    at: int
-    session: str | None
-    seq: int | None
-    attempt: int | None
-    status: str | None
-    agent: str | None
-    reason: str | None
-
-    @property
-    def address(self) -> Address | None:
-        """The task that it is about: of a session that drained the one that ended last; None for an agent."""
-        return None if self.session is None or self.seq is None else Address(self.session, self.seq)
-
-    @property
-    def run(self) -> RunId | None:
-        """The run that it is about."""
-        address = self.address
-        return None if address is None or self.attempt is None else RunId(*address, self.attempt)
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """How the run of a hook ended: `failure` says what was wrong with it, None nothing."""
-
-    call: Call
-    failure: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A hook whose last run failed, `count` of them in a row."""
-
-    hook: str
-    at: int
-    reason: str
-    count: int
 
 
 def begun(index: sqlite3.Connection) -> bool:

@@ -43,13 +43,6 @@ def glance(state: StateDir, index: sqlite3.Connection, *, now: int, limit: int) 
     return [found[address] for address in addresses if address in found]
 
 
-def task_now(state: StateDir, address: Address) -> Task | None:
-    """One task, without waiting long for its session's file. Raises Busy, Unreadable."""
-    with inbound(state, address.session, busy_ms=connection.BACKGROUND_BUSY_MS) as database:
-        row = database.execute(TASK, {"seq": address.seq}).fetchone()
-    return None if row is None else rows.seen_task(address.session, row)
-
-
 def recent_ends(index: sqlite3.Connection, *, limit: int) -> list[PastRun]:
     """The runs that ended last, newest first."""
     found = index.execute(OVERVIEW["recent_ends"], {"limit": limit}).fetchall()

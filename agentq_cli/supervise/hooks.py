@@ -19,7 +19,8 @@ from agentq_cli.clock import awake_ms, monotonic_ms
 from agentq_cli.config import Config
 from agentq_cli.errors import AgentqError, Busy, NotFound, Refused, Unreadable
 from agentq_cli.model import Actor, Identity, Task
-from agentq_cli.queue import HookCall, HookRan, Queue
+from agentq_cli.policy.hooks import Call, Ran
+from agentq_cli.queue import Queue
 from agentq_cli.supervise import kernel, process
 from agentq_cli.supervise.plan import KEPT_BACK
 
@@ -50,7 +51,7 @@ CANNOT_START = 127
 class Running:
     """A hook's process, which leads a group of its own; its pid stays its own until it is reaped."""
 
-    call: HookCall
+    call: Call
     program: str
     pid: int
     pidfd: int
@@ -70,14 +71,14 @@ class Running:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
-    def end(self) -> HookRan:
+    def end(self) -> Ran:
         """Reap it, with what it left running."""
         self.kill()
         self.read()
         _, status = os.waitpid(self.pid, 0)
         os.close(self.pidfd)
         os.close(self.output)
-        return HookRan(self.call, self._failure(os.waitstatus_to_exitcode(status)))
+        return Ran(self.call, self._failure(os.waitstatus_to_exitcode(status)))
 
     def _failure(self, code: int) -> str | None:
         if self.killed:
@@ -99,7 +100,7 @@ class Hooks:
         self._environ = environ
         self._actor = actor
         self._running: dict[int, Running] = {}
-        self._ended: list[HookRan] = []
+        self._ended: list[Ran] = []
         self._tries = 0
         self._again_at = 0
         self._more = False
@@ -118,7 +119,7 @@ class Hooks:
             with contextlib.suppress(Busy, Refused):
                 self._collect(config)
 
-    def step(self, config: Config, *, start: bool = True) -> Iterator[HookRan]:
+    def step(self, config: Config, *, start: bool = True) -> Iterator[Ran]:
         """End what has ended, find what is to be run, and start it while there is room; yields how hooks ended."""
         if not (config.hooks or self.busy):
             return
@@ -151,7 +152,7 @@ class Hooks:
         if (self._ended or self._more) and len(self._running) < MOST:
             yield max(now, self._again_at)
 
-    def finish(self, config: Config, *, until: int) -> Iterator[HookRan]:
+    def finish(self, config: Config, *, until: int) -> Iterator[Ran]:
         """Run everything there is to run, starting none after `until` (monotonic milliseconds)."""
         while True:
             start = monotonic_ms() < until
@@ -160,7 +161,7 @@ class Hooks:
                 return
             self._wait()
 
-    def close(self, signals: int | None = None) -> Iterator[HookRan]:
+    def close(self, signals: int | None = None) -> Iterator[Ran]:
         """Let what runs end within its time, or kill it once a signal arrives; the rest is left to others."""
         try:
             while self._running:
@@ -188,7 +189,7 @@ class Hooks:
         ready = poll.poll(max(1, min(self.moments(), default=monotonic_ms()) - monotonic_ms()))
         return any(descriptor == signals for descriptor, _ in ready)
 
-    def _reap(self) -> Iterator[HookRan]:
+    def _reap(self) -> Iterator[Ran]:
         for key, each in list(self._running.items()):
             each.read()
             if _readable(each.pidfd):
@@ -228,24 +229,24 @@ class Hooks:
         for call in waiting[:room]:
             argv = config.hooks.get(call.hook)
             if argv is None:
-                self._ended.append(HookRan(call, None))  # switched off since
+                self._ended.append(Ran(call, None))  # switched off since
                 continue
             task = self._task(call)
             try:
                 document = self._document(call, task)
                 self._running[call.id] = spawn(call, argv, document, *self._surroundings(call, task, config))
             except OSError as error:
-                self._ended.append(HookRan(call, f"'{argv[0]}' could not be started: {error.strerror}"))
+                self._ended.append(Ran(call, f"'{argv[0]}' could not be started: {error.strerror}"))
         self._more = len(waiting) > room
 
-    def _task(self, call: HookCall) -> Task | None:
+    def _task(self, call: Call) -> Task | None:
         """The task as it is now; None where it is pruned or cannot be read. Raises Busy."""
         try:
             return None if call.address is None else self._queue.task(call.address, background=True)
         except (NotFound, Unreadable):
             return None
 
-    def _document(self, call: HookCall, task: Task | None) -> str:
+    def _document(self, call: Call, task: Task | None) -> str:
         """`agentq.hook/1`: the event, and task and run as they are now; null where there is none, or none any more."""
         run = None
         with contextlib.suppress(NotFound):
@@ -255,7 +256,7 @@ class Hooks:
         found = None if task is None else documents.task(task, now=self._queue.now, waiting_for=None)
         return documents.encode(documents.hook(call, task=found, run=run))
 
-    def _surroundings(self, call: HookCall, task: Task | None, config: Config) -> tuple[dict[str, str], str]:
+    def _surroundings(self, call: Call, task: Task | None, config: Config) -> tuple[dict[str, str], str]:
         """Its environment and its directory: that of the config file, as its program may be named relative to it."""
         values = {name: value for name, value in self._environ.items() if name not in KEPT_BACK}
         # A hook that submits what calls it again comes to the same end as agents that submit one another.
@@ -276,7 +277,7 @@ def configured_at(config: Config) -> int:
     return 0 if config.stamp is None else config.stamp[2] // 1_000_000
 
 
-def spawn(call: HookCall, argv: Sequence[str], document: str, environ: dict[str, str], directory: str) -> Running:
+def spawn(call: Call, argv: Sequence[str], document: str, environ: dict[str, str], directory: str) -> Running:
     """Start a hook. Raises OSError where no process can be had; a program that cannot be started exits with 127.
 
     A fork of our own: Popen would wait for the exec, which may hang on a dead mount.

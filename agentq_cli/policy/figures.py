@@ -1,0 +1,89 @@
+"""What the runs and tasks of a session or an agent come to, in numbers. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+FiguresKey = tuple[str, str]
+"""Session and agent; each '' where all are meant, and the agent of a command is '' too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """Milliseconds that half, 90 and 99 of a hundred do not exceed, and the longest; None where there is no run."""
+
+    p50: int | None = None
+    p90: int | None = None
+    p99: int | None = None
+    longest: int | None = None
+
+
+PERCENTS = (50, 90, 99)
+
+
+@dataclass(slots=True)
+class Ranking:
+    """Values taken in their order, of which there will be `size`: each percentile is that of the nearest rank."""
+
+    size: int = 0
+    seen: int = 0
+    ranks: list[int] = field(default_factory=list)
+    last: int | None = None
+
+    def take(self, value: int) -> None:
+        """The next value."""
+        self.seen += 1
+        self.last = value
+        while len(self.ranks) < len(PERCENTS) and self.seen * 100 >= self.size * PERCENTS[len(self.ranks)]:
+            self.ranks.append(value)
+
+    def percentiles(self) -> Percentiles:
+        """What was found."""
+        if not self.seen:
+            return Percentiles()
+        p50, p90, p99 = self.ranks
+        return Percentiles(p50, p90, p99, self.last)
+
+
+@dataclass(slots=True)
+class Figures:
+    """What the runs of a session, of an agent, or all of them come to. Times are milliseconds."""
+
+    statuses: dict[str, int] = field(default_factory=dict)
+    failures: dict[str, int] = field(default_factory=dict)
+    retries: int = 0
+    tokens_in: float = 0
+    tokens_out: float = 0
+    cost_usd: float = 0
+    duration_ms: float = 0
+    wait_ms: float = 0
+    wait: Percentiles = field(default_factory=Percentiles)
+    duration: Percentiles = field(default_factory=Percentiles)
+
+    @property
+    def runs(self) -> int:
+        """How many there are, running ones too."""
+        return sum(self.statuses.values())
+
+    def add(self, status: str, failure: str, count: int, *sums: float) -> None:
+        """Add runs of one status and failure class."""
+        self.statuses[status] = self.statuses.get(status, 0) + count
+        if failure:
+            self.failures[failure] = self.failures.get(failure, 0) + count
+        retries, tokens_in, tokens_out, cost, duration, wait = sums
+        self.retries += round(retries)
+        self.tokens_in += tokens_in
+        self.tokens_out += tokens_out
+        self.cost_usd += cost
+        self.duration_ms += duration
+        self.wait_ms += wait
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTasks:
+    """The tasks of a session now: counts by shown status, how many are due, and since when the first of them is."""
+
+    name: str
+    counts: dict[str, int]
+    due: int
+    due_since: int | None
