@@ -619,10 +619,6 @@ class Queue:
         """The next hooks that are `owner`'s to run, those that it runs already too."""
         return hooks.mine(self._index, owner, limit=limit)
 
-    def release_hooks(self, owner: Identity) -> None:
-        """Leave what `owner` has not run to whoever comes next."""
-        hooks.release(self._index, self.state.index, owner)
-
     def record_hooks(self, ran: Sequence[HookRan], owner: Identity, *, actor: Actor) -> None:
         """Forget hooks that have run, and record their failures."""
         hooks.record(self._index, self.state.index, ran, owner, now=self.now, actor=actor)
