@@ -688,12 +688,6 @@ class Queue:
 
         return hooks.mine(self._index, owner, limit=limit)
 
-    def release_hooks(self, owner: Identity) -> None:
-        """Leave what `owner` has not run to whoever comes next."""
-        from agentq_cli.store import hooks
-
-        hooks.release(self._index, self.state.index, owner)
-
     def record_hooks(self, ran: Sequence[hook_policy.Ran], owner: Identity, *, actor: Actor) -> None:
         """Forget hooks that have run, and record their failures."""
         from agentq_cli.store import hooks

@@ -96,12 +96,6 @@ def mine(index: sqlite3.Connection, owner: Identity, *, limit: int) -> list[Call
     return [Call(*row) for row in index.execute(HOOKS["mine"], values).fetchall()]
 
 
-def release(index: sqlite3.Connection, path: Path, owner: Identity) -> None:
-    """Leave what `owner` has not run to whoever comes next."""
-    with connection.transaction(index, path):
-        index.execute(HOOKS["release"], key(owner))
-
-
 def record(
     index: sqlite3.Connection, path: Path, ran: Sequence[Ran], owner: Identity, *, now: int, actor: Actor
 ) -> None:

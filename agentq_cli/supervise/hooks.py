@@ -105,7 +105,6 @@ class Hooks:
         self._again_at = 0
         self._more = False
         self._looked_to = 0
-        self._used = False
 
     @property
     def busy(self) -> bool:
@@ -115,7 +114,6 @@ class Hooks:
     def begin(self, config: Config) -> None:
         """Note where the events stand, so that what is done from now on calls the hooks."""
         if config.hooks and not self._queue.hooks_begun():
-            self._used = True
             with contextlib.suppress(Busy, Refused):
                 self._collect(config)
 
@@ -123,7 +121,6 @@ class Hooks:
         """End what has ended, find what is to be run, and start it while there is room; yields how hooks ended."""
         if not (config.hooks or self.busy):
             return
-        self._used = True
         yield from self._reap()
         if self._again_at > monotonic_ms():
             return
@@ -148,7 +145,7 @@ class Hooks:
         """When `step` is to be called though nothing has happened, in monotonic milliseconds."""
         now, awake = monotonic_ms(), awake_ms()
         for each in self._running.values():
-            yield now + min(READ_MS, max(0, each.deadline - awake))
+            yield now + (READ_MS if each.killed else min(READ_MS, max(0, each.deadline - awake)))
         if (self._ended or self._more) and len(self._running) < MOST:
             yield max(now, self._again_at)
 
@@ -161,7 +158,7 @@ class Hooks:
                 return
             self._wait()
 
-    def close(self, signals: int | None = None) -> Iterator[Ran]:
+    def close(self, signals: int) -> Iterator[Ran]:
         """Let what runs end within its time, or kill it once a signal arrives; the rest is left to others."""
         try:
             while self._running:
@@ -169,15 +166,15 @@ class Hooks:
                 if self._running and self._wait(signals):
                     break
         finally:
-            for each in self._running.values():
-                # Killed in the middle, it is run again by whoever comes next.
-                each.end()
-            self._running.clear()
-            if self._used:
-                with contextlib.suppress(AgentqError):
-                    self._record()
-                    if self._owner in self._queue.hook_owners():
-                        self._queue.release_hooks(self._owner)
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Kill what runs; it is run again by whoever comes next, as is what was not run: their owner is gone then."""
+        for each in self._running.values():
+            each.end()
+        self._running.clear()
+        with contextlib.suppress(AgentqError):
+            self._record()
 
     def _wait(self, signals: int | None = None) -> bool:
         """Sleep until there is something to do; whether that is a signal."""
@@ -293,14 +290,16 @@ def spawn(call: Call, argv: Sequence[str], document: str, environ: dict[str, str
         opened.callback(os.close, theirs)
         os.set_blocking(output, False)
         parent = os.getpid()
-        try:
-            pid = os.fork()
-        except OSError:
-            os.close(output)
-            raise
+        opened_output = opened.enter_context(contextlib.ExitStack())
+        opened_output.callback(os.close, output)
+        # The pidfd must be had once the hook runs: without room for it nothing is forked.
+        os.close(os.dup(stdin))
+        pid = os.fork()
         if pid == 0:
             _become(words, environ, directory, stdin, theirs, parent)
-    return Running(call, argv[0], pid, os.pidfd_open(pid), output, awake_ms() + LIMIT_MS)
+        pidfd = os.pidfd_open(pid)
+        opened_output.pop_all()
+    return Running(call, argv[0], pid, pidfd, output, awake_ms() + LIMIT_MS)
 
 
 def _become(

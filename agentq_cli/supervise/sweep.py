@@ -278,8 +278,7 @@ class Sweep:
                     f"{ran.call.hook}: {ran.failure or 'done'}",
                 )
         finally:
-            for _ in hooks.close():
-                pass
+            hooks.abandon()
 
     def _could_not(self, session: str, error: AgentqError) -> SweepAction:
         self.failed[session] = error.message

@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from driven import Driven, Object, alive, until
+from driven import Driven, Object, alive, held, until
 from test_attempts import agents
 
 ALL = ("task.finished", "task.failed", "series.paused", "agent.held", "session.drained")
@@ -119,13 +119,17 @@ def test_series_and_agents_that_stop_by_themselves_are_told_and_what_a_person_pa
     table = Path(env["AGENTQ_CONFIG"]).read_text()
     note_all(aq, "series.paused", "agent.held", more=table)
     aq("schedule", "--every", "1h", "--pause-after", "1", "--exec", "--", "false")
-    aq("schedule", "--every", "1h", "--exec", "--", "true")
-    aq("pause", "2")
+    aq("schedule", "--every", "1h", "--exec", "--", *held("one"))
     aq("pause", "--agent", "refused")
     aq("resume", "--agent", "refused")
-    aq.submit("--agent", "refused", "work", env={k: v for k, v in env.items() if k != "AGENTQ_CONFIG"})
-    given = {k: v for k, v in env.items() if k != "AGENTQ_CONFIG"} | {"AGENTQ_NOW": "2099-01-01T00:00:00Z"}
-    aq.drain(code=1, env=given)
+    given = {k: v for k, v in env.items() if k != "AGENTQ_CONFIG"}
+    aq.submit("--agent", "refused", "work", env=given)
+    drain = aq.supervise("--drain", env=given | {"AGENTQ_NOW": "2099-01-01T00:00:00Z"})
+    aq.started("one")
+    aq("pause", "2")
+    aq.let_go("one")
+    aq.ended(drain, 1)
+    assert sorted(aq.statuses().values()).count("paused") == 2
     found = {each["event"]: each for each in told(aq)}
     assert len(found) == len(told(aq)) == 2
     assert (found["agent.held"]["agent"], found["agent.held"]["task"]) == ("refused", None)
@@ -219,7 +223,10 @@ def test_many_supervisors_and_sweeps_tell_each_end_once(aq: Driven) -> None:
 
 
 def test_a_hook_gets_its_document_and_nothing_of_the_queue(aq: Driven) -> None:
-    script = 'env > "$HOME/env"; pwd > "$HOME/pwd"; ls /proc/self/fd > "$HOME/fds"; cat > "$HOME/document"'
+    script = """
+env > "$HOME/env"; pwd > "$HOME/pwd"; ls /proc/self/fd > "$HOME/fds"
+grep SigIgn /proc/$$/status > "$HOME/ignored"; cat > "$HOME/document"
+"""
     configure(aq, {"task.finished": ("sh", "-c", script)})
     prompt = "ü" * 200_000
     aq.submit("--agent", "demo", "-s", "x", "-e", "TOKEN=hush", "-", input=prompt)
@@ -232,6 +239,7 @@ def test_a_hook_gets_its_document_and_nothing_of_the_queue(aq: Driven) -> None:
     assert (aq.home / "pwd").read_text().strip() == str(aq.home)
     # 0, 1, 2 and the one that lists.
     assert (aq.home / "fds").read_text().split() == ["0", "1", "2", "3"]
+    assert (aq.home / "ignored").read_text().split() == ["SigIgn:", "0" * 16]
     text = (aq.home / "document").read_text()
     assert json.loads(text)["task"]["prompt"] == prompt
     assert "hush" not in text
@@ -286,12 +294,16 @@ def test_a_hook_without_end_is_killed_with_its_group_after_ten_seconds(aq: Drive
         until(lambda pid=pid: not alive(pid), what="end of the group")
 
 
-def test_what_a_hook_leaves_running_ends_with_it(aq: Driven) -> None:
+def test_a_drain_runs_all_its_hooks_and_what_they_leave_running_ends_with_them(aq: Driven) -> None:
+    """More of them than run at once."""
     pids = aq.home / "pids"
-    configure(aq, {"task.finished": ("sh", "-c", f"sleep 300 & echo $! > '{pids}'")})
-    aq.exec("true")
-    aq.drain()
-    until(lambda: not alive(int(pids.read_text())), what="end of what it left")
+    configure(aq, {"task.finished": ("sh", "-c", f"sleep 300 & echo $! >> '{pids}'; sleep 0.2")})
+    aq.batch(*[{"exec": ["true"]}] * 7)
+    aq.drain("-j", "7")
+    assert pending(aq) == 0
+    left = [int(pid) for pid in pids.read_text().split()]
+    assert len(left) == 7
+    until(lambda: not any(alive(pid) for pid in left), what="end of what they left")
 
 
 @pytest.mark.slow

@@ -47,10 +47,6 @@ WHERE pid IS :old_pid AND start_time IS :old_start_time AND boot_id IS :old_boot
 SELECT id, event, hook, at, session, seq, attempt, status, agent, reason FROM hooks
 WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id ORDER BY id LIMIT :limit
 
--- name: release
-UPDATE hooks SET pid = NULL, start_time = NULL, boot_id = NULL
-WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
-
 -- The fence: of a row that another process has taken nothing is recorded.
 -- name: ran
 DELETE FROM hooks WHERE id = :id AND pid = :pid AND start_time = :start_time AND boot_id = :boot_id
