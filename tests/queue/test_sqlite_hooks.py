@@ -10,7 +10,8 @@ from queue_driver import NOON, command, submit
 
 from agentq_cli.config_schema import HOOKS
 from agentq_cli.model import Actor, Identity
-from agentq_cli.queue import HookRan, Queue
+from agentq_cli.policy.hooks import Ran
+from agentq_cli.queue import Queue
 
 ONE, OTHER = Identity(1, 2, "boot"), Identity(3, 4, "boot")
 EVENT = (
@@ -37,9 +38,9 @@ def test_what_two_look_for_at_once_is_given_to_one(queue: Queue) -> None:
     queue.take_hooks([ONE], OTHER)
     assert queue.hook_owners() == [OTHER]
     # Of what another one has taken nothing is recorded.
-    queue.record_hooks([HookRan(call, "late") for call in found], ONE, actor=Actor.SWEEP)
+    queue.record_hooks([Ran(call, "late") for call in found], ONE, actor=Actor.SWEEP)
     assert len(queue.own_hooks(OTHER, limit=9)) == 4 and queue.hook_failures() == []
-    queue.record_hooks([HookRan(call, None) for call in found], OTHER, actor=Actor.SWEEP)
+    queue.record_hooks([Ran(call, None) for call in found], OTHER, actor=Actor.SWEEP)
     assert queue.hook_owners() == []
 
 
