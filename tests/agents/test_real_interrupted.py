@@ -84,6 +84,40 @@ def test_a_killed_supervisor_ends_no_agent(agentq: Any, cli: Cli, api: ModelApi,
     assert agentq.left_over() == []
 
 
+STUBBORN = "trap '' INT TERM HUP; "
+
+
+def test_a_time_out_ends_a_tool_that_listens_to_nothing(agentq: Any, cli: Cli, api: ModelApi, tool: Tool) -> None:
+    """Cases 28 and 30."""
+    api.command = STUBBORN + api.command
+    environ = dict(cli.prepare(agentq.home, api.url("tool")))
+    # The slowest of them is a long time on its way on a busy machine; Codex ends a tool by itself after ten seconds.
+    seconds = 8 if cli.name == "codex" else 60
+    submit(agentq, cli, FIRST, *free(cli), "--timeout", f"{seconds}s", "--grace", "2s", env=environ)
+    supervisor = agentq.start("run", "--drain", env=environ)
+    until(tool.began.exists, seconds)
+    assert supervisor.wait(120) == 1
+    assert tool.processes() == [] and agentq.left_over() == []
+    (run,) = runs(agentq)
+    assert (run["status"], run["failure_class"]) == ("timeout", "timeout")
+    assert seconds * 1000 <= run["duration_ms"] < (seconds + 30) * 1000
+
+
+def test_a_cancel_ends_an_agent_that_was_stopped(agentq: Any, cli: Cli, api: ModelApi, tool: Tool) -> None:
+    """Case 28."""
+    api.command = STUBBORN + api.command
+    environ = dict(cli.prepare(agentq.home, api.url("tool")))
+    submit(agentq, cli, FIRST, *free(cli), "--grace", "2s", env=environ)
+    supervisor = agentq.start("run", "--drain", env=environ)
+    until(tool.began.exists)
+    agent = json.loads((agentq.state_dir / "sessions/talk/runs/1.1/agent").read_text())["pid"]
+    os.kill(agent, signal.SIGSTOP)
+    assert agentq("cancel", "talk/1", "--wait", timeout=90).returncode == 0
+    supervisor.wait(60)
+    assert tool.processes() == [] and agentq.left_over() == []
+    assert [run["status"] for run in runs(agentq)] == ["cancelled"]
+
+
 @pytest.mark.parametrize("session", ["default", "talk"])
 def test_what_was_killed_in_the_middle_of_a_tool_goes_on_in_its_conversation(
     agentq: Any, cli: Cli, api: ModelApi, tool: Tool, session: str
