@@ -73,7 +73,9 @@ class RunLimits:
         """Whether it is time to look."""
         return self.look_at is not None and monotonic_ms() >= self.look_at
 
-    def look(self, directory: RunDirectory, stream: StreamFollower | None, *, remember: bool = True) -> Reached | None:
+    def look(
+        self, directory: RunDirectory, stream: StreamFollower | None = None, *, remember: bool = True
+    ) -> Reached | None:
         """Look at a run with a live shim; the limit that it has reached. Raises OSError out of descriptors.
 
         `stream` is what its agent has printed, as far as it was read. With `remember`, what was seen of its silence is

@@ -244,7 +244,8 @@ def _results(state: State) -> Iterator[str]:
 
 def _hooks(world: World, state: State) -> Iterator[str]:
     """Where there are hooks: each end was told, once, and once more only where the one that told it was killed."""
-    if not (world.root / "home" / ".config" / "agentq" / "config.toml").exists():
+    config = world.root / "home" / ".config" / "agentq" / "config.toml"
+    if not config.exists() or "[hooks]" not in config.read_text():
         return
     path = world.root / "told"
     told = [json.loads(line)["task"]["id"] for line in path.read_text().splitlines()] if path.exists() else []
