@@ -32,7 +32,7 @@ DISPATCH = statements("dispatch")
 class Plan:
     """What is to be started for a task: its command line, what it reads on stdin, the conversation it works in.
 
-    `resumes` is whether that conversation goes on; one that only begins is the run's own when the agent names it.
+    `begun` is whether that conversation is the run's from its start; else it is once the agent has named it.
     `prompt_word` is where in the command line the prompt stands, if there. `error` says why nothing can be started; the
     run is then closed without a process. `bound_to` is the directory in which alone the conversation can go on: one
     that was last used elsewhere is not continued.
@@ -41,7 +41,7 @@ class Plan:
     argv: tuple[str, ...]
     stdin_text: str | None = None
     conversation: str | None = None
-    resumes: bool = False
+    begun: bool = False
     prompt_word: int | None = None
     error: str | None = None
     bound_to: str | None = None
@@ -218,7 +218,7 @@ def _take(
             "scheduled_for": task.scheduled_for,
             "started_at": write.now,
             "host": host,
-            "conversation": plan.conversation if plan.resumes else None,
+            "conversation": plan.conversation if plan.begun else None,
         },
     )
     write.database.execute(

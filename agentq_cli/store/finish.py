@@ -41,7 +41,7 @@ def finish(
         after = _ended(task, outcome, now) if again is None else _queued_again(task, outcome, again)
         write.save(task, after, event="finish", run=run, reason=after.reason, finished=outcome.finished_at)
         if task.agent and task.shares_conversation:
-            _keep_conversation(write, task.agent, outcome)
+            _keep_conversation(write, run, task.agent, outcome)
         write.database.execute(DISPATCH["delete_worker"], run._asdict())
         return after
 
@@ -143,13 +143,14 @@ def _own_tokens(write: SessionWrite, run: RunId, outcome: Outcome, *, shared: bo
     return replace(outcome, tokens_in=own[0], tokens_out=own[1])
 
 
-def _keep_conversation(write: SessionWrite, agent: str, outcome: Outcome) -> None:
+def _keep_conversation(write: SessionWrite, run: RunId, agent: str, outcome: Outcome) -> None:
+    conversation = outcome.conversation
+    if conversation is None and outcome.status is RunStatus.SUCCESS:
+        (conversation,) = write.database.execute(DISPATCH["conversation_of_run"], run._asdict()).fetchone()
     if outcome.conversation_lost:
         write.database.execute(DISPATCH["forget_conversation"], {"agent": agent, "id": None})
-    elif outcome.conversation:
-        write.database.execute(
-            DISPATCH["keep_conversation"], {"agent": agent, "id": outcome.conversation, "at": write.now}
-        )
+    elif conversation:
+        write.database.execute(DISPATCH["keep_conversation"], {"agent": agent, "id": conversation, "at": write.now})
 
 
 def spent(index: sqlite3.Connection, address: Address) -> float:

@@ -62,7 +62,8 @@ def plan(task: Task, config: Config, past: Past, *, now: int) -> Plan:
         argv=argv,
         stdin_text=stdin_text,
         conversation=conversation,
-        resumes=resume,
+        # Where nothing reads what it prints, nobody will ever name the one that was chosen for it.
+        begun=resume or profile.reader == "none",
         # The last such word: the placeholders of the profile come before.
         prompt_word=len(argv) - 1 - argv[::-1].index(prompt) if profile.prompt == "argv" else None,
         bound_to=bound_to,

@@ -68,6 +68,24 @@ def test_a_conversation_that_is_bound_to_its_directory_is_begun_anew_elsewhere(a
     assert found == ["apples", "nothing", "recall"]
 
 
+def test_a_conversation_that_was_chosen_for_an_agent_that_nobody_reads_goes_on(aq: Driven) -> None:
+    config = aq.home / "config.toml"
+    config.write_text(
+        '[agents.plain]\nargv = ["sh", "-c", "cat >/dev/null; exit $CODE", "plain"]\n'
+        'fresh = ["--new", "{conversation}"]\nresume = ["--go-on", "{conversation}"]\n'
+    )
+    aq.agentq.environ["AGENTQ_CONFIG"] = str(config)
+    for code in "0071":
+        aq.submit("-s", "s", "-a", "plain", "-e", f"CODE={code}", "x")
+    aq.drain(code=1)
+    runs = aq.runs()
+    words = [runs[f"s/{n}.1"]["argv"][-2:] for n in (1, 2, 3, 4)]
+    chosen = words[0][1]
+    assert words == [["--new", chosen]] + [["--go-on", chosen]] * 3
+    assert aq.items("sessions")[0]["conversation"] == chosen
+    assert {run["conversation"] for run in runs.values()} == {chosen}
+
+
 def test_the_verdict_is_the_agents_final_event(aq: Driven) -> None:
     cases = {
         "hello": ("success", None, 0),

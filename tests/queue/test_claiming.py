@@ -585,7 +585,7 @@ def test_a_retry_goes_on_in_the_conversation_that_its_run_before_began(queue: Qu
 
         def planner(task: Task, past: Past) -> Plan:
             seen.append(past)
-            return Plan(("x",), conversation=past.conversation, resumes=past.conversation is not None)
+            return Plan(("x",), conversation=past.conversation, begun=past.conversation is not None)
 
         run = start(queue, address, planner=planner)
         finish(queue, run, status, failure_class=failure, conversation=conversation)
@@ -627,7 +627,7 @@ def test_a_conversation_that_was_lost_is_not_gone_on_in(queue: Queue, clock: Clo
 
     def planner(task: Task, past: Past) -> Plan:
         seen.append(past)
-        return Plan(("x",), conversation=past.conversation or "chosen", resumes=past.conversation is not None)
+        return Plan(("x",), conversation=past.conversation or "chosen", begun=past.conversation is not None)
 
     run = start(queue, address, planner=planner)
     assert queue.run(run).conversation == "c-1"

@@ -86,6 +86,9 @@ SELECT id, used_at FROM conversations WHERE agent = :agent
 SELECT cwd FROM task_runs INDEXED BY task_runs_session
 WHERE session = :session AND conversation = :conversation ORDER BY id DESC LIMIT 1
 
+-- name: conversation_of_run
+SELECT conversation FROM task_runs WHERE session = :session AND seq = :seq AND attempt = :attempt
+
 -- name: keep_conversation
 INSERT INTO conversations (agent, id, used_at) VALUES (:agent, :id, :at)
 ON CONFLICT (agent) DO UPDATE SET id = excluded.id, used_at = excluded.used_at
