@@ -57,15 +57,24 @@ class ReaderGone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One JSON document. As text: its `lines`, where a pair is a label and a value, aligned and never cut.
+    """One JSON document. As text: its `lines`, where a pair is a label and a value, aligned and never cut; `Rows` are a
+    table among them.
 
     A value of `data` that is a `StreamedText` is written as it comes.
     """
 
     kind: str
     data: Item
-    lines: Iterable[str | tuple[str, str]] = ()
+    lines: Iterable[str | tuple[str, str] | Rows] = ()
     code: Code = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A table among the lines of a document; on a terminal it fits the width."""
+
+    columns: Sequence[Column]
+    items: Sequence[Item]
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,10 +322,13 @@ class Printer:
 
     # Text
 
-    def _fields(self, lines: Iterable[str | tuple[str, str]]) -> None:
+    def _fields(self, lines: Iterable[str | tuple[str, str] | Rows]) -> None:
         known = list(lines)
         width = max((len(line[0]) for line in known if isinstance(line, tuple)), default=0) + 1
         for line in known:
+            if isinstance(line, Rows):
+                self._table(line.columns, line.items)
+                continue
             if isinstance(line, str):
                 self._put(self._wrapped(harmless(line), 0) + "\n")
                 continue

@@ -13,10 +13,10 @@ from agentq_cli.commands import filters, options
 from agentq_cli.context import context
 from agentq_cli.documents import COUNTED, Item
 from agentq_cli.errors import Usage
-from agentq_cli.output import Document, Result
+from agentq_cli.output import Document, Result, Rows
 from agentq_cli.prometheus import Metric, Sample
 from agentq_cli.queue import Figures, FiguresKey, Queue, SessionTasks
-from agentq_cli.tables import Column, Table
+from agentq_cli.tables import Column
 
 Prometheus = Annotated[
     bool, typer.Option("--prometheus", help="Print the text that Prometheus's textfile collector reads.")
@@ -26,15 +26,15 @@ LIVE = ("blocked", "scheduled", "queued", "running", "retrying", "paused")
 FIGURES = (
     Column("RUNS", "runs", kind="number"),
     Column("FAILED", lambda item: sum(item["failures"].values()), kind="number"),
-    Column("RETRIES", "retries", kind="number"),
-    Column("WAIT P50", lambda item: item["wait_ms"]["p50"], kind="duration"),
-    Column("P90", lambda item: item["wait_ms"]["p90"], kind="duration"),
-    Column("P99", lambda item: item["wait_ms"]["p99"], kind="duration"),
-    Column("RUN P50", lambda item: item["duration_ms"]["p50"], kind="duration"),
-    Column("P90", lambda item: item["duration_ms"]["p90"], kind="duration"),
-    Column("P99", lambda item: item["duration_ms"]["p99"], kind="duration"),
-    Column("TOKENS", lambda item: item["tokens_in"] + item["tokens_out"], kind="number"),
-    Column("COST", lambda item: _dollars(item["cost_usd"]) if item["cost_usd"] else None, kind="number"),
+    Column("RETRIES", "retries", kind="number", spare=2),
+    Column("WAIT P50", lambda item: item["wait_ms"]["p50"], kind="duration", spare=2),
+    Column("P90", lambda item: item["wait_ms"]["p90"], kind="duration", spare=1),
+    Column("P99", lambda item: item["wait_ms"]["p99"], kind="duration", spare=1),
+    Column("RUN P50", lambda item: item["duration_ms"]["p50"], kind="duration", spare=2),
+    Column("P90", lambda item: item["duration_ms"]["p90"], kind="duration", spare=1),
+    Column("P99", lambda item: item["duration_ms"]["p99"], kind="duration", spare=1),
+    Column("TOKENS", lambda item: item["tokens_in"] + item["tokens_out"], kind="number", spare=2),
+    Column("COST", lambda item: _dollars(item["cost_usd"]) if item["cost_usd"] else None, kind="number", spare=3),
 )
 SESSIONS = (
     Column("SESSION", "name"),
@@ -132,7 +132,7 @@ def _ranks(ranks: dict[str, int | None]) -> Item:
     return {("max" if name == "longest" else name): value for name, value in ranks.items()}
 
 
-def _lines(data: Mapping[str, Any]) -> Iterator[str | tuple[str, str]]:
+def _lines(data: Mapping[str, Any]) -> Iterator[str | tuple[str, str] | Rows]:
     counts = [f"{count} {status}" for status, count in data["tasks"].items() if count]
     yield "Tasks", ", ".join(counts) or "none"
     longest = data["longest_due_ms"]
@@ -154,7 +154,7 @@ def _lines(data: Mapping[str, Any]) -> Iterator[str | tuple[str, str]]:
     for columns, items in ((SESSIONS, data["sessions"]), (AGENTS, data["agents"])):
         if items:
             yield ""
-            yield from Table(columns, _shown, lambda column, text, part: text, None).page(items)
+            yield Rows(columns, items)
 
 
 def _dollars(cost: float) -> str:
@@ -163,12 +163,6 @@ def _dollars(cost: float) -> str:
 
 def _spread(ranks: Mapping[str, int | None]) -> str:
     return ", ".join(f"{name} {values.format_duration(value)}" for name, value in ranks.items() if value is not None)
-
-
-def _shown(column: Column, value: object) -> str:
-    if value is None:
-        return "-"
-    return values.format_duration(value) if column.kind == "duration" and isinstance(value, int) else str(value)
 
 
 # Prometheus
