@@ -233,6 +233,11 @@ class Queue:
         busy_ms = connection.BACKGROUND_BUSY_MS
         return dependencies.settle_elsewhere(self.state, self._index, now=self.now, actor=actor, busy_ms=busy_ms)
 
+    def stopped_behind(self, task: Task) -> list[Task]:
+        """The tasks of its session that its end, or what it was stopped by itself, has stopped in the same commit."""
+        cause = task.dep_failed or task.address
+        return [self.task(each) for each in dependencies.stopped_behind(self._index, task.address, cause)]
+
     def unsettled_sessions(self) -> list[str]:
         """The sessions of tasks that `settle_dependents` could not get at."""
         return dependencies.unsettled_sessions(self._index)

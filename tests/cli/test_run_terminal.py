@@ -14,13 +14,15 @@ def test_run_shows_what_runs_and_leaves_what_ended_and_the_sum(aq: Driven) -> No
     aq.exec("sh", "-c", f"{evil}; {held('a')[2]}", "-", "a")
     aq.exec("sh", "-c", "exit 3")
     aq.exec("true", given=["--in", "1h"])
+    aq.exec("true", given=["--after", "2"])
     with screen(aq.agentq, "run", "--drain", columns=100, env={"NO_COLOR": "1"}) as shown:
-        shown.says("LAST OUTPUT", "default/1.1", "a last line", "1 running · 1 scheduled · 1 failed")
+        shown.says("LAST OUTPUT", "default/1.1", "a last line", "1 running · 1 scheduled · 1 cancelled · 1 failed")
         aq.let_go("a")
         text = shown.ended(1)
     kept = text.rpartition("\x1b[J")[0].rpartition("A")[2]  # from the last time that the drawing was taken away
     assert "completed  default/1.1  in " in kept
-    assert "1 completed · 1 failed · in " in kept
+    assert "1 cancelled · 1 completed · 1 failed · in " in kept
+    assert "cancelled  default/4  dependency default/2 failed" in text
     assert "RUN " not in kept
     assert "\x1b]" not in text
     assert "\x1b[2J" not in text
