@@ -28,7 +28,12 @@ REFUSALS = frozenset(
 
 
 WHOLE = ("a valid integer", "a valid int", "a valid int range")
-NUMBERS = dict.fromkeys(WHOLE, "a whole number") | {"a valid float": "a number"}
+NUMBERS = {
+    **dict.fromkeys(WHOLE, "a whole number"),
+    "a valid float": "a number",
+    "in the range x>=0": "0 or more",
+    "in the range x>=1": "1 or more",
+}
 """The parser's words for what a value should have been, and ours."""
 
 

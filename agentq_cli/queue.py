@@ -781,7 +781,8 @@ class Queue:
         """Raises NotFound, with the nearest name, where there is no such session, and Usage where it can be none."""
         directory = self.state.session(session)
         if not directory.exists():
-            raise NotFound(f"session '{session}': there is none of that name{nearest(session, self.session_names())}")
+            near = nearest(session, self.session_names()) or "; see `agentq sessions`"
+            raise NotFound(f"session '{session}': there is none of that name{near}")
 
     def _write(
         self, *steps: tuple[str, dict[str, object]], event: str | None = None, reason: str | None = None

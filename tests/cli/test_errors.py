@@ -28,7 +28,7 @@ ERRORS = [
     (("show",), 2, "ID: missing; see 'agentq show --help'"),
     (("show", "1", "2"), 2, "'2': more than 'agentq show' takes; text with blanks needs quotes"),
     (("list", "--limit", "many"), 2, "--limit 'many': not a whole number"),
-    (("list", "--limit", "0"), 2, "--limit '0': not in the range x>=1"),
+    (("list", "--limit", "0"), 2, "--limit '0': not 1 or more"),
     (("list", "--color", "alway"), 2, "--color 'alway': auto, always or never; did you mean 'always'?"),
     (("list", "--state-dir", ""), 2, "--state-dir '': a directory is wanted"),
     (("list", "--status", "runing"), 2, "--status 'runing': no such status; did you mean 'running'?"),
@@ -40,9 +40,11 @@ ERRORS = [
     (("events", "--since", "5"), 2, "--since '5': a duration needs a unit"),
     (("show", "docs"), 2, "ID 'docs': not an address"),
     (("show", "docs/1.1"), 2, "ID 'docs/1.1': names a run, a task is wanted: docs/1"),
-    (("show", "docs/99"), 3, "task 'docs/99': there is none of that address"),
+    (("show", "docs/99"), 3, "task 'docs/99': there is none of that address; see `agentq list --all -s docs`"),
+    (("trigger", "docs/99"), 3, "task 'docs/99': there is none of that address; see `agentq list --all -s docs`"),
+    (("show", "zzz/1"), 3, "session 'zzz': there is none of that name; see `agentq sessions`"),
     (("show", "dcos/1"), 3, "session 'dcos': there is none of that name; did you mean 'docs'?"),
-    (("logs", "docs/1.7"), 3, "run 'docs/1.7'"),
+    (("logs", "docs/1.7"), 3, "run 'docs/1.7': there is none of that address; see `agentq runs docs/1`"),
     (("config", "chekc"), 2, "config 'chekc': show, check or path; did you mean 'check'?"),
 ]
 
