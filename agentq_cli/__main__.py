@@ -58,7 +58,9 @@ def main() -> int:
         from agentq_cli import app
 
         return app.run(arguments, umask)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        if stop.args:  # what a command has to say to whoever stopped it
+            _hint(str(stop.args[0]))
         return INTERRUPTED
     except Terminated:
         return 143
@@ -84,6 +86,13 @@ def _prepare() -> None:
 
 def _terminated(number: int, frame: FrameType | None) -> None:
     raise Terminated
+
+
+def _hint(text: str) -> None:
+    from agentq_cli import output
+
+    with contextlib.suppress(output.ReaderGone, Refused):
+        output.hint(text)
 
 
 def _report(error: BaseException, arguments: Sequence[str]) -> int:
@@ -146,6 +155,8 @@ def _parser_message(error: ClickException) -> str:
         known = error.ctx.command.get_params(error.ctx) if error.ctx else []
         options = [name for parameter in known for name in parameter.opts]
         near = nearest(error.option_name, options) or f"; see '{command} --help'"
+        if "--exec" in options and "--exec" in sys.argv and "--" not in sys.argv:
+            near = f"; a command stands after '--', as in `{command} --exec -- make test`"
         return f"'{error.option_name}': no such option of '{command}'{near}"
     if isinstance(error, exceptions.MissingParameter):
         return f"{_name(error)}: missing; see '{command} --help'"

@@ -175,7 +175,11 @@ class Supervision:
             else:
                 self._stopping = "leave"
             running = len(self._watched)
-            what = {"leave": "leaving them running", "wait": "waiting for them", "cancel": "cancelling them"}
+            what = {
+                "leave": "leaving them running",
+                "wait": "waiting for them; once more leaves them running",
+                "cancel": "cancelling them; once more leaves them running",
+            }
             yield self._tell("stop", reason=f"{signal.Signals(number).name}: {running} running, {what[self._stopping]}")
             if self._stopping == "cancel":
                 self._cancel_all()

@@ -25,6 +25,7 @@ ERRORS = [
     (("list", "-Z"), 2, "'-Z': no such option of 'agentq list'; see 'agentq list --help'"),
     (("--colour", "list"), 2, "'--colour': no such option of 'agentq'; did you mean '--color'?"),
     (("list", "--session"), 2, "--session: requires an argument"),
+    (("submit", "--exec", "ls", "-l"), 2, "'-l': no such option of 'agentq submit'; a command stands after '--'"),
     (("show",), 2, "ID: missing; see 'agentq show --help'"),
     (("show", "1", "2"), 2, "'2': more than 'agentq show' takes; text with blanks needs quotes"),
     (("list", "--limit", "many"), 2, "--limit 'many': not a whole number"),

@@ -127,7 +127,10 @@ def test_json_is_one_snapshot_wherever_it_goes(aq: Driven) -> None:
         "default/3": "blocked",
     }
     assert found["waiting"][1]["waiting_for"]["ids"] == ["default/2"]
-    assert [(item["id"], item["status"]) for item in found["ended"]] == [("default/1.1", "success"), ("a/1.1", "success")]
+    assert [(item["id"], item["status"]) for item in found["ended"]] == [
+        ("default/1.1", "success"),
+        ("a/1.1", "success"),
+    ]
 
 
 @pytest.mark.parametrize("env", [{}, {"TERM": "dumb"}])
