@@ -20,6 +20,8 @@ from agentq_cli.app import available
 ERRORS = [
     (("sumbit", "x"), 2, "'sumbit': no such command; did you mean 'submit'?"),
     (("lst",), 2, "'lst': no such command; did you mean 'list'?"),
+    (("help", "submit"), 2, "'help': no such command; did you mean '--help'?"),
+    (("status",), 2, "'status': no such command; did you mean 'list'?"),
     (("xyzzy",), 2, "'xyzzy': no such command; see 'agentq --help'"),
     (("list", "--sesion", "x"), 2, "'--sesion': no such option of 'agentq list'; did you mean '--session'?"),
     (("list", "-Z"), 2, "'-Z': no such option of 'agentq list'; see 'agentq list --help'"),
@@ -29,7 +31,8 @@ ERRORS = [
     (("show",), 2, "ID: missing; see 'agentq show --help'"),
     (("show", "1", "2"), 2, "'2': more than 'agentq show' takes; text with blanks needs quotes"),
     (("list", "--limit", "many"), 2, "--limit 'many': not a whole number"),
-    (("list", "--limit", "0"), 2, "--limit '0': not 1 or more"),
+    (("list", "--limit", "0"), 2, "--limit '0': not a number of 1 or more"),
+    (("run", "--jobs", "0"), 2, "--jobs '0': not a number from 1 to 10000"),
     (("list", "--color", "alway"), 2, "--color 'alway': auto, always or never; did you mean 'always'?"),
     (("list", "--state-dir", ""), 2, "--state-dir '': a directory is wanted"),
     (("list", "--status", "runing"), 2, "--status 'runing': no such status; did you mean 'running'?"),
