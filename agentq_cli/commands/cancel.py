@@ -23,7 +23,6 @@ EXAMPLES = (
     ("agentq cancel --wait docs/7", "Return once its processes are gone."),
     ("agentq cancel docs/7.2", "Only this run of a schedule."),
     ("agentq cancel -s docs", "Every live task of a session."),
-    ("agentq cancel --all --dry-run", "What would be cancelled."),
 )
 
 
