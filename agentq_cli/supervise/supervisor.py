@@ -180,7 +180,8 @@ class Supervision:
                 "wait": "waiting for them; once more leaves them running",
                 "cancel": "cancelling them; once more leaves them running",
             }
-            yield self._tell("stop", reason=f"{signal.Signals(number).name}: {running} running, {what[self._stopping]}")
+            then = f"{running} running, {what[self._stopping]}" if running else "nothing runs"
+            yield self._tell("stop", reason=f"{signal.Signals(number).name}: {then}")
             if self._stopping == "cancel":
                 self._cancel_all()
 

@@ -43,6 +43,13 @@ def test_run_draws_for_the_size_that_the_terminal_has_now(aq: Driven) -> None:
         shown.ended(0)
 
 
+def test_ctrl_c_where_nothing_runs_waits_for_nobody(aq: Driven) -> None:
+    with screen(aq.agentq, "run", env={"NO_COLOR": "1"}) as shown:
+        shown.says("nothing runs")
+        shown.type("\x03")
+        assert "SIGINT: nothing runs" in shown.ended(130)
+
+
 def test_ctrl_c_waits_and_a_second_one_leaves_on_a_terminal_too(aq: Driven) -> None:
     aq.exec(*held("a"))
     with screen(aq.agentq, "run", env={"NO_COLOR": "1"}) as shown:
