@@ -142,19 +142,21 @@ def submit(
     else:
         if replace and key is None:
             raise Usage("--replace: only together with --key")
-        tasks = [TaskMaker(here).make(given | work_of(words, exec_, file), spelled)]
+        tasks = [TaskMaker(here).make(given | work_of(words, exec_, file, agent), spelled)]
     if dry_run:
         return _dry_run(here, tasks)
     return store(here, tasks, wait=wait, follow=follow, no_wake=no_wake)
 
 
-def work_of(words: Sequence[str] | None, exec_: bool, file: str | None) -> dict[str, Any]:
+def work_of(words: Sequence[str] | None, exec_: bool, file: str | None, agent: str | None) -> dict[str, Any]:
     """What is to be done, of the words of a command line. Raises Usage."""
     from agentq_cli import batch
 
     if exec_:
         if file is not None:
             raise Usage(f"--file '{file}': not together with --exec; a command's stdin is --stdin")
+        if agent is not None:
+            raise Usage(f"--agent '{agent}': not together with --exec; a command has no agent")
         return {"exec": list(words or ())}
     if file is not None:
         if words:

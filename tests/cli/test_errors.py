@@ -28,6 +28,8 @@ ERRORS = [
     (("--colour", "list"), 2, "'--colour': no such option of 'agentq'; did you mean '--color'?"),
     (("list", "--session"), 2, "--session: requires an argument"),
     (("submit", "--exec", "ls", "-l"), 2, "'-l': no such option of 'agentq submit'; a command stands after '--'"),
+    (("submit", "-a", "demo", "--exec", "--", "ls"), 2, "--agent 'demo': not together with --exec"),
+    (("schedule", "-a", "demo", "--every", "1h", "--exec", "--", "ls"), 2, "--agent 'demo': not together with --exec"),
     (("show",), 2, "ID: missing; see 'agentq show --help'"),
     (("show", "1", "2"), 2, "'2': more than 'agentq show' takes; text with blanks needs quotes"),
     (("list", "--limit", "many"), 2, "--limit 'many': not a whole number"),
