@@ -28,7 +28,10 @@ REFUSALS = frozenset(
 
 
 WHOLE = ("a valid integer", "a valid int", "a valid int range")
-NUMBERS = dict.fromkeys(WHOLE, "a whole number") | {"a valid float": "a number"}
+NUMBERS = {
+    **dict.fromkeys(WHOLE, "a whole number"),
+    "a valid float": "a number",
+}
 """The parser's words for what a value should have been, and ours."""
 
 
@@ -53,7 +56,9 @@ def main() -> int:
         from agentq_cli import app
 
         return app.run(arguments, umask)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        if stop.args:  # what a command has to say to whoever stopped it
+            _hint(str(stop.args[0]))
         return INTERRUPTED
     except Terminated:
         return 143
@@ -79,6 +84,13 @@ def _prepare() -> None:
 
 def _terminated(number: int, frame: FrameType | None) -> None:
     raise Terminated
+
+
+def _hint(text: str) -> None:
+    from agentq_cli import output
+
+    with contextlib.suppress(output.ReaderGone, Refused):
+        output.hint(text)
 
 
 def _report(error: BaseException, arguments: Sequence[str]) -> int:
@@ -141,6 +153,8 @@ def _parser_message(error: ClickException) -> str:
         known = error.ctx.command.get_params(error.ctx) if error.ctx else []
         options = [name for parameter in known for name in parameter.opts]
         near = nearest(error.option_name, options) or f"; see '{command} --help'"
+        if "--exec" in options and "--exec" in sys.argv and "--" not in sys.argv:
+            near = f"; a command stands after '--', as in `{command} --exec -- make test`"
         return f"'{error.option_name}': no such option of '{command}'{near}"
     if isinstance(error, exceptions.MissingParameter):
         return f"{_name(error)}: missing; see '{command} --help'"
@@ -148,12 +162,20 @@ def _parser_message(error: ClickException) -> str:
         return f"{error.option_name}: {error.message.removeprefix(f'Option {error.option_name!r} ').rstrip('.')}"
     if isinstance(error, exceptions.BadParameter):
         match = re.fullmatch(r"'?(.*?)'? is not (.*?)\.?", error.message, re.DOTALL)
-        why = f" '{match[1]}': not {NUMBERS.get(match[2], match[2])}" if match else f": {error.message}"
+        why = f" '{match[1]}': not {_wanted(match[2])}" if match else f": {error.message}"
         return _name(error) + why
     match = re.fullmatch(r"Got unexpected extra argument\(s\) \((.*)\)", error.format_message(), re.DOTALL)
     if match:
         return f"'{match[1]}': more than '{command}' takes; text with blanks needs quotes"
     return f"{command}: {error.format_message()}"
+
+
+def _wanted(what: str) -> str:
+    """The parser's words for what a value should have been, in ours."""
+    match = re.fullmatch(r"in the range (?:x>=(\d+)|(\d+)<=x<=(\d+))", what)
+    if match:
+        return f"a number of {match[1]} or more" if match[1] else f"a number from {match[2]} to {match[3]}"
+    return NUMBERS.get(what, what)
 
 
 def _name(error: BadParameter) -> str:

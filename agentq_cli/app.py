@@ -36,6 +36,26 @@ GROUPS = {
 }
 """Every command by its purpose, in the order of the help; one without a module is not there yet."""
 
+ELSEWHERE = {
+    "help": "--help",
+    "version": "--version",
+    "ls": "list",
+    "status": "list",
+    "ps": "workers",
+    "add": "submit",
+    "kill": "cancel",
+    "stop": "cancel",
+    "rm": "prune",
+    "remove": "prune",
+    "clean": "prune",
+    "start": "run",
+    "restart": "retry",
+    "follow": "logs",
+    "tail": "logs",
+    "history": "runs",
+}
+"""What other programs call a command: the nearest spelling would mislead."""
+
 COMMANDS = tuple(name for names in GROUPS.values() for name in names)
 
 ABOUT = """Runs coding agents and commands unattended, and proves afterwards what happened.
@@ -192,7 +212,8 @@ class Application(Helpful, TyperGroup):
         name = args[0]
         command = self.get_command(ctx, name)
         if command is None and not ctx.resilient_parsing:
-            near = nearest(name, available()) or "; see 'agentq --help'"
+            meant = ELSEWHERE.get(name)
+            near = f"; did you mean '{meant}'?" if meant else nearest(name, available()) or "; see 'agentq --help'"
             raise Usage(f"'{name}': no such command{near}")
         return name, command, args[1:]
 

@@ -225,6 +225,11 @@ class Queue:
         busy_ms = connection.BACKGROUND_BUSY_MS
         return dependencies.settle_elsewhere(self.state, self._index, now=self.now, actor=actor, busy_ms=busy_ms)
 
+    def stopped_behind(self, task: Task) -> list[Task]:
+        """The tasks of its session that its end, or what it was stopped by itself, has stopped in the same commit."""
+        cause = task.dep_failed or task.address
+        return [self.task(each) for each in dependencies.stopped_behind(self._index, task.address, cause)]
+
     def unsettled_sessions(self) -> list[str]:
         """The sessions of tasks that `settle_dependents` could not get at."""
         return dependencies.unsettled_sessions(self._index)
@@ -798,7 +803,8 @@ class Queue:
         """Raises NotFound, with the nearest name, where there is no such session, and Usage where it can be none."""
         directory = self.state.session(session)
         if not directory.exists():
-            raise NotFound(f"session '{session}': there is none of that name{nearest(session, self.session_names())}")
+            near = nearest(session, self.session_names()) or "; see `agentq sessions`"
+            raise NotFound(f"session '{session}': there is none of that name{near}")
 
     def _write(
         self, *steps: tuple[str, dict[str, object]], event: str | None = None, reason: str | None = None

@@ -110,7 +110,9 @@ def took(milliseconds: int | None) -> str:
 
 def money(group: Group) -> str:
     """What runs cost, or a dash where no agent said so."""
-    return f"${group.cost_usd:,.2f}" if group.priced else "–"
+    if not group.priced:
+        return "–"
+    return f"${group.cost_usd:.4f}" if 0 < group.cost_usd < 0.1 else f"${group.cost_usd:,.2f}"
 
 
 def _headline(total: Group) -> Iterator[str]:
@@ -315,7 +317,11 @@ def _days(numbers: Numbers) -> Iterator[str]:
         for (day, agent), group in days[:SHOWN_DAYS]
     ]
     unpriced = sum(group.runs - group.priced for (_, agent), group in days if agent != COMMAND)
-    notes = [f"{unpriced:,} runs of agents said nothing about their cost."] if unpriced else []
+    notes = (
+        [f"{unpriced:,} {'run' if unpriced == 1 else 'runs'} of agents said nothing about their cost."]
+        if unpriced
+        else []
+    )
     notes += [f"{len(days) - SHOWN_DAYS:,} older rows are left out."] if len(days) > SHOWN_DAYS else []
     yield from _table("Days, newest first", heads, rows, more=" ".join(notes))
 

@@ -22,7 +22,7 @@ _agentq_command() {
     edit) options='--prompt --key --stdin --script --label --agent --cwd --env --env-file --context --agent-arg --priority --at --in --tz --expires --cron --every --start --until --max-runs --missed --overlap --once --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --pause-after --json --state-dir --color --allow-network-fs --help' ;;
     pause) options='--session --agent --all --reason --json --state-dir --color --allow-network-fs --help' ;;
     resume) options='--session --agent --all --json --state-dir --color --allow-network-fs --help' ;;
-    cancel) options='--session --all --wait --yes --json --state-dir --color --allow-network-fs --help' ;;
+    cancel) options='--session --all --wait --dry-run --yes --json --state-dir --color --allow-network-fs --help' ;;
     retry) options='--json --state-dir --color --allow-network-fs --help' ;;
     trigger) options='--json --state-dir --color --allow-network-fs --help' ;;
     prune) options='--older-than --session --dry-run --yes --json --state-dir --color --allow-network-fs --help' ;;

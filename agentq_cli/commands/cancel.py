@@ -31,6 +31,7 @@ def cancel(
     session: options.Session = None,
     all_: options.All = False,
     wait: Wait = False,
+    dry_run: options.DryRun = False,
     yes: options.Yes = False,
 ) -> Result:
     """Cancel tasks, waiting or running, for good.
@@ -43,11 +44,13 @@ def cancel(
     at = context()
     if (bool(ids), session is not None, all_).count(True) != 1:
         raise Usage("cancel: name tasks, a session with -s, or --all")
-    if all_:
+    if all_ and not dry_run:
         targets.confirm(yes, "cancel --all ends every live task")
     queue = at.open_queue()
     named = ids or targets.live(queue, None if session is None else values.parse_session(session))
     names = [targets.named(name) for name in named]
+    if dry_run:
+        return Results(targets.each(names, lambda target: _would(queue, target)))
 
     def one(target: str) -> tuple[str, Status]:
         address, attempt = values.parse_run(target)
@@ -66,6 +69,17 @@ def cancel(
     targets.settle_dependents(queue)
     bells.ring(queue.state.bells)
     return results
+
+
+def _would(queue: Queue, target: str) -> tuple[str, Status]:
+    """What a cancel of it would come to now, and the status as it is. Raises what the cancel would."""
+    address, attempt = values.parse_run(target)
+    _still_that_run(queue, address.session, address.seq, attempt)
+    task = queue.live(address)
+    if task.status.ended:
+        raise WrongState(f"task '{task.address}': it is {task.status} already")
+    what = "stopped" if task.status is Status.RUNNING else "cancelled"
+    return f"{task.address} would be {what}", task.shown_status(queue.now)
 
 
 def _still_that_run(queue: Queue, session: str, seq: int, attempt: int | None) -> None:

@@ -77,7 +77,7 @@ def look(at: Context, queue: Queue) -> Snapshot:
             for name, by_status in counts.items()
         ],
         gates=gate_items(at, queue, len(workers), supervisors),
-        ended=[_ended(run) for run in queue.recent_ends(ENDED)],
+        ended=[_ended(run) for run in sorted(queue.recent_ends(ENDED), key=lambda run: -(run.finished_at or 0))],
     )
 
 

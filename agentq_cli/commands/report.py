@@ -68,7 +68,11 @@ def report(html: Html = None, session: options.Session = None, since: options.Si
         "tokens_out": numbers.total.tokens_out,
         "cost_usd": numbers.total.cost_usd if numbers.total.priced else None,
     }
-    return Document("report", data, [f"{path}: {numbers.total.runs} runs, {numbers.total.bad} failed"])
+    return Document(
+        "report",
+        data,
+        [f"{path}: {numbers.total.runs} {'run' if numbers.total.runs == 1 else 'runs'}, {numbers.total.bad} failed"],
+    )
 
 
 def _clock(zone: str) -> Callable[[int], str]:

@@ -144,13 +144,13 @@ def _live(queue: Queue, supervision: Supervision) -> Live:
         signal.signal(signal.SIGWINCH, lambda number, frame: None)
 
     def line(item: documents.Item, pen: Pen, width: int) -> str | None:
-        if item["event"] == "start":
-            return None
-        if item["event"] in ("finish", "expire"):
+        if item["event"] == "start" or (item["event"] == "depend" and not item["reason"]):
+            return None  # that it may start now says the table
+        if item["event"] in ("finish", "expire", "depend"):
             if Status(item["to"]).ended:  # else it is to be tried again, and counts among those that wait
                 ended.by_status[item["to"]] += 1
             took = f"in {values.format_duration(item['duration_ms'])}" if item.get("duration_ms") is not None else ""
-            detail = "; ".join(part for part in (took, item["reason"]) if part)
+            detail = "; ".join(part for part in (took, item["reason"]) if part and part != item["to"])
             return watching.ended_line(item["to"], item["run"] or item["task"], detail, pen, width)
         text = " ".join(part for part in (item["event"], item["run"] or item["task"], item["reason"]) if part)
         return pen(cut(one_line(text), width, pen.ellipsis), ODD if item["event"] in ("gate", "trouble") else DIM)
@@ -185,11 +185,11 @@ def _item(happening: Happening) -> documents.Item:
 
 def _line(item: documents.Item) -> str:
     parts = [str(item["at"]), str(item["event"]), str(item["run"] or item["task"] or "")]
-    if item["event"] in ("finish", "expire"):
+    if item["event"] in ("finish", "expire", "depend"):
         parts.append(str(item["to"]))
     if "duration_ms" in item:
         parts.append(f"in {values.format_duration(item['duration_ms'])}" if item["duration_ms"] else "in 0s")
-    if item["reason"]:
+    if item["reason"] and item["reason"] != item["to"]:
         parts.append(f"({item['reason']})")
     return " ".join(part for part in parts if part)
 

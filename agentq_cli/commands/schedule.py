@@ -123,7 +123,7 @@ def schedule(
     made = make_schedule(here, when, session=session)
     if next_ is not None:
         return _times(here, made, next_)
-    task = TaskMaker(here, OCCURRENCE).make(given | work_of(words, exec_, file), spelled)
+    task = TaskMaker(here, OCCURRENCE).make(given | work_of(words, exec_, file, agent), spelled)
     first = policy.first(made, here.now_ms())
     if first is None:
         raise Usage(f"--until '{until}': nothing fires before then")

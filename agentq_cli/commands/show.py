@@ -97,6 +97,6 @@ def _run(run: Run) -> str:
         parts.append(values.format_duration(run.duration_ms))
     if run.exit_code is not None:
         parts.append(f"exit {run.exit_code}")
-    if run.error:
+    if run.error and run.error != f"exit code {run.exit_code}":
         parts.append(run.error)
     return ", ".join(parts)

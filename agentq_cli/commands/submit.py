@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
@@ -35,6 +36,14 @@ Batch = Annotated[
         "--batch", metavar="PATH", help="JSON Lines, one task each; '-' is stdin.", rich_help_panel=options.WHAT
     ),
 ]
+
+Follow = Annotated[
+    bool,
+    typer.Option("--follow", "-f", help="The same, and print its output as it comes.", rich_help_panel=options.HOW),
+]
+
+MOST_NAMED = 5
+"""Addresses that a hint names."""
 
 ALONE = ("session", "agent", "priority")
 """Options that a batch takes from the command line, for lines that do not say themselves."""
@@ -93,7 +102,7 @@ def submit(
     label: options.Labels = None,
     dry_run: options.DryRun = False,
     wait: options.Wait = False,
-    follow: options.Follow = False,
+    follow: Follow = False,
     no_wake: options.NoWake = False,
 ) -> Result:
     """Hand in work: a prompt for an agent, or with --exec a command.
@@ -133,19 +142,21 @@ def submit(
     else:
         if replace and key is None:
             raise Usage("--replace: only together with --key")
-        tasks = [TaskMaker(here).make(given | work_of(words, exec_, file), spelled)]
+        tasks = [TaskMaker(here).make(given | work_of(words, exec_, file, agent), spelled)]
     if dry_run:
         return _dry_run(here, tasks)
     return store(here, tasks, wait=wait, follow=follow, no_wake=no_wake)
 
 
-def work_of(words: Sequence[str] | None, exec_: bool, file: str | None) -> dict[str, Any]:
+def work_of(words: Sequence[str] | None, exec_: bool, file: str | None, agent: str | None) -> dict[str, Any]:
     """What is to be done, of the words of a command line. Raises Usage."""
     from agentq_cli import batch
 
     if exec_:
         if file is not None:
             raise Usage(f"--file '{file}': not together with --exec; a command's stdin is --stdin")
+        if agent is not None:
+            output.warn(f"--agent '{agent}': a command has no agent")
         return {"exec": list(words or ())}
     if file is not None:
         if words:
@@ -198,6 +209,16 @@ def _shown(value: object) -> str:
     return shlex.join(map(str, value)) if isinstance(value, list) else str(value)
 
 
+@contextlib.contextmanager
+def _told_of_ctrl_c(addresses: Sequence[Address]) -> Iterator[None]:
+    """Whoever stops waiting by Ctrl-C is told that the work stays, and how to end it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        names = " ".join(map(str, addresses)) if len(addresses) <= MOST_NAMED else "ID…"
+        raise KeyboardInterrupt(f"what was submitted stays in the queue; `agentq cancel {names}` ends it") from None
+
+
 def store(here: Context, tasks: Sequence[NewTask], *, wait: bool, follow: bool, no_wake: bool) -> Result:
     """Store tasks and tell those who wait for work; the result prints their addresses."""
     from agentq_cli.supervise import bells, process, wake
@@ -229,16 +250,18 @@ def _wait(here: Context, queue: Queue, addresses: Sequence[Address], no_wake: bo
     still_open: dict[Address, Task] = {}
 
     def items() -> Iterator[documents.Item]:
-        ended.update(waiting.until_ended(queue, addresses, wake_up=not no_wake))
+        with _told_of_ctrl_c(addresses):
+            ended.update(waiting.until_ended(queue, addresses, wake_up=not no_wake))
         found = (ended[address] for address in addresses)
         yield from (documents.task(task, now=queue.now, waiting_for=None) for task in found)
 
     def looks() -> Iterator[documents.Item | None]:
         yield from ({"id": str(address)} for address in addresses)
-        for found in waiting.looks(queue, addresses, ended, wake_up=not no_wake):
-            still_open.clear()
-            still_open.update(found)
-            yield None
+        with _told_of_ctrl_c(addresses):
+            for found in waiting.looks(queue, addresses, ended, wake_up=not no_wake):
+                still_open.clear()
+                still_open.update(found)
+                yield None
 
     def exit_code() -> int:
         codes = [code(ended[address]) for address in addresses]
@@ -255,6 +278,7 @@ def _follow(here: Context, queue: Queue, address: Address, no_wake: bool) -> Res
 
     def pieces() -> Iterator[bytes]:
         yield f"{address}\n".encode()
-        yield from waiting.output_until_ended(queue, address, wake_up=not no_wake)
+        with _told_of_ctrl_c([address]):
+            yield from waiting.output_until_ended(queue, address, wake_up=not no_wake)
 
     return Raw(pieces(), code=lambda: code(queue.task(address)))

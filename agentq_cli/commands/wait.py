@@ -72,4 +72,5 @@ def wait(ids: options.Ids = None, session: options.Session = None, timeout: Time
 
 
 def _line(item: documents.Item) -> str:
-    return f"{item['id']} {item['status']}" + (f" ({item['reason']})" if item["reason"] else "")
+    why = item["reason"] if item["reason"] != item["status"] else None
+    return f"{item['id']} {item['status']}" + (f" ({why})" if why else "")

@@ -44,7 +44,9 @@ def age(milliseconds: int) -> str:
 
 def ended_line(status: str, name: str, detail: str, pen: Pen, width: int) -> str:
     """One line about what has just ended."""
-    detail = cut(one_line(detail), max(width - len(status.ljust(9)) - len(name) - 4, 0), pen.ellipsis)
+    detail = cut(
+        one_line(detail if detail != status else ""), max(width - len(status.ljust(9)) - len(name) - 4, 0), pen.ellipsis
+    )
     return f"{pen.status(status)}{' ' * (9 - len(status))}  {name}  {pen(detail, DIM)}".rstrip()
 
 

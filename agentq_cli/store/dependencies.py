@@ -82,6 +82,12 @@ def waits(database: sqlite3.Connection, task: Task) -> bool:
     return verdict is Verdict.WAIT
 
 
+def stopped_behind(database: sqlite3.Connection, address: Address, cause: Address) -> list[Address]:
+    """The tasks of its session behind this one that the failure of `cause` has stopped."""
+    values = address._asdict() | {"cause": str(cause)}
+    return [Address(address.session, seq) for (seq,) in database.execute(DEPENDENCIES["stopped_behind"], values)]
+
+
 def live_dependent(database: sqlite3.Connection, address: Address) -> Address | None:
     """A live task that waits for this one, or is about to be stored and will."""
     row = database.execute(DEPENDENCIES["live_dependent"], address._asdict()).fetchone()

@@ -38,8 +38,14 @@ def task(state: StateDir, address: Address, *, busy_ms: int = connection.BUSY_MS
     with inbound(state, address.session, busy_ms=busy_ms) as database:
         row = database.execute(TASK, {"seq": address.seq}).fetchone()
     if row is None:
-        raise NotFound(f"task '{address}': there is none of that address")
+        raise unknown_task(address)
     return rows.seen_task(address.session, row)
+
+
+def unknown_task(address: Address) -> NotFound:
+    """The error about an address that the session, which there is, does not have."""
+    hint = f"`agentq list --all -s {address.session}`"
+    return NotFound(f"task '{address}': there is none of that address; see {hint}")
 
 
 def tasks(
@@ -108,7 +114,7 @@ def run(index: sqlite3.Connection, run_id: RunId) -> Run:
     """One attempt. Raises NotFound."""
     row = index.execute(READ["run"].format(run_columns=READ["run_columns"]), run_id._asdict()).fetchone()
     if row is None:
-        raise NotFound(f"run '{run_id}': there is none of that address")
+        raise NotFound(f"run '{run_id}': there is none of that address; see `agentq runs {run_id.address}`")
     return rows.run(row)
 
 

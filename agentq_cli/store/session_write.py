@@ -45,7 +45,9 @@ class SessionWrite:
         """
         row = self.database.execute(TASK, {"seq": seq}).fetchone()
         if row is None:
-            raise NotFound(f"task '{Address(self.session, seq)}': there is none of that address")
+            from agentq_cli.store.read import unknown_task
+
+            raise unknown_task(Address(self.session, seq))
         unreadable = rows.unreadable_time(row)
         return rows.task(self.session, row) if unreadable is None else self._pause_unreadable(row, unreadable)
 

@@ -146,7 +146,8 @@ def _of_key(write: SessionWrite, task: NewTask, batch: str | None = None) -> Add
 def _room(database: sqlite3.Connection, coming: int, max_queued: int) -> None:
     (live,) = database.execute(WRITE["live_count"]).fetchone()
     if live + coming > max_queued:
-        raise LimitReached(f"max_queued {max_queued}: {live} tasks are live already, {coming} more were submitted")
+        more = f"{coming} more {'was' if coming == 1 else 'were'} submitted"
+        raise LimitReached(f"max_queued {max_queued}: {live} tasks are live already, {more}")
 
 
 def _batch(

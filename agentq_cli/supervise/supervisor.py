@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from agentq_cli import config as configuration
 from agentq_cli.clock import Clock, monotonic_ms
 from agentq_cli.errors import AgentqError, Busy, Refused
-from agentq_cli.model import Actor, Event, Identity, Outcome, RunId, Status, Supervisor
+from agentq_cli.model import Actor, Event, Identity, Outcome, RunId, Status, Supervisor, Task
 from agentq_cli.policy import order
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import bells, gates, limits, process, recovery, requests, stop
@@ -175,8 +175,13 @@ class Supervision:
             else:
                 self._stopping = "leave"
             running = len(self._watched)
-            what = {"leave": "leaving them running", "wait": "waiting for them", "cancel": "cancelling them"}
-            yield self._tell("stop", reason=f"{signal.Signals(number).name}: {running} running, {what[self._stopping]}")
+            what = {
+                "leave": "leaving them running",
+                "wait": "waiting for them; once more leaves them running",
+                "cancel": "cancelling them; once more leaves them running",
+            }
+            then = f"{running} running, {what[self._stopping]}" if running else "nothing runs"
+            yield self._tell("stop", reason=f"{signal.Signals(number).name}: {then}")
             if self._stopping == "cancel":
                 self._cancel_all()
 
@@ -245,6 +250,7 @@ class Supervision:
             if expired is not None:
                 run = RunId(*address, 0)
                 yield self._tell("expire", run, before=Status.QUEUED, after=Status.EXPIRED, reason=expired.reason)
+                yield from self._tell_stopped(expired)
                 self._ring()
 
     def _arrive(self) -> None:
@@ -291,6 +297,7 @@ class Supervision:
         """Release, or stop, the tasks of other sessions that wait for what has ended."""
         for task in self._queue.settle_dependents(actor=Actor.SUPERVISOR):
             yield self._tell("depend", RunId(*task.address, 0), after=task.status, reason=task.reason)
+            yield from self._tell_stopped(task)
         self._undecided = False
         for session in self._queue.unsettled_sessions():
             try:
@@ -298,6 +305,17 @@ class Supervision:
             except AgentqError:
                 continue  # its own trouble, which must not keep a drain from its end
             self._undecided = self._undecided or not self._outside(session)
+
+    def _tell_stopped(self, task: Task) -> Iterator[Happening]:
+        """What the end of a task has stopped in its own session, in the very commit."""
+        if not task.status.ended:
+            return
+        try:
+            stopped = self._queue.stopped_behind(task)
+        except AgentqError:
+            return  # it is done, and on record; only this line about it is missing
+        for each in stopped:
+            yield self._tell("depend", RunId(*each.address, 0), after=each.status, reason=each.reason)
 
     def _outside(self, session: str) -> bool:
         return bool(self._settings.sessions) and session not in self._settings.sessions
@@ -403,6 +421,7 @@ class Supervision:
             self.failed += 1
         after = task.shown_status(self._queue.now)
         yield self._tell("finish", run, before=Status.RUNNING, after=after, reason=task.reason, outcome=watched.outcome)
+        yield from self._tell_stopped(task)
 
     def _give_up(self, run: RunId, error: AgentqError) -> Iterator[Happening]:
         """A session that cannot be read must not keep a slot from the others."""

@@ -61,7 +61,9 @@ DIAMOND = [
 def test_a_diamond_fails_is_mended_and_runs_d_once(aq: Driven) -> None:
     lines = [dict(line) for line in DIAMOND[:-1]] + [{"exec": ["true"], "after_any": ["@c"]}]
     d, b, c, a, e, on_failure, on_any = aq.batch(*lines)
-    aq.drain(code=1)
+    told = aq.drain(code=1).stdout.splitlines()
+    stopped = [line.split(maxsplit=1)[1] for line in told if " cancelled " in line]
+    assert stopped == [f"depend {each} cancelled (dependency {c} failed)" for each in (d, e)]
     expected = {a: "completed", b: "completed", c: "failed", d: "cancelled", e: "cancelled"}
     expected |= {on_failure: "completed", on_any: "completed"}
     assert aq.statuses() == expected
@@ -74,6 +76,24 @@ def test_a_diamond_fails_is_mended_and_runs_d_once(aq: Driven) -> None:
     aq.drain()
     assert set(aq.statuses().values()) == {"completed"}
     assert sorted(run["task"] for run in aq.runs().values()) == sorted([a, b, c, c, d, e, on_failure, on_any])
+
+
+def test_run_tells_what_an_end_stops_in_its_own_session_too(aq: Driven) -> None:
+    aq.batch(
+        {"ref": "a", "exec": ["false"]},
+        {"ref": "b", "exec": ["true"], "after": ["@a"]},
+        {"ref": "c", "exec": ["true"], "after": ["@b"]},
+        {"exec": ["true"], "after": ["@c"], "on_dep_failure": "hold"},
+        {"ref": "e", "exec": ["true"]},
+        {"exec": ["true"], "after_failure": ["@e"]},
+    )
+    told = aq.drain("-j", "1", code=1).stdout.splitlines()
+    assert [line.split(maxsplit=1)[1] for line in told if " depend " in line] == [
+        "depend default/2 cancelled (dependency default/1 failed)",
+        "depend default/3 cancelled (dependency default/1 failed)",
+        "depend default/4 paused (dependency default/1 failed)",
+        "depend default/6 cancelled (dependency default/5 failed)",
+    ]
 
 
 @pytest.mark.parametrize(

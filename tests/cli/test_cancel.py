@@ -127,6 +127,8 @@ def test_all_needs_yes_off_a_terminal(aq: Driven) -> None:
     supervisor = aq.supervise("--drain")
     aq.started("one")
     assert "--yes" in aq.refused("cancel", "--all", code=2)
+    would = aq("cancel", "--all", "--dry-run").stdout.splitlines()
+    assert sorted(would) == ["b/1 would be cancelled", "default/1 would be stopped"]
     assert aq.statuses() == {"default/1": "running", "b/1": "scheduled"}
     items = aq.items("cancel", "--all", "--yes", "--wait")
     assert {(item["id"], item["status"]) for item in items} == {("default/1", "cancelled"), ("b/1", "cancelled")}
@@ -142,6 +144,7 @@ def test_an_ended_task_stays_as_it_is(aq: Driven) -> None:
     assert done.stdout == ""
     for line, status in zip(done.stderr.splitlines(), ("completed", "failed", "cancelled"), strict=True):
         assert status in line
+    assert aq("cancel", "1", "2", "3", "--dry-run", code=4).stderr == done.stderr
     assert aq.tasks() == before
 
 

@@ -14,13 +14,15 @@ def test_run_shows_what_runs_and_leaves_what_ended_and_the_sum(aq: Driven) -> No
     aq.exec("sh", "-c", f"{evil}; {held('a')[2]}", "-", "a")
     aq.exec("sh", "-c", "exit 3")
     aq.exec("true", given=["--in", "1h"])
+    aq.exec("true", given=["--after", "2"])
     with screen(aq.agentq, "run", "--drain", columns=100, env={"NO_COLOR": "1"}) as shown:
-        shown.says("LAST OUTPUT", "default/1.1", "a last line", "1 running · 1 scheduled · 1 failed")
+        shown.says("LAST OUTPUT", "default/1.1", "a last line", "1 running · 1 scheduled · 1 cancelled · 1 failed")
         aq.let_go("a")
         text = shown.ended(1)
     kept = text.rpartition("\x1b[J")[0].rpartition("A")[2]  # from the last time that the drawing was taken away
     assert "completed  default/1.1  in " in kept
-    assert "1 completed · 1 failed · in " in kept
+    assert "1 cancelled · 1 completed · 1 failed · in " in kept
+    assert "cancelled  default/4  dependency default/2 failed" in text
     assert "RUN " not in kept
     assert "\x1b]" not in text
     assert "\x1b[2J" not in text
@@ -41,12 +43,19 @@ def test_run_draws_for_the_size_that_the_terminal_has_now(aq: Driven) -> None:
         shown.ended(0)
 
 
+def test_ctrl_c_where_nothing_runs_waits_for_nobody(aq: Driven) -> None:
+    with screen(aq.agentq, "run", env={"NO_COLOR": "1"}) as shown:
+        shown.says("nothing runs")
+        shown.type("\x03")
+        assert "SIGINT: nothing runs" in shown.ended(130)
+
+
 def test_ctrl_c_waits_and_a_second_one_leaves_on_a_terminal_too(aq: Driven) -> None:
     aq.exec(*held("a"))
     with screen(aq.agentq, "run", env={"NO_COLOR": "1"}) as shown:
         pid = aq.started("a")
         shown.type("\x03")
-        shown.says("SIGINT: 1 running, waiting for them")
+        shown.says("SIGINT: 1 running, waiting for them; once more leaves them running")
         assert shown.process.poll() is None
         shown.type("\x03")
         shown.ended(130)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import jsonschema
 from driven import Driven, Object
 from prometheus_client.parser import text_string_to_metric_families
+from terminal import on_terminal
 
 COUNT = {"type": "integer", "minimum": 0}
 MAYBE = {"type": ["integer", "null"]}
@@ -106,6 +107,11 @@ def test_what_was_done_is_counted_by_session_and_agent(aq: Driven) -> None:
     assert text[0] == "Tasks:    1 scheduled, 1 queued, 2 completed, 1 failed"
     assert text[1] == "Due:      1, the first for 1m"
     assert next(line for line in text if line.startswith("(commands)")).split()[1:4] == ["3", "2", "1"]
+    for columns, kept, left_out in ((80, "WAIT P50", "P99"), (40, "FAILED", "TOKENS")):
+        shown = on_terminal(aq.agentq, "stats", columns=columns, env=now | {"NO_COLOR": "1"})
+        tables = shown[shown.index("SESSION") :].splitlines()
+        assert max(map(len, tables)) <= columns
+        assert kept in tables[0] and left_out not in tables[0]
 
 
 def test_prometheus_reads_counters_that_survive_pruning(aq: Driven) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import pytest
 from driven import Driven, held, until
@@ -75,3 +76,14 @@ def test_a_cancelled_task_ends_the_wait_with_1(aq: Driven) -> None:
     assert waiting.stdout.readline() == "default/1\n"
     aq("cancel", "1")
     aq.ended(waiting, 1)
+
+
+@pytest.mark.parametrize("how", ["--wait", "--follow"])
+def test_ctrl_c_leaves_the_task_and_says_how_to_end_it(aq: Driven, how: str) -> None:
+    waiting = aq.start("submit", how, "--no-wake", "--exec", "--", "true")
+    until(lambda: list(aq.state_dir.glob("bells/*")), what="the wait")
+    aq.signal(waiting, signal.SIGINT)
+    _, said = waiting.communicate(timeout=30)
+    assert waiting.returncode == 130
+    assert said == "agentq: hint: what was submitted stays in the queue; `agentq cancel default/1` ends it\n"
+    assert aq.statuses() == {"default/1": "queued"}

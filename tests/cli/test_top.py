@@ -113,8 +113,12 @@ def test_json_is_one_snapshot_wherever_it_goes(aq: Driven) -> None:
     empty = aq.json("top")
     assert empty["schema"] == "agentq.top/1"
     assert not aq.state_dir.exists()
-    aq.exec("true")
-    aq.drain()
+    aq.exec(*held("first"))
+    supervisor = aq.supervise("--drain")
+    aq.started("first")
+    aq("wait", aq.exec("true", given=["-s", "a"]))
+    aq.let_go("first")
+    aq.ended(supervisor, 0)
     aq.exec("true", given=["--after", aq.exec("true", given=["--in", "1h"])])
     found = aq.json("top")
     assert set(found) == {"schema", "at", "counts", "supervisors", "running", "waiting", "sessions", "gates", "ended"}
@@ -123,7 +127,10 @@ def test_json_is_one_snapshot_wherever_it_goes(aq: Driven) -> None:
         "default/3": "blocked",
     }
     assert found["waiting"][1]["waiting_for"]["ids"] == ["default/2"]
-    assert [(item["id"], item["status"]) for item in found["ended"]] == [("default/1.1", "success")]
+    assert [(item["id"], item["status"]) for item in found["ended"]] == [
+        ("default/1.1", "success"),
+        ("a/1.1", "success"),
+    ]
 
 
 @pytest.mark.parametrize("env", [{}, {"TERM": "dumb"}])

@@ -22,6 +22,9 @@ def test_one_task_gives_its_code_and_several_0_or_1(aq: Driven) -> None:
         assert aq("wait", str(seq), code=code).stdout.startswith(f"default/{seq} ")
     assert [task["id"] for task in aq.items("wait", "2", "1")] == ["default/2", "default/1"]
     assert [task["exit_code"] for task in aq.items("wait", "1", "3", "5", code=1)] == [0, 7, None]
+    stopped = aq.exec("true")
+    aq("cancel", stopped)
+    assert aq("wait", stopped, code=1).stdout == f"{stopped} cancelled\n"
     aq.refused("wait", "1", "9", code=3)
     aq.refused("wait", "1.1", code=2)
     aq.refused("wait", code=2)

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentq_cli.model import PastRun, RunStatus
-from agentq_cli.report import DRAWN, MOST_LANES, SLOWEST, Durations, Numbers, count, lanes, verdict
-from agentq_cli.report_page import page
+from agentq_cli.report import DRAWN, MOST_LANES, SLOWEST, Durations, Group, Numbers, count, lanes, verdict
+from agentq_cli.report_page import money, page
 
 NOW = 1_774_785_600_000
 VOID = {"meta"}
@@ -192,3 +192,11 @@ def test_many_runs_take_little_room_and_what_is_left_out_is_said() -> None:
 
 def test_no_runs_are_a_page_too() -> None:
     assert "Nothing ran." in " ".join(safe(written(count(iter([]), day))).texts)
+
+
+@pytest.mark.parametrize(
+    ("cost", "priced", "shown"),
+    [(0.0, 0, "–"), (0.0, 1, "$0.00"), (0.00042, 1, "$0.0004"), (0.25, 2, "$0.25"), (1234.5, 2, "$1,234.50")],
+)
+def test_a_small_cost_does_not_read_as_none(cost: float, priced: int, shown: str) -> None:
+    assert money(Group(cost_usd=cost, priced=priced)) == shown

@@ -23,6 +23,18 @@ ORDER BY d.on_session, d.on_seq
 SELECT DISTINCT session, seq FROM dependencies INDEXED BY dependencies_on
 WHERE on_session = :session AND on_seq = :seq ORDER BY session, seq
 
+-- The tasks of the same session that wait for this one, over however many others of it, and that a failure stopped.
+-- name: stopped_behind
+WITH RECURSIVE behind (seq) AS (
+  SELECT seq FROM dependencies INDEXED BY dependencies_on
+  WHERE on_session = :session AND on_seq = :seq AND session = :session
+  UNION
+  SELECT d.seq FROM behind b CROSS JOIN dependencies d INDEXED BY dependencies_on
+  WHERE d.on_session = :session AND d.on_seq = b.seq AND d.session = :session
+)
+SELECT t.seq FROM behind b JOIN tasks t ON t.session = :session AND t.seq = b.seq
+WHERE t.dep_failed = :cause ORDER BY t.seq
+
 -- A live task that waits for this one; staged ones, which the index does not know yet, count.
 -- name: live_dependent
 SELECT d.session, d.seq FROM dependencies d INDEXED BY dependencies_on
