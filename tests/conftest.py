@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from agentq_process import Agentq
 from hypothesis import HealthCheck, settings
+
+# Started in the background of a script, or by nohup: what ignores a signal hands that on to every process of a test.
+for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 # How long an example takes says how busy the machine is, and nothing about what is tested.
 settings.register_profile("agentq", deadline=None, suppress_health_check=[HealthCheck.too_slow])
