@@ -10,7 +10,7 @@ import pytest
 from crasher import Crasher
 from scenarios import SCENARIOS, Scenario
 
-STRIDE = 9
+STRIDE = 6
 PAIRS = [(scenario, role) for scenario in SCENARIOS for role in scenario.roles]
 NAMES = [f"{scenario.name}-{role}" for scenario, role in PAIRS]
 ALL_POINTS_ONLY = ("hooks", "sweep-calls-hooks")

@@ -302,7 +302,7 @@ def test_the_zones_have_the_changes_that_matter() -> None:
 
 def test_the_times_are_those_of_the_model() -> None:
     draw = random.Random(1)
-    for name, at in sample_changes(75 * WIDE, seed=2):
+    for name, at in sample_changes(150 * WIDE, seed=2):
         after = at - draw.randint(0, 2 * DAY)
         upto = after + draw.randint(DAY, 3 * DAY)
         for _ in range(2):
@@ -377,7 +377,7 @@ moments = st.integers(FIRST * 1000, LAST * 1000)
 texts = st.integers(0, 2**32).map(lambda seed: expressions(random.Random(seed)))
 
 
-@settings(max_examples=75 * WIDE, derandomize=True, deadline=None)
+@settings(max_examples=150 * WIDE, derandomize=True, deadline=None)
 @given(text=texts, zone=zones, after=moments)
 def test_times_are_strictly_later_and_do_not_depend_on_where_one_asks_from(text: str, zone: str, after: int) -> None:
     try:
