@@ -247,17 +247,24 @@ def _past(write: SessionWrite, task: Task) -> Past:
     """What is known before a run of a task."""
     if task.agent is None:
         return Past()
-    paid = finish.spent(write.database, task.address)
-    last = write.database.execute(DISPATCH["last_attempt"], task.address._asdict()).fetchone()
-    interrupted = last is not None and last[0] == task.agent and last[1] is not None and retry.goes_on(last[2])
+    paid = finish.spent(write.database, task.address) if task.runs else 0.0
+    own = _interrupted(write, task) if task.runs else None
     if task.shares_conversation:
         known = write.database.execute(DISPATCH["conversation"], {"agent": task.agent}).fetchone()
-        if known is None or not interrupted or known[0] != last[1]:
+        if known is None or own is None or known[0] != own[0]:
             conversation, used_at = known or (None, None)
             return Past(conversation, used_at, spent_usd=paid)
-    elif not interrupted:
+    elif own is None:
         return Past(spent_usd=paid)
-    return Past(last[1], last[3], FailureClass(last[2]), paid)
+    return Past(*own, spent_usd=paid)
+
+
+def _interrupted(write: SessionWrite, task: Task) -> tuple[str, int, FailureClass] | None:
+    """The conversation in which the task's last run was interrupted, when, and how."""
+    row = write.database.execute(DISPATCH["last_attempt"], task.address._asdict()).fetchone()
+    if row is None or row[0] != task.agent or row[1] is None or not retry.goes_on(row[2]):
+        return None
+    return row[1], row[3], FailureClass(row[2])
 
 
 def _directory(write: SessionWrite, conversation: str | None) -> str | None:
