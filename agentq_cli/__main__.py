@@ -53,6 +53,11 @@ def main() -> int:
     umask = os.umask(0o077)
     try:
         _prepare()
+        if arguments[:1] == ["sweep"]:
+            from agentq_cli.store import idle
+
+            if idle.sweep(arguments[1:]):
+                return 0
         from agentq_cli import app
 
         return app.run(arguments, umask)

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from agentq_cli import places
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -134,15 +136,11 @@ def _agents(environ: Mapping[str, str]) -> Iterable[str]:
 
 def _state_directory(given: str, environ: Mapping[str, str]) -> str:
     """As `context.state_directory`, without the time that importing it takes."""
-    named = given or environ.get("AGENTQ_STATE_DIR")
-    if named:
-        return os.path.abspath(os.path.expanduser(named))
-    if sys.platform != "linux":
+    if sys.platform != "linux" and not (given or environ.get("AGENTQ_STATE_DIR")):
         from platformdirs import user_state_path
 
         return str(user_state_path("agentq", appauthor=False))
-    base = environ.get("XDG_STATE_HOME", "").strip() or os.path.expanduser("~/.local/state")
-    return os.path.join(base, "agentq")
+    return places.state_dir(given, environ)
 
 
 def _chosen(found: Iterable[object], prefix: str, harmless: Callable[[str], bool]) -> list[str]:

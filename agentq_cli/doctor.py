@@ -26,7 +26,7 @@ from agentq_cli.context import Context
 from agentq_cli.errors import AgentqError, Unreadable, Usage
 from agentq_cli.model import Identity
 from agentq_cli.queue import Queue
-from agentq_cli.store.state_dir import file_system
+from agentq_cli.store.file_system import MOUNTS, file_system
 from agentq_cli.supervise import process, wake
 from agentq_cli.surroundings import Surroundings
 from agentq_cli.values import format_duration, format_size
@@ -115,7 +115,7 @@ def _state_dir(at: Context) -> Iterator[Check]:
         return
     found = os.statvfs(there)
     free = found.f_bavail * found.f_frsize
-    mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
+    mounts = Path(MOUNTS).read_text(encoding="utf-8", errors="surrogateescape")
     kind = file_system(str(there), mounts)
     missing = "" if there == path else " (not there yet)"
     text = f"'{path}'{missing}: {kind}, {format_size(free)} free"
