@@ -214,9 +214,15 @@ def migrate(connection: sqlite3.Connection, path: Path, kind: str) -> None:
         for file in sorted((SCHEMA / kind).glob("*.sql")):
             number = int(file.name[:3])
             if number > version:
-                for statement in _statements(file.read_text(encoding="utf-8")):
+                for statement in _script(file):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {number}")
+
+
+@functools.cache
+def _script(file: Path) -> list[str]:
+    """A migration's statements; a batch makes many sessions."""
+    return list(_statements(file.read_text(encoding="utf-8")))
 
 
 def _statements(script: str) -> Iterator[str]:

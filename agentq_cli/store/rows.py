@@ -69,8 +69,8 @@ def launch(text: str) -> Launch:
     return Launch(**values)
 
 
-def content(task: NewTask | Task) -> dict[str, Any]:
-    """The columns of messages_in that say what is to be done."""
+def content(task: NewTask | Task, launch: str | None = None) -> dict[str, Any]:
+    """The columns of messages_in that say what is to be done; `launch` is its text where it is known already."""
     return {
         "kind": task.kind,
         "agent": task.agent,
@@ -78,10 +78,10 @@ def content(task: NewTask | Task) -> dict[str, Any]:
         "argv": None if task.argv is None else json.dumps(list(task.argv)),
         "cwd": task.cwd,
         "priority": task.priority,
-        "labels": json.dumps(list(task.labels)),
+        "labels": json.dumps(list(task.labels)) if task.labels else "[]",
         "key": task.key,
         "context": task.context,
-        "launch": launch_text(task.launch),
+        "launch": launch_text(task.launch) if launch is None else launch,
         "on_dep_failure": task.on_dep_failure,
     }
 
