@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -62,8 +63,9 @@ def launch_text(launch: Launch) -> str:
     return json.dumps({name: value for name, value in values.items() if value not in (None, [], {})})
 
 
+@functools.lru_cache(maxsize=64)
 def launch(text: str) -> Launch:
-    """The launch that `launch_text` wrote."""
+    """The launch that `launch_text` wrote; the tasks of a batch share theirs."""
     values = json.loads(text)
     values["agent_args"] = tuple(values.get("agent_args", ()))
     return Launch(**values)
@@ -100,7 +102,7 @@ def task(session: str, row: Row) -> Task:
         argv=None if row[7] is None else tuple(json.loads(row[7])),
         cwd=row[8],
         priority=row[9],
-        labels=tuple(json.loads(row[10])),
+        labels=() if row[10] == "[]" else tuple(json.loads(row[10])),
         key=row[11],
         context=row[12],
         created_at=row[13],
