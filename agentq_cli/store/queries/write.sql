@@ -13,7 +13,7 @@ VALUES
 
 -- What AUTOINCREMENT would give: addresses are never reused, also of tasks that were removed.
 -- name: next_seq
-SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'messages_in'), 0) + 1
+SELECT coalesce((SELECT seq FROM main.sqlite_sequence WHERE name = 'messages_in'), 0) + 1
 
 -- The occurrence that an address of a series stands for.
 -- name: live_of_series
