@@ -45,6 +45,8 @@ class SessionWrite:
         One whose times cannot be read is paused first, saying so: it would never be found due, or never expire.
         """
         row = self.database.execute(TASK, {"seq": seq}).fetchone()
+        if row is None and self.release_committed():
+            row = self.database.execute(TASK, {"seq": seq}).fetchone()
         if row is None:
             from agentq_cli.store.read import unknown_task
 
@@ -63,6 +65,14 @@ class SessionWrite:
         paused = replace(task, status=Status.PAUSED, reason=why)
         self.save(task, paused, event="pause")
         return paused
+
+    def release_committed(self) -> bool:
+        """Let into the queue what batches have staged here that are committed; whether there was any.
+
+        Whoever stores a batch does so itself right after its commit, or sweep in its place; this is for who comes
+        between.
+        """
+        return bool(self.database.execute(WRITE["release_committed"]).rowcount)
 
     def next_seq(self) -> int:
         """The N of the next new task."""
@@ -230,22 +240,35 @@ def session_write(
     now: int,
     actor: Actor,
     create: bool = False,
+    alone: bool = False,
     busy_ms: int = connection.BUSY_MS,
 ) -> Iterator[SessionWrite]:
-    """Begin a transaction over a session and the index. Raises NotFound, Busy, Unreadable."""
+    """Begin a transaction over a session and the index; `alone` over the session only, where the index has no part in
+    it. Raises NotFound, Busy, Unreadable."""
     if create:
-        refuse_emptied(state, session)
-        state.create_session(session)
-        if not state.outbound(session).exists():
-            connection.connect(state.outbound(session), "outbound", create=True, busy_ms=busy_ms).close()
+        create_sessions(state, [session], busy_ms=busy_ms)
     else:
         check_stored(state, session)
-    database = connection.connect_session(state.inbound(session), state.index, create=create, busy_ms=busy_ms)
+    path = state.inbound(session)
+    if alone:
+        database = connection.connect(path, "inbound", create=create, busy_ms=busy_ms)
+    else:
+        database = connection.connect_session(path, state.index, create=create, busy_ms=busy_ms)
     try:
-        with connection.transaction(database, state.inbound(session)):
+        with connection.transaction(database, path):
             yield SessionWrite(database, session, now, actor)
     finally:
         database.close()
+
+
+def create_sessions(state: StateDir, sessions: Sequence[str], *, busy_ms: int = connection.BUSY_MS) -> None:
+    """Make what sessions need before anything is stored in them. Raises Usage, Busy, Unreadable, Refused."""
+    for session in sessions:
+        refuse_emptied(state, session)
+    state.create_sessions(sessions)
+    for session in sessions:
+        if not state.outbound(session).exists():
+            connection.connect(state.outbound(session), "outbound", create=True, busy_ms=busy_ms).close()
 
 
 def check_stored(state: StateDir, session: str) -> None:

@@ -11,9 +11,14 @@ VALUES
   (:seq, :kind, :status, :agent, :prompt, :argv, :cwd, :priority, :labels, :key, :context, :created_at, :due_at, :expires_at,
    :launch, :batch, :reason, :series, :trigger, :recurrence, :arriving, :extra, :on_dep_failure)
 
--- What AUTOINCREMENT would give: addresses are never reused, also of tasks that were removed.
+-- What AUTOINCREMENT would give: addresses are never reused, also of tasks that were removed. The index has a table of
+-- that name too, which would be asked by a connection that has not seen yet that another process made ours.
 -- name: next_seq
 SELECT coalesce((SELECT seq FROM main.sqlite_sequence WHERE name = 'messages_in'), 0) + 1
+
+-- name: release_committed
+UPDATE messages_in SET status = iif(after IS NULL, 'queued', 'blocked')
+WHERE status = 'staged' AND batch IN (SELECT id FROM batches WHERE committed = 1)
 
 -- The occurrence that an address of a series stands for.
 -- name: live_of_series
