@@ -34,7 +34,7 @@ def connect(path: Path, kind: str, *, create: bool, busy_ms: int = BUSY_MS) -> s
     """
     with named_trouble(path):
         if create and not path.exists():
-            lay(path, _new(kind))
+            lay(path, _new(kind, SCHEMA, latest(kind)))
         connection = _open(path, create=create, busy_ms=busy_ms)
         try:
             # Single-file commits end with the journal's unlink: EXTRA brings that to disk too.
@@ -73,9 +73,16 @@ def lay(path: Path, content: bytes) -> bool:
     return True
 
 
+def new_in_memory(kind: str) -> sqlite3.Connection:
+    """A database of a kind as it is before anything is stored, to be filled and then laid as a whole."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.deserialize(_new(kind, SCHEMA, latest(kind)))
+    return connection
+
+
 @functools.cache
-def _new(kind: str) -> bytes:
-    """A database of a kind as it is before anything is stored."""
+def _new(kind: str, schema: Path, version: int) -> bytes:
+    """A database of a kind as it is before anything is stored; made once of each schema."""
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         migrate(connection, Path(":memory:"), kind)
         return connection.serialize()

@@ -6,6 +6,7 @@ import functools
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Any
 
 from agentq_cli.model import (
@@ -77,7 +78,7 @@ def content(task: NewTask | Task, launch: str | None = None) -> dict[str, Any]:
         "kind": task.kind,
         "agent": task.agent,
         "prompt": task.prompt,
-        "argv": None if task.argv is None else json.dumps(list(task.argv)),
+        "argv": None if task.argv is None else f"[{', '.join(map(encode_basestring_ascii, task.argv))}]",
         "cwd": task.cwd,
         "priority": task.priority,
         "labels": json.dumps(list(task.labels)) if task.labels else "[]",

@@ -104,19 +104,21 @@ class SessionWrite:
         extra: bool = False,
     ) -> dict[str, Any]:
         """The columns of a new task, to be inserted as `seq`; the first of a series names it by its own."""
+        # Plain texts and numbers: for each one of a type of its own sqlite3 looks for an adapter, which takes longer
+        # than the row.
         return rows.content(task, self._launch_text(task.launch)) | {
             "seq": seq,
-            "status": status,
+            "status": str(status),
             "created_at": self.now,
             "due_at": self.now if task.due_at is None else task.due_at,
             "expires_at": task.expires_at,
             "batch": batch,
             "reason": reason,
             "series": seq if series is None and recurrence is not None else series,
-            "trigger": trigger,
+            "trigger": str(trigger),
             "recurrence": None if recurrence is None else recurrence.to_json(),
-            "arriving": arriving,
-            "extra": extra,
+            "arriving": int(arriving),
+            "extra": int(extra),
         }
 
     def _launch_text(self, launch: Launch) -> str:

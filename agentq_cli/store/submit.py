@@ -15,7 +15,7 @@ from agentq_cli.model import Actor, Address, Identity, NewTask, Status, Trigger
 from agentq_cli.store import connection, dependencies, rows
 from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, create_sessions, session_write
-from agentq_cli.store.state_dir import StateDir
+from agentq_cli.store.state_dir import StateDir, sync_directory
 
 if TYPE_CHECKING:
     from agentq_cli.policy.schedule import Schedule
@@ -238,8 +238,31 @@ def _stage(
     actor: Actor,
 ) -> dict[int, tuple[Address, bool]]:
     """Store a session's tasks, so that nobody sees them yet; of each position the address."""
-    with session_write(state, session, now=now, actor=actor, create=True, alone=True) as write:
-        return dict(zip(tasks, _insert(write, tasks.values(), batch), strict=True))
+    found = _laid(state, session, tasks, batch=batch, now=now, actor=actor)
+    if found is None:
+        with session_write(state, session, now=now, actor=actor, create=True, alone=True) as write:
+            found = _insert(write, tasks.values(), batch)
+    return dict(zip(tasks, found, strict=True))
+
+
+def _laid(
+    state: StateDir, session: str, tasks: Mapping[int, NewTask], *, batch: str, now: int, actor: Actor
+) -> list[tuple[Address, bool]] | None:
+    """A new session's file is laid with the tasks in it, which takes two syncs and not seven; None where it is there.
+
+    Its directory must be.
+    """
+    path = state.inbound(session)
+    if path.exists():
+        return None
+    with contextlib.closing(connection.new_in_memory("inbound")) as database:
+        database.execute("BEGIN")
+        found = _insert(SessionWrite(database, session, now, actor), tasks.values(), batch)
+        database.execute("COMMIT")
+        if not connection.lay(path, database.serialize()):
+            return None
+    sync_directory(path.parent)
+    return found
 
 
 def _publish(
@@ -265,16 +288,16 @@ def _published(address: Address, task: NewTask, now: int, actor: Actor) -> dict[
     return {
         "session": address.session,
         "seq": address.seq,
-        "status": status,
+        "status": str(status),
         "agent": task.agent or "",
         "priority": task.priority,
         "due_at": due,
         "expires_at": task.expires_at,
-        "shares": task.kind == "prompt" and task.context == "session",
+        "shares": int(task.kind == "prompt" and task.context == "session"),
         "labels": json.dumps(list(task.labels)) if task.labels else None,
         "at": now,
-        "shown": Status.SCHEDULED if status is Status.QUEUED and due > now else status,
-        "actor": actor,
+        "shown": str(Status.SCHEDULED if status is Status.QUEUED and due > now else status),
+        "actor": str(actor),
     }
 
 

@@ -5,6 +5,8 @@ The crash is a step that does not come; processes that are killed at every state
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
@@ -304,7 +306,7 @@ def test_the_next_address_is_that_of_the_session_whoever_made_it(state_dir: Path
 
 
 def test_a_batch_syncs_each_session_a_few_times_only(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commits of new sessions are counted by their statements: one to stage, one to release, none for the schema."""
+    """A session that is new is laid with its tasks and written once, to release them; one that is there, twice."""
     commits: list[str] = []
     execute = connection.NamedConnection.execute
 
@@ -314,5 +316,52 @@ def test_a_batch_syncs_each_session_a_few_times_only(queue: Queue, monkeypatch: 
         return execute(self, sql, parameters)
 
     monkeypatch.setattr(connection.NamedConnection, "execute", counting)
-    submit(queue, *(command(f"s{number % 10}") for number in range(40)))
+    synced: Counter[str] = Counter()
+    for name in ("fsync", "fdatasync"):
+        monkeypatch.setattr(os, name, lambda descriptor: synced.update([os.readlink(f"/proc/self/fd/{descriptor}")]))
+    ten = [command(f"s{number % 10}") for number in range(40)]
+    submit(queue, *ten)
+    assert Counter(commits) == {"agentq.db": 3} | {f"s{number}": 1 for number in range(10)}
+    directory = str(queue.state.path / "sessions")
+    assert (synced[directory], synced[str(queue.state.path)]) == (1, 1)
+    for number in range(10):
+        # Its directory once, and once each of its two files, which have no name yet.
+        assert sum(count for path, count in synced.items() if path.startswith(f"{directory}/s{number}/")) == 2
+        assert synced[f"{directory}/s{number}"] == 1
+    commits.clear()
+    synced.clear()
+    submit(queue, *ten)
     assert Counter(commits) == {"agentq.db": 3} | {f"s{number}": 2 for number in range(10)}
+    assert not synced, "but those that SQLite does"
+
+
+def test_a_new_session_that_somebody_else_makes_meanwhile_is_not_laid_over(
+    queue: Queue, open_queue: OpenQueue, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = connection.lay
+
+    def slow(path: Path, content: bytes) -> bool:
+        monkeypatch.setattr(connection, "lay", real)
+        assert submit(open_queue(clock), command("a", "first")) == [Address("a", 1)]
+        return real(path, content)
+
+    monkeypatch.setattr(
+        connection, "lay", lambda path, content: (slow if path.name == "inbound.db" else real)(path, content)
+    )
+    assert submit(queue, command("a"), command("b")) == [Address("a", 2), Address("b", 1)]
+    assert len(list(queue.tasks())) == 3
+
+
+def test_where_the_file_system_has_no_files_without_a_name_sqlite_makes_them(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Any, flags: int, *more: Any, **named: Any) -> int:
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(errno.EOPNOTSUPP, "not here")
+        return opened(path, flags, *more, **named)
+
+    opened = os.open
+    monkeypatch.setattr(os, "open", refused)
+    assert submit(queue, command("a"), command("b")) == [Address("a", 1), Address("b", 1)]
+    assert submit(queue, command("c")) == [Address("c", 1)]
+    assert len(list(queue.tasks())) == 3
