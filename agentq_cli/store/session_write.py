@@ -104,19 +104,23 @@ class SessionWrite:
         extra: bool = False,
     ) -> dict[str, Any]:
         """The columns of a new task, to be inserted as `seq`; the first of a series names it by its own."""
-        # Plain texts and numbers: for each one of a type of its own sqlite3 looks for an adapter, which takes longer
-        # than the row.
-        return rows.content(task, self._launch_text(task.launch)) | {
+        # Plain texts and numbers: for a value of a type of its own, and for None, sqlite3 looks for an adapter, which
+        # takes longer than the row.
+        values = rows.content(task, self._launch_text(task.launch))
+        for name in ("agent", "argv", "key"):
+            if values[name] is None:
+                values[name] = ""
+        return values | {
             "seq": seq,
             "status": str(status),
             "created_at": self.now,
             "due_at": self.now if task.due_at is None else task.due_at,
-            "expires_at": task.expires_at,
-            "batch": batch,
-            "reason": reason,
-            "series": seq if series is None and recurrence is not None else series,
+            "expires_at": "" if task.expires_at is None else task.expires_at,
+            "batch": batch or "",
+            "reason": reason or "",
+            "series": series or ("" if recurrence is None else seq),
             "trigger": str(trigger),
-            "recurrence": None if recurrence is None else recurrence.to_json(),
+            "recurrence": "" if recurrence is None else recurrence.to_json(),
             "arriving": int(arriving),
             "extra": int(extra),
         }

@@ -274,7 +274,11 @@ def _publish(
     actor: Actor,
 ) -> None:
     """Tell the index of all that is staged, in the commit of the batch: no session needs it open again."""
-    new = [(stored[position][0], task) for position, task in enumerate(tasks) if stored[position][1]]
+    # In the order of the index, so that no page of it is written twice.
+    new = sorted(
+        ((stored[position][0], task) for position, task in enumerate(tasks) if stored[position][1]),
+        key=lambda each: each[0],
+    )
     for session in dict.fromkeys(address.session for address, _ in new):
         index.execute(WRITE["create_session"], {"name": session, "at": now})
     rows_of_new = [_published(address, task, now, actor) for address, task in new]
@@ -292,9 +296,9 @@ def _published(address: Address, task: NewTask, now: int, actor: Actor) -> dict[
         "agent": task.agent or "",
         "priority": task.priority,
         "due_at": due,
-        "expires_at": task.expires_at,
+        "expires_at": "" if task.expires_at is None else task.expires_at,
         "shares": int(task.kind == "prompt" and task.context == "session"),
-        "labels": json.dumps(list(task.labels)) if task.labels else None,
+        "labels": json.dumps(list(task.labels)) if task.labels else "",
         "at": now,
         "shown": str(Status.SCHEDULED if status is Status.QUEUED and due > now else status),
         "actor": str(actor),

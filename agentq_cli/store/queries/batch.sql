@@ -11,7 +11,7 @@ UPDATE batches SET committed = 1 WHERE id = :id AND committed = 0
 -- What `mirror_since` and `events_of_new` would make of the rows in the sessions' files.
 -- name: publish_task
 INSERT OR REPLACE INTO tasks (session, seq, status, agent, priority, due_at, expires_at, retry, shares, labels)
-VALUES (:session, :seq, :status, :agent, :priority, :due_at, :expires_at, 0, :shares, :labels)
+VALUES (:session, :seq, :status, :agent, :priority, :due_at, nullif(:expires_at, ''), 0, :shares, nullif(:labels, ''))
 
 -- name: publish_event
 INSERT INTO events (at, session, seq, to_status, event, actor) VALUES (:at, :session, :seq, :shown, 'submit', :actor)

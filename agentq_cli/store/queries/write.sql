@@ -3,13 +3,16 @@
 -- name: create_session
 INSERT INTO sessions (name, created_at) VALUES (:name, :at) ON CONFLICT DO NOTHING
 
+-- '' stands for NULL where no value can be empty: to find out that it has no adapter for None takes Python's sqlite3
+-- longer than all else of a column, and most columns of most tasks are NULL.
 -- name: insert_task
 INSERT INTO messages_in
   (seq, kind, status, agent, prompt, argv, cwd, priority, labels, key, context, created_at, due_at, expires_at, launch, batch,
    reason, series, "trigger", recurrence, arriving, extra, on_dep_failure)
 VALUES
-  (:seq, :kind, :status, :agent, :prompt, :argv, :cwd, :priority, :labels, :key, :context, :created_at, :due_at, :expires_at,
-   :launch, :batch, :reason, :series, :trigger, :recurrence, :arriving, :extra, :on_dep_failure)
+  (:seq, :kind, :status, nullif(:agent, ''), :prompt, nullif(:argv, ''), :cwd, :priority, :labels, nullif(:key, ''),
+   :context, :created_at, :due_at, nullif(:expires_at, ''), :launch, nullif(:batch, ''), nullif(:reason, ''),
+   nullif(:series, ''), :trigger, nullif(:recurrence, ''), :arriving, :extra, :on_dep_failure)
 
 -- What AUTOINCREMENT would give: addresses are never reused, also of tasks that were removed. The index has a table of
 -- that name too, which would be asked by a connection that has not seen yet that another process made ours.
