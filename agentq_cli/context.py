@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from contextvars import ContextVar
@@ -11,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agentq_cli import output
+from agentq_cli import environment, output
 from agentq_cli.clock import Clock
 from agentq_cli.errors import Usage
 from agentq_cli.model import DEFAULT_SESSION
@@ -80,15 +79,10 @@ def enter(new: Context) -> None:
 
 
 def state_directory(given: str | None, environ: Mapping[str, str]) -> Path:
-    """`--state-dir`, else AGENTQ_STATE_DIR, else the platform's user state directory; absolute, not resolved."""
+    """As `environment.state_directory`. Raises Usage where there is none."""
     if given == "":
         raise Usage("--state-dir '': a directory is wanted")
-    named = given or environ.get("AGENTQ_STATE_DIR")
-    if not named:
-        from platformdirs import user_state_path
-
-        found = user_state_path("agentq", appauthor=False)
-        if not found.is_absolute():
-            raise Usage("home directory: there is none; set HOME, or name the state dir by --state-dir")
-        return found
-    return Path(os.path.abspath(os.path.expanduser(named)))
+    found = environment.state_directory(given, environ)
+    if found is None:
+        raise Usage("home directory: there is none; set HOME, or name the state dir by --state-dir")
+    return Path(found)

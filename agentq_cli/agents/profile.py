@@ -31,14 +31,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agentq_cli.config_schema import AGENT_CLIS, PROFILE, read_table
+from agentq_cli.config_schema import PROFILE, read_table
+from agentq_cli.defaults import AGENT_CLIS, BUILT_IN
 from agentq_cli.errors import NotFound, Usage, nearest
 
 if TYPE_CHECKING:
     from agentq_cli.config import Config
 
 DIRECTORY = Path(__file__).parent
-BUILT_IN = ("claude", "codex", "gemini", "opencode", "demo")
 """The profiles that ship with agentq, a file each in `profiles/`."""
 
 CONVERSATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z")

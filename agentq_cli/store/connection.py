@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
+from agentq_cli.defaults import BUSY_MS as BUSY_MS
 from agentq_cli.errors import AgentqError, Busy, Refused, Unreadable
-
-BUSY_MS = 15_000
-"""How long a command waits for a lock."""
+from agentq_cli.store import schema
 
 BACKGROUND_BUSY_MS = 100
 """How long a supervisor or a sweep waits for one session's file before it goes on with the others."""
 
-SCHEMA = Path(__file__).parent / "schema"
+SCHEMA = Path(schema.DIRECTORY)
 
 
 def connect(path: Path, kind: str, *, create: bool, busy_ms: int = BUSY_MS) -> sqlite3.Connection:
@@ -195,7 +194,7 @@ class NamedConnection(sqlite3.Connection):
 @functools.cache
 def latest(kind: str) -> int:
     """The schema version that this program writes: the number of the last migration."""
-    return max(int(file.name[:3]) for file in (SCHEMA / kind).glob("*.sql"))
+    return schema.latest(kind, SCHEMA)
 
 
 def migrate(connection: sqlite3.Connection, path: Path, kind: str) -> None:

@@ -24,6 +24,7 @@ from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks
 from agentq_cli.supervise.launch import Launcher
 from agentq_cli.supervise.records import RunDirectory
 from agentq_cli.supervise.resources import Resources
+from agentq_cli.supervise.ring import ring
 from agentq_cli.supervise.signals import Signals
 from agentq_cli.supervise.starting import AGAIN_MS, LONGEST_AGAIN_MS, Starter
 from agentq_cli.supervise.watch import Watched
@@ -516,7 +517,7 @@ class Supervision:
         return max(1, min(moments) - now)
 
     def _ring(self) -> None:
-        bells.ring(self._queue.state.bells)
+        ring(self._queue.state.bells)
 
     def _tell(
         self,
