@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping, Sequence
 
-HANDLED = frozenset(("words", "exec_", "session", "agent", "priority", "no_wake"))
+HANDLED = frozenset(("words", "exec_", "session", "agent", "cwd", "priority", "no_wake"))
 """The parameters of `commands.submit` that may be given."""
 
 KNOWN_SETTINGS = ("AGENTQ_STATE_DIR", "AGENTQ_NOW")
@@ -68,8 +68,12 @@ def _task(given: Mapping[str, object], environ: Mapping[str, str], umask: int, n
     words, agent, priority = given.get("words") or [], given.get("agent"), given.get("priority", 0)
     session = given.get("session", "default")
     assert isinstance(words, list) and isinstance(priority, int)
+    cwd = given.get("cwd", ".")
+    assert isinstance(cwd, str)
+    if not cwd or cwd[:1] == "~":
+        return None
     try:
-        cwd = os.getcwd()
+        cwd = os.path.abspath(cwd)
         "".join((cwd, *(() if given.get("exec_") else words))).encode()
     except (OSError, UnicodeEncodeError):
         return None
