@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from agentq_cli import values
-from agentq_cli.commands import options, targets, waiting
+from agentq_cli.commands import targets, waiting
 from agentq_cli.context import context
 from agentq_cli.errors import Usage, WrongState
 from agentq_cli.model import RunId, Status, Task
 from agentq_cli.output import Result, Results
 from agentq_cli.queue import Queue
 
-Wait = Annotated[
-    bool, typer.Option("--wait", help="Return once their processes are gone.", rich_help_panel=options.HOW)
-]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.commands import options
 
 EXAMPLES = (
     ("agentq cancel 3", "One task, whatever it is doing."),
@@ -30,7 +26,7 @@ def cancel(
     ids: options.Ids = None,
     session: options.Session = None,
     all_: options.All = False,
-    wait: Wait = False,
+    wait: options.WaitUntilGone = False,
     dry_run: options.DryRun = False,
     yes: options.Yes = False,
 ) -> Result:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from agentq_cli import values
 from agentq_cli.agents import profile
-from agentq_cli.commands import options, targets
+from agentq_cli.commands import targets
 from agentq_cli.context import Context, context
 from agentq_cli.errors import NotFound, Usage, nearest
 from agentq_cli.model import Status, TargetResult
 from agentq_cli.output import Result, Results
 from agentq_cli.queue import Queue
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.commands import options
 
 EXAMPLES = (
     ("agentq pause docs/7 default/3", "Two tasks."),

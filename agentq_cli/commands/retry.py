@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentq_cli import documents, output
-from agentq_cli.commands import options, targets
+from agentq_cli.commands import targets
 from agentq_cli.context import context
 from agentq_cli.defaults import NOBODY_THERE
 from agentq_cli.errors import Usage
@@ -11,6 +11,10 @@ from agentq_cli.output import Items, Result
 from agentq_cli.supervise import wake
 from agentq_cli.supervise.ring import ring
 from agentq_cli.why import Why
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.commands import options
 
 EXAMPLES = (
     ("agentq retry 3", "One more attempt."),

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from agentq_cli import documents, output
 from agentq_cli.clock import rfc3339
-from agentq_cli.commands import options
 from agentq_cli.context import Context, context
 from agentq_cli.defaults import NOBODY_THERE
 from agentq_cli.errors import Usage
@@ -20,28 +17,9 @@ from agentq_cli.output import Document, Items, Raw, Result
 from agentq_cli.queue import Queue
 from agentq_cli.why import Why
 
-Words = Annotated[list[str] | None, typer.Argument(metavar="PROMPT", help="The prompt; '-' reads it from stdin.")]
-Exec = Annotated[
-    bool,
-    typer.Option(
-        "--exec", help="Run the words after '--' as a command, without a shell.", rich_help_panel=options.WHAT
-    ),
-]
-File = Annotated[
-    str | None,
-    typer.Option("--file", metavar="PATH", help="Read the prompt from a file.", rich_help_panel=options.WHAT),
-]
-Batch = Annotated[
-    str | None,
-    typer.Option(
-        "--batch", metavar="PATH", help="JSON Lines, one task each; '-' is stdin.", rich_help_panel=options.WHAT
-    ),
-]
-
-Follow = Annotated[
-    bool,
-    typer.Option("--follow", "-f", help="The same, and print its output as it comes.", rich_help_panel=options.HOW),
-]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.commands import options
 
 MOST_NAMED = 5
 """Addresses that a hint names."""
@@ -67,10 +45,10 @@ EXAMPLES = (
 
 
 def submit(
-    words: Words = None,
-    exec_: Exec = False,
-    file: File = None,
-    batch: Batch = None,
+    words: options.Words = None,
+    exec_: options.Exec = False,
+    file: options.File = None,
+    batch: options.Batch = None,
     session: options.TaskSession = None,
     agent: options.Agent = None,
     cwd: options.Cwd = None,
@@ -103,7 +81,7 @@ def submit(
     label: options.Labels = None,
     dry_run: options.DryRun = False,
     wait: options.Wait = False,
-    follow: Follow = False,
+    follow: options.FollowOutput = False,
     no_wake: options.NoWake = False,
 ) -> Result:
     """Hand in work: a prompt for an agent, or with --exec a command.
