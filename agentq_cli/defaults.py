@@ -6,6 +6,10 @@ AGENT_CLIS = ("claude", "codex", "gemini", "opencode")
 BUILT_IN = (*AGENT_CLIS, "demo")
 """The agents that need no configuration; `demo` only pretends to be one."""
 
+INTERRUPTED = 130
+TERMINATED = 143
+"""The exit codes of a command that SIGINT or SIGTERM ended: 128 and the signal's number, as shells have it."""
+
 BUSY_MS = 15_000
 """How long a command waits for a lock."""
 

@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 HANDLED = frozenset(("words", "exec_", "session", "agent", "cwd", "priority", "no_wake"))
 """The parameters of `commands.submit` that may be given."""
 
-KNOWN_SETTINGS = ("AGENTQ_STATE_DIR", "AGENTQ_NOW")
+SETTINGS = (
+    *("AGENTQ_JOBS", "AGENTQ_DEFAULT_AGENT", "AGENTQ_TZ", "AGENTQ_RETENTION", "AGENTQ_MAX_QUEUED"),
+    *("AGENTQ_CAPTURE_ENV", "AGENTQ_CONFIG", "AGENTQ_DEPTH"),
+)
+"""Variables that would have to be understood; AGENTQ_DEPTH is there in whatever a run submits."""
 
 LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 NAME = LETTERS | frozenset("._-")
@@ -47,8 +51,8 @@ def submit(given: Mapping[str, object], shared: Mapping[str, object], umask: int
     if given.keys() - HANDLED or shared.keys() - {"state_dir"}:
         return False
     environ = os.environ
-    if any(name.startswith("AGENTQ_") and name not in KNOWN_SETTINGS for name in environ):
-        return False  # a setting, or a submit by a run
+    if any(environ.get(name) for name in SETTINGS):
+        return False
     config = environment.config_file(environ)
     directory = environment.state_directory(shared.get("state_dir") or None, environ)  # type: ignore[arg-type]
     if config is None or os.path.lexists(config) or directory is None or shared.get("state_dir") == "":

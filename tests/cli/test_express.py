@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from agentq_cli import __main__ as program
 from agentq_cli import app, express, quick  # noqa: F401 - `app` is loaded once for all children
 from agentq_cli.commands import submit as whole  # noqa: F401 - as is this
+from agentq_cli.config_schema import TOP
 from agentq_cli.supervise import process
 
 NOW = "2026-03-01T12:00:00.250Z"
@@ -180,8 +181,18 @@ PIECES: list[tuple[str, ...]] = [
     *(("--exec",), ("--exec", "--", "true"), ("-s", "docs"), ("--session=docs",), ("-s", "default"), ("-s", "new")),
     *(("-s", "bad name"), ("-s", ".docs"), ("-s", ""), ("-s", "x" * 65), ("-a", "demo"), ("--agent", "claude")),
     *(("-a", "nobody"), ("--priority", "5"), ("--priority", "-101"), ("--priority", "x"), ("--no-wake",), ("--json",)),
-    *(("--key", "k"), ("--key", "new"), ("--label", "x"), ("--in", "1h"), ("--dry-run",), ("-e", "A=b"), ("-C", "/"), ("-C", "~"), ("-C", "nowhere"),
-        ("-C", "")),
+    *(
+        ("--key", "k"),
+        ("--key", "new"),
+        ("--label", "x"),
+        ("--in", "1h"),
+        ("--dry-run",),
+        ("-e", "A=b"),
+        ("-C", "/"),
+        ("-C", "~"),
+        ("-C", "nowhere"),
+        ("-C", ""),
+    ),
     *(("Fix it",), ("-",), ("",), (" \n",), ("ü\x00"[:1],), ("\udcff",), ("--bogus",), ("--sess", "docs"), ("-h",)),
     *(("--context", "session"), ("--timeout", "1m"), ("--color", "never"), ("--replace",), ("--tz", "Asia/Tokyo")),
     *(("--", "words", "--exec"), ("--after", "1"), ("--retries", "2"), ("--state-dir", "")),
@@ -189,7 +200,13 @@ PIECES: list[tuple[str, ...]] = [
 ENVIRONMENTS: list[dict[str, str]] = [
     *({}, {"LC_ALL": "C", "LC_": "odd"}, {"VIRTUAL_ENV": '/x/ü\udcff"\\'}, {"LANG": "", "TERM": "dumb"}),
     *({"AGENTQ_JOBS": "3"}, {"AGENTQ_MAX_QUEUED": "1"}, {"AGENTQ_CAPTURE_ENV": "HOME"}, {"AGENTQ_DEPTH": "3"}),
-    *({"AGENTQ_NOW": "soon"}, {"AGENTQ_CONFIG": "/nowhere"}, {"AGENTQ_DEFAULT_AGENT": "demo"}, {"NO_COLOR": "1"}),
+    *(
+        {"AGENTQ_NOW": "soon"},
+        {"AGENTQ_CONFIG": "/nowhere"},
+        {"AGENTQ_DEFAULT_AGENT": "demo"},
+        {"AGENTQ_TASK": "docs/1"},
+        {"NO_COLOR": "1"},
+    ),
 ]
 
 
@@ -305,6 +322,10 @@ def test_where_the_queue_is_full_the_limit_is_told(both: Both) -> None:
     assert both.run("submit", "--exec", "--", "true").code == 4
     index(both, "DELETE FROM tasks WHERE seq = 100005")
     assert both.run("submit", "--exec", "--", "true").code == 0 and both.taken
+
+
+def test_every_setting_of_the_environment_is_left_to_the_whole_program() -> None:
+    assert {f"AGENTQ_{key.upper()}" for key in TOP} | {"AGENTQ_CONFIG", "AGENTQ_DEPTH"} == set(express.SETTINGS)
 
 
 def test_it_loads_next_to_nothing(agentq: Agentq) -> None:

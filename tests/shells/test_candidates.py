@@ -150,7 +150,7 @@ def test_no_parser_and_no_printer_is_imported(agentq: Agentq) -> None:
     assert "agentq_cli.candidates" in loaded
     own = {name for name in loaded if name.startswith("agentq_cli.")}
     assert own == {
-        *("agentq_cli.__main__", "agentq_cli.errors", "agentq_cli.candidates", "agentq_cli.environment"),
+        *("agentq_cli.__main__", "agentq_cli.candidates", "agentq_cli.defaults", "agentq_cli.environment"),
         *("agentq_cli.store", "agentq_cli.store.queries"),
     }
     assert not loaded & {"typer", "rich", "platformdirs", "dataclasses", "tomllib", "asyncio", "logging", "ctypes"}
