@@ -61,6 +61,11 @@ def _run(arguments: Sequence[str], umask: int) -> int:
 
         if express.submit(*asked[1:], umask):
             return 0
+    if asked[0] == "sweep":
+        from agentq_cli.store import idle
+
+        if idle.sweep(*asked[1:]):
+            return 0
     from agentq_cli import perform
 
     return perform.command(*asked, umask)

@@ -16,6 +16,19 @@ CAPTURED = ("PATH", "LANG", "LC_*", "VIRTUAL_ENV")
 """The default of `capture_env`."""
 
 
+SETTINGS = (
+    *("AGENTQ_JOBS", "AGENTQ_DEFAULT_AGENT", "AGENTQ_TZ", "AGENTQ_RETENTION", "AGENTQ_MAX_QUEUED"),
+    *("AGENTQ_CAPTURE_ENV", "AGENTQ_CONFIG"),
+)
+"""The variables that set what the configuration's file could."""
+
+
+def configured(environ: Mapping[str, str]) -> bool:
+    """Whether there is any configuration that would have to be read: a file, or a variable."""
+    file = config_file(environ)
+    return file is None or os.path.lexists(file) or any(environ.get(name) for name in SETTINGS)
+
+
 def captured(environ: Mapping[str, str], patterns: Sequence[str]) -> dict[str, str]:
     """The variables whose names match one of the patterns, which are as a shell's for file names."""
     return {name: value for name, value in environ.items() if any(_matches(name, each) for each in patterns)}

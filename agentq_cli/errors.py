@@ -5,7 +5,9 @@ The message of an error is `WHAT: WHY` with the offending value quoted (CONTRACT
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class AgentqError(Exception):

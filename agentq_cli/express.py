@@ -26,12 +26,6 @@ if TYPE_CHECKING:
 HANDLED = frozenset(("words", "exec_", "session", "agent", "cwd", "priority", "no_wake"))
 """The parameters of `commands.submit` that may be given."""
 
-SETTINGS = (
-    *("AGENTQ_JOBS", "AGENTQ_DEFAULT_AGENT", "AGENTQ_TZ", "AGENTQ_RETENTION", "AGENTQ_MAX_QUEUED"),
-    *("AGENTQ_CAPTURE_ENV", "AGENTQ_CONFIG", "AGENTQ_DEPTH"),
-)
-"""Variables that would have to be understood; AGENTQ_DEPTH is there in whatever a run submits."""
-
 LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 NAME = LETTERS | frozenset("._-")
 PATH = NAME | frozenset("/~")
@@ -51,11 +45,10 @@ def submit(given: Mapping[str, object], shared: Mapping[str, object], umask: int
     if given.keys() - HANDLED or shared.keys() - {"state_dir"}:
         return False
     environ = os.environ
-    if any(environ.get(name) for name in SETTINGS):
+    if environment.configured(environ) or environ.get("AGENTQ_DEPTH"):
         return False
-    config = environment.config_file(environ)
     directory = environment.state_directory(shared.get("state_dir") or None, environ)  # type: ignore[arg-type]
-    if config is None or os.path.lexists(config) or directory is None or shared.get("state_dir") == "":
+    if directory is None or shared.get("state_dir") == "":
         return False
     try:
         now = clock.from_environment(environ).now_ms()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -33,15 +32,6 @@ class Answer:
 
 Template = Callable[[Task | None], NewTask]
 """The task that a session's agent may ask for, without its prompt, from the session's last prompt. Raises Usage."""
-
-
-def stamp(state: StateDir, session: str) -> str | None:
-    """What changes when the session's outbound.db does; None where there is none."""
-    try:
-        status = os.stat(state.outbound(session))
-    except OSError:
-        return None
-    return f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
 
 
 def asked(state: StateDir, session: str, most: int) -> Iterator[tuple[str, object]]:

@@ -20,7 +20,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agentq_cli import __main__ as program
-from agentq_cli import app, express, quick  # noqa: F401 - `app` is loaded once for all children
+from agentq_cli import app, environment, express, quick  # noqa: F401 - `app` is loaded once for all children
 from agentq_cli.commands import submit as whole  # noqa: F401 - as is this
 from agentq_cli.config_schema import TOP
 from agentq_cli.supervise import process
@@ -325,7 +325,7 @@ def test_where_the_queue_is_full_the_limit_is_told(both: Both) -> None:
 
 
 def test_every_setting_of_the_environment_is_left_to_the_whole_program() -> None:
-    assert {f"AGENTQ_{key.upper()}" for key in TOP} | {"AGENTQ_CONFIG", "AGENTQ_DEPTH"} == set(express.SETTINGS)
+    assert {f"AGENTQ_{key.upper()}" for key in TOP} | {"AGENTQ_CONFIG"} == set(environment.SETTINGS)
 
 
 def test_it_loads_next_to_nothing(agentq: Agentq) -> None:
