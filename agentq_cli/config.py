@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from agentq_cli import config_schema as schema
+from agentq_cli.dataclass import dataclass, field, replace
 from agentq_cli.errors import Usage, nearest
 from agentq_cli.model import SESSION_NAME
 
