@@ -277,9 +277,8 @@ def application() -> Application:
 
 
 def _help(wanted: HelpWanted) -> int:
-    from dataclasses import asdict
-
     from agentq_cli import help
+    from agentq_cli.dataclass import asdict
 
     page = help.page(wanted.ctx.command, wanted.ctx)
     printer = output.Printer(

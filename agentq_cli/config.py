@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from agentq_cli import config_schema as schema
 from agentq_cli import environment
+from agentq_cli.dataclass import dataclass, field, replace
 from agentq_cli.defaults import BUILT_IN, MAX_QUEUED
 from agentq_cli.environment import CAPTURED
 from agentq_cli.errors import Usage, nearest

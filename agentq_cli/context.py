@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from contextvars import ContextVar
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agentq_cli import environment, output
 from agentq_cli.clock import Clock
+from agentq_cli.dataclass import dataclass, field
 from agentq_cli.errors import Usage
 from agentq_cli.model import DEFAULT_SESSION
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from agentq_cli.queue import Queue
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Context:
     """The shared options as given, and what follows from them and the environment.
 
@@ -36,13 +35,16 @@ class Context:
     allow_network_fs: bool = False
     umask: int = 0o022
     resources: ExitStack = field(default_factory=ExitStack)
+    _loaded: list[Config] = field(default_factory=list)
 
-    @cached_property
+    @property
     def config(self) -> Config:
-        """The configuration. Raises Usage where it is wrong."""
+        """The configuration, read once. Raises Usage where it is wrong."""
         from agentq_cli import config
 
-        return config.load(self.environ)
+        if not self._loaded:
+            self._loaded.append(config.load(self.environ))
+        return self._loaded[0]
 
     def now_ms(self) -> int:
         """The time of this process's clock."""

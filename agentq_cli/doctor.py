@@ -12,7 +12,6 @@ import sqlite3
 import stat
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from agentq_cli import __version__, config_zone, health, surroundings
 from agentq_cli import config as configuration
@@ -22,6 +21,7 @@ from agentq_cli.agents.profile import Profile
 from agentq_cli.clock import rfc3339
 from agentq_cli.config import Config
 from agentq_cli.context import Context
+from agentq_cli.dataclass import dataclass
 from agentq_cli.defaults import AGENT_CLIS
 from agentq_cli.errors import AgentqError, Unreadable, Usage
 from agentq_cli.model import Identity

@@ -10,12 +10,12 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, ClassVar, NamedTuple, TextIO, TypeAlias
 
 from agentq_cli import documents, drawing
 from agentq_cli.clock import monotonic_ms
+from agentq_cli.dataclass import dataclass, field
 from agentq_cli.documents import encode
 from agentq_cli.drawing import Pen
 from agentq_cli.errors import AgentqError, Refused

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from agentq_cli import documents
 from agentq_cli.commands import targets
 from agentq_cli.context import Context, context
+from agentq_cli.dataclass import replace
 from agentq_cli.errors import Usage, WrongState
 from agentq_cli.model import NewTask, Status, Task
 from agentq_cli.new_schedule import make_schedule

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from agentq_cli import output, values
 from agentq_cli.clock import rfc3339
 from agentq_cli.commands.submit import plan_of, store, work_of
 from agentq_cli.context import Context, context
+from agentq_cli.dataclass import replace
 from agentq_cli.errors import Usage
 from agentq_cli.model import NewTask
 from agentq_cli.new_schedule import make_schedule

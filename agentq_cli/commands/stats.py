@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from agentq_cli import documents, prometheus, values
 from agentq_cli.commands import filters
 from agentq_cli.context import context
+from agentq_cli.dataclass import asdict
 from agentq_cli.documents import COUNTED, Item
 from agentq_cli.errors import Usage
 from agentq_cli.output import Document, Result

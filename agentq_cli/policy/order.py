@@ -7,8 +7,8 @@ longest ago, then due time, then seq. Filters come before limits: a head that ma
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Set
-from dataclasses import dataclass, field
 
+from agentq_cli.dataclass import dataclass, field
 from agentq_cli.model import DEFAULT_SESSION
 
 AGED_PRIORITY = 101

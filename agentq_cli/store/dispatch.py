@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
 
+from agentq_cli.dataclass import dataclass, replace
 from agentq_cli.errors import NotFound
 from agentq_cli.model import (
     Actor,

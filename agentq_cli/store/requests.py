@@ -6,8 +6,8 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 
+from agentq_cli.dataclass import dataclass, replace
 from agentq_cli.errors import AgentqError, LimitReached, Usage
 from agentq_cli.model import Actor, Address, NewTask, RunId, Status, Task
 from agentq_cli.policy.requests import LONGEST, Refusal, Request

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from agentq_cli.dataclass import asdict, replace
 from agentq_cli.model import (
     Address,
     Condition,

@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agentq_cli.dataclass import replace
 from agentq_cli.errors import NotFound, Unreadable
 from agentq_cli.model import Actor, Address, NewTask, RunId, Status, Task, Trigger
 from agentq_cli.policy import states

@@ -6,9 +6,9 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from agentq_cli.dataclass import dataclass
 from agentq_cli.errors import NotFound, Refused, Usage
 from agentq_cli.model import SESSION_NAME, RunId
 from agentq_cli.store import file_systems

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 
 from agentq_cli.clock import Clock, monotonic_ms
 from agentq_cli.config import Config
+from agentq_cli.dataclass import replace
 from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Identity, Task, Worker
 from agentq_cli.policy import admission, order

@@ -10,10 +10,10 @@ import contextlib
 import select
 import signal
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from agentq_cli import config as configuration
 from agentq_cli.clock import Clock, monotonic_ms
+from agentq_cli.dataclass import dataclass, replace
 from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Actor, Event, Identity, Outcome, RunId, Status, Supervisor, Task
 from agentq_cli.policy import order

@@ -6,10 +6,10 @@ Every step is idempotent and fenced, so that two sweeps, or a sweep and a superv
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, field
 
 from agentq_cli.clock import monotonic_ms
 from agentq_cli.config import Config
+from agentq_cli.dataclass import dataclass, field
 from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Actor, RunId, SweepAction, Worker
 from agentq_cli.queue import Queue, Turn
