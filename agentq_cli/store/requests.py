@@ -44,6 +44,15 @@ def stamp(state: StateDir, session: str) -> str | None:
     return f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
 
 
+def quiet(state: StateDir, session: str) -> str | None:
+    """The stamp of an outbound.db that asks for nothing that is not answered; None where it does, or cannot be read."""
+    seen = stamp(state, session)
+    try:
+        return None if _unanswered(state, session, 1) else seen
+    except AgentqError:
+        return None
+
+
 def asked(state: StateDir, session: str, most: int) -> Iterator[tuple[str, object]]:
     """Up to `most` requests of a session that are not answered yet: id and content, in the order of their writing.
 
