@@ -73,6 +73,11 @@ def _prepare_foreign(connection: sqlite3.Connection, path: Path) -> None:
     """
     connection.text_factory = lambda data: data.decode("utf-8", "replace")
     connection.execute("PRAGMA trusted_schema = OFF")
+    check_foreign(connection, path)
+
+
+def check_foreign(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises Unreadable where messages_out has become something else than agentq made."""
     if connection.execute(MADE_FROM).fetchall() != _messages_out():
         raise Unreadable(f"'{path}': messages_out is not the table that agentq made; it was left as it is")
 
@@ -201,8 +206,7 @@ def migrate(connection: sqlite3.Connection, path: Path, kind: str) -> None:
     """Bring a file to this version's schema, each step and its `user_version` in one transaction."""
     target = latest(kind)
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > target:
-        raise Unreadable(f"'{path}': it was written by a newer agentq (schema {version}, this one knows {target})")
+    _refuse_newer(path, version, target)
     if version == target:
         return
     with transaction(connection, path):
@@ -216,6 +220,18 @@ def migrate(connection: sqlite3.Connection, path: Path, kind: str) -> None:
                 for statement in _statements(file.read_text(encoding="utf-8")):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {number}")
+
+
+def refuse_newer(connection: sqlite3.Connection, inbound: Path, index: Path) -> None:
+    """Raises Unreadable where a newer agentq has migrated a file since this connection to both was opened."""
+    for path, name, kind in ((inbound, "main", "inbound"), (index, "idx", "index")):
+        (version,) = connection.execute(f"PRAGMA {name}.user_version").fetchone()
+        _refuse_newer(path, version, latest(kind))
+
+
+def _refuse_newer(path: Path, version: int, target: int) -> None:
+    if version > target:
+        raise Unreadable(f"'{path}': it was written by a newer agentq (schema {version}, this one knows {target})")
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -221,12 +221,28 @@ def session_write(
             connection.connect(state.outbound(session), "outbound", create=True, busy_ms=busy_ms).close()
     else:
         check_stored(state, session)
-    database = connection.connect_session(state.inbound(session), state.index, create=create, busy_ms=busy_ms)
-    try:
-        with connection.transaction(database, state.inbound(session)):
-            yield SessionWrite(database, session, now, actor)
-    finally:
-        database.close()
+    with (
+        _opened(state, session, create=create, busy_ms=busy_ms) as database,
+        connection.transaction(database, state.inbound(session)),
+    ):
+        if state.kept is not None:
+            connection.refuse_newer(database, state.inbound(session), state.index)
+        yield SessionWrite(database, session, now, actor)
+
+
+@contextlib.contextmanager
+def _opened(state: StateDir, session: str, *, create: bool, busy_ms: int) -> Iterator[sqlite3.Connection]:
+    inbound, index = state.inbound(session), state.index
+
+    def connect() -> sqlite3.Connection:
+        return connection.connect_session(inbound, index, create=create, busy_ms=busy_ms)
+
+    if state.kept is not None and not create:
+        with state.kept.lend((inbound, index), busy_ms, connect) as database:
+            yield database
+        return
+    with contextlib.closing(connect()) as database:
+        yield database
 
 
 def check_stored(state: StateDir, session: str) -> None:

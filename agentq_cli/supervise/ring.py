@@ -8,13 +8,16 @@ import os
 from agentq_cli import procfs
 
 
-def ring(directory: str | os.PathLike[str]) -> None:
-    """Ring every bell, after the commit. Never fails and never waits: who sleeps on has a timer as well."""
+def ring(directory: str | os.PathLike[str], *, but: str | None = None) -> None:
+    """Ring every bell, after the commit, `but` the one of that name. Never fails and never waits: who sleeps on has a
+    timer as well."""
     try:
         names = os.listdir(directory)
     except OSError:
         return
     for name in names:
+        if name == but:
+            continue
         path = os.path.join(directory, name)
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
