@@ -20,6 +20,7 @@ from agentq_cli.supervise.watch import Watched, unstarted
 
 AGAIN_MS = 200
 LONGEST_AGAIN_MS = 5_000
+ZONE_MS = 1_000
 
 
 class Starter:
@@ -53,6 +54,7 @@ class Starter:
         self._waits: dict[str, tuple[int, int]] = {}
         self._refused: dict[str, str] = {}
         self._untold: str | None = None
+        self._zones: dict[str, tuple[Config, int, str]] = {}
 
     def pick(self, jobs: int) -> order.Head | None:
         """The task to start next; None where no slot is free or nothing may start."""
@@ -130,7 +132,7 @@ class Starter:
             watched = Watched(worker, claim.task, directory, None, ended=True)
             watched.outcome = unstarted(self._queue.now, claim.plan.error)
             return watched
-        zone = claim.task.launch.tz or plan.zone(self.config, self._environ, claim.task.session)
+        zone = claim.task.launch.tz or self._zone(claim.task.session)
         request = plan.request(claim, self.config, self._queue.state, self._clock, self._environ, zone)
         try:
             _, pidfd = self._launcher.launch(request)
@@ -148,6 +150,14 @@ class Starter:
 
     def _parallel(self, session: str) -> int | None:
         return order.width(session, self.config.sessions.get(session, {}).get("parallel"))
+
+    def _zone(self, session: str) -> str:
+        """The zone of a session's tasks, looked up again after a while: a person may set another one."""
+        now = monotonic_ms()
+        known = self._zones.get(session)
+        if known is None or known[0] is not self.config or now - known[1] >= ZONE_MS:
+            known = self._zones[session] = (self.config, now, plan.zone(self.config, self._environ, session))
+        return known[2]
 
     def _plan(self, task: Task, past: Past) -> Plan:
         return plan.plan(task, self.config, past, now=self._queue.now)
