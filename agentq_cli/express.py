@@ -197,7 +197,8 @@ def _inserted(database: sqlite3.Connection, session: str, task: Mapping[str, obj
     if live >= MAX_QUEUED:
         return None
     database.execute(sql["create_session"], {"name": session, "at": now})
-    ((seq,),) = database.execute(sql["insert_task"], task).fetchall()
+    ((seq,),) = database.execute(sql["next_seq"]).fetchall()
+    database.execute(sql["insert_task"], {**task, "seq": seq})
     values = {"session": session, "first": seq, "batch": None, "at": now, "actor": "user"}
     database.execute(sql["mirror_since"], values)
     database.execute(sql["events_of_new"], values)

@@ -217,7 +217,7 @@ def migrate(connection: sqlite3.Connection, path: Path, kind: str) -> None:
         for file in sorted((SCHEMA / kind).glob("*.sql")):
             number = int(file.name[:3])
             if number > version:
-                for statement in _statements(file.read_text(encoding="utf-8")):
+                for statement in _script(file):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {number}")
 
@@ -232,6 +232,12 @@ def refuse_newer(connection: sqlite3.Connection, inbound: Path, index: Path) -> 
 def _refuse_newer(path: Path, version: int, target: int) -> None:
     if version > target:
         raise Unreadable(f"'{path}': it was written by a newer agentq (schema {version}, this one knows {target})")
+
+
+@functools.cache
+def _script(file: Path) -> list[str]:
+    """A migration's statements; a batch makes many sessions."""
+    return list(_statements(file.read_text(encoding="utf-8")))
 
 
 def _statements(script: str) -> Iterator[str]:

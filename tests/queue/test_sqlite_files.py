@@ -26,8 +26,7 @@ from queue_driver import (
 from agentq_cli.errors import NotFound, Usage
 from agentq_cli.model import Address, RunId
 from agentq_cli.queue import Queue
-from agentq_cli.store import connection
-from agentq_cli.store import file_systems
+from agentq_cli.store import connection, file_systems
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to somebody else")
 
