@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
-from typing import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
-class Clock(NamedTuple):
+class Clock:
     """A wall clock in integer milliseconds UTC; `fixed_ms` set means that it stands still."""
 
-    fixed_ms: int | None = None
+    __slots__ = ("fixed_ms",)
+
+    def __init__(self, fixed_ms: int | None = None) -> None:
+        self.fixed_ms = fixed_ms
 
     def now_ms(self) -> int:
         """Milliseconds since the epoch, UTC."""

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from agentq_cli import output, values
 from agentq_cli.agents import profile as profiles
 from agentq_cli.context import Context
+from agentq_cli.environment import captured
 from agentq_cli.errors import LimitReached, NotFound, Usage, nearest
 from agentq_cli.model import DEFAULT_SESSION, SESSION_NAME, Condition, Dependency, Launch, NewTask, Task
 from agentq_cli.policy import retry
@@ -370,11 +370,6 @@ RESERVED = frozenset(
     )
 )
 """What a run finds in its environment about itself; nobody else may set it."""
-
-
-def captured(environ: Mapping[str, str], patterns: Sequence[str]) -> dict[str, str]:
-    """The part of the submitting shell's environment that goes with the task."""
-    return {name: value for name, value in environ.items() if any(fnmatchcase(name, each) for each in patterns)}
 
 
 DEPTH_LIMIT = 10

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from agentq_cli.clock import Clock
+from agentq_cli.dataclass import replace
 from agentq_cli.errors import AgentqError, NotFound, nearest
 from agentq_cli.model import (
     Actor,
@@ -57,6 +58,8 @@ from agentq_cli.store import (
     upkeep,
 )
 from agentq_cli.store import requests as asking
+from agentq_cli.store.heads import Heads
+from agentq_cli.store.kept import Kept
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir
 
@@ -87,6 +90,7 @@ class Queue:
         self.allow_network_fs = allow_network_fs
         self._index = index
         self._clock = clock
+        self._answered: dict[str, str | None] = {}
 
     @property
     def exists(self) -> bool:
@@ -119,8 +123,18 @@ class Queue:
             state, connection.connect(state.index, "index", create=False), clock, allow_network_fs=allow_network_fs
         )
 
+    def keep_connections(self) -> None:
+        """Keep the sessions' files open between transactions, for a process that goes on working in them."""
+        self.state = replace(self.state, kept=Kept())
+
+    def release_connections(self) -> None:
+        """Close those: there is nothing to be done for now."""
+        if self.state.kept is not None:
+            self.state.kept.close()
+
     def close(self) -> None:
-        """Close the index."""
+        """Close everything."""
+        self.release_connections()
         self._index.close()
 
     def __enter__(self) -> Self:
@@ -335,6 +349,19 @@ class Queue:
         """What may be started, and what stands in the way, at this moment."""
         return dispatch.look(self._index, sessions, now=self.now)
 
+    def heads(self, sessions: Collection[str] = ()) -> Heads:
+        """What `look` finds to be started, kept from one start to the next; of some sessions only where given."""
+        return Heads(self._index, sessions)
+
+    def around(self) -> order.Look:
+        """What stands in the way of starts at this moment, without the heads and the retries that wait."""
+        return dispatch.around(self._index, self.now)
+
+    def calls(self, supervisor: Identity) -> dispatch.Calls:
+        """What there is to do for a supervisor besides starting and settling, in one question."""
+        values = _key(supervisor) | {"now": self.now}
+        return dispatch.Calls(*map(bool, self._index.execute(dispatch.DISPATCH["calls"], values).fetchone()))
+
     def next_due(self) -> int | None:
         """The earliest due time that is still to come."""
         (due,) = self._index.execute(dispatch.DISPATCH["next_due"], {"now": self.now}).fetchone()
@@ -398,18 +425,24 @@ class Queue:
         live = self.worker(run.address)
         posted = live is not None and live.id == run
         posted = posted and self._post("post", run, outcome.status, outcome.result, outcome.finished_at)
+        # A supervisor would look at it next, and note in a commit of its own that nothing was asked for.
+        quiet = asking.quiet(self.state, run.session) if posted and self.state.kept is not None else None
         import random
 
-        return finish.finish(
+        task = finish.finish(
             self.state,
             run,
             outcome,
             now=self.now,
             actor=actor,
             posted=posted,
+            quiet=quiet,
             busy_ms=busy,
             jitter=random.random(),
         )
+        if quiet is not None:
+            self._answered[run.session] = quiet
+        return task
 
     def seen_conversation(self, run: RunId, agent: str, conversation: str) -> None:
         """Store a conversation's id as soon as the agent names it."""
@@ -460,8 +493,10 @@ class Queue:
         path = self.state.outbound(run.session)
         content = json.dumps({"run": str(run), "task": str(run.address), "status": str(status), "result": result})
         try:
-            database = connection.connect(path, "outbound", create=False, busy_ms=connection.BACKGROUND_BUSY_MS)
-            with contextlib.closing(database), connection.transaction(database, path):
+            with (
+                read.opened_outbound(self.state, run.session, connection.BACKGROUND_BUSY_MS) as database,
+                connection.transaction(database, path),
+            ):
                 values = {"id": str(run), "content": content, "at": at}
                 posted = database.execute(dispatch.DISPATCH[statement], values).rowcount == 1
         except (AgentqError, OSError):
@@ -751,10 +786,15 @@ class Queue:
 
     def outbound_stamp(self, session: str) -> str | None:
         """What changes when the session's outbound.db does; None where there is none."""
-        return seen.outbound(os.path.join(self.state.path, "sessions"), session)
+        return asking.stamp(self.state, session)
+
+    def may_ask(self, session: str) -> bool:
+        """Whether a session's outbound.db is not what it was when this process last found all of it answered."""
+        return self._answered.get(session) != asking.stamp(self.state, session)
 
     def remember_outbound(self, session: str, seen: str | None) -> None:
         """Note that the requests of an outbound.db with this stamp have been answered."""
+        self._answered[session] = seen
         asking.remember(self._index, self.state, session, seen)
 
     def requests(self, session: str, most: int) -> Iterator[tuple[str, object]]:

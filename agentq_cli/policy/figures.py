@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from agentq_cli.dataclass import dataclass, field
 
 FiguresKey = tuple[str, str]
 """Session and agent; each '' where all are meant, and the agent of a command is '' too."""

@@ -174,12 +174,26 @@ def outbound(state: StateDir, session: str) -> Iterator[sqlite3.Connection]:
     path = state.outbound(session)
     if not path.exists():
         raise NotFound(f"session '{session}': it has no outbound.db")
-    database = connection.connect(path, "outbound", create=False, busy_ms=1000)
-    try:
-        with connection.named_trouble(path):
+    with opened_outbound(state, session, 1000) as database, connection.named_trouble(path):
+        yield database
+
+
+@contextlib.contextmanager
+def opened_outbound(state: StateDir, session: str, busy_ms: int) -> Iterator[sqlite3.Connection]:
+    """A session's outbound.db, which is looked at anew each time: it is the agent's. Raises Busy, Unreadable."""
+    path = state.outbound(session)
+
+    def connect() -> sqlite3.Connection:
+        return connection.connect(path, "outbound", create=False, busy_ms=busy_ms)
+
+    if state.kept is None:
+        with contextlib.closing(connect()) as database:
             yield database
-    finally:
-        database.close()
+        return
+    with state.kept.lend((path,), busy_ms, connect) as database:
+        with connection.named_trouble(path):
+            connection.check_foreign(database, path)
+        yield database
 
 
 def messages(state: StateDir, session: str, *, since: int | None) -> Iterator[Message]:

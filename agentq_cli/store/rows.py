@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
 from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Any
 
+from agentq_cli.dataclass import asdict, replace
 from agentq_cli.model import (
     Address,
     Condition,

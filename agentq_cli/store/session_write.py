@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agentq_cli.dataclass import replace
 from agentq_cli.errors import NotFound, Unreadable
 from agentq_cli.model import Actor, Address, Launch, NewTask, RunId, Status, Task, Trigger
 from agentq_cli.policy import states
@@ -255,16 +255,30 @@ def session_write(
         create_sessions(state, [session], busy_ms=busy_ms)
     else:
         check_stored(state, session)
-    path = state.inbound(session)
-    if alone:
-        database = connection.connect(path, "inbound", create=create, busy_ms=busy_ms)
-    else:
-        database = connection.connect_session(path, state.index, create=create, busy_ms=busy_ms)
-    try:
-        with connection.transaction(database, path):
-            yield SessionWrite(database, session, now, actor)
-    finally:
-        database.close()
+    with (
+        _opened(state, session, create=create, alone=alone, busy_ms=busy_ms) as database,
+        connection.transaction(database, state.inbound(session)),
+    ):
+        if state.kept is not None and not alone:
+            connection.refuse_newer(database, state.inbound(session), state.index)
+        yield SessionWrite(database, session, now, actor)
+
+
+@contextlib.contextmanager
+def _opened(state: StateDir, session: str, *, create: bool, alone: bool, busy_ms: int) -> Iterator[sqlite3.Connection]:
+    inbound, index = state.inbound(session), state.index
+
+    def connect() -> sqlite3.Connection:
+        if alone:
+            return connection.connect(inbound, "inbound", create=create, busy_ms=busy_ms)
+        return connection.connect_session(inbound, index, create=create, busy_ms=busy_ms)
+
+    if state.kept is not None and not create and not alone:
+        with state.kept.lend((inbound, index), busy_ms, connect) as database:
+            yield database
+        return
+    with contextlib.closing(connect()) as database:
+        yield database
 
 
 def create_sessions(state: StateDir, sessions: Sequence[str], *, busy_ms: int = connection.BUSY_MS) -> None:

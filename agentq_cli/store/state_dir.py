@@ -6,24 +6,27 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
+from agentq_cli.dataclass import dataclass, field
 from agentq_cli.errors import NotFound, Refused, Usage
 from agentq_cli.model import SESSION_NAME, RunId
-from agentq_cli.store.file_system import network_file_system
+from agentq_cli.store import file_systems
+from agentq_cli.store.kept import Kept
 
 
 @dataclass(frozen=True, slots=True)
 class StateDir:
-    """The paths below one state directory."""
+    """The paths below one state directory; and the connections to it where they are `kept`."""
 
     path: Path
+    kept: Kept | None = field(default=None, compare=False)
 
     @property
     def index(self) -> Path:
         """`agentq.db`."""
-        return self.path / "agentq.db"
+        return _below(self.path, "agentq.db")
 
     @property
     def bells(self) -> Path:
@@ -39,19 +42,19 @@ class StateDir:
         """The directory of a session; the name is checked, for it becomes a path. Raises Usage."""
         if not SESSION_NAME.match(name):
             raise Usage(f"session '{name}': a name is 1 to 64 of A-Z a-z 0-9 . _ - and begins with a letter or digit")
-        return self.path / "sessions" / name
+        return _below(self.path, f"sessions/{name}")
 
     def inbound(self, name: str) -> Path:
         """A session's `inbound.db`."""
-        return self.session(name) / "inbound.db"
+        return _below(self.session(name), "inbound.db")
 
     def outbound(self, name: str) -> Path:
         """A session's `outbound.db`."""
-        return self.session(name) / "outbound.db"
+        return _below(self.session(name), "outbound.db")
 
     def run(self, run: RunId) -> Path:
         """The directory of one attempt."""
-        return self.session(run.session) / "runs" / f"{run.seq}.{run.attempt}"
+        return self.session(run.session) / f"runs/{run.seq}.{run.attempt}"
 
     def session_names(self) -> Iterator[str]:
         """The sessions that have a directory, whatever the index says."""
@@ -106,12 +109,18 @@ class StateDir:
             if status.st_uid != os.geteuid():
                 raise Usage(f"state dir '{self.path}': it belongs to user {status.st_uid}, not to you ({os.geteuid()})")
         if not allow_network_fs:
-            kind = network_file_system(os.path.realpath(self.path))
-            if kind is not None:
+            kind = file_systems.kind_of(str(self.path))
+            if file_systems.is_network(kind):
                 raise Usage(
                     f"state dir '{self.path}': it lies on {kind}, where file locks cannot be relied on;"
                     " use a local directory (--allow-network-fs overrides)"
                 )
+
+
+@lru_cache(512)
+def _below(directory: Path, name: str) -> Path:
+    """The same path object for the same names: to make one costs as much as a small query."""
+    return directory / name
 
 
 @contextlib.contextmanager

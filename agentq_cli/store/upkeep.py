@@ -6,8 +6,8 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from agentq_cli.dataclass import dataclass
 from agentq_cli.errors import AgentqError, Busy, NotFound, Refused
 from agentq_cli.store import connection, read, reindex, seen
 from agentq_cli.store.dispatch import DISPATCH

@@ -6,16 +6,17 @@ Every step is idempotent and fenced, so that two sweeps, or a sweep and a superv
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, field
 
 from agentq_cli.clock import monotonic_ms
 from agentq_cli.config import Config
+from agentq_cli.dataclass import dataclass, field
 from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Actor, RunId, SweepAction, Worker
 from agentq_cli.queue import Queue, Turn
-from agentq_cli.supervise import bells, limits, process, recovery, removal, requests, settle, wake
+from agentq_cli.supervise import limits, process, recovery, removal, requests, settle, wake
 from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks, configured_at
 from agentq_cli.supervise.records import RunDirectory, Start
+from agentq_cli.supervise.ring import ring
 
 MOST_REQUESTS = 16
 """How often one pass goes on with a session's requests: somebody who never stops writing must not keep it."""
@@ -53,7 +54,7 @@ class Sweep:
         yield from self._dependents()
         yield from self._post()
         yield from self._prune()
-        bells.ring(self.queue.state.bells)
+        ring(self.queue.state.bells)
         if self.wake:
             yield from self._wake()
         yield from self._call(hooks)

@@ -143,13 +143,13 @@ def test_where_the_quick_look_finds_nothing_to_do_the_whole_pass_does_nothing(
             if draw.random() < 0.6:
                 as_seen(queue)
             for _ in range(2):
-                quick = idle.sweep(["--state-dir", str(place)])
+                quick = idle.sweep({}, {"state_dir": str(place)})
                 counts[quick] += 1
                 found = whole_pass(queue)
                 assert not (quick and found), (seed, found)
                 if not found and not queue.workers() and not queue.unfinished():
                     # What was done and remembered is not done again: from now on it is quick.
-                    assert idle.sweep(["--state-dir", str(place)]), seed
+                    assert idle.sweep({}, {"state_dir": str(place)}), seed
     assert min(counts.values()) > len(SEEDS) // 5, counts
 
 
@@ -185,7 +185,7 @@ def test_the_quick_look_knows_what_is_work(real: Queue, state: str) -> None:
     quick, prepare = STATES[state]
     prepare(real)
     as_seen(real)
-    assert idle.sweep(["--state-dir", str(real.state.path)]) is quick
+    assert idle.sweep({}, {"state_dir": str(real.state.path)}) is quick
 
 
 def test_of_very_many_sessions_each_has_its_turn(real: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +198,7 @@ def test_of_very_many_sessions_each_has_its_turn(real: Queue, monkeypatch: pytes
     rounds = []
     for _ in range(8):
         looked.clear()
-        assert idle.sweep(["--state-dir", str(real.state.path)])
+        assert idle.sweep({}, {"state_dir": str(real.state.path)})
         rounds.append(looked.copy())
     assert [len(each) for each in rounds] == [3, 3, 1, 3] * 2, "a few at a time, and so the next ones"
     assert [name for each in rounds[:4] for name in each] in (names[k:] + names[:k] for k in range(10))
@@ -236,13 +236,13 @@ def test_of_very_many_those_that_run_and_that_ran_last_have_no_turn_to_wait_for(
 def test_a_request_in_an_outbound_db_is_found_by_the_quick_look(real: Queue) -> None:
     submit(real, command("a", due_at=real.now + HOUR))
     whole_pass(real)
-    quick = ["--state-dir", str(real.state.path)]
-    assert idle.sweep(quick)
+    quick = {"state_dir": str(real.state.path)}
+    assert idle.sweep({}, quick)
     write_outbound(real, "a")
-    assert not idle.sweep(quick)
+    assert not idle.sweep({}, quick)
     assert [told.partition(": action")[0] for told in whole_pass(real)] == ["request a: refused"]
     whole_pass(real)
-    assert idle.sweep(quick)
+    assert idle.sweep({}, quick)
 
 
 DIES = """
@@ -258,13 +258,13 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_what_a_dead_writer_left_since_the_last_sweep_is_rolled_back(real: Queue) -> None:
     submit(real, *(prompt("a", "x" * 3000, due_at=real.now + HOUR) for _ in range(40)))
     whole_pass(real)
-    quick = ["--state-dir", str(real.state.path)]
-    assert idle.sweep(quick)
+    quick = {"state_dir": str(real.state.path)}
+    assert idle.sweep({}, quick)
     path = real.state.inbound("a")
     died = subprocess.run([sys.executable, "-c", DIES, str(path)], check=False)
     assert died.returncode == -signal.SIGKILL
     assert path.with_name("inbound.db-journal").stat().st_size
-    assert not idle.sweep(quick)
+    assert not idle.sweep({}, quick)
     assert whole_pass(real) == []
     assert not path.with_name("inbound.db-journal").exists()
 

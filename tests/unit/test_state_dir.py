@@ -11,8 +11,8 @@ import pytest
 
 from agentq_cli.errors import NotFound, Refused, Usage
 from agentq_cli.model import RunId
-from agentq_cli.store import file_system as module
-from agentq_cli.store.file_system import file_system
+from agentq_cli.store import file_systems as module
+from agentq_cli.store.file_systems import file_system
 from agentq_cli.store.state_dir import StateDir
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to somebody else")
