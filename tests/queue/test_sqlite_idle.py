@@ -250,23 +250,34 @@ import os, signal, sqlite3, sys
 database = sqlite3.connect(sys.argv[1], isolation_level=None)
 database.execute("PRAGMA cache_size = 1")
 database.execute("BEGIN EXCLUSIVE")
-database.execute("UPDATE messages_in SET prompt = 'lost' || prompt")
+database.execute(f"UPDATE {sys.argv[2]} = 'lost' || {sys.argv[2].split()[-1]}")
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_what_a_dead_writer_left_since_the_last_sweep_is_rolled_back(real: Queue) -> None:
+@pytest.mark.parametrize(
+    ("kind", "column"), [("inbound", "messages_in SET prompt"), ("outbound", "messages_out SET content")]
+)
+def test_what_a_dead_writer_left_since_the_last_sweep_is_rolled_back(real: Queue, kind: str, column: str) -> None:
     submit(real, *(prompt("a", "x" * 3000, due_at=real.now + HOUR) for _ in range(40)))
+    with closing(sqlite3.connect(real.state.outbound("a"))) as database, database:
+        said = [(f"m{number}", "x" * 3000) for number in range(40)]
+        database.executemany("INSERT INTO messages_out VALUES (?, 'note', ?, 0)", said)
     whole_pass(real)
     quick = {"state_dir": str(real.state.path)}
+    whole_pass(real)
     assert idle.sweep({}, quick)
-    path = real.state.inbound("a")
-    died = subprocess.run([sys.executable, "-c", DIES, str(path)], check=False)
+    path = real.state.session("a") / f"{kind}.db"
+    before, times = path.read_bytes(), path.stat()
+    died = subprocess.run([sys.executable, "-c", DIES, str(path), column], check=False)
     assert died.returncode == -signal.SIGKILL
-    assert path.with_name("inbound.db-journal").stat().st_size
+    # As if it had died a moment earlier, when only the journal was written.
+    path.write_bytes(before)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert path.with_name(f"{kind}.db-journal").stat().st_size
     assert not idle.sweep({}, quick)
     assert whole_pass(real) == []
-    assert not path.with_name("inbound.db-journal").exists()
+    assert not path.with_name(f"{kind}.db-journal").exists()
 
 
 def test_the_quick_look_costs_as_much_with_many_sessions_tasks_and_runs(real: Queue) -> None:
