@@ -91,6 +91,7 @@ class Queue:
         self._index = index
         self._clock = clock
         self._answered: dict[str, str | None] = {}
+        self._place: os.stat_result | None = None
 
     @property
     def exists(self) -> bool:
@@ -126,6 +127,15 @@ class Queue:
     def keep_connections(self) -> None:
         """Keep the sessions' files open between transactions, for a process that goes on working in them."""
         self.state = replace(self.state, kept=Kept())
+        self._place = os.stat(self.state.index)
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the index that was open when it began to keep connections still has its name."""
+        try:
+            return self._place is None or os.path.samestat(self._place, os.stat(self.state.index))
+        except FileNotFoundError:
+            return False
 
     def release_connections(self) -> None:
         """Close those: there is nothing to be done for now."""

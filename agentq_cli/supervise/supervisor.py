@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from agentq_cli import config as configuration
 from agentq_cli.clock import Clock, monotonic_ms
 from agentq_cli.dataclass import dataclass, replace
-from agentq_cli.errors import AgentqError, Busy, Refused
+from agentq_cli.errors import AgentqError, Busy, Refused, Unreadable
 from agentq_cli.model import Actor, Event, Identity, Outcome, RunId, Status, Supervisor, Task
 from agentq_cli.policy import order
 from agentq_cli.queue import Queue
@@ -136,12 +136,16 @@ class Supervision:
             finally:
                 for watched in self._watched.values():
                     watched.close()
-                self._queue.unregister(self._identity)
+                if self._queue.in_place:
+                    self._queue.unregister(self._identity)
                 self._ring()
                 for _ in self._hooks.close(signals.fileno()):
                     pass
 
     def _round(self) -> Iterator[Happening]:
+        if not self._queue.in_place:
+            index = self._queue.state.index
+            raise Unreadable(f"'{index}': it was removed or replaced while this ran; what runs is nobody's now")
         self._reload()
         if self._watched:
             self._renew()
