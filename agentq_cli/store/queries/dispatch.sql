@@ -14,7 +14,7 @@ ORDER BY t.session, t.agent, t.priority, t.shares, t.retry, t.due_at, t.seq LIMI
 -- The same within one session.
 -- name: next_head_of
 SELECT t.session, t.seq, t.agent, t.priority, t.due_at, t.expires_at, t.retry, t.shares, s.last_start_at
-FROM tasks t INDEXED BY tasks_ready JOIN sessions s ON s.name = t.session
+FROM tasks t INDEXED BY tasks_ready CROSS JOIN sessions s ON s.name = t.session
 WHERE t.status = 'queued' AND (t.expires_at IS NULL OR t.expires_at > :now) AND t.session = :session
   AND (t.agent, t.priority, t.shares, t.retry, t.due_at) > (:agent, :priority, :shares, :retry, x'ff')
 ORDER BY t.agent, t.priority, t.shares, t.retry, t.due_at, t.seq LIMIT 1
