@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +17,8 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command_from_info
 from typer.models import CommandInfo
 
-from agentq_cli import __version__, clock, output
-from agentq_cli.context import Context, enter, state_directory
+from agentq_cli import clock, output, perform
+from agentq_cli.commands import options
 from agentq_cli.errors import Usage, nearest
 
 if TYPE_CHECKING:
@@ -71,7 +69,6 @@ EXAMPLES = (
 SEE = "'agentq COMMAND --help' says more, and so do the manual pages: man agentq, man agentq-submit."
 
 SHARED = "agentq.shared"
-COLORS = ("auto", "always", "never")
 EVERYWHERE = "Everywhere"
 """The heading of the options that every command takes."""
 
@@ -174,7 +171,7 @@ class Command(Helpful, TyperCommand):
 
     def invoke(self, ctx: click.Context) -> Any:
         """The command's result, not yet printed."""
-        enter(ctx.obj.context(ctx.meta.get(SHARED, {})))
+        ctx.obj.enter(ctx.meta.get(SHARED, {}))
         return super().invoke(ctx)
 
 
@@ -221,7 +218,7 @@ class Application(Helpful, TyperGroup):
         """The result of the command; the version or the help where none is named."""
         shared = ctx.meta.get(SHARED, {})
         if shared.get("version"):
-            return output.Document("version", {"version": __version__}, [f"agentq {__version__}"])
+            return perform.version()
         if not ctx._protected_args:
             if shared.get("json"):
                 raise Usage("agentq: a command is wanted; see 'agentq --help'")
@@ -247,10 +244,10 @@ def available() -> list[str]:
 
 def load(name: str) -> click.Command:
     """Import a command's module and make a command of its function."""
-    module = import_module(f"agentq_cli.commands.{name}")
-    # `list` is the name of a builtin that its own module needs.
-    function = getattr(module, f"{name}_", None) or getattr(module, name)
-    info = CommandInfo(name=name, callback=function, cls=Command)
+    module = perform.module(name)
+    # Its annotations name the declarations; a command that runs without the parser does not import them.
+    vars(module)["options"] = options
+    info = CommandInfo(name=name, callback=perform.function(name), cls=Command)
     command = get_command_from_info(info, pretty_exceptions_short=False, rich_markup_mode=None)
     assert isinstance(command, Command)
     command.examples = getattr(module, "EXAMPLES", ())
@@ -279,69 +276,32 @@ def application() -> Application:
     )
 
 
-def checked_color(given: str | None) -> str:
-    """The value of `--color`. Raises Usage."""
-    color = given or "auto"
-    if color not in COLORS:
-        raise Usage(f"--color '{color}': auto, always or never{nearest(color, COLORS)}")
-    return color
-
-
 def _help(wanted: HelpWanted) -> int:
-    from dataclasses import asdict
-
     from agentq_cli import help
+    from agentq_cli.dataclass import asdict
 
     page = help.page(wanted.ctx.command, wanted.ctx)
     printer = output.Printer(
         as_json=bool(wanted.given.get("json")),
-        color=checked_color(wanted.given.get("color")),
+        color=perform.checked_color(wanted.given.get("color")),
         environ=os.environ,
         now_ms=clock.Clock().now_ms,
     )
     return printer.write(output.Screen("help", asdict(page), page.lines))
 
 
-class Surroundings:
-    """What a context is made of besides the options; `made` is the one of the command that ran."""
-
-    def __init__(self, resources: ExitStack, umask: int) -> None:
-        self._resources = resources
-        self._umask = umask
-        self.made: Context | None = None
-
-    def context(self, options: dict[str, Any]) -> Context:
-        """The context of a command with these shared options. Raises Usage."""
-        self.made = Context(
-            state_dir=state_directory(options.get("state_dir"), os.environ),
-            clock=clock.from_environment(os.environ),
-            environ=os.environ,
-            as_json=bool(options.get("json")),
-            color=checked_color(options.get("color")),
-            allow_network_fs=bool(options.get("allow_network_fs")),
-            umask=self._umask,
-            resources=self._resources,
-        )
-        return self.made
-
-
 def run(arguments: Sequence[str], umask: int) -> int:
     """Parse, run the command and print its result; the exit code. Raises whatever went wrong."""
-    with ExitStack() as resources:
-        surroundings = Surroundings(resources, umask)
-        group = application()
-        try:
-            with group.make_context("agentq", list(arguments), obj=surroundings) as ctx:
-                result = group.invoke(ctx)
-        except Exit as done:
-            return done.exit_code
-        except HelpWanted as wanted:
-            return _help(wanted)
-        made = surroundings.made
-        printer = output.Printer(
-            as_json=made.as_json if made else "--json" in arguments,
-            color=made.color if made else "auto",
-            environ=os.environ,
-            now_ms=(made.clock if made else clock.Clock()).now_ms,
-        )
-        return printer.write(result)
+    group = application()
+
+    def invoke(surroundings: perform.Surroundings) -> output.Result:
+        with group.make_context("agentq", list(arguments), obj=surroundings) as ctx:
+            result: output.Result = group.invoke(ctx)
+            return result
+
+    try:
+        return perform.run(invoke, umask, as_json="--json" in arguments)
+    except Exit as done:
+        return done.exit_code
+    except HelpWanted as wanted:
+        return _help(wanted)

@@ -16,9 +16,6 @@ from agentq_cli.errors import Usage, nearest
 Reader = Callable[[Any, str], Any]
 Schema = Mapping[str, Reader]
 
-AGENT_CLIS = ("claude", "codex", "gemini", "opencode")
-"""The agent CLIs that are looked for on PATH when no agent is named."""
-
 
 def refuse(what: str, value: object, why: str) -> NoReturn:
     """Raise Usage as every error of the configuration reads: place, quoted value, reason."""

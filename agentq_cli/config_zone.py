@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agentq_cli.dataclass import dataclass
 from agentq_cli.errors import Usage, nearest
 
 if TYPE_CHECKING:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from contextvars import ContextVar
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agentq_cli import output
+from agentq_cli import environment, output
 from agentq_cli.clock import Clock
+from agentq_cli.dataclass import dataclass, field
 from agentq_cli.errors import Usage
 from agentq_cli.model import DEFAULT_SESSION
 
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     from agentq_cli.queue import Queue
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Context:
     """The shared options as given, and what follows from them and the environment.
 
@@ -37,13 +35,16 @@ class Context:
     allow_network_fs: bool = False
     umask: int = 0o022
     resources: ExitStack = field(default_factory=ExitStack)
+    _loaded: list[Config] = field(default_factory=list)
 
-    @cached_property
+    @property
     def config(self) -> Config:
-        """The configuration. Raises Usage where it is wrong."""
+        """The configuration, read once. Raises Usage where it is wrong."""
         from agentq_cli import config
 
-        return config.load(self.environ)
+        if not self._loaded:
+            self._loaded.append(config.load(self.environ))
+        return self._loaded[0]
 
     def now_ms(self) -> int:
         """The time of this process's clock."""
@@ -80,15 +81,10 @@ def enter(new: Context) -> None:
 
 
 def state_directory(given: str | None, environ: Mapping[str, str]) -> Path:
-    """`--state-dir`, else AGENTQ_STATE_DIR, else the platform's user state directory; absolute, not resolved."""
+    """As `environment.state_directory`. Raises Usage where there is none."""
     if given == "":
         raise Usage("--state-dir '': a directory is wanted")
-    named = given or environ.get("AGENTQ_STATE_DIR")
-    if not named:
-        from platformdirs import user_state_path
-
-        found = user_state_path("agentq", appauthor=False)
-        if not found.is_absolute():
-            raise Usage("home directory: there is none; set HOME, or name the state dir by --state-dir")
-        return found
-    return Path(os.path.abspath(os.path.expanduser(named)))
+    found = environment.state_directory(given, environ)
+    if found is None:
+        raise Usage("home directory: there is none; set HOME, or name the state dir by --state-dir")
+    return Path(found)

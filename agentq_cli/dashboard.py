@@ -6,11 +6,11 @@ The view is all that a person has chosen: which task, which page, what is being 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from agentq_cli import values
+from agentq_cli.dataclass import dataclass, replace
 from agentq_cli.documents import Item
 from agentq_cli.drawing import BOLD, BUSY, DIM, GOOD, ODD, REVERSED, WRONG, Pen, sentence, table
 from agentq_cli.tables import Column, cells, cut, harmless, one_line

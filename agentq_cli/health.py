@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 
 from agentq_cli.clock import rfc3339
 from agentq_cli.config import Config
+from agentq_cli.dataclass import dataclass
 from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Status
 from agentq_cli.queue import Queue

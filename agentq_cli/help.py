@@ -9,12 +9,12 @@ import inspect
 import shlex
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from typer import _click as click
 from typer.core import TyperArgument, TyperOption
 
 from agentq_cli.commands.options import PANELS
+from agentq_cli.dataclass import dataclass
 
 ARGUMENTS, OPTIONS, EVERYWHERE = "Arguments", "Options", "Everywhere"
 """The headings of the arguments, of options that name no panel, and of those that every command takes."""

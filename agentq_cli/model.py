@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from agentq_cli.dataclass import dataclass, field
 
 if TYPE_CHECKING:
     from agentq_cli.policy.admission import Gate

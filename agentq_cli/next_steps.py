@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from agentq_cli import values
 from agentq_cli.context import Context
+from agentq_cli.dataclass import dataclass
 from agentq_cli.errors import AgentqError
 from agentq_cli.model import Status
 from agentq_cli.policy.waiting import Hold

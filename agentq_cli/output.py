@@ -10,12 +10,12 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, ClassVar, NamedTuple, TextIO, TypeAlias
 
 from agentq_cli import documents, drawing
 from agentq_cli.clock import monotonic_ms
+from agentq_cli.dataclass import dataclass, field
 from agentq_cli.documents import encode
 from agentq_cli.drawing import Pen
 from agentq_cli.errors import AgentqError, Refused
@@ -45,10 +45,6 @@ PAGE = 500
 
 KINDS = {2: "usage", 3: "not_found", 4: "wrong_state", 5: "busy", 6: "unreadable"}
 """The word of a target's exit code, for the error document of a command that had only that one."""
-
-
-NOBODY_THERE = "nobody is there to run it: start `agentq run`, or have cron or systemd call `agentq sweep`"
-"""The hint of a command that queued work which nobody will start."""
 
 
 class ReaderGone(Exception):

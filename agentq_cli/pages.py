@@ -1,4 +1,4 @@
-"""Writes the man pages and completion files: `python -m agentq_cli.pages [--check] MAN COMPLETIONS`.
+"""Writes the man pages, completion files and `spellings.py`: `python -m agentq_cli.pages [--check] MAN COMPLETIONS`.
 
 They are kept in the repository, so that nobody needs this program to install them, and `--check` compares them byte by
 byte with what the application is now. No command imports this.
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from agentq_cli import app, output
 from agentq_cli.errors import Usage
-from agentq_cli.manual import bash, command_pages, config_page, fish, main_page, state_page, zsh
+from agentq_cli.manual import bash, command_pages, config_page, fish, main_page, spellings, state_page, zsh
 from agentq_cli.manual.surface import application, commands
 
 
@@ -60,16 +60,21 @@ def main(arguments: Sequence[str]) -> int:
     places = [each for each in arguments if each != "--check"]
     if len(places) != 2:
         raise Usage("pages: the directories of man pages and of completions are wanted")
-    trouble = 0
+    differing = []
     for place, wanted in zip(places, (man_pages(), completion_files()), strict=True):
-        if not check:
+        if check:
+            differing += [f"{place}/{name}" for name in stale(Path(place), wanted)]
+        else:
             write(Path(place), wanted)
-            continue
-        for name in stale(Path(place), wanted):
-            again = f"python -m agentq_cli.pages {' '.join(places)}"
-            output.error(f"'{place}/{name}': not what the application is now; run `{again}`")
-            trouble = 1
-    return trouble
+    # A module of the package, whose place nobody chooses.
+    text = spellings.render()
+    if not check:
+        spellings.FILE.write_text(text, encoding="utf-8")
+    elif spellings.FILE.read_text(encoding="utf-8") != text:
+        differing.append(str(spellings.FILE))
+    for name in differing:
+        output.error(f"'{name}': not what the application is now; run `python -m agentq_cli.pages {' '.join(places)}`")
+    return int(bool(differing))
 
 
 if __name__ == "__main__":

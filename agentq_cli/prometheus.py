@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+from agentq_cli.dataclass import dataclass
 
 Sample = tuple[str, Mapping[str, str], float]
 """The ending of a name, labels, value."""

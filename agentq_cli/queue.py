@@ -11,15 +11,15 @@ import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from agentq_cli.clock import Clock
-from agentq_cli.errors import AgentqError, Busy, NotFound, Refused, nearest
+from agentq_cli.dataclass import replace
+from agentq_cli.errors import AgentqError, NotFound, nearest
 from agentq_cli.model import (
     Actor,
     Address,
@@ -52,8 +52,10 @@ from agentq_cli.store import (
     read,
     reindex,
     rows,
+    seen,
     series,
     submit,
+    upkeep,
 )
 from agentq_cli.store import requests as asking
 from agentq_cli.store.heads import Heads
@@ -66,13 +68,14 @@ if TYPE_CHECKING:
     from agentq_cli.policy import hooks as hook_policy
     from agentq_cli.store import stats
 
-__all__ = ["Answer", "Claim", "Past", "Plan", "Planner", "Queue", "restarted"]
+__all__ = ["Answer", "Claim", "Past", "Plan", "Planner", "Queue", "Turn", "restarted"]
 
 Claim = dispatch.Claim
 Past = dispatch.Past
 Plan = dispatch.Plan
 Planner = dispatch.Planner
 Answer = asking.Answer
+Turn = upkeep.Turn
 restarted = series.begin
 Parallel = Callable[[str], int | None]
 
@@ -179,7 +182,14 @@ class Queue:
         if session is not None:
             self.known(session)
         found = read.tasks(
-            self.state, self._index, session=session, statuses=statuses, label=label, ended=ended, now=self.now
+            self.state,
+            self._index,
+            session=session,
+            statuses=statuses,
+            label=label,
+            ended=ended,
+            now=self.now,
+            most=limit,
         )
         return islice(found, limit)
 
@@ -315,7 +325,7 @@ class Queue:
             self.task(address)
         elif session is not None:
             self.known(session)
-        found = read.runs(self._index, address=address, session=session, statuses=statuses, since=since)
+        found = read.runs(self._index, address=address, session=session, statuses=statuses, since=since, most=limit)
         return islice(found, limit)
 
     def run_directory(self, run_id: RunId) -> Path:
@@ -617,7 +627,7 @@ class Queue:
         """Every change of state, newest first."""
         if address is not None:
             self.task(address)
-        return islice(read.events(self._index, address=address, since=since), limit)
+        return islice(read.events(self._index, address=address, since=since, most=limit), limit)
 
     def events_after(self, after: int, *, address: Address | None = None) -> list[Event]:
         """What has happened since the event of that id, oldest first, a page at a time."""
@@ -764,10 +774,15 @@ class Queue:
 
     # Upkeep
 
-    def changed_outbounds(self) -> list[str]:
-        """The sessions whose outbound.db is not what it was when its requests were last read."""
-        known = self._index.execute(asking.REQUESTS["stamps"]).fetchall()
-        return [session for session, seen in known if asking.stamp(self.state, session) != seen]
+    def changed_outbounds(self, sessions: Iterable[str] | None = None) -> list[str]:
+        """The sessions, or of these sessions those, whose outbound.db is not what it was when its requests were last
+        read."""
+        if sessions is None:
+            known = self._index.execute(asking.REQUESTS["stamps"]).fetchall()
+        else:
+            each = (self._index.execute(asking.REQUESTS["stamp"], {"session": name}).fetchall() for name in sessions)
+            known = [row for found in each for row in found]
+        return [session for session, stamp in known if self.outbound_stamp(session) != stamp]
 
     def outbound_stamp(self, session: str) -> str | None:
         """What changes when the session's outbound.db does; None where there is none."""
@@ -800,9 +815,18 @@ class Queue:
             self.state, session, message, request, template=template, max_queued=max_queued, now=self.now
         )
 
-    def note_sweep(self) -> None:
-        """Remember that somebody sweeps."""
-        self._write(("set_meta", {"name": "last_sweep_at", "value": self.now}))
+    def note_sweep(self, *, turn: bool = False) -> None:
+        """Remember that somebody sweeps; with `turn` the next one looks at the sessions after those of this one."""
+        seen.note(self._index, self.now, turn=turn)
+
+    def turn(self, session: str | None = None) -> upkeep.Turn:
+        """What a sweep looks at now, or one of that session: all that there is, where it is not very much."""
+        return upkeep.turn(self.state, self._index, session)
+
+    def look_into(self, turn: upkeep.Turn, *, remember: bool) -> Iterator[tuple[str, AgentqError]]:
+        """Open the sessions that have changed and roll back what dead writers left; yields those in trouble. With
+        `remember` the others are not opened again until they change."""
+        return upkeep.look_into(self.state, self._index, turn, remember=remember)
 
     def last_sweep(self) -> int | None:
         """When somebody last swept."""
@@ -819,9 +843,7 @@ class Queue:
 
     def check_readable(self, session: str) -> None:
         """Raises Unreadable where a session's file is corrupt or newer, and Usage where its directory is unfit."""
-        busy_ms = connection.BACKGROUND_BUSY_MS
-        with contextlib.suppress(NotFound, Busy, Refused), read.inbound(self.state, session, busy_ms=busy_ms):
-            pass
+        upkeep.check_readable(self.state, session)
 
     def reindex(self, session: str, *, host: str) -> list[str]:
         """Rebuild the index of one session from its file; returns what had to be mended."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
+from agentq_cli.dataclass import dataclass, field
 from agentq_cli.model import PastRun, RunStatus
 
 DRAWN = 2000

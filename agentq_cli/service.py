@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from agentq_cli.config_schema import TOP
+from agentq_cli.dataclass import dataclass
 from agentq_cli.errors import Usage
 
 UNIT_DIRECTORY = "~/.config/systemd/user"

@@ -9,8 +9,9 @@ import codecs
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from agentq_cli.dataclass import dataclass
 
 STATUS_COLOURS = {
     **dict.fromkeys(("completed", "success", "ok"), "32"),

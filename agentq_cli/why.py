@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from agentq_cli.config import Config
+from agentq_cli.dataclass import replace
 from agentq_cli.model import Status, Supervisor, Task, WaitingFor
 from agentq_cli.policy import order, waiting
 from agentq_cli.policy.admission import Gate

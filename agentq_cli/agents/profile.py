@@ -26,19 +26,19 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agentq_cli.config_schema import AGENT_CLIS, PROFILE, read_table
+from agentq_cli.config_schema import PROFILE, read_table
+from agentq_cli.dataclass import dataclass, field
+from agentq_cli.defaults import AGENT_CLIS, BUILT_IN
 from agentq_cli.errors import NotFound, Usage, nearest
 
 if TYPE_CHECKING:
     from agentq_cli.config import Config
 
 DIRECTORY = Path(__file__).parent
-BUILT_IN = ("claude", "codex", "gemini", "opencode", "demo")
 """The profiles that ship with agentq, a file each in `profiles/`."""
 
 CONVERSATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z")
@@ -90,8 +90,7 @@ def from_table(name: str, table: Mapping[str, Any]) -> Profile:
             raise Usage(f"{what}: {key}: holds no '{{conversation}}', so it could not name one")
     if table.get("prompt") != "argv" and "{prompt}" in table["argv"]:
         raise Usage(f"{what}: argv: holds '{{prompt}}', but the prompt is given on stdin; set prompt = \"argv\"")
-    names = {each.name for each in fields(Profile)}
-    values = {key if key in names else f"{key}_ms": value for key, value in table.items()}
+    values = {key if key in Profile.__match_args__ else f"{key}_ms": value for key, value in table.items()}
     values.setdefault("streams", values.get("reader", "none") != "none")
     return Profile(name=name, **values)
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from agentq_cli.agents.profile import CONVERSATION
+from agentq_cli.dataclass import dataclass
 from agentq_cli.model import FailureClass
 
 LONGEST_LINE = 4 << 20

@@ -10,12 +10,12 @@ import json
 import os
 import signal
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from agentq_cli.agents.reader import Reader, Verdict, storable
 from agentq_cli.agents.reset_time import reset_time
+from agentq_cli.dataclass import dataclass
 from agentq_cli.model import FailureClass, Outcome, RunStatus
 
 LARGEST_RESULT = 1 << 20

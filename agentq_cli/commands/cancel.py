@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from agentq_cli import values
-from agentq_cli.commands import options, targets, waiting
+from agentq_cli.commands import targets, waiting
 from agentq_cli.context import context
 from agentq_cli.errors import Usage, WrongState
 from agentq_cli.model import RunId, Status, Task
 from agentq_cli.output import Result, Results
 from agentq_cli.queue import Queue
 
-Wait = Annotated[
-    bool, typer.Option("--wait", help="Return once their processes are gone.", rich_help_panel=options.HOW)
-]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.commands import options
 
 EXAMPLES = (
     ("agentq cancel 3", "One task, whatever it is doing."),
@@ -30,7 +26,7 @@ def cancel(
     ids: options.Ids = None,
     session: options.Session = None,
     all_: options.All = False,
-    wait: Wait = False,
+    wait: options.WaitUntilGone = False,
     dry_run: options.DryRun = False,
     yes: options.Yes = False,
 ) -> Result:
@@ -39,7 +35,8 @@ def cancel(
     A waiting one is cancelled at once; the process tree of a running one gets TERM, and KILL after the grace time.
     A series ends with its live occurrence; ID.K ends only that run, and the series goes on.
     """
-    from agentq_cli.supervise import bells, cancel
+    from agentq_cli.supervise import cancel
+    from agentq_cli.supervise.ring import ring
 
     at = context()
     if (bool(ids), session is not None, all_).count(True) != 1:
@@ -67,7 +64,7 @@ def cancel(
 
     results = Results(targets.each(names, one))
     targets.settle_dependents(queue)
-    bells.ring(queue.state.bells)
+    ring(queue.state.bells)
     return results
 
 

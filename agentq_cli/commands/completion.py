@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from agentq_cli.context import context
 from agentq_cli.errors import AgentqError, Usage, nearest
 from agentq_cli.output import Document, Result
 
-FILES = {"bash": "agentq.bash", "zsh": "_agentq", "fish": "agentq.fish"}
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.commands import options
 
-Shell = Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="The shell.")]
+FILES = {"bash": "agentq.bash", "zsh": "_agentq", "fish": "agentq.fish"}
 
 EXAMPLES = (
     ("source <(agentq completion bash)", "In ~/.bashrc."),
@@ -22,7 +21,7 @@ EXAMPLES = (
 )
 
 
-def completion(shell: Shell) -> Result:
+def completion(shell: options.Shell) -> Result:
     """Print the completion file for a shell.
 
     Nothing needs to be done where agentq was installed into a prefix whose share/ the shell looks into, such as

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from agentq_cli import config as configuration
 from agentq_cli import output
@@ -13,6 +11,10 @@ from agentq_cli.context import context
 from agentq_cli.errors import Usage, nearest
 from agentq_cli.output import Document, Result
 from agentq_cli.values import format_size, write_duration
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.commands import options
 
 ACTIONS = ("show", "check", "path")
 DURATIONS = frozenset(
@@ -32,7 +34,7 @@ EXAMPLES = (
 
 
 def config(
-    action: Annotated[str, typer.Argument(metavar="show|check|path", help="Default: show.")] = "show",
+    action: options.ConfigAction = "show",
 ) -> Result:
     """Show every value with its source, or check the file.
 

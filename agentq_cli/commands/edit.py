@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from agentq_cli import documents
-from agentq_cli.commands import options, targets
+from agentq_cli.commands import targets
 from agentq_cli.context import Context, context
+from agentq_cli.dataclass import replace
 from agentq_cli.errors import Usage, WrongState
 from agentq_cli.model import NewTask, Status, Task
 from agentq_cli.new_schedule import make_schedule
@@ -19,16 +17,12 @@ from agentq_cli.output import Items, Result
 from agentq_cli.policy.schedule import Schedule
 from agentq_cli.policy.series import Recurrence
 from agentq_cli.queue import restarted
-from agentq_cli.supervise import bells
+from agentq_cli.supervise.ring import ring
 from agentq_cli.why import Why
 
-Prompt = Annotated[
-    str | None, typer.Option("--prompt", metavar="TEXT", help="The new prompt.", rich_help_panel=options.WHAT)
-]
-
-Once = Annotated[
-    bool, typer.Option("--once", help="Drop the recurrence: this occurrence is the last.", rich_help_panel=options.WHEN)
-]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.commands import options
 
 LAUNCH = {
     "timeout": "timeout_ms",
@@ -59,7 +53,7 @@ EXAMPLES = (
 
 def edit(
     id_: options.Id,
-    prompt: Prompt = None,
+    prompt: options.NewPrompt = None,
     agent: options.Agent = None,
     cwd: options.Cwd = None,
     env: options.Env = None,
@@ -96,7 +90,7 @@ def edit(
     missed: options.Missed = None,
     overlap: options.Overlap = None,
     pause_after: options.PauseAfter = None,
-    once: Once = False,
+    once: options.Once = False,
 ) -> Result:
     """Change a waiting task, or the next occurrence of a running one.
 
@@ -126,7 +120,7 @@ def edit(
     # The whole is made anew outside the lock, so that every value is checked as submit checks it.
     made = TaskMaker(here).make(_whole(before, given), spelled)
     task = queue.edit(address, _change(given, made, made_schedule, once, here.now_ms()))
-    bells.ring(queue.state.bells)
+    ring(queue.state.bells)
     document = documents.task(task, now=queue.now, waiting_for=Why(queue, here.config).exactly(task))
     return Items("tasks", [document], line=lambda item: str(item["id"]))
 

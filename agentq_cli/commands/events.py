@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from agentq_cli import documents, values
-from agentq_cli.commands import filters, options
+from agentq_cli.commands import filters
 from agentq_cli.context import Context, context
 from agentq_cli.following import appears
 from agentq_cli.following import follow as following
 from agentq_cli.model import Address, Event
 from agentq_cli.output import Items, Result, Stream
 from agentq_cli.tables import Change, Column
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.commands import options
 
 
 def _change(event: documents.Item) -> Change | None:

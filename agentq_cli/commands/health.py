@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 
 from agentq_cli.context import context
+from agentq_cli.dataclass import asdict
 from agentq_cli.errors import AgentqError, Unreadable
 from agentq_cli.health import Issue, Severity, issues
 from agentq_cli.output import Document, Result

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated
-
-import typer
 
 from agentq_cli import documents, values
-from agentq_cli.commands import filters, options
+from agentq_cli.commands import filters
 from agentq_cli.context import context
 from agentq_cli.model import Status
 from agentq_cli.output import Items, Result
 from agentq_cli.tables import Column, ZoneTime
 from agentq_cli.why import Why
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.commands import options
 
 
 def _due(item: documents.Item) -> object:
@@ -47,9 +48,7 @@ def list_(
     session: options.Session = None,
     status: options.Status = None,
     label: options.Label = None,
-    every: Annotated[
-        bool, typer.Option("--all", help="Also those that have ended.", rich_help_panel=options.WHICH)
-    ] = False,
+    every: options.EndedToo = False,
     limit: options.Limit = None,
 ) -> Result:
     """List the live tasks, soonest first.

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Annotated
-
-import typer
 
 from agentq_cli import documents, output, values
-from agentq_cli.commands import options
 from agentq_cli.context import Context, context
 from agentq_cli.errors import NotFound
 from agentq_cli.following import Pause
@@ -20,12 +16,11 @@ from agentq_cli.supervise.output import OutputReader, cut_bytes, tail_offset, wh
 from agentq_cli.supervise.records import RunDirectory
 from agentq_cli.tables import decoded
 
-STREAMS = ("stdout", "stderr")
-Tail = Annotated[
-    int | None,
-    typer.Option("--tail", "-n", metavar="N", min=0, help="Only the last N lines.", rich_help_panel=options.WHICH),
-]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.commands import options
 
+STREAMS = ("stdout", "stderr")
 EXAMPLES = (
     ("agentq logs 3", "What the last run of default/3 wrote."),
     ("agentq logs --follow docs/7", "Its output, as it comes."),
@@ -35,11 +30,9 @@ EXAMPLES = (
 
 def logs(
     run: options.RunOrTask,
-    stderr: Annotated[
-        bool, typer.Option("--stderr", help="What it wrote to stderr instead.", rich_help_panel=options.WHICH)
-    ] = False,
+    stderr: options.FromStderr = False,
     follow: options.Follow = False,
-    tail: Tail = None,
+    tail: options.Tail = None,
 ) -> Result:
     """Print what an attempt wrote, also while it runs.
 

@@ -6,13 +6,17 @@ import json
 from collections.abc import Iterator, Sequence
 
 from agentq_cli import documents
-from agentq_cli.commands import filters, options
+from agentq_cli.commands import filters
 from agentq_cli.context import Context, context
 from agentq_cli.following import appears
 from agentq_cli.following import follow as following
 from agentq_cli.model import DEFAULT_SESSION, Message
 from agentq_cli.output import Items, Result, Stream
 from agentq_cli.tables import Column
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.commands import options
 
 
 def _content(message: documents.Item) -> str:

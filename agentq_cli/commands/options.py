@@ -1,5 +1,6 @@
-"""The options that several commands share, each declared once: spelling, metavar, help, default and panel of the help.
+"""The options and arguments of all commands, each declared once: spelling, metavar, help, default, panel of the help.
 
+A command names them in its annotations only, so that it runs without this module and the parser behind it.
 Values arrive as typed; commands read them with `values`, naming the option. `--json`, `--state-dir`, `--color` and
 `--allow-network-fs` are not here: the application adds them to every command. `show_default` says what holds where the
 option is not given and the config says nothing; the manual tells it too, and a test compares it with the code.
@@ -327,3 +328,119 @@ Follow = Annotated[
     bool, typer.Option("--follow", "-f", help="Go on as more comes, until it ends.", rich_help_panel=HOW)
 ]
 NoWake = Annotated[bool, typer.Option("--no-wake", help="Start no supervisor.", rich_help_panel=HOW)]
+
+# Of one command each.
+
+WaitUntilGone = Annotated[
+    bool, typer.Option("--wait", help="Return once their processes are gone.", rich_help_panel=HOW)
+]
+
+Shell = Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="The shell.")]
+
+ConfigAction = Annotated[str, typer.Argument(metavar="show|check|path", help="Default: show.")]
+
+NewPrompt = Annotated[
+    str | None, typer.Option("--prompt", metavar="TEXT", help="The new prompt.", rich_help_panel=WHAT)
+]
+Once = Annotated[
+    bool, typer.Option("--once", help="Drop the recurrence: this occurrence is the last.", rich_help_panel=WHEN)
+]
+
+EndedToo = Annotated[bool, typer.Option("--all", help="Also those that have ended.", rich_help_panel=WHICH)]
+
+Tail = Annotated[
+    int | None,
+    typer.Option("--tail", "-n", metavar="N", min=0, help="Only the last N lines.", rich_help_panel=WHICH),
+]
+FromStderr = Annotated[bool, typer.Option("--stderr", help="What it wrote to stderr instead.", rich_help_panel=WHICH)]
+
+Html = Annotated[
+    str | None, typer.Option("--html", metavar="FILE", help="Write a page of HTML; '-' is standard output.")
+]
+
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        "-j",
+        metavar="N",
+        min=1,
+        max=10_000,
+        help="Agents at once.",
+        show_default="jobs of the config, 2",
+        rich_help_panel=HOW,
+    ),
+]
+Drain = Annotated[bool, typer.Option("--drain", help="End when nothing is running or due.", rich_help_panel=ENDING)]
+IdleExit = Annotated[
+    str | None,
+    typer.Option("--idle-exit", metavar="DURATION", help="End after so long without work.", rich_help_panel=ENDING),
+]
+MaxTasks = Annotated[
+    int | None,
+    typer.Option("--max-tasks", metavar="N", min=1, help="End after so many tasks.", rich_help_panel=ENDING),
+]
+Detach = Annotated[
+    bool,
+    typer.Option("--detach", help="Run in the background; prints the supervisor's pid.", rich_help_panel=HOW),
+]
+OnStop = Annotated[
+    str | None,
+    typer.Option(
+        "--on-stop",
+        metavar="wait|leave|cancel",
+        help="What the first signal does to what runs.",
+        show_default="wait for SIGINT, leave for SIGTERM and SIGHUP",
+        rich_help_panel=ENDING,
+    ),
+]
+
+Next = Annotated[
+    int | None,
+    typer.Option(
+        "--next",
+        metavar="N",
+        min=1,
+        max=1000,
+        help="Show the next N fire times; store nothing.",
+        rich_help_panel=HOW,
+    ),
+]
+
+ServiceAction = Annotated[str, typer.Argument(metavar="print", help="What to do.")]
+ServiceKind = Annotated[str, typer.Argument(metavar="systemd|cron", help="For whom.")]
+ServiceUnit = Annotated[str | None, typer.Argument(metavar="UNIT", help="Of systemd only this unit.")]
+
+Prometheus = Annotated[
+    bool, typer.Option("--prometheus", help="Print the text that Prometheus's textfile collector reads.")
+]
+
+Words = Annotated[list[str] | None, typer.Argument(metavar="PROMPT", help="The prompt; '-' reads it from stdin.")]
+Exec = Annotated[
+    bool,
+    typer.Option("--exec", help="Run the words after '--' as a command, without a shell.", rich_help_panel=WHAT),
+]
+File = Annotated[
+    str | None,
+    typer.Option("--file", metavar="PATH", help="Read the prompt from a file.", rich_help_panel=WHAT),
+]
+Batch = Annotated[
+    str | None,
+    typer.Option("--batch", metavar="PATH", help="JSON Lines, one task each; '-' is stdin.", rich_help_panel=WHAT),
+]
+FollowOutput = Annotated[
+    bool,
+    typer.Option("--follow", "-f", help="The same, and print its output as it comes.", rich_help_panel=HOW),
+]
+
+Reindex = Annotated[
+    bool,
+    typer.Option("--reindex", help="Rebuild the index from the sessions' files first.", rich_help_panel=HOW),
+]
+
+WaitTimeout = Annotated[
+    str | None,
+    typer.Option(
+        "--timeout", metavar="DURATION", help="Give up after so long, with exit code 124.", rich_help_panel=HOW
+    ),
+]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from typing import Any
 
 from agentq_cli import documents, values
 from agentq_cli.agents.last_words import last_words
 from agentq_cli.commands.workers import gate_items, last_sign, supervisor_item
 from agentq_cli.context import Context
+from agentq_cli.dataclass import dataclass
 from agentq_cli.errors import AgentqError
 from agentq_cli.model import Identity, PastRun, RunId, Status, Supervisor, Task, Worker
 from agentq_cli.queue import Queue
@@ -52,7 +52,7 @@ class Snapshot:
 
     def document(self) -> dict[str, Any]:
         """The keys and values of the JSON document."""
-        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        found = {name: getattr(self, name) for name in self.__match_args__}
         bare = [{key: value for key, value in item.items() if key != "why"} for item in self.waiting]
         return found | {"waiting": bare}
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from agentq_cli import values
-from agentq_cli.commands import options, targets
+from agentq_cli.commands import targets
 from agentq_cli.context import context
 from agentq_cli.errors import NotFound, Usage, WrongState
 from agentq_cli.model import Status, TargetResult
 from agentq_cli.output import Result, Results
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import removal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.commands import options
 
 EXAMPLES = (
     ("agentq prune --older-than 90d --dry-run", "What would go."),

@@ -6,22 +6,19 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterable
-from typing import Annotated
-
-import typer
 
 from agentq_cli import documents, report_page, values
 from agentq_cli import report as reporting
-from agentq_cli.commands import filters, options
+from agentq_cli.commands import filters
 from agentq_cli.context import context
 from agentq_cli.errors import AgentqError, Refused, Usage
 from agentq_cli.model import PastRun, RunId
 from agentq_cli.output import Document, Raw, Result
 from agentq_cli.queue import Queue
 
-Html = Annotated[
-    str | None, typer.Option("--html", metavar="FILE", help="Write a page of HTML; '-' is standard output.")
-]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.commands import options
 
 EXAMPLES = (
     ("agentq report --html report.html", "Everything, as one page."),
@@ -29,7 +26,7 @@ EXAMPLES = (
 )
 
 
-def report(html: Html = None, session: options.Session = None, since: options.Since = None) -> Result:
+def report(html: options.Html = None, session: options.Session = None, since: options.Since = None) -> Result:
     """Report what ran: a timeline, failures, durations, tokens and cost, as one page without network.
 
     An existing file is replaced. Without --since everything that is kept.

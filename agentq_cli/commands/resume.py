@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from agentq_cli.commands import options
 from agentq_cli.commands.pause import switch
 from agentq_cli.output import Result
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.commands import options
 
 EXAMPLES = (
     ("agentq resume docs/7", "One task."),

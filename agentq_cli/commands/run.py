@@ -3,64 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
-
-import typer
 
 from agentq_cli import documents, values
 from agentq_cli.clock import rfc3339
-from agentq_cli.commands import options
 from agentq_cli.context import Context, context
 from agentq_cli.errors import Deferred, Usage, nearest
 from agentq_cli.model import Status
 from agentq_cli.output import Document, Live, Result, Stream
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.commands import options
     from agentq_cli.queue import Queue
     from agentq_cli.supervise.supervisor import Happening, Settings, Supervision
 
 ON_STOP = ("wait", "leave", "cancel")
-
-Jobs = Annotated[
-    int | None,
-    typer.Option(
-        "--jobs",
-        "-j",
-        metavar="N",
-        min=1,
-        max=10_000,
-        help="Agents at once.",
-        show_default="jobs of the config, 2",
-        rich_help_panel=options.HOW,
-    ),
-]
-Drain = Annotated[
-    bool, typer.Option("--drain", help="End when nothing is running or due.", rich_help_panel=options.ENDING)
-]
-IdleExit = Annotated[
-    str | None,
-    typer.Option(
-        "--idle-exit", metavar="DURATION", help="End after so long without work.", rich_help_panel=options.ENDING
-    ),
-]
-MaxTasks = Annotated[
-    int | None,
-    typer.Option("--max-tasks", metavar="N", min=1, help="End after so many tasks.", rich_help_panel=options.ENDING),
-]
-Detach = Annotated[
-    bool,
-    typer.Option("--detach", help="Run in the background; prints the supervisor's pid.", rich_help_panel=options.HOW),
-]
-OnStop = Annotated[
-    str | None,
-    typer.Option(
-        "--on-stop",
-        metavar="wait|leave|cancel",
-        help="What the first signal does to what runs.",
-        show_default="wait for SIGINT, leave for SIGTERM and SIGHUP",
-        rich_help_panel=options.ENDING,
-    ),
-]
 
 EXAMPLES = (
     ("agentq run", "In the foreground, until it is interrupted."),
@@ -71,13 +28,13 @@ EXAMPLES = (
 
 
 def run(
-    jobs: Jobs = None,
-    drain: Drain = False,
-    idle_exit: IdleExit = None,
+    jobs: options.Jobs = None,
+    drain: options.Drain = False,
+    idle_exit: options.IdleExit = None,
     session: options.Sessions = None,
-    max_tasks: MaxTasks = None,
-    detach: Detach = False,
-    on_stop: OnStop = None,
+    max_tasks: options.MaxTasks = None,
+    detach: options.Detach = False,
+    on_stop: options.OnStop = None,
 ) -> Result:
     """Run what is due, N at a time, and record how it ended.
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agentq_cli import documents, values
-from agentq_cli.commands import filters, options
+from agentq_cli.commands import filters
 from agentq_cli.context import context
 from agentq_cli.model import RunStatus
 from agentq_cli.output import Items, Result
 from agentq_cli.supervise.records import RunDirectory
 from agentq_cli.tables import Column
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.commands import options
 
 COLUMNS = (
     Column("RUN", "id", keep=True),

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from agentq_cli import output, values
 from agentq_cli.clock import rfc3339
-from agentq_cli.commands import options
-from agentq_cli.commands.submit import Exec, File, Words, plan_of, store, work_of
+from agentq_cli.commands.submit import plan_of, store, work_of
 from agentq_cli.context import Context, context
+from agentq_cli.dataclass import replace
 from agentq_cli.errors import Usage
 from agentq_cli.model import NewTask
 from agentq_cli.new_schedule import make_schedule
@@ -19,21 +16,13 @@ from agentq_cli.new_task import TaskMaker, spelled
 from agentq_cli.output import Document, Items, Result
 from agentq_cli.policy import schedule as policy
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.commands import options
+
 SHOWN = 3
 OCCURRENCE = {"priority": 10, "context": "isolated"}
 """What an occurrence is unless said otherwise."""
-
-Next = Annotated[
-    int | None,
-    typer.Option(
-        "--next",
-        metavar="N",
-        min=1,
-        max=1000,
-        help="Show the next N fire times; store nothing.",
-        rich_help_panel=options.HOW,
-    ),
-]
 
 USAGES = (
     "[OPTIONS] --cron EXPR PROMPT",
@@ -59,9 +48,9 @@ EXAMPLES = (
 
 
 def schedule(
-    words: Words = None,
-    exec_: Exec = False,
-    file: File = None,
+    words: options.Words = None,
+    exec_: options.Exec = False,
+    file: options.File = None,
     cron: options.Cron = None,
     every: options.Every = None,
     at: options.FireAt = None,
@@ -72,7 +61,7 @@ def schedule(
     missed: options.Missed = None,
     overlap: options.Overlap = None,
     pause_after: options.PauseAfter = None,
-    next_: Next = None,
+    next_: options.Next = None,
     session: options.TaskSession = None,
     agent: options.Agent = None,
     cwd: options.Cwd = None,

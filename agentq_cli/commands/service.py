@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from typing import Annotated
-
-import typer
 
 from agentq_cli import config as configuration
 from agentq_cli import service as services
@@ -15,6 +12,10 @@ from agentq_cli.agents import logins
 from agentq_cli.context import Context, context
 from agentq_cli.errors import Usage, nearest
 from agentq_cli.output import Document, Result
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.commands import options
 
 ACTIONS = ("print",)
 KINDS = ("systemd", "cron")
@@ -35,9 +36,9 @@ EXAMPLES = (
 
 
 def service(
-    action: Annotated[str, typer.Argument(metavar="print", help="What to do.")],
-    kind: Annotated[str, typer.Argument(metavar="systemd|cron", help="For whom.")],
-    unit: Annotated[str | None, typer.Argument(metavar="UNIT", help="Of systemd only this unit.")] = None,
+    action: options.ServiceAction,
+    kind: options.ServiceKind,
+    unit: options.ServiceUnit = None,
 ) -> Result:
     """Print systemd units, or a crontab line, that run the queue with what this shell finds.
 

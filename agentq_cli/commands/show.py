@@ -7,11 +7,14 @@ from datetime import datetime
 
 from agentq_cli import documents, values
 from agentq_cli.clock import rfc3339
-from agentq_cli.commands import options
 from agentq_cli.context import context
 from agentq_cli.model import Run, Task
 from agentq_cli.output import Document, Result
 from agentq_cli.why import Why
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.commands import options
 
 LAST_RUNS = 5
 

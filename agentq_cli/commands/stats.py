@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from agentq_cli import documents, prometheus, values
-from agentq_cli.commands import filters, options
+from agentq_cli.commands import filters
 from agentq_cli.context import context
+from agentq_cli.dataclass import asdict
 from agentq_cli.documents import COUNTED, Item
 from agentq_cli.errors import Usage
 from agentq_cli.output import Document, Result
@@ -19,9 +17,9 @@ from agentq_cli.prometheus import Metric, Sample
 from agentq_cli.queue import Queue
 from agentq_cli.tables import Column
 
-Prometheus = Annotated[
-    bool, typer.Option("--prometheus", help="Print the text that Prometheus's textfile collector reads.")
-]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.commands import options
 
 LIVE = ("blocked", "scheduled", "queued", "running", "retrying", "paused")
 FIGURES = (
@@ -53,7 +51,9 @@ EXAMPLES = (
 )
 
 
-def stats(session: options.Session = None, since: options.Since = None, prometheus: Prometheus = False) -> Result:
+def stats(
+    session: options.Session = None, since: options.Since = None, prometheus: options.Prometheus = False
+) -> Result:
     """Count tasks and runs, with waits, run times, failures, tokens and cost, by session and agent.
 
     --since counts only runs that started from then on; tasks are counted as they are now. A wait is from when a run was

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from agentq_cli import documents, output
 from agentq_cli.clock import rfc3339
-from agentq_cli.commands import options
 from agentq_cli.context import Context, context
+from agentq_cli.defaults import NOBODY_THERE
 from agentq_cli.errors import Usage
 from agentq_cli.model import Address, NewTask, Task
 from agentq_cli.new_task import TaskMaker, code, spelled
@@ -19,28 +17,9 @@ from agentq_cli.output import Document, Items, Raw, Result
 from agentq_cli.queue import Queue
 from agentq_cli.why import Why
 
-Words = Annotated[list[str] | None, typer.Argument(metavar="PROMPT", help="The prompt; '-' reads it from stdin.")]
-Exec = Annotated[
-    bool,
-    typer.Option(
-        "--exec", help="Run the words after '--' as a command, without a shell.", rich_help_panel=options.WHAT
-    ),
-]
-File = Annotated[
-    str | None,
-    typer.Option("--file", metavar="PATH", help="Read the prompt from a file.", rich_help_panel=options.WHAT),
-]
-Batch = Annotated[
-    str | None,
-    typer.Option(
-        "--batch", metavar="PATH", help="JSON Lines, one task each; '-' is stdin.", rich_help_panel=options.WHAT
-    ),
-]
-
-Follow = Annotated[
-    bool,
-    typer.Option("--follow", "-f", help="The same, and print its output as it comes.", rich_help_panel=options.HOW),
-]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.commands import options
 
 MOST_NAMED = 5
 """Addresses that a hint names."""
@@ -66,10 +45,10 @@ EXAMPLES = (
 
 
 def submit(
-    words: Words = None,
-    exec_: Exec = False,
-    file: File = None,
-    batch: Batch = None,
+    words: options.Words = None,
+    exec_: options.Exec = False,
+    file: options.File = None,
+    batch: options.Batch = None,
     session: options.TaskSession = None,
     agent: options.Agent = None,
     cwd: options.Cwd = None,
@@ -102,7 +81,7 @@ def submit(
     label: options.Labels = None,
     dry_run: options.DryRun = False,
     wait: options.Wait = False,
-    follow: Follow = False,
+    follow: options.FollowOutput = False,
     no_wake: options.NoWake = False,
 ) -> Result:
     """Hand in work: a prompt for an agent, or with --exec a command.
@@ -221,17 +200,18 @@ def _told_of_ctrl_c(addresses: Sequence[Address]) -> Iterator[None]:
 
 def store(here: Context, tasks: Sequence[NewTask], *, wait: bool, follow: bool, no_wake: bool) -> Result:
     """Store tasks and tell those who wait for work; the result prints their addresses."""
-    from agentq_cli.supervise import bells, process, wake
+    from agentq_cli.supervise import process, wake
+    from agentq_cli.supervise.ring import ring
 
     if not tasks:
         return Items("tasks", (), line=lambda item: str(item["id"]))
     queue = here.open_queue(create=True)
     stored = queue.submit(tasks, owner=process.current(), max_queued=here.config.max_queued)
-    bells.ring(queue.state.bells)
+    ring(queue.state.bells)
     addresses = [address for address, _ in stored]
     sessions = sorted({address.session for address in addresses})
     if not (wait or follow) and wake.unattended(queue, sessions):
-        output.hint(output.NOBODY_THERE)
+        output.hint(NOBODY_THERE)
     if follow and len(addresses) == 1 and not here.as_json:
         return _follow(here, queue, addresses[0], no_wake)
     if wait or follow:

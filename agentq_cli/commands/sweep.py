@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Annotated
-
-import typer
 
 from agentq_cli import documents, values
-from agentq_cli.commands import options
 from agentq_cli.context import context
 from agentq_cli.output import Items, Result
 
-Reindex = Annotated[
-    bool,
-    typer.Option("--reindex", help="Rebuild the index from the sessions' files first.", rich_help_panel=options.HOW),
-]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.commands import options
 
 EXAMPLES = (
     ("agentq sweep", "Once now; from cron, every minute."),
@@ -29,7 +24,7 @@ def sweep(
     session: options.Session = None,
     no_wake: options.NoWake = False,
     dry_run: options.DryRun = False,
-    reindex: Reindex = False,
+    reindex: options.Reindex = False,
 ) -> Result:
     """Do one pass for cron and timers: settle, recover, re-arm, wake.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentq_cli import dashboard
@@ -11,6 +10,7 @@ from agentq_cli.clock import monotonic_ms
 from agentq_cli.commands import overview
 from agentq_cli.context import Context, context
 from agentq_cli.dashboard import Log, View
+from agentq_cli.dataclass import replace
 from agentq_cli.errors import AgentqError, Usage
 from agentq_cli.output import Document, Interactive, Result, Surface
 

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import Annotated
-
-import typer
 
 from agentq_cli import documents, values
-from agentq_cli.commands import options, waiting, watching
+from agentq_cli.commands import waiting, watching
 from agentq_cli.context import context
 from agentq_cli.errors import Usage
 from agentq_cli.model import Address, Status, Task
 from agentq_cli.new_task import code
 from agentq_cli.output import Items, Result, Stream
 
-Timeout = Annotated[
-    str | None,
-    typer.Option(
-        "--timeout", metavar="DURATION", help="Give up after so long, with exit code 124.", rich_help_panel=options.HOW
-    ),
-]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.commands import options
 
 EXAMPLES = (
     ("agentq wait 3", "Exit with the task's own code."),
@@ -30,7 +24,7 @@ EXAMPLES = (
 )
 
 
-def wait(ids: options.Ids = None, session: options.Session = None, timeout: Timeout = None) -> Result:
+def wait(ids: options.Ids = None, session: options.Session = None, timeout: options.WaitTimeout = None) -> Result:
     """Wait for tasks to end.
 
     With one task it exits with that one's exit code. -s means the tasks of the session that are live at the call, but

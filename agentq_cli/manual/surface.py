@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from typer import _click as click
 
 from agentq_cli import app, help
+from agentq_cli.dataclass import dataclass
 from agentq_cli.help import Entry, Page
 from agentq_cli.model import RunStatus, Status
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass, field
 from typing import NamedTuple, NoReturn
 
+from agentq_cli.dataclass import dataclass, field
 from agentq_cli.errors import Usage, nearest
 
 NAMES = {

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 
+from agentq_cli.dataclass import dataclass
 from agentq_cli.model import Address, Condition, Dependency, Status
 
 

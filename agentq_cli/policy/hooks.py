@@ -9,8 +9,8 @@ calls none.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 
+from agentq_cli.dataclass import dataclass
 from agentq_cli.model import ENDED, Address, RunId, Status
 
 DRAINED = "session.drained"

@@ -16,9 +16,9 @@ Costs are those of `count_slots` and `newest_slots`: constant for intervals what
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
+from agentq_cli.dataclass import asdict, dataclass, replace
 from agentq_cli.errors import Unreadable
 from agentq_cli.model import Status, Trigger
 from agentq_cli.policy.schedule import Missed, Overlap, Schedule, count_slots, first, newest_slots, next_slot

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from agentq_cli import values
+from agentq_cli.dataclass import dataclass, field
 from agentq_cli.errors import AgentqError, Usage
 from agentq_cli.model import Address
 from agentq_cli.policy.cron import parse_cron

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from agentq_cli.clock import rfc3339
+from agentq_cli.dataclass import dataclass
 from agentq_cli.model import FailureClass, Launch, Outcome, Task
 
 RETRIES = 5

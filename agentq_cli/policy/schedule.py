@@ -7,10 +7,10 @@ nothing ran is decided in `missed`.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from agentq_cli.dataclass import asdict, dataclass
 from agentq_cli.errors import Unreadable
 from agentq_cli.policy.cron import parse_cron
 from agentq_cli.policy.cron_times import count_cron, newest_cron, next_cron, zone_info

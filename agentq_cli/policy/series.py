@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
 
+from agentq_cli.dataclass import dataclass, replace
 from agentq_cli.errors import Unreadable, Usage
 from agentq_cli.model import Status
 from agentq_cli.policy import missed

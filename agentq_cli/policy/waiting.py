@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from agentq_cli.clock import rfc3339
+from agentq_cli.dataclass import dataclass
 from agentq_cli.model import Condition, RunId, Status, Task, WaitingFor
 from agentq_cli.policy.admission import Gate
 from agentq_cli.policy.dependencies import Looked, Standing, standing

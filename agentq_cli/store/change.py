@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
+from agentq_cli.dataclass import replace
 from agentq_cli.errors import WrongState
 from agentq_cli.model import Actor, Address, Status, Successor, Task, Trigger
 from agentq_cli.policy import retry as policy

@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
+from agentq_cli.defaults import BUSY_MS as BUSY_MS
 from agentq_cli.errors import AgentqError, Busy, Refused, Unreadable
-
-BUSY_MS = 15_000
-"""How long a command waits for a lock."""
+from agentq_cli.store import schema
 
 BACKGROUND_BUSY_MS = 100
 """How long a supervisor or a sweep waits for one session's file before it goes on with the others."""
 
-SCHEMA = Path(__file__).parent / "schema"
+SCHEMA = Path(schema.DIRECTORY)
 
 
 def connect(path: Path, kind: str, *, create: bool, busy_ms: int = BUSY_MS) -> sqlite3.Connection:
@@ -200,7 +199,7 @@ class NamedConnection(sqlite3.Connection):
 @functools.cache
 def latest(kind: str) -> int:
     """The schema version that this program writes: the number of the last migration."""
-    return max(int(file.name[:3]) for file in (SCHEMA / kind).glob("*.sql"))
+    return schema.latest(kind, SCHEMA)
 
 
 def migrate(connection: sqlite3.Connection, path: Path, kind: str) -> None:
@@ -218,21 +217,27 @@ def migrate(connection: sqlite3.Connection, path: Path, kind: str) -> None:
         for file in sorted((SCHEMA / kind).glob("*.sql")):
             number = int(file.name[:3])
             if number > version:
-                for statement in _statements(file.read_text(encoding="utf-8")):
+                for statement in _script(file):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {number}")
 
 
 def refuse_newer(connection: sqlite3.Connection, inbound: Path, index: Path) -> None:
     """Raises Unreadable where a newer agentq has migrated a file since this connection to both was opened."""
-    for path, schema, kind in ((inbound, "main", "inbound"), (index, "idx", "index")):
-        (version,) = connection.execute(f"PRAGMA {schema}.user_version").fetchone()
+    for path, name, kind in ((inbound, "main", "inbound"), (index, "idx", "index")):
+        (version,) = connection.execute(f"PRAGMA {name}.user_version").fetchone()
         _refuse_newer(path, version, latest(kind))
 
 
 def _refuse_newer(path: Path, version: int, target: int) -> None:
     if version > target:
         raise Unreadable(f"'{path}': it was written by a newer agentq (schema {version}, this one knows {target})")
+
+
+@functools.cache
+def _script(file: Path) -> list[str]:
+    """A migration's statements; a batch makes many sessions."""
+    return list(_statements(file.read_text(encoding="utf-8")))
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from agentq_cli.dataclass import replace
 from agentq_cli.errors import AgentqError, NotFound, Usage
 from agentq_cli.model import Actor, Address, Condition, Dependency, Status, Task
 from agentq_cli.policy import dependencies as policy

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from agentq_cli.dataclass import dataclass, replace
 from agentq_cli.errors import NotFound
 from agentq_cli.model import (
     Actor,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import replace
 
+from agentq_cli.dataclass import replace
 from agentq_cli.model import Actor, Address, FailureClass, Outcome, RunId, RunStatus, Status, Task
 from agentq_cli.policy import retry, states
 from agentq_cli.store.queries import statements

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
+from agentq_cli.dataclass import asdict
 from agentq_cli.model import Actor, Identity
 from agentq_cli.policy import hooks as policy
 from agentq_cli.policy.hooks import Call, Failure, Ran, Told

@@ -57,8 +57,11 @@ def tasks(
     label: str | None,
     ended: bool,
     now: int,
+    most: int | None = None,
 ) -> Iterator[Task]:
     """Live tasks, soonest first, then with `ended` (or an ended status asked for) the ended ones, oldest end first.
+
+    Who takes no more than `most` of these listings has them with no more read than that, where nothing is passed over.
 
     A session that cannot be read is passed over and raised at the end, so that the others are seen.
     """
@@ -70,7 +73,7 @@ def tasks(
     if ended or any(status.ended for status in wanted):
         pages.append("ended_page")
     for page in pages:
-        for addresses in _addresses(index, page, session):
+        for addresses in _addresses(index, page, session, _page(most)):
             for found in _load(state, addresses, trouble):
                 if wanted and found.shown_status(now) not in wanted:
                     continue
@@ -80,10 +83,15 @@ def tasks(
         raise trouble[0]
 
 
-def _addresses(index: sqlite3.Connection, page: str, session: str | None) -> Iterator[list[Address]]:
+def _page(most: int | None) -> int:
+    return PAGE if most is None else max(1, min(most, PAGE))
+
+
+def _addresses(index: sqlite3.Connection, page: str, session: str | None, limit: int) -> Iterator[list[Address]]:
     at, name, seq = -NEWEST, "", 0
     while True:
-        values = {"at": at, "after_session": name, "after_seq": seq, "session": session, "limit": PAGE}
+        values = {"at": at, "after_session": name, "after_seq": seq, "session": session, "limit": limit}
+        limit = PAGE
         found = index.execute(READ[page], values).fetchall()
         if not found:
             return
@@ -125,6 +133,7 @@ def runs(
     session: str | None,
     statuses: Collection[str],
     since: int | None,
+    most: int | None = None,
 ) -> Iterator[Run]:
     """The audit log, newest first."""
     values: dict[str, object] = {"status": json.dumps(sorted(statuses)) if statuses else None, "since": since}
@@ -134,21 +143,21 @@ def runs(
     elif session is not None:
         name, values = "runs_page_session", values | {"session": session}
     statement = READ[name].format(run_columns=READ["run_columns"])
-    before = NEWEST
-    while found := index.execute(statement, values | {"before": before, "limit": PAGE}).fetchall():
+    values |= {"before": NEWEST, "limit": _page(most)}
+    while found := index.execute(statement, values).fetchall():
         yield from (rows.run(row[:-1]) for row in found)
-        before = found[-1][-1]
+        values |= {"before": found[-1][-1], "limit": PAGE}
 
 
-def events(index: sqlite3.Connection, *, address: Address | None, since: int | None) -> Iterator[Event]:
+def events(
+    index: sqlite3.Connection, *, address: Address | None, since: int | None, most: int | None = None
+) -> Iterator[Event]:
     """Every change of state, newest first."""
     where = {"session": None, "seq": None} if address is None else address._asdict()
-    before = NEWEST
-    while found := index.execute(
-        READ["events_newest"], where | {"before": before, "since": since, "limit": PAGE}
-    ).fetchall():
+    values = where | {"before": NEWEST, "since": since, "limit": _page(most)}
+    while found := index.execute(READ["events_newest"], values).fetchall():
         yield from (rows.event(row) for row in found)
-        before = found[-1][0]
+        values |= {"before": found[-1][0], "limit": PAGE}
 
 
 def events_after(index: sqlite3.Connection, *, address: Address | None, after: int) -> list[Event]:

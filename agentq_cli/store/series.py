@@ -5,10 +5,10 @@ The next occurrence is made in the commit that ends the one before, whoever ends
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentq_cli.clock import rfc3339
+from agentq_cli.dataclass import replace
 from agentq_cli.errors import Usage
 from agentq_cli.model import NewTask, Status, Successor, Task, Trigger
 from agentq_cli.policy import series

@@ -6,18 +6,14 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from agentq_cli.dataclass import dataclass, field
 from agentq_cli.errors import NotFound, Refused, Usage
 from agentq_cli.model import SESSION_NAME, RunId
+from agentq_cli.store import file_systems
 from agentq_cli.store.kept import Kept
-
-# POSIX locks are unreliable or absent on these, and SQLite's rollback needs them.
-NETWORK_FILE_SYSTEMS = (
-    *("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "afs", "ceph", "glusterfs", "fuse", "fuseblk"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +105,8 @@ class StateDir:
             if status.st_uid != os.geteuid():
                 raise Usage(f"state dir '{self.path}': it belongs to user {status.st_uid}, not to you ({os.geteuid()})")
         if not allow_network_fs:
-            mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
-            kind = file_system(os.path.realpath(self.path), mounts)
-            if kind in NETWORK_FILE_SYSTEMS or kind.startswith("fuse."):
+            kind = file_systems.kind_of(str(self.path))
+            if file_systems.is_network(kind):
                 raise Usage(
                     f"state dir '{self.path}': it lies on {kind}, where file locks cannot be relied on;"
                     " use a local directory (--allow-network-fs overrides)"
@@ -131,22 +126,6 @@ def _refusals(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise Refused(f"'{path}': {error.strerror}") from error
-
-
-def file_system(path: str, mountinfo: str) -> str:
-    """The type of the file system that holds `path`, from the text of `/proc/self/mountinfo` (proc(5))."""
-    best, kind = "", ""
-    for line in mountinfo.splitlines():
-        left, _, right = line.partition(" - ")
-        fields = left.split(" ")
-        if len(fields) < 5 or not right:
-            continue
-        point = fields[4].replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
-        inside = point == "/" or path == point or path.startswith(point + "/")
-        # Of several mounts on one point the last is the one that is seen.
-        if inside and len(point) >= len(best):
-            best, kind = point, right.split(" ", 1)[0]
-    return kind
 
 
 def sync_directory(path: Path) -> None:

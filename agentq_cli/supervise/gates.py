@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from agentq_cli import config as configuration
 from agentq_cli.clock import monotonic_ms
 from agentq_cli.config import Config, Limits
+from agentq_cli.dataclass import dataclass
 from agentq_cli.errors import Busy, Refused, Usage
 from agentq_cli.identity import Identity
 from agentq_cli.model import LastStart

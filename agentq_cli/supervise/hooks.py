@@ -11,12 +11,12 @@ import os
 import select
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NoReturn
 
 from agentq_cli import documents
 from agentq_cli.clock import awake_ms, monotonic_ms
 from agentq_cli.config import Config
+from agentq_cli.dataclass import dataclass, field
 from agentq_cli.errors import AgentqError, Busy, NotFound, Refused, Unreadable
 from agentq_cli.model import Actor, Identity, Task
 from agentq_cli.policy.hooks import Call, Ran

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
 
 from agentq_cli.clock import awake_ms, monotonic_ms
 from agentq_cli.config import Config
+from agentq_cli.dataclass import dataclass
 from agentq_cli.errors import AgentqError
 from agentq_cli.model import Actor, RunId, Task
 from agentq_cli.policy import stall

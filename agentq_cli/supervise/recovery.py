@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 
 from agentq_cli.config import Config
+from agentq_cli.dataclass import dataclass
 from agentq_cli.errors import NotFound
 from agentq_cli.model import Actor, Outcome, RunId, Task, Worker
 from agentq_cli.queue import Queue

@@ -11,9 +11,9 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from agentq_cli.dataclass import dataclass
 from agentq_cli.identity import Identity
 from agentq_cli.policy.admission import Room
 from agentq_cli.supervise import process

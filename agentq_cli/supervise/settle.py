@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 from agentq_cli.agents import reader as readers
 from agentq_cli.agents import verdict
 from agentq_cli.config import Config
+from agentq_cli.dataclass import replace
 from agentq_cli.errors import AgentqError
 from agentq_cli.model import Outcome, Task
 from agentq_cli.supervise.output import OutputReader, open_regular

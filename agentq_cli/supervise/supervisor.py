@@ -10,20 +10,21 @@ import contextlib
 import select
 import signal
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from agentq_cli import config as configuration
 from agentq_cli.clock import Clock, monotonic_ms
+from agentq_cli.dataclass import dataclass, replace
 from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Actor, Event, Identity, Outcome, RunId, Status, Supervisor, Task
 from agentq_cli.policy import order
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import bells, gates, limits, process, recovery, requests, stop, wake
+from agentq_cli.supervise import attendance, bells, gates, limits, process, recovery, requests, stop
 from agentq_cli.supervise.gates import Gates
 from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks
 from agentq_cli.supervise.launch import Launcher
 from agentq_cli.supervise.records import RunDirectory
 from agentq_cli.supervise.resources import Resources
+from agentq_cli.supervise.ring import ring
 from agentq_cli.supervise.signals import Signals
 from agentq_cli.supervise.starting import AGAIN_MS, LONGEST_AGAIN_MS, Starter
 from agentq_cli.supervise.watch import Watched
@@ -149,7 +150,7 @@ class Supervision:
         calls = self._queue.calls(self._identity)
         if self._stopping != "leave":
             # A row of its own that is gone or old makes its runs anybody's.
-            if calls.strangers or not calls.known or monotonic_ms() - self._renewed_at >= wake.LEASE_MS:
+            if calls.strangers or not calls.known or monotonic_ms() - self._renewed_at >= attendance.LEASE_MS:
                 yield from self._adopt()
             if calls.stops:
                 self._pass_on_stops()
@@ -526,7 +527,7 @@ class Supervision:
 
     def _ring(self) -> None:
         # Its own bell tells it nothing: it is awake, and looks at everything before it sleeps.
-        bells.ring(self._queue.state.bells, but=self._bell)
+        ring(self._queue.state.bells, but=self._bell)
 
     def _tell(
         self,

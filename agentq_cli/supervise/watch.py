@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 
 from agentq_cli.clock import monotonic_ms
 from agentq_cli.config import Config
+from agentq_cli.dataclass import dataclass, field
 from agentq_cli.model import FailureClass, Outcome, RunStatus, Task, Worker
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import process, recovery, settle

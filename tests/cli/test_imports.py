@@ -72,4 +72,4 @@ def test_submit_imports_only_what_it_needs(agentq: Agentq, tmp_path: Path, argum
         f"agentq_cli.supervise.{name}" for name in NOT_ITS_BUSINESS
     }
     commands = {name for name in own if name.startswith("agentq_cli.commands.")}
-    assert commands == {"agentq_cli.commands.options", "agentq_cli.commands.submit"}
+    assert commands == {"agentq_cli.commands.submit"}

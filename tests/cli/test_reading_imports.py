@@ -57,4 +57,4 @@ def test_a_common_command_imports_nothing_heavy(agentq: Agentq, arguments: tuple
 def test_a_command_imports_no_other_command(agentq: Agentq) -> None:
     loaded = modules(agentq, "list")
     commands = {name.rpartition(".")[2] for name in loaded if name.startswith("agentq_cli.commands.")}
-    assert commands == {"list", "filters", "options"}
+    assert commands == {"list", "filters"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import subprocess
 import sys
@@ -16,7 +15,6 @@ from hypothesis import strategies as st
 from shell_world import HOSTILE, SAFE, World
 
 from agentq_cli import candidates
-from agentq_cli.context import state_directory
 from agentq_cli.model import SESSION_NAME
 from agentq_cli.store.queries import statements
 
@@ -104,25 +102,6 @@ def test_a_label_of_other_characters_is_left_out(text: str) -> None:
     assert candidates.is_label(text) is (harmless and text[0] != "-")
 
 
-@pytest.mark.parametrize(
-    "environ",
-    [
-        {"HOME": "/home/somebody"},
-        {"HOME": "/home/somebody", "XDG_STATE_HOME": "/elsewhere"},
-        {"HOME": "/home/somebody", "AGENTQ_STATE_DIR": "~/of-mine"},
-        {"HOME": "/home/somebody", "AGENTQ_STATE_DIR": "relative"},
-    ],
-    ids=str,
-)
-def test_the_state_dir_is_the_one_of_every_command(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("XDG_STATE_HOME", "AGENTQ_STATE_DIR"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environ.items():
-        monkeypatch.setenv(name, value)
-    assert candidates._state_directory("", os.environ) == str(state_directory(None, os.environ))
-    assert candidates._state_directory("~/x", os.environ) == str(state_directory("~/x", os.environ))
-
-
 def test_what_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(candidates, "MOST_STEPS", 10_000)
     with closing(sqlite3.connect(tmp_path / "agentq.db")) as forged:
@@ -171,7 +150,7 @@ def test_no_parser_and_no_printer_is_imported(agentq: Agentq) -> None:
     assert "agentq_cli.candidates" in loaded
     own = {name for name in loaded if name.startswith("agentq_cli.")}
     assert own == {
-        *("agentq_cli.__main__", "agentq_cli.errors", "agentq_cli.candidates"),
+        *("agentq_cli.__main__", "agentq_cli.candidates", "agentq_cli.defaults", "agentq_cli.environment"),
         *("agentq_cli.store", "agentq_cli.store.queries"),
     }
     assert not loaded & {"typer", "rich", "platformdirs", "dataclasses", "tomllib", "asyncio", "logging", "ctypes"}

@@ -1,0 +1,101 @@
+"""Runs a command whose words are understood, whoever understood them, and prints its result."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack
+
+from agentq_cli import __version__, clock, output
+from agentq_cli.context import Context, enter, state_directory
+from agentq_cli.errors import Usage, nearest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import ModuleType
+    from typing import Any
+
+COLORS = ("auto", "always", "never")
+
+
+class Surroundings:
+    """What a context is made of besides the options; `made` is the one of the command that ran."""
+
+    def __init__(self, resources: ExitStack, umask: int) -> None:
+        self._resources = resources
+        self._umask = umask
+        self.made: Context | None = None
+
+    def context(self, options: Mapping[str, Any]) -> Context:
+        """The context of a command with these shared options. Raises Usage."""
+        self.made = Context(
+            state_dir=state_directory(options.get("state_dir"), os.environ),
+            clock=clock.from_environment(os.environ),
+            environ=os.environ,
+            as_json=bool(options.get("json")),
+            color=checked_color(options.get("color")),
+            allow_network_fs=bool(options.get("allow_network_fs")),
+            umask=self._umask,
+            resources=self._resources,
+        )
+        return self.made
+
+    def enter(self, options: Mapping[str, Any]) -> None:
+        """Make the context of the command about to run. Raises Usage."""
+        enter(self.context(options))
+
+
+def checked_color(given: str | None) -> str:
+    """The value of `--color`. Raises Usage."""
+    color = given or "auto"
+    if color not in COLORS:
+        raise Usage(f"--color '{color}': auto, always or never{nearest(color, COLORS)}")
+    return color
+
+
+def module(name: str) -> ModuleType:
+    """The module of a command."""
+    full = f"agentq_cli.commands.{name}"
+    __import__(full)
+    return sys.modules[full]
+
+
+def function(name: str) -> Callable[..., output.Result]:
+    """The function that is a command."""
+    # `list` is the name of a builtin that its own module needs.
+    found: Callable[..., output.Result] = getattr(module(name), f"{name}_", None) or getattr(module(name), name)
+    return found
+
+
+def version() -> output.Result:
+    """What `--version` prints."""
+    return output.Document("version", {"version": __version__}, [f"agentq {__version__}"])
+
+
+def command(name: str, given: Mapping[str, Any], shared: Mapping[str, Any], umask: int) -> int:
+    """Run a command, the version where it has no name, with what was given; the exit code. Raises as it does."""
+
+    def invoke(surroundings: Surroundings) -> output.Result:
+        if not name:
+            return version()
+        call = function(name)
+        surroundings.enter(shared)
+        return call(**given)
+
+    return run(invoke, umask, as_json="json" in shared)
+
+
+def run(invoke: Callable[[Surroundings], output.Result], umask: int, *, as_json: bool) -> int:
+    """Print the result of `invoke`; the exit code. `as_json` holds where it made no context."""
+    with ExitStack() as resources:
+        surroundings = Surroundings(resources, umask)
+        result = invoke(surroundings)
+        made = surroundings.made
+        printer = output.Printer(
+            as_json=made.as_json if made else as_json,
+            color=made.color if made else "auto",
+            environ=os.environ,
+            now_ms=(made.clock if made else clock.Clock()).now_ms,
+        )
+        return printer.write(result)
