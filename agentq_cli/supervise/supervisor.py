@@ -232,7 +232,8 @@ class Supervision:
     def _fill(self) -> Iterator[Happening]:
         misses = 0
         while self._claiming and misses < MOST_MISSES:
-            head = self._starter.pick(self._jobs)
+            # With so many runs of its own there is no slot free, whatever others have.
+            head = None if len(self._watched) >= self._jobs else self._starter.pick(self._jobs)
             yield from self._ask_gates(head)
             if head is None or self._starter.held:
                 return
