@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
-import signal
 import sys
-from collections.abc import Sequence
-from types import FrameType
 
-from agentq_cli.errors import AgentqError, Busy, Refused, Unreadable
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from signal import SIGINT, SIGTERM, signal
+    from types import FrameType
 
-# What the machine refuses is no bug of ours.
-REFUSALS = frozenset(
-    getattr(errno, name)
-    for name in (
-        *("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "EMFILE", "ENFILE", "ENOMEM"),
-        *("ENOTDIR", "ELOOP", "ENAMETOOLONG"),
-    )
+    from agentq_cli.errors import AgentqError
+else:
+    # What `signal` is made of, without the enumerations.
+    from _signal import SIGINT, SIGTERM, signal
+
+REFUSALS = (
+    *("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "EMFILE", "ENFILE", "ENOMEM"),
+    *("ENOTDIR", "ELOOP", "ENAMETOOLONG"),
 )
+"""What the machine refuses is no bug of ours."""
 
-
-INTERRUPTED = 128 + signal.SIGINT
+INTERRUPTED = 128 + SIGINT
 
 
 class Terminated(BaseException):
@@ -73,7 +73,7 @@ def _prepare() -> None:
         if stream is not None:
             # Text in a locale that cannot say it is escaped, never an error.
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    signal.signal(signal.SIGTERM, _terminated)
+    signal(SIGTERM, _terminated)
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
@@ -81,14 +81,18 @@ def _terminated(number: int, frame: FrameType | None) -> None:
 
 
 def _hint(text: str) -> None:
-    from agentq_cli import output
+    from contextlib import suppress
 
-    with contextlib.suppress(output.ReaderGone, Refused):
+    from agentq_cli import errors, output
+
+    with suppress(output.ReaderGone, errors.Refused):
         output.hint(text)
 
 
 def _report(error: BaseException, arguments: Sequence[str]) -> int:
-    from agentq_cli import output
+    from contextlib import suppress
+
+    from agentq_cli import errors, output
 
     if isinstance(error, output.ReaderGone):
         return 0
@@ -103,13 +107,17 @@ def _report(error: BaseException, arguments: Sequence[str]) -> int:
         output.note_lines(traceback.format_exception(error))
     failure = translated(error)
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    with contextlib.suppress(output.ReaderGone, Refused):
+    with suppress(output.ReaderGone, errors.Refused):
         output.fail(failure, as_json="--json" in options)
     return failure.code
 
 
 def translated(error: BaseException) -> AgentqError:
     """The error as one of ours: the parser's, SQLite's and the operating system's have codes of their own."""
+    import errno
+
+    from agentq_cli.errors import AgentqError, Refused
+
     if isinstance(error, AgentqError):
         return error
     if "typer" in sys.modules:
@@ -119,7 +127,7 @@ def translated(error: BaseException) -> AgentqError:
             return usage
     if hasattr(error, "sqlite_errorcode") and (failure := _of_sqlite(error)) is not None:
         return failure
-    if isinstance(error, OSError) and error.errno in REFUSALS:
+    if isinstance(error, OSError) and errno.errorcode.get(error.errno or 0) in REFUSALS:
         where = f"'{os.fsdecode(error.filename)}'" if error.filename is not None else "the system"
         return Refused(f"{where}: {error.strerror}")
     text = " ".join(str(error).split())
@@ -131,6 +139,8 @@ def translated(error: BaseException) -> AgentqError:
 
 def _of_sqlite(error: BaseException) -> AgentqError | None:
     """What the store did not translate itself, by the primary result code (sqlite.org/rescode.html)."""
+    from agentq_cli.errors import Busy, Refused, Unreadable
+
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in (5, 6):
         return Busy(f"state: {error}; try again")

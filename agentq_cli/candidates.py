@@ -12,8 +12,11 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
 
+from agentq_cli.names import LETTERS, LONGEST, is_name
+from agentq_cli.places import state_directory
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
 
@@ -33,10 +36,7 @@ MOST_STEPS = 30_000_000
 
 BUSY_SECONDS = 0.2
 
-LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
-NAME = LETTERS | set("._-")
 LABEL = LETTERS | set("._:@/+-")
-LONGEST = 64
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -57,7 +57,7 @@ def candidates(kind: str, prefix: str, given: str, environ: Mapping[str, str]) -
     """What of `kind` begins with `prefix`, in the state dir `given` by an option, else the environment's."""
     if kind == "agents":
         return _chosen(_agents(environ), prefix, is_name)
-    index = os.path.join(_state_directory(given, environ), "agentq.db")
+    index = os.path.join(state_directory(given, environ), "agentq.db")
     if kind not in KINDS or not os.path.isfile(index):
         return []
     import sqlite3
@@ -132,28 +132,10 @@ def _agents(environ: Mapping[str, str]) -> Iterable[str]:
     return config.agent_names(loaded)
 
 
-def _state_directory(given: str, environ: Mapping[str, str]) -> str:
-    """As `context.state_directory`, without the time that importing it takes."""
-    named = given or environ.get("AGENTQ_STATE_DIR")
-    if named:
-        return os.path.abspath(os.path.expanduser(named))
-    if sys.platform != "linux":
-        from platformdirs import user_state_path
-
-        return str(user_state_path("agentq", appauthor=False))
-    base = environ.get("XDG_STATE_HOME", "").strip() or os.path.expanduser("~/.local/state")
-    return os.path.join(base, "agentq")
-
-
 def _chosen(found: Iterable[object], prefix: str, harmless: Callable[[str], bool]) -> list[str]:
     """Those texts, each once, that begin with the prefix and are harmless."""
     fitting = (text for text in found if isinstance(text, str) and text.startswith(prefix) and harmless(text))
     return list(islice(dict.fromkeys(fitting), MOST))
-
-
-def is_name(text: str) -> bool:
-    """Whether it is a name of a session or an agent (`model.SESSION_NAME`)."""
-    return text[:1] in LETTERS and len(text) <= LONGEST and NAME.issuperset(text)
 
 
 def is_label(text: str) -> bool:

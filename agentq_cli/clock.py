@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from typing import NamedTuple
+
+from agentq_cli.dataclass import NamedTuple
 
 
 class Clock(NamedTuple):

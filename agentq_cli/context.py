@@ -6,15 +6,15 @@ import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from contextvars import ContextVar
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from agentq_cli import output
+from agentq_cli import output, places
 from agentq_cli.clock import Clock
 from agentq_cli.dataclass import dataclass, field
 from agentq_cli.errors import Usage
 from agentq_cli.model import DEFAULT_SESSION
+from agentq_cli.path import Path
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.config import Config
     from agentq_cli.queue import Queue
@@ -85,12 +85,7 @@ def state_directory(given: str | None, environ: Mapping[str, str]) -> Path:
     """`--state-dir`, else AGENTQ_STATE_DIR, else the platform's user state directory; absolute, not resolved."""
     if given == "":
         raise Usage("--state-dir '': a directory is wanted")
-    named = given or environ.get("AGENTQ_STATE_DIR")
-    if not named:
-        from platformdirs import user_state_path
-
-        found = user_state_path("agentq", appauthor=False)
-        if not found.is_absolute():
-            raise Usage("home directory: there is none; set HOME, or name the state dir by --state-dir")
-        return found
-    return Path(os.path.abspath(os.path.expanduser(named)))
+    found = places.state_directory(given, environ)
+    if not os.path.isabs(found):
+        raise Usage("home directory: there is none; set HOME, or name the state dir by --state-dir")
+    return Path(found)

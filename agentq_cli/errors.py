@@ -5,8 +5,9 @@ The message of an error is `WHAT: WHY` with the offending value quoted (CONTRACT
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class AgentqError(Exception):
@@ -91,5 +92,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'X'?` for the known name closest to `word`, or an empty string."""
     if len(word) > LONGEST_NEAR:
         return ""
+    import difflib
+
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
 
 from agentq_cli import output, values
 from agentq_cli.agents import profile as profiles
@@ -18,7 +17,11 @@ from agentq_cli.model import DEFAULT_SESSION, Condition, Dependency, Launch, New
 from agentq_cli.policy import retry
 from agentq_cli.policy.dependencies import POLICIES
 
-Given = Mapping[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+Given: TypeAlias = "Mapping[str, Any]"
 """Options by long name with underscores, as text, lists of text, numbers; None and () are not given."""
 
 

@@ -13,9 +13,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
 
 from agentq_cli.clock import Clock
 from agentq_cli.errors import AgentqError, Busy, NotFound, Refused, nearest
@@ -38,6 +36,7 @@ from agentq_cli.model import (
     WaitingFor,
     Worker,
 )
+from agentq_cli.path import Path
 from agentq_cli.policy import order, waiting
 from agentq_cli.policy.admission import Gate
 from agentq_cli.policy.dependencies import Looked
@@ -58,7 +57,10 @@ from agentq_cli.store import requests as asking
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Self, TypeAlias
+
     from agentq_cli.policy import figures
     from agentq_cli.policy import hooks as hook_policy
     from agentq_cli.store import stats
@@ -71,7 +73,7 @@ Plan = dispatch.Plan
 Planner = dispatch.Planner
 Answer = asking.Answer
 restarted = series.begin
-Parallel = Callable[[str], int | None]
+Parallel: TypeAlias = "Callable[[str], int | None]"
 
 
 class Queue:

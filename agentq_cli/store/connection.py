@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import sqlite3
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Self
-from urllib.parse import quote
 
 from agentq_cli.errors import AgentqError, Busy, Refused, Unreadable
+from agentq_cli.path import Path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Self
 
 BUSY_MS = 15_000
 """How long a command waits for a lock."""
@@ -195,7 +198,7 @@ class NamedConnection(sqlite3.Connection):
 @functools.cache
 def latest(kind: str) -> int:
     """The schema version that this program writes: the number of the last migration."""
-    return max(int(file.name[:3]) for file in (SCHEMA / kind).glob("*.sql"))
+    return max(int(name[:3]) for name in os.listdir(SCHEMA / kind) if name.endswith(".sql"))
 
 
 def migrate(connection: sqlite3.Connection, path: Path, kind: str) -> None:
@@ -211,10 +214,10 @@ def migrate(connection: sqlite3.Connection, path: Path, kind: str) -> None:
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if version == 0 and tables:
             raise Unreadable(f"'{path}': it is a database of another program")
-        for file in sorted((SCHEMA / kind).glob("*.sql")):
-            number = int(file.name[:3])
+        for name in sorted(name for name in os.listdir(SCHEMA / kind) if name.endswith(".sql")):
+            number = int(name[:3])
             if number > version:
-                for statement in _statements(file.read_text(encoding="utf-8")):
+                for statement in _statements((SCHEMA / kind / name).read_text(encoding="utf-8")):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {number}")
 
@@ -243,4 +246,6 @@ def _open(path: Path, *, create: bool, busy_ms: int) -> NamedConnection:
 
 
 def _uri(path: Path, mode: str) -> str:
-    return f"file:{quote(str(path))}?mode={mode}"
+    # Of a path only these mean something in a URI.
+    named = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    return f"file:{named}?mode={mode}"

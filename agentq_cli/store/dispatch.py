@@ -25,6 +25,10 @@ from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
 from agentq_cli.store.state_dir import StateDir
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
 DISPATCH = statements("dispatch")
 
 
@@ -70,7 +74,7 @@ class Past:
     spent_usd: float = 0.0
 
 
-Planner = Callable[[Task, Past], Plan]
+Planner: TypeAlias = "Callable[[Task, Past], Plan]"
 """Makes the plan of a task under the claim's lock."""
 
 

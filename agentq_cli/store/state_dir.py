@@ -6,11 +6,12 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
-from pathlib import Path
 
 from agentq_cli.dataclass import dataclass
 from agentq_cli.errors import NotFound, Refused, Usage
-from agentq_cli.model import SESSION_NAME, RunId
+from agentq_cli.model import RunId
+from agentq_cli.names import is_name
+from agentq_cli.path import Path
 
 # POSIX locks are unreliable or absent on these, and SQLite's rollback needs them.
 NETWORK_FILE_SYSTEMS = (
@@ -41,7 +42,7 @@ class StateDir:
 
     def session(self, name: str) -> Path:
         """The directory of a session; the name is checked, for it becomes a path. Raises Usage."""
-        if not SESSION_NAME.match(name):
+        if not is_name(name):
             raise Usage(f"session '{name}': a name is 1 to 64 of A-Z a-z 0-9 . _ - and begins with a letter or digit")
         return self.path / "sessions" / name
 
@@ -63,7 +64,7 @@ class StateDir:
             entries = sorted(os.listdir(self.path / "sessions"))
         except FileNotFoundError:
             return
-        yield from (name for name in entries if SESSION_NAME.match(name))
+        yield from (name for name in entries if is_name(name))
 
     def create(self) -> None:
         """Make the directory and its fixed parts, private to this user. Raises Refused."""

@@ -7,7 +7,6 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from agentq_cli.dataclass import replace
 from agentq_cli.errors import AgentqError, Busy, LimitReached, Usage, WrongState
@@ -17,6 +16,7 @@ from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
 from agentq_cli.store.state_dir import StateDir
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.policy.schedule import Schedule
     from agentq_cli.policy.series import Recurrence

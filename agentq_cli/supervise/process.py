@@ -11,8 +11,8 @@ import functools
 import os
 import signal
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from agentq_cli.dataclass import NamedTuple
 from agentq_cli.identity import Identity
 
 GONE = (FileNotFoundError, NotADirectoryError, PermissionError, ProcessLookupError)

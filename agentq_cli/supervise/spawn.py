@@ -7,12 +7,15 @@ import os
 import signal
 import stat
 from collections.abc import Mapping
-from typing import NoReturn
 
 from agentq_cli.supervise import kernel
 from agentq_cli.supervise.launch import LaunchRequest
 from agentq_cli.supervise.process import current
 from agentq_cli.supervise.records import RunDirectory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 FAILED = 127
 LONGEST_REASON = 4096

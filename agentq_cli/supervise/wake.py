@@ -6,15 +6,15 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agentq_cli.clock import monotonic_ms
 from agentq_cli.errors import Refused
 from agentq_cli.model import Identity, Supervisor
+from agentq_cli.path import Path
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import process
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -13,11 +14,12 @@ import pytest
 from agentq_process import ROOT, Agentq
 from hypothesis import given
 from hypothesis import strategies as st
+from platformdirs import user_state_dir
 from shell_world import HOSTILE, SAFE, World
 
-from agentq_cli import candidates
+from agentq_cli import candidates, places
 from agentq_cli.context import state_directory
-from agentq_cli.model import SESSION_NAME
+from agentq_cli.names import is_name
 from agentq_cli.store.queries import statements
 
 
@@ -95,7 +97,7 @@ def test_a_forged_index_gets_no_harmful_name_through(world: World, tmp_path: Pat
 
 @given(st.text(max_size=66) | st.text("Aa0._-", max_size=66))
 def test_a_name_is_what_the_contract_calls_one(text: str) -> None:
-    assert candidates.is_name(text) is (SESSION_NAME.match(text) is not None)
+    assert is_name(text) is (re.match(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z", text) is not None)
 
 
 @given(st.text(max_size=10))
@@ -119,8 +121,10 @@ def test_the_state_dir_is_the_one_of_every_command(environ: dict[str, str], monk
         monkeypatch.delenv(name, raising=False)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    assert candidates._state_directory("", os.environ) == str(state_directory(None, os.environ))
-    assert candidates._state_directory("~/x", os.environ) == str(state_directory("~/x", os.environ))
+    named = environ.get("AGENTQ_STATE_DIR")
+    usual = os.path.abspath(os.path.expanduser(named)) if named else user_state_dir("agentq", appauthor=False)
+    assert places.state_directory("", os.environ) == str(state_directory(None, os.environ)) == usual
+    assert str(state_directory("~/x", os.environ)) == "/home/somebody/x"
 
 
 def test_what_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +175,7 @@ def test_no_parser_and_no_printer_is_imported(agentq: Agentq) -> None:
     assert "agentq_cli.candidates" in loaded
     own = {name for name in loaded if name.startswith("agentq_cli.")}
     assert own == {
-        *("agentq_cli.__main__", "agentq_cli.errors", "agentq_cli.candidates"),
+        *("agentq_cli.__main__", "agentq_cli.candidates", "agentq_cli.names", "agentq_cli.places"),
         *("agentq_cli.store", "agentq_cli.store.queries"),
     }
     assert not loaded & {"typer", "rich", "platformdirs", "dataclasses", "tomllib", "asyncio", "logging", "ctypes"}

@@ -6,8 +6,8 @@ A statement begins after a line `-- name: NAME` and ends at the next one.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Mapping
-from pathlib import Path
 
 
 @functools.cache
@@ -15,9 +15,11 @@ def statements(file: str) -> Mapping[str, str]:
     """The statements of `queries/FILE.sql` by name."""
     found: dict[str, list[str]] = {}
     lines: list[str] = []
-    for line in (Path(__file__).parent / f"{file}.sql").read_text(encoding="utf-8").splitlines():
+    with open(os.path.join(os.path.dirname(__file__), f"{file}.sql"), encoding="utf-8") as opened:
+        text = opened.read()
+    for line in text.splitlines():
         if line.startswith("-- name: "):
             lines = found[line.removeprefix("-- name: ").strip()] = []
         elif line and not line.startswith("--"):
             lines.append(line)
-    return {name: "\n".join(text) for name, text in found.items()}
+    return {name: "\n".join(lines) for name, lines in found.items()}
