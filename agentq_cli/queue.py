@@ -303,7 +303,7 @@ class Queue:
             self.task(address)
         elif session is not None:
             self.known(session)
-        found = read.runs(self._index, address=address, session=session, statuses=statuses, since=since)
+        found = read.runs(self._index, address=address, session=session, statuses=statuses, since=since, limit=limit)
         return islice(found, limit)
 
     def run_directory(self, run_id: RunId) -> Path:
@@ -584,7 +584,7 @@ class Queue:
         """Every change of state, newest first."""
         if address is not None:
             self.task(address)
-        return islice(read.events(self._index, address=address, since=since), limit)
+        return islice(read.events(self._index, address=address, since=since, limit=limit), limit)
 
     def events_after(self, after: int, *, address: Address | None = None) -> list[Event]:
         """What has happened since the event of that id, oldest first, a page at a time."""

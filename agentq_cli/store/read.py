@@ -125,8 +125,9 @@ def runs(
     session: str | None,
     statuses: Collection[str],
     since: int | None,
+    limit: int | None,
 ) -> Iterator[Run]:
-    """The audit log, newest first."""
+    """The audit log, newest first; at most `limit` at a time are read, and more only where they are asked for."""
     values: dict[str, object] = {"status": json.dumps(sorted(statuses)) if statuses else None, "since": since}
     name = "runs_page"
     if address is not None:
@@ -135,17 +136,24 @@ def runs(
         name, values = "runs_page_session", values | {"session": session}
     statement = READ[name].format(run_columns=READ["run_columns"])
     before = NEWEST
-    while found := index.execute(statement, values | {"before": before, "limit": PAGE}).fetchall():
+    values["limit"] = _page(limit)
+    while found := index.execute(statement, values | {"before": before}).fetchall():
         yield from (rows.run(row[:-1]) for row in found)
         before = found[-1][-1]
 
 
-def events(index: sqlite3.Connection, *, address: Address | None, since: int | None) -> Iterator[Event]:
-    """Every change of state, newest first."""
+def _page(limit: int | None) -> int:
+    return PAGE if limit is None else min(limit, PAGE)
+
+
+def events(
+    index: sqlite3.Connection, *, address: Address | None, since: int | None, limit: int | None
+) -> Iterator[Event]:
+    """Every change of state, newest first; at most `limit` at a time are read."""
     where = {"session": None, "seq": None} if address is None else address._asdict()
     before = NEWEST
     while found := index.execute(
-        READ["events_newest"], where | {"before": before, "since": since, "limit": PAGE}
+        READ["events_newest"], where | {"before": before, "since": since, "limit": _page(limit)}
     ).fetchall():
         yield from (rows.event(row) for row in found)
         before = found[-1][0]

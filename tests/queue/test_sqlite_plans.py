@@ -107,3 +107,26 @@ def test_a_page_of_a_listing_visits_no_row_of_the_pages_before_it(queue: Queue, 
         last = {"at": NOON + 1990, "after_session": "s", "after_seq": 1991, "session": None, "limit": 500}
         assert len(database.execute(statements("read")["live_page"], last).fetchall()) == 9
     assert len(steps) < 500
+
+
+def test_the_newest_runs_and_events_cost_the_same_however_many_there_are(queue: Queue, state_dir: Path) -> None:
+    (address,) = submit(queue, command("s"))
+    run = """INSERT INTO task_runs (session, seq, attempt, "trigger", argv, cwd, started_at, status, host)
+             VALUES ('s', 1, ?, 'submit', '[]', '/', 0, 'success', 'h')"""
+    event = "INSERT INTO events (at, session, seq, event, actor) VALUES (0, 's', 1, 'queued', 'user')"
+    steps: list[int] = []
+    queue._index.set_progress_handler(lambda: steps.append(1), 1)
+    costs = []
+    for more in (20, 1000):
+        with closing(sqlite3.connect(state_dir / "agentq.db")) as database, database:
+            (known,) = database.execute("SELECT count(*) FROM task_runs").fetchone()
+            database.executemany(run, [(known + n + 1,) for n in range(more)])
+            database.executemany(event, [()] * more)
+        cost = []
+        for found in (queue.runs(limit=9), queue.runs(session="s", limit=9), queue.events(limit=9)):
+            steps.clear()
+            assert len(list(found)) == 9
+            cost.append(len(steps))
+        costs.append(cost)
+    assert costs[0] == costs[1]
+    assert address.seq == 1
