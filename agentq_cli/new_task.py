@@ -18,7 +18,11 @@ from agentq_cli.model import DEFAULT_SESSION, SESSION_NAME, Condition, Dependenc
 from agentq_cli.policy import retry
 from agentq_cli.policy.dependencies import POLICIES
 
-Given = Mapping[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+Given: TypeAlias = "Mapping[str, Any]"
 """Options by long name with underscores, as text, lists of text, numbers; None and () are not given."""
 
 

@@ -13,9 +13,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
 
 from agentq_cli.clock import Clock
 from agentq_cli.dataclass import replace
@@ -39,6 +37,7 @@ from agentq_cli.model import (
     WaitingFor,
     Worker,
 )
+from agentq_cli.path import Path
 from agentq_cli.policy import order, waiting
 from agentq_cli.policy.admission import Gate
 from agentq_cli.policy.dependencies import Looked
@@ -63,7 +62,10 @@ from agentq_cli.store.kept import Kept
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Self, TypeAlias
+
     from agentq_cli.policy import figures
     from agentq_cli.policy import hooks as hook_policy
     from agentq_cli.store import stats
@@ -77,7 +79,7 @@ Planner = dispatch.Planner
 Answer = asking.Answer
 Turn = upkeep.Turn
 restarted = series.begin
-Parallel = Callable[[str], int | None]
+Parallel: TypeAlias = "Callable[[str], int | None]"
 
 
 class Queue:

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import sqlite3
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Self
-from urllib.parse import quote
 
 from agentq_cli.defaults import BUSY_MS as BUSY_MS
 from agentq_cli.errors import AgentqError, Busy, Refused, Unreadable
@@ -214,8 +212,8 @@ def migrate(connection: sqlite3.Connection, path: Path, kind: str) -> None:
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if version == 0 and tables:
             raise Unreadable(f"'{path}': it is a database of another program")
-        for file in sorted((SCHEMA / kind).glob("*.sql")):
-            number = int(file.name[:3])
+        for name in sorted(name for name in os.listdir(SCHEMA / kind) if name.endswith(".sql")):
+            number = int(name[:3])
             if number > version:
                 for statement in _script(file):
                     connection.execute(statement)
@@ -264,4 +262,6 @@ def _open(path: Path, *, create: bool, busy_ms: int) -> NamedConnection:
 
 
 def _uri(path: Path, mode: str) -> str:
-    return f"file:{quote(str(path))}?mode={mode}"
+    # Of a path only these mean something in a URI.
+    named = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    return f"file:{named}?mode={mode}"

@@ -135,7 +135,7 @@ def runs(
     since: int | None,
     most: int | None = None,
 ) -> Iterator[Run]:
-    """The audit log, newest first."""
+    """The audit log, newest first; at most `limit` at a time are read, and more only where they are asked for."""
     values: dict[str, object] = {"status": json.dumps(sorted(statuses)) if statuses else None, "since": since}
     name = "runs_page"
     if address is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
 from agentq_cli.dataclass import asdict, replace
 from agentq_cli.model import (
@@ -30,10 +29,13 @@ from agentq_cli.model import (
 )
 from agentq_cli.policy.admission import Gate
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
     from agentq_cli.policy.series import Recurrence
 
-Row = tuple[Any, ...]
+Row: TypeAlias = "tuple[Any, ...]"
 
 RUN_ONLY = 2
 """`cancel_requested` of a cancel that means the run alone: its series goes on."""

@@ -19,7 +19,11 @@ from agentq_cli.store import connection, dependencies, rows
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from agentq_cli.path import Path
     from agentq_cli.policy.series import Recurrence
 
 WRITE = statements("write")

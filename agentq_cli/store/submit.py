@@ -17,6 +17,7 @@ from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
 from agentq_cli.store.state_dir import StateDir
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.policy.schedule import Schedule
     from agentq_cli.policy.series import Recurrence

@@ -11,7 +11,6 @@ import os
 import select
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NoReturn
 
 from agentq_cli import documents
 from agentq_cli.clock import awake_ms, monotonic_ms
@@ -23,6 +22,10 @@ from agentq_cli.policy.hooks import Call, Ran
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import kernel, process
 from agentq_cli.supervise.plan import KEPT_BACK
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 MOST = 4
 """Hooks that run at once; the others wait."""

@@ -7,7 +7,6 @@ import os
 import uuid
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from pathlib import Path
 
 from agentq_cli.agents import profile as profiles
 from agentq_cli.clock import Clock, rfc3339
@@ -19,6 +18,10 @@ from agentq_cli.queue import Claim, Past, Plan
 from agentq_cli.store.state_dir import StateDir
 from agentq_cli.supervise.launch import LaunchRequest
 from agentq_cli.values import format_cost
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.path import Path
 
 DEFAULT_GRACE_MS = 5000
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from agentq_cli import procfs
 from agentq_cli.identity import Identity

@@ -11,9 +11,8 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
-from agentq_cli.dataclass import dataclass
+from agentq_cli.dataclass import NamedTuple, dataclass
 from agentq_cli.identity import Identity
 from agentq_cli.policy.admission import Room
 from agentq_cli.supervise import process
