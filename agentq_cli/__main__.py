@@ -82,7 +82,7 @@ def _prepare() -> None:
         if stream is not None:
             # Text in a locale that cannot say it is escaped, never an error.
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    signal(SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, _terminated)
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:

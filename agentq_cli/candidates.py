@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from agentq_cli import environment
+from agentq_cli.names import LETTERS, LONGEST, is_name
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
 

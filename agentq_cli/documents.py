@@ -28,9 +28,9 @@ from agentq_cli.policy import retry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Any, TypeAlias
 
-    from agentq_cli.path import Path
     from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.hooks import Call as HookCall
     from agentq_cli.policy.series import Recurrence

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import TypeVar
-
-    from agentq_cli.path import Path
 
     Thing = TypeVar("Thing")
 

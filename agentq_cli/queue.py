@@ -13,6 +13,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from types import TracebackType
 
 from agentq_cli.clock import Clock
@@ -37,7 +38,6 @@ from agentq_cli.model import (
     WaitingFor,
     Worker,
 )
-from agentq_cli.path import Path
 from agentq_cli.policy import order, waiting
 from agentq_cli.policy.admission import Gate
 from agentq_cli.policy.dependencies import Looked

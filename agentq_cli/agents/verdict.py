@@ -18,9 +18,8 @@ from agentq_cli.model import FailureClass, Outcome, RunStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Any, Protocol
-
-    from agentq_cli.path import Path
 
     class ExitFacts(Protocol):
         """The exit record of a run, as the shim wrote it."""

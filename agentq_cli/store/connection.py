@@ -12,10 +12,15 @@ import functools
 import os
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 from agentq_cli.defaults import BUSY_MS as BUSY_MS
 from agentq_cli.errors import AgentqError, Busy, Refused, Unreadable
 from agentq_cli.store import schema
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Self
 
 BACKGROUND_BUSY_MS = 100
 """How long a supervisor or a sweep waits for one session's file before it goes on with the others."""
@@ -215,7 +220,7 @@ def migrate(connection: sqlite3.Connection, path: Path, kind: str) -> None:
         for name in sorted(name for name in os.listdir(SCHEMA / kind) if name.endswith(".sql")):
             number = int(name[:3])
             if number > version:
-                for statement in _script(file):
+                for statement in _script(SCHEMA / kind / name):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {number}")
 

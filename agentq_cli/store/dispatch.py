@@ -28,7 +28,7 @@ from agentq_cli.store.state_dir import StateDir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeAlias
+    pass
 
 DISPATCH = statements("dispatch")
 LEAST = -1 << 31

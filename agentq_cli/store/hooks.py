@@ -19,7 +19,7 @@ from agentq_cli.store.queries import statements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.path import Path
+    from pathlib import Path
 
 HOOKS = statements("hooks")
 WRITE = statements("write")

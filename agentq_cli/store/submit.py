@@ -7,7 +7,6 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from agentq_cli.dataclass import replace
 from agentq_cli.errors import AgentqError, Busy, LimitReached, Usage, WrongState
@@ -19,6 +18,8 @@ from agentq_cli.store.state_dir import StateDir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from agentq_cli.policy.schedule import Schedule
     from agentq_cli.policy.series import Recurrence
 

@@ -16,9 +16,8 @@ from agentq_cli.supervise import process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Self
-
-    from agentq_cli.path import Path
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 

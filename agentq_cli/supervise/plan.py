@@ -21,7 +21,7 @@ from agentq_cli.values import format_cost
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.path import Path
+    from pathlib import Path
 
 DEFAULT_GRACE_MS = 5000
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from agentq_cli.agents import reader as readers
 from agentq_cli.agents import verdict
@@ -10,7 +11,6 @@ from agentq_cli.config import Config
 from agentq_cli.dataclass import replace
 from agentq_cli.errors import AgentqError
 from agentq_cli.model import Outcome, Task
-from agentq_cli.path import Path
 from agentq_cli.supervise.output import OutputReader, open_regular
 from agentq_cli.supervise.plan import profile_of
 from agentq_cli.supervise.records import Exit, RunDirectory, Start

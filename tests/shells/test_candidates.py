@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -12,11 +13,10 @@ import pytest
 from agentq_process import ROOT, Agentq
 from hypothesis import given
 from hypothesis import strategies as st
-from platformdirs import user_state_dir
 from shell_world import HOSTILE, SAFE, World
 
 from agentq_cli import candidates
-from agentq_cli.model import SESSION_NAME
+from agentq_cli.names import is_name
 from agentq_cli.store.queries import statements
 
 
