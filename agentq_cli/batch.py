@@ -62,7 +62,8 @@ def tasks(here: Context, path: str, given: Mapping[str, Any]) -> list[NewTask]:
             raise Usage(f"{what('ref')} '{name}': line {lines[names[name]].number} has that name already")
         if name is not None:
             names[name] = len(lines)
-        lines.append(_Line(number, name, [(option, text) for option in AFTER for text in _take_refs(found, option)]))
+        refs = [(option, text) for option in AFTER if option in found for text in _take_refs(found, option)]
+        lines.append(_Line(number, name, refs))
         try:
             made.append(maker.make(defaults | found, what))
         except AgentqError as error:
@@ -82,9 +83,7 @@ class _Line(NamedTuple):
 
 def _take_refs(found: dict[str, Any], option: str) -> list[str]:
     """Take the names of other lines, `@NAME`, out of what a line waits for."""
-    given = found.get(option)
-    if given is None:
-        return []
+    given = found[option]
     found[option] = [text for text in given if not text.startswith("@")]
     return [text[1:] for text in given if text.startswith("@")]
 
@@ -149,16 +148,12 @@ def _object(line: str, number: int) -> dict[str, Any]:
         raise Usage(f"{what}: no JSON: {why}") from None
     if not isinstance(found, dict):
         raise Usage(f"{what}: '{line.strip()[:40]}' is no JSON object")
-    if any(value is None or "-" in name for name, value in found.items()):
-        found = _spelled(found, what)
     for name, value in found.items():
         if type(value) is not str or name not in PLAIN:
-            _check(name, value, what)
-    if sum(name in found for name in WORK) != 1:
+            found = _checked(_spelled(found, what), what)
+            break
+    if ("prompt" in found) + ("exec" in found) + ("file" in found) != 1:
         raise Usage(f"{what}: exactly one of prompt, exec, file is wanted")
-    for name in LISTS:
-        if isinstance(found.get(name), str):
-            found[name] = [found[name]]
     if "file" in found:
         found["prompt"] = read_text(found.pop("file"), f"{what}: file")
     return found
@@ -166,10 +161,21 @@ def _object(line: str, number: int) -> dict[str, Any]:
 
 def _spelled(found: dict[str, Any], what: str) -> dict[str, Any]:
     """The same with underscores for dashes, and without what is null. Raises Usage where that makes two of one."""
+    if not any(value is None or "-" in name for name, value in found.items()):
+        return found
     spelled = [(name.replace("-", "_"), value) for name, value in found.items() if value is not None]
     if len(dict(spelled)) < len(spelled):
         raise Usage(f"{what}: a key stands there twice, with dashes and with underscores")
     return dict(spelled)
+
+
+def _checked(found: dict[str, Any], what: str) -> dict[str, Any]:
+    """The same with a list wherever a key takes one. Raises Usage on an unknown key and on a value of a wrong type."""
+    for name, value in found.items():
+        _check(name, value, what)
+        if name in LISTS and isinstance(value, str):
+            found[name] = [value]
+    return found
 
 
 def _check(name: str, value: object, what: str) -> None:

@@ -251,9 +251,9 @@ def work(given: Given, what: Callable[[str], str]) -> tuple[str | None, tuple[st
     if argv is not None:
         if not argv or not argv[0]:
             raise Usage(f"{what('exec')}: a command is wanted, as in `agentq submit --exec -- make test`")
-        if any("\0" in word for word in argv):
-            raise Usage(f"{what('exec')} '{argv[0]}': an argument holds a NUL character")
         for word in argv:
+            if "\0" in word:
+                raise Usage(f"{what('exec')} '{argv[0]}': an argument holds a NUL character")
             if not word.isascii():
                 encodable(word, f"{what('exec')} '{argv[0]}'")
         return None, tuple(argv)

@@ -21,6 +21,7 @@ def reindex(state: StateDir, session: str, *, now: int, host: str, busy_ms: int)
     mended: list[str] = []
     with session_write(state, session, now=now, actor=Actor.SWEEP, create=True, busy_ms=busy_ms) as write:
         database = write.database
+        write.release_committed()
         database.execute(REINDEX["known_session"], {"name": session, "at": now})
         for (seq,) in database.execute(REINDEX["unreadable_times"]).fetchall():
             task = write.task(seq)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Sequence
+from json.encoder import encode_basestring_ascii
 
 from agentq_cli.dataclass import asdict, replace
 from agentq_cli.model import (
@@ -79,7 +80,7 @@ def content(task: NewTask | Task, launch: str | None = None) -> dict[str, Any]:
         "kind": task.kind,
         "agent": task.agent,
         "prompt": task.prompt,
-        "argv": None if task.argv is None else json.dumps(list(task.argv)),
+        "argv": None if task.argv is None else f"[{', '.join(map(encode_basestring_ascii, task.argv))}]",
         "cwd": task.cwd,
         "priority": task.priority,
         "labels": json.dumps(list(task.labels)) if task.labels else "[]",

@@ -48,6 +48,8 @@ class SessionWrite:
         One whose times cannot be read is paused first, saying so: it would never be found due, or never expire.
         """
         row = self.database.execute(TASK, {"seq": seq}).fetchone()
+        if row is None and self.release_committed():
+            row = self.database.execute(TASK, {"seq": seq}).fetchone()
         if row is None:
             from agentq_cli.store.read import unknown_task
 
@@ -66,6 +68,14 @@ class SessionWrite:
         paused = replace(task, status=Status.PAUSED, reason=why)
         self.save(task, paused, event="pause")
         return paused
+
+    def release_committed(self) -> bool:
+        """Let into the queue what batches have staged here that are committed; whether there was any.
+
+        Whoever stores a batch does so itself right after its commit, or sweep in its place; this is for who comes
+        between.
+        """
+        return bool(self.database.execute(WRITE["release_committed"]).rowcount)
 
     def next_seq(self) -> int:
         """The N of the next new task."""
@@ -97,19 +107,25 @@ class SessionWrite:
         extra: bool = False,
     ) -> dict[str, Any]:
         """The columns of a new task, to be inserted as `seq`; the first of a series names it by its own."""
-        return rows.content(task, self._launch_text(task.launch)) | {
+        # Plain texts and numbers: for a value of a type of its own, and for None, sqlite3 looks for an adapter, which
+        # takes longer than the row.
+        values = rows.content(task, self._launch_text(task.launch))
+        for name in ("agent", "argv", "key"):
+            if values[name] is None:
+                values[name] = ""
+        return values | {
             "seq": seq,
-            "status": status,
+            "status": str(status),
             "created_at": self.now,
             "due_at": self.now if task.due_at is None else task.due_at,
-            "expires_at": task.expires_at,
-            "batch": batch,
-            "reason": reason,
-            "series": seq if series is None and recurrence is not None else series,
-            "trigger": trigger,
-            "recurrence": None if recurrence is None else recurrence.to_json(),
-            "arriving": arriving,
-            "extra": extra,
+            "expires_at": "" if task.expires_at is None else task.expires_at,
+            "batch": batch or "",
+            "reason": reason or "",
+            "series": series or ("" if recurrence is None else seq),
+            "trigger": str(trigger),
+            "recurrence": "" if recurrence is None else recurrence.to_json(),
+            "arriving": int(arriving),
+            "extra": int(extra),
         }
 
     def _launch_text(self, launch: Launch) -> str:
@@ -233,38 +249,49 @@ def session_write(
     now: int,
     actor: Actor,
     create: bool = False,
+    alone: bool = False,
     busy_ms: int = connection.BUSY_MS,
 ) -> Iterator[SessionWrite]:
-    """Begin a transaction over a session and the index. Raises NotFound, Busy, Unreadable."""
+    """Begin a transaction over a session and the index; `alone` over the session only, where the index has no part in
+    it. Raises NotFound, Busy, Unreadable."""
     if create:
-        refuse_emptied(state, session)
-        state.create_session(session)
-        if not state.outbound(session).exists():
-            connection.connect(state.outbound(session), "outbound", create=True, busy_ms=busy_ms).close()
+        create_sessions(state, [session], busy_ms=busy_ms)
     else:
         check_stored(state, session)
     with (
-        _opened(state, session, create=create, busy_ms=busy_ms) as database,
+        _opened(state, session, create=create, alone=alone, busy_ms=busy_ms) as database,
         connection.transaction(database, state.inbound(session)),
     ):
-        if state.kept is not None:
+        if state.kept is not None and not alone:
             connection.refuse_newer(database, state.inbound(session), state.index)
         yield SessionWrite(database, session, now, actor)
 
 
 @contextlib.contextmanager
-def _opened(state: StateDir, session: str, *, create: bool, busy_ms: int) -> Iterator[sqlite3.Connection]:
+def _opened(state: StateDir, session: str, *, create: bool, alone: bool, busy_ms: int) -> Iterator[sqlite3.Connection]:
     inbound, index = state.inbound(session), state.index
 
     def connect() -> sqlite3.Connection:
+        if alone:
+            return connection.connect(inbound, "inbound", create=create, busy_ms=busy_ms)
         return connection.connect_session(inbound, index, create=create, busy_ms=busy_ms)
 
-    if state.kept is not None and not create:
+    if state.kept is not None and not create and not alone:
         with state.kept.lend((inbound, index), busy_ms, connect) as database:
             yield database
         return
     with contextlib.closing(connect()) as database:
         yield database
+
+
+def create_sessions(state: StateDir, sessions: Sequence[str], *, busy_ms: int = connection.BUSY_MS) -> None:
+    """Make what sessions need before anything is stored in them. Raises Usage, Busy, Unreadable, Refused."""
+    for session in sessions:
+        refuse_emptied(state, session)
+    state.create_sessions(sessions)
+    for session in sessions:
+        if not state.outbound(session).exists():
+            connection.connect(state.outbound(session), "outbound", create=True, busy_ms=busy_ms).close()
 
 
 def check_stored(state: StateDir, session: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -72,17 +72,21 @@ class StateDir:
             for part in ("sessions", "bells"):
                 (self.path / part).mkdir(mode=0o700, exist_ok=True)
 
-    def create_session(self, name: str) -> None:
-        """Make a session's directory, on disk before anything in it is. Raises Usage, Refused."""
-        directory = self.session(name)
-        with _refusals(directory):
-            try:
-                directory.mkdir(mode=0o700)
-            except FileExistsError:
-                self.check_session(name)
-                return
-            sync_directory(directory.parent)
-            sync_directory(self.path)
+    def create_sessions(self, names: Iterable[str]) -> None:
+        """Make sessions' directories, on disk before anything in them is. Raises Usage, Refused."""
+        made = False
+        for name in names:
+            directory = self.session(name)
+            with _refusals(directory):
+                try:
+                    directory.mkdir(mode=0o700)
+                    made = True
+                except FileExistsError:
+                    self.check_session(name)
+        if made:
+            with _refusals(self.path):
+                sync_directory(self.path / "sessions")
+                sync_directory(self.path)
 
     def check_session(self, name: str) -> None:
         """Refuse a session directory that leads elsewhere. Raises Usage, or NotFound where there is none."""

@@ -6,15 +6,15 @@ import contextlib
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from agentq_cli.dataclass import replace
 from agentq_cli.errors import AgentqError, Busy, LimitReached, Usage, WrongState
 from agentq_cli.model import Actor, Address, Identity, NewTask, Status, Trigger
 from agentq_cli.store import connection, dependencies, rows
 from agentq_cli.store.queries import statements
-from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
-from agentq_cli.store.state_dir import StateDir
+from agentq_cli.store.session_write import WRITE, SessionWrite, create_sessions, session_write
+from agentq_cli.store.state_dir import StateDir, sync_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -195,15 +195,18 @@ def _batch(
             index.execute(BATCH["begin"], values)
         stored: dict[int, tuple[Address, bool]] = {}
         staged: list[str] = []
+        waiting = list(dict.fromkeys(task.session for task in tasks if task.after))
         try:
+            create_sessions(state, sessions)
             for session, own in _by_session(tasks).items():
                 stored |= _stage(state, session, own, batch=batch, now=now, actor=actor)
                 staged.append(session)
-            for session in dict.fromkeys(task.session for task in tasks if task.after):
+            for session in waiting:
                 with session_write(state, session, now=now, actor=actor) as write:
                     _enter(write, tasks, stored)
             with connection.transaction(index, state.index):
-                index.execute(BATCH["commit"], {"id": batch})
+                if index.execute(BATCH["commit"], {"id": batch}).rowcount:
+                    _publish(index, tasks, stored, now=now, actor=actor)
         except BaseException as error:
             # The session that refused has nothing of it, but an interrupt may have come after its commit.
             left = staged if isinstance(error, AgentqError) else sessions
@@ -215,7 +218,7 @@ def _batch(
         index.close()
     # Committed is stored: what cannot be released now, sweep releases.
     with contextlib.suppress(AgentqError):
-        release(state, batch, sessions, now=now, actor=actor)
+        release(state, batch, sessions, now=now, actor=actor, alone=set(sessions).difference(waiting))
     return [stored[position] for position in range(len(tasks))]
 
 
@@ -237,24 +240,95 @@ def _stage(
     actor: Actor,
 ) -> dict[int, tuple[Address, bool]]:
     """Store a session's tasks, so that nobody sees them yet; of each position the address."""
-    with session_write(state, session, now=now, actor=actor, create=True) as write:
-        return dict(zip(tasks, _insert(write, tasks.values(), batch), strict=True))
+    found = _laid(state, session, tasks, batch=batch, now=now, actor=actor)
+    if found is None:
+        with session_write(state, session, now=now, actor=actor, create=True, alone=True) as write:
+            found = _insert(write, tasks.values(), batch)
+    return dict(zip(tasks, found, strict=True))
 
 
-def release(state: StateDir, batch: str, sessions: Sequence[str], *, now: int, actor: Actor) -> None:
+def _laid(
+    state: StateDir, session: str, tasks: Mapping[int, NewTask], *, batch: str, now: int, actor: Actor
+) -> list[tuple[Address, bool]] | None:
+    """A new session's file is laid with the tasks in it, which takes two syncs and not seven; None where it is there.
+
+    Its directory must be.
+    """
+    path = state.inbound(session)
+    if path.exists():
+        return None
+    with contextlib.closing(connection.new_in_memory("inbound")) as database:
+        database.execute("BEGIN")
+        found = _insert(SessionWrite(database, session, now, actor), tasks.values(), batch)
+        database.execute("COMMIT")
+        if not connection.lay(path, database.serialize()):
+            return None
+    sync_directory(path.parent)
+    return found
+
+
+def _publish(
+    index: sqlite3.Connection,
+    tasks: Sequence[NewTask],
+    stored: Mapping[int, tuple[Address, bool]],
+    *,
+    now: int,
+    actor: Actor,
+) -> None:
+    """Tell the index of all that is staged, in the commit of the batch: no session needs it open again."""
+    # In the order of the index, so that no page of it is written twice.
+    new = sorted(
+        ((stored[position][0], task) for position, task in enumerate(tasks) if stored[position][1]),
+        key=lambda each: each[0],
+    )
+    for session in dict.fromkeys(address.session for address, _ in new):
+        index.execute(WRITE["create_session"], {"name": session, "at": now})
+    rows_of_new = [_published(address, task, now, actor) for address, task in new]
+    index.executemany(BATCH["publish_task"], rows_of_new)
+    index.executemany(BATCH["publish_event"], rows_of_new)
+
+
+def _published(address: Address, task: NewTask, now: int, actor: Actor) -> dict[str, Any]:
+    status = Status.BLOCKED if task.after else Status.QUEUED
+    due = now if task.due_at is None else task.due_at
+    return {
+        "session": address.session,
+        "seq": address.seq,
+        "status": str(status),
+        "agent": task.agent or "",
+        "priority": task.priority,
+        "due_at": due,
+        "expires_at": "" if task.expires_at is None else task.expires_at,
+        "shares": int(task.kind == "prompt" and task.context == "session"),
+        "labels": json.dumps(list(task.labels)) if task.labels else "",
+        "at": now,
+        "shown": str(Status.SCHEDULED if status is Status.QUEUED and due > now else status),
+        "actor": str(actor),
+    }
+
+
+def release(
+    state: StateDir, batch: str, sessions: Sequence[str], *, now: int, actor: Actor, alone: Collection[str] = ()
+) -> None:
     """Let a committed batch into the queue; repeating it after a crash changes nothing.
 
-    Raises the first Busy or Unreadable, once all other sessions are done.
+    In sessions in which nothing waits for others, `alone`, the index has no part in it. Raises the first Busy or
+    Unreadable, once all other sessions are done.
     """
 
     def one(session: str) -> None:
-        with session_write(state, session, now=now, actor=actor, create=True) as write:
+        only = session in alone
+        with session_write(state, session, now=now, actor=actor, create=True, alone=only) as write:
+            write.database.execute(BATCH["release"], {"id": batch})
+            if only:
+                return
             (first,) = write.database.execute(BATCH["first_staged"], {"id": batch}).fetchone()
-            if write.database.execute(BATCH["release"], {"id": batch}).rowcount:
+            if first is not None and not dependencies.exists(write.database, Address(session, first)):
+                # It was committed by a version that told the index here.
                 write.database.execute(WRITE["create_session"], {"name": session, "at": now})
                 write.publish(first, batch)
-                for (seq,) in write.database.execute(BATCH["blocked"], {"id": batch, "session": session}).fetchall():
-                    dependencies.settle(write, seq)
+            for (seq,) in write.database.execute(BATCH["blocked"], {"id": batch, "session": session}).fetchall():
+                dependencies.settle(write, seq)
 
     _settle(state, batch, sessions, one)
 

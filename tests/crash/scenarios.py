@@ -380,7 +380,7 @@ def too_late(world: World) -> None:
 
 def committed_batch(world: World) -> None:
     """A batch whose submitter was killed right after its commit."""
-    rule = {"role": "command", "after": "UPDATE batches SET committed", "match": "sql", "at": 2}
+    rule = {"role": "command", "after": "UPDATE batches SET committed", "match": "sql BEGIN"}
     assert submit_batch(world, {"rules": [rule]}).killed
     world.forget()
 

@@ -5,6 +5,8 @@ The crash is a step that does not come; processes that are killed at every state
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
@@ -13,12 +15,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from queue_driver import MANY, OWNER, Clock, OpenQueue, claim_next, command, edited, started, submit
+from queue_driver import (
+    MANY,
+    NOON,
+    OWNER,
+    Clock,
+    OpenQueue,
+    claim_next,
+    command,
+    edited,
+    prompt,
+    started,
+    submit,
+)
 
 from agentq_cli.errors import Busy, NotFound, Unreadable, WrongState
-from agentq_cli.model import Address
+from agentq_cli.model import Address, Condition, Dependency, NewTask
 from agentq_cli.queue import Queue
+from agentq_cli.store import connection
 from agentq_cli.store import submit as module
+from agentq_cli.store.session_write import WRITE
 
 
 class Killed(BaseException):
@@ -158,7 +174,11 @@ def test_a_session_that_cannot_be_read_does_not_hold_up_the_rest_of_a_committed_
     bad.write_bytes(b"damaged, " * 1000)
     with pytest.raises(Unreadable, match=r"a/inbound\.db"):
         settle(queue)
-    assert sorted(str(task.address) for task in queue.tasks()) == ["b/1", "c/1"]
+    listed = []
+    with pytest.raises(Unreadable, match=r"a/inbound\.db"):
+        for task in queue.tasks():
+            listed.append(str(task.address))
+    assert sorted(listed) == ["b/1", "c/1"]
     assert len(queue.batches()) == 1, "kept for the sweep that finds the file in order again"
     bad.write_bytes(content)
     settle(queue)
@@ -191,3 +211,157 @@ def test_a_session_that_is_held_after_the_commit_is_left_to_sweep_and_the_batch_
     assert sorted(task.session for task in queue.tasks()) == ["b", "c"]
     settle(queue)
     assert sorted(task.session for task in queue.tasks()) == ["a", "a", "b", "c"]
+
+
+INDEXED = ("tasks", "dependencies", "sessions")
+
+
+def indexed(place: Path) -> dict[str, list[tuple[Any, ...]]]:
+    with closing(sqlite3.connect(place / "agentq.db")) as index:
+        return {table: index.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in INDEXED}
+
+
+def varied() -> list[NewTask]:
+    after = (Dependency(None, Condition.ANY, ref=0),)
+    return [
+        command("a", due_at=NOON + 1000, priority=-3, labels=("x", 'y "z"')),
+        prompt("b", "p", agent="claude", expires_at=NOON + 5, key="k"),
+        prompt("b", "p", context="isolated", after=after, on_dep_failure="hold"),
+        command("c", after=after),
+        command("c"),
+    ]
+
+
+def test_the_index_is_told_at_the_commit_what_the_sessions_files_say(queue: Queue, state_dir: Path) -> None:
+    submit(queue, *varied())
+    told = indexed(state_dir)
+    assert [row[2] for row in told["tasks"]] == ["queued", "queued", "blocked", "blocked", "queued"]
+    for name in ("a", "b", "c"):
+        queue.reindex(name, host="here")
+    assert indexed(state_dir) == told
+    found = sorted((event.session, event.seq, event.to_status, event.event, event.actor) for event in queue.events())
+    assert found == [
+        ("a", 1, "scheduled", "submit", "user"),
+        ("b", 1, "queued", "submit", "user"),
+        ("b", 2, "blocked", "submit", "user"),
+        ("c", 1, "blocked", "submit", "user"),
+        ("c", 2, "queued", "submit", "user"),
+    ]
+
+
+@pytest.mark.parametrize("act", ["claim", "cancel", "reindex"])
+def test_what_is_committed_and_not_released_yet_is_released_by_whoever_comes_first(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch, state_dir: Path, act: str
+) -> None:
+    monkeypatch.setattr(module, "release", lambda *_, **__: None)
+    submit(queue, *varied())
+    monkeypatch.undo()
+    assert staged(state_dir, "c") == ["staged", "staged"]
+    if act == "claim":
+        assert sorted(started(queue)) == ["b/1", "c/2"]
+    elif act == "cancel":
+        assert queue.cancel(Address("c", 2)).status == "cancelled"
+        queue.cancel(Address("a", 1))
+    else:
+        before = indexed(state_dir)
+        for name in ("a", "b", "c"):
+            queue.reindex(name, host="here")
+        assert indexed(state_dir) == before
+    for _ in range(2):
+        settle(queue)
+    assert queue.batches() == []
+    left = {str(task.address): task.status for task in queue.tasks(ended=True)}
+    assert len(left) == 5
+    assert left["c/2"] == {"claim": "running", "cancel": "cancelled", "reindex": "queued"}[act]
+    assert left["c/1"] == "blocked" if act != "cancel" else left["c/1"] in ("blocked", "queued")
+    assert "staged" not in [*staged(state_dir, "a"), *staged(state_dir, "b"), *staged(state_dir, "c")]
+    assert Counter(event.event for event in queue.events())["submit"] == 5
+
+
+def test_what_an_older_version_committed_is_told_to_the_index_by_sweep(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "release", lambda *_, **__: None)
+    monkeypatch.setattr(module, "_publish", lambda *_, **__: None)
+    submit(queue, *varied())
+    monkeypatch.undo()
+    assert list(queue.tasks()) == []
+    settle(queue)
+    assert len(list(queue.tasks())) == 5
+    assert Counter(event.event for event in queue.events()) == {"submit": 5}
+
+
+def test_the_next_address_is_that_of_the_session_whoever_made_it(state_dir: Path, queue: Queue) -> None:
+    """The index has a table of the same name as the one that counts addresses."""
+    early = state_dir / "early.db"
+    with closing(sqlite3.connect(early, isolation_level=None)) as looked:
+        assert looked.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,)
+        submit(queue, command("a"), command("a"))
+        with closing(sqlite3.connect(queue.state.inbound("a"))) as other, closing(sqlite3.connect(early)) as made:
+            other.backup(made)
+        looked.execute("ATTACH ? AS idx", (str(queue.state.index),))
+        looked.execute("BEGIN EXCLUSIVE")
+        assert looked.execute(WRITE["next_seq"]).fetchone() == (3,)
+        looked.execute("COMMIT")
+
+
+def test_a_batch_syncs_each_session_a_few_times_only(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session that is new is laid with its tasks and written once, to release them; one that is there, twice."""
+    commits: list[str] = []
+    execute = connection.NamedConnection.execute
+
+    def counting(self: connection.NamedConnection, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        if sql == "COMMIT":
+            commits.append(self.path.parent.name if self.path.name == "inbound.db" else self.path.name)
+        return execute(self, sql, parameters)
+
+    monkeypatch.setattr(connection.NamedConnection, "execute", counting)
+    synced: Counter[str] = Counter()
+    for name in ("fsync", "fdatasync"):
+        monkeypatch.setattr(os, name, lambda descriptor: synced.update([os.readlink(f"/proc/self/fd/{descriptor}")]))
+    ten = [command(f"s{number % 10}") for number in range(40)]
+    submit(queue, *ten)
+    assert Counter(commits) == {"agentq.db": 3} | {f"s{number}": 1 for number in range(10)}
+    directory = str(queue.state.path / "sessions")
+    assert (synced[directory], synced[str(queue.state.path)]) == (1, 1)
+    for number in range(10):
+        # Its directory once, and once each of its two files, which have no name yet.
+        assert sum(count for path, count in synced.items() if path.startswith(f"{directory}/s{number}/")) == 2
+        assert synced[f"{directory}/s{number}"] == 1
+    commits.clear()
+    synced.clear()
+    submit(queue, *ten)
+    assert Counter(commits) == {"agentq.db": 3} | {f"s{number}": 2 for number in range(10)}
+    assert not synced, "but those that SQLite does"
+
+
+def test_a_new_session_that_somebody_else_makes_meanwhile_is_not_laid_over(
+    queue: Queue, open_queue: OpenQueue, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = connection.lay
+
+    def slow(path: Path, content: bytes) -> bool:
+        monkeypatch.setattr(connection, "lay", real)
+        assert submit(open_queue(clock), command("a", "first")) == [Address("a", 1)]
+        return real(path, content)
+
+    monkeypatch.setattr(
+        connection, "lay", lambda path, content: (slow if path.name == "inbound.db" else real)(path, content)
+    )
+    assert submit(queue, command("a"), command("b")) == [Address("a", 2), Address("b", 1)]
+    assert len(list(queue.tasks())) == 3
+
+
+def test_where_the_file_system_has_no_files_without_a_name_sqlite_makes_them(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Any, flags: int, *more: Any, **named: Any) -> int:
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(errno.EOPNOTSUPP, "not here")
+        return opened(path, flags, *more, **named)
+
+    opened = os.open
+    monkeypatch.setattr(os, "open", refused)
+    assert submit(queue, command("a"), command("b")) == [Address("a", 1), Address("b", 1)]
+    assert submit(queue, command("c")) == [Address("c", 1)]
+    assert len(list(queue.tasks())) == 3

@@ -39,7 +39,13 @@ def test_a_fitting_name_is_a_directory_below_sessions(state: StateDir, name: str
     ["", ".", "..", "../x", "/tmp", "a/b", "a/../b", "-a", ".a", "_a", "a b", "a\n", "\na", "a\0b", "ä", "a" * 65],
 )
 def test_any_other_name_is_refused_before_it_becomes_a_path(state: StateDir, name: str) -> None:
-    for use in (state.session, state.inbound, state.outbound, state.create_session, state.check_session):
+    for use in (
+        state.session,
+        state.inbound,
+        state.outbound,
+        lambda name: state.create_sessions([name]),
+        state.check_session,
+    ):
         with pytest.raises(Usage, match="session"):
             use(name)
     assert not state.path.exists()
@@ -60,7 +66,7 @@ def test_directories_are_private_whatever_the_umask(state: StateDir) -> None:
     before = os.umask(0)
     try:
         state.create()
-        state.create_session("a")
+        state.create_sessions(["a"])
     finally:
         os.umask(before)
     for path in (state.path, state.path / "sessions", state.bells, state.session("a")):
@@ -70,7 +76,7 @@ def test_directories_are_private_whatever_the_umask(state: StateDir) -> None:
 def test_making_it_twice_changes_nothing(state: StateDir) -> None:
     for _ in range(2):
         state.create()
-        state.create_session("a")
+        state.create_sessions(["a"])
         state.check()
         state.check_session("a")
     assert sorted(path.name for path in state.path.iterdir()) == ["bells", "sessions"]
@@ -82,7 +88,7 @@ def test_a_session_directory_that_leads_elsewhere_is_refused(state: StateDir, tm
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "file").touch()
     state.session("a").symlink_to(tmp_path / target)
-    for use in (state.create_session, state.check_session):
+    for use in (lambda name: state.create_sessions([name]), state.check_session):
         with pytest.raises(Usage, match=r"'a'.*a link or a file"):
             use("a")
     assert list((tmp_path / "elsewhere").iterdir()) == []
@@ -93,7 +99,7 @@ def test_a_file_in_a_sessions_place_is_refused(state: StateDir) -> None:
     state.create()
     state.session("a").touch()
     with pytest.raises(Usage, match="'a'"):
-        state.create_session("a")
+        state.create_sessions(["a"])
 
 
 def test_a_session_without_a_directory_is_not_found(state: StateDir) -> None:

@@ -1,4 +1,5 @@
--- A batch over several sessions: staged in each file, committed by one row of the index, released in each file.
+-- A batch over several sessions: staged in each file, committed in the index with all that it says of the tasks,
+-- released in each file.
 
 -- name: begin
 INSERT INTO batches (id, committed, sessions, pid, start_time, boot_id)
@@ -6,6 +7,14 @@ VALUES (:id, 0, :sessions, :pid, :start_time, :boot_id)
 
 -- name: commit
 UPDATE batches SET committed = 1 WHERE id = :id AND committed = 0
+
+-- What `mirror_since` and `events_of_new` would make of the rows in the sessions' files.
+-- name: publish_task
+INSERT OR REPLACE INTO tasks (session, seq, status, agent, priority, due_at, expires_at, retry, shares, labels)
+VALUES (:session, :seq, :status, :agent, :priority, :due_at, nullif(:expires_at, ''), 0, :shares, nullif(:labels, ''))
+
+-- name: publish_event
+INSERT INTO events (at, session, seq, to_status, event, actor) VALUES (:at, :session, :seq, :shown, 'submit', :actor)
 
 -- name: all
 SELECT id, committed, sessions, pid, start_time, boot_id FROM batches

@@ -3,17 +3,25 @@
 -- name: create_session
 INSERT INTO sessions (name, created_at) VALUES (:name, :at) ON CONFLICT DO NOTHING
 
+-- '' stands for NULL where no value can be empty: to find out that it has no adapter for None takes Python's sqlite3
+-- longer than all else of a column, and most columns of most tasks are NULL.
 -- name: insert_task
 INSERT INTO messages_in
   (seq, kind, status, agent, prompt, argv, cwd, priority, labels, key, context, created_at, due_at, expires_at, launch, batch,
    reason, series, "trigger", recurrence, arriving, extra, on_dep_failure)
 VALUES
-  (:seq, :kind, :status, :agent, :prompt, :argv, :cwd, :priority, :labels, :key, :context, :created_at, :due_at, :expires_at,
-   :launch, :batch, :reason, :series, :trigger, :recurrence, :arriving, :extra, :on_dep_failure)
+  (:seq, :kind, :status, nullif(:agent, ''), :prompt, nullif(:argv, ''), :cwd, :priority, :labels, nullif(:key, ''),
+   :context, :created_at, :due_at, nullif(:expires_at, ''), :launch, nullif(:batch, ''), nullif(:reason, ''),
+   nullif(:series, ''), :trigger, nullif(:recurrence, ''), :arriving, :extra, :on_dep_failure)
 
--- What AUTOINCREMENT would give: addresses are never reused, also of tasks that were removed.
+-- What AUTOINCREMENT would give: addresses are never reused, also of tasks that were removed. The index has a table of
+-- that name too, which would be asked by a connection that has not seen yet that another process made ours.
 -- name: next_seq
-SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'messages_in'), 0) + 1
+SELECT coalesce((SELECT seq FROM main.sqlite_sequence WHERE name = 'messages_in'), 0) + 1
+
+-- name: release_committed
+UPDATE messages_in SET status = iif(after IS NULL, 'queued', 'blocked')
+WHERE status = 'staged' AND batch IN (SELECT id FROM batches WHERE committed = 1)
 
 -- The occurrence that an address of a series stands for.
 -- name: live_of_series
