@@ -245,8 +245,9 @@ class Supervision:
                     yield self._tell("trouble", reason=trouble)
                 continue
             self._started += 1
-            yield self._tell("start", claim.run, before=Status.QUEUED, after=Status.RUNNING)
             self._watched[claim.run] = self._starter.launch(claim)
+            # Told once it is on its way: what is printed need not be waited for.
+            yield self._tell("start", claim.run, before=Status.QUEUED, after=Status.RUNNING)
             yield from self._settle()
 
     def _ask_gates(self, head: order.Head | None) -> Iterator[Happening]:
