@@ -11,12 +11,11 @@ import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
-from types import TracebackType
 
 from agentq_cli.clock import Clock
 from agentq_cli.errors import AgentqError, Busy, NotFound, Refused, nearest
+from agentq_cli.later import Later
 from agentq_cli.model import (
     Actor,
     Address,
@@ -37,42 +36,47 @@ from agentq_cli.model import (
     Worker,
 )
 from agentq_cli.path import Path
-from agentq_cli.policy import order, waiting
-from agentq_cli.policy.admission import Gate
-from agentq_cli.policy.dependencies import Looked
-from agentq_cli.policy.requests import Refusal, Request
-from agentq_cli.store import (
-    change,
-    connection,
-    dependencies,
-    dispatch,
-    finish,
-    read,
-    reindex,
-    rows,
-    series,
-    submit,
-)
-from agentq_cli.store import requests as asking
+from agentq_cli.store import connection, read, rows
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+    from types import TracebackType
     from typing import Self, TypeAlias
 
-    from agentq_cli.policy import figures
+    from agentq_cli.policy import figures, order, waiting
     from agentq_cli.policy import hooks as hook_policy
-    from agentq_cli.store import stats
+    from agentq_cli.policy.admission import Gate
+    from agentq_cli.policy.dependencies import Looked
+    from agentq_cli.policy.requests import Refusal, Request
+    from agentq_cli.store import change, dependencies, dispatch, finish, reindex, series, stats, submit
+    from agentq_cli.store import requests as asking
+    from agentq_cli.store.dispatch import Claim as Claim
+    from agentq_cli.store.dispatch import Past as Past
+    from agentq_cli.store.dispatch import Plan as Plan
+    from agentq_cli.store.dispatch import Planner as Planner
+    from agentq_cli.store.requests import Answer as Answer
+    from agentq_cli.store.series import begin as restarted
+else:
+    order, waiting = Later("policy.order"), Later("policy.waiting")
+    change, dependencies, dispatch = Later("store.change"), Later("store.dependencies"), Later("store.dispatch")
+    finish, reindex, series = Later("store.finish"), Later("store.reindex"), Later("store.series")
+    submit, asking = Later("store.submit"), Later("store.requests")
+
+    def __getattr__(name: str) -> object:
+        if name == "Answer":
+            return asking.Answer
+        if name == "restarted":
+            return series.begin
+        if name in ("Claim", "Past", "Plan", "Planner"):
+            return getattr(dispatch, name)
+        raise AttributeError(name)
+
 
 __all__ = ["Answer", "Claim", "Past", "Plan", "Planner", "Queue", "restarted"]
 
-Claim = dispatch.Claim
-Past = dispatch.Past
-Plan = dispatch.Plan
-Planner = dispatch.Planner
-Answer = asking.Answer
-restarted = series.begin
 Parallel: TypeAlias = "Callable[[str], int | None]"
 
 
