@@ -24,7 +24,6 @@ from agentq_cli.model import (
     WaitingFor,
     Worker,
 )
-from agentq_cli.policy import retry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,6 +57,8 @@ def moment(at_ms: int | None) -> str | None:
 
 def task(task: Task, *, now: int, waiting_for: WaitingFor | None) -> Item:
     """`agentq.task/1`, and an item of `agentq.tasks/1`."""
+    from agentq_cli.policy import retry
+
     return {
         "id": str(task.address),
         "session": task.session,

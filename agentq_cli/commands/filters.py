@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import StrEnum
 
 from agentq_cli import values
 from agentq_cli.context import Context
@@ -12,6 +11,7 @@ from agentq_cli.model import DEFAULT_SESSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from enum import StrEnum
     from typing import TypeVar
 
     from agentq_cli.queue import Queue

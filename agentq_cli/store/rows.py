@@ -28,12 +28,12 @@ from agentq_cli.model import (
     Trigger,
     Worker,
 )
-from agentq_cli.policy.admission import Gate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
+    from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.series import Recurrence
 
 Row: TypeAlias = "tuple[Any, ...]"
@@ -264,6 +264,8 @@ def worker(row: Row) -> Worker:
 
 def supervisor(row: Row) -> Supervisor:
     """A row of supervisors."""
+    from agentq_cli.policy.admission import Gate
+
     return Supervisor(
         identity=Identity(row[0], row[1], row[2]),
         jobs=row[3],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import uuid
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
@@ -40,6 +39,8 @@ NUDGE = "You began this task in this conversation and were interrupted ({why}). 
 
 def plan(task: Task, config: Config, past: Past, *, now: int) -> Plan:
     """What a task's next run starts. What stands in the way is the plan's `error`, never an exception."""
+    import uuid
+
     if task.kind == "exec":
         return Plan(argv=task.argv or ())
     try:

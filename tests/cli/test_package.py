@@ -43,7 +43,7 @@ def test_the_build_takes_every_page_and_completion_file() -> None:
         found = {path: target} if path.is_file() else {each: f"{target}/{each.name}" for each in path.iterdir()}
         placed |= {target: path for path, target in found.items()}
     assert placed == SHARED
-    assert {"man", "completions", "scripts", "agentq_cli"} <= set(build["sdist"]["include"])
+    assert {"man", "completions", "agentq_cli"} <= set(build["sdist"]["include"])
     assert build["wheel"]["force-include"] == {"completions": "agentq_cli/completions"}
 
 

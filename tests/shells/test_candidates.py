@@ -152,7 +152,7 @@ def test_no_parser_and_no_printer_is_imported(agentq: Agentq) -> None:
     own = {name for name in loaded if name.startswith("agentq_cli.")}
     assert own == {
         *("agentq_cli.__main__", "agentq_cli.candidates", "agentq_cli.defaults", "agentq_cli.environment"),
-        *("agentq_cli.store", "agentq_cli.store.queries"),
+        *("agentq_cli.names", "agentq_cli.store", "agentq_cli.store.queries"),
     }
     assert not loaded & {"typer", "rich", "platformdirs", "dataclasses", "tomllib", "asyncio", "logging", "ctypes"}
 
