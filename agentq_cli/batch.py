@@ -6,14 +6,17 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from agentq_cli.context import Context
-from agentq_cli.dataclass import replace
+from agentq_cli.dataclass import NamedTuple, replace
 from agentq_cli.errors import AgentqError, Usage, nearest
 from agentq_cli.model import Dependency, NewTask
 from agentq_cli.new_task import AFTER, TaskMaker
 from agentq_cli.values import parse_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 TEXTS = (
     "script",

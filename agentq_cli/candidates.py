@@ -12,10 +12,11 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from agentq_cli import environment
+from agentq_cli.names import LETTERS, LONGEST, is_name
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
 
@@ -35,10 +36,7 @@ MOST_STEPS = 30_000_000
 
 BUSY_SECONDS = 0.2
 
-LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
-NAME = LETTERS | set("._-")
 LABEL = LETTERS | set("._:@/+-")
-LONGEST = 64
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -136,11 +134,6 @@ def _chosen(found: Iterable[object], prefix: str, harmless: Callable[[str], bool
     """Those texts, each once, that begin with the prefix and are harmless."""
     fitting = (text for text in found if isinstance(text, str) and text.startswith(prefix) and harmless(text))
     return list(islice(dict.fromkeys(fitting), MOST))
-
-
-def is_name(text: str) -> bool:
-    """Whether it is a name of a session or an agent (`model.SESSION_NAME`)."""
-    return text[:1] in LETTERS and len(text) <= LONGEST and NAME.issuperset(text)
 
 
 def is_label(text: str) -> bool:

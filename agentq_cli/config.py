@@ -9,17 +9,20 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from agentq_cli import config_schema as schema
 from agentq_cli import environment
-from agentq_cli.dataclass import dataclass, field, replace
+from agentq_cli.dataclass import NamedTuple, dataclass, field, replace
 from agentq_cli.defaults import BUILT_IN, MAX_QUEUED
 from agentq_cli.environment import CAPTURED
 from agentq_cli.errors import Usage, nearest
-from agentq_cli.model import SESSION_NAME
+from agentq_cli.names import is_name
 
-Options = Mapping[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+Options: TypeAlias = "Mapping[str, Any]"
 MIB = 1 << 20
 LARGEST_FILE = 4 * MIB
 
@@ -214,7 +217,7 @@ class _Document:
         if not isinstance(tables, dict):
             schema.refuse(f"{self.place(noun)} {noun}", tables, "a table is wanted")
         for name in tables:
-            if not SESSION_NAME.match(name):
+            if not is_name(name):
                 raise Usage(
                     f"{self.place(noun, name)} [{noun}] name '{name}': 1 to 64 letters, digits, dots, dashes and "
                     "underscores are wanted, the first a letter or digit"

@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
 
 from agentq_cli.errors import Usage, nearest
 
-Reader = Callable[[Any, str], Any]
-Schema = Mapping[str, Reader]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn, TypeAlias
+
+Reader: TypeAlias = "Callable[[Any, str], Any]"
+Schema: TypeAlias = "Mapping[str, Reader]"
 
 
 def refuse(what: str, value: object, why: str) -> NoReturn:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agentq_cli.dataclass import dataclass
 from agentq_cli.errors import Usage, nearest
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.config import Config
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agentq_cli import environment, output
 from agentq_cli.clock import Clock
@@ -14,6 +13,7 @@ from agentq_cli.dataclass import dataclass, field
 from agentq_cli.errors import Usage
 from agentq_cli.model import DEFAULT_SESSION
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.config import Config
     from agentq_cli.queue import Queue

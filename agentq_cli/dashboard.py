@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
 
 from agentq_cli import values
-from agentq_cli.dataclass import dataclass, replace
+from agentq_cli.dataclass import NamedTuple, dataclass, replace
 from agentq_cli.documents import Item
 from agentq_cli.drawing import BOLD, BUSY, DIM, GOOD, ODD, REVERSED, WRONG, Pen, sentence, table
 from agentq_cli.tables import Column, cells, cut, harmless, one_line
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from agentq_cli.commands.overview import Snapshot
 
 HELP = (
@@ -69,7 +71,7 @@ SESSIONS = (
 )
 
 
-Listed = tuple[str, Sequence[Item], Sequence[Column], str]
+Listed: TypeAlias = "tuple[str, Sequence[Item], Sequence[Column], str]"
 """A list: its name, its items, its columns, and the key by which one is chosen."""
 
 SPARED = ("sessions", "ended", "waiting")

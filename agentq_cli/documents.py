@@ -6,8 +6,6 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from agentq_cli.clock import rfc3339
 from agentq_cli.errors import AgentqError
@@ -26,14 +24,17 @@ from agentq_cli.model import (
     WaitingFor,
     Worker,
 )
-from agentq_cli.policy import retry
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any, TypeAlias
+
     from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.hooks import Call as HookCall
     from agentq_cli.policy.series import Recurrence
 
-Item = Mapping[str, Any]
+Item: TypeAlias = "Mapping[str, Any]"
 
 COUNTED = tuple(status.value for status in Status)
 """A session's `counts` have all of them, also those at 0."""
@@ -56,6 +57,8 @@ def moment(at_ms: int | None) -> str | None:
 
 def task(task: Task, *, now: int, waiting_for: WaitingFor | None) -> Item:
     """`agentq.task/1`, and an item of `agentq.tasks/1`."""
+    from agentq_cli.policy import retry
+
     return {
         "id": str(task.address),
         "session": task.session,

@@ -7,11 +7,15 @@ stay readable; whatever a colour says is also said by a word.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
 
 from agentq_cli import values
+from agentq_cli.dataclass import NamedTuple
 from agentq_cli.model import WaitingFor
 from agentq_cli.tables import NOTHING, STATUS_COLOURS, Change, Column, Table, ZoneTime, cells, cut, one_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 BOLD, DIM, REVERSED = "1", "2", "7"
 WRONG, ODD, GOOD, BUSY = "31", "33", "32", "36"

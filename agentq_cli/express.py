@@ -13,6 +13,7 @@ import os
 
 from agentq_cli import clock, environment
 from agentq_cli.defaults import BUILT_IN, BUSY_MS, MAX_QUEUED, NOBODY_THERE
+from agentq_cli.names import CHARACTERS, is_name
 from agentq_cli.store import file_systems, schema
 from agentq_cli.store.queries import statements
 from agentq_cli.supervise import attendance
@@ -26,12 +27,9 @@ if TYPE_CHECKING:
 HANDLED = frozenset(("words", "exec_", "session", "agent", "cwd", "priority", "no_wake"))
 """The parameters of `commands.submit` that may be given."""
 
-LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
-NAME = LETTERS | frozenset("._-")
-PATH = NAME | frozenset("/~")
+PATH = CHARACTERS | frozenset("/~")
 """What needs no quoting in a URI."""
 
-LONGEST_NAME = 64
 BUSY = (5, 6)
 """SQLITE_BUSY and SQLITE_LOCKED."""
 
@@ -161,12 +159,11 @@ def _files(directory: str, session: str) -> tuple[str, str] | None:
     """The index and the session's inbound.db, where they are there and fit to be used as they are."""
     home = os.path.join(directory, "sessions", session)
     index, inbound = os.path.join(directory, "agentq.db"), os.path.join(home, "inbound.db")
-    if not PATH.issuperset(inbound) or not NAME.issuperset(session) or len(session) > LONGEST_NAME:
+    if not PATH.issuperset(inbound) or not is_name(session):
         return None
     try:
         fit = (
-            session[:1] in LETTERS
-            and os.stat(directory).st_uid == os.geteuid()
+            os.stat(directory).st_uid == os.geteuid()
             and os.path.isdir(os.path.join(directory, "bells"))
             and not os.path.islink(home)
             and os.stat(inbound).st_size > 0

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import TypeVar
 
-Thing = TypeVar("Thing")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import TypeVar
+
+    Thing = TypeVar("Thing")
+
 
 QUICK = 0.05
 SLOW = 0.5

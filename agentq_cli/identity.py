@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from agentq_cli.dataclass import NamedTuple
 
 
 class Identity(NamedTuple):

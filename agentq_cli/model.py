@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
 
-from agentq_cli.dataclass import dataclass, field
+from agentq_cli.dataclass import NamedTuple, dataclass, field
+from agentq_cli.identity import Identity as Identity
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.schedule import Schedule
     from agentq_cli.policy.series import Recurrence
 
-from agentq_cli.identity import Identity as Identity
-
-SESSION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 DEFAULT_SESSION = "default"
 
 

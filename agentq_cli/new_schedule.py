@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from agentq_cli import values
 from agentq_cli.context import Context
 from agentq_cli.errors import Usage, nearest
 from agentq_cli.model import DEFAULT_SESSION
 from agentq_cli.policy import schedule as policy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 RECURRENCE = ("cron", "every", "at")
 

@@ -14,11 +14,16 @@ from agentq_cli.agents import profile as profiles
 from agentq_cli.context import Context
 from agentq_cli.environment import captured
 from agentq_cli.errors import LimitReached, NotFound, Usage, nearest
-from agentq_cli.model import DEFAULT_SESSION, SESSION_NAME, Condition, Dependency, Launch, NewTask, Task
+from agentq_cli.model import DEFAULT_SESSION, Condition, Dependency, Launch, NewTask, Task
+from agentq_cli.names import is_name
 from agentq_cli.policy import retry
 from agentq_cli.policy.dependencies import POLICIES
 
-Given = Mapping[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+Given: TypeAlias = "Mapping[str, Any]"
 """Options by long name with underscores, as text, lists of text, numbers; None and () are not given."""
 
 
@@ -60,7 +65,7 @@ class TaskMaker:
     def make(self, given: Given, what: Callable[[str], str]) -> NewTask:
         """One task. Raises Usage and NotFound with the option and its value named."""
         session = chosen(given, {"session": DEFAULT_SESSION}, "session")
-        if not SESSION_NAME.match(session):
+        if not is_name(session):
             values.parse_session(session, what("session"))
         prompt, argv = work(given, what)
         shape = self._shape(given, session, argv is not None, what)

@@ -11,11 +11,10 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, islice
-from typing import Any, ClassVar, NamedTuple, TextIO, TypeAlias
 
 from agentq_cli import documents, drawing
 from agentq_cli.clock import monotonic_ms
-from agentq_cli.dataclass import dataclass, field
+from agentq_cli.dataclass import NamedTuple, dataclass, field
 from agentq_cli.documents import encode
 from agentq_cli.drawing import Pen
 from agentq_cli.errors import AgentqError, Refused
@@ -33,8 +32,12 @@ from agentq_cli.tables import (
     wrapped,
 )
 
-Item: TypeAlias = Mapping[str, Any]
-Code: TypeAlias = int | Callable[[], int]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, ClassVar, TextIO, TypeAlias
+
+Item: TypeAlias = "Mapping[str, Any]"
+Code: TypeAlias = "int | Callable[[], int]"
 """An exit code, or where it is known only after the last line, how to get it then."""
 
 SECOND_MS = 1000

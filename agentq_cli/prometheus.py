@@ -10,7 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from agentq_cli.dataclass import dataclass
 
-Sample = tuple[str, Mapping[str, str], float]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+Sample: TypeAlias = "tuple[str, Mapping[str, str], float]"
 """The ending of a name, labels, value."""
 
 

@@ -11,15 +11,12 @@ import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
 
 from agentq_cli.clock import Clock
-from agentq_cli.dataclass import replace
 from agentq_cli.errors import AgentqError, NotFound, nearest
+from agentq_cli.later import Later
 from agentq_cli.model import (
     Actor,
     Address,
@@ -39,45 +36,53 @@ from agentq_cli.model import (
     WaitingFor,
     Worker,
 )
-from agentq_cli.policy import order, waiting
-from agentq_cli.policy.admission import Gate
-from agentq_cli.policy.dependencies import Looked
-from agentq_cli.policy.requests import Refusal, Request
-from agentq_cli.store import (
-    change,
-    connection,
-    dependencies,
-    dispatch,
-    finish,
-    read,
-    reindex,
-    rows,
-    seen,
-    series,
-    submit,
-    upkeep,
-)
-from agentq_cli.store import requests as asking
-from agentq_cli.store.heads import Heads
-from agentq_cli.store.kept import Kept
+from agentq_cli.store import connection, read, rows
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.policy import figures
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from types import TracebackType
+    from typing import Self, TypeAlias
+
+    from agentq_cli.policy import figures, order, waiting
     from agentq_cli.policy import hooks as hook_policy
-    from agentq_cli.store import stats
+    from agentq_cli.policy.admission import Gate
+    from agentq_cli.policy.dependencies import Looked
+    from agentq_cli.policy.requests import Refusal, Request
+    from agentq_cli.store import change, dependencies, dispatch, finish, reindex, seen, series, stats, submit, upkeep
+    from agentq_cli.store import requests as asking
+    from agentq_cli.store.dispatch import Claim as Claim
+    from agentq_cli.store.dispatch import Past as Past
+    from agentq_cli.store.dispatch import Plan as Plan
+    from agentq_cli.store.dispatch import Planner as Planner
+    from agentq_cli.store.heads import Heads
+    from agentq_cli.store.requests import Answer as Answer
+    from agentq_cli.store.series import begin as restarted
+    from agentq_cli.store.upkeep import Turn as Turn
+else:
+    order, waiting = Later("policy.order"), Later("policy.waiting")
+    change, dependencies, dispatch = Later("store.change"), Later("store.dependencies"), Later("store.dispatch")
+    finish, reindex, series = Later("store.finish"), Later("store.reindex"), Later("store.series")
+    submit, asking, seen = Later("store.submit"), Later("store.requests"), Later("store.seen")
+    upkeep = Later("store.upkeep")
+
+    def __getattr__(name: str) -> object:
+        if name == "Answer":
+            return asking.Answer
+        if name == "restarted":
+            return series.begin
+        if name == "Turn":
+            return upkeep.Turn
+        if name in ("Claim", "Past", "Plan", "Planner"):
+            return getattr(dispatch, name)
+        raise AttributeError(name)
+
 
 __all__ = ["Answer", "Claim", "Past", "Plan", "Planner", "Queue", "Turn", "restarted"]
 
-Claim = dispatch.Claim
-Past = dispatch.Past
-Plan = dispatch.Plan
-Planner = dispatch.Planner
-Answer = asking.Answer
-Turn = upkeep.Turn
-restarted = series.begin
-Parallel = Callable[[str], int | None]
+Parallel: TypeAlias = "Callable[[str], int | None]"
 
 
 class Queue:
@@ -91,6 +96,7 @@ class Queue:
         self._index = index
         self._clock = clock
         self._answered: dict[str, str | None] = {}
+        self._place: os.stat_result | None = None
 
     @property
     def exists(self) -> bool:
@@ -125,7 +131,19 @@ class Queue:
 
     def keep_connections(self) -> None:
         """Keep the sessions' files open between transactions, for a process that goes on working in them."""
+        from agentq_cli.dataclass import replace
+        from agentq_cli.store.kept import Kept
+
         self.state = replace(self.state, kept=Kept())
+        self._place = os.stat(self.state.index)
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the index that was open when it began to keep connections still has its name."""
+        try:
+            return self._place is None or os.path.samestat(self._place, os.stat(self.state.index))
+        except FileNotFoundError:
+            return False
 
     def release_connections(self) -> None:
         """Close those: there is nothing to be done for now."""
@@ -351,6 +369,8 @@ class Queue:
 
     def heads(self, sessions: Collection[str] = ()) -> Heads:
         """What `look` finds to be started, kept from one start to the next; of some sessions only where given."""
+        from agentq_cli.store.heads import Heads
+
         return Heads(self._index, sessions)
 
     def around(self) -> order.Look:

@@ -18,7 +18,7 @@ SYSTEMD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """What systemd sets where nothing does (systemd.exec(5))."""
 
 ASK_SECONDS = 5
-ASSIGNMENT = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*\Z")
+ASSIGNMENT = r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*\Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def crontab(text: str) -> tuple[dict[str, str], list[str], dict[str, str]]:
     for line in text.splitlines():
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        match = ASSIGNMENT.match(line)
+        match = re.match(ASSIGNMENT, line)
         if match and not line[0].isdigit():
             if not calls:
                 environ[match[1]] = match[2].strip("\"'")

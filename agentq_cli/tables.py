@@ -9,9 +9,12 @@ import codecs
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
 
-from agentq_cli.dataclass import dataclass
+from agentq_cli.dataclass import NamedTuple, dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 STATUS_COLOURS = {
     **dict.fromkeys(("completed", "success", "ok"), "32"),

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from agentq_cli.clock import rfc3339
 from agentq_cli.errors import Usage
-from agentq_cli.model import DEFAULT_SESSION, SESSION_NAME, Address, WaitingFor
+from agentq_cli.model import DEFAULT_SESSION, Address, WaitingFor
+from agentq_cli.names import is_name
 
 MILLISECONDS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 LONGEST = 36_525 * MILLISECONDS["d"]
@@ -25,15 +26,15 @@ LARGEST = 1 << 60
 LATEST = 253_402_300_800
 """The year 10000 in seconds since the epoch: no time from there on can be written as RFC 3339."""
 
-_DURATION = re.compile(
-    r"(?:([0-9]{1,15})d)?(?:([0-9]{1,15})h)?(?:([0-9]{1,15})m(?!s))?(?:([0-9]{1,15})s)?(?:([0-9]{1,15})ms)?\Z"
-)
-_SIZE = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,18}))?(?:([KMGTP])(I?B)?|B)\Z", re.IGNORECASE)
-_TIME = re.compile(
+_DURATION = r"(?:([0-9]{1,15})d)?(?:([0-9]{1,15})h)?(?:([0-9]{1,15})m(?!s))?(?:([0-9]{1,15})s)?(?:([0-9]{1,15})ms)?\Z"
+_SIZE = r"(?i)([0-9]{1,18})(?:\.([0-9]{1,18}))?(?:([KMGTP])(I?B)?|B)\Z"
+_TIME = (
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
     r"(?:[Tt ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9}))?)?([Zz]|[+-][0-9]{2}:[0-9]{2})?)?\Z"
 )
-_SEQ = re.compile(r"[1-9][0-9]{0,14}\Z")
+
+LONGEST_NUMBER = 15
+"""Digits of a task's or run's number."""
 
 
 def parse_duration(text: str, what: str = "duration", *, zero: bool = False) -> int:
@@ -41,7 +42,7 @@ def parse_duration(text: str, what: str = "duration", *, zero: bool = False) -> 
 
     A bare number is refused because nobody agrees on its unit.
     """
-    match = _DURATION.match(text) if text else None
+    match = re.match(_DURATION, text) if text else None
     if match is None:
         if text.isdecimal():
             raise Usage(f"{what} '{text}': a duration needs a unit, such as 90s, 15m, 2h or 1d")
@@ -56,7 +57,7 @@ def parse_duration(text: str, what: str = "duration", *, zero: bool = False) -> 
 
 def parse_size(text: str, what: str = "size") -> int:
     """Bytes of `512MiB`, `2G` or `1.5GiB`. `K M G T P` and `KiB …` count in 1024, `KB MB …` in 1000, as in dd(1)."""
-    match = _SIZE.match(text)
+    match = re.match(_SIZE, text)
     if match is None:
         raise Usage(f"{what} '{text}': not a size; write it like 512MiB, 2G or 1.5GiB")
     whole, fraction, unit, suffix = match.groups()
@@ -77,7 +78,7 @@ def parse_time(text: str, *, zone: str | Callable[[], str], now_ms: int, what: s
     A naive time inside a gap moves forward by the gap, one that occurs twice means the first. `zone` may be a function,
     so that nobody looks for a zone that is not needed. `now_ms` only makes the example of an error a useful one.
     """
-    match = _TIME.match(text)
+    match = re.match(_TIME, text)
     if match is None:
         example = datetime.fromtimestamp(now_ms // 1000, UTC)
         raise Usage(
@@ -125,7 +126,7 @@ def parse_since(text: str, *, zone: str | Callable[[], str], now_ms: int, what: 
 
 
 def _either(text: str, zone: str | Callable[[], str], now_ms: int, what: str, *, forward: bool) -> int:
-    if _TIME.match(text):
+    if re.match(_TIME, text):
         return parse_time(text, zone=zone, now_ms=now_ms, what=what)
     try:
         length = parse_duration(text, what)
@@ -138,7 +139,7 @@ def _either(text: str, zone: str | Callable[[], str], now_ms: int, what: str, *,
 
 def parse_session(text: str, what: str = "--session") -> str:
     """The name itself where it is one that a session may have."""
-    if not SESSION_NAME.match(text):
+    if not is_name(text):
         raise Usage(
             f"{what} '{text}': not a session name: 1 to 64 letters, digits, dots, dashes and underscores, "
             "beginning with a letter or digit"
@@ -158,9 +159,13 @@ def parse_run(text: str, what: str = "ID") -> tuple[Address, int | None]:
     """`SESSION/N`, `N`, `SESSION/N.K` or `N.K`; the second value is K, or None where none is given."""
     session, slash, rest = text.rpartition("/")
     seq, dot, attempt = rest.partition(".")
-    if not _SEQ.match(seq) or (dot and not _SEQ.match(attempt)) or (slash and not SESSION_NAME.match(session)):
+    if not _is_number(seq) or (dot and not _is_number(attempt)) or (slash and not is_name(session)):
         raise Usage(f"{what} '{text}': not an address; write SESSION/N, or N for {DEFAULT_SESSION}/N")
     return Address(session if slash else DEFAULT_SESSION, int(seq)), int(attempt) if dot else None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and text[0] != "0" and len(text) <= LONGEST_NUMBER
 
 
 def parse_environment(pair: str, what: str = "--env") -> tuple[str, str]:

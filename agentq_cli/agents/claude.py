@@ -8,11 +8,14 @@ HTTP status in the final event unless the retries ran out, and then in the last 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from agentq_cli.agents import api_errors
 from agentq_cli.agents.reader import LATEST_TIME, LONGEST_ERROR, Reader, Verdict, count, dollars, storable, text
 from agentq_cli.model import FailureClass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 BY_KIND = {
     "authentication_failed": FailureClass.AUTH,

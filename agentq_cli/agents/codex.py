@@ -8,11 +8,14 @@ The usage of a turn is that of the whole conversation.
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from agentq_cli.agents import api_errors
 from agentq_cli.agents.reader import LONGEST_ERROR, Reader, Verdict, count, text
 from agentq_cli.model import FailureClass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 STATUS = re.compile(r"(?:unexpected status|exceeded retry limit, last status:) ([0-9]{3})\b")
 

@@ -14,10 +14,12 @@ CLASS is `error` (the default), `network`, `overloaded`, `rate_limited`, `auth`,
 
 from __future__ import annotations
 
-from typing import Any
-
 from agentq_cli.agents.reader import LATEST_TIME, LONGEST_ERROR, Reader, Verdict, count, dollars, storable, text
 from agentq_cli.model import FailureClass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 CLASSES = frozenset(
     {

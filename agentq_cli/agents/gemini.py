@@ -7,11 +7,14 @@ words of it, and then the exit code is the HTTP status less 256. An end without 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from agentq_cli.agents import api_errors
 from agentq_cli.agents.reader import LONGEST_ERROR, Reader, Said, Verdict, count, text
 from agentq_cli.model import FailureClass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 BY_TYPE = {
     "FatalAuthenticationError": FailureClass.AUTH,

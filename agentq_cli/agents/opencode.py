@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
 
 from agentq_cli.agents import api_errors
 from agentq_cli.agents.reader import (
@@ -22,6 +21,10 @@ from agentq_cli.agents.reader import (
     text,
 )
 from agentq_cli.model import FailureClass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 BY_NAME = {
     "ContextOverflowError": FailureClass.CONTEXT,

@@ -28,14 +28,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from agentq_cli.config_schema import PROFILE, read_table
 from agentq_cli.dataclass import dataclass, field
 from agentq_cli.defaults import AGENT_CLIS, BUILT_IN
 from agentq_cli.errors import NotFound, Usage, nearest
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from agentq_cli.config import Config
 
 DIRECTORY = Path(__file__).parent

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
 
 from agentq_cli.agents.profile import CONVERSATION
 from agentq_cli.dataclass import dataclass
 from agentq_cli.model import FailureClass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 LONGEST_LINE = 4 << 20
 """Bytes of one line; a longer one is skipped without being kept."""

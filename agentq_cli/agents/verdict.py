@@ -10,13 +10,45 @@ import json
 import os
 import signal
 import stat
-from pathlib import Path
-from typing import Any, Protocol
 
 from agentq_cli.agents.reader import Reader, Verdict, storable
 from agentq_cli.agents.reset_time import reset_time
 from agentq_cli.dataclass import dataclass
 from agentq_cli.model import FailureClass, Outcome, RunStatus
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any, Protocol
+
+    class ExitFacts(Protocol):
+        """The exit record of a run, as the shim wrote it."""
+
+        @property
+        def exit_code(self) -> int | None: ...
+        @property
+        def signal(self) -> int | None: ...
+        @property
+        def stopped(self) -> str | None: ...
+        @property
+        def error(self) -> str | None: ...
+        @property
+        def spawn_error(self) -> bool: ...
+        @property
+        def finished_at(self) -> int: ...
+        @property
+        def duration_ms(self) -> int: ...
+        @property
+        def peak_rss_bytes(self) -> int | None: ...
+        @property
+        def stdout_bytes(self) -> int: ...
+        @property
+        def stderr_bytes(self) -> int: ...
+        @property
+        def script_outcome(self) -> str | None: ...
+        @property
+        def oom_kills(self) -> int | None: ...
+
 
 LARGEST_RESULT = 1 << 20
 """Bytes of a result file (CONTRACT, what an agent process gets)."""
@@ -33,35 +65,6 @@ STOPPED = {
     "budget": (RunStatus.ERROR, FailureClass.BUDGET, "cost more than its limit"),
 }
 """What becomes of a run that agentq itself stopped, by the reason recorded."""
-
-
-class ExitFacts(Protocol):
-    """The exit record of a run, as the shim wrote it."""
-
-    @property
-    def exit_code(self) -> int | None: ...
-    @property
-    def signal(self) -> int | None: ...
-    @property
-    def stopped(self) -> str | None: ...
-    @property
-    def error(self) -> str | None: ...
-    @property
-    def spawn_error(self) -> bool: ...
-    @property
-    def finished_at(self) -> int: ...
-    @property
-    def duration_ms(self) -> int: ...
-    @property
-    def peak_rss_bytes(self) -> int | None: ...
-    @property
-    def stdout_bytes(self) -> int: ...
-    @property
-    def stderr_bytes(self) -> int: ...
-    @property
-    def script_outcome(self) -> str | None: ...
-    @property
-    def oom_kills(self) -> int | None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from agentq_cli import config as configuration
 from agentq_cli import output
 from agentq_cli.config import Config
@@ -14,6 +12,8 @@ from agentq_cli.values import format_size, write_duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from agentq_cli.commands import options
 
 ACTIONS = ("show", "check", "path")

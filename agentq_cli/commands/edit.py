@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from agentq_cli import documents
 from agentq_cli.commands import targets
@@ -22,6 +21,8 @@ from agentq_cli.why import Why
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from agentq_cli.commands import options
 
 LAUNCH = {

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import StrEnum
-from typing import TYPE_CHECKING, TypeVar
 
 from agentq_cli import values
 from agentq_cli.context import Context
 from agentq_cli.errors import NotFound, Usage, nearest
 from agentq_cli.model import DEFAULT_SESSION
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from enum import StrEnum
+    from typing import TypeVar
+
     from agentq_cli.queue import Queue
 
-Word = TypeVar("Word", bound=StrEnum)
+    Word = TypeVar("Word", bound=StrEnum)
+
 
 NEWEST = 100
 """How many a log shows where no limit is given."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from agentq_cli import documents, values
 from agentq_cli.agents.last_words import last_words
@@ -18,6 +17,10 @@ from agentq_cli.supervise import resources, tree, wake
 from agentq_cli.supervise.output import OutputReader, last_line
 from agentq_cli.supervise.records import RunDirectory, Start
 from agentq_cli.why import Why
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 WAITING = 20
 """Tasks of each kind (due, coming, paused or blocked) that are read."""

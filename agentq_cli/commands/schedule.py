@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from agentq_cli import output, values
 from agentq_cli.clock import rfc3339
 from agentq_cli.commands.submit import plan_of, store, work_of
@@ -18,6 +16,8 @@ from agentq_cli.policy import schedule as policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from agentq_cli.commands import options
 
 SHOWN = 3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from agentq_cli import documents, prometheus, values
 from agentq_cli.commands import filters
@@ -19,6 +18,8 @@ from agentq_cli.tables import Column
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from agentq_cli.commands import options
 
 LIVE = ("blocked", "scheduled", "queued", "running", "retrying", "paused")

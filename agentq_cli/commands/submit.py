@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from agentq_cli import documents, output
 from agentq_cli.clock import rfc3339
@@ -19,6 +18,8 @@ from agentq_cli.why import Why
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from agentq_cli.commands import options
 
 MOST_NAMED = 5

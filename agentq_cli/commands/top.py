@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from agentq_cli import dashboard
 from agentq_cli.clock import monotonic_ms
@@ -14,6 +13,7 @@ from agentq_cli.dataclass import replace
 from agentq_cli.errors import AgentqError, Usage
 from agentq_cli.output import Document, Interactive, Result, Surface
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
 

@@ -7,10 +7,9 @@ it began at, so that it does not come and go with every breath of the machine. N
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
 
 from agentq_cli.clock import rfc3339
-from agentq_cli.dataclass import dataclass
+from agentq_cli.dataclass import NamedTuple, dataclass
 
 MIB = 1 << 20
 MORE_MEMORY = 64 * MIB

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import NamedTuple, NoReturn
 
-from agentq_cli.dataclass import dataclass, field
+from agentq_cli.dataclass import NamedTuple, dataclass, field
 from agentq_cli.errors import Usage, nearest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 NAMES = {
     "@hourly": "0 * * * *",
@@ -41,8 +44,8 @@ _WEEKDAY = _Field("day of week", 0, 7, _WEEKDAYS)
 _FIELDS = (_MINUTE, _HOUR, _DAY, _MONTH, _WEEKDAY)
 
 _LONGEST_MONTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-_ITEM = re.compile(r"(\*|[0-9]{1,9}|[a-z]{3})(?:-([0-9]{1,9}|[a-z]{3}))?(?:/([0-9]{1,9}))?\Z", re.IGNORECASE)
-_FOREIGN = re.compile(r"[?#]|(?<![a-z])(?:[rhlw]|lw)(?![a-z])|(?<=[a-z]{3})l(?![a-z])", re.IGNORECASE)
+_ITEM = r"(?i)(\*|[0-9]{1,9}|[a-z]{3})(?:-([0-9]{1,9}|[a-z]{3}))?(?:/([0-9]{1,9}))?\Z"
+_FOREIGN = r"(?i)[?#]|(?<![a-z])(?:[rhlw]|lw)(?![a-z])|(?<=[a-z]{3})l(?![a-z])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,7 @@ def _values(part: str, of: _Field) -> tuple[int, ...]:
 
 
 def _item(item: str, part: str, of: _Field) -> range:
-    match = _ITEM.match(item)
+    match = re.match(_ITEM, item)
     if match is None or (match[1] == "*" and match[2]):
         _refuse_form(item, part, of)
     if match[1] == "*":
@@ -158,7 +161,7 @@ def _item(item: str, part: str, of: _Field) -> range:
 
 
 def _refuse_form(item: str, part: str, of: _Field) -> NoReturn:
-    if _FOREIGN.search(item):
+    if re.search(_FOREIGN, item):
         raise _Fault(f"{of.name} '{part}': R, H, L, W, ? and # are not Debian cron's")
     raise _Fault(f"{of.name} '{part}': '{item}' is no number, name, range or step")
 
@@ -170,7 +173,7 @@ def _number(text: str, part: str, of: _Field) -> int:
             raise _Fault(f"{of.name} '{part}': {value} is not in {of.low}-{of.high}")
         return value
     if text.lower() not in of.names:
-        if _FOREIGN.search(text):
+        if re.search(_FOREIGN, text):
             _refuse_form(text, part, of)
         known = f"; names are {', '.join(of.names)}" if of.names else ""
         raise _Fault(f"{of.name} '{part}': '{text}' is no {of.name}{known}")

@@ -18,11 +18,12 @@ from __future__ import annotations
 import functools
 from bisect import bisect_right
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
 
+from agentq_cli.dataclass import NamedTuple
 from agentq_cli.errors import Usage
 from agentq_cli.policy.cron import Cron
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import date, datetime, tzinfo
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from agentq_cli import values
 from agentq_cli.dataclass import dataclass, field
@@ -16,6 +15,10 @@ from agentq_cli.errors import AgentqError, Usage
 from agentq_cli.model import Address
 from agentq_cli.policy.cron import parse_cron
 from agentq_cli.policy.schedule import Kind, Schedule, check
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 LONGEST = 1 << 20
 """Bytes of content that are looked at."""

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from typing import Any
 
 from agentq_cli.dataclass import asdict, dataclass
 from agentq_cli.errors import Unreadable
 from agentq_cli.policy.cron import parse_cron
 from agentq_cli.policy.cron_times import count_cron, newest_cron, next_cron, zone_info
 from agentq_cli.policy.interval import count_interval, newest_interval, next_interval
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 PAUSE_AFTER = 8
 """So many failed occurrences in a row pause a series, unless `--pause-after` says otherwise."""

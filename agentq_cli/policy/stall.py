@@ -7,7 +7,7 @@ no clock that is set ends a run. Times are milliseconds of `clock.awake_ms`, whi
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from agentq_cli.dataclass import NamedTuple
 
 LONGEST_INTERVAL_MS = 5_000
 SHORTEST_INTERVAL_MS = 20

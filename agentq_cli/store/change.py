@@ -14,7 +14,11 @@ from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
 from agentq_cli.store.state_dir import StateDir
 
-Edit = Callable[[Task], Task]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+Edit: TypeAlias = "Callable[[Task], Task]"
 """A change to a waiting task, decided on what it is under the lock."""
 
 

@@ -13,12 +13,14 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
-from urllib.parse import quote
 
 from agentq_cli.defaults import BUSY_MS as BUSY_MS
 from agentq_cli.errors import AgentqError, Busy, Refused, Unreadable
 from agentq_cli.store import schema
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Self
 
 BACKGROUND_BUSY_MS = 100
 """How long a supervisor or a sweep waits for one session's file before it goes on with the others."""
@@ -256,10 +258,10 @@ def migrate(connection: sqlite3.Connection, path: Path, kind: str) -> None:
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if version == 0 and tables:
             raise Unreadable(f"'{path}': it is a database of another program")
-        for file in sorted((SCHEMA / kind).glob("*.sql")):
-            number = int(file.name[:3])
+        for name in sorted(name for name in os.listdir(SCHEMA / kind) if name.endswith(".sql")):
+            number = int(name[:3])
             if number > version:
-                for statement in _script(file):
+                for statement in _script(SCHEMA / kind / name):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {number}")
 
@@ -306,4 +308,6 @@ def _open(path: Path, *, create: bool, busy_ms: int) -> NamedConnection:
 
 
 def _uri(path: Path, mode: str) -> str:
-    return f"file:{quote(str(path))}?mode={mode}"
+    # Of a path only these mean something in a URI.
+    named = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    return f"file:{named}?mode={mode}"

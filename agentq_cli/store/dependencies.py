@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from agentq_cli.dataclass import replace
 from agentq_cli.errors import AgentqError, NotFound, Usage
@@ -19,6 +18,7 @@ from agentq_cli.store import rows
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.store.session_write import SessionWrite
 

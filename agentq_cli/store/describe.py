@@ -6,8 +6,8 @@ import contextlib
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
+from agentq_cli.dataclass import NamedTuple
 from agentq_cli.store.connection import connect, latest
 from agentq_cli.store.queries import statements
 

@@ -26,6 +26,10 @@ from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
 from agentq_cli.store.state_dir import StateDir
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    pass
+
 DISPATCH = statements("dispatch")
 LEAST = -1 << 31
 """Below every priority."""

@@ -68,11 +68,13 @@ class Heads:
 
     def _follow(self, now: int) -> None:
         last, rebuilt = self._index.execute(DISPATCH["marks"]).fetchone()
+        seen, seen_rebuilt = self._seen or (0, None)
         changed = []
-        if self._seen is not None and last > self._seen[0]:
-            changed = self._index.execute(DISPATCH["changed"], {"after": self._seen[0], "most": MOST}).fetchall()
-        old = monotonic_ms() - self._read_at >= ANEW_MS
-        if self._seen is None or old or rebuilt != self._seen[1] or len(changed) == MOST:
+        if self._seen is not None and 0 < last - seen <= MOST:
+            changed = self._index.execute(DISPATCH["changed"], {"after": seen}).fetchall()
+        # Where some of the new events are missing, their tasks were pruned already.
+        told = self._seen is not None and rebuilt == seen_rebuilt and len(changed) == last - seen
+        if not told or monotonic_ms() - self._read_at >= ANEW_MS:
             self._read_all(now)
         self._doubted.update(session for (session,) in changed if session is not None)
         self._seen = (last, rebuilt)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Sequence
-from pathlib import Path
 
 from agentq_cli.dataclass import asdict
 from agentq_cli.model import Actor, Identity
@@ -17,6 +16,10 @@ from agentq_cli.policy import hooks as policy
 from agentq_cli.policy.hooks import Call, Failure, Ran, Told
 from agentq_cli.store import connection
 from agentq_cli.store.queries import statements
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HOOKS = statements("hooks")
 WRITE = statements("write")

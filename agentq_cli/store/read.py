@@ -9,11 +9,17 @@ from collections.abc import Collection, Iterator
 from itertools import groupby
 
 from agentq_cli.errors import AgentqError, NotFound
+from agentq_cli.later import Later
 from agentq_cli.model import Address, Event, Message, Run, RunId, Status, Task
 from agentq_cli.store import connection, rows
 from agentq_cli.store.queries import statements
-from agentq_cli.store.session_write import TASK, check_stored
 from agentq_cli.store.state_dir import StateDir
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.store import session_write
+else:
+    session_write = Later("store.session_write")
 
 READ = statements("read")
 PAGE = 500
@@ -23,7 +29,7 @@ NEWEST = 1 << 62
 @contextlib.contextmanager
 def inbound(state: StateDir, session: str, *, busy_ms: int = connection.BUSY_MS) -> Iterator[sqlite3.Connection]:
     """A session's file, to read. Raises NotFound, Busy, Unreadable."""
-    check_stored(state, session)
+    session_write.check_stored(state, session)
     path = state.inbound(session)
     database = connection.connect(path, "inbound", create=False, busy_ms=busy_ms)
     try:
@@ -36,7 +42,7 @@ def inbound(state: StateDir, session: str, *, busy_ms: int = connection.BUSY_MS)
 def task(state: StateDir, address: Address, *, busy_ms: int = connection.BUSY_MS) -> Task:
     """One task, from its session's file. Raises NotFound."""
     with inbound(state, address.session, busy_ms=busy_ms) as database:
-        row = database.execute(TASK, {"seq": address.seq}).fetchone()
+        row = database.execute(session_write.TASK, {"seq": address.seq}).fetchone()
     if row is None:
         raise unknown_task(address)
     return rows.seen_task(address.session, row)
@@ -135,7 +141,7 @@ def runs(
     since: int | None,
     most: int | None = None,
 ) -> Iterator[Run]:
-    """The audit log, newest first."""
+    """The audit log, newest first; at most `limit` at a time are read, and more only where they are asked for."""
     values: dict[str, object] = {"status": json.dumps(sorted(statuses)) if statuses else None, "since": since}
     name = "runs_page"
     if address is not None:

@@ -17,6 +17,10 @@ from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
 from agentq_cli.store.state_dir import StateDir
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
 REQUESTS = statements("requests")
 
 
@@ -31,7 +35,7 @@ class Answer:
     stop: RunId | None = None
 
 
-Template = Callable[[Task | None], NewTask]
+Template: TypeAlias = "Callable[[Task | None], NewTask]"
 """The task that a session's agent may ask for, without its prompt, from the session's last prompt. Raises Usage."""
 
 

@@ -6,7 +6,6 @@ import functools
 import json
 from collections.abc import Sequence
 from json.encoder import encode_basestring_ascii
-from typing import TYPE_CHECKING, Any
 
 from agentq_cli.dataclass import asdict, replace
 from agentq_cli.model import (
@@ -29,12 +28,15 @@ from agentq_cli.model import (
     Trigger,
     Worker,
 )
-from agentq_cli.policy.admission import Gate
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+    from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.series import Recurrence
 
-Row = tuple[Any, ...]
+Row: TypeAlias = "tuple[Any, ...]"
 
 RUN_ONLY = 2
 """`cancel_requested` of a cancel that means the run alone: its series goes on."""
@@ -262,6 +264,8 @@ def worker(row: Row) -> Worker:
 
 def supervisor(row: Row) -> Supervisor:
     """A row of supervisors."""
+    from agentq_cli.policy.admission import Gate
+
     return Supervisor(
         identity=Identity(row[0], row[1], row[2]),
         jobs=row[3],

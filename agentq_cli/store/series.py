@@ -5,8 +5,6 @@ The next occurrence is made in the commit that ends the one before, whoever ends
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from agentq_cli.clock import rfc3339
 from agentq_cli.dataclass import replace
 from agentq_cli.errors import Usage
@@ -17,6 +15,7 @@ from agentq_cli.policy.schedule import Schedule
 from agentq_cli.policy.series import Recurrence
 from agentq_cli.store.queries import statements
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.store.session_write import SessionWrite
 

@@ -9,7 +9,6 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from agentq_cli.dataclass import replace
 from agentq_cli.errors import NotFound, Unreadable
@@ -19,7 +18,11 @@ from agentq_cli.store import connection, dependencies, rows
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
     from agentq_cli.policy.series import Recurrence
 
 WRITE = statements("write")

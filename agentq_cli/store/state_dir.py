@@ -11,7 +11,8 @@ from pathlib import Path
 
 from agentq_cli.dataclass import dataclass, field
 from agentq_cli.errors import NotFound, Refused, Usage
-from agentq_cli.model import SESSION_NAME, RunId
+from agentq_cli.model import RunId
+from agentq_cli.names import is_name
 from agentq_cli.store import file_systems
 from agentq_cli.store.kept import Kept
 
@@ -40,7 +41,7 @@ class StateDir:
 
     def session(self, name: str) -> Path:
         """The directory of a session; the name is checked, for it becomes a path. Raises Usage."""
-        if not SESSION_NAME.match(name):
+        if not is_name(name):
             raise Usage(f"session '{name}': a name is 1 to 64 of A-Z a-z 0-9 . _ - and begins with a letter or digit")
         return _below(self.path, f"sessions/{name}")
 
@@ -62,7 +63,7 @@ class StateDir:
             entries = sorted(os.listdir(self.path / "sessions"))
         except FileNotFoundError:
             return
-        yield from (name for name in entries if SESSION_NAME.match(name))
+        yield from (name for name in entries if is_name(name))
 
     def create(self) -> None:
         """Make the directory and its fixed parts, private to this user. Raises Refused."""

@@ -9,6 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from agentq_cli.policy.figures import Figures, FiguresKey, Ranking, SessionTasks
 from agentq_cli.store.queries import statements
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
 STATS = statements("stats")
 READ = statements("read")
 RANGE = 5000
@@ -16,7 +20,7 @@ RANGE = 5000
 
 PAGE = 500
 
-Grouping = Callable[[str, str], FiguresKey]
+Grouping: TypeAlias = "Callable[[str, str], FiguresKey]"
 
 GROUPS: dict[str, Grouping] = {
     "all": lambda session, agent: ("", ""),

@@ -7,7 +7,6 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from agentq_cli.dataclass import replace
 from agentq_cli.errors import AgentqError, Busy, LimitReached, Usage, WrongState
@@ -17,7 +16,10 @@ from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, create_sessions, session_write
 from agentq_cli.store.state_dir import StateDir, sync_directory
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from agentq_cli.policy.schedule import Schedule
     from agentq_cli.policy.series import Recurrence
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 import errno
 import os
 import select
-from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 from agentq_cli.errors import Refused
 from agentq_cli.supervise import process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Self
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 

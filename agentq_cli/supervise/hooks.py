@@ -11,7 +11,6 @@ import os
 import select
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NoReturn
 
 from agentq_cli import documents
 from agentq_cli.clock import awake_ms, monotonic_ms
@@ -21,8 +20,12 @@ from agentq_cli.errors import AgentqError, Busy, NotFound, Refused, Unreadable
 from agentq_cli.model import Actor, Identity, Task
 from agentq_cli.policy.hooks import Call, Ran
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import kernel, process
+from agentq_cli.supervise import process
 from agentq_cli.supervise.plan import KEPT_BACK
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 MOST = 4
 """Hooks that run at once; the others wait."""
@@ -279,6 +282,7 @@ def spawn(call: Call, argv: Sequence[str], document: str, environ: dict[str, str
 
     A fork of our own: Popen would wait for the exec, which may hang on a dead mount.
     """
+
     words = [os.path.expanduser(argv[0]) if argv[0].startswith("~/") else argv[0], *argv[1:]]
     with contextlib.ExitStack() as opened:
         stdin = os.memfd_create("agentq-hook")
@@ -306,6 +310,8 @@ def _become(
     words: Sequence[str], environ: dict[str, str], directory: str, stdin: int, output: int, parent: int
 ) -> NoReturn:
     """In the child: the hook, or a line on stderr and 127."""
+    from agentq_cli.supervise import kernel
+
     try:
         os.setsid()
         # With us it ends too: the next one to come runs it again, and must not run it beside itself.

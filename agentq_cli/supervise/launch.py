@@ -12,7 +12,8 @@ import socket
 import struct
 import sys
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+
+from agentq_cli.dataclass import NamedTuple
 
 LENGTH = struct.Struct("!I")  # Before each request, which is JSON.
 ANSWER = struct.Struct("!iI")  # The shim's pid with its pidfd attached, or 0 and the errno of the failed fork.

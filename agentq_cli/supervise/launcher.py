@@ -14,10 +14,13 @@ import resource  # noqa: F401  (os.wait4 would load it in every shim anew)
 import select
 import signal
 import socket
-from typing import NoReturn
 
 from agentq_cli.supervise import kernel, process, shim
 from agentq_cli.supervise.launch import ANSWER, HELD_SIGNALS, LENGTH
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def main(descriptor: int) -> NoReturn:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
-import uuid
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from pathlib import Path
 
 from agentq_cli.agents import profile as profiles
 from agentq_cli.clock import Clock, rfc3339
@@ -19,6 +17,10 @@ from agentq_cli.queue import Claim, Past, Plan
 from agentq_cli.store.state_dir import StateDir
 from agentq_cli.supervise.launch import LaunchRequest
 from agentq_cli.values import format_cost
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DEFAULT_GRACE_MS = 5000
 
@@ -37,6 +39,8 @@ NUDGE = "You began this task in this conversation and were interrupted ({why}). 
 
 def plan(task: Task, config: Config, past: Past, *, now: int) -> Plan:
     """What a task's next run starts. What stands in the way is the plan's `error`, never an exception."""
+    import uuid
+
     if task.kind == "exec":
         return Plan(argv=task.argv or ())
     try:

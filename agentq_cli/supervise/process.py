@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from agentq_cli import procfs
+from agentq_cli.dataclass import NamedTuple
 from agentq_cli.identity import Identity
 from agentq_cli.procfs import GONE as GONE
 from agentq_cli.procfs import boot_id as boot_id

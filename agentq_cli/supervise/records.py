@@ -12,12 +12,17 @@ import json
 import os
 import stat
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
 
+from agentq_cli.dataclass import NamedTuple
 from agentq_cli.identity import Identity
 from agentq_cli.policy.stall import Signs, Silence
 
-Record = TypeVar("Record")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    Record = TypeVar("Record")
+
 
 EXIT_SPACE = 4096  # Reserved before the agent starts, so that a disk it fills can still take its exit record.
 LONGEST_ERROR = 500

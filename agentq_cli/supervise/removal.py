@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 from agentq_cli.model import Address, RunId, Task
 from agentq_cli.queue import Queue
 
@@ -13,6 +11,8 @@ def remove(queue: Queue, address: Address) -> Task:
 
     The files go first: a crash in between leaves a task without files, to be pruned again, never files without a task.
     """
+    import shutil
+
     task = queue.task(address)
     if task.status.ended:
         for attempt in range(1, task.runs + 1):

@@ -7,13 +7,13 @@ files count as available there, as they do in the machine's `MemAvailable`: the 
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
-from agentq_cli.dataclass import dataclass
+from agentq_cli.dataclass import NamedTuple, dataclass
 from agentq_cli.identity import Identity
 from agentq_cli.policy.admission import Room
 from agentq_cli.supervise import process
@@ -58,32 +58,24 @@ class Resources:
 
     def _cgroups(self) -> Iterator[tuple[str, str, int]]:
         """Directory, name and version of every cgroup around the process that accounts for memory, its own first."""
-        mounts = list(_mounts(self._read(f"{self.proc}/self/mountinfo")))
-        for line in self._read(f"{self.proc}/{self.whose}/cgroup").splitlines():
-            number, _, rest = line.partition(":")
-            controllers, _, path = rest.partition(":")
-            version = 2 if number == "0" and not controllers else 1
-            if (version == 1 and "memory" not in controllers.split(",")) or ".." in path.split("/"):
-                continue
-            fitting = [mount for mount in mounts if mount.version == version]
-            # In a container the mount may show just its own cgroup, under whatever name that has outside.
-            mount = next((each for each in fitting if _inside(path, each.root)), next(iter(fitting), None))
-            if mount is None:
-                continue
-            below = path[len(mount.root.rstrip("/")) :] if _inside(path, mount.root) else ""
-            names = [name for name in below.split("/") if name]
-            for depth in range(len(names), -1, -1):
-                place = "".join(f"/{name}" for name in names[:depth])
-                yield f"{self.root}{mount.point}{place}", f"{mount.root.rstrip('/')}{place}" or "/", version
+        mountinfo, membership = (
+            self._read(f"{self.proc}/self/mountinfo"),
+            self._read(f"{self.proc}/{self.whose}/cgroup"),
+        )
+        return ((f"{self.root}{place}", name, version) for place, name, version in _places(mountinfo, membership))
 
     def _second(self, directory: str, name: str) -> Room | None:
         limits = [_number(self._read(f"{directory}/{file}")) for file in ("memory.max", "memory.high")]
+        if not any(map(_limited, limits)):
+            return None
         stat = _numbers(self._read(f"{directory}/memory.stat"))
         reclaimable = sum(stat.get(key, 0) for key in ("inactive_file", "active_file", "slab_reclaimable"))
         return _room(limits, _number(self._read(f"{directory}/memory.current")), reclaimable, name)
 
     def _first(self, directory: str, name: str) -> Room | None:
         limit = _number(self._read(f"{directory}/memory.limit_in_bytes"))
+        if not _limited(limit):
+            return None
         stat = _numbers(self._read(f"{directory}/memory.stat"))
         reclaimable = stat.get("total_inactive_file", 0) + stat.get("total_active_file", 0)
         return _room([limit], _number(self._read(f"{directory}/memory.usage_in_bytes")), reclaimable, name)
@@ -102,6 +94,33 @@ class Mount(NamedTuple):
     root: str
     point: str
     version: int
+
+
+@functools.lru_cache(2)
+def _places(mountinfo: str, membership: str) -> tuple[tuple[str, str, int], ...]:
+    """The directory of each cgroup that accounts for memory, its name and version, from two files of `/proc`.
+
+    They seldom change, and to read them line by line takes longer than all else that is looked at before a start.
+    """
+    found = []
+    mounts = list(_mounts(mountinfo))
+    for line in membership.splitlines():
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        version = 2 if number == "0" and not controllers else 1
+        if (version == 1 and "memory" not in controllers.split(",")) or ".." in path.split("/"):
+            continue
+        fitting = [mount for mount in mounts if mount.version == version]
+        # In a container the mount may show just its own cgroup, under whatever name that has outside.
+        mount = next((each for each in fitting if _inside(path, each.root)), next(iter(fitting), None))
+        if mount is None:
+            continue
+        below = path[len(mount.root.rstrip("/")) :] if _inside(path, mount.root) else ""
+        names = [name for name in below.split("/") if name]
+        for depth in range(len(names), -1, -1):
+            place = "".join(f"/{name}" for name in names[:depth])
+            found.append((f"{mount.point}{place}", f"{mount.root.rstrip('/')}{place}" or "/", version))
+    return tuple(found)
 
 
 def _mounts(mountinfo: str) -> Iterator[Mount]:
@@ -125,10 +144,14 @@ def _inside(path: str, root: str) -> bool:
 
 
 def _room(limits: Iterable[int | None], current: int | None, reclaimable: int, name: str) -> Room | None:
-    limit = min((limit for limit in limits if limit is not None and limit < NO_LIMIT), default=None)
+    limit = min((limit for limit in limits if limit is not None and _limited(limit)), default=None)
     if limit is None or current is None:
         return None
     return Room(limit, max(0, limit - current + min(reclaimable, current)), name)
+
+
+def _limited(limit: int | None) -> bool:
+    return limit is not None and limit < NO_LIMIT
 
 
 def _number(text: str) -> int | None:

@@ -6,9 +6,9 @@ import json
 import os
 import signal
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from agentq_cli.clock import monotonic_ms
+from agentq_cli.dataclass import NamedTuple
 from agentq_cli.supervise import tree
 from agentq_cli.supervise.launch import LaunchRequest
 from agentq_cli.supervise.records import RunDirectory

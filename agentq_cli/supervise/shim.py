@@ -11,15 +11,19 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterable
-from typing import NamedTuple, NoReturn
 
 from agentq_cli.clock import Clock, monotonic_ms
+from agentq_cli.dataclass import NamedTuple
 from agentq_cli.supervise import kernel, process, tmpdir, tree
 from agentq_cli.supervise.bound import BoundedOutput
 from agentq_cli.supervise.launch import LaunchRequest
 from agentq_cli.supervise.oom import oom_kills
 from agentq_cli.supervise.records import Exit, ExitSlot, RunDirectory, Start
 from agentq_cli.supervise.spawn import Agent, SpawnError, spawn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 WAKING = frozenset({signal.SIGCHLD, signal.SIGUSR1, signal.SIGTERM})
 FIRST_LOOK_MS = 100

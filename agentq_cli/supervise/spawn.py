@@ -14,6 +14,10 @@ from agentq_cli.supervise.launch import LaunchRequest
 from agentq_cli.supervise.process import own_start
 from agentq_cli.supervise.records import RunDirectory
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 FAILED = 127
 SET_MASK = getattr(signal.pthread_sigmask, "__wrapped__", signal.pthread_sigmask)
 LONGEST_REASON = 4096

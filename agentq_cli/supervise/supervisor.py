@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from agentq_cli import config as configuration
 from agentq_cli.clock import Clock, monotonic_ms
 from agentq_cli.dataclass import dataclass, replace
-from agentq_cli.errors import AgentqError, Busy, Refused
+from agentq_cli.errors import AgentqError, Busy, Refused, Unreadable
 from agentq_cli.model import Actor, Event, Identity, Outcome, RunId, Status, Supervisor, Task
 from agentq_cli.policy import order
 from agentq_cli.queue import Queue
@@ -136,12 +136,16 @@ class Supervision:
             finally:
                 for watched in self._watched.values():
                     watched.close()
-                self._queue.unregister(self._identity)
+                if self._queue.in_place:
+                    self._queue.unregister(self._identity)
                 self._ring()
                 for _ in self._hooks.close(signals.fileno()):
                     pass
 
     def _round(self) -> Iterator[Happening]:
+        if not self._queue.in_place:
+            index = self._queue.state.index
+            raise Unreadable(f"'{index}': it was removed or replaced while this ran; what runs is nobody's now")
         self._reload()
         if self._watched:
             self._renew()
@@ -228,7 +232,8 @@ class Supervision:
     def _fill(self) -> Iterator[Happening]:
         misses = 0
         while self._claiming and misses < MOST_MISSES:
-            head = self._starter.pick(self._jobs)
+            # With so many runs of its own there is no slot free, whatever others have.
+            head = None if len(self._watched) >= self._jobs else self._starter.pick(self._jobs)
             yield from self._ask_gates(head)
             if head is None or self._starter.held:
                 return
@@ -240,8 +245,9 @@ class Supervision:
                     yield self._tell("trouble", reason=trouble)
                 continue
             self._started += 1
-            yield self._tell("start", claim.run, before=Status.QUEUED, after=Status.RUNNING)
             self._watched[claim.run] = self._starter.launch(claim)
+            # Told once it is on its way: what is printed need not be waited for.
+            yield self._tell("start", claim.run, before=Status.QUEUED, after=Status.RUNNING)
             yield from self._settle()
 
     def _ask_gates(self, head: order.Head | None) -> Iterator[Happening]:

@@ -7,13 +7,13 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agentq_cli.errors import Refused
 from agentq_cli.model import Identity, Supervisor
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import attendance, process
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
 

@@ -47,6 +47,15 @@ def test_the_build_takes_every_page_and_completion_file() -> None:
     assert build["wheel"]["force-include"] == {"completions": "agentq_cli/completions"}
 
 
+def test_the_program_is_a_script_that_an_installer_gives_its_interpreter_to() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (source,) = project["tool"]["hatch"]["build"]["targets"]["wheel"]["shared-scripts"]
+    assert (ROOT / source).read_text().splitlines()[0] == "#!python"
+    assert os.access(ROOT / source, os.X_OK)
+    told = ran([sys.executable, str(ROOT / source), "--version"], ROOT, os.environ | {"PYTHONPATH": str(ROOT)})
+    assert told == f"agentq {project['project']['version']}\n"
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the sdist, and the wheel that is built from the sdist, as `python -m build` does it."""
@@ -84,6 +93,8 @@ def test_the_sdist_and_the_wheel_hold_the_pages_and_completions(built: Path) -> 
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         data = {name.partition(".data/data/")[2]: name for name in names if ".data/data/" in name}
+        (script,) = (archive.getinfo(name) for name in names if name.endswith(".data/scripts/agentq"))
+        assert script.external_attr >> 16 & 0o111 == 0o111
         assert set(data) == set(SHARED)
         for target, source in SHARED.items():
             assert archive.read(data[target]) == source.read_bytes(), target

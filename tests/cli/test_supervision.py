@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
+import subprocess
 import sys
 from pathlib import Path
 
@@ -168,3 +170,17 @@ def test_an_unwritable_output_is_that_runs_trouble_only(aq: Driven) -> None:
     aq.drain(code=1)
     assert aq.statuses() == {"bad/1": "failed", "good/1": "completed"}
     assert aq.runs()["bad/1.1"]["error"]
+
+
+def test_a_supervisor_whose_state_dir_was_removed_ends_and_says_so(aq: Driven) -> None:
+    # Whoever has put another one in its place would wait for ever for one that looks after the old.
+    aq.exec(*held("one"))
+    running = aq.start("run", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    aq.started("one")
+    shutil.rmtree(aq.state_dir)
+    aq.exec("true", given=("-s", "new"))
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 6, said
+    why = "it was removed or replaced while this ran; what runs is nobody's now"
+    assert said == f"agentq: error: '{aq.state_dir}/agentq.db': {why}\n"
+    aq.let_go("one")

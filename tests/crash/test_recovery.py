@@ -372,7 +372,7 @@ def test_a_supervisor_that_stands_still_loses_its_runs_and_does_no_harm_later(wo
 
 
 def test_a_supervisor_that_stands_still_between_claim_and_start_starts_nothing_later(world: World) -> None:
-    rule = {"role": "supervisor", "after": "INSERT INTO workers", "match": "close", "action": "stop"}
+    rule = {"role": "supervisor", "after": "INSERT INTO workers", "match": "sendall", "action": "stop"}
     world.submit("-s", "s")
     first = world.start("run", crash=with_short_lease(world, [rule]))
     until(world.fired, "the claim")

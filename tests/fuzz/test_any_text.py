@@ -15,7 +15,7 @@ from agentq_cli import config_zone, values
 from agentq_cli.agents.profile import CONVERSATION
 from agentq_cli.clock import rfc3339
 from agentq_cli.errors import AgentqError, Usage
-from agentq_cli.model import SESSION_NAME
+from agentq_cli.names import is_name
 from agentq_cli.new_task import DEPTH_LIMIT, depth
 from agentq_cli.policy.cron import parse_cron
 from agentq_cli.policy.schedule import Kind, Missed, Schedule, check, fires, first
@@ -131,7 +131,7 @@ def test_any_depth_is_a_number_or_none(text: str) -> None:
 @example(text="a\n")
 @example(text="a b")
 def test_a_conversation_or_session_is_one_word_and_no_flag(text: str) -> None:
-    for pattern in (CONVERSATION, SESSION_NAME):
-        if pattern.match(text):
+    for found in (CONVERSATION.match(text), is_name(text)):
+        if found:
             assert text.isascii() and text.isprintable() and " " not in text
             assert not text.startswith(("-", ".", "/")) and "/" not in text and len(text) <= 128

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from agentq_cli.errors import Busy
 from agentq_cli.model import Actor, Address, Identity, NewTask, Outcome, RunId, RunStatus, Task, Worker
@@ -32,6 +33,11 @@ ANOTHER = Identity(4_100_003, 33, "boot")
 """Processes that do not exist: the queue stores who they are and asks nobody."""
 
 MANY = 1_000_000
+
+KEPT: WeakKeyDictionary[Queue, Any] = WeakKeyDictionary()
+"""The heads that each queue's supervisor keeps."""
+
+MOST_LOOKS = 50
 
 OpenQueue = Callable[..., Queue]
 """What the fixture `open_queue` is."""
@@ -85,8 +91,14 @@ def the_plan(task: Task, past: Past) -> Plan:
 
 
 def pick(queue: Queue, *, parallel: Callable[[str], int | None], ageing_ms: int | None = None) -> order.Head | None:
-    """What a supervisor would claim next."""
-    return order.pick(queue.look(), now=queue.now, ageing_ms=ageing_ms, parallel=parallel)
+    """What a supervisor would claim next: the same by what it has kept of its looks before and by a look at all."""
+    heads = KEPT.setdefault(queue, queue.heads())
+    for _ in range(MOST_LOOKS):
+        anew = order.pick(queue.look(), now=queue.now, ageing_ms=ageing_ms, parallel=parallel)
+        kept = heads.pick(now=queue.now, jobs=MANY, ageing_ms=ageing_ms, parallel=parallel)
+        if kept == anew:  # else another process may have claimed something between the two
+            return kept
+    raise AssertionError(f"{kept} is kept, and a look finds {anew}")
 
 
 def claim(

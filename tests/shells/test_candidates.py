@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from shell_world import HOSTILE, SAFE, World
 
 from agentq_cli import candidates
-from agentq_cli.model import SESSION_NAME
+from agentq_cli.names import is_name
 from agentq_cli.store.queries import statements
 
 
@@ -93,7 +94,7 @@ def test_a_forged_index_gets_no_harmful_name_through(world: World, tmp_path: Pat
 
 @given(st.text(max_size=66) | st.text("Aa0._-", max_size=66))
 def test_a_name_is_what_the_contract_calls_one(text: str) -> None:
-    assert candidates.is_name(text) is (SESSION_NAME.match(text) is not None)
+    assert is_name(text) is (re.match(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z", text) is not None)
 
 
 @given(st.text(max_size=10))
@@ -151,7 +152,7 @@ def test_no_parser_and_no_printer_is_imported(agentq: Agentq) -> None:
     own = {name for name in loaded if name.startswith("agentq_cli.")}
     assert own == {
         *("agentq_cli.__main__", "agentq_cli.candidates", "agentq_cli.defaults", "agentq_cli.environment"),
-        *("agentq_cli.store", "agentq_cli.store.queries"),
+        *("agentq_cli.names", "agentq_cli.store", "agentq_cli.store.queries"),
     }
     assert not loaded & {"typer", "rich", "platformdirs", "dataclasses", "tomllib", "asyncio", "logging", "ctypes"}
 

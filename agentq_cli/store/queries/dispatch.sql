@@ -14,7 +14,7 @@ ORDER BY t.session, t.agent, t.priority, t.shares, t.retry, t.due_at, t.seq LIMI
 -- The same within one session.
 -- name: next_head_of
 SELECT t.session, t.seq, t.agent, t.priority, t.due_at, t.expires_at, t.retry, t.shares, s.last_start_at
-FROM tasks t INDEXED BY tasks_ready JOIN sessions s ON s.name = t.session
+FROM tasks t INDEXED BY tasks_ready CROSS JOIN sessions s ON s.name = t.session
 WHERE t.status = 'queued' AND (t.expires_at IS NULL OR t.expires_at > :now) AND t.session = :session
   AND (t.agent, t.priority, t.shares, t.retry, t.due_at) > (:agent, :priority, :shares, :retry, x'ff')
 ORDER BY t.agent, t.priority, t.shares, t.retry, t.due_at, t.seq LIMIT 1
@@ -30,15 +30,17 @@ SELECT
   EXISTS (SELECT 1 FROM workers WHERE (pid, start_time, boot_id) IS NOT (:pid, :start_time, :boot_id)),
   EXISTS (SELECT 1 FROM supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id)
 
--- What tells whether anything may have changed: the newest event, and how often an index was rebuilt.
+-- What tells whether anything may have changed: the last id that an event was given, whether or not it is pruned since,
+-- and how often an index was rebuilt.
 -- name: marks
-SELECT (SELECT coalesce(max(id), 0) FROM events), (SELECT value FROM meta WHERE name = 'rebuilt')
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0),
+       (SELECT value FROM meta WHERE name = 'rebuilt')
 
 -- name: rebuilt
 INSERT INTO meta (name, value) VALUES ('rebuilt', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1
 
 -- name: changed
-SELECT session FROM events WHERE id > :after ORDER BY id LIMIT :most
+SELECT session FROM events WHERE id > :after
 
 -- name: running
 SELECT session, agent, shares FROM workers

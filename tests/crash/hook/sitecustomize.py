@@ -4,7 +4,8 @@ Python loads a module of this name at its start. The tests put this directory on
 test, so that it is in the launcher and its shims as well; without `AGENTQ_CRASH` in the environment it does nothing.
 
 A point is the instant before an SQL statement (BEGIN and COMMIT too, and each row of an executemany), before a file
-operation that changes something (and half-way through a write), before and after a fork, before a signal is sent.
+operation that changes something (and half-way through a write), before and after a fork, before a signal or a request
+to the launcher is sent.
 They are counted in each process from its own beginning; a forked child counts anew and has a role of its own.
 
 `AGENTQ_CRASH` is JSON:
@@ -24,6 +25,7 @@ import importlib
 import json
 import os
 import signal
+import socket
 import sys
 
 CHANGING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
@@ -234,6 +236,7 @@ def activate(arguments):
     for name in ("fsync", "fdatasync", "posix_fallocate", "mkfifo", "pidfd_open", "setsid"):
         injection.wrap(os, name)
     injection.wrap(signal, "pidfd_send_signal")
+    injection.wrap(socket.socket, "sendall")
     for name in ("write", "pwrite"):
         injection.wrap_writes(name)
     injection.wrap_fork()
