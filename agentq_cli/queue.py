@@ -59,7 +59,7 @@ from agentq_cli.store import (
 )
 from agentq_cli.store import requests as asking
 from agentq_cli.store.heads import Heads
-from agentq_cli.store.kept import Kept
+from agentq_cli.store.kept import PAGES, Kept
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir
 
@@ -125,6 +125,7 @@ class Queue:
 
     def keep_connections(self) -> None:
         """Keep the sessions' files open between transactions, for a process that goes on working in them."""
+        self._index.execute(f"PRAGMA cache_size = {PAGES}")
         self.state = replace(self.state, kept=Kept())
 
     def release_connections(self) -> None:
