@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import stat
-from pathlib import Path
 from typing import Any, Protocol
 
 from agentq_cli.agents.reader import Reader, Verdict, storable
@@ -167,7 +166,7 @@ def decide(exit: ExitFacts, verdict: Verdict, explained: Verdict | None, *, stre
     return Decision(RunStatus.ERROR, FailureClass.ERROR, ending)
 
 
-def read_result(path: Path) -> Any:
+def read_result(path: str | os.PathLike[str]) -> Any:
     """The JSON value that the agent wrote to `AGENTQ_RESULT`; None where there is none that could be taken.
 
     The file is the agent's, so anything may lie there: a symbolic link, a pipe that would block, more than
