@@ -132,8 +132,9 @@ class Queue:
     def keep_connections(self) -> None:
         """Keep the sessions' files open between transactions, for a process that goes on working in them."""
         from agentq_cli.dataclass import replace
-        from agentq_cli.store.kept import Kept
+        from agentq_cli.store.kept import PAGES, Kept
 
+        self._index.execute(f"PRAGMA cache_size = {PAGES}")
         self.state = replace(self.state, kept=Kept())
         self._place = os.stat(self.state.index)
 

@@ -18,7 +18,6 @@ from agentq_cli.model import FailureClass, Outcome, RunStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Any, Protocol
 
     class ExitFacts(Protocol):
@@ -170,7 +169,7 @@ def decide(exit: ExitFacts, verdict: Verdict, explained: Verdict | None, *, stre
     return Decision(RunStatus.ERROR, FailureClass.ERROR, ending)
 
 
-def read_result(path: Path) -> Any:
+def read_result(path: str | os.PathLike[str]) -> Any:
     """The JSON value that the agent wrote to `AGENTQ_RESULT`; None where there is none that could be taken.
 
     The file is the agent's, so anything may lie there: a symbolic link, a pipe that would block, more than

@@ -16,8 +16,8 @@ from typing import NamedTuple
 MOST = 128
 """Connections at most; the one that was used longest ago goes first."""
 
-PAGES = 64
-"""Pages of each file that one of them holds in memory."""
+PAGES = 32
+"""Pages of each file that one of them holds in memory: somewhat more than one transaction changes."""
 
 
 class Opened(NamedTuple):

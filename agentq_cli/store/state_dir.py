@@ -55,7 +55,11 @@ class StateDir:
 
     def run(self, run: RunId) -> Path:
         """The directory of one attempt."""
-        return self.session(run.session) / f"runs/{run.seq}.{run.attempt}"
+        return Path(self.run_name(run))
+
+    def run_name(self, run: RunId) -> str:
+        """The same as text, for whoever starts many: a Path interns each of its parts, and that table grows."""
+        return f"{self.session(run.session)}/runs/{run.seq}.{run.attempt}"
 
     def session_names(self) -> Iterator[str]:
         """The sessions that have a directory, whatever the index says."""

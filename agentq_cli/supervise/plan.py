@@ -127,7 +127,7 @@ def request(
     task, run = claim.task, claim.run
     profile = profile_of(task, config)
     return LaunchRequest(
-        run_dir=str(state.run(run)),
+        run_dir=state.run_name(run),
         run=str(run),
         argv=claim.plan.argv,
         cwd=task.cwd,
@@ -170,7 +170,7 @@ def environment(
         values.update(profile.env)
     values.update(config.options(task.session).get("env", {}))
     values.update(task.launch.env)
-    directory = str(state.run(run))
+    directory = state.run_name(run)
     values.update(
         PWD=task.cwd,
         AGENTQ_TASK=str(task.address),

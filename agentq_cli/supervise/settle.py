@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from agentq_cli.agents import reader as readers
 from agentq_cli.agents import verdict
@@ -67,7 +66,7 @@ def outcome(
         None if stream is None else stream.reader,
         _tail(directory.file("stderr")),
         streams=profile is not None and profile.streams,
-        result=verdict.read_result(Path(directory.file("result"))),
+        result=verdict.read_result(directory.file("result")),
     )
 
 

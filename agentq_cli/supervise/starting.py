@@ -118,7 +118,7 @@ class Starter:
     def launch(self, claim: Claim) -> Watched:
         """Start the process of a claimed task; what could not be started is watched to its end all the same."""
         self._queue.roll_back_dead_writers(claim.run.session)
-        directory = RunDirectory(self._queue.run_directory(claim.run))
+        directory = RunDirectory(self._queue.state.run_name(claim.run))
         worker = Worker(
             *claim.run,
             agent=claim.task.agent,
