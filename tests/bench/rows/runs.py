@@ -72,8 +72,8 @@ def runs(queue: Agentq, count: int) -> None:
         multiply(base, "messages_in", "seq = 1", {"seq": "?1"}, rows)
         base.execute("COMMIT")
     with index(queue) as base:
-        multiply(base, "tasks", "seq = 1", {"seq": "?1"}, rows)
-        multiply(base, "task_runs", "seq = 1", {"seq": "?1", "id": "?1"}, rows)
+        multiply(base, "tasks", "session = 'default' AND seq = 1", {"seq": "?1"}, rows)
+        multiply(base, "task_runs", "session = 'default' AND seq = 1", {"seq": "?1", "id": "?1"}, rows)
 
 
 def ended(kyoo: Kyoo, count: int) -> None:
