@@ -115,7 +115,8 @@ def measure(bench: Bench, names: tuple[str, ...]) -> tuple[list[Line], dict[str,
     for name in names:
         row: ModuleType = import_module(f"rows.{name}")
         before = time.monotonic()
-        lines += row.measure(bench)
+        with bench.guarded(name, "the whole row"):
+            lines += row.measure(bench)
         bench.machine.sweep_up()
         abouts[name], seconds[name] = row.ABOUT, time.monotonic() - before
         bench.say(f"{name}: {seconds[name]:.0f} s")

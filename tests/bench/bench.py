@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from pathlib import Path
 from machine import Broken, Call, Machine
 from queues.queue import SCRIPTS, Queue, can
 
-TROUBLE = (Broken, OSError, ValueError, LookupError, subprocess.SubprocessError)
+TROUBLE = (Broken, OSError, ValueError, LookupError, AssertionError, sqlite3.Error, subprocess.SubprocessError)
 """What a program that does not do as it should can raise here; the others go on."""
 
 

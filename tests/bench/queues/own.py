@@ -49,8 +49,9 @@ class Agentq(Queue):
         self.machine.run(self.store([{"exec": ["true"], "in": "365d"}] * count))
 
     def serve(self, slots: int) -> None:
-        self.server = self.machine.start(self.call("run", "-j", str(slots)))
-        self.machine.until(lambda: bool(self.document("workers")["supervisors"]), "agentq run", every=0.02)
+        server = self.server = self.machine.start(self.call("run", "-j", str(slots)))
+        # Asking it by a command would take the processor from its start.
+        self.machine.until(lambda: any((self.state / "bells").glob(f"{server.pid}-*")), "agentq run")
 
     def document(self, *argv: str) -> dict[str, list[dict[str, object]]]:
         """What a reading command says."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from machine import Broken, Call, Machine, children
@@ -36,10 +37,12 @@ class TaskSpooler(Queue):
 
     def start(self, slots: int) -> None:
         """Start the server: its first client does, and leaves it behind."""
+        before = children(os.getpid())
         self.machine.run(self.call("-S", str(slots)))
-        mark = f"TS_SOCKET={self.directory / 's'}".encode()
         self.machine.reap()
-        (self.daemon,) = (pid for pid in children(os.getpid()) if mark in Path(f"/proc/{pid}/environ").read_bytes())
+        mark = f"TS_SOCKET={self.directory / 's'}".encode()
+        new = [pid for pid in children(os.getpid()) if pid not in before]
+        (self.daemon,) = (pid for pid in new if mark in Path(f"/proc/{pid}/environ").read_bytes())
 
     def submit(self, command: Command) -> Call:
         return self.call(*command)
@@ -68,8 +71,9 @@ class TaskSpooler(Queue):
         return [self.daemon]
 
     def kill(self) -> None:
-        os.kill(self.daemon, signal.SIGKILL)
-        os.waitpid(self.daemon, 0)
+        with suppress(ProcessLookupError, ChildProcessError):
+            os.kill(self.daemon, signal.SIGKILL)
+            os.waitpid(self.daemon, 0)
         self.daemon = 0
 
     def close(self) -> None:
