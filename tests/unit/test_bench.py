@@ -1,8 +1,9 @@
-"""What the benchmark makes of its samples: ratios within a round, quartiles, targets, the table and the document."""
+"""What the benchmark makes of its samples, and that nothing of what it starts is left behind."""
 
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -99,3 +100,27 @@ def test_names_and_reasons_stand_under_their_title() -> None:
     assert named("Skipped", [("nq", "not there"), ("pueue", "no cargo")]) == (
         "Skipped:\n  nq     not there\n  pueue  no cargo"
     )
+
+
+LEAVES_BEHIND = """
+import sys; sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from machine import Call, Machine
+machine = Machine([])
+told = machine.scratch / "pid"
+stays = machine.start(Call(("sleep", "1000")))
+machine.run(Call(("sh", "-c", f"setsid sh -c 'echo $$ >{told}; exec sleep 1000' </dev/null >/dev/null 2>&1 &")))
+machine.until(lambda: told.exists() and told.read_text().endswith("\\n"), "the daemon")
+daemon = int(told.read_text())
+try:
+    raise KeyboardInterrupt
+except KeyboardInterrupt:
+    machine.close()
+print(machine.scratch.exists(), Path(f"/proc/{stays.pid}").exists(), Path(f"/proc/{daemon}").exists())
+"""
+
+
+def test_what_was_started_is_gone_at_the_end_daemons_too() -> None:
+    bench = Path(__file__).resolve().parent.parent / "bench"
+    done = subprocess.run([sys.executable, "-c", LEAVES_BEHIND, bench], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("False False False\n", "")
