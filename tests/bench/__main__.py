@@ -19,6 +19,7 @@ import sys
 import time
 from importlib import import_module
 from pathlib import Path
+from subprocess import CalledProcessError
 from types import FrameType, ModuleType
 
 from bench import Bench
@@ -41,13 +42,18 @@ PEERS: tuple[type[Queue], ...] = (TaskSpooler, Nq, Xargs, Parallel, Litequeue, H
 def main() -> int:
     """Measure; 0 also where targets are missed, 1 where something broke."""
     options = arguments()
-    signal.signal(signal.SIGTERM, stop)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     began = time.monotonic()
     peers = Peers(options.cache, not options.no_install, say)
     peers.get()
-    programs = {"agentq": peers.agentq(options.tree, "agentq")}
-    if options.against:
-        programs["before"] = peers.agentq(options.against, "before")
+    try:
+        programs = {"agentq": peers.agentq(options.tree, "agentq")}
+        if options.against:
+            programs["before"] = peers.agentq(options.against, "before")
+    except CalledProcessError as error:
+        say(f"agentq cannot be installed: {error.stderr}")
+        return 1
     machine = Machine(peers.programs)
     try:
         bench = Bench(machine, kinds(peers, programs), tuple(programs), peers.bare, options.quick, say)

@@ -53,9 +53,8 @@ class Peers:
         home = self.cache / name
         environment(home)
         self.say(f"installing {tree}")
-        pip = [home / "bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-        quiet([*pip, "--force-reinstall", "--no-deps", "--no-cache-dir", tree])
-        quiet([*pip, tree])  # what it depends on, where that is not there yet
+        # pip installs a directory anew, whichever version is there.
+        quiet([home / "bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", tree])
         return home / "bin/agentq"
 
     def _get(self, name: str, there: Callable[[], bool], install: Callable[[], None]) -> None:

@@ -43,6 +43,7 @@ class Huey(Library):
     about = "a library over SQLite (WAL, fsync on) and its consumer with threads; keeps results, no output"
     script = "huey_put.py"
     at_a_time = 1_000  # it commits each on its own
+    queued = 2_000
 
     def future(self, count: int) -> None:
         self.machine.run(self.call(str(SCRIPTS / self.script), "--future", str(count)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from bench import Bench, Case
@@ -22,9 +23,6 @@ class Witness:
     """Tasks that say by themselves when they started and ended, whatever the queue says of them."""
 
     def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.log = directory / "log"
-        self.log.touch()
         self.script = directory / "task"
         # A waiting task sees no gate in its way. One line is one write: nothing is torn.
         self.script.write_text(
@@ -53,6 +51,10 @@ class Witness:
     def started(self, first: int, last: int) -> Counter[int]:
         """How often the tasks of a range were started."""
         return Counter(int(number) for _, number, _ in self.said("start") if first <= int(number) < last)
+
+    def ended(self) -> set[int]:
+        """The tasks that have ended."""
+        return {int(number) for _, number in self.said("end")}
 
 
 def measure(bench: Bench) -> list[Line]:
@@ -108,7 +110,7 @@ def killed(queue: Queue) -> tuple[int, int, int, float]:
     again = time.time()
     queue.serve(RUNNING)
     try:
-        queue.machine.until(lambda: bool(witness.started(RUNNING, 100)), "a waiting task", seconds=15)
+        queue.machine.until(lambda: bool(witness.started(RUNNING, 100)), "a waiting task", seconds=10)
         first = min(int(at) for _, number, at in witness.said("start") if int(number) >= RUNNING)
         seconds = first / 1e9 - again
     except Broken:
@@ -116,15 +118,10 @@ def killed(queue: Queue) -> tuple[int, int, int, float]:
     for number in (2, 3):
         witness.gate(number).unlink()
     total = len(commands)
-
-    def ended() -> set[int]:
-        return {int(number) for _, number in witness.said("end")}
-
-    try:
-        queue.machine.until(lambda: len(ended()) == total, "all tasks", seconds=60 if seconds >= 0 else 5, every=0.05)
-        queue.machine.until(lambda: queue.recorded() >= total, "all results", seconds=10, every=0.1)
-    except Broken:
-        pass
-    lost = total - len(ended())
+    with suppress(Broken):
+        wait = 60 if seconds >= 0 else 2
+        queue.machine.until(lambda: len(witness.ended()) == total, "all tasks", seconds=wait, every=0.05)
+        queue.machine.until(lambda: queue.recorded() >= total, "all results", seconds=5, every=0.1)
+    ended = len(witness.ended())
     doubled = sum(count > 1 for count in witness.started(0, total).values())
-    return lost, doubled, len(ended()) - min(queue.recorded(), len(ended())), seconds
+    return total - ended, doubled, ended - min(queue.recorded(), ended), seconds

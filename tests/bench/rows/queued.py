@@ -54,5 +54,5 @@ def program(bench: Bench, name: str, kind: type[Queue]) -> tuple[list[Line], lis
     if name not in bench.own or shutil.which("valgrind") is None:
         return wall, []
     cases = {label: Case(lambda call=call: instructions(bench.machine, call)) for label, call in calls.items()}
-    found = bench.interleave(f"queued, {name}, instructions", cases, bench.rounds(3, 1))
+    found = bench.interleave(f"queued, {name}, instructions", cases, bench.rounds(2, 1))
     return wall, compared("instructions", "M", found)
