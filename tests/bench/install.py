@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 DEBIAN = {"tsp": "task-spooler", "nq": "nq", "parallel": "parallel", "xargs": "findutils"}
@@ -43,10 +44,10 @@ class Peers:
         self.cache.mkdir(parents=True, exist_ok=True)
         environment(self.cache / "bare")
         for name, package in DEBIAN.items():
-            self._get(name, lambda name=name: self._has_program(name), lambda package=package: self._debian(package))
+            self._get(name, partial(self._has_program, name), partial(self._debian, package))
         for name, requirement in PYPI.items():
-            self._get(name, lambda name=name: self._has_module(name), lambda wanted=requirement: self._pypi(wanted))
-        self._get("pueue", lambda: self._has_program("pueued"), self._cargo)
+            self._get(name, partial(self._has_module, name), partial(self._pypi, requirement))
+        self._get("pueue", partial(self._has_program, "pueued"), self._cargo)
 
     def agentq(self, tree: Path, name: str) -> Path:
         """The program `agentq` of a source tree, installed as a user would: a virtual environment, not editable."""
@@ -78,8 +79,9 @@ class Peers:
         return shutil.which(name, path=path) is not None
 
     def _has_module(self, name: str) -> bool:
-        found = self.python.exists() and subprocess.run([self.python, "-c", f"import {name}"], capture_output=True)
-        return bool(found) and found.returncode == 0
+        if not self.python.exists():
+            return False
+        return subprocess.run([self.python, "-c", f"import {name}"], capture_output=True).returncode == 0
 
     def _debian(self, package: str) -> None:
         debs = self.cache / "debs"
