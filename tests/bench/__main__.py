@@ -54,7 +54,7 @@ def main() -> int:
     except CalledProcessError as error:
         say(f"agentq cannot be installed: {error.stderr}")
         return 1
-    machine = Machine(peers.programs)
+    machine = Machine(peers.path)
     try:
         bench = Bench(machine, kinds(peers, programs), tuple(programs), peers.bare, options.quick, say)
         lines, abouts, seconds = measure(bench, options.only)

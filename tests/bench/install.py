@@ -25,9 +25,10 @@ class Peers:
     skipped: dict[str, str] = field(default_factory=dict)
 
     @property
-    def programs(self) -> list[Path]:
-        """The directories of what was put into the cache."""
-        return [self.cache / "debian/usr/bin", self.cache / "cargo/bin"]
+    def path(self) -> str:
+        """Where programs are looked for: what was put into the cache, the system's, the caller's own."""
+        cached = [str(self.cache / "debian/usr/bin"), str(self.cache / "cargo/bin")]
+        return os.pathsep.join([*cached, "/usr/local/bin", "/usr/bin", "/bin", os.environ.get("PATH", "")])
 
     @property
     def python(self) -> Path:
@@ -75,8 +76,7 @@ class Peers:
             self.skipped[name] = "could not be installed"
 
     def _has_program(self, name: str) -> bool:
-        path = os.pathsep.join([*map(str, self.programs), "/usr/local/bin", "/usr/bin", "/bin"])
-        return shutil.which(name, path=path) is not None
+        return shutil.which(name, path=self.path) is not None
 
     def _has_module(self, name: str) -> bool:
         if not self.python.exists():

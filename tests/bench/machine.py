@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,13 +52,12 @@ class Machine:
     It adopts whatever a daemon leaves behind, so that close() finds and ends all that was started here.
     """
 
-    def __init__(self, programs: Sequence[Path]) -> None:
+    def __init__(self, path: str) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self.scratch = Path(tempfile.mkdtemp(prefix="agentq-bench-"))
         home, tmp = self.scratch / "home", self.scratch / "tmp"
         home.mkdir()
         tmp.mkdir()
-        path = os.pathsep.join([*map(str, programs), "/usr/local/bin", "/usr/bin", "/bin"])
         self.environ = {"PATH": path, "HOME": str(home), "TMPDIR": str(tmp), "LANG": "C.UTF-8"}
         self.count = 0
         self.started: dict[int, subprocess.Popen[bytes]] = {}

@@ -106,7 +106,7 @@ LEAVES_BEHIND = """
 import sys; sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from machine import Call, Machine
-machine = Machine([])
+machine = Machine("/usr/bin:/bin")
 told = machine.scratch / "pid"
 stays = machine.start(Call(("sleep", "1000")))
 machine.run(Call(("sh", "-c", f"setsid sh -c 'echo $$ >{told}; exec sleep 1000' </dev/null >/dev/null 2>&1 &")))

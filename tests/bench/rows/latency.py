@@ -69,18 +69,18 @@ def measure(bench: Bench) -> list[Line]:
             bench.say(f"latency: round {number + 1} of {rounds}")
         passes[number] = bench.machine.run(Call((str(bench.bare), "-c", "pass"))).wall * 1000
         for name in (FLOOR, *queues):
-            queue = queues.get(name)
-            if f"latency, {name}" in bench.broken or (queue is not None and queue.slow and number % 6):
+            asked = queues.get(name)
+            if f"latency, {name}" in bench.broken or (asked is not None and asked.slow and number % 6):
                 continue
             with bench.guarded("latency", name):
                 # Long enough for the last one to be recorded, and out of step with whatever looks at intervals.
                 time.sleep(dice.uniform(0.02, 0.05))
                 before = time.time_ns()
-                if queue is None:
+                if asked is None:
                     bench.machine.run(Call(clocks[name].command))
                     returned = before
                 else:
-                    queue.give(clocks[name].command)
+                    asked.give(clocks[name].command)
                     returned = time.time_ns()
                 at = clocks[name].next()
                 waits[name][number] = (at - returned) / 1e6
