@@ -1,0 +1,1 @@
+"""agentq and its peers, each behind the same few verbs."""

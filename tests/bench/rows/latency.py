@@ -1,0 +1,106 @@
+"""From a submit that has returned to its agent's first instruction, while nothing else runs."""
+
+from __future__ import annotations
+
+import random
+import time
+
+from bench import Bench
+from figures import Line, Target, line, quantile
+from machine import Call, Machine
+from queues.lists import Parallel
+from queues.queue import Command, Queue
+
+ABOUT = (
+    "submit returned → the command's first act, which writes the clock (below 0: before the submit was gone); "
+    "`total`: from the submit's start; `start alone`: the bench starts that command itself"
+)
+FLOOR = "start alone"
+
+
+class Clock:
+    """A command that appends the wall clock to a file, in nanoseconds."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine, self.path = machine, machine.directory("clock") / "times"
+        self.lines = 0
+        self.path.touch()
+
+    @property
+    def command(self) -> Command:
+        """It."""
+        return ("sh", "-c", f"date +%s%N >>{self.path}")
+
+    def next(self) -> int:
+        """The next time that it wrote."""
+
+        def written() -> bool:
+            return self.path.read_bytes().count(b"\n") > self.lines
+
+        self.machine.until(written, "a task", seconds=30, every=0.002)
+        self.lines += 1
+        return int(self.path.read_text().splitlines()[self.lines - 1])
+
+
+def measure(bench: Bench) -> list[Line]:
+    """Milliseconds, median and 99th percentile, to `pass` in the same run."""
+    rounds = bench.rounds(120, 30)
+    queues: dict[str, Queue] = {}
+    clocks = {name: Clock(bench.machine) for name in (FLOOR, *bench.kinds)}
+    for name, kind in bench.able("submit", "serve").items():
+        if name == "nq":  # it has nothing that waits for a task: the submit is the start
+            continue
+        with bench.guarded("latency", name):
+            queue = bench.queue(kind)
+            if isinstance(queue, Parallel):
+                queue.listen(2)
+            else:
+                queue.serve(2)
+            for _ in range(2):
+                queue.give(clocks[name].command)
+                clocks[name].next()
+            queues[name] = queue
+    passes: dict[int, float] = {}
+    waits: dict[str, dict[int, float]] = {name: {} for name in (FLOOR, *queues)}
+    totals: dict[str, dict[int, float]] = {name: {} for name in (FLOOR, *queues)}
+    dice = random.Random(7)
+    for number in range(rounds):
+        if number % 10 == 0:
+            bench.say(f"latency: round {number + 1} of {rounds}")
+        passes[number] = bench.machine.run(Call((str(bench.bare), "-c", "pass"))).wall * 1000
+        for name in (FLOOR, *queues):
+            asked = queues.get(name)
+            if f"latency, {name}" in bench.broken or (asked is not None and asked.slow and number % 6):
+                continue
+            with bench.guarded("latency", name):
+                # Long enough for the last one to be recorded, and out of step with whatever looks at intervals.
+                time.sleep(dice.uniform(0.02, 0.05))
+                before = time.time_ns()
+                if asked is None:
+                    bench.machine.run(Call(clocks[name].command))
+                    returned = before
+                else:
+                    asked.give(clocks[name].command)
+                    returned = time.time_ns()
+                at = clocks[name].next()
+                waits[name][number] = (at - returned) / 1e6
+                totals[name][number] = (at - before) / 1e6
+        bench.machine.reap()
+    for queue in queues.values():
+        queue.close()
+    # 7 and 25 ms, where `pass` took 12.
+    lines = []
+    for name, found in waits.items():
+        if not found:
+            continue
+        target = Target(0.6) if name == "agentq" else None
+        lines.append(line("latency", "p50", name, "ms", found, base=passes, of="pass", target=target))
+    for name, found in waits.items():
+        if len(found) >= 30:
+            value = {0: quantile(list(found.values()), 0.99)}
+            base = {0: quantile(list(passes.values()), 0.5)}
+            target = Target(2.1) if name == "agentq" else None
+            lines.append(line("latency", "p99", name, "ms", value, base=base, of="pass", target=target))
+    return lines + [
+        line("latency", "total", name, "ms", found, base=passes, of="pass") for name, found in totals.items() if found
+    ]
