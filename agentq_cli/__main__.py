@@ -1,28 +1,19 @@
-"""The entry, and the one place where an error becomes a line and an exit code."""
+"""The entry. It imports only what the command at hand needs: most of what a short command takes is loading code."""
 
 from __future__ import annotations
 
 import os
 import sys
 
+from agentq_cli.defaults import INTERRUPTED, TERMINATED
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Sequence
-    from signal import SIGINT, SIGTERM, signal
     from types import FrameType
-
-    from agentq_cli.errors import AgentqError
 else:
-    # What `signal` is made of, without the enumerations.
-    from _signal import SIGINT, SIGTERM, signal
-
-REFUSALS = (
-    *("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "EMFILE", "ENFILE", "ENOMEM"),
-    *("ENOTDIR", "ELOOP", "ENAMETOOLONG"),
-)
-"""What the machine refuses is no bug of ours."""
-
-INTERRUPTED = 128 + SIGINT
+    import _signal as signal  # without its enums, which take as long to make as SQLite to load
 
 
 class Terminated(BaseException):
@@ -40,26 +31,44 @@ def main() -> int:
     umask = os.umask(0o077)
     try:
         _prepare()
-        from agentq_cli import quick
-
-        asked = quick.read(arguments)
-        if asked is None:
-            from agentq_cli import app
-
-            return app.run(arguments, umask)
-        from agentq_cli import perform
-
-        return perform.command(*asked, umask)
+        return _run(arguments, umask)
     except KeyboardInterrupt as stop:
         if stop.args:  # what a command has to say to whoever stopped it
-            _hint(str(stop.args[0]))
+            from agentq_cli import failures
+
+            failures.advise(str(stop.args[0]))
         return INTERRUPTED
     except Terminated:
-        return 143
+        return TERMINATED
     except SystemExit:
         raise
     except BaseException as error:
-        return _report(error, arguments)
+        from agentq_cli import failures
+
+        return failures.report(error, arguments)
+
+
+def _run(arguments: Sequence[str], umask: int) -> int:
+    from agentq_cli import quick
+
+    asked = quick.read(arguments)
+    if asked is None:
+        from agentq_cli import app
+
+        return app.run(arguments, umask)
+    if asked[0] == "submit":
+        from agentq_cli import express
+
+        if express.submit(*asked[1:], umask):
+            return 0
+    if asked[0] == "sweep":
+        from agentq_cli.store import idle
+
+        if idle.sweep(*asked[1:]):
+            return 0
+    from agentq_cli import perform
+
+    return perform.command(*asked, umask)
 
 
 def _prepare() -> None:
@@ -73,80 +82,11 @@ def _prepare() -> None:
         if stream is not None:
             # Text in a locale that cannot say it is escaped, never an error.
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    signal(SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, _terminated)
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
     raise Terminated
-
-
-def _hint(text: str) -> None:
-    from contextlib import suppress
-
-    from agentq_cli import errors, output
-
-    with suppress(output.ReaderGone, errors.Refused):
-        output.hint(text)
-
-
-def _report(error: BaseException, arguments: Sequence[str]) -> int:
-    from contextlib import suppress
-
-    from agentq_cli import errors, output
-
-    if isinstance(error, output.ReaderGone):
-        return 0
-    if "typer" in sys.modules:
-        from agentq_cli import parser_errors
-
-        if parser_errors.at_a_question(error):
-            return INTERRUPTED
-    if os.environ.get("AGENTQ_TRACEBACK"):
-        import traceback
-
-        output.note_lines(traceback.format_exception(error))
-    failure = translated(error)
-    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    with suppress(output.ReaderGone, errors.Refused):
-        output.fail(failure, as_json="--json" in options)
-    return failure.code
-
-
-def translated(error: BaseException) -> AgentqError:
-    """The error as one of ours: the parser's, SQLite's and the operating system's have codes of their own."""
-    import errno
-
-    from agentq_cli.errors import AgentqError, Refused
-
-    if isinstance(error, AgentqError):
-        return error
-    if "typer" in sys.modules:
-        from agentq_cli import parser_errors
-
-        if (usage := parser_errors.translated(error)) is not None:
-            return usage
-    if hasattr(error, "sqlite_errorcode") and (failure := _of_sqlite(error)) is not None:
-        return failure
-    if isinstance(error, OSError) and errno.errorcode.get(error.errno or 0) in REFUSALS:
-        where = f"'{os.fsdecode(error.filename)}'" if error.filename is not None else "the system"
-        return Refused(f"{where}: {error.strerror}")
-    text = " ".join(str(error).split())
-    return AgentqError(
-        f"internal: {type(error).__name__}{': ' if text else ''}{text}"
-        " (a bug in agentq; AGENTQ_TRACEBACK=1 shows where)"
-    )
-
-
-def _of_sqlite(error: BaseException) -> AgentqError | None:
-    """What the store did not translate itself, by the primary result code (sqlite.org/rescode.html)."""
-    from agentq_cli.errors import Busy, Refused, Unreadable
-
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in (5, 6):
-        return Busy(f"state: {error}; try again")
-    if code in (11, 26):
-        return Unreadable(f"state: {error}; it was left as it is")
-    return Refused(f"state: {error}") if code in (3, 8, 10, 13, 14) else None
 
 
 if __name__ == "__main__":

@@ -43,6 +43,8 @@ LISTS = ("label", "agent_arg", "env_file", *AFTER)
 WORK = ("prompt", "exec", "file")
 KEYS = (*TEXTS, *LISTS, *WORK, "priority", "retries", "max_cost", "replace", "env", "ref")
 """What a line may say: the long options of submit, what is to be done, and `ref`, a name for the line."""
+PLAIN = frozenset(("prompt", "file", "ref", *TEXTS))
+"""The keys whose value is one text."""
 
 
 def tasks(here: Context, path: str, given: Mapping[str, Any]) -> list[NewTask]:
@@ -80,9 +82,10 @@ class _Line(NamedTuple):
 
 def _take_refs(found: dict[str, Any], option: str) -> list[str]:
     """Take the names of other lines, `@NAME`, out of what a line waits for."""
-    given = found.get(option, [])
-    if option in found:
-        found[option] = [text for text in given if not text.startswith("@")]
+    given = found.get(option)
+    if given is None:
+        return []
+    found[option] = [text for text in given if not text.startswith("@")]
     return [text[1:] for text in given if text.startswith("@")]
 
 
@@ -136,20 +139,21 @@ def _names_of(number: int) -> Callable[[str], str]:
 
 def _object(line: str, number: int) -> dict[str, Any]:
     what = f"--batch line {number}"
+    found: dict[str, Any]
     try:
-        found = json.loads(line, object_pairs_hook=_once)
+        found = _decoder.decode(line)
     except _Twice as twice:
         raise Usage(f"{what}: '{twice}' stands there twice") from None
     except (ValueError, RecursionError) as error:
-        raise Usage(f"{what}: no JSON: {error}") from None
+        why = "it begins with a byte order mark" if line.startswith("\ufeff") else error
+        raise Usage(f"{what}: no JSON: {why}") from None
     if not isinstance(found, dict):
         raise Usage(f"{what}: '{line.strip()[:40]}' is no JSON object")
-    spelled = [(name.replace("-", "_"), value) for name, value in found.items() if value is not None]
-    found = dict(spelled)
-    if len(found) < len(spelled):
-        raise Usage(f"{what}: a key stands there twice, with dashes and with underscores")
+    if any(value is None or "-" in name for name, value in found.items()):
+        found = _spelled(found, what)
     for name, value in found.items():
-        _check(name, value, what)
+        if type(value) is not str or name not in PLAIN:
+            _check(name, value, what)
     if sum(name in found for name in WORK) != 1:
         raise Usage(f"{what}: exactly one of prompt, exec, file is wanted")
     for name in LISTS:
@@ -160,11 +164,19 @@ def _object(line: str, number: int) -> dict[str, Any]:
     return found
 
 
+def _spelled(found: dict[str, Any], what: str) -> dict[str, Any]:
+    """The same with underscores for dashes, and without what is null. Raises Usage where that makes two of one."""
+    spelled = [(name.replace("-", "_"), value) for name, value in found.items() if value is not None]
+    if len(dict(spelled)) < len(spelled):
+        raise Usage(f"{what}: a key stands there twice, with dashes and with underscores")
+    return dict(spelled)
+
+
 def _check(name: str, value: object, what: str) -> None:
     if name not in KEYS:
         raise Usage(f"{what}: '{name}' is no key of a task{nearest(name, KEYS)}")
     texts = isinstance(value, list) and all(isinstance(each, str) for each in value)
-    if name in ("prompt", "file", "ref", *TEXTS):
+    if name in PLAIN:
         good, wanted = isinstance(value, str), "text"
     elif name == "exec":
         good, wanted = texts, "a list of strings"
@@ -196,9 +208,12 @@ class _Twice(Exception):
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise _Twice(name)
-        found[name] = value
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Twice(next(name for position, name in enumerate(names) if name in names[:position]))
     return found
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_once)
+"""One for all lines: a new one for each took longer than most lines do."""

@@ -13,8 +13,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
+from agentq_cli import environment
 from agentq_cli.names import LETTERS, LONGEST, is_name
-from agentq_cli.places import state_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,8 +57,9 @@ def candidates(kind: str, prefix: str, given: str, environ: Mapping[str, str]) -
     """What of `kind` begins with `prefix`, in the state dir `given` by an option, else the environment's."""
     if kind == "agents":
         return _chosen(_agents(environ), prefix, is_name)
-    index = os.path.join(state_directory(given, environ), "agentq.db")
-    if kind not in KINDS or not os.path.isfile(index):
+    directory = environment.state_directory(given, environ)
+    index = os.path.join(directory or "", "agentq.db")
+    if kind not in KINDS or directory is None or not os.path.isfile(index):
         return []
     import sqlite3
     from urllib.parse import quote
@@ -113,13 +114,10 @@ def _rows(connection: sqlite3.Connection, query: str, **parameters: object) -> I
 
 
 def _agents(environ: Mapping[str, str]) -> Iterable[str]:
-    from agentq_cli.config_schema import AGENT_CLIS
+    from agentq_cli.defaults import BUILT_IN
 
-    base = environ.get("XDG_CONFIG_HOME", "").strip() or os.path.expanduser("~/.config")
-    if sys.platform == "linux" and not (
-        environ.get("AGENTQ_CONFIG") or os.path.exists(os.path.join(base, "agentq", "config.toml"))
-    ):
-        return (*AGENT_CLIS, "demo")  # without a config nobody has agents of his own
+    if not environ.get("AGENTQ_CONFIG") and not os.path.exists(environment.config_file(environ) or ""):
+        return BUILT_IN  # without a config nobody has agents of his own
     from pathlib import Path
 
     from agentq_cli import config

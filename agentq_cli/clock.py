@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
 
-from agentq_cli.dataclass import NamedTuple
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
-class Clock(NamedTuple):
+class Clock:
     """A wall clock in integer milliseconds UTC; `fixed_ms` set means that it stands still."""
 
-    fixed_ms: int | None = None
+    __slots__ = ("fixed_ms",)
+
+    def __init__(self, fixed_ms: int | None = None) -> None:
+        self.fixed_ms = fixed_ms
 
     def now_ms(self) -> int:
         """Milliseconds since the epoch, UTC."""
@@ -58,7 +62,20 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Clock:
 
 def rfc3339(milliseconds: int) -> str:
     """`2026-03-29T01:00:00.000Z`: the one form in which times leave the program."""
-    from datetime import UTC, datetime
+    day, rest = divmod(milliseconds, 86_400_000)
+    if day not in _dates:
+        from datetime import date
 
-    seconds, rest = divmod(milliseconds, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+        if len(_dates) >= MOST_DATES:
+            _dates.clear()
+        _dates[day] = date.fromordinal(EPOCH + day).isoformat()
+    seconds, rest = divmod(rest, 1000)
+    return f"{_dates[day]}T{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{rest:03}Z"
+
+
+EPOCH = 719_163
+"""The day 1970-01-01 as the standard library counts them."""
+
+MOST_DATES = 1000
+_dates: dict[int, str] = {}
+"""Days that were written already: a listing writes the same ones again and again."""

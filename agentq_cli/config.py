@@ -7,11 +7,13 @@ default and no TOML is read. An unknown key or a bad value raises Usage with fil
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 
 from agentq_cli import config_schema as schema
+from agentq_cli import environment
 from agentq_cli.dataclass import NamedTuple, dataclass, field, replace
+from agentq_cli.defaults import BUILT_IN, MAX_QUEUED
+from agentq_cli.environment import CAPTURED
 from agentq_cli.errors import Usage, nearest
 from agentq_cli.names import is_name
 from agentq_cli.path import Path
@@ -63,8 +65,8 @@ class Config:
     default_agent: str | None = None
     tz: str | None = None
     retention_ms: int | None = None
-    max_queued: int = 100_000
-    capture_env: tuple[str, ...] = ("PATH", "LANG", "LC_*", "VIRTUAL_ENV")
+    max_queued: int = MAX_QUEUED
+    capture_env: tuple[str, ...] = CAPTURED
     defaults: Options = field(default_factory=dict)
     sessions: Mapping[str, Options] = field(default_factory=dict)
     agents: Mapping[str, Options] = field(default_factory=dict)
@@ -123,15 +125,10 @@ def config_path(environ: Mapping[str, str]) -> tuple[Path, bool]:
     named = environ.get("AGENTQ_CONFIG", "")
     if named:
         return Path(os.path.expanduser(named)), True
-    if sys.platform != "linux":
-        import platformdirs
-
-        return platformdirs.user_config_path("agentq", appauthor=False) / "config.toml", False
-    # What platformdirs answers there, without the time that importing it costs every command.
-    base = environ.get("XDG_CONFIG_HOME", "").strip()
-    if not base and (base := os.path.expanduser("~/.config")).startswith("~"):
+    path = environment.config_file(environ)
+    if path is None:
         raise Usage("home directory: there is none; set HOME, or AGENTQ_CONFIG to the configuration's file")
-    return Path(base) / "agentq" / "config.toml", False
+    return Path(path), False
 
 
 def place(config: Config, *keys: str) -> str:
@@ -282,7 +279,7 @@ class _Document:
 
 def agent_names(config: Config) -> tuple[str, ...]:
     """Every agent that may be named: those that agentq knows of, and the user's own."""
-    return tuple(dict.fromkeys((*schema.AGENT_CLIS, "demo", *config.agents)))
+    return tuple(dict.fromkeys((*BUILT_IN, *config.agents)))
 
 
 def _refuse_agent(config: Config, name: str, what: str) -> None:

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 Reader: TypeAlias = "Callable[[Any, str], Any]"
 Schema: TypeAlias = "Mapping[str, Reader]"
 
-AGENT_CLIS = ("claude", "codex", "gemini", "opencode")
-"""The agent CLIs that are looked for on PATH when no agent is named."""
-
 
 def refuse(what: str, value: object, why: str) -> NoReturn:
     """Raise Usage as every error of the configuration reads: place, quoted value, reason."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from contextvars import ContextVar
 
-from agentq_cli import output, places
+from agentq_cli import environment, output
 from agentq_cli.clock import Clock
 from agentq_cli.dataclass import dataclass, field
 from agentq_cli.errors import Usage
@@ -82,10 +81,10 @@ def enter(new: Context) -> None:
 
 
 def state_directory(given: str | None, environ: Mapping[str, str]) -> Path:
-    """`--state-dir`, else AGENTQ_STATE_DIR, else the platform's user state directory; absolute, not resolved."""
+    """As `environment.state_directory`. Raises Usage where there is none."""
     if given == "":
         raise Usage("--state-dir '': a directory is wanted")
-    found = places.state_directory(given, environ)
-    if not os.path.isabs(found):
+    found = environment.state_directory(given, environ)
+    if found is None:
         raise Usage("home directory: there is none; set HOME, or name the state dir by --state-dir")
     return Path(found)

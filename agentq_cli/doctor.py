@@ -20,13 +20,12 @@ from agentq_cli.agents import profile as profiles
 from agentq_cli.agents.profile import Profile
 from agentq_cli.clock import rfc3339
 from agentq_cli.config import Config
-from agentq_cli.config_schema import AGENT_CLIS
 from agentq_cli.context import Context
 from agentq_cli.dataclass import dataclass
+from agentq_cli.defaults import AGENT_CLIS
 from agentq_cli.errors import AgentqError, Unreadable, Usage
 from agentq_cli.model import Identity
 from agentq_cli.queue import Queue
-from agentq_cli.store.state_dir import file_system
 from agentq_cli.supervise import process, wake
 from agentq_cli.surroundings import Surroundings
 from agentq_cli.values import format_duration, format_size
@@ -99,6 +98,7 @@ def _config(at: Context) -> Iterator[Check]:
 def _state_dir(at: Context) -> Iterator[Check]:
     from pathlib import Path
 
+    from agentq_cli.store import file_systems
     from agentq_cli.store.state_dir import StateDir
 
     path = Path(os.path.realpath(at.state_dir))
@@ -115,8 +115,7 @@ def _state_dir(at: Context) -> Iterator[Check]:
         return
     found = os.statvfs(there)
     free = found.f_bavail * found.f_frsize
-    mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
-    kind = file_system(str(there), mounts)
+    kind = file_systems.kind_of(str(there))
     missing = "" if there == path else " (not there yet)"
     text = f"'{path}'{missing}: {kind}, {format_size(free)} free"
     if free < health.LITTLE_SPACE:

@@ -1,4 +1,4 @@
-"""Every way a command can fail, with its exit code; `__main__` turns these into one line and a code.
+"""Every way a command can fail, with its exit code; `failures` turns these into one line and a code.
 
 The message of an error is `WHAT: WHY` with the offending value quoted (CONTRACT, exit codes).
 """

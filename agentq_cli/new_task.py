@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from fnmatch import fnmatchcase
 
 from agentq_cli import output, values
 from agentq_cli.agents import profile as profiles
 from agentq_cli.context import Context
+from agentq_cli.dataclass import NamedTuple
+from agentq_cli.environment import captured
 from agentq_cli.errors import LimitReached, NotFound, Usage, nearest
 from agentq_cli.model import DEFAULT_SESSION, Condition, Dependency, Launch, NewTask, Task
+from agentq_cli.names import is_name
 from agentq_cli.policy import retry
 from agentq_cli.policy.dependencies import POLICIES
 
@@ -25,41 +27,92 @@ Given: TypeAlias = "Mapping[str, Any]"
 """Options by long name with underscores, as text, lists of text, numbers; None and () are not given."""
 
 
+AFTER = {"after": Condition.SUCCESS, "after_any": Condition.ANY, "after_failure": Condition.FAILURE}
+"""The options that name what a task waits for."""
+
+EACH = frozenset(("prompt", "exec", "key", "replace", "at", "in", "expires", "priority", "label", *AFTER))
+"""Options that are read anew for each task."""
+
+NOT_KEPT = frozenset(("backoff", "env", "env_file", "agent_arg"))
+"""Options that are no plain values, or that warn of each line they stand in."""
+
+
+class Shape(NamedTuple):
+    """What the tasks of a session have in common that were given the same options."""
+
+    options: Given
+    context: str
+    agent: str | None
+    cwd: str
+    launch: Launch
+    on_dep_failure: str
+
+
 class TaskMaker:
-    """Makes tasks for one command; `what` names an option in errors as the person wrote it."""
+    """Makes tasks for one command; `what` names an option in errors as the person wrote it.
+
+    Of a batch most lines differ in what is to be done alone: the rest is looked at once.
+    """
 
     def __init__(self, at: Context, fallback: Given | None = None) -> None:
         self._at = at
         self._fallback = fallback or {}
         self._now = at.now_ms()
         self._checked: set[tuple[str, str]] = set()
+        self._shapes: dict[object, Shape] = {}
+        self._captured: dict[str, str] | None = None
 
     def make(self, given: Given, what: Callable[[str], str]) -> NewTask:
         """One task. Raises Usage and NotFound with the option and its value named."""
-        session = values.parse_session(chosen(given, {"session": DEFAULT_SESSION}, "session"), what("session"))
-        options = {**self._fallback, **self._at.config.options(session)}
+        session = chosen(given, {"session": DEFAULT_SESSION}, "session")
+        if not is_name(session):
+            values.parse_session(session, what("session"))
         prompt, argv = work(given, what)
-        context = self._context(given, options, session, what)
-        due = self._due(given, session, what)
-        agent = None if argv is not None else self._agent(given, session, what)
+        shape = self._shape(given, session, argv is not None, what)
+        options = shape.options
         return NewTask(
             session=session,
             kind="exec" if argv is not None else "prompt",
-            cwd=self._cwd(given, options, what),
+            cwd=shape.cwd,
             prompt=prompt,
             argv=argv,
-            agent=agent,
+            agent=shape.agent,
             priority=priority(given.get("priority"), options.get("priority", 0), what),
             labels=labels(given.get("label") or options.get("label", ()), what),
             key=key(given.get("key"), what),
             replace=bool(given.get("replace")),
-            context=context,
-            due_at=due,
+            context=shape.context,
+            due_at=self._due(given, session, what),
             expires_at=self._expires(given, options, session, what),
-            launch=self._launch(given, options, agent, what),
+            launch=shape.launch,
             after=dependencies(given, what),
+            on_dep_failure=shape.on_dep_failure,
+        )
+
+    def _shape(self, given: Given, session: str, exec_: bool, what: Callable[[str], str]) -> Shape:
+        kept = None
+        if NOT_KEPT.isdisjoint(name for name, value in given.items() if value):
+            kept = (
+                session,
+                exec_,
+                *(item for item in given.items() if item[0] not in EACH and item[0] not in NOT_KEPT),
+            )
+            if kept in self._shapes:
+                return self._shapes[kept]
+        options = {**self._fallback, **self._at.config.options(session)}
+        context = self._context(given, options, session, what)
+        agent = None if exec_ else self._agent(given, session, what)
+        shape = Shape(
+            options=options,
+            context=context,
+            agent=agent,
+            cwd=self._cwd(given, options, what),
+            launch=self._launch(given, options, agent, what),
             on_dep_failure=choice(given, options, "on_dep_failure", POLICIES, what) or POLICIES[0],
         )
+        if kept is not None:
+            self._shapes[kept] = shape
+        return shape
 
     def _agent(self, given: Given, session: str, what: Callable[[str], str]) -> str:
         config = self._at.config
@@ -133,7 +186,7 @@ class TaskMaker:
             raise Usage(f"{what('agent_arg')} '{arguments[0]}': a command has no agent")
         return Launch(
             env=environment(given, what),
-            captured=captured(self._at.environ, self._at.config.capture_env),
+            captured=self._capture(),
             agent_args=() if exec_ else (*options.get("agent_arg", ()), *arguments),
             stdin=stdin if exec_ else None,
             umask=self._at.umask,
@@ -150,6 +203,11 @@ class TaskMaker:
             on_crash=choice(given, options, "on_crash", ON_CRASH, what),
             max_cost_usd=self._max_cost(given, options, agent, what),
         )
+
+    def _capture(self) -> dict[str, str]:
+        if self._captured is None:
+            self._captured = captured(self._at.environ, self._at.config.capture_env)
+        return self._captured
 
     def _max_cost(self, given: Given, options: Given, agent: str | None, what: Callable[[str], str]) -> float | None:
         """What all runs of the task may cost. Raises Usage where nobody could keep to that."""
@@ -196,13 +254,14 @@ def work(given: Given, what: Callable[[str], str]) -> tuple[str | None, tuple[st
         if any("\0" in word for word in argv):
             raise Usage(f"{what('exec')} '{argv[0]}': an argument holds a NUL character")
         for word in argv:
-            encodable(word, f"{what('exec')} '{argv[0]}'")
+            if not word.isascii():
+                encodable(word, f"{what('exec')} '{argv[0]}'")
         return None, tuple(argv)
     if prompt is None:
         raise Usage(f"{what('prompt')}: a prompt is wanted, or --exec, --file, --batch")
     if not prompt.strip():
         raise Usage(f"{what('prompt')} '{prompt[:20]}': a prompt must not be blank")
-    return text(prompt, what("prompt")), None
+    return (prompt if prompt.isascii() else text(prompt, what("prompt"))), None
 
 
 def text(value: str, what: str) -> str:
@@ -278,16 +337,13 @@ def choice(given: Given, options: Given, name: str, allowed: Sequence[str], what
     return None if value is None else str(value)
 
 
-AFTER = {"after": Condition.SUCCESS, "after_any": Condition.ANY, "after_failure": Condition.FAILURE}
-"""The options that name what a task waits for."""
-
-
 def dependencies(given: Given, what: Callable[[str], str]) -> tuple[Dependency, ...]:
     """What the task waits for, each once. Raises Usage on what is no address of a task."""
     found = [
         Dependency(values.parse_address(text, what(name)), on)
         for name, on in AFTER.items()
-        for text in given.get(name) or ()
+        if name in given
+        for text in given[name] or ()
     ]
     return tuple(dict.fromkeys(found))
 
@@ -319,11 +375,6 @@ RESERVED = frozenset(
     )
 )
 """What a run finds in its environment about itself; nobody else may set it."""
-
-
-def captured(environ: Mapping[str, str], patterns: Sequence[str]) -> dict[str, str]:
-    """The part of the submitting shell's environment that goes with the task."""
-    return {name: value for name, value in environ.items() if any(fnmatchcase(name, each) for each in patterns)}
 
 
 DEPTH_LIMIT = 10

@@ -50,10 +50,6 @@ KINDS = {2: "usage", 3: "not_found", 4: "wrong_state", 5: "busy", 6: "unreadable
 """The word of a target's exit code, for the error document of a command that had only that one."""
 
 
-NOBODY_THERE = "nobody is there to run it: start `agentq run`, or have cron or systemd call `agentq sweep`"
-"""The hint of a command that queued work which nobody will start."""
-
-
 class ReaderGone(Exception):
     """Whoever read stdout has closed it, as `head` does: not an error."""
 

@@ -57,6 +57,9 @@ else:
         def parent(self):
             return Path(os.path.dirname(self._text) or ".")
 
+        def with_name(self, name):
+            return Path(os.path.dirname(self._text), name)
+
         def exists(self):
             try:
                 os.stat(self._text)

@@ -14,7 +14,8 @@ import sqlite3
 from itertools import islice
 
 from agentq_cli.clock import Clock
-from agentq_cli.errors import AgentqError, Busy, NotFound, Refused, nearest
+from agentq_cli.dataclass import replace
+from agentq_cli.errors import AgentqError, NotFound, nearest
 from agentq_cli.later import Later
 from agentq_cli.model import (
     Actor,
@@ -37,12 +38,13 @@ from agentq_cli.model import (
 )
 from agentq_cli.path import Path
 from agentq_cli.store import connection, read, rows
+from agentq_cli.store.kept import Kept
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from types import TracebackType
     from typing import Self, TypeAlias
 
@@ -51,7 +53,19 @@ if TYPE_CHECKING:
     from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.dependencies import Looked
     from agentq_cli.policy.requests import Refusal, Request
-    from agentq_cli.store import change, dependencies, dispatch, finish, reindex, series, stats, submit
+    from agentq_cli.store import (
+        change,
+        dependencies,
+        dispatch,
+        finish,
+        heads,
+        reindex,
+        seen,
+        series,
+        stats,
+        submit,
+        upkeep,
+    )
     from agentq_cli.store import requests as asking
     from agentq_cli.store.dispatch import Claim as Claim
     from agentq_cli.store.dispatch import Past as Past
@@ -59,15 +73,19 @@ if TYPE_CHECKING:
     from agentq_cli.store.dispatch import Planner as Planner
     from agentq_cli.store.requests import Answer as Answer
     from agentq_cli.store.series import begin as restarted
+    from agentq_cli.store.upkeep import Turn as Turn
 else:
     order, waiting = Later("policy.order"), Later("policy.waiting")
     change, dependencies, dispatch = Later("store.change"), Later("store.dependencies"), Later("store.dispatch")
     finish, reindex, series = Later("store.finish"), Later("store.reindex"), Later("store.series")
-    submit, asking = Later("store.submit"), Later("store.requests")
+    submit, asking, heads = Later("store.submit"), Later("store.requests"), Later("store.heads")
+    seen, upkeep = Later("store.seen"), Later("store.upkeep")
 
     def __getattr__(name: str) -> object:
         if name == "Answer":
             return asking.Answer
+        if name == "Turn":
+            return upkeep.Turn
         if name == "restarted":
             return series.begin
         if name in ("Claim", "Past", "Plan", "Planner"):
@@ -75,7 +93,7 @@ else:
         raise AttributeError(name)
 
 
-__all__ = ["Answer", "Claim", "Past", "Plan", "Planner", "Queue", "restarted"]
+__all__ = ["Answer", "Claim", "Past", "Plan", "Planner", "Queue", "Turn", "restarted"]
 
 Parallel: TypeAlias = "Callable[[str], int | None]"
 
@@ -90,6 +108,7 @@ class Queue:
         self.allow_network_fs = allow_network_fs
         self._index = index
         self._clock = clock
+        self._answered: dict[str, str | None] = {}
 
     @property
     def exists(self) -> bool:
@@ -122,8 +141,18 @@ class Queue:
             state, connection.connect(state.index, "index", create=False), clock, allow_network_fs=allow_network_fs
         )
 
+    def keep_connections(self) -> None:
+        """Keep the sessions' files open between transactions, for a process that goes on working in them."""
+        self.state = replace(self.state, kept=Kept())
+
+    def release_connections(self) -> None:
+        """Close those: there is nothing to be done for now."""
+        if self.state.kept is not None:
+            self.state.kept.close()
+
     def close(self) -> None:
-        """Close the index."""
+        """Close everything."""
+        self.release_connections()
         self._index.close()
 
     def __enter__(self) -> Self:
@@ -171,7 +200,14 @@ class Queue:
         if session is not None:
             self.known(session)
         found = read.tasks(
-            self.state, self._index, session=session, statuses=statuses, label=label, ended=ended, now=self.now
+            self.state,
+            self._index,
+            session=session,
+            statuses=statuses,
+            label=label,
+            ended=ended,
+            now=self.now,
+            most=limit,
         )
         return islice(found, limit)
 
@@ -307,7 +343,7 @@ class Queue:
             self.task(address)
         elif session is not None:
             self.known(session)
-        found = read.runs(self._index, address=address, session=session, statuses=statuses, since=since, limit=limit)
+        found = read.runs(self._index, address=address, session=session, statuses=statuses, since=since, most=limit)
         return islice(found, limit)
 
     def run_directory(self, run_id: RunId) -> Path:
@@ -330,6 +366,19 @@ class Queue:
     def look(self, sessions: Collection[str] = ()) -> order.Look:
         """What may be started, and what stands in the way, at this moment."""
         return dispatch.look(self._index, sessions, now=self.now)
+
+    def heads(self, sessions: Collection[str] = ()) -> heads.Heads:
+        """What `look` finds to be started, kept from one start to the next; of some sessions only where given."""
+        return heads.Heads(self._index, sessions)
+
+    def around(self) -> order.Look:
+        """What stands in the way of starts at this moment, without the heads and the retries that wait."""
+        return dispatch.around(self._index, self.now)
+
+    def calls(self, supervisor: Identity) -> dispatch.Calls:
+        """What there is to do for a supervisor besides starting and settling, in one question."""
+        values = _key(supervisor) | {"now": self.now}
+        return dispatch.Calls(*map(bool, self._index.execute(dispatch.DISPATCH["calls"], values).fetchone()))
 
     def next_due(self) -> int | None:
         """The earliest due time that is still to come."""
@@ -394,18 +443,24 @@ class Queue:
         live = self.worker(run.address)
         posted = live is not None and live.id == run
         posted = posted and self._post("post", run, outcome.status, outcome.result, outcome.finished_at)
+        # A supervisor would look at it next, and note in a commit of its own that nothing was asked for.
+        quiet = asking.quiet(self.state, run.session) if posted and self.state.kept is not None else None
         import random
 
-        return finish.finish(
+        task = finish.finish(
             self.state,
             run,
             outcome,
             now=self.now,
             actor=actor,
             posted=posted,
+            quiet=quiet,
             busy_ms=busy,
             jitter=random.random(),
         )
+        if quiet is not None:
+            self._answered[run.session] = quiet
+        return task
 
     def seen_conversation(self, run: RunId, agent: str, conversation: str) -> None:
         """Store a conversation's id as soon as the agent names it."""
@@ -456,8 +511,10 @@ class Queue:
         path = self.state.outbound(run.session)
         content = json.dumps({"run": str(run), "task": str(run.address), "status": str(status), "result": result})
         try:
-            database = connection.connect(path, "outbound", create=False, busy_ms=connection.BACKGROUND_BUSY_MS)
-            with contextlib.closing(database), connection.transaction(database, path):
+            with (
+                read.opened_outbound(self.state, run.session, connection.BACKGROUND_BUSY_MS) as database,
+                connection.transaction(database, path),
+            ):
                 values = {"id": str(run), "content": content, "at": at}
                 posted = database.execute(dispatch.DISPATCH[statement], values).rowcount == 1
         except (AgentqError, OSError):
@@ -588,7 +645,7 @@ class Queue:
         """Every change of state, newest first."""
         if address is not None:
             self.task(address)
-        return islice(read.events(self._index, address=address, since=since, limit=limit), limit)
+        return islice(read.events(self._index, address=address, since=since, most=limit), limit)
 
     def events_after(self, after: int, *, address: Address | None = None) -> list[Event]:
         """What has happened since the event of that id, oldest first, a page at a time."""
@@ -735,17 +792,27 @@ class Queue:
 
     # Upkeep
 
-    def changed_outbounds(self) -> list[str]:
-        """The sessions whose outbound.db is not what it was when its requests were last read."""
-        known = self._index.execute(asking.REQUESTS["stamps"]).fetchall()
-        return [session for session, seen in known if asking.stamp(self.state, session) != seen]
+    def changed_outbounds(self, sessions: Iterable[str] | None = None) -> list[str]:
+        """The sessions, or of these sessions those, whose outbound.db is not what it was when its requests were last
+        read."""
+        if sessions is None:
+            known = self._index.execute(asking.REQUESTS["stamps"]).fetchall()
+        else:
+            each = (self._index.execute(asking.REQUESTS["stamp"], {"session": name}).fetchall() for name in sessions)
+            known = [row for found in each for row in found]
+        return [session for session, stamp in known if self.outbound_stamp(session) != stamp]
 
     def outbound_stamp(self, session: str) -> str | None:
         """What changes when the session's outbound.db does; None where there is none."""
         return asking.stamp(self.state, session)
 
+    def may_ask(self, session: str) -> bool:
+        """Whether a session's outbound.db is not what it was when this process last found all of it answered."""
+        return self._answered.get(session) != asking.stamp(self.state, session)
+
     def remember_outbound(self, session: str, seen: str | None) -> None:
         """Note that the requests of an outbound.db with this stamp have been answered."""
+        self._answered[session] = seen
         asking.remember(self._index, self.state, session, seen)
 
     def requests(self, session: str, most: int) -> Iterator[tuple[str, object]]:
@@ -766,9 +833,18 @@ class Queue:
             self.state, session, message, request, template=template, max_queued=max_queued, now=self.now
         )
 
-    def note_sweep(self) -> None:
-        """Remember that somebody sweeps."""
-        self._write(("set_meta", {"name": "last_sweep_at", "value": self.now}))
+    def note_sweep(self, *, turn: bool = False) -> None:
+        """Remember that somebody sweeps; with `turn` the next one looks at the sessions after those of this one."""
+        seen.note(self._index, self.now, turn=turn)
+
+    def turn(self, session: str | None = None) -> upkeep.Turn:
+        """What a sweep looks at now, or one of that session: all that there is, where it is not very much."""
+        return upkeep.turn(self.state, self._index, session)
+
+    def look_into(self, turn: upkeep.Turn, *, remember: bool) -> Iterator[tuple[str, AgentqError]]:
+        """Open the sessions that have changed and roll back what dead writers left; yields those in trouble. With
+        `remember` the others are not opened again until they change."""
+        return upkeep.look_into(self.state, self._index, turn, remember=remember)
 
     def last_sweep(self) -> int | None:
         """When somebody last swept."""
@@ -785,9 +861,7 @@ class Queue:
 
     def check_readable(self, session: str) -> None:
         """Raises Unreadable where a session's file is corrupt or newer, and Usage where its directory is unfit."""
-        busy_ms = connection.BACKGROUND_BUSY_MS
-        with contextlib.suppress(NotFound, Busy, Refused), read.inbound(self.state, session, busy_ms=busy_ms):
-            pass
+        upkeep.check_readable(self.state, session)
 
     def reindex(self, session: str, *, host: str) -> list[str]:
         """Rebuild the index of one session from its file; returns what had to be mended."""

@@ -28,8 +28,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 
-from agentq_cli.config_schema import AGENT_CLIS, PROFILE, read_table
+from agentq_cli.config_schema import PROFILE, read_table
 from agentq_cli.dataclass import dataclass, field
+from agentq_cli.defaults import AGENT_CLIS, BUILT_IN
 from agentq_cli.errors import NotFound, Usage, nearest
 from agentq_cli.path import Path
 
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from agentq_cli.config import Config
 
 DIRECTORY = Path(__file__).parent
-BUILT_IN = ("claude", "codex", "gemini", "opencode", "demo")
 """The profiles that ship with agentq, a file each in `profiles/`."""
 
 CONVERSATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z")

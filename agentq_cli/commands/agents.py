@@ -8,6 +8,7 @@ from agentq_cli import documents
 from agentq_cli.agents import profile
 from agentq_cli.agents.probe import version
 from agentq_cli.context import Context, context
+from agentq_cli.defaults import BUILT_IN
 from agentq_cli.errors import Usage
 from agentq_cli.output import Items, Result
 from agentq_cli.tables import Column
@@ -61,7 +62,7 @@ def _items(at: Context) -> Iterator[documents.Item]:
 def _source(at: Context, name: str) -> str:
     if name not in at.config.agents:
         return "built in"
-    return "built in, config" if name in profile.BUILT_IN else "config"
+    return "built in, config" if name in BUILT_IN else "config"
 
 
 def _default(at: Context, path: str | None) -> str | None:

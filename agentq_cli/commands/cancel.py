@@ -35,7 +35,8 @@ def cancel(
     A waiting one is cancelled at once; the process tree of a running one gets TERM, and KILL after the grace time.
     A series ends with its live occurrence; ID.K ends only that run, and the series goes on.
     """
-    from agentq_cli.supervise import bells, cancel
+    from agentq_cli.supervise import cancel
+    from agentq_cli.supervise.ring import ring
 
     at = context()
     if (bool(ids), session is not None, all_).count(True) != 1:
@@ -63,7 +64,7 @@ def cancel(
 
     results = Results(targets.each(names, one))
     targets.settle_dependents(queue)
-    bells.ring(queue.state.bells)
+    ring(queue.state.bells)
     return results
 
 

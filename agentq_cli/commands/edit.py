@@ -16,7 +16,7 @@ from agentq_cli.output import Items, Result
 from agentq_cli.policy.schedule import Schedule
 from agentq_cli.policy.series import Recurrence
 from agentq_cli.queue import restarted
-from agentq_cli.supervise import bells
+from agentq_cli.supervise.ring import ring
 from agentq_cli.why import Why
 
 TYPE_CHECKING = False
@@ -121,7 +121,7 @@ def edit(
     # The whole is made anew outside the lock, so that every value is checked as submit checks it.
     made = TaskMaker(here).make(_whole(before, given), spelled)
     task = queue.edit(address, _change(given, made, made_schedule, once, here.now_ms()))
-    bells.ring(queue.state.bells)
+    ring(queue.state.bells)
     document = documents.task(task, now=queue.now, waiting_for=Why(queue, here.config).exactly(task))
     return Items("tasks", [document], line=lambda item: str(item["id"]))
 

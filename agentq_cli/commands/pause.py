@@ -41,7 +41,7 @@ def switch(
     ids: list[str] | None, session: str | None, agent: str | None, all_: bool, *, paused: bool, reason: str | None
 ) -> Result:
     """Pause or resume what was named."""
-    from agentq_cli.supervise import bells
+    from agentq_cli.supervise.ring import ring
 
     at = context()
     verb = "pause" if paused else "resume"
@@ -56,7 +56,7 @@ def switch(
         )
     else:
         results = Results([_whole(at, queue, session, agent, paused, reason)])
-    bells.ring(queue.state.bells)
+    ring(queue.state.bells)
     return results
 
 

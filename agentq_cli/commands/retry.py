@@ -5,9 +5,11 @@ from __future__ import annotations
 from agentq_cli import documents, output
 from agentq_cli.commands import targets
 from agentq_cli.context import context
+from agentq_cli.defaults import NOBODY_THERE
 from agentq_cli.errors import Usage
 from agentq_cli.output import Items, Result
-from agentq_cli.supervise import bells, wake
+from agentq_cli.supervise import wake
+from agentq_cli.supervise.ring import ring
 from agentq_cli.why import Why
 
 TYPE_CHECKING = False
@@ -36,12 +38,12 @@ def retry(ids: options.Ids = None) -> Result:
         tasks = [queue.task(targets.address(item.id)) for item in results.items if item.ok]
         if results.code:
             targets.settle_dependents(queue)
-            bells.ring(queue.state.bells)
+            ring(queue.state.bells)
             return results
     targets.settle_dependents(queue)
-    bells.ring(queue.state.bells)
+    ring(queue.state.bells)
     if wake.unattended(queue, [task.session for task in tasks]):
-        output.hint(output.NOBODY_THERE)
+        output.hint(NOBODY_THERE)
     why = Why(queue, at.config)
     found = [documents.task(task, now=queue.now, waiting_for=why.of(task)) for task in tasks]
     return Items("tasks", found, line=lambda item: str(item["id"]))

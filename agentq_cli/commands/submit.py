@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from agentq_cli import documents, output
 from agentq_cli.clock import rfc3339
 from agentq_cli.context import Context, context
+from agentq_cli.defaults import NOBODY_THERE
 from agentq_cli.errors import Usage
 from agentq_cli.model import Address, NewTask, Task
 from agentq_cli.new_task import TaskMaker, code, spelled
@@ -200,17 +201,18 @@ def _told_of_ctrl_c(addresses: Sequence[Address]) -> Iterator[None]:
 
 def store(here: Context, tasks: Sequence[NewTask], *, wait: bool, follow: bool, no_wake: bool) -> Result:
     """Store tasks and tell those who wait for work; the result prints their addresses."""
-    from agentq_cli.supervise import bells, process, wake
+    from agentq_cli.supervise import process, wake
+    from agentq_cli.supervise.ring import ring
 
     if not tasks:
         return Items("tasks", (), line=lambda item: str(item["id"]))
     queue = here.open_queue(create=True)
     stored = queue.submit(tasks, owner=process.current(), max_queued=here.config.max_queued)
-    bells.ring(queue.state.bells)
+    ring(queue.state.bells)
     addresses = [address for address, _ in stored]
     sessions = sorted({address.session for address in addresses})
     if not (wait or follow) and wake.unattended(queue, sessions):
-        output.hint(output.NOBODY_THERE)
+        output.hint(NOBODY_THERE)
     if follow and len(addresses) == 1 and not here.as_json:
         return _follow(here, queue, addresses[0], no_wake)
     if wait or follow:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from agentq_cli import documents, output
 from agentq_cli.commands import targets
 from agentq_cli.context import context
+from agentq_cli.defaults import NOBODY_THERE
 from agentq_cli.output import Items, Result
-from agentq_cli.supervise import bells, wake
+from agentq_cli.supervise import wake
+from agentq_cli.supervise.ring import ring
 from agentq_cli.why import Why
 
 TYPE_CHECKING = False
@@ -27,8 +29,8 @@ def trigger(id_: options.Id) -> Result:
     at = context()
     queue = at.open_queue()
     task = queue.trigger(targets.address(id_))
-    bells.ring(queue.state.bells)
+    ring(queue.state.bells)
     if wake.unattended(queue, [task.session]):
-        output.hint(output.NOBODY_THERE)
+        output.hint(NOBODY_THERE)
     document = documents.task(task, now=queue.now, waiting_for=Why(queue, at.config).exactly(task))
     return Items("tasks", [document], line=lambda item: str(item["id"]))

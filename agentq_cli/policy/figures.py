@@ -23,10 +23,14 @@ PERCENTS = (50, 90, 99)
 
 @dataclass(slots=True)
 class Ranking:
-    """Values taken in their order, of which there will be `size`: each percentile is that of the nearest rank."""
+    """Values taken in their order, of which there will be `size`: each percentile is that of the nearest rank.
+
+    `next` is how many there must have been for the next percentile to be that one's.
+    """
 
     size: int = 0
     seen: int = 0
+    next: int = 1
     ranks: list[int] = field(default_factory=list)
     last: int | None = None
 
@@ -34,7 +38,12 @@ class Ranking:
         """The next value."""
         self.seen += 1
         self.last = value
-        while len(self.ranks) < len(PERCENTS) and self.seen * 100 >= self.size * PERCENTS[len(self.ranks)]:
+        if self.seen < self.next:
+            return
+        while len(self.ranks) < len(PERCENTS):
+            self.next = -(-self.size * PERCENTS[len(self.ranks)] // 100)
+            if self.seen < self.next:
+                return
             self.ranks.append(value)
 
     def percentiles(self) -> Percentiles:

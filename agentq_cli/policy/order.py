@@ -6,7 +6,8 @@ longest ago, then due time, then seq. Filters come before limits: a head that ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from bisect import bisect_left, insort
+from collections.abc import Callable, Mapping, Sequence, Set
 
 from agentq_cli.dataclass import dataclass, field
 from agentq_cli.model import DEFAULT_SESSION
@@ -68,31 +69,106 @@ def lane_open(head: Head, lane: Lane, parallel: int | None) -> bool:
     return lane.running + first < parallel
 
 
-def startable(look: Look, *, now: int, parallel: Callable[[str], int | None]) -> Iterable[Head]:
-    """The heads that may start at `now`, in no order."""
-    for head in look.heads:
-        if head.due_at > now or (head.expires_at is not None and head.expires_at <= now):
-            continue
-        if look.holds_back(head.session, head.agent):
-            continue
-        if lane_open(head, look.lanes.get(head.session, Lane()), parallel(head.session)):
-            yield head
+def startable(head: Head, look: Look, *, now: int, parallel: Callable[[str], int | None]) -> bool:
+    """Whether a head may start at `now`."""
+    if head.due_at > now or (head.expires_at is not None and head.expires_at <= now):
+        return False
+    if look.holds_back(head.session, head.agent):
+        return False
+    return lane_open(head, look.lanes.get(head.session, Lane()), parallel(head.session))
 
 
 def pick(look: Look, *, now: int, ageing_ms: int | None, parallel: Callable[[str], int | None]) -> Head | None:
     """The task to start next, or None where none may."""
+    ready = Ready()
+    for session in dict.fromkeys(head.session for head in look.heads):
+        ready.replace(session, [head for head in look.heads if head.session == session])
+    return ready.pick(lambda head: startable(head, look, now=now, parallel=parallel), now=now, ageing_ms=ageing_ms)
 
-    def rank(head: Head) -> tuple[int, int, int, int, str]:
-        aged = ageing_ms is not None and now - head.due_at >= ageing_ms
-        return (
-            -(AGED_PRIORITY if aged else head.priority),
-            head.last_start_at,
-            head.due_at,
-            head.seq,
-            head.session,
-        )
 
-    return min(startable(look, now=now, parallel=parallel), key=rank, default=None)
+class Ready:
+    """The heads of all sessions in the order in which they are to start.
+
+    Kept from one start to the next: what a session's change, a due time or an age costs does not grow with the number
+    of those that wait.
+    """
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, list[Head]] = {}
+        self._now = 0
+        self._ageing_ms: int | None = None
+        self._due: list[tuple[int, int, int, int, str, Head]] = []
+        self._aged: set[Head] = set()
+        # By due time: what is not due yet, and what is and has not aged.
+        self._future: list[tuple[int, str, int, Head]] = []
+        self._young: list[tuple[int, str, int, Head]] = []
+
+    def clear(self) -> None:
+        """Forget them all."""
+        self._sessions.clear()
+        self._sort()
+
+    def replace(self, session: str, heads: Sequence[Head]) -> None:
+        """Have these heads of a session in place of those before."""
+        for head in self._sessions.pop(session, ()):
+            self._remove(head)
+        if heads:
+            self._sessions[session] = list(heads)
+            for head in heads:
+                self._add(head)
+
+    def pick(self, may_start: Callable[[Head], bool], *, now: int, ageing_ms: int | None) -> Head | None:
+        """The first head that is due at `now` and that `may_start` lets through."""
+        if now < self._now or ageing_ms != self._ageing_ms:
+            self._now, self._ageing_ms = now, ageing_ms
+            self._sort()
+        self._now = now
+        while self._future and self._future[0][0] <= now:
+            self._add(self._future.pop(0)[-1])
+        while self._young and self._is_aged(self._young[0][-1]):
+            head = self._young.pop(0)[-1]
+            del self._due[bisect_left(self._due, self._rank(head))]
+            self._aged.add(head)
+            insort(self._due, self._rank(head))
+        return next((entry[-1] for entry in self._due if may_start(entry[-1])), None)
+
+    def _sort(self) -> None:
+        for entries in (self._due, self._aged, self._future, self._young):
+            entries.clear()
+        for heads in self._sessions.values():
+            for head in heads:
+                self._add(head)
+
+    def _add(self, head: Head) -> None:
+        if head.due_at > self._now:
+            insort(self._future, _by_due(head))
+            return
+        if self._is_aged(head):
+            self._aged.add(head)
+        else:
+            insort(self._young, _by_due(head))
+        insort(self._due, self._rank(head))
+
+    def _remove(self, head: Head) -> None:
+        if head.due_at > self._now:
+            del self._future[bisect_left(self._future, _by_due(head))]
+            return
+        del self._due[bisect_left(self._due, self._rank(head))]
+        if head in self._aged:
+            self._aged.remove(head)
+        else:
+            del self._young[bisect_left(self._young, _by_due(head))]
+
+    def _is_aged(self, head: Head) -> bool:
+        return self._ageing_ms is not None and self._now - head.due_at >= self._ageing_ms
+
+    def _rank(self, head: Head) -> tuple[int, int, int, int, str, Head]:
+        priority = AGED_PRIORITY if head in self._aged else head.priority
+        return (-priority, head.last_start_at, head.due_at, head.seq, head.session, head)
+
+
+def _by_due(head: Head) -> tuple[int, str, int, Head]:
+    return (head.due_at, head.session, head.seq, head)
 
 
 def width(session: str, configured: int | None) -> int | None:

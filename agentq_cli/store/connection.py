@@ -13,20 +13,19 @@ import os
 import sqlite3
 from collections.abc import Iterator
 
+from agentq_cli.defaults import BUSY_MS as BUSY_MS
 from agentq_cli.errors import AgentqError, Busy, Refused, Unreadable
 from agentq_cli.path import Path
+from agentq_cli.store import schema
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Self
 
-BUSY_MS = 15_000
-"""How long a command waits for a lock."""
-
 BACKGROUND_BUSY_MS = 100
 """How long a supervisor or a sweep waits for one session's file before it goes on with the others."""
 
-SCHEMA = Path(__file__).parent / "schema"
+SCHEMA = Path(schema.DIRECTORY)
 
 
 def connect(path: Path, kind: str, *, create: bool, busy_ms: int = BUSY_MS) -> sqlite3.Connection:
@@ -77,6 +76,11 @@ def _prepare_foreign(connection: sqlite3.Connection, path: Path) -> None:
     """
     connection.text_factory = lambda data: data.decode("utf-8", "replace")
     connection.execute("PRAGMA trusted_schema = OFF")
+    check_foreign(connection, path)
+
+
+def check_foreign(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises Unreadable where messages_out has become something else than agentq made."""
     if connection.execute(MADE_FROM).fetchall() != _messages_out():
         raise Unreadable(f"'{path}': messages_out is not the table that agentq made; it was left as it is")
 
@@ -198,15 +202,14 @@ class NamedConnection(sqlite3.Connection):
 @functools.cache
 def latest(kind: str) -> int:
     """The schema version that this program writes: the number of the last migration."""
-    return max(int(name[:3]) for name in os.listdir(SCHEMA / kind) if name.endswith(".sql"))
+    return schema.latest(kind, SCHEMA)
 
 
 def migrate(connection: sqlite3.Connection, path: Path, kind: str) -> None:
     """Bring a file to this version's schema, each step and its `user_version` in one transaction."""
     target = latest(kind)
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > target:
-        raise Unreadable(f"'{path}': it was written by a newer agentq (schema {version}, this one knows {target})")
+    _refuse_newer(path, version, target)
     if version == target:
         return
     with transaction(connection, path):
@@ -217,9 +220,27 @@ def migrate(connection: sqlite3.Connection, path: Path, kind: str) -> None:
         for name in sorted(name for name in os.listdir(SCHEMA / kind) if name.endswith(".sql")):
             number = int(name[:3])
             if number > version:
-                for statement in _statements((SCHEMA / kind / name).read_text(encoding="utf-8")):
+                for statement in _script(SCHEMA / kind / name):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {number}")
+
+
+def refuse_newer(connection: sqlite3.Connection, inbound: Path, index: Path) -> None:
+    """Raises Unreadable where a newer agentq has migrated a file since this connection to both was opened."""
+    for path, name, kind in ((inbound, "main", "inbound"), (index, "idx", "index")):
+        (version,) = connection.execute(f"PRAGMA {name}.user_version").fetchone()
+        _refuse_newer(path, version, latest(kind))
+
+
+def _refuse_newer(path: Path, version: int, target: int) -> None:
+    if version > target:
+        raise Unreadable(f"'{path}': it was written by a newer agentq (schema {version}, this one knows {target})")
+
+
+@functools.cache
+def _script(file: Path) -> list[str]:
+    """A migration's statements; a batch makes many sessions."""
+    return list(_statements(file.read_text(encoding="utf-8")))
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 
-from agentq_cli.dataclass import dataclass, replace
+from agentq_cli.dataclass import NamedTuple, dataclass, replace
 from agentq_cli.errors import NotFound
 from agentq_cli.model import (
     Actor,
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
 DISPATCH = statements("dispatch")
+LEAST = -1 << 31
+"""Below every priority."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,16 @@ class Past:
     spent_usd: float = 0.0
 
 
+class Calls(NamedTuple):
+    """What there is to do for a supervisor besides starting and settling; `known` is whether it is on record itself."""
+
+    expired: bool
+    arriving: bool
+    stops: bool
+    strangers: bool
+    known: bool
+
+
 Planner: TypeAlias = "Callable[[Task, Past], Plan]"
 """Makes the plan of a task under the claim's lock."""
 
@@ -81,43 +93,68 @@ Planner: TypeAlias = "Callable[[Task, Past], Plan]"
 def look(index: sqlite3.Connection, sessions: Collection[str] = (), *, now: int) -> order.Look:
     """What the index says now; with `sessions`, heads of those only."""
     with connection.snapshot(index):
-        return replace(_around(index, now), heads=tuple(_heads(index, sessions, now)))
+        found = around(index, now)
+        lanes = dict(found.lanes)
+        for session, seq, agent, _ in index.execute(DISPATCH["retrying"]).fetchall():
+            if agent not in found.held_agents:  # what is held itself holds nobody
+                lane = lanes.get(session, order.Lane())
+                lanes[session] = replace(lane, retrying={*lane.retrying, seq})
+        chosen = tuple(head for head in heads(index, now) if not sessions or head.session in sessions)
+        return replace(found, lanes=lanes, heads=chosen)
 
 
-def _around(index: sqlite3.Connection, now: int) -> order.Look:
-    """Everything of a look but the heads."""
-    lanes: dict[str, tuple[int, set[int], set[str]]] = {}
+def around(index: sqlite3.Connection, now: int) -> order.Look:
+    """Everything of a look but the heads and the retries that wait: so much as there are live runs and pauses."""
+    lanes: dict[str, tuple[int, set[str]]] = {}
     workers = 0
     for session, agent, shares in index.execute(DISPATCH["running"]).fetchall():
-        running, retrying, conversations = lanes.get(session, (0, set(), set()))
+        running, conversations = lanes.get(session, (0, set()))
         if shares:
             conversations.add(agent)
-        lanes[session] = (running + 1, retrying, conversations)
+        lanes[session] = (running + 1, conversations)
         workers += 1
     holds = index.execute(statements("read")["holds"], {"now": now}).fetchall()
-    held_agents = frozenset(hold[1] for hold in holds if hold[0] == "agent")
-    for session, seq, agent, _ in index.execute(DISPATCH["retrying"]).fetchall():
-        if agent not in held_agents:  # what is held itself holds nobody
-            lanes.setdefault(session, (0, set(), set()))[1].add(seq)
     return order.Look(
         heads=(),
-        lanes={name: order.Lane(*lane) for name, lane in lanes.items()},
+        lanes={name: order.Lane(running, conversations=taken) for name, (running, taken) in lanes.items()},
         paused_sessions=frozenset(name for (name,) in index.execute(DISPATCH["paused_sessions"]).fetchall()),
-        held_agents=held_agents,
+        held_agents=frozenset(hold[1] for hold in holds if hold[0] == "agent"),
         queue_paused=any(hold[0] == "queue" for hold in holds),
         workers=workers,
     )
 
 
-def _heads(index: sqlite3.Connection, sessions: Collection[str], now: int) -> list[order.Head]:
-    heads: list[order.Head] = []
+def startable(index: sqlite3.Connection, head: order.Head, found: order.Look, *, now: int, width: int | None) -> bool:
+    """Whether a head may start after a look `around`; the retries of its session are asked for where they count."""
+    if not order.startable(head, found, now=now, parallel=lambda session: width):
+        return False
+    if width is None or head.retry:
+        return True
+    values = {"session": head.session, "now": now}
+    waiting = [seq for (seq,) in index.execute(statements("read")["session_retrying"], values).fetchall()]
+    lane = found.lanes.get(head.session, order.Lane())
+    return order.lane_open(head, replace(lane, retrying=set(waiting)), width)
+
+
+def heads(index: sqlite3.Connection, now: int) -> Iterator[order.Head]:
+    """The head of every group."""
     group: dict[str, object] = {"session": "", "agent": "", "priority": 0, "shares": 0, "retry": 0}
     while row := index.execute(DISPATCH["next_head"], group | {"now": now}).fetchone():
         head = order.Head(*row)
         group = {name: getattr(head, name) for name in group}
-        if not sessions or head.session in sessions:
-            heads.append(head)
-    return heads
+        yield head
+
+
+def heads_of(index: sqlite3.Connection, session: str, now: int) -> list[order.Head]:
+    """The heads of one session."""
+    found: list[order.Head] = []
+    group: dict[str, object] = {"agent": "", "priority": LEAST, "shares": 0, "retry": 0}
+    values = {"session": session, "now": now}
+    while row := index.execute(DISPATCH["next_head_of"], values | group).fetchone():
+        head = order.Head(*row)
+        group = {name: getattr(head, name) for name in group}
+        found.append(head)
+    return found
 
 
 def claim(
@@ -169,8 +206,10 @@ def _claimable(
         retry=task.attempts > 0,
         shares=task.shares_conversation,
     )
-    again = replace(_around(write.database, write.now), heads=(fresh,))
-    if task.status is Status.QUEUED and list(order.startable(again, now=write.now, parallel=parallel)):
+    again = around(write.database, write.now)
+    if task.status is Status.QUEUED and startable(
+        write.database, fresh, again, now=write.now, width=parallel(fresh.session)
+    ):
         if task.arriving:
             return series.arrive(write, task)
         return None if not task.attempts and series.refuse(write, task) else task

@@ -17,9 +17,21 @@ DISPATCH = statements("dispatch")
 
 
 def finish(
-    state: StateDir, run: RunId, outcome: Outcome, *, now: int, actor: Actor, posted: bool, busy_ms: int, jitter: float
+    state: StateDir,
+    run: RunId,
+    outcome: Outcome,
+    *,
+    now: int,
+    actor: Actor,
+    posted: bool,
+    quiet: str | None = None,
+    busy_ms: int,
+    jitter: float,
 ) -> Task | None:
-    """Record how a run ended and what becomes of its task; None where somebody else did so before (the fence)."""
+    """Record how a run ended and what becomes of its task; None where somebody else did so before (the fence).
+
+    `quiet` is the stamp of the session's outbound.db where all that it asks for is known to be answered.
+    """
     with session_write(state, run.session, now=now, actor=actor, busy_ms=busy_ms) as write:
         task = write.task(run.seq)
         if task.status is not Status.RUNNING or task.runs != run.attempt:
@@ -43,6 +55,8 @@ def finish(
         if task.agent and task.shares_conversation:
             _keep_conversation(write, run, task.agent, outcome)
         write.database.execute(DISPATCH["delete_worker"], run._asdict())
+        if quiet is not None:
+            write.database.execute(statements("requests")["set_stamp"], {"session": run.session, "stamp": quiet})
         return after
 
 

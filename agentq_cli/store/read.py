@@ -63,8 +63,11 @@ def tasks(
     label: str | None,
     ended: bool,
     now: int,
+    most: int | None = None,
 ) -> Iterator[Task]:
     """Live tasks, soonest first, then with `ended` (or an ended status asked for) the ended ones, oldest end first.
+
+    Who takes no more than `most` of these listings has them with no more read than that, where nothing is passed over.
 
     A session that cannot be read is passed over and raised at the end, so that the others are seen.
     """
@@ -76,7 +79,7 @@ def tasks(
     if ended or any(status.ended for status in wanted):
         pages.append("ended_page")
     for page in pages:
-        for addresses in _addresses(index, page, session):
+        for addresses in _addresses(index, page, session, _page(most)):
             for found in _load(state, addresses, trouble):
                 if wanted and found.shown_status(now) not in wanted:
                     continue
@@ -86,10 +89,15 @@ def tasks(
         raise trouble[0]
 
 
-def _addresses(index: sqlite3.Connection, page: str, session: str | None) -> Iterator[list[Address]]:
+def _page(most: int | None) -> int:
+    return PAGE if most is None else max(1, min(most, PAGE))
+
+
+def _addresses(index: sqlite3.Connection, page: str, session: str | None, limit: int) -> Iterator[list[Address]]:
     at, name, seq = -NEWEST, "", 0
     while True:
-        values = {"at": at, "after_session": name, "after_seq": seq, "session": session, "limit": PAGE}
+        values = {"at": at, "after_session": name, "after_seq": seq, "session": session, "limit": limit}
+        limit = PAGE
         found = index.execute(READ[page], values).fetchall()
         if not found:
             return
@@ -131,7 +139,7 @@ def runs(
     session: str | None,
     statuses: Collection[str],
     since: int | None,
-    limit: int | None,
+    most: int | None = None,
 ) -> Iterator[Run]:
     """The audit log, newest first; at most `limit` at a time are read, and more only where they are asked for."""
     values: dict[str, object] = {"status": json.dumps(sorted(statuses)) if statuses else None, "since": since}
@@ -141,28 +149,21 @@ def runs(
     elif session is not None:
         name, values = "runs_page_session", values | {"session": session}
     statement = READ[name].format(run_columns=READ["run_columns"])
-    before = NEWEST
-    values["limit"] = _page(limit)
-    while found := index.execute(statement, values | {"before": before}).fetchall():
+    values |= {"before": NEWEST, "limit": _page(most)}
+    while found := index.execute(statement, values).fetchall():
         yield from (rows.run(row[:-1]) for row in found)
-        before = found[-1][-1]
-
-
-def _page(limit: int | None) -> int:
-    return PAGE if limit is None else min(limit, PAGE)
+        values |= {"before": found[-1][-1], "limit": PAGE}
 
 
 def events(
-    index: sqlite3.Connection, *, address: Address | None, since: int | None, limit: int | None
+    index: sqlite3.Connection, *, address: Address | None, since: int | None, most: int | None = None
 ) -> Iterator[Event]:
-    """Every change of state, newest first; at most `limit` at a time are read."""
+    """Every change of state, newest first."""
     where = {"session": None, "seq": None} if address is None else address._asdict()
-    before = NEWEST
-    while found := index.execute(
-        READ["events_newest"], where | {"before": before, "since": since, "limit": _page(limit)}
-    ).fetchall():
+    values = where | {"before": NEWEST, "since": since, "limit": _page(most)}
+    while found := index.execute(READ["events_newest"], values).fetchall():
         yield from (rows.event(row) for row in found)
-        before = found[-1][0]
+        values |= {"before": found[-1][0], "limit": PAGE}
 
 
 def events_after(index: sqlite3.Connection, *, address: Address | None, after: int) -> list[Event]:
@@ -179,12 +180,26 @@ def outbound(state: StateDir, session: str) -> Iterator[sqlite3.Connection]:
     path = state.outbound(session)
     if not path.exists():
         raise NotFound(f"session '{session}': it has no outbound.db")
-    database = connection.connect(path, "outbound", create=False, busy_ms=1000)
-    try:
-        with connection.named_trouble(path):
+    with opened_outbound(state, session, 1000) as database, connection.named_trouble(path):
+        yield database
+
+
+@contextlib.contextmanager
+def opened_outbound(state: StateDir, session: str, busy_ms: int) -> Iterator[sqlite3.Connection]:
+    """A session's outbound.db, which is looked at anew each time: it is the agent's. Raises Busy, Unreadable."""
+    path = state.outbound(session)
+
+    def connect() -> sqlite3.Connection:
+        return connection.connect(path, "outbound", create=False, busy_ms=busy_ms)
+
+    if state.kept is None:
+        with contextlib.closing(connect()) as database:
             yield database
-    finally:
-        database.close()
+        return
+    with state.kept.lend((path,), busy_ms, connect) as database:
+        with connection.named_trouble(path):
+            connection.check_foreign(database, path)
+        yield database
 
 
 def messages(state: StateDir, session: str, *, since: int | None) -> Iterator[Message]:

@@ -35,6 +35,7 @@ def reindex(state: StateDir, session: str, *, now: int, host: str, busy_ms: int)
         state_row = database.execute(DISPATCH["session_state"], {"name": "paused"}).fetchone()
         values = {"session": session, "at": now if state_row else None, "reason": state_row[0] if state_row else None}
         database.execute(REINDEX["paused"], values)
+        database.execute(DISPATCH["rebuilt"])
         mended += _workers(write, host)
     yield from mended
 

@@ -12,7 +12,7 @@ from agentq_cli.dataclass import dataclass, replace
 from agentq_cli.errors import AgentqError, LimitReached, Usage
 from agentq_cli.model import Actor, Address, NewTask, RunId, Status, Task
 from agentq_cli.policy.requests import LONGEST, Refusal, Request
-from agentq_cli.store import change, connection, dispatch, read, series
+from agentq_cli.store import change, connection, dispatch, read, seen, series
 from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
 from agentq_cli.store.state_dir import StateDir
@@ -41,11 +41,16 @@ Template: TypeAlias = "Callable[[Task | None], NewTask]"
 
 def stamp(state: StateDir, session: str) -> str | None:
     """What changes when the session's outbound.db does; None where there is none."""
+    return seen.outbound(os.path.join(state.path, "sessions"), session)
+
+
+def quiet(state: StateDir, session: str) -> str | None:
+    """The stamp of an outbound.db that asks for nothing that is not answered; None where it does, or cannot be read."""
+    found = stamp(state, session)
     try:
-        status = os.stat(state.outbound(session))
-    except OSError:
+        return None if _unanswered(state, session, 1) else found
+    except AgentqError:
         return None
-    return f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
 
 
 def asked(state: StateDir, session: str, most: int) -> Iterator[tuple[str, object]]:

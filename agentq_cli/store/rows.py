@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 
@@ -64,15 +65,16 @@ def launch_text(launch: Launch) -> str:
     return json.dumps({name: value for name, value in values.items() if value not in (None, [], {})})
 
 
+@functools.lru_cache(maxsize=64)
 def launch(text: str) -> Launch:
-    """The launch that `launch_text` wrote."""
+    """The launch that `launch_text` wrote; the tasks of a batch share theirs."""
     values = json.loads(text)
     values["agent_args"] = tuple(values.get("agent_args", ()))
     return Launch(**values)
 
 
-def content(task: NewTask | Task) -> dict[str, Any]:
-    """The columns of messages_in that say what is to be done."""
+def content(task: NewTask | Task, launch: str | None = None) -> dict[str, Any]:
+    """The columns of messages_in that say what is to be done; `launch` is its text where it is known already."""
     return {
         "kind": task.kind,
         "agent": task.agent,
@@ -80,10 +82,10 @@ def content(task: NewTask | Task) -> dict[str, Any]:
         "argv": None if task.argv is None else json.dumps(list(task.argv)),
         "cwd": task.cwd,
         "priority": task.priority,
-        "labels": json.dumps(list(task.labels)),
+        "labels": json.dumps(list(task.labels)) if task.labels else "[]",
         "key": task.key,
         "context": task.context,
-        "launch": launch_text(task.launch),
+        "launch": launch_text(task.launch) if launch is None else launch,
         "on_dep_failure": task.on_dep_failure,
     }
 
@@ -102,7 +104,7 @@ def task(session: str, row: Row) -> Task:
         argv=None if row[7] is None else tuple(json.loads(row[7])),
         cwd=row[8],
         priority=row[9],
-        labels=tuple(json.loads(row[10])),
+        labels=() if row[10] == "[]" else tuple(json.loads(row[10])),
         key=row[11],
         context=row[12],
         created_at=row[13],

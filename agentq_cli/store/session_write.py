@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from agentq_cli.dataclass import replace
 from agentq_cli.errors import NotFound, Unreadable
-from agentq_cli.model import Actor, Address, NewTask, RunId, Status, Task, Trigger
+from agentq_cli.model import Actor, Address, Launch, NewTask, RunId, Status, Task, Trigger
 from agentq_cli.policy import states
 from agentq_cli.store import connection, dependencies, rows
 from agentq_cli.store.queries import statements
@@ -39,6 +39,7 @@ class SessionWrite:
         self.actor = actor
         self.unsettled: list[int] = []
         """Tasks whose end, or new beginning, is still to be told to those that wait for them."""
+        self._launch: tuple[Launch, str] | None = None
 
     def task(self, seq: int) -> Task:
         """The task as it is now, locked. Raises NotFound.
@@ -65,9 +66,25 @@ class SessionWrite:
         self.save(task, paused, event="pause")
         return paused
 
-    def insert(
+    def next_seq(self) -> int:
+        """The N of the next new task."""
+        (seq,) = self.database.execute(WRITE["next_seq"]).fetchone()
+        return int(seq)
+
+    def insert(self, task: NewTask, **state: Any) -> int:
+        """A new row in a state as `row` takes it; the caller mirrors and records it. Returns its seq."""
+        seq = self.next_seq()
+        self.insert_all([self.row(task, seq, **state)])
+        return seq
+
+    def insert_all(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """New rows, made by `row`, in one statement."""
+        self.database.executemany(WRITE["insert_task"], rows)
+
+    def row(
         self,
         task: NewTask,
+        seq: int,
         *,
         status: str,
         batch: str | None = None,
@@ -77,26 +94,28 @@ class SessionWrite:
         recurrence: Recurrence | None = None,
         arriving: bool = False,
         extra: bool = False,
-    ) -> int:
-        """A new row; the caller mirrors and records it. Returns its seq."""
-        values = rows.content(task) | {
+    ) -> dict[str, Any]:
+        """The columns of a new task, to be inserted as `seq`; the first of a series names it by its own."""
+        return rows.content(task, self._launch_text(task.launch)) | {
+            "seq": seq,
             "status": status,
             "created_at": self.now,
             "due_at": self.now if task.due_at is None else task.due_at,
             "expires_at": task.expires_at,
             "batch": batch,
             "reason": reason,
-            "series": series,
+            "series": seq if series is None and recurrence is not None else series,
             "trigger": trigger,
             "recurrence": None if recurrence is None else recurrence.to_json(),
             "arriving": arriving,
             "extra": extra,
         }
-        # fetchall, not fetchone: an unfinished RETURNING would keep the statement open over the commit.
-        ((seq,),) = self.database.execute(WRITE["insert_task"], values).fetchall()
-        if recurrence is not None and series is None:
-            self.database.execute(WRITE["own_series"], {"seq": seq})
-        return int(seq)
+
+    def _launch_text(self, launch: Launch) -> str:
+        # The tasks of a batch share theirs.
+        if self._launch is None or self._launch[0] is not launch:
+            self._launch = (launch, rows.launch_text(launch))
+        return self._launch[1]
 
     def publish(self, first: int, batch: str | None = None) -> None:
         """Mirror the new rows from `first` on (of `batch` alone, where given) and record the submit of each."""
@@ -223,12 +242,28 @@ def session_write(
             connection.connect(state.outbound(session), "outbound", create=True, busy_ms=busy_ms).close()
     else:
         check_stored(state, session)
-    database = connection.connect_session(state.inbound(session), state.index, create=create, busy_ms=busy_ms)
-    try:
-        with connection.transaction(database, state.inbound(session)):
-            yield SessionWrite(database, session, now, actor)
-    finally:
-        database.close()
+    with (
+        _opened(state, session, create=create, busy_ms=busy_ms) as database,
+        connection.transaction(database, state.inbound(session)),
+    ):
+        if state.kept is not None:
+            connection.refuse_newer(database, state.inbound(session), state.index)
+        yield SessionWrite(database, session, now, actor)
+
+
+@contextlib.contextmanager
+def _opened(state: StateDir, session: str, *, create: bool, busy_ms: int) -> Iterator[sqlite3.Connection]:
+    inbound, index = state.inbound(session), state.index
+
+    def connect() -> sqlite3.Connection:
+        return connection.connect_session(inbound, index, create=create, busy_ms=busy_ms)
+
+    if state.kept is not None and not create:
+        with state.kept.lend((inbound, index), busy_ms, connect) as database:
+            yield database
+        return
+    with contextlib.closing(connect()) as database:
+        yield database
 
 
 def check_stored(state: StateDir, session: str) -> None:

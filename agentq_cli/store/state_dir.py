@@ -6,29 +6,28 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
+from functools import lru_cache
 
-from agentq_cli.dataclass import dataclass
+from agentq_cli.dataclass import dataclass, field
 from agentq_cli.errors import NotFound, Refused, Usage
 from agentq_cli.model import RunId
 from agentq_cli.names import is_name
 from agentq_cli.path import Path
-
-# POSIX locks are unreliable or absent on these, and SQLite's rollback needs them.
-NETWORK_FILE_SYSTEMS = (
-    *("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "afs", "ceph", "glusterfs", "fuse", "fuseblk"),
-)
+from agentq_cli.store import file_systems
+from agentq_cli.store.kept import Kept
 
 
 @dataclass(frozen=True, slots=True)
 class StateDir:
-    """The paths below one state directory."""
+    """The paths below one state directory; and the connections to it where they are `kept`."""
 
     path: Path
+    kept: Kept | None = field(default=None, compare=False)
 
     @property
     def index(self) -> Path:
         """`agentq.db`."""
-        return self.path / "agentq.db"
+        return _below(self.path, "agentq.db")
 
     @property
     def bells(self) -> Path:
@@ -44,19 +43,19 @@ class StateDir:
         """The directory of a session; the name is checked, for it becomes a path. Raises Usage."""
         if not is_name(name):
             raise Usage(f"session '{name}': a name is 1 to 64 of A-Z a-z 0-9 . _ - and begins with a letter or digit")
-        return self.path / "sessions" / name
+        return _below(self.path, f"sessions/{name}")
 
     def inbound(self, name: str) -> Path:
         """A session's `inbound.db`."""
-        return self.session(name) / "inbound.db"
+        return _below(self.session(name), "inbound.db")
 
     def outbound(self, name: str) -> Path:
         """A session's `outbound.db`."""
-        return self.session(name) / "outbound.db"
+        return _below(self.session(name), "outbound.db")
 
     def run(self, run: RunId) -> Path:
         """The directory of one attempt."""
-        return self.session(run.session) / "runs" / f"{run.seq}.{run.attempt}"
+        return self.session(run.session) / f"runs/{run.seq}.{run.attempt}"
 
     def session_names(self) -> Iterator[str]:
         """The sessions that have a directory, whatever the index says."""
@@ -107,13 +106,18 @@ class StateDir:
             if status.st_uid != os.geteuid():
                 raise Usage(f"state dir '{self.path}': it belongs to user {status.st_uid}, not to you ({os.geteuid()})")
         if not allow_network_fs:
-            mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
-            kind = file_system(os.path.realpath(self.path), mounts)
-            if kind in NETWORK_FILE_SYSTEMS or kind.startswith("fuse."):
+            kind = file_systems.kind_of(str(self.path))
+            if file_systems.is_network(kind):
                 raise Usage(
                     f"state dir '{self.path}': it lies on {kind}, where file locks cannot be relied on;"
                     " use a local directory (--allow-network-fs overrides)"
                 )
+
+
+@lru_cache(512)
+def _below(directory: Path, name: str) -> Path:
+    """The same path object for the same names: to make one costs as much as a small query."""
+    return directory / name
 
 
 @contextlib.contextmanager
@@ -123,22 +127,6 @@ def _refusals(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise Refused(f"'{path}': {error.strerror}") from error
-
-
-def file_system(path: str, mountinfo: str) -> str:
-    """The type of the file system that holds `path`, from the text of `/proc/self/mountinfo` (proc(5))."""
-    best, kind = "", ""
-    for line in mountinfo.splitlines():
-        left, _, right = line.partition(" - ")
-        fields = left.split(" ")
-        if len(fields) < 5 or not right:
-            continue
-        point = fields[4].replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
-        inside = point == "/" or path == point or path.startswith(point + "/")
-        # Of several mounts on one point the last is the one that is seen.
-        if inside and len(point) >= len(best):
-            best, kind = point, right.split(" ", 1)[0]
-    return kind
 
 
 def sync_directory(path: Path) -> None:

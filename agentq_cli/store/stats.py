@@ -75,12 +75,18 @@ class Copy:
     def _rank(self, value: str, keys: Sequence[Grouping], found: Sequence[dict[FiguresKey, Figures]]) -> None:
         """The percentiles of one value, in one pass over its order however many groups there are."""
         rankings: list[dict[FiguresKey, Ranking]] = [{} for _ in keys]
+        pairs: list[tuple[str, str]] = []
         for name, agent, size in self._database.execute(STATS["sizes"].format(value=value)):
+            pairs.append((name, agent))
             for key, by_key in zip(keys, rankings, strict=True):
                 by_key.setdefault(key(name, agent), Ranking()).size += size
+        taken = {
+            (name, agent): [by_key[key(name, agent)] for key, by_key in zip(keys, rankings, strict=True)]
+            for name, agent in pairs
+        }
         for name, agent, each in self._database.execute(STATS["ordered"].format(value=value)):
-            for key, by_key in zip(keys, rankings, strict=True):
-                by_key[key(name, agent)].take(each)
+            for ranking in taken[name, agent]:
+                ranking.take(each)
         for by_key, figures in zip(rankings, found, strict=True):
             for name, ranking in by_key.items():
                 setattr(figures[name], value.removesuffix("_ms"), ranking.percentiles())

@@ -6,7 +6,7 @@ import contextlib
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from agentq_cli.dataclass import replace
 from agentq_cli.errors import AgentqError, Busy, LimitReached, Usage, WrongState
@@ -18,6 +18,8 @@ from agentq_cli.store.state_dir import StateDir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from agentq_cli.policy.schedule import Schedule
     from agentq_cli.policy.series import Recurrence
 
@@ -46,28 +48,49 @@ def submit(
 
 def _store(write: SessionWrite, tasks: Sequence[NewTask]) -> list[tuple[Address, bool]]:
     write.database.execute(WRITE["create_session"], {"name": write.session, "at": write.now})
-    stored: list[tuple[Address, bool]] = []
-    first: int | None = None
-    for task in tasks:
-        found = _of_key(write, task)
-        if found is not None:
-            stored.append((found, False))
-            continue
-        seq = write.insert(
-            task,
-            status=Status.BLOCKED if task.after else Status.QUEUED,
-            trigger=Trigger.SUBMIT if task.schedule is None else Trigger.SCHEDULE,
-            recurrence=None if task.schedule is None else _begin(task.schedule, write.now),
-            arriving=task.schedule is not None,
-        )
-        first = seq if first is None else first
-        stored.append((Address(write.session, seq), True))
+    stored = _insert(write, tasks)
     waiting = _enter(write, tasks, dict(enumerate(stored)))
+    first = next((address.seq for address, is_new in stored if is_new), None)
     if first is not None:
         write.publish(first)
     for seq in waiting:
         dependencies.settle(write, seq)
     return stored
+
+
+def _insert(write: SessionWrite, tasks: Iterable[NewTask], batch: str | None = None) -> list[tuple[Address, bool]]:
+    """Add the tasks' rows, staged where they are of a batch; each with whether it is new."""
+    stored: list[tuple[Address, bool]] = []
+    rows: list[dict[str, Any]] = []
+    seq = write.next_seq()
+    keys: set[str] = set()
+    for task in tasks:
+        if task.key is not None:
+            if task.key in keys:
+                # One that stands above has it: it must be there to be found.
+                write.insert_all(rows)
+                rows.clear()
+                keys.clear()
+            found = _of_key(write, task, batch)
+            if found is not None:
+                stored.append((found, False))
+                continue
+            keys.add(task.key)
+        rows.append(_row(write, task, seq, batch))
+        stored.append((Address(write.session, seq), True))
+        seq += 1
+    write.insert_all(rows)
+    return stored
+
+
+def _row(write: SessionWrite, task: NewTask, seq: int, batch: str | None) -> dict[str, Any]:
+    if batch is not None:
+        return write.row(task, seq, status="staged", batch=batch)
+    status = Status.BLOCKED if task.after else Status.QUEUED
+    if task.schedule is None:
+        return write.row(task, seq, status=status)
+    recurrence = _begin(task.schedule, write.now)
+    return write.row(task, seq, status=status, trigger=Trigger.SCHEDULE, recurrence=recurrence, arriving=True)
 
 
 def _enter(write: SessionWrite, tasks: Sequence[NewTask], stored: Mapping[int, tuple[Address, bool]]) -> list[int]:
@@ -173,8 +196,8 @@ def _batch(
         stored: dict[int, tuple[Address, bool]] = {}
         staged: list[str] = []
         try:
-            for session in sessions:
-                _stage(state, session, tasks, stored, batch=batch, now=now, actor=actor)
+            for session, own in _by_session(tasks).items():
+                stored |= _stage(state, session, own, batch=batch, now=now, actor=actor)
                 staged.append(session)
             for session in dict.fromkeys(task.session for task in tasks if task.after):
                 with session_write(state, session, now=now, actor=actor) as write:
@@ -196,26 +219,26 @@ def _batch(
     return [stored[position] for position in range(len(tasks))]
 
 
+def _by_session(tasks: Sequence[NewTask]) -> dict[str, dict[int, NewTask]]:
+    """The tasks of each session, by their positions in the batch."""
+    found: dict[str, dict[int, NewTask]] = {}
+    for position, task in enumerate(tasks):
+        found.setdefault(task.session, {})[position] = task
+    return found
+
+
 def _stage(
     state: StateDir,
     session: str,
-    tasks: Sequence[NewTask],
-    stored: dict[int, tuple[Address, bool]],
+    tasks: Mapping[int, NewTask],
     *,
     batch: str,
     now: int,
     actor: Actor,
-) -> None:
+) -> dict[int, tuple[Address, bool]]:
+    """Store a session's tasks, so that nobody sees them yet; of each position the address."""
     with session_write(state, session, now=now, actor=actor, create=True) as write:
-        for position, task in enumerate(tasks):
-            if task.session != session:
-                continue
-            found = _of_key(write, task, batch)
-            if found is not None:
-                stored[position] = (found, False)
-            else:
-                seq = write.insert(task, status="staged", batch=batch)
-                stored[position] = (Address(session, seq), True)
+        return dict(zip(tasks, _insert(write, tasks.values(), batch), strict=True))
 
 
 def release(state: StateDir, batch: str, sessions: Sequence[str], *, now: int, actor: Actor) -> None:

@@ -12,7 +12,6 @@ import select
 from types import TracebackType
 
 from agentq_cli.errors import Refused
-from agentq_cli.model import Identity
 from agentq_cli.supervise import process
 
 TYPE_CHECKING = False
@@ -82,34 +81,3 @@ class Bell:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def ring(directory: Path) -> None:
-    """Ring every bell, after the commit. Never fails and never waits: who sleeps on has a timer as well."""
-    try:
-        names = os.listdir(directory)
-    except OSError:
-        return
-    for name in names:
-        path = directory / name
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError as error:
-            if error.errno == errno.ENXIO:
-                _remove_leftover(path)
-            continue
-        try:
-            os.write(descriptor, b".")
-        except OSError:
-            pass  # full: it has been rung often enough
-        finally:
-            os.close(descriptor)
-
-
-def _remove_leftover(path: Path) -> None:
-    # Between its mkfifo and its open a living process's bell has no reader either.
-    pid, _, start_time = path.name.partition("-")
-    if pid.isdecimal() and start_time.isdecimal():
-        owner = Identity(int(pid), int(start_time), process.boot_id())
-        if not process.alive(owner):
-            path.unlink(missing_ok=True)

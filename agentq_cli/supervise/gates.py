@@ -25,6 +25,9 @@ from agentq_cli.supervise.resources import Resources, tree_memory
 LOOK_MS = 2_000
 """How often memory and load are looked at while one of them holds something."""
 
+PLENTY_MS = 100
+"""How old a look at the memory may be where it found more than all that could be started would take."""
+
 RECORD_MS = 10_000
 """How old the numbers of a gate that goes on holding may be in the supervisor's row."""
 
@@ -100,14 +103,22 @@ class Gates:
         self._holding: tuple[str, ...] = ()
         self._recorded: tuple[Gate, ...] = ()
         self._recorded_at = 0
+        self._rooms: Sequence[Room] = ()
+        self._rooms_at = -PLENTY_MS
 
     @property
     def closed(self) -> bool:
         """Whether one of them holds back what is there to be started."""
         return bool(self._holding)
 
-    def ask(self, config: Config) -> list[Gate]:
-        """Ask for one more start; returns the gates that have begun to hold or have let go since the last time."""
+    def ask(self, config: Config, *, workers: int | None = None) -> list[Gate]:
+        """Ask for one more start; returns the gates that have begun to hold or have let go since the last time.
+
+        `workers` is how many there are at most, where the caller knows.
+        """
+        if workers is not None and not self._holding and not self._recorded and self._plenty(config, workers):
+            self._limits, self.newest, self.again_at = config.limits, None, None
+            return []
         # What was held by other limits has no part in these.
         before = self._holding if config.limits == self._limits else ()
         self._limits = config.limits
@@ -122,6 +133,18 @@ class Gates:
         if changed or (gates != self._recorded and now - self._recorded_at >= RECORD_MS):
             self._record(gates, now)
         return changed
+
+    def _plenty(self, config: Config, workers: int) -> bool:
+        """Whether no gate is set but memory, and there is enough even if all workers were young and one more came."""
+        limits = config.limits
+        if limits.load is not None or limits.stagger_ms:
+            return False
+        now = monotonic_ms()
+        if now - self._rooms_at >= PLENTY_MS:
+            self._rooms, self._rooms_at = self._resources.rooms(), now
+        wanted = Wanted(limits.memory_per_agent_bytes, limits.memory_reserve_bytes)
+        free = admission.spare(self._rooms, [0] * workers, wanted.per_agent)
+        return free is not None and free >= 2 * wanted.per_agent + wanted.reserve
 
     def forget(self) -> list[Gate]:
         """There is nothing to be started, or no slot for it, so nothing is held back. Returns what held until now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
@@ -157,7 +158,7 @@ def environment(
     """The agent's whole environment; later ones win: supervisor, submitting shell, profile, session, task, agentq."""
     # What the submitting shell had not set is not set either: the supervisor's LC_ALL would win over its LANG.
     patterns = config.capture_env if task.launch.captured else ()
-    values = {name: value for name, value in environ.items() if not any(fnmatchcase(name, each) for each in patterns)}
+    values = {name: environ[name] for name in _inherited(tuple(environ), tuple(patterns))}
     values.update(task.launch.captured)
     for name in KEPT_BACK:
         values.pop(name, None)
@@ -169,7 +170,7 @@ def environment(
         values.update(profile.env)
     values.update(config.options(task.session).get("env", {}))
     values.update(task.launch.env)
-    directory = state.run(run)
+    directory = str(state.run(run))
     values.update(
         PWD=task.cwd,
         AGENTQ_TASK=str(task.address),
@@ -181,14 +182,20 @@ def environment(
         AGENTQ_STATE_DIR=str(state.path),
         AGENTQ_INBOUND=str(state.inbound(task.session)),
         AGENTQ_OUTBOUND=str(state.outbound(task.session)),
-        AGENTQ_HEARTBEAT=str(directory / "heartbeat"),
-        AGENTQ_RESULT=str(directory / "result"),
+        AGENTQ_HEARTBEAT=f"{directory}/heartbeat",
+        AGENTQ_RESULT=f"{directory}/result",
         AGENTQ_DEPTH=str(task.launch.depth + 1),
     )
     previous = _previous(state, run)
     if previous is not None:
         values["AGENTQ_PREVIOUS_RUN"] = previous
     return values
+
+
+@functools.lru_cache(4)
+def _inherited(names: tuple[str, ...], patterns: tuple[str, ...]) -> list[str]:
+    """The names that no pattern fits, which are the same for every run."""
+    return [name for name in names if not any(fnmatchcase(name, each) for each in patterns)]
 
 
 def preview(task: NewTask, config: Config, environ: Mapping[str, str]) -> tuple[tuple[str, ...], list[str]]:

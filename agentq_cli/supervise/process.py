@@ -7,15 +7,17 @@ question cannot be answered at all (out of descriptors or memory).
 
 from __future__ import annotations
 
-import functools
 import os
 import signal
 from collections.abc import Iterator
 
+from agentq_cli import procfs
 from agentq_cli.dataclass import NamedTuple
 from agentq_cli.identity import Identity
-
-GONE = (FileNotFoundError, NotADirectoryError, PermissionError, ProcessLookupError)
+from agentq_cli.procfs import GONE as GONE
+from agentq_cli.procfs import boot_id as boot_id
+from agentq_cli.procfs import read_file as read_file
+from agentq_cli.procfs import stat_fields
 
 
 class Stat(NamedTuple):
@@ -29,39 +31,11 @@ class Stat(NamedTuple):
     start_time: int
 
 
-@functools.cache
-def boot_id() -> str:
-    """The kernel's random name for this boot."""
-    return (read_file("/proc/sys/kernel/random/boot_id") or b"").decode().strip()
-
-
-def read_file(path: str) -> bytes | None:
-    """The bytes of a file under `/proc`, or None where it is gone or not ours to read.
-
-    Any other failure is raised: a process must not look dead because we are out of descriptors.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except GONE:
-        return None
-    parts = []
-    try:
-        while part := os.read(descriptor, 65536):
-            parts.append(part)
-    except GONE:
-        return None
-    finally:
-        os.close(descriptor)
-    return b"".join(parts)
-
-
 def stat_of(pid: int) -> Stat | None:
     """The process as the kernel shows it now, zombies included, or None."""
-    text = read_file(f"/proc/{pid}/stat")
-    if not text:
+    fields = stat_fields(pid)
+    if fields is None:
         return None
-    # The second field is the program's name in brackets and may hold blanks and brackets of its own.
-    fields = text[text.rindex(b")") + 2 :].split()
     state, parent, group, session = fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3])
     return Stat(pid, state, parent, group, session, int(fields[19]))
 
@@ -87,16 +61,17 @@ def current() -> Identity:
     return identity
 
 
+def own_start() -> tuple[int, int]:
+    """Pid and start time of this process, by as little as can be: it is asked between fork and exec."""
+    text = read_file("/proc/self/stat")
+    if not text:
+        raise OSError("/proc is not mounted: agentq cannot tell processes apart")
+    return os.getpid(), int(text[text.rindex(b")") + 2 :].split()[19])
+
+
 def alive(identity: Identity) -> bool:
     """Whether this very process still runs; a zombie does not, a stopped one and another user's do."""
-    if identity.pid <= 0 or identity.boot_id != boot_id():
-        return False
-    stat = stat_of(identity.pid)
-    if stat is None:
-        return _hidden(identity.pid)
-    if stat.start_time != identity.start_time:
-        return False
-    return stat.state not in ("Z", "X") or _has_threads(identity.pid)
+    return procfs.alive(*identity)
 
 
 def open_pidfd(identity: Identity) -> int | None:
@@ -126,25 +101,3 @@ def send(identity: Identity, number: int) -> bool:
     finally:
         os.close(pidfd)
     return True
-
-
-def _hidden(pid: int) -> bool:
-    """Whether a process of another user holds this pid where `/proc` is mounted with hidepid.
-
-    It cannot be told from a recycled one then; believing it alive starts nothing twice.
-    """
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except ProcessLookupError:
-        pass
-    return False
-
-
-def _has_threads(pid: int) -> bool:
-    """Whether threads outlive the main one: the kernel shows such a process as a zombie, and it is not dead."""
-    try:
-        return len(os.listdir(f"/proc/{pid}/task")) > 1
-    except GONE:
-        return False

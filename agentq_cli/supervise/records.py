@@ -141,10 +141,11 @@ class RunDirectory:
         boot = start.identity.boot_id
         return _read(lambda found: Identity(_pid(found["pid"]), _whole(found["start_time"]), boot), document)
 
-    def write_agent(self, identity: Identity) -> None:
+    def write_agent(self, pid: int, start_time: int) -> None:
         """Name the agent's process; not synced, as it means nothing after a reboot."""
-        temporary = self.file(f"agent.{identity.pid}")
-        os.close(_write_new(temporary, {"pid": identity.pid, "start_time": identity.start_time}))
+        temporary = self.file(f"agent.{pid}")
+        # Two numbers, and written between fork and exec: without the encoder and the pages that it would copy.
+        os.close(_write_bytes(temporary, b'{"pid": %d, "start_time": %d}\n' % (pid, start_time)))
         os.rename(temporary, self.file("agent"))
 
     def stop(self) -> Stop | None:
@@ -370,9 +371,13 @@ def _allocate(descriptor: int, offset: int) -> None:
 
 
 def _write_new(path: str, document: Mapping[str, Any]) -> int:
+    return _write_bytes(path, _encode(document))
+
+
+def _write_bytes(path: str, data: bytes) -> int:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        _write_all(descriptor, _encode(document))
+        _write_all(descriptor, data)
     except OSError:
         os.close(descriptor)
         os.unlink(path)

@@ -6,11 +6,11 @@ import errno
 import os
 import signal
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from agentq_cli.supervise import kernel
 from agentq_cli.supervise.launch import LaunchRequest
-from agentq_cli.supervise.process import current
+from agentq_cli.supervise.process import own_start
 from agentq_cli.supervise.records import RunDirectory
 
 TYPE_CHECKING = False
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 FAILED = 127
+SET_MASK = getattr(signal.pthread_sigmask, "__wrapped__", signal.pthread_sigmask)
 LONGEST_REASON = 4096
 
 
@@ -55,12 +56,14 @@ def spawn(request: LaunchRequest, directory: RunDirectory, env: Mapping[str, str
     stdin = _open_stdin(request, directory)
     reader, writer = os.pipe()
     shim = os.getpid()
+    # All that can be is done before the fork: each page that the child writes to is copied for it.
+    programs = _programs(request.argv[0] if request.argv else "", env)
     try:
         pid = os.fork()
     except OSError as error:
         raise SpawnError(f"no process for the agent: {error.strerror}") from error
     if pid == 0:
-        _become(request, directory, env, (stdin, stdout, stderr), writer, shim)
+        _become(request, directory, env, programs, (stdin, stdout, stderr), writer, shim)
     os.close(stdin)
     os.close(writer)
     return Agent(pid, reader)
@@ -95,6 +98,7 @@ def _become(
     request: LaunchRequest,
     directory: RunDirectory,
     env: Mapping[str, str],
+    programs: Sequence[str],
     stdio: tuple[int, int, int],
     report: int,
     shim: int,
@@ -102,7 +106,7 @@ def _become(
     """In the forked child: become the agent, or say why not and end."""
     try:
         _prepare(request, directory, stdio, shim)
-        _execute(request, env)
+        _execute(request, env, programs)
     except SpawnError as error:
         os.write(report, str(error).encode(errors="replace")[:LONGEST_REASON])
     finally:
@@ -119,7 +123,7 @@ def _prepare(request: LaunchRequest, directory: RunDirectory, stdio: tuple[int, 
         os.dup2(descriptor, number)
     try:
         # By the process itself and before exec, so that the record is never missing while an agent runs.
-        directory.write_agent(current())
+        directory.write_agent(*own_start())
     except OSError as error:
         raise SpawnError(f"record '{directory.file('agent')}': {error.strerror}") from error
     kernel.die_with_parent(0)
@@ -128,18 +132,32 @@ def _prepare(request: LaunchRequest, directory: RunDirectory, stdio: tuple[int, 
         os.chdir(request.cwd)
     except OSError as error:
         raise SpawnError(f"directory '{request.cwd}': {error.strerror}") from error
-    # Their handlers are the defaults since the launcher's start.
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    # Their handlers are the defaults since the launcher's start. The bare call: the other makes enums of the old mask.
+    SET_MASK(signal.SIG_SETMASK, ())
 
 
-def _execute(request: LaunchRequest, env: Mapping[str, str]) -> NoReturn:
+def _programs(program: str, env: Mapping[str, str]) -> list[str]:
+    """The files that a command may mean, as execvp(3) looks for them: each directory of the agent's own PATH."""
+    if "/" in program:
+        return [program]
+    return [f"{folder}/{program}" if folder else program for folder in env.get("PATH", os.defpath).split(":")]
+
+
+def _execute(request: LaunchRequest, env: Mapping[str, str], programs: Sequence[str]) -> NoReturn:
     program = request.argv[0] if request.argv else ""
+    failure: OSError | None = None
     try:
-        os.execvpe(program, list(request.argv), env)
+        for each in programs:
+            try:
+                os.execve(each, list(request.argv), env)
+            except OSError as error:
+                # One that is there and cannot be run says more than one that is not there.
+                if failure is None or failure.errno in (errno.ENOENT, errno.ENOTDIR):
+                    failure = error
     except ValueError as error:  # A NUL byte, an empty name, "=" in a variable's name.
         raise SpawnError(f"command '{program}': {error}") from error
-    except OSError as error:
-        raise SpawnError(f"command '{program}': {_reason(program, env, error)}") from error
+    assert failure is not None
+    raise SpawnError(f"command '{program}': {_reason(program, env, failure)}") from failure
 
 
 def _reason(program: str, env: Mapping[str, str], error: OSError) -> str:

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 
 from agentq_cli.clock import Clock, monotonic_ms
 from agentq_cli.config import Config
-from agentq_cli.dataclass import replace
 from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Identity, Task, Worker
-from agentq_cli.policy import admission, order
+from agentq_cli.policy import order
 from agentq_cli.policy.admission import Gate
 from agentq_cli.queue import Claim, Past, Plan, Queue
 from agentq_cli.supervise import plan
@@ -21,6 +20,7 @@ from agentq_cli.supervise.watch import Watched, unstarted
 
 AGAIN_MS = 200
 LONGEST_AGAIN_MS = 5_000
+ZONE_MS = 1_000
 
 
 class Starter:
@@ -48,31 +48,33 @@ class Starter:
         self._gates = gates
         self._identity = identity
         self._clock = clock
-        self._environ = environ
-        self._sessions = sessions
+        self._environ = dict(environ)
+        self._heads = queue.heads(sessions)
         self._host = os.uname().nodename
         self._waits: dict[str, tuple[int, int]] = {}
         self._refused: dict[str, str] = {}
         self._untold: str | None = None
+        self._zones: dict[str, tuple[Config, int, str]] = {}
 
     def pick(self, jobs: int) -> order.Head | None:
         """The task to start next; None where no slot is free or nothing may start."""
-        look = self._queue.look(self._sessions)
-        if admission.cap(look.workers, jobs).holding:
-            return None
         now = monotonic_ms()
         waiting = {session for session, (until, _) in self._waits.items() if until > now}
-        heads = tuple(head for head in look.heads if head.session not in self.troubled and head.session not in waiting)
-        return order.pick(
-            replace(look, heads=heads),
+        return self._heads.pick(
             now=self._queue.now,
+            jobs=jobs,
             ageing_ms=self.config.limits.ageing_ms,
             parallel=self._parallel,
+            without={*self.troubled, *waiting},
         )
 
-    def ask_gates(self, head: order.Head | None) -> list[Gate]:
+    def doubt(self, session: str) -> None:
+        """Have what is to be started of a session looked up anew: it was changed without an event."""
+        self._heads.doubt(session)
+
+    def ask_gates(self, head: order.Head | None, jobs: int) -> list[Gate]:
         """Ask for one more start, None is for none; the gates that have begun to hold or have let go."""
-        return self._gates.forget() if head is None else self._gates.ask(self.config)
+        return self._gates.forget() if head is None else self._gates.ask(self.config, workers=jobs - 1)
 
     @property
     def held(self) -> bool:
@@ -81,6 +83,7 @@ class Starter:
 
     def claim(self, head: order.Head, jobs: int) -> Claim | None:
         """Take a task. None where it may no longer be taken, or its session is busy or in trouble."""
+        self._heads.doubt(head.session)
         try:
             claim = self._queue.claim(
                 head,
@@ -129,7 +132,7 @@ class Starter:
             watched = Watched(worker, claim.task, directory, None, ended=True)
             watched.outcome = unstarted(self._queue.now, claim.plan.error)
             return watched
-        zone = claim.task.launch.tz or plan.zone(self.config, self._environ, claim.task.session)
+        zone = claim.task.launch.tz or self._zone(claim.task.session)
         request = plan.request(claim, self.config, self._queue.state, self._clock, self._environ, zone)
         try:
             _, pidfd = self._launcher.launch(request)
@@ -147,6 +150,14 @@ class Starter:
 
     def _parallel(self, session: str) -> int | None:
         return order.width(session, self.config.sessions.get(session, {}).get("parallel"))
+
+    def _zone(self, session: str) -> str:
+        """The zone of a session's tasks, looked up again after a while: a person may set another one."""
+        now = monotonic_ms()
+        known = self._zones.get(session)
+        if known is None or known[0] is not self.config or now - known[1] >= ZONE_MS:
+            known = self._zones[session] = (self.config, now, plan.zone(self.config, self._environ, session))
+        return known[2]
 
     def _plan(self, task: Task, past: Past) -> Plan:
         return plan.plan(task, self.config, past, now=self._queue.now)

@@ -18,12 +18,13 @@ from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Actor, Event, Identity, Outcome, RunId, Status, Supervisor, Task
 from agentq_cli.policy import order
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import bells, gates, limits, process, recovery, requests, stop
+from agentq_cli.supervise import attendance, bells, gates, limits, process, recovery, requests, stop
 from agentq_cli.supervise.gates import Gates
 from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks
 from agentq_cli.supervise.launch import Launcher
 from agentq_cli.supervise.records import RunDirectory
 from agentq_cli.supervise.resources import Resources
+from agentq_cli.supervise.ring import ring
 from agentq_cli.supervise.signals import Signals
 from agentq_cli.supervise.starting import AGAIN_MS, LONGEST_AGAIN_MS, Starter
 from agentq_cli.supervise.watch import Watched
@@ -102,9 +103,9 @@ class Supervision:
         self._idle_since = monotonic_ms()
         self._over_since: int | None = None
         self._stopping: str | None = None
+        self._bell: str | None = None
         self._ended_in: set[str] = set()
         self._undecided = False
-        self._stamps: dict[str, str | None] = {}
 
     @property
     def watched(self) -> Sequence[Watched]:
@@ -114,11 +115,13 @@ class Supervision:
     def run(self) -> Iterator[Happening | None]:
         """Supervise until there is a reason to end; yields what happens."""
         with Signals() as signals:
+            self._queue.keep_connections()
             self._queue.register(
                 Supervisor(self._identity, self._jobs, self._settings.sessions, self._queue.now, self._renewed_at)
             )
             try:
                 with bells.Bell(self._queue.state.bells) as bell:
+                    self._bell = bell.path.name
                     self._queue.roll_back_dead_writers()
                     self._hooks.begin(self._config)
                     while True:
@@ -144,13 +147,19 @@ class Supervision:
             self._renew()
         self._read_streams()
         yield from self._settle()
+        calls = self._queue.calls(self._identity)
         if self._stopping != "leave":
-            yield from self._adopt()
-            self._pass_on_stops()
+            # A row of its own that is gone or old makes its runs anybody's.
+            if calls.strangers or not calls.known or monotonic_ms() - self._renewed_at >= attendance.LEASE_MS:
+                yield from self._adopt()
+            if calls.stops:
+                self._pass_on_stops()
             yield from self._limit()
         if self._claiming:
-            yield from self._expire()
-            self._arrive()
+            if calls.expired:
+                yield from self._expire()
+            if calls.arriving:
+                self._arrive()
         yield from self._answer()
         yield from self._tell_dependents()
         yield from self._fill() if self._claiming else self._ask_gates(None)
@@ -236,7 +245,7 @@ class Supervision:
             yield from self._settle()
 
     def _ask_gates(self, head: order.Head | None) -> Iterator[Happening]:
-        for gate in self._starter.ask_gates(head):
+        for gate in self._starter.ask_gates(head, self._jobs):
             yield self._tell("gate", reason=f"{gate.name} {'holds' if gate.holding else 'lets go'}: {gate.detail}")
 
     def _expire(self) -> Iterator[Happening]:
@@ -256,30 +265,26 @@ class Supervision:
     def _arrive(self) -> None:
         """Look at occurrences when they are due, so that slots that pass while they wait for a place are told apart
         from those on which nothing was there."""
-        arriving = self._queue.arriving()
-        look = self._queue.look() if arriving else None
-        for address, agent in arriving:
-            assert look is not None
+        look = self._queue.around()
+        for address, agent in self._queue.arriving():
             held = look.holds_back(address.session, agent)
             if not held and not self._outside(address.session) and address.session not in self._troubled:
                 with contextlib.suppress(AgentqError):  # the claim does it too
                     self._queue.arrive(address, actor=Actor.SUPERVISOR)
+                    self._starter.doubt(address.session)
 
     def _answer(self) -> Iterator[Happening]:
         """Carry out what the agents that run now, or have just ended, asked for."""
         left: set[str] = set()
         for session in {run.session for run in self._watched} | self._ended_in:
-            if self._queue.outbound_stamp(session) == self._stamps.get(session):
+            if not self._queue.may_ask(session):
                 continue
-            seen = self._queue.outbound_stamp(session)
             try:
                 more = yield from self._carry_out(session)
             except AgentqError:
                 continue  # its own trouble, and nobody else's; the next look, or a sweep, tries again
             if more:
                 left.add(session)
-            else:
-                self._stamps[session] = seen
         self._ended_in = left
 
     def _carry_out(self, session: str) -> Generator[Happening, None, bool]:
@@ -295,10 +300,12 @@ class Supervision:
 
     def _tell_dependents(self) -> Iterator[Happening]:
         """Release, or stop, the tasks of other sessions that wait for what has ended."""
+        self._undecided = False
+        if not self._queue.unsettled_sessions():
+            return
         for task in self._queue.settle_dependents(actor=Actor.SUPERVISOR):
             yield self._tell("depend", RunId(*task.address, 0), after=task.status, reason=task.reason)
             yield from self._tell_stopped(task)
-        self._undecided = False
         for session in self._queue.unsettled_sessions():
             try:
                 self._queue.check_readable(session)
@@ -463,7 +470,7 @@ class Supervision:
         """Whether a drain has something left that will run without anybody's help."""
         if self._undecided:
             return True
-        look = self._queue.look()
+        look = self._queue.around()
         mine = [session for session, lane in look.lanes.items() if lane.running and not self._outside(session)]
         if any(session not in self._troubled for session in mine):
             return True
@@ -483,9 +490,12 @@ class Supervision:
             if watched.pidfd >= 0 and not watched.ended:
                 poll.register(watched.pidfd, select.POLLIN)
                 by_descriptor[watched.pidfd] = watched
-        for descriptor, _ in poll.poll(self._timeout()):
+        ready = poll.poll(self._timeout())
+        for descriptor, _ in ready:
             if descriptor in by_descriptor:
                 by_descriptor[descriptor].ended = True
+        if not ready and not self._watched:
+            self._queue.release_connections()
 
     def _timeout(self) -> int:
         """Milliseconds until something is to be done that nobody will ring for."""
@@ -516,7 +526,8 @@ class Supervision:
         return max(1, min(moments) - now)
 
     def _ring(self) -> None:
-        bells.ring(self._queue.state.bells)
+        # Its own bell tells it nothing: it is awake, and looks at everything before it sleeps.
+        ring(self._queue.state.bells, but=self._bell)
 
     def _tell(
         self,

@@ -12,10 +12,11 @@ from agentq_cli.config import Config
 from agentq_cli.dataclass import dataclass, field
 from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Actor, RunId, SweepAction, Worker
-from agentq_cli.queue import Queue
-from agentq_cli.supervise import bells, limits, process, recovery, removal, requests, settle, wake
+from agentq_cli.queue import Queue, Turn
+from agentq_cli.supervise import limits, process, recovery, removal, requests, settle, wake
 from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks, configured_at
 from agentq_cli.supervise.records import RunDirectory, Start
+from agentq_cli.supervise.ring import ring
 
 MOST_REQUESTS = 16
 """How often one pass goes on with a session's requests: somebody who never stops writing must not keep it."""
@@ -36,31 +37,31 @@ class Sweep:
 
     def run(self) -> Iterator[SweepAction]:
         """Do it; yields what was done."""
-        self.queue.note_sweep()
         hooks = Hooks(self.queue, process.current(), self.environ, Actor.SWEEP)
         hooks.begin(self.config)
-        self.queue.roll_back_dead_writers()
         if self.reindex:
             yield from self._reindex()
-        yield from self._unreadable()
+        turn = self.queue.turn(self.session)
+        self.queue.note_sweep(turn=self.session is None)
+        yield from self._changed(turn, remember=True)
         yield from self._supervisors()
         yield from self._batches()
         yield from self._runs()
         yield from self._limits()
         yield from self._expire()
         yield from self._arrive()
-        yield from self._requests()
+        yield from self._requests(turn)
         yield from self._dependents()
         yield from self._post()
         yield from self._prune()
-        bells.ring(self.queue.state.bells)
+        ring(self.queue.state.bells)
         if self.wake:
             yield from self._wake()
         yield from self._call(hooks)
 
     def plan(self) -> Iterator[SweepAction]:
         """What `run` would do now, without doing it."""
-        yield from self._unreadable()
+        yield from self._changed(self.queue.turn(self.session), remember=False)
         for worker in self._orphaned():
             directory = RunDirectory(self.queue.run_directory(worker.id))
             if directory.exit() is not None:
@@ -103,14 +104,12 @@ class Sweep:
                 continue
             yield SweepAction("reindex", session, None, None, "; ".join(mended) or "in order")
 
-    def _unreadable(self) -> Iterator[SweepAction]:
-        """Name the sessions whose files are corrupt or newer, whatever the index says is to be done in them."""
-        for session in self.queue.stored_sessions():
-            if self._mine(session) and session not in self.failed:
-                try:
-                    self.queue.check_readable(session)
-                except AgentqError as error:
-                    yield self._could_not(session, error)
+    def _changed(self, turn: Turn, *, remember: bool) -> Iterator[SweepAction]:
+        """Bring in order what dead writers left, and name the sessions whose files are corrupt or newer, whatever the
+        index says is to be done in them."""
+        for session, error in self.queue.look_into(turn, remember=remember):
+            if session not in self.failed:
+                yield self._could_not(session, error)
 
     def _supervisors(self) -> Iterator[SweepAction]:
         for supervisor in self.queue.supervisors():
@@ -203,9 +202,9 @@ class Sweep:
                 continue
             yield SweepAction("arrive", address.session, str(address), None, "it is due")
 
-    def _requests(self) -> Iterator[SweepAction]:
-        for session in self.queue.changed_outbounds():
-            if not self._mine(session) or session in self.failed:
+    def _requests(self, turn: Turn) -> Iterator[SweepAction]:
+        for session in self.queue.changed_outbounds(turn.sessions):
+            if session in self.failed:
                 continue
             try:
                 for _ in range(MOST_REQUESTS):

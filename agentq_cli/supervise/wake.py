@@ -7,21 +7,16 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
-from agentq_cli.clock import monotonic_ms
 from agentq_cli.errors import Refused
 from agentq_cli.model import Identity, Supervisor
 from agentq_cli.path import Path
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import process
+from agentq_cli.supervise import attendance, process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
 
-LEASE_MS = 30_000
-"""A supervisor that watches runs and has not renewed its row for so long is treated as gone."""
-
-SWEEP_RECENT_MS = 5 * 60_000
 LOG_BYTES = 1 << 20
 LOOK_SECONDS = 0.005
 SCOPE_SECONDS = 10
@@ -35,25 +30,18 @@ def living(queue: Queue) -> list[Supervisor]:
     return [
         supervisor
         for supervisor in queue.supervisors()
-        if process.alive(supervisor.identity) and (supervisor.identity not in busy or not _lapsed(supervisor))
+        if attendance.counts(supervisor.identity, supervisor.renewed_at, busy=supervisor.identity in busy)
     ]
 
 
 def looked_after(queue: Queue, sessions: Iterable[str]) -> bool:
     """Whether supervisors that live serve all of these sessions."""
-    serving = living(queue)
-    if any(not supervisor.sessions for supervisor in serving):
-        return True
-    served = {name for supervisor in serving for name in supervisor.sessions}
-    return bool(serving) and set(sessions) <= served
+    return attendance.all_served((supervisor.sessions for supervisor in living(queue)), sessions)
 
 
 def unattended(queue: Queue, sessions: Iterable[str]) -> bool:
     """Whether nobody will start these sessions' tasks: no supervisor lives and nobody swept in the last 5 minutes."""
-    if looked_after(queue, sessions):
-        return False
-    swept = queue.last_sweep()
-    return swept is None or queue.now - swept > SWEEP_RECENT_MS
+    return not looked_after(queue, sessions) and not attendance.swept_lately(queue.last_sweep(), queue.now)
 
 
 def watched(supervisor: Identity | None, known: Mapping[Identity, Supervisor]) -> bool:
@@ -61,11 +49,7 @@ def watched(supervisor: Identity | None, known: Mapping[Identity, Supervisor]) -
     if supervisor is None or not process.alive(supervisor):
         return False
     row = known.get(supervisor)
-    return row is not None and not _lapsed(row)
-
-
-def _lapsed(supervisor: Supervisor) -> bool:
-    return monotonic_ms() - supervisor.renewed_at > LEASE_MS
+    return row is not None and not attendance.lapsed(row.renewed_at)
 
 
 def ensure_supervisor(queue: Queue, sessions: Sequence[str]) -> int | None:

@@ -12,6 +12,7 @@ from agentq_cli.agents import profile as profiles
 from agentq_cli.agents.profile import Profile, command, default_agent, find_program, from_table
 from agentq_cli.config import Config, load
 from agentq_cli.config_schema import PROFILE, read_table
+from agentq_cli.defaults import BUILT_IN
 from agentq_cli.errors import NotFound, Usage
 
 ID = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -124,7 +125,7 @@ def test_opencode_reads_its_conversation_and_goes_on_under_it(tmp_path: Path) ->
 
 def test_every_shipped_file_is_named_and_every_name_has_a_file(tmp_path: Path) -> None:
     files = {file.stem for file in (profiles.DIRECTORY / "profiles").glob("*.toml")}
-    assert files == set(profiles.BUILT_IN)
+    assert files == set(BUILT_IN)
     assert set(profiles.profiles(configured(tmp_path))) == files
 
 

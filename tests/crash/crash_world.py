@@ -55,6 +55,11 @@ class Done(NamedTuple):
         """Whether the hook ended it."""
         return self.code == -signal.SIGKILL
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """What a submit promised: half a line is none."""
+        return tuple(line.strip() for line in self.out.splitlines(keepends=True) if line.endswith("\n"))
+
 
 class Starter(Protocol):
     """What starts commands: a server that forks them, or the interpreter itself."""

@@ -104,7 +104,7 @@ def submit(*options: str) -> Callable[[World, Crash], Done]:
 
 def printed(role: str, done: Done) -> Expected:
     """Whole or absent, and not absent once the address is out."""
-    return Expected(printed=tuple(done.out.split()))
+    return Expected(printed=done.addresses)
 
 
 BATCH = ("a", "b", "c", "a", "b")
@@ -125,8 +125,8 @@ def command(*argv: str) -> Callable[[World, Crash], Done]:
 
 def printed_batch(role: str, done: Done) -> Expected:
     """All of it or nothing."""
-    names = done.out.split()
-    return Expected(printed=tuple(names), counts=frozenset({len(BATCH)} if names else {0, len(BATCH)}))
+    names = done.addresses
+    return Expected(printed=names, counts=frozenset({len(BATCH)} if names else {0, len(BATCH)}))
 
 
 def cancelled_or_done(role: str, done: Done) -> Expected:

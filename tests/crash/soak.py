@@ -168,7 +168,7 @@ class Soak:
                 continue
             done = command.wait()
             if what in ("submit", "batch"):
-                self.printed.update(done.out.split())
+                self.printed.update(done.addresses)
             self.counts["killed at a point"] += done.killed
             # Refused in time, too late, already ended: all of these are answers. A bug is not.
             assert done.code in (0, 1, 3, 4, 5, -9), (what, done)

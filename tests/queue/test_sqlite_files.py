@@ -26,8 +26,7 @@ from queue_driver import (
 from agentq_cli.errors import NotFound, Usage
 from agentq_cli.model import Address, RunId
 from agentq_cli.queue import Queue
-from agentq_cli.store import connection
-from agentq_cli.store import state_dir as state_dir_module
+from agentq_cli.store import connection, file_systems
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to somebody else")
 
@@ -194,7 +193,7 @@ def test_a_state_dir_of_somebody_else_is_refused_and_nothing_is_created(
 def test_a_state_dir_on_a_network_file_system_is_refused_and_nothing_is_created(
     open_queue: OpenQueue, clock: Clock, state_dir: Path, monkeypatch: pytest.MonkeyPatch, exists: bool, create: bool
 ) -> None:
-    monkeypatch.setattr(state_dir_module, "file_system", lambda path, mounts: "nfs4")
+    monkeypatch.setattr(file_systems, "file_system", lambda path, mounts: "nfs4")
     if exists:
         state_dir.mkdir()
     with pytest.raises(Usage, match="nfs4"):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from queue_driver import NOON, command, prompt, submit
 
 from agentq_cli.queue import Queue
+from agentq_cli.store import connection
 from agentq_cli.store.queries import statements
 
 PAGE = {"at": 0, "after_session": "", "after_seq": 0, "session": None, "limit": 500}
@@ -109,24 +111,54 @@ def test_a_page_of_a_listing_visits_no_row_of_the_pages_before_it(queue: Queue, 
     assert len(steps) < 500
 
 
-def test_the_newest_runs_and_events_cost_the_same_however_many_there_are(queue: Queue, state_dir: Path) -> None:
-    (address,) = submit(queue, command("s"))
-    run = """INSERT INTO task_runs (session, seq, attempt, "trigger", argv, cwd, started_at, status, host)
-             VALUES ('s', 1, ?, 'submit', '[]', '/', 0, 'success', 'h')"""
-    event = "INSERT INTO events (at, session, seq, event, actor) VALUES (0, 's', 1, 'queued', 'user')"
-    steps: list[int] = []
-    queue._index.set_progress_handler(lambda: steps.append(1), 1)
-    costs = []
-    for more in (20, 1000):
-        with closing(sqlite3.connect(state_dir / "agentq.db")) as database, database:
-            (known,) = database.execute("SELECT count(*) FROM task_runs").fetchone()
-            database.executemany(run, [(known + n + 1,) for n in range(more)])
-            database.executemany(event, [()] * more)
-        cost = []
-        for found in (queue.runs(limit=9), queue.runs(session="s", limit=9), queue.events(limit=9)):
-            steps.clear()
-            assert len(list(found)) == 9
-            cost.append(len(steps))
-        costs.append(cost)
-    assert costs[0] == costs[1]
-    assert address.seq == 1
+def steps_of(queue: Queue, act: Callable[[], object]) -> dict[str, int]:
+    """The instructions of SQLite's machine that each statement takes in `act`, on whatever connections."""
+    counted: Counter[str] = Counter()
+    execute = connection.NamedConnection.execute
+
+    def counting(self: connection.NamedConnection, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        self.set_progress_handler(lambda: counted.update([sql]), 1)
+        return execute(self, sql, parameters)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(connection.NamedConnection, "execute", counting)
+        act()
+    return dict(counted)
+
+
+@pytest.mark.parametrize("session", ["one", "s3", "new"])
+def test_a_submit_costs_as_much_behind_thousands_as_behind_none(queue: Queue, session: str) -> None:
+    """But for the count that `max_queued` asks for, which is two steps a live task of a covering index."""
+    count = statements("write")["live_count"]
+
+    def once(key: str, session: str) -> tuple[int, int]:
+        steps = steps_of(queue, lambda: submit(queue, command(session, key=key)))
+        return steps.pop(count), sum(steps.values())
+
+    submit(queue, *[command(f"s{n}") for n in range(5)], command("one"))
+    counted, few = once("before", session)
+    submit(queue, *[command("one", key=f"of {n}", due_at=NOON + n) for n in range(4000)])
+    submit(queue, *[command(f"s{n % 5}") for n in range(1000)])
+    counted_many, many = once("after", "newer" if session == "new" else session)
+    assert 0 < many <= few * 1.05
+    assert counted_many <= counted + 2 * 5001
+
+
+@pytest.mark.parametrize("limit", [1, 20])
+def test_a_listing_reads_no_more_than_is_asked_for(queue: Queue, state_dir: Path, limit: int) -> None:
+    submit(queue, *[command("s", due_at=NOON + n) for n in range(300)])
+    with closing(sqlite3.connect(state_dir / "agentq.db")) as index, index:
+        index.executemany(
+            'INSERT INTO task_runs (session, seq, attempt, "trigger", argv, cwd, started_at, status, host)'
+            " VALUES ('s', ?, 1, 'submit', '[]', '/', 0, 'success', 'h')",
+            [(n,) for n in range(1, 2000)],
+        )
+    listings: list[Callable[[], Iterator[object]]] = [
+        lambda: queue.runs(limit=limit),
+        lambda: queue.runs(session="s", limit=limit),
+        lambda: queue.events(limit=limit),
+        lambda: queue.tasks(limit=limit),
+    ]
+    for listing in listings:
+        steps = steps_of(queue, lambda listing=listing: len(list(listing())))  # type: ignore[misc]
+        assert sum(steps.values()) < 200 + 60 * limit, steps

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sqlite3
 import subprocess
@@ -14,11 +13,9 @@ import pytest
 from agentq_process import ROOT, Agentq
 from hypothesis import given
 from hypothesis import strategies as st
-from platformdirs import user_state_dir
 from shell_world import HOSTILE, SAFE, World
 
-from agentq_cli import candidates, places
-from agentq_cli.context import state_directory
+from agentq_cli import candidates
 from agentq_cli.names import is_name
 from agentq_cli.store.queries import statements
 
@@ -106,27 +103,6 @@ def test_a_label_of_other_characters_is_left_out(text: str) -> None:
     assert candidates.is_label(text) is (harmless and text[0] != "-")
 
 
-@pytest.mark.parametrize(
-    "environ",
-    [
-        {"HOME": "/home/somebody"},
-        {"HOME": "/home/somebody", "XDG_STATE_HOME": "/elsewhere"},
-        {"HOME": "/home/somebody", "AGENTQ_STATE_DIR": "~/of-mine"},
-        {"HOME": "/home/somebody", "AGENTQ_STATE_DIR": "relative"},
-    ],
-    ids=str,
-)
-def test_the_state_dir_is_the_one_of_every_command(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("XDG_STATE_HOME", "AGENTQ_STATE_DIR"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environ.items():
-        monkeypatch.setenv(name, value)
-    named = environ.get("AGENTQ_STATE_DIR")
-    usual = os.path.abspath(os.path.expanduser(named)) if named else user_state_dir("agentq", appauthor=False)
-    assert places.state_directory("", os.environ) == str(state_directory(None, os.environ)) == usual
-    assert str(state_directory("~/x", os.environ)) == "/home/somebody/x"
-
-
 def test_what_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(candidates, "MOST_STEPS", 10_000)
     with closing(sqlite3.connect(tmp_path / "agentq.db")) as forged:
@@ -175,7 +151,8 @@ def test_no_parser_and_no_printer_is_imported(agentq: Agentq) -> None:
     assert "agentq_cli.candidates" in loaded
     own = {name for name in loaded if name.startswith("agentq_cli.")}
     assert own == {
-        *("agentq_cli.__main__", "agentq_cli.candidates", "agentq_cli.names", "agentq_cli.places"),
+        *("agentq_cli.__main__", "agentq_cli.candidates", "agentq_cli.defaults", "agentq_cli.environment"),
+        "agentq_cli.names",
         *("agentq_cli.store", "agentq_cli.store.queries"),
     }
     assert not loaded & {"typer", "rich", "platformdirs", "dataclasses", "tomllib", "asyncio", "logging", "ctypes"}

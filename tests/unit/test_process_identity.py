@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from agentq_cli import procfs
 from agentq_cli.supervise import process, tree
 
 EXIT_OF_ONE_THREAD = {"x86_64": 60, "aarch64": 93}
@@ -112,7 +113,7 @@ def test_another_users_process_is_alive_also_where_proc_hides_it(monkeypatch) ->
     def refused(pid: int, number: int) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(process, "stat_of", lambda pid: None)
+    monkeypatch.setattr(procfs, "stat_fields", lambda pid: None)
     monkeypatch.setattr(os, "kill", refused)
     assert process.alive(init)
 

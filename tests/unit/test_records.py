@@ -47,7 +47,7 @@ def test_records_come_back_as_they_were_written(directory) -> None:
     start = start_of_mine()._replace(tmpdir="/tmp/agentq-1")
     assert directory.write_start(start)
     assert directory.start() == start
-    directory.write_agent(process.current())
+    directory.write_agent(*process.own_start())
     assert directory.agent() == process.current()
     assert directory.post_stop("cancelled", 5)
     assert directory.stop() == Stop("cancelled", 5)
@@ -64,7 +64,7 @@ def test_directories_and_records_are_private_without_a_umask(tmp_path) -> None:
     try:
         directory.create()
         directory.write_start(start_of_mine())
-        directory.write_agent(process.current())
+        directory.write_agent(*process.own_start())
         directory.post_stop("cancelled", 1)
         directory.write_cut("stdout", Cut(0, 1, punched=True))
         directory.reserve_exit().write(ENDED)

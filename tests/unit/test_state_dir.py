@@ -11,8 +11,9 @@ import pytest
 
 from agentq_cli.errors import NotFound, Refused, Usage
 from agentq_cli.model import RunId
-from agentq_cli.store import state_dir as module
-from agentq_cli.store.state_dir import StateDir, file_system
+from agentq_cli.store import file_systems as module
+from agentq_cli.store.file_systems import file_system
+from agentq_cli.store.state_dir import StateDir
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to somebody else")
 

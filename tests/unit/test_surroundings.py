@@ -72,6 +72,6 @@ def test_a_program_that_is_asked_has_so_long_and_no_child_of_it_longer(tmp_path:
 
 @pytest.mark.parametrize("name", sorted(LOGINS))
 def test_every_known_login_is_of_an_agent_that_ships(name: str) -> None:
-    from agentq_cli.agents.profile import BUILT_IN
+    from agentq_cli.defaults import BUILT_IN
 
     assert name in BUILT_IN and LOGINS[name].command.startswith(name)

@@ -1,23 +1,32 @@
 """The SQL of the program, in files of named statements.
 
-A statement begins after a line `-- name: NAME` and ends at the next one.
+A statement begins after a line `-- name: NAME` and ends at the next one. Loaded by processes that must start at once.
 """
 
 from __future__ import annotations
 
-import functools
 import os
-from collections.abc import Mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_read: dict[str, dict[str, str]] = {}
 
 
-@functools.cache
 def statements(file: str) -> Mapping[str, str]:
     """The statements of `queries/FILE.sql` by name."""
+    if file not in _read:
+        with open(os.path.join(os.path.dirname(__file__), f"{file}.sql"), encoding="utf-8") as text:
+            _read[file] = _named(text)
+    return _read[file]
+
+
+def _named(text: Iterable[str]) -> dict[str, str]:
     found: dict[str, list[str]] = {}
     lines: list[str] = []
-    with open(os.path.join(os.path.dirname(__file__), f"{file}.sql"), encoding="utf-8") as opened:
-        text = opened.read()
-    for line in text.splitlines():
+    for line in text:
+        line = line.rstrip("\n")
         if line.startswith("-- name: "):
             lines = found[line.removeprefix("-- name: ").strip()] = []
         elif line and not line.startswith("--"):

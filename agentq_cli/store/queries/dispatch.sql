@@ -11,6 +11,35 @@ WHERE t.status = 'queued' AND (t.expires_at IS NULL OR t.expires_at > :now)
     > (:session, :agent, :priority, :shares, :retry, x'ff')
 ORDER BY t.session, t.agent, t.priority, t.shares, t.retry, t.due_at, t.seq LIMIT 1
 
+-- The same within one session.
+-- name: next_head_of
+SELECT t.session, t.seq, t.agent, t.priority, t.due_at, t.expires_at, t.retry, t.shares, s.last_start_at
+FROM tasks t INDEXED BY tasks_ready JOIN sessions s ON s.name = t.session
+WHERE t.status = 'queued' AND (t.expires_at IS NULL OR t.expires_at > :now) AND t.session = :session
+  AND (t.agent, t.priority, t.shares, t.retry, t.due_at) > (:agent, :priority, :shares, :retry, x'ff')
+ORDER BY t.agent, t.priority, t.shares, t.retry, t.due_at, t.seq LIMIT 1
+
+-- Whether there is anything to do besides starting and settling: tasks to expire, occurrences to look at, stops to pass
+-- on, runs of others; and whether the supervisor that asks is on record.
+-- name: calls
+SELECT
+  EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_expiring
+          WHERE ended_at IS NULL AND expires_at <= :now AND status <> 'running'),
+  EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_arriving WHERE status = 'queued' AND arriving = 1 AND due_at <= :now),
+  EXISTS (SELECT 1 FROM workers WHERE stop IS NOT NULL),
+  EXISTS (SELECT 1 FROM workers WHERE (pid, start_time, boot_id) IS NOT (:pid, :start_time, :boot_id)),
+  EXISTS (SELECT 1 FROM supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id)
+
+-- What tells whether anything may have changed: the newest event, and how often an index was rebuilt.
+-- name: marks
+SELECT (SELECT coalesce(max(id), 0) FROM events), (SELECT value FROM meta WHERE name = 'rebuilt')
+
+-- name: rebuilt
+INSERT INTO meta (name, value) VALUES ('rebuilt', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1
+
+-- name: changed
+SELECT session FROM events WHERE id > :after ORDER BY id LIMIT :most
+
 -- name: running
 SELECT session, agent, shares FROM workers
 
@@ -18,7 +47,7 @@ SELECT session, agent, shares FROM workers
 SELECT session, seq, agent, shares FROM tasks INDEXED BY tasks_retrying WHERE status = 'queued' AND retry = 1
 
 -- name: paused_sessions
-SELECT name FROM sessions WHERE paused_at IS NOT NULL
+SELECT name FROM sessions INDEXED BY sessions_paused WHERE paused_at IS NOT NULL
 
 -- name: next_due
 SELECT min(due_at) FROM tasks INDEXED BY tasks_due WHERE status = 'queued' AND due_at > :now
@@ -65,7 +94,7 @@ WHERE session = :session AND seq = :seq AND attempt = :attempt AND finished_at I
 UPDATE sessions SET last_start_at = max(:at, last_start_at + 1) WHERE name = :session
 
 -- name: last_start
-SELECT coalesce(max(last_start_at), 0) FROM sessions
+SELECT coalesce(max(last_start_at), 0) FROM sessions INDEXED BY sessions_started
 
 -- name: adopt
 UPDATE workers SET pid = :pid, start_time = :start_time, boot_id = :boot_id, adopted = 1

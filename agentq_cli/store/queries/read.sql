@@ -78,6 +78,13 @@ FROM workers WHERE session = :session AND seq = :seq
 -- name: supervisors
 SELECT pid, start_time, boot_id, jobs, sessions, started_at, renewed_at, gates FROM supervisors ORDER BY started_at, pid
 
+-- Each supervisor with the sessions that it serves, and whether it has runs to watch.
+-- name: attendance
+SELECT pid, start_time, boot_id, sessions, renewed_at,
+       EXISTS (SELECT 1 FROM workers AS w
+               WHERE w.pid = s.pid AND w.start_time = s.start_time AND w.boot_id = s.boot_id)
+FROM supervisors AS s
+
 -- name: events_newest
 SELECT id, at, session, seq, attempt, from_status, to_status, event, actor, reason FROM events
 WHERE id < :before AND (:session IS NULL OR (session = :session AND seq = :seq)) AND (:since IS NULL OR at >= :since)

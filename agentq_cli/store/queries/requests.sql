@@ -27,7 +27,7 @@ SELECT seq FROM messages_in WHERE kind = 'prompt' AND status <> 'staged' ORDER B
 SELECT name, outbound_stamp FROM sessions
 
 -- name: stamp
-SELECT outbound_stamp FROM sessions WHERE name = :session
+SELECT name, outbound_stamp FROM sessions WHERE name = :session
 
 -- name: set_stamp
 UPDATE sessions SET outbound_stamp = :stamp WHERE name = :session

@@ -5,15 +5,15 @@ INSERT INTO sessions (name, created_at) VALUES (:name, :at) ON CONFLICT DO NOTHI
 
 -- name: insert_task
 INSERT INTO messages_in
-  (kind, status, agent, prompt, argv, cwd, priority, labels, key, context, created_at, due_at, expires_at, launch, batch,
+  (seq, kind, status, agent, prompt, argv, cwd, priority, labels, key, context, created_at, due_at, expires_at, launch, batch,
    reason, series, "trigger", recurrence, arriving, extra, on_dep_failure)
 VALUES
-  (:kind, :status, :agent, :prompt, :argv, :cwd, :priority, :labels, :key, :context, :created_at, :due_at, :expires_at,
+  (:seq, :kind, :status, :agent, :prompt, :argv, :cwd, :priority, :labels, :key, :context, :created_at, :due_at, :expires_at,
    :launch, :batch, :reason, :series, :trigger, :recurrence, :arriving, :extra, :on_dep_failure)
-RETURNING seq
 
--- name: own_series
-UPDATE messages_in SET series = seq WHERE seq = :seq
+-- What AUTOINCREMENT would give: addresses are never reused, also of tasks that were removed.
+-- name: next_seq
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'messages_in'), 0) + 1
 
 -- The occurrence that an address of a series stands for.
 -- name: live_of_series

@@ -199,6 +199,7 @@ class Injection:
 
     def wrap_sqlite(self):
         """Every statement on every connection, as SQLite itself reports it, whichever class carries it out."""
+        import _sqlite3
         import sqlite3
 
         point = self.point
@@ -216,7 +217,7 @@ class Injection:
             connection.set_trace_callback(lambda sql: point("sql " + " ".join(sql.split())[:80]))
             return connection
 
-        sqlite3.connect = connect
+        sqlite3.connect = _sqlite3.connect = connect
 
 
 def activate(arguments):

@@ -1,0 +1,77 @@
+"""What the environment says: where agentq keeps its things, and what of it goes with a task.
+
+Imported by processes that must start at once: nothing here may take time to load.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+CAPTURED = ("PATH", "LANG", "LC_*", "VIRTUAL_ENV")
+"""The default of `capture_env`."""
+
+
+SETTINGS = (
+    *("AGENTQ_JOBS", "AGENTQ_DEFAULT_AGENT", "AGENTQ_TZ", "AGENTQ_RETENTION", "AGENTQ_MAX_QUEUED"),
+    *("AGENTQ_CAPTURE_ENV", "AGENTQ_CONFIG"),
+)
+"""The variables that set what the configuration's file could."""
+
+
+def configured(environ: Mapping[str, str]) -> bool:
+    """Whether there is any configuration that would have to be read: a file, or a variable."""
+    file = config_file(environ)
+    return file is None or os.path.lexists(file) or any(environ.get(name) for name in SETTINGS)
+
+
+def captured(environ: Mapping[str, str], patterns: Sequence[str]) -> dict[str, str]:
+    """The variables whose names match one of the patterns, which are as a shell's for file names."""
+    return {name: value for name, value in environ.items() if any(_matches(name, each) for each in patterns)}
+
+
+def _matches(name: str, pattern: str) -> bool:
+    start = pattern[:-1] if pattern.endswith("*") else pattern
+    if any(letter in start for letter in "*?["):
+        from fnmatch import fnmatchcase
+
+        return fnmatchcase(name, pattern)
+    # What fnmatch answers here, without the time that importing it takes.
+    return name == pattern if start is pattern else name.startswith(start)
+
+
+def state_directory(given: str | None, environ: Mapping[str, str]) -> str | None:
+    """`--state-dir`, else AGENTQ_STATE_DIR, else the platform's user state directory; absolute, not resolved.
+
+    None where there is no home directory to put it in.
+    """
+    named = given or environ.get("AGENTQ_STATE_DIR")
+    if named:
+        return os.path.abspath(os.path.expanduser(named))
+    if sys.platform != "linux":
+        from platformdirs import user_state_path
+
+        found: str | None = str(user_state_path("agentq", appauthor=False))
+    else:
+        found = _below("XDG_STATE_HOME", "~/.local/state", environ)
+    return found if found is not None and os.path.isabs(found) else None
+
+
+def config_file(environ: Mapping[str, str]) -> str | None:
+    """The configuration's file where AGENTQ_CONFIG names none; None where there is no home directory."""
+    if sys.platform != "linux":
+        from platformdirs import user_config_path
+
+        return str(user_config_path("agentq", appauthor=False) / "config.toml")
+    found = _below("XDG_CONFIG_HOME", "~/.config", environ)
+    return None if found is None else os.path.join(found, "config.toml")
+
+
+def _below(variable: str, default: str, environ: Mapping[str, str]) -> str | None:
+    # What platformdirs answers here, without the time that importing it costs every command.
+    base = environ.get(variable, "").strip() or os.path.expanduser(default)
+    return None if base == default else os.path.join(base, "agentq")

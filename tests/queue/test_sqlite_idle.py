@@ -1,0 +1,293 @@
+"""What a sweep looks at before it opens anything: where that has nothing to do, the whole pass has nothing either."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from queue_driver import OWNER, SUPERVISOR, OpenQueue, claim_next, command, finish, prompt, submit
+
+from agentq_cli.clock import Clock, monotonic_ms
+from agentq_cli.config import Config
+from agentq_cli.errors import AgentqError
+from agentq_cli.model import Condition, Dependency, Supervisor
+from agentq_cli.policy.schedule import Kind, Schedule
+from agentq_cli.queue import Queue
+from agentq_cli.store import idle, seen
+from agentq_cli.supervise import process, wake
+from agentq_cli.supervise.sweep import Sweep
+
+SEEDS = range(80)
+HOUR = 3_600_000
+
+
+@pytest.fixture
+def real(open_queue: OpenQueue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Queue:
+    """A queue in real time, in an environment that sets nothing."""
+    for name in [name for name in os.environ if name.startswith(("AGENTQ_", "XDG_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return open_queue(Clock())  # type: ignore[arg-type]
+
+
+def here(queue: Queue, sessions: tuple[str, ...] = (), age_ms: int = 0) -> Supervisor:
+    """This process as a supervisor that renewed its row so long ago."""
+    return Supervisor(process.current(), 2, sessions, queue.now, monotonic_ms() - age_ms)
+
+
+def gone(queue: Queue) -> Supervisor:
+    return Supervisor(SUPERVISOR, 2, (), queue.now, monotonic_ms())
+
+
+def supervise(queue: Queue, supervisor: Supervisor) -> None:
+    queue.unregister(supervisor.identity)
+    queue.register(supervisor)
+
+
+def corrupt(queue: Queue, name: str) -> None:
+    path = queue.state.inbound(name)
+    if path.exists():
+        path.write_bytes(b"no database, " * 99)
+
+
+def write_outbound(queue: Queue, name: str) -> None:
+    if queue.state.outbound(name).exists():
+        with closing(sqlite3.connect(queue.state.outbound(name), isolation_level=None)) as database:
+            # Such a commit leaves no trace in the directory.
+            database.execute("PRAGMA journal_mode = MEMORY")
+            database.execute("INSERT OR IGNORE INTO messages_out VALUES ('m', 'system', '{}', 0)")
+
+
+def run_one(queue: Queue, *, end: bool) -> None:
+    claimed = claim_next(queue, supervisor=process.current())
+    if claimed is not None and end:
+        finish(queue, claimed.run)
+
+
+def leave_batch(queue: Queue) -> None:
+    with closing(sqlite3.connect(queue.state.index, isolation_level=None)) as index:
+        index.execute("INSERT OR IGNORE INTO batches VALUES ('b', 0, '[\"a\"]', ?, ?, ?)", tuple(OWNER))
+
+
+def depend(queue: Queue) -> None:
+    """A task of one session that waits for another's, which ends now."""
+    (first,) = submit(queue, command("a"))
+    submit(queue, command("b", after=(Dependency(first, Condition.ANY),)))
+    queue.cancel(first)
+
+
+ACTS: list[tuple[int, Callable[[Queue, random.Random], object]]] = [
+    (3, lambda q, r: submit(q, command(r.choice("abc"), due_at=q.now + HOUR))),
+    (2, lambda q, r: submit(q, command(r.choice("abc")))),
+    (1, lambda q, r: submit(q, command("a", due_at=q.now + HOUR, expires_at=q.now - 1))),
+    (
+        1,
+        lambda q, r: submit(
+            q, command("b", due_at=q.now - HOUR, schedule=Schedule(Kind.EVERY, every_ms=HOUR, start=q.now - HOUR))
+        ),
+    ),
+    (3, lambda q, r: supervise(q, here(q, r.choice([(), (), ("a",)]), r.choice([0, 0, 10_000, 60_000])))),
+    (1, lambda q, r: supervise(q, gone(q))),
+    (2, lambda q, r: run_one(q, end=True)),
+    (1, lambda q, r: run_one(q, end=False)),
+    (1, lambda q, r: corrupt(q, r.choice("abc"))),
+    (1, lambda q, r: write_outbound(q, r.choice("abc"))),
+    (1, lambda q, r: leave_batch(q)),
+    (1, lambda q, r: depend(q)),
+    (1, lambda q, r: q.pause_agent(None, reason=None)),
+    (1, lambda q, r: (q.state.path / "sessions" / "stray").mkdir(exist_ok=True)),
+    (1, lambda q, r: q.state.session("linked").symlink_to("/") if not q.state.session("linked").is_symlink() else None),
+]
+
+
+def as_seen(queue: Queue) -> None:
+    """Every file as if it had been looked into just now, so that the quick look has only the index to go by."""
+    sessions = str(queue.state.path / "sessions")
+    with closing(sqlite3.connect(queue.state.index)) as index, index:
+        for (name,) in index.execute("SELECT name FROM sessions").fetchall():
+            stamps = (seen.inbound(sessions, name), seen.outbound(sessions, name), name)
+            index.execute("UPDATE sessions SET seen = ?, outbound_stamp = ? WHERE name = ?", stamps)
+        index.execute("INSERT OR REPLACE INTO meta VALUES ('sessions_seen', ?)", (seen.directory(sessions),))
+
+
+def whole_pass(queue: Queue) -> list[str]:
+    """What a sweep does and finds wrong."""
+    one = Sweep(queue, Config(path=Path("none")), "here", {})
+    done = [f"{action.action} {action.session}: {action.detail}" for action in one.run()]
+    return done + list(one.failed)
+
+
+def test_where_the_quick_look_finds_nothing_to_do_the_whole_pass_does_nothing(
+    real: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wake, "ensure_supervisor", lambda queue, sessions: 1)
+    counts = {True: 0, False: 0}
+    for seed in SEEDS:
+        place = real.state.path / f"of-{seed}"
+        with Queue.open(place, Clock(), create=True) as queue:
+            draw = random.Random(seed)
+            for act in draw.choices([act for _, act in ACTS], [often for often, _ in ACTS], k=draw.randint(1, 4)):
+                with contextlib.suppress(AgentqError):
+                    act(queue, draw)
+                if draw.random() < 0.4:
+                    whole_pass(queue)
+            if draw.random() < 0.6:
+                as_seen(queue)
+            for _ in range(2):
+                quick = idle.sweep({}, {"state_dir": str(place)})
+                counts[quick] += 1
+                found = whole_pass(queue)
+                assert not (quick and found), (seed, found)
+                if not found and not queue.workers() and not queue.unfinished():
+                    # What was done and remembered is not done again: from now on it is quick.
+                    assert idle.sweep({}, {"state_dir": str(place)}), seed
+    assert min(counts.values()) > len(SEEDS) // 5, counts
+
+
+SERIES = Schedule(Kind.EVERY, every_ms=HOUR, start=HOUR)
+
+STATES: dict[str, tuple[bool, Callable[[Queue], object]]] = {
+    "only later": (True, lambda q: submit(q, command(due_at=q.now + HOUR))),
+    "due, and a supervisor is there": (True, lambda q: (supervise(q, here(q)), submit(q, command()))),
+    "a supervisor's run": (True, lambda q: (supervise(q, here(q)), submit(q, command()), run_one(q, end=False))),
+    "due, and nobody is there": (False, lambda q: submit(q, command())),
+    "due, and nobody looks after its session": (False, lambda q: (supervise(q, here(q, ("a",))), submit(q, command()))),
+    "the series' missed slots": (
+        False,
+        lambda q: (supervise(q, here(q)), submit(q, command(due_at=q.now - HOUR, schedule=SERIES))),
+    ),
+    "a run whose supervisor stands still": (
+        False,
+        lambda q: (supervise(q, here(q, (), 60_000)), submit(q, command()), run_one(q, end=False)),
+    ),
+    "a run of nobody known": (False, lambda q: (submit(q, command()), run_one(q, end=False))),
+    "a supervisor that is gone": (False, lambda q: supervise(q, gone(q))),
+    "a newer schema": (False, lambda q: newer(q)),
+}
+
+
+def newer(queue: Queue) -> None:
+    with closing(sqlite3.connect(queue.state.index)) as index:
+        index.execute("PRAGMA user_version = 999")
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_quick_look_knows_what_is_work(real: Queue, state: str) -> None:
+    quick, prepare = STATES[state]
+    prepare(real)
+    as_seen(real)
+    assert idle.sweep({}, {"state_dir": str(real.state.path)}) is quick
+
+
+def test_of_very_many_sessions_each_has_its_turn(real: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seen, "SOME", 3)
+    names = [f"s{number}" for number in range(10)]
+    submit(real, *(command(name, due_at=real.now + HOUR) for name in names))
+    assert whole_pass(real) == []
+    looked: list[str] = []
+    monkeypatch.setattr(seen, "inbound", lambda sessions, name: looked.append(name) or stamp(sessions, name))
+    rounds = []
+    for _ in range(8):
+        looked.clear()
+        assert idle.sweep({}, {"state_dir": str(real.state.path)})
+        rounds.append(looked.copy())
+    assert [len(each) for each in rounds] == [3, 3, 1, 3] * 2, "a few at a time, and so the next ones"
+    assert [name for each in rounds[:4] for name in each] in (names[k:] + names[:k] for k in range(10))
+
+
+stamp = seen.inbound
+
+
+def test_what_breaks_among_very_many_is_named_within_one_round(real: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seen, "SOME", 3)
+    submit(real, *(command(f"s{number}", due_at=real.now + HOUR) for number in range(10)))
+    whole_pass(real)
+    corrupt(real, "s8")
+    told = [whole_pass(real) for _ in range(4)]
+    assert sum("s8" in found for found in told) == 1
+
+
+def test_of_very_many_those_that_run_and_that_ran_last_have_no_turn_to_wait_for(
+    real: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seen, "SOME", 2)
+    real.register(here(real))
+    submit(real, *(command(f"s{number}", due_at=real.now + HOUR) for number in range(10)))
+    submit(real, command("ran"), command("runs"))
+    for _ in range(2):
+        claimed = claim_next(real, supervisor=process.current())
+        assert claimed is not None
+        if claimed.task.session == "ran":
+            finish(real, claimed.run)
+    for _ in range(12):
+        assert {"ran", "runs"} <= set(real.turn().sessions)
+        whole_pass(real)
+
+
+def test_a_request_in_an_outbound_db_is_found_by_the_quick_look(real: Queue) -> None:
+    submit(real, command("a", due_at=real.now + HOUR))
+    whole_pass(real)
+    quick = {"state_dir": str(real.state.path)}
+    assert idle.sweep({}, quick)
+    write_outbound(real, "a")
+    assert not idle.sweep({}, quick)
+    assert [told.partition(": action")[0] for told in whole_pass(real)] == ["request a: refused"]
+    whole_pass(real)
+    assert idle.sweep({}, quick)
+
+
+DIES = """
+import os, signal, sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("PRAGMA cache_size = 1")
+database.execute("BEGIN EXCLUSIVE")
+database.execute("UPDATE messages_in SET prompt = 'lost' || prompt")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_dead_writer_left_since_the_last_sweep_is_rolled_back(real: Queue) -> None:
+    submit(real, *(prompt("a", "x" * 3000, due_at=real.now + HOUR) for _ in range(40)))
+    whole_pass(real)
+    quick = {"state_dir": str(real.state.path)}
+    assert idle.sweep({}, quick)
+    path = real.state.inbound("a")
+    died = subprocess.run([sys.executable, "-c", DIES, str(path)], check=False)
+    assert died.returncode == -signal.SIGKILL
+    assert path.with_name("inbound.db-journal").stat().st_size
+    assert not idle.sweep({}, quick)
+    assert whole_pass(real) == []
+    assert not path.with_name("inbound.db-journal").exists()
+
+
+def test_the_quick_look_costs_as_much_with_many_sessions_tasks_and_runs(real: Queue) -> None:
+    def steps() -> int:
+        counted: list[int] = []
+        with closing(sqlite3.connect(real.state.index)) as index:
+            index.set_progress_handler(lambda: counted.append(1), 10)
+            index.execute(seen.SWEEP["idle"], {"now": real.now}).fetchall()
+            seen.in_turn(index)
+            seen.next_position(index)
+        return len(counted)
+
+    def more(first: int, last: int) -> None:
+        with closing(sqlite3.connect(real.state.index)) as index, index:
+            names = [(f"s{number:05}",) for number in range(first, last)]
+            index.executemany("INSERT INTO sessions (name, created_at, seen) VALUES (?, 0, 'so')", names)
+
+    more(0, 300)
+    few = steps()
+    more(300, 6000)
+    submit(real, *(command("one", due_at=real.now + HOUR) for _ in range(2000)))
+    with closing(sqlite3.connect(real.state.index)) as index, index:
+        index.execute("UPDATE sessions SET seen = 'so'")
+    assert 0 < steps() <= few * 1.05
