@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 from agentq_cli.context import Context
 from agentq_cli.dataclass import NamedTuple, replace
 from agentq_cli.errors import AgentqError, Usage, nearest
 from agentq_cli.model import Dependency, NewTask
 from agentq_cli.new_task import AFTER, TaskMaker
+from agentq_cli.path import Path
 from agentq_cli.values import parse_path
 
 TYPE_CHECKING = False

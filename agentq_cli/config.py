@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from agentq_cli import config_schema as schema
 from agentq_cli import environment
@@ -17,6 +16,7 @@ from agentq_cli.defaults import BUILT_IN, MAX_QUEUED
 from agentq_cli.environment import CAPTURED
 from agentq_cli.errors import Usage, nearest
 from agentq_cli.names import is_name
+from agentq_cli.path import Path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

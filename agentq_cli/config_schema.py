@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from agentq_cli.errors import Usage, nearest
+from agentq_cli.path import Path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from pathlib import Path
 
 from agentq_cli.dataclass import dataclass
 from agentq_cli.errors import Usage, nearest
+from agentq_cli.path import Path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from contextvars import ContextVar
-from pathlib import Path
 
 from agentq_cli import environment, output
 from agentq_cli.clock import Clock
 from agentq_cli.dataclass import dataclass, field
 from agentq_cli.errors import Usage
 from agentq_cli.model import DEFAULT_SESSION
+from agentq_cli.path import Path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

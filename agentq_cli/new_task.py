@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
 
 from agentq_cli import output, values
 from agentq_cli.agents import profile as profiles
 from agentq_cli.context import Context
+from agentq_cli.dataclass import NamedTuple
 from agentq_cli.environment import captured
 from agentq_cli.errors import LimitReached, NotFound, Usage, nearest
 from agentq_cli.model import DEFAULT_SESSION, Condition, Dependency, Launch, NewTask, Task

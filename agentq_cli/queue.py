@@ -12,9 +12,9 @@ import json
 import os
 import sqlite3
 from itertools import islice
-from pathlib import Path
 
 from agentq_cli.clock import Clock
+from agentq_cli.dataclass import replace
 from agentq_cli.errors import AgentqError, NotFound, nearest
 from agentq_cli.later import Later
 from agentq_cli.model import (
@@ -36,7 +36,9 @@ from agentq_cli.model import (
     WaitingFor,
     Worker,
 )
+from agentq_cli.path import Path
 from agentq_cli.store import connection, read, rows
+from agentq_cli.store.kept import PAGES, Kept
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir
 
@@ -51,13 +53,24 @@ if TYPE_CHECKING:
     from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.dependencies import Looked
     from agentq_cli.policy.requests import Refusal, Request
-    from agentq_cli.store import change, dependencies, dispatch, finish, reindex, seen, series, stats, submit, upkeep
+    from agentq_cli.store import (
+        change,
+        dependencies,
+        dispatch,
+        finish,
+        heads,
+        reindex,
+        seen,
+        series,
+        stats,
+        submit,
+        upkeep,
+    )
     from agentq_cli.store import requests as asking
     from agentq_cli.store.dispatch import Claim as Claim
     from agentq_cli.store.dispatch import Past as Past
     from agentq_cli.store.dispatch import Plan as Plan
     from agentq_cli.store.dispatch import Planner as Planner
-    from agentq_cli.store.heads import Heads
     from agentq_cli.store.requests import Answer as Answer
     from agentq_cli.store.series import begin as restarted
     from agentq_cli.store.upkeep import Turn as Turn
@@ -65,16 +78,16 @@ else:
     order, waiting = Later("policy.order"), Later("policy.waiting")
     change, dependencies, dispatch = Later("store.change"), Later("store.dependencies"), Later("store.dispatch")
     finish, reindex, series = Later("store.finish"), Later("store.reindex"), Later("store.series")
-    submit, asking, seen = Later("store.submit"), Later("store.requests"), Later("store.seen")
-    upkeep = Later("store.upkeep")
+    submit, asking, heads = Later("store.submit"), Later("store.requests"), Later("store.heads")
+    seen, upkeep = Later("store.seen"), Later("store.upkeep")
 
     def __getattr__(name: str) -> object:
         if name == "Answer":
             return asking.Answer
-        if name == "restarted":
-            return series.begin
         if name == "Turn":
             return upkeep.Turn
+        if name == "restarted":
+            return series.begin
         if name in ("Claim", "Past", "Plan", "Planner"):
             return getattr(dispatch, name)
         raise AttributeError(name)
@@ -131,9 +144,6 @@ class Queue:
 
     def keep_connections(self) -> None:
         """Keep the sessions' files open between transactions, for a process that goes on working in them."""
-        from agentq_cli.dataclass import replace
-        from agentq_cli.store.kept import PAGES, Kept
-
         self._index.execute(f"PRAGMA cache_size = {PAGES}")
         self.state = replace(self.state, kept=Kept())
         self._place = os.stat(self.state.index)
@@ -368,11 +378,9 @@ class Queue:
         """What may be started, and what stands in the way, at this moment."""
         return dispatch.look(self._index, sessions, now=self.now)
 
-    def heads(self, sessions: Collection[str] = ()) -> Heads:
+    def heads(self, sessions: Collection[str] = ()) -> heads.Heads:
         """What `look` finds to be started, kept from one start to the next; of some sessions only where given."""
-        from agentq_cli.store.heads import Heads
-
-        return Heads(self._index, sessions)
+        return heads.Heads(self._index, sessions)
 
     def around(self) -> order.Look:
         """What stands in the way of starts at this moment, without the heads and the retries that wait."""

@@ -6,10 +6,10 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 from agentq_cli.agents import probe
 from agentq_cli.dataclass import dataclass, field
+from agentq_cli.path import Path
 
 CRON_PATH = "/usr/bin:/bin"
 """What cron sets where the crontab does not (crontab(5))."""

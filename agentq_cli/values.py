@@ -9,12 +9,12 @@ import os
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from pathlib import Path
 
 from agentq_cli.clock import rfc3339
 from agentq_cli.errors import Usage
 from agentq_cli.model import DEFAULT_SESSION, Address, WaitingFor
 from agentq_cli.names import is_name
+from agentq_cli.path import Path
 
 MILLISECONDS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 LONGEST = 36_525 * MILLISECONDS["d"]

@@ -27,12 +27,12 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import Path
 
 from agentq_cli.config_schema import PROFILE, read_table
 from agentq_cli.dataclass import dataclass, field
 from agentq_cli.defaults import AGENT_CLIS, BUILT_IN
 from agentq_cli.errors import NotFound, Usage, nearest
+from agentq_cli.path import Path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

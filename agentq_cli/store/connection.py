@@ -12,10 +12,10 @@ import functools
 import os
 import sqlite3
 from collections.abc import Iterator
-from pathlib import Path
 
 from agentq_cli.defaults import BUSY_MS as BUSY_MS
 from agentq_cli.errors import AgentqError, Busy, Refused, Unreadable
+from agentq_cli.path import Path
 from agentq_cli.store import schema
 
 TYPE_CHECKING = False

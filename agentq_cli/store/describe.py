@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 
 from agentq_cli.dataclass import NamedTuple
+from agentq_cli.path import Path
 from agentq_cli.store.connection import connect, latest
 from agentq_cli.store.queries import statements
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterator
-from typing import NamedTuple
 
-from agentq_cli.dataclass import dataclass, replace
+from agentq_cli.dataclass import NamedTuple, dataclass, replace
 from agentq_cli.errors import NotFound
 from agentq_cli.model import (
     Actor,
@@ -28,7 +27,7 @@ from agentq_cli.store.state_dir import StateDir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    pass
+    from typing import TypeAlias
 
 DISPATCH = statements("dispatch")
 LEAST = -1 << 31
@@ -87,7 +86,7 @@ class Calls(NamedTuple):
     known: bool
 
 
-Planner = Callable[[Task, Past], Plan]
+Planner: TypeAlias = "Callable[[Task, Past], Plan]"
 """Makes the plan of a task under the claim's lock."""
 
 

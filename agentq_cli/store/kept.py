@@ -10,8 +10,12 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import NamedTuple
+
+from agentq_cli.dataclass import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.path import Path
 
 MOST = 128
 """Connections at most; the one that was used longest ago goes first."""

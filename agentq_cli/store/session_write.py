@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 from agentq_cli.dataclass import replace
 from agentq_cli.errors import NotFound, Unreadable

@@ -7,12 +7,12 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from pathlib import Path
 
 from agentq_cli.dataclass import dataclass, field
 from agentq_cli.errors import NotFound, Refused, Usage
 from agentq_cli.model import RunId
 from agentq_cli.names import is_name
+from agentq_cli.path import Path
 from agentq_cli.store import file_systems
 from agentq_cli.store.kept import Kept
 

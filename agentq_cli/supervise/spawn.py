@@ -7,7 +7,6 @@ import os
 import signal
 import stat
 from collections.abc import Mapping, Sequence
-from typing import NoReturn
 
 from agentq_cli.supervise import kernel
 from agentq_cli.supervise.launch import LaunchRequest

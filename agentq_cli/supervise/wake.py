@@ -6,10 +6,10 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 from agentq_cli.errors import Refused
 from agentq_cli.model import Identity, Supervisor
+from agentq_cli.path import Path
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import attendance, process
 

@@ -1,0 +1,62 @@
+"""Our paths against the standard ones, which they become for whatever they do not know."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from pathlib import Path as Standard
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentq_cli.path import Path
+
+parts = st.text("ab.%#? é", min_size=1, max_size=5).filter(lambda text: text not in (".", ".."))
+
+
+@given(st.lists(parts, min_size=1, max_size=3), parts)
+def test_a_path_is_spelled_as_the_standard_one(names: list[str], more: str) -> None:
+    ours, theirs = Path("/", *names), Standard("/", *names)
+    for mine, standard in ((ours, theirs), (ours / more, theirs / more), (ours.parent, theirs.parent)):
+        assert str(mine) == os.fspath(mine) == f"{mine}" == str(standard)
+        assert mine == standard and mine == Path(str(standard))
+        assert mine.name == standard.name
+    assert str(ours.with_name(more)) == str(theirs.with_name(more))
+    assert hash(ours / more) == hash(Path(str(theirs / more)))
+    assert (ours < Path("/b")) is (str(ours) < "/b")
+    assert ours.parts == theirs.parts  # of the standard one
+
+
+def test_it_finds_makes_reads_and_removes_files(tmp_path: pathlib.Path) -> None:
+    place = Path(tmp_path) / "a" / "b"
+    assert not place.exists()
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    place.mkdir(mode=0o700, exist_ok=True)
+    assert place.exists() and (tmp_path / "a/b").stat().st_mode == place.stat().st_mode
+    with pytest.raises(FileExistsError):
+        place.mkdir()
+    with pytest.raises(FileNotFoundError):
+        (place / "c" / "d").mkdir()
+    file = place / "file"
+    (tmp_path / "a/b/file").write_text("é")
+    assert file.read_text(encoding="utf-8") == "é"
+    with pytest.raises(FileExistsError):
+        file.mkdir(exist_ok=True)
+    with file.open("rb") as opened:
+        assert opened.read() == "é".encode()
+    assert not (file / "below").exists()
+    file.unlink()
+    file.unlink(missing_ok=True)
+    with pytest.raises(FileNotFoundError):
+        file.unlink()
+    assert not Path("a\0b").exists()
+
+
+def test_what_nobody_may_look_at_is_not_called_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "stat", refused)
+    with pytest.raises(PermissionError):
+        Path("/x").exists()
