@@ -122,7 +122,10 @@ def claim_next(
 ) -> Claim | None:
     """Take the next task as a supervisor does; None where none may start."""
     head = pick(queue, parallel=parallel or widths(), ageing_ms=ageing_ms)
-    return None if head is None else claim(queue, head, parallel=parallel, **options)
+    if head is None:
+        return None
+    KEPT[queue].doubt(head.session)
+    return claim(queue, head, parallel=parallel, **options)
 
 
 def head_of(queue: Queue, address: Address) -> order.Head:
