@@ -20,9 +20,6 @@ else:
 
     MISSING = object()
 
-    OFTEN = 64
-    """So many values of a class, and the next ones are worth a compiled `__init__`."""
-
     class field:  # noqa: N801
         """What is said of a field beyond its type."""
 
@@ -50,7 +47,6 @@ else:
             cls.__qualname__ = described.__qualname__
             cls._fields = tuple((name, vars(cls)[name].__set__, each) for name, each in zip(names, fields, strict=True))
             cls._checks = hasattr(cls, "__post_init__")
-            cls._made = 0
             cls._compared = attrgetter("__class__", *(name for name, _, each in cls._fields if each.compare))
             return cls
 
@@ -58,9 +54,6 @@ else:
 
     def _init(self, /, *args, **kwargs):
         cls = type(self)
-        cls._made += 1
-        if cls._made == OFTEN:
-            cls.__init__ = _compiled(cls)
         fields = cls._fields
         for (_, store, _), value in zip(fields, args, strict=False):
             store(self, value)
@@ -77,24 +70,6 @@ else:
             raise TypeError(f"{cls.__name__}: {next(iter(kwargs), 'a value')!r} is one too many")
         if cls._checks:
             self.__post_init__()
-
-    def _compiled(cls):
-        """`_init` of this class, as the standard module writes it."""
-        names = {"_missing": MISSING}
-        parameters, lines = [], []
-        for n, (name, store, each) in enumerate(cls._fields):
-            names |= {f"_store{n}": store, f"_default{n}": each.default, f"_factory{n}": each.default_factory}
-            value = name
-            if each.default_factory is not None:
-                value = f"_factory{n}() if {name} is _missing else {name}"
-                parameters.append(f"{name}=_missing")
-            else:
-                parameters.append(name if each.default is MISSING else f"{name}=_default{n}")
-            lines.append(f" _store{n}(self, {value})")
-        if cls._checks:
-            lines.append(" self.__post_init__()")
-        exec(f"def __init__(self, /, {', '.join(parameters)}):\n" + "\n".join(lines), names)
-        return names["__init__"]
 
     def _repr(self):
         shown = (f"{name}={getattr(self, name)!r}" for name, _, each in self._fields if each.repr)

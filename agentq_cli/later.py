@@ -16,7 +16,6 @@ class Later:
         self._name = f"agentq_cli.{name}"
 
     def __getattr__(self, attribute: str) -> Any:
-        name = self._name
-        if name not in sys.modules:
-            __import__(name)
-        return getattr(sys.modules[name], attribute)
+        # Always: where another thread is still importing it, this waits for that.
+        __import__(self._name)
+        return getattr(sys.modules[self._name], attribute)
