@@ -57,7 +57,7 @@ def _run(arguments: Sequence[str], umask: int) -> int:
 
         return app.run(arguments, umask)
     if asked[0] == "submit":
-        from agentq_cli import express
+        from agentq_cli.store import express
 
         if express.submit(*asked[1:], umask):
             return 0

@@ -20,9 +20,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agentq_cli import __main__ as program
-from agentq_cli import app, environment, express, quick  # noqa: F401 - `app` is loaded once for all children
+from agentq_cli import app, environment, quick  # noqa: F401 - `app` is loaded once for all children
 from agentq_cli.commands import submit as whole  # noqa: F401 - as is this
 from agentq_cli.config_schema import TOP
+from agentq_cli.store import express
 from agentq_cli.supervise import process
 
 NOW = "2026-03-01T12:00:00.250Z"
@@ -219,6 +220,8 @@ ENVIRONMENTS: list[dict[str, str]] = [
 )
 @example(pieces=[("-a", "demo"), ("x",)], env=ENVIRONMENTS[2], command=False, configured=False)
 @example(pieces=[("-a", "demo"), ("x",)], env={}, command=False, configured=True)
+@example(pieces=[("-s", "bad name"), ("--", "true")], env={"AGENTQ_NOW": "soon"}, command=True, configured=False)
+@example(pieces=[("-s", "docs"), ("--", "true")], env={"AGENTQ_NOW": "2026-03-01"}, command=True, configured=False)
 def test_any_command_line_comes_to_the_same(
     tmp_path_factory: pytest.TempPathFactory,
     template: Path,
@@ -333,6 +336,6 @@ def test_it_loads_next_to_nothing(agentq: Agentq) -> None:
     told = agentq("submit", "--exec", "--", "true", env={"PYTHONVERBOSE": "1"})
     assert told.stdout == "default/2\n"
     loaded = {line.split("'")[1] for line in told.stderr.splitlines() if line.startswith("import '")}
-    assert {"agentq_cli.express", "_sqlite3"} <= loaded
+    assert {"agentq_cli.store.express", "_sqlite3"} <= loaded
     assert not loaded & {f"agentq_cli.{name}" for name in ("app", "model", "errors", "output", "context")}
     assert not loaded & {"typer", "json", "dataclasses", "datetime", "pathlib"}

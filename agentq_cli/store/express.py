@@ -38,7 +38,7 @@ def submit(given: Mapping[str, object], shared: Mapping[str, object], umask: int
     """Store the task that these parameters ask for and print its address. False: nothing was done or printed.
 
     `given` are the parameters of `commands.submit` and `shared` the options of every command, none of them at its
-    default. Raises what the whole program would: Busy, Refused.
+    default. Raises what the whole program would: Usage of AGENTQ_NOW, Busy, Refused.
     """
     if given.keys() - HANDLED or shared.keys() - {"state_dir"}:
         return False
@@ -48,10 +48,7 @@ def submit(given: Mapping[str, object], shared: Mapping[str, object], umask: int
     directory = environment.state_directory(shared.get("state_dir") or None, environ)  # type: ignore[arg-type]
     if directory is None or shared.get("state_dir") == "":
         return False
-    try:
-        now = clock.from_environment(environ).now_ms()
-    except Exception:
-        return False
+    now = clock.from_environment(environ).now_ms()
     task = _task(given, environ, umask, now)
     return task is not None and _stored(os.path.realpath(directory), str(given.get("session", "default")), task, now)
 
