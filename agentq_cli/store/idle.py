@@ -77,7 +77,7 @@ def _idle(index: sqlite3.Connection, state: str, now: int) -> bool:
         if anything or not _watched(index, due=due):
             return False
         sessions = f"{state}/sessions"
-        if seen.directory(sessions) != seen.known_directory(index):
+        if seen.directory(sessions, index) != seen.known_directory(index):
             return False
         rows = seen.in_turn(index)
     finally:

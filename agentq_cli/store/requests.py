@@ -53,6 +53,11 @@ def quiet(state: StateDir, session: str) -> str | None:
         return None
 
 
+def check(state: StateDir, session: str) -> None:
+    """Raises NotFound, Unreadable, Refused or Usage where the session's requests cannot be read, and Busy."""
+    _unanswered(state, session, 1)
+
+
 def asked(state: StateDir, session: str, most: int) -> Iterator[tuple[str, object]]:
     """Up to `most` requests of a session that are not answered yet: id and content, in the order of their writing.
 

@@ -76,10 +76,11 @@ def _file(path: str) -> str | None:
     return f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
 
 
-def directory(sessions: str) -> str:
-    """What changes when a session's directory is made, removed or renamed."""
+def directory(sessions: str, index: sqlite3.Connection) -> str:
+    """What changes when a session's directory is made, removed or renamed, or when the index forgets one."""
     status = os.stat(sessions)
-    return f"{status.st_ino}:{status.st_mtime_ns}"
+    (known,) = index.execute(SWEEP["known"]).fetchone()
+    return f"{status.st_ino}:{status.st_mtime_ns}:{known}"
 
 
 def known_directory(index: sqlite3.Connection) -> str | None:

@@ -15,11 +15,10 @@ from agentq_cli.model import Actor, Address, Launch, NewTask, RunId, Status, Tas
 from agentq_cli.policy import states
 from agentq_cli.store import connection, dependencies, rows
 from agentq_cli.store.queries import statements
-from agentq_cli.store.state_dir import StateDir
+from agentq_cli.store.state_dir import StateDir, holds_something
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Any
 
     from agentq_cli.policy.series import Recurrence
@@ -308,18 +307,11 @@ def refuse_emptied(state: StateDir, session: str) -> None:
     was killed before it stored anything.
     """
     path = state.inbound(session)
-    if _holds_something(path) or not state.index.exists():
+    if holds_something(path) or not state.index.exists():
         return
     with contextlib.closing(connection.connect(state.index, "index", create=False)) as index:
         known = index.execute(READ["session"], {"name": session}).fetchone()
     # Looked at once more: somebody else's first submit may have come between.
-    if known is not None and not _holds_something(path):
+    if known is not None and not holds_something(path):
         what = "it is empty" if path.exists() else "it is gone"
         raise Unreadable(f"'{path}': {what}, while the index knows its tasks; put it back from a copy")
-
-
-def _holds_something(path: Path) -> bool:
-    try:
-        return path.stat().st_size > 0
-    except FileNotFoundError:
-        return False

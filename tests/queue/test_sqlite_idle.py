@@ -116,7 +116,7 @@ def as_seen(queue: Queue) -> None:
         for (name,) in index.execute("SELECT name FROM sessions").fetchall():
             stamps = (seen.inbound(sessions, name), seen.outbound(sessions, name), name)
             index.execute("UPDATE sessions SET seen = ?, outbound_stamp = ? WHERE name = ?", stamps)
-        index.execute("INSERT OR REPLACE INTO meta VALUES ('sessions_seen', ?)", (seen.directory(sessions),))
+        index.execute("INSERT OR REPLACE INTO meta VALUES ('sessions_seen', ?)", (seen.directory(sessions, index),))
 
 
 def whole_pass(queue: Queue) -> list[str]:
