@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from agentq_cli.policy.dependencies import Looked
     from agentq_cli.policy.requests import Refusal, Request
     from agentq_cli.store import (
+        aside,
         change,
         condition,
         dependencies,
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
         reindex,
         seen,
         series,
+        session_write,
         stats,
         submit,
         upkeep,
@@ -85,7 +87,7 @@ else:
     finish, reindex, series = Later("store.finish"), Later("store.reindex"), Later("store.series")
     submit, asking, heads = Later("store.submit"), Later("store.requests"), Later("store.heads")
     seen, upkeep, condition = Later("store.seen"), Later("store.upkeep"), Later("store.condition")
-    history = Later("store.history")
+    history, aside, session_write = Later("store.history"), Later("store.aside"), Later("store.session_write")
 
     def __getattr__(name: str) -> object:
         if name == "Answer":
@@ -307,9 +309,20 @@ class Queue:
         return dependencies.live_dependent(self._index, address)
 
     def prune(self, address: Address) -> Task:
-        """Remove an ended task with its runs and events. Raises NotFound, WrongState."""
+        """Remove an ended task with its runs and events; the files of the runs are moved aside. Raises NotFound,
+        WrongState."""
         self.known(address.session)
         return change.prune(self.state, address, now=self.now)
+
+    def settle_aside(self, session: str) -> tuple[list[str], list[str]]:
+        """Put back the files of runs that a prune moved aside and that was not committed; the names of these runs, and
+        of those whose files are to be removed."""
+        return session_write.settle_aside(self.state, session, busy_ms=connection.BACKGROUND_BUSY_MS)
+
+    def aside(self, session: str) -> tuple[Path, list[str]]:
+        """Where the files of pruned runs lie until they are removed, and the runs' names."""
+        home = self.state.session(session)
+        return aside.place(home), aside.names(home)
 
     def ended_before(self, moment: int, *, session: str | None = None) -> list[Address]:
         """Tasks that ended before a time, oldest end first."""

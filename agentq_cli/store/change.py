@@ -229,7 +229,7 @@ def expire(state: StateDir, address: Address, *, now: int, actor: Actor) -> Task
 def prune(state: StateDir, address: Address, *, now: int) -> Task:
     """Remove an ended task with its runs and events; its address is not used again. Raises NotFound, WrongState.
 
-    The caller removes the run directories first: a crash leaves a task without files, never files without a task.
+    The directories of its runs are moved aside in the same transaction, for the caller to remove.
     """
     with session_write(state, address.session, now=now, actor=Actor.USER) as write:
         task = write.task(address.seq)
@@ -243,4 +243,5 @@ def prune(state: StateDir, address: Address, *, now: int) -> Task:
         write.database.execute(statements("stats")["remember_pruned"], key)
         for statement in ("delete_task", "delete_index_row", "delete_runs", "delete_events"):
             write.database.execute(WRITE[statement], key)
+        write.move_aside(task)
         return task

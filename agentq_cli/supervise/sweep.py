@@ -148,6 +148,22 @@ class Sweep:
                 yield SweepAction("trouble", session, None, None, fault.error.message)
         if reindexed:
             yield from self._history(reindexed)
+        if remember:
+            yield from self._aside(turn)
+
+    def _aside(self, turn: Turn) -> Iterator[SweepAction]:
+        """What a prune that was killed has left: finished, or taken back."""
+        for session in turn.changed:
+            if session in self.failed:
+                continue
+            try:
+                removed, back = removal.settle(self.queue, session)
+            except AgentqError as error:
+                yield self._could_not(session, error)
+                continue
+            if removed or back:
+                detail = f"a prune was interrupted: files of {removed} runs removed, of {back} put back"
+                yield SweepAction("prune", session, None, None, detail)
 
     def _supervisors(self) -> Iterator[SweepAction]:
         for supervisor in self.queue.supervisors():

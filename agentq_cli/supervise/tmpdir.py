@@ -36,6 +36,20 @@ def remove(path: str) -> None:
         os.close(parent)
 
 
+def remove_below(parent: str, name: str) -> None:
+    """Remove what has this name in a directory, with all that is in it, following no link. What cannot be stays."""
+    try:
+        directory = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        os.unlink(name, dir_fd=directory)
+    except OSError:
+        _remove(directory, name)
+    finally:
+        os.close(directory)
+
+
 def _create_under(parent: str) -> str:
     while True:
         path = f"{parent.rstrip('/')}/{PREFIX}{os.urandom(4).hex()}"
