@@ -163,13 +163,13 @@ class Queue:
         """Keep the sessions' files open between transactions, for a process that goes on working in them."""
         self._index.execute(f"PRAGMA cache_size = {PAGES}")
         self.state = replace(self.state, kept=Kept())
-        self._place = os.stat(self.state.index)
+        self._place = os.lstat(self.state.index)
 
     @property
     def in_place(self) -> bool:
         """Whether the index that was open when it began to keep connections still has its name."""
         try:
-            return self._place is None or os.path.samestat(self._place, os.stat(self.state.index))
+            return self._place is None or os.path.samestat(self._place, os.lstat(self.state.index))
         except FileNotFoundError:
             return False
 
@@ -859,7 +859,10 @@ class Queue:
     def remember_outbound(self, session: str, seen: str | None) -> None:
         """Note that the requests of an outbound.db with this stamp have been answered."""
         self._answered[session] = seen
-        asking.remember(self._index, self.state, session, seen)
+
+    def record_outbounds(self) -> None:
+        """Record what was noted so, for the sweeps to come. A supervisor need not: what it runs is changed anyway."""
+        asking.record(self._index, self.state, self._answered)
 
     def requests(self, session: str, most: int) -> Iterator[tuple[str, object]]:
         """What a session's agents ask for and was not answered, `most` of it: id and content, in their order."""

@@ -11,7 +11,7 @@ import contextlib
 import os
 
 from agentq_cli.errors import Refused
-from agentq_cli.store.state_dir import sync_directory
+from agentq_cli.store.state_dir import refuse_link, sync_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ def place(session: Path) -> Path:
 
 
 def move(session: Path, seq: int, runs: int) -> bool:
-    """Move the directories of a task's runs aside; whether there was any. Raises Refused, having moved none."""
+    """Move the directories of a task's runs aside; whether there was any. Raises Refused, Usage, having moved none."""
     source, target = session / "runs", place(session)
     moved: list[str] = []
     try:
-        if os.path.islink(source) or os.path.islink(target):
-            raise Refused(f"'{source if os.path.islink(source) else target}': it is a link, which is not followed")
+        refuse_link(source)
+        refuse_link(target)
         for name in (f"{seq}.{attempt}" for attempt in range(1, runs + 1)):
             if os.path.lexists(source / name):
                 target.mkdir(mode=0o700, exist_ok=True)

@@ -10,7 +10,7 @@ from agentq_cli.dataclass import NamedTuple
 from agentq_cli.errors import AgentqError, Busy, NotFound, Refused, Unreadable
 from agentq_cli.store import connection, read, requests
 from agentq_cli.store.queries import statements
-from agentq_cli.store.state_dir import StateDir, holds_something
+from agentq_cli.store.state_dir import StateDir, holds_something, refuse_link
 
 INBOUND, OUTBOUND, RUNS, INDEX = "inbound.db", "outbound.db", "runs", "index"
 """What of a session can be at fault: with the first nothing goes on in it, the others stop some of it."""
@@ -48,11 +48,10 @@ def faults(state: StateDir, session: str) -> Iterator[Fault]:
 
 
 def check_runs(state: StateDir, session: str) -> None:
-    """Raises Refused where no run of the session can have its directory."""
+    """Raises Refused, or Usage for a link, where no run of the session can have its directory."""
     runs = state.session(session) / "runs"
     try:
-        if os.path.islink(runs):
-            raise Refused(f"'{runs}': it is a link, which is not followed")
+        refuse_link(runs)
         os.listdir(runs)
     except FileNotFoundError:
         return

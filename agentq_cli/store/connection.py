@@ -14,10 +14,10 @@ import sqlite3
 from collections.abc import Iterator
 
 from agentq_cli.defaults import BUSY_MS as BUSY_MS
-from agentq_cli.errors import AgentqError, Busy, Refused, Unreadable, Usage
+from agentq_cli.errors import AgentqError, Busy, Refused, Unreadable
 from agentq_cli.path import Path
 from agentq_cli.store import schema
-from agentq_cli.store.state_dir import INDEX, REBUILD, StateDir
+from agentq_cli.store.state_dir import INDEX, REBUILD, StateDir, refuse_link
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,14 +62,12 @@ def connect(
 
 
 def refuse_links(path: Path) -> None:
-    """Refuse a database, or a journal beside it, that leads elsewhere: what it leads to would be written. Raises Usage.
+    """Refuse a database, or a journal beside it, that leads elsewhere; SQLite itself follows the one and not the other.
 
-    SQLite itself follows the one and not the other. Between this look and its own a link can still be put there; that
-    takes somebody who may write to the directory at the right microsecond.
+    Raises Usage.
     """
-    for each in (str(path), f"{path}-journal"):
-        if os.path.islink(each):
-            raise Usage(f"'{each}': it is a link, which is not followed; put the file itself there")
+    refuse_link(path)
+    refuse_link(path.with_name(f"{path.name}-journal"))
 
 
 def lay(path: Path, content: bytes) -> bool:

@@ -325,7 +325,7 @@ def create_sessions(state: StateDir, sessions: Sequence[str], *, busy_ms: int = 
         refuse_emptied(state, session)
     state.create_sessions(sessions)
     for session in sessions:
-        if not state.outbound(session).exists():
+        if not os.path.lexists(state.outbound(session)):
             connection.connect(state.outbound(session), "outbound", create=True, busy_ms=busy_ms).close()
 
 
@@ -333,7 +333,7 @@ def check_stored(state: StateDir, session: str) -> None:
     """Raises NotFound where nothing was ever stored for a session, Usage and Unreadable where it is unfit."""
     state.check_session(session)
     refuse_emptied(state, session)
-    if not state.inbound(session).exists():
+    if not os.path.lexists(state.inbound(session)):
         raise NotFound(f"session '{session}': there is none of that name")
 
 

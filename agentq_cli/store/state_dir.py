@@ -126,9 +126,8 @@ class StateDir:
 
         So are links in place of its parts, through which would be written elsewhere. Raises Usage.
         """
-        for part in (INDEX, f"{INDEX}-journal", "bells", "wake.lock", "supervisor.log"):
-            if os.path.islink(self.path / part):
-                raise Usage(f"'{self.path / part}': it is a link, which is not followed")
+        for part in (INDEX, f"{INDEX}-journal", "bells"):
+            refuse_link(self.path / part)
         with contextlib.suppress(FileNotFoundError):
             status = self.path.stat()
             if not stat.S_ISDIR(status.st_mode):
@@ -142,6 +141,16 @@ class StateDir:
                     f"state dir '{self.path}': it lies on {kind}, where file locks cannot be relied on;"
                     " use a local directory (--allow-network-fs overrides)"
                 )
+
+
+def refuse_link(path: Path) -> None:
+    """Refuse a part of a state dir that leads elsewhere: what it leads to would be written. Raises Usage.
+
+    Between this look and the use of the path a link can still be put there; that takes somebody who may write to the
+    directory, at the right microsecond.
+    """
+    if os.path.islink(path):
+        raise Usage(f"'{path}': it is a link, which is not followed; put the file itself there")
 
 
 def holds_something(path: Path) -> bool:

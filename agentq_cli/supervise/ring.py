@@ -20,7 +20,7 @@ def ring(directory: str | os.PathLike[str], *, but: str | None = None) -> None:
             continue
         path = os.path.join(directory, name)
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
             if error.errno == errno.ENXIO:
                 _remove_leftover(path, name)

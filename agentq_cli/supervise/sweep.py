@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from agentq_cli.clock import monotonic_ms
 from agentq_cli.config import Config
 from agentq_cli.dataclass import dataclass, field
-from agentq_cli.errors import AgentqError, Busy, Refused
+from agentq_cli.errors import AgentqError, Busy, Refused, Usage
 from agentq_cli.model import Actor, RunId, SweepAction, Worker
 from agentq_cli.queue import Queue, Turn
 from agentq_cli.supervise import history, limits, process, recovery, removal, requests, settle, wake
@@ -266,6 +266,7 @@ class Sweep:
                         break
             except AgentqError as error:
                 yield self._could_not(session, error)
+        self.queue.record_outbounds()
 
     def _carry_out(self, session: str) -> Generator[SweepAction, None, bool]:
         """Answer some of a session's requests; returns whether there may be more."""
@@ -311,7 +312,7 @@ class Sweep:
         if sessions and not wake.looked_after(self.queue, sessions):
             try:
                 pid = wake.ensure_supervisor(self.queue, sessions)
-            except Refused as error:
+            except (Refused, Usage) as error:
                 self.failed[""] = error.message
                 yield SweepAction("trouble", None, None, None, error.message)
                 return

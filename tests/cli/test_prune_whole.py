@@ -57,7 +57,7 @@ def test_runs_that_cannot_be_moved_keep_their_task(aq: Driven) -> None:
     elsewhere = aq.home / "elsewhere"
     elsewhere.mkdir()
     (aq.state_dir / "sessions/default/pruned").symlink_to(elsewhere)
-    assert "link" in aq.refused("prune", "1", "--yes", code=1)
+    assert "link" in aq.refused("prune", "1", "--yes", code=2)
     assert aq("logs", "1").stdout == "kept\n"
     assert list(elsewhere.iterdir()) == []
 
