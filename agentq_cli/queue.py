@@ -121,6 +121,7 @@ class Queue:
         self._index = index
         self._clock = clock
         self._answered: dict[str, str | None] = {}
+        self._unposted: dict[str, str] = {}
         self._place: os.stat_result | None = None
 
     @property
@@ -563,9 +564,16 @@ class Queue:
             ):
                 values = {"id": str(run), "content": content, "at": at}
                 posted = database.execute(dispatch.DISPATCH[statement], values).rowcount == 1
-        except (AgentqError, OSError):
+        except (AgentqError, OSError) as error:
+            self._unposted[str(run)] = str(error)
             return False
+        if not posted:
+            self._unposted[str(run)] = "somebody wrote a row of its name before"
         return posted
+
+    def why_unposted(self, run: RunId | str) -> str | None:
+        """Why the result row of a run that was finished here is not in outbound.db; None where it is. Told once."""
+        return self._unposted.pop(str(run), None)
 
     # Supervisors
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from agentq_cli.dataclass import NamedTuple
 from agentq_cli.errors import AgentqError, Busy, NotFound, Refused, Unreadable
+from agentq_cli.path import Path
 from agentq_cli.store import connection, read, requests
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir, holds_something, refuse_link
@@ -38,13 +39,26 @@ def faults(state: StateDir, session: str) -> Iterator[Fault]:
     except AgentqError as error:
         yield Fault(INBOUND, error)
         return
-    for part, check in ((OUTBOUND, requests.check), (RUNS, check_runs), (INDEX, _check_index)):
+    checks: tuple[tuple[str, Callable[[StateDir, str], object]], ...] = (
+        (INBOUND, lambda state, session: _check_writable(state, state.inbound(session))),
+        (OUTBOUND, requests.check),
+        (OUTBOUND, lambda state, session: _check_writable(state, state.outbound(session))),
+        (RUNS, check_runs),
+        (INDEX, _check_index),
+    )
+    for part, check in checks:
         try:
             check(state, session)
         except Busy:
             raise
         except AgentqError as error:
             yield Fault(part, error)
+
+
+def _check_writable(state: StateDir, path: Path) -> None:
+    # Where nothing of the state dir can be written, that is one trouble and not one of each session.
+    if path.exists() and os.access(state.path, os.W_OK) and not os.access(path, os.W_OK):
+        raise Refused(f"'{path}': it cannot be written")
 
 
 def check_runs(state: StateDir, session: str) -> None:

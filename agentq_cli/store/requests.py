@@ -56,6 +56,8 @@ def quiet(state: StateDir, session: str) -> str | None:
 def check(state: StateDir, session: str) -> None:
     """Raises NotFound, Unreadable, Refused or Usage where the session's requests cannot be read, and Busy."""
     _unanswered(state, session, 1)
+    with read.outbound(state, session) as database:
+        database.execute(REQUESTS["count"]).fetchone()
 
 
 def asked(state: StateDir, session: str, most: int) -> Iterator[tuple[str, object]]:

@@ -448,6 +448,8 @@ class Supervision:
             self.failed += 1
         after = task.shown_status(self._queue.now)
         yield self._tell("finish", run, before=Status.RUNNING, after=after, reason=task.reason, outcome=watched.outcome)
+        if (why := self._queue.why_unposted(run)) is not None:
+            yield self._tell("unposted", run, reason=f"its result could not be written to outbound.db: {why}")
         yield from self._tell_stopped(task)
 
     def _give_up(self, run: RunId, error: AgentqError) -> Iterator[Happening]:

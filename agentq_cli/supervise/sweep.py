@@ -288,7 +288,8 @@ class Sweep:
         for run in self.queue.post_results():
             session = run.rpartition("/")[0]
             if self._mine(session):
-                yield SweepAction("unposted", session, None, run, "its result could not be written to outbound.db")
+                why = f"its result could not be written to outbound.db: {self.queue.why_unposted(run)}"
+                yield SweepAction("unposted", session, None, run, why)
 
     def _prune(self) -> Iterator[SweepAction]:
         if self.config.retention_ms is None:

@@ -256,6 +256,7 @@ def test_a_request_in_an_outbound_db_is_found_by_the_quick_look(real: Queue) -> 
     assert not idle.sweep({}, quick)
     old_enough(real)
     assert [told.partition(": action")[0] for told in whole_pass(real)] == ["request a: refused"]
+    old_enough(real)
     whole_pass(real)
     assert idle.sweep({}, quick)
 
