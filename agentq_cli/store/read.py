@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 
 from agentq_cli.errors import AgentqError, NotFound
@@ -80,7 +80,7 @@ def tasks(
         pages.append("ended_page")
     for page in pages:
         for addresses in _addresses(index, page, session, _page(most)):
-            for found in _load(state, addresses, trouble):
+            for found in load(state, addresses, trouble):
                 if wanted and found.shown_status(now) not in wanted:
                     continue
                 if label is None or label in found.labels:
@@ -105,8 +105,8 @@ def _addresses(index: sqlite3.Connection, page: str, session: str | None, limit:
         name, seq, at = found[-1]
 
 
-def _load(state: StateDir, addresses: list[Address], trouble: list[AgentqError]) -> list[Task]:
-    """The tasks of one page, each session's file opened once, in the page's order."""
+def load(state: StateDir, addresses: Sequence[Address], trouble: list[AgentqError]) -> list[Task]:
+    """The tasks of one page, each session's file opened once, in the page's order; what cannot be read is left out."""
     by_address: dict[Address, Task] = {}
     statement = READ["tasks_of_page"].format(task_columns=READ["task_columns"])
     for session, group in groupby(sorted(addresses), key=lambda address: address.session):
