@@ -252,6 +252,8 @@ def run(prompt: str, resume: str | None) -> int:
 
 def main(arguments: list[str]) -> int:
     """`[--resume ID]`, `--version` or `--help`; the exit code."""
+    # What it writes lies in the state directory, where all is private whatever the umask that its task was given.
+    os.umask(0o077)
     if arguments == ["--version"]:
         sys.stdout.write("agentq demo agent 1\n")
         return 0
