@@ -149,6 +149,7 @@ class Queue:
     def keep_connections(self) -> None:
         """Keep the sessions' files open between transactions, for a process that goes on working in them."""
         self._index.execute(f"PRAGMA cache_size = {PAGES}")
+        self.release_connections()
         self.state = replace(self.state, kept=Kept())
         self._place = os.stat(self.state.index)
 

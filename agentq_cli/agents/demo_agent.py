@@ -231,7 +231,7 @@ def answer(prompt: str, conversation: Conversation) -> str:
 
 def run(prompt: str, resume: str | None) -> int:
     """One run; its exit code."""
-    usage: dict[str, Any] = {"tokens_in": len(prompt.split()), "tokens_out": 0, "cost_usd": 0.0, "turns": 1}
+    usage: dict[str, Any] = {"tokens_in": len(prompt.split()), "tokens_out": 0, "cost_usd": 0.0}
     try:
         # Before anything is printed: `silent` is how an agent looks that hangs from its first moment.
         time.sleep(sum(value for word, value in directives(prompt) if word == "silent"))

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 MOST_NAMED = 5
 """Addresses that a hint names."""
 
-ALONE = ("session", "agent", "priority")
-"""Options that a batch takes from the command line, for lines that do not say themselves."""
-
 USAGES = (
     "[OPTIONS] PROMPT",
     "[OPTIONS] --exec -- ARGV...",
