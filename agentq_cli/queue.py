@@ -357,12 +357,10 @@ class Queue:
 
     def known_status(self, target: Address | RunId) -> Status | None:
         """The shown status of a task as the index has it, whatever its session's file; None where it has none."""
-        values = {"session": target.session, "seq": target.seq, "now": self.now}
         try:
-            row = self._index.execute(read.READ["known_status"], values).fetchone()
+            return read.known_status(self._index, target, self.now)
         except AgentqError:
             return None
-        return None if row is None else Status(row[0])
 
     def ended_before(self, moment: int, *, session: str | None = None) -> list[Address]:
         """Tasks that ended before a time, oldest end first."""

@@ -13,7 +13,7 @@ from agentq_cli.errors import Usage
 from agentq_cli.model import Address, NewTask, Task
 from agentq_cli.new_task import TaskMaker, code, spelled
 from agentq_cli.output import Document, Followed, Items, Result
-from agentq_cli.queue import Queue
+from agentq_cli.queue import Queue, done
 from agentq_cli.why import Why
 
 TYPE_CHECKING = False
@@ -221,7 +221,7 @@ def store(here: Context, tasks: Sequence[NewTask], *, wait: bool, follow: bool, 
     if not here.as_json:
         return Items("tasks", ({"id": str(address)} for address in addresses), line=lambda item: str(item["id"]))
     why = Why(queue, here.config)
-    found = (queue.task(address) for address in addresses)
+    found = (done(each) for each in queue.task_each(addresses))
     return Items("tasks", (documents.task(each, now=queue.now, waiting_for=why.of(each)) for each in found))
 
 

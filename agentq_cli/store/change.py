@@ -44,15 +44,15 @@ def _one(write: SessionWrite, target: Address | RunId, act: Act, *, named: bool)
     except AgentqError as error:
         if not write.database.in_transaction:
             raise  # a full disk has undone it all
-        return Undone(error, _status(write, target.seq, named))
+        return Undone(error, _status(write, target, named))
 
 
-def _status(write: SessionWrite, seq: int, named: bool) -> Status | None:
+def _status(write: SessionWrite, target: Address | RunId, named: bool) -> Status | None:
     try:
-        task = write.task(seq)
+        task = write.task(target.seq)
         return (task if named else series.live(write, task)).shown_status(write.now)
     except AgentqError:
-        return None
+        return read.known_status(write.database, target, write.now)
 
 
 def cancel_in(write: SessionWrite, address: Address) -> Task:

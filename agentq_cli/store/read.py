@@ -48,6 +48,13 @@ def task(state: StateDir, address: Address, *, busy_ms: int = connection.BUSY_MS
     return rows.seen_task(address.session, row)
 
 
+def known_status(index: sqlite3.Connection, target: Address | RunId, now: int) -> Status | None:
+    """The shown status of a task as the index has it, whatever its session's file; None where it has none."""
+    values = {"session": target.session, "seq": target.seq, "now": now}
+    row = index.execute(READ["known_status"], values).fetchone()
+    return None if row is None else Status(row[0])
+
+
 def unknown_task(address: Address) -> NotFound:
     """The error about an address that the session, which there is, does not have."""
     hint = f"`agentq list --all -s {address.session}`"
@@ -120,7 +127,11 @@ def load(state: StateDir, addresses: Sequence[Address], trouble: list[AgentqErro
             if not any(str(known) == str(error) for known in trouble):
                 trouble.append(error)
             continue
-        by_address.update({Address(session, row[0]): rows.seen_task(session, row) for row in found})
+        for row in found:
+            try:
+                by_address[Address(session, row[0])] = rows.seen_task(session, row)
+            except AgentqError as error:
+                trouble.append(error)
     return [by_address[address] for address in addresses if address in by_address]
 
 

@@ -133,6 +133,28 @@ def test_a_session_in_trouble_leaves_the_others_alone(aq: Driven) -> None:
     assert aq.statuses() == dict.fromkeys(a, "scheduled") | dict.fromkeys(b, "cancelled")
 
 
+def test_one_of_which_the_row_makes_no_sense_leaves_the_others_done(aq: Driven) -> None:
+    """Here it waits for one of them, which cannot be cancelled without it: nothing of that one is changed."""
+    a, b, c = waiting(aq, 3)
+    behind = aq.exec("true", given=["-s", "many", "--after", b])
+    file = aq.state_dir / "sessions" / "many" / "inbound.db"
+    with contextlib.closing(sqlite3.connect(file)) as database, database:
+        (launch,) = database.execute("SELECT launch FROM messages_in WHERE seq = 4").fetchone()
+        database.execute("UPDATE messages_in SET launch = 'nonsense' WHERE seq = 4")
+    assert behind in aq.refused("show", behind, code=6)
+    items = aq.items("cancel", a, b, c, behind, code=1)
+    assert [(item["code"], item["status"]) for item in items] == [
+        (0, "cancelled"),
+        (6, "scheduled"),
+        (0, "cancelled"),
+        (6, "blocked"),
+    ]
+    with contextlib.closing(sqlite3.connect(file)) as database, database:
+        database.execute("UPDATE messages_in SET launch = ? WHERE seq = 4", (launch,))
+    assert aq.statuses() == {a: "cancelled", b: "scheduled", c: "cancelled", behind: "blocked"}
+    assert [event["to"] for event in aq.items("events", b)] == ["scheduled"]
+
+
 @pytest.mark.timeout(120)
 def test_a_session_that_is_locked_says_what_the_index_knows(aq: Driven) -> None:
     a = waiting(aq, 1, "a")
