@@ -31,7 +31,7 @@ def put_back(queue: Queue, config: Config, sessions: Sequence[str], *, host: str
                 for attempt in lacking.attempts:
                     if task.status is Status.RUNNING and attempt == task.runs:
                         continue  # it has its row, and whoever looks after it closes that
-                    run = RunId(*task.address, attempt)
+                    run = RunId(task.session, task.seq, attempt)
                     past = _past(queue, config, task, run, results.get(str(run)))
                     if past is not None:
                         pasts.append(past)

@@ -1,23 +1,27 @@
-"""Removing an ended task for good: its rows, then the files of its runs."""
+"""Removing ended tasks for good: their rows, then the files of their runs."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 
-from agentq_cli.model import Address, Task
+from agentq_cli.model import Address, Task, Undone
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import tmpdir
 
 
-def remove(queue: Queue, address: Address) -> Task:
-    """Remove a task with its runs, events and files. Raises NotFound, and WrongState for one that is not to be removed:
-    then nothing of it is gone.
-    """
-    task = queue.prune(address)
-    place, names = queue.aside(address.session)
-    _remove(str(place), [name for name in names if name.startswith(f"{address.seq}.")])
-    return task
+def remove_each(queue: Queue, addresses: Sequence[Address]) -> list[Task | Undone]:
+    """Remove tasks with their runs, events and files; each as it was, or why it could not be: nothing of it is gone."""
+    found = queue.prune_each(addresses)
+    gone: dict[str, set[str]] = {}
+    for task in found:
+        if isinstance(task, Task):
+            gone.setdefault(task.session, set()).add(str(task.seq))
+    for session, seqs in gone.items():
+        place, names = queue.aside(session)
+        _remove(str(place), [name for name in names if name.partition(".")[0] in seqs])
+    return found
 
 
 def settle(queue: Queue, session: str) -> tuple[int, int]:
