@@ -33,7 +33,7 @@ MOST_REQUESTS = 16
 """How often one pass goes on with a session's requests: somebody who never stops writing must not keep it."""
 
 FORGOTTEN = "the index did not have its tasks as its file has them"
-LOST = "lost for good: hooks that were to be told, counters of pruned runs, events that were not of a run or an end"
+LOST = "lost for good are hooks not yet told, counters of pruned runs, and events but of submits, runs and ends"
 """What an index alone knows, once there was none."""
 
 
@@ -121,49 +121,35 @@ class Sweep:
         restored = self.queue.restore_holds()
         if restored is not None:
             yield SweepAction("reindex", None, None, None, restored)
-        done = []
-        for session in sessions:
-            if (yield from self._reindexed(session, "in order")):
-                done.append(session)
-        yield from self._history(done)
-        if lost:
-            yield SweepAction("reindex", None, None, None, LOST)
+        yield from self._rebuilt(sessions, LOST if lost else None)
 
-    def _reindexed(self, session: str, detail: str) -> Generator[SweepAction, None, bool]:
-        """Rebuild the index of a session; returns whether that could be done."""
-        try:
-            mended = self.queue.reindex(session, host=self.host)
-        except AgentqError as error:
-            yield self._could_not(session, error)
-            return False
-        yield SweepAction("reindex", session, None, None, "; ".join(mended) or detail)
-        return True
-
-    def _history(self, sessions: Sequence[str]) -> Iterator[SweepAction]:
-        found, untold = history.put_back(self.queue, self.config, sessions, host=self.host)
-        if found or untold:
-            lost = f"; {untold} left no record" if untold else ""
-            yield SweepAction("reindex", None, None, None, f"runs put back into the audit log: {found}{lost}")
+    def _rebuilt(self, sessions: Sequence[str], more: str | None) -> Iterator[SweepAction]:
+        for session, mended in history.rebuild(self.queue, self.config, sessions, host=self.host):
+            if isinstance(mended, AgentqError):
+                yield self._could_not(session, mended)
+            else:
+                detail = "; ".join([*mended, *([more] if more else [])])
+                yield SweepAction("reindex", session, None, None, detail or "in order")
 
     def _changed(self, turn: Turn, *, remember: bool) -> Iterator[SweepAction]:
         """Bring in order what dead writers left, and name the sessions whose files are corrupt or newer, whatever the
         index says is to be done in them."""
-        reindexed = []
+        forgotten = []
         for session, fault in self.queue.look_into(turn, remember=remember):
             if session in self.failed:
                 continue
             if fault.part == "inbound.db":
                 yield self._could_not(session, fault.error)
             elif fault.part == "index":
-                if not remember:
+                if remember:
+                    forgotten.append(session)
+                else:
                     yield SweepAction("reindex", session, None, None, FORGOTTEN)
-                elif (yield from self._reindexed(session, FORGOTTEN)):
-                    reindexed.append(session)
             else:
                 self.ailing[session] = fault.error.message
                 yield SweepAction("trouble", session, None, None, fault.error.message)
-        if reindexed:
-            yield from self._history(reindexed)
+        if forgotten:
+            yield from self._rebuilt(forgotten, FORGOTTEN)
         if remember:
             yield from self._aside(turn)
 
