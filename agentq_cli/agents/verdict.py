@@ -85,7 +85,7 @@ def outcome(
     """
     if reader is not None and exit.exit_code is not None and not exit.signal:
         reader.ended(exit.exit_code)
-    verdict = _verdict(reader)
+    verdict = _verdict(reader, stderr_tail)
     explained = None
     if reader is not None and not exit.signal:
         explained = reader.explain(stderr_tail.decode("utf-8", "replace"))
@@ -192,11 +192,12 @@ def read_result(path: str | os.PathLike[str]) -> Any:
         return None
 
 
-def _verdict(reader: Reader | None) -> Verdict:
+def _verdict(reader: Reader | None, stderr_tail: bytes = b"") -> Verdict:
     if reader is None:
         return Verdict()
     reader.close()
-    return reader.verdict()
+    verdict = reader.verdict()
+    return verdict if verdict.final else reader.elsewhere(stderr_tail) or verdict
 
 
 def _reset_at(verdict: Verdict, exit: ExitFacts) -> int | None:
