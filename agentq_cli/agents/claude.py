@@ -97,6 +97,9 @@ class ClaudeReader(Reader):
         if lost is not None:
             error = text(lost, LONGEST_ERROR)
             return Verdict(failure_class=FailureClass.ERROR, error=error, conversation_lost=True)
+        told = self._told("claude", lines)
+        if told is not None:
+            return told
         misused = None if self._started else next((line for line in lines if MISUSED.match(line)), None)
         if misused is not None:
             return Verdict(failure_class=FailureClass.CONFIG, error=text(misused, LONGEST_ERROR))

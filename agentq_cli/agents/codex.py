@@ -87,6 +87,9 @@ class CodexReader(Reader):
         too_long = next((line for line in lines if TOO_LONG.match(line)), None)
         if too_long is not None:
             return Verdict(failure_class=FailureClass.CONTEXT, error=text(too_long, LONGEST_ERROR))
+        told = self._told("codex", lines)
+        if told is not None:
+            return told
         misused = None if self._started else next((line for line in lines if MISUSED.match(line)), None)
         if misused is not None:
             return Verdict(failure_class=FailureClass.CONFIG, error=text(misused, LONGEST_ERROR))

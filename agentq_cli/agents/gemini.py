@@ -105,6 +105,9 @@ class GeminiReader(Reader):
         misused = None if self._started else next((line for line in lines if MISUSED.match(line)), None)
         if misused is not None:
             return Verdict(failure_class=FailureClass.CONFIG, error=text(misused, LONGEST_ERROR))
+        told = self._told("gemini", lines)
+        if told is not None:
+            return told
         failure = meaning("gemini", words=frozenset({f"exit {self._exit_code}"}))
         if failure is not None:
             said = next((line for line in lines if line and not NOISE.match(line)), f"exit code {self._exit_code}")

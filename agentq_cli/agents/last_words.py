@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 
-from agentq_cli.agents.event_line import ESCAPE
-
 SPOKEN = ("text", "result", "content", "message", "item", "part", "delta", "command", "name", "error", "type", "event")
 """The keys under which the agents' events keep what a person would read, the telling ones first."""
 
@@ -18,7 +16,10 @@ _TEXT = r'"(?:text|result|message|command)"\s*:\s*"((?:[^"\\]|\\.)*)'
 def last_words(line: str) -> str:
     """The text of an event that is a JSON object, whole or cut at its front or end; any other line without its
     escape sequences."""
-    line = ESCAPE.sub("", line).strip()
+    if "\x1b" in line:
+        from agentq_cli.agents.event_line import ESCAPE
+
+        line = ESCAPE.sub("", line).strip()
     if not line.startswith("{") and not line.endswith("}"):
         return line
     try:

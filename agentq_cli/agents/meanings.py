@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 
+from agentq_cli.agents.event_line import ESCAPE
+from agentq_cli.agents.reset_time import names_a_time
 from agentq_cli.dataclass import dataclass
 from agentq_cli.model import FailureClass
 
@@ -19,6 +21,9 @@ FIRST, LAST = "edge", "api"
 
 PAGE = re.compile(r"[^<{]{0,300}<(?:!doctype\s+html|html|head)\b", re.IGNORECASE)
 """A web page, whatever the program says before it."""
+
+LEVEL = re.compile(r"\A\[?(?:fatal|error)\]?:?\s+", re.IGNORECASE)
+"""What a program puts before its sentence on standard error."""
 
 LONGEST = 2000
 """Characters of a sentence that are looked at."""
@@ -61,10 +66,24 @@ def meaning(
     `section` is the CLI's; `said` the sentence that it gives for its error, `words` the names that it or the API gave
     the error in fields of their own, `body` the API's answer as it came, and `timed` whether it is known when it ends.
     """
-    plain = said[:LONGEST].replace("\u2019", "'").replace("\xa0", " ").replace("\u202f", " ").strip()
+    plain = _plain(said)
     page = PAGE.match(plain) is not None or PAGE.match(body[:LONGEST]) is not None
     found = next((row for row in rows(section) if row.fits(words, status, page, plain)), None)
     return None if found is None else found.timed if timed else found.failure
+
+
+def told(section: str, lines: Iterable[str]) -> tuple[FailureClass, str] | None:
+    """The first of these lines that is a sentence of the CLI itself, and its class; None where none is.
+
+    For a CLI that said nothing in its stream: what else stands there is not asked about words that anybody may write.
+    """
+    for line in lines:
+        said = LEVEL.sub("", ESCAPE.sub("", line).strip(), count=1)
+        plain = _plain(said)
+        for row in _table().get(section, ()):
+            if row.says is not None and row.fits(frozenset(), None, False, plain):
+                return row.timed if names_a_time(said) else row.failure, said
+    return None
 
 
 @cache
@@ -81,6 +100,10 @@ def _table() -> dict[str, tuple[Row, ...]]:
 
     with open(os.path.join(os.path.dirname(__file__), "meanings.toml"), "rb") as file:
         return {section: tuple(_rows(rows)) for section, rows in tomllib.load(file).items()}
+
+
+def _plain(said: str) -> str:
+    return said[:LONGEST].replace("\u2019", "'").replace("\xa0", " ").replace("\u202f", " ").strip()
 
 
 def _rows(table: list[dict[str, Any]]) -> Iterator[Row]:

@@ -116,6 +116,9 @@ class OpencodeReader(Reader):
         if lost is not None:
             error = text(lost, LONGEST_ERROR)
             return Verdict(failure_class=FailureClass.ERROR, error=error, conversation_lost=True)
+        told = self._told("opencode", lines)
+        if told is not None:
+            return told
         misused = next((line for line in lines if MISUSED.match(line)), None)
         if misused is None:
             return None

@@ -157,6 +157,16 @@ class Reader:
         """Take one event; any key may be missing or of another type."""
         raise NotImplementedError
 
+    def _told(self, cli: str, lines: list[str]) -> Verdict | None:
+        """A limit, a login or the like that this CLI names on standard error before its stream has begun."""
+        from agentq_cli.agents import meanings
+
+        found = None if self._saw_event else meanings.told(cli, lines)
+        if found is None:
+            return None
+        failure, said = found
+        return Verdict(failure_class=failure, error=text(said, LONGEST_ERROR), reset_said=text(said, LONGEST_ERROR))
+
     def _take(self, lines: list[bytes]) -> None:
         for line in lines:
             self._line(line)

@@ -90,6 +90,7 @@ def outcome(
     if reader is not None and not exit.signal:
         explained = reader.explain(stderr_tail.decode("utf-8", "replace"))
     decision = decide(exit, verdict, explained, streams=streams and reader is not None)
+    said = verdict if verdict.final or explained is None else explained
     return Outcome(
         status=decision.status,
         finished_at=exit.finished_at,
@@ -109,7 +110,7 @@ def outcome(
         stdout_bytes=exit.stdout_bytes,
         stderr_bytes=exit.stderr_bytes,
         script_outcome=exit.script_outcome,
-        reset_at=_reset_at(verdict, exit) if decision.failure_class is FailureClass.RATE_LIMITED else None,
+        reset_at=_reset_at(said, exit) if decision.failure_class is FailureClass.RATE_LIMITED else None,
     )
 
 

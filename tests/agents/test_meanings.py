@@ -259,3 +259,26 @@ def test_what_nothing_is_known_of_is_an_error(cli: str) -> None:
         FailureClass.ERROR,
         FailureClass.AUTH,  # opencode's has a status
     )
+
+
+@pytest.mark.parametrize(
+    ("cli", "stderr", "failure", "reset_at"),
+    [
+        ("claude", "Invalid API key · Fix external API key\n", FailureClass.AUTH, None),
+        ("claude", "Error: Credit balance is too low\n", FailureClass.BILLING, None),
+        ("codex", "WARNING: x\nERROR: You've hit your usage limit. Try again at 4:00 PM.\n",
+         FailureClass.RATE_LIMITED, FOUR),
+        ("codex", "Error: Not logged in\n", FailureClass.AUTH, None),
+        ("gemini", "\x1b[31mYou have exhausted your daily quota on this model.\x1b[0m\n",
+         FailureClass.RATE_LIMITED, None),
+        ("opencode", "\x1b[91m\x1b[1mError: \x1b[0mQuota exceeded. Check your plan and billing details.\n",
+         FailureClass.BILLING, None),
+    ],
+)  # fmt: skip
+def test_what_a_cli_says_before_its_stream_has_begun_counts(
+    utc: None, cli: str, stderr: str, failure: FailureClass, reset_at: int | None
+) -> None:
+    found = run(cli, stderr=stderr)
+    assert (found.failure_class, found.reset_at) == (failure, reset_at)
+    begun = run(cli, {"type": "of a newer version"}, stderr=stderr)
+    assert begun.failure_class is FailureClass.NO_VERDICT, "words of a tool, perhaps"
