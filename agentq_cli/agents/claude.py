@@ -131,7 +131,7 @@ class ClaudeReader(Reader):
         answer = api_errors.answer(said, anywhere=True) or {}
         known = meaning(
             "claude",
-            said,
+            text(answer.get("message")) or said,
             words=frozenset(word for word in words if isinstance(word, str)) | api_errors.words(answer),
             status=status,
             timed=self._reset_at is not None or names_a_time(said),

@@ -1,6 +1,7 @@
 """Codex's `exec --json`, as printed by 0.169.0.
 
-A turn ends with `turn.completed` or `turn.failed`; an `error` event before that is only news about a retry. What failed
+A turn ends with `turn.completed` or `turn.failed`; an `error` event before that is only news about a retry, unless
+nothing follows it. What failed
 stands in a message alone, and the HTTP status in some of them; where the API answered with JSON the message is that.
 What its sentences mean is in the table of meanings. The usage of a turn is that of the whole conversation.
 """
@@ -38,6 +39,7 @@ class CodexReader(Reader):
         self._started = False
         self._final: dict[str, Any] | None = None
         self._said: str | None = None
+        self._news: dict[str, Any] | None = None
         self._refused: list[str] = []
         self._gave_up_refused = False
 
@@ -45,6 +47,7 @@ class CodexReader(Reader):
         """Take one event."""
         kind = event.get("type")
         self._started = True
+        self._news = event if kind == "error" else None
         if kind == "thread.started":
             self._saw_conversation(event.get("thread_id"))
         elif kind == "turn.started":
@@ -93,7 +96,9 @@ class CodexReader(Reader):
         misused = None if self._started else next((line for line in lines if MISUSED.match(line)), None)
         if misused is not None:
             return Verdict(failure_class=FailureClass.CONFIG, error=text(misused, LONGEST_ERROR))
-        return None
+        # Its last word was an error, of a kind that is known: the turn had no other end.
+        failed = None if self._news is None else _failed(self._news, {})
+        return None if failed is None or failed.failure_class is FailureClass.ERROR else failed
 
     def _saw_item(self, item: object) -> None:
         if not isinstance(item, dict):

@@ -176,6 +176,13 @@ def test_a_claude_that_prints_the_page_behind_its_own_words_and_calls_it_a_login
         assert claude(said, "authentication_failed", 403, False).failure_class is FailureClass.NETWORK
 
 
+REGAINED = "You have reached your specified API usage limits. You will regain access on 2026-11-22 at 16:00 UTC."
+
+
+def anthropic(said: str) -> str:
+    return json.dumps({"type": "error", "error": {"type": "invalid_request_error", "message": said}})
+
+
 @pytest.mark.parametrize(
     ("cli", "said", "failure", "reset_at"),
     [
@@ -191,6 +198,10 @@ def test_a_claude_that_prints_the_page_behind_its_own_words_and_calls_it_a_login
         ("claude", "You've hit your channel's monthly spend limit · an org owner can raise it", "billing", None),
         ("claude", "You've hit your individual spend limit · your weekly limit resets 4pm (UTC)", "rate_limited", FOUR),
         ("claude", "Your organization has been disabled.", "auth", None),
+        ("claude", f"API Error: 400 {anthropic('Your credit balance is too low to access the Anthropic API.')}",
+         "billing", None),
+        ("claude", f"API Error: 400 {anthropic(REGAINED)}", "rate_limited", FOUR),
+        ("claude", f"API Error: 400 {anthropic('messages: at least one message is required')}", "error", None),
         ("codex", "You\u2019ve hit your usage limit. Try again later.", "rate_limited", None),
         ("codex", "You've hit your usage limit for GPT-6 Sol. Switch to another model now, or try again at 4:00 PM.",
          "rate_limited", FOUR),
