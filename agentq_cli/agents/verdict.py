@@ -85,11 +85,12 @@ def outcome(
     """
     if reader is not None and exit.exit_code is not None and not exit.signal:
         reader.ended(exit.exit_code)
-    verdict = _verdict(reader)
+    verdict = _verdict(reader, stderr_tail)
     explained = None
     if reader is not None and not exit.signal:
         explained = reader.explain(stderr_tail.decode("utf-8", "replace"))
     decision = decide(exit, verdict, explained, streams=streams and reader is not None)
+    said = verdict if verdict.final or explained is None else explained
     return Outcome(
         status=decision.status,
         finished_at=exit.finished_at,
@@ -109,7 +110,7 @@ def outcome(
         stdout_bytes=exit.stdout_bytes,
         stderr_bytes=exit.stderr_bytes,
         script_outcome=exit.script_outcome,
-        reset_at=_reset_at(verdict, exit) if decision.failure_class is FailureClass.RATE_LIMITED else None,
+        reset_at=_reset_at(said, exit) if decision.failure_class is FailureClass.RATE_LIMITED else None,
     )
 
 
@@ -192,11 +193,12 @@ def read_result(path: str | os.PathLike[str]) -> Any:
         return None
 
 
-def _verdict(reader: Reader | None) -> Verdict:
+def _verdict(reader: Reader | None, stderr_tail: bytes = b"") -> Verdict:
     if reader is None:
         return Verdict()
     reader.close()
-    return reader.verdict()
+    verdict = reader.verdict()
+    return verdict if verdict.final else reader.elsewhere(stderr_tail) or verdict
 
 
 def _reset_at(verdict: Verdict, exit: ExitFacts) -> int | None:
