@@ -5,15 +5,26 @@ Every step is idempotent and fenced, so that two sweeps, or a sweep and a superv
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 
 from agentq_cli.clock import monotonic_ms
 from agentq_cli.config import Config
 from agentq_cli.dataclass import dataclass, field
-from agentq_cli.errors import AgentqError, Busy, Refused
+from agentq_cli.errors import AgentqError, Busy, Refused, Usage
 from agentq_cli.model import Actor, RunId, SweepAction, Undone, Worker
 from agentq_cli.queue import Queue, Turn
-from agentq_cli.supervise import bells, keeper, limits, process, recovery, removal, requests, settle, wake
+from agentq_cli.supervise import (
+    bells,
+    history,
+    keeper,
+    limits,
+    process,
+    recovery,
+    removal,
+    requests,
+    settle,
+    wake,
+)
 from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks, configured_at
 from agentq_cli.supervise.records import RunDirectory, Start
 from agentq_cli.supervise.ring import ring
@@ -21,10 +32,15 @@ from agentq_cli.supervise.ring import ring
 MOST_REQUESTS = 16
 """How often one pass goes on with a session's requests: somebody who never stops writing must not keep it."""
 
+FORGOTTEN = "the index did not have its tasks as its file has them"
+LOST = "lost for good: hooks that were to be told, counters of pruned runs, events that were not of a run or an end"
+"""What an index alone knows, once there was none."""
+
 
 @dataclass(slots=True)
 class Sweep:
-    """One pass; `failed` holds the sessions that could not be swept, with the reason."""
+    """One pass; `failed` holds the sessions that could not be swept, with the reason, `ailing` those that were in spite
+    of some trouble in them."""
 
     queue: Queue
     config: Config
@@ -34,6 +50,7 @@ class Sweep:
     wake: bool = True
     reindex: bool = False
     failed: dict[str, str] = field(default_factory=dict)
+    ailing: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> Iterator[SweepAction]:
         """Do it; yields what was done."""
@@ -99,22 +116,70 @@ class Sweep:
         return [worker for worker in recovery.orphaned(self.queue) if self._mine(worker.session)]
 
     def _reindex(self) -> Iterator[SweepAction]:
-        for session in self.queue.stored_sessions():
-            if not self._mine(session):
-                continue
-            try:
-                mended = self.queue.reindex(session, host=self.host)
-            except AgentqError as error:
-                yield self._could_not(session, error)
-                continue
-            yield SweepAction("reindex", session, None, None, "; ".join(mended) or "in order")
+        sessions = [name for name in self.queue.stored_sessions() if self._mine(name)]
+        lost = bool(sessions) and not self.queue.session_names()
+        restored = self.queue.restore_holds()
+        if restored is not None:
+            yield SweepAction("reindex", None, None, None, restored)
+        done = []
+        for session in sessions:
+            if (yield from self._reindexed(session, "in order")):
+                done.append(session)
+        yield from self._history(done)
+        if lost:
+            yield SweepAction("reindex", None, None, None, LOST)
+
+    def _reindexed(self, session: str, detail: str) -> Generator[SweepAction, None, bool]:
+        """Rebuild the index of a session; returns whether that could be done."""
+        try:
+            mended = self.queue.reindex(session, host=self.host)
+        except AgentqError as error:
+            yield self._could_not(session, error)
+            return False
+        yield SweepAction("reindex", session, None, None, "; ".join(mended) or detail)
+        return True
+
+    def _history(self, sessions: Sequence[str]) -> Iterator[SweepAction]:
+        found, untold = history.put_back(self.queue, self.config, sessions, host=self.host)
+        if found or untold:
+            lost = f"; {untold} left no record" if untold else ""
+            yield SweepAction("reindex", None, None, None, f"runs put back into the audit log: {found}{lost}")
 
     def _changed(self, turn: Turn, *, remember: bool) -> Iterator[SweepAction]:
         """Bring in order what dead writers left, and name the sessions whose files are corrupt or newer, whatever the
         index says is to be done in them."""
-        for session, error in self.queue.look_into(turn, remember=remember):
-            if session not in self.failed:
+        reindexed = []
+        for session, fault in self.queue.look_into(turn, remember=remember):
+            if session in self.failed:
+                continue
+            if fault.part == "inbound.db":
+                yield self._could_not(session, fault.error)
+            elif fault.part == "index":
+                if not remember:
+                    yield SweepAction("reindex", session, None, None, FORGOTTEN)
+                elif (yield from self._reindexed(session, FORGOTTEN)):
+                    reindexed.append(session)
+            else:
+                self.ailing[session] = fault.error.message
+                yield SweepAction("trouble", session, None, None, fault.error.message)
+        if reindexed:
+            yield from self._history(reindexed)
+        if remember:
+            yield from self._aside(turn)
+
+    def _aside(self, turn: Turn) -> Iterator[SweepAction]:
+        """What a prune that was killed has left: finished, or taken back."""
+        for session in turn.changed:
+            if session in self.failed:
+                continue
+            try:
+                removed, back = removal.settle(self.queue, session)
+            except AgentqError as error:
                 yield self._could_not(session, error)
+                continue
+            if removed or back:
+                detail = f"a prune was interrupted: files of {removed} runs removed, of {back} put back"
+                yield SweepAction("prune", session, None, None, detail)
 
     def _supervisors(self) -> Iterator[SweepAction]:
         for supervisor in self.queue.supervisors():
@@ -211,7 +276,7 @@ class Sweep:
 
     def _requests(self, turn: Turn) -> Iterator[SweepAction]:
         for session in self.queue.changed_outbounds(turn.sessions):
-            if session in self.failed:
+            if session in self.failed or session in self.ailing:
                 continue
             try:
                 for _ in range(MOST_REQUESTS):
@@ -219,6 +284,7 @@ class Sweep:
                         break
             except AgentqError as error:
                 yield self._could_not(session, error)
+        self.queue.record_outbounds()
 
     def _carry_out(self, session: str) -> Generator[SweepAction, None, bool]:
         """Answer some of a session's requests; returns whether there may be more."""
@@ -240,7 +306,8 @@ class Sweep:
         for run in self.queue.post_results():
             session = run.rpartition("/")[0]
             if self._mine(session):
-                yield SweepAction("unposted", session, None, run, "its result could not be written to outbound.db")
+                why = f"its result could not be written to outbound.db: {self.queue.why_unposted(run)}"
+                yield SweepAction("unposted", session, None, run, why)
 
     def _prune(self) -> Iterator[SweepAction]:
         if self.config.retention_ms is None:
@@ -263,7 +330,7 @@ class Sweep:
         if sessions and not wake.looked_after(self.queue, sessions):
             try:
                 pid = wake.ensure_supervisor(self.queue, sessions)
-            except Refused as error:
+            except (Refused, Usage) as error:
                 self.failed[""] = error.message
                 yield SweepAction("trouble", None, None, None, error.message)
                 return
