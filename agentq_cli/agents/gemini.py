@@ -57,8 +57,6 @@ class GeminiReader(Reader):
 
     def __init__(self) -> None:
         super().__init__()
-        self._started = False
-        self._final: dict[str, Any] | None = None
         self._exit_code: int | None = None
         self._said = Said()
         self._tools: dict[str, str] = {}
@@ -68,16 +66,19 @@ class GeminiReader(Reader):
     def event(self, event: dict[str, Any]) -> None:
         """Take one event."""
         kind = event.get("type")
-        self._started = True
+        if kind == "init" or isinstance(event.get("content" if kind == "message" else "tool_name"), str):
+            self._final = None  # It has begun another turn.
         if kind == "init":
             self._saw_conversation(event.get("session_id"))
         elif kind == "result":
             self._final = event
         elif kind == "message" and event.get("role") == "assistant":
+            self._worked = True
             if event.get("delta") is not True:
                 self._said.begin_anew()
             self._said.add(event.get("content"))
         elif kind == "tool_use":
+            self._worked = True
             self._said.begin_anew()
             if len(self._tools) < MOST_TOOLS:
                 self._tools[_identifier(event)] = text(event.get("tool_name"), 100) or "a tool"
@@ -109,6 +110,13 @@ class GeminiReader(Reader):
             error = f"tool use refused: {', '.join(dict.fromkeys(self._refused))}"
             return Verdict(**facts, failure_class=FailureClass.DENIED, error=text(error, LONGEST_ERROR))
         return Verdict(**facts, ok=True)
+
+    @property
+    def full(self) -> bool:
+        """Whether it is not that the turns of this run were limited."""
+        error = (self._final or {}).get("error")
+        limited = isinstance(error, dict) and error.get("type") == "FatalTurnLimitedError"
+        return not limited and BY_EXIT_CODE.get(self._exit_code or 0) is not FailureClass.CONTEXT
 
     def explain(self, stderr: str) -> Verdict | None:
         """An unknown conversation, a command line or a directory that it refused, no key."""

@@ -104,6 +104,9 @@ class Reader:
     def __init__(self) -> None:
         self._lines = Lines()
         self._conversation: str | None = None
+        self._started = False
+        self._worked = False
+        self._final: dict[str, Any] | None = None
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of standard output."""
@@ -123,6 +126,26 @@ class Reader:
     def conversation(self) -> str | None:
         """The id of the conversation, as soon as it was seen."""
         return self._conversation
+
+    @property
+    def silent(self) -> bool:
+        """Whether it has not said one event yet."""
+        return not self._started
+
+    @property
+    def worked(self) -> bool:
+        """Whether anything was done: the model has answered, or a tool was used."""
+        return self._worked
+
+    @property
+    def finished(self) -> bool:
+        """Whether its final event came and no new turn has begun since; from then on it has only to exit."""
+        return self._final is not None
+
+    @property
+    def full(self) -> bool:
+        """Whether a failure of class `context` means that the conversation has no room left, so that none goes on."""
+        return True
 
     def verdict(self) -> Verdict:
         """What is known so far."""
@@ -147,6 +170,7 @@ class Reader:
         opened = line.count(b"[") + line.count(b"{")
         if isinstance(event, dict) and (opened <= 2 * DEEPEST or shallow(event, 2 * DEEPEST)):
             self.event(event)
+            self._started = True
 
     def _saw_conversation(self, value: object) -> None:
         if isinstance(value, str) and CONVERSATION.match(value):
