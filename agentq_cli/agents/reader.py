@@ -113,10 +113,14 @@ class Reader:
         for line in self._lines.feed(chunk):
             self._line(line)
 
-    def close(self) -> None:
-        """Standard output has ended: a last line without its line end counts too."""
+    def flush(self) -> None:
+        """Take what has come of the last line for all of it."""
         for line in self._lines.close():
             self._line(line)
+
+    def close(self) -> None:
+        """Standard output has ended: a last line without its line end counts too."""
+        self.flush()
 
     def ended(self, exit_code: int) -> None:
         """The process has ended with this code; for an agent that says something by it."""

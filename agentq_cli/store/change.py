@@ -88,7 +88,7 @@ def resume_in(write: SessionWrite, address: Address) -> Task:
         status=Status.BLOCKED if blocked else Status.QUEUED,
         reason=None,
         dep_failed=None,
-        arriving=task.rearms and not task.attempts,
+        arriving=task.rearms and not task.begun,
     )
     write.save(task, resumed, event="resume")
     return resumed
@@ -181,6 +181,7 @@ def retry(state: StateDir, address: Address, *, now: int) -> Task:
             attempts=0,
             tries=0,
             fresh=False,
+            resumes=False,
             exit_code=None,
             cancel_requested=False,
             trigger=Trigger.RETRY,
@@ -217,7 +218,7 @@ def expire(state: StateDir, address: Address, *, now: int, actor: Actor) -> Task
     """End a task whose time to start has passed; None where it has started or ended meanwhile."""
     with session_write(state, address.session, now=now, actor=actor, busy_ms=connection.BACKGROUND_BUSY_MS) as write:
         task = write.task(address.seq)
-        waiting = not (task.status.ended or task.status is Status.RUNNING or task.attempts)
+        waiting = not (task.status.ended or task.status is Status.RUNNING or task.begun)
         if not waiting or task.expires_at is None or task.expires_at > now:
             write.mirror(address.seq)
             return None
