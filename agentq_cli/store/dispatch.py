@@ -38,10 +38,10 @@ LEAST = -1 << 31
 class Plan:
     """What is to be started for a task: its command line, what it reads on stdin, the conversation it works in.
 
-    `resumes` is that it goes on there, `begun` whether that conversation is the run's from its start; else it is once the agent has named it.
-    `prompt_word` is where in the command line the prompt stands, if there. `error` says why nothing can be started; the
-    run is then closed without a process. `bound_to` is the directory in which alone the conversation can go on: one
-    that was last used elsewhere is not continued.
+    `resumes` is that it goes on there, `begun` whether that conversation is the run's from its start; else it is once
+    the agent has named it. `prompt_word` is where in the command line the prompt stands, if there. `error` says why
+    nothing can be started; the run is then closed without a process. `bound_to` is the directory in which alone the
+    conversation can go on: one that was last used elsewhere is not continued.
     """
 
     argv: tuple[str, ...]

@@ -18,7 +18,7 @@ from agentq_cli.errors import AgentqError
 from agentq_cli.model import Actor, RunId, Task
 from agentq_cli.policy import stall
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import plan, process, resources, stop, tree
+from agentq_cli.supervise import keeper, plan, process, resources, stop, tree
 from agentq_cli.supervise.records import LINGERS, RunDirectory, Start
 from agentq_cli.supervise.settle import StreamFollower
 from agentq_cli.values import format_cost, format_duration, format_size
@@ -89,7 +89,7 @@ class RunLimits:
         return any(limit is not None for limit in kept)
 
     def heard(self, finished: bool) -> None:
-        """Its output is read to the present end, and its final event came or not: have it looked at where that is new."""
+        """Whether its final event came, its output being read to the present end: what is new is looked at at once."""
         if self.linger_ms is not None and finished is not self.finished:
             self.finished, self.look_at = finished, monotonic_ms()
 
@@ -110,9 +110,8 @@ class RunLimits:
         reached = None
         if isinstance(start, Start) and directory.stop() is None:
             reached = self._timeout(start, waits)
-            agent = directory.agent()
             # What an agent left running when it ended is being ended already.
-            if reached is None and agent is not None and process.alive(agent):
+            if reached is None and _agent_runs(directory, start):
                 reached = (
                     self._memory(start, waits)
                     or self._cost(stream, waits)
@@ -133,7 +132,7 @@ class RunLimits:
         return Reached("timeout", f"ran longer than {format_duration(self.timeout_ms)}, and its keeper was stopped")
 
     def _memory(self, start: Start, waits: list[int]) -> Reached | None:
-        if self.memory_bytes is None:
+        if self.memory_bytes is None or keeper.elsewhere(start):  # Whose memory cannot be seen from here.
             return None
         now = monotonic_ms()
         if now < self.memory_at:
@@ -214,9 +213,16 @@ def enforce(queue: Queue, run: RunId, directory: RunDirectory, reached: Reached,
     return True
 
 
+def _agent_runs(directory: RunDirectory, start: Start) -> bool:
+    agent = directory.agent()
+    if agent is None:
+        return False
+    return keeper.lives(directory, start) if keeper.elsewhere(start) else process.alive(agent)
+
+
 def _stopped(start: Start) -> bool:
     """Whether somebody stopped the shim, which then sees no time-out."""
-    found = process.stat_of(start.identity.pid)
+    found = None if keeper.elsewhere(start) else process.stat_of(start.identity.pid)
     return found is not None and found.start_time == start.identity.start_time and found.state in ("T", "t")
 
 

@@ -27,7 +27,7 @@ from agentq_cli.supervise.resources import Resources
 from agentq_cli.supervise.ring import ring
 from agentq_cli.supervise.signals import Signals
 from agentq_cli.supervise.starting import AGAIN_MS, LONGEST_AGAIN_MS, Starter
-from agentq_cli.supervise.watch import Watched
+from agentq_cli.supervise.watch import LOST_MS, Watched
 
 RENEW_MS = 10_000
 STREAM_MS = 500
@@ -150,6 +150,9 @@ class Supervision:
         if self._watched:
             self._renew()
         self._read_streams()
+        for watched in self._watched.values():
+            if watched.elsewhere:
+                watched.look_elsewhere()
         yield from self._settle()
         calls = self._queue.calls(self._identity)
         if self._stopping != "leave":
@@ -514,6 +517,8 @@ class Supervision:
         if self.ticking and self._watched:
             moments.append(now + TICK_MS)
         moments += [watched.again_at for watched in self._watched.values() if watched.ended]
+        if any(watched.elsewhere for watched in self._watched.values()):
+            moments.append(now + LOST_MS)
         if self._undecided:
             moments.append(now + AGAIN_MS)
         moments += [

@@ -13,7 +13,7 @@ from agentq_cli.dataclass import dataclass, field
 from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Actor, RunId, SweepAction, Worker
 from agentq_cli.queue import Queue, Turn
-from agentq_cli.supervise import limits, process, recovery, removal, requests, settle, wake
+from agentq_cli.supervise import bells, keeper, limits, process, recovery, removal, requests, settle, wake
 from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks, configured_at
 from agentq_cli.supervise.records import LINGERS, RunDirectory, Start
 from agentq_cli.supervise.ring import ring
@@ -37,6 +37,11 @@ class Sweep:
 
     def run(self) -> Iterator[SweepAction]:
         """Do it; yields what was done."""
+        # By its bell a process of another PID namespace knows that it lives, and what of the hooks is its to run.
+        with bells.Bell(self.queue.state.bells):
+            yield from self._pass()
+
+    def _pass(self) -> Iterator[SweepAction]:
         hooks = Hooks(self.queue, process.current(), self.environ, Actor.SWEEP)
         hooks.begin(self.config)
         if self.reindex:
@@ -68,7 +73,7 @@ class Sweep:
                 yield _of_run("settle", worker.id, "it has ended")
             elif (start := directory.start()) is None:
                 yield _of_run("undo", worker.id, "it was claimed and never started")
-            elif not isinstance(start, Start) or not process.alive(start.identity):
+            elif not isinstance(start, Start) or not keeper.lives(directory, start):
                 yield _of_run("recover", worker.id, "its keeper process is gone")
         for worker, _, reached in self._reached(remember=False):
             yield _of_run("stop", worker.id, f"{reached.reason}: {reached.detail}")
@@ -113,13 +118,13 @@ class Sweep:
 
     def _supervisors(self) -> Iterator[SweepAction]:
         for supervisor in self.queue.supervisors():
-            if not process.alive(supervisor.identity):
+            if not wake.lives(self.queue, supervisor.identity):
                 self.queue.unregister(supervisor.identity)
                 yield SweepAction("forget", None, None, None, f"supervisor {supervisor.identity.pid} is gone")
 
     def _batches(self) -> Iterator[SweepAction]:
         for batch, committed, sessions, owner in self.queue.batches():
-            if process.alive(owner) or not (self.session is None or self.session in sessions):
+            if wake.lives(self.queue, owner) or not (self.session is None or self.session in sessions):
                 continue
             try:
                 self.queue.settle_batch(batch, committed=committed, sessions=sessions)
@@ -139,6 +144,8 @@ class Sweep:
                 yield self._could_not(worker.session, error)
                 continue
             if recovered is None:
+                if keeper.is_elsewhere(RunDirectory(self.queue.run_directory(worker.id))):
+                    yield _of_run("leave", worker.id, f"{keeper.ELSEWHERE}, and no supervisor watches it")
                 continue
             if recovered.finding is recovery.Finding.NEVER_STARTED:
                 yield _of_run("undo", worker.id, "it was claimed and never started")
@@ -161,7 +168,7 @@ class Sweep:
         for worker in self._orphaned():
             directory = RunDirectory(self.queue.run_directory(worker.id))
             start = directory.start()
-            if worker.stop is not None or not isinstance(start, Start) or not process.alive(start.identity):
+            if worker.stop is not None or not isinstance(start, Start) or not keeper.lives(directory, start):
                 continue
             try:
                 task = self.queue.task(worker.id.address)
