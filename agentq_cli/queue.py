@@ -837,11 +837,19 @@ class Queue:
         request: Request | Refusal,
         *,
         template: asking.Template,
+        reschedule: asking.Reschedule,
         max_queued: int,
     ) -> Answer | None:
         """Carry a request out, once, and record the answer in the same commit; None where it was answered before."""
         return asking.apply(
-            self.state, session, message, request, template=template, max_queued=max_queued, now=self.now
+            self.state,
+            session,
+            message,
+            request,
+            template=template,
+            reschedule=reschedule,
+            max_queued=max_queued,
+            now=self.now,
         )
 
     def note_sweep(self, *, turn: bool = False) -> None:
