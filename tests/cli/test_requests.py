@@ -240,7 +240,6 @@ def test_what_an_agent_asks_for_has_every_option_that_the_config_gives_to_a_subm
         assert tasks[f"{way} by an agent"] == tasks[f"{way} by a person"]
     if name == "env_file":
         assert agent.tasks()[2]["env_keys"] == ["SIZE"]
-        assert agent.tasks()[4]["env_keys"] == ["COLOUR", "SIZE"]
 
 
 def test_what_an_agent_says_wins_over_the_config(agentq):
