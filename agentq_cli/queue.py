@@ -317,6 +317,12 @@ class Queue:
         self.known(session)
         return change.pause_session(self.state, session, reason=reason, now=self.now, actor=actor, paused=paused)
 
+    def reset_conversation(self, session: str, agent: str | None, *, actor: Actor = Actor.USER) -> list[str]:
+        """Have a session's next task begin anew. Returns the agents of which a conversation was given up. Raises
+        NotFound."""
+        self.known(session)
+        return change.reset(self.state, session, agent, now=self.now, actor=actor)
+
     def pause_agent(self, agent: str | None, *, reason: str | None) -> None:
         """Start no task of an agent (None: of nobody, the whole queue) until `resume_agent`."""
         scope, name = ("queue", "") if agent is None else ("agent", agent)

@@ -111,6 +111,27 @@ def pause_session(state: StateDir, session: str, *, reason: str | None, now: int
         return changed
 
 
+def reset(state: StateDir, session: str, agent: str | None, *, now: int, actor: Actor) -> list[str]:
+    """Have the next task of a session begin a new conversation, with one agent or (None) with all; the ids that are
+    given up are in the events. A run that goes on in one is left alone, and what it began is not continued either.
+
+    Returns the agents of which there was something to give up.
+    """
+    with session_write(state, session, now=now, actor=actor) as write:
+        known = dict(write.database.execute(DISPATCH["conversations"]).fetchall())
+        running = write.database.execute(DISPATCH["in_conversation"], {"session": session}).fetchall()
+        for name, seq, attempt in running:
+            if agent in (None, name):
+                values = {"name": f"given up by {name}", "value": f"{seq}.{attempt}"}
+                write.database.execute(DISPATCH["set_session_state"], values)
+        given_up = [name for name in dict.fromkeys((*known, *(row[0] for row in running))) if agent in (None, name)]
+        for name in given_up:
+            write.database.execute(DISPATCH["forget_conversation"], {"agent": name, "id": None})
+            which = f"conversation '{known[name]}'" if name in known else "the conversation that runs"
+            write.record("reset_conversation", None, reason=f"{which} of agent '{name}' is not continued", agent=name)
+        return given_up
+
+
 def edit(state: StateDir, address: Address, change: Edit, *, now: int) -> Task:
     """Change a task that has not started. Raises NotFound, and WrongState for one that runs or has ended."""
     with session_write(state, address.session, now=now, actor=Actor.USER) as write:

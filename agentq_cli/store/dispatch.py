@@ -359,7 +359,7 @@ def seen_conversation(state: StateDir, run: RunId, agent: str, conversation: str
             return
         write.database.execute(DISPATCH["run_conversation"], run._asdict() | {"id": conversation})
         if task.shares_conversation:
-            values = {"agent": agent, "id": conversation, "at": now}
+            values = run._asdict() | {"agent": agent, "id": conversation, "at": now}
             write.database.execute(DISPATCH["keep_conversation"], values)
 
 

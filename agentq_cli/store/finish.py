@@ -168,7 +168,8 @@ def _keep_conversation(write: SessionWrite, run: RunId, agent: str, outcome: Out
     if forget:
         write.database.execute(DISPATCH["forget_conversation"], {"agent": agent, "id": None})
     elif conversation:
-        write.database.execute(DISPATCH["keep_conversation"], {"agent": agent, "id": conversation, "at": write.now})
+        values = run._asdict() | {"agent": agent, "id": conversation, "at": write.now}
+        write.database.execute(DISPATCH["keep_conversation"], values)
 
 
 def spent(index: sqlite3.Connection, address: Address) -> float:
