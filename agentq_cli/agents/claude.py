@@ -87,7 +87,6 @@ class ClaudeReader(Reader):
             "tokens_in": tokens_in,
             "tokens_out": tokens_out,
             "cost_usd": dollars(last.get("total_cost_usd")),
-            "turns": count(last.get("num_turns")),
             "denials": tuple(_denied(last).values()),
         }
         if final is None:

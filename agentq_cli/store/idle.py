@@ -11,7 +11,6 @@ import os
 from agentq_cli import clock, environment
 from agentq_cli.errors import AgentqError
 from agentq_cli.store import file_systems, schema, seen
-from agentq_cli.supervise import attendance
 from agentq_cli.supervise.ring import ring
 
 TYPE_CHECKING = False
@@ -92,6 +91,8 @@ def _watched(index: sqlite3.Connection, bells: str, *, due: bool) -> bool:
     watchers = index.execute(seen.SWEEP["watchers"]).fetchall()
     if not supervisors:
         return not watchers and not due
+    from agentq_cli.supervise import attendance
+
     since = clock.monotonic_ms() - FRESH_MS
     fresh = {row[:3] for row in supervisors if row[4] > since}
     if not all(attendance.lives(row[:3], bells) for row in supervisors) or not fresh.issuperset(watchers):

@@ -110,4 +110,4 @@ class Asked:
 
     def schedule(self, request: Request, before: Schedule | None) -> Schedule:
         """The schedule that is asked for; what was said of it `before` stays. Raises Usage."""
-        return make_schedule(self._at, {"tz": None} | request.when, session=self._session, before=before)
+        return make_schedule(self._at, {"tz": None, **request.when}, session=self._session, before=before)
