@@ -31,8 +31,7 @@ class ClaudeReader(Reader):
 
     def __init__(self) -> None:
         super().__init__()
-        self._started = False
-        self._final: dict[str, Any] | None = None
+        self._last: dict[str, Any] | None = None
         self._kind: str | None = None
         self._api_error: str | None = None
         self._retry: tuple[int | None, str | None] | None = None
@@ -42,15 +41,18 @@ class ClaudeReader(Reader):
     def event(self, event: dict[str, Any]) -> None:
         """Take one event."""
         kind = event.get("type")
-        self._started = True
         if kind == "result":
-            self._final = event
+            self._final = self._last = event
+            self._worked = self._worked or _counts_work(event)
             if "api_error" in event:
                 self._saw_api_error(event)
             if event.get("num_turns"):
                 self._saw_conversation(event.get("session_id"))
             return
         self._saw_conversation(event.get("session_id"))
+        if _of_turn(event):
+            self._final = None  # What ran in the background has come back, and it goes on with that.
+            self._worked = self._worked or (kind != "system" and not _own_making(event))
         if kind == "system" and event.get("subtype") == "api_retry":
             error = event.get("error")
             self._retry = (count(event.get("error_status")), error if isinstance(error, str) else None)
@@ -65,18 +67,20 @@ class ClaudeReader(Reader):
 
     def verdict(self) -> Verdict:
         """What the final event, and what came before it, says."""
-        final = self._final
-        if final is None:
+        last, final = self._last, self._final
+        if last is None:
             return Verdict(conversation=self.conversation)
-        tokens_in, tokens_out = _tokens(final)
+        tokens_in, tokens_out = _tokens(last)
         facts: dict[str, Any] = {
-            "final": True,
+            "final": final is not None,
             "conversation": self.conversation,
             "tokens_in": tokens_in,
             "tokens_out": tokens_out,
-            "cost_usd": dollars(final.get("total_cost_usd")),
-            "denials": tuple(_denied(final).values()),
+            "cost_usd": dollars(last.get("total_cost_usd")),
+            "denials": tuple(_denied(last).values()),
         }
+        if final is None:
+            return Verdict(**facts)
         said = text(final.get("result"))
         if final.get("is_error") or final.get("subtype") != "success":
             return self._failed(final, facts)
@@ -88,6 +92,13 @@ class ClaudeReader(Reader):
             error = f"tool use refused: {', '.join(dict.fromkeys(facts['denials']))}"
             return Verdict(**facts, failure_class=FailureClass.DENIED, error=text(error, LONGEST_ERROR))
         return Verdict(**facts, ok=True)
+
+    @property
+    def full(self) -> bool:
+        """Whether it is not that the turns of this run, or the length of one answer, were limited."""
+        final = self._final or {}
+        limited = final.get("subtype") == "error_max_turns" or final.get("terminal_reason") == "max_turns"
+        return not limited and self._kind != "max_output_tokens"
 
     def explain(self, stderr: str) -> Verdict | None:
         """An unknown conversation, or a command line that it refused."""
@@ -162,6 +173,25 @@ class ClaudeReader(Reader):
         known = [end for end in ends if end is not None] if info.get("status") == "rejected" else []
         # Either is enough: the plan's limit, or that of what is paid on top of it.
         self._reset_at = min(known, default=None)
+
+
+def _of_turn(event: dict[str, Any]) -> bool:
+    """Whether an event belongs to a turn of the agent itself; other ones also come between two turns."""
+    if event.get("type") == "system":
+        return event.get("subtype") == "init"
+    return event.get("type") in ("assistant", "stream_event") and event.get("parent_tool_use_id") is None
+
+
+def _own_making(event: dict[str, Any]) -> bool:
+    """Whether no model said it: a message in which the program reports an error."""
+    message = event.get("message")
+    model = message.get("model") if isinstance(message, dict) else None
+    return model == "<synthetic>" or isinstance(event.get("error"), str)
+
+
+def _counts_work(final: dict[str, Any]) -> bool:
+    """Whether a final event says that something was done; its own report of a failure is a turn too."""
+    return bool(dollars(final.get("total_cost_usd")) or (count(final.get("num_turns")) or 0) > 1 or _tokens(final)[1])
 
 
 def _tokens(final: dict[str, Any]) -> tuple[int | None, int | None]:

@@ -36,8 +36,6 @@ class CodexReader(Reader):
 
     def __init__(self) -> None:
         super().__init__()
-        self._started = False
-        self._final: dict[str, Any] | None = None
         self._said: str | None = None
         self._news: dict[str, Any] | None = None
         self._refused: list[str] = []
@@ -46,7 +44,6 @@ class CodexReader(Reader):
     def event(self, event: dict[str, Any]) -> None:
         """Take one event."""
         kind = event.get("type")
-        self._started = True
         self._news = event if kind == "error" else None
         if kind == "thread.started":
             self._saw_conversation(event.get("thread_id"))
@@ -54,6 +51,8 @@ class CodexReader(Reader):
             self._final = None
         elif kind in ("turn.completed", "turn.failed"):
             self._final = event
+        elif kind == "item.started":
+            self._worked = True
         elif kind == "item.completed":
             self._saw_item(event.get("item"))
 
@@ -80,6 +79,11 @@ class CodexReader(Reader):
             return Verdict(**facts, failure_class=FailureClass.DENIED, error=text(error, LONGEST_ERROR))
         return Verdict(**facts, ok=True)
 
+    @property
+    def full(self) -> bool:
+        """Whether it is not the prompt alone that is too long, which is refused before a turn begins."""
+        return self._started
+
     def explain(self, stderr: str) -> Verdict | None:
         """An unknown conversation, a prompt that is too long, or a command line that it refused."""
         lines = stderr.splitlines()
@@ -104,6 +108,7 @@ class CodexReader(Reader):
         if not isinstance(item, dict):
             return
         kind = item.get("type")
+        self._worked = self._worked or kind != "error"
         if kind == "agent_message":
             self._said = text(item.get("text"))
         elif isinstance(kind, str) and kind in TOOLS:

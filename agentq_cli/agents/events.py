@@ -40,17 +40,17 @@ CLASSES = frozenset(
 class EventsReader(Reader):
     """One run of an agent that speaks agentq's own events."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._final: dict[str, Any] | None = None
-
     def event(self, event: dict[str, Any]) -> None:
         """Take one event."""
         kind = event.get("event")
         if kind == "start":
             self._saw_conversation(event.get("conversation"))
+            self._final = None
+        elif kind == "text":
+            self._worked = True
         elif kind == "end":
             self._final = event
+            self._worked = self._worked or bool(count(event.get("turns")) or count(event.get("tokens_out")))
 
     def verdict(self) -> Verdict:
         """What the final event says."""

@@ -42,8 +42,6 @@ class GeminiReader(Reader):
 
     def __init__(self) -> None:
         super().__init__()
-        self._started = False
-        self._final: dict[str, Any] | None = None
         self._exit_code: int | None = None
         self._said = Said()
         self._tools: dict[str, str] = {}
@@ -53,16 +51,19 @@ class GeminiReader(Reader):
     def event(self, event: dict[str, Any]) -> None:
         """Take one event."""
         kind = event.get("type")
-        self._started = True
+        if kind == "init" or isinstance(event.get("content" if kind == "message" else "tool_name"), str):
+            self._final = None  # It has begun another turn.
         if kind == "init":
             self._saw_conversation(event.get("session_id"))
         elif kind == "result":
             self._final = event
         elif kind == "message" and event.get("role") == "assistant":
+            self._worked = True
             if event.get("delta") is not True:
                 self._said.begin_anew()
             self._said.add(event.get("content"))
         elif kind == "tool_use":
+            self._worked = True
             self._said.begin_anew()
             if len(self._tools) < MOST_TOOLS:
                 self._tools[_identifier(event)] = text(event.get("tool_name"), 100) or "a tool"
@@ -95,6 +96,13 @@ class GeminiReader(Reader):
             return Verdict(**facts, failure_class=FailureClass.DENIED, error=text(error, LONGEST_ERROR))
         return Verdict(**facts, ok=True)
 
+    @property
+    def full(self) -> bool:
+        """Whether it is not that the turns of this run were limited."""
+        error = (self._final or {}).get("error")
+        limited = isinstance(error, dict) and error.get("type") == "FatalTurnLimitedError"
+        return not limited and self._by_exit_code() is not FailureClass.CONTEXT
+
     def explain(self, stderr: str) -> Verdict | None:
         """An unknown conversation, a command line or a directory that it refused, no key."""
         lines = COLOUR.sub("", stderr).splitlines()
@@ -108,11 +116,14 @@ class GeminiReader(Reader):
         told = self._told("gemini", lines)
         if told is not None:
             return told
-        failure = meaning("gemini", words=frozenset({f"exit {self._exit_code}"}))
+        failure = self._by_exit_code()
         if failure is not None:
             said = next((line for line in lines if line and not NOISE.match(line)), f"exit code {self._exit_code}")
             return Verdict(failure_class=failure, error=text(said, LONGEST_ERROR))
         return None
+
+    def _by_exit_code(self) -> FailureClass | None:
+        return meaning("gemini", words=frozenset({f"exit {self._exit_code}"}))
 
     def _failed(self, error: object, facts: dict[str, Any]) -> Verdict:
         error = error if isinstance(error, dict) else {}

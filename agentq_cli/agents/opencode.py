@@ -49,7 +49,8 @@ class OpencodeReader(Reader):
 
     def __init__(self) -> None:
         super().__init__()
-        self._started = False
+        self._closed = False
+        self._answer_too_long = False
         self._reason: str | None = None
         self._failure: Verdict | None = None
         self._said = Said()
@@ -62,10 +63,11 @@ class OpencodeReader(Reader):
     def event(self, event: dict[str, Any]) -> None:
         """Take one event."""
         kind = event.get("type")
-        self._started = True
         self._saw_conversation(event.get("sessionID"))
         if kind == "error":
             self._failure = _failed(event)
+            error = event.get("error")
+            self._answer_too_long = isinstance(error, dict) and error.get("name") == "MessageOutputLengthError"
             return
         part = event.get("part")
         if not isinstance(part, dict):
@@ -74,11 +76,30 @@ class OpencodeReader(Reader):
             self._reason, self._failure = None, None
             self._said.begin_anew()
         elif kind == "text":
+            self._worked = True
             self._said.add(part.get("text"))
         elif kind == "tool_use":
             self._saw_tool(part)
         elif kind == "step_finish":
             self._saw_step(part)
+
+    def close(self) -> None:
+        """As every reader does; what was refused in the last step is then known to be the end."""
+        super().close()
+        self._closed = True
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last step was the last; after one with a refused tool nobody knows while it runs."""
+        if self._failure is not None:
+            return True
+        gave_up = self._gave_up_refused and self._closed
+        return self._reason is not None and (self._reason not in GOES_ON or gave_up)
+
+    @property
+    def full(self) -> bool:
+        """Whether it is not that one answer grew too long."""
+        return self._failure is not None and not self._answer_too_long
 
     def verdict(self) -> Verdict:
         """What the last step, and what came before it, says."""
@@ -96,7 +117,7 @@ class OpencodeReader(Reader):
                 reset_at=failed.reset_at,
                 reset_said=failed.reset_said,
             )
-        if self._reason is None or (self._reason in GOES_ON and not self._gave_up_refused):
+        if not self.finished:
             return Verdict(**facts)
         facts |= {"final": True, "result": self._said.text()}
         if self._gave_up_refused:
@@ -127,6 +148,7 @@ class OpencodeReader(Reader):
         return Verdict(failure_class=FailureClass.CONFIG, error=text(said, LONGEST_ERROR))
 
     def _saw_tool(self, part: dict[str, Any]) -> None:
+        self._worked = True
         state = part.get("state")
         state = state if isinstance(state, dict) else {}
         error, tool = state.get("error"), part.get("tool")
@@ -139,6 +161,7 @@ class OpencodeReader(Reader):
 
     def _saw_step(self, part: dict[str, Any]) -> None:
         self._reason = str(part.get("reason"))
+        self._worked = True
         self._steps += 1
         tokens = part.get("tokens")
         tokens = tokens if isinstance(tokens, dict) else {}

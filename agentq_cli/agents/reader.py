@@ -115,20 +115,26 @@ class Reader:
     def __init__(self) -> None:
         self._lines = Lines()
         self._conversation: str | None = None
-        self._saw_event = False
+        self._started = False
+        self._worked = False
+        self._final: dict[str, Any] | None = None
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of standard output."""
         self._take(self._lines.feed(chunk))
 
+    def flush(self) -> None:
+        """Take what has come of the last line for all of it."""
+        self._take(self._lines.close())
+
     def close(self) -> None:
         """Standard output has ended: a last line without its line end counts too."""
-        self._take(self._lines.close())
+        self.flush()
 
     def elsewhere(self, stderr: bytes) -> Verdict | None:
         """What an agent says that wrote its events, one of them the final one, to standard error; None where it did
         not. Asked only where standard output held no event at all: what else is written there, tools write too."""
-        if self._saw_event:
+        if self._started:
             return None
         tried = copy.deepcopy(self)
         tried.feed(stderr)
@@ -144,6 +150,26 @@ class Reader:
     def conversation(self) -> str | None:
         """The id of the conversation, as soon as it was seen."""
         return self._conversation
+
+    @property
+    def silent(self) -> bool:
+        """Whether it has not said one event yet."""
+        return not self._started
+
+    @property
+    def worked(self) -> bool:
+        """Whether anything was done: the model has answered, or a tool was used."""
+        return self._worked
+
+    @property
+    def finished(self) -> bool:
+        """Whether its final event came and no new turn has begun since; from then on it has only to exit."""
+        return self._final is not None
+
+    @property
+    def full(self) -> bool:
+        """Whether a failure of class `context` means that the conversation has no room left, so that none goes on."""
+        return True
 
     def verdict(self) -> Verdict:
         """What is known so far."""
@@ -161,7 +187,7 @@ class Reader:
         """A limit, a login or the like that this CLI names on standard error before its stream has begun."""
         from agentq_cli.agents import meanings
 
-        found = None if self._saw_event else meanings.told(cli, lines)
+        found = None if self._started else meanings.told(cli, lines)
         if found is None:
             return None
         failure, said = found
@@ -178,8 +204,8 @@ class Reader:
         opened = line.count(b"[") + line.count(b"{")
         for event in event_line.events(line, self._conversation):
             if opened <= 2 * DEEPEST or shallow(event, 2 * DEEPEST):
-                self._saw_event = True
                 self.event(event)
+                self._started = True
 
     def _cut(self, head: bytes) -> None:
         """Take the beginning of an event that was too long: only a success, since what makes a failure may be cut."""
@@ -188,8 +214,8 @@ class Reader:
             tried = copy.deepcopy(self)
             tried.event(event)
             if tried.verdict().ok:
-                self._saw_event = True
                 self.event(event)
+                self._started = True
 
     def _saw_conversation(self, value: object) -> None:
         if isinstance(value, str) and CONVERSATION.match(value):
