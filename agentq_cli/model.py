@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from agentq_cli.errors import AgentqError
     from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.schedule import Schedule
     from agentq_cli.policy.series import Recurrence
@@ -475,9 +476,16 @@ class Message:
     created_at: int
 
 
+class Undone(NamedTuple):
+    """What could not be done to one task of several, and the task's shown status then; None where there is none."""
+
+    error: AgentqError
+    status: Status | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class TargetResult:
-    """What became of one target of a command that names several."""
+    """What became of one target of a command that names several, and the shown status of the task then."""
 
     id: str
     ok: bool

@@ -33,6 +33,7 @@ from agentq_cli.model import (
     Status,
     Supervisor,
     Task,
+    Undone,
     WaitingFor,
     Worker,
 )
@@ -93,7 +94,10 @@ else:
         raise AttributeError(name)
 
 
-__all__ = ["Answer", "Claim", "Past", "Plan", "Planner", "Queue", "Turn", "restarted"]
+__all__ = ["Answer", "Claim", "Past", "Plan", "Planner", "Queue", "Turn", "done", "restarted"]
+
+MOST_AT_ONCE = 10_000
+"""Tasks that one commit changes at most: while it is made, which takes seconds, nobody else writes."""
 
 Parallel: TypeAlias = "Callable[[str], int | None]"
 
@@ -145,6 +149,7 @@ class Queue:
     def keep_connections(self) -> None:
         """Keep the sessions' files open between transactions, for a process that goes on working in them."""
         self._index.execute(f"PRAGMA cache_size = {PAGES}")
+        self.release_connections()
         self.state = replace(self.state, kept=Kept())
         self._place = os.stat(self.state.index)
 
@@ -198,6 +203,20 @@ class Queue:
         busy_ms = connection.BACKGROUND_BUSY_MS if background else connection.BUSY_MS
         return read.task(self.state, address, busy_ms=busy_ms)
 
+    def task_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
+        """Many tasks, each session's file opened once for hundreds of them; of each as it is, or why it is not seen."""
+        found: dict[Address, Task] = {}
+        for first in range(0, len(addresses), read.PAGE):
+            page = read.load(self.state, addresses[first : first + read.PAGE], [])
+            found.update((task.address, task) for task in page)
+        return [found.get(address) or self._unseen(address) for address in addresses]
+
+    def _unseen(self, address: Address) -> Task | Undone:
+        try:
+            return self.task(address)
+        except AgentqError as error:
+            return Undone(error, self.known_status(address))
+
     def tasks(
         self,
         *,
@@ -222,20 +241,32 @@ class Queue:
         )
         return islice(found, limit)
 
-    def cancel(self, address: Address, *, actor: Actor = Actor.USER) -> Task:
+    def cancel(self, address: Address) -> Task:
         """Cancel a waiting task; a running one comes back as it is, for `request_stop`. Raises NotFound, WrongState."""
-        self.known(address.session)
-        return change.cancel(self.state, address, now=self.now, actor=actor)
+        return done(*self.cancel_each([address]))
 
-    def pause(self, address: Address, *, reason: str | None, actor: Actor = Actor.USER) -> Task:
+    def cancel_each(self, targets: Sequence[Address | RunId]) -> list[Task | Undone]:
+        """`cancel` of many, of each as it is then, or why that could not be; of a run only while it is the live one.
+
+        Here as in `pause_each` and the others those of a session are done in one commit.
+        """
+        return self._each(targets, change.cancel_of(targets))
+
+    def pause(self, address: Address, *, reason: str | None) -> Task:
         """Keep a waiting task from starting. Raises NotFound, WrongState."""
-        self.known(address.session)
-        return change.pause(self.state, address, reason=reason, now=self.now, actor=actor)
+        return done(*self.pause_each([address], reason=reason))
 
-    def resume(self, address: Address, *, actor: Actor = Actor.USER) -> Task:
+    def pause_each(self, addresses: Sequence[Address], *, reason: str | None) -> list[Task | Undone]:
+        """`pause` of many."""
+        return self._each(addresses, lambda write, address: change.pause_in(write, address, reason))
+
+    def resume(self, address: Address) -> Task:
         """Undo `pause`. Raises NotFound, WrongState."""
-        self.known(address.session)
-        return change.resume(self.state, address, now=self.now, actor=actor)
+        return done(*self.resume_each([address]))
+
+    def resume_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
+        """`resume` of many."""
+        return self._each(addresses, change.resume_in)
 
     def edit(self, address: Address, edit: change.Edit) -> Task:
         """Change a waiting task by a function of it. Raises NotFound, WrongState."""
@@ -244,8 +275,11 @@ class Queue:
 
     def retry(self, address: Address) -> Task:
         """Queue an ended task again under its address. Raises NotFound, WrongState."""
-        self.known(address.session)
-        return change.retry(self.state, address, now=self.now)
+        return done(*self.retry_each([address]))
+
+    def retry_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
+        """`retry` of many."""
+        return self._each(addresses, change.retry_in, named=True)
 
     def trigger(self, address: Address) -> Task:
         """An extra occurrence of a series, due now. Raises NotFound, WrongState."""
@@ -293,8 +327,40 @@ class Queue:
 
     def prune(self, address: Address) -> Task:
         """Remove an ended task with its runs and events. Raises NotFound, WrongState."""
-        self.known(address.session)
-        return change.prune(self.state, address, now=self.now)
+        return done(*self.prune_each([address]))
+
+    def prune_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
+        """`prune` of many."""
+        return self._each(addresses, change.prune_in, named=True)
+
+    def _each(self, targets: Sequence[Address | RunId], act: change.Act, *, named: bool = False) -> list[Task | Undone]:
+        """Do the same to each, those of a session in one commit; a session in trouble leaves the others alone."""
+        found: dict[int, Task | Undone] = {}
+        sessions: dict[str, list[int]] = {}
+        for position, target in enumerate(targets):
+            sessions.setdefault(target.session, []).append(position)
+        for session, positions in sessions.items():
+            for first in range(0, len(positions), MOST_AT_ONCE):
+                some = positions[first : first + MOST_AT_ONCE]
+                own = [targets[position] for position in some]
+                found.update(zip(some, self._each_of(session, own, act, named), strict=True))
+        return [found[position] for position in range(len(targets))]
+
+    def _each_of(
+        self, session: str, targets: Sequence[Address | RunId], act: change.Act, named: bool
+    ) -> Sequence[Task | Undone]:
+        try:
+            self.known(session)
+            return change.each(self.state, session, targets, act, named=named, now=self.now, actor=Actor.USER)
+        except AgentqError as error:
+            return [Undone(error, self.known_status(target)) for target in targets]
+
+    def known_status(self, target: Address | RunId) -> Status | None:
+        """The shown status of a task as the index has it, whatever its session's file; None where it has none."""
+        try:
+            return read.known_status(self._index, target, self.now)
+        except AgentqError:
+            return None
 
     def ended_before(self, moment: int, *, session: str | None = None) -> list[Address]:
         """Tasks that ended before a time, oldest end first."""
@@ -907,6 +973,13 @@ class Queue:
                 values = {"at": self.now, "session": None, "seq": None, "attempt": None, "from": None, "to": None}
                 values |= {"event": event, "actor": Actor.USER, "reason": reason, "hook": None, "agent": None}
                 self._index.execute(statements("write")["event"], values)
+
+
+def done(found: Task | Undone) -> Task:
+    """The task. Raises why it could not be done."""
+    if isinstance(found, Undone):
+        raise found.error
+    return found
 
 
 def _key(identity: Identity) -> dict[str, object]:

@@ -75,7 +75,6 @@ class ClaudeReader(Reader):
             "tokens_in": tokens_in,
             "tokens_out": tokens_out,
             "cost_usd": dollars(final.get("total_cost_usd")),
-            "turns": count(final.get("num_turns")),
             "denials": tuple(_denied(final).values()),
         }
         said = text(final.get("result"))

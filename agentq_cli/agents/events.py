@@ -5,8 +5,8 @@ JSON Lines on standard output; `event` says what a line is, other keys are ignor
 * `{"event": "start", "conversation": ID}`: the id under which a later run can go on
 * `{"event": "text", "text": …}`: something said on the way
 * `{"event": "end", "ok": true, "result": ANY}` or `{"event": "end", "ok": false, "class": CLASS, "error": TEXT}`: the
-  final event. Both may hold `tokens_in`, `tokens_out`, `cost_usd`, `turns`; a failed one `conversation_lost: true`, and
-  with the class `rate_limited` a `reset_at` (RFC 3339); without it, a time in the words of `error` counts.
+  final event. Both may hold `tokens_in`, `tokens_out`, `cost_usd`; a failed one `conversation_lost: true`, and with the
+  class `rate_limited` a `reset_at` (RFC 3339); without it, a time in the words of `error` counts.
 
 CLASS is `error` (the default), `network`, `overloaded`, `rate_limited`, `auth`, `billing`, `config`, `denied`,
 `context` or `budget`; the other failure classes are not the agent's to tell.
@@ -63,7 +63,6 @@ class EventsReader(Reader):
             "tokens_in": count(final.get("tokens_in")),
             "tokens_out": count(final.get("tokens_out")),
             "cost_usd": dollars(final.get("cost_usd")),
-            "turns": count(final.get("turns")),
         }
         if final.get("ok") is True:
             result = final.get("result")

@@ -84,7 +84,7 @@ class OpencodeReader(Reader):
         """What the last step, and what came before it, says."""
         facts: dict[str, Any] = {"conversation": self.conversation, "denials": tuple(self._refused)}
         if self._steps:
-            facts |= {"tokens_in": count(self._tokens[0]), "tokens_out": count(self._tokens[1]), "turns": self._steps}
+            facts |= {"tokens_in": count(self._tokens[0]), "tokens_out": count(self._tokens[1])}
             facts["cost_usd"] = self._cost
         if self._failure is not None:
             failed = self._failure

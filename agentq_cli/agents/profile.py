@@ -216,8 +216,9 @@ def _program_of(config: Config, name: str) -> str:
 
 def _find(program: str, path: str | None) -> str | None:
     if "/" in program:
-        candidates = [Path(program)]
+        candidates = [program]
     else:
         # An empty entry means the current directory to execvp; nobody who is asked about agents wants that searched.
-        candidates = [Path(entry, program) for entry in (path or os.defpath).split(os.pathsep) if entry]
-    return next((str(file) for file in candidates if file.is_file() and os.access(file, os.X_OK)), None)
+        candidates = [os.path.join(entry, program) for entry in (path or os.defpath).split(os.pathsep) if entry]
+    # A directory that may not be searched is passed over, as by a shell.
+    return next((file for file in candidates if os.path.isfile(file) and os.access(file, os.X_OK)), None)

@@ -13,6 +13,7 @@ import math
 
 from agentq_cli.agents import event_line
 from agentq_cli.agents.profile import CONVERSATION
+from agentq_cli.config_schema import READERS as READERS
 from agentq_cli.dataclass import dataclass
 from agentq_cli.model import FailureClass
 
@@ -56,7 +57,6 @@ class Verdict:
     tokens_out: int | None = None
     tokens_of_conversation: bool = False
     cost_usd: float | None = None
-    turns: int | None = None
     reset_at: int | None = None
     reset_said: str | None = None
     denials: tuple[str, ...] = ()
@@ -271,12 +271,9 @@ def shallow(value: object, levels: int = DEEPEST) -> bool:
     return levels > 0 and all(shallow(inner, levels - 1) for inner in value)
 
 
-READERS = ("none", "claude", "codex", "events", "gemini", "opencode")
-"""The names that a profile's `reader` may be."""
-
-
 def open_reader(name: str) -> Reader | None:
     """A new reader of that name, or None for `none`: then only the exit code counts."""
+    assert name in READERS, name
     if name == "none":
         return None
     if name == "claude":

@@ -68,6 +68,21 @@ class SessionWrite:
         self.save(task, paused, event="pause")
         return paused
 
+    @contextlib.contextmanager
+    def step(self) -> Iterator[None]:
+        """What is done within is undone where it raises; what was done before in this transaction stays."""
+        self.database.execute("SAVEPOINT step")
+        try:
+            yield
+        except BaseException:
+            # A full disk or an I/O error has rolled all of it back already.
+            if self.database.in_transaction:
+                self.database.execute("ROLLBACK TO step")
+                self.database.execute("RELEASE step")
+            self.unsettled.clear()
+            raise
+        self.database.execute("RELEASE step")
+
     def release_committed(self) -> bool:
         """Let into the queue what batches have staged here that are committed; whether there was any.
 

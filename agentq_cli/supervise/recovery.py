@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
 from enum import Enum
 
 from agentq_cli.config import Config
@@ -157,12 +156,3 @@ def bury(directory: RunDirectory) -> bool:
         return False
     tmpdir.remove_left_behind(os.environ, directory.path)
     return True
-
-
-def recover(queue: Queue, config: Config, *, actor: Actor, sessions: tuple[str, ...] = ()) -> Iterator[Recovered]:
-    """Settle every unwatched run that can be settled, of `sessions` only where given."""
-    for worker in orphaned(queue):
-        if not sessions or worker.session in sessions:
-            recovered = settle_run(queue, worker, config, actor=actor)
-            if recovered is not None:
-                yield recovered

@@ -1,20 +1,22 @@
-"""Removing an ended task for good: its runs' directories, then its rows."""
+"""Removing ended tasks for good: their runs' directories, then their rows."""
 
 from __future__ import annotations
 
-from agentq_cli.model import Address, RunId, Task
+from collections.abc import Sequence
+
+from agentq_cli.model import Address, RunId, Task, Undone
 from agentq_cli.queue import Queue
 
 
-def remove(queue: Queue, address: Address) -> Task:
-    """Remove a task with its runs, events and files. Raises NotFound, and WrongState for one that has not ended.
+def remove_each(queue: Queue, addresses: Sequence[Address]) -> list[Task | Undone]:
+    """Remove tasks with their runs, events and files; each as it was, or why it could not be, for it has not ended.
 
-    The files go first: a crash in between leaves a task without files, to be pruned again, never files without a task.
+    The files go first: a crash in between leaves tasks without files, to be pruned again, never files without a task.
     """
     import shutil
 
-    task = queue.task(address)
-    if task.status.ended:
-        for attempt in range(1, task.runs + 1):
-            shutil.rmtree(queue.run_directory(RunId(*address, attempt)), ignore_errors=True)
-    return queue.prune(address)
+    for task in queue.task_each(addresses):
+        if isinstance(task, Task) and task.status.ended:
+            for attempt in range(1, task.runs + 1):
+                shutil.rmtree(queue.run_directory(RunId(*task.address, attempt)), ignore_errors=True)
+    return queue.prune_each(addresses)

@@ -11,7 +11,7 @@ from agentq_cli.clock import monotonic_ms
 from agentq_cli.config import Config
 from agentq_cli.dataclass import dataclass, field
 from agentq_cli.errors import AgentqError, Busy, Refused
-from agentq_cli.model import Actor, RunId, SweepAction, Worker
+from agentq_cli.model import Actor, RunId, SweepAction, Undone, Worker
 from agentq_cli.queue import Queue, Turn
 from agentq_cli.supervise import bells, keeper, limits, process, recovery, removal, requests, settle, wake
 from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks, configured_at
@@ -245,11 +245,10 @@ class Sweep:
     def _prune(self) -> Iterator[SweepAction]:
         if self.config.retention_ms is None:
             return
-        for address in self.queue.ended_before(self.queue.now - self.config.retention_ms, session=self.session):
-            try:
-                removal.remove(self.queue, address)
-            except AgentqError as error:
-                yield self._could_not(address.session, error)
+        found = self.queue.ended_before(self.queue.now - self.config.retention_ms, session=self.session)
+        for address, task in zip(found, removal.remove_each(self.queue, found), strict=True):
+            if isinstance(task, Undone):
+                yield self._could_not(address.session, task.error)
                 continue
             yield SweepAction("prune", address.session, str(address), None, "it ended longer ago than the retention")
 

@@ -136,7 +136,6 @@ def test_numbers_and_text_that_no_column_holds_are_left_out(name: str) -> None:
     verdict = fed(name, [wild])
     assert (verdict.final, verdict.ok) == (True, True)
     assert verdict.cost_usd is None
-    assert verdict.turns in (None, 1)
     assert not verdict.tokens_in
     assert verdict.result == "half ? pair"
 
