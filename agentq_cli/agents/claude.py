@@ -137,7 +137,7 @@ class ClaudeReader(Reader):
             # The retries ran out. What they were about says whether a server was there at all.
             status, kind = self._retry or (None, None)
             kind = kind if status is not None or kind == "overloaded" else "no answer"
-        words = {kind, self._api_error, final.get("subtype"), f"ended {final.get('terminal_reason')}"}
+        words = (kind, self._api_error, final.get("subtype"), f"ended {str(final.get('terminal_reason'))[:100]}")
         answer = api_errors.answer(said, anywhere=True) or {}
         known = meaning(
             "claude",

@@ -189,7 +189,7 @@ def _failed(event: dict[str, Any]) -> Verdict:
     reset_at = _reset_at(event.get("timestamp"), data.get("responseHeaders")) or reset_at
     reset_said = reset_said or said or ""
     status = count(data.get("statusCode"))
-    words = api_errors.words(answer) | {str(error.get("name"))}
+    words = api_errors.words(answer) | {str(error.get("name"))[:100]}
     if status is None and data.get("isRetryable") is True:
         words |= {"isRetryable"}
     failure = meaning(
