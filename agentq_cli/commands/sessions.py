@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from agentq_cli import documents
 from agentq_cli.context import context
-from agentq_cli.errors import NotFound, Usage, nearest
+from agentq_cli.errors import AgentqError, NotFound, Usage, nearest
 from agentq_cli.output import Items, Result
 from agentq_cli.policy import order
 from agentq_cli.tables import Column
@@ -14,7 +14,6 @@ from agentq_cli.tables import Column
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.commands import options
-    from agentq_cli.model import Status
 
 
 def _counts(session: documents.Item) -> str:
@@ -69,7 +68,7 @@ def sessions(
 def _reset(names: list[str], agent: str | None) -> Result:
     from agentq_cli import values
     from agentq_cli.agents import profile
-    from agentq_cli.commands import targets
+    from agentq_cli.model import TargetResult
     from agentq_cli.output import Results
 
     if not names:
@@ -77,13 +76,19 @@ def _reset(names: list[str], agent: str | None) -> Result:
     at = context()
     queue = at.open_queue()
 
-    def one(name: str) -> tuple[str, Status | None]:
+    def one(name: str) -> str:
         given_up = queue.reset_conversation(values.parse_session(name, "session"), agent)
         known = profile.names(at.config)
         if agent is not None and not given_up and agent not in known:
             raise NotFound(f"--agent '{agent}': no such agent{nearest(agent, known)}")
         if not given_up:
-            return f"session {name} has no conversation{f' with {agent}' if agent else ''}", None
-        return f"session {name} begins a new conversation with {', '.join(given_up)}", None
+            return f"session {name} has no conversation{f' with {agent}' if agent else ''}"
+        return f"session {name} begins a new conversation with {', '.join(given_up)}"
 
-    return Results(targets.each(dict.fromkeys(names), one))
+    items = []
+    for name in dict.fromkeys(names):
+        try:
+            items.append(TargetResult(name, True, 0, one(name)))
+        except AgentqError as error:
+            items.append(TargetResult(name, False, error.code, error.message))
+    return Results(items)
