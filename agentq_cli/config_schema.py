@@ -255,6 +255,7 @@ PROFILE: Schema = {
     "interrupt_first": yes_no,
     "stall_timeout": duration(),
     "grace": duration(),
+    "linger": duration(),
     "version": arguments,
     "reports_cost": yes_no,
 }

@@ -413,6 +413,12 @@ class Queue:
         self.known(session)
         return change.pause_session(self.state, session, reason=reason, now=self.now, actor=actor, paused=paused)
 
+    def reset_conversation(self, session: str, agent: str | None, *, actor: Actor = Actor.USER) -> list[str]:
+        """Have a session's next task begin anew. Returns the agents of which a conversation was given up. Raises
+        NotFound."""
+        self.known(session)
+        return change.reset(self.state, session, agent, now=self.now, actor=actor)
+
     def pause_agent(self, agent: str | None, *, reason: str | None) -> None:
         """Start no task of an agent (None: of nobody, the whole queue) until `resume_agent`."""
         scope, name = ("queue", "") if agent is None else ("agent", agent)
@@ -950,11 +956,19 @@ class Queue:
         request: Request | Refusal,
         *,
         template: asking.Template,
+        reschedule: asking.Reschedule,
         max_queued: int,
     ) -> Answer | None:
         """Carry a request out, once, and record the answer in the same commit; None where it was answered before."""
         return asking.apply(
-            self.state, session, message, request, template=template, max_queued=max_queued, now=self.now
+            self.state,
+            session,
+            message,
+            request,
+            template=template,
+            reschedule=reschedule,
+            max_queued=max_queued,
+            now=self.now,
         )
 
     def note_sweep(self, *, turn: bool = False) -> None:

@@ -133,7 +133,7 @@ def resume_in(write: SessionWrite, address: Address) -> Task:
         status=Status.BLOCKED if blocked else Status.QUEUED,
         reason=None,
         dep_failed=None,
-        arriving=task.rearms and not task.attempts,
+        arriving=task.rearms and not task.begun,
     )
     write.save(task, resumed, event="resume")
     return resumed
@@ -154,6 +154,27 @@ def pause_session(state: StateDir, session: str, *, reason: str | None, now: int
         if changed:
             write.record("pause_session" if paused else "resume_session", None, reason=reason)
         return changed
+
+
+def reset(state: StateDir, session: str, agent: str | None, *, now: int, actor: Actor) -> list[str]:
+    """Have the next task of a session begin a new conversation, with one agent or (None) with all; the ids that are
+    given up are in the events. A run that goes on in one is left alone, and what it began is not continued either.
+
+    Returns the agents of which there was something to give up.
+    """
+    with session_write(state, session, now=now, actor=actor) as write:
+        known = dict(write.database.execute(DISPATCH["conversations"]).fetchall())
+        running = write.database.execute(DISPATCH["in_conversation"], {"session": session}).fetchall()
+        for name, seq, attempt in running:
+            if agent in (None, name):
+                values = {"name": f"given up by {name}", "value": f"{seq}.{attempt}"}
+                write.database.execute(DISPATCH["set_session_state"], values)
+        given_up = [name for name in dict.fromkeys((*known, *(row[0] for row in running))) if agent in (None, name)]
+        for name in given_up:
+            write.database.execute(DISPATCH["forget_conversation"], {"agent": name, "id": None})
+            which = f"conversation '{known[name]}'" if name in known else "the conversation that runs"
+            write.record("reset_conversation", None, reason=f"{which} of agent '{name}' is not continued", agent=name)
+        return given_up
 
 
 def edit(state: StateDir, address: Address, change: Edit, *, now: int) -> Task:
@@ -225,6 +246,7 @@ def retry_in(write: SessionWrite, address: Address) -> Task:
         attempts=0,
         tries=0,
         fresh=False,
+        resumes=False,
         exit_code=None,
         cancel_requested=False,
         trigger=Trigger.RETRY,
@@ -261,7 +283,7 @@ def expire(state: StateDir, address: Address, *, now: int, actor: Actor) -> Task
     """End a task whose time to start has passed; None where it has started or ended meanwhile."""
     with session_write(state, address.session, now=now, actor=actor, busy_ms=connection.BACKGROUND_BUSY_MS) as write:
         task = write.task(address.seq)
-        waiting = not (task.status.ended or task.status is Status.RUNNING or task.attempts)
+        waiting = not (task.status.ended or task.status is Status.RUNNING or task.begun)
         if not waiting or task.expires_at is None or task.expires_at > now:
             write.mirror(address.seq)
             return None

@@ -45,7 +45,8 @@ def finish(
         again = None if stopped else retry.again(task, outcome, now=ended_at, hold=hold, jitter=jitter)
         if outcome.tokens_of_conversation:
             outcome = _own_tokens(write, run, outcome, shared=task.shares_conversation)
-        _close_run(write, run, outcome, posted=posted)
+        lost = retry.unusable(task, outcome)
+        _close_run(write, run, outcome, lost=lost, posted=posted)
         if again is not None and task.launch.max_cost_usd is not None:
             paid = spent(write.database, task.address)
             if retry.exhausted(task.launch, paid):
@@ -54,7 +55,7 @@ def finish(
         after = _ended(task, outcome, now) if again is None else _queued_again(task, outcome, again)
         write.save(task, after, event="finish", run=run, reason=after.reason, finished=outcome.finished_at)
         if task.agent and task.shares_conversation:
-            _keep_conversation(write, run, task.agent, outcome)
+            _keep_conversation(write, run, task.agent, outcome, forget=lost or outcome.conversation_full)
         write.database.execute(DISPATCH["delete_worker"], run._asdict())
         if quiet is not None:
             write.database.execute(statements("requests")["set_stamp"], {"session": run.session, "stamp": quiet})
@@ -73,6 +74,7 @@ def _ended(task: Task, outcome: Outcome, now: int) -> Task:
         reason=outcome.error,
         ended_at=now,
         exit_code=outcome.exit_code,
+        resumes=False,
     )
 
 
@@ -86,7 +88,9 @@ def _queued_again(task: Task, outcome: Outcome, again: retry.Again) -> Task:
         reason=why,
         due_at=again.due_at,
         attempts=task.attempts if again.counted else task.attempts - 1,
-        fresh=task.fresh or again.fresh,
+        # Two in a row are a failure; what used an attempt has come between.
+        fresh=again.fresh or (task.fresh and not again.counted),
+        resumes=False,
     )
     if task.successor is None or not task.successor.paused:
         return waiting
@@ -145,8 +149,8 @@ def run_columns(run: RunId, outcome: Outcome, *, posted: bool) -> dict[str, obje
     }
 
 
-def _close_run(write: SessionWrite, run: RunId, outcome: Outcome, *, posted: bool) -> None:
-    values = run_columns(run, outcome, posted=posted) | {"lost": outcome.conversation_lost}
+def _close_run(write: SessionWrite, run: RunId, outcome: Outcome, *, lost: bool, posted: bool) -> None:
+    values = run_columns(run, outcome, posted=posted) | {"lost": lost}
     write.database.execute(DISPATCH["finish_run"], values)
 
 
@@ -165,14 +169,15 @@ def _own_tokens(write: SessionWrite, run: RunId, outcome: Outcome, *, shared: bo
     return replace(outcome, tokens_in=own[0], tokens_out=own[1])
 
 
-def _keep_conversation(write: SessionWrite, run: RunId, agent: str, outcome: Outcome) -> None:
+def _keep_conversation(write: SessionWrite, run: RunId, agent: str, outcome: Outcome, *, forget: bool) -> None:
     conversation = outcome.conversation
     if conversation is None and outcome.status is RunStatus.SUCCESS:
         (conversation,) = write.database.execute(DISPATCH["conversation_of_run"], run._asdict()).fetchone()
-    if outcome.conversation_lost:
+    if forget:
         write.database.execute(DISPATCH["forget_conversation"], {"agent": agent, "id": None})
     elif conversation:
-        write.database.execute(DISPATCH["keep_conversation"], {"agent": agent, "id": conversation, "at": write.now})
+        values = run._asdict() | {"agent": agent, "id": conversation, "at": write.now}
+        write.database.execute(DISPATCH["keep_conversation"], values)
 
 
 def spent(index: sqlite3.Connection, address: Address) -> float:

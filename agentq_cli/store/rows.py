@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = "tuple[Any, ...]"
 
+FRESH, RESUMES = 1, 2
+"""What the column `fresh` adds up."""
+
 RUN_ONLY = 2
 """`cancel_requested` of a cancel that means the run alone: its series goes on."""
 
@@ -138,7 +141,8 @@ def _task(session: str, row: Row) -> Task:
         on_dep_failure=row[29],
         dep_failed=None if row[30] is None else address(row[30]),
         tries=row[31],
-        fresh=bool(row[32]),
+        fresh=bool(row[32] & FRESH),
+        resumes=bool(row[32] & RESUMES),
     )
 
 

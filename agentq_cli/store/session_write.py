@@ -208,7 +208,7 @@ class SessionWrite:
                 "extra": after.extra,
                 "dep_failed": None if after.dep_failed is None else str(after.dep_failed),
                 "tries": after.tries,
-                "fresh": after.fresh,
+                "fresh": rows.FRESH * after.fresh + rows.RESUMES * after.resumes,
                 "before_status": before.status,
                 "before_runs": before.runs,
             },

@@ -7,6 +7,7 @@ whole or, empty or torn after a power loss, counts as none.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -30,6 +31,11 @@ LARGEST = 64 * 1024
 UNFIT = (errno.ELOOP, errno.EACCES, errno.ENXIO)
 NOBODY = Identity(0, 0, "")
 FOR_WRITING = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+LOOKS = "looks"
+"""The record of a run's silence."""
+
+LINGERS = "lingers"
+"""The record of how long it has said its last word and not ended."""
 
 
 class Start(NamedTuple):
@@ -62,7 +68,8 @@ class Exit(NamedTuple):
     """How the agent's own process ended, written once its whole tree is gone.
 
     `exit_code` is null after a `signal`. `stopped` is the reason where our own ladder ended it: then neither is a
-    verdict. `spawn_error` says that the agent never ran, `error` why a run failed that has no exit code to blame.
+    verdict; `stdout_at_stop` is how many bytes stdout held when that began. `spawn_error` says that the agent never
+    ran, `error` why a run failed that has no exit code to blame.
     `oom_kills` is how often the kernel killed for want of memory in the run's cgroup meanwhile, null if it won't say.
     """
 
@@ -78,6 +85,7 @@ class Exit(NamedTuple):
     stderr_bytes: int
     script_outcome: str | None = None
     oom_kills: int | None = None
+    stdout_at_stop: int | None = None
 
 
 class Cut(NamedTuple):
@@ -203,17 +211,23 @@ class RunDirectory:
         self.create()
         return self._link("stop", {"reason": reason, "at": at})
 
-    def look(self) -> Silence | None:
-        """The silence as the last look that recorded it saw it; see `policy.stall`."""
-        document = self._load("looks")
+    def look(self, name: str = LOOKS) -> Silence | None:
+        """The silence, or what lies between the final event and now, as the last look that recorded it saw it; see
+        `policy.stall`."""
+        document = self._load(name)
         return None if document is None else _read(_silence, document)
 
-    def write_look(self, silence: Silence) -> None:
+    def write_look(self, silence: Silence, name: str = LOOKS) -> None:
         """Remember a look for whoever looks next; not synced, as it means nothing after a reboot."""
-        temporary = self.file(f"looks.{os.getpid()}")
+        temporary = self.file(f"{name}.{os.getpid()}")
         signs = silence.signs._asdict()
         os.close(_write_new(temporary, signs | {"since": silence.since, "boot_id": silence.boot_id}))
-        os.rename(temporary, self.file("looks"))
+        os.rename(temporary, self.file(name))
+
+    def forget_look(self, name: str) -> None:
+        """Let the next look be the first."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.file(name))
 
     def exit(self) -> Exit | None:
         """How the run ended; an empty or torn record is none."""

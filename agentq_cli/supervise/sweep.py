@@ -26,7 +26,7 @@ from agentq_cli.supervise import (
     wake,
 )
 from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks, configured_at
-from agentq_cli.supervise.records import RunDirectory, Start
+from agentq_cli.supervise.records import LINGERS, RunDirectory, Start
 from agentq_cli.supervise.ring import ring
 
 MOST_REQUESTS = 16
@@ -226,11 +226,12 @@ class Sweep:
                 of_run = limits.RunLimits.of(task, self.config, self.queue)
             except AgentqError:
                 continue  # the session's trouble, which is told already
-            if of_run.look_at is None:
-                continue
-            stream = None if of_run.left_usd is None else settle.follower(task, directory, self.config)
+            stream = settle.follower(task, directory, self.config)
             if stream is not None:
                 stream.finish()
+                of_run.heard(stream.reader.finished)
+            if of_run.look_at is None and not (remember and directory.look(LINGERS)):
+                continue
             reached = of_run.look(directory, stream, remember=remember)
             if reached is not None:
                 yield worker, directory, reached

@@ -25,7 +25,7 @@ DELETE FROM tasks WHERE session = :session
 INSERT OR REPLACE INTO tasks
   (session, seq, status, agent, priority, due_at, expires_at, retry, shares, series, ended_at, labels, arriving,
    dep_failed)
-SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, iif(attempts > 0, NULL, expires_at), attempts > 0,
+SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, iif(tries > 0, NULL, expires_at), tries > 0,
        kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]'), arriving, dep_failed
 FROM messages_in WHERE status <> 'staged'
 
