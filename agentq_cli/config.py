@@ -6,6 +6,7 @@ default and no TOML is read. An unknown key or a bad value raises Usage with fil
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 
@@ -327,10 +328,13 @@ def _read_text(path: Path) -> str:
 
 
 def stamp(path: Path) -> tuple[int, ...] | None:
-    """What changes when the file does; None where there is none. One that may change unseen is like no other."""
+    """What changes when the file does; None where there is none. Of one that may change unseen it holds the content."""
     try:
         status = os.stat(path)
     except OSError:
         return None
-    young = () if clock.settled(status.st_ctime_ns) else (clock.file_time_ns(),)
-    return status.st_dev, status.st_ino, status.st_ctime_ns, status.st_size, *young
+    content: tuple[int, ...] = ()
+    if not clock.settled(status.st_ctime_ns):
+        with contextlib.suppress(Usage):  # what reads it next says so
+            content = (hash(_read_text(path)),)
+    return status.st_dev, status.st_ino, status.st_ctime_ns, status.st_size, *content

@@ -71,8 +71,7 @@ def check_runs(state: StateDir, session: str) -> None:
         return
     except OSError as error:
         raise Refused(f"'{runs}': {error.strerror}") from error
-    if not os.access(runs, os.W_OK | os.X_OK):
-        raise Refused(f"'{runs}': it cannot be written")
+    _check_writable(state, runs)
 
 
 def _check_index(state: StateDir, session: str) -> None:
