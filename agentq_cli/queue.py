@@ -38,7 +38,7 @@ from agentq_cli.model import (
 )
 from agentq_cli.path import Path
 from agentq_cli.store import connection, read, rows
-from agentq_cli.store.kept import PAGES, Kept
+from agentq_cli.store.kept import PAGES, Kept, most_kept
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir
 
@@ -143,9 +143,12 @@ class Queue:
         )
 
     def keep_connections(self) -> None:
-        """Keep the sessions' files open between transactions, for a process that goes on working in them."""
+        """Keep the sessions' files open between transactions, for a process that goes on working in them.
+
+        It waits for the index no longer than it may be deaf to its signals, and looks again later."""
         self._index.execute(f"PRAGMA cache_size = {PAGES}")
-        self.state = replace(self.state, kept=Kept())
+        self._index.execute(f"PRAGMA busy_timeout = {connection.WATCHING_BUSY_MS}")
+        self.state = replace(self.state, kept=Kept(most_kept()))
         self._place = os.stat(self.state.index)
 
     @property
@@ -277,6 +280,11 @@ class Queue:
         """
         busy_ms = connection.BACKGROUND_BUSY_MS
         return dependencies.settle_elsewhere(self.state, self._index, now=self.now, actor=actor, busy_ms=busy_ms)
+
+    def settle_dependents_in(self, session: str, *, actor: Actor) -> list[Task]:
+        """The same of one session, as much as one short transaction can take; what has changed. Raises Busy."""
+        busy_ms = connection.BACKGROUND_BUSY_MS
+        return dependencies.settle_noted(self.state, session, now=self.now, actor=actor, busy_ms=busy_ms)
 
     def stopped_behind(self, task: Task) -> list[Task]:
         """The tasks of its session that its end, or what it was stopped by itself, has stopped in the same commit."""
@@ -443,9 +451,11 @@ class Queue:
         """The newest claim of the state dir, whether it still runs or not."""
         return dispatch.last_start(self._index)
 
-    def undo_claim(self, run: RunId, *, actor: Actor, reason: str) -> bool:
-        """Put a claimed task back that was never started, without using an attempt. False: it was no longer claimed."""
-        return dispatch.undo(self.state, run, now=self.now, actor=actor, reason=reason)
+    def undo_claim(self, run: RunId, *, actor: Actor, reason: str, background: bool = False) -> bool:
+        """Put a claimed task back that was never started, without using an attempt. False: it was no longer claimed.
+        With `background` a busy file raises Busy after a short wait."""
+        busy = connection.BACKGROUND_BUSY_MS if background else connection.BUSY_MS
+        return dispatch.undo(self.state, run, now=self.now, actor=actor, reason=reason, busy_ms=busy)
 
     def finish(self, run: RunId, outcome: Outcome, *, actor: Actor, background: bool = False) -> Task | None:
         """Record how a run ended; None where somebody else did before. With `background` a busy session file raises

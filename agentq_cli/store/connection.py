@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 BACKGROUND_BUSY_MS = 100
 """How long a supervisor or a sweep waits for one session's file before it goes on with the others."""
 
+WATCHING_BUSY_MS = 1_000
+"""How long a supervisor waits for the index before it looks after its signals and its runs again."""
+
 SCHEMA = Path(schema.DIRECTORY)
 
 
