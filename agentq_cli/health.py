@@ -13,6 +13,7 @@ from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Status
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import process, recovery, wake
+from agentq_cli.supervise.gates import TROUBLE
 
 LITTLE_SPACE = 64 << 20
 """Bytes; with less on the disk of the state dir an end of a run may soon not be recorded any more."""
@@ -110,7 +111,10 @@ def _attendance(queue: Queue) -> Iterator[Issue]:
 def _gates(queue: Queue) -> Iterator[Issue]:
     for supervisor in wake.living(queue):
         for gate in supervisor.gates:
-            if gate.holding and gate.name != "stagger":
+            if gate.name == TROUBLE:
+                what = f"supervisor {supervisor.identity.pid}: {gate.detail}"
+                yield Issue(Severity.WARNING, "supervisor", what, "it tries again and again; help it, or start it anew")
+            elif gate.holding and gate.name != "stagger":
                 what = f"supervisor {supervisor.identity.pid} starts nothing: {gate.detail}"
                 help_ = "it goes on by itself; see [limits] of the config"
                 yield Issue(Severity.WARNING, f"gate {gate.name}", what, help_)

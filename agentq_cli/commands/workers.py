@@ -113,9 +113,12 @@ def gate_items(at: Context, queue: Queue, running: int, supervisors: list[Superv
 def _admission(at: Context, queue: Queue, supervisors: list[Supervisor]) -> Sequence[Gate]:
     """What holds a supervisor's starts back, as it says itself; where none does, what one would find out now."""
     recorded = [gate for supervisor in supervisors for gate in supervisor.gates]
-    if not recorded:
+    by_name = {gate.name: gate for gate in sorted(recorded, key=lambda gate: gate.holding)}
+    trouble = by_name.pop(gates.TROUBLE, None)
+    if not by_name:
         # A supervisor that is a service has other cgroups around it than this command.
         whose = str(supervisors[0].identity.pid) if supervisors else "self"
-        return gates.look(queue, at.config, Resources(whose)).gates
-    by_name = {gate.name: gate for gate in sorted(recorded, key=lambda gate: gate.holding)}
-    return [by_name[name] for name in dict.fromkeys(gate.name for gate in recorded)]
+        found = list(gates.look(queue, at.config, Resources(whose)).gates)
+    else:
+        found = [by_name[name] for name in dict.fromkeys(gate.name for gate in recorded) if name in by_name]
+    return found if trouble is None else [*found, trouble]
