@@ -142,6 +142,17 @@ class Queue:
             state, connection.connect(state.index, "index", create=False), clock, allow_network_fs=allow_network_fs
         )
 
+    @contextlib.contextmanager
+    def rehearsal(self) -> Iterator[Self]:
+        """The same queue as copies in memory: what is done to it leaves every file as it is. One at a time."""
+        if not self.exists:
+            yield self
+            return
+        with connection.rehearsal():
+            index = connection.connect(self.state.index, "index", create=False)
+            with type(self)(self.state, index, self._clock, allow_network_fs=self.allow_network_fs) as rehearsed:
+                yield rehearsed
+
     def keep_connections(self) -> None:
         """Keep the sessions' files open between transactions, for a process that goes on working in them.
 
@@ -529,13 +540,15 @@ class Queue:
 
     def _post(self, statement: str, run: RunId, status: str, result: object, at: int) -> bool:
         # A commit of its own: the agent side may hold the file locked, moved or broken, and nothing depends on it.
-        path = self.state.outbound(run.session)
+        path, rehearsed = self.state.outbound(run.session), connection.rehearsing()
         content = json.dumps({"run": str(run), "task": str(run.address), "status": str(status), "result": result})
         try:
             with (
                 read.opened_outbound(self.state, run.session, connection.BACKGROUND_BUSY_MS) as database,
-                connection.transaction(database, path),
+                contextlib.nullcontext() if rehearsed else connection.transaction(database, path),
             ):
+                if rehearsed:
+                    return os.access(path, os.W_OK)
                 values = {"id": str(run), "content": content, "at": at}
                 posted = database.execute(dispatch.DISPATCH[statement], values).rowcount == 1
         except (AgentqError, OSError):
@@ -862,7 +875,7 @@ class Queue:
         """What a sweep looks at now, or one of that session: all that there is, where it is not very much."""
         return upkeep.turn(self.state, self._index, session)
 
-    def look_into(self, turn: upkeep.Turn, *, remember: bool) -> Iterator[tuple[str, AgentqError]]:
+    def look_into(self, turn: upkeep.Turn, *, remember: bool) -> Iterator[tuple[str, AgentqError | OSError]]:
         """Open the sessions that have changed and roll back what dead writers left; yields those in trouble. With
         `remember` the others are not opened again until they change."""
         return upkeep.look_into(self.state, self._index, turn, remember=remember)

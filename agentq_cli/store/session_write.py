@@ -287,6 +287,11 @@ def create_sessions(state: StateDir, sessions: Sequence[str], *, busy_ms: int = 
     """Make what sessions need before anything is stored in them. Raises Usage, Busy, Unreadable, Refused."""
     for session in sessions:
         refuse_emptied(state, session)
+    if connection.rehearsing():
+        for session in sessions:
+            with contextlib.suppress(NotFound):
+                state.check_session(session)
+        return
     state.create_sessions(sessions)
     for session in sessions:
         if not state.outbound(session).exists():

@@ -57,7 +57,7 @@ def _unknown(state: StateDir, index: sqlite3.Connection, directory: str) -> tupl
 
 def look_into(
     state: StateDir, index: sqlite3.Connection, turn: Turn, *, remember: bool
-) -> Iterator[tuple[str, AgentqError]]:
+) -> Iterator[tuple[str, AgentqError | OSError]]:
     """Open what has changed, so that what a dead writer left is rolled back; yields the sessions in trouble.
 
     With `remember` the others are not opened again until they change.
@@ -65,14 +65,15 @@ def look_into(
     in_order: dict[str, str] = {}
     every = True
     for session in turn.changed:
-        reindex.roll_back_dead_writers(state, [session])
         stamp = seen.inbound(os.path.join(state.path, "sessions"), session)
         try:
+            if reindex.roll_back_dead_writers(state, [session]):
+                stamp = seen.inbound(os.path.join(state.path, "sessions"), session)
             if check_readable(state, session):
                 in_order[session] = stamp
             else:
                 every = False
-        except AgentqError as error:
+        except (AgentqError, OSError) as error:
             every = False
             yield session, error
     if remember and (in_order or turn.directory is not None):

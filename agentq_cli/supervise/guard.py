@@ -48,10 +48,12 @@ class Trouble:
 class Tried:
     """Around a step: what it raises is noted, and goes no further. `error` is None where it went well."""
 
-    __slots__ = ("_guard", "_session", "_step", "error")
+    __slots__ = ("_guard", "_session", "_step", "error", "of_files")
 
     def __init__(self, guard: Guard, session: str | None, step: str) -> None:
         self.error: AgentqError | None = None
+        self.of_files = False
+        """Whether the operating system refused a file: one of a run, as the store names its own."""
         self._guard = guard
         self._session = session
         self._step = step
@@ -76,6 +78,7 @@ class Tried:
         if self._session is None and not isinstance(found, PASSING):
             return False
         self.error = found
+        self.of_files = isinstance(error, OSError)
         self._guard.note(self._session, self._step, found)
         return True
 

@@ -149,6 +149,13 @@ class Hooks:
                 self._ended.clear()
                 self._more = False
 
+    def planned(self, config: Config) -> list[Call]:
+        """What there is to run, in a rehearsal: it is found as by `step`, and not run."""
+        if not config.hooks:
+            return []
+        self._find(config)
+        return [call for call in self._queue.own_hooks(self._owner, limit=-1) if call.hook in config.hooks]
+
     def descriptors(self) -> Iterator[int]:
         """To be polled for reading: readable once a hook has ended."""
         return (each.pidfd for each in self._running.values())

@@ -47,8 +47,11 @@ def orphaned(queue: Queue) -> list[Worker]:
     return [worker for worker in workers if not wake.watched(worker.supervisor, known)]
 
 
-def look(queue: Queue, run: RunId, directory: RunDirectory) -> Finding:
-    """Find out how a run stands, and make sure that one that never started never will."""
+def look(queue: Queue, run: RunId, directory: RunDirectory, *, dry: bool = False) -> Finding:
+    """Find out how a run stands, and make sure that one that never started never will; with `dry` only find out.
+
+    Raises OSError where the directory cannot be used.
+    """
     if directory.exit() is not None:
         return Finding.ENDED
     start = directory.start()
@@ -56,7 +59,7 @@ def look(queue: Queue, run: RunId, directory: RunDirectory) -> Finding:
         if tree.marked(str(run), str(queue.state.path)):
             # Something runs under its name, so it did start: its directory was taken away under it.
             return Finding.RUNNING
-        start = Void(os.getpid()) if directory.write_void(os.getpid()) else directory.start()
+        start = Void(os.getpid()) if directory.write_void(os.getpid(), dry=dry) else directory.start()
     if not isinstance(start, Start):
         return Finding.NEVER_STARTED
     if process.alive(start.identity):
@@ -65,19 +68,22 @@ def look(queue: Queue, run: RunId, directory: RunDirectory) -> Finding:
     return Finding.ENDED if directory.exit() is not None else Finding.CRASHED
 
 
-def settle_run(queue: Queue, worker: Worker, config: Config, *, actor: Actor, wait: bool = True) -> Recovered | None:
+def settle_run(
+    queue: Queue, worker: Worker, config: Config, *, actor: Actor, wait: bool = True, dry: bool = False
+) -> Recovered | None:
     """Bring a run that is not watched to its end where it has one; None while its processes run on.
 
     With a recorded stop that its shim has not been told of, it is told now. Where `wait` is false, a tree that has to
-    be ended first is only told to end, for the next look to find gone.
+    be ended first is only told to end, for the next look to find gone. With `dry` no process and no file of the run is
+    touched, and the queue is a rehearsal's. Raises OSError where the run's directory cannot be used.
     """
     directory = RunDirectory(queue.run_directory(worker.id))
-    finding = look(queue, worker.id, directory)
+    finding = look(queue, worker.id, directory, dry=dry)
     if finding is Finding.NEVER_STARTED:
         queue.undo_claim(worker.id, actor=actor, reason="it was claimed and never started")
         return Recovered(worker, finding, None)
     if finding is Finding.RUNNING:
-        if worker.stop is not None and directory.stop() is None:
+        if worker.stop is not None and directory.stop() is None and not dry:
             stop.request_stop(directory, reason=worker.stop, at=queue.now)
         return None
     try:
@@ -89,7 +95,7 @@ def settle_run(queue: Queue, worker: Worker, config: Config, *, actor: Actor, wa
         assert record is not None
         outcome = settle.outcome(task, directory, record, settle.follower(task, directory, config), config)
     else:
-        if not end_tree(queue, worker, directory, grace=grace_ms(task, config)):
+        if not dry and not end_tree(queue, worker, directory, grace=grace_ms(task, config)):
             return None
         outcome = crashed(worker, directory, settle.follower(task, directory, config), queue.now)
     return Recovered(worker, finding, queue.finish(worker.id, outcome, actor=actor, background=wait is False))

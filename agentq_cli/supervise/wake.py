@@ -58,9 +58,14 @@ def watched(supervisor: Identity | None, known: Mapping[Identity, Supervisor]) -
     return row is not None and not attendance.lapsed(row.renewed_at)
 
 
+def wanted(queue: Queue) -> bool:
+    """Whether this process may start one: what an agent starts ends with its run."""
+    return not _inside_a_run(queue.state.path)
+
+
 def ensure_supervisor(queue: Queue, sessions: Sequence[str]) -> int | None:
     """Start a detached `run --drain` unless one lives that serves these sessions; its pid, or None."""
-    if _inside_a_run(queue.state.path):
+    if not wanted(queue):
         return None
     from filelock import FileLock, Timeout
 

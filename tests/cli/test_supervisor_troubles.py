@@ -129,7 +129,8 @@ def test_a_supervisor_without_descriptors_says_so_and_goes_on_once_it_has_some(a
     resource.prlimit(supervisor.pid, resource.RLIMIT_NOFILE, (32, 1024))
     until(lambda: "descriptors" in log.read_text(), what="word of it")
     told = until(
-        lambda: [each for each in aq.json("health", code=1)["issues"] if "descriptors" in each["message"]], what="health"
+        lambda: [each for each in aq.json("health", code=1)["issues"] if "descriptors" in each["message"]],
+        what="health",
     )
     assert told[0]["component"] == "supervisor" and str(supervisor.pid) in told[0]["message"]
     resource.prlimit(supervisor.pid, resource.RLIMIT_NOFILE, (1024, 1024))
