@@ -178,8 +178,17 @@ def session(info: SessionInfo, *, parallel: int | None) -> Item:
     }
 
 
-def worker(worker: Worker, *, pid: int | None, last_seen_at: int | None, rss_bytes: int | None, state: str) -> Item:
-    """`agentq.worker/1`; `pid` is the agent's own process, null until there is one."""
+def worker(
+    worker: Worker,
+    *,
+    pid: int | None,
+    last_seen_at: int | None,
+    rss_bytes: int | None,
+    state: str,
+    overdue: str | None = None,
+) -> Item:
+    """`agentq.worker/1`; `pid` is the agent's own process, null until there is one. `overdue` is null, or says why it
+    should have ended, and what of it cannot be."""
     return {
         "id": str(worker.id),
         "task": str(worker.id.address),
@@ -192,6 +201,7 @@ def worker(worker: Worker, *, pid: int | None, last_seen_at: int | None, rss_byt
         "last_seen_at": moment(last_seen_at),
         "rss_bytes": rss_bytes,
         "state": state,
+        "overdue": overdue,
     }
 
 

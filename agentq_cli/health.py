@@ -12,8 +12,9 @@ from agentq_cli.dataclass import dataclass
 from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Status
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import process, recovery, wake
+from agentq_cli.supervise import overdue, process, recovery, wake
 from agentq_cli.supervise.gates import TROUBLE
+from agentq_cli.supervise.records import RunDirectory
 
 LITTLE_SPACE = 64 << 20
 """Bytes; with less on the disk of the state dir an end of a run may soon not be recorded any more."""
@@ -47,6 +48,7 @@ def issues(queue: Queue, config: Config) -> Iterator[Issue]:
     yield from _attendance(queue)
     yield from _gates(queue)
     yield from _left_behind(queue)
+    yield from _runs(queue, config)
     yield from _series(queue, config)
     yield from _hooks(queue, config)
 
@@ -130,6 +132,20 @@ def _left_behind(queue: Queue) -> Iterator[Issue]:
     if any(not process.alive(owner) for _, _, _, owner in queue.batches()):
         what = "a batch was left unfinished by a process that is gone"
         yield Issue(Severity.WARNING, "batches", what, "`agentq sweep` finishes or drops it")
+
+
+def _runs(queue: Queue, config: Config) -> Iterator[Issue]:
+    for worker in queue.workers():
+        late = overdue.of(queue, config, worker)
+        if late is not None:
+            help_ = "end those processes as that user, or as root: until then its slot and its session are taken"
+            yield Issue(Severity.ERROR, f"run {worker.id}", str(late), help_)
+        try:
+            recovery.look(queue, worker.id, RunDirectory(queue.run_directory(worker.id)), dry=True)
+        except OSError as error:
+            what = f"'{error.filename}': {error.strerror}; its run cannot be looked at, nor settled by a sweep"
+            help_ = "put its directory in order; or `agentq run` gives the run up"
+            yield Issue(Severity.ERROR, f"run {worker.id}", what, help_)
 
 
 def _series(queue: Queue, config: Config) -> Iterator[Issue]:

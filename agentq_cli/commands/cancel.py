@@ -13,6 +13,7 @@ from agentq_cli.queue import Queue
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.commands import options
+    from agentq_cli.config import Config
 
 EXAMPLES = (
     ("agentq cancel 3", "One task, whatever it is doing."),
@@ -60,7 +61,7 @@ def cancel(
             task = cancel.cancel_run(queue, at.config, task, run_only=attempt is not None)
             if wait and not task.status.ended:
                 task = waiting.until_ended(queue, [task.address])[task.address]
-        return _message(task, attempt is not None), task.status
+        return _message(task, attempt is not None) + _late(queue, at.config, task), task.status
 
     results = Results(targets.each(names, one))
     targets.settle_dependents(queue)
@@ -86,6 +87,17 @@ def _still_that_run(queue: Queue, session: str, seq: int, attempt: int | None) -
     run = queue.run(RunId(session, seq, attempt))
     if run.finished_at is not None:
         raise WrongState(f"run '{run.id}': it has ended already ({run.status})")
+
+
+def _late(queue: Queue, config: Config, task: Task) -> str:
+    """That it should have ended already, where it was asked before and cannot be ended."""
+    if task.status is not Status.RUNNING:
+        return ""
+    from agentq_cli.supervise import overdue
+
+    worker = queue.worker(task.address)
+    found = None if worker is None else overdue.of(queue, config, worker)
+    return "" if found is None else f"; {found}"
 
 
 def _message(task: Task, run_only: bool) -> str:

@@ -122,7 +122,9 @@ def _live(queue: Queue, supervision: Supervision) -> Live:
             detail = "; ".join(part for part in (took, item["reason"]) if part and part != item["to"])
             return watching.ended_line(item["to"], item["run"] or item["task"], detail, pen, width)
         text = " ".join(part for part in (item["event"], item["run"] or item["task"], item["reason"]) if part)
-        return pen(cut(one_line(text), width, pen.ellipsis), ODD if item["event"] in ("gate", "trouble") else DIM)
+        return pen(
+            cut(one_line(text), width, pen.ellipsis), ODD if item["event"] in ("gate", "trouble", "overdue") else DIM
+        )
 
     def screen(pen: Pen, width: int, height: int) -> list[str]:
         watched, now = supervision.watched, queue.now

@@ -13,7 +13,7 @@ from agentq_cli.output import Items, Result, Section
 from agentq_cli.policy import admission
 from agentq_cli.policy.admission import Gate
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import gates, process, resources, tree, wake
+from agentq_cli.supervise import gates, overdue, process, resources, tree, wake
 from agentq_cli.supervise.records import RunDirectory, Start
 from agentq_cli.supervise.resources import Resources
 from agentq_cli.tables import Column
@@ -28,6 +28,7 @@ COLUMNS = (
     Column("MEMORY", "rss_bytes", kind="size", spare=True),
     Column("SUPERVISOR", "supervisor_pid", kind="number", spare=True),
 )
+OVERDUE = Column("OVERDUE", "overdue")
 SUPERVISORS = (
     Column("PID", "pid", kind="number"),
     Column("JOBS", "jobs", kind="number"),
@@ -52,15 +53,16 @@ def workers() -> Result:
     live = queue.workers()
     supervisors = wake.living(queue)
     known = {supervisor.identity: supervisor for supervisor in supervisors}
-    items = [_worker(queue, worker, wake.watched(worker.supervisor, known)) for worker in live]
+    items = [_worker(at, queue, worker, wake.watched(worker.supervisor, known)) for worker in live]
+    columns = (*COLUMNS, OVERDUE) if any(item["overdue"] for item in items) else COLUMNS
     sections = (
         Section("supervisors", [supervisor_item(at, supervisor) for supervisor in supervisors], SUPERVISORS),
         Section("gates", gate_items(at, queue, len(live), supervisors), GATES),
     )
-    return Items("workers", items, COLUMNS, empty="nothing runs", sections=sections)
+    return Items("workers", items, columns, empty="nothing runs", sections=sections)
 
 
-def _worker(queue: Queue, worker: Worker, watched: bool) -> documents.Item:
+def _worker(at: Context, queue: Queue, worker: Worker, watched: bool) -> documents.Item:
     directory = RunDirectory(queue.run_directory(worker.id))
     agent, start = directory.agent(), directory.start()
     state = "orphaned" if not watched else "adopted" if worker.adopted else "running"
@@ -70,6 +72,7 @@ def _worker(queue: Queue, worker: Worker, watched: bool) -> documents.Item:
         last_seen_at=last_sign(directory),
         rss_bytes=_memory(start) if isinstance(start, Start) else None,
         state=state,
+        overdue=str(late) if (late := overdue.of(queue, at.config, worker)) is not None else None,
     )
 
 

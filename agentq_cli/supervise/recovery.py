@@ -16,7 +16,7 @@ from agentq_cli.dataclass import dataclass
 from agentq_cli.errors import NotFound
 from agentq_cli.model import Actor, Outcome, RunId, Task, Worker
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import process, settle, stop, tree, wake
+from agentq_cli.supervise import overdue, process, settle, stop, tree, wake
 from agentq_cli.supervise.plan import grace_ms
 from agentq_cli.supervise.records import RunDirectory, Start, Void
 
@@ -95,7 +95,11 @@ def settle_run(
         assert record is not None
         outcome = settle.outcome(task, directory, record, settle.follower(task, directory, config), config)
     else:
-        if not dry and not end_tree(queue, worker, directory, grace=grace_ms(task, config)):
+        if dry:
+            ended = not overdue.unendable(worker, directory, str(queue.state.path))
+        else:
+            ended = end_tree(queue, worker, directory, grace=grace_ms(task, config))
+        if not ended:
             return None
         outcome = crashed(worker, directory, settle.follower(task, directory, config), queue.now)
     return Recovered(worker, finding, queue.finish(worker.id, outcome, actor=actor, background=wait is False))

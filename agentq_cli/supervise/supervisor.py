@@ -18,7 +18,7 @@ from agentq_cli.errors import AgentqError, Unreadable
 from agentq_cli.model import Actor, Event, Identity, Outcome, RunId, Status, Supervisor, Task
 from agentq_cli.policy import order
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import attendance, bells, gates, limits, process, recovery, requests, stop
+from agentq_cli.supervise import attendance, bells, gates, limits, overdue, process, recovery, requests, stop
 from agentq_cli.supervise.gates import Gates
 from agentq_cli.supervise.guard import Guard, Tried
 from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks
@@ -34,6 +34,9 @@ RENEW_MS = 10_000
 STREAM_MS = 500
 """How often an agent's stream is read on while it runs: its conversation's id is wanted before it ends."""
 TICK_MS = 1000
+OVERDUE_MS = 5_000
+"""How often runs are looked at that may have passed a limit and cannot be ended."""
+
 SAFETY_NET_MS = 30_000
 MOST_MISSES = 10
 """Claims that may fail in one go before it waits: others are at it, or a file is in trouble."""
@@ -107,6 +110,8 @@ class Supervision:
         self._over_since: int | None = None
         self._stopping: str | None = None
         self._cancelling: set[RunId] = set()
+        self._overdue: set[RunId] = set()
+        self._overdue_at = 0
         self._bell: str | None = None
         self._ended_in: set[str] = set()
         self._unanswered: set[str] = set()
@@ -204,6 +209,7 @@ class Supervision:
             if calls.stops:
                 self._pass_on_stops()
             yield from self._limit()
+            yield from self._look_overdue()
         if self._claiming:
             if calls.expired:
                 yield from self._expire()
@@ -459,6 +465,24 @@ class Supervision:
                         reason=f"{reached.reason}: {reached.detail}",
                     )
 
+    def _look_overdue(self) -> Iterator[Happening]:
+        """Tell of each run once that it should have ended, and cannot be."""
+        now = monotonic_ms()
+        if now < self._overdue_at:
+            return
+        self._overdue_at = now + OVERDUE_MS
+        for run, watched in self._watched.items():
+            if run in self._overdue:
+                continue
+            with self._guard.over(run.session, f"overdue {run}"):
+                state = str(self._queue.state.path)
+                late = overdue.look(watched.worker, watched.task, watched.directory, self._config, state)
+                if late is None:
+                    continue
+                self._overdue.add(run)
+                yield self._tell("overdue", run, before=Status.RUNNING, after=Status.RUNNING, reason=str(late))
+        self._overdue.intersection_update(self._watched)
+
     def _read_streams(self) -> None:
         for run, watched in self._watched.items():
             step = f"stream {run}"
@@ -585,7 +609,7 @@ class Supervision:
         now = monotonic_ms()
         moments = [now if self._ended_in else now + SAFETY_NET_MS]
         if self._watched:
-            moments.append(self._renewed_at + RENEW_MS)
+            moments += [self._renewed_at + RENEW_MS, self._overdue_at]
         if any(watched.task.kind == "prompt" and not watched.ended for watched in self._watched.values()):
             moments.append(now + STREAM_MS)
         if self.ticking and self._watched:

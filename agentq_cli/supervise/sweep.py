@@ -15,7 +15,7 @@ from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Actor, Address, RunId, SweepAction, Worker
 from agentq_cli.policy.hooks import Call
 from agentq_cli.queue import Queue, Turn
-from agentq_cli.supervise import limits, process, recovery, removal, requests, settle, wake
+from agentq_cli.supervise import limits, overdue, process, recovery, removal, requests, settle, wake
 from agentq_cli.supervise.guard import Guard
 from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks
 from agentq_cli.supervise.records import RunDirectory, Start
@@ -143,6 +143,9 @@ class Sweep:
     def _run(self, worker: Worker) -> Iterator[SweepAction]:
         recovered = recovery.settle_run(self.queue, worker, self.config, actor=Actor.SWEEP, dry=self.dry)
         if recovered is None:
+            late = overdue.of(self.queue, self.config, worker)
+            if late is not None:
+                yield _of_run("overdue", worker.id, str(late))
             return
         if recovered.finding is recovery.Finding.NEVER_STARTED:
             yield _of_run("undo", worker.id, "it was claimed and never started")
