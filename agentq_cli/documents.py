@@ -185,10 +185,11 @@ def worker(
     last_seen_at: int | None,
     rss_bytes: int | None,
     state: str,
+    note: str | None,
     overdue: str | None = None,
 ) -> Item:
-    """`agentq.worker/1`; `pid` is the agent's own process, null until there is one. `overdue` is null, or says why it
-    should have ended, and what of it cannot be."""
+    """`agentq.worker/1`; `pid` is the agent's own process, null until there is one; `note` what is special about it.
+    `overdue` is null, or says why it should have ended, and what of it cannot be."""
     return {
         "id": str(worker.id),
         "task": str(worker.id.address),
@@ -201,6 +202,7 @@ def worker(
         "last_seen_at": moment(last_seen_at),
         "rss_bytes": rss_bytes,
         "state": state,
+        "note": note,
         "overdue": overdue,
     }
 

@@ -12,7 +12,7 @@ from agentq_cli.dataclass import dataclass
 from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Status
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import overdue, process, recovery, wake
+from agentq_cli.supervise import keeper, overdue, recovery, wake
 from agentq_cli.supervise.gates import TROUBLE
 from agentq_cli.supervise.records import RunDirectory
 
@@ -123,13 +123,20 @@ def _gates(queue: Queue) -> Iterator[Issue]:
 
 
 def _left_behind(queue: Queue) -> Iterator[Issue]:
-    orphans = [str(worker.id) for worker in recovery.orphaned(queue)]
+    orphans = []
+    for worker in recovery.orphaned(queue):
+        if keeper.is_elsewhere(RunDirectory(queue.run_directory(worker.id))):
+            what = f"no supervisor watches it, and {keeper.ELSEWHERE}"
+            help_ = "`agentq run`, or `agentq sweep`, there takes it over; here it is settled once its keeper has ended"
+            yield Issue(Severity.WARNING, f"run {worker.id}", what, help_)
+        else:
+            orphans.append(str(worker.id))
     if orphans:
         what = (
             f"{', '.join(orphans[:3])}: no supervisor watches {'it' if len(orphans) == 1 else f'these {len(orphans)}'}"
         )
         yield Issue(Severity.WARNING, "runs", what, "`agentq sweep`, or `agentq run`, takes over or settles them")
-    if any(not process.alive(owner) for _, _, _, owner in queue.batches()):
+    if any(not wake.lives(queue, owner) for _, _, _, owner in queue.batches()):
         what = "a batch was left unfinished by a process that is gone"
         yield Issue(Severity.WARNING, "batches", what, "`agentq sweep` finishes or drops it")
 

@@ -10,6 +10,7 @@ from agentq_cli.clock import rfc3339
 from agentq_cli.context import context
 from agentq_cli.model import Run, Status, Task
 from agentq_cli.output import Document, Result
+from agentq_cli.queue import Queue
 from agentq_cli.why import Why
 
 TYPE_CHECKING = False
@@ -35,7 +36,7 @@ def show(task: options.Id) -> Result:
     shown = documents.task(found, now=queue.now, waiting_for=Why(queue, at.config).exactly(found))
     data = {**shown, "overdue": _overdue(queue, at.config, found)}
     runs = list(queue.runs(address=address, limit=LAST_RUNS))
-    return Document("task", data, _lines(found, data, runs, queue.spent(address)))
+    return Document("task", data, _lines(found, data, runs, queue.spent(address), _keeper(queue, found)))
 
 
 def _overdue(queue: Queue, config: Config, task: Task) -> str | None:
@@ -49,9 +50,24 @@ def _overdue(queue: Queue, config: Config, task: Task) -> str | None:
     return None if found is None else str(found)
 
 
-def _lines(task: Task, data: documents.Item, runs: list[Run], spent_usd: float) -> Iterator[tuple[str, str]]:
+def _keeper(queue: Queue, task: Task) -> str | None:
+    """What a person should know of the keeper of a live run."""
+    from agentq_cli.supervise import keeper
+    from agentq_cli.supervise.records import RunDirectory
+
+    worker = queue.worker(task.address) if task.status is Status.RUNNING else None
+    if worker is None or not keeper.is_elsewhere(RunDirectory(queue.run_directory(worker.id))):
+        return None
+    return keeper.ELSEWHERE
+
+
+def _lines(
+    task: Task, data: documents.Item, runs: list[Run], spent_usd: float, keeper: str | None
+) -> Iterator[tuple[str, str]]:
     yield "Task", data["id"]
     yield "Status", data["status"]
+    if keeper:
+        yield "Keeper", keeper
     if data["reason"]:
         yield "Reason", data["reason"]
     if data["overdue"]:

@@ -202,12 +202,16 @@ def _told_of_ctrl_c(addresses: Sequence[Address]) -> Iterator[None]:
 def store(here: Context, tasks: Sequence[NewTask], *, wait: bool, follow: bool, no_wake: bool) -> Result:
     """Store tasks and tell those who wait for work; the result prints their addresses."""
     from agentq_cli.supervise import process, wake
+    from agentq_cli.supervise.bells import Bell
     from agentq_cli.supervise.ring import ring
 
     if not tasks:
         return Items("tasks", (), line=lambda item: str(item["id"]))
     queue = here.open_queue(create=True)
-    stored = queue.submit(tasks, owner=process.current(), max_queued=here.config.max_queued)
+    several = len({task.session for task in tasks}) > 1
+    # A batch over sessions is its owner's until it is whole: by the bell a process of another PID namespace knows.
+    with Bell(queue.state.bells) if several else contextlib.nullcontext():
+        stored = queue.submit(tasks, owner=process.current(), max_queued=here.config.max_queued)
     ring(queue.state.bells)
     addresses = [address for address, _ in stored]
     sessions = sorted({address.session for address in addresses})

@@ -134,8 +134,9 @@ def _stored(directory: str, session: str, task: Mapping[str, object], now: int) 
                 return False
             committing = True
             database.execute("COMMIT")
-            ring(os.path.join(directory, "bells"))
-            if not _attended(database, session, now):
+            bells = os.path.join(directory, "bells")
+            ring(bells)
+            if not _attended(database, session, now, bells):
                 _advise(NOBODY_THERE)
         finally:
             # What was not committed is rolled back.
@@ -199,13 +200,13 @@ def _inserted(database: sqlite3.Connection, session: str, task: Mapping[str, obj
     return int(seq)
 
 
-def _attended(database: sqlite3.Connection, session: str, now: int) -> bool:
+def _attended(database: sqlite3.Connection, session: str, now: int, bells: str) -> bool:
     sql = statements("read")
     found = database.execute(sql["attendance"]).fetchall()
     serving = [
         () if served == "[]" else _names(served)
         for *identity, served, renewed_at, busy in found
-        if attendance.counts(tuple(identity), renewed_at, busy=bool(busy))
+        if attendance.counts(tuple(identity), renewed_at, busy=bool(busy), bells=bells)
     ]
     if attendance.all_served(serving, [session]):
         return True

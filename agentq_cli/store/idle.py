@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from agentq_cli import clock, environment, procfs
+from agentq_cli import clock, environment
 from agentq_cli.errors import AgentqError
 from agentq_cli.store import file_systems, schema, seen
 from agentq_cli.supervise.ring import ring
@@ -74,7 +74,7 @@ def _idle(index: sqlite3.Connection, state: str, now: int) -> bool:
         if version != schema.latest("index"):
             return False
         anything, due = index.execute(seen.SWEEP["idle"], {"now": now}).fetchone()
-        if anything or not _watched(index, due=due):
+        if anything or not _watched(index, f"{state}/bells", due=due):
             return False
         sessions = f"{state}/sessions"
         if seen.directory(sessions) != seen.known_directory(index):
@@ -85,14 +85,16 @@ def _idle(index: sqlite3.Connection, state: str, now: int) -> bool:
     return not any(seen.unlike(rows, sessions))
 
 
-def _watched(index: sqlite3.Connection, *, due: bool) -> bool:
+def _watched(index: sqlite3.Connection, bells: str, *, due: bool) -> bool:
     """Whether every supervisor on record lives, every run is watched by one, and what is `due` has one to start it."""
     supervisors = index.execute(seen.SWEEP["supervisors"]).fetchall()
     watchers = index.execute(seen.SWEEP["watchers"]).fetchall()
     if not supervisors:
         return not watchers and not due
+    from agentq_cli.supervise import attendance
+
     since = clock.monotonic_ms() - FRESH_MS
     fresh = {row[:3] for row in supervisors if row[4] > since}
-    if not all(procfs.alive(*row[:3]) for row in supervisors) or not fresh.issuperset(watchers):
+    if not all(attendance.lives(row[:3], bells) for row in supervisors) or not fresh.issuperset(watchers):
         return False
     return not due or any(row[3] for row in supervisors if row[:3] in fresh)

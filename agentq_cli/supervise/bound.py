@@ -11,7 +11,7 @@ import os
 import stat
 
 from agentq_cli.supervise import kernel
-from agentq_cli.supervise.records import Cut, RunDirectory
+from agentq_cli.supervise.records import Cut, RunDirectory, lock
 
 HEAD_BYTES = 8 << 20
 BLOCK = 4096
@@ -32,6 +32,8 @@ class BoundedOutput:
         self._cut: Cut | None = None
         # Appending: two writers of one file, such as an agent and its tool, must not overwrite each other.
         self.descriptor = create_regular(directory.file(stream), os.O_APPEND)
+        # Inherited with it: the lock tells everywhere whether a process of the run is left that prints here.
+        lock(self.descriptor, shared=True)
 
     def look(self) -> int:
         """Cut where it is too long; returns the bytes that came since the last look."""

@@ -6,10 +6,9 @@ from agentq_cli.clock import monotonic_ms
 from agentq_cli.config import Config
 from agentq_cli.model import Actor, Task, Worker
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import process, recovery, stop, wake
+from agentq_cli.supervise import keeper, recovery, stop, wake
 from agentq_cli.supervise.plan import grace_ms
 from agentq_cli.supervise.records import RunDirectory, Start
-from agentq_cli.supervise.tree import wait_gone
 
 PATIENCE_MS = 10_000
 """How long, beyond the grace time, a shim may take to end its tree and write its record."""
@@ -37,7 +36,7 @@ def cancel_run(queue: Queue, config: Config, task: Task, *, run_only: bool = Fal
 
 def _watched(queue: Queue, worker: Worker) -> bool:
     known = {supervisor.identity: supervisor for supervisor in queue.supervisors()}
-    return wake.watched(worker.supervisor, known)
+    return wake.watched(queue, worker.supervisor, known)
 
 
 def _settle_unwatched(queue: Queue, config: Config, task: Task, worker: Worker, directory: RunDirectory) -> None:
@@ -45,8 +44,8 @@ def _settle_unwatched(queue: Queue, config: Config, task: Task, worker: Worker, 
     while recovery.settle_run(queue, worker, config, actor=Actor.USER) is None:
         start = directory.start()
         left = deadline - monotonic_ms()
-        if left <= 0 or not isinstance(start, Start) or not process.alive(start.identity):
+        if left <= 0 or not isinstance(start, Start) or not keeper.lives(directory, start):
             # Gone between two looks, or nothing more to wait for: one last look, then leave it to the next sweep.
             recovery.settle_run(queue, worker, config, actor=Actor.USER)
             return
-        wait_gone([start.identity], left)
+        keeper.wait(directory, start, left)

@@ -16,7 +16,7 @@ from agentq_cli.errors import AgentqError
 from agentq_cli.model import Actor, RunId, Task
 from agentq_cli.policy import stall
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import plan, process, resources, stop, tree
+from agentq_cli.supervise import keeper, plan, process, resources, stop, tree
 from agentq_cli.supervise.records import RunDirectory, Start
 from agentq_cli.supervise.settle import StreamFollower
 from agentq_cli.values import format_cost, format_duration, format_size
@@ -86,9 +86,8 @@ class RunLimits:
         reached = None
         if isinstance(start, Start) and directory.stop() is None:
             reached = self._timeout(start, waits)
-            agent = directory.agent()
             # What an agent left running when it ended is being ended already.
-            if reached is None and agent is not None and process.alive(agent):
+            if reached is None and _agent_runs(directory, start):
                 reached = (
                     self._memory(start, waits) or self._cost(stream, waits) or self._silence(directory, waits, remember)
                 )
@@ -105,7 +104,7 @@ class RunLimits:
         return Reached("timeout", f"ran longer than {format_duration(self.timeout_ms)}, and its keeper was stopped")
 
     def _memory(self, start: Start, waits: list[int]) -> Reached | None:
-        if self.memory_bytes is None:
+        if self.memory_bytes is None or keeper.elsewhere(start):  # Whose memory cannot be seen from here.
             return None
         now = monotonic_ms()
         if now < self.memory_at:
@@ -167,9 +166,16 @@ def enforce(
     return True
 
 
+def _agent_runs(directory: RunDirectory, start: Start) -> bool:
+    agent = directory.agent()
+    if agent is None:
+        return False
+    return keeper.lives(directory, start) if keeper.elsewhere(start) else process.alive(agent)
+
+
 def _stopped(start: Start) -> bool:
     """Whether somebody stopped the shim, which then sees no time-out."""
-    found = process.stat_of(start.identity.pid)
+    found = None if keeper.elsewhere(start) else process.stat_of(start.identity.pid)
     return found is not None and found.start_time == start.identity.start_time and found.state in ("T", "t")
 
 

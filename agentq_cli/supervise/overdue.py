@@ -18,7 +18,7 @@ from agentq_cli.errors import AgentqError
 from agentq_cli.identity import Identity
 from agentq_cli.model import Task, Worker
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import process, tree
+from agentq_cli.supervise import keeper, process, tree
 from agentq_cli.supervise.plan import grace_ms
 from agentq_cli.supervise.records import RunDirectory, Start
 from agentq_cli.values import format_duration
@@ -62,6 +62,8 @@ class Overdue:
             ago = format_duration(max(1, self.by_ms // 1000) * 1000)
             limit = self.reason in LIMITS
             since = f"past its limit by {ago} ({self.reason})" if limit else f"asked to end {ago} ago ({self.reason})"
+        if not self.left:
+            return f"{since}; {keeper.ELSEWHERE}"
         more = f", and {len(self.left) - MOST} more" if len(self.left) > MOST else ""
         what = "cannot be ended" if not all(each.endable for each in self.left) else "still there"
         return f"{since}, {what}: {'; '.join(map(str, self.left[:MOST]))}{more}"
@@ -81,12 +83,16 @@ def look(worker: Worker, task: Task, directory: RunDirectory, config: Config, st
     start = directory.start()
     if not isinstance(start, Start) or directory.exit() is not None:
         return None
-    agent = directory.agent()
-    if not process.alive(start.identity):
-        left = _left_behind(worker, agent, state_dir)
+    if not keeper.lives(directory, start):
+        from agentq_cli.supervise.recovery import left_behind as known
+
+        left = left_behind(worker, known(directory), state_dir)
         return Overdue("its keeper process is gone", None, left) if left else None
     grace = grace_ms(task, config)
     since = _since(start, task, directory)
+    if keeper.elsewhere(start):
+        return Overdue(*since, ()) if since is not None and since[1] > grace + LONG_MS else None
+    agent = directory.agent()
     if since is not None and since[1] > grace + SLACK_MS:
         left = _sorted(tree.below([start.identity]))
         if left and (not left[0].endable or since[1] > grace + LONG_MS):
@@ -97,22 +103,16 @@ def look(worker: Worker, task: Task, directory: RunDirectory, config: Config, st
     return None
 
 
-def unendable(worker: Worker, directory: RunDirectory, state_dir: str) -> bool:
-    """Whether a run whose keeper is gone has left something that we cannot end."""
-    return bool(_left_behind(worker, directory.agent(), state_dir))
-
-
-def _left_behind(worker: Worker, agent: Identity | None, state_dir: str) -> tuple[Left, ...]:
-    roots = tree.marked(str(worker.id), state_dir)
-    if agent is not None and process.alive(agent):
-        roots.add(agent)
+def left_behind(worker: Worker, known: Collection[Identity], state_dir: str) -> tuple[Left, ...]:
+    """What a run whose keeper is gone has left that we cannot end; `known` is its agent, where that is found."""
+    roots = tree.marked(str(worker.id), state_dir).union(each for each in known if process.alive(each))
     return tuple(each for each in _sorted(roots | tree.below(roots)) if not each.endable)
 
 
 def _since(start: Start, task: Task, directory: RunDirectory) -> tuple[str, int] | None:
     """The reason for which it should have ended, and how many milliseconds ago."""
     timeout = task.launch.timeout_ms
-    if timeout is not None and start.identity.boot_id == process.boot_id():
+    if timeout is not None and process.boot_of(start.identity.boot_id) == process.boot_id():
         by = monotonic_ms() - start.monotonic_ms - timeout
         if by > 0:
             return "timeout", by

@@ -32,12 +32,16 @@ NOBODY = Identity(0, 0, "")
 
 
 class Start(NamedTuple):
-    """A shim took the run: from here on something may be running. `monotonic_ms` counts within `identity`'s boot."""
+    """A shim took the run: from here on something may be running. `monotonic_ms` counts within `identity`'s boot.
+
+    `locked`: it holds a lock on this record for as long as it lives, and the run's processes one on what they print
+    to (`RunDirectory.kept`, `RunDirectory.printing`).
+    """
 
     identity: Identity
     started_at: int
     monotonic_ms: int
-    tmpdir: str | None
+    locked: bool = False
 
 
 class Void(NamedTuple):
@@ -113,10 +117,13 @@ class RunDirectory:
             return None
         if document.get("void") is True:
             return _read(lambda found: Void(_whole(found["by"])), document) or Void(0)
-        return _read(_start, document) or Start(NOBODY, 0, 0, None)
+        return _read(_start, document) or Start(NOBODY, 0, 0)
 
     def write_start(self, start: Start) -> bool:
-        """Take the run for this shim, durably. False: somebody else has it, or it is void; start nothing."""
+        """Take the run for this shim, durably. False: somebody else has it, or it is void; start nothing.
+
+        The record stays locked until this process ends, where the file system has such locks.
+        """
         identity = start.identity
         document = {
             "pid": identity.pid,
@@ -124,9 +131,39 @@ class RunDirectory:
             "boot_id": identity.boot_id,
             "started_at": start.started_at,
             "monotonic_ms": start.monotonic_ms,
-            "tmpdir": start.tmpdir,
+            "tmpdir": None,  # An agentq of before this was computed asks for it.
         }
-        return self._link("start", document)
+        return self._link("start", document, keep=True)
+
+    def kept(self) -> bool:
+        """Whether whoever wrote the `start` record still lives, in whichever PID namespace."""
+        return self._locked("start")
+
+    def printing(self) -> bool:
+        """Whether a process of the run still has its stdout or stderr open, in whichever PID namespace."""
+        return self._locked("stdout") or self._locked("stderr")
+
+    def _locked(self, name: str) -> bool:
+        """Whether somebody holds a lock on a file: the kernel lets go of it with the last process that has it open."""
+        import fcntl
+
+        try:
+            descriptor = os.open(self.file(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            if error.errno in UNFIT:
+                return False
+            raise
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        finally:
+            os.close(descriptor)
+        return False
 
     def write_void(self, by: int, *, dry: bool = False) -> bool:
         """Make sure that a late shim starts nothing. False: a shim was faster, the run is to be adopted.
@@ -242,17 +279,21 @@ class RunDirectory:
             os.close(descriptor)
         return document if isinstance(document, dict) else {}
 
-    def _link(self, name: str, document: Mapping[str, Any]) -> bool:
+    def _link(self, name: str, document: Mapping[str, Any], *, keep: bool = False) -> bool:
         temporary = self.file(f"{name}.{os.getpid()}")
-        descriptor = _write_new(temporary, document)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        placed = False
         try:
+            _write_all(descriptor, _encode({**document, "locked": lock(descriptor)} if keep else document))
             os.link(temporary, self.file(name))
+            placed = True
             # Synced once all is in place: one commit of the journal instead of three, and nobody acts before it.
             os.fsync(descriptor)
         except FileExistsError:
             return False
         finally:
-            os.close(descriptor)
+            if not (keep and placed):  # Otherwise it is held open, and locked, for as long as this process lives.
+                os.close(descriptor)
             os.unlink(temporary)
         _sync_directory(self.path)
         while self._made:
@@ -303,12 +344,8 @@ class ExitSlot:
 
 def _start(found: Mapping[str, Any]) -> Start:
     identity = Identity(_pid(found["pid"]), _whole(found["start_time"]), _text(found["boot_id"]))
-    tmpdir = found["tmpdir"]
     return Start(
-        identity,
-        _whole(found["started_at"]),
-        _whole(found["monotonic_ms"]),
-        None if tmpdir is None else _text(tmpdir),
+        identity, _whole(found["started_at"]), _whole(found["monotonic_ms"]), locked=found.get("locked") is True
     )
 
 
@@ -382,6 +419,17 @@ def _read(parse: Callable[[Mapping[str, Any]], Record], document: Mapping[str, A
 
 def _encode(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document).encode() + b"\n"
+
+
+def lock(descriptor: int, *, shared: bool = False) -> bool:
+    """Lock a file for as long as it stays open, here or in what inherits it; False where there are no such locks."""
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+    except OSError:
+        return False
+    return True
 
 
 def _allocate(descriptor: int, offset: int) -> None:

@@ -28,7 +28,7 @@ from agentq_cli.supervise.resources import Resources
 from agentq_cli.supervise.ring import ring
 from agentq_cli.supervise.signals import Signals
 from agentq_cli.supervise.starting import START, Starter
-from agentq_cli.supervise.watch import Watched
+from agentq_cli.supervise.watch import LOST_MS, Watched
 
 RENEW_MS = 10_000
 STREAM_MS = 500
@@ -198,6 +198,10 @@ class Supervision:
         if self._watched:
             self._renew()
         self._read_streams()
+        for watched in self._watched.values():
+            if watched.elsewhere:
+                with self._guard.over(watched.worker.session, f"keeper {watched.worker.id}"):
+                    watched.look_elsewhere()
         yield from self._settle()
         calls = self._queue.calls(self._identity)
         if self._cancelling:
@@ -615,6 +619,8 @@ class Supervision:
         if self.ticking and self._watched:
             moments.append(now + TICK_MS)
         moments += [watched.again_at for watched in self._watched.values() if watched.ended and watched.again_at > now]
+        if any(watched.elsewhere for watched in self._watched.values()):
+            moments.append(now + LOST_MS)
         moments += [
             watched.limits.look_at
             for watched in self._watched.values()

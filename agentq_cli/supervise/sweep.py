@@ -6,6 +6,7 @@ the same pass in rehearsal: over copies of the databases, with no process, no fi
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator, Iterator, Mapping
 
 from agentq_cli.clock import monotonic_ms
@@ -15,7 +16,7 @@ from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Actor, Address, RunId, SweepAction, Worker
 from agentq_cli.policy.hooks import Call
 from agentq_cli.queue import Queue, Turn
-from agentq_cli.supervise import limits, overdue, process, recovery, removal, requests, settle, wake
+from agentq_cli.supervise import bells, keeper, limits, overdue, process, recovery, removal, requests, settle, wake
 from agentq_cli.supervise.guard import Guard
 from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks
 from agentq_cli.supervise.records import RunDirectory, Start
@@ -50,6 +51,11 @@ class Sweep:
 
     def run(self) -> Iterator[SweepAction]:
         """Do it; yields what was done."""
+        # By its bell a process of another PID namespace knows that it lives, and what of the hooks is its to run.
+        with contextlib.nullcontext() if self.dry else bells.Bell(self.queue.state.bells):
+            yield from self._pass()
+
+    def _pass(self) -> Iterator[SweepAction]:
         hooks = Hooks(self.queue, process.current(), self.environ, Actor.SWEEP)
         hooks.begin(self.config)
         if self.reindex:
@@ -119,13 +125,13 @@ class Sweep:
 
     def _supervisors(self) -> Iterator[SweepAction]:
         for supervisor in self.queue.supervisors():
-            if not process.alive(supervisor.identity):
+            if not wake.lives(self.queue, supervisor.identity):
                 self.queue.unregister(supervisor.identity)
                 yield SweepAction("forget", None, None, None, f"supervisor {supervisor.identity.pid} is gone")
 
     def _batches(self) -> Iterator[SweepAction]:
         for batch, committed, sessions, owner in self.queue.batches():
-            if process.alive(owner) or not (self.session is None or self.session in sessions):
+            if wake.lives(self.queue, owner) or not (self.session is None or self.session in sessions):
                 continue
             # The message names the file in trouble; none of the sessions is to be passed over for it.
             yield from self._guarded("", self._batch(batch, committed, sessions))
@@ -143,6 +149,8 @@ class Sweep:
     def _run(self, worker: Worker) -> Iterator[SweepAction]:
         recovered = recovery.settle_run(self.queue, worker, self.config, actor=Actor.SWEEP, dry=self.dry)
         if recovered is None:
+            if keeper.is_elsewhere(RunDirectory(self.queue.run_directory(worker.id))):
+                yield _of_run("leave", worker.id, f"{keeper.ELSEWHERE}, and no supervisor watches it")
             late = overdue.of(self.queue, self.config, worker)
             if late is not None:
                 yield _of_run("overdue", worker.id, str(late))
@@ -163,7 +171,7 @@ class Sweep:
     def _limit(self, worker: Worker) -> Iterator[SweepAction]:
         directory = RunDirectory(self.queue.run_directory(worker.id))
         start = directory.start()
-        if not isinstance(start, Start) or not process.alive(start.identity):
+        if not isinstance(start, Start) or not keeper.lives(directory, start):
             return
         task = self.queue.task(worker.id.address)
         of_run = limits.RunLimits.of(task, self.config, self.queue)

@@ -36,7 +36,12 @@ def living(queue: Queue) -> list[Supervisor]:
     return [
         supervisor
         for supervisor in queue.supervisors()
-        if attendance.counts(supervisor.identity, supervisor.renewed_at, busy=supervisor.identity in busy)
+        if attendance.counts(
+            supervisor.identity,
+            supervisor.renewed_at,
+            busy=supervisor.identity in busy,
+            bells=queue.state.bells,
+        )
     ]
 
 
@@ -50,12 +55,16 @@ def unattended(queue: Queue, sessions: Iterable[str]) -> bool:
     return not looked_after(queue, sessions) and not attendance.swept_lately(queue.last_sweep(), queue.now)
 
 
-def watched(supervisor: Identity | None, known: Mapping[Identity, Supervisor]) -> bool:
+def watched(queue: Queue, supervisor: Identity | None, known: Mapping[Identity, Supervisor]) -> bool:
     """Whether a run's supervisor is there to settle it: alive, and not stopped for longer than its lease."""
-    if supervisor is None or not process.alive(supervisor):
+    if supervisor is None or (row := known.get(supervisor)) is None or attendance.lapsed(row.renewed_at):
         return False
-    row = known.get(supervisor)
-    return row is not None and not attendance.lapsed(row.renewed_at)
+    return lives(queue, supervisor)
+
+
+def lives(queue: Queue, owner: Identity) -> bool:
+    """Whether a process that has a doorbell here, a supervisor's or an owner's, still runs, in whichever realm."""
+    return attendance.lives(owner, queue.state.bells)
 
 
 def wanted(queue: Queue) -> bool:
@@ -146,7 +155,7 @@ def _wait_until_on_duty(child: subprocess.Popen[bytes], state_dir: Path) -> None
     Refused where it has failed."""
     deadline = time.monotonic() + DUTY_SECONDS
     identity = process.identity_of(child.pid)
-    bell = state_dir / "bells" / f"{child.pid}-{identity.start_time if identity else 0}"
+    bell = state_dir / "bells" / (identity.name if identity else ".gone")
     while not bell.exists() and time.monotonic() < deadline:
         code = child.poll()
         if code is not None:

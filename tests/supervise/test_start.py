@@ -17,10 +17,12 @@ def test_a_run_is_taken_by_its_shim_and_names_its_agent(runs) -> None:
     start = run.start()
     assert start.identity.pid == run.shim_pid
     assert start.started_at == 1_700_000_000_000
-    assert start.tmpdir is None
+    assert start.locked
+    assert run.directory.kept()
     record = run.ended()
     assert (record.exit_code, record.finished_at) == (1, 1_700_000_000_000)
     assert not process.alive(start.identity)
+    assert not run.directory.kept()
 
 
 def test_the_agent_record_is_there_before_the_agent_runs(runs) -> None:
