@@ -136,6 +136,6 @@ def test_a_supervisor_without_descriptors_says_so_and_goes_on_once_it_has_some(a
     resource.prlimit(supervisor.pid, resource.RLIMIT_NOFILE, (1024, 1024))
     aq.let_go(*(f"t{number}" for number in range(40)))
     until(lambda: set(aq.statuses().values()) == {"completed"}, deadline=90, what="the end of all")
-    aq("health")
+    until(lambda: aq.agentq("health").returncode == 0, what="a supervisor that is well again")
     supervisor.terminate()
     assert supervisor.wait(30) == 143
