@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agentq_cli.clock import monotonic_ms
 from agentq_cli.config import Config
+from agentq_cli.errors import Refused
 from agentq_cli.model import Actor, Task, Worker
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import keeper, recovery, stop, wake
@@ -18,7 +19,7 @@ def cancel_run(queue: Queue, config: Config, task: Task, *, run_only: bool = Fal
     """Cancel a task's live run and return the task as it is then.
 
     With a supervisor that watches the run this only asks, and returns at once. Without one it waits for the shim, or
-    does the killing where that is gone too, and settles the run.
+    does the killing where that is gone too, and settles the run. Raises Refused where its directory cannot be used.
     """
     worker = queue.worker(task.address)
     if worker is None or not queue.request_stop(
@@ -26,11 +27,15 @@ def cancel_run(queue: Queue, config: Config, task: Task, *, run_only: bool = Fal
     ):
         return queue.task(task.address)
     directory = RunDirectory(queue.run_directory(worker.id))
-    # Posted even where nothing has started yet: a shim that comes later finds it and starts nothing.
-    directory.create()
-    stop.request_stop(directory, reason="cancelled", at=queue.now)
-    if not _watched(queue, worker):
-        _settle_unwatched(queue, config, task, worker, directory)
+    try:
+        # Posted even where nothing has started yet: a shim that comes later finds it and starts nothing.
+        directory.create()
+        stop.request_stop(directory, reason="cancelled", at=queue.now)
+        if not _watched(queue, worker):
+            _settle_unwatched(queue, config, task, worker, directory)
+    except OSError as error:
+        what = "the cancel is recorded, and its keeper could not be told"
+        raise Refused(f"run '{worker.id}': '{directory.path}': {error.strerror}; {what}") from error
     return queue.task(task.address)
 
 

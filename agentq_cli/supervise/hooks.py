@@ -142,7 +142,9 @@ class Hooks:
                 if config.hooks:
                     self._find(config)
                 self._start(config)
-        except (Busy, Refused, OSError):
+        except Busy:
+            self._again_at = monotonic_ms() + AGAIN_MS
+        except (Refused, OSError):
             self._again_at = monotonic_ms() + AGAIN_MS
             self._tries += 1
             if self._tries >= MOST_TRIES:

@@ -109,7 +109,7 @@ class Supervision:
         self._idle_since = monotonic_ms()
         self._over_since: int | None = None
         self._stopping: str | None = None
-        self._cancelling: set[RunId] = set()
+        self._cancelling: set[tuple[RunId, str]] = set()
         self._overdue: set[RunId] = set()
         self._overdue_at = 0
         self._bell: str | None = None
@@ -152,6 +152,7 @@ class Supervision:
                 return None
             with self._guard.over(None, "begin"):
                 if not registered:
+                    self._renewed_at = monotonic_ms()
                     self._queue.register(
                         Supervisor(
                             self._identity, self._jobs, self._settings.sessions, self._queue.now, self._renewed_at
@@ -162,8 +163,10 @@ class Supervision:
                 bell.fileno()
                 opened.enter_context(bell)
                 self._bell = bell.path.name
-                self._queue.roll_back_dead_writers()
-                self._hooks.begin(self._config)
+                with self._guard.over(None, "roll back"):
+                    self._queue.roll_back_dead_writers()
+                with self._guard.over(None, "begin hooks"):
+                    self._hooks.begin(self._config)
                 return bell
             yield from self._tell_trouble()
             self._sleep(None, signals)
@@ -203,17 +206,19 @@ class Supervision:
                 with self._guard.over(watched.worker.session, f"keeper {watched.worker.id}"):
                     watched.look_elsewhere()
         yield from self._settle()
-        calls = self._queue.calls(self._identity)
+        # What asks nothing of the index comes first: it may be locked, and no limit waits for that.
         if self._cancelling:
             self._cancel_on()
+        if self._stopping != "leave":
+            yield from self._limit()
+            yield from self._look_overdue()
+        calls = self._queue.calls(self._identity)
         if self._stopping != "leave":
             # A row of its own that is gone or old makes its runs anybody's.
             if calls.strangers or not calls.known or monotonic_ms() - self._renewed_at >= attendance.LEASE_MS:
                 yield from self._adopt()
             if calls.stops:
                 self._pass_on_stops()
-            yield from self._limit()
-            yield from self._look_overdue()
         if self._claiming:
             if calls.expired:
                 yield from self._expire()
@@ -250,23 +255,27 @@ class Supervision:
             }
             then = f"{running} running, {what[self._stopping]}" if running else "nothing runs"
             yield self._tell("stop", reason=f"{signal.Signals(number).name}: {then}")
-            self._cancelling = set(self._watched) if self._stopping == "cancel" else set()
+            self._cancelling = set()
+            if self._stopping == "cancel":
+                self._cancelling = {(run, step) for run in self._watched for step in ("tell", "record")}
 
     def _cancel_on(self) -> None:
-        """Cancel what is to be cancelled: told at once, recorded as soon as that can be."""
-        for run in list(self._cancelling):
-            watched, step = self._watched.get(run), f"cancel {run}"
+        """Cancel what is to be cancelled, each of it told and recorded as soon as that can be."""
+        for run, step in list(self._cancelling):
+            watched, name = self._watched.get(run), f"cancel: {step} {run}"
             if watched is None:
-                self._cancelling.discard(run)
-                self._guard.clear(run.session, step)
-            elif self._guard.may(run.session, step):
-                with self._guard.over(run.session, step):
-                    # Told first: the record in its directory alone makes it cancelled too.
-                    stop.request_stop(watched.directory, reason="cancelled", at=self._queue.now)
-                    self._queue.request_stop(
-                        run, reason="cancelled", cancel=True, actor=Actor.SUPERVISOR, background=True
-                    )
-                    self._cancelling.discard(run)
+                self._cancelling.discard((run, step))
+                self._guard.clear(run.session, name)
+            elif self._guard.may(run.session, name):
+                with self._guard.over(run.session, name):
+                    # Where its session is locked, the word to its keeper alone makes it cancelled too.
+                    if step == "tell":
+                        stop.request_stop(watched.directory, reason="cancelled", at=self._queue.now)
+                    else:
+                        self._queue.request_stop(
+                            run, reason="cancelled", cancel=True, actor=Actor.SUPERVISOR, background=True
+                        )
+                    self._cancelling.discard((run, step))
 
     def _reload(self) -> None:
         if not self._config.changed():

@@ -74,17 +74,48 @@ def test_a_locked_index_does_not_keep_a_supervisor_that_is_to_go(aq: Driven) -> 
     assert aq.statuses() == {"default/1": "completed"}
 
 
-def test_a_cancel_of_all_cancels_the_others_where_one_session_is_locked(aq: Driven) -> None:
+@pytest.mark.parametrize("what", ["sessions/b/inbound.db", "agentq.db"])
+def test_a_cancel_of_all_cancels_the_others_where_something_is_locked(aq: Driven, what: str) -> None:
     aq.batch(*({"exec": held(name), "session": name} for name in ("a", "b", "c")))
     supervisor, log = supervising(aq, "-j", "3", "--on-stop", "cancel")
     pids = [aq.started(name) for name in ("a", "b", "c")]
-    with locked(aq.state_dir / "sessions" / "b" / "inbound.db"):
+    with locked(aq.state_dir / what):
         supervisor.send_signal(signal.SIGINT)
         until(lambda: not any(map(alive, pids)), what="the end of all three")
-        until(lambda: aq.task("a/1")["status"] == aq.task("c/1")["status"] == "cancelled", what="cancels")
+        if what != "agentq.db":
+            until(lambda: aq.task("a/1")["status"] == aq.task("c/1")["status"] == "cancelled", what="cancels")
         assert supervisor.poll() is None
     assert supervisor.wait(30) == 130
     assert aq.statuses() == dict.fromkeys(("a/1", "b/1", "c/1"), "cancelled"), log.read_text()
+
+
+def test_limits_are_kept_while_the_index_is_locked(aq: Driven) -> None:
+    aq.exec(*held("one"), given=("--stall-timeout", "1s", "--retries", "0"))
+    supervisor, _ = supervising(aq)
+    pid = aq.started("one")
+    with locked(aq.state_dir / "agentq.db"):
+        until(lambda: not alive(pid), what="the end of what is silent")
+    until(lambda: aq.statuses() == {"default/1": "failed"}, what="its record")
+    (run,) = aq.runs().values()
+    assert run["status"] == "stalled"
+    supervisor.terminate()
+    assert supervisor.wait(30) == 143
+
+
+def test_a_cancel_of_one_whose_directory_cannot_be_used_is_one_failed_item_of_several(aq: Driven) -> None:
+    script = 'cd "$(dirname "$AGENTQ_RESULT")"/../..; rm -rf runs; : > runs; : > "$HOME/spoiled"'
+    script += '; while [ ! -e "$HOME/a.go" ]; do sleep 0.05; done'
+    aq.batch({"session": "a", "exec": ["sh", "-c", script]}, {"session": "b", "exec": held("b")})
+    supervisor, _ = supervising(aq)
+    pid = aq.started("b")
+    until(lambda: (aq.home / "spoiled").exists(), what="the deed")
+    items = {item["id"]: item for item in aq.items("cancel", "a/1", "b/1", code=1)}
+    assert not items["a/1"]["ok"] and "could not be told" in items["a/1"]["message"]
+    until(lambda: not alive(pid) and aq.statuses()["b/1"] == "cancelled", what="the cancel of the other")
+    aq.let_go("a")
+    until(lambda: aq.statuses()["a/1"] == "cancelled", what="its end")
+    supervisor.terminate()
+    assert supervisor.wait(30) == 143
 
 
 def launcher_of(supervisor: subprocess.Popen[str]) -> int:

@@ -330,3 +330,12 @@ def test_what_a_gone_keeper_left_and_cannot_be_ended_is_told_of(nobody: User, pl
     (place / "go").touch()
     until(lambda: not alive(agent), what="its end")
     until(lambda: "recover s/1.1" in nobody("sweep", "--no-wake").stdout, what="recovery")
+
+
+def test_a_hook_that_cannot_be_killed_keeps_no_drain(nobody: User, place: Path, becomes_root: Path) -> None:
+    config = nobody.home / "config.toml"
+    config.write_text(f'[hooks]\n"task.finished" = ["{becomes_root}", "{place}/go"]\n')
+    nobody.program.environ["AGENTQ_CONFIG"] = str(config)
+    nobody("submit", "--exec", "--", "true")
+    said = nobody("run", "--drain", timeout=60).stdout
+    assert "could not be killed" in said
