@@ -159,10 +159,11 @@ class Guard:
         return found
 
     def general(self) -> str | None:
-        """What is wrong with what all sessions have in common, or with this process."""
+        """What is wrong with this process, or with what all sessions have in common, and was told; a lock is not."""
         if self._troubles and self.may(None, DESCRIPTORS):
             self._troubles.pop((None, DESCRIPTORS), None)
-        return next((trouble.message for (session, _), trouble in self._troubles.items() if session is None), None)
+        found = (trouble for (session, _), trouble in self._troubles.items() if session is None)
+        return next((trouble.message for trouble in found if trouble.told and not trouble.busy), None)
 
 
 def translated(error: Exception) -> AgentqError:

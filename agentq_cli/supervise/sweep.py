@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator, Mapping
 from agentq_cli.clock import monotonic_ms
 from agentq_cli.config import Config
 from agentq_cli.dataclass import dataclass, field, replace
-from agentq_cli.errors import AgentqError, Busy, Refused
+from agentq_cli.errors import AgentqError, Busy
 from agentq_cli.model import Actor, Address, RunId, SweepAction, Worker
 from agentq_cli.policy.hooks import Call
 from agentq_cli.queue import Queue, Turn
@@ -271,11 +271,10 @@ class Sweep:
             if wake.wanted(self.queue):
                 yield SweepAction("wake", None, None, None, "work is due and no supervisor lives")
             return
-        try:
-            pid = wake.ensure_supervisor(self.queue, sessions)
-        except Refused as error:
-            yield from self._could_not("", error, of_files=False)
-            return
+        yield from self._guarded("", self._wake_up(sessions))
+
+    def _wake_up(self, sessions: list[str]) -> Iterator[SweepAction]:
+        pid = wake.ensure_supervisor(self.queue, sessions)
         if pid is not None:
             yield SweepAction("wake", None, None, None, f"started supervisor {pid}")
 
