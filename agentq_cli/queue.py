@@ -40,7 +40,7 @@ from agentq_cli.model import (
 )
 from agentq_cli.path import Path
 from agentq_cli.store import connection, read, rows
-from agentq_cli.store.kept import PAGES, Kept
+from agentq_cli.store.kept import PAGES, Kept, most_kept
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir, holds_something
 
@@ -165,11 +165,25 @@ class Queue:
             connection.mend_schema(index, state.index, "index")
         return cls(state, index, clock, allow_network_fs=allow_network_fs)
 
+    @contextlib.contextmanager
+    def rehearsal(self) -> Iterator[Self]:
+        """The same queue as copies in memory: what is done to it leaves every file as it is. One at a time."""
+        if not self.exists:
+            yield self
+            return
+        with connection.rehearsal():
+            index = connection.connect(self.state.index, "index", create=False)
+            with type(self)(self.state, index, self._clock, allow_network_fs=self.allow_network_fs) as rehearsed:
+                yield rehearsed
+
     def keep_connections(self) -> None:
-        """Keep the sessions' files open between transactions, for a process that goes on working in them."""
+        """Keep the sessions' files open between transactions, for a process that goes on working in them.
+
+        It waits for the index no longer than it may be deaf to its signals, and looks again later."""
         self._index.execute(f"PRAGMA cache_size = {PAGES}")
         self.release_connections()
-        self.state = replace(self.state, kept=Kept())
+        self._index.execute(f"PRAGMA busy_timeout = {connection.WATCHING_BUSY_MS}")
+        self.state = replace(self.state, kept=Kept(most_kept()))
         self._place = os.lstat(self.state.index)
 
     @property
@@ -330,6 +344,11 @@ class Queue:
         """
         busy_ms = connection.BACKGROUND_BUSY_MS
         return dependencies.settle_elsewhere(self.state, self._index, now=self.now, actor=actor, busy_ms=busy_ms)
+
+    def settle_dependents_in(self, session: str, *, actor: Actor) -> list[Task]:
+        """The same of one session, as much as one short transaction can take; what has changed. Raises Busy."""
+        busy_ms = connection.BACKGROUND_BUSY_MS
+        return dependencies.settle_noted(self.state, session, now=self.now, actor=actor, busy_ms=busy_ms)
 
     def stopped_behind(self, task: Task) -> list[Task]:
         """The tasks of its session that its end, or what it was stopped by itself, has stopped in the same commit."""
@@ -552,9 +571,11 @@ class Queue:
         """The newest claim of the state dir, whether it still runs or not."""
         return dispatch.last_start(self._index)
 
-    def undo_claim(self, run: RunId, *, actor: Actor, reason: str) -> bool:
-        """Put a claimed task back that was never started, without using an attempt. False: it was no longer claimed."""
-        return dispatch.undo(self.state, run, now=self.now, actor=actor, reason=reason)
+    def undo_claim(self, run: RunId, *, actor: Actor, reason: str, background: bool = False) -> bool:
+        """Put a claimed task back that was never started, without using an attempt. False: it was no longer claimed.
+        With `background` a busy file raises Busy after a short wait."""
+        busy = connection.BACKGROUND_BUSY_MS if background else connection.BUSY_MS
+        return dispatch.undo(self.state, run, now=self.now, actor=actor, reason=reason, busy_ms=busy)
 
     def finish(self, run: RunId, outcome: Outcome, *, actor: Actor, background: bool = False) -> Task | None:
         """Record how a run ended; None where somebody else did before. With `background` a busy session file raises
@@ -628,13 +649,15 @@ class Queue:
 
     def _post(self, statement: str, run: RunId, status: str, result: object, at: int) -> bool:
         # A commit of its own: the agent side may hold the file locked, moved or broken, and nothing depends on it.
-        path = self.state.outbound(run.session)
+        path, rehearsed = self.state.outbound(run.session), connection.rehearsing()
         content = json.dumps({"run": str(run), "task": str(run.address), "status": str(status), "result": result})
         try:
             with (
                 read.opened_outbound(self.state, run.session, connection.BACKGROUND_BUSY_MS) as database,
-                connection.transaction(database, path),
+                contextlib.nullcontext() if rehearsed else connection.transaction(database, path),
             ):
+                if rehearsed:
+                    return os.access(path, os.W_OK)
                 values = {"id": str(run), "content": content, "at": at}
                 posted = database.execute(dispatch.DISPATCH[statement], values).rowcount == 1
         except (AgentqError, OSError) as error:

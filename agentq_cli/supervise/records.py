@@ -179,10 +179,32 @@ class RunDirectory:
             os.close(descriptor)
         return False
 
-    def write_void(self, by: int) -> bool:
-        """Make sure that a late shim starts nothing. False: a shim was faster, the run is to be adopted."""
-        self.create()
-        return self._link("start", {"void": True, "by": by})
+    def write_void(self, by: int, *, dry: bool = False) -> bool:
+        """Make sure that a late shim starts nothing. False: a shim was faster, the run is to be adopted.
+
+        With `dry` nothing is written; what stands in the way is raised all the same. Raises OSError, of the directory.
+        """
+        try:
+            if dry:
+                self._check_writable()
+                return True
+            self.create()
+            return self._link("start", {"void": True, "by": by})
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self.path) from error
+
+    def _check_writable(self) -> None:
+        """Raises the OSError that making a record would, as far as a look can tell."""
+        above = os.path.dirname(self.path)
+        there = os.path.dirname(above)
+        for path in (above, self.path):
+            if not os.path.lexists(path):
+                break
+            if not stat.S_ISDIR(os.stat(path).st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            there = path
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     def agent(self) -> Identity | None:
         """The agent's own process, whether it still lives or not."""
