@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from enum import StrEnum
@@ -9,10 +10,11 @@ from enum import StrEnum
 from agentq_cli.clock import rfc3339
 from agentq_cli.config import Config
 from agentq_cli.dataclass import dataclass
-from agentq_cli.errors import AgentqError, Busy, Refused
+from agentq_cli.errors import Busy
 from agentq_cli.model import Status
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import keeper, recovery, wake
+from agentq_cli.supervise import keeper, overdue, recovery, wake
+from agentq_cli.supervise.gates import TROUBLE
 from agentq_cli.supervise.records import RunDirectory
 
 LITTLE_SPACE = 64 << 20
@@ -20,6 +22,15 @@ LITTLE_SPACE = 64 << 20
 
 UNATTENDED_MS = 10 * 60_000
 """How long work may be due with nobody there before it is more than a command that was not given yet."""
+
+
+REPAIRS = {
+    "inbound.db": "put the file back from a copy; the other sessions go on",
+    "outbound.db": "put the file back from a copy, or move it away and `agentq sweep --reindex` makes one",
+    "runs": "make it a directory of yours that can be written; nothing of this session can be started before",
+    "index": "`agentq sweep --reindex`",
+}
+"""What is to be done about each part of a session that is at fault."""
 
 
 class Severity(StrEnum):
@@ -47,6 +58,7 @@ def issues(queue: Queue, config: Config) -> Iterator[Issue]:
     yield from _attendance(queue)
     yield from _gates(queue)
     yield from _left_behind(queue)
+    yield from _runs(queue, config)
     yield from _series(queue, config)
     yield from _hooks(queue, config)
 
@@ -68,13 +80,9 @@ def _disk(queue: Queue) -> Iterator[Issue]:
 
 def _sessions(queue: Queue) -> Iterator[Issue]:
     for session in queue.stored_sessions():
-        try:
-            queue.check_readable(session)
-        except (Busy, Refused):
-            continue
-        except AgentqError as error:
-            what = "put the file back from a copy; the other sessions go on"
-            yield Issue(Severity.ERROR, f"session {session}", error.message, what)
+        with contextlib.suppress(Busy):
+            for fault in queue.faults(session):
+                yield Issue(Severity.ERROR, f"session {session}", fault.error.message, REPAIRS[fault.part])
 
 
 def _agents(queue: Queue) -> Iterator[Issue]:
@@ -111,7 +119,10 @@ def _attendance(queue: Queue) -> Iterator[Issue]:
 def _gates(queue: Queue) -> Iterator[Issue]:
     for supervisor in wake.living(queue):
         for gate in supervisor.gates:
-            if gate.holding and gate.name != "stagger":
+            if gate.name == TROUBLE:
+                what = f"supervisor {supervisor.identity.pid}: {gate.detail}"
+                yield Issue(Severity.WARNING, "supervisor", what, "it tries again and again; help it, or start it anew")
+            elif gate.holding and gate.name != "stagger":
                 what = f"supervisor {supervisor.identity.pid} starts nothing: {gate.detail}"
                 help_ = "it goes on by itself; see [limits] of the config"
                 yield Issue(Severity.WARNING, f"gate {gate.name}", what, help_)
@@ -134,6 +145,20 @@ def _left_behind(queue: Queue) -> Iterator[Issue]:
     if any(not wake.lives(queue, owner) for _, _, _, owner in queue.batches()):
         what = "a batch was left unfinished by a process that is gone"
         yield Issue(Severity.WARNING, "batches", what, "`agentq sweep` finishes or drops it")
+
+
+def _runs(queue: Queue, config: Config) -> Iterator[Issue]:
+    for worker in queue.workers():
+        late = overdue.of(queue, config, worker)
+        if late is not None:
+            help_ = "end those processes as that user, or as root: until then its slot and its session are taken"
+            yield Issue(Severity.ERROR, f"run {worker.id}", str(late), help_)
+        try:
+            recovery.look(queue, worker.id, RunDirectory(queue.run_directory(worker.id)), dry=True)
+        except OSError as error:
+            what = f"'{error.filename}': {error.strerror}; its run cannot be looked at, nor settled by a sweep"
+            help_ = "put its directory in order; or `agentq run` gives the run up"
+            yield Issue(Severity.ERROR, f"run {worker.id}", what, help_)
 
 
 def _series(queue: Queue, config: Config) -> Iterator[Issue]:

@@ -29,6 +29,7 @@ from agentq_cli.model import (
     PastRun,
     Run,
     RunId,
+    RunStatus,
     SessionInfo,
     Status,
     Supervisor,
@@ -39,13 +40,13 @@ from agentq_cli.model import (
 )
 from agentq_cli.path import Path
 from agentq_cli.store import connection, read, rows
-from agentq_cli.store.kept import PAGES, Kept
+from agentq_cli.store.kept import PAGES, Kept, most_kept
 from agentq_cli.store.queries import statements
-from agentq_cli.store.state_dir import StateDir
+from agentq_cli.store.state_dir import StateDir, holds_something
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
     from typing import Self, TypeAlias
 
@@ -55,23 +56,30 @@ if TYPE_CHECKING:
     from agentq_cli.policy.dependencies import Looked
     from agentq_cli.policy.requests import Refusal, Request
     from agentq_cli.store import (
+        aside,
         change,
+        condition,
         dependencies,
         dispatch,
         finish,
         heads,
+        history,
         reindex,
         seen,
         series,
+        session_write,
         stats,
         submit,
         upkeep,
     )
     from agentq_cli.store import requests as asking
+    from agentq_cli.store.condition import Fault as Fault
     from agentq_cli.store.dispatch import Claim as Claim
     from agentq_cli.store.dispatch import Past as Past
     from agentq_cli.store.dispatch import Plan as Plan
     from agentq_cli.store.dispatch import Planner as Planner
+    from agentq_cli.store.history import FoundRun as FoundRun
+    from agentq_cli.store.history import Lacking
     from agentq_cli.store.requests import Answer as Answer
     from agentq_cli.store.series import begin as restarted
     from agentq_cli.store.upkeep import Turn as Turn
@@ -80,13 +88,18 @@ else:
     change, dependencies, dispatch = Later("store.change"), Later("store.dependencies"), Later("store.dispatch")
     finish, reindex, series = Later("store.finish"), Later("store.reindex"), Later("store.series")
     submit, asking, heads = Later("store.submit"), Later("store.requests"), Later("store.heads")
-    seen, upkeep = Later("store.seen"), Later("store.upkeep")
+    seen, upkeep, condition = Later("store.seen"), Later("store.upkeep"), Later("store.condition")
+    history, aside, session_write = Later("store.history"), Later("store.aside"), Later("store.session_write")
 
     def __getattr__(name: str) -> object:
         if name == "Answer":
             return asking.Answer
         if name == "Turn":
             return upkeep.Turn
+        if name == "Fault":
+            return condition.Fault
+        if name == "FoundRun":
+            return history.FoundRun
         if name == "restarted":
             return series.begin
         if name in ("Claim", "Past", "Plan", "Planner"):
@@ -94,7 +107,7 @@ else:
         raise AttributeError(name)
 
 
-__all__ = ["Answer", "Claim", "Past", "Plan", "Planner", "Queue", "Turn", "done", "restarted"]
+__all__ = ["Answer", "Claim", "Fault", "FoundRun", "Past", "Plan", "Planner", "Queue", "Turn", "done", "restarted"]
 
 MOST_AT_ONCE = 10_000
 """Tasks that one commit changes at most: while it is made, which takes seconds, nobody else writes."""
@@ -113,51 +126,71 @@ class Queue:
         self._index = index
         self._clock = clock
         self._answered: dict[str, str | None] = {}
+        self._unposted: dict[str, str] = {}
         self._place: os.stat_result | None = None
 
     @property
     def exists(self) -> bool:
         """Whether anything is stored; what was opened before it was reads as empty for ever."""
-        return self.state.index.exists()
+        return holds_something(self.state.index)
 
     @classmethod
-    def open(cls, path: Path, clock: Clock, *, create: bool, allow_network_fs: bool = False) -> Self:
+    def open(
+        cls, path: Path, clock: Clock, *, create: bool, allow_network_fs: bool = False, rebuild: bool = False
+    ) -> Self:
         """Open a state dir, made with `create` where it does not exist.
 
         Without `create` a missing one reads as empty and nothing is made. Raises Usage where it is unfit: owned by
-        somebody else, on a network file system, not a directory.
+        somebody else, on a network file system, not a directory; and Unreadable where sessions lie in it and no index,
+        unless that is to be rebuilt.
         """
         # One spelling, for it marks the processes of its runs: two names of one directory must not hide them.
         path = Path(os.path.realpath(path))
         state = StateDir(path)
         os.umask(0o077)
         state.check(allow_network_fs=allow_network_fs)
+        there = holds_something(state.index)
+        if not there and not rebuild:
+            state.refuse_lost_index()
         if create:
             missing = not path.exists()
             state.create()
             if missing:
                 state.check(allow_network_fs=allow_network_fs)  # somebody else may have been faster
-            return cls(
-                state, connection.connect(state.index, "index", create=True), clock, allow_network_fs=allow_network_fs
-            )
-        if not state.index.exists():
-            return cls(state, connection.empty_index(), clock, allow_network_fs=allow_network_fs)
-        return cls(
-            state, connection.connect(state.index, "index", create=False), clock, allow_network_fs=allow_network_fs
-        )
+        if there or create:
+            index = connection.connect(state.index, "index", create=create, rebuild=rebuild and create)
+        else:
+            index = connection.empty_index()
+        if rebuild and create:
+            connection.mend_schema(index, state.index, "index")
+        return cls(state, index, clock, allow_network_fs=allow_network_fs)
+
+    @contextlib.contextmanager
+    def rehearsal(self) -> Iterator[Self]:
+        """The same queue as copies in memory: what is done to it leaves every file as it is. One at a time."""
+        if not self.exists:
+            yield self
+            return
+        with connection.rehearsal():
+            index = connection.connect(self.state.index, "index", create=False)
+            with type(self)(self.state, index, self._clock, allow_network_fs=self.allow_network_fs) as rehearsed:
+                yield rehearsed
 
     def keep_connections(self) -> None:
-        """Keep the sessions' files open between transactions, for a process that goes on working in them."""
+        """Keep the sessions' files open between transactions, for a process that goes on working in them.
+
+        It waits for the index no longer than it may be deaf to its signals, and looks again later."""
         self._index.execute(f"PRAGMA cache_size = {PAGES}")
         self.release_connections()
-        self.state = replace(self.state, kept=Kept())
-        self._place = os.stat(self.state.index)
+        self._index.execute(f"PRAGMA busy_timeout = {connection.WATCHING_BUSY_MS}")
+        self.state = replace(self.state, kept=Kept(most_kept()))
+        self._place = os.lstat(self.state.index)
 
     @property
     def in_place(self) -> bool:
         """Whether the index that was open when it began to keep connections still has its name."""
         try:
-            return self._place is None or os.path.samestat(self._place, os.stat(self.state.index))
+            return self._place is None or os.path.samestat(self._place, os.lstat(self.state.index))
         except FileNotFoundError:
             return False
 
@@ -312,6 +345,11 @@ class Queue:
         busy_ms = connection.BACKGROUND_BUSY_MS
         return dependencies.settle_elsewhere(self.state, self._index, now=self.now, actor=actor, busy_ms=busy_ms)
 
+    def settle_dependents_in(self, session: str, *, actor: Actor) -> list[Task]:
+        """The same of one session, as much as one short transaction can take; what has changed. Raises Busy."""
+        busy_ms = connection.BACKGROUND_BUSY_MS
+        return dependencies.settle_noted(self.state, session, now=self.now, actor=actor, busy_ms=busy_ms)
+
     def stopped_behind(self, task: Task) -> list[Task]:
         """The tasks of its session that its end, or what it was stopped by itself, has stopped in the same commit."""
         cause = task.dep_failed or task.address
@@ -326,7 +364,8 @@ class Queue:
         return dependencies.live_dependent(self._index, address)
 
     def prune(self, address: Address) -> Task:
-        """Remove an ended task with its runs and events. Raises NotFound, WrongState."""
+        """Remove an ended task with its runs and events; the files of the runs are moved aside. Raises NotFound,
+        WrongState."""
         return done(*self.prune_each([address]))
 
     def prune_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
@@ -362,6 +401,16 @@ class Queue:
         except AgentqError:
             return None
 
+    def settle_aside(self, session: str) -> tuple[list[str], list[str]]:
+        """Put back the files of runs that a prune moved aside and that was not committed; the names of these runs, and
+        of those whose files are to be removed."""
+        return session_write.settle_aside(self.state, session, busy_ms=connection.BACKGROUND_BUSY_MS)
+
+    def aside(self, session: str) -> tuple[Path, list[str]]:
+        """Where the files of pruned runs lie until they are removed, and the runs' names."""
+        home = self.state.session(session)
+        return aside.place(home), aside.names(home)
+
     def ended_before(self, moment: int, *, session: str | None = None) -> list[Address]:
         """Tasks that ended before a time, oldest end first."""
         values = {"before": moment, "session": session}
@@ -394,12 +443,19 @@ class Queue:
         scope, name = ("queue", "") if agent is None else ("agent", agent)
         values = {"scope": scope, "name": name, "kind": "paused", "since": self.now, "until": None, "reason": reason}
         values["count"] = 1
-        self._write(("set_hold", values), event=f"pause_{scope}", reason=_named(agent, reason))
+        self._write_hold("set_hold", values, event=f"pause_{scope}", reason=_named(agent, reason))
 
     def resume_agent(self, agent: str | None) -> None:
         """Lift every hold of an agent (None: of the queue)."""
         scope, name = ("queue", None) if agent is None else ("agent", agent)
-        self._write(("lift_holds", {"scope": scope, "name": name}), event=f"resume_{scope}", reason=_named(agent, None))
+        values = {"scope": scope, "name": name}
+        self._write_hold("lift_holds", values, event=f"resume_{scope}", reason=_named(agent, None))
+
+    def restore_holds(self) -> str | None:
+        """Bring the holds back that a lost index had; what that was, None where nothing had to be done."""
+        from agentq_cli.store import holds
+
+        return holds.restore(self._index, self.state)
 
     def holds(self) -> list[waiting.Hold]:
         """What keeps an agent's tasks, or all, from starting."""
@@ -515,9 +571,11 @@ class Queue:
         """The newest claim of the state dir, whether it still runs or not."""
         return dispatch.last_start(self._index)
 
-    def undo_claim(self, run: RunId, *, actor: Actor, reason: str) -> bool:
-        """Put a claimed task back that was never started, without using an attempt. False: it was no longer claimed."""
-        return dispatch.undo(self.state, run, now=self.now, actor=actor, reason=reason)
+    def undo_claim(self, run: RunId, *, actor: Actor, reason: str, background: bool = False) -> bool:
+        """Put a claimed task back that was never started, without using an attempt. False: it was no longer claimed.
+        With `background` a busy file raises Busy after a short wait."""
+        busy = connection.BACKGROUND_BUSY_MS if background else connection.BUSY_MS
+        return dispatch.undo(self.state, run, now=self.now, actor=actor, reason=reason, busy_ms=busy)
 
     def finish(self, run: RunId, outcome: Outcome, *, actor: Actor, background: bool = False) -> Task | None:
         """Record how a run ended; None where somebody else did before. With `background` a busy session file raises
@@ -591,18 +649,27 @@ class Queue:
 
     def _post(self, statement: str, run: RunId, status: str, result: object, at: int) -> bool:
         # A commit of its own: the agent side may hold the file locked, moved or broken, and nothing depends on it.
-        path = self.state.outbound(run.session)
+        path, rehearsed = self.state.outbound(run.session), connection.rehearsing()
         content = json.dumps({"run": str(run), "task": str(run.address), "status": str(status), "result": result})
         try:
             with (
                 read.opened_outbound(self.state, run.session, connection.BACKGROUND_BUSY_MS) as database,
-                connection.transaction(database, path),
+                contextlib.nullcontext() if rehearsed else connection.transaction(database, path),
             ):
+                if rehearsed:
+                    return os.access(path, os.W_OK)
                 values = {"id": str(run), "content": content, "at": at}
                 posted = database.execute(dispatch.DISPATCH[statement], values).rowcount == 1
-        except (AgentqError, OSError):
+        except (AgentqError, OSError) as error:
+            self._unposted[str(run)] = str(error)
             return False
+        if not posted:
+            self._unposted[str(run)] = "somebody wrote a row of its name before"
         return posted
+
+    def why_unposted(self, run: RunId | str) -> str | None:
+        """Why the result row of a run that was finished here is not in outbound.db; None where it is. Told once."""
+        return self._unposted.pop(str(run), None)
 
     # Supervisors
 
@@ -896,7 +963,10 @@ class Queue:
     def remember_outbound(self, session: str, seen: str | None) -> None:
         """Note that the requests of an outbound.db with this stamp have been answered."""
         self._answered[session] = seen
-        asking.remember(self._index, self.state, session, seen)
+
+    def record_outbounds(self) -> None:
+        """Record what was noted so, for the sweeps to come. A supervisor need not: what it runs is changed anyway."""
+        asking.record(self._index, self.state, self._answered)
 
     def requests(self, session: str, most: int) -> Iterator[tuple[str, object]]:
         """What a session's agents ask for and was not answered, `most` of it: id and content, in their order."""
@@ -932,9 +1002,9 @@ class Queue:
         """What a sweep looks at now, or one of that session: all that there is, where it is not very much."""
         return upkeep.turn(self.state, self._index, session)
 
-    def look_into(self, turn: upkeep.Turn, *, remember: bool) -> Iterator[tuple[str, AgentqError]]:
-        """Open the sessions that have changed and roll back what dead writers left; yields those in trouble. With
-        `remember` the others are not opened again until they change."""
+    def look_into(self, turn: upkeep.Turn, *, remember: bool) -> Iterator[tuple[str, Fault]]:
+        """Open the sessions that have changed and roll back what dead writers left; yields what is wrong with each.
+        With `remember` the others are not opened again until they change."""
         return upkeep.look_into(self.state, self._index, turn, remember=remember)
 
     def last_sweep(self) -> int | None:
@@ -950,15 +1020,38 @@ class Queue:
         """The sessions that have a directory, whatever the index says."""
         return list(self.state.session_names())
 
-    def check_readable(self, session: str) -> None:
-        """Raises Unreadable where a session's file is corrupt or newer, and Usage where its directory is unfit."""
-        upkeep.check_readable(self.state, session)
+    def faults(self, session: str) -> list[Fault]:
+        """What is wrong with the files of a session. Raises Busy where that cannot be told now."""
+        return list(condition.faults(self.state, session))
+
+    def forgotten(self) -> list[str]:
+        """The sessions with tasks that lie in the state dir and that the index does not know."""
+        known = set(self.session_names())
+        return [name for name in self.stored_sessions() if name not in known and self._lacks(name)]
+
+    def _lacks(self, session: str) -> bool:
+        try:
+            return condition.lacking(self.state, session)
+        except AgentqError:
+            return False  # it cannot be read, or not now: its own trouble
 
     def reindex(self, session: str, *, host: str) -> list[str]:
         """Rebuild the index of one session from its file; returns what had to be mended."""
         return list(
             reindex.reindex(self.state, session, now=self.now, host=host, busy_ms=connection.BACKGROUND_BUSY_MS)
         )
+
+    def lacking_history(self, session: str) -> Iterator[Lacking]:
+        """The tasks of a session whose runs or events the index lacks."""
+        return history.lacking(self.state, self._index, session)
+
+    def results(self, session: str) -> Mapping[str, tuple[RunStatus, int]]:
+        """How the runs of a session ended, and when, as the result rows in its outbound.db say."""
+        return history.results(self.state, session)
+
+    def put_back_history(self, pasts: Sequence[FoundRun], tasks: Sequence[Task], *, host: str) -> None:
+        """Write runs of the past, and the events of tasks that have none."""
+        history.put_back(self.state, self._index, pasts, tasks, host=host)
 
     def batches(self) -> list[tuple[str, bool, list[str], Identity]]:
         """Batches on their way: id, whether committed, sessions, owner."""
@@ -977,16 +1070,27 @@ class Queue:
             near = nearest(session, self.session_names()) or "; see `agentq sessions`"
             raise NotFound(f"session '{session}': there is none of that name{near}")
 
-    def _write(
-        self, *steps: tuple[str, dict[str, object]], event: str | None = None, reason: str | None = None
-    ) -> None:
+    def _write(self, *steps: tuple[str, dict[str, object]]) -> None:
         with connection.transaction(self._index, self.state.index):
             for name, values in steps:
                 self._index.execute(dispatch.DISPATCH[name], values)
-            if event is not None:
-                values = {"at": self.now, "session": None, "seq": None, "attempt": None, "from": None, "to": None}
-                values |= {"event": event, "actor": Actor.USER, "reason": reason, "hook": None, "agent": None}
-                self._index.execute(statements("write")["event"], values)
+
+    def _write_hold(self, name: str, values: Mapping[str, object], *, event: str, reason: str | None) -> None:
+        from agentq_cli.store import holds
+
+        told: dict[str, object] = {
+            "at": self.now,
+            "session": None,
+            "seq": None,
+            "attempt": None,
+            "from": None,
+            "to": None,
+        }
+        told |= {"event": event, "actor": Actor.USER, "reason": reason, "hook": None, "agent": None}
+        with connection.transaction(self._index, self.state.index):
+            self._index.execute(dispatch.DISPATCH[name], values)
+            self._index.execute(statements("write")["event"], told)
+            holds.copy(self._index, self.state)
 
 
 def done(found: Task | Undone) -> Task:

@@ -10,6 +10,7 @@ import math
 import re
 
 from agentq_cli.agents import api_errors
+from agentq_cli.agents.meanings import meaning
 from agentq_cli.agents.reader import (
     LATEST_TIME,
     LONGEST_ERROR,
@@ -20,18 +21,13 @@ from agentq_cli.agents.reader import (
     dollars,
     text,
 )
+from agentq_cli.agents.reset_time import names_a_time
 from agentq_cli.model import FailureClass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-BY_NAME = {
-    "ContextOverflowError": FailureClass.CONTEXT,
-    "MessageOutputLengthError": FailureClass.CONTEXT,
-    "ProviderAuthError": FailureClass.AUTH,
-    "ProviderModelNotFoundError": FailureClass.CONFIG,
-}
 BY_REASON = {"length": FailureClass.CONTEXT, "content-filter": FailureClass.ERROR, "error": FailureClass.ERROR}
 GOES_ON = frozenset({"tool-calls", "unknown"})
 """Reasons after which it asks the model again."""
@@ -114,7 +110,12 @@ class OpencodeReader(Reader):
         if self._failure is not None:
             failed = self._failure
             return Verdict(
-                **facts, final=True, failure_class=failed.failure_class, error=failed.error, reset_at=failed.reset_at
+                **facts,
+                final=True,
+                failure_class=failed.failure_class,
+                error=failed.error,
+                reset_at=failed.reset_at,
+                reset_said=failed.reset_said,
             )
         if not self.finished:
             return Verdict(**facts)
@@ -136,6 +137,9 @@ class OpencodeReader(Reader):
         if lost is not None:
             error = text(lost, LONGEST_ERROR)
             return Verdict(failure_class=FailureClass.ERROR, error=error, conversation_lost=True)
+        told = self._told("opencode", lines)
+        if told is not None:
+            return told
         misused = next((line for line in lines if MISUSED.match(line)), None)
         if misused is None:
             return None
@@ -178,27 +182,31 @@ def _failed(event: dict[str, Any]) -> Verdict:
     error = error if isinstance(error, dict) else {}
     data = error.get("data")
     data = data if isinstance(data, dict) else {}
-    failure = _failure_class(error.get("name"), data)
     said = text(data.get("message"), LONGEST_ERROR) or text(error.get("name"), LONGEST_ERROR)
+    body = data.get("responseBody")
+    answer = api_errors.answer(body) or {}
+    reset_at, reset_said = api_errors.resets(answer)
+    reset_at = _reset_at(event.get("timestamp"), data.get("responseHeaders")) or reset_at
+    reset_said = reset_said or said or ""
+    status = count(data.get("statusCode"))
+    words = api_errors.words(answer) | {str(error.get("name"))[:100]}
+    if status is None and data.get("isRetryable") is True:
+        words |= {"isRetryable"}
+    failure = meaning(
+        "opencode",
+        said or "",
+        words=words,
+        status=status,
+        body=body if isinstance(body, str) else "",
+        timed=reset_at is not None or names_a_time(reset_said),
+    )
     limited = failure is FailureClass.RATE_LIMITED
     return Verdict(
-        failure_class=failure,
+        failure_class=failure or FailureClass.ERROR,
         error=said or "it failed without a reason",
-        reset_at=_reset_at(event.get("timestamp"), data.get("responseHeaders")) if limited else None,
+        reset_at=reset_at if limited else None,
+        reset_said=reset_said if limited else None,
     )
-
-
-def _failure_class(name: object, data: dict[str, Any]) -> FailureClass:
-    if isinstance(name, str) and name in BY_NAME:
-        return BY_NAME[name]
-    known = api_errors.by_code(api_errors.answer(data.get("responseBody")) or {})
-    if known is not None:
-        return known
-    status = count(data.get("statusCode"))
-    if status is not None:
-        return api_errors.by_status(status)
-    # A failure that could be tried again, but no answer: there was no connection.
-    return FailureClass.NETWORK if data.get("isRetryable") is True else FailureClass.ERROR
 
 
 def _reset_at(at: object, headers: object) -> int | None:
@@ -207,10 +215,21 @@ def _reset_at(at: object, headers: object) -> int | None:
     if came is None or not isinstance(headers, dict):
         return None
     for name, unit in (("retry-after-ms", 1), ("retry-after", 1000)):
+        said = headers.get(name)
         try:
-            wait = float(headers.get(name) or "nan") * unit
+            wait = float(said or "nan") * unit
         except (TypeError, ValueError):
-            continue
+            wait = _seconds_until(said, came) * 1000
         if math.isfinite(wait) and wait > 0:
             return min(came + round(wait), LATEST_TIME)
     return None
+
+
+def _seconds_until(date: object, came: int) -> float:
+    """Seconds until an HTTP date (RFC 9110, 10.2.3); NaN for anything else."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return parsedate_to_datetime(str(date)).timestamp() - came / 1000
+    except (ValueError, OverflowError, TypeError):
+        return math.nan

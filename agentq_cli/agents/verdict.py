@@ -100,7 +100,7 @@ def outcome(
     """
     if reader is not None and exit.exit_code is not None and not exit.signal:
         reader.ended(exit.exit_code)
-    verdict = _verdict(reader)
+    verdict = _verdict(reader, stderr_tail)
     if at_stop is not None and at_stop.final:
         verdict = at_stop
     explained = None
@@ -111,6 +111,7 @@ def outcome(
     return _outcome(
         decision,
         verdict,
+        verdict if verdict.final or explained is None else explained,
         reader,
         nothing_done=exit.error is None and _nothing_done(decision, reader, exit.signal),
         finished_at=exit.finished_at,
@@ -150,6 +151,7 @@ def crashed(
     return _outcome(
         decision,
         verdict,
+        verdict,
         reader,
         nothing_done=_nothing_done(decision, reader, None),
         finished_at=finished_at,
@@ -160,7 +162,10 @@ def crashed(
     )
 
 
-def _outcome(decision: Decision, verdict: Verdict, reader: Reader | None, *, finished_at: int, **facts: Any) -> Outcome:
+def _outcome(
+    decision: Decision, verdict: Verdict, said: Verdict, reader: Reader | None, *, finished_at: int, **facts: Any
+) -> Outcome:
+    """The outcome; `said` is the verdict, or the explanation in its place."""
     limited = decision.failure_class is FailureClass.RATE_LIMITED
     return Outcome(
         status=decision.status,
@@ -174,7 +179,7 @@ def _outcome(decision: Decision, verdict: Verdict, reader: Reader | None, *, fin
         tokens_out=verdict.tokens_out,
         tokens_of_conversation=verdict.tokens_of_conversation,
         cost_usd=verdict.cost_usd,
-        reset_at=_reset_at(verdict, finished_at) if limited else None,
+        reset_at=_reset_at(said, finished_at) if limited else None,
         **facts,
     )
 
@@ -262,11 +267,12 @@ def read_result(path: str | os.PathLike[str]) -> Any:
         return None
 
 
-def _verdict(reader: Reader | None) -> Verdict:
+def _verdict(reader: Reader | None, stderr_tail: bytes = b"") -> Verdict:
     if reader is None:
         return Verdict()
     reader.close()
-    return reader.verdict()
+    verdict = reader.verdict()
+    return verdict if verdict.final else reader.elsewhere(stderr_tail) or verdict
 
 
 def _reset_at(verdict: Verdict, finished_at: int) -> int | None:

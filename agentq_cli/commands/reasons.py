@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from agentq_cli import output
 from agentq_cli.clock import monotonic_ms, rfc3339
 from agentq_cli.config import Config
+from agentq_cli.errors import AgentqError
 from agentq_cli.model import Task, WaitingFor
 from agentq_cli.queue import Queue
 from agentq_cli.why import Why
@@ -16,6 +17,9 @@ LASTING_MS = 1000
 
 NOBODY_MS = 5000
 """The same where a supervisor is all that is missing: one may be about to start."""
+
+NOBODY = "nobody"
+"""The key of that reason."""
 
 MOST = 5
 """Reasons that are told of one look; tasks that wait for the same are one."""
@@ -42,12 +46,10 @@ class Reasons:
     def look(self, tasks: Sequence[Task]) -> None:
         """Look at those that are still open."""
         now = monotonic_ms()
-        why = Why(self._queue, self._config)
-        found: dict[str, list[tuple[Task, WaitingFor]]] = {}
-        for task in tasks:
-            reason = why.of(task)
-            if reason is not None and (key := _key(reason, jobs=why.jobs(task.session))):
-                found.setdefault(key, []).append((task, reason))
+        try:
+            found = self._found(tasks)
+        except AgentqError:
+            return  # busy, or in trouble: whoever waits finds that out by what it waits for
         self._since = {key: self._since.get(key, now) for key in found}
         lasting = [key for key in found if now - self._since[key] >= _patience_ms(key)][:MOST]
         self.lines = [_line(found[key]) for key in lasting]
@@ -55,6 +57,15 @@ class Reasons:
             if key not in self._told and not self._silent:
                 output.waiting(line)
         self._told = lasting
+
+    def _found(self, tasks: Sequence[Task]) -> dict[str, list[tuple[Task, WaitingFor]]]:
+        why = Why(self._queue, self._config)
+        found: dict[str, list[tuple[Task, WaitingFor]]] = {}
+        for task in tasks:
+            reason = why.of(task)
+            if reason is not None and (key := _key(reason, jobs=why.jobs(task.session))):
+                found.setdefault(key, []).append((task, reason))
+        return found
 
 
 def _key(reason: WaitingFor, *, jobs: int) -> str:
@@ -64,9 +75,6 @@ def _key(reason: WaitingFor, *, jobs: int) -> str:
     if reason.kind == "session":
         return reason.kind  # who is before it in its lane changes all the time
     return f"{reason.kind} {reason.brief} {reason.until}"
-
-
-NOBODY = "nobody"
 
 
 def _patience_ms(key: str) -> int:

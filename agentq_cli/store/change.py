@@ -295,7 +295,7 @@ def expire(state: StateDir, address: Address, *, now: int, actor: Actor) -> Task
 def prune_in(write: SessionWrite, address: Address) -> Task:
     """Remove an ended task with its runs and events; its address is not used again. Raises NotFound, WrongState.
 
-    The caller removes the run directories first: a crash leaves a task without files, never files without a task.
+    The directories of its runs are moved aside in the same transaction, for the caller to remove.
     """
     task = write.task(address.seq)
     if not task.status.ended:
@@ -308,4 +308,5 @@ def prune_in(write: SessionWrite, address: Address) -> Task:
     write.database.execute(statements("stats")["remember_pruned"], key)
     for statement in ("delete_task", "delete_index_row", "delete_runs", "delete_events"):
         write.database.execute(WRITE[statement], key)
+    write.move_aside(task)
     return task

@@ -185,23 +185,21 @@ def settle_elsewhere(
 
     A session that is busy or cannot be read keeps its notes for the next time.
     """
-    from agentq_cli.store.session_write import session_write
-
     passed_over: set[str] = set()
     while waiting := [session for session in unsettled_sessions(index) if session not in passed_over]:
         for session in waiting:
             try:
-                with session_write(state, session, now=now, actor=actor, busy_ms=busy_ms) as write:
-                    changed = _settle_noted(write)
+                yield from settle_noted(state, session, now=now, actor=actor, busy_ms=busy_ms)
             except AgentqError:
                 passed_over.add(session)
-                continue
-            yield from changed
 
 
-def _settle_noted(write: SessionWrite) -> list[Task]:
-    """Look at all tasks of the session that are noted, at most so many as one short transaction can take."""
-    found = write.database.execute(DEPENDENCIES["unsettled"], {"session": write.session}).fetchall()
-    changed = [settle(write, seq) for (seq,) in found]
-    write.database.executemany(DEPENDENCIES["settled"], [{"session": write.session, "seq": seq} for (seq,) in found])
-    return [task for task in changed if task is not None]
+def settle_noted(state: StateDir, session: str, *, now: int, actor: Actor, busy_ms: int) -> list[Task]:
+    """Look at all tasks of a session that are noted, at most so many as one short transaction can take."""
+    from agentq_cli.store.session_write import session_write
+
+    with session_write(state, session, now=now, actor=actor, busy_ms=busy_ms) as write:
+        found = write.database.execute(DEPENDENCIES["unsettled"], {"session": session}).fetchall()
+        changed = [settle(write, seq) for (seq,) in found]
+        write.database.executemany(DEPENDENCIES["settled"], [{"session": session, "seq": seq} for (seq,) in found])
+        return [task for task in changed if task is not None]

@@ -324,9 +324,9 @@ def last_start(index: sqlite3.Connection) -> LastStart:
     return rows.last_start(index.execute(statements("read")["meta"], {"name": "last_start"}).fetchone())
 
 
-def undo(state: StateDir, run: RunId, *, now: int, actor: Actor, reason: str) -> bool:
+def undo(state: StateDir, run: RunId, *, now: int, actor: Actor, reason: str, busy_ms: int) -> bool:
     """Put a claimed task back that was never started, without using an attempt. False: it was no longer ours."""
-    with session_write(state, run.session, now=now, actor=actor) as write:
+    with session_write(state, run.session, now=now, actor=actor, busy_ms=busy_ms) as write:
         task = write.task(run.seq)
         if task.status is not Status.RUNNING or task.runs != run.attempt:
             return False

@@ -8,6 +8,7 @@ import sqlite3
 from agentq_cli.dataclass import replace
 from agentq_cli.model import Actor, Address, FailureClass, Outcome, RunId, RunStatus, Status, Task
 from agentq_cli.policy import retry, states
+from agentq_cli.store import holds
 from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import SessionWrite, session_write
 from agentq_cli.store.state_dir import StateDir
@@ -39,7 +40,7 @@ def finish(
             return None
         # Counted from when it ended, however late somebody came to settle it.
         ended_at = min(outcome.finished_at, now)
-        hold = _hold(write, task.agent, outcome, ended_at)
+        hold = _hold(write, state, task.agent, outcome, ended_at)
         stopped = task.cancel_requested or outcome.status is RunStatus.CANCELLED
         again = None if stopped else retry.again(task, outcome, now=ended_at, hold=hold, jitter=jitter)
         if outcome.tokens_of_conversation:
@@ -98,13 +99,18 @@ def _queued_again(task: Task, outcome: Outcome, again: retry.Again) -> Task:
     return replace(waiting, status=Status.PAUSED, reason=task.successor.reason, successor=left)
 
 
-def _hold(write: SessionWrite, agent: str | None, outcome: Outcome, now: int) -> retry.AgentHold | None:
+def _hold(
+    write: SessionWrite, state: StateDir, agent: str | None, outcome: Outcome, now: int
+) -> retry.AgentHold | None:
     """Put the hold on an agent that a run of it asks for, or take note of its success."""
     if agent is None:
         return None
     if outcome.status is RunStatus.SUCCESS:
+        changed = 0
         for statement in ("forget_limit", "count_limits_anew"):
-            write.database.execute(DISPATCH[statement], {"name": agent, "now": write.now})
+            changed += write.database.execute(DISPATCH[statement], {"name": agent, "now": write.now}).rowcount
+        if changed:
+            holds.copy(write.database, state)
         return None
     row = write.database.execute(DISPATCH["agent_hold"], {"name": agent, "kind": outcome.failure_class}).fetchone()
     before = None if row is None else retry.AgentHold(FailureClass(str(outcome.failure_class)), *row)
@@ -113,37 +119,39 @@ def _hold(write: SessionWrite, agent: str | None, outcome: Outcome, now: int) ->
         return None
     values = {"scope": "agent", "name": agent, "kind": hold.kind, "since": now, "until": hold.until}
     write.database.execute(DISPATCH["set_hold"], values | {"reason": outcome.error, "count": hold.count})
+    holds.copy(write.database, state)
     if before is None or before.until != hold.until:
         why = retry.explain(hold, agent, outcome.error)
         write.record("hold", None, reason=why, hook="agent.held", agent=agent)
     return hold
 
 
+def run_columns(run: RunId, outcome: Outcome, *, posted: bool) -> dict[str, object]:
+    """What the audit log says of the end of a run."""
+    return run._asdict() | {
+        "status": outcome.status,
+        "finished_at": outcome.finished_at,
+        "duration_ms": outcome.duration_ms,
+        "exit_code": outcome.exit_code,
+        "signal": outcome.signal,
+        "failure_class": outcome.failure_class,
+        "script_outcome": outcome.script_outcome,
+        "error": outcome.error,
+        "result": None if outcome.result is None else json.dumps(outcome.result),
+        "conversation": outcome.conversation,
+        "tokens_in": outcome.tokens_in,
+        "tokens_out": outcome.tokens_out,
+        "cost_usd": outcome.cost_usd,
+        "peak_rss_bytes": outcome.peak_rss_bytes,
+        "stdout_bytes": outcome.stdout_bytes,
+        "stderr_bytes": outcome.stderr_bytes,
+        "posted": posted,
+    }
+
+
 def _close_run(write: SessionWrite, run: RunId, outcome: Outcome, *, lost: bool, posted: bool) -> None:
-    write.database.execute(
-        DISPATCH["finish_run"],
-        run._asdict()
-        | {
-            "status": outcome.status,
-            "finished_at": outcome.finished_at,
-            "duration_ms": outcome.duration_ms,
-            "exit_code": outcome.exit_code,
-            "signal": outcome.signal,
-            "failure_class": outcome.failure_class,
-            "script_outcome": outcome.script_outcome,
-            "error": outcome.error,
-            "result": None if outcome.result is None else json.dumps(outcome.result),
-            "conversation": outcome.conversation,
-            "lost": lost,
-            "tokens_in": outcome.tokens_in,
-            "tokens_out": outcome.tokens_out,
-            "cost_usd": outcome.cost_usd,
-            "peak_rss_bytes": outcome.peak_rss_bytes,
-            "stdout_bytes": outcome.stdout_bytes,
-            "stderr_bytes": outcome.stderr_bytes,
-            "posted": posted,
-        },
-    )
+    values = run_columns(run, outcome, posted=posted) | {"lost": lost}
+    write.database.execute(DISPATCH["finish_run"], values)
 
 
 def _own_tokens(write: SessionWrite, run: RunId, outcome: Outcome, *, shared: bool) -> Outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
@@ -189,7 +190,7 @@ def outbound(state: StateDir, session: str) -> Iterator[sqlite3.Connection]:
     """A session's outbound.db, to read, on a connection of its own. Raises NotFound, Busy, Unreadable."""
     state.check_session(session)
     path = state.outbound(session)
-    if not path.exists():
+    if not os.path.lexists(path):
         raise NotFound(f"session '{session}': it has no outbound.db")
     with opened_outbound(state, session, 1000) as database, connection.named_trouble(path):
         yield database

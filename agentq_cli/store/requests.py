@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from agentq_cli.dataclass import dataclass, replace
 from agentq_cli.errors import AgentqError, LimitReached, Usage
@@ -55,6 +55,13 @@ def quiet(state: StateDir, session: str) -> str | None:
         return None if _unanswered(state, session, 1) else found
     except AgentqError:
         return None
+
+
+def check(state: StateDir, session: str) -> None:
+    """Raises NotFound, Unreadable, Refused or Usage where the session's requests cannot be read, and Busy."""
+    _unanswered(state, session, 1)
+    with read.outbound(state, session) as database:
+        database.execute(REQUESTS["count"]).fetchone()
 
 
 def asked(state: StateDir, session: str, most: int) -> Iterator[tuple[str, object]]:
@@ -183,7 +190,9 @@ def _updated(task: Task, request: Request, reschedule: Reschedule, now: int) -> 
     return changed if request.due_at is None else replace(changed, due_at=request.due_at)
 
 
-def remember(index: sqlite3.Connection, state: StateDir, session: str, seen: str | None) -> None:
-    """Note what outbound.db looked like when its requests were read."""
-    with contextlib.suppress(AgentqError), connection.transaction(index, state.index):
-        index.execute(REQUESTS["set_stamp"], {"session": session, "stamp": seen})
+def record(index: sqlite3.Connection, state: StateDir, answered: Mapping[str, str | None]) -> None:
+    """Note what each outbound.db looked like when its requests were read."""
+    values = [{"session": session, "stamp": stamp} for session, stamp in answered.items()]
+    if values:
+        with contextlib.suppress(AgentqError), connection.transaction(index, state.index):
+            index.executemany(REQUESTS["set_stamp"], values)

@@ -201,15 +201,18 @@ class RunLimits:
         )
 
 
-def enforce(queue: Queue, run: RunId, directory: RunDirectory, reached: Reached, *, actor: Actor) -> bool:
-    """Have the run ended; False where it has ended by itself meanwhile."""
+def enforce(
+    queue: Queue, run: RunId, directory: RunDirectory, reached: Reached, *, actor: Actor, dry: bool = False
+) -> bool:
+    """Have the run ended; False where it has ended by itself meanwhile. With `dry` its shim is not told."""
     try:
         if not queue.request_stop(run, reason=reached.reason, cancel=False, actor=actor, background=True):
             return False
     except AgentqError:
         # Its session's file is busy or broken, perhaps by this very run: the record in its directory decides.
         pass
-    stop.request_stop(directory, reason=reached.reason, at=queue.now)
+    if not dry:
+        stop.request_stop(directory, reason=reached.reason, at=queue.now)
     return True
 
 

@@ -30,6 +30,7 @@ LONGEST_ERROR = 500
 LARGEST = 64 * 1024
 UNFIT = (errno.ELOOP, errno.EACCES, errno.ENXIO)
 NOBODY = Identity(0, 0, "")
+FOR_WRITING = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 LOOKS = "looks"
 """The record of a run's silence."""
 
@@ -110,11 +111,16 @@ class RunDirectory:
         return f"{self.path}/{name}"
 
     def create(self) -> None:
-        """Make it, 0700, and the `runs` directory above it; the session's own directory must exist."""
+        """Make it, 0700, and the `runs` directory above it; the session's own directory must exist.
+
+        A link in place of either is not followed: what it leads to is not ours to write in.
+        """
         for path in (os.path.dirname(self.path), self.path):
             try:
                 os.mkdir(path, 0o700)
             except FileExistsError:
+                if not stat.S_ISDIR(os.lstat(path).st_mode):
+                    raise NotADirectoryError(errno.ENOTDIR, "it is a link or a file, not a directory", path) from None
                 continue
             self._made.append(path)
 
@@ -173,10 +179,32 @@ class RunDirectory:
             os.close(descriptor)
         return False
 
-    def write_void(self, by: int) -> bool:
-        """Make sure that a late shim starts nothing. False: a shim was faster, the run is to be adopted."""
-        self.create()
-        return self._link("start", {"void": True, "by": by})
+    def write_void(self, by: int, *, dry: bool = False) -> bool:
+        """Make sure that a late shim starts nothing. False: a shim was faster, the run is to be adopted.
+
+        With `dry` nothing is written; what stands in the way is raised all the same. Raises OSError, of the directory.
+        """
+        try:
+            if dry:
+                self._check_writable()
+                return True
+            self.create()
+            return self._link("start", {"void": True, "by": by})
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self.path) from error
+
+    def _check_writable(self) -> None:
+        """Raises the OSError that making a record would, as far as a look can tell."""
+        above = os.path.dirname(self.path)
+        there = os.path.dirname(above)
+        for path in (above, self.path):
+            if not os.path.lexists(path):
+                break
+            if not stat.S_ISDIR(os.stat(path).st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            there = path
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     def agent(self) -> Identity | None:
         """The agent's own process, whether it still lives or not."""
@@ -240,7 +268,7 @@ class RunDirectory:
     def write_cut(self, stream: str, cut: Cut) -> None:
         """Say what is about to be taken; written first, so that a reader never takes a hole for output."""
         temporary = self.file(f"{stream}.cut.new")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(temporary, FOR_WRITING, 0o600)
         try:
             _write_all(descriptor, _encode(cut._asdict()))
         finally:
@@ -299,7 +327,7 @@ class ExitSlot:
     def __init__(self, directory: RunDirectory) -> None:
         self._directory = directory
         self._temporary = directory.file(f"exit.{os.getpid()}")
-        self._descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        self._descriptor = os.open(self._temporary, FOR_WRITING, 0o600)
         try:
             _allocate(self._descriptor, 0)
         except OSError:
@@ -437,7 +465,7 @@ def _write_new(path: str, document: Mapping[str, Any]) -> int:
 
 
 def _write_bytes(path: str, data: bytes) -> int:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, FOR_WRITING, 0o600)
     try:
         _write_all(descriptor, data)
     except OSError:

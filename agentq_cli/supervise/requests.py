@@ -29,8 +29,11 @@ MOST = 64
 """Requests that are answered in one go: an agent that writes thousands does not keep the others waiting."""
 
 
-def apply(queue: Queue, config: Config, environ: Mapping[str, str], session: str) -> Generator[Answer, None, bool]:
-    """Answer the new requests of a session, `MOST` of them; returns whether there may be more.
+def apply(
+    queue: Queue, config: Config, environ: Mapping[str, str], session: str, *, dry: bool = False
+) -> Generator[Answer, None, bool]:
+    """Answer the new requests of a session, `MOST` of them; returns whether there may be more. With `dry` no run is
+    told to end.
 
     Raises Busy, Unreadable (of its outbound.db: its own trouble only).
     """
@@ -54,7 +57,7 @@ def apply(queue: Queue, config: Config, environ: Mapping[str, str], session: str
         )
         if answer is None:
             continue
-        if answer.stop is not None:
+        if answer.stop is not None and not dry:
             directory = RunDirectory(queue.run_directory(answer.stop))
             # It is on record already: on a full disk whoever watches the run tells its shim as soon as that can be.
             with contextlib.suppress(OSError):

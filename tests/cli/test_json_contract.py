@@ -139,6 +139,8 @@ WORKER = exactly(
     last_seen_at=maybe(TIME),
     rss_bytes=maybe(INT),
     state=one_of("running adopted orphaned"),
+    note=maybe(TEXT),
+    overdue=maybe(TEXT),
 )
 SUPERVISOR = exactly(pid=INT, jobs=INT, sessions=listed(TEXT), started_at=TIME, last_seen_at=TIME, alive=BOOL)
 SESSION = exactly(
@@ -189,7 +191,11 @@ def items_of(schema: Schema, **more: Schema) -> Schema:
 
 
 WORKERS = items_of(WORKER, supervisors=listed(SUPERVISOR), gates=listed(GATE))
-SHOWN = {**TASK, "properties": {"schema": TEXT, **TASK["properties"]}, "required": ["schema", *TASK["required"]]}
+SHOWN = {
+    **TASK,
+    "properties": {"schema": TEXT, **TASK["properties"], "overdue": maybe(TEXT)},
+    "required": ["schema", *TASK["required"], "overdue"],
+}
 CONFIG = exactly(schema=TEXT, path=TEXT, items=listed(SETTING))
 
 

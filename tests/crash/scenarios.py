@@ -437,6 +437,19 @@ def pruned(role: str, done: Done) -> Expected:
     return Expected(counts=frozenset({1} if done.code == 0 else {1, 2}), gone=frozenset({"s/1"}))
 
 
+def old_tasks(world: World) -> None:
+    """Two tasks that are done, and a config by which that is long ago."""
+    two_completed(world)
+    config = world.root / "home/.config/agentq/config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('retention = "1ms"\n')
+
+
+def all_pruned_at_last(role: str, done: Done) -> Expected:
+    """The next sweep prunes what this one left."""
+    return Expected(counts=frozenset({0}), gone=frozenset({"s/1", "s/2"}))
+
+
 def all_pruned(role: str, done: Done) -> Expected:
     """Both or none: they are one commit."""
     return Expected(counts=frozenset({0} if done.code == 0 else {0, 2}), gone=frozenset({"s/1", "s/2"}))
@@ -486,6 +499,7 @@ SCENARIOS = (
     Scenario("retry", COMMAND, ended_task, command("retry", "s/2"), only("completed", "failed", strict=False)),
     Scenario("edit", COMMAND, queued_task, command("edit", "s/2", "--priority", "5"), only("completed")),
     Scenario("pause", COMMAND, queued_task, command("pause", "s/2"), only("completed"), resume),
+    Scenario("sweep-prunes", SWEEP, old_tasks, command("sweep", "--no-wake"), all_pruned_at_last),
     Scenario("prune", COMMAND, two_completed, command("prune", "s/1", "--yes"), pruned),
     Scenario("prune-many", COMMAND, two_completed, command("prune", "s/1", "s/2", "--yes"), all_pruned),
 )

@@ -9,17 +9,19 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from queue_driver import OWNER, SUPERVISOR, OpenQueue, claim_next, command, finish, prompt, submit
+from queue_driver import OpenQueue, claim_next, command, finish, prompt, submit
+from sweep_worlds import ACTS, HOUR, corrupt, gone, here, run_one, supervise, write_outbound
 
-from agentq_cli.clock import Clock, monotonic_ms
+from agentq_cli import clock
+from agentq_cli.clock import Clock
 from agentq_cli.config import Config
 from agentq_cli.errors import AgentqError
-from agentq_cli.model import Condition, Dependency, Supervisor
 from agentq_cli.policy.schedule import Kind, Schedule
 from agentq_cli.queue import Queue
 from agentq_cli.store import idle, seen
@@ -27,7 +29,6 @@ from agentq_cli.supervise import process, wake
 from agentq_cli.supervise.sweep import Sweep
 
 SEEDS = range(80)
-HOUR = 3_600_000
 
 
 @pytest.fixture
@@ -39,84 +40,24 @@ def real(open_queue: OpenQueue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     return open_queue(Clock())  # type: ignore[arg-type]
 
 
-def here(queue: Queue, sessions: tuple[str, ...] = (), age_ms: int = 0) -> Supervisor:
-    """This process as a supervisor that renewed its row so long ago."""
-    return Supervisor(process.current(), 2, sessions, queue.now, monotonic_ms() - age_ms)
-
-
-def gone(queue: Queue) -> Supervisor:
-    return Supervisor(SUPERVISOR, 2, (), queue.now, monotonic_ms())
-
-
-def supervise(queue: Queue, supervisor: Supervisor) -> None:
-    queue.unregister(supervisor.identity)
-    queue.register(supervisor)
-
-
-def corrupt(queue: Queue, name: str) -> None:
-    path = queue.state.inbound(name)
-    if path.exists():
-        path.write_bytes(b"no database, " * 99)
-
-
-def write_outbound(queue: Queue, name: str) -> None:
-    if queue.state.outbound(name).exists():
-        with closing(sqlite3.connect(queue.state.outbound(name), isolation_level=None)) as database:
-            # Such a commit leaves no trace in the directory.
-            database.execute("PRAGMA journal_mode = MEMORY")
-            database.execute("INSERT OR IGNORE INTO messages_out VALUES ('m', 'system', '{}', 0)")
-
-
-def run_one(queue: Queue, *, end: bool) -> None:
-    claimed = claim_next(queue, supervisor=process.current())
-    if claimed is not None and end:
-        finish(queue, claimed.run)
-
-
-def leave_batch(queue: Queue) -> None:
-    with closing(sqlite3.connect(queue.state.index, isolation_level=None)) as index:
-        index.execute("INSERT OR IGNORE INTO batches VALUES ('b', 0, '[\"a\"]', ?, ?, ?)", tuple(OWNER))
-
-
-def depend(queue: Queue) -> None:
-    """A task of one session that waits for another's, which ends now."""
-    (first,) = submit(queue, command("a"))
-    submit(queue, command("b", after=(Dependency(first, Condition.ANY),)))
-    queue.cancel(first)
-
-
-ACTS: list[tuple[int, Callable[[Queue, random.Random], object]]] = [
-    (3, lambda q, r: submit(q, command(r.choice("abc"), due_at=q.now + HOUR))),
-    (2, lambda q, r: submit(q, command(r.choice("abc")))),
-    (1, lambda q, r: submit(q, command("a", due_at=q.now + HOUR, expires_at=q.now - 1))),
-    (
-        1,
-        lambda q, r: submit(
-            q, command("b", due_at=q.now - HOUR, schedule=Schedule(Kind.EVERY, every_ms=HOUR, start=q.now - HOUR))
-        ),
-    ),
-    (3, lambda q, r: supervise(q, here(q, r.choice([(), (), ("a",)]), r.choice([0, 0, 10_000, 60_000])))),
-    (1, lambda q, r: supervise(q, gone(q))),
-    (2, lambda q, r: run_one(q, end=True)),
-    (1, lambda q, r: run_one(q, end=False)),
-    (1, lambda q, r: corrupt(q, r.choice("abc"))),
-    (1, lambda q, r: write_outbound(q, r.choice("abc"))),
-    (1, lambda q, r: leave_batch(q)),
-    (1, lambda q, r: depend(q)),
-    (1, lambda q, r: q.pause_agent(None, reason=None)),
-    (1, lambda q, r: (q.state.path / "sessions" / "stray").mkdir(exist_ok=True)),
-    (1, lambda q, r: q.state.session("linked").symlink_to("/") if not q.state.session("linked").is_symlink() else None),
-]
+def old_enough(queue: Queue) -> None:
+    """Wait until what was written last is no longer as young as the clock's tick: a stamp of it holds from then on."""
+    sessions = Path(queue.state.path) / "sessions"
+    homes = [path for path in sessions.iterdir() if not path.is_symlink()]
+    for path in (sessions, *homes, *(file for home in homes for file in home.glob("*.db"))):
+        while not clock.settled(path.lstat().st_ctime_ns):
+            time.sleep(0.001)
 
 
 def as_seen(queue: Queue) -> None:
     """Every file as if it had been looked into just now, so that the quick look has only the index to go by."""
+    old_enough(queue)
     sessions = str(queue.state.path / "sessions")
     with closing(sqlite3.connect(queue.state.index)) as index, index:
         for (name,) in index.execute("SELECT name FROM sessions").fetchall():
             stamps = (seen.inbound(sessions, name), seen.outbound(sessions, name), name)
             index.execute("UPDATE sessions SET seen = ?, outbound_stamp = ? WHERE name = ?", stamps)
-        index.execute("INSERT OR REPLACE INTO meta VALUES ('sessions_seen', ?)", (seen.directory(sessions),))
+        index.execute("INSERT OR REPLACE INTO meta VALUES ('sessions_seen', ?)", (seen.directory(sessions, index),))
 
 
 def whole_pass(queue: Queue) -> list[str]:
@@ -145,6 +86,7 @@ def test_where_the_quick_look_finds_nothing_to_do_the_whole_pass_does_nothing(
             for _ in range(2):
                 quick = idle.sweep({}, {"state_dir": str(place)})
                 counts[quick] += 1
+                old_enough(queue)
                 found = whole_pass(queue)
                 assert not (quick and found), (seed, found)
                 if not found and not queue.workers() and not queue.unfinished():
@@ -235,12 +177,15 @@ def test_of_very_many_those_that_run_and_that_ran_last_have_no_turn_to_wait_for(
 
 def test_a_request_in_an_outbound_db_is_found_by_the_quick_look(real: Queue) -> None:
     submit(real, command("a", due_at=real.now + HOUR))
+    old_enough(real)
     whole_pass(real)
     quick = {"state_dir": str(real.state.path)}
     assert idle.sweep({}, quick)
     write_outbound(real, "a")
     assert not idle.sweep({}, quick)
+    old_enough(real)
     assert [told.partition(": action")[0] for told in whole_pass(real)] == ["request a: refused"]
+    old_enough(real)
     whole_pass(real)
     assert idle.sweep({}, quick)
 
@@ -263,6 +208,7 @@ def test_what_a_dead_writer_left_since_the_last_sweep_is_rolled_back(real: Queue
     with closing(sqlite3.connect(real.state.outbound("a"))) as database, database:
         said = [(f"m{number}", "x" * 3000) for number in range(40)]
         database.executemany("INSERT INTO messages_out VALUES (?, 'note', ?, 0)", said)
+    old_enough(real)
     whole_pass(real)
     quick = {"state_dir": str(real.state.path)}
     whole_pass(real)

@@ -124,7 +124,7 @@ def test_a_lost_index_is_rebuilt_from_the_sessions(open_queue: OpenQueue, clock:
         tasks = list(queue.tasks(ended=True))
         before = dump(state_dir)
     (state_dir / "agentq.db").unlink()
-    with open_queue(clock) as queue:
+    with open_queue(clock, rebuild=True) as queue:
         assert list(queue.tasks(ended=True)) == []
         assert queue.stored_sessions() == ["a", "b"]
         for name in queue.stored_sessions():

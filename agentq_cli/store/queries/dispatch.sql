@@ -205,6 +205,12 @@ INSERT INTO holds (scope, name, kind, since, until, reason, count)
 VALUES (:scope, :name, :kind, :since, :until, :reason, :count)
 ON CONFLICT (scope, name, kind) DO UPDATE SET until = excluded.until, reason = excluded.reason, count = excluded.count
 
+-- name: all_holds
+SELECT scope, name, kind, since, until, reason, count FROM holds ORDER BY scope, name, kind
+
+-- name: forget_holds
+DELETE FROM holds
+
 -- The last one of a kind, also where its time is over.
 -- name: agent_hold
 SELECT until, count FROM holds WHERE scope = 'agent' AND name = :name AND kind = :kind
