@@ -174,7 +174,10 @@ class Dependency:
 
 @dataclass(frozen=True, slots=True)
 class NewTask:
-    """A task as handed in; `submit` gives it its address."""
+    """A task as handed in; `submit` gives it its address.
+
+    `line` is where it stands in a batch.
+    """
 
     session: str
     kind: str
@@ -193,6 +196,7 @@ class NewTask:
     schedule: Schedule | None = None
     after: tuple[Dependency, ...] = ()
     on_dep_failure: str = "cancel"
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

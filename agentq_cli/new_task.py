@@ -185,7 +185,7 @@ class TaskMaker:
         if arguments and exec_:
             raise Usage(f"{what('agent_arg')} '{arguments[0]}': a command has no agent")
         return Launch(
-            env=environment(given, what),
+            env=environment(given, what, private_tmp=not exec_),
             captured=self._capture(),
             agent_args=() if exec_ else (*options.get("agent_arg", ()), *arguments),
             stdin=stdin if exec_ else None,
@@ -348,8 +348,8 @@ def dependencies(given: Given, what: Callable[[str], str]) -> tuple[Dependency, 
     return tuple(dict.fromkeys(found))
 
 
-def environment(given: Given, what: Callable[[str], str]) -> dict[str, str]:
-    """The variables of `--env-file`, then those of `-e`."""
+def environment(given: Given, what: Callable[[str], str], *, private_tmp: bool) -> dict[str, str]:
+    """The variables of `--env-file`, then those of `-e`. Raises Usage on one that would not reach the task."""
     pairs: dict[str, str] = {}
     for path in given.get("env_file") or ():
         pairs |= values.parse_env_file(values.parse_path(path, what("env_file")), what("env_file"))
@@ -360,21 +360,11 @@ def environment(given: Given, what: Callable[[str], str]) -> dict[str, str]:
         pairs |= found
     else:
         pairs |= dict(values.parse_environment(pair, what("env")) for pair in found)
+    if private_tmp and "TMPDIR" in pairs:
+        raise Usage(f"{what('env')} 'TMPDIR': each run of a prompt gets a directory of its own, which agentq removes")
     for name, value in pairs.items():
-        if name in RESERVED:
-            raise Usage(f"{what('env')} '{name}': agentq sets it for each run")
         encodable(name + value, f"{what('env')} '{name}'")
     return pairs
-
-
-RESERVED = frozenset(
-    f"AGENTQ_{name}"
-    for name in (
-        *("TASK", "RUN", "SESSION", "ATTEMPT", "SCHEDULED_FOR", "STATE_DIR", "INBOUND", "OUTBOUND"),
-        *("HEARTBEAT", "RESULT", "DEPTH", "PREVIOUS_RUN"),
-    )
-)
-"""What a run finds in its environment about itself; nobody else may set it."""
 
 
 DEPTH_LIMIT = 10

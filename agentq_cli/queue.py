@@ -186,10 +186,15 @@ class Queue:
     ) -> list[tuple[Address, bool]]:
         """Store tasks, all or none, on disk when this returns. Each with whether it is new: False is the live task
         that holds its key. Raises LimitReached, WrongState, and NotFound for a dependency that does not exist."""
-        for address in {each.address for task in tasks for each in task.after if each.address is not None}:
-            # Asked again under the lock; here so that a mistyped one makes no session.
-            if not dependencies.exists(self._index, address):
-                raise NotFound(f"--after '{address}': there is no task of that address")
+        seen: set[Address | None] = {None}
+        for task in tasks:
+            for each in task.after:
+                if each.address in seen:
+                    continue
+                seen.add(each.address)
+                # Asked again under the lock; here so that a mistyped one makes no session.
+                with submit.of_line(task):
+                    dependencies.require(self._index, each)
         return submit.submit(self.state, tasks, now=self.now, actor=actor, max_queued=max_queued, owner=owner)
 
     def task(self, address: Address, *, background: bool = False) -> Task:

@@ -40,20 +40,32 @@ def enter(write: SessionWrite, seq: int, after: Sequence[Dependency], *, known: 
     for each in after:
         assert each.address is not None
         if each.address == own:
-            raise Usage(f"--after '{own}': a task cannot wait for itself")
-        if each.address not in known and not exists(write.database, each.address):
-            raise NotFound(f"--after '{each.address}': there is no task of that address")
+            raise Usage(f"{option(each)} '{own}': a task cannot wait for itself")
+        if each.address not in known:
+            require(write.database, each)
         if own in known and each.address in known:
             continue  # lines of one batch: whoever read it has looked for cycles
         target = {"target_session": own.session, "target_seq": own.seq}
         if write.database.execute(DEPENDENCIES["reaches"], each.address._asdict() | target).fetchone():
-            raise Usage(f"--after '{each.address}': it waits for {own}, which would then wait for itself")
+            raise Usage(f"{option(each)} '{each.address}': it waits for {own}, which would then wait for itself")
     write.database.execute(DEPENDENCIES["set_after"], {"seq": seq, "after": rows.dependencies_text(after)})
     write.database.execute(DEPENDENCIES["forget"], own._asdict())
     for each in after:
         assert each.address is not None
         values = own._asdict() | {"on_session": each.address.session, "on_seq": each.address.seq, "condition": each.on}
         write.database.execute(DEPENDENCIES["add"], values)
+
+
+def option(dependency: Dependency) -> str:
+    """The option that asks for a dependency."""
+    return "--after" if dependency.on is Condition.SUCCESS else f"--after-{dependency.on}"
+
+
+def require(database: sqlite3.Connection, dependency: Dependency) -> None:
+    """Raises NotFound where there is no such task to wait for."""
+    assert dependency.address is not None
+    if not exists(database, dependency.address):
+        raise NotFound(f"{option(dependency)} '{dependency.address}': there is no task of that address")
 
 
 def exists(database: sqlite3.Connection, address: Address) -> bool:

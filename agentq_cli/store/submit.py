@@ -6,8 +6,9 @@ import contextlib
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+from agentq_cli import errors
 from agentq_cli.dataclass import replace
 from agentq_cli.errors import AgentqError, Busy, LimitReached, Usage, WrongState
 from agentq_cli.model import Actor, Address, Identity, NewTask, Status, Trigger
@@ -41,7 +42,7 @@ def submit(
         return []
     if len(sessions) == 1:
         with session_write(state, sessions[0], now=now, actor=actor, create=True) as write:
-            _room(write.database, len(tasks), max_queued)
+            _room(write.database, tasks, max_queued)
             return _store(write, tasks)
     return _batch(state, tasks, sessions, now=now, actor=actor, max_queued=max_queued, owner=owner)
 
@@ -71,7 +72,8 @@ def _insert(write: SessionWrite, tasks: Iterable[NewTask], batch: str | None = N
                 write.insert_all(rows)
                 rows.clear()
                 keys.clear()
-            found = _of_key(write, task, batch)
+            with of_line(task):
+                found = _of_key(write, task, batch)
             if found is not None:
                 stored.append((found, False))
                 continue
@@ -106,7 +108,8 @@ def _enter(write: SessionWrite, tasks: Sequence[NewTask], stored: Mapping[int, t
         # Who was found by a key waits for what it did before, unless it was replaced.
         if task.after and task.session == write.session and address is not None and (address in new or task.replace):
             after = dependencies.resolve(task.after, addresses)
-            dependencies.enter(write, address.seq, after, known=new)
+            with of_line(task):
+                dependencies.enter(write, address.seq, after, known=new)
             if any(each.address not in new for each in after):
                 waiting.append(address.seq)
     return waiting
@@ -166,11 +169,23 @@ def _of_key(write: SessionWrite, task: NewTask, batch: str | None = None) -> Add
     return live.address
 
 
-def _room(database: sqlite3.Connection, coming: int, max_queued: int) -> None:
+@contextlib.contextmanager
+def of_line(task: NewTask) -> Iterator[None]:
+    """What is wrong with a task of a batch is told with the line that it stands in."""
+    try:
+        yield
+    except AgentqError as error:
+        if task.line is None:
+            raise
+        raise errors.of_line(error, task.line) from None
+
+
+def _room(database: sqlite3.Connection, coming: Sequence[NewTask], max_queued: int) -> None:
     (live,) = database.execute(WRITE["live_count"]).fetchone()
-    if live + coming > max_queued:
-        more = f"{coming} more {'was' if coming == 1 else 'were'} submitted"
-        raise LimitReached(f"max_queued {max_queued}: {live} tasks are live already, {more}")
+    if live + len(coming) > max_queued:
+        more = f"{len(coming)} more {'was' if len(coming) == 1 else 'were'} submitted"
+        with of_line(coming[max(0, max_queued - live)]):
+            raise LimitReached(f"max_queued {max_queued}: {live} tasks are live already, {more}")
 
 
 def _batch(
@@ -183,13 +198,15 @@ def _batch(
     max_queued: int,
     owner: Identity,
 ) -> list[tuple[Address, bool]]:
-    if any(task.replace for task in tasks):
-        raise Usage("--replace: not in a batch over several sessions, where a change in place could not be taken back")
+    for task in tasks:
+        if task.replace:
+            with of_line(task):
+                raise Usage("--replace: not in a batch over several sessions: no change in place could be taken back")
     batch = f"{owner.boot_id}-{owner.pid}-{owner.start_time}-{time.monotonic_ns()}"
     index = connection.connect(state.index, "index", create=False)
     try:
         with connection.transaction(index, state.index):
-            _room(index, len(tasks), max_queued)
+            _room(index, tasks, max_queued)
             values = {"id": batch, "sessions": json.dumps(sessions), "pid": owner.pid}
             values |= {"start_time": owner.start_time, "boot_id": owner.boot_id}
             index.execute(BATCH["begin"], values)

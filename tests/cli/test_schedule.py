@@ -338,3 +338,13 @@ def test_a_cancelled_run_alone_leaves_the_series_going(desk, agentq, tmp_path):
     supervisor.wait(30)
     assert desk.json(NINE, "show", "1")["status"] == "cancelled"
     assert desk.due("2026-03-07T10:00:00Z") == ["10:05:00"]
+
+
+@pytest.mark.parametrize("expression", [" @daily", "\t@daily ", "  0 4 * * *", "0  4 *\t* * "])
+def test_blanks_around_an_expression_do_not_count(desk, expression):
+    desk(NINE, "schedule", "--cron", expression, "--tz", "UTC", "--exec", "--", "true")
+    (task,) = desk.live()
+    assert task["schedule"]["expr"] == " ".join(expression.split())
+    desk(NINE, "edit", "1", "--cron", expression)
+    for bad in (" @dayly", "@daily x", " ", "@ daily"):
+        assert f"'{bad}'" in desk(NINE, "schedule", "--cron", bad, "--exec", "--", "true", code=2).stderr
