@@ -51,13 +51,15 @@ class Shape(NamedTuple):
 class TaskMaker:
     """Makes tasks for one command; `what` names an option in errors as the person wrote it.
 
-    Of a batch most lines differ in what is to be done alone: the rest is looked at once.
+    Of a batch most lines differ in what is to be done alone: the rest is looked at once. A duration of --expires counts
+    from `counted_from`, the slot of an occurrence, or from now.
     """
 
-    def __init__(self, at: Context, fallback: Given | None = None) -> None:
+    def __init__(self, at: Context, fallback: Given | None = None, *, counted_from: int | None = None) -> None:
         self._at = at
         self._fallback = fallback or {}
         self._now = at.now_ms()
+        self._counted_from = self._now if counted_from is None else counted_from
         self._checked: set[tuple[str, str]] = set()
         self._shapes: dict[object, Shape] = {}
         self._captured: dict[str, str] | None = None
@@ -158,9 +160,9 @@ class TaskMaker:
         typed = given.get("expires")
         if typed is None:
             default = options.get("expires")
-            return None if default is None else self._now + int(default)
+            return None if default is None else self._counted_from + int(default)
         zone = self._zone(given, session)
-        return values.parse_time_or_duration(typed, zone=zone, now_ms=self._now, what=what("expires"))
+        return values.parse_time_or_duration(typed, zone=zone, now_ms=self._counted_from, what=what("expires"))
 
     def _zone(self, given: Given, session: str) -> Callable[[], str]:
         return lambda: self._at.zone(given.get("tz"), session)

@@ -72,7 +72,6 @@ if TYPE_CHECKING:
     from agentq_cli.store.dispatch import Plan as Plan
     from agentq_cli.store.dispatch import Planner as Planner
     from agentq_cli.store.requests import Answer as Answer
-    from agentq_cli.store.series import begin as restarted
     from agentq_cli.store.upkeep import Turn as Turn
 else:
     order, waiting = Later("policy.order"), Later("policy.waiting")
@@ -86,14 +85,12 @@ else:
             return asking.Answer
         if name == "Turn":
             return upkeep.Turn
-        if name == "restarted":
-            return series.begin
         if name in ("Claim", "Past", "Plan", "Planner"):
             return getattr(dispatch, name)
         raise AttributeError(name)
 
 
-__all__ = ["Answer", "Claim", "Past", "Plan", "Planner", "Queue", "Turn", "restarted"]
+__all__ = ["Answer", "Claim", "Past", "Plan", "Planner", "Queue", "Turn"]
 
 Parallel: TypeAlias = "Callable[[str], int | None]"
 
@@ -259,7 +256,16 @@ class Queue:
 
     def live(self, address: Address) -> Task:
         """The task, or of a series its live occurrence. Raises NotFound."""
-        task = self.task(address)
+        try:
+            task = self.task(address)
+        except NotFound:
+            from agentq_cli.store import pruned
+
+            with read.inbound(self.state, address.session) as database:
+                found = pruned.live_of(database, address.seq)
+            if found is None:
+                raise
+            return self.task(Address(address.session, found))
         if task.series is None or task.extra or not task.status.ended:
             return task
         with read.inbound(self.state, address.session) as database:
@@ -370,9 +376,9 @@ class Queue:
         """Every live run."""
         return [rows.worker(row) for row in self._index.execute(read.READ["workers"]).fetchall()]
 
-    def spent(self, address: Address) -> float:
+    def spent(self, task: Task) -> float:
         """Dollars that the runs of a task that have ended cost, as far as their agent said."""
-        return finish.spent(self._index, address)
+        return finish.spent(self._index, task)
 
     def worker(self, address: Address) -> Worker | None:
         """The live run of a task, if there is one."""

@@ -32,7 +32,7 @@ def show(task: options.Id) -> Result:
     found = queue.task(address)
     data = documents.task(found, now=queue.now, waiting_for=Why(queue, at.config).exactly(found))
     runs = list(queue.runs(address=address, limit=LAST_RUNS))
-    return Document("task", data, _lines(found, data, runs, queue.spent(address)))
+    return Document("task", data, _lines(found, data, runs, queue.spent(found)))
 
 
 def _lines(task: Task, data: documents.Item, runs: list[Run], spent_usd: float) -> Iterator[tuple[str, str]]:

@@ -10,11 +10,11 @@ import json
 from collections.abc import Callable, Mapping
 
 from agentq_cli import values
-from agentq_cli.dataclass import dataclass, field
+from agentq_cli.dataclass import dataclass, field, replace
 from agentq_cli.errors import AgentqError, Usage
 from agentq_cli.model import Address
 from agentq_cli.policy.cron import parse_cron
-from agentq_cli.policy.schedule import Kind, Schedule, check
+from agentq_cli.policy.schedule import Kind, Schedule, anchor, check
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +42,10 @@ ACTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that may be carried out. `changes` are fields of a task; `due_at` None leaves the time, or is now."""
+    """A request that may be carried out. `changes` are fields of a task; `due_at` None leaves the time, or is now.
+
+    `zoned` is whether it names the zone of its schedule.
+    """
 
     action: str
     task: Address | None = None
@@ -50,6 +53,7 @@ class Request:
     due_at: int | None = None
     schedule: Schedule | None = None
     reason: str | None = None
+    zoned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +81,19 @@ def read(content: object, *, session: str, zone: Callable[[str | None], str], no
             raise Usage("prompt: schedule_task needs one")
         due_at, schedule = _when(asked, zone, now)
         why = _text(asked, "reason")
-        return Request(action, task, _changes(asked), due_at, schedule, None if why is None else reason(why))
+        return Request(
+            action, task, _changes(asked), due_at, schedule, None if why is None else reason(why), "tz" in asked
+        )
     except AgentqError as error:
         return Refusal(reason(error.message))
+
+
+def merged(before: Schedule, request: Request, now: int) -> Schedule:
+    """A schedule with the times that a request asks for; its ends and policies stay, and what it does not name."""
+    new = request.schedule
+    assert new is not None
+    times = {"type": new.type, "expr": new.expr, "every_ms": new.every_ms, "tz": new.tz if request.zoned else before.tz}
+    return replace(before, **times, start=anchor(new.type, new.every_ms, before, now))
 
 
 def reason(text: str) -> str:

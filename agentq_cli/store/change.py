@@ -8,7 +8,7 @@ from agentq_cli.dataclass import replace
 from agentq_cli.errors import WrongState
 from agentq_cli.model import Actor, Address, Status, Successor, Task, Trigger
 from agentq_cli.policy import retry as policy
-from agentq_cli.store import connection, dependencies, finish, series
+from agentq_cli.store import connection, dependencies, finish, pruned, series
 from agentq_cli.store.dispatch import DISPATCH
 from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
@@ -33,7 +33,7 @@ def cancel(state: StateDir, address: Address, *, now: int, actor: Actor) -> Task
 
 def cancel_in(write: SessionWrite, address: Address) -> Task:
     """`cancel` within an open transaction."""
-    task = series.live(write, write.task(address.seq))
+    task = series.live(write, address.seq)
     if task.status.ended:
         raise WrongState(f"task '{task.address}': it is {task.status} already")
     if task.status is Status.RUNNING:
@@ -51,7 +51,7 @@ def pause(state: StateDir, address: Address, *, reason: str | None, now: int, ac
 
 def pause_in(write: SessionWrite, address: Address, reason: str | None) -> Task:
     """`pause` within an open transaction."""
-    task = series.live(write, write.task(address.seq))
+    task = series.live(write, address.seq)
     if task.status is Status.PAUSED:
         return task
     if task.status is Status.RUNNING and task.rearms:
@@ -74,7 +74,7 @@ def resume(state: StateDir, address: Address, *, now: int, actor: Actor) -> Task
 
 def resume_in(write: SessionWrite, address: Address) -> Task:
     """`resume` within an open transaction."""
-    task = series.live(write, write.task(address.seq))
+    task = series.live(write, address.seq)
     if task.successor is not None and task.successor.paused:
         after = replace(task, successor=replace(task.successor, paused=False, reason=None))
         write.save(task, after, event="resume")
@@ -119,14 +119,12 @@ def edit(state: StateDir, address: Address, change: Edit, *, now: int) -> Task:
 
 def edit_in(write: SessionWrite, address: Address, change: Edit) -> Task:
     """`edit` within an open transaction."""
-    task = series.live(write, write.task(address.seq))
+    task = series.live(write, address.seq)
     if task.rearms and (task.status is Status.RUNNING or task.attempts):
-        after = replace(task, successor=_edited(task, change, write.now))
-        write.save(task, after, event="edit", reason="it holds from the next occurrence on")
-        return after
+        return _edit_next(write, task, change)
     if task.status.ended or task.status is Status.RUNNING:
         raise WrongState(f"task '{task.address}': it is {task.status} and cannot be edited")
-    changed = change(task)
+    changed = series.rescheduled(write, task, change(task))
     if changed.key is not None and changed.key != task.key:
         _free_key(write, changed.key)
     write.save_content(changed)
@@ -138,18 +136,17 @@ def edit_in(write: SessionWrite, address: Address, change: Edit) -> Task:
     return dependencies.settle(write, task.seq) or changed
 
 
-def _edited(task: Task, change: Edit, now: int) -> Successor:
-    """What a running occurrence hands on: what it did before, earlier edits of this run, and this edit."""
-    before = task.successor or Successor()
-    known = task
-    if before.work is not None:
-        work = before.work
-        names = ("prompt", "argv", "agent", "cwd", "priority", "labels", "context", "launch", "expires_at")
-        known = replace(task, **{name: getattr(work, name) for name in names})
-        if work.schedule is not None and task.recurrence is not None:
-            known = replace(known, recurrence=replace(task.recurrence, schedule=work.schedule))
-    after = change(known)
-    return replace(before, work=series.again(after), at=now, ends=after.recurrence is None)
+def _edit_next(write: SessionWrite, task: Task, change: Edit) -> Task:
+    """Change what an occurrence that has begun hands on; it goes on as it is itself."""
+    known = series.next_work(task)
+    changed = change(known)
+    if changed.key is not None and changed.key not in (known.key, task.key):
+        _free_key(write, changed.key)
+    if changed.after != known.after:
+        dependencies.keep(write, task.seq, changed.after)
+    after = replace(task, successor=series.hand_on(write, task, known, changed))
+    write.save(task, after, event="edit", reason="it holds from the next occurrence on")
+    return after
 
 
 def _free_key(write: SessionWrite, key: str) -> None:
@@ -164,7 +161,7 @@ def retry(state: StateDir, address: Address, *, now: int) -> Task:
         task = write.task(address.seq)
         if not task.status.ended:
             raise WrongState(f"task '{address}': it is {task.shown_status(now)}; only an ended task can be retried")
-        cost = finish.spent(write.database, address)
+        cost = finish.spent(write.database, task)
         if policy.exhausted(task.launch, cost):
             raise WrongState(f"task '{address}': {finish.cost(task, cost)}; submit it anew")
         if task.key is not None:
@@ -195,7 +192,7 @@ def retry(state: StateDir, address: Address, *, now: int) -> Task:
 def trigger(state: StateDir, address: Address, *, now: int) -> Task:
     """An extra occurrence of a series, due now; its schedule is left alone. Raises NotFound, WrongState."""
     with session_write(state, address.session, now=now, actor=Actor.USER) as write:
-        task = series.live(write, write.task(address.seq))
+        task = series.live(write, address.seq)
         if task.series is None or task.recurrence is None:
             raise WrongState(f"task '{task.address}': it has no schedule; `agentq retry` runs an ended task again")
         if task.status.ended:
@@ -238,6 +235,7 @@ def prune(state: StateDir, address: Address, *, now: int) -> Task:
         waiting = dependencies.live_dependent(write.database, address)
         if waiting is not None:
             raise WrongState(f"task '{address}': {waiting} depends on it")
+        pruned.remember(write.database, task)
         dependencies.forget(write.database, address)
         key = {"session": address.session, "seq": address.seq}
         write.database.execute(statements("stats")["remember_pruned"], key)

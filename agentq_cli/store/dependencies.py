@@ -56,6 +56,16 @@ def enter(write: SessionWrite, seq: int, after: Sequence[Dependency], *, known: 
         write.database.execute(DEPENDENCIES["add"], values)
 
 
+def keep(write: SessionWrite, seq: int, after: Sequence[Dependency]) -> None:
+    """Keep what an occurrence hands on to its next one to wait for from being pruned. Raises NotFound."""
+    for each in after:
+        require(write.database, each)
+        assert each.address is not None
+        values = {"session": write.session, "seq": seq, "condition": each.on}
+        values |= {"on_session": each.address.session, "on_seq": each.address.seq}
+        write.database.execute(DEPENDENCIES["add"], values)
+
+
 def option(dependency: Dependency) -> str:
     """The option that asks for a dependency."""
     return "--after" if dependency.on is Condition.SUCCESS else f"--after-{dependency.on}"

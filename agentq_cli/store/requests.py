@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from agentq_cli.dataclass import dataclass, replace
 from agentq_cli.errors import AgentqError, LimitReached, Usage
 from agentq_cli.model import Actor, Address, NewTask, RunId, Status, Task
+from agentq_cli.policy import requests as policy
 from agentq_cli.policy.requests import LONGEST, Refusal, Request
 from agentq_cli.store import change, connection, dispatch, read, seen, series
 from agentq_cli.store.queries import statements
@@ -164,13 +165,15 @@ def _updated(task: Task, request: Request, now: int) -> Task:
     if task.kind != "prompt":
         raise Usage(f"task '{task.address}': it is a command, which an agent must not change")
     changed = replace(task, **request.changes)
-    if request.schedule is not None:
-        if task.status is Status.RUNNING:
-            assert task.recurrence is not None
-            return replace(changed, recurrence=replace(task.recurrence, schedule=request.schedule))
-        recurrence = series.begin(request.schedule, now, before=task.recurrence)
-        return replace(changed, recurrence=recurrence, due_at=recurrence.occurrence.slot, arriving=True)
-    return changed if request.due_at is None else replace(changed, due_at=request.due_at)
+    if request.schedule is None:
+        return changed if request.due_at is None else replace(changed, due_at=request.due_at)
+    if task.recurrence is not None:
+        schedule = policy.merged(task.recurrence.schedule, request, now)
+        return replace(changed, recurrence=replace(task.recurrence, schedule=schedule))
+    recurrence = series.begin(request.schedule, now)
+    return replace(
+        changed, recurrence=recurrence, due_at=recurrence.occurrence.slot, series=task.seq, extra=False, arriving=True
+    )
 
 
 def remember(index: sqlite3.Connection, state: StateDir, session: str, seen: str | None) -> None:

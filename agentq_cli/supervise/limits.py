@@ -60,7 +60,7 @@ class RunLimits:
         """The limits that a task's run has."""
         limits = cls(plan.stall_timeout_ms(task, config), task.launch.memory_bytes, task.launch.timeout_ms)
         if task.launch.max_cost_usd is not None:
-            limits.left_usd = task.launch.max_cost_usd - queue.spent(task.address)
+            limits.left_usd = task.launch.max_cost_usd - queue.spent(task)
         kept = (limits.stall_timeout_ms, limits.memory_bytes, limits.timeout_ms, limits.left_usd)
         if any(limit is not None for limit in kept):
             first = FIRST_LOOK_MS

@@ -320,7 +320,10 @@ def test_next_shows_fire_times_and_stores_nothing(desk, state_dir):
         *("schedule", "--cron", "30 2 * * *", "--tz", "America/New_York", "--next", "3", "--json", "--exec", "--", "x"),
     )
     # 02:30 does not exist on the 8th: it fires once, at the first minute after the gap.
-    assert [item["at"] for item in json.loads(done.stdout)["items"]] == [
+    document = json.loads(done.stdout)
+    assert document["schema"] == "agentq.plan/1"
+    (plan,) = document["items"]
+    assert plan["schedule"]["next"] == [
         "2026-03-08T07:00:00.000Z",
         "2026-03-09T06:30:00.000Z",
         "2026-03-10T06:30:00.000Z",
