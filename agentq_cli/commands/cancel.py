@@ -52,7 +52,7 @@ def cancel(
     def one(target: str) -> tuple[str, Status]:
         address, attempt = values.parse_run(target)
         _still_that_run(queue, address.session, address.seq, attempt)
-        task = queue.task(address)
+        task = queue.live(address)
         if task.status is Status.CANCELLED and task.dep_failed is not None and str(task.dep_failed) in names:
             return _message(task, False), task.status  # with what it waited for, which was named too
         task = queue.cancel(address)

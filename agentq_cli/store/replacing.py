@@ -6,9 +6,11 @@ given other work is a new one under its old address: no attempt, reason, cost or
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from agentq_cli.dataclass import replace
 from agentq_cli.errors import WrongState
-from agentq_cli.model import WORK, Dependency, Launch, NewTask, Status, Successor, Task, Trigger, work
+from agentq_cli.model import WORK, Address, Dependency, Launch, NewTask, Status, Successor, Task, Trigger, work
 from agentq_cli.policy.schedule import Kind, Schedule, anchor, same_times
 from agentq_cli.store import dependencies, series
 from agentq_cli.store.session_write import SessionWrite
@@ -31,8 +33,12 @@ def same_recurrence(new: NewTask, live: Task) -> bool:
     return same_times(wanted, before)
 
 
-def apply(write: SessionWrite, seq: int, new: NewTask, after: tuple[Dependency, ...]) -> bool:
+def apply(
+    write: SessionWrite, seq: int, new: NewTask, after: tuple[Dependency, ...], *, known: Collection[Address]
+) -> bool:
     """Change a live task to what `new` says, which waits for `after`; whether its wait may be over already.
+
+    `known` are tasks that are there though the index does not know them yet.
 
     Raises WrongState where it runs and would change, and Usage where its schedule would never fire.
     """
@@ -61,7 +67,7 @@ def apply(write: SessionWrite, seq: int, new: NewTask, after: tuple[Dependency, 
     if changed == live:
         return False
     if after != live.after:
-        dependencies.enter(write, seq, after)
+        dependencies.enter(write, seq, after, known=known)
     write.save_content(changed)
     write.save(live, changed, event="replace")
     return bool(after)

@@ -119,11 +119,13 @@ def _replace(write: SessionWrite, tasks: Sequence[NewTask], stored: Mapping[int,
     """Change the live tasks that were found by a key. Returns whose wait may be over already."""
     found = [position for position, task in enumerate(tasks) if task.replace and not stored[position][1]]
     addresses = {position: address for position, (address, _) in stored.items()} if found else {}
+    new = {address for address, is_new in stored.values() if is_new}
     waiting = []
     for position in found:
-        seq = addresses[position].seq
-        with of_line(tasks[position]):
-            if replacing.apply(write, seq, tasks[position], dependencies.resolve(tasks[position].after, addresses)):
+        task, seq = tasks[position], addresses[position].seq
+        after = dependencies.resolve(task.after, addresses)
+        with of_line(task):
+            if replacing.apply(write, seq, task, after, known=new):
                 waiting.append(seq)
     return waiting
 
