@@ -52,12 +52,15 @@ def begin(schedule: Schedule, now: int, *, runs: int = 0, streak: int = 0) -> St
     return _step(schedule, missed.begin(schedule, now, runs=runs), runs, streak)
 
 
-def changed(recurrence: Recurrence, schedule: Schedule, now: int) -> Step:
-    """The series under another schedule, while its occurrence waits: other times begin anew, the same ones go on."""
+def changed(recurrence: Recurrence, schedule: Schedule, now: int, *, begun: bool) -> Step:
+    """The series under another schedule, while its occurrence waits: other times begin anew, the same ones go on.
+
+    One that has `begun` waits for its next attempt; its slot has had its run.
+    """
     before, occurrence = recurrence.schedule, recurrence.occurrence
     if not same_times(schedule, before):
         step = begin(schedule, now, runs=recurrence.runs, streak=recurrence.streak)
-        return replace(step, skipped=missed.dropped(before, occurrence, now, begun=False))
+        return replace(step, skipped=missed.dropped(before, occurrence, now, begun=begun))
     if schedule.until is not None and occurrence.slot > schedule.until:
         return Step(None, ended=str(missed.End.NO_MORE))
     if schedule.max_runs is not None and recurrence.runs >= schedule.max_runs:

@@ -43,23 +43,24 @@ def apply(
     Raises WrongState where it runs and would change, and Usage where its schedule would never fire.
     """
     live = write.task(seq)
-    before = _schedule(live)
+    base = _base(live)
+    before = _schedule(base)
     schedule = None if new.schedule is None else _anchored(new, before)
     after = live.after if _has_waited(live, before) and schedule is not None else after
     wanted = work(new) | {"after": after, "launch": replace(new.launch, earlier_runs=live.launch.earlier_runs)}
     other = _differs(live, wanted) or (before is None) is not (schedule is None)
     if live.status is Status.RUNNING:
         # A series that is registered again without a change stays as it is, whatever it does at the moment.
-        if schedule is None or other or schedule != before or _edited(live):
+        if schedule is None or other or schedule != _schedule(live) or _edited(live):
             raise WrongState(f"key '{new.key}': {live.address} is running and cannot be replaced")
         return False
     changed = replace(live, **wanted)
     if schedule is None:
         changed = replace(changed, recurrence=None, due_at=_due(live, new, write.now, other=other))
-        if live.rearms:
-            series.rescheduled(write, live, replace(changed, recurrence=None))
+        series.rescheduled(write, base, changed)  # which records the slots that are given up
     else:
-        changed = _scheduled(write, live, changed, new, schedule)
+        changed = _scheduled(write, base, changed, new, schedule)
+        other = other or (live.attempts > 0 and changed.scheduled_for != live.scheduled_for)
     if other:
         changed = _anew(live, changed, has_schedule=schedule is not None)
     if _edited(live):
@@ -71,6 +72,12 @@ def apply(
     write.save_content(changed)
     write.save(live, changed, event="replace")
     return bool(after)
+
+
+def _base(live: Task) -> Task:
+    """The task whose schedule the new one takes the place of: of one that waits for a retry, what it hands on."""
+    known = series.next_work(live) if live.attempts else live
+    return live if known.recurrence is None else known
 
 
 def _schedule(task: Task) -> Schedule | None:
@@ -116,17 +123,17 @@ def _due(live: Task, new: NewTask, now: int, *, other: bool) -> int:
     return live.due_at if wanted <= now and (live.due_at <= now or begun) else wanted
 
 
-def _scheduled(write: SessionWrite, live: Task, changed: Task, new: NewTask, schedule: Schedule) -> Task:
+def _scheduled(write: SessionWrite, base: Task, changed: Task, new: NewTask, schedule: Schedule) -> Task:
     """The task with its schedule, and an expiry that is as long after its slot as that of the new one."""
-    if live.recurrence is None or live.extra:
+    if base.recurrence is None or base.extra:
         recurrence = series.begin(schedule, write.now)
         changed = replace(changed, recurrence=recurrence, due_at=recurrence.occurrence.slot, arriving=True)
-        return replace(changed, series=live.seq, extra=False, trigger=Trigger.SCHEDULE)
-    changed = replace(changed, recurrence=replace(live.recurrence, schedule=schedule))
-    changed = series.rescheduled(write, live, changed)
-    if new.expires_at is None or new.due_at is None or changed.recurrence is None:
-        return replace(changed, expires_at=new.expires_at)
-    return replace(changed, expires_at=changed.recurrence.occurrence.slot + new.expires_at - new.due_at)
+        return replace(changed, series=base.seq, extra=False, trigger=Trigger.SCHEDULE)
+    changed = replace(changed, recurrence=replace(base.recurrence, schedule=schedule))
+    changed = series.rescheduled(write, base, changed)
+    if new.expires_at is None or new.due_at is None:
+        return changed
+    return replace(changed, expires_at=changed.scheduled_for + new.expires_at - new.due_at)
 
 
 def _anew(live: Task, changed: Task, *, has_schedule: bool) -> Task:

@@ -58,7 +58,7 @@ def rescheduled(write: SessionWrite, before: Task, after: Task) -> Task:
     if after.recurrence is None:
         _record_skipped(write, before.seq, policy.changed_meanwhile(before.recurrence, None, write.now))
         return replace(after, arriving=False)
-    step = policy.changed(before.recurrence, after.recurrence.schedule, write.now)
+    step = policy.changed(before.recurrence, after.recurrence.schedule, write.now, begun=before.attempts > 0)
     if step.recurrence is None:
         raise Usage(f"schedule: nothing fires ({step.ended})")
     _record_skipped(write, before.seq, step.skipped)
