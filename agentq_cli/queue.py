@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         dispatch,
         finish,
         heads,
+        pruned,
         reindex,
         seen,
         series,
@@ -78,7 +79,7 @@ else:
     change, dependencies, dispatch = Later("store.change"), Later("store.dependencies"), Later("store.dispatch")
     finish, reindex, series = Later("store.finish"), Later("store.reindex"), Later("store.series")
     submit, asking, heads = Later("store.submit"), Later("store.requests"), Later("store.heads")
-    seen, upkeep = Later("store.seen"), Later("store.upkeep")
+    pruned, seen, upkeep = Later("store.pruned"), Later("store.seen"), Later("store.upkeep")
 
     def __getattr__(name: str) -> object:
         if name == "Answer":
@@ -191,8 +192,13 @@ class Queue:
                 seen.add(each.address)
                 # Asked again under the lock; here so that a mistyped one makes no session.
                 with submit.of_line(task):
-                    dependencies.require(self._index, each)
+                    dependencies.require(self._index, each, self._note)
         return submit.submit(self.state, tasks, now=self.now, actor=actor, max_queued=max_queued, owner=owner)
+
+    def _note(self, address: Address) -> str | None:
+        with contextlib.suppress(NotFound), read.inbound(self.state, address.session) as database:
+            return pruned.note(database, address)
+        return None
 
     def task(self, address: Address, *, background: bool = False) -> Task:
         """One task. Raises NotFound, with the nearest session's name; with `background` Busy after a short wait."""
@@ -259,8 +265,6 @@ class Queue:
         try:
             task = self.task(address)
         except NotFound:
-            from agentq_cli.store import pruned
-
             with read.inbound(self.state, address.session) as database:
                 found = pruned.live_of(database, address.seq)
             if found is None:

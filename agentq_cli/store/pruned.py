@@ -31,11 +31,11 @@ def live_of(inbound: sqlite3.Connection, seq: int) -> int | None:
     return None if found is None else int(found[0])
 
 
-def gone(inbound: sqlite3.Connection, address: Address) -> str:
-    """What to say of an address that the session does not have."""
+def note(inbound: sqlite3.Connection, address: Address) -> str | None:
+    """What to say of an address that the session does not have any more; None where it is no series' name."""
     found = live_of(inbound, address.seq)
     if found is None:
-        return f"there is none of that address; see `agentq list --all -s {address.session}`"
+        return None
     return f"this occurrence was pruned; its series goes on as {Address(address.session, found)}"
 
 

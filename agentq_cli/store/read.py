@@ -52,7 +52,8 @@ def unknown_task(inbound: sqlite3.Connection, address: Address) -> NotFound:
     """The error about an address that the session, which there is, does not have."""
     from agentq_cli.store import pruned
 
-    return NotFound(f"task '{address}': {pruned.gone(inbound, address)}")
+    hint = f"there is none of that address; see `agentq list --all -s {address.session}`"
+    return NotFound(f"task '{address}': {pruned.note(inbound, address) or hint}")
 
 
 def tasks(

@@ -56,7 +56,9 @@ class Life:
         schedule, occurrence = known.recurrence.schedule, known.recurrence.occurrence
         waiting = (not self.begun(task) and occurrence.slot <= now) + len(occurrence.backlog)
         waiting += count_slots(schedule, occurrence.accounted_to, now)
-        assert len(ran) + skipped + waiting == due, "\n".join([*self.told, *map(str, ran), *reasons, str(occurrence), str(self.grids)])
+        assert len(ran) + skipped + waiting == due, "\n".join(
+            [*self.told, *map(str, ran), *reasons, str(occurrence), str(self.grids)]
+        )
 
     def changed(self, schedule: Schedule) -> None:
         if not same_times(schedule, self.grids[-1][0]):
