@@ -140,6 +140,8 @@ def _edit_next(write: SessionWrite, task: Task, change: Edit) -> Task:
     """Change what an occurrence that has begun hands on; it goes on as it is itself."""
     known = series.next_work(task)
     changed = change(known)
+    if changed.due_at != known.due_at:
+        raise WrongState(f"task '{task.address}': it has begun; when its series comes next is said by its schedule")
     if changed.key is not None and changed.key not in (known.key, task.key):
         _free_key(write, changed.key)
     if changed.after != known.after:
