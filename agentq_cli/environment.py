@@ -28,7 +28,7 @@ RESERVED = frozenset(
         "PWD",
         *("AGENTQ_TASK", "AGENTQ_RUN", "AGENTQ_SESSION", "AGENTQ_ATTEMPT", "AGENTQ_SCHEDULED_FOR", "AGENTQ_TZ"),
         *("AGENTQ_STATE_DIR", "AGENTQ_INBOUND", "AGENTQ_OUTBOUND", "AGENTQ_HEARTBEAT", "AGENTQ_RESULT"),
-        *("AGENTQ_DEPTH", "AGENTQ_PREVIOUS_RUN"),
+        *("AGENTQ_DEPTH", "AGENTQ_PREVIOUS_RUN", "AGENTQ_SCRIPT_DATA"),
     )
 )
 """What each run is told about itself: set for it whatever else would, so that nobody is allowed to name it."""

@@ -92,8 +92,9 @@ def merged(before: Schedule, request: Request, now: int) -> Schedule:
     """A schedule with the times that a request asks for; its ends and policies stay, and what it does not name."""
     new = request.schedule
     assert new is not None
-    times = {"type": new.type, "expr": new.expr, "every_ms": new.every_ms, "tz": new.tz if request.zoned else before.tz}
-    return replace(before, **times, start=anchor(new.type, new.every_ms, before, now))
+    start = anchor(new.type, new.every_ms, before, now)
+    zone = new.tz if request.zoned else before.tz
+    return replace(before, type=new.type, expr=new.expr, every_ms=new.every_ms, tz=zone, start=start)
 
 
 def reason(text: str) -> str:

@@ -11,7 +11,8 @@ from agentq_cli.environment import RESERVED
 
 
 def test_the_list_is_what_a_run_finds_set(aq: Driven) -> None:
-    aq.exec("sh", "-c", "env; exit 1", given=("--retries", "1", "--backoff", "1ms"), env={"UNSET": "x"})
+    (aq.home / "script").write_text('echo \'{"wakeAgent": true, "data": 1}\'\n')
+    aq.exec("sh", "-c", "env; exit 1", given=("--retries", "1", "--backoff", "1ms", "--script", "script"))
     aq.drain(code=1)
     found = dict(line.partition("=")[::2] for line in aq("logs", "1.2").stdout.splitlines() if "=" in line)
     assert {name for name in found if name.startswith("AGENTQ_")} | {"PWD"} == RESERVED
