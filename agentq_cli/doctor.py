@@ -24,9 +24,9 @@ from agentq_cli.context import Context
 from agentq_cli.dataclass import dataclass
 from agentq_cli.defaults import AGENT_CLIS
 from agentq_cli.errors import AgentqError, Unreadable, Usage
-from agentq_cli.model import Identity
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import process, wake
+from agentq_cli.supervise import wake
+from agentq_cli.supervise.ring import held
 from agentq_cli.surroundings import Surroundings
 from agentq_cli.values import format_duration, format_size
 
@@ -275,17 +275,13 @@ def _clock(at: Context, queue: Queue) -> Iterator[Check]:
 
 
 def _leftovers(queue: Queue) -> Iterator[Check]:
-    gone = sum(not process.alive(supervisor.identity) for supervisor in queue.supervisors())
+    gone = sum(not wake.lives(queue, supervisor.identity) for supervisor in queue.supervisors())
     found = [f"supervisors on record that are gone: {gone}"] if gone else []
     try:
         names = os.listdir(queue.state.bells)
     except OSError:
         names = []
-    bells = 0
-    for name in names:
-        pid, _, start_time = name.partition("-")
-        if pid.isdecimal() and start_time.isdecimal():
-            bells += not process.alive(Identity(int(pid), int(start_time), process.boot_id()))
+    bells = sum(not held(os.path.join(queue.state.bells, name)) for name in names)
     if bells:
         found.append(f"doorbells of processes that are gone: {bells}")
     journals = [

@@ -190,8 +190,16 @@ def session(info: SessionInfo, *, parallel: int | None) -> Item:
     }
 
 
-def worker(worker: Worker, *, pid: int | None, last_seen_at: int | None, rss_bytes: int | None, state: str) -> Item:
-    """`agentq.worker/1`; `pid` is the agent's own process, null until there is one."""
+def worker(
+    worker: Worker,
+    *,
+    pid: int | None,
+    last_seen_at: int | None,
+    rss_bytes: int | None,
+    state: str,
+    note: str | None,
+) -> Item:
+    """`agentq.worker/1`; `pid` is the agent's own process, null until there is one; `note` what is special about it."""
     return {
         "id": str(worker.id),
         "task": str(worker.id.address),
@@ -204,6 +212,7 @@ def worker(worker: Worker, *, pid: int | None, last_seen_at: int | None, rss_byt
         "last_seen_at": moment(last_seen_at),
         "rss_bytes": rss_bytes,
         "state": state,
+        "note": note,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from enum import StrEnum
@@ -9,16 +10,26 @@ from enum import StrEnum
 from agentq_cli.clock import rfc3339
 from agentq_cli.config import Config
 from agentq_cli.dataclass import dataclass
-from agentq_cli.errors import AgentqError, Busy, Refused
+from agentq_cli.errors import Busy
 from agentq_cli.model import Status
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import process, recovery, wake
+from agentq_cli.supervise import keeper, recovery, wake
+from agentq_cli.supervise.records import RunDirectory
 
 LITTLE_SPACE = 64 << 20
 """Bytes; with less on the disk of the state dir an end of a run may soon not be recorded any more."""
 
 UNATTENDED_MS = 10 * 60_000
 """How long work may be due with nobody there before it is more than a command that was not given yet."""
+
+
+REPAIRS = {
+    "inbound.db": "put the file back from a copy; the other sessions go on",
+    "outbound.db": "put the file back from a copy, or move it away and `agentq sweep --reindex` makes one",
+    "runs": "make it a directory of yours that can be written; nothing of this session can be started before",
+    "index": "`agentq sweep --reindex`",
+}
+"""What is to be done about each part of a session that is at fault."""
 
 
 class Severity(StrEnum):
@@ -67,13 +78,9 @@ def _disk(queue: Queue) -> Iterator[Issue]:
 
 def _sessions(queue: Queue) -> Iterator[Issue]:
     for session in queue.stored_sessions():
-        try:
-            queue.check_readable(session)
-        except (Busy, Refused):
-            continue
-        except AgentqError as error:
-            what = "put the file back from a copy; the other sessions go on"
-            yield Issue(Severity.ERROR, f"session {session}", error.message, what)
+        with contextlib.suppress(Busy):
+            for fault in queue.faults(session):
+                yield Issue(Severity.ERROR, f"session {session}", fault.error.message, REPAIRS[fault.part])
 
 
 def _agents(queue: Queue) -> Iterator[Issue]:
@@ -117,13 +124,20 @@ def _gates(queue: Queue) -> Iterator[Issue]:
 
 
 def _left_behind(queue: Queue) -> Iterator[Issue]:
-    orphans = [str(worker.id) for worker in recovery.orphaned(queue)]
+    orphans = []
+    for worker in recovery.orphaned(queue):
+        if keeper.is_elsewhere(RunDirectory(queue.run_directory(worker.id))):
+            what = f"no supervisor watches it, and {keeper.ELSEWHERE}"
+            help_ = "`agentq run`, or `agentq sweep`, there takes it over; here it is settled once its keeper has ended"
+            yield Issue(Severity.WARNING, f"run {worker.id}", what, help_)
+        else:
+            orphans.append(str(worker.id))
     if orphans:
         what = (
             f"{', '.join(orphans[:3])}: no supervisor watches {'it' if len(orphans) == 1 else f'these {len(orphans)}'}"
         )
         yield Issue(Severity.WARNING, "runs", what, "`agentq sweep`, or `agentq run`, takes over or settles them")
-    if any(not process.alive(owner) for _, _, _, owner in queue.batches()):
+    if any(not wake.lives(queue, owner) for _, _, _, owner in queue.batches()):
         what = "a batch was left unfinished by a process that is gone"
         yield Issue(Severity.WARNING, "batches", what, "`agentq sweep` finishes or drops it")
 

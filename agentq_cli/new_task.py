@@ -187,7 +187,7 @@ class TaskMaker:
         if arguments and exec_:
             raise Usage(f"{what('agent_arg')} '{arguments[0]}': a command has no agent")
         return Launch(
-            env=environment(given, what, private_tmp=not exec_),
+            env=environment(given, options, what, private_tmp=not exec_),
             captured=self._capture(),
             agent_args=() if exec_ else (*options.get("agent_arg", ()), *arguments),
             stdin=stdin if exec_ else None,
@@ -350,10 +350,11 @@ def dependencies(given: Given, what: Callable[[str], str]) -> tuple[Dependency, 
     return tuple(dict.fromkeys(found))
 
 
-def environment(given: Given, what: Callable[[str], str], *, private_tmp: bool) -> dict[str, str]:
-    """The variables of `--env-file`, then those of `-e`. Raises Usage on one that would not reach the task."""
+def environment(given: Given, options: Given, what: Callable[[str], str], *, private_tmp: bool) -> dict[str, str]:
+    """The variables of `--env-file`, else of the config's, then those of `-e`. Raises Usage on one that would not reach
+    the task."""
     pairs: dict[str, str] = {}
-    for path in given.get("env_file") or ():
+    for path in given.get("env_file") or options.get("env_file") or ():
         pairs |= values.parse_env_file(values.parse_path(path, what("env_file")), what("env_file"))
     found = given.get("env") or ()
     if isinstance(found, Mapping):
@@ -362,7 +363,7 @@ def environment(given: Given, what: Callable[[str], str], *, private_tmp: bool) 
         pairs |= found
     else:
         pairs |= dict(values.parse_environment(pair, what("env")) for pair in found)
-    if private_tmp and "TMPDIR" in pairs:
+    if private_tmp and "TMPDIR" in pairs and (found or given.get("env_file")):
         raise Usage(f"{what('env')} 'TMPDIR': each run of a prompt gets a directory of its own, which agentq removes")
     for name, value in pairs.items():
         encodable(name + value, f"{what('env')} '{name}'")

@@ -8,7 +8,7 @@ from agentq_cli.model import Status, Supervisor, Task, WaitingFor
 from agentq_cli.policy import order, waiting
 from agentq_cli.policy.admission import Gate
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import process
+from agentq_cli.supervise import wake
 
 
 class Why:
@@ -54,7 +54,8 @@ class Why:
             self._supervisors[session] = [
                 supervisor
                 for supervisor in self._queue.supervisors()
-                if (not supervisor.sessions or session in supervisor.sessions) and process.alive(supervisor.identity)
+                if (not supervisor.sessions or session in supervisor.sessions)
+                and wake.lives(self._queue, supervisor.identity)
             ]
         return self._supervisors[session]
 

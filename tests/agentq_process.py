@@ -57,9 +57,15 @@ class Agentq:
 
     def start(self, *arguments: str, env: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
         """Start it; what still runs when the test ends is killed."""
+        return self.start_as(self.command(*arguments), env=env, **options)
+
+    def start_as(
+        self, command: Sequence[str], env: Mapping[str, str] | None = None, **options: Any
+    ) -> subprocess.Popen[str]:
+        """The same by a command line of the test's own."""
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         process = subprocess.Popen(
-            self.command(*arguments),
+            command,
             env=self.environ | dict(env or {}),
             text=True,
             cwd=self.home,

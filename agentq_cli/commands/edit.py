@@ -11,7 +11,7 @@ from agentq_cli.dataclass import replace
 from agentq_cli.errors import Usage, WrongState
 from agentq_cli.model import NewTask, Task
 from agentq_cli.new_schedule import make_schedule
-from agentq_cli.new_task import AFTER, TaskMaker, spelled
+from agentq_cli.new_task import AFTER, TaskMaker, environment, spelled
 from agentq_cli.output import Items, Result
 from agentq_cli.supervise.ring import ring
 from agentq_cli.why import Why
@@ -178,13 +178,16 @@ def _change(
 ) -> Callable[[Task], Task]:
     """The edit as a function of the task under the lock: only what was given is taken over."""
 
+    # What the config adds to the environment of a new task it has added to this one.
+    added = environment(given, {}, spelled, private_tmp=made.kind == "prompt")
+
     def change(task: Task) -> Task:
         if (task.kind == "exec") is not (made.kind == "exec"):
             raise WrongState(f"task '{task.address}': it was changed meanwhile")
         values: dict[str, Any] = {field: getattr(made, field) for name, field in FIELDS.items() if name in given}
         launch = {field: getattr(made.launch, field) for name, field in LAUNCH.items() if name in given}
         if "env" in launch:
-            launch["env"] = {**task.launch.env, **made.launch.env}
+            launch["env"] = {**task.launch.env, **added}
         changed = replace(task, **values, launch=replace(task.launch, **launch))
         if once:
             return replace(changed, recurrence=None)

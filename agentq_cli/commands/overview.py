@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from agentq_cli import documents, values
 from agentq_cli.agents.last_words import last_words
-from agentq_cli.commands.workers import gate_items, last_sign, supervisor_item
+from agentq_cli.commands.workers import gate_items, last_sign, note, supervisor_item
 from agentq_cli.context import Context
 from agentq_cli.dataclass import dataclass
 from agentq_cli.errors import AgentqError
@@ -93,13 +93,14 @@ def _running(queue: Queue, workers: Sequence[Worker], known: dict[Identity, Supe
         directory, start = directories[worker.id], starts.get(worker.id)
         processes = None if start is None else trees.get(start.identity)
         agent = directory.agent()
-        watched = wake.watched(worker.supervisor, known)
+        watched = wake.watched(queue, worker.supervisor, known)
         item = documents.worker(
             worker,
             pid=None if agent is None else agent.pid,
             last_seen_at=last_sign(directory),
             rss_bytes=None if processes is None else resources.resident(processes),
             state="orphaned" if not watched else "adopted" if worker.adopted else "running",
+            note=note(start),
         )
         more = {"age_ms": max(0, queue.now - worker.claimed_at), **_task_of(queue, worker)}
         items.append({**item, **more, "last_line": last_words(last_line(directory))[:LONGEST]})

@@ -174,10 +174,17 @@ def _detached(
 
 
 def only_on_linux(command: str) -> None:
-    """Refuse elsewhere, where reading commands still work. Raises Usage."""
+    """Refuse elsewhere, where reading commands still work, and where no process can be looked up. Raises Usage."""
     import sys
+
+    from agentq_cli import procfs
 
     if sys.platform != "linux":
         raise Usage(
             f"{command}: it needs Linux 5.4 or newer (pidfd, /proc, child subreaper), and this is {sys.platform}"
+        )
+    if procfs.realm().endswith("?"):
+        raise Usage(
+            f"{command}: '/proc' shows the processes of another PID namespace than this one;"
+            " mount one of its own (unshare --mount-proc)"
         )

@@ -8,8 +8,9 @@ from datetime import datetime
 from agentq_cli import documents, values
 from agentq_cli.clock import rfc3339
 from agentq_cli.context import context
-from agentq_cli.model import Run, Task
+from agentq_cli.model import Run, Status, Task
 from agentq_cli.output import Document, Result
+from agentq_cli.queue import Queue
 from agentq_cli.why import Why
 
 TYPE_CHECKING = False
@@ -32,12 +33,27 @@ def show(task: options.Id) -> Result:
     found = queue.task(address)
     data = documents.task(found, now=queue.now, waiting_for=Why(queue, at.config).exactly(found))
     runs = list(queue.runs(address=address, limit=LAST_RUNS))
-    return Document("task", data, _lines(found, data, runs, queue.spent(found)))
+    return Document("task", data, _lines(found, data, runs, queue.spent(found), _keeper(queue, found)))
 
 
-def _lines(task: Task, data: documents.Item, runs: list[Run], spent_usd: float) -> Iterator[tuple[str, str]]:
+def _keeper(queue: Queue, task: Task) -> str | None:
+    """What a person should know of the keeper of a live run."""
+    from agentq_cli.supervise import keeper
+    from agentq_cli.supervise.records import RunDirectory
+
+    worker = queue.worker(task.address) if task.status is Status.RUNNING else None
+    if worker is None or not keeper.is_elsewhere(RunDirectory(queue.run_directory(worker.id))):
+        return None
+    return keeper.ELSEWHERE
+
+
+def _lines(
+    task: Task, data: documents.Item, runs: list[Run], spent_usd: float, keeper: str | None
+) -> Iterator[tuple[str, str]]:
     yield "Task", data["id"]
     yield "Status", data["status"]
+    if keeper:
+        yield "Keeper", keeper
     if data["reason"]:
         yield "Reason", data["reason"]
     if data["waiting_for"]:

@@ -13,8 +13,8 @@ from agentq_cli.output import Items, Result, Section
 from agentq_cli.policy import admission
 from agentq_cli.policy.admission import Gate
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import gates, process, resources, tree, wake
-from agentq_cli.supervise.records import RunDirectory, Start
+from agentq_cli.supervise import gates, keeper, resources, tree, wake
+from agentq_cli.supervise.records import RunDirectory, Start, Void
 from agentq_cli.supervise.resources import Resources
 from agentq_cli.tables import Column
 
@@ -28,6 +28,7 @@ COLUMNS = (
     Column("MEMORY", "rss_bytes", kind="size", spare=True),
     Column("SUPERVISOR", "supervisor_pid", kind="number", spare=True),
 )
+NOTE = Column("NOTE", lambda worker: worker["note"] or "", spare=True)
 SUPERVISORS = (
     Column("PID", "pid", kind="number"),
     Column("JOBS", "jobs", kind="number"),
@@ -52,12 +53,13 @@ def workers() -> Result:
     live = queue.workers()
     supervisors = wake.living(queue)
     known = {supervisor.identity: supervisor for supervisor in supervisors}
-    items = [_worker(queue, worker, wake.watched(worker.supervisor, known)) for worker in live]
+    items = [_worker(queue, worker, wake.watched(queue, worker.supervisor, known)) for worker in live]
     sections = (
         Section("supervisors", [supervisor_item(at, supervisor) for supervisor in supervisors], SUPERVISORS),
         Section("gates", gate_items(at, queue, len(live), supervisors), GATES),
     )
-    return Items("workers", items, COLUMNS, empty="nothing runs", sections=sections)
+    columns = (*COLUMNS, NOTE) if any(item["note"] for item in items) else COLUMNS
+    return Items("workers", items, columns, empty="nothing runs", sections=sections)
 
 
 def _worker(queue: Queue, worker: Worker, watched: bool) -> documents.Item:
@@ -68,8 +70,9 @@ def _worker(queue: Queue, worker: Worker, watched: bool) -> documents.Item:
         worker,
         pid=None if agent is None else agent.pid,
         last_seen_at=last_sign(directory),
-        rss_bytes=_memory(start) if isinstance(start, Start) else None,
+        rss_bytes=_memory(directory, start) if isinstance(start, Start) else None,
         state=state,
+        note=note(start),
     )
 
 
@@ -84,9 +87,16 @@ def last_sign(directory: RunDirectory) -> int | None:
     return max(signs, default=None)
 
 
-def _memory(start: Start) -> int | None:
+def note(start: Start | Void | None) -> str | None:
+    """What a person should know of a run that lives."""
+    return keeper.ELSEWHERE if isinstance(start, Start) and keeper.elsewhere(start) else None
+
+
+def _memory(directory: RunDirectory, start: Start) -> int | None:
     """What the run's processes hold resident, the shim's own left out; pages that they share count for each."""
-    return resources.resident(tree.below([start.identity])) if process.alive(start.identity) else None
+    if keeper.elsewhere(start) or not keeper.lives(directory, start):
+        return None
+    return resources.resident(tree.below([start.identity]))
 
 
 def supervisor_item(at: Context, supervisor: Supervisor) -> documents.Item:

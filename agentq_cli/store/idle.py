@@ -7,8 +7,9 @@ configuration, a lock that is held, an error) is left to the command itself, whi
 from __future__ import annotations
 
 import os
+import stat
 
-from agentq_cli import clock, environment, procfs
+from agentq_cli import clock, environment
 from agentq_cli.errors import AgentqError
 from agentq_cli.store import file_systems, schema, seen
 from agentq_cli.supervise.ring import ring
@@ -59,8 +60,9 @@ def sweep(given: Mapping[str, object], shared: Mapping[str, object]) -> bool:
 
 def _fit(state: str) -> bool:
     """Whether the state dir is there, whole and ours, on a file system whose locks can be relied on."""
-    whole = all(os.path.isdir(f"{state}/{part}") for part in ("sessions", "bells"))
-    if not whole or os.path.getsize(f"{state}/agentq.db") == 0 or os.stat(state).st_uid != os.geteuid():
+    whole = os.path.isdir(f"{state}/sessions") and stat.S_ISDIR(os.lstat(f"{state}/bells").st_mode)
+    index = os.lstat(f"{state}/agentq.db")
+    if not whole or not stat.S_ISREG(index.st_mode) or not index.st_size or os.stat(state).st_uid != os.geteuid():
         return False
     return not file_systems.is_network(file_systems.kind_of(state))
 
@@ -74,10 +76,10 @@ def _idle(index: sqlite3.Connection, state: str, now: int) -> bool:
         if version != schema.latest("index"):
             return False
         anything, due = index.execute(seen.SWEEP["idle"], {"now": now}).fetchone()
-        if anything or not _watched(index, due=due):
+        if anything or not _watched(index, f"{state}/bells", due=due):
             return False
         sessions = f"{state}/sessions"
-        if seen.directory(sessions) != seen.known_directory(index):
+        if seen.directory(sessions, index) != seen.known_directory(index):
             return False
         rows = seen.in_turn(index)
     finally:
@@ -85,14 +87,16 @@ def _idle(index: sqlite3.Connection, state: str, now: int) -> bool:
     return not any(seen.unlike(rows, sessions))
 
 
-def _watched(index: sqlite3.Connection, *, due: bool) -> bool:
+def _watched(index: sqlite3.Connection, bells: str, *, due: bool) -> bool:
     """Whether every supervisor on record lives, every run is watched by one, and what is `due` has one to start it."""
     supervisors = index.execute(seen.SWEEP["supervisors"]).fetchall()
     watchers = index.execute(seen.SWEEP["watchers"]).fetchall()
     if not supervisors:
         return not watchers and not due
+    from agentq_cli.supervise import attendance
+
     since = clock.monotonic_ms() - FRESH_MS
     fresh = {row[:3] for row in supervisors if row[4] > since}
-    if not all(procfs.alive(*row[:3]) for row in supervisors) or not fresh.issuperset(watchers):
+    if not all(attendance.lives(row[:3], bells) for row in supervisors) or not fresh.issuperset(watchers):
         return False
     return not due or any(row[3] for row in supervisors if row[:3] in fresh)

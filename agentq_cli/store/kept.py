@@ -80,7 +80,7 @@ class Kept:
 
 def _file(path: Path) -> tuple[int, int] | None:
     try:
-        status = os.stat(path)
+        status = os.lstat(path)
     except OSError:
         return None
     return status.st_dev, status.st_ino

@@ -152,6 +152,7 @@ def _anew(live: Task, changed: Task, *, has_schedule: bool) -> Task:
         attempts=0,
         tries=0,
         fresh=False,
+        resumes=False,
         exit_code=None,
         cancel_requested=False,
         dep_failed=None,

@@ -7,6 +7,7 @@ from agentq_cli.clock import monotonic_ms
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from collections.abc import Collection, Iterable
 
 LEASE_MS = 30_000
@@ -21,9 +22,23 @@ def lapsed(renewed_at: int) -> bool:
     return monotonic_ms() - renewed_at > LEASE_MS
 
 
-def counts(identity: tuple[int, int, str], renewed_at: int, *, busy: bool) -> bool:
+def lives(identity: tuple[int, int, str], bells: str | os.PathLike[str]) -> bool:
+    """Whether a process that has a doorbell in the directory `bells` still runs.
+
+    Of this realm its pid tells; of another one, a container's perhaps, only the bell does: the kernel knows who holds
+    it open, whichever PID namespace that lives in.
+    """
+    if identity[2] == procfs.realm():
+        return procfs.alive(*identity)
+    from agentq_cli.identity import Identity
+    from agentq_cli.supervise.ring import held
+
+    return held(f"{bells}/{Identity(*identity).name}")
+
+
+def counts(identity: tuple[int, int, str], renewed_at: int, *, busy: bool, bells: str | os.PathLike[str]) -> bool:
     """Whether a supervisor can be counted on: alive, and not stopped while it has runs to watch (`busy`)."""
-    return procfs.alive(*identity) and not (busy and lapsed(renewed_at))
+    return lives(identity, bells) and not (busy and lapsed(renewed_at))
 
 
 def all_served(serving: Iterable[Collection[str]], sessions: Iterable[str]) -> bool:

@@ -26,22 +26,31 @@ class Bell:
     """This process's bell; a context manager. Where none can be made (no state dir, no room in it) it only waits."""
 
     def __init__(self, directory: Path) -> None:
-        identity = process.current()
-        self.path = directory / f"{identity.pid}-{identity.start_time}"
+        self.path = directory / process.current().name
         self._descriptor: int | None = None
         self._refusal = "there is no state dir"
         if not directory.exists():
             return
         try:
-            self.path.unlink(missing_ok=True)
-            os.mkfifo(self.path, 0o600)
+            self._descriptor = self._hang()
         except OSError as error:
             if error.errno not in UNWRITABLE:
                 raise
             self._refusal = str(error.strerror)
-        else:
-            # Read and write: with no writer of its own it would be at its end whenever nobody rings.
-            self._descriptor = os.open(self.path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def _hang(self) -> int:
+        """Make the bell and hold it open, both before it has its name: one that nobody holds is a leftover."""
+        unnamed = self.path.with_name(f".{self.path.name}")
+        unnamed.unlink(missing_ok=True)
+        os.mkfifo(unnamed, 0o600)
+        # Read and write: with no writer of its own it would be at its end whenever nobody rings.
+        descriptor = os.open(unnamed, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            os.rename(unnamed, self.path)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor
 
     def fileno(self) -> int:
         """To be polled for reading. Raises Refused where there is no bell."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from agentq_cli.supervise import kernel
-from agentq_cli.supervise.records import Cut, RunDirectory
+from agentq_cli.supervise.records import Cut, RunDirectory, lock
 
 HEAD_BYTES = 8 << 20
 BLOCK = 4096
@@ -29,8 +29,10 @@ class BoundedOutput:
         self._size = 0
         self._cut: Cut | None = None
         # Appending: two writers of one file, such as an agent and its tool, must not overwrite each other.
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self.descriptor = os.open(directory.file(stream), flags, 0o600)
+        # Inherited with it: the lock tells everywhere whether a process of the run is left that prints here.
+        lock(self.descriptor, shared=True)
 
     def look(self) -> int:
         """Cut where it is too long; returns the bytes that came since the last look."""

@@ -18,7 +18,7 @@ from agentq_cli.model import LastStart
 from agentq_cli.policy import admission
 from agentq_cli.policy.admission import Gate, Room, Wanted
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import process, tree
+from agentq_cli.supervise import keeper, process, tree
 from agentq_cli.supervise.records import RunDirectory, Start
 from agentq_cli.supervise.resources import Resources, tree_memory
 
@@ -58,7 +58,7 @@ def look(queue: Queue, config: Config, resources: Resources, *, holding: Collect
     wanted = admission.fitted(wanted, _default(config), admission.total(rooms))
     memory, free = _memory(queue, config, rooms, wanted, "memory" in holding)
     load = admission.load(resources.load(), limits.load, holding="load" in holding)
-    since = monotonic_ms() - newest.at if newest.boot_id == process.boot_id() else None
+    since = monotonic_ms() - newest.at if process.boot_of(newest.boot_id) == process.boot_id() else None
     least = limits.stagger_ms
     tight = free is not None and free < 2 * wanted.per_agent + wanted.reserve
     return Look(
@@ -184,10 +184,11 @@ def _young(queue: Queue, settle_ms: int) -> list[Identity | None]:
     """The shims of the runs that began less than `settle_ms` ago, None for one that is claimed and has none yet."""
     young: list[Identity | None] = []
     for worker in queue.workers():
-        start = RunDirectory(queue.run_directory(worker.id)).start()
+        directory = RunDirectory(queue.run_directory(worker.id))
+        start = directory.start()
         if start is None:
             age, shim = queue.now - worker.claimed_at, None
-        elif isinstance(start, Start) and process.alive(start.identity):
+        elif isinstance(start, Start) and keeper.lives(directory, start):
             age, shim = monotonic_ms() - start.monotonic_ms, start.identity
         else:
             continue

@@ -20,7 +20,7 @@ from agentq_cli.errors import AgentqError, Busy, NotFound, Refused, Unreadable
 from agentq_cli.model import Actor, Identity, Task
 from agentq_cli.policy.hooks import Call, Ran
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import process
+from agentq_cli.supervise import wake
 from agentq_cli.supervise.plan import KEPT_BACK
 
 TYPE_CHECKING = False
@@ -208,7 +208,7 @@ class Hooks:
         self._tries = 0
 
     def _find(self, config: Config) -> None:
-        gone = [owner for owner in self._queue.hook_owners() if owner is None or not process.alive(owner)]
+        gone = [owner for owner in self._queue.hook_owners() if owner is None or not wake.lives(self._queue, owner)]
         if gone:
             self._queue.take_hooks(gone, self._owner)
         last = self._queue.last_event()

@@ -1,8 +1,8 @@
 """Who a process is, beyond its pid: pids are recycled, so nothing is believed or signalled by pid alone.
 
-Identity is pid, start time (`/proc/PID/stat` field 22) and boot id; signals go through a pidfd that was checked
-against it. Everything here reads `/proc`, returns None or False for what is gone, and raises OSError only where the
-question cannot be answered at all (out of descriptors or memory).
+Identity is pid, start time (`/proc/PID/stat` field 22) and realm, the boot and PID namespace; signals go through a
+pidfd that was checked against it. Everything here reads `/proc`, returns None or False for what is gone, and raises
+OSError only where the question cannot be answered at all (out of descriptors or memory).
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from agentq_cli.dataclass import NamedTuple
 from agentq_cli.identity import Identity
 from agentq_cli.procfs import GONE as GONE
 from agentq_cli.procfs import boot_id as boot_id
+from agentq_cli.procfs import boot_of as boot_of
 from agentq_cli.procfs import read_file as read_file
+from agentq_cli.procfs import realm as realm
 from agentq_cli.procfs import stat_fields
 
 
@@ -50,15 +52,12 @@ def processes() -> Iterator[Stat]:
 def identity_of(pid: int) -> Identity | None:
     """The identity of whoever has this pid now."""
     stat = stat_of(pid)
-    return None if stat is None else Identity(pid, stat.start_time, boot_id())
+    return None if stat is None else Identity(pid, stat.start_time, realm())
 
 
 def current() -> Identity:
     """The identity of this process."""
-    identity = identity_of(os.getpid())
-    if identity is None:
-        raise OSError("/proc is not mounted: agentq cannot tell processes apart")
-    return identity
+    return Identity(*own_start(), realm())
 
 
 def own_start() -> tuple[int, int]:
@@ -70,7 +69,10 @@ def own_start() -> tuple[int, int]:
 
 
 def alive(identity: Identity) -> bool:
-    """Whether this very process still runs; a zombie does not, a stopped one and another user's do."""
+    """Whether this very process still runs; a zombie does not, a stopped one and another user's do.
+
+    Only of this process's own realm can that be told: for others see `attendance.lives` and `keeper.lives`.
+    """
     return procfs.alive(*identity)
 
 

@@ -7,6 +7,7 @@ whole or, empty or torn after a power loss, counts as none.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -29,15 +30,25 @@ LONGEST_ERROR = 500
 LARGEST = 64 * 1024
 UNFIT = (errno.ELOOP, errno.EACCES, errno.ENXIO)
 NOBODY = Identity(0, 0, "")
+FOR_WRITING = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+LOOKS = "looks"
+"""The record of a run's silence."""
+
+LINGERS = "lingers"
+"""The record of how long it has said its last word and not ended."""
 
 
 class Start(NamedTuple):
-    """A shim took the run: from here on something may be running. `monotonic_ms` counts within `identity`'s boot."""
+    """A shim took the run: from here on something may be running. `monotonic_ms` counts within `identity`'s boot.
+
+    `locked`: it holds a lock on this record for as long as it lives, and the run's processes one on what they print
+    to (`RunDirectory.kept`, `RunDirectory.printing`).
+    """
 
     identity: Identity
     started_at: int
     monotonic_ms: int
-    tmpdir: str | None
+    locked: bool = False
 
 
 class Void(NamedTuple):
@@ -57,7 +68,8 @@ class Exit(NamedTuple):
     """How the agent's own process ended, written once its whole tree is gone.
 
     `exit_code` is null after a `signal`. `stopped` is the reason where our own ladder ended it: then neither is a
-    verdict. `spawn_error` says that the agent never ran, `error` why a run failed that has no exit code to blame.
+    verdict; `stdout_at_stop` is how many bytes stdout held when that began. `spawn_error` says that the agent never
+    ran, `error` why a run failed that has no exit code to blame.
     `oom_kills` is how often the kernel killed for want of memory in the run's cgroup meanwhile, null if it won't say.
     """
 
@@ -73,6 +85,7 @@ class Exit(NamedTuple):
     stderr_bytes: int
     script_outcome: str | None = None
     oom_kills: int | None = None
+    stdout_at_stop: int | None = None
 
 
 class Cut(NamedTuple):
@@ -98,11 +111,16 @@ class RunDirectory:
         return f"{self.path}/{name}"
 
     def create(self) -> None:
-        """Make it, 0700, and the `runs` directory above it; the session's own directory must exist."""
+        """Make it, 0700, and the `runs` directory above it; the session's own directory must exist.
+
+        A link in place of either is not followed: what it leads to is not ours to write in.
+        """
         for path in (os.path.dirname(self.path), self.path):
             try:
                 os.mkdir(path, 0o700)
             except FileExistsError:
+                if not stat.S_ISDIR(os.lstat(path).st_mode):
+                    raise NotADirectoryError(errno.ENOTDIR, "it is a link or a file, not a directory", path) from None
                 continue
             self._made.append(path)
 
@@ -113,10 +131,13 @@ class RunDirectory:
             return None
         if document.get("void") is True:
             return _read(lambda found: Void(_whole(found["by"])), document) or Void(0)
-        return _read(_start, document) or Start(NOBODY, 0, 0, None)
+        return _read(_start, document) or Start(NOBODY, 0, 0)
 
     def write_start(self, start: Start) -> bool:
-        """Take the run for this shim, durably. False: somebody else has it, or it is void; start nothing."""
+        """Take the run for this shim, durably. False: somebody else has it, or it is void; start nothing.
+
+        The record stays locked until this process ends, where the file system has such locks.
+        """
         identity = start.identity
         document = {
             "pid": identity.pid,
@@ -124,9 +145,39 @@ class RunDirectory:
             "boot_id": identity.boot_id,
             "started_at": start.started_at,
             "monotonic_ms": start.monotonic_ms,
-            "tmpdir": start.tmpdir,
+            "tmpdir": None,  # An agentq of before this was computed asks for it.
         }
-        return self._link("start", document)
+        return self._link("start", document, keep=True)
+
+    def kept(self) -> bool:
+        """Whether whoever wrote the `start` record still lives, in whichever PID namespace."""
+        return self._locked("start")
+
+    def printing(self) -> bool:
+        """Whether a process of the run still has its stdout or stderr open, in whichever PID namespace."""
+        return self._locked("stdout") or self._locked("stderr")
+
+    def _locked(self, name: str) -> bool:
+        """Whether somebody holds a lock on a file: the kernel lets go of it with the last process that has it open."""
+        import fcntl
+
+        try:
+            descriptor = os.open(self.file(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            if error.errno in UNFIT:
+                return False
+            raise
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        finally:
+            os.close(descriptor)
+        return False
 
     def write_void(self, by: int) -> bool:
         """Make sure that a late shim starts nothing. False: a shim was faster, the run is to be adopted."""
@@ -160,17 +211,23 @@ class RunDirectory:
         self.create()
         return self._link("stop", {"reason": reason, "at": at})
 
-    def look(self) -> Silence | None:
-        """The silence as the last look that recorded it saw it; see `policy.stall`."""
-        document = self._load("looks")
+    def look(self, name: str = LOOKS) -> Silence | None:
+        """The silence, or what lies between the final event and now, as the last look that recorded it saw it; see
+        `policy.stall`."""
+        document = self._load(name)
         return None if document is None else _read(_silence, document)
 
-    def write_look(self, silence: Silence) -> None:
+    def write_look(self, silence: Silence, name: str = LOOKS) -> None:
         """Remember a look for whoever looks next; not synced, as it means nothing after a reboot."""
-        temporary = self.file(f"looks.{os.getpid()}")
+        temporary = self.file(f"{name}.{os.getpid()}")
         signs = silence.signs._asdict()
         os.close(_write_new(temporary, signs | {"since": silence.since, "boot_id": silence.boot_id}))
-        os.rename(temporary, self.file("looks"))
+        os.rename(temporary, self.file(name))
+
+    def forget_look(self, name: str) -> None:
+        """Let the next look be the first."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.file(name))
 
     def exit(self) -> Exit | None:
         """How the run ended; an empty or torn record is none."""
@@ -189,7 +246,7 @@ class RunDirectory:
     def write_cut(self, stream: str, cut: Cut) -> None:
         """Say what is about to be taken; written first, so that a reader never takes a hole for output."""
         temporary = self.file(f"{stream}.cut.new")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(temporary, FOR_WRITING, 0o600)
         try:
             _write_all(descriptor, _encode(cut._asdict()))
         finally:
@@ -220,17 +277,21 @@ class RunDirectory:
             os.close(descriptor)
         return document if isinstance(document, dict) else {}
 
-    def _link(self, name: str, document: Mapping[str, Any]) -> bool:
+    def _link(self, name: str, document: Mapping[str, Any], *, keep: bool = False) -> bool:
         temporary = self.file(f"{name}.{os.getpid()}")
-        descriptor = _write_new(temporary, document)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        placed = False
         try:
+            _write_all(descriptor, _encode({**document, "locked": lock(descriptor)} if keep else document))
             os.link(temporary, self.file(name))
+            placed = True
             # Synced once all is in place: one commit of the journal instead of three, and nobody acts before it.
             os.fsync(descriptor)
         except FileExistsError:
             return False
         finally:
-            os.close(descriptor)
+            if not (keep and placed):  # Otherwise it is held open, and locked, for as long as this process lives.
+                os.close(descriptor)
             os.unlink(temporary)
         _sync_directory(self.path)
         while self._made:
@@ -244,7 +305,7 @@ class ExitSlot:
     def __init__(self, directory: RunDirectory) -> None:
         self._directory = directory
         self._temporary = directory.file(f"exit.{os.getpid()}")
-        self._descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        self._descriptor = os.open(self._temporary, FOR_WRITING, 0o600)
         try:
             _allocate(self._descriptor, 0)
         except OSError:
@@ -281,12 +342,8 @@ class ExitSlot:
 
 def _start(found: Mapping[str, Any]) -> Start:
     identity = Identity(_pid(found["pid"]), _whole(found["start_time"]), _text(found["boot_id"]))
-    tmpdir = found["tmpdir"]
     return Start(
-        identity,
-        _whole(found["started_at"]),
-        _whole(found["monotonic_ms"]),
-        None if tmpdir is None else _text(tmpdir),
+        identity, _whole(found["started_at"]), _whole(found["monotonic_ms"]), locked=found.get("locked") is True
     )
 
 
@@ -362,6 +419,17 @@ def _encode(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document).encode() + b"\n"
 
 
+def lock(descriptor: int, *, shared: bool = False) -> bool:
+    """Lock a file for as long as it stays open, here or in what inherits it; False where there are no such locks."""
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+    except OSError:
+        return False
+    return True
+
+
 def _allocate(descriptor: int, offset: int) -> None:
     try:
         os.posix_fallocate(descriptor, offset, EXIT_SPACE)
@@ -375,7 +443,7 @@ def _write_new(path: str, document: Mapping[str, Any]) -> int:
 
 
 def _write_bytes(path: str, data: bytes) -> int:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, FOR_WRITING, 0o600)
     try:
         _write_all(descriptor, data)
     except OSError:

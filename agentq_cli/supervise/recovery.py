@@ -7,18 +7,23 @@ slot and session are free.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterator
+import stat
 from enum import Enum
 
 from agentq_cli.config import Config
 from agentq_cli.dataclass import dataclass
 from agentq_cli.errors import NotFound
+from agentq_cli.identity import Identity
 from agentq_cli.model import Actor, Outcome, RunId, Task, Worker
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import process, settle, stop, tree, wake
+from agentq_cli.supervise import keeper, process, settle, stop, tree, wake
 from agentq_cli.supervise.plan import grace_ms
 from agentq_cli.supervise.records import RunDirectory, Start, Void
+
+ENDING_MS = 1_000
+"""How long a keeper that has written its record may take to end; where it lives on, it did not write that one."""
 
 
 class Finding(Enum):
@@ -44,24 +49,27 @@ def orphaned(queue: Queue) -> list[Worker]:
     # The runs first: a supervisor that came and claimed between the two reads would otherwise be unknown.
     workers = queue.workers()
     known = {supervisor.identity: supervisor for supervisor in queue.supervisors()}
-    return [worker for worker in workers if not wake.watched(worker.supervisor, known)]
+    return [worker for worker in workers if not wake.watched(queue, worker.supervisor, known)]
 
 
 def look(queue: Queue, run: RunId, directory: RunDirectory) -> Finding:
-    """Find out how a run stands, and make sure that one that never started never will."""
-    if directory.exit() is not None:
-        return Finding.ENDED
+    """Find out how a run stands, and make sure that one that never started never will.
+
+    An `exit` record counts once the keeper that wrote it has gone: an agent can write one too.
+    """
     start = directory.start()
-    if start is None:
-        if tree.marked(str(run), str(queue.state.path)):
-            # Something runs under its name, so it did start: its directory was taken away under it.
-            return Finding.RUNNING
-        start = Void(os.getpid()) if directory.write_void(os.getpid()) else directory.start()
     if not isinstance(start, Start):
-        return Finding.NEVER_STARTED
-    if process.alive(start.identity):
+        if directory.exit() is not None:
+            return Finding.ENDED
+        if tree.marked(str(run), str(queue.state.path)):
+            # Something runs under its name, so it did start: its directory, or its record, was taken away under it.
+            return Finding.RUNNING
+        if start is None:
+            start = Void(os.getpid()) if directory.write_void(os.getpid()) else directory.start()
+        if not isinstance(start, Start):
+            return Finding.NEVER_STARTED
+    if keeper.lives(directory, start) and not (directory.exit() and keeper.wait(directory, start, ENDING_MS)):
         return Finding.RUNNING
-    # The shim may have written its record between the two looks.
     return Finding.ENDED if directory.exit() is not None else Finding.CRASHED
 
 
@@ -99,34 +107,52 @@ def crashed(worker: Worker, directory: RunDirectory, stream: settle.StreamFollow
     """The outcome of a run whose shim left no exit record and whose tree has ended."""
     stopped = directory.stop()
     start = directory.start()
-    rebooted = isinstance(start, Start) and start.identity.boot_id not in ("", process.boot_id())
+    boot = process.boot_of(start.identity.boot_id) if isinstance(start, Start) else ""
+    rebooted = boot not in ("", process.boot_id())
     why = "the machine was restarted" if rebooted else "its keeper process vanished without a record"
     reason = worker.stop if stopped is None else stopped.reason
     return settle.crashed(directory, stream, stopped=reason, why=why, now=now)
 
 
 def end_tree(queue: Queue, worker: Worker, directory: RunDirectory, *, grace: int) -> bool:
-    """End whatever a run left behind whose shim is gone; False where something cannot be ended."""
+    """End whatever a run left behind whose shim is gone; False where something cannot be ended, or not be seen."""
+    known = left_behind(directory)
+    if not tree.kill_orphans(str(worker.id), str(queue.state.path), grace_ms=grace, known=known):
+        return False
+    return bury(directory)
+
+
+def left_behind(directory: RunDirectory) -> tuple[Identity, ...]:
+    """The agent by its record, for one that has cleared its environment, which would show that it is the run's.
+
+    The agent can write that record: what it names is the run's only where it prints to the run's own files.
+    """
     agent = directory.agent()
-    known = () if agent is None else (agent,)
-    ended = tree.kill_orphans(str(worker.id), str(queue.state.path), grace_ms=grace, known=known)
-    remove_tmpdir(directory)
-    return ended
+    if agent is None or not process.alive(agent):
+        return ()
+    own = [found for name in ("stdout", "stderr") if (found := _regular(directory.file(name))) is not None]
+    for number in (1, 2):
+        with contextlib.suppress(OSError):
+            printed = os.stat(f"/proc/{agent.pid}/fd/{number}")
+            if any(os.path.samestat(printed, each) for each in own):
+                return (agent,)
+    return ()
 
 
-def remove_tmpdir(directory: RunDirectory) -> None:
-    """Remove the private TMPDIR of a run whose shim can no longer do it."""
+def _regular(path: str) -> os.stat_result | None:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found if stat.S_ISREG(found.st_mode) else None
+
+
+def bury(directory: RunDirectory) -> bool:
+    """Tidy up after a run of which nothing is left that can be seen; False where something that cannot be is left."""
     from agentq_cli.supervise import tmpdir
 
     start = directory.start()
-    if isinstance(start, Start) and start.tmpdir:
-        tmpdir.remove(start.tmpdir)
-
-
-def recover(queue: Queue, config: Config, *, actor: Actor, sessions: tuple[str, ...] = ()) -> Iterator[Recovered]:
-    """Settle every unwatched run that can be settled, of `sessions` only where given."""
-    for worker in orphaned(queue):
-        if not sessions or worker.session in sessions:
-            recovered = settle_run(queue, worker, config, actor=actor)
-            if recovered is not None:
-                yield recovered
+    if keeper.leaves(directory, start if isinstance(start, Start) else None):
+        return False
+    tmpdir.remove_left_behind(os.environ, directory.path)
+    return True

@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import os
 
-from agentq_cli import procfs
-
 
 def ring(directory: str | os.PathLike[str], *, but: str | None = None) -> None:
     """Ring every bell, after the commit, `but` the one of that name. Never fails and never waits: who sleeps on has a
@@ -16,14 +14,14 @@ def ring(directory: str | os.PathLike[str], *, but: str | None = None) -> None:
     except OSError:
         return
     for name in names:
-        if name == but:
+        if name == but or name.startswith("."):
             continue
         path = os.path.join(directory, name)
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = _open(path)
         except OSError as error:
             if error.errno == errno.ENXIO:
-                _remove_leftover(path, name)
+                _remove_leftover(path)
             continue
         try:
             os.write(descriptor, b".")
@@ -33,11 +31,24 @@ def ring(directory: str | os.PathLike[str], *, but: str | None = None) -> None:
             os.close(descriptor)
 
 
-def _remove_leftover(path: str, name: str) -> None:
-    # Between its mkfifo and its open a living process's bell has no reader either.
-    pid, _, start_time = name.partition("-")
-    if pid.isdecimal() and start_time.isdecimal() and not procfs.alive(int(pid), int(start_time), procfs.boot_id()):
-        try:  # noqa: SIM105 - contextlib takes longer to load than all of this
-            os.unlink(path)
-        except FileNotFoundError:
-            pass
+def held(path: str) -> bool:
+    """Whether the process whose bell this is lives: the kernel lets go of a bell with it."""
+    try:
+        os.close(_open(path))
+    except OSError as error:
+        # What cannot be told is taken to live.
+        return error.errno not in (errno.ENXIO, errno.ENOENT, errno.ENOTDIR)
+    return True
+
+
+def _open(path: str) -> int:
+    """The bell for writing. Raises OSError, ENXIO where nobody holds it."""
+    return os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+
+
+def _remove_leftover(path: str) -> None:
+    # A bell has its name only once its process holds it open, so that one which nobody holds has lost its process.
+    try:  # noqa: SIM105 - contextlib takes longer to load than all of this
+        os.unlink(path)
+    except FileNotFoundError:
+        pass

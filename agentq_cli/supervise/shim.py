@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from agentq_cli.clock import Clock, monotonic_ms
 from agentq_cli.dataclass import NamedTuple
-from agentq_cli.supervise import kernel, process, tmpdir, tree
+from agentq_cli.supervise import keeper, kernel, process, tmpdir, tree
 from agentq_cli.supervise.bound import BoundedOutput
 from agentq_cli.supervise.launch import LaunchRequest
 from agentq_cli.supervise.oom import oom_kills
@@ -42,7 +42,7 @@ def main(data: bytes, inherited: Iterable[int]) -> NoReturn:
         os.setsid()
         for descriptor in inherited:
             os.close(descriptor)
-        kernel.name_process("agentq-shim")
+        kernel.name_process(keeper.NAME)
         if (shim := _take(LaunchRequest.decode(data))) is not None:
             shim.run()
     finally:
@@ -60,23 +60,28 @@ def _take(request: LaunchRequest) -> Shim | None:
         return None
     if request.private_tmp:
         try:
-            private = tmpdir.create(os.environ)
+            private = tmpdir.create(os.environ, request.run_dir)
         except OSError as error:
             failure = f"TMPDIR: {error.strerror}"
     clock = Clock(request.fixed_now_ms)
-    start = Start(process.current(), clock.now_ms(), monotonic_ms(), private)
+    start = Start(process.current(), clock.now_ms(), monotonic_ms())
     try:
         taken = directory.write_start(start)
     except OSError as error:
         # In place but perhaps not on disk: the run is taken, and fails.
-        taken = directory.start() == start
+        taken = _has_taken(directory, start)
         failure = f"'{directory.file('start')}': {error.strerror}"
     if taken:
-        return Shim(request, directory, slot, start, failure)
+        return Shim(request, directory, slot, start, private, failure)
     slot.release()
     if private is not None:
         tmpdir.remove(private)
     return None
+
+
+def _has_taken(directory: RunDirectory, start: Start) -> bool:
+    found = directory.start()
+    return isinstance(found, Start) and found.identity == start.identity
 
 
 class Step(NamedTuple):
@@ -90,12 +95,19 @@ class Shim:
     """A taken run. `failure` is why it cannot be started, where that is known already."""
 
     def __init__(
-        self, request: LaunchRequest, directory: RunDirectory, slot: ExitSlot, start: Start, failure: str | None
+        self,
+        request: LaunchRequest,
+        directory: RunDirectory,
+        slot: ExitSlot,
+        start: Start,
+        private_tmp: str | None,
+        failure: str | None,
     ) -> None:
         self._request = request
         self._directory = directory
         self._slot = slot
         self._start = start
+        self._private_tmp = private_tmp
         self._clock = Clock(request.fixed_now_ms)
         self._deadline = None if request.timeout_ms is None else start.monotonic_ms + request.timeout_ms
         self._agent: Agent | None = None
@@ -104,6 +116,7 @@ class Shim:
         self._oom_kills: int | None = None
         self._oom_kills_before = oom_kills()
         self._stopped: str | None = None
+        self._stdout_at_stop: int | None = None
         self._failure = failure
         self._spawn_failed = failure is not None
         self._steps: list[Step] = []
@@ -130,8 +143,8 @@ class Shim:
 
     def _spawn(self) -> None:
         env = dict(self._request.env)
-        if self._start.tmpdir is not None:
-            env["TMPDIR"] = self._start.tmpdir
+        if self._private_tmp is not None:
+            env["TMPDIR"] = self._private_tmp
         try:
             kernel.become_subreaper()
             if self._request.script is not None and not self._run_script(env):
@@ -211,6 +224,10 @@ class Shim:
         stop = self._directory.stop()
         if stop is not None or expired:
             self._stopped = TIMEOUT if stop is None else stop.reason
+            # Before any signal: what it says to that is no news about its work.
+            if (stdout := self._outputs.get("stdout")) is not None:
+                self._look(stdout)
+                self._stdout_at_stop = stdout.logical_size()
             self._steps = self._ladder(self._request.interrupt_first)
 
     def _ladder(self, interrupt_first: bool) -> list[Step]:
@@ -272,8 +289,8 @@ class Shim:
             self._slot.write(record)
         except OSError:
             self._write_anew(record)
-        if self._start.tmpdir is not None:
-            tmpdir.remove(self._start.tmpdir)
+        if self._private_tmp is not None:
+            tmpdir.remove(self._private_tmp)
 
     def _kill_marked(self) -> None:
         """What left the tree and still carries the run's name: the slot is free only once that is gone too."""
@@ -295,7 +312,7 @@ class Shim:
             os.chmod(directory.path, 0o700)
         with contextlib.suppress(OSError):
             directory.create()
-            if directory.write_start(self._start) or directory.start() == self._start:
+            if directory.write_start(self._start) or _has_taken(directory, self._start):
                 directory.reserve_exit().write(record)
 
     def _exit(self) -> Exit:
@@ -314,4 +331,5 @@ class Shim:
             stderr_bytes=sizes.get("stderr", 0),
             script_outcome=self._script_outcome,
             oom_kills=self._oom_kills,
+            stdout_at_stop=self._stdout_at_stop,
         )

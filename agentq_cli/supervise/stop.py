@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+from agentq_cli.supervise import keeper
 from agentq_cli.supervise.process import send
 from agentq_cli.supervise.records import RunDirectory, Start
 
@@ -12,11 +13,14 @@ def request_stop(directory: RunDirectory, *, reason: str, at: int) -> bool:
     """Record that the run is to be ended (the first reason stays) and wake its shim, which carries it out.
 
     True where a live shim was told. False with a `start` record: the shim is gone, and the caller ends what is left
-    (`tree.kill_orphans`). False without one: a shim that comes later finds the record and starts nothing.
+    (`tree.kill_orphans`). False without one: a shim that comes later finds the record and starts nothing. A shim of
+    another PID namespace cannot be signalled: it looks for the record each second.
     """
     directory.post_stop(reason, at)
     start = directory.start()
-    if not isinstance(start, Start) or not send(start.identity, signal.SIGUSR1):
+    if not isinstance(start, Start) or not keeper.lives(directory, start):
         return False
-    send(start.identity, signal.SIGCONT)  # A stopped shim hears nothing else.
+    if not keeper.elsewhere(start):
+        send(start.identity, signal.SIGUSR1)
+        send(start.identity, signal.SIGCONT)  # A stopped shim hears nothing else.
     return True

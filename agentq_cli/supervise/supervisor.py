@@ -7,6 +7,7 @@ time, its lease and what it has to try again. What it decides is in `policy`, wh
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import signal
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from agentq_cli.errors import AgentqError, Busy, Refused, Unreadable
 from agentq_cli.model import Actor, Event, Identity, Outcome, RunId, Status, Supervisor, Task
 from agentq_cli.policy import order
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import attendance, bells, gates, limits, process, recovery, requests, stop
+from agentq_cli.supervise import attendance, bells, gates, history, limits, process, recovery, requests, stop
 from agentq_cli.supervise.gates import Gates
 from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks
 from agentq_cli.supervise.launch import Launcher
@@ -27,7 +28,7 @@ from agentq_cli.supervise.resources import Resources
 from agentq_cli.supervise.ring import ring
 from agentq_cli.supervise.signals import Signals
 from agentq_cli.supervise.starting import AGAIN_MS, LONGEST_AGAIN_MS, Starter
-from agentq_cli.supervise.watch import Watched
+from agentq_cli.supervise.watch import LOST_MS, Watched
 
 RENEW_MS = 10_000
 STREAM_MS = 500
@@ -124,6 +125,7 @@ class Supervision:
                     self._bell = bell.path.name
                     self._queue.roll_back_dead_writers()
                     self._hooks.begin(self._config)
+                    yield from self._remember()
                     while True:
                         bell.empty()
                         yield from self._heed(signals)
@@ -142,6 +144,16 @@ class Supervision:
                 for _ in self._hooks.close(signals.fileno()):
                     pass
 
+    def _remember(self) -> Iterator[Happening]:
+        """Have the index know the sessions that lie there and that it does not know: put back from an older copy."""
+        forgotten = [session for session in self._queue.forgotten() if not self._outside(session)]
+        for session in forgotten:
+            with contextlib.suppress(AgentqError):  # a sweep tells it
+                mended = self._queue.reindex(session, host=os.uname().nodename)
+                yield self._tell("reindex", reason="; ".join([f"{session}: the index did not know it", *mended]))
+        if forgotten:
+            history.put_back(self._queue, self._config, forgotten, host=os.uname().nodename)
+
     def _round(self) -> Iterator[Happening]:
         if not self._queue.in_place:
             index = self._queue.state.index
@@ -150,6 +162,9 @@ class Supervision:
         if self._watched:
             self._renew()
         self._read_streams()
+        for watched in self._watched.values():
+            if watched.elsewhere:
+                watched.look_elsewhere()
         yield from self._settle()
         calls = self._queue.calls(self._identity)
         if self._stopping != "leave":
@@ -313,11 +328,8 @@ class Supervision:
             yield self._tell("depend", RunId(*task.address, 0), after=task.status, reason=task.reason)
             yield from self._tell_stopped(task)
         for session in self._queue.unsettled_sessions():
-            try:
-                self._queue.check_readable(session)
-            except AgentqError:
-                continue  # its own trouble, which must not keep a drain from its end
-            self._undecided = self._undecided or not self._outside(session)
+            if self._usable(session):  # else it must not keep a drain from its end
+                self._undecided = self._undecided or not self._outside(session)
 
     def _tell_stopped(self, task: Task) -> Iterator[Happening]:
         """What the end of a task has stopped in its own session, in the very commit."""
@@ -329,6 +341,11 @@ class Supervision:
             return  # it is done, and on record; only this line about it is missing
         for each in stopped:
             yield self._tell("depend", RunId(*each.address, 0), after=each.status, reason=each.reason)
+
+    def _usable(self, session: str) -> bool:
+        with contextlib.suppress(Busy):
+            return all(fault.part != "inbound.db" for fault in self._queue.faults(session))
+        return True
 
     def _outside(self, session: str) -> bool:
         return bool(self._settings.sessions) and session not in self._settings.sessions
@@ -434,6 +451,8 @@ class Supervision:
             self.failed += 1
         after = task.shown_status(self._queue.now)
         yield self._tell("finish", run, before=Status.RUNNING, after=after, reason=task.reason, outcome=watched.outcome)
+        if (why := self._queue.why_unposted(run)) is not None:
+            yield self._tell("unposted", run, reason=f"its result could not be written to outbound.db: {why}")
         yield from self._tell_stopped(task)
 
     def _give_up(self, run: RunId, error: AgentqError) -> Iterator[Happening]:
@@ -514,6 +533,8 @@ class Supervision:
         if self.ticking and self._watched:
             moments.append(now + TICK_MS)
         moments += [watched.again_at for watched in self._watched.values() if watched.ended]
+        if any(watched.elsewhere for watched in self._watched.values()):
+            moments.append(now + LOST_MS)
         if self._undecided:
             moments.append(now + AGAIN_MS)
         moments += [

@@ -5,26 +5,42 @@ Every step is idempotent and fenced, so that two sweeps, or a sweep and a superv
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 
 from agentq_cli.clock import monotonic_ms
 from agentq_cli.config import Config
 from agentq_cli.dataclass import dataclass, field
-from agentq_cli.errors import AgentqError, Busy, Refused
-from agentq_cli.model import Actor, RunId, SweepAction, Worker
+from agentq_cli.errors import AgentqError, Busy, Refused, Usage
+from agentq_cli.model import Actor, RunId, SweepAction, Undone, Worker
 from agentq_cli.queue import Queue, Turn
-from agentq_cli.supervise import limits, process, recovery, removal, requests, settle, wake
+from agentq_cli.supervise import (
+    bells,
+    history,
+    keeper,
+    limits,
+    process,
+    recovery,
+    removal,
+    requests,
+    settle,
+    wake,
+)
 from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks, configured_at
-from agentq_cli.supervise.records import RunDirectory, Start
+from agentq_cli.supervise.records import LINGERS, RunDirectory, Start
 from agentq_cli.supervise.ring import ring
 
 MOST_REQUESTS = 16
 """How often one pass goes on with a session's requests: somebody who never stops writing must not keep it."""
 
+FORGOTTEN = "the index did not have its tasks as its file has them"
+LOST = "lost for good: hooks that were to be told, counters of pruned runs, events that were not of a run or an end"
+"""What an index alone knows, once there was none."""
+
 
 @dataclass(slots=True)
 class Sweep:
-    """One pass; `failed` holds the sessions that could not be swept, with the reason."""
+    """One pass; `failed` holds the sessions that could not be swept, with the reason, `ailing` those that were in spite
+    of some trouble in them."""
 
     queue: Queue
     config: Config
@@ -34,9 +50,15 @@ class Sweep:
     wake: bool = True
     reindex: bool = False
     failed: dict[str, str] = field(default_factory=dict)
+    ailing: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> Iterator[SweepAction]:
         """Do it; yields what was done."""
+        # By its bell a process of another PID namespace knows that it lives, and what of the hooks is its to run.
+        with bells.Bell(self.queue.state.bells):
+            yield from self._pass()
+
+    def _pass(self) -> Iterator[SweepAction]:
         hooks = Hooks(self.queue, process.current(), self.environ, Actor.SWEEP)
         hooks.begin(self.config)
         if self.reindex:
@@ -68,7 +90,7 @@ class Sweep:
                 yield _of_run("settle", worker.id, "it has ended")
             elif (start := directory.start()) is None:
                 yield _of_run("undo", worker.id, "it was claimed and never started")
-            elif not isinstance(start, Start) or not process.alive(start.identity):
+            elif not isinstance(start, Start) or not keeper.lives(directory, start):
                 yield _of_run("recover", worker.id, "its keeper process is gone")
         for worker, _, reached in self._reached(remember=False):
             yield _of_run("stop", worker.id, f"{reached.reason}: {reached.detail}")
@@ -94,32 +116,80 @@ class Sweep:
         return [worker for worker in recovery.orphaned(self.queue) if self._mine(worker.session)]
 
     def _reindex(self) -> Iterator[SweepAction]:
-        for session in self.queue.stored_sessions():
-            if not self._mine(session):
-                continue
-            try:
-                mended = self.queue.reindex(session, host=self.host)
-            except AgentqError as error:
-                yield self._could_not(session, error)
-                continue
-            yield SweepAction("reindex", session, None, None, "; ".join(mended) or "in order")
+        sessions = [name for name in self.queue.stored_sessions() if self._mine(name)]
+        lost = bool(sessions) and not self.queue.session_names()
+        restored = self.queue.restore_holds()
+        if restored is not None:
+            yield SweepAction("reindex", None, None, None, restored)
+        done = []
+        for session in sessions:
+            if (yield from self._reindexed(session, "in order")):
+                done.append(session)
+        yield from self._history(done)
+        if lost:
+            yield SweepAction("reindex", None, None, None, LOST)
+
+    def _reindexed(self, session: str, detail: str) -> Generator[SweepAction, None, bool]:
+        """Rebuild the index of a session; returns whether that could be done."""
+        try:
+            mended = self.queue.reindex(session, host=self.host)
+        except AgentqError as error:
+            yield self._could_not(session, error)
+            return False
+        yield SweepAction("reindex", session, None, None, "; ".join(mended) or detail)
+        return True
+
+    def _history(self, sessions: Sequence[str]) -> Iterator[SweepAction]:
+        found, untold = history.put_back(self.queue, self.config, sessions, host=self.host)
+        if found or untold:
+            lost = f"; {untold} left no record" if untold else ""
+            yield SweepAction("reindex", None, None, None, f"runs put back into the audit log: {found}{lost}")
 
     def _changed(self, turn: Turn, *, remember: bool) -> Iterator[SweepAction]:
         """Bring in order what dead writers left, and name the sessions whose files are corrupt or newer, whatever the
         index says is to be done in them."""
-        for session, error in self.queue.look_into(turn, remember=remember):
-            if session not in self.failed:
+        reindexed = []
+        for session, fault in self.queue.look_into(turn, remember=remember):
+            if session in self.failed:
+                continue
+            if fault.part == "inbound.db":
+                yield self._could_not(session, fault.error)
+            elif fault.part == "index":
+                if not remember:
+                    yield SweepAction("reindex", session, None, None, FORGOTTEN)
+                elif (yield from self._reindexed(session, FORGOTTEN)):
+                    reindexed.append(session)
+            else:
+                self.ailing[session] = fault.error.message
+                yield SweepAction("trouble", session, None, None, fault.error.message)
+        if reindexed:
+            yield from self._history(reindexed)
+        if remember:
+            yield from self._aside(turn)
+
+    def _aside(self, turn: Turn) -> Iterator[SweepAction]:
+        """What a prune that was killed has left: finished, or taken back."""
+        for session in turn.changed:
+            if session in self.failed:
+                continue
+            try:
+                removed, back = removal.settle(self.queue, session)
+            except AgentqError as error:
                 yield self._could_not(session, error)
+                continue
+            if removed or back:
+                detail = f"a prune was interrupted: files of {removed} runs removed, of {back} put back"
+                yield SweepAction("prune", session, None, None, detail)
 
     def _supervisors(self) -> Iterator[SweepAction]:
         for supervisor in self.queue.supervisors():
-            if not process.alive(supervisor.identity):
+            if not wake.lives(self.queue, supervisor.identity):
                 self.queue.unregister(supervisor.identity)
                 yield SweepAction("forget", None, None, None, f"supervisor {supervisor.identity.pid} is gone")
 
     def _batches(self) -> Iterator[SweepAction]:
         for batch, committed, sessions, owner in self.queue.batches():
-            if process.alive(owner) or not (self.session is None or self.session in sessions):
+            if wake.lives(self.queue, owner) or not (self.session is None or self.session in sessions):
                 continue
             try:
                 self.queue.settle_batch(batch, committed=committed, sessions=sessions)
@@ -139,6 +209,8 @@ class Sweep:
                 yield self._could_not(worker.session, error)
                 continue
             if recovered is None:
+                if keeper.is_elsewhere(RunDirectory(self.queue.run_directory(worker.id))):
+                    yield _of_run("leave", worker.id, f"{keeper.ELSEWHERE}, and no supervisor watches it")
                 continue
             if recovered.finding is recovery.Finding.NEVER_STARTED:
                 yield _of_run("undo", worker.id, "it was claimed and never started")
@@ -161,18 +233,19 @@ class Sweep:
         for worker in self._orphaned():
             directory = RunDirectory(self.queue.run_directory(worker.id))
             start = directory.start()
-            if worker.stop is not None or not isinstance(start, Start) or not process.alive(start.identity):
+            if worker.stop is not None or not isinstance(start, Start) or not keeper.lives(directory, start):
                 continue
             try:
                 task = self.queue.task(worker.id.address)
                 of_run = limits.RunLimits.of(task, self.config, self.queue)
             except AgentqError:
                 continue  # the session's trouble, which is told already
-            if of_run.look_at is None:
-                continue
-            stream = None if of_run.left_usd is None else settle.follower(task, directory, self.config)
+            stream = settle.follower(task, directory, self.config)
             if stream is not None:
                 stream.finish()
+                of_run.heard(stream.reader.finished)
+            if of_run.look_at is None and not (remember and directory.look(LINGERS)):
+                continue
             reached = of_run.look(directory, stream, remember=remember)
             if reached is not None:
                 yield worker, directory, reached
@@ -204,7 +277,7 @@ class Sweep:
 
     def _requests(self, turn: Turn) -> Iterator[SweepAction]:
         for session in self.queue.changed_outbounds(turn.sessions):
-            if session in self.failed:
+            if session in self.failed or session in self.ailing:
                 continue
             try:
                 for _ in range(MOST_REQUESTS):
@@ -212,6 +285,7 @@ class Sweep:
                         break
             except AgentqError as error:
                 yield self._could_not(session, error)
+        self.queue.record_outbounds()
 
     def _carry_out(self, session: str) -> Generator[SweepAction, None, bool]:
         """Answer some of a session's requests; returns whether there may be more."""
@@ -233,16 +307,16 @@ class Sweep:
         for run in self.queue.post_results():
             session = run.rpartition("/")[0]
             if self._mine(session):
-                yield SweepAction("unposted", session, None, run, "its result could not be written to outbound.db")
+                why = f"its result could not be written to outbound.db: {self.queue.why_unposted(run)}"
+                yield SweepAction("unposted", session, None, run, why)
 
     def _prune(self) -> Iterator[SweepAction]:
         if self.config.retention_ms is None:
             return
-        for address in self.queue.ended_before(self.queue.now - self.config.retention_ms, session=self.session):
-            try:
-                removal.remove(self.queue, address)
-            except AgentqError as error:
-                yield self._could_not(address.session, error)
+        found = self.queue.ended_before(self.queue.now - self.config.retention_ms, session=self.session)
+        for address, task in zip(found, removal.remove_each(self.queue, found), strict=True):
+            if isinstance(task, Undone):
+                yield self._could_not(address.session, task.error)
                 continue
             yield SweepAction("prune", address.session, str(address), None, "it ended longer ago than the retention")
 
@@ -257,7 +331,7 @@ class Sweep:
         if sessions and not wake.looked_after(self.queue, sessions):
             try:
                 pid = wake.ensure_supervisor(self.queue, sessions)
-            except Refused as error:
+            except (Refused, Usage) as error:
                 self.failed[""] = error.message
                 yield SweepAction("trouble", None, None, None, error.message)
                 return

@@ -1,24 +1,30 @@
 """The private TMPDIR of a prompt task: short, because agent CLIs put sockets there and a socket's path ends at 107
-bytes; removed with the run."""
+bytes; removed with the run.
+
+Its name follows from the run's directory: whoever removes it for a keeper that is gone computes it, and asks no file
+that the agent can write.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from _blake2 import blake2b  # what hashlib has, without the whole of OpenSSL in each keeper
+from collections.abc import Iterator, Mapping
 
 PREFIX = "agentq-"
+NAME_BYTES = 6
 
 
-def create(environ: Mapping[str, str]) -> str:
+def create(environ: Mapping[str, str], run_dir: str) -> str:
     """Make one, 0700, under XDG_RUNTIME_DIR or, where that is not to be used, /tmp. Raises OSError."""
     runtime = environ.get("XDG_RUNTIME_DIR", "")
     if runtime.startswith("/"):
         try:
-            return _create_under(runtime)
+            return _create_under(runtime, run_dir)
         except OSError:
             pass
-    return _create_under("/tmp")
+    return _create_under("/tmp", run_dir)
 
 
 def remove(path: str) -> None:
@@ -36,12 +42,54 @@ def remove(path: str) -> None:
         os.close(parent)
 
 
-def _create_under(parent: str) -> str:
+def remove_below(parent: str, name: str) -> None:
+    """Remove what has this name in a directory, with all that is in it, following no link. What cannot be stays."""
+    try:
+        directory = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        os.unlink(name, dir_fd=directory)
+    except OSError:
+        _remove(directory, name)
+    finally:
+        os.close(directory)
+
+
+def remove_left_behind(environ: Mapping[str, str], run_dir: str) -> None:
+    """Remove what the keeper of a run made and did not live to remove, where it is this user's."""
+    for parent in _parents(environ):
+        path = f"{parent}/{_name(run_dir)}"
+        try:
+            found = os.lstat(path)
+        except OSError:
+            continue
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():
+            remove(path)
+
+
+def _parents(environ: Mapping[str, str]) -> Iterator[str]:
+    """Where one may lie: cron, which has no XDG_RUNTIME_DIR, tidies up after a supervisor that has one."""
+    runtime = environ.get("XDG_RUNTIME_DIR", "")
+    if runtime.startswith("/"):
+        yield runtime.rstrip("/")
+    yield f"/run/user/{os.geteuid()}"
+    yield "/tmp"
+
+
+def _name(run_dir: str) -> str:
+    return PREFIX + blake2b(os.fsencode(run_dir), digest_size=NAME_BYTES).hexdigest()
+
+
+def _create_under(parent: str, run_dir: str) -> str:
+    name = _name(run_dir)
     while True:
-        path = f"{parent.rstrip('/')}/{PREFIX}{os.urandom(4).hex()}"
+        path = f"{parent.rstrip('/')}/{name}"
         try:
             os.mkdir(path, 0o700)
         except FileExistsError:
+            # Somebody else's, or left behind by a state dir that was removed: any other name will do.
+            name = PREFIX + os.urandom(NAME_BYTES).hex()
             continue
         return path
 

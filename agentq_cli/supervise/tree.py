@@ -15,12 +15,12 @@ from agentq_cli.clock import monotonic_ms
 from agentq_cli.identity import Identity
 from agentq_cli.supervise.process import (
     alive,
-    boot_id,
     current,
     identity_of,
     open_pidfd,
     processes,
     read_file,
+    realm,
     send,
 )
 
@@ -42,7 +42,7 @@ def below_each(roots: Iterable[Identity]) -> dict[Identity, set[Identity]]:
     parents: dict[int, list[Identity]] = {}
     dead, seen = set(), set()
     for stat in processes():
-        identity = Identity(stat.pid, stat.start_time, boot_id())
+        identity = Identity(stat.pid, stat.start_time, realm())
         seen.add(identity)
         parents.setdefault(stat.parent, []).append(identity)
         if stat.state in ("Z", "X") and not alive(identity):
@@ -72,7 +72,7 @@ def marked(run: str, state_dir: str) -> set[Identity]:
     for stat in processes():
         environment = read_file(f"/proc/{stat.pid}/environ")
         if environment and stat.pid != os.getpid() and wanted.issubset(environment.split(b"\0")):
-            found.add(Identity(stat.pid, stat.start_time, boot_id()))
+            found.add(Identity(stat.pid, stat.start_time, realm()))
     return found
 
 

@@ -11,6 +11,7 @@ from agentq_cli.errors import Refused
 from agentq_cli.model import Identity, Supervisor
 from agentq_cli.path import Path
 from agentq_cli.queue import Queue
+from agentq_cli.store.state_dir import refuse_link
 from agentq_cli.supervise import attendance, process
 
 TYPE_CHECKING = False
@@ -30,7 +31,12 @@ def living(queue: Queue) -> list[Supervisor]:
     return [
         supervisor
         for supervisor in queue.supervisors()
-        if attendance.counts(supervisor.identity, supervisor.renewed_at, busy=supervisor.identity in busy)
+        if attendance.counts(
+            supervisor.identity,
+            supervisor.renewed_at,
+            busy=supervisor.identity in busy,
+            bells=queue.state.bells,
+        )
     ]
 
 
@@ -44,12 +50,16 @@ def unattended(queue: Queue, sessions: Iterable[str]) -> bool:
     return not looked_after(queue, sessions) and not attendance.swept_lately(queue.last_sweep(), queue.now)
 
 
-def watched(supervisor: Identity | None, known: Mapping[Identity, Supervisor]) -> bool:
+def watched(queue: Queue, supervisor: Identity | None, known: Mapping[Identity, Supervisor]) -> bool:
     """Whether a run's supervisor is there to settle it: alive, and not stopped for longer than its lease."""
-    if supervisor is None or not process.alive(supervisor):
+    if supervisor is None or (row := known.get(supervisor)) is None or attendance.lapsed(row.renewed_at):
         return False
-    row = known.get(supervisor)
-    return row is not None and not attendance.lapsed(row.renewed_at)
+    return lives(queue, supervisor)
+
+
+def lives(queue: Queue, owner: Identity) -> bool:
+    """Whether a process that has a doorbell here, a supervisor's or an owner's, still runs, in whichever realm."""
+    return attendance.lives(owner, queue.state.bells)
 
 
 def ensure_supervisor(queue: Queue, sessions: Sequence[str]) -> int | None:
@@ -58,6 +68,7 @@ def ensure_supervisor(queue: Queue, sessions: Sequence[str]) -> int | None:
         return None
     from filelock import FileLock
 
+    refuse_link(queue.state.wake_lock)
     with FileLock(queue.state.wake_lock, mode=0o600):
         if looked_after(queue, sessions):
             return None
@@ -82,6 +93,7 @@ def start_detached(queue: Queue, arguments: Sequence[str], environ: Mapping[str,
     command = [*self_command(), "run", "--state-dir", str(state_dir), *network, *arguments]
     scope = _own_scope(environ) if environ.get("INVOCATION_ID") else []
     log = state_dir / "supervisor.log"
+    refuse_link(log)
     if log.exists() and log.stat().st_size > LOG_BYTES:
         log.unlink()
     with log.open("ab") as trace:
@@ -130,7 +142,7 @@ def _for_detached(environ: Mapping[str, str]) -> dict[str, str]:
 def _wait_until_on_duty(child: subprocess.Popen[bytes], state_dir: Path) -> None:
     """Return once its bell is there, or once it has come and gone with nothing to do. Raises Refused."""
     identity = process.identity_of(child.pid)
-    bell = state_dir / "bells" / f"{child.pid}-{identity.start_time if identity else 0}"
+    bell = state_dir / "bells" / (identity.name if identity else ".gone")
     while not bell.exists():
         code = child.poll()
         if code is not None:

@@ -9,10 +9,10 @@ from agentq_cli.config import Config
 from agentq_cli.dataclass import dataclass, field
 from agentq_cli.model import FailureClass, Outcome, RunStatus, Task, Worker
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import process, recovery, settle
+from agentq_cli.supervise import keeper, recovery, settle
 from agentq_cli.supervise.limits import RunLimits
 from agentq_cli.supervise.plan import grace_ms
-from agentq_cli.supervise.records import RunDirectory, Start
+from agentq_cli.supervise.records import RunDirectory, Start, Void
 from agentq_cli.supervise.tree import SETTLE_MS, Orphans
 
 STREAM_STEPS = 128
@@ -53,13 +53,18 @@ class Watched:
         """One whose supervisor is gone: its shim is watched where it lives, otherwise it has ended."""
         stream = settle.follower(task, directory, config)
         watched = cls(worker, task, directory, stream, limits=RunLimits.of(task, config, queue))
-        start = directory.start()
-        pidfd = process.open_pidfd(start.identity) if isinstance(start, Start) else None
-        if pidfd is None:
-            watched.ended = True
-        else:
-            watched.pidfd = pidfd
+        watched.ended = not watched._watch_keeper(directory.start())
         return watched
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether its shim lives where no pidfd reaches: somebody has to `look_elsewhere` from time to time."""
+        return self.pidfd < 0 and not self.ended
+
+    def look_elsewhere(self) -> None:
+        """See whether a shim of another PID namespace has ended."""
+        start = self.directory.start()
+        self.ended = not isinstance(start, Start) or not keeper.lives(self.directory, start)
 
     def read_on(self) -> str | None:
         """Feed the stream further; the conversation's id where it is new."""
@@ -67,6 +72,7 @@ class Watched:
             return None
         for _ in range(STREAM_STEPS):
             if not self.stream.step():
+                self.limits.heard(self.stream.reader.finished)
                 break
         seen = self.stream.reader.conversation
         return seen if seen is not None and seen != self.conversation else None
@@ -96,27 +102,35 @@ class Watched:
     def _watch_its_shim(self) -> None:
         """The shim that ended was a second one, asked for when the launcher was lost; the first has the run."""
         start = self.directory.start()
-        pidfd = process.open_pidfd(start.identity) if isinstance(start, Start) else None
         self.close()
-        if pidfd is None:
+        self.ended = not self._watch_keeper(start)
+        if self.ended:
             self.again_at = monotonic_ms() + (SETTLE_MS if isinstance(start, Start) else LOST_MS)
-        else:
-            self.pidfd, self.ended = pidfd, False
+
+    def _watch_keeper(self, start: Start | Void | None) -> bool:
+        """Watch the shim that has the run, by pidfd where one can be had; False where it is gone."""
+        if not isinstance(start, Start):
+            return False
+        pidfd = keeper.pidfd(start)
+        if pidfd is not None:
+            self.pidfd = pidfd
+        return pidfd is not None or (keeper.elsewhere(start) and keeper.lives(self.directory, start))
 
     def _bury(self, queue: Queue, config: Config) -> bool:
         """The shim is gone without a record: end its tree, step by step, before anything is free."""
         if self.orphans is None:
-            agent = self.directory.agent()
             self.orphans = Orphans(
                 str(self.worker.id),
                 str(queue.state.path),
                 grace_ms(self.task, config),
-                () if agent is None else (agent,),
+                recovery.left_behind(self.directory),
             )
         if not self.orphans.step():
             self.again_at = monotonic_ms() + SETTLE_MS
             return False
-        recovery.remove_tmpdir(self.directory)
+        if not recovery.bury(self.directory):
+            self.again_at = monotonic_ms() + LOST_MS
+            return False
         self.outcome = recovery.crashed(self.worker, self.directory, self.stream, queue.now)
         return True
 

@@ -103,14 +103,13 @@ class Started:
 
 
 class ForkServer:
-    """The client of `forkserver.py`; one a thread."""
+    """The client of `forkserver.py`; one a thread. `prefix` goes before its command line."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: Sequence[str] = ()) -> None:
         self._socket, theirs = socket.socketpair()
         environ = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{HERE / 'hook'}:{ROOT}", "LANG": "C.UTF-8"}
-        self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "forkserver.py"), str(theirs.fileno())], env=environ, pass_fds=[theirs.fileno()]
-        )
+        command = [*prefix, sys.executable, str(HERE / "forkserver.py"), str(theirs.fileno())]
+        self._process = subprocess.Popen(command, env=environ, pass_fds=[theirs.fileno()])
         theirs.close()
         self._pending = b""
         self._started: deque[int] = deque()
@@ -141,6 +140,11 @@ class ForkServer:
         """End the server."""
         self._socket.close()
         self._process.wait(DEADLINE)
+
+    def end_namespace(self) -> None:
+        """SIGKILL one that was started by `unshare --kill-child`: its namespace ends, and all that is in it."""
+        self._process.kill()
+        self.close()
 
     def _read(self, seconds: float) -> None:
         if seconds <= 0:

@@ -3,7 +3,9 @@
     python tests/crash/soak.py --seconds 180 --seed 1
 
 Supervisors, sweeps, submitters, cancels, launchers, keepers and agents are SIGKILLed, at random moments and at random
-points inside. At the end everything is recovered and the state dir, the agents' own notes and their locks are checked.
+points inside. With `--namespaces` two of three live in PID namespaces of their own, as in containers, which are killed
+as a whole now and then. At the end everything is recovered and the state dir, the agents' own notes and their locks are
+checked.
 Exits with 1 where something was wrong, and keeps the directory. The choices follow the seed; the moments do not.
 """
 
@@ -30,6 +32,7 @@ from test_lanes import CHECKED, JOBS
 SOMETIMES = CHECKED + "; [ $((AGENTQ_ATTEMPT % 2)) = 0 ]"
 """Fails at its first attempt, and at every second one."""
 
+UNSHARE = ("unshare", "-pf", "--mount-proc", "--kill-child")
 SESSIONS = ("default", "one", "two", "three", "four")
 MOST_LIVE = 60
 POINTS = {"submit": 110, "batch": 240, "cancel": 90, "sweep": 120, "retry": 40, "supervisor": 400}
@@ -38,8 +41,10 @@ POINTS = {"submit": 110, "batch": 240, "cancel": 90, "sweep": 120, "retry": 40, 
 class Soak:
     """One soak: what runs, what was promised, and how often what was done."""
 
-    def __init__(self, world: World, seed: int) -> None:
+    def __init__(self, world: World, seed: int, namespaces: int = 0) -> None:
         self.world = world
+        self.containers = [ForkServer(UNSHARE) for _ in range(namespaces)]
+        self.inside: dict[int, list[Started]] = {id(server): [] for server in self.containers}
         self.chance = random.Random(seed)
         self.counts: Counter[str] = Counter()
         self.printed: set[str] = set()
@@ -56,6 +61,7 @@ class Soak:
             (2, self.retry),
             (6, self.kill),
             (3, self.supervise),
+            (1, self.end_namespace),
         ]
         weights, actions = [weight for weight, _ in steps], [action for _, action in steps]
         end = time.monotonic() + seconds
@@ -77,9 +83,31 @@ class Soak:
     def start(self, what: str, role: str, *argv: str) -> Started:
         """Start a command and count it."""
         self.counts[what] += 1
-        started = self.world.start(*argv, crash=self.crash(what, role) or None)
+        started = self.anywhere(*argv, crash=self.crash(what, role) or None)
         self.commands.append((what, started))
         return started
+
+    def anywhere(self, *argv: str, crash: dict[str, object] | None) -> Started:
+        """Start a command out here or in one of the namespaces."""
+        place = self.chance.randrange(len(self.containers) + 1)
+        if place == len(self.containers):
+            return self.world.start(*argv, crash=crash)
+        started = self.world.start(*argv, crash=crash, starter=self.containers[place])
+        self.inside[id(self.containers[place])].append(started)
+        return started
+
+    def end_namespace(self) -> None:
+        """Kill one as a whole, and make another."""
+        if not self.containers:
+            return
+        self.counts["killed namespace"] += 1
+        server = self.containers.pop(self.chance.randrange(len(self.containers)))
+        lost = {id(started) for started in self.inside.pop(id(server))}
+        self.supervisors = [process for process in self.supervisors if id(process) not in lost]
+        self.commands = [(what, process) for what, process in self.commands if id(process) not in lost]
+        server.end_namespace()
+        self.containers.append(ForkServer(UNSHARE))
+        self.inside[id(self.containers[-1])] = []
 
     def live(self) -> list[str]:
         """The addresses of live tasks; the index may not exist yet."""
@@ -142,7 +170,7 @@ class Soak:
         if len(self.supervisors) < 3:
             self.counts["supervisor"] += 1
             crash = self.crash("supervisor", "supervisor") or None
-            self.supervisors.append(self.world.start("run", "--drain", "-j", str(JOBS), crash=crash))
+            self.supervisors.append(self.anywhere("run", "--drain", "-j", str(JOBS), crash=crash))
 
     def kill(self) -> None:
         """Somebody, whoever it is."""
@@ -182,6 +210,8 @@ class Soak:
         for process in self.supervisors:
             self.counts["killed supervisor"] += 1
             process.kill()
+        while self.containers:  # What runs on in them has nobody there any more; it is the machine's now.
+            self.containers.pop().end_namespace()
         found = recover(self.world, 1, strict=False)
         bad = self.world.root / "bad"
         if bad.exists():
@@ -214,12 +244,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=180)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--namespaces", action="store_true", help="most of it in PID namespaces; needs root")
     options = parser.parse_args()
     directory = Path(tempfile.mkdtemp(prefix="agentq-soak-", dir=fast_directory()))
     server = ForkServer()
     world = World(directory, server)
     (world.root / "locks").mkdir()
-    soak = Soak(world, options.seed)
+    soak = Soak(world, options.seed, 2 if options.namespaces else 0)
     try:
         soak.run(options.seconds)
         found = soak.finish()

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from agentq_cli.agents import verdict
 from agentq_cli.agents.reader import open_reader
-from agentq_cli.supervise import process, tmpdir
+from agentq_cli.supervise import keeper, process
 from agentq_cli.supervise.output import OutputReader
 from agentq_cli.supervise.records import Cut, Exit, RunDirectory, Start, Stop, Void
 
 counts = st.integers(0, 1 << 40)
-STARTED = {"pid": 4_000_000, "start_time": 1, "boot_id": "b", "started_at": 1, "monotonic_ms": 1, "tmpdir": None}
+STARTED = {"pid": 4_000_000, "start_time": 1, "boot_id": "b", "started_at": 1, "monotonic_ms": 1, "locked": True}
 ENDED: dict[str, Any] = {
     "exit_code": 0,
     "signal": None,
@@ -80,9 +80,7 @@ def test_any_start_is_somebody_or_nobody(directory: RunDirectory, content: str, 
     assert isinstance(start, Start | Void)
     if isinstance(start, Start):
         process.alive(start.identity)
-        assert start.tmpdir is None or isinstance(start.tmpdir, str)
-        if not Path(start.tmpdir or "").name.startswith("agentq-"):
-            tmpdir.remove(start.tmpdir or "")
+        assert keeper.lives(directory, start) in (True, False)
     put(directory, "agent", content)
     agent = directory.agent()
     assert agent is None or process.alive(agent) in (True, False)

@@ -56,7 +56,7 @@ def run_in(queue: Queue, *, age: int = 0, pid: int | None = None) -> RunId:
         directory.create()
         identity = process.identity_of(pid)
         assert identity is not None
-        assert directory.write_start(Start(identity, NOON, monotonic_ms() - age, None))
+        assert directory.write_start(Start(identity, NOON, monotonic_ms() - age))
     return run
 
 
@@ -84,12 +84,15 @@ def recorded(queue: Queue) -> dict[str, bool]:
 
 # What is counted
 
+NAMED = "import ctypes; ctypes.CDLL(None).prctl(15, b'agentq-shim')"
+"""Python for a process that is to pass for a keeper."""
+
 
 @pytest.fixture
 def shim() -> Iterator[int]:
     """A process with a child that holds 60 MiB, once it does."""
     child = "x = bytearray(b'x') * (60 << 20); print('there', flush=True); import sys; sys.stdin.read()"
-    program = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    program = f"{NAMED}; import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
     with subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as parent:
@@ -137,7 +140,10 @@ def test_a_claim_that_has_no_process_yet_counts_in_full_but_not_for_ever(
 
 def test_a_worker_whose_shim_is_gone_takes_nothing_more(queue: Queue, machine: Machine) -> None:
     machine.available = 299 * MIB
-    with subprocess.Popen(["sleep", "100"]) as ended:
+    program = f"{NAMED}; print('there', flush=True); import time; time.sleep(100)"
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as ended:
+        assert ended.stdout is not None
+        assert ended.stdout.readline() == b"there\n"
         run_in(queue, pid=ended.pid)
         assert look(queue, machine).gates[0].holding
         ended.kill()

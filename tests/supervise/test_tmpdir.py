@@ -11,6 +11,7 @@ import pytest
 from agentq_cli.supervise import tmpdir
 
 NOBODY = 65534
+RUN = "/state/sessions/s/runs/1.1"
 
 
 def as_ordinary_user(work: Callable[[], bool]) -> bool:
@@ -38,7 +39,7 @@ def parent() -> Iterator[str]:
 
 def test_read_only_directories_in_it_are_removed_too(parent) -> None:
     def work() -> bool:
-        path = tmpdir.create({"XDG_RUNTIME_DIR": parent})
+        path = tmpdir.create({"XDG_RUNTIME_DIR": parent}, RUN)
         os.makedirs(f"{path}/module/cache")
         open(f"{path}/module/cache/file", "w").close()
         os.chmod(f"{path}/module/cache", 0o500)
@@ -50,10 +51,10 @@ def test_read_only_directories_in_it_are_removed_too(parent) -> None:
 
 
 def test_a_runtime_directory_that_cannot_be_written_is_passed_over(parent) -> None:
-    os.chmod(parent, 0o755)
+    os.chmod(parent, 0o555)  # an ordinary user who runs this test owns it
 
     def work() -> bool:
-        path = tmpdir.create({"XDG_RUNTIME_DIR": parent})
+        path = tmpdir.create({"XDG_RUNTIME_DIR": parent}, RUN)
         tmpdir.remove(path)
         return path.startswith("/tmp/agentq-")
 
@@ -83,3 +84,29 @@ def test_a_path_that_is_not_one_is_left_alone(parent, path) -> None:
     finally:
         os.chdir(here)
     assert sorted(os.listdir(parent)) == ["agentq-1", "other"]
+
+
+def test_what_a_dead_keeper_left_is_found_by_the_run_alone_and_nothing_else_is(parent) -> None:
+    environ = {"XDG_RUNTIME_DIR": parent}
+    path = tmpdir.create(environ, RUN)
+    another = tmpdir.create(environ, "/state/sessions/s/runs/1.2")
+    os.mkdir(f"{parent}/agentq-0123456789ab")
+    tmpdir.remove_left_behind(environ, RUN)
+    assert not os.path.exists(path)
+    assert os.path.isdir(another)
+    assert os.path.isdir(f"{parent}/agentq-0123456789ab")
+
+
+def test_a_name_that_is_taken_is_passed_over_and_a_link_there_is_not_followed(parent) -> None:
+    environ = {"XDG_RUNTIME_DIR": parent}
+    taken = tmpdir.create(environ, RUN)
+    os.rmdir(taken)
+    os.mkdir(f"{parent}/kept")
+    open(f"{parent}/kept/file", "w").close()
+    os.symlink(f"{parent}/kept", taken)
+    other = tmpdir.create(environ, RUN)
+    assert other != taken
+    assert os.path.isdir(other)
+    tmpdir.remove_left_behind(environ, RUN)
+    assert os.listdir(f"{parent}/kept") == ["file"]
+    assert os.path.islink(taken)

@@ -25,7 +25,7 @@ ENDED = Exit(
 
 
 def start_of_mine() -> Start:
-    return Start(process.current(), 1_700_000_000_000, 123, None)
+    return Start(process.current(), 1_700_000_000_000, 123, locked=True)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_nothing_is_recorded_in_a_directory_that_is_not_there(tmp_path) -> None:
 
 
 def test_records_come_back_as_they_were_written(directory) -> None:
-    start = start_of_mine()._replace(tmpdir="/tmp/agentq-1")
+    start = start_of_mine()
     assert directory.write_start(start)
     assert directory.start() == start
     directory.write_agent(*process.own_start())
