@@ -79,3 +79,24 @@ EPOCH = 719_163
 MOST_DATES = 1000
 _dates: dict[int, str] = {}
 """Days that were written already: a listing writes the same ones again and again."""
+
+
+TICK_NS = 20_000_000
+"""Twice the longest tick of the clock by which a file gets its time (100 a second)."""
+
+SECOND_NS = 1_000_000_000
+
+
+def file_time_ns() -> int:
+    """The time that a file would get that is written now, in nanoseconds, and up to a tick more."""
+    return time.time_ns()
+
+
+def settled(ctime_ns: int) -> bool:
+    """Whether a file that was changed at this time gets another one with any change from now on.
+
+    As git does with the entries of its index: a file may be changed twice within one tick. Where times are whole
+    seconds, that is up to two of them (vfat).
+    """
+    tick = TICK_NS if ctime_ns % SECOND_NS else 2 * SECOND_NS
+    return abs(file_time_ns() - ctime_ns) >= tick

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from agentq_cli import clock, environment
 from agentq_cli import config_schema as schema
-from agentq_cli import environment
 from agentq_cli.dataclass import NamedTuple, dataclass, field, replace
 from agentq_cli.defaults import BUILT_IN, MAX_QUEUED
 from agentq_cli.environment import CAPTURED
@@ -327,9 +327,10 @@ def _read_text(path: Path) -> str:
 
 
 def stamp(path: Path) -> tuple[int, ...] | None:
-    """What changes when the file does; None where there is none."""
+    """What changes when the file does; None where there is none. One that may change unseen is like no other."""
     try:
         status = os.stat(path)
     except OSError:
         return None
-    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
+    young = () if clock.settled(status.st_ctime_ns) else (clock.file_time_ns(),)
+    return status.st_dev, status.st_ino, status.st_ctime_ns, status.st_size, *young

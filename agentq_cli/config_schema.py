@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 Reader: TypeAlias = "Callable[[Any, str], Any]"
 Schema: TypeAlias = "Mapping[str, Reader]"
 
+READERS = ("none", "claude", "codex", "events", "gemini", "opencode")
+"""What the `reader` of a profile may be: who understands the agent's output (`agents/`)."""
+
 
 def refuse(what: str, value: object, why: str) -> NoReturn:
     """Raise Usage as every error of the configuration reads: place, quoted value, reason."""
@@ -245,13 +248,14 @@ PROFILE: Schema = {
     "resume": arguments,
     "max_cost": arguments,
     "resume_same_directory": yes_no,
-    "reader": choice("none", "claude", "codex", "events", "gemini", "opencode"),
+    "reader": choice(*READERS),
     "streams": yes_no,
     "env": environment,
     "env_remove": texts,
     "interrupt_first": yes_no,
     "stall_timeout": duration(),
     "grace": duration(),
+    "linger": duration(),
     "version": arguments,
     "reports_cost": yes_no,
 }

@@ -59,11 +59,16 @@ class Context:
             output.warn(text)
         return found.name
 
-    def open_queue(self, *, create: bool = False) -> Queue:
-        """The queue of the state directory, open until the result is written; without `create` it may be empty."""
+    def open_queue(self, *, create: bool = False, rebuild: bool = False) -> Queue:
+        """The queue of the state directory, open until the result is written; without `create` it may be empty.
+
+        With `rebuild` its index may be lost, to be made anew.
+        """
         from agentq_cli.queue import Queue
 
-        queue = Queue.open(self.state_dir, self.clock, create=create, allow_network_fs=self.allow_network_fs)
+        queue = Queue.open(
+            self.state_dir, self.clock, create=create, allow_network_fs=self.allow_network_fs, rebuild=rebuild
+        )
         return self.resources.enter_context(queue)
 
 

@@ -3,6 +3,8 @@
 They keep the rules of the standard modules for as much as is used here: fields with defaults, `frozen`, equality, hash,
 `repr`, `__post_init__`, `replace`, `asdict`; always with slots. Nothing is compiled when a class is made, and neither
 `inspect` nor `typing` is imported. The functions of the standard `dataclasses` work on these classes too.
+
+What the standard modules would take and these would get wrong is refused when the class is made.
 """
 
 from __future__ import annotations
@@ -31,15 +33,40 @@ else:
             self.compare = compare
             self.repr = repr
 
+        @property
+        def required(self):
+            return self.default is MISSING and self.default_factory is None
+
+    def _check(described, types, defaults):
+        """Refuse a base class, what is no field, and a default that all instances would share and change."""
+        if described.__bases__ != (object,):
+            raise TypeError(f"{described.__name__}: its base class would be lost; a dataclass has none here")
+        for name, kind in types.items():
+            if "ClassVar" in str(kind) or "InitVar" in str(kind):
+                raise TypeError(f"{described.__name__}: '{name}' is no field; say it without annotation")
+        _immutable(described.__name__, defaults)
+
+    def _immutable(owner, defaults):
+        for name, default in defaults.items():
+            if type(default).__hash__ is None:
+                raise ValueError(f"{owner}: '{name}' has a default that can change; use default_factory")
+
+    def _in_order(described, required, names):
+        if tuple(required) != names[: len(required)]:
+            raise TypeError(f"{described.__name__}: a field without default follows one that has one")
+
     def dataclass(*, slots, frozen=False):
         """Make the class anew, with its annotated names as slots."""
         assert slots
 
         def made(described):
             namespace = dict(vars(described))
-            names = tuple(namespace.get("__annotations__", ()))
+            types = namespace.get("__annotations__", {})
+            names = tuple(types)
             said = {name: namespace.pop(name) for name in names if name in namespace}
             fields = [each if type(each := said.get(name, MISSING)) is field else field(default=each) for name in names]
+            _check(described, types, {name: each.default for name, each in zip(names, fields, strict=True)})
+            _in_order(described, [name for name, each in zip(names, fields, strict=True) if each.required], names)
             del namespace["__dict__"], namespace["__weakref__"]
             namespace |= FROZEN if frozen else CHANGING
             namespace["__slots__"] = namespace["__match_args__"] = names
@@ -142,7 +169,12 @@ else:
 
         def __new__(cls, name, bases, namespace):
             names = tuple(namespace.get("__annotations__", ()))
-            namespace["_field_defaults"] = {each: namespace[each] for each in names if each in namespace}
+            if bases != (tuple,) and bases != (NamedTuple,):
+                raise TypeError(f"{name}: a named tuple has no other base class here")
+            defaults = namespace["_field_defaults"] = {each: namespace[each] for each in names if each in namespace}
+            _immutable(name, defaults)
+            if tuple(defaults) != names[len(names) - len(defaults) :]:
+                raise TypeError(f"{name}: a field without default follows one that has one")
             namespace |= {each: _tuplegetter(place, None) for place, each in enumerate(names)}
             namespace["_fields"] = namespace["__match_args__"] = names
             namespace["__slots__"] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from enum import StrEnum
@@ -9,7 +10,7 @@ from enum import StrEnum
 from agentq_cli.clock import rfc3339
 from agentq_cli.config import Config
 from agentq_cli.dataclass import dataclass
-from agentq_cli.errors import AgentqError, Busy, Refused
+from agentq_cli.errors import Busy
 from agentq_cli.model import Status
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import keeper, overdue, recovery, wake
@@ -21,6 +22,15 @@ LITTLE_SPACE = 64 << 20
 
 UNATTENDED_MS = 10 * 60_000
 """How long work may be due with nobody there before it is more than a command that was not given yet."""
+
+
+REPAIRS = {
+    "inbound.db": "put the file back from a copy; the other sessions go on",
+    "outbound.db": "put the file back from a copy, or move it away and `agentq sweep --reindex` makes one",
+    "runs": "make it a directory of yours that can be written; nothing of this session can be started before",
+    "index": "`agentq sweep --reindex`",
+}
+"""What is to be done about each part of a session that is at fault."""
 
 
 class Severity(StrEnum):
@@ -70,13 +80,9 @@ def _disk(queue: Queue) -> Iterator[Issue]:
 
 def _sessions(queue: Queue) -> Iterator[Issue]:
     for session in queue.stored_sessions():
-        try:
-            queue.check_readable(session)
-        except (Busy, Refused):
-            continue
-        except AgentqError as error:
-            what = "put the file back from a copy; the other sessions go on"
-            yield Issue(Severity.ERROR, f"session {session}", error.message, what)
+        with contextlib.suppress(Busy):
+            for fault in queue.faults(session):
+                yield Issue(Severity.ERROR, f"session {session}", fault.error.message, REPAIRS[fault.part])
 
 
 def _agents(queue: Queue) -> Iterator[Issue]:

@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from agentq_cli.errors import AgentqError
     from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.schedule import Schedule
     from agentq_cli.policy.series import Recurrence
@@ -216,7 +217,8 @@ class Task:
     Of a series: `recurrence` is what its live occurrence carries, `arriving` that its missed policy is still to be
     applied once it is due, `extra` that it was made by trigger or retry, `goes_on` that only its run was cancelled.
     `dep_failed` is the task whose failure cancelled or paused it, `tries` its runs since it was submitted or retried,
-    also those that used no attempt, and `fresh` that it had its one more run for a conversation that was lost.
+    also those that used no attempt, `resumes` that its run goes on in a conversation, and `fresh` that it had its one
+    more run for one that could not be gone on in.
     """
 
     session: str
@@ -254,6 +256,7 @@ class Task:
     dep_failed: Address | None = None
     tries: int = 0
     fresh: bool = False
+    resumes: bool = False
 
     @property
     def address(self) -> Address:
@@ -274,6 +277,11 @@ class Task:
     def shares_conversation(self) -> bool:
         """Whether it continues its session's conversation, so that no other such task may run beside it."""
         return self.kind == "prompt" and self.context == "session"
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has been run since it was submitted or retried: then it comes before what waits behind it."""
+        return self.tries > 0
 
     def shown_status(self, now: int) -> Status:
         """The status as the contract names it at `now`: what is stored as queued follows the clock."""
@@ -300,7 +308,12 @@ class WaitingFor:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an attempt ended, decided once the process tree is gone; what `finish` writes."""
+    """How an attempt ended, decided once the process tree is gone; what `finish` writes.
+
+    `conversation_lost` is that the agent does not know the conversation, `conversation_full` that it has no room left.
+    `nothing_done` is that it failed before it had done anything, and not for a reason that has nothing to do with the
+    conversation in which it may have gone on.
+    """
 
     status: RunStatus
     finished_at: int
@@ -312,6 +325,8 @@ class Outcome:
     result: Any = None
     conversation: str | None = None
     conversation_lost: bool = False
+    conversation_full: bool = False
+    nothing_done: bool = False
     tokens_in: int | None = None
     tokens_out: int | None = None
     tokens_of_conversation: bool = False
@@ -475,9 +490,16 @@ class Message:
     created_at: int
 
 
+class Undone(NamedTuple):
+    """What could not be done to one task of several, and the task's shown status then; None where there is none."""
+
+    error: AgentqError
+    status: Status | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class TargetResult:
-    """What became of one target of a command that names several."""
+    """What became of one target of a command that names several, and the shown status of the task then."""
 
     id: str
     ok: bool

@@ -14,6 +14,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+OCCURRENCE = {"priority": 10, "context": "isolated"}
+"""What an occurrence is unless said otherwise."""
+
 RECURRENCE = ("cron", "every", "at")
 
 

@@ -185,7 +185,7 @@ class TaskMaker:
         if arguments and exec_:
             raise Usage(f"{what('agent_arg')} '{arguments[0]}': a command has no agent")
         return Launch(
-            env=environment(given, what),
+            env=environment(given, options, what),
             captured=self._capture(),
             agent_args=() if exec_ else (*options.get("agent_arg", ()), *arguments),
             stdin=stdin if exec_ else None,
@@ -348,10 +348,10 @@ def dependencies(given: Given, what: Callable[[str], str]) -> tuple[Dependency, 
     return tuple(dict.fromkeys(found))
 
 
-def environment(given: Given, what: Callable[[str], str]) -> dict[str, str]:
-    """The variables of `--env-file`, then those of `-e`."""
+def environment(given: Given, options: Given, what: Callable[[str], str]) -> dict[str, str]:
+    """The variables of `--env-file`, else of the config's, then those of `-e`."""
     pairs: dict[str, str] = {}
-    for path in given.get("env_file") or ():
+    for path in given.get("env_file") or options.get("env_file") or ():
         pairs |= values.parse_env_file(values.parse_path(path, what("env_file")), what("env_file"))
     found = given.get("env") or ()
     if isinstance(found, Mapping):

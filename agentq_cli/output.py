@@ -22,6 +22,7 @@ from agentq_cli.model import TargetResult
 from agentq_cli.tables import (
     STATUS_COLOURS,
     Column,
+    Decoder,
     Table,
     cells,
     decoded,
@@ -153,6 +154,14 @@ class Raw:
     code: Code = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What a task's runs write, as it comes: stream (`stdout`, `stderr`) and bytes, to ours of that name, harmless."""
+
+    pieces: Iterable[tuple[str, bytes]]
+    code: Code = 0
+
+
 class Surface(NamedTuple):
     """What a screen is drawn on: `put` writes and flushes text that is harmless already, with this pen's colours."""
 
@@ -180,7 +189,7 @@ class Results:
         return results_code(self.items)
 
 
-Result: TypeAlias = Document | Items | Stream | Screen | Raw | Interactive | Results | None
+Result: TypeAlias = Document | Items | Stream | Screen | Raw | Followed | Interactive | Results | None
 
 
 def results_code(items: Sequence[TargetResult]) -> int:
@@ -206,6 +215,11 @@ def note(text: str) -> None:
     _stderr(one_line(text))
 
 
+def waiting(text: str) -> None:
+    """A line on stderr about what a command that waits is waiting for."""
+    _stderr(f"agentq: waiting: {one_line(text)}")
+
+
 def error(text: str) -> None:
     """The one line of an error on stderr."""
     _stderr(f"agentq: error: {one_line(text)}")
@@ -224,11 +238,11 @@ def note_lines(lines: Iterable[str]) -> None:
     _stderr("".join(lines).rstrip("\n"))
 
 
-def _stderr(text: str) -> None:
+def _stderr(text: str, end: str = "\n") -> None:
     # A closed stderr must not turn success into failure.
     try:
         if sys.stderr is not None:
-            print(text, file=sys.stderr, flush=True)
+            print(text, end=end, file=sys.stderr, flush=True)
     except (OSError, ValueError):
         pass
 
@@ -263,6 +277,8 @@ class Printer:
                 self._document(result.kind, result.data) if self._json else self._screen(result)
             case Raw():
                 self._raw(result)
+            case Followed():
+                self._followed(result)
             case Interactive():
                 return result.run(Surface(self._put_now, self._pen))
             case Results():
@@ -451,6 +467,21 @@ class Printer:
         for text in decoded(result.pieces):
             self._put(harmless(text))
             self._flush()
+
+    def _followed(self, result: Followed) -> None:
+        decoders = {"stdout": Decoder(), "stderr": Decoder()}
+        for stream, piece in result.pieces:
+            self._follow(stream, decoders[stream].decode(piece))
+        for stream, decoder in decoders.items():
+            self._follow(stream, decoder.end())
+
+    def _follow(self, stream: str, text: str) -> None:
+        if not text:
+            return
+        if stream == "stderr":
+            _stderr(harmless(text), end="")
+        else:
+            self._put_now(harmless(text))
 
     def _results(self, result: Results) -> None:
         failed = [item for item in result.items if not item.ok]

@@ -1,17 +1,28 @@
 """`pathlib.Path` for what every command does with one; the real one, dearer to import than `sqlite3`, for the rest.
 
-What is not defined here is asked of a real `Path`, and that is what comes back.
+What is not defined here is asked of a real `Path`, and that is what comes back. One that is spelled as the real ones
+are is equal to the real one, and hashes as it does.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path as Path
 else:
     from errno import EBADF, ELOOP, ENOENT, ENOTDIR
+
+    if sys.version_info >= (3, 12):
+        _hash = hash
+    else:
+
+        def _hash(text):
+            """The hash of an equal path of the standard module, which takes it of the parts."""
+            root = text[: len(text) - len(text.lstrip("/"))]
+            return hash((*([root] if root else []), *(part for part in text.split("/") if part and text != ".")))
 
     class Path:
         """The place of a file."""
@@ -30,10 +41,15 @@ else:
             return f"Path({self._text!r})"
 
         def __hash__(self):
-            return hash(self._text)
+            return _hash(self._text)
 
         def __eq__(self, other):
-            return self._text == other.__fspath__() if hasattr(other, "__fspath__") else NotImplemented
+            if isinstance(other, Path):
+                return self._text == other._text
+            standard = sys.modules.get("pathlib")
+            if standard is None or not isinstance(other, standard.PurePosixPath):
+                return NotImplemented
+            return self._text == str(other)
 
         def __lt__(self, other):
             return self._text < os.fspath(other)

@@ -29,10 +29,12 @@ from agentq_cli.model import (
     PastRun,
     Run,
     RunId,
+    RunStatus,
     SessionInfo,
     Status,
     Supervisor,
     Task,
+    Undone,
     WaitingFor,
     Worker,
 )
@@ -40,11 +42,11 @@ from agentq_cli.path import Path
 from agentq_cli.store import connection, read, rows
 from agentq_cli.store.kept import PAGES, Kept, most_kept
 from agentq_cli.store.queries import statements
-from agentq_cli.store.state_dir import StateDir
+from agentq_cli.store.state_dir import StateDir, holds_something
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
     from typing import Self, TypeAlias
 
@@ -54,23 +56,30 @@ if TYPE_CHECKING:
     from agentq_cli.policy.dependencies import Looked
     from agentq_cli.policy.requests import Refusal, Request
     from agentq_cli.store import (
+        aside,
         change,
+        condition,
         dependencies,
         dispatch,
         finish,
         heads,
+        history,
         reindex,
         seen,
         series,
+        session_write,
         stats,
         submit,
         upkeep,
     )
     from agentq_cli.store import requests as asking
+    from agentq_cli.store.condition import Fault as Fault
     from agentq_cli.store.dispatch import Claim as Claim
     from agentq_cli.store.dispatch import Past as Past
     from agentq_cli.store.dispatch import Plan as Plan
     from agentq_cli.store.dispatch import Planner as Planner
+    from agentq_cli.store.history import FoundRun as FoundRun
+    from agentq_cli.store.history import Lacking
     from agentq_cli.store.requests import Answer as Answer
     from agentq_cli.store.series import begin as restarted
     from agentq_cli.store.upkeep import Turn as Turn
@@ -79,13 +88,18 @@ else:
     change, dependencies, dispatch = Later("store.change"), Later("store.dependencies"), Later("store.dispatch")
     finish, reindex, series = Later("store.finish"), Later("store.reindex"), Later("store.series")
     submit, asking, heads = Later("store.submit"), Later("store.requests"), Later("store.heads")
-    seen, upkeep = Later("store.seen"), Later("store.upkeep")
+    seen, upkeep, condition = Later("store.seen"), Later("store.upkeep"), Later("store.condition")
+    history, aside, session_write = Later("store.history"), Later("store.aside"), Later("store.session_write")
 
     def __getattr__(name: str) -> object:
         if name == "Answer":
             return asking.Answer
         if name == "Turn":
             return upkeep.Turn
+        if name == "Fault":
+            return condition.Fault
+        if name == "FoundRun":
+            return history.FoundRun
         if name == "restarted":
             return series.begin
         if name in ("Claim", "Past", "Plan", "Planner"):
@@ -93,7 +107,10 @@ else:
         raise AttributeError(name)
 
 
-__all__ = ["Answer", "Claim", "Past", "Plan", "Planner", "Queue", "Turn", "restarted"]
+__all__ = ["Answer", "Claim", "Fault", "FoundRun", "Past", "Plan", "Planner", "Queue", "Turn", "done", "restarted"]
+
+MOST_AT_ONCE = 10_000
+"""Tasks that one commit changes at most: while it is made, which takes seconds, nobody else writes."""
 
 Parallel: TypeAlias = "Callable[[str], int | None]"
 
@@ -109,47 +126,53 @@ class Queue:
         self._index = index
         self._clock = clock
         self._answered: dict[str, str | None] = {}
+        self._unposted: dict[str, str] = {}
         self._place: os.stat_result | None = None
 
     @property
     def exists(self) -> bool:
         """Whether anything is stored; what was opened before it was reads as empty for ever."""
-        return self.state.index.exists()
+        return holds_something(self.state.index)
 
     @classmethod
-    def open(cls, path: Path, clock: Clock, *, create: bool, allow_network_fs: bool = False) -> Self:
+    def open(
+        cls, path: Path, clock: Clock, *, create: bool, allow_network_fs: bool = False, rebuild: bool = False
+    ) -> Self:
         """Open a state dir, made with `create` where it does not exist.
 
         Without `create` a missing one reads as empty and nothing is made. Raises Usage where it is unfit: owned by
-        somebody else, on a network file system, not a directory.
+        somebody else, on a network file system, not a directory; and Unreadable where sessions lie in it and no index,
+        unless that is to be rebuilt.
         """
         # One spelling, for it marks the processes of its runs: two names of one directory must not hide them.
         path = Path(os.path.realpath(path))
         state = StateDir(path)
         os.umask(0o077)
         state.check(allow_network_fs=allow_network_fs)
+        there = holds_something(state.index)
+        if not there and not rebuild:
+            state.refuse_lost_index()
         if create:
             missing = not path.exists()
             state.create()
             if missing:
                 state.check(allow_network_fs=allow_network_fs)  # somebody else may have been faster
-            return cls(
-                state, connection.connect(state.index, "index", create=True), clock, allow_network_fs=allow_network_fs
-            )
-        if not state.index.exists():
-            return cls(state, connection.empty_index(), clock, allow_network_fs=allow_network_fs)
-        return cls(
-            state, connection.connect(state.index, "index", create=False), clock, allow_network_fs=allow_network_fs
-        )
+        if there or create:
+            index = connection.connect(state.index, "index", create=create, rebuild=rebuild and create)
+        else:
+            index = connection.empty_index()
+        if rebuild and create:
+            connection.mend_schema(index, state.index, "index")
+        return cls(state, index, clock, allow_network_fs=allow_network_fs)
 
     @contextlib.contextmanager
     def rehearsal(self) -> Iterator[Self]:
         """The same queue as copies in memory: what is done to it leaves every file as it is. One at a time."""
-        if not self.exists:
+        if not self.state.path.exists():
             yield self
             return
         with connection.rehearsal():
-            index = connection.connect(self.state.index, "index", create=False)
+            index = connection.connect(self.state.index, "index", create=not self.exists, rebuild=True)
             with type(self)(self.state, index, self._clock, allow_network_fs=self.allow_network_fs) as rehearsed:
                 yield rehearsed
 
@@ -158,15 +181,16 @@ class Queue:
 
         It waits for the index no longer than it may be deaf to its signals, and looks again later."""
         self._index.execute(f"PRAGMA cache_size = {PAGES}")
+        self.release_connections()
         self._index.execute(f"PRAGMA busy_timeout = {connection.WATCHING_BUSY_MS}")
         self.state = replace(self.state, kept=Kept(most_kept()))
-        self._place = os.stat(self.state.index)
+        self._place = os.lstat(self.state.index)
 
     @property
     def in_place(self) -> bool:
         """Whether the index that was open when it began to keep connections still has its name."""
         try:
-            return self._place is None or os.path.samestat(self._place, os.stat(self.state.index))
+            return self._place is None or os.path.samestat(self._place, os.lstat(self.state.index))
         except FileNotFoundError:
             return False
 
@@ -212,6 +236,20 @@ class Queue:
         busy_ms = connection.BACKGROUND_BUSY_MS if background else connection.BUSY_MS
         return read.task(self.state, address, busy_ms=busy_ms)
 
+    def task_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
+        """Many tasks, each session's file opened once for hundreds of them; of each as it is, or why it is not seen."""
+        found: dict[Address, Task] = {}
+        for first in range(0, len(addresses), read.PAGE):
+            page = read.load(self.state, addresses[first : first + read.PAGE], [])
+            found.update((task.address, task) for task in page)
+        return [found.get(address) or self._unseen(address) for address in addresses]
+
+    def _unseen(self, address: Address) -> Task | Undone:
+        try:
+            return self.task(address)
+        except AgentqError as error:
+            return Undone(error, self.known_status(address))
+
     def tasks(
         self,
         *,
@@ -236,20 +274,32 @@ class Queue:
         )
         return islice(found, limit)
 
-    def cancel(self, address: Address, *, actor: Actor = Actor.USER) -> Task:
+    def cancel(self, address: Address) -> Task:
         """Cancel a waiting task; a running one comes back as it is, for `request_stop`. Raises NotFound, WrongState."""
-        self.known(address.session)
-        return change.cancel(self.state, address, now=self.now, actor=actor)
+        return done(*self.cancel_each([address]))
 
-    def pause(self, address: Address, *, reason: str | None, actor: Actor = Actor.USER) -> Task:
+    def cancel_each(self, targets: Sequence[Address | RunId]) -> list[Task | Undone]:
+        """`cancel` of many, of each as it is then, or why that could not be; of a run only while it is the live one.
+
+        Here as in `pause_each` and the others those of a session are done in one commit.
+        """
+        return self._each(targets, change.cancel_of(targets))
+
+    def pause(self, address: Address, *, reason: str | None) -> Task:
         """Keep a waiting task from starting. Raises NotFound, WrongState."""
-        self.known(address.session)
-        return change.pause(self.state, address, reason=reason, now=self.now, actor=actor)
+        return done(*self.pause_each([address], reason=reason))
 
-    def resume(self, address: Address, *, actor: Actor = Actor.USER) -> Task:
+    def pause_each(self, addresses: Sequence[Address], *, reason: str | None) -> list[Task | Undone]:
+        """`pause` of many."""
+        return self._each(addresses, lambda write, address: change.pause_in(write, address, reason))
+
+    def resume(self, address: Address) -> Task:
         """Undo `pause`. Raises NotFound, WrongState."""
-        self.known(address.session)
-        return change.resume(self.state, address, now=self.now, actor=actor)
+        return done(*self.resume_each([address]))
+
+    def resume_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
+        """`resume` of many."""
+        return self._each(addresses, change.resume_in)
 
     def edit(self, address: Address, edit: change.Edit) -> Task:
         """Change a waiting task by a function of it. Raises NotFound, WrongState."""
@@ -258,8 +308,11 @@ class Queue:
 
     def retry(self, address: Address) -> Task:
         """Queue an ended task again under its address. Raises NotFound, WrongState."""
-        self.known(address.session)
-        return change.retry(self.state, address, now=self.now)
+        return done(*self.retry_each([address]))
+
+    def retry_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
+        """`retry` of many."""
+        return self._each(addresses, change.retry_in, named=True)
 
     def trigger(self, address: Address) -> Task:
         """An extra occurrence of a series, due now. Raises NotFound, WrongState."""
@@ -311,9 +364,52 @@ class Queue:
         return dependencies.live_dependent(self._index, address)
 
     def prune(self, address: Address) -> Task:
-        """Remove an ended task with its runs and events. Raises NotFound, WrongState."""
-        self.known(address.session)
-        return change.prune(self.state, address, now=self.now)
+        """Remove an ended task with its runs and events; the files of the runs are moved aside. Raises NotFound,
+        WrongState."""
+        return done(*self.prune_each([address]))
+
+    def prune_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
+        """`prune` of many."""
+        return self._each(addresses, change.prune_in, named=True)
+
+    def _each(self, targets: Sequence[Address | RunId], act: change.Act, *, named: bool = False) -> list[Task | Undone]:
+        """Do the same to each, those of a session in one commit; a session in trouble leaves the others alone."""
+        found: dict[int, Task | Undone] = {}
+        sessions: dict[str, list[int]] = {}
+        for position, target in enumerate(targets):
+            sessions.setdefault(target.session, []).append(position)
+        for session, positions in sessions.items():
+            for first in range(0, len(positions), MOST_AT_ONCE):
+                some = positions[first : first + MOST_AT_ONCE]
+                own = [targets[position] for position in some]
+                found.update(zip(some, self._each_of(session, own, act, named), strict=True))
+        return [found[position] for position in range(len(targets))]
+
+    def _each_of(
+        self, session: str, targets: Sequence[Address | RunId], act: change.Act, named: bool
+    ) -> Sequence[Task | Undone]:
+        try:
+            self.known(session)
+            return change.each(self.state, session, targets, act, named=named, now=self.now, actor=Actor.USER)
+        except AgentqError as error:
+            return [Undone(error, self.known_status(target)) for target in targets]
+
+    def known_status(self, target: Address | RunId) -> Status | None:
+        """The shown status of a task as the index has it, whatever its session's file; None where it has none."""
+        try:
+            return read.known_status(self._index, target, self.now)
+        except AgentqError:
+            return None
+
+    def settle_aside(self, session: str) -> tuple[list[str], list[str]]:
+        """Put back the files of runs that a prune moved aside and that was not committed; the names of these runs, and
+        of those whose files are to be removed."""
+        return session_write.settle_aside(self.state, session, busy_ms=connection.BACKGROUND_BUSY_MS)
+
+    def aside(self, session: str) -> tuple[Path, list[str]]:
+        """Where the files of pruned runs lie until they are removed, and the runs' names."""
+        home = self.state.session(session)
+        return aside.place(home), aside.names(home)
 
     def ended_before(self, moment: int, *, session: str | None = None) -> list[Address]:
         """Tasks that ended before a time, oldest end first."""
@@ -336,17 +432,30 @@ class Queue:
         self.known(session)
         return change.pause_session(self.state, session, reason=reason, now=self.now, actor=actor, paused=paused)
 
+    def reset_conversation(self, session: str, agent: str | None, *, actor: Actor = Actor.USER) -> list[str]:
+        """Have a session's next task begin anew. Returns the agents of which a conversation was given up. Raises
+        NotFound."""
+        self.known(session)
+        return change.reset(self.state, session, agent, now=self.now, actor=actor)
+
     def pause_agent(self, agent: str | None, *, reason: str | None) -> None:
         """Start no task of an agent (None: of nobody, the whole queue) until `resume_agent`."""
         scope, name = ("queue", "") if agent is None else ("agent", agent)
         values = {"scope": scope, "name": name, "kind": "paused", "since": self.now, "until": None, "reason": reason}
         values["count"] = 1
-        self._write(("set_hold", values), event=f"pause_{scope}", reason=_named(agent, reason))
+        self._write_hold("set_hold", values, event=f"pause_{scope}", reason=_named(agent, reason))
 
     def resume_agent(self, agent: str | None) -> None:
         """Lift every hold of an agent (None: of the queue)."""
         scope, name = ("queue", None) if agent is None else ("agent", agent)
-        self._write(("lift_holds", {"scope": scope, "name": name}), event=f"resume_{scope}", reason=_named(agent, None))
+        values = {"scope": scope, "name": name}
+        self._write_hold("lift_holds", values, event=f"resume_{scope}", reason=_named(agent, None))
+
+    def restore_holds(self) -> str | None:
+        """Bring the holds back that a lost index had; what that was, None where nothing had to be done."""
+        from agentq_cli.store import holds
+
+        return holds.restore(self._index, self.state)
 
     def holds(self) -> list[waiting.Hold]:
         """What keeps an agent's tasks, or all, from starting."""
@@ -551,9 +660,16 @@ class Queue:
                     return os.access(path, os.W_OK)
                 values = {"id": str(run), "content": content, "at": at}
                 posted = database.execute(dispatch.DISPATCH[statement], values).rowcount == 1
-        except (AgentqError, OSError):
+        except (AgentqError, OSError) as error:
+            self._unposted[str(run)] = str(error)
             return False
+        if not posted:
+            self._unposted[str(run)] = "somebody wrote a row of its name before"
         return posted
+
+    def why_unposted(self, run: RunId | str) -> str | None:
+        """Why the result row of a run that was finished here is not in outbound.db; None where it is. Told once."""
+        return self._unposted.pop(str(run), None)
 
     # Supervisors
 
@@ -847,7 +963,10 @@ class Queue:
     def remember_outbound(self, session: str, seen: str | None) -> None:
         """Note that the requests of an outbound.db with this stamp have been answered."""
         self._answered[session] = seen
-        asking.remember(self._index, self.state, session, seen)
+
+    def record_outbounds(self) -> None:
+        """Record what was noted so, for the sweeps to come. A supervisor need not: what it runs is changed anyway."""
+        asking.record(self._index, self.state, self._answered)
 
     def requests(self, session: str, most: int) -> Iterator[tuple[str, object]]:
         """What a session's agents ask for and was not answered, `most` of it: id and content, in their order."""
@@ -860,11 +979,19 @@ class Queue:
         request: Request | Refusal,
         *,
         template: asking.Template,
+        reschedule: asking.Reschedule,
         max_queued: int,
     ) -> Answer | None:
         """Carry a request out, once, and record the answer in the same commit; None where it was answered before."""
         return asking.apply(
-            self.state, session, message, request, template=template, max_queued=max_queued, now=self.now
+            self.state,
+            session,
+            message,
+            request,
+            template=template,
+            reschedule=reschedule,
+            max_queued=max_queued,
+            now=self.now,
         )
 
     def note_sweep(self, *, turn: bool = False) -> None:
@@ -875,9 +1002,9 @@ class Queue:
         """What a sweep looks at now, or one of that session: all that there is, where it is not very much."""
         return upkeep.turn(self.state, self._index, session)
 
-    def look_into(self, turn: upkeep.Turn, *, remember: bool) -> Iterator[tuple[str, AgentqError | OSError]]:
-        """Open the sessions that have changed and roll back what dead writers left; yields those in trouble. With
-        `remember` the others are not opened again until they change."""
+    def look_into(self, turn: upkeep.Turn, *, remember: bool) -> Iterator[tuple[str, Fault]]:
+        """Open the sessions that have changed and roll back what dead writers left; yields what is wrong with each.
+        With `remember` the others are not opened again until they change."""
         return upkeep.look_into(self.state, self._index, turn, remember=remember)
 
     def last_sweep(self) -> int | None:
@@ -893,15 +1020,38 @@ class Queue:
         """The sessions that have a directory, whatever the index says."""
         return list(self.state.session_names())
 
-    def check_readable(self, session: str) -> None:
-        """Raises Unreadable where a session's file is corrupt or newer, and Usage where its directory is unfit."""
-        upkeep.check_readable(self.state, session)
+    def faults(self, session: str) -> list[Fault]:
+        """What is wrong with the files of a session. Raises Busy where that cannot be told now."""
+        return list(condition.faults(self.state, session))
+
+    def forgotten(self) -> list[str]:
+        """The sessions with tasks that lie in the state dir and that the index does not know."""
+        known = set(self.session_names())
+        return [name for name in self.stored_sessions() if name not in known and self._lacks(name)]
+
+    def _lacks(self, session: str) -> bool:
+        try:
+            return condition.lacking(self.state, session)
+        except AgentqError:
+            return False  # it cannot be read, or not now: its own trouble
 
     def reindex(self, session: str, *, host: str) -> list[str]:
         """Rebuild the index of one session from its file; returns what had to be mended."""
         return list(
             reindex.reindex(self.state, session, now=self.now, host=host, busy_ms=connection.BACKGROUND_BUSY_MS)
         )
+
+    def lacking_history(self, session: str) -> Iterator[Lacking]:
+        """The tasks of a session whose runs or events the index lacks."""
+        return history.lacking(self.state, self._index, session)
+
+    def results(self, session: str) -> Mapping[str, tuple[RunStatus, int]]:
+        """How the runs of a session ended, and when, as the result rows in its outbound.db say."""
+        return history.results(self.state, session)
+
+    def put_back_history(self, pasts: Sequence[FoundRun], tasks: Sequence[Task], *, host: str) -> None:
+        """Write runs of the past, and the events of tasks that have none."""
+        history.put_back(self.state, self._index, pasts, tasks, host=host)
 
     def batches(self) -> list[tuple[str, bool, list[str], Identity]]:
         """Batches on their way: id, whether committed, sessions, owner."""
@@ -920,16 +1070,34 @@ class Queue:
             near = nearest(session, self.session_names()) or "; see `agentq sessions`"
             raise NotFound(f"session '{session}': there is none of that name{near}")
 
-    def _write(
-        self, *steps: tuple[str, dict[str, object]], event: str | None = None, reason: str | None = None
-    ) -> None:
+    def _write(self, *steps: tuple[str, dict[str, object]]) -> None:
         with connection.transaction(self._index, self.state.index):
             for name, values in steps:
                 self._index.execute(dispatch.DISPATCH[name], values)
-            if event is not None:
-                values = {"at": self.now, "session": None, "seq": None, "attempt": None, "from": None, "to": None}
-                values |= {"event": event, "actor": Actor.USER, "reason": reason, "hook": None, "agent": None}
-                self._index.execute(statements("write")["event"], values)
+
+    def _write_hold(self, name: str, values: Mapping[str, object], *, event: str, reason: str | None) -> None:
+        from agentq_cli.store import holds
+
+        told: dict[str, object] = {
+            "at": self.now,
+            "session": None,
+            "seq": None,
+            "attempt": None,
+            "from": None,
+            "to": None,
+        }
+        told |= {"event": event, "actor": Actor.USER, "reason": reason, "hook": None, "agent": None}
+        with connection.transaction(self._index, self.state.index):
+            self._index.execute(dispatch.DISPATCH[name], values)
+            self._index.execute(statements("write")["event"], told)
+            holds.copy(self._index, self.state)
+
+
+def done(found: Task | Undone) -> Task:
+    """The task. Raises why it could not be done."""
+    if isinstance(found, Undone):
+        raise found.error
+    return found
 
 
 def _key(identity: Identity) -> dict[str, object]:

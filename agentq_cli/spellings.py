@@ -210,12 +210,14 @@ SPELLINGS: dict[str, tuple[dict[str, Option], tuple[tuple[str, str], ...]]] = {
     ),
     "sessions": (
         {
+            "--agent": ("agent", "text", None, None, False),
+            "-a": ("agent", "text", None, None, False),
             "--json": ("json", "flag", None, None, True),
             "--state-dir": ("state_dir", "text", None, None, True),
             "--color": ("color", "text", None, None, True),
             "--allow-network-fs": ("allow_network_fs", "flag", None, None, True),
         },
-        (),
+        (("action", "optional"), ("names", "many")),
     ),
     "workers": (
         {

@@ -104,19 +104,35 @@ def one_line(text: str) -> str:
     return harmless(" ".join(text.split()))
 
 
-def decoded(pieces: Iterable[bytes]) -> Iterator[str]:
-    """The pieces as text; characters, colours and line ends that a boundary cut in two are put together again."""
-    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    rest = ""
-    for piece in pieces:
-        text = rest + decoder.decode(piece)
+class Decoder:
+    """Bytes as text, piece by piece; characters, colours and line ends that a boundary cut in two are put together."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._rest = ""
+
+    def decode(self, piece: bytes) -> str:
+        """What is whole now."""
+        text = self._rest + self._decoder.decode(piece)
         match = re.search(_UNFINISHED, text[-_LONGEST_COLOUR:])
         end = len(text) - len(match[0]) if match else len(text)
-        text, rest = text[:end], text[end:]
-        if text:
+        self._rest = text[end:]
+        return text[:end]
+
+    def end(self) -> str:
+        """What is left once no more comes."""
+        rest, self._rest = self._rest + self._decoder.decode(b"", final=True), ""
+        return rest
+
+
+def decoded(pieces: Iterable[bytes]) -> Iterator[str]:
+    """The pieces as text."""
+    decoder = Decoder()
+    for piece in pieces:
+        if text := decoder.decode(piece):
             yield text
-    if rest := rest + decoder.decode(b"", final=True):
-        yield rest
+    if text := decoder.end():
+        yield text
 
 
 def cells(text: str) -> int:

@@ -16,7 +16,7 @@ _agentq_command() {
     runs) options='--session --status --since --limit --json --state-dir --color --allow-network-fs --help' ;;
     events) options='--since --limit --follow --json --state-dir --color --allow-network-fs --help' ;;
     messages) options='--since --limit --session --follow --json --state-dir --color --allow-network-fs --help' ;;
-    sessions) options='--json --state-dir --color --allow-network-fs --help' ;;
+    sessions) options='--agent --json --state-dir --color --allow-network-fs --help' ;;
     workers) options='--json --state-dir --color --allow-network-fs --help' ;;
     top) options='--json --state-dir --color --allow-network-fs --help' ;;
     edit) options='--prompt --key --stdin --script --label --agent --cwd --env --env-file --context --agent-arg --priority --at --in --tz --expires --cron --every --start --until --max-runs --missed --overlap --once --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --pause-after --json --state-dir --color --allow-network-fs --help' ;;
@@ -93,6 +93,7 @@ _agentq_option() {
     messages:--since|messages:--limit) kind=free ;;
     messages:-s|messages:--session) kind=sessions ;;
     messages:--color) kind=words choices='auto always never' ;;
+    sessions:-a|sessions:--agent) kind=agents ;;
     sessions:--state-dir) kind=directories ;;
     sessions:--color) kind=words choices='auto always never' ;;
     workers:--state-dir) kind=directories ;;
@@ -175,6 +176,8 @@ _agentq_argument() {
     logs:0) kind=tasks ;;
     runs:0) kind=tasks ;;
     events:0) kind=tasks ;;
+    sessions:0) kind=words choices='reset' ;;
+    sessions:*) kind=sessions ;;
     edit:0) kind=live ;;
     pause:*) kind=live ;;
     resume:*) kind=live ;;

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from agentq_process import Agentq
@@ -18,6 +21,35 @@ for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 # How long an example takes says how busy the machine is, and nothing about what is tested.
 settings.register_profile("agentq", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("agentq")
+
+
+@pytest.fixture(autouse=True)
+def every_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fails a test that leaves a database open, by itself or by what it tests.
+
+    Python warns of that from 3.13 on, and whichever test runs when it comes to notice gets the blame.
+    """
+    opened: list[tuple[sqlite3.Connection, str]] = []
+    connect = sqlite3.connect
+
+    def noted(*args: Any, **keywords: Any) -> sqlite3.Connection:
+        connection = connect(*args, **keywords)
+        opened.append((connection, "".join(traceback.format_stack(limit=5)[:-1])))
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", noted)
+    yield
+    left = [where for connection, where in opened if is_open(connection)]
+    assert not left, "left open:\n" + "\n".join(left)
+
+
+def is_open(connection: sqlite3.Connection) -> bool:
+    """Whether it was not closed; asked from any thread."""
+    try:
+        connection.total_changes  # noqa: B018
+    except sqlite3.ProgrammingError:
+        return False
+    return True
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
 """Claude Code's `--output-format stream-json`, as printed by 2.1.197.
 
 `subtype: "success"` is what it calls every turn that ended in order, also one that ended in an API error: `is_error`
-decides, then the structure around it. The kind of an error stands in the last message of its own making (`error`), the
-HTTP status in the final event unless the retries ran out, and then in the last `api_retry`.
+decides, then the structure around it. The kind of an error stands in the last message of its own making (`error`, newer
+ones have an `api_error` too), the HTTP status in the final event unless the retries ran out, and then in the last
+`api_retry`. What they mean is in the table of meanings.
 """
 
 from __future__ import annotations
@@ -10,29 +11,14 @@ from __future__ import annotations
 import re
 
 from agentq_cli.agents import api_errors
-from agentq_cli.agents.reader import LATEST_TIME, LONGEST_ERROR, Reader, Verdict, count, dollars, storable, text
+from agentq_cli.agents.meanings import meaning
+from agentq_cli.agents.reader import LONGEST_ERROR, Reader, Verdict, count, dollars, storable, text
+from agentq_cli.agents.reset_time import names_a_time
 from agentq_cli.model import FailureClass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-BY_KIND = {
-    "authentication_failed": FailureClass.AUTH,
-    "oauth_org_not_allowed": FailureClass.AUTH,
-    "billing_error": FailureClass.BILLING,
-    "rate_limit": FailureClass.RATE_LIMITED,
-    "overloaded": FailureClass.OVERLOADED,
-    "model_not_found": FailureClass.CONFIG,
-    "max_output_tokens": FailureClass.CONTEXT,
-}
-BY_SUBTYPE = {"error_max_turns": FailureClass.CONTEXT, "error_max_budget_usd": FailureClass.BUDGET}
-BY_REASON = {
-    "max_turns": FailureClass.CONTEXT,
-    "prompt_too_long": FailureClass.CONTEXT,
-    "blocking_limit": FailureClass.CONTEXT,
-    "rapid_refill_breaker": FailureClass.CONTEXT,
-}
 
 # Only these have no structure: the program says them before it has a conversation to report on.
 LOST = re.compile(r"(?:No conversation found with session ID: |Error: Session ID \S+ is already in use\.)")
@@ -45,9 +31,9 @@ class ClaudeReader(Reader):
 
     def __init__(self) -> None:
         super().__init__()
-        self._started = False
-        self._final: dict[str, Any] | None = None
+        self._last: dict[str, Any] | None = None
         self._kind: str | None = None
+        self._api_error: str | None = None
         self._retry: tuple[int | None, str | None] | None = None
         self._reset_at: int | None = None
         self._last_tool: str | None = None
@@ -55,19 +41,25 @@ class ClaudeReader(Reader):
     def event(self, event: dict[str, Any]) -> None:
         """Take one event."""
         kind = event.get("type")
-        self._started = True
         if kind == "result":
-            self._final = event
+            self._final = self._last = event
+            self._worked = self._worked or _counts_work(event)
+            if "api_error" in event:
+                self._saw_api_error(event)
             if event.get("num_turns"):
                 self._saw_conversation(event.get("session_id"))
             return
         self._saw_conversation(event.get("session_id"))
+        if _of_turn(event):
+            self._final = None  # What ran in the background has come back, and it goes on with that.
+            self._worked = self._worked or (kind != "system" and not _own_making(event))
         if kind == "system" and event.get("subtype") == "api_retry":
             error = event.get("error")
             self._retry = (count(event.get("error_status")), error if isinstance(error, str) else None)
         elif kind == "assistant" and event.get("parent_tool_use_id") is None:
             error = event.get("error")
             self._kind = error if isinstance(error, str) else None
+            self._saw_api_error(event)
         elif kind == "user":
             self._saw_tool_results(event.get("message"))
         elif kind == "rate_limit_event":
@@ -75,19 +67,20 @@ class ClaudeReader(Reader):
 
     def verdict(self) -> Verdict:
         """What the final event, and what came before it, says."""
-        final = self._final
-        if final is None:
+        last, final = self._last, self._final
+        if last is None:
             return Verdict(conversation=self.conversation)
-        tokens_in, tokens_out = _tokens(final)
+        tokens_in, tokens_out = _tokens(last)
         facts: dict[str, Any] = {
-            "final": True,
+            "final": final is not None,
             "conversation": self.conversation,
             "tokens_in": tokens_in,
             "tokens_out": tokens_out,
-            "cost_usd": dollars(final.get("total_cost_usd")),
-            "turns": count(final.get("num_turns")),
-            "denials": tuple(_denied(final).values()),
+            "cost_usd": dollars(last.get("total_cost_usd")),
+            "denials": tuple(_denied(last).values()),
         }
+        if final is None:
+            return Verdict(**facts)
         said = text(final.get("result"))
         if final.get("is_error") or final.get("subtype") != "success":
             return self._failed(final, facts)
@@ -100,6 +93,13 @@ class ClaudeReader(Reader):
             return Verdict(**facts, failure_class=FailureClass.DENIED, error=text(error, LONGEST_ERROR))
         return Verdict(**facts, ok=True)
 
+    @property
+    def full(self) -> bool:
+        """Whether it is not that the turns of this run, or the length of one answer, were limited."""
+        final = self._final or {}
+        limited = final.get("subtype") == "error_max_turns" or final.get("terminal_reason") == "max_turns"
+        return not limited and self._kind != "max_output_tokens"
+
     def explain(self, stderr: str) -> Verdict | None:
         """An unknown conversation, or a command line that it refused."""
         lines = stderr.splitlines()
@@ -107,6 +107,9 @@ class ClaudeReader(Reader):
         if lost is not None:
             error = text(lost, LONGEST_ERROR)
             return Verdict(failure_class=FailureClass.ERROR, error=error, conversation_lost=True)
+        told = self._told("claude", lines)
+        if told is not None:
+            return told
         misused = None if self._started else next((line for line in lines if MISUSED.match(line)), None)
         if misused is not None:
             return Verdict(failure_class=FailureClass.CONFIG, error=text(misused, LONGEST_ERROR))
@@ -117,30 +120,33 @@ class ClaudeReader(Reader):
         said = [line for line in errors if isinstance(line, str)] if isinstance(errors, list) else []
         error = "; ".join(said) or text(final.get("result")) or str(final.get("subtype"))
         lost = any(LOST.match(line) for line in said)
-        failure = FailureClass.ERROR if lost else self._failure_class(final)
+        failure = FailureClass.ERROR if lost else self._failure_class(final, error)
+        limited = failure is FailureClass.RATE_LIMITED
         return Verdict(
             **facts,
             failure_class=failure,
             error=text(error, LONGEST_ERROR),
             conversation_lost=lost,
-            reset_at=self._reset_at if failure is FailureClass.RATE_LIMITED else None,
+            reset_at=self._reset_at if limited else None,
+            reset_said=text(error, LONGEST_ERROR) if limited else None,
         )
 
-    def _failure_class(self, final: dict[str, Any]) -> FailureClass:
-        ending = BY_SUBTYPE.get(str(final.get("subtype"))) or BY_REASON.get(str(final.get("terminal_reason")))
-        if ending is not None:
-            return ending
-        if self._kind in BY_KIND:
-            return BY_KIND[self._kind]
+    def _failure_class(self, final: dict[str, Any], said: str) -> FailureClass:
         status, kind = count(final.get("api_error_status")), self._kind
         if status is None and kind == "server_error":
             # The retries ran out. What they were about says whether a server was there at all.
             status, kind = self._retry or (None, None)
-            if status is None:
-                return FailureClass.OVERLOADED if kind == "overloaded" else FailureClass.NETWORK
-        if status is not None:
-            return api_errors.by_status(status)
-        return FailureClass.ERROR
+            kind = kind if status is not None or kind == "overloaded" else "no answer"
+        words = (kind, self._api_error, final.get("subtype"), f"ended {str(final.get('terminal_reason'))[:100]}")
+        answer = api_errors.answer(said, anywhere=True) or {}
+        known = meaning(
+            "claude",
+            text(answer.get("message")) or said,
+            words=frozenset(word for word in words if isinstance(word, str)) | api_errors.words(answer),
+            status=status,
+            timed=self._reset_at is not None or names_a_time(said),
+        )
+        return known or FailureClass.ERROR
 
     def _gave_up_refused(self, final: dict[str, Any]) -> bool:
         """Whether the last tool that it tried was refused: it did not find another way."""
@@ -154,11 +160,38 @@ class ClaudeReader(Reader):
                 identifier = block.get("tool_use_id")
                 self._last_tool = identifier if isinstance(identifier, str) else None
 
+    def _saw_api_error(self, event: dict[str, Any]) -> None:
+        self._api_error = text(event.get("api_error"), 100)
+        parameters = event.get("api_error_params")
+        if isinstance(parameters, dict) and "rate_limit_info" in parameters:
+            self._saw_limit(parameters["rate_limit_info"])
+
     def _saw_limit(self, info: object) -> None:
         if not isinstance(info, dict):
             return
-        seconds = count(info.get("resetsAt")) if info.get("status") == "rejected" else None
-        self._reset_at = min(seconds * 1000, LATEST_TIME) if seconds is not None else None
+        ends = (api_errors.moment(info.get(key)) for key in ("resetsAt", "overageResetsAt"))
+        known = [end for end in ends if end is not None] if info.get("status") == "rejected" else []
+        # Either is enough: the plan's limit, or that of what is paid on top of it.
+        self._reset_at = min(known, default=None)
+
+
+def _of_turn(event: dict[str, Any]) -> bool:
+    """Whether an event belongs to a turn of the agent itself; other ones also come between two turns."""
+    if event.get("type") == "system":
+        return event.get("subtype") == "init"
+    return event.get("type") in ("assistant", "stream_event") and event.get("parent_tool_use_id") is None
+
+
+def _own_making(event: dict[str, Any]) -> bool:
+    """Whether no model said it: a message in which the program reports an error."""
+    message = event.get("message")
+    model = message.get("model") if isinstance(message, dict) else None
+    return model == "<synthetic>" or isinstance(event.get("error"), str)
+
+
+def _counts_work(final: dict[str, Any]) -> bool:
+    """Whether a final event says that something was done; its own report of a failure is a turn too."""
+    return bool(dollars(final.get("total_cost_usd")) or (count(final.get("num_turns")) or 0) > 1 or _tokens(final)[1])
 
 
 def _tokens(final: dict[str, Any]) -> tuple[int | None, int | None]:

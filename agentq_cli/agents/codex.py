@@ -1,8 +1,9 @@
 """Codex's `exec --json`, as printed by 0.169.0.
 
-A turn ends with `turn.completed` or `turn.failed`; an `error` event before that is only news about a retry. What failed
+A turn ends with `turn.completed` or `turn.failed`; an `error` event before that is only news about a retry, unless
+nothing follows it. What failed
 stands in a message alone, and the HTTP status in some of them; where the API answered with JSON the message is that.
-The usage of a turn is that of the whole conversation.
+What its sentences mean is in the table of meanings. The usage of a turn is that of the whole conversation.
 """
 
 from __future__ import annotations
@@ -10,30 +11,19 @@ from __future__ import annotations
 import re
 
 from agentq_cli.agents import api_errors
+from agentq_cli.agents.meanings import meaning
 from agentq_cli.agents.reader import LONGEST_ERROR, Reader, Verdict, count, text
+from agentq_cli.agents.reset_time import names_a_time
 from agentq_cli.model import FailureClass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-STATUS = re.compile(r"(?:unexpected status|exceeded retry limit, last status:) ([0-9]{3})\b")
-
-# It gives no structure for these, only its own sentences.
-BY_SENTENCE = (
-    (re.compile(r"You've hit your usage limit|rate limit exceeded:"), FailureClass.RATE_LIMITED),
-    (re.compile(r"Quota exceeded\.|To use Codex with your ChatGPT plan, upgrade"), FailureClass.BILLING),
-    (re.compile(r"Codex ran out of room in the model's context window"), FailureClass.CONTEXT),
-    (re.compile(r"We're currently experiencing high demand|Selected model is at capacity"), FailureClass.OVERLOADED),
-    (re.compile(r"Policy-restricted capacity is unavailable"), FailureClass.OVERLOADED),
-    (re.compile(r"The model `[^`]*` does not exist"), FailureClass.CONFIG),
-    (re.compile(r"Missing environment variable:"), FailureClass.AUTH),
-    (re.compile(r"Your access token could not be refreshed|Failed to refresh token:"), FailureClass.AUTH),
-    (re.compile(r"budget reached"), FailureClass.BUDGET),
-    # The answer came, but was cut short by the model: asked again it says the same.
-    (re.compile(r"stream disconnected before completion: Incomplete response"), FailureClass.ERROR),
-    (re.compile(r"stream disconnected before completion:|Connection failed:"), FailureClass.NETWORK),
+STATUS = re.compile(
+    r"(?:unexpected status|exceeded retry limit, last status:) ([0-9]{3})\b|.{0,120}\(status ([0-9]{3})\b"
 )
+
 LOST = re.compile(r"Error: .*\bno rollout found for (?:thread|conversation) id ")
 TOO_LONG = re.compile(r'Error: .*"input_error_code":"input_too_large"')
 MISUSED = re.compile(r"error: |Error loading config\.toml: |Not inside a trusted directory ")
@@ -46,22 +36,23 @@ class CodexReader(Reader):
 
     def __init__(self) -> None:
         super().__init__()
-        self._started = False
-        self._final: dict[str, Any] | None = None
         self._said: str | None = None
+        self._news: dict[str, Any] | None = None
         self._refused: list[str] = []
         self._gave_up_refused = False
 
     def event(self, event: dict[str, Any]) -> None:
         """Take one event."""
         kind = event.get("type")
-        self._started = True
+        self._news = event if kind == "error" else None
         if kind == "thread.started":
             self._saw_conversation(event.get("thread_id"))
         elif kind == "turn.started":
             self._final = None
         elif kind in ("turn.completed", "turn.failed"):
             self._final = event
+        elif kind == "item.started":
+            self._worked = True
         elif kind == "item.completed":
             self._saw_item(event.get("item"))
 
@@ -88,6 +79,11 @@ class CodexReader(Reader):
             return Verdict(**facts, failure_class=FailureClass.DENIED, error=text(error, LONGEST_ERROR))
         return Verdict(**facts, ok=True)
 
+    @property
+    def full(self) -> bool:
+        """Whether it is not the prompt alone that is too long, which is refused before a turn begins."""
+        return self._started
+
     def explain(self, stderr: str) -> Verdict | None:
         """An unknown conversation, a prompt that is too long, or a command line that it refused."""
         lines = stderr.splitlines()
@@ -98,15 +94,21 @@ class CodexReader(Reader):
         too_long = next((line for line in lines if TOO_LONG.match(line)), None)
         if too_long is not None:
             return Verdict(failure_class=FailureClass.CONTEXT, error=text(too_long, LONGEST_ERROR))
+        told = self._told("codex", lines)
+        if told is not None:
+            return told
         misused = None if self._started else next((line for line in lines if MISUSED.match(line)), None)
         if misused is not None:
             return Verdict(failure_class=FailureClass.CONFIG, error=text(misused, LONGEST_ERROR))
-        return None
+        # Its last word was an error, of a kind that is known: the turn had no other end.
+        failed = None if self._news is None else _failed(self._news, {})
+        return None if failed is None or failed.failure_class is FailureClass.ERROR else failed
 
     def _saw_item(self, item: object) -> None:
         if not isinstance(item, dict):
             return
         kind = item.get("type")
+        self._worked = self._worked or kind != "error"
         if kind == "agent_message":
             self._said = text(item.get("text"))
         elif isinstance(kind, str) and kind in TOOLS:
@@ -120,18 +122,29 @@ MOST_DENIALS = 1000
 
 
 def _failed(error: object, facts: dict[str, Any]) -> Verdict:
-    message = error.get("message") if isinstance(error, dict) else None
+    error = error if isinstance(error, dict) else {}
+    message = error.get("message")
     message = message if isinstance(message, str) and message else "the turn failed without a reason"
     answer = api_errors.answer(message)
     said = message if answer is None else text(answer.get("message")) or message
-    failure = (None if answer is None else api_errors.by_code(answer)) or _by_sentence(said)
-    error_said = text(said, LONGEST_ERROR)
-    return Verdict(**facts, failure_class=failure, error=error_said, reset_said=error_said)
+    inner = answer or api_errors.answer(message, anywhere=True) or {}
+    reset_at, reset_said = api_errors.resets(inner)
+    failure = meaning(
+        "codex",
+        said,
+        words=api_errors.words(error) | api_errors.words(inner),
+        status=_status(said),
+        timed=reset_at is not None or reset_said is not None or names_a_time(said),
+    )
+    return Verdict(
+        **facts,
+        failure_class=failure or FailureClass.ERROR,
+        error=text(said, LONGEST_ERROR),
+        reset_at=reset_at,
+        reset_said=reset_said or text(said, LONGEST_ERROR),
+    )
 
 
-def _by_sentence(said: str) -> FailureClass:
-    plain = said.replace("\u2019", "'")
-    status = STATUS.match(plain)
-    if status is not None:
-        return api_errors.by_status(int(status[1]))
-    return next((failure for sentence, failure in BY_SENTENCE if sentence.match(plain)), FailureClass.ERROR)
+def _status(said: str) -> int | None:
+    status = STATUS.match(said)
+    return None if status is None else int(status[1] or status[2])

@@ -231,7 +231,7 @@ def answer(prompt: str, conversation: Conversation) -> str:
 
 def run(prompt: str, resume: str | None) -> int:
     """One run; its exit code."""
-    usage: dict[str, Any] = {"tokens_in": len(prompt.split()), "tokens_out": 0, "cost_usd": 0.0, "turns": 1}
+    usage: dict[str, Any] = {"tokens_in": len(prompt.split()), "tokens_out": 0, "cost_usd": 0.0}
     try:
         # Before anything is printed: `silent` is how an agent looks that hangs from its first moment.
         time.sleep(sum(value for word, value in directives(prompt) if word == "silent"))
@@ -252,6 +252,8 @@ def run(prompt: str, resume: str | None) -> int:
 
 def main(arguments: list[str]) -> int:
     """`[--resume ID]`, `--version` or `--help`; the exit code."""
+    # What it writes lies in the state directory, where all is private whatever the umask that its task was given.
+    os.umask(0o077)
     if arguments == ["--version"]:
         sys.stdout.write("agentq demo agent 1\n")
         return 0

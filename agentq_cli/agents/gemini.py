@@ -2,6 +2,7 @@
 
 The final event is `result` with its `status`. What failed stands in its message: the API's answer as JSON or only the
 words of it, and then the exit code is the HTTP status less 256. An end without that event has the program's own codes.
+What they mean is in the table of meanings.
 """
 
 from __future__ import annotations
@@ -9,36 +10,20 @@ from __future__ import annotations
 import re
 
 from agentq_cli.agents import api_errors
+from agentq_cli.agents.meanings import meaning
 from agentq_cli.agents.reader import LONGEST_ERROR, Reader, Said, Verdict, count, text
+from agentq_cli.agents.reset_time import names_a_time
 from agentq_cli.model import FailureClass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-BY_TYPE = {
-    "FatalAuthenticationError": FailureClass.AUTH,
-    "FatalConfigError": FailureClass.CONFIG,
-    "FatalInputError": FailureClass.CONFIG,
-    "FatalSandboxError": FailureClass.CONFIG,
-    "FatalTurnLimitedError": FailureClass.CONTEXT,
-    "FatalUntrustedWorkspaceError": FailureClass.CONFIG,
-}
-BY_EXIT_CODE = {
-    41: FailureClass.AUTH,
-    42: FailureClass.CONFIG,
-    44: FailureClass.CONFIG,
-    52: FailureClass.CONFIG,
-    53: FailureClass.CONTEXT,
-    55: FailureClass.CONFIG,
-}
 HTTP_EXIT_CODES = range(400 - 256, 256)
 
 # Only these have no structure.
+STATUS = re.compile(r"(?:\[API Error: )?(?:got status: |Request failed with status code |)([45][0-9]{2})\b")
 API_ERROR = re.compile(r"\[API Error: (.*?)\](?:\n|\Z)", re.DOTALL)
-TOO_LONG = re.compile(r"The input token count .*exceeds the maximum number of tokens")
-NO_CONNECTION = re.compile(r"exception TypeError: fetch failed|fetch failed|terminated\Z")
-NO_MODEL = re.compile(r"models/\S+ is not found for API version ")
 LOST = re.compile(r"Error (?:resuming|starting) session: ")
 MISUSED = re.compile(r"Unknown arguments?: |Invalid values:|Not enough arguments following: ")
 UNATTENDED = re.compile(r"Tool execution for .* requires user confirmation, which is not supported")
@@ -57,8 +42,6 @@ class GeminiReader(Reader):
 
     def __init__(self) -> None:
         super().__init__()
-        self._started = False
-        self._final: dict[str, Any] | None = None
         self._exit_code: int | None = None
         self._said = Said()
         self._tools: dict[str, str] = {}
@@ -68,16 +51,19 @@ class GeminiReader(Reader):
     def event(self, event: dict[str, Any]) -> None:
         """Take one event."""
         kind = event.get("type")
-        self._started = True
+        if kind == "init" or isinstance(event.get("content" if kind == "message" else "tool_name"), str):
+            self._final = None  # It has begun another turn.
         if kind == "init":
             self._saw_conversation(event.get("session_id"))
         elif kind == "result":
             self._final = event
         elif kind == "message" and event.get("role") == "assistant":
+            self._worked = True
             if event.get("delta") is not True:
                 self._said.begin_anew()
             self._said.add(event.get("content"))
         elif kind == "tool_use":
+            self._worked = True
             self._said.begin_anew()
             if len(self._tools) < MOST_TOOLS:
                 self._tools[_identifier(event)] = text(event.get("tool_name"), 100) or "a tool"
@@ -110,6 +96,13 @@ class GeminiReader(Reader):
             return Verdict(**facts, failure_class=FailureClass.DENIED, error=text(error, LONGEST_ERROR))
         return Verdict(**facts, ok=True)
 
+    @property
+    def full(self) -> bool:
+        """Whether it is not that the turns of this run were limited."""
+        error = (self._final or {}).get("error")
+        limited = isinstance(error, dict) and error.get("type") == "FatalTurnLimitedError"
+        return not limited and self._by_exit_code() is not FailureClass.CONTEXT
+
     def explain(self, stderr: str) -> Verdict | None:
         """An unknown conversation, a command line or a directory that it refused, no key."""
         lines = COLOUR.sub("", stderr).splitlines()
@@ -120,11 +113,17 @@ class GeminiReader(Reader):
         misused = None if self._started else next((line for line in lines if MISUSED.match(line)), None)
         if misused is not None:
             return Verdict(failure_class=FailureClass.CONFIG, error=text(misused, LONGEST_ERROR))
-        failure = BY_EXIT_CODE.get(self._exit_code or 0)
+        told = self._told("gemini", lines)
+        if told is not None:
+            return told
+        failure = self._by_exit_code()
         if failure is not None:
             said = next((line for line in lines if line and not NOISE.match(line)), f"exit code {self._exit_code}")
             return Verdict(failure_class=failure, error=text(said, LONGEST_ERROR))
         return None
+
+    def _by_exit_code(self) -> FailureClass | None:
+        return meaning("gemini", words=frozenset({f"exit {self._exit_code}"}))
 
     def _failed(self, error: object, facts: dict[str, Any]) -> Verdict:
         error = error if isinstance(error, dict) else {}
@@ -132,26 +131,32 @@ class GeminiReader(Reader):
         message = message if isinstance(message, str) and message else "it failed without a reason"
         wrapped = API_ERROR.match(message)
         said = wrapped[1] if wrapped else message
-        answer = api_errors.answer(said) or {}
-        said = text(answer.get("message")) or said
-        failure = BY_TYPE.get(str(error.get("type"))) or self._failure_class(answer, said)
-        error_said = text(said, LONGEST_ERROR)
-        return Verdict(**facts, failure_class=failure, error=error_said, reset_said=error_said)
+        answer = api_errors.answer(said, anywhere=True) or {}
+        inner = api_errors.answer(answer.get("message")) or answer
+        said = text(inner.get("message")) or said
+        reset_at, reset_said = api_errors.resets(inner)
+        failure = meaning(
+            "gemini",
+            said,
+            words=api_errors.words(error) | api_errors.words(inner),
+            status=self._status(inner, message),
+            timed=reset_said is not None or names_a_time(message),
+        )
+        return Verdict(
+            **facts,
+            failure_class=failure or FailureClass.ERROR,
+            error=text(said, LONGEST_ERROR),
+            reset_at=reset_at,
+            reset_said=reset_said or text(said, LONGEST_ERROR),
+        )
 
-    def _failure_class(self, answer: dict[str, Any], said: str) -> FailureClass:
-        known = api_errors.by_code(answer)
-        if known is not None:
-            return known
-        status = count(answer.get("code"))
-        if TOO_LONG.match(said):
-            return FailureClass.CONTEXT
+    def _status(self, answer: dict[str, Any], message: str) -> int | None:
+        status = api_errors.status(answer)
         if status is None and self._exit_code in HTTP_EXIT_CODES:
             status = 256 + (self._exit_code or 0)
-        if status is not None:
-            return api_errors.by_status(status)
-        if NO_CONNECTION.match(said):
-            return FailureClass.NETWORK
-        return FailureClass.CONFIG if NO_MODEL.match(said) else FailureClass.ERROR
+        if status is None and (told := STATUS.match(message)) is not None:
+            status = int(told[1])
+        return status
 
     def _saw_tool_result(self, event: dict[str, Any]) -> None:
         self._said.begin_anew()

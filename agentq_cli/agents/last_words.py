@@ -14,7 +14,12 @@ _TEXT = r'"(?:text|result|message|command)"\s*:\s*"((?:[^"\\]|\\.)*)'
 
 
 def last_words(line: str) -> str:
-    """The text of an event that is a JSON object, whole or cut at its front or end; any other line as it is."""
+    """The text of an event that is a JSON object, whole or cut at its front or end; any other line without its
+    escape sequences."""
+    if "\x1b" in line:
+        from agentq_cli.agents.event_line import ESCAPE
+
+        line = ESCAPE.sub("", line).strip()
     if not line.startswith("{") and not line.endswith("}"):
         return line
     try:

@@ -10,6 +10,7 @@ import math
 import re
 
 from agentq_cli.agents import api_errors
+from agentq_cli.agents.meanings import meaning
 from agentq_cli.agents.reader import (
     LATEST_TIME,
     LONGEST_ERROR,
@@ -20,18 +21,13 @@ from agentq_cli.agents.reader import (
     dollars,
     text,
 )
+from agentq_cli.agents.reset_time import names_a_time
 from agentq_cli.model import FailureClass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-BY_NAME = {
-    "ContextOverflowError": FailureClass.CONTEXT,
-    "MessageOutputLengthError": FailureClass.CONTEXT,
-    "ProviderAuthError": FailureClass.AUTH,
-    "ProviderModelNotFoundError": FailureClass.CONFIG,
-}
 BY_REASON = {"length": FailureClass.CONTEXT, "content-filter": FailureClass.ERROR, "error": FailureClass.ERROR}
 GOES_ON = frozenset({"tool-calls", "unknown"})
 """Reasons after which it asks the model again."""
@@ -53,7 +49,8 @@ class OpencodeReader(Reader):
 
     def __init__(self) -> None:
         super().__init__()
-        self._started = False
+        self._closed = False
+        self._answer_too_long = False
         self._reason: str | None = None
         self._failure: Verdict | None = None
         self._said = Said()
@@ -66,10 +63,11 @@ class OpencodeReader(Reader):
     def event(self, event: dict[str, Any]) -> None:
         """Take one event."""
         kind = event.get("type")
-        self._started = True
         self._saw_conversation(event.get("sessionID"))
         if kind == "error":
             self._failure = _failed(event)
+            error = event.get("error")
+            self._answer_too_long = isinstance(error, dict) and error.get("name") == "MessageOutputLengthError"
             return
         part = event.get("part")
         if not isinstance(part, dict):
@@ -78,24 +76,48 @@ class OpencodeReader(Reader):
             self._reason, self._failure = None, None
             self._said.begin_anew()
         elif kind == "text":
+            self._worked = True
             self._said.add(part.get("text"))
         elif kind == "tool_use":
             self._saw_tool(part)
         elif kind == "step_finish":
             self._saw_step(part)
 
+    def close(self) -> None:
+        """As every reader does; what was refused in the last step is then known to be the end."""
+        super().close()
+        self._closed = True
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last step was the last; after one with a refused tool nobody knows while it runs."""
+        if self._failure is not None:
+            return True
+        gave_up = self._gave_up_refused and self._closed
+        return self._reason is not None and (self._reason not in GOES_ON or gave_up)
+
+    @property
+    def full(self) -> bool:
+        """Whether it is not that one answer grew too long."""
+        return self._failure is not None and not self._answer_too_long
+
     def verdict(self) -> Verdict:
         """What the last step, and what came before it, says."""
         facts: dict[str, Any] = {"conversation": self.conversation, "denials": tuple(self._refused)}
         if self._steps:
-            facts |= {"tokens_in": count(self._tokens[0]), "tokens_out": count(self._tokens[1]), "turns": self._steps}
+            facts |= {"tokens_in": count(self._tokens[0]), "tokens_out": count(self._tokens[1])}
             facts["cost_usd"] = self._cost
         if self._failure is not None:
             failed = self._failure
             return Verdict(
-                **facts, final=True, failure_class=failed.failure_class, error=failed.error, reset_at=failed.reset_at
+                **facts,
+                final=True,
+                failure_class=failed.failure_class,
+                error=failed.error,
+                reset_at=failed.reset_at,
+                reset_said=failed.reset_said,
             )
-        if self._reason is None or (self._reason in GOES_ON and not self._gave_up_refused):
+        if not self.finished:
             return Verdict(**facts)
         facts |= {"final": True, "result": self._said.text()}
         if self._gave_up_refused:
@@ -115,6 +137,9 @@ class OpencodeReader(Reader):
         if lost is not None:
             error = text(lost, LONGEST_ERROR)
             return Verdict(failure_class=FailureClass.ERROR, error=error, conversation_lost=True)
+        told = self._told("opencode", lines)
+        if told is not None:
+            return told
         misused = next((line for line in lines if MISUSED.match(line)), None)
         if misused is None:
             return None
@@ -123,6 +148,7 @@ class OpencodeReader(Reader):
         return Verdict(failure_class=FailureClass.CONFIG, error=text(said, LONGEST_ERROR))
 
     def _saw_tool(self, part: dict[str, Any]) -> None:
+        self._worked = True
         state = part.get("state")
         state = state if isinstance(state, dict) else {}
         error, tool = state.get("error"), part.get("tool")
@@ -135,6 +161,7 @@ class OpencodeReader(Reader):
 
     def _saw_step(self, part: dict[str, Any]) -> None:
         self._reason = str(part.get("reason"))
+        self._worked = True
         self._steps += 1
         tokens = part.get("tokens")
         tokens = tokens if isinstance(tokens, dict) else {}
@@ -155,27 +182,31 @@ def _failed(event: dict[str, Any]) -> Verdict:
     error = error if isinstance(error, dict) else {}
     data = error.get("data")
     data = data if isinstance(data, dict) else {}
-    failure = _failure_class(error.get("name"), data)
     said = text(data.get("message"), LONGEST_ERROR) or text(error.get("name"), LONGEST_ERROR)
+    body = data.get("responseBody")
+    answer = api_errors.answer(body) or {}
+    reset_at, reset_said = api_errors.resets(answer)
+    reset_at = _reset_at(event.get("timestamp"), data.get("responseHeaders")) or reset_at
+    reset_said = reset_said or said or ""
+    status = count(data.get("statusCode"))
+    words = api_errors.words(answer) | {str(error.get("name"))[:100]}
+    if status is None and data.get("isRetryable") is True:
+        words |= {"isRetryable"}
+    failure = meaning(
+        "opencode",
+        said or "",
+        words=words,
+        status=status,
+        body=body if isinstance(body, str) else "",
+        timed=reset_at is not None or names_a_time(reset_said),
+    )
     limited = failure is FailureClass.RATE_LIMITED
     return Verdict(
-        failure_class=failure,
+        failure_class=failure or FailureClass.ERROR,
         error=said or "it failed without a reason",
-        reset_at=_reset_at(event.get("timestamp"), data.get("responseHeaders")) if limited else None,
+        reset_at=reset_at if limited else None,
+        reset_said=reset_said if limited else None,
     )
-
-
-def _failure_class(name: object, data: dict[str, Any]) -> FailureClass:
-    if isinstance(name, str) and name in BY_NAME:
-        return BY_NAME[name]
-    known = api_errors.by_code(api_errors.answer(data.get("responseBody")) or {})
-    if known is not None:
-        return known
-    status = count(data.get("statusCode"))
-    if status is not None:
-        return api_errors.by_status(status)
-    # A failure that could be tried again, but no answer: there was no connection.
-    return FailureClass.NETWORK if data.get("isRetryable") is True else FailureClass.ERROR
 
 
 def _reset_at(at: object, headers: object) -> int | None:
@@ -184,10 +215,21 @@ def _reset_at(at: object, headers: object) -> int | None:
     if came is None or not isinstance(headers, dict):
         return None
     for name, unit in (("retry-after-ms", 1), ("retry-after", 1000)):
+        said = headers.get(name)
         try:
-            wait = float(headers.get(name) or "nan") * unit
+            wait = float(said or "nan") * unit
         except (TypeError, ValueError):
-            continue
+            wait = _seconds_until(said, came) * 1000
         if math.isfinite(wait) and wait > 0:
             return min(came + round(wait), LATEST_TIME)
     return None
+
+
+def _seconds_until(date: object, came: int) -> float:
+    """Seconds until an HTTP date (RFC 9110, 10.2.3); NaN for anything else."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return parsedate_to_datetime(str(date)).timestamp() - came / 1000
+    except (ValueError, OverflowError, TypeError):
+        return math.nan

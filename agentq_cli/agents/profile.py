@@ -15,6 +15,8 @@ A profile's keys, all but `argv` optional:
 * `reader`: which reader understands its output; `none`: only the exit code counts.
 * `streams`: whether its output ends with a final event, so that an end without one is a failure. Default: if it has a
   reader.
+* `linger`: how long it may take to exit after its final event, which its reader sees (30 s); then its tree is ended,
+  and what that event says holds.
 * `env`, `env_remove`: environment variables added and removed, `stall_timeout`, `grace`: durations,
   `interrupt_first`: whether a stop begins with SIGINT, `version`: a command line that prints its version,
   `reports_cost`: whether it says what a run cost.
@@ -50,6 +52,10 @@ LONGEST_WORD = 128 * 1024 - 1
 """Bytes that Linux lets one word of a command line have (MAX_ARG_STRLEN less its NUL)."""
 
 
+LINGER_MS = 30_000
+"""How long an agent may take to exit once it has said its last word; one that is done takes a moment."""
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """One agent. Durations are milliseconds; the other fields are as the module says."""
@@ -68,6 +74,7 @@ class Profile:
     interrupt_first: bool = False
     stall_timeout_ms: int | None = None
     grace_ms: int | None = None
+    linger_ms: int = LINGER_MS
     version: tuple[str, ...] = ()
     reports_cost: bool = False
 
@@ -216,8 +223,9 @@ def _program_of(config: Config, name: str) -> str:
 
 def _find(program: str, path: str | None) -> str | None:
     if "/" in program:
-        candidates = [Path(program)]
+        candidates = [program]
     else:
         # An empty entry means the current directory to execvp; nobody who is asked about agents wants that searched.
-        candidates = [Path(entry, program) for entry in (path or os.defpath).split(os.pathsep) if entry]
-    return next((str(file) for file in candidates if file.is_file() and os.access(file, os.X_OK)), None)
+        candidates = [os.path.join(entry, program) for entry in (path or os.defpath).split(os.pathsep) if entry]
+    # A directory that may not be searched is passed over, as by a shell.
+    return next((file for file in candidates if os.path.isfile(file) and os.access(file, os.X_OK)), None)

@@ -7,10 +7,13 @@ keys.
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 
+from agentq_cli.agents import event_line
 from agentq_cli.agents.profile import CONVERSATION
+from agentq_cli.config_schema import READERS as READERS
 from agentq_cli.dataclass import dataclass
 from agentq_cli.model import FailureClass
 
@@ -19,7 +22,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 LONGEST_LINE = 4 << 20
-"""Bytes of one line; a longer one is skipped without being kept."""
+"""Bytes of one line; of a longer one only the beginning is kept."""
+
+LONGEST_HEAD = 64 << 10
+"""Bytes of such a line that are kept: the end of a long answer must not cost the final event."""
 
 LONGEST_RESULT = 1 << 20
 """Characters of a result text that are kept."""
@@ -51,7 +57,6 @@ class Verdict:
     tokens_out: int | None = None
     tokens_of_conversation: bool = False
     cost_usd: float | None = None
-    turns: int | None = None
     reset_at: int | None = None
     reset_said: str | None = None
     denials: tuple[str, ...] = ()
@@ -59,11 +64,13 @@ class Verdict:
 
 class Lines:
     """Cuts a stream into lines. One over `LONGEST_LINE` is dropped, and so are NUL bytes at the start of one: that is
-    how a hole in a file whose middle was cut out reads."""
+    how a hole in a file whose middle was cut out reads. `heads` are the beginnings of the dropped ones."""
 
     def __init__(self) -> None:
         self._pending = bytearray()
+        self._head = b""
         self._skipping = False
+        self.heads: list[bytes] = []
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The lines that `chunk` completes, without their line ends."""
@@ -87,14 +94,18 @@ class Lines:
     def _add(self, part: bytes) -> None:
         if not self._pending:
             part = part.lstrip(b"\0")
-        if self._skipping or len(self._pending) + len(part) > LONGEST_LINE:
-            self._skipping = True
-            self._pending.clear()
-        else:
+        if not self._skipping and len(self._pending) + len(part) <= LONGEST_LINE:
             self._pending += part
+        elif not self._skipping:
+            self._skipping = True
+            self._head = bytes(self._pending[:LONGEST_HEAD]) + part[: max(0, LONGEST_HEAD - len(self._pending))]
+            self._pending.clear()
 
     def _reset(self) -> None:
+        if self._skipping:
+            self.heads.append(self._head)
         self._pending.clear()
+        self._head = b""
         self._skipping = False
 
 
@@ -104,16 +115,32 @@ class Reader:
     def __init__(self) -> None:
         self._lines = Lines()
         self._conversation: str | None = None
+        self._started = False
+        self._worked = False
+        self._final: dict[str, Any] | None = None
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of standard output."""
-        for line in self._lines.feed(chunk):
-            self._line(line)
+        self._take(self._lines.feed(chunk))
+
+    def flush(self) -> None:
+        """Take what has come of the last line for all of it."""
+        self._take(self._lines.close())
 
     def close(self) -> None:
         """Standard output has ended: a last line without its line end counts too."""
-        for line in self._lines.close():
-            self._line(line)
+        self.flush()
+
+    def elsewhere(self, stderr: bytes) -> Verdict | None:
+        """What an agent says that wrote its events, one of them the final one, to standard error; None where it did
+        not. Asked only where standard output held no event at all: what else is written there, tools write too."""
+        if self._started:
+            return None
+        tried = copy.deepcopy(self)
+        tried.feed(stderr)
+        tried.close()
+        verdict = tried.verdict()
+        return verdict if verdict.final else None
 
     def ended(self, exit_code: int) -> None:
         """The process has ended with this code; for an agent that says something by it."""
@@ -123,6 +150,26 @@ class Reader:
     def conversation(self) -> str | None:
         """The id of the conversation, as soon as it was seen."""
         return self._conversation
+
+    @property
+    def silent(self) -> bool:
+        """Whether it has not said one event yet."""
+        return not self._started
+
+    @property
+    def worked(self) -> bool:
+        """Whether anything was done: the model has answered, or a tool was used."""
+        return self._worked
+
+    @property
+    def finished(self) -> bool:
+        """Whether its final event came and no new turn has begun since; from then on it has only to exit."""
+        return self._final is not None
+
+    @property
+    def full(self) -> bool:
+        """Whether a failure of class `context` means that the conversation has no room left, so that none goes on."""
+        return True
 
     def verdict(self) -> Verdict:
         """What is known so far."""
@@ -136,17 +183,39 @@ class Reader:
         """Take one event; any key may be missing or of another type."""
         raise NotImplementedError
 
+    def _told(self, cli: str, lines: list[str]) -> Verdict | None:
+        """A limit, a login or the like that this CLI names on standard error before its stream has begun."""
+        from agentq_cli.agents import meanings
+
+        found = None if self._started else meanings.told(cli, lines)
+        if found is None:
+            return None
+        failure, said = found
+        return Verdict(failure_class=failure, error=text(said, LONGEST_ERROR), reset_said=text(said, LONGEST_ERROR))
+
+    def _take(self, lines: list[bytes]) -> None:
+        for line in lines:
+            self._line(line)
+        heads, self._lines.heads = self._lines.heads, []
+        for head in heads:
+            self._cut(head)
+
     def _line(self, line: bytes) -> None:
-        if not line.lstrip().startswith(b"{"):
-            return
-        try:
-            # One character cut in two must not cost the final event; in a string it is only a replaced character.
-            event = json.loads(line.decode("utf-8", "replace"))
-        except (ValueError, RecursionError):
-            return
         opened = line.count(b"[") + line.count(b"{")
-        if isinstance(event, dict) and (opened <= 2 * DEEPEST or shallow(event, 2 * DEEPEST)):
-            self.event(event)
+        for event in event_line.events(line, self._conversation):
+            if opened <= 2 * DEEPEST or shallow(event, 2 * DEEPEST):
+                self.event(event)
+                self._started = True
+
+    def _cut(self, head: bytes) -> None:
+        """Take the beginning of an event that was too long: only a success, since what makes a failure may be cut."""
+        event = event_line.beginning(head)
+        if event and shallow(event, 2 * DEEPEST):
+            tried = copy.deepcopy(self)
+            tried.event(event)
+            if tried.verdict().ok:
+                self.event(event)
+                self._started = True
 
     def _saw_conversation(self, value: object) -> None:
         if isinstance(value, str) and CONVERSATION.match(value):
@@ -228,12 +297,9 @@ def shallow(value: object, levels: int = DEEPEST) -> bool:
     return levels > 0 and all(shallow(inner, levels - 1) for inner in value)
 
 
-READERS = ("none", "claude", "codex", "events", "gemini", "opencode")
-"""The names that a profile's `reader` may be."""
-
-
 def open_reader(name: str) -> Reader | None:
     """A new reader of that name, or None for `none`: then only the exit code counts."""
+    assert name in READERS, name
     if name == "none":
         return None
     if name == "claude":

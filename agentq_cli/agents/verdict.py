@@ -1,7 +1,8 @@
 """How a run ended, decided from everything that is known about it.
 
 The exit code alone is never the verdict: one agent exits 0 after SIGTERM, another calls every API failure a success.
-The order is: could it be started, did we stop it, the stream's final event, the exit code.
+The order is: could it be started, did a person cancel it, a final event that reports success, did we stop it, any other
+final event, the exit code. So whoever ends the process after that event, and however: its work is done.
 """
 
 from __future__ import annotations
@@ -65,6 +66,13 @@ STOPPED = {
 }
 """What becomes of a run that agentq itself stopped, by the reason recorded."""
 
+CANCELLED = "cancelled"
+LINGER = "linger"
+"""The reason of a stop after the final event, which ends what has only to exit: that event decides."""
+
+SENT = frozenset((signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM))
+"""The signals by which a process is ended, by a person or by the machine; of any other one it died itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -77,39 +85,44 @@ class Decision:
 
 
 def outcome(
-    exit: ExitFacts, reader: Reader | None, stderr_tail: bytes = b"", *, streams: bool = True, result: Any = None
+    exit: ExitFacts,
+    reader: Reader | None,
+    stderr_tail: bytes = b"",
+    *,
+    streams: bool = True,
+    result: Any = None,
+    at_stop: Verdict | None = None,
 ) -> Outcome:
     """The outcome of a run that has an exit record, all of whose output `reader` was fed (None: it has no reader).
 
-    `streams` is the profile's; `result` is what `read_result` found, and wins over the text of the stream.
+    `streams` is the profile's; `result` is what `read_result` found, and wins over the text of the stream. `at_stop` is
+    what the agent had said when our own ladder began; what it says to that is no news about its work.
     """
     if reader is not None and exit.exit_code is not None and not exit.signal:
         reader.ended(exit.exit_code)
-    verdict = _verdict(reader)
+    verdict = _verdict(reader, stderr_tail)
+    if at_stop is not None and at_stop.final:
+        verdict = at_stop
     explained = None
     if reader is not None and not exit.signal:
         explained = reader.explain(stderr_tail.decode("utf-8", "replace"))
-    decision = decide(exit, verdict, explained, streams=streams and reader is not None)
-    return Outcome(
-        status=decision.status,
+    final_first = at_stop is not None and at_stop.final
+    decision = decide(exit, verdict, explained, streams=streams and reader is not None, final_first=final_first)
+    return _outcome(
+        decision,
+        verdict,
+        verdict if verdict.final or explained is None else explained,
+        reader,
+        nothing_done=exit.error is None and _nothing_done(decision, reader, exit.signal),
         finished_at=exit.finished_at,
         duration_ms=exit.duration_ms,
         exit_code=128 + exit.signal if exit.signal else exit.exit_code,
         signal=exit.signal or None,
-        failure_class=decision.failure_class,
-        error=decision.error,
         result=verdict.result if result is None else result,
-        conversation=None if decision.conversation_lost else verdict.conversation,
-        conversation_lost=decision.conversation_lost,
-        tokens_in=verdict.tokens_in,
-        tokens_out=verdict.tokens_out,
-        tokens_of_conversation=verdict.tokens_of_conversation,
-        cost_usd=verdict.cost_usd,
         peak_rss_bytes=exit.peak_rss_bytes,
         stdout_bytes=exit.stdout_bytes,
         stderr_bytes=exit.stderr_bytes,
         script_outcome=exit.script_outcome,
-        reset_at=_reset_at(verdict, exit) if decision.failure_class is FailureClass.RATE_LIMITED else None,
     )
 
 
@@ -119,33 +132,71 @@ def crashed(
     finished_at: int,
     duration_ms: int,
     error: str,
+    stopped: str | None = None,
+    result: Any = None,
     stdout_bytes: int = 0,
     stderr_bytes: int = 0,
 ) -> Outcome:
-    """The outcome of a run whose process is gone without an exit record, whatever its stream had said by then."""
+    """The outcome of a run whose process is gone without an exit record: what its stream had said by then decides.
+
+    `stopped` is why it was to be ended, where somebody had asked for that.
+    """
     verdict = _verdict(reader)
-    return Outcome(
-        status=RunStatus.CRASHED,
+    if verdict.final and stopped != CANCELLED and (verdict.ok or stopped not in STOPPED):
+        decision = _said(verdict)
+    elif stopped in STOPPED:
+        decision = Decision(*STOPPED[stopped])
+    else:
+        decision = Decision(RunStatus.CRASHED, FailureClass.CRASHED, error)
+    return _outcome(
+        decision,
+        verdict,
+        verdict,
+        reader,
+        nothing_done=_nothing_done(decision, reader, None),
         finished_at=finished_at,
         duration_ms=duration_ms,
-        failure_class=FailureClass.CRASHED,
-        error=error,
-        conversation=verdict.conversation,
-        tokens_in=verdict.tokens_in,
-        tokens_out=verdict.tokens_out,
-        tokens_of_conversation=verdict.tokens_of_conversation,
-        cost_usd=verdict.cost_usd,
+        result=verdict.result if result is None else result,
         stdout_bytes=stdout_bytes,
         stderr_bytes=stderr_bytes,
     )
 
 
-def decide(exit: ExitFacts, verdict: Verdict, explained: Verdict | None, *, streams: bool) -> Decision:
-    """Status, class and reason. `explained` is what standard error gave away about a missing final event."""
+def _outcome(
+    decision: Decision, verdict: Verdict, said: Verdict, reader: Reader | None, *, finished_at: int, **facts: Any
+) -> Outcome:
+    """The outcome; `said` is the verdict, or the explanation in its place."""
+    limited = decision.failure_class is FailureClass.RATE_LIMITED
+    return Outcome(
+        status=decision.status,
+        finished_at=finished_at,
+        failure_class=decision.failure_class,
+        error=decision.error,
+        conversation=None if decision.conversation_lost else verdict.conversation,
+        conversation_lost=decision.conversation_lost,
+        conversation_full=reader is not None and decision.failure_class is FailureClass.CONTEXT and reader.full,
+        tokens_in=verdict.tokens_in,
+        tokens_out=verdict.tokens_out,
+        tokens_of_conversation=verdict.tokens_of_conversation,
+        cost_usd=verdict.cost_usd,
+        reset_at=_reset_at(said, finished_at) if limited else None,
+        **facts,
+    )
+
+
+def decide(
+    exit: ExitFacts, verdict: Verdict, explained: Verdict | None, *, streams: bool, final_first: bool = False
+) -> Decision:
+    """Status, class and reason. `explained` is what standard error gave away about a missing final event.
+
+    `final_first` is that the final event came before our own ladder began.
+    """
     if exit.spawn_error:
         return Decision(RunStatus.SPAWN_ERROR, FailureClass.SPAWN, exit.error or "could not be started")
-    if exit.stopped is not None:
-        status, failure, reason = STOPPED.get(exit.stopped, (RunStatus.ERROR, FailureClass.ERROR, exit.stopped))
+    if exit.stopped == CANCELLED:
+        return Decision(*STOPPED[CANCELLED])
+    if exit.stopped not in (None, LINGER) and not (verdict.final and (verdict.ok or final_first)):
+        status, failure, reason = STOPPED.get(exit.stopped or "", (RunStatus.ERROR, FailureClass.ERROR, exit.stopped))
         return Decision(status, failure, exit.error or reason)
     if exit.script_outcome == "skip":
         return Decision(RunStatus.SKIPPED)
@@ -159,14 +210,38 @@ def decide(exit: ExitFacts, verdict: Verdict, explained: Verdict | None, *, stre
         return Decision(RunStatus.OOM, FailureClass.OOM, "killed by the kernel, which was out of memory")
     said = verdict if verdict.final else explained
     if said is not None:
-        status = RunStatus.RATE_LIMITED if said.failure_class is FailureClass.RATE_LIMITED else RunStatus.ERROR
-        return Decision(status, said.failure_class, said.error, said.conversation_lost)
+        return _said(said)
     ending = _ending(exit)
     if streams:
         return Decision(RunStatus.ERROR, FailureClass.NO_VERDICT, f"ended without its final event ({ending})")
     if exit.exit_code == 0 and not exit.signal:
         return Decision(RunStatus.SUCCESS)
     return Decision(RunStatus.ERROR, FailureClass.ERROR, ending)
+
+
+def _said(verdict: Verdict) -> Decision:
+    """What a final event, or what stands for one, decides."""
+    if verdict.ok:
+        return Decision(RunStatus.SUCCESS)
+    status = RunStatus.RATE_LIMITED if verdict.failure_class is FailureClass.RATE_LIMITED else RunStatus.ERROR
+    return Decision(status, verdict.failure_class, verdict.error, verdict.conversation_lost)
+
+
+def _nothing_done(decision: Decision, reader: Reader | None, signal: int | None) -> bool:
+    """As `Outcome.nothing_done`: what may be the conversation's fault is a refusal, and an end or a hang in silence.
+
+    Not a limit, an account, a key, a network, wrong options; nor that somebody ended it by a signal.
+    """
+    if reader is None or reader.worked:
+        return False
+    failure = decision.failure_class
+    if failure in (FailureClass.STALLED, FailureClass.TIMEOUT):
+        return reader.silent
+    if failure is FailureClass.CONTEXT:
+        return reader.full
+    if failure is FailureClass.NO_VERDICT:
+        return signal not in SENT
+    return failure is FailureClass.ERROR
 
 
 def read_result(path: str | os.PathLike[str]) -> Any:
@@ -192,18 +267,19 @@ def read_result(path: str | os.PathLike[str]) -> Any:
         return None
 
 
-def _verdict(reader: Reader | None) -> Verdict:
+def _verdict(reader: Reader | None, stderr_tail: bytes = b"") -> Verdict:
     if reader is None:
         return Verdict()
     reader.close()
-    return reader.verdict()
+    verdict = reader.verdict()
+    return verdict if verdict.final else reader.elsewhere(stderr_tail) or verdict
 
 
-def _reset_at(verdict: Verdict, exit: ExitFacts) -> int | None:
+def _reset_at(verdict: Verdict, finished_at: int) -> int | None:
     """When the limit ends that the agent met."""
     if verdict.reset_at is not None or verdict.reset_said is None:
         return verdict.reset_at
-    return reset_time(verdict.reset_said, exit.finished_at)
+    return reset_time(verdict.reset_said, finished_at)
 
 
 def _killed(exit: ExitFacts) -> bool:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from agentq_cli import values
 from agentq_cli.commands import targets, waiting
 from agentq_cli.context import context
-from agentq_cli.errors import Usage, WrongState
-from agentq_cli.model import RunId, Status, Task
-from agentq_cli.output import Result, Results
+from agentq_cli.errors import AgentqError, Usage, WrongState
+from agentq_cli.model import Address, RunId, Status, Task, Undone
+from agentq_cli.output import Result
 from agentq_cli.queue import Queue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeGuard
+
     from agentq_cli.commands import options
     from agentq_cli.config import Config
 
@@ -46,47 +50,27 @@ def cancel(
         targets.confirm(yes, "cancel --all ends every live task")
     queue = at.open_queue()
     named = ids or targets.live(queue, None if session is None else values.parse_session(session))
-    names = [targets.named(name) for name in named]
     if dry_run:
-        return Results(targets.each(names, lambda target: _would(queue, target)))
-
-    def one(target: str) -> tuple[str, Status]:
-        address, attempt = values.parse_run(target)
-        _still_that_run(queue, address.session, address.seq, attempt)
-        task = queue.task(address)
-        if task.status is Status.CANCELLED and task.dep_failed is not None and str(task.dep_failed) in names:
-            return _message(task, False), task.status  # with what it waited for, which was named too
-        task = queue.cancel(address)
-        if task.status is Status.RUNNING:
-            task = cancel.cancel_run(queue, at.config, task, run_only=attempt is not None)
-            if wait and not task.status.ended:
-                task = waiting.until_ended(queue, [task.address])[task.address]
-        return _message(task, attempt is not None) + _late(queue, at.config, task), task.status
-
-    results = Results(targets.each(names, one))
+        found = targets.each_or_run(named, lambda known: _would(queue, known), targets.run_or_task)
+        return targets.results(found, _would_be, queue.now)
+    found = targets.each_or_run(named, queue.cancel_each, targets.run_or_task)
+    targets.settle_dependents(queue)
+    stopped = cancel.cancel_runs(queue, at.config, [(task, _is_run(name)) for name, task in found if _runs(task)])
+    if wait:
+        stopped = _gone(queue, stopped)
+    rest = iter(stopped)
+    found = [(name, next(rest) if _runs(task) else task) for name, task in found]
     targets.settle_dependents(queue)
     ring(queue.state.bells)
-    return results
+    return targets.results(found, lambda name, task: _message(name, task) + _late(queue, at.config, task), queue.now)
 
 
-def _would(queue: Queue, target: str) -> tuple[str, Status]:
-    """What a cancel of it would come to now, and the status as it is. Raises what the cancel would."""
-    address, attempt = values.parse_run(target)
-    _still_that_run(queue, address.session, address.seq, attempt)
-    task = queue.live(address)
-    if task.status.ended:
-        raise WrongState(f"task '{task.address}': it is {task.status} already")
-    what = "stopped" if task.status is Status.RUNNING else "cancelled"
-    return f"{task.address} would be {what}", task.shown_status(queue.now)
+def _runs(found: Task | Undone) -> TypeGuard[Task]:
+    return isinstance(found, Task) and found.status is Status.RUNNING
 
 
-def _still_that_run(queue: Queue, session: str, seq: int, attempt: int | None) -> None:
-    """`ID.K` means the run K alone, so that a later one is not hit. Raises WrongState, NotFound."""
-    if attempt is None:
-        return
-    run = queue.run(RunId(session, seq, attempt))
-    if run.finished_at is not None:
-        raise WrongState(f"run '{run.id}': it has ended already ({run.status})")
+def _is_run(name: str) -> bool:
+    return isinstance(targets.run_or_task(name), RunId)
 
 
 def _late(queue: Queue, config: Config, task: Task) -> str:
@@ -100,9 +84,45 @@ def _late(queue: Queue, config: Config, task: Task) -> str:
     return "" if found is None else f"; {found}"
 
 
-def _message(task: Task, run_only: bool) -> str:
+def _gone(queue: Queue, stopped: Sequence[Task | Undone]) -> list[Task | Undone]:
+    """The same once all those that are being stopped have ended."""
+    ended: dict[Address, Task] = {}
+    addresses = [task.address for task in stopped if isinstance(task, Task)]
+    for _ in waiting.looks(queue, addresses, ended):
+        pass
+    return [ended[task.address] if isinstance(task, Task) else task for task in stopped]
+
+
+def _would(queue: Queue, named: Sequence[Address | RunId]) -> list[Task | Undone]:
+    """The tasks as they are that a cancel of these would end now, or why it would not."""
+    found = queue.task_each([Address(*target[:2]) for target in named])
+    return [_would_one(queue, target, task) for target, task in zip(named, found, strict=True)]
+
+
+def _would_one(queue: Queue, target: Address | RunId, task: Task | Undone) -> Task | Undone:
+    if isinstance(task, Undone):
+        return task
+    try:
+        if isinstance(target, RunId):
+            run = queue.run(target)
+            if run.finished_at is not None:
+                raise WrongState(f"run '{run.id}': it has ended already ({run.status})")
+        elif task.status.ended:
+            task = queue.live(task.address)
+            if task.status.ended:
+                raise WrongState(f"task '{task.address}': it is {task.status} already")
+    except AgentqError as error:
+        return Undone(error, task.shown_status(queue.now))
+    return task
+
+
+def _would_be(_: str, task: Task) -> str:
+    return f"{task.address} would be {'stopped' if task.status is Status.RUNNING else 'cancelled'}"
+
+
+def _message(name: str, task: Task) -> str:
     state = "being stopped" if task.status is Status.RUNNING else task.status
     series = ""
     if task.rearms:
-        series = "; its series goes on" if run_only else "; its series has ended"
+        series = "; its series goes on" if _is_run(name) else "; its series has ended"
     return f"{task.address} is {state}{series}"

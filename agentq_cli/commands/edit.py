@@ -11,7 +11,7 @@ from agentq_cli.dataclass import replace
 from agentq_cli.errors import Usage, WrongState
 from agentq_cli.model import NewTask, Status, Task
 from agentq_cli.new_schedule import make_schedule
-from agentq_cli.new_task import AFTER, TaskMaker, spelled
+from agentq_cli.new_task import AFTER, TaskMaker, environment, spelled
 from agentq_cli.output import Items, Result
 from agentq_cli.policy.schedule import Schedule
 from agentq_cli.policy.series import Recurrence
@@ -162,6 +162,9 @@ def _change(
 ) -> Callable[[Task], Task]:
     """The edit as a function of the task under the lock: only what was given is taken over."""
 
+    # What the config adds to the environment of a new task it has added to this one.
+    added = environment(given, {}, spelled)
+
     def change(task: Task) -> Task:
         if (task.kind == "exec") is not (made.kind == "exec"):
             raise WrongState(f"task '{task.address}': it was changed meanwhile")
@@ -185,7 +188,7 @@ def _change(
             values["due_at"] = made.due_at
         launch = {field: getattr(made.launch, field) for name, field in LAUNCH.items() if name in given}
         if "env" in given or "env_file" in given:
-            launch["env"] = {**task.launch.env, **made.launch.env}
+            launch["env"] = {**task.launch.env, **added}
         changed = replace(task, **values, launch=replace(task.launch, **launch))
         if once:
             return replace(changed, recurrence=None, arriving=False)

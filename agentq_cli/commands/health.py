@@ -12,6 +12,8 @@ from agentq_cli.output import Document, Result
 
 STATUSES = ("healthy", "degraded", "unhealthy")
 
+PUT_BACK = "put the file back from a copy; an agentq.db that is gone `agentq sweep --reindex` makes anew"
+
 EXAMPLES = (
     ("agentq health", "Is anything wrong?"),
     ("agentq health --json", "For a monitor."),
@@ -35,7 +37,7 @@ def _found() -> Iterator[Issue]:
         queue = at.open_queue()
         yield from issues(queue, at.config)
     except Unreadable as error:
-        yield Issue(Severity.ERROR, "state dir", error.message, "put the file back from a copy")
+        yield Issue(Severity.ERROR, "state dir", error.message, PUT_BACK)
     except AgentqError as error:
         if error.code == 2:
             raise

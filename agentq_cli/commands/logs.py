@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 from agentq_cli import documents, output, values
+from agentq_cli.commands.reasons import Reasons
 from agentq_cli.context import Context, context
 from agentq_cli.errors import NotFound
 from agentq_cli.following import Pause
@@ -43,9 +44,9 @@ def logs(
     queue = at.open_queue()
     stream = "stderr" if stderr else "stdout"
     if follow and at.as_json:
-        return Stream("logs", _documents(queue, address, attempt, tail), line=str)
+        return Stream("logs", _documents(at, queue, address, attempt, tail), line=str)
     if follow:
-        pieces = _followed(queue, address, attempt, (stream,), tail)
+        pieces = _followed(at, queue, address, attempt, (stream,), tail)
         return Raw(piece for _, _, piece in pieces if piece)
     found = _run(queue, address, attempt)
     if found is None:
@@ -86,13 +87,16 @@ def _told(at: Context, run: RunId, directory: RunDirectory, stream: str, pieces:
 
 
 def _followed(
-    queue: Queue, address: Address, attempt: int | None, streams: tuple[str, ...], tail: int | None
+    at: Context, queue: Queue, address: Address, attempt: int | None, streams: tuple[str, ...], tail: int | None
 ) -> Iterator[tuple[RunId, str, bytes]]:
     """Run, stream and bytes, until the run has ended; waits for one that has not begun."""
     pause = Pause()
+    reasons = Reasons(queue, at.config)
     while (run := _run(queue, address, attempt)) is None:
-        if queue.task(address).status.ended:
+        task = queue.task(address)
+        if task.status.ended and task.last_run is None:
             return
+        reasons.look([task])
         pause.wait()
     directory = RunDirectory(queue.run_directory(run))
     with ExitStack() as stack:
@@ -116,9 +120,11 @@ def _ended(queue: Queue, run: RunId, directory: RunDirectory) -> bool:
     return directory.exit() is not None or queue.run(run).status is not RunStatus.RUNNING
 
 
-def _documents(queue: Queue, address: Address, attempt: int | None, tail: int | None) -> Iterator[documents.Item]:
+def _documents(
+    at: Context, queue: Queue, address: Address, attempt: int | None, tail: int | None
+) -> Iterator[documents.Item]:
     """Each piece as a document with the keys of `logs --json`, the other stream's text empty."""
-    for run, name, text in _texts(_followed(queue, address, attempt, STREAMS, tail)):
+    for run, name, text in _texts(_followed(at, queue, address, attempt, STREAMS, tail)):
         directory = RunDirectory(queue.run_directory(run))
         texts = {stream: text if stream == name else "" for stream in STREAMS}
         yield {"run": str(run), **texts, "truncated": _truncated(directory)}

@@ -339,6 +339,15 @@ Shell = Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="The shell."
 
 ConfigAction = Annotated[str, typer.Argument(metavar="show|check|path", help="Default: show.")]
 
+SessionsAction = Annotated[str | None, typer.Argument(metavar="reset", help="Give the conversation up.")]
+SessionNames = Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="With reset: the sessions.")]
+ConversationAgent = Annotated[
+    str | None,
+    typer.Option(
+        "--agent", "-a", metavar="NAME", help="With reset: only this agent's conversation.", rich_help_panel=WHICH
+    ),
+]
+
 NewPrompt = Annotated[
     str | None, typer.Option("--prompt", metavar="TEXT", help="The new prompt.", rich_help_panel=WHAT)
 ]

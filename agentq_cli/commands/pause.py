@@ -49,10 +49,10 @@ def switch(
         raise Usage(f"{verb}: name tasks, a session with -s, an agent with --agent, or --all")
     queue = at.open_queue(create=agent is not None or all_)
     if ids:
-        results = targets.each_task(
-            ids,
-            (lambda address: queue.pause(address, reason=reason)) if paused else queue.resume,
-            lambda task: f"{task.address} is {task.shown_status(queue.now)}",
+        act = (lambda addresses: queue.pause_each(addresses, reason=reason)) if paused else queue.resume_each
+        now = queue.now
+        results = targets.results(
+            targets.each(ids, act), lambda _, task: f"{task.address} is {task.shown_status(now)}", now
         )
     else:
         results = Results([_whole(at, queue, session, agent, paused, reason)])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from agentq_cli import values
 from agentq_cli.commands import targets
 from agentq_cli.context import context
-from agentq_cli.errors import NotFound, Usage, WrongState
-from agentq_cli.model import Status, TargetResult
-from agentq_cli.output import Result, Results
+from agentq_cli.errors import Usage, WrongState
+from agentq_cli.model import Task, Undone
+from agentq_cli.output import Result
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import removal
 
@@ -40,32 +40,28 @@ def prune(
         raise Usage(f"--session '{session}': only together with --older-than")
     queue = at.open_queue()
     if older_than is None:
-        names = [targets.named(each) for each in ids or ()]
+        names = list(ids or ())
     else:
         age = values.parse_duration(older_than, "--older-than")
         only = None if session is None else values.parse_session(session)
         names = [str(address) for address in queue.ended_before(queue.now - age, session=only)]
     if dry_run:
-        return Results([_would(queue, name) for name in names])
+        found = targets.each(names, lambda addresses: [_would(queue, task) for task in queue.task_each(addresses)])
+        return targets.results(found, lambda _, task: f"{task.address} would be pruned", queue.now)
     if names:
         targets.confirm(yes, f"prune {len(names)} {'task' if len(names) == 1 else 'tasks'} for good")
-
-    def one(target: str) -> tuple[str, Status]:
-        task = removal.remove(queue, values.parse_address(target))
-        return f"{task.address} is pruned", task.status
-
-    return Results(targets.each(names, one))
+    found = targets.each(names, lambda addresses: removal.remove_each(queue, addresses))
+    return targets.results(found, lambda _, task: f"{task.address} is pruned", queue.now)
 
 
-def _would(queue: Queue, target: str) -> TargetResult:
-    try:
-        task = queue.task(values.parse_address(target))
-    except (NotFound, Usage) as error:
-        return TargetResult(target, False, error.code, error.message)
+def _would(queue: Queue, task: Task | Undone) -> Task | Undone:
+    """The same, or why it would not be pruned."""
+    if isinstance(task, Undone):
+        return task
     if not task.status.ended:
-        message = f"task '{target}': it is {task.shown_status(queue.now)}; only ended tasks are pruned"
-        return TargetResult(target, False, WrongState.code, message, task.status)
+        status = task.shown_status(queue.now)
+        return Undone(WrongState(f"task '{task.address}': it is {status}; only ended tasks are pruned"), status)
     waiting = queue.depended_on(task.address)
     if waiting is not None:
-        return TargetResult(target, False, WrongState.code, f"task '{target}': {waiting} depends on it", task.status)
-    return TargetResult(target, True, 0, f"{target} would be pruned", task.status)
+        return Undone(WrongState(f"task '{task.address}': {waiting} depends on it"), task.status)
+    return task

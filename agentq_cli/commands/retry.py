@@ -7,7 +7,9 @@ from agentq_cli.commands import targets
 from agentq_cli.context import context
 from agentq_cli.defaults import NOBODY_THERE
 from agentq_cli.errors import Usage
+from agentq_cli.model import Undone
 from agentq_cli.output import Items, Result
+from agentq_cli.queue import done
 from agentq_cli.supervise import wake
 from agentq_cli.supervise.ring import ring
 from agentq_cli.why import Why
@@ -31,19 +33,15 @@ def retry(ids: options.Ids = None) -> Result:
     if not ids:
         raise Usage("retry: name the tasks to run again")
     queue = at.open_queue()
-    if len(ids) == 1:
-        tasks = [queue.retry(targets.address(ids[0]))]
-    else:
-        results = targets.each_task(ids, queue.retry, lambda task: f"{task.address} is {task.shown_status(queue.now)}")
-        tasks = [queue.task(targets.address(item.id)) for item in results.items if item.ok]
-        if results.code:
-            targets.settle_dependents(queue)
-            ring(queue.state.bells)
-            return results
+    found = targets.each(ids, queue.retry_each)
     targets.settle_dependents(queue)
     ring(queue.state.bells)
+    if any(isinstance(task, Undone) for _, task in found):
+        now = queue.now
+        return targets.results(found, lambda _, task: f"{task.address} is {task.shown_status(now)}", now)
+    tasks = [done(task) for _, task in found]
     if wake.unattended(queue, [task.session for task in tasks]):
         output.hint(NOBODY_THERE)
     why = Why(queue, at.config)
-    found = [documents.task(task, now=queue.now, waiting_for=why.of(task)) for task in tasks]
-    return Items("tasks", found, line=lambda item: str(item["id"]))
+    items = (documents.task(task, now=queue.now, waiting_for=why.of(task)) for task in tasks)
+    return Items("tasks", items, line=lambda item: str(item["id"]))

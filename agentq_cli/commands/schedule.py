@@ -9,7 +9,7 @@ from agentq_cli.context import Context, context
 from agentq_cli.dataclass import replace
 from agentq_cli.errors import Usage
 from agentq_cli.model import NewTask
-from agentq_cli.new_schedule import make_schedule
+from agentq_cli.new_schedule import OCCURRENCE, make_schedule
 from agentq_cli.new_task import TaskMaker, spelled
 from agentq_cli.output import Document, Items, Result
 from agentq_cli.policy import schedule as policy
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from agentq_cli.commands import options
 
 SHOWN = 3
-OCCURRENCE = {"priority": 10, "context": "isolated"}
-"""What an occurrence is unless said otherwise."""
-
 USAGES = (
     "[OPTIONS] --cron EXPR PROMPT",
     "[OPTIONS] --every DURATION PROMPT",

@@ -1,4 +1,4 @@
-"""`agentq sessions`: every session, what it holds and when it is next due."""
+"""`agentq sessions`: every session, what it holds and when it is next due; `reset` gives a conversation up."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ from collections.abc import Iterator
 
 from agentq_cli import documents
 from agentq_cli.context import context
+from agentq_cli.errors import AgentqError, NotFound, Usage, nearest
 from agentq_cli.output import Items, Result
 from agentq_cli.policy import order
 from agentq_cli.tables import Column
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.commands import options
 
 
 def _counts(session: documents.Item) -> str:
@@ -23,17 +28,32 @@ COLUMNS = (
     Column("CONVERSATION", "conversation", spare=True),
 )
 
+USAGES = ("[OPTIONS]", "[OPTIONS] reset NAME...")
 EXAMPLES = (
     ("agentq sessions", "Every session, and when it is next due."),
     ("agentq sessions --json", "With all counts, conversations and paths."),
+    ("agentq sessions reset docs", "Its next task begins a new conversation."),
+    ("agentq sessions reset docs --agent codex", "Only with that agent."),
 )
+RESET = "reset"
 
 
-def sessions() -> Result:
-    """List the sessions.
+def sessions(
+    action: options.SessionsAction = None,
+    names: options.SessionNames = None,
+    agent: options.ConversationAgent = None,
+) -> Result:
+    """List the sessions, or have one begin its conversation anew.
 
-    With their tasks by status, the next due time, the conversation, and whether they are paused.
+    With their tasks by status, the next due time, the conversation, and whether they are paused. After 'reset' the next
+    task of the session begins a new conversation; what runs goes on in the old one, whose id stays in 'agentq events'.
     """
+    if action == RESET:
+        return _reset(names or [], agent)
+    if action is not None:
+        raise Usage(f"sessions '{action}': {RESET}, or nothing to list them{nearest(action, (RESET,))}")
+    if agent is not None:
+        raise Usage(f"--agent '{agent}': only together with {RESET}")
     at = context()
     queue = at.open_queue()
 
@@ -43,3 +63,31 @@ def sessions() -> Result:
             yield documents.session(session, parallel=width)
 
     return Items("sessions", items(), COLUMNS, empty="no sessions; they appear on first use")
+
+
+def _reset(names: list[str], agent: str | None) -> Result:
+    from agentq_cli import values
+    from agentq_cli.agents import profile
+    from agentq_cli.model import TargetResult
+    from agentq_cli.output import Results
+
+    if not names:
+        raise Usage(f"sessions {RESET}: name a session")
+    at = context()
+    queue = at.open_queue()
+
+    def one(name: str) -> TargetResult:
+        try:
+            given_up = queue.reset_conversation(values.parse_session(name, "session"), agent)
+            known = profile.names(at.config)
+            if agent is not None and not given_up and agent not in known:
+                raise NotFound(f"--agent '{agent}': no such agent{nearest(agent, known)}")
+        except AgentqError as error:
+            return TargetResult(name, False, error.code, error.message, None)
+        if not given_up:
+            return TargetResult(
+                name, True, 0, f"session {name} has no conversation{f' with {agent}' if agent else ''}", None
+            )
+        return TargetResult(name, True, 0, f"session {name} begins a new conversation with {', '.join(given_up)}", None)
+
+    return Results([one(name) for name in dict.fromkeys(names)])

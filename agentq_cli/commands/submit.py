@@ -12,8 +12,8 @@ from agentq_cli.defaults import NOBODY_THERE
 from agentq_cli.errors import Usage
 from agentq_cli.model import Address, NewTask, Task
 from agentq_cli.new_task import TaskMaker, code, spelled
-from agentq_cli.output import Document, Items, Raw, Result
-from agentq_cli.queue import Queue
+from agentq_cli.output import Document, Followed, Items, Result
+from agentq_cli.queue import Queue, done
 from agentq_cli.why import Why
 
 TYPE_CHECKING = False
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 MOST_NAMED = 5
 """Addresses that a hint names."""
-
-ALONE = ("session", "agent", "priority")
-"""Options that a batch takes from the command line, for lines that do not say themselves."""
 
 USAGES = (
     "[OPTIONS] PROMPT",
@@ -218,32 +215,34 @@ def store(here: Context, tasks: Sequence[NewTask], *, wait: bool, follow: bool, 
     if not (wait or follow) and wake.unattended(queue, sessions):
         output.hint(NOBODY_THERE)
     if follow and len(addresses) == 1 and not here.as_json:
-        return _follow(here, queue, addresses[0], no_wake)
+        return _follow(here, queue, *stored[0], no_wake)
     if wait or follow:
         return _wait(here, queue, addresses, no_wake)
     if not here.as_json:
         return Items("tasks", ({"id": str(address)} for address in addresses), line=lambda item: str(item["id"]))
     why = Why(queue, here.config)
-    found = (queue.task(address) for address in addresses)
+    found = (done(each) for each in queue.task_each(addresses))
     return Items("tasks", (documents.task(each, now=queue.now, waiting_for=why.of(each)) for each in found))
 
 
 def _wait(here: Context, queue: Queue, addresses: Sequence[Address], no_wake: bool) -> Result:
-    from agentq_cli.commands import waiting, watching
+    from agentq_cli.commands import reasons, waiting, watching
 
     ended: dict[Address, Task] = {}
     still_open: dict[Address, Task] = {}
+    why = reasons.Reasons(queue, here.config)
 
     def items() -> Iterator[documents.Item]:
         with _told_of_ctrl_c(addresses):
-            ended.update(waiting.until_ended(queue, addresses, wake_up=not no_wake))
+            for _ in waiting.looks(queue, addresses, ended, reasons=why, wake_up=not no_wake):
+                pass
         found = (ended[address] for address in addresses)
         yield from (documents.task(task, now=queue.now, waiting_for=None) for task in found)
 
     def looks() -> Iterator[documents.Item | None]:
         yield from ({"id": str(address)} for address in addresses)
         with _told_of_ctrl_c(addresses):
-            for found in waiting.looks(queue, addresses, ended, wake_up=not no_wake):
+            for found in waiting.looks(queue, addresses, ended, reasons=why, wake_up=not no_wake):
                 still_open.clear()
                 still_open.update(found)
                 yield None
@@ -254,16 +253,20 @@ def _wait(here: Context, queue: Queue, addresses: Sequence[Address], no_wake: bo
 
     if here.as_json:
         return Items("tasks", items(), code=exit_code)
-    live = watching.live_wait(queue, still_open, ended=ended)
+    live = watching.live_wait(queue, still_open, why, ended=ended)
     return output.Stream("tasks", looks(), lambda item: str(item["id"]), code=exit_code, live=live)
 
 
-def _follow(here: Context, queue: Queue, address: Address, no_wake: bool) -> Result:
-    from agentq_cli.commands import waiting
+def _follow(here: Context, queue: Queue, address: Address, new: bool, no_wake: bool) -> Result:
+    from agentq_cli.commands import reasons, waiting
 
-    def pieces() -> Iterator[bytes]:
-        yield f"{address}\n".encode()
+    why = reasons.Reasons(queue, here.config)
+    ended: list[Task] = []
+
+    def pieces() -> Iterator[tuple[str, bytes]]:
+        yield "stdout", f"{address}\n".encode()
         with _told_of_ctrl_c([address]):
-            yield from waiting.output_until_ended(queue, address, wake_up=not no_wake)
+            task = yield from waiting.output_until_ended(queue, address, new=new, wake_up=not no_wake, reasons=why)
+        ended.append(task)
 
-    return Raw(pieces(), code=lambda: code(queue.task(address)))
+    return Followed(pieces(), code=lambda: code(ended[0]))

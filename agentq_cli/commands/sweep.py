@@ -40,7 +40,8 @@ def sweep(
     only_on_linux("sweep")
     gates.check(at.config, Resources())
     only = None if session is None else values.parse_session(session)
-    queue = at.open_queue(create=not dry_run)
+    # Of one session alone a lost index is not rebuilt: those of the others would wait for it for ever.
+    queue = at.open_queue(create=not dry_run, rebuild=reindex and only is None)
     if only is not None:
         queue.known(only)
     one = Sweep(queue, at.config, os.uname().nodename, at.environ, only, wake=not no_wake, reindex=reindex)
@@ -49,7 +50,7 @@ def sweep(
         for action in one.plan() if dry_run else one.run():
             yield documents.sweep_action(action)
 
-    return Items("sweep", items(), line=_line, code=lambda: int(bool(one.failed)))
+    return Items("sweep", items(), line=_line, code=lambda: int(bool(one.failed or one.ailing)))
 
 
 def _line(item: documents.Item) -> str:

@@ -3,36 +3,54 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from agentq_cli import values
 from agentq_cli.errors import AgentqError, Usage
-from agentq_cli.model import Actor, Address, Status, TargetResult, Task
+from agentq_cli.model import Actor, Address, RunId, TargetResult, Task, Undone
 from agentq_cli.output import Results
 from agentq_cli.queue import Queue
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
 
-def each(targets: Iterable[str], act: Callable[[str], tuple[str, Status | None]]) -> list[TargetResult]:
-    """Do every target, whatever becomes of the others; `act` returns what to say and the task's status then."""
-    found = []
-    for target in targets:
+Done: TypeAlias = "tuple[str, Task | Undone]"
+"""A target as it is reported, with what became of it."""
+
+
+def each(targets: Sequence[str], act: Callable[[Sequence[Address]], Sequence[Task | Undone]]) -> list[Done]:
+    """Do something to all of these tasks, whatever becomes of one of them."""
+    return each_or_run(targets, lambda known: act([Address(*target[:2]) for target in known]), values.parse_address)
+
+
+def each_or_run(
+    targets: Sequence[str],
+    act: Callable[[Sequence[Address | RunId]], Sequence[Task | Undone]],
+    parse: Callable[[str], Address | RunId],
+) -> list[Done]:
+    """The same for words that `parse` reads."""
+    names = [named(target) for target in targets]
+    known: dict[int, Address | RunId] = {}
+    found: dict[int, Task | Undone] = {}
+    for position, name in enumerate(names):
         try:
-            message, status = act(target)
+            known[position] = parse(name)
         except AgentqError as error:
-            found.append(TargetResult(target, False, error.code, error.message))
-        else:
-            found.append(TargetResult(target, True, 0, message, status))
-    return found
+            found[position] = Undone(error)
+    found.update(zip(known, act(list(known.values())), strict=True))
+    return [(name, found[position]) for position, name in enumerate(names)]
 
 
-def each_task(targets: Sequence[str], act: Callable[[Address], Task], message: Callable[[Task], str]) -> Results:
-    """Do something to each of these tasks."""
+def results(done: Sequence[Done], message: Callable[[str, Task], str], now: int) -> Results:
+    """What is reported of each; `message` says it of one that could be done."""
+    return Results([_result(name, found, message, now) for name, found in done])
 
-    def one(target: str) -> tuple[str, Status]:
-        task = act(values.parse_address(target))
-        return message(task), task.status
 
-    return Results(each([named(target) for target in targets], one))
+def _result(name: str, found: Task | Undone, message: Callable[[str, Task], str], now: int) -> TargetResult:
+    if isinstance(found, Undone):
+        return TargetResult(name, False, found.error.code, found.error.message, found.status)
+    return TargetResult(name, True, 0, message(name, found), found.shown_status(now))
 
 
 def settle_dependents(queue: Queue) -> None:
@@ -44,15 +62,20 @@ def settle_dependents(queue: Queue) -> None:
 def named(target: str) -> str:
     """The full address where the target is one; the word itself where it is not, for the error to quote."""
     try:
-        address, attempt = values.parse_run(target)
+        return str(run_or_task(target))
     except Usage:
         return target
-    return str(address) if attempt is None else f"{address}.{attempt}"
 
 
 def address(target: str) -> Address:
     """The address that a person typed. Raises Usage."""
     return values.parse_address(target)
+
+
+def run_or_task(target: str) -> Address | RunId:
+    """The same, or a run of it. Raises Usage."""
+    found, attempt = values.parse_run(target)
+    return found if attempt is None else RunId(*found, attempt)
 
 
 def live(queue: Queue, session: str | None) -> list[str]:

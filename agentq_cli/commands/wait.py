@@ -7,6 +7,7 @@ from itertools import chain
 
 from agentq_cli import documents, values
 from agentq_cli.commands import waiting, watching
+from agentq_cli.commands.reasons import Reasons
 from agentq_cli.context import context
 from agentq_cli.errors import Usage
 from agentq_cli.model import Address, Status, Task
@@ -42,9 +43,10 @@ def wait(ids: options.Ids = None, session: options.Session = None, timeout: opti
         addresses = [task.address for task in live if task.shown_status(queue.now) in wanted]
     ended: dict[Address, Task] = {}
     still_open: dict[Address, Task] = {}
+    why = Reasons(queue, at.config)
 
     def looks() -> Iterator[None]:
-        for found in waiting.looks(queue, addresses, ended, timeout_ms=limit):
+        for found in waiting.looks(queue, addresses, ended, reasons=why, timeout_ms=limit):
             still_open.clear()
             still_open.update(found)
             yield None
@@ -61,7 +63,7 @@ def wait(ids: options.Ids = None, session: options.Session = None, timeout: opti
         for _ in looks():
             pass
         return Items("tasks", items(), code=exit_code)
-    shown = watching.live_wait(queue, still_open)
+    shown = watching.live_wait(queue, still_open, why)
     return Stream("tasks", chain(looks(), items()), _line, code=exit_code, live=shown)
 
 

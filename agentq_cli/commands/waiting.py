@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack
 
 from agentq_cli.clock import monotonic_ms
+from agentq_cli.commands.reasons import Reasons
 from agentq_cli.errors import TimedOut
 from agentq_cli.model import Address, RunId, Status, Task
-from agentq_cli.queue import Queue
+from agentq_cli.queue import Queue, done
 from agentq_cli.supervise import bells, wake
 from agentq_cli.supervise.output import OutputReader
 from agentq_cli.supervise.records import RunDirectory
@@ -16,16 +18,7 @@ LOOK_SECONDS = 1.0
 OUTPUT_SECONDS = 0.1
 """How late followed output may be."""
 
-
-def until_ended(
-    queue: Queue, addresses: Sequence[Address], *, timeout_ms: int | None = None, wake_up: bool = False
-) -> dict[Address, Task]:
-    """Wait until all of these tasks have ended. With `wake_up` a supervisor is started whenever one is wanted and
-    none lives. Raises NotFound, and TimedOut with what is still open."""
-    ended: dict[Address, Task] = {}
-    for _ in looks(queue, addresses, ended, timeout_ms=timeout_ms, wake_up=wake_up):
-        pass
-    return ended
+STREAMS = ("stdout", "stderr")
 
 
 def looks(
@@ -33,18 +26,24 @@ def looks(
     addresses: Sequence[Address],
     ended: dict[Address, Task],
     *,
+    reasons: Reasons | None = None,
     timeout_ms: int | None = None,
     wake_up: bool = False,
 ) -> Iterator[dict[Address, Task]]:
-    """The same, step by step: after each look what is still open; what has ended is put into `ended`."""
+    """Wait until all of these tasks have ended, step by step: after each look what is still open; what has ended is
+    put into `ended`. `reasons` tells why the others do not run.
+
+    With `wake_up` a supervisor is started whenever one is wanted and none lives. Raises NotFound, and TimedOut with
+    what is still open.
+    """
     began = monotonic_ms()
     with bells.Bell(queue.state.bells) as bell:
         while True:
             bell.empty()
             waiting = [address for address in addresses if address not in ended]
-            found = {address: queue.task(address) for address in waiting}
-            ended |= {address: task for address, task in found.items() if task.status.ended}
-            open_tasks = [task for task in found.values() if not task.status.ended]
+            found = [done(each) for each in queue.task_each(waiting)]
+            ended |= {task.address: task for task in found if task.status.ended}
+            open_tasks = [task for task in found if not task.status.ended]
             if not open_tasks:
                 return
             if wake_up:
@@ -55,6 +54,8 @@ def looks(
                 if left <= 0:
                     names = ", ".join(str(task.address) for task in open_tasks[:5])
                     raise TimedOut(f"--timeout: {len(open_tasks)} still open after the time ({names})")
+            if reasons is not None:
+                reasons.look(open_tasks)
             yield {task.address: task for task in open_tasks}
             bell.wait(left)
 
@@ -86,34 +87,51 @@ def _with_dependencies(queue: Queue, tasks: Sequence[Task]) -> Iterator[Task]:
         found += [queue.task(address) for address in addresses]
 
 
-def output_until_ended(queue: Queue, address: Address, *, wake_up: bool) -> Iterator[bytes]:
-    """The output of a task's runs, one after the other, until the task has ended."""
+def output_until_ended(
+    queue: Queue, address: Address, *, new: bool, wake_up: bool, reasons: Reasons
+) -> Generator[tuple[str, bytes], None, Task]:
+    """Stream and bytes of each of a task's runs from its first byte, one run after the other; returns the task once it
+    has ended.
+
+    A `new` task has had no run before this submit, however many it has had before the first look. Of one that was
+    there before, whose key this submit found, the runs are those since it was submitted or last retried.
+    """
     with bells.Bell(queue.state.bells) as bell:
-        shown = queue.task(address).last_run or 0
+        shown: int | None = 0 if new else None
+        seconds = OUTPUT_SECONDS
         while True:
             bell.empty()
             task = queue.task(address)
-            if task.last_run is not None and task.last_run > shown:
-                shown = task.last_run
-                yield from _output(queue, RunId(*address, shown), bell)
+            if shown is None:
+                shown = task.runs - task.tries
+            if task.runs > shown:
+                # A number that belongs to no run any more, since its claim was undone, has no output.
+                for attempt in range(shown + 1, task.runs + 1):
+                    yield from _output(queue, RunId(*address, attempt), bell)
+                shown = task.runs
+                seconds = OUTPUT_SECONDS
             elif task.status.ended:
-                return
+                return task
             else:
                 if wake_up:
                     wake_for(queue, [task])
-                bell.wait(LOOK_SECONDS)
+                reasons.look([task])
+                bell.wait(seconds)
+                seconds = min(seconds * 1.5, LOOK_SECONDS)
 
 
-def _output(queue: Queue, run: RunId, bell: bells.Bell) -> Iterator[bytes]:
+def _output(queue: Queue, run: RunId, bell: bells.Bell) -> Iterator[tuple[str, bytes]]:
     """What a run prints, until it has ended; for `submit --follow`, which has no supervisor's word for it."""
     directory = RunDirectory(queue.run_directory(run))
-    with OutputReader(directory, "stdout") as reader:
+    with ExitStack() as stack:
+        readers = [(stream, stack.enter_context(OutputReader(directory, stream))) for stream in STREAMS]
         over = False
         while not over:
             # Asked before reading: what was written before the end is still read after it.
             over = directory.exit() is not None or _left(queue, run)
-            while piece := reader.read():
-                yield piece
+            for stream, reader in readers:
+                while piece := reader.read():
+                    yield stream, piece
             if not over:
                 bell.wait(OUTPUT_SECONDS)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from agentq_cli import documents, values
 from agentq_cli.agents.last_words import last_words
 from agentq_cli.clock import monotonic_ms
+from agentq_cli.commands.reasons import Reasons
 from agentq_cli.drawing import BUSY, DIM, GOOD, ODD, WRONG, Pen, sentence, table
 from agentq_cli.errors import AgentqError
 from agentq_cli.model import Address, RunId, Status, Task
@@ -102,8 +103,14 @@ def waiting_counts(queue: Queue) -> Counter[str]:
     return counts
 
 
-def live_wait(queue: Queue, still_open: Mapping[Address, Task], *, ended: Mapping[Address, Task] | None = None) -> Live:
-    """For those who wait: `still_open` has not ended yet, kept up to date by whoever waits.
+def live_wait(
+    queue: Queue,
+    still_open: Mapping[Address, Task],
+    reasons: Reasons,
+    *,
+    ended: Mapping[Address, Task] | None = None,
+) -> Live:
+    """For those who wait: `still_open` has not ended yet, and `reasons` says why, both kept up to date by who waits.
 
     Items are the tasks once they have ended. With `ended` they are addresses instead, printed as they are at once, and
     the tasks in it get a line each at the end.
@@ -128,10 +135,13 @@ def live_wait(queue: Queue, still_open: Mapping[Address, Task], *, ended: Mappin
         shown = Counter(task.shown_status(queue.now).value for task in still_open.values())
         parts = [(f"{pen.spinner(queue.now)} waiting for {counted.took}", BUSY)]
         parts += [(f"{count} {status}", "") for status, count in shown.items()]
-        return lines_of(rows, parts, pen, width, height, queue.now, more=shown["running"] - len(rows))
+        told = [pen(cut(one_line(line), width, pen.ellipsis), DIM) for line in reasons.lines]
+        told = told[: max(height - 3, 0)]
+        more = shown["running"] - len(rows)
+        return [*told, *lines_of(rows, parts, pen, width, height - len(told), queue.now, more=more)]
 
     def end(pen: Pen, width: int) -> list[str]:
         found = (ended or {}).values()
         return [ended_line(task.status, str(task.address), task.reason or "", pen, width) for task in found]
 
-    return Live(line=line, screen=screen, end=end)
+    return Live(line=line, screen=screen, end=end, begin=reasons.drawn)

@@ -102,6 +102,8 @@ def value(command: str, entry: Entry) -> Value:
     named = {"--session": "sessions", "--agent": "agents", "--label": "labels"}
     if long in named:
         return Value(named[long])
+    if metavar == "NAME" and not long:
+        return Value("sessions")
     if metavar.startswith("ID"):
         return Value("tasks" if long else ADDRESSES.get(command, "live"))
     return Value({"PATH": "files", "FILE": "files", "DIR": "directories"}.get(metavar, "free"))

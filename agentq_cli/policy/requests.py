@@ -42,14 +42,23 @@ ACTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that may be carried out. `changes` are fields of a task; `due_at` None leaves the time, or is now."""
+    """A request that may be carried out. `changes` are fields of a task; `due_at` None leaves the time, or is now.
+
+    `when` is what it says of a recurrence, as the options `cron` or `every`, and `tz`: who knows the config's other
+    options of one makes a schedule of that.
+    """
 
     action: str
     task: Address | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     due_at: int | None = None
-    schedule: Schedule | None = None
+    when: Mapping[str, str] = field(default_factory=dict)
     reason: str | None = None
+
+    @property
+    def recurs(self) -> bool:
+        """Whether it asks for a series, or for other times of one."""
+        return "cron" in self.when or "every" in self.when
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +84,10 @@ def read(content: object, *, session: str, zone: Callable[[str | None], str], no
             raise Usage(f"task: {action} names the task that it means")
         if action == "schedule_task" and "prompt" not in asked:
             raise Usage("prompt: schedule_task needs one")
-        due_at, schedule = _when(asked, zone, now)
+        due_at = _when(asked, zone, now)
+        when = {name: text for name in ("cron", "every", "tz") if (text := _text(asked, name)) is not None}
         why = _text(asked, "reason")
-        return Request(action, task, _changes(asked), due_at, schedule, None if why is None else reason(why))
+        return Request(action, task, _changes(asked), due_at, when, None if why is None else reason(why))
     except AgentqError as error:
         return Refusal(reason(error.message))
 
@@ -113,28 +123,29 @@ def _task(named: object, session: str) -> Address | None:
     return address
 
 
-def _when(asked: Mapping[str, Any], zone: Callable[[str | None], str], now: int) -> tuple[int | None, Schedule | None]:
+def _when(asked: Mapping[str, Any], zone: Callable[[str | None], str], now: int) -> int | None:
+    """The time that is asked for; None for none, and for a recurrence, which is checked."""
     named = [name for name in ("at", "in", "cron", "every") if name in asked]
     if len(named) > 1:
         raise Usage(f"{', '.join(named)}: only one of them says when")
     if not named:
         if "tz" in asked:
             raise Usage("tz: only together with at or cron")
-        return None, None
+        return None
     name = named[0]
     text = _text(asked, name) or ""
     tz = zone(_text(asked, "tz"))
     if name == "at":
-        return values.parse_time(text, zone=tz, now_ms=now, what="at"), None
+        return values.parse_time(text, zone=tz, now_ms=now, what="at")
     if name == "in":
-        return now + values.parse_duration(text, "in"), None
+        return now + values.parse_duration(text, "in")
     if name == "cron":
         parse_cron(text, "cron")
         schedule = Schedule(Kind.CRON, expr=" ".join(text.split()), tz=tz)
     else:
         schedule = Schedule(Kind.EVERY, every_ms=values.parse_duration(text, "every"), start=now, tz=tz)
     check(schedule)
-    return None, schedule
+    return None
 
 
 def _changes(asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class AgentHold:
 @dataclass(frozen=True, slots=True)
 class Again:
     """The task runs again: not before `due_at`. `counted` is whether the run that failed used an attempt, `fresh`
-    that the next one begins a new conversation for the one that the agent no longer knew."""
+    that the next one begins a new conversation for the one that could not be gone on in."""
 
     due_at: int
     counted: bool
@@ -86,13 +86,19 @@ def again(task: Task, outcome: Outcome, *, now: int, hold: AgentHold | None, jit
     """
     if outcome.failure_class is None:
         return None
-    if outcome.conversation_lost and not task.fresh:
-        return Again(now, counted=False, fresh=True)
+    if unusable(task, outcome) and not task.fresh:
+        return Again(task.due_at, counted=False, fresh=True)
     if hold is not None and hold.kind is FailureClass.RATE_LIMITED and hold.count <= FREE_HOLDS:
         return Again(task.due_at, counted=False)
     if not retried(outcome.failure_class, task.launch) or task.attempts > max_retries(task.launch):
         return None
     return Again(now + delay_ms(task.launch, task.attempts, jitter), counted=True)
+
+
+def unusable(task: Task, outcome: Outcome) -> bool:
+    """Whether the conversation in which a run went on is of no use: unknown, full, or refused before anything was
+    done."""
+    return outcome.conversation_lost or (task.resumes and outcome.nothing_done)
 
 
 def retried(failure: FailureClass, launch: Launch) -> bool:

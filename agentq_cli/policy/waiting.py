@@ -99,7 +99,7 @@ def _lane(task: Task, around: Surroundings) -> WaitingFor | None:
         return WaitingFor("session", detail, ids=ids, brief=f"behind {ids[0]}")
     if around.parallel is None:
         return None
-    others = () if task.attempts else tuple(around.retrying)
+    others = () if task.begun else tuple(around.retrying)
     running = tuple(str(run.address) for run in around.session_runs)
     if len(running) + len(others) >= around.parallel:
         what = f"{running[0]} is running" if running else f"{others[0]} is to be retried first"

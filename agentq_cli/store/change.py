@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 
 from agentq_cli.dataclass import replace
-from agentq_cli.errors import WrongState
-from agentq_cli.model import Actor, Address, Status, Successor, Task, Trigger
+from agentq_cli.errors import AgentqError, WrongState
+from agentq_cli.model import Actor, Address, RunId, Status, Successor, Task, Trigger, Undone
 from agentq_cli.policy import retry as policy
-from agentq_cli.store import connection, dependencies, finish, series
+from agentq_cli.store import connection, dependencies, finish, read, series
 from agentq_cli.store.dispatch import DISPATCH
 from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
@@ -16,23 +16,50 @@ from agentq_cli.store.state_dir import StateDir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeAlias
+    from typing import Any, TypeAlias
 
 Edit: TypeAlias = "Callable[[Task], Task]"
 """A change to a waiting task, decided on what it is under the lock."""
 
+Act: TypeAlias = "Callable[[SessionWrite, Any], Task]"
+"""What is done to one task within an open transaction. Raises NotFound, WrongState."""
 
-def cancel(state: StateDir, address: Address, *, now: int, actor: Actor) -> Task:
-    """Cancel a waiting task; a running one is returned as it is, to be stopped. Raises NotFound, WrongState.
 
-    As in `pause`, `resume`, `edit` and `trigger`, an address of a series means its live occurrence.
+def each(
+    state: StateDir, session: str, targets: Sequence[Address | RunId], act: Act, *, named: bool, now: int, actor: Actor
+) -> list[Task | Undone]:
+    """Do the same to these tasks of a session, in their order and in one commit.
+
+    What cannot be done to one of them changes nothing of it, and leaves the others alone. `named` is whether an
+    address of a series is that one occurrence for this act, and not its live one.
     """
-    with session_write(state, address.session, now=now, actor=actor) as write:
-        return cancel_in(write, address)
+    with session_write(state, session, now=now, actor=actor) as write:
+        return [_one(write, target, act, named=named) for target in targets]
+
+
+def _one(write: SessionWrite, target: Address | RunId, act: Act, *, named: bool) -> Task | Undone:
+    try:
+        with write.step():
+            return act(write, target)
+    except AgentqError as error:
+        if not write.database.in_transaction:
+            raise  # a full disk has undone it all
+        return Undone(error, _status(write, target, named))
+
+
+def _status(write: SessionWrite, target: Address | RunId, named: bool) -> Status | None:
+    try:
+        task = write.task(target.seq)
+        return (task if named else series.live(write, task)).shown_status(write.now)
+    except AgentqError:
+        return read.known_status(write.database, target, write.now)
 
 
 def cancel_in(write: SessionWrite, address: Address) -> Task:
-    """`cancel` within an open transaction."""
+    """Cancel a waiting task; a running one is returned as it is, to be stopped. Raises NotFound, WrongState.
+
+    As in `pause_in`, `resume_in`, `edit` and `trigger`, an address of a series means its live occurrence.
+    """
     task = series.live(write, write.task(address.seq))
     if task.status.ended:
         raise WrongState(f"task '{task.address}': it is {task.status} already")
@@ -43,14 +70,38 @@ def cancel_in(write: SessionWrite, address: Address) -> Task:
     return cancelled
 
 
-def pause(state: StateDir, address: Address, *, reason: str | None, now: int, actor: Actor) -> Task:
-    """Pause a waiting task. Raises NotFound, and WrongState for one that runs or has ended."""
-    with session_write(state, address.session, now=now, actor=actor) as write:
-        return pause_in(write, address, reason)
+def cancel_of(targets: Collection[Address | RunId]) -> Act:
+    """`cancel_in` of one of these. What was cancelled with a task that it waited for, which is another, is done.
+
+    A run is cancelled only while it is the one that runs: the task is another's once that has ended.
+    """
+    named = set(targets)
+
+    def act(write: SessionWrite, target: Address | RunId) -> Task:
+        if isinstance(target, RunId):
+            return _still(write, target)
+        try:
+            return cancel_in(write, target)
+        except WrongState:
+            task = write.task(target.seq)
+            if task.status is Status.CANCELLED and task.dep_failed in named:
+                return task
+            raise
+
+    return act
+
+
+def _still(write: SessionWrite, run: RunId) -> Task:
+    """The task while this is its live run. Raises NotFound, WrongState."""
+    found = read.run(write.database, run)
+    task = write.task(run.seq)
+    if found.finished_at is not None or task.status is not Status.RUNNING or task.runs != run.attempt:
+        raise WrongState(f"run '{run}': it has ended already ({found.status})")
+    return task
 
 
 def pause_in(write: SessionWrite, address: Address, reason: str | None) -> Task:
-    """`pause` within an open transaction."""
+    """Pause a waiting task. Raises NotFound, and WrongState for one that runs or has ended."""
     task = series.live(write, write.task(address.seq))
     if task.status is Status.PAUSED:
         return task
@@ -66,14 +117,8 @@ def pause_in(write: SessionWrite, address: Address, reason: str | None) -> Task:
     return paused
 
 
-def resume(state: StateDir, address: Address, *, now: int, actor: Actor) -> Task:
-    """Let a paused task wait for its turn again. Raises NotFound, WrongState."""
-    with session_write(state, address.session, now=now, actor=actor) as write:
-        return resume_in(write, address)
-
-
 def resume_in(write: SessionWrite, address: Address) -> Task:
-    """`resume` within an open transaction."""
+    """Let a paused task wait for its turn again. Raises NotFound, WrongState."""
     task = series.live(write, write.task(address.seq))
     if task.successor is not None and task.successor.paused:
         after = replace(task, successor=replace(task.successor, paused=False, reason=None))
@@ -88,7 +133,7 @@ def resume_in(write: SessionWrite, address: Address) -> Task:
         status=Status.BLOCKED if blocked else Status.QUEUED,
         reason=None,
         dep_failed=None,
-        arriving=task.rearms and not task.attempts,
+        arriving=task.rearms and not task.begun,
     )
     write.save(task, resumed, event="resume")
     return resumed
@@ -109,6 +154,27 @@ def pause_session(state: StateDir, session: str, *, reason: str | None, now: int
         if changed:
             write.record("pause_session" if paused else "resume_session", None, reason=reason)
         return changed
+
+
+def reset(state: StateDir, session: str, agent: str | None, *, now: int, actor: Actor) -> list[str]:
+    """Have the next task of a session begin a new conversation, with one agent or (None) with all; the ids that are
+    given up are in the events. A run that goes on in one is left alone, and what it began is not continued either.
+
+    Returns the agents of which there was something to give up.
+    """
+    with session_write(state, session, now=now, actor=actor) as write:
+        known = dict(write.database.execute(DISPATCH["conversations"]).fetchall())
+        running = write.database.execute(DISPATCH["in_conversation"], {"session": session}).fetchall()
+        for name, seq, attempt in running:
+            if agent in (None, name):
+                values = {"name": f"given up by {name}", "value": f"{seq}.{attempt}"}
+                write.database.execute(DISPATCH["set_session_state"], values)
+        given_up = [name for name in dict.fromkeys((*known, *(row[0] for row in running))) if agent in (None, name)]
+        for name in given_up:
+            write.database.execute(DISPATCH["forget_conversation"], {"agent": name, "id": None})
+            which = f"conversation '{known[name]}'" if name in known else "the conversation that runs"
+            write.record("reset_conversation", None, reason=f"{which} of agent '{name}' is not continued", agent=name)
+        return given_up
 
 
 def edit(state: StateDir, address: Address, change: Edit, *, now: int) -> Task:
@@ -158,38 +224,38 @@ def _free_key(write: SessionWrite, key: str) -> None:
         raise WrongState(f"key '{key}': {Address(write.session, row[0])} holds it")
 
 
-def retry(state: StateDir, address: Address, *, now: int) -> Task:
+def retry_in(write: SessionWrite, address: Address) -> Task:
     """Queue an ended task again under its address, with a fresh retry budget. Raises NotFound, WrongState."""
-    with session_write(state, address.session, now=now, actor=Actor.USER) as write:
-        task = write.task(address.seq)
-        if not task.status.ended:
-            raise WrongState(f"task '{address}': it is {task.shown_status(now)}; only an ended task can be retried")
-        cost = finish.spent(write.database, address)
-        if policy.exhausted(task.launch, cost):
-            raise WrongState(f"task '{address}': {finish.cost(task, cost)}; submit it anew")
-        if task.key is not None:
-            _free_key(write, task.key)
-        expired = task.expires_at is not None and task.expires_at <= now
-        again = replace(
-            task,
-            status=Status.BLOCKED if dependencies.waits(write.database, task) else Status.QUEUED,
-            reason=None,
-            dep_failed=None,
-            due_at=now,
-            expires_at=None if expired else task.expires_at,
-            ended_at=None,
-            attempts=0,
-            tries=0,
-            fresh=False,
-            exit_code=None,
-            cancel_requested=False,
-            trigger=Trigger.RETRY,
-            # Its series has gone on without it: it names itself now, and makes no next one.
-            extra=task.series is not None,
-            arriving=False,
-        )
-        write.save(task, again, event="retry")
-        return again
+    task = write.task(address.seq)
+    if not task.status.ended:
+        raise WrongState(f"task '{address}': it is {task.shown_status(write.now)}; only an ended task can be retried")
+    cost = finish.spent(write.database, address)
+    if policy.exhausted(task.launch, cost):
+        raise WrongState(f"task '{address}': {finish.cost(task, cost)}; submit it anew")
+    if task.key is not None:
+        _free_key(write, task.key)
+    expired = task.expires_at is not None and task.expires_at <= write.now
+    again = replace(
+        task,
+        status=Status.BLOCKED if dependencies.waits(write.database, task) else Status.QUEUED,
+        reason=None,
+        dep_failed=None,
+        due_at=write.now,
+        expires_at=None if expired else task.expires_at,
+        ended_at=None,
+        attempts=0,
+        tries=0,
+        fresh=False,
+        resumes=False,
+        exit_code=None,
+        cancel_requested=False,
+        trigger=Trigger.RETRY,
+        # Its series has gone on without it: it names itself now, and makes no next one.
+        extra=task.series is not None,
+        arriving=False,
+    )
+    write.save(task, again, event="retry")
+    return again
 
 
 def trigger(state: StateDir, address: Address, *, now: int) -> Task:
@@ -217,7 +283,7 @@ def expire(state: StateDir, address: Address, *, now: int, actor: Actor) -> Task
     """End a task whose time to start has passed; None where it has started or ended meanwhile."""
     with session_write(state, address.session, now=now, actor=actor, busy_ms=connection.BACKGROUND_BUSY_MS) as write:
         task = write.task(address.seq)
-        waiting = not (task.status.ended or task.status is Status.RUNNING or task.attempts)
+        waiting = not (task.status.ended or task.status is Status.RUNNING or task.begun)
         if not waiting or task.expires_at is None or task.expires_at > now:
             write.mirror(address.seq)
             return None
@@ -226,21 +292,21 @@ def expire(state: StateDir, address: Address, *, now: int, actor: Actor) -> Task
         return expired
 
 
-def prune(state: StateDir, address: Address, *, now: int) -> Task:
+def prune_in(write: SessionWrite, address: Address) -> Task:
     """Remove an ended task with its runs and events; its address is not used again. Raises NotFound, WrongState.
 
-    The caller removes the run directories first: a crash leaves a task without files, never files without a task.
+    The directories of its runs are moved aside in the same transaction, for the caller to remove.
     """
-    with session_write(state, address.session, now=now, actor=Actor.USER) as write:
-        task = write.task(address.seq)
-        if not task.status.ended:
-            raise WrongState(f"task '{address}': it is {task.shown_status(now)}; only ended tasks are pruned")
-        waiting = dependencies.live_dependent(write.database, address)
-        if waiting is not None:
-            raise WrongState(f"task '{address}': {waiting} depends on it")
-        dependencies.forget(write.database, address)
-        key = {"session": address.session, "seq": address.seq}
-        write.database.execute(statements("stats")["remember_pruned"], key)
-        for statement in ("delete_task", "delete_index_row", "delete_runs", "delete_events"):
-            write.database.execute(WRITE[statement], key)
-        return task
+    task = write.task(address.seq)
+    if not task.status.ended:
+        raise WrongState(f"task '{address}': it is {task.shown_status(write.now)}; only ended tasks are pruned")
+    waiting = dependencies.live_dependent(write.database, address)
+    if waiting is not None:
+        raise WrongState(f"task '{address}': {waiting} depends on it")
+    dependencies.forget(write.database, address)
+    key = {"session": address.session, "seq": address.seq}
+    write.database.execute(statements("stats")["remember_pruned"], key)
+    for statement in ("delete_task", "delete_index_row", "delete_runs", "delete_events"):
+        write.database.execute(WRITE[statement], key)
+    write.move_aside(task)
+    return task

@@ -17,6 +17,7 @@ from agentq_cli.defaults import BUSY_MS as BUSY_MS
 from agentq_cli.errors import AgentqError, Busy, Refused, Unreadable
 from agentq_cli.path import Path
 from agentq_cli.store import schema
+from agentq_cli.store.state_dir import INDEX, REBUILD, StateDir, refuse_link
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,21 +31,31 @@ WATCHING_BUSY_MS = 1_000
 
 SCHEMA = Path(schema.DIRECTORY)
 
+SESSION_TABLES = ("messages_in", "session_state", "conversations", "delivered", "messages_out")
+"""What a session's files hold; every other table is the index's, which is attached to them."""
 
-def connect(path: Path, kind: str, *, create: bool, busy_ms: int = BUSY_MS) -> sqlite3.Connection:
+
+def connect(
+    path: Path, kind: str, *, create: bool, busy_ms: int = BUSY_MS, rebuild: bool = False
+) -> sqlite3.Connection:
     """Open a database of `kind` (index, inbound, outbound), migrated to this version's schema.
 
-    Raises Unreadable for a corrupt or newer file, which is left as it is, and Busy where a lock was not free.
+    Raises Unreadable for a corrupt or newer file, which is left as it is, and Busy where a lock was not free; Usage for
+    one that is a link. An index that is not there, or has not one table, is begun anew beside sessions only to be
+    rebuilt from them.
     """
+    refuse_links(path)
     with named_trouble(path):
         if create and _rehearsed is None and not path.exists():
+            if kind == "index" and not rebuild:
+                StateDir(path.parent).refuse_lost_index()
             lay(path, _new(kind, SCHEMA, latest(kind)))
         connection = _open(path, kind, create=create, busy_ms=busy_ms)
         try:
             # Single-file commits end with the journal's unlink: EXTRA brings that to disk too.
             connection.execute("PRAGMA synchronous = EXTRA")
             connection.execute("PRAGMA foreign_keys = ON")
-            migrate(connection, path, kind)
+            migrate(connection, path, kind, rebuild=rebuild)
             if kind == "outbound":
                 _prepare_foreign(connection, path)
         except BaseException:
@@ -53,12 +64,23 @@ def connect(path: Path, kind: str, *, create: bool, busy_ms: int = BUSY_MS) -> s
         return connection
 
 
+def refuse_links(path: Path) -> None:
+    """Refuse a database, or a journal beside it, that leads elsewhere; SQLite itself follows the one and not the other.
+
+    Raises Usage.
+    """
+    refuse_link(path)
+    refuse_link(path.with_name(f"{path.name}-journal"))
+
+
 def lay(path: Path, content: bytes) -> bool:
     """Put a whole database where there is none, on disk but for its name, which the next commit beside it syncs.
 
     One sync where a first commit takes five. False: there is one now, or SQLite has to make it, since this file system
-    has no files without a name.
+    has no files without a name, or since there is a journal, which it would roll back into what is laid.
     """
+    if os.path.lexists(f"{path}-journal"):
+        return False
     try:
         descriptor = os.open(path.parent, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError:
@@ -96,6 +118,7 @@ def connect_session(inbound: Path, index: Path, *, create: bool, busy_ms: int = 
     """Open a session's inbound.db with the index attached, for transactions over both."""
     connection = connect(inbound, "inbound", create=create, busy_ms=busy_ms)
     try:
+        refuse_links(index)
         with named_trouble(index):
             # A commit over two files ends with the super-journal's unlink, which SQLite syncs at FULL already.
             connection.execute("PRAGMA synchronous = FULL")
@@ -200,6 +223,8 @@ def translate(error: sqlite3.Error, path: Path) -> AgentqError:
     if name.startswith("SQLITE_IOERR"):
         return Refused(f"'{path}': the disk refused ({error}, {name})")
     if isinstance(error, sqlite3.OperationalError) and "no such" in str(error):
+        if path.name == INDEX or str(error).rpartition(" ")[2] not in SESSION_TABLES:
+            return Unreadable(f"'{path if path.name == INDEX else INDEX}': {error}; {REBUILD}")
         return Unreadable(f"'{path}': {error}; it is not a file of agentq")
     return AgentqError(f"'{path}': {error} ({name or type(error).__name__})")
 
@@ -249,13 +274,15 @@ def latest(kind: str) -> int:
     return schema.latest(kind, SCHEMA)
 
 
-def migrate(connection: sqlite3.Connection, path: Path, kind: str) -> None:
+def migrate(connection: sqlite3.Connection, path: Path, kind: str, *, rebuild: bool = False) -> None:
     """Bring a file to this version's schema, each step and its `user_version` in one transaction."""
     target = latest(kind)
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     _refuse_newer(path, version, target)
     if version == target:
         return
+    if version == 0 and kind == "index" and not rebuild and str(path) != ":memory:":
+        StateDir(path.parent).refuse_lost_index()
     with transaction(connection, path):
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
@@ -267,6 +294,18 @@ def migrate(connection: sqlite3.Connection, path: Path, kind: str) -> None:
                 for statement in _script(SCHEMA / kind / name):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {number}")
+
+
+def mend_schema(connection: sqlite3.Connection, path: Path, kind: str) -> list[str]:
+    """Make the tables and indexes that a file of this version has lost; returns their names."""
+    with contextlib.closing(new_in_memory(kind)) as whole:
+        wanted = whole.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid").fetchall()
+    with transaction(connection, path):
+        there = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema").fetchall()}
+        missing = [(name, sql) for name, sql in wanted if name not in there and not name.startswith("sqlite_")]
+        for _, sql in missing:
+            connection.execute(sql)
+    return [name for name, _ in missing]
 
 
 def refuse_newer(connection: sqlite3.Connection, inbound: Path, index: Path) -> None:
@@ -325,7 +364,9 @@ def rehearsing() -> bool:
 def _place(path: Path, kind: str, mode: str, busy_ms: int) -> str:
     """What to open for a file: itself, or its copy in a rehearsal."""
     exists = _rehearsed is None or path.exists()
-    if _rehearsed is None or (exists and kind == "outbound") or (not exists and mode == "rw"):
+    if _rehearsed is None or (exists and kind == "outbound"):
+        return _uri(path, mode)
+    if not exists and mode == "rw" and str(path) not in _rehearsed:
         return _uri(path, mode)
     name = f"file:/{os.getpid()}{_uri(path, 'rw').removeprefix('file:').partition('?')[0]}?vfs=memdb"
     if str(path) not in _rehearsed:

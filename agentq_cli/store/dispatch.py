@@ -38,16 +38,17 @@ LEAST = -1 << 31
 class Plan:
     """What is to be started for a task: its command line, what it reads on stdin, the conversation it works in.
 
-    `begun` is whether that conversation is the run's from its start; else it is once the agent has named it.
-    `prompt_word` is where in the command line the prompt stands, if there. `error` says why nothing can be started; the
-    run is then closed without a process. `bound_to` is the directory in which alone the conversation can go on: one
-    that was last used elsewhere is not continued.
+    `resumes` is that it goes on there, `begun` whether that conversation is the run's from its start; else it is once
+    the agent has named it. `prompt_word` is where in the command line the prompt stands, if there. `error` says why
+    nothing can be started; the run is then closed without a process. `bound_to` is the directory in which alone the
+    conversation can go on: one that was last used elsewhere is not continued.
     """
 
     argv: tuple[str, ...]
     stdin_text: str | None = None
     conversation: str | None = None
     begun: bool = False
+    resumes: bool = False
     prompt_word: int | None = None
     error: str | None = None
     bound_to: str | None = None
@@ -202,8 +203,8 @@ def _claimable(
         head,
         agent=task.agent or "",
         due_at=task.due_at,
-        expires_at=None if task.attempts else task.expires_at,
-        retry=task.attempts > 0,
+        expires_at=None if task.begun else task.expires_at,
+        retry=task.begun,
         shares=task.shares_conversation,
     )
     again = around(write.database, write.now)
@@ -212,7 +213,7 @@ def _claimable(
     ):
         if task.arriving:
             return series.arrive(write, task)
-        return None if not task.attempts and series.refuse(write, task) else task
+        return None if not task.begun and series.refuse(write, task) else task
     # The index was wrong about this task: without mending it the same pick would come again for ever.
     write.mirror(head.seq)
     return None
@@ -246,6 +247,7 @@ def _take(
     plan = planner(taken, past)
     if plan.bound_to is not None and plan.bound_to != _directory(write, plan.conversation):
         plan = planner(taken, Past(spent_usd=past.spent_usd))
+    taken = replace(taken, resumes=plan.resumes)
     write.save(task, taken, event="start", run=run)
     write.database.execute(
         DISPATCH["insert_run"],
@@ -334,6 +336,7 @@ def undo(state: StateDir, run: RunId, *, now: int, actor: Actor, reason: str, bu
             status=ended,
             attempts=task.attempts - 1,
             tries=task.tries - 1,
+            resumes=False,
             last_run=_run_before(write, run),
             ended_at=now if ended is Status.CANCELLED else None,
         )
@@ -356,7 +359,7 @@ def seen_conversation(state: StateDir, run: RunId, agent: str, conversation: str
             return
         write.database.execute(DISPATCH["run_conversation"], run._asdict() | {"id": conversation})
         if task.shares_conversation:
-            values = {"agent": agent, "id": conversation, "at": now}
+            values = run._asdict() | {"agent": agent, "id": conversation, "at": now}
             write.database.execute(DISPATCH["keep_conversation"], values)
 
 

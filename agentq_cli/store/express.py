@@ -10,6 +10,7 @@ Here, and in what this imports: no typing, no dataclasses, no re, no contextlib,
 from __future__ import annotations
 
 import os
+import stat
 
 from agentq_cli import clock, environment
 from agentq_cli.defaults import BUILT_IN, BUSY_MS, MAX_QUEUED, NOBODY_THERE
@@ -162,16 +163,22 @@ def _files(directory: str, session: str) -> tuple[str, str] | None:
     try:
         fit = (
             os.stat(directory).st_uid == os.geteuid()
-            and os.path.isdir(os.path.join(directory, "bells"))
+            and stat.S_ISDIR(os.lstat(os.path.join(directory, "bells")).st_mode)
             and not os.path.islink(home)
-            and os.stat(inbound).st_size > 0
-            and os.stat(index).st_size > 0
-            and os.path.exists(os.path.join(home, "outbound.db"))
+            and _whole(inbound)
+            and _whole(index)
+            and _whole(os.path.join(home, "outbound.db"))
             and not file_systems.is_network(file_systems.kind_of(directory))
         )
     except OSError:
         return None
     return (index, inbound) if fit else None
+
+
+def _whole(path: str) -> bool:
+    """Whether a database is there, and no link to one; a journal that is a link is not opened by SQLite."""
+    found = os.lstat(path)
+    return stat.S_ISREG(found.st_mode) and found.st_size > 0
 
 
 def _uri(path: str) -> str:

@@ -8,6 +8,7 @@ import sqlite3
 from agentq_cli.dataclass import replace
 from agentq_cli.model import Actor, Address, FailureClass, Outcome, RunId, RunStatus, Status, Task
 from agentq_cli.policy import retry, states
+from agentq_cli.store import holds
 from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import SessionWrite, session_write
 from agentq_cli.store.state_dir import StateDir
@@ -39,12 +40,13 @@ def finish(
             return None
         # Counted from when it ended, however late somebody came to settle it.
         ended_at = min(outcome.finished_at, now)
-        hold = _hold(write, task.agent, outcome, ended_at)
+        hold = _hold(write, state, task.agent, outcome, ended_at)
         stopped = task.cancel_requested or outcome.status is RunStatus.CANCELLED
         again = None if stopped else retry.again(task, outcome, now=ended_at, hold=hold, jitter=jitter)
         if outcome.tokens_of_conversation:
             outcome = _own_tokens(write, run, outcome, shared=task.shares_conversation)
-        _close_run(write, run, outcome, posted=posted)
+        lost = retry.unusable(task, outcome)
+        _close_run(write, run, outcome, lost=lost, posted=posted)
         if again is not None and task.launch.max_cost_usd is not None:
             paid = spent(write.database, task.address)
             if retry.exhausted(task.launch, paid):
@@ -53,7 +55,7 @@ def finish(
         after = _ended(task, outcome, now) if again is None else _queued_again(task, outcome, again)
         write.save(task, after, event="finish", run=run, reason=after.reason, finished=outcome.finished_at)
         if task.agent and task.shares_conversation:
-            _keep_conversation(write, run, task.agent, outcome)
+            _keep_conversation(write, run, task.agent, outcome, forget=lost or outcome.conversation_full)
         write.database.execute(DISPATCH["delete_worker"], run._asdict())
         if quiet is not None:
             write.database.execute(statements("requests")["set_stamp"], {"session": run.session, "stamp": quiet})
@@ -72,6 +74,7 @@ def _ended(task: Task, outcome: Outcome, now: int) -> Task:
         reason=outcome.error,
         ended_at=now,
         exit_code=outcome.exit_code,
+        resumes=False,
     )
 
 
@@ -85,7 +88,9 @@ def _queued_again(task: Task, outcome: Outcome, again: retry.Again) -> Task:
         reason=why,
         due_at=again.due_at,
         attempts=task.attempts if again.counted else task.attempts - 1,
-        fresh=task.fresh or again.fresh,
+        # Two in a row are a failure; what used an attempt has come between.
+        fresh=again.fresh or (task.fresh and not again.counted),
+        resumes=False,
     )
     if task.successor is None or not task.successor.paused:
         return waiting
@@ -94,13 +99,18 @@ def _queued_again(task: Task, outcome: Outcome, again: retry.Again) -> Task:
     return replace(waiting, status=Status.PAUSED, reason=task.successor.reason, successor=left)
 
 
-def _hold(write: SessionWrite, agent: str | None, outcome: Outcome, now: int) -> retry.AgentHold | None:
+def _hold(
+    write: SessionWrite, state: StateDir, agent: str | None, outcome: Outcome, now: int
+) -> retry.AgentHold | None:
     """Put the hold on an agent that a run of it asks for, or take note of its success."""
     if agent is None:
         return None
     if outcome.status is RunStatus.SUCCESS:
+        changed = 0
         for statement in ("forget_limit", "count_limits_anew"):
-            write.database.execute(DISPATCH[statement], {"name": agent, "now": write.now})
+            changed += write.database.execute(DISPATCH[statement], {"name": agent, "now": write.now}).rowcount
+        if changed:
+            holds.copy(write.database, state)
         return None
     row = write.database.execute(DISPATCH["agent_hold"], {"name": agent, "kind": outcome.failure_class}).fetchone()
     before = None if row is None else retry.AgentHold(FailureClass(str(outcome.failure_class)), *row)
@@ -109,37 +119,39 @@ def _hold(write: SessionWrite, agent: str | None, outcome: Outcome, now: int) ->
         return None
     values = {"scope": "agent", "name": agent, "kind": hold.kind, "since": now, "until": hold.until}
     write.database.execute(DISPATCH["set_hold"], values | {"reason": outcome.error, "count": hold.count})
+    holds.copy(write.database, state)
     if before is None or before.until != hold.until:
         why = retry.explain(hold, agent, outcome.error)
         write.record("hold", None, reason=why, hook="agent.held", agent=agent)
     return hold
 
 
-def _close_run(write: SessionWrite, run: RunId, outcome: Outcome, *, posted: bool) -> None:
-    write.database.execute(
-        DISPATCH["finish_run"],
-        run._asdict()
-        | {
-            "status": outcome.status,
-            "finished_at": outcome.finished_at,
-            "duration_ms": outcome.duration_ms,
-            "exit_code": outcome.exit_code,
-            "signal": outcome.signal,
-            "failure_class": outcome.failure_class,
-            "script_outcome": outcome.script_outcome,
-            "error": outcome.error,
-            "result": None if outcome.result is None else json.dumps(outcome.result),
-            "conversation": outcome.conversation,
-            "lost": outcome.conversation_lost,
-            "tokens_in": outcome.tokens_in,
-            "tokens_out": outcome.tokens_out,
-            "cost_usd": outcome.cost_usd,
-            "peak_rss_bytes": outcome.peak_rss_bytes,
-            "stdout_bytes": outcome.stdout_bytes,
-            "stderr_bytes": outcome.stderr_bytes,
-            "posted": posted,
-        },
-    )
+def run_columns(run: RunId, outcome: Outcome, *, posted: bool) -> dict[str, object]:
+    """What the audit log says of the end of a run."""
+    return run._asdict() | {
+        "status": outcome.status,
+        "finished_at": outcome.finished_at,
+        "duration_ms": outcome.duration_ms,
+        "exit_code": outcome.exit_code,
+        "signal": outcome.signal,
+        "failure_class": outcome.failure_class,
+        "script_outcome": outcome.script_outcome,
+        "error": outcome.error,
+        "result": None if outcome.result is None else json.dumps(outcome.result),
+        "conversation": outcome.conversation,
+        "tokens_in": outcome.tokens_in,
+        "tokens_out": outcome.tokens_out,
+        "cost_usd": outcome.cost_usd,
+        "peak_rss_bytes": outcome.peak_rss_bytes,
+        "stdout_bytes": outcome.stdout_bytes,
+        "stderr_bytes": outcome.stderr_bytes,
+        "posted": posted,
+    }
+
+
+def _close_run(write: SessionWrite, run: RunId, outcome: Outcome, *, lost: bool, posted: bool) -> None:
+    values = run_columns(run, outcome, posted=posted) | {"lost": lost}
+    write.database.execute(DISPATCH["finish_run"], values)
 
 
 def _own_tokens(write: SessionWrite, run: RunId, outcome: Outcome, *, shared: bool) -> Outcome:
@@ -157,14 +169,15 @@ def _own_tokens(write: SessionWrite, run: RunId, outcome: Outcome, *, shared: bo
     return replace(outcome, tokens_in=own[0], tokens_out=own[1])
 
 
-def _keep_conversation(write: SessionWrite, run: RunId, agent: str, outcome: Outcome) -> None:
+def _keep_conversation(write: SessionWrite, run: RunId, agent: str, outcome: Outcome, *, forget: bool) -> None:
     conversation = outcome.conversation
     if conversation is None and outcome.status is RunStatus.SUCCESS:
         (conversation,) = write.database.execute(DISPATCH["conversation_of_run"], run._asdict()).fetchone()
-    if outcome.conversation_lost:
+    if forget:
         write.database.execute(DISPATCH["forget_conversation"], {"agent": agent, "id": None})
     elif conversation:
-        write.database.execute(DISPATCH["keep_conversation"], {"agent": agent, "id": conversation, "at": write.now})
+        values = run._asdict() | {"agent": agent, "id": conversation, "at": write.now}
+        write.database.execute(DISPATCH["keep_conversation"], values)
 
 
 def spent(index: sqlite3.Connection, address: Address) -> float:

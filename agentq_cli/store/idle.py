@@ -7,6 +7,7 @@ configuration, a lock that is held, an error) is left to the command itself, whi
 from __future__ import annotations
 
 import os
+import stat
 
 from agentq_cli import clock, environment
 from agentq_cli.errors import AgentqError
@@ -59,8 +60,9 @@ def sweep(given: Mapping[str, object], shared: Mapping[str, object]) -> bool:
 
 def _fit(state: str) -> bool:
     """Whether the state dir is there, whole and ours, on a file system whose locks can be relied on."""
-    whole = all(os.path.isdir(f"{state}/{part}") for part in ("sessions", "bells"))
-    if not whole or os.path.getsize(f"{state}/agentq.db") == 0 or os.stat(state).st_uid != os.geteuid():
+    whole = os.path.isdir(f"{state}/sessions") and stat.S_ISDIR(os.lstat(f"{state}/bells").st_mode)
+    index = os.lstat(f"{state}/agentq.db")
+    if not whole or not stat.S_ISREG(index.st_mode) or not index.st_size or os.stat(state).st_uid != os.geteuid():
         return False
     return not file_systems.is_network(file_systems.kind_of(state))
 
@@ -77,7 +79,7 @@ def _idle(index: sqlite3.Connection, state: str, now: int) -> bool:
         if anything or not _watched(index, f"{state}/bells", due=due):
             return False
         sessions = f"{state}/sessions"
-        if seen.directory(sessions) != seen.known_directory(index):
+        if seen.directory(sessions, index) != seen.known_directory(index):
             return False
         rows = seen.in_turn(index)
     finally:

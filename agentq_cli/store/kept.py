@@ -95,7 +95,7 @@ def most_kept() -> int:
 
 def _file(path: Path) -> tuple[int, int] | None:
     try:
-        status = os.stat(path)
+        status = os.lstat(path)
     except OSError:
         return None
     return status.st_dev, status.st_ino

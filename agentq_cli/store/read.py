@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 
 from agentq_cli.errors import AgentqError, NotFound
@@ -48,6 +49,13 @@ def task(state: StateDir, address: Address, *, busy_ms: int = connection.BUSY_MS
     return rows.seen_task(address.session, row)
 
 
+def known_status(index: sqlite3.Connection, target: Address | RunId, now: int) -> Status | None:
+    """The shown status of a task as the index has it, whatever its session's file; None where it has none."""
+    values = {"session": target.session, "seq": target.seq, "now": now}
+    row = index.execute(READ["known_status"], values).fetchone()
+    return None if row is None else Status(row[0])
+
+
 def unknown_task(address: Address) -> NotFound:
     """The error about an address that the session, which there is, does not have."""
     hint = f"`agentq list --all -s {address.session}`"
@@ -80,7 +88,7 @@ def tasks(
         pages.append("ended_page")
     for page in pages:
         for addresses in _addresses(index, page, session, _page(most)):
-            for found in _load(state, addresses, trouble):
+            for found in load(state, addresses, trouble):
                 if wanted and found.shown_status(now) not in wanted:
                     continue
                 if label is None or label in found.labels:
@@ -105,8 +113,8 @@ def _addresses(index: sqlite3.Connection, page: str, session: str | None, limit:
         name, seq, at = found[-1]
 
 
-def _load(state: StateDir, addresses: list[Address], trouble: list[AgentqError]) -> list[Task]:
-    """The tasks of one page, each session's file opened once, in the page's order."""
+def load(state: StateDir, addresses: Sequence[Address], trouble: list[AgentqError]) -> list[Task]:
+    """The tasks of one page, each session's file opened once, in the page's order; what cannot be read is left out."""
     by_address: dict[Address, Task] = {}
     statement = READ["tasks_of_page"].format(task_columns=READ["task_columns"])
     for session, group in groupby(sorted(addresses), key=lambda address: address.session):
@@ -120,7 +128,11 @@ def _load(state: StateDir, addresses: list[Address], trouble: list[AgentqError])
             if not any(str(known) == str(error) for known in trouble):
                 trouble.append(error)
             continue
-        by_address.update({Address(session, row[0]): rows.seen_task(session, row) for row in found})
+        for row in found:
+            try:
+                by_address[Address(session, row[0])] = rows.seen_task(session, row)
+            except AgentqError as error:
+                trouble.append(error)
     return [by_address[address] for address in addresses if address in by_address]
 
 
@@ -178,7 +190,7 @@ def outbound(state: StateDir, session: str) -> Iterator[sqlite3.Connection]:
     """A session's outbound.db, to read, on a connection of its own. Raises NotFound, Busy, Unreadable."""
     state.check_session(session)
     path = state.outbound(session)
-    if not path.exists():
+    if not os.path.lexists(path):
         raise NotFound(f"session '{session}': it has no outbound.db")
     with opened_outbound(state, session, 1000) as database, connection.named_trouble(path):
         yield database

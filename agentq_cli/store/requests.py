@@ -6,12 +6,13 @@ import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from agentq_cli.dataclass import dataclass, replace
 from agentq_cli.errors import AgentqError, LimitReached, Usage
-from agentq_cli.model import Actor, Address, NewTask, RunId, Status, Task
+from agentq_cli.model import Actor, Address, NewTask, RunId, Status, Task, Trigger
 from agentq_cli.policy.requests import LONGEST, Refusal, Request
+from agentq_cli.policy.schedule import Schedule
 from agentq_cli.store import change, connection, dispatch, read, seen, series
 from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
@@ -35,8 +36,11 @@ class Answer:
     stop: RunId | None = None
 
 
-Template: TypeAlias = "Callable[[Task | None], NewTask]"
-"""The task that a session's agent may ask for, without its prompt, from the session's last prompt. Raises Usage."""
+Template: TypeAlias = "Callable[[Request, Task | None], NewTask]"
+"""The task that a session's agent asks for, from the session's last prompt. Raises Usage."""
+
+Reschedule: TypeAlias = "Callable[[Request, Schedule | None], Schedule]"
+"""The schedule that it asks for, from what it was before. Raises Usage."""
 
 
 def stamp(state: StateDir, session: str) -> str | None:
@@ -51,6 +55,13 @@ def quiet(state: StateDir, session: str) -> str | None:
         return None if _unanswered(state, session, 1) else found
     except AgentqError:
         return None
+
+
+def check(state: StateDir, session: str) -> None:
+    """Raises NotFound, Unreadable, Refused or Usage where the session's requests cannot be read, and Busy."""
+    _unanswered(state, session, 1)
+    with read.outbound(state, session) as database:
+        database.execute(REQUESTS["count"]).fetchone()
 
 
 def asked(state: StateDir, session: str, most: int) -> Iterator[tuple[str, object]]:
@@ -90,6 +101,7 @@ def apply(
     request: Request | Refusal,
     *,
     template: Template,
+    reschedule: Reschedule,
     max_queued: int,
     now: int,
 ) -> Answer | None:
@@ -97,7 +109,7 @@ def apply(
     with session_write(state, session, now=now, actor=Actor.AGENT, busy_ms=connection.BACKGROUND_BUSY_MS) as write:
         if write.database.execute(REQUESTS["is_delivered"], {"id": message}).fetchone():
             return None
-        answer = _carry_out(write, message, request, template, max_queued)
+        answer = _carry_out(write, message, request, template, reschedule, max_queued)
         values = {"id": message, "status": answer.status, "detail": answer.detail, "at": now}
         values["task"] = None if answer.task is None else str(answer.task)
         write.database.execute(REQUESTS["deliver"], values)
@@ -107,7 +119,12 @@ def apply(
 
 
 def _carry_out(
-    write: SessionWrite, message: str, request: Request | Refusal, template: Template, max_queued: int
+    write: SessionWrite,
+    message: str,
+    request: Request | Refusal,
+    template: Template,
+    reschedule: Reschedule,
+    max_queued: int,
 ) -> Answer:
     if isinstance(request, Refusal):
         return Answer(message, "refused", None, request.why)
@@ -115,7 +132,7 @@ def _carry_out(
         if request.action == "schedule_task":
             return _schedule(write, message, request, template, max_queued)
         assert request.task is not None
-        return _change(write, message, request, request.task)
+        return _change(write, message, request, request.task, reschedule)
     except sqlite3.Error:
         raise
     except AgentqError as error:
@@ -127,15 +144,14 @@ def _schedule(write: SessionWrite, message: str, request: Request, template: Tem
     if live >= max_queued:
         raise LimitReached(f"max_queued {max_queued}: {live} tasks are live already")
     row = write.database.execute(REQUESTS["template"]).fetchone()
-    new = replace(template(None if row is None else write.task(row[0])), **request.changes)
-    if request.schedule is not None and "priority" not in request.changes:
-        new = replace(new, priority=10)
-    step = None if request.schedule is None else series.begin(request.schedule, write.now)
+    new = template(request, None if row is None else write.task(row[0]))
+    step = None if new.schedule is None else series.begin(new.schedule, write.now)
     due = request.due_at if step is None else step.occurrence.slot
     seq = write.insert(
-        replace(new, due_at=due, schedule=request.schedule),
+        replace(new, due_at=due),
         status=Status.QUEUED,
         recurrence=step,
+        trigger=Trigger.SUBMIT if step is None else step.occurrence.trigger,
         arriving=step is not None,
     )
     write.mirror(seq)
@@ -144,7 +160,7 @@ def _schedule(write: SessionWrite, message: str, request: Request, template: Tem
     return Answer(message, "applied", made.address, f"{request.action}: {made.shown_status(write.now)}")
 
 
-def _change(write: SessionWrite, message: str, request: Request, address: Address) -> Answer:
+def _change(write: SessionWrite, message: str, request: Request, address: Address, reschedule: Reschedule) -> Answer:
     stop: RunId | None = None
     if request.action == "cancel_task":
         task = change.cancel_in(write, address)
@@ -156,24 +172,27 @@ def _change(write: SessionWrite, message: str, request: Request, address: Addres
     elif request.action == "resume_task":
         task = change.resume_in(write, address)
     else:
-        task = change.edit_in(write, address, lambda before: _updated(before, request, write.now))
+        task = change.edit_in(write, address, lambda before: _updated(before, request, reschedule, write.now))
     return Answer(message, "applied", task.address, f"{request.action}: {task.shown_status(write.now)}", stop)
 
 
-def _updated(task: Task, request: Request, now: int) -> Task:
+def _updated(task: Task, request: Request, reschedule: Reschedule, now: int) -> Task:
     if task.kind != "prompt":
         raise Usage(f"task '{task.address}': it is a command, which an agent must not change")
     changed = replace(task, **request.changes)
-    if request.schedule is not None:
+    if request.recurs:
+        schedule = reschedule(request, None if task.recurrence is None else task.recurrence.schedule)
         if task.status is Status.RUNNING:
             assert task.recurrence is not None
-            return replace(changed, recurrence=replace(task.recurrence, schedule=request.schedule))
-        recurrence = series.begin(request.schedule, now, before=task.recurrence)
+            return replace(changed, recurrence=replace(task.recurrence, schedule=schedule))
+        recurrence = series.begin(schedule, now, before=task.recurrence)
         return replace(changed, recurrence=recurrence, due_at=recurrence.occurrence.slot, arriving=True)
     return changed if request.due_at is None else replace(changed, due_at=request.due_at)
 
 
-def remember(index: sqlite3.Connection, state: StateDir, session: str, seen: str | None) -> None:
-    """Note what outbound.db looked like when its requests were read."""
-    with contextlib.suppress(AgentqError), connection.transaction(index, state.index):
-        index.execute(REQUESTS["set_stamp"], {"session": session, "stamp": seen})
+def record(index: sqlite3.Connection, state: StateDir, answered: Mapping[str, str | None]) -> None:
+    """Note what each outbound.db looked like when its requests were read."""
+    values = [{"session": session, "stamp": stamp} for session, stamp in answered.items()]
+    if values:
+        with contextlib.suppress(AgentqError), connection.transaction(index, state.index):
+            index.executemany(REQUESTS["set_stamp"], values)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from json.encoder import encode_basestring_ascii
 
 from agentq_cli.dataclass import asdict, replace
+from agentq_cli.errors import Unreadable
 from agentq_cli.model import (
     Address,
     Condition,
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from agentq_cli.policy.series import Recurrence
 
 Row: TypeAlias = "tuple[Any, ...]"
+
+FRESH, RESUMES = 1, 2
+"""What the column `fresh` adds up."""
 
 RUN_ONLY = 2
 """`cancel_requested` of a cancel that means the run alone: its series goes on."""
@@ -92,7 +96,16 @@ def content(task: NewTask | Task, launch: str | None = None) -> dict[str, Any]:
 
 
 def task(session: str, row: Row) -> Task:
-    """A row of messages_in, in the order of `read.sql`'s task columns."""
+    """A row of messages_in, in the order of `read.sql`'s task columns. Raises Unreadable where it makes no sense."""
+    try:
+        return _task(session, row)
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise Unreadable(
+            f"task '{session}/{row[0]}': its row makes no sense ({error}); it was left as it is"
+        ) from error
+
+
+def _task(session: str, row: Row) -> Task:
     return Task(
         session=session,
         seq=row[0],
@@ -128,7 +141,8 @@ def task(session: str, row: Row) -> Task:
         on_dep_failure=row[29],
         dep_failed=None if row[30] is None else address(row[30]),
         tries=row[31],
-        fresh=bool(row[32]),
+        fresh=bool(row[32] & FRESH),
+        resumes=bool(row[32] & RESUMES),
     )
 
 

@@ -1,7 +1,11 @@
 """Which sessions' files are not as a sweep last saw them in order: these it opens, and no others.
 
-What changes a file changes its size or its time, so that a stat tells whether to open it. Of very many sessions one
-sweep looks at some: at those that run, those that ran last, those that are new, and of the others at `SOME` in turn.
+What changes a file changes its size or its time, so that a stat tells whether to open it. A file system's clock ticks a
+hundred times a second or so, though, and a file may be changed twice in one tick: a stamp that is as young as that is
+like no other, so that what it stands for is looked at once more.
+
+Of very many sessions one sweep looks at some: at those that run, those that ran last, those that are new, and of the
+others at `SOME` in turn.
 Imports nothing that takes time.
 """
 
@@ -10,6 +14,7 @@ from __future__ import annotations
 import os
 import stat
 
+from agentq_cli import clock
 from agentq_cli.store.queries import statements
 
 TYPE_CHECKING = False
@@ -60,7 +65,7 @@ def inbound(sessions: str, name: str) -> str:
     if not stat.S_ISDIR(around.st_mode):
         return "no directory"
     # Of the directory too: a journal that is made there, and left there, changes its time.
-    return f"{around.st_ino}:{around.st_mtime_ns}:{_file(f'{directory}/inbound.db')}"
+    return f"{around.st_ino}:{_time(around)}:{_file(f'{directory}/inbound.db')}"
 
 
 def outbound(sessions: str, name: str) -> str | None:
@@ -70,16 +75,24 @@ def outbound(sessions: str, name: str) -> str | None:
 
 def _file(path: str) -> str | None:
     try:
-        status = os.stat(path)
+        status = os.lstat(path)
     except OSError:
         return None
-    return f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
+    return f"{status.st_ino}:{status.st_size}:{_time(status)}"
 
 
-def directory(sessions: str) -> str:
-    """What changes when a session's directory is made, removed or renamed."""
+def _time(status: os.stat_result) -> str:
+    # Not the time of the last write, which anybody may set, as whoever puts back a copy does.
+    if clock.settled(status.st_ctime_ns):
+        return str(status.st_ctime_ns)
+    return f"{status.st_ctime_ns} at {clock.file_time_ns()}"
+
+
+def directory(sessions: str, index: sqlite3.Connection) -> str:
+    """What changes when a session's directory is made, removed or renamed, or when the index forgets one."""
     status = os.stat(sessions)
-    return f"{status.st_ino}:{status.st_mtime_ns}"
+    (known,) = index.execute(SWEEP["known"]).fetchone()
+    return f"{status.st_ino}:{_time(status)}:{known}"
 
 
 def known_directory(index: sqlite3.Connection) -> str | None:

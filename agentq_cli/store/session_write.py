@@ -6,20 +6,21 @@ Each change is the row in messages_in, its mirror in the index and the event, in
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 
 from agentq_cli.dataclass import replace
-from agentq_cli.errors import NotFound, Unreadable
+from agentq_cli.errors import AgentqError, NotFound, Unreadable
 from agentq_cli.model import Actor, Address, Launch, NewTask, RunId, Status, Task, Trigger
+from agentq_cli.path import Path
 from agentq_cli.policy import states
-from agentq_cli.store import connection, dependencies, rows
+from agentq_cli.store import aside, connection, dependencies, rows
 from agentq_cli.store.queries import statements
-from agentq_cli.store.state_dir import StateDir
+from agentq_cli.store.state_dir import StateDir, holds_something
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Any
 
     from agentq_cli.policy.series import Recurrence
@@ -32,7 +33,13 @@ TASK = READ["task"].format(task_columns=READ["task_columns"])
 class SessionWrite:
     """One open transaction; made by `session_write`. `now` is the time that its events carry."""
 
-    def __init__(self, database: sqlite3.Connection, session: str, now: int, actor: Actor) -> None:
+    def __init__(
+        self, database: sqlite3.Connection, session: str, now: int, actor: Actor, home: Path | None = None
+    ) -> None:
+        self.home = home or Path(session)
+        """The session's directory; of one that is laid as a whole not yet its own."""
+        self.moved = False
+        """Whether directories of runs were moved aside (`aside`), which is undone where the transaction fails."""
         self.database = database
         self.session = session
         self.now = now
@@ -68,6 +75,21 @@ class SessionWrite:
         self.save(task, paused, event="pause")
         return paused
 
+    @contextlib.contextmanager
+    def step(self) -> Iterator[None]:
+        """What is done within is undone where it raises; what was done before in this transaction stays."""
+        self.database.execute("SAVEPOINT step")
+        try:
+            yield
+        except BaseException:
+            # A full disk or an I/O error has rolled all of it back already.
+            if self.database.in_transaction:
+                self.database.execute("ROLLBACK TO step")
+                self.database.execute("RELEASE step")
+            self.unsettled.clear()
+            raise
+        self.database.execute("RELEASE step")
+
     def release_committed(self) -> bool:
         """Let into the queue what batches have staged here that are committed; whether there was any.
 
@@ -75,6 +97,14 @@ class SessionWrite:
         between.
         """
         return bool(self.database.execute(WRITE["release_committed"]).rowcount)
+
+    def move_aside(self, task: Task) -> None:
+        """Have the directories of a task's runs go with the commit that forgets it. Raises Refused."""
+        self.moved = aside.move(self.home, task.seq, task.runs) or self.moved
+
+    def has(self, seq: int) -> bool:
+        """Whether the task is there."""
+        return self.database.execute(TASK, {"seq": seq}).fetchone() is not None
 
     def next_seq(self) -> int:
         """The N of the next new task."""
@@ -178,7 +208,7 @@ class SessionWrite:
                 "extra": after.extra,
                 "dep_failed": None if after.dep_failed is None else str(after.dep_failed),
                 "tries": after.tries,
-                "fresh": after.fresh,
+                "fresh": rows.FRESH * after.fresh + rows.RESUMES * after.resumes,
                 "before_status": before.status,
                 "before_runs": before.runs,
             },
@@ -257,13 +287,34 @@ def session_write(
         create_sessions(state, [session], busy_ms=busy_ms)
     else:
         check_stored(state, session)
-    with (
-        _opened(state, session, create=create, alone=alone, busy_ms=busy_ms) as database,
-        connection.transaction(database, state.inbound(session)),
-    ):
-        if state.kept is not None and not alone:
-            connection.refuse_newer(database, state.inbound(session), state.index)
-        yield SessionWrite(database, session, now, actor)
+    write: SessionWrite | None = None
+    try:
+        with (
+            _opened(state, session, create=create, alone=alone, busy_ms=busy_ms) as database,
+            connection.transaction(database, state.inbound(session)),
+        ):
+            if state.kept is not None and not alone:
+                connection.refuse_newer(database, state.inbound(session), state.index)
+            write = SessionWrite(database, session, now, actor, state.session(session))
+            yield write
+            if write.moved:
+                aside.sync(write.home)
+    except BaseException:
+        if write is not None and write.moved:
+            with contextlib.suppress(AgentqError):  # what cannot be put back now, sweep puts back
+                settle_aside(state, session, busy_ms=busy_ms)
+        raise
+
+
+def settle_aside(state: StateDir, session: str, *, busy_ms: int) -> tuple[list[str], list[str]]:
+    """Put back the directories of runs that lie aside and whose task is still there; these, and those to be removed.
+
+    Raises Busy, Unreadable.
+    """
+    if not os.path.isdir(aside.place(state.session(session))):
+        return [], []
+    with session_write(state, session, now=0, actor=Actor.SWEEP, alone=True, busy_ms=busy_ms) as write:
+        return aside.settle(write)
 
 
 @contextlib.contextmanager
@@ -294,7 +345,7 @@ def create_sessions(state: StateDir, sessions: Sequence[str], *, busy_ms: int = 
         return
     state.create_sessions(sessions)
     for session in sessions:
-        if not state.outbound(session).exists():
+        if not os.path.lexists(state.outbound(session)):
             connection.connect(state.outbound(session), "outbound", create=True, busy_ms=busy_ms).close()
 
 
@@ -302,7 +353,7 @@ def check_stored(state: StateDir, session: str) -> None:
     """Raises NotFound where nothing was ever stored for a session, Usage and Unreadable where it is unfit."""
     state.check_session(session)
     refuse_emptied(state, session)
-    if not state.inbound(session).exists():
+    if not os.path.lexists(state.inbound(session)):
         raise NotFound(f"session '{session}': there is none of that name")
 
 
@@ -313,18 +364,11 @@ def refuse_emptied(state: StateDir, session: str) -> None:
     was killed before it stored anything.
     """
     path = state.inbound(session)
-    if _holds_something(path) or not state.index.exists():
+    if holds_something(path) or not state.index.exists():
         return
     with contextlib.closing(connection.connect(state.index, "index", create=False)) as index:
         known = index.execute(READ["session"], {"name": session}).fetchone()
     # Looked at once more: somebody else's first submit may have come between.
-    if known is not None and not _holds_something(path):
+    if known is not None and not holds_something(path):
         what = "it is empty" if path.exists() else "it is gone"
         raise Unreadable(f"'{path}': {what}, while the index knows its tasks; put it back from a copy")
-
-
-def _holds_something(path: Path) -> bool:
-    try:
-        return path.stat().st_size > 0
-    except FileNotFoundError:
-        return False

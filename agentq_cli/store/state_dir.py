@@ -9,12 +9,15 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from agentq_cli.dataclass import dataclass, field
-from agentq_cli.errors import NotFound, Refused, Usage
+from agentq_cli.errors import NotFound, Refused, Unreadable, Usage
 from agentq_cli.model import RunId
 from agentq_cli.names import is_name
 from agentq_cli.path import Path
 from agentq_cli.store import file_systems
 from agentq_cli.store.kept import Kept
+
+INDEX = "agentq.db"
+REBUILD = "`agentq sweep --reindex` rebuilds it from the sessions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,12 @@ class StateDir:
     @property
     def index(self) -> Path:
         """`agentq.db`."""
-        return _below(self.path, "agentq.db")
+        return _below(self.path, INDEX)
+
+    @property
+    def holds(self) -> Path:
+        """The copy of the index's holds, from which a lost index gets them back."""
+        return self.path / "holds.json"
 
     @property
     def bells(self) -> Path:
@@ -69,6 +77,17 @@ class StateDir:
             return
         yield from (name for name in entries if is_name(name))
 
+    def refuse_lost_index(self) -> None:
+        """Refuse to begin an index beside sessions that hold something: theirs is lost. Raises Unreadable.
+
+        A new one in its place would say that nothing is to be done.
+        """
+        for name in self.session_names():
+            if holds_something(self.inbound(name)):
+                what = "it has no tables" if holds_something(self.index) else "it is gone or empty"
+                sessions = f"'{self.path / 'sessions'}'"
+                raise Unreadable(f"'{self.index}': {what}, and sessions lie in {sessions}; put it back, or {REBUILD}")
+
     def create(self) -> None:
         """Make the directory and its fixed parts, private to this user. Raises Refused."""
         with _refusals(self.path):
@@ -105,8 +124,10 @@ class StateDir:
     def check(self, *, allow_network_fs: bool = False) -> None:
         """Refuse a directory that somebody else owns, or that lies, or would lie, on a network file system.
 
-        Raises Usage.
+        So are links in place of its parts, through which would be written elsewhere. Raises Usage.
         """
+        for part in (INDEX, f"{INDEX}-journal", "bells"):
+            refuse_link(self.path / part)
         with contextlib.suppress(FileNotFoundError):
             status = self.path.stat()
             if not stat.S_ISDIR(status.st_mode):
@@ -120,6 +141,24 @@ class StateDir:
                     f"state dir '{self.path}': it lies on {kind}, where file locks cannot be relied on;"
                     " use a local directory (--allow-network-fs overrides)"
                 )
+
+
+def refuse_link(path: Path) -> None:
+    """Refuse a part of a state dir that leads elsewhere: what it leads to would be written. Raises Usage.
+
+    Between this look and the use of the path a link can still be put there; that takes somebody who may write to the
+    directory, at the right microsecond.
+    """
+    if os.path.islink(path):
+        raise Usage(f"'{path}': it is a link, which is not followed; put the file itself there")
+
+
+def holds_something(path: Path) -> bool:
+    """Whether a file is there and has at least one byte."""
+    try:
+        return path.lstat().st_size > 0
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 @lru_cache(512)

@@ -8,8 +8,9 @@ import sqlite3
 from collections.abc import Iterator
 
 from agentq_cli.dataclass import dataclass
-from agentq_cli.errors import AgentqError, Busy, NotFound, Refused
-from agentq_cli.store import connection, read, reindex, seen
+from agentq_cli.errors import AgentqError, Busy, Refused
+from agentq_cli.store import condition, connection, reindex, seen
+from agentq_cli.store.condition import Fault
 from agentq_cli.store.dispatch import DISPATCH
 from agentq_cli.store.state_dir import StateDir
 
@@ -46,7 +47,7 @@ def _changed(row: seen.Row, directory: str) -> bool:
 def _unknown(state: StateDir, index: sqlite3.Connection, directory: str) -> tuple[list[str], str | None]:
     """The sessions that have a directory and that the index does not know."""
     try:
-        looked = seen.directory(directory)
+        looked = seen.directory(directory, index)
     except OSError:
         return [], None
     if looked == seen.known_directory(index):
@@ -55,10 +56,8 @@ def _unknown(state: StateDir, index: sqlite3.Connection, directory: str) -> tupl
     return [name for name in state.session_names() if name not in known], looked
 
 
-def look_into(
-    state: StateDir, index: sqlite3.Connection, turn: Turn, *, remember: bool
-) -> Iterator[tuple[str, AgentqError | OSError]]:
-    """Open what has changed, so that what a dead writer left is rolled back; yields the sessions in trouble.
+def look_into(state: StateDir, index: sqlite3.Connection, turn: Turn, *, remember: bool) -> Iterator[tuple[str, Fault]]:
+    """Open what has changed, so that what a dead writer left is rolled back; yields what is wrong with each session.
 
     With `remember` the others are not opened again until they change.
     """
@@ -69,13 +68,19 @@ def look_into(
         try:
             if reindex.roll_back_dead_writers(state, [session]):
                 stamp = seen.inbound(os.path.join(state.path, "sessions"), session)
-            if check_readable(state, session):
-                in_order[session] = stamp
-            else:
-                every = False
-        except (AgentqError, OSError) as error:
+            found = list(condition.faults(state, session))
+        except Busy:
+            every = False  # it cannot be told now
+            continue
+        except OSError as error:
             every = False
-            yield session, error
+            yield session, condition.Fault(condition.INBOUND, Refused(f"session '{session}': {error.strerror}"))
+            continue
+        if not found:
+            in_order[session] = stamp
+        for fault in found:
+            every = False
+            yield session, fault
     if remember and (in_order or turn.directory is not None):
         _remember(state, index, in_order, turn.directory if every else None)
 
@@ -86,18 +91,3 @@ def _remember(state: StateDir, index: sqlite3.Connection, in_order: dict[str, st
         index.executemany(seen.SWEEP["set_seen"], values)
         if directory is not None:
             index.execute(DISPATCH["set_meta"], {"name": "sessions_seen", "value": directory})
-
-
-def check_readable(state: StateDir, session: str) -> bool:
-    """Raises Unreadable where a session's file is corrupt or newer, and Usage where its directory is unfit.
-
-    False: it cannot be told now, the file being locked or not ours to read.
-    """
-    try:
-        with read.inbound(state, session, busy_ms=connection.BACKGROUND_BUSY_MS):
-            pass
-    except NotFound:
-        pass
-    except (Busy, Refused):
-        return False
-    return True

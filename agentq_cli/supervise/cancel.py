@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from agentq_cli.clock import monotonic_ms
 from agentq_cli.config import Config
-from agentq_cli.errors import Refused
-from agentq_cli.model import Actor, Task, Worker
+from agentq_cli.errors import AgentqError, Refused
+from agentq_cli.model import Actor, Task, Undone, Worker
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import keeper, recovery, stop, wake
 from agentq_cli.supervise.plan import grace_ms
@@ -15,28 +17,56 @@ PATIENCE_MS = 10_000
 """How long, beyond the grace time, a shim may take to end its tree and write its record."""
 
 
-def cancel_run(queue: Queue, config: Config, task: Task, *, run_only: bool = False) -> Task:
-    """Cancel a task's live run and return the task as it is then.
+def cancel_runs(queue: Queue, config: Config, tasks: Sequence[tuple[Task, bool]]) -> list[Task | Undone]:
+    """Cancel the live runs of tasks, of those with True only the run, and return each task as it is then.
 
-    With a supervisor that watches the run this only asks, and returns at once. Without one it waits for the shim, or
-    does the killing where that is gone too, and settles the run. Raises Refused where its directory cannot be used.
+    With a supervisor that watches a run this only asks, and returns at once. Without one it waits for the shim, or
+    does the killing where that is gone too, and settles the run. All are asked before the first is waited for.
     """
+    asked: list[Worker | AgentqError | None] = []
+    for task, run_only in tasks:
+        try:
+            asked.append(_ask(queue, task, run_only))
+        except AgentqError as error:
+            asked.append(error)
+    return [_end(queue, config, task, each) for (task, _), each in zip(tasks, asked, strict=True)]
+
+
+def _ask(queue: Queue, task: Task, run_only: bool) -> Worker | None:
+    """Ask for the end of a task's live run; None where it has none any more."""
     worker = queue.worker(task.address)
     if worker is None or not queue.request_stop(
         worker.id, reason="cancelled", cancel=True, run_only=run_only, actor=Actor.USER
     ):
-        return queue.task(task.address)
+        return None
     directory = RunDirectory(queue.run_directory(worker.id))
     try:
         # Posted even where nothing has started yet: a shim that comes later finds it and starts nothing.
         directory.create()
         stop.request_stop(directory, reason="cancelled", at=queue.now)
-        if not _watched(queue, worker):
-            _settle_unwatched(queue, config, task, worker, directory)
     except OSError as error:
-        what = "the cancel is recorded, and its keeper could not be told"
-        raise Refused(f"run '{worker.id}': '{directory.path}': {error.strerror}; {what}") from error
-    return queue.task(task.address)
+        raise _untold(worker, directory, error) from error
+    return worker
+
+
+def _untold(worker: Worker, directory: RunDirectory, error: OSError) -> Refused:
+    what = "the cancel is recorded, and its keeper could not be told"
+    return Refused(f"run '{worker.id}': '{directory.path}': {error.strerror}; {what}")
+
+
+def _end(queue: Queue, config: Config, task: Task, asked: Worker | AgentqError | None) -> Task | Undone:
+    if isinstance(asked, AgentqError):
+        return Undone(asked, queue.known_status(task.address))
+    try:
+        if asked is not None and not _watched(queue, asked):
+            directory = RunDirectory(queue.run_directory(asked.id))
+            try:
+                _settle_unwatched(queue, config, task, asked, directory)
+            except OSError as error:
+                raise _untold(asked, directory, error) from error
+        return queue.task(task.address)
+    except AgentqError as error:
+        return Undone(error, queue.known_status(task.address))
 
 
 def _watched(queue: Queue, worker: Worker) -> bool:

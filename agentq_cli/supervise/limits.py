@@ -1,4 +1,5 @@
-"""The limits of a run that are not its shim's to keep: silence, memory, cost; its supervisor or `sweep` looks at them.
+"""The limits of a run that are not its shim's to keep: silence, memory, cost, and how long it may take to exit once it
+has said its last word; its supervisor or `sweep` looks at them.
 
 Also a time-out that the shim has let pass, as it does where somebody stopped it (SIGSTOP). Whoever finds a limit
 reached records the stop and tells the shim, which ends the tree; see `stop`.
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 
+from agentq_cli.agents.verdict import LINGER
 from agentq_cli.clock import awake_ms, monotonic_ms
 from agentq_cli.config import Config
 from agentq_cli.dataclass import dataclass
@@ -17,7 +19,7 @@ from agentq_cli.model import Actor, RunId, Task
 from agentq_cli.policy import stall
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import keeper, plan, process, resources, stop, tree
-from agentq_cli.supervise.records import RunDirectory, Start
+from agentq_cli.supervise.records import LINGERS, RunDirectory, Start
 from agentq_cli.supervise.settle import StreamFollower
 from agentq_cli.values import format_cost, format_duration, format_size
 
@@ -26,6 +28,9 @@ MEMORY_MS = 1_000
 
 COST_MS = 1_000
 """How far apart what an agent has cost so far is looked at, for one that says so on the way."""
+
+LAST_WORD = stall.Signs(None, None, None)
+"""Nothing that it does is a sign of work any more: what counts is the time since its final event."""
 
 FIRST_LOOK_MS = 1_000
 SLACK_MS = 1_000
@@ -44,30 +49,49 @@ class Reached:
 class RunLimits:
     """The limits of one run, None where it has none, and when to look next: `look_at` is monotonic, None is never.
 
-    `left_usd` is what the runs of its task before it have left of what all may cost.
+    `left_usd` is what the runs of its task before it have left of what all may cost. `linger_ms` counts from the final
+    event, and so matters only once the run is `finished`.
     """
 
     stall_timeout_ms: int | None = None
     memory_bytes: int | None = None
     timeout_ms: int | None = None
     left_usd: float | None = None
+    linger_ms: int | None = None
     look_at: int | None = None
     memory_at: int = 0
     silence: stall.Silence | None = None
+    finished: bool = False
+    lingers: stall.Silence | None = None
 
     @classmethod
     def of(cls, task: Task, config: Config, queue: Queue) -> RunLimits:
         """The limits that a task's run has."""
-        limits = cls(plan.stall_timeout_ms(task, config), task.launch.memory_bytes, task.launch.timeout_ms)
+        limits = cls(
+            plan.stall_timeout_ms(task, config),
+            task.launch.memory_bytes,
+            task.launch.timeout_ms,
+            linger_ms=plan.linger_ms(task, config),
+        )
         if task.launch.max_cost_usd is not None:
             limits.left_usd = task.launch.max_cost_usd - queue.spent(task.address)
-        kept = (limits.stall_timeout_ms, limits.memory_bytes, limits.timeout_ms, limits.left_usd)
-        if any(limit is not None for limit in kept):
+        if limits.always:
             first = FIRST_LOOK_MS
             if limits.stall_timeout_ms is not None:
                 first = min(first, stall.interval(limits.stall_timeout_ms))
             limits.look_at = monotonic_ms() + first
         return limits
+
+    @property
+    def always(self) -> bool:
+        """Whether there is a limit to look at from the start on."""
+        kept = (self.stall_timeout_ms, self.memory_bytes, self.timeout_ms, self.left_usd)
+        return any(limit is not None for limit in kept)
+
+    def heard(self, finished: bool) -> None:
+        """Whether its final event came, its output being read to the present end: what is new is looked at at once."""
+        if self.linger_ms is not None and finished is not self.finished:
+            self.finished, self.look_at = finished, monotonic_ms()
 
     def due(self) -> bool:
         """Whether it is time to look."""
@@ -89,9 +113,13 @@ class RunLimits:
             # What an agent left running when it ended is being ended already.
             if reached is None and _agent_runs(directory, start):
                 reached = (
-                    self._memory(start, waits) or self._cost(stream, waits) or self._silence(directory, waits, remember)
+                    self._memory(start, waits)
+                    or self._cost(stream, waits)
+                    or self._silence(directory, waits, remember)
+                    or self._linger(directory, waits, remember)
                 )
-        self.look_at = monotonic_ms() + min(waits, default=FIRST_LOOK_MS)
+        again = waits or self.always or self.finished
+        self.look_at = monotonic_ms() + min(waits, default=FIRST_LOOK_MS) if again else None
         return reached
 
     def _timeout(self, start: Start, waits: list[int]) -> Reached | None:
@@ -149,6 +177,28 @@ class RunLimits:
             return None
         silent = format_duration(now - self.silence.since)
         return Reached("stalled", f"no output and no heartbeat for {silent}")
+
+    def _linger(self, directory: RunDirectory, waits: list[int], remember: bool) -> Reached | None:
+        limit = self.linger_ms
+        if limit is None:
+            return None
+        if not self.finished:
+            if remember:  # What it goes on with ends in another final event, if in one.
+                directory.forget_look(LINGERS)
+            self.lingers = None
+            return None
+        now = awake_ms()
+        before = self.lingers or directory.look(LINGERS)
+        self.lingers = stall.look(before, LAST_WORD, now=now, boot_id=process.boot_id(), limit_ms=limit)
+        if remember and (before is None or before.since != self.lingers.since):
+            with contextlib.suppress(OSError):
+                directory.write_look(self.lingers, LINGERS)
+        waits.append(stall.next_look(self.lingers, now=now, limit_ms=limit))
+        if not stall.stalled(self.lingers, now=now, limit_ms=limit):
+            return None
+        return Reached(
+            LINGER, f"its last word came {format_duration(now - self.lingers.since)} ago, and it has not ended"
+        )
 
 
 def enforce(

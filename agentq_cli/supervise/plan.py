@@ -69,6 +69,7 @@ def plan(task: Task, config: Config, past: Past, *, now: int) -> Plan:
         conversation=conversation,
         # Where nothing reads what it prints, nobody will ever name the one that was chosen for it.
         begun=resume or profile.reader == "none",
+        resumes=resume,
         # The last such word: the placeholders of the profile come before.
         prompt_word=len(argv) - 1 - argv[::-1].index(prompt) if profile.prompt == "argv" else None,
         bound_to=bound_to,
@@ -118,6 +119,15 @@ def stall_timeout_ms(task: Task, config: Config) -> int | None:
     except AgentqError:
         profile = None
     return None if profile is None else profile.stall_timeout_ms
+
+
+def linger_ms(task: Task, config: Config) -> int | None:
+    """How long an agent may take to exit after its final event; None where nobody reads what it says."""
+    try:
+        profile = profile_of(task, config)
+    except AgentqError:
+        return None
+    return None if profile is None or profile.reader == "none" else profile.linger_ms
 
 
 def request(

@@ -7,6 +7,7 @@ whole or, empty or torn after a power loss, counts as none.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -29,6 +30,12 @@ LONGEST_ERROR = 500
 LARGEST = 64 * 1024
 UNFIT = (errno.ELOOP, errno.EACCES, errno.ENXIO)
 NOBODY = Identity(0, 0, "")
+FOR_WRITING = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+LOOKS = "looks"
+"""The record of a run's silence."""
+
+LINGERS = "lingers"
+"""The record of how long it has said its last word and not ended."""
 
 
 class Start(NamedTuple):
@@ -61,7 +68,8 @@ class Exit(NamedTuple):
     """How the agent's own process ended, written once its whole tree is gone.
 
     `exit_code` is null after a `signal`. `stopped` is the reason where our own ladder ended it: then neither is a
-    verdict. `spawn_error` says that the agent never ran, `error` why a run failed that has no exit code to blame.
+    verdict; `stdout_at_stop` is how many bytes stdout held when that began. `spawn_error` says that the agent never
+    ran, `error` why a run failed that has no exit code to blame.
     `oom_kills` is how often the kernel killed for want of memory in the run's cgroup meanwhile, null if it won't say.
     """
 
@@ -77,6 +85,7 @@ class Exit(NamedTuple):
     stderr_bytes: int
     script_outcome: str | None = None
     oom_kills: int | None = None
+    stdout_at_stop: int | None = None
 
 
 class Cut(NamedTuple):
@@ -102,11 +111,15 @@ class RunDirectory:
         return f"{self.path}/{name}"
 
     def create(self) -> None:
-        """Make it, 0700, and the `runs` directory above it; the session's own directory must exist."""
+        """Make it, 0700, and the `runs` directory above it; the session's own directory must exist.
+
+        A link in place of either is not followed: what it leads to is not ours to write in.
+        """
         for path in (os.path.dirname(self.path), self.path):
             try:
                 os.mkdir(path, 0o700)
             except FileExistsError:
+                _refuse_other_than_directory(path)
                 continue
             self._made.append(path)
 
@@ -186,8 +199,7 @@ class RunDirectory:
         for path in (above, self.path):
             if not os.path.lexists(path):
                 break
-            if not stat.S_ISDIR(os.stat(path).st_mode):
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            _refuse_other_than_directory(path)
             there = path
         if not os.access(there, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
@@ -219,17 +231,23 @@ class RunDirectory:
         self.create()
         return self._link("stop", {"reason": reason, "at": at})
 
-    def look(self) -> Silence | None:
-        """The silence as the last look that recorded it saw it; see `policy.stall`."""
-        document = self._load("looks")
+    def look(self, name: str = LOOKS) -> Silence | None:
+        """The silence, or what lies between the final event and now, as the last look that recorded it saw it; see
+        `policy.stall`."""
+        document = self._load(name)
         return None if document is None else _read(_silence, document)
 
-    def write_look(self, silence: Silence) -> None:
+    def write_look(self, silence: Silence, name: str = LOOKS) -> None:
         """Remember a look for whoever looks next; not synced, as it means nothing after a reboot."""
-        temporary = self.file(f"looks.{os.getpid()}")
+        temporary = self.file(f"{name}.{os.getpid()}")
         signs = silence.signs._asdict()
         os.close(_write_new(temporary, signs | {"since": silence.since, "boot_id": silence.boot_id}))
-        os.rename(temporary, self.file("looks"))
+        os.rename(temporary, self.file(name))
+
+    def forget_look(self, name: str) -> None:
+        """Let the next look be the first."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.file(name))
 
     def exit(self) -> Exit | None:
         """How the run ended; an empty or torn record is none."""
@@ -248,7 +266,7 @@ class RunDirectory:
     def write_cut(self, stream: str, cut: Cut) -> None:
         """Say what is about to be taken; written first, so that a reader never takes a hole for output."""
         temporary = self.file(f"{stream}.cut.new")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(temporary, FOR_WRITING, 0o600)
         try:
             _write_all(descriptor, _encode(cut._asdict()))
         finally:
@@ -301,13 +319,18 @@ class RunDirectory:
         return True
 
 
+def _refuse_other_than_directory(path: str) -> None:
+    if not stat.S_ISDIR(os.lstat(path).st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, "it is a link or a file, not a directory", path)
+
+
 class ExitSlot:
     """The space for an exit record, reserved before there is anything to report."""
 
     def __init__(self, directory: RunDirectory) -> None:
         self._directory = directory
         self._temporary = directory.file(f"exit.{os.getpid()}")
-        self._descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        self._descriptor = os.open(self._temporary, FOR_WRITING, 0o600)
         try:
             _allocate(self._descriptor, 0)
         except OSError:
@@ -445,7 +468,7 @@ def _write_new(path: str, document: Mapping[str, Any]) -> int:
 
 
 def _write_bytes(path: str, data: bytes) -> int:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, FOR_WRITING, 0o600)
     try:
         _write_all(descriptor, data)
     except OSError:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
 from enum import Enum
 
 from agentq_cli.config import Config
@@ -175,12 +174,3 @@ def bury(directory: RunDirectory) -> bool:
 def _leaves(directory: RunDirectory) -> bool:
     start = directory.start()
     return keeper.leaves(directory, start if isinstance(start, Start) else None)
-
-
-def recover(queue: Queue, config: Config, *, actor: Actor, sessions: tuple[str, ...] = ()) -> Iterator[Recovered]:
-    """Settle every unwatched run that can be settled, of `sessions` only where given."""
-    for worker in orphaned(queue):
-        if not sessions or worker.session in sessions:
-            recovered = settle_run(queue, worker, config, actor=actor)
-            if recovered is not None:
-                yield recovered

@@ -6,15 +6,24 @@ import contextlib
 from collections.abc import Generator, Mapping
 
 from agentq_cli import config_zone
-from agentq_cli.agents import profile
+from agentq_cli.clock import Clock
 from agentq_cli.config import Config
+from agentq_cli.context import Context
+from agentq_cli.dataclass import replace
 from agentq_cli.errors import LimitReached, Usage
 from agentq_cli.model import Launch, NewTask, Task
-from agentq_cli.new_task import DEPTH_LIMIT
+from agentq_cli.new_schedule import OCCURRENCE, make_schedule
+from agentq_cli.new_task import DEPTH_LIMIT, TaskMaker
 from agentq_cli.policy import requests as policy
+from agentq_cli.policy.requests import Request
+from agentq_cli.policy.schedule import Schedule
 from agentq_cli.queue import Answer, Queue
 from agentq_cli.supervise import stop
 from agentq_cli.supervise.records import RunDirectory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MOST = 64
 """Requests that are answered in one go: an agent that writes thousands does not keep the others waiting."""
@@ -29,6 +38,7 @@ def apply(
     Raises Busy, Unreadable (of its outbound.db: its own trouble only).
     """
     seen = queue.outbound_stamp(session)
+    asked = Asked(queue, config, environ, session)
 
     def zone(named: str | None) -> str:
         return config_zone.resolve(config, environ, session=session, typed=named).name
@@ -41,7 +51,8 @@ def apply(
             session,
             message,
             request,
-            template=lambda last: template(config, environ, session, last),
+            template=asked.task,
+            reschedule=asked.schedule,
             max_queued=config.max_queued,
         )
         if answer is None:
@@ -59,39 +70,47 @@ def apply(
     return False
 
 
-def template(config: Config, environ: Mapping[str, str], session: str, last: Task | None) -> NewTask:
-    """What an agent's own task is made of: the session's agent, directory and environment; never its own choice.
+class Asked:
+    """Makes what agents of a session ask for, by the same reading of the config's options as `submit` and `schedule`.
 
-    Raises Usage where the session has none, and LimitReached where agents have submitted one another too deep.
+    Of an agent's own choice is only what the request may hold: the agent, the directory and the environment are the
+    session's.
     """
-    options = config.options(session)
-    agent = options.get("agent") or (None if last is None else last.agent)
-    cwd = options.get("cwd") or (None if last is None else last.cwd)
-    if agent is None:
-        agent = profile.default_agent(config, session, environ.get("PATH"))
-    if cwd is None:
-        raise Usage(f"session '{session}': it has no directory; it never had a prompt, and the config names none")
-    launch = Launch() if last is None else last.launch
-    depth = launch.depth + 1
-    if depth > DEPTH_LIMIT:
-        raise LimitReached(f"AGENTQ_DEPTH {depth}: agents may submit one another {DEPTH_LIMIT} deep")
-    return NewTask(
-        session=session,
-        kind="prompt",
-        cwd=str(cwd),
-        agent=str(agent),
-        context=options.get("context", "session"),
-        priority=options.get("priority", 0),
-        launch=Launch(
-            env=launch.env,
-            captured=launch.captured,
-            umask=launch.umask,
-            agent_args=tuple(options.get("agent_arg", ())),
-            timeout_ms=options.get("timeout"),
-            grace_ms=options.get("grace"),
-            stall_timeout_ms=options.get("stall_timeout"),
-            memory_bytes=options.get("memory"),
-            max_cost_usd=options.get("max_cost"),
-            depth=depth,
-        ),
-    )
+
+    def __init__(self, queue: Queue, config: Config, environ: Mapping[str, str], session: str) -> None:
+        self._session = session
+        self._config = config
+        self._environ = environ
+        self._at = Context(queue.state.path, Clock(queue.now), environ, _loaded=[config])
+
+    def task(self, request: Request, last: Task | None) -> NewTask:
+        """The task that is asked for; from `last`, the session's last prompt, it has what the config leaves open.
+
+        Raises Usage where the session has no directory, or the config names something that is not there, and
+        LimitReached where agents have submitted one another too deep.
+        """
+        options = self._config.options(self._session)
+        given: dict[str, Any] = {"session": self._session, "prompt": request.changes.get("prompt")}
+        if last is not None:
+            given |= {name: getattr(last, name) for name in ("agent", "cwd") if options.get(name) is None}
+        elif options.get("cwd") is None:
+            why = "it has no directory; it never had a prompt, and the config names none"
+            raise Usage(f"session '{self._session}': {why}")
+        given |= {"tz": request.when.get("tz")}
+        made = TaskMaker(self._at, OCCURRENCE if request.recurs else None).make(given, str)
+        before = Launch() if last is None else last.launch
+        if before.depth >= DEPTH_LIMIT:
+            raise LimitReached(f"AGENTQ_DEPTH {before.depth + 1}: agents may submit one another {DEPTH_LIMIT} deep")
+        launch = replace(
+            made.launch,
+            env={**made.launch.env, **before.env},
+            captured=before.captured,
+            umask=before.umask,
+            depth=before.depth + 1,
+        )
+        schedule = self.schedule(request, None) if request.recurs else None
+        return replace(made, launch=launch, schedule=schedule, **request.changes)
+
+    def schedule(self, request: Request, before: Schedule | None) -> Schedule:
+        """The schedule that is asked for; what was said of it `before` stays. Raises Usage."""
+        return make_schedule(self._at, {"tz": None, **request.when}, session=self._session, before=before)

@@ -6,11 +6,11 @@ import os
 
 from agentq_cli.agents import reader as readers
 from agentq_cli.agents import verdict
+from agentq_cli.agents.reader import Verdict
 from agentq_cli.config import Config
-from agentq_cli.dataclass import replace
 from agentq_cli.errors import AgentqError
 from agentq_cli.model import Outcome, Task
-from agentq_cli.supervise.output import OutputReader, open_regular
+from agentq_cli.supervise.output import CHUNK, OutputReader, open_regular
 from agentq_cli.supervise.plan import profile_of
 from agentq_cli.supervise.records import Exit, RunDirectory, Start
 
@@ -40,6 +40,14 @@ class StreamFollower:
             pass
         self.close()
 
+    def said_by(self, offset: int) -> Verdict:
+        """What was said in the first so many bytes; for one that has read nothing yet."""
+        while (left := offset - self._output.offset) > 0 and (piece := self._output.read(min(left, CHUNK))):
+            self.reader.feed(piece)
+        self.reader.flush()
+        self.close()
+        return self.reader.verdict()
+
 
 def follower(task: Task, directory: RunDirectory, config: Config) -> StreamFollower | None:
     """The reader of a run's stream from its beginning; None for a command and for an agent without one."""
@@ -67,7 +75,18 @@ def outcome(
         _tail(directory.file("stderr")),
         streams=profile is not None and profile.streams,
         result=verdict.read_result(directory.file("result")),
+        at_stop=_at_stop(task, directory, record, stream, config),
     )
+
+
+def _at_stop(
+    task: Task, directory: RunDirectory, record: Exit, stream: StreamFollower | None, config: Config
+) -> Verdict | None:
+    """What the agent had said when it was told to end; None where it was not, or had not said its last word then."""
+    if stream is None or record.stopped in (None, verdict.CANCELLED) or record.stdout_at_stop is None:
+        return None
+    again = follower(task, directory, config) if stream.reader.finished else None
+    return None if again is None else again.said_by(record.stdout_at_stop)
 
 
 def crashed(
@@ -78,18 +97,16 @@ def crashed(
         stream.finish()
     start = directory.start()
     began = start.started_at if isinstance(start, Start) and start.started_at else now
-    outcome = verdict.crashed(
+    return verdict.crashed(
         None if stream is None else stream.reader,
         finished_at=now,
         duration_ms=max(0, now - began),
         error=why,
+        stopped=stopped,
+        result=verdict.read_result(directory.file("result")),
         stdout_bytes=_size(directory.file("stdout")),
         stderr_bytes=_size(directory.file("stderr")),
     )
-    if stopped in verdict.STOPPED:
-        status, failure, error = verdict.STOPPED[stopped]
-        return replace(outcome, status=status, failure_class=failure, error=error)
-    return outcome
 
 
 def _tail(path: str) -> bytes:

@@ -116,6 +116,7 @@ class Shim:
         self._oom_kills: int | None = None
         self._oom_kills_before = oom_kills()
         self._stopped: str | None = None
+        self._stdout_at_stop: int | None = None
         self._failure = failure
         self._spawn_failed = failure is not None
         self._steps: list[Step] = []
@@ -223,6 +224,10 @@ class Shim:
         stop = self._directory.stop()
         if stop is not None or expired:
             self._stopped = TIMEOUT if stop is None else stop.reason
+            # Before any signal: what it says to that is no news about its work.
+            if (stdout := self._outputs.get("stdout")) is not None:
+                self._look(stdout)
+                self._stdout_at_stop = stdout.logical_size()
             self._steps = self._ladder(self._request.interrupt_first)
 
     def _ladder(self, interrupt_first: bool) -> list[Step]:
@@ -326,4 +331,5 @@ class Shim:
             stderr_bytes=sizes.get("stderr", 0),
             script_outcome=self._script_outcome,
             oom_kills=self._oom_kills,
+            stdout_at_stop=self._stdout_at_stop,
         )

@@ -152,6 +152,9 @@ def _execute(request: LaunchRequest, env: Mapping[str, str], programs: Sequence[
             try:
                 os.execve(each, list(request.argv), env)
             except OSError as error:
+                if "/" not in program and error.errno == errno.EACCES and not os.path.exists(each):
+                    # Of a directory that may not be searched nothing is known: as for a shell, it is not there.
+                    error = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
                 # One that is there and cannot be run says more than one that is not there.
                 if failure is None or failure.errno in (errno.ENOENT, errno.ENOTDIR):
                     failure = error

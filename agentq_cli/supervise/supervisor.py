@@ -7,6 +7,7 @@ time, its lease and what it has to try again. What it decides is in `policy`, wh
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import signal
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from agentq_cli.errors import AgentqError, Unreadable
 from agentq_cli.model import Actor, Event, Identity, Outcome, RunId, Status, Supervisor, Task
 from agentq_cli.policy import order
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import attendance, bells, gates, limits, overdue, process, recovery, requests, stop
+from agentq_cli.supervise import attendance, bells, gates, history, limits, overdue, process, recovery, requests, stop
 from agentq_cli.supervise.gates import Gates
 from agentq_cli.supervise.guard import Guard, Tried
 from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks
@@ -128,6 +129,8 @@ class Supervision:
             self._queue.keep_connections()
             opened.callback(self._leave, signals)
             bell = yield from self._begin(signals, opened)
+            with self._guard.over(None, "remember"):
+                yield from self._remember()
             while bell is not None:
                 bell.empty()
                 yield from self._heed(signals)
@@ -192,6 +195,16 @@ class Supervision:
             self._queue.release_connections()
         with contextlib.suppress(AgentqError, OSError):
             self._gates.note_trouble(general)
+
+    def _remember(self) -> Iterator[Happening]:
+        """Have the index know the sessions that lie there and that it does not know: put back from an older copy."""
+        forgotten = [session for session in self._queue.forgotten() if not self._outside(session)]
+        for session in forgotten:
+            with self._guard.over(session, "reindex"):
+                mended = self._queue.reindex(session, host=os.uname().nodename)
+                yield self._tell("reindex", reason="; ".join([f"{session}: the index did not know it", *mended]))
+        if forgotten:
+            history.put_back(self._queue, self._config, forgotten, host=os.uname().nodename)
 
     def _round(self) -> Iterator[Happening]:
         if not self._queue.in_place:
@@ -544,6 +557,8 @@ class Supervision:
             self.failed += 1
         after = task.shown_status(self._queue.now)
         yield self._tell("finish", run, before=Status.RUNNING, after=after, reason=task.reason, outcome=watched.outcome)
+        if (unposted := self._queue.why_unposted(run)) is not None:
+            yield self._tell("unposted", run, reason=f"its result could not be written to outbound.db: {unposted}")
         yield from self._tell_stopped(task)
 
     def _give_up(self, run: RunId, tried: Tried) -> Iterator[Happening]:

@@ -7,29 +7,46 @@ the same pass in rehearsal: over copies of the databases, with no process, no fi
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 
 from agentq_cli.clock import monotonic_ms
 from agentq_cli.config import Config
 from agentq_cli.dataclass import dataclass, field, replace
 from agentq_cli.errors import AgentqError, Busy
-from agentq_cli.model import Actor, Address, RunId, SweepAction, Worker
+from agentq_cli.model import Actor, Address, RunId, SweepAction, Task, Undone, Worker
 from agentq_cli.policy.hooks import Call
-from agentq_cli.queue import Queue, Turn
-from agentq_cli.supervise import bells, keeper, limits, overdue, process, recovery, removal, requests, settle, wake
+from agentq_cli.queue import Fault, Queue, Turn
+from agentq_cli.supervise import (
+    bells,
+    history,
+    keeper,
+    limits,
+    overdue,
+    process,
+    recovery,
+    removal,
+    requests,
+    settle,
+    wake,
+)
 from agentq_cli.supervise.guard import Guard
 from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks
-from agentq_cli.supervise.records import RunDirectory, Start
+from agentq_cli.supervise.records import LINGERS, RunDirectory, Start
 from agentq_cli.supervise.ring import ring
 
 MOST_REQUESTS = 16
 """How often one pass goes on with a session's requests: somebody who never stops writing must not keep it."""
 
+FORGOTTEN = "the index did not have its tasks as its file has them"
+LOST = "lost for good: hooks that were to be told, counters of pruned runs, events that were not of a run or an end"
+"""What an index alone knows, once there was none."""
+
 
 @dataclass(slots=True)
 class Sweep:
     """One pass; `failed` holds the sessions in which something could not be done, with the reason, under "" what is of
-    no session. With `dry` it is a rehearsal: call `plan` for that."""
+    no session; `ailing` those that were swept in spite of some trouble in them. With `dry` it is a rehearsal: call
+    `plan` for that."""
 
     queue: Queue
     config: Config
@@ -40,6 +57,7 @@ class Sweep:
     reindex: bool = False
     dry: bool = False
     failed: dict[str, str] = field(default_factory=dict)
+    ailing: dict[str, str] = field(default_factory=dict)
     _unfit: set[str] = field(default_factory=set)
     _told: set[tuple[str, str]] = field(default_factory=set)
     _guard: Guard = field(default_factory=Guard)
@@ -108,20 +126,58 @@ class Sweep:
     # The steps
 
     def _reindex(self) -> Iterator[SweepAction]:
-        for session in self.queue.stored_sessions():
-            if self._mine(session):
-                yield from self._guarded(session, self._reindex_one(session))
+        sessions = [name for name in self.queue.stored_sessions() if self._mine(name)]
+        lost = bool(sessions) and not self.queue.session_names()
+        restored = self.queue.restore_holds()
+        if restored is not None:
+            yield SweepAction("reindex", None, None, None, restored)
+        done: list[str] = []
+        for session in sessions:
+            yield from self._guarded(session, self._reindex_one(session, "in order", done))
+        yield from self._history(done)
+        if lost:
+            yield SweepAction("reindex", None, None, None, LOST)
 
-    def _reindex_one(self, session: str) -> Iterator[SweepAction]:
+    def _reindex_one(self, session: str, detail: str, done: list[str]) -> Iterator[SweepAction]:
+        """Rebuild the index of a session, which is among the `done` then."""
         mended = self.queue.reindex(session, host=self.host)
-        yield SweepAction("reindex", session, None, None, "; ".join(mended) or "in order")
+        done.append(session)
+        yield SweepAction("reindex", session, None, None, "; ".join(mended) or detail)
+
+    def _history(self, sessions: Sequence[str]) -> Iterator[SweepAction]:
+        found, untold = history.put_back(self.queue, self.config, sessions, host=self.host)
+        if found or untold:
+            lost = f"; {untold} left no record" if untold else ""
+            yield SweepAction("reindex", None, None, None, f"runs put back into the audit log: {found}{lost}")
 
     def _changed(self, turn: Turn) -> Iterator[SweepAction]:
         """Bring in order what dead writers left, and name the sessions whose files are corrupt or newer, whatever the
         index says is to be done in them."""
-        for session, error in self.queue.look_into(turn, remember=True):
+        reindexed: list[str] = []
+        for session, fault in self.queue.look_into(turn, remember=True):
             if session not in self._unfit:
-                yield from self._guarded(session, _raise(error))
+                yield from self._guarded(session, self._fault(session, fault, reindexed))
+        if reindexed:
+            yield from self._history(reindexed)
+        for session in turn.changed:
+            if session not in self._unfit:
+                yield from self._guarded(session, self._aside(session))
+
+    def _fault(self, session: str, fault: Fault, reindexed: list[str]) -> Iterator[SweepAction]:
+        if fault.part == "inbound.db":
+            raise fault.error
+        if fault.part == "index":
+            yield from self._reindex_one(session, FORGOTTEN, reindexed)
+            return
+        self.ailing[session] = fault.error.message
+        yield SweepAction("trouble", session, None, None, fault.error.message)
+
+    def _aside(self, session: str) -> Iterator[SweepAction]:
+        """What a prune that was killed has left: finished, or taken back."""
+        removed, back = removal.settle(self.queue, session, dry=self.dry)
+        if removed or back:
+            detail = f"a prune was interrupted: files of {removed} runs removed, of {back} put back"
+            yield SweepAction("prune", session, None, None, detail)
 
     def _supervisors(self) -> Iterator[SweepAction]:
         for supervisor in self.queue.supervisors():
@@ -175,11 +231,12 @@ class Sweep:
             return
         task = self.queue.task(worker.id.address)
         of_run = limits.RunLimits.of(task, self.config, self.queue)
-        if of_run.look_at is None:
-            return
-        stream = None if of_run.left_usd is None else settle.follower(task, directory, self.config)
+        stream = settle.follower(task, directory, self.config)
         if stream is not None:
             stream.finish()
+            of_run.heard(stream.reader.finished)
+        if of_run.look_at is None and (self.dry or not directory.look(LINGERS)):
+            return
         reached = of_run.look(directory, stream, remember=not self.dry)
         if reached is not None and limits.enforce(
             self.queue, worker.id, directory, reached, actor=Actor.SWEEP, dry=self.dry
@@ -207,8 +264,9 @@ class Sweep:
 
     def _requests(self, turn: Turn) -> Iterator[SweepAction]:
         for session in self.queue.changed_outbounds(turn.sessions):
-            if session not in self._unfit:
+            if session not in self._unfit and session not in self.ailing:
                 yield from self._guarded(session, self._requests_of(session))
+        self.queue.record_outbounds()
 
     def _requests_of(self, session: str) -> Iterator[SweepAction]:
         for _ in range(MOST_REQUESTS):
@@ -244,17 +302,19 @@ class Sweep:
         for run in self.queue.post_results():
             session = run.rpartition("/")[0]
             if self._mine(session):
-                yield SweepAction("unposted", session, None, run, "its result could not be written to outbound.db")
+                why = f"its result could not be written to outbound.db: {self.queue.why_unposted(run)}"
+                yield SweepAction("unposted", session, None, run, why)
 
     def _prune(self) -> Iterator[SweepAction]:
         if self.config.retention_ms is None:
             return
-        for address in self.queue.ended_before(self.queue.now - self.config.retention_ms, session=self.session):
-            if self._fit(address.session):
-                yield from self._guarded(address.session, self._prune_one(address))
+        found = self.queue.ended_before(self.queue.now - self.config.retention_ms, session=self.session)
+        for address, task in zip(found, removal.remove_each(self.queue, found, dry=self.dry), strict=True):
+            yield from self._guarded(address.session, self._pruned(address, task))
 
-    def _prune_one(self, address: Address) -> Iterator[SweepAction]:
-        removal.remove(self.queue, address, dry=self.dry)
+    def _pruned(self, address: Address, done: Task | Undone) -> Iterator[SweepAction]:
+        if isinstance(done, Undone):
+            raise done.error
         yield SweepAction("prune", address.session, str(address), None, "it ended longer ago than the retention")
 
     def _due(self) -> list[str]:
@@ -289,11 +349,6 @@ class Sweep:
     def _plan_hooks(self, hooks: Hooks) -> Iterator[SweepAction]:
         for call in hooks.planned(self.config):
             yield _of_hook(call, "")
-
-
-def _raise(error: AgentqError | OSError) -> Iterator[SweepAction]:
-    yield from ()
-    raise error
 
 
 def _of_run(action: str, run: RunId, detail: str) -> SweepAction:

@@ -42,6 +42,20 @@ def remove(path: str) -> None:
         os.close(parent)
 
 
+def remove_below(parent: str, name: str) -> None:
+    """Remove what has this name in a directory, with all that is in it, following no link. What cannot be stays."""
+    try:
+        directory = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        os.unlink(name, dir_fd=directory)
+    except OSError:
+        _remove(directory, name)
+    finally:
+        os.close(directory)
+
+
 def remove_left_behind(environ: Mapping[str, str], run_dir: str) -> None:
     """Remove what the keeper of a run made and did not live to remove, where it is this user's."""
     for parent in _parents(environ):

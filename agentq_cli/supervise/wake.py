@@ -11,6 +11,7 @@ from agentq_cli.errors import Busy, Refused
 from agentq_cli.model import Identity, Supervisor
 from agentq_cli.path import Path
 from agentq_cli.queue import Queue
+from agentq_cli.store.state_dir import refuse_link
 from agentq_cli.supervise import attendance, process
 
 TYPE_CHECKING = False
@@ -78,6 +79,7 @@ def ensure_supervisor(queue: Queue, sessions: Sequence[str]) -> int | None:
         return None
     from filelock import FileLock, Timeout
 
+    refuse_link(queue.state.wake_lock)
     try:
         with FileLock(queue.state.wake_lock, LOCK_SECONDS, mode=0o600):
             if looked_after(queue, sessions):
@@ -105,6 +107,7 @@ def start_detached(queue: Queue, arguments: Sequence[str], environ: Mapping[str,
     command = [*self_command(), "run", "--state-dir", str(state_dir), *network, *arguments]
     scope = _own_scope(environ) if environ.get("INVOCATION_ID") else []
     log = state_dir / "supervisor.log"
+    refuse_link(log)
     if log.exists() and log.stat().st_size > LOG_BYTES:
         log.unlink()
     with log.open("ab") as trace:

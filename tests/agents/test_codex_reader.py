@@ -198,6 +198,21 @@ FAILURES = {
         "ended without its final event (ended by SIGKILL)",
         more={"exit_code": None, "signal": 9},
     ),
+    "its last word is an error": Case(
+        (THREAD, TURN, news("Your workspace is out of credits. Add credits to continue.")),
+        FailureClass.BILLING,
+        "Your workspace is out of credits. Add credits to continue.",
+    ),
+    "its last word is an error that is not known": Case(
+        (THREAD, TURN, news("something new")),
+        FailureClass.NO_VERDICT,
+        "ended without its final event (exit code 1)",
+    ),
+    "killed while it tried again": Case(
+        (THREAD, TURN, news("Reconnecting... 1/5 (unexpected status 401 Unauthorized)")),
+        FailureClass.NO_VERDICT,
+        "ended without its final event (exit code 1)",
+    ),
     "died in its second turn": Case(
         (THREAD, TURN, message(), completed(), TURN),
         FailureClass.NO_VERDICT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tomllib
 from pathlib import Path
@@ -217,3 +218,20 @@ def test_no_agent_and_several_agents_are_errors_that_say_what_to_do(tmp_path: Pa
     assert default_agent(config, "x", executable(tmp_path / "alone", "codex")) == "codex"
     elsewhere = configured(tmp_path, "[agents.claude]\nargv = ['my-claude']")
     assert default_agent(elsewhere, "x", executable(tmp_path / "mine", "my-claude")) == "claude"
+
+
+def test_a_directory_of_path_that_may_not_be_searched_is_passed_over(tmp_path: Path) -> None:
+    """Asked by an ordinary user, whom permissions bind, in a child."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o600)
+    pid = os.fork()
+    if pid == 0:
+        found: list[str | None] = []
+        try:
+            if os.getuid() == 0:
+                os.setgid(65534)
+                os.setuid(65534)
+            found += [find_program(Profile("any", (name,)), f"{closed}:/bin") for name in ("sh", "no-such-program")]
+        finally:
+            os._exit(0 if found == ["/bin/sh", None] else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0

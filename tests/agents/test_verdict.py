@@ -1,4 +1,5 @@
-"""The decision: could it start, did we stop it, the stream's final event, the exit code; and the result file."""
+"""The decision: could it start, was it cancelled, a final event that reports success, did we stop it, any other final
+event, the exit code; and the result file."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from agentq_cli.agents.reader import Reader, open_reader
-from agentq_cli.agents.verdict import STOPPED, crashed, outcome, read_result
+from agentq_cli.agents.verdict import LINGER, STOPPED, crashed, outcome, read_result
 from agentq_cli.model import FailureClass, RunStatus
 
 
@@ -31,6 +32,7 @@ class Exit:
     stderr_bytes: int = 20
     script_outcome: str | None = None
     oom_kills: int | None = None
+    stdout_at_stop: int | None = None
 
 
 ENDED = Exit()
@@ -69,19 +71,122 @@ def test_a_record_without_code_and_signal_is_no_success() -> None:
     assert outcome(replace(ENDED, exit_code=None), None).status is RunStatus.ERROR
 
 
-@pytest.mark.parametrize("reason", STOPPED)
+@pytest.mark.parametrize("reason", [*STOPPED, "preempted"])
 @pytest.mark.parametrize("code", [0, 143])
-def test_what_we_stopped_is_never_a_success(reason: str, code: int) -> None:
-    found = outcome(replace(ENDED, exit_code=code, stopped=reason), said(OK))
-    status, failure, error = STOPPED[reason]
-    assert (found.status, found.failure_class, found.error, found.exit_code) == (status, failure, error, code)
-    assert found.status is not RunStatus.SUCCESS
-    assert (found.tokens_in, found.tokens_out, found.cost_usd) == (3, 4, 0.5), "it has been paid for"
+@pytest.mark.parametrize("events", [[], [{"event": "start"}, {"event": "text"}]], ids=["silent", "in the middle"])
+def test_an_exit_code_after_our_own_stop_is_never_a_success(
+    reason: str, code: int, events: list[dict[str, Any]]
+) -> None:
+    for reader in (said(*events), None):
+        found = outcome(replace(ENDED, exit_code=code, stopped=reason), reader)
+        status, failure, error = STOPPED.get(reason, (RunStatus.ERROR, FailureClass.ERROR, reason))
+        assert (found.status, found.failure_class, found.error, found.exit_code) == (status, failure, error, code)
+        assert found.status is not RunStatus.SUCCESS
 
 
-def test_a_stop_reason_of_a_newer_agentq_is_no_success() -> None:
-    found = outcome(replace(ENDED, stopped="preempted"), said(OK))
-    assert (found.status, found.failure_class, found.error) == (RunStatus.ERROR, FailureClass.ERROR, "preempted")
+LIMIT = {
+    "event": "end",
+    "ok": False,
+    "class": "rate_limited",
+    "error": "5-hour limit",
+    "reset_at": "2026-03-29T01:00:00Z",
+}
+
+
+@pytest.mark.parametrize("reason", [*STOPPED, LINGER, "preempted", None])
+def test_a_final_event_that_is_ok_decides_whoever_ends_the_process_and_however(reason: str | None) -> None:
+    for exit in (ENDED, replace(ENDED, exit_code=3), replace(ENDED, exit_code=None, signal=9, oom_kills=1)):
+        found = outcome(replace(exit, stopped=reason), said(OK))
+        assert (found.tokens_in, found.tokens_out, found.cost_usd) == (3, 4, 0.5), "it has been paid for"
+        if reason == "cancelled":
+            assert (found.status, found.failure_class) == (RunStatus.CANCELLED, FailureClass.CANCELLED)
+        else:
+            assert (found.status, found.failure_class, found.error) == (RunStatus.SUCCESS, None, None)
+            assert found.result == "done"
+    gone = crashed(said(OK), finished_at=9, duration_ms=8, error="gone", stopped=reason)
+    assert gone.status is (RunStatus.CANCELLED if reason == "cancelled" else RunStatus.SUCCESS)
+    assert (gone.result, gone.cost_usd) == ("done", 0.5)
+
+
+@pytest.mark.parametrize("reason", [*STOPPED, LINGER, None])
+def test_a_final_event_that_reports_a_failure_decides_where_it_came_before_our_stop(reason: str | None) -> None:
+    stopped = replace(ENDED, exit_code=None, signal=9, stopped=reason, stdout_at_stop=100)
+    before = outcome(stopped, said(LIMIT), at_stop=said(LIMIT).verdict())
+    if reason == "cancelled":
+        assert before.status is RunStatus.CANCELLED
+        return
+    assert (before.status, before.failure_class) == (RunStatus.RATE_LIMITED, FailureClass.RATE_LIMITED)
+    assert before.reset_at == 1_774_746_000_000
+    # What it says of our own signal is no news.
+    after = outcome(stopped, said(LIMIT), at_stop=said().verdict())
+    assert after.status is (STOPPED[reason][0] if reason in STOPPED else RunStatus.RATE_LIMITED)
+    late = outcome(stopped, said(OK, {"event": "end", "ok": False, "error": "interrupted"}), at_stop=said(OK).verdict())
+    assert (late.status, late.result) == (RunStatus.SUCCESS, "done")
+
+
+def test_a_failure_that_was_reported_before_a_crash_keeps_its_class() -> None:
+    found = crashed(said(LIMIT), finished_at=9, duration_ms=8, error="gone")
+    assert (found.status, found.reset_at) == (RunStatus.RATE_LIMITED, 1_774_746_000_000)
+    # Nobody knows which came first.
+    found = crashed(said(LIMIT), finished_at=9, duration_ms=8, error="gone", stopped="stalled")
+    assert found.failure_class is FailureClass.STALLED
+    assert crashed(said(LIMIT), finished_at=9, duration_ms=8, error="gone", stopped=LINGER).reset_at is not None
+
+
+def test_what_ended_in_another_turn_after_its_last_word_has_not_said_it() -> None:
+    begun = said(OK, {"event": "start", "conversation": "c1"})
+    assert outcome(replace(ENDED, stopped="stalled"), begun).status is RunStatus.STALLED
+    assert outcome(replace(ENDED, stopped=LINGER), begun).failure_class is FailureClass.NO_VERDICT
+    assert crashed(begun, finished_at=9, duration_ms=8, error="gone").status is RunStatus.CRASHED
+
+
+START, WORK = {"event": "start", "conversation": "c1"}, {"event": "text", "text": "…"}
+
+
+def ended_with(name: str, **more: Any) -> dict[str, Any]:
+    return {"event": "end", "ok": False, "class": name, "error": "no", **more}
+
+
+@pytest.mark.parametrize(
+    ("exit", "events", "nothing"),
+    [
+        ({}, [START, ended_with("context")], True),
+        ({}, [START, ended_with("error")], True),
+        ({}, [], True),
+        ({"exit_code": 1}, [START], True),
+        ({"exit_code": None, "signal": 11}, [START], True),
+        ({"stopped": "stalled"}, [], True),
+        ({"stopped": "timeout"}, [], True),
+        # It began: what it waits for is a network.
+        ({"stopped": "stalled"}, [START], False),
+        ({"stopped": "timeout"}, [START], False),
+        # Something was done.
+        ({}, [START, WORK, ended_with("context")], False),
+        ({}, [START, WORK, ended_with("error")], False),
+        ({}, [START, ended_with("error", turns=2)], False),
+        ({}, [START, WORK], False),
+        # The conversation has nothing to do with these.
+        *(
+            ({}, [START, ended_with(name)], False)
+            for name in ("auth", "billing", "rate_limited", "network", "overloaded", "config", "denied", "budget")
+        ),
+        ({"exit_code": None, "signal": 9}, [], False),
+        ({"exit_code": None, "signal": 15}, [START], False),
+        ({"exit_code": None, "signal": 9, "oom_kills": 1}, [], False),
+        ({"stopped": "cancelled"}, [], False),
+        ({"stopped": "oom"}, [], False),
+        ({"exit_code": None, "spawn_error": True, "error": "no such directory"}, [], False),
+        ({"exit_code": None, "script_outcome": "error", "error": "exit code 1"}, [], False),
+        ({"exit_code": None, "script_outcome": "skip"}, [], False),
+        ({"error": "no space left"}, [], False),
+        ({}, [START, OK], False),
+    ],
+)
+def test_a_run_that_failed_before_anything_was_done_is_known(
+    exit: dict[str, Any], events: list[dict[str, Any]], nothing: bool
+) -> None:
+    assert outcome(replace(ENDED, **exit), said(*events)).nothing_done is nothing
+    assert not outcome(replace(ENDED, **exit), None).nothing_done, "of what nobody reads nobody knows"
 
 
 def test_what_could_not_start_says_why() -> None:

@@ -10,12 +10,13 @@ import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from agentq_process import Agentq
 
-from agentq_cli.commands import messages
-from agentq_cli.model import Message
+from agentq_cli.commands import logs, messages
+from agentq_cli.model import Address, Message, RunId, RunStatus, Status
 
 
 def run_command(agentq: Agentq, command: str, *options: str) -> None:
@@ -115,6 +116,30 @@ def test_following_as_json_gives_a_document_a_line_of_both_streams(running: tupl
     release.write_text("go\n")
     rest, _ = follower.communicate(timeout=30)
     assert [json.loads(line)["stdout"] for line in rest.splitlines()] == ["last\n"]
+
+
+def test_a_run_that_came_between_two_looks_is_followed(tmp_path: Path) -> None:
+    """It began and ended after the look for a run and before the look whether any is still to come."""
+
+    class Racing:
+        def __init__(self) -> None:
+            self.looks = 0
+
+        def task(self, address: Address) -> SimpleNamespace:
+            self.looks += 1
+            over = self.looks > 1
+            return SimpleNamespace(last_run=1 if over else None, status=Status.COMPLETED if over else Status.QUEUED)
+
+        def run_directory(self, run: RunId) -> Path:
+            return tmp_path
+
+        def run(self, run: RunId) -> SimpleNamespace:
+            return SimpleNamespace(status=RunStatus.SUCCESS)
+
+    (tmp_path / "stdout").write_bytes(b"whole")
+    here = SimpleNamespace(config=None)
+    pieces = logs._followed(here, Racing(), Address("default", 1), None, ("stdout",), None)  # type: ignore[arg-type]
+    assert [piece for _, _, piece in pieces] == [b"whole"]
 
 
 def test_following_what_never_starts_ends_with_the_task(agentq: Agentq) -> None:

@@ -7,6 +7,8 @@ import sqlite3
 
 import pytest
 
+from agentq_cli.config_schema import OPTIONS
+
 NOW = {"AGENTQ_NOW": "2026-03-07T10:00:00Z"}
 
 
@@ -158,3 +160,133 @@ def test_a_broken_outbound_is_its_session_s_trouble_only(agent, agentq):
     assert "docs" in done.stdout
     assert outbound.read_bytes() == b"this is no database" * 100
     assert agentq("run", "--drain", "-s", "other", env=NOW).returncode == 0
+
+
+SAID = {
+    "agent": '"mine"',
+    "cwd": '"{home}/there"',
+    "env": '{{ SHAPE = "round" }}',
+    "env_file": '"{home}/variables"',
+    "priority": "7",
+    "expires": '"5h"',
+    "on_dep_failure": '"run"',
+    "context": '"isolated"',
+    "timeout": '"11m"',
+    "stall_timeout": '"12m"',
+    "grace": '"13s"',
+    "memory": '"14MiB"',
+    "retries": "3",
+    "backoff": '"15s"',
+    "max_backoff": '"16m"',
+    "on_crash": '"fail"',
+    "script": '"{home}/gate"',
+    "stdin": '"{home}/variables"',
+    "agent_arg": '["--fast"]',
+    "max_cost": "1.5",
+    "label": '["nightly"]',
+    "tz": '"Europe/Berlin"',
+    "missed": '"skip"',
+    "overlap": '"queue"',
+    "pause_after": "4",
+    "max_runs": "9",
+}
+"""A value of every option that the config may hold, none of them its default."""
+
+ASIDE = {"seq", "series", "created_at", "launch", "prompt"}
+
+
+def stored(agent):
+    """The tasks as they are stored, by their prompts."""
+    with sqlite3.connect(agent.directory / "inbound.db") as database:
+        database.row_factory = sqlite3.Row
+        found = [dict(row) for row in database.execute("SELECT * FROM messages_in")]
+    database.close()
+    tasks = {}
+    for row in found:
+        launch = json.loads(row["launch"])
+        # What an agent asks for has the environment of the prompt before, and is one deeper.
+        for name in ("depth", "captured", "env"):
+            launch.pop(name, None)
+        tasks[row["prompt"]] = {name: value for name, value in row.items() if name not in ASIDE} | launch
+    return tasks
+
+
+@pytest.mark.parametrize(
+    ("table", "name"), [("sessions.docs", None), ("defaults", None), *(("defaults", name) for name in OPTIONS)]
+)
+def test_what_an_agent_asks_for_has_every_option_that_the_config_gives_to_a_submit(agentq, table, name):
+    """Each option alone, so that none hides another, and all of them together (None)."""
+    (agentq.home / "there").mkdir()
+    (agentq.home / "variables").write_text("SIZE=large\n")
+    (agentq.home / "gate").write_text("exit 0\n")
+    config = agentq.home / "config.toml"
+    agentq.environ["AGENTQ_CONFIG"] = str(config)
+    mine = '[agents.mine]\nargv = ["true"]\nreports_cost = true\n'
+    config.write_text(mine)
+    agent = Agent(agentq)
+    names = OPTIONS if name is None else [name]
+    lines = [f"{each} = {SAID[each].format(home=agentq.home)}" for each in names]
+    config.write_text(f"{mine}[{table}]\n" + "\n".join(lines) + "\n")
+    given = () if name in ("agent", None) else ("-a", "demo")
+    for words in (("submit",), ("schedule", "--cron", "7 3 * * *")):
+        done = agentq(*words, "-s", "docs", *given, f"{words[0]} by a person", env=NOW)
+        assert done.returncode == 0, done.stderr
+    agent.ask(1, {"action": "schedule_task", "prompt": "submit by an agent"})
+    agent.ask(2, {"action": "schedule_task", "prompt": "schedule by an agent", "cron": "7 3 * * *"})
+    agent.sweep()
+    assert [answer[1] for answer in agent.answers()] == ["applied", "applied"]
+    tasks = stored(agent)
+    for way in ("submit", "schedule"):
+        assert tasks[f"{way} by an agent"] == tasks[f"{way} by a person"]
+    if name == "env_file":
+        assert agent.tasks()[2]["env_keys"] == ["SIZE"]
+
+
+def test_what_an_agent_says_wins_over_the_config(agentq):
+    config = agentq.home / "config.toml"
+    config.write_text('[sessions.docs]\npriority = 5\nlabel = ["a"]\ncontext = "isolated"\ntz = "Asia/Tokyo"\n')
+    agentq.environ["AGENTQ_CONFIG"] = str(config)
+    agent = Agent(agentq)
+    asked = {"action": "schedule_task", "prompt": "x", "priority": -1, "label": "b", "context": "session"}
+    agent.ask(1, {**asked, "at": "2026-03-08T10:00", "tz": "UTC"})
+    agent.ask(2, {**asked, "cron": "0 9 * * *", "tz": "UTC"})
+    agent.sweep()
+    for task in (agent.tasks()[2], agent.tasks()[3]):
+        assert (task["priority"], task["labels"], task["context"]) == (-1, ["b"], "session")
+    assert agent.tasks()[2]["due_at"] == "2026-03-08T10:00:00.000Z"
+    assert agent.tasks()[3]["schedule"]["tz"] == "UTC"
+
+
+def test_another_time_of_a_series_leaves_the_rest_of_its_schedule(agent, agentq):
+    made = agentq(
+        "schedule",
+        "-s",
+        "docs",
+        "-a",
+        "demo",
+        "--cron",
+        "0 9 * * *",
+        "--tz",
+        "Asia/Tokyo",
+        "--missed",
+        "all",
+        "x",
+        env=NOW,
+    )
+    assert made.stdout == "docs/2\n", made.stderr
+    agent.ask(1, {"action": "update_task", "task": 2, "cron": "0 10 * * *"})
+    agent.sweep()
+    schedule = agent.tasks()[2]["schedule"]
+    assert (schedule["expr"], schedule["tz"], schedule["missed"]) == ("0 10 * * *", "Asia/Tokyo", "all")
+
+
+def test_what_the_config_names_and_is_not_there_refuses_what_an_agent_asks_for(agentq):
+    config = agentq.home / "config.toml"
+    agentq.environ["AGENTQ_CONFIG"] = str(config)
+    config.write_text("")
+    agent = Agent(agentq)
+    config.write_text(f'[defaults]\nscript = "{agentq.home}/gone"\n')
+    agent.ask(1, {"action": "schedule_task", "prompt": "x"})
+    agent.sweep()
+    ((_, status, _, detail),) = agent.answers()
+    assert status == "refused" and "script" in detail and "no such file" in detail

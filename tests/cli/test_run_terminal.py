@@ -110,3 +110,13 @@ def test_a_dumb_terminal_gets_the_lines_of_a_pipe(aq: Driven) -> None:
         text = shown.ended(0)
     assert "\x1b" not in text
     assert [line.split()[1] for line in text.splitlines()] == ["start", "finish"]
+
+
+def test_waiting_shows_what_it_waits_for_in_the_drawing_and_nowhere_else(aq: Driven) -> None:
+    aq.exec("true", given=["--in", "1d"])
+    for columns in (100, 40):
+        with screen(aq.agentq, "wait", "1", columns=columns, env={"NO_COLOR": "1"}) as shown:
+            text = shown.says("default/1: it is due at ", "1 scheduled")
+            assert max(map(len, text.replace("\r", "").split("\n"))) < columns
+            shown.type("\x03")
+            assert "agentq: waiting" not in shown.ended(130)

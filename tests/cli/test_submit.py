@@ -151,10 +151,20 @@ def test_max_queued_is_a_limit(aq: Driven) -> None:
     assert set(aq.statuses()) == {"default/1", "default/2"}
 
 
-def test_directories_and_files_are_private_whatever_the_umask(aq: Driven) -> None:
-    aq.exec("sh", "-c", "echo out", umask=0)
-    aq.drain(umask=0)
+@pytest.mark.parametrize("umask", [0, 0o022, 0o777])
+def test_directories_and_files_are_private_whatever_the_umask(aq: Driven, umask: int) -> None:
+    (aq.home / "gate.sh").write_text("""echo '{"wakeAgent": true, "data": 1}'""")
+    aq.exec("sh", "-c", "echo out", umask=umask)
+    for prompt in ("hello", "recall\nresult [1]"):
+        aq.submit("-s", "talk", "--agent", "demo", "--script", str(aq.home / "gate.sh"), prompt, umask=umask)
+    aq("schedule", "--agent", "demo", "--every", "1h", "hello", umask=umask)
+    aq("trigger", "default/2", umask=umask)
+    aq.drain(umask=umask)
+    aq("sweep", "--reindex", umask=umask)
+    for command in ("doctor", "health", "stats"):
+        aq.agentq(command, umask=umask)
+    assert aq.runs()["talk/2.1"]["result"] == [1]
     found = [aq.state_dir, *aq.state_dir.rglob("*")]
     assert {oct(path.stat().st_mode & 0o777) for path in found if path.is_dir()} == {"0o700"}
     assert {oct(path.stat().st_mode & 0o777) for path in found if path.is_file()} == {"0o600"}
-    assert any(path.name == "stdout" for path in found)
+    assert {"stdout", "result", "demo"} <= {path.name for path in found}

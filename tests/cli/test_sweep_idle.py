@@ -83,12 +83,14 @@ def test_a_session_that_breaks_later_is_named_from_then_on_and_alone_is_opened(a
         assert (swept.opened, [line.split(":")[0] for line in swept.done.stdout.splitlines()]) == ({"b"}, ["trouble b"])
 
 
-def test_a_directory_that_the_index_does_not_know_is_looked_into_once(aq: Driven) -> None:
+def test_a_directory_that_the_index_does_not_know_is_looked_into_once_and_once_it_knows_it(aq: Driven) -> None:
     later(aq, "a")
     aq("sweep")
     strange = aq.state_dir / "sessions" / "strange"
     shutil.copytree(aq.state_dir / "sessions" / "a", strange)
-    assert Spied(aq).opened == {"strange"}
+    for told in (True, False):
+        swept = Spied(aq)
+        assert (swept.opened, "reindex strange" in swept.done.stdout) == ({"strange"}, told)
     assert Spied(aq).opened == set()
     bad = strange.with_name("bad")
     bad.symlink_to(strange)

@@ -142,6 +142,12 @@ def _runs(state: State, expected: Expected) -> Iterator[str]:
         address = f"{directory.parent.parent.name}/{directory.name.partition('.')[0]}"
         if address not in state.tasks:
             yield f"'{directory}' belongs to no task"
+    for directory in state.world.state.glob("sessions/*/pruned"):
+        yield f"'{directory}' is left: {[path.name for path in directory.iterdir()]}"
+    for run in state.runs:
+        directory = state.world.state / "sessions" / run["session"] / "runs" / f"{run['seq']}.{run['attempt']}"
+        if run["status"] == "success" and not (directory / "stdout").exists():
+            yield f"{state.name(run)} has lost its output"
     for address, task in state.tasks.items():
         runs = of_task.get(address, [])
         last = runs[-1] if runs else None

@@ -134,6 +134,19 @@ def cancelled_or_done(role: str, done: Done) -> Expected:
     return Expected(of={"s/2": frozenset({"cancelled"} if done.code == 0 else {"cancelled", "completed"})})
 
 
+def two_queued(world: World) -> None:
+    """Two tasks that wait in one session, and one in another."""
+    queued_task(world)
+    world.submit("-s", "s")
+    world.submit("-s", "t")
+
+
+def all_cancelled_or_done(role: str, done: Done) -> Expected:
+    """The same of each."""
+    ends = frozenset({"cancelled"} if done.code == 0 else {"cancelled", "completed"})
+    return Expected(of=dict.fromkeys(("s/2", "s/3", "t/1"), ends))
+
+
 def ended_task(world: World) -> None:
     completed_task(world)
     world.submit("-s", "s", script="exit 3")
@@ -424,6 +437,24 @@ def pruned(role: str, done: Done) -> Expected:
     return Expected(counts=frozenset({1} if done.code == 0 else {1, 2}), gone=frozenset({"s/1"}))
 
 
+def old_tasks(world: World) -> None:
+    """Two tasks that are done, and a config by which that is long ago."""
+    two_completed(world)
+    config = world.root / "home/.config/agentq/config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('retention = "1ms"\n')
+
+
+def all_pruned_at_last(role: str, done: Done) -> Expected:
+    """The next sweep prunes what this one left."""
+    return Expected(counts=frozenset({0}), gone=frozenset({"s/1", "s/2"}))
+
+
+def all_pruned(role: str, done: Done) -> Expected:
+    """Both or none: they are one commit."""
+    return Expected(counts=frozenset({0} if done.code == 0 else {0, 2}), gone=frozenset({"s/1", "s/2"}))
+
+
 def two_completed(world: World) -> None:
     """Two tasks that are done."""
     completed_task(world)
@@ -450,6 +481,7 @@ SCENARIOS = (
     Scenario("series", ("supervisor",), series, drain, rearmed),
     Scenario("requests", SWEEP, asking, command("sweep", "--no-wake"), only("completed", counts=3)),
     Scenario("cancel-waiting", COMMAND, queued_task, command("cancel", "s/2"), cancelled_or_done),
+    Scenario("cancel-many", COMMAND, two_queued, command("cancel", "s/2", "t/1", "s/3"), all_cancelled_or_done),
     Scenario("cancel-watched", ("command", "supervisor", "shim"), gated_task, cancel_watched, cancelled_run),
     Scenario("cancel-unwatched", COMMAND, gated_task, cancel_unwatched, cancelled_run),
     Scenario("sweep-settles", SWEEP, ended_unwatched, command("sweep", "--no-wake"), only("completed")),
@@ -467,5 +499,7 @@ SCENARIOS = (
     Scenario("retry", COMMAND, ended_task, command("retry", "s/2"), only("completed", "failed", strict=False)),
     Scenario("edit", COMMAND, queued_task, command("edit", "s/2", "--priority", "5"), only("completed")),
     Scenario("pause", COMMAND, queued_task, command("pause", "s/2"), only("completed"), resume),
+    Scenario("sweep-prunes", SWEEP, old_tasks, command("sweep", "--no-wake"), all_pruned_at_last),
     Scenario("prune", COMMAND, two_completed, command("prune", "s/1", "--yes"), pruned),
+    Scenario("prune-many", COMMAND, two_completed, command("prune", "s/1", "s/2", "--yes"), all_pruned),
 )

@@ -45,7 +45,7 @@ def clock() -> Clock:
 def open_queue(state_dir: Path) -> Iterator[OpenQueue]:
     """`open_queue(clock)` opens the test's queue, as often as it likes: each is another user of the same state."""
     with ExitStack() as opened:
-        yield lambda clock, create=True: opened.enter_context(queue_driver.open_queue(state_dir, clock, create=create))
+        yield lambda clock, **how: opened.enter_context(queue_driver.open_queue(state_dir, clock, **how))
 
 
 @pytest.fixture

@@ -58,9 +58,9 @@ class Clock:
         self.now += milliseconds
 
 
-def open_queue(place: Path, clock: Clock, *, create: bool = True) -> Queue:
+def open_queue(place: Path, clock: Clock, *, create: bool = True, rebuild: bool = False) -> Queue:
     """The implementation under test."""
-    return Queue.open(place, clock, create=create)  # type: ignore[arg-type]
+    return Queue.open(place, clock, create=create, rebuild=rebuild)  # type: ignore[arg-type]
 
 
 def command(session: str = "default", *argv: str, **fields: Any) -> NewTask:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from queue_driver import (
@@ -60,16 +61,19 @@ def test_the_first_submit_makes_both_files_with_their_tables(queue: Queue, state
     assert columns == [("id", "TEXT", 1), ("kind", "TEXT", 0), ("content", "TEXT", 0), ("created_at", "INTEGER", 0)]
 
 
+def schema_of(path: Path) -> list[Any]:
+    with closing(sqlite3.connect(path)) as database:
+        return database.execute("SELECT * FROM sqlite_schema").fetchall()
+
+
 def test_the_second_submit_changes_no_table_and_no_other_file(queue: Queue, state_dir: Path) -> None:
     submit(queue, command("a"), command("b"))
     before = files(state_dir)
-    schema = [sqlite3.connect(state_dir / name).execute("SELECT * FROM sqlite_schema").fetchall() for name in before]
+    schema = [schema_of(state_dir / name) for name in before]
     submit(queue, command("a"))
     after = files(state_dir)
     assert {name for name in after if after[name] != before.get(name)} == {"agentq.db", "sessions/a/inbound.db"}
-    assert schema == [
-        sqlite3.connect(state_dir / name).execute("SELECT * FROM sqlite_schema").fetchall() for name in before
-    ]
+    assert schema == [schema_of(state_dir / name) for name in before]
     assert queue.task(Address("a", 1)).argv == ("true",)
 
 

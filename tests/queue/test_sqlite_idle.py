@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from queue_driver import OpenQueue, claim_next, command, finish, prompt, submit
 from sweep_worlds import ACTS, HOUR, corrupt, gone, here, run_one, supervise, write_outbound
 
+from agentq_cli import clock
 from agentq_cli.clock import Clock
 from agentq_cli.config import Config
 from agentq_cli.errors import AgentqError
@@ -38,14 +40,24 @@ def real(open_queue: OpenQueue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     return open_queue(Clock())  # type: ignore[arg-type]
 
 
+def old_enough(queue: Queue) -> None:
+    """Wait until what was written last is no longer as young as the clock's tick: a stamp of it holds from then on."""
+    sessions = Path(queue.state.path) / "sessions"
+    homes = [path for path in sessions.iterdir() if not path.is_symlink()]
+    for path in (sessions, *homes, *(file for home in homes for file in home.glob("*.db"))):
+        while not clock.settled(path.lstat().st_ctime_ns):
+            time.sleep(0.001)
+
+
 def as_seen(queue: Queue) -> None:
     """Every file as if it had been looked into just now, so that the quick look has only the index to go by."""
+    old_enough(queue)
     sessions = str(queue.state.path / "sessions")
     with closing(sqlite3.connect(queue.state.index)) as index, index:
         for (name,) in index.execute("SELECT name FROM sessions").fetchall():
             stamps = (seen.inbound(sessions, name), seen.outbound(sessions, name), name)
             index.execute("UPDATE sessions SET seen = ?, outbound_stamp = ? WHERE name = ?", stamps)
-        index.execute("INSERT OR REPLACE INTO meta VALUES ('sessions_seen', ?)", (seen.directory(sessions),))
+        index.execute("INSERT OR REPLACE INTO meta VALUES ('sessions_seen', ?)", (seen.directory(sessions, index),))
 
 
 def whole_pass(queue: Queue) -> list[str]:
@@ -74,6 +86,7 @@ def test_where_the_quick_look_finds_nothing_to_do_the_whole_pass_does_nothing(
             for _ in range(2):
                 quick = idle.sweep({}, {"state_dir": str(place)})
                 counts[quick] += 1
+                old_enough(queue)
                 found = whole_pass(queue)
                 assert not (quick and found), (seed, found)
                 if not found and not queue.workers() and not queue.unfinished():
@@ -164,12 +177,15 @@ def test_of_very_many_those_that_run_and_that_ran_last_have_no_turn_to_wait_for(
 
 def test_a_request_in_an_outbound_db_is_found_by_the_quick_look(real: Queue) -> None:
     submit(real, command("a", due_at=real.now + HOUR))
+    old_enough(real)
     whole_pass(real)
     quick = {"state_dir": str(real.state.path)}
     assert idle.sweep({}, quick)
     write_outbound(real, "a")
     assert not idle.sweep({}, quick)
+    old_enough(real)
     assert [told.partition(": action")[0] for told in whole_pass(real)] == ["request a: refused"]
+    old_enough(real)
     whole_pass(real)
     assert idle.sweep({}, quick)
 
@@ -192,6 +208,7 @@ def test_what_a_dead_writer_left_since_the_last_sweep_is_rolled_back(real: Queue
     with closing(sqlite3.connect(real.state.outbound("a"))) as database, database:
         said = [(f"m{number}", "x" * 3000) for number in range(40)]
         database.executemany("INSERT INTO messages_out VALUES (?, 'note', ?, 0)", said)
+    old_enough(real)
     whole_pass(real)
     quick = {"state_dir": str(real.state.path)}
     whole_pass(real)

@@ -89,7 +89,8 @@ def test_a_frequent_question_uses_its_index_and_sorts_nothing(
     file, _, statement = name.partition(".")
     text = statements(file)[statement].format(run_columns=statements("read")["run_columns"])
     plan = [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {text}", values).fetchall()]
-    assert expected in plan[0], plan
+    # From 3.41 on SQLite notices more often that an index holds all that is asked for, which is only better.
+    assert expected in plan[0] or expected in plan[0].replace("COVERING ", ""), plan
     assert not [step for step in plan if "TEMP B-TREE" in step], plan
 
 

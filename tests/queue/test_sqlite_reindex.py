@@ -46,7 +46,10 @@ def on_index(place: Path, statement: str, *values: object) -> None:
 def put_off(place: Path, address: Address, due: int) -> None:
     """What a failed attempt leaves, at a time of the test's choice: the task waits for its next one."""
     with closing(sqlite3.connect(place / "sessions" / address.session / "inbound.db")) as database, database:
-        statement = "UPDATE messages_in SET attempts = attempts + 1, due_at = ? WHERE seq = ? AND status = 'queued'"
+        statement = (
+            "UPDATE messages_in SET attempts = attempts + 1, tries = tries + 1, due_at = ?"
+            " WHERE seq = ? AND status = 'queued'"
+        )
         assert database.execute(statement, (due, address.seq)).rowcount == 1
     on_index(
         place, "UPDATE tasks SET retry = 1, expires_at = NULL, due_at = ? WHERE session = ? AND seq = ?", due, *address
@@ -121,7 +124,7 @@ def test_a_lost_index_is_rebuilt_from_the_sessions(open_queue: OpenQueue, clock:
         tasks = list(queue.tasks(ended=True))
         before = dump(state_dir)
     (state_dir / "agentq.db").unlink()
-    with open_queue(clock) as queue:
+    with open_queue(clock, rebuild=True) as queue:
         assert list(queue.tasks(ended=True)) == []
         assert queue.stored_sessions() == ["a", "b"]
         for name in queue.stored_sessions():

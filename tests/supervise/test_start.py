@@ -125,10 +125,18 @@ def unfit(tmp_path, content: bytes, mode: int) -> str:
     return str(path)
 
 
+def closed(tmp_path) -> str:
+    """A PATH with a directory that an ordinary user may not search."""
+    path = tmp_path / "closed"
+    path.mkdir(mode=0o600)
+    return f"{path}:/nowhere"
+
+
 @pytest.mark.parametrize(
     ("case", "reason"),
     [
         ("missing", "command 'no-such-program': not found on PATH"),
+        ("missing in a closed directory", "command 'no-such-program': not found on PATH"),
         ("missing path", "command '{tmp}/none': No such file or directory"),
         ("not executable", "command '{tmp}/unfit': Permission denied"),
         ("no program", "command '{tmp}/unfit': neither a program for this machine nor a script with a #! line"),
@@ -146,6 +154,7 @@ def test_an_agent_that_cannot_be_started_is_a_spawn_error_that_names_what_is_mis
 ) -> None:
     request = {
         "missing": lambda: runs.request("no-such-program"),
+        "missing in a closed directory": lambda: runs.request("no-such-program", env={"PATH": closed(tmp_path)}),
         "missing path": lambda: runs.request(str(tmp_path / "none")),
         "not executable": lambda: runs.request(unfit(tmp_path, b"#!/bin/sh\n", 0o644)),
         "no program": lambda: runs.request(unfit(tmp_path, b"just text", 0o755)),

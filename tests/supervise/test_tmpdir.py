@@ -51,7 +51,7 @@ def test_read_only_directories_in_it_are_removed_too(parent) -> None:
 
 
 def test_a_runtime_directory_that_cannot_be_written_is_passed_over(parent) -> None:
-    os.chmod(parent, 0o755)
+    os.chmod(parent, 0o555)  # an ordinary user who runs this test owns it
 
     def work() -> bool:
         path = tmpdir.create({"XDG_RUNTIME_DIR": parent}, RUN)

@@ -134,3 +134,65 @@ def test_a_named_tuple_takes_what_the_standard_one_takes(places: list[int], name
     assert mine.swapped().swapped() == mine
     assert Pair._make(mine) == mine
     assert not hasattr(mine, "__dict__")
+
+
+def test_what_ours_would_get_wrong_is_refused_when_the_class_is_made() -> None:
+    """A base class would be lost, a default that can change would be shared, what is no field would become one."""
+
+    class Base:
+        pass
+
+    with pytest.raises(TypeError, match="base class"):
+
+        @ours.dataclass(slots=True)
+        class Derived(Base):
+            x: int = 1
+
+    with pytest.raises(TypeError, match="base class"):
+
+        @ours.dataclass(slots=True)
+        class Again(OURS):  # type: ignore[misc, valid-type]
+            z: int = 1
+
+    for default in ([], {}, set(), bytearray(), ours.field(default=[])):
+        with pytest.raises(ValueError, match="'x' has a default that can change"):
+
+            @ours.dataclass(slots=True)
+            class Shared:
+                x: Any = default
+
+    with pytest.raises(TypeError, match="no field"):
+
+        @ours.dataclass(slots=True)
+        class Counted:
+            count: typing.ClassVar[int] = 0
+
+    with pytest.raises(TypeError, match="without default"):
+
+        @ours.dataclass(slots=True)
+        class Unordered:
+            x: int = 1
+            y: int
+
+
+def test_so_is_what_a_named_tuple_would() -> None:
+    with pytest.raises(TypeError, match="base class"):
+
+        class More(Pair):
+            up: int = 3
+
+    with pytest.raises(TypeError, match="base class"):
+
+        class Mixed(ours.NamedTuple, typing.Generic[typing.TypeVar("T")]):  # type: ignore[misc]
+            left: int
+
+    with pytest.raises(ValueError, match="'left' has a default that can change"):
+
+        class Shared(ours.NamedTuple):
+            left: list[int] = []  # noqa: RUF012
+
+    with pytest.raises(TypeError, match="without default"):
+
+        class Unordered(ours.NamedTuple):
+            left: int = 1
+            right: int  # type: ignore[misc]

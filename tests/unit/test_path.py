@@ -20,12 +20,32 @@ def test_a_path_is_spelled_as_the_standard_one(names: list[str], more: str) -> N
     ours, theirs = Path("/", *names), Standard("/", *names)
     for mine, standard in ((ours, theirs), (ours / more, theirs / more), (ours.parent, theirs.parent)):
         assert str(mine) == os.fspath(mine) == f"{mine}" == str(standard)
-        assert mine == standard and mine == Path(str(standard))
+        assert mine == standard and standard == mine and mine == Path(str(standard))
+        assert hash(mine) == hash(standard)
+        assert {standard: 1}[mine] == {mine: 1}[standard] == 1  # type: ignore[index]
         assert mine.name == standard.name
     assert str(ours.with_name(more)) == str(theirs.with_name(more))
     assert hash(ours / more) == hash(Path(str(theirs / more)))
     assert (ours < Path("/b")) is (str(ours) < "/b")
     assert ours.parts == theirs.parts  # of the standard one
+
+
+SPELLINGS = ["", ".", "..", "/", "//", "///", "a", "./a", "a/", "a//b", "/a/../b", "//a", "///a", "a/.", " ", "A"]
+
+
+@pytest.mark.parametrize("text", SPELLINGS)
+def test_what_is_equal_hashes_equal_however_it_is_spelled(text: str) -> None:
+    for other in (*map(Path, SPELLINGS), *map(Standard, SPELLINGS)):
+        for mine in (Path(text), Standard(text)):
+            assert mine != other or hash(mine) == hash(other), (mine, other)
+
+
+def test_it_is_equal_to_paths_alone(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").touch()
+    (entry,) = os.scandir(tmp_path)
+    assert os.fspath(entry) == str(Path(entry))
+    for other in (entry, str(entry), pathlib.PureWindowsPath(entry), None):
+        assert Path(entry) != other
 
 
 def test_it_finds_makes_reads_and_removes_files(tmp_path: pathlib.Path) -> None:

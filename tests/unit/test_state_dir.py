@@ -218,8 +218,10 @@ def test_the_machines_own_mounts_are_read(tmp_path: Path) -> None:
     if shutil.which("findmnt"):
         for path in ("/", "/dev/shm", str(tmp_path)):
             command = ["findmnt", "-n", "-o", "FSTYPE", "-T", path]
-            found = subprocess.run(command, capture_output=True, text=True, check=True)
-            assert file_system(os.path.realpath(path), mounts) == found.stdout.split()[-1]
+            found = subprocess.run(command, capture_output=True, text=True, check=False)
+            # In a chroot what holds its root is not among the mounts that are seen, and findmnt finds nothing either.
+            kind = found.stdout.split()[-1] if found.returncode == 0 else ""
+            assert file_system(os.path.realpath(path), mounts) == kind
 
 
 @as_root

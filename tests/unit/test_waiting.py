@@ -156,7 +156,7 @@ def test_a_full_lane_is_named_with_what_runs_or_is_retried_first() -> None:
 
 
 def test_a_retry_that_is_due_does_not_wait_for_other_retries() -> None:
-    assert detail(replace(TASK, attempts=1), retrying=["a/2", "a/1"]).startswith("slot")
+    assert detail(replace(TASK, attempts=1, tries=1), retrying=["a/2", "a/1"]).startswith("slot")
 
 
 def test_a_gate_is_named_with_its_numbers_and_its_end() -> None:

@@ -120,12 +120,21 @@ WHERE session = :session AND conversation = :conversation ORDER BY id DESC LIMIT
 -- name: conversation_of_run
 SELECT conversation FROM task_runs WHERE session = :session AND seq = :seq AND attempt = :attempt
 
+-- Not of a run that was going on when somebody gave its conversation up.
 -- name: keep_conversation
-INSERT INTO conversations (agent, id, used_at) VALUES (:agent, :id, :at)
+INSERT INTO conversations (agent, id, used_at)
+SELECT :agent, :id, :at WHERE NOT EXISTS
+  (SELECT 1 FROM session_state WHERE name = 'given up by ' || :agent AND value = :seq || '.' || :attempt)
 ON CONFLICT (agent) DO UPDATE SET id = excluded.id, used_at = excluded.used_at
 
 -- name: forget_conversation
 DELETE FROM conversations WHERE agent = :agent AND (:id IS NULL OR id = :id)
+
+-- name: conversations
+SELECT agent, id FROM conversations ORDER BY agent
+
+-- name: in_conversation
+SELECT agent, seq, attempt FROM workers WHERE session = :session AND shares = 1
 
 -- name: run_conversation
 UPDATE task_runs SET conversation = :id WHERE session = :session AND seq = :seq AND attempt = :attempt
@@ -195,6 +204,12 @@ SELECT session, agent FROM tasks INDEXED BY tasks_retrying WHERE status = 'queue
 INSERT INTO holds (scope, name, kind, since, until, reason, count)
 VALUES (:scope, :name, :kind, :since, :until, :reason, :count)
 ON CONFLICT (scope, name, kind) DO UPDATE SET until = excluded.until, reason = excluded.reason, count = excluded.count
+
+-- name: all_holds
+SELECT scope, name, kind, since, until, reason, count FROM holds ORDER BY scope, name, kind
+
+-- name: forget_holds
+DELETE FROM holds
 
 -- The last one of a kind, also where its time is over.
 -- name: agent_hold

@@ -61,6 +61,10 @@ SELECT CASE WHEN status = 'queued' AND due_at > :now THEN iif(retry, 'retrying',
        count(*)
 FROM tasks WHERE session = :session GROUP BY shown
 
+-- name: known_status
+SELECT CASE WHEN status = 'queued' AND due_at > :now THEN iif(retry, 'retrying', 'scheduled') ELSE status END
+FROM tasks WHERE session = :session AND seq = :seq
+
 -- name: session_next_due
 SELECT min(due_at) FROM tasks WHERE session = :session AND status = 'queued'
 

@@ -3,7 +3,20 @@
 -- What a refused first submit left is no session yet.
 -- name: known_session
 INSERT INTO sessions (name, created_at)
-SELECT :name, :at WHERE EXISTS (SELECT 1 FROM messages_in WHERE status <> 'staged') ON CONFLICT DO NOTHING
+SELECT :name, min(created_at) FROM messages_in WHERE status <> 'staged' HAVING count(*) > 0 ON CONFLICT DO NOTHING
+
+-- Staged by a batch that the index does not know: whether that was committed, only what else it staged can tell.
+-- name: lost_batches
+SELECT DISTINCT batch FROM messages_in WHERE status = 'staged' AND batch NOT IN (SELECT id FROM idx.batches)
+
+-- name: released
+SELECT 1 FROM messages_in WHERE batch = :batch AND status <> 'staged' AND reason IS NOT :undecided LIMIT 1
+
+-- name: release_lost
+UPDATE messages_in SET status = iif(after IS NULL, 'queued', 'blocked') WHERE batch = :batch AND status = 'staged'
+
+-- name: pause_lost
+UPDATE messages_in SET status = 'paused', reason = :undecided WHERE batch = :batch AND status = 'staged' RETURNING seq
 
 -- name: forget_session
 DELETE FROM tasks WHERE session = :session
@@ -12,7 +25,7 @@ DELETE FROM tasks WHERE session = :session
 INSERT OR REPLACE INTO tasks
   (session, seq, status, agent, priority, due_at, expires_at, retry, shares, series, ended_at, labels, arriving,
    dep_failed)
-SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, iif(attempts > 0, NULL, expires_at), attempts > 0,
+SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, iif(tries > 0, NULL, expires_at), tries > 0,
        kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]'), arriving, dep_failed
 FROM messages_in WHERE status <> 'staged'
 
@@ -25,8 +38,38 @@ SELECT :session, seq, json_extract(value, '$[0]'), json_extract(value, '$[1]'), 
 FROM messages_in, json_each(messages_in.after)
 WHERE after IS NOT NULL
 
+-- What waits, or was stopped: its end may have been noted in an index that is lost.
 -- name: blocked
-SELECT seq FROM messages_in WHERE status = 'blocked' ORDER BY seq
+SELECT seq FROM messages_in WHERE status = 'blocked' OR dep_failed IS NOT NULL ORDER BY seq
+
+-- The same in other sessions, to be looked at in their own transactions.
+-- name: blocked_elsewhere
+INSERT OR IGNORE INTO unsettled (session, seq)
+SELECT d.session, d.seq FROM dependencies d INDEXED BY dependencies_on
+JOIN tasks w ON w.session = d.session AND w.seq = d.seq
+WHERE d.on_session = :session AND d.session <> :session AND (w.status = 'blocked' OR w.dep_failed IS NOT NULL)
+
+-- Whether the index has the newest tasks, and those that it calls live, as the session's file has them. What is staged
+-- is published by the commit of its batch, before its own file says so.
+-- name: lacking
+SELECT EXISTS (
+  SELECT 1 FROM messages_in m
+  LEFT JOIN idx.tasks t ON t.session = :session AND t.seq = m.seq
+  LEFT JOIN idx.workers w ON w.session = :session AND w.seq = m.seq AND w.attempt = m.runs
+  WHERE m.seq > (SELECT max(seq) FROM messages_in) - :some
+    AND CASE m.status
+          WHEN 'staged' THEN NOT EXISTS (SELECT 1 FROM idx.batches b WHERE b.id = m.batch)
+          WHEN 'running' THEN t.status IS NOT 'running' OR w.seq IS NULL
+          ELSE t.status IS NOT m.status OR t.due_at IS NOT m.due_at OR t.priority IS NOT m.priority
+        END
+) OR EXISTS (
+  SELECT 1 FROM idx.tasks t INDEXED BY tasks_counts LEFT JOIN messages_in m ON m.seq = t.seq
+  WHERE t.session = :session AND t.status IN ('blocked', 'queued', 'running', 'paused')
+    AND m.status IS NOT t.status AND m.status IS NOT 'staged'
+) OR EXISTS (
+  SELECT 1 FROM idx.workers w LEFT JOIN messages_in m ON m.seq = w.seq
+  WHERE w.session = :session AND (m.status IS NOT 'running' OR m.runs IS NOT w.attempt)
+)
 
 -- name: unreadable_times
 SELECT seq FROM messages_in

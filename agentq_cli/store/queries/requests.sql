@@ -7,6 +7,10 @@ WHERE kind = 'system' AND rowid > :after AND typeof(id) = 'text'
   AND length(CAST(id AS BLOB)) <= 1000 AND instr(CAST(id AS BLOB), x'00') = 0
 ORDER BY rowid LIMIT 500
 
+-- By way of the index of the ids, so that this is read as well.
+-- name: count
+SELECT count(*) FROM messages_out
+
 -- name: content
 SELECT CASE WHEN length(CAST(content AS BLOB)) <= :longest THEN content END FROM messages_out WHERE rowid = :position
 

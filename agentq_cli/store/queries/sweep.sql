@@ -44,6 +44,9 @@ SELECT name, seen, outbound_stamp FROM sessions WHERE name = :session
 -- name: set_seen
 UPDATE sessions SET seen = :seen WHERE name = :session
 
+-- name: known
+SELECT count(*) FROM sessions
+
 -- What the directory of all sessions looked like when it held nothing in trouble that the index does not know.
 -- name: directory
 SELECT value FROM meta WHERE name = 'sessions_seen'

@@ -59,7 +59,7 @@ UPDATE messages_in SET due_at = :due_at, expires_at = :expires_at WHERE seq = :s
 INSERT OR REPLACE INTO tasks
   (session, seq, status, agent, priority, due_at, expires_at, retry, shares, series, ended_at, labels, arriving,
    dep_failed)
-SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, iif(attempts > 0, NULL, expires_at), attempts > 0,
+SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, iif(tries > 0, NULL, expires_at), tries > 0,
        kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]'), arriving, dep_failed
 FROM messages_in WHERE seq = :seq
 
@@ -67,7 +67,7 @@ FROM messages_in WHERE seq = :seq
 INSERT OR REPLACE INTO tasks
   (session, seq, status, agent, priority, due_at, expires_at, retry, shares, series, ended_at, labels, arriving,
    dep_failed)
-SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, iif(attempts > 0, NULL, expires_at), attempts > 0,
+SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, iif(tries > 0, NULL, expires_at), tries > 0,
        kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]'), arriving, dep_failed
 FROM messages_in WHERE seq >= :first AND status <> 'staged' AND (:batch IS NULL OR batch = :batch)
 
