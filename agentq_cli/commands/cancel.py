@@ -73,17 +73,6 @@ def _is_run(name: str) -> bool:
     return isinstance(targets.run_or_task(name), RunId)
 
 
-def _late(queue: Queue, config: Config, task: Task) -> str:
-    """That it should have ended already, where it was asked before and cannot be ended."""
-    if task.status is not Status.RUNNING:
-        return ""
-    from agentq_cli.supervise import overdue
-
-    worker = queue.worker(task.address)
-    found = None if worker is None else overdue.of(queue, config, worker)
-    return "" if found is None else f"; {found}"
-
-
 def _gone(queue: Queue, stopped: Sequence[Task | Undone]) -> list[Task | Undone]:
     """The same once all those that are being stopped have ended."""
     ended: dict[Address, Task] = {}
@@ -118,6 +107,17 @@ def _would_one(queue: Queue, target: Address | RunId, task: Task | Undone) -> Ta
 
 def _would_be(_: str, task: Task) -> str:
     return f"{task.address} would be {'stopped' if task.status is Status.RUNNING else 'cancelled'}"
+
+
+def _late(queue: Queue, config: Config, task: Task) -> str:
+    """That it should have ended already, where it was asked before and cannot be ended."""
+    if task.status is not Status.RUNNING:
+        return ""
+    from agentq_cli.supervise import overdue
+
+    worker = queue.worker(task.address)
+    found = None if worker is None else overdue.of(queue, config, worker)
+    return "" if found is None else f"; {found}"
 
 
 def _message(name: str, task: Task) -> str:

@@ -76,18 +76,19 @@ def _reset(names: list[str], agent: str | None) -> Result:
     at = context()
     queue = at.open_queue()
 
-    def one(name: str) -> TargetResult:
-        try:
-            given_up = queue.reset_conversation(values.parse_session(name, "session"), agent)
-            known = profile.names(at.config)
-            if agent is not None and not given_up and agent not in known:
-                raise NotFound(f"--agent '{agent}': no such agent{nearest(agent, known)}")
-        except AgentqError as error:
-            return TargetResult(name, False, error.code, error.message, None)
+    def one(name: str) -> str:
+        given_up = queue.reset_conversation(values.parse_session(name, "session"), agent)
+        known = profile.names(at.config)
+        if agent is not None and not given_up and agent not in known:
+            raise NotFound(f"--agent '{agent}': no such agent{nearest(agent, known)}")
         if not given_up:
-            return TargetResult(
-                name, True, 0, f"session {name} has no conversation{f' with {agent}' if agent else ''}", None
-            )
-        return TargetResult(name, True, 0, f"session {name} begins a new conversation with {', '.join(given_up)}", None)
+            return f"session {name} has no conversation{f' with {agent}' if agent else ''}"
+        return f"session {name} begins a new conversation with {', '.join(given_up)}"
 
-    return Results([one(name) for name in dict.fromkeys(names)])
+    items = []
+    for name in dict.fromkeys(names):
+        try:
+            items.append(TargetResult(name, True, 0, one(name)))
+        except AgentqError as error:
+            items.append(TargetResult(name, False, error.code, error.message))
+    return Results(items)

@@ -11,7 +11,6 @@ import contextlib
 import os
 
 from agentq_cli.errors import Refused
-from agentq_cli.store import connection
 from agentq_cli.store.state_dir import refuse_link, sync_directory
 
 TYPE_CHECKING = False
@@ -32,8 +31,6 @@ def move(session: Path, seq: int, runs: int) -> bool:
     try:
         refuse_link(source)
         refuse_link(target)
-        if connection.rehearsing():
-            return False
         for name in (f"{seq}.{attempt}" for attempt in range(1, runs + 1)):
             if os.path.lexists(source / name):
                 target.mkdir(mode=0o700, exist_ok=True)
@@ -68,9 +65,9 @@ def _is_run(name: str) -> bool:
     return name.isascii() and seq.isdecimal() and attempt.isdecimal()
 
 
-def settle(write: SessionWrite) -> tuple[list[str], list[str]]:
+def settle(write: SessionWrite, *, dry: bool = False) -> tuple[list[str], list[str]]:
     """Put back what belongs to tasks that are still there, the session being locked; the names of these runs, and of
-    those that are to be removed."""
+    those that are to be removed. With `dry` nothing is moved."""
     source, target = write.home / "runs", place(write.home)
     back, gone = [], []
     for name in names(write.home):
@@ -78,11 +75,10 @@ def settle(write: SessionWrite) -> tuple[list[str], list[str]]:
             gone.append(name)
             continue
         with contextlib.suppress(OSError):
-            if not connection.rehearsing():
+            if not dry:
                 os.rename(target / name, source / name)
             back.append(name)
-    if connection.rehearsing():
-        return back, gone
-    with contextlib.suppress(OSError):
-        os.rmdir(target)
+    if not dry:
+        with contextlib.suppress(OSError):
+            os.rmdir(target)
     return back, gone

@@ -100,7 +100,8 @@ class SessionWrite:
 
     def move_aside(self, task: Task) -> None:
         """Have the directories of a task's runs go with the commit that forgets it. Raises Refused."""
-        self.moved = aside.move(self.home, task.seq, task.runs) or self.moved
+        if not connection.rehearsing():
+            self.moved = aside.move(self.home, task.seq, task.runs) or self.moved
 
     def has(self, seq: int) -> bool:
         """Whether the task is there."""
@@ -314,7 +315,7 @@ def settle_aside(state: StateDir, session: str, *, busy_ms: int) -> tuple[list[s
     if not os.path.isdir(aside.place(state.session(session))):
         return [], []
     with session_write(state, session, now=0, actor=Actor.SWEEP, alone=True, busy_ms=busy_ms) as write:
-        return aside.settle(write)
+        return aside.settle(write, dry=connection.rehearsing())
 
 
 @contextlib.contextmanager

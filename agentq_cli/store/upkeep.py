@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from agentq_cli.dataclass import dataclass
-from agentq_cli.errors import AgentqError, Busy, Refused
+from agentq_cli.errors import AgentqError, Busy
 from agentq_cli.store import condition, connection, reindex, seen
 from agentq_cli.store.condition import Fault
 from agentq_cli.store.dispatch import DISPATCH
@@ -66,15 +66,11 @@ def look_into(state: StateDir, index: sqlite3.Connection, turn: Turn, *, remembe
     for session in turn.changed:
         stamp = seen.inbound(os.path.join(state.path, "sessions"), session)
         try:
-            if reindex.roll_back_dead_writers(state, [session]):
-                stamp = seen.inbound(os.path.join(state.path, "sessions"), session)
+            reindex.roll_back_dead_writers(state, [session])
+            stamp = seen.inbound(os.path.join(state.path, "sessions"), session)
             found = list(condition.faults(state, session))
         except Busy:
             every = False  # it cannot be told now
-            continue
-        except OSError as error:
-            every = False
-            yield session, condition.Fault(condition.INBOUND, Refused(f"session '{session}': {error.strerror}"))
             continue
         if not found:
             in_order[session] = stamp

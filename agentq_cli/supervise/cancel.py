@@ -49,11 +49,6 @@ def _ask(queue: Queue, task: Task, run_only: bool) -> Worker | None:
     return worker
 
 
-def _untold(worker: Worker, directory: RunDirectory, error: OSError) -> Refused:
-    what = "the cancel is recorded, and its keeper could not be told"
-    return Refused(f"run '{worker.id}': '{directory.path}': {error.strerror}; {what}")
-
-
 def _end(queue: Queue, config: Config, task: Task, asked: Worker | AgentqError | None) -> Task | Undone:
     if isinstance(asked, AgentqError):
         return Undone(asked, queue.known_status(task.address))
@@ -67,6 +62,11 @@ def _end(queue: Queue, config: Config, task: Task, asked: Worker | AgentqError |
         return queue.task(task.address)
     except AgentqError as error:
         return Undone(error, queue.known_status(task.address))
+
+
+def _untold(worker: Worker, directory: RunDirectory, error: OSError) -> Refused:
+    what = "the cancel is recorded, and its keeper could not be told"
+    return Refused(f"run '{worker.id}': '{directory.path}': {error.strerror}; {what}")
 
 
 def _watched(queue: Queue, worker: Worker) -> bool:

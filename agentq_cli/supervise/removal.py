@@ -17,6 +17,8 @@ def remove_each(queue: Queue, addresses: Sequence[Address], *, dry: bool = False
     With `dry` the files stay, and the queue is a rehearsal's.
     """
     found = queue.prune_each(addresses)
+    if dry:
+        return found
     gone: dict[str, set[str]] = {}
     for task in found:
         if isinstance(task, Task):

@@ -129,8 +129,6 @@ class Supervision:
             self._queue.keep_connections()
             opened.callback(self._leave, signals)
             bell = yield from self._begin(signals, opened)
-            with self._guard.over(None, "remember"):
-                yield from self._remember()
             while bell is not None:
                 bell.empty()
                 yield from self._heed(signals)
@@ -170,6 +168,8 @@ class Supervision:
                     self._queue.roll_back_dead_writers()
                 with self._guard.over(None, "begin hooks"):
                     self._hooks.begin(self._config)
+                with self._guard.over(None, "remember"):
+                    yield from self._remember()
                 return bell
             yield from self._tell_trouble()
             self._sleep(None, signals)
@@ -200,7 +200,7 @@ class Supervision:
         """Have the index know the sessions that lie there and that it does not know: put back from an older copy."""
         forgotten = [session for session in self._queue.forgotten() if not self._outside(session)]
         for session in forgotten:
-            with self._guard.over(session, "reindex"):
+            with contextlib.suppress(AgentqError):  # a sweep tells it
                 mended = self._queue.reindex(session, host=os.uname().nodename)
                 yield self._tell("reindex", reason="; ".join([f"{session}: the index did not know it", *mended]))
         if forgotten:

@@ -13,7 +13,7 @@ from agentq_cli.clock import monotonic_ms
 from agentq_cli.config import Config
 from agentq_cli.dataclass import dataclass, field, replace
 from agentq_cli.errors import AgentqError, Busy
-from agentq_cli.model import Actor, Address, RunId, SweepAction, Task, Undone, Worker
+from agentq_cli.model import Actor, Address, RunId, SweepAction, Undone, Worker
 from agentq_cli.policy.hooks import Call
 from agentq_cli.queue import Fault, Queue, Turn
 from agentq_cli.supervise import (
@@ -45,8 +45,7 @@ LOST = "lost for good: hooks that were to be told, counters of pruned runs, even
 @dataclass(slots=True)
 class Sweep:
     """One pass; `failed` holds the sessions in which something could not be done, with the reason, under "" what is of
-    no session; `ailing` those that were swept in spite of some trouble in them. With `dry` it is a rehearsal: call
-    `plan` for that."""
+    no session. With `dry` it is a rehearsal: call `plan` for that."""
 
     queue: Queue
     config: Config
@@ -57,8 +56,8 @@ class Sweep:
     reindex: bool = False
     dry: bool = False
     failed: dict[str, str] = field(default_factory=dict)
-    ailing: dict[str, str] = field(default_factory=dict)
     _unfit: set[str] = field(default_factory=set)
+    _mute: set[str] = field(default_factory=set)
     _told: set[tuple[str, str]] = field(default_factory=set)
     _guard: Guard = field(default_factory=Guard)
 
@@ -131,17 +130,15 @@ class Sweep:
         restored = self.queue.restore_holds()
         if restored is not None:
             yield SweepAction("reindex", None, None, None, restored)
-        done: list[str] = []
         for session in sessions:
-            yield from self._guarded(session, self._reindex_one(session, "in order", done))
-        yield from self._history(done)
+            yield from self._guarded(session, self._reindexed(session, "in order"))
+        yield from self._history([session for session in sessions if session not in self._unfit])
         if lost:
             yield SweepAction("reindex", None, None, None, LOST)
 
-    def _reindex_one(self, session: str, detail: str, done: list[str]) -> Iterator[SweepAction]:
-        """Rebuild the index of a session, which is among the `done` then."""
+    def _reindexed(self, session: str, detail: str) -> Iterator[SweepAction]:
+        """Rebuild the index of a session."""
         mended = self.queue.reindex(session, host=self.host)
-        done.append(session)
         yield SweepAction("reindex", session, None, None, "; ".join(mended) or detail)
 
     def _history(self, sessions: Sequence[str]) -> Iterator[SweepAction]:
@@ -153,24 +150,26 @@ class Sweep:
     def _changed(self, turn: Turn) -> Iterator[SweepAction]:
         """Bring in order what dead writers left, and name the sessions whose files are corrupt or newer, whatever the
         index says is to be done in them."""
-        reindexed: list[str] = []
+        reindexed = []
         for session, fault in self.queue.look_into(turn, remember=True):
-            if session not in self._unfit:
-                yield from self._guarded(session, self._fault(session, fault, reindexed))
+            if session in self._unfit:
+                continue
+            if fault.of_index:
+                yield from self._guarded(session, self._reindexed(session, FORGOTTEN))
+                reindexed.append(session)
+            else:
+                yield from self._faulty(session, fault)
         if reindexed:
-            yield from self._history(reindexed)
+            yield from self._history([session for session in reindexed if session not in self._unfit])
         for session in turn.changed:
             if session not in self._unfit:
                 yield from self._guarded(session, self._aside(session))
 
-    def _fault(self, session: str, fault: Fault, reindexed: list[str]) -> Iterator[SweepAction]:
-        if fault.part == "inbound.db":
-            raise fault.error
-        if fault.part == "index":
-            yield from self._reindex_one(session, FORGOTTEN, reindexed)
-            return
-        self.ailing[session] = fault.error.message
-        yield SweepAction("trouble", session, None, None, fault.error.message)
+    def _faulty(self, session: str, fault: Fault) -> Iterator[SweepAction]:
+        """Tell what is wrong with a session; without its inbound.db nothing is done in it, else what can be."""
+        yield from self._could_not(session, fault.error, of_files=not fault.of_all)
+        if fault.of_voice:
+            self._mute.add(session)
 
     def _aside(self, session: str) -> Iterator[SweepAction]:
         """What a prune that was killed has left: finished, or taken back."""
@@ -235,7 +234,7 @@ class Sweep:
         if stream is not None:
             stream.finish()
             of_run.heard(stream.reader.finished)
-        if of_run.look_at is None and (self.dry or not directory.look(LINGERS)):
+        if of_run.look_at is None and not directory.look(LINGERS):
             return
         reached = of_run.look(directory, stream, remember=not self.dry)
         if reached is not None and limits.enforce(
@@ -264,7 +263,7 @@ class Sweep:
 
     def _requests(self, turn: Turn) -> Iterator[SweepAction]:
         for session in self.queue.changed_outbounds(turn.sessions):
-            if session not in self._unfit and session not in self.ailing:
+            if session not in self._unfit and session not in self._mute:
                 yield from self._guarded(session, self._requests_of(session))
         self.queue.record_outbounds()
 
@@ -302,20 +301,18 @@ class Sweep:
         for run in self.queue.post_results():
             session = run.rpartition("/")[0]
             if self._mine(session):
-                why = f"its result could not be written to outbound.db: {self.queue.why_unposted(run)}"
-                yield SweepAction("unposted", session, None, run, why)
+                yield SweepAction("unposted", session, None, run, "its result could not be written to outbound.db")
 
     def _prune(self) -> Iterator[SweepAction]:
         if self.config.retention_ms is None:
             return
-        found = self.queue.ended_before(self.queue.now - self.config.retention_ms, session=self.session)
+        ended = self.queue.ended_before(self.queue.now - self.config.retention_ms, session=self.session)
+        found = [address for address in ended if self._fit(address.session)]
         for address, task in zip(found, removal.remove_each(self.queue, found, dry=self.dry), strict=True):
-            yield from self._guarded(address.session, self._pruned(address, task))
-
-    def _pruned(self, address: Address, done: Task | Undone) -> Iterator[SweepAction]:
-        if isinstance(done, Undone):
-            raise done.error
-        yield SweepAction("prune", address.session, str(address), None, "it ended longer ago than the retention")
+            if isinstance(task, Undone):
+                yield from self._could_not(address.session, task.error, of_files=False)
+                continue
+            yield SweepAction("prune", address.session, str(address), None, "it ended longer ago than the retention")
 
     def _due(self) -> list[str]:
         look = self.queue.look()

@@ -275,7 +275,7 @@ def test_the_words_alone_lose_no_conversation() -> None:
 
 def test_what_was_stopped_is_never_a_success() -> None:
     """On SIGTERM it goes with exit code 0."""
-    found = gemini(INIT, message(), success(), exit_code=0, stopped="timeout")
+    found = gemini(INIT, message(), exit_code=0, stopped="timeout")
     assert (found.status, found.failure_class) == (RunStatus.TIMEOUT, FailureClass.TIMEOUT)
     assert gemini(INIT, exit_code=0, stopped="cancelled").failure_class is FailureClass.CANCELLED
 
