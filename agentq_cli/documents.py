@@ -198,10 +198,8 @@ def worker(
     rss_bytes: int | None,
     state: str,
     note: str | None,
-    overdue: str | None = None,
 ) -> Item:
-    """`agentq.worker/1`; `pid` is the agent's own process, null until there is one; `note` what is special about it.
-    `overdue` is null, or says why it should have ended, and what of it cannot be."""
+    """`agentq.worker/1`; `pid` is the agent's own process, null until there is one; `note` what is special about it."""
     return {
         "id": str(worker.id),
         "task": str(worker.id.address),
@@ -215,7 +213,6 @@ def worker(
         "rss_bytes": rss_bytes,
         "state": state,
         "note": note,
-        "overdue": overdue,
     }
 
 

@@ -167,11 +167,11 @@ class Queue:
     @contextlib.contextmanager
     def rehearsal(self) -> Iterator[Self]:
         """The same queue as copies in memory: what is done to it leaves every file as it is. One at a time."""
-        if not self.exists:
+        if not self.state.path.exists():
             yield self
             return
         with connection.rehearsal():
-            index = connection.connect(self.state.index, "index", create=False)
+            index = connection.connect(self.state.index, "index", create=not self.exists, rebuild=True)
             with type(self)(self.state, index, self._clock, allow_network_fs=self.allow_network_fs) as rehearsed:
                 yield rehearsed
 

@@ -33,8 +33,8 @@ def show(task: options.Id) -> Result:
     address = values.parse_address(task)
     queue = at.open_queue()
     found = queue.task(address)
-    shown = documents.task(found, now=queue.now, waiting_for=Why(queue, at.config).exactly(found))
-    data = {**shown, "overdue": _overdue(queue, at.config, found)}
+    data = dict(documents.task(found, now=queue.now, waiting_for=Why(queue, at.config).exactly(found)))
+    data["reason"] = _overdue(queue, at.config, found) or data["reason"]
     runs = list(queue.runs(address=address, limit=LAST_RUNS))
     return Document("task", data, _lines(found, data, runs, queue.spent(found), _keeper(queue, found)))
 
@@ -70,8 +70,6 @@ def _lines(
         yield "Keeper", keeper
     if data["reason"]:
         yield "Reason", data["reason"]
-    if data["overdue"]:
-        yield "Overdue", data["overdue"]
     if data["waiting_for"]:
         yield "Waiting for", f"{data['waiting_for']['kind']}: {data['waiting_for']['detail']}"
         if data["waiting_for"]["until"]:

@@ -28,7 +28,7 @@ COLUMNS = (
     Column("MEMORY", "rss_bytes", kind="size", spare=True),
     Column("SUPERVISOR", "supervisor_pid", kind="number", spare=True),
 )
-NOTE = Column("NOTE", lambda worker: "; ".join(filter(None, (worker["note"], worker["overdue"]))), spare=True)
+NOTE = Column("NOTE", lambda worker: worker["note"] or "", spare=True)
 SUPERVISORS = (
     Column("PID", "pid", kind="number"),
     Column("JOBS", "jobs", kind="number"),
@@ -58,7 +58,7 @@ def workers() -> Result:
         Section("supervisors", [supervisor_item(at, supervisor) for supervisor in supervisors], SUPERVISORS),
         Section("gates", gate_items(at, queue, len(live), supervisors), GATES),
     )
-    columns = (*COLUMNS, NOTE) if any(item["note"] or item["overdue"] for item in items) else COLUMNS
+    columns = (*COLUMNS, NOTE) if any(item["note"] for item in items) else COLUMNS
     return Items("workers", items, columns, empty="nothing runs", sections=sections)
 
 
@@ -72,8 +72,7 @@ def _worker(at: Context, queue: Queue, worker: Worker, watched: bool) -> documen
         last_seen_at=last_sign(directory),
         rss_bytes=_memory(directory, start) if isinstance(start, Start) else None,
         state=state,
-        note=note(start),
-        overdue=str(late) if (late := overdue.of(queue, at.config, worker)) is not None else None,
+        note=str(late) if (late := overdue.of(queue, at.config, worker)) is not None else note(start),
     )
 
 

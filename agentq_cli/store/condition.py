@@ -100,7 +100,7 @@ def lacking(state: StateDir, session: str) -> bool:
 
     Looked at are the newest tasks, and those that the index has as live.
     """
-    if not holds_something(state.index):
+    if not connection.rehearsing() and not holds_something(state.index):
         return True
     path = state.inbound(session)
     opened = connection.connect_session(path, state.index, create=False, busy_ms=connection.BACKGROUND_BUSY_MS)

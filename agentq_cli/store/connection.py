@@ -364,7 +364,9 @@ def rehearsing() -> bool:
 def _place(path: Path, kind: str, mode: str, busy_ms: int) -> str:
     """What to open for a file: itself, or its copy in a rehearsal."""
     exists = _rehearsed is None or path.exists()
-    if _rehearsed is None or (exists and kind == "outbound") or (not exists and mode == "rw"):
+    if _rehearsed is None or (exists and kind == "outbound"):
+        return _uri(path, mode)
+    if not exists and mode == "rw" and str(path) not in _rehearsed:
         return _uri(path, mode)
     name = f"file:/{os.getpid()}{_uri(path, 'rw').removeprefix('file:').partition('?')[0]}?vfs=memdb"
     if str(path) not in _rehearsed:

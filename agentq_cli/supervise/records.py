@@ -119,8 +119,7 @@ class RunDirectory:
             try:
                 os.mkdir(path, 0o700)
             except FileExistsError:
-                if not stat.S_ISDIR(os.lstat(path).st_mode):
-                    raise NotADirectoryError(errno.ENOTDIR, "it is a link or a file, not a directory", path) from None
+                _refuse_other_than_directory(path)
                 continue
             self._made.append(path)
 
@@ -200,8 +199,7 @@ class RunDirectory:
         for path in (above, self.path):
             if not os.path.lexists(path):
                 break
-            if not stat.S_ISDIR(os.stat(path).st_mode):
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            _refuse_other_than_directory(path)
             there = path
         if not os.access(there, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
@@ -319,6 +317,11 @@ class RunDirectory:
         while self._made:
             _sync_directory(os.path.dirname(self._made.pop()))
         return True
+
+
+def _refuse_other_than_directory(path: str) -> None:
+    if not stat.S_ISDIR(os.lstat(path).st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, "it is a link or a file, not a directory", path)
 
 
 class ExitSlot:

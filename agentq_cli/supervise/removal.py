@@ -23,7 +23,7 @@ def remove_each(queue: Queue, addresses: Sequence[Address], *, dry: bool = False
     for task in found:
         if isinstance(task, Task):
             gone.setdefault(task.session, set()).add(str(task.seq))
-    for session, seqs in gone.items():
+    for session, seqs in gone.items() if not dry else ():
         place, names = queue.aside(session)
         _remove(str(place), [name for name in names if name.partition(".")[0] in seqs])
     return found

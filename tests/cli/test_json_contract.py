@@ -140,7 +140,6 @@ WORKER = exactly(
     rss_bytes=maybe(INT),
     state=one_of("running adopted orphaned"),
     note=maybe(TEXT),
-    overdue=maybe(TEXT),
 )
 SUPERVISOR = exactly(pid=INT, jobs=INT, sessions=listed(TEXT), started_at=TIME, last_seen_at=TIME, alive=BOOL)
 SESSION = exactly(
@@ -191,11 +190,7 @@ def items_of(schema: Schema, **more: Schema) -> Schema:
 
 
 WORKERS = items_of(WORKER, supervisors=listed(SUPERVISOR), gates=listed(GATE))
-SHOWN = {
-    **TASK,
-    "properties": {"schema": TEXT, **TASK["properties"], "overdue": maybe(TEXT)},
-    "required": ["schema", *TASK["required"], "overdue"],
-}
+SHOWN = {**TASK, "properties": {"schema": TEXT, **TASK["properties"]}, "required": ["schema", *TASK["required"]]}
 CONFIG = exactly(schema=TEXT, path=TEXT, items=listed(SETTING))
 
 

@@ -25,7 +25,7 @@ RUN_KEYS = (
 SESSION_KEYS = ("name", "counts", "next_due_at", "paused", "conversation", "conversations", "parallel", "path")
 WORKER_KEYS = (
     *("id", "task", "run", "session", "agent", "pid", "supervisor_pid", "started_at", "last_seen_at", "rss_bytes"),
-    *("state", "note", "overdue"),
+    *("state", "note"),
 )
 EVENT_KEYS = ("at", "task", "run", "from", "to", "event", "actor", "reason")
 
@@ -81,7 +81,6 @@ def test_list_filters_by_session_status_and_label_before_it_limits(ended: Agentq
 def test_a_task_has_exactly_the_keys_of_the_contract(ended: Agentq) -> None:
     document = read(ended, "show", "4")
     assert document.pop("schema") == "agentq.task/1"
-    assert document.pop("overdue") is None  # what a listing does not look for
     assert tuple(document) == TASK_KEYS
     assert tuple(read(ended, "list")["items"][0]) == TASK_KEYS
     assert document["id"] == "default/4"

@@ -283,7 +283,7 @@ def becomes_root(place: Path) -> Iterator[Path]:
 
 def late(user: User, run: str = "s/1.1") -> str:
     items = json.loads(user("workers", "--json").stdout)["items"]
-    return next((item["overdue"] or "" for item in items if item["run"] == run), "")
+    return next((item["note"] or "" for item in items if item["run"] == run), "")
 
 
 def test_a_run_past_its_limit_that_cannot_be_ended_is_told_of(nobody: User, place: Path, becomes_root: Path) -> None:
@@ -298,7 +298,7 @@ def test_a_run_past_its_limit_that_cannot_be_ended_is_told_of(nobody: User, plac
     (pid,) = [word.rstrip(",") for word in told.split() if word.rstrip(",").isdigit()]
     assert told.endswith(f"pid {pid}, user root") and "becomes-root" in Path(f"/proc/{pid}/comm").read_text()
     shown = json.loads(nobody("show", "s/1", "--json").stdout)
-    assert shown["status"] == "running" and f"pid {pid}, user root" in shown["overdue"]
+    assert shown["status"] == "running" and f"pid {pid}, user root" in shown["reason"]
     assert "cannot be ended" in nobody("show", "s/1").stdout
     assert "cannot be ended" in nobody("workers").stdout
     (issue,) = json.loads(nobody("health", "--json", code=2).stdout)["issues"]
