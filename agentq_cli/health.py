@@ -13,7 +13,8 @@ from agentq_cli.dataclass import dataclass
 from agentq_cli.errors import Busy
 from agentq_cli.model import Status
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import keeper, recovery, wake
+from agentq_cli.supervise import keeper, overdue, recovery, wake
+from agentq_cli.supervise.gates import TROUBLE
 from agentq_cli.supervise.records import RunDirectory
 
 LITTLE_SPACE = 64 << 20
@@ -57,6 +58,7 @@ def issues(queue: Queue, config: Config) -> Iterator[Issue]:
     yield from _attendance(queue)
     yield from _gates(queue)
     yield from _left_behind(queue)
+    yield from _runs(queue, config)
     yield from _series(queue, config)
     yield from _hooks(queue, config)
 
@@ -117,7 +119,10 @@ def _attendance(queue: Queue) -> Iterator[Issue]:
 def _gates(queue: Queue) -> Iterator[Issue]:
     for supervisor in wake.living(queue):
         for gate in supervisor.gates:
-            if gate.holding and gate.name != "stagger":
+            if gate.name == TROUBLE:
+                what = f"supervisor {supervisor.identity.pid}: {gate.detail}"
+                yield Issue(Severity.WARNING, "supervisor", what, "it tries again and again; help it, or start it anew")
+            elif gate.holding and gate.name != "stagger":
                 what = f"supervisor {supervisor.identity.pid} starts nothing: {gate.detail}"
                 help_ = "it goes on by itself; see [limits] of the config"
                 yield Issue(Severity.WARNING, f"gate {gate.name}", what, help_)
@@ -140,6 +145,20 @@ def _left_behind(queue: Queue) -> Iterator[Issue]:
     if any(not wake.lives(queue, owner) for _, _, _, owner in queue.batches()):
         what = "a batch was left unfinished by a process that is gone"
         yield Issue(Severity.WARNING, "batches", what, "`agentq sweep` finishes or drops it")
+
+
+def _runs(queue: Queue, config: Config) -> Iterator[Issue]:
+    for worker in queue.workers():
+        late = overdue.of(queue, config, worker)
+        if late is not None:
+            help_ = "end those processes as that user, or as root: until then its slot and its session are taken"
+            yield Issue(Severity.ERROR, f"run {worker.id}", str(late), help_)
+        try:
+            recovery.look(queue, worker.id, RunDirectory(queue.run_directory(worker.id)), dry=True)
+        except OSError as error:
+            what = f"'{error.filename}': {error.strerror}; its run cannot be looked at, nor settled by a sweep"
+            help_ = "put its directory in order; or `agentq run` gives the run up"
+            yield Issue(Severity.ERROR, f"run {worker.id}", what, help_)
 
 
 def _series(queue: Queue, config: Config) -> Iterator[Issue]:

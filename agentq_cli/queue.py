@@ -40,7 +40,7 @@ from agentq_cli.model import (
 )
 from agentq_cli.path import Path
 from agentq_cli.store import connection, read, rows
-from agentq_cli.store.kept import PAGES, Kept
+from agentq_cli.store.kept import PAGES, Kept, most_kept
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir, holds_something
 
@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         finish,
         heads,
         history,
+        pruned,
         reindex,
         seen,
         series,
@@ -81,7 +82,6 @@ if TYPE_CHECKING:
     from agentq_cli.store.history import FoundRun as FoundRun
     from agentq_cli.store.history import Lacking
     from agentq_cli.store.requests import Answer as Answer
-    from agentq_cli.store.series import begin as restarted
     from agentq_cli.store.upkeep import Turn as Turn
 else:
     order, waiting = Later("policy.order"), Later("policy.waiting")
@@ -89,6 +89,7 @@ else:
     finish, reindex, series = Later("store.finish"), Later("store.reindex"), Later("store.series")
     submit, asking, heads = Later("store.submit"), Later("store.requests"), Later("store.heads")
     seen, upkeep, condition = Later("store.seen"), Later("store.upkeep"), Later("store.condition")
+    pruned = Later("store.pruned")
     history, aside, session_write = Later("store.history"), Later("store.aside"), Later("store.session_write")
 
     def __getattr__(name: str) -> object:
@@ -100,14 +101,12 @@ else:
             return condition.Fault
         if name == "FoundRun":
             return history.FoundRun
-        if name == "restarted":
-            return series.begin
         if name in ("Claim", "Past", "Plan", "Planner"):
             return getattr(dispatch, name)
         raise AttributeError(name)
 
 
-__all__ = ["Answer", "Claim", "Fault", "FoundRun", "Past", "Plan", "Planner", "Queue", "Turn", "done", "restarted"]
+__all__ = ["Answer", "Claim", "Fault", "FoundRun", "Past", "Plan", "Planner", "Queue", "Turn", "done"]
 
 MOST_AT_ONCE = 10_000
 """Tasks that one commit changes at most: while it is made, which takes seconds, nobody else writes."""
@@ -165,11 +164,25 @@ class Queue:
             connection.mend_schema(index, state.index, "index")
         return cls(state, index, clock, allow_network_fs=allow_network_fs)
 
+    @contextlib.contextmanager
+    def rehearsal(self) -> Iterator[Self]:
+        """The same queue as copies in memory: what is done to it leaves every file as it is. One at a time."""
+        if not self.state.path.exists():
+            yield self
+            return
+        with connection.rehearsal():
+            index = connection.connect(self.state.index, "index", create=not self.exists, rebuild=True)
+            with type(self)(self.state, index, self._clock, allow_network_fs=self.allow_network_fs) as rehearsed:
+                yield rehearsed
+
     def keep_connections(self) -> None:
-        """Keep the sessions' files open between transactions, for a process that goes on working in them."""
+        """Keep the sessions' files open between transactions, for a process that goes on working in them.
+
+        It waits for the index no longer than it may be deaf to its signals, and looks again later."""
         self._index.execute(f"PRAGMA cache_size = {PAGES}")
         self.release_connections()
-        self.state = replace(self.state, kept=Kept())
+        self._index.execute(f"PRAGMA busy_timeout = {connection.WATCHING_BUSY_MS}")
+        self.state = replace(self.state, kept=Kept(most_kept()))
         self._place = os.lstat(self.state.index)
 
     @property
@@ -210,11 +223,21 @@ class Queue:
     ) -> list[tuple[Address, bool]]:
         """Store tasks, all or none, on disk when this returns. Each with whether it is new: False is the live task
         that holds its key. Raises LimitReached, WrongState, and NotFound for a dependency that does not exist."""
-        for address in {each.address for task in tasks for each in task.after if each.address is not None}:
-            # Asked again under the lock; here so that a mistyped one makes no session.
-            if not dependencies.exists(self._index, address):
-                raise NotFound(f"--after '{address}': there is no task of that address")
+        seen: set[Address | None] = {None}
+        for task in tasks:
+            for each in task.after:
+                if each.address in seen:
+                    continue
+                seen.add(each.address)
+                # Asked again under the lock; here so that a mistyped one makes no session.
+                with submit.of_line(task):
+                    dependencies.require(self._index, each, self._note)
         return submit.submit(self.state, tasks, now=self.now, actor=actor, max_queued=max_queued, owner=owner)
+
+    def _note(self, address: Address) -> str | None:
+        with contextlib.suppress(NotFound), read.inbound(self.state, address.session) as database:
+            return pruned.note(database, address)
+        return None
 
     def task(self, address: Address, *, background: bool = False) -> Task:
         """One task. Raises NotFound, with the nearest session's name; with `background` Busy after a short wait."""
@@ -307,7 +330,14 @@ class Queue:
 
     def live(self, address: Address) -> Task:
         """The task, or of a series its live occurrence. Raises NotFound."""
-        task = self.task(address)
+        try:
+            task = self.task(address)
+        except NotFound:
+            with read.inbound(self.state, address.session) as database:
+                found = pruned.live_of(database, address.seq)
+            if found is None:
+                raise
+            return self.task(Address(address.session, found))
         if task.series is None or task.extra or not task.status.ended:
             return task
         with read.inbound(self.state, address.session) as database:
@@ -330,6 +360,11 @@ class Queue:
         """
         busy_ms = connection.BACKGROUND_BUSY_MS
         return dependencies.settle_elsewhere(self.state, self._index, now=self.now, actor=actor, busy_ms=busy_ms)
+
+    def settle_dependents_in(self, session: str, *, actor: Actor) -> list[Task]:
+        """The same of one session, as much as one short transaction can take; what has changed. Raises Busy."""
+        busy_ms = connection.BACKGROUND_BUSY_MS
+        return dependencies.settle_noted(self.state, session, now=self.now, actor=actor, busy_ms=busy_ms)
 
     def stopped_behind(self, task: Task) -> list[Task]:
         """The tasks of its session that its end, or what it was stopped by itself, has stopped in the same commit."""
@@ -474,9 +509,9 @@ class Queue:
         """Every live run."""
         return [rows.worker(row) for row in self._index.execute(read.READ["workers"]).fetchall()]
 
-    def spent(self, address: Address) -> float:
+    def spent(self, task: Task) -> float:
         """Dollars that the runs of a task that have ended cost, as far as their agent said."""
-        return finish.spent(self._index, address)
+        return finish.spent(self._index, task)
 
     def worker(self, address: Address) -> Worker | None:
         """The live run of a task, if there is one."""
@@ -552,9 +587,11 @@ class Queue:
         """The newest claim of the state dir, whether it still runs or not."""
         return dispatch.last_start(self._index)
 
-    def undo_claim(self, run: RunId, *, actor: Actor, reason: str) -> bool:
-        """Put a claimed task back that was never started, without using an attempt. False: it was no longer claimed."""
-        return dispatch.undo(self.state, run, now=self.now, actor=actor, reason=reason)
+    def undo_claim(self, run: RunId, *, actor: Actor, reason: str, background: bool = False) -> bool:
+        """Put a claimed task back that was never started, without using an attempt. False: it was no longer claimed.
+        With `background` a busy file raises Busy after a short wait."""
+        busy = connection.BACKGROUND_BUSY_MS if background else connection.BUSY_MS
+        return dispatch.undo(self.state, run, now=self.now, actor=actor, reason=reason, busy_ms=busy)
 
     def finish(self, run: RunId, outcome: Outcome, *, actor: Actor, background: bool = False) -> Task | None:
         """Record how a run ended; None where somebody else did before. With `background` a busy session file raises
@@ -628,13 +665,15 @@ class Queue:
 
     def _post(self, statement: str, run: RunId, status: str, result: object, at: int) -> bool:
         # A commit of its own: the agent side may hold the file locked, moved or broken, and nothing depends on it.
-        path = self.state.outbound(run.session)
+        path, rehearsed = self.state.outbound(run.session), connection.rehearsing()
         content = json.dumps({"run": str(run), "task": str(run.address), "status": str(status), "result": result})
         try:
             with (
                 read.opened_outbound(self.state, run.session, connection.BACKGROUND_BUSY_MS) as database,
-                connection.transaction(database, path),
+                contextlib.nullcontext() if rehearsed else connection.transaction(database, path),
             ):
+                if rehearsed:
+                    return os.access(path, os.W_OK)
                 values = {"id": str(run), "content": content, "at": at}
                 posted = database.execute(dispatch.DISPATCH[statement], values).rowcount == 1
         except (AgentqError, OSError) as error:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import TypeGuard
 
     from agentq_cli.commands import options
+    from agentq_cli.config import Config
 
 EXAMPLES = (
     ("agentq cancel 3", "One task, whatever it is doing."),
@@ -61,7 +62,7 @@ def cancel(
     found = [(name, next(rest) if _runs(task) else task) for name, task in found]
     targets.settle_dependents(queue)
     ring(queue.state.bells)
-    return targets.results(found, _message, queue.now)
+    return targets.results(found, lambda name, task: _message(name, task) + _late(queue, at.config, task), queue.now)
 
 
 def _runs(found: Task | Undone) -> TypeGuard[Task]:
@@ -89,7 +90,12 @@ def _would(queue: Queue, named: Sequence[Address | RunId]) -> list[Task | Undone
 
 def _would_one(queue: Queue, target: Address | RunId, task: Task | Undone) -> Task | Undone:
     if isinstance(task, Undone):
-        return task
+        if isinstance(target, RunId):
+            return task
+        try:
+            return queue.live(target)  # its own occurrence was pruned
+        except AgentqError:
+            return task
     try:
         if isinstance(target, RunId):
             run = queue.run(target)
@@ -106,6 +112,17 @@ def _would_one(queue: Queue, target: Address | RunId, task: Task | Undone) -> Ta
 
 def _would_be(_: str, task: Task) -> str:
     return f"{task.address} would be {'stopped' if task.status is Status.RUNNING else 'cancelled'}"
+
+
+def _late(queue: Queue, config: Config, task: Task) -> str:
+    """That it should have ended already, where it was asked before and cannot be ended."""
+    if task.status is not Status.RUNNING:
+        return ""
+    from agentq_cli.supervise import overdue
+
+    worker = queue.worker(task.address)
+    found = None if worker is None else overdue.of(queue, config, worker)
+    return "" if found is None else f"; {found}"
 
 
 def _message(name: str, task: Task) -> str:

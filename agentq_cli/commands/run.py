@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agentq_cli import documents, values
+from agentq_cli import documents, output, values
 from agentq_cli.clock import rfc3339
 from agentq_cli.context import Context, context
-from agentq_cli.errors import Deferred, Usage, nearest
+from agentq_cli.errors import Busy, Deferred, Usage, nearest
 from agentq_cli.model import Status
 from agentq_cli.output import Document, Live, Result, Stream
 
@@ -67,7 +67,7 @@ def _supervise(at: Context, settings: Settings) -> Result:
     launcher = Launcher()
     launcher.start()
     at.resources.callback(launcher.close)
-    queue = at.open_queue(create=True)
+    queue = _open_patiently(at)
     supervision = Supervision(queue, launcher, config=at.config, clock=at.clock, settings=settings, environ=at.environ)
 
     def items() -> Iterator[documents.Item | None]:
@@ -83,6 +83,18 @@ def _supervise(at: Context, settings: Settings) -> Result:
         return int(settings.drain and supervision.failed > 0)
 
     return Stream("event", items(), _line, code=code, live=_live(queue, supervision), survives_reader=True)
+
+
+def _open_patiently(at: Context) -> Queue:
+    """The queue, for somebody who has time: an index that is locked now is free later."""
+    told = False
+    while True:
+        try:
+            return at.open_queue(create=True)
+        except Busy as busy:
+            if not told:
+                output.warn(f"{busy.message.removesuffix('; try again')}; it is tried until it is free")
+            told = True
 
 
 def _live(queue: Queue, supervision: Supervision) -> Live:
@@ -110,7 +122,9 @@ def _live(queue: Queue, supervision: Supervision) -> Live:
             detail = "; ".join(part for part in (took, item["reason"]) if part and part != item["to"])
             return watching.ended_line(item["to"], item["run"] or item["task"], detail, pen, width)
         text = " ".join(part for part in (item["event"], item["run"] or item["task"], item["reason"]) if part)
-        return pen(cut(one_line(text), width, pen.ellipsis), ODD if item["event"] in ("gate", "trouble") else DIM)
+        return pen(
+            cut(one_line(text), width, pen.ellipsis), ODD if item["event"] in ("gate", "trouble", "overdue") else DIM
+        )
 
     def screen(pen: Pen, width: int, height: int) -> list[str]:
         watched, now = supervision.watched, queue.now

@@ -16,6 +16,8 @@ from agentq_cli.why import Why
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.commands import options
+    from agentq_cli.config import Config
+    from agentq_cli.queue import Queue
 
 LAST_RUNS = 5
 
@@ -31,9 +33,21 @@ def show(task: options.Id) -> Result:
     address = values.parse_address(task)
     queue = at.open_queue()
     found = queue.task(address)
-    data = documents.task(found, now=queue.now, waiting_for=Why(queue, at.config).exactly(found))
+    data = dict(documents.task(found, now=queue.now, waiting_for=Why(queue, at.config).exactly(found)))
+    data["reason"] = _overdue(queue, at.config, found) or data["reason"]
     runs = list(queue.runs(address=address, limit=LAST_RUNS))
-    return Document("task", data, _lines(found, data, runs, queue.spent(address), _keeper(queue, found)))
+    return Document("task", data, _lines(found, data, runs, queue.spent(found), _keeper(queue, found)))
+
+
+def _overdue(queue: Queue, config: Config, task: Task) -> str | None:
+    """Why its run should have ended, and what of it cannot be; None where nothing runs, or as it should."""
+    if task.status is not Status.RUNNING:
+        return None
+    from agentq_cli.supervise import overdue
+
+    worker = queue.worker(task.address)
+    found = None if worker is None else overdue.of(queue, config, worker)
+    return None if found is None else str(found)
 
 
 def _keeper(queue: Queue, task: Task) -> str | None:

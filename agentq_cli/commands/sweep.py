@@ -50,7 +50,7 @@ def sweep(
         for action in one.plan() if dry_run else one.run():
             yield documents.sweep_action(action)
 
-    return Items("sweep", items(), line=_line, code=lambda: int(bool(one.failed or one.ailing)))
+    return Items("sweep", items(), line=_line, code=lambda: int(bool(one.failed)))
 
 
 def _line(item: documents.Item) -> str:

@@ -29,12 +29,16 @@ RUNNING = (
 
 def running_item(queue: Queue, task: Task, run: RunId, since: int) -> documents.Item:
     """A row of the table: a task's run that was claimed at `since`, its age, and what it said last."""
+    try:
+        said = last_line(RunDirectory(queue.run_directory(run)))
+    except OSError:
+        said = ""  # the run goes on, whatever its agent did to its output
     return {
         "run": str(run),
         "age_ms": max(0, queue.now - since),
         "agent": task.agent,
         "work": documents.brief_work(task.argv, task.prompt),
-        "last_line": last_words(last_line(RunDirectory(queue.run_directory(run)))),
+        "last_line": last_words(said),
     }
 
 

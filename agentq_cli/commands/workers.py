@@ -13,7 +13,7 @@ from agentq_cli.output import Items, Result, Section
 from agentq_cli.policy import admission
 from agentq_cli.policy.admission import Gate
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import gates, keeper, resources, tree, wake
+from agentq_cli.supervise import gates, keeper, overdue, resources, tree, wake
 from agentq_cli.supervise.records import RunDirectory, Start, Void
 from agentq_cli.supervise.resources import Resources
 from agentq_cli.tables import Column
@@ -53,7 +53,7 @@ def workers() -> Result:
     live = queue.workers()
     supervisors = wake.living(queue)
     known = {supervisor.identity: supervisor for supervisor in supervisors}
-    items = [_worker(queue, worker, wake.watched(queue, worker.supervisor, known)) for worker in live]
+    items = [_worker(at, queue, worker, wake.watched(queue, worker.supervisor, known)) for worker in live]
     sections = (
         Section("supervisors", [supervisor_item(at, supervisor) for supervisor in supervisors], SUPERVISORS),
         Section("gates", gate_items(at, queue, len(live), supervisors), GATES),
@@ -62,7 +62,7 @@ def workers() -> Result:
     return Items("workers", items, columns, empty="nothing runs", sections=sections)
 
 
-def _worker(queue: Queue, worker: Worker, watched: bool) -> documents.Item:
+def _worker(at: Context, queue: Queue, worker: Worker, watched: bool) -> documents.Item:
     directory = RunDirectory(queue.run_directory(worker.id))
     agent, start = directory.agent(), directory.start()
     state = "orphaned" if not watched else "adopted" if worker.adopted else "running"
@@ -72,7 +72,7 @@ def _worker(queue: Queue, worker: Worker, watched: bool) -> documents.Item:
         last_seen_at=last_sign(directory),
         rss_bytes=_memory(directory, start) if isinstance(start, Start) else None,
         state=state,
-        note=note(start),
+        note=str(late) if (late := overdue.of(queue, at.config, worker)) is not None else note(start),
     )
 
 
@@ -123,9 +123,12 @@ def gate_items(at: Context, queue: Queue, running: int, supervisors: list[Superv
 def _admission(at: Context, queue: Queue, supervisors: list[Supervisor]) -> Sequence[Gate]:
     """What holds a supervisor's starts back, as it says itself; where none does, what one would find out now."""
     recorded = [gate for supervisor in supervisors for gate in supervisor.gates]
-    if not recorded:
+    by_name = {gate.name: gate for gate in sorted(recorded, key=lambda gate: gate.holding)}
+    trouble = by_name.pop(gates.TROUBLE, None)
+    if not by_name:
         # A supervisor that is a service has other cgroups around it than this command.
         whose = str(supervisors[0].identity.pid) if supervisors else "self"
-        return gates.look(queue, at.config, Resources(whose)).gates
-    by_name = {gate.name: gate for gate in sorted(recorded, key=lambda gate: gate.holding)}
-    return [by_name[name] for name in dict.fromkeys(gate.name for gate in recorded)]
+        found = list(gates.look(queue, at.config, Resources(whose)).gates)
+    else:
+        found = [by_name[name] for name in dict.fromkeys(gate.name for gate in recorded) if name in by_name]
+    return found if trouble is None else [*found, trouble]

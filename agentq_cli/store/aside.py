@@ -65,9 +65,9 @@ def _is_run(name: str) -> bool:
     return name.isascii() and seq.isdecimal() and attempt.isdecimal()
 
 
-def settle(write: SessionWrite) -> tuple[list[str], list[str]]:
+def settle(write: SessionWrite, *, dry: bool = False) -> tuple[list[str], list[str]]:
     """Put back what belongs to tasks that are still there, the session being locked; the names of these runs, and of
-    those that are to be removed."""
+    those that are to be removed. With `dry` nothing is moved."""
     source, target = write.home / "runs", place(write.home)
     back, gone = [], []
     for name in names(write.home):
@@ -75,8 +75,10 @@ def settle(write: SessionWrite) -> tuple[list[str], list[str]]:
             gone.append(name)
             continue
         with contextlib.suppress(OSError):
-            os.rename(target / name, source / name)
+            if not dry:
+                os.rename(target / name, source / name)
             back.append(name)
-    with contextlib.suppress(OSError):
-        os.rmdir(target)
+    if not dry:
+        with contextlib.suppress(OSError):
+            os.rmdir(target)
     return back, gone

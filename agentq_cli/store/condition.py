@@ -26,6 +26,21 @@ class Fault(NamedTuple):
     part: str
     error: AgentqError
 
+    @property
+    def of_all(self) -> bool:
+        """Whether nothing goes on in the session, its own file being unfit."""
+        return self.part == INBOUND
+
+    @property
+    def of_voice(self) -> bool:
+        """Whether what its agents say cannot be read or answered."""
+        return self.part == OUTBOUND
+
+    @property
+    def of_index(self) -> bool:
+        """Whether it is only that the index does not have it: to be mended by rebuilding that."""
+        return self.part == INDEX
+
 
 def faults(state: StateDir, session: str) -> Iterator[Fault]:
     """All that is wrong with a session's files. Raises Busy where that cannot be told now."""
@@ -84,7 +99,7 @@ def lacking(state: StateDir, session: str) -> bool:
 
     Looked at are the newest tasks, and those that the index has as live.
     """
-    if not holds_something(state.index):
+    if not connection.rehearsing() and not holds_something(state.index):
         return True
     path = state.inbound(session)
     opened = connection.connect_session(path, state.index, create=False, busy_ms=connection.BACKGROUND_BUSY_MS)

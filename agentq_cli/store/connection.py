@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 BACKGROUND_BUSY_MS = 100
 """How long a supervisor or a sweep waits for one session's file before it goes on with the others."""
 
+WATCHING_BUSY_MS = 1_000
+"""How long a supervisor waits for the index before it looks after its signals and its runs again."""
+
 SCHEMA = Path(schema.DIRECTORY)
 
 SESSION_TABLES = ("messages_in", "session_state", "conversations", "delivered", "messages_out")
@@ -43,11 +46,11 @@ def connect(
     """
     refuse_links(path)
     with named_trouble(path):
-        if create and not path.exists():
+        if create and _rehearsed is None and not path.exists():
             if kind == "index" and not rebuild:
                 StateDir(path.parent).refuse_lost_index()
             lay(path, _new(kind, SCHEMA, latest(kind)))
-        connection = _open(path, create=create, busy_ms=busy_ms)
+        connection = _open(path, kind, create=create, busy_ms=busy_ms)
         try:
             # Single-file commits end with the journal's unlink: EXTRA brings that to disk too.
             connection.execute("PRAGMA synchronous = EXTRA")
@@ -119,13 +122,13 @@ def connect_session(inbound: Path, index: Path, *, create: bool, busy_ms: int = 
         with named_trouble(index):
             # A commit over two files ends with the super-journal's unlink, which SQLite syncs at FULL already.
             connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("ATTACH DATABASE ? AS idx", (_uri(index, "rw"),))
+            connection.execute("ATTACH DATABASE ? AS idx", (_place(index, "index", "rw", busy_ms),))
             connection.execute("PRAGMA idx.synchronous = FULL")
             (version,) = connection.execute("PRAGMA idx.user_version").fetchone()
         if version != latest("index"):
             connection.execute("DETACH DATABASE idx")
             connect(index, "index", create=False, busy_ms=busy_ms).close()
-            connection.execute("ATTACH DATABASE ? AS idx", (_uri(index, "rw"),))
+            connection.execute("ATTACH DATABASE ? AS idx", (_place(index, "index", "rw", busy_ms),))
             connection.execute("PRAGMA idx.synchronous = FULL")
     except BaseException:
         connection.close()
@@ -333,10 +336,61 @@ def _statements(script: str) -> Iterator[str]:
             text = ""
 
 
-def _open(path: Path, *, create: bool, busy_ms: int) -> NamedConnection:
+_rehearsed: dict[str, sqlite3.Connection] | None = None
+"""The copies that a rehearsal works on, by the path of their file; None while there is none."""
+
+
+@contextlib.contextmanager
+def rehearsal() -> Iterator[None]:
+    """Have this process work on copies in memory, each made when its file is first opened, and write no file meanwhile.
+
+    What agents say, which may be of any size, is read where it lies: whoever would write there asks `rehearsing`.
+    """
+    global _rehearsed
+    _rehearsed = {}
+    try:
+        yield
+    finally:
+        for copy in _rehearsed.values():
+            copy.close()
+        _rehearsed = None
+
+
+def rehearsing() -> bool:
+    """Whether nothing is to be written."""
+    return _rehearsed is not None
+
+
+def _place(path: Path, kind: str, mode: str, busy_ms: int) -> str:
+    """What to open for a file: itself, or its copy in a rehearsal."""
+    exists = _rehearsed is None or path.exists()
+    if _rehearsed is None or (exists and kind == "outbound"):
+        return _uri(path, mode)
+    if not exists and mode == "rw" and str(path) not in _rehearsed:
+        return _uri(path, mode)
+    name = f"file:/{os.getpid()}{_uri(path, 'rw').removeprefix('file:').partition('?')[0]}?vfs=memdb"
+    if str(path) not in _rehearsed:
+        copy = sqlite3.connect(name, uri=True, isolation_level=None)
+        _rehearsed[str(path)] = copy
+        if exists:
+            try:
+                with contextlib.closing(_connect(_uri(path, "rw"), path, busy_ms)) as source:
+                    source.execute("PRAGMA user_version")  # it waits for a lock, as the copying would not
+                    source.backup(copy)
+            except BaseException:
+                _rehearsed.pop(str(path)).close()
+                raise
+    return name
+
+
+def _open(path: Path, kind: str, *, create: bool, busy_ms: int) -> NamedConnection:
+    return _connect(_place(path, kind, "rwc" if create else "rw", busy_ms), path, busy_ms)
+
+
+def _connect(place: str, path: Path, busy_ms: int) -> NamedConnection:
     # Never read-only: a read-only connection cannot roll back what a dead writer left.
     connection = sqlite3.connect(
-        _uri(path, "rwc" if create else "rw"),
+        place,
         uri=True,
         timeout=busy_ms / 1000,
         isolation_level=None,

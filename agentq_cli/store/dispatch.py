@@ -292,8 +292,9 @@ def _past(write: SessionWrite, task: Task) -> Past:
     """What is known before a run of a task."""
     if task.agent is None:
         return Past()
-    paid = finish.spent(write.database, task.address) if task.runs else 0.0
-    own = _interrupted(write, task) if task.runs else None
+    own_runs = task.runs > task.launch.earlier_runs
+    paid = finish.spent(write.database, task) if own_runs else 0.0
+    own = _interrupted(write, task) if own_runs else None
     if task.shares_conversation:
         known = write.database.execute(DISPATCH["conversation"], {"agent": task.agent}).fetchone()
         if known is None or own is None or known[0] != own[0]:
@@ -324,9 +325,9 @@ def last_start(index: sqlite3.Connection) -> LastStart:
     return rows.last_start(index.execute(statements("read")["meta"], {"name": "last_start"}).fetchone())
 
 
-def undo(state: StateDir, run: RunId, *, now: int, actor: Actor, reason: str) -> bool:
+def undo(state: StateDir, run: RunId, *, now: int, actor: Actor, reason: str, busy_ms: int) -> bool:
     """Put a claimed task back that was never started, without using an attempt. False: it was no longer ours."""
-    with session_write(state, run.session, now=now, actor=actor) as write:
+    with session_write(state, run.session, now=now, actor=actor, busy_ms=busy_ms) as write:
         task = write.task(run.seq)
         if task.status is not Status.RUNNING or task.runs != run.attempt:
             return False

@@ -21,6 +21,8 @@ COLUMNS = ("scope", "name", "kind", "since", "until", "reason", "count")
 
 def copy(database: sqlite3.Connection, state: StateDir) -> None:
     """Write the holds of an open transaction to their file. Raises Refused."""
+    if connection.rehearsing():
+        return
     found = [dict(zip(COLUMNS, row, strict=True)) for row in _all(database)]
     temporary = f"{state.holds}.{os.getpid()}"
     try:

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 MOST = 128
 """Connections at most; the one that was used longest ago goes first."""
 
+DESCRIPTORS = 4
+"""How many one of them takes, while it commits."""
+
+OTHERS = 40
+"""How many a process needs for other things at the least."""
+
 PAGES = 32
 """Pages of each file that one of them holds in memory: somewhat more than one transaction changes."""
 
@@ -35,8 +41,9 @@ class Opened(NamedTuple):
 class Kept:
     """The connections of one process; use it from one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST) -> None:
         self._free: dict[Path, Opened] = {}
+        self._most = most
 
     @contextlib.contextmanager
     def lend(
@@ -69,13 +76,21 @@ class Kept:
         if before is not None:
             before.connection.close()
         self._free[paths[0]] = found
-        if len(self._free) > MOST:
+        if len(self._free) > self._most:
             self._free.pop(next(iter(self._free))).connection.close()
 
     def close(self) -> None:
         """Close them all; the next use opens anew."""
         while self._free:
             self._free.popitem()[1].connection.close()
+
+
+def most_kept() -> int:
+    """How many connections a process may keep that has so few descriptors as this one."""
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(MOST, max(1, (limit - OTHERS) // DESCRIPTORS))
 
 
 def _file(path: Path) -> tuple[int, int] | None:

@@ -59,7 +59,7 @@ class SessionWrite:
         if row is None:
             from agentq_cli.store.read import unknown_task
 
-            raise unknown_task(Address(self.session, seq))
+            raise unknown_task(self.database, Address(self.session, seq))
         unreadable = rows.unreadable_time(row)
         return rows.task(self.session, row) if unreadable is None else self._pause_unreadable(row, unreadable)
 
@@ -100,7 +100,8 @@ class SessionWrite:
 
     def move_aside(self, task: Task) -> None:
         """Have the directories of a task's runs go with the commit that forgets it. Raises Refused."""
-        self.moved = aside.move(self.home, task.seq, task.runs) or self.moved
+        if not connection.rehearsing():
+            self.moved = aside.move(self.home, task.seq, task.runs) or self.moved
 
     def has(self, seq: int) -> bool:
         """Whether the task is there."""
@@ -206,6 +207,7 @@ class SessionWrite:
                 "successor": None if after.successor is None else rows.successor_text(after.successor),
                 "arriving": after.arriving,
                 "extra": after.extra,
+                "series": after.series,
                 "dep_failed": None if after.dep_failed is None else str(after.dep_failed),
                 "tries": after.tries,
                 "fresh": rows.FRESH * after.fresh + rows.RESUMES * after.resumes,
@@ -314,7 +316,7 @@ def settle_aside(state: StateDir, session: str, *, busy_ms: int) -> tuple[list[s
     if not os.path.isdir(aside.place(state.session(session))):
         return [], []
     with session_write(state, session, now=0, actor=Actor.SWEEP, alone=True, busy_ms=busy_ms) as write:
-        return aside.settle(write)
+        return aside.settle(write, dry=connection.rehearsing())
 
 
 @contextlib.contextmanager
@@ -338,6 +340,11 @@ def create_sessions(state: StateDir, sessions: Sequence[str], *, busy_ms: int = 
     """Make what sessions need before anything is stored in them. Raises Usage, Busy, Unreadable, Refused."""
     for session in sessions:
         refuse_emptied(state, session)
+    if connection.rehearsing():
+        for session in sessions:
+            with contextlib.suppress(NotFound):
+                state.check_session(session)
+        return
     state.create_sessions(sessions)
     for session in sessions:
         if not os.path.lexists(state.outbound(session)):

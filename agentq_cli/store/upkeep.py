@@ -64,9 +64,10 @@ def look_into(state: StateDir, index: sqlite3.Connection, turn: Turn, *, remembe
     in_order: dict[str, str] = {}
     every = True
     for session in turn.changed:
-        reindex.roll_back_dead_writers(state, [session])
         stamp = seen.inbound(os.path.join(state.path, "sessions"), session)
         try:
+            reindex.roll_back_dead_writers(state, [session])
+            stamp = seen.inbound(os.path.join(state.path, "sessions"), session)
             found = list(condition.faults(state, session))
         except Busy:
             every = False  # it cannot be told now

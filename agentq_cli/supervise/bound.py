@@ -6,7 +6,9 @@ takes out the middle: the first part stays, where an agent says what it is about
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 
 from agentq_cli.supervise import kernel
 from agentq_cli.supervise.records import Cut, RunDirectory, lock
@@ -29,8 +31,7 @@ class BoundedOutput:
         self._size = 0
         self._cut: Cut | None = None
         # Appending: two writers of one file, such as an agent and its tool, must not overwrite each other.
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        self.descriptor = os.open(directory.file(stream), flags, 0o600)
+        self.descriptor = create_regular(directory.file(stream), os.O_APPEND)
         # Inherited with it: the lock tells everywhere whether a process of the run is left that prints here.
         lock(self.descriptor, shared=True)
 
@@ -82,6 +83,19 @@ class BoundedOutput:
         except OSError:  # The disk is full; there is room once the hole is punched.
             return False
         return True
+
+
+def create_regular(path: str, flags: int) -> int:
+    """A descriptor to write to a file of the run, made where there is none. Raises OSError.
+
+    An earlier run of the session may have put a pipe in its place, which would hold the shim for ever, or a link.
+    """
+    descriptor = os.open(path, flags | os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileExistsError(errno.EEXIST, "it is no file", path)
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def _up(size: int) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from agentq_cli.clock import monotonic_ms
 from agentq_cli.config import Config
-from agentq_cli.errors import AgentqError
+from agentq_cli.errors import AgentqError, Refused
 from agentq_cli.model import Actor, Task, Undone, Worker
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import keeper, recovery, stop, wake
@@ -40,9 +40,12 @@ def _ask(queue: Queue, task: Task, run_only: bool) -> Worker | None:
     ):
         return None
     directory = RunDirectory(queue.run_directory(worker.id))
-    # Posted even where nothing has started yet: a shim that comes later finds it and starts nothing.
-    directory.create()
-    stop.request_stop(directory, reason="cancelled", at=queue.now)
+    try:
+        # Posted even where nothing has started yet: a shim that comes later finds it and starts nothing.
+        directory.create()
+        stop.request_stop(directory, reason="cancelled", at=queue.now)
+    except OSError as error:
+        raise _untold(worker, directory, error) from error
     return worker
 
 
@@ -51,10 +54,19 @@ def _end(queue: Queue, config: Config, task: Task, asked: Worker | AgentqError |
         return Undone(asked, queue.known_status(task.address))
     try:
         if asked is not None and not _watched(queue, asked):
-            _settle_unwatched(queue, config, task, asked, RunDirectory(queue.run_directory(asked.id)))
+            directory = RunDirectory(queue.run_directory(asked.id))
+            try:
+                _settle_unwatched(queue, config, task, asked, directory)
+            except OSError as error:
+                raise _untold(asked, directory, error) from error
         return queue.task(task.address)
     except AgentqError as error:
         return Undone(error, queue.known_status(task.address))
+
+
+def _untold(worker: Worker, directory: RunDirectory, error: OSError) -> Refused:
+    what = "the cancel is recorded, and its keeper could not be told"
+    return Refused(f"run '{worker.id}': '{directory.path}': {error.strerror}; {what}")
 
 
 def _watched(queue: Queue, worker: Worker) -> bool:

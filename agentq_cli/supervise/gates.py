@@ -31,6 +31,9 @@ PLENTY_MS = 100
 RECORD_MS = 10_000
 """How old the numbers of a gate that goes on holding may be in the supervisor's row."""
 
+TROUBLE = "trouble"
+"""What a supervisor cannot do for want of something on its machine, recorded beside the gates."""
+
 WANTED = {"per_agent": "memory_per_agent", "reserve": "memory_reserve"}
 """The key of `[limits]` that each number comes from."""
 
@@ -103,6 +106,7 @@ class Gates:
         self._holding: tuple[str, ...] = ()
         self._recorded: tuple[Gate, ...] = ()
         self._recorded_at = 0
+        self._trouble: tuple[Gate, ...] = ()
         self._rooms: Sequence[Room] = ()
         self._rooms_at = -PLENTY_MS
 
@@ -154,10 +158,17 @@ class Gates:
             self._record((), monotonic_ms())
         return changed
 
+    def note_trouble(self, why: str | None) -> None:
+        """Record, beside the gates, what keeps this supervisor from its work; None: nothing does any more."""
+        trouble = () if why is None else (Gate(TROUBLE, True, why),)
+        if trouble != self._trouble:
+            self._queue.set_gates(self._identity, (*self._recorded, *trouble))
+            self._trouble = trouble
+
     def _record(self, gates: tuple[Gate, ...], now: int) -> None:
         # What cannot be written now is written at a later look: the time of the last record stays what it was.
         with contextlib.suppress(Busy, Refused):
-            self._queue.set_gates(self._identity, gates)
+            self._queue.set_gates(self._identity, (*gates, *self._trouble))
             self._recorded, self._recorded_at = gates, now
 
 

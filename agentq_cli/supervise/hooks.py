@@ -33,9 +33,15 @@ MOST = 4
 LIMIT_MS = 10_000
 """How long a hook may run, in time that the machine is awake; then its process group is killed."""
 
+UNKILLABLE_MS = 5_000
+"""How long a hook that was killed is waited for: one of another user's, or one that hangs in the kernel, may stay."""
+
 PATIENCE_MS = 20_000
 """How long a sweep goes on starting hooks, and a drain that has nothing else to do waits for them; then it is for the
 next one to go on."""
+
+KILLED_MS = 1_000
+"""How long whoever goes waits for the end of a hook that it has killed."""
 
 READ_MS = 200
 """How often a running hook's output is taken from its pipe: what writes without end is slowed down, and not us."""
@@ -75,13 +81,16 @@ class Running:
             os.killpg(self.pid, signal.SIGKILL)
 
     def end(self) -> Ran:
-        """Reap it, with what it left running."""
+        """Reap it, with what it left running; one that cannot be ended is left alone, for init to reap."""
         self.kill()
         self.read()
-        _, status = os.waitpid(self.pid, 0)
+        ended, status = os.waitpid(self.pid, os.WNOHANG)
         os.close(self.pidfd)
         os.close(self.output)
-        return Ran(self.call, self._failure(os.waitstatus_to_exitcode(status)))
+        return Ran(self.call, self._failure(os.waitstatus_to_exitcode(status)) if ended else self._unkillable())
+
+    def _unkillable(self) -> str:
+        return f"'{self.program}' did not end within {LIMIT_MS // 1000} s and could not be killed (pid {self.pid})"
 
     def _failure(self, code: int) -> str | None:
         if self.killed:
@@ -133,12 +142,21 @@ class Hooks:
                 if config.hooks:
                     self._find(config)
                 self._start(config)
-        except (Busy, Refused):
+        except Busy:
+            self._again_at = monotonic_ms() + AGAIN_MS
+        except (Refused, OSError):
             self._again_at = monotonic_ms() + AGAIN_MS
             self._tries += 1
             if self._tries >= MOST_TRIES:
                 self._ended.clear()
                 self._more = False
+
+    def planned(self, config: Config) -> list[Call]:
+        """What there is to run, in a rehearsal: it is found as by `step`, and not run."""
+        if not config.hooks:
+            return []
+        self._find(config)
+        return [call for call in self._queue.own_hooks(self._owner, limit=-1) if call.hook in config.hooks]
 
     def descriptors(self) -> Iterator[int]:
         """To be polled for reading: readable once a hook has ended."""
@@ -174,6 +192,9 @@ class Hooks:
     def abandon(self) -> None:
         """Kill what runs; it is run again by whoever comes next, as is what was not run: their owner is gone then."""
         for each in self._running.values():
+            each.kill()
+        for each in self._running.values():
+            _readable(each.pidfd, KILLED_MS)
             each.end()
         self._running.clear()
         with contextlib.suppress(AgentqError):
@@ -192,7 +213,7 @@ class Hooks:
     def _reap(self) -> Iterator[Ran]:
         for key, each in list(self._running.items()):
             each.read()
-            if _readable(each.pidfd):
+            if _readable(each.pidfd) or (each.killed and awake_ms() >= each.deadline + UNKILLABLE_MS):
                 del self._running[key]
                 ran = each.end()
                 self._ended.append(ran)
@@ -266,10 +287,10 @@ class Hooks:
         return values, os.path.dirname(values["AGENTQ_CONFIG"])
 
 
-def _readable(descriptor: int) -> bool:
+def _readable(descriptor: int, wait_ms: int = 0) -> bool:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))
+    return bool(poll.poll(wait_ms))
 
 
 def configured_at(config: Config) -> int:

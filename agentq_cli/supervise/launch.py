@@ -18,6 +18,10 @@ from agentq_cli.dataclass import NamedTuple
 LENGTH = struct.Struct("!I")  # Before each request, which is JSON.
 ANSWER = struct.Struct("!iI")  # The shim's pid with its pidfd attached, or 0 and the errno of the failed fork.
 CLOSE_MS = 1_000
+ANSWER_SECONDS = 5.0
+"""How long a launcher may take for an answer: also for its own start, on a machine that has much else to do. Two of
+them, and what may have passed since a supervisor last renewed its row, stay below its lease."""
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # A launcher must not import what lies in the caller's directory, which -c would put first on sys.path.
 PROGRAM = (
@@ -84,7 +88,7 @@ class LaunchRequest(NamedTuple):
 
 
 class LauncherGone(OSError):
-    """The launcher process ended, and a new one did too."""
+    """The launcher process ended or gave no answer in time, and a new one did too."""
 
 
 class Launcher:
@@ -98,11 +102,16 @@ class Launcher:
         self._pid = 0
 
     def start(self) -> None:
-        """Start the process; returns before it is ready, and a request waits until it is."""
-        self._socket, theirs = socket.socketpair()
-        # Above stdio, which becomes /dev/null, also where the caller had closed its own; and open across exec.
-        descriptor = fcntl.fcntl(theirs, fcntl.F_DUPFD, 3)
-        theirs.close()
+        """Start the process; returns before it is ready, and a request waits until it is. Raises OSError."""
+        ours, theirs = socket.socketpair()
+        try:
+            # Above stdio, which becomes /dev/null, also where the caller had closed its own; and open across exec.
+            descriptor = fcntl.fcntl(theirs, fcntl.F_DUPFD, 3)
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         nothing = [(os.POSIX_SPAWN_OPEN, number, "/dev/null", os.O_RDWR, 0) for number in range(3)]
         arguments = [sys.executable, "-P", "-c", PROGRAM.format(root=ROOT, socket=descriptor)]
         try:
@@ -110,15 +119,21 @@ class Launcher:
             self._pid = os.posix_spawn(
                 sys.executable, arguments, os.environ, file_actions=nothing, setsigmask=HELD_SIGNALS
             )
+        except OSError:
+            ours.close()
+            raise
         finally:
             os.close(descriptor)
+        ours.settimeout(ANSWER_SECONDS)
+        self._socket = ours
 
     def launch(self, request: LaunchRequest) -> tuple[int, int]:
         """Start a run: the shim's pid, and a pidfd of it that the caller owns, readable once the shim has ended.
 
         Whether the run was taken shows in its `start` record alone. Raises OSError where no process can be had, and
-        LauncherGone; the run may have been taken even so. A launcher that was killed is replaced once: a run that
-        it had started is not started again, because its `start` record is there.
+        LauncherGone; the run may have been taken even so. A launcher that was killed, or that does not answer in
+        time (somebody stopped it), is replaced once: a run that it had started, or starts yet, is not started twice,
+        because the first `start` record stays.
         """
         data = request.encode()
         try:
@@ -126,33 +141,47 @@ class Launcher:
         except (ConnectionError, LauncherGone):
             self.close()
             self.start()
+        try:
             return self._ask(data)
+        except (ConnectionError, LauncherGone):
+            self.close()
+            raise
 
     def fileno(self) -> int:
         """The socket to the launcher: readable means that it ended."""
         return -1 if self._socket is None else self._socket.fileno()
 
     def close(self) -> None:
-        """End the launcher, not its shims."""
-        if self._socket is None:
+        """End the launcher, not its shims; one that does not end by itself is killed."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        if not self._pid:
             return
-        self._socket.close()
-        self._socket = None
+        pid, self._pid = self._pid, 0
         try:
-            pidfd = os.pidfd_open(self._pid)  # Our own child, not yet waited for: the pid is still its own.
+            pidfd = os.pidfd_open(pid)  # Our own child, not yet waited for: the pid is still its own.
         except OSError:
+            # Out of descriptors: it sees the end of the socket, and what is left of it goes with this process.
             return
         poll = select.poll()
         poll.register(pidfd, select.POLLIN)
-        if poll.poll(CLOSE_MS):
-            os.waitpid(self._pid, 0)
+        ended = poll.poll(CLOSE_MS)
+        if not ended:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            ended = poll.poll(CLOSE_MS)
+        if ended:
+            os.waitpid(pid, 0)
         os.close(pidfd)
 
     def _ask(self, data: bytes) -> tuple[int, int]:
         if self._socket is None:
             raise LauncherGone("the launcher was not started")
-        self._socket.sendall(LENGTH.pack(len(data)) + data)
-        answer, pidfds, _, _ = socket.recv_fds(self._socket, ANSWER.size, 1)
+        try:
+            self._socket.sendall(LENGTH.pack(len(data)) + data)
+            answer, pidfds, _, _ = socket.recv_fds(self._socket, ANSWER.size, 1)
+        except TimeoutError:
+            raise LauncherGone(f"the launcher gave no answer for {ANSWER_SECONDS:g} s") from None
         if len(answer) < ANSWER.size:
             raise LauncherGone("the launcher ended without an answer")
         pid, number = ANSWER.unpack(answer)

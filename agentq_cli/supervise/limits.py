@@ -74,7 +74,7 @@ class RunLimits:
             linger_ms=plan.linger_ms(task, config),
         )
         if task.launch.max_cost_usd is not None:
-            limits.left_usd = task.launch.max_cost_usd - queue.spent(task.address)
+            limits.left_usd = task.launch.max_cost_usd - queue.spent(task)
         if limits.always:
             first = FIRST_LOOK_MS
             if limits.stall_timeout_ms is not None:
@@ -201,15 +201,18 @@ class RunLimits:
         )
 
 
-def enforce(queue: Queue, run: RunId, directory: RunDirectory, reached: Reached, *, actor: Actor) -> bool:
-    """Have the run ended; False where it has ended by itself meanwhile."""
+def enforce(
+    queue: Queue, run: RunId, directory: RunDirectory, reached: Reached, *, actor: Actor, dry: bool = False
+) -> bool:
+    """Have the run ended; False where it has ended by itself meanwhile. With `dry` its shim is not told."""
     try:
         if not queue.request_stop(run, reason=reached.reason, cancel=False, actor=actor, background=True):
             return False
     except AgentqError:
         # Its session's file is busy or broken, perhaps by this very run: the record in its directory decides.
         pass
-    stop.request_stop(directory, reason=reached.reason, at=queue.now)
+    if not dry:
+        stop.request_stop(directory, reason=reached.reason, at=queue.now)
     return True
 
 

@@ -119,8 +119,7 @@ class RunDirectory:
             try:
                 os.mkdir(path, 0o700)
             except FileExistsError:
-                if not stat.S_ISDIR(os.lstat(path).st_mode):
-                    raise NotADirectoryError(errno.ENOTDIR, "it is a link or a file, not a directory", path) from None
+                _refuse_other_than_directory(path)
                 continue
             self._made.append(path)
 
@@ -179,10 +178,31 @@ class RunDirectory:
             os.close(descriptor)
         return False
 
-    def write_void(self, by: int) -> bool:
-        """Make sure that a late shim starts nothing. False: a shim was faster, the run is to be adopted."""
-        self.create()
-        return self._link("start", {"void": True, "by": by})
+    def write_void(self, by: int, *, dry: bool = False) -> bool:
+        """Make sure that a late shim starts nothing. False: a shim was faster, the run is to be adopted.
+
+        With `dry` nothing is written; what stands in the way is raised all the same. Raises OSError, of the directory.
+        """
+        try:
+            if dry:
+                self._check_writable()
+                return True
+            self.create()
+            return self._link("start", {"void": True, "by": by})
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self.path) from error
+
+    def _check_writable(self) -> None:
+        """Raises the OSError that making a record would, as far as a look can tell."""
+        above = os.path.dirname(self.path)
+        there = os.path.dirname(above)
+        for path in (above, self.path):
+            if not os.path.lexists(path):
+                break
+            _refuse_other_than_directory(path)
+            there = path
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     def agent(self) -> Identity | None:
         """The agent's own process, whether it still lives or not."""
@@ -297,6 +317,11 @@ class RunDirectory:
         while self._made:
             _sync_directory(os.path.dirname(self._made.pop()))
         return True
+
+
+def _refuse_other_than_directory(path: str) -> None:
+    if not stat.S_ISDIR(os.lstat(path).st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, "it is a link or a file, not a directory", path)
 
 
 class ExitSlot:

@@ -7,7 +7,6 @@ slot and session are free.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 from enum import Enum
@@ -18,7 +17,7 @@ from agentq_cli.errors import NotFound
 from agentq_cli.identity import Identity
 from agentq_cli.model import Actor, Outcome, RunId, Task, Worker
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import keeper, process, settle, stop, tree, wake
+from agentq_cli.supervise import keeper, overdue, process, settle, stop, tree, wake
 from agentq_cli.supervise.plan import grace_ms
 from agentq_cli.supervise.records import RunDirectory, Start, Void
 
@@ -52,10 +51,11 @@ def orphaned(queue: Queue) -> list[Worker]:
     return [worker for worker in workers if not wake.watched(queue, worker.supervisor, known)]
 
 
-def look(queue: Queue, run: RunId, directory: RunDirectory) -> Finding:
-    """Find out how a run stands, and make sure that one that never started never will.
+def look(queue: Queue, run: RunId, directory: RunDirectory, *, dry: bool = False) -> Finding:
+    """Find out how a run stands, and make sure that one that never started never will; with `dry` only find out.
 
-    An `exit` record counts once the keeper that wrote it has gone: an agent can write one too.
+    An `exit` record counts once the keeper that wrote it has gone: an agent can write one too. Raises OSError where
+    the directory cannot be used.
     """
     start = directory.start()
     if not isinstance(start, Start):
@@ -65,7 +65,7 @@ def look(queue: Queue, run: RunId, directory: RunDirectory) -> Finding:
             # Something runs under its name, so it did start: its directory, or its record, was taken away under it.
             return Finding.RUNNING
         if start is None:
-            start = Void(os.getpid()) if directory.write_void(os.getpid()) else directory.start()
+            start = Void(os.getpid()) if directory.write_void(os.getpid(), dry=dry) else directory.start()
         if not isinstance(start, Start):
             return Finding.NEVER_STARTED
     if keeper.lives(directory, start) and not (directory.exit() and keeper.wait(directory, start, ENDING_MS)):
@@ -73,19 +73,22 @@ def look(queue: Queue, run: RunId, directory: RunDirectory) -> Finding:
     return Finding.ENDED if directory.exit() is not None else Finding.CRASHED
 
 
-def settle_run(queue: Queue, worker: Worker, config: Config, *, actor: Actor, wait: bool = True) -> Recovered | None:
+def settle_run(
+    queue: Queue, worker: Worker, config: Config, *, actor: Actor, wait: bool = True, dry: bool = False
+) -> Recovered | None:
     """Bring a run that is not watched to its end where it has one; None while its processes run on.
 
     With a recorded stop that its shim has not been told of, it is told now. Where `wait` is false, a tree that has to
-    be ended first is only told to end, for the next look to find gone.
+    be ended first is only told to end, for the next look to find gone. With `dry` no process and no file of the run is
+    touched, and the queue is a rehearsal's. Raises OSError where the run's directory cannot be used.
     """
     directory = RunDirectory(queue.run_directory(worker.id))
-    finding = look(queue, worker.id, directory)
+    finding = look(queue, worker.id, directory, dry=dry)
     if finding is Finding.NEVER_STARTED:
         queue.undo_claim(worker.id, actor=actor, reason="it was claimed and never started")
         return Recovered(worker, finding, None)
     if finding is Finding.RUNNING:
-        if worker.stop is not None and directory.stop() is None:
+        if worker.stop is not None and directory.stop() is None and not dry:
             stop.request_stop(directory, reason=worker.stop, at=queue.now)
         return None
     try:
@@ -97,7 +100,12 @@ def settle_run(queue: Queue, worker: Worker, config: Config, *, actor: Actor, wa
         assert record is not None
         outcome = settle.outcome(task, directory, record, settle.follower(task, directory, config), config)
     else:
-        if not end_tree(queue, worker, directory, grace=grace_ms(task, config)):
+        if dry:
+            left = overdue.left_behind(worker, left_behind(directory), str(queue.state.path))
+            ended = not left and not _leaves(directory)
+        else:
+            ended = end_tree(queue, worker, directory, grace=grace_ms(task, config))
+        if not ended:
             return None
         outcome = crashed(worker, directory, settle.follower(task, directory, config), queue.now)
     return Recovered(worker, finding, queue.finish(worker.id, outcome, actor=actor, background=wait is False))
@@ -132,10 +140,16 @@ def left_behind(directory: RunDirectory) -> tuple[Identity, ...]:
         return ()
     own = [found for name in ("stdout", "stderr") if (found := _regular(directory.file(name))) is not None]
     for number in (1, 2):
-        with contextlib.suppress(OSError):
+        try:
             printed = os.stat(f"/proc/{agent.pid}/fd/{number}")
-            if any(os.path.samestat(printed, each) for each in own):
-                return (agent,)
+        except PermissionError:
+            # Another user's, as a program that became root: no signal of ours reaches it, and until it has gone the
+            # run may not be over.
+            return (agent,)
+        except OSError:
+            continue
+        if any(os.path.samestat(printed, each) for each in own):
+            return (agent,)
     return ()
 
 
@@ -151,8 +165,12 @@ def bury(directory: RunDirectory) -> bool:
     """Tidy up after a run of which nothing is left that can be seen; False where something that cannot be is left."""
     from agentq_cli.supervise import tmpdir
 
-    start = directory.start()
-    if keeper.leaves(directory, start if isinstance(start, Start) else None):
+    if _leaves(directory):
         return False
     tmpdir.remove_left_behind(os.environ, directory.path)
     return True
+
+
+def _leaves(directory: RunDirectory) -> bool:
+    start = directory.start()
+    return keeper.leaves(directory, start if isinstance(start, Start) else None)

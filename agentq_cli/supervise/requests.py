@@ -16,7 +16,7 @@ from agentq_cli.new_schedule import OCCURRENCE, make_schedule
 from agentq_cli.new_task import DEPTH_LIMIT, TaskMaker
 from agentq_cli.policy import requests as policy
 from agentq_cli.policy.requests import Request
-from agentq_cli.policy.schedule import Schedule
+from agentq_cli.policy.schedule import Schedule, first
 from agentq_cli.queue import Answer, Queue
 from agentq_cli.supervise import stop
 from agentq_cli.supervise.records import RunDirectory
@@ -29,8 +29,11 @@ MOST = 64
 """Requests that are answered in one go: an agent that writes thousands does not keep the others waiting."""
 
 
-def apply(queue: Queue, config: Config, environ: Mapping[str, str], session: str) -> Generator[Answer, None, bool]:
-    """Answer the new requests of a session, `MOST` of them; returns whether there may be more.
+def apply(
+    queue: Queue, config: Config, environ: Mapping[str, str], session: str, *, dry: bool = False
+) -> Generator[Answer, None, bool]:
+    """Answer the new requests of a session, `MOST` of them; returns whether there may be more. With `dry` no run is
+    told to end.
 
     Raises Busy, Unreadable (of its outbound.db: its own trouble only).
     """
@@ -54,7 +57,7 @@ def apply(queue: Queue, config: Config, environ: Mapping[str, str], session: str
         )
         if answer is None:
             continue
-        if answer.stop is not None:
+        if answer.stop is not None and not dry:
             directory = RunDirectory(queue.run_directory(answer.stop))
             # It is on record already: on a full disk whoever watches the run tells its shim as soon as that can be.
             with contextlib.suppress(OSError):
@@ -94,7 +97,10 @@ class Asked:
             why = "it has no directory; it never had a prompt, and the config names none"
             raise Usage(f"session '{self._session}': {why}")
         given |= {"tz": request.when.get("tz")}
-        made = TaskMaker(self._at, OCCURRENCE if request.recurs else None).make(given, str)
+        schedule = self.schedule(request, None) if request.recurs else None
+        # A duration counts from the slot of an occurrence, as for `schedule`.
+        begins = None if schedule is None else first(schedule, self._at.now_ms())
+        made = TaskMaker(self._at, OCCURRENCE if request.recurs else None, counted_from=begins).make(given, str)
         before = Launch() if last is None else last.launch
         if before.depth >= DEPTH_LIMIT:
             raise LimitReached(f"AGENTQ_DEPTH {before.depth + 1}: agents may submit one another {DEPTH_LIMIT} deep")
@@ -105,7 +111,6 @@ class Asked:
             umask=before.umask,
             depth=before.depth + 1,
         )
-        schedule = self.schedule(request, None) if request.recurs else None
         return replace(made, launch=launch, schedule=schedule, **request.changes)
 
     def schedule(self, request: Request, before: Schedule | None) -> Schedule:

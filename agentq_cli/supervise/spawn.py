@@ -9,6 +9,7 @@ import stat
 from collections.abc import Mapping, Sequence
 
 from agentq_cli.supervise import kernel
+from agentq_cli.supervise.bound import create_regular
 from agentq_cli.supervise.launch import LaunchRequest
 from agentq_cli.supervise.process import own_start
 from agentq_cli.supervise.records import RunDirectory
@@ -86,7 +87,7 @@ def _open_stdin(request: LaunchRequest, directory: RunDirectory) -> int:
 
 
 def _write(path: str, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = create_regular(path, os.O_TRUNC)
     try:
         while data:
             data = data[os.write(descriptor, data) :]

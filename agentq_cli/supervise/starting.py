@@ -7,33 +7,31 @@ from collections.abc import Mapping
 
 from agentq_cli.clock import Clock, monotonic_ms
 from agentq_cli.config import Config
-from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Identity, Task, Worker
 from agentq_cli.policy import order
 from agentq_cli.policy.admission import Gate
 from agentq_cli.queue import Claim, Past, Plan, Queue
 from agentq_cli.supervise import plan
 from agentq_cli.supervise.gates import Gates
+from agentq_cli.supervise.guard import Guard
 from agentq_cli.supervise.launch import Launcher
 from agentq_cli.supervise.records import RunDirectory
 from agentq_cli.supervise.watch import Watched, unstarted
 
-AGAIN_MS = 200
-LONGEST_AGAIN_MS = 5_000
+START = "start"
+LAUNCH = "launch"
 ZONE_MS = 1_000
 
 
 class Starter:
-    """What a supervisor starts tasks with. `config` is replaced when the file changes.
-
-    `troubled` are sessions that cannot be read, with the reason; nothing of them is tried again.
-    """
+    """What a supervisor starts tasks with. `config` is replaced when the file changes."""
 
     def __init__(
         self,
         queue: Queue,
         launcher: Launcher,
         gates: Gates,
+        guard: Guard,
         identity: Identity,
         *,
         config: Config,
@@ -42,30 +40,25 @@ class Starter:
         sessions: tuple[str, ...],
     ) -> None:
         self.config = config
-        self.troubled: dict[str, str] = {}
         self._queue = queue
         self._launcher = launcher
         self._gates = gates
+        self._guard = guard
         self._identity = identity
         self._clock = clock
         self._environ = dict(environ)
         self._heads = queue.heads(sessions)
         self._host = os.uname().nodename
-        self._waits: dict[str, tuple[int, int]] = {}
-        self._refused: dict[str, str] = {}
-        self._untold: str | None = None
         self._zones: dict[str, tuple[Config, int, str]] = {}
 
     def pick(self, jobs: int) -> order.Head | None:
         """The task to start next; None where no slot is free or nothing may start."""
-        now = monotonic_ms()
-        waiting = {session for session, (until, _) in self._waits.items() if until > now}
         return self._heads.pick(
             now=self._queue.now,
             jobs=jobs,
             ageing_ms=self.config.limits.ageing_ms,
             parallel=self._parallel,
-            without={*self.troubled, *waiting},
+            without=self._guard.put_off(START) | self._guard.put_off(LAUNCH),
         )
 
     def doubt(self, session: str) -> None:
@@ -82,10 +75,10 @@ class Starter:
         return self._gates.closed
 
     def claim(self, head: order.Head, jobs: int) -> Claim | None:
-        """Take a task. None where it may no longer be taken, or its session is busy or in trouble."""
+        """Take a task. None where it may no longer be taken, or its session is busy or in trouble (see the guard)."""
         self._heads.doubt(head.session)
-        try:
-            claim = self._queue.claim(
+        with self._guard.over(head.session, START):
+            return self._queue.claim(
                 head,
                 supervisor=self._identity,
                 jobs=jobs,
@@ -95,30 +88,10 @@ class Starter:
                 newest=self._gates.newest,
                 monotonic=monotonic_ms(),
             )
-        except Busy:
-            self._wait_for(head.session)
-            return None
-        except Refused as error:
-            self._wait_for(head.session)
-            self._untold = error.message if self._refused.get(head.session) != error.message else None
-            self._refused[head.session] = error.message
-            return None
-        except AgentqError as error:
-            self.troubled[head.session] = self._untold = error.message
-            return None
-        self._waits.pop(head.session, None)
-        self._refused.pop(head.session, None)
-        return claim
-
-    def take_trouble(self) -> str | None:
-        """Why the last claim failed, where that is more than somebody being faster and was not told before."""
-        untold, self._untold = self._untold, None
-        return untold
+        return None
 
     def launch(self, claim: Claim) -> Watched:
         """Start the process of a claimed task; what could not be started is watched to its end all the same."""
-        self._queue.roll_back_dead_writers(claim.run.session)
-        directory = RunDirectory(self._queue.state.run_name(claim.run))
         worker = Worker(
             *claim.run,
             agent=claim.task.agent,
@@ -128,25 +101,25 @@ class Starter:
             adopted=False,
             stop=None,
         )
+        watched = Watched(worker, claim.task, RunDirectory(self._queue.state.run_name(claim.run)))
         if claim.plan.error is not None:
-            watched = Watched(worker, claim.task, directory, None, ended=True)
             watched.outcome = unstarted(self._queue.now, claim.plan.error)
+            watched.ended = True
             return watched
-        zone = claim.task.launch.tz or self._zone(claim.task.session)
-        request = plan.request(claim, self.config, self._queue.state, self._clock, self._environ, zone)
-        try:
-            _, pidfd = self._launcher.launch(request)
-            return Watched.started(worker, claim.task, directory, pidfd, self.config, self._queue)
-        except OSError:
-            # No process can be made now. What has not begun is void; where a shim did begin it is watched by pidfd.
-            self._wait_for(claim.task.session)
-            return Watched.adopted(worker, claim.task, directory, self.config, self._queue)
+        with self._guard.over(claim.run.session, LAUNCH) as tried:
+            self._queue.roll_back_dead_writers(claim.run.session)
+            # All that may fail comes first: what has been launched is watched, whatever happens.
+            watched.follow(self.config, self._queue)
+            zone = claim.task.launch.tz or self._zone(claim.task.session)
+            request = plan.request(claim, self.config, self._queue.state, self._clock, self._environ, zone)
+            _, watched.pidfd = self._launcher.launch(request)
+        # No process can be made now. What has not begun is void; where a shim did begin it is watched by its pidfd.
+        watched.ended = tried.error is not None
+        return watched
 
     def moments(self) -> list[int]:
-        """When to try again what could not be started now (monotonic)."""
-        now = monotonic_ms()
-        found = [until for until, _ in self._waits.values() if until > now]
-        return found if self._gates.again_at is None else [*found, self._gates.again_at]
+        """When to ask the gates again (monotonic)."""
+        return [] if self._gates.again_at is None else [self._gates.again_at]
 
     def _parallel(self, session: str) -> int | None:
         return order.width(session, self.config.sessions.get(session, {}).get("parallel"))
@@ -161,9 +134,3 @@ class Starter:
 
     def _plan(self, task: Task, past: Past) -> Plan:
         return plan.plan(task, self.config, past, now=self._queue.now)
-
-    def _wait_for(self, session: str) -> None:
-        """Try a session again later, each time later: somebody may hold its file for a minute."""
-        _, before = self._waits.get(session, (0, AGAIN_MS // 2))
-        delay = min(before * 2, LONGEST_AGAIN_MS)
-        self._waits[session] = (monotonic_ms() + delay, delay)

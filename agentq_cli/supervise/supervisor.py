@@ -15,25 +15,29 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from agentq_cli import config as configuration
 from agentq_cli.clock import Clock, monotonic_ms
 from agentq_cli.dataclass import dataclass, replace
-from agentq_cli.errors import AgentqError, Busy, Refused, Unreadable
+from agentq_cli.errors import AgentqError, Unreadable
 from agentq_cli.model import Actor, Event, Identity, Outcome, RunId, Status, Supervisor, Task
 from agentq_cli.policy import order
 from agentq_cli.queue import Queue
-from agentq_cli.supervise import attendance, bells, gates, history, limits, process, recovery, requests, stop
+from agentq_cli.supervise import attendance, bells, gates, history, limits, overdue, process, recovery, requests, stop
 from agentq_cli.supervise.gates import Gates
+from agentq_cli.supervise.guard import Guard, Tried
 from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks
 from agentq_cli.supervise.launch import Launcher
 from agentq_cli.supervise.records import RunDirectory
 from agentq_cli.supervise.resources import Resources
 from agentq_cli.supervise.ring import ring
 from agentq_cli.supervise.signals import Signals
-from agentq_cli.supervise.starting import AGAIN_MS, LONGEST_AGAIN_MS, Starter
+from agentq_cli.supervise.starting import START, Starter
 from agentq_cli.supervise.watch import LOST_MS, Watched
 
 RENEW_MS = 10_000
 STREAM_MS = 500
 """How often an agent's stream is read on while it runs: its conversation's id is wanted before it ends."""
 TICK_MS = 1000
+OVERDUE_MS = 5_000
+"""How often runs are looked at that may have passed a limit and cannot be ended."""
+
 SAFETY_NET_MS = 30_000
 MOST_MISSES = 10
 """Claims that may fail in one go before it waits: others are at it, or a file is in trouble."""
@@ -86,10 +90,13 @@ class Supervision:
         self._environ = environ
         self._identity: Identity = process.current()
         self._resources = resources or Resources()
+        self._guard = Guard()
+        self._gates = Gates(queue, self._identity, self._resources)
         self._starter = Starter(
             queue,
             launcher,
-            Gates(queue, self._identity, self._resources),
+            self._gates,
+            self._guard,
             self._identity,
             config=config,
             clock=clock,
@@ -97,15 +104,18 @@ class Supervision:
             sessions=settings.sessions,
         )
         self._hooks = Hooks(queue, self._identity, environ, Actor.SUPERVISOR)
-        self._troubled = self._starter.troubled
         self._watched: dict[RunId, Watched] = {}
         self._started = 0
         self._renewed_at = monotonic_ms()
         self._idle_since = monotonic_ms()
         self._over_since: int | None = None
         self._stopping: str | None = None
+        self._cancelling: set[tuple[RunId, str]] = set()
+        self._overdue: set[RunId] = set()
+        self._overdue_at = 0
         self._bell: str | None = None
         self._ended_in: set[str] = set()
+        self._unanswered: set[str] = set()
         self._undecided = False
 
     @property
@@ -115,34 +125,76 @@ class Supervision:
 
     def run(self) -> Iterator[Happening | None]:
         """Supervise until there is a reason to end; yields what happens."""
-        with Signals() as signals:
+        with Signals() as signals, contextlib.ExitStack() as opened:
             self._queue.keep_connections()
-            self._queue.register(
-                Supervisor(self._identity, self._jobs, self._settings.sessions, self._queue.now, self._renewed_at)
-            )
-            try:
-                with bells.Bell(self._queue.state.bells) as bell:
-                    self._bell = bell.path.name
+            opened.callback(self._leave, signals)
+            bell = yield from self._begin(signals, opened)
+            while bell is not None:
+                bell.empty()
+                yield from self._heed(signals)
+                with self._guard.over(None, "round"):
+                    yield from self._round()
+                over = self._stopping == "leave"
+                with self._guard.over(None, "end"):
+                    over = over or self._done()
+                yield from self._tell_trouble()
+                if over:
+                    return
+                if self.ticking:
+                    yield None
+                self._sleep(bell, signals)
+
+    def _begin(self, signals: Signals, opened: contextlib.ExitStack) -> Generator[Happening, None, bells.Bell | None]:
+        """Go on duty, as soon as that can be; None where it was stopped before."""
+        registered = False
+        while True:
+            yield from self._heed(signals)
+            if self._stopping is not None:
+                return None
+            with self._guard.over(None, "begin"):
+                if not registered:
+                    self._renewed_at = monotonic_ms()
+                    self._queue.register(
+                        Supervisor(
+                            self._identity, self._jobs, self._settings.sessions, self._queue.now, self._renewed_at
+                        )
+                    )
+                    registered = True
+                bell = bells.Bell(self._queue.state.bells)
+                bell.fileno()
+                opened.enter_context(bell)
+                self._bell = bell.path.name
+                with self._guard.over(None, "roll back"):
                     self._queue.roll_back_dead_writers()
+                with self._guard.over(None, "begin hooks"):
                     self._hooks.begin(self._config)
+                with self._guard.over(None, "remember"):
                     yield from self._remember()
-                    while True:
-                        bell.empty()
-                        yield from self._heed(signals)
-                        yield from self._round()
-                        if self._done():
-                            return
-                        if self.ticking:
-                            yield None
-                        self._sleep(bell, signals)
-            finally:
-                for watched in self._watched.values():
-                    watched.close()
-                if self._queue.in_place:
-                    self._queue.unregister(self._identity)
-                self._ring()
-                for _ in self._hooks.close(signals.fileno()):
-                    pass
+                return bell
+            yield from self._tell_trouble()
+            self._sleep(None, signals)
+
+    def _leave(self, signals: Signals) -> None:
+        """Go off duty; what runs is adopted by whoever comes next. A row that cannot be removed now is a dead one's."""
+        for watched in self._watched.values():
+            watched.close()
+        with contextlib.suppress(AgentqError, OSError):
+            if self._queue.in_place:
+                self._queue.unregister(self._identity)
+        self._ring()
+        for _ in self._hooks.close(signals.fileno()):
+            pass
+
+    def _tell_trouble(self) -> Iterator[Happening]:
+        """What went wrong and was not told; and of what stops everything, a word where others look."""
+        for session, message in self._guard.take():
+            yield self._tell("trouble", None, reason=message if session is None else f"{session}: {message}")
+        general = self._guard.general()
+        if general is not None:
+            # Those that others need are opened again; those that nobody needs make room.
+            self._queue.release_connections()
+        with contextlib.suppress(AgentqError, OSError):
+            self._gates.note_trouble(general)
 
     def _remember(self) -> Iterator[Happening]:
         """Have the index know the sessions that lie there and that it does not know: put back from an older copy."""
@@ -162,8 +214,15 @@ class Supervision:
         self._read_streams()
         for watched in self._watched.values():
             if watched.elsewhere:
-                watched.look_elsewhere()
+                with self._guard.over(watched.worker.session, f"keeper {watched.worker.id}"):
+                    watched.look_elsewhere()
         yield from self._settle()
+        # What asks nothing of the index comes first: it may be locked, and no limit waits for that.
+        if self._cancelling:
+            self._cancel_on()
+        if self._stopping != "leave":
+            yield from self._limit()
+            yield from self._look_overdue()
         calls = self._queue.calls(self._identity)
         if self._stopping != "leave":
             # A row of its own that is gone or old makes its runs anybody's.
@@ -171,7 +230,6 @@ class Supervision:
                 yield from self._adopt()
             if calls.stops:
                 self._pass_on_stops()
-            yield from self._limit()
         if self._claiming:
             if calls.expired:
                 yield from self._expire()
@@ -208,13 +266,27 @@ class Supervision:
             }
             then = f"{running} running, {what[self._stopping]}" if running else "nothing runs"
             yield self._tell("stop", reason=f"{signal.Signals(number).name}: {then}")
+            self._cancelling = set()
             if self._stopping == "cancel":
-                self._cancel_all()
+                self._cancelling = {(run, step) for run in self._watched for step in ("tell", "record")}
 
-    def _cancel_all(self) -> None:
-        for run, watched in self._watched.items():
-            self._queue.request_stop(run, reason="cancelled", cancel=True, actor=Actor.SUPERVISOR)
-            stop.request_stop(watched.directory, reason="cancelled", at=self._queue.now)
+    def _cancel_on(self) -> None:
+        """Cancel what is to be cancelled, each of it told and recorded as soon as that can be."""
+        for run, step in list(self._cancelling):
+            watched, name = self._watched.get(run), f"cancel: {step} {run}"
+            if watched is None:
+                self._cancelling.discard((run, step))
+                self._guard.clear(run.session, name)
+            elif self._guard.may(run.session, name):
+                with self._guard.over(run.session, name):
+                    # Where its session is locked, the word to its keeper alone makes it cancelled too.
+                    if step == "tell":
+                        stop.request_stop(watched.directory, reason="cancelled", at=self._queue.now)
+                    else:
+                        self._queue.request_stop(
+                            run, reason="cancelled", cancel=True, actor=Actor.SUPERVISOR, background=True
+                        )
+                    self._cancelling.discard((run, step))
 
     def _reload(self) -> None:
         if not self._config.changed():
@@ -224,19 +296,19 @@ class Supervision:
             loaded = configuration.load(self._environ)
             gates.check(loaded, self._resources)
             self._config = self._starter.config = loaded
-        except AgentqError:
+        except (AgentqError, OSError):
             # A file in the middle of an edit: what was read before goes on until it is right again.
             self._config = replace(self._config, stamp=configuration.stamp(self._config.path))
         if self._jobs != before:
-            with contextlib.suppress(Busy, Refused):
+            with self._guard.over(None, "renew"):
                 self._queue.renew(self._identity, jobs=self._jobs, renewed_at=monotonic_ms())
 
     def _renew(self) -> None:
         """Say that it is there. Before a claim too: the runs of a supervisor with an old row are taken from it."""
         now = monotonic_ms()
-        if now - self._renewed_at >= RENEW_MS:
+        if now - self._renewed_at >= RENEW_MS and self._guard.may(None, "renew"):
             # Where that cannot be written now nothing is lost but the runs, to whoever can.
-            with contextlib.suppress(Busy, Refused):
+            with self._guard.over(None, "renew"):
                 self._queue.renew(self._identity, jobs=self._jobs, renewed_at=now)
                 self._renewed_at = now
 
@@ -254,8 +326,6 @@ class Supervision:
             claim = self._starter.claim(head, self._jobs)
             if claim is None:
                 misses += 1
-                if (trouble := self._starter.take_trouble()) is not None:
-                    yield self._tell("trouble", reason=trouble)
                 continue
             self._started += 1
             self._watched[claim.run] = self._starter.launch(claim)
@@ -269,12 +339,11 @@ class Supervision:
 
     def _expire(self) -> Iterator[Happening]:
         for address in self._queue.expired():
-            if self._outside(address.session) or address.session in self._troubled:
+            if self._outside(address.session) or not self._guard.may(address.session, "expire"):
                 continue
-            try:
+            expired = None
+            with self._guard.over(address.session, "expire"):
                 expired = self._queue.expire(address, actor=Actor.SUPERVISOR)
-            except AgentqError:
-                continue
             if expired is not None:
                 run = RunId(*address, 0)
                 yield self._tell("expire", run, before=Status.QUEUED, after=Status.EXPIRED, reason=expired.reason)
@@ -287,21 +356,28 @@ class Supervision:
         look = self._queue.around()
         for address, agent in self._queue.arriving():
             held = look.holds_back(address.session, agent)
-            if not held and not self._outside(address.session) and address.session not in self._troubled:
-                with contextlib.suppress(AgentqError):  # the claim does it too
+            may = self._guard.may(address.session, "arrive")
+            if may and not held and not self._outside(address.session):
+                with self._guard.over(address.session, "arrive"):  # the claim does it too
                     self._queue.arrive(address, actor=Actor.SUPERVISOR)
                     self._starter.doubt(address.session)
 
     def _answer(self) -> Iterator[Happening]:
         """Carry out what the agents that run now, or have just ended, asked for."""
         left: set[str] = set()
-        for session in {run.session for run in self._watched} | self._ended_in:
+        for session in {run.session for run in self._watched} | self._ended_in | self._unanswered:
+            self._unanswered.discard(session)
             if not self._queue.may_ask(session):
+                self._guard.clear(session, "requests")
                 continue
-            try:
+            if not self._guard.may(session, "requests"):
+                self._unanswered.add(session)
+                continue
+            more = False
+            with self._guard.over(session, "requests") as tried:
                 more = yield from self._carry_out(session)
-            except AgentqError:
-                continue  # its own trouble, and nobody else's; the next look, or a sweep, tries again
+            if tried.error is not None:
+                self._unanswered.add(session)
             if more:
                 left.add(session)
         self._ended_in = left
@@ -320,14 +396,22 @@ class Supervision:
     def _tell_dependents(self) -> Iterator[Happening]:
         """Release, or stop, the tasks of other sessions that wait for what has ended."""
         self._undecided = False
-        if not self._queue.unsettled_sessions():
-            return
-        for task in self._queue.settle_dependents(actor=Actor.SUPERVISOR):
-            yield self._tell("depend", RunId(*task.address, 0), after=task.status, reason=task.reason)
-            yield from self._tell_stopped(task)
-        for session in self._queue.unsettled_sessions():
-            if self._usable(session):  # else it must not keep a drain from its end
-                self._undecided = self._undecided or not self._outside(session)
+        tried: set[str] = set()
+        while waiting := [name for name in self._queue.unsettled_sessions() if name not in tried]:
+            tried.update(waiting)
+            for session in waiting:
+                yield from self._tell_dependents_of(session)
+
+    def _tell_dependents_of(self, session: str) -> Iterator[Happening]:
+        if self._guard.may(session, "dependents"):
+            with self._guard.over(session, "dependents"):
+                for task in self._queue.settle_dependents_in(session, actor=Actor.SUPERVISOR):
+                    yield self._tell("depend", RunId(*task.address, 0), after=task.status, reason=task.reason)
+                    yield from self._tell_stopped(task)
+                return
+        # What somebody has to mend must not keep a drain from its end.
+        decided = self._outside(session) or session in self._guard.lasting("dependents")
+        self._undecided = self._undecided or not decided
 
     def _tell_stopped(self, task: Task) -> Iterator[Happening]:
         """What the end of a task has stopped in its own session, in the very commit."""
@@ -339,11 +423,6 @@ class Supervision:
             return  # it is done, and on record; only this line about it is missing
         for each in stopped:
             yield self._tell("depend", RunId(*each.address, 0), after=each.status, reason=each.reason)
-
-    def _usable(self, session: str) -> bool:
-        with contextlib.suppress(Busy):
-            return all(fault.part != "inbound.db" for fault in self._queue.faults(session))
-        return True
 
     def _outside(self, session: str) -> bool:
         return bool(self._settings.sessions) and session not in self._settings.sessions
@@ -360,18 +439,24 @@ class Supervision:
         for worker in recovery.orphaned(self._queue):
             if worker.id in self._watched or self._outside(worker.session):
                 continue
-            try:
+            step = f"adopt {worker.id}"
+            if not self._guard.may(worker.session, step):
+                continue
+            with self._guard.over(worker.session, step) as tried:
                 if not self._queue.adopt(worker, self._identity):
                     continue
-                task = self._queue.task(worker.id.address)
-            except (Busy, Refused):
+                watched = Watched.adopted(
+                    worker,
+                    self._queue.task(worker.id.address, background=True),
+                    RunDirectory(self._queue.run_directory(worker.id)),
+                    self._config,
+                    self._queue,
+                )
+            if tried.lasting:
+                yield from self._give_up(worker.id, tried)
+            if tried.error is not None:
                 continue
-            except AgentqError as error:
-                yield from self._give_up(worker.id, error)
-                continue
-            self._watched[worker.id] = Watched.adopted(
-                worker, task, RunDirectory(self._queue.run_directory(worker.id)), self._config, self._queue
-            )
+            self._watched[worker.id] = watched
             yield self._tell("adopt", worker.id, before=Status.RUNNING, after=Status.RUNNING)
         yield from self._settle()
 
@@ -381,7 +466,7 @@ class Supervision:
             watched = self._watched.get(worker.id)
             if worker.stop is not None and watched is not None and not watched.ended:
                 # A full disk: at the next round again.
-                with contextlib.suppress(OSError):
+                with self._guard.over(worker.session, f"stop {worker.id}"):
                     if watched.directory.stop() is None:
                         stop.request_stop(watched.directory, reason=worker.stop, at=self._queue.now)
 
@@ -391,7 +476,7 @@ class Supervision:
             if watched.ended or not watched.limits.due():
                 continue
             # Out of descriptors, or a disk that cannot take the record of a stop: the next look finds it again.
-            with contextlib.suppress(OSError):
+            with self._guard.over(run.session, f"limits {run}"):
                 reached = watched.limits.look(watched.directory, watched.stream)
                 if reached is not None and limits.enforce(
                     self._queue, run, watched.directory, reached, actor=Actor.SUPERVISOR
@@ -404,32 +489,52 @@ class Supervision:
                         reason=f"{reached.reason}: {reached.detail}",
                     )
 
+    def _look_overdue(self) -> Iterator[Happening]:
+        """Tell of each run once that it should have ended, and cannot be."""
+        now = monotonic_ms()
+        if now < self._overdue_at:
+            return
+        self._overdue_at = now + OVERDUE_MS
+        for run, watched in self._watched.items():
+            if run in self._overdue:
+                continue
+            with self._guard.over(run.session, f"overdue {run}"):
+                state = str(self._queue.state.path)
+                late = overdue.look(watched.worker, watched.task, watched.directory, self._config, state)
+                if late is None:
+                    continue
+                self._overdue.add(run)
+                yield self._tell("overdue", run, before=Status.RUNNING, after=Status.RUNNING, reason=str(late))
+        self._overdue.intersection_update(self._watched)
+
     def _read_streams(self) -> None:
         for run, watched in self._watched.items():
-            seen = watched.read_on()
-            if seen is None or watched.task.agent is None:
+            step = f"stream {run}"
+            if not self._guard.may(run.session, step):
                 continue
-            try:
-                self._queue.seen_conversation(run, watched.task.agent, seen)
-                watched.conversation = seen
-            except AgentqError:
-                continue  # the next tick, or the finish, stores it
+            # The next tick, or the finish, stores it.
+            with self._guard.over(run.session, step):
+                seen = watched.read_on()
+                if seen is not None and watched.task.agent is not None:
+                    self._queue.seen_conversation(run, watched.task.agent, seen)
+                    watched.conversation = seen
 
     def _settle(self) -> Iterator[Happening]:
         now = monotonic_ms()
         for run, watched in list(self._watched.items()):
             if not watched.ended or watched.again_at > now:
                 continue
-            if not watched.conclude(self._queue, self._config):
+            step = f"settle {run}"
+            if not self._guard.may(run.session, step):
                 continue
-            try:
+            with self._guard.over(run.session, step) as tried:
+                if not watched.conclude(self._queue, self._config):
+                    continue
                 yield from self._finish(run, watched)
-            except (Busy, Refused):
-                watched.tries += 1
-                watched.again_at = now + min(AGAIN_MS * 2**watched.tries, LONGEST_AGAIN_MS)
+            if tried.lasting:
+                yield from self._give_up(run, tried)
+            elif tried.error is not None:
                 continue
-            except AgentqError as error:
-                yield from self._give_up(run, error)
             watched.close()
             del self._watched[run]
             self._ended_in.add(run.session)
@@ -437,7 +542,8 @@ class Supervision:
 
     def _finish(self, run: RunId, watched: Watched) -> Iterator[Happening]:
         if watched.never_started:
-            if self._queue.undo_claim(run, actor=Actor.SUPERVISOR, reason="it was claimed and never started"):
+            why = "it was claimed and never started"
+            if self._queue.undo_claim(run, actor=Actor.SUPERVISOR, reason=why, background=True):
                 self._started -= 1
                 yield self._tell("undo", run, before=Status.RUNNING, after=Status.QUEUED)
             return
@@ -449,16 +555,19 @@ class Supervision:
             self.failed += 1
         after = task.shown_status(self._queue.now)
         yield self._tell("finish", run, before=Status.RUNNING, after=after, reason=task.reason, outcome=watched.outcome)
-        if (why := self._queue.why_unposted(run)) is not None:
-            yield self._tell("unposted", run, reason=f"its result could not be written to outbound.db: {why}")
+        if (unposted := self._queue.why_unposted(run)) is not None:
+            yield self._tell("unposted", run, reason=f"its result could not be written to outbound.db: {unposted}")
         yield from self._tell_stopped(task)
 
-    def _give_up(self, run: RunId, error: AgentqError) -> Iterator[Happening]:
+    def _give_up(self, run: RunId, tried: Tried) -> Iterator[Happening]:
         """A session that cannot be read must not keep a slot from the others."""
-        self._troubled[run.session] = error.message
+        assert tried.error is not None
         self._queue.release_slot(run)
+        self._guard.clear(run.session, f"settle {run}")
+        self._guard.clear(run.session, f"adopt {run}")
+        self._guard.note(run.session, START, tried.error)
         self.failed += 1
-        yield self._tell("trouble", run, reason=error.message)
+        yield self._tell("trouble", run, reason=tried.error.message)
 
     # Ending and sleeping
 
@@ -493,18 +602,19 @@ class Supervision:
         """Whether a drain has something left that will run without anybody's help."""
         if self._undecided:
             return True
-        look = self._queue.around()
+        look, troubled = self._queue.around(), self._guard.lasting(START)
         mine = [session for session, lane in look.lanes.items() if lane.running and not self._outside(session)]
-        if any(session not in self._troubled for session in mine):
+        if any(session not in troubled for session in mine):
             return True
         return any(
-            not self._outside(session) and session not in self._troubled and not look.holds_back(session, agent)
+            not self._outside(session) and session not in troubled and not look.holds_back(session, agent)
             for session, agent in self._queue.unfinished()
         )
 
-    def _sleep(self, bell: bells.Bell, signals: Signals) -> None:
+    def _sleep(self, bell: bells.Bell | None, signals: Signals) -> None:
         poll = select.poll()
-        poll.register(bell.fileno(), select.POLLIN)
+        if bell is not None:
+            poll.register(bell.fileno(), select.POLLIN)
         poll.register(signals.fileno(), select.POLLIN)
         for descriptor in self._hooks.descriptors():
             poll.register(descriptor, select.POLLIN)
@@ -525,16 +635,14 @@ class Supervision:
         now = monotonic_ms()
         moments = [now if self._ended_in else now + SAFETY_NET_MS]
         if self._watched:
-            moments.append(self._renewed_at + RENEW_MS)
+            moments += [self._renewed_at + RENEW_MS, self._overdue_at]
         if any(watched.task.kind == "prompt" and not watched.ended for watched in self._watched.values()):
             moments.append(now + STREAM_MS)
         if self.ticking and self._watched:
             moments.append(now + TICK_MS)
-        moments += [watched.again_at for watched in self._watched.values() if watched.ended]
+        moments += [watched.again_at for watched in self._watched.values() if watched.ended and watched.again_at > now]
         if any(watched.elsewhere for watched in self._watched.values()):
             moments.append(now + LOST_MS)
-        if self._undecided:
-            moments.append(now + AGAIN_MS)
         moments += [
             watched.limits.look_at
             for watched in self._watched.values()
@@ -542,9 +650,11 @@ class Supervision:
         ]
         if self._claiming:
             moments += self._starter.moments()
-            if not self._clock.fixed:
+        if self._claiming and not self._clock.fixed and self._guard.may(None, "round"):
+            with self._guard.over(None, "next"):
                 dues = (self._queue.next_due(), self._queue.next_lift())
                 moments += [now + max(0, due - self._queue.now) for due in dues if due is not None]
+        moments += self._guard.moments()
         moments += self._hooks.moments()
         if self._settings.idle_exit_ms is not None and not self._watched:
             moments.append(self._idle_since + self._settings.idle_exit_ms)

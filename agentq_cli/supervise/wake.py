@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
-from agentq_cli.errors import Refused
+from agentq_cli.errors import Busy, Refused
 from agentq_cli.model import Identity, Supervisor
 from agentq_cli.path import Path
 from agentq_cli.queue import Queue
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 LOG_BYTES = 1 << 20
 LOOK_SECONDS = 0.005
 SCOPE_SECONDS = 10
+DUTY_SECONDS = 30
+"""How long a supervisor that was started is waited for; one that finds the index locked goes on trying by itself."""
+
+LOCK_SECONDS = 60
+"""How long whoever wants a supervisor waits for somebody else who is starting one."""
+
 DRAINED = (0, 1, 75)
 """The exit codes of a drain that did what there was to do."""
 
@@ -62,17 +68,25 @@ def lives(queue: Queue, owner: Identity) -> bool:
     return attendance.lives(owner, queue.state.bells)
 
 
+def wanted(queue: Queue) -> bool:
+    """Whether this process may start one: what an agent starts ends with its run."""
+    return not _inside_a_run(queue.state.path)
+
+
 def ensure_supervisor(queue: Queue, sessions: Sequence[str]) -> int | None:
     """Start a detached `run --drain` unless one lives that serves these sessions; its pid, or None."""
-    if _inside_a_run(queue.state.path):
+    if not wanted(queue):
         return None
-    from filelock import FileLock
+    from filelock import FileLock, Timeout
 
     refuse_link(queue.state.wake_lock)
-    with FileLock(queue.state.wake_lock, mode=0o600):
-        if looked_after(queue, sessions):
-            return None
-        return start_detached(queue, ["--drain"])
+    try:
+        with FileLock(queue.state.wake_lock, LOCK_SECONDS, mode=0o600):
+            if looked_after(queue, sessions):
+                return None
+            return start_detached(queue, ["--drain"])
+    except Timeout:
+        raise Busy(f"'{queue.state.wake_lock}': another process held it for too long; try again") from None
 
 
 def _inside_a_run(state_dir: Path) -> bool:
@@ -140,10 +154,12 @@ def _for_detached(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _wait_until_on_duty(child: subprocess.Popen[bytes], state_dir: Path) -> None:
-    """Return once its bell is there, or once it has come and gone with nothing to do. Raises Refused."""
+    """Return once its bell is there, or once it has come and gone with nothing to do, or after a while. Raises
+    Refused where it has failed."""
+    deadline = time.monotonic() + DUTY_SECONDS
     identity = process.identity_of(child.pid)
     bell = state_dir / "bells" / (identity.name if identity else ".gone")
-    while not bell.exists():
+    while not bell.exists() and time.monotonic() < deadline:
         code = child.poll()
         if code is not None:
             if code in DRAINED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from agentq_cli.clock import monotonic_ms
@@ -18,6 +19,9 @@ from agentq_cli.supervise.tree import SETTLE_MS, Orphans
 STREAM_STEPS = 128
 """Pieces of one agent's stream that are read in one go (8 MiB), so that a flood does not keep the others waiting."""
 
+SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR)
+"""What says nothing about the run, only that it cannot be looked at now."""
+
 LOST_MS = 1000
 """How often a run is looked at that lives and whose keeper cannot be found: its directory was taken away."""
 
@@ -29,7 +33,7 @@ class Watched:
     worker: Worker
     task: Task
     directory: RunDirectory
-    stream: settle.StreamFollower | None
+    stream: settle.StreamFollower | None = None
     pidfd: int = -1
     ended: bool = False
     conversation: str | None = None
@@ -37,24 +41,20 @@ class Watched:
     outcome: Outcome | None = None
     never_started: bool = False
     again_at: int = 0
-    tries: int = 0
     limits: RunLimits = field(default_factory=RunLimits)
-
-    @classmethod
-    def started(
-        cls, worker: Worker, task: Task, directory: RunDirectory, pidfd: int, config: Config, queue: Queue
-    ) -> Watched:
-        """One that has just been started."""
-        stream = settle.follower(task, directory, config)
-        return cls(worker, task, directory, stream, pidfd=pidfd, limits=RunLimits.of(task, config, queue))
 
     @classmethod
     def adopted(cls, worker: Worker, task: Task, directory: RunDirectory, config: Config, queue: Queue) -> Watched:
         """One whose supervisor is gone: its shim is watched where it lives, otherwise it has ended."""
-        stream = settle.follower(task, directory, config)
-        watched = cls(worker, task, directory, stream, limits=RunLimits.of(task, config, queue))
+        watched = cls(worker, task, directory)
+        watched.follow(config, queue)
         watched.ended = not watched._watch_keeper(directory.start())
         return watched
+
+    def follow(self, config: Config, queue: Queue) -> None:
+        """Find out what its agent prints where, and what its limits are."""
+        self.stream = settle.follower(self.task, self.directory, config)
+        self.limits = RunLimits.of(self.task, config, queue)
 
     @property
     def elsewhere(self) -> bool:
@@ -84,6 +84,8 @@ class Watched:
         try:
             finding = recovery.look(queue, self.worker.id, self.directory)
         except OSError as error:
+            if error.errno in SCARCE:
+                raise
             self.outcome = unstarted(queue.now, f"its directory cannot be written: {error.strerror}")
             return True
         if finding is recovery.Finding.NEVER_STARTED:

@@ -89,7 +89,7 @@ def test_what_a_command_ended_is_told_by_whoever_comes_next(aq: Driven) -> None:
     aq.exec("true")
     aq.exec("true", given=("--expires", "1s"), env={"AGENTQ_NOW": "2026-03-01T12:00:00Z"})
     aq("cancel", "1")
-    assert [item["action"] for item in aq.items("sweep", "--dry-run", "--no-wake")] == ["expire", "hook"]
+    assert [item["action"] for item in aq.items("sweep", "--dry-run", "--no-wake")] == ["expire", *["hook"] * 3]
     assert told(aq) == []
     done = [item["detail"] for item in aq.items("sweep", "--no-wake") if item["action"] == "hook"]
     assert sorted(done) == ["session.drained: done", "task.finished: done", "task.finished: done"]

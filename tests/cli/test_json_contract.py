@@ -139,6 +139,7 @@ WORKER = exactly(
     last_seen_at=maybe(TIME),
     rss_bytes=maybe(INT),
     state=one_of("running adopted orphaned"),
+    note=maybe(TEXT),
 )
 SUPERVISOR = exactly(pid=INT, jobs=INT, sessions=listed(TEXT), started_at=TIME, last_seen_at=TIME, alive=BOOL)
 SESSION = exactly(

@@ -25,7 +25,7 @@ RUN_KEYS = (
 SESSION_KEYS = ("name", "counts", "next_due_at", "paused", "conversation", "conversations", "parallel", "path")
 WORKER_KEYS = (
     *("id", "task", "run", "session", "agent", "pid", "supervisor_pid", "started_at", "last_seen_at", "rss_bytes"),
-    "state",
+    *("state", "note"),
 )
 EVENT_KEYS = ("at", "task", "run", "from", "to", "event", "actor", "reason")
 

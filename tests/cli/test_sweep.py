@@ -87,6 +87,7 @@ def test_dry_run_tells_and_changes_nothing(aq: Driven) -> None:
     items = aq.items("sweep", "--dry-run")
     assert contents(aq.state_dir) == before
     assert [(item["action"], item["task"]) for item in items] == [
+        ("forget", None),
         ("settle", "default/1"),
         ("expire", "default/2"),
         ("wake", None),

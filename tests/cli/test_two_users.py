@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -254,3 +255,87 @@ def test_an_agent_that_can_only_write_its_outbound_is_answered(place: Path, pyth
     ]
     said = json.loads(root("messages", "-s", "docs", "--json").stdout)["items"]
     assert ("said", "hello") in {(item["id"], item["content"] if item["kind"] == "note" else None) for item in said}
+
+
+BECOME_ROOT = """
+#include <unistd.h>
+#include <stdlib.h>
+int main(int count, char **words) {
+    if (setgid(0) || setuid(0)) return 9;
+    while (access(words[1], F_OK)) usleep(20000);
+    return 0;
+}
+"""
+
+
+@pytest.fixture
+def becomes_root(place: Path) -> Iterator[Path]:
+    """A program that becomes root, as sudo does, and runs until the file that it is given is there."""
+    program = place / "becomes-root"
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler here")
+    subprocess.run([compiler, "-x", "c", "-", "-o", str(program)], input=BECOME_ROOT, text=True, check=True)
+    program.chmod(0o4755)
+    yield program
+    (place / "go").touch()
+
+
+def late(user: User, run: str = "s/1.1") -> str:
+    items = json.loads(user("workers", "--json").stdout)["items"]
+    return next((item["note"] or "" for item in items if item["run"] == run), "")
+
+
+def test_a_run_past_its_limit_that_cannot_be_ended_is_told_of(nobody: User, place: Path, becomes_root: Path) -> None:
+    words = ("--timeout", "500ms", "--grace", "100ms", "--exec", "--", str(becomes_root), str(place / "go"))
+    nobody("submit", "-s", "s", *words)
+    nobody("submit", "-s", "s", "--exec", "--", "true")
+    log = nobody.home / "log"
+    with log.open("w") as file:
+        supervisor = nobody.program.start("run", "--drain", stdout=file, stderr=file, **AS_NOBODY)
+    told = until(lambda: late(nobody), what="word of it")
+    assert told.startswith("past its limit by ") and "(timeout), cannot be ended: pid " in told
+    (pid,) = [word.rstrip(",") for word in told.split() if word.rstrip(",").isdigit()]
+    assert told.endswith(f"pid {pid}, user root") and "becomes-root" in Path(f"/proc/{pid}/comm").read_text()
+    shown = json.loads(nobody("show", "s/1", "--json").stdout)
+    assert shown["status"] == "running" and f"pid {pid}, user root" in shown["reason"]
+    assert "cannot be ended" in nobody("show", "s/1").stdout
+    assert "cannot be ended" in nobody("workers").stdout
+    (issue,) = json.loads(nobody("health", "--json", code=2).stdout)["issues"]
+    assert issue["component"] == "run s/1.1" and f"pid {pid}, user root" in issue["message"]
+    until(lambda: "cannot be ended" in log.read_text(), what="the supervisor's word")
+    assert "cannot be ended" in nobody("cancel", "s/1", "--json").stdout
+    assert alive(int(pid)) and json.loads(nobody("show", "s/2", "--json").stdout)["status"] == "queued"
+    (place / "go").touch()
+    assert supervisor.wait(30) == 1
+    assert log.read_text().count("cannot be ended") == 1
+
+
+def test_what_a_gone_keeper_left_and_cannot_be_ended_is_told_of(nobody: User, place: Path, becomes_root: Path) -> None:
+    words = ("--grace", "100ms", "--exec", "--", str(becomes_root), str(place / "go"))
+    nobody("submit", "-s", "s", *words)
+    nobody("submit", "-s", "t", "--in", "1h", "--expires", "1ms", "--exec", "--", "true")
+    supervisor = nobody.start("run")
+    record = nobody.home / "state" / "sessions" / "s" / "runs" / "1.1" / "agent"
+    agent = until(lambda: record.exists() and json.loads(record.read_text())["pid"], what="the agent")
+    until(lambda: "becomes-root" in Path(f"/proc/{agent}/comm").read_text(), what="its program")
+    until(lambda: "\nUid:\t0\t0\t0" in Path(f"/proc/{agent}/status").read_text(), what="root")
+    nobody.aq.kill_hard(supervisor)
+    os.kill(json.loads((record.parent / "start").read_text())["pid"], signal.SIGKILL)
+    planned = nobody("sweep", "--dry-run", "--no-wake").stdout
+    done = nobody("sweep", "--no-wake").stdout
+    for said in (planned, done):
+        assert f"overdue s/1.1: its keeper process is gone, cannot be ended: pid {agent}, user root" in said
+    assert "its keeper process is gone" in late(nobody)
+    (place / "go").touch()
+    until(lambda: not alive(agent), what="its end")
+    until(lambda: "recover s/1.1" in nobody("sweep", "--no-wake").stdout, what="recovery")
+
+
+def test_a_hook_that_cannot_be_killed_keeps_no_drain(nobody: User, place: Path, becomes_root: Path) -> None:
+    config = nobody.home / "config.toml"
+    config.write_text(f'[hooks]\n"task.finished" = ["{becomes_root}", "{place}/go"]\n')
+    nobody.program.environ["AGENTQ_CONFIG"] = str(config)
+    nobody("submit", "--exec", "--", "true")
+    said = nobody("run", "--drain", timeout=60).stdout
+    assert "could not be killed" in said

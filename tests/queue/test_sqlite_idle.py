@@ -15,13 +15,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from queue_driver import OWNER, SUPERVISOR, OpenQueue, claim_next, command, finish, prompt, submit
+from queue_driver import OpenQueue, claim_next, command, finish, prompt, submit
+from sweep_worlds import ACTS, HOUR, corrupt, gone, here, run_one, supervise, write_outbound
 
 from agentq_cli import clock
-from agentq_cli.clock import Clock, monotonic_ms
+from agentq_cli.clock import Clock
 from agentq_cli.config import Config
 from agentq_cli.errors import AgentqError
-from agentq_cli.model import Condition, Dependency, Supervisor
 from agentq_cli.policy.schedule import Kind, Schedule
 from agentq_cli.queue import Queue
 from agentq_cli.store import idle, seen
@@ -29,7 +29,6 @@ from agentq_cli.supervise import process, wake
 from agentq_cli.supervise.sweep import Sweep
 
 SEEDS = range(80)
-HOUR = 3_600_000
 
 
 @pytest.fixture
@@ -39,76 +38,6 @@ def real(open_queue: OpenQueue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     return open_queue(Clock())  # type: ignore[arg-type]
-
-
-def here(queue: Queue, sessions: tuple[str, ...] = (), age_ms: int = 0) -> Supervisor:
-    """This process as a supervisor that renewed its row so long ago."""
-    return Supervisor(process.current(), 2, sessions, queue.now, monotonic_ms() - age_ms)
-
-
-def gone(queue: Queue) -> Supervisor:
-    return Supervisor(SUPERVISOR, 2, (), queue.now, monotonic_ms())
-
-
-def supervise(queue: Queue, supervisor: Supervisor) -> None:
-    queue.unregister(supervisor.identity)
-    queue.register(supervisor)
-
-
-def corrupt(queue: Queue, name: str) -> None:
-    path = queue.state.inbound(name)
-    if path.exists():
-        path.write_bytes(b"no database, " * 99)
-
-
-def write_outbound(queue: Queue, name: str) -> None:
-    if queue.state.outbound(name).exists():
-        with closing(sqlite3.connect(queue.state.outbound(name), isolation_level=None)) as database:
-            # Such a commit leaves no trace in the directory.
-            database.execute("PRAGMA journal_mode = MEMORY")
-            database.execute("INSERT OR IGNORE INTO messages_out VALUES ('m', 'system', '{}', 0)")
-
-
-def run_one(queue: Queue, *, end: bool) -> None:
-    claimed = claim_next(queue, supervisor=process.current())
-    if claimed is not None and end:
-        finish(queue, claimed.run)
-
-
-def leave_batch(queue: Queue) -> None:
-    with closing(sqlite3.connect(queue.state.index, isolation_level=None)) as index:
-        index.execute("INSERT OR IGNORE INTO batches VALUES ('b', 0, '[\"a\"]', ?, ?, ?)", tuple(OWNER))
-
-
-def depend(queue: Queue) -> None:
-    """A task of one session that waits for another's, which ends now."""
-    (first,) = submit(queue, command("a"))
-    submit(queue, command("b", after=(Dependency(first, Condition.ANY),)))
-    queue.cancel(first)
-
-
-ACTS: list[tuple[int, Callable[[Queue, random.Random], object]]] = [
-    (3, lambda q, r: submit(q, command(r.choice("abc"), due_at=q.now + HOUR))),
-    (2, lambda q, r: submit(q, command(r.choice("abc")))),
-    (1, lambda q, r: submit(q, command("a", due_at=q.now + HOUR, expires_at=q.now - 1))),
-    (
-        1,
-        lambda q, r: submit(
-            q, command("b", due_at=q.now - HOUR, schedule=Schedule(Kind.EVERY, every_ms=HOUR, start=q.now - HOUR))
-        ),
-    ),
-    (3, lambda q, r: supervise(q, here(q, r.choice([(), (), ("a",)]), r.choice([0, 0, 10_000, 60_000])))),
-    (1, lambda q, r: supervise(q, gone(q))),
-    (2, lambda q, r: run_one(q, end=True)),
-    (1, lambda q, r: run_one(q, end=False)),
-    (1, lambda q, r: corrupt(q, r.choice("abc"))),
-    (1, lambda q, r: write_outbound(q, r.choice("abc"))),
-    (1, lambda q, r: leave_batch(q)),
-    (1, lambda q, r: depend(q)),
-    (1, lambda q, r: q.pause_agent(None, reason=None)),
-    (1, lambda q, r: (q.state.path / "sessions" / "stray").mkdir(exist_ok=True)),
-    (1, lambda q, r: q.state.session("linked").symlink_to("/") if not q.state.session("linked").is_symlink() else None),
-]
 
 
 def old_enough(queue: Queue) -> None:

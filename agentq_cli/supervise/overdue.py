@@ -1,0 +1,165 @@
+"""Runs that should have ended and do not: past a limit, asked to end, or without a keeper, and still something lives.
+
+Nothing is done about them here, for nothing can be: a process of another user, or one that hangs in the kernel, is not
+ours to end. Their slot stays taken, which is right, and whoever looks is told why.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Collection
+
+from agentq_cli.clock import monotonic_ms
+from agentq_cli.config import Config
+from agentq_cli.dataclass import dataclass
+from agentq_cli.errors import AgentqError
+from agentq_cli.identity import Identity
+from agentq_cli.model import Task, Worker
+from agentq_cli.queue import Queue
+from agentq_cli.supervise import keeper, process, tree
+from agentq_cli.supervise.plan import grace_ms
+from agentq_cli.supervise.records import RunDirectory, Start
+from agentq_cli.values import format_duration
+
+SLACK_MS = 2_000
+"""What ending a tree may take beyond the grace time."""
+
+LONG_MS = 15_000
+"""The same where nothing is seen that could not be ended."""
+
+MOST = 3
+LIMITS = ("timeout", "stalled", "oom", "budget")
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A process that is still there: whose it is, and whether it can be ended by us."""
+
+    pid: int
+    user: str
+    hangs: bool
+    endable: bool
+
+    def __str__(self) -> str:
+        return f"pid {self.pid}, user {self.user}{', which hangs in the kernel' if self.hangs else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """Why a run should have ended, how long ago where that is known (milliseconds), and what is left of it."""
+
+    reason: str
+    by_ms: int | None
+    left: tuple[Left, ...]
+
+    def __str__(self) -> str:
+        """In words."""
+        if self.by_ms is None:
+            since = self.reason
+        else:
+            ago = format_duration(max(1, self.by_ms // 1000) * 1000)
+            limit = self.reason in LIMITS
+            since = f"past its limit by {ago} ({self.reason})" if limit else f"asked to end {ago} ago ({self.reason})"
+        if not self.left:
+            return f"{since}; {keeper.ELSEWHERE}"
+        more = f", and {len(self.left) - MOST} more" if len(self.left) > MOST else ""
+        what = "cannot be ended" if not all(each.endable for each in self.left) else "still there"
+        return f"{since}, {what}: {'; '.join(map(str, self.left[:MOST]))}{more}"
+
+
+def of(queue: Queue, config: Config, worker: Worker) -> Overdue | None:
+    """How a live run is overdue; None where it is not, or where that cannot be told now."""
+    try:
+        task = queue.task(worker.id.address, background=True)
+        return look(worker, task, RunDirectory(queue.run_directory(worker.id)), config, str(queue.state.path))
+    except (AgentqError, OSError):
+        return None
+
+
+def look(worker: Worker, task: Task, directory: RunDirectory, config: Config, state_dir: str) -> Overdue | None:
+    """The same. Raises OSError out of descriptors."""
+    start = directory.start()
+    if not isinstance(start, Start) or directory.exit() is not None:
+        return None
+    if not keeper.lives(directory, start):
+        from agentq_cli.supervise.recovery import left_behind as known
+
+        left = left_behind(worker, known(directory), state_dir)
+        return Overdue("its keeper process is gone", None, left) if left else None
+    grace = grace_ms(task, config)
+    since = _since(start, task, directory)
+    if keeper.elsewhere(start):
+        return Overdue(*since, ()) if since is not None and since[1] > grace + LONG_MS else None
+    agent = directory.agent()
+    if since is not None and since[1] > grace + SLACK_MS:
+        left = _sorted(tree.below([start.identity]))
+        if left and (not left[0].endable or since[1] > grace + LONG_MS):
+            return Overdue(*since, left)
+    elif since is None and agent is not None and not process.alive(agent):
+        left = tuple(each for each in _sorted(tree.below([start.identity])) if not each.endable)
+        return Overdue("its agent has ended, and what it left running", None, left) if left else None
+    return None
+
+
+def left_behind(worker: Worker, known: Collection[Identity], state_dir: str) -> tuple[Left, ...]:
+    """What a run whose keeper is gone has left that we cannot end; `known` is its agent, where that is found."""
+    roots = tree.marked(str(worker.id), state_dir).union(each for each in known if process.alive(each))
+    return tuple(each for each in _sorted(roots | tree.below(roots)) if not each.endable)
+
+
+def _since(start: Start, task: Task, directory: RunDirectory) -> tuple[str, int] | None:
+    """The reason for which it should have ended, and how many milliseconds ago."""
+    timeout = task.launch.timeout_ms
+    if timeout is not None and process.boot_of(start.identity.boot_id) == process.boot_id():
+        by = monotonic_ms() - start.monotonic_ms - timeout
+        if by > 0:
+            return "timeout", by
+    stop = directory.stop()
+    if stop is None:
+        return None
+    # By the file's time: what the record says is of a clock that may stand still.
+    asked = os.lstat(directory.file("stop")).st_mtime
+    return stop.reason, max(0, int((time.time() - asked) * 1000))
+
+
+def _sorted(found: Collection[Identity]) -> tuple[Left, ...]:
+    left = [each for each in map(_left, found) if each is not None]
+    return tuple(sorted(left, key=lambda each: (each.endable, each.pid)))
+
+
+def _left(identity: Identity) -> Left | None:
+    stat = process.stat_of(identity.pid)
+    status = process.read_file(f"/proc/{identity.pid}/status")
+    if stat is None or not status or stat.start_time != identity.start_time:
+        return None
+    hangs = stat.state == "D"
+    return Left(identity.pid, _user(status), hangs, _is_ours(identity) and not hangs)
+
+
+def _is_ours(identity: Identity) -> bool:
+    pidfd = process.open_pidfd(identity)
+    if pidfd is None:
+        return True
+    try:
+        signal.pidfd_send_signal(pidfd, 0)
+    except PermissionError:
+        return False
+    except ProcessLookupError:
+        return True
+    finally:
+        os.close(pidfd)
+    return True
+
+
+def _user(status: bytes) -> str:
+    """Who a process acts as: the effective user of `/proc/PID/status` (proc(5)), by name where there is one."""
+    words = next((line.split() for line in status.splitlines() if line.startswith(b"Uid:")), [b"", b"", b"0"])
+    number = int(words[2])
+    import pwd
+
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
