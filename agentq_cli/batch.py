@@ -159,13 +159,13 @@ def _object(line: str, number: int) -> dict[str, Any]:
 
 
 def _spelled(found: dict[str, Any], what: str) -> dict[str, Any]:
-    """The same with underscores for dashes. Raises Usage where that makes two of one."""
-    if not any("-" in name for name in found):
+    """The same with underscores for dashes, and without what is null. Raises Usage where that makes two of one."""
+    if not any(value is None or "-" in name for name, value in found.items()):
         return found
-    spelled = {name.replace("-", "_"): value for name, value in found.items()}
-    if len(spelled) < len(found):
+    spelled = [(name.replace("-", "_"), value) for name, value in found.items() if value is not None]
+    if len(dict(spelled)) < len(spelled):
         raise Usage(f"{what}: a key stands there twice, with dashes and with underscores")
-    return spelled
+    return dict(spelled)
 
 
 def _checked(found: dict[str, Any], what: str) -> dict[str, Any]:
@@ -180,7 +180,7 @@ def _checked(found: dict[str, Any], what: str) -> dict[str, Any]:
 def _check(name: str, value: object, what: str) -> None:
     if name not in KEYS:
         raise Usage(f"{what}: '{name}' is no key of a task{nearest(name, KEYS)}")
-    if value is None or (name != "prompt" and name not in MAY_BE_EMPTY and (value == "" or value == [""])):
+    if name != "prompt" and name not in MAY_BE_EMPTY and value in ("", [""]):
         # As from a variable that a script never set: the task must not go on without what it was to have.
         raise Usage(f"{what}: {name} {_written(value)}: a value is wanted; leave out what is not to be said")
     texts = isinstance(value, list) and all(isinstance(each, str) for each in value)
