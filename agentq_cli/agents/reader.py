@@ -27,6 +27,9 @@ LONGEST_LINE = 4 << 20
 LONGEST_HEAD = 64 << 10
 """Bytes of such a line that are kept: the end of a long answer must not cost the final event."""
 
+LONGEST_LEAVINGS = 256
+"""Bytes behind an event on its line, which a terminal was to get, among which its end is looked for."""
+
 LONGEST_RESULT = 1 << 20
 """Characters of a result text that are kept."""
 
@@ -91,6 +94,11 @@ class Lines:
         self._reset()
         return [] if skipped or not line else [line]
 
+    @property
+    def pending(self) -> bytearray:
+        """What has come of a line that is not complete yet."""
+        return self._pending
+
     def _add(self, part: bytes) -> None:
         if not self._pending:
             part = part.lstrip(b"\0")
@@ -118,6 +126,7 @@ class Reader:
         self._started = False
         self._worked = False
         self._final: dict[str, Any] | None = None
+        self._tried = (0, False)
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of standard output."""
@@ -165,6 +174,17 @@ class Reader:
     def finished(self) -> bool:
         """Whether its final event came and no new turn has begun since; from then on it has only to exit."""
         return self._final is not None
+
+    def seems_finished(self) -> bool:
+        """The same where nothing more comes: an agent that hangs may have left out the end of its last line."""
+        pending = self._lines.pending
+        if self.finished or b"}" not in pending[-LONGEST_LEAVINGS:]:
+            return self.finished
+        if self._tried[0] != len(pending):
+            tried = copy.deepcopy(self)
+            tried.flush()
+            self._tried = (len(pending), tried.finished)
+        return self._tried[1]
 
     @property
     def full(self) -> bool:

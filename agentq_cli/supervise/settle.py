@@ -85,7 +85,7 @@ def _at_stop(
     """What the agent had said when it was told to end; None where it was not, or had not said its last word then."""
     if stream is None or record.stopped in (None, verdict.CANCELLED) or record.stdout_at_stop is None:
         return None
-    again = follower(task, directory, config) if stream.reader.finished else None
+    again = follower(task, directory, config) if stream.reader.seems_finished() else None
     return None if again is None else again.said_by(record.stdout_at_stop)
 
 

@@ -226,7 +226,7 @@ class Sweep:
         stream = settle.follower(task, directory, self.config)
         if stream is not None:
             stream.finish()
-            of_run.heard(stream.reader.finished)
+            of_run.heard(stream.reader.seems_finished())
         if of_run.look_at is None and not directory.look(LINGERS):
             return
         reached = of_run.look(directory, stream, remember=not self.dry)

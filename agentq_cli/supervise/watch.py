@@ -72,7 +72,7 @@ class Watched:
             return None
         for _ in range(STREAM_STEPS):
             if not self.stream.step():
-                self.limits.heard(self.stream.reader.finished)
+                self.limits.heard(self.stream.reader.seems_finished())
                 break
         seen = self.stream.reader.conversation
         return seen if seen is not None and seen != self.conversation else None

@@ -49,9 +49,9 @@ while :; do sleep 0.1; done
 """
 
 
-def agent(aq: Driven, reader: str, *says: dict[str, Any], linger: str = "1h") -> None:
-    """An agent `mine` that says this."""
-    (aq.home / "says").write_text("".join(json.dumps(event) + "\n" for event in says))
+def agent(aq: Driven, reader: str, *says: dict[str, Any], linger: str = "1h", end: str = "\n") -> None:
+    """An agent `mine` that says this, with `end` behind its last word."""
+    (aq.home / "says").write_text("\n".join(map(json.dumps, says)) + end)
     program = aq.home / "mine"
     program.write_text(HANGS)
     program.chmod(0o755)
@@ -187,6 +187,15 @@ def test_a_cancel_stays_a_cancel(aq: Driven) -> None:
     aq.ended(supervisor, 1)
     assert told(aq)[:2] == ("cancelled", "cancelled")
     assert aq.task(address)["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("end", ["", "\r", "\x1b[0m", "\x1b]0;done\x07"])
+@pytest.mark.parametrize("said", [DONE, LIMIT])
+def test_its_last_line_need_not_be_ended(aq: Driven, said: dict[str, Any], end: str) -> None:
+    agent(aq, "claude", *CLAUDE, said, linger="300ms", end=end)
+    submit(aq)
+    aq.drain(code=0 if said is DONE else 75)
+    assert told(aq)[0] == ("success" if said is DONE else "rate_limited")
 
 
 @pytest.mark.parametrize("limit", [("--stall-timeout", "2s"), ("--timeout", "3s"), ()])
