@@ -169,9 +169,33 @@ class Command(Helpful, TyperCommand):
         own = {spelling for parameter in self.params for spelling in parameter.opts}
         self.params += [option for option in shared_options() if not own.intersection(option.opts)]
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As Click does. Raises Usage on a prompt before a command: Click would make both one list of words."""
+        before = self._before_command(ctx, args) if any(each.name == "exec_" for each in self.params) else []
+        rest = super().parse_args(ctx, args)
+        if before and ctx.params["exec_"]:
+            raise Usage(f"PROMPT '{before[0]}': not together with --exec; the command is what stands after '--'")
+        return rest
+
+    def _before_command(self, ctx: click.Context, args: Sequence[str]) -> list[str]:
+        """The words that stand before `--exec`, or before the `--` that begins the command."""
+        found: list[str] = []
+        for position, word in enumerate(args):
+            if word in ("--exec", "--"):
+                try:
+                    given, _, _ = self.make_parser(ctx).parse_args(args=list(args[:position]))
+                except click.exceptions.UsageError:
+                    continue  # it is the value of an option, or the whole will be refused
+                found = [text for text in given.get("words") or () if isinstance(text, str)]
+                if word == "--":
+                    break
+        return found
+
     def invoke(self, ctx: click.Context) -> Any:
         """The command's result, not yet printed."""
-        ctx.obj.enter(ctx.meta.get(SHARED, {}))
+        shared = ctx.meta.get(SHARED, {})
+        perform.refuse_empty(str(self.name), ctx.params, shared)
+        ctx.obj.enter(shared)
         return super().invoke(ctx)
 
 

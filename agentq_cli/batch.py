@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from agentq_cli.context import Context
 from agentq_cli.dataclass import NamedTuple, replace
-from agentq_cli.errors import AgentqError, Usage, nearest
+from agentq_cli.defaults import MAY_BE_EMPTY
+from agentq_cli.errors import AgentqError, Usage, nearest, of_line
 from agentq_cli.model import Dependency, NewTask
 from agentq_cli.new_task import AFTER, TaskMaker
 from agentq_cli.path import Path
@@ -65,11 +66,9 @@ def tasks(here: Context, path: str, given: Mapping[str, Any]) -> list[NewTask]:
         refs = [(option, text) for option in AFTER if option in found for text in _take_refs(found, option)]
         lines.append(_Line(number, name, refs))
         try:
-            made.append(maker.make(defaults | found, what))
+            made.append(replace(maker.make(defaults | found, what), line=number))
         except AgentqError as error:
-            if f"line {number}" in error.message:
-                raise
-            raise type(error)(f"--batch line {number}: {error.message}") from None
+            raise of_line(error, number) from None
     return _referred(made, lines, names)
 
 
@@ -149,7 +148,7 @@ def _object(line: str, number: int) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Usage(f"{what}: '{line.strip()[:40]}' is no JSON object")
     for name, value in found.items():
-        if type(value) is not str or name not in PLAIN:
+        if type(value) is not str or not value or name not in PLAIN:
             found = _checked(_spelled(found, what), what)
             break
     if ("prompt" in found) + ("exec" in found) + ("file" in found) != 1:
@@ -160,13 +159,13 @@ def _object(line: str, number: int) -> dict[str, Any]:
 
 
 def _spelled(found: dict[str, Any], what: str) -> dict[str, Any]:
-    """The same with underscores for dashes, and without what is null. Raises Usage where that makes two of one."""
-    if not any(value is None or "-" in name for name, value in found.items()):
+    """The same with underscores for dashes. Raises Usage where that makes two of one."""
+    if not any("-" in name for name in found):
         return found
-    spelled = [(name.replace("-", "_"), value) for name, value in found.items() if value is not None]
-    if len(dict(spelled)) < len(spelled):
+    spelled = {name.replace("-", "_"): value for name, value in found.items()}
+    if len(spelled) < len(found):
         raise Usage(f"{what}: a key stands there twice, with dashes and with underscores")
-    return dict(spelled)
+    return spelled
 
 
 def _checked(found: dict[str, Any], what: str) -> dict[str, Any]:
@@ -181,6 +180,9 @@ def _checked(found: dict[str, Any], what: str) -> dict[str, Any]:
 def _check(name: str, value: object, what: str) -> None:
     if name not in KEYS:
         raise Usage(f"{what}: '{name}' is no key of a task{nearest(name, KEYS)}")
+    if value is None or (name != "prompt" and name not in MAY_BE_EMPTY and (value == "" or value == [""])):
+        # As from a variable that a script never set: the task must not go on without what it was to have.
+        raise Usage(f"{what}: {name} {_written(value)}: a value is wanted; leave out what is not to be said")
     texts = isinstance(value, list) and all(isinstance(each, str) for each in value)
     if name in PLAIN:
         good, wanted = isinstance(value, str), "text"

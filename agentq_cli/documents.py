@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.hooks import Call as HookCall
+    from agentq_cli.policy.schedule import Schedule
     from agentq_cli.policy.series import Recurrence
 
 Item: TypeAlias = "Mapping[str, Any]"
@@ -91,15 +92,26 @@ def task(task: Task, *, now: int, waiting_for: WaitingFor | None) -> Item:
 
 def schedule(task: Task, recurrence: Recurrence, now: int) -> Item:
     """A task's `schedule`; `next` are its coming times, none for an occurrence that has ended."""
+    return schedule_of(recurrence.schedule, coming(task, now))
+
+
+def coming(task: Task, now: int) -> list[int]:
+    """The next times of a live occurrence."""
     from agentq_cli.policy.schedule import fires
 
-    of = recurrence.schedule
-    coming: list[int] = []
-    if not task.status.ended:
-        slot = recurrence.occurrence.slot
-        begun = task.status is Status.RUNNING or slot <= now
-        with suppress(AgentqError):  # an expression that an upgrade no longer knows has no times
-            coming = fires(of, max(slot, now) if begun else slot - 1, COMING, runs=recurrence.runs + int(begun))
+    recurrence = task.recurrence
+    if recurrence is None or task.status.ended:
+        return []
+    slot = recurrence.occurrence.slot
+    begun = task.status is Status.RUNNING or slot <= now
+    after = max(slot, now) if begun else slot - 1
+    with suppress(AgentqError):  # an expression that an upgrade no longer knows has no times
+        return fires(recurrence.schedule, after, COMING, runs=recurrence.runs + int(begun))
+    return []
+
+
+def schedule_of(of: Schedule, moments: Sequence[int]) -> Item:
+    """A `schedule` with its next times."""
     return {
         "type": of.type.value,
         "expr": of.expr,
@@ -107,7 +119,7 @@ def schedule(task: Task, recurrence: Recurrence, now: int) -> Item:
         "tz": of.tz,
         "missed": of.missed.value,
         "overlap": of.overlap.value,
-        "next": [rfc3339(at) for at in coming],
+        "next": [rfc3339(at) for at in moments],
     }
 
 

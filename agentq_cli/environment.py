@@ -23,6 +23,17 @@ SETTINGS = (
 """The variables that set what the configuration's file could."""
 
 
+RESERVED = frozenset(
+    (
+        "PWD",
+        *("AGENTQ_TASK", "AGENTQ_RUN", "AGENTQ_SESSION", "AGENTQ_ATTEMPT", "AGENTQ_SCHEDULED_FOR", "AGENTQ_TZ"),
+        *("AGENTQ_STATE_DIR", "AGENTQ_INBOUND", "AGENTQ_OUTBOUND", "AGENTQ_HEARTBEAT", "AGENTQ_RESULT"),
+        *("AGENTQ_DEPTH", "AGENTQ_PREVIOUS_RUN", "AGENTQ_SCRIPT_DATA"),
+    )
+)
+"""What each run is told about itself: set for it whatever else would, so that nobody is allowed to name it."""
+
+
 def configured(environ: Mapping[str, str]) -> bool:
     """Whether there is any configuration that would have to be read: a file, or a variable."""
     file = config_file(environ)

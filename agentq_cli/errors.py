@@ -96,3 +96,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def of_line(error: AgentqError, number: int) -> AgentqError:
+    """The same error, with the line of a batch that it is about."""
+    prefix = f"--batch line {number}: "
+    return error if error.message.startswith(prefix) else type(error)(prefix + error.message.removeprefix("--"))

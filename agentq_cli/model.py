@@ -134,7 +134,7 @@ class Launch:
     """What only the start of its runs needs: environment, limits, retry policy; stored as one JSON column.
 
     `captured` is the part of the submitting shell's environment that is passed on, `env` what `--env-file` and
-    `-e` gave. `umask` is the submitter's.
+    `-e` gave. `umask` is the submitter's. Runs up to K = `earlier_runs` were those of a task that this one replaced.
     """
 
     env: Mapping[str, str] = field(default_factory=dict)
@@ -154,6 +154,7 @@ class Launch:
     max_backoff_ms: int | None = None
     on_crash: str | None = None
     max_cost_usd: float | None = None
+    earlier_runs: int = 0
 
 
 class Condition(StrEnum):
@@ -175,7 +176,11 @@ class Dependency:
 
 @dataclass(frozen=True, slots=True)
 class NewTask:
-    """A task as handed in; `submit` gives it its address."""
+    """A task as handed in; `submit` gives it its address.
+
+    `line` is where it stands in a batch. `anchored` is whether somebody named the start of its schedule: otherwise one
+    that takes the place of another of the same interval keeps its grid.
+    """
 
     session: str
     kind: str
@@ -194,13 +199,30 @@ class NewTask:
     schedule: Schedule | None = None
     after: tuple[Dependency, ...] = ()
     on_dep_failure: str = "cancel"
+    line: int | None = None
+    anchored: bool = True
+
+
+WORK = (
+    *("kind", "prompt", "argv", "agent", "cwd", "priority", "labels", "key", "context", "expires_at", "launch"),
+    *("after", "on_dep_failure"),
+)
+"""What is to be done: the fields that a new task, a stored one and what a run hands on to the next occurrence share.
+
+Whatever passes a task's work on passes on all of these.
+"""
+
+
+def work(task: NewTask | Task) -> dict[str, Any]:
+    """What a task is to do, by the names of `WORK`."""
+    return {name: getattr(task, name) for name in WORK}
 
 
 @dataclass(frozen=True, slots=True)
 class Successor:
     """What was changed while an occurrence ran, for the next one: `work` replaces what it does, None keeps it.
 
-    `at` is when the work was changed, `ends` that there is to be no next one.
+    `at` is when its times were last changed (0: they were not), `ends` that there is to be no next one.
     """
 
     work: NewTask | None = None

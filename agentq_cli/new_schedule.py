@@ -48,12 +48,10 @@ def make_schedule(
         return str(value)
 
     recurrence = _recurrence(given, named[0] if named else None, before)
-    start = moment("start")
+    start = moment("at" if named == ["at"] else "start")
     if start is None:
-        start = before.start if before is not None and not named else None if named == ["cron"] else now
+        start = policy.anchor(recurrence["type"], recurrence["every_ms"], before, now)
     until = moment("until")
-    if named == ["at"]:
-        start = moment("at")
     pause_after = given.get("pause_after")
     if pause_after is None:
         pause_after = kept.get("pause_after", defaults.get("pause_after", policy.PAUSE_AFTER))

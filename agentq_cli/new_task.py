@@ -51,13 +51,15 @@ class Shape(NamedTuple):
 class TaskMaker:
     """Makes tasks for one command; `what` names an option in errors as the person wrote it.
 
-    Of a batch most lines differ in what is to be done alone: the rest is looked at once.
+    Of a batch most lines differ in what is to be done alone: the rest is looked at once. A duration of --expires counts
+    from `counted_from`, the slot of an occurrence, or from now.
     """
 
-    def __init__(self, at: Context, fallback: Given | None = None) -> None:
+    def __init__(self, at: Context, fallback: Given | None = None, *, counted_from: int | None = None) -> None:
         self._at = at
         self._fallback = fallback or {}
         self._now = at.now_ms()
+        self._counted_from = self._now if counted_from is None else counted_from
         self._checked: set[tuple[str, str]] = set()
         self._shapes: dict[object, Shape] = {}
         self._captured: dict[str, str] | None = None
@@ -158,9 +160,9 @@ class TaskMaker:
         typed = given.get("expires")
         if typed is None:
             default = options.get("expires")
-            return None if default is None else self._now + int(default)
+            return None if default is None else self._counted_from + int(default)
         zone = self._zone(given, session)
-        return values.parse_time_or_duration(typed, zone=zone, now_ms=self._now, what=what("expires"))
+        return values.parse_time_or_duration(typed, zone=zone, now_ms=self._counted_from, what=what("expires"))
 
     def _zone(self, given: Given, session: str) -> Callable[[], str]:
         return lambda: self._at.zone(given.get("tz"), session)
@@ -185,7 +187,7 @@ class TaskMaker:
         if arguments and exec_:
             raise Usage(f"{what('agent_arg')} '{arguments[0]}': a command has no agent")
         return Launch(
-            env=environment(given, options, what),
+            env=environment(given, options, what, private_tmp=not exec_),
             captured=self._capture(),
             agent_args=() if exec_ else (*options.get("agent_arg", ()), *arguments),
             stdin=stdin if exec_ else None,
@@ -348,8 +350,9 @@ def dependencies(given: Given, what: Callable[[str], str]) -> tuple[Dependency, 
     return tuple(dict.fromkeys(found))
 
 
-def environment(given: Given, options: Given, what: Callable[[str], str]) -> dict[str, str]:
-    """The variables of `--env-file`, else of the config's, then those of `-e`."""
+def environment(given: Given, options: Given, what: Callable[[str], str], *, private_tmp: bool) -> dict[str, str]:
+    """The variables of `--env-file`, else of the config's, then those of `-e`. Raises Usage on one that would not reach
+    the task."""
     pairs: dict[str, str] = {}
     for path in given.get("env_file") or options.get("env_file") or ():
         pairs |= values.parse_env_file(values.parse_path(path, what("env_file")), what("env_file"))
@@ -360,21 +363,11 @@ def environment(given: Given, options: Given, what: Callable[[str], str]) -> dic
         pairs |= found
     else:
         pairs |= dict(values.parse_environment(pair, what("env")) for pair in found)
+    if private_tmp and "TMPDIR" in pairs and (found or given.get("env_file")):
+        raise Usage(f"{what('env')} 'TMPDIR': each run of a prompt gets a directory of its own, which agentq removes")
     for name, value in pairs.items():
-        if name in RESERVED:
-            raise Usage(f"{what('env')} '{name}': agentq sets it for each run")
         encodable(name + value, f"{what('env')} '{name}'")
     return pairs
-
-
-RESERVED = frozenset(
-    f"AGENTQ_{name}"
-    for name in (
-        *("TASK", "RUN", "SESSION", "ATTEMPT", "SCHEDULED_FOR", "STATE_DIR", "INBOUND", "OUTBOUND"),
-        *("HEARTBEAT", "RESULT", "DEPTH", "PREVIOUS_RUN"),
-    )
-)
-"""What a run finds in its environment about itself; nobody else may set it."""
 
 
 DEPTH_LIMIT = 10

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 from agentq_cli import __version__, clock, output
 from agentq_cli.context import Context, enter, state_directory
+from agentq_cli.defaults import MAY_BE_EMPTY
 from agentq_cli.errors import Usage, nearest
 
 TYPE_CHECKING = False
@@ -54,6 +55,20 @@ def checked_color(given: str | None) -> str:
     return color
 
 
+def refuse_empty(name: str, given: Mapping[str, Any], shared: Mapping[str, Any]) -> None:
+    """Raises Usage where an option of a command has an empty value, as from a variable that a script never set.
+
+    It must not count as not given: the work would go on without its gate, its limit, or in another state dir.
+    """
+    from agentq_cli.spellings import SPELLINGS
+
+    for spelling, (parameter, kind, _, _, is_shared) in SPELLINGS[name][0].items():
+        value = (shared if is_shared else given).get(parameter)
+        empty = value == "" or (kind == "texts" and value is not None and "" in value)
+        if empty and spelling.startswith("--") and parameter not in MAY_BE_EMPTY:
+            raise Usage(f"{spelling} '': a value is wanted")
+
+
 def module(name: str) -> ModuleType:
     """The module of a command."""
     full = f"agentq_cli.commands.{name}"
@@ -77,6 +92,7 @@ def command(name: str, given: Mapping[str, Any], shared: Mapping[str, Any], umas
     """Run a command, the version where it has no name, with what was given; the exit code. Raises as it does."""
 
     def invoke(surroundings: Surroundings) -> output.Result:
+        refuse_empty(name, given, shared)
         if not name:
             return version()
         call = function(name)

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         finish,
         heads,
         history,
+        pruned,
         reindex,
         seen,
         series,
@@ -81,7 +82,6 @@ if TYPE_CHECKING:
     from agentq_cli.store.history import FoundRun as FoundRun
     from agentq_cli.store.history import Lacking
     from agentq_cli.store.requests import Answer as Answer
-    from agentq_cli.store.series import begin as restarted
     from agentq_cli.store.upkeep import Turn as Turn
 else:
     order, waiting = Later("policy.order"), Later("policy.waiting")
@@ -89,6 +89,7 @@ else:
     finish, reindex, series = Later("store.finish"), Later("store.reindex"), Later("store.series")
     submit, asking, heads = Later("store.submit"), Later("store.requests"), Later("store.heads")
     seen, upkeep, condition = Later("store.seen"), Later("store.upkeep"), Later("store.condition")
+    pruned = Later("store.pruned")
     history, aside, session_write = Later("store.history"), Later("store.aside"), Later("store.session_write")
 
     def __getattr__(name: str) -> object:
@@ -100,14 +101,12 @@ else:
             return condition.Fault
         if name == "FoundRun":
             return history.FoundRun
-        if name == "restarted":
-            return series.begin
         if name in ("Claim", "Past", "Plan", "Planner"):
             return getattr(dispatch, name)
         raise AttributeError(name)
 
 
-__all__ = ["Answer", "Claim", "Fault", "FoundRun", "Past", "Plan", "Planner", "Queue", "Turn", "done", "restarted"]
+__all__ = ["Answer", "Claim", "Fault", "FoundRun", "Past", "Plan", "Planner", "Queue", "Turn", "done"]
 
 MOST_AT_ONCE = 10_000
 """Tasks that one commit changes at most: while it is made, which takes seconds, nobody else writes."""
@@ -224,11 +223,21 @@ class Queue:
     ) -> list[tuple[Address, bool]]:
         """Store tasks, all or none, on disk when this returns. Each with whether it is new: False is the live task
         that holds its key. Raises LimitReached, WrongState, and NotFound for a dependency that does not exist."""
-        for address in {each.address for task in tasks for each in task.after if each.address is not None}:
-            # Asked again under the lock; here so that a mistyped one makes no session.
-            if not dependencies.exists(self._index, address):
-                raise NotFound(f"--after '{address}': there is no task of that address")
+        seen: set[Address | None] = {None}
+        for task in tasks:
+            for each in task.after:
+                if each.address in seen:
+                    continue
+                seen.add(each.address)
+                # Asked again under the lock; here so that a mistyped one makes no session.
+                with submit.of_line(task):
+                    dependencies.require(self._index, each, self._note)
         return submit.submit(self.state, tasks, now=self.now, actor=actor, max_queued=max_queued, owner=owner)
+
+    def _note(self, address: Address) -> str | None:
+        with contextlib.suppress(NotFound), read.inbound(self.state, address.session) as database:
+            return pruned.note(database, address)
+        return None
 
     def task(self, address: Address, *, background: bool = False) -> Task:
         """One task. Raises NotFound, with the nearest session's name; with `background` Busy after a short wait."""
@@ -321,7 +330,14 @@ class Queue:
 
     def live(self, address: Address) -> Task:
         """The task, or of a series its live occurrence. Raises NotFound."""
-        task = self.task(address)
+        try:
+            task = self.task(address)
+        except NotFound:
+            with read.inbound(self.state, address.session) as database:
+                found = pruned.live_of(database, address.seq)
+            if found is None:
+                raise
+            return self.task(Address(address.session, found))
         if task.series is None or task.extra or not task.status.ended:
             return task
         with read.inbound(self.state, address.session) as database:
@@ -493,9 +509,9 @@ class Queue:
         """Every live run."""
         return [rows.worker(row) for row in self._index.execute(read.READ["workers"]).fetchall()]
 
-    def spent(self, address: Address) -> float:
+    def spent(self, task: Task) -> float:
         """Dollars that the runs of a task that have ended cost, as far as their agent said."""
-        return finish.spent(self._index, address)
+        return finish.spent(self._index, task)
 
     def worker(self, address: Address) -> Worker | None:
         """The live run of a task, if there is one."""

@@ -28,6 +28,7 @@ def read(words: Sequence[str]) -> tuple[str, Given, Given] | None:
     given: Given = {}
     shared: Given = {}
     plain: list[str] = []
+    before = 0  # words that stand before --exec or --
     rest = iter(words)
     for word in rest:
         if word[:1] != "-" or word == "-":
@@ -39,6 +40,7 @@ def read(words: Sequence[str]) -> tuple[str, Given, Given] | None:
             else:
                 return None
         elif word == "--":
+            before = len(plain)
             plain += rest
         else:
             long, equals, value = word.partition("=")
@@ -50,6 +52,8 @@ def read(words: Sequence[str]) -> tuple[str, Given, Given] | None:
             if kind == "flag":
                 if equals:
                     return None
+                if parameter == "exec_":
+                    before = len(plain)
                 into[parameter] = True
                 continue
             if not equals:
@@ -68,6 +72,8 @@ def read(words: Sequence[str]) -> tuple[str, Given, Given] | None:
                 into[parameter] = number
     if not name:
         return (name, given, shared) if "version" in shared else None
+    if before and "exec_" in given:
+        return None  # a prompt and a command at once, which the parser refuses
     return (name, given, shared) if _placed(plain, places, given) else None
 
 

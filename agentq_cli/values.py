@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 from agentq_cli.clock import rfc3339
+from agentq_cli.environment import RESERVED
 from agentq_cli.errors import Usage
 from agentq_cli.model import DEFAULT_SESSION, Address, WaitingFor
 from agentq_cli.names import is_name
@@ -178,9 +179,12 @@ def parse_environment(pair: str, what: str = "--env") -> tuple[str, str]:
 
 
 def check_variable(name: str, value: str, what: str = "--env") -> None:
-    """Refuse what no process could be given as a variable. Raises Usage, which quotes the name only."""
+    """Refuse what no process could be given as a variable, or is given by agentq. Raises Usage, which quotes the name
+    only."""
     if not name or "=" in name or any(character.isspace() or not character.isprintable() for character in name):
         raise Usage(f"{what} '{name}': not a name of an environment variable")
+    if name in RESERVED:
+        raise Usage(f"{what} '{name}': agentq sets it for each run")
     if "\0" in value:
         raise Usage(f"{what} '{name}': the value holds a NUL character")
 

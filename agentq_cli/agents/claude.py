@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 # Only these have no structure: the program says them before it has a conversation to report on.
-LOST = re.compile(r"(?:No conversation found with session ID: |Error: Session ID \S+ is already in use\.)")
+LOST = re.compile(
+    r"(?:No conversation found with session ID: |Error: Session ID \S+ is already in use\."
+    r"|Error: --resume requires a valid session ID)"
+)
 MISUSED = re.compile(r"(?:[Ee]rror: (?!E[A-Z]+\b)|--dangerously-skip-permissions cannot )")
 UNKNOWN_COMMAND = "Unknown command: /"
 

@@ -90,7 +90,12 @@ def _would(queue: Queue, named: Sequence[Address | RunId]) -> list[Task | Undone
 
 def _would_one(queue: Queue, target: Address | RunId, task: Task | Undone) -> Task | Undone:
     if isinstance(task, Undone):
-        return task
+        if isinstance(target, RunId):
+            return task
+        try:
+            return queue.live(target)  # its own occurrence was pruned
+        except AgentqError:
+            return task
     try:
         if isinstance(target, RunId):
             run = queue.run(target)

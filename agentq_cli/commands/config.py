@@ -19,7 +19,17 @@ if TYPE_CHECKING:
 ACTIONS = ("show", "check", "path")
 DURATIONS = frozenset(
     (
-        *("retention", "expires", "timeout", "stall_timeout", "grace", "backoff", "max_backoff", "conversation_ttl"),
+        *(
+            "retention",
+            "expires",
+            "timeout",
+            "stall_timeout",
+            "grace",
+            "backoff",
+            "max_backoff",
+            "conversation_ttl",
+            "linger",
+        ),
         *("stagger", "settle", "ageing"),
     )
 )

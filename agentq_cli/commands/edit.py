@@ -9,13 +9,10 @@ from agentq_cli.commands import targets
 from agentq_cli.context import Context, context
 from agentq_cli.dataclass import replace
 from agentq_cli.errors import Usage, WrongState
-from agentq_cli.model import NewTask, Status, Task
+from agentq_cli.model import NewTask, Task
 from agentq_cli.new_schedule import make_schedule
 from agentq_cli.new_task import AFTER, TaskMaker, environment, spelled
 from agentq_cli.output import Items, Result
-from agentq_cli.policy.schedule import Schedule
-from agentq_cli.policy.series import Recurrence
-from agentq_cli.queue import restarted
 from agentq_cli.supervise.ring import ring
 from agentq_cli.why import Why
 
@@ -25,7 +22,25 @@ if TYPE_CHECKING:
 
     from agentq_cli.commands import options
 
+FIELDS = {
+    "prompt": "prompt",
+    "agent": "agent",
+    "cwd": "cwd",
+    "priority": "priority",
+    "context": "context",
+    "key": "key",
+    "expires": "expires_at",
+    "label": "labels",
+    "on_dep_failure": "on_dep_failure",
+    "at": "due_at",
+    "in": "due_at",
+    **dict.fromkeys(AFTER, "after"),
+}
+"""The field of a task that an option changes."""
+
 LAUNCH = {
+    "env": "env",
+    "env_file": "env",
     "timeout": "timeout_ms",
     "grace": "grace_ms",
     "stall_timeout": "stall_timeout_ms",
@@ -40,6 +55,7 @@ LAUNCH = {
     "on_crash": "on_crash",
     "max_cost": "max_cost_usd",
 }
+"""The field of its launch that another one changes."""
 
 KEEPS = True
 """What is not given stays as it is, so that the options have no defaults here."""
@@ -117,10 +133,12 @@ def edit(
     address = targets.address(id_)
     queue = here.open_queue()
     before = queue.live(address)
-    made_schedule = _schedule(here, before, given, when, once)
-    # The whole is made anew outside the lock, so that every value is checked as submit checks it.
-    made = TaskMaker(here).make(_whole(before, given), spelled)
-    task = queue.edit(address, _change(given, made, made_schedule, once, here.now_ms()))
+    _recurs(before, given, when, once)
+    # The whole is made anew outside the lock, so that every value is checked as submit checks it. A duration of
+    # --expires counts from the slot of an occurrence.
+    counted_from = before.scheduled_for if before.rearms else None
+    made = TaskMaker(here, counted_from=counted_from).make(_whole(before, given), spelled)
+    task = queue.edit(address, _change(here, given, made, when, once))
     ring(queue.state.bells)
     document = documents.task(task, now=queue.now, waiting_for=Why(queue, here.config).exactly(task))
     return Items("tasks", [document], line=lambda item: str(item["id"]))
@@ -138,70 +156,46 @@ def _whole(task: Task, given: dict[str, Any]) -> dict[str, Any]:
     return known | {"prompt": task.prompt, "agent": task.agent, "max_cost": task.launch.max_cost_usd} | given
 
 
-def _schedule(here: Context, before: Task, given: dict[str, Any], when: dict[str, Any], once: bool) -> Schedule | None:
-    """The changed schedule of a series; None where it stays. Raises Usage."""
+def _recurs(before: Task, given: dict[str, Any], when: dict[str, Any], once: bool) -> None:
+    """Move the times of a series from what was given to what makes its schedule. Raises Usage where it has none."""
     if before.recurrence is None or before.extra:
         if when or once:
             name = next(iter(when), "once").replace("_", "-")
             raise Usage(f"--{name}: {before.address} has no schedule; `agentq schedule` makes one")
-        return None
+        return
     if once:
         if when:
             raise Usage(f"--once: not together with --{next(iter(when)).replace('_', '-')}")
-        return None
-    for name in ("at", "tz"):
-        if name in given:
-            when[name] = given.pop(name)
-    if not when:
-        return None
-    return make_schedule(here, when, session=before.session, before=before.recurrence.schedule)
+        return
+    if "at" in given:
+        when["at"] = given.pop("at")
+    if "tz" in given:
+        when["tz"] = given["tz"]
 
 
 def _change(
-    given: dict[str, Any], made: NewTask, schedule: Schedule | None, once: bool, now: int
+    here: Context, given: dict[str, Any], made: NewTask, when: dict[str, Any], once: bool
 ) -> Callable[[Task], Task]:
     """The edit as a function of the task under the lock: only what was given is taken over."""
 
     # What the config adds to the environment of a new task it has added to this one.
-    added = environment(given, {}, spelled)
+    added = environment(given, {}, spelled, private_tmp=made.kind == "prompt")
 
     def change(task: Task) -> Task:
         if (task.kind == "exec") is not (made.kind == "exec"):
             raise WrongState(f"task '{task.address}': it was changed meanwhile")
-        values: dict[str, Any] = {
-            name: getattr(made, field)
-            for name, field in (
-                *(("prompt", "prompt"), ("agent", "agent"), ("cwd", "cwd"), ("priority", "priority")),
-                *(("context", "context"), ("key", "key"), ("expires", "expires_at")),
-            )
-            if name in given
-        }
-        if "expires" in values:
-            values["expires_at"] = values.pop("expires")
-        if "label" in given:
-            values["labels"] = made.labels
-        if "on_dep_failure" in given:
-            values["on_dep_failure"] = made.on_dep_failure
-        if any(name in given for name in AFTER):
-            values["after"] = made.after
-        if "at" in given or "in" in given:
-            values["due_at"] = made.due_at
+        values: dict[str, Any] = {field: getattr(made, field) for name, field in FIELDS.items() if name in given}
         launch = {field: getattr(made.launch, field) for name, field in LAUNCH.items() if name in given}
-        if "env" in given or "env_file" in given:
+        if "env" in launch:
             launch["env"] = {**task.launch.env, **added}
         changed = replace(task, **values, launch=replace(task.launch, **launch))
         if once:
-            return replace(changed, recurrence=None, arriving=False)
-        if schedule is not None and task.recurrence is not None:
-            return _rescheduled(changed, task.recurrence, schedule, now)
-        return changed
+            return replace(changed, recurrence=None)
+        if not when:
+            return changed
+        if task.recurrence is None:
+            raise WrongState(f"task '{task.address}': its recurrence was dropped meanwhile")
+        schedule = make_schedule(here, when, session=task.session, before=task.recurrence.schedule)
+        return replace(changed, recurrence=replace(task.recurrence, schedule=schedule))
 
     return change
-
-
-def _rescheduled(task: Task, before: Recurrence, schedule: Schedule, now: int) -> Task:
-    """With a changed recurrence a waiting occurrence gets its next time anew; a running one keeps its slot."""
-    if task.status is Status.RUNNING:
-        return replace(task, recurrence=replace(before, schedule=schedule))
-    recurrence = restarted(schedule, now, before=before)
-    return replace(task, recurrence=recurrence, due_at=recurrence.occurrence.slot, arriving=True)

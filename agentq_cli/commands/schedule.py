@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from agentq_cli import output, values
+from agentq_cli import documents, output, values
 from agentq_cli.clock import rfc3339
-from agentq_cli.commands.submit import plan_of, store, work_of
+from agentq_cli.commands.submit import PLAN, dry, plan_of, put, told, work_of
 from agentq_cli.context import Context, context
 from agentq_cli.dataclass import replace
 from agentq_cli.errors import Usage
-from agentq_cli.model import NewTask
+from agentq_cli.model import Task
 from agentq_cli.new_schedule import OCCURRENCE, make_schedule
 from agentq_cli.new_task import TaskMaker, spelled
 from agentq_cli.output import Document, Items, Result
@@ -107,31 +107,35 @@ def schedule(
     if replace_ and key is None:
         raise Usage("--replace: only together with --key")
     made = make_schedule(here, when, session=session)
-    if next_ is not None:
+    if next_ is not None and not dry_run:
         return _times(here, made, next_)
-    task = TaskMaker(here, OCCURRENCE).make(given | work_of(words, exec_, file, agent), spelled)
     first = policy.first(made, here.now_ms())
     if first is None:
         raise Usage(f"--until '{until}': nothing fires before then")
+    maker = TaskMaker(here, OCCURRENCE, counted_from=first)
+    task = maker.make(given | work_of(words, exec_, file, agent), spelled)
     if made.type == "at" and first <= here.now_ms():
         output.warn(f"--at '{at}': that is past; it runs at once")
-    task = replace(task, schedule=made, due_at=first)
+    task = replace(task, schedule=made, due_at=first, anchored=start is not None or at is not None)
     if dry_run:
-        return _times(here, made, SHOWN, task)
-    result = store(here, [task], wait=False, follow=False, no_wake=True)
-    for line in _lines(made, policy.fires(made, first - 1, SHOWN)):
-        output.note(line)
-    return result
+        return dry([plan_of(here, task, next_ or SHOWN)], here)
+    queue, ((address, _),) = put(here, [task])
+    stored = queue.task(address)
+    for moment in documents.coming(stored, queue.now):
+        output.note(f"next: {_shown(moment, stored)}")
+    return told(here, queue, [address])
 
 
-def _times(here: Context, made: policy.Schedule, count: int, task: NewTask | None = None) -> Result:
-    fires = policy.fires(made, here.now_ms(), count)
-    items = [{"at": rfc3339(at), "local": values.format_local(at, made.tz), "tz": made.tz} for at in fires]
-    if task is None:
-        return Items("fires", items, line=lambda item: f"{item['local']}  {item['at']}")
-    data = plan_of(here, task) | {"next": [item["at"] for item in items]}
-    return Document("plan", data, [f"{item['local']}  {item['at']}" for item in items])
+def _times(here: Context, made: policy.Schedule, count: int) -> Result:
+    """The next times of a schedule alone, for which nothing has to be said of any work."""
+    first = policy.first(made, here.now_ms())
+    moments = [] if first is None else policy.fires(made, first - 1, count)
+    plan = dict.fromkeys(PLAN) | {"session": None, "schedule": documents.schedule_of(made, moments)}
+    if here.as_json:
+        return Items("plan", [plan])
+    return Document("plan", plan, [f"{values.format_local(at, made.tz)}  {rfc3339(at)}" for at in moments])
 
 
-def _lines(made: policy.Schedule, fires: list[int]) -> list[str]:
-    return [f"next: {values.format_local(at, made.tz)} ({rfc3339(at)})" for at in fires]
+def _shown(moment: int, task: Task) -> str:
+    zone = "UTC" if task.recurrence is None else task.recurrence.schedule.tz
+    return f"{values.format_local(moment, zone)} ({rfc3339(moment)})"

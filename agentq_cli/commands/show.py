@@ -36,7 +36,7 @@ def show(task: options.Id) -> Result:
     data = dict(documents.task(found, now=queue.now, waiting_for=Why(queue, at.config).exactly(found)))
     data["reason"] = _overdue(queue, at.config, found) or data["reason"]
     runs = list(queue.runs(address=address, limit=LAST_RUNS))
-    return Document("task", data, _lines(found, data, runs, queue.spent(address), _keeper(queue, found)))
+    return Document("task", data, _lines(found, data, runs, queue.spent(found), _keeper(queue, found)))
 
 
 def _overdue(queue: Queue, config: Config, task: Task) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from agentq_cli import documents, output
+from agentq_cli import documents, output, values
 from agentq_cli.clock import rfc3339
 from agentq_cli.context import Context, context
 from agentq_cli.defaults import NOBODY_THERE
@@ -121,7 +121,7 @@ def submit(
             raise Usage("--replace: only together with --key")
         tasks = [TaskMaker(here).make(given | work_of(words, exec_, file, agent), spelled)]
     if dry_run:
-        return _dry_run(here, tasks)
+        return dry([plan_of(here, task) for task in tasks], here)
     return store(here, tasks, wait=wait, follow=follow, no_wake=no_wake)
 
 
@@ -156,28 +156,36 @@ def _batch(
     return batch.tasks(here, path, given)
 
 
-def _dry_run(here: Context, tasks: Sequence[NewTask]) -> Result:
-    items = [plan_of(here, task) for task in tasks]
-    if here.as_json or len(items) != 1:
-        return Items("plan", items, line=lambda item: " ".join(item["argv"]))
-    (only,) = items
-    return Document("plan", only, [(name, _shown(value)) for name, value in only.items() if value is not None])
+PLAN = ("session", "agent", "argv", "env", "cwd", "due_at", "expires_at", "schedule")
+"""The keys of an item of `agentq.plan/1`."""
 
 
-def plan_of(here: Context, task: NewTask) -> dict[str, Any]:
+def dry(items: Sequence[documents.Item], here: Context) -> Result:
+    """What --dry-run prints: one document of items, or as text what each would start, where and when."""
+    if here.as_json:
+        return Items("plan", items)
+    lines: list[str | tuple[str, str]] = []
+    for item in items:
+        lines += [""] if lines else []
+        lines += [(name, _shown(item[name])) for name in PLAN if item[name] is not None and name != "schedule"]
+        if item["schedule"] is not None:
+            zone = item["schedule"]["tz"]
+            for text in item["schedule"]["next"]:
+                at = values.parse_time(text, zone="UTC", now_ms=0)
+                lines.append(("next", f"{values.format_local(at, zone)}  {text}"))
+    return Document("plan", {"items": items}, lines)
+
+
+def plan_of(here: Context, task: NewTask, times: int = documents.COMING) -> documents.Item:
     """What a task would start, for --dry-run: names of variables, never their values."""
+    from agentq_cli.policy.schedule import fires
     from agentq_cli.supervise.plan import preview
 
     argv, names = preview(task, here.config, here.environ)
-    return {
-        "session": task.session,
-        "agent": task.agent,
-        "argv": list(argv),
-        "env": names,
-        "cwd": task.cwd,
-        "due_at": rfc3339(here.now_ms() if task.due_at is None else task.due_at),
-        "expires_at": None if task.expires_at is None else rfc3339(task.expires_at),
-    }
+    due = here.now_ms() if task.due_at is None else task.due_at
+    schedule = task.schedule and documents.schedule_of(task.schedule, fires(task.schedule, due - 1, times))
+    moments = rfc3339(due), None if task.expires_at is None else rfc3339(task.expires_at)
+    return dict(zip(PLAN, (task.session, task.agent, list(argv), names, task.cwd, *moments, schedule), strict=True))
 
 
 def _shown(value: object) -> str:
@@ -197,27 +205,38 @@ def _told_of_ctrl_c(addresses: Sequence[Address]) -> Iterator[None]:
 
 
 def store(here: Context, tasks: Sequence[NewTask], *, wait: bool, follow: bool, no_wake: bool) -> Result:
-    """Store tasks and tell those who wait for work; the result prints their addresses."""
+    """Store tasks and tell those who wait for work; the result prints their addresses, and waits where asked."""
+    if not tasks:
+        return Items("tasks", (), line=lambda item: str(item["id"]))
+    queue, stored = put(here, tasks, attended=wait or follow)
+    addresses = [address for address, _ in stored]
+    if follow and len(addresses) == 1 and not here.as_json:
+        return _follow(here, queue, *stored[0], no_wake)
+    if wait or follow:
+        return _wait(here, queue, addresses, no_wake)
+    return told(here, queue, addresses)
+
+
+def put(here: Context, tasks: Sequence[NewTask], *, attended: bool = False) -> tuple[Queue, list[tuple[Address, bool]]]:
+    """Store tasks and tell those who wait for work; each with whether it is new. A hint says where nobody waits for
+    it, unless they are `attended`."""
     from agentq_cli.supervise import process, wake
     from agentq_cli.supervise.bells import Bell
     from agentq_cli.supervise.ring import ring
 
-    if not tasks:
-        return Items("tasks", (), line=lambda item: str(item["id"]))
     queue = here.open_queue(create=True)
     several = len({task.session for task in tasks}) > 1
     # A batch over sessions is its owner's until it is whole: by the bell a process of another PID namespace knows.
     with Bell(queue.state.bells) if several else contextlib.nullcontext():
         stored = queue.submit(tasks, owner=process.current(), max_queued=here.config.max_queued)
     ring(queue.state.bells)
-    addresses = [address for address, _ in stored]
-    sessions = sorted({address.session for address in addresses})
-    if not (wait or follow) and wake.unattended(queue, sessions):
+    if not attended and wake.unattended(queue, sorted({address.session for address, _ in stored})):
         output.hint(NOBODY_THERE)
-    if follow and len(addresses) == 1 and not here.as_json:
-        return _follow(here, queue, *stored[0], no_wake)
-    if wait or follow:
-        return _wait(here, queue, addresses, no_wake)
+    return queue, stored
+
+
+def told(here: Context, queue: Queue, addresses: Sequence[Address]) -> Result:
+    """The addresses of tasks, or with --json the tasks as they are stored."""
     if not here.as_json:
         return Items("tasks", ({"id": str(address)} for address in addresses), line=lambda item: str(item["id"]))
     why = Why(queue, here.config)

@@ -79,6 +79,7 @@ class _Fault(Exception):
 
 @functools.lru_cache(maxsize=256)
 def _parse(text: str) -> Cron:
+    text = text.strip()  # as of five fields, cron skips blanks before a name
     parts = (_expanded(text) if text.startswith("@") else text).split()
     if len(parts) != len(_FIELDS):
         raise _Fault(

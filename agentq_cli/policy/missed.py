@@ -19,7 +19,7 @@ import json
 from enum import StrEnum
 
 from agentq_cli.dataclass import asdict, dataclass, replace
-from agentq_cli.errors import Unreadable
+from agentq_cli.errors import Unreadable, Usage
 from agentq_cli.model import Status, Trigger
 from agentq_cli.policy.schedule import Missed, Overlap, Schedule, count_slots, first, newest_slots, next_slot
 
@@ -27,7 +27,8 @@ LATE = 600_000
 """More than ten minutes is late: the policy `skip` then runs nothing, and no policy does after `until`."""
 
 CATCH_UP = 24
-"""At most so many missed slots run under the policy `all`: the newest ones, oldest first."""
+"""At most so many missed slots run under the policy `all`, oldest first: the newest ones, but where `max_runs` allows
+fewer the oldest ones, as they would have run with nothing amiss."""
 
 
 class Why(StrEnum):
@@ -35,6 +36,7 @@ class Why(StrEnum):
 
     MISSED = "missed"
     OVERLAP = "overlap"
+    CHANGED = "the schedule was changed"
 
 
 class End(StrEnum):
@@ -167,6 +169,29 @@ def refusal(schedule: Schedule, slot: int, *, now: int, runs: int) -> End | None
     return End.NO_MORE if _too_late(schedule, slot, now) else None
 
 
+def dropped(schedule: Schedule, occurrence: Occurrence, now: int, *, begun: bool) -> tuple[Skipped, ...]:
+    """The slots up to now that are still to be settled, where they are given up: other times take their place.
+
+    Its own slot is one of them unless the occurrence has `begun`.
+    """
+    pending = [*(() if begun else (occurrence.slot,)), *occurrence.backlog]
+    return _open(schedule, [slot for slot in pending if slot <= now], occurrence.accounted_to, now)
+
+
+def cut_off(before: Schedule, after: Schedule, occurrence: Occurrence, now: int) -> tuple[Skipped, ...]:
+    """Of the same times the slots up to now that only the earlier `until` allowed."""
+    if after.until is None or after.until >= now:
+        return ()
+    return _open(before, [], max(occurrence.accounted_to, after.until), now)
+
+
+def _open(schedule: Schedule, pending: list[int], after: int, now: int) -> tuple[Skipped, ...]:
+    try:
+        return _newest(schedule, pending, after, max(after, now), 0, Why.CHANGED)[1]
+    except Usage:  # an expression that an upgrade no longer knows has no times
+        return _listed(Why.CHANGED, pending)
+
+
 def rebased(occurrence: Occurrence, now: int) -> Occurrence:
     """The running occurrence of a series whose recurrence was changed at `now`: what fell before is settled."""
     return replace(occurrence, accounted_to=max(occurrence.accounted_to, now), backlog=())
@@ -208,13 +233,29 @@ def _kept(
     Late counts from `free`, when nothing stood in the way any more. With `skip`, too, only the newest runs.
     """
     limit = CATCH_UP if schedule.missed is Missed.ALL else 1
-    if schedule.max_runs is not None:
-        limit = min(limit, schedule.max_runs - runs)
+    if schedule.max_runs is not None and schedule.max_runs - runs < limit:
+        return _oldest(schedule, pending, free, now, schedule.max_runs - runs)
     newest = (pending + newest_slots(schedule, free, now, limit))[-limit:]
     if schedule.missed is Missed.SKIP:
         newest = [slot for slot in newest if now - max(slot, free) <= LATE]
     newest = [slot for slot in newest if not _too_late(schedule, slot, now)]
     return _newest(schedule, pending, free, now, len(newest), Why.MISSED)
+
+
+def _oldest(
+    schedule: Schedule, pending: list[int], free: int, now: int, limit: int
+) -> tuple[list[int], tuple[Skipped, ...]]:
+    """The oldest `limit` of them that `until` still lets start, and the others as skipped."""
+    late: tuple[Skipped, ...] = ()
+    if schedule.until is not None and now > schedule.until:
+        bound = max(free, now - LATE - 1)
+        late = _newest(schedule, [slot for slot in pending if now - slot > LATE], free, bound, 0, Why.MISSED)[1]
+        pending, free = [slot for slot in pending if now - slot <= LATE], bound
+    slots = list(pending)
+    while len(slots) < limit and (slot := next_slot(schedule, free)) is not None and slot <= now:
+        slots.append(slot)
+        free = slot
+    return slots[:limit], late + _newest(schedule, slots[limit:], free, now, 0, Why.MISSED)[1]
 
 
 def _newest(

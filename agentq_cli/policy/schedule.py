@@ -110,6 +110,34 @@ def _check_types(stored: dict[str, Any]) -> None:
         raise ValueError("expr or tz is no text")
 
 
+def same_times(one: Schedule, other: Schedule) -> bool:
+    """Whether two schedules come on the same times, whatever their ends and policies: the expression means the same, in
+    the same zone, and the grid has the same anchor. The zone of an interval is only for people."""
+    if (one.type, one.every_ms, one.start) != (other.type, other.every_ms, other.start):
+        return False
+    if one.expr is None or other.expr is None:
+        return True
+    if one.tz != other.tz:
+        return False
+    if one.expr == other.expr:
+        return True
+    first, second = parse_cron(one.expr), parse_cron(other.expr)
+    return (first.times, first.days, first.either, first.wildcard) == (
+        second.times,
+        second.days,
+        second.either,
+        second.wildcard,
+    )
+
+
+def anchor(type_: Kind, every_ms: int | None, before: Schedule | None, now: int) -> int | None:
+    """The start of a schedule for which nobody names one: as before where the interval is; else an interval begins now,
+    and an expression has none."""
+    if before is not None and (before.type, before.every_ms) == (type_, every_ms):
+        return before.start
+    return None if type_ is Kind.CRON else now
+
+
 def check(schedule: Schedule) -> None:
     """Raises Usage where the expression or the zone is not (or, after an upgrade, no longer) valid."""
     if schedule.expr is not None:

@@ -9,7 +9,7 @@ from agentq_cli.errors import Unreadable, Usage
 from agentq_cli.model import Status
 from agentq_cli.policy import missed
 from agentq_cli.policy.missed import Occurrence, Skipped
-from agentq_cli.policy.schedule import Schedule
+from agentq_cli.policy.schedule import Schedule, same_times
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,31 @@ def begin(schedule: Schedule, now: int, *, runs: int = 0, streak: int = 0) -> St
     return _step(schedule, missed.begin(schedule, now, runs=runs), runs, streak)
 
 
+def changed(recurrence: Recurrence, schedule: Schedule, now: int, *, begun: bool) -> Step:
+    """The series under another schedule, while its occurrence waits: other times begin anew, the same ones go on.
+
+    One that has `begun` waits for its next attempt; its slot has had its run.
+    """
+    before, occurrence = recurrence.schedule, recurrence.occurrence
+    if not same_times(schedule, before):
+        step = begin(schedule, now, runs=recurrence.runs, streak=recurrence.streak)
+        return replace(step, skipped=missed.dropped(before, occurrence, now, begun=begun))
+    if schedule.until is not None and occurrence.slot > schedule.until:
+        return Step(None, ended=str(missed.End.NO_MORE))
+    if schedule.max_runs is not None and recurrence.runs >= schedule.max_runs:
+        return Step(None, ended=str(missed.End.MAX_RUNS))
+    skipped = missed.cut_off(before, schedule, occurrence, now)
+    return Step(replace(recurrence, schedule=schedule), skipped)
+
+
+def changed_meanwhile(recurrence: Recurrence, schedule: Schedule | None, now: int) -> tuple[Skipped, ...]:
+    """The slots that another schedule, or none, gives up where the occurrence has begun."""
+    before, occurrence = recurrence.schedule, recurrence.occurrence
+    if schedule is not None and same_times(schedule, before):
+        return missed.cut_off(before, schedule, occurrence, now)
+    return missed.dropped(before, occurrence, now, begun=True)
+
+
 def arrived(recurrence: Recurrence, now: int) -> Step:
     """The occurrence is due and nobody had looked at it: its missed policy says what becomes of it."""
     decision = missed.overdue(recurrence.schedule, recurrence.occurrence, now=now, runs=recurrence.runs)
@@ -74,12 +99,18 @@ def ended(
     changed: Schedule | None = None,
     changed_at: int = 0,
 ) -> Step:
-    """What follows an occurrence that ended as `status`; `changed` is the schedule it was given while it ran."""
+    """What follows an occurrence that ended as `status`.
+
+    `changed` is the schedule it was given while it ran, and `changed_at` since when that comes on other times (0: it
+    does not); what fell before is settled.
+    """
     runs = recurrence.runs + int(started)
     streak = missed.streak(recurrence.streak, status)
     schedule, occurrence = recurrence.schedule, recurrence.occurrence
     if changed is not None:
-        schedule, occurrence = changed, missed.rebased(occurrence, changed_at)
+        schedule = changed
+        if changed_at:
+            occurrence = missed.rebased(occurrence, changed_at)
     try:
         decision = missed.ended(schedule, occurrence, finished=finished, now=now, runs=runs)
     except Usage as error:

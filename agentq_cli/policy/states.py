@@ -10,7 +10,10 @@ _WAITING = {Status.BLOCKED, Status.QUEUED, Status.PAUSED}
 TRANSITIONS: dict[Status | None, frozenset[Status]] = {
     None: frozenset(_WAITING),
     Status.BLOCKED: frozenset({Status.QUEUED, Status.PAUSED, Status.CANCELLED, Status.EXPIRED}),
-    Status.QUEUED: frozenset({Status.RUNNING, Status.BLOCKED, Status.PAUSED, Status.CANCELLED, Status.EXPIRED}),
+    # An occurrence is skipped without a run where its series has come to its end by the time that it may start.
+    Status.QUEUED: frozenset(
+        {Status.RUNNING, Status.BLOCKED, Status.PAUSED, Status.CANCELLED, Status.EXPIRED, Status.SKIPPED}
+    ),
     Status.PAUSED: frozenset({Status.QUEUED, Status.BLOCKED, Status.CANCELLED, Status.EXPIRED}),
     Status.RUNNING: frozenset({Status.QUEUED, Status.PAUSED, *ENDED} - {Status.EXPIRED}),
     # Only a person's `retry` opens an ended task again: itself, or what waits for it and was cancelled therefore.

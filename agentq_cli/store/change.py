@@ -8,7 +8,7 @@ from agentq_cli.dataclass import replace
 from agentq_cli.errors import AgentqError, WrongState
 from agentq_cli.model import Actor, Address, RunId, Status, Successor, Task, Trigger, Undone
 from agentq_cli.policy import retry as policy
-from agentq_cli.store import connection, dependencies, finish, read, series
+from agentq_cli.store import connection, dependencies, finish, pruned, read, series
 from agentq_cli.store.dispatch import DISPATCH
 from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
@@ -49,8 +49,8 @@ def _one(write: SessionWrite, target: Address | RunId, act: Act, *, named: bool)
 
 def _status(write: SessionWrite, target: Address | RunId, named: bool) -> Status | None:
     try:
-        task = write.task(target.seq)
-        return (task if named else series.live(write, task)).shown_status(write.now)
+        task = write.task(target.seq) if named else series.live(write, target.seq)
+        return task.shown_status(write.now)
     except AgentqError:
         return read.known_status(write.database, target, write.now)
 
@@ -60,7 +60,7 @@ def cancel_in(write: SessionWrite, address: Address) -> Task:
 
     As in `pause_in`, `resume_in`, `edit` and `trigger`, an address of a series means its live occurrence.
     """
-    task = series.live(write, write.task(address.seq))
+    task = series.live(write, address.seq)
     if task.status.ended:
         raise WrongState(f"task '{task.address}': it is {task.status} already")
     if task.status is Status.RUNNING:
@@ -102,7 +102,7 @@ def _still(write: SessionWrite, run: RunId) -> Task:
 
 def pause_in(write: SessionWrite, address: Address, reason: str | None) -> Task:
     """Pause a waiting task. Raises NotFound, and WrongState for one that runs or has ended."""
-    task = series.live(write, write.task(address.seq))
+    task = series.live(write, address.seq)
     if task.status is Status.PAUSED:
         return task
     if task.status is Status.RUNNING and task.rearms:
@@ -119,7 +119,7 @@ def pause_in(write: SessionWrite, address: Address, reason: str | None) -> Task:
 
 def resume_in(write: SessionWrite, address: Address) -> Task:
     """Let a paused task wait for its turn again. Raises NotFound, WrongState."""
-    task = series.live(write, write.task(address.seq))
+    task = series.live(write, address.seq)
     if task.successor is not None and task.successor.paused:
         after = replace(task, successor=replace(task.successor, paused=False, reason=None))
         write.save(task, after, event="resume")
@@ -185,14 +185,12 @@ def edit(state: StateDir, address: Address, change: Edit, *, now: int) -> Task:
 
 def edit_in(write: SessionWrite, address: Address, change: Edit) -> Task:
     """`edit` within an open transaction."""
-    task = series.live(write, write.task(address.seq))
+    task = series.live(write, address.seq)
     if task.rearms and (task.status is Status.RUNNING or task.attempts):
-        after = replace(task, successor=_edited(task, change, write.now))
-        write.save(task, after, event="edit", reason="it holds from the next occurrence on")
-        return after
+        return _edit_next(write, task, change)
     if task.status.ended or task.status is Status.RUNNING:
         raise WrongState(f"task '{task.address}': it is {task.status} and cannot be edited")
-    changed = change(task)
+    changed = series.rescheduled(write, task, change(task))
     if changed.key is not None and changed.key != task.key:
         _free_key(write, changed.key)
     write.save_content(changed)
@@ -204,18 +202,19 @@ def edit_in(write: SessionWrite, address: Address, change: Edit) -> Task:
     return dependencies.settle(write, task.seq) or changed
 
 
-def _edited(task: Task, change: Edit, now: int) -> Successor:
-    """What a running occurrence hands on: what it did before, earlier edits of this run, and this edit."""
-    before = task.successor or Successor()
-    known = task
-    if before.work is not None:
-        work = before.work
-        names = ("prompt", "argv", "agent", "cwd", "priority", "labels", "context", "launch", "expires_at")
-        known = replace(task, **{name: getattr(work, name) for name in names})
-        if work.schedule is not None and task.recurrence is not None:
-            known = replace(known, recurrence=replace(task.recurrence, schedule=work.schedule))
-    after = change(known)
-    return replace(before, work=series.again(after), at=now, ends=after.recurrence is None)
+def _edit_next(write: SessionWrite, task: Task, change: Edit) -> Task:
+    """Change what an occurrence that has begun hands on; it goes on as it is itself."""
+    known = series.next_work(task)
+    changed = change(known)
+    if changed.due_at != known.due_at:
+        raise WrongState(f"task '{task.address}': it has begun; when its series comes next is said by its schedule")
+    if changed.key is not None and changed.key not in (known.key, task.key):
+        _free_key(write, changed.key)
+    if changed.after != known.after:
+        dependencies.keep(write, task.seq, changed.after)
+    after = replace(task, successor=series.hand_on(write, task, known, changed))
+    write.save(task, after, event="edit", reason="it holds from the next occurrence on")
+    return after
 
 
 def _free_key(write: SessionWrite, key: str) -> None:
@@ -229,7 +228,7 @@ def retry_in(write: SessionWrite, address: Address) -> Task:
     task = write.task(address.seq)
     if not task.status.ended:
         raise WrongState(f"task '{address}': it is {task.shown_status(write.now)}; only an ended task can be retried")
-    cost = finish.spent(write.database, address)
+    cost = finish.spent(write.database, task)
     if policy.exhausted(task.launch, cost):
         raise WrongState(f"task '{address}': {finish.cost(task, cost)}; submit it anew")
     if task.key is not None:
@@ -261,7 +260,7 @@ def retry_in(write: SessionWrite, address: Address) -> Task:
 def trigger(state: StateDir, address: Address, *, now: int) -> Task:
     """An extra occurrence of a series, due now; its schedule is left alone. Raises NotFound, WrongState."""
     with session_write(state, address.session, now=now, actor=Actor.USER) as write:
-        task = series.live(write, write.task(address.seq))
+        task = series.live(write, address.seq)
         if task.series is None or task.recurrence is None:
             raise WrongState(f"task '{task.address}': it has no schedule; `agentq retry` runs an ended task again")
         if task.status.ended:
@@ -303,6 +302,7 @@ def prune_in(write: SessionWrite, address: Address) -> Task:
     waiting = dependencies.live_dependent(write.database, address)
     if waiting is not None:
         raise WrongState(f"task '{address}': {waiting} depends on it")
+    pruned.remember(write.database, task)
     dependencies.forget(write.database, address)
     key = {"session": address.session, "seq": address.seq}
     write.database.execute(statements("stats")["remember_pruned"], key)

@@ -7,14 +7,14 @@ is noted there, and settled in a commit of its session by whoever comes first (`
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from agentq_cli.dataclass import replace
 from agentq_cli.errors import AgentqError, NotFound, Usage
 from agentq_cli.model import Actor, Address, Condition, Dependency, Status, Task
 from agentq_cli.policy import dependencies as policy
 from agentq_cli.policy.dependencies import Looked, Verdict
-from agentq_cli.store import rows
+from agentq_cli.store import pruned, rows
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir
 
@@ -40,20 +40,48 @@ def enter(write: SessionWrite, seq: int, after: Sequence[Dependency], *, known: 
     for each in after:
         assert each.address is not None
         if each.address == own:
-            raise Usage(f"--after '{own}': a task cannot wait for itself")
-        if each.address not in known and not exists(write.database, each.address):
-            raise NotFound(f"--after '{each.address}': there is no task of that address")
+            raise Usage(f"{option(each)} '{own}': a task cannot wait for itself")
+        if each.address not in known:
+            require(write.database, each, _note(write))
         if own in known and each.address in known:
             continue  # lines of one batch: whoever read it has looked for cycles
         target = {"target_session": own.session, "target_seq": own.seq}
         if write.database.execute(DEPENDENCIES["reaches"], each.address._asdict() | target).fetchone():
-            raise Usage(f"--after '{each.address}': it waits for {own}, which would then wait for itself")
+            raise Usage(f"{option(each)} '{each.address}': it waits for {own}, which would then wait for itself")
     write.database.execute(DEPENDENCIES["set_after"], {"seq": seq, "after": rows.dependencies_text(after)})
     write.database.execute(DEPENDENCIES["forget"], own._asdict())
     for each in after:
         assert each.address is not None
         values = own._asdict() | {"on_session": each.address.session, "on_seq": each.address.seq, "condition": each.on}
         write.database.execute(DEPENDENCIES["add"], values)
+
+
+def keep(write: SessionWrite, seq: int, after: Sequence[Dependency]) -> None:
+    """Keep what an occurrence hands on to its next one to wait for from being pruned. Raises NotFound."""
+    for each in after:
+        require(write.database, each, _note(write))
+        assert each.address is not None
+        values = {"session": write.session, "seq": seq, "condition": each.on}
+        values |= {"on_session": each.address.session, "on_seq": each.address.seq}
+        write.database.execute(DEPENDENCIES["add"], values)
+
+
+def option(dependency: Dependency) -> str:
+    """The option that asks for a dependency."""
+    return "--after" if dependency.on is Condition.SUCCESS else f"--after-{dependency.on}"
+
+
+def require(index: sqlite3.Connection, dependency: Dependency, note: Callable[[Address], str | None]) -> None:
+    """Raises NotFound where there is no such task to wait for; `note` knows what became of one that was pruned."""
+    address = dependency.address
+    assert address is not None
+    if not exists(index, address):
+        why = note(address) or "there is no task of that address"
+        raise NotFound(f"{option(dependency)} '{address}': {why}")
+
+
+def _note(write: SessionWrite) -> Callable[[Address], str | None]:
+    return lambda address: pruned.note(write.database, address) if address.session == write.session else None
 
 
 def exists(database: sqlite3.Connection, address: Address) -> bool:

@@ -292,8 +292,9 @@ def _past(write: SessionWrite, task: Task) -> Past:
     """What is known before a run of a task."""
     if task.agent is None:
         return Past()
-    paid = finish.spent(write.database, task.address) if task.runs else 0.0
-    own = _interrupted(write, task) if task.runs else None
+    own_runs = task.runs > task.launch.earlier_runs
+    paid = finish.spent(write.database, task) if own_runs else 0.0
+    own = _interrupted(write, task) if own_runs else None
     if task.shares_conversation:
         known = write.database.execute(DISPATCH["conversation"], {"agent": task.agent}).fetchone()
         if known is None or own is None or known[0] != own[0]:

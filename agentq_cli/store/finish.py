@@ -6,7 +6,7 @@ import json
 import sqlite3
 
 from agentq_cli.dataclass import replace
-from agentq_cli.model import Actor, Address, FailureClass, Outcome, RunId, RunStatus, Status, Task
+from agentq_cli.model import Actor, FailureClass, Outcome, RunId, RunStatus, Status, Task
 from agentq_cli.policy import retry, states
 from agentq_cli.store import holds
 from agentq_cli.store.queries import statements
@@ -48,7 +48,7 @@ def finish(
         lost = retry.unusable(task, outcome)
         _close_run(write, run, outcome, lost=lost, posted=posted)
         if again is not None and task.launch.max_cost_usd is not None:
-            paid = spent(write.database, task.address)
+            paid = spent(write.database, task)
             if retry.exhausted(task.launch, paid):
                 again = None
                 outcome = replace(outcome, error=f"{outcome.error or outcome.status}; {cost(task, paid)}")
@@ -180,7 +180,8 @@ def _keep_conversation(write: SessionWrite, run: RunId, agent: str, outcome: Out
         write.database.execute(DISPATCH["keep_conversation"], values)
 
 
-def spent(index: sqlite3.Connection, address: Address) -> float:
+def spent(index: sqlite3.Connection, task: Task) -> float:
     """Dollars that the runs of a task have cost so far, as far as they said."""
-    (found,) = index.execute(DISPATCH["spent"], address._asdict()).fetchone()
+    values = task.address._asdict() | {"earlier": task.launch.earlier_runs}
+    (found,) = index.execute(DISPATCH["spent"], values).fetchone()
     return float(found)

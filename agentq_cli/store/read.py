@@ -44,8 +44,8 @@ def task(state: StateDir, address: Address, *, busy_ms: int = connection.BUSY_MS
     """One task, from its session's file. Raises NotFound."""
     with inbound(state, address.session, busy_ms=busy_ms) as database:
         row = database.execute(session_write.TASK, {"seq": address.seq}).fetchone()
-    if row is None:
-        raise unknown_task(address)
+        if row is None:
+            raise unknown_task(database, address)
     return rows.seen_task(address.session, row)
 
 
@@ -56,10 +56,12 @@ def known_status(index: sqlite3.Connection, target: Address | RunId, now: int) -
     return None if row is None else Status(row[0])
 
 
-def unknown_task(address: Address) -> NotFound:
+def unknown_task(inbound: sqlite3.Connection, address: Address) -> NotFound:
     """The error about an address that the session, which there is, does not have."""
-    hint = f"`agentq list --all -s {address.session}`"
-    return NotFound(f"task '{address}': there is none of that address; see {hint}")
+    from agentq_cli.store import pruned
+
+    hint = f"there is none of that address; see `agentq list --all -s {address.session}`"
+    return NotFound(f"task '{address}': {pruned.note(inbound, address) or hint}")
 
 
 def tasks(

@@ -180,14 +180,15 @@ def _updated(task: Task, request: Request, reschedule: Reschedule, now: int) -> 
     if task.kind != "prompt":
         raise Usage(f"task '{task.address}': it is a command, which an agent must not change")
     changed = replace(task, **request.changes)
-    if request.recurs:
-        schedule = reschedule(request, None if task.recurrence is None else task.recurrence.schedule)
-        if task.status is Status.RUNNING:
-            assert task.recurrence is not None
-            return replace(changed, recurrence=replace(task.recurrence, schedule=schedule))
-        recurrence = series.begin(schedule, now, before=task.recurrence)
-        return replace(changed, recurrence=recurrence, due_at=recurrence.occurrence.slot, arriving=True)
-    return changed if request.due_at is None else replace(changed, due_at=request.due_at)
+    if not request.recurs:
+        return changed if request.due_at is None else replace(changed, due_at=request.due_at)
+    if task.recurrence is not None:
+        schedule = reschedule(request, task.recurrence.schedule)
+        return replace(changed, recurrence=replace(task.recurrence, schedule=schedule))
+    recurrence = series.begin(reschedule(request, None), now)
+    return replace(
+        changed, recurrence=recurrence, due_at=recurrence.occurrence.slot, series=task.seq, extra=False, arriving=True
+    )
 
 
 def record(index: sqlite3.Connection, state: StateDir, answered: Mapping[str, str | None]) -> None:

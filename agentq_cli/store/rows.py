@@ -66,6 +66,7 @@ def launch_text(launch: Launch) -> str:
         "max_backoff_ms": launch.max_backoff_ms,
         "on_crash": launch.on_crash,
         "max_cost_usd": launch.max_cost_usd,
+        "earlier_runs": launch.earlier_runs or None,
     }
     return json.dumps({name: value for name, value in values.items() if value not in (None, [], {})})
 
@@ -174,6 +175,7 @@ def successor_text(found: Successor) -> str:
     work = None
     if found.work is not None:
         work = content(found.work) | {"session": found.work.session, "expires_at": found.work.expires_at}
+        work["after"] = dependencies_text(found.work.after)
         work["schedule"] = None if found.work.schedule is None else found.work.schedule.to_json()
     return json.dumps(
         {"work": work, "at": found.at, "ends": found.ends, "paused": found.paused, "reason": found.reason}
@@ -190,6 +192,7 @@ def successor(text: str) -> Successor:
         work["argv"] = None if work["argv"] is None else tuple(json.loads(work["argv"]))
         work["labels"] = tuple(json.loads(work["labels"]))
         work["launch"] = launch(work["launch"])
+        work["after"] = dependencies(work["after"]) if work.get("after") else ()
         work["schedule"] = None if work["schedule"] is None else Schedule.from_json(work["schedule"])
         work = NewTask(**work)
     return Successor(work, values["at"], values["ends"], values["paused"], values["reason"])

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from agentq_cli.clock import rfc3339
 from agentq_cli.dataclass import replace
-from agentq_cli.errors import Usage
-from agentq_cli.model import NewTask, Status, Successor, Task, Trigger
-from agentq_cli.policy import series
+from agentq_cli.errors import NotFound, Usage
+from agentq_cli.model import Address, NewTask, Status, Successor, Task, Trigger, work
+from agentq_cli.policy import missed
+from agentq_cli.policy import series as policy
 from agentq_cli.policy.missed import Skipped
-from agentq_cli.policy.schedule import Schedule
+from agentq_cli.policy.schedule import Schedule, same_times
 from agentq_cli.policy.series import Recurrence
+from agentq_cli.store import dependencies, pruned
 from agentq_cli.store.queries import statements
 
 TYPE_CHECKING = False
@@ -22,27 +24,85 @@ if TYPE_CHECKING:
 WRITE = statements("write")
 
 
-def begin(schedule: Schedule, now: int, *, before: Recurrence | None = None) -> Recurrence:
-    """What the first occurrence of a new or changed schedule carries. Raises Usage where nothing fires (any more)."""
-    runs, streak = (0, 0) if before is None else (before.runs, before.streak)
-    step = series.begin(schedule, now, runs=runs, streak=streak)
+def begin(schedule: Schedule, now: int) -> Recurrence:
+    """What the first occurrence of a new schedule carries. Raises Usage where nothing fires."""
+    step = policy.begin(schedule, now)
     if step.recurrence is None:
         raise Usage(f"schedule: nothing fires ({step.ended})")
     return step.recurrence
 
 
-def live(write: SessionWrite, task: Task) -> Task:
-    """The live occurrence that an address of a series stands for; the task itself where it is none, or none lives."""
+def live(write: SessionWrite, seq: int) -> Task:
+    """The live occurrence that an address of a series stands for, also once that occurrence was pruned; the task itself
+    where it is of no series, or none lives. Raises NotFound."""
+    try:
+        task = write.task(seq)
+    except NotFound:
+        found = pruned.live_of(write.database, seq)
+        if found is None:
+            raise
+        return write.task(found)
     if task.series is None or task.extra:
         return task
     row = write.database.execute(WRITE["live_of_series"], {"series": task.series}).fetchone()
     return task if row is None else write.task(row[0])
 
 
+def rescheduled(write: SessionWrite, before: Task, after: Task) -> Task:
+    """The changed occurrence, which waits, with its next time where its schedule is another one now.
+
+    Slots that are given up by that are recorded. Raises Usage where nothing fires any more.
+    """
+    if before.recurrence is None or before.extra or after.recurrence == before.recurrence:
+        return after
+    if after.recurrence is None:
+        _record_skipped(write, before.seq, policy.changed_meanwhile(before.recurrence, None, write.now))
+        return replace(after, arriving=False)
+    step = policy.changed(before.recurrence, after.recurrence.schedule, write.now, begun=before.attempts > 0)
+    if step.recurrence is None:
+        raise Usage(f"schedule: nothing fires ({step.ended})")
+    _record_skipped(write, before.seq, step.skipped)
+    if step.recurrence.occurrence == before.recurrence.occurrence:
+        return replace(after, recurrence=step.recurrence)
+    slot = step.recurrence.occurrence.slot
+    expires = _moved_expiry(before, slot) if after.expires_at == before.expires_at else after.expires_at
+    return replace(after, recurrence=step.recurrence, due_at=slot, expires_at=expires, arriving=True)
+
+
+def next_work(task: Task) -> Task:
+    """A begun occurrence as the next one is going to be, by what was changed of that meanwhile."""
+    successor = task.successor or Successor()
+    known = replace(task, after=())  # what it waited for it has waited for
+    if successor.work is not None:
+        known = replace(known, **work(successor.work))
+    if successor.ends or task.recurrence is None:
+        return replace(known, recurrence=None)
+    if successor.work is None or successor.work.schedule is None:
+        return known
+    occurrence = task.recurrence.occurrence
+    if successor.at:
+        occurrence = missed.rebased(occurrence, successor.at)
+    return replace(known, recurrence=replace(task.recurrence, schedule=successor.work.schedule, occurrence=occurrence))
+
+
+def hand_on(write: SessionWrite, task: Task, known: Task, after: Task) -> Successor:
+    """What a begun occurrence hands on once its next one, `known` before, is to be `after`; slots that are given up by
+    that are recorded."""
+    successor = task.successor or Successor()
+    at = successor.at
+    if known.recurrence is not None and after.recurrence != known.recurrence:
+        schedule = None if after.recurrence is None else after.recurrence.schedule
+        _record_skipped(write, task.seq, policy.changed_meanwhile(known.recurrence, schedule, write.now))
+        if schedule is not None and not same_times(schedule, known.recurrence.schedule):
+            at = write.now
+    handed = replace(again(after), after=after.after)
+    return replace(successor, work=handed, at=at, ends=after.recurrence is None)
+
+
 def arrive(write: SessionWrite, task: Task) -> Task | None:
     """Apply the missed policy to an occurrence that is due and was not looked at; None where it may not start now."""
     assert task.recurrence is not None
-    step = series.arrived(task.recurrence, write.now)
+    step = policy.arrived(task.recurrence, write.now)
     _record_skipped(write, task.seq, step.skipped)
     if step.recurrence is None:
         over = replace(task, status=Status.SKIPPED, ended_at=write.now, reason=step.ended, arriving=False)
@@ -66,7 +126,7 @@ def refuse(write: SessionWrite, task: Task) -> bool:
     """End an occurrence that `--until` or `--max-runs` forbids to start; whether it did."""
     if task.recurrence is None or task.extra:
         return False
-    reason = series.refused(task.recurrence, write.now)
+    reason = policy.refused(task.recurrence, write.now)
     if reason is None:
         return False
     over = replace(task, status=Status.SKIPPED, ended_at=write.now, reason=reason, arriving=False)
@@ -81,45 +141,62 @@ def rearm(write: SessionWrite, before: Task, ended: Task, finished: int) -> None
     if (ended.status is Status.CANCELLED and not ended.goes_on) or successor.ends:
         write.record("end", ended.seq, reason="cancelled" if not successor.ends else "its recurrence was dropped")
         return
-    work = successor.work
-    changed = None if work is None or work.schedule == before.recurrence.schedule else work.schedule
-    step = series.ended(
+    handed = successor.work
+    step = policy.ended(
         before.recurrence,
         ended.status,
         started=ended.last_run is not None,
         finished=finished,
         now=write.now,
-        changed=changed,
+        changed=None if handed is None else handed.schedule,
         changed_at=successor.at,
     )
     _record_skipped(write, ended.seq, step.skipped)
     if step.recurrence is None:
         write.record("end", ended.seq, reason=step.ended)
         return
-    reason = step.paused or (successor.reason if successor.paused else None)
-    paused = step.paused is not None or successor.paused
     slot = step.recurrence.occurrence.slot
-    new = work or again(ended)
+    new = handed or again(ended)
     expires = _moved_expiry(replace(ended, expires_at=new.expires_at), slot)
-    new = replace(new, due_at=slot, expires_at=expires, key=ended.key)
+    new = replace(new, due_at=slot, expires_at=expires, key=_free_key(write, ended, new.key))
+    gone = [each for each in new.after if each.address and not dependencies.exists(write.database, each.address)]
+    reason = step.paused or (successor.reason if successor.paused else None)
+    if gone and reason is None:
+        reason = f"{dependencies.option(gone[0])} '{gone[0].address}': it was pruned"
+    paused = bool(gone) or step.paused is not None or successor.paused
+    status = Status.PAUSED if paused else Status.BLOCKED if new.after else Status.QUEUED
     seq = write.insert(
         new,
-        status=Status.PAUSED if paused else Status.QUEUED,
+        status=status,
         reason=reason,
         series=ended.series,
         trigger=step.recurrence.occurrence.trigger,
         recurrence=step.recurrence,
         arriving=paused or slot > write.now,
     )
+    if new.after:
+        dependencies.enter(write, seq, [each for each in new.after if each not in gone])
     write.mirror(seq)
     made = write.task(seq)
     hook = None if step.paused is None else "series.paused"
     write.record("rearm", seq, after=made.shown_status(write.now), reason=reason, hook=hook)
+    dependencies.settle(write, seq)
+
+
+def _free_key(write: SessionWrite, ended: Task, key: str | None) -> str | None:
+    """The key of the next occurrence. One that was given to it during the run may be held by another task by now."""
+    if key is None or key == ended.key:
+        return key
+    holder = write.database.execute(WRITE["live_of_key"], {"key": key}).fetchone()
+    if holder is None:
+        return key
+    write.record("edit", ended.seq, reason=f"key '{key}': {Address(write.session, holder[0])} holds it now")
+    return ended.key
 
 
 def trigger(write: SessionWrite, task: Task) -> Task:
     """An extra occurrence, due now, beside the schedule."""
-    new = replace(again(task), due_at=write.now, key=None, expires_at=None)
+    new = replace(again(task), due_at=write.now, key=None, expires_at=None, after=())
     seq = write.insert(new, status=Status.QUEUED, series=task.series, trigger=Trigger.MANUAL, extra=True)
     write.mirror(seq)
     made = write.task(seq)
@@ -128,22 +205,12 @@ def trigger(write: SessionWrite, task: Task) -> Task:
 
 
 def again(task: Task) -> NewTask:
-    """The same work once more."""
-    return NewTask(
-        session=task.session,
-        kind=task.kind,
-        cwd=task.cwd,
-        prompt=task.prompt,
-        argv=task.argv,
-        agent=task.agent,
-        priority=task.priority,
-        labels=task.labels,
-        key=task.key,
-        context=task.context,
-        expires_at=task.expires_at,
-        launch=task.launch,
-        schedule=None if task.recurrence is None else task.recurrence.schedule,
-    )
+    """The same work once more. What a run of it has waited for is not waited for again."""
+    values = work(task) | {"launch": replace(task.launch, earlier_runs=0)}
+    if task.tries:
+        values["after"] = ()
+    schedule = None if task.recurrence is None else task.recurrence.schedule
+    return NewTask(session=task.session, **values, schedule=schedule)
 
 
 def _moved_expiry(task: Task, slot: int) -> int | None:

@@ -59,7 +59,7 @@ class SessionWrite:
         if row is None:
             from agentq_cli.store.read import unknown_task
 
-            raise unknown_task(Address(self.session, seq))
+            raise unknown_task(self.database, Address(self.session, seq))
         unreadable = rows.unreadable_time(row)
         return rows.task(self.session, row) if unreadable is None else self._pause_unreadable(row, unreadable)
 
@@ -207,6 +207,7 @@ class SessionWrite:
                 "successor": None if after.successor is None else rows.successor_text(after.successor),
                 "arriving": after.arriving,
                 "extra": after.extra,
+                "series": after.series,
                 "dep_failed": None if after.dep_failed is None else str(after.dep_failed),
                 "tries": after.tries,
                 "fresh": rows.FRESH * after.fresh + rows.RESUMES * after.resumes,

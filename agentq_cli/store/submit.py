@@ -6,12 +6,12 @@ import contextlib
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-from agentq_cli.dataclass import replace
+from agentq_cli import errors
 from agentq_cli.errors import AgentqError, Busy, LimitReached, Usage, WrongState
 from agentq_cli.model import Actor, Address, Identity, NewTask, Status, Trigger
-from agentq_cli.store import connection, dependencies, rows
+from agentq_cli.store import connection, dependencies, replacing, rows
 from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, create_sessions, session_write
 from agentq_cli.store.state_dir import StateDir, sync_directory
@@ -41,7 +41,7 @@ def submit(
         return []
     if len(sessions) == 1:
         with session_write(state, sessions[0], now=now, actor=actor, create=True) as write:
-            _room(write.database, len(tasks), max_queued)
+            _room(write.database, tasks, max_queued)
             return _store(write, tasks)
     return _batch(state, tasks, sessions, now=now, actor=actor, max_queued=max_queued, owner=owner)
 
@@ -49,7 +49,8 @@ def submit(
 def _store(write: SessionWrite, tasks: Sequence[NewTask]) -> list[tuple[Address, bool]]:
     write.database.execute(WRITE["create_session"], {"name": write.session, "at": write.now})
     stored = _insert(write, tasks)
-    waiting = _enter(write, tasks, dict(enumerate(stored)))
+    addresses = dict(enumerate(stored))
+    waiting = _enter(write, tasks, addresses) + _replace(write, tasks, addresses)
     first = next((address.seq for address, is_new in stored if is_new), None)
     if first is not None:
         write.publish(first)
@@ -71,7 +72,8 @@ def _insert(write: SessionWrite, tasks: Iterable[NewTask], batch: str | None = N
                 write.insert_all(rows)
                 rows.clear()
                 keys.clear()
-            found = _of_key(write, task, batch)
+            with of_line(task):
+                found = _of_key(write, task, batch)
             if found is not None:
                 stored.append((found, False))
                 continue
@@ -103,12 +105,28 @@ def _enter(write: SessionWrite, tasks: Sequence[NewTask], stored: Mapping[int, t
     waiting = []
     for position, task in enumerate(tasks):
         address = addresses.get(position)
-        # Who was found by a key waits for what it did before, unless it was replaced.
-        if task.after and task.session == write.session and address is not None and (address in new or task.replace):
+        # Who was found by a key waits for what it did before, unless it is replaced.
+        if task.after and task.session == write.session and address is not None and stored[position][1]:
             after = dependencies.resolve(task.after, addresses)
-            dependencies.enter(write, address.seq, after, known=new)
+            with of_line(task):
+                dependencies.enter(write, address.seq, after, known=new)
             if any(each.address not in new for each in after):
                 waiting.append(address.seq)
+    return waiting
+
+
+def _replace(write: SessionWrite, tasks: Sequence[NewTask], stored: Mapping[int, tuple[Address, bool]]) -> list[int]:
+    """Change the live tasks that were found by a key. Returns whose wait may be over already."""
+    found = [position for position, task in enumerate(tasks) if task.replace and not stored[position][1]]
+    addresses = {position: address for position, (address, _) in stored.items()} if found else {}
+    new = {address for address, is_new in stored.values() if is_new}
+    waiting = []
+    for position in found:
+        task, seq = tasks[position], addresses[position].seq
+        after = dependencies.resolve(task.after, addresses)
+        with of_line(task):
+            if replacing.apply(write, seq, task, after, known=new):
+                waiting.append(seq)
     return waiting
 
 
@@ -119,10 +137,8 @@ def _begin(schedule: Schedule, now: int) -> Recurrence:
 
 
 def _of_key(write: SessionWrite, task: NewTask, batch: str | None = None) -> Address | None:
-    """The live task of the same key, changed in place where `--replace` asks for it.
-
-    Raises WrongState where it is another task, and Busy where a batch holds it that may still be taken back.
-    """
+    """The live task of the same key. Raises WrongState where it is another task and `--replace` does not make it this
+    one, and Busy where a batch holds it that may still be taken back."""
     if task.key is None:
         return None
     row = write.database.execute(WRITE["holder_of_key"], {"key": task.key}).fetchone()
@@ -132,45 +148,33 @@ def _of_key(write: SessionWrite, task: NewTask, batch: str | None = None) -> Add
     if staged_by not in (None, batch):
         raise Busy(f"key '{task.key}': a batch that holds it is being stored; try again")
     address = Address(write.session, seq)
-    if not task.replace:
-        wanted = rows.content(task)
-        if content == [wanted[name] for name in ("kind", "prompt", "argv", "agent", "cwd")]:
-            return address
+    if task.replace:
+        return address
+    wanted = rows.content(task)
+    if content != [wanted[name] for name in ("kind", "prompt", "argv", "agent", "cwd")]:
         raise WrongState(f"key '{task.key}': {address} holds it with different content; --replace changes it")
-    live = write.task(seq)
-    if live.status is Status.RUNNING:
-        raise WrongState(f"key '{task.key}': {address} is running and cannot be replaced")
-    due = write.now if task.due_at is None else task.due_at
-    changed = replace(
-        live,
-        kind=task.kind,
-        agent=task.agent,
-        prompt=task.prompt,
-        argv=task.argv,
-        cwd=task.cwd,
-        priority=task.priority,
-        labels=task.labels,
-        context=task.context,
-        due_at=due,
-        expires_at=task.expires_at,
-        launch=task.launch,
-        recurrence=None if task.schedule is None else _begin(task.schedule, write.now),
-        arriving=task.schedule is not None,
-        on_dep_failure=task.on_dep_failure,
-    )
-    if live.status is not Status.PAUSED:
-        changed = replace(changed, status=Status.BLOCKED if task.after else Status.QUEUED)
-    dependencies.enter(write, seq, ())  # what it waits for now is entered once every line has its address
-    write.save_content(changed)
-    write.save(live, changed, event="replace")
-    return live.address
+    if task.schedule is not None and not replacing.same_recurrence(task, write.task(seq)):
+        raise WrongState(f"key '{task.key}': {address} holds it with another schedule; --replace changes it")
+    return address
 
 
-def _room(database: sqlite3.Connection, coming: int, max_queued: int) -> None:
+@contextlib.contextmanager
+def of_line(task: NewTask) -> Iterator[None]:
+    """What is wrong with a task of a batch is told with the line that it stands in."""
+    try:
+        yield
+    except AgentqError as error:
+        if task.line is None:
+            raise
+        raise errors.of_line(error, task.line) from None
+
+
+def _room(database: sqlite3.Connection, coming: Sequence[NewTask], max_queued: int) -> None:
     (live,) = database.execute(WRITE["live_count"]).fetchone()
-    if live + coming > max_queued:
-        more = f"{coming} more {'was' if coming == 1 else 'were'} submitted"
-        raise LimitReached(f"max_queued {max_queued}: {live} tasks are live already, {more}")
+    if live + len(coming) > max_queued:
+        more = f"{len(coming)} more {'was' if len(coming) == 1 else 'were'} submitted"
+        with of_line(coming[max(0, max_queued - live)]):
+            raise LimitReached(f"max_queued {max_queued}: {live} tasks are live already, {more}")
 
 
 def _batch(
@@ -183,13 +187,15 @@ def _batch(
     max_queued: int,
     owner: Identity,
 ) -> list[tuple[Address, bool]]:
-    if any(task.replace for task in tasks):
-        raise Usage("--replace: not in a batch over several sessions, where a change in place could not be taken back")
+    for task in tasks:
+        if task.replace:
+            with of_line(task):
+                raise Usage("--replace: not in a batch over several sessions: no change in place could be taken back")
     batch = f"{owner.boot_id}-{owner.pid}-{owner.start_time}-{time.monotonic_ns()}"
     index = connection.connect(state.index, "index", create=False)
     try:
         with connection.transaction(index, state.index):
-            _room(index, len(tasks), max_queued)
+            _room(index, tasks, max_queued)
             values = {"id": batch, "sessions": json.dumps(sessions), "pid": owner.pid}
             values |= {"start_time": owner.start_time, "boot_id": owner.boot_id}
             index.execute(BATCH["begin"], values)

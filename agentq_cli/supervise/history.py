@@ -1,8 +1,8 @@
-"""What the files of runs tell about the past, for an index that has lost it."""
+"""Rebuilding the index of sessions, and what the files of runs tell about the past that it has lost."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from agentq_cli.agents import verdict
 from agentq_cli.config import Config
@@ -16,12 +16,30 @@ from agentq_cli.supervise.records import RunDirectory, Start
 UNTOLD = "the index was lost, and no record of its end is left"
 
 
-def put_back(queue: Queue, config: Config, sessions: Sequence[str], *, host: str) -> tuple[int, int]:
-    """Give the index back the history of these sessions; returns how many runs came back and how many did not."""
+def rebuild(
+    queue: Queue, config: Config, sessions: Iterable[str], *, host: str
+) -> Iterator[tuple[str, list[str] | AgentqError]]:
+    """Rebuild the index of these sessions from their files; of each what was mended, or why it could not be."""
+    mended: dict[str, list[str]] = {}
+    for session in sessions:
+        try:
+            mended[session] = queue.reindex(session, host=host)
+        except AgentqError as error:
+            yield session, error
+    try:
+        _put_back(queue, config, mended, host)
+    except AgentqError as error:
+        for texts in mended.values():
+            texts.append(f"the history could not be put back: {error.message}")
+    yield from mended.items()
+
+
+def _put_back(queue: Queue, config: Config, mended: Mapping[str, list[str]], host: str) -> None:
+    """Give the index back the history of these sessions, in one order of time, and say how much that was."""
     pasts: list[FoundRun] = []
     tasks: list[Task] = []
-    untold = 0
-    for session in sessions:
+    for session, texts in mended.items():
+        before, untold = len(pasts), 0
         results = queue.results(session)
         try:
             for lacking in queue.lacking_history(session):
@@ -37,11 +55,14 @@ def put_back(queue: Queue, config: Config, sessions: Sequence[str], *, host: str
                         pasts.append(past)
                     else:
                         untold += 1
-        except AgentqError:
-            continue  # the session's trouble, which is told already
+        except AgentqError as error:
+            texts.append(f"not all of its history is back: {error.message}")
+        if len(pasts) > before:
+            texts.append(f"runs put back into the audit log: {len(pasts) - before}")
+        if untold:
+            texts.append(f"runs that left no record: {untold}")
     if pasts or tasks:
         queue.put_back_history(pasts, tasks, host=host)
-    return len(pasts), untold
 
 
 def _past(

@@ -74,7 +74,7 @@ class RunLimits:
             linger_ms=plan.linger_ms(task, config),
         )
         if task.launch.max_cost_usd is not None:
-            limits.left_usd = task.launch.max_cost_usd - queue.spent(task.address)
+            limits.left_usd = task.launch.max_cost_usd - queue.spent(task)
         if limits.always:
             first = FIRST_LOOK_MS
             if limits.stall_timeout_ms is not None:

@@ -196,7 +196,7 @@ def environment(
         AGENTQ_RESULT=f"{directory}/result",
         AGENTQ_DEPTH=str(task.launch.depth + 1),
     )
-    previous = _previous(state, run)
+    previous = _previous(state, run, task.launch.earlier_runs)
     if previous is not None:
         values["AGENTQ_PREVIOUS_RUN"] = previous
     return values
@@ -210,7 +210,8 @@ def _inherited(names: tuple[str, ...], patterns: tuple[str, ...]) -> list[str]:
 
 def preview(task: NewTask, config: Config, environ: Mapping[str, str]) -> tuple[tuple[str, ...], list[str]]:
     """The command line that `submit --dry-run` shows, and the names of the variables it would get. Raises Usage."""
-    names = {*environ, *task.launch.captured, *task.launch.env, *config.options(task.session).get("env", {})}
+    names = {name for name in environ if not name.startswith("AGENTQ_")}
+    names |= {*task.launch.captured, *task.launch.env, *config.options(task.session).get("env", {})}
     argv = task.argv
     if argv is None:
         profile = profiles.profile(config, task.agent or "")
@@ -225,7 +226,7 @@ def preview(task: NewTask, config: Config, environ: Mapping[str, str]) -> tuple[
             max_cost_usd=task.launch.max_cost_usd,
         )
         names = (names - set(profile.env_remove)) | set(profile.env)
-    return argv, sorted(name for name in names if not name.startswith("AGENTQ_"))
+    return argv, sorted(names)
 
 
 def zone(config: Config, environ: Mapping[str, str], session: str) -> str:
@@ -235,9 +236,9 @@ def zone(config: Config, environ: Mapping[str, str], session: str) -> str:
     return config_zone.resolve(config, environ, session=session).name
 
 
-def _previous(state: StateDir, run: RunId) -> str | None:
-    """The directory of the attempt before this one, where there is one that started."""
-    for attempt in range(run.attempt - 1, 0, -1):
+def _previous(state: StateDir, run: RunId, earlier: int) -> str | None:
+    """The directory of the attempt before this one, where there is one that started, and was this task's."""
+    for attempt in range(run.attempt - 1, earlier, -1):
         directory: Path = state.run(run._replace(attempt=attempt))
         if os.path.exists(directory / "stdout"):
             return str(directory)

@@ -16,7 +16,7 @@ from agentq_cli.new_schedule import OCCURRENCE, make_schedule
 from agentq_cli.new_task import DEPTH_LIMIT, TaskMaker
 from agentq_cli.policy import requests as policy
 from agentq_cli.policy.requests import Request
-from agentq_cli.policy.schedule import Schedule
+from agentq_cli.policy.schedule import Schedule, first
 from agentq_cli.queue import Answer, Queue
 from agentq_cli.supervise import stop
 from agentq_cli.supervise.records import RunDirectory
@@ -97,7 +97,10 @@ class Asked:
             why = "it has no directory; it never had a prompt, and the config names none"
             raise Usage(f"session '{self._session}': {why}")
         given |= {"tz": request.when.get("tz")}
-        made = TaskMaker(self._at, OCCURRENCE if request.recurs else None).make(given, str)
+        schedule = self.schedule(request, None) if request.recurs else None
+        # A duration counts from the slot of an occurrence, as for `schedule`.
+        begins = None if schedule is None else first(schedule, self._at.now_ms())
+        made = TaskMaker(self._at, OCCURRENCE if request.recurs else None, counted_from=begins).make(given, str)
         before = Launch() if last is None else last.launch
         if before.depth >= DEPTH_LIMIT:
             raise LimitReached(f"AGENTQ_DEPTH {before.depth + 1}: agents may submit one another {DEPTH_LIMIT} deep")
@@ -108,7 +111,6 @@ class Asked:
             umask=before.umask,
             depth=before.depth + 1,
         )
-        schedule = self.schedule(request, None) if request.recurs else None
         return replace(made, launch=launch, schedule=schedule, **request.changes)
 
     def schedule(self, request: Request, before: Schedule | None) -> Schedule:

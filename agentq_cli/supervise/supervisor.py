@@ -199,12 +199,10 @@ class Supervision:
     def _remember(self) -> Iterator[Happening]:
         """Have the index know the sessions that lie there and that it does not know: put back from an older copy."""
         forgotten = [session for session in self._queue.forgotten() if not self._outside(session)]
-        for session in forgotten:
-            with contextlib.suppress(AgentqError):  # a sweep tells it
-                mended = self._queue.reindex(session, host=os.uname().nodename)
-                yield self._tell("reindex", reason="; ".join([f"{session}: the index did not know it", *mended]))
-        if forgotten:
-            history.put_back(self._queue, self._config, forgotten, host=os.uname().nodename)
+        host = os.uname().nodename
+        for session, mended in history.rebuild(self._queue, self._config, forgotten, host=host):
+            more = [mended.message] if isinstance(mended, AgentqError) else mended
+            yield self._tell("reindex", reason="; ".join([f"{session}: the index did not know it", *more]))
 
     def _round(self) -> Iterator[Happening]:
         if not self._queue.in_place:

@@ -38,7 +38,7 @@ MOST_REQUESTS = 16
 """How often one pass goes on with a session's requests: somebody who never stops writing must not keep it."""
 
 FORGOTTEN = "the index did not have its tasks as its file has them"
-LOST = "lost for good: hooks that were to be told, counters of pruned runs, events that were not of a run or an end"
+LOST = "lost for good are hooks not yet told, counters of pruned runs, and events but of submits, runs and ends"
 """What an index alone knows, once there was none."""
 
 
@@ -130,37 +130,30 @@ class Sweep:
         restored = self.queue.restore_holds()
         if restored is not None:
             yield SweepAction("reindex", None, None, None, restored)
-        for session in sessions:
-            yield from self._guarded(session, self._reindexed(session, "in order"))
-        yield from self._history([session for session in sessions if session not in self._unfit])
-        if lost:
-            yield SweepAction("reindex", None, None, None, LOST)
+        yield from self._rebuilt(sessions, LOST if lost else None)
 
-    def _reindexed(self, session: str, detail: str) -> Iterator[SweepAction]:
-        """Rebuild the index of a session."""
-        mended = self.queue.reindex(session, host=self.host)
-        yield SweepAction("reindex", session, None, None, "; ".join(mended) or detail)
-
-    def _history(self, sessions: Sequence[str]) -> Iterator[SweepAction]:
-        found, untold = history.put_back(self.queue, self.config, sessions, host=self.host)
-        if found or untold:
-            lost = f"; {untold} left no record" if untold else ""
-            yield SweepAction("reindex", None, None, None, f"runs put back into the audit log: {found}{lost}")
+    def _rebuilt(self, sessions: Sequence[str], more: str | None) -> Iterator[SweepAction]:
+        """Rebuild the index of sessions, and tell of each what was mended, and `more`."""
+        for session, mended in history.rebuild(self.queue, self.config, sessions, host=self.host):
+            if isinstance(mended, AgentqError):
+                yield from self._could_not(session, mended, of_files=False)
+            else:
+                detail = "; ".join([*mended, *([more] if more else [])])
+                yield SweepAction("reindex", session, None, None, detail or "in order")
 
     def _changed(self, turn: Turn) -> Iterator[SweepAction]:
         """Bring in order what dead writers left, and name the sessions whose files are corrupt or newer, whatever the
         index says is to be done in them."""
-        reindexed = []
+        forgotten = []
         for session, fault in self.queue.look_into(turn, remember=True):
             if session in self._unfit:
                 continue
             if fault.of_index:
-                yield from self._guarded(session, self._reindexed(session, FORGOTTEN))
-                reindexed.append(session)
+                forgotten.append(session)
             else:
                 yield from self._faulty(session, fault)
-        if reindexed:
-            yield from self._history([session for session in reindexed if session not in self._unfit])
+        if forgotten:
+            yield from self._rebuilt(forgotten, FORGOTTEN)
         for session in turn.changed:
             if session not in self._unfit:
                 yield from self._guarded(session, self._aside(session))

@@ -354,6 +354,7 @@ def test_what_it_said_when_refused_is_kept() -> None:
         (({"type": "result", **NOT_BEGUN, "session_id": ID, "errors": [GONE]},), GONE),
         ((), f"a warning\n{GONE}\n"),
         ((), f"Error: Session ID {ID} is already in use.\n"),
+        ((), f"Error: --resume requires a valid session ID when used with --print. Provided: {ID}\n"),
     ],
 )
 def test_an_unknown_conversation_is_lost(events: tuple[dict[str, Any], ...], stderr: str) -> None:

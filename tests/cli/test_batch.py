@@ -150,3 +150,49 @@ def test_ten_thousand_lines(aq: Driven) -> None:
 def test_an_empty_batch_stores_nothing(aq: Driven) -> None:
     assert aq("submit", "--batch", "-", input="\n\n").stdout == ""
     assert not aq.state_dir.exists()
+
+
+def test_whatever_is_wrong_with_a_line_names_it(aq: Driven) -> None:
+    aq.exec("true", given=("--key", "held"))
+    aq.exec("true", given=("-s", "other"))
+    aq.exec("true", given=("--after", "1", "--key", "waits"))
+    good: dict[str, Any] = {"exec": ["true"]}
+    for bad, code, named in (
+        ({"exec": ["true"], "after": ["9"]}, 3, "after 'default/9'"),
+        ({"exec": ["true"], "after-any": ["other/9"]}, 3, "after-any 'other/9'"),
+        ({"exec": ["true"], "after_failure": ["nowhere/1"]}, 3, "after-failure 'nowhere/1'"),
+        ({"exec": ["true"], "after": ["x"]}, 2, "after 'x'"),
+        ({"exec": ["true"], "after": ["@x"]}, 2, "after '@x'"),
+        ({"exec": ["true"], "ref": "me", "after": ["@me"]}, 2, "a cycle"),
+        ({"exec": ["true"], "key": "held", "replace": True, "after": ["1"]}, 2, "wait for itself"),
+        ({"exec": ["true"], "key": "held", "replace": True, "after": ["2"]}, 2, "'default/2': it waits"),
+        ({"exec": ["false"], "key": "held"}, 4, "key 'held'"),
+        ({"prompt": "x", "agent": "nobody"}, 2, "agent 'nobody'"),
+        ({"exec": ["true"], "cwd": "/nowhere"}, 2, "cwd '/nowhere'"),
+        ({"exec": ["true"], "session": "../x"}, 2, "session '../x'"),
+        ({"file": "/nowhere"}, 2, "file '/nowhere'"),
+        ({"exec": ["true"], "env_file": "/nowhere"}, 2, "env_file '/nowhere'"),
+        ({"exec": ["true"], "timeout": "5"}, 2, "timeout '5'"),
+        ({"prompt": "x", "exec": ["true"]}, 2, "exactly one"),
+        ({"exec": ["true"], "session": "other", "key": "k", "replace": True}, 2, "several sessions"),
+    ):
+        lines = "\n".join(json.dumps(line) for line in (good, good, bad, good)) + "\n"
+        file = aq.home / "lines"
+        file.write_text(lines)
+        before = aq.tasks()
+        if "wait" in named:
+            lines = json.dumps(bad)
+            file.write_text(lines)
+        number = lines.split("\n").index(json.dumps(bad)) + 1
+        for given in ((str(file),), ("-",)):
+            line = aq.refused("submit", "--batch", *given, code=code, input=lines)
+            assert line.startswith(f"agentq: error: --batch line {number}: "), line
+            assert named in line, line
+        assert aq.tasks() == before
+    full = {"AGENTQ_MAX_QUEUED": "5"}
+    text = "".join(json.dumps(good) + "\n" for _ in range(4))
+    assert "--batch line 3: max_queued 5" in aq.refused("submit", "--batch", "-", code=4, input=text, env=full)
+    lines = json.dumps({"prompt": "x", "agent": "demo"})
+    assert "--batch line 1: AGENTQ_DEPTH" in aq.refused(
+        "submit", "--batch", "-", code=4, input=lines, env={"AGENTQ_DEPTH": "11"}
+    )

@@ -162,6 +162,46 @@ def test_a_broken_outbound_is_its_session_s_trouble_only(agent, agentq):
     assert agentq("run", "--drain", "-s", "other", env=NOW).returncode == 0
 
 
+def test_an_update_keeps_the_grid_the_ends_and_every_slot_that_is_due(agent, agentq):
+    given = (
+        "--every",
+        "1h",
+        "--missed",
+        "all",
+        "--max-runs",
+        "9",
+        "--until",
+        "2027-01-01T00:00:00Z",
+        "--tz",
+        "Asia/Kolkata",
+    )
+    agentq("schedule", "-s", "docs", "-a", "demo", *given, "tick", env={"AGENTQ_NOW": "2026-03-07T06:30:10Z"})
+    before = agent.tasks()[2]
+    agent.ask(1, {"action": "update_task", "task": 2, "every": "60m", "label": "x"})
+    agent.sweep()
+    task = agent.tasks()[2]
+    assert (task["labels"], task["schedule"], task["due_at"]) == (["x"], before["schedule"], before["due_at"])
+    agent.ask(2, {"action": "update_task", "task": 2, "cron": " @daily"})
+    agent.sweep()
+    task = agent.tasks()[2]
+    assert (task["schedule"]["expr"], task["schedule"]["tz"]) == ("@daily", "Asia/Kolkata")
+    assert (task["schedule"]["missed"], task["due_at"]) == ("all", "2026-03-07T18:30:00.000Z")
+    events = json.loads(agentq("events", "docs/2", "--json").stdout)["items"]
+    (skipped,) = [event["reason"] for event in events if event["event"] == "slots_skipped"]
+    assert skipped.startswith("3 slots skipped (the schedule was changed): 2026-03-07T07:30:10")
+    assert [answer[1] for answer in agent.answers()] == ["applied"] * 2
+
+
+def test_a_pruned_address_of_a_series_is_still_its_name(agent, agentq):
+    agentq("schedule", "-s", "docs", "-a", "demo", "--every", "1h", "tick", env={"AGENTQ_NOW": "2026-03-07T08:30:00Z"})
+    agentq("run", "--drain", env=NOW)
+    assert agentq("prune", "docs/2", "--yes", env=NOW).returncode == 0
+    agent.ask(1, {"action": "pause_task", "task": 2})
+    agent.sweep()
+    assert agent.tasks()[3]["status"] == "paused"
+    assert agent.answers()[0][1:3] == ("applied", "docs/3")
+
+
 SAID = {
     "agent": '"mine"',
     "cwd": '"{home}/there"',

@@ -320,7 +320,10 @@ def test_next_shows_fire_times_and_stores_nothing(desk, state_dir):
         *("schedule", "--cron", "30 2 * * *", "--tz", "America/New_York", "--next", "3", "--json", "--exec", "--", "x"),
     )
     # 02:30 does not exist on the 8th: it fires once, at the first minute after the gap.
-    assert [item["at"] for item in json.loads(done.stdout)["items"]] == [
+    document = json.loads(done.stdout)
+    assert document["schema"] == "agentq.plan/1"
+    (plan,) = document["items"]
+    assert plan["schedule"]["next"] == [
         "2026-03-08T07:00:00.000Z",
         "2026-03-09T06:30:00.000Z",
         "2026-03-10T06:30:00.000Z",
@@ -338,3 +341,13 @@ def test_a_cancelled_run_alone_leaves_the_series_going(desk, agentq, tmp_path):
     supervisor.wait(30)
     assert desk.json(NINE, "show", "1")["status"] == "cancelled"
     assert desk.due("2026-03-07T10:00:00Z") == ["10:05:00"]
+
+
+@pytest.mark.parametrize("expression", [" @daily", "\t@daily ", "  0 4 * * *", "0  4 *\t* * "])
+def test_blanks_around_an_expression_do_not_count(desk, expression):
+    desk(NINE, "schedule", "--cron", expression, "--tz", "UTC", "--exec", "--", "true")
+    (task,) = desk.live()
+    assert task["schedule"]["expr"] == " ".join(expression.split())
+    desk(NINE, "edit", "1", "--cron", expression)
+    for bad in (" @dayly", "@daily x", " ", "@ daily"):
+        assert f"'{bad}'" in desk(NINE, "schedule", "--cron", bad, "--exec", "--", "true", code=2).stderr

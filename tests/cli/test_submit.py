@@ -168,3 +168,41 @@ def test_directories_and_files_are_private_whatever_the_umask(aq: Driven, umask:
     assert {oct(path.stat().st_mode & 0o777) for path in found if path.is_dir()} == {"0o700"}
     assert {oct(path.stat().st_mode & 0o777) for path in found if path.is_file()} == {"0o600"}
     assert {"stdout", "result", "demo"} <= {path.name for path in found}
+
+
+@pytest.mark.parametrize("command", ["submit", "schedule"])
+def test_a_prompt_and_a_command_at_once_are_refused(shared: Driven, command: str) -> None:
+    when = () if command == "submit" else ("--every", "1h")
+    (shared.home / "prompt").write_text("Fix it")
+    before = shared.tasks()
+    for words in (
+        ("Fix it", "--exec", "--", "make", "test"),
+        ("Fix it", "--exec", "make", "test"),
+        ("Fix it", "--exec"),
+        ("", "--exec", "--", "make"),
+        ("-", "--exec", "--", "make"),
+        ("--exec", "Fix it", "--", "make"),
+        ("-C", "/", "Fix it", "-p", "3", "--exec", "--label=x", "--", "make"),
+        ("--file", "prompt", "Fix it"),
+        ("--file", "prompt", "--exec", "--", "make"),
+        ("Fix", "it"),
+    ):
+        line = shared.refused(command, *when, *words, code=2)
+        assert "PROMPT '" in line or "--file 'prompt'" in line, line
+    assert "--stdin" in shared.refused(command, *when, "-a", "demo", "--stdin", "prompt", "Fix it", code=2)
+    if command == "submit":
+        (shared.home / "lines").write_text('{"exec": ["true"]}\n')
+        for words in (("Fix it",), ("--exec", "--", "true"), ("--file", "prompt"), ("Fix it", "--exec", "--", "true")):
+            shared.refused("submit", "--batch", "lines", *words, code=2)
+    assert shared.tasks() == before
+
+
+def test_a_command_may_look_like_anything(shared: Driven) -> None:
+    for words, argv in (
+        (("--exec", "--", "Fix it", "--exec", "--", "x"), ["Fix it", "--exec", "--", "x"]),
+        (("--exec", "make", "-p", "3", "test"), ["make", "test"]),
+        (("--key", "--", "--exec", "--", "make"), ["make"]),
+        (("--key", "--exec", "--exec", "make"), ["make"]),
+    ):
+        (plan,) = shared.items("submit", "--dry-run", *words)
+        assert plan["argv"] == argv, words

@@ -250,8 +250,8 @@ def test_max_runs_is_checked_before_a_run() -> None:
 def test_catching_up_stays_within_max_runs() -> None:
     decision = overdue(every(5, missed=Missed.ALL, max_runs=5), due("10:00"), now=at("10:31"), runs=2)
     assert decision.occurrence is not None
-    assert [decision.occurrence.slot, *decision.occurrence.backlog] == [at("10:20"), at("10:25"), at("10:30")]
-    assert decision.skipped == (missed(4, "10:00", "10:15"),)
+    assert [decision.occurrence.slot, *decision.occurrence.backlog] == [at("10:00"), at("10:05"), at("10:10")]
+    assert decision.skipped == (missed(4, "10:15", "10:30"),)
 
 
 def test_a_slot_at_until_still_runs_and_none_after_it() -> None:

@@ -119,10 +119,28 @@ def test_jitter_spreads_what_failed_together() -> None:
 
 
 def test_a_lost_conversation_gets_one_fresh_run_that_uses_no_attempt() -> None:
-    lost = again(attempted(1, retries=0), FailureClass.ERROR, conversation_lost=True)
-    assert lost == Again(NOW, counted=False, fresh=True)
-    second = replace(attempted(1, retries=0), fresh=True)
-    assert again(second, FailureClass.ERROR, conversation_lost=True) is None
+    task = replace(attempted(1, retries=0), due_at=NOW - 7)
+    lost = again(task, FailureClass.ERROR, conversation_lost=True)
+    assert lost == Again(NOW - 7, counted=False, fresh=True), "in the place that it had"
+    assert again(replace(task, fresh=True), FailureClass.ERROR, conversation_lost=True) is None
+
+
+@given(
+    failure=st.sampled_from(FailureClass),
+    resumes=st.booleans(),
+    fresh=st.booleans(),
+    nothing_done=st.booleans(),
+    retries=st.none() | st.integers(0, 3),
+)
+def test_a_run_that_went_on_and_did_nothing_is_begun_anew_once_whatever_its_class(
+    failure: FailureClass, resumes: bool, fresh: bool, nothing_done: bool, retries: int | None
+) -> None:
+    task = replace(attempted(1, retries=retries), resumes=resumes, fresh=fresh, due_at=NOW - 7)
+    found = again(task, failure, nothing_done=nothing_done)
+    if resumes and nothing_done and not fresh:
+        assert found == Again(NOW - 7, counted=False, fresh=True)
+    else:
+        assert found is None or (found.counted and not found.fresh), "as any failure of that class"
 
 
 LIMITED = AgentHold(FailureClass.RATE_LIMITED, NOW + MINUTE, 1)

@@ -37,9 +37,15 @@ def test_only_a_queued_task_starts(actor: Actor) -> None:
 
 
 @pytest.mark.parametrize("actor", list(Actor))
-def test_only_a_running_task_completes_fails_or_is_skipped(actor: Actor) -> None:
-    for after in (Status.COMPLETED, Status.FAILED, Status.SKIPPED):
+def test_only_a_running_task_completes_or_fails(actor: Actor) -> None:
+    for after in (Status.COMPLETED, Status.FAILED):
         assert [before for before in STORED if states.allowed(before, after, actor)] == [Status.RUNNING]
+
+
+@pytest.mark.parametrize("actor", list(Actor))
+def test_a_task_is_skipped_by_its_script_or_because_its_series_is_over(actor: Actor) -> None:
+    before = [before for before in STORED if states.allowed(before, Status.SKIPPED, actor)]
+    assert before == [Status.QUEUED, Status.RUNNING]
 
 
 def test_only_a_waiting_task_expires() -> None:

@@ -188,7 +188,7 @@ FROM task_runs
 WHERE session = :session AND seq = :seq AND conversation = :conversation AND attempt <> :attempt
 
 -- name: spent
-SELECT total(cost_usd) FROM task_runs WHERE session = :session AND seq = :seq
+SELECT total(cost_usd) FROM task_runs WHERE session = :session AND seq = :seq AND attempt > :earlier
 
 -- name: last_attempt
 SELECT agent, conversation, failure_class, finished_at FROM task_runs

@@ -28,6 +28,15 @@ WHERE status = 'staged' AND batch IN (SELECT id FROM batches WHERE committed = 1
 SELECT seq FROM messages_in
 WHERE series = :series AND extra = 0 AND status IN ('blocked', 'queued', 'running', 'paused')
 
+-- name: remember_name
+INSERT OR REPLACE INTO main.session_state (name, value) VALUES (:name, :series)
+
+-- name: series_of_name
+SELECT value FROM main.session_state WHERE name = :name
+
+-- name: forget_names
+DELETE FROM main.session_state WHERE name GLOB 'pruned/*' AND value = :series
+
 -- name: live_of_key
 SELECT seq FROM messages_in WHERE key = :key AND status IN ('staged', 'blocked', 'queued', 'running', 'paused')
 
@@ -42,7 +51,7 @@ UPDATE messages_in
 SET status = :status, reason = :reason, due_at = :due_at, expires_at = :expires_at, ended_at = :ended_at,
     attempts = :attempts, runs = :runs, last_run = :last_run, exit_code = :exit_code,
     cancel_requested = :cancel_requested, "trigger" = :trigger, recurrence = :recurrence, successor = :successor,
-    arriving = :arriving, extra = :extra, dep_failed = :dep_failed, tries = :tries, fresh = :fresh
+    arriving = :arriving, extra = :extra, series = :series, dep_failed = :dep_failed, tries = :tries, fresh = :fresh
 WHERE seq = :seq AND status = :before_status AND runs = :before_runs
 
 -- name: save_content

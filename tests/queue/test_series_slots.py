@@ -1,0 +1,180 @@
+"""Whatever people do to a schedule while time passes, every slot is accounted for: by a run, or by an event.
+
+The sequences are drawn with a fixed seed; `AGENTQ_TEST_WIDE=N` draws N times as many.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import re
+from dataclasses import dataclass, field
+
+import pytest
+from queue_driver import NOON, Clock, claim_next, command, finish, submit
+
+from agentq_cli.dataclass import replace
+from agentq_cli.errors import AgentqError
+from agentq_cli.model import Actor, Address, FailureClass, RunId, RunStatus, Status, Task
+from agentq_cli.policy.schedule import Kind, Missed, Overlap, Schedule, anchor, count_slots, same_times
+from agentq_cli.queue import Queue
+from agentq_cli.store import series
+
+WIDE = int(os.environ.get("AGENTQ_TEST_WIDE", "1"))
+MINUTE = 60_000
+
+
+@dataclass
+class Life:
+    """A series, and the times that it was to come on: each grid with when it began."""
+
+    queue: Queue
+    clock: Clock
+    draw: random.Random
+    address: Address
+    grids: list[tuple[Schedule, int]]
+    running: RunId | None = None
+    told: list[str] = field(default_factory=list)
+
+    def live(self) -> Task:
+        return self.queue.live(self.address)
+
+    def begun(self, task: Task) -> bool:
+        return task.status is Status.RUNNING or task.attempts > 0
+
+    def check(self) -> None:
+        now = self.clock.now
+        ends = [since for _, since in self.grids[1:]] + [now]
+        due = sum(count_slots(grid, since, end) for (grid, since), end in zip(self.grids, ends, strict=True))
+        ran = {(run.seq, run.scheduled_for) for run in self.queue.runs()}
+        reasons = [event.reason or "" for event in self.queue.events() if event.event == "slots_skipped"]
+        skipped = sum(int(found[1]) for reason in reasons if (found := re.match(r"(\d+) slots? skipped", reason)))
+        task = self.live()
+        known = series.next_work(task) if self.begun(task) else task
+        assert known.recurrence is not None
+        schedule, occurrence = known.recurrence.schedule, known.recurrence.occurrence
+        waiting = (not self.begun(task) and occurrence.slot <= now) + len(occurrence.backlog)
+        waiting += count_slots(schedule, occurrence.accounted_to, now)
+        assert len(ran) + skipped + waiting == due, "\n".join(
+            [*self.told, *map(str, ran), *reasons, str(occurrence), str(self.grids)]
+        )
+
+    def changed(self, schedule: Schedule) -> None:
+        if not same_times(schedule, self.grids[-1][0]):
+            self.grids.append((schedule, self.clock.now))
+
+    # What may happen
+
+    def time_passes(self) -> None:
+        self.clock.forward(self.draw.choice([1, 30, 60, 200, 3000]) * MINUTE)
+
+    def start(self) -> None:
+        if self.running is None:
+            found = claim_next(self.queue)
+            self.running = None if found is None else found.run
+
+    def end(self) -> None:
+        if self.running is not None:
+            again = self.draw.random() < 0.3
+            status, kind = (RunStatus.ERROR, FailureClass.NETWORK) if again else (RunStatus.SUCCESS, None)
+            finish(self.queue, self.running, status, failure_class=kind)
+            self.running = None
+
+    def look(self) -> None:
+        for address, _ in self.queue.arriving():
+            self.queue.arrive(address, actor=Actor.SWEEP)
+
+    def pause(self) -> None:
+        if self.live().status is not Status.RUNNING or self.live().rearms:
+            self.queue.pause(self.address, reason=None)
+
+    def resume(self) -> None:
+        with contextlib.suppress(AgentqError):  # it was not paused
+            self.queue.resume(self.address)
+
+    def edit(self, **fields: object) -> None:
+        def change(task: Task) -> Task:
+            assert task.recurrence is not None
+            self.new = replace(task.recurrence.schedule, **fields)
+            return replace(task, recurrence=replace(task.recurrence, schedule=self.new))
+
+        self.queue.edit(self.address, change)
+        self.changed(self.new)
+
+    def edit_nothing(self) -> None:
+        self.queue.edit(self.address, lambda task: replace(task, priority=task.priority))
+
+    def edit_the_same(self) -> None:
+        self.edit()
+
+    def edit_policy(self) -> None:
+        self.edit(missed=self.draw.choice([*Missed]), overlap=self.draw.choice([*Overlap]))
+
+    def edit_interval(self) -> None:
+        every = self.draw.choice([7, 60, 90]) * MINUTE
+        self.edit(type=Kind.EVERY, expr=None, every_ms=every, start=self.clock.now)
+
+    def edit_expression(self) -> None:
+        expr = self.draw.choice(["0 * * * *", "@hourly", "*/20 * * * *", "0 0 * * *", "@daily"])
+        self.edit(type=Kind.CRON, expr=expr, every_ms=None, start=None)
+
+    def edit_zone(self) -> None:
+        self.edit(tz=self.draw.choice(["UTC", "Europe/Berlin", "Asia/Kolkata"]))
+
+    def register_again(self) -> None:
+        """As a script does that hands in the same schedule at each of its runs."""
+        task = self.live()
+        known = series.next_work(task) if self.begun(task) else task
+        assert known.recurrence is not None
+        schedule = known.recurrence.schedule
+        again = replace(schedule, start=self.clock.now) if schedule.every_ms else schedule
+        try:
+            submit(self.queue, command(key="k", replace=True, schedule=again, anchored=False, due_at=self.clock.now))
+        except AgentqError:
+            assert task.status is Status.RUNNING  # an edited one is not replaced while it runs
+
+
+STEPS = [
+    name
+    for name in vars(Life)
+    if not name.startswith("_") and name not in ("live", "begun", "check", "changed", "edit")
+]
+STEPS = [name for name in STEPS if callable(getattr(Life, name))]
+
+
+@pytest.mark.parametrize("missed", Missed)
+def test_every_slot_is_accounted_for(queue: Queue, clock: Clock, missed: Missed) -> None:
+    for number in range(6 * WIDE):
+        draw = random.Random(f"{missed} {number}")
+        schedule = Schedule(Kind.EVERY, every_ms=60 * MINUTE, start=clock.now, missed=missed, pause_after=0)
+        (address,) = submit(queue, command(key="k", schedule=schedule))
+        before = len(list(queue.events()))
+        life = Life(queue, clock, draw, address, [(schedule, clock.now)])
+        for _ in range(40):
+            step = draw.choice([*STEPS, "time_passes", "time_passes", "start", "end"])
+            life.told.append(f"{step} at {(clock.now - NOON) // MINUTE}")
+            getattr(life, step)()
+            life.check()
+        life.end()
+        queue.cancel(address)
+        for each in list(queue.tasks(ended=True)):
+            queue.prune(each.address)
+        assert before and list(queue.tasks(ended=True)) == []
+
+
+def test_the_steps_are_all_there() -> None:
+    assert {"edit_nothing", "edit_policy", "edit_zone", "register_again", "pause", "resume", "look"} <= set(STEPS)
+
+
+def test_an_equal_schedule_in_other_words_is_the_same() -> None:
+    daily = Schedule(Kind.CRON, expr="@daily", tz="Europe/Berlin")
+    assert same_times(daily, replace(daily, expr="0 0 * * *", until=5, max_runs=3, missed=Missed.ALL))
+    assert not same_times(daily, replace(daily, tz="UTC"))
+    assert not same_times(daily, replace(daily, expr="0 1 * * *"))
+    hourly = Schedule(Kind.EVERY, every_ms=60 * MINUTE, start=5)
+    assert same_times(hourly, replace(hourly, tz="Europe/Berlin"))
+    assert not same_times(hourly, replace(hourly, start=6))
+    assert anchor(Kind.EVERY, 60 * MINUTE, hourly, 99) == 5
+    assert anchor(Kind.EVERY, 61 * MINUTE, hourly, 99) == anchor(Kind.EVERY, 60 * MINUTE, daily, 99) == 99
+    assert anchor(Kind.CRON, None, hourly, 99) is None
