@@ -361,6 +361,11 @@ def rehearsing() -> bool:
     return _rehearsed is not None
 
 
+def rehearsed(path: Path) -> bool:
+    """Whether there is a copy of a file, or one that a rehearsal alone has."""
+    return _rehearsed is not None and str(path) in _rehearsed
+
+
 def _place(path: Path, kind: str, mode: str, busy_ms: int) -> str:
     """What to open for a file: itself, or its copy in a rehearsal."""
     exists = _rehearsed is None or path.exists()

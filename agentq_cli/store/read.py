@@ -192,7 +192,7 @@ def outbound(state: StateDir, session: str) -> Iterator[sqlite3.Connection]:
     """A session's outbound.db, to read, on a connection of its own. Raises NotFound, Busy, Unreadable."""
     state.check_session(session)
     path = state.outbound(session)
-    if not os.path.lexists(path):
+    if not os.path.lexists(path) and not connection.rehearsed(path):
         raise NotFound(f"session '{session}': it has no outbound.db")
     with opened_outbound(state, session, 1000) as database, connection.named_trouble(path):
         yield database

@@ -344,8 +344,8 @@ def create_sessions(state: StateDir, sessions: Sequence[str], *, busy_ms: int = 
         for session in sessions:
             with contextlib.suppress(NotFound):
                 state.check_session(session)
-        return
-    state.create_sessions(sessions)
+    else:
+        state.create_sessions(sessions)
     for session in sessions:
         if not os.path.lexists(state.outbound(session)):
             connection.connect(state.outbound(session), "outbound", create=True, busy_ms=busy_ms).close()
@@ -354,6 +354,8 @@ def create_sessions(state: StateDir, sessions: Sequence[str], *, busy_ms: int = 
 def check_stored(state: StateDir, session: str) -> None:
     """Raises NotFound where nothing was ever stored for a session, Usage and Unreadable where it is unfit."""
     state.check_session(session)
+    if connection.rehearsed(state.inbound(session)):
+        return
     refuse_emptied(state, session)
     if not os.path.lexists(state.inbound(session)):
         raise NotFound(f"session '{session}': there is none of that name")

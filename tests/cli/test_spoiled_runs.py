@@ -86,8 +86,9 @@ def test_a_sweep_names_them_and_does_all_else(spoiled: Driven) -> None:
     assert {f"bad{number}/1" for number in range(len(SPOILED))} == settled - {"good/1"} | {
         f"{name}/1" for name in troubled
     }
-    issues = aq.json("health", code=2)["issues"]
-    assert {f"run {name}/1.1" for name in troubled} <= {issue["component"] for issue in issues}
+    named = {issue["component"] for issue in aq.json("health", code=2)["issues"]}
+    for name in troubled:
+        assert named & {f"run {name}/1.1", f"session {name}"}, name
     # Again and again, until somebody helps; and nothing else is.
     again = aq.json("sweep", "--no-wake", code=1, env=at)["items"]
     assert {item["session"] for item in again if item["action"] == "trouble"} == troubled
