@@ -983,6 +983,7 @@ class Queue:
     def record_outbounds(self) -> None:
         """Record what was noted so, for the sweeps to come. A supervisor need not: what it runs is changed anyway."""
         asking.record(self._index, self.state, self._answered)
+        self._answered.clear()
 
     def requests(self, session: str, most: int) -> Iterator[tuple[str, object]]:
         """What a session's agents ask for and was not answered, `most` of it: id and content, in their order."""
