@@ -217,17 +217,21 @@ def store(here: Context, tasks: Sequence[NewTask], *, wait: bool, follow: bool, 
     return told(here, queue, addresses)
 
 
+def _on_record(queue: Queue) -> contextlib.AbstractContextManager[object]:
+    """A batch over sessions is its owner's until it is whole: by the bell a process of another PID namespace knows."""
+    from agentq_cli.supervise.bells import Bell
+
+    return Bell(queue.state.bells)
+
+
 def put(here: Context, tasks: Sequence[NewTask], *, attended: bool = False) -> tuple[Queue, list[tuple[Address, bool]]]:
     """Store tasks and tell those who wait for work; each with whether it is new. A hint says where nobody waits for
     it, unless they are `attended`."""
     from agentq_cli.supervise import process, wake
-    from agentq_cli.supervise.bells import Bell
     from agentq_cli.supervise.ring import ring
 
     queue = here.open_queue(create=True)
-    several = len({task.session for task in tasks}) > 1
-    # A batch over sessions is its owner's until it is whole: by the bell a process of another PID namespace knows.
-    with Bell(queue.state.bells) if several else contextlib.nullcontext():
+    with _on_record(queue) if len({task.session for task in tasks}) > 1 else contextlib.nullcontext():
         stored = queue.submit(tasks, owner=process.current(), max_queued=here.config.max_queued)
     ring(queue.state.bells)
     if not attended and wake.unattended(queue, sorted({address.session for address, _ in stored})):

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 
 from agentq_cli import errors
 from agentq_cli.errors import AgentqError, Busy, LimitReached, Usage, WrongState
-from agentq_cli.model import Actor, Address, Identity, NewTask, Status, Trigger
-from agentq_cli.store import connection, dependencies, replacing, rows
+from agentq_cli.model import Actor, Address, Identity, NewTask, Status, Task, Trigger
+from agentq_cli.store import connection, dependencies, rows
 from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, create_sessions, session_write
 from agentq_cli.store.state_dir import StateDir, sync_directory
@@ -118,7 +118,11 @@ def _enter(write: SessionWrite, tasks: Sequence[NewTask], stored: Mapping[int, t
 def _replace(write: SessionWrite, tasks: Sequence[NewTask], stored: Mapping[int, tuple[Address, bool]]) -> list[int]:
     """Change the live tasks that were found by a key. Returns whose wait may be over already."""
     found = [position for position, task in enumerate(tasks) if task.replace and not stored[position][1]]
-    addresses = {position: address for position, (address, _) in stored.items()} if found else {}
+    if not found:
+        return []
+    from agentq_cli.store import replacing
+
+    addresses = {position: address for position, (address, _) in stored.items()}
     new = {address for address, is_new in stored.values() if is_new}
     waiting = []
     for position in found:
@@ -153,9 +157,15 @@ def _of_key(write: SessionWrite, task: NewTask, batch: str | None = None) -> Add
     wanted = rows.content(task)
     if content != [wanted[name] for name in ("kind", "prompt", "argv", "agent", "cwd")]:
         raise WrongState(f"key '{task.key}': {address} holds it with different content; --replace changes it")
-    if task.schedule is not None and not replacing.same_recurrence(task, write.task(seq)):
+    if task.schedule is not None and not _same_recurrence(task, write.task(seq)):
         raise WrongState(f"key '{task.key}': {address} holds it with another schedule; --replace changes it")
     return address
+
+
+def _same_recurrence(task: NewTask, known: Task) -> bool:
+    from agentq_cli.store import replacing
+
+    return replacing.same_recurrence(task, known)
 
 
 @contextlib.contextmanager
