@@ -191,6 +191,8 @@ def edit_in(write: SessionWrite, address: Address, change: Edit) -> Task:
     if task.status.ended or task.status is Status.RUNNING:
         raise WrongState(f"task '{task.address}': it is {task.status} and cannot be edited")
     changed = series.rescheduled(write, task, change(task))
+    if task.attempts and changed.expires_at not in (None, task.expires_at):
+        raise WrongState(f"task '{task.address}': it has begun, and what has begun does not expire")
     if changed.key is not None and changed.key != task.key:
         _free_key(write, changed.key)
     write.save_content(changed)
