@@ -197,12 +197,14 @@ class Supervision:
             self._gates.note_trouble(general)
 
     def _remember(self) -> Iterator[Happening]:
-        """Have the index know the sessions that lie there and that it does not know: put back from an older copy."""
+        """Have the index know what the files hold and it does not know: put back from an older copy."""
+        if (restored := self._queue.restore_holds()) is not None:
+            yield self._tell("reindex", reason=restored)
         forgotten = [session for session in self._queue.forgotten() if not self._outside(session)]
         host = os.uname().nodename
         for session, mended in history.rebuild(self._queue, self._config, forgotten, host=host):
             more = [mended.message] if isinstance(mended, AgentqError) else mended
-            yield self._tell("reindex", reason="; ".join([f"{session}: the index did not know it", *more]))
+            yield self._tell("reindex", reason="; ".join([f"{session}: the index did not know what it holds", *more]))
 
     def _round(self) -> Iterator[Happening]:
         if not self._queue.in_place:
