@@ -77,6 +77,12 @@ def changed_meanwhile(recurrence: Recurrence, schedule: Schedule | None, now: in
     return missed.dropped(before, occurrence, now, begun=True)
 
 
+def cancelled(recurrence: Recurrence, now: int, *, started: bool) -> tuple[Skipped, ...]:
+    """The slots that a series leaves behind which was cancelled with its occurrence."""
+    runs = recurrence.runs + int(started)
+    return missed.cancelled(recurrence.schedule, recurrence.occurrence, now, runs=runs)
+
+
 def arrived(recurrence: Recurrence, now: int) -> Step:
     """The occurrence is due and nobody had looked at it: its missed policy says what becomes of it."""
     decision = missed.overdue(recurrence.schedule, recurrence.occurrence, now=now, runs=recurrence.runs)

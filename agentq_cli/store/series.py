@@ -138,14 +138,18 @@ def rearm(write: SessionWrite, before: Task, ended: Task, finished: int) -> None
     """Make the occurrence that follows one that has ended, or record that the series is over."""
     assert before.recurrence is not None
     successor = before.successor or Successor()
+    started = ended.last_run is not None
     if (ended.status is Status.CANCELLED and not ended.goes_on) or successor.ends:
+        known = next_work(before).recurrence
+        if known is not None:
+            _record_skipped(write, ended.seq, policy.cancelled(known, write.now, started=started))
         write.record("end", ended.seq, reason="cancelled" if not successor.ends else "its recurrence was dropped")
         return
     handed = successor.work
     step = policy.ended(
         before.recurrence,
         ended.status,
-        started=ended.last_run is not None,
+        started=started,
         finished=finished,
         now=write.now,
         changed=None if handed is None else handed.schedule,

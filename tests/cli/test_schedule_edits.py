@@ -152,3 +152,26 @@ def test_a_series_whose_end_has_passed_while_nothing_was_there_is_over(aq: Drive
     aq.drain(**at(LATE))
     assert {task["status"] for task in aq.tasks().values()} == {"skipped"}
     assert accounted(aq) == ([], 4)
+
+
+def test_a_cancelled_overdue_series_tells_what_it_leaves(overdue: Driven) -> None:
+    overdue("cancel", "1", **at(LATE))
+    (event,) = [event for event in overdue.items("events") if event["event"] == "slots_skipped"]
+    # 11:00 is the cancelled occurrence itself.
+    assert event["reason"] == (
+        "2 slots skipped (the series was cancelled): 2026-03-02T12:00:00.000Z to 2026-03-02T13:00:00.000Z"
+    )
+
+
+def test_a_series_cancelled_before_it_was_due_leaves_nothing(overdue: Driven) -> None:
+    overdue("cancel", "1", **at("10:59:59"))
+    assert accounted(overdue) == ([], 0)
+
+
+def test_a_series_cancelled_with_its_dependency_tells_what_it_leaves(aq: Driven) -> None:
+    aq("submit", "--exec", "--at", "2026-03-02T20:00:00Z", "--", "true", **at("10:00:00"))
+    given = ("--cron", "0 * * * *", "--after", "1", "--on-dep-failure", "cancel")
+    aq("schedule", *given, "--exec", "--", "true", **at("10:00:00"))
+    aq("cancel", "1", **at(LATE))
+    assert aq.tasks()["default/2"]["status"] == "cancelled"
+    assert accounted(aq) == ([], 2)

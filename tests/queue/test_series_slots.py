@@ -10,6 +10,7 @@ import os
 import random
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from queue_driver import NOON, Clock, claim_next, command, finish, submit
@@ -178,3 +179,36 @@ def test_an_equal_schedule_in_other_words_is_the_same() -> None:
     assert anchor(Kind.EVERY, 60 * MINUTE, hourly, 99) == 5
     assert anchor(Kind.EVERY, 61 * MINUTE, hourly, 99) == anchor(Kind.EVERY, 60 * MINUTE, daily, 99) == 99
     assert anchor(Kind.CRON, None, hourly, 99) is None
+
+
+def hourly(queue: Queue, clock: Clock, **fields: Any) -> Address:
+    schedule = Schedule(Kind.EVERY, every_ms=60 * MINUTE, start=clock.now, **fields)
+    return submit(queue, command(key="k", schedule=schedule))[0]
+
+
+def skipped(queue: Queue) -> list[str]:
+    found = [event.reason or "" for event in queue.events() if event.event == "slots_skipped"]
+    return [reason.partition(":")[0] for reason in found]
+
+
+CANCELLED = "2 slots skipped (the series was cancelled)"
+
+
+@pytest.mark.parametrize(("max_runs", "told"), [(None, [CANCELLED]), (1, []), (2, [CANCELLED])])
+@pytest.mark.parametrize("state", ["running", "retrying"])
+def test_a_series_cancelled_once_it_has_begun_tells_what_fell_meanwhile(
+    queue: Queue, clock: Clock, state: str, max_runs: int | None, told: list[str]
+) -> None:
+    address = hourly(queue, clock, max_runs=max_runs)
+    clock.forward(60 * MINUTE)
+    claimed = claim_next(queue)
+    assert claimed is not None
+    if state == "retrying":
+        finish(queue, claimed.run, RunStatus.ERROR, failure_class=FailureClass.NETWORK)
+    clock.forward(150 * MINUTE)
+    queue.cancel(address)
+    if state == "running":
+        queue.request_stop(claimed.run, reason="cancelled", cancel=True, actor=Actor.USER)
+        finish(queue, claimed.run, RunStatus.CANCELLED, failure_class=FailureClass.CANCELLED)
+    assert queue.task(address).status is Status.CANCELLED
+    assert skipped(queue) == told  # what comes after the last of max-runs is no slot
