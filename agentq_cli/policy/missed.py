@@ -189,6 +189,11 @@ def cancelled(schedule: Schedule, occurrence: Occurrence, now: int, *, runs: int
     return _open(schedule, list(occurrence.backlog), occurrence.accounted_to, now, Why.CANCELLED)
 
 
+def fills(before: Schedule, after: Schedule, runs: int) -> bool:
+    """Whether only the changed `max_runs` makes the occurrence that has begun the last one; `runs` as in `ended`."""
+    return _full(after, runs) and not _full(before, runs)
+
+
 def cut_off(before: Schedule, after: Schedule, occurrence: Occurrence, now: int) -> tuple[Skipped, ...]:
     """Of the same times the slots up to now that only the earlier `until` allowed."""
     if after.until is None or after.until >= now:

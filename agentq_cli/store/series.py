@@ -12,7 +12,7 @@ from agentq_cli.model import Address, NewTask, Status, Successor, Task, Trigger,
 from agentq_cli.policy import missed
 from agentq_cli.policy import series as policy
 from agentq_cli.policy.missed import Skipped
-from agentq_cli.policy.schedule import Schedule, same_times
+from agentq_cli.policy.schedule import Schedule
 from agentq_cli.policy.series import Recurrence
 from agentq_cli.store import dependencies, pruned
 from agentq_cli.store.queries import statements
@@ -62,7 +62,7 @@ def rescheduled(write: SessionWrite, before: Task, after: Task) -> Task:
     if step.recurrence is None:
         raise Usage(f"schedule: nothing fires ({step.ended})")
     _record_skipped(write, before.seq, step.skipped)
-    if step.recurrence.occurrence == before.recurrence.occurrence:
+    if step.recurrence.occurrence.slot == before.recurrence.occurrence.slot:
         return replace(after, recurrence=step.recurrence)
     slot = step.recurrence.occurrence.slot
     expires = _moved_expiry(before, slot) if after.expires_at == before.expires_at else after.expires_at
@@ -93,7 +93,7 @@ def hand_on(write: SessionWrite, task: Task, known: Task, after: Task) -> Succes
     if known.recurrence is not None and after.recurrence != known.recurrence:
         schedule = None if after.recurrence is None else after.recurrence.schedule
         _record_skipped(write, task.seq, policy.changed_meanwhile(known.recurrence, schedule, write.now))
-        if schedule is not None and not same_times(schedule, known.recurrence.schedule):
+        if policy.settles(known.recurrence, schedule):
             at = write.now
     handed = replace(again(after), after=after.after)
     return replace(successor, work=handed, at=at, ends=after.recurrence is None)

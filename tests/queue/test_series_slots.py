@@ -212,3 +212,39 @@ def test_a_series_cancelled_once_it_has_begun_tells_what_fell_meanwhile(
         finish(queue, claimed.run, RunStatus.CANCELLED, failure_class=FailureClass.CANCELLED)
     assert queue.task(address).status is Status.CANCELLED
     assert skipped(queue) == told  # what comes after the last of max-runs is no slot
+
+
+@pytest.mark.parametrize("state", ["running", "retrying", "replaced"])
+def test_lower_max_runs_tells_what_they_leave_out(queue: Queue, clock: Clock, state: str) -> None:
+    address = hourly(queue, clock, max_runs=5)
+    clock.forward(60 * MINUTE)
+    claimed = claim_next(queue)
+    assert claimed is not None
+    if state != "running":
+        finish(queue, claimed.run, RunStatus.ERROR, failure_class=FailureClass.NETWORK)
+
+    def lower(max_runs: int) -> None:
+        def change(task: Task) -> Task:
+            assert task.recurrence is not None
+            schedule = replace(task.recurrence.schedule, max_runs=max_runs)
+            return replace(task, recurrence=replace(task.recurrence, schedule=schedule))
+
+        if state != "replaced":
+            queue.edit(address, change)
+            return
+        schedule = Schedule(Kind.EVERY, every_ms=60 * MINUTE, start=clock.now, max_runs=max_runs)
+        submit(queue, command(key="k", replace=True, schedule=schedule, anchored=False, due_at=clock.now))
+
+    clock.forward(150 * MINUTE)
+    lower(1)
+    assert skipped(queue) == ["2 slots skipped (the schedule was changed)"]
+    clock.forward(60 * MINUTE)
+    lower(1)
+    lower(4)  # what was told is not told again
+    clock.forward(60 * MINUTE)
+    if state != "running":
+        claimed = claim_next(queue)
+        assert claimed is not None
+    finish(queue, claimed.run)
+    assert sorted(skipped(queue)) == ["2 slots skipped (overlap)", "2 slots skipped (the schedule was changed)"]
+    assert queue.live(address).status is Status.QUEUED
