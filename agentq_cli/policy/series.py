@@ -79,12 +79,17 @@ def settles(recurrence: Recurrence, schedule: Schedule | None) -> bool:
     return schedule is None or not same_times(schedule, before) or missed.fills(before, schedule, recurrence.runs + 1)
 
 
+def dropped(recurrence: Recurrence, now: int, *, begun: bool) -> tuple[Skipped, ...]:
+    """The slots that are given up with the schedule itself; the occurrence's own too unless it has `begun`."""
+    return missed.dropped(recurrence.schedule, recurrence.occurrence, now, begun=begun)
+
+
 def changed_meanwhile(recurrence: Recurrence, schedule: Schedule | None, now: int) -> tuple[Skipped, ...]:
     """The slots that another schedule, or none, gives up where the occurrence has begun."""
     before, occurrence = recurrence.schedule, recurrence.occurrence
     if schedule is not None and not settles(recurrence, schedule):
         return missed.cut_off(before, schedule, occurrence, now)
-    return missed.dropped(before, occurrence, now, begun=True)
+    return dropped(recurrence, now, begun=True)
 
 
 def cancelled(recurrence: Recurrence, now: int, *, started: bool) -> tuple[Skipped, ...]:

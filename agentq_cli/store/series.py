@@ -56,7 +56,9 @@ def rescheduled(write: SessionWrite, before: Task, after: Task) -> Task:
     if before.recurrence is None or before.extra or after.recurrence == before.recurrence:
         return after
     if after.recurrence is None:
-        _record_skipped(write, before.seq, policy.changed_meanwhile(before.recurrence, None, write.now))
+        # What stays due when it was still stands for its slot.
+        begun = before.attempts > 0 or after.due_at == before.due_at
+        _record_skipped(write, before.seq, policy.dropped(before.recurrence, write.now, begun=begun))
         return replace(after, arriving=False)
     step = policy.changed(before.recurrence, after.recurrence.schedule, write.now, begun=before.attempts > 0)
     if step.recurrence is None:

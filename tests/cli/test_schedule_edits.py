@@ -175,3 +175,25 @@ def test_a_series_cancelled_with_its_dependency_tells_what_it_leaves(aq: Driven)
     aq("cancel", "1", **at(LATE))
     assert aq.tasks()["default/2"]["status"] == "cancelled"
     assert accounted(aq) == ([], 2)
+
+
+REPLACE = ("submit", "--key", "k", "--replace", "--exec")
+
+
+@pytest.mark.parametrize(
+    ("words", "ran", "told"),
+    [
+        ((*REPLACE, "--in", "2h", "--", "true"), [], 3),
+        ((*REPLACE, "--at", "2026-03-02T18:00:00Z", "--", "true"), [], 3),
+        (("edit", "1", "--once", "--in", "2h"), [], 3),
+        ((*REPLACE, "--", "true"), ["11:00"], 2),
+        (("edit", "1", "--once"), ["11:00"], 2),
+    ],
+)
+def test_what_becomes_a_task_for_another_time_tells_the_slot_that_was_due(
+    aq: Driven, words: tuple[str, ...], ran: list[str], told: int
+) -> None:
+    aq("schedule", "--cron", "0 * * * *", "--key", "k", "--exec", "--", "true", **at("10:00:00"))
+    aq(*words, **at(LATE))
+    aq.drain(**at(LATE))
+    assert accounted(aq) == (ran, told)
