@@ -190,7 +190,10 @@ def edit_in(write: SessionWrite, address: Address, change: Edit) -> Task:
         return _edit_next(write, task, change)
     if task.status.ended or task.status is Status.RUNNING:
         raise WrongState(f"task '{task.address}': it is {task.status} and cannot be edited")
-    changed = series.rescheduled(write, task, change(task))
+    changed = change(task)
+    if task.rearms and changed.recurrence is not None and changed.due_at != task.due_at:
+        raise WrongState(f"task '{task.address}': when its series comes next is said by its schedule")
+    changed = series.rescheduled(write, task, changed)
     if changed.key is not None and changed.key != task.key:
         _free_key(write, changed.key)
     write.save_content(changed)

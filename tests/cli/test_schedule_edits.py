@@ -197,3 +197,14 @@ def test_what_becomes_a_task_for_another_time_tells_the_slot_that_was_due(
     aq(*words, **at(LATE))
     aq.drain(**at(LATE))
     assert accounted(aq) == (ran, told)
+
+
+@pytest.mark.parametrize("more", [(), ("--label", "x"), ("--cron", "30 * * * *")])
+def test_no_other_time_than_those_of_its_schedule_is_taken_for_a_series(aq: Driven, more: tuple[str, ...]) -> None:
+    aq("schedule", "--cron", "0 * * * *", "--exec", "--", "true", **at("10:00:00"))
+    before = aq.items("list", **at("10:00:30"))
+    said = aq.refused("edit", "1", "--in", "5m", *more, code=4, **at("10:00:30"))
+    assert "when its series comes next is said by its schedule" in said
+    assert aq.items("list", **at("10:00:30")) == before
+    (task,) = aq.items("edit", "1", "--in", "5m", "--once", **at("10:00:30"))
+    assert (task["due_at"][11:16], task["schedule"]) == ("10:05", None)
