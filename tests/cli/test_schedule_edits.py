@@ -208,3 +208,44 @@ def test_no_other_time_than_those_of_its_schedule_is_taken_for_a_series(aq: Driv
     assert aq.items("list", **at("10:00:30")) == before
     (task,) = aq.items("edit", "1", "--in", "5m", "--once", **at("10:00:30"))
     assert (task["due_at"][11:16], task["schedule"]) == ("10:05", None)
+
+
+def why_skipped(aq: Driven) -> list[str]:
+    reasons = [event["reason"] for event in aq.items("events") if event["event"] == "slots_skipped"]
+    return sorted(reason.partition(":")[0] for reason in reasons)
+
+
+@pytest.mark.parametrize("seen", ["supervisor", "sweep", "paused session"])
+def test_the_missed_policy_comes_before_the_expiry(aq: Driven, seen: str) -> None:
+    given = ("--cron", "0 * * * *", "--expires", "30m")
+    aq("schedule", *given, "--exec", "--", "true", **at("10:00:00"))
+    if seen == "paused session":
+        aq("pause", "-s", "default", **at("10:10:00"))
+    if seen != "supervisor":
+        aq("sweep", "--no-wake", **at(LATE))
+    if seen == "paused session":
+        aq("resume", "-s", "default", **at(LATE))
+    aq.drain(**at(LATE))
+    assert accounted(aq) == (["13:00"], 2)
+    assert why_skipped(aq) == ["2 slots skipped (missed)"]
+    assert [task["status"] for task in aq.items("list", "--all", **at(LATE))].count("expired") == 0
+
+
+def test_an_occurrence_that_no_slot_keeps_in_time_expires(aq: Driven) -> None:
+    given = ("--cron", "0 * * * *", "--expires", "30m")
+    aq("schedule", *given, "--exec", "--", "true", **at("10:00:00"))
+    aq.drain(**at("13:40:00"))
+    assert accounted(aq) == ([], 2)  # 13:00 is the one that expired
+    assert why_skipped(aq) == ["2 slots skipped (missed)"]
+    assert [task["status"] for task in aq.items("list", "--all", **at(LATE))].count("expired") == 1
+
+
+def test_what_falls_after_an_expiry_that_is_noticed_late_was_missed(aq: Driven) -> None:
+    given = ("--cron", "0 * * * *", "--expires", "90m")
+    aq("schedule", *given, "--exec", "--", "true", **at("10:00:00"))
+    aq("pause", "1", **at("10:10:00"))
+    aq("sweep", "--no-wake", **at("14:00:30"))
+    # It waited until 12:30, past 12:00; 13:00 gives way to 14:00.
+    assert why_skipped(aq) == ["1 slot skipped (missed)", "1 slot skipped (overlap)"]
+    (task,) = aq.items("list", **at("14:00:30"))
+    assert task["due_at"][11:16] == "14:00"
