@@ -18,6 +18,7 @@ from queue_driver import NOON, Clock, claim_next, command, finish, submit
 from agentq_cli.dataclass import replace
 from agentq_cli.errors import AgentqError
 from agentq_cli.model import Actor, Address, FailureClass, RunId, RunStatus, Status, Task
+from agentq_cli.policy.missed import Occurrence
 from agentq_cli.policy.schedule import Kind, Missed, Overlap, Schedule, anchor, count_slots, same_times
 from agentq_cli.queue import Queue
 from agentq_cli.store import series
@@ -46,17 +47,21 @@ class Life:
 
     def check(self) -> None:
         now = self.clock.now
-        ends = [since for _, since in self.grids[1:]] + [now]
-        due = sum(count_slots(grid, since, end) for (grid, since), end in zip(self.grids, ends, strict=True))
-        ran = {(run.seq, run.scheduled_for) for run in self.queue.runs()}
-        reasons = [event.reason or "" for event in self.queue.events() if event.event == "slots_skipped"]
-        skipped = sum(int(found[1]) for reason in reasons if (found := re.match(r"(\d+) slots? skipped", reason)))
         task = self.live()
         known = series.next_work(task) if self.begun(task) else task
         assert known.recurrence is not None
         schedule, occurrence = known.recurrence.schedule, known.recurrence.occurrence
         waiting = (not self.begun(task) and occurrence.slot <= now) + len(occurrence.backlog)
-        waiting += count_slots(schedule, occurrence.accounted_to, now)
+        self.adds_up(waiting + count_slots(schedule, occurrence.accounted_to, now), occurrence)
+
+    def adds_up(self, waiting: int, occurrence: Occurrence) -> None:
+        """Of all slots so many are neither that of a run nor told by an event."""
+        now = self.clock.now
+        ends = [since for _, since in self.grids[1:]] + [now]
+        due = sum(count_slots(grid, since, end) for (grid, since), end in zip(self.grids, ends, strict=True))
+        ran = {(run.seq, run.scheduled_for) for run in self.queue.runs()}
+        reasons = [event.reason or "" for event in self.queue.events() if event.event == "slots_skipped"]
+        skipped = sum(int(found[1]) for reason in reasons if (found := re.match(r"(\d+) slots? skipped", reason)))
         assert len(ran) + skipped + waiting == due, "\n".join(
             [*self.told, *map(str, ran), *reasons, str(occurrence), str(self.grids)]
         )
@@ -112,6 +117,13 @@ class Life:
     def edit_policy(self) -> None:
         self.edit(missed=self.draw.choice([*Missed]), overlap=self.draw.choice([*Overlap]))
 
+    def lower_and_raise_max_runs(self) -> None:
+        recurrence = self.live().recurrence
+        assert recurrence is not None
+        self.edit(max_runs=recurrence.runs + 1)
+        self.check()
+        self.edit(max_runs=None)
+
     def edit_interval(self) -> None:
         every = self.draw.choice([7, 60, 90]) * MINUTE
         self.edit(type=Kind.EVERY, expr=None, every_ms=every, start=self.clock.now)
@@ -135,11 +147,26 @@ class Life:
         except AgentqError:
             assert task.status is Status.RUNNING  # an edited one is not replaced while it runs
 
+    # What ends it
+
+    def cancel(self) -> None:
+        """Cancel it as it is: what waits stands for its own slot, and the others are told."""
+        task = self.live()
+        assert task.recurrence is not None
+        occurrence = task.recurrence.occurrence
+        own = not self.begun(task) and occurrence.slot <= self.clock.now
+        self.queue.cancel(self.address)
+        if self.running is not None:
+            self.queue.request_stop(self.running, reason="cancelled", cancel=True, actor=Actor.USER)
+            finish(self.queue, self.running, RunStatus.CANCELLED, failure_class=FailureClass.CANCELLED)
+        self.told.append("cancel")
+        self.adds_up(int(own), occurrence)
+
 
 STEPS = [
     name
     for name in vars(Life)
-    if not name.startswith("_") and name not in ("live", "begun", "check", "changed", "edit")
+    if not name.startswith("_") and name not in ("live", "begun", "check", "adds_up", "changed", "edit", "cancel")
 ]
 STEPS = [name for name in STEPS if callable(getattr(Life, name))]
 
@@ -157,8 +184,7 @@ def test_every_slot_is_accounted_for(queue: Queue, clock: Clock, missed: Missed)
             life.told.append(f"{step} at {(clock.now - NOON) // MINUTE}")
             getattr(life, step)()
             life.check()
-        life.end()
-        queue.cancel(address)
+        life.cancel()
         for each in list(queue.tasks(ended=True)):
             queue.prune(each.address)
         assert before and list(queue.tasks(ended=True)) == []
