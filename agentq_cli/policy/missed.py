@@ -37,6 +37,7 @@ class Why(StrEnum):
     MISSED = "missed"
     OVERLAP = "overlap"
     CHANGED = "the schedule was changed"
+    CANCELLED = "the series was cancelled"
 
 
 class End(StrEnum):
@@ -178,6 +179,21 @@ def dropped(schedule: Schedule, occurrence: Occurrence, now: int, *, begun: bool
     return _open(schedule, [slot for slot in pending if slot <= now], occurrence.accounted_to, now)
 
 
+def cancelled(schedule: Schedule, occurrence: Occurrence, now: int, *, runs: int) -> tuple[Skipped, ...]:
+    """The slots up to now that the cancelled occurrence leaves behind; its own is told by its own end.
+
+    `runs` as in `ended`.
+    """
+    if _full(schedule, runs):
+        return _listed(Why.CANCELLED, list(occurrence.backlog))
+    return _open(schedule, list(occurrence.backlog), occurrence.accounted_to, now, Why.CANCELLED)
+
+
+def fills(before: Schedule, after: Schedule, runs: int) -> bool:
+    """Whether only the changed `max_runs` makes the occurrence that has begun the last one; `runs` as in `ended`."""
+    return _full(after, runs) and not _full(before, runs)
+
+
 def cut_off(before: Schedule, after: Schedule, occurrence: Occurrence, now: int) -> tuple[Skipped, ...]:
     """Of the same times the slots up to now that only the earlier `until` allowed."""
     if after.until is None or after.until >= now:
@@ -185,11 +201,11 @@ def cut_off(before: Schedule, after: Schedule, occurrence: Occurrence, now: int)
     return _open(before, [], max(occurrence.accounted_to, after.until), now)
 
 
-def _open(schedule: Schedule, pending: list[int], after: int, now: int) -> tuple[Skipped, ...]:
+def _open(schedule: Schedule, pending: list[int], after: int, now: int, why: Why = Why.CHANGED) -> tuple[Skipped, ...]:
     try:
-        return _newest(schedule, pending, after, max(after, now), 0, Why.CHANGED)[1]
+        return _newest(schedule, pending, after, max(after, now), 0, why)[1]
     except Usage:  # an expression that an upgrade no longer knows has no times
-        return _listed(Why.CHANGED, pending)
+        return _listed(why, pending)
 
 
 def rebased(occurrence: Occurrence, now: int) -> Occurrence:

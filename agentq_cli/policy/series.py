@@ -65,16 +65,37 @@ def changed(recurrence: Recurrence, schedule: Schedule, now: int, *, begun: bool
         return Step(None, ended=str(missed.End.NO_MORE))
     if schedule.max_runs is not None and recurrence.runs >= schedule.max_runs:
         return Step(None, ended=str(missed.End.MAX_RUNS))
+    if begun and settles(recurrence, schedule):
+        skipped = missed.dropped(before, occurrence, now, begun=True)
+        return Step(replace(recurrence, schedule=schedule, occurrence=missed.rebased(occurrence, now)), skipped)
     skipped = missed.cut_off(before, schedule, occurrence, now)
     return Step(replace(recurrence, schedule=schedule), skipped)
+
+
+def settles(recurrence: Recurrence, schedule: Schedule | None) -> bool:
+    """Whether another schedule, or none, settles all slots up to now where the occurrence has begun: it comes on other
+    times, or never again."""
+    before = recurrence.schedule
+    return schedule is None or not same_times(schedule, before) or missed.fills(before, schedule, recurrence.runs + 1)
+
+
+def dropped(recurrence: Recurrence, now: int, *, begun: bool) -> tuple[Skipped, ...]:
+    """The slots that are given up with the schedule itself; the occurrence's own too unless it has `begun`."""
+    return missed.dropped(recurrence.schedule, recurrence.occurrence, now, begun=begun)
 
 
 def changed_meanwhile(recurrence: Recurrence, schedule: Schedule | None, now: int) -> tuple[Skipped, ...]:
     """The slots that another schedule, or none, gives up where the occurrence has begun."""
     before, occurrence = recurrence.schedule, recurrence.occurrence
-    if schedule is not None and same_times(schedule, before):
+    if schedule is not None and not settles(recurrence, schedule):
         return missed.cut_off(before, schedule, occurrence, now)
-    return missed.dropped(before, occurrence, now, begun=True)
+    return dropped(recurrence, now, begun=True)
+
+
+def cancelled(recurrence: Recurrence, now: int, *, started: bool) -> tuple[Skipped, ...]:
+    """The slots that a series leaves behind which was cancelled with its occurrence."""
+    runs = recurrence.runs + int(started)
+    return missed.cancelled(recurrence.schedule, recurrence.occurrence, now, runs=runs)
 
 
 def arrived(recurrence: Recurrence, now: int) -> Step:

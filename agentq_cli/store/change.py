@@ -190,9 +190,12 @@ def edit_in(write: SessionWrite, address: Address, change: Edit) -> Task:
         return _edit_next(write, task, change)
     if task.status.ended or task.status is Status.RUNNING:
         raise WrongState(f"task '{task.address}': it is {task.status} and cannot be edited")
-    changed = series.rescheduled(write, task, change(task))
+    changed = change(task)
+    if task.rearms and changed.recurrence is not None and changed.due_at != task.due_at:
+        raise WrongState(f"task '{task.address}': when its series comes next is said by its schedule")
     if task.attempts and changed.expires_at not in (None, task.expires_at):
         raise WrongState(f"task '{task.address}': it has begun, and what has begun does not expire")
+    changed = series.rescheduled(write, task, changed)
     if changed.key is not None and changed.key != task.key:
         _free_key(write, changed.key)
     write.save_content(changed)
@@ -274,22 +277,34 @@ def arrive(state: StateDir, address: Address, *, now: int, actor: Actor) -> None
     """Apply the missed policy to an occurrence that is due and was not looked at before."""
     with session_write(state, address.session, now=now, actor=actor, busy_ms=connection.BACKGROUND_BUSY_MS) as write:
         task = write.task(address.seq)
-        if task.arriving and task.status is Status.QUEUED and task.due_at <= now:
+        if _arrives(task, now):
             series.arrive(write, task)
         else:
             write.mirror(address.seq)
 
 
+def _arrives(task: Task, now: int) -> bool:
+    return task.arriving and task.status is Status.QUEUED and task.due_at <= now
+
+
 def expire(state: StateDir, address: Address, *, now: int, actor: Actor) -> Task | None:
-    """End a task whose time to start has passed; None where it has started or ended meanwhile."""
+    """End a task whose time to start has passed; None where it has started or ended meanwhile.
+
+    An occurrence that nothing has looked at is moved first by its missed policy: the newest slot may be in time still.
+    """
     with session_write(state, address.session, now=now, actor=actor, busy_ms=connection.BACKGROUND_BUSY_MS) as write:
         task = write.task(address.seq)
+        if task.expires_at is not None and task.expires_at <= now and _arrives(task, now):
+            arrived = series.arrive(write, task)
+            if arrived is None:
+                return None
+            task = arrived
         waiting = not (task.status.ended or task.status is Status.RUNNING or task.begun)
         if not waiting or task.expires_at is None or task.expires_at > now:
             write.mirror(address.seq)
             return None
         expired = replace(task, status=Status.EXPIRED, ended_at=now, reason="it was not started in time")
-        write.save(task, expired, event="expire")
+        write.save(task, expired, event="expire", finished=task.expires_at)  # later slots were missed
         return expired
 
 

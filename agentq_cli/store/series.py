@@ -12,7 +12,7 @@ from agentq_cli.model import Address, NewTask, Status, Successor, Task, Trigger,
 from agentq_cli.policy import missed
 from agentq_cli.policy import series as policy
 from agentq_cli.policy.missed import Skipped
-from agentq_cli.policy.schedule import Schedule, same_times
+from agentq_cli.policy.schedule import Schedule
 from agentq_cli.policy.series import Recurrence
 from agentq_cli.store import dependencies, pruned
 from agentq_cli.store.queries import statements
@@ -56,13 +56,15 @@ def rescheduled(write: SessionWrite, before: Task, after: Task) -> Task:
     if before.recurrence is None or before.extra or after.recurrence == before.recurrence:
         return after
     if after.recurrence is None:
-        _record_skipped(write, before.seq, policy.changed_meanwhile(before.recurrence, None, write.now))
+        # What stays due when it was still stands for its slot.
+        begun = before.attempts > 0 or after.due_at == before.due_at
+        _record_skipped(write, before.seq, policy.dropped(before.recurrence, write.now, begun=begun))
         return replace(after, arriving=False)
     step = policy.changed(before.recurrence, after.recurrence.schedule, write.now, begun=before.attempts > 0)
     if step.recurrence is None:
         raise Usage(f"schedule: nothing fires ({step.ended})")
     _record_skipped(write, before.seq, step.skipped)
-    if step.recurrence.occurrence == before.recurrence.occurrence:
+    if step.recurrence.occurrence.slot == before.recurrence.occurrence.slot:
         return replace(after, recurrence=step.recurrence)
     slot = step.recurrence.occurrence.slot
     expires = _moved_expiry(before, slot) if after.expires_at == before.expires_at else after.expires_at
@@ -93,7 +95,7 @@ def hand_on(write: SessionWrite, task: Task, known: Task, after: Task) -> Succes
     if known.recurrence is not None and after.recurrence != known.recurrence:
         schedule = None if after.recurrence is None else after.recurrence.schedule
         _record_skipped(write, task.seq, policy.changed_meanwhile(known.recurrence, schedule, write.now))
-        if schedule is not None and not same_times(schedule, known.recurrence.schedule):
+        if policy.settles(known.recurrence, schedule):
             at = write.now
     handed = replace(again(after), after=after.after)
     return replace(successor, work=handed, at=at, ends=after.recurrence is None)
@@ -138,14 +140,18 @@ def rearm(write: SessionWrite, before: Task, ended: Task, finished: int) -> None
     """Make the occurrence that follows one that has ended, or record that the series is over."""
     assert before.recurrence is not None
     successor = before.successor or Successor()
+    started = ended.last_run is not None
     if (ended.status is Status.CANCELLED and not ended.goes_on) or successor.ends:
+        known = next_work(before).recurrence
+        if known is not None:
+            _record_skipped(write, ended.seq, policy.cancelled(known, write.now, started=started))
         write.record("end", ended.seq, reason="cancelled" if not successor.ends else "its recurrence was dropped")
         return
     handed = successor.work
     step = policy.ended(
         before.recurrence,
         ended.status,
-        started=ended.last_run is not None,
+        started=started,
         finished=finished,
         now=write.now,
         changed=None if handed is None else handed.schedule,

@@ -349,6 +349,7 @@ class Supervision:
             expired = None
             with self._guard.over(address.session, "expire"):
                 expired = self._queue.expire(address, actor=Actor.SUPERVISOR)
+                self._starter.doubt(address.session)  # it may have been moved to a slot that is in time
             if expired is not None:
                 run = RunId(*address, 0)
                 yield self._tell("expire", run, before=Status.QUEUED, after=Status.EXPIRED, reason=expired.reason)

@@ -340,3 +340,14 @@ def test_what_the_config_names_and_is_not_there_refuses_what_an_agent_asks_for(a
     agent.sweep()
     ((_, status, _, detail),) = agent.answers()
     assert status == "refused" and "script" in detail and "no such file" in detail
+
+
+@pytest.mark.parametrize("when", [{"in": "5m"}, {"at": "2026-03-07T18:00:00Z"}])
+def test_no_other_time_than_those_of_its_schedule_is_taken_for_a_series(agent, agentq, when):
+    agentq("schedule", "-s", "docs", "-a", "demo", "--every", "1h", "tick", env=NOW)
+    before = agent.tasks()
+    agent.ask(1, {"action": "update_task", "task": 2, "label": "x"} | when)
+    agent.sweep()
+    ((_, status, _, detail),) = agent.answers()
+    assert status == "refused" and "when its series comes next is said by its schedule" in detail
+    assert agent.tasks() == before

@@ -152,3 +152,100 @@ def test_a_series_whose_end_has_passed_while_nothing_was_there_is_over(aq: Drive
     aq.drain(**at(LATE))
     assert {task["status"] for task in aq.tasks().values()} == {"skipped"}
     assert accounted(aq) == ([], 4)
+
+
+def test_a_cancelled_overdue_series_tells_what_it_leaves(overdue: Driven) -> None:
+    overdue("cancel", "1", **at(LATE))
+    (event,) = [event for event in overdue.items("events") if event["event"] == "slots_skipped"]
+    # 11:00 is the cancelled occurrence itself.
+    assert event["reason"] == (
+        "2 slots skipped (the series was cancelled): 2026-03-02T12:00:00.000Z to 2026-03-02T13:00:00.000Z"
+    )
+
+
+def test_a_series_cancelled_before_it_was_due_leaves_nothing(overdue: Driven) -> None:
+    overdue("cancel", "1", **at("10:59:59"))
+    assert accounted(overdue) == ([], 0)
+
+
+def test_a_series_cancelled_with_its_dependency_tells_what_it_leaves(aq: Driven) -> None:
+    aq("submit", "--exec", "--at", "2026-03-02T20:00:00Z", "--", "true", **at("10:00:00"))
+    given = ("--cron", "0 * * * *", "--after", "1", "--on-dep-failure", "cancel")
+    aq("schedule", *given, "--exec", "--", "true", **at("10:00:00"))
+    aq("cancel", "1", **at(LATE))
+    assert aq.tasks()["default/2"]["status"] == "cancelled"
+    assert accounted(aq) == ([], 2)
+
+
+REPLACE = ("submit", "--key", "k", "--replace", "--exec")
+
+
+@pytest.mark.parametrize(
+    ("words", "ran", "told"),
+    [
+        ((*REPLACE, "--in", "2h", "--", "true"), [], 3),
+        ((*REPLACE, "--at", "2026-03-02T18:00:00Z", "--", "true"), [], 3),
+        (("edit", "1", "--once", "--in", "2h"), [], 3),
+        ((*REPLACE, "--", "true"), ["11:00"], 2),
+        (("edit", "1", "--once"), ["11:00"], 2),
+    ],
+)
+def test_what_becomes_a_task_for_another_time_tells_the_slot_that_was_due(
+    aq: Driven, words: tuple[str, ...], ran: list[str], told: int
+) -> None:
+    aq("schedule", "--cron", "0 * * * *", "--key", "k", "--exec", "--", "true", **at("10:00:00"))
+    aq(*words, **at(LATE))
+    aq.drain(**at(LATE))
+    assert accounted(aq) == (ran, told)
+
+
+@pytest.mark.parametrize("more", [(), ("--label", "x"), ("--cron", "30 * * * *")])
+def test_no_other_time_than_those_of_its_schedule_is_taken_for_a_series(aq: Driven, more: tuple[str, ...]) -> None:
+    aq("schedule", "--cron", "0 * * * *", "--exec", "--", "true", **at("10:00:00"))
+    before = aq.items("list", **at("10:00:30"))
+    said = aq.refused("edit", "1", "--in", "5m", *more, code=4, **at("10:00:30"))
+    assert "when its series comes next is said by its schedule" in said
+    assert aq.items("list", **at("10:00:30")) == before
+    (task,) = aq.items("edit", "1", "--in", "5m", "--once", **at("10:00:30"))
+    assert (task["due_at"][11:16], task["schedule"]) == ("10:05", None)
+
+
+def why_skipped(aq: Driven) -> list[str]:
+    reasons = [event["reason"] for event in aq.items("events") if event["event"] == "slots_skipped"]
+    return sorted(reason.partition(":")[0] for reason in reasons)
+
+
+@pytest.mark.parametrize("seen", ["supervisor", "sweep", "paused session"])
+def test_the_missed_policy_comes_before_the_expiry(aq: Driven, seen: str) -> None:
+    given = ("--cron", "0 * * * *", "--expires", "30m")
+    aq("schedule", *given, "--exec", "--", "true", **at("10:00:00"))
+    if seen == "paused session":
+        aq("pause", "-s", "default", **at("10:10:00"))
+    if seen != "supervisor":
+        aq("sweep", "--no-wake", **at(LATE))
+    if seen == "paused session":
+        aq("resume", "-s", "default", **at(LATE))
+    aq.drain(**at(LATE))
+    assert accounted(aq) == (["13:00"], 2)
+    assert why_skipped(aq) == ["2 slots skipped (missed)"]
+    assert [task["status"] for task in aq.items("list", "--all", **at(LATE))].count("expired") == 0
+
+
+def test_an_occurrence_that_no_slot_keeps_in_time_expires(aq: Driven) -> None:
+    given = ("--cron", "0 * * * *", "--expires", "30m")
+    aq("schedule", *given, "--exec", "--", "true", **at("10:00:00"))
+    aq.drain(**at("13:40:00"))
+    assert accounted(aq) == ([], 2)  # 13:00 is the one that expired
+    assert why_skipped(aq) == ["2 slots skipped (missed)"]
+    assert [task["status"] for task in aq.items("list", "--all", **at(LATE))].count("expired") == 1
+
+
+def test_what_falls_after_an_expiry_that_is_noticed_late_was_missed(aq: Driven) -> None:
+    given = ("--cron", "0 * * * *", "--expires", "90m")
+    aq("schedule", *given, "--exec", "--", "true", **at("10:00:00"))
+    aq("pause", "1", **at("10:10:00"))
+    aq("sweep", "--no-wake", **at("14:00:30"))
+    # It waited until 12:30, past 12:00; 13:00 gives way to 14:00.
+    assert why_skipped(aq) == ["1 slot skipped (missed)", "1 slot skipped (overlap)"]
+    (task,) = aq.items("list", **at("14:00:30"))
+    assert task["due_at"][11:16] == "14:00"

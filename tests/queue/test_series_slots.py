@@ -10,6 +10,7 @@ import os
 import random
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from queue_driver import NOON, Clock, claim_next, command, finish, submit
@@ -17,6 +18,7 @@ from queue_driver import NOON, Clock, claim_next, command, finish, submit
 from agentq_cli.dataclass import replace
 from agentq_cli.errors import AgentqError
 from agentq_cli.model import Actor, Address, FailureClass, RunId, RunStatus, Status, Task
+from agentq_cli.policy.missed import Occurrence
 from agentq_cli.policy.schedule import Kind, Missed, Overlap, Schedule, anchor, count_slots, same_times
 from agentq_cli.queue import Queue
 from agentq_cli.store import series
@@ -45,17 +47,21 @@ class Life:
 
     def check(self) -> None:
         now = self.clock.now
-        ends = [since for _, since in self.grids[1:]] + [now]
-        due = sum(count_slots(grid, since, end) for (grid, since), end in zip(self.grids, ends, strict=True))
-        ran = {(run.seq, run.scheduled_for) for run in self.queue.runs()}
-        reasons = [event.reason or "" for event in self.queue.events() if event.event == "slots_skipped"]
-        skipped = sum(int(found[1]) for reason in reasons if (found := re.match(r"(\d+) slots? skipped", reason)))
         task = self.live()
         known = series.next_work(task) if self.begun(task) else task
         assert known.recurrence is not None
         schedule, occurrence = known.recurrence.schedule, known.recurrence.occurrence
         waiting = (not self.begun(task) and occurrence.slot <= now) + len(occurrence.backlog)
-        waiting += count_slots(schedule, occurrence.accounted_to, now)
+        self.adds_up(waiting + count_slots(schedule, occurrence.accounted_to, now), occurrence)
+
+    def adds_up(self, waiting: int, occurrence: Occurrence) -> None:
+        """Of all slots so many are neither that of a run nor told by an event."""
+        now = self.clock.now
+        ends = [since for _, since in self.grids[1:]] + [now]
+        due = sum(count_slots(grid, since, end) for (grid, since), end in zip(self.grids, ends, strict=True))
+        ran = {(run.seq, run.scheduled_for) for run in self.queue.runs()}
+        reasons = [event.reason or "" for event in self.queue.events() if event.event == "slots_skipped"]
+        skipped = sum(int(found[1]) for reason in reasons if (found := re.match(r"(\d+) slots? skipped", reason)))
         assert len(ran) + skipped + waiting == due, "\n".join(
             [*self.told, *map(str, ran), *reasons, str(occurrence), str(self.grids)]
         )
@@ -111,6 +117,13 @@ class Life:
     def edit_policy(self) -> None:
         self.edit(missed=self.draw.choice([*Missed]), overlap=self.draw.choice([*Overlap]))
 
+    def lower_and_raise_max_runs(self) -> None:
+        recurrence = self.live().recurrence
+        assert recurrence is not None
+        self.edit(max_runs=recurrence.runs + 1)
+        self.check()
+        self.edit(max_runs=None)
+
     def edit_interval(self) -> None:
         every = self.draw.choice([7, 60, 90]) * MINUTE
         self.edit(type=Kind.EVERY, expr=None, every_ms=every, start=self.clock.now)
@@ -134,11 +147,26 @@ class Life:
         except AgentqError:
             assert task.status is Status.RUNNING  # an edited one is not replaced while it runs
 
+    # What ends it
+
+    def cancel(self) -> None:
+        """Cancel it as it is: what waits stands for its own slot, and the others are told."""
+        task = self.live()
+        assert task.recurrence is not None
+        occurrence = task.recurrence.occurrence
+        own = not self.begun(task) and occurrence.slot <= self.clock.now
+        self.queue.cancel(self.address)
+        if self.running is not None:
+            self.queue.request_stop(self.running, reason="cancelled", cancel=True, actor=Actor.USER)
+            finish(self.queue, self.running, RunStatus.CANCELLED, failure_class=FailureClass.CANCELLED)
+        self.told.append("cancel")
+        self.adds_up(int(own), occurrence)
+
 
 STEPS = [
     name
     for name in vars(Life)
-    if not name.startswith("_") and name not in ("live", "begun", "check", "changed", "edit")
+    if not name.startswith("_") and name not in ("live", "begun", "check", "adds_up", "changed", "edit", "cancel")
 ]
 STEPS = [name for name in STEPS if callable(getattr(Life, name))]
 
@@ -156,8 +184,7 @@ def test_every_slot_is_accounted_for(queue: Queue, clock: Clock, missed: Missed)
             life.told.append(f"{step} at {(clock.now - NOON) // MINUTE}")
             getattr(life, step)()
             life.check()
-        life.end()
-        queue.cancel(address)
+        life.cancel()
         for each in list(queue.tasks(ended=True)):
             queue.prune(each.address)
         assert before and list(queue.tasks(ended=True)) == []
@@ -178,3 +205,72 @@ def test_an_equal_schedule_in_other_words_is_the_same() -> None:
     assert anchor(Kind.EVERY, 60 * MINUTE, hourly, 99) == 5
     assert anchor(Kind.EVERY, 61 * MINUTE, hourly, 99) == anchor(Kind.EVERY, 60 * MINUTE, daily, 99) == 99
     assert anchor(Kind.CRON, None, hourly, 99) is None
+
+
+def hourly(queue: Queue, clock: Clock, **fields: Any) -> Address:
+    schedule = Schedule(Kind.EVERY, every_ms=60 * MINUTE, start=clock.now, **fields)
+    return submit(queue, command(key="k", schedule=schedule))[0]
+
+
+def skipped(queue: Queue) -> list[str]:
+    found = [event.reason or "" for event in queue.events() if event.event == "slots_skipped"]
+    return [reason.partition(":")[0] for reason in found]
+
+
+CANCELLED = "2 slots skipped (the series was cancelled)"
+
+
+@pytest.mark.parametrize(("max_runs", "told"), [(None, [CANCELLED]), (1, []), (2, [CANCELLED])])
+@pytest.mark.parametrize("state", ["running", "retrying"])
+def test_a_series_cancelled_once_it_has_begun_tells_what_fell_meanwhile(
+    queue: Queue, clock: Clock, state: str, max_runs: int | None, told: list[str]
+) -> None:
+    address = hourly(queue, clock, max_runs=max_runs)
+    clock.forward(60 * MINUTE)
+    claimed = claim_next(queue)
+    assert claimed is not None
+    if state == "retrying":
+        finish(queue, claimed.run, RunStatus.ERROR, failure_class=FailureClass.NETWORK)
+    clock.forward(150 * MINUTE)
+    queue.cancel(address)
+    if state == "running":
+        queue.request_stop(claimed.run, reason="cancelled", cancel=True, actor=Actor.USER)
+        finish(queue, claimed.run, RunStatus.CANCELLED, failure_class=FailureClass.CANCELLED)
+    assert queue.task(address).status is Status.CANCELLED
+    assert skipped(queue) == told  # what comes after the last of max-runs is no slot
+
+
+@pytest.mark.parametrize("state", ["running", "retrying", "replaced"])
+def test_lower_max_runs_tells_what_they_leave_out(queue: Queue, clock: Clock, state: str) -> None:
+    address = hourly(queue, clock, max_runs=5)
+    clock.forward(60 * MINUTE)
+    claimed = claim_next(queue)
+    assert claimed is not None
+    if state != "running":
+        finish(queue, claimed.run, RunStatus.ERROR, failure_class=FailureClass.NETWORK)
+
+    def lower(max_runs: int) -> None:
+        def change(task: Task) -> Task:
+            assert task.recurrence is not None
+            schedule = replace(task.recurrence.schedule, max_runs=max_runs)
+            return replace(task, recurrence=replace(task.recurrence, schedule=schedule))
+
+        if state != "replaced":
+            queue.edit(address, change)
+            return
+        schedule = Schedule(Kind.EVERY, every_ms=60 * MINUTE, start=clock.now, max_runs=max_runs)
+        submit(queue, command(key="k", replace=True, schedule=schedule, anchored=False, due_at=clock.now))
+
+    clock.forward(150 * MINUTE)
+    lower(1)
+    assert skipped(queue) == ["2 slots skipped (the schedule was changed)"]
+    clock.forward(60 * MINUTE)
+    lower(1)
+    lower(4)  # what was told is not told again
+    clock.forward(60 * MINUTE)
+    if state != "running":
+        claimed = claim_next(queue)
+        assert claimed is not None
+    finish(queue, claimed.run)
+    assert sorted(skipped(queue)) == ["2 slots skipped (overlap)", "2 slots skipped (the schedule was changed)"]
+    assert queue.live(address).status is Status.QUEUED
