@@ -153,6 +153,8 @@ def _object(line: str, number: int) -> dict[str, Any]:
             break
     if ("prompt" in found) + ("exec" in found) + ("file" in found) != 1:
         raise Usage(f"{what}: exactly one of prompt, exec, file is wanted")
+    if found.get("replace") and "key" not in found:
+        raise Usage(f"{what}: replace: only together with key")
     if "file" in found:
         found["prompt"] = read_text(found.pop("file"), f"{what}: file")
     return found

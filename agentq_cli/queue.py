@@ -1042,9 +1042,11 @@ class Queue:
         return list(condition.faults(self.state, session))
 
     def forgotten(self) -> list[str]:
-        """The sessions with tasks that lie in the state dir and that the index does not know."""
+        """The sessions of which the index lacks what their files hold: those that it does not know, and of those that
+        have changed since a sweep looked at them the ones that it knows by an older copy of itself."""
         known = set(self.session_names())
-        return [name for name in self.stored_sessions() if name not in known and self._lacks(name)]
+        unknown = (name for name in self.stored_sessions() if name not in known)
+        return [name for name in dict.fromkeys([*unknown, *self.turn(None).changed]) if self._lacks(name)]
 
     def _lacks(self, session: str) -> bool:
         try:

@@ -37,6 +37,7 @@ PROMPT = re.compile(BLANK + r"(?:[^\s{}]{1,80} ){0,2}[^\s{}]{0,80}[$#%>❯»➜�
 """A shell's prompt: no more than three words, the last of which ends as prompts do."""
 
 OPENING = re.compile(r'\{\s*"')
+QUOTING = frozenset("\"'`{[")
 DECODER = json.JSONDecoder()
 
 FARTHEST = 1000
@@ -74,6 +75,20 @@ def events(line: bytes, conversation: str | None) -> Iterator[dict[str, Any]]:
             if found and (_may_stand(plain[: opening.start()]) or _is_of(conversation, found)):
                 yield from found
                 break
+
+
+def within(line: bytes) -> Iterator[dict[str, Any]]:
+    """What may be an event on a line that has words before it or behind it: the first object, unless it stands within
+    another one or is quoted."""
+    text = ESCAPE.sub("", line.decode("utf-8", "replace"))
+    opening = OPENING.search(text, 0, FARTHEST)
+    if opening is None or not QUOTING.isdisjoint(text[: opening.start()]):
+        return
+    try:
+        event, _ = DECODER.raw_decode(text, opening.start())
+    except (ValueError, RecursionError):
+        return
+    yield event
 
 
 def beginning(head: bytes) -> dict[str, Any]:

@@ -27,6 +27,9 @@ LONGEST_LINE = 4 << 20
 LONGEST_HEAD = 64 << 10
 """Bytes of such a line that are kept: the end of a long answer must not cost the final event."""
 
+MOST_DOUBTFUL = 8
+"""Lines with words beside what may be an event that are kept for a last look, the newest."""
+
 LONGEST_LEAVINGS = 256
 """Bytes behind an event on its line, which a terminal was to get, among which its end is looked for."""
 
@@ -127,6 +130,7 @@ class Reader:
         self._worked = False
         self._final: dict[str, Any] | None = None
         self._tried = (0, False)
+        self._doubtful: list[bytes] = []
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of standard output."""
@@ -139,6 +143,17 @@ class Reader:
     def close(self) -> None:
         """Standard output has ended: a last line without its line end counts too."""
         self.flush()
+
+    def look_again(self) -> Verdict | None:
+        """What it says with the events that stand among words on their lines, one of them the final one; None where
+        there is none. For a stream that ended without: before all of its work is done again."""
+        tried = copy.deepcopy(self)
+        for line in self._doubtful:
+            for event in event_line.within(line):
+                if shallow(event, 2 * DEEPEST):
+                    tried.event(event)
+        verdict = tried.verdict()
+        return verdict if verdict.final else None
 
     def elsewhere(self, stderr: bytes) -> Verdict | None:
         """What an agent says that wrote its events, one of them the final one, to standard error; None where it did
@@ -222,10 +237,14 @@ class Reader:
 
     def _line(self, line: bytes) -> None:
         opened = line.count(b"[") + line.count(b"{")
+        found = False
         for event in event_line.events(line, self._conversation):
+            found = True
             if opened <= 2 * DEEPEST or shallow(event, 2 * DEEPEST):
                 self.event(event)
                 self._started = True
+        if not found and b'{"' in line and len(line) <= LONGEST_HEAD:
+            self._doubtful = [*self._doubtful[1 - MOST_DOUBTFUL :], line]
 
     def _cut(self, head: bytes) -> None:
         """Take the beginning of an event that was too long: only a success, since what makes a failure may be cut."""

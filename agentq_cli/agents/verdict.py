@@ -272,7 +272,7 @@ def _verdict(reader: Reader | None, stderr_tail: bytes = b"") -> Verdict:
         return Verdict()
     reader.close()
     verdict = reader.verdict()
-    return verdict if verdict.final else reader.elsewhere(stderr_tail) or verdict
+    return verdict if verdict.final else reader.look_again() or reader.elsewhere(stderr_tail) or verdict
 
 
 def _reset_at(verdict: Verdict, finished_at: int) -> int | None:

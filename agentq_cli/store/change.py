@@ -194,6 +194,8 @@ def edit_in(write: SessionWrite, address: Address, change: Edit) -> Task:
     if task.rearms and changed.recurrence is not None and changed.due_at != task.due_at:
         raise WrongState(f"task '{task.address}': when its series comes next is said by its schedule")
     changed = series.rescheduled(write, task, changed)
+    if task.attempts and changed.expires_at not in (None, task.expires_at):
+        raise WrongState(f"task '{task.address}': it has begun, and what has begun does not expire")
     if changed.key is not None and changed.key != task.key:
         _free_key(write, changed.key)
     write.save_content(changed)

@@ -88,8 +88,8 @@ def _queued_again(task: Task, outcome: Outcome, again: retry.Again) -> Task:
         reason=why,
         due_at=again.due_at,
         attempts=task.attempts if again.counted else task.attempts - 1,
-        # Two in a row are a failure; what used an attempt has come between.
-        fresh=again.fresh or (task.fresh and not again.counted),
+        # Two in a row are a failure, and so is what else comes before any work was done.
+        fresh=again.fresh or (task.fresh and (outcome.nothing_done or not again.counted)),
         resumes=False,
     )
     if task.successor is None or not task.successor.paused:

@@ -56,6 +56,8 @@ def apply(
         return False
     changed = replace(live, **wanted)
     if schedule is None:
+        # One that has begun does not expire any more; who says that it shall means a new one.
+        other = other or (live.attempts > 0 and new.expires_at not in (None, live.expires_at))
         changed = replace(changed, recurrence=None, due_at=_due(live, new, write.now, other=other))
         series.rescheduled(write, base, changed)  # which records the slots that are given up
     else:

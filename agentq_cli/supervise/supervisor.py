@@ -15,13 +15,13 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from agentq_cli import config as configuration
 from agentq_cli.clock import Clock, monotonic_ms
 from agentq_cli.dataclass import dataclass, replace
-from agentq_cli.errors import AgentqError, Unreadable
+from agentq_cli.errors import AgentqError, Refused, Unreadable
 from agentq_cli.model import Actor, Event, Identity, Outcome, RunId, Status, Supervisor, Task
 from agentq_cli.policy import order
 from agentq_cli.queue import Queue
 from agentq_cli.supervise import attendance, bells, gates, history, limits, overdue, process, recovery, requests, stop
 from agentq_cli.supervise.gates import Gates
-from agentq_cli.supervise.guard import Guard, Tried
+from agentq_cli.supervise.guard import Guard, Tried, few_descriptors
 from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks
 from agentq_cli.supervise.launch import Launcher
 from agentq_cli.supervise.records import RunDirectory
@@ -145,13 +145,14 @@ class Supervision:
                 self._sleep(bell, signals)
 
     def _begin(self, signals: Signals, opened: contextlib.ExitStack) -> Generator[Happening, None, bells.Bell | None]:
-        """Go on duty, as soon as that can be; None where it was stopped before."""
+        """Go on duty, as soon as that can be; None where it was stopped before. Raises Refused where the disk does not
+        let it: that is told to who starts it, and not waited for."""
         registered = False
         while True:
             yield from self._heed(signals)
             if self._stopping is not None:
                 return None
-            with self._guard.over(None, "begin"):
+            with self._guard.over(None, "begin") as tried:
                 if not registered:
                     self._renewed_at = monotonic_ms()
                     self._queue.register(
@@ -171,6 +172,8 @@ class Supervision:
                 with self._guard.over(None, "remember"):
                     yield from self._remember()
                 return bell
+            if isinstance(tried.error, Refused) and few_descriptors() is None:
+                raise tried.error
             yield from self._tell_trouble()
             self._sleep(None, signals)
 
@@ -197,12 +200,14 @@ class Supervision:
             self._gates.note_trouble(general)
 
     def _remember(self) -> Iterator[Happening]:
-        """Have the index know the sessions that lie there and that it does not know: put back from an older copy."""
+        """Have the index know what the files hold and it does not know: put back from an older copy."""
+        if (restored := self._queue.restore_holds()) is not None:
+            yield self._tell("reindex", reason=restored)
         forgotten = [session for session in self._queue.forgotten() if not self._outside(session)]
         host = os.uname().nodename
         for session, mended in history.rebuild(self._queue, self._config, forgotten, host=host):
             more = [mended.message] if isinstance(mended, AgentqError) else mended
-            yield self._tell("reindex", reason="; ".join([f"{session}: the index did not know it", *more]))
+            yield self._tell("reindex", reason="; ".join([f"{session}: the index did not know what it holds", *more]))
 
     def _round(self) -> Iterator[Happening]:
         if not self._queue.in_place:

@@ -75,6 +75,8 @@ class Sweep:
     def _pass(self) -> Iterator[SweepAction]:
         hooks = Hooks(self.queue, process.current(), self.environ, Actor.SWEEP)
         hooks.begin(self.config)
+        if (restored := self.queue.restore_holds()) is not None:
+            yield SweepAction("reindex", None, None, None, restored)
         if self.reindex:
             yield from self._reindex()
         turn = self.queue.turn(self.session)
@@ -127,9 +129,6 @@ class Sweep:
     def _reindex(self) -> Iterator[SweepAction]:
         sessions = [name for name in self.queue.stored_sessions() if self._mine(name)]
         lost = bool(sessions) and not self.queue.session_names()
-        restored = self.queue.restore_holds()
-        if restored is not None:
-            yield SweepAction("reindex", None, None, None, restored)
         yield from self._rebuilt(sessions, LOST if lost else None)
 
     def _rebuilt(self, sessions: Sequence[str], more: str | None) -> Iterator[SweepAction]:

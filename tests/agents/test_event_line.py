@@ -248,3 +248,35 @@ def test_an_agent_that_wrote_its_events_to_standard_error_is_understood(name: st
 def test_the_last_words_are_those_of_the_event_behind_an_escape() -> None:
     assert last_words('\x1b]0;title\x07\x1b[?25h{"event": "text", "text": "hello"}\x1b[0m') == "hello"
     assert last_words("\x1b[31mno event") == "no event"
+
+
+WORDS = (
+    "Loaded cached credentials.",
+    "working...",
+    "npm notice ",
+    "data: ",
+    "agent | ",
+    "2026-11-29T10:00:00Z ",
+    "\x9b0m",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("words", WORDS)
+def test_before_its_work_is_done_again_a_final_event_counts_among_words(name: str, words: str) -> None:
+    *first, final, _ = SUCCESS[name].split(b"\r\n")
+    for line in (words.encode() + final, final + b"Terminated", final + b"\tlogout"):
+        reader = opened(name)
+        reader.feed(b"".join(each + b"\n" for each in first) + line + b"\n")
+        assert outcome(Ending(exit_code=0), reader, b"").status is RunStatus.SUCCESS, line
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "talk", [b'"FINAL"', b"`FINAL`", b"[FINAL]", b'cut","parameters": FINAL}', b'{"text": "cut FINAL']
+)
+def test_but_not_one_that_is_quoted_or_within_another(name: str, talk: bytes) -> None:
+    final = SUCCESS[name].rstrip().split(b"\r\n")[-1]
+    reader = opened(name)
+    reader.feed(BEGINNING[name].replace(b"NAME", b"abc-1") + talk.replace(b"FINAL", final) + b"\n")
+    assert outcome(Ending(exit_code=0), reader, b"").failure_class is FailureClass.NO_VERDICT

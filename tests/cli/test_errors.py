@@ -34,7 +34,7 @@ ERRORS = [
     (("list", "--limit", "0"), 2, "--limit '0': not a number of 1 or more"),
     (("run", "--jobs", "0"), 2, "--jobs '0': not a number from 1 to 10000"),
     (("list", "--color", "alway"), 2, "--color 'alway': auto, always or never; did you mean 'always'?"),
-    (("list", "--state-dir", ""), 2, "--state-dir '': a directory is wanted"),
+    (("list", "--state-dir", ""), 2, "--state-dir '': a value is wanted"),
     (("list", "--status", "runing"), 2, "--status 'runing': no such status; did you mean 'running'?"),
     (("runs", "--status", "succes"), 2, "--status 'succes': no such status; did you mean 'success'?"),
     (("list", "-s", "dcos"), 3, "session 'dcos': there is none of that name; did you mean 'docs'?"),

@@ -245,8 +245,43 @@ def test_a_supervisor_runs_what_its_index_did_not_know(aq: Driven) -> None:
     shutil.copy(aq.state_dir / "agentq.db", copy)
     aq.exec("true", given=("-s", "b"))
     shutil.copy(copy, aq.state_dir / "agentq.db")
-    assert "b: the index did not know it" in aq.drain().stdout
+    assert "b: the index did not know what it holds" in aq.drain().stdout
     assert aq.statuses() == {"b/1": "completed"}
+
+
+@pytest.mark.parametrize("look", [("run", "--drain"), ("sweep", "--no-wake")])
+@pytest.mark.parametrize("pause", [("--agent", "demo"), ("--all",), ("-s", "b")])
+def test_a_pause_that_an_older_index_does_not_know_holds(
+    aq: Driven, look: tuple[str, ...], pause: tuple[str, ...]
+) -> None:
+    aq("submit", "-s", "b", "-a", "demo", "hello")
+    copy = aq.home / "copy"
+    shutil.copy(aq.state_dir / "agentq.db", copy)
+    aq("pause", *pause)
+    shutil.copy(copy, aq.state_dir / "agentq.db")
+    aq(*look)
+    aq.drain()
+    assert aq.statuses() == {"b/1": "queued"}
+    aq("resume", *pause)
+    aq.drain()
+    assert aq.statuses() == {"b/1": "completed"}
+
+
+def test_a_supervisor_that_meets_an_older_index_runs_no_lane_beside_itself(aq: Driven) -> None:
+    aq.exec(*held("one"), given=["-s", "lane"])
+    aq.exec(*held("two"), given=["-s", "lane"])
+    copy = aq.home / "copy"
+    shutil.copy(aq.state_dir / "agentq.db", copy)
+    first = aq.supervise("--drain")
+    aq.started("one")
+    aq.kill_hard(first)
+    shutil.copy(copy, aq.state_dir / "agentq.db")
+    second = aq.supervise("--drain")
+    until(lambda: [worker["id"] for worker in aq.items("workers")] == ["lane/1.1"], what="the run is adopted")
+    assert not aq.has_started("two")
+    aq.let_go("one", "two")
+    aq.ended(second, 0)
+    assert aq.statuses() == {"lane/1": "completed", "lane/2": "completed"}
 
 
 def test_rows_and_tables_that_are_missing_come_back(aq: Driven) -> None:

@@ -246,3 +246,32 @@ def test_every_option_of_a_replaced_task_is_the_new_ones(aq: Driven, paused: boo
     assert fields(aq, 1) == {**expected, "schedule.start": fields(aq, 1)["schedule.start"]}
     task = aq.task("1")
     assert task["status"] == ("paused" if paused else "blocked")
+
+
+# --- what has begun does not expire
+
+
+RETRYING = ("--retries", "3", "--backoff", "1h", "--max-backoff", "2h", "--exec", "--", "false")
+
+
+def test_a_retrying_task_that_is_to_expire_is_a_new_one(aq: Driven) -> None:
+    aq("submit", "--key", "k", *RETRYING, **at("10:00:00"))
+    aq.drain(**at("10:00:00"))
+    assert live(aq, "10:00:10")["status"] == "retrying"
+    aq("submit", "--key", "k", "--replace", "--expires", "30m", *RETRYING, **at("10:00:10"))
+    task = live(aq, "10:00:20")
+    assert (task["status"], task["reason"], task["attempts"]) == ("queued", None, 0)
+    aq("sweep", "--no-wake", **at("10:40:00"))
+    assert aq.task("default/1")["status"] == "expired"
+
+
+def test_an_edit_that_cannot_hold_is_refused(aq: Driven) -> None:
+    aq("submit", *RETRYING, **at("10:00:00"))
+    aq.drain(**at("10:00:00"))
+    assert "does not expire" in aq.refused("edit", "1", "--expires", "30m", code=4, **at("10:00:10"))
+
+
+def test_replace_in_a_batch_wants_a_key_too(aq: Driven) -> None:
+    line = json.dumps({"exec": ["true"], "replace": True})
+    error = aq.refused("submit", "--batch", "-", input=line, code=2)
+    assert error.endswith("--batch line 1: replace: only together with key")

@@ -76,6 +76,16 @@ def test_a_series_is_scheduled_paused_resumed_updated_and_cancelled(agent):
     assert [answer[1] for answer in agent.answers()] == ["applied"] * 5
 
 
+@pytest.mark.parametrize("ran", [True, False])
+def test_what_one_agent_asks_for_is_no_deeper_the_more_it_is(agent, agentq, ran):
+    if ran:
+        agentq("run", "--drain", env=NOW)
+    for number in range(12):
+        agent.ask(number, {"action": "schedule_task", "prompt": f"p{number}", "in": "1h"})
+    agent.sweep()
+    assert {status for _, status, _, _ in agent.answers()} == {"applied"}
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -354,3 +354,11 @@ def test_a_rebuilt_index_knows_its_place(aq: Driven) -> None:
         assert index.execute("SELECT seq FROM tasks WHERE status = 'queued' AND retry = 1").fetchall() == [(2,)]
     aq.drain()
     assert order(aq) == ["one anew", "two 1", "two anew", "three 2"]
+
+
+def test_a_task_that_never_gets_to_work_is_begun_anew_for_nothing_once(aq: Driven) -> None:
+    agent(aq, "claude", UNUSABLE["claude"]["refused"], hit=("one",))
+    submit(aq, "one", given=("--retries", "2"))
+    aq.drain(code=1)
+    assert aq.task("s/1")["status"] == "failed"
+    assert len(order(aq)) <= 4, "three attempts, and the one that is free"

@@ -31,9 +31,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
         found[sql.split()[0]] += 1
         return execute(self, sql, parameters)
 
-    def opening(path: Path, **how: Any) -> connection.NamedConnection:
+    def opening(path: Path, *what: Any, **how: Any) -> connection.NamedConnection:
         found["open"] += 1
-        return opened(path, **how)
+        return opened(path, *what, **how)
 
     with monkeypatch.context() as patched:
         patched.setattr(connection.NamedConnection, "execute", counting)

@@ -69,7 +69,8 @@ SELECT EXISTS (
 ) OR EXISTS (
   SELECT 1 FROM idx.workers w LEFT JOIN messages_in m ON m.seq = w.seq
   WHERE w.session = :session AND (m.status IS NOT 'running' OR m.runs IS NOT w.attempt)
-)
+) OR EXISTS (SELECT 1 FROM main.session_state WHERE name = 'paused')
+  IS NOT EXISTS (SELECT 1 FROM idx.sessions WHERE name = :session AND paused_at IS NOT NULL)
 
 -- name: unreadable_times
 SELECT seq FROM messages_in

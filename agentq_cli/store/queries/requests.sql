@@ -23,9 +23,10 @@ SELECT 1 FROM delivered WHERE message_id = :id
 -- name: deliver
 INSERT INTO delivered (message_id, status, task, detail, at) VALUES (:id, :status, :task, :detail, :at)
 
--- The session's own way of working: its last prompt that a person handed in.
+-- The session's own way of working: its last prompt that has run, as who asks is an agent at work, else its last one.
 -- name: template
-SELECT seq FROM messages_in WHERE kind = 'prompt' AND status <> 'staged' ORDER BY seq DESC LIMIT 1
+SELECT seq FROM messages_in WHERE kind = 'prompt' AND status <> 'staged'
+ORDER BY runs > 0 DESC, CASE WHEN runs > 0 THEN 0 ELSE json_extract(launch, '$.depth') END, seq DESC LIMIT 1
 
 -- name: stamps
 SELECT name, outbound_stamp FROM sessions
