@@ -16,7 +16,7 @@ from agentq_cli.path import Path
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.config import Config
-    from agentq_cli.queue import Queue
+    from agentq_cli.engines.door import Queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,9 @@ class Context:
 
         With `rebuild` its index may be lost, to be made anew.
         """
-        from agentq_cli.queue import Queue
+        from agentq_cli.engines.door import open_queue
 
-        queue = Queue.open(
+        queue = open_queue(
             self.state_dir, self.clock, create=create, allow_network_fs=self.allow_network_fs, rebuild=rebuild
         )
         return self.resources.enter_context(queue)

@@ -23,10 +23,8 @@ from agentq_cli.config import Config
 from agentq_cli.context import Context
 from agentq_cli.dataclass import dataclass
 from agentq_cli.defaults import AGENT_CLIS
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import AgentqError, Unreadable, Usage
-from agentq_cli.queue import Queue
-from agentq_cli.supervise import wake
-from agentq_cli.supervise.ring import held
 from agentq_cli.surroundings import Surroundings
 from agentq_cli.values import format_duration, format_size
 
@@ -275,23 +273,13 @@ def _clock(at: Context, queue: Queue) -> Iterator[Check]:
 
 
 def _leftovers(queue: Queue) -> Iterator[Check]:
-    gone = sum(not wake.lives(queue, supervisor.identity) for supervisor in queue.supervisors())
-    found = [f"supervisors on record that are gone: {gone}"] if gone else []
-    try:
-        names = os.listdir(queue.state.bells)
-    except OSError:
-        names = []
-    bells = sum(not held(os.path.join(queue.state.bells, name)) for name in names)
-    if bells:
-        found.append(f"doorbells of processes that are gone: {bells}")
-    journals = [
-        file.name
-        for session in queue.stored_sessions()
-        for file in (queue.state.inbound(session), queue.state.outbound(session))
-        if file.with_name(f"{file.name}-journal").exists()
-    ]
-    if journals and not queue.workers():
-        found.append(f"commits that were begun and not ended: {len(journals)}")
+    left, found = queue.upkeep.leftovers(), []
+    if left.supervisors:
+        found.append(f"supervisors on record that are gone: {left.supervisors}")
+    if left.bells:
+        found.append(f"doorbells of processes that are gone: {left.bells}")
+    if left.commits and not queue.workers():
+        found.append(f"commits that were begun and not ended: {left.commits}")
     if found:
         yield Check("leftovers", WARNING, ", ".join(found), "agentq sweep")
     else:
@@ -299,7 +287,7 @@ def _leftovers(queue: Queue) -> Iterator[Check]:
 
 
 def _attendance(queue: Queue, around: tuple[Surroundings, ...]) -> Iterator[Check]:
-    living = wake.living(queue)
+    living = queue.living()
     parts = [f"{len(living)} supervisor{'' if len(living) == 1 else 's'} alive"]
     swept = queue.last_sweep()
     parts.append("never swept" if swept is None else f"last swept {rfc3339(swept)}")

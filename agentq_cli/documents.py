@@ -27,7 +27,6 @@ from agentq_cli.model import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Any, TypeAlias
 
     from agentq_cli.policy.admission import Gate
@@ -128,7 +127,7 @@ def waiting(why: WaitingFor) -> Item:
     return {"kind": why.kind, "until": moment(why.until), "ids": list(why.ids), "detail": why.detail}
 
 
-def run(run: Run, *, directory: Path, pid: int | None) -> Item:
+def run(run: Run, *, directory: str, pid: int | None) -> Item:
     """`agentq.run/1`; `pid` is the agent's own process."""
     return {
         "id": str(run.id),
@@ -156,8 +155,8 @@ def run(run: Run, *, directory: Path, pid: int | None) -> Item:
         "tokens_out": run.tokens_out,
         "cost_usd": run.cost_usd,
         "peak_rss_bytes": run.peak_rss_bytes,
-        "stdout_path": str(directory / "stdout"),
-        "stderr_path": str(directory / "stderr"),
+        "stdout_path": f"{directory}/stdout",
+        "stderr_path": f"{directory}/stderr",
         "stdout_bytes": run.stdout_bytes,
         "stderr_bytes": run.stderr_bytes,
         "pid": pid,

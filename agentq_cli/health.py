@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterator
 from enum import StrEnum
@@ -10,12 +9,10 @@ from enum import StrEnum
 from agentq_cli.clock import rfc3339
 from agentq_cli.config import Config
 from agentq_cli.dataclass import dataclass
-from agentq_cli.errors import Busy
+from agentq_cli.engines.door import Queue
 from agentq_cli.model import Status
-from agentq_cli.queue import Queue
 from agentq_cli.supervise import keeper, overdue, recovery, wake
 from agentq_cli.supervise.gates import TROUBLE
-from agentq_cli.supervise.records import RunDirectory
 
 LITTLE_SPACE = 64 << 20
 """Bytes; with less on the disk of the state dir an end of a run may soon not be recorded any more."""
@@ -65,24 +62,20 @@ def issues(queue: Queue, config: Config) -> Iterator[Issue]:
 
 def _disk(queue: Queue) -> Iterator[Issue]:
     try:
-        found = os.statvfs(queue.state.path)
+        found = os.statvfs(queue.here.path)
     except OSError:
         return  # nothing is stored yet
     free = found.f_bavail * found.f_frsize
     if free < LITTLE_SPACE:
-        what = f"'{queue.state.path}': {free // 1024} KiB are free on its disk"
+        what = f"'{queue.here.path}': {free // 1024} KiB are free on its disk"
         yield Issue(Severity.ERROR, "disk", what, "make room; `agentq prune --older-than 30d` removes ended tasks")
-    if not os.access(queue.state.path, os.W_OK):
-        yield Issue(
-            Severity.ERROR, "disk", f"'{queue.state.path}': not writable", "mount it writable, or mend its mode"
-        )
+    if not os.access(queue.here.path, os.W_OK):
+        yield Issue(Severity.ERROR, "disk", f"'{queue.here.path}': not writable", "mount it writable, or mend its mode")
 
 
 def _sessions(queue: Queue) -> Iterator[Issue]:
-    for session in queue.stored_sessions():
-        with contextlib.suppress(Busy):
-            for fault in queue.faults(session):
-                yield Issue(Severity.ERROR, f"session {session}", fault.error.message, REPAIRS[fault.part])
+    for session, fault in queue.upkeep.faults():
+        yield Issue(Severity.ERROR, f"session {session}", fault.error.message, REPAIRS[fault.part])
 
 
 def _agents(queue: Queue) -> Iterator[Issue]:
@@ -117,7 +110,7 @@ def _attendance(queue: Queue) -> Iterator[Issue]:
 
 
 def _gates(queue: Queue) -> Iterator[Issue]:
-    for supervisor in wake.living(queue):
+    for supervisor in queue.living():
         for gate in supervisor.gates:
             if gate.name == TROUBLE:
                 what = f"supervisor {supervisor.identity.pid}: {gate.detail}"
@@ -130,8 +123,8 @@ def _gates(queue: Queue) -> Iterator[Issue]:
 
 def _left_behind(queue: Queue) -> Iterator[Issue]:
     orphans = []
-    for worker in recovery.orphaned(queue):
-        if keeper.is_elsewhere(RunDirectory(queue.run_directory(worker.id))):
+    for worker in queue.orphaned():
+        if keeper.is_elsewhere(queue.here.run(worker.id)):
             what = f"no supervisor watches it, and {keeper.ELSEWHERE}"
             help_ = "`agentq run`, or `agentq sweep`, there takes it over; here it is settled once its keeper has ended"
             yield Issue(Severity.WARNING, f"run {worker.id}", what, help_)
@@ -142,7 +135,7 @@ def _left_behind(queue: Queue) -> Iterator[Issue]:
             f"{', '.join(orphans[:3])}: no supervisor watches {'it' if len(orphans) == 1 else f'these {len(orphans)}'}"
         )
         yield Issue(Severity.WARNING, "runs", what, "`agentq sweep`, or `agentq run`, takes over or settles them")
-    if any(not wake.lives(queue, owner) for _, _, _, owner in queue.batches()):
+    if queue.upkeep.leftovers().batches:
         what = "a batch was left unfinished by a process that is gone"
         yield Issue(Severity.WARNING, "batches", what, "`agentq sweep` finishes or drops it")
 
@@ -154,7 +147,7 @@ def _runs(queue: Queue, config: Config) -> Iterator[Issue]:
             help_ = "end those processes as that user, or as root: until then its slot and its session are taken"
             yield Issue(Severity.ERROR, f"run {worker.id}", str(late), help_)
         try:
-            recovery.look(queue, worker.id, RunDirectory(queue.run_directory(worker.id)), dry=True)
+            recovery.look(queue, worker.id, queue.here.run(worker.id), dry=True)
         except OSError as error:
             what = f"'{error.filename}': {error.strerror}; its run cannot be looked at, nor settled by a sweep"
             help_ = "put its directory in order; or `agentq run` gives the run up"
@@ -171,7 +164,7 @@ def _series(queue: Queue, config: Config) -> Iterator[Issue]:
 
 
 def _hooks(queue: Queue, config: Config) -> Iterator[Issue]:
-    for failure in queue.hook_failures():
+    for failure in queue.hooks.failures():
         if failure.hook in config.hooks:
             times = "its last run failed" if failure.count == 1 else f"its last {failure.count} runs failed"
             help_ = f"mend [hooks] in '{config.path}', or the command itself; the next run that succeeds clears this"

@@ -48,17 +48,17 @@ def _look(at: Context) -> Seen:
     queue = at.open_queue()
     live: dict[Status, int] = {}
     due = []
-    for session, counts in queue.live_counts().items():
+    for session, counts in queue.figures.live_counts().items():
         for status, count in counts.items():
             live[status] = live.get(status, 0) + count
         if counts.get(Status.QUEUED):
             due.append(session)
     since = at.now_ms() - RECENT_MS
-    failed = queue.last_failed(since)
+    failed = queue.figures.last_failed(since)
     return Seen(
-        stored=queue.anything(),
+        stored=queue.figures.anything(),
         live=live,
-        ended=queue.ended_counts(since),
+        ended=queue.figures.ended_counts(since),
         unattended=bool(due) and wake.unattended(queue, due),
         failed=None if failed is None else str(failed),
         holds=queue.holds(),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from agentq_cli.config import Config
 from agentq_cli.dataclass import replace
+from agentq_cli.engines.door import Queue
 from agentq_cli.model import Status, Supervisor, Task, WaitingFor
 from agentq_cli.policy import order, waiting
 from agentq_cli.policy.admission import Gate
-from agentq_cli.queue import Queue
-from agentq_cli.supervise import wake
 
 
 class Why:
@@ -51,12 +50,7 @@ class Why:
 
     def _serving(self, session: str) -> list[Supervisor]:
         if session not in self._supervisors:
-            self._supervisors[session] = [
-                supervisor
-                for supervisor in self._queue.supervisors()
-                if (not supervisor.sessions or session in supervisor.sessions)
-                and wake.lives(self._queue, supervisor.identity)
-            ]
+            self._supervisors[session] = self._queue.serving(session)
         return self._supervisors[session]
 
     def _surroundings(self, task: Task) -> waiting.Surroundings:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from agentq_cli import values
 from agentq_cli.commands import targets, waiting
 from agentq_cli.context import context
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import AgentqError, Usage, WrongState
 from agentq_cli.model import Address, RunId, Status, Task, Undone
 from agentq_cli.output import Result
-from agentq_cli.queue import Queue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ def cancel(
     A series ends with its live occurrence; ID.K ends only that run, and the series goes on.
     """
     from agentq_cli.supervise import cancel
-    from agentq_cli.supervise.ring import ring
 
     at = context()
     if (bool(ids), session is not None, all_).count(True) != 1:
@@ -61,7 +60,6 @@ def cancel(
     rest = iter(stopped)
     found = [(name, next(rest) if _runs(task) else task) for name, task in found]
     targets.settle_dependents(queue)
-    ring(queue.state.bells)
     return targets.results(found, lambda name, task: _message(name, task) + _late(queue, at.config, task), queue.now)
 
 

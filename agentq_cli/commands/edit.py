@@ -13,7 +13,6 @@ from agentq_cli.model import NewTask, Task
 from agentq_cli.new_schedule import make_schedule
 from agentq_cli.new_task import AFTER, TaskMaker, environment, spelled
 from agentq_cli.output import Items, Result
-from agentq_cli.supervise.ring import ring
 from agentq_cli.why import Why
 
 TYPE_CHECKING = False
@@ -139,7 +138,6 @@ def edit(
     counted_from = before.scheduled_for if before.rearms else None
     made = TaskMaker(here, counted_from=counted_from).make(_whole(before, given), spelled)
     task = queue.edit(address, _change(here, given, made, when, once))
-    ring(queue.state.bells)
     document = documents.task(task, now=queue.now, waiting_for=Why(queue, here.config).exactly(task))
     return Items("tasks", [document], line=lambda item: str(item["id"]))
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from enum import StrEnum
     from typing import TypeVar
 
-    from agentq_cli.queue import Queue
+    from agentq_cli.engines.door import Queue
 
     Word = TypeVar("Word", bound=StrEnum)
 

@@ -8,18 +8,17 @@ from contextlib import ExitStack
 from agentq_cli import documents, output, values
 from agentq_cli.commands.reasons import Reasons
 from agentq_cli.context import Context, context
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import NotFound
 from agentq_cli.following import Pause
 from agentq_cli.model import Address, RunId, RunStatus
 from agentq_cli.output import Document, Raw, Result, Stream, StreamedText
-from agentq_cli.queue import Queue
-from agentq_cli.supervise.output import OutputReader, cut_bytes, tail_offset, whole
-from agentq_cli.supervise.records import RunDirectory
 from agentq_cli.tables import decoded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.commands import options
+    from agentq_cli.supervise.output import OutputReader
 
 STREAMS = ("stdout", "stderr")
 EXAMPLES = (
@@ -51,11 +50,10 @@ def logs(
     found = _run(queue, address, attempt)
     if found is None:
         raise NotFound(f"task '{address}': it has not run yet; `agentq show {address}` says why")
-    directory = RunDirectory(queue.run_directory(found))
     if not at.as_json:
-        return Raw(_told(at, found, directory, stream, _read(directory, stream, tail)))
-    texts = {name: StreamedText(decoded(_read(directory, name, tail))) for name in STREAMS}
-    return Document("logs", {"run": str(found), **texts, "truncated": _truncated(directory)})
+        return Raw(_told(queue, found, stream, _from(queue, found, stream, tail).whole()))
+    texts = {name: StreamedText(decoded(_from(queue, found, name, tail).whole())) for name in STREAMS}
+    return Document("logs", {"run": str(found), **texts, "truncated": _truncated(queue, found)})
 
 
 def _run(queue: Queue, address: Address, attempt: int | None) -> RunId | None:
@@ -66,22 +64,24 @@ def _run(queue: Queue, address: Address, attempt: int | None) -> RunId | None:
     return queue.run(RunId(*address, attempt)).id
 
 
-def _read(directory: RunDirectory, stream: str, tail: int | None) -> Iterator[bytes]:
-    return whole(directory, stream, 0 if tail is None else tail_offset(directory, stream, tail))
+def _from(queue: Queue, run: RunId, stream: str, tail: int | None) -> OutputReader:
+    """A stream of a run, from its beginning or the last lines."""
+    output = queue.output(run, stream)
+    return output if tail is None else output.tail(tail)
 
 
-def _truncated(directory: RunDirectory) -> bool:
-    return any(cut_bytes(directory, name) for name in STREAMS)
+def _truncated(queue: Queue, run: RunId) -> bool:
+    return any(queue.output(run, name).cut_bytes() for name in STREAMS)
 
 
-def _told(at: Context, run: RunId, directory: RunDirectory, stream: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _told(queue: Queue, run: RunId, stream: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
     """The pieces; where there is none, a hint at the other stream, which may hold the reason."""
     empty = True
     for piece in pieces:
         empty = False
         yield piece
     if empty and stream == "stdout":
-        with OutputReader(directory, "stderr") as other:
+        with queue.output(run, "stderr") as other:
             if size := other.size():
                 output.hint(f"nothing on stdout; {size} bytes on stderr: agentq logs {run} --stderr")
 
@@ -98,16 +98,12 @@ def _followed(
             return
         reasons.look([task])
         pause.wait()
-    directory = RunDirectory(queue.run_directory(run))
     with ExitStack() as stack:
-        readers = {}
-        for name in streams:
-            offset = 0 if tail is None else tail_offset(directory, name, tail)
-            readers[name] = stack.enter_context(OutputReader(directory, name, offset))
+        readers = {name: stack.enter_context(_from(queue, run, name, tail)) for name in streams}
         over = False
         while not over:
             # Asked before reading: what was written before the end is still read after it.
-            over = _ended(queue, run, directory)
+            over = readers[streams[0]].ended or queue.run(run).status is not RunStatus.RUNNING
             for name, reader in readers.items():
                 while piece := reader.read():
                     pause.reset()
@@ -116,18 +112,13 @@ def _followed(
                 pause.wait()
 
 
-def _ended(queue: Queue, run: RunId, directory: RunDirectory) -> bool:
-    return directory.exit() is not None or queue.run(run).status is not RunStatus.RUNNING
-
-
 def _documents(
     at: Context, queue: Queue, address: Address, attempt: int | None, tail: int | None
 ) -> Iterator[documents.Item]:
     """Each piece as a document with the keys of `logs --json`, the other stream's text empty."""
     for run, name, text in _texts(_followed(at, queue, address, attempt, STREAMS, tail)):
-        directory = RunDirectory(queue.run_directory(run))
         texts = {stream: text if stream == name else "" for stream in STREAMS}
-        yield {"run": str(run), **texts, "truncated": _truncated(directory)}
+        yield {"run": str(run), **texts, "truncated": _truncated(queue, run)}
 
 
 def _texts(pieces: Iterator[tuple[RunId, str, bytes]]) -> Iterator[tuple[RunId, str, str]]:

@@ -10,12 +10,12 @@ from agentq_cli.agents.last_words import last_words
 from agentq_cli.commands.workers import gate_items, last_sign, note, supervisor_item
 from agentq_cli.context import Context
 from agentq_cli.dataclass import dataclass
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import AgentqError
-from agentq_cli.model import Identity, PastRun, RunId, Status, Supervisor, Task, Worker
-from agentq_cli.queue import Queue
-from agentq_cli.supervise import resources, tree, wake
-from agentq_cli.supervise.output import OutputReader, last_line
-from agentq_cli.supervise.records import RunDirectory, Start
+from agentq_cli.model import PastRun, RunId, Status, Task, Worker
+from agentq_cli.supervise import resources, tree
+from agentq_cli.supervise.output import last_line
+from agentq_cli.supervise.records import Start
 from agentq_cli.why import Why
 
 TYPE_CHECKING = False
@@ -62,30 +62,33 @@ class Snapshot:
 
 def look(at: Context, queue: Queue) -> Snapshot:
     """Take one. Raises Busy, Unreadable."""
-    counts = queue.live_counts()
+    counts = queue.figures.live_counts()
     total: Counter[str] = Counter()
     for session in counts.values():
         total.update({status.value: count for status, count in session.items()})
     workers = queue.workers()
-    supervisors = wake.living(queue)
+    supervisors = queue.living()
     paused = queue.look().paused_sessions
     return Snapshot(
         at=documents.moment(queue.now) or "",
         counts={status: total[status] for status in documents.COUNTED if not Status(status).ended},
         supervisors=[supervisor_item(at, supervisor) for supervisor in supervisors],
-        running=_running(queue, workers[:RUNNING], {each.identity: each for each in supervisors}),
+        running=_running(queue, workers[:RUNNING]),
         waiting=_waiting(at, queue),
         sessions=[
             {"name": name, "paused": name in paused, "counts": {status.value: n for status, n in by_status.items()}}
             for name, by_status in counts.items()
         ],
         gates=gate_items(at, queue, len(workers), supervisors),
-        ended=[_ended(run) for run in sorted(queue.recent_ends(ENDED), key=lambda run: -(run.finished_at or 0))],
+        ended=[
+            _ended(run) for run in sorted(queue.figures.recent_ends(ENDED), key=lambda run: -(run.finished_at or 0))
+        ],
     )
 
 
-def _running(queue: Queue, workers: Sequence[Worker], known: dict[Identity, Supervisor]) -> list[documents.Item]:
-    directories = {worker.id: RunDirectory(queue.run_directory(worker.id)) for worker in workers}
+def _running(queue: Queue, workers: Sequence[Worker]) -> list[documents.Item]:
+    directories = {worker.id: queue.here.run(worker.id) for worker in workers}
+    orphaned = {worker.id for worker in queue.orphaned()}
     starts = {run: start for run, directory in directories.items() if isinstance(start := directory.start(), Start)}
     trees = tree.below_each([start.identity for start in starts.values()]) if starts else {}
     items: list[documents.Item] = []
@@ -93,17 +96,17 @@ def _running(queue: Queue, workers: Sequence[Worker], known: dict[Identity, Supe
         directory, start = directories[worker.id], starts.get(worker.id)
         processes = None if start is None else trees.get(start.identity)
         agent = directory.agent()
-        watched = wake.watched(queue, worker.supervisor, known)
         item = documents.worker(
             worker,
             pid=None if agent is None else agent.pid,
             last_seen_at=last_sign(directory),
             rss_bytes=None if processes is None else resources.resident(processes),
-            state="orphaned" if not watched else "adopted" if worker.adopted else "running",
+            state="orphaned" if worker.id in orphaned else "adopted" if worker.adopted else "running",
             note=note(start),
         )
         more = {"age_ms": max(0, queue.now - worker.claimed_at), **_task_of(queue, worker)}
-        items.append({**item, **more, "last_line": last_words(last_line(directory))[:LONGEST]})
+        said = last_line(queue.output(worker.id, stream) for stream in ("stdout", "stderr"))
+        items.append({**item, **more, "last_line": last_words(said)[:LONGEST]})
     return items
 
 
@@ -123,7 +126,7 @@ def _series(task: Task) -> str | None:
 def _waiting(at: Context, queue: Queue) -> list[documents.Item]:
     why = Why(queue, at.config)
     items: list[documents.Item] = []
-    for task in queue.glance(WAITING):
+    for task in queue.figures.glance(WAITING):
         reason = why.of(task)
         items.append(
             {
@@ -164,10 +167,6 @@ def log_tail(queue: Queue, task: str, stream: str, lines: int) -> tuple[str, lis
         if attempt is None:
             return task, []
     run = RunId(*address, attempt)
-    directory = RunDirectory(queue.run_directory(run))
-    with OutputReader(directory, stream) as reader:
-        end = reader.size()
-        cut = directory.cut(stream)
-        begin = max(0 if cut is None else cut.end, end - LOG_BYTES)
-        text = reader.peek(begin, end - begin).decode(errors="replace") if end > begin else ""
+    with queue.output(run, stream) as output:
+        text = output.last(LOG_BYTES)
     return str(run), text.splitlines()[-lines:]

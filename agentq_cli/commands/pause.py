@@ -6,10 +6,10 @@ from agentq_cli import values
 from agentq_cli.agents import profile
 from agentq_cli.commands import targets
 from agentq_cli.context import Context, context
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import NotFound, Usage, nearest
 from agentq_cli.model import Status, TargetResult
 from agentq_cli.output import Result, Results
-from agentq_cli.queue import Queue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ def switch(
     ids: list[str] | None, session: str | None, agent: str | None, all_: bool, *, paused: bool, reason: str | None
 ) -> Result:
     """Pause or resume what was named."""
-    from agentq_cli.supervise.ring import ring
 
     at = context()
     verb = "pause" if paused else "resume"
@@ -56,7 +55,6 @@ def switch(
         )
     else:
         results = Results([_whole(at, queue, session, agent, paused, reason)])
-    ring(queue.state.bells)
     return results
 
 

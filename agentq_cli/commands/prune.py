@@ -5,11 +5,10 @@ from __future__ import annotations
 from agentq_cli import values
 from agentq_cli.commands import targets
 from agentq_cli.context import context
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import Usage, WrongState
 from agentq_cli.model import Task, Undone
 from agentq_cli.output import Result
-from agentq_cli.queue import Queue
-from agentq_cli.supervise import removal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def prune(
         return targets.results(found, lambda _, task: f"{task.address} would be pruned", queue.now)
     if names:
         targets.confirm(yes, f"prune {len(names)} {'task' if len(names) == 1 else 'tasks'} for good")
-    found = targets.each(names, lambda addresses: removal.remove_each(queue, addresses))
+    found = targets.each(names, queue.prune_each)
     return targets.results(found, lambda _, task: f"{task.address} is pruned", queue.now)
 
 

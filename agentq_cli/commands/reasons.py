@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from agentq_cli import output
 from agentq_cli.clock import monotonic_ms, rfc3339
 from agentq_cli.config import Config
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import AgentqError
 from agentq_cli.model import Task, WaitingFor
-from agentq_cli.queue import Queue
 from agentq_cli.why import Why
 
 LASTING_MS = 1000

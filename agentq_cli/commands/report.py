@@ -11,10 +11,10 @@ from agentq_cli import documents, report_page, values
 from agentq_cli import report as reporting
 from agentq_cli.commands import filters
 from agentq_cli.context import context
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import AgentqError, Refused, Usage
 from agentq_cli.model import PastRun, RunId
 from agentq_cli.output import Document, Raw, Result
-from agentq_cli.queue import Queue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def report(html: options.Html = None, session: options.Session = None, since: op
     there = session is None or filters.has_session(at, queue, session)
     zone, now = at.zone(), queue.now
     local = _clock(zone)
-    runs = queue.history(session=session if there else None, since=begin) if there else iter(())
+    runs = queue.figures.history(session=session if there else None, since=begin) if there else iter(())
     numbers = reporting.count(runs, lambda moment: local(moment)[:10])
     what = "all runs" if session is None else f"runs of session {session}"
     if begin is not None:

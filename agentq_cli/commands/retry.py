@@ -6,12 +6,11 @@ from agentq_cli import documents, output
 from agentq_cli.commands import targets
 from agentq_cli.context import context
 from agentq_cli.defaults import NOBODY_THERE
+from agentq_cli.engines.door import done
 from agentq_cli.errors import Usage
 from agentq_cli.model import Undone
 from agentq_cli.output import Items, Result
-from agentq_cli.queue import done
 from agentq_cli.supervise import wake
-from agentq_cli.supervise.ring import ring
 from agentq_cli.why import Why
 
 TYPE_CHECKING = False
@@ -35,7 +34,6 @@ def retry(ids: options.Ids = None) -> Result:
     queue = at.open_queue()
     found = targets.each(ids, queue.retry_each)
     targets.settle_dependents(queue)
-    ring(queue.state.bells)
     if any(isinstance(task, Undone) for _, task in found):
         now = queue.now
         return targets.results(found, lambda _, task: f"{task.address} is {task.shown_status(now)}", now)

@@ -14,7 +14,7 @@ from agentq_cli.output import Document, Live, Result, Stream
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.commands import options
-    from agentq_cli.queue import Queue
+    from agentq_cli.engines.door import Queue
     from agentq_cli.supervise.supervisor import Happening, Settings, Supervision
 
 ON_STOP = ("wait", "leave", "cancel")

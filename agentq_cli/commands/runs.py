@@ -9,7 +9,6 @@ from agentq_cli.commands import filters
 from agentq_cli.context import context
 from agentq_cli.model import RunStatus
 from agentq_cli.output import Items, Result
-from agentq_cli.supervise.records import RunDirectory
 from agentq_cli.tables import Column
 
 TYPE_CHECKING = False
@@ -60,8 +59,8 @@ def runs(
             return
         count = limit or filters.NEWEST
         for run in queue.runs(address=address, session=session, statuses=chosen, since=begin, limit=count):
-            directory = queue.run_directory(run.id)
-            agent = RunDirectory(directory).agent()
-            yield documents.run(run, directory=directory, pid=None if agent is None else agent.pid)
+            directory = queue.here.run(run.id)
+            agent = directory.agent()
+            yield documents.run(run, directory=directory.path, pid=None if agent is None else agent.pid)
 
     return Items("runs", items(), COLUMNS, empty="no runs")

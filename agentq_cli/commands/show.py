@@ -8,16 +8,16 @@ from datetime import datetime
 from agentq_cli import documents, values
 from agentq_cli.clock import rfc3339
 from agentq_cli.context import context
+from agentq_cli.engines.door import Queue
 from agentq_cli.model import Run, Status, Task
 from agentq_cli.output import Document, Result
-from agentq_cli.queue import Queue
 from agentq_cli.why import Why
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.commands import options
     from agentq_cli.config import Config
-    from agentq_cli.queue import Queue
+    from agentq_cli.engines.door import Queue
 
 LAST_RUNS = 5
 
@@ -53,10 +53,9 @@ def _overdue(queue: Queue, config: Config, task: Task) -> str | None:
 def _keeper(queue: Queue, task: Task) -> str | None:
     """What a person should know of the keeper of a live run."""
     from agentq_cli.supervise import keeper
-    from agentq_cli.supervise.records import RunDirectory
 
     worker = queue.worker(task.address) if task.status is Status.RUNNING else None
-    if worker is None or not keeper.is_elsewhere(RunDirectory(queue.run_directory(worker.id))):
+    if worker is None or not keeper.is_elsewhere(queue.here.run(worker.id)):
         return None
     return keeper.ELSEWHERE
 

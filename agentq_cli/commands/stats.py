@@ -9,11 +9,11 @@ from agentq_cli.commands import filters
 from agentq_cli.context import context
 from agentq_cli.dataclass import asdict
 from agentq_cli.documents import COUNTED, Item
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import Usage
 from agentq_cli.output import Document, Result
 from agentq_cli.policy.figures import Figures, FiguresKey, SessionTasks
 from agentq_cli.prometheus import Metric, Sample
-from agentq_cli.queue import Queue
 from agentq_cli.tables import Column
 
 TYPE_CHECKING = False
@@ -68,7 +68,7 @@ def stats(
     begin = filters.since(at, since)
     if session is not None:
         filters.has_session(at, queue, session)
-    lanes = list(queue.session_tasks(session))
+    lanes = list(queue.figures.session_tasks(session))
     if prometheus:
         return Document("stats", {}, list(_exposition(queue, lanes, session)))
     data = _data(queue, lanes, session, begin)
@@ -77,7 +77,7 @@ def stats(
 
 
 def _data(queue: Queue, lanes: list[SessionTasks], session: str | None, since: int | None) -> dict[str, Any]:
-    with queue.copied_runs(session=session, since=since) as copy:
+    with queue.figures.copied_runs(session=session, since=since) as copy:
         together, sessions_of, agents_of = copy.grouped("all", "session", "agent")
     everything = together.get(("", ""), Figures())
     by_session = {name: figures for (name, _), figures in sessions_of.items()}
@@ -168,8 +168,8 @@ def _spread(ranks: Mapping[str, int | None]) -> str:
 
 
 def _exposition(queue: Queue, lanes: list[SessionTasks], session: str | None) -> Iterator[str]:
-    with queue.copied_runs(session=session) as copy:
-        counters = queue.run_counters(copy, session)
+    with queue.figures.copied_runs(session=session) as copy:
+        counters = queue.figures.run_counters(copy, session)
     yield from prometheus.lines(_metrics(queue, lanes, counters))
 
 

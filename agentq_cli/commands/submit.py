@@ -9,11 +9,11 @@ from agentq_cli import documents, output, values
 from agentq_cli.clock import rfc3339
 from agentq_cli.context import Context, context
 from agentq_cli.defaults import NOBODY_THERE
+from agentq_cli.engines.door import Queue, done
 from agentq_cli.errors import Usage
 from agentq_cli.model import Address, NewTask, Task
 from agentq_cli.new_task import TaskMaker, code, spelled
 from agentq_cli.output import Document, Followed, Items, Result
-from agentq_cli.queue import Queue, done
 from agentq_cli.why import Why
 
 TYPE_CHECKING = False
@@ -217,23 +217,15 @@ def store(here: Context, tasks: Sequence[NewTask], *, wait: bool, follow: bool, 
     return told(here, queue, addresses)
 
 
-def _on_record(queue: Queue) -> contextlib.AbstractContextManager[object]:
-    """A batch over sessions is its owner's until it is whole: by the bell a process of another PID namespace knows."""
-    from agentq_cli.supervise.bells import Bell
-
-    return Bell(queue.state.bells)
-
-
 def put(here: Context, tasks: Sequence[NewTask], *, attended: bool = False) -> tuple[Queue, list[tuple[Address, bool]]]:
     """Store tasks and tell those who wait for work; each with whether it is new. A hint says where nobody waits for
     it, unless they are `attended`."""
     from agentq_cli.supervise import process, wake
-    from agentq_cli.supervise.ring import ring
 
     queue = here.open_queue(create=True)
-    with _on_record(queue) if len({task.session for task in tasks}) > 1 else contextlib.nullcontext():
+    # A batch over sessions is its owner's until it is whole: by the bell a process of another PID namespace knows.
+    with queue.bell() if len({task.session for task in tasks}) > 1 else contextlib.nullcontext():
         stored = queue.submit(tasks, owner=process.current(), max_queued=here.config.max_queued)
-    ring(queue.state.bells)
     if not attended and wake.unattended(queue, sorted({address.session for address, _ in stored})):
         output.hint(NOBODY_THERE)
     return queue, stored

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Callable, Sequence
 
 from agentq_cli import values
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import AgentqError, Usage
 from agentq_cli.model import Actor, Address, RunId, TargetResult, Task, Undone
 from agentq_cli.output import Results
-from agentq_cli.queue import Queue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

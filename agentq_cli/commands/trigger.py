@@ -8,7 +8,6 @@ from agentq_cli.context import context
 from agentq_cli.defaults import NOBODY_THERE
 from agentq_cli.output import Items, Result
 from agentq_cli.supervise import wake
-from agentq_cli.supervise.ring import ring
 from agentq_cli.why import Why
 
 TYPE_CHECKING = False
@@ -29,7 +28,6 @@ def trigger(id_: options.Id) -> Result:
     at = context()
     queue = at.open_queue()
     task = queue.trigger(targets.address(id_))
-    ring(queue.state.bells)
     if wake.unattended(queue, [task.session]):
         output.hint(NOBODY_THERE)
     document = documents.task(task, now=queue.now, waiting_for=Why(queue, at.config).exactly(task))

@@ -7,12 +7,14 @@ from contextlib import ExitStack
 
 from agentq_cli.clock import monotonic_ms
 from agentq_cli.commands.reasons import Reasons
+from agentq_cli.engines.door import Queue, done
 from agentq_cli.errors import TimedOut
 from agentq_cli.model import Address, RunId, Status, Task
-from agentq_cli.queue import Queue, done
-from agentq_cli.supervise import bells, wake
-from agentq_cli.supervise.output import OutputReader
-from agentq_cli.supervise.records import RunDirectory
+from agentq_cli.supervise import wake
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.supervise.bells import Bell
 
 LOOK_SECONDS = 1.0
 OUTPUT_SECONDS = 0.1
@@ -37,7 +39,7 @@ def looks(
     what is still open.
     """
     began = monotonic_ms()
-    with bells.Bell(queue.state.bells) as bell:
+    with queue.bell() as bell:
         while True:
             bell.empty()
             waiting = [address for address in addresses if address not in ended]
@@ -96,7 +98,7 @@ def output_until_ended(
     A `new` task has had no run before this submit, however many it has had before the first look. Of one that was
     there before, whose key this submit found, the runs are those since it was submitted or last retried.
     """
-    with bells.Bell(queue.state.bells) as bell:
+    with queue.bell() as bell:
         shown: int | None = 0 if new else None
         seconds = OUTPUT_SECONDS
         while True:
@@ -120,15 +122,14 @@ def output_until_ended(
                 seconds = min(seconds * 1.5, LOOK_SECONDS)
 
 
-def _output(queue: Queue, run: RunId, bell: bells.Bell) -> Iterator[tuple[str, bytes]]:
+def _output(queue: Queue, run: RunId, bell: Bell) -> Iterator[tuple[str, bytes]]:
     """What a run prints, until it has ended; for `submit --follow`, which has no supervisor's word for it."""
-    directory = RunDirectory(queue.run_directory(run))
     with ExitStack() as stack:
-        readers = [(stream, stack.enter_context(OutputReader(directory, stream))) for stream in STREAMS]
+        readers = [(stream, stack.enter_context(queue.output(run, stream))) for stream in STREAMS]
         over = False
         while not over:
             # Asked before reading: what was written before the end is still read after it.
-            over = directory.exit() is not None or _left(queue, run)
+            over = readers[0][1].ended or _left(queue, run)
             for stream, reader in readers:
                 while piece := reader.read():
                     yield stream, piece

@@ -10,12 +10,11 @@ from agentq_cli.agents.last_words import last_words
 from agentq_cli.clock import monotonic_ms
 from agentq_cli.commands.reasons import Reasons
 from agentq_cli.drawing import BUSY, DIM, GOOD, ODD, WRONG, Pen, sentence, table
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import AgentqError
 from agentq_cli.model import Address, RunId, Status, Task
 from agentq_cli.output import Live
-from agentq_cli.queue import Queue
 from agentq_cli.supervise.output import last_line
-from agentq_cli.supervise.records import RunDirectory
 from agentq_cli.tables import Column, cut, one_line
 
 RUNNING = (
@@ -30,7 +29,7 @@ RUNNING = (
 def running_item(queue: Queue, task: Task, run: RunId, since: int) -> documents.Item:
     """A row of the table: a task's run that was claimed at `since`, its age, and what it said last."""
     try:
-        said = last_line(RunDirectory(queue.run_directory(run)))
+        said = last_line(queue.output(run, stream) for stream in ("stdout", "stderr"))
     except OSError:
         said = ""  # the run goes on, whatever its agent did to its output
     return {
@@ -96,7 +95,7 @@ def waiting_counts(queue: Queue) -> Counter[str]:
     """How many live tasks there are by shown status, in all sessions; none where that cannot be read now."""
     counts: Counter[str] = Counter()
     try:
-        for session in queue.live_counts().values():
+        for session in queue.figures.live_counts().values():
             counts.update({status.value: count for status, count in session.items()})
     except AgentqError:
         return counts

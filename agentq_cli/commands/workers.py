@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from agentq_cli import documents
 from agentq_cli.clock import monotonic_ms
 from agentq_cli.context import Context, context
+from agentq_cli.engines.door import Queue
 from agentq_cli.model import Supervisor, Worker
 from agentq_cli.output import Items, Result, Section
 from agentq_cli.policy import admission
 from agentq_cli.policy.admission import Gate
-from agentq_cli.queue import Queue
-from agentq_cli.supervise import gates, keeper, overdue, resources, tree, wake
+from agentq_cli.supervise import gates, keeper, overdue, resources, tree
 from agentq_cli.supervise.records import RunDirectory, Start, Void
 from agentq_cli.supervise.resources import Resources
 from agentq_cli.tables import Column
@@ -51,9 +51,9 @@ def workers() -> Result:
     at = context()
     queue = at.open_queue()
     live = queue.workers()
-    supervisors = wake.living(queue)
-    known = {supervisor.identity: supervisor for supervisor in supervisors}
-    items = [_worker(at, queue, worker, wake.watched(queue, worker.supervisor, known)) for worker in live]
+    supervisors = queue.living()
+    orphaned = {worker.id for worker in queue.orphaned()}
+    items = [_worker(at, queue, worker, worker.id not in orphaned) for worker in live]
     sections = (
         Section("supervisors", [supervisor_item(at, supervisor) for supervisor in supervisors], SUPERVISORS),
         Section("gates", gate_items(at, queue, len(live), supervisors), GATES),
@@ -63,7 +63,7 @@ def workers() -> Result:
 
 
 def _worker(at: Context, queue: Queue, worker: Worker, watched: bool) -> documents.Item:
-    directory = RunDirectory(queue.run_directory(worker.id))
+    directory = queue.here.run(worker.id)
     agent, start = directory.agent(), directory.start()
     state = "orphaned" if not watched else "adopted" if worker.adopted else "running"
     return documents.worker(

@@ -6,40 +6,15 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 
-from agentq_cli.dataclass import NamedTuple
+from agentq_cli.engines.values import INBOUND, INDEX, OUTBOUND, RUNS, Fault
 from agentq_cli.errors import AgentqError, Busy, NotFound, Refused, Unreadable
 from agentq_cli.path import Path
 from agentq_cli.store import connection, read, requests
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir, holds_something, refuse_link
 
-INBOUND, OUTBOUND, RUNS, INDEX = "inbound.db", "outbound.db", "runs", "index"
-"""What of a session can be at fault: with the first nothing goes on in it, the others stop some of it."""
-
 SOME = 1000
 """The newest tasks of a session, which are compared with the index whether or not it has them as live."""
-
-
-class Fault(NamedTuple):
-    """One part of a session that is unfit, and why."""
-
-    part: str
-    error: AgentqError
-
-    @property
-    def of_all(self) -> bool:
-        """Whether nothing goes on in the session, its own file being unfit."""
-        return self.part == INBOUND
-
-    @property
-    def of_voice(self) -> bool:
-        """Whether what its agents say cannot be read or answered."""
-        return self.part == OUTBOUND
-
-    @property
-    def of_index(self) -> bool:
-        """Whether it is only that the index does not have it: to be mended by rebuilding that."""
-        return self.part == INDEX
 
 
 def faults(state: StateDir, session: str) -> Iterator[Fault]:

@@ -6,7 +6,8 @@ import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterator
 
-from agentq_cli.dataclass import NamedTuple, dataclass, replace
+from agentq_cli.dataclass import replace
+from agentq_cli.engines.values import Candidate, Claim, Past, Plan
 from agentq_cli.errors import NotFound
 from agentq_cli.model import (
     Actor,
@@ -22,73 +23,12 @@ from agentq_cli.model import (
 from agentq_cli.policy import admission, order, retry
 from agentq_cli.store import connection, finish, rows, series
 from agentq_cli.store.queries import statements
-from agentq_cli.store.session_write import WRITE, SessionWrite, session_write
+from agentq_cli.store.session_write import TASK, WRITE, SessionWrite, check_stored, opened, session_write
 from agentq_cli.store.state_dir import StateDir
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import TypeAlias
 
 DISPATCH = statements("dispatch")
 LEAST = -1 << 31
 """Below every priority."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is to be started for a task: its command line, what it reads on stdin, the conversation it works in.
-
-    `resumes` is that it goes on there, `begun` whether that conversation is the run's from its start; else it is once
-    the agent has named it. `prompt_word` is where in the command line the prompt stands, if there. `error` says why
-    nothing can be started; the run is then closed without a process. `bound_to` is the directory in which alone the
-    conversation can go on: one that was last used elsewhere is not continued.
-    """
-
-    argv: tuple[str, ...]
-    stdin_text: str | None = None
-    conversation: str | None = None
-    begun: bool = False
-    resumes: bool = False
-    prompt_word: int | None = None
-    error: str | None = None
-    bound_to: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A task that is now ours to start: its run exists, and so does its place among the workers."""
-
-    task: Task
-    run: RunId
-    plan: Plan
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """What a run may build on: the `conversation` to go on in, and when that was last used.
-
-    `interrupted` is how this task's run before this one ended in that conversation; None where it is another's, or was
-    brought to its end. `spent_usd` is what the runs of the task have cost so far, as far as they said.
-    """
-
-    conversation: str | None = None
-    used_at: int | None = None
-    interrupted: FailureClass | None = None
-    spent_usd: float = 0.0
-
-
-class Calls(NamedTuple):
-    """What there is to do for a supervisor besides starting and settling; `known` is whether it is on record itself."""
-
-    expired: bool
-    arriving: bool
-    stops: bool
-    strangers: bool
-    known: bool
-
-
-Planner: TypeAlias = "Callable[[Task, Past], Plan]"
-"""Makes the plan of a task under the claim's lock."""
 
 
 def look(index: sqlite3.Connection, sessions: Collection[str] = (), *, now: int) -> order.Look:
@@ -158,47 +98,67 @@ def heads_of(index: sqlite3.Connection, session: str, now: int) -> list[order.He
     return found
 
 
+def candidate(state: StateDir, head: order.Head, *, now: int) -> Candidate | None:
+    """What a head stands for, to make a plan of; None where there is no such task any more. Takes no lock but where
+    the task has to be mended first."""
+    session, busy_ms = head.session, connection.BACKGROUND_BUSY_MS
+    check_stored(state, session)
+    with opened(state, session, create=False, alone=False, busy_ms=busy_ms) as database:
+        # No snapshot: the claim asks for all of it again.
+        row = database.execute(TASK, {"seq": head.seq}).fetchone()
+        if row is not None and rows.unreadable_time(row) is None:
+            task = rows.task(session, row)
+            return Candidate(head, task, _past(database, task))
+    with session_write(state, session, now=now, actor=Actor.SUPERVISOR, busy_ms=busy_ms) as write:
+        try:
+            task = write.task(head.seq)
+        except NotFound:
+            write.database.execute(WRITE["delete_index_row"], {"session": session, "seq": head.seq})
+            return None
+        return Candidate(head, task, _past(write.database, task))
+
+
 def claim(
     state: StateDir,
-    head: order.Head,
+    candidate: Candidate,
+    plan: Plan,
     *,
     now: int,
     supervisor: Identity,
     jobs: int,
     parallel: Callable[[str], int | None],
-    planner: Planner,
     host: str,
     newest: LastStart | None = None,
     monotonic: int = 0,
 ) -> Claim | None:
-    """Take a task to run it, or None where it may no longer be taken.
+    """Take a task to run it by a plan, or None where it may no longer be taken, or is not what the plan was made of.
 
     Everything that allowed the pick is tested again under the lock: due, expiry, pauses, holds, the lane, the
     conversation, and the cap over the whole state dir; and with `newest` that this is still the newest start.
     `monotonic` is the time of this one, kept for the next. What the plan says is what the audit log shows.
     """
     with session_write(
-        state, head.session, now=now, actor=Actor.SUPERVISOR, busy_ms=connection.BACKGROUND_BUSY_MS
+        state, candidate.head.session, now=now, actor=Actor.SUPERVISOR, busy_ms=connection.BACKGROUND_BUSY_MS
     ) as write:
         if newest is not None and last_start(write.database) != newest:
             return None
-        task = _claimable(write, head, jobs=jobs, parallel=parallel)
+        task = _claimable(write, candidate, jobs=jobs, parallel=parallel)
         if task is None:
             return None
-        return _take(write, task, supervisor=supervisor, planner=planner, host=host, monotonic=monotonic)
+        return _take(write, task, plan, supervisor=supervisor, host=host, monotonic=monotonic)
 
 
 def _claimable(
-    write: SessionWrite, head: order.Head, *, jobs: int, parallel: Callable[[str], int | None]
+    write: SessionWrite, candidate: Candidate, *, jobs: int, parallel: Callable[[str], int | None]
 ) -> Task | None:
+    head = candidate.head
     (workers,) = write.database.execute(DISPATCH["worker_count"]).fetchone()
     if admission.cap(workers, jobs).holding:
         return None
     try:
         task = write.task(head.seq)
     except NotFound:
-        _forget(write, head.seq)
-        return None
+        return None  # the next look at it forgets it
     fresh = replace(
         head,
         agent=task.agent or "",
@@ -211,6 +171,8 @@ def _claimable(
     if task.status is Status.QUEUED and startable(
         write.database, fresh, again, now=write.now, width=parallel(fresh.session)
     ):
+        if task != candidate.task or _past(write.database, task) != candidate.past:
+            return None
         if task.arriving:
             return series.arrive(write, task)
         return None if not task.begun and series.refuse(write, task) else task
@@ -219,16 +181,12 @@ def _claimable(
     return None
 
 
-def _forget(write: SessionWrite, seq: int) -> None:
-    write.database.execute(WRITE["delete_index_row"], {"session": write.session, "seq": seq})
-
-
 def _take(
     write: SessionWrite,
     task: Task,
+    plan: Plan,
     *,
     supervisor: Identity,
-    planner: Planner,
     host: str,
     monotonic: int,
 ) -> Claim:
@@ -242,12 +200,8 @@ def _take(
         runs=run.attempt,
         last_run=run.attempt,
         cancel_requested=False,
+        resumes=plan.resumes,
     )
-    past = _past(write, task)
-    plan = planner(taken, past)
-    if plan.bound_to is not None and plan.bound_to != _directory(write, plan.conversation):
-        plan = planner(taken, Past(spent_usd=past.spent_usd))
-    taken = replace(taken, resumes=plan.resumes)
     write.save(task, taken, event="start", run=run)
     write.database.execute(
         DISPATCH["insert_run"],
@@ -288,35 +242,42 @@ def _take(
     return Claim(taken, run, plan)
 
 
-def _past(write: SessionWrite, task: Task) -> Past:
+def _past(database: sqlite3.Connection, task: Task) -> Past:
     """What is known before a run of a task."""
     if task.agent is None:
         return Past()
     own_runs = task.runs > task.launch.earlier_runs
-    paid = finish.spent(write.database, task) if own_runs else 0.0
-    own = _interrupted(write, task) if own_runs else None
+    paid = finish.spent(database, task) if own_runs else 0.0
+    conversation, used_at, interrupted = _conversation(
+        database, task, _interrupted(database, task) if own_runs else None
+    )
+    directory = None if conversation is None else _directory(database, task.session, conversation)
+    return Past(conversation, used_at, interrupted, paid, directory)
+
+
+def _conversation(
+    database: sqlite3.Connection, task: Task, own: tuple[str, int, FailureClass] | None
+) -> tuple[str | None, int | None, FailureClass | None]:
+    """The conversation to go on in, when it was last used, and how this task was interrupted in it (`own`)."""
     if task.shares_conversation:
-        known = write.database.execute(DISPATCH["conversation"], {"agent": task.agent}).fetchone()
+        known = database.execute(DISPATCH["conversation"], {"agent": task.agent}).fetchone()
         if known is None or own is None or known[0] != own[0]:
-            conversation, used_at = known or (None, None)
-            return Past(conversation, used_at, spent_usd=paid)
-    elif own is None:
-        return Past(spent_usd=paid)
-    return Past(*own, spent_usd=paid)
+            return (*(known or (None, None)), None)
+    return own or (None, None, None)
 
 
-def _interrupted(write: SessionWrite, task: Task) -> tuple[str, int, FailureClass] | None:
+def _interrupted(database: sqlite3.Connection, task: Task) -> tuple[str, int, FailureClass] | None:
     """The conversation in which the task's last run was interrupted, when, and how."""
-    row = write.database.execute(DISPATCH["last_attempt"], task.address._asdict()).fetchone()
+    row = database.execute(DISPATCH["last_attempt"], task.address._asdict()).fetchone()
     if row is None or row[0] != task.agent or row[1] is None or not retry.goes_on(row[2]):
         return None
     return row[1], row[3], FailureClass(row[2])
 
 
-def _directory(write: SessionWrite, conversation: str | None) -> str | None:
+def _directory(database: sqlite3.Connection, session: str, conversation: str) -> str | None:
     """Where a conversation was last used; None where no run knows."""
-    values = {"session": write.session, "conversation": conversation}
-    row = write.database.execute(DISPATCH["conversation_directory"], values).fetchone()
+    values = {"session": session, "conversation": conversation}
+    row = database.execute(DISPATCH["conversation_directory"], values).fetchone()
     return None if row is None else str(row[0])
 
 

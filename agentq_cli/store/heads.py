@@ -33,7 +33,6 @@ class Heads:
         self._doubted: set[str] = set()
 
     def doubt(self, session: str) -> None:
-        """Have a session looked at again, whatever the events say."""
         self._doubted.add(session)
 
     def pick(
@@ -45,7 +44,6 @@ class Heads:
         parallel: Callable[[str], int | None],
         without: Collection[str] = (),
     ) -> order.Head | None:
-        """The task to start next, of no session in `without`; None where no slot is free or none may start."""
         with connection.snapshot(self._index):
             look = dispatch.around(self._index, now)
             if admission.cap(look.workers, jobs).holding:

@@ -8,8 +8,9 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 
 from agentq_cli.dataclass import dataclass
+from agentq_cli.engines.values import FoundRun
 from agentq_cli.errors import AgentqError
-from agentq_cli.model import Actor, Event, Outcome, RunId, RunStatus, Status, Task, Trigger
+from agentq_cli.model import Actor, Event, RunStatus, Status, Task, Trigger
 from agentq_cli.store import connection, finish, read, rows
 from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import TASK, WRITE
@@ -27,17 +28,6 @@ class Lacking:
     task: Task
     attempts: tuple[int, ...]
     eventless: bool
-
-
-@dataclass(frozen=True, slots=True)
-class FoundRun:
-    """A run as its files tell it; `posted` is whether outbound.db has its result row."""
-
-    task: Task
-    run: RunId
-    started_at: int
-    outcome: Outcome
-    posted: bool
 
 
 def lacking(state: StateDir, index: sqlite3.Connection, session: str) -> Iterator[Lacking]:

@@ -10,17 +10,10 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 
 from agentq_cli.errors import AgentqError, NotFound
-from agentq_cli.later import Later
 from agentq_cli.model import Address, Event, Message, Run, RunId, Status, Task
 from agentq_cli.store import connection, rows
 from agentq_cli.store.queries import statements
 from agentq_cli.store.state_dir import StateDir
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from agentq_cli.store import session_write
-else:
-    session_write = Later("store.session_write")
 
 READ = statements("read")
 PAGE = 500
@@ -30,7 +23,9 @@ NEWEST = 1 << 62
 @contextlib.contextmanager
 def inbound(state: StateDir, session: str, *, busy_ms: int = connection.BUSY_MS) -> Iterator[sqlite3.Connection]:
     """A session's file, to read. Raises NotFound, Busy, Unreadable."""
-    session_write.check_stored(state, session)
+    from agentq_cli.store.session_write import check_stored
+
+    check_stored(state, session)
     path = state.inbound(session)
     database = connection.connect(path, "inbound", create=False, busy_ms=busy_ms)
     try:
@@ -42,8 +37,10 @@ def inbound(state: StateDir, session: str, *, busy_ms: int = connection.BUSY_MS)
 
 def task(state: StateDir, address: Address, *, busy_ms: int = connection.BUSY_MS) -> Task:
     """One task, from its session's file. Raises NotFound."""
+    from agentq_cli.store.session_write import TASK
+
     with inbound(state, address.session, busy_ms=busy_ms) as database:
-        row = database.execute(session_write.TASK, {"seq": address.seq}).fetchone()
+        row = database.execute(TASK, {"seq": address.seq}).fetchone()
         if row is None:
             raise unknown_task(database, address)
     return rows.seen_task(address.session, row)

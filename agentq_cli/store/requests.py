@@ -8,7 +8,8 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 
-from agentq_cli.dataclass import dataclass, replace
+from agentq_cli.dataclass import replace
+from agentq_cli.engines.values import Answer
 from agentq_cli.errors import AgentqError, LimitReached, Usage
 from agentq_cli.model import Actor, Address, NewTask, RunId, Status, Task, Trigger
 from agentq_cli.policy.requests import LONGEST, Refusal, Request
@@ -23,17 +24,6 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
 REQUESTS = statements("requests")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What became of one request; `stop` is a run that is to be told to end."""
-
-    message: str
-    status: str
-    task: Address | None
-    detail: str
-    stop: RunId | None = None
 
 
 Template: TypeAlias = "Callable[[Request, Task | None], NewTask]"

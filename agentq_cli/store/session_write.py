@@ -292,7 +292,7 @@ def session_write(
     write: SessionWrite | None = None
     try:
         with (
-            _opened(state, session, create=create, alone=alone, busy_ms=busy_ms) as database,
+            opened(state, session, create=create, alone=alone, busy_ms=busy_ms) as database,
             connection.transaction(database, state.inbound(session)),
         ):
             if state.kept is not None and not alone:
@@ -320,7 +320,8 @@ def settle_aside(state: StateDir, session: str, *, busy_ms: int) -> tuple[list[s
 
 
 @contextlib.contextmanager
-def _opened(state: StateDir, session: str, *, create: bool, alone: bool, busy_ms: int) -> Iterator[sqlite3.Connection]:
+def opened(state: StateDir, session: str, *, create: bool, alone: bool, busy_ms: int) -> Iterator[sqlite3.Connection]:
+    """A connection to a session's file, and unless `alone` to the index, for one transaction: kept where they are."""
     inbound, index = state.inbound(session), state.index
 
     def connect() -> sqlite3.Connection:

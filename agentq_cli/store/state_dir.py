@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from agentq_cli.dataclass import dataclass, field
+from agentq_cli.engines.place import below
 from agentq_cli.errors import NotFound, Refused, Unreadable, Usage
-from agentq_cli.model import RunId
 from agentq_cli.names import is_name
 from agentq_cli.path import Path
 from agentq_cli.store import file_systems
@@ -37,21 +37,9 @@ class StateDir:
         """The copy of the index's holds, from which a lost index gets them back."""
         return self.path / "holds.json"
 
-    @property
-    def bells(self) -> Path:
-        """The directory of the doorbells, one FIFO a waiting process."""
-        return self.path / "bells"
-
-    @property
-    def wake_lock(self) -> Path:
-        """The lock file around looking for a supervisor and starting one; never unlinked."""
-        return self.path / "wake.lock"
-
     def session(self, name: str) -> Path:
         """The directory of a session; the name is checked, for it becomes a path. Raises Usage."""
-        if not is_name(name):
-            raise Usage(f"session '{name}': a name is 1 to 64 of A-Z a-z 0-9 . _ - and begins with a letter or digit")
-        return _below(self.path, f"sessions/{name}")
+        return _below(self.path, below(name))
 
     def inbound(self, name: str) -> Path:
         """A session's `inbound.db`."""
@@ -60,14 +48,6 @@ class StateDir:
     def outbound(self, name: str) -> Path:
         """A session's `outbound.db`."""
         return _below(self.session(name), "outbound.db")
-
-    def run(self, run: RunId) -> Path:
-        """The directory of one attempt."""
-        return Path(self.run_name(run))
-
-    def run_name(self, run: RunId) -> str:
-        """The same as text, for whoever starts many: a Path interns each of its parts, and that table grows."""
-        return f"{self.session(run.session)}/runs/{run.seq}.{run.attempt}"
 
     def session_names(self) -> Iterator[str]:
         """The sessions that have a directory, whatever the index says."""

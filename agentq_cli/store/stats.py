@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
 
+    from agentq_cli.engines.subdoors import CopiedRuns
+
 STATS = statements("stats")
 READ = statements("read")
 RANGE = 5000
@@ -106,7 +108,7 @@ def copied(index: sqlite3.Connection, *, session: str | None, since: int | None)
         copy.close()
 
 
-def counters(index: sqlite3.Connection, copy: Copy, *, session: str | None) -> dict[FiguresKey, Figures]:
+def counters(index: sqlite3.Connection, copy: CopiedRuns, *, session: str | None) -> dict[FiguresKey, Figures]:
     """The figures by session and agent that only ever grow: of the runs that have ended, pruned ones too."""
     found = copy.figures("both", running=False)
     for name, agent, status, failure, *rest in index.execute(STATS["pruned"], {"session": session}).fetchall():

@@ -8,9 +8,9 @@ import sqlite3
 from collections.abc import Iterator
 
 from agentq_cli.dataclass import dataclass
+from agentq_cli.engines.values import Fault
 from agentq_cli.errors import AgentqError, Busy
 from agentq_cli.store import condition, connection, reindex, seen
-from agentq_cli.store.condition import Fault
 from agentq_cli.store.dispatch import DISPATCH
 from agentq_cli.store.state_dir import StateDir
 

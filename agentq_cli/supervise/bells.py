@@ -6,6 +6,7 @@ between the look and the wait is lost. A bell that nobody holds open any more is
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
@@ -16,7 +17,6 @@ from agentq_cli.supervise import process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Self
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
@@ -25,11 +25,11 @@ UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 class Bell:
     """This process's bell; a context manager. Where none can be made (no state dir, no room in it) it only waits."""
 
-    def __init__(self, directory: Path) -> None:
-        self.path = directory / process.current().name
+    def __init__(self, directory: str) -> None:
+        self.path = f"{directory}/{process.current().name}"
         self._descriptor: int | None = None
         self._refusal = "there is no state dir"
-        if not directory.exists():
+        if not os.path.exists(directory):
             return
         try:
             self._descriptor = self._hang()
@@ -40,8 +40,10 @@ class Bell:
 
     def _hang(self) -> int:
         """Make the bell and hold it open, both before it has its name: one that nobody holds is a leftover."""
-        unnamed = self.path.with_name(f".{self.path.name}")
-        unnamed.unlink(missing_ok=True)
+        directory, name = os.path.split(self.path)
+        unnamed = f"{directory}/.{name}"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(unnamed)
         os.mkfifo(unnamed, 0o600)
         # Read and write: with no writer of its own it would be at its end whenever nobody rings.
         descriptor = os.open(unnamed, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -80,7 +82,8 @@ class Bell:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
-            self.path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path)
 
     def __enter__(self) -> Self:
         return self

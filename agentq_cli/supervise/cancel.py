@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from agentq_cli.clock import monotonic_ms
 from agentq_cli.config import Config
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import AgentqError, Refused
 from agentq_cli.model import Actor, Task, Undone, Worker
-from agentq_cli.queue import Queue
-from agentq_cli.supervise import keeper, recovery, stop, wake
+from agentq_cli.supervise import keeper, recovery, stop
 from agentq_cli.supervise.plan import grace_ms
 from agentq_cli.supervise.records import RunDirectory, Start
 
@@ -39,7 +39,7 @@ def _ask(queue: Queue, task: Task, run_only: bool) -> Worker | None:
         worker.id, reason="cancelled", cancel=True, run_only=run_only, actor=Actor.USER
     ):
         return None
-    directory = RunDirectory(queue.run_directory(worker.id))
+    directory = queue.here.run(worker.id)
     try:
         # Posted even where nothing has started yet: a shim that comes later finds it and starts nothing.
         directory.create()
@@ -53,8 +53,8 @@ def _end(queue: Queue, config: Config, task: Task, asked: Worker | AgentqError |
     if isinstance(asked, AgentqError):
         return Undone(asked, queue.known_status(task.address))
     try:
-        if asked is not None and not _watched(queue, asked):
-            directory = RunDirectory(queue.run_directory(asked.id))
+        if asked is not None and not queue.watched(asked):
+            directory = queue.here.run(asked.id)
             try:
                 _settle_unwatched(queue, config, task, asked, directory)
             except OSError as error:
@@ -67,11 +67,6 @@ def _end(queue: Queue, config: Config, task: Task, asked: Worker | AgentqError |
 def _untold(worker: Worker, directory: RunDirectory, error: OSError) -> Refused:
     what = "the cancel is recorded, and its keeper could not be told"
     return Refused(f"run '{worker.id}': '{directory.path}': {error.strerror}; {what}")
-
-
-def _watched(queue: Queue, worker: Worker) -> bool:
-    known = {supervisor.identity: supervisor for supervisor in queue.supervisors()}
-    return wake.watched(queue, worker.supervisor, known)
 
 
 def _settle_unwatched(queue: Queue, config: Config, task: Task, worker: Worker, directory: RunDirectory) -> None:

@@ -12,14 +12,14 @@ from agentq_cli import config as configuration
 from agentq_cli.clock import monotonic_ms
 from agentq_cli.config import Config, Limits
 from agentq_cli.dataclass import dataclass
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import Busy, Refused, Usage
 from agentq_cli.identity import Identity
 from agentq_cli.model import LastStart
 from agentq_cli.policy import admission
 from agentq_cli.policy.admission import Gate, Room, Wanted
-from agentq_cli.queue import Queue
 from agentq_cli.supervise import keeper, process, tree
-from agentq_cli.supervise.records import RunDirectory, Start
+from agentq_cli.supervise.records import Start
 from agentq_cli.supervise.resources import Resources, tree_memory
 
 LOOK_MS = 2_000
@@ -195,7 +195,7 @@ def _young(queue: Queue, settle_ms: int) -> list[Identity | None]:
     """The shims of the runs that began less than `settle_ms` ago, None for one that is claimed and has none yet."""
     young: list[Identity | None] = []
     for worker in queue.workers():
-        directory = RunDirectory(queue.run_directory(worker.id))
+        directory = queue.here.run(worker.id)
         start = directory.start()
         if start is None:
             age, shim = queue.now - worker.claimed_at, None

@@ -16,11 +16,10 @@ from agentq_cli import documents
 from agentq_cli.clock import awake_ms, monotonic_ms
 from agentq_cli.config import Config
 from agentq_cli.dataclass import dataclass, field
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import AgentqError, Busy, NotFound, Refused, Unreadable
 from agentq_cli.model import Actor, Identity, Task
 from agentq_cli.policy.hooks import Call, Ran
-from agentq_cli.queue import Queue
-from agentq_cli.supervise import wake
 from agentq_cli.supervise.plan import KEPT_BACK
 
 TYPE_CHECKING = False
@@ -125,7 +124,7 @@ class Hooks:
 
     def begin(self, config: Config) -> None:
         """Note where the events stand, so that what is done from now on calls the hooks."""
-        if config.hooks and not self._queue.hooks_begun():
+        if config.hooks and not self._queue.hooks.begun():
             with contextlib.suppress(Busy, Refused):
                 self._collect(config)
 
@@ -156,7 +155,7 @@ class Hooks:
         if not config.hooks:
             return []
         self._find(config)
-        return [call for call in self._queue.own_hooks(self._owner, limit=-1) if call.hook in config.hooks]
+        return [call for call in self._queue.hooks.own(self._owner, limit=-1) if call.hook in config.hooks]
 
     def descriptors(self) -> Iterator[int]:
         """To be polled for reading: readable once a hook has ended."""
@@ -224,28 +223,26 @@ class Hooks:
 
     def _record(self) -> None:
         if self._ended:
-            self._queue.record_hooks(self._ended, self._owner, actor=self._actor)
+            self._queue.hooks.record(self._ended, self._owner, actor=self._actor)
             self._ended.clear()
         self._tries = 0
 
     def _find(self, config: Config) -> None:
-        gone = [owner for owner in self._queue.hook_owners() if owner is None or not wake.lives(self._queue, owner)]
-        if gone:
-            self._queue.take_hooks(gone, self._owner)
+        self._queue.hooks.inherit(self._owner)
         last = self._queue.last_event()
         if last == self._looked_to:
             return
-        if self._queue.hooks_wait(config.hooks, after=self._looked_to, configured_at=configured_at(config)):
+        if self._queue.hooks.wait(config.hooks, after=self._looked_to, configured_at=configured_at(config)):
             self._collect(config)
         self._looked_to = last
 
     def _collect(self, config: Config) -> None:
-        self._queue.collect_hooks(config.hooks, self._owner, configured_at=configured_at(config))
+        self._queue.hooks.collect(config.hooks, self._owner, configured_at=configured_at(config))
 
     def _start(self, config: Config) -> None:
         held = {*self._running, *(ran.call.id for ran in self._ended)}
         room = MOST - len(self._running)
-        calls = self._queue.own_hooks(self._owner, limit=len(held) + room + 1)
+        calls = self._queue.hooks.own(self._owner, limit=len(held) + room + 1)
         waiting = [call for call in calls if call.id not in held]
         for call in waiting[:room]:
             argv = config.hooks.get(call.hook)
@@ -272,7 +269,7 @@ class Hooks:
         run = None
         with contextlib.suppress(NotFound):
             if call.run is not None:
-                directory = self._queue.run_directory(call.run)
+                directory = self._queue.here.run_path(call.run)
                 run = documents.run(self._queue.run(call.run), directory=directory, pid=None)
         found = None if task is None else documents.task(task, now=self._queue.now, waiting_for=None)
         return documents.encode(documents.hook(call, task=found, run=run))
@@ -282,7 +279,7 @@ class Hooks:
         values = {name: value for name, value in self._environ.items() if name not in KEPT_BACK}
         # A hook that submits what calls it again comes to the same end as agents that submit one another.
         depth = 1 if task is None else task.launch.depth + 1
-        values.update(AGENTQ_HOOK=call.hook, AGENTQ_STATE_DIR=str(self._queue.state.path), AGENTQ_DEPTH=str(depth))
+        values.update(AGENTQ_HOOK=call.hook, AGENTQ_STATE_DIR=self._queue.here.path, AGENTQ_DEPTH=str(depth))
         values["AGENTQ_CONFIG"] = os.path.abspath(config.path)
         return values, os.path.dirname(values["AGENTQ_CONFIG"])
 

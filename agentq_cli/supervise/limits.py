@@ -14,10 +14,10 @@ from agentq_cli.agents.verdict import LINGER
 from agentq_cli.clock import awake_ms, monotonic_ms
 from agentq_cli.config import Config
 from agentq_cli.dataclass import dataclass
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import AgentqError
 from agentq_cli.model import Actor, RunId, Task
 from agentq_cli.policy import stall
-from agentq_cli.queue import Queue
 from agentq_cli.supervise import keeper, plan, process, resources, stop, tree
 from agentq_cli.supervise.records import LINGERS, RunDirectory, Start
 from agentq_cli.supervise.settle import StreamFollower

@@ -9,6 +9,11 @@ from collections.abc import Iterator
 
 from agentq_cli.supervise.records import Cut, RunDirectory
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Self
+
 CHUNK = 65536
 
 
@@ -41,7 +46,7 @@ class OutputReader:
         self._stream = stream
         self._descriptor = -1
 
-    def __enter__(self) -> OutputReader:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -78,8 +83,56 @@ class OutputReader:
         size, cut = os.fstat(self._descriptor).st_size, self._directory.cut(self._stream)
         return size if cut is None or cut.punched else size + cut.end - cut.begin
 
-    def peek(self, offset: int, limit: int) -> bytes:
-        """Up to `limit` bytes at the logical `offset`, which is behind a cut, without moving."""
+    @property
+    def ended(self) -> bool:
+        """Whether the run has left its record, and so writes no more; without one the queue alone can tell."""
+        return self._directory.exit() is not None
+
+    def cut_bytes(self) -> int:
+        """How many bytes of the stream the bound has taken."""
+        cut = self._directory.cut(self._stream)
+        return 0 if cut is None else cut.end - cut.begin
+
+    def whole(self) -> Iterator[bytes]:
+        """Everything from where it is to the present end, in pieces; it ends though the agent goes on writing. Then it
+        is closed."""
+        with self:
+            end = self.size()
+            while (left := end - self.offset) > 0 and (piece := self.read(min(left, CHUNK))):
+                yield piece
+
+    def last(self, limit: int) -> str:
+        """The end of what was written, `limit` bytes of it and none from before a cut, without moving."""
+        end = self.size()
+        cut = self._directory.cut(self._stream)
+        begin = max(0 if cut is None else cut.end, end - limit)
+        return self._peek(begin, end - begin).decode(errors="replace") if end > begin else ""
+
+    def tail(self, lines: int) -> Self:
+        """Move to where the last `lines` lines begin, or to the cut where fewer have followed it."""
+        self.offset = self._tail_offset(lines)
+        return self
+
+    def _tail_offset(self, lines: int) -> int:
+        stop = end = self.size()
+        cut = self._directory.cut(self._stream)
+        floor = 0 if cut is None else cut.end
+        while lines > 0 and stop > floor:
+            begin = max(floor, stop - CHUNK)
+            data = self._peek(begin, stop - begin)
+            # The line break that ends the last line begins none.
+            at = len(data) - (1 if stop == end and data.endswith(b"\n") else 0)
+            while (at := data.rfind(b"\n", 0, at)) >= 0:
+                lines -= 1
+                if lines == 0:
+                    return begin + at + 1
+            stop = begin
+        if lines <= 0:
+            return end
+        return 0 if cut is None else cut.begin
+
+    def _peek(self, offset: int, limit: int) -> bytes:
+        """Up to `limit` bytes at the logical `offset`, which is behind a cut."""
         return os.pread(self._descriptor, limit, _physical(self._directory.cut(self._stream), offset))
 
     def _open(self) -> bool:
@@ -101,56 +154,18 @@ def mark(missing: int) -> bytes:
     return b"\n[agentq: %d bytes cut here]\n" % missing
 
 
-def cut_bytes(directory: RunDirectory, stream: str) -> int:
-    """How many bytes of a stream the bound has taken."""
-    cut = directory.cut(stream)
-    return 0 if cut is None else cut.end - cut.begin
-
-
-def whole(directory: RunDirectory, stream: str, offset: int = 0) -> Iterator[bytes]:
-    """Everything from the logical `offset` to the present end, in pieces; it ends though the agent goes on writing."""
-    with OutputReader(directory, stream, offset) as reader:
-        end = reader.size()
-        while (left := end - reader.offset) > 0 and (piece := reader.read(min(left, CHUNK))):
-            yield piece
-
-
-def tail_offset(directory: RunDirectory, stream: str, lines: int) -> int:
-    """The logical offset at which the last `lines` lines begin, or of the cut where fewer have followed it."""
-    with OutputReader(directory, stream) as reader:
-        stop = end = reader.size()
-        cut = directory.cut(stream)
-        floor = 0 if cut is None else cut.end
-        while lines > 0 and stop > floor:
-            begin = max(floor, stop - CHUNK)
-            data = reader.peek(begin, stop - begin)
-            # The line break that ends the last line begins none.
-            at = len(data) - (1 if stop == end and data.endswith(b"\n") else 0)
-            while (at := data.rfind(b"\n", 0, at)) >= 0:
-                lines -= 1
-                if lines == 0:
-                    return begin + at + 1
-            stop = begin
-        if lines <= 0:
-            return end
-        return 0 if cut is None else cut.begin
-
-
 TAIL = 4096
 
 
-def last_line(directory: RunDirectory) -> str:
-    """The last line that is not blank among the last 4 KiB on stdout, else on stderr; empty where there is none.
+def last_line(streams: Iterable[OutputReader]) -> str:
+    """The last line that is not blank among the last 4 KiB of the first stream that has one; empty where none has.
 
     A line that is longer is seen from where the 4 KiB begin. It is as the agent wrote it: to be made harmless.
     """
-    for stream in ("stdout", "stderr"):
+    for stream in streams:
         try:
-            with OutputReader(directory, stream) as reader:
-                end = reader.size()
-                cut = directory.cut(stream)
-                begin = max(0 if cut is None else cut.end, end - TAIL)
-                text = reader.peek(begin, end - begin).decode(errors="replace") if end > begin else ""
+            with stream:
+                text = stream.last(TAIL)
         except OSError:
             continue
         for line in reversed(text.splitlines()):

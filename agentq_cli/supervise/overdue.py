@@ -14,10 +14,10 @@ from collections.abc import Collection
 from agentq_cli.clock import monotonic_ms
 from agentq_cli.config import Config
 from agentq_cli.dataclass import dataclass
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import AgentqError
 from agentq_cli.identity import Identity
 from agentq_cli.model import Task, Worker
-from agentq_cli.queue import Queue
 from agentq_cli.supervise import keeper, process, tree
 from agentq_cli.supervise.plan import grace_ms
 from agentq_cli.supervise.records import RunDirectory, Start
@@ -73,7 +73,7 @@ def of(queue: Queue, config: Config, worker: Worker) -> Overdue | None:
     """How a live run is overdue; None where it is not, or where that cannot be told now."""
     try:
         task = queue.task(worker.id.address, background=True)
-        return look(worker, task, RunDirectory(queue.run_directory(worker.id)), config, str(queue.state.path))
+        return look(worker, task, queue.here.run(worker.id), config, queue.here.path)
     except (AgentqError, OSError):
         return None
 

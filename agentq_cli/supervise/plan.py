@@ -10,17 +10,13 @@ from fnmatch import fnmatchcase
 from agentq_cli.agents import profile as profiles
 from agentq_cli.clock import Clock, rfc3339
 from agentq_cli.config import Config
+from agentq_cli.engines.place import Place
+from agentq_cli.engines.values import Claim, Past, Plan
 from agentq_cli.errors import AgentqError, Usage
 from agentq_cli.model import NewTask, RunId, Task
 from agentq_cli.policy import retry
-from agentq_cli.queue import Claim, Past, Plan
-from agentq_cli.store.state_dir import StateDir
 from agentq_cli.supervise.launch import LaunchRequest
 from agentq_cli.values import format_cost
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DEFAULT_GRACE_MS = 5000
 
@@ -46,7 +42,7 @@ def plan(task: Task, config: Config, past: Past, *, now: int) -> Plan:
     try:
         profile = profile_of(task, config)
         assert profile is not None
-        resume = past.conversation is not None and profile.continues and not _stale(task, config, past, now)
+        resume = _goes_on(task, profile, past) and not _stale(task, config, past, now)
         conversation, prompt = past.conversation, task.prompt or ""
         if not resume:
             conversation = str(uuid.uuid4()) if profile.chooses_conversation else None
@@ -62,7 +58,6 @@ def plan(task: Task, config: Config, past: Past, *, now: int) -> Plan:
         )
     except AgentqError as error:
         return Plan(argv=(task.agent or "",), error=error.message)
-    bound_to = task.cwd if resume and profile.resume_same_directory else None
     return Plan(
         argv=argv,
         stdin_text=stdin_text,
@@ -72,8 +67,13 @@ def plan(task: Task, config: Config, past: Past, *, now: int) -> Plan:
         resumes=resume,
         # The last such word: the placeholders of the profile come before.
         prompt_word=len(argv) - 1 - argv[::-1].index(prompt) if profile.prompt == "argv" else None,
-        bound_to=bound_to,
     )
+
+
+def _goes_on(task: Task, profile: profiles.Profile, past: Past) -> bool:
+    """Whether there is a conversation that the agent can continue where the task works."""
+    elsewhere = profile.resume_same_directory and past.directory != task.cwd
+    return past.conversation is not None and profile.continues and not elsewhere
 
 
 def _left(task: Task, past: Past) -> float | None:
@@ -131,17 +131,17 @@ def linger_ms(task: Task, config: Config) -> int | None:
 
 
 def request(
-    claim: Claim, config: Config, state: StateDir, clock: Clock, environ: Mapping[str, str], zone: str
+    claim: Claim, config: Config, here: Place, clock: Clock, environ: Mapping[str, str], zone: str
 ) -> LaunchRequest:
     """The launch of a claimed task."""
     task, run = claim.task, claim.run
     profile = profile_of(task, config)
     return LaunchRequest(
-        run_dir=state.run_name(run),
+        run_dir=here.run_path(run),
         run=str(run),
         argv=claim.plan.argv,
         cwd=task.cwd,
-        env=environment(task, run, config, state, environ, zone, profile),
+        env=environment(task, run, config, here, environ, zone, profile),
         umask=task.launch.umask,
         stdin_path=task.launch.stdin,
         stdin_text=claim.plan.stdin_text,
@@ -160,7 +160,7 @@ def environment(
     task: Task,
     run: RunId,
     config: Config,
-    state: StateDir,
+    here: Place,
     environ: Mapping[str, str],
     zone: str,
     profile: profiles.Profile | None,
@@ -180,7 +180,7 @@ def environment(
         values.update(profile.env)
     values.update(config.options(task.session).get("env", {}))
     values.update(task.launch.env)
-    directory = state.run_name(run)
+    directory = here.run_path(run)
     values.update(
         PWD=task.cwd,
         AGENTQ_TASK=str(task.address),
@@ -189,14 +189,14 @@ def environment(
         AGENTQ_ATTEMPT=str(run.attempt),
         AGENTQ_SCHEDULED_FOR=rfc3339(task.scheduled_for),
         AGENTQ_TZ=zone,
-        AGENTQ_STATE_DIR=str(state.path),
-        AGENTQ_INBOUND=str(state.inbound(task.session)),
-        AGENTQ_OUTBOUND=str(state.outbound(task.session)),
+        AGENTQ_STATE_DIR=here.path,
+        AGENTQ_INBOUND=here.inbound(task.session),
+        AGENTQ_OUTBOUND=here.outbound(task.session),
         AGENTQ_HEARTBEAT=f"{directory}/heartbeat",
         AGENTQ_RESULT=f"{directory}/result",
         AGENTQ_DEPTH=str(task.launch.depth + 1),
     )
-    previous = _previous(state, run, task.launch.earlier_runs)
+    previous = _previous(here, run, task.launch.earlier_runs)
     if previous is not None:
         values["AGENTQ_PREVIOUS_RUN"] = previous
     return values
@@ -236,10 +236,10 @@ def zone(config: Config, environ: Mapping[str, str], session: str) -> str:
     return config_zone.resolve(config, environ, session=session).name
 
 
-def _previous(state: StateDir, run: RunId, earlier: int) -> str | None:
+def _previous(here: Place, run: RunId, earlier: int) -> str | None:
     """The directory of the attempt before this one, where there is one that started, and was this task's."""
     for attempt in range(run.attempt - 1, earlier, -1):
-        directory: Path = state.run(run._replace(attempt=attempt))
-        if os.path.exists(directory / "stdout"):
-            return str(directory)
+        directory = here.run_path(run._replace(attempt=attempt))
+        if os.path.exists(f"{directory}/stdout"):
+            return directory
     return None

@@ -13,11 +13,11 @@ from enum import Enum
 
 from agentq_cli.config import Config
 from agentq_cli.dataclass import dataclass
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import NotFound
 from agentq_cli.identity import Identity
 from agentq_cli.model import Actor, Outcome, RunId, Task, Worker
-from agentq_cli.queue import Queue
-from agentq_cli.supervise import keeper, overdue, process, settle, stop, tree, wake
+from agentq_cli.supervise import keeper, overdue, process, settle, stop, tree
 from agentq_cli.supervise.plan import grace_ms
 from agentq_cli.supervise.records import RunDirectory, Start, Void
 
@@ -43,14 +43,6 @@ class Recovered:
     task: Task | None
 
 
-def orphaned(queue: Queue) -> list[Worker]:
-    """The live runs whose supervisor is gone, or has not renewed its row within the lease."""
-    # The runs first: a supervisor that came and claimed between the two reads would otherwise be unknown.
-    workers = queue.workers()
-    known = {supervisor.identity: supervisor for supervisor in queue.supervisors()}
-    return [worker for worker in workers if not wake.watched(queue, worker.supervisor, known)]
-
-
 def look(queue: Queue, run: RunId, directory: RunDirectory, *, dry: bool = False) -> Finding:
     """Find out how a run stands, and make sure that one that never started never will; with `dry` only find out.
 
@@ -61,7 +53,7 @@ def look(queue: Queue, run: RunId, directory: RunDirectory, *, dry: bool = False
     if not isinstance(start, Start):
         if directory.exit() is not None:
             return Finding.ENDED
-        if tree.marked(str(run), str(queue.state.path)):
+        if tree.marked(str(run), queue.here.path):
             # Something runs under its name, so it did start: its directory, or its record, was taken away under it.
             return Finding.RUNNING
         if start is None:
@@ -82,7 +74,7 @@ def settle_run(
     be ended first is only told to end, for the next look to find gone. With `dry` no process and no file of the run is
     touched, and the queue is a rehearsal's. Raises OSError where the run's directory cannot be used.
     """
-    directory = RunDirectory(queue.run_directory(worker.id))
+    directory = queue.here.run(worker.id)
     finding = look(queue, worker.id, directory, dry=dry)
     if finding is Finding.NEVER_STARTED:
         queue.undo_claim(worker.id, actor=actor, reason="it was claimed and never started")
@@ -101,7 +93,7 @@ def settle_run(
         outcome = settle.outcome(task, directory, record, settle.follower(task, directory, config), config)
     else:
         if dry:
-            left = overdue.left_behind(worker, left_behind(directory), str(queue.state.path))
+            left = overdue.left_behind(worker, left_behind(directory), queue.here.path)
             ended = not left and not _leaves(directory)
         else:
             ended = end_tree(queue, worker, directory, grace=grace_ms(task, config))
@@ -125,7 +117,7 @@ def crashed(worker: Worker, directory: RunDirectory, stream: settle.StreamFollow
 def end_tree(queue: Queue, worker: Worker, directory: RunDirectory, *, grace: int) -> bool:
     """End whatever a run left behind whose shim is gone; False where something cannot be ended, or not be seen."""
     known = left_behind(directory)
-    if not tree.kill_orphans(str(worker.id), str(queue.state.path), grace_ms=grace, known=known):
+    if not tree.kill_orphans(str(worker.id), queue.here.path, grace_ms=grace, known=known):
         return False
     return bury(directory)
 

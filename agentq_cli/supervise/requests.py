@@ -10,16 +10,17 @@ from agentq_cli.clock import Clock
 from agentq_cli.config import Config
 from agentq_cli.context import Context
 from agentq_cli.dataclass import replace
+from agentq_cli.engines.door import Queue
+from agentq_cli.engines.values import Answer
 from agentq_cli.errors import LimitReached, Usage
 from agentq_cli.model import Launch, NewTask, Task
 from agentq_cli.new_schedule import OCCURRENCE, make_schedule
 from agentq_cli.new_task import DEPTH_LIMIT, TaskMaker
+from agentq_cli.path import Path
 from agentq_cli.policy import requests as policy
 from agentq_cli.policy.requests import Request
 from agentq_cli.policy.schedule import Schedule, first
-from agentq_cli.queue import Answer, Queue
 from agentq_cli.supervise import stop
-from agentq_cli.supervise.records import RunDirectory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,17 +38,17 @@ def apply(
 
     Raises Busy, Unreadable (of its outbound.db: its own trouble only).
     """
-    seen = queue.outbound_stamp(session)
+    seen = queue.voice.stamp(session)
     asked = Asked(queue, config, environ, session)
 
     def zone(named: str | None) -> str:
         return config_zone.resolve(config, environ, session=session, typed=named).name
 
     looked_at = 0
-    for message, content in queue.requests(session, MOST):
+    for message, content in queue.voice.asked(session, MOST):
         looked_at += 1
         request = policy.read(content, session=session, zone=zone, now=queue.now)
-        answer = queue.apply_request(
+        answer = queue.voice.apply(
             session,
             message,
             request,
@@ -58,7 +59,7 @@ def apply(
         if answer is None:
             continue
         if answer.stop is not None and not dry:
-            directory = RunDirectory(queue.run_directory(answer.stop))
+            directory = queue.here.run(answer.stop)
             # It is on record already: on a full disk whoever watches the run tells its shim as soon as that can be.
             with contextlib.suppress(OSError):
                 directory.create()
@@ -66,7 +67,7 @@ def apply(
         yield answer
     if looked_at == MOST:
         return True
-    queue.remember_outbound(session, seen)
+    queue.voice.remember(session, seen)
     return False
 
 
@@ -81,7 +82,7 @@ class Asked:
         self._session = session
         self._config = config
         self._environ = environ
-        self._at = Context(queue.state.path, Clock(queue.now), environ, _loaded=[config])
+        self._at = Context(Path(queue.here.path), Clock(queue.now), environ, _loaded=[config])
 
     def task(self, request: Request, last: Task | None) -> NewTask:
         """The task that is asked for; from `last`, the session's last prompt, it has what the config leaves open.

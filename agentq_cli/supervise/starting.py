@@ -7,15 +7,15 @@ from collections.abc import Mapping
 
 from agentq_cli.clock import Clock, monotonic_ms
 from agentq_cli.config import Config
-from agentq_cli.model import Identity, Task, Worker
+from agentq_cli.engines.door import Queue
+from agentq_cli.engines.values import Claim
+from agentq_cli.model import Identity, Worker
 from agentq_cli.policy import order
 from agentq_cli.policy.admission import Gate
-from agentq_cli.queue import Claim, Past, Plan, Queue
 from agentq_cli.supervise import plan
 from agentq_cli.supervise.gates import Gates
 from agentq_cli.supervise.guard import Guard
 from agentq_cli.supervise.launch import Launcher
-from agentq_cli.supervise.records import RunDirectory
 from agentq_cli.supervise.watch import Watched, unstarted
 
 START = "start"
@@ -78,12 +78,15 @@ class Starter:
         """Take a task. None where it may no longer be taken, or its session is busy or in trouble (see the guard)."""
         self._heads.doubt(head.session)
         with self._guard.over(head.session, START):
+            candidate = self._queue.candidate(head)
+            if candidate is None:
+                return None
             return self._queue.claim(
-                head,
+                candidate,
+                plan.plan(candidate.task, self.config, candidate.past, now=self._queue.now),
                 supervisor=self._identity,
                 jobs=jobs,
                 parallel=self._parallel,
-                planner=self._plan,
                 host=self._host,
                 newest=self._gates.newest,
                 monotonic=monotonic_ms(),
@@ -101,17 +104,16 @@ class Starter:
             adopted=False,
             stop=None,
         )
-        watched = Watched(worker, claim.task, RunDirectory(self._queue.state.run_name(claim.run)))
+        watched = Watched(worker, claim.task, self._queue.here.run(claim.run))
         if claim.plan.error is not None:
             watched.outcome = unstarted(self._queue.now, claim.plan.error)
             watched.ended = True
             return watched
         with self._guard.over(claim.run.session, LAUNCH) as tried:
-            self._queue.roll_back_dead_writers(claim.run.session)
             # All that may fail comes first: what has been launched is watched, whatever happens.
             watched.follow(self.config, self._queue)
             zone = claim.task.launch.tz or self._zone(claim.task.session)
-            request = plan.request(claim, self.config, self._queue.state, self._clock, self._environ, zone)
+            request = plan.request(claim, self.config, self._queue.here, self._clock, self._environ, zone)
             _, watched.pidfd = self._launcher.launch(request)
         # No process can be made now. What has not begun is void; where a shim did begin it is watched by its pidfd.
         watched.ended = tried.error is not None
@@ -131,6 +133,3 @@ class Starter:
         if known is None or known[0] is not self.config or now - known[1] >= ZONE_MS:
             known = self._zones[session] = (self.config, now, plan.zone(self.config, self._environ, session))
         return known[2]
-
-    def _plan(self, task: Task, past: Past) -> Plan:
-        return plan.plan(task, self.config, past, now=self._queue.now)

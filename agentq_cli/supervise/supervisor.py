@@ -11,25 +11,28 @@ import os
 import select
 import signal
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from functools import partial
 
 from agentq_cli import config as configuration
 from agentq_cli.clock import Clock, monotonic_ms
 from agentq_cli.dataclass import dataclass, replace
-from agentq_cli.errors import AgentqError, Refused, Unreadable
+from agentq_cli.engines.door import Queue
+from agentq_cli.errors import AgentqError, Refused
 from agentq_cli.model import Actor, Event, Identity, Outcome, RunId, Status, Supervisor, Task
 from agentq_cli.policy import order
-from agentq_cli.queue import Queue
-from agentq_cli.supervise import attendance, bells, gates, history, limits, overdue, process, recovery, requests, stop
+from agentq_cli.supervise import attendance, gates, history, limits, overdue, process, requests, stop
 from agentq_cli.supervise.gates import Gates
 from agentq_cli.supervise.guard import Guard, Tried, few_descriptors
 from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks
 from agentq_cli.supervise.launch import Launcher
-from agentq_cli.supervise.records import RunDirectory
 from agentq_cli.supervise.resources import Resources
-from agentq_cli.supervise.ring import ring
 from agentq_cli.supervise.signals import Signals
 from agentq_cli.supervise.starting import START, Starter
 from agentq_cli.supervise.watch import LOST_MS, Watched
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.supervise.bells import Bell
 
 RENEW_MS = 10_000
 STREAM_MS = 500
@@ -113,7 +116,6 @@ class Supervision:
         self._cancelling: set[tuple[RunId, str]] = set()
         self._overdue: set[RunId] = set()
         self._overdue_at = 0
-        self._bell: str | None = None
         self._ended_in: set[str] = set()
         self._unanswered: set[str] = set()
         self._undecided = False
@@ -126,7 +128,6 @@ class Supervision:
     def run(self) -> Iterator[Happening | None]:
         """Supervise until there is a reason to end; yields what happens."""
         with Signals() as signals, contextlib.ExitStack() as opened:
-            self._queue.keep_connections()
             opened.callback(self._leave, signals)
             bell = yield from self._begin(signals, opened)
             while bell is not None:
@@ -144,7 +145,7 @@ class Supervision:
                     yield None
                 self._sleep(bell, signals)
 
-    def _begin(self, signals: Signals, opened: contextlib.ExitStack) -> Generator[Happening, None, bells.Bell | None]:
+    def _begin(self, signals: Signals, opened: contextlib.ExitStack) -> Generator[Happening, None, Bell | None]:
         """Go on duty, as soon as that can be; None where it was stopped before. Raises Refused where the disk does not
         let it: that is told to who starts it, and not waited for."""
         registered = False
@@ -155,18 +156,15 @@ class Supervision:
             with self._guard.over(None, "begin") as tried:
                 if not registered:
                     self._renewed_at = monotonic_ms()
-                    self._queue.register(
+                    self._queue.join(
                         Supervisor(
                             self._identity, self._jobs, self._settings.sessions, self._queue.now, self._renewed_at
                         )
                     )
                     registered = True
-                bell = bells.Bell(self._queue.state.bells)
+                bell = self._queue.bell()
                 bell.fileno()
                 opened.enter_context(bell)
-                self._bell = bell.path.name
-                with self._guard.over(None, "roll back"):
-                    self._queue.roll_back_dead_writers()
                 with self._guard.over(None, "begin hooks"):
                     self._hooks.begin(self._config)
                 with self._guard.over(None, "remember"):
@@ -182,9 +180,7 @@ class Supervision:
         for watched in self._watched.values():
             watched.close()
         with contextlib.suppress(AgentqError, OSError):
-            if self._queue.in_place:
-                self._queue.unregister(self._identity)
-        self._ring()
+            self._queue.leave(self._identity)
         for _ in self._hooks.close(signals.fileno()):
             pass
 
@@ -195,24 +191,18 @@ class Supervision:
         general = self._guard.general()
         if general is not None:
             # Those that others need are opened again; those that nobody needs make room.
-            self._queue.release_connections()
+            self._queue.rest()
         with contextlib.suppress(AgentqError, OSError):
             self._gates.note_trouble(general)
 
     def _remember(self) -> Iterator[Happening]:
         """Have the index know what the files hold and it does not know: put back from an older copy."""
-        if (restored := self._queue.restore_holds()) is not None:
-            yield self._tell("reindex", reason=restored)
-        forgotten = [session for session in self._queue.forgotten() if not self._outside(session)]
-        host = os.uname().nodename
-        for session, mended in history.rebuild(self._queue, self._config, forgotten, host=host):
-            more = [mended.message] if isinstance(mended, AgentqError) else mended
-            yield self._tell("reindex", reason="; ".join([f"{session}: the index did not know what it holds", *more]))
+        told, host = partial(history.past, self._queue.here, self._config), os.uname().nodename
+        for mended in self._queue.upkeep.recall(told, host=host, wanted=lambda session: not self._outside(session)):
+            yield self._tell("reindex", reason=mended)
 
     def _round(self) -> Iterator[Happening]:
-        if not self._queue.in_place:
-            index = self._queue.state.index
-            raise Unreadable(f"'{index}': it was removed or replaced while this ran; what runs is nobody's now")
+        self._queue.check()
         self._reload()
         if self._watched:
             self._renew()
@@ -354,7 +344,6 @@ class Supervision:
                 run = RunId(*address, 0)
                 yield self._tell("expire", run, before=Status.QUEUED, after=Status.EXPIRED, reason=expired.reason)
                 yield from self._tell_stopped(expired)
-                self._ring()
 
     def _arrive(self) -> None:
         """Look at occurrences when they are due, so that slots that pass while they wait for a place are told apart
@@ -373,7 +362,7 @@ class Supervision:
         left: set[str] = set()
         for session in {run.session for run in self._watched} | self._ended_in | self._unanswered:
             self._unanswered.discard(session)
-            if not self._queue.may_ask(session):
+            if not self._queue.voice.may_ask(session):
                 self._guard.clear(session, "requests")
                 continue
             if not self._guard.may(session, "requests"):
@@ -442,7 +431,7 @@ class Supervision:
     # Watching
 
     def _adopt(self) -> Iterator[Happening]:
-        for worker in recovery.orphaned(self._queue):
+        for worker in self._queue.orphaned():
             if worker.id in self._watched or self._outside(worker.session):
                 continue
             step = f"adopt {worker.id}"
@@ -454,7 +443,7 @@ class Supervision:
                 watched = Watched.adopted(
                     worker,
                     self._queue.task(worker.id.address, background=True),
-                    RunDirectory(self._queue.run_directory(worker.id)),
+                    self._queue.here.run(worker.id),
                     self._config,
                     self._queue,
                 )
@@ -505,8 +494,8 @@ class Supervision:
             if run in self._overdue:
                 continue
             with self._guard.over(run.session, f"overdue {run}"):
-                state = str(self._queue.state.path)
-                late = overdue.look(watched.worker, watched.task, watched.directory, self._config, state)
+                here = self._queue.here.path
+                late = overdue.look(watched.worker, watched.task, watched.directory, self._config, here)
                 if late is None:
                     continue
                 self._overdue.add(run)
@@ -544,7 +533,6 @@ class Supervision:
             watched.close()
             del self._watched[run]
             self._ended_in.add(run.session)
-            self._ring()
 
     def _finish(self, run: RunId, watched: Watched) -> Iterator[Happening]:
         if watched.never_started:
@@ -568,7 +556,7 @@ class Supervision:
     def _give_up(self, run: RunId, tried: Tried) -> Iterator[Happening]:
         """A session that cannot be read must not keep a slot from the others."""
         assert tried.error is not None
-        self._queue.release_slot(run)
+        self._queue.upkeep.give_up(run)
         self._guard.clear(run.session, f"settle {run}")
         self._guard.clear(run.session, f"adopt {run}")
         self._guard.note(run.session, START, tried.error)
@@ -617,7 +605,7 @@ class Supervision:
             for session, agent in self._queue.unfinished()
         )
 
-    def _sleep(self, bell: bells.Bell | None, signals: Signals) -> None:
+    def _sleep(self, bell: Bell | None, signals: Signals) -> None:
         poll = select.poll()
         if bell is not None:
             poll.register(bell.fileno(), select.POLLIN)
@@ -634,7 +622,7 @@ class Supervision:
             if descriptor in by_descriptor:
                 by_descriptor[descriptor].ended = True
         if not ready and not self._watched:
-            self._queue.release_connections()
+            self._queue.rest()
 
     def _timeout(self) -> int:
         """Milliseconds until something is to be done that nobody will ring for."""
@@ -665,10 +653,6 @@ class Supervision:
         if self._settings.idle_exit_ms is not None and not self._watched:
             moments.append(self._idle_since + self._settings.idle_exit_ms)
         return max(1, min(moments) - now)
-
-    def _ring(self) -> None:
-        # Its own bell tells it nothing: it is awake, and looks at everything before it sleeps.
-        ring(self._queue.state.bells, but=self._bell)
 
     def _tell(
         self,

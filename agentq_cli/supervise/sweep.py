@@ -7,39 +7,34 @@ the same pass in rehearsal: over copies of the databases, with no process, no fi
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from functools import partial
 
 from agentq_cli.clock import monotonic_ms
 from agentq_cli.config import Config
 from agentq_cli.dataclass import dataclass, field, replace
+from agentq_cli.engines.door import Queue
+from agentq_cli.engines.values import Trouble
 from agentq_cli.errors import AgentqError, Busy
 from agentq_cli.model import Actor, Address, RunId, SweepAction, Undone, Worker
 from agentq_cli.policy.hooks import Call
-from agentq_cli.queue import Fault, Queue, Turn
 from agentq_cli.supervise import (
-    bells,
     history,
     keeper,
     limits,
     overdue,
     process,
     recovery,
-    removal,
     requests,
     settle,
     wake,
 )
 from agentq_cli.supervise.guard import Guard
 from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks
-from agentq_cli.supervise.records import LINGERS, RunDirectory, Start
-from agentq_cli.supervise.ring import ring
+from agentq_cli.supervise.records import LINGERS, Start
 
 MOST_REQUESTS = 16
 """How often one pass goes on with a session's requests: somebody who never stops writing must not keep it."""
-
-FORGOTTEN = "the index did not have its tasks as its file has them"
-LOST = "lost for good are hooks not yet told, counters of pruned runs, and events but of submits, runs and ends"
-"""What an index alone knows, once there was none."""
 
 
 @dataclass(slots=True)
@@ -69,31 +64,23 @@ class Sweep:
     def run(self) -> Iterator[SweepAction]:
         """Do it; yields what was done."""
         # By its bell a process of another PID namespace knows that it lives, and what of the hooks is its to run.
-        with contextlib.nullcontext() if self.dry else bells.Bell(self.queue.state.bells):
+        with contextlib.nullcontext() if self.dry else self.queue.bell():
             yield from self._pass()
 
     def _pass(self) -> Iterator[SweepAction]:
         hooks = Hooks(self.queue, process.current(), self.environ, Actor.SWEEP)
         hooks.begin(self.config)
-        if (restored := self.queue.restore_holds()) is not None:
-            yield SweepAction("reindex", None, None, None, restored)
-        if self.reindex:
-            yield from self._reindex()
-        turn = self.queue.turn(self.session)
-        self.queue.note_sweep(turn=self.session is None)
-        yield from self._changed(turn)
-        yield from self._supervisors()
-        yield from self._batches()
+        upkeep = self.queue.upkeep
+        told = partial(history.past, self.queue.here, self.config)
+        yield from self._tended(upkeep.begin(told, host=self.host, session=self.session, rebuild=self.reindex))
         yield from self._runs()
         yield from self._limits()
         yield from self._expire()
         yield from self._arrive()
-        yield from self._requests(turn)
+        yield from self._requests(upkeep.asking())
         yield from self._dependents()
-        yield from self._post()
+        yield from self._tended(upkeep.end(self.session))
         yield from self._prune()
-        if not self.dry:
-            ring(self.queue.state.bells)
         if self.wake:
             yield from self._wake()
         yield from self._plan_hooks(hooks) if self.dry else self._call(hooks)
@@ -126,77 +113,25 @@ class Sweep:
 
     # The steps
 
-    def _reindex(self) -> Iterator[SweepAction]:
-        sessions = [name for name in self.queue.stored_sessions() if self._mine(name)]
-        lost = bool(sessions) and not self.queue.session_names()
-        yield from self._rebuilt(sessions, LOST if lost else None)
-
-    def _rebuilt(self, sessions: Sequence[str], more: str | None) -> Iterator[SweepAction]:
-        """Rebuild the index of sessions, and tell of each what was mended, and `more`."""
-        for session, mended in history.rebuild(self.queue, self.config, sessions, host=self.host):
-            if isinstance(mended, AgentqError):
-                yield from self._could_not(session, mended, of_files=False)
-            else:
-                detail = "; ".join([*mended, *([more] if more else [])])
-                yield SweepAction("reindex", session, None, None, detail or "in order")
-
-    def _changed(self, turn: Turn) -> Iterator[SweepAction]:
-        """Bring in order what dead writers left, and name the sessions whose files are corrupt or newer, whatever the
-        index says is to be done in them."""
-        forgotten = []
-        for session, fault in self.queue.look_into(turn, remember=True):
-            if session in self._unfit:
+    def _tended(self, steps: Iterator[SweepAction | Trouble]) -> Iterator[SweepAction]:
+        """What the engine does for itself. Without its own file nothing is done in a session, else what can be."""
+        for step in steps:
+            if isinstance(step, SweepAction):
+                yield step
                 continue
-            if fault.of_index:
-                forgotten.append(session)
-            else:
-                yield from self._faulty(session, fault)
-        if forgotten:
-            yield from self._rebuilt(forgotten, FORGOTTEN)
-        for session in turn.changed:
-            if session not in self._unfit:
-                yield from self._guarded(session, self._aside(session))
-
-    def _faulty(self, session: str, fault: Fault) -> Iterator[SweepAction]:
-        """Tell what is wrong with a session; without its inbound.db nothing is done in it, else what can be."""
-        yield from self._could_not(session, fault.error, of_files=not fault.of_all)
-        if fault.of_voice:
-            self._mute.add(session)
-
-    def _aside(self, session: str) -> Iterator[SweepAction]:
-        """What a prune that was killed has left: finished, or taken back."""
-        removed, back = removal.settle(self.queue, session, dry=self.dry)
-        if removed or back:
-            detail = f"a prune was interrupted: files of {removed} runs removed, of {back} put back"
-            yield SweepAction("prune", session, None, None, detail)
-
-    def _supervisors(self) -> Iterator[SweepAction]:
-        for supervisor in self.queue.supervisors():
-            if not wake.lives(self.queue, supervisor.identity):
-                self.queue.unregister(supervisor.identity)
-                yield SweepAction("forget", None, None, None, f"supervisor {supervisor.identity.pid} is gone")
-
-    def _batches(self) -> Iterator[SweepAction]:
-        for batch, committed, sessions, owner in self.queue.batches():
-            if wake.lives(self.queue, owner) or not (self.session is None or self.session in sessions):
-                continue
-            # The message names the file in trouble; none of the sessions is to be passed over for it.
-            yield from self._guarded("", self._batch(batch, committed, sessions))
-
-    def _batch(self, batch: str, committed: bool, sessions: list[str]) -> Iterator[SweepAction]:
-        self.queue.settle_batch(batch, committed=committed, sessions=sessions)
-        what = "finished a batch" if committed else "dropped a batch that was not committed"
-        yield SweepAction("batch", None, None, None, f"{what} over {len(sessions)} sessions")
+            if step.of_voice:
+                self._mute.add(step.session)
+            yield from self._could_not(step.session, step.error, of_files=step.of_files)
 
     def _runs(self) -> Iterator[SweepAction]:
-        for worker in recovery.orphaned(self.queue):
+        for worker in self.queue.orphaned():
             if self._fit(worker.session):
                 yield from self._guarded(worker.session, self._run(worker))
 
     def _run(self, worker: Worker) -> Iterator[SweepAction]:
         recovered = recovery.settle_run(self.queue, worker, self.config, actor=Actor.SWEEP, dry=self.dry)
         if recovered is None:
-            if keeper.is_elsewhere(RunDirectory(self.queue.run_directory(worker.id))):
+            if keeper.is_elsewhere(self.queue.here.run(worker.id)):
                 yield _of_run("leave", worker.id, f"{keeper.ELSEWHERE}, and no supervisor watches it")
             late = overdue.of(self.queue, self.config, worker)
             if late is not None:
@@ -211,12 +146,12 @@ class Sweep:
 
     def _limits(self) -> Iterator[SweepAction]:
         """Of the runs that nobody watches and that still run, end those that have reached a limit."""
-        for worker in recovery.orphaned(self.queue):
+        for worker in self.queue.orphaned():
             if worker.stop is None and self._fit(worker.session):
                 yield from self._guarded(worker.session, self._limit(worker))
 
     def _limit(self, worker: Worker) -> Iterator[SweepAction]:
-        directory = RunDirectory(self.queue.run_directory(worker.id))
+        directory = self.queue.here.run(worker.id)
         start = directory.start()
         if not isinstance(start, Start) or not keeper.lives(directory, start):
             return
@@ -253,11 +188,10 @@ class Sweep:
         self.queue.arrive(address, actor=Actor.SWEEP)
         yield SweepAction("arrive", address.session, str(address), None, "it is due")
 
-    def _requests(self, turn: Turn) -> Iterator[SweepAction]:
-        for session in self.queue.changed_outbounds(turn.sessions):
+    def _requests(self, sessions: Iterable[str]) -> Iterator[SweepAction]:
+        for session in sessions:
             if session not in self._unfit and session not in self._mute:
                 yield from self._guarded(session, self._requests_of(session))
-        self.queue.record_outbounds()
 
     def _requests_of(self, session: str) -> Iterator[SweepAction]:
         for _ in range(MOST_REQUESTS):
@@ -289,18 +223,12 @@ class Sweep:
                 detail = f"{task.status}{f' ({task.reason})' if task.reason else ''}"
                 yield SweepAction("depend", task.session, str(task.address), None, detail)
 
-    def _post(self) -> Iterator[SweepAction]:
-        for run in self.queue.post_results():
-            session = run.rpartition("/")[0]
-            if self._mine(session):
-                yield SweepAction("unposted", session, None, run, "its result could not be written to outbound.db")
-
     def _prune(self) -> Iterator[SweepAction]:
         if self.config.retention_ms is None:
             return
         ended = self.queue.ended_before(self.queue.now - self.config.retention_ms, session=self.session)
         found = [address for address in ended if self._fit(address.session)]
-        for address, task in zip(found, removal.remove_each(self.queue, found, dry=self.dry), strict=True):
+        for address, task in zip(found, self.queue.prune_each(found), strict=True):
             if isinstance(task, Undone):
                 yield from self._could_not(address.session, task.error, of_files=False)
                 continue
@@ -309,7 +237,7 @@ class Sweep:
     def _due(self) -> list[str]:
         look = self.queue.look()
         sessions = {session for session, agent in self.queue.unfinished() if not look.holds_back(session, agent)}
-        sessions |= {worker.session for worker in recovery.orphaned(self.queue)}
+        sessions |= {worker.session for worker in self.queue.orphaned()}
         return sorted(name for name in sessions if self._fit(name))
 
     def _wake(self) -> Iterator[SweepAction]:

@@ -7,10 +7,10 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
+from agentq_cli.engines.door import Queue
+from agentq_cli.engines.place import Place
 from agentq_cli.errors import Busy, Refused
-from agentq_cli.model import Identity, Supervisor
 from agentq_cli.path import Path
-from agentq_cli.queue import Queue
 from agentq_cli.store.state_dir import refuse_link
 from agentq_cli.supervise import attendance, process
 
@@ -31,24 +31,9 @@ DRAINED = (0, 1, 75)
 """The exit codes of a drain that did what there was to do."""
 
 
-def living(queue: Queue) -> list[Supervisor]:
-    """The supervisors that can be counted on: alive, and not stopped while they had runs to watch."""
-    busy = {worker.supervisor for worker in queue.workers()}
-    return [
-        supervisor
-        for supervisor in queue.supervisors()
-        if attendance.counts(
-            supervisor.identity,
-            supervisor.renewed_at,
-            busy=supervisor.identity in busy,
-            bells=queue.state.bells,
-        )
-    ]
-
-
 def looked_after(queue: Queue, sessions: Iterable[str]) -> bool:
     """Whether supervisors that live serve all of these sessions."""
-    return attendance.all_served((supervisor.sessions for supervisor in living(queue)), sessions)
+    return attendance.all_served((supervisor.sessions for supervisor in queue.living()), sessions)
 
 
 def unattended(queue: Queue, sessions: Iterable[str]) -> bool:
@@ -56,21 +41,9 @@ def unattended(queue: Queue, sessions: Iterable[str]) -> bool:
     return not looked_after(queue, sessions) and not attendance.swept_lately(queue.last_sweep(), queue.now)
 
 
-def watched(queue: Queue, supervisor: Identity | None, known: Mapping[Identity, Supervisor]) -> bool:
-    """Whether a run's supervisor is there to settle it: alive, and not stopped for longer than its lease."""
-    if supervisor is None or (row := known.get(supervisor)) is None or attendance.lapsed(row.renewed_at):
-        return False
-    return lives(queue, supervisor)
-
-
-def lives(queue: Queue, owner: Identity) -> bool:
-    """Whether a process that has a doorbell here, a supervisor's or an owner's, still runs, in whichever realm."""
-    return attendance.lives(owner, queue.state.bells)
-
-
 def wanted(queue: Queue) -> bool:
     """Whether this process may start one: what an agent starts ends with its run."""
-    return not _inside_a_run(queue.state.path)
+    return not _inside_a_run(queue.here)
 
 
 def ensure_supervisor(queue: Queue, sessions: Sequence[str]) -> int | None:
@@ -79,20 +52,20 @@ def ensure_supervisor(queue: Queue, sessions: Sequence[str]) -> int | None:
         return None
     from filelock import FileLock, Timeout
 
-    refuse_link(queue.state.wake_lock)
+    refuse_link(Path(queue.here.wake_lock))
     try:
-        with FileLock(queue.state.wake_lock, LOCK_SECONDS, mode=0o600):
+        with FileLock(queue.here.wake_lock, LOCK_SECONDS, mode=0o600):
             if looked_after(queue, sessions):
                 return None
             return start_detached(queue, ["--drain"])
     except Timeout:
-        raise Busy(f"'{queue.state.wake_lock}': another process held it for too long; try again") from None
+        raise Busy(f"'{queue.here.wake_lock}': another process held it for too long; try again") from None
 
 
-def _inside_a_run(state_dir: Path) -> bool:
+def _inside_a_run(here: Place) -> bool:
     """Whether this process belongs to a run of this state dir: what it starts ends with that run, agents and all."""
     own = os.environ.get("AGENTQ_STATE_DIR")
-    return "AGENTQ_RUN" in os.environ and own is not None and os.path.realpath(own) == str(state_dir)
+    return "AGENTQ_RUN" in os.environ and own is not None and os.path.realpath(own) == here.path
 
 
 def start_detached(queue: Queue, arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
@@ -102,11 +75,11 @@ def start_detached(queue: Queue, arguments: Sequence[str], environ: Mapping[str,
     """
     import subprocess
 
-    state_dir = queue.state.path
-    network = ["--allow-network-fs"] if queue.allow_network_fs else []
-    command = [*self_command(), "run", "--state-dir", str(state_dir), *network, *arguments]
+    here = queue.here
+    network = ["--allow-network-fs"] if here.allow_network_fs else []
+    command = [*self_command(), "run", "--state-dir", here.path, *network, *arguments]
     scope = _own_scope(environ) if environ.get("INVOCATION_ID") else []
-    log = state_dir / "supervisor.log"
+    log = Path(here.log)
     refuse_link(log)
     if log.exists() and log.stat().st_size > LOG_BYTES:
         log.unlink()
@@ -120,7 +93,7 @@ def start_detached(queue: Queue, arguments: Sequence[str], environ: Mapping[str,
             env=_for_detached(environ),
             start_new_session=True,
         )
-    _wait_until_on_duty(child, state_dir)
+    _wait_until_on_duty(child, here)
     return child.pid
 
 
@@ -153,18 +126,18 @@ def _for_detached(environ: Mapping[str, str]) -> dict[str, str]:
     return values
 
 
-def _wait_until_on_duty(child: subprocess.Popen[bytes], state_dir: Path) -> None:
+def _wait_until_on_duty(child: subprocess.Popen[bytes], here: Place) -> None:
     """Return once its bell is there, or once it has come and gone with nothing to do, or after a while. Raises
     Refused where it has failed."""
     deadline = time.monotonic() + DUTY_SECONDS
     identity = process.identity_of(child.pid)
-    bell = state_dir / "bells" / (identity.name if identity else ".gone")
-    while not bell.exists() and time.monotonic() < deadline:
+    bell = f"{here.bells}/{identity.name if identity else '.gone'}"
+    while not os.path.exists(bell) and time.monotonic() < deadline:
         code = child.poll()
         if code is not None:
             if code in DRAINED:
                 break
-            raise Refused(f"agentq run: it ended with {code}, see '{state_dir}/supervisor.log'")
+            raise Refused(f"agentq run: it ended with {code}, see '{here.log}'")
         time.sleep(LOOK_SECONDS)
     # It outlives this process, and init reaps it.
     child.returncode = 0

@@ -8,8 +8,8 @@ import os
 from agentq_cli.clock import monotonic_ms
 from agentq_cli.config import Config
 from agentq_cli.dataclass import dataclass, field
+from agentq_cli.engines.door import Queue
 from agentq_cli.model import FailureClass, Outcome, RunStatus, Task, Worker
-from agentq_cli.queue import Queue
 from agentq_cli.supervise import keeper, recovery, settle
 from agentq_cli.supervise.limits import RunLimits
 from agentq_cli.supervise.plan import grace_ms
@@ -123,7 +123,7 @@ class Watched:
         if self.orphans is None:
             self.orphans = Orphans(
                 str(self.worker.id),
-                str(queue.state.path),
+                queue.here.path,
                 grace_ms(self.task, config),
                 recovery.left_behind(self.directory),
             )

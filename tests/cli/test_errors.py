@@ -192,7 +192,7 @@ def test_a_bug_is_one_line_and_its_traceback_can_be_asked_for(agentq: Agentq, tm
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "sitecustomize.py").write_text(
-        "import agentq_cli.queue\nagentq_cli.queue.Queue.sessions = lambda self: 1 / 0\n"
+        "import agentq_cli.engines.local.queue as it\nit.LocalQueue.sessions = lambda self: 1 / 0\n"
     )
     env = {"PYTHONPATH": f"{broken}{os.pathsep}{agentq.environ['PYTHONPATH']}"}
     done = agentq("sessions", "--json", env=env)

@@ -17,6 +17,8 @@ from agentq_process import Agentq
 
 from agentq_cli.commands import logs, messages
 from agentq_cli.model import Address, Message, RunId, RunStatus, Status
+from agentq_cli.supervise.output import OutputReader
+from agentq_cli.supervise.records import RunDirectory
 
 
 def run_command(agentq: Agentq, command: str, *options: str) -> None:
@@ -130,8 +132,8 @@ def test_a_run_that_came_between_two_looks_is_followed(tmp_path: Path) -> None:
             over = self.looks > 1
             return SimpleNamespace(last_run=1 if over else None, status=Status.COMPLETED if over else Status.QUEUED)
 
-        def run_directory(self, run: RunId) -> Path:
-            return tmp_path
+        def output(self, run: RunId, stream: str) -> OutputReader:
+            return OutputReader(RunDirectory(tmp_path), stream)
 
         def run(self, run: RunId) -> SimpleNamespace:
             return SimpleNamespace(status=RunStatus.SUCCESS)

@@ -21,13 +21,14 @@ from hypothesis import strategies as st
 from agentq_cli import clock, documents
 from agentq_cli.clock import Clock
 from agentq_cli.config import Config
+from agentq_cli.engines.local.queue import LocalQueue as Queue
+from agentq_cli.engines.values import Plan
 from agentq_cli.errors import Unreadable
 from agentq_cli.model import Identity, NewTask
 from agentq_cli.policy import order
 from agentq_cli.policy import requests as policy
 from agentq_cli.policy.requests import Refusal
 from agentq_cli.policy.schedule import Kind, Schedule
-from agentq_cli.queue import Plan, Queue
 from agentq_cli.supervise import requests
 
 NOW = 1_774_785_600_000
@@ -86,12 +87,14 @@ def start_first(queue: Queue) -> None:
     """Let docs/1 be running, so that some of what is asked for is about a task that runs."""
     head = order.pick(queue.look(("docs",)), now=queue.now, ageing_ms=None, parallel=lambda session: 1)
     assert head is not None
+    candidate = queue.candidate(head)
+    assert candidate is not None
     claimed = queue.claim(
-        head,
+        candidate,
+        Plan(argv=("demo",), conversation=candidate.past.conversation),
         supervisor=OWNER,
         jobs=10,
         parallel=lambda session: 1,
-        planner=lambda task, past: Plan(argv=("demo",), conversation=past.conversation),
         host="here",
     )
     assert claimed is not None and str(claimed.run) == "docs/1.1"
@@ -221,14 +224,14 @@ def test_thousands_of_requests_are_answered_some_at_a_time_and_all_in_the_end(qu
     count = 2 * requests.MOST + 1
     write(queue, *((f"m{next(ids)}", "system", "no json", 0) for _ in range(count)))
     assert len(list(requests.apply(queue, CONFIG, {}, "docs"))) == requests.MOST
-    assert "docs" in queue.changed_outbounds(), "what is left is still to be seen as new"
+    assert "docs" in queue.voice.changed(), "what is left is still to be seen as new"
     assert apply(queue) == ["refused"] * (count - requests.MOST)
     # A stamp as young as the clock's tick would be like no other.
     while not clock.settled(os.stat(queue.state.outbound("docs")).st_ctime_ns):
         time.sleep(0.001)
     assert apply(queue) == []
-    queue.record_outbounds()
-    assert "docs" not in queue.changed_outbounds()
+    queue.voice.record()
+    assert "docs" not in queue.voice.changed()
 
 
 FOREIGN = {

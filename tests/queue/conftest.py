@@ -12,7 +12,7 @@ import pytest
 import queue_driver
 from queue_driver import Clock, OpenQueue
 
-from agentq_cli.queue import Queue
+from agentq_cli.engines.door import Queue
 
 
 @pytest.fixture(autouse=True)

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from agentq_cli.engines.local.queue import LocalQueue as Queue
+from agentq_cli.engines.values import Claim, Past, Plan
 from agentq_cli.errors import Busy
 from agentq_cli.model import Actor, Address, Identity, NewTask, Outcome, RunId, RunStatus, Task, Worker
 from agentq_cli.policy import order
-from agentq_cli.queue import Claim, Past, Plan, Planner, Queue
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -38,6 +39,8 @@ KEPT: WeakKeyDictionary[Queue, Any] = WeakKeyDictionary()
 """The heads that each queue's supervisor keeps."""
 
 MOST_LOOKS = 50
+
+Planner = Callable[[Task, Past], Plan]
 
 OpenQueue = Callable[..., Queue]
 """What the fixture `open_queue` is."""
@@ -112,8 +115,12 @@ def claim(
     **more: Any,
 ) -> Claim | None:
     """Try to take a task."""
+    candidate = queue.candidate(head)
+    if candidate is None:
+        return None
+    plan = planner(candidate.task, candidate.past)
     return queue.claim(
-        head, supervisor=supervisor, jobs=jobs, parallel=parallel or widths(), planner=planner, host="here", **more
+        candidate, plan, supervisor=supervisor, jobs=jobs, parallel=parallel or widths(), host="here", **more
     )
 
 

@@ -12,12 +12,12 @@ from typing import Any
 from queue_driver import OWNER, SUPERVISOR, claim_next, command, finish, prompt, submit
 
 from agentq_cli.clock import monotonic_ms
+from agentq_cli.engines.door import Queue
 from agentq_cli.identity import Identity
 from agentq_cli.model import Condition, Dependency, RunId, Supervisor
 from agentq_cli.policy.schedule import Kind, Schedule
-from agentq_cli.queue import Queue
 from agentq_cli.supervise import process
-from agentq_cli.supervise.records import Exit, RunDirectory, Start
+from agentq_cli.supervise.records import Exit, Start
 
 HOUR = 3_600_000
 
@@ -32,7 +32,7 @@ def gone(queue: Queue) -> Supervisor:
 
 
 def supervise(queue: Queue, supervisor: Supervisor) -> None:
-    queue.unregister(supervisor.identity)
+    queue.leave(supervisor.identity)
     queue.register(supervisor)
 
 
@@ -97,22 +97,20 @@ def claim(queue: Queue, supervisor: Identity = SUPERVISOR) -> RunId | None:
     claimed = claim_next(queue, supervisor=supervisor)
     if claimed is None:
         return None
-    RunDirectory(queue.run_directory(claimed.run)).create()
+    queue.here.run(claimed.run).create()
     return claimed.run
 
 
 def end_run(queue: Queue, code: int) -> None:
     """One that has ended, which nobody has recorded."""
     if (run := claim(queue)) is not None:
-        RunDirectory(queue.run_directory(run)).reserve_exit().write(
-            Exit(code, None, None, None, False, queue.now, 5, None, 0, 0)
-        )
+        queue.here.run(run).reserve_exit().write(Exit(code, None, None, None, False, queue.now, 5, None, 0, 0))
 
 
 def lose_keeper(queue: Queue) -> None:
     if (run := claim(queue)) is not None:
         shim = Identity(4_194_303, 1, process.boot_id())
-        RunDirectory(queue.run_directory(run)).write_start(Start(shim, queue.now, monotonic_ms(), None))
+        queue.here.run(run).write_start(Start(shim, queue.now, monotonic_ms(), None))
 
 
 def spoil_runs(queue: Queue, name: str) -> None:

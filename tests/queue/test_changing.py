@@ -19,9 +19,9 @@ from queue_driver import (
     submit,
 )
 
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import NotFound, WrongState
 from agentq_cli.model import Actor, Address, Launch, RunId, RunStatus, Status, Task, Trigger
-from agentq_cli.queue import Queue
 
 
 def last(queue: Queue) -> tuple[str, str | None, str | None, str, str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,13 +25,15 @@ from queue_driver import (
     start,
     started,
     submit,
+    the_plan,
     together,
     widths,
 )
 
+from agentq_cli.engines.door import Queue
+from agentq_cli.engines.values import Past, Plan
 from agentq_cli.errors import WrongState
 from agentq_cli.model import Actor, Address, FailureClass, Launch, NewTask, RunId, RunStatus, Status, Task, Trigger
-from agentq_cli.queue import Past, Plan, Queue
 
 HOUR = 3_600_000
 
@@ -122,6 +125,42 @@ def test_a_planner_that_fails_leaves_the_task_unclaimed(queue: Queue) -> None:
     assert not queue.workers()
     assert not list(queue.runs())
     assert claim_next(queue) is not None
+
+
+CHANGES: dict[str, Callable[[Queue, Address], object]] = {
+    "edited": lambda queue, address: queue.edit(address, edited(prompt="something else")),
+    "cancelled": lambda queue, address: queue.cancel(address),
+    "paused": lambda queue, address: queue.pause(address, reason=None),
+    "moved up": lambda queue, address: queue.edit(address, edited(priority=7)),
+    "taken": lambda queue, address: start(queue, address),
+    "gone on from": lambda queue, address: finish(queue, start(queue, *submit(queue, prompt("a"))), conversation="c-2"),
+    "pruned": lambda queue, address: (queue.cancel(address), queue.prune(address)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_changes_between_plan_and_claim_is_not_taken(queue: Queue, open_queue: OpenQueue, change: str) -> None:
+    finish(queue, start(queue, *submit(queue, prompt("a"))), conversation="c-1")
+    (address,) = submit(queue, prompt("a"))
+    other = open_queue(Clock(queue.now + 1))
+
+    def planner(task: Task, past: Past) -> Plan:
+        CHANGES[change](other, address)
+        return the_plan(task, past)
+
+    head, before = head_of(queue, address), len(list(queue.runs()))
+    assert claim(queue, head, planner=planner) is None
+    assert len(list(queue.runs())) == before + (change in ("taken", "gone on from"))
+    assert len(queue.workers()) == (change == "taken")
+    assert claim(queue, head) is None or change in ("edited", "moved up", "gone on from")
+
+
+def test_a_task_that_is_gone_is_no_candidate_and_forgotten(queue: Queue) -> None:
+    (address,) = submit(queue, command("a"))
+    head = head_of(queue, address)
+    queue.cancel(address)
+    queue.prune(address)
+    assert queue.candidate(head) is None
 
 
 # The cap
@@ -510,8 +549,7 @@ def test_a_conversation_is_handed_to_the_next_task_that_shares_it(queue: Queue, 
 def test_a_conversation_that_is_bound_to_a_directory_goes_on_only_there(queue: Queue) -> None:
     def resumed(cwd: str, *, bound: bool = True) -> str | None:
         def planner(task: Task, past: Past) -> Plan:
-            bound_to = task.cwd if bound and past.conversation else None
-            return Plan(("x",), conversation=past.conversation, bound_to=bound_to)
+            return Plan(("x",), conversation=None if bound and past.directory != task.cwd else past.conversation)
 
         (address,) = submit(queue, replace(prompt("a"), cwd=cwd))
         claimed = claim(queue, head_of(queue, address), planner=planner)
@@ -590,7 +628,8 @@ def test_a_retry_goes_on_in_the_conversation_that_its_run_before_began(queue: Qu
         run = start(queue, address, planner=planner)
         finish(queue, run, status, failure_class=failure, conversation=conversation)
         clock.forward(600_000)
-        return seen[0]
+        assert (seen[0].conversation is None) is (seen[0].directory is None)
+        return replace(seen[0], directory=None)
 
     crashed, error = RunStatus.CRASHED, RunStatus.ERROR
     (isolated,) = submit(queue, prompt("a", context="isolated", launch=Launch(retries=9)))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from queue_driver import Clock, command, edited, ended, finish, open_queue, prompt, start, submit
 
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import NotFound, Usage, WrongState
 from agentq_cli.model import (
     Actor,
@@ -20,7 +21,6 @@ from agentq_cli.model import (
     RunStatus,
     Status,
 )
-from agentq_cli.queue import Queue
 
 
 def on(*others: Address | int, condition: Condition = Condition.SUCCESS) -> tuple[Dependency, ...]:
@@ -382,7 +382,7 @@ def test_a_rebuilt_index_knows_who_waits_for_whom(queue: Queue) -> None:
         for table in ("tasks", "dependencies", "unsettled"):
             database.execute(f"DELETE FROM {table}")
     for session in ("a", "b"):
-        queue.reindex(session, host="here")
+        queue.upkeep.reindex(session, host="here")
     ended(queue, first)
     settle(queue)
     assert statuses(queue, second) == ["queued"]

@@ -19,9 +19,9 @@ from queue_driver import (
     together,
 )
 
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import NotFound, WrongState
 from agentq_cli.model import ENDED, Actor, Address, FailureClass, Outcome, RunId, RunStatus, Status
-from agentq_cli.queue import Queue
 
 OTHERS = sorted(set(RunStatus) - {RunStatus.RUNNING, RunStatus.SUCCESS, RunStatus.SKIPPED, RunStatus.CANCELLED})
 
@@ -170,7 +170,7 @@ def test_of_two_finishers_at_once_one_wins(open_queue: OpenQueue, clock: Clock, 
         stored = queue.run(RunId("a", n, 1))
         assert stored.status == outcomes[won.index(True)]
         assert [event.event for event in queue.events(address=address)] == ["late", "late", "finish", "start", "submit"]
-        assert list(queue.post_results()) == []
+        assert list(queue.upkeep.post_results()) == []
         (message,) = [message for message in queue.messages("a") if message.id == run]
         assert message.content["status"] == stored.status
 
@@ -246,7 +246,7 @@ def test_each_run_says_its_result_once(queue: Queue, clock: Clock) -> None:
     assert (newest.id, newest.kind, newest.session, newest.created_at) == ("a/1.2", "result", "a", NOON + 5)
     assert newest.content == {"run": "a/1.2", "task": "a/1", "status": "success", "result": {"n": 2}}
     assert oldest.content == {"run": "a/1.1", "task": "a/1", "status": "error", "result": {"n": 1}}
-    assert list(queue.post_results()) == []
+    assert list(queue.upkeep.post_results()) == []
 
 
 def test_messages_can_be_followed_from_a_position(queue: Queue) -> None:

@@ -15,12 +15,12 @@ from queue_driver import ANOTHER, NOON, SUPERVISOR, Clock, command, finish, star
 from agentq_cli import config as configuration
 from agentq_cli.clock import monotonic_ms
 from agentq_cli.config import Config, Limits
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import Busy, Usage
 from agentq_cli.model import RunId, Supervisor
 from agentq_cli.policy.admission import Gate, Room
-from agentq_cli.queue import Queue
 from agentq_cli.supervise import gates, process
-from agentq_cli.supervise.records import RunDirectory, Start
+from agentq_cli.supervise.records import Start
 from agentq_cli.supervise.resources import Resources
 
 MIB = 1 << 20
@@ -52,7 +52,7 @@ def run_in(queue: Queue, *, age: int = 0, pid: int | None = None) -> RunId:
     """A run whose shim is the process of that pid (None: there is none yet), for `age` milliseconds."""
     run = start(queue, submit(queue, command())[0])
     if pid is not None:
-        directory = RunDirectory(queue.run_directory(run))
+        directory = queue.here.run(run)
         directory.create()
         identity = process.identity_of(pid)
         assert identity is not None

@@ -20,9 +20,9 @@ from queue_driver import (
     submit,
 )
 
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import NotFound
 from agentq_cli.model import Actor, Address, RunId, RunStatus, Status
-from agentq_cli.queue import Queue
 
 # Tasks
 
@@ -255,10 +255,19 @@ def test_a_queue_that_does_not_exist_reads_as_empty_and_leaves_no_file(
 ) -> None:
     queue = open_queue(clock, create=False)
     assert list(queue.tasks(ended=True)) == list(queue.runs()) == list(queue.events()) == list(queue.sessions()) == []
-    assert queue.workers() == queue.supervisors() == queue.holds() == queue.expired() == queue.batches() == []
+    assert queue.workers() == queue.supervisors() == queue.holds() == queue.expired() == queue.upkeep.batches() == []
     assert queue.unfinished() == set()
-    assert (queue.next_due(), queue.last_sweep(), queue.last_event(), queue.stored_sessions()) == (None, None, 0, [])
-    assert (queue.look().heads, queue.roll_back_dead_writers(), list(queue.post_results())) == ((), [], [])
+    assert (queue.next_due(), queue.last_sweep(), queue.last_event(), queue.upkeep.stored_sessions()) == (
+        None,
+        None,
+        0,
+        [],
+    )
+    assert (queue.look().heads, queue.upkeep.roll_back_dead_writers(), list(queue.upkeep.post_results())) == (
+        (),
+        [],
+        [],
+    )
     for ask in (
         lambda: queue.task(Address("a", 1)),
         lambda: queue.run(RunId("a", 1, 1)),

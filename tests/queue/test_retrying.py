@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from queue_driver import NOON, Clock, claim_next, command, finish, open_queue, prompt, start, started, submit
 
+from agentq_cli.engines.door import Queue
 from agentq_cli.model import Actor, Address, FailureClass, Launch, RunStatus, Status, Task, Trigger
 from agentq_cli.policy.schedule import Kind, Missed, Overlap, Schedule
-from agentq_cli.queue import Queue
 
 MINUTE = 60_000
 

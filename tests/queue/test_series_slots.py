@@ -16,11 +16,11 @@ import pytest
 from queue_driver import NOON, Clock, claim_next, command, finish, submit
 
 from agentq_cli.dataclass import replace
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import AgentqError
 from agentq_cli.model import Actor, Address, FailureClass, RunId, RunStatus, Status, Task
 from agentq_cli.policy.missed import Occurrence
 from agentq_cli.policy.schedule import Kind, Missed, Overlap, Schedule, anchor, count_slots, same_times
-from agentq_cli.queue import Queue
 from agentq_cli.store import series
 
 WIDE = int(os.environ.get("AGENTQ_TEST_WIDE", "1"))

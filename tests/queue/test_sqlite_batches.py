@@ -29,9 +29,9 @@ from queue_driver import (
     submit,
 )
 
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import Busy, NotFound, Unreadable, WrongState
 from agentq_cli.model import Address, Condition, Dependency, NewTask
-from agentq_cli.queue import Queue
 from agentq_cli.store import connection
 from agentq_cli.store import submit as module
 from agentq_cli.store.session_write import WRITE
@@ -66,9 +66,9 @@ def batch_of_three(queue: Queue) -> list[Address]:
 
 def settle(queue: Queue) -> None:
     """What sweep does once the owner is dead."""
-    for batch, committed, sessions, owner in queue.batches():
+    for batch, committed, sessions, owner in queue.upkeep.batches():
         assert owner == OWNER
-        queue.settle_batch(batch, committed=committed, sessions=sessions)
+        queue.upkeep.settle_batch(batch, committed=committed, sessions=sessions)
 
 
 def staged(place: Path, session: str) -> list[str]:
@@ -87,9 +87,9 @@ def test_a_batch_that_was_not_committed_is_taken_back(
     monkeypatch.undo()
     assert [task.argv for task in queue.tasks(ended=True)] == [("before",)]
     assert started(queue) == ["a/1"]
-    assert len(queue.batches()) == 1
+    assert len(queue.upkeep.batches()) == 1
     settle(queue)
-    assert queue.batches() == []
+    assert queue.upkeep.batches() == []
     assert staged(state_dir, "a") == ["running"]
     assert Counter(event.event for event in queue.events()) == {"submit": 1, "start": 1}
     found = queue.submit([command("a", key="k")], owner=OWNER, max_queued=MANY)
@@ -104,7 +104,7 @@ def test_a_batch_that_was_committed_is_finished_once(
     calls = Counter[bool]()
 
     def stub(*arguments: Any, **options: Any) -> Any:
-        committed = any(row[1] for row in queue.batches())
+        committed = any(row[1] for row in queue.upkeep.batches())
         calls[committed] += 1
         if calls[True] >= call:
             raise Killed
@@ -114,13 +114,13 @@ def test_a_batch_that_was_committed_is_finished_once(
     with pytest.raises(Killed):
         batch_of_three(queue)
     monkeypatch.undo()
-    ((_, committed, sessions, owner),) = queue.batches()
+    ((_, committed, sessions, owner),) = queue.upkeep.batches()
     assert (committed, sessions, owner) == (True, ["a", "b", "c"], OWNER)
     assert len(list(queue.tasks())) == [0, 2, 3][call - 1]
-    ((batch, _, _, _),) = queue.batches()
+    ((batch, _, _, _),) = queue.upkeep.batches()
     for _ in range(2):
-        queue.settle_batch(batch, committed=True, sessions=sessions)
-    assert queue.batches() == []
+        queue.upkeep.settle_batch(batch, committed=True, sessions=sessions)
+    assert queue.upkeep.batches() == []
     assert sorted(str(task.address) for task in queue.tasks()) == ["a/1", "a/2", "b/1", "c/1"]
     assert Counter((e.session, e.seq, e.event) for e in queue.events()) == Counter(
         [("a", 1, "submit"), ("a", 2, "submit"), ("b", 1, "submit"), ("c", 1, "submit")]
@@ -142,7 +142,7 @@ def test_what_is_staged_is_seen_by_nobody(
         with pytest.raises(NotFound):
             ask(Address("a", 1))
     for name in ("a", "b"):
-        queue.reindex(name, host="here")
+        queue.upkeep.reindex(name, host="here")
     assert list(queue.tasks(ended=True)) == []
     assert submit(queue, command("a")) == [Address("a", 3)]
 
@@ -179,11 +179,11 @@ def test_a_session_that_cannot_be_read_does_not_hold_up_the_rest_of_a_committed_
         for task in queue.tasks():
             listed.append(str(task.address))
     assert sorted(listed) == ["b/1", "c/1"]
-    assert len(queue.batches()) == 1, "kept for the sweep that finds the file in order again"
+    assert len(queue.upkeep.batches()) == 1, "kept for the sweep that finds the file in order again"
     bad.write_bytes(content)
     settle(queue)
     assert sorted(str(task.address) for task in queue.tasks()) == ["a/1", "a/2", "b/1", "c/1"]
-    assert queue.batches() == []
+    assert queue.upkeep.batches() == []
 
 
 def test_a_batch_that_a_session_refuses_leaves_nothing_for_sweep(queue: Queue, state_dir: Path) -> None:
@@ -191,7 +191,7 @@ def test_a_batch_that_a_session_refuses_leaves_nothing_for_sweep(queue: Queue, s
     (state_dir / "sessions" / "bad" / "inbound.db").write_bytes(b"damaged, " * 1000)
     with pytest.raises(Unreadable, match=r"bad/inbound\.db"):
         submit(queue, command("a"), command("bad"), command("c"))
-    assert queue.batches() == []
+    assert queue.upkeep.batches() == []
     assert staged(state_dir, "a") == []
 
 
@@ -201,7 +201,7 @@ def test_a_session_that_is_held_after_the_commit_is_left_to_sweep_and_the_batch_
     real = module.session_write
 
     def stub(state: Any, session: str, **options: Any) -> Any:
-        if session == "a" and any(row[1] for row in queue.batches()):
+        if session == "a" and any(row[1] for row in queue.upkeep.batches()):
             raise Busy("somebody reads it")
         return real(state, session, **options)
 
@@ -237,7 +237,7 @@ def test_the_index_is_told_at_the_commit_what_the_sessions_files_say(queue: Queu
     told = indexed(state_dir)
     assert [row[2] for row in told["tasks"]] == ["queued", "queued", "blocked", "blocked", "queued"]
     for name in ("a", "b", "c"):
-        queue.reindex(name, host="here")
+        queue.upkeep.reindex(name, host="here")
     assert indexed(state_dir) == told
     found = sorted((event.session, event.seq, event.to_status, event.event, event.actor) for event in queue.events())
     assert found == [
@@ -265,11 +265,11 @@ def test_what_is_committed_and_not_released_yet_is_released_by_whoever_comes_fir
     else:
         before = indexed(state_dir)
         for name in ("a", "b", "c"):
-            queue.reindex(name, host="here")
+            queue.upkeep.reindex(name, host="here")
         assert indexed(state_dir) == before
     for _ in range(2):
         settle(queue)
-    assert queue.batches() == []
+    assert queue.upkeep.batches() == []
     left = {str(task.address): task.status for task in queue.tasks(ended=True)}
     assert len(left) == 5
     assert left["c/2"] == {"claim": "running", "cancel": "cancelled", "reindex": "queued"}[act]

@@ -25,9 +25,9 @@ from queue_driver import (
 )
 from queue_driver import claim as try_to_claim
 
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import Unreadable
 from agentq_cli.model import Actor, Address, RunId
-from agentq_cli.queue import Queue
 
 
 def header(path: Path) -> None:
@@ -93,7 +93,7 @@ VERBS: dict[str, Callable[[Queue], object]] = {
     "request_stop": lambda q: q.request_stop(RunId("bad", 2, 1), reason="x", cancel=True, actor=Actor.USER),
     "seen_conversation": lambda q: q.seen_conversation(RunId("bad", 2, 1), "demo", "c"),
     "runs": lambda q: list(q.runs(address=Address("bad", 1))),
-    "reindex": lambda q: q.reindex("bad", host="here"),
+    "reindex": lambda q: q.upkeep.reindex("bad", host="here"),
     "batch": lambda q: submit(q, command("good"), command("bad"), command("third")),
 }
 
@@ -114,7 +114,7 @@ def test_every_verb_refuses_a_damaged_session_and_leaves_its_file_byte_for_byte(
         assert bad.read_bytes() == before, name
         assert sorted(path.name for path in bad.parent.iterdir()) == ["inbound.db", "outbound.db"], name
     assert queue.last_event() == events
-    assert queue.batches() == [], "a batch that could not be stored was taken back"
+    assert queue.upkeep.batches() == [], "a batch that could not be stored was taken back"
     assert len(list(queue.tasks(session="good", ended=True))) == 12
     assert queue.worker(Address("bad", 2)) is not None
 
@@ -131,8 +131,8 @@ def test_the_other_sessions_go_on(queue: Queue, bad: Path, damage: Callable[[Pat
     assert claimed is not None
     assert submit(queue, command("good")) == [Address("good", 13)]
     assert queue.cancel(Address("good", 13)).status == "cancelled"
-    queue.reindex("good", host="here")
-    assert queue.roll_back_dead_writers() == []
+    queue.upkeep.reindex("good", host="here")
+    assert queue.upkeep.roll_back_dead_writers() == []
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -156,7 +156,7 @@ def test_a_listing_yields_the_others_and_then_says_what_is_wrong(
 
 def test_a_bad_sessions_slot_can_be_given_up(queue: Queue, bad: Path) -> None:
     header(bad)
-    queue.release_slot(RunId("bad", 2, 1))
+    queue.upkeep.give_up(RunId("bad", 2, 1))
     assert [worker.session for worker in queue.workers()] == ["good"]
 
 
@@ -219,7 +219,7 @@ def test_a_damaged_outbound_is_that_listings_trouble_only(
     assert task is not None
     assert task.status == "completed"
     assert queue.run(RunId("bad", 2, 1)).result == "kept"
-    assert list(queue.post_results()) == ["bad/2.1"]
+    assert list(queue.upkeep.post_results()) == ["bad/2.1"]
     assert (outbound.read_bytes() if outbound.exists() else None) == before
     claimed = claim_next(queue)
     assert claimed is not None
@@ -234,9 +234,9 @@ def test_an_outbound_that_comes_back_gets_the_results_that_it_missed(queue: Queu
     finish(queue, RunId("bad", 2, 1), result="kept")
     for seq in (3, 4):
         ended(queue, Address("bad", seq))
-    assert list(queue.post_results()) == ["bad/2.1", "bad/3.1", "bad/4.1"]
+    assert list(queue.upkeep.post_results()) == ["bad/2.1", "bad/3.1", "bad/4.1"]
     away.rename(outbound)
-    assert list(queue.post_results()) == []
+    assert list(queue.upkeep.post_results()) == []
     assert [message.id for message in queue.messages("bad")] == ["bad/4.1", "bad/3.1", "bad/2.1", "bad/1.1"]
     assert next(m for m in queue.messages("bad") if m.id == "bad/2.1").content["result"] == "kept"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from queue_driver import NOON, Clock, claim, claim_next, command, edited, ended, head_of, start, submit
 
+from agentq_cli.engines.door import Queue
 from agentq_cli.model import Actor, Address, Status
-from agentq_cli.queue import Queue
 
 FIRST = Address("a", 1)
 UNREADABLE = ["soon", "", 1.5, "2026-03-29T12:00:00Z", b"\xff\x00"]
@@ -60,10 +60,10 @@ def test_a_time_that_cannot_be_read_pauses_the_task_with_the_reason_at_its_claim
 @pytest.mark.parametrize("value", UNREADABLE)
 def test_reindex_finds_and_pauses_it(queue: Queue, place: Path, value: object) -> None:
     spoil(place, "due_at", value)
-    (mended,) = queue.reindex("a", host="here")
+    (mended,) = queue.upkeep.reindex("a", host="here")
     assert mended.startswith("a/1 is paused: its due time")
     assert stored(place) == ("paused", "integer", "null")
-    assert queue.reindex("a", host="here") == []
+    assert queue.upkeep.reindex("a", host="here") == []
     assert [event.event for event in queue.events(address=FIRST)] == ["pause", "submit"]
 
 
@@ -116,7 +116,7 @@ def test_one_that_has_ended_stays_as_it_ended(queue: Queue, place: Path) -> None
     spoil(place, "due_at", "soon")
     assert queue.task(FIRST).status is Status.COMPLETED
     assert queue.expire(FIRST, actor=Actor.SWEEP) is None
-    queue.reindex("a", host="here")
+    queue.upkeep.reindex("a", host="here")
     assert queue.task(FIRST).status is Status.COMPLETED
     assert stored(place)[:2] == ("completed", "integer")
     assert queue.retry(FIRST).status is Status.QUEUED

@@ -24,9 +24,9 @@ from queue_driver import (
     submit,
 )
 
+from agentq_cli.engines.local.queue import LocalQueue as Queue
 from agentq_cli.errors import NotFound, Usage
 from agentq_cli.model import Address, RunId
-from agentq_cli.queue import Queue
 from agentq_cli.store import connection, file_systems
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to somebody else")
@@ -162,7 +162,7 @@ def test_a_session_directory_that_is_a_link_is_refused_and_nothing_is_created(
             ask(Address("a", 1))
     assert everything(state_dir.parent) == before
     assert [task.seq for task in queue.tasks()] == [1]
-    assert queue.batches() == []
+    assert queue.upkeep.batches() == []
 
 
 def test_a_session_that_became_a_link_is_no_longer_touched(queue: Queue, state_dir: Path) -> None:
@@ -224,14 +224,14 @@ def test_files_and_directories_are_private_whatever_the_umask(state_dir: Path) -
         "import os, sys, pathlib\n"
         "os.umask(0)\n"
         "import queue_driver as d\n"
-        "from agentq_cli.queue import Queue\n"
+        "from agentq_cli.engines.local.queue import LocalQueue as Queue\n"
         "with d.open_queue(pathlib.Path(sys.argv[1]), d.Clock()) as queue:\n"
         "    a, b = d.submit(queue, d.prompt('a'), d.command('b'))\n"
         "    d.ended(queue, a)\n"
-        "    queue._index.execute('BEGIN EXCLUSIVE')\n"
-        "    queue._index.execute('UPDATE sessions SET paused_at = 1')\n"
+        "    queue.index.execute('BEGIN EXCLUSIVE')\n"
+        "    queue.index.execute('UPDATE sessions SET paused_at = 1')\n"
         "    print(oct(os.stat(queue.state.path / 'agentq.db-journal').st_mode & 0o7777))\n"
-        "    queue._index.execute('ROLLBACK')\n"
+        "    queue.index.execute('ROLLBACK')\n"
     )
     environ = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent)])}
     found = subprocess.run(
@@ -247,7 +247,7 @@ def test_files_and_directories_are_private_whatever_the_umask(state_dir: Path) -
 
 
 def test_a_runs_directory_lies_in_its_session(queue: Queue, state_dir: Path) -> None:
-    assert queue.run_directory(RunId("a", 3, 2)) == state_dir / "sessions" / "a" / "runs" / "3.2"
+    assert Path(queue.here.run_path(RunId("a", 3, 2))) == state_dir / "sessions" / "a" / "runs" / "3.2"
 
 
 def test_a_session_directory_without_files_holds_no_task(queue: Queue, state_dir: Path) -> None:
@@ -256,7 +256,7 @@ def test_a_session_directory_without_files_holds_no_task(queue: Queue, state_dir
     for ask in (queue.task, queue.cancel, queue.resume, queue.retry, queue.prune):
         with pytest.raises(NotFound, match="a"):
             ask(Address("a", 1))
-    assert queue.stored_sessions() == ["a"]
+    assert queue.upkeep.stored_sessions() == ["a"]
     assert everything(state_dir / "sessions" / "a") == []
     assert queue.submit([command("a")], owner=OWNER, max_queued=MANY) == [(Address("a", 1), True)]
     assert queue.task(Address("a", 1)).created_at == NOON

@@ -13,9 +13,9 @@ import pytest
 import queue_driver
 from queue_driver import Clock, claim_next, command, ended, finish, prompt, start, submit
 
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import Refused
 from agentq_cli.model import Address, RunId
-from agentq_cli.queue import Queue
 
 ROOT_ONLY = "a small file system can only be mounted by root"
 
@@ -93,9 +93,9 @@ def test_a_submit_on_a_full_disk_is_refused_and_nothing_is_half_stored(
     assert (list(queue.tasks(ended=True)), list(queue.events())) == before
     disk.free()
     whole(queue)
-    for batch, committed, sessions, _ in queue.batches():
+    for batch, committed, sessions, _ in queue.upkeep.batches():
         assert not committed
-        queue.settle_batch(batch, committed=False, sessions=sessions)
+        queue.upkeep.settle_batch(batch, committed=False, sessions=sessions)
     assert (list(queue.tasks(ended=True)), list(queue.events())) == before
     SUBMITS[what](queue)
     assert len(list(queue.tasks())) > 2
@@ -119,7 +119,7 @@ def test_a_change_on_a_full_disk_is_refused_and_can_be_made_later(queue: Queue, 
         lambda: queue.cancel(second),
         lambda: queue.pause(third, reason=None),
         lambda: queue.pause_session("c", reason=None, paused=True),
-        lambda: queue.note_sweep(),
+        lambda: queue.upkeep.note_sweep(),
         lambda: claim_next(queue),
     ):
         with pytest.raises(Refused, match=str(queue.state.path)):
@@ -129,7 +129,7 @@ def test_a_change_on_a_full_disk_is_refused_and_can_be_made_later(queue: Queue, 
     disk.free()
     whole(queue)
     assert finish(queue, run) is not None
-    assert list(queue.post_results()) == []
+    assert list(queue.upkeep.post_results()) == []
     assert [message.id for message in queue.messages("a")] == ["a/1.1"]
     assert queue.cancel(second).status == "cancelled"
     assert ended(queue, Address("c", 1)).status == "completed"

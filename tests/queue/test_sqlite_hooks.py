@@ -9,9 +9,9 @@ from pathlib import Path
 from queue_driver import NOON, command, submit
 
 from agentq_cli.config_schema import HOOKS
+from agentq_cli.engines.door import Queue
 from agentq_cli.model import Actor, Identity
 from agentq_cli.policy.hooks import Ran
-from agentq_cli.queue import Queue
 
 ONE, OTHER = Identity(1, 2, "boot"), Identity(3, 4, "boot")
 EVENT = (
@@ -20,28 +20,28 @@ EVENT = (
 
 
 def test_what_two_look_for_at_once_is_given_to_one(queue: Queue) -> None:
-    queue.collect_hooks(HOOKS, ONE, configured_at=0)
+    queue.hooks.collect(HOOKS, ONE, configured_at=0)
     for address in submit(queue, command("a"), command("b")):
         queue.cancel(address)
-    assert queue.hooks_wait(HOOKS, after=0, configured_at=0)
-    queue.collect_hooks(HOOKS, ONE, configured_at=0)
-    queue.collect_hooks(HOOKS, OTHER, configured_at=0)
-    assert queue.own_hooks(OTHER, limit=9) == []
-    found = queue.own_hooks(ONE, limit=9)
+    assert queue.hooks.wait(HOOKS, after=0, configured_at=0)
+    queue.hooks.collect(HOOKS, ONE, configured_at=0)
+    queue.hooks.collect(HOOKS, OTHER, configured_at=0)
+    assert queue.hooks.own(OTHER, limit=9) == []
+    found = queue.hooks.own(ONE, limit=9)
     assert sorted((call.hook, str(call.address)) for call in found) == [
         ("session.drained", "a/1"),
         ("session.drained", "b/1"),
         ("task.finished", "a/1"),
         ("task.finished", "b/1"),
     ]
-    assert not queue.hooks_wait(HOOKS, after=0, configured_at=0)
-    queue.take_hooks([ONE], OTHER)
-    assert queue.hook_owners() == [OTHER]
+    assert not queue.hooks.wait(HOOKS, after=0, configured_at=0)
+    queue.hooks.take([ONE], OTHER)
+    assert queue.hooks.owners() == [OTHER]
     # Of what another one has taken nothing is recorded.
-    queue.record_hooks([Ran(call, "late") for call in found], ONE, actor=Actor.SWEEP)
-    assert len(queue.own_hooks(OTHER, limit=9)) == 4 and queue.hook_failures() == []
-    queue.record_hooks([Ran(call, None) for call in found], OTHER, actor=Actor.SWEEP)
-    assert queue.hook_owners() == []
+    queue.hooks.record([Ran(call, "late") for call in found], ONE, actor=Actor.SWEEP)
+    assert len(queue.hooks.own(OTHER, limit=9)) == 4 and queue.hooks.failures() == []
+    queue.hooks.record([Ran(call, None) for call in found], OTHER, actor=Actor.SWEEP)
+    assert queue.hooks.owners() == []
 
 
 def test_only_an_end_is_one(queue: Queue, state_dir: Path) -> None:
@@ -49,42 +49,42 @@ def test_only_an_end_is_one(queue: Queue, state_dir: Path) -> None:
     (address,) = submit(queue, command("a"))
     (later,) = submit(queue, command("a", due_at=NOON + 1000))
     queue.cancel(address)
-    queue.collect_hooks(HOOKS, ONE, configured_at=0)
+    queue.hooks.collect(HOOKS, ONE, configured_at=0)
     queue.pause(later, reason=None)
     with closing(sqlite3.connect(state_dir / "agentq.db")) as index, index:
         index.execute(EVENT, (NOON, "cancelled", "cancelled"))
         index.execute(EVENT, (NOON, "cancelled", "queued"))
-    assert queue.hooks_called(HOOKS, configured_at=0) == []
+    assert queue.hooks.called(HOOKS, configured_at=0) == []
     queue.cancel(later)
-    assert [hook for hook, _ in queue.hooks_called(HOOKS, configured_at=0)] == ["task.finished"]
+    assert [hook for hook, _ in queue.hooks.called(HOOKS, configured_at=0)] == ["task.finished"]
 
 
 def test_a_session_with_something_due_or_to_be_retried_has_not_drained(queue: Queue) -> None:
-    queue.collect_hooks(HOOKS, ONE, configured_at=0)
+    queue.hooks.collect(HOOKS, ONE, configured_at=0)
     first, second = submit(queue, command("a"), command("a"))
     submit(queue, command("a", due_at=NOON + 10_000))
     queue.cancel(first)
-    assert [hook for hook, _ in queue.hooks_called(HOOKS, configured_at=0)] == ["task.finished"]
-    queue.collect_hooks(HOOKS, ONE, configured_at=0)
+    assert [hook for hook, _ in queue.hooks.called(HOOKS, configured_at=0)] == ["task.finished"]
+    queue.hooks.collect(HOOKS, ONE, configured_at=0)
     queue.cancel(second)
-    assert [hook for hook, _ in queue.hooks_called(HOOKS, configured_at=0)] == ["task.finished", "session.drained"]
+    assert [hook for hook, _ in queue.hooks.called(HOOKS, configured_at=0)] == ["task.finished", "session.drained"]
 
 
 def test_what_is_older_than_a_day_calls_nothing_any_more(queue: Queue, state_dir: Path) -> None:
     day = 24 * 3_600_000
-    queue.collect_hooks(HOOKS, ONE, configured_at=0)
+    queue.hooks.collect(HOOKS, ONE, configured_at=0)
     for address in submit(queue, *[command("a") for _ in range(3)]):
         queue.cancel(address)
     with closing(sqlite3.connect(state_dir / "agentq.db")) as index, index:
         index.execute("UPDATE events SET at = ? WHERE seq < 3", (queue.now - day - 1,))
-    assert [str(task) for _, task in queue.hooks_called(["task.finished"], configured_at=0)] == ["a/3"]
+    assert [str(task) for _, task in queue.hooks.called(["task.finished"], configured_at=0)] == ["a/3"]
 
 
 def test_what_was_before_the_hooks_were_configured_calls_none(queue: Queue) -> None:
     for address in submit(queue, command("a")):
         queue.cancel(address)
-    assert not queue.hooks_begun()
-    assert queue.hooks_called(HOOKS, configured_at=queue.now + 1) == []
-    assert len(queue.hooks_called(HOOKS, configured_at=queue.now)) == 2
-    queue.collect_hooks(HOOKS, ONE, configured_at=queue.now + 1)
-    assert queue.hooks_begun() and queue.hook_owners() == []
+    assert not queue.hooks.begun()
+    assert queue.hooks.called(HOOKS, configured_at=queue.now + 1) == []
+    assert len(queue.hooks.called(HOOKS, configured_at=queue.now)) == 2
+    queue.hooks.collect(HOOKS, ONE, configured_at=queue.now + 1)
+    assert queue.hooks.begun() and queue.hooks.owners() == []

@@ -21,9 +21,9 @@ from sweep_worlds import ACTS, HOUR, corrupt, gone, here, run_one, supervise, wr
 from agentq_cli import clock
 from agentq_cli.clock import Clock
 from agentq_cli.config import Config
+from agentq_cli.engines.local.queue import LocalQueue as Queue
 from agentq_cli.errors import AgentqError
 from agentq_cli.policy.schedule import Kind, Schedule
-from agentq_cli.queue import Queue
 from agentq_cli.store import idle, seen
 from agentq_cli.supervise import process, wake
 from agentq_cli.supervise.sweep import Sweep
@@ -172,7 +172,7 @@ def test_of_very_many_those_that_run_and_that_ran_last_have_no_turn_to_wait_for(
         if claimed.task.session == "ran":
             finish(real, claimed.run)
     for _ in range(12):
-        assert {"ran", "runs"} <= set(real.turn().sessions)
+        assert {"ran", "runs"} <= set(real.upkeep.turn().sessions)
         whole_pass(real)
 
 

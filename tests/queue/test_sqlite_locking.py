@@ -31,9 +31,9 @@ from queue_driver import (
     submit,
 )
 
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import Busy
 from agentq_cli.model import Actor, Address, RunId
-from agentq_cli.queue import Queue
 from agentq_cli.store import connection
 
 
@@ -74,7 +74,7 @@ def test_a_reader_of_one_sessions_file_delays_no_other_session(queue: Queue, rea
     queue.cancel(Address("b", 2))
     submit(queue, command("c"))
     queue.pause_agent("demo", reason=None)
-    queue.note_sweep()
+    queue.upkeep.note_sweep()
     assert time.monotonic() - began < connection.BUSY_MS / 1000 / 2
     assert [message.id for message in queue.messages("b")] == ["b/1.1"]
 
@@ -101,7 +101,7 @@ def test_background_steps_report_a_busy_session_after_a_short_wait(queue: Queue,
         "adopt": lambda: queue.adopt(worker, ANOTHER),
         "expire": lambda: queue.expire(Address("a", 2), actor=Actor.SWEEP),
         "seen_conversation": lambda: queue.seen_conversation(run, "demo", "c"),
-        "reindex": lambda: queue.reindex("a", host="here"),
+        "reindex": lambda: queue.upkeep.reindex("a", host="here"),
     }
     for name, step in steps.items():
         assert 0.05 < long(step) < 3, name
@@ -161,12 +161,12 @@ def test_an_outbound_that_somebody_holds_gets_its_result_later(queue: Queue, sta
             assert task is not None
             assert task.status == "completed"
         assert time.monotonic() - began < 5
-        assert list(queue.post_results()) == ["a/1.1"]
+        assert list(queue.upkeep.post_results()) == ["a/1.1"]
         agent.execute("COMMIT")
-    assert list(queue.post_results()) == []
+    assert list(queue.upkeep.post_results()) == []
     result, own = queue.messages("a")
     assert (own.id, own.content, result.id, result.content["result"]) == ("mine", "x", "a/1.1", {"n": 1})
-    assert list(queue.post_results()) == []
+    assert list(queue.upkeep.post_results()) == []
     assert len(list(queue.messages("a"))) == 2
 
 
@@ -179,7 +179,7 @@ def test_one_outbound_that_cannot_be_written_hides_no_other(queue: Queue, state_
         for seq in range(1, 111):
             finish(queue, start(queue, Address(name, seq)))
     moved["b"].with_name("away").rename(moved["b"])
-    assert list(queue.post_results()) == [f"a/{seq}.1" for seq in range(1, 111)]
+    assert list(queue.upkeep.post_results()) == [f"a/{seq}.1" for seq in range(1, 111)]
     assert len(list(queue.messages("b"))) == 110
 
 
@@ -189,7 +189,7 @@ def test_a_result_that_an_agent_wrote_in_its_runs_name_is_put_right(queue: Queue
     with closing(sqlite3.connect(state_dir / "sessions" / "a" / "outbound.db", isolation_level=None)) as agent:
         agent.execute("INSERT INTO messages_out VALUES ('a/1.1', 'system', '{\"status\": \"success\"}', 1)")
     finish(queue, run, exit_code=3)
-    assert list(queue.post_results()) == []
+    assert list(queue.upkeep.post_results()) == []
     (message,) = queue.messages("a")
     assert (message.kind, message.content["run"]) == ("result", "a/1.1")
 
@@ -214,10 +214,10 @@ def test_what_a_dead_writer_left_is_rolled_back(queue: Queue, state_dir: Path) -
     journal = path.with_name("inbound.db-journal")
     assert journal.stat().st_size
     assert path.read_bytes() != before
-    assert queue.roll_back_dead_writers() == ["a"]
+    assert queue.upkeep.roll_back_dead_writers() == ["a"]
     assert not journal.exists()
     assert path.read_bytes() == before
-    assert queue.roll_back_dead_writers() == []
+    assert queue.upkeep.roll_back_dead_writers() == []
     assert {task.status for task in queue.tasks()} == {"queued"}
 
 
@@ -226,7 +226,7 @@ def test_a_live_writer_is_left_alone_by_the_roll_back(queue: Queue, reader: sqli
     reader.execute("BEGIN IMMEDIATE")
     reader.execute("UPDATE messages_in SET priority = 7")
     began = time.monotonic()
-    queue.roll_back_dead_writers()
+    queue.upkeep.roll_back_dead_writers()
     assert time.monotonic() - began < 5
     reader.execute("COMMIT")
     assert queue.task(Address("a", 1)).priority == 7
@@ -234,4 +234,4 @@ def test_a_live_writer_is_left_alone_by_the_roll_back(queue: Queue, reader: sqli
 
 def test_a_run_id_is_no_way_out_of_its_session(queue: Queue) -> None:
     run = RunId("a", 1, 1)
-    assert queue.run_directory(run).parent.parent.parent == queue.state.path / "sessions"
+    assert Path(queue.here.run_path(run)).parent.parent.parent == Path(queue.here.path) / "sessions"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from queue_driver import NOON, command, prompt, submit
 
-from agentq_cli.queue import Queue
+from agentq_cli.engines.door import Queue
 from agentq_cli.store import connection
 from agentq_cli.store.queries import statements
 

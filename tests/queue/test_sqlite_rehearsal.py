@@ -15,9 +15,9 @@ from sweep_worlds import ACTS, CRASHES, HOUR
 
 from agentq_cli.clock import Clock
 from agentq_cli.config import Config
+from agentq_cli.engines.local.queue import LocalQueue as Queue
 from agentq_cli.errors import AgentqError
 from agentq_cli.model import SweepAction
-from agentq_cli.queue import Queue
 from agentq_cli.supervise import wake
 from agentq_cli.supervise.sweep import Sweep
 

@@ -25,9 +25,9 @@ from queue_driver import (
 )
 from queue_model import Histories, histories
 
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import Busy
 from agentq_cli.model import Address, RunId, RunStatus, Status
-from agentq_cli.queue import Queue
 
 TABLES = ("sessions", "tasks", "workers", "task_runs", "events", "holds", "supervisors", "batches", "dependencies")
 
@@ -63,12 +63,12 @@ class Reindexed(Histories):
         try:
             before = dump(self.state_dir)
             self.clock.forward(1000)
-            for session in self.queue.stored_sessions():
-                assert self.queue.reindex(session, host="here") == []
+            for session in self.queue.upkeep.stored_sessions():
+                assert self.queue.upkeep.reindex(session, host="here") == []
             assert dump(self.state_dir) == before
             on_index(self.state_dir, "DELETE FROM tasks")
-            for session in self.queue.stored_sessions():
-                self.queue.reindex(session, host="here")
+            for session in self.queue.upkeep.stored_sessions():
+                self.queue.upkeep.reindex(session, host="here")
             assert dump(self.state_dir) == before
             self.clock.forward(-1000)
         finally:
@@ -90,7 +90,7 @@ def test_what_a_paused_session_says_is_rebuilt_too(queue: Queue, clock: Clock, s
     clock.forward(99)
     on_index(state_dir, "DELETE FROM sessions")
     for name in ("a", "b", "c"):
-        queue.reindex(name, host="here")
+        queue.upkeep.reindex(name, host="here")
     assert [(s.name, s.paused, s.reason) for s in queue.sessions()] == [
         ("a", True, "because"),
         ("b", True, None),
@@ -109,7 +109,7 @@ def test_rows_that_only_the_index_has_go_and_missing_ones_come(queue: Queue, sta
         "INSERT INTO tasks (session, seq, status, agent, priority, due_at, retry, shares)"
         " VALUES ('a', 99, 'queued', '', 0, 1, 0, 0)",
     )
-    queue.reindex("a", host="here")
+    queue.upkeep.reindex("a", host="here")
     assert dump(state_dir) == before
 
 
@@ -126,9 +126,9 @@ def test_a_lost_index_is_rebuilt_from_the_sessions(open_queue: OpenQueue, clock:
     (state_dir / "agentq.db").unlink()
     with open_queue(clock, rebuild=True) as queue:
         assert list(queue.tasks(ended=True)) == []
-        assert queue.stored_sessions() == ["a", "b"]
-        for name in queue.stored_sessions():
-            queue.reindex(name, host="here")
+        assert queue.upkeep.stored_sessions() == ["a", "b"]
+        for name in queue.upkeep.stored_sessions():
+            queue.upkeep.reindex(name, host="here")
         assert list(queue.tasks(ended=True)) == tasks
         assert dump(state_dir)["tasks"] == before["tasks"]
         worker = only_worker(queue)
@@ -150,7 +150,7 @@ def test_a_worker_whose_task_does_not_run_goes(queue: Queue, state_dir: Path) ->
         "INSERT INTO workers (session, seq, attempt, agent, shares, claimed_at) VALUES ('a', ?, 7, '', 0, 1)",
         waiting.seq,
     )
-    (mended,) = queue.reindex("a", host="here")
+    (mended,) = queue.upkeep.reindex("a", host="here")
     assert "a/2.7" in mended
     assert [worker.id for worker in queue.workers()] == [run]
 
@@ -185,7 +185,7 @@ def test_a_busy_session_is_reported_and_left(queue: Queue, state_dir: Path) -> N
     with closing(sqlite3.connect(state_dir / "sessions" / "a" / "inbound.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(Busy, match=r"a/inbound\.db"):
-            queue.reindex("a", host="here")
+            queue.upkeep.reindex("a", host="here")
     assert dump(state_dir) == before
 
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from queue_driver import MANY, NOON, Clock, OpenQueue, claim, command, finish, submit, widths
 
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import AgentqError, Unreadable
 from agentq_cli.policy import order
-from agentq_cli.queue import Queue
 from agentq_cli.store import connection
 from agentq_cli.store.heads import Heads
 
@@ -131,7 +131,7 @@ def test_a_kept_outbound_in_which_the_agent_put_code_is_not_written_to(queue: Qu
         database.execute("CREATE TRIGGER t AFTER INSERT ON messages_out BEGIN SELECT randomblob(1000000000); END")
         database.commit()
     run_next(queue, heads)
-    assert [str(run) for run in queue.post_results()] == ["a/2.1"]
+    assert [str(run) for run in queue.upkeep.post_results()] == ["a/2.1"]
     with closing(sqlite3.connect(state_dir / "sessions" / "a" / "outbound.db")) as database:
         assert database.execute("SELECT id FROM messages_out").fetchall() == [("a/1.1",)]
 
@@ -149,7 +149,7 @@ def test_released_connections_are_closed(queue: Queue, state_dir: Path) -> None:
     submit(queue, command("a"))
     run_next(queue, queue.heads())
     assert opened() == {"agentq.db", "inbound.db", "outbound.db"}
-    queue.release_connections()
+    queue.rest()
     assert opened() == {"agentq.db"}
 
 
@@ -164,14 +164,14 @@ def test_kept_heads_see_what_changed_without_an_event(open_queue: OpenQueue, clo
     # Picked once more, for nothing said so; the claim finds it out, and its session is looked at again.
     assert pick(heads).session == "a"
     other = open_queue(clock)
-    list(other.reindex("a", host="here"))
+    list(other.upkeep.reindex("a", host="here"))
     assert pick(heads).session == "a"
     with closing(sqlite3.connect(state_dir / "agentq.db")) as database:
         database.execute("DELETE FROM tasks WHERE session = 'a'")
         database.commit()
     heads.doubt("a")
     assert pick(heads).session == "b"
-    list(other.reindex("a", host="here"))
+    list(other.upkeep.reindex("a", host="here"))
     assert pick(heads).session == "a"
 
 
@@ -182,11 +182,11 @@ def test_an_agentq_error_leaves_no_half_used_connection(queue: Queue, monkeypatc
     run_next(queue, heads)
     head = pick(heads)
 
-    def planner(*_: Any) -> Any:
-        raise AgentqError("no plan")
+    def broken(_: str) -> int | None:
+        raise AgentqError("no width")
 
-    with pytest.raises(AgentqError, match="no plan"):
-        claim(queue, head, planner=planner)
+    with pytest.raises(AgentqError, match="no width"):
+        claim(queue, head, parallel=broken)
     with counted(monkeypatch) as found:
         run_next(queue, heads)
     assert found["open"] == 1

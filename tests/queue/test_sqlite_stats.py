@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from queue_driver import NOON
 
+from agentq_cli.engines.door import Queue
 from agentq_cli.model import Address
-from agentq_cli.queue import Queue
 from agentq_cli.store import stats
 
 INSERT = """
@@ -100,7 +100,7 @@ def test_figures_are_those_of_counting_by_hand(
     since = NOON + 6000
     for session, begin in ((None, None), ("b", None), (None, since), ("c", since)):
         meant = [r for r in runs if session in (None, r[SESSION]) and (begin is None or r[STARTED] >= begin)]
-        with queue.copied_runs(session=session, since=begin) as copy:
+        with queue.figures.copied_runs(session=session, since=begin) as copy:
             for group, key in GROUPS.items():
                 found = copy.figures(group)
                 assert set(found) == {key(run) for run in meant}
@@ -118,8 +118,8 @@ def test_counters_never_go_back_when_runs_are_pruned(queue: Queue, state_dir: Pa
     store(state_dir, runs)
 
     def counted() -> dict[stats.FiguresKey, tuple[object, ...]]:
-        with queue.copied_runs() as copy:
-            found = queue.run_counters(copy)
+        with queue.figures.copied_runs() as copy:
+            found = queue.figures.run_counters(copy)
         return {
             key: (f.statuses, f.failures, f.retries, f.tokens_out, round(f.cost_usd, 6), f.duration_ms, f.wait_ms)
             for key, f in found.items()
@@ -130,13 +130,13 @@ def test_counters_never_go_back_when_runs_are_pruned(queue: Queue, state_dir: Pa
     for address in addresses[::2]:
         queue.prune(Address(*address))
     assert counted() == before
-    with queue.copied_runs() as copy:
+    with queue.figures.copied_runs() as copy:
         assert copy.figures("all")["", ""].runs == 30
 
 
 def test_a_copy_holds_no_lock(queue: Queue, state_dir: Path) -> None:
     store(state_dir, some_runs(50, 8))
-    with queue.copied_runs() as copy:
+    with queue.figures.copied_runs() as copy:
         copy.figures("session")
         with closing(sqlite3.connect(state_dir / "agentq.db", timeout=0, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")

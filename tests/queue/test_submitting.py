@@ -23,9 +23,9 @@ from queue_driver import (
     together,
 )
 
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import LimitReached, NotFound, Usage, WrongState
 from agentq_cli.model import Actor, Address, Launch, NewTask, RunStatus, Status, Task, Trigger
-from agentq_cli.queue import Queue
 
 
 def everything(queue: Queue) -> list[Task]:
@@ -108,7 +108,7 @@ def test_a_submit_is_one_event_a_task(queue: Queue) -> None:
 def test_nothing_submitted_is_nothing_stored(queue: Queue) -> None:
     assert queue.submit([], owner=OWNER, max_queued=0) == []
     assert everything(queue) == []
-    assert queue.batches() == []
+    assert queue.upkeep.batches() == []
 
 
 @pytest.mark.parametrize("name", ["../x", "/tmp", "", ".", "..", "a/b", "a b", "a\n", "-a", "_a", "a" * 65, "ä", "a\0"])
@@ -151,7 +151,7 @@ def test_ten_thousand_tasks_over_several_sessions_are_stored_together(queue: Que
     assert addresses == [Address(f"s{n % 7}", n // 7 + 1) for n in range(10_000)]
     stored = {task.address: task.argv for task in queue.tasks()}
     assert stored == {address: task.argv for address, task in zip(addresses, tasks, strict=True)}
-    assert queue.batches() == []
+    assert queue.upkeep.batches() == []
     submits = Counter((event.session, event.seq) for event in queue.events() if event.event == "submit")
     assert set(submits) == set(addresses)
     assert set(submits.values()) == {1}
@@ -166,7 +166,7 @@ def test_an_error_in_one_of_many_stores_nothing(queue: Queue) -> None:
         with pytest.raises(WrongState, match="taken"):
             submit(queue, *many[:200], command("a", "other", key="taken"), *many[200:])
     assert [task.argv for task in everything(queue)] == [("first",)]
-    assert queue.batches() == []
+    assert queue.upkeep.batches() == []
     assert claim_next(queue) is not None
     assert claim_next(queue) is None
 
@@ -185,7 +185,7 @@ def test_more_than_max_queued_is_refused_whole(queue: Queue, sessions: tuple[str
     with pytest.raises(LimitReached, match=str(len(tasks) + 1)):
         submit(queue, *tasks, max_queued=len(tasks) + 1)
     assert len(everything(queue)) == 2
-    assert queue.batches() == []
+    assert queue.upkeep.batches() == []
     submit(queue, *tasks, max_queued=len(tasks) + 2)
     assert len(everything(queue)) == len(tasks) + 2
 

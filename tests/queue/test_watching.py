@@ -25,11 +25,11 @@ from queue_driver import (
 )
 
 from agentq_cli.clock import monotonic_ms
+from agentq_cli.engines.door import Queue
 from agentq_cli.errors import NotFound
 from agentq_cli.model import Actor, Address, Identity, LastStart, RunId, RunStatus, Status, Supervisor, Worker
 from agentq_cli.policy.admission import Gate
-from agentq_cli.queue import Queue
-from agentq_cli.supervise import process, recovery
+from agentq_cli.supervise import process
 
 THIRD = Identity(4_100_004, 44, "boot")
 
@@ -42,8 +42,8 @@ def test_supervisors_come_and_go(queue: Queue) -> None:
     assert queue.supervisors() == [first, second]
     queue.renew(ANOTHER, jobs=3, renewed_at=300)
     assert queue.supervisors() == [first, Supervisor(ANOTHER, 3, ("a", "b"), NOON + 1, 300)]
-    queue.unregister(SUPERVISOR)
-    queue.unregister(SUPERVISOR)
+    queue.leave(SUPERVISOR)
+    queue.leave(SUPERVISOR)
     queue.renew(SUPERVISOR, jobs=1, renewed_at=400)
     assert [each.identity for each in queue.supervisors()] == [ANOTHER]
 
@@ -84,7 +84,7 @@ def test_a_claim_may_ask_to_be_the_next_start(queue: Queue) -> None:
 def test_a_pid_used_again_is_another_supervisor(queue: Queue) -> None:
     for identity in (Identity(7, 1, "x"), Identity(7, 2, "x"), Identity(7, 1, "y")):
         queue.register(Supervisor(identity, 1, (), NOON, 0))
-    queue.unregister(Identity(7, 1, "x"))
+    queue.leave(Identity(7, 1, "x"))
     assert {each.identity for each in queue.supervisors()} == {Identity(7, 2, "x"), Identity(7, 1, "y")}
 
 
@@ -209,7 +209,7 @@ def test_a_slot_given_up_is_free_for_other_sessions(queue: Queue) -> None:
     first, _ = submit(queue, command("a"), command("b"))
     run = start(queue, first)
     assert claim_next(queue, jobs=1) is None
-    queue.release_slot(run)
+    queue.upkeep.give_up(run)
     assert queue.workers() == []
     claimed = claim_next(queue, jobs=1)
     assert claimed is not None
@@ -220,12 +220,12 @@ def test_a_slot_given_up_is_free_for_other_sessions(queue: Queue) -> None:
 def test_a_run_whose_slot_was_given_up_can_still_be_finished(queue: Queue) -> None:
     (address,) = submit(queue, command("a"))
     run = start(queue, address)
-    queue.release_slot(run)
+    queue.upkeep.give_up(run)
     task = finish(queue, run)
     assert task is not None
     assert task.status is Status.COMPLETED
     assert queue.run(run).status is RunStatus.SUCCESS
-    assert list(queue.post_results()) == []
+    assert list(queue.upkeep.post_results()) == []
     assert [message.id for message in queue.messages("a")] == [str(run)]
 
 
@@ -233,8 +233,8 @@ def test_reindex_finds_the_run_again_whose_slot_was_given_up(queue: Queue) -> No
     (address,) = submit(queue, prompt("a"))
     run = start(queue, address)
     before = only_worker(queue)
-    queue.release_slot(run)
-    queue.reindex("a", host="here")
+    queue.upkeep.give_up(run)
+    queue.upkeep.reindex("a", host="here")
     worker = only_worker(queue)
     assert worker == Worker(
         "a",
@@ -256,7 +256,7 @@ def test_a_slot_is_not_given_up_for_another_attempt(queue: Queue) -> None:
     finish(queue, first, RunStatus.ERROR)
     queue.retry(address)
     second = start(queue, address)
-    queue.release_slot(first)
+    queue.upkeep.give_up(first)
     assert only_worker(queue).id == second
 
 
@@ -265,9 +265,9 @@ def test_a_slot_is_not_given_up_for_another_attempt(queue: Queue) -> None:
 
 def test_when_somebody_swept_last_is_remembered(queue: Queue, clock: Clock) -> None:
     assert queue.last_sweep() is None
-    queue.note_sweep()
+    queue.upkeep.note_sweep()
     clock.forward(5)
-    queue.note_sweep()
+    queue.upkeep.note_sweep()
     assert queue.last_sweep() == NOON + 5
 
 
@@ -289,8 +289,8 @@ def test_a_supervisor_that_claims_while_somebody_looks_for_orphans_keeps_its_run
 
     looking = open_queue(clock)
     monkeypatch.setattr(looking, first, read_and_then)
-    assert recovery.orphaned(looking) == []
+    assert looking.orphaned() == []
     assert queue.worker(address) is not None
     monkeypatch.undo()
-    queue.unregister(process.current())
-    assert [worker.id.address for worker in recovery.orphaned(looking)] == [address]
+    queue.leave(process.current())
+    assert [worker.id.address for worker in looking.orphaned()] == [address]

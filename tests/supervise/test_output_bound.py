@@ -10,14 +10,18 @@ from supervised_runs import until
 
 from agentq_cli.supervise import kernel, output
 from agentq_cli.supervise.bound import BoundedOutput
-from agentq_cli.supervise.output import OutputReader, cut_bytes, tail_offset, whole
+from agentq_cli.supervise.output import OutputReader
 from agentq_cli.supervise.records import RunDirectory
 
 MIB = 1 << 20
 
 
 def text_of(directory: RunDirectory, offset: int = 0) -> bytes:
-    return b"".join(whole(directory, "stdout", offset))
+    return b"".join(OutputReader(directory, "stdout", offset).whole())
+
+
+def last_lines(directory: RunDirectory, lines: int) -> bytes:
+    return b"".join(OutputReader(directory, "stdout").tail(lines).whole())
 
 
 def used(path: str) -> int:
@@ -61,7 +65,7 @@ def test_a_hundred_megabytes_stay_within_a_bound_of_one_while_the_agent_runs(run
     read = text_of(run.directory)
     assert read.startswith(b"the first line\nxxx")
     assert read.endswith(b"xxx\nthe newest line\n")
-    missing = cut_bytes(run.directory, "stdout")
+    missing = OutputReader(run.directory, "stdout").cut_bytes()
     assert output.mark(missing) in read
     assert len(read) == written - missing + len(output.mark(missing))
     assert b"\0" not in read
@@ -71,7 +75,7 @@ def test_output_within_its_bound_is_whole(runs) -> None:
     run = runs.shell("head -c 1048576 /dev/zero | tr '\\0' x", output_bytes=MIB)
     assert run.ended().stdout_bytes == MIB
     assert text_of(run.directory) == b"x" * MIB
-    assert cut_bytes(run.directory, "stdout") == 0
+    assert OutputReader(run.directory, "stdout").cut_bytes() == 0
 
 
 def test_without_holes_the_head_stays_and_what_follows_is_read_behind_the_mark(directory, without_holes) -> None:
@@ -84,7 +88,7 @@ def test_without_holes_the_head_stays_and_what_follows_is_read_behind_the_mark(d
     bounded.look()
     assert os.stat(directory.file("stdout")).st_size <= MIB
     assert bounded.logical_size() == 5 * MIB + 14
-    missing = cut_bytes(directory, "stdout")
+    missing = OutputReader(directory, "stdout").cut_bytes()
     assert text_of(directory) == b"h" * (MIB // 2) + output.mark(missing) + b"after the cut\n"
     assert MIB // 2 + missing + 14 == bounded.logical_size()
     assert text_of(directory, bounded.logical_size() - 4) == b"cut\n"
@@ -165,17 +169,17 @@ def test_a_cut_between_looking_and_reading_is_noticed(directory, monkeypatch) ->
 def test_the_last_lines(directory, text, lines, tail) -> None:
     with open(directory.file("stdout"), "wb") as file:
         file.write(text)
-    assert text_of(directory, tail_offset(directory, "stdout", lines)) == tail
+    assert last_lines(directory, lines) == tail
 
 
 def test_more_last_lines_than_follow_a_cut_begin_with_its_mark(directory) -> None:
     bounded = BoundedOutput(directory, "stdout", 64 * 1024)
     os.write(bounded.descriptor, b"head\n" + b"x" * 400_000 + b"\nend\n")
     bounded.look()
-    tail = text_of(directory, tail_offset(directory, "stdout", 10))
-    assert tail.startswith(output.mark(cut_bytes(directory, "stdout")) + b"xxx")
+    tail = last_lines(directory, 10)
+    assert tail.startswith(output.mark(OutputReader(directory, "stdout").cut_bytes()) + b"xxx")
     assert tail.endswith(b"xxx\nend\n")
-    assert text_of(directory, tail_offset(directory, "stdout", 1)) == b"end\n"
+    assert last_lines(directory, 1) == b"end\n"
 
 
 def test_output_that_is_not_there_yet_is_empty(directory) -> None:
@@ -185,7 +189,7 @@ def test_output_that_is_not_there_yet_is_empty(directory) -> None:
         with open(directory.file("stdout"), "wb") as file:
             file.write(b"now")
         assert reader.read() == b"now"
-    assert tail_offset(directory, "stderr", 3) == 0
+    assert OutputReader(directory, "stderr").tail(3).offset == 0
 
 
 def test_reading_what_an_agent_still_writes_comes_to_an_end(directory, monkeypatch) -> None:

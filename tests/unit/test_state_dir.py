@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agentq_cli.engines.place import Place
 from agentq_cli.errors import NotFound, Refused, Usage
 from agentq_cli.model import RunId
 from agentq_cli.store import file_systems as module
@@ -31,7 +32,7 @@ def test_a_fitting_name_is_a_directory_below_sessions(state: StateDir, name: str
     assert state.session(name) == state.path / "sessions" / name
     assert state.inbound(name) == state.path / "sessions" / name / "inbound.db"
     assert state.outbound(name) == state.path / "sessions" / name / "outbound.db"
-    assert state.run(RunId(name, 3, 2)) == state.path / "sessions" / name / "runs" / "3.2"
+    assert Place(str(state.path)).run_path(RunId(name, 3, 2)) == f"{state.path}/sessions/{name}/runs/3.2"
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,9 @@ def test_any_other_name_is_refused_before_it_becomes_a_path(state: StateDir, nam
         state.session,
         state.inbound,
         state.outbound,
+        Place(str(state.path)).inbound,
+        Place(str(state.path)).outbound,
+        lambda name: Place(str(state.path)).run_path(RunId(name, 3, 2)),
         lambda name: state.create_sessions([name]),
         state.check_session,
     ):
@@ -69,7 +73,7 @@ def test_directories_are_private_whatever_the_umask(state: StateDir) -> None:
         state.create_sessions(["a"])
     finally:
         os.umask(before)
-    for path in (state.path, state.path / "sessions", state.bells, state.session("a")):
+    for path in (state.path, state.path / "sessions", state.path / "bells", state.session("a")):
         assert path.stat().st_mode & 0o7777 == 0o700, path
 
 

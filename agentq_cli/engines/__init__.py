@@ -1,0 +1,1 @@
+"""The engines of the queue, each behind the door (`door.py`)."""

@@ -1,0 +1,59 @@
+"""What screens and reports show: counts, glances and figures."""
+
+from __future__ import annotations
+
+from agentq_cli.model import Address, PastRun, Status, Task
+from agentq_cli.store import overview, stats
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import contextlib
+    from collections.abc import Iterator
+
+    from agentq_cli.engines.local.readings import Readings
+    from agentq_cli.engines.subdoors import CopiedRuns
+    from agentq_cli.policy import figures
+
+
+class Figures:
+    """Many tasks or runs at once, in numbers."""
+
+    def __init__(self, queue: Readings) -> None:
+        self._queue = queue
+
+    def live_counts(self) -> dict[str, dict[Status, int]]:
+        return overview.live_counts(self._queue.index, now=self._queue.now)
+
+    def ended_counts(self, since: int = 0) -> dict[Status, int]:
+        return overview.ended_counts(self._queue.index, since=since)
+
+    def last_failed(self, since: int) -> Address | None:
+        return overview.last_failed(self._queue.index, since=since)
+
+    def anything(self) -> bool:
+        return overview.anything(self._queue.index)
+
+    def glance(self, limit: int) -> list[Task]:
+        return overview.glance(self._queue.state, self._queue.index, now=self._queue.now, limit=limit)
+
+    def recent_ends(self, limit: int) -> list[PastRun]:
+        return overview.recent_ends(self._queue.index, limit=limit)
+
+    def history(self, *, session: str | None = None, since: int | None = None) -> Iterator[PastRun]:
+        if session is not None:
+            self._queue.known(session)
+        return overview.history(self._queue.index, session=session, since=since)
+
+    def session_tasks(self, session: str | None = None) -> Iterator[figures.SessionTasks]:
+
+        return stats.sessions(self._queue.index, session=session, now=self._queue.now)
+
+    def copied_runs(
+        self, *, session: str | None = None, since: int | None = None
+    ) -> contextlib.AbstractContextManager[CopiedRuns]:
+
+        return stats.copied(self._queue.index, session=session, since=since)
+
+    def run_counters(self, copy: CopiedRuns, session: str | None = None) -> dict[figures.FiguresKey, figures.Figures]:
+
+        return stats.counters(self._queue.index, copy, session=session)

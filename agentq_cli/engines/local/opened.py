@@ -1,0 +1,135 @@
+"""A state dir that is open: what every verb of the local engine works on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from agentq_cli.dataclass import replace
+from agentq_cli.engines.place import Place
+from agentq_cli.errors import NotFound, Unreadable, nearest
+from agentq_cli.store import connection
+from agentq_cli.store.kept import PAGES, Kept, most_kept
+from agentq_cli.store.queries import statements
+from agentq_cli.store.state_dir import StateDir, holds_something
+from agentq_cli.supervise.ring import ring
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+    from types import TracebackType
+    from typing import Self
+
+    from agentq_cli.clock import Clock
+    from agentq_cli.engines.local.upkeep import Upkeep
+    from agentq_cli.supervise.bells import Bell
+
+
+class Opened:
+    """A context manager; use one a thread, none across a fork. `answered` is what each outbound.db looked like when all
+    that it asks for was answered."""
+
+    def __init__(
+        self, state: StateDir, index: sqlite3.Connection, clock: Clock, *, allow_network_fs: bool = False
+    ) -> None:
+        self.state = state
+        self.here = Place(str(state.path), allow_network_fs)
+        self.index = index
+        self.answered: dict[str, str | None] = {}
+        self._clock = clock
+        self._place: os.stat_result | None = None
+        self._bell: str | None = None
+
+    @property
+    def exists(self) -> bool:
+        return holds_something(self.state.index)
+
+    @contextlib.contextmanager
+    def rehearsal(self) -> Iterator[Self]:
+        """The same queue as copies in memory: what is done to it leaves every file as it is. One at a time."""
+        if not self.state.path.exists():
+            yield self
+            return
+        with connection.rehearsal():
+            index = connection.connect(self.state.index, "index", create=not self.exists, rebuild=True)
+            with type(self)(self.state, index, self._clock, allow_network_fs=self.here.allow_network_fs) as rehearsed:
+                yield rehearsed
+
+    def keep_connections(self) -> None:
+        """Keep the sessions' files open between transactions, for a process that goes on working in them.
+
+        It waits for the index no longer than it may be deaf to its signals, and looks again later."""
+        self.index.execute(f"PRAGMA cache_size = {PAGES}")
+        self.rest()
+        self.index.execute(f"PRAGMA busy_timeout = {connection.WATCHING_BUSY_MS}")
+        self.state = replace(self.state, kept=Kept(most_kept()))
+        self._place = os.lstat(self.state.index)
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the index that was open when it began to keep connections still has its name."""
+        try:
+            return self._place is None or os.path.samestat(self._place, os.lstat(self.state.index))
+        except FileNotFoundError:
+            return False
+
+    def check(self) -> None:
+        if not self.in_place:
+            raise Unreadable(
+                f"'{self.state.index}': it was removed or replaced while this ran; what runs is nobody's now"
+            )
+
+    def rest(self) -> None:
+        if self.state.kept is not None:
+            self.state.kept.close()
+
+    def close(self) -> None:
+        self.rest()
+        self.index.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def now(self) -> int:
+        return self._clock.now_ms()
+
+    def bell(self) -> Bell:
+        from agentq_cli.supervise.bells import Bell
+
+        bell = Bell(self.here.bells)
+        self._bell = os.path.basename(bell.path)
+        return bell
+
+    def ring(self) -> None:
+        """Wake whoever waits, after a commit that may concern them; who makes it is awake."""
+        if not connection.rehearsing():
+            ring(self.here.bells, but=self._bell)
+
+    @property
+    def upkeep(self) -> Upkeep:
+        """What this engine needs to stay in order: one pass of it."""
+        from agentq_cli.engines.local.upkeep import Upkeep
+
+        return Upkeep(self)  # type: ignore[arg-type]
+
+    def session_names(self) -> list[str]:
+        return [row[0] for row in self.index.execute(statements("reindex")["sessions"]).fetchall()]
+
+    def known(self, session: str) -> None:
+        directory = self.state.session(session)
+        if not directory.exists():
+            near = nearest(session, self.session_names()) or "; see `agentq sessions`"
+            raise NotFound(f"session '{session}': there is none of that name{near}")
+
+    def write(self, *steps: tuple[str, dict[str, object]]) -> None:
+        """One commit of statements about runs and supervisors, on the index alone."""
+        with connection.transaction(self.index, self.state.index):
+            for name, values in steps:
+                self.index.execute(statements("dispatch")[name], values)

@@ -1,0 +1,73 @@
+"""Rebuilding the index of sessions, and putting back the past that it has lost, as the files of runs tell it."""
+
+from __future__ import annotations
+
+from agentq_cli.errors import AgentqError
+from agentq_cli.model import RunId, RunStatus, Status
+from agentq_cli.store import history
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import Protocol, TypeAlias
+
+    from agentq_cli.engines.local.opened import Opened
+    from agentq_cli.engines.values import FoundRun
+    from agentq_cli.model import Task
+
+    Told: TypeAlias = "Callable[[Task, RunId, tuple[RunStatus, int] | None], FoundRun | None]"
+    """What the files of a run tell of it, beside what its result row says: how it ended, and when."""
+
+    class Reindex(Protocol):
+        """Rebuilds the index of one session; what had to be mended."""
+
+        def __call__(self, session: str, *, host: str) -> list[str]: ...
+
+
+def rebuild(
+    queue: Opened, reindex: Reindex, told: Told, sessions: Iterable[str], *, host: str
+) -> Iterator[tuple[str, list[str] | AgentqError]]:
+    """Rebuild the index of these sessions from their files; of each what was mended, or why it could not be."""
+    mended: dict[str, list[str]] = {}
+    for session in sessions:
+        try:
+            mended[session] = reindex(session, host=host)
+        except AgentqError as error:
+            yield session, error
+    try:
+        _put_back(queue, told, mended, host)
+    except AgentqError as error:
+        for texts in mended.values():
+            texts.append(f"the history could not be put back: {error.message}")
+    yield from mended.items()
+
+
+def _put_back(queue: Opened, told: Told, mended: Mapping[str, list[str]], host: str) -> None:
+    """Give the index back the history of these sessions, in one order of time, and say how much that was."""
+    pasts: list[FoundRun] = []
+    tasks: list[Task] = []
+    for session, texts in mended.items():
+        before, untold = len(pasts), 0
+        results = history.results(queue.state, session)
+        try:
+            for lacking in history.lacking(queue.state, queue.index, session):
+                task = lacking.task
+                if lacking.eventless:
+                    tasks.append(task)
+                for attempt in lacking.attempts:
+                    if task.status is Status.RUNNING and attempt == task.runs:
+                        continue  # it has its row, and whoever looks after it closes that
+                    run = RunId(task.session, task.seq, attempt)
+                    past = told(task, run, results.get(str(run)))
+                    if past is not None:
+                        pasts.append(past)
+                    else:
+                        untold += 1
+        except AgentqError as error:
+            texts.append(f"not all of its history is back: {error.message}")
+        if len(pasts) > before:
+            texts.append(f"runs put back into the audit log: {len(pasts) - before}")
+        if untold:
+            texts.append(f"runs that left no record: {untold}")
+    if pasts or tasks:
+        history.put_back(queue.state, queue.index, pasts, tasks, host=host)

@@ -1,0 +1,226 @@
+"""Tasks: handed in, looked at, and changed by a person."""
+
+from __future__ import annotations
+
+import contextlib
+from itertools import islice
+
+from agentq_cli.engines.door import done
+from agentq_cli.engines.local.opened import Opened
+from agentq_cli.errors import AgentqError, NotFound
+from agentq_cli.model import Actor, Address, Identity, NewTask, RunId, Status, Task, Undone
+from agentq_cli.store import connection, read
+from agentq_cli.store.queries import statements
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from agentq_cli.policy.dependencies import Looked
+    from agentq_cli.store import change
+
+MOST_AT_ONCE = 10_000
+"""Tasks that one commit changes at most: while it is made, which takes seconds, nobody else writes."""
+
+
+class Tasks(Opened):
+    """The verbs of tasks."""
+
+    def submit(
+        self, tasks: Sequence[NewTask], *, owner: Identity, max_queued: int, actor: Actor = Actor.USER
+    ) -> list[tuple[Address, bool]]:
+        from agentq_cli.store import dependencies, submit
+
+        asked: set[Address | None] = {None}
+        for task in tasks:
+            for each in task.after:
+                if each.address in asked:
+                    continue
+                asked.add(each.address)
+                # Asked again under the lock; here so that a mistyped one makes no session.
+                with submit.of_line(task):
+                    dependencies.require(self.index, each, self._note)
+        stored = submit.submit(self.state, tasks, now=self.now, actor=actor, max_queued=max_queued, owner=owner)
+        self.ring()
+        return stored
+
+    def _note(self, address: Address) -> str | None:
+        from agentq_cli.store import pruned
+
+        with contextlib.suppress(NotFound), read.inbound(self.state, address.session) as database:
+            return pruned.note(database, address)
+        return None
+
+    def task(self, address: Address, *, background: bool = False) -> Task:
+        self.known(address.session)
+        busy_ms = connection.BACKGROUND_BUSY_MS if background else connection.BUSY_MS
+        return read.task(self.state, address, busy_ms=busy_ms)
+
+    def task_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
+        found: dict[Address, Task] = {}
+        for first in range(0, len(addresses), read.PAGE):
+            page = read.load(self.state, addresses[first : first + read.PAGE], [])
+            found.update((task.address, task) for task in page)
+        return [found.get(address) or self._unseen(address) for address in addresses]
+
+    def _unseen(self, address: Address) -> Task | Undone:
+        try:
+            return self.task(address)
+        except AgentqError as error:
+            return Undone(error, self.known_status(address))
+
+    def tasks(
+        self,
+        *,
+        session: str | None = None,
+        statuses: Collection[Status] = (),
+        label: str | None = None,
+        ended: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[Task]:
+        if session is not None:
+            self.known(session)
+        found = read.tasks(
+            self.state,
+            self.index,
+            session=session,
+            statuses=statuses,
+            label=label,
+            ended=ended,
+            now=self.now,
+            most=limit,
+        )
+        return islice(found, limit)
+
+    def live(self, address: Address) -> Task:
+        from agentq_cli.store import pruned
+
+        try:
+            task = self.task(address)
+        except NotFound:
+            with read.inbound(self.state, address.session) as database:
+                found = pruned.live_of(database, address.seq)
+            if found is None:
+                raise
+            return self.task(Address(address.session, found))
+        if task.series is None or task.extra or not task.status.ended:
+            return task
+        with read.inbound(self.state, address.session) as database:
+            row = database.execute(statements("write")["live_of_series"], {"series": task.series}).fetchone()
+        return task if row is None else self.task(Address(address.session, row[0]))
+
+    def cancel(self, address: Address) -> Task:
+        """Cancel a waiting task; a running one comes back as it is, for `request_stop`. Raises NotFound, WrongState."""
+        return done(*self.cancel_each([address]))
+
+    def cancel_each(self, targets: Sequence[Address | RunId]) -> list[Task | Undone]:
+        from agentq_cli.store import change
+
+        return self._each(targets, change.cancel_of(targets))
+
+    def pause(self, address: Address, *, reason: str | None) -> Task:
+        """Keep a waiting task from starting. Raises NotFound, WrongState."""
+        return done(*self.pause_each([address], reason=reason))
+
+    def pause_each(self, addresses: Sequence[Address], *, reason: str | None) -> list[Task | Undone]:
+        from agentq_cli.store import change
+
+        return self._each(addresses, lambda write, address: change.pause_in(write, address, reason))
+
+    def resume(self, address: Address) -> Task:
+        """Undo `pause`. Raises NotFound, WrongState."""
+        return done(*self.resume_each([address]))
+
+    def resume_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
+        from agentq_cli.store import change
+
+        return self._each(addresses, change.resume_in)
+
+    def edit(self, address: Address, edit: change.Edit) -> Task:
+        from agentq_cli.store import change
+
+        self.known(address.session)
+        task = change.edit(self.state, address, edit, now=self.now)
+        self.ring()
+        return task
+
+    def retry(self, address: Address) -> Task:
+        """Queue an ended task again under its address. Raises NotFound, WrongState."""
+        return done(*self.retry_each([address]))
+
+    def retry_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
+        from agentq_cli.store import change
+
+        return self._each(addresses, change.retry_in, named=True)
+
+    def trigger(self, address: Address) -> Task:
+        from agentq_cli.store import change
+
+        self.known(address.session)
+        task = change.trigger(self.state, address, now=self.now)
+        self.ring()
+        return task
+
+    def prune(self, address: Address) -> Task:
+        """Remove an ended task with its runs, events and files. Raises NotFound, WrongState."""
+        return done(*self.prune_each([address]))
+
+    def prune_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
+        from agentq_cli.store import change
+
+        found = self._each(addresses, change.prune_in, named=True)
+        self.upkeep.remove_pruned(task.address for task in found if isinstance(task, Task))
+        return found
+
+    def _each(self, targets: Sequence[Address | RunId], act: change.Act, *, named: bool = False) -> list[Task | Undone]:
+        """Do the same to each, those of a session in one commit; a session in trouble leaves the others alone."""
+        found: dict[int, Task | Undone] = {}
+        sessions: dict[str, list[int]] = {}
+        for position, target in enumerate(targets):
+            sessions.setdefault(target.session, []).append(position)
+        for session, positions in sessions.items():
+            for first in range(0, len(positions), MOST_AT_ONCE):
+                some = positions[first : first + MOST_AT_ONCE]
+                own = [targets[position] for position in some]
+                found.update(zip(some, self._each_of(session, own, act, named), strict=True))
+        return [found[position] for position in range(len(targets))]
+
+    def _each_of(
+        self, session: str, targets: Sequence[Address | RunId], act: change.Act, named: bool
+    ) -> Sequence[Task | Undone]:
+        from agentq_cli.store import change
+
+        try:
+            self.known(session)
+            found = change.each(self.state, session, targets, act, named=named, now=self.now, actor=Actor.USER)
+        except AgentqError as error:
+            return [Undone(error, self.known_status(target)) for target in targets]
+        self.ring()
+        return found
+
+    def known_status(self, target: Address | RunId) -> Status | None:
+        try:
+            return read.known_status(self.index, target, self.now)
+        except AgentqError:
+            return None
+
+    def stopped_behind(self, task: Task) -> list[Task]:
+        from agentq_cli.store import dependencies
+
+        cause = task.dep_failed or task.address
+        return [self.task(each) for each in dependencies.stopped_behind(self.index, task.address, cause)]
+
+    def depends(self, task: Task) -> list[Looked]:
+        from agentq_cli.store import dependencies
+
+        return dependencies.look(self.index, task.address) if task.status is Status.BLOCKED else []
+
+    def depended_on(self, address: Address) -> Address | None:
+        from agentq_cli.store import dependencies
+
+        return dependencies.live_dependent(self.index, address)
+
+    def spent(self, task: Task) -> float:
+        from agentq_cli.store import finish
+
+        return finish.spent(self.index, task)

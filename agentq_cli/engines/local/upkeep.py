@@ -1,0 +1,272 @@
+"""What this engine needs to stay in order, told as it is done; in a rehearsal the same is done to copies.
+
+A dead process leaves files in mid-commit, batches half stored, rows of supervisors, runs' files moved aside; an index
+can be lost, or put back from an older copy. Nothing of this is anybody else's business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+
+from agentq_cli.engines.local import rebuilding
+from agentq_cli.engines.values import Fault, Leftovers, Trouble
+from agentq_cli.errors import AgentqError, Busy, Refused
+from agentq_cli.model import Actor, Identity, RunId, SweepAction
+from agentq_cli.store import aside, condition, connection, holds, reindex, seen, session_write, submit, upkeep
+from agentq_cli.store.queries import statements
+from agentq_cli.store.upkeep import Turn
+from agentq_cli.supervise import tmpdir
+from agentq_cli.supervise.ring import held
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from typing import TypeAlias
+
+    from agentq_cli.engines.local.queue import LocalQueue
+    from agentq_cli.engines.local.rebuilding import Told
+
+    Step: TypeAlias = "Iterator[SweepAction | Trouble]"
+
+FORGOTTEN = "the index did not have its tasks as its file has them"
+LOST = "lost for good are hooks not yet told, counters of pruned runs, and events but of submits, runs and ends"
+"""What an index alone knows, once there was none."""
+
+
+class Upkeep:
+    """One pass; for a sweep `begin`, `asking` and `end`, for a supervisor `recall`."""
+
+    def __init__(self, queue: LocalQueue) -> None:
+        self._queue = queue
+        self._unfit: set[str] = set()
+        self._turn: Turn | None = None
+
+    # A sweep
+
+    def begin(self, told: Told, *, host: str, session: str | None = None, rebuild: bool = False) -> Step:
+        if (restored := self.restore_holds()) is not None:
+            yield SweepAction("reindex", None, None, None, restored)
+        if rebuild:
+            yield from self._rebuild_all(told, host, session)
+        self._turn = self.turn(session)
+        self.note_sweep(turn=session is None)
+        yield from self._changed(self._turn, told, host)
+        yield from self._supervisors()
+        yield from self._batches(session)
+
+    def asking(self) -> list[str]:
+        return [] if self._turn is None else self._queue.voice.changed(self._turn.sessions)
+
+    def end(self, session: str | None = None) -> Step:
+        self._queue.voice.record()
+        for run in self.post_results():
+            of = run.rpartition("/")[0]
+            if session in (None, of):
+                yield SweepAction("unposted", of, None, run, "its result could not be written to outbound.db")
+
+    def _rebuild_all(self, told: Told, host: str, session: str | None) -> Step:
+        sessions = [name for name in self.stored_sessions() if session in (None, name)]
+        lost = bool(sessions) and not self._queue.session_names()
+        yield from self._rebuilt(sessions, told, host, LOST if lost else None)
+
+    def _rebuilt(self, sessions: Sequence[str], told: Told, host: str, more: str | None) -> Step:
+        """Rebuild the index of sessions, and tell of each what was mended, and `more`."""
+        for session, mended in rebuilding.rebuild(self._queue, self.reindex, told, sessions, host=host):
+            if isinstance(mended, AgentqError):
+                yield self._trouble(session, mended)
+            else:
+                detail = "; ".join([*mended, *([more] if more else [])])
+                yield SweepAction("reindex", session, None, None, detail or "in order")
+
+    def _changed(self, turn: Turn, told: Told, host: str) -> Step:
+        """Bring in order what dead writers left, and name the sessions whose files are corrupt or newer, whatever the
+        index says is to be done in them."""
+        forgotten = []
+        for session, fault in self.look_into(turn, remember=True):
+            if session in self._unfit:
+                continue
+            if fault.of_index:
+                forgotten.append(session)
+            else:
+                yield self._trouble(session, fault.error, of_files=not fault.of_all, of_voice=fault.of_voice)
+        if forgotten:
+            yield from self._rebuilt(forgotten, told, host, FORGOTTEN)
+        for session in turn.changed:
+            if session not in self._unfit:
+                yield from self._each(session, self._pruned(session))
+
+    def _pruned(self, session: str) -> Step:
+        """What a prune that was killed has left: finished, or taken back."""
+        back, gone = self.settle_aside(session)
+        self.remove_aside(session, gone)
+        if gone or back:
+            detail = f"a prune was interrupted: files of {len(gone)} runs removed, of {len(back)} put back"
+            yield SweepAction("prune", session, None, None, detail)
+
+    def _supervisors(self) -> Step:
+        for supervisor in self._queue.supervisors():
+            if not self._queue.lives(supervisor.identity):
+                self._queue.leave(supervisor.identity)
+                yield SweepAction("forget", None, None, None, f"supervisor {supervisor.identity.pid} is gone")
+
+    def _batches(self, session: str | None) -> Step:
+        for batch, committed, sessions, owner in self.batches():
+            if not self._queue.lives(owner) and (session is None or session in sessions):
+                # The message names the file in trouble; none of the sessions is to be passed over for it.
+                yield from self._each("", self._batch(batch, committed, sessions))
+
+    def _batch(self, batch: str, committed: bool, sessions: list[str]) -> Step:
+        self.settle_batch(batch, committed=committed, sessions=sessions)
+        what = "finished a batch" if committed else "dropped a batch that was not committed"
+        yield SweepAction("batch", None, None, None, f"{what} over {len(sessions)} sessions")
+
+    def _each(self, session: str, step: Step) -> Step:
+        """A step in one session; what goes wrong there is told, and the others go on."""
+        try:
+            yield from step
+        except AgentqError as error:
+            yield self._trouble(session, error)
+        except OSError as error:
+            where = "the system" if error.filename is None else f"'{os.fsdecode(error.filename)}'"
+            yield self._trouble(session, Refused(f"{where}: {error.strerror or error}"), of_files=True)
+
+    def _trouble(self, session: str, error: AgentqError, *, of_files: bool = False, of_voice: bool = False) -> Trouble:
+        if not of_files:
+            self._unfit.add(session)
+        return Trouble(session, error, of_files, of_voice)
+
+    # A supervisor
+
+    def recall(self, told: Told, *, host: str, wanted: Callable[[str], bool]) -> Iterator[str]:
+        self.roll_back_dead_writers()
+        if (restored := self.restore_holds()) is not None:
+            yield restored
+        forgotten = [session for session in self.forgotten() if wanted(session)]
+        for session, mended in rebuilding.rebuild(self._queue, self.reindex, told, forgotten, host=host):
+            more = [mended.message] if isinstance(mended, AgentqError) else mended
+            yield "; ".join([f"{session}: the index did not know what it holds", *more])
+
+    def give_up(self, run: RunId) -> None:
+        self._queue.write(("delete_worker", run._asdict()))
+
+    # What is wrong
+
+    def faults(self) -> Iterator[tuple[str, Fault]]:
+        for session in self.stored_sessions():
+            with contextlib.suppress(Busy):
+                for fault in condition.faults(self._queue.state, session):
+                    yield session, fault
+
+    def leftovers(self) -> Leftovers:
+        queue = self._queue
+        try:
+            names = os.listdir(queue.here.bells)
+        except OSError:
+            names = []
+        files = [place(name) for name in self.stored_sessions() for place in (queue.here.inbound, queue.here.outbound)]
+        return Leftovers(
+            batches=sum(not queue.lives(owner) for *_, owner in self.batches()),
+            supervisors=sum(not queue.lives(supervisor.identity) for supervisor in queue.supervisors()),
+            bells=sum(not held(f"{queue.here.bells}/{name}") for name in names),
+            commits=sum(os.path.exists(f"{file}-journal") for file in files),
+        )
+
+    # The steps
+
+    def restore_holds(self) -> str | None:
+        """Bring the holds back that a lost index had; what that was, None where nothing had to be done."""
+        return holds.restore(self._queue.index, self._queue.state)
+
+    def note_sweep(self, *, turn: bool = False) -> None:
+        """Remember that somebody sweeps; with `turn` the next one looks at the sessions after those of this one."""
+        seen.note(self._queue.index, self._queue.now, turn=turn)
+        self._queue.ring()
+
+    def turn(self, session: str | None = None) -> Turn:
+        """What a sweep looks at now, or one of that session: all that there is, where it is not very much."""
+        return upkeep.turn(self._queue.state, self._queue.index, session)
+
+    def look_into(self, turn: Turn, *, remember: bool) -> Iterator[tuple[str, Fault]]:
+        """Open the sessions that have changed and roll back what dead writers left; yields what is wrong with each.
+        With `remember` the others are not opened again until they change."""
+        return upkeep.look_into(self._queue.state, self._queue.index, turn, remember=remember)
+
+    def roll_back_dead_writers(self) -> list[str]:
+        """Bring files in order that a dead process left in mid-commit; returns whose."""
+        return reindex.roll_back_dead_writers(self._queue.state, self._queue.state.session_names())
+
+    def stored_sessions(self) -> list[str]:
+        """The sessions that have a directory, whatever the index says."""
+        return list(self._queue.state.session_names())
+
+    def forgotten(self) -> list[str]:
+        """The sessions of which the index lacks what their files hold: those that it does not know, and of those that
+        have changed since a sweep looked at them the ones that it knows by an older copy of itself."""
+        known = set(self._queue.session_names())
+        unknown = (name for name in self.stored_sessions() if name not in known)
+        return [name for name in dict.fromkeys([*unknown, *self.turn(None).changed]) if self._lacks(name)]
+
+    def _lacks(self, session: str) -> bool:
+        try:
+            return condition.lacking(self._queue.state, session)
+        except AgentqError:
+            return False  # it cannot be read, or not now: its own trouble
+
+    def reindex(self, session: str, *, host: str) -> list[str]:
+        """Rebuild the index of one session from its file; returns what had to be mended."""
+        found = reindex.reindex(
+            self._queue.state, session, now=self._queue.now, host=host, busy_ms=connection.BACKGROUND_BUSY_MS
+        )
+        mended = list(found)
+        self._queue.ring()
+        return mended
+
+    def batches(self) -> list[tuple[str, bool, list[str], Identity]]:
+        """Batches on their way: id, whether committed, sessions, owner."""
+        found = self._queue.index.execute(statements("batch")["all"]).fetchall()
+        return [(row[0], bool(row[1]), json.loads(row[2]), Identity(*row[3:])) for row in found]
+
+    def settle_batch(self, batch: str, *, committed: bool, sessions: Sequence[str]) -> None:
+        """Finish a committed batch that its owner left, or take back one that was not committed."""
+        settle = submit.release if committed else submit.drop
+        settle(self._queue.state, batch, sessions, now=self._queue.now, actor=Actor.SWEEP)
+        self._queue.ring()
+
+    def post_results(self) -> Iterator[str]:
+        """Append the result rows that could not be appended when their runs ended; yields what still cannot be."""
+        after = 0
+        while found := self._queue.index.execute(statements("dispatch")["unposted"], {"after": after}).fetchall():
+            for session, seq, attempt, result, status, at, _ in found:
+                run = RunId(session, seq, attempt)
+                if self._queue.post("post_again", run, status, None if result is None else json.loads(result), at):
+                    self._queue.write(("posted", run._asdict()))
+                else:
+                    yield str(run)
+            after = found[-1][-1]
+
+    def settle_aside(self, session: str) -> tuple[list[str], list[str]]:
+        """Put back the files of runs that a prune moved aside and that was not committed; the names of these runs, and
+        of those whose files are to be removed."""
+        return session_write.settle_aside(self._queue.state, session, busy_ms=connection.BACKGROUND_BUSY_MS)
+
+    def remove_pruned(self, seqs: Iterable[tuple[str, int]]) -> None:
+        """Remove the files of the runs of tasks that are pruned."""
+        gone: dict[str, set[str]] = {}
+        for session, seq in seqs:
+            gone.setdefault(session, set()).add(str(seq))
+        for session, numbers in gone.items():
+            names = aside.names(self._queue.state.session(session))
+            self.remove_aside(session, [name for name in names if name.partition(".")[0] in numbers])
+
+    def remove_aside(self, session: str, names: Collection[str]) -> None:
+        """Remove the files of runs that lie aside."""
+        if connection.rehearsing():
+            return
+        place = str(aside.place(self._queue.state.session(session)))
+        for name in names:
+            tmpdir.remove_below(place, name)
+        if names:
+            with contextlib.suppress(OSError):
+                os.rmdir(place)

@@ -1,0 +1,86 @@
+"""What agents ask for: the sub-door over `store/requests.py`."""
+
+from __future__ import annotations
+
+from agentq_cli.store import requests as asking
+from agentq_cli.store.queries import statements
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from agentq_cli.engines.local.opened import Opened
+    from agentq_cli.engines.values import Answer
+    from agentq_cli.policy.requests import Refusal, Request
+
+
+class Voice:
+    """The requests in the sessions' outbound files."""
+
+    def __init__(self, queue: Opened) -> None:
+        self._queue = queue
+
+    def changed(self, sessions: Iterable[str] | None = None) -> list[str]:
+        """The sessions, or of these sessions those, whose outbound.db is not what it was when its requests were last
+        read."""
+        if sessions is None:
+            known = self._queue.index.execute(statements("requests")["stamps"]).fetchall()
+        else:
+            each = (
+                self._queue.index.execute(statements("requests")["stamp"], {"session": name}).fetchall()
+                for name in sessions
+            )
+            known = [row for found in each for row in found]
+        return [session for session, stamp in known if self.stamp(session) != stamp]
+
+    def stamp(self, session: str) -> str | None:
+        from agentq_cli.store import requests as asking
+
+        return asking.stamp(self._queue.state, session)
+
+    def may_ask(self, session: str) -> bool:
+        from agentq_cli.store import requests as asking
+
+        return self._queue.answered.get(session) != asking.stamp(self._queue.state, session)
+
+    def remember(self, session: str, seen: str | None) -> None:
+        self._queue.answered[session] = seen
+
+    def record(self) -> None:
+        """Record what was noted so, for the sweeps to come. A supervisor need not: what it runs is changed anyway."""
+
+        from agentq_cli.store import requests as asking
+
+        asking.record(self._queue.index, self._queue.state, self._queue.answered)
+        self._queue.answered.clear()
+
+    def asked(self, session: str, most: int) -> Iterator[tuple[str, object]]:
+        from agentq_cli.store import requests as asking
+
+        return asking.asked(self._queue.state, session, most)
+
+    def apply(
+        self,
+        session: str,
+        message: str,
+        request: Request | Refusal,
+        *,
+        template: asking.Template,
+        reschedule: asking.Reschedule,
+        max_queued: int,
+    ) -> Answer | None:
+        from agentq_cli.store import requests as asking
+
+        answer = asking.apply(
+            self._queue.state,
+            session,
+            message,
+            request,
+            template=template,
+            reschedule=reschedule,
+            max_queued=max_queued,
+            now=self._queue.now,
+        )
+        if answer is not None:
+            self._queue.ring()
+        return answer
