@@ -79,5 +79,5 @@ def _of_sqlite(error: BaseException) -> AgentqError | None:
     if code in (5, 6):
         return Busy(f"state: {error}; try again")
     if code in (11, 26):
-        return Unreadable(f"state: {error}; it was left as it is")
+        return Unreadable(f"state: {error}; it was left unchanged")
     return Refused(f"state: {error}") if code in (3, 8, 10, 13, 14) else None

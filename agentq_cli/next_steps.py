@@ -36,13 +36,13 @@ def lines(at: Context) -> list[str]:
         queue = at.open_queue()
         if not queue.exists:
             return advice(Seen(False, {}, {}, False, None, ()), at.now_ms())
-        seen = _look(at)
+        seen = _survey(at)
     except AgentqError as error:
         return [f"State: {error.message}", *_steps([("agentq health", "shows what is wrong and what to do")])]
     return advice(seen, at.now_ms())
 
 
-def _look(at: Context) -> Seen:
+def _survey(at: Context) -> Seen:
     from agentq_cli.supervise import wake
 
     queue = at.open_queue()

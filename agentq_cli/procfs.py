@@ -87,13 +87,13 @@ def alive(pid: int, start_time: int, boot: str) -> bool:
         return False
     fields = stat_fields(pid)
     if fields is None:
-        return _hidden(pid)
+        return _is_hidden(pid)
     if int(fields[19]) != start_time:
         return False
     return fields[0] not in (b"Z", b"X") or _has_threads(pid)
 
 
-def _hidden(pid: int) -> bool:
+def _is_hidden(pid: int) -> bool:
     """Whether another user's process holds this pid while `/proc` is mounted with hidepid.
 
     It cannot be told from a process that reused the pid. If it is taken to be alive, at least nothing is started twice.

@@ -197,7 +197,7 @@ def cron_word(word: str, what: str) -> str:
     two are adjacent here.
     """
     if "\n" in word or "\r" in word:
-        raise Usage(f"service print cron: {what} '{word}': a crontab cannot hold a line break")
+        raise Usage(f"service print cron: {what} '{word}': a crontab cannot contain a line break")
     _check_utf8(word, "cron")
     if PLAIN.fullmatch(word):
         return word

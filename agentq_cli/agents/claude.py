@@ -46,16 +46,16 @@ class ClaudeReader(Reader):
         kind = event.get("type")
         if kind == "result":
             self._final = self._last = event
-            self._worked = self._worked or _counts_work(event)
+            self._worked = self._worked or _reports_work(event)
             if "api_error" in event:
                 self._saw_api_error(event)
             if event.get("num_turns"):
                 self._saw_conversation(event.get("session_id"))
             return
         self._saw_conversation(event.get("session_id"))
-        if _of_turn(event):
+        if _belongs_to_turn(event):
             self._final = None  # A background job has finished, and the agent goes on with its result.
-            self._worked = self._worked or (kind != "system" and not _own_making(event))
+            self._worked = self._worked or (kind != "system" and not _made_by_program(event))
         if kind == "system" and event.get("subtype") == "api_retry":
             error = event.get("error")
             self._retry = (count(event.get("error_status")), error if isinstance(error, str) else None)
@@ -179,21 +179,21 @@ class ClaudeReader(Reader):
         self._reset_at = min(known, default=None)
 
 
-def _of_turn(event: dict[str, Any]) -> bool:
+def _belongs_to_turn(event: dict[str, Any]) -> bool:
     """Whether an event belongs to a turn of the agent itself; other events also occur between two turns."""
     if event.get("type") == "system":
         return event.get("subtype") == "init"
     return event.get("type") in ("assistant", "stream_event") and event.get("parent_tool_use_id") is None
 
 
-def _own_making(event: dict[str, Any]) -> bool:
+def _made_by_program(event: dict[str, Any]) -> bool:
     """Whether the program generated this message itself, to report an error, without a model."""
     message = event.get("message")
     model = message.get("model") if isinstance(message, dict) else None
     return model == "<synthetic>" or isinstance(event.get("error"), str)
 
 
-def _counts_work(final: dict[str, Any]) -> bool:
+def _reports_work(final: dict[str, Any]) -> bool:
     """Whether a final event shows that work was done. The program's own report of a failure also counts as one turn."""
     return bool(dollars(final.get("total_cost_usd")) or (count(final.get("num_turns")) or 0) > 1 or _tokens(final)[1])
 

@@ -125,7 +125,7 @@ MOST_DENIALS = 1000
 def _failed(error: object, facts: dict[str, Any]) -> Verdict:
     error = error if isinstance(error, dict) else {}
     message = error.get("message")
-    message = message if isinstance(message, str) and message else "the turn failed without a reason"
+    message = message if isinstance(message, str) and message else "the turn failed without giving a reason"
     answer = api_errors.answer(message)
     said = message if answer is None else text(answer.get("message")) or message
     inner = answer or api_errors.answer(message, anywhere=True) or {}

@@ -73,7 +73,7 @@ def events(line: bytes, conversation: str | None) -> Iterator[dict[str, Any]]:
         plain = ESCAPE.sub("", piece[0])
         for opening in OPENING.finditer(plain, 0, FARTHEST):
             found = _sequence(plain, opening.start())
-            if found and (_may_stand(plain[: opening.start()]) or _is_of(conversation, found)):
+            if found and (_is_skippable(plain[: opening.start()]) or _is_of(conversation, found)):
                 yield from found
                 break
 
@@ -137,7 +137,7 @@ def _blank_until(text: str, at: int) -> int:
     return at if blank is None else blank.end()
 
 
-def _may_stand(text: str) -> bool:
+def _is_skippable(text: str) -> bool:
     return BLANKS.fullmatch(text) is not None or PROMPT.fullmatch(text) is not None
 
 

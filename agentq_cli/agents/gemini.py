@@ -128,7 +128,7 @@ class GeminiReader(Reader):
     def _failed(self, error: object, facts: dict[str, Any]) -> Verdict:
         error = error if isinstance(error, dict) else {}
         message = error.get("message")
-        message = message if isinstance(message, str) and message else "it failed without a reason"
+        message = message if isinstance(message, str) and message else "gemini failed without giving a reason"
         wrapped = API_ERROR.match(message)
         said = wrapped[1] if wrapped else message
         answer = api_errors.answer(said, anywhere=True) or {}

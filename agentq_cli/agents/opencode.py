@@ -146,7 +146,7 @@ class OpencodeReader(Reader):
         if misused is None:
             return None
         # For a bad argument opencode prints nothing but its usage.
-        said = misused if misused.startswith("Error: ") else "opencode refused its command line"
+        said = misused if misused.startswith("Error: ") else "opencode rejected its command line"
         return Verdict(failure_class=FailureClass.CONFIG, error=text(said, LONGEST_ERROR))
 
     def _saw_tool(self, part: dict[str, Any]) -> None:
@@ -205,7 +205,7 @@ def _failed(event: dict[str, Any]) -> Verdict:
     limited = failure is FailureClass.RATE_LIMITED
     return Verdict(
         failure_class=failure or FailureClass.ERROR,
-        error=said or "it failed without a reason",
+        error=said or "opencode failed without giving a reason",
         reset_at=reset_at if limited else None,
         reset_said=reset_said if limited else None,
     )

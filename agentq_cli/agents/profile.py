@@ -208,7 +208,7 @@ def _prompt_word(profile: Profile, prompt: str) -> str:
     if size > LONGEST_WORD:
         raise Usage(f"agent '{profile.name}': takes its prompt as an argument, and {size} bytes is too long")
     if "\0" in prompt:
-        raise Usage(f"agent '{profile.name}': takes its prompt as an argument, which cannot hold a NUL character")
+        raise Usage(f"agent '{profile.name}': takes its prompt as an argument, which cannot contain a NUL character")
     return prompt
 
 

@@ -144,7 +144,7 @@ class Reader:
         """Note that standard output has ended: a last line without a line break counts too."""
         self.flush()
 
-    def look_again(self) -> Verdict | None:
+    def verdict_among_words(self) -> Verdict | None:
         """The verdict if events that stand among words on their lines are counted too; None if none of them is a final
         event. Used for a stream that ended without a final event, before all of its work would be done again."""
         tried = copy.deepcopy(self)
@@ -155,7 +155,7 @@ class Reader:
         verdict = tried.verdict()
         return verdict if verdict.final else None
 
-    def elsewhere(self, stderr: bytes) -> Verdict | None:
+    def verdict_on_stderr(self, stderr: bytes) -> Verdict | None:
         """The verdict of an agent that wrote its events, including a final one, to standard error; else None. Used only
         if standard output held no event at all, because tools write to standard error too."""
         if self._started:

@@ -210,7 +210,7 @@ def decide(
     if verdict.final and verdict.ok:
         return Decision(RunStatus.SUCCESS)
     if not verdict.final and exit.oom_kills and _killed(exit):
-        return Decision(RunStatus.OOM, FailureClass.OOM, "killed by the kernel, which was out of memory")
+        return Decision(RunStatus.OOM, FailureClass.OOM, "killed by the kernel because memory ran out")
     said = verdict if verdict.final else explained
     if said is not None:
         return _said(said)
@@ -277,7 +277,9 @@ def _verdict(reader: Reader | None, stderr_tail: bytes = b"") -> Verdict:
         return Verdict()
     reader.close()
     verdict = reader.verdict()
-    return verdict if verdict.final else reader.look_again() or reader.elsewhere(stderr_tail) or verdict
+    return (
+        verdict if verdict.final else reader.verdict_among_words() or reader.verdict_on_stderr(stderr_tail) or verdict
+    )
 
 
 def _reset_at(verdict: Verdict, finished_at: int) -> int | None:

@@ -70,7 +70,7 @@ def next_cron(cron: Cron, zone: str, after_ms: int) -> int | None:
     for day in _days(cron, _date(info, after), _date(info, END)):
         if found is not None and (day - found).days > _NEIGHBOURS:
             break
-        times = _on(cron, info, day)
+        times = _times_on(cron, info, day)
         low, high = times.between(after, END)
         if low < high:
             slot = times.base + times.offsets[low]
@@ -94,7 +94,7 @@ def count_cron(cron: Cron, zone: str, after_ms: int, upto_ms: int) -> int:
     # count each once.
     changed: set[int] = set()
     for day in _days(cron, _date(info, after), _date(info, upto)):
-        times = _on(cron, info, day)
+        times = _times_on(cron, info, day)
         low, high = times.between(after, upto)
         if times.calm:
             calm += high - low
@@ -112,7 +112,7 @@ def newest_cron(cron: Cron, zone: str, after_ms: int, upto_ms: int, limit: int) 
         start = max(after, upto - span)
         slots: set[int] = set()
         for day in _days(cron, _date(info, start), _date(info, upto)):
-            times = _on(cron, info, day)
+            times = _times_on(cron, info, day)
             low, high = times.between(start, upto)
             slots.update(times.base + offset for offset in times.offsets[max(low, high - limit) : high])
         if len(slots) >= limit or start == after:
@@ -164,7 +164,7 @@ def _days(cron: Cron, first: date, last: date) -> Iterator[date]:
 
 
 @functools.lru_cache(maxsize=64)
-def _on(cron: Cron, info: tzinfo, day: date) -> _Day:
+def _times_on(cron: Cron, info: tzinfo, day: date) -> _Day:
     from datetime import datetime, time, timedelta
 
     midnight = datetime.combine(day, time())

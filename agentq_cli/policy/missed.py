@@ -100,7 +100,7 @@ class Decision:
 
 def begin(schedule: Schedule, now: int, *, runs: int = 0, last: int | None = None) -> Decision:
     """The first occurrence of a new or changed schedule; see `first` for `last`."""
-    if _full(schedule, runs):
+    if _max_runs_reached(schedule, runs):
         return Decision(None, end=End.MAX_RUNS)
     slot = first(schedule, now, last=last)
     if slot is None:
@@ -117,7 +117,7 @@ def ended(schedule: Schedule, occurrence: Occurrence, *, finished: int, now: int
     pending = list(occurrence.backlog)
     free = max(finished, occurrence.accounted_to)
     settled = max(free, now)
-    if _full(schedule, runs):
+    if _max_runs_reached(schedule, runs):
         return Decision(None, _listed(Why.MISSED, pending), End.MAX_RUNS)
     skipped: tuple[Skipped, ...]
     if schedule.overlap is Overlap.QUEUE and not pending:
@@ -146,7 +146,7 @@ def overdue(schedule: Schedule, occurrence: Occurrence, *, now: int, runs: int, 
     `runs` have started, without this one. If the occurrence is not due, or nothing was missed and it is not late, it is
     returned unchanged.
     """
-    if _full(schedule, runs):
+    if _max_runs_reached(schedule, runs):
         return Decision(None, _listed(Why.MISSED, [occurrence.slot, *occurrence.backlog]), End.MAX_RUNS)
     waited_to = max(occurrence.accounted_to, min(seen_at or 0, now))
     count = count_slots(schedule, waited_to, now)
@@ -169,7 +169,7 @@ def refusal(schedule: Schedule, slot: int, *, now: int, runs: int) -> End | None
     A slot at or before `until` may still start up to ten minutes late, so that a busy moment does not cost the last
     one.
     """
-    if _full(schedule, runs):
+    if _max_runs_reached(schedule, runs):
         return End.MAX_RUNS
     return End.NO_MORE if _too_late(schedule, slot, now) else None
 
@@ -188,14 +188,14 @@ def cancelled(schedule: Schedule, occurrence: Occurrence, now: int, *, runs: int
 
     For `runs`, see `ended`.
     """
-    if _full(schedule, runs):
+    if _max_runs_reached(schedule, runs):
         return _listed(Why.CANCELLED, list(occurrence.backlog))
     return _open(schedule, list(occurrence.backlog), occurrence.accounted_to, now, Why.CANCELLED)
 
 
 def fills(before: Schedule, after: Schedule, runs: int) -> bool:
     """Whether the changed `max_runs` alone makes the begun occurrence the last one; for `runs`, see `ended`."""
-    return _full(after, runs) and not _full(before, runs)
+    return _max_runs_reached(after, runs) and not _max_runs_reached(before, runs)
 
 
 def cut_off(before: Schedule, after: Schedule, occurrence: Occurrence, now: int) -> tuple[Skipped, ...]:
@@ -230,7 +230,7 @@ def pauses(schedule: Schedule, failed_in_a_row: int) -> bool:
     return 0 < schedule.pause_after <= failed_in_a_row
 
 
-def _full(schedule: Schedule, runs: int) -> bool:
+def _max_runs_reached(schedule: Schedule, runs: int) -> bool:
     return schedule.max_runs is not None and runs >= schedule.max_runs
 
 

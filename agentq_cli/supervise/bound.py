@@ -37,7 +37,7 @@ class BoundedOutput:
         # has this output open.
         lock(self.descriptor, shared=True)
 
-    def look(self) -> int:
+    def enforce(self) -> int:
         """Shorten the file if it is too long; return how many bytes were added since the last call."""
         size = os.fstat(self.descriptor).st_size
         grown, self._size = max(0, size - self._size), size

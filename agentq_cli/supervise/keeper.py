@@ -20,7 +20,7 @@ NAME = "agentq-shim"
 """The process name of a keeper (`kernel.name_process`). A record that names a process with another name was not
 written by a keeper."""
 
-LOOK_MS = 50
+POLL_MS = 50
 """How often to check a keeper in another PID namespace, whose end causes no event here."""
 
 ELSEWHERE = "its keeper is in another PID namespace"
@@ -65,7 +65,7 @@ def wait(directory: RunDirectory, start: Start, timeout_ms: int) -> bool:
         if left <= 0:
             return False
         if elsewhere(start):
-            select.poll().poll(min(left, LOOK_MS))
+            select.poll().poll(min(left, POLL_MS))
         else:
             wait_gone([start.identity], left)
     return True

@@ -194,5 +194,5 @@ class Launcher:
         if number:
             raise OSError(number, f"cannot fork a process for the run: {os.strerror(number)}")
         if not pidfds:
-            raise OSError(errno.EMFILE, f"no pidfd for the run: {os.strerror(errno.EMFILE)}")
+            raise OSError(errno.EMFILE, f"cannot open a pidfd for the run: {os.strerror(errno.EMFILE)}")
         return pid, pidfds[0]

@@ -72,7 +72,7 @@ def serve(requests: socket.socket) -> None:
 
 def _launch(requests: socket.socket, data: bytes, shims: dict[int, int], poll: select.poll) -> None:
     try:
-        # The shim will need a pidfd: check that there is a free descriptor before forking.
+        # A pidfd of the shim is needed right after the fork: check beforehand that a descriptor is free.
         os.close(os.dup(requests.fileno()))
         pid = os.fork()
     except OSError as error:

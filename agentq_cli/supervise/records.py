@@ -121,7 +121,7 @@ class RunDirectory:
             try:
                 os.mkdir(path, 0o700)
             except FileExistsError:
-                _refuse_other_than_directory(path)
+                _require_directory(path)
                 continue
             self._made.append(path)
 
@@ -203,7 +203,7 @@ class RunDirectory:
         for path in (above, self.path):
             if not os.path.lexists(path):
                 break
-            _refuse_other_than_directory(path)
+            _require_directory(path)
             there = path
         if not os.access(there, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
@@ -323,7 +323,7 @@ class RunDirectory:
         return True
 
 
-def _refuse_other_than_directory(path: str) -> None:
+def _require_directory(path: str) -> None:
     if not stat.S_ISDIR(os.lstat(path).st_mode):
         raise NotADirectoryError(errno.ENOTDIR, "not a directory but a link or a file", path)
 
@@ -384,7 +384,7 @@ def _silence(found: Mapping[str, Any]) -> Silence:
 def _sign(found: object) -> tuple[int, int]:
     # An agent may set any time on its heartbeat file, even one before 1970.
     if not isinstance(found, list) or [type(each) for each in found] != [int, int]:
-        raise ValueError("no pair of numbers")
+        raise ValueError("not a pair of numbers")
     return found[0], found[1]
 
 
@@ -403,14 +403,14 @@ def _exit(found: Mapping[str, Any]) -> Exit:
         elif name in ("finished_at", "duration_ms", "stdout_bytes", "stderr_bytes"):
             raise ValueError(f"{name} is missing")
     if kept["signal"] is not None and kept["signal"] > LAST_SIGNAL:
-        raise ValueError("signal is none")
+        raise ValueError("no such signal")
     return Exit(**kept)
 
 
 def _cut(found: Mapping[str, Any]) -> Cut:
     cut = Cut(_whole(found["begin"]), _whole(found["end"]), found["punched"])
     if cut.begin > cut.end or not isinstance(cut.punched, bool):
-        raise ValueError("it ends before it begins")
+        raise ValueError("the cut ends before it begins")
     return cut
 
 
@@ -420,21 +420,21 @@ LARGEST_PID = (1 << 31) - 1
 
 def _pid(value: object) -> int:
     if _whole(value) > LARGEST_PID:
-        raise ValueError("no pid is so large")
+        raise ValueError("too large for a pid")
     return _whole(value)
 
 
 def _whole(value: object) -> int:
     """A non-negative integer that fits into a database column. Raises ValueError for anything else."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 62:
-        raise ValueError("no whole number")
+        raise ValueError("not a whole number")
     return value
 
 
 def _text(value: object) -> str:
     """A string that can be stored. Raises ValueError for anything else."""
     if not isinstance(value, str):
-        raise ValueError("no text")
+        raise ValueError("not text")
     return value.encode("utf-8", "replace").decode("utf-8")
 
 

@@ -42,7 +42,7 @@ class Resources:
         if "MemTotal" in machine and "MemAvailable" in machine:
             rooms.append(Room(machine["MemTotal"], machine["MemAvailable"]))
         for directory, name, version in self._cgroups():
-            room = self._second(directory, name) if version == 2 else self._first(directory, name)
+            room = self._room_v2(directory, name) if version == 2 else self._room_v1(directory, name)
             if room is not None:
                 rooms.append(room)
         return rooms
@@ -64,17 +64,17 @@ class Resources:
         )
         return ((f"{self.root}{place}", name, version) for place, name, version in _places(mountinfo, membership))
 
-    def _second(self, directory: str, name: str) -> Room | None:
+    def _room_v2(self, directory: str, name: str) -> Room | None:
         limits = [_number(self._read(f"{directory}/{file}")) for file in ("memory.max", "memory.high")]
-        if not any(map(_limited, limits)):
+        if not any(map(_is_limited, limits)):
             return None
         stat = _numbers(self._read(f"{directory}/memory.stat"))
         reclaimable = sum(stat.get(key, 0) for key in ("inactive_file", "active_file", "slab_reclaimable"))
         return _room(limits, _number(self._read(f"{directory}/memory.current")), reclaimable, name)
 
-    def _first(self, directory: str, name: str) -> Room | None:
+    def _room_v1(self, directory: str, name: str) -> Room | None:
         limit = _number(self._read(f"{directory}/memory.limit_in_bytes"))
-        if not _limited(limit):
+        if not _is_limited(limit):
             return None
         stat = _numbers(self._read(f"{directory}/memory.stat"))
         reclaimable = stat.get("total_inactive_file", 0) + stat.get("total_active_file", 0)
@@ -145,13 +145,13 @@ def _inside(path: str, root: str) -> bool:
 
 
 def _room(limits: Iterable[int | None], current: int | None, reclaimable: int, name: str) -> Room | None:
-    limit = min((limit for limit in limits if limit is not None and _limited(limit)), default=None)
+    limit = min((limit for limit in limits if limit is not None and _is_limited(limit)), default=None)
     if limit is None or current is None:
         return None
     return Room(limit, max(0, limit - current + min(reclaimable, current)), name)
 
 
-def _limited(limit: int | None) -> bool:
+def _is_limited(limit: int | None) -> bool:
     return limit is not None and limit < NO_LIMIT
 
 

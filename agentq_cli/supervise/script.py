@@ -17,7 +17,7 @@ from agentq_cli.supervise.spawn import SpawnError, spawn
 
 LIMIT_MS = 30_000
 LIMIT_BYTES = 1 << 20
-LOOK_MS = 200
+POLL_MS = 200
 LONGEST_SHEBANG = 256
 DATA_VARIABLE = "AGENTQ_SCRIPT_DATA"
 """Holds the script's data as JSON for a command, which has no prompt."""
@@ -54,7 +54,7 @@ def run(
         trouble = reason
     if trouble is None and status != 0:
         code = os.waitstatus_to_exitcode(status or 0)
-        trouble = f"it ended with {code}" if code >= 0 else f"it was ended by signal {-code}"
+        trouble = f"exit code {code}" if code >= 0 else f"killed by signal {-code}"
     if trouble is not None:
         return Verdict(ERROR, error=f"script '{request.script}': {trouble}")
     size = os.fstat(output).st_size
@@ -127,7 +127,7 @@ def _wait(
             return None, f"it ran longer than {LIMIT_MS // 1000} s"
         if os.fstat(output).st_size > LIMIT_BYTES:
             return None, f"it printed more than {LIMIT_BYTES >> 20} MiB"
-        signal.sigtimedwait(waking, min(left, LOOK_MS) / 1000)
+        signal.sigtimedwait(waking, min(left, POLL_MS) / 1000)
 
 
 def _end_everything(waking: frozenset[signal.Signals]) -> None:
@@ -139,4 +139,4 @@ def _end_everything(waking: frozenset[signal.Signals]) -> None:
                 pass
         except ChildProcessError:
             return
-        signal.sigtimedwait(waking, LOOK_MS / 1000)
+        signal.sigtimedwait(waking, POLL_MS / 1000)

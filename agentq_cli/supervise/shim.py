@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 WAKING = frozenset({signal.SIGCHLD, signal.SIGUSR1, signal.SIGTERM})
-FIRST_LOOK_MS = 100
-LOOK_MS = 1_000
+FIRST_CHECK_MS = 100
+CHECK_MS = 1_000
 KILL_AGAIN_MS = 100
 KILL_SELDOM_MS = 5_000
 TIMEOUT = "timeout"
@@ -126,8 +126,8 @@ class Shim:
         self._kill_again = KILL_AGAIN_MS
         self._left_something = False
         self._outputs: dict[str, BoundedOutput] = {}
-        self._look_every = FIRST_LOOK_MS
-        self._look_at = start.monotonic_ms + FIRST_LOOK_MS
+        self._check_every = FIRST_CHECK_MS
+        self._check_at = start.monotonic_ms + FIRST_CHECK_MS
 
     def run(self) -> None:
         """Start the agent, stay until its process tree is gone, and record how it ended."""
@@ -182,12 +182,12 @@ class Shim:
                 self._act(monotonic_ms())
                 wait = max(0, self._next_due() - monotonic_ms())
             except OSError:  # Out of descriptors or a failing disk: no reason to let an agent die.
-                wait = LOOK_MS
+                wait = CHECK_MS
             signal.sigtimedwait(WAKING, wait / 1000)
 
     def _act(self, now: int) -> None:
-        self._look_for_stop(now)
-        self._look_at_output(now)
+        self._begin_requested_stop(now)
+        self._bound_outputs(now)
         while self._steps and self._steps[0].due <= now:
             self._take_step(self._steps[0].number)
             self._steps.pop(0)
@@ -213,9 +213,9 @@ class Shim:
         if (reason := agent.failure()) is not None:
             self._fail_spawn(reason)
         if not self._killing:  # Processes that it left behind get a grace time of their own.
-            self._steps = self._ladder(interrupt_first=False)
+            self._steps = self._stop_steps(interrupt_first=False)
 
-    def _look_for_stop(self, now: int) -> None:
+    def _begin_requested_stop(self, now: int) -> None:
         """Begin the stop sequence if a stop is recorded or the time is up. Neither matters once the agent has ended."""
         if self._stopped is not None or self._status is not None:
             return
@@ -228,11 +228,11 @@ class Shim:
             self._stopped = TIMEOUT if stop is None else stop.reason
             # Measured before any signal: the agent's reaction to it says nothing about its work.
             if (stdout := self._outputs.get("stdout")) is not None:
-                self._look(stdout)
+                self._enforce_bound(stdout)
                 self._stdout_at_stop = stdout.logical_size()
-            self._steps = self._ladder(self._request.interrupt_first)
+            self._steps = self._stop_steps(self._request.interrupt_first)
 
-    def _ladder(self, interrupt_first: bool) -> list[Step]:
+    def _stop_steps(self, interrupt_first: bool) -> list[Step]:
         now, grace = monotonic_ms(), self._request.grace_ms
         steps = [Step(now, signal.SIGTERM), Step(now + grace, signal.SIGKILL)]
         if interrupt_first:
@@ -254,22 +254,22 @@ class Shim:
             self._left_something = True
             tree.terminate(tree.descendants(os.getpid()))
 
-    def _look_at_output(self, now: int) -> None:
-        if now < self._look_at:
+    def _bound_outputs(self, now: int) -> None:
+        if now < self._check_at:
             return
-        grown = sum(self._look(output) for output in self._outputs.values())
+        grown = sum(self._enforce_bound(output) for output in self._outputs.values())
         fast = grown > self._request.output_bytes // 4
-        self._look_every = FIRST_LOOK_MS if fast else min(2 * self._look_every, LOOK_MS)
-        self._look_at = now + self._look_every
+        self._check_every = FIRST_CHECK_MS if fast else min(2 * self._check_every, CHECK_MS)
+        self._check_at = now + self._check_every
 
-    def _look(self, output: BoundedOutput) -> int:
+    def _enforce_bound(self, output: BoundedOutput) -> int:
         try:
-            return output.look()
+            return output.enforce()
         except OSError:  # Failing to shorten an output is no reason to abandon the agent.
             return 0
 
     def _next_due(self) -> int:
-        dues = [self._look_at, *(step.due for step in self._steps[:1])]
+        dues = [self._check_at, *(step.due for step in self._steps[:1])]
         if self._deadline is not None and self._stopped is None and self._status is None:
             dues.append(self._deadline)
         return min(dues)
@@ -284,14 +284,14 @@ class Shim:
         if self._stopped is not None or self._left_something:
             self._kill_marked()
         for output in self._outputs.values():
-            self._look(output)
+            self._enforce_bound(output)
         if self._failure is None and self._slot.disk_full():
             self._failure = f"no space left on the file system of '{self._directory.path}': output may be missing"
         record = self._exit()
         try:
             self._slot.write(record)
         except OSError:
-            self._write_anew(record)
+            self._rewrite_exit(record)
         if self._private_tmp is not None:
             tmpdir.remove(self._private_tmp)
 
@@ -304,9 +304,9 @@ class Shim:
             try:
                 left = not tree.kill_orphans(run or "", state_dir or "", grace_ms=self._request.grace_ms)
             except OSError:  # Out of descriptors: wait, so that the record that follows is correct.
-                signal.sigtimedwait(WAKING, LOOK_MS / 1000)
+                signal.sigtimedwait(WAKING, CHECK_MS / 1000)
 
-    def _write_anew(self, record: Exit) -> None:
+    def _rewrite_exit(self, record: Exit) -> None:
         """Recreate the run's directory for the exit record: the agent removed it, or removed the permission to write to
         it.
 

@@ -29,7 +29,7 @@ DEFAULT_PATIENCE_MS = 5_000
 # A killed process in uninterruptible sleep dies late; a later check finds what it started meanwhile.
 KILL_AGAIN_MS = 200
 SETTLE_MS = 10  # During exec, a process briefly shows an empty environment.
-MOST_LOOKS = 10
+MOST_ROUNDS = 10
 MOST_PIDFDS = 256  # A fork bomb must not use up our own descriptors.
 
 
@@ -81,10 +81,10 @@ def kill_found(find: Callable[[], set[Identity]]) -> set[Identity]:
     """SIGKILL everything that `find` returns, after stopping all of it so that nothing can fork out of reach. Returns
     the targets.
 
-    If new processes still appear after `MOST_LOOKS` rounds, the rest is left to the caller's next attempt.
+    If new processes still appear after `MOST_ROUNDS` rounds, the rest is left to the caller's next attempt.
     """
     held: set[Identity] = set()
-    for _ in range(MOST_LOOKS):
+    for _ in range(MOST_ROUNDS):
         new = find() - held
         if not new:
             break
@@ -138,7 +138,7 @@ class Orphans:
         self._deadline = monotonic_ms() + grace_ms
         self._seen = set(known)
         self._told: set[Identity] = set()
-        self._empty_looks = 0
+        self._empty_rounds = 0
 
     def step(self) -> bool:
         """Find and signal what is left: TERM, or KILL after the grace time. True once two steps in a row found
@@ -149,8 +149,8 @@ class Orphans:
             self.left = self._find()
             terminate(self.left - self._told)
             self._told |= self.left
-        self._empty_looks = 0 if self.left else self._empty_looks + 1
-        return self._empty_looks >= 2
+        self._empty_rounds = 0 if self.left else self._empty_rounds + 1
+        return self._empty_rounds >= 2
 
     def _find(self) -> set[Identity]:
         roots = {identity for identity in self._seen | marked(self._run, self._state_dir) if alive(identity)}
