@@ -1,4 +1,4 @@
-"""Reading what an agent wrote, also while it writes and from any process; the cut that the bound made is marked."""
+"""Reads what an agent wrote, even while it is writing and from any process. The place of a cut is marked."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ CHUNK = 65536
 
 
 def open_regular(path: str) -> int | None:
-    """A descriptor of an agent's file to read, or None where there is none that could be one.
+    """A descriptor for reading an agent's file, or None if there is no regular file of that name.
 
-    The agent can reach the directory: it may have put a pipe, which would block, a directory or a link in its place.
+    The agent can write to the directory: it may have put a pipe, which would block, a directory or a link in its place.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -35,9 +35,9 @@ def open_regular(path: str) -> int | None:
 
 
 class OutputReader:
-    """One stream (`stdout` or `stderr`) of a run, read from front to back; it remembers where it is.
+    """One stream (`stdout` or `stderr`) of a run, read from the beginning; it remembers its position.
 
-    Offsets are logical: they count every byte ever written, whatever the bound has taken meanwhile.
+    Offsets are logical: they count every byte ever written, including those that were cut.
     """
 
     def __init__(self, directory: RunDirectory, stream: str, offset: int = 0) -> None:
@@ -59,7 +59,7 @@ class OutputReader:
             self._descriptor = -1
 
     def read(self, limit: int = CHUNK) -> bytes:
-        """The next bytes, or the mark of a cut; b"" at the present end or where there is no file yet."""
+        """The next bytes, or the mark of a cut; b"" at the current end or if the file does not exist yet."""
         if not self._open():
             return b""
         cut = self._directory.cut(self._stream)
@@ -69,7 +69,8 @@ class OutputReader:
         data = os.pread(self._descriptor, room, _physical(cut, self.offset))
         after = self._directory.cut(self._stream)
         if after != cut and after is not None and after.end > self.offset:
-            # The bound cut while we read. It says where before it cuts, so up to there the bytes are what was written.
+            # The file was cut while we read. The cut is recorded before it is made, so the bytes up to its beginning
+            # are genuine.
             data = data[: max(0, after.begin - self.offset)]
             if not data:
                 return self._skip(after) if after.begin <= self.offset else b""
@@ -77,7 +78,7 @@ class OutputReader:
         return data
 
     def size(self) -> int:
-        """All bytes written so far, those that were cut included."""
+        """All bytes written so far, including those that were cut."""
         if not self._open():
             return 0
         size, cut = os.fstat(self._descriptor).st_size, self._directory.cut(self._stream)
@@ -85,31 +86,31 @@ class OutputReader:
 
     @property
     def ended(self) -> bool:
-        """Whether the run has left its record, and so writes no more; without one the queue alone can tell."""
+        """Whether the run has written its exit record, and so no more output; without one only the queue can tell."""
         return self._directory.exit() is not None
 
     def cut_bytes(self) -> int:
-        """How many bytes of the stream the bound has taken."""
+        """How many bytes of the stream were cut."""
         cut = self._directory.cut(self._stream)
         return 0 if cut is None else cut.end - cut.begin
 
     def whole(self) -> Iterator[bytes]:
-        """Everything from where it is to the present end, in pieces; it ends though the agent goes on writing. Then it
-        is closed."""
+        """Everything from the position to the current end, in pieces; stops there even if the agent goes on writing.
+        Closes the file then."""
         with self:
             end = self.size()
             while (left := end - self.offset) > 0 and (piece := self.read(min(left, CHUNK))):
                 yield piece
 
     def last(self, limit: int) -> str:
-        """The end of what was written, `limit` bytes of it and none from before a cut, without moving."""
+        """The last `limit` bytes that were written, none from before a cut, without changing the position."""
         end = self.size()
         cut = self._directory.cut(self._stream)
         begin = max(0 if cut is None else cut.end, end - limit)
         return self._peek(begin, end - begin).decode(errors="replace") if end > begin else ""
 
     def tail(self, lines: int) -> Self:
-        """Move to where the last `lines` lines begin, or to the cut where fewer have followed it."""
+        """Move to where the last `lines` lines begin; to the beginning of the cut if fewer lines follow it."""
         self.offset = self._tail_offset(lines)
         return self
 
@@ -120,7 +121,7 @@ class OutputReader:
         while lines > 0 and stop > floor:
             begin = max(floor, stop - CHUNK)
             data = self._peek(begin, stop - begin)
-            # The line break that ends the last line begins none.
+            # The line break at the end of the last line does not begin another.
             at = len(data) - (1 if stop == end and data.endswith(b"\n") else 0)
             while (at := data.rfind(b"\n", 0, at)) >= 0:
                 lines -= 1
@@ -132,7 +133,7 @@ class OutputReader:
         return 0 if cut is None else cut.begin
 
     def _peek(self, offset: int, limit: int) -> bytes:
-        """Up to `limit` bytes at the logical `offset`, which is behind a cut."""
+        """Up to `limit` bytes at the logical `offset`, which must lie after a cut."""
         return os.pread(self._descriptor, limit, _physical(self._directory.cut(self._stream), offset))
 
     def _open(self) -> bool:
@@ -150,7 +151,7 @@ class OutputReader:
 
 
 def mark(missing: int) -> bytes:
-    """The line that stands where bytes were cut out."""
+    """The line that replaces bytes that were cut."""
     return b"\n[agentq: %d bytes cut here]\n" % missing
 
 
@@ -158,9 +159,10 @@ TAIL = 4096
 
 
 def last_line(streams: Iterable[OutputReader]) -> str:
-    """The last line that is not blank among the last 4 KiB of the first stream that has one; empty where none has.
+    """The last non-blank line within the last 4 KiB of the first stream that has one; empty if none has.
 
-    A line that is longer is seen from where the 4 KiB begin. It is as the agent wrote it: to be made harmless.
+    A longer line is returned from where the 4 KiB begin. The text is as the agent wrote it; the caller must make it
+    harmless.
     """
     for stream in streams:
         try:
