@@ -1,4 +1,6 @@
-"""The door to the queue: what an engine must be able to do, and `open`. Nobody outside `engines` knows one.
+"""The door to the queue: what an engine must be able to do, and `open_queue`. Nobody outside `engines` knows one.
+
+It is long because it is one list of verbs, with what each of them means.
 
 Behind it is where tasks are kept (today SQLite files of one machine, `local`); before it nobody knows of SQL, locks,
 indexes, or how a process elsewhere is found alive. What is of this machine, whichever engine, is `here` (`place`):

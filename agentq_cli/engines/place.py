@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from agentq_cli.dataclass import dataclass
 from agentq_cli.errors import Usage
 from agentq_cli.names import is_name
@@ -61,3 +63,13 @@ def below(session: str) -> str:
     if not is_name(session):
         raise Usage(f"session '{session}': a name is 1 to 64 of A-Z a-z 0-9 . _ - and begins with a letter or digit")
     return f"sessions/{session}"
+
+
+def refuse_link(path: str | os.PathLike[str]) -> None:
+    """Refuse a part of a state dir that leads elsewhere: what it leads to would be written. Raises Usage.
+
+    Between this look and the use of the path a link can still be put there; that takes somebody who may write to the
+    directory, at the right microsecond.
+    """
+    if os.path.islink(path):
+        raise Usage(f"'{path}': it is a link, which is not followed; put the file itself there")

@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import os
 
+from agentq_cli.engines.place import refuse_link
 from agentq_cli.errors import Refused
-from agentq_cli.store.state_dir import refuse_link, sync_directory
+from agentq_cli.store.state_dir import sync_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,12 +6,13 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 
+from agentq_cli.engines.place import refuse_link
 from agentq_cli.engines.values import INBOUND, INDEX, OUTBOUND, RUNS, Fault
 from agentq_cli.errors import AgentqError, Busy, NotFound, Refused, Unreadable
 from agentq_cli.path import Path
 from agentq_cli.store import connection, read, requests
 from agentq_cli.store.queries import statements
-from agentq_cli.store.state_dir import StateDir, holds_something, refuse_link
+from agentq_cli.store.state_dir import StateDir, holds_something
 
 SOME = 1000
 """The newest tasks of a session, which are compared with the index whether or not it has them as live."""

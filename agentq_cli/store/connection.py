@@ -14,10 +14,11 @@ import sqlite3
 from collections.abc import Iterator
 
 from agentq_cli.defaults import BUSY_MS as BUSY_MS
+from agentq_cli.engines.place import refuse_link
 from agentq_cli.errors import AgentqError, Busy, Refused, Unreadable
 from agentq_cli.path import Path
 from agentq_cli.store import schema
-from agentq_cli.store.state_dir import INDEX, REBUILD, StateDir, refuse_link
+from agentq_cli.store.state_dir import INDEX, REBUILD, StateDir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

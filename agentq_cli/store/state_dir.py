@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from agentq_cli.dataclass import dataclass, field
-from agentq_cli.engines.place import below
+from agentq_cli.engines.place import below, refuse_link
 from agentq_cli.errors import NotFound, Refused, Unreadable, Usage
 from agentq_cli.names import is_name
 from agentq_cli.path import Path
@@ -121,16 +121,6 @@ class StateDir:
                     f"state dir '{self.path}': it lies on {kind}, where file locks cannot be relied on;"
                     " use a local directory (--allow-network-fs overrides)"
                 )
-
-
-def refuse_link(path: Path) -> None:
-    """Refuse a part of a state dir that leads elsewhere: what it leads to would be written. Raises Usage.
-
-    Between this look and the use of the path a link can still be put there; that takes somebody who may write to the
-    directory, at the right microsecond.
-    """
-    if os.path.islink(path):
-        raise Usage(f"'{path}': it is a link, which is not followed; put the file itself there")
 
 
 def holds_something(path: Path) -> bool:

@@ -8,10 +8,9 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 
 from agentq_cli.engines.door import Queue
-from agentq_cli.engines.place import Place
+from agentq_cli.engines.place import Place, refuse_link
 from agentq_cli.errors import Busy, Refused
 from agentq_cli.path import Path
-from agentq_cli.store.state_dir import refuse_link
 from agentq_cli.supervise import attendance, process
 
 TYPE_CHECKING = False
@@ -52,7 +51,7 @@ def ensure_supervisor(queue: Queue, sessions: Sequence[str]) -> int | None:
         return None
     from filelock import FileLock, Timeout
 
-    refuse_link(Path(queue.here.wake_lock))
+    refuse_link(queue.here.wake_lock)
     try:
         with FileLock(queue.here.wake_lock, LOCK_SECONDS, mode=0o600):
             if looked_after(queue, sessions):

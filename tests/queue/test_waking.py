@@ -1,0 +1,124 @@
+"""Commits ring the bells of those who wait; whoever commits, and a rehearsal, ring none of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from queue_driver import (
+    OWNER,
+    SUPERVISOR,
+    Clock,
+    OpenQueue,
+    command,
+    edited,
+    ended,
+    finish,
+    head_of,
+    start,
+    submit,
+    the_plan,
+    widths,
+)
+
+from agentq_cli.engines.door import Queue
+from agentq_cli.model import Actor, Address, Supervisor
+
+
+def waiting(queue: Queue) -> Address:
+    return submit(queue, command("a"))[0]
+
+
+def again(queue: Queue) -> Callable[[], object]:
+    address = waiting(queue)
+    ended(queue, address)
+    return lambda: queue.retry_each([address])
+
+
+def stop(queue: Queue) -> Callable[[], object]:
+    run = start(queue, waiting(queue))
+    return lambda: queue.request_stop(run, reason="cancelled", cancel=True, actor=Actor.USER)
+
+
+def undo(queue: Queue) -> Callable[[], object]:
+    run = start(queue, waiting(queue))
+    return lambda: queue.undo_claim(run, actor=Actor.SWEEP, reason="never started")
+
+
+def end(queue: Queue) -> Callable[[], object]:
+    run = start(queue, waiting(queue))
+    return lambda: finish(queue, run)
+
+
+def late(queue: Queue) -> Callable[[], object]:
+    (address,) = submit(queue, command("a", expires_at=queue.now))
+    return lambda: queue.expire(address, actor=Actor.SWEEP)
+
+
+def known(act: Callable[[Queue, Address], object]) -> Callable[[Queue], Callable[[], object]]:
+    def ready(queue: Queue) -> Callable[[], object]:
+        address = waiting(queue)
+        return lambda: act(queue, address)
+
+    return ready
+
+
+RINGING: dict[str, Callable[[Queue], Callable[[], object]]] = {
+    "submit": lambda queue: lambda: waiting(queue),
+    "cancel": known(lambda queue, address: queue.cancel_each([address])),
+    "pause": known(lambda queue, address: queue.pause_each([address], reason=None)),
+    "edit": known(lambda queue, address: queue.edit(address, edited(priority=3))),
+    "pause session": known(lambda queue, address: queue.pause_session("a", reason=None, paused=True)),
+    "pause agent": known(lambda queue, address: queue.pause_agent(None, reason=None)),
+    "resume agent": known(lambda queue, address: queue.resume_agent(None)),
+    "retry": again,
+    "stop": stop,
+    "undo": undo,
+    "finish": end,
+    "expire": late,
+    "leave": known(lambda queue, address: queue.leave(SUPERVISOR)),
+}
+
+SILENT: dict[str, Callable[[Queue], Callable[[], object]]] = {
+    "claim": known(lambda queue, address: start(queue, address)),
+    "look": known(lambda queue, address: queue.look()),
+    "renew": known(lambda queue, address: queue.renew(SUPERVISOR, jobs=1, renewed_at=1)),
+    "join": known(lambda queue, address: queue.join(Supervisor(OWNER, 1, (), queue.now, 1))),
+}
+
+
+@pytest.mark.parametrize("act", RINGING)
+def test_a_commit_that_may_concern_somebody_rings(queue: Queue, open_queue: OpenQueue, clock: Clock, act: str) -> None:
+    deed = RINGING[act](queue)
+    with open_queue(clock).bell() as bell:
+        assert not bell.wait(0)
+        deed()
+        assert bell.wait(0)
+        with queue.rehearsal() as rehearsed:
+            RINGING[act](rehearsed)()
+        assert not bell.wait(0), "nobody is woken by what was not done"
+
+
+@pytest.mark.parametrize("act", SILENT)
+def test_what_concerns_nobody_else_does_not(queue: Queue, open_queue: OpenQueue, clock: Clock, act: str) -> None:
+    deed = SILENT[act](queue)
+    with open_queue(clock).bell() as bell:
+        deed()
+        assert not bell.wait(0)
+
+
+def test_who_commits_is_not_woken_by_it(queue: Queue) -> None:
+    with queue.bell() as bell:
+        waiting(queue)
+        assert not bell.wait(0)
+
+
+def test_a_claim_that_finds_its_task_taken_does_nothing(queue: Queue) -> None:
+    address = waiting(queue)
+    candidate = queue.candidate(head_of(queue, address))
+    assert candidate is not None
+    plan = the_plan(candidate.task, candidate.past)
+    how = {"supervisor": SUPERVISOR, "jobs": 9, "parallel": widths(a=9), "host": "here"}
+    claimed = [queue.claim(candidate, plan, **how) for _ in range(2)]  # type: ignore[arg-type]
+    assert [each is None for each in claimed] == [False, True]
+    assert len(queue.workers()) == 1
