@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from agentq_cli import output, values
 from agentq_cli.agents import profile as profiles
 from agentq_cli.context import Context
-from agentq_cli.dataclass import NamedTuple
+from agentq_cli.dataclass import NamedTuple, replace
 from agentq_cli.environment import captured
 from agentq_cli.errors import LimitReached, NotFound, Usage, nearest
-from agentq_cli.model import DEFAULT_SESSION, Condition, Dependency, Launch, NewTask, Task
+from agentq_cli.model import DEFAULT_SESSION, Condition, Dependency, Launch, NewTask, Task, Work
 from agentq_cli.names import is_name
 from agentq_cli.policy import retry
 from agentq_cli.policy.dependencies import POLICIES
@@ -72,8 +72,7 @@ class TaskMaker:
         prompt, argv = work(given, what)
         shape = self._shape(given, session, argv is not None, what)
         options = shape.options
-        return NewTask(
-            session=session,
+        doing = Work(
             kind="exec" if argv is not None else "prompt",
             cwd=shape.cwd,
             prompt=prompt,
@@ -82,14 +81,14 @@ class TaskMaker:
             priority=priority(given.get("priority"), options.get("priority", 0), what),
             labels=labels(given.get("label") or options.get("label", ()), what),
             key=key(given.get("key"), what),
-            replace=bool(given.get("replace")),
             context=shape.context,
-            due_at=self._due(given, session, what),
-            expires_at=self._expires(given, options, session, what),
             launch=shape.launch,
-            after=dependencies(given, what),
             on_dep_failure=shape.on_dep_failure,
         )
+        due_at = self._due(given, session, what)
+        expires_at = self._expires(given, options, session, what)
+        doing = replace(doing, expires_at=expires_at, after=dependencies(given, what))
+        return NewTask(session, doing, replace=bool(given.get("replace")), due_at=due_at)
 
     def _shape(self, given: Given, session: str, exec_: bool, what: Callable[[str], str]) -> Shape:
         kept = None

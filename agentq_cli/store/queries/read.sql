@@ -1,20 +1,15 @@
 -- What reading commands ask.
 
--- name: task_columns
-seq, kind, status, reason, series, agent, prompt, argv, cwd, priority, labels, key, context, created_at, due_at,
-expires_at, ended_at, attempts, runs, last_run, exit_code, cancel_requested, launch, "trigger", recurrence, successor, extra,
-arriving, after, on_dep_failure, dep_failed, tries, fresh
-
 -- name: run_columns
 session, seq, attempt, series, "trigger", agent, argv, cwd, scheduled_for, started_at, finished_at, duration_ms, status,
 exit_code, signal, failure_class, error, result, script_outcome, conversation, tokens_in, tokens_out, cost_usd,
 peak_rss_bytes, stdout_bytes, stderr_bytes, host, adopted
 
 -- name: task
-SELECT {task_columns} FROM messages_in WHERE seq = :seq AND status <> 'staged'
+SELECT {columns} FROM messages_in WHERE seq = :seq AND status <> 'staged'
 
 -- name: tasks_of_page
-SELECT {task_columns} FROM messages_in WHERE seq IN (SELECT value FROM json_each(:seqs)) AND status <> 'staged'
+SELECT {columns} FROM messages_in WHERE seq IN (SELECT value FROM json_each(:seqs)) AND status <> 'staged'
 
 -- Live tasks, soonest first, by keyset.
 -- name: live_page
