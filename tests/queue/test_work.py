@@ -9,7 +9,7 @@ import pytest
 from queue_driver import NOON, Clock, changed, command, ended, finish, start, submit
 
 from agentq_cli.dataclass import replace
-from agentq_cli.model import Address, Condition, Dependency, Launch, NewTask, Status, Work
+from agentq_cli.model import Actor, Address, Condition, Dependency, Launch, NewTask, RunStatus, Status, Work
 from agentq_cli.policy.schedule import Kind, Schedule
 from agentq_cli.queue import Queue
 
@@ -106,3 +106,17 @@ def test_what_is_changed_while_an_occurrence_runs_is_the_work_of_the_next_one(
     assert following.address != first
     assert following.work == replace(work, priority=8, expires_at=SLOT + 67 * MINUTE)
     assert following.status is Status.QUEUED, "what it waits for has ended"
+
+
+def test_an_occurrence_whose_run_alone_was_cancelled_is_retried_as_if_it_had_never_been(
+    queue: Queue, clock: Clock
+) -> None:
+    (first,) = submit(queue, NewTask("a", PLAIN, due_at=SLOT, schedule=HOURLY))
+    clock.now = SLOT
+    run = start(queue, first)
+    queue.request_stop(run, reason="cancelled", cancel=True, run_only=True, actor=Actor.USER)
+    finish(queue, run, RunStatus.CANCELLED)
+    assert queue.task(first).status is Status.CANCELLED
+    assert not queue.retry(first).cancel_requested
+    assert not queue.task(first).cancel_requested
+    assert ended(queue, first).status is Status.COMPLETED
