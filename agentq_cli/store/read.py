@@ -139,7 +139,7 @@ def load(state: StateDir, addresses: Sequence[Address], trouble: list[AgentqErro
 
 def run(index: sqlite3.Connection, run_id: RunId) -> Run:
     """One attempt. Raises NotFound."""
-    row = index.execute(READ["run"].format(run_columns=READ["run_columns"]), run_id._asdict()).fetchone()
+    row = index.execute(READ["run"].format(columns=rows.RUN), run_id._asdict()).fetchone()
     if row is None:
         raise NotFound(f"run '{run_id}': there is none of that address; see `agentq runs {run_id.address}`")
     return rows.run(row)
@@ -161,7 +161,7 @@ def runs(
         name, values = "runs_page_task", values | address._asdict()
     elif session is not None:
         name, values = "runs_page_session", values | {"session": session}
-    statement = READ[name].format(run_columns=READ["run_columns"])
+    statement = READ[name].format(columns=rows.RUN)
     values |= {"before": NEWEST, "limit": _page(most)}
     while found := index.execute(statement, values).fetchall():
         yield from (rows.run(row[:-1]) for row in found)

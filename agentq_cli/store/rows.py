@@ -265,38 +265,26 @@ def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def run(row: Row) -> Run:
-    """A row of task_runs, in the order of `read.sql`'s run columns."""
-    return Run(
-        session=row[0],
-        seq=row[1],
-        attempt=row[2],
-        series=row[3],
-        trigger=Trigger(row[4]),
-        agent=row[5],
-        argv=tuple(json.loads(row[6])),
-        cwd=row[7],
-        scheduled_for=row[8],
-        started_at=row[9],
-        finished_at=row[10],
-        duration_ms=row[11],
-        status=RunStatus(row[12]),
-        exit_code=row[13],
-        signal=row[14],
-        failure_class=None if row[15] is None else FailureClass(row[15]),
-        error=row[16],
-        result=None if row[17] is None else json.loads(row[17]),
-        script_outcome=row[18],
-        conversation=row[19],
-        tokens_in=row[20],
-        tokens_out=row[21],
-        cost_usd=row[22],
-        peak_rss_bytes=row[23],
-        stdout_bytes=row[24],
-        stderr_bytes=row[25],
-        host=row[26],
-        adopted=bool(row[27]),
-    )
+RUN = ", ".join(f'"{name}"' for name in Run.__slots__)
+"""The columns of task_runs."""
+
+READ_OF_RUN: Mapping[str, Callable[[Any], Any]] = {
+    "trigger": Trigger,
+    "argv": _words,
+    "status": RunStatus,
+    "failure_class": FailureClass,
+    "result": json.loads,
+    "adopted": bool,
+}
+
+
+def run(row: Sequence[Any]) -> Run:
+    """A row of task_runs that was selected by `RUN`."""
+    found = dict(zip(Run.__slots__, row, strict=True))
+    for name, read in READ_OF_RUN.items():
+        if found[name] is not None:
+            found[name] = read(found[name])
+    return Run(**found)
 
 
 def worker(row: Row) -> Worker:
