@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from agentq_cli import output, values
 from agentq_cli.agents import profile as profiles
 from agentq_cli.context import Context
-from agentq_cli.dataclass import NamedTuple, replace
+from agentq_cli.dataclass import NamedTuple
 from agentq_cli.environment import captured
 from agentq_cli.errors import LimitReached, NotFound, Usage, nearest
 from agentq_cli.model import DEFAULT_SESSION, Condition, Dependency, Launch, NewTask, Task, Work
@@ -72,22 +72,25 @@ class TaskMaker:
         prompt, argv = work(given, what)
         shape = self._shape(given, session, argv is not None, what)
         options = shape.options
+        rank = priority(given.get("priority"), options.get("priority", 0), what)
+        tags = labels(given.get("label") or options.get("label", ()), what)
+        name = key(given.get("key"), what)
+        due_at = self._due(given, session, what)
         doing = Work(
             kind="exec" if argv is not None else "prompt",
             cwd=shape.cwd,
             prompt=prompt,
             argv=argv,
             agent=shape.agent,
-            priority=priority(given.get("priority"), options.get("priority", 0), what),
-            labels=labels(given.get("label") or options.get("label", ()), what),
-            key=key(given.get("key"), what),
+            priority=rank,
+            labels=tags,
+            key=name,
             context=shape.context,
             launch=shape.launch,
             on_dep_failure=shape.on_dep_failure,
+            expires_at=self._expires(given, options, session, what),
+            after=dependencies(given, what),
         )
-        due_at = self._due(given, session, what)
-        expires_at = self._expires(given, options, session, what)
-        doing = replace(doing, expires_at=expires_at, after=dependencies(given, what))
         return NewTask(session, doing, replace=bool(given.get("replace")), due_at=due_at)
 
     def _shape(self, given: Given, session: str, exec_: bool, what: Callable[[str], str]) -> Shape:

@@ -6,6 +6,7 @@ import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from json.encoder import encode_basestring_ascii
+from operator import attrgetter
 
 from agentq_cli.dataclass import asdict, replace
 from agentq_cli.errors import Unreadable
@@ -168,12 +169,12 @@ READ: Mapping[str, Callable[[Any], Any]] = {
 
 def work_columns(work: Work) -> Columns:
     """The columns of what is to be done; one that is NULL is left out."""
-    return written({name: getattr(work, name) for name in WORK})
+    return _written(WORK, _of_work(work))
 
 
 def state_columns(task: Task) -> Columns:
     """The columns of how a task stands; one that is NULL is left out."""
-    found = written({name: getattr(task, name) for name in STATE})
+    found = _written(STATE, _of_state(task))
     if task.goes_on:
         found["cancel_requested"] = 2
     if task.resumes:
@@ -183,14 +184,15 @@ def state_columns(task: Task) -> Columns:
     return found
 
 
-def written(fields: Mapping[str, Any]) -> Columns:
-    """The columns of some fields of a task; one that is NULL is left out."""
-    found = {}
-    for name, value in fields.items():
-        if value is not None:
-            column = WRITTEN[name](value) if name in WRITTEN else value
-            if column is not None:
-                found[name] = column
+_of_work, _of_state = attrgetter(*WORK), attrgetter(*STATE)
+
+
+def _written(names: Sequence[str], values: Sequence[Any]) -> Columns:
+    found = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+    for name in WRITTEN.keys() & found.keys():
+        found[name] = WRITTEN[name](found[name])
+    if "after" in found and found["after"] is None:
+        del found["after"]
     return found
 
 
