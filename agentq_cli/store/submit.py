@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 
 from agentq_cli import errors
 from agentq_cli.dataclass import replace
@@ -19,13 +21,16 @@ from agentq_cli.store.state_dir import StateDir, sync_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from agentq_cli.policy.schedule import Schedule
     from agentq_cli.policy.series import Recurrence
 
 BATCH = statements("batch")
-GIVEN = BATCH["given"].format(columns=", ".join(f':{name} AS "{name}"' for name in (*rows.COLUMNS, "batch")))
+TOLD = [name for name in rows.COLUMNS if re.search(rf"(?<!')\b{name}\b", WRITE["mirror"] + WRITE["events_of_new"])]
+"""The columns that the index is told of."""
+
+GIVEN = BATCH["given"].format(
+    columns=", ".join(f"json_extract(value, '$.{name}') AS \"{name}\"" for name in (*TOLD, "batch"))
+)
 HOLDER = WRITE["holder_of_key"].format(columns=rows.SELECTED)
 
 CONTENT = ("kind", "prompt", "argv", "agent", "cwd")
@@ -305,18 +310,18 @@ def _publish(
         ((stored[position][0], task) for position, task in enumerate(tasks) if stored[position][1]),
         key=lambda each: each[0],
     )
-    for session in dict.fromkeys(address.session for address, _ in new):
+    for session, own in groupby(new, lambda each: each[0].session):
         index.execute(WRITE["create_session"], {"name": session, "at": now})
-    given = [_given(address, task, now, actor) for address, task in new]
-    index.executemany(GIVEN + WRITE["mirror"], given)
-    index.executemany(GIVEN + WRITE["events_of_new"], given)
+        given = json.dumps([_told(task, address.seq, now) for address, task in own])
+        values = {"rows": given, "session": session, "first": 0, "last": NEWEST, "batch": None}
+        index.execute(GIVEN + WRITE["mirror"], values)
+        index.execute(GIVEN + WRITE["events_of_new"], values | {"at": now, "actor": actor})
 
 
-def _given(address: Address, task: NewTask, now: int, actor: Actor) -> dict[str, Any]:
-    """The row of a new task as its session's file has it once it is released, and what the statements ask besides."""
-    stored = row(entered(task, address.seq, now, status=_status(task)))
-    values = {"session": address.session, "first": 0, "last": NEWEST, "batch": None, "at": now, "actor": actor}
-    return dict.fromkeys(rows.COLUMNS) | stored | values
+def _told(task: NewTask, seq: int, now: int) -> rows.Columns:
+    """What the index is told of a new task's row, as its session's file has it once it is released."""
+    stored = row(entered(task, seq, now, status=_status(task)))
+    return {name: stored[name] for name in TOLD if name in stored}
 
 
 def release(

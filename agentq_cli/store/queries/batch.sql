@@ -8,9 +8,9 @@ VALUES (:id, 0, :sessions, :pid, :start_time, :boot_id)
 -- name: commit
 UPDATE batches SET committed = 1 WHERE id = :id AND committed = 0
 
--- A row that is given, in place of the table: for statements that read those of a session's file.
+-- Rows that are given, in place of the table: for statements that read those of a session's file.
 -- name: given
-WITH messages_in AS (SELECT {columns})
+WITH messages_in AS (SELECT {columns} FROM json_each(:rows))
 
 -- name: all
 SELECT id, committed, sessions, pid, start_time, boot_id FROM batches
