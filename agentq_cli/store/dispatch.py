@@ -23,7 +23,7 @@ from agentq_cli.model import (
 from agentq_cli.policy import admission, order, retry
 from agentq_cli.store import connection, finish, rows, series
 from agentq_cli.store.queries import statements
-from agentq_cli.store.session_write import TASK, WRITE, SessionWrite, check_stored, opened, session_write
+from agentq_cli.store.session_write import WRITE, SessionWrite, check_stored, opened, session_write
 from agentq_cli.store.state_dir import StateDir
 
 DISPATCH = statements("dispatch")
@@ -105,7 +105,7 @@ def candidate(state: StateDir, head: order.Head, *, now: int) -> Candidate | Non
     check_stored(state, session)
     with opened(state, session, create=False, alone=False, busy_ms=busy_ms) as database:
         # No snapshot: the claim asks for all of it again.
-        row = database.execute(TASK, {"seq": head.seq}).fetchone()
+        row = rows.stored(database, head.seq)
         if row is not None and rows.unreadable_time(row) is None:
             task = rows.task(session, row)
             return Candidate(head, task, _past(database, task))
@@ -161,11 +161,11 @@ def _claimable(
         return None  # the next look at it forgets it
     fresh = replace(
         head,
-        agent=task.agent or "",
+        agent=task.work.agent or "",
         due_at=task.due_at,
-        expires_at=None if task.begun else task.expires_at,
+        expires_at=None if task.begun else task.work.expires_at,
         retry=task.begun,
-        shares=task.shares_conversation,
+        shares=task.work.shares_conversation,
     )
     again = around(write.database, write.now)
     if task.status is Status.QUEUED and startable(
@@ -211,9 +211,9 @@ def _take(
             "attempt": run.attempt,
             "series": task.series,
             "trigger": Trigger.RETRY if task.tries else task.trigger,
-            "agent": task.agent,
+            "agent": task.work.agent,
             "argv": json.dumps(plan.argv),
-            "cwd": task.cwd,
+            "cwd": task.work.cwd,
             "scheduled_for": task.scheduled_for,
             "started_at": write.now,
             "host": host,
@@ -226,8 +226,8 @@ def _take(
             "session": task.session,
             "seq": task.seq,
             "attempt": run.attempt,
-            "agent": task.agent or "",
-            "shares": task.shares_conversation,
+            "agent": task.work.agent or "",
+            "shares": task.work.shares_conversation,
             "at": write.now,
             "pid": supervisor.pid,
             "start_time": supervisor.start_time,
@@ -244,9 +244,9 @@ def _take(
 
 def _past(database: sqlite3.Connection, task: Task) -> Past:
     """What is known before a run of a task."""
-    if task.agent is None:
+    if task.work.agent is None:
         return Past()
-    own_runs = task.runs > task.launch.earlier_runs
+    own_runs = task.runs > task.work.launch.earlier_runs
     paid = finish.spent(database, task) if own_runs else 0.0
     conversation, used_at, interrupted = _conversation(
         database, task, _interrupted(database, task) if own_runs else None
@@ -259,8 +259,8 @@ def _conversation(
     database: sqlite3.Connection, task: Task, own: tuple[str, int, FailureClass] | None
 ) -> tuple[str | None, int | None, FailureClass | None]:
     """The conversation to go on in, when it was last used, and how this task was interrupted in it (`own`)."""
-    if task.shares_conversation:
-        known = database.execute(DISPATCH["conversation"], {"agent": task.agent}).fetchone()
+    if task.work.shares_conversation:
+        known = database.execute(DISPATCH["conversation"], {"agent": task.work.agent}).fetchone()
         if known is None or own is None or known[0] != own[0]:
             return (*(known or (None, None)), None)
     return own or (None, None, None)
@@ -269,7 +269,7 @@ def _conversation(
 def _interrupted(database: sqlite3.Connection, task: Task) -> tuple[str, int, FailureClass] | None:
     """The conversation in which the task's last run was interrupted, when, and how."""
     row = database.execute(DISPATCH["last_attempt"], task.address._asdict()).fetchone()
-    if row is None or row[0] != task.agent or row[1] is None or not retry.goes_on(row[2]):
+    if row is None or row[0] != task.work.agent or row[1] is None or not retry.goes_on(row[2]):
         return None
     return row[1], row[3], FailureClass(row[2])
 
@@ -320,7 +320,7 @@ def seen_conversation(state: StateDir, run: RunId, agent: str, conversation: str
         if task.status is not Status.RUNNING or task.runs != run.attempt:
             return
         write.database.execute(DISPATCH["run_conversation"], run._asdict() | {"id": conversation})
-        if task.shares_conversation:
+        if task.work.shares_conversation:
             values = run._asdict() | {"agent": agent, "id": conversation, "at": now}
             write.database.execute(DISPATCH["keep_conversation"], values)
 

@@ -26,7 +26,7 @@ from agentq_cli.model import Actor, Address, Supervisor
 
 
 def waiting(queue: Queue) -> Address:
-    return submit(queue, command("a"))[0]
+    return submit(queue, command("default"))[0]
 
 
 def again(queue: Queue) -> Callable[[], object]:
@@ -51,7 +51,7 @@ def end(queue: Queue) -> Callable[[], object]:
 
 
 def late(queue: Queue) -> Callable[[], object]:
-    (address,) = submit(queue, command("a", expires_at=queue.now))
+    (address,) = submit(queue, command("default", expires_at=queue.now))
     return lambda: queue.expire(address, actor=Actor.SWEEP)
 
 
@@ -68,7 +68,7 @@ RINGING: dict[str, Callable[[Queue], Callable[[], object]]] = {
     "cancel": known(lambda queue, address: queue.cancel_each([address])),
     "pause": known(lambda queue, address: queue.pause_each([address], reason=None)),
     "edit": known(lambda queue, address: queue.edit(address, edited(priority=3))),
-    "pause session": known(lambda queue, address: queue.pause_session("a", reason=None, paused=True)),
+    "pause session": known(lambda queue, address: queue.pause_session("default", reason=None, paused=True)),
     "pause agent": known(lambda queue, address: queue.pause_agent(None, reason=None)),
     "resume agent": known(lambda queue, address: queue.resume_agent(None)),
     "retry": again,
@@ -118,7 +118,7 @@ def test_a_claim_that_finds_its_task_taken_does_nothing(queue: Queue) -> None:
     candidate = queue.candidate(head_of(queue, address))
     assert candidate is not None
     plan = the_plan(candidate.task, candidate.past)
-    how = {"supervisor": SUPERVISOR, "jobs": 9, "parallel": widths(a=9), "host": "here"}
+    how = {"supervisor": SUPERVISOR, "jobs": 9, "parallel": widths(), "host": "here"}
     claimed = [queue.claim(candidate, plan, **how) for _ in range(2)]  # type: ignore[arg-type]
     assert [each is None for each in claimed] == [False, True]
     assert len(queue.workers()) == 1

@@ -93,7 +93,7 @@ class Readings(Runs, Pauses):
         retrying = self.index.execute(
             read.READ["session_retrying"], {"session": task.session, "now": self.now}
         ).fetchall()
-        values = {"now": self.now, "priority": task.priority, "due_at": task.due_at}
+        values = {"now": self.now, "priority": task.work.priority, "due_at": task.due_at}
         (ahead,) = self.index.execute(read.READ["due_before"], values).fetchone()
         around = waiting.Surroundings(
             session_paused=bool(row and row[1]),
@@ -101,7 +101,7 @@ class Readings(Runs, Pauses):
             holds=self.holds(),
             session_runs=[worker.id for worker in lane],
             conversation_runs=[
-                worker.id for worker in lane if worker.shares_conversation and worker.agent == task.agent
+                worker.id for worker in lane if worker.shares_conversation and worker.agent == task.work.agent
             ],
             retrying=[str(Address(task.session, seq)) for (seq,) in retrying],
             parallel=parallel,

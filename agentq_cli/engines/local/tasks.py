@@ -33,7 +33,7 @@ class Tasks(Opened):
 
         asked: set[Address | None] = {None}
         for task in tasks:
-            for each in task.after:
+            for each in task.work.after:
                 if each.address in asked:
                     continue
                 asked.add(each.address)
