@@ -143,7 +143,8 @@ class Runs(Tasks):
             # No agent is to meet a file in mid-commit.
             from agentq_cli.store import reindex
 
-            reindex.roll_back_dead_writers(self.state, [claimed.run.session])
+            with contextlib.suppress(OSError):  # it is claimed, whatever its files are like
+                reindex.roll_back_dead_writers(self.state, [claimed.run.session])
         return claimed
 
     def last_start(self) -> LastStart:

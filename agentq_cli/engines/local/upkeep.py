@@ -150,6 +150,7 @@ class Upkeep:
 
     def give_up(self, run: RunId) -> None:
         self._queue.write(("delete_worker", run._asdict()))
+        self._queue.ring()
 
     # What is wrong
 
