@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import contextlib
     from collections.abc import Iterator
 
-    from agentq_cli.engines.local.readings import Readings
+    from agentq_cli.engines.local.queue import Readings
     from agentq_cli.engines.subdoors import CopiedRuns
     from agentq_cli.policy import figures
 

@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from agentq_cli.engines.local.attendance import Attendance
+    from agentq_cli.engines.local.runs import Attendance
     from agentq_cli.policy import hooks as hook_policy
 
 
