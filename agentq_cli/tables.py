@@ -6,7 +6,6 @@ Widths are those of a terminal: a wide character takes two cells, a combining on
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from agentq_cli import values
@@ -71,6 +70,8 @@ def cells(text: str) -> int:
     """How many cells of a terminal the text takes."""
     if text.isascii():
         return len(text)
+    import unicodedata
+
     width = len(text)
     for character in text:
         if character < "\u0300":
