@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from agentq_cli.clock import monotonic_ms
+from agentq_cli.dataclass import dataclass
 from agentq_cli.harmless import harmless
 from agentq_cli.tables import cells
 
@@ -18,9 +19,26 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from agentq_cli.drawing import Canvas
+    from agentq_cli.pen import Pen
+    from agentq_cli.results import Item
 
 SECOND_MS = 1000
 """How often a terminal is drawn anew where nothing happens but time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """How a stream is shown on a terminal: lines that stay, and below them some that are drawn anew.
+
+    `begin` is called once where that is done at all; `line(item, pen)` gives the line of an item, or None for one that
+    the screen shows; `screen(pen, width, height)` what is drawn below; `end(pen)` the last lines that stay.
+    """
+
+    line: Callable[[Item, Pen], Text | None]
+    screen: Callable[[Pen, int, int], Sequence[RenderableType]]
+    end: Callable[[Pen], Sequence[Text]] = lambda pen: ()
+    begin: Callable[[], None] = lambda: None
+
 
 LONGEST_HELD = 200
 """Lines kept for a terminal that takes nothing, being stopped by Ctrl-S; older ones are dropped."""

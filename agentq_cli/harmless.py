@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import functools
 import re
 from collections.abc import Iterable, Iterator
 
@@ -11,11 +12,15 @@ _COLOURS = r"\x1b\[[0-9;:]*m"
 _UNFINISHED = r"(?:\x1b(?:\[[0-9;:]*)?|\r)\Z"
 _LONGEST_COLOUR = 64
 
-# Controls but for tab and newline, and what reorders or breaks lines: bidirectional marks, overrides, U+2028, U+2029.
-BIDI = (0x061C, 0x200E, 0x200F, *range(0x2066, 0x206A))
-_SHOWN = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
-_SHOWN |= {code: f"\\u{code:04x}" for code in (*range(0x80, 0xA0), *BIDI, *range(0x2028, 0x202F))}
-_SHOWN[0x7F] = "\u2421"
+# What reorders or breaks lines: bidirectional marks and overrides, U+2028, U+2029.
+BIDI = (0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+
+
+@functools.cache
+def _shown() -> dict[int, str]:
+    """How controls are shown, but for tab and newline, and what reorders or breaks lines."""
+    shown = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
+    return shown | {code: f"\\u{code:04x}" for code in (*range(0x80, 0xA0), *BIDI)} | {0x7F: "\u2421"}
 
 
 def harmless(text: str) -> str:
@@ -24,7 +29,7 @@ def harmless(text: str) -> str:
         return text
     if "\x1b" in text:
         text = re.sub(_COLOURS, "", text)
-    return text.replace("\r\n", "\n").translate(_SHOWN)
+    return text.replace("\r\n", "\n").translate(_shown())
 
 
 def one_line(text: str) -> str:

@@ -24,14 +24,12 @@ from agentq_cli.results import (
     Interactive,
     Item,
     Items,
-    Live,
     Raw,
     Result,
     Results,
     Screen,
     Stream,
     StreamedText,
-    Surface,
 )
 from agentq_cli.tables import Column, Table, relative, wrapped
 
@@ -39,6 +37,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import ClassVar, TextIO
 
+    from agentq_cli.board import Live
     from agentq_cli.drawing import Canvas
 
 PAGE = 500
@@ -84,7 +83,7 @@ class Printer:
             case Followed():
                 self._followed(result)
             case Interactive():
-                return result.run(Surface(self._put_now, self._canvas()))
+                return result.run(self._put_now, self._canvas())
             case Results():
                 self._results(result)
         self._flush()

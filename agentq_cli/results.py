@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from agentq_cli.dataclass import NamedTuple, dataclass, field
+from agentq_cli.dataclass import dataclass, field
 from agentq_cli.model import TargetResult
-from agentq_cli.pen import Pen
 from agentq_cli.tables import Column
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
-    from rich.console import RenderableType
-    from rich.text import Text
-
+    from agentq_cli.board import Live
     from agentq_cli.drawing import Canvas
 
 Item: TypeAlias = "Mapping[str, Any]"
@@ -74,20 +71,6 @@ class Items:
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
-    """How a stream is shown on a terminal: lines that stay, and below them some that are drawn anew.
-
-    `begin` is called once where that is done at all; `line(item, pen)` gives the line of an item, or None for one that
-    the screen shows; `screen(pen, width, height)` what is drawn below; `end(pen)` the last lines that stay.
-    """
-
-    line: Callable[[Item, Pen], Text | None]
-    screen: Callable[[Pen, int, int], Sequence[RenderableType]]
-    end: Callable[[Pen], Sequence[Text]] = lambda pen: ()
-    begin: Callable[[], None] = lambda: None
-
-
-@dataclass(frozen=True, slots=True)
 class Stream:
     """What comes while it happens: JSON Lines, or a `line` an item; flushed each time.
 
@@ -129,18 +112,14 @@ class Followed:
     code: Code = 0
 
 
-class Surface(NamedTuple):
-    """What a screen is drawn on: `put` writes and flushes the lines that the canvas made."""
-
-    put: Callable[[str], None]
-    canvas: Canvas
-
-
 @dataclass(frozen=True, slots=True)
 class Interactive:
-    """A screen that talks with a person until it ends with an exit code. Only for a terminal."""
+    """A screen that talks with a person until it ends with an exit code. Only for a terminal.
 
-    run: Callable[[Surface], int]
+    `run(put, canvas)` gets what writes and flushes text, and what makes lines of what is drawn.
+    """
+
+    run: Callable[[Callable[[str], None], Canvas], int]
 
 
 @dataclass(frozen=True, slots=True)

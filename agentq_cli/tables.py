@@ -150,14 +150,15 @@ class Table:
                 self._widths[position] = max(self._widths[position], cells(row[position]))
         if not self._headed:
             self._headed = True
-            yield self._line([(column.header, BOLD) for column in self._columns])
+            yield self._line([column.header for column in self._columns], BOLD)
         for row in rows:
-            styles = (column.style_of(text) for column, text in zip(self._columns, row, strict=True))
-            yield self._line(list(zip(row, styles, strict=True)))
+            yield self._line(row)
 
-    def _line(self, texts: Sequence[tuple[str, str]]) -> str:
+    def _line(self, texts: Sequence[str], style: str = "") -> str:
         parts = []
-        for column, (text, style), width in zip(self._columns, texts, self._widths, strict=True):
-            part, gap = self._pen(text, style), " " * (width - cells(text))
+        for column, text, width in zip(self._columns, texts, self._widths, strict=True):
+            part, gap = text, " " * (width - cells(text))
+            if self._pen.colours:
+                part = self._pen(text, style or column.style_of(text))
             parts.append(gap + part if column.kind in TO_THE_RIGHT else part + gap)
         return "  ".join(parts).rstrip(" ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from agentq_cli import dashboard
 from agentq_cli.clock import monotonic_ms
@@ -10,8 +11,8 @@ from agentq_cli.commands import overview
 from agentq_cli.context import Context
 from agentq_cli.dashboard import Log, View
 from agentq_cli.dataclass import replace
+from agentq_cli.drawing import Canvas
 from agentq_cli.errors import AgentqError
-from agentq_cli.output import Surface
 from agentq_cli.terminal import Terminal
 
 TYPE_CHECKING = False
@@ -37,15 +38,15 @@ class Dashboard:
         self._log: Log | None = None
         self._busy: subprocess.Popen[str] | None = None
 
-    def run(self, surface: Surface) -> int:
+    def run(self, put: Callable[[str], None], canvas: Canvas) -> int:
         """Until somebody quits; the exit code."""
-        with Terminal(sys.stdin.fileno(), sys.stdout.fileno(), surface.put) as terminal:
+        with Terminal(sys.stdin.fileno(), sys.stdout.fileno(), put) as terminal:
             while True:
                 self._look()
                 width, height = terminal.size()
                 self._read_log(height)
                 size = {"width": max(width, 1), "height": max(height, 2)}
-                terminal.draw(dashboard.frame(self._view, self._snapshot, self._log, surface.canvas, **size))
+                terminal.draw(dashboard.frame(self._view, self._snapshot, self._log, canvas, **size))
                 try:
                     keys = terminal.keys(self._patience())
                 except EOFError:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agentq_cli import documents, output, values
+from agentq_cli.board import Live
 from agentq_cli.clock import rfc3339
 from agentq_cli.context import Context, context
 from agentq_cli.errors import Busy, Deferred, Usage, nearest
 from agentq_cli.model import Status
-from agentq_cli.output import Document, Live, Result, Stream
+from agentq_cli.output import Document, Result, Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 
 from agentq_cli import documents, values
 from agentq_cli.agents.last_words import last_words
+from agentq_cli.board import Live
 from agentq_cli.clock import monotonic_ms
 from agentq_cli.commands.reasons import Reasons
 from agentq_cli.errors import AgentqError
 from agentq_cli.model import Address, RunId, Status, Task
-from agentq_cli.output import Live
 from agentq_cli.pen import BUSY, DIM, GOOD, ODD, STATUS_STYLES, WRONG, Pen
 from agentq_cli.queue import Queue
 from agentq_cli.supervise.output import last_line
