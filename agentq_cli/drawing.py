@@ -5,7 +5,7 @@ All text is data: nothing here reads markup, emoji or links out of it, and nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console, JustifyMethod, RenderableType
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 SMALLEST = 4
-"""No text is cut to fewer cells than this."""
+"""No column is cut to fewer cells than this."""
 
 READABLE = 20
 """Cells that a long text is to have before columns that can be spared are shown beside it."""
@@ -34,6 +34,9 @@ SCARCE = {2: 16, 3: 12}
 
 GAP = 2
 """Cells between two columns."""
+
+AT_ONCE = 50
+"""Rows drawn at once: drawing takes longer than reading, and the first are seen while others are drawn."""
 
 
 class Canvas:
@@ -96,40 +99,44 @@ class Pages:
         self._canvas = canvas
         self._width = width
         self._now = now
-        self._heads: list[str] = []
+        self._natural: list[int] = []
 
-    def lines(self, items: Sequence[Mapping[str, Any]]) -> list[str]:
+    def lines(self, items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         """The lines of some more items; those of the first page begin with the header."""
-        later = bool(self._heads)
-        return self._canvas.lines([self.page(items)], self._width)[later:]
+        headed, texts = bool(self._natural), self._laid(items)
+        for begin in range(0, len(items), AT_ONCE):
+            some = [cells[begin : begin + AT_ONCE] for cells in texts]
+            yield from self._canvas.lines([self._drawn(some, header=not headed and not begin)], self._width)
 
     def page(self, items: Sequence[Mapping[str, Any]], selected: int = -1) -> Table:
-        """Some more items under a header, which on later pages is blank and as wide as all that was there before."""
-        texts = [self._texts(column, items) for column in self._columns]
-        if not self._heads:
-            widths = [_widest(column.header, cells) for column, cells in zip(self._columns, texts, strict=True)]
-            kept = fitting(self._columns, widths, self._width, bare=[set(cells) <= {NOTHING} for cells in texts])
+        """The first page as it is drawn, with its header; the `selected` item is without colours."""
+        return self._drawn(self._laid(items), header=True, selected=selected)
+
+    def _laid(self, items: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+        """The texts of each column. On the first page the columns are chosen; they only become wider on others."""
+        now, arrow = self._now, self._canvas.pen.arrow
+        texts = [[shown(column, column.of(item), now, arrow) for item in items] for column in self._columns]
+        before = self._natural or [cell_len(column.header) for column in self._columns]
+        natural = [max(width, *map(cell_len, cells)) for width, cells in zip(before, texts, strict=True)]
+        if not self._natural:
+            bare = [set(cells) <= {NOTHING} for cells in texts]
+            kept = fitting(self._columns, natural, self._width, bare=bare)
             self._columns, texts = [self._columns[n] for n in kept], [texts[n] for n in kept]
-            self._heads = [column.header for column in self._columns]
-        widths = [_widest(head, cells) for head, cells in zip(self._heads, texts, strict=True)]
-        drawn = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="")
-        for column, head, width in zip(self._columns, self._heads, widths, strict=True):
-            cut = column.kind in TEXTS and not column.keep
+            natural = [natural[n] for n in kept]
+        self._natural = natural
+        return texts
+
+    def _drawn(self, texts: Sequence[Sequence[str]], *, header: bool, selected: int = -1) -> Table:
+        drawn = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="", show_header=header)
+        widths = shared(self._columns, self._natural, self._width)
+        columns = self._columns[: len(widths)]
+        for column, width in zip(columns, widths, strict=True):
             justify: JustifyMethod = "right" if column.kind in TO_THE_RIGHT else "left"
-            least = SMALLEST if cut else width if column.keep else None
-            drawn.add_column(line((head, BOLD)), justify=justify, no_wrap=not cut, min_width=least)
-        for number, row in enumerate(zip(*texts, strict=True)):
-            styled = zip(row, (each.style_of(text) for each, text in zip(self._columns, row, strict=True)), strict=True)
-            drawn.add_row(*(line(text if number == selected else (text, style)) for text, style in styled))
-        self._heads = [" " * width for width in widths]
+            drawn.add_column(line((column.header, BOLD)), justify=justify, no_wrap=True, width=width)
+        for number, row in enumerate(zip(*texts[: len(widths)], strict=True)):
+            cells = zip(columns, row, strict=True)
+            drawn.add_row(*(line((text, "" if number == selected else each.style_of(text))) for each, text in cells))
         return drawn
-
-    def _texts(self, column: Column, items: Sequence[Mapping[str, Any]]) -> list[str]:
-        return [shown(column, column.of(item), self._now, self._canvas.pen.arrow) for item in items]
-
-
-def _widest(head: str, texts: Sequence[str]) -> int:
-    return max(map(cell_len, (head, *texts)))
 
 
 def fitting(columns: Sequence[Column], widths: Sequence[int], room: int, *, bare: Sequence[bool]) -> list[int]:
@@ -142,7 +149,29 @@ def fitting(columns: Sequence[Column], widths: Sequence[int], room: int, *, bare
         if least is not None:
             texts = [other for other in wanted if columns[other].kind in TEXTS and not columns[other].keep]
             wanted |= {other: min(wanted[other], least) for other in texts}
-        if sum(wanted.values()) + GAP * (len(wanted) - 1) <= room:
+        if _taken(wanted.values()) <= room:
             break
         del wanted[n]
     return list(wanted)
+
+
+def shared(columns: Sequence[Column], natural: Sequence[int], room: int) -> list[int]:
+    """The width of each column: texts give way first, the widest of them before others; what is kept never does.
+
+    If even that is too much, the last columns have none.
+    """
+    widths = [min(width, room) for width in natural]
+    others = [n for n, column in enumerate(columns) if not column.keep]
+    for group in ([n for n in others if columns[n].kind in TEXTS], others):
+        while _taken(widths) > room:
+            widest = max(group, key=lambda n: widths[n], default=None)
+            if widest is None or widths[widest] <= SMALLEST:
+                break
+            widths[widest] -= 1
+    while len(widths) > 1 and _taken(widths) > room:
+        widths.pop()
+    return widths
+
+
+def _taken(widths: Collection[int]) -> int:
+    return sum(widths) + GAP * (len(widths) - 1)

@@ -189,7 +189,7 @@ def test_a_table_on_a_terminal_fits_its_width(rows: list[tuple[int, str]], width
     for line, (number, _) in zip(lines, rows, strict=True):
         assert line.startswith(f"default/{number}")
         assert cell_len(line) <= width
-    assert table.lines([{**row(*rows[0]), "spare": "spare"}]) == lines[:1]
+    assert list(table.lines([{**row(*rows[0]), "spare": "spare"}])) == lines[:1]
 
 
 def test_a_narrow_terminal_spares_columns_and_cuts_text_but_not_the_address(write: Write) -> None:
