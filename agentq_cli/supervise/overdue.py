@@ -130,7 +130,7 @@ def _sorted(found: Collection[Identity]) -> tuple[Left, ...]:
 
 
 def _left(identity: Identity) -> Left | None:
-    # For people: psutil knows users and states by name. Who is who stays with `process`, which knows no two as one.
+    # psutil names the user and the state for people. Identity is not its business: its start times move with the clock.
     import psutil
 
     try:
