@@ -22,6 +22,7 @@ from queue_driver import (
     submit,
     together,
 )
+from sampling import WIDE
 
 from agentq_cli.errors import LimitReached, NotFound, Usage, WrongState
 from agentq_cli.model import Actor, Address, Launch, NewTask, RunStatus, Status, Task, Trigger
@@ -348,11 +349,12 @@ def test_submits_of_six_processes_to_one_session_are_all_stored(
     open_queue: OpenQueue, clock: Clock, state_dir: Path
 ) -> None:
     queue = open_queue(clock)
-    seqs = together(state_dir, [["submits", "a", "200"]] * 6)
-    assert sorted(seq for of_one in seqs for seq in of_one) == list(range(1, 1201))
+    seqs = together(state_dir, [["submits", "a", str(50 * WIDE)]] * 6)
+    everyone = range(1, 6 * 50 * WIDE + 1)
+    assert sorted(seq for of_one in seqs for seq in of_one) == list(everyone)
     assert all(of_one == sorted(of_one) for of_one in seqs)
-    assert sorted(task.seq for task in queue.tasks()) == list(range(1, 1201))
-    assert Counter(event.seq for event in queue.events()) == dict.fromkeys(range(1, 1201), 1)
+    assert sorted(task.seq for task in queue.tasks()) == list(everyone)
+    assert Counter(event.seq for event in queue.events()) == dict.fromkeys(everyone, 1)
 
 
 def test_a_first_submit_by_six_processes_at_once_makes_one_session(state_dir: Path, open_queue: OpenQueue) -> None:
