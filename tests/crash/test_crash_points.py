@@ -10,7 +10,7 @@ import pytest
 from crasher import Crasher
 from scenarios import SCENARIOS, Scenario
 
-FEW = 3
+FEW = 2
 PAIRS = [(scenario, role) for scenario in SCENARIOS for role in scenario.roles]
 NAMES = [f"{scenario.name}-{role}" for scenario, role in PAIRS]
 

@@ -71,7 +71,7 @@ BIG = "x" * 400_000
 
 SUBMITS: dict[str, Callable[[Queue], object]] = {
     "one task": lambda queue: submit(queue, prompt("a", BIG)),
-    "many tasks": lambda queue: submit(queue, *[command("a", "x" * 300) for _ in range(3000)]),
+    "many tasks": lambda queue: submit(queue, *[command("a", "x" * 300) for _ in range(1000)]),
     "a batch over sessions": lambda queue: submit(queue, command("a"), prompt("b", BIG), command("c")),
     "a new session": lambda queue: submit(queue, command("new")),
 }

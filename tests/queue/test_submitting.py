@@ -234,7 +234,7 @@ def test_a_key_with_two_contents_in_one_submit_is_refused(queue: Queue, sessions
 
 def test_a_key_under_a_hundred_concurrent_submits_is_one_task(open_queue: OpenQueue, clock: Clock, state_dir: Path):
     open_queue(clock)
-    found = [each for of_one in together(state_dir, [["keyed", "a", "k", "10"]] * 10) for each in of_one]
+    found = [each for of_one in together(state_dir, [["keyed", "a", "k", "20"]] * 5) for each in of_one]
     assert len(found) == 100
     assert {address for address, _ in found} == {"a/1"}
     assert sum(new for _, new in found) == 1
