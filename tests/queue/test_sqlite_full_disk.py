@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sqlite3
 import subprocess
@@ -50,6 +51,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     if found.returncode:
         pytest.skip(f"a small file system cannot be mounted here: {found.stderr.strip()}")
     yield Disk(place)
+    gc.collect()  # the traceback of a refusal may hold a cursor, and so the file of a connection that is closed
     subprocess.run(["umount", str(place)], check=True)
 
 
