@@ -11,9 +11,9 @@ from agentq_cli.context import Context, context
 from agentq_cli.engines.door import Queue
 from agentq_cli.errors import NotFound
 from agentq_cli.following import Pause
+from agentq_cli.harmless import decoded
 from agentq_cli.model import Address, RunId, RunStatus
 from agentq_cli.output import Document, Raw, Result, Stream, StreamedText
-from agentq_cli.tables import decoded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
