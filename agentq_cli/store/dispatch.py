@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterator
 
 from agentq_cli.dataclass import replace
-from agentq_cli.engines.values import Candidate, Claim, Past, Plan
 from agentq_cli.errors import NotFound
 from agentq_cli.model import (
     Actor,
@@ -25,6 +24,10 @@ from agentq_cli.store import connection, finish, rows, series
 from agentq_cli.store.queries import statements
 from agentq_cli.store.session_write import WRITE, SessionWrite, check_stored, opened, session_write
 from agentq_cli.store.state_dir import StateDir
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.engines.values import Candidate, Claim, Past, Plan
 
 DISPATCH = statements("dispatch")
 LEAST = -1 << 31
@@ -101,6 +104,8 @@ def heads_of(index: sqlite3.Connection, session: str, now: int) -> list[order.He
 def candidate(state: StateDir, head: order.Head, *, now: int) -> Candidate | None:
     """What a head stands for, to make a plan of; None where there is no such task any more. Takes no lock but where
     the task has to be mended first."""
+    from agentq_cli.engines.values import Candidate
+
     session, busy_ms = head.session, connection.BACKGROUND_BUSY_MS
     check_stored(state, session)
     with opened(state, session, create=False, alone=False, busy_ms=busy_ms) as database:
@@ -190,6 +195,8 @@ def _take(
     host: str,
     monotonic: int,
 ) -> Claim:
+    from agentq_cli.engines.values import Claim
+
     run = RunId(task.session, task.seq, task.runs + 1)
     taken = replace(
         task,
@@ -244,6 +251,8 @@ def _take(
 
 def _past(database: sqlite3.Connection, task: Task) -> Past:
     """What is known before a run of a task."""
+    from agentq_cli.engines.values import Past
+
     if task.work.agent is None:
         return Past()
     own_runs = task.runs > task.work.launch.earlier_runs
