@@ -10,14 +10,12 @@ import contextlib
 import json
 import os
 
-from agentq_cli.engines.local import rebuilding
 from agentq_cli.engines.values import Fault, Leftovers, Trouble
 from agentq_cli.errors import AgentqError, Busy, Refused
 from agentq_cli.model import Actor, Identity, RunId, SweepAction
-from agentq_cli.store import aside, condition, connection, holds, reindex, seen, session_write, submit, upkeep
+from agentq_cli.store import aside, condition, connection, holds, reindex, seen, session_write, upkeep
 from agentq_cli.store.queries import statements
 from agentq_cli.store.upkeep import Turn
-from agentq_cli.supervise import tmpdir
 from agentq_cli.supervise.ring import held
 
 TYPE_CHECKING = False
@@ -73,6 +71,8 @@ class Upkeep:
 
     def _rebuilt(self, sessions: Sequence[str], told: Told, host: str, more: str | None) -> Step:
         """Rebuild the index of sessions, and tell of each what was mended, and `more`."""
+        from agentq_cli.engines.local import rebuilding
+
         for session, mended in rebuilding.rebuild(self._queue, self.reindex, told, sessions, host=host):
             if isinstance(mended, AgentqError):
                 yield self._trouble(session, mended)
@@ -140,6 +140,8 @@ class Upkeep:
     # A supervisor
 
     def recall(self, told: Told, *, host: str, wanted: Callable[[str], bool]) -> Iterator[str]:
+        from agentq_cli.engines.local import rebuilding
+
         self.roll_back_dead_writers()
         if (restored := self.restore_holds()) is not None:
             yield restored
@@ -231,6 +233,8 @@ class Upkeep:
 
     def settle_batch(self, batch: str, *, committed: bool, sessions: Sequence[str]) -> None:
         """Finish a committed batch that its owner left, or take back one that was not committed."""
+        from agentq_cli.store import submit
+
         settle = submit.release if committed else submit.drop
         settle(self._queue.state, batch, sessions, now=self._queue.now, actor=Actor.SWEEP)
         self._queue.ring()
@@ -265,6 +269,8 @@ class Upkeep:
         """Remove the files of runs that lie aside."""
         if connection.rehearsing():
             return
+        from agentq_cli.supervise import tmpdir
+
         place = str(aside.place(self._queue.state.session(session)))
         for name in names:
             tmpdir.remove_below(place, name)
