@@ -62,7 +62,7 @@ def become(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
         for number, (name, mode, buffering) in enumerate(STREAMS):
             old = getattr(sys, name)
             how = {"encoding": old.encoding, "errors": old.errors, "newline": "\n", "closefd": False}
-            setattr(sys, name, open(number, mode, buffering, **how))
+            setattr(sys, name, open(number, mode, buffering, **how))  # noqa: SIM115
         os.chdir(request["cwd"])
         os.umask(request["umask"])
         os.environ.clear()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import time
@@ -11,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from agentq_process import Agentq
+from agentq_process import Agentq, Process
 
 Thing = TypeVar("Thing")
 Object = dict[str, Any]
@@ -125,11 +124,11 @@ class Driven:
 
     # Processes that go on
 
-    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **options: Any) -> Process:
         """Start a command that goes on."""
         return self.agentq.start(*arguments, **options)
 
-    def supervise(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    def supervise(self, *arguments: str, **options: Any) -> Process:
         """A supervisor that goes on, with what it prints thrown away."""
         streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         return self.start("run", *arguments, **(streams | options))
@@ -148,17 +147,17 @@ class Driven:
         for name in names:
             (self.home / f"{name}.go").touch()
 
-    def ended(self, process: subprocess.Popen[str], code: int | None = None) -> int:
+    def ended(self, process: Process, code: int | None = None) -> int:
         """The exit code of a process that is about to end."""
         found = process.wait(timeout=DEADLINE)
         assert code is None or found == code, f"{process.args}: exit {found}"
         return found
 
-    def signal(self, process: subprocess.Popen[str], number: signal.Signals) -> None:
-        """Signal one process, by its pid."""
-        os.kill(process.pid, number)
+    def signal(self, process: Process, number: signal.Signals) -> None:
+        """Signal one process, unless it has ended."""
+        process.send_signal(number)
 
-    def kill_hard(self, process: subprocess.Popen[str]) -> None:
+    def kill_hard(self, process: Process) -> None:
         """SIGKILL, and gone when this returns."""
         process.kill()
         process.wait()
