@@ -73,11 +73,10 @@ def become(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
 
         sys.argv = [__main__.__file__, *request["argv"]]
         try:
-            code = __main__.main()
+            __main__.program()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-        sys.stdout.flush()
-        sys.stderr.flush()
+            sys.stdout.flush()
     except BaseException:
         code = 1
         traceback.print_exc()
