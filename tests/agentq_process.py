@@ -44,6 +44,9 @@ class Agentq:
     With `by_exec` each one is a new interpreter.
     """
 
+    inside: int | None = None
+    """A process whose namespaces they enter."""
+
     def __init__(self, home: Path, state_dir: Path, *, by_exec: bool = False) -> None:
         self.by_exec = by_exec
         self.state_dir = state_dir
@@ -93,9 +96,12 @@ class Agentq:
 
     def _process(self, command: Sequence[str], env: Mapping[str, str] | None, **options: Any) -> Process:
         environ = self.environ | dict(env or {})
-        plain = list(command[:3]) == [sys.executable, "-m", "agentq_cli"] and FORKED.issuperset(options)
-        if plain and not self.by_exec and at_start(environ) == server().at_start:
-            return Forked(server(), command, command[3:], env=environ, cwd=self.home, **options)
+        plain = self.command()
+        argv = command[len(plain) :]
+        same = [*plain, *argv] == list(command) and FORKED.issuperset(options)
+        if same and not self.by_exec and at_start(environ) == server().at_start:
+            where = {"env": environ, "cwd": self.home, "inside": self.inside}
+            return Forked(server(), command, argv, **where, **options)
         return subprocess.Popen(command, env=environ, text=True, cwd=self.home, **options)
 
     def stop(self) -> None:

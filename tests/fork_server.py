@@ -9,6 +9,7 @@ starts itself (a detached supervisor, agents) is started by exec as always. Run 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import importlib
 import json
@@ -59,6 +60,8 @@ def become(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
         for number, descriptor in enumerate(descriptors[:3]):
             os.dup2(descriptor, number)
         os.closerange(3, 1 << 20)
+        if request["inside"] is not None:
+            enter(request["inside"])
         for number, (name, mode, buffering) in enumerate(STREAMS):
             old = getattr(sys, name)
             how = {"encoding": old.encoding, "errors": old.errors, "newline": "\n", "closefd": False}
@@ -82,6 +85,22 @@ def become(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
         traceback.print_exc()
     finally:
         os._exit(code)
+
+
+def enter(process: int) -> None:
+    """Go on in another's PID and mount namespaces, as nsenter(1) does: by a child, for which this process waits."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    # All of them first: once inside, that process has another pid.
+    names = [os.open(f"/proc/{process}/ns/{kind}", os.O_RDONLY) for kind in ("user", "pid", "mnt")]
+    if os.geteuid() == 0:
+        os.close(names.pop(0))
+    for name in names:
+        if libc.setns(name, 0):
+            raise OSError(ctypes.get_errno(), "setns")
+        os.close(name)
+    if child := os.fork():
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        os._exit(code if code >= 0 else 128 - code)
 
 
 def spawn(path: str, argv: Sequence[str], env: Mapping[str, str], **options: Any) -> int:

@@ -76,6 +76,7 @@ class Forked:
         *,
         env: Mapping[str, str],
         cwd: Path,
+        inside: int | None = None,
         umask: int = -1,
         stdin: int | IO[Any] | None = None,
         stdout: int | IO[Any] | None = None,
@@ -92,7 +93,7 @@ class Forked:
         self.stderr, theirs = (None, ends[1]) if stderr == subprocess.STDOUT else self._end(stderr, 2, opened)
         ends.append(theirs)
         umask = current_umask() if umask < 0 else umask
-        request = {"argv": list(argv), "env": dict(env), "cwd": str(cwd), "umask": umask}
+        request = {"argv": list(argv), "env": dict(env), "cwd": str(cwd), "umask": umask, "inside": inside}
         self.pid, self._pidfd, self._exits = server.start(request, ends)
         for descriptor in opened:
             os.close(descriptor)

@@ -79,7 +79,7 @@ class User:
         self.home = place / name
         self.home.mkdir()
         os.chown(self.home, options.get("user", 0), options.get("group", 0))
-        self.program = Agentq(self.home, self.home / "state")
+        self.program = Agentq(self.home, self.home / "state", by_exec=True)
         self.program.environ |= environment()
         self.program.command = lambda *arguments: [python, "-m", "agentq_cli", *arguments]  # type: ignore[method-assign]
         self.aq = Driven(self.program)
