@@ -258,6 +258,7 @@ def test_the_head_of_a_listing_ends_quietly(ended: Agentq) -> None:
         assert done.stdout.splitlines()[1] == "0"
 
 
+@pytest.mark.exec
 def test_a_long_list_streams_in_bounded_memory(agentq: Agentq) -> None:
     def peak(*arguments: str) -> int:
         with open(os.devnull, "w") as nowhere:
