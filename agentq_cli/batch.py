@@ -101,7 +101,7 @@ def _referred(made: list[NewTask], lines: list[_Line], names: Mapping[str, int])
                 raise Usage(f"{what} '@{name}': no line has that name{nearest(name, names)}")
         graph[position] = [names[name] for _, name in line.refs]
         refs = [Dependency(None, AFTER[option], ref=names[name]) for option, name in line.refs]
-        made[position] = replace(task, after=tuple(dict.fromkeys((*task.after, *refs))))
+        made[position] = replace(task, work=replace(task.work, after=tuple(dict.fromkeys((*task.work.after, *refs)))))
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

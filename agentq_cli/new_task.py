@@ -14,7 +14,7 @@ from agentq_cli.context import Context
 from agentq_cli.dataclass import NamedTuple
 from agentq_cli.environment import captured
 from agentq_cli.errors import LimitReached, NotFound, Usage, nearest
-from agentq_cli.model import DEFAULT_SESSION, Condition, Dependency, Launch, NewTask, Task
+from agentq_cli.model import DEFAULT_SESSION, Condition, Dependency, Launch, NewTask, Task, Work
 from agentq_cli.names import is_name
 from agentq_cli.policy import retry
 from agentq_cli.policy.dependencies import POLICIES
@@ -72,24 +72,26 @@ class TaskMaker:
         prompt, argv = work(given, what)
         shape = self._shape(given, session, argv is not None, what)
         options = shape.options
-        return NewTask(
-            session=session,
+        rank = priority(given.get("priority"), options.get("priority", 0), what)
+        tags = labels(given.get("label") or options.get("label", ()), what)
+        name = key(given.get("key"), what)
+        due_at = self._due(given, session, what)
+        doing = Work(
             kind="exec" if argv is not None else "prompt",
             cwd=shape.cwd,
             prompt=prompt,
             argv=argv,
             agent=shape.agent,
-            priority=priority(given.get("priority"), options.get("priority", 0), what),
-            labels=labels(given.get("label") or options.get("label", ()), what),
-            key=key(given.get("key"), what),
-            replace=bool(given.get("replace")),
+            priority=rank,
+            labels=tags,
+            key=name,
             context=shape.context,
-            due_at=self._due(given, session, what),
-            expires_at=self._expires(given, options, session, what),
             launch=shape.launch,
-            after=dependencies(given, what),
             on_dep_failure=shape.on_dep_failure,
+            expires_at=self._expires(given, options, session, what),
+            after=dependencies(given, what),
         )
+        return NewTask(session, doing, replace=bool(given.get("replace")), due_at=due_at)
 
     def _shape(self, given: Given, session: str, exec_: bool, what: Callable[[str], str]) -> Shape:
         kept = None
