@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import signal
 import subprocess
 import time
@@ -19,20 +21,27 @@ DEADLINE = 30.0
 """Seconds after which what a test waits for has failed to come; nothing that works needs a tenth of them."""
 
 HELD = """
+mkfifo "$HOME/$1.gate" 2>/dev/null
+exec 3<>"$HOME/$1.gate"
 echo $$ > "$HOME/$1.started.new" && mv "$HOME/$1.started.new" "$HOME/$1.started"
-while [ ! -e "$HOME/$1.go" ]; do sleep 0.02; done
+[ -e "$HOME/$1.go" ] || read -r _ <&3
 exit ${2:-0}
 """
-"""A command that tells its pid and goes on only once it is let: `sh -c HELD - NAME [EXIT CODE]`."""
+"""A command that tells its pid and goes on only once it is let: `sh -c HELD - NAME [EXIT CODE]`. What is written into
+its gate before it reads stays there, as it holds both ends open."""
 
 
 def until(predicate: Callable[[], Thing], deadline: float = DEADLINE, *, what: str = "") -> Thing:
     """The first true value of `predicate`, asked again and again; fails when the deadline has passed."""
     end = time.monotonic() + deadline
-    while not (found := predicate()):
-        assert time.monotonic() < end, f"{what or predicate} did not come true in {deadline} s"
-        time.sleep(0.02)
-    return found
+    while True:
+        begun = time.monotonic()
+        if found := predicate():
+            return found
+        now = time.monotonic()
+        assert now < end, f"{what or predicate} did not come true in {deadline} s"
+        # A command that is asked must not take the machine from what it asks for.
+        time.sleep(max(0.02, 2 * (now - begun)))
 
 
 def alive(pid: int) -> bool:
@@ -146,6 +155,10 @@ class Driven:
         """Let held tasks end."""
         for name in names:
             (self.home / f"{name}.go").touch()
+            with contextlib.suppress(OSError):  # nobody waits there
+                gate = os.open(self.home / f"{name}.gate", os.O_WRONLY | os.O_NONBLOCK)
+                os.write(gate, b"\n" * 8)
+                os.close(gate)
 
     def ended(self, process: Process, code: int | None = None) -> int:
         """The exit code of a process that is about to end."""
