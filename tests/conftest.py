@@ -24,8 +24,13 @@ for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 settings.register_profile("agentq", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("agentq")
 
-# In memory what a test writes lies as well, and an fsync takes no time.
-if os.access(MEMORY := Path("/dev/shm"), os.W_OK) and shutil.disk_usage(MEMORY).free > 2 << 30:
+# In memory an fsync takes no time. There must be room, and programs must be allowed to lie there.
+MEMORY = Path("/dev/shm")
+if (
+    os.access(MEMORY, os.W_OK)
+    and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC
+    and shutil.disk_usage(MEMORY).free > 2 << 30
+):
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
