@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import sqlite3
 import traceback
@@ -22,6 +24,15 @@ for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 # How long an example takes says how busy the machine is, and nothing about what is tested.
 settings.register_profile("agentq", max_examples=40 * WIDE, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("agentq")
+
+# In memory an fsync takes no time. There must be room, and programs must be allowed to lie there.
+MEMORY = Path("/dev/shm")
+if (
+    os.access(MEMORY, os.W_OK)
+    and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC
+    and shutil.disk_usage(MEMORY).free > 2 << 30
+):
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 @pytest.fixture(autouse=True)
@@ -60,10 +71,10 @@ def state_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def agentq(tmp_path: Path, state_dir: Path) -> Iterator[Agentq]:
+def agentq(request: pytest.FixtureRequest, tmp_path: Path, state_dir: Path) -> Iterator[Agentq]:
     """`agentq("list", "--json")` runs it as a process, with a state dir of the test's own."""
     home = tmp_path / "home"
     home.mkdir()
-    program = Agentq(home, state_dir)
+    program = Agentq(home, state_dir, by_exec=request.node.get_closest_marker("exec") is not None)
     yield program
     program.stop()

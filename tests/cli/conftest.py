@@ -16,10 +16,11 @@ def aq(agentq: Agentq) -> Driven:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driven]:
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driven]:
     """One for all tests of a module, which must not disturb each other."""
     base = tmp_path_factory.mktemp("shared")
     (base / "home").mkdir()
-    program = Agentq(base / "home", base / "state")
+    by_exec = request.node.get_closest_marker("exec") is not None
+    program = Agentq(base / "home", base / "state", by_exec=by_exec)
     yield Driven(program)
     program.stop()

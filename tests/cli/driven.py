@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from agentq_process import Agentq
+from agentq_process import Agentq, Process
 
 Thing = TypeVar("Thing")
 Object = dict[str, Any]
@@ -20,20 +21,27 @@ DEADLINE = 30.0
 """Seconds after which what a test waits for has failed to come; nothing that works needs a tenth of them."""
 
 HELD = """
+mkfifo "$HOME/$1.gate" 2>/dev/null
+exec 3<>"$HOME/$1.gate"
 echo $$ > "$HOME/$1.started.new" && mv "$HOME/$1.started.new" "$HOME/$1.started"
-while [ ! -e "$HOME/$1.go" ]; do sleep 0.02; done
+[ -e "$HOME/$1.go" ] || read -r _ <&3
 exit ${2:-0}
 """
-"""A command that tells its pid and goes on only once it is let: `sh -c HELD - NAME [EXIT CODE]`."""
+"""A command that tells its pid and goes on only once it is let: `sh -c HELD - NAME [EXIT CODE]`. What is written into
+its gate before it reads stays there, as it holds both ends open."""
 
 
 def until(predicate: Callable[[], Thing], deadline: float = DEADLINE, *, what: str = "") -> Thing:
     """The first true value of `predicate`, asked again and again; fails when the deadline has passed."""
     end = time.monotonic() + deadline
-    while not (found := predicate()):
-        assert time.monotonic() < end, f"{what or predicate} did not come true in {deadline} s"
-        time.sleep(0.02)
-    return found
+    while True:
+        begun = time.monotonic()
+        if found := predicate():
+            return found
+        now = time.monotonic()
+        assert now < end, f"{what or predicate} did not come true in {deadline} s"
+        # A command that is asked must not take the machine from what it asks for.
+        time.sleep(max(0.02, 2 * (now - begun)))
 
 
 def alive(pid: int) -> bool:
@@ -125,11 +133,11 @@ class Driven:
 
     # Processes that go on
 
-    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **options: Any) -> Process:
         """Start a command that goes on."""
         return self.agentq.start(*arguments, **options)
 
-    def supervise(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    def supervise(self, *arguments: str, **options: Any) -> Process:
         """A supervisor that goes on, with what it prints thrown away."""
         streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         return self.start("run", *arguments, **(streams | options))
@@ -147,18 +155,22 @@ class Driven:
         """Let held tasks end."""
         for name in names:
             (self.home / f"{name}.go").touch()
+            with contextlib.suppress(OSError):  # nobody waits there
+                gate = os.open(self.home / f"{name}.gate", os.O_WRONLY | os.O_NONBLOCK)
+                os.write(gate, b"\n" * 8)
+                os.close(gate)
 
-    def ended(self, process: subprocess.Popen[str], code: int | None = None) -> int:
+    def ended(self, process: Process, code: int | None = None) -> int:
         """The exit code of a process that is about to end."""
         found = process.wait(timeout=DEADLINE)
         assert code is None or found == code, f"{process.args}: exit {found}"
         return found
 
-    def signal(self, process: subprocess.Popen[str], number: signal.Signals) -> None:
-        """Signal one process, by its pid."""
-        os.kill(process.pid, number)
+    def signal(self, process: Process, number: signal.Signals) -> None:
+        """Signal one process, unless it has ended."""
+        process.send_signal(number)
 
-    def kill_hard(self, process: subprocess.Popen[str]) -> None:
+    def kill_hard(self, process: Process) -> None:
         """SIGKILL, and gone when this returns."""
         process.kill()
         process.wait()

@@ -116,8 +116,8 @@ class _Inside(Agentq):
     def __init__(self, outside: Agentq, init: int) -> None:
         super().__init__(outside.home, outside.state_dir)
         self.environ = outside.environ
-        self._init = init
+        self.inside = init
 
     def command(self, *arguments: str) -> Sequence[str]:
         user = ["-U", "--preserve-credentials"] if ROOT_ONLY else []
-        return ["nsenter", "-t", str(self._init), *user, "-p", "-m", "--", *super().command(*arguments)]
+        return ["nsenter", "-t", str(self.inside), *user, "-p", "-m", "--", *super().command(*arguments)]

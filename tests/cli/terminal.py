@@ -24,13 +24,7 @@ def on_terminal(
     """What agentq prints on a terminal so wide; it must exit with `code`, and where that is 0 say nothing on stderr."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    process = subprocess.Popen(
-        agentq.command(*arguments),
-        env=agentq.environ | {"TERM": "xterm-256color"} | dict(env or {}),
-        stdin=subprocess.DEVNULL,
-        stdout=slave,
-        stderr=subprocess.PIPE,
-    )
+    process = agentq.start(*arguments, env={"TERM": "xterm-256color"} | dict(env or {}), stdout=slave)
     os.close(slave)
     parts = []
     while True:
@@ -43,7 +37,7 @@ def on_terminal(
     os.close(master)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == code, stderr
-    assert code or stderr == b""
+    assert code or stderr == ""
     return b"".join(parts).decode().replace("\r\n", "\n")
 
 

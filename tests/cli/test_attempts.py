@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from agentq_process import PYTHON
 from driven import Driven, Object, held, until
 
 FLAKY = 'n=$(cat count 2>/dev/null || echo 0); echo $((n+1)) > count; echo "$AGENTQ_PREVIOUS_RUN"; [ $n -ge {} ]'
@@ -191,7 +192,7 @@ def agents(aq: Driven, **says: Object) -> dict[str, str]:
     script.write_text(LIMITED)
     lines = ["jobs = 6"]
     for name, final in says.items():
-        lines += [f"[agents.{name}]", f'argv = ["python3", "{script}"]', 'reader = "events"']
+        lines += [f"[agents.{name}]", f"argv = {json.dumps([*PYTHON, str(script)])}", 'reader = "events"']
         lines += [f"env = {{ SAYS = {json.dumps(json.dumps(final))} }}"]
     config = aq.home / "config.toml"
     config.write_text("\n".join(lines) + "\n")

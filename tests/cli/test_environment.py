@@ -134,6 +134,7 @@ def test_a_second_attempt_knows_the_first(aq: Driven) -> None:
     assert aq("logs", "1.2").stdout == f"default/1.2 2 {first}\n"
 
 
+@pytest.mark.exec
 def test_an_agent_may_submit_with_the_same_settings_one_level_deeper(aq: Driven) -> None:
     config = aq.home / "config.toml"
     config.write_text('[sessions.child]\nlabel = "from the config"\n')
@@ -147,6 +148,7 @@ def test_an_agent_may_submit_with_the_same_settings_one_level_deeper(aq: Driven)
     assert aq("logs", "child/1").stdout == "depth 2\n"
 
 
+@pytest.mark.exec
 @pytest.mark.parametrize("umask", [0o002, 0o077])
 def test_the_umask_is_the_submitters(aq: Driven, umask: int) -> None:
     aq.exec("sh", "-c", "umask; touch made", umask=umask)
@@ -182,6 +184,7 @@ def test_a_process_of_its_own_without_terminal_signals_or_descriptors(aq: Driven
         assert found["fds"] == [0, 1, 2]
 
 
+@pytest.mark.exec
 def test_signals_have_their_default_effect(aq: Driven) -> None:
     """Python ignores SIGPIPE; what it starts must not: `yes | head` would never end well."""
     aq.exec("bash", "-c", "set -o pipefail; yes | head -1; echo $?")

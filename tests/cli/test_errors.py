@@ -170,6 +170,7 @@ def test_an_index_of_a_newer_agentq_is_refused(agentq: Agentq, filled: Path) -> 
     assert (agentq.state_dir / "agentq.db").read_bytes() == before
 
 
+@pytest.mark.exec
 def test_a_full_disk_behind_stdout_is_an_error(agentq: Agentq, filled: Path) -> None:
     with open("/dev/full", "w") as full:
         process = agentq.start("list", stdout=full, env={"AGENTQ_STATE_DIR": str(filled)})
@@ -205,6 +206,7 @@ def test_a_bug_is_one_line_and_its_traceback_can_be_asked_for(agentq: Agentq, tm
     assert done.stderr.startswith("Traceback")
 
 
+@pytest.mark.exec
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_quietly_with_its_code(agentq: Agentq, filled: Path, number: signal.Signals, code: int) -> None:
     process = agentq.start("events", "--follow", env={"AGENTQ_STATE_DIR": str(filled)})

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from agentq_process import Agentq
+from agentq_process import PYTHON, Agentq
 from driven import Driven, held
 from terminal import on_terminal
 
@@ -51,7 +51,8 @@ def evil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driven]:
     aq = Driven(program)
     (home / "agent.py").write_text(AGENT)
     (home / "config.toml").write_text(
-        f'[agents.evil]\nargv = ["python3", "{home}/agent.py"]\nreader = "events"\n[sessions.talk]\nparallel = 2\n'
+        f"[agents.evil]\nargv = {json.dumps([*PYTHON, f'{home}/agent.py'])}\n"
+        'reader = "events"\n[sessions.talk]\nparallel = 2\n'
     )
     program.environ |= {"AGENTQ_CONFIG": str(home / "config.toml"), "EVIL": json.dumps(EVIL)}
     place = home / EVIL.replace("/", "")

@@ -80,5 +80,5 @@ def test_a_kill_of_the_kernel_is_oom_and_one_of_a_person_is_an_error(cgroup: Pat
         ("oom", "oom", 137),
         ("error", "error", 137),
     ]
-    assert "out of memory" in aq.task("2")["reason"]
+    assert "memory ran out" in aq.task("2")["reason"]
     assert not alive(supervisor.pid)

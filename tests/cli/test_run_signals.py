@@ -5,17 +5,21 @@ from __future__ import annotations
 import signal
 import subprocess
 
+import pytest
+from agentq_process import Process
 from driven import Driven, alive, held, until
 
+pytestmark = pytest.mark.exec
 
-def running(aq: Driven, *options: str) -> tuple[subprocess.Popen[str], int]:
+
+def running(aq: Driven, *options: str) -> tuple[Process, int]:
     """A supervisor with one running and one waiting task, and the pid of what runs."""
     aq.batch({"exec": held("first")}, {"exec": held("second")})
     supervisor = aq.start("run", "-j", "1", *options, stderr=subprocess.DEVNULL)
     return supervisor, aq.started("first")
 
 
-def told(supervisor: subprocess.Popen[str], word: str) -> str:
+def told(supervisor: Process, word: str) -> str:
     """The next line of its report with that word."""
     assert supervisor.stdout is not None
     for line in supervisor.stdout:

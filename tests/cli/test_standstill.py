@@ -13,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from agentq_process import Process
 from driven import Driven, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -34,7 +35,7 @@ def task(name: str, code: int = 0, session: str = "default") -> dict[str, object
     return {"session": session, "exec": ["sh", "-c", EFFECT, "-", name, str(code)]}
 
 
-def stop(aq: Driven, process: subprocess.Popen[str]) -> float:
+def stop(aq: Driven, process: Process) -> float:
     """Have it stand still, between two rounds: with a lock in its hand it would only keep everybody out."""
     while True:
         aq.signal(process, signal.SIGSTOP)

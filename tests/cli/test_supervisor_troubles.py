@@ -6,12 +6,12 @@ import os
 import resource
 import signal
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from agentq_process import Process
 from driven import Driven, alive, held, until
 
 
@@ -26,7 +26,7 @@ def locked(path: Path) -> Iterator[None]:
         holder.close()
 
 
-def supervising(aq: Driven, *arguments: str) -> tuple[subprocess.Popen[str], Path]:
+def supervising(aq: Driven, *arguments: str) -> tuple[Process, Path]:
     """A supervisor that is on duty, and the file that it prints into."""
     log = aq.home / "log"
     with log.open("w") as file:
@@ -118,7 +118,7 @@ def test_a_cancel_of_one_whose_directory_cannot_be_used_is_one_failed_item_of_se
     assert supervisor.wait(30) == 143
 
 
-def launcher_of(supervisor: subprocess.Popen[str]) -> int:
+def launcher_of(supervisor: Process) -> int:
     """The process that forks the runs."""
     (children,) = Path(f"/proc/{supervisor.pid}/task").glob("*/children")
     return next(

@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from agentq_process import ROOT, Agentq
+from agentq_process import ROOT, Agentq, Process
 from driven import Driven, alive, held, until
 
 NOBODY = 65534
@@ -79,7 +79,7 @@ class User:
         self.home = place / name
         self.home.mkdir()
         os.chown(self.home, options.get("user", 0), options.get("group", 0))
-        self.program = Agentq(self.home, self.home / "state")
+        self.program = Agentq(self.home, self.home / "state", by_exec=True)
         self.program.environ |= environment()
         self.program.command = lambda *arguments: [python, "-m", "agentq_cli", *arguments]  # type: ignore[method-assign]
         self.aq = Driven(self.program)
@@ -88,7 +88,7 @@ class User:
     def __call__(self, *arguments: str, code: int = 0, **more: Any) -> subprocess.CompletedProcess[str]:
         return self.aq(*arguments, code=code, **self.options, **more)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str) -> Process:
         streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         return self.program.start(*arguments, **streams, **self.options)
 

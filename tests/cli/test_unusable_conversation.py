@@ -8,6 +8,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from agentq_process import PYTHON
 from driven import Driven, until
 
 ID = "11111111-1111-4111-8111-11111111111"
@@ -166,7 +167,8 @@ def agent(aq: Driven, reader: str, way: Way, *, bad: str = "1", hit: tuple[str, 
     (aq.home / "says").write_text(json.dumps({"works": WORKS[reader], "way": way, "bad": bad, "hit": hit}))
     config = aq.home / "config.toml"
     config.write_text(
-        f'[agents.mine]\nargv = ["python3", "{aq.home / "agent.py"}"]\nreader = "{reader}"\nenv = {{ ID = "{ID}" }}\n'
+        f"[agents.mine]\nargv = {json.dumps([*PYTHON, str(aq.home / 'agent.py')])}\n"
+        f'reader = "{reader}"\nenv = {{ ID = "{ID}" }}\n'
         f'resume = ["--resume", "{{conversation}}"]\n'
     )
     aq.agentq.environ["AGENTQ_CONFIG"] = str(config)
