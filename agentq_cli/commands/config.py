@@ -6,17 +6,16 @@ from agentq_cli import config as configuration
 from agentq_cli import output
 from agentq_cli.config import Config
 from agentq_cli.context import context
-from agentq_cli.errors import Usage, nearest
+from agentq_cli.options.table import row
 from agentq_cli.output import Document, Result
-from agentq_cli.values import format_size, write_duration
+from agentq_cli.values import format_size, parse_choice, write_duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from agentq_cli.commands import options
+    from agentq_cli.options.table import Given
 
-ACTIONS = ("show", "check", "path")
 DURATIONS = frozenset(
     (
         *(
@@ -43,19 +42,17 @@ EXAMPLES = (
 )
 
 
-def config(
-    action: options.ConfigAction = "show",
-) -> Result:
+def config(given: Given) -> Result:
     """Show every value with its source, or check the file.
 
     'path' prints where the file is.
     """
+    action = "show" if given["action"] is None else given["action"]
     at = context()
     if action == "path":
         path, _ = configuration.config_path(at.environ)
         return Document("config", {"path": str(path), "exists": path.exists()}, [str(path)])
-    if action not in ACTIONS:
-        raise Usage(f"config '{action}': show, check or path{nearest(action, ACTIONS)}")
+    parse_choice(action, row("config", "action"), "config")
     loaded = at.config
     for text in loaded.warnings:
         output.warn(text)

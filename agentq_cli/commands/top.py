@@ -17,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
 
+    from agentq_cli.options.table import Given
+
 LOOK_MS = 1000
 LOG_MS = 250
 """How old what is shown may be: all of it, and a log that is followed."""
@@ -27,7 +29,7 @@ EXAMPLES = (
 )
 
 
-def top() -> Result:
+def top(given: Given) -> Result:
     """Watch supervisors, runs and the queue live; follow, cancel and pause tasks by keys.
 
     With --json one snapshot. '?' shows the keys.
