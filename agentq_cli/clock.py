@@ -1,6 +1,6 @@
-"""Where time comes from: the wall clock for due times and records, the monotonic one for durations.
+"""The source of time: the wall clock for due times and records, the monotonic clock for durations.
 
-`AGENTQ_NOW` (RFC 3339) stops the wall clock of a process for tests and rehearsals.
+`AGENTQ_NOW` (RFC 3339) stops the wall clock of a process, for tests and rehearsals.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Clock:
-    """A wall clock in integer milliseconds UTC; `fixed_ms` set means that it stands still."""
+    """A wall clock in integer milliseconds UTC. If `fixed_ms` is set, the clock stands still."""
 
     __slots__ = ("fixed_ms",)
 
@@ -27,26 +27,27 @@ class Clock:
 
     @property
     def fixed(self) -> bool:
-        """Whether waiting for wall time would be waiting for ever."""
+        """Whether the clock stands still, so that waiting for wall time would never end."""
         return self.fixed_ms is not None
 
 
 def monotonic_ms() -> int:
-    """Milliseconds since boot, counting sleep; only comparable within one boot."""
+    """Milliseconds since boot, including sleep; only comparable within one boot."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
 
 
 def awake_ms() -> int:
-    """Milliseconds that the machine has been awake since boot, for silences: a closed lid is none."""
+    """Milliseconds since boot that the machine was awake. Used for silences, since a sleeping machine does not count
+    as silence."""
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1_000_000
 
 
 def from_environment(environ: Mapping[str, str] = os.environ) -> Clock:
-    """The process's clock, fixed where `AGENTQ_NOW` is set. Raises Usage on an unreadable value."""
+    """The process's clock, fixed if `AGENTQ_NOW` is set. Raises Usage for an invalid value."""
     text = environ.get("AGENTQ_NOW")
     if not text:
         return Clock()
-    # Here, as every run's shim carries this module.
+    # Imported here because every shim loads this module.
     from datetime import datetime
 
     from agentq_cli.errors import Usage
@@ -56,12 +57,12 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Clock:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise Usage(f"AGENTQ_NOW '{text}': not a time as RFC 3339 writes it, such as 2026-03-29T01:00:00Z")
+        raise Usage(f"AGENTQ_NOW '{text}': not an RFC 3339 time, such as 2026-03-29T01:00:00Z")
     return Clock(round(moment.timestamp() * 1000))
 
 
 def rfc3339(milliseconds: int) -> str:
-    """`2026-03-29T01:00:00.000Z`: the one form in which times leave the program."""
+    """`2026-03-29T01:00:00.000Z`: the only form in which times leave the program."""
     day, rest = divmod(milliseconds, 86_400_000)
     if day not in _dates:
         from datetime import date
@@ -74,29 +75,29 @@ def rfc3339(milliseconds: int) -> str:
 
 
 EPOCH = 719_163
-"""The day 1970-01-01 as the standard library counts them."""
+"""The ordinal of the day 1970-01-01 in the standard library."""
 
 MOST_DATES = 1000
 _dates: dict[int, str] = {}
-"""Days that were written already: a listing writes the same ones again and again."""
+"""Days that were formatted before: a listing contains the same ones again and again."""
 
 
 TICK_NS = 20_000_000
-"""Twice the longest tick of the clock by which a file gets its time (100 a second)."""
+"""Twice the longest tick of the clock that sets file times (100 ticks per second)."""
 
 SECOND_NS = 1_000_000_000
 
 
 def file_time_ns() -> int:
-    """The time that a file would get that is written now, in nanoseconds, and up to a tick more."""
+    """The time that a file written now would get, in nanoseconds, or up to one tick later."""
     return time.time_ns()
 
 
 def settled(ctime_ns: int) -> bool:
-    """Whether a file that was changed at this time gets another one with any change from now on.
+    """Whether any later change will give a file that was changed at this time a different time.
 
-    As git does with the entries of its index: a file may be changed twice within one tick. Where times are whole
-    seconds, that is up to two of them (vfat).
+    A file may be changed twice within one tick; git treats the entries of its index in the same way. If the file system
+    stores whole seconds, a tick is up to two of them (vfat).
     """
     tick = TICK_NS if ctime_ns % SECOND_NS else 2 * SECOND_NS
     return abs(file_time_ns() - ctime_ns) >= tick

@@ -1,6 +1,6 @@
-"""What the environment says: where agentq keeps its things, and what of it goes with a task.
+"""What agentq reads from the environment: where its files are, and which variables are captured for a task.
 
-Imported by processes that must start at once: nothing here may take time to load.
+Imported by processes that must start fast, so nothing here may take long to load.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SETTINGS = (
     *("AGENTQ_JOBS", "AGENTQ_DEFAULT_AGENT", "AGENTQ_TZ", "AGENTQ_RETENTION", "AGENTQ_MAX_QUEUED"),
     *("AGENTQ_CAPTURE_ENV", "AGENTQ_CONFIG"),
 )
-"""The variables that set what the configuration's file could."""
+"""The variables that set what the config file can set."""
 
 
 RESERVED = frozenset(
@@ -31,17 +31,17 @@ RESERVED = frozenset(
         *("AGENTQ_DEPTH", "AGENTQ_PREVIOUS_RUN", "AGENTQ_SCRIPT_DATA"),
     )
 )
-"""What each run is told about itself: set for it whatever else would, so that nobody is allowed to name it."""
+"""What each run is told about itself. These are always set by agentq, so nobody may set them."""
 
 
 def configured(environ: Mapping[str, str]) -> bool:
-    """Whether there is any configuration that would have to be read: a file, or a variable."""
+    """Whether there is any configuration to read: a file or a variable."""
     file = config_file(environ)
     return file is None or os.path.lexists(file) or any(environ.get(name) for name in SETTINGS)
 
 
 def captured(environ: Mapping[str, str], patterns: Sequence[str]) -> dict[str, str]:
-    """The variables whose names match one of the patterns, which are as a shell's for file names."""
+    """The variables whose names match one of the patterns, which use the syntax of shell file patterns."""
     return {name: value for name, value in environ.items() if any(_matches(name, each) for each in patterns)}
 
 
@@ -51,14 +51,14 @@ def _matches(name: str, pattern: str) -> bool:
         from fnmatch import fnmatchcase
 
         return fnmatchcase(name, pattern)
-    # What fnmatch answers here, without the time that importing it takes.
+    # The same result as fnmatch's, without the time to import it.
     return name == pattern if start is pattern else name.startswith(start)
 
 
 def state_directory(given: str | None, environ: Mapping[str, str]) -> str | None:
     """`--state-dir`, else AGENTQ_STATE_DIR, else the platform's user state directory; absolute, not resolved.
 
-    None where there is no home directory to put it in.
+    None if there is no home directory.
     """
     named = given or environ.get("AGENTQ_STATE_DIR")
     if named:
@@ -73,7 +73,7 @@ def state_directory(given: str | None, environ: Mapping[str, str]) -> str | None
 
 
 def config_file(environ: Mapping[str, str]) -> str | None:
-    """The configuration's file where AGENTQ_CONFIG names none; None where there is no home directory."""
+    """The config file that is used if AGENTQ_CONFIG does not name one; None if there is no home directory."""
     if sys.platform != "linux":
         from platformdirs import user_config_path
 
@@ -83,6 +83,6 @@ def config_file(environ: Mapping[str, str]) -> str | None:
 
 
 def _below(variable: str, default: str, environ: Mapping[str, str]) -> str | None:
-    # What platformdirs answers here, without the time that importing it costs every command.
+    # The same result as platformdirs', without the import time in every command.
     base = environ.get(variable, "").strip() or os.path.expanduser(default)
     return None if base == default else os.path.join(base, "agentq")

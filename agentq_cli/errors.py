@@ -1,6 +1,6 @@
-"""Every way a command can fail, with its exit code; `failures` turns these into one line and a code.
+"""Every way in which a command can fail, with its exit code; `failures` turns these into one line and a code.
 
-The message of an error is `WHAT: WHY` with the offending value quoted (CONTRACT, exit codes).
+An error's message is `WHAT: WHY` with the offending value quoted (CONTRACT, exit codes).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class AgentqError(Exception):
-    """The base: `code` is the exit status, `kind` the word scripts match in JSON."""
+    """The base class: `code` is the exit code, `kind` the word that scripts match in JSON."""
 
     code = 70
     kind = "bug"
@@ -29,21 +29,21 @@ class Usage(AgentqError):
 
 
 class NotFound(AgentqError):
-    """The session, task, run or agent named does not exist."""
+    """The named session, task, run or agent does not exist."""
 
     code = 3
     kind = "not_found"
 
 
 class WrongState(AgentqError):
-    """The task is not in a state that allows this."""
+    """The task's state does not allow this."""
 
     code = 4
     kind = "wrong_state"
 
 
 class LimitReached(AgentqError):
-    """A configured bound, such as `max_queued`, would be passed."""
+    """A configured limit, such as `max_queued`, would be exceeded."""
 
     code = 4
     kind = "limit"
@@ -57,14 +57,14 @@ class Busy(AgentqError):
 
 
 class Unreadable(AgentqError):
-    """A state file is corrupt or written by a newer agentq; it was left as it is."""
+    """A state file is corrupt or was written by a newer agentq; it was left unchanged."""
 
     code = 6
     kind = "unreadable"
 
 
 class Deferred(AgentqError):
-    """Only work that waits for an agent's limit is left."""
+    """All remaining work waits for an agent's limit."""
 
     code = 75
     kind = "deferred"
@@ -85,7 +85,7 @@ class TimedOut(AgentqError):
 
 
 LONGEST_NEAR = 200
-"""Characters of a word that a nearest name is looked for: the search takes the square of it."""
+"""No nearest name is searched for words longer than this, since the cost grows with the square of the length."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -99,6 +99,6 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def of_line(error: AgentqError, number: int) -> AgentqError:
-    """The same error, with the line of a batch that it is about."""
+    """The same error, prefixed with the line of the batch that it is about."""
     prefix = f"--batch line {number}: "
     return error if error.message.startswith(prefix) else type(error)(prefix + error.message.removeprefix("--"))

@@ -1,4 +1,4 @@
-"""Where an error becomes a line and an exit code. Imported only once there is one."""
+"""Turns an error into a line and an exit code. Imported only once there is an error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from agentq_cli.defaults import INTERRUPTED
 from agentq_cli.errors import AgentqError, Busy, Refused, Unreadable
 
-# What the machine refuses is no bug of ours.
+# A refusal by the operating system is not a bug in agentq.
 REFUSALS = frozenset(
     getattr(errno, name)
     for name in (
@@ -22,7 +22,7 @@ REFUSALS = frozenset(
 
 
 def advise(text: str) -> None:
-    """A hint as the last word of a command that was interrupted."""
+    """Print a hint when a command was interrupted."""
     from agentq_cli import output
 
     with contextlib.suppress(output.ReaderGone, Refused):
@@ -30,7 +30,7 @@ def advise(text: str) -> None:
 
 
 def report(error: BaseException, arguments: Sequence[str]) -> int:
-    """Write what is to be said of an error that ended the command; the exit code."""
+    """Print the error that ended the command; return the exit code."""
     from agentq_cli import output
 
     if isinstance(error, output.ReaderGone):
@@ -52,7 +52,8 @@ def report(error: BaseException, arguments: Sequence[str]) -> int:
 
 
 def translated(error: BaseException) -> AgentqError:
-    """The error as one of ours: the parser's, SQLite's and the operating system's have codes of their own."""
+    """The error as one of agentq's own: errors of the parser, SQLite and the operating system have exit codes of
+    their own."""
     if isinstance(error, AgentqError):
         return error
     if "typer" in sys.modules:
@@ -73,10 +74,10 @@ def translated(error: BaseException) -> AgentqError:
 
 
 def _of_sqlite(error: BaseException) -> AgentqError | None:
-    """What the store did not translate itself, by the primary result code (sqlite.org/rescode.html)."""
+    """An error that the store did not translate itself, by its primary result code (sqlite.org/rescode.html)."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in (5, 6):
         return Busy(f"state: {error}; try again")
     if code in (11, 26):
-        return Unreadable(f"state: {error}; it was left as it is")
+        return Unreadable(f"state: {error}; it was left unchanged")
     return Refused(f"state: {error}") if code in (3, 8, 10, 13, 14) else None

@@ -1,4 +1,4 @@
-"""What a session or an agent may be called, told without compiling an expression for it."""
+"""Valid names of sessions and agents, checked without compiling a regular expression."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ LONGEST = 64
 
 
 def is_name(text: str) -> bool:
-    """Whether it is 1 to 64 letters, digits, dots, dashes and underscores, the first a letter or digit."""
+    """Whether `text` is 1 to 64 letters, digits, dots, dashes and underscores, beginning with a letter or digit."""
     return text[:1] in LETTERS and len(text) <= LONGEST and CHARACTERS.issuperset(text)

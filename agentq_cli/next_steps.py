@@ -1,4 +1,4 @@
-"""What to do next for the state that there is: what `agentq` alone says below its help."""
+"""What to do next, given the current state: what `agentq` without arguments prints after its help."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from agentq_cli.model import Status
 from agentq_cli.policy.waiting import Hold
 
 RECENT_MS = 24 * 3_600_000
-"""How long ago a failure may be for somebody to be reminded of it."""
+"""A failure older than this is no longer mentioned."""
 
 CRON = "* * * * * agentq sweep"
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The state: whether anything is stored, the live tasks by status, those that ended within a day, whether due work
-    has nobody to run it, the newest task that failed within a day, and what holds agents or the queue."""
+    """The state: whether anything is stored, the live tasks by status, the tasks that ended within a day, whether
+    due work has nobody to run it, the newest task that failed within a day, and the holds on agents or the queue."""
 
     stored: bool
     live: Mapping[Status, int]
@@ -31,18 +31,18 @@ class Seen:
 
 
 def lines(at: Context) -> list[str]:
-    """What there is, and what to do next; a state that cannot be read is said too. Nothing is created."""
+    """A summary of the state and what to do next, or why the state cannot be read. Creates nothing."""
     try:
         queue = at.open_queue()
         if not queue.exists:
             return advice(Seen(False, {}, {}, False, None, ()), at.now_ms())
-        seen = _look(at)
+        seen = _survey(at)
     except AgentqError as error:
-        return [f"State: {error.message}", *_steps([("agentq health", "says what is wrong, and what to do")])]
+        return [f"State: {error.message}", *_steps([("agentq health", "shows what is wrong and what to do")])]
     return advice(seen, at.now_ms())
 
 
-def _look(at: Context) -> Seen:
+def _survey(at: Context) -> Seen:
     from agentq_cli.supervise import wake
 
     queue = at.open_queue()
@@ -66,27 +66,27 @@ def _look(at: Context) -> Seen:
 
 
 def advice(seen: Seen, now: int) -> list[str]:
-    """The lines for a state at `now`. Pure."""
+    """The lines for a given state at `now`. Pure."""
     if not seen.stored:
         first = [
-            ('agentq submit --agent demo "Say hello"', "hand in a first task; the demo agent needs no key"),
+            ('agentq submit --agent demo "Say hello"', "submit a first task; the demo agent needs no key"),
             ("agentq run --drain", "run it"),
         ]
         return ["Nothing is stored yet.", *_steps(first)]
     steps: list[tuple[str, str]] = []
     if seen.unattended:
-        steps.append(("agentq run --drain", "nobody is there to run what is due: this works through it"))
-        steps.append((CRON, "or this line in your crontab has it looked after from now on"))
+        steps.append(("agentq run --drain", "no supervisor is running: run what is due now"))
+        steps.append((CRON, "or add this line to your crontab, so that due work is always run"))
     steps += [step for hold in seen.holds if (step := _lift(hold, now)) is not None]
     if seen.failed is not None:
-        steps.append((f"agentq logs {seen.failed}", "what the last one that failed said"))
-        steps.append((f"agentq retry {seen.failed}", "run it again; `agentq list --status failed` has all"))
+        steps.append((f"agentq logs {seen.failed}", "show the output of the last failed task"))
+        steps.append((f"agentq retry {seen.failed}", "retry it; `agentq list --status failed` lists all failed ones"))
     return [_summary(seen), *_steps(steps or [("agentq top", "watch it live")])]
 
 
 def _summary(seen: Seen) -> str:
     order = (Status.RUNNING, Status.QUEUED, Status.RETRYING, Status.SCHEDULED, Status.BLOCKED, Status.PAUSED)
-    live = ", ".join(f"{seen.live[status]} {status}" for status in order if seen.live.get(status)) or "nothing waits"
+    live = ", ".join(f"{seen.live[status]} {status}" for status in order if seen.live.get(status)) or "no live tasks"
     ended = ", ".join(f"{count} {status}" for status, count in sorted(seen.ended.items()))
     return f"Now: {live}." + (f" In the last day: {ended}." if ended else "")
 
@@ -98,10 +98,10 @@ def _lift(hold: Hold, now: int) -> tuple[str, str] | None:
     if hold.kind == "paused":
         return command, f"{hold.name} is paused"
     if hold.until is None:
-        return command, f"{hold.name} is held ({hold.kind}): mend its login or account first"
+        return command, f"{hold.name} is held ({hold.kind}): fix its login or account first"
     return (
         command,
-        f"{hold.name} is held until {values.format_clock(hold.until, now)} ({hold.kind}): this tries at once",
+        f"{hold.name} is held until {values.format_clock(hold.until, now)} ({hold.kind}): this retries at once",
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether a process lives, as `/proc` tells (proc(5)). Loaded by processes that must start at once."""
+"""Whether a process is alive, according to `/proc` (proc(5)). Loaded by processes that must start fast."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import os
 GONE = (FileNotFoundError, NotADirectoryError, PermissionError, ProcessLookupError)
 
 FIRST_NAMESPACE = "pid:[4026531836]"
-"""What the PID namespace that the machine booted with is called everywhere (PROC_PID_INIT_INO in the kernel)."""
+"""The name of the machine's first PID namespace, the same everywhere (PROC_PID_INIT_INO in the kernel)."""
 
 _boot_id: str | None = None
 _realm: str | None = None
 
 
 def boot_id() -> str:
-    """The kernel's random name for this boot."""
+    """The random id that the kernel gave this boot."""
     global _boot_id
     if _boot_id is None:
         _boot_id = (read_file("/proc/sys/kernel/random/boot_id") or b"").decode().strip()
@@ -22,10 +22,11 @@ def boot_id() -> str:
 
 
 def realm() -> str:
-    """Where the pids that this process sees count: the boot, and the PID namespace unless it is the machine's first.
+    """Where the pids that this process sees are valid: the boot, and the PID namespace unless it is the machine's
+    first.
 
-    Where `/proc` shows the processes of another namespace than this one's (`unshare -pf` without `--mount-proc`), it
-    ends with a `?` and is nobody's: no pid can be looked up then.
+    If `/proc` shows the processes of another namespace than this process's (`unshare -pf` without `--mount-proc`), the
+    realm ends with `?` and matches no other: then no pid can be looked up.
     """
     global _realm
     if _realm is None:
@@ -40,12 +41,12 @@ def realm() -> str:
 
 
 def boot_of(place: str) -> str:
-    """The boot that a realm is of: the monotonic clock counts within it, in all its PID namespaces."""
+    """The boot of a realm. The monotonic clock is comparable within a boot, in all its PID namespaces."""
     return place.partition("/")[0]
 
 
 def read_file(path: str) -> bytes | None:
-    """The bytes of a file under `/proc`, or None where it is gone or not ours to read.
+    """The bytes of a file under `/proc`, or None if it is gone or not readable for us.
 
     Any other failure is raised: a process must not look dead because we are out of descriptors.
     """
@@ -65,37 +66,37 @@ def read_file(path: str) -> bytes | None:
 
 
 def stat_fields(pid: int) -> list[bytes] | None:
-    """The fields of `/proc/PID/stat` from the third on, or None where there is no such process."""
+    """The fields of `/proc/PID/stat` from the third on, or None if there is no such process."""
     text = read_file(f"/proc/{pid}/stat")
-    # The second field is the program's name in brackets and may hold blanks and brackets of its own.
+    # The second field is the program's name in parentheses, which may itself contain blanks and parentheses.
     return text[text.rindex(b")") + 2 :].split() if text else None
 
 
 def name_of(pid: int) -> str | None:
-    """What the kernel calls a process (its `comm`), or None where there is no such process."""
+    """The kernel's name of a process (its `comm`), or None if there is no such process."""
     text = read_file(f"/proc/{pid}/comm")
     return None if text is None else text.decode(errors="replace").rstrip("\n")
 
 
 def alive(pid: int, start_time: int, boot: str) -> bool:
-    """Whether this very process still runs; a zombie does not, a stopped one and another user's do.
+    """Whether this exact process is still running. A zombie is not; a stopped process and another user's are.
 
-    `boot` is its realm; of another realm than this process's nothing can be told here, and it counts as gone.
+    `boot` is its realm. Processes of another realm than this process's cannot be checked here and count as gone.
     """
     if pid <= 0 or boot != realm():
         return False
     fields = stat_fields(pid)
     if fields is None:
-        return _hidden(pid)
+        return _is_hidden(pid)
     if int(fields[19]) != start_time:
         return False
     return fields[0] not in (b"Z", b"X") or _has_threads(pid)
 
 
-def _hidden(pid: int) -> bool:
-    """Whether a process of another user holds this pid where `/proc` is mounted with hidepid.
+def _is_hidden(pid: int) -> bool:
+    """Whether another user's process holds this pid while `/proc` is mounted with hidepid.
 
-    It cannot be told from a recycled one then; believing it alive starts nothing twice.
+    It cannot be told from a process that reused the pid. If it is taken to be alive, at least nothing is started twice.
     """
     try:
         os.kill(pid, 0)
@@ -107,7 +108,7 @@ def _hidden(pid: int) -> bool:
 
 
 def _has_threads(pid: int) -> bool:
-    """Whether threads outlive the main one: the kernel shows such a process as a zombie, and it is not dead."""
+    """Whether threads outlive the main one: the kernel shows such a process as a zombie although it is not dead."""
     try:
         return len(os.listdir(f"/proc/{pid}/task")) > 1
     except GONE:

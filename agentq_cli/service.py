@@ -1,7 +1,7 @@
-"""What systemd and cron are to be given so that they run the queue as this shell would: units and a crontab line.
+"""The systemd units and the crontab line with which systemd and cron run the queue as this shell would.
 
-Pure text: systemd.service(5), systemd.exec(5) and systemd.syntax(7) say how the one is quoted, crontab(5) and sh(1) the
-other.
+Pure text. systemd.service(5), systemd.exec(5) and systemd.syntax(7) define the quoting of units, crontab(5) and sh(1)
+that of the crontab line.
 """
 
 from __future__ import annotations
@@ -23,22 +23,23 @@ PASSED_ON = (
     *("CLAUDE_CONFIG_DIR", "CODEX_HOME"),
     *(f"AGENTQ_{key.upper()}" for key in TOP),
 )
-"""Variables of the shell that decide what is found and where; what holds secrets is not among them."""
+"""Variables of the shell that decide which files and settings are found. Variables that hold secrets are not
+included."""
 
 LONGEST_LINE = 990
-"""Characters that a crontab's command may have; Debian's cron refuses 1000 (MAX_COMMAND)."""
+"""The most characters of a crontab command; Debian's cron rejects 1000 (MAX_COMMAND)."""
 
 UNSAFE_PROGRAM = re.compile(r"[\x00-\x1f\x7f\"'\\$]")
-"""What systemd refuses in the path of a program, or reads as something else there."""
+"""Characters that systemd rejects in a program's path or does not take literally there."""
 
 
 PLAIN = re.compile(r"[A-Za-z0-9=:,./_-]+")
-"""A word that neither systemd nor a shell reads as anything else."""
+"""A word that both systemd and a shell take literally."""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A unit: its name, where it belongs, and what is in it."""
+    """A unit: its name, its path and its content."""
 
     name: str
     path: str
@@ -47,7 +48,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """How agentq is called: its words before the command, its options, and the environment that it needs."""
+    """How to call agentq: the words before the command, the options, and the environment that it needs."""
 
     program: Sequence[str]
     environ: Mapping[str, str]
@@ -55,13 +56,13 @@ class Service:
     secrets: Sequence[str] = ()
 
     def words(self, command: str) -> list[str]:
-        """The command line of an agentq command."""
+        """The command line that runs an agentq command."""
         return [*self.program, command, *self.options]
 
 
 def environment(environ: Mapping[str, str], *, state_dir: str, config: str | None) -> dict[str, str]:
-    """The variables that a service needs: this shell's PATH without what depends on where one stands, the state dir,
-    the config where there is one, and what else decides what is found."""
+    """The variables that a service needs: this shell's PATH without relative entries, the state dir, the config if
+    there is one, and other variables that decide what is found."""
     entries = dict.fromkeys(entry for entry in environ.get("PATH", os.defpath).split(":") if entry.startswith("/"))
     values = {"PATH": ":".join(entries) or "/usr/bin:/bin", "AGENTQ_STATE_DIR": state_dir}
     if config is not None:
@@ -73,7 +74,7 @@ def environment(environ: Mapping[str, str], *, state_dir: str, config: str | Non
 
 
 def units(service: Service) -> list[File]:
-    """The units for `agentq run` as a user's service, and for a sweep every minute."""
+    """The units that run `agentq run` as a user service, and a sweep every minute."""
     return [
         File(
             SERVICE,
@@ -83,12 +84,12 @@ def units(service: Service) -> list[File]:
                 "agentq: runs coding agents and commands unattended",
                 "run",
                 "Type=exec",
-                "# Its agents are not its children to be killed: the next start takes over what runs.",
+                "# Stopping the service must not kill the agents: the next start takes over what is running.",
                 "KillMode=process",
                 "OOMPolicy=continue",
                 "Restart=on-failure",
                 "RestartSec=5",
-                "# Ended by SIGTERM is ended well; a wrong option or config is not mended by trying again.",
+                "# Ending by SIGTERM is a success; a wrong option or config is not fixed by a restart.",
                 "SuccessExitStatus=143",
                 "RestartPreventExitStatus=2",
                 install="default.target",
@@ -99,7 +100,7 @@ def units(service: Service) -> list[File]:
             f"{UNIT_DIRECTORY}/{SWEEP}",
             _unit(
                 service,
-                "agentq: settles, recovers and wakes what nobody looks after",
+                "agentq: settles, recovers and wakes unattended work",
                 "sweep",
                 "Type=oneshot",
                 "KillMode=process",
@@ -132,7 +133,7 @@ def _unit(service: Service, description: str, command: str, *lines: str, install
     text += [f"Environment={systemd_word(f'{name}={value}')}" for name, value in service.environ.items()]
     text.append(f"ExecStart={systemd_command(service.words(command))}")
     if service.secrets:
-        text.append("# Secrets have no place here: lines of NAME=value in a file of mode 0600.")
+        text.append("# Secrets do not belong here; put NAME=value lines into this file, with mode 0600.")
         text.append("EnvironmentFile=-%h/.config/agentq/secrets.env")
     if install is not None:
         text += ["", "[Install]", f"WantedBy={install}"]
@@ -140,7 +141,8 @@ def _unit(service: Service, description: str, command: str, *lines: str, install
 
 
 def systemd_word(word: str) -> str:
-    """A word as systemd's parser reads it back: in double quotes, C escapes, `%` doubled. Raises Usage."""
+    """A word in the form that systemd's parser reads back unchanged: in double quotes, with C escapes and `%`
+    doubled. Raises Usage if the word is not UTF-8."""
     _check_utf8(word, "systemd")
     if PLAIN.fullmatch(word):
         return word
@@ -166,34 +168,36 @@ def systemd_command(words: Sequence[str]) -> str:
     """A command line for ExecStart."""
     program, *rest = words
     if UNSAFE_PROGRAM.search(program) or not program.isprintable():
-        # As an argument it may be anything.
+        # As an argument it may contain any character.
         words = ["/bin/sh", "-c", 'exec "$0" "$@"', program, *rest]
-    # With a colon no `$` is a variable; older versions know none, so only where there is one.
+    # After a colon systemd does not expand `$`. Older versions do not know the colon, so it is only used if there is a
+    # `$`.
     colon = ":" if any("$" in word for word in words) else ""
     return colon + " ".join(systemd_word(word) for word in words)
 
 
 def crontab_line(service: Service) -> str:
-    """The line of a crontab: a sweep every minute, in the environment that it needs. Raises Usage where cron could
+    """The crontab line that runs a sweep every minute in the environment that it needs. Raises Usage if cron could
     not read it."""
     given = [f"{name}={cron_word(value, name)}" for name, value in service.environ.items()]
     words = [cron_word(word, "agentq") for word in service.words("sweep")]
     command = " ".join((*given, *words, ">/dev/null"))
     if len(os.fsencode(command)) > LONGEST_LINE:
         raise Usage(
-            f"service print cron: the line would have {len(os.fsencode(command))} bytes, and cron takes {LONGEST_LINE};"
+            f"service print cron: the line has {len(os.fsencode(command))} bytes, but cron allows {LONGEST_LINE};"
             " call it with a shorter PATH, or use `agentq service print systemd`"
         )
     return f"* * * * * {command}"
 
 
 def cron_word(word: str, what: str) -> str:
-    """A word that is the same after cron and after the shell.
+    """A word that passes unchanged through cron and the shell.
 
-    Cron makes a newline of `%` but not of `\\%`, and some make one backslash of two: none is followed by another here.
+    Cron turns `%` into a newline, but not a `%` after a backslash; some versions turn two backslashes into one, so no
+    two are adjacent here.
     """
     if "\n" in word or "\r" in word:
-        raise Usage(f"service print cron: {what} '{word}': a crontab cannot hold a line break")
+        raise Usage(f"service print cron: {what} '{word}': a crontab cannot contain a line break")
     _check_utf8(word, "cron")
     if PLAIN.fullmatch(word):
         return word

@@ -1,4 +1,5 @@
-"""The environment that cron and a user's systemd give to what they start, to be compared with the shell's."""
+"""The environments that cron and the user's systemd give to the processes they start, for comparison with the
+shell's."""
 
 from __future__ import annotations
 
@@ -12,10 +13,10 @@ from agentq_cli.dataclass import dataclass, field
 from agentq_cli.path import Path
 
 CRON_PATH = "/usr/bin:/bin"
-"""What cron sets where the crontab does not (crontab(5))."""
+"""Cron's PATH unless the crontab sets one (crontab(5))."""
 
 SYSTEMD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""What systemd sets where nothing does (systemd.exec(5))."""
+"""systemd's PATH unless something sets one (systemd.exec(5))."""
 
 ASK_SECONDS = 5
 ASSIGNMENT = r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*\Z"
@@ -23,7 +24,8 @@ ASSIGNMENT = r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*\Z"
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What something is started with. `calls` are the crontab lines or units that call agentq there now."""
+    """The environment in which something is started. `calls` are the crontab lines or units that call agentq there
+    now."""
 
     name: str
     environ: Mapping[str, str]
@@ -33,19 +35,19 @@ class Surroundings:
 
     @property
     def path(self) -> str:
-        """The PATH that agentq has there: what its line or its unit gives, else what everything there has."""
+        """The PATH that agentq gets there: from its own line or unit, else from the whole environment."""
         return self.given.get("PATH") or self.environ.get("PATH", "")
 
 
 def cron(home: str) -> Surroundings:
-    """Of cron, with what the user's crontab says."""
+    """Cron's environment, including the settings in the user's crontab."""
     text = probe.ask(["crontab", "-l"], ASK_SECONDS)
     environ, calls, given = crontab(text or "")
     return Surroundings("cron", {"PATH": CRON_PATH, "HOME": home, **environ}, calls, text is not None, given)
 
 
 def crontab(text: str) -> tuple[dict[str, str], list[str], dict[str, str]]:
-    """The variables of a crontab, its lines that call agentq, and what the first of those is given besides."""
+    """The variables of a crontab, its lines that call agentq, and the additional variables of the first such line."""
     environ: dict[str, str] = {}
     calls: list[str] = []
     given: dict[str, str] = {}
@@ -64,7 +66,7 @@ def crontab(text: str) -> tuple[dict[str, str], list[str], dict[str, str]]:
 
 
 def assignments(line: str, *, after: int) -> Iterator[tuple[str, str]]:
-    """The variables that a shell command sets for itself, behind so many words."""
+    """The variables that a shell command sets for itself, after the first `after` words."""
     try:
         words = shlex.split(line)[after:]
     except ValueError:
@@ -77,7 +79,7 @@ def assignments(line: str, *, after: int) -> Iterator[tuple[str, str]]:
 
 
 def systemd(home: str, config_home: str) -> Surroundings:
-    """Of the user's systemd, with what its units for agentq say."""
+    """The environment of the user's systemd, including the settings of its units for agentq."""
     text = probe.ask(["systemctl", "--user", "show-environment"], ASK_SECONDS)
     environ = {"PATH": SYSTEMD_PATH, "HOME": home}
     for line in (text or "").splitlines():
@@ -99,7 +101,7 @@ def systemd(home: str, config_home: str) -> Surroundings:
 
 
 def unquoted(value: str) -> str:
-    """A value as `show-environment` quotes it for a shell."""
+    """A value without the shell quoting of `show-environment`."""
     try:
         return "".join(shlex.split(value.removeprefix("$"))) if value[:1] in ("'", '"', "$") else value
     except ValueError:
@@ -107,7 +109,7 @@ def unquoted(value: str) -> str:
 
 
 def unit_environment(unit: str) -> dict[str, str]:
-    """What a unit's `Environment=` lines set."""
+    """The variables in a unit's `Environment=` lines."""
     found: dict[str, str] = {}
     for line in unit.splitlines():
         if line.startswith("Environment="):
@@ -122,5 +124,5 @@ def unit_environment(unit: str) -> dict[str, str]:
 
 
 def directories(path: str) -> list[str]:
-    """The directories that a PATH names."""
+    """The directories in a PATH."""
     return [entry for entry in path.split(os.pathsep) if entry]

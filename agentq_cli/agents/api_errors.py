@@ -1,4 +1,4 @@
-"""The error answers of the model APIs, for the agents that hand them on. Pure."""
+"""Error responses of the model APIs, for the agent CLIs that pass them on verbatim. Pure."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 FARTHEST = 200
-"""Characters that a program may put before the answer that it hands on."""
+"""How many characters of a program's own words may precede the API response."""
 
 NAMES = ("code", "type", "status", "reason", "error_code", "codex_error_info", "codexErrorInfo")
-"""The keys under which the APIs name an error, and the reasons of its details."""
+"""Keys under which the APIs name an error or the reasons in its details."""
 
 
 def answer(said: object, *, anywhere: bool = False) -> dict[str, Any] | None:
-    """The `error` of an answer in JSON, which may come `anywhere` behind the program's own words; else None."""
+    """The `error` object of a JSON response, or None. With `anywhere`, the JSON may follow the program's own words."""
     if not isinstance(said, str):
         return None
     begin = said.find("{", 0, FARTHEST) if anywhere else 0
@@ -37,7 +37,7 @@ def answer(said: object, *, anywhere: bool = False) -> dict[str, Any] | None:
 
 
 def words(error: dict[str, Any]) -> frozenset[str]:
-    """The names that an error has: its code, type, status, and the reasons of its details."""
+    """The names that identify an error: its code, type and status, and the reasons in its details."""
     details = error.get("details")
     tables = [error, *(details if isinstance(details, list) else [details])]
     values = (table.get(name) for table in tables if isinstance(table, dict) for name in NAMES)
@@ -45,13 +45,13 @@ def words(error: dict[str, Any]) -> frozenset[str]:
 
 
 def status(error: dict[str, Any]) -> int | None:
-    """The HTTP status of an error that holds its own (Google's do)."""
+    """The HTTP status, if the error itself contains it (as Google's do)."""
     code = count(error.get("code"))
     return code if code is not None and 400 <= code < 600 else None
 
 
 def resets(error: dict[str, Any]) -> tuple[int | None, str | None]:
-    """When a limit ends, in milliseconds or in words: `resets_at` of ChatGPT's plans, `retryDelay` of Google's."""
+    """When a limit ends, as milliseconds or as text: `resets_at` of ChatGPT plans, `retryDelay` of Google."""
     at = moment(error.get("resets_at"))
     if at is not None:
         return at, None
@@ -67,7 +67,7 @@ def resets(error: dict[str, Any]) -> tuple[int | None, str | None]:
 
 
 def moment(value: object) -> int | None:
-    """Milliseconds of a Unix time in seconds or milliseconds; None for anything else."""
+    """A Unix time, given in seconds or milliseconds, as milliseconds; None for anything else."""
     seconds = count(value)
     if not seconds:
         return None

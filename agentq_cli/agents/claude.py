@@ -1,9 +1,9 @@
-"""Claude Code's `--output-format stream-json`, as printed by 2.1.197.
+"""Reader for Claude Code's `--output-format stream-json`, as printed by 2.1.197.
 
-`subtype: "success"` is what it calls every turn that ended in order, also one that ended in an API error: `is_error`
-decides, then the structure around it. The kind of an error stands in the last message of its own making (`error`, newer
-ones have an `api_error` too), the HTTP status in the final event unless the retries ran out, and then in the last
-`api_retry`. What they mean is in the table of meanings.
+Claude Code reports `subtype: "success"` for every turn that ended in order, even if it ended in an API error. So
+`is_error` decides first, then the surrounding structure. The kind of an error is in the last message that the program
+generated itself (`error`; newer versions also have `api_error`). The HTTP status is in the final event, or in the last
+`api_retry` if the retries ran out. `meanings.toml` says what these mean.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# Only these have no structure: the program says them before it has a conversation to report on.
+# These errors have no structure: the program prints them before it has a conversation to report on.
 LOST = re.compile(
     r"(?:No conversation found with session ID: |Error: Session ID \S+ is already in use\."
     r"|Error: --resume requires a valid session ID)"
@@ -42,20 +42,20 @@ class ClaudeReader(Reader):
         self._last_tool: str | None = None
 
     def event(self, event: dict[str, Any]) -> None:
-        """Take one event."""
+        """Process one event."""
         kind = event.get("type")
         if kind == "result":
             self._final = self._last = event
-            self._worked = self._worked or _counts_work(event)
+            self._worked = self._worked or _reports_work(event)
             if "api_error" in event:
                 self._saw_api_error(event)
             if event.get("num_turns"):
                 self._saw_conversation(event.get("session_id"))
             return
         self._saw_conversation(event.get("session_id"))
-        if _of_turn(event):
-            self._final = None  # What ran in the background has come back, and it goes on with that.
-            self._worked = self._worked or (kind != "system" and not _own_making(event))
+        if _belongs_to_turn(event):
+            self._final = None  # A background job has finished, and the agent goes on with its result.
+            self._worked = self._worked or (kind != "system" and not _made_by_program(event))
         if kind == "system" and event.get("subtype") == "api_retry":
             error = event.get("error")
             self._retry = (count(event.get("error_status")), error if isinstance(error, str) else None)
@@ -69,7 +69,7 @@ class ClaudeReader(Reader):
             self._saw_limit(event.get("rate_limit_info"))
 
     def verdict(self) -> Verdict:
-        """What the final event, and what came before it, says."""
+        """The verdict from the final event and the events before it."""
         last, final = self._last, self._final
         if last is None:
             return Verdict(conversation=self.conversation)
@@ -88,7 +88,7 @@ class ClaudeReader(Reader):
         if final.get("is_error") or final.get("subtype") != "success":
             return self._failed(final, facts)
         if said is not None and said.startswith(UNKNOWN_COMMAND) and not final.get("num_turns"):
-            # A prompt that begins with a slash and is no command of it: no model was asked anything.
+            # The prompt begins with a slash but is not a known command, so no model was called.
             return Verdict(**facts, failure_class=FailureClass.CONFIG, error=text(said, LONGEST_ERROR))
         facts["result"] = said if final.get("structured_output") is None else storable(final["structured_output"])
         if self._gave_up_refused(final):
@@ -98,13 +98,14 @@ class ClaudeReader(Reader):
 
     @property
     def full(self) -> bool:
-        """Whether it is not that the turns of this run, or the length of one answer, were limited."""
+        """Whether a `context` failure means a full conversation, not a limit on the run's turns or on the length of an
+        answer."""
         final = self._final or {}
         limited = final.get("subtype") == "error_max_turns" or final.get("terminal_reason") == "max_turns"
         return not limited and self._kind != "max_output_tokens"
 
     def explain(self, stderr: str) -> Verdict | None:
-        """An unknown conversation, or a command line that it refused."""
+        """Recognize an unknown conversation or a rejected command line."""
         lines = stderr.splitlines()
         lost = next((line for line in lines if LOST.match(line)), None)
         if lost is not None:
@@ -137,7 +138,7 @@ class ClaudeReader(Reader):
     def _failure_class(self, final: dict[str, Any], said: str) -> FailureClass:
         status, kind = count(final.get("api_error_status")), self._kind
         if status is None and kind == "server_error":
-            # The retries ran out. What they were about says whether a server was there at all.
+            # The retries ran out. The error that they met tells whether a server answered at all.
             status, kind = self._retry or (None, None)
             kind = kind if status is not None or kind == "overloaded" else "no answer"
         words = (kind, self._api_error, final.get("subtype"), f"ended {str(final.get('terminal_reason'))[:100]}")
@@ -152,7 +153,7 @@ class ClaudeReader(Reader):
         return known or FailureClass.ERROR
 
     def _gave_up_refused(self, final: dict[str, Any]) -> bool:
-        """Whether the last tool that it tried was refused: it did not find another way."""
+        """Whether the last tool call was refused, so that the agent found no other way."""
         denied = _denied(final)
         return bool(denied) and (self._last_tool is None or self._last_tool in denied)
 
@@ -174,31 +175,31 @@ class ClaudeReader(Reader):
             return
         ends = (api_errors.moment(info.get(key)) for key in ("resetsAt", "overageResetsAt"))
         known = [end for end in ends if end is not None] if info.get("status") == "rejected" else []
-        # Either is enough: the plan's limit, or that of what is paid on top of it.
+        # Either limit is enough: the plan's own, or the one on paid overage.
         self._reset_at = min(known, default=None)
 
 
-def _of_turn(event: dict[str, Any]) -> bool:
-    """Whether an event belongs to a turn of the agent itself; other ones also come between two turns."""
+def _belongs_to_turn(event: dict[str, Any]) -> bool:
+    """Whether an event belongs to a turn of the agent itself; other events also occur between two turns."""
     if event.get("type") == "system":
         return event.get("subtype") == "init"
     return event.get("type") in ("assistant", "stream_event") and event.get("parent_tool_use_id") is None
 
 
-def _own_making(event: dict[str, Any]) -> bool:
-    """Whether no model said it: a message in which the program reports an error."""
+def _made_by_program(event: dict[str, Any]) -> bool:
+    """Whether the program generated this message itself, to report an error, without a model."""
     message = event.get("message")
     model = message.get("model") if isinstance(message, dict) else None
     return model == "<synthetic>" or isinstance(event.get("error"), str)
 
 
-def _counts_work(final: dict[str, Any]) -> bool:
-    """Whether a final event says that something was done; its own report of a failure is a turn too."""
+def _reports_work(final: dict[str, Any]) -> bool:
+    """Whether a final event shows that work was done. The program's own report of a failure also counts as one turn."""
     return bool(dollars(final.get("total_cost_usd")) or (count(final.get("num_turns")) or 0) > 1 or _tokens(final)[1])
 
 
 def _tokens(final: dict[str, Any]) -> tuple[int | None, int | None]:
-    """What went in and came out over all models. `usage` alone leaves out what a broken stream had cost."""
+    """Input and output tokens over all models. `usage` alone leaves out the cost of interrupted streams."""
     models = final.get("modelUsage")
     tables = [table for table in models.values() if isinstance(table, dict)] if isinstance(models, dict) else []
     if tables:
@@ -217,7 +218,7 @@ USAGE_INPUT = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_
 
 
 def _denied(final: dict[str, Any]) -> dict[str, str]:
-    """Tool names by the id of the use that was refused."""
+    """The names of the refused tools, by the id of the tool use."""
     denials = final.get("permission_denials")
     return {
         str(denial.get("tool_use_id")): text(denial.get("tool_name"), 100) or "a tool"

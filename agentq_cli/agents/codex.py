@@ -1,9 +1,9 @@
-"""Codex's `exec --json`, as printed by 0.169.0.
+"""Reader for Codex's `exec --json`, as printed by 0.169.0.
 
-A turn ends with `turn.completed` or `turn.failed`; an `error` event before that is only news about a retry, unless
-nothing follows it. What failed
-stands in a message alone, and the HTTP status in some of them; where the API answered with JSON the message is that.
-What its sentences mean is in the table of meanings. The usage of a turn is that of the whole conversation.
+A turn ends with `turn.completed` or `turn.failed`. An `error` event before that only reports a retry, unless it is the
+last event. The only description of a failure is its message, which sometimes contains the HTTP status; if the API
+answered with JSON, the message is that JSON. `meanings.toml` says what the messages mean. The token usage of a turn is
+that of the whole conversation.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class CodexReader(Reader):
         self._gave_up_refused = False
 
     def event(self, event: dict[str, Any]) -> None:
-        """Take one event."""
+        """Process one event."""
         kind = event.get("type")
         self._news = event if kind == "error" else None
         if kind == "thread.started":
@@ -57,7 +57,7 @@ class CodexReader(Reader):
             self._saw_item(event.get("item"))
 
     def verdict(self) -> Verdict:
-        """What the end of the last turn, and what came before it, says."""
+        """The verdict from the end of the last turn and the events before it."""
         final = self._final
         if final is None:
             return Verdict(conversation=self.conversation)
@@ -81,11 +81,12 @@ class CodexReader(Reader):
 
     @property
     def full(self) -> bool:
-        """Whether it is not the prompt alone that is too long, which is refused before a turn begins."""
+        """Whether a `context` failure means a full conversation, not a prompt that is too long by itself: such a prompt
+        is rejected before a turn begins."""
         return self._started
 
     def explain(self, stderr: str) -> Verdict | None:
-        """An unknown conversation, a prompt that is too long, or a command line that it refused."""
+        """Recognize an unknown conversation, a prompt that is too long, or a rejected command line."""
         lines = stderr.splitlines()
         lost = next((line for line in lines if LOST.match(line)), None)
         if lost is not None and not self._started:
@@ -100,7 +101,7 @@ class CodexReader(Reader):
         misused = None if self._started else next((line for line in lines if MISUSED.match(line)), None)
         if misused is not None:
             return Verdict(failure_class=FailureClass.CONFIG, error=text(misused, LONGEST_ERROR))
-        # Its last word was an error, of a kind that is known: the turn had no other end.
+        # The last event was an error of a known kind, and the turn did not end in any other way.
         failed = None if self._news is None else _failed(self._news, {})
         return None if failed is None or failed.failure_class is FailureClass.ERROR else failed
 
@@ -118,13 +119,13 @@ class CodexReader(Reader):
 
 
 MOST_DENIALS = 1000
-"""Refusals of one run that are kept."""
+"""How many refusals of one run are kept."""
 
 
 def _failed(error: object, facts: dict[str, Any]) -> Verdict:
     error = error if isinstance(error, dict) else {}
     message = error.get("message")
-    message = message if isinstance(message, str) and message else "the turn failed without a reason"
+    message = message if isinstance(message, str) and message else "the turn failed without giving a reason"
     answer = api_errors.answer(message)
     said = message if answer is None else text(answer.get("message")) or message
     inner = answer or api_errors.answer(message, anywhere=True) or {}

@@ -1,6 +1,6 @@
-"""agentq's demo agent: it asks no model, needs no key and no network, and does what the words of its prompt say.
+"""agentq's demo agent: it calls no model, needs no key and no network, and does what its prompt says.
 
-It is for trying agentq out and for tests. It reads a prompt on standard input, streams JSON events, keeps a
+It is for trying agentq out and for tests. It reads a prompt from standard input, streams JSON events, keeps a
 conversation that a later task of the session continues, and says in every answer that it is the demo agent.
 
 usage: agentq submit --agent demo PROMPT
@@ -23,7 +23,8 @@ echoed:
   die [9]            end by that signal
 """
 
-# Started with `python -I -S`, and nothing of agentq, typing or pathlib is imported: a run costs a few milliseconds.
+# This file is run with `python -I -S` and imports nothing of agentq, typing or pathlib, so that a run costs only a few
+# milliseconds.
 from __future__ import annotations
 
 import json
@@ -39,14 +40,14 @@ if TYPE_CHECKING:
 NAME = "demo agent (no model was asked)"
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 REMEMBERED = 50
-"""Prompts that a conversation keeps."""
+"""How many prompts a conversation keeps."""
 
 KEPT_SECONDS = 7 * 86400
 WORDS = {"fail": 1, "die": 9}
 
 
 class Failed(Exception):
-    """The run ends here, with these keys in its final event (None: without one) and this exit code."""
+    """The run ends here, with these keys in its final event (None: without a final event) and this exit code."""
 
     def __init__(self, event: dict[str, Any] | None, code: int = 1) -> None:
         super().__init__(code)
@@ -61,14 +62,14 @@ def emit(**event: Any) -> None:
 
 
 def seconds(text: str) -> float | None:
-    """Seconds of `500ms`, `2s`, `1m`; None for anything else."""
+    """The seconds in `500ms`, `2s` or `1m`; None for anything else."""
     number = text.rstrip("hms")
     unit = UNITS.get(text[len(number) :])
     return int(number) * unit if unit and number.isdigit() and number.isascii() and len(number) < 10 else None
 
 
 def directives(prompt: str) -> Iterator[tuple[str | None, Any]]:
-    """The parts of a prompt as (word, value) for a directive and (None, text) for the rest."""
+    """The parts of a prompt: (word, value) for a directive, (None, text) for the rest."""
     for line in prompt.splitlines():
         if line.strip().startswith("result "):
             yield "result", line.strip()[len("result ") :]
@@ -82,7 +83,7 @@ def directives(prompt: str) -> Iterator[tuple[str | None, Any]]:
 
 
 def directive(part: str) -> tuple[str, Any] | None:
-    """What one part asks for, or None."""
+    """The directive that one part of a prompt contains, or None."""
     words = part.lower().split()
     word, given = words[0], words[1] if len(words) == 2 else None
     if words in (["help"], ["recall"]):
@@ -103,7 +104,7 @@ def directive(part: str) -> tuple[str, Any] | None:
 
 
 class Conversation:
-    """The prompts of one conversation, in a file of the state directory; without one nothing is kept."""
+    """The prompts of one conversation, in a file of the state directory. Without a state directory nothing is kept."""
 
     def __init__(self, resume: str | None) -> None:
         state = os.environ.get("AGENTQ_STATE_DIR")
@@ -115,11 +116,11 @@ class Conversation:
             self.load()
 
     def path(self) -> str:
-        """Its file."""
+        """The conversation's file."""
         return f"{self.directory}/{self.id}.json"
 
     def load(self) -> None:
-        """Take up the conversation. Raises Failed where it is unknown."""
+        """Continue the conversation. Raises Failed if it is unknown."""
         try:
             if not self.directory or not self.id.isalnum():
                 raise OSError
@@ -148,14 +149,14 @@ class Conversation:
 
 
 def forget_old(directory: str) -> None:
-    """Remove the conversations that nobody went on with for a week; one in 256 new ones asks for it."""
+    """Remove conversations that nobody has continued for a week. One in 256 new conversations calls this."""
     for entry in os.scandir(directory):
         if time.time() - entry.stat().st_mtime > KEPT_SECONDS:
             os.unlink(entry.path)
 
 
 def spawn(lifetime: float) -> None:
-    """Leave a child behind, as the tools of real agents do: in a session of its own, holding stdout open."""
+    """Leave a child behind, as the tools of real agents do: in a process session of its own, with stdout open."""
     if os.fork() == 0:
         os.setsid()
         time.sleep(lifetime)
@@ -163,7 +164,7 @@ def spawn(lifetime: float) -> None:
 
 
 def write_result(text: str) -> None:
-    """Write the value where agentq looks for it. Raises Failed where there is no such place or it is no JSON."""
+    """Write the value to AGENTQ_RESULT, if that is set. Raises Failed if the text is not JSON."""
     path = os.environ.get("AGENTQ_RESULT")
     try:
         value = json.loads(text)
@@ -175,14 +176,14 @@ def write_result(text: str) -> None:
 
 
 def say(lines: int) -> None:
-    """Print many lines as events, without a flush each."""
+    """Print many lines as events, without flushing after each."""
     for number in range(1, lines + 1):
         sys.stdout.write(json.dumps({"event": "text", "text": f"{NAME}: line {number}"}) + "\n")
     sys.stdout.flush()
 
 
 def rfc3339(moment: float) -> str:
-    """A time as the final event gives it."""
+    """A time in the format of the final event."""
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment)) + f".{int(moment * 1000) % 1000:03}Z"
 
 
@@ -204,7 +205,7 @@ def end(word: str, value: Any) -> None:
 
 
 def answer(prompt: str, conversation: Conversation) -> str:
-    """Do what the prompt says; the text of the answer."""
+    """Do what the prompt says; return the text of the answer."""
     said: list[str] = []
     extra: list[str] = []
     for word, value in directives(prompt):
@@ -230,10 +231,10 @@ def answer(prompt: str, conversation: Conversation) -> str:
 
 
 def run(prompt: str, resume: str | None) -> int:
-    """One run; its exit code."""
+    """Do one run; return its exit code."""
     usage: dict[str, Any] = {"tokens_in": len(prompt.split()), "tokens_out": 0, "cost_usd": 0.0}
     try:
-        # Before anything is printed: `silent` is how an agent looks that hangs from its first moment.
+        # Sleep before anything is printed: `silent` imitates an agent that hangs from the start.
         time.sleep(sum(value for word, value in directives(prompt) if word == "silent"))
         conversation = Conversation(resume)
         emit(event="start", conversation=conversation.id, agent=NAME)
@@ -251,8 +252,8 @@ def run(prompt: str, resume: str | None) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """`[--resume ID]`, `--version` or `--help`; the exit code."""
-    # What it writes lies in the state directory, where all is private whatever the umask that its task was given.
+    """Accept `[--resume ID]`, `--version` or `--help`; return the exit code."""
+    # Files in the state directory are private, whatever umask the task was given.
     os.umask(0o077)
     if arguments == ["--version"]:
         sys.stdout.write("agentq demo agent 1\n")

@@ -1,9 +1,9 @@
 """The events on one line of an agent's output.
 
-A line is not always the event alone: shells, wrappers and the agents' own terminal code write escape sequences, titles,
-prompts and progress bars onto the same line, before it, behind it, or between two events. What may stand there is what
-no agent can say in words. Words are never passed over: a line that talks about an event is none. An event counts only
-where everything that follows it on its line may stand there too, so nothing inside another event is one. Pure.
+A line may hold more than an event: shells, wrappers and the agents' own terminal code write escape sequences, titles,
+prompts and progress bars before, after or between events. Only text that no agent could say in words is skipped; a line
+that talks about an event is not an event. An event counts only if everything after it on its line may also be skipped,
+so nothing inside another event counts. Pure.
 """
 
 from __future__ import annotations
@@ -24,34 +24,35 @@ ESCAPE = re.compile(
     r"|\[[0-?]*+[ -/]*+[@-z|}~]?"  # CSI: colours, the cursor, bracketed paste; `{` ends none here
     r"|[ -/]++[0-z|}~]?|[0-Z\\a-z|}~]?)"  # character sets, keypad modes
 )
-"""Terminal control sequences (ECMA-48, xterm's ctlseqs); one that is cut off ends before the event."""
+"""Terminal control sequences (ECMA-48, xterm's ctlseqs). A truncated sequence ends before the event."""
 
 PIECE = re.compile(r"[^\0\r\n\x0b\x0c\x1c-\x1e\x85]+")
-"""A carriage return begins the line anew, and NULs are a hole in the file: neither can be in an event."""
+"""A carriage return starts the line anew, and NULs are a hole in the file; neither can be inside an event."""
 
 BLANK = r"[\x00-\x20\x7f-\xa0\ufeff\ufffd\u200b\u2500-\u28ff]*+"
-"""Control characters, byte order marks, halves of characters, spinners and bars."""
+"""Control characters, byte order marks, halves of characters, spinners and progress bars."""
 
 BLANKS = re.compile(BLANK)
 PROMPT = re.compile(BLANK + r"(?:[^\s{}]{1,80} ){0,2}[^\s{}]{0,80}[$#%>❯»➜λ]" + BLANK)
-"""A shell's prompt: no more than three words, the last of which ends as prompts do."""
+"""A shell prompt: at most three words, the last of which ends as prompts do."""
 
 OPENING = re.compile(r'\{\s*"')
 QUOTING = frozenset("\"'`{[")
 DECODER = json.JSONDecoder()
 
 FARTHEST = 1000
-"""Characters of a line among which an event must begin."""
+"""An event must begin within this many characters of its line."""
 MOST_TRIES = 1000
-"""Pieces of one line that are looked at, and events that are taken from one."""
+"""How many pieces of one line are examined, and how many events are taken from one piece."""
 
 
 def events(line: bytes, conversation: str | None) -> Iterator[dict[str, Any]]:
-    """The events on a line, in order. `conversation` is the agent's own id, if it is known: with it, an event is known
-    for the agent's whatever stands before it."""
+    """The events on a line, in order. `conversation` is the agent's own id, if known: an event that contains it is the
+    agent's, whatever precedes it on the line."""
     if b"{" not in line:
         return
-    # One character cut in two must not cost the final event; in a string it is only a replaced character.
+    # A character that was cut in two must not cost the final event; within a string it only becomes a replacement
+    # character.
     text = line.decode("utf-8", "replace")
     if text.lstrip().startswith("{"):
         try:
@@ -72,14 +73,14 @@ def events(line: bytes, conversation: str | None) -> Iterator[dict[str, Any]]:
         plain = ESCAPE.sub("", piece[0])
         for opening in OPENING.finditer(plain, 0, FARTHEST):
             found = _sequence(plain, opening.start())
-            if found and (_may_stand(plain[: opening.start()]) or _is_of(conversation, found)):
+            if found and (_is_skippable(plain[: opening.start()]) or _is_of(conversation, found)):
                 yield from found
                 break
 
 
 def within(line: bytes) -> Iterator[dict[str, Any]]:
-    """What may be an event on a line that has words before it or behind it: the first object, unless it stands within
-    another one or is quoted."""
+    """A possible event on a line that has words before or after it: the first object, unless it is inside another
+    object or quoted."""
     text = ESCAPE.sub("", line.decode("utf-8", "replace"))
     opening = OPENING.search(text, 0, FARTHEST)
     if opening is None or not QUOTING.isdisjoint(text[: opening.start()]):
@@ -92,7 +93,7 @@ def within(line: bytes) -> Iterator[dict[str, Any]]:
 
 
 def beginning(head: bytes) -> dict[str, Any]:
-    """The keys and values with which an event begins whose line was cut off; empty where none is whole."""
+    """The first keys and values of an event whose line was truncated; empty if not even one pair is complete."""
     text = ESCAPE.sub("", head.decode("utf-8", "replace"))
     fields: dict[str, Any] = {}
     at = _blank_until(text, 0)
@@ -105,7 +106,7 @@ def beginning(head: bytes) -> dict[str, Any]:
             value, at = DECODER.raw_decode(text, _blank_until(text, at + 1))
             at = _blank_until(text, at)
             if text[at : at + 1] != ",":
-                break  # what is not followed by anything may itself be cut
+                break  # without a following comma, the value itself may be truncated
             fields[key] = value
     except (ValueError, RecursionError):
         pass
@@ -113,7 +114,7 @@ def beginning(head: bytes) -> dict[str, Any]:
 
 
 def _sequence(text: str, at: int) -> list[dict[str, Any]]:
-    """The objects that fill the line from there to its end; none where something else is left over."""
+    """The objects that fill the line from `at` to its end; empty if anything else is left over."""
     found: list[dict[str, Any]] = []
     while len(found) < MOST_TRIES:
         try:
@@ -136,7 +137,7 @@ def _blank_until(text: str, at: int) -> int:
     return at if blank is None else blank.end()
 
 
-def _may_stand(text: str) -> bool:
+def _is_skippable(text: str) -> bool:
     return BLANKS.fullmatch(text) is not None or PROMPT.fullmatch(text) is not None
 
 

@@ -1,15 +1,16 @@
-"""agentq's own event format, spoken by the demo agent and open to anybody's (`reader = "events"`).
+"""agentq's own event format, which the demo agent uses and any other agent may (`reader = "events"`).
 
-JSON Lines on standard output; `event` says what a line is, other keys are ignored, other lines are just output:
+JSON Lines on standard output. `event` gives the kind of a line; other keys are ignored, and other lines are plain
+output:
 
-* `{"event": "start", "conversation": ID}`: the id under which a later run can go on
-* `{"event": "text", "text": …}`: something said on the way
+* `{"event": "start", "conversation": ID}`: the id with which a later run can continue the conversation
+* `{"event": "text", "text": …}`: something the agent said along the way
 * `{"event": "end", "ok": true, "result": ANY}` or `{"event": "end", "ok": false, "class": CLASS, "error": TEXT}`: the
-  final event. Both may hold `tokens_in`, `tokens_out`, `cost_usd`; a failed one `conversation_lost: true`, and with the
-  class `rate_limited` a `reset_at` (RFC 3339); without it, a time in the words of `error` counts.
+  final event. Both may hold `tokens_in`, `tokens_out`, `cost_usd`. A failed one may hold `conversation_lost: true` and,
+  with the class `rate_limited`, a `reset_at` (RFC 3339); without `reset_at`, a time in the text of `error` counts.
 
 CLASS is `error` (the default), `network`, `overloaded`, `rate_limited`, `auth`, `billing`, `config`, `denied`,
-`context` or `budget`; the other failure classes are not the agent's to tell.
+`context` or `budget`; an agent cannot report the other failure classes.
 """
 
 from __future__ import annotations
@@ -38,10 +39,10 @@ CLASSES = frozenset(
 
 
 class EventsReader(Reader):
-    """One run of an agent that speaks agentq's own events."""
+    """Reads one run of an agent that uses agentq's own events."""
 
     def event(self, event: dict[str, Any]) -> None:
-        """Take one event."""
+        """Process one event."""
         kind = event.get("event")
         if kind == "start":
             self._saw_conversation(event.get("conversation"))
@@ -53,7 +54,7 @@ class EventsReader(Reader):
             self._worked = self._worked or bool(count(event.get("turns")) or count(event.get("tokens_out")))
 
     def verdict(self) -> Verdict:
-        """What the final event says."""
+        """The verdict from the final event."""
         final = self._final
         if final is None:
             return Verdict(conversation=self.conversation)
@@ -82,7 +83,7 @@ class EventsReader(Reader):
 
 
 def _moment(value: object) -> int | None:
-    """Milliseconds of an RFC 3339 time; None for anything else."""
+    """An RFC 3339 time as milliseconds; None for anything else."""
     from datetime import datetime
 
     try:

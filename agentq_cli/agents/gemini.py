@@ -1,8 +1,8 @@
-"""Gemini CLI's `-o stream-json`, as printed by 0.61.0.
+"""Reader for Gemini CLI's `-o stream-json`, as printed by 0.61.0.
 
-The final event is `result` with its `status`. What failed stands in its message: the API's answer as JSON or only the
-words of it, and then the exit code is the HTTP status less 256. An end without that event has the program's own codes.
-What they mean is in the table of meanings.
+The final event is `result`, with a `status`. Its message describes the failure: either the API's response as JSON, or
+only the text of it; in that case the exit code is the HTTP status minus 256. If the final event is missing, the exit
+code is one of the program's own. `meanings.toml` says what all of these mean.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 HTTP_EXIT_CODES = range(400 - 256, 256)
 
-# Only these have no structure.
+# These messages have no structure.
 STATUS = re.compile(r"(?:\[API Error: )?(?:got status: |Request failed with status code |)([45][0-9]{2})\b")
 API_ERROR = re.compile(r"\[API Error: (.*?)\](?:\n|\Z)", re.DOTALL)
 LOST = re.compile(r"Error (?:resuming|starting) session: ")
@@ -31,10 +31,10 @@ NOISE = re.compile(r"\s|\}|Warning: |Ripgrep is |YOLO mode |Approval mode |\[STA
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 REFUSALS = frozenset({"policy_violation", "tool_not_registered"})
-"""Errors of a tool that mean that it was not allowed: without a permission some are not even registered."""
+"""Tool errors that mean that the tool was not allowed: some tools are not even registered without permission."""
 
 MOST_TOOLS = 1000
-"""Calls of tools whose names are kept until they end, and refusals of one run."""
+"""How many pending tool calls are remembered by name, and how many refusals of one run are kept."""
 
 
 class GeminiReader(Reader):
@@ -49,10 +49,10 @@ class GeminiReader(Reader):
         self._gave_up_refused = False
 
     def event(self, event: dict[str, Any]) -> None:
-        """Take one event."""
+        """Process one event."""
         kind = event.get("type")
         if kind == "init" or isinstance(event.get("content" if kind == "message" else "tool_name"), str):
-            self._final = None  # It has begun another turn.
+            self._final = None  # Another turn has begun.
         if kind == "init":
             self._saw_conversation(event.get("session_id"))
         elif kind == "result":
@@ -71,11 +71,11 @@ class GeminiReader(Reader):
             self._saw_tool_result(event)
 
     def ended(self, exit_code: int) -> None:
-        """Keep the exit code: it holds the HTTP status."""
+        """Remember the exit code: it may encode the HTTP status."""
         self._exit_code = exit_code
 
     def verdict(self) -> Verdict:
-        """What the final event, and what came before it, says."""
+        """The verdict from the final event and the events before it."""
         final = self._final
         if final is None:
             return Verdict(conversation=self.conversation)
@@ -98,13 +98,13 @@ class GeminiReader(Reader):
 
     @property
     def full(self) -> bool:
-        """Whether it is not that the turns of this run were limited."""
+        """Whether a `context` failure means a full conversation, not a limit on the run's turns."""
         error = (self._final or {}).get("error")
         limited = isinstance(error, dict) and error.get("type") == "FatalTurnLimitedError"
         return not limited and self._by_exit_code() is not FailureClass.CONTEXT
 
     def explain(self, stderr: str) -> Verdict | None:
-        """An unknown conversation, a command line or a directory that it refused, no key."""
+        """Recognize an unknown conversation, a rejected command line or directory, or a missing key."""
         lines = COLOUR.sub("", stderr).splitlines()
         lost = next((line for line in lines if LOST.match(line)), None)
         if lost is not None and not self._started:
@@ -128,7 +128,7 @@ class GeminiReader(Reader):
     def _failed(self, error: object, facts: dict[str, Any]) -> Verdict:
         error = error if isinstance(error, dict) else {}
         message = error.get("message")
-        message = message if isinstance(message, str) and message else "it failed without a reason"
+        message = message if isinstance(message, str) and message else "gemini failed without giving a reason"
         wrapped = API_ERROR.match(message)
         said = wrapped[1] if wrapped else message
         answer = api_errors.answer(said, anywhere=True) or {}

@@ -1,4 +1,4 @@
-"""What an agent said last, for one line on a screen: the text inside an event of its stream. Pure."""
+"""The last thing an agent said, for one line on a screen: the text inside an event of its stream. Pure."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import json
 import re
 
 SPOKEN = ("text", "result", "content", "message", "item", "part", "delta", "command", "name", "error", "type", "event")
-"""The keys under which the agents' events keep what a person would read, the telling ones first."""
+"""The keys under which the agents' events keep text for people, most informative first."""
 
 DEEPEST = 6
-# Of an event that is longer than what was read of it.
+# For an event of which only a part was read.
 _TEXT = r'"(?:text|result|message|command)"\s*:\s*"((?:[^"\\]|\\.)*)'
 
 
 def last_words(line: str) -> str:
-    """The text of an event that is a JSON object, whole or cut at its front or end; any other line without its
+    """The text of an event, which may be complete or truncated at either end. Any other line is returned without its
     escape sequences."""
     if "\x1b" in line:
         from agentq_cli.agents.event_line import ESCAPE

@@ -1,4 +1,5 @@
-"""Where each agent CLI keeps its login, as its own documentation says: files and variables. Nothing of them is read."""
+"""Where each agent CLI keeps its login, according to its documentation: files and variables. Their contents are never
+read."""
 
 from __future__ import annotations
 
@@ -10,14 +11,14 @@ from agentq_cli.dataclass import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What shows that a CLI is logged in: one of the files, or one of the variables. `command` logs it in."""
+    """Evidence that a CLI is logged in: any one of the files or variables. `command` logs it in."""
 
     files: tuple[str, ...]
     variables: tuple[str, ...]
     command: str
 
     def found(self, environ: Mapping[str, str]) -> str | None:
-        """The variable or the file that is there; None where none is."""
+        """The first variable or file that exists, or None."""
         for name in self.variables:
             if environ.get(name):
                 return name
@@ -27,7 +28,7 @@ class Login:
         return None
 
     def paths(self, environ: Mapping[str, str]) -> list[str]:
-        """Its files; a directory that a variable names comes before the one in HOME."""
+        """The CLI's login files. A directory named by a variable comes before the one in HOME."""
         found = []
         for file in self.files:
             variable, _, rest = file.partition("/")
@@ -63,9 +64,9 @@ LOGINS: Mapping[str, Login] = {
         "opencode auth login",
     ),
 }
-"""The agent CLIs whose logins are known. One may be elsewhere, in a keyring for instance."""
+"""The agent CLIs whose logins are known. A login may also be elsewhere, such as in a keyring."""
 
 SECRETS = tuple(
     dict.fromkeys(name for login in LOGINS.values() for name in login.variables if name.endswith(("_KEY", "_TOKEN")))
 )
-"""The variables of these that hold a secret."""
+"""Which of these variables hold a secret."""

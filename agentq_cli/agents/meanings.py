@@ -1,4 +1,5 @@
-"""What the errors of the agent CLIs and of the model APIs mean: the table in `meanings.toml`, and how it is read."""
+"""What the errors of the agent CLIs and model APIs mean: the table in `meanings.toml`, and how to look up an error in
+it."""
 
 from __future__ import annotations
 
@@ -17,21 +18,21 @@ if TYPE_CHECKING:
     from typing import Any
 
 FIRST, LAST = "edge", "api"
-"""The sections that are for every CLI: what stands between it and the API, and what the APIs say."""
+"""The sections that apply to every CLI: errors from between the CLI and the API, and errors of the APIs."""
 
 PAGE = re.compile(r"[^<{]{0,300}<(?:!doctype\s+html|html|head)\b", re.IGNORECASE)
-"""A web page, whatever the program says before it."""
+"""A web page, whatever the program printed before it."""
 
 LEVEL = re.compile(r"\A\[?(?:fatal|error)\]?:?\s+", re.IGNORECASE)
-"""What a program puts before its sentence on standard error."""
+"""The severity that a program may print before its message on standard error."""
 
 LONGEST = 2000
-"""Characters of a sentence that are looked at."""
+"""How many characters of a message are examined."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One failure; `meanings.toml` says what its columns are."""
+    """One row of the table; `meanings.toml` explains the columns."""
 
     failure: FailureClass
     words: frozenset[str]
@@ -43,7 +44,7 @@ class Row:
     example: str | None
 
     def fits(self, words: frozenset[str], status: int | None, page: bool, said: str) -> bool:
-        """Whether it is this failure."""
+        """Whether this row matches the error."""
         return (
             (not self.words or not self.words.isdisjoint(words))
             and (self.status is None or (status is not None and self.status.fullmatch(str(status)) is not None))
@@ -61,10 +62,11 @@ def meaning(
     body: str = "",
     timed: bool = False,
 ) -> FailureClass | None:
-    """The class of an error; None where no row fits.
+    """The failure class of an error, or None if no row matches.
 
-    `section` is the CLI's; `said` the sentence that it gives for its error, `words` the names that it or the API gave
-    the error in fields of their own, `body` the API's answer as it came, and `timed` whether it is known when it ends.
+    `section` is the CLI's; `said` is the message that the CLI gives for the error; `words` are the names that the CLI
+    or the API gave it in fields of their own; `body` is the API's raw response; `timed` says whether the end of the
+    limit is known.
     """
     plain = _plain(said)
     page = PAGE.match(plain) is not None or PAGE.match(body[:LONGEST]) is not None
@@ -73,9 +75,10 @@ def meaning(
 
 
 def told(section: str, lines: Iterable[str]) -> tuple[FailureClass, str] | None:
-    """The first of these lines that is a sentence of the CLI itself, and its class; None where none is.
+    """The first of these lines that is a message of the CLI itself, and its class; None if there is no such line.
 
-    For a CLI that said nothing in its stream: what else stands there is not asked about words that anybody may write.
+    For a CLI that reported nothing in its stream. Rows that match on words are not used here, since anybody may write
+    those on standard error.
     """
     for line in lines:
         said = LEVEL.sub("", ESCAPE.sub("", line).strip(), count=1)
@@ -88,14 +91,14 @@ def told(section: str, lines: Iterable[str]) -> tuple[FailureClass, str] | None:
 
 @cache
 def rows(section: str) -> tuple[Row, ...]:
-    """The rows that are asked about an error of this CLI, in order."""
+    """The rows to try for an error of this CLI, in order."""
     table = _table()
     return tuple(row for name in (FIRST, section, LAST) for row in table.get(name, ()))
 
 
 @cache
 def _table() -> dict[str, tuple[Row, ...]]:
-    # Read only where something has failed.
+    # Read only after a failure.
     import tomllib
 
     with open(os.path.join(os.path.dirname(__file__), "meanings.toml"), "rb") as file:

@@ -1,7 +1,7 @@
-"""opencode's `run --format json`, as printed by 1.18.33.
+"""Reader for opencode's `run --format json`, as printed by 1.18.33.
 
-There is no final event of a run: the last step ends with another `reason` than that tools were called, or an `error`
-comes, with the API's status and answer. A tool that nobody could be asked about ends the run in the middle.
+A run has no final event. Either its last step ends with a `reason` other than a tool call, or there is an `error` with
+the API's status and response. A tool that needs permission, which nobody is there to give, ends the run midway.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 
 BY_REASON = {"length": FailureClass.CONTEXT, "content-filter": FailureClass.ERROR, "error": FailureClass.ERROR}
 GOES_ON = frozenset({"tool-calls", "unknown"})
-"""Reasons after which it asks the model again."""
+"""Reasons after which opencode calls the model again."""
 
-# Only these have no structure.
+# These messages have no structure.
 REFUSED = re.compile(r"The user (?:rejected permission to use|has specified a rule which prevents)")
 UNAVAILABLE = "invalid"
-"""The tool that stands in for one that is not there; a tool that is denied altogether is not."""
+"""The tool name that opencode reports for a tool that does not exist, such as one that is denied altogether."""
 LOST = re.compile(r"Error: Session not found")
 MISUSED = re.compile(r"Error: Configuration is invalid |opencode run \[message")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 MOST_DENIALS = 1000
-"""Refusals of one run that are kept."""
+"""How many refusals of one run are kept."""
 
 
 class OpencodeReader(Reader):
@@ -61,7 +61,7 @@ class OpencodeReader(Reader):
         self._gave_up_refused = False
 
     def event(self, event: dict[str, Any]) -> None:
-        """Take one event."""
+        """Process one event."""
         kind = event.get("type")
         self._saw_conversation(event.get("sessionID"))
         if kind == "error":
@@ -84,13 +84,15 @@ class OpencodeReader(Reader):
             self._saw_step(part)
 
     def close(self) -> None:
-        """As every reader does; what was refused in the last step is then known to be the end."""
+        """Take the end of the output, as every reader does. Only now is it known that a refusal in the last step ended
+        the run."""
         super().close()
         self._closed = True
 
     @property
     def finished(self) -> bool:
-        """Whether the last step was the last; after one with a refused tool nobody knows while it runs."""
+        """Whether the last step ended the run. After a step with a refused tool, nobody knows that while the run
+        goes on."""
         if self._failure is not None:
             return True
         gave_up = self._gave_up_refused and self._closed
@@ -98,11 +100,11 @@ class OpencodeReader(Reader):
 
     @property
     def full(self) -> bool:
-        """Whether it is not that one answer grew too long."""
+        """Whether a `context` failure means a full conversation, not one answer that grew too long."""
         return self._failure is not None and not self._answer_too_long
 
     def verdict(self) -> Verdict:
-        """What the last step, and what came before it, says."""
+        """The verdict from the last step and the events before it."""
         facts: dict[str, Any] = {"conversation": self.conversation, "denials": tuple(self._refused)}
         if self._steps:
             facts |= {"tokens_in": count(self._tokens[0]), "tokens_out": count(self._tokens[1])}
@@ -129,7 +131,7 @@ class OpencodeReader(Reader):
         return Verdict(**facts, ok=True)
 
     def explain(self, stderr: str) -> Verdict | None:
-        """An unknown conversation, a command line or a configuration that it refused."""
+        """Recognize an unknown conversation, or a rejected command line or configuration."""
         if self._started:
             return None
         lines = COLOUR.sub("", stderr).splitlines()
@@ -143,8 +145,8 @@ class OpencodeReader(Reader):
         misused = next((line for line in lines if MISUSED.match(line)), None)
         if misused is None:
             return None
-        # To a bad argument it says nothing but how it wants to be called.
-        said = misused if misused.startswith("Error: ") else "opencode refused its command line"
+        # For a bad argument opencode prints nothing but its usage.
+        said = misused if misused.startswith("Error: ") else "opencode rejected its command line"
         return Verdict(failure_class=FailureClass.CONFIG, error=text(said, LONGEST_ERROR))
 
     def _saw_tool(self, part: dict[str, Any]) -> None:
@@ -173,7 +175,7 @@ class OpencodeReader(Reader):
         self._tokens[1] += sum(count(tokens.get(key)) or 0 for key in ("output", "reasoning"))
         cost = dollars(part.get("cost"))
         if cost is not None:
-            # Sums of binary fractions; a step costs no less than a billionth.
+            # Rounded, as sums of binary fractions are inexact; no step costs less than a billionth of a dollar.
             self._cost = dollars(round((self._cost or 0.0) + cost, 9))
 
 
@@ -203,14 +205,14 @@ def _failed(event: dict[str, Any]) -> Verdict:
     limited = failure is FailureClass.RATE_LIMITED
     return Verdict(
         failure_class=failure or FailureClass.ERROR,
-        error=said or "it failed without a reason",
+        error=said or "opencode failed without giving a reason",
         reset_at=reset_at if limited else None,
         reset_said=reset_said if limited else None,
     )
 
 
 def _reset_at(at: object, headers: object) -> int | None:
-    """When the limit ends by the headers of the API's answer, which came `at`."""
+    """When the limit ends, according to the headers of the API response that arrived `at` this time."""
     came = count(at)
     if came is None or not isinstance(headers, dict):
         return None

@@ -1,4 +1,4 @@
-"""Asking a program for a line, with a time limit that holds whatever it starts."""
+"""Run a program to read what it prints, with a time limit that holds whatever processes it starts."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ LONGEST_ANSWER = 1 << 20
 
 
 def version(command: Sequence[str]) -> str | None:
-    """The first line that an agent prints of its version; a silent or broken one has none."""
+    """The first line of an agent's version output; None if it prints nothing or fails."""
     answer = ask(command, VERSION_SECONDS)
     lines = (answer or "").strip().splitlines()
     return lines[0].strip()[:LONGEST_VERSION] if lines else None
 
 
 def ask(command: Sequence[str], seconds: float) -> str | None:
-    """What a program prints on stdout; None where it fails, is not there, or does not end in time.
+    """What a program prints on stdout; None if it fails, does not exist, or does not end in time.
 
-    It writes into a file and leads a group of its own, which ends with it: a child that keeps stdout open is not waited
-    for.
+    The program writes to a file and leads its own process group, which is killed when the program ends. So a child that
+    keeps stdout open is not waited for.
     """
     import subprocess
     import tempfile
@@ -42,7 +42,7 @@ def ask(command: Sequence[str], seconds: float) -> str | None:
         except OSError:
             return None
         try:
-            # Not reaped before its group has been killed: until then the group's number is its own.
+            # Kill the group before reaping the child: until then its process group id cannot be reused.
             done = _ended(child.pid, seconds)
         finally:
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -55,7 +55,7 @@ def ask(command: Sequence[str], seconds: float) -> str | None:
 
 
 def _ended(pid: int, seconds: float) -> bool:
-    """Whether a child ends in time."""
+    """Whether the child ends in time."""
     import select
 
     pidfd = os.pidfd_open(pid)

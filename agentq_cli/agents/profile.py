@@ -1,25 +1,27 @@
-"""Agents as data: how each is started, continued and read. The shipped ones are TOML files beside this module.
+"""Agents as data: how each one is started, continued and read. The built-in ones are TOML files beside this module.
 
-A profile's keys, all but `argv` optional:
+The keys of a profile; all but `argv` are optional:
 
-* `argv`: the command line. A word that is a placeholder stands for more: `{prompt}` (default: last, where `prompt` is
+* `argv`: the command line. These words are placeholders and are replaced: `{prompt}` (default: last, if `prompt` is
   `argv`), `{resume}` (default: after the other words), `{agent_args}` (default: after that), `{python}` and `{agents}`
   (this interpreter; this directory).
 * `prompt`: `stdin` (default) or `argv`.
-* `fresh`: words for `{resume}` when a conversation begins under an id chosen by agentq; none: the id is read from the
-  stream.
-* `resume`: words for `{resume}` when a conversation goes on; none: the agent cannot continue one.
-* `max_cost`: words for `{max_cost}` (default: after `{resume}`) that tell the agent what a run may cost, `{usd}` in
-  them.
-* `resume_same_directory`: whether a conversation can go on only in the directory in which it was last used.
-* `reader`: which reader understands its output; `none`: only the exit code counts.
-* `streams`: whether its output ends with a final event, so that an end without one is a failure. Default: if it has a
-  reader.
-* `linger`: how long it may take to exit after its final event, which its reader sees (30 s); then its tree is ended,
-  and what that event says holds.
-* `env`, `env_remove`: environment variables added and removed, `stall_timeout`, `grace`: durations,
-  `interrupt_first`: whether a stop begins with SIGINT, `version`: a command line that prints its version,
-  `reports_cost`: whether it says what a run cost.
+* `fresh`: the words of `{resume}` when a conversation begins under an id that agentq chooses. Without them the id is
+  read from the stream.
+* `resume`: the words of `{resume}` when a conversation is continued. Without them the agent cannot continue one.
+* `max_cost`: the words of `{max_cost}` (default: after `{resume}`), which tell the agent what a run may cost, with
+  `{usd}` in them.
+* `resume_same_directory`: whether a conversation can only be continued in the directory where it was last used.
+* `reader`: which reader understands the output; with `none`, only the exit code counts.
+* `streams`: whether the output ends with a final event, so that an end without one is a failure. Default: true if the
+  profile has a reader.
+* `linger`: how long the agent may take to exit after its final event (30 s). After that its process tree is killed, and
+  the final event still decides.
+* `env`, `env_remove`: environment variables to add and to remove.
+* `stall_timeout`, `grace`: durations.
+* `interrupt_first`: whether a stop begins with SIGINT.
+* `version`: a command line that prints the agent's version.
+* `reports_cost`: whether the agent reports what a run cost.
 """
 
 from __future__ import annotations
@@ -43,22 +45,22 @@ if TYPE_CHECKING:
     from agentq_cli.config import Config
 
 DIRECTORY = Path(__file__).parent
-"""The profiles that ship with agentq, a file each in `profiles/`."""
+"""The built-in profiles are in `profiles/` below it, one file each."""
 
 CONVERSATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z")
-"""What a conversation id may look like: it becomes a word of a command line, so it must not look like a flag."""
+"""What a conversation id may look like: it becomes a word of a command line, so it must not look like an option."""
 
 LONGEST_WORD = 128 * 1024 - 1
-"""Bytes that Linux lets one word of a command line have (MAX_ARG_STRLEN less its NUL)."""
+"""The most bytes that Linux allows in one word of a command line (MAX_ARG_STRLEN minus its NUL)."""
 
 
 LINGER_MS = 30_000
-"""How long an agent may take to exit once it has said its last word; one that is done takes a moment."""
+"""How long an agent may take to exit after its final event; a healthy one needs only a moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One agent. Durations are milliseconds; the other fields are as the module says."""
+    """One agent. Durations are milliseconds; the module's docstring explains the other fields."""
 
     name: str
     argv: tuple[str, ...]
@@ -80,25 +82,25 @@ class Profile:
 
     @property
     def chooses_conversation(self) -> bool:
-        """Whether a new conversation gets its id, a UUID, from agentq beforehand."""
+        """Whether agentq chooses the id of a new conversation, a UUID, in advance."""
         return bool(self.fresh)
 
     @property
     def continues(self) -> bool:
-        """Whether it can take up a conversation again."""
+        """Whether the agent can continue a conversation."""
         return bool(self.resume)
 
 
 def from_table(name: str, table: Mapping[str, Any]) -> Profile:
-    """A profile from values that `config_schema.PROFILE` has read. Raises Usage where they do not fit together."""
+    """A profile from values that `config_schema.PROFILE` has read. Raises Usage if the values contradict each other."""
     what = f"agent '{name}'"
     if "argv" not in table:
-        raise Usage(f"{what}: has no argv; a new profile needs one")
+        raise Usage(f"{what}: no argv; a new profile needs one")
     for key in ("fresh", "resume"):
         if table.get(key) and not any("{conversation}" in word for word in table[key]):
-            raise Usage(f"{what}: {key}: holds no '{{conversation}}', so it could not name one")
+            raise Usage(f"{what}: {key}: contains no '{{conversation}}', so it cannot name a conversation")
     if table.get("prompt") != "argv" and "{prompt}" in table["argv"]:
-        raise Usage(f"{what}: argv: holds '{{prompt}}', but the prompt is given on stdin; set prompt = \"argv\"")
+        raise Usage(f"{what}: argv: contains '{{prompt}}', but the prompt is passed on stdin; set prompt = \"argv\"")
     values = {key if key in Profile.__match_args__ else f"{key}_ms": value for key, value in table.items()}
     values.setdefault("streams", values.get("reader", "none") != "none")
     return Profile(name=name, **values)
@@ -113,12 +115,12 @@ def _built_in(name: str) -> Mapping[str, Any]:
 
 
 def names(config: Config) -> tuple[str, ...]:
-    """Every agent that has a profile: the shipped ones, then the user's own. Reads no file."""
+    """Every agent that has a profile: the built-in ones, then the user's own. Reads no file."""
     return tuple(dict.fromkeys((*BUILT_IN, *config.agents)))
 
 
 def profile(config: Config, name: str) -> Profile:
-    """The profile of that name, the user's keys over the shipped ones. Raises NotFound with the nearest name."""
+    """The profile of that name: the user's keys override the built-in ones. Raises NotFound with the nearest name."""
     if name not in names(config):
         raise NotFound(f"agent '{name}': no such agent{nearest(name, names(config))}")
     shipped = _built_in(name) if name in BUILT_IN else {}
@@ -130,20 +132,20 @@ def profile(config: Config, name: str) -> Profile:
 
 
 def profiles(config: Config) -> dict[str, Profile]:
-    """All profiles by name."""
+    """All profiles, by name."""
     return {name: profile(config, name) for name in names(config)}
 
 
 def find_program(profile: Profile, path: str | None) -> str | None:
-    """The file that the profile's program is, searched on `path` as execvp would; None where there is none."""
+    """The path of the profile's program, searched on `path` as execvp(3) does; None if it is not found."""
     return _find(_fixed_words(profile.argv[:1])[0], path)
 
 
 def default_agent(config: Config, session: str, path: str | None) -> str:
-    """The agent of a prompt whose submit names none: the session's, the config's, the one agent CLI on `path`.
+    """The agent for a prompt submitted without one: the session's, the config's, or the only agent CLI on `path`.
 
-    Raises Usage where none or several are found: `demo` is only taken when named, since a pretended answer must never
-    pass for a real one.
+    Raises Usage if none or several are found. `demo` is only used when named, since a pretended answer must never pass
+    for a real one.
     """
     named = config.options(session).get("agent") or config.default_agent
     if named is not None:
@@ -166,14 +168,14 @@ def command(
     agent_args: Sequence[str],
     max_cost_usd: float | None = None,
 ) -> tuple[tuple[str, ...], str | None]:
-    """The command line of one run, and what it gets on stdin (None: nothing).
+    """The command line of one run, and the text for its stdin (None: empty).
 
-    `conversation` is the id to go on with where `resume` is true, else the one to begin under, for an agent that takes
-    one. `max_cost_usd` is what the run may cost, for an agent that keeps to that itself. Raises Usage on an id that is
-    none, and on a prompt that no command line can hold.
+    `conversation` is the id to continue if `resume` is true, else the id under which to begin, for an agent that
+    accepts one. `max_cost_usd` is what the run may cost, for an agent that enforces such a limit itself. Raises Usage
+    if the id is not valid, or if the prompt does not fit on a command line.
     """
     if conversation is not None and not CONVERSATION.match(conversation):
-        raise Usage(f"conversation '{conversation}': not an id that could be put on a command line")
+        raise Usage(f"conversation '{conversation}': not a valid id for a command line")
     if resume and not (profile.resume and conversation):
         raise Usage(f"agent '{profile.name}': cannot continue a conversation")
     chosen = () if conversation is None else profile.resume if resume else profile.fresh
@@ -197,27 +199,27 @@ def version_command(profile: Profile) -> tuple[str, ...] | None:
 
 
 def _cost_words(profile: Profile, usd: float) -> list[str]:
-    # Never 0, which some take for no limit; and never as 1e-05.
+    # Never 0, which some agents take to mean no limit; and never in the form 1e-05.
     return [word.replace("{usd}", f"{max(usd, 0.000001):.6f}") for word in profile.max_cost]
 
 
 def _prompt_word(profile: Profile, prompt: str) -> str:
     size = len(prompt.encode("utf-8", "surrogateescape"))
     if size > LONGEST_WORD:
-        raise Usage(f"agent '{profile.name}': takes its prompt as an argument, and {size} bytes are too long for one")
+        raise Usage(f"agent '{profile.name}': takes its prompt as an argument, and {size} bytes is too long")
     if "\0" in prompt:
-        raise Usage(f"agent '{profile.name}': takes its prompt as an argument, which cannot hold a NUL character")
+        raise Usage(f"agent '{profile.name}': takes its prompt as an argument, which cannot contain a NUL character")
     return prompt
 
 
 def _fixed_words(words: Sequence[str]) -> tuple[str, ...]:
-    """Words whose placeholders do not depend on the task, and `~` expanded where the program begins with it."""
+    """The words with those placeholders replaced that do not depend on the task, and a leading `~` expanded."""
     replaced = (word.replace("{python}", sys.executable).replace("{agents}", str(DIRECTORY)) for word in words)
     return tuple(os.path.expanduser(word) if word.startswith("~/") else word for word in replaced)
 
 
 def _program_of(config: Config, name: str) -> str:
-    """The program of a known agent CLI, without reading a shipped profile: it has the agent's name."""
+    """The program of a known agent CLI, without reading its built-in profile: the program has the agent's name."""
     return _fixed_words(config.agents.get(name, {}).get("argv", (name,))[:1])[0]
 
 
@@ -225,7 +227,7 @@ def _find(program: str, path: str | None) -> str | None:
     if "/" in program:
         candidates = [program]
     else:
-        # An empty entry means the current directory to execvp; nobody who is asked about agents wants that searched.
+        # An empty entry would mean the current directory to execvp; nobody wants that searched for agents.
         candidates = [os.path.join(entry, program) for entry in (path or os.defpath).split(os.pathsep) if entry]
-    # A directory that may not be searched is passed over, as by a shell.
+    # A directory without search permission is skipped, as a shell does.
     return next((file for file in candidates if os.path.isfile(file) and os.access(file, os.X_OK)), None)

@@ -1,8 +1,8 @@
-"""Reading what an agent prints: bytes in, as they come; a verdict out.
+"""Reads what an agent prints: bytes in, as they arrive; a verdict out.
 
-A reader is incremental and pure: it does no I/O, never raises on what an agent wrote, holds a bounded amount of it, and
-comes to the same verdict however the bytes were cut. What it does not know it ignores: a newer agent adds events and
-keys.
+A reader is incremental and pure. It does no I/O, never raises because of what an agent wrote, keeps a bounded amount of
+it, and reaches the same verdict however the bytes were split into chunks. It ignores what it does not know, since newer
+agents add events and keys.
 """
 
 from __future__ import annotations
@@ -22,34 +22,34 @@ if TYPE_CHECKING:
     from typing import Any
 
 LONGEST_LINE = 4 << 20
-"""Bytes of one line; of a longer one only the beginning is kept."""
+"""The most bytes of a line; of a longer line only the beginning is kept."""
 
 LONGEST_HEAD = 64 << 10
-"""Bytes of such a line that are kept: the end of a long answer must not cost the final event."""
+"""How many bytes of an overlong line are kept, so that a long answer does not cost the final event."""
 
 MOST_DOUBTFUL = 8
-"""Lines with words beside what may be an event that are kept for a last look, the newest."""
+"""How many of the newest lines with both words and a possible event are kept, to be read again at the end."""
 
 LONGEST_LEAVINGS = 256
-"""Bytes behind an event on its line, which a terminal was to get, among which its end is looked for."""
+"""The end of an event is searched within this many last bytes of its line; terminal output may follow the event."""
 
 LONGEST_RESULT = 1 << 20
-"""Characters of a result text that are kept."""
+"""How many characters of a result text are kept."""
 
 LONGEST_ERROR = 1000
 LATEST_TIME = 253_402_300_799_000
-"""The last millisecond that RFC 3339 can write."""
+"""The last millisecond that RFC 3339 can express."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the agent itself said about a run; None where it said nothing.
+    """What the agent itself said about a run; a field is None if it said nothing.
 
-    `final` is whether its final event came, `ok` whether that reported success. `conversation_lost` means that the
-    conversation to be continued is unknown to it. Tokens count everything that went in, cached or not;
-    `tokens_of_conversation` means that they are those of the whole conversation so far. `reset_at` is when a usage
-    limit ends, in milliseconds; `reset_said` is the sentence that may say so where there is no field for it. `denials`
-    are the tools that it was refused.
+    `final` says whether its final event arrived, `ok` whether that event reported success. `conversation_lost` means
+    that the agent does not know the conversation it was to continue. Tokens count all input, cached or not;
+    `tokens_of_conversation` means that they cover the whole conversation so far. `reset_at` is when a usage limit ends,
+    in milliseconds; `reset_said` is the sentence that may say so if there is no field for it. `denials` are the tools
+    that the agent was refused.
     """
 
     final: bool = False
@@ -69,8 +69,8 @@ class Verdict:
 
 
 class Lines:
-    """Cuts a stream into lines. One over `LONGEST_LINE` is dropped, and so are NUL bytes at the start of one: that is
-    how a hole in a file whose middle was cut out reads. `heads` are the beginnings of the dropped ones."""
+    """Splits a stream into lines. A line longer than `LONGEST_LINE` is dropped, and its beginning is added to `heads`.
+    NUL bytes at the start of a line are dropped too: they are how a file reads where its middle was punched out."""
 
     def __init__(self) -> None:
         self._pending = bytearray()
@@ -79,7 +79,7 @@ class Lines:
         self.heads: list[bytes] = []
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The lines that `chunk` completes, without their line ends."""
+        """The lines that `chunk` completes, without their line breaks."""
         *ended, rest = chunk.split(b"\n")
         lines: list[bytes] = []
         for part in ended:
@@ -91,7 +91,7 @@ class Lines:
         return lines
 
     def close(self) -> list[bytes]:
-        """The line that the end of the stream completes, if any."""
+        """The last line, if the stream ended without a line break."""
         line = bytes(self._pending)
         skipped = self._skipping
         self._reset()
@@ -99,7 +99,7 @@ class Lines:
 
     @property
     def pending(self) -> bytearray:
-        """What has come of a line that is not complete yet."""
+        """The part of the current, incomplete line received so far."""
         return self._pending
 
     def _add(self, part: bytes) -> None:
@@ -121,7 +121,7 @@ class Lines:
 
 
 class Reader:
-    """The base of all readers of JSON Lines; one is good for one run."""
+    """The base class of all readers of JSON Lines; each instance reads one run."""
 
     def __init__(self) -> None:
         self._lines = Lines()
@@ -133,20 +133,20 @@ class Reader:
         self._doubtful: list[bytes] = []
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next bytes of standard output."""
+        """Process the next bytes of standard output."""
         self._take(self._lines.feed(chunk))
 
     def flush(self) -> None:
-        """Take what has come of the last line for all of it."""
+        """Treat the part of the last line received so far as the whole line."""
         self._take(self._lines.close())
 
     def close(self) -> None:
-        """Standard output has ended: a last line without its line end counts too."""
+        """Note that standard output has ended: a last line without a line break counts too."""
         self.flush()
 
-    def look_again(self) -> Verdict | None:
-        """What it says with the events that stand among words on their lines, one of them the final one; None where
-        there is none. For a stream that ended without: before all of its work is done again."""
+    def verdict_among_words(self) -> Verdict | None:
+        """The verdict if events that stand among words on their lines are counted too; None if none of them is a final
+        event. Used for a stream that ended without a final event, before all of its work would be done again."""
         tried = copy.deepcopy(self)
         for line in self._doubtful:
             for event in event_line.within(line):
@@ -155,9 +155,9 @@ class Reader:
         verdict = tried.verdict()
         return verdict if verdict.final else None
 
-    def elsewhere(self, stderr: bytes) -> Verdict | None:
-        """What an agent says that wrote its events, one of them the final one, to standard error; None where it did
-        not. Asked only where standard output held no event at all: what else is written there, tools write too."""
+    def verdict_on_stderr(self, stderr: bytes) -> Verdict | None:
+        """The verdict of an agent that wrote its events, including a final one, to standard error; else None. Used only
+        if standard output held no event at all, because tools write to standard error too."""
         if self._started:
             return None
         tried = copy.deepcopy(self)
@@ -167,31 +167,32 @@ class Reader:
         return verdict if verdict.final else None
 
     def ended(self, exit_code: int) -> None:
-        """The process has ended with this code; for an agent that says something by it."""
+        """Note the exit code of the process, for agents that encode something in it."""
         return
 
     @property
     def conversation(self) -> str | None:
-        """The id of the conversation, as soon as it was seen."""
+        """The id of the conversation, once it has been seen."""
         return self._conversation
 
     @property
     def silent(self) -> bool:
-        """Whether it has not said one event yet."""
+        """Whether no event has been seen yet."""
         return not self._started
 
     @property
     def worked(self) -> bool:
-        """Whether anything was done: the model has answered, or a tool was used."""
+        """Whether any work was done: the model answered, or a tool was used."""
         return self._worked
 
     @property
     def finished(self) -> bool:
-        """Whether its final event came and no new turn has begun since; from then on it has only to exit."""
+        """Whether the final event arrived and no new turn has begun since; after that the agent only has to exit."""
         return self._final is not None
 
     def seems_finished(self) -> bool:
-        """The same where nothing more comes: an agent that hangs may have left out the end of its last line."""
+        """Whether the agent would be finished if nothing more came: one that hangs may have omitted its last line
+        break."""
         pending = self._lines.pending
         if self.finished or b"}" not in pending[-LONGEST_LEAVINGS:]:
             return self.finished
@@ -203,23 +204,23 @@ class Reader:
 
     @property
     def full(self) -> bool:
-        """Whether a failure of class `context` means that the conversation has no room left, so that none goes on."""
+        """Whether a failure of class `context` means that the conversation is full, so that it cannot be continued."""
         return True
 
     def verdict(self) -> Verdict:
-        """What is known so far."""
+        """The verdict from what has been read so far."""
         raise NotImplementedError
 
     def explain(self, stderr: str) -> Verdict | None:
-        """Why an agent ended without a final event, where its standard error says so in a form that is known."""
+        """Why an agent ended without a final event, if its standard error says so in a known form; else None."""
         return None
 
     def event(self, event: dict[str, Any]) -> None:
-        """Take one event; any key may be missing or of another type."""
+        """Process one event; any key may be missing or have another type."""
         raise NotImplementedError
 
     def _told(self, cli: str, lines: list[str]) -> Verdict | None:
-        """A limit, a login or the like that this CLI names on standard error before its stream has begun."""
+        """A usage limit, missing login or similar that this CLI reported on standard error before its stream began."""
         from agentq_cli.agents import meanings
 
         found = None if self._started else meanings.told(cli, lines)
@@ -247,7 +248,8 @@ class Reader:
             self._doubtful = [*self._doubtful[1 - MOST_DOUBTFUL :], line]
 
     def _cut(self, head: bytes) -> None:
-        """Take the beginning of an event that was too long: only a success, since what makes a failure may be cut."""
+        """Process the beginning of an overlong event, but only a success: the part that tells of a failure may be
+        missing."""
         event = event_line.beginning(head)
         if event and shallow(event, 2 * DEEPEST):
             tried = copy.deepcopy(self)
@@ -262,7 +264,7 @@ class Reader:
 
 
 class Said:
-    """What an agent says in pieces: the last thing that it said, of which a little more than can be stored is kept."""
+    """Text that an agent sends in pieces. Keeps the last text, up to a little more than can be stored."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
@@ -270,7 +272,7 @@ class Said:
         self._anew = False
 
     def add(self, piece: object) -> None:
-        """Take the next piece; what is no string is none."""
+        """Add the next piece; anything but a string is ignored."""
         if not isinstance(piece, str):
             return
         if self._anew:
@@ -280,16 +282,16 @@ class Said:
             self._length += len(piece)
 
     def begin_anew(self) -> None:
-        """Let the next piece replace what was said before; without one that stays the last thing."""
+        """Let the next piece replace the text so far; if no piece follows, the text stays."""
         self._anew = True
 
     def text(self) -> str | None:
-        """All of it, cut as every result is."""
+        """The whole text, truncated like every result."""
         return text("".join(self._pieces))
 
 
 def text(value: object, limit: int = LONGEST_RESULT) -> str | None:
-    """A string that can be stored: cut to `limit`, half of a surrogate pair replaced; None for anything else."""
+    """A string that can be stored: truncated to `limit`, with lone surrogates replaced; None for anything else."""
     if not isinstance(value, str):
         return None
     if len(value) > limit:
@@ -298,12 +300,12 @@ def text(value: object, limit: int = LONGEST_RESULT) -> str | None:
 
 
 def count(value: object) -> int | None:
-    """A count that a database column holds, or None."""
+    """A count that fits into a database column, or None."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 62 else None
 
 
 def dollars(value: object) -> float | None:
-    """A finite amount that is not negative, or None."""
+    """A finite, non-negative amount, or None."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:
@@ -314,7 +316,7 @@ def dollars(value: object) -> float | None:
 
 
 def storable(value: Any) -> Any:
-    """A JSON value with every half surrogate pair replaced; None where JSON cannot say it (NaN) or it is too deep."""
+    """A JSON value with lone surrogates replaced; None if JSON cannot express it (NaN) or it is nested too deeply."""
     if not shallow(value):
         return None
     try:
@@ -324,11 +326,12 @@ def storable(value: Any) -> Any:
 
 
 DEEPEST = 100
-"""Lists and objects in one another. What one call can still read another, deeper in the stack, no longer can write."""
+"""The greatest depth of nested lists and objects. A value that one call could just read, a call deeper in the stack
+might be unable to write."""
 
 
 def shallow(value: object, levels: int = DEEPEST) -> bool:
-    """Whether a JSON value has no more than so many lists and objects in one another."""
+    """Whether a JSON value nests at most this many levels of lists and objects."""
     if isinstance(value, dict):
         value = list(value.values())
     if not isinstance(value, list):
@@ -337,7 +340,7 @@ def shallow(value: object, levels: int = DEEPEST) -> bool:
 
 
 def open_reader(name: str) -> Reader | None:
-    """A new reader of that name, or None for `none`: then only the exit code counts."""
+    """A new reader of that name, or None for `none`, for which only the exit code counts."""
     assert name in READERS, name
     if name == "none":
         return None

@@ -1,4 +1,4 @@
-"""When a usage limit ends, out of the words of agents that have no field for it."""
+"""When a usage limit ends, parsed from the messages of agents that have no field for it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LONGEST = 1000
-"""Characters that are looked at: the time stands in a sentence, not in a report."""
+"""How many characters are examined: the time is in a sentence, not in a report."""
 
 FARTHEST_DAYS = 366
-"""A limit that is said to end later is none that anybody waits for: the time is taken for unknown."""
+"""A limit that would end later than this is treated as one whose end is unknown: nobody waits that long."""
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -30,7 +30,7 @@ ZONES = {
     "PST": -8,
     "PDT": -7,
 }
-"""Hours east of Greenwich of the names that RFC 2822 (4.3) gives a meaning."""
+"""Offsets in hours east of Greenwich of the zone names that RFC 2822 (4.3) defines."""
 
 UNIT = r"(?:milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d|weeks?|w)\b"
 UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
@@ -40,7 +40,7 @@ CUE = re.compile(
     r"(?:(?:at|on|in|after|by|around|about|approximately|for|from)\b[\s:]*)*|(?=\|)",
     re.IGNORECASE,
 )
-"""The words after which a time may stand; `|` comes before the seconds of old versions of Claude Code."""
+"""Words that may precede a time; `|` precedes the seconds in old versions of Claude Code."""
 
 SPAN = re.compile(rf"(?:[0-9]{{1,9}}(?:\.[0-9]{{1,9}})?\s?(?:{UNIT}|[wdhm](?=[0-9])),?\s?(?:and\s)?)+", re.IGNORECASE)
 PART = re.compile(r"([0-9.]+)\s?(ms|mi?l?l?i?s|[wdhms])", re.IGNORECASE)
@@ -69,12 +69,12 @@ ZONE = re.compile(
 
 
 def reset_time(said: str, now: int) -> int | None:
-    """The time after `now` that `said` names, in milliseconds; None where it names none that could be meant.
+    """The time after `now` that `said` names, in milliseconds; None if it names no plausible time.
 
-    Known are, after words such as `resets`, `try again at` or `retry in`: spans (`1m30.5s`, `2 hours 15 minutes`), Unix
-    times, RFC 3339, and wall clocks in the zone that stands behind them (`4pm (America/New_York)`, `10:57 PM GMT-3`),
-    else in this machine's, with a date (`Nov 22nd, 2026 12:33 AM`, `Nov 29, 4pm`, `tomorrow at 9am`, `Mon 9:00 AM`) or
-    without one: then it is the next time that the clock shows that.
+    Recognized after words such as `resets`, `try again at` or `retry in`: durations (`1m30.5s`, `2 hours 15 minutes`),
+    Unix times, RFC 3339, and clock times in the zone that follows them (`4pm (America/New_York)`, `10:57 PM GMT-3`),
+    else in this machine's zone, with a date (`Nov 22nd, 2026 12:33 AM`, `Nov 29, 4pm`, `tomorrow at 9am`, `Mon 9:00
+    AM`) or without one: then the next time that the clock shows it.
     """
     said = said[:LONGEST]
     for cue in CUE.finditer(said):
@@ -85,7 +85,7 @@ def reset_time(said: str, now: int) -> int | None:
 
 
 def names_a_time(said: str) -> bool:
-    """Whether there is such a time in it, also one that has passed."""
+    """Whether the text contains such a time, even one that has passed."""
     said = said[:LONGEST]
     return any(_moment(said, cue.end(), 0) is not None for cue in CUE.finditer(said))
 
@@ -103,7 +103,7 @@ def _moment(said: str, at: int, now: int) -> int | None:
         day = {} if date is None else date.groupdict()
         clock = CLOCK.match(said, end)
         if clock is not None and clock["half"] is None and clock["minute"] is None:
-            clock = None  # a number alone is no clock
+            clock = None  # a bare number is not a clock time
         dated = any(day.get(key) for key in ("near", "weekday", "month", "month2"))
         if clock is None:
             return _instant(day, _zone(said, end), now) if dated else None
@@ -122,7 +122,7 @@ def _unit(word: str) -> int:
 
 
 def _zone(said: str, at: int) -> tzinfo | None:
-    """The zone that is named there; None for this machine's. Raises ValueError for one that is not known."""
+    """The zone named at this position; None for this machine's. Raises ValueError for an unknown zone."""
     found = ZONE.match(said, at)
     if found is None:
         return None
@@ -142,7 +142,8 @@ def _zone(said: str, at: int) -> tzinfo | None:
 
 
 def _instant(said: Mapping[str, str | None], zone: tzinfo | None, now: int) -> int:
-    """The moment of a date and a clock, at the end of the minute where no second is named: the agent has cut it off."""
+    """The moment of a date and clock time. If no second is given, it is the end of that minute: the agent has truncated
+    the time."""
     today = datetime.fromtimestamp(now / 1000, zone)
     hour, minute = int(said.get("hour") or 0), int(said.get("minute") or 0)
     if said.get("half"):
@@ -164,13 +165,13 @@ def _instant(said: Mapping[str, str | None], zone: tzinfo | None, now: int) -> i
         days = [ahead, ahead + 7]
     else:
         days = [0, 1]
-    # Where clocks are put back an hour is there twice, so that one of a day can be over and the other not.
+    # When clocks are set back, an hour occurs twice: its first occurrence may have passed, but not its second.
     moments = [_milliseconds((clock + timedelta(days=n)).replace(fold=fold), rest) for n in days for fold in (0, 1)]
     return next((moment for moment in moments if moment > now), moments[-1])
 
 
 def _dated(clock: datetime, year: str | None, month: int, day: int, today: datetime) -> datetime:
-    """A day of the year that is named, else of this one, or of the next where that is nearer."""
+    """The day in the given year; without one, in this year, or in the next if that is nearer."""
     if year is not None:
         return clock.replace(year=int(year), month=month, day=day)
     this = clock.replace(month=month, day=day)
@@ -178,5 +179,5 @@ def _dated(clock: datetime, year: str | None, month: int, day: int, today: datet
 
 
 def _milliseconds(clock: datetime, rest: timedelta) -> int:
-    # The clock's own time first: a day later on it is not always 24 hours later.
+    # Convert the clock time before adding: a day later by the clock is not always 24 hours later.
     return round((clock.timestamp() + rest.total_seconds()) * 1000)

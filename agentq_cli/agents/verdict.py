@@ -1,8 +1,9 @@
 """How a run ended, decided from everything that is known about it.
 
-The exit code alone is never the verdict: one agent exits 0 after SIGTERM, another calls every API failure a success.
-The order is: could it be started, did a person cancel it, a final event that reports success, did we stop it, any other
-final event, the exit code. So whoever ends the process after that event, and however: its work is done.
+The exit code alone never decides: one agent exits with 0 after SIGTERM, another calls every API failure a success.
+These are checked in order: whether it could be started, whether a person cancelled it, a final event that reports
+success, whether agentq stopped it, any other final event, the exit code. So it does not matter who ends the process
+after a successful final event, or how: its work is done.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 
 
 LARGEST_RESULT = 1 << 20
-"""Bytes of a result file (CONTRACT, what an agent process gets)."""
+"""The most bytes of a result file (CONTRACT, what an agent process gets)."""
 
 STOPPED = {
     "cancelled": (RunStatus.CANCELLED, FailureClass.CANCELLED, "cancelled"),
@@ -64,14 +65,14 @@ STOPPED = {
     "oom": (RunStatus.OOM, FailureClass.OOM, "used more memory than its limit"),
     "budget": (RunStatus.ERROR, FailureClass.BUDGET, "cost more than its limit"),
 }
-"""What becomes of a run that agentq itself stopped, by the reason recorded."""
+"""The end of a run that agentq stopped itself, by the recorded reason."""
 
 CANCELLED = "cancelled"
 LINGER = "linger"
-"""The reason of a stop after the final event, which ends what has only to exit: that event decides."""
+"""The reason of a stop after the final event, for a process that only had to exit: the final event decides."""
 
 SENT = frozenset((signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM))
-"""The signals by which a process is ended, by a person or by the machine; of any other one it died itself."""
+"""Signals with which a person or the machine ends a process; if it ended by another signal, the fault was its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +94,12 @@ def outcome(
     result: Any = None,
     at_stop: Verdict | None = None,
 ) -> Outcome:
-    """The outcome of a run that has an exit record, all of whose output `reader` was fed (None: it has no reader).
+    """The outcome of a run that has an exit record. `reader` has been fed all of its output (None: the run has no
+    reader).
 
-    `streams` is the profile's; `result` is what `read_result` found, and wins over the text of the stream. `at_stop` is
-    what the agent had said when our own ladder began; what it says to that is no news about its work.
+    `streams` is the profile's. `result` is what `read_result` found, and takes precedence over the text of the stream.
+    `at_stop` is what the agent had said when our stop sequence began: its reaction to the stop says nothing about its
+    work.
     """
     if reader is not None and exit.exit_code is not None and not exit.signal:
         reader.ended(exit.exit_code)
@@ -139,7 +142,7 @@ def crashed(
 ) -> Outcome:
     """The outcome of a run whose process is gone without an exit record: what its stream had said by then decides.
 
-    `stopped` is why it was to be ended, where somebody had asked for that.
+    `stopped` is the reason if someone had asked for it to be stopped.
     """
     verdict = _verdict(reader)
     if verdict.final and stopped != CANCELLED and (verdict.ok or stopped not in STOPPED):
@@ -165,7 +168,7 @@ def crashed(
 def _outcome(
     decision: Decision, verdict: Verdict, said: Verdict, reader: Reader | None, *, finished_at: int, **facts: Any
 ) -> Outcome:
-    """The outcome; `said` is the verdict, or the explanation in its place."""
+    """The outcome; `said` is the verdict, or the explanation that replaces it."""
     limited = decision.failure_class is FailureClass.RATE_LIMITED
     return Outcome(
         status=decision.status,
@@ -187,9 +190,9 @@ def _outcome(
 def decide(
     exit: ExitFacts, verdict: Verdict, explained: Verdict | None, *, streams: bool, final_first: bool = False
 ) -> Decision:
-    """Status, class and reason. `explained` is what standard error gave away about a missing final event.
+    """Status, class and reason. `explained` is what standard error revealed about a missing final event.
 
-    `final_first` is that the final event came before our own ladder began.
+    `final_first` means that the final event arrived before our stop sequence began.
     """
     if exit.spawn_error:
         return Decision(RunStatus.SPAWN_ERROR, FailureClass.SPAWN, exit.error or "could not be started")
@@ -207,7 +210,7 @@ def decide(
     if verdict.final and verdict.ok:
         return Decision(RunStatus.SUCCESS)
     if not verdict.final and exit.oom_kills and _killed(exit):
-        return Decision(RunStatus.OOM, FailureClass.OOM, "killed by the kernel, which was out of memory")
+        return Decision(RunStatus.OOM, FailureClass.OOM, "killed by the kernel because memory ran out")
     said = verdict if verdict.final else explained
     if said is not None:
         return _said(said)
@@ -220,7 +223,7 @@ def decide(
 
 
 def _said(verdict: Verdict) -> Decision:
-    """What a final event, or what stands for one, decides."""
+    """The decision from a final event, or from the explanation that replaces it."""
     if verdict.ok:
         return Decision(RunStatus.SUCCESS)
     status = RunStatus.RATE_LIMITED if verdict.failure_class is FailureClass.RATE_LIMITED else RunStatus.ERROR
@@ -228,9 +231,11 @@ def _said(verdict: Verdict) -> Decision:
 
 
 def _nothing_done(decision: Decision, reader: Reader | None, signal: int | None) -> bool:
-    """As `Outcome.nothing_done`: what may be the conversation's fault is a refusal, and an end or a hang in silence.
+    """See `Outcome.nothing_done`. The conversation may be at fault if it was refused, or if the run ended or hung in
+    silence.
 
-    Not a limit, an account, a key, a network, wrong options; nor that somebody ended it by a signal.
+    It is not at fault for a usage limit, an account, a key, a network or wrong options, nor if someone ended the run by
+    a signal.
     """
     if reader is None or reader.worked:
         return False
@@ -245,10 +250,10 @@ def _nothing_done(decision: Decision, reader: Reader | None, signal: int | None)
 
 
 def read_result(path: str | os.PathLike[str]) -> Any:
-    """The JSON value that the agent wrote to `AGENTQ_RESULT`; None where there is none that could be taken.
+    """The JSON value that the agent wrote to `AGENTQ_RESULT`; None if there is no acceptable one.
 
-    The file is the agent's, so anything may lie there: a symbolic link, a pipe that would block, more than
-    `LARGEST_RESULT` bytes, and what is not JSON, are all left alone.
+    The agent controls this file, so a symbolic link, a pipe that would block, more than `LARGEST_RESULT` bytes, and
+    anything that is not JSON are ignored.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -272,18 +277,20 @@ def _verdict(reader: Reader | None, stderr_tail: bytes = b"") -> Verdict:
         return Verdict()
     reader.close()
     verdict = reader.verdict()
-    return verdict if verdict.final else reader.look_again() or reader.elsewhere(stderr_tail) or verdict
+    return (
+        verdict if verdict.final else reader.verdict_among_words() or reader.verdict_on_stderr(stderr_tail) or verdict
+    )
 
 
 def _reset_at(verdict: Verdict, finished_at: int) -> int | None:
-    """When the limit ends that the agent met."""
+    """When the usage limit ends that the agent reached."""
     if verdict.reset_at is not None or verdict.reset_said is None:
         return verdict.reset_at
     return reset_time(verdict.reset_said, finished_at)
 
 
 def _killed(exit: ExitFacts) -> bool:
-    """Whether it ended by SIGKILL, or is a shell whose command did."""
+    """Whether the process was ended by SIGKILL, or is a shell whose command was."""
     return exit.signal == signal.SIGKILL or exit.exit_code == 128 + signal.SIGKILL
 
 

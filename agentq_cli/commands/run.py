@@ -53,9 +53,13 @@ def run(given: Given) -> Result:
 
 
 def _supervise(at: Context, settings: Settings) -> Result:
+    import gc
+
     from agentq_cli.supervise.launch import Launcher
     from agentq_cli.supervise.supervisor import Supervision
 
+    # It may run for months, so cycles are collected as often as Python does by itself; the entry put that off.
+    gc.set_threshold(700, 10, 10)
     # Before any database is open: a fork must not inherit one.
     launcher = Launcher()
     launcher.start()

@@ -1,7 +1,7 @@
-"""Whether one more agent may start now. Pure: numbers in, the gates that hold out.
+"""Whether one more agent may start now. Pure: takes numbers, returns the gates.
 
-In order: cap, memory, load, stagger. A gate that holds because of memory or load lets go at a better mark than the one
-it began at, so that it does not come and go with every breath of the machine. None of them touches what runs.
+The gates, in order: cap, memory, load, stagger. A gate that holds because of memory or load reopens only at a better
+value than the one at which it closed, so that it does not flap. None of the gates affects running agents.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from agentq_cli.dataclass import NamedTuple, dataclass
 
 MIB = 1 << 20
 MORE_MEMORY = 64 * MIB
-"""A gate that holds wants a tenth more than it began at, never more than so much more, and never more than a quarter of
-what there is at all beyond it: a cgroup may be little larger than what an agent needs."""
+"""A closed memory gate requires a tenth more than the amount at which it closed, but at most this much more, and at
+most a quarter of what is left of the total after that amount: a cgroup may be little larger than what one agent needs.
+"""
 
 LESS_LOAD = 0.9
-"""The part of the limit that the load has to come down to before starts go on."""
+"""The fraction of the limit to which the load must fall before starts resume."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One gate as `workers` shows it: whether it holds new starts back, and its numbers.
+    """One gate, as `workers` shows it: whether it holds back new starts, and its numbers.
 
-    `until` is when it will let go, where that is known: milliseconds UTC.
+    `until` is when it will reopen, if known, in milliseconds UTC.
     """
 
     name: str
@@ -34,7 +35,7 @@ class Gate:
 
 
 class Room(NamedTuple):
-    """Memory in bytes, of the machine or of one of the cgroups around this process, which `cgroup` names."""
+    """Memory in bytes, either of the machine or of a cgroup around this process, which `cgroup` names."""
 
     total: int
     available: int
@@ -42,22 +43,22 @@ class Room(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """Bytes: what one more agent is expected to take, and what is to be left over."""
+    """In bytes: what one more agent is expected to use, and what must remain free."""
 
     per_agent: int
     reserve: int
 
 
 def cap(workers: int, jobs: int) -> Gate:
-    """The cap: live workers of the whole state dir against the starting supervisor's `-j`."""
+    """The cap: live workers of the whole state dir against the `-j` of the supervisor that wants to start one."""
     return Gate("cap", workers >= jobs, f"{workers} of {jobs} slots in use")
 
 
 def fitted(wanted: Wanted, default: Collection[str], total: int | None) -> Wanted:
-    """The same, with the fields that stand at their `default` made smaller for a small machine.
+    """The wanted memory, with the fields that are still at their `default` reduced on a small machine.
 
-    Each of them is a quarter of `total` at most (bytes; None: not known), and at most half of what a field that was
-    set leaves of it: so on a machine of 1 GiB the two defaults ask for 256 MiB each.
+    Each of those fields is reduced to at most a quarter of `total` (bytes; None: unknown), and at most half of what an
+    explicitly set field leaves of it. So on a machine with 1 GiB, both defaults become 256 MiB.
     """
     if total is None:
         return wanted
@@ -67,9 +68,9 @@ def fitted(wanted: Wanted, default: Collection[str], total: int | None) -> Wante
 
 
 def impossible(wanted: Wanted, default: Collection[str], total: int | None) -> bool:
-    """Whether the fields that were set ask for more than there is in `total`, so that nothing could ever start."""
+    """Whether the explicitly set fields ask for more than `total`, so that nothing could ever start."""
     asked = _set(wanted, default)
-    # What was not set shrinks, but not to nothing.
+    # A field at its default shrinks, but not to zero.
     return total is not None and asked > 0 and asked + bool(default) > total
 
 
@@ -78,15 +79,16 @@ def _set(wanted: Wanted, default: Collection[str]) -> int:
 
 
 def total(rooms: Sequence[Room]) -> int | None:
-    """The memory that there is at most; None where that is not known."""
+    """The most memory that can be used; None if unknown."""
     return min((room.total for room in rooms), default=None)
 
 
 def spare(rooms: Sequence[Room], young: Sequence[int], per_agent: int) -> int | None:
-    """The bytes that nobody has a claim on: the smallest room's, less what young workers may still take.
+    """The bytes that nobody has a claim to: the smallest room's available memory, minus what young workers may still
+    take.
 
-    `young` is what each of them holds by now; it is expected to grow to `per_agent`. Negative where more is promised
-    than there is, None where nothing is known.
+    `young` is what each of the young workers uses now; each is expected to grow to `per_agent`. The result is negative
+    if more is promised than available, and None if nothing is known.
     """
     if not rooms:
         return None
@@ -98,13 +100,13 @@ def _promised(young: Sequence[int], per_agent: int) -> int:
 
 
 def memory(rooms: Sequence[Room], young: Sequence[int], wanted: Wanted, *, holding: bool) -> Gate:
-    """Memory: a start needs `wanted` to be spare, and a little more where the gate is `holding` already.
+    """The memory gate: a start needs `wanted` to be spare, and a little more if the gate is already `holding`.
 
-    What cannot be read (no `rooms`) holds nobody.
+    If memory cannot be read (no `rooms`), the gate stays open.
     """
     free = spare(rooms, young, wanted.per_agent)
     if free is None:
-        return Gate("memory", False, "how much is available cannot be read here")
+        return Gate("memory", False, "available memory cannot be read here")
     tightest = min(rooms, key=lambda room: room.available)
     need = wanted.per_agent + wanted.reserve
     more = max(0, min(need // 10, MORE_MEMORY, (tightest.total - need) // 4)) if holding else 0
@@ -116,37 +118,37 @@ def memory(rooms: Sequence[Room], young: Sequence[int], wanted: Wanted, *, holdi
         parts[0] += f", less {_mib(promised, up=True)} that {workers} may still take"
     reasons = f"{_mib(wanted.per_agent, up=True)} for the agent, {_mib(wanted.reserve, up=True)} reserve"
     if more:
-        reasons += f", {_mib(more, up=True)} more to go on"
+        reasons += f", {_mib(more, up=True)} more to resume"
     parts.append(f"{_mib(need + more, up=True)} wanted ({reasons})")
     return Gate("memory", free < need + more, "; ".join(parts))
 
 
 def load(average: float | None, limit: float | None, *, holding: bool) -> Gate:
-    """Load: the machine's 1-minute load average against the limit, as it is and not per processor.
+    """The load gate: the machine's 1-minute load average, not divided by the number of processors, against the limit.
 
-    None is one that cannot be read, and no limit.
+    An `average` of None is unreadable; a `limit` of None is no limit.
     """
     now = "the load average cannot be read here" if average is None else f"load average {average:.2f}"
     if limit is None:
         return Gate("load", False, f"{now}; no limit is set")
     if holding:
-        detail = f"{now}; starts go on at {limit * LESS_LOAD:.2f}, the limit being {limit:.2f}"
+        detail = f"{now}; starts resume at {limit * LESS_LOAD:.2f} (limit {limit:.2f})"
         return Gate("load", average is not None and average > limit * LESS_LOAD, detail)
     return Gate("load", average is not None and average > limit, f"{now}; the limit is {limit:.2f}")
 
 
 def stagger_left(since: int | None, least: int) -> int:
-    """How long the next start has to wait, in milliseconds, `since` the last one (None: there was none).
+    """How many milliseconds the next start must wait. `since` is the time since the last start (None: there was none).
 
-    A time below 0 is a clock that cannot be compared, and holds nobody.
+    A negative `since` comes from a clock that cannot be compared, and holds nothing back.
     """
     return max(0, least - since) if since is not None and since >= 0 else 0
 
 
 def stagger(since: int | None, least: int, *, now: int) -> Gate:
-    """Stagger: the least time between two starts of the whole state dir, all of it milliseconds."""
+    """The stagger gate: the least time between two starts in the whole state dir, in milliseconds."""
     if not least:
-        return Gate("stagger", False, "no time between starts is set")
+        return Gate("stagger", False, "no minimum time between starts is set")
     left = stagger_left(since, least)
     apart = f"starts are {least / 1000:g} s apart"
     if not left:

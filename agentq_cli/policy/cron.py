@@ -1,7 +1,8 @@
-"""Reading cron expressions as Debian's cron does, except for what it takes without ever running it.
+"""Parses cron expressions as Debian's cron does, but rejects those that Debian's cron accepts and then never runs.
 
-Debian's cron 3.0pl1 takes wrapped ranges (`21-5`), steps over the field (`*/61`) and dates that never come, and then
-never runs them, or not as meant. Nobody reads a crontab's log at three in the morning, so these are refused when typed.
+Debian's cron 3.0pl1 accepts wrapped ranges (`21-5`), steps larger than the field (`*/61`) and dates that never occur,
+and then runs them never or at unintended times. Nobody reads cron's log at three in the morning, so these are rejected
+when typed.
 """
 
 from __future__ import annotations
@@ -50,12 +51,12 @@ _FOREIGN = r"(?i)[?#]|(?<![a-z])(?:[rhlw]|lw)(?![a-z])|(?<=[a-z]{3})l(?![a-z])"
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """An expression that was understood. Equal texts are equal values; the rest follows from the text.
+    """A valid expression. Equal texts are equal values, since all else follows from the text.
 
-    `times` are the minutes of a day on which it comes, in milliseconds since midnight, ascending. `days` are the three
-    day fields in the plainest form, for croniter, or None for every day; `either` says that one of both day fields is
-    enough. `wildcard` is Debian's distinction: a minute or hour field that begins with `*` follows real elapsed time
-    through clock changes.
+    `times` are the times of day at which it fires, in milliseconds since midnight, ascending. `days` are the three day
+    fields in the plainest form, for croniter, or None for every day. `either` says that it is enough if one of the two
+    day fields matches. `wildcard` is Debian's distinction: if the minute or hour field begins with `*`, times follow
+    real elapsed time through clock changes.
     """
 
     text: str
@@ -66,7 +67,7 @@ class Cron:
 
 
 def parse_cron(text: str, what: str = "--cron") -> Cron:
-    """The expression as a value. Raises Usage with the field at fault named and quoted; `what` is the option."""
+    """Parse an expression. Raises Usage that quotes the faulty field; `what` is the name of the option."""
     try:
         return _parse(text)
     except _Fault as fault:
@@ -74,24 +75,24 @@ def parse_cron(text: str, what: str = "--cron") -> Cron:
 
 
 class _Fault(Exception):
-    """What is wrong with an expression, without the option and the expression themselves."""
+    """What is wrong with an expression, without naming the option and the expression."""
 
 
 @functools.lru_cache(maxsize=256)
 def _parse(text: str) -> Cron:
-    text = text.strip()  # as of five fields, cron skips blanks before a name
+    text = text.strip()  # as with five fields, cron skips leading blanks
     parts = (_expanded(text) if text.startswith("@") else text).split()
     if len(parts) != len(_FIELDS):
         raise _Fault(
-            f"{len(parts)} fields, five are wanted: minute, hour, day of month, month, day of week; "
+            f"{len(parts)} fields instead of five: minute, hour, day of month, month, day of week; "
             "or a name such as @daily"
         )
     minutes, hours, days, months, weekdays = (_values(part, of) for part, of in zip(parts, _FIELDS, strict=True))
-    # Debian's own rule, by the first character only: `*/2` is a star here, `1-31` is none.
+    # Debian's rule looks at the first character only: `*/2` counts as a star, `1-31` does not.
     either = not parts[2].startswith("*") and not parts[4].startswith("*")
     comes = any(day <= _LONGEST_MONTHS[month - 1] for month in months for day in days)
     if not comes and not either:
-        raise _Fault(f"day of month '{parts[2]}' of month '{parts[3]}': a date that never comes")
+        raise _Fault(f"day of month '{parts[2]}' of month '{parts[3]}': this date never occurs")
     return Cron(
         text=text,
         times=tuple((hour * 60 + minute) * 60_000 for hour in hours for minute in minutes),
@@ -103,17 +104,17 @@ def _parse(text: str) -> Cron:
 
 def _expanded(text: str) -> str:
     if text == "@reboot":
-        raise _Fault("it has no time; write when it is to run, such as @daily")
+        raise _Fault("has no time; write when to run, such as @daily")
     if text not in NAMES:
-        raise _Fault(f"no such name{nearest(text, NAMES) or '; known are ' + ', '.join(NAMES)}")
+        raise _Fault(f"no such name{nearest(text, NAMES) or '; known names are ' + ', '.join(NAMES)}")
     return NAMES[text]
 
 
 def _days(days: tuple[int, ...], months: tuple[int, ...], weekdays: tuple[int, ...], *, either: bool) -> str | None:
-    """The day fields as croniter is to read them: whole fields as `*`, anything else as a list of numbers.
+    """The day fields in the form that croniter needs: full fields as `*`, all others as lists of numbers.
 
-    croniter reads some whole fields (`1-31`) as `*`, and its version 6 finds no date at all where one of two
-    alternatives is impossible. So both are settled here. No `days` are none that ever come.
+    croniter reads some full fields (`1-31`) as `*`, and its version 6 finds no date at all if one of two alternatives
+    is impossible. So both cases are resolved here. Empty `days` means that none of them ever occurs.
     """
     whole_days, whole_weekdays = len(days) == 31, len(weekdays) == 7
     if either and (whole_days or whole_weekdays):
@@ -150,21 +151,21 @@ def _item(item: str, part: str, of: _Field) -> range:
         first = _number(match[1], part, of)
         last = _number(match[2], part, of) if match[2] else first
     if first > last:
-        raise _Fault(f"{of.name} '{part}': the range '{item}' runs backwards; write {_unwrapped(first, last, of)}")
+        raise _Fault(f"{of.name} '{part}': the range '{item}' is backwards; write {_unwrapped(first, last, of)}")
     if match[3] is None:
         return range(first, last + 1)
     if match[1] != "*" and not match[2]:
         raise _Fault(f"{of.name} '{part}': a step needs a range; write {match[1]}-{of.high}/{match[3]}")
     step = int(match[3])
     if not 1 <= step <= of.high:
-        raise _Fault(f"{of.name} '{part}': a step of {step}; 1 to {of.high} are possible")
+        raise _Fault(f"{of.name} '{part}': step {step} is not in 1-{of.high}")
     return range(first, last + 1, step)
 
 
 def _refuse_form(item: str, part: str, of: _Field) -> NoReturn:
     if re.search(_FOREIGN, item):
-        raise _Fault(f"{of.name} '{part}': R, H, L, W, ? and # are not Debian cron's")
-    raise _Fault(f"{of.name} '{part}': '{item}' is no number, name, range or step")
+        raise _Fault(f"{of.name} '{part}': Debian cron has no R, H, L, W, ? or #")
+    raise _Fault(f"{of.name} '{part}': '{item}' is not a number, name, range or step")
 
 
 def _number(text: str, part: str, of: _Field) -> int:
@@ -177,12 +178,12 @@ def _number(text: str, part: str, of: _Field) -> int:
         if re.search(_FOREIGN, text):
             _refuse_form(text, part, of)
         known = f"; names are {', '.join(of.names)}" if of.names else ""
-        raise _Fault(f"{of.name} '{part}': '{text}' is no {of.name}{known}")
+        raise _Fault(f"{of.name} '{part}': '{text}' is not a {of.name}{known}")
     return of.names.index(text.lower()) + of.low
 
 
 def _unwrapped(first: int, last: int, of: _Field) -> str:
-    # 7 is Sunday too, so that a range over the weekend begins again on Monday.
+    # 7 is also Sunday, so a range over the weekend continues on Monday.
     low = 1 if of is _WEEKDAY else of.low
     rest = f",{low}-{last}" if last > low else f",{last}" if last == low else ""
     return f"{first}-{of.high}{rest}"

@@ -1,16 +1,16 @@
-"""When a cron expression comes: Debian cron's rules for clock changes, as instants in milliseconds UTC.
+"""When a cron expression fires: Debian cron's rules for clock changes, as instants in milliseconds UTC.
 
-croniter finds the days, fed with plain calendar dates only; its own handling of zones fires fixed times twice on the
-autumn night. The minutes of a day become instants here, by the rules of cron(8):
+croniter finds the days and is only given calendar dates without a zone, because its own zone handling fires fixed times
+twice on the autumn night. The times of a day become instants here, by the rules of cron(8):
 
-* A fixed time inside a gap comes once, at the first minute after the gap; one that occurs twice comes the first time.
-* Where the minute or hour field begins with `*`, every real minute with a matching wall clock counts: none in a gap,
-  both in an overlap.
-* A gap of three hours or more is no DST change but a correction (Apia skipped 2011-12-30): its fixed times do not
-  come. Nor does what was there before come again when a clock goes back by that much.
+* A fixed time inside a gap fires once, at the first minute after the gap. One that occurs twice fires the first time.
+* If the minute or hour field begins with `*`, every real minute whose clock time matches counts: none in a gap, both in
+  an overlap.
+* A gap of three hours or more is not a DST change but a correction (Apia skipped 2011-12-30): its fixed times do not
+  fire. If a clock goes back by that much, times that occurred before do not fire again.
 
-A day's times are kept as (base, sorted offsets), so that finding and counting are a bisection a day, and a count over
-years of an outage is exact at the cost of one step a matching day.
+The times of a day are kept as (base, sorted offsets), so that finding and counting take one bisection per day. A count
+over years of an outage is exact, at one step per matching day.
 """
 
 from __future__ import annotations
@@ -29,34 +29,36 @@ if TYPE_CHECKING:
 
 DAY = 86_400_000
 CORRECTION = 3 * 3_600_000
-"""From here on a change of the clock is a correction and no DST change (cron(8))."""
+"""A clock change of at least this size is a correction, not a DST change (cron(8))."""
 
 END = 250_000_000_000_000
-"""In the year 9892: nothing is looked for from here on, so that no calendar overflows."""
+"""In the year 9892. Nothing is searched from here on, so that no calendar overflows."""
 
 _NEIGHBOURS = 1
-"""Clocks that go back make a day's last instants later than the next day's first: so many days are looked at too."""
+"""How many neighbouring days are examined too: a clock that goes back makes a day's last instants later than the first
+of the next day."""
 
 _BARREN_DAYS = 64
-"""After so many days without one existing time none is expected: `*/30 2 8-14 3 */7` in New York is always in a gap."""
+"""After this many days without an existing time the search ends: `*/30 2 8-14 3 */7` in New York always falls in a gap.
+"""
 
 
 class _Day(NamedTuple):
-    """The instants of one calendar day: `base` + each of `offsets`. `calm` means that no clock changes near it."""
+    """The instants of one calendar day: `base` plus each of `offsets`. `calm` means that no clock change is near."""
 
     base: int
     offsets: tuple[int, ...]
     calm: bool
 
     def between(self, after: int, upto: int) -> tuple[int, int]:
-        """The bounds in `offsets` of those in (after, upto]."""
+        """The slice bounds in `offsets` of the instants in (after, upto]."""
         return bisect_right(self.offsets, after - self.base), bisect_right(self.offsets, upto - self.base)
 
 
 def next_cron(cron: Cron, zone: str, after_ms: int) -> int | None:
-    """The first time strictly after `after_ms`, or None where none is left.
+    """The first time strictly after `after_ms`, or None if there are no more.
 
-    Raises Usage where the zone data base does not have `zone` (any more).
+    Raises Usage if the zone database does not have `zone` (any more).
     """
     info = zone_info(zone)
     if after_ms >= END:
@@ -68,7 +70,7 @@ def next_cron(cron: Cron, zone: str, after_ms: int) -> int | None:
     for day in _days(cron, _date(info, after), _date(info, END)):
         if found is not None and (day - found).days > _NEIGHBOURS:
             break
-        times = _on(cron, info, day)
+        times = _times_on(cron, info, day)
         low, high = times.between(after, END)
         if low < high:
             slot = times.base + times.offsets[low]
@@ -82,16 +84,17 @@ def next_cron(cron: Cron, zone: str, after_ms: int) -> int | None:
 
 
 def count_cron(cron: Cron, zone: str, after_ms: int, upto_ms: int) -> int:
-    """How many times are in (after_ms, upto_ms], exactly. Costs one step a matching day."""
+    """How many times are in (after_ms, upto_ms], exactly. Costs one step per matching day."""
     info = zone_info(zone)
     after, upto = max(after_ms, -1), min(upto_ms, END)
     if upto <= after:
         return 0
     calm = 0
-    # What a gap moved may fall on a time of the next day: instants of changed days are kept, to count each once.
+    # A time that a gap moved may coincide with a time of the next day, so the instants of changed days are collected to
+    # count each once.
     changed: set[int] = set()
     for day in _days(cron, _date(info, after), _date(info, upto)):
-        times = _on(cron, info, day)
+        times = _times_on(cron, info, day)
         low, high = times.between(after, upto)
         if times.calm:
             calm += high - low
@@ -109,7 +112,7 @@ def newest_cron(cron: Cron, zone: str, after_ms: int, upto_ms: int, limit: int) 
         start = max(after, upto - span)
         slots: set[int] = set()
         for day in _days(cron, _date(info, start), _date(info, upto)):
-            times = _on(cron, info, day)
+            times = _times_on(cron, info, day)
             low, high = times.between(start, upto)
             slots.update(times.base + offset for offset in times.offsets[max(low, high - limit) : high])
         if len(slots) >= limit or start == after:
@@ -119,14 +122,14 @@ def newest_cron(cron: Cron, zone: str, after_ms: int, upto_ms: int, limit: int) 
 
 
 def zone_info(name: str) -> tzinfo:
-    """The zone of an IANA name. Raises Usage where there is none."""
+    """The zone of an IANA name. Raises Usage if there is no such zone."""
     from zoneinfo import ZoneInfo
 
     try:
         return ZoneInfo(name)
     except (OSError, ValueError, KeyError):
         # ZoneInfoNotFoundError is a KeyError; a directory such as `America` is an OSError, `../x` a ValueError.
-        raise Usage(f"time zone '{name}': not in this machine's zone data base") from None
+        raise Usage(f"time zone '{name}': no such zone in this machine's zone database") from None
 
 
 def _date(info: tzinfo, moment: int) -> date:
@@ -136,7 +139,7 @@ def _date(info: tzinfo, moment: int) -> date:
 
 
 def _days(cron: Cron, first: date, last: date) -> Iterator[date]:
-    """The days on which it comes, from a little before `first` to a little after `last`."""
+    """The days on which the expression fires, from a little before `first` to a little after `last`."""
     from datetime import datetime, time, timedelta
 
     first -= timedelta(_NEIGHBOURS)
@@ -161,7 +164,7 @@ def _days(cron: Cron, first: date, last: date) -> Iterator[date]:
 
 
 @functools.lru_cache(maxsize=64)
-def _on(cron: Cron, info: tzinfo, day: date) -> _Day:
+def _times_on(cron: Cron, info: tzinfo, day: date) -> _Day:
     from datetime import datetime, time, timedelta
 
     midnight = datetime.combine(day, time())
@@ -180,20 +183,20 @@ def _on(cron: Cron, info: tzinfo, day: date) -> _Day:
 
 
 def _instants(wall: datetime, info: tzinfo, wildcard: bool) -> tuple[int, ...]:
-    """The instants on which a time of the wall clock comes."""
+    """The instants at which a time of the wall clock fires."""
     first, second = _utc(wall, info, 0), _utc(wall, info, 1)
     if first == second:
         return (first,)
     if first < second:
         return (first, second) if wildcard else (first,)
-    # In a gap: `second` reads it with the offset after the change, so it is before the change, and `first` after it.
+    # In a gap. `second` applies the offset after the change, so it lies before the change; `first` lies after it.
     if wildcard or first - second >= CORRECTION:
         return ()
     return (_after_gap(second, first, info),)
 
 
 def _after_gap(before: int, after: int, info: tzinfo) -> int:
-    """The first whole minute of the wall clock after the one change between two instants."""
+    """The first whole minute on the wall clock after the single change between two instants."""
     from datetime import datetime
 
     old = datetime.fromtimestamp(before // 1000, info).utcoffset()

@@ -1,4 +1,5 @@
-"""Whether a task that waits for others may go on (CONTRACT, submit). Pure: how the others stand in, a decision out."""
+"""Whether a task that waits for others may proceed (CONTRACT, submit). Pure: takes the states of the others, returns a
+decision."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from agentq_cli.model import Address, Condition, Dependency, Status
 
 
 class Standing(Enum):
-    """How one dependency stands: not decided yet, met, or one that can no longer hold."""
+    """The state of one dependency: undecided, met, or impossible to meet."""
 
     PENDING = "pending"
     MET = "met"
@@ -18,7 +19,7 @@ class Standing(Enum):
 
 
 class Verdict(Enum):
-    """What becomes of the task that waits."""
+    """What happens to the waiting task."""
 
     WAIT = "wait"
     GO = "go"
@@ -28,8 +29,8 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """A dependency as it is found: the other's status (None: it cannot be seen), and the task to whose failure that
-    goes back where the other was itself stopped by a dependency."""
+    """A dependency and the other task's current status (None: it cannot be read). If that task was itself stopped by a
+    dependency, `root` is the task whose failure was the cause."""
 
     of: Dependency
     status: Status | None
@@ -37,16 +38,16 @@ class Looked:
 
     @property
     def cause(self) -> Address | None:
-        """The task that is named when this one fails."""
+        """The task to name when this dependency fails."""
         return self.root or self.of.address
 
 
 POLICIES = ("cancel", "hold", "run")
-"""What `--on-dep-failure` may say; the first is the default."""
+"""The values of `--on-dep-failure`; the first is the default."""
 
 
 def standing(on: Condition, status: Status | None) -> Standing:
-    """How a dependency stands, by the status of the task that is waited for. `retry` can change it again."""
+    """The state of a dependency, from the status of the task it waits for. A `retry` can change it again."""
     if status is None or not status.ended:
         return Standing.PENDING
     if on is Condition.ANY:
@@ -56,9 +57,9 @@ def standing(on: Condition, status: Status | None) -> Standing:
 
 
 def decide(looked: Sequence[Looked], policy: str) -> tuple[Verdict, Address | None]:
-    """What becomes of a blocked task, and the task whose failure it is due to.
+    """What happens to a blocked task, and the task whose failure caused it.
 
-    One failure decides, whatever the others come to; only with `run` are all of them waited for.
+    One failure decides, whatever the others end as; only the policy `run` waits for all of them.
     """
     standings = [standing(each.of.on, each.status) for each in looked]
     if policy != "run":
@@ -69,10 +70,10 @@ def decide(looked: Sequence[Looked], policy: str) -> tuple[Verdict, Address | No
 
 
 def failed(looked: Sequence[Looked]) -> bool:
-    """Whether one of them can no longer hold, or cannot be seen any more: what it stopped stays stopped."""
+    """Whether a dependency can no longer be met, or cannot be read any more: a task that it stopped stays stopped."""
     return any(each.status is None or standing(each.of.on, each.status) is Standing.FAILED for each in looked)
 
 
 def reason(cause: Address) -> str:
-    """Why a task was stopped, as every one of the closure has it."""
+    """Why a task was stopped; every direct and indirect dependent gets the same reason."""
     return f"dependency {cause} failed"

@@ -1,16 +1,16 @@
-"""What the runs and tasks of a session or an agent come to, in numbers. Pure."""
+"""Totals of the runs and tasks of a session or an agent. Pure."""
 
 from __future__ import annotations
 
 from agentq_cli.dataclass import dataclass, field
 
 FiguresKey = tuple[str, str]
-"""Session and agent; each '' where all are meant, and the agent of a command is '' too."""
+"""Session and agent. Either is '' for all of them; the agent of a command is '' too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
-    """Milliseconds that half, 90 and 99 of a hundred do not exceed, and the longest; None where there is no run."""
+    """Milliseconds that 50, 90 and 99 of a hundred do not exceed, and the longest; None if there are no runs."""
 
     p50: int | None = None
     p90: int | None = None
@@ -23,9 +23,9 @@ PERCENTS = (50, 90, 99)
 
 @dataclass(slots=True)
 class Ranking:
-    """Values taken in their order, of which there will be `size`: each percentile is that of the nearest rank.
+    """Takes `size` values in ascending order and picks each percentile by the nearest rank.
 
-    `next` is how many there must have been for the next percentile to be that one's.
+    `next` is how many values must have been taken for the next percentile to be the current one.
     """
 
     size: int = 0
@@ -35,7 +35,7 @@ class Ranking:
     last: int | None = None
 
     def take(self, value: int) -> None:
-        """The next value."""
+        """Take the next value."""
         self.seen += 1
         self.last = value
         if self.seen < self.next:
@@ -47,7 +47,7 @@ class Ranking:
             self.ranks.append(value)
 
     def percentiles(self) -> Percentiles:
-        """What was found."""
+        """The percentiles found."""
         if not self.seen:
             return Percentiles()
         p50, p90, p99 = self.ranks
@@ -56,7 +56,7 @@ class Ranking:
 
 @dataclass(slots=True)
 class Figures:
-    """What the runs of a session, of an agent, or all of them come to. Times are milliseconds."""
+    """Totals of the runs of a session, of an agent, or of all. Times are milliseconds."""
 
     statuses: dict[str, int] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class Figures:
 
     @property
     def runs(self) -> int:
-        """How many there are, running ones too."""
+        """How many runs there are, running ones included."""
         return sum(self.statuses.values())
 
     def add(self, status: str, failure: str, count: int, *sums: float) -> None:
@@ -90,7 +90,8 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class SessionTasks:
-    """The tasks of a session now: counts by shown status, how many are due, and since when the first of them is."""
+    """The tasks of a session now: counts by shown status, how many are due, and since when the first of these has been
+    due."""
 
     name: str
     counts: dict[str, int]

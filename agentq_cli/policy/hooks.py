@@ -1,9 +1,12 @@
-"""Which hooks an event calls, and what is known of a call. Pure.
+"""Which hooks an event triggers, and what is known about a call. Pure.
 
-`task.finished`: a task has ended, in whatever way. `task.failed`: it ended as `failed`. `series.paused`: a series has
-paused itself. `agent.held`: the tasks of an agent are held by a usage limit, its login or its account.
-`session.drained`: the last task of a session that was due has ended, and nothing is due there now. What a person pauses
-calls none.
+* `task.finished`: a task has ended, in any way.
+* `task.failed`: a task ended as `failed`.
+* `series.paused`: a series has paused itself.
+* `agent.held`: the tasks of an agent are held because of a usage limit, its login or its account.
+* `session.drained`: the last due task of a session has ended, and nothing else is due there.
+
+A pause by a person triggers no hook.
 """
 
 from __future__ import annotations
@@ -16,13 +19,13 @@ from agentq_cli.model import ENDED, Address, RunId, Status
 DRAINED = "session.drained"
 
 OLDEST_MS = 24 * 3_600_000
-"""What happened longer ago than this calls no hook any more: nobody wants yesterday's news of a queue left alone."""
+"""An event older than this triggers no hook: nobody wants yesterday's news of a queue that was left alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An event that may call hooks. `status` is what it made of its task, `named` the hook that it names itself, `due`
-    whether the task was running, or might have been."""
+    """An event that may trigger hooks. `status` is what it made of its task, `named` is the hook that it names itself,
+    and `due` says whether the task was running or could have been."""
 
     event: int
     at: int
@@ -38,7 +41,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One hook to be run: which, and the event that calls for it. `status` is what the event made of the task."""
+    """One hook to run: which hook, and the event that triggered it. `status` is what the event made of the task."""
 
     id: int
     event: int
@@ -53,19 +56,20 @@ class Call:
 
     @property
     def address(self) -> Address | None:
-        """The task that it is about: of a session that drained the one that ended last; None for an agent."""
+        """The task that the call is about. For a drained session it is the task that ended last; for an agent it is
+        None."""
         return None if self.session is None or self.seq is None else Address(self.session, self.seq)
 
     @property
     def run(self) -> RunId | None:
-        """The run that it is about."""
+        """The run that the call is about, or None."""
         address = self.address
         return None if address is None or self.attempt is None else RunId(*address, self.attempt)
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """How the run of a hook ended: `failure` says what was wrong with it, None nothing."""
+    """How the run of a hook ended: `failure` describes what went wrong, None if nothing did."""
 
     call: Call
     failure: str | None
@@ -73,7 +77,7 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A hook whose last run failed, `count` of them in a row."""
+    """A hook whose last run failed, the last of `count` failures in a row."""
 
     hook: str
     at: int
@@ -82,7 +86,8 @@ class Failure:
 
 
 def called(told: Iterable[Told], names: Collection[str], *, drained: Collection[str]) -> Iterator[tuple[str, Told]]:
-    """Each hook of `names` that the events call, in their order; of the sessions that `drained`, once a session."""
+    """Each hook of `names` that the events trigger, in the order of the events. A session in `drained` triggers its
+    hook once."""
     known = list(told)
     last = {each.session: each.event for each in known if each.due and _ended(each)}
     for each in known:
@@ -97,7 +102,7 @@ def called(told: Iterable[Told], names: Collection[str], *, drained: Collection[
 
 
 def emptied(told: Iterable[Told]) -> set[str]:
-    """The sessions of which something that was due has ended: each may have drained."""
+    """The sessions in which a due task has ended: each of them may have drained."""
     return {each.session for each in told if each.due and _ended(each) and each.session is not None}
 
 

@@ -1,13 +1,13 @@
-"""When an interval comes: `anchor + n * every`, n = 0, 1, 2 …, in constant time whatever the distance.
+"""When an interval fires: `anchor + n * every`, n = 0, 1, 2 …, in constant time for any distance.
 
-The grid is fixed by its anchor, so that nothing drifts: neither a slow run nor years in which nothing ran move it.
+The grid is fixed by its anchor, so nothing drifts: neither a slow run nor years without a run move it.
 """
 
 from __future__ import annotations
 
 
 def next_interval(anchor_ms: int, every_ms: int, after_ms: int) -> int:
-    """The first time of the grid strictly after `after_ms`; nothing comes before the anchor."""
+    """The first time of the grid strictly after `after_ms`, and not before the anchor."""
     return anchor_ms + _upto(anchor_ms, every_ms, after_ms) * every_ms
 
 
@@ -24,5 +24,5 @@ def newest_interval(anchor_ms: int, every_ms: int, after_ms: int, upto_ms: int, 
 
 
 def _upto(anchor: int, every: int, moment: int) -> int:
-    """How many times of the grid are not after `moment`."""
+    """How many times of the grid are at or before `moment`."""
     return max(0, (moment - anchor) // every + 1)

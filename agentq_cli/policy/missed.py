@@ -1,16 +1,18 @@
-"""What becomes of a series when an occurrence ends, or is found overdue. Pure: values and times in, a decision out.
+"""What happens to a series when an occurrence ends or is found overdue. Pure: takes values and times, returns a
+decision.
 
-A series has one live occurrence. Every slot of its grid is accounted for exactly once: it is the slot of an occurrence
-that runs, or it is counted in one `Skipped`. To that end an occurrence carries `accounted_to`, up to where its series'
-slots are settled, and the few slots that are to run right after it. Three decisions move these on:
+A series has one live occurrence. Every slot of its grid is accounted for exactly once: either it is the slot of an
+occurrence that runs, or it is counted in one `Skipped`. For this, an occurrence carries `accounted_to`, the time up to
+which all slots of its series are settled, and the few slots that are to run right after it. Three decisions advance
+these:
 
-* `begin`: a new or changed series.
-* `ended`: the occurrence is over. Slots up to its end fell while it ran or waited (overlap); those between its end and
-  now, where an end is only noticed later, were missed.
-* `overdue`: the occurrence is due and was not started. Slots up to the moment when something that could have started
-  it last looked count as overlap, later ones were missed.
+* `begin`: a series is new or changed.
+* `ended`: the occurrence is over. Slots up to its end fell while it ran or waited (overlap). If the end is noticed only
+  later, the slots between the end and now were missed.
+* `overdue`: the occurrence is due but was not started. Slots up to the last time that something able to start it
+  checked count as overlap; later ones were missed.
 
-Costs are those of `count_slots` and `newest_slots`: constant for intervals whatever the time that passed.
+The costs are those of `count_slots` and `newest_slots`: constant for intervals, however much time has passed.
 """
 
 from __future__ import annotations
@@ -24,11 +26,11 @@ from agentq_cli.model import Status, Trigger
 from agentq_cli.policy.schedule import Missed, Overlap, Schedule, count_slots, first, newest_slots, next_slot
 
 LATE = 600_000
-"""More than ten minutes is late: the policy `skip` then runs nothing, and no policy does after `until`."""
+"""More than ten minutes counts as late: the policy `skip` then runs nothing, and after `until` no policy does."""
 
 CATCH_UP = 24
-"""At most so many missed slots run under the policy `all`, oldest first: the newest ones, but where `max_runs` allows
-fewer the oldest ones, as they would have run with nothing amiss."""
+"""The policy `all` runs at most this many missed slots, oldest first. It keeps the newest ones; but if `max_runs`
+allows fewer, it keeps the oldest, which would have run first without the outage."""
 
 
 class Why(StrEnum):
@@ -49,10 +51,10 @@ class End(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """The live occurrence of a series. It is due at `slot`, which is the run's `scheduled_for`.
+    """The live occurrence of a series. It is due at `slot`, which becomes the run's `scheduled_for`.
 
-    All slots up to `accounted_to` (not before `slot`) are settled. `backlog` are the missed slots that run right after
-    this one, oldest first.
+    All slots up to `accounted_to` (never before `slot`) are settled. `backlog` holds the missed slots that run right
+    after this one, oldest first.
     """
 
     slot: int
@@ -61,7 +63,7 @@ class Occurrence:
     backlog: tuple[int, ...] = ()
 
     def to_json(self) -> str:
-        """As stored; `from_json` gives the equal value back."""
+        """The stored form; `from_json` returns an equal value."""
         return json.dumps(asdict(self), separators=(",", ":"))
 
     @classmethod
@@ -71,7 +73,7 @@ class Occurrence:
             stored = json.loads(text)
             numbers = [stored["slot"], stored["accounted_to"], *stored["backlog"]]
             if any(type(number) is not int for number in numbers):
-                raise ValueError("a time is no integer")
+                raise ValueError("a time is not an integer")
             return cls(numbers[0], Trigger(stored["trigger"]), numbers[1], tuple(numbers[2:]))
         except (ValueError, KeyError, TypeError) as error:
             raise Unreadable(f"occurrence '{text}': not readable: {error}") from None
@@ -79,7 +81,7 @@ class Occurrence:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Slots that were skipped together: one event."""
+    """Slots that were skipped together and become one event."""
 
     why: Why
     count: int
@@ -89,7 +91,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The series' live occurrence from now on, or None and why the series is over; and the slots that it leaves out."""
+    """The live occurrence from now on, or None and why the series is over; and the slots that were skipped."""
 
     occurrence: Occurrence | None
     skipped: tuple[Skipped, ...] = ()
@@ -97,8 +99,8 @@ class Decision:
 
 
 def begin(schedule: Schedule, now: int, *, runs: int = 0, last: int | None = None) -> Decision:
-    """The first occurrence of a new or changed schedule; `last` as in `first`."""
-    if _full(schedule, runs):
+    """The first occurrence of a new or changed schedule; see `first` for `last`."""
+    if _max_runs_reached(schedule, runs):
         return Decision(None, end=End.MAX_RUNS)
     slot = first(schedule, now, last=last)
     if slot is None:
@@ -107,22 +109,22 @@ def begin(schedule: Schedule, now: int, *, runs: int = 0, last: int | None = Non
 
 
 def ended(schedule: Schedule, occurrence: Occurrence, *, finished: int, now: int, runs: int) -> Decision:
-    """What follows an occurrence that ended at `finished`, which may be long before `now`, when that is settled.
+    """What follows an occurrence that ended at `finished`. `now`, when this is settled, may be much later.
 
-    `runs` have started, this one included; where they are `max_runs`, what comes later is no slot of the series. The
-    next slot is later than everything that was settled before, so that a clock set back makes nothing come twice.
+    `runs` have started, including this one; once they reach `max_runs`, later times are not slots of the series. The
+    next slot is later than everything settled before, so a clock that was set back makes no slot occur twice.
     """
     pending = list(occurrence.backlog)
     free = max(finished, occurrence.accounted_to)
     settled = max(free, now)
-    if _full(schedule, runs):
+    if _max_runs_reached(schedule, runs):
         return Decision(None, _listed(Why.MISSED, pending), End.MAX_RUNS)
     skipped: tuple[Skipped, ...]
     if schedule.overlap is Overlap.QUEUE and not pending:
         pending, skipped = _newest(schedule, [], occurrence.accounted_to, free, 1, Why.OVERLAP)
         trigger = Trigger.SCHEDULE
     else:
-        # The backlog is a queue already: with it, slots that fall now are skipped under both policies.
+        # The backlog already is a queue, so slots that fall now are skipped under both policies.
         skipped = _newest(schedule, [], occurrence.accounted_to, free, 0, Why.OVERLAP)[1]
         trigger = Trigger.CATCHUP
     count = count_slots(schedule, free, settled)
@@ -137,13 +139,14 @@ def ended(schedule: Schedule, occurrence: Occurrence, *, finished: int, now: int
 
 
 def overdue(schedule: Schedule, occurrence: Occurrence, *, now: int, runs: int, seen_at: int | None = None) -> Decision:
-    """What becomes of a due occurrence that was not started: the same, another slot in its place, or the series' end.
+    """What happens to a due occurrence that was not started: it stays, another slot replaces it, or the series ends.
 
-    `seen_at` is when something that could have started it last looked; what has passed since then was missed. It is
-    `now` for whoever was there all along, and None for never: so for an occurrence that was paused until now. `runs`
-    have started, without this one. Not due, or nothing missed and not late: the occurrence itself comes back.
+    `seen_at` is when something able to start the occurrence last checked; slots after that were missed. It equals `now`
+    for a caller that was there all along, and is None for never, also for an occurrence that was paused until now.
+    `runs` have started, without this one. If the occurrence is not due, or nothing was missed and it is not late, it is
+    returned unchanged.
     """
-    if _full(schedule, runs):
+    if _max_runs_reached(schedule, runs):
         return Decision(None, _listed(Why.MISSED, [occurrence.slot, *occurrence.backlog]), End.MAX_RUNS)
     waited_to = max(occurrence.accounted_to, min(seen_at or 0, now))
     count = count_slots(schedule, waited_to, now)
@@ -161,41 +164,42 @@ def overdue(schedule: Schedule, occurrence: Occurrence, *, now: int, runs: int, 
 
 
 def refusal(schedule: Schedule, slot: int, *, now: int, runs: int) -> End | None:
-    """Why an occurrence may not start now, to be asked right before each start; `runs` have started without it.
+    """Why an occurrence may not start now; call this right before each start. `runs` have started without it.
 
-    A slot at or before `until` still starts up to ten minutes late, so that the last one is not lost to a busy moment.
+    A slot at or before `until` may still start up to ten minutes late, so that a busy moment does not cost the last
+    one.
     """
-    if _full(schedule, runs):
+    if _max_runs_reached(schedule, runs):
         return End.MAX_RUNS
     return End.NO_MORE if _too_late(schedule, slot, now) else None
 
 
 def dropped(schedule: Schedule, occurrence: Occurrence, now: int, *, begun: bool) -> tuple[Skipped, ...]:
-    """The slots up to now that are still to be settled, where they are given up: other times take their place.
+    """The unsettled slots up to now, which are given up because other times replace them.
 
-    Its own slot is one of them unless the occurrence has `begun`.
+    They include the occurrence's own slot unless it has `begun`.
     """
     pending = [*(() if begun else (occurrence.slot,)), *occurrence.backlog]
     return _open(schedule, [slot for slot in pending if slot <= now], occurrence.accounted_to, now)
 
 
 def cancelled(schedule: Schedule, occurrence: Occurrence, now: int, *, runs: int) -> tuple[Skipped, ...]:
-    """The slots up to now that the cancelled occurrence leaves behind; its own is told by its own end.
+    """The slots up to now that the cancelled occurrence leaves behind. Its own slot is reported by its own end.
 
-    `runs` as in `ended`.
+    For `runs`, see `ended`.
     """
-    if _full(schedule, runs):
+    if _max_runs_reached(schedule, runs):
         return _listed(Why.CANCELLED, list(occurrence.backlog))
     return _open(schedule, list(occurrence.backlog), occurrence.accounted_to, now, Why.CANCELLED)
 
 
 def fills(before: Schedule, after: Schedule, runs: int) -> bool:
-    """Whether only the changed `max_runs` makes the occurrence that has begun the last one; `runs` as in `ended`."""
-    return _full(after, runs) and not _full(before, runs)
+    """Whether the changed `max_runs` alone makes the begun occurrence the last one; for `runs`, see `ended`."""
+    return _max_runs_reached(after, runs) and not _max_runs_reached(before, runs)
 
 
 def cut_off(before: Schedule, after: Schedule, occurrence: Occurrence, now: int) -> tuple[Skipped, ...]:
-    """Of the same times the slots up to now that only the earlier `until` allowed."""
+    """Of the same times, the slots up to now that only the earlier `until` allowed."""
     if after.until is None or after.until >= now:
         return ()
     return _open(before, [], max(occurrence.accounted_to, after.until), now)
@@ -204,33 +208,34 @@ def cut_off(before: Schedule, after: Schedule, occurrence: Occurrence, now: int)
 def _open(schedule: Schedule, pending: list[int], after: int, now: int, why: Why = Why.CHANGED) -> tuple[Skipped, ...]:
     try:
         return _newest(schedule, pending, after, max(after, now), 0, why)[1]
-    except Usage:  # an expression that an upgrade no longer knows has no times
+    except Usage:  # after an upgrade that no longer accepts the expression, there are no times
         return _listed(why, pending)
 
 
 def rebased(occurrence: Occurrence, now: int) -> Occurrence:
-    """The running occurrence of a series whose recurrence was changed at `now`: what fell before is settled."""
+    """The running occurrence of a series whose recurrence was changed at `now`: all earlier slots are settled."""
     return replace(occurrence, accounted_to=max(occurrence.accounted_to, now), backlog=())
 
 
 def streak(previous: int, ended_status: Status) -> int:
-    """Failed occurrences in a row. A success resets it; one that was cancelled, skipped or expired proves nothing."""
+    """How many occurrences in a row have failed. A success resets the count; a cancelled, skipped or expired one keeps
+    it."""
     if ended_status is Status.FAILED:
         return previous + 1
     return 0 if ended_status is Status.COMPLETED else previous
 
 
 def pauses(schedule: Schedule, failed_in_a_row: int) -> bool:
-    """Whether so many failures in a row pause the series."""
+    """Whether this many failures in a row pause the series."""
     return 0 < schedule.pause_after <= failed_in_a_row
 
 
-def _full(schedule: Schedule, runs: int) -> bool:
+def _max_runs_reached(schedule: Schedule, runs: int) -> bool:
     return schedule.max_runs is not None and runs >= schedule.max_runs
 
 
 def _too_late(schedule: Schedule, slot: int, now: int) -> bool:
-    """Whether `until` forbids starting a slot, apart from ten minutes' grace."""
+    """Whether `until` forbids starting a slot, with ten minutes' grace."""
     return schedule.until is not None and now > schedule.until and now - slot > LATE
 
 
@@ -244,9 +249,10 @@ def _next(schedule: Schedule, settled: int, skipped: tuple[Skipped, ...]) -> Dec
 def _kept(
     schedule: Schedule, pending: list[int], free: int, now: int, runs: int
 ) -> tuple[list[int], tuple[Skipped, ...]]:
-    """Which of the pending slots and of those in (free, now] run by the missed policy.
+    """Which of the pending slots and of those in (free, now] the missed policy runs.
 
-    Late counts from `free`, when nothing stood in the way any more. With `skip`, too, only the newest runs.
+    Lateness counts from `free`, the time from which nothing stood in the way. With `skip`, too, only the newest one
+    runs.
     """
     limit = CATCH_UP if schedule.missed is Missed.ALL else 1
     if schedule.max_runs is not None and schedule.max_runs - runs < limit:
@@ -261,7 +267,7 @@ def _kept(
 def _oldest(
     schedule: Schedule, pending: list[int], free: int, now: int, limit: int
 ) -> tuple[list[int], tuple[Skipped, ...]]:
-    """The oldest `limit` of them that `until` still lets start, and the others as skipped."""
+    """The oldest `limit` of them that `until` still allows to start; the others as skipped."""
     late: tuple[Skipped, ...] = ()
     if schedule.until is not None and now > schedule.until:
         bound = max(free, now - LATE - 1)
@@ -277,7 +283,7 @@ def _oldest(
 def _newest(
     schedule: Schedule, pending: list[int], after: int, upto: int, limit: int, why: Why
 ) -> tuple[list[int], tuple[Skipped, ...]]:
-    """The newest `limit` of the pending slots and those in (after, upto], and the others as skipped."""
+    """The newest `limit` of the pending slots and those in (after, upto]; the others as skipped."""
     total = len(pending) + count_slots(schedule, after, upto)
     if total <= limit:
         return pending + newest_slots(schedule, after, upto, limit), ()

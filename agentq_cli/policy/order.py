@@ -1,7 +1,8 @@
-"""Which task starts next. Pure: the values of one look at the index and `now` in, a head out.
+"""Which task starts next. Pure: takes a snapshot of the index and `now`, returns a head.
 
-Order: priority (a task due for longer than the ageing time counts as 101), then the session whose last start is
-longest ago, then due time, then seq. Filters come before limits: a head that may not start hides nobody.
+The order is: priority (a task that has been due for longer than the ageing time counts as 101), then the session whose
+last start is longest ago, then due time, then seq. Filters are applied before limits: a head that may not start hides
+no other head.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ AGED_PRIORITY = 101
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The earliest queued task of one (session, agent, priority, shares, retry); `agent` is '' for a command."""
+    """The earliest queued task of one combination (session, agent, priority, shares, retry); `agent` is '' for a
+    command."""
 
     session: str
     seq: int
@@ -32,7 +34,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """What a session has going on: live runs, retries that wait, and agents whose conversation is taken."""
+    """What is happening in a session: live runs, waiting retries, and agents whose conversation is in use."""
 
     running: int = 0
     retrying: Set[int] = frozenset()
@@ -41,7 +43,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the index said at one moment: the heads, and everything that may hold one of them back."""
+    """A snapshot of the index: the heads, and everything that may hold them back."""
 
     heads: tuple[Head, ...]
     lanes: Mapping[str, Lane] = field(default_factory=dict)
@@ -51,20 +53,20 @@ class Look:
     workers: int = 0
 
     def holds_back(self, session: str, agent: str) -> bool:
-        """Whether a pause or a hold keeps a session's tasks of an agent from starting, whatever else is free."""
+        """Whether a pause or a hold keeps this session's tasks of this agent from starting, whatever else is free."""
         return self.queue_paused or session in self.paused_sessions or agent in self.held_agents
 
 
 def lane_open(head: Head, lane: Lane, parallel: int | None) -> bool:
-    """Whether the session has room for this task: its width, its conversation, and a retry that comes first.
+    """Whether the session has room for this task: its width, its conversation, and retries that come first.
 
-    `parallel` None is the `default` session: its tasks are independent and bounded by the cap alone.
+    `parallel` is None for the `default` session, whose tasks are independent and only limited by the cap.
     """
     if head.shares and head.agent in lane.conversations:
         return False
     if parallel is None:
         return True
-    # A retry waits for no other one: two that came to wait together would wait for each other.
+    # A retry does not wait for other retries: two waiting retries would wait for each other.
     first = 0 if head.retry else len(lane.retrying)
     return lane.running + first < parallel
 
@@ -79,7 +81,7 @@ def startable(head: Head, look: Look, *, now: int, parallel: Callable[[str], int
 
 
 def pick(look: Look, *, now: int, ageing_ms: int | None, parallel: Callable[[str], int | None]) -> Head | None:
-    """The task to start next, or None where none may."""
+    """The task to start next, or None if none may start."""
     ready = Ready()
     for session in dict.fromkeys(head.session for head in look.heads):
         ready.replace(session, [head for head in look.heads if head.session == session])
@@ -87,10 +89,10 @@ def pick(look: Look, *, now: int, ageing_ms: int | None, parallel: Callable[[str
 
 
 class Ready:
-    """The heads of all sessions in the order in which they are to start.
+    """The heads of all sessions, in the order in which they will start.
 
-    Kept from one start to the next: what a session's change, a due time or an age costs does not grow with the number
-    of those that wait.
+    It is kept from one start to the next, so the cost of a change in a session, a due time or an ageing task does not
+    grow with the number of waiting tasks.
     """
 
     def __init__(self) -> None:
@@ -99,17 +101,17 @@ class Ready:
         self._ageing_ms: int | None = None
         self._due: list[tuple[int, int, int, int, str, Head]] = []
         self._aged: set[Head] = set()
-        # By due time: what is not due yet, and what is and has not aged.
+        # Both by due time: heads that are not due yet, and due heads that have not aged.
         self._future: list[tuple[int, str, int, Head]] = []
         self._young: list[tuple[int, str, int, Head]] = []
 
     def clear(self) -> None:
-        """Forget them all."""
+        """Remove all heads."""
         self._sessions.clear()
         self._sort()
 
     def replace(self, session: str, heads: Sequence[Head]) -> None:
-        """Have these heads of a session in place of those before."""
+        """Replace the heads of a session."""
         for head in self._sessions.pop(session, ()):
             self._remove(head)
         if heads:
@@ -118,7 +120,7 @@ class Ready:
                 self._add(head)
 
     def pick(self, may_start: Callable[[Head], bool], *, now: int, ageing_ms: int | None) -> Head | None:
-        """The first head that is due at `now` and that `may_start` lets through."""
+        """The first head that is due at `now` and accepted by `may_start`."""
         if now < self._now or ageing_ms != self._ageing_ms:
             self._now, self._ageing_ms = now, ageing_ms
             self._sort()
@@ -172,7 +174,7 @@ def _by_due(head: Head) -> tuple[int, str, int, Head]:
 
 
 def width(session: str, configured: int | None) -> int | None:
-    """How many tasks of a session may run at once; None is as many as the cap allows."""
+    """How many tasks of a session may run at once; None means as many as the cap allows."""
     if configured is not None:
         return configured
     return None if session == DEFAULT_SESSION else 1

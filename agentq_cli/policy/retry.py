@@ -1,4 +1,5 @@
-"""What a failed run means for its task and for its agent: tried again, when, or held (CONTRACT, failure). Pure."""
+"""What a failed run means for its task and its agent: whether and when to retry, and whether to hold the agent
+(CONTRACT, failure). Pure."""
 
 from __future__ import annotations
 
@@ -12,21 +13,22 @@ RETRIES = 5
 BACKOFF_MS = 5_000
 MAX_BACKOFF_MS = 300_000
 JITTER = 0.1
-"""So much of a delay may come on top of it, within the longest one, so that what failed together comes back apart."""
+"""Up to this fraction is added to a delay, within the longest delay, so that tasks that failed together do not return
+together."""
 
 FREE_HOLDS = 12
-"""Usage limits in a row, with no success of the agent between them, that use no attempt."""
+"""How many usage limits in a row, without a success of the agent in between, use up no attempt."""
 
 UNKNOWN_RESET_MS = 5 * 60_000
 LONGEST_UNKNOWN_RESET_MS = 30 * 60_000
 FARTHEST_RESET_MS = 31 * 86_400_000
-"""A limit is lifted monthly at the latest: a reset time beyond that is an agent's mistake and taken as unknown."""
+"""Limits reset monthly at the latest, so a later reset time is an agent's mistake and treated as unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One row of the table: retried `by_default`, retried where `--retries` says so, whether it holds the agent, and
-    whether the next run goes on in the conversation that this one had begun."""
+    """One row of the table: whether the failure is retried `by_default`, whether it is retried if `--retries` is given,
+    whether it holds the agent, and whether the next run continues the conversation that this run began."""
 
     by_default: bool = False
     on_request: bool = True
@@ -48,7 +50,7 @@ RULES: Mapping[FailureClass, Rule] = {
     FailureClass.CONFIG: Rule(on_request=False),
     FailureClass.SPAWN: Rule(),
     FailureClass.DENIED: Rule(),
-    FailureClass.CONTEXT: Rule(goes_on=False),  # What is full stays full.
+    FailureClass.CONTEXT: Rule(goes_on=False),  # A full conversation stays full.
     FailureClass.BUDGET: Rule(on_request=False),
     FailureClass.ERROR: Rule(),
     FailureClass.CANCELLED: Rule(on_request=False, goes_on=False),
@@ -57,7 +59,7 @@ RULES: Mapping[FailureClass, Rule] = {
 
 @dataclass(frozen=True, slots=True)
 class AgentHold:
-    """A hold on an agent's tasks: until when (None: until somebody resumes it), and the how manyth in a row it is."""
+    """A hold on an agent's tasks: until when (None: until a person resumes it), and its number among holds in a row."""
 
     kind: FailureClass
     until: int | None
@@ -66,8 +68,8 @@ class AgentHold:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """The task runs again: not before `due_at`. `counted` is whether the run that failed used an attempt, `fresh`
-    that the next one begins a new conversation for the one that could not be gone on in."""
+    """The task runs again, not before `due_at`. `counted` says whether the failed run used up an attempt; `fresh` says
+    that the next run begins a new conversation because the old one cannot be continued."""
 
     due_at: int
     counted: bool
@@ -75,14 +77,15 @@ class Again:
 
 
 def max_retries(launch: Launch) -> int:
-    """N of `--retries`: N retries are N+1 runs."""
+    """The N of `--retries`: N retries mean N+1 runs."""
     return RETRIES if launch.retries is None else launch.retries
 
 
 def again(task: Task, outcome: Outcome, *, now: int, hold: AgentHold | None, jitter: float) -> Again | None:
-    """Whether the task is to run again; `task.attempts` counts the run that ended, `hold` is what it put on its agent.
+    """When the task runs again, or None if that was its last run.
 
-    `jitter` is a random number from 0 to 1. None: that was its last run.
+    `task.attempts` includes the run that ended; `hold` is the hold that the run put on its agent. `jitter` is a random
+    number from 0 to 1.
     """
     if outcome.failure_class is None:
         return None
@@ -96,13 +99,13 @@ def again(task: Task, outcome: Outcome, *, now: int, hold: AgentHold | None, jit
 
 
 def unusable(task: Task, outcome: Outcome) -> bool:
-    """Whether the conversation in which a run went on is of no use: unknown, full, or refused before anything was
-    done."""
+    """Whether the conversation that a run continued cannot be used: it is unknown, full, or was rejected before any
+    work was done."""
     return outcome.conversation_lost or (task.resumes and outcome.nothing_done)
 
 
 def retried(failure: FailureClass, launch: Launch) -> bool:
-    """Whether a run that failed like this may be followed by another one."""
+    """Whether a run that failed in this way may be followed by another."""
     rule = RULES[failure]
     if failure is FailureClass.CRASHED and launch.on_crash is not None:
         return launch.on_crash == "retry"
@@ -110,12 +113,12 @@ def retried(failure: FailureClass, launch: Launch) -> bool:
 
 
 def goes_on(failure: str | None) -> bool:
-    """Whether the run after one of that failure class (None: it did not fail) goes on in its conversation."""
+    """Whether the run after one of this failure class (None: it did not fail) continues its conversation."""
     return failure is not None and RULES[FailureClass(failure)].goes_on
 
 
 def exhausted(launch: Launch, spent_usd: float) -> bool:
-    """Whether the runs of a task have cost as much as `--max-cost` lets all of them together cost."""
+    """Whether the runs of a task have together cost as much as `--max-cost` allows."""
     return launch.max_cost_usd is not None and spent_usd >= launch.max_cost_usd
 
 
@@ -123,19 +126,19 @@ def delay_ms(launch: Launch, retry: int, jitter: float) -> int:
     """Milliseconds before retry number `retry` (from 1): doubled each time, with jitter, at most `--max-backoff`."""
     first = BACKOFF_MS if launch.backoff_ms is None else launch.backoff_ms
     longest = MAX_BACKOFF_MS if launch.max_backoff_ms is None else launch.max_backoff_ms
-    # A shift by more would only make a number that is too large to write down.
+    # A larger shift would only produce a huge number.
     delay = min(first << min(retry - 1, 40), longest)
     return min(delay + int(delay * JITTER * jitter), longest)
 
 
 def hold(outcome: Outcome, before: AgentHold | None, now: int) -> AgentHold | None:
-    """The hold that a run puts on its agent; `before` is the last of its kind, also where that is over."""
+    """The hold that a run puts on its agent. `before` is the last hold of the same kind, even one that is over."""
     failure = outcome.failure_class
     if failure is None or not RULES[failure].holds:
         return None
     if failure is not FailureClass.RATE_LIMITED:
         return AgentHold(failure, None, 1)
-    # Tasks that ran together meet one and the same limit: it counts once, and its later end holds.
+    # Tasks that ran together reach the same limit. It counts once, and the latest end applies.
     held_until = before.until if before is not None and before.until is not None and before.until > now else None
     hits = 0 if before is None else before.count
     count = hits + 1 if held_until is None else max(hits, 1)
@@ -148,6 +151,6 @@ def hold(outcome: Outcome, before: AgentHold | None, now: int) -> AgentHold | No
 
 
 def explain(hold: AgentHold, agent: str, why: str | None) -> str:
-    """A hold in words, for its event and for whoever asks."""
+    """A description of a hold, for its event and for people."""
     until = "until it is resumed" if hold.until is None else f"until {rfc3339(hold.until)}"
     return f"agent '{agent}' is held {until}: {why or hold.kind}"

@@ -1,7 +1,8 @@
-"""A schedule as a value, and the times ("slots") on which it comes. Pure: times are milliseconds UTC, `now` comes in.
+"""A schedule as a value, and the times ("slots") at which it fires. Pure: times are milliseconds UTC; `now` is a
+parameter.
 
-Every slot lies in (now, …): the next time is strictly after now (CONTRACT, schedule). What becomes of slots on which
-nothing ran is decided in `missed`.
+The next slot is always strictly after now (CONTRACT, schedule). `missed` decides what happens to slots at which nothing
+ran.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ if TYPE_CHECKING:
     from typing import Any
 
 PAUSE_AFTER = 8
-"""So many failed occurrences in a row pause a series, unless `--pause-after` says otherwise."""
+"""This many failed occurrences in a row pause a series, unless `--pause-after` says otherwise."""
 
 
 LATEST = 253_402_300_799_999
-"""The last millisecond of the year 9999: no slot is later, as no time after it can be written."""
+"""The last millisecond of the year 9999. No slot is later, since no later time can be written."""
 
 
 class Kind(StrEnum):
-    """What a schedule's times come from; the `type` of its JSON."""
+    """The source of a schedule's times; the `type` in its JSON."""
 
     CRON = "cron"
     EVERY = "every"
@@ -36,7 +37,7 @@ class Kind(StrEnum):
 
 
 class Missed(StrEnum):
-    """What to do about slots on which nothing was there to run them."""
+    """What to do about slots at which nothing was there to run them."""
 
     LATEST = "latest"
     ALL = "all"
@@ -44,7 +45,7 @@ class Missed(StrEnum):
 
 
 class Overlap(StrEnum):
-    """What to do about slots that fall while the previous occurrence still runs or waits."""
+    """What to do about slots that fall while the previous occurrence is still running or waiting."""
 
     SKIP = "skip"
     QUEUE = "queue"
@@ -52,11 +53,11 @@ class Overlap(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A recurrence and its policies. Raises ValueError where the fields do not belong together.
+    """A recurrence and its policies. Raises ValueError if the fields contradict each other.
 
-    `start` is the grid's anchor of `every`, the time of `at`, and for `cron` the moment before which nothing comes.
-    A slot at exactly `until` still comes. `max_runs` counts occurrences that started, not attempts, and neither skipped
-    slots nor those made by `trigger`. `pause_after` 0 never pauses.
+    `start` is the anchor of the grid for `every`, the time itself for `at`, and for `cron` the moment before which
+    nothing fires. A slot exactly at `until` still fires. `max_runs` counts occurrences that started; it does not count
+    attempts, skipped slots or occurrences made by `trigger`. With `pause_after` 0 the series never pauses.
     """
 
     type: Kind
@@ -72,21 +73,21 @@ class Schedule:
 
     def __post_init__(self) -> None:
         if (self.type is Kind.CRON) != (self.expr is not None):
-            raise ValueError("a cron schedule, and only that, has an expression")
+            raise ValueError("only a cron schedule has an expression, and it needs one")
         if (self.type is Kind.EVERY) != (self.every_ms is not None):
-            raise ValueError("an interval schedule, and only that, has a length")
+            raise ValueError("only an interval schedule has a length, and it needs one")
         if self.type is not Kind.CRON and self.start is None:
             raise ValueError(f"a schedule of type {self.type} needs a start")
         if self.every_ms is not None and self.every_ms < 1:
             raise ValueError("an interval must be longer than zero")
 
     def to_json(self) -> str:
-        """As stored; `from_json` gives the equal value back."""
+        """The stored form; `from_json` returns an equal value."""
         return json.dumps(asdict(self), separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Schedule:
-        """Raises Unreadable for anything that `to_json` did not write; keys of a newer version are left out."""
+        """Raises Unreadable for anything that `to_json` did not write. Keys of a newer version are ignored."""
         try:
             stored = json.loads(text)
             known = {name: stored[name] for name in cls.__slots__ if name in stored}
@@ -105,14 +106,14 @@ def _check_types(stored: dict[str, Any]) -> None:
     for name in _INTEGERS:
         value = stored.get(name)
         if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-            raise ValueError(f"{name} is no integer")
+            raise ValueError(f"{name} is not an integer")
     if not isinstance(stored.get("expr"), str | None) or not isinstance(stored.get("tz"), str):
-        raise ValueError("expr or tz is no text")
+        raise ValueError("expr or tz is not text")
 
 
 def same_times(one: Schedule, other: Schedule) -> bool:
-    """Whether two schedules come on the same times, whatever their ends and policies: the expression means the same, in
-    the same zone, and the grid has the same anchor. The zone of an interval is only for people."""
+    """Whether two schedules fire at the same times, apart from their ends and policies: equivalent expressions in the
+    same zone, and the same anchor of the grid. The zone of an interval is only for display."""
     if (one.type, one.every_ms, one.start) != (other.type, other.every_ms, other.start):
         return False
     if one.expr is None or other.expr is None:
@@ -131,25 +132,25 @@ def same_times(one: Schedule, other: Schedule) -> bool:
 
 
 def anchor(type_: Kind, every_ms: int | None, before: Schedule | None, now: int) -> int | None:
-    """The start of a schedule for which nobody names one: as before where the interval is; else an interval begins now,
-    and an expression has none."""
+    """The start of a schedule if none is given. It stays as before if the interval is unchanged; otherwise an interval
+    begins now, and an expression has no start."""
     if before is not None and (before.type, before.every_ms) == (type_, every_ms):
         return before.start
     return None if type_ is Kind.CRON else now
 
 
 def check(schedule: Schedule) -> None:
-    """Raises Usage where the expression or the zone is not (or, after an upgrade, no longer) valid."""
+    """Raises Usage if the expression or the zone is not valid, or no longer valid after an upgrade."""
     if schedule.expr is not None:
         parse_cron(schedule.expr)
     zone_info(schedule.tz)
 
 
 def first(schedule: Schedule, now: int, *, last: int | None = None) -> int | None:
-    """The first slot of a new or changed schedule, or None where none is left before `until`.
+    """The first slot of a new or changed schedule, or None if there is none before `until`.
 
-    Strictly after `now`, but for an `at` in the past, which is to run at once. `last` is the newest slot that the
-    series has had before a change: nothing comes twice, also where the clock was set back since.
+    The slot is strictly after `now`, except for an `at` in the past, which is to run at once. `last` is the newest slot
+    that the series had before a change: no slot occurs twice, even if the clock has been set back since.
     """
     if schedule.type is Kind.AT and (last is None or _start(schedule) > last):
         return next_slot(schedule, _start(schedule) - 1)
@@ -157,7 +158,8 @@ def first(schedule: Schedule, now: int, *, last: int | None = None) -> int | Non
 
 
 def fires(schedule: Schedule, after_ms: int, count: int, *, runs: int = 0) -> list[int]:
-    """Up to `count` slots strictly after `after_ms`, while `until` and `max_runs` allow; `runs` have been."""
+    """Up to `count` slots strictly after `after_ms`, as far as `until` and `max_runs` allow; `runs` have started
+    already."""
     if schedule.max_runs is not None:
         count = min(count, schedule.max_runs - runs)
     slots: list[int] = []
@@ -170,7 +172,7 @@ def fires(schedule: Schedule, after_ms: int, count: int, *, runs: int = 0) -> li
 
 
 def next_slot(schedule: Schedule, after_ms: int) -> int | None:
-    """The first slot strictly after `after_ms`, or None where none is left."""
+    """The first slot strictly after `after_ms`, or None if there are no more."""
     after = _clipped(schedule, after_ms)
     slot: int | None
     if schedule.expr is not None:
@@ -184,7 +186,7 @@ def next_slot(schedule: Schedule, after_ms: int) -> int | None:
 
 
 def count_slots(schedule: Schedule, after_ms: int, upto_ms: int) -> int:
-    """How many slots are in (after_ms, upto_ms], exactly: constant time, for cron one step a matching day."""
+    """The exact number of slots in (after_ms, upto_ms], in constant time; for cron, one step per matching day."""
     after, upto = _clipped(schedule, after_ms), _ended(schedule, upto_ms)
     if schedule.expr is not None:
         return count_cron(parse_cron(schedule.expr), schedule.tz, after, upto)

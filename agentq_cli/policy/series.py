@@ -1,4 +1,4 @@
-"""The life of a series as its live occurrence carries it: schedule, slot, starts so far, failures in a row. Pure."""
+"""The life of a series, as stored in its live occurrence: schedule, slot, starts so far, failures in a row. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from agentq_cli.policy.schedule import Schedule, same_times
 
 @dataclass(frozen=True, slots=True)
 class Recurrence:
-    """What the live occurrence of a series carries. `runs` have started before it; `streak` of them failed last."""
+    """What the live occurrence of a series carries. `runs` occurrences started before it; the last `streak` of them
+    failed."""
 
     schedule: Schedule
     occurrence: Occurrence
@@ -22,7 +23,7 @@ class Recurrence:
     streak: int = 0
 
     def to_json(self) -> str:
-        """As stored; `from_json` gives the equal value back."""
+        """The stored form; `from_json` returns an equal value."""
         values = {"schedule": self.schedule.to_json(), "occurrence": self.occurrence.to_json()}
         return json.dumps(values | {"runs": self.runs, "streak": self.streak})
 
@@ -39,7 +40,8 @@ class Recurrence:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a series goes on with: `recurrence` None and why it `ended`, or a `paused` reason; slots it leaves out."""
+    """How a series continues: with `recurrence`, or with None and why it `ended`; the reason if it is `paused`; and the
+    slots that it skips."""
 
     recurrence: Recurrence | None
     skipped: tuple[Skipped, ...] = ()
@@ -48,14 +50,15 @@ class Step:
 
 
 def begin(schedule: Schedule, now: int, *, runs: int = 0, streak: int = 0) -> Step:
-    """A new series, or one whose recurrence was changed while its occurrence waited."""
+    """A new series, or one whose recurrence changed while its occurrence waited."""
     return _step(schedule, missed.begin(schedule, now, runs=runs), runs, streak)
 
 
 def changed(recurrence: Recurrence, schedule: Schedule, now: int, *, begun: bool) -> Step:
-    """The series under another schedule, while its occurrence waits: other times begin anew, the same ones go on.
+    """The series under another schedule while its occurrence waits. If the times differ, it begins anew; otherwise it
+    continues.
 
-    One that has `begun` waits for its next attempt; its slot has had its run.
+    An occurrence that has `begun` waits for its next attempt; its slot has had a run.
     """
     before, occurrence = recurrence.schedule, recurrence.occurrence
     if not same_times(schedule, before):
@@ -73,19 +76,19 @@ def changed(recurrence: Recurrence, schedule: Schedule, now: int, *, begun: bool
 
 
 def settles(recurrence: Recurrence, schedule: Schedule | None) -> bool:
-    """Whether another schedule, or none, settles all slots up to now where the occurrence has begun: it comes on other
-    times, or never again."""
+    """Whether changing a begun occurrence to another schedule, or to none, settles all slots up to now: because the
+    times differ, or because no more will come."""
     before = recurrence.schedule
     return schedule is None or not same_times(schedule, before) or missed.fills(before, schedule, recurrence.runs + 1)
 
 
 def dropped(recurrence: Recurrence, now: int, *, begun: bool) -> tuple[Skipped, ...]:
-    """The slots that are given up with the schedule itself; the occurrence's own too unless it has `begun`."""
+    """The slots that are given up together with the schedule, including the occurrence's own unless it has `begun`."""
     return missed.dropped(recurrence.schedule, recurrence.occurrence, now, begun=begun)
 
 
 def changed_meanwhile(recurrence: Recurrence, schedule: Schedule | None, now: int) -> tuple[Skipped, ...]:
-    """The slots that another schedule, or none, gives up where the occurrence has begun."""
+    """The slots that a change to another schedule, or to none, gives up after the occurrence has begun."""
     before, occurrence = recurrence.schedule, recurrence.occurrence
     if schedule is not None and not settles(recurrence, schedule):
         return missed.cut_off(before, schedule, occurrence, now)
@@ -93,19 +96,19 @@ def changed_meanwhile(recurrence: Recurrence, schedule: Schedule | None, now: in
 
 
 def cancelled(recurrence: Recurrence, now: int, *, started: bool) -> tuple[Skipped, ...]:
-    """The slots that a series leaves behind which was cancelled with its occurrence."""
+    """The slots that are left behind by a series that was cancelled with its occurrence."""
     runs = recurrence.runs + int(started)
     return missed.cancelled(recurrence.schedule, recurrence.occurrence, now, runs=runs)
 
 
 def arrived(recurrence: Recurrence, now: int) -> Step:
-    """The occurrence is due and nobody had looked at it: its missed policy says what becomes of it."""
+    """What happens to an occurrence that is due and that nothing has checked before, by its missed policy."""
     decision = missed.overdue(recurrence.schedule, recurrence.occurrence, now=now, runs=recurrence.runs)
     return _step(recurrence.schedule, decision, recurrence.runs, recurrence.streak)
 
 
 def refused(recurrence: Recurrence, now: int) -> str | None:
-    """Why the occurrence may not start any more, asked right before it would."""
+    """Why the occurrence may not start any more; call this right before each start."""
     end = missed.refusal(recurrence.schedule, recurrence.occurrence.slot, now=now, runs=recurrence.runs)
     return None if end is None else str(end)
 
@@ -122,8 +125,8 @@ def ended(
 ) -> Step:
     """What follows an occurrence that ended as `status`.
 
-    `changed` is the schedule it was given while it ran, and `changed_at` since when that comes on other times (0: it
-    does not); what fell before is settled.
+    `changed` is the schedule that the series was given while the occurrence ran. `changed_at` is when its times changed
+    (0: they did not); earlier slots are settled.
     """
     runs = recurrence.runs + int(started)
     streak = missed.streak(recurrence.streak, status)
@@ -135,7 +138,8 @@ def ended(
     try:
         decision = missed.ended(schedule, occurrence, finished=finished, now=now, runs=runs)
     except Usage as error:
-        # A zone or an expression that an upgrade no longer knows: said once, and kept for a person to mend.
+        # After an upgrade that no longer accepts the zone or the expression: report it once, and keep the series for a
+        # person to fix.
         kept = replace(recurrence, schedule=schedule, runs=runs, streak=streak)
         return Step(kept, paused=f"its schedule is no longer valid: {error.message}")
     step = _step(schedule, decision, runs, streak)

@@ -1,8 +1,9 @@
-"""Whether a run has fallen silent for too long. Pure: what two looks saw and when, in; the silence, out.
+"""Whether a run has been silent for too long. Pure: takes what two checks saw and when; returns the silence.
 
-A silence is what lies between two looks that saw the same sizes and times of a run's output and heartbeat. These are
-only ever compared with one another, never with a clock, so a heartbeat dated by hand into the future counts once and
-no clock that is set ends a run. Times are milliseconds of `clock.awake_ms`, which a closed lid stops.
+A silence is the time between two checks that found the same sizes and times of a run's output and heartbeat files.
+These are only compared with each other, never with a clock. So a heartbeat whose time was set to the future counts
+once, and setting the clock never ends a run. Times are milliseconds of `clock.awake_ms`, which stops while the machine
+sleeps.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ from agentq_cli.dataclass import NamedTuple
 LONGEST_INTERVAL_MS = 5_000
 SHORTEST_INTERVAL_MS = 20
 HELD_UP_MS = 10_000
-"""A looker that looks again only after so long, four intervals at least, was itself held up: stopped, or frozen
-together with the run."""
+"""If a process checks only after this long, and at least four intervals, the process was itself held up: stopped, or
+frozen together with the run."""
 
 Sign = tuple[int, int] | None
-"""Size and time of change (nanoseconds) of a file, None where there is none."""
+"""Size and modification time (nanoseconds) of a file; None if it does not exist."""
 
 
 class Signs(NamedTuple):
-    """What shows that a run lives."""
+    """Evidence that a run is alive."""
 
     stdout: Sign
     stderr: Sign
@@ -28,7 +29,7 @@ class Signs(NamedTuple):
 
 
 class Silence(NamedTuple):
-    """These signs were seen first at `since`; `looked` is this process's own last look, None before there is one."""
+    """These signs were first seen at `since`; `looked` is the last check by this process, None before its first."""
 
     signs: Signs
     since: int
@@ -37,10 +38,10 @@ class Silence(NamedTuple):
 
 
 def look(before: Silence | None, signs: Signs, *, now: int, boot_id: str, limit_ms: int) -> Silence:
-    """The silence as of this look: the one before goes on where nothing has changed, else a new one begins.
+    """The silence as of this check: the previous one continues if nothing has changed; otherwise a new one begins.
 
-    Time that no look of this process watched over does not count where it was held up: it may have slept together
-    with the run, as in a frozen container. Between looks of different processes (`looked` None) all of it counts.
+    Time in which this process was held up and did not check does not count: it may have slept together with the run, as
+    in a frozen container. Between checks by different processes (`looked` None) all of the time counts.
     """
     if before is None or before.signs != signs or before.boot_id != boot_id or before.since > now:
         return Silence(signs, now, boot_id, now)
@@ -59,10 +60,10 @@ def stalled(silence: Silence, *, now: int, limit_ms: int) -> bool:
 
 
 def interval(limit_ms: int) -> int:
-    """How far apart looks are: a stall is found so much after its limit at the latest."""
+    """How far apart the checks are: a stall is detected at most this long after its limit."""
     return min(max(limit_ms // 4, SHORTEST_INTERVAL_MS), LONGEST_INTERVAL_MS)
 
 
 def next_look(silence: Silence, *, now: int, limit_ms: int) -> int:
-    """Milliseconds until the next look: an interval, or less where the limit is reached before."""
+    """Milliseconds until the next check: an interval, or less if the limit will be reached sooner."""
     return max(1, min(interval(limit_ms), silence.since + limit_ms - now))

@@ -1,4 +1,4 @@
-"""Which change of a task's status may happen: the contract's statuses as one table."""
+"""Which changes of a task's status are allowed: the contract's statuses as one table."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from agentq_cli.model import ENDED, Actor, Outcome, RunStatus, Status
 
 _WAITING = {Status.BLOCKED, Status.QUEUED, Status.PAUSED}
 
-# `QUEUED` stands for scheduled and retrying too: the clock tells them apart, and no event marks the passage.
+# `QUEUED` includes scheduled and retrying: the clock tells them apart, and no event marks the transition.
 TRANSITIONS: dict[Status | None, frozenset[Status]] = {
     None: frozenset(_WAITING),
     Status.BLOCKED: frozenset({Status.QUEUED, Status.PAUSED, Status.CANCELLED, Status.EXPIRED}),
-    # An occurrence is skipped without a run where its series has come to its end by the time that it may start.
+    # An occurrence is skipped without a run if its series has ended by the time it may start.
     Status.QUEUED: frozenset(
         {Status.RUNNING, Status.BLOCKED, Status.PAUSED, Status.CANCELLED, Status.EXPIRED, Status.SKIPPED}
     ),
     Status.PAUSED: frozenset({Status.QUEUED, Status.BLOCKED, Status.CANCELLED, Status.EXPIRED}),
     Status.RUNNING: frozenset({Status.QUEUED, Status.PAUSED, *ENDED} - {Status.EXPIRED}),
-    # Only a person's `retry` opens an ended task again: itself, or what waits for it and was cancelled therefore.
+    # Only a person's `retry` re-opens an ended task: the task itself, or a dependent that was cancelled because of it.
     Status.COMPLETED: frozenset({Status.QUEUED, Status.BLOCKED}),
     Status.FAILED: frozenset({Status.QUEUED, Status.BLOCKED}),
     Status.CANCELLED: frozenset({Status.QUEUED, Status.BLOCKED}),
@@ -26,15 +26,15 @@ TRANSITIONS: dict[Status | None, frozenset[Status]] = {
 
 
 def allowed(before: Status | None, after: Status, actor: Actor) -> bool:
-    """Whether `actor` may take a task from `before` (None: it is new) to `after`."""
-    reopened = before is Status.CANCELLED and after is Status.BLOCKED  # carried out by whoever comes to it
+    """Whether `actor` may change a task from `before` (None: it is new) to `after`."""
+    reopened = before is Status.CANCELLED and after is Status.BLOCKED  # done by whichever process comes across it
     if before is not None and before.ended and actor is not Actor.USER and not reopened:
         return False
     return after in TRANSITIONS[before]
 
 
 def ended_status(outcome: Outcome, *, cancel_requested: bool) -> Status:
-    """The task's status after its last attempt. A task that was cancelled is that whatever its agent exits with."""
+    """The task's status after its last attempt. A cancelled task is `cancelled`, whatever its agent exits with."""
     if cancel_requested or outcome.status is RunStatus.CANCELLED:
         return Status.CANCELLED
     if outcome.status is RunStatus.SUCCESS:

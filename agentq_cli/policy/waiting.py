@@ -1,4 +1,4 @@
-"""Why a task is not running, in the order in which the supervisor asks. Pure."""
+"""Why a task is not running, in the order in which the supervisor checks. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHOWN_DEPENDENCIES = 5
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A row of `holds`: what keeps an agent's tasks, or all tasks, from starting."""
+    """A row of `holds`: something that keeps an agent's tasks, or all tasks, from starting."""
 
     scope: str
     name: str
@@ -26,7 +26,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What else is going on while a task waits; `jobs` is 0 where no supervisor lives, `gate` the first that holds."""
+    """What else is going on while a task waits. `jobs` is 0 if no supervisor lives; `gate` is the first closed gate."""
 
     session_paused: bool
     session_reason: str | None
@@ -43,7 +43,7 @@ class Surroundings:
 
 
 def waiting_for(task: Task, around: Surroundings, now: int) -> WaitingFor | None:
-    """The first thing that keeps a task from running at `now`; None for one that runs or has ended."""
+    """The first thing that keeps a task from running at `now`; None if it is running or has ended."""
     if task.status.ended or task.status is Status.RUNNING:
         return None
     if task.status is Status.PAUSED:
@@ -102,7 +102,7 @@ def _lane(task: Task, around: Surroundings) -> WaitingFor | None:
     others = () if task.begun else tuple(around.retrying)
     running = tuple(str(run.address) for run in around.session_runs)
     if len(running) + len(others) >= around.parallel:
-        what = f"{running[0]} is running" if running else f"{others[0]} is to be retried first"
+        what = f"{running[0]} is running" if running else f"{others[0]} will be retried first"
         ids = running + others
         return WaitingFor("session", f"{what} in session '{task.session}'", ids=ids, brief=f"behind {ids[0]}")
     return None

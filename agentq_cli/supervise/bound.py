@@ -1,7 +1,7 @@
-"""Keeps an output file within its bound without standing between agent and file.
+"""Keeps an output file within its bound without standing between the agent and the file.
 
-The agent writes to the file itself, so its output survives whatever happens to us. The shim looks at the size and
-takes out the middle: the first part stays, where an agent says what it is about to do, and the newest.
+The agent writes to the file directly, so its output survives whatever happens to agentq. The shim checks the size and
+cuts out the middle. It keeps the beginning, where an agent says what it is about to do, and the newest part.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ BLOCK = 4096
 
 
 class BoundedOutput:
-    """One output file of a run, created here; `descriptor` is for the agent to inherit. Raises OSError.
+    """One output file of a run, created here; the agent inherits `descriptor`. Raises OSError.
 
-    `bound` is the most that it keeps on disk after a look, in bytes; below two blocks nothing could be cut out.
+    `bound` is the most that the file occupies on disk after a check, in bytes; the minimum is two blocks, since from
+    less nothing could be cut.
     """
 
     def __init__(self, directory: RunDirectory, stream: str, bound: int) -> None:
@@ -30,13 +31,14 @@ class BoundedOutput:
         self._head = _up(min(HEAD_BYTES, self._bound // 2))
         self._size = 0
         self._cut: Cut | None = None
-        # Appending: two writers of one file, such as an agent and its tool, must not overwrite each other.
+        # Opened for appending: two writers of one file, such as an agent and its tool, must not overwrite each other.
         self.descriptor = create_regular(directory.file(stream), os.O_APPEND)
-        # Inherited with it: the lock tells everywhere whether a process of the run is left that prints here.
+        # The lock is inherited with the descriptor and shows, in any PID namespace, whether a process of the run still
+        # has this output open.
         lock(self.descriptor, shared=True)
 
-    def look(self) -> int:
-        """Cut where it is too long; returns the bytes that came since the last look."""
+    def enforce(self) -> int:
+        """Shorten the file if it is too long; return how many bytes were added since the last call."""
         size = os.fstat(self.descriptor).st_size
         grown, self._size = max(0, size - self._size), size
         if self._kept() > self._bound:
@@ -44,7 +46,7 @@ class BoundedOutput:
         return grown
 
     def logical_size(self) -> int:
-        """All bytes ever written to it."""
+        """All bytes ever written to the file."""
         return self._size + (0 if self._cut is None or self._cut.punched else self._cut.end - self._cut.begin)
 
     def _kept(self) -> int:
@@ -60,12 +62,13 @@ class BoundedOutput:
                 self._take(Cut(self._head, end, punched=True), done)
                 return
             except OSError:
-                # No holes on this file system: the end of the file is all that can be given back.
+                # This file system has no holes: only the end of the file can be freed.
                 self._cut = None
         self._take(Cut(self._head, self.logical_size(), punched=False), self._head)
 
     def _take(self, cut: Cut, begin: int) -> None:
-        # For a reader the bytes are gone first, and moved only once they have moved: else it would read them twice.
+        # Record the cut as a hole first, and as moved bytes only once they have moved: otherwise a reader would read
+        # them twice.
         gone = Cut(cut.begin, cut.end, punched=True)
         recorded = self._record(gone)
         if cut.punched:
@@ -80,20 +83,20 @@ class BoundedOutput:
     def _record(self, cut: Cut) -> bool:
         try:
             self._directory.write_cut(self._stream, cut)
-        except OSError:  # The disk is full; there is room once the hole is punched.
+        except OSError:  # The disk is full; there will be room once the hole is punched.
             return False
         return True
 
 
 def create_regular(path: str, flags: int) -> int:
-    """A descriptor to write to a file of the run, made where there is none. Raises OSError.
+    """A descriptor for writing to a file of the run, created if it does not exist. Raises OSError.
 
-    An earlier run of the session may have put a pipe in its place, which would hold the shim for ever, or a link.
+    An earlier run of the session may have put a link in its place, or a pipe, which would block the shim for ever.
     """
     descriptor = os.open(path, flags | os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise FileExistsError(errno.EEXIST, "it is no file", path)
+        raise FileExistsError(errno.EEXIST, "not a regular file", path)
     os.set_blocking(descriptor, True)
     return descriptor
 

@@ -1,7 +1,8 @@
-"""What goes wrong in one session stays there: one guard around every step of a supervisor's loop, and of a sweep.
+"""Keeps a failure in one session from affecting the others: one guard around every step of a supervisor's loop and of a
+sweep.
 
-A step that fails is tried again later, each time later; nothing that a file, a lock or a disk can do ends the loop.
-What is told, and told once, is what lasts: a file that is busy for a moment is no news.
+A failed step is retried later, with increasing back-off. Nothing that a file, a lock or a disk can do ends the loop.
+Only lasting trouble is reported, and only once: a file that is busy for a moment is not worth a message.
 """
 
 from __future__ import annotations
@@ -17,25 +18,28 @@ from agentq_cli.errors import AgentqError, Busy, Refused
 
 AGAIN_MS = 200
 LONGEST_AGAIN_MS = 5_000
-"""How far apart at most what is locked, or what the machine refuses, is tried again."""
+"""The longest back-off after a lock or a refusal by the operating system."""
 
 LASTING_AGAIN_MS = 30_000
-"""The same for what somebody has to mend: a file that is corrupt, a directory that is none."""
+"""The longest back-off after trouble that someone has to fix: a corrupt file, or something else in a directory's
+place."""
 
 STALE_MS = 60_000
-"""A trouble that nobody has tried again for so long has gone with what was to be done."""
+"""Trouble whose step has not been retried for this long is forgotten: the work itself has gone."""
 
 FEW_DESCRIPTORS = 12
-"""With fewer left, what failed may well have failed for want of them: a transaction over two files takes six."""
+"""With fewer descriptors left than this, a failure was probably caused by their lack: a transaction over two files
+takes six."""
 
 DESCRIPTORS = "descriptors"
 PASSING = (Busy, Refused)
-"""What passes by itself, or so it is to be hoped: a lock, a full disk, a machine that has no process left."""
+"""Failures that should pass by themselves: a lock, a full disk, a machine that cannot create another process."""
 
 
 @dataclass(slots=True)
 class Trouble:
-    """A step that failed. `lasting`: not for a lock or by the machine. Times are monotonic milliseconds."""
+    """A step that failed. `lasting`: not because of a lock or a refusal by the operating system. Times are monotonic
+    milliseconds."""
 
     message: str
     lasting: bool
@@ -46,21 +50,23 @@ class Trouble:
 
 
 class Tried:
-    """Around a step: what it raises is noted, and goes no further. `error` is None where it went well."""
+    """A context manager around a step: it records an exception and goes no further with it. `error` is None if the
+    step succeeded."""
 
     __slots__ = ("_guard", "_session", "_step", "error", "of_files")
 
     def __init__(self, guard: Guard, session: str | None, step: str) -> None:
         self.error: AgentqError | None = None
         self.of_files = False
-        """Whether the operating system refused a file: one of a run, as the store names its own."""
+        """Whether the error was an OSError, hence about a file of a run: the store translates the errors of its own
+        files."""
         self._guard = guard
         self._session = session
         self._step = step
 
     @property
     def lasting(self) -> bool:
-        """Whether it failed for something that does not pass by itself."""
+        """Whether the step failed for a reason that does not pass by itself."""
         return self.error is not None and not isinstance(self.error, PASSING)
 
     def __enter__(self) -> Tried:
@@ -84,21 +90,21 @@ class Tried:
 
 
 class Guard:
-    """What has failed last in each session, step by step, and when it is to be tried again.
+    """The last failure of each step in each session, and when to retry it.
 
-    A session of None is what all have in common: the index, the process itself.
+    The session None stands for what all sessions share: the index, and this process itself.
     """
 
     def __init__(self) -> None:
         self._troubles: dict[tuple[str | None, str], Trouble] = {}
 
     def over(self, session: str | None, step: str) -> Tried:
-        """Around a step. Of what all sessions have in common only what passes by itself is caught: a corrupt or
-        exchanged index ends whoever works on it."""
+        """Guard a step. For what all sessions share, only failures that pass by themselves are caught: a corrupt or
+        replaced index ends the process that works on it."""
         return Tried(self, session, step)
 
     def note(self, session: str | None, step: str, error: AgentqError) -> None:
-        """A step has failed: it is put off, longer each time."""
+        """Record that a step has failed and put it off, longer each time."""
         busy = isinstance(error, Busy)
         lasting = not isinstance(error, PASSING)
         before = self._troubles.get((session, step))
@@ -111,17 +117,17 @@ class Guard:
             self.note(None, DESCRIPTORS, Refused(scarce))
 
     def clear(self, session: str | None, step: str) -> None:
-        """A step went well, or is not to be tried again."""
+        """Record that a step succeeded or will not be retried."""
         if self._troubles:
             self._troubles.pop((session, step), None)
 
     def may(self, session: str | None, step: str) -> bool:
-        """Whether a step is not put off."""
+        """Whether a step may run now, because it is not put off."""
         found = self._troubles.get((session, step)) if self._troubles else None
         return found is None or found.again_at <= monotonic_ms()
 
     def put_off(self, step: str) -> set[str]:
-        """The sessions in which a step is."""
+        """The sessions in which this step is put off."""
         now = monotonic_ms()
         return {
             session
@@ -130,7 +136,7 @@ class Guard:
         }
 
     def lasting(self, step: str) -> set[str]:
-        """The sessions in which a step failed for what does not pass by itself."""
+        """The sessions in which this step failed for a reason that does not pass by itself."""
         return {
             session
             for (session, what), trouble in self._troubles.items()
@@ -138,7 +144,7 @@ class Guard:
         }
 
     def moments(self) -> list[int]:
-        """When something is to be tried again (monotonic)."""
+        """When steps are to be retried (monotonic)."""
         now = monotonic_ms()
         for key, trouble in list(self._troubles.items()):
             if now - trouble.again_at >= STALE_MS:
@@ -146,11 +152,12 @@ class Guard:
         return [trouble.again_at for trouble in self._troubles.values() if trouble.again_at > now]
 
     def take(self) -> list[tuple[str | None, str]]:
-        """What is wrong and was not told yet: session and message. A lock is told of once it has lasted."""
+        """Trouble that has not been reported yet, as session and message. A busy lock is reported once it has
+        lasted."""
         found: list[tuple[str | None, str]] = []
         scarce = (None, DESCRIPTORS) in self._troubles
         for (session, step), trouble in self._troubles.items():
-            # What fails for want of descriptors is one trouble, and not one of each session.
+            # A lack of descriptors is reported once, not once per session.
             if trouble.told or (trouble.busy and trouble.delay < LONGEST_AGAIN_MS) or (scarce and step != DESCRIPTORS):
                 continue
             trouble.told = True
@@ -159,7 +166,8 @@ class Guard:
         return found
 
     def general(self) -> str | None:
-        """What is wrong with this process, or with what all sessions have in common, and was told; a lock is not."""
+        """Reported trouble of this process, or of what all sessions share, other than busy locks; None if there is
+        none."""
         if self._troubles and self.may(None, DESCRIPTORS):
             self._troubles.pop((None, DESCRIPTORS), None)
         found = (trouble for (session, _), trouble in self._troubles.items() if session is None)
@@ -167,7 +175,7 @@ class Guard:
 
 
 def translated(error: Exception) -> AgentqError:
-    """The error as one of ours; what the operating system said, whatever it is, is a refusal."""
+    """The error as one of agentq's own; any error of the operating system becomes a refusal."""
     if isinstance(error, AgentqError):
         return error
     if isinstance(error, OSError) and not isinstance(error, sqlite3.Error):
@@ -179,7 +187,7 @@ def translated(error: Exception) -> AgentqError:
 
 
 def few_descriptors() -> str | None:
-    """What to say where this process has hardly any descriptor left; None where it has."""
+    """A message if this process has hardly any descriptors left; else None."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         used = len(os.listdir("/proc/self/fd"))
@@ -187,4 +195,4 @@ def few_descriptors() -> str | None:
         used = limit
     if limit - used >= FEW_DESCRIPTORS:
         return None
-    return f"this process is out of file descriptors ({limit} at most): raise `ulimit -n`, or run fewer at once"
+    return f"this process is out of file descriptors (limit {limit}): raise `ulimit -n`, or run fewer at once"

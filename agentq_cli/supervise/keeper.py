@@ -1,8 +1,8 @@
-"""Whether the keeper of a run lives, wherever it does.
+"""Whether the keeper of a run is alive, in whichever PID namespace.
 
-A process of another PID namespace (a container's, or the host's from within one) cannot be looked up by its pid, and
-must not be taken for gone. What tells then are locks: the kernel lets go of them with the last process that holds
-them, whichever namespace that is in. See `records.Start`.
+A process in another PID namespace (a container's, or the host's as seen from a container) cannot be found by its pid,
+but must not be taken for dead. For these, locks give the answer: the kernel releases a lock when the last process that
+holds it ends, in any namespace. See `records.Start`.
 """
 
 from __future__ import annotations
@@ -17,54 +17,55 @@ from agentq_cli.supervise.records import RunDirectory, Start
 from agentq_cli.supervise.tree import wait_gone
 
 NAME = "agentq-shim"
-"""What a keeper is called (`kernel.name_process`): a record that names another process was not written by one."""
+"""The process name of a keeper (`kernel.name_process`). A record that names a process with another name was not
+written by a keeper."""
 
-LOOK_MS = 50
-"""How often one is looked at that is elsewhere, where nothing tells its end."""
+POLL_MS = 50
+"""How often to check a keeper in another PID namespace, whose end causes no event here."""
 
 ELSEWHERE = "its keeper is in another PID namespace"
 
 
 def elsewhere(start: Start) -> bool:
-    """Whether the keeper, alive or not, cannot be looked up from here by its pid."""
+    """Whether the keeper, alive or not, is in another PID namespace, so that its pid means nothing here."""
     return start.identity.boot_id != procfs.realm()
 
 
 def is_elsewhere(directory: RunDirectory) -> bool:
-    """The same of a run as it stands."""
+    """The same for a run, by its current record."""
     start = directory.start()
     return isinstance(start, Start) and elsewhere(start)
 
 
 def lives(directory: RunDirectory, start: Start) -> bool:
-    """Whether the keeper that wrote this record still keeps the run. Raises OSError out of descriptors."""
+    """Whether the keeper that wrote this record still keeps the run. Raises OSError if out of descriptors."""
     if not elsewhere(start):
         return _is_keeper(start.identity) and alive(start.identity)
     if start.locked:
         return directory.kept()
-    # Nothing tells: one of this boot is taken to live until its exit record is there.
+    # There is no lock to check: a keeper of this boot counts as alive until its exit record exists.
     return procfs.boot_of(start.identity.boot_id) == procfs.boot_id()
 
 
 def leaves(directory: RunDirectory, start: Start | None) -> bool:
-    """Whether the run may have processes left that cannot be seen from here, its keeper being gone."""
+    """Whether the run, whose keeper is gone, may have processes left that are not visible from here."""
     return isinstance(start, Start) and elsewhere(start) and directory.printing()
 
 
 def pidfd(start: Start) -> int | None:
-    """A pidfd of the keeper, which the caller closes; None where it is gone or elsewhere."""
+    """A pidfd of the keeper, which the caller closes; None if it is gone or in another PID namespace."""
     return open_pidfd(start.identity) if _is_keeper(start.identity) else None
 
 
 def wait(directory: RunDirectory, start: Start, timeout_ms: int) -> bool:
-    """Wait for the keeper's end; False where it still lives after the time."""
+    """Wait for the keeper's end; False if it is still alive after the time-out."""
     deadline = monotonic_ms() + timeout_ms
     while lives(directory, start):
         left = deadline - monotonic_ms()
         if left <= 0:
             return False
         if elsewhere(start):
-            select.poll().poll(min(left, LOOK_MS))
+            select.poll().poll(min(left, POLL_MS))
         else:
             wait_gone([start.identity], left)
     return True

@@ -1,4 +1,4 @@
-"""The kernel calls that a shim needs and Python does not offer. Import it before forking: ctypes is loaded once."""
+"""Kernel calls that a shim needs and Python lacks. Import this before forking, so that ctypes is loaded only once."""
 
 from __future__ import annotations
 
@@ -19,26 +19,27 @@ _fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int6
 
 
 def become_subreaper() -> None:
-    """Have everything below this process handed to it when its own parent dies (prctl(2)). Raises OSError."""
+    """Make this process the parent of its descendants when their own parents die (prctl(2)). Raises OSError."""
     if _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         _fail()
 
 
 def die_with_parent(number: int) -> None:
-    """Have the kernel send this process a signal once its parent dies, 0 for none; exec keeps it. Raises OSError."""
+    """Have the kernel send this process a signal when its parent dies, 0 for none; this survives exec. Raises
+    OSError."""
     if _libc.prctl(PR_SET_PDEATHSIG, number, 0, 0, 0) != 0:
         _fail()
 
 
 def name_process(name: str) -> None:
-    """The name that ps and top show, 15 bytes at most."""
+    """Set the name that ps and top show, at most 15 bytes."""
     _libc.prctl(PR_SET_NAME, name.encode(), 0, 0, 0)
 
 
 def default_library_signals() -> None:
-    """Give the two signals that the C library keeps to itself their defaults, as every other one can be given by name.
+    """Reset the two signals that the C library reserves for itself; all others can be reset by name.
 
-    Its posix_spawn leaves them ignored, and an agent would inherit that.
+    The library's posix_spawn leaves them ignored, and an agent would inherit that.
     """
     number = RT_SIGACTION.get(os.uname().machine)
     if number is not None:
@@ -48,7 +49,7 @@ def default_library_signals() -> None:
 
 
 def punch_hole(descriptor: int, begin: int, end: int) -> None:
-    """Give the blocks from `begin` to `end` back; the file keeps its size (fallocate(2)). Raises OSError."""
+    """Free the blocks from `begin` to `end`; the file keeps its size (fallocate(2)). Raises OSError."""
     if _fallocate(descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, begin, end - begin) != 0:
         _fail()
 

@@ -1,7 +1,7 @@
-"""The process that forks the shims: small, single-threaded, without a database, so that a fork is safe and cheap.
+"""The process that forks the shims: small, single-threaded and without a database, so that forking is safe and cheap.
 
-A fresh interpreter costs a run 6 to 16 ms and 9 MB; a fork of this one 2 ms and what it changes. It ends when the
-supervisor closes the socket or dies; the shims stay.
+A fresh interpreter would cost each run 6 to 16 ms and 9 MB; a fork of this process costs 2 ms and the pages it changes.
+The launcher ends when the supervisor closes the socket or dies; the shims live on.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 def main(descriptor: int) -> NoReturn:
     """Serve the socket `descriptor` until its other end is closed."""
     signal.pthread_sigmask(signal.SIG_SETMASK, HELD_SIGNALS)
-    # Python ignores some, and what a caller ignores (nohup does) is inherited: agents get the defaults, and an
-    # ignored SIGCHLD would lose their exits.
+    # Python ignores some signals, and those that a caller ignores (as nohup does) are inherited. Agents get the
+    # defaults, and an ignored SIGCHLD would lose their exit status.
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)
     kernel.default_library_signals()
     os.setsid()
     os.umask(0o077)
     os.chdir("/")
-    # Whatever else the supervisor's caller left open (a lock, a pipe) must not stay open for the length of a run.
+    # Anything else that the supervisor's caller left open (a lock, a pipe) must not stay open during a run.
     _close_all_but(0, 1, 2, descriptor)
     kernel.name_process("agentq-launcher")
-    process.boot_id()  # Once for all shims.
-    # Never collected and so never written to: pages of before the fork stay shared with every shim.
+    process.boot_id()  # Read once for all shims.
+    # Without garbage collection the pages from before the fork are never written to and stay shared with all shims.
     gc.disable()
     gc.freeze()
     serve(socket.socket(fileno=descriptor))
@@ -46,15 +46,15 @@ def main(descriptor: int) -> NoReturn:
 
 
 def _close_all_but(*keep: int) -> None:
-    """By /proc, as the limit on the number of descriptors may be a million."""
+    """Close the descriptors that `/proc` lists, because the limit on their number may be a million."""
     for name in os.listdir("/proc/self/fd"):
         if int(name) not in keep:
-            with contextlib.suppress(OSError):  # The listing's own is closed already.
+            with contextlib.suppress(OSError):  # The descriptor of the listing itself is already closed.
                 os.close(int(name))
 
 
 def serve(requests: socket.socket) -> None:
-    """Fork a shim a request and reap what ended, until end of file."""
+    """Fork one shim per request and reap those that ended, until end of file."""
     shims: dict[int, int] = {}
     poll = select.poll()
     poll.register(requests, select.POLLIN)
@@ -72,7 +72,7 @@ def serve(requests: socket.socket) -> None:
 
 def _launch(requests: socket.socket, data: bytes, shims: dict[int, int], poll: select.poll) -> None:
     try:
-        # The pidfd must be had once the shim runs: without room for it nothing is forked.
+        # A pidfd of the shim is needed right after the fork: check beforehand that a descriptor is free.
         os.close(os.dup(requests.fileno()))
         pid = os.fork()
     except OSError as error:

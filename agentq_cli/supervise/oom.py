@@ -1,4 +1,5 @@
-"""How often the kernel has killed for want of memory in this process's cgroup, which its children are in too."""
+"""How often the kernel has killed processes for lack of memory in this process's cgroup, which includes its
+children."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from agentq_cli.supervise.process import read_file
 
 
 def oom_kills(*, proc: str = "/proc", mount: str = "/sys/fs/cgroup") -> int | None:
-    """The cgroup's `oom_kill` count: of cgroup v2 (memory.events) or v1 (memory.oom_control); None without either."""
+    """The cgroup's `oom_kill` count, from cgroup v2 (memory.events) or v1 (memory.oom_control); None if neither has
+    it."""
     for path in _files(proc, mount):
         try:
             content = read_file(path)
@@ -22,7 +24,7 @@ def oom_kills(*, proc: str = "/proc", mount: str = "/sys/fs/cgroup") -> int | No
 
 
 def _files(proc: str, mount: str) -> Iterator[str]:
-    """Where the count may be (cgroups(7)), best first."""
+    """Where the count may be found (cgroups(7)), most likely first."""
     try:
         lines = (read_file(f"{proc}/self/cgroup") or b"").decode(errors="surrogateescape").splitlines()
     except OSError:
@@ -30,7 +32,8 @@ def _files(proc: str, mount: str) -> Iterator[str]:
     for line in lines:
         number, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
-        # In a container that is shown its path on the host, what is mounted is its own cgroup; so too with "/..".
+        # In a container that sees its path on the host, the mount shows the container's own cgroup; the same applies to
+        # "/..".
         paths = (path.rstrip("/"), "") if not path.startswith("/..") else ("",)
         for each in paths:
             if "memory" in controllers.split(","):

@@ -1,4 +1,4 @@
-"""Reading what an agent wrote, also while it writes and from any process; the cut that the bound made is marked."""
+"""Reads what an agent wrote, even while it is writing and from any process. The place of a cut is marked."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ CHUNK = 65536
 
 
 def open_regular(path: str) -> int | None:
-    """A descriptor of an agent's file to read, or None where there is none that could be one.
+    """A descriptor for reading an agent's file, or None if there is no regular file of that name.
 
-    The agent can reach the directory: it may have put a pipe, which would block, a directory or a link in its place.
+    The agent can write to the directory: it may have put a pipe, which would block, a directory or a link in its place.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -30,9 +30,9 @@ def open_regular(path: str) -> int | None:
 
 
 class OutputReader:
-    """One stream (`stdout` or `stderr`) of a run, read from front to back; it remembers where it is.
+    """One stream (`stdout` or `stderr`) of a run, read from the beginning; it remembers its position.
 
-    Offsets are logical: they count every byte ever written, whatever the bound has taken meanwhile.
+    Offsets are logical: they count every byte ever written, including those that were cut.
     """
 
     def __init__(self, directory: RunDirectory, stream: str, offset: int = 0) -> None:
@@ -54,7 +54,7 @@ class OutputReader:
             self._descriptor = -1
 
     def read(self, limit: int = CHUNK) -> bytes:
-        """The next bytes, or the mark of a cut; b"" at the present end or where there is no file yet."""
+        """The next bytes, or the mark of a cut; b"" at the current end or if the file does not exist yet."""
         if not self._open():
             return b""
         cut = self._directory.cut(self._stream)
@@ -64,7 +64,8 @@ class OutputReader:
         data = os.pread(self._descriptor, room, _physical(cut, self.offset))
         after = self._directory.cut(self._stream)
         if after != cut and after is not None and after.end > self.offset:
-            # The bound cut while we read. It says where before it cuts, so up to there the bytes are what was written.
+            # The file was cut while we read. The cut is recorded before it is made, so the bytes up to its beginning
+            # are genuine.
             data = data[: max(0, after.begin - self.offset)]
             if not data:
                 return self._skip(after) if after.begin <= self.offset else b""
@@ -72,14 +73,14 @@ class OutputReader:
         return data
 
     def size(self) -> int:
-        """All bytes written so far, those that were cut included."""
+        """All bytes written so far, including those that were cut."""
         if not self._open():
             return 0
         size, cut = os.fstat(self._descriptor).st_size, self._directory.cut(self._stream)
         return size if cut is None or cut.punched else size + cut.end - cut.begin
 
     def peek(self, offset: int, limit: int) -> bytes:
-        """Up to `limit` bytes at the logical `offset`, which is behind a cut, without moving."""
+        """Up to `limit` bytes at the logical `offset`, which must lie after a cut, without changing the position."""
         return os.pread(self._descriptor, limit, _physical(self._directory.cut(self._stream), offset))
 
     def _open(self) -> bool:
@@ -97,18 +98,19 @@ class OutputReader:
 
 
 def mark(missing: int) -> bytes:
-    """The line that stands where bytes were cut out."""
+    """The line that replaces bytes that were cut."""
     return b"\n[agentq: %d bytes cut here]\n" % missing
 
 
 def cut_bytes(directory: RunDirectory, stream: str) -> int:
-    """How many bytes of a stream the bound has taken."""
+    """How many bytes of a stream were cut."""
     cut = directory.cut(stream)
     return 0 if cut is None else cut.end - cut.begin
 
 
 def whole(directory: RunDirectory, stream: str, offset: int = 0) -> Iterator[bytes]:
-    """Everything from the logical `offset` to the present end, in pieces; it ends though the agent goes on writing."""
+    """Everything from the logical `offset` to the current end, in pieces; stops there even if the agent goes on
+    writing."""
     with OutputReader(directory, stream, offset) as reader:
         end = reader.size()
         while (left := end - reader.offset) > 0 and (piece := reader.read(min(left, CHUNK))):
@@ -116,7 +118,7 @@ def whole(directory: RunDirectory, stream: str, offset: int = 0) -> Iterator[byt
 
 
 def tail_offset(directory: RunDirectory, stream: str, lines: int) -> int:
-    """The logical offset at which the last `lines` lines begin, or of the cut where fewer have followed it."""
+    """The logical offset at which the last `lines` lines begin; the beginning of the cut if fewer lines follow it."""
     with OutputReader(directory, stream) as reader:
         stop = end = reader.size()
         cut = directory.cut(stream)
@@ -124,7 +126,7 @@ def tail_offset(directory: RunDirectory, stream: str, lines: int) -> int:
         while lines > 0 and stop > floor:
             begin = max(floor, stop - CHUNK)
             data = reader.peek(begin, stop - begin)
-            # The line break that ends the last line begins none.
+            # The line break at the end of the last line does not begin another.
             at = len(data) - (1 if stop == end and data.endswith(b"\n") else 0)
             while (at := data.rfind(b"\n", 0, at)) >= 0:
                 lines -= 1
@@ -140,9 +142,10 @@ TAIL = 4096
 
 
 def last_line(directory: RunDirectory) -> str:
-    """The last line that is not blank among the last 4 KiB on stdout, else on stderr; empty where there is none.
+    """The last non-blank line within the last 4 KiB of stdout, else of stderr; empty if there is none.
 
-    A line that is longer is seen from where the 4 KiB begin. It is as the agent wrote it: to be made harmless.
+    A longer line is returned from where the 4 KiB begin. The text is as the agent wrote it; the caller must make it
+    harmless.
     """
     for stream in ("stdout", "stderr"):
         try:

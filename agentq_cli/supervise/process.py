@@ -1,8 +1,8 @@
-"""Who a process is, beyond its pid: pids are recycled, so nothing is believed or signalled by pid alone.
+"""Process identity beyond the pid. Pids are reused, so no process is trusted or signalled by its pid alone.
 
-Identity is pid, start time (`/proc/PID/stat` field 22) and realm, the boot and PID namespace; signals go through a
-pidfd that was checked against it. Everything here reads `/proc`, returns None or False for what is gone, and raises
-OSError only where the question cannot be answered at all (out of descriptors or memory).
+An identity is pid, start time (`/proc/PID/stat` field 22) and realm, the boot and PID namespace. Signals are sent
+through a pidfd that was checked against the identity. Everything here reads `/proc`, returns None or False for
+processes that are gone, and raises OSError only if the question cannot be answered (out of descriptors or memory).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from agentq_cli.procfs import stat_fields
 
 
 class Stat(NamedTuple):
-    """What is used of `/proc/PID/stat` (proc(5)); `state` Z and X are dead."""
+    """The fields used of `/proc/PID/stat` (proc(5)); in `state`, Z and X mean dead."""
 
     pid: int
     state: str
@@ -43,14 +43,15 @@ def stat_of(pid: int) -> Stat | None:
 
 
 def processes() -> Iterator[Stat]:
-    """Every process that can be seen, zombies included; not one instant, so a caller looks again until it is sure."""
+    """Every visible process, zombies included. This is not a snapshot of one instant, so callers repeat it until
+    they are sure."""
     for name in os.listdir("/proc"):
         if name.isdigit() and (stat := stat_of(int(name))) is not None:
             yield stat
 
 
 def identity_of(pid: int) -> Identity | None:
-    """The identity of whoever has this pid now."""
+    """The identity of the process that has this pid now, or None."""
     stat = stat_of(pid)
     return None if stat is None else Identity(pid, stat.start_time, realm())
 
@@ -61,7 +62,7 @@ def current() -> Identity:
 
 
 def own_start() -> tuple[int, int]:
-    """Pid and start time of this process, by as little as can be: it is asked between fork and exec."""
+    """Pid and start time of this process, with as little work as possible: it is called between fork and exec."""
     text = read_file("/proc/self/stat")
     if not text:
         raise OSError("/proc is not mounted: agentq cannot tell processes apart")
@@ -69,22 +70,22 @@ def own_start() -> tuple[int, int]:
 
 
 def alive(identity: Identity) -> bool:
-    """Whether this very process still runs; a zombie does not, a stopped one and another user's do.
+    """Whether this exact process is still running. A zombie is not; a stopped process and another user's are.
 
-    Only of this process's own realm can that be told: for others see `attendance.lives` and `keeper.lives`.
+    This can only be known for this process's own realm; for others, see `attendance.lives` and `keeper.lives`.
     """
     return procfs.alive(*identity)
 
 
 def open_pidfd(identity: Identity) -> int | None:
-    """A pidfd of exactly this process, which the caller closes, or None where it is gone; a zombie is."""
+    """A pidfd of exactly this process, which the caller closes; None if the process is gone or a zombie."""
     if not alive(identity):
         return None
     try:
         pidfd = os.pidfd_open(identity.pid)
     except GONE:
         return None
-    # Checked after opening: what the pidfd holds cannot be exchanged any more.
+    # Checked after opening: the process behind a pidfd cannot change any more.
     if alive(identity):
         return pidfd
     os.close(pidfd)
@@ -92,7 +93,7 @@ def open_pidfd(identity: Identity) -> int | None:
 
 
 def send(identity: Identity, number: int) -> bool:
-    """Send a signal to exactly this process; False where it is gone or not ours to signal."""
+    """Send a signal to exactly this process; False if it is gone or we may not signal it."""
     pidfd = open_pidfd(identity)
     if pidfd is None:
         return False

@@ -1,8 +1,8 @@
-"""The directory of one run: small JSON records by which processes that never meet agree on what happened.
+"""The directory of one run: small JSON records through which processes that never meet agree on what happened.
 
-`start` and `stop` are linked into place complete, so the first one wins and no reader sees half of one; one that is
-torn was never acted upon, as that waits for the fsync. `exit` is renamed into place after an fsync: it is there as a
-whole or, empty or torn after a power loss, counts as none.
+`start` and `stop` are hard-linked into place when complete, so the first one wins and no reader sees a partial record.
+Nobody acts on a torn one, because acting waits for the fsync. `exit` is renamed into place after an fsync: it is either
+complete or, if it is empty or torn after a power loss, counts as missing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Record = TypeVar("Record")
 
 
-EXIT_SPACE = 4096  # Reserved before the agent starts, so that a disk it fills can still take its exit record.
+EXIT_SPACE = 4096  # Reserved before the agent starts, so that its exit record can be written even if it fills the disk.
 LONGEST_ERROR = 500
 LARGEST = 64 * 1024
 UNFIT = (errno.ELOOP, errno.EACCES, errno.ENXIO)
@@ -35,14 +35,14 @@ LOOKS = "looks"
 """The record of a run's silence."""
 
 LINGERS = "lingers"
-"""The record of how long it has said its last word and not ended."""
+"""The record of how long a run has kept running after its final event."""
 
 
 class Start(NamedTuple):
-    """A shim took the run: from here on something may be running. `monotonic_ms` counts within `identity`'s boot.
+    """A shim took the run: from now on something may be running. `monotonic_ms` counts within the boot of `identity`.
 
-    `locked`: it holds a lock on this record for as long as it lives, and the run's processes one on what they print
-    to (`RunDirectory.kept`, `RunDirectory.printing`).
+    `locked`: the shim holds a lock on this record for as long as it lives, and the run's processes hold one on the
+    files that they print to (`RunDirectory.kept`, `RunDirectory.printing`).
     """
 
     identity: Identity
@@ -58,19 +58,19 @@ class Void(NamedTuple):
 
 
 class Stop(NamedTuple):
-    """Somebody wants the run ended; the first reason stays."""
+    """Someone asked for the run to end; the first reason stays."""
 
     reason: str
     at: int
 
 
 class Exit(NamedTuple):
-    """How the agent's own process ended, written once its whole tree is gone.
+    """How the agent's own process ended, written once its whole process tree is gone.
 
-    `exit_code` is null after a `signal`. `stopped` is the reason where our own ladder ended it: then neither is a
-    verdict; `stdout_at_stop` is how many bytes stdout held when that began. `spawn_error` says that the agent never
-    ran, `error` why a run failed that has no exit code to blame.
-    `oom_kills` is how often the kernel killed for want of memory in the run's cgroup meanwhile, null if it won't say.
+    `exit_code` is null after a `signal`. `stopped` is the reason if agentq itself stopped the run; then neither of the
+    two is a verdict, and `stdout_at_stop` is the size of stdout in bytes when the stop began. `spawn_error` says that
+    the agent never ran; `error` says why a run failed if its exit code does not. `oom_kills` is how often the kernel
+    killed processes in the run's cgroup meanwhile because memory ran out, null if unknown.
     """
 
     exit_code: int | None
@@ -89,9 +89,9 @@ class Exit(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """The part of an output file that the bound took: logical offsets `begin` to `end`.
+    """The part of an output file that was cut to keep it within its bound: logical offsets `begin` to `end`.
 
-    `punched`: the file keeps its offsets and has a hole there. Otherwise what follows the cut was moved up to `begin`.
+    `punched`: the file keeps its offsets and has a hole there. Otherwise the rest of the file was moved up to `begin`.
     """
 
     begin: int
@@ -100,31 +100,34 @@ class Cut(NamedTuple):
 
 
 class RunDirectory:
-    """`sessions/NAME/runs/N.K`. Writers raise OSError; readers return None for what is not there or not readable."""
+    """`sessions/NAME/runs/N.K`. Writers raise OSError; readers return None for what does not exist or cannot be
+    read."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         self._made: list[str] = []
 
     def file(self, name: str) -> str:
-        """The path of one of its files: `stdout`, `stderr`, `prompt`, `heartbeat`, `result`."""
+        """The path of one of the run's files: `stdout`, `stderr`, `prompt`, `heartbeat`, `result`."""
         return f"{self.path}/{name}"
 
     def create(self) -> None:
-        """Make it, 0700, and the `runs` directory above it; the session's own directory must exist.
+        """Create the run's directory with mode 0700, and the `runs` directory above it. The session's directory must
+        exist.
 
-        A link in place of either is not followed: what it leads to is not ours to write in.
+        A symbolic link in place of either is not followed: we must not write where it leads.
         """
         for path in (os.path.dirname(self.path), self.path):
             try:
                 os.mkdir(path, 0o700)
             except FileExistsError:
-                _refuse_other_than_directory(path)
+                _require_directory(path)
                 continue
             self._made.append(path)
 
     def start(self) -> Start | Void | None:
-        """Who took the run. One that cannot be read was lost with the power: nobody, but started."""
+        """Who took the run. An unreadable record was damaged by a power loss: the run was started, but its keeper is
+        unknown."""
         document = self._load("start")
         if document is None:
             return None
@@ -133,9 +136,9 @@ class RunDirectory:
         return _read(_start, document) or Start(NOBODY, 0, 0)
 
     def write_start(self, start: Start) -> bool:
-        """Take the run for this shim, durably. False: somebody else has it, or it is void; start nothing.
+        """Take the run for this shim, durably. False if another shim has it or it is void: then start nothing.
 
-        The record stays locked until this process ends, where the file system has such locks.
+        The record stays locked until this process ends, if the file system supports such locks.
         """
         identity = start.identity
         document = {
@@ -144,20 +147,21 @@ class RunDirectory:
             "boot_id": identity.boot_id,
             "started_at": start.started_at,
             "monotonic_ms": start.monotonic_ms,
-            "tmpdir": None,  # An agentq of before this was computed asks for it.
+            "tmpdir": None,  # Older versions of agentq, which did not compute the path, expect this key.
         }
         return self._link("start", document, keep=True)
 
     def kept(self) -> bool:
-        """Whether whoever wrote the `start` record still lives, in whichever PID namespace."""
+        """Whether the writer of the `start` record is still alive, in any PID namespace."""
         return self._locked("start")
 
     def printing(self) -> bool:
-        """Whether a process of the run still has its stdout or stderr open, in whichever PID namespace."""
+        """Whether a process of the run still has its stdout or stderr open, in any PID namespace."""
         return self._locked("stdout") or self._locked("stderr")
 
     def _locked(self, name: str) -> bool:
-        """Whether somebody holds a lock on a file: the kernel lets go of it with the last process that has it open."""
+        """Whether someone holds a lock on a file. The kernel releases a lock when the last process that has the file
+        open ends."""
         import fcntl
 
         try:
@@ -179,9 +183,9 @@ class RunDirectory:
         return False
 
     def write_void(self, by: int, *, dry: bool = False) -> bool:
-        """Make sure that a late shim starts nothing. False: a shim was faster, the run is to be adopted.
+        """Make sure that a late shim starts nothing. False: a shim was faster, and the run should be adopted.
 
-        With `dry` nothing is written; what stands in the way is raised all the same. Raises OSError, of the directory.
+        With `dry` nothing is written, but problems are raised all the same. Raises OSError that names the directory.
         """
         try:
             if dry:
@@ -193,19 +197,19 @@ class RunDirectory:
             raise OSError(error.errno, error.strerror, self.path) from error
 
     def _check_writable(self) -> None:
-        """Raises the OSError that making a record would, as far as a look can tell."""
+        """Raises the OSError that writing a record would raise, as far as can be known without writing."""
         above = os.path.dirname(self.path)
         there = os.path.dirname(above)
         for path in (above, self.path):
             if not os.path.lexists(path):
                 break
-            _refuse_other_than_directory(path)
+            _require_directory(path)
             there = path
         if not os.access(there, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     def agent(self) -> Identity | None:
-        """The agent's own process, whether it still lives or not."""
+        """The agent's own process, alive or not; None if it is not recorded."""
         document, start = self._load("agent"), self.start()
         if not document or not isinstance(start, Start):
             return None
@@ -213,58 +217,58 @@ class RunDirectory:
         return _read(lambda found: Identity(_pid(found["pid"]), _whole(found["start_time"]), boot), document)
 
     def write_agent(self, pid: int, start_time: int) -> None:
-        """Name the agent's process; not synced, as it means nothing after a reboot."""
+        """Record the agent's process. Not synced, since the record means nothing after a reboot."""
         temporary = self.file(f"agent.{pid}")
-        # Two numbers, and written between fork and exec: without the encoder and the pages that it would copy.
+        # Only two numbers, and written between fork and exec: done without the JSON encoder and the pages that it would
+        # copy.
         os.close(_write_bytes(temporary, b'{"pid": %d, "start_time": %d}\n' % (pid, start_time)))
         os.rename(temporary, self.file("agent"))
 
     def stop(self) -> Stop | None:
-        """The recorded intent to end the run; see `post_stop`."""
+        """The recorded request to end the run, or None; see `post_stop`."""
         document = self._load("stop")
         if document is None:
             return None
         return _read(lambda found: Stop(_text(found["reason"]), _whole(found["at"])), document) or Stop("unknown", 0)
 
     def post_stop(self, reason: str, at: int) -> bool:
-        """Record, durably, that the run is to be ended. False: somebody did before; their reason stays."""
+        """Record, durably, that the run is to be ended. False if that was recorded already; the first reason stays."""
         self.create()
         return self._link("stop", {"reason": reason, "at": at})
 
     def look(self, name: str = LOOKS) -> Silence | None:
-        """The silence, or what lies between the final event and now, as the last look that recorded it saw it; see
-        `policy.stall`."""
+        """The silence, or the time since the final event, as last recorded by `write_look`; see `policy.stall`."""
         document = self._load(name)
         return None if document is None else _read(_silence, document)
 
     def write_look(self, silence: Silence, name: str = LOOKS) -> None:
-        """Remember a look for whoever looks next; not synced, as it means nothing after a reboot."""
+        """Record a check for whoever makes the next one. Not synced, since the record means nothing after a reboot."""
         temporary = self.file(f"{name}.{os.getpid()}")
         signs = silence.signs._asdict()
         os.close(_write_new(temporary, signs | {"since": silence.since, "boot_id": silence.boot_id}))
         os.rename(temporary, self.file(name))
 
     def forget_look(self, name: str) -> None:
-        """Let the next look be the first."""
+        """Remove the record, so that the next check counts as the first."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.file(name))
 
     def exit(self) -> Exit | None:
-        """How the run ended; an empty or torn record is none."""
+        """How the run ended; None if the record is missing, empty or torn."""
         document = self._load("exit")
         return None if document is None else _read(_exit, document)
 
     def reserve_exit(self) -> ExitSlot:
-        """Take the space for the exit record while there is some."""
+        """Reserve the space for the exit record while there is some."""
         return ExitSlot(self)
 
     def cut(self, stream: str) -> Cut | None:
-        """What the bound took from `stdout` or `stderr`, or None while it is whole."""
+        """What was cut from `stdout` or `stderr`, or None if nothing was."""
         document = self._load(f"{stream}.cut")
         return None if document is None else _read(_cut, document)
 
     def write_cut(self, stream: str, cut: Cut) -> None:
-        """Say what is about to be taken; written first, so that a reader never takes a hole for output."""
+        """Record what is about to be cut. Written before the cut, so that a reader never takes a hole for output."""
         temporary = self.file(f"{stream}.cut.new")
         descriptor = os.open(temporary, FOR_WRITING, 0o600)
         try:
@@ -274,9 +278,9 @@ class RunDirectory:
         os.rename(temporary, self.file(f"{stream}.cut"))
 
     def _load(self, name: str) -> dict[str, Any] | None:
-        """The record as a dict, {} where it is there and unreadable, None where it is not there.
+        """The record as a dict; {} if it exists but is unreadable, None if it does not exist.
 
-        The agent can reach the directory: a pipe, a link or a directory in a record's place is one that is unreadable.
+        The agent can write to the directory, so a pipe, a link or a directory in a record's place counts as unreadable.
         Any other failure is raised: a run must not look dead because we are out of descriptors.
         """
         try:
@@ -305,12 +309,12 @@ class RunDirectory:
             _write_all(descriptor, _encode({**document, "locked": lock(descriptor)} if keep else document))
             os.link(temporary, self.file(name))
             placed = True
-            # Synced once all is in place: one commit of the journal instead of three, and nobody acts before it.
+            # Synced once everything is in place: one journal commit instead of three, and nobody acts before it.
             os.fsync(descriptor)
         except FileExistsError:
             return False
         finally:
-            if not (keep and placed):  # Otherwise it is held open, and locked, for as long as this process lives.
+            if not (keep and placed):  # Otherwise it stays open and locked for as long as this process lives.
                 os.close(descriptor)
             os.unlink(temporary)
         _sync_directory(self.path)
@@ -319,13 +323,13 @@ class RunDirectory:
         return True
 
 
-def _refuse_other_than_directory(path: str) -> None:
+def _require_directory(path: str) -> None:
     if not stat.S_ISDIR(os.lstat(path).st_mode):
         raise NotADirectoryError(errno.ENOTDIR, "it is a link or a file, not a directory", path)
 
 
 class ExitSlot:
-    """The space for an exit record, reserved before there is anything to report."""
+    """The space for an exit record, reserved before there is anything to record."""
 
     def __init__(self, directory: RunDirectory) -> None:
         self._directory = directory
@@ -338,7 +342,7 @@ class ExitSlot:
             raise
 
     def disk_full(self) -> bool:
-        """Whether the file system has no block left for the run."""
+        """Whether the file system has no free block left for the run."""
         try:
             _allocate(self._descriptor, EXIT_SPACE)
         except OSError as error:
@@ -346,12 +350,12 @@ class ExitSlot:
         return False
 
     def write(self, record: Exit) -> None:
-        """Write the record, durably, where everybody looks for it."""
+        """Write the record, durably, to its final place."""
         document = record._asdict()
         if record.error is not None:
             document["error"] = record.error[:LONGEST_ERROR]
         data = _encode(document)
-        # Into the reserved blocks: truncating first would give them back to a full disk.
+        # Overwrite the reserved blocks: truncating first would return them to a full disk.
         os.pwrite(self._descriptor, data, 0)
         os.ftruncate(self._descriptor, len(data))
         os.fsync(self._descriptor)
@@ -360,7 +364,7 @@ class ExitSlot:
         _sync_directory(self._directory.path)
 
     def release(self) -> None:
-        """Give the space back: there will be no record."""
+        """Release the space: there will be no record."""
         os.close(self._descriptor)
         os.unlink(self._temporary)
 
@@ -378,14 +382,15 @@ def _silence(found: Mapping[str, Any]) -> Silence:
 
 
 def _sign(found: object) -> tuple[int, int]:
-    # An agent may give its heartbeat any time, also one before 1970.
+    # An agent may set any time on its heartbeat file, even one before 1970.
     if not isinstance(found, list) or [type(each) for each in found] != [int, int]:
-        raise ValueError("no pair of numbers")
+        raise ValueError("not a pair of numbers")
     return found[0], found[1]
 
 
 def _exit(found: Mapping[str, Any]) -> Exit:
-    # What an older shim that is still running did not know has its default; keys of a newer one are passed over.
+    # Fields that an older, still running shim did not write get their defaults; unknown keys of a newer shim are
+    # ignored.
     kept = {name: found[name] for name in Exit._fields if name in found or name not in Exit._field_defaults}
     for name, value in kept.items():
         if name == "spawn_error":
@@ -398,14 +403,14 @@ def _exit(found: Mapping[str, Any]) -> Exit:
         elif name in ("finished_at", "duration_ms", "stdout_bytes", "stderr_bytes"):
             raise ValueError(f"{name} is missing")
     if kept["signal"] is not None and kept["signal"] > LAST_SIGNAL:
-        raise ValueError("signal is none")
+        raise ValueError("no such signal")
     return Exit(**kept)
 
 
 def _cut(found: Mapping[str, Any]) -> Cut:
     cut = Cut(_whole(found["begin"]), _whole(found["end"]), found["punched"])
     if cut.begin > cut.end or not isinstance(cut.punched, bool):
-        raise ValueError("it ends before it begins")
+        raise ValueError("the cut ends before it begins")
     return cut
 
 
@@ -415,21 +420,21 @@ LARGEST_PID = (1 << 31) - 1
 
 def _pid(value: object) -> int:
     if _whole(value) > LARGEST_PID:
-        raise ValueError("no pid is so large")
+        raise ValueError("too large for a pid")
     return _whole(value)
 
 
 def _whole(value: object) -> int:
-    """A number that a database column holds too; nothing in a record is negative. Raises ValueError."""
+    """A non-negative integer that fits into a database column. Raises ValueError for anything else."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 62:
-        raise ValueError("no whole number")
+        raise ValueError("not a whole number")
     return value
 
 
 def _text(value: object) -> str:
-    """Text that can be stored. Raises ValueError."""
+    """A string that can be stored. Raises ValueError for anything else."""
     if not isinstance(value, str):
-        raise ValueError("no text")
+        raise ValueError("not text")
     return value.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -445,7 +450,8 @@ def _encode(document: Mapping[str, Any]) -> bytes:
 
 
 def lock(descriptor: int, *, shared: bool = False) -> bool:
-    """Lock a file for as long as it stays open, here or in what inherits it; False where there are no such locks."""
+    """Lock a file for as long as it stays open, here or in processes that inherit it. False if such locks are not
+    supported."""
     import fcntl
 
     try:

@@ -1,4 +1,4 @@
-"""Removing ended tasks for good: their rows, then the files of their runs."""
+"""Removes ended tasks for good: first their rows, then the files of their runs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from agentq_cli.supervise import tmpdir
 
 
 def remove_each(queue: Queue, addresses: Sequence[Address], *, dry: bool = False) -> list[Task | Undone]:
-    """Remove tasks with their runs, events and files; each as it was, or why it could not be: nothing of it is gone.
+    """Remove tasks with their runs, events and files. Returns each task as it was, or why it could not be removed, in
+    which case nothing of it was.
 
-    With `dry` the files stay, and the queue is a rehearsal's.
+    With `dry` the files stay, and the queue is only a rehearsal.
     """
     found = queue.prune_each(addresses)
     if dry:
@@ -30,7 +31,8 @@ def remove_each(queue: Queue, addresses: Sequence[Address], *, dry: bool = False
 
 
 def settle(queue: Queue, session: str, *, dry: bool = False) -> tuple[int, int]:
-    """Finish, or take back, what a prune that was killed has left; how many runs' files were removed, and put back.
+    """Finish, or undo, what a killed prune left behind. Returns how many runs' files were removed and how many
+    restored.
 
     Raises Busy, Unreadable.
     """

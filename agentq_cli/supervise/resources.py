@@ -1,8 +1,8 @@
-"""What there is of memory and processor time, and what a run's processes hold of it. Reads `/proc` and cgroup files.
+"""The memory and load of the machine, and the memory that a run's processes use. Reads `/proc` and cgroup files.
 
-Memory is that of the machine and of every cgroup around the process, from its own up to the last that can be seen:
-version 2 (`memory.max`, `memory.high`), version 1 (`memory.limit_in_bytes`), and both at once. Clean or dirty pages of
-files count as available there, as they do in the machine's `MemAvailable`: the kernel takes them back when it must.
+Memory is that of the machine and of every cgroup around the process, from its own to the outermost visible one: version
+2 (`memory.max`, `memory.high`), version 1 (`memory.limit_in_bytes`), or both at once. File pages, clean or dirty, count
+as available there, as they do in the machine's `MemAvailable`: the kernel reclaims them when it must.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from agentq_cli.supervise import process
 
 KIB = 1 << 10
 NO_LIMIT = 1 << 60
-"""Version 1 has no word for no limit but the largest number of pages that it can count."""
+"""Version 1 expresses no limit as the largest number of pages that it can count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Looks at the machine, anew with each call. What cannot be read is left out and raises nothing.
+    """Reads the machine's state, afresh with each call. What cannot be read is left out; nothing is raised.
 
-    `whose` is the process whose cgroups count, `self` or a pid. `proc` stands for `/proc`, and `root` before every
-    mount point that it names.
+    `whose` is the process whose cgroups count, `self` or a pid. `proc` replaces `/proc`, and `root` is prepended to
+    every mount point found.
     """
 
     whose: str = "self"
@@ -42,7 +42,7 @@ class Resources:
         if "MemTotal" in machine and "MemAvailable" in machine:
             rooms.append(Room(machine["MemTotal"], machine["MemAvailable"]))
         for directory, name, version in self._cgroups():
-            room = self._second(directory, name) if version == 2 else self._first(directory, name)
+            room = self._room_v2(directory, name) if version == 2 else self._room_v1(directory, name)
             if room is not None:
                 rooms.append(room)
         return rooms
@@ -64,17 +64,17 @@ class Resources:
         )
         return ((f"{self.root}{place}", name, version) for place, name, version in _places(mountinfo, membership))
 
-    def _second(self, directory: str, name: str) -> Room | None:
+    def _room_v2(self, directory: str, name: str) -> Room | None:
         limits = [_number(self._read(f"{directory}/{file}")) for file in ("memory.max", "memory.high")]
-        if not any(map(_limited, limits)):
+        if not any(map(_is_limited, limits)):
             return None
         stat = _numbers(self._read(f"{directory}/memory.stat"))
         reclaimable = sum(stat.get(key, 0) for key in ("inactive_file", "active_file", "slab_reclaimable"))
         return _room(limits, _number(self._read(f"{directory}/memory.current")), reclaimable, name)
 
-    def _first(self, directory: str, name: str) -> Room | None:
+    def _room_v1(self, directory: str, name: str) -> Room | None:
         limit = _number(self._read(f"{directory}/memory.limit_in_bytes"))
-        if not _limited(limit):
+        if not _is_limited(limit):
             return None
         stat = _numbers(self._read(f"{directory}/memory.stat"))
         reclaimable = stat.get("total_inactive_file", 0) + stat.get("total_active_file", 0)
@@ -89,7 +89,7 @@ class Resources:
 
 
 class Mount(NamedTuple):
-    """A hierarchy of cgroups that accounts for memory: the cgroup that is mounted, and where."""
+    """A mounted cgroup hierarchy that accounts for memory: the cgroup at its root, and the mount point."""
 
     root: str
     point: str
@@ -98,9 +98,10 @@ class Mount(NamedTuple):
 
 @functools.lru_cache(2)
 def _places(mountinfo: str, membership: str) -> tuple[tuple[str, str, int], ...]:
-    """The directory of each cgroup that accounts for memory, its name and version, from two files of `/proc`.
+    """The directory, name and version of each cgroup that accounts for memory, from the contents of two files in
+    `/proc`.
 
-    They seldom change, and to read them line by line takes longer than all else that is looked at before a start.
+    They seldom change, and parsing them line by line takes longer than all other checks before a start.
     """
     found = []
     mounts = list(_mounts(mountinfo))
@@ -111,7 +112,7 @@ def _places(mountinfo: str, membership: str) -> tuple[tuple[str, str, int], ...]
         if (version == 1 and "memory" not in controllers.split(",")) or ".." in path.split("/"):
             continue
         fitting = [mount for mount in mounts if mount.version == version]
-        # In a container the mount may show just its own cgroup, under whatever name that has outside.
+        # In a container the mount may show only the container's own cgroup, whatever its name outside.
         mount = next((each for each in fitting if _inside(path, each.root)), next(iter(fitting), None))
         if mount is None:
             continue
@@ -135,7 +136,7 @@ def _mounts(mountinfo: str) -> Iterator[Mount]:
 
 
 def _unescaped(text: str) -> str:
-    r"""A path of mountinfo, which writes blanks and backslashes as `\040`."""
+    r"""A path of mountinfo, in which blanks and backslashes are written like `\040`."""
     return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
 
 
@@ -144,23 +145,23 @@ def _inside(path: str, root: str) -> bool:
 
 
 def _room(limits: Iterable[int | None], current: int | None, reclaimable: int, name: str) -> Room | None:
-    limit = min((limit for limit in limits if limit is not None and _limited(limit)), default=None)
+    limit = min((limit for limit in limits if limit is not None and _is_limited(limit)), default=None)
     if limit is None or current is None:
         return None
     return Room(limit, max(0, limit - current + min(reclaimable, current)), name)
 
 
-def _limited(limit: int | None) -> bool:
+def _is_limited(limit: int | None) -> bool:
     return limit is not None and limit < NO_LIMIT
 
 
 def _number(text: str) -> int | None:
-    """What a file with one number holds; None for `max` and for what is none."""
+    """The number in a file with one number; None for `max` and for anything else."""
     return int(text) if text.strip().isdecimal() else None
 
 
 def _numbers(text: str, *, scale: int = 1) -> dict[str, int]:
-    """Name and number of each line, as in `/proc/meminfo` (in KiB) and `memory.stat`."""
+    """The name and number of each line, as in `/proc/meminfo` (in KiB) and `memory.stat`."""
     found = {}
     for line in text.splitlines():
         words = line.split()
@@ -170,14 +171,15 @@ def _numbers(text: str, *, scale: int = 1) -> dict[str, int]:
 
 
 def tree_memory(identities: Iterable[Identity]) -> int | None:
-    """Bytes that these processes hold in memory together: the proportional set size of each, so that pages which they
-    share count once, and the resident one where that is not ours to read. None where none of them is left."""
+    """The bytes of memory that these processes use together. It adds up the proportional set size of each, so that
+    shared pages count once, or the resident set size if that is not readable. None if none of the processes is left."""
     held = [memory for identity in identities if (memory := _memory(identity)) is not None]
     return sum(held) if held else None
 
 
 def resident(identities: Iterable[Identity]) -> int:
-    """Bytes that they hold resident, shared pages counted for each: never less than `tree_memory`, and far cheaper."""
+    """The bytes that these processes hold resident, with shared pages counted for each. Never less than
+    `tree_memory`, and far cheaper."""
     return sum(_resident(identity.pid) or 0 for identity in identities)
 
 
@@ -191,6 +193,6 @@ def _memory(identity: Identity) -> int | None:
 
 
 def _resident(pid: int) -> int | None:
-    """RSS (proc_pid_statm(5)); None where the process is gone."""
+    """The resident set size (proc_pid_statm(5)); None if the process is gone."""
     pages = (process.read_file(f"/proc/{pid}/statm") or b"").split()
     return int(pages[1]) * os.sysconf("SC_PAGE_SIZE") if len(pages) > 1 else None

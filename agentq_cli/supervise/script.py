@@ -1,4 +1,5 @@
-"""The pre-task script (CONTRACT, pre-task script): runs before the agent and says whether to wake it, and with what."""
+"""The pre-task script (CONTRACT, pre-task script): runs before the agent and decides whether to start it, and with
+what data."""
 
 from __future__ import annotations
 
@@ -16,16 +17,16 @@ from agentq_cli.supervise.spawn import SpawnError, spawn
 
 LIMIT_MS = 30_000
 LIMIT_BYTES = 1 << 20
-LOOK_MS = 200
+POLL_MS = 200
 LONGEST_SHEBANG = 256
 DATA_VARIABLE = "AGENTQ_SCRIPT_DATA"
-"""Where a command, which has no prompt, finds the script's data as JSON."""
+"""Holds the script's data as JSON for a command, which has no prompt."""
 
 WAKE, SKIP, ERROR = "wake", "skip", "error"
 
 
 class Verdict(NamedTuple):
-    """What the script decided: `outcome` is wake, skip or error; `data` is JSON text where it gave any."""
+    """The script's decision: `outcome` is wake, skip or error; `data` is JSON text, or None if there is none."""
 
     outcome: str
     data: str | None = None
@@ -35,7 +36,8 @@ class Verdict(NamedTuple):
 def run(
     request: LaunchRequest, directory: RunDirectory, env: Mapping[str, str], waking: frozenset[signal.Signals]
 ) -> Verdict | None:
-    """Run the script to its end, nothing of it left; None where the run was stopped meanwhile. In a shim only."""
+    """Run the script to its end and kill whatever it leaves behind. None if the run was stopped meanwhile. Only for
+    use in a shim."""
     assert request.script is not None
     try:
         output = _create(directory.file("script.stdout"))
@@ -52,7 +54,7 @@ def run(
         trouble = reason
     if trouble is None and status != 0:
         code = os.waitstatus_to_exitcode(status or 0)
-        trouble = f"it ended with {code}" if code >= 0 else f"it was ended by signal {-code}"
+        trouble = f"exit code {code}" if code >= 0 else f"killed by signal {-code}"
     if trouble is not None:
         return Verdict(ERROR, error=f"script '{request.script}': {trouble}")
     size = os.fstat(output).st_size
@@ -60,25 +62,25 @@ def run(
 
 
 def judge(printed: bytes, script: str) -> Verdict:
-    """The verdict in what a script printed: the last line that is not empty, a JSON object with `wakeAgent`."""
+    """The verdict in the script's output: its last non-empty line, a JSON object with `wakeAgent`."""
     lines = [line for line in printed.splitlines() if line.strip()]
     if not lines:
         return Verdict(ERROR, error=f"script '{script}': it printed no verdict")
     try:
         found = json.loads(lines[-1])
     except (ValueError, RecursionError):
-        return Verdict(ERROR, error=f"script '{script}': its last line is no JSON")
+        return Verdict(ERROR, error=f"script '{script}': its last line is not JSON")
     if not isinstance(found, dict) or not isinstance(found.get("wakeAgent"), bool):
         return Verdict(ERROR, error=f"script '{script}': its last line has no boolean wakeAgent")
     data = found.get("data")
     try:
         return Verdict(WAKE if found["wakeAgent"] else SKIP, None if data is None else json.dumps(data))
-    except RecursionError:  # what could just be read need not be written
-        return Verdict(ERROR, error=f"script '{script}': its data is too deep")
+    except RecursionError:  # what could just be parsed may be too deep to serialize
+        return Verdict(ERROR, error=f"script '{script}': its data is nested too deeply")
 
 
 def with_data(request: LaunchRequest, env: dict[str, str], data: str | None) -> LaunchRequest:
-    """The request with the script's data in its prompt; a command finds it in its environment."""
+    """The request with the script's data added to its prompt; for a command, the data goes into its environment."""
     if data is None:
         return request
     block = f"\n\nData from the pre-task script, as JSON:\n{data}\n"
@@ -93,7 +95,7 @@ def with_data(request: LaunchRequest, env: dict[str, str], data: str | None) -> 
 
 
 def _command(script: str) -> list[str]:
-    """`bash`, or what its `#!` line names, with the script; it need not be executable."""
+    """`bash`, or the interpreter of the `#!` line, with the script, which need not be executable."""
     descriptor = os.open(script, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         first = os.read(descriptor, LONGEST_SHEBANG).split(b"\n", 1)[0]
@@ -111,7 +113,7 @@ def _create(path: str) -> int:
 def _wait(
     pid: int, directory: RunDirectory, output: int, waking: frozenset[signal.Signals]
 ) -> tuple[int | None, str | None]:
-    """The script's wait status, or why it is not waited for any longer."""
+    """The script's wait status, or why waiting for it was given up."""
     deadline = monotonic_ms() + LIMIT_MS
     while True:
         ended, status = os.waitpid(pid, os.WNOHANG)
@@ -125,11 +127,11 @@ def _wait(
             return None, f"it ran longer than {LIMIT_MS // 1000} s"
         if os.fstat(output).st_size > LIMIT_BYTES:
             return None, f"it printed more than {LIMIT_BYTES >> 20} MiB"
-        signal.sigtimedwait(waking, min(left, LOOK_MS) / 1000)
+        signal.sigtimedwait(waking, min(left, POLL_MS) / 1000)
 
 
 def _end_everything(waking: frozenset[signal.Signals]) -> None:
-    """Nothing that a script started outlives it."""
+    """Kill everything that the script started."""
     while True:
         tree.kill_found(lambda: tree.descendants(os.getpid()))
         try:
@@ -137,4 +139,4 @@ def _end_everything(waking: frozenset[signal.Signals]) -> None:
                 pass
         except ChildProcessError:
             return
-        signal.sigtimedwait(waking, LOOK_MS / 1000)
+        signal.sigtimedwait(waking, POLL_MS / 1000)

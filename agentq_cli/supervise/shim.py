@@ -1,8 +1,8 @@
-"""The keeper of one run: forked by the launcher, alone with the agent until nothing of it is left.
+"""The keeper of one run: forked by the launcher, it stays with the agent until nothing of the run is left.
 
-It takes the run by its `start` record, starts the agent, enforces `--timeout` and the output bound, carries out a
-recorded stop, and writes the `exit` record. Nothing but SIGKILL ends it early: a hang-up or a service manager's
-SIGTERM only makes it look for a stop record, so that a run ends by its own limits or by a person's wish.
+It takes the run by writing its `start` record, starts the agent, enforces `--timeout` and the output bound, carries out
+a recorded stop, and writes the `exit` record. Only SIGKILL ends it early. A hang-up or a service manager's SIGTERM only
+makes it check for a stop record, so that a run ends by its own limits or at a person's request.
 """
 
 from __future__ import annotations
@@ -26,17 +26,18 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 WAKING = frozenset({signal.SIGCHLD, signal.SIGUSR1, signal.SIGTERM})
-FIRST_LOOK_MS = 100
-LOOK_MS = 1_000
+FIRST_CHECK_MS = 100
+CHECK_MS = 1_000
 KILL_AGAIN_MS = 100
 KILL_SELDOM_MS = 5_000
 TIMEOUT = "timeout"
 
 
 def main(data: bytes, inherited: Iterable[int]) -> NoReturn:
-    """Carry out one launch request in this process, which was just forked for it, and end.
+    """Carry out one launch request in this process, which was forked for it, then exit.
 
-    `inherited` are the launcher's descriptors: held open here, they would keep a supervisor from seeing its end.
+    `inherited` are the launcher's descriptors. If they stayed open here, a supervisor would not notice that the
+    launcher ended.
     """
     try:
         os.setsid()
@@ -50,7 +51,7 @@ def main(data: bytes, inherited: Iterable[int]) -> NoReturn:
 
 
 def _take(request: LaunchRequest) -> Shim | None:
-    """Take the run, or leave it: it is void, another shim has it, or its directory cannot be written."""
+    """Take the run. None if it is void, another shim has it, or its directory cannot be written."""
     directory = RunDirectory(request.run_dir)
     private, failure = None, None
     try:
@@ -68,7 +69,7 @@ def _take(request: LaunchRequest) -> Shim | None:
     try:
         taken = directory.write_start(start)
     except OSError as error:
-        # In place but perhaps not on disk: the run is taken, and fails.
+        # The record is in place but perhaps not on disk: the run is taken, and fails.
         taken = _has_taken(directory, start)
         failure = f"'{directory.file('start')}': {error.strerror}"
     if taken:
@@ -85,14 +86,14 @@ def _has_taken(directory: RunDirectory, start: Start) -> bool:
 
 
 class Step(NamedTuple):
-    """One rung of the stop ladder and when it is due (monotonic)."""
+    """One step of the stop sequence, and when it is due (monotonic)."""
 
     due: int
     number: int
 
 
 class Shim:
-    """A taken run. `failure` is why it cannot be started, where that is known already."""
+    """A run that this process has taken. `failure` is why it cannot be started, if that is known already."""
 
     def __init__(
         self,
@@ -125,18 +126,18 @@ class Shim:
         self._kill_again = KILL_AGAIN_MS
         self._left_something = False
         self._outputs: dict[str, BoundedOutput] = {}
-        self._look_every = FIRST_LOOK_MS
-        self._look_at = start.monotonic_ms + FIRST_LOOK_MS
+        self._check_every = FIRST_CHECK_MS
+        self._check_at = start.monotonic_ms + FIRST_CHECK_MS
 
     def run(self) -> None:
-        """Start the agent, keep it until its tree is gone, record how it ended."""
+        """Start the agent, stay until its process tree is gone, and record how it ended."""
         try:
             if (stop := self._directory.stop()) is not None:
                 self._stopped = stop.reason
             elif not self._spawn_failed:
                 self._spawn()
             self._watch()
-        except Exception as error:  # A bug must not leave an agent that nobody keeps.
+        except Exception as error:  # A bug must not leave an agent without a keeper.
             self._failure = f"bug in agentq: {error!r}"
             self._kill_everything()
         self._finish()
@@ -159,7 +160,7 @@ class Shim:
             self._fail_spawn(f"'{error.filename or self._directory.path}': {error.strerror}")
 
     def _run_script(self, env: dict[str, str]) -> bool:
-        """Run the pre-task script; whether the agent is to be started."""
+        """Run the pre-task script; return whether to start the agent."""
         from agentq_cli.supervise import script
 
         verdict = script.run(self._request, self._directory, env, WAKING)
@@ -180,19 +181,20 @@ class Shim:
             try:
                 self._act(monotonic_ms())
                 wait = max(0, self._next_due() - monotonic_ms())
-            except OSError:  # Out of descriptors, a disk that fails: nothing that an agent should die of.
-                wait = LOOK_MS
+            except OSError:  # Out of descriptors or a failing disk: no reason to let an agent die.
+                wait = CHECK_MS
             signal.sigtimedwait(WAKING, wait / 1000)
 
     def _act(self, now: int) -> None:
-        self._look_for_stop(now)
-        self._look_at_output(now)
+        self._begin_requested_stop(now)
+        self._bound_outputs(now)
         while self._steps and self._steps[0].due <= now:
             self._take_step(self._steps[0].number)
             self._steps.pop(0)
 
     def _reap(self) -> bool:
-        """Wait for all that has ended; False once nothing is left, here or below: orphans come to the subreaper."""
+        """Reap all processes that have ended. False once none is left, children or orphans, which the subreaper
+        inherits."""
         while True:
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
@@ -210,27 +212,27 @@ class Shim:
             self._oom_kills = kills - self._oom_kills_before
         if (reason := agent.failure()) is not None:
             self._fail_spawn(reason)
-        if not self._killing:  # What it left running has a grace time of its own.
-            self._steps = self._ladder(interrupt_first=False)
+        if not self._killing:  # Processes that it left behind get a grace time of their own.
+            self._steps = self._stop_steps(interrupt_first=False)
 
-    def _look_for_stop(self, now: int) -> None:
-        """Begin the ladder where a stop is recorded or the time is up; an agent that has ended is past both."""
+    def _begin_requested_stop(self, now: int) -> None:
+        """Begin the stop sequence if a stop is recorded or the time is up. Neither matters once the agent has ended."""
         if self._stopped is not None or self._status is not None:
             return
         expired = self._deadline is not None and now >= self._deadline
         if expired:
-            with contextlib.suppress(OSError):  # The disk is full; the time is up all the same.
+            with contextlib.suppress(OSError):  # The disk is full, but the time is up all the same.
                 self._directory.post_stop(TIMEOUT, self._clock.now_ms())
         stop = self._directory.stop()
         if stop is not None or expired:
             self._stopped = TIMEOUT if stop is None else stop.reason
-            # Before any signal: what it says to that is no news about its work.
+            # Measured before any signal: the agent's reaction to it says nothing about its work.
             if (stdout := self._outputs.get("stdout")) is not None:
-                self._look(stdout)
+                self._enforce_bound(stdout)
                 self._stdout_at_stop = stdout.logical_size()
-            self._steps = self._ladder(self._request.interrupt_first)
+            self._steps = self._stop_steps(self._request.interrupt_first)
 
-    def _ladder(self, interrupt_first: bool) -> list[Step]:
+    def _stop_steps(self, interrupt_first: bool) -> list[Step]:
         now, grace = monotonic_ms(), self._request.grace_ms
         steps = [Step(now, signal.SIGTERM), Step(now + grace, signal.SIGKILL)]
         if interrupt_first:
@@ -241,32 +243,33 @@ class Shim:
         if number == signal.SIGKILL:
             self._killing = True
             tree.kill_found(lambda: tree.descendants(os.getpid()))
-            # What hangs in the kernel dies late, and what is another user's not at all: look ever more rarely.
+            # A process that hangs in the kernel dies late, and another user's process never does: retry at growing
+            # intervals.
             self._steps.append(Step(monotonic_ms() + self._kill_again, signal.SIGKILL))
             self._kill_again = min(2 * self._kill_again, KILL_SELDOM_MS)
         elif self._agent is not None and self._status is None:
             self._agent.signal(number)
-            self._agent.signal(signal.SIGCONT)  # A stopped process hears nothing else.
+            self._agent.signal(signal.SIGCONT)  # A stopped process reacts to no other signal.
         else:
             self._left_something = True
             tree.terminate(tree.descendants(os.getpid()))
 
-    def _look_at_output(self, now: int) -> None:
-        if now < self._look_at:
+    def _bound_outputs(self, now: int) -> None:
+        if now < self._check_at:
             return
-        grown = sum(self._look(output) for output in self._outputs.values())
+        grown = sum(self._enforce_bound(output) for output in self._outputs.values())
         fast = grown > self._request.output_bytes // 4
-        self._look_every = FIRST_LOOK_MS if fast else min(2 * self._look_every, LOOK_MS)
-        self._look_at = now + self._look_every
+        self._check_every = FIRST_CHECK_MS if fast else min(2 * self._check_every, CHECK_MS)
+        self._check_at = now + self._check_every
 
-    def _look(self, output: BoundedOutput) -> int:
+    def _enforce_bound(self, output: BoundedOutput) -> int:
         try:
-            return output.look()
-        except OSError:  # An output that cannot be shortened is no reason to leave the agent alone.
+            return output.enforce()
+        except OSError:  # Failing to shorten an output is no reason to abandon the agent.
             return 0
 
     def _next_due(self) -> int:
-        dues = [self._look_at, *(step.due for step in self._steps[:1])]
+        dues = [self._check_at, *(step.due for step in self._steps[:1])]
         if self._deadline is not None and self._stopped is None and self._status is None:
             dues.append(self._deadline)
         return min(dues)
@@ -277,35 +280,37 @@ class Shim:
             signal.sigtimedwait(WAKING, KILL_AGAIN_MS / 1000)
 
     def _finish(self) -> None:
-        """Record the end, then tidy up: the record is worth more than the temporary files."""
+        """Record the end, then clean up: the record matters more than the temporary files."""
         if self._stopped is not None or self._left_something:
             self._kill_marked()
         for output in self._outputs.values():
-            self._look(output)
+            self._enforce_bound(output)
         if self._failure is None and self._slot.disk_full():
-            self._failure = f"no space left where '{self._directory.path}' is: output may be missing"
+            self._failure = f"no space left on the file system of '{self._directory.path}': output may be missing"
         record = self._exit()
         try:
             self._slot.write(record)
         except OSError:
-            self._write_anew(record)
+            self._rewrite_exit(record)
         if self._private_tmp is not None:
             tmpdir.remove(self._private_tmp)
 
     def _kill_marked(self) -> None:
-        """What left the tree and still carries the run's name: the slot is free only once that is gone too."""
+        """Kill processes that left the tree but still carry the run's marker: the slot is free only once they are
+        gone too."""
         run, state_dir = self._request.env.get("AGENTQ_RUN"), self._request.env.get("AGENTQ_STATE_DIR")
         left = bool(run and state_dir)
         while left:
             try:
                 left = not tree.kill_orphans(run or "", state_dir or "", grace_ms=self._request.grace_ms)
-            except OSError:  # Out of descriptors: the record that follows is worth waiting for.
-                signal.sigtimedwait(WAKING, LOOK_MS / 1000)
+            except OSError:  # Out of descriptors: wait, so that the record that follows is correct.
+                signal.sigtimedwait(WAKING, CHECK_MS / 1000)
 
-    def _write_anew(self, record: Exit) -> None:
-        """The agent took the run's directory away, or the right to write there: it is made anew for the record.
+    def _rewrite_exit(self, record: Exit) -> None:
+        """Recreate the run's directory for the exit record: the agent removed it, or removed the permission to write to
+        it.
 
-        Without one the run would look as if it had never started, and be started again.
+        Without the record the run would look as if it had never started, and would be started again.
         """
         directory = RunDirectory(self._directory.path)
         with contextlib.suppress(OSError):

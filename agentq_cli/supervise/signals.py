@@ -1,4 +1,4 @@
-"""Signals as something to be polled: each is noted by its handler and seen by the loop, in the order of arrival."""
+"""Signals as events to poll: a handler records each signal, and the loop takes them in the order of arrival."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Signals:
-    """A context manager that takes INT, TERM and HUP over, from the main thread, and gives them back."""
+    """A context manager that takes over INT, TERM and HUP in the main thread and restores their handlers at the end."""
 
     def __init__(self) -> None:
         self._arrived: list[int] = []
@@ -23,11 +23,11 @@ class Signals:
         self._wakeup = -1
 
     def fileno(self) -> int:
-        """To be polled for reading."""
+        """A descriptor to poll for reading."""
         return self._read
 
     def take(self) -> list[int]:
-        """What has arrived since the last call."""
+        """The signals that have arrived since the last call."""
         with contextlib.suppress(BlockingIOError):
             while os.read(self._read, 64):
                 pass
@@ -41,7 +41,7 @@ class Signals:
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._wakeup = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         for number in CAUGHT:
-            # What was ignored when we were started (nohup) stays ignored.
+            # Signals that were ignored at our start (nohup) stay ignored.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._note)
         return self

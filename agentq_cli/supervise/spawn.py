@@ -1,4 +1,4 @@
-"""From a shim to the agent: the fork, and what stands between it and exec."""
+"""From a shim to the agent: the fork, and everything between fork and exec."""
 
 from __future__ import annotations
 
@@ -24,45 +24,46 @@ LONGEST_REASON = 4096
 
 
 class SpawnError(Exception):
-    """The agent could not be started; the message names what was missing."""
+    """The agent could not be started; the message names the cause."""
 
 
 class Agent:
-    """The agent's own process. Its `pid` is its group and session too, and stays its own until it is reaped."""
+    """The agent's own process. It leads its own process group and session, and its `pid` cannot be reused until it
+    is reaped."""
 
     def __init__(self, pid: int, report: int) -> None:
         self.pid = pid
         self._report = report
 
     def signal(self, number: int) -> None:
-        """Signal its group; call it only before the process is reaped."""
+        """Signal its process group; call this only before the process is reaped."""
         try:
             os.killpg(self.pid, number)
-        except ProcessLookupError:  # Not yet the leader of a group.
+        except ProcessLookupError:  # It does not lead a process group yet.
             os.kill(self.pid, number)
-        except PermissionError:  # The whole group has become another user's.
+        except PermissionError:  # The whole group now belongs to another user.
             return
 
     def failure(self) -> str | None:
-        """Why it never became the agent, once it has ended; None where exec succeeded."""
+        """Why exec failed, None if it succeeded; call this once the process has ended."""
         reason = os.read(self._report, LONGEST_REASON)
         return reason.decode(errors="replace") or None
 
 
 def spawn(request: LaunchRequest, directory: RunDirectory, env: Mapping[str, str], stdout: int, stderr: int) -> Agent:
-    """Fork the agent into a process session of its own. Raises SpawnError.
+    """Fork the agent into its own process session. Raises SpawnError.
 
-    Returns before exec, which may hang on a dead mount: a failure there shows when the process has ended.
+    Returns before exec, which may hang on a dead mount: an exec failure is known once the process has ended.
     """
     stdin = _open_stdin(request, directory)
     reader, writer = os.pipe()
     shim = os.getpid()
-    # All that can be is done before the fork: each page that the child writes to is copied for it.
+    # As much as possible is done before the fork: every page that the child writes to is copied.
     programs = _programs(request.argv[0] if request.argv else "", env)
     try:
         pid = os.fork()
     except OSError as error:
-        raise SpawnError(f"no process for the agent: {error.strerror}") from error
+        raise SpawnError(f"cannot fork the agent: {error.strerror}") from error
     if pid == 0:
         _become(request, directory, env, programs, (stdin, stdout, stderr), writer, shim)
     os.close(stdin)
@@ -76,7 +77,7 @@ def _open_stdin(request: LaunchRequest, directory: RunDirectory) -> int:
         if request.stdin_text is not None:
             path = directory.file("prompt")
             _write(path, request.stdin_text.encode(errors="surrogateescape"))
-        # Not blocking: a FIFO that nobody writes to would hold the run before its time limit counts.
+        # Non-blocking: a FIFO without a writer would hold up the run before its time limit counts.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -104,7 +105,7 @@ def _become(
     report: int,
     shim: int,
 ) -> NoReturn:
-    """In the forked child: become the agent, or say why not and end."""
+    """In the forked child: become the agent, or report why not and exit."""
     try:
         _prepare(request, directory, stdio, shim)
         _execute(request, env, programs)
@@ -115,7 +116,8 @@ def _become(
 
 
 def _prepare(request: LaunchRequest, directory: RunDirectory, stdio: tuple[int, int, int], shim: int) -> None:
-    # Until its record is there nobody but the shim can find it, as it carries no marker yet: it dies with the shim.
+    # Until its record is written, only the shim can find this process, which carries no marker yet; so let it die with
+    # the shim.
     kernel.die_with_parent(signal.SIGKILL)
     if os.getppid() != shim:
         os._exit(FAILED)
@@ -123,7 +125,7 @@ def _prepare(request: LaunchRequest, directory: RunDirectory, stdio: tuple[int, 
     for number, descriptor in enumerate(stdio):
         os.dup2(descriptor, number)
     try:
-        # By the process itself and before exec, so that the record is never missing while an agent runs.
+        # Written by the process itself before exec, so that no agent ever runs without its record.
         directory.write_agent(*own_start())
     except OSError as error:
         raise SpawnError(f"record '{directory.file('agent')}': {error.strerror}") from error
@@ -133,12 +135,14 @@ def _prepare(request: LaunchRequest, directory: RunDirectory, stdio: tuple[int, 
         os.chdir(request.cwd)
     except OSError as error:
         raise SpawnError(f"directory '{request.cwd}': {error.strerror}") from error
-    # Their handlers are the defaults since the launcher's start. The bare call: the other makes enums of the old mask.
+    # The launcher has already reset the signal handlers. This unwrapped call is used since the wrapper turns the old
+    # mask into enums.
     SET_MASK(signal.SIG_SETMASK, ())
 
 
 def _programs(program: str, env: Mapping[str, str]) -> list[str]:
-    """The files that a command may mean, as execvp(3) looks for them: each directory of the agent's own PATH."""
+    """The files that a command may mean, in the order in which execvp(3) tries them: one per directory of the
+    agent's own PATH."""
     if "/" in program:
         return [program]
     return [f"{folder}/{program}" if folder else program for folder in env.get("PATH", os.defpath).split(":")]
@@ -153,12 +157,12 @@ def _execute(request: LaunchRequest, env: Mapping[str, str], programs: Sequence[
                 os.execve(each, list(request.argv), env)
             except OSError as error:
                 if "/" not in program and error.errno == errno.EACCES and not os.path.exists(each):
-                    # Of a directory that may not be searched nothing is known: as for a shell, it is not there.
+                    # In a directory without search permission the program counts as missing, as it does for a shell.
                     error = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-                # One that is there and cannot be run says more than one that is not there.
+                # A program that exists but cannot be run is more informative than one that is missing.
                 if failure is None or failure.errno in (errno.ENOENT, errno.ENOTDIR):
                     failure = error
-    except ValueError as error:  # A NUL byte, an empty name, "=" in a variable's name.
+    except ValueError as error:  # A NUL byte, an empty name, or "=" in the name of a variable.
         raise SpawnError(f"command '{program}': {error}") from error
     assert failure is not None
     raise SpawnError(f"command '{program}': {_reason(program, env, failure)}") from failure

@@ -1,4 +1,4 @@
-"""Asking for the end of a run from any process: the wish is written down first, then the shim is told."""
+"""Asks for the end of a run, from any process: the request is recorded first, then the shim is notified."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from agentq_cli.supervise.records import RunDirectory, Start
 
 
 def request_stop(directory: RunDirectory, *, reason: str, at: int) -> bool:
-    """Record that the run is to be ended (the first reason stays) and wake its shim, which carries it out.
+    """Record that the run is to be ended (the first reason stays) and wake its shim, which carries this out.
 
-    True where a live shim was told. False with a `start` record: the shim is gone, and the caller ends what is left
-    (`tree.kill_orphans`). False without one: a shim that comes later finds the record and starts nothing. A shim of
-    another PID namespace cannot be signalled: it looks for the record each second.
+    True if a live shim was notified. False with a `start` record: the shim is gone, and the caller ends what is left
+    (`tree.kill_orphans`). False without one: a shim that comes later finds the record and starts nothing. A shim in
+    another PID namespace cannot be signalled; it checks for the record every second.
     """
     directory.post_stop(reason, at)
     start = directory.start()
@@ -22,5 +22,5 @@ def request_stop(directory: RunDirectory, *, reason: str, at: int) -> bool:
         return False
     if not keeper.elsewhere(start):
         send(start.identity, signal.SIGUSR1)
-        send(start.identity, signal.SIGCONT)  # A stopped shim hears nothing else.
+        send(start.identity, signal.SIGCONT)  # A stopped shim reacts to no other signal.
     return True

@@ -1,15 +1,15 @@
-"""The private TMPDIR of a prompt task: short, because agent CLIs put sockets there and a socket's path ends at 107
-bytes; removed with the run.
+"""The private TMPDIR of a prompt task. Its path is short, because agent CLIs create sockets there and the path of a
+socket may have at most 107 bytes. It is removed with the run.
 
-Its name follows from the run's directory: whoever removes it for a keeper that is gone computes it, and asks no file
-that the agent can write.
+Its name is computed from the run's directory. So whoever removes it in place of a dead keeper does not depend on a file
+that the agent can write to.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from _blake2 import blake2b  # what hashlib has, without the whole of OpenSSL in each keeper
+from _blake2 import blake2b  # the same as hashlib's, without loading OpenSSL into each keeper
 from collections.abc import Iterator, Mapping
 
 PREFIX = "agentq-"
@@ -17,7 +17,7 @@ NAME_BYTES = 6
 
 
 def create(environ: Mapping[str, str], run_dir: str) -> str:
-    """Make one, 0700, under XDG_RUNTIME_DIR or, where that is not to be used, /tmp. Raises OSError."""
+    """Create a directory with mode 0700 under XDG_RUNTIME_DIR, or under /tmp if that cannot be used. Raises OSError."""
     runtime = environ.get("XDG_RUNTIME_DIR", "")
     if runtime.startswith("/"):
         try:
@@ -28,7 +28,8 @@ def create(environ: Mapping[str, str], run_dir: str) -> str:
 
 
 def remove(path: str) -> None:
-    """Remove it with all that is in it, following no link. What cannot be removed stays; a path not ours is left."""
+    """Remove the directory and its contents without following links. What cannot be removed stays. A path that is
+    not one of ours is left alone."""
     name = os.path.basename(path)
     if not name.startswith(PREFIX) or not os.path.isabs(path):
         return
@@ -43,7 +44,8 @@ def remove(path: str) -> None:
 
 
 def remove_below(parent: str, name: str) -> None:
-    """Remove what has this name in a directory, with all that is in it, following no link. What cannot be stays."""
+    """Remove the entry of this name in a directory, and its contents, without following links. What cannot be
+    removed stays."""
     try:
         directory = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
@@ -57,7 +59,7 @@ def remove_below(parent: str, name: str) -> None:
 
 
 def remove_left_behind(environ: Mapping[str, str], run_dir: str) -> None:
-    """Remove what the keeper of a run made and did not live to remove, where it is this user's."""
+    """Remove what the dead keeper of a run left behind, if it belongs to this user."""
     for parent in _parents(environ):
         path = f"{parent}/{_name(run_dir)}"
         try:
@@ -69,7 +71,8 @@ def remove_left_behind(environ: Mapping[str, str], run_dir: str) -> None:
 
 
 def _parents(environ: Mapping[str, str]) -> Iterator[str]:
-    """Where one may lie: cron, which has no XDG_RUNTIME_DIR, tidies up after a supervisor that has one."""
+    """The directories where a TMPDIR may be: cron, which has no XDG_RUNTIME_DIR, cleans up after a supervisor that
+    has one."""
     runtime = environ.get("XDG_RUNTIME_DIR", "")
     if runtime.startswith("/"):
         yield runtime.rstrip("/")
@@ -88,14 +91,14 @@ def _create_under(parent: str, run_dir: str) -> str:
         try:
             os.mkdir(path, 0o700)
         except FileExistsError:
-            # Somebody else's, or left behind by a state dir that was removed: any other name will do.
+            # It belongs to someone else, or is left over from a state dir that was removed: any other name will do.
             name = PREFIX + os.urandom(NAME_BYTES).hex()
             continue
         return path
 
 
 def _remove(parent: int, name: str) -> None:
-    """Descend by descriptors: a directory that is swapped for a link meanwhile leads nowhere else."""
+    """Descend by descriptors, so that a directory that is swapped for a link meanwhile leads nowhere else."""
     try:
         directory = _open_directory(parent, name)
     except OSError:
@@ -115,7 +118,7 @@ def _remove(parent: int, name: str) -> None:
 
 def _open_directory(parent: int, name: str) -> int:
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    # Tools leave read-only trees behind (a Go module cache); what is in them is removed all the same.
+    # Tools leave read-only trees behind (such as a Go module cache); their contents are removed all the same.
     if stat.S_ISDIR(mode := os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode) and mode & 0o700 != 0o700:
         os.chmod(name, 0o700, dir_fd=parent)
     return os.open(name, flags, dir_fd=parent)

@@ -1,7 +1,7 @@
-"""The processes of a run, and ending all of them.
+"""The processes of a run, and how to end all of them.
 
-Agents start their tools in process sessions of their own, so neither the group nor the session of an agent is its
-tree. The tree is everything below a process, and everything that carries the run's environment marker.
+Agents start their tools in separate process sessions, so neither the process group nor the session of an agent is its
+tree. The tree is every descendant of a process, and every process that carries the run's environment marker.
 """
 
 from __future__ import annotations
@@ -26,19 +26,20 @@ from agentq_cli.supervise.process import (
 
 DEFAULT_GRACE_MS = 5_000
 DEFAULT_PATIENCE_MS = 5_000
-KILL_AGAIN_MS = 200  # A killed process in uninterruptible sleep dies late; asking again catches what it started.
-SETTLE_MS = 10  # A process in the middle of exec shows an empty environment for an instant.
-MOST_LOOKS = 10
+# A killed process in uninterruptible sleep dies late; a later check finds what it started meanwhile.
+KILL_AGAIN_MS = 200
+SETTLE_MS = 10  # During exec, a process briefly shows an empty environment.
+MOST_ROUNDS = 10
 MOST_PIDFDS = 256  # A fork bomb must not use up our own descriptors.
 
 
 def below(roots: Iterable[Identity]) -> set[Identity]:
-    """Every live process that descends from one of `roots`, which are not among them."""
+    """Every live process that descends from one of `roots`, not including the roots."""
     return set().union(*below_each(roots).values())
 
 
 def below_each(roots: Iterable[Identity]) -> dict[Identity, set[Identity]]:
-    """The same for each root that lives, in one look at all processes."""
+    """The live descendants of each root that exists, in one pass over all processes."""
     parents: dict[int, list[Identity]] = {}
     dead, seen = set(), set()
     for stat in processes():
@@ -60,7 +61,7 @@ def below_each(roots: Iterable[Identity]) -> dict[Identity, set[Identity]]:
 
 
 def descendants(pid: int) -> set[Identity]:
-    """Every live process below `pid`."""
+    """Every live descendant of `pid`."""
     root = identity_of(pid)
     return set() if root is None else below([root])
 
@@ -77,12 +78,13 @@ def marked(run: str, state_dir: str) -> set[Identity]:
 
 
 def kill_found(find: Callable[[], set[Identity]]) -> set[Identity]:
-    """SIGKILL everything that `find` returns, stopped first so that none forks out of reach. Returns who was meant.
+    """SIGKILL everything that `find` returns, after stopping all of it so that nothing can fork out of reach. Returns
+    the targets.
 
-    What goes on changing its pid for `MOST_LOOKS` is left for the caller's next try.
+    If new processes still appear after `MOST_ROUNDS` rounds, the rest is left to the caller's next attempt.
     """
     held: set[Identity] = set()
-    for _ in range(MOST_LOOKS):
+    for _ in range(MOST_ROUNDS):
         new = find() - held
         if not new:
             break
@@ -95,14 +97,14 @@ def kill_found(find: Callable[[], set[Identity]]) -> set[Identity]:
 
 
 def terminate(targets: Iterable[Identity]) -> None:
-    """SIGTERM, and SIGCONT so that a stopped process hears it."""
+    """Send SIGTERM, then SIGCONT so that stopped processes react to it."""
     for identity in targets:
         send(identity, signal.SIGTERM)
         send(identity, signal.SIGCONT)
 
 
 def wait_gone(targets: Collection[Identity], timeout_ms: int) -> None:
-    """Return when all of `targets` have ended, or after the time."""
+    """Return when all of `targets` have ended, or after the time-out."""
     deadline = monotonic_ms() + timeout_ms
     poll = select.poll()
     waiting: set[int] = set()
@@ -122,11 +124,11 @@ def wait_gone(targets: Collection[Identity], timeout_ms: int) -> None:
 
 
 class Orphans:
-    """What a run left behind whose shim is gone: everything with its marker, its agent, and everything below them.
+    """What a run without a shim has left behind: every process with its marker, its agent, and all their descendants.
 
-    For an event loop: call `step` until it says True, every `SETTLE_MS` or slower. `left` is what the last look found.
-    Found once is remembered: a child whose parent died is followed although nothing leads to it any more. This
-    process is spared even where it carries the marker (an agent may have started it).
+    For an event loop: call `step` until it returns True, every `SETTLE_MS` or less often. `left` holds what the last
+    step found. Processes that were found once are remembered, so a child is tracked even if its parent dies and no link
+    to it remains. This process is spared even if it carries the marker (an agent may have started it).
     """
 
     def __init__(self, run: str, state_dir: str, grace_ms: int, known: Iterable[Identity] = ()) -> None:
@@ -136,18 +138,19 @@ class Orphans:
         self._deadline = monotonic_ms() + grace_ms
         self._seen = set(known)
         self._told: set[Identity] = set()
-        self._empty_looks = 0
+        self._empty_rounds = 0
 
     def step(self) -> bool:
-        """Look once and signal what is there: TERM, after the grace time KILL. True once two looks found nothing."""
+        """Find and signal what is left: TERM, or KILL after the grace time. True once two steps in a row found
+        nothing."""
         if monotonic_ms() >= self._deadline:
             self.left = kill_found(self._find)
         else:
             self.left = self._find()
             terminate(self.left - self._told)
             self._told |= self.left
-        self._empty_looks = 0 if self.left else self._empty_looks + 1
-        return self._empty_looks >= 2
+        self._empty_rounds = 0 if self.left else self._empty_rounds + 1
+        return self._empty_rounds >= 2
 
     def _find(self) -> set[Identity]:
         roots = {identity for identity in self._seen | marked(self._run, self._state_dir) if alive(identity)}
@@ -164,10 +167,10 @@ def kill_orphans(
     patience_ms: int = DEFAULT_PATIENCE_MS,
     known: Iterable[Identity] = (),
 ) -> bool:
-    """End what a run left behind whose shim is gone (see `Orphans`); `known` is its agent, where the record names one.
+    """End what a run without a shim has left behind (see `Orphans`). `known` is its agent, if the record names one.
 
-    True once none is left. False where something is still there `patience_ms` after the first KILL (a process of
-    another user, or one that hangs in the kernel): slot and session are not free then, and the caller tries again.
+    True once nothing is left. False if something still exists `patience_ms` after the first KILL (a process of another
+    user, or one that hangs in the kernel): then slot and session are not free, and the caller tries again.
     """
     orphans = Orphans(run, state_dir, grace_ms, known)
     started = monotonic_ms()

@@ -173,5 +173,5 @@ def _wait_until_on_duty(child: subprocess.Popen[bytes], state_dir: Path) -> None
 def self_command() -> list[str]:
     """How this very agentq is started again, from wherever it was installed and with nothing of the cwd on its path."""
     root = str(Path(__file__).resolve().parents[2])
-    program = f"import sys; sys.path.insert(0, {root!r}); from agentq_cli.__main__ import main; sys.exit(main())"
+    program = f"import sys; sys.path.insert(0, {root!r}); from agentq_cli.__main__ import program; program()"
     return [sys.executable, "-P", "-c", program]

@@ -143,7 +143,9 @@ FAILURES = {
     ),
     "unknown": Case(failed("something new"), FailureClass.ERROR, "something new"),
     "without a reason": Case(
-        (THREAD, TURN, {"type": "turn.failed", "error": None}), FailureClass.ERROR, "the turn failed without a reason"
+        (THREAD, TURN, {"type": "turn.failed", "error": None}),
+        FailureClass.ERROR,
+        "the turn failed without giving a reason",
     ),
     "a command was refused": Case(
         (THREAD, TURN, command("completed"), command("declined", None), message("I could not."), completed()),

@@ -144,7 +144,7 @@ FAILURES = {
     ),
     "unknown": Case(failed("something new"), FailureClass.ERROR, "something new"),
     "without a reason": Case(
-        (INIT, {"type": "result", "status": "error"}), FailureClass.ERROR, "it failed without a reason"
+        (INIT, {"type": "result", "status": "error"}), FailureClass.ERROR, "gemini failed without giving a reason"
     ),
     "a tool that is not there without a permission": Case(
         (INIT, tool(), broke("tool_not_registered"), message("I could not."), success()),

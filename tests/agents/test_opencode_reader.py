@@ -114,7 +114,9 @@ FAILURES = {
     "unknown-model": Case(
         (failed("UnknownError", message="Unexpected server error."),), FailureClass.ERROR, "Unexpected server error."
     ),
-    "without a reason": Case(({"type": "error", "error": 5},), FailureClass.ERROR, "it failed without a reason"),
+    "without a reason": Case(
+        ({"type": "error", "error": 5},), FailureClass.ERROR, "opencode failed without giving a reason"
+    ),
     "only a name": Case((failed("MessageAbortedError"),), FailureClass.ERROR, "MessageAbortedError"),
     "failed in its second step": Case(
         (START, tool(), finish("tool-calls"), START, api(500, "oops")), FailureClass.OVERLOADED, "oops"
@@ -143,7 +145,7 @@ FAILURES = {
         more={"exit_code": 0},
     ),
     "bad-flag": Case(
-        (), FailureClass.CONFIG, "opencode refused its command line", "opencode run [message..]\n\nrun opencode …\n"
+        (), FailureClass.CONFIG, "opencode rejected its command line", "opencode run [message..]\n\nrun opencode …\n"
     ),
     "bad setting": Case(
         (),

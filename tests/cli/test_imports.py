@@ -11,13 +11,18 @@ from agentq_process import ROOT, Agentq
 
 SPY = """
 import atexit, os, sys
+EXIT = os._exit
+def exit(code):
+    tell()
+    EXIT(code)
 def tell():
     with open(os.environ["IMPORTED"], "w") as file:
         file.write("\\n".join(sys.modules))
 atexit.register(tell)
+os._exit = exit
 """
 
-ITS_OWN = {"bisect", "contextvars", "dataclasses", "json", "math", "sqlite3", "sysconfig", "unicodedata"}
+ITS_OWN = {"bisect", "contextvars", "dataclasses", "gc", "json", "math", "sqlite3", "sysconfig", "unicodedata"}
 """Of the standard library, beyond what Typer has loaded by then."""
 
 OF_THE_TEST = {"runpy", "__main__"}

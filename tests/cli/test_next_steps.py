@@ -35,7 +35,7 @@ def test_it_knows_what_to_do_next(aq: Driven) -> None:
 
     aq.drain(code=1)
     text = "\n".join(said(aq))
-    assert "Now: nothing waits. In the last day: 1 failed." in text
+    assert "Now: no live tasks. In the last day: 1 failed." in text
     assert "agentq logs default/1" in text
     assert "agentq retry default/1" in text
     assert "run --drain" not in text
@@ -70,8 +70,11 @@ def test_with_a_wrong_setting_the_help_is_all(aq: Driven) -> None:
 @pytest.mark.parametrize(
     ("hold", "words"),
     [
-        (Hold("agent", "claude", "rate_limited", NOW + 60_000, None), ("--agent claude", "(rate_limited): this tries")),
-        (Hold("agent", "claude", "auth", None, "no login"), ("--agent claude", "held (auth): mend its login")),
+        (
+            Hold("agent", "claude", "rate_limited", NOW + 60_000, None),
+            ("--agent claude", "(rate_limited): this retries"),
+        ),
+        (Hold("agent", "claude", "auth", None, "no login"), ("--agent claude", "held (auth): fix its login")),
     ],
 )
 def test_a_held_agent_is_named_with_the_way_out(hold: Hold, words: tuple[str, ...]) -> None:

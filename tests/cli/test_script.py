@@ -57,10 +57,10 @@ def test_false_skips_the_run_and_starts_nothing(agentq, tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("exit 3", "it ended with 3"),
+        ("exit 3", "exit code 3"),
         ("kill -9 $$", "signal 9"),
         ("true", "no verdict"),
-        ("echo no", "no JSON"),
+        ("echo no", "not JSON"),
         ("echo '[true]'", "no boolean wakeAgent"),
         ("echo '{\"wakeAgent\": 1}'", "no boolean wakeAgent"),
         ("echo '{}'", "no boolean wakeAgent"),

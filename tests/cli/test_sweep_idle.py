@@ -16,6 +16,10 @@ from driven import Driven, held, until
 
 SPY = """
 import atexit, os, sys
+EXIT = os._exit
+def exit(code):
+    tell()
+    EXIT(code)
 seen = []
 def spy(event, arguments):
     if event in ("open", "sqlite3.connect", "os.listdir", "os.scandir") and arguments:
@@ -26,6 +30,7 @@ def tell():
     with open(os.environ["SPIED"], "w") as file:
         file.write("\\n".join([*seen, "", *sys.modules]))
 atexit.register(tell)
+os._exit = exit
 """
 
 WHOLE = {"AGENTQ_TZ": "UTC"}

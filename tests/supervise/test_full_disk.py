@@ -62,7 +62,7 @@ def on_a_small_disk(tmp_path: Path, script: str, filled: str) -> dict:
 
 def test_an_agent_that_fills_the_disk_with_output_fails_with_the_reason(tmp_path) -> None:
     found = on_a_small_disk(tmp_path, "while echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; do :; done; exit 0", "later")
-    assert found["exit"]["error"].startswith("no space left where ")
+    assert found["exit"]["error"].startswith("no space left on the file system of ")
     assert not found["exit"]["spawn_error"]
     assert found["exit"]["exit_code"] == 0
     assert found["exit"]["stdout_bytes"] > 100_000

@@ -77,11 +77,11 @@ def test_output_within_its_bound_is_whole(runs) -> None:
 def test_without_holes_the_head_stays_and_what_follows_is_read_behind_the_mark(directory, without_holes) -> None:
     bounded = BoundedOutput(directory, "stdout", MIB)
     os.write(bounded.descriptor, b"h" * MIB)
-    bounded.look()
+    bounded.enforce()
     os.write(bounded.descriptor, b"lost" * MIB)
-    bounded.look()
+    bounded.enforce()
     os.write(bounded.descriptor, b"after the cut\n")
-    bounded.look()
+    bounded.enforce()
     assert os.stat(directory.file("stdout")).st_size <= MIB
     assert bounded.logical_size() == 5 * MIB + 14
     missing = cut_bytes(directory, "stdout")
@@ -103,7 +103,7 @@ def test_a_cut_is_recorded_before_it_is_made(directory, monkeypatch) -> None:
     bounded = BoundedOutput(directory, "stdout", 64 * 1024)
     for _ in range(3):
         os.write(bounded.descriptor, b"x" * 100_000)
-        bounded.look()
+        bounded.enforce()
     assert seen == [True, True, True]
 
 
@@ -119,7 +119,7 @@ def test_a_follower_reads_no_zeros_and_nothing_twice(directory, holes, request) 
             if number % 10 == 0:
                 read.append(reader.read(1000))
             if number % 50 == 0:
-                bounded.look()
+                bounded.enforce()
         while piece := reader.read():
             read.append(piece)
         assert reader.offset == reader.size() == 2000 * 208
@@ -138,7 +138,7 @@ def test_a_cut_between_looking_and_reading_is_noticed(directory, monkeypatch) ->
     pread = os.pread
 
     def slow(descriptor: int, limit: int, offset: int) -> bytes:
-        bounded.look()
+        bounded.enforce()
         return pread(descriptor, limit, offset)
 
     with OutputReader(directory, "stdout", 200_000) as reader:
@@ -171,7 +171,7 @@ def test_the_last_lines(directory, text, lines, tail) -> None:
 def test_more_last_lines_than_follow_a_cut_begin_with_its_mark(directory) -> None:
     bounded = BoundedOutput(directory, "stdout", 64 * 1024)
     os.write(bounded.descriptor, b"head\n" + b"x" * 400_000 + b"\nend\n")
-    bounded.look()
+    bounded.enforce()
     tail = text_of(directory, tail_offset(directory, "stdout", 10))
     assert tail.startswith(output.mark(cut_bytes(directory, "stdout")) + b"xxx")
     assert tail.endswith(b"xxx\nend\n")

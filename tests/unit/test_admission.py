@@ -51,7 +51,7 @@ def test_memory_says_its_numbers() -> None:
     again = admission.memory([*machine(GIB), Room(2 * GIB, 3 * MIB, "/x/y")], [511 * MIB, MIB], WANTED, holding=True)
     assert again.detail == (
         "3 MiB available in cgroup '/x/y', less 512 MiB that 2 young workers may still take; "
-        "1,088 MiB wanted (512 MiB for the agent, 512 MiB reserve, 64 MiB more to go on)"
+        "1,088 MiB wanted (512 MiB for the agent, 512 MiB reserve, 64 MiB more to resume)"
     )
 
 
@@ -62,7 +62,7 @@ def test_a_young_worker_counts_with_what_it_has_not_taken_yet() -> None:
 
 def test_memory_that_cannot_be_read_holds_nobody() -> None:
     gate = admission.memory((), [0, 0], Wanted(1 << 60, 1 << 60), holding=True)
-    assert (gate.holding, gate.detail) == (False, "how much is available cannot be read here")
+    assert (gate.holding, gate.detail) == (False, "available memory cannot be read here")
 
 
 def test_a_held_start_goes_on_only_a_little_above_where_it_was_held() -> None:
@@ -176,7 +176,7 @@ def test_load_holds_above_its_limit_until_it_is_a_tenth_below() -> None:
     held = [admission.load(average, 2.0, holding=True).holding for average in (2.0, 1.81, 1.8, 0.0)]
     assert held == [True, True, False, False]
     assert admission.load(2.5, 2.0, holding=False).detail == "load average 2.50; the limit is 2.00"
-    assert "go on at 1.80" in admission.load(2.5, 2.0, holding=True).detail
+    assert "resume at 1.80" in admission.load(2.5, 2.0, holding=True).detail
 
 
 def test_load_that_cannot_be_read_holds_nobody() -> None:
@@ -204,7 +204,7 @@ def test_stagger_holds_until_its_time_is_over_and_says_when() -> None:
 def test_stagger_without_a_start_before_or_without_a_limit_holds_nobody() -> None:
     assert not admission.stagger(None, 1500, now=NOW).holding
     assert not admission.stagger(0, 0, now=NOW).holding
-    assert "no time" in admission.stagger(0, 0, now=NOW).detail
+    assert "no minimum time" in admission.stagger(0, 0, now=NOW).detail
 
 
 @given(st.integers(-(1 << 50), 1 << 50), st.integers(0, LONGEST))

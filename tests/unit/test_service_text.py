@@ -68,7 +68,7 @@ def test_what_a_crontab_cannot_hold_is_refused(word: str) -> None:
 
 
 def test_a_line_that_cron_would_not_take_is_refused_with_its_length() -> None:
-    with pytest.raises(Usage, match="cron takes 990"):
+    with pytest.raises(Usage, match="cron allows 990"):
         crontab_line(Service(["/agentq"], {"PATH": "/long" * 300}))
 
 

@@ -148,7 +148,7 @@ def test_a_full_lane_is_named_with_what_runs_or_is_retried_first() -> None:
         "session", "a/1 is running in session 'a'", ids=("a/1",), brief="behind a/1"
     )
     assert why(task, retrying=["a/1"]) == WaitingFor(
-        "session", "a/1 is to be retried first in session 'a'", ids=("a/1",), brief="behind a/1"
+        "session", "a/1 will be retried first in session 'a'", ids=("a/1",), brief="behind a/1"
     )
     assert detail(task, session_runs=[RUNNING], parallel=2).startswith("slot")
     assert detail(task, session_runs=[RUNNING], retrying=["a/3"], parallel=2).startswith("session")
