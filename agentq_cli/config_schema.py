@@ -274,6 +274,17 @@ LIMITS: Schema = {
 }
 """What `[limits]` may hold."""
 
+
+def _read_by(*readers: str) -> frozenset[str]:
+    tables = (TOP, SESSION, PROFILE, LIMITS)
+    return frozenset(
+        key for table in tables for key, read in table.items() if read.__qualname__.partition(".")[0] in readers
+    )
+
+
+DURATIONS, SIZES = _read_by("duration"), _read_by("size")
+"""The keys whose values are milliseconds, and bytes."""
+
 HOOKS: Schema = dict.fromkeys(
     ("task.finished", "task.failed", "series.paused", "agent.held", "session.drained"), command
 )

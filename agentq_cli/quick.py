@@ -26,7 +26,8 @@ def read(words: Sequence[str]) -> tuple[str, Given, Given] | None:
     The command is empty where only the version is asked for. What is not given is not in the dictionaries.
     """
     name = ""
-    options, places = _spelled(name)
+    # Before the command there are few options, and mostly none.
+    options, places = _spelled(name) if "".join(words[:1])[:1] == "-" else ({}, [])
     given: Given = {}
     shared: Given = {}
     plain: list[str] = []

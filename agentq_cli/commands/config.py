@@ -5,6 +5,7 @@ from __future__ import annotations
 from agentq_cli import config as configuration
 from agentq_cli import output
 from agentq_cli.config import Config
+from agentq_cli.config_schema import DURATIONS, SIZES
 from agentq_cli.context import context
 from agentq_cli.options.table import row
 from agentq_cli.output import Document, Result
@@ -15,25 +16,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agentq_cli.options.table import Given
-
-DURATIONS = frozenset(
-    (
-        *(
-            "retention",
-            "expires",
-            "timeout",
-            "stall_timeout",
-            "grace",
-            "backoff",
-            "max_backoff",
-            "conversation_ttl",
-            "linger",
-        ),
-        *("stagger", "settle", "ageing"),
-    )
-)
-SIZES = frozenset(("memory", "memory_reserve", "memory_per_agent", "output_bytes"))
-"""The keys whose values are milliseconds and bytes."""
 
 EXAMPLES = (
     ("agentq config", "Every value, and where it comes from."),
