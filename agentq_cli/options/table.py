@@ -464,9 +464,14 @@ ROWS: tuple[Any, ...] = (
 )
 
 
+_rows: dict[str, list[Row]] = {}
+
+
 def rows(place: str) -> list[Row]:
     """What holds in a place: a command, `""` for none, `batch`, `defaults` or `request`."""
-    return [Row(cells) for cells in ROWS if place in cells[1]]
+    if place not in _rows:
+        _rows[place] = [Row(cells) for cells in ROWS if place in cells[1]]
+    return _rows[place]
 
 
 def row(place: str, name: str) -> Row:
