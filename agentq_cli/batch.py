@@ -10,17 +10,13 @@ from agentq_cli.context import Context
 from agentq_cli.dataclass import NamedTuple, replace
 from agentq_cli.errors import AgentqError, Usage, nearest, of_line
 from agentq_cli.model import Dependency, NewTask
-from agentq_cli.new_task import AFTER, TaskMaker
-from agentq_cli.options.table import rows
+from agentq_cli.new_task import AFTER, KEYS, TaskMaker
 from agentq_cli.path import Path
 from agentq_cli.values import parse_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-KEYS = {row.name: row for row in rows("batch")}
-"""What a line may say: the long options of submit, what is to be done, and `ref`, a name for the line."""
 
 LISTS = frozenset(name for name, row in KEYS.items() if row.kind == "texts" and row.reader != "pairs")
 """The keys whose value is a list of texts, or one of them."""
@@ -93,7 +89,7 @@ def _referred(made: list[NewTask], lines: list[_Line], names: Mapping[str, int])
                 raise Usage(f"{what} '@{name}': no line has that name{nearest(name, names)}")
         graph[position] = [names[name] for _, name in line.refs]
         refs = [Dependency(None, AFTER[option], ref=names[name]) for option, name in line.refs]
-        made[position] = replace(task, after=tuple(dict.fromkeys((*task.after, *refs))))
+        made[position] = replace(task, work=replace(task.work, after=tuple(dict.fromkeys((*task.work.after, *refs)))))
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-from agentq_cli.dataclass import NamedTuple, dataclass, field
+from agentq_cli.dataclass import NamedTuple, dataclass, field, replace
 from agentq_cli.identity import Identity as Identity
 
 TYPE_CHECKING = False
@@ -175,14 +175,12 @@ class Dependency:
 
 
 @dataclass(frozen=True, slots=True)
-class NewTask:
-    """A task as handed in; `submit` gives it its address.
+class Work:
+    """What is to be done: what a new task, a stored one and what a run hands on to the next occurrence share.
 
-    `line` is where it stands in a batch. `anchored` is whether somebody named the start of its schedule: otherwise one
-    that takes the place of another of the same interval keeps its grid.
+    Whoever passes a task's work on passes on this value. Each field is a column of the same name, in `store.rows`.
     """
 
-    session: str
     kind: str
     cwd: str
     prompt: str | None = None
@@ -191,41 +189,45 @@ class NewTask:
     priority: int = 0
     labels: tuple[str, ...] = ()
     key: str | None = None
-    replace: bool = False
     context: str = "session"
-    due_at: int | None = None
-    expires_at: int | None = None
     launch: Launch = field(default_factory=Launch)
-    schedule: Schedule | None = None
     after: tuple[Dependency, ...] = ()
     on_dep_failure: str = "cancel"
+    expires_at: int | None = None
+
+    @property
+    def shares_conversation(self) -> bool:
+        """Whether it continues its session's conversation, so that no other such task may run beside it."""
+        return self.kind == "prompt" and self.context == "session"
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """A task as handed in; `submit` gives it its address.
+
+    `line` is its line in a batch. `anchored` is whether somebody named the start of its schedule: otherwise one
+    that takes the place of another of the same interval keeps its grid.
+    """
+
+    session: str
+    work: Work
+    replace: bool = False
+    due_at: int | None = None
+    schedule: Schedule | None = None
     line: int | None = None
     anchored: bool = True
-
-
-WORK = (
-    *("kind", "prompt", "argv", "agent", "cwd", "priority", "labels", "key", "context", "expires_at", "launch"),
-    *("after", "on_dep_failure"),
-)
-"""What is to be done: the fields that a new task, a stored one and what a run hands on to the next occurrence share.
-
-Whatever passes a task's work on passes on all of these.
-"""
-
-
-def work(task: NewTask | Task) -> dict[str, Any]:
-    """What a task is to do, by the names of `WORK`."""
-    return {name: getattr(task, name) for name in WORK}
 
 
 @dataclass(frozen=True, slots=True)
 class Successor:
     """What was changed while an occurrence ran, for the next one: `work` replaces what it does, None keeps it.
 
-    `at` is when its times were last changed (0: they were not), `ends` that there is to be no next one.
+    `schedule` comes with the work, None for the one that it has. `at` is when its times were last changed (0: they
+    were not), `ends` that there is to be no next one.
     """
 
-    work: NewTask | None = None
+    work: Work | None = None
+    schedule: Schedule | None = None
     at: int = 0
     ends: bool = False
     paused: bool = False
@@ -234,8 +236,9 @@ class Successor:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task as stored. `attempts` counts runs against the retry budget, `runs` is the last K handed out.
+    """A task as stored: its work and its state. Each field of its state but the session is a column, in `store.rows`.
 
+    `attempts` counts runs against the retry budget, `runs` is the last K handed out.
     Of a series: `recurrence` is what its live occurrence carries, `arriving` that its missed policy is still to be
     applied once it is due, `extra` that it was made by trigger or retry, `goes_on` that only its run was cancelled.
     `dep_failed` is the task whose failure cancelled or paused it, `tries` its runs since it was submitted or retried,
@@ -245,27 +248,17 @@ class Task:
 
     session: str
     seq: int
-    kind: str
+    work: Work
     status: Status
-    reason: str | None
-    agent: str | None
-    prompt: str | None
-    argv: tuple[str, ...] | None
-    cwd: str
-    priority: int
-    labels: tuple[str, ...]
-    key: str | None
-    context: str
     created_at: int
     due_at: int
-    expires_at: int | None
-    ended_at: int | None
-    attempts: int
-    runs: int
-    last_run: int | None
-    exit_code: int | None
-    cancel_requested: bool
-    launch: Launch
+    reason: str | None = None
+    ended_at: int | None = None
+    attempts: int = 0
+    runs: int = 0
+    last_run: int | None = None
+    exit_code: int | None = None
+    cancel_requested: bool = False
     series: int | None = None
     trigger: Trigger = Trigger.SUBMIT
     recurrence: Recurrence | None = None
@@ -273,8 +266,6 @@ class Task:
     extra: bool = False
     arriving: bool = False
     goes_on: bool = False
-    after: tuple[Dependency, ...] = ()
-    on_dep_failure: str = "cancel"
     dep_failed: Address | None = None
     tries: int = 0
     fresh: bool = False
@@ -296,11 +287,6 @@ class Task:
         return self.recurrence is not None and not self.extra
 
     @property
-    def shares_conversation(self) -> bool:
-        """Whether it continues its session's conversation, so that no other such task may run beside it."""
-        return self.kind == "prompt" and self.context == "session"
-
-    @property
     def begun(self) -> bool:
         """Whether it has been run since it was submitted or retried: then it comes before what waits behind it."""
         return self.tries > 0
@@ -310,6 +296,22 @@ class Task:
         if self.status is Status.QUEUED and self.due_at > now:
             return Status.RETRYING if self.attempts else Status.SCHEDULED
         return self.status
+
+    def unbegun(self) -> Task:
+        """The task as if it had never been run, nor stopped; its status and its times are the caller's to set."""
+        return replace(
+            self,
+            reason=None,
+            dep_failed=None,
+            ended_at=None,
+            attempts=0,
+            tries=0,
+            fresh=False,
+            resumes=False,
+            exit_code=None,
+            cancel_requested=False,
+            goes_on=False,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from agentq_cli.context import Context
 from agentq_cli.dataclass import NamedTuple
 from agentq_cli.environment import captured
 from agentq_cli.errors import LimitReached, NotFound, Usage
-from agentq_cli.model import DEFAULT_SESSION, Condition, Dependency, Launch, NewTask, Task
+from agentq_cli.model import DEFAULT_SESSION, Condition, Dependency, Launch, NewTask, Task, Work
 from agentq_cli.names import is_name
-from agentq_cli.options.table import row, rows
+from agentq_cli.options.table import rows
 from agentq_cli.policy import retry
 from agentq_cli.policy.dependencies import POLICIES
 
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 AFTER = {"after": Condition.SUCCESS, "after_any": Condition.ANY, "after_failure": Condition.FAILURE}
 """The options that name what a task waits for."""
 
-LAUNCH = [row for row in rows("batch") if row.field.startswith("launch.")]
+KEYS = {row.name: row for row in rows("batch")}
+"""What a line of a batch may say: the long options of submit, what is to be done, and `ref`, a name for the line."""
+
+LAUNCH = [row for row in KEYS.values() if row.field.startswith("launch.")]
 """The options that fill a field of a task's launch."""
 
 EACH = frozenset(("prompt", "exec", "key", "replace", "at", "in", "expires", "priority", "label", *AFTER))
@@ -74,24 +77,26 @@ class TaskMaker:
         prompt, argv = work(given, what)
         shape = self._shape(given, session, argv is not None, what)
         options = shape.options
-        return NewTask(
-            session=session,
+        rank = read(KEYS["priority"], given, options, what) or 0
+        tags = labels(given.get("label") or options.get("label", ()), what)
+        name = key(given.get("key"), what)
+        due_at = self._due(given, session, what)
+        doing = Work(
             kind="exec" if argv is not None else "prompt",
             cwd=shape.cwd,
             prompt=prompt,
             argv=argv,
             agent=shape.agent,
-            priority=read(row("batch", "priority"), given, options, what) or 0,
-            labels=labels(given.get("label") or options.get("label", ()), what),
-            key=key(given.get("key"), what),
-            replace=bool(given.get("replace")),
+            priority=rank,
+            labels=tags,
+            key=name,
             context=shape.context,
-            due_at=self._due(given, session, what),
-            expires_at=self._expires(given, options, session, what),
             launch=shape.launch,
-            after=dependencies(given, what),
             on_dep_failure=shape.on_dep_failure,
+            expires_at=self._expires(given, options, session, what),
+            after=dependencies(given, what),
         )
+        return NewTask(session, doing, replace=bool(given.get("replace")), due_at=due_at)
 
     def _shape(self, given: Given, session: str, exec_: bool, what: Callable[[str], str]) -> Shape:
         kept = None
@@ -104,7 +109,7 @@ class TaskMaker:
             if kept in self._shapes:
                 return self._shapes[kept]
         options = {**self._fallback, **self._at.config.options(session)}
-        context = read(row("batch", "context"), given, options, what)
+        context = read(KEYS["context"], given, options, what)
         if context is None:
             context = "isolated" if session == DEFAULT_SESSION else "session"
         agent = None if exec_ else self._agent(given, session, what)
@@ -114,7 +119,7 @@ class TaskMaker:
             agent=agent,
             cwd=self._cwd(given, options, what),
             launch=self._launch(given, options, agent, what),
-            on_dep_failure=read(row("batch", "on_dep_failure"), given, options, what) or POLICIES[0],
+            on_dep_failure=read(KEYS["on_dep_failure"], given, options, what) or POLICIES[0],
         )
         if kept is not None:
             self._shapes[kept] = shape

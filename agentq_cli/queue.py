@@ -225,7 +225,7 @@ class Queue:
         that holds its key. Raises LimitReached, WrongState, and NotFound for a dependency that does not exist."""
         seen: set[Address | None] = {None}
         for task in tasks:
-            for each in task.after:
+            for each in task.work.after:
                 if each.address in seen:
                     continue
                 seen.add(each.address)
@@ -847,7 +847,7 @@ class Queue:
         retrying = self._index.execute(
             read.READ["session_retrying"], {"session": task.session, "now": self.now}
         ).fetchall()
-        values = {"now": self.now, "priority": task.priority, "due_at": task.due_at}
+        values = {"now": self.now, "priority": task.work.priority, "due_at": task.due_at}
         (ahead,) = self._index.execute(read.READ["due_before"], values).fetchone()
         around = waiting.Surroundings(
             session_paused=bool(row and row[1]),
@@ -855,7 +855,7 @@ class Queue:
             holds=self.holds(),
             session_runs=[worker.id for worker in lane],
             conversation_runs=[
-                worker.id for worker in lane if worker.shares_conversation and worker.agent == task.agent
+                worker.id for worker in lane if worker.shares_conversation and worker.agent == task.work.agent
             ],
             retrying=[str(Address(task.session, seq)) for (seq,) in retrying],
             parallel=parallel,

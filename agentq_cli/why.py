@@ -60,7 +60,7 @@ class Why:
         return self._supervisors[session]
 
     def _surroundings(self, task: Task) -> waiting.Surroundings:
-        key = (task.session, task.agent)
+        key = (task.session, task.work.agent)
         if key not in self._around:
             if self._look is None:
                 self._look = self._queue.look()
@@ -74,7 +74,7 @@ class Why:
                 holds=self._holds,
                 session_runs=[worker.id for worker in lane],
                 conversation_runs=[
-                    worker.id for worker in lane if worker.shares_conversation and worker.agent == task.agent
+                    worker.id for worker in lane if worker.shares_conversation and worker.agent == task.work.agent
                 ],
                 retrying=[f"{session}/{seq}" for seq in sorted(look.lanes.get(session, order.Lane()).retrying)],
                 parallel=self.parallel(session),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from agentq_cli.options.table import Given
 
 FIELDS = {row.name: row.field for row in rows("edit") if "batch" in row.holds}
-"""The field of a task that an option changes, after `launch.` one of its launch."""
+"""The field of a task's work that an option changes, after `launch.` one of its launch; or `due_at`."""
 
 KEEPS = True
 """What is not given stays as it is, so that the options have no defaults here."""
@@ -63,14 +63,18 @@ def edit(given: Given) -> Result:
 
 def _whole(task: Task, given: dict[str, Any]) -> dict[str, Any]:
     """The options that would submit the task as it is, with the changes in it."""
-    known: dict[str, Any] = {"session": task.session, "cwd": task.cwd, "priority": task.priority}
-    known |= {"context": task.context, "label": list(task.labels)}
-    if task.kind == "exec":
+    known: dict[str, Any] = {"session": task.session, "cwd": task.work.cwd, "priority": task.work.priority}
+    known |= {"context": task.work.context, "label": list(task.work.labels)}
+    if task.work.kind == "exec":
         if "prompt" in given or "agent" in given:
             raise Usage(f"--{'prompt' if 'prompt' in given else 'agent'}: {task.address} is a command")
-        return known | {"exec": list(task.argv or ())} | given
+        return known | {"exec": list(task.work.argv or ())} | given
     # Checked again even where only the agent changes: another one may report no cost.
-    return known | {"prompt": task.prompt, "agent": task.agent, "max_cost": task.launch.max_cost_usd} | given
+    return (
+        known
+        | {"prompt": task.work.prompt, "agent": task.work.agent, "max_cost": task.work.launch.max_cost_usd}
+        | given
+    )
 
 
 def _recurs(before: Task, given: dict[str, Any], when: dict[str, Any], once: bool) -> None:
@@ -96,22 +100,24 @@ def _change(
     """The edit as a function of the task under the lock: only what was given is taken over."""
 
     # What the config adds to the environment of a new task it has added to this one.
-    added = environment(given, {}, spelled, private_tmp=made.kind == "prompt")
+    added = environment(given, {}, spelled, private_tmp=made.work.kind == "prompt")
 
     def change(task: Task) -> Task:
-        if (task.kind == "exec") is not (made.kind == "exec"):
+        if (task.work.kind == "exec") is not (made.work.kind == "exec"):
             raise WrongState(f"task '{task.address}': it was changed meanwhile")
         values: dict[str, Any] = {}
         launch: dict[str, Any] = {}
         for name in given:
             place, _, field = FIELDS[name].rpartition(".")
             if place:
-                launch[field] = getattr(made.launch, field)
-            else:
-                values[field] = getattr(made, field)
+                launch[field] = getattr(made.work.launch, field)
+            elif field != "due_at":
+                values[field] = getattr(made.work, field)
         if "env" in launch:
-            launch["env"] = {**task.launch.env, **added}
-        changed = replace(task, **values, launch=replace(task.launch, **launch))
+            launch["env"] = {**task.work.launch.env, **added}
+        changed = replace(task, work=replace(task.work, **values, launch=replace(task.work.launch, **launch)))
+        if made.due_at is not None and not given.keys().isdisjoint(("at", "in")):
+            changed = replace(changed, due_at=made.due_at)
         if once:
             return replace(changed, recurrence=None)
         if not when:

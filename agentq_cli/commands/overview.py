@@ -113,7 +113,7 @@ def _task_of(queue: Queue, worker: Worker) -> documents.Item:
         task = queue.task(worker.id.address, background=True)
     except AgentqError:
         return {"series": None, "work": ""}
-    return {"series": _series(task), "work": documents.brief_work(task.argv, task.prompt)}
+    return {"series": _series(task), "work": documents.brief_work(task.work.argv, task.work.prompt)}
 
 
 def _series(task: Task) -> str | None:
@@ -132,10 +132,10 @@ def _waiting(at: Context, queue: Queue) -> list[documents.Item]:
                 "series": _series(task),
                 "status": task.shown_status(queue.now).value,
                 "due_at": documents.moment(task.due_at),
-                "agent": task.agent,
+                "agent": task.work.agent,
                 "waiting_for": None if reason is None else documents.waiting(reason),
                 "why": reason,
-                "work": documents.brief_work(task.argv, task.prompt),
+                "work": documents.brief_work(task.work.argv, task.work.prompt),
             }
         )
     return items

@@ -92,7 +92,7 @@ def _works(queue: Queue, runs: Iterable[PastRun]) -> dict[RunId, str]:
     for run in runs:
         with contextlib.suppress(AgentqError):
             task = queue.task(run.id.address, background=True)
-            found[run.id] = documents.brief_work(task.argv, task.prompt)
+            found[run.id] = documents.brief_work(task.work.argv, task.work.prompt)
     return found
 
 

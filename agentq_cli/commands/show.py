@@ -76,7 +76,7 @@ def _lines(
             yield "Until", data["waiting_for"]["until"]
     if task.cancel_requested and not task.status.ended:
         yield "Cancel", "requested"
-    yield ("Command" if task.kind == "exec" else "Prompt"), documents.work(data)
+    yield ("Command" if task.work.kind == "exec" else "Prompt"), documents.work(data)
     if data["agent"]:
         yield "Agent", data["agent"]
         yield "Context", data["context"]
@@ -88,19 +88,19 @@ def _lines(
         if data[key]:
             yield label, str(data[key])
     for label, limit in (
-        ("Timeout", task.launch.timeout_ms),
-        ("Stall timeout", task.launch.stall_timeout_ms),
-        ("Grace", task.launch.grace_ms),
+        ("Timeout", task.work.launch.timeout_ms),
+        ("Stall timeout", task.work.launch.stall_timeout_ms),
+        ("Grace", task.work.launch.grace_ms),
     ):
         if limit is not None:
             yield label, values.format_duration(limit)
-    if task.launch.memory_bytes is not None:
-        yield "Memory", values.format_size(task.launch.memory_bytes)
-    if task.launch.max_cost_usd is not None:
-        yield "Cost", f"{values.format_cost(spent_usd)} of {values.format_cost(task.launch.max_cost_usd)}"
+    if task.work.launch.memory_bytes is not None:
+        yield "Memory", values.format_size(task.work.launch.memory_bytes)
+    if task.work.launch.max_cost_usd is not None:
+        yield "Cost", f"{values.format_cost(spent_usd)} of {values.format_cost(task.work.launch.max_cost_usd)}"
     for each in data["after"]:
         yield "After", each["id"] if each["on"] == "success" else f"{each['id']} ({each['on']})"
-    if data["attempts"] > 1 or task.launch.retries is not None:
+    if data["attempts"] > 1 or task.work.launch.retries is not None:
         yield "Attempts", f"{data['attempts']} of {data['max_retries'] + 1}"
     if data["schedule"]:
         yield "Schedule", _schedule(data["schedule"])

@@ -122,8 +122,10 @@ def plan_of(here: Context, task: NewTask, times: int = documents.COMING) -> docu
     argv, names = preview(task, here.config, here.environ)
     due = here.now_ms() if task.due_at is None else task.due_at
     schedule = task.schedule and documents.schedule_of(task.schedule, fires(task.schedule, due - 1, times))
-    moments = rfc3339(due), None if task.expires_at is None else rfc3339(task.expires_at)
-    return dict(zip(PLAN, (task.session, task.agent, list(argv), names, task.cwd, *moments, schedule), strict=True))
+    moments = rfc3339(due), None if task.work.expires_at is None else rfc3339(task.work.expires_at)
+    return dict(
+        zip(PLAN, (task.session, task.work.agent, list(argv), names, task.work.cwd, *moments, schedule), strict=True)
+    )
 
 
 def _shown(value: object) -> str:

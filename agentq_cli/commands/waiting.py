@@ -69,7 +69,7 @@ def wake_for(queue: Queue, tasks: Sequence[Task]) -> None:
     wanted = []
     for task in _with_dependencies(queue, tasks):
         due = task.status is Status.QUEUED and task.due_at <= queue.now
-        if task.status is Status.RUNNING or (due and not look.holds_back(task.session, task.agent or "")):
+        if task.status is Status.RUNNING or (due and not look.holds_back(task.session, task.work.agent or "")):
             wanted.append(task.session)
     if wanted and not wake.looked_after(queue, wanted):
         wake.ensure_supervisor(queue, wanted)

@@ -36,8 +36,8 @@ def running_item(queue: Queue, task: Task, run: RunId, since: int) -> documents.
     return {
         "run": str(run),
         "age_ms": max(0, queue.now - since),
-        "agent": task.agent,
-        "work": documents.brief_work(task.argv, task.prompt),
+        "agent": task.work.agent,
+        "work": documents.brief_work(task.work.argv, task.work.prompt),
         "last_line": last_words(said),
     }
 

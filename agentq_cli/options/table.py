@@ -105,7 +105,8 @@ class Row(tuple):  # type: ignore[type-arg]
     @property
     def metavar(self) -> str:
         """How the help calls its value."""
-        return self.rest.get("metavar") or "|".join(self.choices) or METAVARS.get(self.reader, "")
+        named: str = self.rest.get("metavar", "")
+        return named or "|".join(self.choices) or METAVARS.get(self.reader, "")
 
     @property
     def name(self) -> str:

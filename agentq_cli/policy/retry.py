@@ -93,9 +93,9 @@ def again(task: Task, outcome: Outcome, *, now: int, hold: AgentHold | None, jit
         return Again(task.due_at, counted=False, fresh=True)
     if hold is not None and hold.kind is FailureClass.RATE_LIMITED and hold.count <= FREE_HOLDS:
         return Again(task.due_at, counted=False)
-    if not retried(outcome.failure_class, task.launch) or task.attempts > max_retries(task.launch):
+    if not retried(outcome.failure_class, task.work.launch) or task.attempts > max_retries(task.work.launch):
         return None
-    return Again(now + delay_ms(task.launch, task.attempts, jitter), counted=True)
+    return Again(now + delay_ms(task.work.launch, task.attempts, jitter), counted=True)
 
 
 def unusable(task: Task, outcome: Outcome) -> bool:

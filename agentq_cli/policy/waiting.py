@@ -77,7 +77,7 @@ def _held(task: Task, around: Surroundings) -> WaitingFor | None:
         if hold.scope == "queue":
             detail = f"the queue is paused{_because(hold.reason)}; `agentq resume --all`"
             return WaitingFor("paused", detail, brief="queue paused", note=hold.reason)
-        if hold.name != task.agent:
+        if hold.name != task.work.agent:
             continue
         if hold.kind == "paused":
             detail = f"agent '{hold.name}' is paused{_because(hold.reason)}; `agentq resume --agent {hold.name}`"
@@ -93,7 +93,7 @@ def _held(task: Task, around: Surroundings) -> WaitingFor | None:
 
 
 def _lane(task: Task, around: Surroundings) -> WaitingFor | None:
-    if task.shares_conversation and around.conversation_runs:
+    if task.work.shares_conversation and around.conversation_runs:
         ids = tuple(str(run.address) for run in around.conversation_runs)
         detail = f"{ids[0]} is using the conversation of '{task.session}'"
         return WaitingFor("session", detail, ids=ids, brief=f"behind {ids[0]}")

@@ -193,16 +193,14 @@ def edit_in(write: SessionWrite, address: Address, change: Edit) -> Task:
     changed = change(task)
     if task.rearms and changed.recurrence is not None and changed.due_at != task.due_at:
         raise WrongState(f"task '{task.address}': when its series comes next is said by its schedule")
-    if task.attempts and changed.expires_at not in (None, task.expires_at):
+    if task.attempts and changed.work.expires_at not in (None, task.work.expires_at):
         raise WrongState(f"task '{task.address}': it has begun, and what has begun does not expire")
     changed = series.rescheduled(write, task, changed)
-    if changed.key is not None and changed.key != task.key:
-        _free_key(write, changed.key)
-    write.save_content(changed)
-    if changed.after != task.after:
-        dependencies.enter(write, task.seq, changed.after)
+    _free_key(write, changed.work.key, task.work.key)
+    if changed.work.after != task.work.after:
+        dependencies.enter(write, task.seq, changed.work.after)
         if task.status is not Status.PAUSED:
-            changed = replace(changed, status=Status.BLOCKED if changed.after else Status.QUEUED)
+            changed = replace(changed, status=Status.BLOCKED if changed.work.after else Status.QUEUED)
     write.save(task, changed, event="edit")
     return dependencies.settle(write, task.seq) or changed
 
@@ -213,16 +211,18 @@ def _edit_next(write: SessionWrite, task: Task, change: Edit) -> Task:
     changed = change(known)
     if changed.due_at != known.due_at:
         raise WrongState(f"task '{task.address}': it has begun; when its series comes next is said by its schedule")
-    if changed.key is not None and changed.key not in (known.key, task.key):
-        _free_key(write, changed.key)
-    if changed.after != known.after:
-        dependencies.keep(write, task.seq, changed.after)
+    _free_key(write, changed.work.key, known.work.key, task.work.key)
+    if changed.work.after != known.work.after:
+        dependencies.keep(write, task.seq, changed.work.after)
     after = replace(task, successor=series.hand_on(write, task, known, changed))
     write.save(task, after, event="edit", reason="it holds from the next occurrence on")
     return after
 
 
-def _free_key(write: SessionWrite, key: str) -> None:
+def _free_key(write: SessionWrite, key: str | None, *own: str | None) -> None:
+    """Raises WrongState where a key, that is not its own, is another task's."""
+    if key is None or key in own:
+        return
     row = write.database.execute(WRITE["live_of_key"], {"key": key}).fetchone()
     if row is not None:
         raise WrongState(f"key '{key}': {Address(write.session, row[0])} holds it")
@@ -234,25 +234,15 @@ def retry_in(write: SessionWrite, address: Address) -> Task:
     if not task.status.ended:
         raise WrongState(f"task '{address}': it is {task.shown_status(write.now)}; only an ended task can be retried")
     cost = finish.spent(write.database, task)
-    if policy.exhausted(task.launch, cost):
+    if policy.exhausted(task.work.launch, cost):
         raise WrongState(f"task '{address}': {finish.cost(task, cost)}; submit it anew")
-    if task.key is not None:
-        _free_key(write, task.key)
-    expired = task.expires_at is not None and task.expires_at <= write.now
+    _free_key(write, task.work.key)
+    expired = task.work.expires_at is not None and task.work.expires_at <= write.now
     again = replace(
-        task,
+        task.unbegun(),
+        work=replace(task.work, expires_at=None) if expired else task.work,
         status=Status.BLOCKED if dependencies.waits(write.database, task) else Status.QUEUED,
-        reason=None,
-        dep_failed=None,
         due_at=write.now,
-        expires_at=None if expired else task.expires_at,
-        ended_at=None,
-        attempts=0,
-        tries=0,
-        fresh=False,
-        resumes=False,
-        exit_code=None,
-        cancel_requested=False,
         trigger=Trigger.RETRY,
         # Its series has gone on without it: it names itself now, and makes no next one.
         extra=task.series is not None,
@@ -294,17 +284,17 @@ def expire(state: StateDir, address: Address, *, now: int, actor: Actor) -> Task
     """
     with session_write(state, address.session, now=now, actor=actor, busy_ms=connection.BACKGROUND_BUSY_MS) as write:
         task = write.task(address.seq)
-        if task.expires_at is not None and task.expires_at <= now and _arrives(task, now):
+        if task.work.expires_at is not None and task.work.expires_at <= now and _arrives(task, now):
             arrived = series.arrive(write, task)
             if arrived is None:
                 return None
             task = arrived
         waiting = not (task.status.ended or task.status is Status.RUNNING or task.begun)
-        if not waiting or task.expires_at is None or task.expires_at > now:
+        if not waiting or task.work.expires_at is None or task.work.expires_at > now:
             write.mirror(address.seq)
             return None
         expired = replace(task, status=Status.EXPIRED, ended_at=now, reason="it was not started in time")
-        write.save(task, expired, event="expire", finished=task.expires_at)  # later slots were missed
+        write.save(task, expired, event="expire", finished=task.work.expires_at)  # later slots were missed
         return expired
 
 

@@ -106,7 +106,7 @@ def waits(database: sqlite3.Connection, task: Task) -> bool:
 
     Where something has failed a person who runs the task nevertheless knows better.
     """
-    verdict, _ = policy.decide(look(database, task.address), "cancel") if task.after else (Verdict.GO, None)
+    verdict, _ = policy.decide(look(database, task.address), "cancel") if task.work.after else (Verdict.GO, None)
     return verdict is Verdict.WAIT
 
 
@@ -152,13 +152,13 @@ def settle(write: SessionWrite, seq: int) -> Task | None:
     looked = look(write.database, task.address)
     if task.dep_failed is not None and task.status in (Status.CANCELLED, Status.PAUSED):
         return None if policy.failed(looked) else _reopen(write, task)
-    if task.status is Status.BLOCKED or (task.status is Status.PAUSED and task.after):
+    if task.status is Status.BLOCKED or (task.status is Status.PAUSED and task.work.after):
         return _decide(write, task, looked)
     return None
 
 
 def _decide(write: SessionWrite, task: Task, looked: Sequence[Looked]) -> Task | None:
-    verdict, cause = policy.decide(looked, task.on_dep_failure)
+    verdict, cause = policy.decide(looked, task.work.on_dep_failure)
     if verdict is Verdict.GO and task.status is Status.BLOCKED:
         after = replace(task, status=Status.QUEUED, reason=None)
         write.save(task, after, event="release")
@@ -182,8 +182,8 @@ def _reopen(write: SessionWrite, task: Task) -> Task | None:
     """What had stopped it was retried: it waits again."""
     from agentq_cli.store.session_write import WRITE
 
-    if task.key is not None and task.status.ended:
-        holder = write.database.execute(WRITE["live_of_key"], {"key": task.key}).fetchone()
+    if task.work.key is not None and task.status.ended:
+        holder = write.database.execute(WRITE["live_of_key"], {"key": task.work.key}).fetchone()
         if holder is not None:
             why = f"{task.dep_failed} was retried, but {Address(write.session, holder[0])} holds the key now"
             write.save(task, replace(task, dep_failed=None), event=None)

@@ -201,11 +201,11 @@ def _claimable(
         return None
     fresh = replace(
         head,
-        agent=task.agent or "",
+        agent=task.work.agent or "",
         due_at=task.due_at,
-        expires_at=None if task.begun else task.expires_at,
+        expires_at=None if task.begun else task.work.expires_at,
         retry=task.begun,
-        shares=task.shares_conversation,
+        shares=task.work.shares_conversation,
     )
     again = around(write.database, write.now)
     if task.status is Status.QUEUED and startable(
@@ -257,9 +257,9 @@ def _take(
             "attempt": run.attempt,
             "series": task.series,
             "trigger": Trigger.RETRY if task.tries else task.trigger,
-            "agent": task.agent,
+            "agent": task.work.agent,
             "argv": json.dumps(plan.argv),
-            "cwd": task.cwd,
+            "cwd": task.work.cwd,
             "scheduled_for": task.scheduled_for,
             "started_at": write.now,
             "host": host,
@@ -272,8 +272,8 @@ def _take(
             "session": task.session,
             "seq": task.seq,
             "attempt": run.attempt,
-            "agent": task.agent or "",
-            "shares": task.shares_conversation,
+            "agent": task.work.agent or "",
+            "shares": task.work.shares_conversation,
             "at": write.now,
             "pid": supervisor.pid,
             "start_time": supervisor.start_time,
@@ -290,13 +290,13 @@ def _take(
 
 def _past(write: SessionWrite, task: Task) -> Past:
     """What is known before a run of a task."""
-    if task.agent is None:
+    if task.work.agent is None:
         return Past()
-    own_runs = task.runs > task.launch.earlier_runs
+    own_runs = task.runs > task.work.launch.earlier_runs
     paid = finish.spent(write.database, task) if own_runs else 0.0
     own = _interrupted(write, task) if own_runs else None
-    if task.shares_conversation:
-        known = write.database.execute(DISPATCH["conversation"], {"agent": task.agent}).fetchone()
+    if task.work.shares_conversation:
+        known = write.database.execute(DISPATCH["conversation"], {"agent": task.work.agent}).fetchone()
         if known is None or own is None or known[0] != own[0]:
             conversation, used_at = known or (None, None)
             return Past(conversation, used_at, spent_usd=paid)
@@ -308,7 +308,7 @@ def _past(write: SessionWrite, task: Task) -> Past:
 def _interrupted(write: SessionWrite, task: Task) -> tuple[str, int, FailureClass] | None:
     """The conversation in which the task's last run was interrupted, when, and how."""
     row = write.database.execute(DISPATCH["last_attempt"], task.address._asdict()).fetchone()
-    if row is None or row[0] != task.agent or row[1] is None or not retry.goes_on(row[2]):
+    if row is None or row[0] != task.work.agent or row[1] is None or not retry.goes_on(row[2]):
         return None
     return row[1], row[3], FailureClass(row[2])
 
@@ -359,7 +359,7 @@ def seen_conversation(state: StateDir, run: RunId, agent: str, conversation: str
         if task.status is not Status.RUNNING or task.runs != run.attempt:
             return
         write.database.execute(DISPATCH["run_conversation"], run._asdict() | {"id": conversation})
-        if task.shares_conversation:
+        if task.work.shares_conversation:
             values = run._asdict() | {"agent": agent, "id": conversation, "at": now}
             write.database.execute(DISPATCH["keep_conversation"], values)
 

@@ -16,7 +16,7 @@ from agentq_cli import clock, environment
 from agentq_cli.defaults import BUILT_IN, BUSY_MS, MAX_QUEUED, NOBODY_THERE
 from agentq_cli.names import CHARACTERS, is_name
 from agentq_cli.store import file_systems, schema
-from agentq_cli.store.queries import statements
+from agentq_cli.store.queries import insert_into, statements
 from agentq_cli.supervise import attendance
 from agentq_cli.supervise.ring import ring
 
@@ -55,7 +55,7 @@ def submit(given: Mapping[str, object], shared: Mapping[str, object], umask: int
 
 
 def _task(given: Mapping[str, object], environ: Mapping[str, str], umask: int, now: int) -> dict[str, object] | None:
-    """The row of messages_in, all other columns at their defaults. None where anything is amiss or unusual."""
+    """The columns that are not at their defaults, as `rows` writes them. None where anything is amiss or unusual."""
     from _json import encode_basestring_ascii as quoted  # what `json` writes strings with
 
     words, agent, priority = given.get("words") or [], given.get("agent"), given.get("priority", 0)
@@ -72,42 +72,26 @@ def _task(given: Mapping[str, object], environ: Mapping[str, str], umask: int, n
         return None
     if not os.path.isdir(cwd) or not -100 <= priority <= 100:
         return None
-    argv: str | None = None
-    prompt: str | None = None
     if given.get("exec"):
         if agent is not None or not words or not words[0]:
             return None
-        argv = f"[{', '.join(map(quoted, words))}]"
+        work = {"kind": "exec", "argv": f"[{', '.join(map(quoted, words))}]"}
     else:
         if agent not in BUILT_IN or len(words) != 1 or words == ["-"] or not words[0].strip():
             return None
-        prompt = words[0]
+        work = {"kind": "prompt", "prompt": words[0], "agent": agent}
     names = environment.captured(environ, environment.CAPTURED)
     held = ", ".join(f"{quoted(name)}: {quoted(value)}" for name, value in names.items())
     captured = f'"captured": {{{held}}}, ' if names else ""
-    return {
-        "kind": "prompt" if argv is None else "exec",
+    return work | {
         "status": "queued",
-        "agent": agent,
-        "prompt": prompt,
-        "argv": argv,
         "cwd": cwd,
         "priority": priority,
         "labels": "[]",
-        "key": None,
         "context": "isolated" if session == "default" else "session",
         "created_at": now,
         "due_at": now,
-        "expires_at": None,
         "launch": f'{{{captured}"umask": {umask}, "depth": 0}}',
-        "batch": None,
-        "reason": None,
-        "series": None,
-        "trigger": "submit",
-        "recurrence": None,
-        "arriving": False,
-        "extra": False,
-        "on_dep_failure": "cancel",
     }
 
 
@@ -200,9 +184,10 @@ def _inserted(database: sqlite3.Connection, session: str, task: Mapping[str, obj
         return None
     database.execute(sql["create_session"], {"name": session, "at": now})
     ((seq,),) = database.execute(sql["next_seq"]).fetchall()
-    database.execute(sql["insert_task"], {**task, "seq": seq})
-    values = {"session": session, "first": seq, "batch": None, "at": now, "actor": "user"}
-    database.execute(sql["mirror_since"], values)
+    task = {**task, "seq": seq}
+    database.execute(insert_into("messages_in", task), task)
+    values = {"session": session, "first": seq, "last": seq, "batch": None, "at": now, "actor": "user"}
+    database.execute(sql["mirror"], values)
     database.execute(sql["events_of_new"], values)
     return int(seq)
 

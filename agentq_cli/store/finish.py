@@ -40,22 +40,22 @@ def finish(
             return None
         # Counted from when it ended, however late somebody came to settle it.
         ended_at = min(outcome.finished_at, now)
-        hold = _hold(write, state, task.agent, outcome, ended_at)
+        hold = _hold(write, state, task.work.agent, outcome, ended_at)
         stopped = task.cancel_requested or outcome.status is RunStatus.CANCELLED
         again = None if stopped else retry.again(task, outcome, now=ended_at, hold=hold, jitter=jitter)
         if outcome.tokens_of_conversation:
-            outcome = _own_tokens(write, run, outcome, shared=task.shares_conversation)
+            outcome = _own_tokens(write, run, outcome, shared=task.work.shares_conversation)
         lost = retry.unusable(task, outcome)
         _close_run(write, run, outcome, lost=lost, posted=posted)
-        if again is not None and task.launch.max_cost_usd is not None:
+        if again is not None and task.work.launch.max_cost_usd is not None:
             paid = spent(write.database, task)
-            if retry.exhausted(task.launch, paid):
+            if retry.exhausted(task.work.launch, paid):
                 again = None
                 outcome = replace(outcome, error=f"{outcome.error or outcome.status}; {cost(task, paid)}")
         after = _ended(task, outcome, now) if again is None else _queued_again(task, outcome, again)
         write.save(task, after, event="finish", run=run, reason=after.reason, finished=outcome.finished_at)
-        if task.agent and task.shares_conversation:
-            _keep_conversation(write, run, task.agent, outcome, forget=lost or outcome.conversation_full)
+        if task.work.agent and task.work.shares_conversation:
+            _keep_conversation(write, run, task.work.agent, outcome, forget=lost or outcome.conversation_full)
         write.database.execute(DISPATCH["delete_worker"], run._asdict())
         if quiet is not None:
             write.database.execute(statements("requests")["set_stamp"], {"session": run.session, "stamp": quiet})
@@ -64,7 +64,7 @@ def finish(
 
 def cost(task: Task, spent_usd: float) -> str:
     """What a task has cost, against what it may cost, in words."""
-    return f"its runs cost {format_cost(spent_usd)} of {format_cost(task.launch.max_cost_usd or 0.0)}"
+    return f"its runs cost {format_cost(spent_usd)} of {format_cost(task.work.launch.max_cost_usd or 0.0)}"
 
 
 def _ended(task: Task, outcome: Outcome, now: int) -> Task:
@@ -81,7 +81,7 @@ def _ended(task: Task, outcome: Outcome, now: int) -> Task:
 def _queued_again(task: Task, outcome: Outcome, again: retry.Again) -> Task:
     why = outcome.error or outcome.status
     if again.counted:
-        why = f"{why}; retry {task.attempts} of {retry.max_retries(task.launch)}"
+        why = f"{why}; retry {task.attempts} of {retry.max_retries(task.work.launch)}"
     waiting = replace(
         task,
         status=Status.QUEUED,
@@ -182,6 +182,6 @@ def _keep_conversation(write: SessionWrite, run: RunId, agent: str, outcome: Out
 
 def spent(index: sqlite3.Connection, task: Task) -> float:
     """Dollars that the runs of a task have cost so far, as far as they said."""
-    values = task.address._asdict() | {"earlier": task.launch.earlier_runs}
+    values = task.address._asdict() | {"earlier": task.work.launch.earlier_runs}
     (found,) = index.execute(DISPATCH["spent"], values).fetchone()
     return float(found)

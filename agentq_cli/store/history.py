@@ -12,7 +12,7 @@ from agentq_cli.errors import AgentqError
 from agentq_cli.model import Actor, Event, Outcome, RunId, RunStatus, Status, Task, Trigger
 from agentq_cli.store import connection, finish, read, rows
 from agentq_cli.store.queries import statements
-from agentq_cli.store.session_write import TASK, WRITE
+from agentq_cli.store.session_write import WRITE
 from agentq_cli.store.state_dir import StateDir
 
 HISTORY = statements("history")
@@ -46,7 +46,7 @@ def lacking(state: StateDir, index: sqlite3.Connection, session: str) -> Iterato
     while True:
         with read.inbound(state, session) as database:
             found = database.execute(HISTORY["seqs"], {"after": after, "limit": PAGE}).fetchall()
-            tasks = [database.execute(TASK, {"seq": seq}).fetchone() for (seq,) in found]
+            tasks = rows.stored_of(database, [seq for (seq,) in found])
         if not found:
             return
         last = found[-1][0]
@@ -55,8 +55,6 @@ def lacking(state: StateDir, index: sqlite3.Connection, session: str) -> Iterato
         told = {seq for (seq,) in index.execute(HISTORY["told"], values).fetchall()}
         after = last
         for row in tasks:
-            if row is None:
-                continue
             task = rows.seen_task(session, row)
             attempts = tuple(k for k in range(1, task.runs + 1) if (task.seq, k) not in known)
             if attempts or task.seq not in told:
@@ -102,7 +100,7 @@ def _events(task: Task, pasts: Sequence[FoundRun]) -> Iterator[Event]:
         values = {"attempt": None, "actor": Actor.SUPERVISOR, "reason": None, **more}
         return Event(0, at, task.session, task.seq, from_status=before, to_status=after, event=name, **values)  # type: ignore[arg-type]
 
-    first = Status.BLOCKED if task.after else Status.QUEUED
+    first = Status.BLOCKED if task.work.after else Status.QUEUED
     if first is Status.QUEUED and task.due_at > task.created_at and not task.runs:
         first = Status.SCHEDULED
     yield event(task.created_at, "submit", None, first, actor=Actor.USER)
@@ -125,9 +123,9 @@ def _row(past: FoundRun, host: str) -> dict[str, object]:
     return finish.run_columns(past.run, past.outcome, posted=past.posted) | {
         "series": task.series,
         "trigger": first if past.run.attempt == 1 else Trigger.RETRY,
-        "agent": task.agent,
-        "argv": json.dumps(task.argv or ()),
-        "cwd": task.cwd,
+        "agent": task.work.agent,
+        "argv": json.dumps(task.work.argv or ()),
+        "cwd": task.work.cwd,
         "scheduled_for": task.scheduled_for,
         "started_at": past.started_at,
         "host": host,

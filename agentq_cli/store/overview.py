@@ -10,7 +10,6 @@ from agentq_cli.model import Address, PastRun, RunStatus, Status, Task
 from agentq_cli.store import connection, rows
 from agentq_cli.store.queries import statements
 from agentq_cli.store.read import NEWEST, inbound
-from agentq_cli.store.session_write import TASK
 from agentq_cli.store.state_dir import StateDir
 
 OVERVIEW = statements("overview")
@@ -36,7 +35,7 @@ def glance(state: StateDir, index: sqlite3.Connection, *, now: int, limit: int) 
         try:
             with inbound(state, session, busy_ms=connection.BACKGROUND_BUSY_MS) as database:
                 for address in addresses:
-                    if address.session == session and (row := database.execute(TASK, {"seq": address.seq}).fetchone()):
+                    if address.session == session and (row := rows.stored(database, address.seq)):
                         found[address] = rows.seen_task(session, row)
         except AgentqError:
             continue

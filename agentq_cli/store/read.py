@@ -43,7 +43,7 @@ def inbound(state: StateDir, session: str, *, busy_ms: int = connection.BUSY_MS)
 def task(state: StateDir, address: Address, *, busy_ms: int = connection.BUSY_MS) -> Task:
     """One task, from its session's file. Raises NotFound."""
     with inbound(state, address.session, busy_ms=busy_ms) as database:
-        row = database.execute(session_write.TASK, {"seq": address.seq}).fetchone()
+        row = rows.stored(database, address.seq)
         if row is None:
             raise unknown_task(database, address)
     return rows.seen_task(address.session, row)
@@ -93,7 +93,7 @@ def tasks(
             for found in load(state, addresses, trouble):
                 if wanted and found.shown_status(now) not in wanted:
                     continue
-                if label is None or label in found.labels:
+                if label is None or label in found.work.labels:
                     yield found
     if trouble:
         raise trouble[0]
@@ -118,12 +118,11 @@ def _addresses(index: sqlite3.Connection, page: str, session: str | None, limit:
 def load(state: StateDir, addresses: Sequence[Address], trouble: list[AgentqError]) -> list[Task]:
     """The tasks of one page, each session's file opened once, in the page's order; what cannot be read is left out."""
     by_address: dict[Address, Task] = {}
-    statement = READ["tasks_of_page"].format(task_columns=READ["task_columns"])
     for session, group in groupby(sorted(addresses), key=lambda address: address.session):
-        seqs = json.dumps([address.seq for address in group])
+        seqs = [address.seq for address in group]
         try:
             with inbound(state, session) as database:
-                found = database.execute(statement, {"seqs": seqs}).fetchall()
+                found = rows.stored_of(database, seqs)
         except NotFound:
             continue
         except AgentqError as error:
@@ -132,7 +131,7 @@ def load(state: StateDir, addresses: Sequence[Address], trouble: list[AgentqErro
             continue
         for row in found:
             try:
-                by_address[Address(session, row[0])] = rows.seen_task(session, row)
+                by_address[Address(session, row["seq"])] = rows.seen_task(session, row)
             except AgentqError as error:
                 trouble.append(error)
     return [by_address[address] for address in addresses if address in by_address]
@@ -140,7 +139,7 @@ def load(state: StateDir, addresses: Sequence[Address], trouble: list[AgentqErro
 
 def run(index: sqlite3.Connection, run_id: RunId) -> Run:
     """One attempt. Raises NotFound."""
-    row = index.execute(READ["run"].format(run_columns=READ["run_columns"]), run_id._asdict()).fetchone()
+    row = index.execute(READ["run"].format(columns=rows.RUN), run_id._asdict()).fetchone()
     if row is None:
         raise NotFound(f"run '{run_id}': there is none of that address; see `agentq runs {run_id.address}`")
     return rows.run(row)
@@ -162,7 +161,7 @@ def runs(
         name, values = "runs_page_task", values | address._asdict()
     elif session is not None:
         name, values = "runs_page_session", values | {"session": session}
-    statement = READ[name].format(run_columns=READ["run_columns"])
+    statement = READ[name].format(columns=rows.RUN)
     values |= {"before": NEWEST, "limit": _page(most)}
     while found := index.execute(statement, values).fetchall():
         yield from (rows.run(row[:-1]) for row in found)

@@ -30,7 +30,7 @@ def reindex(state: StateDir, session: str, *, now: int, host: str, busy_ms: int)
             task = write.task(seq)
             mended.append(f"{task.address} is {task.status}{f': {task.reason}' if task.reason else ''}")
         database.execute(REINDEX["forget_session"], {"session": session})
-        database.execute(REINDEX["mirror_all"], {"session": session})
+        write.mirror_all()
         database.execute(REINDEX["forget_dependencies"], {"session": session})
         database.execute(REINDEX["dependencies"], {"session": session})
         for (seq,) in database.execute(REINDEX["blocked"]).fetchall():

@@ -10,13 +10,10 @@ from collections.abc import Collection
 
 from agentq_cli.dataclass import replace
 from agentq_cli.errors import WrongState
-from agentq_cli.model import WORK, Address, Dependency, Launch, NewTask, Status, Successor, Task, Trigger, work
+from agentq_cli.model import Address, Dependency, NewTask, Status, Successor, Task, Trigger, Work
 from agentq_cli.policy.schedule import Kind, Schedule, anchor, same_times
 from agentq_cli.store import dependencies, series
 from agentq_cli.store.session_write import SessionWrite
-
-TIMES = frozenset(("expires_at",))
-"""What is no content of a task: who only gives it another time does not give it other work."""
 
 
 def same_recurrence(new: NewTask, live: Task) -> bool:
@@ -46,18 +43,19 @@ def apply(
     base = _base(live)
     before = _schedule(base)
     schedule = None if new.schedule is None else _anchored(new, before)
-    after = live.after if _has_waited(live, before) and schedule is not None else after
-    wanted = work(new) | {"after": after, "launch": replace(new.launch, earlier_runs=live.launch.earlier_runs)}
-    other = _differs(live, wanted) or (before is None) is not (schedule is None)
+    after = live.work.after if _has_waited(live, before) and schedule is not None else after
+    launch = replace(new.work.launch, earlier_runs=live.work.launch.earlier_runs)
+    wanted = replace(new.work, after=after, launch=launch)
+    other = _content(wanted) != _content(live.work) or (before is None) is not (schedule is None)
     if live.status is Status.RUNNING:
         # A series that is registered again without a change stays as it is, whatever it does at the moment.
         if schedule is None or other or schedule != _schedule(live) or _edited(live):
-            raise WrongState(f"key '{new.key}': {live.address} is running and cannot be replaced")
+            raise WrongState(f"key '{new.work.key}': {live.address} is running and cannot be replaced")
         return False
-    changed = replace(live, **wanted)
+    changed = replace(live, work=wanted)
     if schedule is None:
         # One that has begun does not expire any more; who says that it shall means a new one.
-        other = other or (live.attempts > 0 and new.expires_at not in (None, live.expires_at))
+        other = other or (live.attempts > 0 and new.work.expires_at not in (None, live.work.expires_at))
         changed = replace(changed, recurrence=None, due_at=_due(live, new, write.now, other=other))
         series.rescheduled(write, base, changed)  # which records the slots that are given up
     else:
@@ -69,9 +67,8 @@ def apply(
         changed = replace(changed, successor=None)
     if changed == live:
         return False
-    if after != live.after:
+    if after != live.work.after:
         dependencies.enter(write, seq, after, known=known)
-    write.save_content(changed)
     write.save(live, changed, event="replace")
     return bool(after)
 
@@ -97,7 +94,7 @@ def _anchored(new: NewTask, before: Schedule | None) -> Schedule:
 
 def _has_waited(live: Task, before: Schedule | None) -> bool:
     """Whether it is an occurrence after the first one of its series, which has waited for all."""
-    return before is not None and live.seq != live.series and not live.after
+    return before is not None and live.seq != live.series and not live.work.after
 
 
 def _edited(live: Task) -> bool:
@@ -105,17 +102,9 @@ def _edited(live: Task) -> bool:
     return live.successor is not None and (live.successor.work is not None or live.successor.ends)
 
 
-def _differs(live: Task, wanted: dict[str, object]) -> bool:
-    known = work(live)
-    if _own(known["launch"]) != _own(wanted["launch"]):
-        return True
-    return any(known[name] != wanted[name] for name in WORK if name not in TIMES and name != "launch")
-
-
-def _own(launch: object) -> Launch:
-    """What was asked for, without what comes along from the shell that asked."""
-    assert isinstance(launch, Launch)
-    return replace(launch, captured={}, umask=0, depth=0)
+def _content(work: Work) -> Work:
+    """What was asked for, without what comes along from the shell that asked; times are not content."""
+    return replace(work, expires_at=None, launch=replace(work.launch, captured={}, umask=0, depth=0))
 
 
 def _due(live: Task, new: NewTask, now: int, *, other: bool) -> int:
@@ -133,33 +122,27 @@ def _scheduled(write: SessionWrite, base: Task, changed: Task, new: NewTask, sch
         return replace(changed, series=base.seq, extra=False, trigger=Trigger.SCHEDULE)
     changed = replace(changed, recurrence=replace(base.recurrence, schedule=schedule))
     changed = series.rescheduled(write, base, changed)
-    if new.expires_at is None or new.due_at is None:
+    if new.work.expires_at is None or new.due_at is None:
         return changed
-    return replace(changed, expires_at=changed.scheduled_for + new.expires_at - new.due_at)
+    expires_at = changed.scheduled_for + new.work.expires_at - new.due_at
+    return replace(changed, work=replace(changed.work, expires_at=expires_at))
 
 
 def _anew(live: Task, changed: Task, *, has_schedule: bool) -> Task:
     """A task with other work has not begun, whatever the one before it in its place has been through."""
     held = live.status is Status.PAUSED and live.dep_failed is None
-    status = Status.PAUSED if held else Status.BLOCKED if changed.after else Status.QUEUED
+    status = Status.PAUSED if held else Status.BLOCKED if changed.work.after else Status.QUEUED
     due = changed.due_at
     if has_schedule and live.attempts and changed.recurrence is not None:
         due = changed.recurrence.occurrence.slot  # and not that of the retry which it waited for
     successor = live.successor and replace(Successor(), paused=live.successor.paused, reason=live.successor.reason)
     return replace(
-        changed,
+        changed.unbegun(),
         status=status,
         reason=live.reason if held else None,
         due_at=due,
-        attempts=0,
-        tries=0,
-        fresh=False,
-        resumes=False,
-        exit_code=None,
-        cancel_requested=False,
-        dep_failed=None,
         successor=successor if successor and successor.paused else None,
         trigger=changed.trigger if has_schedule else Trigger.SUBMIT,
         arriving=changed.arriving if has_schedule else False,
-        launch=replace(changed.launch, earlier_runs=live.runs),
+        work=replace(changed.work, launch=replace(changed.work.launch, earlier_runs=live.runs)),
     )

@@ -177,9 +177,9 @@ def _change(write: SessionWrite, message: str, request: Request, address: Addres
 
 
 def _updated(task: Task, request: Request, reschedule: Reschedule, now: int) -> Task:
-    if task.kind != "prompt":
+    if task.work.kind != "prompt":
         raise Usage(f"task '{task.address}': it is a command, which an agent must not change")
-    changed = replace(task, **request.changes)
+    changed = replace(task, work=replace(task.work, **request.changes))
     if not request.recurs:
         return changed if request.due_at is None else replace(changed, due_at=request.due_at)
     if task.recurrence is not None:

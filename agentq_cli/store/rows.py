@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from json.encoder import encode_basestring_ascii
+from operator import attrgetter
 
 from agentq_cli.dataclass import asdict, replace
 from agentq_cli.errors import Unreadable
@@ -19,7 +20,6 @@ from agentq_cli.model import (
     LastStart,
     Launch,
     Message,
-    NewTask,
     Run,
     RunStatus,
     Status,
@@ -27,11 +27,14 @@ from agentq_cli.model import (
     Supervisor,
     Task,
     Trigger,
+    Work,
     Worker,
 )
+from agentq_cli.store.queries import statements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import sqlite3
     from typing import Any, TypeAlias
 
     from agentq_cli.policy.admission import Gate
@@ -39,36 +42,38 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = "tuple[Any, ...]"
 
-FRESH, RESUMES = 1, 2
-"""What the column `fresh` adds up."""
+Columns: TypeAlias = "dict[str, Any]"
+"""A row of messages_in by the names of its columns."""
 
-RUN_ONLY = 2
-"""`cancel_requested` of a cancel that means the run alone: its series goes on."""
+WORK = tuple(Work.__slots__)
+"""The columns of messages_in that say what is to be done."""
+
+SECOND = {"goes_on": "cancel_requested", "resumes": "fresh"}
+"""Flags that are kept in the column of another one, where they are 2: of a cancel that means the run alone, in place of
+its 1."""
+
+STATE = tuple(name for name in Task.__slots__ if name not in {"session", "work", *SECOND})
+"""The columns of messages_in that say how a task stands."""
+
+COLUMNS = (*WORK, *STATE)
+SELECTED = ", ".join(f'"{name}"' for name in COLUMNS)
+
+TASK = statements("read")["task"].format(columns=SELECTED)
+TASKS = statements("read")["tasks_of_page"].format(columns=SELECTED)
+
+PLAIN_LAUNCH = Launch()
+_last_launch: list[Any] = [None, ""]
 
 
 def launch_text(launch: Launch) -> str:
-    """A launch as the JSON of its column; what is at its default is left out."""
-    values: dict[str, Any] = {
-        "env": dict(launch.env),
-        "captured": dict(launch.captured),
-        "agent_args": list(launch.agent_args),
-        "stdin": launch.stdin,
-        "umask": launch.umask,
-        "timeout_ms": launch.timeout_ms,
-        "grace_ms": launch.grace_ms,
-        "stall_timeout_ms": launch.stall_timeout_ms,
-        "memory_bytes": launch.memory_bytes,
-        "depth": launch.depth,
-        "tz": launch.tz,
-        "script": launch.script,
-        "retries": launch.retries,
-        "backoff_ms": launch.backoff_ms,
-        "max_backoff_ms": launch.max_backoff_ms,
-        "on_crash": launch.on_crash,
-        "max_cost_usd": launch.max_cost_usd,
-        "earlier_runs": launch.earlier_runs or None,
-    }
-    return json.dumps({name: value for name, value in values.items() if value not in (None, [], {})})
+    """A launch as the JSON of its column; what is at its default is left out, but for its umask and depth."""
+    if _last_launch[0] is not launch:  # the tasks of a batch share theirs
+        named = ((name, getattr(launch, name)) for name in Launch.__slots__)
+        kept = {
+            name: value for name, value in named if value != getattr(PLAIN_LAUNCH, name) or name in ("umask", "depth")
+        }
+        _last_launch[:] = launch, json.dumps(kept, default=dict)
+    return str(_last_launch[1])
 
 
 @functools.lru_cache(maxsize=64)
@@ -79,72 +84,12 @@ def launch(text: str) -> Launch:
     return Launch(**values)
 
 
-def content(task: NewTask | Task, launch: str | None = None) -> dict[str, Any]:
-    """The columns of messages_in that say what is to be done; `launch` is its text where it is known already."""
-    return {
-        "kind": task.kind,
-        "agent": task.agent,
-        "prompt": task.prompt,
-        "argv": None if task.argv is None else f"[{', '.join(map(encode_basestring_ascii, task.argv))}]",
-        "cwd": task.cwd,
-        "priority": task.priority,
-        "labels": json.dumps(list(task.labels)) if task.labels else "[]",
-        "key": task.key,
-        "context": task.context,
-        "launch": launch_text(task.launch) if launch is None else launch,
-        "on_dep_failure": task.on_dep_failure,
-    }
+def _argv_text(argv: Sequence[str]) -> str:
+    return f"[{', '.join(map(encode_basestring_ascii, argv))}]"
 
 
-def task(session: str, row: Row) -> Task:
-    """A row of messages_in, in the order of `read.sql`'s task columns. Raises Unreadable where it makes no sense."""
-    try:
-        return _task(session, row)
-    except (ValueError, TypeError, LookupError, RecursionError) as error:
-        raise Unreadable(
-            f"task '{session}/{row[0]}': its row makes no sense ({error}); it was left as it is"
-        ) from error
-
-
-def _task(session: str, row: Row) -> Task:
-    return Task(
-        session=session,
-        seq=row[0],
-        kind=row[1],
-        status=Status(row[2]),
-        reason=row[3],
-        series=row[4],
-        agent=row[5],
-        prompt=row[6],
-        argv=None if row[7] is None else tuple(json.loads(row[7])),
-        cwd=row[8],
-        priority=row[9],
-        labels=() if row[10] == "[]" else tuple(json.loads(row[10])),
-        key=row[11],
-        context=row[12],
-        created_at=row[13],
-        due_at=row[14],
-        expires_at=row[15],
-        ended_at=row[16],
-        attempts=row[17],
-        runs=row[18],
-        last_run=row[19],
-        exit_code=row[20],
-        cancel_requested=bool(row[21]),
-        launch=launch(row[22]),
-        trigger=Trigger(row[23]),
-        recurrence=None if row[24] is None else recurrence(row[24]),
-        successor=None if row[25] is None else successor(row[25]),
-        extra=bool(row[26]),
-        arriving=bool(row[27]),
-        goes_on=row[21] == RUN_ONLY,
-        after=() if row[28] is None else dependencies(row[28]),
-        on_dep_failure=row[29],
-        dep_failed=None if row[30] is None else address(row[30]),
-        tries=row[31],
-        fresh=bool(row[32] & FRESH),
-        resumes=bool(row[32] & RESUMES),
-    )
+def _words(text: str) -> tuple[str, ...]:
+    return () if text == "[]" else tuple(json.loads(text))
 
 
 def dependencies_text(after: Sequence[Dependency]) -> str | None:
@@ -170,13 +115,12 @@ def recurrence(text: str) -> Recurrence:
     return Recurrence.from_json(text)
 
 
-def successor_text(found: Successor) -> str:
-    """A successor as the JSON of its column."""
+def successor_text(found: Successor, session: str) -> str:
+    """A successor as the JSON of its column. An earlier version wants the session, and its schedule, with the work."""
     work = None
     if found.work is not None:
-        work = content(found.work) | {"session": found.work.session, "expires_at": found.work.expires_at}
-        work["after"] = dependencies_text(found.work.after)
-        work["schedule"] = None if found.work.schedule is None else found.work.schedule.to_json()
+        schedule = None if found.schedule is None else found.schedule.to_json()
+        work = dict.fromkeys(WORK) | work_columns(found.work) | {"session": session, "schedule": schedule}
     return json.dumps(
         {"work": work, "at": found.at, "ends": found.ends, "paused": found.paused, "reason": found.reason}
     )
@@ -185,44 +129,137 @@ def successor_text(found: Successor) -> str:
 def successor(text: str) -> Successor:
     """The successor that `successor_text` wrote."""
     values = json.loads(text)
-    work = values["work"]
-    if work is not None:
+    given, schedule = values.pop("work"), None
+    if given is not None:
         from agentq_cli.policy.schedule import Schedule
 
-        work["argv"] = None if work["argv"] is None else tuple(json.loads(work["argv"]))
-        work["labels"] = tuple(json.loads(work["labels"]))
-        work["launch"] = launch(work["launch"])
-        work["after"] = dependencies(work["after"]) if work.get("after") else ()
-        work["schedule"] = None if work["schedule"] is None else Schedule.from_json(work["schedule"])
-        work = NewTask(**work)
-    return Successor(work, values["at"], values["ends"], values["paused"], values["reason"])
+        schedule = None if given["schedule"] is None else Schedule.from_json(given["schedule"])
+    return Successor(None if given is None else _work(given), schedule, **values)
 
 
-DUE_AT, EXPIRES_AT = 14, 15
+FLAGS = [name for name in STATE if Task.__annotations__[name] == "bool"]
+WRITTEN: Mapping[str, Callable[[Any], Any]] = {
+    "argv": _argv_text,
+    "labels": lambda labels: json.dumps(labels) if labels else "[]",
+    "launch": launch_text,
+    "after": dependencies_text,
+    "status": str,
+    "trigger": str,
+    "recurrence": lambda recurrence: recurrence.to_json(),
+    "dep_failed": str,
+    **dict.fromkeys(FLAGS, int),
+}
+"""How the value of a field becomes that of its column, where that is another one."""
+
+READ: Mapping[str, Callable[[Any], Any]] = {
+    "argv": _words,
+    "labels": _words,
+    "launch": launch,
+    "after": dependencies,
+    "status": Status,
+    "trigger": Trigger,
+    "recurrence": recurrence,
+    "successor": successor,
+    "dep_failed": address,
+    **dict.fromkeys(FLAGS, bool),
+    "fresh": lambda flags: bool(flags & 1),
+}
+"""The other way round."""
 
 
-def unreadable_time(row: Row) -> str | None:
+def work_columns(work: Work) -> Columns:
+    """The columns of what is to be done; one that is NULL is left out."""
+    return _written(WORK, _of_work(work))
+
+
+def state_columns(task: Task) -> Columns:
+    """The columns of how a task stands; one that is NULL is left out."""
+    found = _written(STATE, _of_state(task))
+    if task.goes_on:
+        found["cancel_requested"] = 2
+    if task.resumes:
+        found["fresh"] |= 2
+    if task.successor is not None:
+        found["successor"] = successor_text(task.successor, task.session)
+    return found
+
+
+_of_work, _of_state = attrgetter(*WORK), attrgetter(*STATE)
+
+
+def _written(names: Sequence[str], values: Sequence[Any]) -> Columns:
+    found = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+    for name in WRITTEN.keys() & found.keys():
+        found[name] = WRITTEN[name](found[name])
+    if "after" in found and found["after"] is None:
+        del found["after"]
+    return found
+
+
+def task(session: str, row: Columns) -> Task:
+    """A row of messages_in. Raises Unreadable where it makes no sense."""
+    try:
+        return _task(session, row)
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise Unreadable(
+            f"task '{session}/{row['seq']}': its row makes no sense ({error}); it was left as it is"
+        ) from error
+
+
+def _task(session: str, row: Columns) -> Task:
+    found = _read({name: row[name] for name in STATE})
+    for name, column in SECOND.items():
+        found[name] = bool(row[column] & 2)
+    return Task(session=session, work=_work(row), **found)
+
+
+def _work(row: Columns) -> Work:
+    # An earlier version left out of a successor what it did not know.
+    return Work(**_read({name: row.get(name) for name in WORK}))
+
+
+def _read(columns: Columns) -> dict[str, Any]:
+    """The fields of some columns; where one is NULL its field is at its default."""
+    return {name: READ[name](value) if name in READ else value for name, value in columns.items() if value is not None}
+
+
+def stored(database: sqlite3.Connection, seq: int) -> Columns | None:
+    """The row of a task that is in the queue, or was."""
+    row = database.execute(TASK, {"seq": seq}).fetchone()
+    return None if row is None else named(row)
+
+
+def stored_of(database: sqlite3.Connection, seqs: Sequence[int]) -> list[Columns]:
+    """The rows of several tasks, of those that are there."""
+    return [named(row) for row in database.execute(TASKS, {"seqs": json.dumps(seqs)}).fetchall()]
+
+
+def named(row: Sequence[Any]) -> Columns:
+    """A row of messages_in that was selected by `SELECTED`."""
+    return dict(zip(COLUMNS, row, strict=True))
+
+
+def unreadable_time(row: Columns) -> str | None:
     """What is to be said of a row of messages_in whose due time or expiry is no number; None where both are."""
-    if not isinstance(row[DUE_AT], int):
-        return f"its due time '{_text(row[DUE_AT])}' cannot be read"
-    if not isinstance(row[EXPIRES_AT], int | None):
-        return f"its expiry '{_text(row[EXPIRES_AT])}' cannot be read"
+    if not isinstance(row["due_at"], int):
+        return f"its due time '{_text(row['due_at'])}' cannot be read"
+    if not isinstance(row["expires_at"], int | None):
+        return f"its expiry '{_text(row['expires_at'])}' cannot be read"
     return None
 
 
-def with_times(row: Row, due_at: int) -> Row:
+def with_times(row: Columns, due_at: int) -> Columns:
     """The row with a due time and an expiry that are some: in place of what cannot be read `due_at`, and none."""
-    due = row[DUE_AT] if isinstance(row[DUE_AT], int) else due_at
-    expires = row[EXPIRES_AT] if isinstance(row[EXPIRES_AT], int) else None
-    return (*row[:DUE_AT], due, expires, *row[EXPIRES_AT + 1 :])
+    due = row["due_at"] if isinstance(row["due_at"], int) else due_at
+    return row | {"due_at": due, "expires_at": row["expires_at"] if isinstance(row["expires_at"], int) else None}
 
 
-def seen_task(session: str, row: Row) -> Task:
+def seen_task(session: str, row: Columns) -> Task:
     """A row of messages_in as reading shows it: one whose times cannot be read is paused, as it will be once locked."""
     why = unreadable_time(row)
     if why is None:
         return task(session, row)
-    found = task(session, with_times(row, row[13]))
+    found = task(session, with_times(row, row["created_at"]))
     return replace(found, status=Status.PAUSED, reason=why) if found.status is Status.QUEUED else found
 
 
@@ -230,38 +267,26 @@ def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def run(row: Row) -> Run:
-    """A row of task_runs, in the order of `read.sql`'s run columns."""
-    return Run(
-        session=row[0],
-        seq=row[1],
-        attempt=row[2],
-        series=row[3],
-        trigger=Trigger(row[4]),
-        agent=row[5],
-        argv=tuple(json.loads(row[6])),
-        cwd=row[7],
-        scheduled_for=row[8],
-        started_at=row[9],
-        finished_at=row[10],
-        duration_ms=row[11],
-        status=RunStatus(row[12]),
-        exit_code=row[13],
-        signal=row[14],
-        failure_class=None if row[15] is None else FailureClass(row[15]),
-        error=row[16],
-        result=None if row[17] is None else json.loads(row[17]),
-        script_outcome=row[18],
-        conversation=row[19],
-        tokens_in=row[20],
-        tokens_out=row[21],
-        cost_usd=row[22],
-        peak_rss_bytes=row[23],
-        stdout_bytes=row[24],
-        stderr_bytes=row[25],
-        host=row[26],
-        adopted=bool(row[27]),
-    )
+RUN = ", ".join(f'"{name}"' for name in Run.__slots__)
+"""The columns of task_runs."""
+
+READ_OF_RUN: Mapping[str, Callable[[Any], Any]] = {
+    "trigger": Trigger,
+    "argv": _words,
+    "status": RunStatus,
+    "failure_class": FailureClass,
+    "result": json.loads,
+    "adopted": bool,
+}
+
+
+def run(row: Sequence[Any]) -> Run:
+    """A row of task_runs that was selected by `RUN`."""
+    found = dict(zip(Run.__slots__, row, strict=True))
+    for name, read in READ_OF_RUN.items():
+        if found[name] is not None:
+            found[name] = read(found[name])
+    return Run(**found)
 
 
 def worker(row: Row) -> Worker:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from agentq_cli.clock import rfc3339
 from agentq_cli.dataclass import replace
 from agentq_cli.errors import NotFound, Usage
-from agentq_cli.model import Address, NewTask, Status, Successor, Task, Trigger, work
+from agentq_cli.model import Address, NewTask, Status, Successor, Task, Trigger, Work
 from agentq_cli.policy import missed
 from agentq_cli.policy import series as policy
 from agentq_cli.policy.missed import Skipped
@@ -67,24 +67,25 @@ def rescheduled(write: SessionWrite, before: Task, after: Task) -> Task:
     if step.recurrence.occurrence.slot == before.recurrence.occurrence.slot:
         return replace(after, recurrence=step.recurrence)
     slot = step.recurrence.occurrence.slot
-    expires = _moved_expiry(before, slot) if after.expires_at == before.expires_at else after.expires_at
-    return replace(after, recurrence=step.recurrence, due_at=slot, expires_at=expires, arriving=True)
+    work = after.work
+    if work.expires_at == before.work.expires_at:
+        work = replace(work, expires_at=_moved_expiry(before, work.expires_at, slot))
+    return replace(after, work=work, recurrence=step.recurrence, due_at=slot, arriving=True)
 
 
 def next_work(task: Task) -> Task:
     """A begun occurrence as the next one is going to be, by what was changed of that meanwhile."""
     successor = task.successor or Successor()
-    known = replace(task, after=())  # what it waited for it has waited for
-    if successor.work is not None:
-        known = replace(known, **work(successor.work))
+    # What it waited for it has waited for.
+    known = replace(task, work=successor.work or replace(task.work, after=()))
     if successor.ends or task.recurrence is None:
         return replace(known, recurrence=None)
-    if successor.work is None or successor.work.schedule is None:
+    if successor.schedule is None:
         return known
     occurrence = task.recurrence.occurrence
     if successor.at:
         occurrence = missed.rebased(occurrence, successor.at)
-    return replace(known, recurrence=replace(task.recurrence, schedule=successor.work.schedule, occurrence=occurrence))
+    return replace(known, recurrence=replace(task.recurrence, schedule=successor.schedule, occurrence=occurrence))
 
 
 def hand_on(write: SessionWrite, task: Task, known: Task, after: Task) -> Successor:
@@ -92,13 +93,12 @@ def hand_on(write: SessionWrite, task: Task, known: Task, after: Task) -> Succes
     that are recorded."""
     successor = task.successor or Successor()
     at = successor.at
+    schedule = None if after.recurrence is None else after.recurrence.schedule
     if known.recurrence is not None and after.recurrence != known.recurrence:
-        schedule = None if after.recurrence is None else after.recurrence.schedule
         _record_skipped(write, task.seq, policy.changed_meanwhile(known.recurrence, schedule, write.now))
         if policy.settles(known.recurrence, schedule):
             at = write.now
-    handed = replace(again(after), after=after.after)
-    return replace(successor, work=handed, at=at, ends=after.recurrence is None)
+    return replace(successor, work=_own(after.work), schedule=schedule, at=at, ends=after.recurrence is None)
 
 
 def arrive(write: SessionWrite, task: Task) -> Task | None:
@@ -116,7 +116,7 @@ def arrive(write: SessionWrite, task: Task) -> Task | None:
         task,
         recurrence=step.recurrence,
         due_at=slot,
-        expires_at=_moved_expiry(task, slot),
+        work=replace(task.work, expires_at=_moved_expiry(task, task.work.expires_at, slot)),
         trigger=step.recurrence.occurrence.trigger,
         arriving=later,
     )
@@ -147,14 +147,13 @@ def rearm(write: SessionWrite, before: Task, ended: Task, finished: int) -> None
             _record_skipped(write, ended.seq, policy.cancelled(known, write.now, started=started))
         write.record("end", ended.seq, reason="cancelled" if not successor.ends else "its recurrence was dropped")
         return
-    handed = successor.work
     step = policy.ended(
         before.recurrence,
         ended.status,
         started=started,
         finished=finished,
         now=write.now,
-        changed=None if handed is None else handed.schedule,
+        changed=successor.schedule,
         changed_at=successor.at,
     )
     _record_skipped(write, ended.seq, step.skipped)
@@ -162,17 +161,17 @@ def rearm(write: SessionWrite, before: Task, ended: Task, finished: int) -> None
         write.record("end", ended.seq, reason=step.ended)
         return
     slot = step.recurrence.occurrence.slot
-    new = handed or again(ended)
-    expires = _moved_expiry(replace(ended, expires_at=new.expires_at), slot)
-    new = replace(new, due_at=slot, expires_at=expires, key=_free_key(write, ended, new.key))
-    gone = [each for each in new.after if each.address and not dependencies.exists(write.database, each.address)]
+    work = successor.work or again(ended)
+    expires = _moved_expiry(ended, work.expires_at, slot)
+    work = replace(work, expires_at=expires, key=_free_key(write, ended, work.key))
+    gone = [each for each in work.after if each.address and not dependencies.exists(write.database, each.address)]
     reason = step.paused or (successor.reason if successor.paused else None)
     if gone and reason is None:
         reason = f"{dependencies.option(gone[0])} '{gone[0].address}': it was pruned"
     paused = bool(gone) or step.paused is not None or successor.paused
-    status = Status.PAUSED if paused else Status.BLOCKED if new.after else Status.QUEUED
+    status = Status.PAUSED if paused else Status.BLOCKED if work.after else Status.QUEUED
     seq = write.insert(
-        new,
+        NewTask(write.session, work, due_at=slot),
         status=status,
         reason=reason,
         series=ended.series,
@@ -180,8 +179,8 @@ def rearm(write: SessionWrite, before: Task, ended: Task, finished: int) -> None
         recurrence=step.recurrence,
         arriving=paused or slot > write.now,
     )
-    if new.after:
-        dependencies.enter(write, seq, [each for each in new.after if each not in gone])
+    if work.after:
+        dependencies.enter(write, seq, [each for each in work.after if each not in gone])
     write.mirror(seq)
     made = write.task(seq)
     hook = None if step.paused is None else "series.paused"
@@ -191,18 +190,18 @@ def rearm(write: SessionWrite, before: Task, ended: Task, finished: int) -> None
 
 def _free_key(write: SessionWrite, ended: Task, key: str | None) -> str | None:
     """The key of the next occurrence. One that was given to it during the run may be held by another task by now."""
-    if key is None or key == ended.key:
+    if key is None or key == ended.work.key:
         return key
     holder = write.database.execute(WRITE["live_of_key"], {"key": key}).fetchone()
     if holder is None:
         return key
     write.record("edit", ended.seq, reason=f"key '{key}': {Address(write.session, holder[0])} holds it now")
-    return ended.key
+    return ended.work.key
 
 
 def trigger(write: SessionWrite, task: Task) -> Task:
     """An extra occurrence, due now, beside the schedule."""
-    new = replace(again(task), due_at=write.now, key=None, expires_at=None, after=())
+    new = NewTask(write.session, replace(_own(task.work), key=None, expires_at=None, after=()))
     seq = write.insert(new, status=Status.QUEUED, series=task.series, trigger=Trigger.MANUAL, extra=True)
     write.mirror(seq)
     made = write.task(seq)
@@ -210,20 +209,22 @@ def trigger(write: SessionWrite, task: Task) -> Task:
     return made
 
 
-def again(task: Task) -> NewTask:
+def again(task: Task) -> Work:
     """The same work once more. What a run of it has waited for is not waited for again."""
-    values = work(task) | {"launch": replace(task.launch, earlier_runs=0)}
-    if task.tries:
-        values["after"] = ()
-    schedule = None if task.recurrence is None else task.recurrence.schedule
-    return NewTask(session=task.session, **values, schedule=schedule)
+    work = _own(task.work)
+    return replace(work, after=()) if task.tries else work
 
 
-def _moved_expiry(task: Task, slot: int) -> int | None:
+def _own(work: Work) -> Work:
+    """The work without what came of a task that was replaced."""
+    return replace(work, launch=replace(work.launch, earlier_runs=0))
+
+
+def _moved_expiry(task: Task, expires_at: int | None, slot: int) -> int | None:
     """An occurrence expires as long after its slot as the first one does after its own."""
-    if task.expires_at is None or task.recurrence is None:
-        return task.expires_at
-    return slot + task.expires_at - task.recurrence.occurrence.slot
+    if expires_at is None or task.recurrence is None:
+        return expires_at
+    return slot + expires_at - task.recurrence.occurrence.slot
 
 
 def _record_skipped(write: SessionWrite, seq: int, skipped: tuple[Skipped, ...]) -> None:

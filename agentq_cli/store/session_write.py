@@ -8,15 +8,16 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from agentq_cli.dataclass import replace
 from agentq_cli.errors import AgentqError, NotFound, Unreadable
-from agentq_cli.model import Actor, Address, Launch, NewTask, RunId, Status, Task, Trigger
+from agentq_cli.model import Actor, Address, NewTask, RunId, Status, Task, Trigger
 from agentq_cli.path import Path
 from agentq_cli.policy import states
 from agentq_cli.store import aside, connection, dependencies, rows
-from agentq_cli.store.queries import statements
+from agentq_cli.store.queries import insert_into, statements
 from agentq_cli.store.state_dir import StateDir, holds_something
 
 TYPE_CHECKING = False
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 WRITE = statements("write")
 READ = statements("read")
-TASK = READ["task"].format(task_columns=READ["task_columns"])
+NEWEST = 1 << 62
 
 
 class SessionWrite:
@@ -46,16 +47,15 @@ class SessionWrite:
         self.actor = actor
         self.unsettled: list[int] = []
         """Tasks whose end, or new beginning, is still to be told to those that wait for them."""
-        self._launch: tuple[Launch, str] | None = None
 
     def task(self, seq: int) -> Task:
         """The task as it is now, locked. Raises NotFound.
 
         One whose times cannot be read is paused first, saying so: it would never be found due, or never expire.
         """
-        row = self.database.execute(TASK, {"seq": seq}).fetchone()
+        row = rows.stored(self.database, seq)
         if row is None and self.release_committed():
-            row = self.database.execute(TASK, {"seq": seq}).fetchone()
+            row = rows.stored(self.database, seq)
         if row is None:
             from agentq_cli.store.read import unknown_task
 
@@ -63,10 +63,10 @@ class SessionWrite:
         unreadable = rows.unreadable_time(row)
         return rows.task(self.session, row) if unreadable is None else self._pause_unreadable(row, unreadable)
 
-    def _pause_unreadable(self, row: rows.Row, why: str) -> Task:
+    def _pause_unreadable(self, row: rows.Columns, why: str) -> Task:
         task = rows.task(self.session, rows.with_times(row, self.now))
         self.database.execute(
-            WRITE["mend_times"], {"seq": task.seq, "due_at": task.due_at, "expires_at": task.expires_at}
+            WRITE["mend_times"], {"seq": task.seq, "due_at": task.due_at, "expires_at": task.work.expires_at}
         )
         if task.status is not Status.QUEUED:
             self.mirror(task.seq)
@@ -105,69 +105,28 @@ class SessionWrite:
 
     def has(self, seq: int) -> bool:
         """Whether the task is there."""
-        return self.database.execute(TASK, {"seq": seq}).fetchone() is not None
+        return rows.stored(self.database, seq) is not None
 
     def next_seq(self) -> int:
         """The N of the next new task."""
         (seq,) = self.database.execute(WRITE["next_seq"]).fetchone()
         return int(seq)
 
-    def insert(self, task: NewTask, **state: Any) -> int:
-        """A new row in a state as `row` takes it; the caller mirrors and records it. Returns its seq."""
+    def insert(self, new: NewTask, **state: Any) -> int:
+        """A new row in a state as `entered` takes it; the caller mirrors and records it. Returns its seq."""
         seq = self.next_seq()
-        self.insert_all([self.row(task, seq, **state)])
+        self.insert_all([row(entered(new, seq, self.now, **state))])
         return seq
 
-    def insert_all(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """New rows, made by `row`, in one statement."""
-        self.database.executemany(WRITE["insert_task"], rows)
-
-    def row(
-        self,
-        task: NewTask,
-        seq: int,
-        *,
-        status: str,
-        batch: str | None = None,
-        reason: str | None = None,
-        series: int | None = None,
-        trigger: Trigger = Trigger.SUBMIT,
-        recurrence: Recurrence | None = None,
-        arriving: bool = False,
-        extra: bool = False,
-    ) -> dict[str, Any]:
-        """The columns of a new task, to be inserted as `seq`; the first of a series names it by its own."""
-        # Plain texts and numbers: for a value of a type of its own, and for None, sqlite3 looks for an adapter, which
-        # takes longer than the row.
-        values = rows.content(task, self._launch_text(task.launch))
-        for name in ("agent", "argv", "key"):
-            if values[name] is None:
-                values[name] = ""
-        return values | {
-            "seq": seq,
-            "status": str(status),
-            "created_at": self.now,
-            "due_at": self.now if task.due_at is None else task.due_at,
-            "expires_at": "" if task.expires_at is None else task.expires_at,
-            "batch": batch or "",
-            "reason": reason or "",
-            "series": series or ("" if recurrence is None else seq),
-            "trigger": str(trigger),
-            "recurrence": "" if recurrence is None else recurrence.to_json(),
-            "arriving": int(arriving),
-            "extra": int(extra),
-        }
-
-    def _launch_text(self, launch: Launch) -> str:
-        # The tasks of a batch share theirs.
-        if self._launch is None or self._launch[0] is not launch:
-            self._launch = (launch, rows.launch_text(launch))
-        return self._launch[1]
+    def insert_all(self, new: Sequence[rows.Columns]) -> None:
+        """New rows, made by `row`, in a statement for each stretch of them that has the same columns."""
+        for columns, alike in groupby(new, tuple):
+            self.database.executemany(insert_into("messages_in", columns), alike)
 
     def publish(self, first: int, batch: str | None = None) -> None:
         """Mirror the new rows from `first` on (of `batch` alone, where given) and record the submit of each."""
         values = {"session": self.session, "first": first, "batch": batch, "at": self.now, "actor": self.actor}
-        self.database.execute(WRITE["mirror_since"], values)
+        self.database.execute(WRITE["mirror"], values | {"last": NEWEST})
         self.database.execute(WRITE["events_of_new"], values)
 
     def save(
@@ -188,33 +147,12 @@ class SessionWrite:
         """
         if before.status is not after.status:
             assert states.allowed(before.status, after.status, self.actor), (before.status, after.status, self.actor)
-        changed = self.database.execute(
-            WRITE["save_state"],
-            {
-                "seq": after.seq,
-                "status": after.status,
-                "reason": after.reason,
-                "due_at": after.due_at,
-                "expires_at": after.expires_at,
-                "ended_at": after.ended_at,
-                "attempts": after.attempts,
-                "runs": after.runs,
-                "last_run": after.last_run,
-                "exit_code": after.exit_code,
-                "cancel_requested": rows.RUN_ONLY if after.goes_on else after.cancel_requested,
-                "trigger": after.trigger,
-                "recurrence": None if after.recurrence is None else after.recurrence.to_json(),
-                "successor": None if after.successor is None else rows.successor_text(after.successor),
-                "arriving": after.arriving,
-                "extra": after.extra,
-                "series": after.series,
-                "dep_failed": None if after.dep_failed is None else str(after.dep_failed),
-                "tries": after.tries,
-                "fresh": rows.FRESH * after.fresh + rows.RESUMES * after.resumes,
-                "before_status": before.status,
-                "before_runs": before.runs,
-            },
-        ).rowcount
+        columns = dict.fromkeys(rows.STATE) | rows.state_columns(after)
+        if after.work is not before.work:
+            columns |= dict.fromkeys(rows.WORK) | rows.work_columns(after.work)
+        statement = WRITE["save"].format(columns=", ".join(f'"{name}" = :{name}' for name in columns))
+        fence = {"before_status": before.status, "before_runs": before.runs}
+        changed = self.database.execute(statement, columns | fence).rowcount
         if not changed:
             return False
         self.mirror(after.seq)
@@ -235,13 +173,16 @@ class SessionWrite:
             dependencies.changed(self, after.seq)
         return True
 
-    def save_content(self, task: Task) -> None:
-        """Write what is to be done; the caller records why."""
-        self.database.execute(WRITE["save_content"], rows.content(task) | {"seq": task.seq})
-
     def mirror(self, seq: int) -> None:
         """Bring the index row of a task in line with the session's file."""
-        self.database.execute(WRITE["mirror"], {"session": self.session, "seq": seq})
+        self._mirror(seq, seq)
+
+    def mirror_all(self) -> None:
+        """The same of all tasks of the session."""
+        self._mirror(0, NEWEST)
+
+    def _mirror(self, first: int, last: int) -> None:
+        self.database.execute(WRITE["mirror"], {"session": self.session, "first": first, "last": last, "batch": None})
 
     def record(
         self,
@@ -270,6 +211,46 @@ class SessionWrite:
             "agent": agent,
         }
         self.database.execute(WRITE["event"], values)
+
+
+def entered(
+    new: NewTask,
+    seq: int,
+    now: int,
+    *,
+    status: Status,
+    reason: str | None = None,
+    series: int | None = None,
+    trigger: Trigger = Trigger.SUBMIT,
+    recurrence: Recurrence | None = None,
+    arriving: bool = False,
+    extra: bool = False,
+) -> Task:
+    """A new task, to be stored as `seq`; the first of a series names it by its own."""
+    return Task(
+        session=new.session,
+        seq=seq,
+        work=new.work,
+        status=status,
+        created_at=now,
+        due_at=now if new.due_at is None else new.due_at,
+        reason=reason or None,
+        series=series or (None if recurrence is None else seq),
+        trigger=trigger,
+        recurrence=recurrence,
+        arriving=arriving,
+        extra=extra,
+    )
+
+
+def row(task: Task, batch: str | None = None) -> rows.Columns:
+    """The columns of a new task; of a batch, which it is given, it is staged.
+
+    What it waits for is stored by `dependencies.enter`, once all of that have their addresses.
+    """
+    found = rows.work_columns(task.work) | rows.state_columns(task)
+    found.pop("after", None)
+    return found if batch is None else found | {"status": "staged", "batch": batch}
 
 
 @contextlib.contextmanager

@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 
 from agentq_cli import errors
+from agentq_cli.dataclass import replace
 from agentq_cli.errors import AgentqError, Busy, LimitReached, Usage, WrongState
 from agentq_cli.model import Actor, Address, Identity, NewTask, Status, Task, Trigger
 from agentq_cli.store import connection, dependencies, rows
 from agentq_cli.store.queries import statements
-from agentq_cli.store.session_write import WRITE, SessionWrite, create_sessions, session_write
+from agentq_cli.store.session_write import NEWEST, WRITE, SessionWrite, create_sessions, entered, row, session_write
 from agentq_cli.store.state_dir import StateDir, sync_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from agentq_cli.policy.schedule import Schedule
     from agentq_cli.policy.series import Recurrence
 
 BATCH = statements("batch")
+TOLD = [name for name in rows.COLUMNS if re.search(rf"(?<!')\b{name}\b", WRITE["mirror"] + WRITE["events_of_new"])]
+"""The columns that the index is told of."""
+
+GIVEN = BATCH["given"].format(
+    columns=", ".join(f"json_extract(value, '$.{name}') AS \"{name}\"" for name in (*TOLD, "batch"))
+)
+HOLDER = WRITE["holder_of_key"].format(columns=rows.SELECTED)
+
+CONTENT = ("kind", "prompt", "argv", "agent", "cwd")
+"""What makes two tasks of a key the same."""
 
 
 def submit(
@@ -62,43 +73,46 @@ def _store(write: SessionWrite, tasks: Sequence[NewTask]) -> list[tuple[Address,
 def _insert(write: SessionWrite, tasks: Iterable[NewTask], batch: str | None = None) -> list[tuple[Address, bool]]:
     """Add the tasks' rows, staged where they are of a batch; each with whether it is new."""
     stored: list[tuple[Address, bool]] = []
-    rows: list[dict[str, Any]] = []
+    new: list[rows.Columns] = []
     seq = write.next_seq()
     keys: set[str] = set()
     for task in tasks:
-        if task.key is not None:
-            if task.key in keys:
+        key = task.work.key
+        if key is not None:
+            if key in keys:
                 # One that stands above has it: it must be there to be found.
-                write.insert_all(rows)
-                rows.clear()
+                write.insert_all(new)
+                new.clear()
                 keys.clear()
             with of_line(task):
                 found = _of_key(write, task, batch)
             if found is not None:
                 stored.append((found, False))
                 continue
-            keys.add(task.key)
-        rows.append(_row(write, task, seq, batch))
+            keys.add(key)
+        new.append(_row(write, task, seq, batch))
         stored.append((Address(write.session, seq), True))
         seq += 1
-    write.insert_all(rows)
+    write.insert_all(new)
     return stored
 
 
-def _row(write: SessionWrite, task: NewTask, seq: int, batch: str | None) -> dict[str, Any]:
-    if batch is not None:
-        return write.row(task, seq, status="staged", batch=batch)
-    status = Status.BLOCKED if task.after else Status.QUEUED
-    if task.schedule is None:
-        return write.row(task, seq, status=status)
-    recurrence = _begin(task.schedule, write.now)
-    return write.row(task, seq, status=status, trigger=Trigger.SCHEDULE, recurrence=recurrence, arriving=True)
+def _row(write: SessionWrite, task: NewTask, seq: int, batch: str | None) -> rows.Columns:
+    made = entered(task, seq, write.now, status=_status(task))
+    if task.schedule is not None:
+        recurrence = _begin(task.schedule, write.now)
+        made = replace(made, trigger=Trigger.SCHEDULE, recurrence=recurrence, series=seq, arriving=True)
+    return row(made, batch)
+
+
+def _status(task: NewTask) -> Status:
+    return Status.BLOCKED if task.work.after else Status.QUEUED
 
 
 def _enter(write: SessionWrite, tasks: Sequence[NewTask], stored: Mapping[int, tuple[Address, bool]]) -> list[int]:
     """Store what the tasks of this session wait for, now that every line has its address. Returns whose wait may be
     over already: nothing that is new has ended."""
-    if not any(task.after for task in tasks):
+    if not any(task.work.after for task in tasks):
         return []
     addresses = {position: address for position, (address, _) in stored.items()}
     new = {address for address, is_new in stored.values() if is_new}
@@ -106,8 +120,8 @@ def _enter(write: SessionWrite, tasks: Sequence[NewTask], stored: Mapping[int, t
     for position, task in enumerate(tasks):
         address = addresses.get(position)
         # Who was found by a key waits for what it did before, unless it is replaced.
-        if task.after and task.session == write.session and address is not None and stored[position][1]:
-            after = dependencies.resolve(task.after, addresses)
+        if task.work.after and task.session == write.session and address is not None and stored[position][1]:
+            after = dependencies.resolve(task.work.after, addresses)
             with of_line(task):
                 dependencies.enter(write, address.seq, after, known=new)
             if any(each.address not in new for each in after):
@@ -127,7 +141,7 @@ def _replace(write: SessionWrite, tasks: Sequence[NewTask], stored: Mapping[int,
     waiting = []
     for position in found:
         task, seq = tasks[position], addresses[position].seq
-        after = dependencies.resolve(task.after, addresses)
+        after = dependencies.resolve(task.work.after, addresses)
         with of_line(task):
             if replacing.apply(write, seq, task, after, known=new):
                 waiting.append(seq)
@@ -143,22 +157,21 @@ def _begin(schedule: Schedule, now: int) -> Recurrence:
 def _of_key(write: SessionWrite, task: NewTask, batch: str | None = None) -> Address | None:
     """The live task of the same key. Raises WrongState where it is another task and `--replace` does not make it this
     one, and Busy where a batch holds it that may still be taken back."""
-    if task.key is None:
+    key = task.work.key
+    found = write.database.execute(HOLDER, {"key": key}).fetchone()
+    if found is None:
         return None
-    row = write.database.execute(WRITE["holder_of_key"], {"key": task.key}).fetchone()
-    if row is None:
-        return None
-    seq, staged_by, *content = row
+    staged_by, *holder = found
     if staged_by not in (None, batch):
-        raise Busy(f"key '{task.key}': a batch that holds it is being stored; try again")
-    address = Address(write.session, seq)
+        raise Busy(f"key '{key}': a batch that holds it is being stored; try again")
+    known, wanted = rows.named(holder), rows.work_columns(task.work)
+    address = Address(write.session, known["seq"])
     if task.replace:
         return address
-    wanted = rows.content(task)
-    if content != [wanted[name] for name in ("kind", "prompt", "argv", "agent", "cwd")]:
-        raise WrongState(f"key '{task.key}': {address} holds it with different content; --replace changes it")
-    if task.schedule is not None and not _same_recurrence(task, write.task(seq)):
-        raise WrongState(f"key '{task.key}': {address} holds it with another schedule; --replace changes it")
+    if any(known[name] != wanted.get(name) for name in CONTENT):
+        raise WrongState(f"key '{key}': {address} holds it with different content; --replace changes it")
+    if task.schedule is not None and not _same_recurrence(task, write.task(address.seq)):
+        raise WrongState(f"key '{key}': {address} holds it with another schedule; --replace changes it")
     return address
 
 
@@ -211,7 +224,7 @@ def _batch(
             index.execute(BATCH["begin"], values)
         stored: dict[int, tuple[Address, bool]] = {}
         staged: list[str] = []
-        waiting = list(dict.fromkeys(task.session for task in tasks if task.after))
+        waiting = list(dict.fromkeys(task.session for task in tasks if task.work.after))
         try:
             create_sessions(state, sessions)
             for session, own in _by_session(tasks).items():
@@ -297,30 +310,18 @@ def _publish(
         ((stored[position][0], task) for position, task in enumerate(tasks) if stored[position][1]),
         key=lambda each: each[0],
     )
-    for session in dict.fromkeys(address.session for address, _ in new):
+    for session, own in groupby(new, lambda each: each[0].session):
         index.execute(WRITE["create_session"], {"name": session, "at": now})
-    rows_of_new = [_published(address, task, now, actor) for address, task in new]
-    index.executemany(BATCH["publish_task"], rows_of_new)
-    index.executemany(BATCH["publish_event"], rows_of_new)
+        given = json.dumps([_told(task, address.seq, now) for address, task in own])
+        values = {"rows": given, "session": session, "first": 0, "last": NEWEST, "batch": None}
+        index.execute(GIVEN + WRITE["mirror"], values)
+        index.execute(GIVEN + WRITE["events_of_new"], values | {"at": now, "actor": actor})
 
 
-def _published(address: Address, task: NewTask, now: int, actor: Actor) -> dict[str, Any]:
-    status = Status.BLOCKED if task.after else Status.QUEUED
-    due = now if task.due_at is None else task.due_at
-    return {
-        "session": address.session,
-        "seq": address.seq,
-        "status": str(status),
-        "agent": task.agent or "",
-        "priority": task.priority,
-        "due_at": due,
-        "expires_at": "" if task.expires_at is None else task.expires_at,
-        "shares": int(task.kind == "prompt" and task.context == "session"),
-        "labels": json.dumps(list(task.labels)) if task.labels else "",
-        "at": now,
-        "shown": str(Status.SCHEDULED if status is Status.QUEUED and due > now else status),
-        "actor": str(actor),
-    }
+def _told(task: NewTask, seq: int, now: int) -> rows.Columns:
+    """What the index is told of a new task's row, as its session's file has it once it is released."""
+    stored = row(entered(task, seq, now, status=_status(task)))
+    return {name: stored[name] for name in TOLD if name in stored}
 
 
 def release(

@@ -281,7 +281,7 @@ class Hooks:
         """Its environment and its directory: that of the config file, as its program may be named relative to it."""
         values = {name: value for name, value in self._environ.items() if name not in KEPT_BACK}
         # A hook that submits what calls it again comes to the same end as agents that submit one another.
-        depth = 1 if task is None else task.launch.depth + 1
+        depth = 1 if task is None else task.work.launch.depth + 1
         values.update(AGENTQ_HOOK=call.hook, AGENTQ_STATE_DIR=str(self._queue.state.path), AGENTQ_DEPTH=str(depth))
         values["AGENTQ_CONFIG"] = os.path.abspath(config.path)
         return values, os.path.dirname(values["AGENTQ_CONFIG"])

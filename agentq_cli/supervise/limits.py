@@ -69,12 +69,12 @@ class RunLimits:
         """The limits that a task's run has."""
         limits = cls(
             plan.stall_timeout_ms(task, config),
-            task.launch.memory_bytes,
-            task.launch.timeout_ms,
+            task.work.launch.memory_bytes,
+            task.work.launch.timeout_ms,
             linger_ms=plan.linger_ms(task, config),
         )
-        if task.launch.max_cost_usd is not None:
-            limits.left_usd = task.launch.max_cost_usd - queue.spent(task)
+        if task.work.launch.max_cost_usd is not None:
+            limits.left_usd = task.work.launch.max_cost_usd - queue.spent(task)
         if limits.always:
             first = FIRST_LOOK_MS
             if limits.stall_timeout_ms is not None:

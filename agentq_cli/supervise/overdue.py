@@ -111,7 +111,7 @@ def left_behind(worker: Worker, known: Collection[Identity], state_dir: str) -> 
 
 def _since(start: Start, task: Task, directory: RunDirectory) -> tuple[str, int] | None:
     """The reason for which it should have ended, and how many milliseconds ago."""
-    timeout = task.launch.timeout_ms
+    timeout = task.work.launch.timeout_ms
     if timeout is not None and process.boot_of(start.identity.boot_id) == process.boot_id():
         by = monotonic_ms() - start.monotonic_ms - timeout
         if by > 0:

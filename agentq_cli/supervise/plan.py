@@ -30,7 +30,7 @@ KEPT_BACK = frozenset({"AGENTQ_NOW", "AGENTQ_PREVIOUS_RUN"})
 
 def profile_of(task: Task, config: Config) -> profiles.Profile | None:
     """The profile of a task's agent; None for a command. Raises NotFound where it has none any more."""
-    return None if task.agent is None else profiles.profile(config, task.agent)
+    return None if task.work.agent is None else profiles.profile(config, task.work.agent)
 
 
 NUDGE = "You began this task in this conversation and were interrupted ({why}). See what is done, and go on from there."
@@ -41,13 +41,13 @@ def plan(task: Task, config: Config, past: Past, *, now: int) -> Plan:
     """What a task's next run starts. What stands in the way is the plan's `error`, never an exception."""
     import uuid
 
-    if task.kind == "exec":
-        return Plan(argv=task.argv or ())
+    if task.work.kind == "exec":
+        return Plan(argv=task.work.argv or ())
     try:
         profile = profile_of(task, config)
         assert profile is not None
         resume = past.conversation is not None and profile.continues and not _stale(task, config, past, now)
-        conversation, prompt = past.conversation, task.prompt or ""
+        conversation, prompt = past.conversation, task.work.prompt or ""
         if not resume:
             conversation = str(uuid.uuid4()) if profile.chooses_conversation else None
         elif past.interrupted is not None:
@@ -57,12 +57,12 @@ def plan(task: Task, config: Config, past: Past, *, now: int) -> Plan:
             prompt=prompt,
             conversation=conversation,
             resume=resume,
-            agent_args=task.launch.agent_args,
+            agent_args=task.work.launch.agent_args,
             max_cost_usd=_left(task, past),
         )
     except AgentqError as error:
-        return Plan(argv=(task.agent or "",), error=error.message)
-    bound_to = task.cwd if resume and profile.resume_same_directory else None
+        return Plan(argv=(task.work.agent or "",), error=error.message)
+    bound_to = task.work.cwd if resume and profile.resume_same_directory else None
     return Plan(
         argv=argv,
         stdin_text=stdin_text,
@@ -81,10 +81,10 @@ def _left(task: Task, past: Past) -> float | None:
 
     Raises Usage where nothing is left, as after an edit.
     """
-    limit = task.launch.max_cost_usd
+    limit = task.work.launch.max_cost_usd
     if limit is None:
         return None
-    if retry.exhausted(task.launch, past.spent_usd):
+    if retry.exhausted(task.work.launch, past.spent_usd):
         raise Usage(f"--max-cost: its runs cost {format_cost(past.spent_usd)} of {format_cost(limit)}")
     return limit - past.spent_usd
 
@@ -99,7 +99,7 @@ def _stale(task: Task, config: Config, past: Past, now: int) -> bool:
 
 def grace_ms(task: Task, config: Config) -> int:
     """From TERM to KILL: the task's own, the profile's, 5 s."""
-    own = task.launch.grace_ms
+    own = task.work.launch.grace_ms
     if own is not None:
         return own
     try:
@@ -111,7 +111,7 @@ def grace_ms(task: Task, config: Config) -> int:
 
 def stall_timeout_ms(task: Task, config: Config) -> int | None:
     """The longest silence: the task's own, the profile's, none."""
-    own = task.launch.stall_timeout_ms
+    own = task.work.launch.stall_timeout_ms
     if own is not None:
         return own
     try:
@@ -140,18 +140,18 @@ def request(
         run_dir=state.run_name(run),
         run=str(run),
         argv=claim.plan.argv,
-        cwd=task.cwd,
+        cwd=task.work.cwd,
         env=environment(task, run, config, state, environ, zone, profile),
-        umask=task.launch.umask,
-        stdin_path=task.launch.stdin,
+        umask=task.work.launch.umask,
+        stdin_path=task.work.launch.stdin,
         stdin_text=claim.plan.stdin_text,
-        private_tmp=task.kind == "prompt",
-        timeout_ms=task.launch.timeout_ms,
+        private_tmp=task.work.kind == "prompt",
+        timeout_ms=task.work.launch.timeout_ms,
         grace_ms=grace_ms(task, config),
         interrupt_first=profile is not None and profile.interrupt_first,
         output_bytes=config.limits.output_bytes,
         fixed_now_ms=clock.fixed_ms,
-        script=task.launch.script,
+        script=task.work.launch.script,
         prompt_word=claim.plan.prompt_word,
     )
 
@@ -167,9 +167,9 @@ def environment(
 ) -> dict[str, str]:
     """The agent's whole environment; later ones win: supervisor, submitting shell, profile, session, task, agentq."""
     # What the submitting shell had not set is not set either: the supervisor's LC_ALL would win over its LANG.
-    patterns = config.capture_env if task.launch.captured else ()
+    patterns = config.capture_env if task.work.launch.captured else ()
     values = {name: environ[name] for name in _inherited(tuple(environ), tuple(patterns))}
-    values.update(task.launch.captured)
+    values.update(task.work.launch.captured)
     for name in KEPT_BACK:
         values.pop(name, None)
     if values.get("AGENTQ_CONFIG"):
@@ -179,10 +179,10 @@ def environment(
             values.pop(name, None)
         values.update(profile.env)
     values.update(config.options(task.session).get("env", {}))
-    values.update(task.launch.env)
+    values.update(task.work.launch.env)
     directory = state.run_name(run)
     values.update(
-        PWD=task.cwd,
+        PWD=task.work.cwd,
         AGENTQ_TASK=str(task.address),
         AGENTQ_RUN=str(run),
         AGENTQ_SESSION=task.session,
@@ -194,9 +194,9 @@ def environment(
         AGENTQ_OUTBOUND=str(state.outbound(task.session)),
         AGENTQ_HEARTBEAT=f"{directory}/heartbeat",
         AGENTQ_RESULT=f"{directory}/result",
-        AGENTQ_DEPTH=str(task.launch.depth + 1),
+        AGENTQ_DEPTH=str(task.work.launch.depth + 1),
     )
-    previous = _previous(state, run, task.launch.earlier_runs)
+    previous = _previous(state, run, task.work.launch.earlier_runs)
     if previous is not None:
         values["AGENTQ_PREVIOUS_RUN"] = previous
     return values
@@ -211,19 +211,19 @@ def _inherited(names: tuple[str, ...], patterns: tuple[str, ...]) -> list[str]:
 def preview(task: NewTask, config: Config, environ: Mapping[str, str]) -> tuple[tuple[str, ...], list[str]]:
     """The command line that `submit --dry-run` shows, and the names of the variables it would get. Raises Usage."""
     names = {name for name in environ if not name.startswith("AGENTQ_")}
-    names |= {*task.launch.captured, *task.launch.env, *config.options(task.session).get("env", {})}
-    argv = task.argv
+    names |= {*task.work.launch.captured, *task.work.launch.env, *config.options(task.session).get("env", {})}
+    argv = task.work.argv
     if argv is None:
-        profile = profiles.profile(config, task.agent or "")
+        profile = profiles.profile(config, task.work.agent or "")
         conversation = "CONVERSATION" if profile.chooses_conversation else None
-        arguments = task.launch.agent_args
+        arguments = task.work.launch.agent_args
         argv, _ = profiles.command(
             profile,
-            prompt=task.prompt or "",
+            prompt=task.work.prompt or "",
             conversation=conversation,
             resume=False,
             agent_args=arguments,
-            max_cost_usd=task.launch.max_cost_usd,
+            max_cost_usd=task.work.launch.max_cost_usd,
         )
         names = (names - set(profile.env_remove)) | set(profile.env)
     return argv, sorted(names)

@@ -92,7 +92,7 @@ class Asked:
         options = self._config.options(self._session)
         given: dict[str, Any] = {"session": self._session, "prompt": request.changes.get("prompt")}
         if last is not None:
-            given |= {name: getattr(last, name) for name in ("agent", "cwd") if options.get(name) is None}
+            given |= {name: getattr(last.work, name) for name in ("agent", "cwd") if options.get(name) is None}
         elif options.get("cwd") is None:
             why = "it has no directory; it never had a prompt, and the config names none"
             raise Usage(f"session '{self._session}': {why}")
@@ -101,17 +101,17 @@ class Asked:
         # A duration counts from the slot of an occurrence, as for `schedule`.
         begins = None if schedule is None else first(schedule, self._at.now_ms())
         made = TaskMaker(self._at, OCCURRENCE if request.recurs else None, counted_from=begins).make(given, str)
-        before = Launch() if last is None else last.launch
+        before = Launch() if last is None else last.work.launch
         if before.depth >= DEPTH_LIMIT:
             raise LimitReached(f"AGENTQ_DEPTH {before.depth + 1}: agents may submit one another {DEPTH_LIMIT} deep")
         launch = replace(
-            made.launch,
-            env={**made.launch.env, **before.env},
+            made.work.launch,
+            env={**made.work.launch.env, **before.env},
             captured=before.captured,
             umask=before.umask,
             depth=before.depth + 1,
         )
-        return replace(made, launch=launch, schedule=schedule, **request.changes)
+        return replace(made, work=replace(made.work, launch=launch, **request.changes), schedule=schedule)
 
     def schedule(self, request: Request, before: Schedule | None) -> Schedule:
         """The schedule that is asked for; what was said of it `before` stays. Raises Usage."""

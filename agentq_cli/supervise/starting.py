@@ -94,9 +94,9 @@ class Starter:
         """Start the process of a claimed task; what could not be started is watched to its end all the same."""
         worker = Worker(
             *claim.run,
-            agent=claim.task.agent,
+            agent=claim.task.work.agent,
             claimed_at=self._queue.now,
-            shares_conversation=claim.task.shares_conversation,
+            shares_conversation=claim.task.work.shares_conversation,
             supervisor=self._identity,
             adopted=False,
             stop=None,
@@ -110,7 +110,7 @@ class Starter:
             self._queue.roll_back_dead_writers(claim.run.session)
             # All that may fail comes first: what has been launched is watched, whatever happens.
             watched.follow(self.config, self._queue)
-            zone = claim.task.launch.tz or self._zone(claim.task.session)
+            zone = claim.task.work.launch.tz or self._zone(claim.task.session)
             request = plan.request(claim, self.config, self._queue.state, self._clock, self._environ, zone)
             _, watched.pidfd = self._launcher.launch(request)
         # No process can be made now. What has not begun is void; where a shim did begin it is watched by its pidfd.

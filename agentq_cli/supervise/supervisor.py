@@ -521,8 +521,8 @@ class Supervision:
             # The next tick, or the finish, stores it.
             with self._guard.over(run.session, step):
                 seen = watched.read_on()
-                if seen is not None and watched.task.agent is not None:
-                    self._queue.seen_conversation(run, watched.task.agent, seen)
+                if seen is not None and watched.task.work.agent is not None:
+                    self._queue.seen_conversation(run, watched.task.work.agent, seen)
                     watched.conversation = seen
 
     def _settle(self) -> Iterator[Happening]:
@@ -642,7 +642,7 @@ class Supervision:
         moments = [now if self._ended_in else now + SAFETY_NET_MS]
         if self._watched:
             moments += [self._renewed_at + RENEW_MS, self._overdue_at]
-        if any(watched.task.kind == "prompt" and not watched.ended for watched in self._watched.values()):
+        if any(watched.task.work.kind == "prompt" and not watched.ended for watched in self._watched.values()):
             moments.append(now + STREAM_MS)
         if self.ticking and self._watched:
             moments.append(now + TICK_MS)

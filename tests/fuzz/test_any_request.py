@@ -22,7 +22,7 @@ from agentq_cli import clock, documents
 from agentq_cli.clock import Clock
 from agentq_cli.config import Config
 from agentq_cli.errors import Unreadable
-from agentq_cli.model import Identity, NewTask
+from agentq_cli.model import Identity, NewTask, Work
 from agentq_cli.policy import order
 from agentq_cli.policy import requests as policy
 from agentq_cli.policy.requests import Refusal
@@ -66,10 +66,10 @@ def queue() -> Iterator[Queue]:
     ):
         queue.submit(
             [
-                NewTask("docs", "prompt", "/", prompt="first", agent="demo"),
-                NewTask("docs", "exec", "/", argv=("true",)),
-                NewTask("other", "exec", "/", argv=("true",)),
-                NewTask("docs", "prompt", "/", prompt="tick", agent="demo", schedule=EVERY_HOUR),
+                NewTask("docs", Work("prompt", "/", prompt="first", agent="demo")),
+                NewTask("docs", Work("exec", "/", argv=("true",))),
+                NewTask("other", Work("exec", "/", argv=("true",))),
+                NewTask("docs", Work("prompt", "/", prompt="tick", agent="demo"), schedule=EVERY_HOUR),
             ],
             owner=OWNER,
             max_queued=1_000_000,
@@ -249,7 +249,7 @@ def test_code_in_an_agents_file_is_not_run(tmp_path: Path, what: str) -> None:
     """A view, a trigger or an expression of its own could keep whoever reads the file for ever."""
     umask = os.umask(0o022)
     with Queue.open(tmp_path / "state", Clock(NOW), create=True) as queue:
-        queue.submit([NewTask("docs", "exec", "/", argv=("true",))], owner=OWNER, max_queued=10)
+        queue.submit([NewTask("docs", Work("exec", "/", argv=("true",)))], owner=OWNER, max_queued=10)
         with closing(sqlite3.connect(queue.state.outbound("docs"))) as database:
             database.executescript(FOREIGN[what])
         before = queue.state.outbound("docs").read_bytes()

@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from agentq_cli.errors import Busy
-from agentq_cli.model import Actor, Address, Identity, NewTask, Outcome, RunId, RunStatus, Task, Worker
+from agentq_cli.model import Actor, Address, Identity, NewTask, Outcome, RunId, RunStatus, Task, Work, Worker
 from agentq_cli.policy import order
 from agentq_cli.queue import Claim, Past, Plan, Planner, Queue
 
@@ -65,14 +65,27 @@ def open_queue(place: Path, clock: Clock, *, create: bool = True, rebuild: bool 
 
 def command(session: str = "default", *argv: str, **fields: Any) -> NewTask:
     """A command to submit."""
-    fields = {"context": "isolated" if session == "default" else "session"} | fields
-    return NewTask(session, "exec", "/", argv=argv or ("true",), **fields)
+    return new_task(session, kind="exec", argv=argv or ("true",), **fields)
 
 
 def prompt(session: str = "default", text: str = "do it", *, agent: str = "demo", **fields: Any) -> NewTask:
     """A prompt to submit."""
-    fields = {"context": "isolated" if session == "default" else "session"} | fields
-    return NewTask(session, "prompt", "/", prompt=text, agent=agent, **fields)
+    return new_task(session, kind="prompt", prompt=text, agent=agent, **fields)
+
+
+def new_task(session: str, **fields: Any) -> NewTask:
+    """A task to submit, of the fields of its work and its own."""
+    work = {"cwd": "/", "context": "isolated" if session == "default" else "session"}
+    return changed(NewTask(session, Work(**work | {"kind": fields.pop("kind")})), **fields)
+
+
+Given = TypeVar("Given", NewTask, Task)
+
+
+def changed(task: Given, **fields: Any) -> Given:
+    """A task with some fields of its work, and its own, at other values."""
+    work = {name: fields.pop(name) for name in Work.__slots__ if name in fields}
+    return replace(task, work=replace(task.work, **work), **fields)
 
 
 def submit(queue: Queue, *tasks: NewTask, max_queued: int = MANY) -> list[Address]:
@@ -87,7 +100,7 @@ def widths(**parallel: int) -> Callable[[str], int | None]:
 
 def the_plan(task: Task, past: Past) -> Plan:
     """What every claimed task starts here."""
-    return Plan(argv=task.argv or (task.agent or "", task.prompt or ""), conversation=past.conversation)
+    return Plan(argv=task.work.argv or (task.work.agent or "", task.work.prompt or ""), conversation=past.conversation)
 
 
 def pick(queue: Queue, *, parallel: Callable[[str], int | None], ageing_ms: int | None = None) -> order.Head | None:
@@ -134,12 +147,12 @@ def head_of(queue: Queue, address: Address) -> order.Head:
     return order.Head(
         session=task.session,
         seq=task.seq,
-        agent=task.agent or "",
-        priority=task.priority,
+        agent=task.work.agent or "",
+        priority=task.work.priority,
         due_at=task.due_at,
-        expires_at=task.expires_at,
+        expires_at=task.work.expires_at,
         retry=task.attempts > 0,
-        shares=task.shares_conversation,
+        shares=task.work.shares_conversation,
         last_start_at=0,
     )
 
@@ -186,7 +199,7 @@ def only_worker(queue: Queue) -> Worker:
 
 def edited(**fields: Any) -> Callable[[Task], Task]:
     """An edit of these fields."""
-    return lambda task: replace(task, **fields)
+    return lambda task: changed(task, **fields)
 
 
 # Several processes

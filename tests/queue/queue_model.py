@@ -250,23 +250,23 @@ class Histories(RuleBasedStateMachine):
                 else prompt(session, agent=agent, **(fields | times))
             )
             made.append(task)
-            holder = after.holder(session, task.key)
+            holder = after.holder(session, task.work.key)
             holder = holder or next(
-                (e for e in new if task.key and (e.address.session, e.key) == (session, task.key)), None
+                (e for e in new if task.work.key and (e.address.session, e.key) == (session, task.work.key)), None
             )
             if holder is not None:
-                clash = clash or (holder.kind, holder.agent) != (task.kind, task.agent)
+                clash = clash or (holder.kind, holder.agent) != (task.work.kind, task.work.agent)
                 expected.append(holder)
                 continue
             entry = Entry(
                 Address(session, -len(new)),
-                task.kind,
+                task.work.kind,
                 agent,
-                agent is not None and task.context == "session",
-                task.priority,
+                agent is not None and task.work.context == "session",
+                task.work.priority,
                 self.now if task.due_at is None else task.due_at,
-                task.expires_at,
-                task.key,
+                task.work.expires_at,
+                task.work.key,
             )
             new.append(entry)
             expected.append(entry)
@@ -519,7 +519,15 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def tasks_agree(self) -> None:
         stored = {
-            t.address: (t.shown_status(self.now), t.attempts, t.runs, t.due_at, t.expires_at, t.priority, t.agent)
+            t.address: (
+                t.shown_status(self.now),
+                t.attempts,
+                t.runs,
+                t.due_at,
+                t.work.expires_at,
+                t.work.priority,
+                t.work.agent,
+            )
             for t in self.queue.tasks(ended=True)
         }
         assert stored == {

@@ -9,6 +9,7 @@ import pytest
 from queue_driver import (
     NOON,
     Clock,
+    changed,
     claim_next,
     command,
     edited,
@@ -173,11 +174,9 @@ def test_an_edit_changes_what_it_names_and_nothing_else(queue: Queue) -> None:
         "expires_at": None,
         "launch": Launch(env={"B": "2"}, umask=0o077, timeout_ms=1),
     }
-    from dataclasses import replace
-
     for name, value in fields.items():
         queue.edit(address, edited(**{name: value}))
-        before = replace(before, **{name: value})
+        before = changed(before, **{name: value})
         assert queue.task(address) == before, name
         assert [task.address for task in queue.tasks()] == [address]
     assert last(queue)[:4] == ("edit", "scheduled", "scheduled", "user")
@@ -189,12 +188,10 @@ def test_an_edit_is_decided_on_what_the_task_is_under_the_lock(queue: Queue) -> 
     queue.edit(address, edited(priority=5))
 
     def one_more(task: Task) -> Task:
-        from dataclasses import replace
-
-        return replace(task, priority=task.priority + 1)
+        return changed(task, priority=task.work.priority + 1)
 
     queue.edit(address, one_more)
-    assert queue.task(address).priority == 6
+    assert queue.task(address).work.priority == 6
 
 
 def test_an_edit_that_raises_changes_nothing(queue: Queue) -> None:
@@ -222,7 +219,7 @@ def test_a_paused_task_can_be_edited_and_stays_paused(queue: Queue) -> None:
     queue.pause(address, reason="r")
     queue.edit(address, edited(priority=3))
     task = queue.task(address)
-    assert (task.status, task.reason, task.priority) == (Status.PAUSED, "r", 3)
+    assert (task.status, task.reason, task.work.priority) == (Status.PAUSED, "r", 3)
 
 
 def test_an_edit_frees_the_old_key_and_takes_the_new(queue: Queue) -> None:
@@ -281,7 +278,7 @@ def test_a_task_cancelled_while_it_ran_can_be_retried_and_complete(queue: Queue)
 def test_a_retry_keeps_an_expiry_that_is_still_to_come(queue: Queue) -> None:
     (address,) = submit(queue, command("a", expires_at=NOON + 10))
     ended(queue, address, RunStatus.ERROR)
-    assert queue.retry(address).expires_at == NOON + 10
+    assert queue.retry(address).work.expires_at == NOON + 10
 
 
 # Expire

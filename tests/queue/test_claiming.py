@@ -494,7 +494,7 @@ def test_a_conversation_is_handed_to_the_next_task_that_shares_it(queue: Queue, 
 
         (address,) = submit(queue, new)
         run = start(queue, address, planner=planner)
-        finish(queue, run, conversation="c-9" if new.agent == "demo" else None)
+        finish(queue, run, conversation="c-9" if new.work.agent == "demo" else None)
         return seen[0]
 
     assert told(prompt("a")) == (None, None)
@@ -510,10 +510,10 @@ def test_a_conversation_is_handed_to_the_next_task_that_shares_it(queue: Queue, 
 def test_a_conversation_that_is_bound_to_a_directory_goes_on_only_there(queue: Queue) -> None:
     def resumed(cwd: str, *, bound: bool = True) -> str | None:
         def planner(task: Task, past: Past) -> Plan:
-            bound_to = task.cwd if bound and past.conversation else None
+            bound_to = task.work.cwd if bound and past.conversation else None
             return Plan(("x",), conversation=past.conversation, bound_to=bound_to)
 
-        (address,) = submit(queue, replace(prompt("a"), cwd=cwd))
+        (address,) = submit(queue, prompt("a", cwd=cwd))
         claimed = claim(queue, head_of(queue, address), planner=planner)
         assert claimed is not None
         finish(queue, claimed.run, conversation=claimed.plan.conversation or f"c-{address.seq}")
@@ -524,7 +524,7 @@ def test_a_conversation_that_is_bound_to_a_directory_goes_on_only_there(queue: Q
     assert resumed("/tmp") is None
     assert resumed("/tmp") == "c-3", "the new one is the session's now"
     assert resumed("/", bound=False) == "c-3"
-    (isolated,) = submit(queue, replace(prompt("a", context="isolated"), cwd="/tmp"))
+    (isolated,) = submit(queue, prompt("a", context="isolated", cwd="/tmp"))
     finish(queue, start(queue, isolated), conversation="its own")
     assert resumed("/") == "c-3", "where it was last used"
     assert resumed("/tmp") is None

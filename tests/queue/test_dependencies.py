@@ -55,7 +55,7 @@ def why(queue: Queue, address: Address) -> tuple[str, str | None]:
 def test_it_is_blocked_until_the_other_completed(queue: Queue) -> None:
     (first,) = submit(queue, command())
     (second,) = submit(queue, waiting("default", first))
-    assert queue.task(second).after == on(first)
+    assert queue.task(second).work.after == on(first)
     assert statuses(queue, second) == ["blocked"]
     assert startable(queue) == {str(first)}
     found = queue.waiting_for(queue.task(second), jobs=1, parallel=None)
@@ -283,7 +283,7 @@ def test_an_edit_changes_what_it_waits_for_and_makes_no_cycle(queue: Queue) -> N
         queue.edit(first, after(first))
     with pytest.raises(Usage, match="itself"):
         queue.edit(first, after(third))
-    assert queue.task(first).after == ()
+    assert queue.task(first).work.after == ()
     assert queue.edit(third, after()).status is Status.QUEUED
     assert queue.edit(first, after(third)).status is Status.BLOCKED
     ended(queue, third)
@@ -350,7 +350,7 @@ def test_a_series_waits_before_its_first_occurrence_only(queue: Queue, clock: Cl
     clock.forward(60_000)
     ended(queue, second)
     (following,) = list(queue.tasks())
-    assert (following.status, following.after, following.series) == (Status.QUEUED, (), second.seq)
+    assert (following.status, following.work.after, following.series) == (Status.QUEUED, (), second.seq)
 
 
 def test_a_blocked_task_that_expires_takes_its_dependents_along(queue: Queue, clock: Clock) -> None:
@@ -402,9 +402,9 @@ def test_replacing_a_keyed_task_replaces_what_it_waits_for(queue: Queue) -> None
     (first,) = submit(queue, command())
     (second,) = submit(queue, waiting("default", first, key="k"))
     assert submit(queue, command("default", key="k", replace=True)) == [second]
-    assert (queue.task(second).status, queue.task(second).after) == (Status.QUEUED, ())
+    assert (queue.task(second).status, queue.task(second).work.after) == (Status.QUEUED, ())
     assert submit(queue, waiting("default", first, key="k", replace=True)) == [second]
-    assert (queue.task(second).status, queue.task(second).after) == (Status.BLOCKED, on(first))
+    assert (queue.task(second).status, queue.task(second).work.after) == (Status.BLOCKED, on(first))
 
 
 def test_a_batch_over_sessions_sees_what_has_ended_before_it(queue: Queue) -> None:

@@ -132,7 +132,7 @@ def test_what_has_been_started_does_not_expire_while_it_waits_for_its_next_attem
     assert queue.expired() == []
     assert queue.expire(address, actor=Actor.SWEEP) is None
     assert started(queue) == [str(address)]
-    assert queue.task(address).expires_at == NOON + 1000
+    assert queue.task(address).work.expires_at == NOON + 1000
 
 
 def test_a_lost_conversation_is_begun_anew_once(queue: Queue) -> None:

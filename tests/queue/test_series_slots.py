@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from queue_driver import NOON, Clock, claim_next, command, finish, submit
+from queue_driver import NOON, Clock, changed, claim_next, command, finish, submit
 
 from agentq_cli.dataclass import replace
 from agentq_cli.errors import AgentqError
@@ -109,7 +109,7 @@ class Life:
         self.changed(self.new)
 
     def edit_nothing(self) -> None:
-        self.queue.edit(self.address, lambda task: replace(task, priority=task.priority))
+        self.queue.edit(self.address, lambda task: changed(task, priority=task.work.priority))
 
     def edit_the_same(self) -> None:
         self.edit()

@@ -85,7 +85,7 @@ def test_a_batch_that_was_not_committed_is_taken_back(
     with pytest.raises(Killed):
         batch_of_three(queue)
     monkeypatch.undo()
-    assert [task.argv for task in queue.tasks(ended=True)] == [("before",)]
+    assert [task.work.argv for task in queue.tasks(ended=True)] == [("before",)]
     assert started(queue) == ["a/1"]
     assert len(queue.batches()) == 1
     settle(queue)

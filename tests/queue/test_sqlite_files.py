@@ -74,7 +74,7 @@ def test_the_second_submit_changes_no_table_and_no_other_file(queue: Queue, stat
     after = files(state_dir)
     assert {name for name in after if after[name] != before.get(name)} == {"agentq.db", "sessions/a/inbound.db"}
     assert schema == [schema_of(state_dir / name) for name in before]
-    assert queue.task(Address("a", 1)).argv == ("true",)
+    assert queue.task(Address("a", 1)).work.argv == ("true",)
 
 
 def test_a_session_whose_outbound_was_taken_away_gets_a_new_one_with_the_next_submit(

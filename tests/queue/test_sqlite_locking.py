@@ -229,7 +229,7 @@ def test_a_live_writer_is_left_alone_by_the_roll_back(queue: Queue, reader: sqli
     queue.roll_back_dead_writers()
     assert time.monotonic() - began < 5
     reader.execute("COMMIT")
-    assert queue.task(Address("a", 1)).priority == 7
+    assert queue.task(Address("a", 1)).work.priority == 7
 
 
 def test_a_run_id_is_no_way_out_of_its_session(queue: Queue) -> None:

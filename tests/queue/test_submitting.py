@@ -17,6 +17,7 @@ from queue_driver import (
     edited,
     ended,
     finish,
+    new_task,
     prompt,
     start,
     submit,
@@ -57,7 +58,7 @@ def test_every_field_comes_back_unchanged(queue: Queue) -> None:
         depth=3,
         tz="Pacific/Auckland",
     )
-    new = NewTask(
+    new = new_task(
         session="a",
         kind="prompt",
         cwd="/tmp/mit Leerzeichen",
@@ -72,17 +73,16 @@ def test_every_field_comes_back_unchanged(queue: Queue) -> None:
         launch=launch,
     )
     task = queue.task(*submit(queue, new))
-    for name in ("session", "kind", "cwd", "prompt", "argv", "agent", "priority", "labels", "key", "context", "launch"):
-        assert getattr(task, name) == getattr(new, name), name
-    assert (task.due_at, task.expires_at, task.created_at) == (NOON + 1, NOON + 2, NOON)
+    assert (task.session, task.work) == (new.session, new.work)
+    assert (task.due_at, task.created_at) == (NOON + 1, NOON)
     assert (task.status, task.trigger, task.attempts, task.runs) == (Status.QUEUED, Trigger.SUBMIT, 0, 0)
     assert task.exit_code is task.last_run is task.ended_at is task.reason is None
-    assert [each.prompt for each in queue.tasks()] == [new.prompt]
+    assert [each.work.prompt for each in queue.tasks()] == [new.work.prompt]
 
 
 def test_an_argv_comes_back_unchanged(queue: Queue) -> None:
     argv = ("printf", "%s\n", "", " a  b ", "ä", "$(id)", "\udcff".encode("utf-8", "replace").decode())
-    assert queue.task(*submit(queue, command("a", *argv))).argv == argv
+    assert queue.task(*submit(queue, command("a", *argv))).work.argv == argv
 
 
 def test_a_task_without_a_time_is_due_at_once_and_one_with_a_time_then(queue: Queue, clock: Clock) -> None:
@@ -142,15 +142,15 @@ def test_ten_thousand_tasks_are_stored_together(queue: Queue) -> None:
     addresses = submit(queue, *[command("a", f"n{n}") for n in range(10_000)])
     assert addresses == [Address("a", n) for n in range(1, 10_001)]
     assert Counter(task.status for task in queue.tasks()) == {Status.QUEUED: 10_000}
-    assert queue.task(Address("a", 7312)).argv == ("n7311",)
+    assert queue.task(Address("a", 7312)).work.argv == ("n7311",)
 
 
 def test_ten_thousand_tasks_over_several_sessions_are_stored_together(queue: Queue) -> None:
     tasks = [command(f"s{n % 7}", f"n{n}") for n in range(10_000)]
     addresses = submit(queue, *tasks)
     assert addresses == [Address(f"s{n % 7}", n // 7 + 1) for n in range(10_000)]
-    stored = {task.address: task.argv for task in queue.tasks()}
-    assert stored == {address: task.argv for address, task in zip(addresses, tasks, strict=True)}
+    stored = {task.address: task.work.argv for task in queue.tasks()}
+    assert stored == {address: task.work.argv for address, task in zip(addresses, tasks, strict=True)}
     assert queue.batches() == []
     submits = Counter((event.session, event.seq) for event in queue.events() if event.event == "submit")
     assert set(submits) == set(addresses)
@@ -165,7 +165,7 @@ def test_an_error_in_one_of_many_stores_nothing(queue: Queue) -> None:
     ):
         with pytest.raises(WrongState, match="taken"):
             submit(queue, *many[:200], command("a", "other", key="taken"), *many[200:])
-    assert [task.argv for task in everything(queue)] == [("first",)]
+    assert [task.work.argv for task in everything(queue)] == [("first",)]
     assert queue.batches() == []
     assert claim_next(queue) is not None
     assert claim_next(queue) is None
@@ -206,7 +206,7 @@ def test_a_second_submit_of_a_key_finds_the_first(queue: Queue) -> None:
     again = command("a", key="k", due_at=NOON + 5, priority=7, labels=("x",))
     assert queue.submit([again], owner=OWNER, max_queued=MANY) == [(first, False)]
     task = queue.task(first)
-    assert (task.due_at, task.priority, task.labels) == (NOON, 0, ())
+    assert (task.due_at, task.work.priority, task.work.labels) == (NOON, 0, ())
     assert len(everything(queue)) == 1
     assert len(list(queue.events())) == 1
 
@@ -266,7 +266,7 @@ def test_a_key_is_held_while_its_task_runs_or_is_paused(queue: Queue) -> None:
     [
         command("a", "other", key="k"),
         prompt("a", "true", key="k"),
-        NewTask("a", "exec", "/tmp", argv=("true",), key="k"),
+        command("a", cwd="/tmp", key="k"),
     ],
 )
 def test_a_key_with_other_content_is_refused_with_the_holder_named(queue: Queue, other: NewTask) -> None:
@@ -288,9 +288,9 @@ def test_replace_changes_a_waiting_task_in_place(queue: Queue) -> None:
     new = prompt("a", "new", key="k", replace=True, priority=3, labels=("new",), due_at=NOON + 9, launch=launch)
     assert queue.submit([new], owner=OWNER, max_queued=MANY) == [(first, False)]
     task = queue.task(first)
-    assert (task.kind, task.prompt, task.argv, task.agent) == ("prompt", "new", None, "demo")
-    assert (task.priority, task.labels, task.due_at, task.expires_at) == (3, ("new",), NOON + 9, None)
-    assert task.launch == launch
+    assert (task.work.kind, task.work.prompt, task.work.argv, task.work.agent) == ("prompt", "new", None, "demo")
+    assert (task.work.priority, task.work.labels, task.due_at, task.work.expires_at) == (3, ("new",), NOON + 9, None)
+    assert task.work.launch == launch
     assert [event.event for event in queue.events(address=first)] == ["replace", "submit"]
     assert queue.look().heads[0].agent == "demo"
 
@@ -300,7 +300,7 @@ def test_replace_keeps_a_paused_task_paused(queue: Queue) -> None:
     queue.pause(first, reason="wait")
     submit(queue, command("a", "other", key="k", replace=True))
     task = queue.task(first)
-    assert (task.status, task.reason, task.argv) == (Status.PAUSED, "wait", ("other",))
+    assert (task.status, task.reason, task.work.argv) == (Status.PAUSED, "wait", ("other",))
 
 
 def test_replace_of_a_running_task_is_refused(queue: Queue) -> None:
@@ -309,7 +309,7 @@ def test_replace_of_a_running_task_is_refused(queue: Queue) -> None:
     for tasks in ([command("a", "other", key="k", replace=True)], [command("a", key="k", replace=True)]):
         with pytest.raises(WrongState, match="running"):
             submit(queue, *tasks)
-    assert queue.task(first).argv == ("true",)
+    assert queue.task(first).work.argv == ("true",)
     finish(queue, run)
     assert submit(queue, command("a", "other", key="k", replace=True)) == [Address("a", 2)]
 
@@ -328,7 +328,7 @@ def test_a_retry_or_an_edit_cannot_take_a_key_that_is_held(queue: Queue) -> None
         queue.retry(first)
     with pytest.raises(WrongState, match=r"'k': a/2"):
         queue.edit(third, edited(key="k"))
-    assert queue.task(third).key == "free"
+    assert queue.task(third).work.key == "free"
     queue.cancel(second)
     assert queue.retry(first).status is Status.QUEUED
 

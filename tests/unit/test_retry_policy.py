@@ -36,7 +36,8 @@ def failed(failure: FailureClass, **fields: object) -> Outcome:
 
 
 def attempted(attempts: int, **launch: object) -> Task:
-    return replace(TASK, attempts=attempts, launch=replace(Launch(), **launch))  # type: ignore[arg-type]
+    work = replace(TASK.work, launch=replace(Launch(), **launch))  # type: ignore[arg-type]
+    return replace(TASK, attempts=attempts, work=work)
 
 
 def again(

@@ -1,11 +1,17 @@
-"""What the store writes of a task's launch is what it reads."""
+"""What the store writes of a task is what it reads."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 
-from agentq_cli.model import Launch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentq_cli.model import Address, Condition, Dependency, Launch, Status, Successor, Task, Trigger, Work
+from agentq_cli.policy.schedule import Kind, Schedule
 from agentq_cli.store import rows
+from agentq_cli.store.series import begin
 
 
 def test_every_field_of_a_launch_comes_back() -> None:
@@ -33,3 +39,74 @@ def test_every_field_of_a_launch_comes_back() -> None:
     assert rows.launch(rows.launch_text(Launch())) == Launch()
     untouched = [each.name for each in fields(Launch) if getattr(launch, each.name) == getattr(Launch(), each.name)]
     assert untouched == [], "each field is at another value than its default"
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
+NUMBER = st.integers(0, 1 << 40)
+ADDRESS = st.builds(Address, st.sampled_from(["default", "a"]), st.integers(1, 9))
+WORK = st.builds(
+    Work,
+    kind=st.sampled_from(["prompt", "exec"]),
+    cwd=TEXT,
+    prompt=st.none() | TEXT,
+    argv=st.none() | st.lists(TEXT).map(tuple),
+    agent=st.none() | TEXT,
+    priority=st.integers(-100, 100),
+    labels=st.lists(TEXT).map(tuple),
+    key=st.none() | TEXT,
+    context=st.sampled_from(["session", "isolated"]),
+    launch=st.builds(Launch, env=st.dictionaries(TEXT, TEXT), tz=st.none() | TEXT, retries=st.none() | NUMBER),
+    after=st.lists(st.builds(Dependency, ADDRESS, st.sampled_from(Condition))).map(tuple),
+    on_dep_failure=st.sampled_from(["cancel", "hold"]),
+    expires_at=st.none() | NUMBER,
+)
+SCHEDULE = Schedule(Kind.EVERY, every_ms=60_000, start=0, tz="UTC")
+SUCCESSOR = st.builds(Successor, WORK, st.sampled_from([None, SCHEDULE]), NUMBER, st.booleans(), st.booleans(), TEXT)
+TASK = st.builds(
+    Task,
+    session=st.just("s"),
+    seq=NUMBER,
+    work=WORK,
+    status=st.sampled_from(Status),
+    created_at=NUMBER,
+    due_at=NUMBER,
+    reason=st.none() | TEXT,
+    ended_at=st.none() | NUMBER,
+    attempts=NUMBER,
+    runs=NUMBER,
+    last_run=st.none() | NUMBER,
+    exit_code=st.none() | NUMBER,
+    cancel_requested=st.booleans(),
+    series=st.none() | NUMBER,
+    trigger=st.sampled_from(Trigger),
+    recurrence=st.sampled_from([None, begin(SCHEDULE, 0)]),
+    successor=st.none() | st.just(Successor(paused=True, reason="r")) | SUCCESSOR,
+    extra=st.booleans(),
+    arriving=st.booleans(),
+    goes_on=st.booleans(),
+    dep_failed=st.none() | ADDRESS,
+    tries=NUMBER,
+    fresh=st.booleans(),
+    resumes=st.booleans(),
+).filter(lambda task: task.cancel_requested or not task.goes_on)
+
+
+@given(TASK)
+def test_every_task_comes_back_from_its_row(task: Task) -> None:
+    columns = rows.work_columns(task.work) | rows.state_columns(task)
+    assert columns.keys() <= set(rows.COLUMNS)
+    assert all(type(value) in (str, int) for value in columns.values()), "for other types sqlite3 asks for an adapter"
+    assert rows.task("s", dict.fromkeys(rows.COLUMNS) | columns) == task
+
+
+@given(SUCCESSOR)
+def test_every_successor_comes_back(successor: Successor) -> None:
+    assert rows.successor(rows.successor_text(successor, "s")) == successor
+
+
+def test_a_successor_of_an_earlier_version_is_read() -> None:
+    text = rows.successor_text(Successor(Work("exec", "/", argv=("true",), labels=("x",))), "s")
+    values = json.loads(text)
+    assert values["work"].keys() == {*Work.__slots__, "session", "schedule"}, "which an earlier version reads too"
+    del values["work"]["after"]
+    assert rows.successor(json.dumps(values)) == rows.successor(text)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from agentq_cli.model import Address, Condition, Dependency, Launch, RunId, Status, Task, WaitingFor
+from agentq_cli.model import Address, Condition, Dependency, RunId, Status, Task, WaitingFor, Work
 from agentq_cli.policy.admission import Gate
 from agentq_cli.policy.dependencies import Looked
 from agentq_cli.policy.waiting import Hold, Surroundings, waiting_for
@@ -16,27 +16,10 @@ NOW = 1_774_785_600_000
 TASK = Task(
     session="a",
     seq=2,
-    kind="prompt",
+    work=Work("prompt", "/", prompt="x", agent="demo"),
     status=Status.QUEUED,
-    reason=None,
-    agent="demo",
-    prompt="x",
-    argv=None,
-    cwd="/",
-    priority=0,
-    labels=(),
-    key=None,
-    context="session",
     created_at=NOW,
     due_at=NOW,
-    expires_at=None,
-    ended_at=None,
-    attempts=0,
-    runs=0,
-    last_run=None,
-    exit_code=None,
-    cancel_requested=False,
-    launch=Launch(),
 )
 IDLE = Surroundings(
     session_paused=False,
@@ -110,7 +93,7 @@ def test_a_paused_queue_agent_or_session_is_named_with_the_way_out() -> None:
 
 
 def test_a_hold_on_an_agent_does_not_concern_a_command() -> None:
-    task = replace(TASK, kind="exec", agent=None, prompt=None, argv=("true",))
+    task = replace(TASK, work=Work("exec", "/", argv=("true",)))
     assert (
         detail(task, holds=[Hold("agent", "", "paused", None, None), Hold("agent", "demo", "paused", None, None)])[:4]
         == "slot"
@@ -138,12 +121,12 @@ def test_a_blocked_task_waits_for_what_is_not_decided_yet() -> None:
 def test_a_conversation_in_use_is_named_with_its_user() -> None:
     found = why(session_runs=[RUNNING], conversation_runs=[RUNNING], parallel=9)
     assert found == WaitingFor("session", "a/1 is using the conversation of 'a'", ids=("a/1",), brief="behind a/1")
-    isolated = replace(TASK, context="isolated")
+    isolated = replace(TASK, work=replace(TASK.work, context="isolated"))
     assert detail(isolated, session_runs=[RUNNING], conversation_runs=[RUNNING], parallel=9).startswith("slot")
 
 
 def test_a_full_lane_is_named_with_what_runs_or_is_retried_first() -> None:
-    task = replace(TASK, context="isolated")
+    task = replace(TASK, work=replace(TASK.work, context="isolated"))
     assert why(task, session_runs=[RUNNING]) == WaitingFor(
         "session", "a/1 is running in session 'a'", ids=("a/1",), brief="behind a/1"
     )

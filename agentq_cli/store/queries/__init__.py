@@ -32,3 +32,10 @@ def _named(text: Iterable[str]) -> dict[str, str]:
         elif line and not line.startswith("--"):
             lines.append(line)
     return {name: "\n".join(lines) for name, lines in found.items()}
+
+
+def insert_into(table: str, columns: Iterable[str]) -> str:
+    """The statement that adds a row of which these columns are given by name; the others are at their defaults."""
+    names = tuple(columns)
+    quoted = '", "'.join(names)
+    return f'INSERT INTO {table} ("{quoted}") VALUES (:{", :".join(names)})'

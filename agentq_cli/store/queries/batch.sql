@@ -8,13 +8,9 @@ VALUES (:id, 0, :sessions, :pid, :start_time, :boot_id)
 -- name: commit
 UPDATE batches SET committed = 1 WHERE id = :id AND committed = 0
 
--- What `mirror_since` and `events_of_new` would make of the rows in the sessions' files.
--- name: publish_task
-INSERT OR REPLACE INTO tasks (session, seq, status, agent, priority, due_at, expires_at, retry, shares, labels)
-VALUES (:session, :seq, :status, :agent, :priority, :due_at, nullif(:expires_at, ''), 0, :shares, nullif(:labels, ''))
-
--- name: publish_event
-INSERT INTO events (at, session, seq, to_status, event, actor) VALUES (:at, :session, :seq, :shown, 'submit', :actor)
+-- Rows that are given, in place of the table: for statements that read those of a session's file.
+-- name: given
+WITH messages_in AS (SELECT {columns} FROM json_each(:rows))
 
 -- name: all
 SELECT id, committed, sessions, pid, start_time, boot_id FROM batches

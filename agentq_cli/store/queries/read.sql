@@ -1,20 +1,10 @@
 -- What reading commands ask.
 
--- name: task_columns
-seq, kind, status, reason, series, agent, prompt, argv, cwd, priority, labels, key, context, created_at, due_at,
-expires_at, ended_at, attempts, runs, last_run, exit_code, cancel_requested, launch, "trigger", recurrence, successor, extra,
-arriving, after, on_dep_failure, dep_failed, tries, fresh
-
--- name: run_columns
-session, seq, attempt, series, "trigger", agent, argv, cwd, scheduled_for, started_at, finished_at, duration_ms, status,
-exit_code, signal, failure_class, error, result, script_outcome, conversation, tokens_in, tokens_out, cost_usd,
-peak_rss_bytes, stdout_bytes, stderr_bytes, host, adopted
-
 -- name: task
-SELECT {task_columns} FROM messages_in WHERE seq = :seq AND status <> 'staged'
+SELECT {columns} FROM messages_in WHERE seq = :seq AND status <> 'staged'
 
 -- name: tasks_of_page
-SELECT {task_columns} FROM messages_in WHERE seq IN (SELECT value FROM json_each(:seqs)) AND status <> 'staged'
+SELECT {columns} FROM messages_in WHERE seq IN (SELECT value FROM json_each(:seqs)) AND status <> 'staged'
 
 -- Live tasks, soonest first, by keyset.
 -- name: live_page
@@ -31,23 +21,23 @@ WHERE ended_at IS NOT NULL AND (ended_at, session, seq) > (:at, :after_session, 
 ORDER BY ended_at, session, seq LIMIT :limit
 
 -- name: run
-SELECT {run_columns} FROM task_runs WHERE session = :session AND seq = :seq AND attempt = :attempt
+SELECT {columns} FROM task_runs WHERE session = :session AND seq = :seq AND attempt = :attempt
 
 -- Newest first, by keyset on the row id.
 -- name: runs_page
-SELECT {run_columns}, id FROM task_runs
+SELECT {columns}, id FROM task_runs
 WHERE id < :before AND (:status IS NULL OR status IN (SELECT value FROM json_each(:status)))
   AND (:since IS NULL OR started_at >= :since)
 ORDER BY id DESC LIMIT :limit
 
 -- name: runs_page_session
-SELECT {run_columns}, id FROM task_runs
+SELECT {columns}, id FROM task_runs
 WHERE session = :session AND id < :before AND (:status IS NULL OR status IN (SELECT value FROM json_each(:status)))
   AND (:since IS NULL OR started_at >= :since)
 ORDER BY id DESC LIMIT :limit
 
 -- name: runs_page_task
-SELECT {run_columns}, id FROM task_runs
+SELECT {columns}, id FROM task_runs
 WHERE session = :session AND seq = :seq AND id < :before
   AND (:status IS NULL OR status IN (SELECT value FROM json_each(:status)))
   AND (:since IS NULL OR started_at >= :since)

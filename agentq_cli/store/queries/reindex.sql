@@ -21,14 +21,6 @@ UPDATE messages_in SET status = 'paused', reason = :undecided WHERE batch = :bat
 -- name: forget_session
 DELETE FROM tasks WHERE session = :session
 
--- name: mirror_all
-INSERT OR REPLACE INTO tasks
-  (session, seq, status, agent, priority, due_at, expires_at, retry, shares, series, ended_at, labels, arriving,
-   dep_failed)
-SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, iif(tries > 0, NULL, expires_at), tries > 0,
-       kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]'), arriving, dep_failed
-FROM messages_in WHERE status <> 'staged'
-
 -- name: forget_dependencies
 DELETE FROM dependencies WHERE session = :session
 

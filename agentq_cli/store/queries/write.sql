@@ -3,17 +3,6 @@
 -- name: create_session
 INSERT INTO sessions (name, created_at) VALUES (:name, :at) ON CONFLICT DO NOTHING
 
--- '' stands for NULL where no value can be empty: to find out that it has no adapter for None takes Python's sqlite3
--- longer than all else of a column, and most columns of most tasks are NULL.
--- name: insert_task
-INSERT INTO messages_in
-  (seq, kind, status, agent, prompt, argv, cwd, priority, labels, key, context, created_at, due_at, expires_at, launch, batch,
-   reason, series, "trigger", recurrence, arriving, extra, on_dep_failure)
-VALUES
-  (:seq, :kind, :status, nullif(:agent, ''), :prompt, nullif(:argv, ''), :cwd, :priority, :labels, nullif(:key, ''),
-   :context, :created_at, :due_at, nullif(:expires_at, ''), :launch, nullif(:batch, ''), nullif(:reason, ''),
-   nullif(:series, ''), :trigger, nullif(:recurrence, ''), :arriving, :extra, :on_dep_failure)
-
 -- What AUTOINCREMENT would give: addresses are never reused, also of tasks that were removed. The index has a table of
 -- that name too, which would be asked by a connection that has not seen yet that another process made ours.
 -- name: next_seq
@@ -40,25 +29,14 @@ DELETE FROM main.session_state WHERE name GLOB 'pruned/*' AND value = :series
 -- name: live_of_key
 SELECT seq FROM messages_in WHERE key = :key AND status IN ('staged', 'blocked', 'queued', 'running', 'paused')
 
--- The same with what it is to do, and where it is staged the batch that it belongs to.
+-- The same with the rest of its row, and where it is staged the batch that it belongs to.
 -- name: holder_of_key
-SELECT seq, iif(status = 'staged', batch, NULL), kind, prompt, argv, agent, cwd FROM messages_in
+SELECT iif(status = 'staged', batch, NULL), {columns} FROM messages_in
 WHERE key = :key AND status IN ('staged', 'blocked', 'queued', 'running', 'paused')
 
 -- The fence: a change holds only against the state that it was decided on.
--- name: save_state
-UPDATE messages_in
-SET status = :status, reason = :reason, due_at = :due_at, expires_at = :expires_at, ended_at = :ended_at,
-    attempts = :attempts, runs = :runs, last_run = :last_run, exit_code = :exit_code,
-    cancel_requested = :cancel_requested, "trigger" = :trigger, recurrence = :recurrence, successor = :successor,
-    arriving = :arriving, extra = :extra, series = :series, dep_failed = :dep_failed, tries = :tries, fresh = :fresh
-WHERE seq = :seq AND status = :before_status AND runs = :before_runs
-
--- name: save_content
-UPDATE messages_in
-SET kind = :kind, agent = :agent, prompt = :prompt, argv = :argv, cwd = :cwd, priority = :priority, labels = :labels,
-    key = :key, context = :context, launch = :launch, on_dep_failure = :on_dep_failure
-WHERE seq = :seq
+-- name: save
+UPDATE messages_in SET {columns} WHERE seq = :seq AND status = :before_status AND runs = :before_runs
 
 -- name: mend_times
 UPDATE messages_in SET due_at = :due_at, expires_at = :expires_at WHERE seq = :seq
@@ -70,15 +48,7 @@ INSERT OR REPLACE INTO tasks
    dep_failed)
 SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, iif(tries > 0, NULL, expires_at), tries > 0,
        kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]'), arriving, dep_failed
-FROM messages_in WHERE seq = :seq
-
--- name: mirror_since
-INSERT OR REPLACE INTO tasks
-  (session, seq, status, agent, priority, due_at, expires_at, retry, shares, series, ended_at, labels, arriving,
-   dep_failed)
-SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, iif(tries > 0, NULL, expires_at), tries > 0,
-       kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]'), arriving, dep_failed
-FROM messages_in WHERE seq >= :first AND status <> 'staged' AND (:batch IS NULL OR batch = :batch)
+FROM messages_in WHERE seq BETWEEN :first AND :last AND status <> 'staged' AND (:batch IS NULL OR batch = :batch)
 
 -- name: event
 INSERT INTO events (at, session, seq, attempt, from_status, to_status, event, actor, reason, hook, agent)
