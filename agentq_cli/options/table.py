@@ -111,7 +111,8 @@ class Row(tuple):  # type: ignore[type-arg]
     @property
     def name(self) -> str:
         """What its value is found under, also in a batch and in the config."""
-        return self.spellings.partition(" ")[0].lstrip("-").replace("-", "_")
+        long: str = self.spellings.partition(" ")[0]
+        return long.lstrip("-").replace("-", "_")
 
     @property
     def kind(self) -> str:
