@@ -5,18 +5,27 @@ The view is all that a person has chosen: which task, which page, what is being 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+
+from rich.segment import Segment
+from rich.style import Style
 
 from agentq_cli import values
 from agentq_cli.dataclass import NamedTuple, dataclass, replace
 from agentq_cli.documents import Item
-from agentq_cli.drawing import BOLD, BUSY, DIM, GOOD, ODD, REVERSED, WRONG, Pen, sentence, table
-from agentq_cli.tables import Column, cells, cut, harmless, one_line
+from agentq_cli.drawing import Canvas, line, sentence, table
+from agentq_cli.harmless import harmless
+from agentq_cli.pen import BOLD, BUSY, DIM, GOOD, ODD, REVERSED, WRONG, Pen
+from agentq_cli.tables import Column, cells
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
+
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.table import Table
+    from rich.text import Text
 
     from agentq_cli.commands.overview import Snapshot
 
@@ -198,23 +207,25 @@ def _paused(view: View, snapshot: Snapshot) -> tuple[View, Action | None]:
     return view, Action("resume" if status == "paused" else "pause", _task(view.chosen))
 
 
-def frame(view: View, snapshot: Snapshot, log: Log | None, *, pen: Pen, width: int, height: int) -> list[str]:
+def frame(view: View, snapshot: Snapshot, log: Log | None, canvas: Canvas, *, width: int, height: int) -> list[str]:
     """Exactly `height` lines of at most `width` cells."""
+    pen = canvas.pen
     if width < NARROWEST:
-        return [cut("too narrow", width, pen.ellipsis), *[""] * (height - 1)]
+        return [*canvas.lines([line("too narrow")], width), *[""] * (height - 1)]
+    drawn: list[RenderableType]
     now = round(datetime.fromisoformat(snapshot.at).timestamp() * 1000)
     if view.page == "help":
-        body = _help(pen, width)
+        drawn = _help(width)
     elif view.page == "log":
-        body = _log(view, log or Log(_task(view.chosen or ("", "")), ()), pen, width, height - 1)
+        drawn = _log(view, log or Log(_task(view.chosen or ("", "")), ()), pen, height - 1)
     else:
-        head = _head(snapshot, pen, width, now)
-        body = head[: height - 1] + _lists(view, snapshot, pen, width, height - 1 - len(head), now)
-    body = body[: height - 1]
-    return [*body, *[""] * (height - 1 - len(body)), _foot(view, snapshot, pen, width)][-height:]
+        head = _head(snapshot, pen, now)
+        drawn = [*head, *_lists(view, snapshot, pen, width, height - 1 - len(head), now)]
+    body = canvas.lines(drawn, width)[: height - 1]
+    return [*body, *[""] * (height - 1 - len(body)), *canvas.lines([_foot(view, snapshot, pen, width)], width)]
 
 
-def _head(snapshot: Snapshot, pen: Pen, width: int, now: int) -> list[str]:
+def _head(snapshot: Snapshot, pen: Pen, now: int) -> list[Text]:
     jobs = max((each["jobs"] for each in snapshot.supervisors), default=0)
     slots = f"{snapshot.counts['running']} of {jobs} running" if jobs else f"{snapshot.counts['running']} running"
     waiting = [
@@ -223,25 +234,25 @@ def _head(snapshot: Snapshot, pen: Pen, width: int, now: int) -> list[str]:
         if snapshot.counts[status]
     ]
     clock = values.format_clock(now, now)
-    lines = [sentence([("agentq top", BOLD), (clock, DIM), (slots, BUSY), *waiting], pen=pen, width=width)]
+    lines = [sentence([("agentq top", BOLD), (clock, DIM), (slots, BUSY), *waiting], pen)]
     for each in snapshot.supervisors[:GATES]:
         started = round(datetime.fromisoformat(each["started_at"]).timestamp() * 1000)
         age = values.format_duration(max(1000, (now - started) // 1000 * 1000))
         which = ", ".join(each["sessions"]) or "all sessions"
         parts = [(f"supervisor {each['pid']}", ""), (f"{each['jobs']} jobs", ""), (which, ""), (f"up {age}", "")]
-        lines.append(sentence(parts, pen=pen, width=width))
+        lines.append(sentence(parts, pen))
     if not snapshot.supervisors:
         idle = not snapshot.counts["queued"] and not snapshot.counts["running"]
-        lines.append(pen(cut("no supervisor: start `agentq run`", width, pen.ellipsis), DIM if idle else WRONG))
+        lines.append(line(("no supervisor: start `agentq run`", DIM if idle else WRONG)))
     # That all slots are in use is said already.
     held = [each for each in snapshot.gates if each["holding"] and each["name"] != "cap"]
     for each in held[:GATES]:
         text = each["detail"] if each["name"] in ("agent", "queue") else f"{each['name']}: {each['detail']}"
-        lines.append(pen(cut(one_line(f"held: {text}"), width, pen.ellipsis), ODD))
+        lines.append(line((f"held: {text}", ODD)))
     return lines
 
 
-def _lists(view: View, snapshot: Snapshot, pen: Pen, width: int, room: int, now: int) -> list[str]:
+def _lists(view: View, snapshot: Snapshot, pen: Pen, width: int, room: int, now: int) -> list[RenderableType]:
     lists: list[Listed] = [
         ("running", snapshot.running, RUNNING, "task"),
         ("waiting", snapshot.waiting, WAITING, "id"),
@@ -250,18 +261,34 @@ def _lists(view: View, snapshot: Snapshot, pen: Pen, width: int, room: int, now:
     ]
     lists = _seen([each for each in lists if each[1]], room)
     if not lists:
-        return ["", pen(cut("nothing to show: no task waits, runs or has ended", width, pen.ellipsis), DIM)]
+        return ["", line(("nothing to show: no task waits, runs or has ended", DIM))]
     shares = _shared([len(items) for _, items, _, _ in lists], room - 2 * len(lists))
-    lines = []
+    drawn: list[RenderableType] = []
     for (name, items, columns, key), share in zip(lists, shares, strict=True):
         if not share:
             continue
         at = next((n for n, item in enumerate(items) if view.chosen == (name, item[key])), None)
         begin = 0 if at is None else min(max(0, at - share + 1), len(items) - share)
         some = items[begin : begin + share]
-        selected = None if at is None else at - begin
-        lines += ["", *table(columns, some, pen=pen, width=width, now=now, selected=selected)]
-    return lines
+        selected = -1 if at is None else at - begin
+        laid = table(columns, some, pen=pen, width=width, now=now, selected=selected)
+        drawn += ["", Marked(laid, selected)]
+    return drawn
+
+
+class Marked(NamedTuple):
+    """A table with one of its items reversed over the whole width; none where that is negative."""
+
+    table: Table
+    selected: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        for number, segments in enumerate(console.render_lines(self.table, options)):
+            if number == self.selected + 1 > 0:
+                yield Segment("".join(each.text for each in segments), Style(reverse=True))
+            else:
+                yield from segments
+            yield Segment.line()
 
 
 def _seen(lists: list[Listed], room: int) -> list[Listed]:
@@ -281,34 +308,31 @@ def _shared(wanted: Sequence[int], room: int) -> list[int]:
     return shares
 
 
-def _log(view: View, log: Log, pen: Pen, width: int, height: int) -> list[str]:
-    title = sentence([(log.run, BOLD), (view.stream, ""), ("follows", DIM)], pen=pen, width=width)
+def _log(view: View, log: Log, pen: Pen, height: int) -> list[RenderableType]:
+    title = sentence([(log.run, BOLD), (view.stream, ""), ("follows", DIM)], pen)
     if log.trouble:
-        return [title, "", pen(cut(one_line(log.trouble), width, pen.ellipsis), WRONG)]
+        return [title, "", line((log.trouble, WRONG))]
     if not log.lines:
-        return [title, "", pen("nothing yet", DIM)]
-    shown = [cut(harmless(line.expandtabs()).replace("\n", " "), width, pen.ellipsis) for line in log.lines]
+        return [title, "", line(("nothing yet", DIM))]
+    shown = [line(harmless(each.expandtabs()).replace("\n", " ")) for each in log.lines]
     return [title, "", *shown[-max(height - 2, 1) :]]
 
 
-def _help(pen: Pen, width: int) -> list[str]:
+def _help(width: int) -> list[RenderableType]:
     room = max(len(keys) for keys, _ in HELP)
-    lines = [pen("Keys", BOLD), ""]
-    for keys, what in HELP:
-        text = cut(what, width - room - 2, pen.ellipsis) if width > room + 2 else ""
-        lines.append(cut(keys.ljust(room), width, pen.ellipsis) + (f"  {text}" if text else ""))
-    return [*lines, "", pen(cut("any key goes back", width, pen.ellipsis), DIM)]
+    lines = [line(keys.ljust(room), f"  {what}" if width > room + 2 else "") for keys, what in HELP]
+    return [line(("Keys", BOLD)), "", *lines, "", line(("any key goes back", DIM))]
 
 
-def _foot(view: View, snapshot: Snapshot, pen: Pen, width: int) -> str:
+def _foot(view: View, snapshot: Snapshot, pen: Pen, width: int) -> Text:
     if view.asking is not None:
         named = {item["id"]: item for item in snapshot.waiting} | {item["task"]: item for item in snapshot.running}
         series = " and end its series" if named.get(view.asking, {}).get("series") else ""
         text = f"Cancel {view.asking}{series}? y/n"
-        return pen(cut(text, width, pen.ellipsis).ljust(width), REVERSED)
+        return line((text.ljust(width), REVERSED))
     if view.said is not None:
         text, wrong = view.said
-        return pen(cut(one_line(text), width, pen.ellipsis), WRONG if wrong else GOOD)
+        return line((text, WRONG if wrong else GOOD))
     if view.page == "log":
         keys = ["esc back", "e stdout/stderr", "c cancel", "p pause", "q quit"]
     elif view.page == "help":
@@ -317,4 +341,4 @@ def _foot(view: View, snapshot: Snapshot, pen: Pen, width: int) -> str:
         keys = ["j/k move", "l log", "c cancel", "p pause", "? help", "q quit"]
     while len(keys) > 1 and cells(pen.dot.join(keys)) > width:
         keys.pop(-3 if len(keys) > 2 else 0)
-    return sentence([(key, DIM) for key in keys], pen=pen, width=width)
+    return sentence([(key, DIM) for key in keys], pen)

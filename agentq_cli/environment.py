@@ -6,7 +6,6 @@ Imported by processes that must start fast, so nothing here may take long to loa
 from __future__ import annotations
 
 import os
-import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,33 +55,23 @@ def _matches(name: str, pattern: str) -> bool:
 
 
 def state_directory(given: str | None, environ: Mapping[str, str]) -> str | None:
-    """`--state-dir`, else AGENTQ_STATE_DIR, else the platform's user state directory; absolute, not resolved.
+    """`--state-dir`, else AGENTQ_STATE_DIR, else the XDG base directory for state; absolute, not resolved.
 
     None if there is no home directory.
     """
     named = given or environ.get("AGENTQ_STATE_DIR")
     if named:
         return os.path.abspath(os.path.expanduser(named))
-    if sys.platform != "linux":
-        from platformdirs import user_state_path
-
-        found: str | None = str(user_state_path("agentq", appauthor=False))
-    else:
-        found = _below("XDG_STATE_HOME", "~/.local/state", environ)
+    found = _below("XDG_STATE_HOME", "~/.local/state", environ)
     return found if found is not None and os.path.isabs(found) else None
 
 
 def config_file(environ: Mapping[str, str]) -> str | None:
     """The config file that is used if AGENTQ_CONFIG does not name one; None if there is no home directory."""
-    if sys.platform != "linux":
-        from platformdirs import user_config_path
-
-        return str(user_config_path("agentq", appauthor=False) / "config.toml")
     found = _below("XDG_CONFIG_HOME", "~/.config", environ)
     return None if found is None else os.path.join(found, "config.toml")
 
 
 def _below(variable: str, default: str, environ: Mapping[str, str]) -> str | None:
-    # The same result as platformdirs', without the import time in every command.
     base = environ.get(variable, "").strip() or os.path.expanduser(default)
     return None if base == default else os.path.join(base, "agentq")

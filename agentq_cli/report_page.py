@@ -9,9 +9,9 @@ import html
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from agentq_cli import values
+from agentq_cli.harmless import one_line
 from agentq_cli.model import PastRun, RunId
 from agentq_cli.report import COMMAND, Group, Numbers, lanes, verdict
-from agentq_cli.tables import one_line
 
 SHOWN_SESSIONS = 100
 SHOWN_DAYS = 100

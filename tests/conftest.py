@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from agentq_process import Agentq
 from hypothesis import HealthCheck, settings
+from sampling import WIDE
 
 # Started in the background of a script, or by nohup: what ignores a signal hands that on to every process of a test.
 for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
@@ -19,7 +20,7 @@ for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
         signal.signal(_number, _usual)
 
 # How long an example takes says how busy the machine is, and nothing about what is tested.
-settings.register_profile("agentq", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("agentq", max_examples=40 * WIDE, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("agentq")
 
 

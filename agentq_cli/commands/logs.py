@@ -10,12 +10,12 @@ from agentq_cli.commands.reasons import Reasons
 from agentq_cli.context import Context, context
 from agentq_cli.errors import NotFound
 from agentq_cli.following import Pause
+from agentq_cli.harmless import decoded
 from agentq_cli.model import Address, RunId, RunStatus
 from agentq_cli.output import Document, Raw, Result, Stream, StreamedText
 from agentq_cli.queue import Queue
 from agentq_cli.supervise.output import OutputReader, cut_bytes, tail_offset, whole
 from agentq_cli.supervise.records import RunDirectory
-from agentq_cli.tables import decoded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

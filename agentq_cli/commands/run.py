@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agentq_cli import documents, output, values
+from agentq_cli.board import Live
 from agentq_cli.clock import rfc3339
 from agentq_cli.context import Context, context
 from agentq_cli.errors import Busy, Deferred, Usage
 from agentq_cli.model import Status
 from agentq_cli.options.table import EVERYWHERE, row, rows
-from agentq_cli.output import Document, Live, Result, Stream
+from agentq_cli.output import Document, Result, Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
+
     from agentq_cli.options.table import Given
+    from agentq_cli.pen import Pen
     from agentq_cli.queue import Queue
     from agentq_cli.supervise.supervisor import Happening, Settings, Supervision
 
@@ -97,8 +102,7 @@ def _open_patiently(at: Context) -> Queue:
 def _live(queue: Queue, supervision: Supervision) -> Live:
     """The run on a terminal: what runs now, and above it a line for each that ended and for what is worth a word."""
     from agentq_cli.commands import watching
-    from agentq_cli.drawing import BUSY, DIM, ODD, Pen, sentence
-    from agentq_cli.tables import cut, one_line
+    from agentq_cli.pen import BUSY, DIM, ODD
 
     ended = watching.Counted()
 
@@ -109,7 +113,7 @@ def _live(queue: Queue, supervision: Supervision) -> Live:
         # It wakes the loop, which then draws for the new size.
         signal.signal(signal.SIGWINCH, lambda number, frame: None)
 
-    def line(item: documents.Item, pen: Pen, width: int) -> str | None:
+    def line(item: documents.Item, pen: Pen) -> Text | None:
         if item["event"] == "start" or (item["event"] == "depend" and not item["reason"]):
             return None  # that it may start now says the table
         if item["event"] in ("finish", "expire", "depend"):
@@ -117,13 +121,13 @@ def _live(queue: Queue, supervision: Supervision) -> Live:
                 ended.by_status[item["to"]] += 1
             took = f"in {values.format_duration(item['duration_ms'])}" if item.get("duration_ms") is not None else ""
             detail = "; ".join(part for part in (took, item["reason"]) if part and part != item["to"])
-            return watching.ended_line(item["to"], item["run"] or item["task"], detail, pen, width)
+            return watching.ended_line(item["to"], item["run"] or item["task"], detail)
         text = " ".join(part for part in (item["event"], item["run"] or item["task"], item["reason"]) if part)
-        return pen(
-            cut(one_line(text), width, pen.ellipsis), ODD if item["event"] in ("gate", "trouble", "overdue") else DIM
-        )
+        from agentq_cli import drawing
 
-    def screen(pen: Pen, width: int, height: int) -> list[str]:
+        return drawing.line((text, ODD if item["event"] in ("gate", "trouble", "overdue") else DIM))
+
+    def screen(pen: Pen, width: int, height: int) -> list[RenderableType]:
         watched, now = supervision.watched, queue.now
         rows = [
             watching.running_item(queue, each.task, each.worker.id, each.worker.claimed_at) for each in watched[:height]
@@ -136,9 +140,11 @@ def _live(queue: Queue, supervision: Supervision) -> Live:
         parts += ended.parts()
         return watching.lines_of(rows, parts, pen, width, height, now, more=len(watched) - len(rows))
 
-    def end(pen: Pen, width: int) -> list[str]:
+    def end(pen: Pen) -> list[Text]:
+        from agentq_cli import drawing
+
         parts = [*ended.parts(), (f"in {ended.took}", DIM)]
-        return [sentence(parts, pen=pen, width=width)] if ended.by_status else []
+        return [drawing.sentence(parts, pen)] if ended.by_status else []
 
     return Live(line=line, screen=screen, end=end, begin=begin)
 

@@ -7,16 +7,21 @@ from collections.abc import Mapping, Sequence
 
 from agentq_cli import documents, values
 from agentq_cli.agents.last_words import last_words
+from agentq_cli.board import Live
 from agentq_cli.clock import monotonic_ms
 from agentq_cli.commands.reasons import Reasons
-from agentq_cli.drawing import BUSY, DIM, GOOD, ODD, WRONG, Pen, sentence, table
 from agentq_cli.errors import AgentqError
 from agentq_cli.model import Address, RunId, Status, Task
-from agentq_cli.output import Live
+from agentq_cli.pen import BUSY, DIM, GOOD, ODD, STATUS_STYLES, WRONG, Pen
 from agentq_cli.queue import Queue
 from agentq_cli.supervise.output import last_line
 from agentq_cli.supervise.records import RunDirectory
-from agentq_cli.tables import Column, cut, one_line
+from agentq_cli.tables import Column
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
 
 RUNNING = (
     Column("RUN", "run", keep=True),
@@ -47,12 +52,12 @@ def age(milliseconds: int) -> str:
     return values.format_duration(milliseconds // 1000 * 1000) if milliseconds >= 1000 else "0s"
 
 
-def ended_line(status: str, name: str, detail: str, pen: Pen, width: int) -> str:
+def ended_line(status: str, name: str, detail: str) -> Text:
     """One line about what has just ended."""
-    detail = cut(
-        one_line(detail if detail != status else ""), max(width - len(status.ljust(9)) - len(name) - 4, 0), pen.ellipsis
-    )
-    return f"{pen.status(status)}{' ' * (9 - len(status))}  {name}  {pen(detail, DIM)}".rstrip()
+    from agentq_cli.drawing import line
+
+    more = [("  ", ""), (detail, DIM)] if detail and detail != status else []
+    return line((status, STATUS_STYLES.get(status, "")), " " * (9 - len(status)), "  ", name, *more)
 
 
 class Counted:
@@ -82,14 +87,18 @@ def lines_of(
     now: int,
     *,
     more: int = 0,
-) -> list[str]:
+) -> list[RenderableType]:
     """The table, cut to the height, and below it the line that sums up; `more` run and are not among the rows."""
+    from agentq_cli.drawing import line, sentence, table
+
     room = max(height - 3, 0)
     more += max(0, len(rows) - room)
-    lines = table(RUNNING, rows[:room], pen=pen, width=width, now=now) if rows and room else []
+    drawn: list[RenderableType] = []
+    if rows and room:
+        drawn.append(table(RUNNING, rows[:room], pen=pen, width=width, now=now))
     if more and room:
-        lines.append(pen(f"and {more} more", DIM))
-    return [*lines, sentence(status_line, pen=pen, width=width)]
+        drawn.append(line((f"and {more} more", DIM)))
+    return [*drawn, sentence(status_line, pen)]
 
 
 def waiting_counts(queue: Queue) -> Counter[str]:
@@ -117,12 +126,16 @@ def live_wait(
     """
     counted = Counted()
 
-    def line(item: documents.Item, pen: Pen, width: int) -> str | None:
-        if ended is not None:
-            return one_line(str(item["id"]))
-        return ended_line(item["status"], item["id"], item["reason"] or "", pen, width)
+    def line(item: documents.Item, pen: Pen) -> Text:
+        from agentq_cli import drawing
 
-    def screen(pen: Pen, width: int, height: int) -> list[str]:
+        if ended is not None:
+            return drawing.line(str(item["id"]))
+        return ended_line(item["status"], item["id"], item["reason"] or "")
+
+    def screen(pen: Pen, width: int, height: int) -> list[RenderableType]:
+        from agentq_cli import drawing
+
         rows: list[documents.Item] = []
         for task in still_open.values():
             if task.status is Status.RUNNING and len(rows) < height:
@@ -135,13 +148,12 @@ def live_wait(
         shown = Counter(task.shown_status(queue.now).value for task in still_open.values())
         parts = [(f"{pen.spinner(queue.now)} waiting for {counted.took}", BUSY)]
         parts += [(f"{count} {status}", "") for status, count in shown.items()]
-        told = [pen(cut(one_line(line), width, pen.ellipsis), DIM) for line in reasons.lines]
-        told = told[: max(height - 3, 0)]
+        told = [drawing.line((line, DIM)) for line in reasons.lines[: max(height - 3, 0)]]
         more = shown["running"] - len(rows)
         return [*told, *lines_of(rows, parts, pen, width, height - len(told), queue.now, more=more)]
 
-    def end(pen: Pen, width: int) -> list[str]:
+    def end(pen: Pen) -> list[Text]:
         found = (ended or {}).values()
-        return [ended_line(task.status, str(task.address), task.reason or "", pen, width) for task in found]
+        return [ended_line(task.status, str(task.address), task.reason or "") for task in found]
 
     return Live(line=line, screen=screen, end=end, begin=reasons.drawn)

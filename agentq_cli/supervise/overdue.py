@@ -130,12 +130,18 @@ def _sorted(found: Collection[Identity]) -> tuple[Left, ...]:
 
 
 def _left(identity: Identity) -> Left | None:
-    stat = process.stat_of(identity.pid)
-    status = process.read_file(f"/proc/{identity.pid}/status")
-    if stat is None or not status or stat.start_time != identity.start_time:
+    # psutil names the user and the state for people. Identity is not its business: its start times move with the clock.
+    import psutil
+
+    try:
+        found = psutil.Process(identity.pid)
+        hangs, user = found.status() == psutil.STATUS_DISK_SLEEP, found.username()
+    except psutil.Error:
         return None
-    hangs = stat.state == "D"
-    return Left(identity.pid, _user(status), hangs, _is_ours(identity) and not hangs)
+    stat = process.stat_of(identity.pid)
+    if stat is None or stat.start_time != identity.start_time:
+        return None
+    return Left(identity.pid, user, hangs, _is_ours(identity) and not hangs)
 
 
 def _is_ours(identity: Identity) -> bool:
@@ -151,15 +157,3 @@ def _is_ours(identity: Identity) -> bool:
     finally:
         os.close(pidfd)
     return True
-
-
-def _user(status: bytes) -> str:
-    """Who a process acts as: the effective user of `/proc/PID/status` (proc(5)), by name where there is one."""
-    words = next((line.split() for line in status.splitlines() if line.startswith(b"Uid:")), [b"", b"", b"0"])
-    number = int(words[2])
-    import pwd
-
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return str(number)

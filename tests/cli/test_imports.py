@@ -29,7 +29,7 @@ OF_THE_TEST = {"runpy", "__main__"}
 """What `python -m` loads, as the tests start agentq."""
 
 NEVER = {
-    *("rich", "croniter", "psutil", "filelock", "asyncio", "tomllib", "zoneinfo", "platformdirs", "pydantic"),
+    *("rich", "croniter", "psutil", "filelock", "asyncio", "tomllib", "zoneinfo", "pydantic"),
     *("logging", "ctypes", "importlib.metadata", "multiprocessing", "concurrent.futures", "http", "email"),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -14,7 +15,7 @@ HEAVY = {
     *("jsonschema", "pytest", "rich.console", "typer.rich_utils"),
 }
 
-PARSER = {"typer", "inspect", "dataclasses", "typing", "pathlib", "difflib", "urllib", "ipaddress", "platformdirs"}
+PARSER = {"typer", "inspect", "dataclasses", "typing", "pathlib", "difflib", "urllib", "ipaddress"}
 """What exact spellings do without: the parser, what only it needs, and what costs as much as SQLite to import."""
 
 PROGRAM = """
@@ -26,11 +27,12 @@ sys.exit(code)
 """
 
 
-def modules(agentq: Agentq, *arguments: str) -> set[str]:
+def modules(agentq: Agentq, *arguments: str, stdout: int = subprocess.DEVNULL, **env: str) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *arguments],
-        env=agentq.environ,
-        capture_output=True,
+        env=agentq.environ | {"TERM": "xterm"} | env,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
         text=True,
         check=True,
         timeout=60,
@@ -49,6 +51,8 @@ def modules(agentq: Agentq, *arguments: str) -> set[str]:
         ("events",),
         ("runs", "--limit", "20"),
         ("show", "1"),
+        ("workers",),
+        ("top", "--json"),
         ("sweep", "--no-wake"),
         ("cancel", "1"),
     ],
@@ -58,6 +62,28 @@ def test_a_common_command_imports_nothing_heavy(agentq: Agentq, arguments: tuple
     assert agentq("submit", "--exec", "--", "true").returncode == 0
     loaded = modules(agentq, *arguments)
     assert not loaded & (HEAVY | PARSER)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "drawn"),
+    [
+        (("list",), True),
+        (("stats",), True),
+        (("list", "--json"), False),
+        (("show", "1"), False),
+        (("config", "show"), False),
+    ],
+)
+def test_rich_is_imported_only_where_it_draws(agentq: Agentq, arguments: tuple[str, ...], drawn: bool) -> None:
+    assert agentq("submit", "--exec", "--", "true").returncode == 0
+    master, slave = os.openpty()
+    on_terminal = modules(agentq, *arguments, stdout=slave)
+    piped = modules(agentq, *arguments, FORCE_COLOR="1")
+    os.close(slave)
+    os.close(master)
+    assert ("rich.console" in on_terminal) is drawn
+    assert not {"rich.markdown", "pygments"} & on_terminal
+    assert "rich" not in piped
 
 
 def test_a_command_imports_no_other_command(agentq: Agentq) -> None:

@@ -6,7 +6,7 @@ import os
 import shutil
 import threading
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from crash_world import Done, ForkServer, World
 from invariants import violations
+from sampling import some
 from scenarios import Scenario, recover
 
 Point = TypeVar("Point")
@@ -76,17 +77,19 @@ class Crasher:
         shutil.rmtree(world.root)
         return points
 
-    def at_points(self, scenario: Scenario, role: str, *, first: int = 1, stride: int = 1) -> Report:
-        """Kill a role at its points, from the `first` on each `stride`-th."""
+    def at_points(self, scenario: Scenario, role: str, most: int | None = None) -> Report:
+        """Kill a role at all its points, or at so many of them that are drawn."""
         template = self.template(scenario, role)
         counted = len(self.count(scenario, role, template))
 
         def act(world: World, number: int) -> Done:
             return scenario.act(world, {"rules": [{"role": role, "at": number}]})
 
-        numbers = range(first, counted + (SLACK if stride == 1 else 0) + 1, stride)
+        numbers: Sequence[int] = range(1, counted + SLACK + 1)
+        if most is not None:
+            numbers = some(range(1, counted + 1), most, f"{scenario.name} {role}")
         report = self.each(scenario, role, template, numbers, act)
-        wanted = len(range(first, counted + 1, stride))
+        wanted = counted if most is None else len(numbers)
         if report.killed < wanted * 2 // 3:
             report.failures.append(f"{scenario.name}: only {report.killed} of {wanted} were killed")
         report.points = counted

@@ -168,11 +168,15 @@ task.finished = ["sh", "-c", 'told=$(cat); printf "%s\\n" "$told" >> "$AGENTQ_ST
 
 
 def hooked(world: World) -> None:
-    """A task that is cancelled and a hook that is still to be told of that, and one to run."""
+    """A task that is cancelled and a hook that is still to be told of that, and one to run.
+
+    Hooks have been looked for before: else a copy of their configuration, which is younger, would call none.
+    """
     config = world.root / "home" / ".config" / "agentq" / "config.toml"
     config.parent.mkdir(parents=True)
     config.write_text(HOOK)
     world.submit("-s", "s")
+    world.ok("sweep", "--no-wake")
     world.ok("cancel", "s/1")
     world.submit("-s", "s")
 

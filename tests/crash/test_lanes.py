@@ -9,18 +9,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import random
 import signal
 from collections import Counter
 
 import pytest
 from crash_world import GATED, Started, World, until
 from invariants import Expected, rows, violations
+from sampling import WIDE, chance
 
 JOBS = 3
 LANES = 4
-TASKS = 5  # a lane
-SEED = 24
+TASKS = 3 * WIDE  # a lane
 
 # 99 is "somebody else holds it"; a flock that was itself killed says nothing about that.
 CHECKED = """cd "$AGENTQ_STATE_DIR/.." || exit 90
@@ -135,7 +134,7 @@ def test_a_start_since_the_look_closes_the_stagger_gate_under_the_lock(world: Wo
 @pytest.mark.timeout(240)
 def test_lanes_and_cap_hold_while_anybody_is_killed(world: World) -> None:
     addresses = submit_all(world)
-    chance = random.Random(SEED)
+    draw = chance("lanes")
     supervisors: list[Started] = []
     sweeps: list[Started] = []
     seen = 0
@@ -149,7 +148,7 @@ def test_lanes_and_cap_hold_while_anybody_is_killed(world: World) -> None:
             until(lambda before=seen: len(world.effects()) > before, "an effect", 2)
         seen = len(world.effects())
         if pids := sorted(world.processes()):
-            world.kill_one(chance.choice(pids))
+            world.kill_one(draw.choice(pids))
     for process in (*sweeps, *supervisors):
         process.wait(60)
     nothing_bad(world, addresses)

@@ -31,6 +31,7 @@ from queue_driver import (
     prompt,
     widths,
 )
+from sampling import WIDE
 
 from agentq_cli.errors import NotFound, WrongState
 from agentq_cli.model import ENDED, Actor, Address, FailureClass, Launch, NewTask, RunId, RunStatus, Status
@@ -564,9 +565,9 @@ class Histories(RuleBasedStateMachine):
 
 
 def histories(number: int, steps: int) -> settings:
-    """So many histories of so many steps."""
+    """So many histories of so many steps; WIDE times as many."""
     return settings(
-        max_examples=number,
+        max_examples=number * WIDE,
         stateful_step_count=steps,
         deadline=None,
         suppress_health_check=list(HealthCheck),

@@ -27,6 +27,7 @@ from queue_driver import (
     together,
     widths,
 )
+from sampling import WIDE
 
 from agentq_cli.errors import WrongState
 from agentq_cli.model import Actor, Address, FailureClass, Launch, NewTask, RunId, RunStatus, Status, Task, Trigger
@@ -92,14 +93,15 @@ def test_a_task_is_claimed_once(queue: Queue) -> None:
 
 def test_claims_of_six_processes_are_distinct(open_queue: OpenQueue, clock: Clock, state_dir: Path) -> None:
     queue = open_queue(clock)
-    submit(queue, *[command() for _ in range(300)])
-    found = together(state_dir, [["claims", "400"]] * 6)
+    count = 100 * WIDE
+    submit(queue, *[command() for _ in range(count)])
+    found = together(state_dir, [["claims", str(count + 20)]] * 6)
     runs = [run for of_one in found for run in of_one["runs"]]
-    assert sorted(runs) == sorted(f"default/{n}.1" for n in range(1, 301))
+    assert sorted(runs) == sorted(f"default/{n}.1" for n in range(1, count + 1))
     assert {str(worker.id) for worker in queue.workers()} == set(runs)
-    assert Counter(task.status for task in queue.tasks()) == {Status.RUNNING: 300}
+    assert Counter(task.status for task in queue.tasks()) == {Status.RUNNING: count}
     assert Counter((e.seq, e.event) for e in queue.events()) == Counter(
-        (n, event) for n in range(1, 301) for event in ("submit", "start")
+        (n, event) for n in range(1, count + 1) for event in ("submit", "start")
     )
 
 

@@ -18,6 +18,7 @@ from queue_driver import (
     submit,
     together,
 )
+from sampling import WIDE
 
 from agentq_cli.errors import NotFound, WrongState
 from agentq_cli.model import ENDED, Actor, Address, FailureClass, Outcome, RunId, RunStatus, Status
@@ -161,7 +162,7 @@ def test_a_finish_after_the_claim_was_undone_is_late(queue: Queue) -> None:
 
 def test_of_two_finishers_at_once_one_wins(open_queue: OpenQueue, clock: Clock, state_dir: Path) -> None:
     queue = open_queue(clock)
-    for n in range(1, 6):
+    for n in range(1, 2 * WIDE + 1):
         (address,) = submit(queue, command("a"))
         run = str(start(queue, address))
         outcomes = ["success", "error", "crashed"]

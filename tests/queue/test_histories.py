@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from queue_model import Histories, histories
 
-Histories.TestCase.settings = histories(30, 40)
+Histories.TestCase.settings = histories(10, 40)
 
 
 class TestHistories(Histories.TestCase):  # type: ignore[misc,name-defined]

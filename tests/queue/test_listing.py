@@ -10,7 +10,6 @@ from queue_driver import (
     NOON,
     Clock,
     OpenQueue,
-    claim_next,
     command,
     edited,
     ended,
@@ -142,11 +141,8 @@ def test_many_sessions_are_all_listed(queue: Queue) -> None:
 
 
 def test_runs_are_listed_newest_first_and_filtered_before_the_limit(queue: Queue, clock: Clock) -> None:
-    submit(queue, *[command(name) for name in ("a", "b") for _ in range(255)])
-    for n in range(510):
-        claimed = claim_next(queue)
-        assert claimed is not None
-        finish(queue, claimed.run, RunStatus.ERROR if n in (3, 7) else RunStatus.SUCCESS)
+    for n, address in enumerate(submit(queue, *[command(name) for name in ("a", "b") for _ in range(255)])):
+        finish(queue, start(queue, address), RunStatus.ERROR if n in (3, 7) else RunStatus.SUCCESS)
         clock.forward(1)
     found = list(queue.runs())
     assert [run.started_at for run in found] == list(range(NOON + 509, NOON - 1, -1))

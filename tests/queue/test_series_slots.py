@@ -1,12 +1,11 @@
 """Whatever people do to a schedule while time passes, every slot is accounted for: by a run, or by an event.
 
-The sequences are drawn with a fixed seed; `AGENTQ_TEST_WIDE=N` draws N times as many.
+The sequences are drawn anew each day: see `sampling`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import re
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 from queue_driver import NOON, Clock, changed, claim_next, command, finish, submit
+from sampling import WIDE, chance
 
 from agentq_cli.dataclass import replace
 from agentq_cli.errors import AgentqError
@@ -23,7 +23,6 @@ from agentq_cli.policy.schedule import Kind, Missed, Overlap, Schedule, anchor, 
 from agentq_cli.queue import Queue
 from agentq_cli.store import series
 
-WIDE = int(os.environ.get("AGENTQ_TEST_WIDE", "1"))
 MINUTE = 60_000
 
 
@@ -173,8 +172,8 @@ STEPS = [name for name in STEPS if callable(getattr(Life, name))]
 
 @pytest.mark.parametrize("missed", Missed)
 def test_every_slot_is_accounted_for(queue: Queue, clock: Clock, missed: Missed) -> None:
-    for number in range(6 * WIDE):
-        draw = random.Random(f"{missed} {number}")
+    draw = chance(f"series {missed}")
+    for _ in range(2 * WIDE):
         schedule = Schedule(Kind.EVERY, every_ms=60 * MINUTE, start=clock.now, missed=missed, pause_after=0)
         (address,) = submit(queue, command(key="k", schedule=schedule))
         before = len(list(queue.events()))

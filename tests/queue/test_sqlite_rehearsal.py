@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from queue_driver import OpenQueue
+from sampling import WIDE, chance
 from sweep_worlds import ACTS, CRASHES, HOUR
 
 from agentq_cli.clock import Clock
@@ -22,7 +23,6 @@ from agentq_cli.supervise import wake
 from agentq_cli.supervise.sweep import Sweep
 
 NOW = 1_800_000_000_000
-SEEDS = range(60)
 
 
 def told(actions: Iterable[SweepAction]) -> list[tuple[str, ...]]:
@@ -52,7 +52,7 @@ def test_what_a_plan_says_is_what_the_sweep_then_does(open_queue: OpenQueue, mon
     monkeypatch.setattr(wake, "ensure_supervisor", lambda queue, sessions: 1)
     place = open_queue(Clock(NOW)).state.path  # type: ignore[arg-type]
     seen: Counter[str] = Counter()
-    for seed in SEEDS:
+    for seed in chance("rehearsal").sample(range(1 << 32), 15 * WIDE):
         draw = random.Random(seed)
         with Queue.open(place / f"of-{seed}", Clock(NOW - HOUR), create=True) as queue:
             world(queue, draw)
@@ -76,4 +76,5 @@ def test_what_a_plan_says_is_what_the_sweep_then_does(open_queue: OpenQueue, mon
             assert planned.failed == done.failed, seed
             seen.update(action[0] for action in plan)
     wanted = {"settle", "recover", "undo", "expire", "arrive", "request", "depend", "batch", "forget", "wake", "hook"}
-    assert wanted | {"trouble", "prune", "reindex"} <= set(seen), seen
+    if WIDE >= 4:  # few worlds hold little of everything
+        assert wanted | {"trouble", "prune", "reindex"} <= set(seen), seen

@@ -75,7 +75,7 @@ class Reindexed(Histories):
             super().teardown()
 
 
-Reindexed.TestCase.settings = histories(20, 30)
+Reindexed.TestCase.settings = histories(8, 30)
 
 
 class TestReindex(Reindexed.TestCase):  # type: ignore[misc,name-defined]

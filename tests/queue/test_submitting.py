@@ -23,6 +23,7 @@ from queue_driver import (
     submit,
     together,
 )
+from sampling import WIDE
 
 from agentq_cli.errors import LimitReached, NotFound, Usage, WrongState
 from agentq_cli.model import Actor, Address, Launch, NewTask, RunStatus, Status, Task, Trigger
@@ -233,7 +234,7 @@ def test_a_key_with_two_contents_in_one_submit_is_refused(queue: Queue, sessions
 
 def test_a_key_under_a_hundred_concurrent_submits_is_one_task(open_queue: OpenQueue, clock: Clock, state_dir: Path):
     open_queue(clock)
-    found = [each for of_one in together(state_dir, [["keyed", "a", "k", "10"]] * 10) for each in of_one]
+    found = [each for of_one in together(state_dir, [["keyed", "a", "k", "20"]] * 5) for each in of_one]
     assert len(found) == 100
     assert {address for address, _ in found} == {"a/1"}
     assert sum(new for _, new in found) == 1
@@ -348,11 +349,12 @@ def test_submits_of_six_processes_to_one_session_are_all_stored(
     open_queue: OpenQueue, clock: Clock, state_dir: Path
 ) -> None:
     queue = open_queue(clock)
-    seqs = together(state_dir, [["submits", "a", "200"]] * 6)
-    assert sorted(seq for of_one in seqs for seq in of_one) == list(range(1, 1201))
+    seqs = together(state_dir, [["submits", "a", str(50 * WIDE)]] * 6)
+    everyone = range(1, 6 * 50 * WIDE + 1)
+    assert sorted(seq for of_one in seqs for seq in of_one) == list(everyone)
     assert all(of_one == sorted(of_one) for of_one in seqs)
-    assert sorted(task.seq for task in queue.tasks()) == list(range(1, 1201))
-    assert Counter(event.seq for event in queue.events()) == dict.fromkeys(range(1, 1201), 1)
+    assert sorted(task.seq for task in queue.tasks()) == list(everyone)
+    assert Counter(event.seq for event in queue.events()) == dict.fromkeys(everyone, 1)
 
 
 def test_a_first_submit_by_six_processes_at_once_makes_one_session(state_dir: Path, open_queue: OpenQueue) -> None:

@@ -154,7 +154,7 @@ def test_no_parser_and_no_printer_is_imported(agentq: Agentq) -> None:
         *("agentq_cli.__main__", "agentq_cli.candidates", "agentq_cli.defaults", "agentq_cli.environment"),
         *("agentq_cli.names", "agentq_cli.store", "agentq_cli.store.queries"),
     }
-    assert not loaded & {"typer", "rich", "platformdirs", "dataclasses", "tomllib", "asyncio", "logging", "ctypes"}
+    assert not loaded & {"typer", "rich", "dataclasses", "tomllib", "asyncio", "logging", "ctypes"}
 
 
 def test_every_query_looks_at_a_bounded_part() -> None:

@@ -1,16 +1,15 @@
 """When cron expressions come: a table of clock changes, every zone's changes of 2000-2040, and a model of cron.
 
 The model walks real minutes and reads the fields itself; it shares nothing with the code under test. The samples are
-drawn with a fixed seed; `AGENTQ_TEST_WIDE=N` draws N times as many.
+drawn anew each day: see `sampling`.
 """
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -18,15 +17,15 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sampling import WIDE, chance
 
 from agentq_cli.errors import Usage
 from agentq_cli.policy.cron import NAMES, parse_cron
 from agentq_cli.policy.cron_times import END, count_cron, newest_cron, next_cron
 
-WIDE = int(os.environ.get("AGENTQ_TEST_WIDE", "1"))
 MINUTE = 60
 DAY = 86_400
-THREE_HOURS = 3 * 3600
+NOTHING, THREE_HOURS = timedelta(), timedelta(hours=3)
 FIRST, LAST = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) for year in (2000, 2041))
 
 
@@ -192,6 +191,13 @@ def field(text: str, low: int, high: int) -> set[int]:
     return values
 
 
+@lru_cache(1)
+def walls(zone: str, moments: range) -> list[datetime]:
+    """What a clock on a wall there shows."""
+    info = ZoneInfo(zone)
+    return [datetime.fromtimestamp(moment, info).replace(tzinfo=None) for moment in moments]
+
+
 class Model:
     """Cron by its manual: look at the wall clock on every real minute, and at what it jumped over."""
 
@@ -211,15 +217,16 @@ class Model:
 
     def times(self, zone: str, after: int, upto: int) -> list[int]:
         """Those in (after, upto]; two days before are walked first, to know which wall times have been."""
-        info, step = ZoneInfo(zone), timedelta(minutes=1)
+        step = timedelta(minutes=1)
+        moments = range(after // MINUTE * MINUTE - 2 * DAY, upto + 1, MINUTE)
         found: list[int] = []
-        wall = highest = datetime.fromtimestamp(after // MINUTE * MINUTE - 2 * DAY, info).replace(tzinfo=None)
-        for moment in range(after // MINUTE * MINUTE - 2 * DAY + MINUTE, upto + 1, MINUTE):
-            previous, wall = wall, datetime.fromtimestamp(moment, info).replace(tzinfo=None)
+        wall = highest = walls(zone, moments)[0]
+        for moment, shown in zip(moments[1:], walls(zone, moments)[1:], strict=True):
+            previous, wall = wall, shown
             comes = self.matches(wall) and (self.wildcard or wall > highest)
-            gap = (wall - previous - step).total_seconds()
-            if 0 < gap < THREE_HOURS and not self.wildcard:
-                skipped = (previous + step * n for n in range(1, int(gap) // MINUTE + 1))
+            gap = wall - previous - step
+            if NOTHING < gap < THREE_HOURS and not self.wildcard:
+                skipped = (previous + step * n for n in range(1, gap // step + 1))
                 comes = comes or any(self.matches(minute) for minute in skipped if minute > highest)
             highest = max(highest, wall)
             if comes and moment > after:
@@ -233,8 +240,12 @@ class Model:
 @cache
 def changes() -> dict[str, tuple[tuple[int, int], ...]]:
     """Each zone of `tzdata` with (instant, shift) of its changes 2000-2040; of equal ones, the first name."""
+    tzdata = files("tzdata")
+    names: dict[bytes, str] = {}
+    for name in tzdata.joinpath("zones").read_text().split():
+        names.setdefault(tzdata.joinpath("zoneinfo", *name.split("/")).read_bytes(), name)
     distinct: dict[object, str] = {}
-    for name in files("tzdata").joinpath("zones").read_text().split():
+    for name in names.values():
         zone = ZoneInfo(name)
         distinct.setdefault((offset(zone, FIRST), tuple(_changes(zone))), name)
     return {name: key[1] for key, name in distinct.items()}  # type: ignore[index]
@@ -260,9 +271,8 @@ def _changes(zone: ZoneInfo) -> Iterator[tuple[int, int]]:
             before = after
 
 
-def sample_changes(count: int, seed: int) -> list[tuple[str, int]]:
+def sample_changes(count: int, draw: random.Random) -> list[tuple[str, int]]:
     """Changes drawn at random, each zone about as often; the rare shifts (not one hour) make up a third."""
-    draw = random.Random(seed)
     zones = [(name, found) for name, found in changes().items() if found]
     rare = [(name, at) for name, found in zones for at, shift in found if abs(shift) != 3600]
     picked: list[tuple[str, int]] = []
@@ -301,8 +311,8 @@ def test_the_zones_have_the_changes_that_matter() -> None:
 
 
 def test_the_times_are_those_of_the_model() -> None:
-    draw = random.Random(1)
-    for name, at in sample_changes(150 * WIDE, seed=2):
+    draw = chance("model")
+    for name, at in sample_changes(40 * WIDE, draw):
         after = at - draw.randint(0, 2 * DAY)
         upto = after + draw.randint(DAY, 3 * DAY)
         for _ in range(2):
@@ -338,11 +348,13 @@ def exists(zone: ZoneInfo, wall: datetime) -> bool:
     return back.replace(tzinfo=None) == wall
 
 
-def test_a_daily_time_comes_once_on_each_local_day_around_every_change_of_every_zone() -> None:
-    draw = random.Random(3)
+def test_a_daily_time_comes_once_on_each_local_day_around_the_changes_of_every_zone() -> None:
+    draw = chance("daily")
     for name, found in changes().items():
         zone = ZoneInfo(name)
-        for at, shift in found:
+        usual = [change for change in found if abs(change[1]) == 3600]
+        rare = [change for change in found if change not in usual]
+        for at, shift in rare + draw.sample(usual, min(len(usual), 6 * WIDE)):
             # Half of the times are near the change itself, where something can go wrong.
             near = datetime.fromtimestamp(at + draw.choice([-1, 0, 0, shift]) * draw.randint(0, 1), zone)
             daily = draw.choice([time(near.hour, draw.randint(0, 59)), time(draw.randint(0, 23), draw.randint(0, 59))])
@@ -377,7 +389,7 @@ moments = st.integers(FIRST * 1000, LAST * 1000)
 texts = st.integers(0, 2**32).map(lambda seed: expressions(random.Random(seed)))
 
 
-@settings(max_examples=150 * WIDE, derandomize=True, deadline=None)
+@settings(max_examples=50 * WIDE)
 @given(text=texts, zone=zones, after=moments)
 def test_times_are_strictly_later_and_do_not_depend_on_where_one_asks_from(text: str, zone: str, after: int) -> None:
     try:
@@ -444,8 +456,8 @@ def test_a_job_of_every_day_does_not_ask_croniter(monkeypatch: pytest.MonkeyPatc
 
 def test_no_schedule_of_any_zone_takes_many_searches(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = searches(monkeypatch)
-    draw = random.Random(4)
-    for name, at in sample_changes(200 * WIDE, seed=5):
+    draw = chance("searches")
+    for name, at in sample_changes(200 * WIDE, draw):
         try:
             cron = parse_cron(expressions(draw))
         except Usage:

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from agentq_cli.commands.overview import Snapshot
 from agentq_cli.dashboard import Action, Log, View, choices, frame, pressed, settled
-from agentq_cli.drawing import Pen
+from agentq_cli.drawing import Canvas
+from agentq_cli.pen import Pen
 from agentq_cli.tables import cells
 from agentq_cli.terminal import split_keys
 
 AT = "2026-03-29T01:00:00.000Z"
-BARE = Pen(colours=False, plain=False)
+BARE = Canvas(Pen(colours=False, plain=False))
 COUNTS = {"blocked": 0, "scheduled": 0, "queued": 0, "running": 0, "retrying": 0, "paused": 0}
 EMPTY = Snapshot(AT, COUNTS, [], [], [], [], [], [])
 
@@ -53,7 +54,7 @@ FULL = dataclasses.replace(
 
 
 def text(view: View = View(), snapshot: Snapshot = FULL, width: int = 100, height: int = 40) -> str:  # noqa: B008
-    return "\n".join(frame(view, snapshot, None, pen=BARE, width=width, height=height))
+    return "\n".join(frame(view, snapshot, None, BARE, width=width, height=height))
 
 
 def after(keys: str | list[str], snapshot: Snapshot = FULL, view: View | None = None) -> tuple[View, Action | None]:
@@ -76,7 +77,7 @@ def test_everything_is_there() -> None:
 def test_a_picture_fills_exactly_the_terminal(width: int, height: int, page: str, plain: bool) -> None:
     view = dataclasses.replace(settled(View(), FULL), page=page, asking="a/2" if height % 2 else None)
     log = Log("a/1.1", ["日本語 " * 40, "tab\there", "\x1b[2Jx"] * 9)
-    lines = frame(view, FULL, log, pen=Pen(False, plain), width=width, height=height)
+    lines = frame(view, FULL, log, Canvas(Pen(False, plain)), width=width, height=height)
     assert len(lines) == height
     assert max(map(cells, lines)) <= width
     assert all(line.isprintable() for line in lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -15,6 +16,7 @@ DATA = {"tzdata"}
 """Read by the standard `zoneinfo`, where the system has no zones of its own."""
 
 
+@cache
 def imported(folder: Path) -> set[str]:
     """The top-level modules that the files of a folder import, at whatever depth of a function."""
     found: set[str] = set()
@@ -27,10 +29,16 @@ def imported(folder: Path) -> set[str]:
     return found
 
 
+@cache
+def distributions() -> dict[str, list[str]]:
+    """The modules that are installed, each with what brought it."""
+    return {module: list(map(str.lower, whose)) for module, whose in metadata.packages_distributions().items()}
+
+
 def modules(requirement: str) -> set[str]:
     """The modules that the distribution of a requirement brings."""
     name = re.split(r"[^\w.-]", requirement)[0].lower()
-    names = {each for each, whose in metadata.packages_distributions().items() if name in map(str.lower, whose)}
+    names = {each for each, whose in distributions().items() if name in whose}
     assert names, f"{name} is not installed"
     return names
 

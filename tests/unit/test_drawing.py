@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from agentq_cli import values
 from agentq_cli.agents.last_words import last_words
-from agentq_cli.drawing import Pen, sentence, table
+from agentq_cli.dashboard import Marked
+from agentq_cli.drawing import Canvas, line, sentence, table
 from agentq_cli.model import WaitingFor
-from agentq_cli.tables import STATUS_COLOURS, Column, cells, is_plain, wrapped
+from agentq_cli.pen import SGR, STATUS_STYLES, Pen, is_plain
+from agentq_cli.tables import Column, cells, wrapped
 
 NOW = 1_774_785_600_000  # 2026-03-29T12:00:00Z
 
@@ -50,14 +52,21 @@ def test_wrapping_keeps_the_indent() -> None:
 
 
 def test_colours_are_base_colours_that_no_background_swallows() -> None:
-    assert set(STATUS_COLOURS.values()) <= {"2", "31", "32", "33", "36"}
+    assert {SGR[style] for style in STATUS_STYLES.values()} <= {"2", "31", "32", "33", "36"}
+
+
+@pytest.mark.parametrize("style", SGR)
+def test_rich_writes_each_style_as_a_pipe_gets_it(style: str) -> None:
+    pen = Pen(True, False)
+    assert Canvas(pen).lines([line(("word", style))], 40) == [pen("word", style)]
 
 
 def test_a_table_marks_the_chosen_row_over_the_whole_width() -> None:
     columns = (Column("ID", "id", keep=True), Column("STATUS", "status", kind="status"))
     items = [{"id": "a/1", "status": "failed"}, {"id": "a/2", "status": "failed"}]
-    lines = table(columns, items, pen=Pen(True, False), width=20, now=NOW, selected=0)
-    assert lines == [
+    pen = Pen(True, False)
+    drawn = Marked(table(columns, items, pen=pen, width=20, now=NOW, selected=0), 0)
+    assert Canvas(pen).lines([drawn], 20) == [
         "\x1b[1mID\x1b[0m   \x1b[1mSTATUS\x1b[0m",
         f"\x1b[7m{'a/1  failed':20}\x1b[0m",
         "a/2  \x1b[31mfailed\x1b[0m",
@@ -70,9 +79,9 @@ def test_a_table_marks_the_chosen_row_over_the_whole_width() -> None:
     st.booleans(),
 )
 def test_a_sentence_fits(parts: list[str], width: int, plain: bool) -> None:
-    line = sentence([(part, "") for part in parts], pen=Pen(False, plain), width=width)
-    assert cells(line) <= width
-    assert "\n" not in line
+    pen = Pen(False, plain)
+    (drawn,) = Canvas(pen).lines([sentence([(part, "") for part in parts], pen)], width)
+    assert cells(drawn) <= width
 
 
 def test_a_pen_for_ascii_draws_nothing_else() -> None:

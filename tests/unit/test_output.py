@@ -20,12 +20,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
-from agentq_cli import output
+from agentq_cli import board, drawing, notices
+from agentq_cli.board import Live
 from agentq_cli.errors import NotFound, Refused, Unreadable
+from agentq_cli.harmless import decoded, harmless, one_line
 from agentq_cli.model import TargetResult
-from agentq_cli.output import Document, Items, Live, Printer, Raw, Results, Section, Stream, StreamedText
-from agentq_cli.tables import Column, Table, cells, cut, decoded, harmless, one_line, wants_colour
+from agentq_cli.pen import Pen, wants_colour
+from agentq_cli.printer import PAGE, Printer, ReaderGone, fail
+from agentq_cli.results import Document, Items, Raw, Results, Section, Stream, StreamedText
+from agentq_cli.tables import Column, cells
 
 NOW = 1_774_746_000_000
 COLUMNS = (Column("ID", "id", keep=True), Column("STATUS", "status", kind="status"), Column("TEXT", "text"))
@@ -101,7 +106,7 @@ def test_a_list_is_written_while_it_is_read(monkeypatch: pytest.MonkeyPatch, as_
 
     printer = Printer(as_json=as_json, color="never", environ={}, now_ms=lambda: NOW)
     printer.write(Items("tasks", items(), COLUMNS))
-    assert longest_wait <= output.PAGE
+    assert longest_wait <= PAGE
 
 
 def test_an_error_in_mid_list_is_part_of_the_document(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +134,7 @@ def test_an_error_before_the_first_item_leaves_the_document_to_the_error(
         write(Items("tasks", items()), as_json=True)
     stdout = io.StringIO()
     monkeypatch.setattr("sys.stdout", stdout)
-    output.fail(failure.value, as_json=True)
+    fail(failure.value, as_json=True)
     assert json.loads(stdout.getvalue()) == {
         "schema": "agentq.error/1",
         "code": 3,
@@ -178,10 +183,13 @@ def test_cells_without_a_value_are_a_dash_so_that_columns_can_be_counted(write: 
 @given(st.lists(st.tuples(st.integers(1, 10**9), st.text(max_size=60)), min_size=1, max_size=5), st.integers(20, 120))
 def test_a_table_on_a_terminal_fits_its_width(rows: list[tuple[int, str]], width: int) -> None:
     columns = (*COLUMNS, Column("SPARE", "spare", spare=True))
-    table = Table(columns, lambda _, value: one_line(str(value)), lambda _, text, __: text, width)
-    for line in table.page([{**row(number, text), "spare": "spare"} for number, text in rows]):
-        assert cells(line) <= width
-        assert "\n" not in line
+    table = drawing.Pages(columns, drawing.Canvas(Pen(False, False)), width=width, now=NOW)
+    _, *lines = table.lines([{**row(number, text), "spare": "spare"} for number, text in rows])
+    assert len(lines) == len(rows)
+    for line, (number, _) in zip(lines, rows, strict=True):
+        assert line.startswith(f"default/{number}")
+        assert cell_len(line) <= width
+    assert list(table.lines([{**row(*rows[0]), "spare": "spare"}])) == lines[:1]
 
 
 def test_a_narrow_terminal_spares_columns_and_cuts_text_but_not_the_address(write: Write) -> None:
@@ -265,15 +273,24 @@ def test_bytes_that_are_no_utf8_are_replaced_and_half_a_character_at_the_end_is_
     assert text == "a\ufffdb\ufffd"
 
 
-@given(st.text(), st.integers(0, 30))
-def test_cut_keeps_within_its_cells(text: str, width: int) -> None:
-    assert cells(cut(one_line(text), width)) <= max(width, 0)
+@given(st.text(), st.integers(1, 30))
+def test_a_line_keeps_within_its_cells(text: str, width: int) -> None:
+    (line,) = drawing.Canvas(Pen(False, False)).lines([drawing.line(text)], width)
+    assert cell_len(line) <= width
+
+
+@pytest.mark.parametrize("data", ["[red]x[/red]", "[link=file:///x]x[/link]", ":smile: \\[b]", "https://x.y 'z' 12"])
+def test_markup_is_data(data: str, write: Write) -> None:
+    for result in (Items("tasks", [row(1, data)], COLUMNS), Stream("event", [{"a": 1}], line=lambda _: data)):
+        assert data in write(result, terminal=True, color="always")[0]
+    assert drawing.Canvas(Pen(True, False)).lines([drawing.line((data, "red"))], 40) == [f"\x1b[31m{data}\x1b[0m"]
 
 
 def test_wide_characters_take_two_cells() -> None:
     assert cells("日本") == 4
     assert cells("e\u0301") == 1
-    assert cut("日本語", 4) == "日…"
+    (line,) = drawing.Canvas(Pen(False, False)).lines([drawing.line("日本語")], 4)
+    assert line == "日 …"
 
 
 def result(number: int, code: int = 0) -> TargetResult:
@@ -375,9 +392,9 @@ def live(items: Iterator[Any] | list[Any], begun: list[str]) -> Stream:
         line=lambda _: "piped",
         live=Live(
             begin=lambda: begun.append("begun"),
-            line=lambda item, pen, width: item["line"],
-            screen=lambda pen, width, height: [f"{width}x{height}", "below"],
-            end=lambda pen, width: ["over"],
+            line=lambda item, pen: item["line"] and drawing.line(item["line"]),
+            screen=lambda pen, width, height: [drawing.line(f"{width}x{height}"), drawing.line("below")],
+            end=lambda pen: [drawing.line("over")],
         ),
     )
 
@@ -404,7 +421,7 @@ def test_a_live_stream_where_nothing_comes_is_drawn_once_a_second(
     screen: Screen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 0
-    monkeypatch.setattr(output, "monotonic_ms", lambda: now)
+    monkeypatch.setattr(board, "monotonic_ms", lambda: now)
 
     def items() -> Iterator[None]:
         nonlocal now
@@ -423,7 +440,7 @@ def test_a_live_stream_is_drawn_for_the_new_size_over_all_that_a_narrow_terminal
         yield None
 
     stream = live(items(), [])
-    wide = Live(line=lambda *_: None, screen=lambda pen, width, height: ["x" * width])
+    wide = Live(line=lambda *_: None, screen=lambda pen, width, height: [drawing.line("x" * width)])
     show(dataclasses.replace(stream, live=wide), screen)
     # 59 cells take three lines of a terminal of 24.
     assert screen.read() == f"\r{'x' * 59}\x1b[K\n\x1b[J\r\x1b[3A{'x' * 23}\x1b[K\n\x1b[J\r\x1b[1A\x1b[J"
@@ -489,7 +506,7 @@ def test_a_reader_that_goes_ends_a_stream_or_leaves_it_running(monkeypatch: pyte
             printer.write(result)
             assert seen == [0, 1, 2]
         else:
-            with pytest.raises(output.ReaderGone):
+            with pytest.raises(ReaderGone):
                 printer.write(result)
             assert seen == [0, 1]
 
@@ -507,6 +524,6 @@ def test_fields_are_aligned_and_their_lines_indented(write: Write) -> None:
 
 
 def test_hints_and_warnings_are_one_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    output.hint("try\nthis\x1b")
-    output.warn("odd")
+    notices.hint("try\nthis\x1b")
+    notices.warn("odd")
     assert capsys.readouterr() == ("", "agentq: hint: try this␛\nagentq: warning: odd\n")

@@ -1,0 +1,70 @@
+"""Foreign text made harmless for a terminal, and bytes of an agent's output read as text."""
+
+from __future__ import annotations
+
+import codecs
+import functools
+import re
+from collections.abc import Iterable, Iterator
+
+# Patterns stay text until they are needed: most commands print plain ASCII, and compiling costs as much as that.
+_COLOURS = r"\x1b\[[0-9;:]*m"
+_UNFINISHED = r"(?:\x1b(?:\[[0-9;:]*)?|\r)\Z"
+_LONGEST_COLOUR = 64
+
+# What reorders or breaks lines: bidirectional marks and overrides, U+2028, U+2029.
+BIDI = (0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+
+
+@functools.cache
+def _shown() -> dict[int, str]:
+    """How controls are shown, but for tab and newline, and what reorders or breaks lines."""
+    shown = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
+    return shown | {code: f"\\u{code:04x}" for code in (*range(0x80, 0xA0), *BIDI)} | {0x7F: "\u2421"}
+
+
+def harmless(text: str) -> str:
+    """The text with nothing left that a terminal obeys: newline and tab stay, colours go, other controls are shown."""
+    if text.isprintable():
+        return text
+    if "\x1b" in text:
+        text = re.sub(_COLOURS, "", text)
+    return text.replace("\r\n", "\n").translate(_shown())
+
+
+def one_line(text: str) -> str:
+    """The same on one line: every run of blanks is one space."""
+    if text.isprintable() and "  " not in text:
+        return text
+    return harmless(" ".join(text.split()))
+
+
+class Decoder:
+    """Bytes as text, piece by piece; characters, colours and line ends that a boundary cut in two are put together."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._rest = ""
+
+    def decode(self, piece: bytes) -> str:
+        """What is whole now."""
+        text = self._rest + self._decoder.decode(piece)
+        match = re.search(_UNFINISHED, text[-_LONGEST_COLOUR:])
+        end = len(text) - len(match[0]) if match else len(text)
+        self._rest = text[end:]
+        return text[:end]
+
+    def end(self) -> str:
+        """What is left once no more comes."""
+        rest, self._rest = self._rest + self._decoder.decode(b"", final=True), ""
+        return rest
+
+
+def decoded(pieces: Iterable[bytes]) -> Iterator[str]:
+    """The pieces as text."""
+    decoder = Decoder()
+    for piece in pieces:
+        if text := decoder.decode(piece):
+            yield text
+    if text := decoder.end():
+        yield text
