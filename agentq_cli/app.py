@@ -6,6 +6,7 @@ the generators of man pages and completions ask for all of them.
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,26 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from typer import Exit
 from typer import _click as click
-from typer.core import TyperCommand, TyperGroup, TyperOption
-from typer.main import get_command_from_info
-from typer.models import CommandInfo
+from typer._click import types
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from agentq_cli import clock, output, perform
-from agentq_cli.commands import options
 from agentq_cli.errors import Usage, nearest
+from agentq_cli.options.table import ARGUMENTS, COMMANDS, EVERYWHERE, GROUPS, rows
+from agentq_cli.values import parse_whole
 
 if TYPE_CHECKING:
     from agentq_cli.help import Entry
-
-GROUPS = {
-    "Hand in": ("submit", "schedule"),
-    "Look": ("list", "show", "logs", "runs", "events", "messages", "sessions", "workers", "top"),
-    "Change": ("edit", "pause", "resume", "cancel", "retry", "trigger", "prune"),
-    "Run": ("run", "sweep", "wait"),
-    "Watch over": ("health", "stats", "report", "doctor"),
-    "Set up": ("agents", "config", "service", "completion"),
-}
-"""Every command by its purpose, in the order of the help; one without a module is not there yet."""
+    from agentq_cli.options.table import Row
 
 ELSEWHERE = {
     "help": "--help",
@@ -54,8 +46,6 @@ ELSEWHERE = {
 }
 """What other programs call a command: the nearest spelling would mislead."""
 
-COMMANDS = tuple(name for names in GROUPS.values() for name in names)
-
 ABOUT = """Runs coding agents and commands unattended, and proves afterwards what happened.
 
 'agentq submit' hands in a prompt or a command, 'agentq run' works through the queue,
@@ -69,8 +59,7 @@ EXAMPLES = (
 SEE = "'agentq COMMAND --help' says more, and so do the manual pages: man agentq, man agentq-submit."
 
 SHARED = "agentq.shared"
-EVERYWHERE = "Everywhere"
-"""The heading of the options that every command takes."""
+"""What was given of the options that every command takes."""
 
 HELP = ("-h", "--help")
 
@@ -82,29 +71,50 @@ def _remember(ctx: click.Context, parameter: click.Parameter, value: object) -> 
     return value
 
 
-def shared_options() -> list[TyperOption]:
-    """The options that stand before or after the name of any command."""
-    declared: list[tuple[str, str | None, str, str]] = [
-        ("--json", None, "Print one JSON document.", ""),
-        ("--state-dir", "DIR", "Where everything is kept.", "AGENTQ_STATE_DIR, else ~/.local/state/agentq"),
-        ("--color", "auto|always|never", "Whether to colour.", "auto"),
-        ("--allow-network-fs", None, "Accept a state dir whose file locks cannot be relied on.", ""),
-    ]
-    return [
-        TyperOption(
-            param_decls=[name],
-            metavar=metavar,
-            help=text,
-            is_flag=metavar is None,
-            default=False if metavar is None else None,
-            type=None if metavar is None else str,
-            expose_value=False,
-            callback=_remember,
-            show_default=default or False,
-            rich_help_panel=EVERYWHERE,
-        )
-        for name, metavar, text, default in declared
-    ]
+class Whole(types.IntParamType):
+    """A whole number within the bounds of its option."""
+
+    def __init__(self, row: Row) -> None:
+        self.row = row
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number. Raises Usage on one out of bounds."""
+        number: int = super().convert(value, param, ctx)
+        return parse_whole(number, self.row, self.row.spellings.split()[0])
+
+
+def parameters(name: str) -> list[click.Parameter]:
+    """The options and arguments of a command."""
+    return [_argument(row) if row.reader in ARGUMENTS else _option(row) for row in rows(name)]
+
+
+def _argument(row: Row) -> TyperArgument:
+    return TyperArgument(
+        param_decls=[row.name],
+        metavar=row.metavar,
+        help=row.text,
+        type=str,
+        required=row.reader == "one",
+        nargs=-1 if row.reader == "many" else 1,
+    )
+
+
+def _option(row: Row) -> TyperOption:
+    shared = row.panel == EVERYWHERE
+    flag = row.kind == "flag"
+    return TyperOption(
+        param_decls=[*row.spellings.split(), row.name],
+        metavar=None if flag else row.metavar,
+        help=row.text,
+        is_flag=flag,
+        default=False if flag else None,
+        type=None if flag else Whole(row) if row.kind == "whole" else float if row.kind == "number" else str,
+        multiple=row.kind == "texts",
+        expose_value=not shared,
+        callback=_remember if shared else None,
+        show_default=row.default or False,
+        rich_help_panel=row.panel or None,
+    )
 
 
 class HelpWanted(Exception):
@@ -158,22 +168,17 @@ class Helpful(click.Command):
 
 
 class Command(Helpful, TyperCommand):
-    """One command: the parameters of its function, the shared ones, and a context when it runs."""
+    """One command: its rows of the table, and a context when it runs."""
 
     examples: Sequence[tuple[str, str]] = ()
     usages: Sequence[str] = ()
     keeps = False
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        own = {spelling for parameter in self.params for spelling in parameter.opts}
-        self.params += [option for option in shared_options() if not own.intersection(option.opts)]
-
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As Click does. Raises Usage on a prompt before a command: Click would make both one list of words."""
-        before = self._before_command(ctx, args) if any(each.name == "exec_" for each in self.params) else []
+        before = self._before_command(ctx, args) if any(each.name == "exec" for each in self.params) else []
         rest = super().parse_args(ctx, args)
-        if before and ctx.params["exec_"]:
+        if before and ctx.params["exec"]:
             raise Usage(f"PROMPT '{before[0]}': not together with --exec; the command is what stands after '--'")
         return rest
 
@@ -267,13 +272,20 @@ def available() -> list[str]:
 
 
 def load(name: str) -> click.Command:
-    """Import a command's module and make a command of its function."""
+    """Import a command's module and make a command of its function and its rows."""
     module = perform.module(name)
-    # Its annotations name the declarations; a command that runs without the parser does not import them.
-    vars(module)["options"] = options
-    info = CommandInfo(name=name, callback=perform.function(name), cls=Command)
-    command = get_command_from_info(info, pretty_exceptions_short=False, rich_markup_mode=None)
-    assert isinstance(command, Command)
+
+    def callback(**typed: Any) -> output.Result:
+        given = {each: list(value) if isinstance(value, tuple) else value for each, value in typed.items()}
+        return perform.call(name, {each: value for each, value in given.items() if value is not False and value != []})
+
+    command = Command(
+        name=name,
+        callback=callback,
+        params=parameters(name),
+        help=inspect.getdoc(perform.function(name)),
+        rich_markup_mode=None,
+    )
     command.examples = getattr(module, "EXAMPLES", ())
     command.usages = getattr(module, "USAGES", ())
     command.keeps = getattr(module, "KEEPS", False)
@@ -282,19 +294,10 @@ def load(name: str) -> click.Command:
 
 def application() -> Application:
     """The whole command line; also what man pages and completions are generated from."""
-    version = TyperOption(
-        param_decls=["--version", "-V"],
-        is_flag=True,
-        default=False,
-        expose_value=False,
-        callback=_remember,
-        help="Print the version.",
-        rich_help_panel=EVERYWHERE,
-    )
     return Application(
         name="agentq",
         help=ABOUT,
-        params=[*shared_options(), version],
+        params=parameters(""),
         subcommand_metavar="COMMAND [ARGS]...",
         rich_markup_mode=None,
     )

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 from agentq_cli.context import Context
 from agentq_cli.dataclass import NamedTuple, replace
-from agentq_cli.defaults import MAY_BE_EMPTY
 from agentq_cli.errors import AgentqError, Usage, nearest, of_line
 from agentq_cli.model import Dependency, NewTask
-from agentq_cli.new_task import AFTER, TaskMaker
+from agentq_cli.new_task import AFTER, KEYS, TaskMaker
 from agentq_cli.path import Path
 from agentq_cli.values import parse_path
 
@@ -19,39 +18,28 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-TEXTS = (
-    "script",
-    "session",
-    "agent",
-    "cwd",
-    "at",
-    "in",
-    "tz",
-    "expires",
-    "key",
-    "context",
-    "timeout",
-    "grace",
-    "stall_timeout",
-    "memory",
-    "stdin",
-    "on_dep_failure",
-    "backoff",
-    "max_backoff",
-    "on_crash",
-)
-LISTS = ("label", "agent_arg", "env_file", *AFTER)
-WORK = ("prompt", "exec", "file")
-KEYS = (*TEXTS, *LISTS, *WORK, "priority", "retries", "max_cost", "replace", "env", "ref")
-"""What a line may say: the long options of submit, what is to be done, and `ref`, a name for the line."""
-PLAIN = frozenset(("prompt", "file", "ref", *TEXTS))
+LISTS = frozenset(name for name, row in KEYS.items() if row.kind == "texts" and row.reader != "pairs")
+"""The keys whose value is a list of texts, or one of them."""
+
+PLAIN = frozenset(name for name, row in KEYS.items() if row.kind == "text")
 """The keys whose value is one text."""
+
+TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "command": ((list,), "a list of strings"),
+    "pairs": ((dict,), "an object of strings"),
+    "flag": ((bool,), "true or false"),
+    "money": ((int, float), "a number"),
+    "whole": ((int,), "a whole number"),
+    "text": ((str,), "text"),
+    "texts": ((list, str), "text or a list of them"),
+}
+"""By reader, else by kind: the types of a value, and what they are called."""
 
 
 def tasks(here: Context, path: str, given: Mapping[str, Any]) -> list[NewTask]:
     """The tasks of a batch file, or of stdin for `-`; `given` holds for lines that do not say otherwise."""
     maker = TaskMaker(here)
-    defaults = {name: value for name, value in given.items() if value or (value == 0 and value is not False)}
+    defaults = {name: value for name, value in given.items() if value is not None}
     made: list[NewTask] = []
     lines: list[_Line] = []
     names: dict[str, int] = {}
@@ -182,25 +170,14 @@ def _checked(found: dict[str, Any], what: str) -> dict[str, Any]:
 def _check(name: str, value: object, what: str) -> None:
     if name not in KEYS:
         raise Usage(f"{what}: '{name}' is no key of a task{nearest(name, KEYS)}")
-    if name != "prompt" and name not in MAY_BE_EMPTY and value in ("", [""]):
+    if name != "prompt" and KEYS[name].reader != "words" and value in ("", [""]):
         # As from a variable that a script never set: the task must not go on without what it was to have.
         raise Usage(f"{what}: {name} {_written(value)}: a value is wanted; leave out what is not to be said")
-    texts = isinstance(value, list) and all(isinstance(each, str) for each in value)
-    if name in PLAIN:
-        good, wanted = isinstance(value, str), "text"
-    elif name == "exec":
-        good, wanted = texts, "a list of strings"
-    elif name in LISTS:
-        good, wanted = texts or isinstance(value, str), "text or a list of them"
-    elif name == "env":
-        good = isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
-        wanted = "an object of strings"
-    elif name == "replace":
-        good, wanted = isinstance(value, bool), "true or false"
-    elif name == "max_cost":
-        good, wanted = isinstance(value, (int, float)) and not isinstance(value, bool), "a number"
-    else:
-        good, wanted = isinstance(value, int) and not isinstance(value, bool), "a whole number"
+    row = KEYS[name]
+    kinds, wanted = TYPES.get(row.reader) or TYPES[row.kind]
+    good = isinstance(value, kinds) and (row.reader == "flag" or not isinstance(value, bool))
+    if isinstance(value, list | dict):
+        good = good and all(isinstance(each, str) for each in (value.values() if isinstance(value, dict) else value))
     if not good:
         raise Usage(f"{what}: {name} {_written(value)}: {wanted} is wanted")
 

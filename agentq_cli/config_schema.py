@@ -10,11 +10,14 @@ import re
 from collections.abc import Callable, Mapping
 
 from agentq_cli.errors import Usage, nearest
+from agentq_cli.options.table import rows
 from agentq_cli.path import Path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn, TypeAlias
+
+    from agentq_cli.options.table import Row
 
 Reader: TypeAlias = "Callable[[Any, str], Any]"
 Schema: TypeAlias = "Mapping[str, Reader]"
@@ -198,6 +201,32 @@ def agent(value: Any, what: str) -> str:
     return text(value, what)
 
 
+def _reader(row: Row) -> Reader:
+    """What reads the value of an option."""
+    if row.reader == "choice":
+        return choice(*row.choices)
+    if row.reader == "whole":
+        # Without a bound above it is the file's.
+        return whole(*(bound for bound in (row.low, row.high) if bound is not None))
+    return OF_OPTIONS[row.reader]
+
+
+OF_OPTIONS: Mapping[str, Reader] = {
+    "name": agent,
+    "directory": path,
+    "path": path,
+    "paths": paths,
+    "pairs": environment,
+    "texts": texts,
+    "words": texts,
+    "duration": duration(),
+    "moment": duration(),
+    "size": size,
+    "money": amount,
+    "zone": zone,
+}
+"""By the reader of an option what reads the same from the file; of a moment only a duration makes sense there."""
+
 TOP: Schema = {
     "jobs": whole(1, 10_000),
     "default_agent": agent,
@@ -208,34 +237,7 @@ TOP: Schema = {
 }
 """The keys outside of any table; each is also an environment variable, `AGENTQ_` and the key in capitals."""
 
-OPTIONS: Schema = {
-    "agent": agent,
-    "cwd": path,
-    "env": environment,
-    "env_file": paths,
-    "priority": whole(-100, 100),
-    "expires": duration(),
-    "on_dep_failure": choice("cancel", "hold", "run"),
-    "context": choice("isolated", "session"),
-    "timeout": duration(),
-    "stall_timeout": duration(),
-    "grace": duration(),
-    "memory": size,
-    "retries": whole(0, 1000),
-    "backoff": duration(),
-    "max_backoff": duration(),
-    "on_crash": choice("retry", "fail"),
-    "script": path,
-    "stdin": path,
-    "agent_arg": texts,
-    "max_cost": amount,
-    "label": texts,
-    "tz": zone,
-    "missed": choice("latest", "all", "skip"),
-    "overlap": choice("skip", "queue"),
-    "pause_after": whole(1),
-    "max_runs": whole(1),
-}
+OPTIONS: Schema = {row.name: _reader(row) for row in rows("defaults")}
 """The options of submit and schedule that make sense for more than one task, by their long names."""
 
 SESSION: Schema = {**OPTIONS, "parallel": whole(1, 10_000), "conversation_ttl": duration()}
@@ -271,6 +273,17 @@ LIMITS: Schema = {
     "output_bytes": size,
 }
 """What `[limits]` may hold."""
+
+
+def _read_by(*readers: str) -> frozenset[str]:
+    tables = (TOP, SESSION, PROFILE, LIMITS)
+    return frozenset(
+        key for table in tables for key, read in table.items() if read.__qualname__.partition(".")[0] in readers
+    )
+
+
+DURATIONS, SIZES = _read_by("duration"), _read_by("size")
+"""The keys whose values are milliseconds, and bytes."""
 
 HOOKS: Schema = dict.fromkeys(
     ("task.finished", "task.failed", "series.paused", "agent.held", "session.drained"), command

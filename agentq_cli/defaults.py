@@ -18,6 +18,3 @@ MAX_QUEUED = 100_000
 
 NOBODY_THERE = "nobody is there to run it: start `agentq run`, or have cron or systemd call `agentq sweep`"
 """The hint of a command that queued work which nobody will start."""
-
-MAY_BE_EMPTY = frozenset(("agent_arg",))
-"""The options whose value may be empty: a word for an agent's command line is one like any other."""

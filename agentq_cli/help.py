@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typer import _click as click
 from typer.core import TyperArgument, TyperOption
 
-from agentq_cli.commands.options import PANELS
 from agentq_cli.dataclass import dataclass
+from agentq_cli.options.table import EVERYWHERE, PANELS
 
-ARGUMENTS, OPTIONS, EVERYWHERE = "Arguments", "Options", "Everywhere"
+ARGUMENTS, OPTIONS = "Arguments", "Options"
 """The headings of the arguments, of options that name no panel, and of those that every command takes."""
 
 WIDEST = 100

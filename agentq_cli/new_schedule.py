@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 from agentq_cli import values
 from agentq_cli.context import Context
-from agentq_cli.errors import Usage, nearest
+from agentq_cli.errors import Usage
 from agentq_cli.model import DEFAULT_SESSION
+from agentq_cli.new_task import read, spelled
+from agentq_cli.options.table import row, rows
 from agentq_cli.policy import schedule as policy
 
 TYPE_CHECKING = False
@@ -20,6 +22,15 @@ OCCURRENCE = {"priority": 10, "context": "isolated"}
 RECURRENCE = ("cron", "every", "at")
 
 
+def series(place: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What was given there of the options of a schedule."""
+    return {
+        each.name: given[each.name]
+        for each in rows(place)
+        if each.field.startswith("schedule.") and given[each.name] is not None
+    }
+
+
 def make_schedule(
     here: Context, given: Mapping[str, Any], *, session: str | None, before: policy.Schedule | None = None
 ) -> policy.Schedule:
@@ -29,11 +40,6 @@ def make_schedule(
         what = ", ".join(f"--{name} '{given[name]}'" for name in named) or "schedule"
         raise Usage(f"{what}: exactly one of --cron, --every, --at says when")
     defaults = here.config.options(session or DEFAULT_SESSION)
-    kept = (
-        {name: getattr(before, name) for name in ("missed", "overlap", "pause_after", "max_runs", "until")}
-        if before
-        else {}
-    )
     zone = here.zone(given["tz"], session or DEFAULT_SESSION) if given.get("tz") or before is None else before.tz
     now = here.now_ms()
 
@@ -41,29 +47,25 @@ def make_schedule(
         text = given.get(name)
         return None if text is None else values.parse_time(text, zone=zone, now_ms=now, what=f"--{name}")
 
-    def choice(name: str, allowed: tuple[str, ...]) -> str:
-        value = given.get(name) or kept.get(name) or defaults.get(name) or allowed[0]
-        if value not in allowed:
-            raise Usage(f"--{name} '{value}': {', '.join(allowed)}{nearest(value, allowed)}")
-        return str(value)
+    def value(name: str, default: Any = None) -> Any:
+        if given.get(name) is not None:
+            return read(row("schedule", name), given, {}, spelled)
+        return getattr(before, name) if before else defaults.get(name, default)
 
     recurrence = _recurrence(given, named[0] if named else None, before)
     start = moment("at" if named == ["at"] else "start")
     if start is None:
         start = policy.anchor(recurrence["type"], recurrence["every_ms"], before, now)
     until = moment("until")
-    pause_after = given.get("pause_after")
-    if pause_after is None:
-        pause_after = kept.get("pause_after", defaults.get("pause_after", policy.PAUSE_AFTER))
     return policy.Schedule(
         **recurrence,
         tz=zone,
         start=start,
-        until=kept.get("until") if until is None else until,
-        max_runs=_whole(given.get("max_runs"), kept.get("max_runs", defaults.get("max_runs")), "--max-runs"),
-        missed=policy.Missed(choice("missed", tuple(policy.Missed))),
-        overlap=policy.Overlap(choice("overlap", tuple(policy.Overlap))),
-        pause_after=pause_after,
+        until=before.until if before and until is None else until,
+        max_runs=value("max_runs"),
+        missed=policy.Missed(value("missed", policy.Missed.LATEST)),
+        overlap=policy.Overlap(value("overlap", policy.Overlap.SKIP)),
+        pause_after=value("pause_after", policy.PAUSE_AFTER),
     )
 
 
@@ -80,10 +82,3 @@ def _recurrence(given: Mapping[str, Any], name: str | None, before: policy.Sched
         every = values.parse_duration(given["every"], "--every")
         return {"type": policy.Kind.EVERY, "expr": None, "every_ms": every}
     return {"type": policy.Kind.AT, "expr": None, "every_ms": None}
-
-
-def _whole(given: int | None, default: int | None, what: str) -> int | None:
-    value = default if given is None else given
-    if value is not None and value < 1:
-        raise Usage(f"{what} '{value}': a whole number from 1")
-    return value

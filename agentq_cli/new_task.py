@@ -13,22 +13,27 @@ from agentq_cli.agents import profile as profiles
 from agentq_cli.context import Context
 from agentq_cli.dataclass import NamedTuple
 from agentq_cli.environment import captured
-from agentq_cli.errors import LimitReached, NotFound, Usage, nearest
+from agentq_cli.errors import LimitReached, NotFound, Usage
 from agentq_cli.model import DEFAULT_SESSION, Condition, Dependency, Launch, NewTask, Task, Work
 from agentq_cli.names import is_name
+from agentq_cli.options.table import rows
 from agentq_cli.policy import retry
 from agentq_cli.policy.dependencies import POLICIES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypeAlias
+    from typing import Any
 
-Given: TypeAlias = "Mapping[str, Any]"
-"""Options by long name with underscores, as text, lists of text, numbers; None and () are not given."""
-
+    from agentq_cli.options.table import Given, Row
 
 AFTER = {"after": Condition.SUCCESS, "after_any": Condition.ANY, "after_failure": Condition.FAILURE}
 """The options that name what a task waits for."""
+
+KEYS = {row.name: row for row in rows("batch")}
+"""What a line of a batch may say: the long options of submit, what is to be done, and `ref`, a name for the line."""
+
+LAUNCH = [row for row in KEYS.values() if row.field.startswith("launch.")]
+"""The options that fill a field of a task's launch."""
 
 EACH = frozenset(("prompt", "exec", "key", "replace", "at", "in", "expires", "priority", "label", *AFTER))
 """Options that are read anew for each task."""
@@ -72,7 +77,7 @@ class TaskMaker:
         prompt, argv = work(given, what)
         shape = self._shape(given, session, argv is not None, what)
         options = shape.options
-        rank = priority(given.get("priority"), options.get("priority", 0), what)
+        rank = read(KEYS["priority"], given, options, what) or 0
         tags = labels(given.get("label") or options.get("label", ()), what)
         name = key(given.get("key"), what)
         due_at = self._due(given, session, what)
@@ -104,7 +109,9 @@ class TaskMaker:
             if kept in self._shapes:
                 return self._shapes[kept]
         options = {**self._fallback, **self._at.config.options(session)}
-        context = self._context(given, options, session, what)
+        context = read(KEYS["context"], given, options, what)
+        if context is None:
+            context = "isolated" if session == DEFAULT_SESSION else "session"
         agent = None if exec_ else self._agent(given, session, what)
         shape = Shape(
             options=options,
@@ -112,7 +119,7 @@ class TaskMaker:
             agent=agent,
             cwd=self._cwd(given, options, what),
             launch=self._launch(given, options, agent, what),
-            on_dep_failure=choice(given, options, "on_dep_failure", POLICIES, what) or POLICIES[0],
+            on_dep_failure=read(KEYS["on_dep_failure"], given, options, what) or POLICIES[0],
         )
         if kept is not None:
             self._shapes[kept] = shape
@@ -139,14 +146,6 @@ class TaskMaker:
         if named == "" or not os.path.isdir(path):
             raise Usage(f"{what('cwd')} '{named}': no such directory")
         return text(path, what("cwd"))
-
-    def _context(self, given: Given, options: Given, session: str, what: Callable[[str], str]) -> str:
-        named = chosen(given, options, "context")
-        if named is None:
-            return "isolated" if session == DEFAULT_SESSION else "session"
-        if named not in ("isolated", "session"):
-            raise Usage(f"{what('context')} '{named}': isolated or session")
-        return str(named)
 
     def _due(self, given: Given, session: str, what: Callable[[str], str]) -> int | None:
         at, delay = given.get("at"), given.get("in")
@@ -180,31 +179,28 @@ class TaskMaker:
                 raise Usage(f"{what('stdin')} '{named}': only a command reads stdin; an agent gets its prompt")
             if not os.path.isfile(stdin):
                 raise Usage(f"{what('stdin')} '{named}': no such file")
-        backoff = duration(given.get("backoff"), options.get("backoff"), what("backoff"))
-        longest = duration(given.get("max_backoff"), options.get("max_backoff"), what("max_backoff"))
-        if given.get("backoff") is not None and (backoff or 0) > (longest or retry.MAX_BACKOFF_MS):
-            shown = values.format_duration(longest or retry.MAX_BACKOFF_MS)
+        plain = {
+            each.field.removeprefix("launch."): read(each, given, options, what)
+            for each in LAUNCH
+            if each.reader in READERS
+        }
+        longest = plain["max_backoff_ms"] or retry.MAX_BACKOFF_MS
+        if given.get("backoff") is not None and plain["backoff_ms"] > longest:
+            shown = values.format_duration(longest)
             output.warn(f"{what('backoff')} '{given['backoff']}': no delay is longer than --max-backoff, {shown}")
         arguments = given.get("agent_arg") or ()
         if arguments and exec_:
             raise Usage(f"{what('agent_arg')} '{arguments[0]}': a command has no agent")
         return Launch(
+            **plain,
             env=environment(given, options, what, private_tmp=not exec_),
             captured=self._capture(),
             agent_args=() if exec_ else (*options.get("agent_arg", ()), *arguments),
             stdin=stdin if exec_ else None,
             umask=self._at.umask,
-            timeout_ms=duration(given.get("timeout"), options.get("timeout"), what("timeout")),
-            grace_ms=duration(given.get("grace"), options.get("grace"), what("grace")),
-            stall_timeout_ms=duration(given.get("stall_timeout"), options.get("stall_timeout"), what("stall_timeout")),
-            memory_bytes=size(given.get("memory"), options.get("memory"), what("memory")),
             depth=depth(self._at.environ),
             tz=given.get("tz"),
             script=self._script(given, options, what),
-            retries=whole(given.get("retries"), options.get("retries"), what("retries")),
-            backoff_ms=backoff,
-            max_backoff_ms=longest,
-            on_crash=choice(given, options, "on_crash", ON_CRASH, what),
             max_cost_usd=self._max_cost(given, options, agent, what),
         )
 
@@ -241,6 +237,13 @@ class TaskMaker:
         if not os.path.isfile(path):
             raise Usage(f"{what('script')} '{named}': no such file")
         return text(path, what("script"))
+
+
+def content(place: str, given: Given) -> dict[str, Any]:
+    """What was given there of options that a line of a batch could say of a task as well."""
+    return {
+        each.name: given[each.name] for each in rows(place) if "batch" in each.holds and given[each.name] is not None
+    }
 
 
 def chosen(given: Given, options: Given, name: str) -> Any:
@@ -300,45 +303,21 @@ def labels(found: Sequence[str], what: Callable[[str], str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text(label, what("label")) for label in found))
 
 
-def priority(given: int | None, default: int, what: Callable[[str], str]) -> int:
-    """-100 to 100."""
-    value = default if given is None else given
-    if isinstance(value, bool) or not isinstance(value, int) or not -100 <= value <= 100:
-        raise Usage(f"{what('priority')} '{value}': a whole number from -100 to 100")
-    return value
-
-
-def duration(given: str | None, default: int | None, what: str) -> int | None:
-    """Milliseconds, the config's where none was given."""
-    return default if given is None else values.parse_duration(given, what)
-
-
-def size(given: str | None, default: int | None, what: str) -> int | None:
-    """Bytes, the config's where none was given."""
-    return default if given is None else values.parse_size(given, what)
-
-
 MOST_COST = 1e12
-MOST_RETRIES = 1000
+
+READERS: Mapping[str, Callable[[Any, Row, str], Any]] = {
+    "duration": lambda text, _, what: values.parse_duration(text, what),
+    "size": lambda text, _, what: values.parse_size(text, what),
+    "whole": values.parse_whole,
+    "choice": values.parse_choice,
+}
+"""What reads a value that depends on nothing but its option."""
 
 
-def whole(given: int | None, default: int | None, what: str) -> int | None:
-    """How many retries, the config's where none was given."""
-    value = default if given is None else given
-    if value is not None and not 0 <= value <= MOST_RETRIES:
-        raise Usage(f"{what} '{value}': a whole number from 0 to {MOST_RETRIES}")
-    return value
-
-
-ON_CRASH = ("retry", "fail")
-
-
-def choice(given: Given, options: Given, name: str, allowed: Sequence[str], what: Callable[[str], str]) -> str | None:
-    """One of the words, the config's where none was given."""
-    value = chosen(given, options, name)
-    if value is not None and value not in allowed:
-        raise Usage(f"{what(name)} '{value}': {', '.join(allowed)}{nearest(value, allowed)}")
-    return None if value is None else str(value)
+def read(option: Row, given: Given, options: Given, what: Callable[[str], str]) -> Any:
+    """What is stored of an option of these readers; the config's, which is read already, where none was given."""
+    value = given.get(option.name)
+    return options.get(option.name) if value is None else READERS[option.reader](value, option, what(option.name))
 
 
 def dependencies(given: Given, what: Callable[[str], str]) -> tuple[Dependency, ...]:

@@ -1,4 +1,4 @@
-"""Writes the man pages, completion files and `spellings.py`: `python -m agentq_cli.pages [--check] MAN COMPLETIONS`.
+"""Writes the man pages and completion files: `python -m agentq_cli.pages [--check] MAN COMPLETIONS`.
 
 They are kept in the repository, so that nobody needs this program to install them, and `--check` compares them byte by
 byte with what the application is now. No command imports this.
@@ -12,8 +12,9 @@ from pathlib import Path
 
 from agentq_cli import app, output
 from agentq_cli.errors import Usage
-from agentq_cli.manual import bash, command_pages, config_page, fish, main_page, spellings, state_page, zsh
+from agentq_cli.manual import bash, command_pages, config_page, fish, main_page, state_page, zsh
 from agentq_cli.manual.surface import application, commands
+from agentq_cli.options.table import GROUPS
 
 
 def man_pages() -> Mapping[str, str]:
@@ -33,7 +34,7 @@ def completion_files() -> Mapping[str, str]:
 
 def _related(name: str) -> tuple[str, ...]:
     there = app.available()
-    (group,) = (names for names in app.GROUPS.values() if name in names)
+    (group,) = (names for names in GROUPS.values() if name in names)
     return tuple(other for other in group if other != name and other in there)
 
 
@@ -66,12 +67,6 @@ def main(arguments: Sequence[str]) -> int:
             differing += [f"{place}/{name}" for name in stale(Path(place), wanted)]
         else:
             write(Path(place), wanted)
-    # A module of the package, whose place nobody chooses.
-    text = spellings.render()
-    if not check:
-        spellings.FILE.write_text(text, encoding="utf-8")
-    elif spellings.FILE.read_text(encoding="utf-8") != text:
-        differing.append(str(spellings.FILE))
     for name in differing:
         output.error(f"'{name}': not what the application is now; run `python -m agentq_cli.pages {' '.join(places)}`")
     return int(bool(differing))

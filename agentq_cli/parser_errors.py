@@ -11,11 +11,7 @@ from typer._click.exceptions import BadParameter, ClickException
 
 from agentq_cli.errors import Usage, nearest
 
-WHOLE = ("a valid integer", "a valid int", "a valid int range")
-NUMBERS = {
-    **dict.fromkeys(WHOLE, "a whole number"),
-    "a valid float": "a number",
-}
+NUMBERS = {"a valid int": "a whole number", "a valid float": "a number"}
 """The parser's words for what a value should have been, and ours."""
 
 
@@ -45,20 +41,12 @@ def _message(error: ClickException) -> str:
         return f"{error.option_name}: {error.message.removeprefix(f'Option {error.option_name!r} ').rstrip('.')}"
     if isinstance(error, exceptions.BadParameter):
         match = re.fullmatch(r"'?(.*?)'? is not (.*?)\.?", error.message, re.DOTALL)
-        why = f" '{match[1]}': not {_wanted(match[2])}" if match else f": {error.message}"
+        why = f" '{match[1]}': not {NUMBERS.get(match[2], match[2])}" if match else f": {error.message}"
         return _name(error) + why
     match = re.fullmatch(r"Got unexpected extra argument\(s\) \((.*)\)", error.format_message(), re.DOTALL)
     if match:
         return f"'{match[1]}': more than '{command}' takes; text with blanks needs quotes"
     return f"{command}: {error.format_message()}"
-
-
-def _wanted(what: str) -> str:
-    """The parser's words for what a value should have been, in ours."""
-    match = re.fullmatch(r"in the range (?:x>=(\d+)|(\d+)<=x<=(\d+))", what)
-    if match:
-        return f"a number of {match[1]} or more" if match[1] else f"a number from {match[2]} to {match[3]}"
-    return NUMBERS.get(what, what)
 
 
 def _name(error: BadParameter) -> str:

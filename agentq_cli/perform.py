@@ -8,8 +8,8 @@ from contextlib import ExitStack
 
 from agentq_cli import __version__, clock, output
 from agentq_cli.context import Context, enter, state_directory
-from agentq_cli.defaults import MAY_BE_EMPTY
-from agentq_cli.errors import Usage, nearest
+from agentq_cli.errors import Usage
+from agentq_cli.options.table import EVERYWHERE, row, rows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-COLORS = ("auto", "always", "never")
+    from agentq_cli.options.table import Given
 
 
 class Surroundings:
@@ -49,10 +49,9 @@ class Surroundings:
 
 def checked_color(given: str | None) -> str:
     """The value of `--color`. Raises Usage."""
-    color = given or "auto"
-    if color not in COLORS:
-        raise Usage(f"--color '{color}': auto, always or never{nearest(color, COLORS)}")
-    return color
+    from agentq_cli.values import parse_choice
+
+    return parse_choice(given, row("", "color"), "--color") if given else "auto"
 
 
 def refuse_empty(name: str, given: Mapping[str, Any], shared: Mapping[str, Any]) -> None:
@@ -60,13 +59,11 @@ def refuse_empty(name: str, given: Mapping[str, Any], shared: Mapping[str, Any])
 
     It must not count as not given: the work would go on without its gate, its limit, or in another state dir.
     """
-    from agentq_cli.spellings import SPELLINGS
-
-    for spelling, (parameter, kind, _, _, is_shared) in SPELLINGS[name][0].items():
-        value = (shared if is_shared else given).get(parameter)
-        empty = value == "" or (kind == "texts" and value is not None and "" in value)
-        if empty and spelling.startswith("--") and parameter not in MAY_BE_EMPTY:
-            raise Usage(f"{spelling} '': a value is wanted")
+    for option in rows(name):
+        value = (shared if option.panel == EVERYWHERE else given).get(option.name)
+        empty = value == "" or (option.kind == "texts" and value is not None and "" in value)
+        if empty and option.spellings[:1] == "-" and option.reader != "words":
+            raise Usage(f"{option.spellings.partition(' ')[0]} '': a value is wanted")
 
 
 def module(name: str) -> ModuleType:
@@ -83,6 +80,11 @@ def function(name: str) -> Callable[..., output.Result]:
     return found
 
 
+def call(name: str, given: Given) -> output.Result:
+    """What a command does with what was given; it finds None for what was not."""
+    return function(name)({**dict.fromkeys(option.name for option in rows(name)), **given})
+
+
 def version() -> output.Result:
     """What `--version` prints."""
     return output.Document("version", {"version": __version__}, [f"agentq {__version__}"])
@@ -95,9 +97,8 @@ def command(name: str, given: Mapping[str, Any], shared: Mapping[str, Any], umas
         refuse_empty(name, given, shared)
         if not name:
             return version()
-        call = function(name)
         surroundings.enter(shared)
-        return call(**given)
+        return call(name, given)
 
     return run(invoke, umask, as_json="json" in shared)
 

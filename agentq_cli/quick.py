@@ -1,16 +1,18 @@
 """Reads the plain spellings of a command line without the parser, which costs more to import than most commands to run.
 
-It knows what `spellings` says, generated from the declarations that the parser has. Whatever is not certain is left to
-the parser: abbreviations, clusters of short options, numbers in unusual writing, help, and every error.
+It reads by the rows of `options.table`, as the parser does. Whatever is not certain is left to the parser:
+abbreviations, clusters of short options, numbers in unusual writing, help, and every error.
 """
 
 from __future__ import annotations
 
-from agentq_cli.spellings import SPELLINGS
+from agentq_cli.options.table import ARGUMENTS, COMMANDS, EVERYWHERE, rows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from agentq_cli.options.table import Row
 
     Given = dict[str, str | int | float | bool | list[str]]
 
@@ -24,7 +26,8 @@ def read(words: Sequence[str]) -> tuple[str, Given, Given] | None:
     The command is empty where only the version is asked for. What is not given is not in the dictionaries.
     """
     name = ""
-    options, places = SPELLINGS[name]
+    # Before the command there are few options, and mostly none.
+    options, places = _spelled(name) if "".join(words[:1])[:1] == "-" else ({}, [])
     given: Given = {}
     shared: Given = {}
     plain: list[str] = []
@@ -34,9 +37,9 @@ def read(words: Sequence[str]) -> tuple[str, Given, Given] | None:
         if word[:1] != "-" or word == "-":
             if name:
                 plain.append(word)
-            elif word and word in SPELLINGS and "version" not in shared:
+            elif word in COMMANDS and "version" not in shared:
                 name = word
-                options, places = SPELLINGS[name]
+                options, places = _spelled(name)
             else:
                 return None
         elif word == "--":
@@ -47,56 +50,68 @@ def read(words: Sequence[str]) -> tuple[str, Given, Given] | None:
             option = options.get(long)
             if option is None or (equals and long[:2] != "--"):
                 return None
-            parameter, kind, low, high, is_shared = option
-            into = shared if is_shared else given
-            if kind == "flag":
+            into = shared if option.panel == EVERYWHERE else given
+            if option.kind == "flag":
                 if equals:
                     return None
-                if parameter == "exec_":
+                if option.reader == "command":
                     before = len(plain)
-                into[parameter] = True
+                into[option.name] = True
                 continue
             if not equals:
                 following = next(rest, None)
                 if following is None:
                     return None
                 value = following
-            if kind == "text":
-                into[parameter] = value
-            elif kind == "texts":
-                into.setdefault(parameter, []).append(value)  # type: ignore[union-attr]
+            if option.kind == "text":
+                into[option.name] = value
+            elif option.kind == "texts":
+                into.setdefault(option.name, []).append(value)  # type: ignore[union-attr]
             else:
-                number = _number(kind, value)
-                if number is None or (low is not None and number < low) or (high is not None and number > high):
+                number = _number(option, value)
+                if number is None:
                     return None
-                into[parameter] = number
+                into[option.name] = number
     if not name:
         return (name, given, shared) if "version" in shared else None
-    if before and "exec_" in given:
+    if before and "exec" in given:
         return None  # a prompt and a command at once, which the parser refuses
     return (name, given, shared) if _placed(plain, places, given) else None
 
 
-def _number(kind: str, text: str) -> int | float | None:
+def _spelled(name: str) -> tuple[dict[str, Row], list[Row]]:
+    """The options of a command by every spelling, and its arguments in their order."""
+    options: dict[str, Row] = {}
+    places: list[Row] = []
+    for row in rows(name):
+        if row.reader in ARGUMENTS:
+            places.append(row)
+        else:
+            for spelling in row.spellings.split():
+                options[spelling] = row
+    return options, places
+
+
+def _number(option: Row, text: str) -> int | float | None:
     digits = text.removeprefix("-")
     if not digits.isascii() or len(digits) > MOST_DIGITS:
         return None
-    if kind == "whole":
-        return int(text) if digits.isdigit() else None
-    return float(text) if digits.replace(".", "", 1).isdigit() else None
+    if option.kind == "number":
+        return float(text) if digits.replace(".", "", 1).isdigit() else None
+    return int(text) if digits.isdigit() and option.bounds(int(text)) else None
 
 
-def _placed(words: list[str], places: Sequence[tuple[str, str]], given: Given) -> bool:
+def _placed(words: list[str], places: Sequence[Row], given: Given) -> bool:
     """Whether the words are as many as there are places for; they are put into `given`."""
     at = 0
-    for parameter, kind in places:
-        if kind == "many":
+    for place in places:
+        if place.reader == "many":
             if words[at:]:
-                given[parameter] = words[at:]
+                given[place.name] = words[at:]
             return True
         if at < len(words):
-            given[parameter] = words[at]
+            given[place.name] = words[at]
             at += 1
-        elif kind == "one":
+        elif place.reader == "one":
             return False
     return at == len(words)

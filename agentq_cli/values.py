@@ -12,10 +12,14 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 from agentq_cli.clock import rfc3339
 from agentq_cli.environment import RESERVED
-from agentq_cli.errors import Usage
+from agentq_cli.errors import Usage, nearest
 from agentq_cli.model import DEFAULT_SESSION, Address, WaitingFor
 from agentq_cli.names import is_name
 from agentq_cli.path import Path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.options.table import Row
 
 MILLISECONDS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 LONGEST = 36_525 * MILLISECONDS["d"]
@@ -71,6 +75,25 @@ def parse_size(text: str, what: str = "size") -> int:
     if size > LARGEST:
         raise Usage(f"{what} '{text}': larger than 1024 PiB")
     return size
+
+
+def parse_whole(number: int, option: Row, what: str) -> int:
+    """The number itself where it is within the bounds of its option."""
+    if not option.bounds(number):
+        raise Usage(
+            f"{what} '{number}': a whole number from {option.low}"
+            + (f" to {option.high}" if option.high is not None else "")
+        )
+    return number
+
+
+def parse_choice(text: str, option: Row, what: str) -> str:
+    """The word itself where it is one that its option takes."""
+    *most, last = option.choices
+    if text not in option.choices:
+        words = f"{', '.join(most)} or {last}" if most else last
+        raise Usage(f"{what} '{text}': {words}{nearest(text, option.choices)}")
+    return text
 
 
 def parse_time(text: str, *, zone: str | Callable[[], str], now_ms: int, what: str = "time") -> int:

@@ -8,7 +8,7 @@ _agentq_command() {
     options='' runs=''
     case $1 in
     '') options='--json --state-dir --color --allow-network-fs --version --help' ;;
-    submit) options='--exec --file --batch --key --replace --stdin --script --label --session --agent --cwd --env --env-file --context --agent-arg --priority --at --in --tz --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --allow-network-fs --help' runs=yes ;;
+    submit) options='--exec --file --batch --key --replace --stdin --script --label --session --agent --cwd --env --env-file --context --agent-arg --at --in --tz --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --allow-network-fs --help' runs=yes ;;
     schedule) options='--exec --file --key --replace --stdin --script --label --session --agent --cwd --env --env-file --context --agent-arg --cron --every --at --tz --start --until --max-runs --missed --overlap --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --next --dry-run --json --state-dir --color --allow-network-fs --help' runs=yes ;;
     list) options='--session --status --label --all --limit --json --state-dir --color --allow-network-fs --help' ;;
     show) options='--json --state-dir --color --allow-network-fs --help' ;;
@@ -19,7 +19,7 @@ _agentq_command() {
     sessions) options='--agent --json --state-dir --color --allow-network-fs --help' ;;
     workers) options='--json --state-dir --color --allow-network-fs --help' ;;
     top) options='--json --state-dir --color --allow-network-fs --help' ;;
-    edit) options='--prompt --key --stdin --script --label --agent --cwd --env --env-file --context --agent-arg --priority --at --in --tz --expires --cron --every --start --until --max-runs --missed --overlap --once --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --pause-after --json --state-dir --color --allow-network-fs --help' ;;
+    edit) options='--prompt --key --stdin --script --label --agent --cwd --env --env-file --context --agent-arg --at --in --cron --every --tz --start --until --max-runs --missed --overlap --once --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --json --state-dir --color --allow-network-fs --help' ;;
     pause) options='--session --agent --all --reason --json --state-dir --color --allow-network-fs --help' ;;
     resume) options='--session --agent --all --json --state-dir --color --allow-network-fs --help' ;;
     cancel) options='--session --all --wait --dry-run --yes --json --state-dir --color --allow-network-fs --help' ;;
@@ -27,7 +27,7 @@ _agentq_command() {
     trigger) options='--json --state-dir --color --allow-network-fs --help' ;;
     prune) options='--older-than --session --dry-run --yes --json --state-dir --color --allow-network-fs --help' ;;
     run) options='--session --drain --idle-exit --max-tasks --on-stop --jobs --detach --json --state-dir --color --allow-network-fs --help' ;;
-    sweep) options='--session --no-wake --dry-run --reindex --json --state-dir --color --allow-network-fs --help' ;;
+    sweep) options='--session --dry-run --no-wake --reindex --json --state-dir --color --allow-network-fs --help' ;;
     wait) options='--session --timeout --json --state-dir --color --allow-network-fs --help' ;;
     health) options='--json --state-dir --color --allow-network-fs --help' ;;
     stats) options='--session --since --prometheus --json --state-dir --color --allow-network-fs --help' ;;
@@ -49,7 +49,7 @@ _agentq_option() {
     submit:-a|submit:--agent) kind=agents ;;
     submit:-C|submit:--cwd|submit:--state-dir) kind=directories ;;
     submit:--file|submit:--batch|submit:--stdin|submit:--script|submit:--env-file) kind=files ;;
-    submit:--key|submit:-e|submit:--env|submit:--agent-arg|submit:-p|submit:--priority|submit:--at|submit:--in|submit:--tz|submit:--expires|submit:--timeout|submit:--grace|submit:--stall-timeout|submit:--memory|submit:--max-cost|submit:--retries|submit:--backoff|submit:--max-backoff) kind=free ;;
+    submit:--key|submit:-e|submit:--env|submit:--agent-arg|submit:--at|submit:--in|submit:--tz|submit:-p|submit:--priority|submit:--expires|submit:--timeout|submit:--grace|submit:--stall-timeout|submit:--memory|submit:--max-cost|submit:--retries|submit:--backoff|submit:--max-backoff) kind=free ;;
     submit:--label) kind=labels ;;
     submit:-s|submit:--session) kind=sessions ;;
     submit:--after|submit:--after-any|submit:--after-failure) kind=tasks ;;
@@ -103,7 +103,7 @@ _agentq_option() {
     edit:-a|edit:--agent) kind=agents ;;
     edit:-C|edit:--cwd|edit:--state-dir) kind=directories ;;
     edit:--stdin|edit:--script|edit:--env-file) kind=files ;;
-    edit:--prompt|edit:--key|edit:-e|edit:--env|edit:--agent-arg|edit:-p|edit:--priority|edit:--at|edit:--in|edit:--tz|edit:--expires|edit:--cron|edit:--every|edit:--start|edit:--until|edit:--max-runs|edit:--timeout|edit:--grace|edit:--stall-timeout|edit:--memory|edit:--max-cost|edit:--retries|edit:--backoff|edit:--max-backoff|edit:--pause-after) kind=free ;;
+    edit:--prompt|edit:--key|edit:-e|edit:--env|edit:--agent-arg|edit:--at|edit:--in|edit:--cron|edit:--every|edit:--tz|edit:--start|edit:--until|edit:--max-runs|edit:-p|edit:--priority|edit:--expires|edit:--timeout|edit:--grace|edit:--stall-timeout|edit:--memory|edit:--max-cost|edit:--pause-after|edit:--retries|edit:--backoff|edit:--max-backoff) kind=free ;;
     edit:--label) kind=labels ;;
     edit:--after|edit:--after-any|edit:--after-failure) kind=tasks ;;
     edit:--color) kind=words choices='auto always never' ;;

@@ -22,13 +22,17 @@ COLUMNS = (
     Column("PROGRAM", lambda agent: agent["program"] or agent["argv"][0]),
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.options.table import Given
+
 EXAMPLES = (
     ("agentq agents", "Which agents could start here."),
     ("agentq agents --json", "With the command line of each."),
 )
 
 
-def agents() -> Result:
+def agents(given: Given) -> Result:
     """List the agents, and whether the program of each is found.
 
     With where each profile comes from, the version, and which agent is the default.

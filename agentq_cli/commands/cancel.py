@@ -16,8 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeGuard
 
-    from agentq_cli.commands import options
     from agentq_cli.config import Config
+    from agentq_cli.options.table import Given
 
 EXAMPLES = (
     ("agentq cancel 3", "One task, whatever it is doing."),
@@ -27,26 +27,21 @@ EXAMPLES = (
 )
 
 
-def cancel(
-    ids: options.Ids = None,
-    session: options.Session = None,
-    all_: options.All = False,
-    wait: options.WaitUntilGone = False,
-    dry_run: options.DryRun = False,
-    yes: options.Yes = False,
-) -> Result:
+def cancel(given: Given) -> Result:
     """Cancel tasks, waiting or running, for good.
 
     A waiting one is cancelled at once; the process tree of a running one gets TERM, and KILL after the grace time.
     A series ends with its live occurrence; ID.K ends only that run, and the series goes on.
     """
+    ids, session, everything = given["ids"], given["session"], bool(given["all"])
+    dry_run = given["dry_run"]
     from agentq_cli.supervise import cancel
 
     at = context()
-    if (bool(ids), session is not None, all_).count(True) != 1:
+    if (bool(ids), session is not None, everything).count(True) != 1:
         raise Usage("cancel: name tasks, a session with -s, or --all")
-    if all_ and not dry_run:
-        targets.confirm(yes, "cancel --all ends every live task")
+    if everything and not dry_run:
+        targets.confirm(bool(given["yes"]), "cancel --all ends every live task")
     queue = at.open_queue()
     named = ids or targets.live(queue, None if session is None else values.parse_session(session))
     if dry_run:
@@ -55,7 +50,7 @@ def cancel(
     found = targets.each_or_run(named, queue.cancel_each, targets.run_or_task)
     targets.settle_dependents(queue)
     stopped = cancel.cancel_runs(queue, at.config, [(task, _is_run(name)) for name, task in found if _runs(task)])
-    if wait:
+    if given["wait"]:
         stopped = _gone(queue, stopped)
     rest = iter(stopped)
     found = [(name, next(rest) if _runs(task) else task) for name, task in found]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from agentq_cli.context import context
-from agentq_cli.errors import AgentqError, Usage, nearest
+from agentq_cli.errors import AgentqError
+from agentq_cli.options.table import row
 from agentq_cli.output import Document, Result
+from agentq_cli.values import parse_choice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.commands import options
+    from agentq_cli.options.table import Given
 
 FILES = {"bash": "agentq.bash", "zsh": "_agentq", "fish": "agentq.fish"}
 
@@ -21,15 +23,15 @@ EXAMPLES = (
 )
 
 
-def completion(shell: options.Shell) -> Result:
+def completion(given: Given) -> Result:
     """Print the completion file for a shell.
 
     Nothing needs to be done where agentq was installed into a prefix whose share/ the shell looks into, such as
     /usr/local.
     """
+    shell = given["shell"]
     context()
-    if shell not in FILES:
-        raise Usage(f"completion '{shell}': bash, zsh or fish{nearest(shell, FILES)}")
+    parse_choice(shell, row("completion", "shell"), "completion")
     text = shipped(FILES[shell])
     return Document("completion", {"shell": shell, "text": text}, text.splitlines())
 

@@ -5,36 +5,17 @@ from __future__ import annotations
 from agentq_cli import config as configuration
 from agentq_cli import output
 from agentq_cli.config import Config
+from agentq_cli.config_schema import DURATIONS, SIZES
 from agentq_cli.context import context
-from agentq_cli.errors import Usage, nearest
+from agentq_cli.options.table import row
 from agentq_cli.output import Document, Result
-from agentq_cli.values import format_size, write_duration
+from agentq_cli.values import format_size, parse_choice, write_duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from agentq_cli.commands import options
-
-ACTIONS = ("show", "check", "path")
-DURATIONS = frozenset(
-    (
-        *(
-            "retention",
-            "expires",
-            "timeout",
-            "stall_timeout",
-            "grace",
-            "backoff",
-            "max_backoff",
-            "conversation_ttl",
-            "linger",
-        ),
-        *("stagger", "settle", "ageing"),
-    )
-)
-SIZES = frozenset(("memory", "memory_reserve", "memory_per_agent", "output_bytes"))
-"""The keys whose values are milliseconds and bytes."""
+    from agentq_cli.options.table import Given
 
 EXAMPLES = (
     ("agentq config", "Every value, and where it comes from."),
@@ -43,19 +24,17 @@ EXAMPLES = (
 )
 
 
-def config(
-    action: options.ConfigAction = "show",
-) -> Result:
+def config(given: Given) -> Result:
     """Show every value with its source, or check the file.
 
     'path' prints where the file is.
     """
+    action = "show" if given["action"] is None else given["action"]
     at = context()
     if action == "path":
         path, _ = configuration.config_path(at.environ)
         return Document("config", {"path": str(path), "exists": path.exists()}, [str(path)])
-    if action not in ACTIONS:
-        raise Usage(f"config '{action}': show, check or path{nearest(action, ACTIONS)}")
+    parse_choice(action, row("config", "action"), "config")
     loaded = at.config
     for text in loaded.warnings:
         output.warn(text)

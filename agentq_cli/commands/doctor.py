@@ -16,8 +16,12 @@ EXAMPLES = (
     ("agentq doctor --json", "For a script."),
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.options.table import Given
 
-def doctor() -> Result:
+
+def doctor(given: Given) -> Result:
     """Look for what keeps agents from running here, under cron and under systemd.
 
     It compares this shell's environment with what cron and systemd give, finds agents that are missing or not logged

@@ -15,7 +15,7 @@ from agentq_cli.tables import Change, Column
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.commands import options
+    from agentq_cli.options.table import Given
 
 
 def _change(event: documents.Item) -> Change | None:
@@ -38,23 +38,19 @@ EXAMPLES = (
 )
 
 
-def events(
-    task: options.OptionalId = None,
-    since: options.Since = None,
-    limit: options.Limit = None,
-    follow: options.Follow = False,
-) -> Result:
+def events(given: Given) -> Result:
     """List every change of state, newest first.
 
     Without --limit the newest 100. With --follow: oldest first, from the newest 10 on, until interrupted.
     """
+    limit = given["limit"]
     at = context()
-    address = None if task is None else values.parse_address(task)
+    address = None if given["task"] is None else values.parse_address(given["task"])
     queue = at.open_queue()
-    begin = filters.since(at, since)
+    begin = filters.since(at, given["since"])
     if address is not None:
         queue.task(address)
-    if follow:
+    if given["follow"]:
         return Stream("event", _followed(at, address, begin, limit), line)
     found = queue.events(address=address, since=begin, limit=limit or filters.NEWEST)
     return Items("events", (documents.event(event) for event in found), COLUMNS, empty="no events")

@@ -19,8 +19,12 @@ EXAMPLES = (
     ("agentq health --json", "For a monitor."),
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.options.table import Given
 
-def health() -> Result:
+
+def health(given: Given) -> Result:
     """Say what is wrong, and what to do about it.
 
     Exits with 0 where all is healthy, 1 where it is degraded, 2 where it is unhealthy.

@@ -15,7 +15,7 @@ from agentq_cli.why import Why
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.commands import options
+    from agentq_cli.options.table import Given
 
 
 def _due(item: documents.Item) -> object:
@@ -44,27 +44,25 @@ EXAMPLES = (
 )
 
 
-def list_(
-    session: options.Session = None,
-    status: options.Status = None,
-    label: options.Label = None,
-    every: options.EndedToo = False,
-    limit: options.Limit = None,
-) -> Result:
+def list_(given: Given) -> Result:
     """List the live tasks, soonest first.
 
     With --all, or the --status of an ended kind, those that have ended follow.
     """
+    session = given["session"]
     at = context()
     queue = at.open_queue()
-    chosen = filters.statuses(status, Status)
+    chosen = filters.statuses(given["status"], Status)
     there = session is None or filters.has_session(at, queue, session)
 
     def items() -> Iterator[documents.Item]:
         if not there:
             return
         why = Why(queue, at.config)
-        for task in queue.tasks(session=session, statuses=chosen, label=label, ended=every, limit=limit):
+        found = queue.tasks(
+            session=session, statuses=chosen, label=given["label"], ended=bool(given["all"]), limit=given["limit"]
+        )
+        for task in found:
             reason = why.of(task)
             item = documents.task(task, now=queue.now, waiting_for=reason)
             yield item if at.as_json else {**item, "waiting": reason}

@@ -17,7 +17,7 @@ from agentq_cli.output import Document, Raw, Result, Stream, StreamedText
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.commands import options
+    from agentq_cli.options.table import Given
     from agentq_cli.supervise.output import OutputReader
 
 STREAMS = ("stdout", "stderr")
@@ -28,20 +28,16 @@ EXAMPLES = (
 )
 
 
-def logs(
-    run: options.RunOrTask,
-    stderr: options.FromStderr = False,
-    follow: options.Follow = False,
-    tail: options.Tail = None,
-) -> Result:
+def logs(given: Given) -> Result:
     """Print what an attempt wrote, also while it runs.
 
     Control characters are made harmless; the bytes as they were lie in the files that 'agentq runs --json' names.
     """
+    follow, tail = given["follow"], given["tail"]
     at = context()
-    address, attempt = values.parse_run(run)
+    address, attempt = values.parse_run(given["run"])
     queue = at.open_queue()
-    stream = "stderr" if stderr else "stdout"
+    stream = "stderr" if given["stderr"] else "stdout"
     if follow and at.as_json:
         return Stream("logs", _documents(at, queue, address, attempt, tail), line=str)
     if follow:

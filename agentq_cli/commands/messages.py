@@ -16,7 +16,7 @@ from agentq_cli.tables import Column
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.commands import options
+    from agentq_cli.options.table import Given
 
 
 def _content(message: documents.Item) -> str:
@@ -37,23 +37,19 @@ EXAMPLES = (
 )
 
 
-def messages(
-    session: options.TaskSession = None,
-    since: options.Since = None,
-    limit: options.Limit = None,
-    follow: options.Follow = False,
-) -> Result:
+def messages(given: Given) -> Result:
     """List what a session's agents said, newest first.
 
     That is the result of each run, and rows of their own. Without --limit the newest 100. With --follow: oldest first,
     from the newest 10 on, until interrupted.
     """
+    limit = given["limit"]
     at = context()
     queue = at.open_queue()
-    name = DEFAULT_SESSION if session is None else session
-    begin = filters.since(at, since)
+    name = given["session"] or DEFAULT_SESSION
+    begin = filters.since(at, given["since"])
     there = filters.has_session(at, queue, name)
-    if follow:
+    if given["follow"]:
         return Stream("message", _followed(at, name, begin, limit), _line)
     found = queue.messages(name, since=begin, limit=limit or filters.NEWEST) if there else iter(())
     return Items("messages", (documents.message(message) for message in found), COLUMNS, empty="no messages")

@@ -13,7 +13,7 @@ from agentq_cli.output import Result, Results
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.commands import options
+    from agentq_cli.options.table import Given
 
 EXAMPLES = (
     ("agentq pause docs/7 default/3", "Two tasks."),
@@ -23,30 +23,24 @@ EXAMPLES = (
 )
 
 
-def pause(
-    ids: options.Ids = None,
-    session: options.Session = None,
-    agent: options.OnlyAgent = None,
-    all_: options.All = False,
-    reason: options.Reason = None,
-) -> Result:
+def pause(given: Given) -> Result:
     """Keep tasks from starting until 'agentq resume'.
 
     What runs ends normally. --all pauses the whole queue, sessions that appear later too.
     """
-    return switch(ids, session, agent, all_, paused=True, reason=reason)
+    return switch(given, paused=True, reason=given["reason"])
 
 
-def switch(
-    ids: list[str] | None, session: str | None, agent: str | None, all_: bool, *, paused: bool, reason: str | None
-) -> Result:
+def switch(given: Given, *, paused: bool, reason: str | None = None) -> Result:
     """Pause or resume what was named."""
 
     at = context()
     verb = "pause" if paused else "resume"
-    if (bool(ids), session is not None, agent is not None, all_).count(True) != 1:
+    ids, session, agent = given["ids"], given["session"], given["agent"]
+    everything = bool(given["all"])
+    if (bool(ids), session is not None, agent is not None, everything).count(True) != 1:
         raise Usage(f"{verb}: name tasks, a session with -s, an agent with --agent, or --all")
-    queue = at.open_queue(create=agent is not None or all_)
+    queue = at.open_queue(create=agent is not None or everything)
     if ids:
         act = (lambda addresses: queue.pause_each(addresses, reason=reason)) if paused else queue.resume_each
         now = queue.now

@@ -12,7 +12,7 @@ from agentq_cli.output import Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.commands import options
+    from agentq_cli.options.table import Given
 
 EXAMPLES = (
     ("agentq prune --older-than 90d --dry-run", "What would go."),
@@ -21,17 +21,12 @@ EXAMPLES = (
 )
 
 
-def prune(
-    ids: options.Ids = None,
-    older_than: options.OlderThan = None,
-    session: options.Session = None,
-    dry_run: options.DryRun = False,
-    yes: options.Yes = False,
-) -> Result:
+def prune(given: Given) -> Result:
     """Remove ended tasks, their runs and their output, for good.
 
     Their addresses are not used again. A task that a live one depends on stays.
     """
+    ids, older_than, session = given["ids"], given["older_than"], given["session"]
     at = context()
     if bool(ids) == (older_than is not None):
         raise Usage("prune: name tasks, or an age with --older-than" + ("; not both" if ids else ""))
@@ -44,11 +39,11 @@ def prune(
         age = values.parse_duration(older_than, "--older-than")
         only = None if session is None else values.parse_session(session)
         names = [str(address) for address in queue.ended_before(queue.now - age, session=only)]
-    if dry_run:
+    if given["dry_run"]:
         found = targets.each(names, lambda addresses: [_would(queue, task) for task in queue.task_each(addresses)])
         return targets.results(found, lambda _, task: f"{task.address} would be pruned", queue.now)
     if names:
-        targets.confirm(yes, f"prune {len(names)} {'task' if len(names) == 1 else 'tasks'} for good")
+        targets.confirm(bool(given["yes"]), f"prune {len(names)} {'task' if len(names) == 1 else 'tasks'} for good")
     found = targets.each(names, queue.prune_each)
     return targets.results(found, lambda _, task: f"{task.address} is pruned", queue.now)
 

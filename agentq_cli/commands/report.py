@@ -18,7 +18,7 @@ from agentq_cli.output import Document, Raw, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.commands import options
+    from agentq_cli.options.table import Given
 
 EXAMPLES = (
     ("agentq report --html report.html", "Everything, as one page."),
@@ -26,11 +26,12 @@ EXAMPLES = (
 )
 
 
-def report(html: options.Html = None, session: options.Session = None, since: options.Since = None) -> Result:
+def report(given: Given) -> Result:
     """Report what ran: a timeline, failures, durations, tokens and cost, as one page without network.
 
     An existing file is replaced. Without --since everything that is kept.
     """
+    html, session, since = given["html"], given["session"], given["since"]
     at = context()
     if not html:
         raise Usage("report: name a file by --html; '-' is standard output")

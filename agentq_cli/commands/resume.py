@@ -7,7 +7,7 @@ from agentq_cli.output import Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.commands import options
+    from agentq_cli.options.table import Given
 
 EXAMPLES = (
     ("agentq resume docs/7", "One task."),
@@ -16,14 +16,9 @@ EXAMPLES = (
 )
 
 
-def resume(
-    ids: options.Ids = None,
-    session: options.Session = None,
-    agent: options.OnlyAgent = None,
-    all_: options.All = False,
-) -> Result:
+def resume(given: Given) -> Result:
     """Let paused tasks start again.
 
     --agent also lifts a hold that a usage limit, a key or an account put on it. --all resumes the queue.
     """
-    return switch(ids, session, agent, all_, paused=False, reason=None)
+    return switch(given, paused=False)

@@ -15,7 +15,7 @@ from agentq_cli.why import Why
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.commands import options
+    from agentq_cli.options.table import Given
 
 EXAMPLES = (
     ("agentq retry 3", "One more attempt."),
@@ -23,11 +23,12 @@ EXAMPLES = (
 )
 
 
-def retry(ids: options.Ids = None) -> Result:
+def retry(given: Given) -> Result:
     """Run ended tasks again.
 
     Each under its own address, as a new attempt with a fresh retry budget. What was cancelled because of it reopens.
     """
+    ids = given["ids"]
     at = context()
     if not ids:
         raise Usage("retry: name the tasks to run again")

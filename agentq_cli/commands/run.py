@@ -8,8 +8,9 @@ from agentq_cli import documents, output, values
 from agentq_cli.board import Live
 from agentq_cli.clock import rfc3339
 from agentq_cli.context import Context, context
-from agentq_cli.errors import Busy, Deferred, Usage, nearest
+from agentq_cli.errors import Busy, Deferred, Usage
 from agentq_cli.model import Status
+from agentq_cli.options.table import EVERYWHERE, row, rows
 from agentq_cli.output import Document, Result, Stream
 
 TYPE_CHECKING = False
@@ -17,12 +18,11 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-    from agentq_cli.commands import options
     from agentq_cli.engines.door import Queue
+    from agentq_cli.options.table import Given
     from agentq_cli.pen import Pen
     from agentq_cli.supervise.supervisor import Happening, Settings, Supervision
 
-ON_STOP = ("wait", "leave", "cancel")
 
 EXAMPLES = (
     ("agentq run", "In the foreground, until it is interrupted."),
@@ -32,36 +32,29 @@ EXAMPLES = (
 )
 
 
-def run(
-    jobs: options.Jobs = None,
-    drain: options.Drain = False,
-    idle_exit: options.IdleExit = None,
-    session: options.Sessions = None,
-    max_tasks: options.MaxTasks = None,
-    detach: options.Detach = False,
-    on_stop: options.OnStop = None,
-) -> Result:
+def run(given: Given) -> Result:
     """Run what is due, N at a time, and record how it ended.
 
     On SIGTERM it goes and leaves the agents running; the next 'agentq run' or 'agentq sweep' takes them over. On the
     first SIGINT it waits for them, on the second it goes.
     """
+    on_stop, idle_exit = given["on_stop"], given["idle_exit"]
     at = context()
     only_on_linux("run")
-    if on_stop is not None and on_stop not in ON_STOP:
-        raise Usage(f"--on-stop '{on_stop}': wait, leave or cancel{nearest(on_stop, ON_STOP)}")
-    sessions = tuple(dict.fromkeys(values.parse_session(name) for name in session or ()))
+    if on_stop is not None:
+        values.parse_choice(on_stop, row("run", "on_stop"), "--on-stop")
+    sessions = tuple(dict.fromkeys(values.parse_session(name) for name in given["session"] or ()))
     idle_ms = None if idle_exit is None else values.parse_duration(idle_exit, "--idle-exit")
     from agentq_cli.supervise import gates
     from agentq_cli.supervise.resources import Resources
 
     # A wrong config is an error of this command, not of the supervisor it starts.
     gates.check(at.config, Resources())
-    if detach:
-        return _detached(at, jobs, drain, idle_exit, sessions, max_tasks, on_stop)
+    if given["detach"]:
+        return _detached(at, given)
     from agentq_cli.supervise.supervisor import Settings
 
-    return _supervise(at, Settings(jobs, sessions, drain, idle_ms, max_tasks, on_stop))
+    return _supervise(at, Settings(given["jobs"], sessions, bool(given["drain"]), idle_ms, given["max_tasks"], on_stop))
 
 
 def _supervise(at: Context, settings: Settings) -> Result:
@@ -175,23 +168,13 @@ def _line(item: documents.Item) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _detached(
-    at: Context,
-    jobs: int | None,
-    drain: bool,
-    idle_exit: str | None,
-    sessions: tuple[str, ...],
-    max_tasks: int | None,
-    on_stop: str | None,
-) -> Result:
+def _detached(at: Context, given: Given) -> Result:
     from agentq_cli.supervise import wake
 
-    arguments = ["--drain"] if drain else []
-    for name, value in (("--jobs", jobs), ("--idle-exit", idle_exit), ("--max-tasks", max_tasks)):
-        arguments += [] if value is None else [name, str(value)]
-    arguments += [] if on_stop is None else ["--on-stop", on_stop]
-    for name in sessions:
-        arguments += ["--session", name]
+    arguments: list[str] = []
+    for option in rows("run"):
+        if option.panel != EVERYWHERE and option.name != "detach":
+            arguments += option.words(given[option.name])
     queue = at.open_queue(create=True)
     pid = wake.start_detached(queue, arguments, at.environ)
     return Document("supervisor", {"pid": pid, "started_at": rfc3339(at.now_ms())}, [str(pid)])

@@ -13,7 +13,7 @@ from agentq_cli.tables import Column
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.commands import options
+    from agentq_cli.options.table import Given
 
 COLUMNS = (
     Column("RUN", "id", keep=True),
@@ -33,22 +33,17 @@ EXAMPLES = (
 )
 
 
-def runs(
-    task: options.OptionalId = None,
-    session: options.Session = None,
-    status: options.Status = None,
-    since: options.Since = None,
-    limit: options.Limit = None,
-) -> Result:
+def runs(given: Given) -> Result:
     """List what ran, newest first, and how it ended.
 
     Without --limit the newest 100.
     """
+    session = given["session"]
     at = context()
-    address = None if task is None else values.parse_address(task)
+    address = None if given["task"] is None else values.parse_address(given["task"])
     queue = at.open_queue()
-    chosen = filters.statuses(status, RunStatus)
-    begin = filters.since(at, since)
+    chosen = filters.statuses(given["status"], RunStatus)
+    begin = filters.since(at, given["since"])
     there = session is None or filters.has_session(at, queue, session)
     if address is not None:
         queue.task(address)
@@ -57,7 +52,7 @@ def runs(
     def items() -> Iterator[documents.Item]:
         if not there:
             return
-        count = limit or filters.NEWEST
+        count = given["limit"] or filters.NEWEST
         for run in queue.runs(address=address, session=session, statuses=chosen, since=begin, limit=count):
             directory = queue.here.run(run.id)
             agent = directory.agent()

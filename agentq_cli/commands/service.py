@@ -11,14 +11,14 @@ from agentq_cli import service as services
 from agentq_cli.agents import logins
 from agentq_cli.context import Context, context
 from agentq_cli.errors import Usage, nearest
+from agentq_cli.options.table import row
 from agentq_cli.output import Document, Result
+from agentq_cli.values import parse_choice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.commands import options
+    from agentq_cli.options.table import Given
 
-ACTIONS = ("print",)
-KINDS = ("systemd", "cron")
 INSTALL = {
     "systemd": (
         "systemctl --user daemon-reload",
@@ -35,20 +35,16 @@ EXAMPLES = (
 )
 
 
-def service(
-    action: options.ServiceAction,
-    kind: options.ServiceKind,
-    unit: options.ServiceUnit = None,
-) -> Result:
+def service(given: Given) -> Result:
     """Print systemd units, or a crontab line, that run the queue with what this shell finds.
 
     They carry this shell's PATH, the state dir and the config, so that the agents that are found here are found there.
     Nothing is installed; the comments say where each belongs. Secrets such as API keys are never printed.
     """
+    action, kind, unit = given["action"], given["kind"], given["unit"]
     at = context()
-    for what, value, known in (("service", action, ACTIONS), ("service print", kind, KINDS)):
-        if value not in known:
-            raise Usage(f"{what} '{value}': {' or '.join(known)}{nearest(value, known)}")
+    parse_choice(action, row("service", "action"), "service")
+    parse_choice(kind, row("service", "kind"), "service print")
     if unit is not None and kind != "systemd":
         raise Usage(f"service print cron '{unit}': only systemd has units")
     found = _service(at)

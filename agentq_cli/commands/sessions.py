@@ -13,7 +13,7 @@ from agentq_cli.tables import Column
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.commands import options
+    from agentq_cli.options.table import Given
 
 
 def _counts(session: documents.Item) -> str:
@@ -38,18 +38,15 @@ EXAMPLES = (
 RESET = "reset"
 
 
-def sessions(
-    action: options.SessionsAction = None,
-    names: options.SessionNames = None,
-    agent: options.ConversationAgent = None,
-) -> Result:
+def sessions(given: Given) -> Result:
     """List the sessions, or have one begin its conversation anew.
 
     With their tasks by status, the next due time, the conversation, and whether they are paused. After 'reset' the next
     task of the session begins a new conversation; what runs goes on in the old one, whose id stays in 'agentq events'.
     """
+    action, agent = given["action"], given["agent"]
     if action == RESET:
-        return _reset(names or [], agent)
+        return _reset(given["names"] or [], agent)
     if action is not None:
         raise Usage(f"sessions '{action}': {RESET}, or nothing to list them{nearest(action, (RESET,))}")
     if agent is not None:

@@ -15,9 +15,9 @@ from agentq_cli.why import Why
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.commands import options
     from agentq_cli.config import Config
     from agentq_cli.engines.door import Queue
+    from agentq_cli.options.table import Given
 
 LAST_RUNS = 5
 
@@ -27,10 +27,10 @@ EXAMPLES = (
 )
 
 
-def show(task: options.Id) -> Result:
+def show(given: Given) -> Result:
     """Show everything about one task, and why it is not running."""
     at = context()
-    address = values.parse_address(task)
+    address = values.parse_address(given["id"])
     queue = at.open_queue()
     found = queue.task(address)
     data = dict(documents.task(found, now=queue.now, waiting_for=Why(queue, at.config).exactly(found)))

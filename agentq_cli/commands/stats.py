@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from agentq_cli.commands import options
+    from agentq_cli.options.table import Given
 
 LIVE = ("blocked", "scheduled", "queued", "running", "retrying", "paused")
 FIGURES = (
@@ -52,14 +52,13 @@ EXAMPLES = (
 )
 
 
-def stats(
-    session: options.Session = None, since: options.Since = None, prometheus: options.Prometheus = False
-) -> Result:
+def stats(given: Given) -> Result:
     """Count tasks and runs, with waits, run times, failures, tokens and cost, by session and agent.
 
     --since counts only runs that started from then on; tasks are counted as they are now. A wait is from when a run was
     due to its start. With --prometheus: counters over everything that ever ran, pruned runs too.
     """
+    session, since, prometheus = given["session"], given["since"], given["prometheus"]
     at = context()
     if prometheus and (since is not None or at.as_json):
         other = "--since" if since is not None else "--json"

@@ -12,7 +12,7 @@ from agentq_cli.defaults import NOBODY_THERE
 from agentq_cli.engines.door import Queue, done
 from agentq_cli.errors import Usage
 from agentq_cli.model import Address, NewTask, Task
-from agentq_cli.new_task import TaskMaker, code, spelled
+from agentq_cli.new_task import TaskMaker, code, content, spelled
 from agentq_cli.output import Document, Followed, Items, Result
 from agentq_cli.why import Why
 
@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from agentq_cli.commands import options
+    from agentq_cli.options.table import Given
 
 MOST_NAMED = 5
 """Addresses that a hint names."""
@@ -42,90 +42,30 @@ EXAMPLES = (
 )
 
 
-def submit(
-    words: options.Words = None,
-    exec_: options.Exec = False,
-    file: options.File = None,
-    batch: options.Batch = None,
-    session: options.TaskSession = None,
-    agent: options.Agent = None,
-    cwd: options.Cwd = None,
-    env: options.Env = None,
-    env_file: options.EnvFile = None,
-    priority: options.Priority = None,
-    at: options.At = None,
-    in_: options.In = None,
-    tz: options.Tz = None,
-    expires: options.Expires = None,
-    key: options.Key = None,
-    replace: options.Replace = False,
-    context_: options.ContextKind = None,
-    timeout: options.Timeout = None,
-    grace: options.Grace = None,
-    stall_timeout: options.StallTimeout = None,
-    memory: options.Memory = None,
-    stdin: options.Stdin = None,
-    agent_arg: options.AgentArg = None,
-    script: options.Script = None,
-    after: options.After = None,
-    after_any: options.AfterAny = None,
-    after_failure: options.AfterFailure = None,
-    on_dep_failure: options.OnDepFailure = None,
-    retries: options.Retries = None,
-    backoff: options.Backoff = None,
-    max_backoff: options.MaxBackoff = None,
-    on_crash: options.OnCrash = None,
-    max_cost: options.MaxCost = None,
-    label: options.Labels = None,
-    dry_run: options.DryRun = False,
-    wait: options.Wait = False,
-    follow: options.FollowOutput = False,
-    no_wake: options.NoWake = False,
-) -> Result:
+def submit(given: Given) -> Result:
     """Hand in work: a prompt for an agent, or with --exec a command.
 
     Prints the address of the task once it is on disk; power loss after that loses nothing. Tasks of a named session run
     in order, in one conversation of its agent; those of the session 'default' are independent.
     """
     here = context()
-    given: dict[str, Any] = {
-        "session": session,
-        "agent": agent,
-        "cwd": cwd,
-        "env": env,
-        "env_file": env_file,
-        "priority": priority,
-        "at": at,
-        "in": in_,
-        "tz": tz,
-        "expires": expires,
-        "key": key,
-        "replace": replace,
-        "context": context_,
-        "timeout": timeout,
-        "grace": grace,
-        "stall_timeout": stall_timeout,
-        "memory": memory,
-        "stdin": stdin,
-        "agent_arg": agent_arg,
-        "label": label,
-        "script": script,
-    }
-    given |= {"after": after, "after_any": after_any, "after_failure": after_failure}
-    given |= {"on_dep_failure": on_dep_failure, "retries": retries, "backoff": backoff}
-    given |= {"max_backoff": max_backoff, "on_crash": on_crash, "max_cost": max_cost}
-    if batch is not None:
-        tasks = _batch(here, batch, given, words, exec_, file)
+    if given["batch"] is not None:
+        tasks = _batch(here, given["batch"], given)
     else:
-        if replace and key is None:
-            raise Usage("--replace: only together with --key")
-        tasks = [TaskMaker(here).make(given | work_of(words, exec_, file, agent), spelled)]
-    if dry_run:
+        tasks = [TaskMaker(here).make(asked("submit", given), spelled)]
+    if given["dry_run"]:
         return dry([plan_of(here, task) for task in tasks], here)
-    return store(here, tasks, wait=wait, follow=follow, no_wake=no_wake)
+    return store(here, tasks, given)
 
 
-def work_of(words: Sequence[str] | None, exec_: bool, file: str | None, agent: str | None) -> dict[str, Any]:
+def asked(place: str, given: Given) -> dict[str, Any]:
+    """What is asked for of a task, from the options and words of a command. Raises Usage."""
+    if given["replace"] and given["key"] is None:
+        raise Usage("--replace: only together with --key")
+    return content(place, given) | _work(given["words"], given["exec"], given["file"], given["agent"])
+
+
+def _work(words: Sequence[str] | None, exec_: bool | None, file: str | None, agent: str | None) -> dict[str, Any]:
     """What is to be done, of the words of a command line. Raises Usage."""
     from agentq_cli import batch
 
@@ -146,14 +86,12 @@ def work_of(words: Sequence[str] | None, exec_: bool, file: str | None, agent: s
     return {"prompt": words[0] if words else None}
 
 
-def _batch(
-    here: Context, path: str, given: dict[str, Any], words: Sequence[str] | None, exec_: bool, file: str | None
-) -> list[NewTask]:
+def _batch(here: Context, path: str, given: Given) -> list[NewTask]:
     from agentq_cli import batch
 
-    if words or exec_ or file is not None:
+    if given["words"] or given["exec"] or given["file"] is not None:
         raise Usage(f"--batch '{path}': the lines say what is to be done; no PROMPT, --exec or --file beside it")
-    return batch.tasks(here, path, given)
+    return batch.tasks(here, path, content("submit", given))
 
 
 PLAN = ("session", "agent", "argv", "env", "cwd", "due_at", "expires_at", "schedule")
@@ -206,10 +144,11 @@ def _told_of_ctrl_c(addresses: Sequence[Address]) -> Iterator[None]:
         raise KeyboardInterrupt(f"what was submitted stays in the queue; `agentq cancel {names}` ends it") from None
 
 
-def store(here: Context, tasks: Sequence[NewTask], *, wait: bool, follow: bool, no_wake: bool) -> Result:
+def store(here: Context, tasks: Sequence[NewTask], given: Given) -> Result:
     """Store tasks and tell those who wait for work; the result prints their addresses, and waits where asked."""
     if not tasks:
         return Items("tasks", (), line=lambda item: str(item["id"]))
+    wait, follow, no_wake = (bool(given[name]) for name in ("wait", "follow", "no_wake"))
     queue, stored = put(here, tasks, attended=wait or follow)
     addresses = [address for address, _ in stored]
     if follow and len(addresses) == 1 and not here.as_json:

@@ -11,7 +11,7 @@ from agentq_cli.output import Items, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.commands import options
+    from agentq_cli.options.table import Given
 
 EXAMPLES = (
     ("agentq sweep", "Once now; from cron, every minute."),
@@ -20,17 +20,13 @@ EXAMPLES = (
 )
 
 
-def sweep(
-    session: options.Session = None,
-    no_wake: options.NoWake = False,
-    dry_run: options.DryRun = False,
-    reindex: options.Reindex = False,
-) -> Result:
+def sweep(given: Given) -> Result:
     """Do one pass for cron and timers: settle, recover, re-arm, wake.
 
     Settles what ended, recovers what crashed, keeps limits, expires what is late, re-arms schedules and wakes a
     supervisor for due work. Safe at any time, and any number at once.
     """
+    session, dry_run, reindex = given["session"], given["dry_run"], bool(given["reindex"])
     from agentq_cli.commands.run import only_on_linux
     from agentq_cli.supervise import gates
     from agentq_cli.supervise.resources import Resources
@@ -44,7 +40,7 @@ def sweep(
     queue = at.open_queue(create=not dry_run, rebuild=reindex and only is None)
     if only is not None:
         queue.known(only)
-    one = Sweep(queue, at.config, os.uname().nodename, at.environ, only, wake=not no_wake, reindex=reindex)
+    one = Sweep(queue, at.config, os.uname().nodename, at.environ, only, wake=not given["no_wake"], reindex=reindex)
 
     def items() -> Iterator[documents.Item]:
         for action in one.plan() if dry_run else one.run():

@@ -9,13 +9,17 @@ from agentq_cli.context import context
 from agentq_cli.errors import Usage
 from agentq_cli.output import Document, Interactive, Result
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.options.table import Given
+
 EXAMPLES = (
     ("agentq top", "Watch the queue; '?' says which keys there are."),
     ("agentq top --json", "One look, for a script."),
 )
 
 
-def top() -> Result:
+def top(given: Given) -> Result:
     """Watch supervisors, runs and the queue live; follow, cancel and pause tasks by keys.
 
     With --json one snapshot. '?' shows the keys.

@@ -12,7 +12,7 @@ from agentq_cli.why import Why
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.commands import options
+    from agentq_cli.options.table import Given
 
 EXAMPLES = (
     ("agentq trigger 12", "One more run of it, also while it is paused."),
@@ -20,14 +20,14 @@ EXAMPLES = (
 )
 
 
-def trigger(id_: options.Id) -> Result:
+def trigger(given: Given) -> Result:
     """Run a schedule's work once now, without touching the schedule.
 
     Prints the address of the extra occurrence.
     """
     at = context()
     queue = at.open_queue()
-    task = queue.trigger(targets.address(id_))
+    task = queue.trigger(targets.address(given["id"]))
     if wake.unattended(queue, [task.session]):
         output.hint(NOBODY_THERE)
     document = documents.task(task, now=queue.now, waiting_for=Why(queue, at.config).exactly(task))

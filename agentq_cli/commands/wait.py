@@ -16,7 +16,7 @@ from agentq_cli.output import Items, Result, Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.commands import options
+    from agentq_cli.options.table import Given
 
 EXAMPLES = (
     ("agentq wait 3", "Exit with the task's own code."),
@@ -25,12 +25,13 @@ EXAMPLES = (
 )
 
 
-def wait(ids: options.Ids = None, session: options.Session = None, timeout: options.WaitTimeout = None) -> Result:
+def wait(given: Given) -> Result:
     """Wait for tasks to end.
 
     With one task it exits with that one's exit code. -s means the tasks of the session that are live at the call, but
     no occurrence that is not yet due and no paused task.
     """
+    ids, session, timeout = given["ids"], given["session"], given["timeout"]
     at = context()
     if bool(ids) is (session is not None):
         raise Usage("wait: name tasks, or a session with -s" + ("; not both" if ids else ""))

@@ -18,6 +18,10 @@ from agentq_cli.supervise.records import RunDirectory, Start, Void
 from agentq_cli.supervise.resources import Resources
 from agentq_cli.tables import Column
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.options.table import Given
+
 COLUMNS = (
     Column("RUN", "run", keep=True),
     Column("STATE", "state", kind="status"),
@@ -46,7 +50,7 @@ EXAMPLES = (
 )
 
 
-def workers() -> Result:
+def workers(given: Given) -> Result:
     """List what runs now, the supervisors, and what holds starts back."""
     at = context()
     queue = at.open_queue()

@@ -95,10 +95,10 @@ def shown(key: str, value: object) -> str:
         return "off" if key == "load" else "none"
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
-    if key in ("retention", "stagger", "settle", "ageing"):
+    if key in config_schema.DURATIONS:
         assert isinstance(value, int)
         return values.write_duration(value)
-    if key in ("memory_reserve", "memory_per_agent", "output_bytes"):
+    if key in config_schema.SIZES:
         assert isinstance(value, int)
         return values.format_size(value)
     return str(value)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from agentq_cli import __version__, app, config_schema
+from agentq_cli import __version__, config_schema
 from agentq_cli.manual import mdoc
 from agentq_cli.manual.command_pages import entries
 from agentq_cli.manual.surface import Command
 from agentq_cli.manual.template import filled
 from agentq_cli.model import RunStatus, Status
 from agentq_cli.new_task import DEPTH_LIMIT
+from agentq_cli.options.table import GROUPS
 from agentq_cli.policy.retry import FREE_HOLDS, RETRIES
 
 NAME = "agentq.1"
@@ -18,7 +19,7 @@ def render(own: Command, commands: tuple[Command, ...]) -> str:
     """The whole page."""
     there = {command.name: command for command in commands}
     listed: list[str] = []
-    for title, names in app.GROUPS.items():
+    for title, names in GROUPS.items():
         found = [there[name] for name in names if name in there]
         if found:
             listed += [".Pp", f"{title}:"]

@@ -11,6 +11,7 @@ from agentq_cli import app, help
 from agentq_cli.dataclass import dataclass
 from agentq_cli.help import Entry, Page
 from agentq_cli.model import RunStatus, Status
+from agentq_cli.options.table import EVERYWHERE
 
 ADDRESSES = {
     "retry": "ended",
@@ -62,7 +63,7 @@ def application() -> Command:
     """agentq itself: the options that stand before a command."""
     ctx = app.application().make_context("agentq", [])
     page = help.page(ctx.command, ctx)
-    everywhere = (entry for panel in page.panels if panel.title == help.EVERYWHERE for entry in panel.entries)
+    everywhere = (entry for panel in page.panels if panel.title == EVERYWHERE for entry in panel.entries)
     return Command("", page, tuple(_option("", entry) for entry in everywhere), (), False)
 
 

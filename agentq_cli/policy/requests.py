@@ -13,6 +13,7 @@ from agentq_cli import values
 from agentq_cli.dataclass import dataclass, field
 from agentq_cli.errors import AgentqError, Usage
 from agentq_cli.model import Address
+from agentq_cli.options.table import rows
 from agentq_cli.policy.cron import parse_cron
 from agentq_cli.policy.schedule import Kind, Schedule, check
 
@@ -29,7 +30,8 @@ LONGEST_REASON = 500
 LARGEST_SEQ = 10**15
 """No task has a number from here on."""
 
-WORK = ("prompt", "at", "in", "cron", "every", "tz", "priority", "context", "label")
+ROWS = {row.name: row for row in rows("request")}
+WORK = tuple(ROWS)
 ACTIONS = {
     "schedule_task": WORK,
     "update_task": ("task", *WORK),
@@ -157,14 +159,13 @@ def _changes(asked: Mapping[str, Any]) -> dict[str, Any]:
         changes["prompt"] = prompt
     if "priority" in asked:
         priority = asked["priority"]
-        if isinstance(priority, bool) or not isinstance(priority, int) or not -100 <= priority <= 100:
-            raise Usage("priority: a whole number from -100 to 100")
+        bounds = ROWS["priority"]
+        if isinstance(priority, bool) or not isinstance(priority, int) or not bounds.bounds(priority):
+            raise Usage(f"priority: a whole number from {bounds.low} to {bounds.high}")
         changes["priority"] = priority
     context = _text(asked, "context")
     if context is not None:
-        if context not in ("isolated", "session"):
-            raise Usage(f"context '{context[:40]}': isolated or session")
-        changes["context"] = context
+        changes["context"] = values.parse_choice(context, ROWS["context"], "context")
     if "label" in asked:
         found = asked["label"] if isinstance(asked["label"], list) else [asked["label"]]
         if not all(isinstance(label, str) and label.strip() and len(label) <= 1000 for label in found):

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping, Sequence
 
-HANDLED = frozenset(("words", "exec_", "session", "agent", "cwd", "priority", "no_wake"))
-"""The parameters of `commands.submit` that may be given."""
+HANDLED = frozenset(("words", "exec", "session", "agent", "cwd", "priority", "no_wake"))
+"""The options and arguments that may be given."""
 
 PATH = CHARACTERS | frozenset("/~")
 """What needs no quoting in a URI."""
@@ -36,10 +36,10 @@ BUSY = (5, 6)
 
 
 def submit(given: Mapping[str, object], shared: Mapping[str, object], umask: int) -> bool:
-    """Store the task that these parameters ask for and print its address. False: nothing was done or printed.
+    """Store the task that is asked for and print its address. False: nothing was done or printed.
 
-    `given` are the parameters of `commands.submit` and `shared` the options of every command, none of them at its
-    default. Raises what the whole program would: Usage of AGENTQ_NOW, Busy, Refused.
+    `given` are the options and arguments of submit and `shared` the options of every command, as far as given. Raises
+    what the whole program would: Usage of AGENTQ_NOW, Busy, Refused.
     """
     if given.keys() - HANDLED or shared.keys() - {"state_dir"}:
         return False
@@ -67,12 +67,12 @@ def _task(given: Mapping[str, object], environ: Mapping[str, str], umask: int, n
         return None
     try:
         cwd = os.path.abspath(cwd)
-        "".join((cwd, *(() if given.get("exec_") else words))).encode()
+        "".join((cwd, *(() if given.get("exec") else words))).encode()
     except (OSError, UnicodeEncodeError):
         return None
     if not os.path.isdir(cwd) or not -100 <= priority <= 100:
         return None
-    if given.get("exec_"):
+    if given.get("exec"):
         if agent is not None or not words or not words[0]:
             return None
         work = {"kind": "exec", "argv": f"[{', '.join(map(quoted, words))}]"}

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from driven import Driven, held
 
-from agentq_cli.spellings import SPELLINGS
+from agentq_cli.options.table import EVERYWHERE, rows
 
 NOON = "2026-03-02T12:00:00Z"
 HOUR = 3_600_000
@@ -100,9 +100,9 @@ def fields(aq: Driven, seq: int, session: str = "default") -> dict[str, Any]:
 
 def test_the_table_has_every_option(aq: Driven) -> None:
     options = {
-        option
-        for option, (_, kind, _, _, is_shared) in SPELLINGS["edit"][0].items()
-        if option.startswith("--") and kind != "flag" and not is_shared
+        option.spellings.split()[0]
+        for option in rows("edit")
+        if option.spellings.startswith("--") and option.kind != "flag" and option.panel != EVERYWHERE
     }
     assert {*everywhere(aq.home), *OF_PROMPTS, *OF_COMMANDS, *OF_TIMES} == options
 

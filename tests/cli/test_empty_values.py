@@ -7,10 +7,9 @@ import json
 import pytest
 from driven import Driven
 
-from agentq_cli.batch import LISTS, TEXTS
-from agentq_cli.defaults import MAY_BE_EMPTY
+from agentq_cli import batch
 from agentq_cli.manual.surface import commands
-from agentq_cli.spellings import SPELLINGS
+from agentq_cli.options.table import COMMANDS, rows
 
 ALLOWED = {"--agent-arg"}
 """A word of an agent's command line may be empty, as any word of a command line may."""
@@ -31,11 +30,10 @@ WORK = dict.fromkeys(("submit", "schedule"), ("--exec", "--", "true"))
 def cases() -> list[tuple[str, str]]:
     """Every option of every command that takes a value, in its long spelling."""
     return [
-        (command, option)
-        for command, (options, _) in SPELLINGS.items()
-        if command
-        for option, (_, kind, *_) in options.items()
-        if kind != "flag" and option.startswith("--")
+        (command, option.spellings.split()[0])
+        for command in COMMANDS
+        for option in rows(command)
+        if option.kind != "flag" and option.spellings.startswith("--")
     ]
 
 
@@ -49,7 +47,6 @@ def test_the_options_are_those_of_the_help() -> None:
         if name.startswith("--") and entry.metavar
     }
     assert set(cases()) == shown
-    assert {f"--{name.replace('_', '-')}" for name in MAY_BE_EMPTY} == ALLOWED
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +56,7 @@ def world(shared: Driven) -> Driven:
     return shared
 
 
-@pytest.mark.parametrize("command", [name for name in SPELLINGS if name])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_an_empty_value_is_refused_and_changes_nothing(world: Driven, command: str) -> None:
     before = (world.tasks(), world.items("events", "--limit", "1000"))
     options = [option for name, option in cases() if name == command]
@@ -86,9 +83,9 @@ def test_an_empty_word_for_the_agent_is_a_word(world: Driven) -> None:
     assert "" in plan["argv"]
 
 
-@pytest.mark.parametrize("name", [*TEXTS, *LISTS, "ref", "file", "prompt"])
+@pytest.mark.parametrize("name", sorted(batch.PLAIN | batch.LISTS))
 def test_an_empty_value_of_a_batch_is_refused_by_its_line(world: Driven, name: str) -> None:
-    if name in MAY_BE_EMPTY:
+    if f"--{name.replace('_', '-')}" in ALLOWED:
         return
     work = {} if name in ("file", "prompt") else {"exec": ["true"]}
     lines = [{"exec": ["true"]}, {**work, name.replace("_", "-"): ""}]
@@ -98,7 +95,7 @@ def test_an_empty_value_of_a_batch_is_refused_by_its_line(world: Driven, name: s
 
 
 def test_null_in_a_batch_is_a_key_that_is_left_out(aq: Driven) -> None:
-    names = [*TEXTS, *LISTS, "prompt", "file", "priority", "retries", "max_cost", "replace", "env"]
+    names = [row.name for row in rows("batch") if row.name not in ("exec", "ref")]
     (address,) = aq.batch({"exec": ["true"], **dict.fromkeys(names)})
     assert aq.task(address)["argv"] == ["true"]
 

@@ -12,10 +12,10 @@ from terminal import on_terminal
 from typer import _click as click
 
 from agentq_cli import app, help, values
-from agentq_cli.commands import options
 from agentq_cli.config_zone import known
-from agentq_cli.help import ARGUMENTS, EVERYWHERE, OPTIONS, Page
-from agentq_cli.new_task import ON_CRASH
+from agentq_cli.help import ARGUMENTS, OPTIONS, Page
+from agentq_cli.options import table
+from agentq_cli.options.table import EVERYWHERE, GROUPS, PANELS, row
 from agentq_cli.policy import retry
 from agentq_cli.policy import schedule as policy
 from agentq_cli.policy.dependencies import POLICIES
@@ -86,9 +86,9 @@ def check_value(metavar: str, text: str) -> None:
 
 
 def test_every_command_is_listed_once_under_its_purpose() -> None:
-    listed = [entry.names[0] for panel in whole().panels if panel.title in app.GROUPS for entry in panel.entries]
+    listed = [entry.names[0] for panel in whole().panels if panel.title in GROUPS for entry in panel.entries]
     assert sorted(listed) == sorted(COMMANDS)
-    assert len(set(app.COMMANDS)) == len(app.COMMANDS)
+    assert len(set(table.COMMANDS)) == len(table.COMMANDS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -126,7 +126,7 @@ def test_a_command_shows_each_parameter_once_under_a_heading(name: str) -> None:
     assert all(entry.metavar for entry in shown if not entry.names)
     titles = [panel.title for panel in found.panels]
     assert titles[-1] == EVERYWHERE
-    assert set(titles) <= {ARGUMENTS, OPTIONS, EVERYWHERE, *options.PANELS}
+    assert set(titles) <= {ARGUMENTS, OPTIONS, EVERYWHERE, *PANELS}
     own = [panel for panel in found.panels if panel.title not in (ARGUMENTS, EVERYWHERE)]
     if sum(len(panel.entries) for panel in own) > MANY:
         assert OPTIONS not in titles, "options of a command that has many belong under headings"
@@ -158,8 +158,11 @@ def test_a_default_in_the_help_is_the_one_of_the_code() -> None:
     assert told["--backoff"] == duration(retry.BACKOFF_MS)
     assert told["--max-backoff"] == duration(retry.MAX_BACKOFF_MS)
     assert told["--retries"].startswith(f"{retry.RETRIES} ")
-    assert told["--on-crash"] == ON_CRASH[0]
+    assert told["--on-crash"] == row("submit", "on_crash").choices[0]
     assert told["--on-dep-failure"] == POLICIES[0]
+    assert row("submit", "on_dep_failure").choices == POLICIES
+    assert row("schedule", "missed").choices == tuple(policy.Missed)
+    assert row("schedule", "overlap").choices == tuple(policy.Overlap)
     assert told["--pause-after"] == str(policy.PAUSE_AFTER)
     made = policy.Schedule(policy.Kind.AT, start=0)
     assert (told["--missed"], told["--overlap"]) == (made.missed.value, made.overlap.value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,7 +14,7 @@ from typer._click.exceptions import ClickException
 
 from agentq_cli import app, output, perform, quick
 from agentq_cli.errors import Usage
-from agentq_cli.spellings import SPELLINGS
+from agentq_cli.options.table import ARGUMENTS, Row, rows
 
 COMMANDS = app.available()
 Understood = tuple[str, dict[str, Any], dict[str, Any]]
@@ -36,13 +35,13 @@ class Probe:
 
 @pytest.fixture(scope="module", autouse=True)
 def called() -> Iterator[None]:
-    """Every command's function gives back what it is called with, and is declared as before; each is made once."""
+    """Every command's function gives back what it is called with; each command is made once."""
     real = perform.function
 
     def recorded(name: str) -> Any:
         @functools.wraps(real(name))
-        def function(**given: Any) -> Any:
-            return name, given
+        def function(given: Mapping[str, Any]) -> Any:
+            return name, dict(given)
 
         return function
 
@@ -71,7 +70,7 @@ def parsed(words: list[str]) -> Understood | None:
 
 
 def read(words: list[str]) -> Understood | None:
-    """What the quick reader understands, with the defaults that the function has."""
+    """What the quick reader understands, as the command's function is given it."""
     found = quick.read(words)
     if found is None or not found[0]:
         return found
@@ -80,9 +79,7 @@ def read(words: list[str]) -> Understood | None:
         perform.refuse_empty(name, given, shared)  # as whoever performs it does, however it was read
     except Usage:
         return None
-    parameters = inspect.signature(perform.function(name)).parameters.values()
-    defaults = {each.name: each.default for each in parameters if each.default is not inspect.Parameter.empty}
-    return name, defaults | given, shared
+    return *perform.call(name, given), shared  # type: ignore[misc]
 
 
 NUMBERS = ["0", "1", "7", "-3", "100", "10001", "2.5", "-0", "+5", "1_0", " 5", "5.", ".5", ".", "-", "inf", "007", "٣"]
@@ -91,19 +88,21 @@ VALUES = st.sampled_from(
 )
 
 
-def spellings(name: str) -> list[str]:
-    return sorted({**SPELLINGS[name][0], **SPELLINGS[""][0]})
+def options(name: str) -> dict[str, Row]:
+    """The options of a command by every spelling."""
+    return {spelling: row for row in rows(name) if row.reader not in ARGUMENTS for spelling in row.spellings.split()}
 
 
 @st.composite
 def word(draw: st.DrawFn, name: str) -> list[str]:
     """An option as somebody types it, rightly or not, or a word."""
-    spelling = draw(st.sampled_from([*spellings(name), "--help", "-h", "--sesion", "-Z", "--wait", "--limit", "-s"]))
+    spellings = sorted({**options(name), **options("")})
+    spelling = draw(st.sampled_from([*spellings, "--help", "-h", "--sesion", "-Z", "--wait", "--limit", "-s"]))
     value = draw(VALUES)
     way = draw(st.integers(0, 11))
     if way <= 3:
-        takes = SPELLINGS[name][0].get(spelling, ("", "text"))[1] != "flag"
-        return [spelling, value] if takes else [spelling]
+        known = options(name).get(spelling)
+        return [spelling] if known and known.kind == "flag" else [spelling, value]
     return {
         4: [f"{spelling}={value}"],
         5: [spelling],
@@ -158,7 +157,7 @@ def _sorted(found: Understood | None) -> object:
 RIGHT = {
     "text": VALUES,
     "texts": VALUES,
-    "whole": st.integers(1, 1000).map(str),
+    "whole": st.integers(1, 100).map(str),
     "number": st.sampled_from(["2", "0.5"]),
 }
 
@@ -167,10 +166,11 @@ RIGHT = {
 def plain_lines(draw: st.DrawFn) -> list[str]:
     """A line in exact spellings of which nothing is wrong."""
     name = draw(st.sampled_from(COMMANDS))
-    options, places = SPELLINGS[name]
+    known = options(name)
+    places = [row.reader for row in rows(name) if row.reader in ARGUMENTS]
     words = [name]
-    for spelling in draw(st.lists(st.sampled_from(sorted(options)), max_size=4)):
-        kind = options[spelling][1]
+    for spelling in draw(st.lists(st.sampled_from(sorted(known)), max_size=4)):
+        kind = known[spelling].kind
         if kind == "flag":
             words.append(spelling)
         elif spelling.startswith("--") and draw(st.booleans()):
@@ -178,8 +178,8 @@ def plain_lines(draw: st.DrawFn) -> list[str]:
         else:
             words += [spelling, draw(RIGHT[kind])]
     plain = st.sampled_from(["a word", "-", "docs/7", ""])
-    typed = [draw(plain) for _, kind in places if kind != "optional" or draw(st.booleans())]
-    if draw(st.booleans()) and not (places and places[-1][1] == "many"):
+    typed = [draw(plain) for reader in places if reader != "optional" or draw(st.booleans())]
+    if draw(st.booleans()) and not (places and places[-1] == "many"):
         return [*words, *typed]
     return [*words, "--", *typed]
 
