@@ -17,7 +17,7 @@ from typer import _click as click
 from typer._click import types
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
-from agentq_cli import clock, output, perform
+from agentq_cli import clock, perform, printer, results
 from agentq_cli.errors import Usage, nearest
 from agentq_cli.options.table import ARGUMENTS, COMMANDS, EVERYWHERE, GROUPS, rows
 from agentq_cli.values import parse_whole
@@ -251,7 +251,7 @@ class Application(Helpful, TyperGroup):
         if not ctx._protected_args:
             if shared.get("json"):
                 raise Usage("agentq: a command is wanted; see 'agentq --help'")
-            return output.Document("help", {}, [self.get_help(ctx), *_next_steps(ctx)], code=2, prose=True)
+            return results.Document("help", {}, [self.get_help(ctx), *_next_steps(ctx)], code=2, prose=True)
         return super().invoke(ctx)
 
 
@@ -275,7 +275,7 @@ def load(name: str) -> click.Command:
     """Import a command's module and make a command of its function and its rows."""
     module = perform.module(name)
 
-    def callback(**typed: Any) -> output.Result:
+    def callback(**typed: Any) -> results.Result:
         given = {each: list(value) if isinstance(value, tuple) else value for each, value in typed.items()}
         return perform.call(name, {each: value for each, value in given.items() if value is not False and value != []})
 
@@ -308,22 +308,22 @@ def _help(wanted: HelpWanted) -> int:
     from agentq_cli.dataclass import asdict
 
     page = help.page(wanted.ctx.command, wanted.ctx)
-    printer = output.Printer(
+    writer = printer.Printer(
         as_json=bool(wanted.given.get("json")),
         color=perform.checked_color(wanted.given.get("color")),
         environ=os.environ,
         now_ms=clock.Clock().now_ms,
     )
-    return printer.write(output.Screen("help", asdict(page), page.lines))
+    return writer.write(results.Screen("help", asdict(page), page.lines))
 
 
 def run(arguments: Sequence[str], umask: int) -> int:
     """Parse, run the command and print its result; the exit code. Raises whatever went wrong."""
     group = application()
 
-    def invoke(surroundings: perform.Surroundings) -> output.Result:
+    def invoke(surroundings: perform.Surroundings) -> results.Result:
         with group.make_context("agentq", list(arguments), obj=surroundings) as ctx:
-            result: output.Result = group.invoke(ctx)
+            result: results.Result = group.invoke(ctx)
             return result
 
     try:

@@ -6,11 +6,11 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 
-from agentq_cli.context import Context
 from agentq_cli.dataclass import NamedTuple, replace
 from agentq_cli.errors import AgentqError, Usage, nearest, of_line
 from agentq_cli.model import Dependency, NewTask
 from agentq_cli.new_task import AFTER, KEYS, TaskMaker
+from agentq_cli.options.caller import Caller
 from agentq_cli.path import Path
 from agentq_cli.values import parse_path
 
@@ -36,7 +36,7 @@ TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
 """By reader, else by kind: the types of a value, and what they are called."""
 
 
-def tasks(here: Context, path: str, given: Mapping[str, Any]) -> list[NewTask]:
+def tasks(here: Caller, path: str, given: Mapping[str, Any]) -> list[NewTask]:
     """The tasks of a batch file, or of stdin for `-`; `given` holds for lines that do not say otherwise."""
     maker = TaskMaker(here)
     defaults = {name: value for name, value in given.items() if value is not None}

@@ -82,3 +82,13 @@ def system_zone() -> str | None:
     with contextlib.suppress(OSError, ValueError):
         names.append(TIMEZONE.read_text(encoding="ascii").strip())
     return next((name for name in names if name and known(name)), None)
+
+
+def named(config: Config, environ: Mapping[str, str], *, session: str, typed: str | None) -> str:
+    """The zone's name; what is odd about the environment's is a warning on stderr. Raises Usage on an unknown one."""
+    from agentq_cli import notices
+
+    found = resolve(config, environ, session=session, typed=typed)
+    for text in found.warnings:
+        notices.warn(text)
+    return found.name

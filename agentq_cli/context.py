@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from contextvars import ContextVar
 
-from agentq_cli import environment, output
+from agentq_cli import environment
 from agentq_cli.clock import Clock
 from agentq_cli.dataclass import dataclass, field
 from agentq_cli.errors import Usage
@@ -54,10 +54,7 @@ class Context:
         """The zone of naive times for a task of `session`, `typed` being `--tz`. Raises Usage on an unknown one."""
         from agentq_cli import config_zone
 
-        found = config_zone.resolve(self.config, self.environ, session=session, typed=typed)
-        for text in found.warnings:
-            output.warn(text)
-        return found.name
+        return config_zone.named(self.config, self.environ, session=session, typed=typed)
 
     def open_queue(self, *, create: bool = False, rebuild: bool = False) -> Queue:
         """The queue of the state directory, open until the result is written; without `create` it may be empty.

@@ -20,13 +20,16 @@ from agentq_cli.agents import profile as profiles
 from agentq_cli.agents.profile import Profile
 from agentq_cli.clock import rfc3339
 from agentq_cli.config import Config
-from agentq_cli.context import Context
 from agentq_cli.dataclass import dataclass
 from agentq_cli.defaults import AGENT_CLIS
 from agentq_cli.engines.door import Queue
 from agentq_cli.errors import AgentqError, Unreadable, Usage
 from agentq_cli.surroundings import Surroundings
 from agentq_cli.values import format_duration, format_size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.context import Context
 
 OLDEST_KERNEL = (5, 4)
 CLOCK_BEHIND_MS = 60_000

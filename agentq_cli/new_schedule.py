@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from agentq_cli import values
-from agentq_cli.context import Context
 from agentq_cli.errors import Usage
 from agentq_cli.model import DEFAULT_SESSION
 from agentq_cli.new_task import read, spelled
+from agentq_cli.options.caller import Caller
 from agentq_cli.options.table import row, rows
 from agentq_cli.policy import schedule as policy
 
@@ -32,7 +32,7 @@ def series(place: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def make_schedule(
-    here: Context, given: Mapping[str, Any], *, session: str | None, before: policy.Schedule | None = None
+    here: Caller, given: Mapping[str, Any], *, session: str | None, before: policy.Schedule | None = None
 ) -> policy.Schedule:
     """The schedule that the options ask for; with `before` what is not given stays as it was there. Raises Usage."""
     named = [name for name in RECURRENCE if given.get(name) is not None]

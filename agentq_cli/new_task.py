@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 
-from agentq_cli import output, values
+from agentq_cli import notices, values
 from agentq_cli.agents import profile as profiles
-from agentq_cli.context import Context
 from agentq_cli.dataclass import NamedTuple
 from agentq_cli.environment import captured
 from agentq_cli.errors import LimitReached, NotFound, Usage
 from agentq_cli.model import DEFAULT_SESSION, Condition, Dependency, Launch, NewTask, Task, Work
 from agentq_cli.names import is_name
+from agentq_cli.options.caller import Caller
 from agentq_cli.options.table import rows
 from agentq_cli.policy import retry
 from agentq_cli.policy.dependencies import POLICIES
@@ -60,7 +60,7 @@ class TaskMaker:
     from `counted_from`, the slot of an occurrence, or from now.
     """
 
-    def __init__(self, at: Context, fallback: Given | None = None, *, counted_from: int | None = None) -> None:
+    def __init__(self, at: Caller, fallback: Given | None = None, *, counted_from: int | None = None) -> None:
         self._at = at
         self._fallback = fallback or {}
         self._now = at.now_ms()
@@ -187,7 +187,7 @@ class TaskMaker:
         longest = plain["max_backoff_ms"] or retry.MAX_BACKOFF_MS
         if given.get("backoff") is not None and plain["backoff_ms"] > longest:
             shown = values.format_duration(longest)
-            output.warn(f"{what('backoff')} '{given['backoff']}': no delay is longer than --max-backoff, {shown}")
+            notices.warn(f"{what('backoff')} '{given['backoff']}': no delay is longer than --max-backoff, {shown}")
         arguments = given.get("agent_arg") or ()
         if arguments and exec_:
             raise Usage(f"{what('agent_arg')} '{arguments[0]}': a command has no agent")
@@ -226,7 +226,7 @@ class TaskMaker:
             raise Usage(f"{shown}: agent '{agent}' reports no cost")
         if ("max_cost", agent) not in self._checked:
             self._checked.add(("max_cost", agent))
-            output.warn(f"max_cost '{default:g}' of the config does not hold here: agent '{agent}' reports no cost")
+            notices.warn(f"max_cost '{default:g}' of the config does not hold here: agent '{agent}' reports no cost")
         return None
 
     def _script(self, given: Given, options: Given, what: Callable[[str], str]) -> str | None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from agentq_cli import values
-from agentq_cli.context import Context
 from agentq_cli.dataclass import dataclass
 from agentq_cli.errors import AgentqError
 from agentq_cli.model import Status
 from agentq_cli.policy.waiting import Hold
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.context import Context
 
 RECENT_MS = 24 * 3_600_000
 """A failure older than this is no longer mentioned."""

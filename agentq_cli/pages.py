@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from agentq_cli import app, output
+from agentq_cli import app, notices
 from agentq_cli.errors import Usage
 from agentq_cli.manual import bash, command_pages, config_page, fish, main_page, state_page, zsh
 from agentq_cli.manual.surface import application, commands
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
         else:
             write(Path(place), wanted)
     for name in differing:
-        output.error(f"'{name}': not what the application is now; run `python -m agentq_cli.pages {' '.join(places)}`")
+        notices.error(f"'{name}': not what the application is now; run `python -m agentq_cli.pages {' '.join(places)}`")
     return int(bool(differing))
 
 

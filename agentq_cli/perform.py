@@ -6,7 +6,7 @@ import os
 import sys
 from contextlib import ExitStack
 
-from agentq_cli import __version__, clock, output
+from agentq_cli import __version__, clock, printer, results
 from agentq_cli.context import Context, enter, state_directory
 from agentq_cli.errors import Usage
 from agentq_cli.options.table import EVERYWHERE, row, rows
@@ -73,27 +73,27 @@ def module(name: str) -> ModuleType:
     return sys.modules[full]
 
 
-def function(name: str) -> Callable[..., output.Result]:
+def function(name: str) -> Callable[..., results.Result]:
     """The function that is a command."""
     # `list` is the name of a builtin that its own module needs.
-    found: Callable[..., output.Result] = getattr(module(name), f"{name}_", None) or getattr(module(name), name)
+    found: Callable[..., results.Result] = getattr(module(name), f"{name}_", None) or getattr(module(name), name)
     return found
 
 
-def call(name: str, given: Given) -> output.Result:
+def call(name: str, given: Given) -> results.Result:
     """What a command does with what was given; it finds None for what was not."""
     return function(name)({**dict.fromkeys(option.name for option in rows(name)), **given})
 
 
-def version() -> output.Result:
+def version() -> results.Result:
     """What `--version` prints."""
-    return output.Document("version", {"version": __version__}, [f"agentq {__version__}"])
+    return results.Document("version", {"version": __version__}, [f"agentq {__version__}"])
 
 
 def command(name: str, given: Mapping[str, Any], shared: Mapping[str, Any], umask: int) -> int:
     """Run a command, the version where it has no name, with what was given; the exit code. Raises as it does."""
 
-    def invoke(surroundings: Surroundings) -> output.Result:
+    def invoke(surroundings: Surroundings) -> results.Result:
         refuse_empty(name, given, shared)
         if not name:
             return version()
@@ -103,16 +103,16 @@ def command(name: str, given: Mapping[str, Any], shared: Mapping[str, Any], umas
     return run(invoke, umask, as_json="json" in shared)
 
 
-def run(invoke: Callable[[Surroundings], output.Result], umask: int, *, as_json: bool) -> int:
+def run(invoke: Callable[[Surroundings], results.Result], umask: int, *, as_json: bool) -> int:
     """Print the result of `invoke`; the exit code. `as_json` holds where it made no context."""
     with ExitStack() as resources:
         surroundings = Surroundings(resources, umask)
         result = invoke(surroundings)
         made = surroundings.made
-        printer = output.Printer(
+        writer = printer.Printer(
             as_json=made.as_json if made else as_json,
             color=made.color if made else "auto",
             environ=os.environ,
             now_ms=(made.clock if made else clock.Clock()).now_ms,
         )
-        return printer.write(result)
+        return writer.write(result)

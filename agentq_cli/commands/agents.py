@@ -10,7 +10,7 @@ from agentq_cli.agents.probe import version
 from agentq_cli.context import Context, context
 from agentq_cli.defaults import BUILT_IN
 from agentq_cli.errors import Usage
-from agentq_cli.output import Items, Result
+from agentq_cli.results import Items, Result
 from agentq_cli.tables import Column
 
 COLUMNS = (

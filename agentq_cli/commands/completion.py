@@ -7,7 +7,7 @@ from pathlib import Path
 from agentq_cli.context import context
 from agentq_cli.errors import AgentqError
 from agentq_cli.options.table import row
-from agentq_cli.output import Document, Result
+from agentq_cli.results import Document, Result
 from agentq_cli.values import parse_choice
 
 TYPE_CHECKING = False

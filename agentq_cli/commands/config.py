@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from agentq_cli import config as configuration
-from agentq_cli import output
+from agentq_cli import notices
 from agentq_cli.config import Config
 from agentq_cli.config_schema import DURATIONS, SIZES
 from agentq_cli.context import context
 from agentq_cli.options.table import row
-from agentq_cli.output import Document, Result
+from agentq_cli.results import Document, Result
 from agentq_cli.values import format_size, parse_choice, write_duration
 
 TYPE_CHECKING = False
@@ -37,7 +37,7 @@ def config(given: Given) -> Result:
     parse_choice(action, row("config", "action"), "config")
     loaded = at.config
     for text in loaded.warnings:
-        output.warn(text)
+        notices.warn(text)
     if action == "check":
         from agentq_cli.supervise import gates
         from agentq_cli.supervise.resources import Resources

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from agentq_cli.context import context
 from agentq_cli.dataclass import asdict
 from agentq_cli.doctor import ERROR, OK, WARNING, Check, checks, overall
-from agentq_cli.output import Document, Result
+from agentq_cli.results import Document, Result
 
 CODES = {OK: 0, WARNING: 1, ERROR: 2}
 

@@ -13,7 +13,7 @@ from agentq_cli.model import NewTask, Task
 from agentq_cli.new_schedule import make_schedule, series
 from agentq_cli.new_task import TaskMaker, content, environment, spelled
 from agentq_cli.options.table import rows
-from agentq_cli.output import Items, Result
+from agentq_cli.results import Items, Result
 from agentq_cli.why import Why
 
 TYPE_CHECKING = False

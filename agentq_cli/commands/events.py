@@ -10,7 +10,7 @@ from agentq_cli.context import Context, context
 from agentq_cli.following import appears
 from agentq_cli.following import follow as following
 from agentq_cli.model import Address, Event
-from agentq_cli.output import Items, Result, Stream
+from agentq_cli.results import Items, Result, Stream
 from agentq_cli.tables import Change, Column
 
 TYPE_CHECKING = False

@@ -8,7 +8,7 @@ from agentq_cli.context import context
 from agentq_cli.dataclass import asdict
 from agentq_cli.errors import AgentqError, Unreadable
 from agentq_cli.health import Issue, Severity, issues
-from agentq_cli.output import Document, Result
+from agentq_cli.results import Document, Result
 
 STATUSES = ("healthy", "degraded", "unhealthy")
 

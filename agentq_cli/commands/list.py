@@ -9,7 +9,7 @@ from agentq_cli import documents, values
 from agentq_cli.commands import filters
 from agentq_cli.context import context
 from agentq_cli.model import Status
-from agentq_cli.output import Items, Result
+from agentq_cli.results import Items, Result
 from agentq_cli.tables import Column, ZoneTime
 from agentq_cli.why import Why
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from agentq_cli import documents, output, values
+from agentq_cli import documents, notices, values
 from agentq_cli.commands.reasons import Reasons
 from agentq_cli.context import Context, context
 from agentq_cli.engines.door import Queue
@@ -13,7 +13,7 @@ from agentq_cli.errors import NotFound
 from agentq_cli.following import Pause
 from agentq_cli.harmless import decoded
 from agentq_cli.model import Address, RunId, RunStatus
-from agentq_cli.output import Document, Raw, Result, Stream, StreamedText
+from agentq_cli.results import Document, Raw, Result, Stream, StreamedText
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _told(queue: Queue, run: RunId, stream: str, pieces: Iterator[bytes]) -> Ite
     if empty and stream == "stdout":
         with queue.output(run, "stderr") as other:
             if size := other.size():
-                output.hint(f"nothing on stdout; {size} bytes on stderr: agentq logs {run} --stderr")
+                notices.hint(f"nothing on stdout; {size} bytes on stderr: agentq logs {run} --stderr")
 
 
 def _followed(

@@ -11,7 +11,7 @@ from agentq_cli.context import Context, context
 from agentq_cli.following import appears
 from agentq_cli.following import follow as following
 from agentq_cli.model import DEFAULT_SESSION, Message
-from agentq_cli.output import Items, Result, Stream
+from agentq_cli.results import Items, Result, Stream
 from agentq_cli.tables import Column
 
 TYPE_CHECKING = False

@@ -9,7 +9,7 @@ from agentq_cli.context import Context, context
 from agentq_cli.engines.door import Queue
 from agentq_cli.errors import NotFound, Usage, nearest
 from agentq_cli.model import Status, TargetResult
-from agentq_cli.output import Result, Results
+from agentq_cli.results import Result, Results
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

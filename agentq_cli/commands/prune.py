@@ -8,7 +8,7 @@ from agentq_cli.context import context
 from agentq_cli.engines.door import Queue
 from agentq_cli.errors import Usage, WrongState
 from agentq_cli.model import Task, Undone
-from agentq_cli.output import Result
+from agentq_cli.results import Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

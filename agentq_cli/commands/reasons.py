@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agentq_cli import output
+from agentq_cli import notices
 from agentq_cli.clock import monotonic_ms, rfc3339
 from agentq_cli.config import Config
 from agentq_cli.engines.door import Queue
@@ -55,7 +55,7 @@ class Reasons:
         self.lines = [_line(found[key]) for key in lasting]
         for key, line in zip(lasting, self.lines, strict=True):
             if key not in self._told and not self._silent:
-                output.waiting(line)
+                notices.waiting(line)
         self._told = lasting
 
     def _found(self, tasks: Sequence[Task]) -> dict[str, list[tuple[Task, WaitingFor]]]:

@@ -14,7 +14,7 @@ from agentq_cli.context import context
 from agentq_cli.engines.door import Queue
 from agentq_cli.errors import AgentqError, Refused, Usage
 from agentq_cli.model import PastRun, RunId
-from agentq_cli.output import Document, Raw, Result
+from agentq_cli.results import Document, Raw, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from agentq_cli import documents, output
+from agentq_cli import documents, notices
 from agentq_cli.commands import targets
 from agentq_cli.context import context
 from agentq_cli.defaults import NOBODY_THERE
 from agentq_cli.engines.door import done
 from agentq_cli.errors import Usage
 from agentq_cli.model import Undone
-from agentq_cli.output import Items, Result
+from agentq_cli.results import Items, Result
 from agentq_cli.supervise import wake
 from agentq_cli.why import Why
 
@@ -40,7 +40,7 @@ def retry(given: Given) -> Result:
         return targets.results(found, lambda _, task: f"{task.address} is {task.shown_status(now)}", now)
     tasks = [done(task) for _, task in found]
     if wake.unattended(queue, [task.session for task in tasks]):
-        output.hint(NOBODY_THERE)
+        notices.hint(NOBODY_THERE)
     why = Why(queue, at.config)
     items = (documents.task(task, now=queue.now, waiting_for=why.of(task)) for task in tasks)
     return Items("tasks", items, line=lambda item: str(item["id"]))

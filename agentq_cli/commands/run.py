@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agentq_cli import documents, output, values
+from agentq_cli import documents, notices, values
 from agentq_cli.board import Live
 from agentq_cli.clock import rfc3339
 from agentq_cli.context import Context, context
 from agentq_cli.errors import Busy, Deferred, Usage
 from agentq_cli.model import Status
 from agentq_cli.options.table import EVERYWHERE, row, rows
-from agentq_cli.output import Document, Result, Stream
+from agentq_cli.results import Document, Result, Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _open_patiently(at: Context) -> Queue:
             return at.open_queue(create=True)
         except Busy as busy:
             if not told:
-                output.warn(f"{busy.message.removesuffix('; try again')}; it is tried until it is free")
+                notices.warn(f"{busy.message.removesuffix('; try again')}; it is tried until it is free")
             told = True
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agentq_cli import documents, output, values
+from agentq_cli import documents, notices, values
 from agentq_cli.clock import rfc3339
 from agentq_cli.commands.submit import PLAN, asked, dry, plan_of, put, told
 from agentq_cli.context import Context, context
@@ -11,8 +11,8 @@ from agentq_cli.errors import Usage
 from agentq_cli.model import Task
 from agentq_cli.new_schedule import OCCURRENCE, make_schedule, series
 from agentq_cli.new_task import TaskMaker, spelled
-from agentq_cli.output import Document, Items, Result
 from agentq_cli.policy import schedule as policy
+from agentq_cli.results import Document, Items, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def schedule(given: Given) -> Result:
         raise Usage(f"--until '{given['until']}': nothing fires before then")
     task = TaskMaker(here, OCCURRENCE, counted_from=first).make(asked("schedule", given), spelled)
     if made.type == "at" and first <= here.now_ms():
-        output.warn(f"--at '{given['at']}': that is past; it runs at once")
+        notices.warn(f"--at '{given['at']}': that is past; it runs at once")
     anchored = given["start"] is not None or given["at"] is not None
     task = replace(task, schedule=made, due_at=first, anchored=anchored)
     if given["dry_run"]:
@@ -65,7 +65,7 @@ def schedule(given: Given) -> Result:
     queue, ((address, _),) = put(here, [task])
     stored = queue.task(address)
     for moment in documents.coming(stored, queue.now):
-        output.note(f"next: {_shown(moment, stored)}")
+        notices.note(f"next: {_shown(moment, stored)}")
     return told(here, queue, [address])
 
 

@@ -12,7 +12,7 @@ from agentq_cli.agents import logins
 from agentq_cli.context import Context, context
 from agentq_cli.errors import Usage, nearest
 from agentq_cli.options.table import row
-from agentq_cli.output import Document, Result
+from agentq_cli.results import Document, Result
 from agentq_cli.values import parse_choice
 
 TYPE_CHECKING = False

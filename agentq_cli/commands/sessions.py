@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from agentq_cli import documents
 from agentq_cli.context import context
 from agentq_cli.errors import AgentqError, NotFound, Usage, nearest
-from agentq_cli.output import Items, Result
 from agentq_cli.policy import order
+from agentq_cli.results import Items, Result
 from agentq_cli.tables import Column
 
 TYPE_CHECKING = False
@@ -66,7 +66,7 @@ def _reset(names: list[str], agent: str | None) -> Result:
     from agentq_cli import values
     from agentq_cli.agents import profile
     from agentq_cli.model import TargetResult
-    from agentq_cli.output import Results
+    from agentq_cli.results import Results
 
     if not names:
         raise Usage(f"sessions {RESET}: name a session")

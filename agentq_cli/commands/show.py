@@ -10,7 +10,7 @@ from agentq_cli.clock import rfc3339
 from agentq_cli.context import context
 from agentq_cli.engines.door import Queue
 from agentq_cli.model import Run, Status, Task
-from agentq_cli.output import Document, Result
+from agentq_cli.results import Document, Result
 from agentq_cli.why import Why
 
 TYPE_CHECKING = False

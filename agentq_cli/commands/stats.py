@@ -11,9 +11,9 @@ from agentq_cli.dataclass import asdict
 from agentq_cli.documents import COUNTED, Item
 from agentq_cli.engines.door import Queue
 from agentq_cli.errors import Usage
-from agentq_cli.output import Document, Result
 from agentq_cli.policy.figures import Figures, FiguresKey, SessionTasks
 from agentq_cli.prometheus import Metric, Sample
+from agentq_cli.results import Document, Result
 from agentq_cli.tables import Column
 
 TYPE_CHECKING = False

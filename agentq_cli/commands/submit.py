@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from agentq_cli import documents, output, values
+from agentq_cli import documents, notices, results, values
 from agentq_cli.clock import rfc3339
 from agentq_cli.context import Context, context
 from agentq_cli.defaults import NOBODY_THERE
@@ -13,7 +13,7 @@ from agentq_cli.engines.door import Queue, done
 from agentq_cli.errors import Usage
 from agentq_cli.model import Address, NewTask, Task
 from agentq_cli.new_task import TaskMaker, code, content, spelled
-from agentq_cli.output import Document, Followed, Items, Result
+from agentq_cli.results import Document, Followed, Items, Result
 from agentq_cli.why import Why
 
 TYPE_CHECKING = False
@@ -73,7 +73,7 @@ def _work(words: Sequence[str] | None, exec_: bool | None, file: str | None, age
         if file is not None:
             raise Usage(f"--file '{file}': not together with --exec; a command's stdin is --stdin")
         if agent is not None:
-            output.warn(f"--agent '{agent}': a command has no agent")
+            notices.warn(f"--agent '{agent}': a command has no agent")
         return {"exec": list(words or ())}
     if file is not None:
         if words:
@@ -168,7 +168,7 @@ def put(here: Context, tasks: Sequence[NewTask], *, attended: bool = False) -> t
     with queue.bell() if len({task.session for task in tasks}) > 1 else contextlib.nullcontext():
         stored = queue.submit(tasks, owner=process.current(), max_queued=here.config.max_queued)
     if not attended and wake.unattended(queue, sorted({address.session for address, _ in stored})):
-        output.hint(NOBODY_THERE)
+        notices.hint(NOBODY_THERE)
     return queue, stored
 
 
@@ -210,7 +210,7 @@ def _wait(here: Context, queue: Queue, addresses: Sequence[Address], no_wake: bo
     if here.as_json:
         return Items("tasks", items(), code=exit_code)
     live = watching.live_wait(queue, still_open, why, ended=ended)
-    return output.Stream("tasks", looks(), lambda item: str(item["id"]), code=exit_code, live=live)
+    return results.Stream("tasks", looks(), lambda item: str(item["id"]), code=exit_code, live=live)
 
 
 def _follow(here: Context, queue: Queue, address: Address, new: bool, no_wake: bool) -> Result:

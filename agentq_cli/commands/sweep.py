@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from agentq_cli import documents, values
 from agentq_cli.context import context
-from agentq_cli.output import Items, Result
+from agentq_cli.results import Items, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from agentq_cli import values
 from agentq_cli.engines.door import Queue
 from agentq_cli.errors import AgentqError, Usage
 from agentq_cli.model import Actor, Address, RunId, TargetResult, Task, Undone
-from agentq_cli.output import Results
+from agentq_cli.results import Results
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

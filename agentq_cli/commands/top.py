@@ -7,7 +7,7 @@ import sys
 from agentq_cli.commands import overview
 from agentq_cli.context import context
 from agentq_cli.errors import Usage
-from agentq_cli.output import Document, Interactive, Result
+from agentq_cli.results import Document, Interactive, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

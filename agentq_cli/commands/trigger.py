@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from agentq_cli import documents, output
+from agentq_cli import documents, notices
 from agentq_cli.commands import targets
 from agentq_cli.context import context
 from agentq_cli.defaults import NOBODY_THERE
-from agentq_cli.output import Items, Result
+from agentq_cli.results import Items, Result
 from agentq_cli.supervise import wake
 from agentq_cli.why import Why
 
@@ -29,6 +29,6 @@ def trigger(given: Given) -> Result:
     queue = at.open_queue()
     task = queue.trigger(targets.address(given["id"]))
     if wake.unattended(queue, [task.session]):
-        output.hint(NOBODY_THERE)
+        notices.hint(NOBODY_THERE)
     document = documents.task(task, now=queue.now, waiting_for=Why(queue, at.config).exactly(task))
     return Items("tasks", [document], line=lambda item: str(item["id"]))

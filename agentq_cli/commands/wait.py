@@ -12,7 +12,7 @@ from agentq_cli.context import context
 from agentq_cli.errors import Usage
 from agentq_cli.model import Address, Status, Task
 from agentq_cli.new_task import code
-from agentq_cli.output import Items, Result, Stream
+from agentq_cli.results import Items, Result, Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

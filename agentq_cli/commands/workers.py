@@ -10,9 +10,9 @@ from agentq_cli.clock import monotonic_ms
 from agentq_cli.context import Context, context
 from agentq_cli.engines.door import Queue
 from agentq_cli.model import Supervisor, Worker
-from agentq_cli.output import Items, Result, Section
 from agentq_cli.policy import admission
 from agentq_cli.policy.admission import Gate
+from agentq_cli.results import Items, Result, Section
 from agentq_cli.supervise import gates, keeper, overdue, resources, tree
 from agentq_cli.supervise.records import RunDirectory, Start, Void
 from agentq_cli.supervise.resources import Resources

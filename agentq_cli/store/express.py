@@ -224,7 +224,7 @@ def _print(address: str) -> None:
         os.write(1, f"{address}\n".encode())
     except OSError:
         # Once more by the printer, which knows what to say of it.
-        from agentq_cli import output
+        from agentq_cli import printer, results
 
-        printer = output.Printer(as_json=False, color="auto", environ=os.environ, now_ms=lambda: 0)
-        printer.write(output.Document("tasks", {}, [address]))
+        writer = printer.Printer(as_json=False, color="auto", environ=os.environ, now_ms=lambda: 0)
+        writer.write(results.Document("tasks", {}, [address]))

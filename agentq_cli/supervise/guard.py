@@ -181,9 +181,9 @@ def translated(error: Exception) -> AgentqError:
     if isinstance(error, OSError) and not isinstance(error, sqlite3.Error):
         where = f"'{os.fsdecode(error.filename)}'" if error.filename is not None else "the system"
         return Refused(f"{where}: {error.strerror or error}")
-    from agentq_cli import failures
+    from agentq_cli import translation
 
-    return failures.translated(error)
+    return translation.translated(error)
 
 
 def few_descriptors() -> str | None:

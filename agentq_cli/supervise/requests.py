@@ -8,15 +8,13 @@ from collections.abc import Generator, Mapping
 from agentq_cli import config_zone
 from agentq_cli.clock import Clock
 from agentq_cli.config import Config
-from agentq_cli.context import Context
-from agentq_cli.dataclass import replace
+from agentq_cli.dataclass import dataclass, replace
 from agentq_cli.engines.door import Queue
 from agentq_cli.engines.values import Answer
 from agentq_cli.errors import LimitReached, Usage
-from agentq_cli.model import Launch, NewTask, Task
+from agentq_cli.model import DEFAULT_SESSION, Launch, NewTask, Task
 from agentq_cli.new_schedule import OCCURRENCE, make_schedule
 from agentq_cli.new_task import DEPTH_LIMIT, TaskMaker
-from agentq_cli.path import Path
 from agentq_cli.policy import requests as policy
 from agentq_cli.policy.requests import Request
 from agentq_cli.policy.schedule import Schedule, first
@@ -71,6 +69,22 @@ def apply(
     return False
 
 
+@dataclass(frozen=True, slots=True)
+class _Agent:
+    """An agent as a caller; its umask and its directory are those of its session, which `Asked.task` puts in."""
+
+    config: Config
+    environ: Mapping[str, str]
+    clock: Clock
+    umask: int = 0o022
+
+    def now_ms(self) -> int:
+        return self.clock.now_ms()
+
+    def zone(self, typed: str | None = None, session: str = DEFAULT_SESSION) -> str:
+        return config_zone.named(self.config, self.environ, session=session, typed=typed)
+
+
 class Asked:
     """Makes what agents of a session ask for, by the same reading of the config's options as `submit` and `schedule`.
 
@@ -82,7 +96,7 @@ class Asked:
         self._session = session
         self._config = config
         self._environ = environ
-        self._at = Context(Path(queue.here.path), Clock(queue.now), environ, _loaded=[config])
+        self._at = _Agent(config, environ, Clock(queue.now))
 
     def task(self, request: Request, last: Task | None) -> NewTask:
         """The task that is asked for; from `last`, the session's last prompt, it has what the config leaves open.

@@ -15,7 +15,7 @@ import pytest
 from agentq_process import Agentq
 
 from agentq_cli.app import available
-from agentq_cli.failures import translated
+from agentq_cli.translation import translated
 
 ERRORS = [
     (("sumbit", "x"), 2, "'sumbit': no such command; did you mean 'submit'?"),

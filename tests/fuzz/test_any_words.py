@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typer._click.exceptions import ClickException
 
-from agentq_cli import app, output, perform, quick
+from agentq_cli import app, perform, quick, results
 from agentq_cli.errors import Usage
 from agentq_cli.options.table import ARGUMENTS, Row, rows
 
@@ -63,7 +63,7 @@ def parsed(words: list[str]) -> Understood | None:
             found = group.invoke(ctx)
     except (ClickException, Usage, app.HelpWanted):
         return None
-    if isinstance(found, output.Document):
+    if isinstance(found, results.Document):
         assert found.kind == "version"
         return "", {}, ctx.meta[app.SHARED]
     return *found, probe.shared

@@ -1,0 +1,34 @@
+"""Who asks for a task: a command that somebody typed, or an agent by its session's outbound file."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Protocol
+
+    from agentq_cli.config import Config
+
+    class Caller(Protocol):
+        """What the options of a task are read with: the configuration, the environment, the umask, time and zone."""
+
+        @property
+        def config(self) -> Config:
+            """The configuration."""
+
+        @property
+        def environ(self) -> Mapping[str, str]:
+            """The environment of the process that asks."""
+
+        @property
+        def umask(self) -> int:
+            """The umask that the task's runs get."""
+
+        def now_ms(self) -> int:
+            """The time now, in milliseconds."""
+
+        def zone(self, typed: str | None = None, session: str = ...) -> str:
+            """The IANA zone of naive times for a task of `session`; `typed` is `--tz`. Raises Usage if unknown."""
+
+else:
+    Caller = object  # only a type, which would take time to load
