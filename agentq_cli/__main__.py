@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 
-from agentq_cli.defaults import INTERRUPTED, TERMINATED
+from agentq_cli.base.defaults import INTERRUPTED, TERMINATED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def main() -> int:
     arguments = sys.argv[1:]
     if arguments[:1] == ["__complete"]:
         # A shell waits for candidates while somebody types: the parser is not even imported.
-        from agentq_cli import candidates
+        from agentq_cli.cli import candidates
 
         return candidates.main(arguments[1:])
     umask = os.umask(0o077)
@@ -54,7 +54,7 @@ def main() -> int:
         return _run(arguments, umask)
     except KeyboardInterrupt as stop:
         if stop.args:  # what a command has to say to whoever stopped it
-            from agentq_cli import failures
+            from agentq_cli.cli import failures
 
             failures.advise(str(stop.args[0]))
         return INTERRUPTED
@@ -63,30 +63,30 @@ def main() -> int:
     except SystemExit:
         raise
     except BaseException as error:
-        from agentq_cli import failures
+        from agentq_cli.cli import failures
 
         return failures.report(error, arguments)
 
 
 def _run(arguments: Sequence[str], umask: int) -> int:
-    from agentq_cli import quick
+    from agentq_cli.cli import quick
 
     asked = quick.read(arguments)
     if asked is None:
-        from agentq_cli import app
+        from agentq_cli.cli import app
 
         return app.run(arguments, umask)
     if asked[0] == "submit":
-        from agentq_cli.store import express
+        from agentq_cli.engines.local import express
 
         if express.submit(*asked[1:], umask):
             return 0
     if asked[0] == "sweep":
-        from agentq_cli.store import idle
+        from agentq_cli.engines.local import idle
 
         if idle.sweep(*asked[1:]):
             return 0
-    from agentq_cli import perform
+    from agentq_cli.cli import perform
 
     return perform.command(*asked, umask)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-from agentq_cli.dataclass import NamedTuple, dataclass, field, replace
-from agentq_cli.identity import Identity as Identity
+from agentq_cli.base.dataclass import NamedTuple, dataclass, field, replace
+from agentq_cli.base.identity import Identity as Identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from agentq_cli.errors import AgentqError
+    from agentq_cli.base.errors import AgentqError
     from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.schedule import Schedule
     from agentq_cli.policy.series import Recurrence

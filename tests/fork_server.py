@@ -105,7 +105,7 @@ def enter(process: int) -> None:
 
 def spawn(path: str, argv: Sequence[str], env: Mapping[str, str], **options: Any) -> int:
     """`os.posix_spawn`, but a launcher is forked: its first deeds make it the same as one with an interpreter anew."""
-    from agentq_cli.supervise import launch, launcher
+    from agentq_cli.host import launch, launcher
 
     before, _, after = launch.PROGRAM.format(root=launch.ROOT, socket=" ").rpartition(" ")
     if not argv[-1].startswith(before):

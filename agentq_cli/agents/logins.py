@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from agentq_cli.dataclass import dataclass
+from agentq_cli.base.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from functools import cache
 
 from agentq_cli.agents.event_line import ESCAPE
 from agentq_cli.agents.reset_time import names_a_time
-from agentq_cli.dataclass import dataclass
+from agentq_cli.base.dataclass import dataclass
 from agentq_cli.model import FailureClass
 
 TYPE_CHECKING = False

@@ -32,17 +32,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 
-from agentq_cli.config_schema import PROFILE, read_table
-from agentq_cli.dataclass import dataclass, field
-from agentq_cli.defaults import AGENT_CLIS, BUILT_IN
-from agentq_cli.errors import NotFound, Usage, nearest
-from agentq_cli.path import Path
+from agentq_cli.base.dataclass import dataclass, field
+from agentq_cli.base.defaults import AGENT_CLIS, BUILT_IN
+from agentq_cli.base.errors import NotFound, Usage, nearest
+from agentq_cli.base.path import Path
+from agentq_cli.config.schema import PROFILE, read_table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from agentq_cli.config import Config
+    from agentq_cli.config.configuration import Config
 
 DIRECTORY = Path(__file__).parent
 """The built-in profiles are in `profiles/` below it, one file each."""

@@ -13,8 +13,8 @@ import math
 
 from agentq_cli.agents import event_line
 from agentq_cli.agents.profile import CONVERSATION
-from agentq_cli.config_schema import READERS as READERS
-from agentq_cli.dataclass import dataclass
+from agentq_cli.base.dataclass import dataclass
+from agentq_cli.config.schema import READERS as READERS
 from agentq_cli.model import FailureClass
 
 TYPE_CHECKING = False
@@ -360,6 +360,6 @@ def open_reader(name: str) -> Reader | None:
         from agentq_cli.agents.opencode import OpencodeReader
 
         return OpencodeReader()
-    from agentq_cli.agents.events import EventsReader
+    from agentq_cli.agents.own_events import EventsReader
 
     return EventsReader()

@@ -15,7 +15,7 @@ import stat
 
 from agentq_cli.agents.reader import Reader, Verdict, storable
 from agentq_cli.agents.reset_time import reset_time
-from agentq_cli.dataclass import dataclass
+from agentq_cli.base.dataclass import dataclass
 from agentq_cli.model import FailureClass, Outcome, RunStatus
 
 TYPE_CHECKING = False

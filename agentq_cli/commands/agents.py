@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agentq_cli import documents
 from agentq_cli.agents import profile
 from agentq_cli.agents.probe import version
-from agentq_cli.context import Context, context
-from agentq_cli.defaults import BUILT_IN
-from agentq_cli.errors import Usage
-from agentq_cli.results import Items, Result
-from agentq_cli.tables import Column
+from agentq_cli.base.defaults import BUILT_IN
+from agentq_cli.base.errors import Usage
+from agentq_cli.commands.context import Context, context
+from agentq_cli.show import documents
+from agentq_cli.show.results import Items, Result
+from agentq_cli.show.tables import Column
 
 COLUMNS = (
     Column("AGENT", "name", keep=True),

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agentq_cli import values
-from agentq_cli.commands import targets, waiting
-from agentq_cli.context import context
+from agentq_cli.base.errors import AgentqError, Usage, WrongState
+from agentq_cli.commands import awaiting, targets
+from agentq_cli.commands.context import context
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import AgentqError, Usage, WrongState
 from agentq_cli.model import Address, RunId, Status, Task, Undone
-from agentq_cli.results import Result
+from agentq_cli.options import values
+from agentq_cli.show.results import Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeGuard
 
-    from agentq_cli.config import Config
+    from agentq_cli.config.configuration import Config
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
@@ -70,7 +70,7 @@ def _gone(queue: Queue, stopped: Sequence[Task | Undone]) -> list[Task | Undone]
     """The same once all those that are being stopped have ended."""
     ended: dict[Address, Task] = {}
     addresses = [task.address for task in stopped if isinstance(task, Task)]
-    for _ in waiting.looks(queue, addresses, ended):
+    for _ in awaiting.looks(queue, addresses, ended):
         pass
     return [ended[task.address] if isinstance(task, Task) else task for task in stopped]
 

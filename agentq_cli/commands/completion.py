@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agentq_cli.context import context
-from agentq_cli.errors import AgentqError
+from agentq_cli.base.errors import AgentqError
+from agentq_cli.commands.context import context
 from agentq_cli.options.table import row
-from agentq_cli.results import Document, Result
-from agentq_cli.values import parse_choice
+from agentq_cli.options.values import parse_choice
+from agentq_cli.show.results import Document, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

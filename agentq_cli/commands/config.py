@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from agentq_cli import config as configuration
-from agentq_cli import notices
-from agentq_cli.config import Config
-from agentq_cli.config_schema import DURATIONS, SIZES
-from agentq_cli.context import context
+from agentq_cli.commands.context import context
+from agentq_cli.config import configuration
+from agentq_cli.config.configuration import Config
+from agentq_cli.config.schema import DURATIONS, SIZES
 from agentq_cli.options.table import row
-from agentq_cli.results import Document, Result
-from agentq_cli.values import format_size, parse_choice, write_duration
+from agentq_cli.options.values import format_size, parse_choice, write_duration
+from agentq_cli.show import notices
+from agentq_cli.show.results import Document, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def config(given: Given) -> Result:
     for text in loaded.warnings:
         notices.warn(text)
     if action == "check":
+        from agentq_cli.host.resources import Resources
         from agentq_cli.supervise import gates
-        from agentq_cli.supervise.resources import Resources
 
         gates.check(loaded, Resources())
         return Document("config", {"path": str(loaded.path), "ok": True}, [_verdict(loaded)])

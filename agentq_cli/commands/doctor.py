@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agentq_cli.context import context
-from agentq_cli.dataclass import asdict
-from agentq_cli.doctor import ERROR, OK, WARNING, Check, checks, overall
-from agentq_cli.results import Document, Result
+from agentq_cli.base.dataclass import asdict
+from agentq_cli.commands.context import context
+from agentq_cli.diagnose.doctor import ERROR, OK, WARNING, Check, checks, overall
+from agentq_cli.show.results import Document, Result
 
 CODES = {OK: 0, WARNING: 1, ERROR: 2}
 

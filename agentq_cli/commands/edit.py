@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from agentq_cli import documents
+from agentq_cli.base.dataclass import replace
+from agentq_cli.base.errors import Usage, WrongState
 from agentq_cli.commands import targets
-from agentq_cli.context import Context, context
-from agentq_cli.dataclass import replace
-from agentq_cli.errors import Usage, WrongState
+from agentq_cli.commands.context import Context, context
+from agentq_cli.diagnose.why import Why
 from agentq_cli.model import NewTask, Task
-from agentq_cli.new_schedule import make_schedule, series
-from agentq_cli.new_task import TaskMaker, content, environment, spelled
+from agentq_cli.options.new_schedule import make_schedule, series
+from agentq_cli.options.new_task import TaskMaker, content, environment, spelled
 from agentq_cli.options.table import rows
-from agentq_cli.results import Items, Result
-from agentq_cli.why import Why
+from agentq_cli.show import documents
+from agentq_cli.show.results import Items, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from agentq_cli import values
-from agentq_cli.context import Context
-from agentq_cli.errors import NotFound, Usage, nearest
+from agentq_cli.base.errors import NotFound, Usage, nearest
+from agentq_cli.commands.context import Context
 from agentq_cli.model import DEFAULT_SESSION
+from agentq_cli.options import values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

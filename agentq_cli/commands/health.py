@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agentq_cli.context import context
-from agentq_cli.dataclass import asdict
-from agentq_cli.errors import AgentqError, Unreadable
-from agentq_cli.health import Issue, Severity, issues
-from agentq_cli.results import Document, Result
+from agentq_cli.base.dataclass import asdict
+from agentq_cli.base.errors import AgentqError, Unreadable
+from agentq_cli.commands.context import context
+from agentq_cli.diagnose.health import Issue, Severity, issues
+from agentq_cli.show.results import Document, Result
 
 STATUSES = ("healthy", "degraded", "unhealthy")
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from agentq_cli import documents, values
 from agentq_cli.commands import filters
-from agentq_cli.context import context
+from agentq_cli.commands.context import context
+from agentq_cli.diagnose.why import Why
 from agentq_cli.model import Status
-from agentq_cli.results import Items, Result
-from agentq_cli.tables import Column, ZoneTime
-from agentq_cli.why import Why
+from agentq_cli.options import values
+from agentq_cli.show import documents
+from agentq_cli.show.results import Items, Result
+from agentq_cli.show.tables import Column, ZoneTime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

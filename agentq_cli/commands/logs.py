@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from agentq_cli import documents, notices, values
+from agentq_cli.base.errors import NotFound
+from agentq_cli.commands.context import Context, context
+from agentq_cli.commands.following import Pause
 from agentq_cli.commands.reasons import Reasons
-from agentq_cli.context import Context, context
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import NotFound
-from agentq_cli.following import Pause
-from agentq_cli.harmless import decoded
 from agentq_cli.model import Address, RunId, RunStatus
-from agentq_cli.results import Document, Raw, Result, Stream, StreamedText
+from agentq_cli.options import values
+from agentq_cli.show import documents, notices
+from agentq_cli.show.harmless import decoded
+from agentq_cli.show.results import Document, Raw, Result, Stream, StreamedText
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.host.output import OutputReader
     from agentq_cli.options.table import Given
-    from agentq_cli.supervise.output import OutputReader
 
 STREAMS = ("stdout", "stderr")
 EXAMPLES = (

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-from agentq_cli import documents
 from agentq_cli.commands import filters
-from agentq_cli.context import Context, context
-from agentq_cli.following import appears
-from agentq_cli.following import follow as following
+from agentq_cli.commands.context import Context, context
+from agentq_cli.commands.following import appears
+from agentq_cli.commands.following import follow as following
 from agentq_cli.model import DEFAULT_SESSION, Message
-from agentq_cli.results import Items, Result, Stream
-from agentq_cli.tables import Column
+from agentq_cli.show import documents
+from agentq_cli.show.results import Items, Result, Stream
+from agentq_cli.show.tables import Column
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

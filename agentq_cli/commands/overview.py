@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from agentq_cli import documents, values
 from agentq_cli.agents.last_words import last_words
+from agentq_cli.base.dataclass import dataclass
+from agentq_cli.base.errors import AgentqError
+from agentq_cli.commands.context import Context
 from agentq_cli.commands.workers import gate_items, last_sign, note, supervisor_item
-from agentq_cli.context import Context
-from agentq_cli.dataclass import dataclass
+from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import AgentqError
+from agentq_cli.host import resources, tree
+from agentq_cli.host.output import last_line
+from agentq_cli.host.records import Start
 from agentq_cli.model import PastRun, RunId, Status, Task, Worker
-from agentq_cli.supervise import resources, tree
-from agentq_cli.supervise.output import last_line
-from agentq_cli.supervise.records import Start
-from agentq_cli.why import Why
+from agentq_cli.options import values
+from agentq_cli.show import documents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from agentq_cli import values
 from agentq_cli.agents import profile
+from agentq_cli.base.errors import NotFound, Usage, nearest
 from agentq_cli.commands import targets
-from agentq_cli.context import Context, context
+from agentq_cli.commands.context import Context, context
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import NotFound, Usage, nearest
 from agentq_cli.model import Status, TargetResult
-from agentq_cli.results import Result, Results
+from agentq_cli.options import values
+from agentq_cli.show.results import Result, Results
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from agentq_cli import values
+from agentq_cli.base.errors import Usage, WrongState
 from agentq_cli.commands import targets
-from agentq_cli.context import context
+from agentq_cli.commands.context import context
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import Usage, WrongState
 from agentq_cli.model import Task, Undone
-from agentq_cli.results import Result
+from agentq_cli.options import values
+from agentq_cli.show.results import Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agentq_cli import notices
-from agentq_cli.clock import monotonic_ms, rfc3339
-from agentq_cli.config import Config
+from agentq_cli.base.clock import monotonic_ms, rfc3339
+from agentq_cli.base.errors import AgentqError
+from agentq_cli.config.configuration import Config
+from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import AgentqError
 from agentq_cli.model import Task, WaitingFor
-from agentq_cli.why import Why
+from agentq_cli.show import notices
 
 LASTING_MS = 1000
 """For how long something keeps a task before it is told: what passes by itself in a moment is no news."""

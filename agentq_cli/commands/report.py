@@ -7,14 +7,15 @@ import os
 import stat
 from collections.abc import Callable, Iterable
 
-from agentq_cli import documents, report_page, values
-from agentq_cli import report as reporting
+from agentq_cli.base.errors import AgentqError, Refused, Usage
 from agentq_cli.commands import filters
-from agentq_cli.context import context
+from agentq_cli.commands.context import context
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import AgentqError, Refused, Usage
 from agentq_cli.model import PastRun, RunId
-from agentq_cli.results import Document, Raw, Result
+from agentq_cli.options import values
+from agentq_cli.show import documents, report_page
+from agentq_cli.show import report as reporting
+from agentq_cli.show.results import Document, Raw, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentq_cli.commands.pause import switch
-from agentq_cli.results import Result
+from agentq_cli.show.results import Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from agentq_cli import documents, notices
+from agentq_cli.base.defaults import NOBODY_THERE
+from agentq_cli.base.errors import Usage
 from agentq_cli.commands import targets
-from agentq_cli.context import context
-from agentq_cli.defaults import NOBODY_THERE
+from agentq_cli.commands.context import context
+from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import done
-from agentq_cli.errors import Usage
 from agentq_cli.model import Undone
-from agentq_cli.results import Items, Result
+from agentq_cli.show import documents, notices
+from agentq_cli.show.results import Items, Result
 from agentq_cli.supervise import wake
-from agentq_cli.why import Why
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

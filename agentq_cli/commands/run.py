@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agentq_cli import documents, notices, values
-from agentq_cli.board import Live
-from agentq_cli.clock import rfc3339
-from agentq_cli.context import Context, context
-from agentq_cli.errors import Busy, Deferred, Usage
+from agentq_cli.base.clock import rfc3339
+from agentq_cli.base.errors import Busy, Deferred, Usage
+from agentq_cli.commands.context import Context, context
 from agentq_cli.model import Status
+from agentq_cli.options import values
 from agentq_cli.options.table import EVERYWHERE, row, rows
-from agentq_cli.results import Document, Result, Stream
+from agentq_cli.show import documents, notices
+from agentq_cli.show.board import Live
+from agentq_cli.show.results import Document, Result, Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from agentq_cli.engines.door import Queue
     from agentq_cli.options.table import Given
-    from agentq_cli.pen import Pen
+    from agentq_cli.show.pen import Pen
     from agentq_cli.supervise.supervisor import Happening, Settings, Supervision
 
 
@@ -45,8 +46,8 @@ def run(given: Given) -> Result:
         values.parse_choice(on_stop, row("run", "on_stop"), "--on-stop")
     sessions = tuple(dict.fromkeys(values.parse_session(name) for name in given["session"] or ()))
     idle_ms = None if idle_exit is None else values.parse_duration(idle_exit, "--idle-exit")
+    from agentq_cli.host.resources import Resources
     from agentq_cli.supervise import gates
-    from agentq_cli.supervise.resources import Resources
 
     # A wrong config is an error of this command, not of the supervisor it starts.
     gates.check(at.config, Resources())
@@ -60,7 +61,7 @@ def run(given: Given) -> Result:
 def _supervise(at: Context, settings: Settings) -> Result:
     import gc
 
-    from agentq_cli.supervise.launch import Launcher
+    from agentq_cli.host.launch import Launcher
     from agentq_cli.supervise.supervisor import Supervision
 
     # It may run for months, so cycles are collected as often as Python does by itself; the entry put that off.
@@ -102,7 +103,7 @@ def _open_patiently(at: Context) -> Queue:
 def _live(queue: Queue, supervision: Supervision) -> Live:
     """The run on a terminal: what runs now, and above it a line for each that ended and for what is worth a word."""
     from agentq_cli.commands import watching
-    from agentq_cli.pen import BUSY, DIM, ODD
+    from agentq_cli.show.pen import BUSY, DIM, ODD
 
     ended = watching.Counted()
 
@@ -123,7 +124,7 @@ def _live(queue: Queue, supervision: Supervision) -> Live:
             detail = "; ".join(part for part in (took, item["reason"]) if part and part != item["to"])
             return watching.ended_line(item["to"], item["run"] or item["task"], detail)
         text = " ".join(part for part in (item["event"], item["run"] or item["task"], item["reason"]) if part)
-        from agentq_cli import drawing
+        from agentq_cli.show import drawing
 
         return drawing.line((text, ODD if item["event"] in ("gate", "trouble", "overdue") else DIM))
 
@@ -141,7 +142,7 @@ def _live(queue: Queue, supervision: Supervision) -> Live:
         return watching.lines_of(rows, parts, pen, width, height, now, more=len(watched) - len(rows))
 
     def end(pen: Pen) -> list[Text]:
-        from agentq_cli import drawing
+        from agentq_cli.show import drawing
 
         parts = [*ended.parts(), (f"in {ended.took}", DIM)]
         return [drawing.sentence(parts, pen)] if ended.by_status else []
@@ -184,7 +185,7 @@ def only_on_linux(command: str) -> None:
     """Refuse elsewhere, where reading commands still work, and where no process can be looked up. Raises Usage."""
     import sys
 
-    from agentq_cli import procfs
+    from agentq_cli.base import procfs
 
     if sys.platform != "linux":
         raise Usage(

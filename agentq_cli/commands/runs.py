@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agentq_cli import documents, values
 from agentq_cli.commands import filters
-from agentq_cli.context import context
+from agentq_cli.commands.context import context
 from agentq_cli.model import RunStatus
-from agentq_cli.results import Items, Result
-from agentq_cli.tables import Column
+from agentq_cli.options import values
+from agentq_cli.show import documents
+from agentq_cli.show.results import Items, Result
+from agentq_cli.show.tables import Column
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from agentq_cli import documents, notices, values
-from agentq_cli.clock import rfc3339
+from agentq_cli.base.clock import rfc3339
+from agentq_cli.base.dataclass import replace
+from agentq_cli.base.errors import Usage
+from agentq_cli.commands.context import Context, context
 from agentq_cli.commands.submit import PLAN, asked, dry, plan_of, put, told
-from agentq_cli.context import Context, context
-from agentq_cli.dataclass import replace
-from agentq_cli.errors import Usage
 from agentq_cli.model import Task
-from agentq_cli.new_schedule import OCCURRENCE, make_schedule, series
-from agentq_cli.new_task import TaskMaker, spelled
+from agentq_cli.options import values
+from agentq_cli.options.new_schedule import OCCURRENCE, make_schedule, series
+from agentq_cli.options.new_task import TaskMaker, spelled
 from agentq_cli.policy import schedule as policy
-from agentq_cli.results import Document, Items, Result
+from agentq_cli.show import documents, notices
+from agentq_cli.show.results import Document, Items, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ import os
 import sys
 from collections.abc import Iterator
 
-from agentq_cli import config as configuration
-from agentq_cli import service as services
 from agentq_cli.agents import logins
-from agentq_cli.context import Context, context
-from agentq_cli.errors import Usage, nearest
+from agentq_cli.base.errors import Usage, nearest
+from agentq_cli.commands.context import Context, context
+from agentq_cli.config import configuration
+from agentq_cli.diagnose import service as services
 from agentq_cli.options.table import row
-from agentq_cli.results import Document, Result
-from agentq_cli.values import parse_choice
+from agentq_cli.options.values import parse_choice
+from agentq_cli.show.results import Document, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agentq_cli import documents
-from agentq_cli.context import context
-from agentq_cli.errors import AgentqError, NotFound, Usage, nearest
+from agentq_cli.base.errors import AgentqError, NotFound, Usage, nearest
+from agentq_cli.commands.context import context
 from agentq_cli.policy import order
-from agentq_cli.results import Items, Result
-from agentq_cli.tables import Column
+from agentq_cli.show import documents
+from agentq_cli.show.results import Items, Result
+from agentq_cli.show.tables import Column
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,10 +63,10 @@ def sessions(given: Given) -> Result:
 
 
 def _reset(names: list[str], agent: str | None) -> Result:
-    from agentq_cli import values
     from agentq_cli.agents import profile
     from agentq_cli.model import TargetResult
-    from agentq_cli.results import Results
+    from agentq_cli.options import values
+    from agentq_cli.show.results import Results
 
     if not names:
         raise Usage(f"sessions {RESET}: name a session")

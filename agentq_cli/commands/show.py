@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from agentq_cli import documents, values
-from agentq_cli.clock import rfc3339
-from agentq_cli.context import context
+from agentq_cli.base.clock import rfc3339
+from agentq_cli.commands.context import context
+from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue
 from agentq_cli.model import Run, Status, Task
-from agentq_cli.results import Document, Result
-from agentq_cli.why import Why
+from agentq_cli.options import values
+from agentq_cli.show import documents
+from agentq_cli.show.results import Document, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.config import Config
+    from agentq_cli.config.configuration import Config
     from agentq_cli.engines.door import Queue
     from agentq_cli.options.table import Given
 
@@ -52,7 +53,7 @@ def _overdue(queue: Queue, config: Config, task: Task) -> str | None:
 
 def _keeper(queue: Queue, task: Task) -> str | None:
     """What a person should know of the keeper of a live run."""
-    from agentq_cli.supervise import keeper
+    from agentq_cli.host import keeper
 
     worker = queue.worker(task.address) if task.status is Status.RUNNING else None
     if worker is None or not keeper.is_elsewhere(queue.here.run(worker.id)):

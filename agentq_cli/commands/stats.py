@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from agentq_cli import documents, prometheus, values
+from agentq_cli.base.dataclass import asdict
+from agentq_cli.base.errors import Usage
 from agentq_cli.commands import filters
-from agentq_cli.context import context
-from agentq_cli.dataclass import asdict
-from agentq_cli.documents import COUNTED, Item
+from agentq_cli.commands.context import context
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import Usage
+from agentq_cli.options import values
 from agentq_cli.policy.figures import Figures, FiguresKey, SessionTasks
-from agentq_cli.prometheus import Metric, Sample
-from agentq_cli.results import Document, Result
-from agentq_cli.tables import Column
+from agentq_cli.show import documents, prometheus
+from agentq_cli.show.documents import COUNTED, Item
+from agentq_cli.show.prometheus import Metric, Sample
+from agentq_cli.show.results import Document, Result
+from agentq_cli.show.tables import Column
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

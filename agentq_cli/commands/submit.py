@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from agentq_cli import documents, notices, results, values
-from agentq_cli.clock import rfc3339
-from agentq_cli.context import Context, context
-from agentq_cli.defaults import NOBODY_THERE
+from agentq_cli.base.clock import rfc3339
+from agentq_cli.base.defaults import NOBODY_THERE
+from agentq_cli.base.errors import Usage
+from agentq_cli.commands.context import Context, context
+from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue, done
-from agentq_cli.errors import Usage
 from agentq_cli.model import Address, NewTask, Task
-from agentq_cli.new_task import TaskMaker, code, content, spelled
-from agentq_cli.results import Document, Followed, Items, Result
-from agentq_cli.why import Why
+from agentq_cli.options import values
+from agentq_cli.options.new_task import TaskMaker, code, content, spelled
+from agentq_cli.show import documents, notices, results
+from agentq_cli.show.results import Document, Followed, Items, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def asked(place: str, given: Given) -> dict[str, Any]:
 
 def _work(words: Sequence[str] | None, exec_: bool | None, file: str | None, agent: str | None) -> dict[str, Any]:
     """What is to be done, of the words of a command line. Raises Usage."""
-    from agentq_cli import batch
+    from agentq_cli.options import batch
 
     if exec_:
         if file is not None:
@@ -87,7 +88,7 @@ def _work(words: Sequence[str] | None, exec_: bool | None, file: str | None, age
 
 
 def _batch(here: Context, path: str, given: Given) -> list[NewTask]:
-    from agentq_cli import batch
+    from agentq_cli.options import batch
 
     if given["words"] or given["exec"] or given["file"] is not None:
         raise Usage(f"--batch '{path}': the lines say what is to be done; no PROMPT, --exec or --file beside it")
@@ -161,7 +162,8 @@ def store(here: Context, tasks: Sequence[NewTask], given: Given) -> Result:
 def put(here: Context, tasks: Sequence[NewTask], *, attended: bool = False) -> tuple[Queue, list[tuple[Address, bool]]]:
     """Store tasks and tell those who wait for work; each with whether it is new. A hint says where nobody waits for
     it, unless they are `attended`."""
-    from agentq_cli.supervise import process, wake
+    from agentq_cli.host import process
+    from agentq_cli.supervise import wake
 
     queue = here.open_queue(create=True)
     # A batch over sessions is its owner's until it is whole: by the bell a process of another PID namespace knows.
@@ -182,7 +184,7 @@ def told(here: Context, queue: Queue, addresses: Sequence[Address]) -> Result:
 
 
 def _wait(here: Context, queue: Queue, addresses: Sequence[Address], no_wake: bool) -> Result:
-    from agentq_cli.commands import reasons, waiting, watching
+    from agentq_cli.commands import awaiting, reasons, watching
 
     ended: dict[Address, Task] = {}
     still_open: dict[Address, Task] = {}
@@ -190,7 +192,7 @@ def _wait(here: Context, queue: Queue, addresses: Sequence[Address], no_wake: bo
 
     def items() -> Iterator[documents.Item]:
         with _told_of_ctrl_c(addresses):
-            for _ in waiting.looks(queue, addresses, ended, reasons=why, wake_up=not no_wake):
+            for _ in awaiting.looks(queue, addresses, ended, reasons=why, wake_up=not no_wake):
                 pass
         found = (ended[address] for address in addresses)
         yield from (documents.task(task, now=queue.now, waiting_for=None) for task in found)
@@ -198,7 +200,7 @@ def _wait(here: Context, queue: Queue, addresses: Sequence[Address], no_wake: bo
     def looks() -> Iterator[documents.Item | None]:
         yield from ({"id": str(address)} for address in addresses)
         with _told_of_ctrl_c(addresses):
-            for found in waiting.looks(queue, addresses, ended, reasons=why, wake_up=not no_wake):
+            for found in awaiting.looks(queue, addresses, ended, reasons=why, wake_up=not no_wake):
                 still_open.clear()
                 still_open.update(found)
                 yield None
@@ -214,7 +216,7 @@ def _wait(here: Context, queue: Queue, addresses: Sequence[Address], no_wake: bo
 
 
 def _follow(here: Context, queue: Queue, address: Address, new: bool, no_wake: bool) -> Result:
-    from agentq_cli.commands import reasons, waiting
+    from agentq_cli.commands import awaiting, reasons
 
     why = reasons.Reasons(queue, here.config)
     ended: list[Task] = []
@@ -222,7 +224,7 @@ def _follow(here: Context, queue: Queue, address: Address, new: bool, no_wake: b
     def pieces() -> Iterator[tuple[str, bytes]]:
         yield "stdout", f"{address}\n".encode()
         with _told_of_ctrl_c([address]):
-            task = yield from waiting.output_until_ended(queue, address, new=new, wake_up=not no_wake, reasons=why)
+            task = yield from awaiting.output_until_ended(queue, address, new=new, wake_up=not no_wake, reasons=why)
         ended.append(task)
 
     return Followed(pieces(), code=lambda: code(ended[0]))

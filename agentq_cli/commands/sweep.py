@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from agentq_cli import documents, values
-from agentq_cli.context import context
-from agentq_cli.results import Items, Result
+from agentq_cli.commands.context import context
+from agentq_cli.options import values
+from agentq_cli.show import documents
+from agentq_cli.show.results import Items, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ def sweep(given: Given) -> Result:
     """
     session, dry_run, reindex = given["session"], given["dry_run"], bool(given["reindex"])
     from agentq_cli.commands.run import only_on_linux
+    from agentq_cli.host.resources import Resources
     from agentq_cli.supervise import gates
-    from agentq_cli.supervise.resources import Resources
     from agentq_cli.supervise.sweep import Sweep
 
     at = context()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from agentq_cli import values
+from agentq_cli.base.errors import AgentqError, Usage
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import AgentqError, Usage
 from agentq_cli.model import Actor, Address, RunId, TargetResult, Task, Undone
-from agentq_cli.results import Results
+from agentq_cli.options import values
+from agentq_cli.show.results import Results
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
+from agentq_cli.base.errors import Usage
 from agentq_cli.commands import overview
-from agentq_cli.context import context
-from agentq_cli.errors import Usage
-from agentq_cli.results import Document, Interactive, Result
+from agentq_cli.commands.context import context
+from agentq_cli.show.results import Document, Interactive, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +31,6 @@ def top(given: Given) -> Result:
     screen = sys.stdout is not None and sys.stdout.isatty() and at.environ.get("TERM", "dumb") != "dumb"
     if not (keyboard and screen):
         raise Usage("top: it needs a terminal; see `agentq list` and `agentq workers`, or `agentq top --json`")
-    from agentq_cli.top_screen import Dashboard
+    from agentq_cli.commands.top_screen import Dashboard
 
     return Interactive(Dashboard(at).run)

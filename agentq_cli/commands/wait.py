@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
-from agentq_cli import documents, values
-from agentq_cli.commands import waiting, watching
+from agentq_cli.base.errors import Usage
+from agentq_cli.commands import awaiting, watching
+from agentq_cli.commands.context import context
 from agentq_cli.commands.reasons import Reasons
-from agentq_cli.context import context
-from agentq_cli.errors import Usage
 from agentq_cli.model import Address, Status, Task
-from agentq_cli.new_task import code
-from agentq_cli.results import Items, Result, Stream
+from agentq_cli.options import values
+from agentq_cli.options.new_task import code
+from agentq_cli.show import documents
+from agentq_cli.show.results import Items, Result, Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def wait(given: Given) -> Result:
     why = Reasons(queue, at.config)
 
     def looks() -> Iterator[None]:
-        for found in waiting.looks(queue, addresses, ended, reasons=why, timeout_ms=limit):
+        for found in awaiting.looks(queue, addresses, ended, reasons=why, timeout_ms=limit):
             still_open.clear()
             still_open.update(found)
             yield None

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from agentq_cli import documents, values
 from agentq_cli.agents.last_words import last_words
-from agentq_cli.board import Live
-from agentq_cli.clock import monotonic_ms
+from agentq_cli.base.clock import monotonic_ms
+from agentq_cli.base.errors import AgentqError
 from agentq_cli.commands.reasons import Reasons
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import AgentqError
+from agentq_cli.host.output import last_line
 from agentq_cli.model import Address, RunId, Status, Task
-from agentq_cli.pen import BUSY, DIM, GOOD, ODD, STATUS_STYLES, WRONG, Pen
-from agentq_cli.supervise.output import last_line
-from agentq_cli.tables import Column
+from agentq_cli.options import values
+from agentq_cli.show import documents
+from agentq_cli.show.board import Live
+from agentq_cli.show.pen import BUSY, DIM, GOOD, ODD, STATUS_STYLES, WRONG, Pen
+from agentq_cli.show.tables import Column
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def age(milliseconds: int) -> str:
 
 def ended_line(status: str, name: str, detail: str) -> Text:
     """One line about what has just ended."""
-    from agentq_cli.drawing import line
+    from agentq_cli.show.drawing import line
 
     more = [("  ", ""), (detail, DIM)] if detail and detail != status else []
     return line((status, STATUS_STYLES.get(status, "")), " " * (9 - len(status)), "  ", name, *more)
@@ -88,7 +89,7 @@ def lines_of(
     more: int = 0,
 ) -> list[RenderableType]:
     """The table, cut to the height, and below it the line that sums up; `more` run and are not among the rows."""
-    from agentq_cli.drawing import line, sentence, table
+    from agentq_cli.show.drawing import line, sentence, table
 
     room = max(height - 3, 0)
     more += max(0, len(rows) - room)
@@ -126,14 +127,14 @@ def live_wait(
     counted = Counted()
 
     def line(item: documents.Item, pen: Pen) -> Text:
-        from agentq_cli import drawing
+        from agentq_cli.show import drawing
 
         if ended is not None:
             return drawing.line(str(item["id"]))
         return ended_line(item["status"], item["id"], item["reason"] or "")
 
     def screen(pen: Pen, width: int, height: int) -> list[RenderableType]:
-        from agentq_cli import drawing
+        from agentq_cli.show import drawing
 
         rows: list[documents.Item] = []
         for task in still_open.values():

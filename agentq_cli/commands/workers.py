@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from agentq_cli import documents
-from agentq_cli.clock import monotonic_ms
-from agentq_cli.context import Context, context
+from agentq_cli.base.clock import monotonic_ms
+from agentq_cli.commands.context import Context, context
 from agentq_cli.engines.door import Queue
+from agentq_cli.host import keeper, resources, tree
+from agentq_cli.host.records import RunDirectory, Start, Void
+from agentq_cli.host.resources import Resources
 from agentq_cli.model import Supervisor, Worker
 from agentq_cli.policy import admission
 from agentq_cli.policy.admission import Gate
-from agentq_cli.results import Items, Result, Section
-from agentq_cli.supervise import gates, keeper, overdue, resources, tree
-from agentq_cli.supervise.records import RunDirectory, Start, Void
-from agentq_cli.supervise.resources import Resources
-from agentq_cli.tables import Column
+from agentq_cli.show import documents
+from agentq_cli.show.results import Items, Result, Section
+from agentq_cli.show.tables import Column
+from agentq_cli.supervise import gates, overdue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -31,10 +31,10 @@ from agentq_cli.model import Undone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.clock import Clock
+    from agentq_cli.base.clock import Clock
+    from agentq_cli.base.path import Path
     from agentq_cli.engines.verbs import Queue as Queue
     from agentq_cli.model import Task
-    from agentq_cli.path import Path
 else:
     Queue = object  # its verbs are a type, which would only take time to load
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from typing import TypeAlias
 
-    from agentq_cli.engines.values import Answer, Fault, FoundRun, Leftovers, Trouble
+    from agentq_cli.engines.nouns import Answer, Fault, FoundRun, Leftovers, Trouble
     from agentq_cli.model import (
         Actor,
         Address,
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
         SweepAction,
         Task,
     )
+    from agentq_cli.options.requests import Refusal, Request
     from agentq_cli.policy import figures as numbers
     from agentq_cli.policy import hooks as hook_policy
     from agentq_cli.policy import order
-    from agentq_cli.policy.requests import Refusal, Request
     from agentq_cli.policy.schedule import Schedule
 
     Template: TypeAlias = Callable[[Request, Task | None], NewTask]

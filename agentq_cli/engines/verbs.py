@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self, TypeAlias
 
-    from agentq_cli.engines.place import Place
+    from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan
     from agentq_cli.engines.subdoors import Figures, Heads, Hooks, Upkeep, Voice
-    from agentq_cli.engines.values import Calls, Candidate, Claim, Plan
+    from agentq_cli.host.bells import Bell
+    from agentq_cli.host.output import OutputReader as Output
+    from agentq_cli.host.place import Place
     from agentq_cli.model import (
         Address,
         Event,
@@ -37,8 +39,6 @@ if TYPE_CHECKING:
     from agentq_cli.policy import order, waiting
     from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.dependencies import Looked
-    from agentq_cli.supervise.bells import Bell
-    from agentq_cli.supervise.output import OutputReader as Output
 
     Parallel: TypeAlias = Callable[[str], int | None]
     """How wide a session is; None is up to the cap."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from agentq_cli import __version__, help
-from agentq_cli.help import Entry, Page
+from agentq_cli import __version__
+from agentq_cli.cli import help
+from agentq_cli.cli.help import Entry, Page
 from agentq_cli.manual import mdoc
 from agentq_cli.manual.surface import Command
 

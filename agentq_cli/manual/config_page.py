@@ -7,12 +7,14 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from agentq_cli import __version__, config_schema, values
-from agentq_cli.config import LIMIT_FIELDS, Config
-from agentq_cli.config_schema import Reader, Schema
+from agentq_cli import __version__
+from agentq_cli.config import schema
+from agentq_cli.config.configuration import LIMIT_FIELDS, Config
+from agentq_cli.config.schema import Reader, Schema
 from agentq_cli.manual import mdoc
 from agentq_cli.manual.surface import commands
 from agentq_cli.manual.template import TEMPLATES, filled
+from agentq_cli.options import values
 
 NAME = "agentq-config.5"
 
@@ -40,17 +42,17 @@ def render() -> str:
     meanings = _meanings()
     defaults = Config(path=Path())
     limits = {key: getattr(defaults.limits, name) for key, name in LIMIT_FIELDS.items()}
-    top = {key: getattr(defaults, "retention_ms" if key == "retention" else key) for key in config_schema.TOP}
-    own = {key: read for key, read in config_schema.SESSION.items() if key not in config_schema.OPTIONS}
+    top = {key: getattr(defaults, "retention_ms" if key == "retention" else key) for key in schema.TOP}
+    own = {key: read for key, read in schema.SESSION.items() if key not in schema.OPTIONS}
     return filled(
         NAME,
         HEAD=mdoc.head("agentq-config", 5, __version__),
-        TOP=list(_keys(config_schema.TOP, meanings["top"], {key: shown(key, value) for key, value in top.items()})),
-        OPTIONS=list(_keys(config_schema.OPTIONS, _option_meanings(meanings["options"]), _option_defaults())),
+        TOP=list(_keys(schema.TOP, meanings["top"], {key: shown(key, value) for key, value in top.items()})),
+        OPTIONS=list(_keys(schema.OPTIONS, _option_meanings(meanings["options"]), _option_defaults())),
         SESSION=list(_keys(own, meanings["sessions"], {})),
-        PROFILE=list(_keys(config_schema.PROFILE, meanings["agents"], {})),
-        LIMITS=list(_keys(config_schema.LIMITS, meanings["limits"], {key: shown(key, limits[key]) for key in limits})),
-        HOOKS=list(_keys(config_schema.HOOKS, meanings["hooks"], {})),
+        PROFILE=list(_keys(schema.PROFILE, meanings["agents"], {})),
+        LIMITS=list(_keys(schema.LIMITS, meanings["limits"], {key: shown(key, limits[key]) for key in limits})),
+        HOOKS=list(_keys(schema.HOOKS, meanings["hooks"], {})),
         SEE=mdoc.see_also([("agentq", 1), ("agentq-config", 1), ("agentq-agents", 1), ("agentq-state", 5)]),
     )
 
@@ -95,10 +97,10 @@ def shown(key: str, value: object) -> str:
         return "off" if key == "load" else "none"
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
-    if key in config_schema.DURATIONS:
+    if key in schema.DURATIONS:
         assert isinstance(value, int)
         return values.write_duration(value)
-    if key in config_schema.SIZES:
+    if key in schema.SIZES:
         assert isinstance(value, int)
         return values.format_size(value)
     return str(value)

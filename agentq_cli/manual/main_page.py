@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from agentq_cli import __version__, config_schema
+from agentq_cli import __version__
+from agentq_cli.config import schema
 from agentq_cli.manual import mdoc
 from agentq_cli.manual.command_pages import entries
 from agentq_cli.manual.surface import Command
 from agentq_cli.manual.template import filled
 from agentq_cli.model import RunStatus, Status
-from agentq_cli.new_task import DEPTH_LIMIT
+from agentq_cli.options.new_task import DEPTH_LIMIT
 from agentq_cli.options.table import GROUPS
 from agentq_cli.policy.retry import FREE_HOLDS, RETRIES
 
@@ -32,7 +33,7 @@ def render(own: Command, commands: tuple[Command, ...]) -> str:
         STATUSES=_words([status.value for status in Status]),
         RUN_STATUSES=_words([status.value for status in RunStatus]),
         CONFIG_VARIABLES=[
-            f".It Ev {' , '.join(f'AGENTQ_{key.upper()}' for key in config_schema.TOP)}",
+            f".It Ev {' , '.join(f'AGENTQ_{key.upper()}' for key in schema.TOP)}",
             "The keys of these names of",
             ".Xr agentq-config 5 .",
         ],

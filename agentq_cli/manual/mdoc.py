@@ -65,7 +65,7 @@ def flag(name: str) -> str:
 def head(title: str, section: int, version: str) -> list[str]:
     """How a page begins."""
     return [
-        '.\\" Generated from the application by `python -m agentq_cli.pages`; do not edit.',
+        '.\\" Generated from the application by `python -m agentq_cli.manual.pages`; do not edit.',
         f".Dd {DATE}",
         f".Dt {title.upper()} {section}",
         f".Os agentq {version}",

@@ -6,10 +6,10 @@ import tomllib
 from collections.abc import Iterator, Mapping
 
 from agentq_cli import __version__
+from agentq_cli.engines.local import describe
+from agentq_cli.engines.local.describe import Column
 from agentq_cli.manual import mdoc
 from agentq_cli.manual.template import TEMPLATES, filled
-from agentq_cli.store import describe
-from agentq_cli.store.describe import Column
 
 NAME = "agentq-state.5"
 KINDS = ("index", "inbound", "outbound")

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from typer import _click as click
 
-from agentq_cli import app, help
-from agentq_cli.dataclass import dataclass
-from agentq_cli.help import Entry, Page
+from agentq_cli.base.dataclass import dataclass
+from agentq_cli.cli import app, help
+from agentq_cli.cli.help import Entry, Page
 from agentq_cli.model import RunStatus, Status
 from agentq_cli.options.table import EVERYWHERE
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agentq_cli.help import first_sentence
+from agentq_cli.cli.help import first_sentence
 from agentq_cli.manual.surface import Argument, Command, Option, Value, application, commands, sentence
 from agentq_cli.manual.template import filled
 

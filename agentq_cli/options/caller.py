@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Protocol
 
-    from agentq_cli.config import Config
+    from agentq_cli.config.configuration import Config
 
     class Caller(Protocol):
         """What the options of a task are read with: the configuration, the environment, the umask, time and zone."""

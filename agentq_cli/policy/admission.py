@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from agentq_cli.clock import rfc3339
-from agentq_cli.dataclass import NamedTuple, dataclass
+from agentq_cli.base.clock import rfc3339
+from agentq_cli.base.dataclass import NamedTuple, dataclass
 
 MIB = 1 << 20
 MORE_MEMORY = 64 * MIB

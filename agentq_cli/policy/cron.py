@@ -10,8 +10,8 @@ from __future__ import annotations
 import functools
 import re
 
-from agentq_cli.dataclass import NamedTuple, dataclass, field
-from agentq_cli.errors import Usage, nearest
+from agentq_cli.base.dataclass import NamedTuple, dataclass, field
+from agentq_cli.base.errors import Usage, nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

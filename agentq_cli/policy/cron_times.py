@@ -19,8 +19,8 @@ import functools
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from agentq_cli.dataclass import NamedTuple
-from agentq_cli.errors import Usage
+from agentq_cli.base.dataclass import NamedTuple
+from agentq_cli.base.errors import Usage
 from agentq_cli.policy.cron import Cron
 
 TYPE_CHECKING = False

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum
 
-from agentq_cli.dataclass import dataclass
+from agentq_cli.base.dataclass import dataclass
 from agentq_cli.model import Address, Condition, Dependency, Status
 
 

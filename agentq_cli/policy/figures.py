@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agentq_cli.dataclass import dataclass, field
+from agentq_cli.base.dataclass import dataclass, field
 
 FiguresKey = tuple[str, str]
 """Session and agent. Either is '' for all of them; the agent of a command is '' too."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from agentq_cli.dataclass import dataclass
+from agentq_cli.base.dataclass import dataclass
 from agentq_cli.model import ENDED, Address, RunId, Status
 
 DRAINED = "session.drained"

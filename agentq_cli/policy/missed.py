@@ -20,8 +20,8 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 
-from agentq_cli.dataclass import asdict, dataclass, replace
-from agentq_cli.errors import Unreadable, Usage
+from agentq_cli.base.dataclass import asdict, dataclass, replace
+from agentq_cli.base.errors import Unreadable, Usage
 from agentq_cli.model import Status, Trigger
 from agentq_cli.policy.schedule import Missed, Overlap, Schedule, count_slots, first, newest_slots, next_slot
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping, Sequence, Set
 
-from agentq_cli.dataclass import dataclass, field
+from agentq_cli.base.dataclass import dataclass, field
 from agentq_cli.model import DEFAULT_SESSION
 
 AGED_PRIORITY = 101

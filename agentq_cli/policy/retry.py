@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from agentq_cli.clock import rfc3339
-from agentq_cli.dataclass import dataclass
+from agentq_cli.base.clock import rfc3339
+from agentq_cli.base.dataclass import dataclass
 from agentq_cli.model import FailureClass, Launch, Outcome, Task
 
 RETRIES = 5

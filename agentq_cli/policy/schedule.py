@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 
-from agentq_cli.dataclass import asdict, dataclass
-from agentq_cli.errors import Unreadable
+from agentq_cli.base.dataclass import asdict, dataclass
+from agentq_cli.base.errors import Unreadable
 from agentq_cli.policy.cron import parse_cron
 from agentq_cli.policy.cron_times import count_cron, newest_cron, next_cron, zone_info
 from agentq_cli.policy.interval import count_interval, newest_interval, next_interval

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from agentq_cli.dataclass import dataclass, replace
-from agentq_cli.errors import Unreadable, Usage
+from agentq_cli.base.dataclass import dataclass, replace
+from agentq_cli.base.errors import Unreadable, Usage
 from agentq_cli.model import Status
 from agentq_cli.policy import missed
 from agentq_cli.policy.missed import Occurrence, Skipped

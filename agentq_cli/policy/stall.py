@@ -8,7 +8,7 @@ sleeps.
 
 from __future__ import annotations
 
-from agentq_cli.dataclass import NamedTuple
+from agentq_cli.base.dataclass import NamedTuple
 
 LONGEST_INTERVAL_MS = 5_000
 SHORTEST_INTERVAL_MS = 20

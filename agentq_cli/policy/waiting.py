@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agentq_cli.clock import rfc3339
-from agentq_cli.dataclass import dataclass
+from agentq_cli.base.clock import rfc3339
+from agentq_cli.base.dataclass import dataclass
 from agentq_cli.model import Condition, RunId, Status, Task, WaitingFor
 from agentq_cli.policy.admission import Gate
 from agentq_cli.policy.dependencies import Looked, Standing, standing

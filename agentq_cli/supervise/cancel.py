@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agentq_cli.clock import monotonic_ms
-from agentq_cli.config import Config
+from agentq_cli.base.clock import monotonic_ms
+from agentq_cli.base.errors import AgentqError, Refused
+from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import AgentqError, Refused
+from agentq_cli.host import keeper, stop
+from agentq_cli.host.records import RunDirectory, Start
 from agentq_cli.model import Actor, Task, Undone, Worker
-from agentq_cli.supervise import keeper, recovery, stop
+from agentq_cli.supervise import recovery
 from agentq_cli.supervise.plan import grace_ms
-from agentq_cli.supervise.records import RunDirectory, Start
 
 PATIENCE_MS = 10_000
 """How long, beyond the grace time, a shim may take to end its tree and write its record."""

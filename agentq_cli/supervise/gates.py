@@ -8,19 +8,19 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Sequence
 
-from agentq_cli import config as configuration
-from agentq_cli.clock import monotonic_ms
-from agentq_cli.config import Config, Limits
-from agentq_cli.dataclass import dataclass
+from agentq_cli.base.clock import monotonic_ms
+from agentq_cli.base.dataclass import dataclass
+from agentq_cli.base.errors import Busy, Refused, Usage
+from agentq_cli.base.identity import Identity
+from agentq_cli.config import configuration
+from agentq_cli.config.configuration import Config, Limits
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import Busy, Refused, Usage
-from agentq_cli.identity import Identity
+from agentq_cli.host import keeper, process, tree
+from agentq_cli.host.records import Start
+from agentq_cli.host.resources import Resources, tree_memory
 from agentq_cli.model import LastStart
 from agentq_cli.policy import admission
 from agentq_cli.policy.admission import Gate, Room, Wanted
-from agentq_cli.supervise import keeper, process, tree
-from agentq_cli.supervise.records import Start
-from agentq_cli.supervise.resources import Resources, tree_memory
 
 LOOK_MS = 2_000
 """How often memory and load are looked at while one of them holds something."""
@@ -78,7 +78,7 @@ def check(config: Config, resources: Resources) -> None:
     wanted = Wanted(config.limits.memory_per_agent_bytes, config.limits.memory_reserve_bytes)
     if not rooms or not admission.impossible(wanted, default, admission.total(rooms)):
         return
-    from agentq_cli.values import format_size
+    from agentq_cli.options.values import format_size
 
     smallest = min(rooms, key=lambda room: room.total)
     where = "this machine" if smallest.cgroup is None else f"cgroup '{smallest.cgroup}'"

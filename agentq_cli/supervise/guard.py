@@ -12,9 +12,9 @@ import resource
 import sqlite3
 from types import TracebackType
 
-from agentq_cli.clock import monotonic_ms
-from agentq_cli.dataclass import dataclass
-from agentq_cli.errors import AgentqError, Busy, Refused
+from agentq_cli.base.clock import monotonic_ms
+from agentq_cli.base.dataclass import dataclass
+from agentq_cli.base.errors import AgentqError, Busy, Refused
 
 AGAIN_MS = 200
 LONGEST_AGAIN_MS = 5_000
@@ -181,7 +181,7 @@ def translated(error: Exception) -> AgentqError:
     if isinstance(error, OSError) and not isinstance(error, sqlite3.Error):
         where = f"'{os.fsdecode(error.filename)}'" if error.filename is not None else "the system"
         return Refused(f"{where}: {error.strerror or error}")
-    from agentq_cli import translation
+    from agentq_cli.base import translation
 
     return translation.translated(error)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from agentq_cli.agents import verdict
-from agentq_cli.config import Config
-from agentq_cli.dataclass import replace
-from agentq_cli.engines.place import Place
-from agentq_cli.engines.values import FoundRun
+from agentq_cli.base.dataclass import replace
+from agentq_cli.config.configuration import Config
+from agentq_cli.engines.nouns import FoundRun
+from agentq_cli.host.place import Place
+from agentq_cli.host.records import Start
 from agentq_cli.model import Outcome, RunId, RunStatus, Task
 from agentq_cli.supervise import settle
-from agentq_cli.supervise.records import Start
 
 UNTOLD = "the index was lost, and no record of its end is left"
 

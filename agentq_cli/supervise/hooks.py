@@ -1,7 +1,7 @@
 """Running hooks: real processes beside the queue, a few at a time, each with a document on stdin and a time limit.
 
 A hook changes no task, delays no start, and is waited for only at the end of a drain or a sweep. It is told after the
-commit; what it is to be told is in the store (`store/hooks.py`), and not lost with the process that would run it.
+commit; what it is to be told is in the engine, and not lost with the process that would run it.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import select
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 
-from agentq_cli import documents
-from agentq_cli.clock import awake_ms, monotonic_ms
-from agentq_cli.config import Config
-from agentq_cli.dataclass import dataclass, field
+from agentq_cli.base.clock import awake_ms, monotonic_ms
+from agentq_cli.base.dataclass import dataclass, field
+from agentq_cli.base.errors import AgentqError, Busy, NotFound, Refused, Unreadable
+from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import AgentqError, Busy, NotFound, Refused, Unreadable
 from agentq_cli.model import Actor, Identity, Task
 from agentq_cli.policy.hooks import Call, Ran
+from agentq_cli.show import documents
 from agentq_cli.supervise.plan import KEPT_BACK
 
 TYPE_CHECKING = False
@@ -328,7 +328,7 @@ def _become(
     words: Sequence[str], environ: dict[str, str], directory: str, stdin: int, output: int, parent: int
 ) -> NoReturn:
     """In the child: the hook, or a line on stderr and 127."""
-    from agentq_cli.supervise import kernel
+    from agentq_cli.host import kernel
 
     try:
         os.setsid()

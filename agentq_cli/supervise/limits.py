@@ -11,17 +11,18 @@ import contextlib
 import os
 
 from agentq_cli.agents.verdict import LINGER
-from agentq_cli.clock import awake_ms, monotonic_ms
-from agentq_cli.config import Config
-from agentq_cli.dataclass import dataclass
+from agentq_cli.base.clock import awake_ms, monotonic_ms
+from agentq_cli.base.dataclass import dataclass
+from agentq_cli.base.errors import AgentqError
+from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import AgentqError
+from agentq_cli.host import keeper, process, resources, stop, tree
+from agentq_cli.host.records import LINGERS, RunDirectory, Start
 from agentq_cli.model import Actor, RunId, Task
+from agentq_cli.options.values import format_cost, format_duration, format_size
 from agentq_cli.policy import stall
-from agentq_cli.supervise import keeper, plan, process, resources, stop, tree
-from agentq_cli.supervise.records import LINGERS, RunDirectory, Start
+from agentq_cli.supervise import plan
 from agentq_cli.supervise.settle import StreamFollower
-from agentq_cli.values import format_cost, format_duration, format_size
 
 MEMORY_MS = 1_000
 """How far apart a supervisor looks at a tree's memory: what grows and is gone in between is not seen."""

@@ -11,17 +11,17 @@ import signal
 import time
 from collections.abc import Collection
 
-from agentq_cli.clock import monotonic_ms
-from agentq_cli.config import Config
-from agentq_cli.dataclass import dataclass
+from agentq_cli.base.clock import monotonic_ms
+from agentq_cli.base.dataclass import dataclass
+from agentq_cli.base.errors import AgentqError
+from agentq_cli.base.identity import Identity
+from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import AgentqError
-from agentq_cli.identity import Identity
+from agentq_cli.host import keeper, process, tree
+from agentq_cli.host.records import RunDirectory, Start
 from agentq_cli.model import Task, Worker
-from agentq_cli.supervise import keeper, process, tree
+from agentq_cli.options.values import format_duration
 from agentq_cli.supervise.plan import grace_ms
-from agentq_cli.supervise.records import RunDirectory, Start
-from agentq_cli.values import format_duration
 
 SLACK_MS = 2_000
 """What ending a tree may take beyond the grace time."""

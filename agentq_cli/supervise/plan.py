@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
 from agentq_cli.agents import profile as profiles
-from agentq_cli.clock import Clock, rfc3339
-from agentq_cli.config import Config
-from agentq_cli.engines.place import Place
-from agentq_cli.engines.values import Claim, Past, Plan
-from agentq_cli.errors import AgentqError, Usage
+from agentq_cli.base.clock import Clock, rfc3339
+from agentq_cli.base.errors import AgentqError, Usage
+from agentq_cli.config.configuration import Config
+from agentq_cli.engines.nouns import Claim, Past, Plan
+from agentq_cli.host.launch import LaunchRequest
+from agentq_cli.host.place import Place
 from agentq_cli.model import NewTask, RunId, Task
+from agentq_cli.options.values import format_cost
 from agentq_cli.policy import retry
-from agentq_cli.supervise.launch import LaunchRequest
-from agentq_cli.values import format_cost
 
 DEFAULT_GRACE_MS = 5000
 
@@ -231,9 +231,9 @@ def preview(task: NewTask, config: Config, environ: Mapping[str, str]) -> tuple[
 
 def zone(config: Config, environ: Mapping[str, str], session: str) -> str:
     """The zone of a task whose submit named none."""
-    from agentq_cli import config_zone
+    from agentq_cli.config import zones
 
-    return config_zone.resolve(config, environ, session=session).name
+    return zones.resolve(config, environ, session=session).name
 
 
 def _previous(here: Place, run: RunId, earlier: int) -> str | None:

@@ -11,15 +11,16 @@ import os
 import stat
 from enum import Enum
 
-from agentq_cli.config import Config
-from agentq_cli.dataclass import dataclass
+from agentq_cli.base.dataclass import dataclass
+from agentq_cli.base.errors import NotFound
+from agentq_cli.base.identity import Identity
+from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import NotFound
-from agentq_cli.identity import Identity
+from agentq_cli.host import keeper, process, stop, tree
+from agentq_cli.host.records import RunDirectory, Start, Void
 from agentq_cli.model import Actor, Outcome, RunId, Task, Worker
-from agentq_cli.supervise import keeper, overdue, process, settle, stop, tree
+from agentq_cli.supervise import overdue, settle
 from agentq_cli.supervise.plan import grace_ms
-from agentq_cli.supervise.records import RunDirectory, Start, Void
 
 ENDING_MS = 1_000
 """How long a keeper that has written its record may take to end; where it lives on, it did not write that one."""
@@ -155,7 +156,7 @@ def _regular(path: str) -> os.stat_result | None:
 
 def bury(directory: RunDirectory) -> bool:
     """Tidy up after a run of which nothing is left that can be seen; False where something that cannot be is left."""
-    from agentq_cli.supervise import tmpdir
+    from agentq_cli.host import tmpdir
 
     if _leaves(directory):
         return False

@@ -5,20 +5,20 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Generator, Mapping
 
-from agentq_cli import config_zone
-from agentq_cli.clock import Clock
-from agentq_cli.config import Config
-from agentq_cli.dataclass import dataclass, replace
+from agentq_cli.base.clock import Clock
+from agentq_cli.base.dataclass import dataclass, replace
+from agentq_cli.base.errors import LimitReached, Usage
+from agentq_cli.config import zones
+from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
-from agentq_cli.engines.values import Answer
-from agentq_cli.errors import LimitReached, Usage
+from agentq_cli.engines.nouns import Answer
+from agentq_cli.host import stop
 from agentq_cli.model import DEFAULT_SESSION, Launch, NewTask, Task
-from agentq_cli.new_schedule import OCCURRENCE, make_schedule
-from agentq_cli.new_task import DEPTH_LIMIT, TaskMaker
-from agentq_cli.policy import requests as policy
-from agentq_cli.policy.requests import Request
+from agentq_cli.options import requests as policy
+from agentq_cli.options.new_schedule import OCCURRENCE, make_schedule
+from agentq_cli.options.new_task import DEPTH_LIMIT, TaskMaker
+from agentq_cli.options.requests import Request
 from agentq_cli.policy.schedule import Schedule, first
-from agentq_cli.supervise import stop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def apply(
     asked = Asked(queue, config, environ, session)
 
     def zone(named: str | None) -> str:
-        return config_zone.resolve(config, environ, session=session, typed=named).name
+        return zones.resolve(config, environ, session=session, typed=named).name
 
     looked_at = 0
     for message, content in queue.voice.asked(session, MOST):
@@ -82,7 +82,7 @@ class _Agent:
         return self.clock.now_ms()
 
     def zone(self, typed: str | None = None, session: str = DEFAULT_SESSION) -> str:
-        return config_zone.named(self.config, self.environ, session=session, typed=typed)
+        return zones.named(self.config, self.environ, session=session, typed=typed)
 
 
 class Asked:

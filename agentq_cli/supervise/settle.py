@@ -7,12 +7,12 @@ import os
 from agentq_cli.agents import reader as readers
 from agentq_cli.agents import verdict
 from agentq_cli.agents.reader import Verdict
-from agentq_cli.config import Config
-from agentq_cli.errors import AgentqError
+from agentq_cli.base.errors import AgentqError
+from agentq_cli.config.configuration import Config
+from agentq_cli.host.output import CHUNK, OutputReader, open_regular
+from agentq_cli.host.records import Exit, RunDirectory, Start
 from agentq_cli.model import Outcome, Task
-from agentq_cli.supervise.output import CHUNK, OutputReader, open_regular
 from agentq_cli.supervise.plan import profile_of
-from agentq_cli.supervise.records import Exit, RunDirectory, Start
 
 STDERR_TAIL = 64 * 1024
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from agentq_cli.clock import Clock, monotonic_ms
-from agentq_cli.config import Config
+from agentq_cli.base.clock import Clock, monotonic_ms
+from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
-from agentq_cli.engines.values import Claim
+from agentq_cli.engines.nouns import Claim
+from agentq_cli.host.launch import Launcher
 from agentq_cli.model import Identity, Worker
 from agentq_cli.policy import order
 from agentq_cli.policy.admission import Gate
 from agentq_cli.supervise import plan
 from agentq_cli.supervise.gates import Gates
 from agentq_cli.supervise.guard import Guard
-from agentq_cli.supervise.launch import Launcher
 from agentq_cli.supervise.watch import Watched, unstarted
 
 START = "start"

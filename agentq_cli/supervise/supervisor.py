@@ -13,26 +13,27 @@ import signal
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import partial
 
-from agentq_cli import config as configuration
-from agentq_cli.clock import Clock, monotonic_ms
-from agentq_cli.dataclass import dataclass, replace
+from agentq_cli.base.clock import Clock, monotonic_ms
+from agentq_cli.base.dataclass import dataclass, replace
+from agentq_cli.base.errors import AgentqError, Refused
+from agentq_cli.config import configuration
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import AgentqError, Refused
+from agentq_cli.host import attendance, process, stop
+from agentq_cli.host.launch import Launcher
+from agentq_cli.host.resources import Resources
 from agentq_cli.model import Actor, Event, Identity, Outcome, RunId, Status, Supervisor, Task
 from agentq_cli.policy import order
-from agentq_cli.supervise import attendance, gates, history, limits, overdue, process, requests, stop
+from agentq_cli.supervise import gates, history, limits, overdue, requests
 from agentq_cli.supervise.gates import Gates
 from agentq_cli.supervise.guard import Guard, Tried, few_descriptors
 from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks
-from agentq_cli.supervise.launch import Launcher
-from agentq_cli.supervise.resources import Resources
 from agentq_cli.supervise.signals import Signals
 from agentq_cli.supervise.starting import START, Starter
 from agentq_cli.supervise.watch import LOST_MS, Watched
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.supervise.bells import Bell
+    from agentq_cli.host.bells import Bell
 
 RENEW_MS = 10_000
 STREAM_MS = 500

@@ -10,28 +10,19 @@ import contextlib
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from functools import partial
 
-from agentq_cli.clock import monotonic_ms
-from agentq_cli.config import Config
-from agentq_cli.dataclass import dataclass, field, replace
+from agentq_cli.base.clock import monotonic_ms
+from agentq_cli.base.dataclass import dataclass, field, replace
+from agentq_cli.base.errors import AgentqError, Busy
+from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
-from agentq_cli.engines.values import Trouble
-from agentq_cli.errors import AgentqError, Busy
+from agentq_cli.engines.nouns import Trouble
+from agentq_cli.host import keeper, process
+from agentq_cli.host.records import LINGERS, Start
 from agentq_cli.model import Actor, Address, RunId, SweepAction, Undone, Worker
 from agentq_cli.policy.hooks import Call
-from agentq_cli.supervise import (
-    history,
-    keeper,
-    limits,
-    overdue,
-    process,
-    recovery,
-    requests,
-    settle,
-    wake,
-)
+from agentq_cli.supervise import history, limits, overdue, recovery, requests, settle, wake
 from agentq_cli.supervise.guard import Guard
 from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks
-from agentq_cli.supervise.records import LINGERS, Start
 
 MOST_REQUESTS = 16
 """How often one pass goes on with a session's requests: somebody who never stops writing must not keep it."""

@@ -7,11 +7,11 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
+from agentq_cli.base.errors import Busy, Refused
+from agentq_cli.base.path import Path
 from agentq_cli.engines.door import Queue
-from agentq_cli.engines.place import Place, refuse_link
-from agentq_cli.errors import Busy, Refused
-from agentq_cli.path import Path
-from agentq_cli.supervise import attendance, process
+from agentq_cli.host import attendance, process
+from agentq_cli.host.place import Place, refuse_link
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

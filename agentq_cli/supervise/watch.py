@@ -5,16 +5,17 @@ from __future__ import annotations
 import errno
 import os
 
-from agentq_cli.clock import monotonic_ms
-from agentq_cli.config import Config
-from agentq_cli.dataclass import dataclass, field
+from agentq_cli.base.clock import monotonic_ms
+from agentq_cli.base.dataclass import dataclass, field
+from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
+from agentq_cli.host import keeper
+from agentq_cli.host.records import RunDirectory, Start, Void
+from agentq_cli.host.tree import SETTLE_MS, Orphans
 from agentq_cli.model import FailureClass, Outcome, RunStatus, Task, Worker
-from agentq_cli.supervise import keeper, recovery, settle
+from agentq_cli.supervise import recovery, settle
 from agentq_cli.supervise.limits import RunLimits
 from agentq_cli.supervise.plan import grace_ms
-from agentq_cli.supervise.records import RunDirectory, Start, Void
-from agentq_cli.supervise.tree import SETTLE_MS, Orphans
 
 STREAM_STEPS = 128
 """Pieces of one agent's stream that are read in one go (8 MiB), so that a flood does not keep the others waiting."""

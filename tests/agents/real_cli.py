@@ -22,7 +22,7 @@ from model_api import ModelApi
 from agentq_cli.agents import profile as profiles
 from agentq_cli.agents.reader import open_reader
 from agentq_cli.agents.verdict import outcome
-from agentq_cli.config import load
+from agentq_cli.config.configuration import load
 from agentq_cli.model import Outcome
 
 CODEX_CONFIG = """

@@ -15,7 +15,7 @@ import pytest
 
 from agentq_cli.agents import profile as profiles
 from agentq_cli.agents.reader import Reader, Verdict, open_reader
-from agentq_cli.config import Config, load
+from agentq_cli.config.configuration import Config, load
 
 
 @dataclass(frozen=True)

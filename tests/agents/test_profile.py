@@ -11,10 +11,10 @@ import pytest
 
 from agentq_cli.agents import profile as profiles
 from agentq_cli.agents.profile import Profile, command, default_agent, find_program, from_table
-from agentq_cli.config import Config, load
-from agentq_cli.config_schema import PROFILE, read_table
-from agentq_cli.defaults import BUILT_IN
-from agentq_cli.errors import NotFound, Usage
+from agentq_cli.base.defaults import BUILT_IN
+from agentq_cli.base.errors import NotFound, Usage
+from agentq_cli.config.configuration import Config, load
+from agentq_cli.config.schema import PROFILE, read_table
 
 ID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 

@@ -32,7 +32,7 @@ from real_cli import CLIS, Cli  # noqa: E402
 
 from agentq_cli.agents import profile as profiles  # noqa: E402
 from agentq_cli.agents.reader import open_reader  # noqa: E402
-from agentq_cli.config import load  # noqa: E402
+from agentq_cli.config.configuration import load  # noqa: E402
 
 IDLE = 5.0
 """Seconds for which a kept process is watched doing nothing."""

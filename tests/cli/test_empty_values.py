@@ -7,8 +7,8 @@ import json
 import pytest
 from driven import Driven
 
-from agentq_cli import batch
 from agentq_cli.manual.surface import commands
+from agentq_cli.options import batch
 from agentq_cli.options.table import COMMANDS, rows
 
 ALLOWED = {"--agent-arg"}

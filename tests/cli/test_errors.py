@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from agentq_process import Agentq
 
-from agentq_cli.app import available
-from agentq_cli.translation import translated
+from agentq_cli.base.translation import translated
+from agentq_cli.cli.app import available
 
 ERRORS = [
     (("sumbit", "x"), 2, "'sumbit': no such command; did you mean 'submit'?"),

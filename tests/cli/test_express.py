@@ -20,11 +20,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agentq_cli import __main__ as program
-from agentq_cli import app, environment, quick  # noqa: F401 - `app` is loaded once for all children
+from agentq_cli.base import environment
+from agentq_cli.cli import app, quick  # noqa: F401 - `app` is loaded once for all children
 from agentq_cli.commands import submit as whole  # noqa: F401 - as is this
-from agentq_cli.config_schema import TOP
-from agentq_cli.store import express
-from agentq_cli.supervise import process
+from agentq_cli.config.schema import TOP
+from agentq_cli.engines.local import express
+from agentq_cli.host import process
 
 NOW = "2026-03-01T12:00:00.250Z"
 NOW_MS = 1_772_366_400_250
@@ -336,6 +337,6 @@ def test_it_loads_next_to_nothing(agentq: Agentq) -> None:
     told = agentq("submit", "--exec", "--", "true", env={"PYTHONVERBOSE": "1"})
     assert told.stdout == "default/2\n"
     loaded = {line.split("'")[1] for line in told.stderr.splitlines() if line.startswith("import '")}
-    assert {"agentq_cli.store.express", "_sqlite3"} <= loaded
+    assert {"agentq_cli.engines.local.express", "_sqlite3"} <= loaded
     assert not loaded & {f"agentq_cli.{name}" for name in ("app", "model", "errors", "output", "context")}
     assert not loaded & {"typer", "json", "dataclasses", "datetime", "pathlib"}

@@ -16,7 +16,7 @@ from agentq_process import Agentq
 from driven import Driven, until
 from forked import Forked
 
-from agentq_cli.app import available
+from agentq_cli.cli.app import available
 
 NOW = {"AGENTQ_NOW": "2026-03-01T12:00:00Z", "TZ": "America/New_York", "COLUMNS": "100"}
 WORDS = {

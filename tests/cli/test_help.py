@@ -11,10 +11,10 @@ from agentq_process import Agentq
 from terminal import on_terminal
 from typer import _click as click
 
-from agentq_cli import app, help, values
-from agentq_cli.config_zone import known
-from agentq_cli.help import ARGUMENTS, OPTIONS, Page
-from agentq_cli.options import table
+from agentq_cli.cli import app, help
+from agentq_cli.cli.help import ARGUMENTS, OPTIONS, Page
+from agentq_cli.config.zones import known
+from agentq_cli.options import table, values
 from agentq_cli.options.table import EVERYWHERE, GROUPS, PANELS, row
 from agentq_cli.policy import retry
 from agentq_cli.policy import schedule as policy

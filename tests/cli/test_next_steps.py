@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from driven import Driven, held
 
+from agentq_cli.diagnose.next_steps import Seen, advice
 from agentq_cli.model import Status
-from agentq_cli.next_steps import Seen, advice
 from agentq_cli.policy.waiting import Hold
 
 NOW = 1_774_785_600_000

@@ -160,7 +160,11 @@ def test_the_installed_wheel_works_outside_the_checkout(built: Path, tmp_path: P
         assert (environment / target).read_bytes() == source.read_bytes(), target
     # The pages do not depend on the version of Python, and what they are made of is in the wheel.
     python = str(environment / "bin/python")
-    ran([python, "-m", "agentq_cli.pages", "--check", str(ROOT / "man"), str(ROOT / "completions")], work, environ)
+    ran(
+        [python, "-m", "agentq_cli.manual.pages", "--check", str(ROOT / "man"), str(ROOT / "completions")],
+        work,
+        environ,
+    )
     man = shutil.which("man")
     if man is not None:
         shown = ran([man, "-M", str(environment / "share/man"), "-w", "agentq-submit"], work, environ)

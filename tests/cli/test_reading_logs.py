@@ -16,9 +16,9 @@ import pytest
 from agentq_process import Agentq
 
 from agentq_cli.commands import logs, messages
+from agentq_cli.host.output import OutputReader
+from agentq_cli.host.records import RunDirectory
 from agentq_cli.model import Address, Message, RunId, RunStatus, Status
-from agentq_cli.supervise.output import OutputReader
-from agentq_cli.supervise.records import RunDirectory
 
 
 def run_command(agentq: Agentq, command: str, *options: str) -> None:

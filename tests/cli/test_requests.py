@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 
-from agentq_cli.config_schema import OPTIONS
+from agentq_cli.config.schema import OPTIONS
 
 NOW = {"AGENTQ_NOW": "2026-03-07T10:00:00Z"}
 

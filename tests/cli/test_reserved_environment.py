@@ -7,7 +7,7 @@ import json
 import pytest
 from driven import Driven
 
-from agentq_cli.environment import RESERVED
+from agentq_cli.base.environment import RESERVED
 
 
 def test_the_list_is_what_a_run_finds_set(aq: Driven) -> None:

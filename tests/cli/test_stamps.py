@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 from driven import Driven, held, until
 
-from agentq_cli import clock
-from agentq_cli import config as configuration
-from agentq_cli.store import seen
+from agentq_cli.base import clock
+from agentq_cli.config import configuration
+from agentq_cli.engines.local import seen
 
 PAIRS = 40
 

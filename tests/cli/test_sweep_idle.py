@@ -55,7 +55,7 @@ class Spied:
     @property
     def quick(self) -> bool:
         """Whether it needed no more than the one look."""
-        return "agentq_cli.perform" not in self.modules
+        return "agentq_cli.cli.perform" not in self.modules
 
 
 def later(aq: Driven, *sessions: str) -> None:
@@ -114,7 +114,7 @@ def test_what_runs_under_a_supervisor_is_no_work_for_a_sweep(aq: Driven) -> None
     aq.exec("true")
     swept = until(lambda: (found := Spied(aq)).quick and found, what="a sweep with nothing to look into")
     assert (swept.opened, swept.done.stdout) == (set(), "")
-    assert "agentq_cli.supervise.ring" in swept.modules, "it rings all the same"
+    assert "agentq_cli.host.ring" in swept.modules, "it rings all the same"
     aq.let_go("one")
 
 

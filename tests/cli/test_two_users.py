@@ -51,7 +51,7 @@ PACKAGES = sysconfig.get_path("purelib")
 def python() -> str:
     """An interpreter that both users can run, with what agentq needs: this one may lie in somebody's home."""
     for candidate in (sys.executable, "/usr/bin/python3"):
-        probe = [candidate, "-c", "import sys, sqlite3, agentq_cli.app; sys.exit(sys.version_info < (3, 11))"]
+        probe = [candidate, "-c", "import sys, sqlite3, agentq_cli.cli.app; sys.exit(sys.version_info < (3, 11))"]
         with suppress(OSError):
             found = subprocess.run(probe, env=environment(), cwd="/", capture_output=True, **AS_NOBODY)
             if found.returncode == 0:

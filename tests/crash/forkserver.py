@@ -26,8 +26,9 @@ def preload() -> None:
 
     import filelock  # noqa: F401
 
-    from agentq_cli import __main__, app
-    from agentq_cli.supervise import launch, shim, supervisor, sweep  # noqa: F401
+    from agentq_cli import __main__
+    from agentq_cli.cli import app
+    from agentq_cli.supervise import supervisor, sweep  # noqa: F401
 
     for name in app.available():
         app.load(name)
@@ -119,7 +120,7 @@ def tell(requests: socket.socket, **values: int) -> None:
 
 if __name__ == "__main__":
     sys.path[:0] = [str(ROOT), str(HERE / "hook")]
-    from agentq_cli.supervise import kernel
+    from agentq_cli.host import kernel
 
     kernel.become_subreaper()
     preload()

@@ -13,12 +13,13 @@ from anything import deep, objects, spelled, values
 from hypothesis import event, example, given
 from hypothesis import strategies as st
 
-from agentq_cli import batch, documents
-from agentq_cli.clock import Clock
-from agentq_cli.context import Context
+from agentq_cli.base.clock import Clock
+from agentq_cli.base.errors import AgentqError, LimitReached, NotFound, Usage
+from agentq_cli.commands.context import Context
 from agentq_cli.engines.local.queue import LocalQueue as Queue
-from agentq_cli.errors import AgentqError, LimitReached, NotFound, Usage
 from agentq_cli.model import Identity, NewTask
+from agentq_cli.options import batch
+from agentq_cli.show import documents
 
 NOW = 1_774_785_600_000
 OWNER = Identity(4_100_001, 11, "boot")

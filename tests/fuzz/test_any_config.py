@@ -15,19 +15,19 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sampling import some
 
-from agentq_cli import config, config_schema
-from agentq_cli.config import load, settings
-from agentq_cli.errors import Usage
+from agentq_cli.base.errors import Usage
+from agentq_cli.config import configuration, schema
+from agentq_cli.config.configuration import load
 
 TABLES: dict[str, Any] = {
-    "": config_schema.TOP,
-    "defaults": config_schema.OPTIONS,
-    "sessions.docs": config_schema.SESSION,
-    "agents.mine": config_schema.PROFILE,
-    "limits": config_schema.LIMITS,
-    "hooks": config_schema.HOOKS,
+    "": schema.TOP,
+    "defaults": schema.OPTIONS,
+    "sessions.docs": schema.SESSION,
+    "agents.mine": schema.PROFILE,
+    "limits": schema.LIMITS,
+    "hooks": schema.HOOKS,
 }
-KEYS = [(table, key) for table, schema in TABLES.items() for key in schema]
+KEYS = [(table, key) for table, keys in TABLES.items() for key in keys]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def check(file: Path, content: bytes) -> None:
         assert error.message.startswith((f"{file}:", f"{file} ")), error.message
         error.message.encode("utf-8", "surrogatepass")
         return
-    for setting in settings(found):
+    for setting in configuration(found):
         json.dumps(setting.value)
     for name in ("docs", "another"):
         assert isinstance(found.options(name), dict)
@@ -130,7 +130,7 @@ held = texts.map(lambda text: os.fsdecode(text.encode("utf-8", "replace"))).filt
 """What a variable of the environment can hold."""
 
 
-@given(name=st.sampled_from([*config_schema.TOP]), value=held)
+@given(name=st.sampled_from([*schema.TOP]), value=held)
 @example(name="jobs", value="²")
 def test_any_value_in_the_environment(name: str, value: str) -> None:
     try:
@@ -155,6 +155,6 @@ def test_a_quoted_value_is_bounded(file: Path) -> None:
 
 def test_without_a_home_directory_the_file_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A user without an entry in the user data base, as containers have them."""
-    monkeypatch.setattr(config.os.path, "expanduser", lambda path: path)
+    monkeypatch.setattr(configuration.os.path, "expanduser", lambda path: path)
     with pytest.raises(Usage, match=re.compile("home directory: .*HOME")):
         load({})

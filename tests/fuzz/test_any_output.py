@@ -14,11 +14,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sampling import WIDE, some
 
-from agentq_cli import documents
 from agentq_cli.agents import reader as readers
 from agentq_cli.agents.reader import DEEPEST, Reader, open_reader
 from agentq_cli.agents.verdict import LARGEST_RESULT, outcome, read_result
-from agentq_cli.supervise.records import Exit
+from agentq_cli.host.records import Exit
+from agentq_cli.show import documents
 
 NAMES = [name for name in readers.READERS if name != "none"]
 ENDED = Exit(0, None, None, None, False, 1, 1, None, 1, 1)

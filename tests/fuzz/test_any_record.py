@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from agentq_cli.agents import verdict
 from agentq_cli.agents.reader import open_reader
-from agentq_cli.supervise import keeper, process
-from agentq_cli.supervise.output import OutputReader
-from agentq_cli.supervise.records import Cut, Exit, RunDirectory, Start, Stop, Void
+from agentq_cli.host import keeper, process
+from agentq_cli.host.output import OutputReader
+from agentq_cli.host.records import Cut, Exit, RunDirectory, Start, Stop, Void
 
 counts = st.integers(0, 1 << 40)
 STARTED = {"pid": 4_000_000, "start_time": 1, "boot_id": "b", "started_at": 1, "monotonic_ms": 1, "locked": True}

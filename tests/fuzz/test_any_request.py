@@ -18,17 +18,18 @@ from anything import deep, nested, objects, spelled, texts, values
 from hypothesis import event, example, given
 from hypothesis import strategies as st
 
-from agentq_cli import clock, documents
-from agentq_cli.clock import Clock
-from agentq_cli.config import Config
+from agentq_cli.base import clock
+from agentq_cli.base.clock import Clock
+from agentq_cli.base.errors import Unreadable
+from agentq_cli.config.configuration import Config
 from agentq_cli.engines.local.queue import LocalQueue as Queue
-from agentq_cli.engines.values import Plan
-from agentq_cli.errors import Unreadable
+from agentq_cli.engines.nouns import Plan
 from agentq_cli.model import Identity, NewTask, Work
+from agentq_cli.options import requests as policy
+from agentq_cli.options.requests import Refusal
 from agentq_cli.policy import order
-from agentq_cli.policy import requests as policy
-from agentq_cli.policy.requests import Refusal
 from agentq_cli.policy.schedule import Kind, Schedule
+from agentq_cli.show import documents
 from agentq_cli.supervise import requests
 
 NOW = 1_774_785_600_000

@@ -11,12 +11,13 @@ from anything import texts
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agentq_cli import config_zone, values
 from agentq_cli.agents.profile import CONVERSATION
-from agentq_cli.clock import rfc3339
-from agentq_cli.errors import AgentqError, Usage
-from agentq_cli.names import is_name
-from agentq_cli.new_task import DEPTH_LIMIT, depth
+from agentq_cli.base.clock import rfc3339
+from agentq_cli.base.errors import AgentqError, Usage
+from agentq_cli.base.names import is_name
+from agentq_cli.config import zones
+from agentq_cli.options import values
+from agentq_cli.options.new_task import DEPTH_LIMIT, depth
 from agentq_cli.policy.cron import parse_cron
 from agentq_cli.policy.schedule import Kind, Missed, Schedule, check, fires, first
 
@@ -35,7 +36,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "run": values.parse_run,
     "pair": values.parse_environment,
     "path": lambda text: values.parse_path(text, "path"),
-    "zone": config_zone.check,
+    "zone": zones.check,
     "cron": parse_cron,
 }
 

@@ -12,9 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typer._click.exceptions import ClickException
 
-from agentq_cli import app, perform, quick, results
-from agentq_cli.errors import Usage
+from agentq_cli.base.errors import Usage
+from agentq_cli.cli import app, perform, quick
 from agentq_cli.options.table import ARGUMENTS, Row, rows
+from agentq_cli.show import results
 
 COMMANDS = app.available()
 Understood = tuple[str, dict[str, Any], dict[str, Any]]

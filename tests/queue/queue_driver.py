@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
+from agentq_cli.base.errors import Busy
 from agentq_cli.engines.local.queue import LocalQueue as Queue
-from agentq_cli.engines.values import Claim, Past, Plan
-from agentq_cli.errors import Busy
+from agentq_cli.engines.nouns import Claim, Past, Plan
 from agentq_cli.model import Actor, Address, Identity, NewTask, Outcome, RunId, RunStatus, Task, Work, Worker
 from agentq_cli.policy import order
 

@@ -33,7 +33,7 @@ from queue_driver import (
 )
 from sampling import WIDE
 
-from agentq_cli.errors import NotFound, WrongState
+from agentq_cli.base.errors import NotFound, WrongState
 from agentq_cli.model import ENDED, Actor, Address, FailureClass, Launch, NewTask, RunId, RunStatus, Status
 
 # To make a history that fails small takes minutes: ask for it.

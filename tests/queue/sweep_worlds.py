@@ -11,13 +11,13 @@ from typing import Any
 
 from queue_driver import OWNER, SUPERVISOR, claim_next, command, finish, prompt, submit
 
-from agentq_cli.clock import monotonic_ms
+from agentq_cli.base.clock import monotonic_ms
+from agentq_cli.base.identity import Identity
 from agentq_cli.engines.door import Queue
-from agentq_cli.identity import Identity
+from agentq_cli.host import process
+from agentq_cli.host.records import Exit, Start
 from agentq_cli.model import Condition, Dependency, RunId, Supervisor
 from agentq_cli.policy.schedule import Kind, Schedule
-from agentq_cli.supervise import process
-from agentq_cli.supervise.records import Exit, Start
 
 HOUR = 3_600_000
 

@@ -20,8 +20,8 @@ from queue_driver import (
     submit,
 )
 
+from agentq_cli.base.errors import NotFound, WrongState
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import NotFound, WrongState
 from agentq_cli.model import Actor, Address, Launch, RunId, RunStatus, Status, Task, Trigger
 
 

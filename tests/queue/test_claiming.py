@@ -31,9 +31,9 @@ from queue_driver import (
 )
 from sampling import WIDE
 
+from agentq_cli.base.errors import WrongState
 from agentq_cli.engines.door import Queue
-from agentq_cli.engines.values import Past, Plan
-from agentq_cli.errors import WrongState
+from agentq_cli.engines.nouns import Past, Plan
 from agentq_cli.model import Actor, Address, FailureClass, Launch, NewTask, RunId, RunStatus, Status, Task, Trigger
 
 HOUR = 3_600_000

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from queue_driver import Clock, command, edited, ended, finish, open_queue, prompt, start, submit
 
+from agentq_cli.base.errors import NotFound, Usage, WrongState
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import NotFound, Usage, WrongState
 from agentq_cli.model import (
     Actor,
     Address,

@@ -20,8 +20,8 @@ from queue_driver import (
 )
 from sampling import WIDE
 
+from agentq_cli.base.errors import NotFound, WrongState
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import NotFound, WrongState
 from agentq_cli.model import ENDED, Actor, Address, FailureClass, Outcome, RunId, RunStatus, Status
 
 OTHERS = sorted(set(RunStatus) - {RunStatus.RUNNING, RunStatus.SUCCESS, RunStatus.SKIPPED, RunStatus.CANCELLED})

@@ -12,16 +12,17 @@ from typing import Any
 import pytest
 from queue_driver import ANOTHER, NOON, SUPERVISOR, Clock, command, finish, start, submit
 
-from agentq_cli import config as configuration
-from agentq_cli.clock import monotonic_ms
-from agentq_cli.config import Config, Limits
+from agentq_cli.base.clock import monotonic_ms
+from agentq_cli.base.errors import Busy, Usage
+from agentq_cli.config import configuration
+from agentq_cli.config.configuration import Config, Limits
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import Busy, Usage
+from agentq_cli.host import process
+from agentq_cli.host.records import Start
+from agentq_cli.host.resources import Resources
 from agentq_cli.model import RunId, Supervisor
 from agentq_cli.policy.admission import Gate, Room
-from agentq_cli.supervise import gates, process
-from agentq_cli.supervise.records import Start
-from agentq_cli.supervise.resources import Resources
+from agentq_cli.supervise import gates
 
 MIB = 1 << 20
 

@@ -19,8 +19,8 @@ from queue_driver import (
     submit,
 )
 
+from agentq_cli.base.errors import NotFound
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import NotFound
 from agentq_cli.model import Actor, Address, RunId, RunStatus, Status
 
 # Tasks

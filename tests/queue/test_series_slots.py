@@ -15,13 +15,13 @@ import pytest
 from queue_driver import NOON, Clock, changed, claim_next, command, finish, submit
 from sampling import WIDE, chance
 
-from agentq_cli.dataclass import replace
+from agentq_cli.base.dataclass import replace
+from agentq_cli.base.errors import AgentqError
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import AgentqError
+from agentq_cli.engines.local import series
 from agentq_cli.model import Actor, Address, FailureClass, RunId, RunStatus, Status, Task
 from agentq_cli.policy.missed import Occurrence
 from agentq_cli.policy.schedule import Kind, Missed, Overlap, Schedule, anchor, count_slots, same_times
-from agentq_cli.store import series
 
 MINUTE = 60_000
 

@@ -29,12 +29,12 @@ from queue_driver import (
     submit,
 )
 
+from agentq_cli.base.errors import Busy, NotFound, Unreadable, WrongState
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import Busy, NotFound, Unreadable, WrongState
+from agentq_cli.engines.local import connection
+from agentq_cli.engines.local import submit as module
+from agentq_cli.engines.local.session_write import WRITE
 from agentq_cli.model import Address, Condition, Dependency, NewTask
-from agentq_cli.store import connection
-from agentq_cli.store import submit as module
-from agentq_cli.store.session_write import WRITE
 
 
 class Killed(BaseException):

@@ -25,8 +25,8 @@ from queue_driver import (
 )
 from queue_driver import claim as try_to_claim
 
+from agentq_cli.base.errors import Unreadable
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import Unreadable
 from agentq_cli.model import Actor, Address, RunId
 
 

@@ -24,10 +24,10 @@ from queue_driver import (
     submit,
 )
 
+from agentq_cli.base.errors import NotFound, Usage
+from agentq_cli.engines.local import connection, file_systems
 from agentq_cli.engines.local.queue import LocalQueue as Queue
-from agentq_cli.errors import NotFound, Usage
 from agentq_cli.model import Address, RunId
-from agentq_cli.store import connection, file_systems
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to somebody else")
 

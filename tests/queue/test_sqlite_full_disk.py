@@ -14,8 +14,8 @@ import pytest
 import queue_driver
 from queue_driver import Clock, claim_next, command, ended, finish, prompt, start, submit
 
+from agentq_cli.base.errors import Refused
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import Refused
 from agentq_cli.model import Address, RunId
 
 ROOT_ONLY = "a small file system can only be mounted by root"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from queue_driver import NOON, command, submit
 
-from agentq_cli.config_schema import HOOKS
+from agentq_cli.config.schema import HOOKS
 from agentq_cli.engines.door import Queue
 from agentq_cli.model import Actor, Identity
 from agentq_cli.policy.hooks import Ran

@@ -19,14 +19,15 @@ from queue_driver import OpenQueue, claim_next, command, finish, prompt, submit
 from sampling import WIDE, chance
 from sweep_worlds import ACTS, HOUR, corrupt, gone, here, run_one, supervise, write_outbound
 
-from agentq_cli import clock
-from agentq_cli.clock import Clock
-from agentq_cli.config import Config
+from agentq_cli.base import clock
+from agentq_cli.base.clock import Clock
+from agentq_cli.base.errors import AgentqError
+from agentq_cli.config.configuration import Config
+from agentq_cli.engines.local import idle, seen
 from agentq_cli.engines.local.queue import LocalQueue as Queue
-from agentq_cli.errors import AgentqError
+from agentq_cli.host import process
 from agentq_cli.policy.schedule import Kind, Schedule
-from agentq_cli.store import idle, seen
-from agentq_cli.supervise import process, wake
+from agentq_cli.supervise import wake
 from agentq_cli.supervise.sweep import Sweep
 
 

@@ -31,10 +31,10 @@ from queue_driver import (
     submit,
 )
 
+from agentq_cli.base.errors import Busy
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import Busy
+from agentq_cli.engines.local import connection
 from agentq_cli.model import Actor, Address, RunId
-from agentq_cli.store import connection
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import pytest
 from queue_driver import NOON, command, prompt, submit
 
 from agentq_cli.engines.door import Queue
-from agentq_cli.store import connection
-from agentq_cli.store.queries import statements
+from agentq_cli.engines.local import connection
+from agentq_cli.engines.local.queries import statements
 
 PAGE = {"at": 0, "after_session": "", "after_seq": 0, "session": None, "limit": 500}
 GROUP = {"session": "", "agent": "", "priority": 0, "shares": 0, "retry": 0}

@@ -14,10 +14,10 @@ from queue_driver import OpenQueue
 from sampling import WIDE, chance
 from sweep_worlds import ACTS, CRASHES, HOUR
 
-from agentq_cli.clock import Clock
-from agentq_cli.config import Config
+from agentq_cli.base.clock import Clock
+from agentq_cli.base.errors import AgentqError
+from agentq_cli.config.configuration import Config
 from agentq_cli.engines.local.queue import LocalQueue as Queue
-from agentq_cli.errors import AgentqError
 from agentq_cli.model import SweepAction
 from agentq_cli.supervise import wake
 from agentq_cli.supervise.sweep import Sweep

@@ -25,8 +25,8 @@ from queue_driver import (
 )
 from queue_model import Histories, histories
 
+from agentq_cli.base.errors import Busy
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import Busy
 from agentq_cli.model import Address, RunId, RunStatus, Status
 
 TABLES = ("sessions", "tasks", "workers", "task_runs", "events", "holds", "supervisors", "batches", "dependencies")

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from queue_driver import MANY, NOON, Clock, OpenQueue, claim, command, finish, submit, widths
 
+from agentq_cli.base.errors import AgentqError, Unreadable
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import AgentqError, Unreadable
+from agentq_cli.engines.local import connection
+from agentq_cli.engines.local.heads import Heads
 from agentq_cli.policy import order
-from agentq_cli.store import connection
-from agentq_cli.store.heads import Heads
 
 
 @contextmanager

@@ -25,8 +25,8 @@ from queue_driver import (
 )
 from sampling import WIDE
 
+from agentq_cli.base.errors import LimitReached, NotFound, Usage, WrongState
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import LimitReached, NotFound, Usage, WrongState
 from agentq_cli.model import Actor, Address, Launch, NewTask, RunStatus, Status, Task, Trigger
 
 

@@ -24,12 +24,12 @@ from queue_driver import (
     together,
 )
 
-from agentq_cli.clock import monotonic_ms
+from agentq_cli.base.clock import monotonic_ms
+from agentq_cli.base.errors import NotFound
 from agentq_cli.engines.door import Queue
-from agentq_cli.errors import NotFound
+from agentq_cli.host import process
 from agentq_cli.model import Actor, Address, Identity, LastStart, RunId, RunStatus, Status, Supervisor, Worker
 from agentq_cli.policy.admission import Gate
-from agentq_cli.supervise import process
 
 THIRD = Identity(4_100_004, 44, "boot")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from queue_driver import NOON, Clock, changed, command, ended, finish, start, submit
 
-from agentq_cli.dataclass import replace
+from agentq_cli.base.dataclass import replace
 from agentq_cli.engines.door import Queue
 from agentq_cli.model import Actor, Address, Condition, Dependency, Launch, NewTask, RunStatus, Status, Work
 from agentq_cli.policy.schedule import Kind, Schedule

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shell_world import HOSTILE, SAFE, World
 
-from agentq_cli import candidates
-from agentq_cli.names import is_name
-from agentq_cli.store.queries import statements
+from agentq_cli.base.names import is_name
+from agentq_cli.cli import candidates
+from agentq_cli.engines.local.queries import statements
 
 
 def asked(world: World, kind: str, prefix: str = "") -> list[str]:
@@ -148,11 +148,16 @@ def test_no_parser_and_no_printer_is_imported(agentq: Agentq) -> None:
         [sys.executable, "-c", spy], env=agentq.environ, capture_output=True, text=True, timeout=60, cwd=agentq.home
     )
     loaded = set(done.stderr.split())
-    assert "agentq_cli.candidates" in loaded
+    assert "agentq_cli.cli.candidates" in loaded
     own = {name for name in loaded if name.startswith("agentq_cli.")}
     assert own == {
-        *("agentq_cli.__main__", "agentq_cli.candidates", "agentq_cli.defaults", "agentq_cli.environment"),
-        *("agentq_cli.names", "agentq_cli.store", "agentq_cli.store.queries"),
+        *(
+            "agentq_cli.__main__",
+            "agentq_cli.cli.candidates",
+            "agentq_cli.base.defaults",
+            "agentq_cli.base.environment",
+        ),
+        *("agentq_cli.base.names", "agentq_cli.engines.local", "agentq_cli.engines.local.queries"),
     }
     assert not loaded & {"typer", "rich", "dataclasses", "tomllib", "asyncio", "logging", "ctypes"}
 

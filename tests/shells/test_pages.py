@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 from agentq_process import ROOT
 
-from agentq_cli import config_schema, errors, pages
-from agentq_cli.config import LIMIT_FIELDS, Config
-from agentq_cli.manual import config_page, mdoc, state_page
+from agentq_cli.base import errors
+from agentq_cli.config import schema
+from agentq_cli.config.configuration import LIMIT_FIELDS, Config
+from agentq_cli.engines.local import describe
+from agentq_cli.manual import config_page, mdoc, pages, state_page
 from agentq_cli.manual.surface import commands
 from agentq_cli.manual.template import TEMPLATES
-from agentq_cli.store import describe
 
 MAN, COMPLETIONS = ROOT / "man", ROOT / "completions"
 
@@ -33,7 +34,7 @@ def plain(source: str) -> str:
 
 
 def test_the_files_in_the_repository_are_what_the_generator_writes(man: dict[str, str]) -> None:
-    again = "python -m agentq_cli.pages man completions"
+    again = "python -m agentq_cli.manual.pages man completions"
     assert pages.stale(MAN, man) == [], f"run `{again}`"
     assert pages.stale(COMPLETIONS, pages.completion_files()) == [], f"run `{again}`"
 
@@ -49,7 +50,7 @@ def test_check_names_what_differs_is_missing_or_left_over(tmp_path: Path) -> Non
     pages.write(tmp_path, wanted)
     assert pages.stale(tmp_path, wanted) == []
     done = subprocess.run(
-        [sys.executable, "-m", "agentq_cli.pages", "--check", str(tmp_path), str(COMPLETIONS)],
+        [sys.executable, "-m", "agentq_cli.manual.pages", "--check", str(tmp_path), str(COMPLETIONS)],
         capture_output=True,
         text=True,
         timeout=60,
@@ -83,7 +84,7 @@ def test_every_option_and_example_is_on_its_page(man: dict[str, str]) -> None:
 def test_the_manual_knows_every_variable_and_exit_status_of_the_program(man: dict[str, str]) -> None:
     sources = [path for path in (ROOT / "agentq_cli").rglob("*.py") if "manual" not in path.parts]
     text = "\n".join(path.read_text() for path in sources)
-    variables = {f"AGENTQ_{key.upper()}" for key in config_schema.TOP}
+    variables = {f"AGENTQ_{key.upper()}" for key in schema.TOP}
     variables |= set(re.findall(r"\bAGENTQ_[A-Z]+(?:_[A-Z]+)*\b", text))
     told = "\n".join(man.values())
     assert [name for name in sorted(variables) if not re.search(rf"\b{name}\b", told)] == []
@@ -104,31 +105,31 @@ def test_a_default_in_the_config_page_reads_back_as_the_one_of_the_code(man: dic
         found = re.search(r"^Default: (.*)\.$", entry, re.M)
         return found[1] if found else None
 
-    for key, read in config_schema.TOP.items():
+    for key, read in schema.TOP.items():
         value = getattr(defaults, "retention_ms" if key == "retention" else key)
         text = told("Top level", key)
         assert text is not None
         assert (None if text == "none" else read(text.split(", ") if key == "capture_env" else text, key)) == value
-    for key, read in config_schema.LIMITS.items():
+    for key, read in schema.LIMITS.items():
         text = told("[limits]", key)
         assert text is not None
         assert read(text, key) == getattr(defaults.limits, LIMIT_FIELDS[key])
-    for schema, section in ((config_schema.OPTIONS, "[defaults]"), (config_schema.PROFILE, "[agents.NAME]")):
-        assert [key for key in schema if f".It Ic {key} " not in page.partition(f".Ss {section}\n")[2]] == []
+    for keys, section in ((schema.OPTIONS, "[defaults]"), (schema.PROFILE, "[agents.NAME]")):
+        assert [key for key in keys if f".It Ic {key} " not in page.partition(f".Ss {section}\n")[2]] == []
 
 
 def test_the_bounds_in_the_config_page_are_those_that_are_checked() -> None:
-    assert config_page.type_of(config_schema.whole(2, 7)) == "whole number from 2 to 7"
-    assert config_page.type_of(config_schema.choice("a", "b")) == '"a" or "b"'
-    assert config_page.type_of(config_schema.duration(zero=True)) != config_page.type_of(config_schema.duration())
+    assert config_page.type_of(schema.whole(2, 7)) == "whole number from 2 to 7"
+    assert config_page.type_of(schema.choice("a", "b")) == '"a" or "b"'
+    assert config_page.type_of(schema.duration(zero=True)) != config_page.type_of(schema.duration())
 
 
 def test_the_example_config_of_the_page_is_one(tmp_path: Path, man: dict[str, str]) -> None:
-    from agentq_cli import config
+    from agentq_cli.config import configuration
 
     text = man["man5/agentq-config.5"].partition(".Sh EXAMPLES\n.Bd -literal -offset indent\n")[2].partition("\n.Ed")[0]
     (tmp_path / "config.toml").write_text(plain(text))
-    loaded = config.load({"AGENTQ_CONFIG": str(tmp_path / "config.toml"), "HOME": str(tmp_path)})
+    loaded = configuration.load({"AGENTQ_CONFIG": str(tmp_path / "config.toml"), "HOME": str(tmp_path)})
     assert loaded.sessions["docs"]["agent"] == "codex"
     assert loaded.hooks
 

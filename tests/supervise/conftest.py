@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from supervised_runs import Runs
 
-from agentq_cli.supervise.launch import Launcher
+from agentq_cli.host.launch import Launcher
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agentq_cli.supervise import tree
-from agentq_cli.supervise.launch import Launcher, LaunchRequest
-from agentq_cli.supervise.records import Exit, RunDirectory, Start
+from agentq_cli.host import tree
+from agentq_cli.host.launch import Launcher, LaunchRequest
+from agentq_cli.host.records import Exit, RunDirectory, Start
 
 DEADLINE = 10.0
 GRACE_MS = 200

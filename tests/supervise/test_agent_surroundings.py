@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from agentq_cli.supervise import process
-from agentq_cli.supervise.launch import Launcher
+from agentq_cli.host import process
+from agentq_cli.host.launch import Launcher
 
 PROBE = """
 import json, os, signal, sys

@@ -8,10 +8,10 @@ import os
 import pytest
 from supervised_runs import until
 
-from agentq_cli.supervise import kernel, output
-from agentq_cli.supervise.bound import BoundedOutput
-from agentq_cli.supervise.output import OutputReader
-from agentq_cli.supervise.records import RunDirectory
+from agentq_cli.host import kernel, output
+from agentq_cli.host.bound import BoundedOutput
+from agentq_cli.host.output import OutputReader
+from agentq_cli.host.records import RunDirectory
 
 MIB = 1 << 20
 

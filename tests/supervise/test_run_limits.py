@@ -12,14 +12,15 @@ from pathlib import Path
 import pytest
 from supervised_runs import until
 
-from agentq_cli.clock import awake_ms
+from agentq_cli.base.clock import awake_ms
+from agentq_cli.host import process, resources, tree
+from agentq_cli.host.oom import oom_kills
+from agentq_cli.host.process import identity_of
+from agentq_cli.host.records import Exit, RunDirectory
+from agentq_cli.host.stop import request_stop
 from agentq_cli.policy.stall import Signs, Silence
-from agentq_cli.supervise import limits, process, resources, tree
+from agentq_cli.supervise import limits
 from agentq_cli.supervise.limits import RunLimits
-from agentq_cli.supervise.oom import oom_kills
-from agentq_cli.supervise.process import identity_of
-from agentq_cli.supervise.records import Exit, RunDirectory
-from agentq_cli.supervise.stop import request_stop
 
 MIB = 1 << 20
 WAITS = "echo ready; exec sleep 600"

@@ -8,8 +8,8 @@ import signal
 
 import pytest
 
-from agentq_cli.supervise import process, records, shim
-from agentq_cli.supervise.records import RunDirectory, Start, Stop, Void
+from agentq_cli.host import process, records, shim
+from agentq_cli.host.records import RunDirectory, Start, Stop, Void
 
 
 def test_a_run_is_taken_by_its_shim_and_names_its_agent(runs) -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from supervised_runs import GRACE_MS, until
 
-from agentq_cli.supervise import process, shim, tree
-from agentq_cli.supervise.records import RunDirectory
-from agentq_cli.supervise.stop import request_stop
+from agentq_cli.host import process, shim, tree
+from agentq_cli.host.records import RunDirectory
+from agentq_cli.host.stop import request_stop
 
 ROOT = str(Path(__file__).parents[2])
 WHOLE_SECONDS = 5.0

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from supervised_runs import GRACE_MS, Runs, until
 
-from agentq_cli.supervise import process, tree
-from agentq_cli.supervise.launch import Launcher
+from agentq_cli.host import process, tree
+from agentq_cli.host.launch import Launcher
 
 DEAF = "trap '' INT TERM HUP; echo ready; while :; do sleep 60; done"
 

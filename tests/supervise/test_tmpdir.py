@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from agentq_cli.supervise import tmpdir
+from agentq_cli.host import tmpdir
 
 NOBODY = 65534
 RUN = "/state/sessions/s/runs/1.1"

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentq_cli.options.values import LONGEST
 from agentq_cli.policy import admission
 from agentq_cli.policy.admission import MIB, Room, Wanted
-from agentq_cli.values import LONGEST
 
 NOW = 1_774_785_600_000
 WANTED = Wanted(512 * MIB, 512 * MIB)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from agentq_cli import config, config_schema
 from agentq_cli.agents.reader import READERS
-from agentq_cli.config import load, settings
-from agentq_cli.errors import Usage
+from agentq_cli.base.errors import Usage
+from agentq_cli.config import configuration, schema
+from agentq_cli.config.configuration import load
 
 EXAMPLE = """
 jobs = 2                      # agents at once
@@ -38,7 +38,7 @@ stagger = "0s"
 """
 
 
-def read(tmp_path: Path, text: str, **environ: str) -> config.Config:
+def read(tmp_path: Path, text: str, **environ: str) -> configuration.Config:
     """The configuration that a file of this text gives."""
     file = tmp_path / "config.toml"
     file.write_text(text)
@@ -77,8 +77,8 @@ def test_without_a_file_everything_has_the_documented_default(tmp_path: Path) ->
     assert found.max_queued == 100_000
     assert found.capture_env == ("PATH", "LANG", "LC_*", "VIRTUAL_ENV")
     mib = 1 << 20
-    assert found.limits == config.Limits(0, 512 * mib, 512 * mib, 30_000, None, 3_600_000, 64 * mib)
-    assert {each.source for each in settings(found)} == {"default"}
+    assert found.limits == configuration.Limits(0, 512 * mib, 512 * mib, 30_000, None, 3_600_000, 64 * mib)
+    assert {each.source for each in configuration(found)} == {"default"}
     assert list(tmp_path.iterdir()) == []
 
 
@@ -91,7 +91,7 @@ def test_a_flag_beats_the_environment_beats_the_file_beats_the_default(tmp_path:
     assert load({**environ, "AGENTQ_JOBS": "4"}).jobs == 4
     found = load({**environ, "AGENTQ_JOBS": "4"}, overrides={"jobs": 5})
     assert found.jobs == 5
-    sources = {each.key: each.source for each in settings(found)}
+    sources = {each.key: each.source for each in configuration(found)}
     assert sources["jobs"] == "flag"
     assert sources["max_queued"] == f"file {file}"
     assert sources["tz"] == "default"
@@ -111,7 +111,7 @@ def test_every_top_level_key_can_come_from_the_environment(tmp_path: Path) -> No
     found = load(environ)
     values = (found.jobs, found.default_agent, found.tz, found.retention_ms, found.max_queued, found.capture_env)
     assert values == (9, "demo", "Asia/Tokyo", 86_400_000, 5, ("PATH", "LC_*", "HOME"))
-    assert {f"AGENTQ_{key.upper()}" for key in config_schema.TOP} == {name for name in environ if "AGENTQ" in name}
+    assert {f"AGENTQ_{key.upper()}" for key in schema.TOP} == {name for name in environ if "AGENTQ" in name}
     assert load({"XDG_CONFIG_HOME": str(tmp_path), "AGENTQ_JOBS": ""}).jobs == 2
 
 
@@ -169,7 +169,7 @@ def test_the_value_of_an_environment_variable_is_never_in_an_error_or_shown(tmp_
     assert "s3cret" not in refused(tmp_path, "[defaults.env]\n'A B' = 's3cret'")
     assert "12345678" not in refused(tmp_path, "[defaults.env]\nTOKEN = 12345678")
     assert "s3cret" not in refused(tmp_path, "[defaults]\nenv = 's3cret'")
-    shown = settings(
+    shown = configuration(
         read(tmp_path, "[sessions.x.env]\nTOKEN = 's3cret'\n[agents.y]\nargv = ['a']\nenv = {K = 's3cret'}")
     )
     assert "s3cret" not in repr(shown)
@@ -225,7 +225,7 @@ def test_a_file_that_is_named_must_be_there_and_be_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("base", "expected"), [("", "~/.config"), ("/elsewhere", "/elsewhere"), (" ", "~/.config")])
 def test_the_default_path_is_among_the_users_configurations(base: str, expected: str) -> None:
     path = Path(expected).expanduser() / "agentq" / "config.toml"
-    assert config.config_path({"XDG_CONFIG_HOME": base}) == (path, False)
+    assert configuration.config_path({"XDG_CONFIG_HOME": base}) == (path, False)
 
 
 def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
 
 def test_the_schema_knows_every_reader() -> None:
     for name in READERS:
-        assert config_schema.PROFILE["reader"](name, "reader") == name
+        assert schema.PROFILE["reader"](name, "reader") == name
 
 
 def test_without_a_file_nothing_heavy_is_imported(tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_without_a_file_nothing_heavy_is_imported(tmp_path: Path) -> None:
         "from agentq_cli.agents import profile; "
         "print([m for m in ('tomllib', 'zoneinfo', 'subprocess', 'asyncio') if m in sys.modules])"
     )
-    root = str(Path(config.__file__).parent.parent)
+    root = str(Path(configuration.__file__).parent.parent)
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": root}
     done = subprocess.run(
         [sys.executable, "-S", "-c", program], capture_output=True, text=True, env=environ, check=True

@@ -7,7 +7,7 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentq_cli.config_lines import key_lines
+from agentq_cli.config.lines import key_lines
 
 TEXT = '''# a comment
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from agentq_cli import config_zone
-from agentq_cli.config import load
-from agentq_cli.errors import Usage
+from agentq_cli.base.errors import Usage
+from agentq_cli.config import zones
+from agentq_cli.config.configuration import load
 
 CONFIG = "tz = 'Asia/Tokyo'\n[sessions.docs]\ntz = 'America/New_York'\n"
 
@@ -16,17 +16,17 @@ CONFIG = "tz = 'Asia/Tokyo'\n[sessions.docs]\ntz = 'America/New_York'\n"
 @pytest.fixture(autouse=True)
 def no_system_zone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine on which no zone is set."""
-    monkeypatch.setattr(config_zone, "LOCALTIME", tmp_path / "localtime")
-    monkeypatch.setattr(config_zone, "TIMEZONE", tmp_path / "timezone")
+    monkeypatch.setattr(zones, "LOCALTIME", tmp_path / "localtime")
+    monkeypatch.setattr(zones, "TIMEZONE", tmp_path / "timezone")
 
 
 def resolve(
     tmp_path: Path, text: str = "", typed: str | None = None, session: str = "default", **environ: str
-) -> config_zone.Zone:
+) -> zones.Zone:
     file = tmp_path / "config.toml"
     file.write_text(text)
     environ = {"AGENTQ_CONFIG": str(file), **environ}
-    return config_zone.resolve(load(environ), environ, session=session, typed=typed)
+    return zones.resolve(load(environ), environ, session=session, typed=typed)
 
 
 def test_each_source_beats_those_after_it(tmp_path: Path) -> None:
@@ -65,4 +65,4 @@ def test_a_name_that_is_no_zone_is_refused_when_typed_and_warned_of_in_the_envir
 
 def test_the_nearest_zone_is_offered() -> None:
     with pytest.raises(Usage, match=r"--tz 'Europe/Belrin': .* did you mean 'Europe/Berlin'"):
-        config_zone.check("Europe/Belrin")
+        zones.check("Europe/Belrin")

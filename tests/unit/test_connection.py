@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from agentq_cli.errors import AgentqError, Busy, Refused, Unreadable
-from agentq_cli.store import connection
+from agentq_cli.base.errors import AgentqError, Busy, Refused, Unreadable
+from agentq_cli.engines.local import connection
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agentq_cli.errors import Usage
+from agentq_cli.base.errors import Usage
 from agentq_cli.policy.cron import NAMES, parse_cron
 
 EVERY_HOUR = range(24)

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sampling import WIDE, chance
 
-from agentq_cli.errors import Usage
+from agentq_cli.base.errors import Usage
 from agentq_cli.policy.cron import NAMES, parse_cron
 from agentq_cli.policy.cron_times import END, count_cron, newest_cron, next_cron
 

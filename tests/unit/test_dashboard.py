@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentq_cli.commands.overview import Snapshot
-from agentq_cli.dashboard import Action, Log, View, choices, frame, pressed, settled
-from agentq_cli.drawing import Canvas
-from agentq_cli.pen import Pen
-from agentq_cli.tables import cells
-from agentq_cli.terminal import split_keys
+from agentq_cli.show.dashboard import Action, Log, View, choices, frame, pressed, settled
+from agentq_cli.show.drawing import Canvas
+from agentq_cli.show.pen import Pen
+from agentq_cli.show.tables import cells
+from agentq_cli.show.terminal import split_keys
 
 AT = "2026-03-29T01:00:00.000Z"
 BARE = Canvas(Pen(colours=False, plain=False))

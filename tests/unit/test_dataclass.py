@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentq_cli import dataclass as ours
+from agentq_cli.base import dataclass as ours
 
 
 def declared(dataclass: Any, field: Any) -> Any:

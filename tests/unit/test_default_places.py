@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agentq_cli import environment
+from agentq_cli.base import environment
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentq_cli import values
 from agentq_cli.agents.last_words import last_words
-from agentq_cli.dashboard import Marked
-from agentq_cli.drawing import Canvas, line, sentence, table
 from agentq_cli.model import WaitingFor
-from agentq_cli.pen import SGR, STATUS_STYLES, Pen, is_plain
-from agentq_cli.tables import Column, cells, wrapped
+from agentq_cli.options import values
+from agentq_cli.show.dashboard import Marked
+from agentq_cli.show.drawing import Canvas, line, sentence, table
+from agentq_cli.show.pen import SGR, STATUS_STYLES, Pen, is_plain
+from agentq_cli.show.tables import Column, cells, wrapped
 
 NOW = 1_774_785_600_000  # 2026-03-29T12:00:00Z
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentq_cli.errors import AgentqError, Busy, Refused, Unreadable
+from agentq_cli.base.errors import AgentqError, Busy, Refused, Unreadable
 from agentq_cli.supervise import guard
 from agentq_cli.supervise.guard import LASTING_AGAIN_MS, LONGEST_AGAIN_MS, Guard
 

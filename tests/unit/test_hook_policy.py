@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentq_cli.config_schema import HOOKS
+from agentq_cli.config.schema import HOOKS
 from agentq_cli.model import ENDED, Status
 from agentq_cli.policy.hooks import DRAINED, Told, called, emptied
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from agentq_cli.errors import AgentqError, Unreadable
-from agentq_cli.store import connection
+from agentq_cli.base.errors import AgentqError, Unreadable
+from agentq_cli.engines.local import connection
 
 KINDS = ("index", "inbound", "outbound")
 ROOT = Path(__file__).resolve().parent.parent.parent

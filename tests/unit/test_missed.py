@@ -13,7 +13,7 @@ from datetime import datetime
 import pytest
 from sampling import WIDE, chance
 
-from agentq_cli.errors import Unreadable
+from agentq_cli.base.errors import Unreadable
 from agentq_cli.model import Status, Trigger
 from agentq_cli.policy.missed import (
     CATCH_UP,

@@ -24,8 +24,8 @@ CALLS = {
 """What hands text to a shell, or data to an interpreter."""
 
 ALLOWED = {
-    ("supervise/script.py", "bash"),
-    ("service.py", "/bin/sh"),
+    ("host/script.py", "bash"),
+    ("diagnose/service.py", "/bin/sh"),
     ("commands/completion.py", "bash"),
     ("commands/completion.py", "zsh"),
 }

@@ -22,15 +22,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from agentq_cli import board, drawing, notices
-from agentq_cli.board import Live
-from agentq_cli.errors import NotFound, Refused, Unreadable
-from agentq_cli.harmless import decoded, harmless, one_line
+from agentq_cli.base.errors import NotFound, Refused, Unreadable
 from agentq_cli.model import TargetResult
-from agentq_cli.pen import Pen, wants_colour
-from agentq_cli.printer import PAGE, Printer, ReaderGone, fail
-from agentq_cli.results import Document, Items, Raw, Results, Section, Stream, StreamedText
-from agentq_cli.tables import Column, cells
+from agentq_cli.show import board, drawing, notices
+from agentq_cli.show.board import Live
+from agentq_cli.show.harmless import decoded, harmless, one_line
+from agentq_cli.show.pen import Pen, wants_colour
+from agentq_cli.show.printer import PAGE, Printer, ReaderGone, fail
+from agentq_cli.show.results import Document, Items, Raw, Results, Section, Stream, StreamedText
+from agentq_cli.show.tables import Column, cells
 
 NOW = 1_774_746_000_000
 COLUMNS = (Column("ID", "id", keep=True), Column("STATUS", "status", kind="status"), Column("TEXT", "text"))

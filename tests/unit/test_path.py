@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentq_cli.path import Path
+from agentq_cli.base.path import Path
 
 parts = st.text("ab.%#? é", min_size=1, max_size=5).filter(lambda text: text not in (".", ".."))
 

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from agentq_cli import procfs
-from agentq_cli.supervise import process, tree
+from agentq_cli.base import procfs
+from agentq_cli.host import process, tree
 
 EXIT_OF_ONE_THREAD = {"x86_64": 60, "aarch64": 93}
 

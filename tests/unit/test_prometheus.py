@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from agentq_cli.prometheus import Metric, label, lines
+from agentq_cli.show.prometheus import Metric, label, lines
 
 TEXT = st.text(max_size=30) | st.text(st.sampled_from('\\"\n{}=,# \r\x00\x1b\u2028ü'), max_size=12)
 READABLE = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from agentq_cli import procfs
-from agentq_cli.identity import Identity
-from agentq_cli.supervise import attendance, bells, keeper, process, records
-from agentq_cli.supervise.records import RunDirectory, Start
-from agentq_cli.supervise.ring import held, ring
+from agentq_cli.base import procfs
+from agentq_cli.base.identity import Identity
+from agentq_cli.host import attendance, bells, keeper, process, records
+from agentq_cli.host.records import RunDirectory, Start
+from agentq_cli.host.ring import held, ring
 
 BOOT = procfs.boot_id()
 

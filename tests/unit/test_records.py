@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agentq_cli.supervise import process
-from agentq_cli.supervise.records import Cut, Exit, RunDirectory, Start, Stop, Void
+from agentq_cli.host import process
+from agentq_cli.host.records import Cut, Exit, RunDirectory, Start, Stop, Void
 
 ENDED = Exit(
     exit_code=0,

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentq_cli.model import PastRun, RunStatus
-from agentq_cli.report import DRAWN, MOST_LANES, SLOWEST, Durations, Group, Numbers, count, lanes, verdict
-from agentq_cli.report_page import money, page
+from agentq_cli.show.report import DRAWN, MOST_LANES, SLOWEST, Durations, Group, Numbers, count, lanes, verdict
+from agentq_cli.show.report_page import money, page
 
 NOW = 1_774_785_600_000
 VOID = {"meta"}

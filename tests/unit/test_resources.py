@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from agentq_cli.identity import Identity
+from agentq_cli.base.identity import Identity
+from agentq_cli.host import process
+from agentq_cli.host.resources import Resources, tree_memory
 from agentq_cli.policy.admission import Room
-from agentq_cli.supervise import process
-from agentq_cli.supervise.resources import Resources, tree_memory
 
 MIB = 1 << 20
 UNLIMITED = "9223372036854771712"

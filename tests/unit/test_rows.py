@@ -8,10 +8,10 @@ from dataclasses import fields
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentq_cli.engines.local import rows
+from agentq_cli.engines.local.series import begin
 from agentq_cli.model import Address, Condition, Dependency, Launch, Status, Successor, Task, Trigger, Work
 from agentq_cli.policy.schedule import Kind, Schedule
-from agentq_cli.store import rows
-from agentq_cli.store.series import begin
 
 
 def test_every_field_of_a_launch_comes_back() -> None:

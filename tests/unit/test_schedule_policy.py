@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sampling import WIDE
 
-from agentq_cli.errors import Unreadable, Usage
+from agentq_cli.base.errors import Unreadable, Usage
 from agentq_cli.policy.schedule import (
     Kind,
     Missed,

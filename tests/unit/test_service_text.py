@@ -10,8 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentq_cli.errors import Usage
-from agentq_cli.service import Service, cron_word, crontab_line, environment, systemd_command, systemd_word, units
+from agentq_cli.base.errors import Usage
+from agentq_cli.diagnose.service import (
+    Service,
+    cron_word,
+    crontab_line,
+    environment,
+    systemd_command,
+    systemd_word,
+    units,
+)
 
 HOSTILE = "/st \"a'te%h %%d $HOME ${X} $(id) `id` \\n \\\\ \\% %\\ #;&|<>*?[]{}~!ü\t-e"
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)

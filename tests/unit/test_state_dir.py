@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from agentq_cli.engines.place import Place
-from agentq_cli.errors import NotFound, Refused, Usage
+from agentq_cli.base.errors import NotFound, Refused, Usage
+from agentq_cli.engines.local import file_systems as module
+from agentq_cli.engines.local.file_systems import file_system
+from agentq_cli.engines.local.state_dir import StateDir
+from agentq_cli.host.place import Place
 from agentq_cli.model import RunId
-from agentq_cli.store import file_systems as module
-from agentq_cli.store.file_systems import file_system
-from agentq_cli.store.state_dir import StateDir
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to somebody else")
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from agentq_cli.agents import probe
 from agentq_cli.agents.logins import LOGINS
-from agentq_cli.service import Service, crontab_line, units
-from agentq_cli.surroundings import crontab, unit_environment, unquoted
+from agentq_cli.diagnose.service import Service, crontab_line, units
+from agentq_cli.diagnose.surroundings import crontab, unit_environment, unquoted
 
 WORD = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=30)
 
@@ -72,6 +72,6 @@ def test_a_program_that_is_asked_has_so_long_and_no_child_of_it_longer(tmp_path:
 
 @pytest.mark.parametrize("name", sorted(LOGINS))
 def test_every_known_login_is_of_an_agent_that_ships(name: str) -> None:
-    from agentq_cli.defaults import BUILT_IN
+    from agentq_cli.base.defaults import BUILT_IN
 
     assert name in BUILT_IN and LOGINS[name].command.startswith(name)

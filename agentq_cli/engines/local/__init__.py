@@ -1,1 +1,1 @@
-"""The queue as SQLite files of one machine: the door (`queue.py`) and its sub-doors, over `store/`."""
+"""The queue as SQLite files of one machine: the door (`queue`), its sub-doors, and the files behind them."""

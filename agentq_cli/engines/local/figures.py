@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from agentq_cli.engines.local import overview, stats
 from agentq_cli.model import Address, PastRun, Status, Task
-from agentq_cli.store import overview, stats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 
-from agentq_cli.dataclass import replace
-from agentq_cli.engines.place import Place
-from agentq_cli.errors import NotFound, Unreadable, nearest
-from agentq_cli.store import connection
-from agentq_cli.store.kept import PAGES, Kept, most_kept
-from agentq_cli.store.queries import statements
-from agentq_cli.store.state_dir import StateDir, holds_something
-from agentq_cli.supervise.ring import ring
+from agentq_cli.base.dataclass import replace
+from agentq_cli.base.errors import NotFound, Unreadable, nearest
+from agentq_cli.engines.local import connection
+from agentq_cli.engines.local.kept import PAGES, Kept, most_kept
+from agentq_cli.engines.local.queries import statements
+from agentq_cli.engines.local.state_dir import StateDir, holds_something
+from agentq_cli.host.place import Place
+from agentq_cli.host.ring import ring
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from agentq_cli.clock import Clock
+    from agentq_cli.base.clock import Clock
     from agentq_cli.engines.local.upkeep import Upkeep
-    from agentq_cli.supervise.bells import Bell
+    from agentq_cli.host.bells import Bell
 
 
 class Opened:
@@ -101,7 +101,7 @@ class Opened:
         return self._clock.now_ms()
 
     def bell(self) -> Bell:
-        from agentq_cli.supervise.bells import Bell
+        from agentq_cli.host.bells import Bell
 
         bell = Bell(self.here.bells)
         self._bell = os.path.basename(bell.path)

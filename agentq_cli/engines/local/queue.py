@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 from itertools import islice
 
+from agentq_cli.base.errors import AgentqError, NotFound
+from agentq_cli.base.path import Path
+from agentq_cli.engines.local import connection, read
 from agentq_cli.engines.local.runs import Attendance
+from agentq_cli.engines.local.state_dir import StateDir, holds_something
 from agentq_cli.engines.local.tasks import Pauses
-from agentq_cli.errors import AgentqError, NotFound
 from agentq_cli.model import Address, Event, Message, SessionInfo, Task, WaitingFor
-from agentq_cli.path import Path
-from agentq_cli.store import connection, read
-from agentq_cli.store.state_dir import StateDir, holds_something
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Self
 
-    from agentq_cli.clock import Clock
+    from agentq_cli.base.clock import Clock
     from agentq_cli.engines.local.figures import Figures
     from agentq_cli.engines.local.hooks import Hooks
     from agentq_cli.engines.local.voice import Voice

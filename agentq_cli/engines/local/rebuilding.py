@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from agentq_cli.errors import AgentqError
+from agentq_cli.base.errors import AgentqError
+from agentq_cli.engines.local import history
 from agentq_cli.model import RunId, RunStatus, Status
-from agentq_cli.store import history
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Protocol, TypeAlias
 
     from agentq_cli.engines.local.opened import Opened
-    from agentq_cli.engines.values import FoundRun
+    from agentq_cli.engines.nouns import FoundRun
     from agentq_cli.model import Task
 
     Told: TypeAlias = "Callable[[Task, RunId, tuple[RunStatus, int] | None], FoundRun | None]"

@@ -7,11 +7,11 @@ import json
 import os
 from itertools import islice
 
+from agentq_cli.base.errors import AgentqError
+from agentq_cli.engines.local import connection, read, rows
+from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.tasks import Tasks
-from agentq_cli.errors import AgentqError
 from agentq_cli.model import Actor, Address, Identity, LastStart, Outcome, Run, RunId, Supervisor, Task, Worker
-from agentq_cli.store import connection, read, rows
-from agentq_cli.store.queries import statements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from typing import TypeAlias
 
-    from agentq_cli.clock import Clock
-    from agentq_cli.engines.values import Calls, Candidate, Claim, Plan
+    from agentq_cli.base.clock import Clock
+    from agentq_cli.engines.local import heads
+    from agentq_cli.engines.local.state_dir import StateDir
+    from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan
+    from agentq_cli.host.output import OutputReader as Output
     from agentq_cli.policy import order
     from agentq_cli.policy.admission import Gate
-    from agentq_cli.store import heads
-    from agentq_cli.store.state_dir import StateDir
-    from agentq_cli.supervise.output import OutputReader as Output
 
 
 Parallel: TypeAlias = "Callable[[str], int | None]"
@@ -61,7 +61,7 @@ class Runs(Tasks):
         return islice(found, limit)
 
     def output(self, run: RunId, stream: str, offset: int = 0) -> Output:
-        from agentq_cli.supervise.output import OutputReader
+        from agentq_cli.host.output import OutputReader
 
         return OutputReader(self.here.run(run), stream, offset)
 
@@ -73,22 +73,22 @@ class Runs(Tasks):
         return None if row is None else rows.worker(row)
 
     def look(self, sessions: Collection[str] = ()) -> order.Look:
-        from agentq_cli.store import dispatch
+        from agentq_cli.engines.local import dispatch
 
         return dispatch.look(self.index, sessions, now=self.now)
 
     def heads(self, sessions: Collection[str] = ()) -> heads.Heads:
-        from agentq_cli.store import heads
+        from agentq_cli.engines.local import heads
 
         return heads.Heads(self.index, sessions)
 
     def around(self) -> order.Look:
-        from agentq_cli.store import dispatch
+        from agentq_cli.engines.local import dispatch
 
         return dispatch.around(self.index, self.now)
 
     def calls(self, supervisor: Identity) -> Calls:
-        from agentq_cli.engines.values import Calls
+        from agentq_cli.engines.nouns import Calls
 
         values = {"pid": supervisor.pid, "start_time": supervisor.start_time, "boot_id": supervisor.boot_id}
         found = self.index.execute(statements("dispatch")["calls"], values | {"now": self.now}).fetchone()
@@ -111,7 +111,7 @@ class Runs(Tasks):
         return set(self.index.execute(statements("dispatch")["unfinished"], values).fetchall())
 
     def candidate(self, head: order.Head) -> Candidate | None:
-        from agentq_cli.store import dispatch
+        from agentq_cli.engines.local import dispatch
 
         return dispatch.candidate(self.state, head, now=self.now)
 
@@ -127,7 +127,7 @@ class Runs(Tasks):
         newest: LastStart | None = None,
         monotonic: int = 0,
     ) -> Claim | None:
-        from agentq_cli.store import dispatch
+        from agentq_cli.engines.local import dispatch
 
         claimed = dispatch.claim(
             self.state,
@@ -143,19 +143,19 @@ class Runs(Tasks):
         )
         if claimed is not None:
             # No agent is to meet a file in mid-commit.
-            from agentq_cli.store import reindex
+            from agentq_cli.engines.local import reindex
 
             with contextlib.suppress(OSError):  # it is claimed, whatever its files are like
                 reindex.roll_back_dead_writers(self.state, [claimed.run.session])
         return claimed
 
     def last_start(self) -> LastStart:
-        from agentq_cli.store import dispatch
+        from agentq_cli.engines.local import dispatch
 
         return dispatch.last_start(self.index)
 
     def undo_claim(self, run: RunId, *, actor: Actor, reason: str, background: bool = False) -> bool:
-        from agentq_cli.store import dispatch
+        from agentq_cli.engines.local import dispatch
 
         busy = connection.BACKGROUND_BUSY_MS if background else connection.BUSY_MS
         undone = dispatch.undo(self.state, run, now=self.now, actor=actor, reason=reason, busy_ms=busy)
@@ -164,8 +164,8 @@ class Runs(Tasks):
         return undone
 
     def finish(self, run: RunId, outcome: Outcome, *, actor: Actor, background: bool = False) -> Task | None:
-        from agentq_cli.store import finish
-        from agentq_cli.store import requests as asking
+        from agentq_cli.engines.local import finish
+        from agentq_cli.engines.local import requests as asking
 
         busy = connection.BACKGROUND_BUSY_MS if background else connection.BUSY_MS
         live = self.worker(run.address)
@@ -215,12 +215,12 @@ class Runs(Tasks):
         return self._unposted.pop(str(run), None)
 
     def seen_conversation(self, run: RunId, agent: str, conversation: str) -> None:
-        from agentq_cli.store import dispatch
+        from agentq_cli.engines.local import dispatch
 
         dispatch.seen_conversation(self.state, run, agent, conversation, now=self.now)
 
     def adopt(self, worker: Worker, supervisor: Identity) -> bool:
-        from agentq_cli.store import dispatch
+        from agentq_cli.engines.local import dispatch
 
         return dispatch.adopt(self.state, worker, supervisor, now=self.now, busy_ms=connection.BACKGROUND_BUSY_MS)
 
@@ -234,7 +234,7 @@ class Runs(Tasks):
         run_only: bool = False,
         background: bool = False,
     ) -> bool:
-        from agentq_cli.store import dispatch
+        from agentq_cli.engines.local import dispatch
 
         busy = connection.BACKGROUND_BUSY_MS if background else connection.BUSY_MS
         asked = dispatch.request_stop(
@@ -280,7 +280,7 @@ class Attendance(Runs):
         return [rows.supervisor(row) for row in self.index.execute(read.READ["supervisors"]).fetchall()]
 
     def living(self) -> list[Supervisor]:
-        from agentq_cli.supervise import attendance
+        from agentq_cli.host import attendance
 
         busy = {worker.supervisor for worker in self.workers()}
         return [
@@ -308,13 +308,13 @@ class Attendance(Runs):
         return self._watched(worker, {supervisor.identity: supervisor for supervisor in self.supervisors()})
 
     def _watched(self, worker: Worker, known: Mapping[Identity, Supervisor]) -> bool:
-        from agentq_cli.supervise import attendance
+        from agentq_cli.host import attendance
 
         row = None if worker.supervisor is None else known.get(worker.supervisor)
         return row is not None and not attendance.lapsed(row.renewed_at) and self.lives(row.identity)
 
     def lives(self, owner: Identity) -> bool:
-        from agentq_cli.supervise import attendance
+        from agentq_cli.host import attendance
 
         return attendance.lives(owner, self.here.bells)
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import contextlib
 from itertools import islice
 
+from agentq_cli.base.errors import AgentqError, NotFound
 from agentq_cli.engines.door import done
+from agentq_cli.engines.local import connection, read
 from agentq_cli.engines.local.opened import Opened
-from agentq_cli.errors import AgentqError, NotFound
+from agentq_cli.engines.local.queries import statements
 from agentq_cli.model import Actor, Address, Identity, NewTask, RunId, Status, Task, Undone
-from agentq_cli.store import connection, read
-from agentq_cli.store.queries import statements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    from agentq_cli.engines.local import change
     from agentq_cli.policy import waiting
     from agentq_cli.policy.dependencies import Looked
-    from agentq_cli.store import change
 
 
 MOST_AT_ONCE = 10_000
@@ -31,7 +31,7 @@ class Tasks(Opened):
     def submit(
         self, tasks: Sequence[NewTask], *, owner: Identity, max_queued: int, actor: Actor = Actor.USER
     ) -> list[tuple[Address, bool]]:
-        from agentq_cli.store import dependencies, submit
+        from agentq_cli.engines.local import dependencies, submit
 
         asked: set[Address | None] = {None}
         for task in tasks:
@@ -47,7 +47,7 @@ class Tasks(Opened):
         return stored
 
     def _note(self, address: Address) -> str | None:
-        from agentq_cli.store import pruned
+        from agentq_cli.engines.local import pruned
 
         with contextlib.suppress(NotFound), read.inbound(self.state, address.session) as database:
             return pruned.note(database, address)
@@ -95,7 +95,7 @@ class Tasks(Opened):
         return islice(found, limit)
 
     def live(self, address: Address) -> Task:
-        from agentq_cli.store import pruned
+        from agentq_cli.engines.local import pruned
 
         try:
             task = self.task(address)
@@ -116,7 +116,7 @@ class Tasks(Opened):
         return done(*self.cancel_each([address]))
 
     def cancel_each(self, targets: Sequence[Address | RunId]) -> list[Task | Undone]:
-        from agentq_cli.store import change
+        from agentq_cli.engines.local import change
 
         return self._each(targets, change.cancel_of(targets))
 
@@ -125,7 +125,7 @@ class Tasks(Opened):
         return done(*self.pause_each([address], reason=reason))
 
     def pause_each(self, addresses: Sequence[Address], *, reason: str | None) -> list[Task | Undone]:
-        from agentq_cli.store import change
+        from agentq_cli.engines.local import change
 
         return self._each(addresses, lambda write, address: change.pause_in(write, address, reason))
 
@@ -134,12 +134,12 @@ class Tasks(Opened):
         return done(*self.resume_each([address]))
 
     def resume_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
-        from agentq_cli.store import change
+        from agentq_cli.engines.local import change
 
         return self._each(addresses, change.resume_in)
 
     def edit(self, address: Address, edit: change.Edit) -> Task:
-        from agentq_cli.store import change
+        from agentq_cli.engines.local import change
 
         self.known(address.session)
         task = change.edit(self.state, address, edit, now=self.now)
@@ -151,12 +151,12 @@ class Tasks(Opened):
         return done(*self.retry_each([address]))
 
     def retry_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
-        from agentq_cli.store import change
+        from agentq_cli.engines.local import change
 
         return self._each(addresses, change.retry_in, named=True)
 
     def trigger(self, address: Address) -> Task:
-        from agentq_cli.store import change
+        from agentq_cli.engines.local import change
 
         self.known(address.session)
         task = change.trigger(self.state, address, now=self.now)
@@ -168,7 +168,7 @@ class Tasks(Opened):
         return done(*self.prune_each([address]))
 
     def prune_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
-        from agentq_cli.store import change
+        from agentq_cli.engines.local import change
 
         found = self._each(addresses, change.prune_in, named=True)
         self.upkeep.remove_pruned(task.address for task in found if isinstance(task, Task))
@@ -190,7 +190,7 @@ class Tasks(Opened):
     def _each_of(
         self, session: str, targets: Sequence[Address | RunId], act: change.Act, named: bool
     ) -> Sequence[Task | Undone]:
-        from agentq_cli.store import change
+        from agentq_cli.engines.local import change
 
         try:
             self.known(session)
@@ -207,23 +207,23 @@ class Tasks(Opened):
             return None
 
     def stopped_behind(self, task: Task) -> list[Task]:
-        from agentq_cli.store import dependencies
+        from agentq_cli.engines.local import dependencies
 
         cause = task.dep_failed or task.address
         return [self.task(each) for each in dependencies.stopped_behind(self.index, task.address, cause)]
 
     def depends(self, task: Task) -> list[Looked]:
-        from agentq_cli.store import dependencies
+        from agentq_cli.engines.local import dependencies
 
         return dependencies.look(self.index, task.address) if task.status is Status.BLOCKED else []
 
     def depended_on(self, address: Address) -> Address | None:
-        from agentq_cli.store import dependencies
+        from agentq_cli.engines.local import dependencies
 
         return dependencies.live_dependent(self.index, address)
 
     def spent(self, task: Task) -> float:
-        from agentq_cli.store import finish
+        from agentq_cli.engines.local import finish
 
         return finish.spent(self.index, task)
 
@@ -236,7 +236,7 @@ class Pauses(Opened):
         return [(Address(session, seq), agent) for session, seq, agent in found]
 
     def arrive(self, address: Address, *, actor: Actor) -> None:
-        from agentq_cli.store import change
+        from agentq_cli.engines.local import change
 
         change.arrive(self.state, address, now=self.now, actor=actor)
         self.ring()
@@ -246,7 +246,7 @@ class Pauses(Opened):
         return [Address(*row) for row in found]
 
     def expire(self, address: Address, *, actor: Actor) -> Task | None:
-        from agentq_cli.store import change
+        from agentq_cli.engines.local import change
 
         task = change.expire(self.state, address, now=self.now, actor=actor)
         if task is not None:
@@ -254,7 +254,7 @@ class Pauses(Opened):
         return task
 
     def settle_dependents(self, *, actor: Actor) -> Iterator[Task]:
-        from agentq_cli.store import dependencies
+        from agentq_cli.engines.local import dependencies
 
         busy_ms = connection.BACKGROUND_BUSY_MS
         settled = dependencies.settle_elsewhere(self.state, self.index, now=self.now, actor=actor, busy_ms=busy_ms)
@@ -263,7 +263,7 @@ class Pauses(Opened):
             yield task
 
     def settle_dependents_in(self, session: str, *, actor: Actor) -> list[Task]:
-        from agentq_cli.store import dependencies
+        from agentq_cli.engines.local import dependencies
 
         busy_ms = connection.BACKGROUND_BUSY_MS
         settled = dependencies.settle_noted(self.state, session, now=self.now, actor=actor, busy_ms=busy_ms)
@@ -272,7 +272,7 @@ class Pauses(Opened):
         return settled
 
     def unsettled_sessions(self) -> list[str]:
-        from agentq_cli.store import dependencies
+        from agentq_cli.engines.local import dependencies
 
         return dependencies.unsettled_sessions(self.index)
 
@@ -281,7 +281,7 @@ class Pauses(Opened):
         return [Address(*row) for row in self.index.execute(read.READ["ended_before"], values).fetchall()]
 
     def pause_session(self, session: str, *, reason: str | None, paused: bool, actor: Actor = Actor.USER) -> bool:
-        from agentq_cli.store import change
+        from agentq_cli.engines.local import change
 
         self.known(session)
         changed = change.pause_session(self.state, session, reason=reason, now=self.now, actor=actor, paused=paused)
@@ -289,7 +289,7 @@ class Pauses(Opened):
         return changed
 
     def reset_conversation(self, session: str, agent: str | None, *, actor: Actor = Actor.USER) -> list[str]:
-        from agentq_cli.store import change
+        from agentq_cli.engines.local import change
 
         self.known(session)
         return change.reset(self.state, session, agent, now=self.now, actor=actor)
@@ -306,7 +306,7 @@ class Pauses(Opened):
         self._write_hold("lift_holds", values, event=f"resume_{scope}", reason=_named(agent, None))
 
     def _write_hold(self, name: str, values: Mapping[str, object], *, event: str, reason: str | None) -> None:
-        from agentq_cli.store import holds
+        from agentq_cli.engines.local import holds
 
         told: dict[str, object] = {
             "at": self.now,

@@ -10,13 +10,13 @@ import contextlib
 import json
 import os
 
-from agentq_cli.engines.values import Fault, Leftovers, Trouble
-from agentq_cli.errors import AgentqError, Busy, Refused
+from agentq_cli.base.errors import AgentqError, Busy, Refused
+from agentq_cli.engines.local import aside, condition, connection, holds, reindex, seen, session_write, turns
+from agentq_cli.engines.local.queries import statements
+from agentq_cli.engines.local.turns import Turn
+from agentq_cli.engines.nouns import Fault, Leftovers, Trouble
+from agentq_cli.host.ring import held
 from agentq_cli.model import Actor, Identity, RunId, SweepAction
-from agentq_cli.store import aside, condition, connection, holds, reindex, seen, session_write, upkeep
-from agentq_cli.store.queries import statements
-from agentq_cli.store.upkeep import Turn
-from agentq_cli.supervise.ring import held
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -189,12 +189,12 @@ class Upkeep:
 
     def turn(self, session: str | None = None) -> Turn:
         """What a sweep looks at now, or one of that session: all that there is, where it is not very much."""
-        return upkeep.turn(self._queue.state, self._queue.index, session)
+        return turns.turn(self._queue.state, self._queue.index, session)
 
     def look_into(self, turn: Turn, *, remember: bool) -> Iterator[tuple[str, Fault]]:
         """Open the sessions that have changed and roll back what dead writers left; yields what is wrong with each.
         With `remember` the others are not opened again until they change."""
-        return upkeep.look_into(self._queue.state, self._queue.index, turn, remember=remember)
+        return turns.look_into(self._queue.state, self._queue.index, turn, remember=remember)
 
     def roll_back_dead_writers(self) -> list[str]:
         """Bring files in order that a dead process left in mid-commit; returns whose."""
@@ -233,7 +233,7 @@ class Upkeep:
 
     def settle_batch(self, batch: str, *, committed: bool, sessions: Sequence[str]) -> None:
         """Finish a committed batch that its owner left, or take back one that was not committed."""
-        from agentq_cli.store import submit
+        from agentq_cli.engines.local import submit
 
         settle = submit.release if committed else submit.drop
         settle(self._queue.state, batch, sessions, now=self._queue.now, actor=Actor.SWEEP)
@@ -269,7 +269,7 @@ class Upkeep:
         """Remove the files of runs that lie aside."""
         if connection.rehearsing():
             return
-        from agentq_cli.supervise import tmpdir
+        from agentq_cli.host import tmpdir
 
         place = str(aside.place(self._queue.state.session(session)))
         for name in names:

@@ -1,17 +1,17 @@
-"""What agents ask for: the sub-door over `store/requests.py`."""
+"""What agents ask for: the sub-door over `requests`."""
 
 from __future__ import annotations
 
-from agentq_cli.store import requests as asking
-from agentq_cli.store.queries import statements
+from agentq_cli.engines.local import requests as asking
+from agentq_cli.engines.local.queries import statements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from agentq_cli.engines.local.opened import Opened
-    from agentq_cli.engines.values import Answer
-    from agentq_cli.policy.requests import Refusal, Request
+    from agentq_cli.engines.nouns import Answer
+    from agentq_cli.options.requests import Refusal, Request
 
 
 class Voice:
@@ -34,12 +34,12 @@ class Voice:
         return [session for session, stamp in known if self.stamp(session) != stamp]
 
     def stamp(self, session: str) -> str | None:
-        from agentq_cli.store import requests as asking
+        from agentq_cli.engines.local import requests as asking
 
         return asking.stamp(self._queue.state, session)
 
     def may_ask(self, session: str) -> bool:
-        from agentq_cli.store import requests as asking
+        from agentq_cli.engines.local import requests as asking
 
         return self._queue.answered.get(session) != asking.stamp(self._queue.state, session)
 
@@ -49,13 +49,13 @@ class Voice:
     def record(self) -> None:
         """Record what was noted so, for the sweeps to come. A supervisor need not: what it runs is changed anyway."""
 
-        from agentq_cli.store import requests as asking
+        from agentq_cli.engines.local import requests as asking
 
         asking.record(self._queue.index, self._queue.state, self._queue.answered)
         self._queue.answered.clear()
 
     def asked(self, session: str, most: int) -> Iterator[tuple[str, object]]:
-        from agentq_cli.store import requests as asking
+        from agentq_cli.engines.local import requests as asking
 
         return asking.asked(self._queue.state, session, most)
 
@@ -69,7 +69,7 @@ class Voice:
         reschedule: asking.Reschedule,
         max_queued: int,
     ) -> Answer | None:
-        from agentq_cli.store import requests as asking
+        from agentq_cli.engines.local import requests as asking
 
         answer = asking.apply(
             self._queue.state,

@@ -38,7 +38,7 @@ ROLE_OF_COMMAND = {"run": "supervisor", "sweep": "sweep"}
 
 def role_of(arguments):
     """The role of a process from its command line."""
-    if any("agentq_cli.supervise.launcher" in word for word in arguments):
+    if any("agentq_cli.host.launcher" in word for word in arguments):
         return "launcher"
     return next((ROLE_OF_COMMAND.get(word, "command") for word in arguments if word in COMMANDS), "command")
 

@@ -1,0 +1,1 @@
+"""What everything else stands on: clock, errors, names, processes, the environment. It imports nothing else."""

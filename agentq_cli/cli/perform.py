@@ -1,0 +1,120 @@
+"""Runs a command whose words are understood, whoever understood them, and prints its result."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack
+
+from agentq_cli import __version__
+from agentq_cli.base import clock
+from agentq_cli.base.errors import Usage
+from agentq_cli.commands.context import Context, enter, state_directory
+from agentq_cli.options.table import EVERYWHERE, row, rows
+from agentq_cli.show import printer, results
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import ModuleType
+    from typing import Any
+
+    from agentq_cli.options.table import Given
+
+
+class Surroundings:
+    """What a context is made of besides the options; `made` is the one of the command that ran."""
+
+    def __init__(self, resources: ExitStack, umask: int) -> None:
+        self._resources = resources
+        self._umask = umask
+        self.made: Context | None = None
+
+    def context(self, options: Mapping[str, Any]) -> Context:
+        """The context of a command with these shared options. Raises Usage."""
+        self.made = Context(
+            state_dir=state_directory(options.get("state_dir"), os.environ),
+            clock=clock.from_environment(os.environ),
+            environ=os.environ,
+            as_json=bool(options.get("json")),
+            color=checked_color(options.get("color")),
+            allow_network_fs=bool(options.get("allow_network_fs")),
+            umask=self._umask,
+            resources=self._resources,
+        )
+        return self.made
+
+    def enter(self, options: Mapping[str, Any]) -> None:
+        """Make the context of the command about to run. Raises Usage."""
+        enter(self.context(options))
+
+
+def checked_color(given: str | None) -> str:
+    """The value of `--color`. Raises Usage."""
+    from agentq_cli.options.values import parse_choice
+
+    return parse_choice(given, row("", "color"), "--color") if given else "auto"
+
+
+def refuse_empty(name: str, given: Mapping[str, Any], shared: Mapping[str, Any]) -> None:
+    """Raises Usage where an option of a command has an empty value, as from a variable that a script never set.
+
+    It must not count as not given: the work would go on without its gate, its limit, or in another state dir.
+    """
+    for option in rows(name):
+        value = (shared if option.panel == EVERYWHERE else given).get(option.name)
+        empty = value == "" or (option.kind == "texts" and value is not None and "" in value)
+        if empty and option.spellings[:1] == "-" and option.reader != "words":
+            raise Usage(f"{option.spellings.partition(' ')[0]} '': a value is wanted")
+
+
+def module(name: str) -> ModuleType:
+    """The module of a command."""
+    full = f"agentq_cli.commands.{name}"
+    __import__(full)
+    return sys.modules[full]
+
+
+def function(name: str) -> Callable[..., results.Result]:
+    """The function that is a command."""
+    # `list` is the name of a builtin that its own module needs.
+    found: Callable[..., results.Result] = getattr(module(name), f"{name}_", None) or getattr(module(name), name)
+    return found
+
+
+def call(name: str, given: Given) -> results.Result:
+    """What a command does with what was given; it finds None for what was not."""
+    return function(name)({**dict.fromkeys(option.name for option in rows(name)), **given})
+
+
+def version() -> results.Result:
+    """What `--version` prints."""
+    return results.Document("version", {"version": __version__}, [f"agentq {__version__}"])
+
+
+def command(name: str, given: Mapping[str, Any], shared: Mapping[str, Any], umask: int) -> int:
+    """Run a command, the version where it has no name, with what was given; the exit code. Raises as it does."""
+
+    def invoke(surroundings: Surroundings) -> results.Result:
+        refuse_empty(name, given, shared)
+        if not name:
+            return version()
+        surroundings.enter(shared)
+        return call(name, given)
+
+    return run(invoke, umask, as_json="json" in shared)
+
+
+def run(invoke: Callable[[Surroundings], results.Result], umask: int, *, as_json: bool) -> int:
+    """Print the result of `invoke`; the exit code. `as_json` holds where it made no context."""
+    with ExitStack() as resources:
+        surroundings = Surroundings(resources, umask)
+        result = invoke(surroundings)
+        made = surroundings.made
+        writer = printer.Printer(
+            as_json=made.as_json if made else as_json,
+            color=made.color if made else "auto",
+            environ=os.environ,
+            now_ms=(made.clock if made else clock.Clock()).now_ms,
+        )
+        return writer.write(result)

@@ -1,0 +1,92 @@
+"""What every command gets from its surroundings: the state directory, the clock, the config, the door to the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from contextvars import ContextVar
+
+from agentq_cli.base import environment
+from agentq_cli.base.clock import Clock
+from agentq_cli.base.dataclass import dataclass, field
+from agentq_cli.base.errors import Usage
+from agentq_cli.base.path import Path
+from agentq_cli.model import DEFAULT_SESSION
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.config.configuration import Config
+    from agentq_cli.engines.door import Queue
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The shared options as given, and what follows from them and the environment.
+
+    `umask` is the caller's, from before agentq set its own. What `resources` holds is closed once the result is
+    written, so that a result may read on while it is printed.
+    """
+
+    state_dir: Path
+    clock: Clock
+    environ: Mapping[str, str]
+    as_json: bool = False
+    color: str = "auto"
+    allow_network_fs: bool = False
+    umask: int = 0o022
+    resources: ExitStack = field(default_factory=ExitStack)
+    _loaded: list[Config] = field(default_factory=list)
+
+    @property
+    def config(self) -> Config:
+        """The configuration, read once. Raises Usage where it is wrong."""
+        from agentq_cli.config import configuration
+
+        if not self._loaded:
+            self._loaded.append(configuration.load(self.environ))
+        return self._loaded[0]
+
+    def now_ms(self) -> int:
+        """The time of this process's clock."""
+        return self.clock.now_ms()
+
+    def zone(self, typed: str | None = None, session: str = DEFAULT_SESSION) -> str:
+        """The zone of naive times for a task of `session`, `typed` being `--tz`. Raises Usage on an unknown one."""
+        from agentq_cli.config import zones
+
+        return zones.named(self.config, self.environ, session=session, typed=typed)
+
+    def open_queue(self, *, create: bool = False, rebuild: bool = False) -> Queue:
+        """The queue of the state directory, open until the result is written; without `create` it may be empty.
+
+        With `rebuild` its index may be lost, to be made anew.
+        """
+        from agentq_cli.engines.door import open_queue
+
+        queue = open_queue(
+            self.state_dir, self.clock, create=create, allow_network_fs=self.allow_network_fs, rebuild=rebuild
+        )
+        return self.resources.enter_context(queue)
+
+
+_current: ContextVar[Context] = ContextVar("agentq_context")
+
+
+def context() -> Context:
+    """The context of the command that is running."""
+    return _current.get()
+
+
+def enter(new: Context) -> None:
+    """Make it the context of the command about to run."""
+    _current.set(new)
+
+
+def state_directory(given: str | None, environ: Mapping[str, str]) -> Path:
+    """As `environment.state_directory`. Raises Usage where there is none."""
+    if given == "":
+        raise Usage("--state-dir '': a directory is wanted")
+    found = environment.state_directory(given, environ)
+    if found is None:
+        raise Usage("home directory: there is none; set HOME, or name the state dir by --state-dir")
+    return Path(found)

@@ -1,0 +1,1 @@
+"""What is wrong, why a task waits, and what to do next."""

@@ -1,0 +1,80 @@
+"""Why tasks are not running, for one task with every number or for a listing of thousands with one look."""
+
+from __future__ import annotations
+
+from agentq_cli.base.dataclass import replace
+from agentq_cli.config.configuration import Config
+from agentq_cli.engines.door import Queue
+from agentq_cli.model import Status, Supervisor, Task, WaitingFor
+from agentq_cli.policy import order, waiting
+from agentq_cli.policy.admission import Gate
+
+
+class Why:
+    """One look at what goes on, shared by all tasks of a listing; taken when the first of them needs it."""
+
+    def __init__(self, queue: Queue, config: Config) -> None:
+        self._queue = queue
+        self._config = config
+        self._supervisors: dict[str, list[Supervisor]] = {}
+        self._around: dict[tuple[str, str | None], waiting.Surroundings] = {}
+        self._look: order.Look | None = None
+
+    def exactly(self, task: Task) -> WaitingFor | None:
+        """Why one task is not running, with how many are before it."""
+        return self._queue.waiting_for(
+            task, jobs=self.jobs(task.session), parallel=self.parallel(task.session), gate=self.gate(task.session)
+        )
+
+    def of(self, task: Task) -> WaitingFor | None:
+        """The same as of the one look, without the count that each task would have to ask for anew."""
+        if task.status.ended or task.status is Status.RUNNING:
+            return None
+        around = self._surroundings(task)
+        if task.status is Status.BLOCKED:
+            around = replace(around, depends=self._queue.depends(task))
+        return waiting.waiting_for(task, around, self._queue.now)
+
+    def parallel(self, session: str) -> int | None:
+        """How many tasks of a session may run at once; None is up to the cap."""
+        return order.width(session, self._config.options(session).get("parallel"))
+
+    def jobs(self, session: str) -> int:
+        """The most slots that a living supervisor of the session has, 0 where none lives."""
+        return max((supervisor.jobs for supervisor in self._serving(session)), default=0)
+
+    def gate(self, session: str) -> Gate | None:
+        """The first gate that holds what a living supervisor of the session would start."""
+        held = (gate for supervisor in self._serving(session) for gate in supervisor.gates if gate.holding)
+        return next(held, None)
+
+    def _serving(self, session: str) -> list[Supervisor]:
+        if session not in self._supervisors:
+            self._supervisors[session] = self._queue.serving(session)
+        return self._supervisors[session]
+
+    def _surroundings(self, task: Task) -> waiting.Surroundings:
+        key = (task.session, task.work.agent)
+        if key not in self._around:
+            if self._look is None:
+                self._look = self._queue.look()
+                self._holds = self._queue.holds()
+                self._workers = self._queue.workers()
+            look, session = self._look, task.session
+            lane = [worker for worker in self._workers if worker.session == session]
+            self._around[key] = waiting.Surroundings(
+                session_paused=session in look.paused_sessions,
+                session_reason=self._queue.pause_reason(session) if session in look.paused_sessions else None,
+                holds=self._holds,
+                session_runs=[worker.id for worker in lane],
+                conversation_runs=[
+                    worker.id for worker in lane if worker.shares_conversation and worker.agent == task.work.agent
+                ],
+                retrying=[f"{session}/{seq}" for seq in sorted(look.lanes.get(session, order.Lane()).retrying)],
+                parallel=self.parallel(session),
+                workers=look.workers,
+                jobs=self.jobs(session),
+                ahead=0,
+                gate=self.gate(session),
+            )
+        return self._around[key]

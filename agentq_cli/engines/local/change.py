@@ -1,0 +1,319 @@
+"""What people and the clock do to tasks that wait or have ended: cancel, pause, resume, edit, retry, expire, prune."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+from agentq_cli.base.dataclass import replace
+from agentq_cli.base.errors import AgentqError, WrongState
+from agentq_cli.engines.local import connection, dependencies, finish, pruned, read, series
+from agentq_cli.engines.local.dispatch import DISPATCH
+from agentq_cli.engines.local.queries import statements
+from agentq_cli.engines.local.session_write import WRITE, SessionWrite, session_write
+from agentq_cli.engines.local.state_dir import StateDir
+from agentq_cli.model import Actor, Address, RunId, Status, Successor, Task, Trigger, Undone
+from agentq_cli.policy import retry as policy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+Edit: TypeAlias = "Callable[[Task], Task]"
+"""A change to a waiting task, decided on what it is under the lock."""
+
+Act: TypeAlias = "Callable[[SessionWrite, Any], Task]"
+"""What is done to one task within an open transaction. Raises NotFound, WrongState."""
+
+
+def each(
+    state: StateDir, session: str, targets: Sequence[Address | RunId], act: Act, *, named: bool, now: int, actor: Actor
+) -> list[Task | Undone]:
+    """Do the same to these tasks of a session, in their order and in one commit.
+
+    What cannot be done to one of them changes nothing of it, and leaves the others alone. `named` is whether an
+    address of a series is that one occurrence for this act, and not its live one.
+    """
+    with session_write(state, session, now=now, actor=actor) as write:
+        return [_one(write, target, act, named=named) for target in targets]
+
+
+def _one(write: SessionWrite, target: Address | RunId, act: Act, *, named: bool) -> Task | Undone:
+    try:
+        with write.step():
+            return act(write, target)
+    except AgentqError as error:
+        if not write.database.in_transaction:
+            raise  # a full disk has undone it all
+        return Undone(error, _status(write, target, named))
+
+
+def _status(write: SessionWrite, target: Address | RunId, named: bool) -> Status | None:
+    try:
+        task = write.task(target.seq) if named else series.live(write, target.seq)
+        return task.shown_status(write.now)
+    except AgentqError:
+        return read.known_status(write.database, target, write.now)
+
+
+def cancel_in(write: SessionWrite, address: Address) -> Task:
+    """Cancel a waiting task; a running one is returned as it is, to be stopped. Raises NotFound, WrongState.
+
+    As in `pause_in`, `resume_in`, `edit` and `trigger`, an address of a series means its live occurrence.
+    """
+    task = series.live(write, address.seq)
+    if task.status.ended:
+        raise WrongState(f"task '{task.address}': it is {task.status} already")
+    if task.status is Status.RUNNING:
+        return task
+    cancelled = replace(task, status=Status.CANCELLED, ended_at=write.now, reason="cancelled", cancel_requested=True)
+    write.save(task, cancelled, event="cancel")
+    return cancelled
+
+
+def cancel_of(targets: Collection[Address | RunId]) -> Act:
+    """`cancel_in` of one of these. What was cancelled with a task that it waited for, which is another, is done.
+
+    A run is cancelled only while it is the one that runs: the task is another's once that has ended.
+    """
+    named = set(targets)
+
+    def act(write: SessionWrite, target: Address | RunId) -> Task:
+        if isinstance(target, RunId):
+            return _still(write, target)
+        try:
+            return cancel_in(write, target)
+        except WrongState:
+            task = write.task(target.seq)
+            if task.status is Status.CANCELLED and task.dep_failed in named:
+                return task
+            raise
+
+    return act
+
+
+def _still(write: SessionWrite, run: RunId) -> Task:
+    """The task while this is its live run. Raises NotFound, WrongState."""
+    found = read.run(write.database, run)
+    task = write.task(run.seq)
+    if found.finished_at is not None or task.status is not Status.RUNNING or task.runs != run.attempt:
+        raise WrongState(f"run '{run}': it has ended already ({found.status})")
+    return task
+
+
+def pause_in(write: SessionWrite, address: Address, reason: str | None) -> Task:
+    """Pause a waiting task. Raises NotFound, and WrongState for one that runs or has ended."""
+    task = series.live(write, address.seq)
+    if task.status is Status.PAUSED:
+        return task
+    if task.status is Status.RUNNING and task.rearms:
+        successor = replace(task.successor or Successor(), paused=True, reason=reason)
+        after = replace(task, successor=successor)
+        write.save(task, after, event="pause", reason=reason)
+        return after
+    if task.status.ended or task.status is Status.RUNNING:
+        raise WrongState(f"task '{task.address}': it is {task.status} and cannot be paused")
+    paused = replace(task, status=Status.PAUSED, reason=reason)
+    write.save(task, paused, event="pause")
+    return paused
+
+
+def resume_in(write: SessionWrite, address: Address) -> Task:
+    """Let a paused task wait for its turn again. Raises NotFound, WrongState."""
+    task = series.live(write, address.seq)
+    if task.successor is not None and task.successor.paused:
+        after = replace(task, successor=replace(task.successor, paused=False, reason=None))
+        write.save(task, after, event="resume")
+        return after
+    if task.status is not Status.PAUSED:
+        raise WrongState(f"task '{task.address}': it is {task.shown_status(write.now)}, not paused")
+    # What a failed dependency paused, a person lets run all the same.
+    blocked = task.dep_failed is None and dependencies.waits(write.database, task)
+    resumed = replace(
+        task,
+        status=Status.BLOCKED if blocked else Status.QUEUED,
+        reason=None,
+        dep_failed=None,
+        arriving=task.rearms and not task.begun,
+    )
+    write.save(task, resumed, event="resume")
+    return resumed
+
+
+def pause_session(state: StateDir, session: str, *, reason: str | None, now: int, actor: Actor, paused: bool) -> bool:
+    """Pause or resume a whole session; its tasks keep their status. Returns whether that changed anything."""
+    with session_write(state, session, now=now, actor=actor) as write:
+        before = write.database.execute(DISPATCH["session_state"], {"name": "paused"}).fetchone()
+        if paused:
+            write.database.execute(DISPATCH["set_session_state"], {"name": "paused", "value": reason})
+        else:
+            write.database.execute(DISPATCH["delete_session_state"], {"name": "paused"})
+        write.database.execute(WRITE["create_session"], {"name": session, "at": now})
+        values = {"session": session, "at": now if paused else None, "reason": reason if paused else None}
+        write.database.execute(DISPATCH["pause_session"], values)
+        changed = (before is not None) is not paused
+        if changed:
+            write.record("pause_session" if paused else "resume_session", None, reason=reason)
+        return changed
+
+
+def reset(state: StateDir, session: str, agent: str | None, *, now: int, actor: Actor) -> list[str]:
+    """Have the next task of a session begin a new conversation, with one agent or (None) with all; the ids that are
+    given up are in the events. A run that goes on in one is left alone, and what it began is not continued either.
+
+    Returns the agents of which there was something to give up.
+    """
+    with session_write(state, session, now=now, actor=actor) as write:
+        known = dict(write.database.execute(DISPATCH["conversations"]).fetchall())
+        running = write.database.execute(DISPATCH["in_conversation"], {"session": session}).fetchall()
+        for name, seq, attempt in running:
+            if agent in (None, name):
+                values = {"name": f"given up by {name}", "value": f"{seq}.{attempt}"}
+                write.database.execute(DISPATCH["set_session_state"], values)
+        given_up = [name for name in dict.fromkeys((*known, *(row[0] for row in running))) if agent in (None, name)]
+        for name in given_up:
+            write.database.execute(DISPATCH["forget_conversation"], {"agent": name, "id": None})
+            which = f"conversation '{known[name]}'" if name in known else "the conversation that runs"
+            write.record("reset_conversation", None, reason=f"{which} of agent '{name}' is not continued", agent=name)
+        return given_up
+
+
+def edit(state: StateDir, address: Address, change: Edit, *, now: int) -> Task:
+    """Change a task that has not started. Raises NotFound, and WrongState for one that runs or has ended."""
+    with session_write(state, address.session, now=now, actor=Actor.USER) as write:
+        return edit_in(write, address, change)
+
+
+def edit_in(write: SessionWrite, address: Address, change: Edit) -> Task:
+    """`edit` within an open transaction."""
+    task = series.live(write, address.seq)
+    if task.rearms and (task.status is Status.RUNNING or task.attempts):
+        return _edit_next(write, task, change)
+    if task.status.ended or task.status is Status.RUNNING:
+        raise WrongState(f"task '{task.address}': it is {task.status} and cannot be edited")
+    changed = change(task)
+    if task.rearms and changed.recurrence is not None and changed.due_at != task.due_at:
+        raise WrongState(f"task '{task.address}': when its series comes next is said by its schedule")
+    if task.attempts and changed.work.expires_at not in (None, task.work.expires_at):
+        raise WrongState(f"task '{task.address}': it has begun, and what has begun does not expire")
+    changed = series.rescheduled(write, task, changed)
+    _free_key(write, changed.work.key, task.work.key)
+    if changed.work.after != task.work.after:
+        dependencies.enter(write, task.seq, changed.work.after)
+        if task.status is not Status.PAUSED:
+            changed = replace(changed, status=Status.BLOCKED if changed.work.after else Status.QUEUED)
+    write.save(task, changed, event="edit")
+    return dependencies.settle(write, task.seq) or changed
+
+
+def _edit_next(write: SessionWrite, task: Task, change: Edit) -> Task:
+    """Change what an occurrence that has begun hands on; it goes on as it is itself."""
+    known = series.next_work(task)
+    changed = change(known)
+    if changed.due_at != known.due_at:
+        raise WrongState(f"task '{task.address}': it has begun; when its series comes next is said by its schedule")
+    _free_key(write, changed.work.key, known.work.key, task.work.key)
+    if changed.work.after != known.work.after:
+        dependencies.keep(write, task.seq, changed.work.after)
+    after = replace(task, successor=series.hand_on(write, task, known, changed))
+    write.save(task, after, event="edit", reason="it holds from the next occurrence on")
+    return after
+
+
+def _free_key(write: SessionWrite, key: str | None, *own: str | None) -> None:
+    """Raises WrongState where a key, that is not its own, is another task's."""
+    if key is None or key in own:
+        return
+    row = write.database.execute(WRITE["live_of_key"], {"key": key}).fetchone()
+    if row is not None:
+        raise WrongState(f"key '{key}': {Address(write.session, row[0])} holds it")
+
+
+def retry_in(write: SessionWrite, address: Address) -> Task:
+    """Queue an ended task again under its address, with a fresh retry budget. Raises NotFound, WrongState."""
+    task = write.task(address.seq)
+    if not task.status.ended:
+        raise WrongState(f"task '{address}': it is {task.shown_status(write.now)}; only an ended task can be retried")
+    cost = finish.spent(write.database, task)
+    if policy.exhausted(task.work.launch, cost):
+        raise WrongState(f"task '{address}': {finish.cost(task, cost)}; submit it anew")
+    _free_key(write, task.work.key)
+    expired = task.work.expires_at is not None and task.work.expires_at <= write.now
+    again = replace(
+        task.unbegun(),
+        work=replace(task.work, expires_at=None) if expired else task.work,
+        status=Status.BLOCKED if dependencies.waits(write.database, task) else Status.QUEUED,
+        due_at=write.now,
+        trigger=Trigger.RETRY,
+        # Its series has gone on without it: it names itself now, and makes no next one.
+        extra=task.series is not None,
+        arriving=False,
+    )
+    write.save(task, again, event="retry")
+    return again
+
+
+def trigger(state: StateDir, address: Address, *, now: int) -> Task:
+    """An extra occurrence of a series, due now; its schedule is left alone. Raises NotFound, WrongState."""
+    with session_write(state, address.session, now=now, actor=Actor.USER) as write:
+        task = series.live(write, address.seq)
+        if task.series is None or task.recurrence is None:
+            raise WrongState(f"task '{task.address}': it has no schedule; `agentq retry` runs an ended task again")
+        if task.status.ended:
+            raise WrongState(f"task '{task.address}': its series has ended")
+        return series.trigger(write, task)
+
+
+def arrive(state: StateDir, address: Address, *, now: int, actor: Actor) -> None:
+    """Apply the missed policy to an occurrence that is due and was not looked at before."""
+    with session_write(state, address.session, now=now, actor=actor, busy_ms=connection.BACKGROUND_BUSY_MS) as write:
+        task = write.task(address.seq)
+        if _arrives(task, now):
+            series.arrive(write, task)
+        else:
+            write.mirror(address.seq)
+
+
+def _arrives(task: Task, now: int) -> bool:
+    return task.arriving and task.status is Status.QUEUED and task.due_at <= now
+
+
+def expire(state: StateDir, address: Address, *, now: int, actor: Actor) -> Task | None:
+    """End a task whose time to start has passed; None where it has started or ended meanwhile.
+
+    An occurrence that nothing has looked at is moved first by its missed policy: the newest slot may be in time still.
+    """
+    with session_write(state, address.session, now=now, actor=actor, busy_ms=connection.BACKGROUND_BUSY_MS) as write:
+        task = write.task(address.seq)
+        if task.work.expires_at is not None and task.work.expires_at <= now and _arrives(task, now):
+            arrived = series.arrive(write, task)
+            if arrived is None:
+                return None
+            task = arrived
+        waiting = not (task.status.ended or task.status is Status.RUNNING or task.begun)
+        if not waiting or task.work.expires_at is None or task.work.expires_at > now:
+            write.mirror(address.seq)
+            return None
+        expired = replace(task, status=Status.EXPIRED, ended_at=now, reason="it was not started in time")
+        write.save(task, expired, event="expire", finished=task.work.expires_at)  # later slots were missed
+        return expired
+
+
+def prune_in(write: SessionWrite, address: Address) -> Task:
+    """Remove an ended task with its runs and events; its address is not used again. Raises NotFound, WrongState.
+
+    The directories of its runs are moved aside in the same transaction, for the caller to remove.
+    """
+    task = write.task(address.seq)
+    if not task.status.ended:
+        raise WrongState(f"task '{address}': it is {task.shown_status(write.now)}; only ended tasks are pruned")
+    waiting = dependencies.live_dependent(write.database, address)
+    if waiting is not None:
+        raise WrongState(f"task '{address}': {waiting} depends on it")
+    pruned.remember(write.database, task)
+    dependencies.forget(write.database, address)
+    key = {"session": address.session, "seq": address.seq}
+    write.database.execute(statements("stats")["remember_pruned"], key)
+    for statement in ("delete_task", "delete_index_row", "delete_runs", "delete_events"):
+        write.database.execute(WRITE[statement], key)
+    write.move_aside(task)
+    return task

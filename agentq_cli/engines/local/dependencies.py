@@ -1,0 +1,233 @@
+"""Tasks that wait for others: entered when they are stored, looked at in the commit that ends or reopens another.
+
+What waits in the same session is settled in that very commit, the whole closure of it. What waits in another session
+is noted there, and settled in a commit of its session by whoever comes first (`settle_elsewhere`).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+from agentq_cli.base.dataclass import replace
+from agentq_cli.base.errors import AgentqError, NotFound, Usage
+from agentq_cli.engines.local import pruned, rows
+from agentq_cli.engines.local.queries import statements
+from agentq_cli.engines.local.state_dir import StateDir
+from agentq_cli.model import Actor, Address, Condition, Dependency, Status, Task
+from agentq_cli.policy import dependencies as policy
+from agentq_cli.policy.dependencies import Looked, Verdict
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.engines.local.session_write import SessionWrite
+
+DEPENDENCIES = statements("dependencies")
+
+
+def resolve(after: Sequence[Dependency], stored: Mapping[int, Address]) -> tuple[Dependency, ...]:
+    """Dependencies with the addresses that the lines of a batch were given."""
+    return tuple(dict.fromkeys(each if each.ref is None else Dependency(stored[each.ref], each.on) for each in after))
+
+
+def enter(write: SessionWrite, seq: int, after: Sequence[Dependency], *, known: Collection[Address] = ()) -> None:
+    """Store what a task waits for, in place of what it waited for before.
+
+    Raises NotFound where one does not exist (`known` ones do, though the index may not know them yet), and Usage where
+    the task would wait for itself.
+    """
+    own = Address(write.session, seq)
+    for each in after:
+        assert each.address is not None
+        if each.address == own:
+            raise Usage(f"{option(each)} '{own}': a task cannot wait for itself")
+        if each.address not in known:
+            require(write.database, each, _note(write))
+        if own in known and each.address in known:
+            continue  # lines of one batch: whoever read it has looked for cycles
+        target = {"target_session": own.session, "target_seq": own.seq}
+        if write.database.execute(DEPENDENCIES["reaches"], each.address._asdict() | target).fetchone():
+            raise Usage(f"{option(each)} '{each.address}': it waits for {own}, which would then wait for itself")
+    write.database.execute(DEPENDENCIES["set_after"], {"seq": seq, "after": rows.dependencies_text(after)})
+    write.database.execute(DEPENDENCIES["forget"], own._asdict())
+    for each in after:
+        assert each.address is not None
+        values = own._asdict() | {"on_session": each.address.session, "on_seq": each.address.seq, "condition": each.on}
+        write.database.execute(DEPENDENCIES["add"], values)
+
+
+def keep(write: SessionWrite, seq: int, after: Sequence[Dependency]) -> None:
+    """Keep what an occurrence hands on to its next one to wait for from being pruned. Raises NotFound."""
+    for each in after:
+        require(write.database, each, _note(write))
+        assert each.address is not None
+        values = {"session": write.session, "seq": seq, "condition": each.on}
+        values |= {"on_session": each.address.session, "on_seq": each.address.seq}
+        write.database.execute(DEPENDENCIES["add"], values)
+
+
+def option(dependency: Dependency) -> str:
+    """The option that asks for a dependency."""
+    return "--after" if dependency.on is Condition.SUCCESS else f"--after-{dependency.on}"
+
+
+def require(index: sqlite3.Connection, dependency: Dependency, note: Callable[[Address], str | None]) -> None:
+    """Raises NotFound where there is no such task to wait for; `note` knows what became of one that was pruned."""
+    address = dependency.address
+    assert address is not None
+    if not exists(index, address):
+        why = note(address) or "there is no task of that address"
+        raise NotFound(f"{option(dependency)} '{address}': {why}")
+
+
+def _note(write: SessionWrite) -> Callable[[Address], str | None]:
+    return lambda address: pruned.note(write.database, address) if address.session == write.session else None
+
+
+def exists(database: sqlite3.Connection, address: Address) -> bool:
+    """Whether there is such a task."""
+    return database.execute(DEPENDENCIES["exists"], address._asdict()).fetchone() is not None
+
+
+def look(database: sqlite3.Connection, address: Address) -> list[Looked]:
+    """How everything that a task waits for stands."""
+    return [
+        Looked(
+            Dependency(Address(session, seq), Condition(on)),
+            None if status is None else Status(status),
+            None if root is None else rows.address(root),
+        )
+        for session, seq, on, status, root in database.execute(DEPENDENCIES["of"], address._asdict()).fetchall()
+    ]
+
+
+def waits(database: sqlite3.Connection, task: Task) -> bool:
+    """Whether a task that is about to be queued must wait: something it waits for is not decided, and nothing failed.
+
+    Where something has failed a person who runs the task nevertheless knows better.
+    """
+    verdict, _ = policy.decide(look(database, task.address), "cancel") if task.work.after else (Verdict.GO, None)
+    return verdict is Verdict.WAIT
+
+
+def stopped_behind(database: sqlite3.Connection, address: Address, cause: Address) -> list[Address]:
+    """The tasks of its session behind this one that the failure of `cause` has stopped."""
+    values = address._asdict() | {"cause": str(cause)}
+    return [Address(address.session, seq) for (seq,) in database.execute(DEPENDENCIES["stopped_behind"], values)]
+
+
+def live_dependent(database: sqlite3.Connection, address: Address) -> Address | None:
+    """A live task that waits for this one, or is about to be stored and will."""
+    row = database.execute(DEPENDENCIES["live_dependent"], address._asdict()).fetchone()
+    return None if row is None else Address(*row)
+
+
+def forget(database: sqlite3.Connection, address: Address) -> None:
+    """Drop what the index knows of a task's dependencies, both ways; the task is being removed."""
+    for statement in ("forget", "forget_target"):
+        database.execute(DEPENDENCIES[statement], address._asdict())
+
+
+def changed(write: SessionWrite, seq: int) -> None:
+    """A task has ended, or is open again: look at everything that waits for it, and so on."""
+    write.unsettled.append(seq)
+    if len(write.unsettled) > 1:
+        return  # the loop below, further up the stack, comes to it
+    while write.unsettled:
+        address = Address(write.session, write.unsettled[0])
+        for session, dependent in write.database.execute(DEPENDENCIES["dependents"], address._asdict()).fetchall():
+            if session == write.session:
+                settle(write, dependent)
+            else:
+                write.database.execute(DEPENDENCIES["note_unsettled"], {"session": session, "seq": dependent})
+        write.unsettled.pop(0)
+
+
+def settle(write: SessionWrite, seq: int) -> Task | None:
+    """Do what the dependencies of a task ask for now; None where that is nothing."""
+    try:
+        task = write.task(seq)
+    except NotFound:
+        return None  # staged, and looked at when it is released
+    looked = look(write.database, task.address)
+    if task.dep_failed is not None and task.status in (Status.CANCELLED, Status.PAUSED):
+        return None if policy.failed(looked) else _reopen(write, task)
+    if task.status is Status.BLOCKED or (task.status is Status.PAUSED and task.work.after):
+        return _decide(write, task, looked)
+    return None
+
+
+def _decide(write: SessionWrite, task: Task, looked: Sequence[Looked]) -> Task | None:
+    verdict, cause = policy.decide(looked, task.work.on_dep_failure)
+    if verdict is Verdict.GO and task.status is Status.BLOCKED:
+        after = replace(task, status=Status.QUEUED, reason=None)
+        write.save(task, after, event="release")
+        return after
+    if verdict is Verdict.CANCEL:
+        assert cause is not None
+        after = replace(
+            task, status=Status.CANCELLED, ended_at=write.now, reason=policy.reason(cause), dep_failed=cause
+        )
+        write.save(task, after, event="cancel")
+        return after
+    if verdict is Verdict.HOLD and task.status is Status.BLOCKED:
+        assert cause is not None
+        after = replace(task, status=Status.PAUSED, reason=policy.reason(cause), dep_failed=cause)
+        write.save(task, after, event="pause")
+        return after
+    return None
+
+
+def _reopen(write: SessionWrite, task: Task) -> Task | None:
+    """What had stopped it was retried: it waits again."""
+    from agentq_cli.engines.local.session_write import WRITE
+
+    if task.work.key is not None and task.status.ended:
+        holder = write.database.execute(WRITE["live_of_key"], {"key": task.work.key}).fetchone()
+        if holder is not None:
+            why = f"{task.dep_failed} was retried, but {Address(write.session, holder[0])} holds the key now"
+            write.save(task, replace(task, dep_failed=None), event=None)
+            write.record("not_reopened", task.seq, before=task.status, after=task.status, reason=why)
+            return None
+    again = replace(
+        task,
+        status=Status.BLOCKED,
+        reason=None,
+        dep_failed=None,
+        ended_at=None,
+        cancel_requested=False,
+    )
+    write.save(task, again, event="reopen", reason=f"{task.dep_failed} was retried")
+    return _decide(write, again, look(write.database, again.address)) or again
+
+
+def unsettled_sessions(index: sqlite3.Connection) -> list[str]:
+    """The sessions with tasks that are still to be looked at."""
+    return [session for (session,) in index.execute(DEPENDENCIES["unsettled_sessions"]).fetchall()]
+
+
+def settle_elsewhere(
+    state: StateDir, index: sqlite3.Connection, *, now: int, actor: Actor, busy_ms: int
+) -> Iterator[Task]:
+    """Finish what an end or a retry in one session means for tasks of others; yields what changed.
+
+    A session that is busy or cannot be read keeps its notes for the next time.
+    """
+    passed_over: set[str] = set()
+    while waiting := [session for session in unsettled_sessions(index) if session not in passed_over]:
+        for session in waiting:
+            try:
+                yield from settle_noted(state, session, now=now, actor=actor, busy_ms=busy_ms)
+            except AgentqError:
+                passed_over.add(session)
+
+
+def settle_noted(state: StateDir, session: str, *, now: int, actor: Actor, busy_ms: int) -> list[Task]:
+    """Look at all tasks of a session that are noted, at most so many as one short transaction can take."""
+    from agentq_cli.engines.local.session_write import session_write
+
+    with session_write(state, session, now=now, actor=actor, busy_ms=busy_ms) as write:
+        found = write.database.execute(DEPENDENCIES["unsettled"], {"session": session}).fetchall()
+        changed = [settle(write, seq) for (seq,) in found]
+        write.database.executemany(DEPENDENCIES["settled"], [{"session": session, "seq": seq} for (seq,) in found])
+        return [task for task in changed if task is not None]

@@ -1,0 +1,230 @@
+"""The commonest `agentq submit` in a process that loads almost nothing: one task, at once, without a configuration.
+
+Cron lines, hooks and loops in scripts submit one task a process, and most of what that takes is loading the rest of
+agentq. `submit` does it here where it is sure of every step; anything out of the ordinary it leaves, before the first
+change, to the whole program. What is stored, printed and rung is the same to the byte.
+
+Here, and in what this imports: no typing, no dataclasses, no re, no contextlib, no pathlib.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from agentq_cli.base import clock, environment
+from agentq_cli.base.defaults import BUILT_IN, BUSY_MS, MAX_QUEUED, NOBODY_THERE
+from agentq_cli.base.names import CHARACTERS, is_name
+from agentq_cli.engines.local import file_systems, schema
+from agentq_cli.engines.local.queries import insert_into, statements
+from agentq_cli.host import attendance
+from agentq_cli.host.ring import ring
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping, Sequence
+
+HANDLED = frozenset(("words", "exec", "session", "agent", "cwd", "priority", "no_wake"))
+"""The options and arguments that may be given."""
+
+PATH = CHARACTERS | frozenset("/~")
+"""What needs no quoting in a URI."""
+
+BUSY = (5, 6)
+"""SQLITE_BUSY and SQLITE_LOCKED."""
+
+
+def submit(given: Mapping[str, object], shared: Mapping[str, object], umask: int) -> bool:
+    """Store the task that is asked for and print its address. False: nothing was done or printed.
+
+    `given` are the options and arguments of submit and `shared` the options of every command, as far as given. Raises
+    what the whole program would: Usage of AGENTQ_NOW, Busy, Refused.
+    """
+    if given.keys() - HANDLED or shared.keys() - {"state_dir"}:
+        return False
+    environ = os.environ
+    if environment.configured(environ) or environ.get("AGENTQ_DEPTH"):
+        return False
+    directory = environment.state_directory(shared.get("state_dir") or None, environ)  # type: ignore[arg-type]
+    if directory is None or shared.get("state_dir") == "":
+        return False
+    now = clock.from_environment(environ).now_ms()
+    task = _task(given, environ, umask, now)
+    return task is not None and _stored(os.path.realpath(directory), str(given.get("session", "default")), task, now)
+
+
+def _task(given: Mapping[str, object], environ: Mapping[str, str], umask: int, now: int) -> dict[str, object] | None:
+    """The columns that are not at their defaults, as `rows` writes them. None where anything is amiss or unusual."""
+    from _json import encode_basestring_ascii as quoted  # what `json` writes strings with
+
+    words, agent, priority = given.get("words") or [], given.get("agent"), given.get("priority", 0)
+    session = given.get("session", "default")
+    assert isinstance(words, list) and isinstance(priority, int)
+    cwd = given.get("cwd", ".")
+    assert isinstance(cwd, str)
+    if not cwd or cwd[:1] == "~":
+        return None
+    try:
+        cwd = os.path.abspath(cwd)
+        "".join((cwd, *(() if given.get("exec") else words))).encode()
+    except (OSError, UnicodeEncodeError):
+        return None
+    if not os.path.isdir(cwd) or not -100 <= priority <= 100:
+        return None
+    if given.get("exec"):
+        if agent is not None or not words or not words[0]:
+            return None
+        work = {"kind": "exec", "argv": f"[{', '.join(map(quoted, words))}]"}
+    else:
+        if agent not in BUILT_IN or len(words) != 1 or words == ["-"] or not words[0].strip():
+            return None
+        work = {"kind": "prompt", "prompt": words[0], "agent": agent}
+    names = environment.captured(environ, environment.CAPTURED)
+    held = ", ".join(f"{quoted(name)}: {quoted(value)}" for name, value in names.items())
+    captured = f'"captured": {{{held}}}, ' if names else ""
+    return work | {
+        "status": "queued",
+        "cwd": cwd,
+        "priority": priority,
+        "labels": "[]",
+        "context": "isolated" if session == "default" else "session",
+        "created_at": now,
+        "due_at": now,
+        "launch": f'{{{captured}"umask": {umask}, "depth": 0}}',
+    }
+
+
+def _stored(directory: str, session: str, task: Mapping[str, object], now: int) -> bool:
+    index, inbound = _files(directory, session) or (None, None)
+    if index is None or inbound is None:
+        return False
+    import _sqlite3 as sqlite3  # without datetime and its adapters, which nothing here needs
+
+    at = inbound
+    committing = False
+    try:
+        database = sqlite3.connect(_uri(inbound), uri=True, timeout=BUSY_MS / 1000, isolation_level=None)
+        try:
+            if not _is_latest(database, "main", "inbound"):
+                return False
+            at = index
+            database.execute("ATTACH DATABASE ? AS idx", (_uri(index),))
+            if not _is_latest(database, "idx", "index"):
+                return False
+            at = inbound
+            database.execute("BEGIN EXCLUSIVE")
+            seq = _inserted(database, session, task, now)
+            if seq is None:
+                return False
+            committing = True
+            database.execute("COMMIT")
+            bells = os.path.join(directory, "bells")
+            ring(bells)
+            if not _attended(database, session, now, bells):
+                _advise(NOBODY_THERE)
+        finally:
+            # What was not committed is rolled back.
+            database.close()
+    except sqlite3.Error as error:
+        if not committing and error.sqlite_errorcode & 0xFF not in BUSY:
+            return False
+        from pathlib import Path
+
+        from agentq_cli.engines.local.connection import translate
+
+        raise translate(error, Path(at)) from error
+    _print(f"{session}/{seq}")
+    return True
+
+
+def _files(directory: str, session: str) -> tuple[str, str] | None:
+    """The index and the session's inbound.db, where they are there and fit to be used as they are."""
+    home = os.path.join(directory, "sessions", session)
+    index, inbound = os.path.join(directory, "agentq.db"), os.path.join(home, "inbound.db")
+    if not PATH.issuperset(inbound) or not is_name(session):
+        return None
+    try:
+        fit = (
+            os.stat(directory).st_uid == os.geteuid()
+            and stat.S_ISDIR(os.lstat(os.path.join(directory, "bells")).st_mode)
+            and not os.path.islink(home)
+            and _whole(inbound)
+            and _whole(index)
+            and _whole(os.path.join(home, "outbound.db"))
+            and not file_systems.is_network(file_systems.kind_of(directory))
+        )
+    except OSError:
+        return None
+    return (index, inbound) if fit else None
+
+
+def _whole(path: str) -> bool:
+    """Whether a database is there, and no link to one; a journal that is a link is not opened by SQLite."""
+    found = os.lstat(path)
+    return stat.S_ISREG(found.st_mode) and found.st_size > 0
+
+
+def _uri(path: str) -> str:
+    return f"file:{path}?mode=rw"
+
+
+def _is_latest(database: sqlite3.Connection, name: str, kind: str) -> bool:
+    # A commit over two files ends with the super-journal's unlink, which SQLite syncs at FULL already.
+    database.execute(f"PRAGMA {name}.synchronous = FULL")
+    ((version,),) = database.execute(f"PRAGMA {name}.user_version").fetchall()
+    return bool(version == schema.latest(kind))
+
+
+def _inserted(database: sqlite3.Connection, session: str, task: Mapping[str, object], now: int) -> int | None:
+    """The new row's seq; None where there is no room for it."""
+    sql = statements("write")
+    ((live,),) = database.execute(sql["live_count"]).fetchall()
+    if live >= MAX_QUEUED:
+        return None
+    database.execute(sql["create_session"], {"name": session, "at": now})
+    ((seq,),) = database.execute(sql["next_seq"]).fetchall()
+    task = {**task, "seq": seq}
+    database.execute(insert_into("messages_in", task), task)
+    values = {"session": session, "first": seq, "last": seq, "batch": None, "at": now, "actor": "user"}
+    database.execute(sql["mirror"], values)
+    database.execute(sql["events_of_new"], values)
+    return int(seq)
+
+
+def _attended(database: sqlite3.Connection, session: str, now: int, bells: str) -> bool:
+    sql = statements("read")
+    found = database.execute(sql["attendance"]).fetchall()
+    serving = [
+        () if served == "[]" else _names(served)
+        for *identity, served, renewed_at, busy in found
+        if attendance.counts(tuple(identity), renewed_at, busy=bool(busy), bells=bells)
+    ]
+    if attendance.all_served(serving, [session]):
+        return True
+    row = database.execute(sql["meta"], {"name": "last_sweep_at"}).fetchone()
+    return attendance.swept_lately(None if row is None else int(row[0]), now)
+
+
+def _names(text: str) -> Sequence[str]:
+    import json
+
+    return tuple(json.loads(text))
+
+
+def _advise(text: str) -> None:
+    try:  # noqa: SIM105 - contextlib takes longer to load than all of this
+        os.write(2, f"agentq: hint: {text}\n".encode())
+    except OSError:
+        pass  # a closed stderr must not turn success into failure
+
+
+def _print(address: str) -> None:
+    try:
+        os.write(1, f"{address}\n".encode())
+    except OSError:
+        # Once more by the printer, which knows what to say of it.
+        from agentq_cli.show import printer, results
+
+        writer = printer.Printer(as_json=False, color="auto", environ=os.environ, now_ms=lambda: 0)
+        writer.write(results.Document("tasks", {}, [address]))

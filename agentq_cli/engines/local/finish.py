@@ -1,0 +1,187 @@
+"""The end of a run in the store: its row in the audit log, what becomes of its task, its agent and its conversation."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from agentq_cli.base.dataclass import replace
+from agentq_cli.engines.local import holds
+from agentq_cli.engines.local.queries import statements
+from agentq_cli.engines.local.session_write import SessionWrite, session_write
+from agentq_cli.engines.local.state_dir import StateDir
+from agentq_cli.model import Actor, FailureClass, Outcome, RunId, RunStatus, Status, Task
+from agentq_cli.options.values import format_cost
+from agentq_cli.policy import retry, states
+
+DISPATCH = statements("dispatch")
+
+
+def finish(
+    state: StateDir,
+    run: RunId,
+    outcome: Outcome,
+    *,
+    now: int,
+    actor: Actor,
+    posted: bool,
+    quiet: str | None = None,
+    busy_ms: int,
+    jitter: float,
+) -> Task | None:
+    """Record how a run ended and what becomes of its task; None where somebody else did so before (the fence).
+
+    `quiet` is the stamp of the session's outbound.db where all that it asks for is known to be answered.
+    """
+    with session_write(state, run.session, now=now, actor=actor, busy_ms=busy_ms) as write:
+        task = write.task(run.seq)
+        if task.status is not Status.RUNNING or task.runs != run.attempt:
+            write.record("late", run.seq, run=run, reason=f"it had ended already; {outcome.status} was not recorded")
+            return None
+        # Counted from when it ended, however late somebody came to settle it.
+        ended_at = min(outcome.finished_at, now)
+        hold = _hold(write, state, task.work.agent, outcome, ended_at)
+        stopped = task.cancel_requested or outcome.status is RunStatus.CANCELLED
+        again = None if stopped else retry.again(task, outcome, now=ended_at, hold=hold, jitter=jitter)
+        if outcome.tokens_of_conversation:
+            outcome = _own_tokens(write, run, outcome, shared=task.work.shares_conversation)
+        lost = retry.unusable(task, outcome)
+        _close_run(write, run, outcome, lost=lost, posted=posted)
+        if again is not None and task.work.launch.max_cost_usd is not None:
+            paid = spent(write.database, task)
+            if retry.exhausted(task.work.launch, paid):
+                again = None
+                outcome = replace(outcome, error=f"{outcome.error or outcome.status}; {cost(task, paid)}")
+        after = _ended(task, outcome, now) if again is None else _queued_again(task, outcome, again)
+        write.save(task, after, event="finish", run=run, reason=after.reason, finished=outcome.finished_at)
+        if task.work.agent and task.work.shares_conversation:
+            _keep_conversation(write, run, task.work.agent, outcome, forget=lost or outcome.conversation_full)
+        write.database.execute(DISPATCH["delete_worker"], run._asdict())
+        if quiet is not None:
+            write.database.execute(statements("requests")["set_stamp"], {"session": run.session, "stamp": quiet})
+        return after
+
+
+def cost(task: Task, spent_usd: float) -> str:
+    """What a task has cost, against what it may cost, in words."""
+    return f"its runs cost {format_cost(spent_usd)} of {format_cost(task.work.launch.max_cost_usd or 0.0)}"
+
+
+def _ended(task: Task, outcome: Outcome, now: int) -> Task:
+    return replace(
+        task,
+        status=states.ended_status(outcome, cancel_requested=task.cancel_requested),
+        reason=outcome.error,
+        ended_at=now,
+        exit_code=outcome.exit_code,
+        resumes=False,
+    )
+
+
+def _queued_again(task: Task, outcome: Outcome, again: retry.Again) -> Task:
+    why = outcome.error or outcome.status
+    if again.counted:
+        why = f"{why}; retry {task.attempts} of {retry.max_retries(task.work.launch)}"
+    waiting = replace(
+        task,
+        status=Status.QUEUED,
+        reason=why,
+        due_at=again.due_at,
+        attempts=task.attempts if again.counted else task.attempts - 1,
+        # Two in a row are a failure, and so is what else comes before any work was done.
+        fresh=again.fresh or (task.fresh and (outcome.nothing_done or not again.counted)),
+        resumes=False,
+    )
+    if task.successor is None or not task.successor.paused:
+        return waiting
+    # Paused while it ran: nothing new of it starts, and its next attempt is that.
+    left = replace(task.successor, paused=False, reason=None)
+    return replace(waiting, status=Status.PAUSED, reason=task.successor.reason, successor=left)
+
+
+def _hold(
+    write: SessionWrite, state: StateDir, agent: str | None, outcome: Outcome, now: int
+) -> retry.AgentHold | None:
+    """Put the hold on an agent that a run of it asks for, or take note of its success."""
+    if agent is None:
+        return None
+    if outcome.status is RunStatus.SUCCESS:
+        changed = 0
+        for statement in ("forget_limit", "count_limits_anew"):
+            changed += write.database.execute(DISPATCH[statement], {"name": agent, "now": write.now}).rowcount
+        if changed:
+            holds.copy(write.database, state)
+        return None
+    row = write.database.execute(DISPATCH["agent_hold"], {"name": agent, "kind": outcome.failure_class}).fetchone()
+    before = None if row is None else retry.AgentHold(FailureClass(str(outcome.failure_class)), *row)
+    hold = retry.hold(outcome, before, now)
+    if hold is None:
+        return None
+    values = {"scope": "agent", "name": agent, "kind": hold.kind, "since": now, "until": hold.until}
+    write.database.execute(DISPATCH["set_hold"], values | {"reason": outcome.error, "count": hold.count})
+    holds.copy(write.database, state)
+    if before is None or before.until != hold.until:
+        why = retry.explain(hold, agent, outcome.error)
+        write.record("hold", None, reason=why, hook="agent.held", agent=agent)
+    return hold
+
+
+def run_columns(run: RunId, outcome: Outcome, *, posted: bool) -> dict[str, object]:
+    """What the audit log says of the end of a run."""
+    return run._asdict() | {
+        "status": outcome.status,
+        "finished_at": outcome.finished_at,
+        "duration_ms": outcome.duration_ms,
+        "exit_code": outcome.exit_code,
+        "signal": outcome.signal,
+        "failure_class": outcome.failure_class,
+        "script_outcome": outcome.script_outcome,
+        "error": outcome.error,
+        "result": None if outcome.result is None else json.dumps(outcome.result),
+        "conversation": outcome.conversation,
+        "tokens_in": outcome.tokens_in,
+        "tokens_out": outcome.tokens_out,
+        "cost_usd": outcome.cost_usd,
+        "peak_rss_bytes": outcome.peak_rss_bytes,
+        "stdout_bytes": outcome.stdout_bytes,
+        "stderr_bytes": outcome.stderr_bytes,
+        "posted": posted,
+    }
+
+
+def _close_run(write: SessionWrite, run: RunId, outcome: Outcome, *, lost: bool, posted: bool) -> None:
+    values = run_columns(run, outcome, posted=posted) | {"lost": lost}
+    write.database.execute(DISPATCH["finish_run"], values)
+
+
+def _own_tokens(write: SessionWrite, run: RunId, outcome: Outcome, *, shared: bool) -> Outcome:
+    """What this run used, of an agent that tells what its whole conversation has used so far.
+
+    One that is not `shared` with other tasks had the earlier runs of this one only.
+    """
+    values = run._asdict() | {"conversation": outcome.conversation}
+    statement = "conversation_tokens" if shared else "own_conversation_tokens"
+    before = write.database.execute(DISPATCH[statement], values).fetchone()
+    own = []
+    for total, earlier in zip((outcome.tokens_in, outcome.tokens_out), before, strict=True):
+        # Less than before: the agent has begun to count anew.
+        own.append(total if total is None or total < earlier else total - earlier)
+    return replace(outcome, tokens_in=own[0], tokens_out=own[1])
+
+
+def _keep_conversation(write: SessionWrite, run: RunId, agent: str, outcome: Outcome, *, forget: bool) -> None:
+    conversation = outcome.conversation
+    if conversation is None and outcome.status is RunStatus.SUCCESS:
+        (conversation,) = write.database.execute(DISPATCH["conversation_of_run"], run._asdict()).fetchone()
+    if forget:
+        write.database.execute(DISPATCH["forget_conversation"], {"agent": agent, "id": None})
+    elif conversation:
+        values = run._asdict() | {"agent": agent, "id": conversation, "at": write.now}
+        write.database.execute(DISPATCH["keep_conversation"], values)
+
+
+def spent(index: sqlite3.Connection, task: Task) -> float:
+    """Dollars that the runs of a task have cost so far, as far as they said."""
+    values = task.address._asdict() | {"earlier": task.work.launch.earlier_runs}
+    (found,) = index.execute(DISPATCH["spent"], values).fetchone()
+    return float(found)

@@ -1,0 +1,98 @@
+"""The heads of the queue as a supervisor keeps them: brought up to date by what the events say has changed.
+
+Every change of a task that waits is an event in the same commit, so that the sessions of the new events are the ones to
+look at again. What changes without one (a rebuilt index, a slot that was moved) is seen by reading all anew.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Collection
+
+from agentq_cli.base.clock import monotonic_ms
+from agentq_cli.engines.local import connection, dispatch
+from agentq_cli.engines.local.dispatch import DISPATCH
+from agentq_cli.policy import admission, order
+
+MOST = 500
+"""New events that are followed one by one; after more of them all is read anew."""
+
+ANEW_MS = 30_000
+"""How old what was read may be at most, whatever the events said."""
+
+
+class Heads:
+    """The heads of some sessions, of all where none is named."""
+
+    def __init__(self, index: sqlite3.Connection, sessions: Collection[str]) -> None:
+        self._index = index
+        self._sessions = frozenset(sessions)
+        self._ready = order.Ready()
+        self._seen: tuple[int, object] | None = None
+        self._read_at = 0
+        self._doubted: set[str] = set()
+
+    def doubt(self, session: str) -> None:
+        self._doubted.add(session)
+
+    def pick(
+        self,
+        *,
+        now: int,
+        jobs: int,
+        ageing_ms: int | None,
+        parallel: Callable[[str], int | None],
+        without: Collection[str] = (),
+    ) -> order.Head | None:
+        with connection.snapshot(self._index):
+            look = dispatch.around(self._index, now)
+            if admission.cap(look.workers, jobs).holding:
+                return None
+            self._follow(now)
+
+            def may_start(head: order.Head) -> bool:
+                if head.session in without:
+                    return False
+                if head.expires_at is not None and head.expires_at <= now:
+                    self._doubted.add(head.session)  # what comes behind it was hidden until now
+                    return False
+                return dispatch.startable(self._index, head, look, now=now, width=parallel(head.session))
+
+            while True:
+                head = self._ready.pick(may_start, now=now, ageing_ms=ageing_ms)
+                if head is not None or not self._doubted:
+                    return head
+                self._look_again(now)
+
+    def _follow(self, now: int) -> None:
+        last, rebuilt = self._index.execute(DISPATCH["marks"]).fetchone()
+        seen, seen_rebuilt = self._seen or (0, None)
+        changed = []
+        if self._seen is not None and 0 < last - seen <= MOST:
+            changed = self._index.execute(DISPATCH["changed"], {"after": seen}).fetchall()
+        # Where some of the new events are missing, their tasks were pruned already.
+        told = self._seen is not None and rebuilt == seen_rebuilt and len(changed) == last - seen
+        if not told or monotonic_ms() - self._read_at >= ANEW_MS:
+            self._read_all(now)
+        self._doubted.update(session for (session,) in changed if session is not None)
+        self._seen = (last, rebuilt)
+        self._look_again(now)
+
+    def _read_all(self, now: int) -> None:
+        self._ready.clear()
+        self._doubted.clear()
+        self._read_at = monotonic_ms()
+        heads: dict[str, list[order.Head]] = {}
+        for head in dispatch.heads(self._index, now):
+            heads.setdefault(head.session, []).append(head)
+        for session in heads:
+            self._put(session, heads[session])
+
+    def _look_again(self, now: int) -> None:
+        while self._doubted:
+            session = self._doubted.pop()
+            self._put(session, dispatch.heads_of(self._index, session, now))
+
+    def _put(self, session: str, heads: list[order.Head]) -> None:
+        if not self._sessions or session in self._sessions:
+            self._ready.replace(session, heads)

@@ -1,0 +1,102 @@
+"""`agentq sweep` where there is nothing to do, answered by one look at the index and a few files' times.
+
+It imports nothing that takes time, and answers only where that is certain; whatever is unusual (another option, a
+configuration, a lock that is held, an error) is left to the command itself, which does and says the same.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from agentq_cli.base import clock, environment
+from agentq_cli.base.errors import AgentqError
+from agentq_cli.engines.local import file_systems, schema, seen
+from agentq_cli.host.ring import ring
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping
+else:
+    import _sqlite3 as sqlite3  # without datetime and its adapters, which nothing here needs
+
+EMPTY = b'{"schema": "agentq.sweep/1", "items": []}\n'
+"""The document of a sweep that had nothing to do."""
+
+BUSY_SECONDS = 1.0
+FRESH_MS = 15_000
+"""A supervisor that has renewed its row since then is surely within its lease."""
+
+
+def sweep(given: Mapping[str, object], shared: Mapping[str, object]) -> bool:
+    """Sweep where nothing is to be done, and print what there is to print; False: nothing is done or printed yet.
+
+    `given` are the parameters of `commands.sweep` and `shared` the options of every command, none of them at its
+    default. A sweep that is repeated does no harm, so that False is always safe.
+    """
+    if given.keys() - {"no_wake"} or shared.keys() - {"json", "state_dir"} or environment.configured(os.environ):
+        return False
+    named = shared.get("state_dir")
+    try:
+        state = environment.state_directory(named, os.environ)  # type: ignore[arg-type]
+        if state is None or named == "" or not _fit(state := os.path.realpath(state)):
+            return False
+        now = clock.from_environment(os.environ).now_ms()
+        index = sqlite3.connect(f"{state}/agentq.db", timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            if not _idle(index, state, now):
+                return False
+            seen.note(index, now, turn=True)
+        finally:
+            index.close()
+        ring(f"{state}/bells")
+        if "json" in shared:
+            os.write(1, EMPTY)
+    except (AgentqError, OSError, sqlite3.Error, ValueError):
+        return False
+    return True
+
+
+def _fit(state: str) -> bool:
+    """Whether the state dir is there, whole and ours, on a file system whose locks can be relied on."""
+    whole = os.path.isdir(f"{state}/sessions") and stat.S_ISDIR(os.lstat(f"{state}/bells").st_mode)
+    index = os.lstat(f"{state}/agentq.db")
+    if not whole or not stat.S_ISREG(index.st_mode) or not index.st_size or os.stat(state).st_uid != os.geteuid():
+        return False
+    return not file_systems.is_network(file_systems.kind_of(state))
+
+
+def _idle(index: sqlite3.Connection, state: str, now: int) -> bool:
+    """Whether a sweep at this moment would find nothing to do."""
+    index.execute("PRAGMA synchronous = EXTRA")
+    index.execute("BEGIN")
+    try:
+        (version,) = index.execute("PRAGMA user_version").fetchone()
+        if version != schema.latest("index"):
+            return False
+        anything, due = index.execute(seen.SWEEP["idle"], {"now": now}).fetchone()
+        if anything or not _watched(index, f"{state}/bells", due=due):
+            return False
+        sessions = f"{state}/sessions"
+        if seen.directory(sessions, index) != seen.known_directory(index):
+            return False
+        rows = seen.in_turn(index)
+    finally:
+        index.execute("COMMIT")
+    return not any(seen.unlike(rows, sessions))
+
+
+def _watched(index: sqlite3.Connection, bells: str, *, due: bool) -> bool:
+    """Whether every supervisor on record lives, every run is watched by one, and what is `due` has one to start it."""
+    supervisors = index.execute(seen.SWEEP["supervisors"]).fetchall()
+    watchers = index.execute(seen.SWEEP["watchers"]).fetchall()
+    if not supervisors:
+        return not watchers and not due
+    from agentq_cli.host import attendance
+
+    since = clock.monotonic_ms() - FRESH_MS
+    fresh = {row[:3] for row in supervisors if row[4] > since}
+    if not all(attendance.lives(row[:3], bells) for row in supervisors) or not fresh.issuperset(watchers):
+        return False
+    return not due or any(row[3] for row in supervisors if row[:3] in fresh)

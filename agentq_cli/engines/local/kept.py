@@ -1,0 +1,101 @@
+"""Connections that a supervisor keeps open from one transaction to the next: opening one costs more than it does.
+
+A kept connection has its statements prepared and its schema read. It is for the file that had the name when it was
+opened: where another one has it now (moved away, put back from a copy), the name is opened anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+
+from agentq_cli.base.dataclass import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.base.path import Path
+
+MOST = 128
+"""Connections at most; the one that was used longest ago goes first."""
+
+DESCRIPTORS = 4
+"""How many one of them takes, while it commits."""
+
+OTHERS = 40
+"""How many a process needs for other things at the least."""
+
+PAGES = 32
+"""Pages of each file that one of them holds in memory: somewhat more than one transaction changes."""
+
+
+class Opened(NamedTuple):
+    """A connection, and what was behind the names of its files when it was opened."""
+
+    connection: sqlite3.Connection
+    files: tuple[tuple[int, int] | None, ...]
+    busy_ms: int
+
+
+class Kept:
+    """The connections of one process; use it from one thread."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._free: dict[Path, Opened] = {}
+        self._most = most
+
+    @contextlib.contextmanager
+    def lend(
+        self, paths: tuple[Path, ...], busy_ms: int, connect: Callable[[], sqlite3.Connection]
+    ) -> Iterator[sqlite3.Connection]:
+        """The connection to these files, the first one's own, or what `connect` opens.
+
+        Lent once at a time: who asks for it meanwhile gets another. After any exception it is closed.
+        """
+        files = tuple(_file(path) for path in paths)
+        found = self._free.pop(paths[0], None)
+        if found is not None and (found.files != files or None in files):
+            found.connection.close()
+            found = None
+        if found is None:
+            connection = connect()
+            for schema in ("main", "idx")[: len(paths)]:
+                connection.execute(f"PRAGMA {schema}.cache_size = {PAGES}")
+            # What was there before it was opened: a file that came between is noticed at the next use.
+            found = Opened(connection, files, busy_ms)
+        elif found.busy_ms != busy_ms:
+            found.connection.execute(f"PRAGMA busy_timeout = {busy_ms}")
+            found = found._replace(busy_ms=busy_ms)
+        try:
+            yield found.connection
+        except BaseException:
+            found.connection.close()
+            raise
+        before = self._free.pop(paths[0], None)
+        if before is not None:
+            before.connection.close()
+        self._free[paths[0]] = found
+        if len(self._free) > self._most:
+            self._free.pop(next(iter(self._free))).connection.close()
+
+    def close(self) -> None:
+        """Close them all; the next use opens anew."""
+        while self._free:
+            self._free.popitem()[1].connection.close()
+
+
+def most_kept() -> int:
+    """How many connections a process may keep that has so few descriptors as this one."""
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(MOST, max(1, (limit - OTHERS) // DESCRIPTORS))
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -1,0 +1,104 @@
+"""What goes on and what went on, at a glance: bounded reads of the index, nothing of a result or a prompt."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from agentq_cli.base.errors import AgentqError
+from agentq_cli.engines.local import connection, rows
+from agentq_cli.engines.local.queries import statements
+from agentq_cli.engines.local.read import NEWEST, inbound
+from agentq_cli.engines.local.state_dir import StateDir
+from agentq_cli.model import Address, PastRun, RunStatus, Status, Task
+
+OVERVIEW = statements("overview")
+
+
+def live_counts(index: sqlite3.Connection, *, now: int) -> dict[str, dict[Status, int]]:
+    """The live tasks of each session that has some, by shown status."""
+    found: dict[str, dict[Status, int]] = {}
+    for session, status, count in index.execute(OVERVIEW["live_counts"], {"now": now}).fetchall():
+        found.setdefault(session, {})[Status(status)] = count
+    return found
+
+
+def glance(state: StateDir, index: sqlite3.Connection, *, now: int, limit: int) -> list[Task]:
+    """Tasks that wait, up to `limit` of each kind: due, coming, kept back. What cannot be read at once is left out."""
+    addresses = [
+        Address(*row)
+        for kind in ("due", "coming", "kept")
+        for row in index.execute(OVERVIEW[kind], {"now": now, "limit": limit}).fetchall()
+    ]
+    found: dict[Address, Task] = {}
+    for session in {address.session for address in addresses}:
+        try:
+            with inbound(state, session, busy_ms=connection.BACKGROUND_BUSY_MS) as database:
+                for address in addresses:
+                    if address.session == session and (row := rows.stored(database, address.seq)):
+                        found[address] = rows.seen_task(session, row)
+        except AgentqError:
+            continue
+    return [found[address] for address in addresses if address in found]
+
+
+def recent_ends(index: sqlite3.Connection, *, limit: int) -> list[PastRun]:
+    """The runs that ended last, newest first."""
+    found = index.execute(OVERVIEW["recent_ends"], {"limit": limit}).fetchall()
+    return [
+        PastRun(
+            session=row[0],
+            seq=row[1],
+            attempt=row[2],
+            agent=row[3],
+            status=RunStatus(row[4]),
+            started_at=row[5],
+            finished_at=row[6],
+            duration_ms=row[7],
+            exit_code=row[8],
+            failure_class=row[9],
+            error=row[10],
+        )
+        for row in found
+    ]
+
+
+def ended_counts(index: sqlite3.Connection, *, since: int) -> dict[Status, int]:
+    """The tasks that have ended from `since` on, by status."""
+    found = index.execute(OVERVIEW["ended_counts"], {"since": since}).fetchall()
+    return {Status(status): count for status, count in found}
+
+
+def last_failed(index: sqlite3.Connection, *, since: int) -> Address | None:
+    """The task that failed last, from `since` on."""
+    row = index.execute(OVERVIEW["last_failed"], {"since": since}).fetchone()
+    return None if row is None else Address(*row)
+
+
+def anything(index: sqlite3.Connection) -> bool:
+    """Whether there is any task at all."""
+    (found,) = index.execute(OVERVIEW["any_task"]).fetchone()
+    return bool(found)
+
+
+def history(index: sqlite3.Connection, *, session: str | None, since: int | None) -> Iterator[PastRun]:
+    """Every run that began from `since` on, newest first."""
+    values: dict[str, object] = {"session": session, "since": since, "before": NEWEST}
+    while found := index.execute(OVERVIEW["history"], values).fetchall():
+        for row in found:
+            yield PastRun(
+                session=row[1],
+                seq=row[2],
+                attempt=row[3],
+                agent=row[4],
+                status=RunStatus(row[5]),
+                started_at=row[6],
+                finished_at=row[7],
+                duration_ms=row[8],
+                failure_class=row[9],
+                error=row[10],
+                tokens_in=row[11],
+                tokens_out=row[12],
+                cost_usd=row[13],
+            )
+        values["before"] = found[-1][0]

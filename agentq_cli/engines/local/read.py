@@ -1,0 +1,237 @@
+"""Listings: keyset pages of 500, and no cursor open while the caller prints or waits."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from itertools import groupby
+
+from agentq_cli.base.errors import AgentqError, NotFound
+from agentq_cli.engines.local import connection, rows
+from agentq_cli.engines.local.queries import statements
+from agentq_cli.engines.local.state_dir import StateDir
+from agentq_cli.model import Address, Event, Message, Run, RunId, Status, Task
+
+READ = statements("read")
+PAGE = 500
+NEWEST = 1 << 62
+
+
+@contextlib.contextmanager
+def inbound(state: StateDir, session: str, *, busy_ms: int = connection.BUSY_MS) -> Iterator[sqlite3.Connection]:
+    """A session's file, to read. Raises NotFound, Busy, Unreadable."""
+    from agentq_cli.engines.local.session_write import check_stored
+
+    check_stored(state, session)
+    path = state.inbound(session)
+    database = connection.connect(path, "inbound", create=False, busy_ms=busy_ms)
+    try:
+        with connection.named_trouble(path):
+            yield database
+    finally:
+        database.close()
+
+
+def task(state: StateDir, address: Address, *, busy_ms: int = connection.BUSY_MS) -> Task:
+    """One task, from its session's file. Raises NotFound."""
+    with inbound(state, address.session, busy_ms=busy_ms) as database:
+        row = rows.stored(database, address.seq)
+        if row is None:
+            raise unknown_task(database, address)
+    return rows.seen_task(address.session, row)
+
+
+def known_status(index: sqlite3.Connection, target: Address | RunId, now: int) -> Status | None:
+    """The shown status of a task as the index has it, whatever its session's file; None where it has none."""
+    values = {"session": target.session, "seq": target.seq, "now": now}
+    row = index.execute(READ["known_status"], values).fetchone()
+    return None if row is None else Status(row[0])
+
+
+def unknown_task(inbound: sqlite3.Connection, address: Address) -> NotFound:
+    """The error about an address that the session, which there is, does not have."""
+    from agentq_cli.engines.local import pruned
+
+    hint = f"there is none of that address; see `agentq list --all -s {address.session}`"
+    return NotFound(f"task '{address}': {pruned.note(inbound, address) or hint}")
+
+
+def tasks(
+    state: StateDir,
+    index: sqlite3.Connection,
+    *,
+    session: str | None,
+    statuses: Collection[Status],
+    label: str | None,
+    ended: bool,
+    now: int,
+    most: int | None = None,
+) -> Iterator[Task]:
+    """Live tasks, soonest first, then with `ended` (or an ended status asked for) the ended ones, oldest end first.
+
+    Who takes no more than `most` of these listings has them with no more read than that, where nothing is passed over.
+
+    A session that cannot be read is passed over and raised at the end, so that the others are seen.
+    """
+    trouble: list[AgentqError] = []
+    wanted = frozenset(statuses)
+    pages = []
+    if not wanted or any(not status.ended for status in wanted):
+        pages.append("live_page")
+    if ended or any(status.ended for status in wanted):
+        pages.append("ended_page")
+    for page in pages:
+        for addresses in _addresses(index, page, session, _page(most)):
+            for found in load(state, addresses, trouble):
+                if wanted and found.shown_status(now) not in wanted:
+                    continue
+                if label is None or label in found.work.labels:
+                    yield found
+    if trouble:
+        raise trouble[0]
+
+
+def _page(most: int | None) -> int:
+    return PAGE if most is None else max(1, min(most, PAGE))
+
+
+def _addresses(index: sqlite3.Connection, page: str, session: str | None, limit: int) -> Iterator[list[Address]]:
+    at, name, seq = -NEWEST, "", 0
+    while True:
+        values = {"at": at, "after_session": name, "after_seq": seq, "session": session, "limit": limit}
+        limit = PAGE
+        found = index.execute(READ[page], values).fetchall()
+        if not found:
+            return
+        yield [Address(row[0], row[1]) for row in found]
+        name, seq, at = found[-1]
+
+
+def load(state: StateDir, addresses: Sequence[Address], trouble: list[AgentqError]) -> list[Task]:
+    """The tasks of one page, each session's file opened once, in the page's order; what cannot be read is left out."""
+    by_address: dict[Address, Task] = {}
+    for session, group in groupby(sorted(addresses), key=lambda address: address.session):
+        seqs = [address.seq for address in group]
+        try:
+            with inbound(state, session) as database:
+                found = rows.stored_of(database, seqs)
+        except NotFound:
+            continue
+        except AgentqError as error:
+            if not any(str(known) == str(error) for known in trouble):
+                trouble.append(error)
+            continue
+        for row in found:
+            try:
+                by_address[Address(session, row["seq"])] = rows.seen_task(session, row)
+            except AgentqError as error:
+                trouble.append(error)
+    return [by_address[address] for address in addresses if address in by_address]
+
+
+def run(index: sqlite3.Connection, run_id: RunId) -> Run:
+    """One attempt. Raises NotFound."""
+    row = index.execute(READ["run"].format(columns=rows.RUN), run_id._asdict()).fetchone()
+    if row is None:
+        raise NotFound(f"run '{run_id}': there is none of that address; see `agentq runs {run_id.address}`")
+    return rows.run(row)
+
+
+def runs(
+    index: sqlite3.Connection,
+    *,
+    address: Address | None,
+    session: str | None,
+    statuses: Collection[str],
+    since: int | None,
+    most: int | None = None,
+) -> Iterator[Run]:
+    """The audit log, newest first; at most `limit` at a time are read, and more only where they are asked for."""
+    values: dict[str, object] = {"status": json.dumps(sorted(statuses)) if statuses else None, "since": since}
+    name = "runs_page"
+    if address is not None:
+        name, values = "runs_page_task", values | address._asdict()
+    elif session is not None:
+        name, values = "runs_page_session", values | {"session": session}
+    statement = READ[name].format(columns=rows.RUN)
+    values |= {"before": NEWEST, "limit": _page(most)}
+    while found := index.execute(statement, values).fetchall():
+        yield from (rows.run(row[:-1]) for row in found)
+        values |= {"before": found[-1][-1], "limit": PAGE}
+
+
+def events(
+    index: sqlite3.Connection, *, address: Address | None, since: int | None, most: int | None = None
+) -> Iterator[Event]:
+    """Every change of state, newest first."""
+    where = {"session": None, "seq": None} if address is None else address._asdict()
+    values = where | {"before": NEWEST, "since": since, "limit": _page(most)}
+    while found := index.execute(READ["events_newest"], values).fetchall():
+        yield from (rows.event(row) for row in found)
+        values |= {"before": found[-1][0], "limit": PAGE}
+
+
+def events_after(index: sqlite3.Connection, *, address: Address | None, after: int) -> list[Event]:
+    """What has happened since the event `after`, oldest first."""
+    where = {"session": None, "seq": None} if address is None else address._asdict()
+    values = where | {"after": after, "since": None, "limit": PAGE}
+    return [rows.event(row) for row in index.execute(READ["events_after"], values).fetchall()]
+
+
+@contextlib.contextmanager
+def outbound(state: StateDir, session: str) -> Iterator[sqlite3.Connection]:
+    """A session's outbound.db, to read, on a connection of its own. Raises NotFound, Busy, Unreadable."""
+    state.check_session(session)
+    path = state.outbound(session)
+    if not os.path.lexists(path) and not connection.rehearsed(path):
+        raise NotFound(f"session '{session}': it has no outbound.db")
+    with opened_outbound(state, session, 1000) as database, connection.named_trouble(path):
+        yield database
+
+
+@contextlib.contextmanager
+def opened_outbound(state: StateDir, session: str, busy_ms: int) -> Iterator[sqlite3.Connection]:
+    """A session's outbound.db, which is looked at anew each time: it is the agent's. Raises Busy, Unreadable."""
+    path = state.outbound(session)
+
+    def connect() -> sqlite3.Connection:
+        return connection.connect(path, "outbound", create=False, busy_ms=busy_ms)
+
+    if state.kept is None:
+        with contextlib.closing(connect()) as database:
+            yield database
+        return
+    with state.kept.lend((path,), busy_ms, connect) as database:
+        with connection.named_trouble(path):
+            connection.check_foreign(database, path)
+        yield database
+
+
+def messages(state: StateDir, session: str, *, since: int | None) -> Iterator[Message]:
+    """What the session's agents said, newest first."""
+    before = NEWEST
+    while True:
+        with outbound(state, session) as database:
+            values = {"before": before, "since": since, "limit": PAGE}
+            found = database.execute(READ["messages_newest"], values).fetchall()
+        if not found:
+            return
+        yield from (rows.message(session, row) for row in found)
+        before = found[-1][-1]
+
+
+def messages_after(state: StateDir, session: str, *, after: int) -> tuple[list[Message], int]:
+    """What was said since position `after`, oldest first, and the position after it."""
+    with outbound(state, session) as database:
+        found = database.execute(READ["messages_after"], {"after": after, "limit": PAGE}).fetchall()
+    return [rows.message(session, row) for row in found], (found[-1][-1] if found else after)
+
+
+def last_message(state: StateDir, session: str) -> int:
+    """The position of the newest message."""
+    with outbound(state, session) as database:
+        (position,) = database.execute(READ["last_message"]).fetchone()
+    return int(position)

@@ -1,0 +1,113 @@
+"""Rebuild a session's part of the index from its file, which is the truth about its tasks."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+
+from agentq_cli.base.errors import AgentqError, NotFound
+from agentq_cli.engines.local import connection, dependencies, read
+from agentq_cli.engines.local.dispatch import DISPATCH
+from agentq_cli.engines.local.queries import statements
+from agentq_cli.engines.local.session_write import SessionWrite, check_stored, session_write
+from agentq_cli.engines.local.state_dir import StateDir
+from agentq_cli.model import Actor, Address, Status
+
+REINDEX = statements("reindex")
+UNDECIDED = "its batch was being stored when the index was lost"
+
+
+def reindex(state: StateDir, session: str, *, now: int, host: str, busy_ms: int) -> Iterator[str]:
+    """Bring the index in line with one session; says what had to be mended. Raises Busy, Unreadable."""
+    mended: list[str] = []
+    committed = {batch: _committed(state, batch) for batch in _lost_batches(state, session, busy_ms)}
+    with session_write(state, session, now=now, actor=Actor.SWEEP, create=True, busy_ms=busy_ms) as write:
+        database = write.database
+        write.release_committed()
+        mended += _settle_lost(write, committed)
+        database.execute(REINDEX["known_session"], {"name": session})
+        for (seq,) in database.execute(REINDEX["unreadable_times"]).fetchall():
+            task = write.task(seq)
+            mended.append(f"{task.address} is {task.status}{f': {task.reason}' if task.reason else ''}")
+        database.execute(REINDEX["forget_session"], {"session": session})
+        write.mirror_all()
+        database.execute(REINDEX["forget_dependencies"], {"session": session})
+        database.execute(REINDEX["dependencies"], {"session": session})
+        for (seq,) in database.execute(REINDEX["blocked"]).fetchall():
+            dependencies.settle(write, seq)
+        database.execute(REINDEX["blocked_elsewhere"], {"session": session})
+        state_row = database.execute(DISPATCH["session_state"], {"name": "paused"}).fetchone()
+        values = {"session": session, "at": now if state_row else None, "reason": state_row[0] if state_row else None}
+        database.execute(REINDEX["paused"], values)
+        database.execute(DISPATCH["rebuilt"])
+        mended += _workers(write, host)
+    yield from mended
+
+
+def _lost_batches(state: StateDir, session: str, busy_ms: int) -> list[str]:
+    """The batches that have staged something in a session and that the index does not know."""
+    try:
+        check_stored(state, session)
+    except NotFound:
+        return []
+    path = state.inbound(session)
+    opened = connection.connect_session(path, state.index, create=False, busy_ms=busy_ms)
+    with contextlib.closing(opened) as database, connection.named_trouble(path):
+        return [batch for (batch,) in database.execute(REINDEX["lost_batches"]).fetchall()]
+
+
+def _committed(state: StateDir, batch: str) -> bool:
+    """Whether a batch was committed: some session has it released."""
+    for session in state.session_names():
+        with contextlib.suppress(AgentqError), read.inbound(state, session) as database:
+            if database.execute(REINDEX["released"], {"batch": batch, "undecided": UNDECIDED}).fetchone():
+                return True
+    return False
+
+
+def _settle_lost(write: SessionWrite, committed: Mapping[str, bool]) -> list[str]:
+    """Release what was committed; what may never have been waits for a person: neither lost nor run twice."""
+    mended = []
+    for batch, known in committed.items():
+        if known:
+            write.database.execute(REINDEX["release_lost"], {"batch": batch})
+            continue
+        paused = write.database.execute(REINDEX["pause_lost"], {"batch": batch, "undecided": UNDECIDED}).fetchall()
+        for (seq,) in paused:
+            write.record("pause", seq, after=Status.PAUSED, reason=UNDECIDED)
+            mended.append(f"{Address(write.session, seq)} is paused: {UNDECIDED}")
+    return mended
+
+
+def _workers(write: SessionWrite, host: str) -> list[str]:
+    """A run that the index forgot is given back its worker, for recovery to look after; a worker without run goes."""
+    database = write.database
+    live = {}
+    for seq, attempt, agent, shares, cwd, argv in database.execute(REINDEX["running"]).fetchall():
+        live[seq] = attempt
+        values = {"session": write.session, "seq": seq, "attempt": attempt, "agent": agent, "shares": shares}
+        values |= {"cwd": cwd, "argv": argv or "[]", "at": write.now, "host": host}
+        database.execute(REINDEX["missing_worker"], values)
+        database.execute(REINDEX["missing_run"], values)
+    mended = []
+    for session, seq, attempt in database.execute(REINDEX["stale_workers"], {"session": write.session}).fetchall():
+        if live.get(seq) != attempt:
+            database.execute(REINDEX["drop_worker"], {"session": session, "seq": seq, "attempt": attempt})
+            mended.append(f"{session}/{seq}.{attempt}: the index had it running")
+    return mended
+
+
+def roll_back_dead_writers(state: StateDir, sessions: Iterable[str]) -> list[str]:
+    """Open what a dead writer left a journal at, so that no agent meets a file in mid-commit; returns those sessions.
+
+    What a live writer holds is not a dead one's, and a file in trouble is named once its session is asked for: neither
+    keeps the others waiting.
+    """
+    opened = []
+    for session in sessions:
+        for kind, path in (("inbound", state.inbound(session)), ("outbound", state.outbound(session))):
+            if path.with_name(f"{path.name}-journal").exists():
+                with contextlib.suppress(AgentqError):
+                    connection.connect(path, kind, create=False, busy_ms=connection.BACKGROUND_BUSY_MS).close()
+                    opened.append(session)
+    return opened

@@ -1,0 +1,148 @@
+"""`--replace`: the live task of a key becomes what a new submit says, as far as it says anything else.
+
+What says nothing new changes nothing: neither a place in the queue, nor a grid, nor the attempts so far. A task that is
+given other work is a new one under its old address: no attempt, reason, cost or conversation of the earlier one is its.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from agentq_cli.base.dataclass import replace
+from agentq_cli.base.errors import WrongState
+from agentq_cli.engines.local import dependencies, series
+from agentq_cli.engines.local.session_write import SessionWrite
+from agentq_cli.model import Address, Dependency, NewTask, Status, Successor, Task, Trigger, Work
+from agentq_cli.policy.schedule import Kind, Schedule, anchor, same_times
+
+
+def same_recurrence(new: NewTask, live: Task) -> bool:
+    """Whether a live task comes again as a new one would; whoever asks for no schedule does not ask that.
+
+    What comes once is no recurrence, whenever it comes: times are not content.
+    """
+    if new.schedule is None:
+        return True
+    before = _schedule(series.next_work(live))
+    wanted = _anchored(new, before)
+    if before is None or before.type is Kind.AT or wanted.type is Kind.AT:
+        return wanted.type is Kind.AT and (before is None or before.type is Kind.AT)
+    return same_times(wanted, before)
+
+
+def apply(
+    write: SessionWrite, seq: int, new: NewTask, after: tuple[Dependency, ...], *, known: Collection[Address]
+) -> bool:
+    """Change a live task to what `new` says, which waits for `after`; whether its wait may be over already.
+
+    `known` are tasks that are there though the index does not know them yet.
+
+    Raises WrongState where it runs and would change, and Usage where its schedule would never fire.
+    """
+    live = write.task(seq)
+    base = _base(live)
+    before = _schedule(base)
+    schedule = None if new.schedule is None else _anchored(new, before)
+    after = live.work.after if _has_waited(live, before) and schedule is not None else after
+    launch = replace(new.work.launch, earlier_runs=live.work.launch.earlier_runs)
+    wanted = replace(new.work, after=after, launch=launch)
+    other = _content(wanted) != _content(live.work) or (before is None) is not (schedule is None)
+    if live.status is Status.RUNNING:
+        # A series that is registered again without a change stays as it is, whatever it does at the moment.
+        if schedule is None or other or schedule != _schedule(live) or _edited(live):
+            raise WrongState(f"key '{new.work.key}': {live.address} is running and cannot be replaced")
+        return False
+    changed = replace(live, work=wanted)
+    if schedule is None:
+        # One that has begun does not expire any more; who says that it shall means a new one.
+        other = other or (live.attempts > 0 and new.work.expires_at not in (None, live.work.expires_at))
+        changed = replace(changed, recurrence=None, due_at=_due(live, new, write.now, other=other))
+        series.rescheduled(write, base, changed)  # which records the slots that are given up
+    else:
+        changed = _scheduled(write, base, changed, new, schedule)
+        other = other or (live.attempts > 0 and changed.scheduled_for != live.scheduled_for)
+    if other:
+        changed = _anew(live, changed, has_schedule=schedule is not None)
+    if _edited(live):
+        changed = replace(changed, successor=None)
+    if changed == live:
+        return False
+    if after != live.work.after:
+        dependencies.enter(write, seq, after, known=known)
+    write.save(live, changed, event="replace")
+    return bool(after)
+
+
+def _base(live: Task) -> Task:
+    """The task whose schedule the new one takes the place of: of one that waits for a retry, what it hands on."""
+    known = series.next_work(live) if live.attempts else live
+    return live if known.recurrence is None else known
+
+
+def _schedule(task: Task) -> Schedule | None:
+    return None if task.recurrence is None or task.extra else task.recurrence.schedule
+
+
+def _anchored(new: NewTask, before: Schedule | None) -> Schedule:
+    """The schedule of a new task with the grid that is there, where it names none of its own."""
+    schedule = new.schedule
+    assert schedule is not None
+    if new.anchored or schedule.start is None:
+        return schedule
+    return replace(schedule, start=anchor(schedule.type, schedule.every_ms, before, schedule.start))
+
+
+def _has_waited(live: Task, before: Schedule | None) -> bool:
+    """Whether it is an occurrence after the first one of its series, which has waited for all."""
+    return before is not None and live.seq != live.series and not live.work.after
+
+
+def _edited(live: Task) -> bool:
+    """Whether the next occurrence was to do something else."""
+    return live.successor is not None and (live.successor.work is not None or live.successor.ends)
+
+
+def _content(work: Work) -> Work:
+    """What was asked for, without what comes along from the shell that asked; times are not content."""
+    return replace(work, expires_at=None, launch=replace(work.launch, captured={}, umask=0, depth=0))
+
+
+def _due(live: Task, new: NewTask, now: int, *, other: bool) -> int:
+    """When a task without a schedule is due. One that was due already keeps its place, or its time of a retry."""
+    wanted = now if new.due_at is None else new.due_at
+    begun = live.attempts > 0 and not other
+    return live.due_at if wanted <= now and (live.due_at <= now or begun) else wanted
+
+
+def _scheduled(write: SessionWrite, base: Task, changed: Task, new: NewTask, schedule: Schedule) -> Task:
+    """The task with its schedule, and an expiry that is as long after its slot as that of the new one."""
+    if base.recurrence is None or base.extra:
+        recurrence = series.begin(schedule, write.now)
+        changed = replace(changed, recurrence=recurrence, due_at=recurrence.occurrence.slot, arriving=True)
+        return replace(changed, series=base.seq, extra=False, trigger=Trigger.SCHEDULE)
+    changed = replace(changed, recurrence=replace(base.recurrence, schedule=schedule))
+    changed = series.rescheduled(write, base, changed)
+    if new.work.expires_at is None or new.due_at is None:
+        return changed
+    expires_at = changed.scheduled_for + new.work.expires_at - new.due_at
+    return replace(changed, work=replace(changed.work, expires_at=expires_at))
+
+
+def _anew(live: Task, changed: Task, *, has_schedule: bool) -> Task:
+    """A task with other work has not begun, whatever the one before it in its place has been through."""
+    held = live.status is Status.PAUSED and live.dep_failed is None
+    status = Status.PAUSED if held else Status.BLOCKED if changed.work.after else Status.QUEUED
+    due = changed.due_at
+    if has_schedule and live.attempts and changed.recurrence is not None:
+        due = changed.recurrence.occurrence.slot  # and not that of the retry which it waited for
+    successor = live.successor and replace(Successor(), paused=live.successor.paused, reason=live.successor.reason)
+    return replace(
+        changed.unbegun(),
+        status=status,
+        reason=live.reason if held else None,
+        due_at=due,
+        successor=successor if successor and successor.paused else None,
+        trigger=changed.trigger if has_schedule else Trigger.SUBMIT,
+        arriving=changed.arriving if has_schedule else False,
+        work=replace(changed.work, launch=replace(changed.work.launch, earlier_runs=live.runs)),
+    )

@@ -1,0 +1,347 @@
+"""Between rows and the model's values, both ways."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from json.encoder import encode_basestring_ascii
+from operator import attrgetter
+
+from agentq_cli.base.dataclass import asdict, replace
+from agentq_cli.base.errors import Unreadable
+from agentq_cli.engines.local.queries import statements
+from agentq_cli.model import (
+    Address,
+    Condition,
+    Dependency,
+    Event,
+    FailureClass,
+    Identity,
+    LastStart,
+    Launch,
+    Message,
+    Run,
+    RunStatus,
+    Status,
+    Successor,
+    Supervisor,
+    Task,
+    Trigger,
+    Work,
+    Worker,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3
+    from typing import Any, TypeAlias
+
+    from agentq_cli.policy.admission import Gate
+    from agentq_cli.policy.series import Recurrence
+
+Row: TypeAlias = "tuple[Any, ...]"
+
+Columns: TypeAlias = "dict[str, Any]"
+"""A row of messages_in by the names of its columns."""
+
+WORK = tuple(Work.__slots__)
+"""The columns of messages_in that say what is to be done."""
+
+SECOND = {"goes_on": "cancel_requested", "resumes": "fresh"}
+"""Flags that are kept in the column of another one, where they are 2: of a cancel that means the run alone, in place of
+its 1."""
+
+STATE = tuple(name for name in Task.__slots__ if name not in {"session", "work", *SECOND})
+"""The columns of messages_in that say how a task stands."""
+
+COLUMNS = (*WORK, *STATE)
+SELECTED = ", ".join(f'"{name}"' for name in COLUMNS)
+
+TASK = statements("read")["task"].format(columns=SELECTED)
+TASKS = statements("read")["tasks_of_page"].format(columns=SELECTED)
+
+PLAIN_LAUNCH = Launch()
+_last_launch: list[Any] = [None, ""]
+
+
+def launch_text(launch: Launch) -> str:
+    """A launch as the JSON of its column; what is at its default is left out, but for its umask and depth."""
+    if _last_launch[0] is not launch:  # the tasks of a batch share theirs
+        named = ((name, getattr(launch, name)) for name in Launch.__slots__)
+        kept = {
+            name: value for name, value in named if value != getattr(PLAIN_LAUNCH, name) or name in ("umask", "depth")
+        }
+        _last_launch[:] = launch, json.dumps(kept, default=dict)
+    return str(_last_launch[1])
+
+
+@functools.lru_cache(maxsize=64)
+def launch(text: str) -> Launch:
+    """The launch that `launch_text` wrote; the tasks of a batch share theirs."""
+    values = json.loads(text)
+    values["agent_args"] = tuple(values.get("agent_args", ()))
+    return Launch(**values)
+
+
+def _argv_text(argv: Sequence[str]) -> str:
+    return f"[{', '.join(map(encode_basestring_ascii, argv))}]"
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return () if text == "[]" else tuple(json.loads(text))
+
+
+def dependencies_text(after: Sequence[Dependency]) -> str | None:
+    """Dependencies as the JSON of their column; None for none."""
+    return json.dumps([[*(each.address or ()), each.on] for each in after]) if after else None
+
+
+def dependencies(text: str) -> tuple[Dependency, ...]:
+    """The dependencies that `dependencies_text` wrote."""
+    return tuple(Dependency(Address(session, seq), Condition(on)) for session, seq, on in json.loads(text))
+
+
+def address(text: str) -> Address:
+    """An address as it is stored."""
+    session, _, seq = text.rpartition("/")
+    return Address(session, int(seq))
+
+
+def recurrence(text: str) -> Recurrence:
+    """A recurrence as `Recurrence.to_json` wrote it. Raises Unreadable."""
+    from agentq_cli.policy.series import Recurrence
+
+    return Recurrence.from_json(text)
+
+
+def successor_text(found: Successor, session: str) -> str:
+    """A successor as the JSON of its column. An earlier version wants the session, and its schedule, with the work."""
+    work = None
+    if found.work is not None:
+        schedule = None if found.schedule is None else found.schedule.to_json()
+        work = dict.fromkeys(WORK) | work_columns(found.work) | {"session": session, "schedule": schedule}
+    return json.dumps(
+        {"work": work, "at": found.at, "ends": found.ends, "paused": found.paused, "reason": found.reason}
+    )
+
+
+def successor(text: str) -> Successor:
+    """The successor that `successor_text` wrote."""
+    values = json.loads(text)
+    given, schedule = values.pop("work"), None
+    if given is not None:
+        from agentq_cli.policy.schedule import Schedule
+
+        schedule = None if given["schedule"] is None else Schedule.from_json(given["schedule"])
+    return Successor(None if given is None else _work(given), schedule, **values)
+
+
+FLAGS = [name for name in STATE if Task.__annotations__[name] == "bool"]
+WRITTEN: Mapping[str, Callable[[Any], Any]] = {
+    "argv": _argv_text,
+    "labels": lambda labels: json.dumps(labels) if labels else "[]",
+    "launch": launch_text,
+    "after": dependencies_text,
+    "status": str,
+    "trigger": str,
+    "recurrence": lambda recurrence: recurrence.to_json(),
+    "dep_failed": str,
+    **dict.fromkeys(FLAGS, int),
+}
+"""How the value of a field becomes that of its column, where that is another one."""
+
+READ: Mapping[str, Callable[[Any], Any]] = {
+    "argv": _words,
+    "labels": _words,
+    "launch": launch,
+    "after": dependencies,
+    "status": Status,
+    "trigger": Trigger,
+    "recurrence": recurrence,
+    "successor": successor,
+    "dep_failed": address,
+    **dict.fromkeys(FLAGS, bool),
+    "fresh": lambda flags: bool(flags & 1),
+}
+"""The other way round."""
+
+
+def work_columns(work: Work) -> Columns:
+    """The columns of what is to be done; one that is NULL is left out."""
+    return _written(WORK, _of_work(work))
+
+
+def state_columns(task: Task) -> Columns:
+    """The columns of how a task stands; one that is NULL is left out."""
+    found = _written(STATE, _of_state(task))
+    if task.goes_on:
+        found["cancel_requested"] = 2
+    if task.resumes:
+        found["fresh"] |= 2
+    if task.successor is not None:
+        found["successor"] = successor_text(task.successor, task.session)
+    return found
+
+
+_of_work, _of_state = attrgetter(*WORK), attrgetter(*STATE)
+
+
+def _written(names: Sequence[str], values: Sequence[Any]) -> Columns:
+    found = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+    for name in WRITTEN.keys() & found.keys():
+        found[name] = WRITTEN[name](found[name])
+    if "after" in found and found["after"] is None:
+        del found["after"]
+    return found
+
+
+def task(session: str, row: Columns) -> Task:
+    """A row of messages_in. Raises Unreadable where it makes no sense."""
+    try:
+        return _task(session, row)
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise Unreadable(
+            f"task '{session}/{row['seq']}': its row makes no sense ({error}); it was left as it is"
+        ) from error
+
+
+def _task(session: str, row: Columns) -> Task:
+    found = _read({name: row[name] for name in STATE})
+    for name, column in SECOND.items():
+        found[name] = bool(row[column] & 2)
+    return Task(session=session, work=_work(row), **found)
+
+
+def _work(row: Columns) -> Work:
+    # An earlier version left out of a successor what it did not know.
+    return Work(**_read({name: row.get(name) for name in WORK}))
+
+
+def _read(columns: Columns) -> dict[str, Any]:
+    """The fields of some columns; where one is NULL its field is at its default."""
+    return {name: READ[name](value) if name in READ else value for name, value in columns.items() if value is not None}
+
+
+def stored(database: sqlite3.Connection, seq: int) -> Columns | None:
+    """The row of a task that is in the queue, or was."""
+    row = database.execute(TASK, {"seq": seq}).fetchone()
+    return None if row is None else named(row)
+
+
+def stored_of(database: sqlite3.Connection, seqs: Sequence[int]) -> list[Columns]:
+    """The rows of several tasks, of those that are there."""
+    return [named(row) for row in database.execute(TASKS, {"seqs": json.dumps(seqs)}).fetchall()]
+
+
+def named(row: Sequence[Any]) -> Columns:
+    """A row of messages_in that was selected by `SELECTED`."""
+    return dict(zip(COLUMNS, row, strict=True))
+
+
+def unreadable_time(row: Columns) -> str | None:
+    """What is to be said of a row of messages_in whose due time or expiry is no number; None where both are."""
+    if not isinstance(row["due_at"], int):
+        return f"its due time '{_text(row['due_at'])}' cannot be read"
+    if not isinstance(row["expires_at"], int | None):
+        return f"its expiry '{_text(row['expires_at'])}' cannot be read"
+    return None
+
+
+def with_times(row: Columns, due_at: int) -> Columns:
+    """The row with a due time and an expiry that are some: in place of what cannot be read `due_at`, and none."""
+    due = row["due_at"] if isinstance(row["due_at"], int) else due_at
+    return row | {"due_at": due, "expires_at": row["expires_at"] if isinstance(row["expires_at"], int) else None}
+
+
+def seen_task(session: str, row: Columns) -> Task:
+    """A row of messages_in as reading shows it: one whose times cannot be read is paused, as it will be once locked."""
+    why = unreadable_time(row)
+    if why is None:
+        return task(session, row)
+    found = task(session, with_times(row, row["created_at"]))
+    return replace(found, status=Status.PAUSED, reason=why) if found.status is Status.QUEUED else found
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+RUN = ", ".join(f'"{name}"' for name in Run.__slots__)
+"""The columns of task_runs."""
+
+READ_OF_RUN: Mapping[str, Callable[[Any], Any]] = {
+    "trigger": Trigger,
+    "argv": _words,
+    "status": RunStatus,
+    "failure_class": FailureClass,
+    "result": json.loads,
+    "adopted": bool,
+}
+
+
+def run(row: Sequence[Any]) -> Run:
+    """A row of task_runs that was selected by `RUN`."""
+    found = dict(zip(Run.__slots__, row, strict=True))
+    for name, read in READ_OF_RUN.items():
+        if found[name] is not None:
+            found[name] = read(found[name])
+    return Run(**found)
+
+
+def worker(row: Row) -> Worker:
+    """A row of workers."""
+    return Worker(
+        session=row[0],
+        seq=row[1],
+        attempt=row[2],
+        agent=row[3] or None,
+        shares_conversation=bool(row[4]),
+        claimed_at=row[5],
+        supervisor=None if row[6] is None else Identity(row[6], row[7], row[8]),
+        adopted=bool(row[9]),
+        stop=row[10],
+    )
+
+
+def supervisor(row: Row) -> Supervisor:
+    """A row of supervisors."""
+    from agentq_cli.policy.admission import Gate
+
+    return Supervisor(
+        identity=Identity(row[0], row[1], row[2]),
+        jobs=row[3],
+        sessions=tuple(json.loads(row[4])),
+        started_at=row[5],
+        renewed_at=row[6],
+        gates=() if row[7] is None else tuple(Gate(**gate) for gate in json.loads(row[7])),
+    )
+
+
+def gates_text(gates: Sequence[Gate]) -> str | None:
+    """Gates as the JSON of their column."""
+    return json.dumps([asdict(gate) for gate in gates]) if gates else None
+
+
+def last_start(row: Row | None) -> LastStart:
+    """The row of meta that holds the newest start."""
+    return LastStart() if row is None else LastStart(*json.loads(row[0]))
+
+
+def event(row: Row) -> Event:
+    """A row of events."""
+    return Event(*row)
+
+
+def message(session: str, row: Row) -> Message:
+    """A row of messages_out; content that is no JSON, which an agent may write, stays text."""
+    from agentq_cli.agents.reader import shallow
+
+    text = _text(row[2])
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = text
+    if not shallow(value):
+        value = text
+    return Message(id=_text(row[0]), session=session, kind=_text(row[1]), content=value, created_at=row[3])

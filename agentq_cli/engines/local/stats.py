@@ -1,0 +1,116 @@
+"""Figures over tasks and runs: counts, depth, waits, run times, failures, tokens, cost; in bounded memory."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+
+from agentq_cli.engines.local.queries import statements
+from agentq_cli.policy.figures import Figures, FiguresKey, Ranking, SessionTasks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from agentq_cli.engines.subdoors import CopiedRuns
+
+STATS = statements("stats")
+READ = statements("read")
+RANGE = 5000
+"""How many ids of the audit log are read at once: writers wait so long."""
+
+PAGE = 500
+
+Grouping: TypeAlias = "Callable[[str, str], FiguresKey]"
+
+GROUPS: dict[str, Grouping] = {
+    "all": lambda session, agent: ("", ""),
+    "session": lambda session, agent: (session, ""),
+    "agent": lambda session, agent: ("", agent),
+    "both": lambda session, agent: (session, agent),
+}
+
+
+def sessions(index: sqlite3.Connection, *, session: str | None, now: int) -> Iterator[SessionTasks]:
+    """Every session, or one, by name."""
+    after = ""
+    while found := index.execute(READ["sessions"], {"after": after, "limit": PAGE}).fetchall():
+        after = found[-1][0]
+        for name, *_ in found:
+            if session in (None, name):
+                values = {"session": name, "now": now}
+                counts = dict(index.execute(READ["session_counts"], values).fetchall())
+                yield SessionTasks(name, counts, *index.execute(STATS["due"], values).fetchone())
+
+
+class Copy:
+    """The runs asked for, in a temporary file that goes with it: a context manager."""
+
+    def __init__(self, index: sqlite3.Connection, *, session: str | None, since: int | None) -> None:
+        # The empty name is a file that SQLite removes itself, and of which it holds only a few pages in memory.
+        self._database = sqlite3.connect("", isolation_level=None)
+        self._database.execute(STATS["copy"])
+        (last,) = index.execute(STATS["last_run"]).fetchone()
+        self._database.execute("BEGIN")
+        for after in range(0, last, RANGE):
+            values = {"after": after, "until": min(after + RANGE, last), "session": session, "since": since}
+            self._database.executemany(STATS["add"], index.execute(STATS["copied"], values).fetchall())
+        self._database.execute("COMMIT")
+
+    def figures(self, group: str, *, running: bool = True) -> dict[FiguresKey, Figures]:
+        """The figures by the key of `group`: all, session, agent, both."""
+        return self.grouped(group, running=running)[0]
+
+    def grouped(self, *groups: str, running: bool = True) -> list[dict[FiguresKey, Figures]]:
+        """The figures of several groups; without `running` only of runs that have ended."""
+        keys = [GROUPS[group] for group in groups]
+        found: list[dict[FiguresKey, Figures]] = [{} for _ in groups]
+        for name, agent, status, failure, *rest in self._database.execute(STATS["figures"]):
+            if running or status != "running":
+                for key, by_key in zip(keys, found, strict=True):
+                    by_key.setdefault(key(name, agent), Figures()).add(status, failure, *rest)
+        for value in ("wait_ms", "duration_ms"):
+            self._rank(value, keys, found)
+        return found
+
+    def _rank(self, value: str, keys: Sequence[Grouping], found: Sequence[dict[FiguresKey, Figures]]) -> None:
+        """The percentiles of one value, in one pass over its order however many groups there are."""
+        rankings: list[dict[FiguresKey, Ranking]] = [{} for _ in keys]
+        pairs: list[tuple[str, str]] = []
+        for name, agent, size in self._database.execute(STATS["sizes"].format(value=value)):
+            pairs.append((name, agent))
+            for key, by_key in zip(keys, rankings, strict=True):
+                by_key.setdefault(key(name, agent), Ranking()).size += size
+        taken = {
+            (name, agent): [by_key[key(name, agent)] for key, by_key in zip(keys, rankings, strict=True)]
+            for name, agent in pairs
+        }
+        for name, agent, each in self._database.execute(STATS["ordered"].format(value=value)):
+            for ranking in taken[name, agent]:
+                ranking.take(each)
+        for by_key, figures in zip(rankings, found, strict=True):
+            for name, ranking in by_key.items():
+                setattr(figures[name], value.removesuffix("_ms"), ranking.percentiles())
+
+    def close(self) -> None:
+        """Remove the file."""
+        self._database.close()
+
+
+@contextlib.contextmanager
+def copied(index: sqlite3.Connection, *, session: str | None, since: int | None) -> Iterator[Copy]:
+    """A copy of the runs that started since a time, of one session or of all."""
+    copy = Copy(index, session=session, since=since)
+    try:
+        yield copy
+    finally:
+        copy.close()
+
+
+def counters(index: sqlite3.Connection, copy: CopiedRuns, *, session: str | None) -> dict[FiguresKey, Figures]:
+    """The figures by session and agent that only ever grow: of the runs that have ended, pruned ones too."""
+    found = copy.figures("both", running=False)
+    for name, agent, status, failure, *rest in index.execute(STATS["pruned"], {"session": session}).fetchall():
+        found.setdefault((name, agent), Figures()).add(status, failure, *rest)
+    return found

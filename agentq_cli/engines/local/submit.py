@@ -1,0 +1,392 @@
+"""Storing new tasks: one session in one transaction, several sessions as a batch that is committed once."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+
+from agentq_cli.base import errors
+from agentq_cli.base.dataclass import replace
+from agentq_cli.base.errors import AgentqError, Busy, LimitReached, Usage, WrongState
+from agentq_cli.engines.local import connection, dependencies, rows
+from agentq_cli.engines.local.queries import statements
+from agentq_cli.engines.local.session_write import (
+    NEWEST,
+    WRITE,
+    SessionWrite,
+    create_sessions,
+    entered,
+    row,
+    session_write,
+)
+from agentq_cli.engines.local.state_dir import StateDir, sync_directory
+from agentq_cli.model import Actor, Address, Identity, NewTask, Status, Task, Trigger
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.policy.schedule import Schedule
+    from agentq_cli.policy.series import Recurrence
+
+BATCH = statements("batch")
+TOLD = [name for name in rows.COLUMNS if re.search(rf"(?<!')\b{name}\b", WRITE["mirror"] + WRITE["events_of_new"])]
+"""The columns that the index is told of."""
+
+GIVEN = BATCH["given"].format(
+    columns=", ".join(f"json_extract(value, '$.{name}') AS \"{name}\"" for name in (*TOLD, "batch"))
+)
+HOLDER = WRITE["holder_of_key"].format(columns=rows.SELECTED)
+
+CONTENT = ("kind", "prompt", "argv", "agent", "cwd")
+"""What makes two tasks of a key the same."""
+
+
+def submit(
+    state: StateDir, tasks: Sequence[NewTask], *, now: int, actor: Actor, max_queued: int, owner: Identity
+) -> list[tuple[Address, bool]]:
+    """Store tasks, all or none, and return each with whether it is new (False: a live task of its key was found).
+
+    `owner` is this process: a batch that it leaves unfinished is finished or dropped once it is dead.
+    Raises LimitReached, WrongState (a key that is taken by something else), Busy, Unreadable.
+    """
+    sessions = list(dict.fromkeys(task.session for task in tasks))
+    for session in sessions:
+        state.session(session)  # one name that no session can have is refused before any session is made
+    if not sessions:
+        return []
+    if len(sessions) == 1:
+        with session_write(state, sessions[0], now=now, actor=actor, create=True) as write:
+            _room(write.database, tasks, max_queued)
+            return _store(write, tasks)
+    return _batch(state, tasks, sessions, now=now, actor=actor, max_queued=max_queued, owner=owner)
+
+
+def _store(write: SessionWrite, tasks: Sequence[NewTask]) -> list[tuple[Address, bool]]:
+    write.database.execute(WRITE["create_session"], {"name": write.session, "at": write.now})
+    stored = _insert(write, tasks)
+    addresses = dict(enumerate(stored))
+    waiting = _enter(write, tasks, addresses) + _replace(write, tasks, addresses)
+    first = next((address.seq for address, is_new in stored if is_new), None)
+    if first is not None:
+        write.publish(first)
+    for seq in waiting:
+        dependencies.settle(write, seq)
+    return stored
+
+
+def _insert(write: SessionWrite, tasks: Iterable[NewTask], batch: str | None = None) -> list[tuple[Address, bool]]:
+    """Add the tasks' rows, staged where they are of a batch; each with whether it is new."""
+    stored: list[tuple[Address, bool]] = []
+    new: list[rows.Columns] = []
+    seq = write.next_seq()
+    keys: set[str] = set()
+    for task in tasks:
+        key = task.work.key
+        if key is not None:
+            if key in keys:
+                # One that stands above has it: it must be there to be found.
+                write.insert_all(new)
+                new.clear()
+                keys.clear()
+            with of_line(task):
+                found = _of_key(write, task, batch)
+            if found is not None:
+                stored.append((found, False))
+                continue
+            keys.add(key)
+        new.append(_row(write, task, seq, batch))
+        stored.append((Address(write.session, seq), True))
+        seq += 1
+    write.insert_all(new)
+    return stored
+
+
+def _row(write: SessionWrite, task: NewTask, seq: int, batch: str | None) -> rows.Columns:
+    made = entered(task, seq, write.now, status=_status(task))
+    if task.schedule is not None:
+        recurrence = _begin(task.schedule, write.now)
+        made = replace(made, trigger=Trigger.SCHEDULE, recurrence=recurrence, series=seq, arriving=True)
+    return row(made, batch)
+
+
+def _status(task: NewTask) -> Status:
+    return Status.BLOCKED if task.work.after else Status.QUEUED
+
+
+def _enter(write: SessionWrite, tasks: Sequence[NewTask], stored: Mapping[int, tuple[Address, bool]]) -> list[int]:
+    """Store what the tasks of this session wait for, now that every line has its address. Returns whose wait may be
+    over already: nothing that is new has ended."""
+    if not any(task.work.after for task in tasks):
+        return []
+    addresses = {position: address for position, (address, _) in stored.items()}
+    new = {address for address, is_new in stored.values() if is_new}
+    waiting = []
+    for position, task in enumerate(tasks):
+        address = addresses.get(position)
+        # Who was found by a key waits for what it did before, unless it is replaced.
+        if task.work.after and task.session == write.session and address is not None and stored[position][1]:
+            after = dependencies.resolve(task.work.after, addresses)
+            with of_line(task):
+                dependencies.enter(write, address.seq, after, known=new)
+            if any(each.address not in new for each in after):
+                waiting.append(address.seq)
+    return waiting
+
+
+def _replace(write: SessionWrite, tasks: Sequence[NewTask], stored: Mapping[int, tuple[Address, bool]]) -> list[int]:
+    """Change the live tasks that were found by a key. Returns whose wait may be over already."""
+    found = [position for position, task in enumerate(tasks) if task.replace and not stored[position][1]]
+    if not found:
+        return []
+    from agentq_cli.engines.local import replacing
+
+    addresses = {position: address for position, (address, _) in stored.items()}
+    new = {address for address, is_new in stored.values() if is_new}
+    waiting = []
+    for position in found:
+        task, seq = tasks[position], addresses[position].seq
+        after = dependencies.resolve(task.work.after, addresses)
+        with of_line(task):
+            if replacing.apply(write, seq, task, after, known=new):
+                waiting.append(seq)
+    return waiting
+
+
+def _begin(schedule: Schedule, now: int) -> Recurrence:
+    from agentq_cli.engines.local import series
+
+    return series.begin(schedule, now)
+
+
+def _of_key(write: SessionWrite, task: NewTask, batch: str | None = None) -> Address | None:
+    """The live task of the same key. Raises WrongState where it is another task and `--replace` does not make it this
+    one, and Busy where a batch holds it that may still be taken back."""
+    key = task.work.key
+    found = write.database.execute(HOLDER, {"key": key}).fetchone()
+    if found is None:
+        return None
+    staged_by, *holder = found
+    if staged_by not in (None, batch):
+        raise Busy(f"key '{key}': a batch that holds it is being stored; try again")
+    known, wanted = rows.named(holder), rows.work_columns(task.work)
+    address = Address(write.session, known["seq"])
+    if task.replace:
+        return address
+    if any(known[name] != wanted.get(name) for name in CONTENT):
+        raise WrongState(f"key '{key}': {address} holds it with different content; --replace changes it")
+    if task.schedule is not None and not _same_recurrence(task, write.task(address.seq)):
+        raise WrongState(f"key '{key}': {address} holds it with another schedule; --replace changes it")
+    return address
+
+
+def _same_recurrence(task: NewTask, known: Task) -> bool:
+    from agentq_cli.engines.local import replacing
+
+    return replacing.same_recurrence(task, known)
+
+
+@contextlib.contextmanager
+def of_line(task: NewTask) -> Iterator[None]:
+    """What is wrong with a task of a batch is told with the line that it stands in."""
+    try:
+        yield
+    except AgentqError as error:
+        if task.line is None:
+            raise
+        raise errors.of_line(error, task.line) from None
+
+
+def _room(database: sqlite3.Connection, coming: Sequence[NewTask], max_queued: int) -> None:
+    (live,) = database.execute(WRITE["live_count"]).fetchone()
+    if live + len(coming) > max_queued:
+        more = f"{len(coming)} more {'was' if len(coming) == 1 else 'were'} submitted"
+        with of_line(coming[max(0, max_queued - live)]):
+            raise LimitReached(f"max_queued {max_queued}: {live} tasks are live already, {more}")
+
+
+def _batch(
+    state: StateDir,
+    tasks: Sequence[NewTask],
+    sessions: Sequence[str],
+    *,
+    now: int,
+    actor: Actor,
+    max_queued: int,
+    owner: Identity,
+) -> list[tuple[Address, bool]]:
+    for task in tasks:
+        if task.replace:
+            with of_line(task):
+                raise Usage("--replace: not in a batch over several sessions: no change in place could be taken back")
+    batch = f"{owner.boot_id}-{owner.pid}-{owner.start_time}-{time.monotonic_ns()}"
+    index = connection.connect(state.index, "index", create=False)
+    try:
+        with connection.transaction(index, state.index):
+            _room(index, tasks, max_queued)
+            values = {"id": batch, "sessions": json.dumps(sessions), "pid": owner.pid}
+            values |= {"start_time": owner.start_time, "boot_id": owner.boot_id}
+            index.execute(BATCH["begin"], values)
+        stored: dict[int, tuple[Address, bool]] = {}
+        staged: list[str] = []
+        waiting = list(dict.fromkeys(task.session for task in tasks if task.work.after))
+        try:
+            create_sessions(state, sessions)
+            for session, own in _by_session(tasks).items():
+                stored |= _stage(state, session, own, batch=batch, now=now, actor=actor)
+                staged.append(session)
+            for session in waiting:
+                with session_write(state, session, now=now, actor=actor) as write:
+                    _enter(write, tasks, stored)
+            with connection.transaction(index, state.index):
+                if index.execute(BATCH["commit"], {"id": batch}).rowcount:
+                    _publish(index, tasks, stored, now=now, actor=actor)
+        except BaseException as error:
+            # The session that refused has nothing of it, but an interrupt may have come after its commit.
+            left = staged if isinstance(error, AgentqError) else sessions
+            # What cannot be taken back now, sweep takes back; the error to tell is the first.
+            with contextlib.suppress(AgentqError):
+                drop(state, batch, left, now=now, actor=actor)
+            raise
+    finally:
+        index.close()
+    # Committed is stored: what cannot be released now, sweep releases.
+    with contextlib.suppress(AgentqError):
+        release(state, batch, sessions, now=now, actor=actor, alone=set(sessions).difference(waiting))
+    return [stored[position] for position in range(len(tasks))]
+
+
+def _by_session(tasks: Sequence[NewTask]) -> dict[str, dict[int, NewTask]]:
+    """The tasks of each session, by their positions in the batch."""
+    found: dict[str, dict[int, NewTask]] = {}
+    for position, task in enumerate(tasks):
+        found.setdefault(task.session, {})[position] = task
+    return found
+
+
+def _stage(
+    state: StateDir,
+    session: str,
+    tasks: Mapping[int, NewTask],
+    *,
+    batch: str,
+    now: int,
+    actor: Actor,
+) -> dict[int, tuple[Address, bool]]:
+    """Store a session's tasks, so that nobody sees them yet; of each position the address."""
+    found = _laid(state, session, tasks, batch=batch, now=now, actor=actor)
+    if found is None:
+        with session_write(state, session, now=now, actor=actor, create=True, alone=True) as write:
+            found = _insert(write, tasks.values(), batch)
+    return dict(zip(tasks, found, strict=True))
+
+
+def _laid(
+    state: StateDir, session: str, tasks: Mapping[int, NewTask], *, batch: str, now: int, actor: Actor
+) -> list[tuple[Address, bool]] | None:
+    """A new session's file is laid with the tasks in it, which takes two syncs and not seven; None where it is there.
+
+    Its directory must be.
+    """
+    path = state.inbound(session)
+    if path.exists():
+        return None
+    with contextlib.closing(connection.new_in_memory("inbound")) as database:
+        database.execute("BEGIN")
+        found = _insert(SessionWrite(database, session, now, actor), tasks.values(), batch)
+        database.execute("COMMIT")
+        if not connection.lay(path, database.serialize()):
+            return None
+    sync_directory(path.parent)
+    return found
+
+
+def _publish(
+    index: sqlite3.Connection,
+    tasks: Sequence[NewTask],
+    stored: Mapping[int, tuple[Address, bool]],
+    *,
+    now: int,
+    actor: Actor,
+) -> None:
+    """Tell the index of all that is staged, in the commit of the batch: no session needs it open again."""
+    # In the order of the index, so that no page of it is written twice.
+    new = sorted(
+        ((stored[position][0], task) for position, task in enumerate(tasks) if stored[position][1]),
+        key=lambda each: each[0],
+    )
+    for session, own in groupby(new, lambda each: each[0].session):
+        index.execute(WRITE["create_session"], {"name": session, "at": now})
+        given = json.dumps([_told(task, address.seq, now) for address, task in own])
+        values = {"rows": given, "session": session, "first": 0, "last": NEWEST, "batch": None}
+        index.execute(GIVEN + WRITE["mirror"], values)
+        index.execute(GIVEN + WRITE["events_of_new"], values | {"at": now, "actor": actor})
+
+
+def _told(task: NewTask, seq: int, now: int) -> rows.Columns:
+    """What the index is told of a new task's row, as its session's file has it once it is released."""
+    stored = row(entered(task, seq, now, status=_status(task)))
+    return {name: stored[name] for name in TOLD if name in stored}
+
+
+def release(
+    state: StateDir, batch: str, sessions: Sequence[str], *, now: int, actor: Actor, alone: Collection[str] = ()
+) -> None:
+    """Let a committed batch into the queue; repeating it after a crash changes nothing.
+
+    In sessions in which nothing waits for others, `alone`, the index has no part in it. Raises the first Busy or
+    Unreadable, once all other sessions are done.
+    """
+
+    def one(session: str) -> None:
+        only = session in alone
+        with session_write(state, session, now=now, actor=actor, create=True, alone=only) as write:
+            write.database.execute(BATCH["release"], {"id": batch})
+            if only:
+                return
+            (first,) = write.database.execute(BATCH["first_staged"], {"id": batch}).fetchone()
+            if first is not None and not dependencies.exists(write.database, Address(session, first)):
+                # It was committed by a version that told the index here.
+                write.database.execute(WRITE["create_session"], {"name": session, "at": now})
+                write.publish(first, batch)
+            for (seq,) in write.database.execute(BATCH["blocked"], {"id": batch, "session": session}).fetchall():
+                dependencies.settle(write, seq)
+
+    _settle(state, batch, sessions, one)
+
+
+def drop(state: StateDir, batch: str, sessions: Sequence[str], *, now: int, actor: Actor) -> None:
+    """Take back what a batch staged that was never committed. Raises as `release` does."""
+
+    def one(session: str) -> None:
+        if state.inbound(session).exists():
+            with session_write(state, session, now=now, actor=actor) as write:
+                write.database.execute(BATCH["drop_dependencies"], {"id": batch, "session": session})
+                write.database.execute(BATCH["drop"], {"id": batch})
+
+    _settle(state, batch, sessions, one)
+
+
+def _settle(state: StateDir, batch: str, sessions: Sequence[str], step: Callable[[str], None]) -> None:
+    """Take a step in every session, whatever stands in the way in others, and end the batch once all are done."""
+    trouble: AgentqError | None = None
+    for session in sessions:
+        try:
+            step(session)
+        except AgentqError as error:
+            trouble = trouble or error
+    if trouble is not None:
+        raise trouble
+    _end(state, batch)
+
+
+def _end(state: StateDir, batch: str) -> None:
+    index = connection.connect(state.index, "index", create=False)
+    try:
+        with connection.transaction(index, state.index):
+            index.execute(BATCH["end"], {"id": batch})
+    finally:
+        index.close()

@@ -1,0 +1,89 @@
+"""What a sweep looks into: the sessions whose files are not as one last found them in order (`seen`)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+
+from agentq_cli.base.dataclass import dataclass
+from agentq_cli.base.errors import AgentqError, Busy
+from agentq_cli.engines.local import condition, connection, reindex, seen
+from agentq_cli.engines.local.dispatch import DISPATCH
+from agentq_cli.engines.local.state_dir import StateDir
+from agentq_cli.engines.nouns import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one sweep looks at: all of `sessions`; of them those in `changed` are to be opened.
+
+    `directory` is what the directory of all sessions looked like, where one has come or gone since that was noted.
+    """
+
+    sessions: tuple[str, ...]
+    changed: tuple[str, ...]
+    directory: str | None = None
+
+
+def turn(state: StateDir, index: sqlite3.Connection, session: str | None) -> Turn:
+    """The turn of a sweep now, or of one that looks at one session only."""
+    directory = os.path.join(state.path, "sessions")
+    if session is not None:
+        rows = index.execute(seen.SWEEP["seen"], {"session": session}).fetchall()
+        return Turn((session,), (session,) if not rows or _changed(rows[0], directory) else ())
+    rows = seen.in_turn(index)
+    unknown, looked = _unknown(state, index, directory)
+    names = [row[0] for row in rows]
+    changed = [row[0] for row in rows if _changed(row, directory)]
+    return Turn((*names, *unknown), (*changed, *unknown), looked)
+
+
+def _changed(row: seen.Row, directory: str) -> bool:
+    return seen.inbound(directory, row[0]) != row[1]
+
+
+def _unknown(state: StateDir, index: sqlite3.Connection, directory: str) -> tuple[list[str], str | None]:
+    """The sessions that have a directory and that the index does not know."""
+    try:
+        looked = seen.directory(directory, index)
+    except OSError:
+        return [], None
+    if looked == seen.known_directory(index):
+        return [], None
+    known = {name for (name,) in index.execute(reindex.REINDEX["sessions"]).fetchall()}
+    return [name for name in state.session_names() if name not in known], looked
+
+
+def look_into(state: StateDir, index: sqlite3.Connection, turn: Turn, *, remember: bool) -> Iterator[tuple[str, Fault]]:
+    """Open what has changed, so that what a dead writer left is rolled back; yields what is wrong with each session.
+
+    With `remember` the others are not opened again until they change.
+    """
+    in_order: dict[str, str] = {}
+    every = True
+    for session in turn.changed:
+        stamp = seen.inbound(os.path.join(state.path, "sessions"), session)
+        try:
+            reindex.roll_back_dead_writers(state, [session])
+            stamp = seen.inbound(os.path.join(state.path, "sessions"), session)
+            found = list(condition.faults(state, session))
+        except Busy:
+            every = False  # it cannot be told now
+            continue
+        if not found:
+            in_order[session] = stamp
+        for fault in found:
+            every = False
+            yield session, fault
+    if remember and (in_order or turn.directory is not None):
+        _remember(state, index, in_order, turn.directory if every else None)
+
+
+def _remember(state: StateDir, index: sqlite3.Connection, in_order: dict[str, str], directory: str | None) -> None:
+    with contextlib.suppress(AgentqError), connection.transaction(index, state.index):
+        values = [{"session": session, "seen": stamp} for session, stamp in in_order.items()]
+        index.executemany(seen.SWEEP["set_seen"], values)
+        if directory is not None:
+            index.execute(DISPATCH["set_meta"], {"name": "sessions_seen", "value": directory})

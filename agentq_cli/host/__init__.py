@@ -1,0 +1,1 @@
+"""A run on this machine: launcher, shim, processes, records, output, bells. Knows no queue."""

@@ -1,0 +1,198 @@
+"""The supervisor's side of the launcher: the request that starts a run, and the connection to the launcher process."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Mapping, Sequence
+
+from agentq_cli.base.dataclass import NamedTuple
+
+LENGTH = struct.Struct("!I")  # Precedes each request, which is JSON.
+ANSWER = struct.Struct("!iI")  # The shim's pid with its pidfd attached, or 0 and the errno of the failed fork.
+CLOSE_MS = 1_000
+ANSWER_SECONDS = 5.0
+"""How long a launcher may take to answer, including its own start on a busy machine. Two such time-outs, plus the
+time since a supervisor last renewed its row, stay below its lease."""
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# A launcher must not import from the caller's directory, which -c would put first on sys.path.
+PROGRAM = (
+    "import sys; {root!r} in sys.path or sys.path.insert(0, {root!r});"
+    " from agentq_cli.supervise.launcher import main; main({socket})"
+)
+# A shim survives the signals of a terminal, a service manager or a resource limit; only SIGKILL and its own faults end
+# it.
+HELD_SIGNALS = (
+    signal.SIGCHLD,
+    signal.SIGUSR1,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTSTP,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+    signal.SIGPIPE,
+    signal.SIGALRM,
+    signal.SIGVTALRM,
+    signal.SIGPROF,
+    signal.SIGUSR2,
+    signal.SIGIO,
+    signal.SIGPWR,
+    signal.SIGXCPU,
+    signal.SIGXFSZ,
+)
+
+
+class LaunchRequest(NamedTuple):
+    """Everything that one run needs. The agent gets exactly `env`, which already contains the AGENTQ variables.
+
+    `run_dir`, `cwd` and `stdin_path` are absolute. `stdin_text` is written to the file `prompt`; without either, stdin
+    is empty. `private_tmp` adds a TMPDIR that is removed with the run. `interrupt_first` spends half of the grace time
+    on a SIGINT. `output_bytes` limits stdout and stderr separately. `fixed_now_ms` is the wall clock if it stands
+    still. `script` runs first. `prompt_word` is the index of the prompt in `argv`, if it is there, for adding the
+    script's data.
+    """
+
+    run_dir: str
+    run: str
+    argv: Sequence[str]
+    cwd: str
+    env: Mapping[str, str]
+    umask: int
+    stdin_path: str | None
+    stdin_text: str | None
+    private_tmp: bool
+    timeout_ms: int | None
+    grace_ms: int
+    interrupt_first: bool
+    output_bytes: int
+    fixed_now_ms: int | None = None
+    script: str | None = None
+    prompt_word: int | None = None
+
+    def encode(self) -> bytes:
+        """The form sent to the launcher; names that are not UTF-8 survive as lone surrogates."""
+        return json.dumps(self._asdict() | {"argv": list(self.argv), "env": dict(self.env)}).encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> LaunchRequest:
+        """The reverse of `encode`."""
+        return cls(**json.loads(data))
+
+
+class LauncherGone(OSError):
+    """The launcher process ended or did not answer in time, and so did its replacement."""
+
+
+class Launcher:
+    """The connection to a process that forks a shim for each run. Start it before opening any database; use it from one
+    thread.
+
+    The shims live on after the launcher is closed or killed.
+    """
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+        self._pid = 0
+
+    def start(self) -> None:
+        """Start the process. Returns before it is ready; a request waits until it is. Raises OSError."""
+        ours, theirs = socket.socketpair()
+        try:
+            # Choose a number above stdio, which becomes /dev/null, even if the caller had closed its own stdio. This
+            # descriptor stays open across exec.
+            descriptor = fcntl.fcntl(theirs, fcntl.F_DUPFD, 3)
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        nothing = [(os.POSIX_SPAWN_OPEN, number, "/dev/null", os.O_RDWR, 0) for number in range(3)]
+        arguments = [sys.executable, "-P", "-c", PROGRAM.format(root=ROOT, socket=descriptor)]
+        try:
+            # Signals are blocked from its first instruction, so that a Ctrl-C for the supervisor's process group does
+            # not reach the runs.
+            self._pid = os.posix_spawn(
+                sys.executable, arguments, os.environ, file_actions=nothing, setsigmask=HELD_SIGNALS
+            )
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            os.close(descriptor)
+        ours.settimeout(ANSWER_SECONDS)
+        self._socket = ours
+
+    def launch(self, request: LaunchRequest) -> tuple[int, int]:
+        """Start a run. Returns the shim's pid, and a pidfd of the shim that the caller owns and that is readable once
+        it has ended.
+
+        Only the `start` record tells whether the run was taken. Raises OSError if no process can be created, and
+        LauncherGone; the run may have been taken even then. A launcher that was killed, or that does not answer in time
+        because it was stopped, is replaced once. A run that the old one had started, or starts later, is not started
+        twice, because the first `start` record wins.
+        """
+        data = request.encode()
+        try:
+            return self._ask(data)
+        except (ConnectionError, LauncherGone):
+            self.close()
+            self.start()
+        try:
+            return self._ask(data)
+        except (ConnectionError, LauncherGone):
+            self.close()
+            raise
+
+    def fileno(self) -> int:
+        """The socket to the launcher; it becomes readable when the launcher ends."""
+        return -1 if self._socket is None else self._socket.fileno()
+
+    def close(self) -> None:
+        """End the launcher but not its shims; if it does not end by itself, it is killed."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        if not self._pid:
+            return
+        pid, self._pid = self._pid, 0
+        try:
+            pidfd = os.pidfd_open(pid)  # Our own child, not reaped yet, so its pid cannot have been reused.
+        except OSError:
+            # Out of descriptors. The launcher will notice the closed socket; its zombie disappears with this process.
+            return
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        ended = poll.poll(CLOSE_MS)
+        if not ended:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            ended = poll.poll(CLOSE_MS)
+        if ended:
+            os.waitpid(pid, 0)
+        os.close(pidfd)
+
+    def _ask(self, data: bytes) -> tuple[int, int]:
+        if self._socket is None:
+            raise LauncherGone("the launcher was not started")
+        try:
+            self._socket.sendall(LENGTH.pack(len(data)) + data)
+            answer, pidfds, _, _ = socket.recv_fds(self._socket, ANSWER.size, 1)
+        except TimeoutError:
+            raise LauncherGone(f"the launcher did not answer within {ANSWER_SECONDS:g} s") from None
+        if len(answer) < ANSWER.size:
+            raise LauncherGone("the launcher ended without answering")
+        pid, number = ANSWER.unpack(answer)
+        if number:
+            raise OSError(number, f"cannot fork a process for the run: {os.strerror(number)}")
+        if not pidfds:
+            raise OSError(errno.EMFILE, f"cannot open a pidfd for the run: {os.strerror(errno.EMFILE)}")
+        return pid, pidfds[0]

@@ -1,0 +1,75 @@
+"""What of a queue is of this machine, whichever engine holds the rest: directories of runs, outbound files, bells."""
+
+from __future__ import annotations
+
+import os
+
+from agentq_cli.base.dataclass import dataclass
+from agentq_cli.base.errors import Usage
+from agentq_cli.base.names import is_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.host.records import RunDirectory
+    from agentq_cli.model import RunId
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The state dir of one machine. `path` has no links in it: in AGENTQ_STATE_DIR it marks the processes of its runs.
+
+    `allow_network_fs` is what its user said of a network file system, for whoever starts agentq there again.
+    """
+
+    path: str
+    allow_network_fs: bool = False
+
+    @property
+    def bells(self) -> str:
+        """The directory of the doorbells, one FIFO a waiting process."""
+        return f"{self.path}/bells"
+
+    @property
+    def wake_lock(self) -> str:
+        """The lock file around looking for a supervisor and starting one; never unlinked."""
+        return f"{self.path}/wake.lock"
+
+    @property
+    def log(self) -> str:
+        """What a detached supervisor has to say."""
+        return f"{self.path}/supervisor.log"
+
+    def inbound(self, session: str) -> str:
+        """What a session's agents may read of it. Raises Usage."""
+        return f"{self.path}/{below(session)}/inbound.db"
+
+    def outbound(self, session: str) -> str:
+        """Where a session's agents write what they say and ask for. Raises Usage."""
+        return f"{self.path}/{below(session)}/outbound.db"
+
+    def run_path(self, run: RunId) -> str:
+        """The path of an attempt's directory. Raises Usage."""
+        return f"{self.path}/{below(run.session)}/runs/{run.seq}.{run.attempt}"
+
+    def run(self, run: RunId) -> RunDirectory:
+        """The directory of an attempt. Raises Usage."""
+        from agentq_cli.host.records import RunDirectory
+
+        return RunDirectory(self.run_path(run))
+
+
+def below(session: str) -> str:
+    """A session's directory, below the state dir. Raises Usage: the name becomes a path."""
+    if not is_name(session):
+        raise Usage(f"session '{session}': a name is 1 to 64 of A-Z a-z 0-9 . _ - and begins with a letter or digit")
+    return f"sessions/{session}"
+
+
+def refuse_link(path: str | os.PathLike[str]) -> None:
+    """Refuse a part of a state dir that leads elsewhere: what it leads to would be written. Raises Usage.
+
+    Between this look and the use of the path a link can still be put there; that takes somebody who may write to the
+    directory, at the right microsecond.
+    """
+    if os.path.islink(path):
+        raise Usage(f"'{path}': it is a link, which is not followed; put the file itself there")

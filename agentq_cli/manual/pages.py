@@ -1,0 +1,78 @@
+"""Writes the man pages and completion files: `python -m agentq_cli.manual.pages [--check] MAN COMPLETIONS`.
+
+They are kept in the repository, so that nobody needs this program to install them, and `--check` compares them byte by
+byte with what the application is now. No command imports this.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from agentq_cli.base.errors import Usage
+from agentq_cli.cli import app
+from agentq_cli.manual import bash, command_pages, config_page, fish, main_page, state_page, zsh
+from agentq_cli.manual.surface import application, commands
+from agentq_cli.options.table import GROUPS
+from agentq_cli.show import notices
+
+
+def man_pages() -> Mapping[str, str]:
+    """Every man page by its place below `man/`."""
+    found = commands()
+    pages = {main_page.NAME: main_page.render(application(), found)}
+    for command in found:
+        pages[command_pages.name_of(command)] = command_pages.render(command, _related(command.name))
+    pages |= {config_page.NAME: config_page.render(), state_page.NAME: state_page.render()}
+    return {f"man{name[-1]}/{name}": text for name, text in pages.items()}
+
+
+def completion_files() -> Mapping[str, str]:
+    """Every completion file by its name."""
+    return {shell.NAME: shell.render() for shell in (bash, fish, zsh)}
+
+
+def _related(name: str) -> tuple[str, ...]:
+    there = app.available()
+    (group,) = (names for names in GROUPS.values() if name in names)
+    return tuple(other for other in group if other != name and other in there)
+
+
+def stale(directory: Path, wanted: Mapping[str, str]) -> list[str]:
+    """The files that differ from what they should be, are missing, or should not be there."""
+    there = {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
+    differing = [name for name in wanted if name in there and (directory / name).read_bytes() != wanted[name].encode()]
+    return sorted({*differing, *(there ^ set(wanted))})
+
+
+def write(directory: Path, wanted: Mapping[str, str]) -> None:
+    """Make the directory hold exactly these files."""
+    for name in stale(directory, wanted):
+        if name in wanted:
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            (directory / name).write_text(wanted[name], encoding="utf-8")
+        else:
+            (directory / name).unlink()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the files, or compare them: 1 where they differ. Raises Usage."""
+    check = "--check" in arguments
+    places = [each for each in arguments if each != "--check"]
+    if len(places) != 2:
+        raise Usage("pages: the directories of man pages and of completions are wanted")
+    differing = []
+    for place, wanted in zip(places, (man_pages(), completion_files()), strict=True):
+        if check:
+            differing += [f"{place}/{name}" for name in stale(Path(place), wanted)]
+        else:
+            write(Path(place), wanted)
+    for name in differing:
+        again = f"python -m agentq_cli.manual.pages {' '.join(places)}"
+        notices.error(f"'{name}': not what the application is now; run `{again}`")
+    return int(bool(differing))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,206 @@
+"""`submit --batch`: JSON Lines, one task an object; an error names its line, and nothing of the batch is stored."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+
+from agentq_cli.base.dataclass import NamedTuple, replace
+from agentq_cli.base.errors import AgentqError, Usage, nearest, of_line
+from agentq_cli.base.path import Path
+from agentq_cli.model import Dependency, NewTask
+from agentq_cli.options.caller import Caller
+from agentq_cli.options.new_task import AFTER, KEYS, TaskMaker
+from agentq_cli.options.values import parse_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+LISTS = frozenset(name for name, row in KEYS.items() if row.kind == "texts" and row.reader != "pairs")
+"""The keys whose value is a list of texts, or one of them."""
+
+PLAIN = frozenset(name for name, row in KEYS.items() if row.kind == "text")
+"""The keys whose value is one text."""
+
+TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "command": ((list,), "a list of strings"),
+    "pairs": ((dict,), "an object of strings"),
+    "flag": ((bool,), "true or false"),
+    "money": ((int, float), "a number"),
+    "whole": ((int,), "a whole number"),
+    "text": ((str,), "text"),
+    "texts": ((list, str), "text or a list of them"),
+}
+"""By reader, else by kind: the types of a value, and what they are called."""
+
+
+def tasks(here: Caller, path: str, given: Mapping[str, Any]) -> list[NewTask]:
+    """The tasks of a batch file, or of stdin for `-`; `given` holds for lines that do not say otherwise."""
+    maker = TaskMaker(here)
+    defaults = {name: value for name, value in given.items() if value is not None}
+    made: list[NewTask] = []
+    lines: list[_Line] = []
+    names: dict[str, int] = {}
+    for number, line in _lines(path):
+        what = _names_of(number)
+        found = _object(line, number)
+        name = found.pop("ref", None)
+        if name is not None and name in names:
+            raise Usage(f"{what('ref')} '{name}': line {lines[names[name]].number} has that name already")
+        if name is not None:
+            names[name] = len(lines)
+        refs = [(option, text) for option in AFTER if option in found for text in _take_refs(found, option)]
+        lines.append(_Line(number, name, refs))
+        try:
+            made.append(replace(maker.make(defaults | found, what), line=number))
+        except AgentqError as error:
+            raise of_line(error, number) from None
+    return _referred(made, lines, names)
+
+
+class _Line(NamedTuple):
+    """A line's number and name, and the names of lines that it waits for, each with the option that says so."""
+
+    number: int
+    name: str | None
+    refs: list[tuple[str, str]]
+
+
+def _take_refs(found: dict[str, Any], option: str) -> list[str]:
+    """Take the names of other lines, `@NAME`, out of what a line waits for."""
+    given = found[option]
+    found[option] = [text for text in given if not text.startswith("@")]
+    return [text[1:] for text in given if text.startswith("@")]
+
+
+def _referred(made: list[NewTask], lines: list[_Line], names: Mapping[str, int]) -> list[NewTask]:
+    """The tasks with what they wait for among the other lines. Raises Usage on an unknown name and on a cycle."""
+    if not any(line.refs for line in lines):
+        return made
+    from graphlib import CycleError, TopologicalSorter
+
+    graph: dict[int, list[int]] = {}
+    for position, (task, line) in enumerate(zip(made, lines, strict=True)):
+        for option, name in line.refs:
+            if name not in names:
+                what = _names_of(line.number)(option)
+                raise Usage(f"{what} '@{name}': no line has that name{nearest(name, names)}")
+        graph[position] = [names[name] for _, name in line.refs]
+        refs = [Dependency(None, AFTER[option], ref=names[name]) for option, name in line.refs]
+        made[position] = replace(task, work=replace(task.work, after=tuple(dict.fromkeys((*task.work.after, *refs)))))
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        around = [lines[position] for position in reversed(error.args[1])]
+        shown = " waits for ".join(f"'@{line.name}' (line {line.number})" for line in around)
+        raise Usage(f"--batch line {around[0].number}: after: a cycle: {shown}") from None
+    return made
+
+
+def read_text(path: str, what: str) -> str:
+    """A file's text, or stdin's for `-`, with one line end at its end taken off. Raises Usage."""
+    try:
+        data = sys.stdin.buffer.read() if path == "-" else Path(parse_path(path, what)).read_bytes()
+    except OSError as error:
+        raise Usage(f"{what} '{path}': {error.strerror}") from None
+    except ValueError:
+        raise Usage(f"{what} '{path}': not the name of a file") from None
+    try:
+        return data.decode("utf-8").removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise Usage(f"{what} '{path}': not UTF-8 text at byte {error.start}") from None
+
+
+def _lines(path: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(read_text(path, "--batch").split("\n"), start=1):
+        if line.strip():
+            yield number, line
+
+
+def _names_of(number: int) -> Callable[[str], str]:
+    return lambda name: f"--batch line {number}: {name}"
+
+
+def _object(line: str, number: int) -> dict[str, Any]:
+    what = f"--batch line {number}"
+    found: dict[str, Any]
+    try:
+        found = _decoder.decode(line)
+    except _Twice as twice:
+        raise Usage(f"{what}: '{twice}' stands there twice") from None
+    except (ValueError, RecursionError) as error:
+        why = "it begins with a byte order mark" if line.startswith("\ufeff") else error
+        raise Usage(f"{what}: no JSON: {why}") from None
+    if not isinstance(found, dict):
+        raise Usage(f"{what}: '{line.strip()[:40]}' is no JSON object")
+    for name, value in found.items():
+        if type(value) is not str or not value or name not in PLAIN:
+            found = _checked(_spelled(found, what), what)
+            break
+    if ("prompt" in found) + ("exec" in found) + ("file" in found) != 1:
+        raise Usage(f"{what}: exactly one of prompt, exec, file is wanted")
+    if found.get("replace") and "key" not in found:
+        raise Usage(f"{what}: replace: only together with key")
+    if "file" in found:
+        found["prompt"] = read_text(found.pop("file"), f"{what}: file")
+    return found
+
+
+def _spelled(found: dict[str, Any], what: str) -> dict[str, Any]:
+    """The same with underscores for dashes, and without what is null. Raises Usage where that makes two of one."""
+    if not any(value is None or "-" in name for name, value in found.items()):
+        return found
+    spelled = [(name.replace("-", "_"), value) for name, value in found.items() if value is not None]
+    if len(dict(spelled)) < len(spelled):
+        raise Usage(f"{what}: a key stands there twice, with dashes and with underscores")
+    return dict(spelled)
+
+
+def _checked(found: dict[str, Any], what: str) -> dict[str, Any]:
+    """The same with a list wherever a key takes one. Raises Usage on an unknown key and on a value of a wrong type."""
+    for name, value in found.items():
+        _check(name, value, what)
+        if name in LISTS and isinstance(value, str):
+            found[name] = [value]
+    return found
+
+
+def _check(name: str, value: object, what: str) -> None:
+    if name not in KEYS:
+        raise Usage(f"{what}: '{name}' is no key of a task{nearest(name, KEYS)}")
+    if name != "prompt" and KEYS[name].reader != "words" and value in ("", [""]):
+        # As from a variable that a script never set: the task must not go on without what it was to have.
+        raise Usage(f"{what}: {name} {_written(value)}: a value is wanted; leave out what is not to be said")
+    row = KEYS[name]
+    kinds, wanted = TYPES.get(row.reader) or TYPES[row.kind]
+    good = isinstance(value, kinds) and (row.reader == "flag" or not isinstance(value, bool))
+    if isinstance(value, list | dict):
+        good = good and all(isinstance(each, str) for each in (value.values() if isinstance(value, dict) else value))
+    if not good:
+        raise Usage(f"{what}: {name} {_written(value)}: {wanted} is wanted")
+
+
+def _written(value: object) -> str:
+    """The beginning of a value as the line has it."""
+    try:
+        return json.dumps(value)[:60]
+    except RecursionError:
+        return f"thousands of {type(value).__name__}s in one another"
+
+
+class _Twice(Exception):
+    """A key that stands in an object twice."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Twice(next(name for position, name in enumerate(names) if name in names[:position]))
+    return found
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_once)
+"""One for all lines: a new one for each took longer than most lines do."""

@@ -1,0 +1,377 @@
+"""From options, as a person typed them or a batch line spells them, to a task that can be stored.
+
+What is not given comes from `[sessions.NAME]` and `[defaults]` of the config, whose values are typed already.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+
+from agentq_cli.agents import profile as profiles
+from agentq_cli.base.dataclass import NamedTuple
+from agentq_cli.base.environment import captured
+from agentq_cli.base.errors import LimitReached, NotFound, Usage
+from agentq_cli.base.names import is_name
+from agentq_cli.model import DEFAULT_SESSION, Condition, Dependency, Launch, NewTask, Task, Work
+from agentq_cli.options import values
+from agentq_cli.options.caller import Caller
+from agentq_cli.options.table import rows
+from agentq_cli.policy import retry
+from agentq_cli.policy.dependencies import POLICIES
+from agentq_cli.show import notices
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from agentq_cli.options.table import Given, Row
+
+AFTER = {"after": Condition.SUCCESS, "after_any": Condition.ANY, "after_failure": Condition.FAILURE}
+"""The options that name what a task waits for."""
+
+KEYS = {row.name: row for row in rows("batch")}
+"""What a line of a batch may say: the long options of submit, what is to be done, and `ref`, a name for the line."""
+
+LAUNCH = [row for row in KEYS.values() if row.field.startswith("launch.")]
+"""The options that fill a field of a task's launch."""
+
+EACH = frozenset(("prompt", "exec", "key", "replace", "at", "in", "expires", "priority", "label", *AFTER))
+"""Options that are read anew for each task."""
+
+NOT_KEPT = frozenset(("backoff", "env", "env_file", "agent_arg"))
+"""Options that are no plain values, or that warn of each line they stand in."""
+
+
+class Shape(NamedTuple):
+    """What the tasks of a session have in common that were given the same options."""
+
+    options: Given
+    context: str
+    agent: str | None
+    cwd: str
+    launch: Launch
+    on_dep_failure: str
+
+
+class TaskMaker:
+    """Makes tasks for one command; `what` names an option in errors as the person wrote it.
+
+    Of a batch most lines differ in what is to be done alone: the rest is looked at once. A duration of --expires counts
+    from `counted_from`, the slot of an occurrence, or from now.
+    """
+
+    def __init__(self, at: Caller, fallback: Given | None = None, *, counted_from: int | None = None) -> None:
+        self._at = at
+        self._fallback = fallback or {}
+        self._now = at.now_ms()
+        self._counted_from = self._now if counted_from is None else counted_from
+        self._checked: set[tuple[str, str]] = set()
+        self._shapes: dict[object, Shape] = {}
+        self._captured: dict[str, str] | None = None
+
+    def make(self, given: Given, what: Callable[[str], str]) -> NewTask:
+        """One task. Raises Usage and NotFound with the option and its value named."""
+        session = chosen(given, {"session": DEFAULT_SESSION}, "session")
+        if not is_name(session):
+            values.parse_session(session, what("session"))
+        prompt, argv = work(given, what)
+        shape = self._shape(given, session, argv is not None, what)
+        options = shape.options
+        rank = read(KEYS["priority"], given, options, what) or 0
+        tags = labels(given.get("label") or options.get("label", ()), what)
+        name = key(given.get("key"), what)
+        due_at = self._due(given, session, what)
+        doing = Work(
+            kind="exec" if argv is not None else "prompt",
+            cwd=shape.cwd,
+            prompt=prompt,
+            argv=argv,
+            agent=shape.agent,
+            priority=rank,
+            labels=tags,
+            key=name,
+            context=shape.context,
+            launch=shape.launch,
+            on_dep_failure=shape.on_dep_failure,
+            expires_at=self._expires(given, options, session, what),
+            after=dependencies(given, what),
+        )
+        return NewTask(session, doing, replace=bool(given.get("replace")), due_at=due_at)
+
+    def _shape(self, given: Given, session: str, exec_: bool, what: Callable[[str], str]) -> Shape:
+        kept = None
+        if NOT_KEPT.isdisjoint(name for name, value in given.items() if value):
+            kept = (
+                session,
+                exec_,
+                *(item for item in given.items() if item[0] not in EACH and item[0] not in NOT_KEPT),
+            )
+            if kept in self._shapes:
+                return self._shapes[kept]
+        options = {**self._fallback, **self._at.config.options(session)}
+        context = read(KEYS["context"], given, options, what)
+        if context is None:
+            context = "isolated" if session == DEFAULT_SESSION else "session"
+        agent = None if exec_ else self._agent(given, session, what)
+        shape = Shape(
+            options=options,
+            context=context,
+            agent=agent,
+            cwd=self._cwd(given, options, what),
+            launch=self._launch(given, options, agent, what),
+            on_dep_failure=read(KEYS["on_dep_failure"], given, options, what) or POLICIES[0],
+        )
+        if kept is not None:
+            self._shapes[kept] = shape
+        return shape
+
+    def _agent(self, given: Given, session: str, what: Callable[[str], str]) -> str:
+        config = self._at.config
+        name = given.get("agent")
+        if name is None:
+            return profiles.default_agent(config, session, self._at.environ.get("PATH"))
+        if name not in profiles.names(config):
+            try:
+                profiles.profile(config, name)
+            except NotFound as error:
+                raise Usage(f"{what('agent')} {error.message.removeprefix('agent ')}") from None
+        return str(name)
+
+    def _cwd(self, given: Given, options: Given, what: Callable[[str], str]) -> str:
+        named = chosen(given, options, "cwd")
+        try:
+            path = os.getcwd() if named is None else os.path.abspath(values.parse_path(named, what("cwd")))
+        except FileNotFoundError:
+            raise Usage(f"{what('cwd')}: the current directory no longer exists") from None
+        if named == "" or not os.path.isdir(path):
+            raise Usage(f"{what('cwd')} '{named}': no such directory")
+        return text(path, what("cwd"))
+
+    def _due(self, given: Given, session: str, what: Callable[[str], str]) -> int | None:
+        at, delay = given.get("at"), given.get("in")
+        if at is not None and delay is not None:
+            raise Usage(f"{what('at')} '{at}', {what('in')} '{delay}': only one of them says when")
+        if delay is not None:
+            return self._now + values.parse_duration(delay, what("in"))
+        if at is None:
+            return None
+        return values.parse_time(at, zone=self._zone(given, session), now_ms=self._now, what=what("at"))
+
+    def _expires(self, given: Given, options: Given, session: str, what: Callable[[str], str]) -> int | None:
+        typed = given.get("expires")
+        if typed is None:
+            default = options.get("expires")
+            return None if default is None else self._counted_from + int(default)
+        zone = self._zone(given, session)
+        return values.parse_time_or_duration(typed, zone=zone, now_ms=self._counted_from, what=what("expires"))
+
+    def _zone(self, given: Given, session: str) -> Callable[[], str]:
+        return lambda: self._at.zone(given.get("tz"), session)
+
+    def _launch(self, given: Given, options: Given, agent: str | None, what: Callable[[str], str]) -> Launch:
+        exec_ = agent is None
+        if given.get("tz") is not None:
+            self._at.zone(given["tz"])
+        named = stdin = chosen(given, options, "stdin")
+        if stdin is not None:
+            stdin = os.path.abspath(values.parse_path(stdin, what("stdin")))
+            if given.get("stdin") is not None and not exec_:
+                raise Usage(f"{what('stdin')} '{named}': only a command reads stdin; an agent gets its prompt")
+            if not os.path.isfile(stdin):
+                raise Usage(f"{what('stdin')} '{named}': no such file")
+        plain = {
+            each.field.removeprefix("launch."): read(each, given, options, what)
+            for each in LAUNCH
+            if each.reader in READERS
+        }
+        longest = plain["max_backoff_ms"] or retry.MAX_BACKOFF_MS
+        if given.get("backoff") is not None and plain["backoff_ms"] > longest:
+            shown = values.format_duration(longest)
+            notices.warn(f"{what('backoff')} '{given['backoff']}': no delay is longer than --max-backoff, {shown}")
+        arguments = given.get("agent_arg") or ()
+        if arguments and exec_:
+            raise Usage(f"{what('agent_arg')} '{arguments[0]}': a command has no agent")
+        return Launch(
+            **plain,
+            env=environment(given, options, what, private_tmp=not exec_),
+            captured=self._capture(),
+            agent_args=() if exec_ else (*options.get("agent_arg", ()), *arguments),
+            stdin=stdin if exec_ else None,
+            umask=self._at.umask,
+            depth=depth(self._at.environ),
+            tz=given.get("tz"),
+            script=self._script(given, options, what),
+            max_cost_usd=self._max_cost(given, options, agent, what),
+        )
+
+    def _capture(self) -> dict[str, str]:
+        if self._captured is None:
+            self._captured = captured(self._at.environ, self._at.config.capture_env)
+        return self._captured
+
+    def _max_cost(self, given: Given, options: Given, agent: str | None, what: Callable[[str], str]) -> float | None:
+        """What all runs of the task may cost. Raises Usage where nobody could keep to that."""
+        typed, default = given.get("max_cost"), options.get("max_cost")
+        value = f"{typed:g}" if isinstance(typed, float) else str(typed)[:40]
+        shown = f"{what('max_cost')} '{value}'"
+        if typed is not None and not 0 < typed < MOST_COST:
+            raise Usage(f"{shown}: a number of dollars above 0")
+        if agent is None:
+            if typed is not None:
+                raise Usage(f"{shown}: a command has no agent that could say what it costs")
+            return None
+        if (typed is None and default is None) or profiles.profile(self._at.config, agent).reports_cost:
+            return default if typed is None else float(typed)
+        if typed is not None:
+            raise Usage(f"{shown}: agent '{agent}' reports no cost")
+        if ("max_cost", agent) not in self._checked:
+            self._checked.add(("max_cost", agent))
+            notices.warn(f"max_cost '{default:g}' of the config does not hold here: agent '{agent}' reports no cost")
+        return None
+
+    def _script(self, given: Given, options: Given, what: Callable[[str], str]) -> str | None:
+        named = given.get("script") or options.get("script")
+        if named is None:
+            return None
+        path = os.path.abspath(values.parse_path(named, what("script")))
+        if not os.path.isfile(path):
+            raise Usage(f"{what('script')} '{named}': no such file")
+        return text(path, what("script"))
+
+
+def content(place: str, given: Given) -> dict[str, Any]:
+    """What was given there of options that a line of a batch could say of a task as well."""
+    return {
+        each.name: given[each.name] for each in rows(place) if "batch" in each.holds and given[each.name] is not None
+    }
+
+
+def chosen(given: Given, options: Given, name: str) -> Any:
+    """The option as given, also where it is empty; else the config's."""
+    value = given.get(name)
+    return options.get(name) if value is None else value
+
+
+def work(given: Given, what: Callable[[str], str]) -> tuple[str | None, tuple[str, ...] | None]:
+    """The prompt or the command: exactly one of them, and not blank."""
+    argv, prompt = given.get("exec"), given.get("prompt")
+    if argv is not None:
+        if not argv or not argv[0]:
+            raise Usage(f"{what('exec')}: a command is wanted, as in `agentq submit --exec -- make test`")
+        for word in argv:
+            if "\0" in word:
+                raise Usage(f"{what('exec')} '{argv[0]}': an argument holds a NUL character")
+            if not word.isascii():
+                encodable(word, f"{what('exec')} '{argv[0]}'")
+        return None, tuple(argv)
+    if prompt is None:
+        raise Usage(f"{what('prompt')}: a prompt is wanted, or --exec, --file, --batch")
+    if not prompt.strip():
+        raise Usage(f"{what('prompt')} '{prompt[:20]}': a prompt must not be blank")
+    return (prompt if prompt.isascii() else text(prompt, what("prompt"))), None
+
+
+def text(value: str, what: str) -> str:
+    """The value where it can be stored as text. Raises Usage on bytes that are no UTF-8."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise Usage(f"{what} '{value.encode('utf-8', 'backslashreplace').decode()}': not UTF-8 text") from None
+    return value
+
+
+def encodable(value: str, what: str) -> None:
+    """Raises Usage on what no process could be given. Bytes that are no UTF-8, as file names hold them, can be."""
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:
+        raise Usage(f"{what}: holds half a surrogate pair, which is no character") from None
+
+
+def key(value: str | None, what: Callable[[str], str]) -> str | None:
+    """A deduplication key."""
+    if value is not None and not value.strip():
+        raise Usage(f"{what('key')} '{value}': a key must not be blank")
+    return None if value is None else text(value, what("key"))
+
+
+def labels(found: Sequence[str], what: Callable[[str], str]) -> tuple[str, ...]:
+    """Labels without repetition, in their order."""
+    for label in found:
+        if not label.strip():
+            raise Usage(f"{what('label')} '{label}': a label must not be blank")
+    return tuple(dict.fromkeys(text(label, what("label")) for label in found))
+
+
+MOST_COST = 1e12
+
+READERS: Mapping[str, Callable[[Any, Row, str], Any]] = {
+    "duration": lambda text, _, what: values.parse_duration(text, what),
+    "size": lambda text, _, what: values.parse_size(text, what),
+    "whole": values.parse_whole,
+    "choice": values.parse_choice,
+}
+"""What reads a value that depends on nothing but its option."""
+
+
+def read(option: Row, given: Given, options: Given, what: Callable[[str], str]) -> Any:
+    """What is stored of an option of these readers; the config's, which is read already, where none was given."""
+    value = given.get(option.name)
+    return options.get(option.name) if value is None else READERS[option.reader](value, option, what(option.name))
+
+
+def dependencies(given: Given, what: Callable[[str], str]) -> tuple[Dependency, ...]:
+    """What the task waits for, each once. Raises Usage on what is no address of a task."""
+    found = [
+        Dependency(values.parse_address(text, what(name)), on)
+        for name, on in AFTER.items()
+        if name in given
+        for text in given[name] or ()
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def environment(given: Given, options: Given, what: Callable[[str], str], *, private_tmp: bool) -> dict[str, str]:
+    """The variables of `--env-file`, else of the config's, then those of `-e`. Raises Usage on one that would not reach
+    the task."""
+    pairs: dict[str, str] = {}
+    for path in given.get("env_file") or options.get("env_file") or ():
+        pairs |= values.parse_env_file(values.parse_path(path, what("env_file")), what("env_file"))
+    found = given.get("env") or ()
+    if isinstance(found, Mapping):
+        for name, value in found.items():
+            values.check_variable(name, value, what("env"))
+        pairs |= found
+    else:
+        pairs |= dict(values.parse_environment(pair, what("env")) for pair in found)
+    if private_tmp and "TMPDIR" in pairs and (found or given.get("env_file")):
+        raise Usage(f"{what('env')} 'TMPDIR': each run of a prompt gets a directory of its own, which agentq removes")
+    for name, value in pairs.items():
+        encodable(name + value, f"{what('env')} '{name}'")
+    return pairs
+
+
+DEPTH_LIMIT = 10
+"""So deep may agents submit tasks whose agents submit tasks; it stops runaway chains."""
+
+
+def depth(environ: Mapping[str, str]) -> int:
+    """How many agents deep this submit is: 0 from a person's shell. Raises LimitReached."""
+    found = environ.get("AGENTQ_DEPTH", "")
+    deep = int(found) if found.isdecimal() and len(found) < 10 else 0
+    if deep > DEPTH_LIMIT:
+        raise LimitReached(f"AGENTQ_DEPTH {deep}: agents may submit one another {DEPTH_LIMIT} deep")
+    return deep
+
+
+def spelled(name: str) -> str:
+    """An option as a person types it."""
+    return "PROMPT" if name == "prompt" else f"--{name.replace('_', '-')}"
+
+
+def code(task: Task) -> int:
+    """What `submit --wait` and `wait` of one task exit with: 0 only where it completed."""
+    if task.status == "completed":
+        return 0
+    return task.exit_code or 1

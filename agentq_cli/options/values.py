@@ -1,0 +1,334 @@
+"""Reading and writing the small values that people type: durations, sizes, times, addresses, environment pairs.
+
+Every reader takes `what`, the option or noun that an error names, and raises `Usage` with the offending text quoted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+
+from agentq_cli.base.clock import rfc3339
+from agentq_cli.base.environment import RESERVED
+from agentq_cli.base.errors import Usage, nearest
+from agentq_cli.base.names import is_name
+from agentq_cli.base.path import Path
+from agentq_cli.model import DEFAULT_SESSION, Address, WaitingFor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.options.table import Row
+
+MILLISECONDS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
+LONGEST = 36_525 * MILLISECONDS["d"]
+"""A hundred years in milliseconds: more is a typing error, and far below what a column can hold."""
+
+LARGEST = 1 << 60
+"""One EiB, the largest size accepted."""
+
+LATEST = 253_402_300_800
+"""The year 10000 in seconds since the epoch: no time from there on can be written as RFC 3339."""
+
+_DURATION = r"(?:([0-9]{1,15})d)?(?:([0-9]{1,15})h)?(?:([0-9]{1,15})m(?!s))?(?:([0-9]{1,15})s)?(?:([0-9]{1,15})ms)?\Z"
+_SIZE = r"(?i)([0-9]{1,18})(?:\.([0-9]{1,18}))?(?:([KMGTP])(I?B)?|B)\Z"
+_TIME = (
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
+    r"(?:[Tt ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9}))?)?([Zz]|[+-][0-9]{2}:[0-9]{2})?)?\Z"
+)
+
+LONGEST_NUMBER = 15
+"""Digits of a task's or run's number."""
+
+
+def parse_duration(text: str, what: str = "duration", *, zero: bool = False) -> int:
+    """Milliseconds of `90s`, `15m`, `2h`, `1d`, `1h30m` or `500ms`; `zero` also takes `0s`.
+
+    A bare number is refused because nobody agrees on its unit.
+    """
+    match = re.match(_DURATION, text) if text else None
+    if match is None:
+        if text.isdecimal():
+            raise Usage(f"{what} '{text}': a duration needs a unit, such as 90s, 15m, 2h or 1d")
+        raise Usage(f"{what} '{text}': not a duration; write it like 90s, 15m, 2h, 1d, 1h30m or 500ms")
+    total = sum(int(part) * scale for part, scale in zip(match.groups(), MILLISECONDS.values(), strict=True) if part)
+    if total == 0 and not zero:
+        raise Usage(f"{what} '{text}': a duration must be more than zero")
+    if total > LONGEST:
+        raise Usage(f"{what} '{text}': longer than 100 years")
+    return total
+
+
+def parse_size(text: str, what: str = "size") -> int:
+    """Bytes of `512MiB`, `2G` or `1.5GiB`. `K M G T P` and `KiB …` count in 1024, `KB MB …` in 1000, as in dd(1)."""
+    match = re.match(_SIZE, text)
+    if match is None:
+        raise Usage(f"{what} '{text}': not a size; write it like 512MiB, 2G or 1.5GiB")
+    whole, fraction, unit, suffix = match.groups()
+    base: int = 1000 if suffix and suffix.upper() == "B" else 1024
+    scale: int = base ** ("KMGTP".index(unit.upper()) + 1) if unit else 1
+    fraction = fraction or ""
+    size: int = int(whole + fraction) * scale // 10 ** len(fraction)
+    if size == 0:
+        raise Usage(f"{what} '{text}': a size must be more than zero")
+    if size > LARGEST:
+        raise Usage(f"{what} '{text}': larger than 1024 PiB")
+    return size
+
+
+def parse_whole(number: int, option: Row, what: str) -> int:
+    """The number itself where it is within the bounds of its option."""
+    if not option.bounds(number):
+        raise Usage(
+            f"{what} '{number}': a whole number from {option.low}"
+            + (f" to {option.high}" if option.high is not None else "")
+        )
+    return number
+
+
+def parse_choice(text: str, option: Row, what: str) -> str:
+    """The word itself where it is one that its option takes."""
+    *most, last = option.choices
+    if text not in option.choices:
+        words = f"{', '.join(most)} or {last}" if most else last
+        raise Usage(f"{what} '{text}': {words}{nearest(text, option.choices)}")
+    return text
+
+
+def parse_time(text: str, *, zone: str | Callable[[], str], now_ms: int, what: str = "time") -> int:
+    """Milliseconds since the epoch of an RFC 3339 time, or of a naive one as the wall clock of `zone`.
+
+    A naive time inside a gap moves forward by the gap, one that occurs twice means the first. `zone` may be a function,
+    so that nobody looks for a zone that is not needed. `now_ms` only makes the example of an error a useful one.
+    """
+    match = re.match(_TIME, text)
+    if match is None:
+        example = datetime.fromtimestamp(now_ms // 1000, UTC)
+        raise Usage(
+            f"{what} '{text}': not a time; write {example:%Y-%m-%dT%H:%M:%SZ}, or without a zone "
+            f"{example:%Y-%m-%dT%H:%M} or {example:%Y-%m-%d}"
+        )
+    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
+    offset = match[8]
+    try:
+        info: tzinfo
+        if offset is None:
+            info = _zone(zone if isinstance(zone, str) else zone())
+        elif offset in "Zz":
+            info = UTC
+        else:
+            sign = -1 if offset[0] == "-" else 1
+            if int(offset[4:]) > 59:
+                raise ValueError("the minutes of the offset must be in 0..59")
+            info = timezone(sign * timedelta(hours=int(offset[1:3]), minutes=int(offset[4:])))
+        # fold=0 is the first of two equal wall times, and the offset from before a gap, which moves on by the gap.
+        seconds = int(datetime(year, month, day, hour, minute, second, tzinfo=info).timestamp())
+    except (ValueError, OverflowError) as error:
+        raise Usage(f"{what} '{text}': not a time: {error}") from None
+    if seconds < 0:
+        raise Usage(f"{what} '{text}': before 1970")
+    if seconds >= LATEST:
+        raise Usage(f"{what} '{text}': after the year 9999")
+    return seconds * 1000 + int((match[7] or "0").ljust(3, "0")[:3])
+
+
+def _zone(name: str) -> tzinfo:
+    from zoneinfo import ZoneInfo
+
+    return ZoneInfo(name)
+
+
+def parse_time_or_duration(text: str, *, zone: str | Callable[[], str], now_ms: int, what: str = "time") -> int:
+    """Milliseconds since the epoch of a time, or of a duration counted from now."""
+    return _either(text, zone, now_ms, what, forward=True)
+
+
+def parse_since(text: str, *, zone: str | Callable[[], str], now_ms: int, what: str = "--since") -> int:
+    """Milliseconds since the epoch of a time, or of a duration counted back from now."""
+    return _either(text, zone, now_ms, what, forward=False)
+
+
+def _either(text: str, zone: str | Callable[[], str], now_ms: int, what: str, *, forward: bool) -> int:
+    if re.match(_TIME, text):
+        return parse_time(text, zone=zone, now_ms=now_ms, what=what)
+    try:
+        length = parse_duration(text, what)
+    except Usage:
+        if re.match(r"[0-9]{4}-", text):
+            return parse_time(text, zone=zone, now_ms=now_ms, what=what)
+        raise
+    return now_ms + length if forward else max(0, now_ms - length)
+
+
+def parse_session(text: str, what: str = "--session") -> str:
+    """The name itself where it is one that a session may have."""
+    if not is_name(text):
+        raise Usage(
+            f"{what} '{text}': not a session name: 1 to 64 letters, digits, dots, dashes and underscores, "
+            "beginning with a letter or digit"
+        )
+    return text
+
+
+def parse_address(text: str, what: str = "ID") -> Address:
+    """`SESSION/N`, or a bare `N` of the session `default`."""
+    address, attempt = parse_run(text, what)
+    if attempt is not None:
+        raise Usage(f"{what} '{text}': names a run, a task is wanted: {address}")
+    return address
+
+
+def parse_run(text: str, what: str = "ID") -> tuple[Address, int | None]:
+    """`SESSION/N`, `N`, `SESSION/N.K` or `N.K`; the second value is K, or None where none is given."""
+    session, slash, rest = text.rpartition("/")
+    seq, dot, attempt = rest.partition(".")
+    if not _is_number(seq) or (dot and not _is_number(attempt)) or (slash and not is_name(session)):
+        raise Usage(f"{what} '{text}': not an address; write SESSION/N, or N for {DEFAULT_SESSION}/N")
+    return Address(session if slash else DEFAULT_SESSION, int(seq)), int(attempt) if dot else None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and text[0] != "0" and len(text) <= LONGEST_NUMBER
+
+
+def parse_environment(pair: str, what: str = "--env") -> tuple[str, str]:
+    """Name and value of `NAME=VALUE`. An error quotes the name only, since the value may be a secret."""
+    name, equals, value = pair.partition("=")
+    if not equals:
+        raise Usage(f"{what} '{name}': not NAME=VALUE")
+    check_variable(name, value, what)
+    return name, value
+
+
+def check_variable(name: str, value: str, what: str = "--env") -> None:
+    """Refuse what no process could be given as a variable, or is given by agentq. Raises Usage, which quotes the name
+    only."""
+    if not name or "=" in name or any(character.isspace() or not character.isprintable() for character in name):
+        raise Usage(f"{what} '{name}': not a name of an environment variable")
+    if name in RESERVED:
+        raise Usage(f"{what} '{name}': agentq sets it for each run")
+    if "\0" in value:
+        raise Usage(f"{what} '{name}': the value holds a NUL character")
+
+
+def parse_path(text: str, what: str) -> str:
+    """A path with its `~` expanded as a shell does: an unknown user's stays as it is. Raises Usage on a NUL."""
+    if "\0" in text:
+        raise Usage(f"{what} '{text}': a path must not hold a NUL character")
+    try:
+        return os.path.expanduser(text)
+    except ValueError:  # a user's name that is no UTF-8
+        return text
+
+
+def parse_env_file(path: str | Path, what: str = "--env-file") -> dict[str, str]:
+    """The pairs of a file: `NAME=VALUE` a line, `#` comments, an optional `export`, the value in quotes or bare.
+
+    As in systemd's EnvironmentFile, quotes around the whole value are taken off, and `\\` escapes in double ones.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise Usage(f"{what} '{path}': {error.strerror}") from None
+    except ValueError:
+        raise Usage(f"{what} '{path}': not the name of a file") from None
+    pairs: dict[str, str] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        line = line.strip().removeprefix("export ").lstrip()
+        if not line or line.startswith("#"):
+            continue
+        name, equals, value = line.partition("=")
+        if not equals:
+            raise Usage(f"{what} '{path}' line {number}: not NAME=VALUE")
+        name, value = parse_environment(f"{name.rstrip()}={_unquoted(value.strip())}", f"{what} '{path}' line {number}")
+        pairs[name] = value
+    return pairs
+
+
+def _unquoted(value: str) -> str:
+    if len(value) >= 2 and value[0] == value[-1] == "'":
+        return value[1:-1]
+    if len(value) >= 2 and value[0] == value[-1] == '"':
+        return re.sub(r"\\(.)", lambda match: {"n": "\n", "t": "\t"}.get(match[1], match[1]), value[1:-1])
+    return value
+
+
+def write_duration(milliseconds: int) -> str:
+    """The duration exactly, as `parse_duration` reads it."""
+    parts = []
+    for unit, scale in MILLISECONDS.items():
+        count, milliseconds = divmod(milliseconds, scale)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
+def format_duration(milliseconds: int) -> str:
+    """`450ms`, `3.4s`, `42s`, `3m12s`, `2h5m`, `3d4h`: to be read by a person, the two largest units."""
+    if milliseconds < 1000:
+        return f"{milliseconds}ms"
+    if milliseconds < 10_000:
+        return f"{milliseconds // 100 / 10:g}s"
+    rest = milliseconds // 1000
+    parts: list[str] = []
+    for unit in ("d", "h", "m", "s"):
+        count, rest = divmod(rest, MILLISECONDS[unit] // 1000)
+        if count or parts:
+            parts.append(f"{count}{unit}" if count else "")
+        if len(parts) == 2:
+            break
+    return "".join(parts)
+
+
+def format_local(moment_ms: int, zone: str) -> str:
+    """A time on the wall clock of a zone, with its offset: `2026-03-29 09:00:00+02:00 Europe/Berlin`."""
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    return f"{datetime.fromtimestamp(moment_ms / 1000, ZoneInfo(zone)).isoformat(sep=' ', timespec='seconds')} {zone}"
+
+
+def format_relative(moment_ms: int, now_ms: int) -> str:
+    """`5m ago`, `in 2h`, `now`: a time as a person reads it."""
+    distance = moment_ms - now_ms
+    if abs(distance) < 1000:
+        return "now"
+    length = format_duration(abs(distance) // 1000 * 1000)
+    return f"in {length}" if distance > 0 else f"{length} ago"
+
+
+def format_cost(usd: float) -> str:
+    """`1.25 USD`; four significant digits at least of what is less than a cent."""
+    return f"{usd:.2f} USD" if usd >= 0.01 or not usd else f"{usd:.4g} USD"
+
+
+def format_clock(moment_ms: int, now_ms: int) -> str:
+    """`15:00`, on another day `2026-03-30 15:00`: a time on the wall clock of its reader (TZ, or the system's)."""
+    # The last day that there is may be the day after it here.
+    last = (LATEST - 86_400) * 1000
+    moment, now = (datetime.fromtimestamp(min(each, last) / 1000) for each in (moment_ms, now_ms))
+    return f"{moment:%H:%M}" if moment.date() == now.date() else f"{moment:%Y-%m-%d %H:%M}"
+
+
+def format_waiting(why: WaitingFor, now_ms: int | None) -> str:
+    """Why a task waits, in a few words: `claude held until 15:00 (rate_limited)`, `retry in 40s`, `after docs/3`.
+
+    `now_ms` is the time for a person, who reads it now; with None times are exact. Empty where it only waits its turn.
+    """
+    when = ""
+    if why.until is not None and why.kind == "retry":
+        when = f" at {rfc3339(why.until)}" if now_ms is None else f" {format_relative(why.until, now_ms)}"
+    elif why.until is not None:
+        when = f" until {rfc3339(why.until) if now_ms is None else format_clock(why.until, now_ms)}"
+    if why.kind == "paused":
+        return why.brief + (f": {why.note}" if why.note else "")
+    return why.brief and f"{why.brief}{when}" + (f" ({why.note})" if why.note else "")
+
+
+def format_size(size: int) -> str:
+    """`512B`, `1.5KiB`, `64MiB`: with at most one decimal, readable by `parse_size`."""
+    if size < 1024:
+        return f"{size}B"
+    power = min((size.bit_length() - 1) // 10, 5)
+    return f"{size / 1024**power:.1f}".removesuffix(".0") + f"{'KMGTP'[power - 1]}iB"

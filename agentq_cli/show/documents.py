@@ -1,0 +1,332 @@
+"""The model's values as the JSON objects of the contract: its keys, times as RFC 3339, no environment values."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from agentq_cli.base.clock import rfc3339
+from agentq_cli.base.errors import AgentqError
+from agentq_cli.model import (
+    Address,
+    Event,
+    Message,
+    Run,
+    RunId,
+    SessionInfo,
+    Status,
+    Supervisor,
+    SweepAction,
+    TargetResult,
+    Task,
+    WaitingFor,
+    Worker,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+    from agentq_cli.policy.admission import Gate
+    from agentq_cli.policy.hooks import Call as HookCall
+    from agentq_cli.policy.schedule import Schedule
+    from agentq_cli.policy.series import Recurrence
+
+Item: TypeAlias = "Mapping[str, Any]"
+
+COUNTED = tuple(status.value for status in Status)
+"""A session's `counts` have all of them, also those at 0."""
+
+
+COMING = 3
+"""How many coming times of a schedule are shown."""
+
+LONGEST_WORK = 300
+"""Characters of a prompt or a command that are enough for a line of a screen."""
+
+LAST_MOMENT = 253_402_300_799_999
+"""The last millisecond of the year 9999; an agent may write any number."""
+
+
+def moment(at_ms: int | None) -> str | None:
+    """A time, or null where there is none that could be one."""
+    return rfc3339(at_ms) if isinstance(at_ms, int) and 0 <= at_ms <= LAST_MOMENT else None
+
+
+def task(task: Task, *, now: int, waiting_for: WaitingFor | None) -> Item:
+    """`agentq.task/1`, and an item of `agentq.tasks/1`."""
+    from agentq_cli.policy import retry
+
+    return {
+        "id": str(task.address),
+        "session": task.session,
+        "seq": task.seq,
+        "series": None if task.series is None else str(Address(task.session, task.series)),
+        "kind": task.work.kind,
+        "status": task.shown_status(now).value,
+        "reason": task.reason,
+        "waiting_for": None if waiting_for is None else waiting(waiting_for),
+        "agent": task.work.agent,
+        "prompt": task.work.prompt,
+        "argv": None if task.work.argv is None else list(task.work.argv),
+        "cwd": task.work.cwd,
+        "env_keys": sorted(task.work.launch.env),
+        "priority": task.work.priority,
+        "labels": list(task.work.labels),
+        "key": task.work.key,
+        "context": task.work.context,
+        "created_at": moment(task.created_at),
+        "due_at": moment(task.due_at),
+        "expires_at": moment(task.work.expires_at),
+        "schedule": None if task.recurrence is None else schedule(task, task.recurrence, now),
+        "after": [{"id": str(each.address), "on": each.on.value} for each in task.work.after],
+        "attempts": task.attempts,
+        "max_retries": retry.max_retries(task.work.launch),
+        "last_run": None if task.last_run is None else str(RunId(task.session, task.seq, task.last_run)),
+        "exit_code": task.exit_code,
+    }
+
+
+def schedule(task: Task, recurrence: Recurrence, now: int) -> Item:
+    """A task's `schedule`; `next` are its coming times, none for an occurrence that has ended."""
+    return schedule_of(recurrence.schedule, coming(task, now))
+
+
+def coming(task: Task, now: int) -> list[int]:
+    """The next times of a live occurrence."""
+    from agentq_cli.policy.schedule import fires
+
+    recurrence = task.recurrence
+    if recurrence is None or task.status.ended:
+        return []
+    slot = recurrence.occurrence.slot
+    begun = task.status is Status.RUNNING or slot <= now
+    after = max(slot, now) if begun else slot - 1
+    with suppress(AgentqError):  # an expression that an upgrade no longer knows has no times
+        return fires(recurrence.schedule, after, COMING, runs=recurrence.runs + int(begun))
+    return []
+
+
+def schedule_of(of: Schedule, moments: Sequence[int]) -> Item:
+    """A `schedule` with its next times."""
+    return {
+        "type": of.type.value,
+        "expr": of.expr,
+        "every_ms": of.every_ms,
+        "tz": of.tz,
+        "missed": of.missed.value,
+        "overlap": of.overlap.value,
+        "next": [rfc3339(at) for at in moments],
+    }
+
+
+def waiting(why: WaitingFor) -> Item:
+    """A task's `waiting_for`."""
+    return {"kind": why.kind, "until": moment(why.until), "ids": list(why.ids), "detail": why.detail}
+
+
+def run(run: Run, *, directory: str, pid: int | None) -> Item:
+    """`agentq.run/1`; `pid` is the agent's own process."""
+    return {
+        "id": str(run.id),
+        "task": str(run.id.address),
+        "session": run.session,
+        "series": None if run.series is None else str(Address(run.session, run.series)),
+        "attempt": run.attempt,
+        "trigger": run.trigger.value,
+        "agent": run.agent,
+        "argv": list(run.argv),
+        "cwd": run.cwd,
+        "scheduled_for": moment(run.scheduled_for),
+        "started_at": moment(run.started_at),
+        "finished_at": moment(run.finished_at),
+        "duration_ms": run.duration_ms,
+        "status": run.status.value,
+        "exit_code": run.exit_code,
+        "signal": None if run.signal is None else signal_name(run.signal),
+        "failure_class": None if run.failure_class is None else run.failure_class.value,
+        "error": run.error,
+        "result": run.result,
+        "script_outcome": run.script_outcome,
+        "conversation": run.conversation,
+        "tokens_in": run.tokens_in,
+        "tokens_out": run.tokens_out,
+        "cost_usd": run.cost_usd,
+        "peak_rss_bytes": run.peak_rss_bytes,
+        "stdout_path": f"{directory}/stdout",
+        "stderr_path": f"{directory}/stderr",
+        "stdout_bytes": run.stdout_bytes,
+        "stderr_bytes": run.stderr_bytes,
+        "pid": pid,
+        "host": run.host,
+        "adopted": run.adopted,
+    }
+
+
+def signal_name(number: int) -> str:
+    """A signal as the shell's `kill -l` knows it, with SIG: `SIGKILL`."""
+    import signal
+
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIG{number}"  # a realtime signal
+
+
+def session(info: SessionInfo, *, parallel: int | None) -> Item:
+    """`agentq.session/1`; `parallel` null means up to the global limit."""
+    return {
+        "name": info.name,
+        "counts": {status: info.counts.get(status, 0) for status in COUNTED},
+        "next_due_at": moment(info.next_due_at),
+        "paused": info.paused,
+        "conversation": info.conversation,
+        "conversations": dict(info.conversations),
+        "parallel": parallel,
+        "path": info.path,
+    }
+
+
+def worker(
+    worker: Worker,
+    *,
+    pid: int | None,
+    last_seen_at: int | None,
+    rss_bytes: int | None,
+    state: str,
+    note: str | None,
+) -> Item:
+    """`agentq.worker/1`; `pid` is the agent's own process, null until there is one; `note` what is special about it."""
+    return {
+        "id": str(worker.id),
+        "task": str(worker.id.address),
+        "run": str(worker.id),
+        "session": worker.session,
+        "agent": worker.agent,
+        "pid": pid,
+        "supervisor_pid": None if worker.supervisor is None else worker.supervisor.pid,
+        "started_at": moment(worker.claimed_at),
+        "last_seen_at": moment(last_seen_at),
+        "rss_bytes": rss_bytes,
+        "state": state,
+        "note": note,
+    }
+
+
+def supervisor(supervisor: Supervisor, *, last_seen_at: int | None, alive: bool) -> Item:
+    """An item of `supervisors` in `agentq.workers/1`."""
+    return {
+        "pid": supervisor.identity.pid,
+        "jobs": supervisor.jobs,
+        "sessions": list(supervisor.sessions),
+        "started_at": moment(supervisor.started_at),
+        "last_seen_at": moment(last_seen_at),
+        "alive": alive,
+    }
+
+
+def gate(gate: Gate) -> Item:
+    """An item of `gates` in `agentq.workers/1`."""
+    return {"name": gate.name, "holding": gate.holding, "detail": gate.detail}
+
+
+def event(event: Event) -> Item:
+    """`agentq.event/1`."""
+    named = event.session is not None and event.seq is not None
+    address = Address(event.session, event.seq) if named else None  # type: ignore[arg-type]
+    return {
+        "at": moment(event.at),
+        "task": None if address is None else str(address),
+        "run": None if address is None or event.attempt is None else str(RunId(*address, event.attempt)),
+        "from": event.from_status,
+        "to": event.to_status,
+        "event": event.event,
+        "actor": event.actor,
+        "reason": event.reason,
+    }
+
+
+def message(message: Message) -> Item:
+    """`agentq.message/1`."""
+    return {
+        "id": message.id,
+        "session": message.session,
+        "kind": message.kind,
+        "content": message.content,
+        "created_at": moment(message.created_at),
+    }
+
+
+def sweep_action(action: SweepAction) -> Item:
+    """An item of `agentq.sweep/1`."""
+    return {
+        "action": action.action,
+        "session": action.session,
+        "task": action.task,
+        "run": action.run,
+        "detail": action.detail,
+    }
+
+
+def hook(call: HookCall, *, task: Item | None, run: Item | None) -> Item:
+    """`agentq.hook/1`, which a hook reads on stdin: `status` is what the event made of the task, whatever it is now."""
+    return {
+        "schema": "agentq.hook/1",
+        "event": call.hook,
+        "at": moment(call.at),
+        "session": call.session,
+        "agent": call.agent or (None if task is None else task["agent"]),
+        "status": call.status,
+        "reason": call.reason,
+        "task": task,
+        "run": run,
+    }
+
+
+def work(item: Item) -> str:
+    """What a task or run does, for a table: the command line as a shell would take it, or the prompt."""
+    if item.get("argv") and item.get("kind") != "prompt":
+        import shlex
+
+        return shlex.join(item["argv"])
+    return str(item.get("prompt") or "")
+
+
+def brief_work(argv: Sequence[str] | None, prompt: str | None) -> str:
+    """The beginning of what a task does, for one line of a screen."""
+    text = work({"argv": argv, "prompt": (prompt or "")[:LONGEST_WORK]})
+    return text[:LONGEST_WORK]
+
+
+def target(result: TargetResult) -> Item:
+    """An item of `agentq.results/1`."""
+    return {
+        "id": result.id,
+        "ok": result.ok,
+        "code": result.code,
+        "message": result.message,
+        "status": result.status,
+    }
+
+
+def failure(error: AgentqError) -> Item:
+    """`agentq.error/1`."""
+    return {"code": error.code, "kind": error.kind, "message": error.message}
+
+
+def encode(value: object) -> str:
+    """Compact JSON in ASCII. What JSON has no number for, such as NaN in an agent's result, becomes null."""
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value))
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,81 @@
+"""How a screen or a pipe is written to: with which colours, if any, and with which characters.
+
+Only base colours and none that means black or white are used, so that a dark and a light terminal both stay readable;
+whatever a colour says is also said by a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from agentq_cli.base.dataclass import NamedTuple
+
+BOLD, DIM, REVERSED = "bold", "dim", "reverse"
+WRONG, ODD, GOOD, BUSY = "red", "yellow", "green", "cyan"
+
+SGR = {BOLD: "1", DIM: "2", REVERSED: "7", WRONG: "31", GOOD: "32", ODD: "33", BUSY: "36"}
+"""The styles by the names that rich has for them, and what a terminal calls them (ECMA-48, SGR)."""
+
+STATUS_STYLES = {
+    **dict.fromkeys(("completed", "success", "ok"), GOOD),
+    **dict.fromkeys(("failed", "error", "crashed", "timeout", "stalled", "oom", "spawn_error", "script_error"), WRONG),
+    **dict.fromkeys(("running",), BUSY),
+    **dict.fromkeys(("paused", "retrying", "rate_limited", "blocked", "missing"), ODD),
+    **dict.fromkeys(("cancelled", "expired", "skipped"), DIM),
+}
+
+SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+PLAIN_SPINNER = "|/-\\"
+
+
+class Pen(NamedTuple):
+    """How is written: whether with colours, and whether with ASCII alone."""
+
+    colours: bool
+    plain: bool
+
+    def __call__(self, text: str, style: str) -> str:
+        """The text in a style, or as it is."""
+        return f"\x1b[{SGR[style]}m{text}\x1b[0m" if self.colours and style and text else text
+
+    @property
+    def ellipsis(self) -> str:
+        """One cell that says that something was left out."""
+        return "~" if self.plain else "…"
+
+    @property
+    def dot(self) -> str:
+        """What stands between the parts of a line."""
+        return " | " if self.plain else " · "
+
+    @property
+    def arrow(self) -> str:
+        """From one thing to another."""
+        return "->" if self.plain else "→"
+
+    def spinner(self, now: int) -> str:
+        """One cell that is another one each second."""
+        frames = PLAIN_SPINNER if self.plain else SPINNER
+        return frames[now // 1000 % len(frames)]
+
+
+def is_plain(environ: Mapping[str, str], encoding: str) -> bool:
+    """Whether to draw with ASCII alone: the locale is C or POSIX, or its encoding is not UTF-8.
+
+    Python itself makes C.UTF-8 of a C locale and says so in LC_CTYPE (PEP 538), which is not what was asked for.
+    """
+    given = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or "C"
+    if given == "C.UTF-8" and not environ.get("LC_ALL") and environ.get("LANG", "C") in ("", "C", "POSIX"):
+        given = "C"
+    return given in ("C", "POSIX") or encoding.lower().replace("-", "") != "utf8"
+
+
+def wants_colour(color: str, environ: Mapping[str, str], terminal: bool) -> bool:
+    """Whether to colour: `--color`, then NO_COLOR, FORCE_COLOR, TERM=dumb, then whether it is a terminal."""
+    if color != "auto":
+        return color == "always"
+    if environ.get("NO_COLOR"):
+        return False
+    if environ.get("FORCE_COLOR"):
+        return environ["FORCE_COLOR"] != "0"
+    return terminal and environ.get("TERM", "dumb") != "dumb"

@@ -1,0 +1,342 @@
+"""The only place that prints results, as text or as JSON: data to stdout, and what is no data as `notices`.
+
+JSON is ASCII, so that no locale and no terminal can misread it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain, islice
+
+from agentq_cli.base.errors import AgentqError, Refused
+from agentq_cli.show import documents
+from agentq_cli.show.documents import encode
+from agentq_cli.show.harmless import Decoder, decoded, harmless, one_line
+from agentq_cli.show.notices import error, note, spill
+from agentq_cli.show.pen import BOLD, DIM, STATUS_STYLES, Pen, is_plain, wants_colour
+from agentq_cli.show.results import (
+    Document,
+    Followed,
+    Interactive,
+    Item,
+    Items,
+    Raw,
+    Result,
+    Results,
+    Screen,
+    Stream,
+    StreamedText,
+)
+from agentq_cli.show.tables import Column, Table, relative, wrapped
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ClassVar, TextIO
+
+    from agentq_cli.show.board import Live
+    from agentq_cli.show.drawing import Canvas
+
+PAGE = 500
+"""Rows laid out at a time: what a listing holds in memory."""
+
+KINDS = {2: "usage", 3: "not_found", 4: "wrong_state", 5: "busy", 6: "unreadable"}
+"""The word of a target's exit code, for the error document of a command that had only that one."""
+
+
+class ReaderGone(Exception):
+    """Whoever read stdout has closed it, as `head` does: not an error."""
+
+
+class Printer:
+    """Writes results to stdout, as the shared options and the environment ask for."""
+
+    begun: ClassVar[bool] = False
+    """Whether this process has written to stdout: a document that is half there must not be followed by another."""
+
+    def __init__(self, *, as_json: bool, color: str, environ: Mapping[str, str], now_ms: Callable[[], int]) -> None:
+        self._json = as_json
+        self._now_ms = now_ms
+        self._out: TextIO = sys.stdout if sys.stdout is not None else io.StringIO()
+        self._terminal = self._out.isatty()
+        self._pen = Pen(wants_colour(color, environ, self._terminal), is_plain(environ, self._out.encoding or "utf-8"))
+        self._drawable = self._terminal and environ.get("TERM", "dumb") != "dumb"
+
+    def write(self, result: Result) -> int:
+        """Writes the result and returns its exit code. Raises ReaderGone, and Refused where stdout takes no more."""
+        match result:
+            case None:
+                return 0
+            case Document():
+                self._document(result.kind, result.data) if self._json else self._fields(result)
+            case Items():
+                self._items_json(result) if self._json else self._items_text(result)
+            case Stream():
+                self._stream(result)
+            case Screen():
+                self._document(result.kind, result.data) if self._json else self._screen(result)
+            case Raw():
+                self._raw(result)
+            case Followed():
+                self._followed(result)
+            case Interactive():
+                return result.run(self._put_now, self._canvas())
+            case Results():
+                self._results(result)
+        self._flush()
+        return result.code() if callable(result.code) else result.code
+
+    # JSON
+
+    def _document(self, kind: str, data: Item) -> None:
+        if not any(isinstance(value, StreamedText) for value in data.values()):
+            self._put(encode({"schema": f"agentq.{kind}/1", **data}) + "\n")
+            return
+        self._put(f'{{"schema": "agentq.{kind}/1"')
+        for key, value in data.items():
+            self._put(f", {encode(key)}: ")
+            if isinstance(value, StreamedText):
+                self._put('"')
+                for piece in value.pieces:
+                    self._put(encode(piece)[1:-1])
+                self._put('"')
+            else:
+                self._put(encode(value))
+        self._put("}\n")
+
+    def _items_json(self, result: Items) -> None:
+        # The first item is read before anything is written, so that an error there still is the one document. A later
+        # one, such as a session that cannot be read, is a key of the document, which stays a whole one.
+        items = iter(result.items)
+        first = list(islice(items, 1))
+        self._put(f'{{"schema": "agentq.{result.kind}/1", "items": [')
+        separator = "\n"
+        trouble: AgentqError | None = None
+        try:
+            for item in chain(first, items):
+                self._put(separator + encode(item))
+                separator = ",\n"
+        except AgentqError as failure:
+            trouble = failure
+        self._put("\n]" if separator != "\n" else "]")
+        for key, value in result.extra.items():
+            self._put(f", {encode(key)}: {encode(value)}")
+        for section in result.sections:
+            self._put(f", {encode(section.key)}: {encode(section.items)}")
+        if trouble is not None:
+            self._put(f', "error": {encode(documents.failure(trouble))}')
+        self._put("}\n")
+        if trouble is not None:
+            self._flush()
+            raise trouble
+
+    # Text
+
+    def _fields(self, result: Document) -> None:
+        known = list(result.lines)
+        width = max((len(line[0]) for line in known if isinstance(line, tuple)), default=0) + 1
+        for line in known:
+            if isinstance(line, str):
+                line = harmless(line)
+                self._put((self._wrapped(line, 0) if result.prose else line) + "\n")
+                continue
+            label, value = line
+            text = harmless(value)
+            plain, style = text + self._distance(text), STATUS_STYLES.get(text, "")
+            first, *more = self._wrapped(plain, width + 1).split("\n")
+            head = self._pen(f"{label}:".ljust(width), DIM)
+            self._put(f"{head} {self._pen(first, style)}".rstrip(" ") + "\n")
+            for text in more:
+                self._put(f"{'':{width}} {text}".rstrip(" ") + "\n")
+        for columns, items in result.tables:
+            if items:
+                self._put("\n")
+                self._table(columns, items)
+
+    def _wrapped(self, text: str, taken: int) -> str:
+        """On a terminal broken between words into what `taken` cells of a line leave."""
+        if not self._terminal:
+            return text
+        return "\n".join(wrapped(line, self._width() - taken) for line in text.split("\n"))
+
+    def _distance(self, text: str) -> str:
+        """To a person, a time of day says more beside how far away it is."""
+        import re
+
+        if not self._terminal or not re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z", text):
+            return ""
+        return f" ({relative(text, self._now_ms())})"
+
+    def _items_text(self, result: Items) -> None:
+        if result.line is not None:
+            for item in result.items:
+                self._put(one_line(result.line(item)) + "\n")
+        elif not self._table(result.columns, result.items) and result.empty and self._terminal:
+            note(result.empty)
+        for section in result.sections:
+            if section.items:
+                gap = "\n" if Printer.begun else ""
+                self._put(f"{gap}{self._pen(section.key.capitalize(), BOLD)}\n")
+                self._table(section.columns, section.items)
+
+    def _table(self, columns: Sequence[Column], items: Iterable[Item]) -> bool:
+        laid = self._pages(columns)
+        rows = iter(items)
+        written = False
+        while True:
+            page: list[Item] = []
+            trouble: AgentqError | None = None
+            try:
+                page.extend(islice(rows, PAGE))
+            except AgentqError as error:
+                # One session that cannot be read hides none of the others: what was read is shown first.
+                trouble = error
+            for line in laid(page) if page else ():
+                self._put(line + "\n")
+            if trouble is not None:
+                raise trouble
+            if not page:
+                return written
+            written = True
+
+    def _pages(self, columns: Sequence[Column]) -> Callable[[Sequence[Item]], Iterable[str]]:
+        """What turns pages of items into the lines of one table."""
+        if not self._terminal:
+            return Table(columns, self._pen).page
+        from agentq_cli.show.drawing import Pages
+
+        return Pages(columns, self._canvas(), width=self._width(), now=self._now_ms()).lines
+
+    def _canvas(self) -> Canvas:
+        from agentq_cli.show.drawing import Canvas
+
+        return Canvas(self._pen)
+
+    def _width(self) -> int:
+        import shutil
+
+        return max(shutil.get_terminal_size().columns, 20)
+
+    # What comes while it happens
+
+    def _stream(self, result: Stream) -> None:
+        if result.live is not None and self._drawable and not self._json:
+            self._stream_live(result, result.live)
+            return
+        for item in result.items:
+            try:
+                self._step(result, item)
+            except ReaderGone:
+                if not result.survives_reader:
+                    raise
+
+    def _step(self, result: Stream, item: Item | None) -> None:
+        if item is None:
+            return
+        if self._json:
+            self._put(encode({"schema": f"agentq.{result.kind}/1", **item}) + "\n")
+        else:
+            self._put(one_line(result.line(item)) + "\n")
+        self._flush()
+
+    def _stream_live(self, result: Stream, live: Live) -> None:
+        from agentq_cli.show.board import Board
+
+        board = Board(self._put_now, self._out.fileno(), self._canvas())
+        live.begin()
+        try:
+            for item in result.items:
+                if item is not None:
+                    board.add(live.line(item, self._pen))
+                elif board.due():
+                    self._survive(result, lambda: board.draw(live.screen(self._pen, board.width, board.height)))
+        finally:
+            self._survive(result, lambda: board.finish(live.end(self._pen)))
+
+    def _survive(self, result: Stream, draw: Callable[[], None]) -> None:
+        """A terminal that is gone must not take along the agents that run, nor the exit code."""
+        try:
+            draw()
+        except (ReaderGone, Refused):
+            if not result.survives_reader:
+                raise
+
+    def _screen(self, result: Screen) -> None:
+        for line, heading in result.lines(self._width()):
+            self._put(self._pen(harmless(line), BOLD if heading else "") + "\n")
+
+    def _raw(self, result: Raw) -> None:
+        for text in decoded(result.pieces):
+            self._put(harmless(text))
+            self._flush()
+
+    def _followed(self, result: Followed) -> None:
+        decoders = {"stdout": Decoder(), "stderr": Decoder()}
+        for stream, piece in result.pieces:
+            self._follow(stream, decoders[stream].decode(piece))
+        for stream, decoder in decoders.items():
+            self._follow(stream, decoder.end())
+
+    def _follow(self, stream: str, text: str) -> None:
+        if not text:
+            return
+        if stream == "stderr":
+            spill(harmless(text), end="")
+        else:
+            self._put_now(harmless(text))
+
+    def _results(self, result: Results) -> None:
+        failed = [item for item in result.items if not item.ok]
+        if self._json and len(result.items) == 1 and failed:
+            only = failed[0]
+            error(only.message)
+            head = {"code": only.code, "kind": KINDS.get(only.code, "error"), "message": only.message}
+            self._document("error", {**head, "items": [documents.target(only)], **result.extra})
+            return
+        if self._json:
+            self._document("results", {"items": [documents.target(item) for item in result.items], **result.extra})
+        for item in result.items:
+            if not item.ok:
+                error(item.message)
+            elif not self._json:
+                self._put(one_line(item.message) + "\n")
+
+    def _put_now(self, text: str) -> None:
+        self._put(text)
+        self._flush()
+
+    def _put(self, text: str) -> None:
+        Printer.begun = True
+        self._try(lambda: self._out.write(text))
+
+    def _flush(self) -> None:
+        self._try(self._out.flush)
+
+    def _try(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except BrokenPipeError:
+            forget(self._out)
+            raise ReaderGone from None
+        except (OSError, ValueError) as failure:
+            forget(self._out)
+            raise Refused(f"standard output: {getattr(failure, 'strerror', None) or 'closed'}") from None
+
+
+def fail(failure: AgentqError, *, as_json: bool) -> None:
+    """Writes an error: its line on stderr and, with `--json` and nothing written yet, its document on stdout."""
+    error(failure.message)
+    if as_json and not Printer.begun:
+        printer = Printer(as_json=True, color="never", environ={}, now_ms=lambda: 0)
+        printer.write(Document("error", documents.failure(failure)))
+
+
+def forget(stream: TextIO) -> None:
+    """Sends what the stream still holds, and all to come, nowhere, so that no flush at exit can fail."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

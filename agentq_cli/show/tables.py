@@ -1,0 +1,164 @@
+"""Tables: what columns there are, how a cell reads, and the lines of a table that goes into a pipe.
+
+Widths are those of a terminal: a wide character takes two cells, a combining one none. `drawing` draws them there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from agentq_cli.base.dataclass import NamedTuple, dataclass
+from agentq_cli.model import WaitingFor
+from agentq_cli.options import values
+from agentq_cli.show.harmless import one_line
+from agentq_cli.show.pen import BOLD, STATUS_STYLES, Pen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+NOTHING = "-"
+"""A cell without a value: columns can be counted all the same."""
+
+TO_THE_RIGHT = ("number", "duration", "size")
+"""The kinds of column that are aligned to the right."""
+
+
+class Change(NamedTuple):
+    """A cell: from one status to another."""
+
+    before: str | None
+    after: str | None
+
+
+class ZoneTime(NamedTuple):
+    """A cell: a time as RFC 3339, and on the wall clock of a zone that matters; a person is told how far away it is."""
+
+    at: str
+    local: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its header, and the key of the item or the function that gives its text.
+
+    `kind` says how a value is shown: `text`, `status` (coloured), `time` (RFC 3339; relative on a terminal), `duration`
+    (milliseconds), `size` (bytes), `number` (to the right), `waiting` (a WaitingFor in a few words). Where a terminal
+    is too narrow, `spare` columns are left out, those of 3 after those of 2 after those of 1, then texts are cut, and
+    `keep` ones never.
+    A `sparse` column is left out on a terminal where the first page has nothing for it.
+    """
+
+    header: str
+    value: str | Callable[[Mapping[str, Any]], object]
+    kind: str = "text"
+    keep: bool = False
+    spare: int = False
+    sparse: bool = False
+
+    def of(self, item: Mapping[str, Any]) -> object:
+        """The column's value of one item."""
+        return item.get(self.value) if isinstance(self.value, str) else self.value(item)
+
+    def style_of(self, text: str) -> str:
+        """The style in which a cell of that text is written."""
+        return STATUS_STYLES.get(text, "") if self.kind == "status" else ""
+
+
+def cells(text: str) -> int:
+    """How many cells of a terminal the text takes."""
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
+    width = len(text)
+    for character in text:
+        if character < "\u0300":
+            continue
+        if unicodedata.combining(character):
+            width -= 1
+        elif unicodedata.east_asian_width(character) in "WF":
+            width += 1
+    return width
+
+
+def shown(column: Column, value: object, now: int | None, arrow: str = "→") -> str:
+    """A cell's text. `now` is the time for a person, who is told how far away a time is; None gives exact times."""
+    if value is None or value == "" or value == []:
+        return NOTHING
+    if isinstance(value, WaitingFor):
+        return one_line(values.format_waiting(value, now)) or NOTHING
+    if isinstance(value, Change):
+        return one_line(f"{value.before or NOTHING} {arrow} {value.after or NOTHING}")
+    if isinstance(value, ZoneTime):
+        value = value.local if now is None else value.at
+    if column.kind == "time" and now is not None and str(value).endswith("Z"):
+        return relative(str(value), now)
+    if column.kind == "duration" and isinstance(value, int):
+        return values.format_duration(value)
+    if column.kind == "size" and isinstance(value, int):
+        return values.format_size(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return one_line(", ".join(map(str, value)))
+    return one_line(str(value))
+
+
+def relative(text: str, now: int) -> str:
+    """A time as RFC 3339 writes it, as `5m ago` or `in 2h`."""
+    from datetime import datetime
+
+    return values.format_relative(round(datetime.fromisoformat(text).timestamp() * 1000), now)
+
+
+def wrapped(text: str, width: int) -> str:
+    """A line broken between words so that its parts fit `width`; a longer word stays whole, to be copied.
+
+    The further parts are indented as the first one is, or stand below its second column where blanks set off a first.
+    """
+    if cells(text) <= width:
+        return text
+    column = re.match(r" *\S+ {2,}", text)
+    head = column[0] if column is not None and cells(column[0]) <= width // 2 else ""
+    head = head or text[: len(text) - len(text.lstrip(" "))]
+    lines = [""]
+    for word in text[len(head) :].split(" "):
+        if lines[-1] and cells(head + lines[-1]) + 1 + cells(word) > width:
+            lines.append(word)
+        else:
+            lines[-1] += f" {word}" if lines[-1] else word
+    return head + ("\n" + " " * cells(head)).join(lines)
+
+
+class Table:
+    """A table for a pipe, page by page in bounded memory: columns are as wide as the widest seen, and never cut."""
+
+    def __init__(self, columns: Sequence[Column], pen: Pen) -> None:
+        self._columns = columns
+        self._pen = pen
+        self._widths = [cells(column.header) for column in columns]
+        self._headed = False
+
+    def page(self, items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+        """The lines of some more items; the first page begins with the header."""
+        rows = [[shown(column, column.of(item), None, self._pen.arrow) for column in self._columns] for item in items]
+        # The last column is followed by nothing, so that its width does not matter.
+        for row in rows:
+            for position in range(len(self._columns) - 1):
+                self._widths[position] = max(self._widths[position], cells(row[position]))
+        if not self._headed:
+            self._headed = True
+            yield self._line([column.header for column in self._columns], BOLD)
+        for row in rows:
+            yield self._line(row)
+
+    def _line(self, texts: Sequence[str], style: str = "") -> str:
+        parts = []
+        for column, text, width in zip(self._columns, texts, self._widths, strict=True):
+            part, gap = text, " " * (width - cells(text))
+            if self._pen.colours:
+                part = self._pen(text, style or column.style_of(text))
+            parts.append(gap + part if column.kind in TO_THE_RIGHT else part + gap)
+        return "  ".join(parts).rstrip(" ")
