@@ -26,7 +26,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 # A launcher must not import from the caller's directory, which -c would put first on sys.path.
 PROGRAM = (
     "import sys; {root!r} in sys.path or sys.path.insert(0, {root!r});"
-    " from agentq_cli.supervise.launcher import main; main({socket})"
+    " from agentq_cli.host.launcher import main; main({socket})"
 )
 # A shim survives the signals of a terminal, a service manager or a resource limit; only SIGKILL and its own faults end
 # it.

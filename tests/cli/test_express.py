@@ -338,5 +338,7 @@ def test_it_loads_next_to_nothing(agentq: Agentq) -> None:
     assert told.stdout == "default/2\n"
     loaded = {line.split("'")[1] for line in told.stderr.splitlines() if line.startswith("import '")}
     assert {"agentq_cli.engines.local.express", "_sqlite3"} <= loaded
-    assert not loaded & {f"agentq_cli.{name}" for name in ("app", "model", "errors", "output", "context")}
+    assert not loaded & {
+        f"agentq_cli.{name}" for name in ("cli.app", "model", "base.errors", "show.results", "commands.context")
+    }
     assert not loaded & {"typer", "json", "dataclasses", "datetime", "pathlib"}

@@ -73,8 +73,6 @@ def test_submit_imports_only_what_it_needs(agentq: Agentq, tmp_path: Path, argum
     accelerators = {name for name in more if name.startswith("_")}
     assert more - accelerators - OF_THE_TEST <= ITS_OWN | {"typer"}
     assert not loaded & NEVER
-    assert not {name for name in own if name.startswith("agentq_cli.supervise.")} & {
-        f"agentq_cli.supervise.{name}" for name in NOT_ITS_BUSINESS
-    }
+    assert not own & {f"agentq_cli.{room}.{name}" for room in ("host", "supervise") for name in NOT_ITS_BUSINESS}
     commands = {name for name in own if name.startswith("agentq_cli.commands.")}
-    assert commands == {"agentq_cli.commands.submit"}
+    assert commands == {"agentq_cli.commands.submit", "agentq_cli.commands.context"}

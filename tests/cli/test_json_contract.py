@@ -317,10 +317,10 @@ def test_what_goes_on_gives_one_document_a_line(aq: Driven) -> None:
 
 
 BREAK = """
-import agentq_cli.values
+import agentq_cli.options.values
 def broken(*arguments):
     raise RuntimeError("broken\\nfor a test")
-agentq_cli.values.parse_address = broken
+agentq_cli.options.values.parse_address = broken
 """
 
 

@@ -12,7 +12,7 @@ from agentq_process import Agentq
 
 PROGRAM = """
 import sys
-from agentq_cli import quick
+from agentq_cli.cli import quick
 if sys.argv.pop(1) == "parser":
     quick.read = lambda words: None
 from agentq_cli.__main__ import main

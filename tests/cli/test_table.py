@@ -21,7 +21,7 @@ text = "Between asking it to go and making it."
 new = ("--courtesy -c", table.DEFAULTS, "duration", table.LIMITS, text, {"field": "launch.grace_ms"})
 table.ROWS = tuple(new if row[0] == "--grace" else row for row in table.ROWS)
 if sys.argv[1] == "pages":
-    from agentq_cli import pages
+    from agentq_cli.manual import pages
     for name, text in {**pages.man_pages(), **pages.completion_files()}.items():
         print(name, text.count("courtesy"), text.count("--grace") + text.count("-grace "))
 else:

@@ -98,7 +98,7 @@ def test_a_caller_without_stdio_can_launch(tmp_path) -> None:
 LAUNCH_STATUS = """
 import select, sys
 sys.path.insert(0, sys.argv[2])
-from agentq_cli.supervise.launch import Launcher, LaunchRequest
+from agentq_cli.host.launch import Launcher, LaunchRequest
 import os
 os.mkdir(sys.argv[1] + "/s")
 launcher = Launcher()

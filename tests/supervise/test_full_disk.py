@@ -17,8 +17,8 @@ MOUNTED = 'mount -t tmpfs -o size=256k tmpfs "$0" && exec "$@"'
 PROGRAM = """
 import json, os, select, sys
 sys.path.insert(0, sys.argv[1])
-from agentq_cli.supervise.launch import Launcher, LaunchRequest
-from agentq_cli.supervise.records import RunDirectory
+from agentq_cli.host.launch import Launcher, LaunchRequest
+from agentq_cli.host.records import RunDirectory
 os.mkdir("s")
 launcher = Launcher()
 launcher.start()

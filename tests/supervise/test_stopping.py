@@ -214,8 +214,8 @@ def test_cancel_from_another_process(runs) -> None:
     run.says("ready")
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from agentq_cli.supervise.records import RunDirectory\n"
-        "from agentq_cli.supervise.stop import request_stop\n"
+        "from agentq_cli.host.records import RunDirectory\n"
+        "from agentq_cli.host.stop import request_stop\n"
         "sys.exit(0 if request_stop(RunDirectory(sys.argv[2]), reason='cancelled', at=3) else 1)"
     )
     subprocess.run([sys.executable, "-c", program, ROOT, run.request.run_dir], check=True, timeout=30)

@@ -158,7 +158,7 @@ def test_recovery_spares_the_process_that_does_it(under) -> None:
     # Carrying the marker itself, or started by what carries it: an agent whose shim is gone may call a sweep.
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from agentq_cli.supervise import tree\n"
+        "from agentq_cli.host import tree\n"
         "print(tree.kill_orphans('s/9.1', '/state', grace_ms=0))"
     )
     with subprocess.Popen(

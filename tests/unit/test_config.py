@@ -244,7 +244,7 @@ def test_the_schema_knows_every_reader() -> None:
 
 def test_without_a_file_nothing_heavy_is_imported(tmp_path: Path) -> None:
     program = (
-        "import sys; from agentq_cli import config; config.load({'XDG_CONFIG_HOME': '/nowhere'}); "
+        "import sys; from agentq_cli.config import configuration; configuration.load({'XDG_CONFIG_HOME': '/nowhere'}); "
         "from agentq_cli.agents import profile; "
         "print([m for m in ('tomllib', 'zoneinfo', 'subprocess', 'asyncio') if m in sys.modules])"
     )

@@ -192,7 +192,7 @@ def test_six_processes_that_open_an_older_schema_at_once_migrate_it_once(tmp_pat
     upgrade(schema, "inbound", SECOND)
     program = (
         "import sys, pathlib\n"
-        "from agentq_cli.store import connection\n"
+        "from agentq_cli.engines.local import connection\n"
         "connection.SCHEMA = pathlib.Path(sys.argv[1])\n"
         "print('ready', flush=True)\n"
         "sys.stdin.readline()\n"

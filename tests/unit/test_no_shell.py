@@ -28,6 +28,8 @@ ALLOWED = {
     ("diagnose/service.py", "/bin/sh"),
     ("commands/completion.py", "bash"),
     ("commands/completion.py", "zsh"),
+    ("options/table.py", "bash"),
+    ("options/table.py", "zsh"),
 }
 """The pre-task script runs with `bash`: a path in a list of words, never `-c`. A printed unit may name a shell that
 only execs the words after it. The completions are named after their shells."""
