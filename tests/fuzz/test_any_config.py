@@ -44,7 +44,7 @@ def check(file: Path, content: bytes) -> None:
         assert error.message.startswith((f"{file}:", f"{file} ")), error.message
         error.message.encode("utf-8", "surrogatepass")
         return
-    for setting in configuration(found):
+    for setting in configuration.settings(found):
         json.dumps(setting.value)
     for name in ("docs", "another"):
         assert isinstance(found.options(name), dict)

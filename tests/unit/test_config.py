@@ -78,7 +78,7 @@ def test_without_a_file_everything_has_the_documented_default(tmp_path: Path) ->
     assert found.capture_env == ("PATH", "LANG", "LC_*", "VIRTUAL_ENV")
     mib = 1 << 20
     assert found.limits == configuration.Limits(0, 512 * mib, 512 * mib, 30_000, None, 3_600_000, 64 * mib)
-    assert {each.source for each in configuration(found)} == {"default"}
+    assert {each.source for each in configuration.settings(found)} == {"default"}
     assert list(tmp_path.iterdir()) == []
 
 
@@ -91,7 +91,7 @@ def test_a_flag_beats_the_environment_beats_the_file_beats_the_default(tmp_path:
     assert load({**environ, "AGENTQ_JOBS": "4"}).jobs == 4
     found = load({**environ, "AGENTQ_JOBS": "4"}, overrides={"jobs": 5})
     assert found.jobs == 5
-    sources = {each.key: each.source for each in configuration(found)}
+    sources = {each.key: each.source for each in configuration.settings(found)}
     assert sources["jobs"] == "flag"
     assert sources["max_queued"] == f"file {file}"
     assert sources["tz"] == "default"
@@ -169,7 +169,7 @@ def test_the_value_of_an_environment_variable_is_never_in_an_error_or_shown(tmp_
     assert "s3cret" not in refused(tmp_path, "[defaults.env]\n'A B' = 's3cret'")
     assert "12345678" not in refused(tmp_path, "[defaults.env]\nTOKEN = 12345678")
     assert "s3cret" not in refused(tmp_path, "[defaults]\nenv = 's3cret'")
-    shown = configuration(
+    shown = configuration.settings(
         read(tmp_path, "[sessions.x.env]\nTOKEN = 's3cret'\n[agents.y]\nargv = ['a']\nenv = {K = 's3cret'}")
     )
     assert "s3cret" not in repr(shown)
