@@ -35,7 +35,6 @@ from functools import cache
 from agentq_cli.base.dataclass import dataclass, field
 from agentq_cli.base.defaults import AGENT_CLIS, BUILT_IN
 from agentq_cli.base.errors import NotFound, Usage, nearest
-from agentq_cli.base.path import Path
 from agentq_cli.config.schema import PROFILE, read_table
 
 TYPE_CHECKING = False
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
 
     from agentq_cli.config.configuration import Config
 
-DIRECTORY = Path(__file__).parent
+DIRECTORY = os.path.dirname(__file__)
 """The built-in profiles are in `profiles/` below it, one file each."""
 
 CONVERSATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z")
@@ -110,8 +109,9 @@ def from_table(name: str, table: Mapping[str, Any]) -> Profile:
 def _built_in(name: str) -> Mapping[str, Any]:
     import tomllib
 
-    file = DIRECTORY / "profiles" / f"{name}.toml"
-    return read_table(PROFILE, tomllib.loads(file.read_text(encoding="utf-8")), name, lambda *keys: f"{file}:")
+    path = f"{DIRECTORY}/profiles/{name}.toml"
+    with open(path, "rb") as file:
+        return read_table(PROFILE, tomllib.load(file), name, lambda *keys: f"{path}:")
 
 
 def names(config: Config) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from typer import Exit
@@ -269,7 +268,7 @@ def _next_steps(ctx: click.Context) -> list[str]:
 
 def available() -> list[str]:
     """The names of the commands whose module exists, in the order of the help."""
-    there = set(os.listdir(Path(__file__).parent.parent / "commands"))
+    there = set(os.listdir(f"{os.path.dirname(os.path.dirname(__file__))}/commands"))
     return [name for name in COMMANDS if f"{name}.py" in there]
 
 

@@ -118,15 +118,13 @@ def _agents(environ: Mapping[str, str]) -> Iterable[str]:
 
     if not environ.get("AGENTQ_CONFIG") and not os.path.exists(environment.config_file(environ) or ""):
         return BUILT_IN  # without a config nobody has agents of his own
-    from pathlib import Path
-
     from agentq_cli.base.errors import AgentqError
     from agentq_cli.config import configuration
 
     try:
         loaded = configuration.load(environ)
     except AgentqError:
-        loaded = configuration.Config(path=Path())
+        loaded = configuration.Config(path="")
     return configuration.agent_names(loaded)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.commands.context import context
@@ -38,10 +38,11 @@ def completion(given: Given) -> Result:
 
 def shipped(name: str) -> str:
     """A completion file: the package's own, or in a checkout the one beside the package."""
-    package = Path(__file__).parent.parent
-    for directory in (package / "completions", package.parent / "completions"):
+    package = os.path.dirname(os.path.dirname(__file__))
+    for directory in (package, os.path.dirname(package)):
         try:
-            return (directory / name).read_text(encoding="utf-8")
+            with open(f"{directory}/completions/{name}", encoding="utf-8") as file:
+                return file.read()
         except FileNotFoundError:
             continue
     raise AgentqError(f"completion '{name}': this installation lacks the file; install agentq anew")

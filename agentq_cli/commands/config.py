@@ -32,8 +32,10 @@ def config(given: Given) -> Result:
     action = "show" if given["action"] is None else given["action"]
     at = context()
     if action == "path":
+        from agentq_cli.host.place import is_there
+
         path, _ = configuration.config_path(at.environ)
-        return Document("config", {"path": str(path), "exists": path.exists()}, [str(path)])
+        return Document("config", {"path": path, "exists": is_there(path)}, [path])
     parse_choice(action, row("config", "action"), "config")
     loaded = at.config
     for text in loaded.warnings:
@@ -43,13 +45,13 @@ def config(given: Given) -> Result:
         from agentq_cli.supervise import gates
 
         gates.check(loaded, Resources())
-        return Document("config", {"path": str(loaded.path), "ok": True}, [_verdict(loaded)])
+        return Document("config", {"path": loaded.path, "ok": True}, [_verdict(loaded)])
     items = [
         {"key": setting.key, "value": _plain(setting.value), "source": setting.source}
         for setting in configuration.settings(loaded)
     ]
     lines = [(item["key"], f"{_text(item['key'], item['value'])}  ({item['source']})") for item in items]
-    return Document("config", {"path": str(loaded.path), "items": items}, lines)
+    return Document("config", {"path": loaded.path, "items": items}, lines)
 
 
 def _verdict(loaded: Config) -> str:

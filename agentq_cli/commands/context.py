@@ -10,7 +10,6 @@ from agentq_cli.base import environment
 from agentq_cli.base.clock import Clock
 from agentq_cli.base.dataclass import dataclass, field
 from agentq_cli.base.errors import Usage
-from agentq_cli.base.path import Path
 from agentq_cli.model import DEFAULT_SESSION
 
 TYPE_CHECKING = False
@@ -27,7 +26,7 @@ class Context:
     written, so that a result may read on while it is printed.
     """
 
-    state_dir: Path
+    state_dir: str
     clock: Clock
     environ: Mapping[str, str]
     as_json: bool = False
@@ -82,11 +81,11 @@ def enter(new: Context) -> None:
     _current.set(new)
 
 
-def state_directory(given: str | None, environ: Mapping[str, str]) -> Path:
+def state_directory(given: str | None, environ: Mapping[str, str]) -> str:
     """As `environment.state_directory`. Raises Usage where there is none."""
     if given == "":
         raise Usage("--state-dir '': a directory is wanted")
     found = environment.state_directory(given, environ)
     if found is None:
         raise Usage("home directory: there is none; set HOME, or name the state dir by --state-dir")
-    return Path(found)
+    return found

@@ -68,7 +68,7 @@ def _followed(
     at: Context, address: Address | None, since: int | None, limit: int | None
 ) -> Iterator[documents.Item | None]:
     if not at.open_queue().exists:
-        yield from appears(at.state_dir / "agentq.db")
+        yield from appears(f"{at.state_dir}/agentq.db")
     queue = at.open_queue()
     last = queue.last_event()
     wanted = limit if limit is not None or since is not None else filters.RECENT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 from agentq_cli.base.errors import NotFound, Usage, nearest
@@ -34,7 +35,7 @@ def has_session(at: Context, queue: Queue, name: str) -> bool:
     known = queue.session_names()
     if values.parse_session(name) in known:
         return True
-    if name == DEFAULT_SESSION or not at.state_dir.exists():
+    if name == DEFAULT_SESSION or not os.path.exists(at.state_dir):
         return False
     raise NotFound(f"session '{name}': there is none of that name{nearest(name, known) or '; see `agentq sessions`'}")
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from agentq_cli.host.place import is_there
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import TypeVar
 
     Thing = TypeVar("Thing")
@@ -47,9 +48,9 @@ def follow(look: Callable[[], Sequence[Thing]]) -> Iterator[Thing | None]:
             pause.wait()
 
 
-def appears(path: Path) -> Iterator[None]:
+def appears(path: str) -> Iterator[None]:
     """None after each look that did not find the file; ends once it is there."""
     pause = Pause()
-    while not path.exists():
+    while not is_there(path):
         yield None
         pause.wait()

@@ -60,7 +60,7 @@ def _line(message: documents.Item) -> str:
 
 
 def _followed(at: Context, name: str, since: int | None, limit: int | None) -> Iterator[documents.Item | None]:
-    yield from appears(at.state_dir / "sessions" / name / "outbound.db")
+    yield from appears(f"{at.state_dir}/sessions/{name}/outbound.db")
     queue = at.open_queue()
     wanted = limit if limit is not None or since is not None else filters.RECENT
     last = queue.last_message(name)

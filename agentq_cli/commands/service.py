@@ -56,7 +56,7 @@ def _service(at: Context) -> services.Service:
     config = os.path.abspath(path) if at.config.stamp is not None else None
     return services.Service(
         program=program(),
-        environ=services.environment(at.environ, state_dir=str(at.state_dir), config=config),
+        environ=services.environment(at.environ, state_dir=at.state_dir, config=config),
         options=("--allow-network-fs",) if at.allow_network_fs else (),
         secrets=[name for name in logins.SECRETS if at.environ.get(name)],
     )

@@ -99,7 +99,7 @@ class Dashboard:
             self._view = replace(self._view, said=("one thing at a time: the last one is still on its way", True))
             return
         network = ["--allow-network-fs"] if self._at.allow_network_fs else []
-        command = [*wake.self_command(), verb, task, "--state-dir", str(self._at.state_dir), *network]
+        command = [*wake.self_command(), verb, task, "--state-dir", self._at.state_dir, *network]
         self._busy = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

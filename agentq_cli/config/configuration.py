@@ -16,7 +16,6 @@ from agentq_cli.base.defaults import BUILT_IN, MAX_QUEUED
 from agentq_cli.base.environment import CAPTURED
 from agentq_cli.base.errors import Usage, nearest
 from agentq_cli.base.names import is_name
-from agentq_cli.base.path import Path
 from agentq_cli.config import schema
 
 TYPE_CHECKING = False
@@ -61,7 +60,7 @@ class Config:
     the file; what is not in it has its default. `stamp` changes when the file does.
     """
 
-    path: Path
+    path: str
     jobs: int = 2
     default_agent: str | None = None
     tz: str | None = None
@@ -121,15 +120,15 @@ def load(environ: Mapping[str, str], *, overrides: Mapping[str, Any] | None = No
     return config
 
 
-def config_path(environ: Mapping[str, str]) -> tuple[Path, bool]:
+def config_path(environ: Mapping[str, str]) -> tuple[str, bool]:
     """The path of the file, and whether `AGENTQ_CONFIG` named it."""
     named = environ.get("AGENTQ_CONFIG", "")
     if named:
-        return Path(os.path.expanduser(named)), True
+        return os.path.expanduser(named), True
     path = environment.config_file(environ)
     if path is None:
         raise Usage("home directory: there is none; set HOME, or AGENTQ_CONFIG to the configuration's file")
-    return Path(path), False
+    return path, False
 
 
 def place(config: Config, *keys: str) -> str:
@@ -195,7 +194,7 @@ def _with_file(config: Config, text: str) -> Config:
 class _Document:
     """The tables of one file, and how to name a place in it."""
 
-    def __init__(self, path: Path, text: str) -> None:
+    def __init__(self, path: str, text: str) -> None:
         self.path = path
         self.text = text
 
@@ -300,7 +299,7 @@ def _dotted(hooks: Any) -> Any:
     return flat
 
 
-def _parse(path: Path, text: str) -> dict[str, Any]:
+def _parse(path: str, text: str) -> dict[str, Any]:
     import tomllib
 
     try:
@@ -314,9 +313,9 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
         raise Usage(f"{path}:{number}: not TOML: {error}") from None
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: str) -> str:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:
             content = file.read(LARGEST_FILE + 1)
         if len(content) > LARGEST_FILE:
             raise Usage(f"{path}: larger than {LARGEST_FILE >> 20} MiB")
@@ -327,7 +326,7 @@ def _read_text(path: Path) -> str:
         raise Usage(f"{path}: not UTF-8 text") from None
 
 
-def stamp(path: Path) -> tuple[int, ...] | None:
+def stamp(path: str) -> tuple[int, ...] | None:
     """What changes when the file does; None where there is none. Of one that may change unseen it holds the content."""
     try:
         status = os.stat(path)

@@ -6,11 +6,11 @@ with: durations become milliseconds, sizes bytes, lists tuples. It is given `wha
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 
 from agentq_cli.base.errors import Usage, nearest
-from agentq_cli.base.path import Path
 from agentq_cli.options.table import rows
 
 TYPE_CHECKING = False
@@ -165,10 +165,10 @@ def path(value: Any, what: str) -> str:
     """A path, `~` expanded; it must be absolute then, since nobody knows from where the command will be called."""
     from agentq_cli.options.values import parse_path
 
-    expanded = Path(parse_path(text(value, what), what))
-    if not expanded.is_absolute():
+    expanded = parse_path(text(value, what), what)
+    if not os.path.isabs(expanded):
         refuse(what, value, "an absolute path, or one that begins with ~, is wanted")
-    return str(expanded)
+    return expanded
 
 
 def paths(value: Any, what: str) -> tuple[str, ...]:

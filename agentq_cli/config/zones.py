@@ -7,18 +7,18 @@ error where a person typed it, and a warning where it came from the environment.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Mapping
 
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.errors import Usage, nearest
-from agentq_cli.base.path import Path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.config.configuration import Config
 
-LOCALTIME = Path("/etc/localtime")
-TIMEZONE = Path("/etc/timezone")
+LOCALTIME = "/etc/localtime"
+TIMEZONE = "/etc/timezone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,9 @@ def system_zone() -> str | None:
     """The zone that the machine is set to, by the link `/etc/localtime` or the name in `/etc/timezone`."""
     names: list[str] = []
     with contextlib.suppress(OSError):
-        names.append(str(LOCALTIME.readlink()).partition("zoneinfo/")[2])
-    with contextlib.suppress(OSError, ValueError):
-        names.append(TIMEZONE.read_text(encoding="ascii").strip())
+        names.append(os.readlink(LOCALTIME).partition("zoneinfo/")[2])
+    with contextlib.suppress(OSError, ValueError), open(TIMEZONE, encoding="ascii") as file:
+        names.append(file.read().strip())
     return next((name for name in names if name and known(name)), None)
 
 

@@ -98,34 +98,33 @@ def _config(at: Context) -> Iterator[Check]:
 
 
 def _state_dir(at: Context) -> Iterator[Check]:
-    from pathlib import Path
-
     from agentq_cli.engines.local import file_systems
     from agentq_cli.engines.local.state_dir import StateDir
+    from agentq_cli.host.place import is_there
 
-    path = Path(os.path.realpath(at.state_dir))
+    path = os.path.realpath(at.state_dir)
     try:
         StateDir(path).check(allow_network_fs=at.allow_network_fs)
     except AgentqError as error:
         yield Check("state dir", ERROR, error.message, "agentq --state-dir DIR doctor")
         return
     there = path
-    while not there.exists():
-        there = there.parent
+    while not is_there(there):
+        there = os.path.dirname(there)
     if not os.access(there, os.W_OK | os.X_OK):
         yield Check("state dir", ERROR, f"'{there}' cannot be written", f"ls -ld {there}")
         return
     found = os.statvfs(there)
     free = found.f_bavail * found.f_frsize
-    kind = file_systems.kind_of(str(there))
+    kind = file_systems.kind_of(there)
     missing = "" if there == path else " (not there yet)"
     text = f"'{path}'{missing}: {kind}, {format_size(free)} free"
     if free < health.LITTLE_SPACE:
         yield Check("state dir", ERROR, text, "agentq prune --older-than 30d")
     else:
         yield Check("state dir", OK, text)
-    if there == path and stat.S_IMODE(path.stat().st_mode) & 0o077:
-        mode = stat.S_IMODE(path.stat().st_mode)
+    if there == path and stat.S_IMODE(os.stat(path).st_mode) & 0o077:
+        mode = stat.S_IMODE(os.stat(path).st_mode)
         yield Check("state dir", WARNING, f"'{path}': others may look into it (mode {mode:04o})", f"chmod 700 '{path}'")
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from agentq_cli.agents import probe
 from agentq_cli.base.dataclass import dataclass, field
-from agentq_cli.base.path import Path
 
 CRON_PATH = "/usr/bin:/bin"
 """Cron's PATH unless the crontab sets one (crontab(5))."""
@@ -88,15 +87,20 @@ def systemd(home: str, config_home: str) -> Surroundings:
             environ[name] = unquoted(value)
     calls: list[str] = []
     given: dict[str, str] = {}
-    for file in sorted(Path(config_home, "systemd", "user").glob("*.service")):
+    units = os.path.join(config_home, "systemd", "user")
+    for name in sorted(os.listdir(units) if os.path.isdir(units) else ()):
+        if not name.endswith(".service"):
+            continue
+        path = os.path.join(units, name)
         try:
-            unit = file.read_text(encoding="utf-8", errors="replace")
+            with open(path, encoding="utf-8", errors="replace") as file:
+                unit = file.read()
         except OSError:
             continue
         if re.search(r"^ExecStart=.*agentq", unit, re.MULTILINE):
             if not calls:
                 given = unit_environment(unit)
-            calls.append(str(file))
+            calls.append(path)
     return Surroundings("systemd", environ, calls, text is not None, given)
 
 

@@ -32,7 +32,6 @@ from agentq_cli.model import Undone
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.base.clock import Clock
-    from agentq_cli.base.path import Path
     from agentq_cli.engines.verbs import Queue as Queue
     from agentq_cli.model import Task
 else:
@@ -40,7 +39,7 @@ else:
 
 
 def open_queue(
-    path: Path, clock: Clock, *, create: bool, allow_network_fs: bool = False, rebuild: bool = False
+    path: str, clock: Clock, *, create: bool, allow_network_fs: bool = False, rebuild: bool = False
 ) -> Queue:
     """Open the queue of a state dir, made with `create` if there is none; without it a missing one reads as empty and
     nothing is made. Raises Usage if it is unfit, and Unreadable if its index is lost, unless that is to be rebuilt."""

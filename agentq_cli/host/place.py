@@ -65,7 +65,16 @@ def below(session: str) -> str:
     return f"sessions/{session}"
 
 
-def refuse_link(path: str | os.PathLike[str]) -> None:
+def is_there(path: str) -> bool:
+    """Whether there is such a file. Raises OSError where nobody may look: it is not known to be missing."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def refuse_link(path: str) -> None:
     """Refuse a part of a state dir that leads elsewhere: what it leads to would be written. Raises Usage.
 
     Between this look and the use of the path a link can still be put there; that takes somebody who may write to the

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import tomllib
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from agentq_cli import __version__
 from agentq_cli.config import schema
@@ -40,7 +39,7 @@ TYPES = {
 def render() -> str:
     """The whole page."""
     meanings = _meanings()
-    defaults = Config(path=Path())
+    defaults = Config(path="")
     limits = {key: getattr(defaults.limits, name) for key, name in LIMIT_FIELDS.items()}
     top = {key: getattr(defaults, "retention_ms" if key == "retention" else key) for key in schema.TOP}
     own = {key: read for key, read in schema.SESSION.items() if key not in schema.OPTIONS}

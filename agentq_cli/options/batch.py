@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 
 from agentq_cli.base.dataclass import NamedTuple, replace
 from agentq_cli.base.errors import AgentqError, Usage, nearest, of_line
-from agentq_cli.base.path import Path
 from agentq_cli.model import Dependency, NewTask
 from agentq_cli.options.caller import Caller
 from agentq_cli.options.new_task import AFTER, KEYS, TaskMaker
@@ -102,7 +101,11 @@ def _referred(made: list[NewTask], lines: list[_Line], names: Mapping[str, int])
 def read_text(path: str, what: str) -> str:
     """A file's text, or stdin's for `-`, with one line end at its end taken off. Raises Usage."""
     try:
-        data = sys.stdin.buffer.read() if path == "-" else Path(parse_path(path, what)).read_bytes()
+        if path == "-":
+            data = sys.stdin.buffer.read()
+        else:
+            with open(parse_path(path, what), "rb") as file:
+                data = file.read()
     except OSError as error:
         raise Usage(f"{what} '{path}': {error.strerror}") from None
     except ValueError:

@@ -14,7 +14,6 @@ from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.environment import RESERVED
 from agentq_cli.base.errors import Usage, nearest
 from agentq_cli.base.names import is_name
-from agentq_cli.base.path import Path
 from agentq_cli.model import DEFAULT_SESSION, Address, WaitingFor
 
 TYPE_CHECKING = False
@@ -222,13 +221,14 @@ def parse_path(text: str, what: str) -> str:
         return text
 
 
-def parse_env_file(path: str | Path, what: str = "--env-file") -> dict[str, str]:
+def parse_env_file(path: str, what: str = "--env-file") -> dict[str, str]:
     """The pairs of a file: `NAME=VALUE` a line, `#` comments, an optional `export`, the value in quotes or bare.
 
     As in systemd's EnvironmentFile, quotes around the whole value are taken off, and `\\` escapes in double ones.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8", errors="surrogateescape")
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            text = file.read()
     except OSError as error:
         raise Usage(f"{what} '{path}': {error.strerror}") from None
     except ValueError:

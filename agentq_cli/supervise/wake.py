@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 
 from agentq_cli.base.errors import Busy, Refused
-from agentq_cli.base.path import Path
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import attendance, process
 from agentq_cli.host.place import Place, refuse_link
@@ -78,11 +77,10 @@ def start_detached(queue: Queue, arguments: Sequence[str], environ: Mapping[str,
     network = ["--allow-network-fs"] if here.allow_network_fs else []
     command = [*self_command(), "run", "--state-dir", here.path, *network, *arguments]
     scope = _own_scope(environ) if environ.get("INVOCATION_ID") else []
-    log = Path(here.log)
-    refuse_link(log)
-    if log.exists() and log.stat().st_size > LOG_BYTES:
-        log.unlink()
-    with log.open("ab") as trace:
+    refuse_link(here.log)
+    if os.path.exists(here.log) and os.stat(here.log).st_size > LOG_BYTES:
+        os.unlink(here.log)
+    with open(here.log, "ab") as trace:
         child = subprocess.Popen(
             [*scope, *command],
             stdin=subprocess.DEVNULL,
@@ -144,6 +142,6 @@ def _wait_until_on_duty(child: subprocess.Popen[bytes], here: Place) -> None:
 
 def self_command() -> list[str]:
     """How this very agentq is started again, from wherever it was installed and with nothing of the cwd on its path."""
-    root = str(Path(__file__).resolve().parents[2])
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
     program = f"import sys; sys.path.insert(0, {root!r}); from agentq_cli.__main__ import program; program()"
     return [sys.executable, "-P", "-c", program]

@@ -65,7 +65,7 @@ def here() -> Iterator[Context]:
         os.chdir(place)
         Path("env").write_text("FROM_FILE=1\n")
         environ = {"PATH": os.environ["PATH"], "HOME": place, "XDG_CONFIG_HOME": place}
-        yield Context(state_dir=Path(place) / "state", clock=Clock(NOW), environ=environ)
+        yield Context(state_dir=f"{place}/state", clock=Clock(NOW), environ=environ)
         os.chdir(before[0])
         os.umask(before[1])
 

@@ -34,7 +34,7 @@ from agentq_cli.supervise import requests
 
 NOW = 1_774_785_600_000
 OWNER = Identity(4_100_001, 11, "boot")
-CONFIG = Config(path=Path("/nowhere"))
+CONFIG = Config(path="/nowhere")
 
 good = st.text(st.characters(codec="utf-8"), min_size=1, max_size=10).map("x".__add__)
 KNOWN: dict[str, st.SearchStrategy[Any]] = {
@@ -64,7 +64,7 @@ def queue() -> Iterator[Queue]:
     memory, umask = Path("/dev/shm"), os.umask(0o022)
     with (
         TemporaryDirectory(prefix="agentq-", dir=memory if os.access(memory, os.W_OK) else None) as place,
-        Queue.open(Path(place) / "state", Clock(NOW), create=True) as queue,
+        Queue.open(f"{place}/state", Clock(NOW), create=True) as queue,
     ):
         queue.submit(
             [
@@ -252,14 +252,14 @@ FOREIGN = {
 def test_code_in_an_agents_file_is_not_run(tmp_path: Path, what: str) -> None:
     """A view, a trigger or an expression of its own could keep whoever reads the file for ever."""
     umask = os.umask(0o022)
-    with Queue.open(tmp_path / "state", Clock(NOW), create=True) as queue:
+    with Queue.open(str(tmp_path / "state"), Clock(NOW), create=True) as queue:
         queue.submit([NewTask("docs", Work("exec", "/", argv=("true",)))], owner=OWNER, max_queued=10)
         with closing(sqlite3.connect(queue.state.outbound("docs"))) as database:
             database.executescript(FOREIGN[what])
-        before = queue.state.outbound("docs").read_bytes()
+        before = Path(queue.state.outbound("docs")).read_bytes()
         with pytest.raises(Unreadable, match=r"outbound\.db"):
             list(requests.apply(queue, CONFIG, {}, "docs"))
         with pytest.raises(Unreadable, match=r"outbound\.db"):
             list(queue.messages("docs"))
-        assert queue.state.outbound("docs").read_bytes() == before
+        assert Path(queue.state.outbound("docs")).read_bytes() == before
     os.umask(umask)

@@ -70,7 +70,7 @@ def test_any_bytes_are_an_environment_file_or_refused(tmp_path_factory: pytest.T
     file = tmp_path_factory.getbasetemp() / "env"
     file.write_bytes(content)
     try:
-        pairs = values.parse_env_file(file)
+        pairs = values.parse_env_file(str(file))
     except Usage as error:
         assert str(file) in error.message
         return
@@ -81,7 +81,7 @@ def test_any_bytes_are_an_environment_file_or_refused(tmp_path_factory: pytest.T
 @pytest.mark.parametrize("path", ["a\0b", "\ud800", ".", "/dev/null/x", "x" * 300])
 def test_what_is_no_file_is_no_environment_file(path: str) -> None:
     with pytest.raises(Usage):
-        values.parse_env_file(path)
+        values.parse_env_file(str(path))
 
 
 fields = st.text(st.sampled_from("0123456789*,-/LWRH?#sunMONjan"), min_size=1, max_size=8)

@@ -63,7 +63,7 @@ class Clock:
 
 def open_queue(place: Path, clock: Clock, *, create: bool = True, rebuild: bool = False) -> Queue:
     """The implementation under test."""
-    return Queue.open(place, clock, create=create, rebuild=rebuild)  # type: ignore[arg-type]
+    return Queue.open(str(place), clock, create=create, rebuild=rebuild)  # type: ignore[arg-type]
 
 
 def command(session: str = "default", *argv: str, **fields: Any) -> NewTask:

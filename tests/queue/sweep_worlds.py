@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from queue_driver import OWNER, SUPERVISOR, claim_next, command, finish, prompt, submit
@@ -37,13 +39,13 @@ def supervise(queue: Queue, supervisor: Supervisor) -> None:
 
 
 def corrupt(queue: Queue, name: str) -> None:
-    path = queue.state.inbound(name)
+    path = Path(queue.state.inbound(name))
     if path.exists():
         path.write_bytes(b"no database, " * 99)
 
 
 def write_outbound(queue: Queue, name: str) -> None:
-    if queue.state.outbound(name).exists():
+    if os.path.exists(queue.state.outbound(name)):
         with closing(sqlite3.connect(queue.state.outbound(name), isolation_level=None)) as database:
             # Such a commit leaves no trace in the directory.
             database.execute("PRAGMA journal_mode = MEMORY")
@@ -87,8 +89,8 @@ ACTS: list[tuple[int, Callable[[Queue, random.Random], object]]] = [
     (1, lambda q, r: leave_batch(q)),
     (1, lambda q, r: depend(q)),
     (1, lambda q, r: q.pause_agent(None, reason=None)),
-    (1, lambda q, r: (q.state.path / "sessions" / "stray").mkdir(exist_ok=True)),
-    (1, lambda q, r: q.state.session("linked").symlink_to("/") if not q.state.session("linked").is_symlink() else None),
+    (1, lambda q, r: (Path(q.state.path) / "sessions" / "stray").mkdir(exist_ok=True)),
+    (1, lambda q, r: os.path.lexists(at := q.state.session("linked")) or os.symlink("/", at)),
 ]
 
 
@@ -115,13 +117,13 @@ def lose_keeper(queue: Queue) -> None:
 
 def spoil_runs(queue: Queue, name: str) -> None:
     """As an agent can: what should be the directory of its session's runs is a file."""
-    directory = queue.state.session(name)
+    directory = Path(queue.state.session(name))
     if (directory / "inbound.db").exists() and not (directory / "runs").exists():
         (directory / "runs").write_text("")
 
 
 def ask(queue: Queue, name: str, content: dict[str, Any]) -> None:
-    if queue.state.outbound(name).exists():
+    if os.path.exists(queue.state.outbound(name)):
         with closing(sqlite3.connect(queue.state.outbound(name), isolation_level=None)) as database:
             (number,) = database.execute("SELECT count(*) FROM messages_out").fetchone()
             row = (f"ask-{number}", "system", json.dumps(content), 0)

@@ -46,7 +46,7 @@ def limits(**values: Any) -> Config:
     """A config with these limits, 100 MiB for an agent and 100 MiB reserve."""
     memory = {"memory_per_agent_bytes": 100 * MIB, "memory_reserve_bytes": 100 * MIB}
     sources = {f"limits.{key}": "file c.toml" for key in ("memory_per_agent", "memory_reserve")}
-    return Config(Path("c.toml"), limits=Limits(**memory | values), sources=sources)
+    return Config("c.toml", limits=Limits(**memory | values), sources=sources)
 
 
 def run_in(queue: Queue, *, age: int = 0, pid: int | None = None) -> RunId:
@@ -153,7 +153,7 @@ def test_a_worker_whose_shim_is_gone_takes_nothing_more(queue: Queue, machine: M
 
 def test_defaults_shrink_with_the_machine_and_what_was_set_does_not(queue: Queue) -> None:
     small = Machine(available=150 * MIB, total=240 * MIB)
-    assert not look(queue, small, Config(Path("none"))).gates[0].holding
+    assert not look(queue, small, Config("none")).gates[0].holding
     assert look(queue, small, limits()).gates[0].holding
 
 

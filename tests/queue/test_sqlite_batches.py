@@ -312,7 +312,7 @@ def test_a_batch_syncs_each_session_a_few_times_only(queue: Queue, monkeypatch: 
 
     def counting(self: connection.NamedConnection, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         if sql == "COMMIT":
-            commits.append(self.path.parent.name if self.path.name == "inbound.db" else self.path.name)
+            commits.append(Path(self.path).parent.name if self.path.endswith("/inbound.db") else Path(self.path).name)
         return execute(self, sql, parameters)
 
     monkeypatch.setattr(connection.NamedConnection, "execute", counting)
@@ -322,7 +322,7 @@ def test_a_batch_syncs_each_session_a_few_times_only(queue: Queue, monkeypatch: 
     ten = [command(f"s{number % 10}") for number in range(40)]
     submit(queue, *ten)
     assert Counter(commits) == {"agentq.db": 3} | {f"s{number}": 1 for number in range(10)}
-    directory = str(queue.state.path / "sessions")
+    directory = str(Path(queue.state.path) / "sessions")
     assert (synced[directory], synced[str(queue.state.path)]) == (1, 1)
     for number in range(10):
         # Its directory once, and once each of its two files, which have no name yet.
@@ -346,7 +346,7 @@ def test_a_new_session_that_somebody_else_makes_meanwhile_is_not_laid_over(
         return real(path, content)
 
     monkeypatch.setattr(
-        connection, "lay", lambda path, content: (slow if path.name == "inbound.db" else real)(path, content)
+        connection, "lay", lambda path, content: (slow if path.endswith("/inbound.db") else real)(path, content)
     )
     assert submit(queue, command("a"), command("b")) == [Address("a", 2), Address("b", 1)]
     assert len(list(queue.tasks())) == 3

@@ -100,7 +100,7 @@ def test_an_older_schema_opened_twice_migrates_once_and_keeps_every_row(
     later = "CREATE TABLE times_migrated (n);\nINSERT INTO times_migrated VALUES (1);\n"
     for kind in ("index", "inbound", "outbound"):
         (schema / kind / f"{connection.latest(kind) + 1:03d}_later.sql").write_text(later)
-    monkeypatch.setattr(connection, "SCHEMA", schema)
+    monkeypatch.setattr(connection, "SCHEMA", str(schema))
     connection.latest.cache_clear()
     try:
         for _ in range(2):
@@ -126,7 +126,7 @@ def test_stored_times_are_the_same_bytes_in_every_zone(state_dir: Path, zone: st
         "import sys, time, pathlib\n"
         "import queue_driver as d\n"
         "time.tzset()\n"
-        "with d.open_queue(pathlib.Path(sys.argv[1]), d.Clock()) as queue:\n"
+        "with d.open_queue(sys.argv[1], d.Clock()) as queue:\n"
         "    a, b = d.submit(queue, d.prompt('a', due_at=d.NOON + 1), d.command('a', expires_at=d.NOON + 2))\n"
         "    queue.pause(a, reason=None)\n"
         "    d.ended(queue, b)\n"
@@ -203,7 +203,7 @@ def test_a_state_dir_on_a_network_file_system_is_refused_and_nothing_is_created(
     with pytest.raises(Usage, match="nfs4"):
         open_queue(clock, create=create)
     assert everything(state_dir.parent) == (["state"] if exists else [])
-    Queue.open(state_dir, clock, create=True, allow_network_fs=True).close()  # type: ignore[arg-type]
+    Queue.open(str(state_dir), clock, create=True, allow_network_fs=True).close()  # type: ignore[arg-type]
 
 
 def test_a_state_dir_reached_by_a_link_is_one_state_dir(open_queue: OpenQueue, clock: Clock, state_dir: Path) -> None:
@@ -211,7 +211,7 @@ def test_a_state_dir_reached_by_a_link_is_one_state_dir(open_queue: OpenQueue, c
     submit(queue, command("a"))
     link = state_dir.with_name("link")
     link.symlink_to(state_dir)
-    with Queue.open(link, clock, create=False) as other:  # type: ignore[arg-type]
+    with Queue.open(str(link), clock, create=False) as other:  # type: ignore[arg-type]
         assert other.state.path == queue.state.path
         assert submit(other, command("a")) == [Address("a", 2)]
 
@@ -225,12 +225,12 @@ def test_files_and_directories_are_private_whatever_the_umask(state_dir: Path) -
         "os.umask(0)\n"
         "import queue_driver as d\n"
         "from agentq_cli.engines.local.queue import LocalQueue as Queue\n"
-        "with d.open_queue(pathlib.Path(sys.argv[1]), d.Clock()) as queue:\n"
+        "with d.open_queue(sys.argv[1], d.Clock()) as queue:\n"
         "    a, b = d.submit(queue, d.prompt('a'), d.command('b'))\n"
         "    d.ended(queue, a)\n"
         "    queue.index.execute('BEGIN EXCLUSIVE')\n"
         "    queue.index.execute('UPDATE sessions SET paused_at = 1')\n"
-        "    print(oct(os.stat(queue.state.path / 'agentq.db-journal').st_mode & 0o7777))\n"
+        "    print(oct(os.stat(queue.state.index + '-journal').st_mode & 0o7777))\n"
         "    queue.index.execute('ROLLBACK')\n"
     )
     environ = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent)])}

@@ -64,10 +64,10 @@ def queue(disk: Disk) -> Iterator[Queue]:
 
 def whole(queue: Queue) -> None:
     """Every file passes SQLite's own check."""
-    for path in queue.state.path.rglob("*.db"):
+    for path in Path(queue.state.path).rglob("*.db"):
         with closing(sqlite3.connect(path)) as database:
             assert database.execute("PRAGMA quick_check").fetchall() == [("ok",)], path
-    assert not list(queue.state.path.rglob("*-journal"))
+    assert not list(Path(queue.state.path).rglob("*-journal"))
 
 
 BIG = "x" * 400_000

@@ -52,7 +52,7 @@ def old_enough(queue: Queue) -> None:
 def as_seen(queue: Queue) -> None:
     """Every file as if it had been looked into just now, so that the quick look has only the index to go by."""
     old_enough(queue)
-    sessions = str(queue.state.path / "sessions")
+    sessions = str(Path(queue.state.path) / "sessions")
     with closing(sqlite3.connect(queue.state.index)) as index, index:
         for (name,) in index.execute("SELECT name FROM sessions").fetchall():
             stamps = (seen.inbound(sessions, name), seen.outbound(sessions, name), name)
@@ -62,7 +62,7 @@ def as_seen(queue: Queue) -> None:
 
 def whole_pass(queue: Queue) -> list[str]:
     """What a sweep does and finds wrong."""
-    one = Sweep(queue, Config(path=Path("none")), "here", {})
+    one = Sweep(queue, Config(path="none"), "here", {})
     done = [f"{action.action} {action.session}: {action.detail}" for action in one.run()]
     return done + list(one.failed)
 
@@ -74,8 +74,8 @@ def test_where_the_quick_look_finds_nothing_to_do_the_whole_pass_does_nothing(
     counts = {True: 0, False: 0}
     seeds = chance("idle").sample(range(1 << 32), 25 * WIDE)
     for seed in seeds:
-        place = real.state.path / f"of-{seed}"
-        with Queue.open(place, Clock(), create=True) as queue:
+        place = Path(real.state.path) / f"of-{seed}"
+        with Queue.open(str(place), Clock(), create=True) as queue:
             draw = random.Random(seed)
             for act in draw.choices([act for _, act in ACTS], [often for often, _ in ACTS], k=draw.randint(1, 4)):
                 with contextlib.suppress(AgentqError):
@@ -128,7 +128,7 @@ def test_the_quick_look_knows_what_is_work(real: Queue, state: str) -> None:
     quick, prepare = STATES[state]
     prepare(real)
     as_seen(real)
-    assert idle.sweep({}, {"state_dir": str(real.state.path)}) is quick
+    assert idle.sweep({}, {"state_dir": real.state.path}) is quick
 
 
 def test_of_very_many_sessions_each_has_its_turn(real: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +142,7 @@ def test_of_very_many_sessions_each_has_its_turn(real: Queue, monkeypatch: pytes
     rounds = []
     for _ in range(8):
         looked.clear()
-        assert idle.sweep({}, {"state_dir": str(real.state.path)})
+        assert idle.sweep({}, {"state_dir": real.state.path})
         rounds.append(looked.copy())
     assert [len(each) for each in rounds] == [3, 3, 1, 3] * 2, "a few at a time, and so the next ones"
     assert [name for each in rounds[:4] for name in each] in (names[k:] + names[:k] for k in range(10))
@@ -181,7 +181,7 @@ def test_a_request_in_an_outbound_db_is_found_by_the_quick_look(real: Queue) -> 
     submit(real, command("a", due_at=real.now + HOUR))
     old_enough(real)
     whole_pass(real)
-    quick = {"state_dir": str(real.state.path)}
+    quick = {"state_dir": real.state.path}
     assert idle.sweep({}, quick)
     write_outbound(real, "a")
     assert not idle.sweep({}, quick)
@@ -212,10 +212,10 @@ def test_what_a_dead_writer_left_since_the_last_sweep_is_rolled_back(real: Queue
         database.executemany("INSERT INTO messages_out VALUES (?, 'note', ?, 0)", said)
     old_enough(real)
     whole_pass(real)
-    quick = {"state_dir": str(real.state.path)}
+    quick = {"state_dir": real.state.path}
     whole_pass(real)
     assert idle.sweep({}, quick)
-    path = real.state.session("a") / f"{kind}.db"
+    path = Path(real.state.session("a"), f"{kind}.db")
     before, times = path.read_bytes(), path.stat()
     died = subprocess.run([sys.executable, "-c", DIES, str(path), column], check=False)
     assert died.returncode == -signal.SIGKILL

@@ -54,23 +54,23 @@ def test_what_a_plan_says_is_what_the_sweep_then_does(open_queue: OpenQueue, mon
     seen: Counter[str] = Counter()
     for seed in chance("rehearsal").sample(range(1 << 32), 15 * WIDE):
         draw = random.Random(seed)
-        with Queue.open(place / f"of-{seed}", Clock(NOW - HOUR), create=True) as queue:
+        with Queue.open(f"{place}/of-{seed}", Clock(NOW - HOUR), create=True) as queue:
             world(queue, draw)
         config = Config(
             path=Path("none"),
             retention_ms=draw.choice([None, HOUR // 2]),
             hooks=draw.choice([{}, {"task.finished": ("true",), "session.drained": ("true",)}]),
         )
-        with Queue.open(place / f"of-{seed}", Clock(NOW), create=True) as queue:
+        with Queue.open(f"{place}/of-{seed}", Clock(NOW), create=True) as queue:
             session, reindex = draw.choice([None, None, "a"]), draw.random() < 0.2
 
             def sweep(queue: Queue = queue, config: Config = config, session=session, reindex=reindex) -> Sweep:
                 return Sweep(queue, config, "here", dict(os.environ), session, reindex=reindex)
 
-            before = files(queue.state.path)
+            before = files(Path(queue.state.path))
             planned = sweep()
             plan = told(planned.plan())
-            assert files(queue.state.path) == before, seed
+            assert files(Path(queue.state.path)) == before, seed
             done = sweep()
             assert plan == told(done.run()), seed
             assert planned.failed == done.failed, seed

@@ -97,7 +97,7 @@ def test_the_manual_knows_every_variable_and_exit_status_of_the_program(man: dic
 
 def test_a_default_in_the_config_page_reads_back_as_the_one_of_the_code(man: dict[str, str]) -> None:
     page = plain(man["man5/agentq-config.5"])
-    defaults = Config(path=Path())
+    defaults = Config(path="")
 
     def told(section: str, key: str) -> str | None:
         body = page.partition(f".Ss {section}\n")[2].partition("\n.Ss ")[0]

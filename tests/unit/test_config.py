@@ -224,16 +224,16 @@ def test_a_file_that_is_named_must_be_there_and_be_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("base", "expected"), [("", "~/.config"), ("/elsewhere", "/elsewhere"), (" ", "~/.config")])
 def test_the_default_path_is_among_the_users_configurations(base: str, expected: str) -> None:
-    path = Path(expected).expanduser() / "agentq" / "config.toml"
+    path = os.path.expanduser(f"{expected}/agentq/config.toml")
     assert configuration.config_path({"XDG_CONFIG_HOME": base}) == (path, False)
 
 
 def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
     found = read(tmp_path, "jobs = 2")
     assert not found.changed()
-    found.path.write_text("jobs = 10")
+    Path(found.path).write_text("jobs = 10")
     assert found.changed()
-    found.path.unlink()
+    os.unlink(found.path)
     assert found.changed()
 
 

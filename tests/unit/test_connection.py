@@ -18,14 +18,14 @@ from agentq_cli.engines.local import connection
 @pytest.fixture
 def index(tmp_path: Path) -> Path:
     path = tmp_path / "agentq.db"
-    connection.connect(path, "index", create=True).close()
+    connection.connect(str(path), "index", create=True).close()
     return path
 
 
 @pytest.fixture
 def inbound(tmp_path: Path, index: Path) -> Path:
     path = tmp_path / "inbound.db"
-    connection.connect(path, "inbound", create=True).close()
+    connection.connect(str(path), "inbound", create=True).close()
     return path
 
 
@@ -44,7 +44,7 @@ def pragma(database: sqlite3.Connection, name: str) -> object:
 
 
 def test_a_connection_is_set_up_for_durable_rollback_journals(index: Path) -> None:
-    with closing(connection.connect(index, "index", create=False)) as database:
+    with closing(connection.connect(str(index), "index", create=False)) as database:
         assert pragma(database, "journal_mode") == "delete"
         assert pragma(database, "synchronous") == 3, "EXTRA: the unlink of the journal is the commit"
         assert pragma(database, "foreign_keys") == 1
@@ -52,7 +52,7 @@ def test_a_connection_is_set_up_for_durable_rollback_journals(index: Path) -> No
 
 
 def test_a_session_is_main_and_the_index_is_attached_last(inbound: Path, index: Path) -> None:
-    with closing(connection.connect_session(inbound, index, create=False, busy_ms=100)) as database:
+    with closing(connection.connect_session(str(inbound), str(index), create=False, busy_ms=100)) as database:
         files = [(name, Path(file)) for _, name, file in database.execute("PRAGMA database_list").fetchall()]
         assert files == [("main", inbound), ("idx", index)]
         assert pragma(database, "main.synchronous") == pragma(database, "idx.synchronous") == 2
@@ -64,9 +64,9 @@ def test_a_session_is_main_and_the_index_is_attached_last(inbound: Path, index: 
 def test_a_file_that_is_not_there_is_not_made_without_being_asked(tmp_path: Path, index: Path) -> None:
     before = sorted(tmp_path.iterdir())
     for open_it in (
-        lambda: connection.connect(tmp_path / "no.db", "inbound", create=False),
-        lambda: connection.connect(tmp_path / "no" / "no.db", "inbound", create=True),
-        lambda: connection.connect_session(tmp_path / "no.db", index, create=False),
+        lambda: connection.connect(str(tmp_path / "no.db"), "inbound", create=False),
+        lambda: connection.connect(str(tmp_path / "no" / "no.db"), "inbound", create=True),
+        lambda: connection.connect_session(str(tmp_path / "no.db"), str(index), create=False),
     ):
         with pytest.raises(Refused, match=r"no\.db'.*cannot be opened"):
             open_it()
@@ -77,9 +77,9 @@ def test_a_file_that_is_not_there_is_not_made_without_being_asked(tmp_path: Path
 def test_any_file_name_is_opened_as_it_is(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     path, index = tmp_path / name / "inbound.db", tmp_path / name / "agentq.db"
-    connection.connect(index, "index", create=True).close()
-    connection.connect(path, "inbound", create=True).close()
-    connection.connect_session(path, index, create=False).close()
+    connection.connect(str(index), "index", create=True).close()
+    connection.connect(str(path), "inbound", create=True).close()
+    connection.connect_session(str(path), str(index), create=False).close()
     assert sorted(each.name for each in (tmp_path / name).iterdir()) == ["agentq.db", "inbound.db"]
     assert [each.name for each in tmp_path.iterdir()] == [name]
 
@@ -94,7 +94,7 @@ def test_a_failed_open_leaves_no_descriptor_open(tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(5):
         with pytest.raises(Unreadable):
-            connection.connect(tmp_path / "bad.db", "index", create=False)
+            connection.connect(str(tmp_path / "bad.db"), "index", create=False)
     assert len(os.listdir("/proc/self/fd")) == before
 
 
@@ -109,8 +109,8 @@ class Interrupted(BaseException):
 def test_a_transaction_that_is_interrupted_leaves_nothing(
     inbound: Path, index: Path, error: type[BaseException]
 ) -> None:
-    with closing(connection.connect_session(inbound, index, create=False)) as database:
-        with pytest.raises(error), connection.transaction(database, inbound):
+    with closing(connection.connect_session(str(inbound), str(index), create=False)) as database:
+        with pytest.raises(error), connection.transaction(database, str(inbound)):
             database.execute("INSERT INTO session_state VALUES ('a', 1)")
             database.execute("INSERT INTO idx.meta VALUES ('a', 1)")
             raise error
@@ -121,8 +121,8 @@ def test_a_transaction_that_is_interrupted_leaves_nothing(
 
 
 def test_a_transaction_over_both_files_is_there_once_committed(inbound: Path, index: Path) -> None:
-    with closing(connection.connect_session(inbound, index, create=False)) as database:
-        with connection.transaction(database, inbound):
+    with closing(connection.connect_session(str(inbound), str(index), create=False)) as database:
+        with connection.transaction(database, str(inbound)):
             database.execute("INSERT INTO session_state VALUES ('a', 1)")
             database.execute("INSERT INTO idx.meta VALUES ('a', 1)")
         for path, table in ((inbound, "session_state"), (index, "meta")):
@@ -131,11 +131,11 @@ def test_a_transaction_over_both_files_is_there_once_committed(inbound: Path, in
 
 
 def test_a_transaction_locks_both_files_from_its_beginning(inbound: Path, index: Path) -> None:
-    database = connection.connect_session(inbound, index, create=False)
-    with closing(database), connection.transaction(database, inbound):
+    database = connection.connect_session(str(inbound), str(index), create=False)
+    with closing(database), connection.transaction(database, str(inbound)):
         for path, kind in ((inbound, "inbound"), (index, "index")):
             with pytest.raises(Busy, match=path.name):
-                connection.connect(path, kind, create=False, busy_ms=0)
+                connection.connect(str(path), kind, create=False, busy_ms=0)
 
 
 def test_somebody_who_holds_the_sessions_file_is_waited_for_before_the_index_is_locked(
@@ -143,17 +143,17 @@ def test_somebody_who_holds_the_sessions_file_is_waited_for_before_the_index_is_
 ) -> None:
     holder.execute("BEGIN")
     holder.execute("SELECT * FROM messages_in").fetchall()
-    with closing(connection.connect_session(inbound, index, create=False, busy_ms=100)) as database:
+    with closing(connection.connect_session(str(inbound), str(index), create=False, busy_ms=100)) as database:
         began = time.monotonic()
-        with pytest.raises(Busy, match=r"inbound\.db"), connection.transaction(database, inbound):
+        with pytest.raises(Busy, match=r"inbound\.db"), connection.transaction(database, str(inbound)):
             raise AssertionError("it was not held")
         took = time.monotonic() - began
         assert 0.05 < took < 5
-        other = connection.connect(index, "index", create=False, busy_ms=0)
-        with closing(other), connection.transaction(other, index):
+        other = connection.connect(str(index), "index", create=False, busy_ms=0)
+        with closing(other), connection.transaction(other, str(index)):
             other.execute("INSERT INTO meta VALUES ('free', 1)")
         holder.execute("COMMIT")
-        with connection.transaction(database, inbound):
+        with connection.transaction(database, str(inbound)):
             pass
 
 
@@ -165,7 +165,7 @@ def test_a_writer_waits_for_a_lock_that_is_given_back(inbound: Path, holder: sql
     done = threading.Event()
 
     def opening() -> None:
-        connection.connect(inbound, "inbound", create=False, busy_ms=20_000).close()
+        connection.connect(str(inbound), "inbound", create=False, busy_ms=20_000).close()
         done.set()
 
     other = threading.Thread(target=opening)
@@ -221,21 +221,24 @@ def test_a_missing_table_is_an_unreadable_file_and_not_a_bug() -> None:
 
 
 def test_our_own_errors_go_through_a_transaction_unchanged(inbound: Path) -> None:
-    with closing(connection.connect(inbound, "inbound", create=False)) as database:
-        with pytest.raises(Busy, match="mine"), connection.transaction(database, inbound):
+    with closing(connection.connect(str(inbound), "inbound", create=False)) as database:
+        with pytest.raises(Busy, match="mine"), connection.transaction(database, str(inbound)):
             raise Busy("mine")
         assert not database.in_transaction
 
 
 def test_trouble_while_rows_are_fetched_has_its_name_too(tmp_path: Path) -> None:
     path = tmp_path / "agentq.db"
-    with closing(connection.connect(path, "index", create=True)) as database, connection.transaction(database, path):
+    with (
+        closing(connection.connect(str(path), "index", create=True)) as database,
+        connection.transaction(database, str(path)),
+    ):
         for n in range(50):
             database.execute("INSERT INTO meta VALUES (?, zeroblob(3000))", (f"n{n:02d}",))
     with open(path, "r+b") as file:
         file.seek(path.stat().st_size // 2)
         file.write(b"\xff" * (path.stat().st_size // 2))
-    with closing(connection.connect(path, "index", create=False)) as database:
+    with closing(connection.connect(str(path), "index", create=False)) as database:
         with pytest.raises(Unreadable, match=r"agentq\.db"):
             database.execute("SELECT * FROM meta").fetchall()
         with pytest.raises(Unreadable, match=r"agentq\.db"):

@@ -272,7 +272,7 @@ def test_an_environment_file_is_read(tmp_path: Path) -> None:
         "# comment\n\nA=1\n  B = two words \nexport C='three # not a comment'\n"
         'D="quoted \\"x\\" and\\nline"\nE=it\'s\nF=\nA=again\n'
     )
-    assert values.parse_env_file(file) == {
+    assert values.parse_env_file(str(file)) == {
         "A": "again",
         "B": "two words",
         "C": "three # not a comment",
@@ -286,10 +286,10 @@ def test_an_error_in_an_environment_file_names_file_and_line_but_no_value(tmp_pa
     file = tmp_path / "env"
     file.write_text("A=1\nhush\n")
     with pytest.raises(Usage) as refusal:
-        values.parse_env_file(file)
+        values.parse_env_file(str(file))
     assert refusal.value.message == f"--env-file '{file}' line 2: not NAME=VALUE"
     with pytest.raises(Usage, match="No such file"):
-        values.parse_env_file(tmp_path / "none")
+        values.parse_env_file(str(tmp_path / "none"))
 
 
 def test_times_are_told_relative_to_now() -> None:

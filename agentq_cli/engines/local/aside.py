@@ -16,44 +16,45 @@ from agentq_cli.host.place import refuse_link
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.base.path import Path
     from agentq_cli.engines.local.session_write import SessionWrite
 
 
-def place(session: Path) -> Path:
+def place(session: str) -> str:
     """Where they lie until they are removed."""
-    return session / "pruned"
+    return f"{session}/pruned"
 
 
-def move(session: Path, seq: int, runs: int) -> bool:
+def move(session: str, seq: int, runs: int) -> bool:
     """Move the directories of a task's runs aside; whether there was any. Raises Refused, Usage, having moved none."""
-    source, target = session / "runs", place(session)
+    source, target = f"{session}/runs", place(session)
     moved: list[str] = []
     try:
         refuse_link(source)
         refuse_link(target)
         for name in (f"{seq}.{attempt}" for attempt in range(1, runs + 1)):
-            if os.path.lexists(source / name):
-                target.mkdir(mode=0o700, exist_ok=True)
-                os.rename(source / name, target / name)
+            if os.path.lexists(f"{source}/{name}"):
+                os.makedirs(target, 0o700, exist_ok=True)
+                os.rename(f"{source}/{name}", f"{target}/{name}")
                 moved.append(name)
     except OSError as error:
         for name in moved:
-            os.rename(target / name, source / name)
-        raise Refused(f"'{source}': {error.strerror}; nothing of {session.name}/{seq} was removed") from error
+            os.rename(f"{target}/{name}", f"{source}/{name}")
+        raise Refused(
+            f"'{source}': {error.strerror}; nothing of {os.path.basename(session)}/{seq} was removed"
+        ) from error
     return bool(moved)
 
 
-def sync(session: Path) -> None:
+def sync(session: str) -> None:
     """Bring what was moved to disk, before the commit that forgets it. Raises Refused."""
     try:
-        for directory in (session / "runs", place(session), session):
+        for directory in (f"{session}/runs", place(session), session):
             sync_directory(directory)
     except OSError as error:
         raise Refused(f"'{session}': {error.strerror}") from error
 
 
-def names(session: Path) -> list[str]:
+def names(session: str) -> list[str]:
     """What lies aside."""
     try:
         return [name for name in sorted(os.listdir(place(session))) if _is_run(name)]
@@ -69,7 +70,7 @@ def _is_run(name: str) -> bool:
 def settle(write: SessionWrite, *, dry: bool = False) -> tuple[list[str], list[str]]:
     """Put back what belongs to tasks that are still there, the session being locked; the names of these runs, and of
     those that are to be removed. With `dry` nothing is moved."""
-    source, target = write.home / "runs", place(write.home)
+    source, target = f"{write.home}/runs", place(write.home)
     back, gone = [], []
     for name in names(write.home):
         if not write.has(int(name.partition(".")[0])):
@@ -77,7 +78,7 @@ def settle(write: SessionWrite, *, dry: bool = False) -> tuple[list[str], list[s
             continue
         with contextlib.suppress(OSError):
             if not dry:
-                os.rename(target / name, source / name)
+                os.rename(f"{target}/{name}", f"{source}/{name}")
             back.append(name)
     if not dry:
         with contextlib.suppress(OSError):

@@ -7,12 +7,11 @@ import os
 from collections.abc import Callable, Iterator
 
 from agentq_cli.base.errors import AgentqError, Busy, NotFound, Refused, Unreadable
-from agentq_cli.base.path import Path
 from agentq_cli.engines.local import connection, read, requests
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.state_dir import StateDir, holds_something
 from agentq_cli.engines.nouns import INBOUND, INDEX, OUTBOUND, RUNS, Fault
-from agentq_cli.host.place import refuse_link
+from agentq_cli.host.place import is_there, refuse_link
 
 SOME = 1000
 """The newest tasks of a session, which are compared with the index whether or not it has them as live."""
@@ -46,15 +45,15 @@ def faults(state: StateDir, session: str) -> Iterator[Fault]:
             yield Fault(part, error)
 
 
-def _check_writable(state: StateDir, path: Path) -> None:
+def _check_writable(state: StateDir, path: str) -> None:
     # Where nothing of the state dir can be written, that is one trouble and not one of each session.
-    if path.exists() and os.access(state.path, os.W_OK) and not os.access(path, os.W_OK):
+    if is_there(path) and os.access(state.path, os.W_OK) and not os.access(path, os.W_OK):
         raise Refused(f"'{path}': it cannot be written")
 
 
 def check_runs(state: StateDir, session: str) -> None:
     """Raises Refused, or Usage for a link, where no run of the session can have its directory."""
-    runs = state.session(session) / "runs"
+    runs = f"{state.session(session)}/runs"
     try:
         refuse_link(runs)
         os.listdir(runs)

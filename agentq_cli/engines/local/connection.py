@@ -15,10 +15,9 @@ from collections.abc import Iterator
 
 from agentq_cli.base.defaults import BUSY_MS as BUSY_MS
 from agentq_cli.base.errors import AgentqError, Busy, Refused, Unreadable
-from agentq_cli.base.path import Path
 from agentq_cli.engines.local import schema
 from agentq_cli.engines.local.state_dir import INDEX, REBUILD, StateDir
-from agentq_cli.host.place import refuse_link
+from agentq_cli.host.place import is_there, refuse_link
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,15 +29,13 @@ BACKGROUND_BUSY_MS = 100
 WATCHING_BUSY_MS = 1_000
 """How long a supervisor waits for the index before it looks after its signals and its runs again."""
 
-SCHEMA = Path(schema.DIRECTORY)
+SCHEMA = schema.DIRECTORY
 
 SESSION_TABLES = ("messages_in", "session_state", "conversations", "delivered", "messages_out")
 """What a session's files hold; every other table is the index's, which is attached to them."""
 
 
-def connect(
-    path: Path, kind: str, *, create: bool, busy_ms: int = BUSY_MS, rebuild: bool = False
-) -> sqlite3.Connection:
+def connect(path: str, kind: str, *, create: bool, busy_ms: int = BUSY_MS, rebuild: bool = False) -> sqlite3.Connection:
     """Open a database of `kind` (index, inbound, outbound), migrated to this version's schema.
 
     Raises Unreadable for a corrupt or newer file, which is left as it is, and Busy where a lock was not free; Usage for
@@ -47,9 +44,9 @@ def connect(
     """
     refuse_links(path)
     with named_trouble(path):
-        if create and _rehearsed is None and not path.exists():
+        if create and _rehearsed is None and not is_there(path):
             if kind == "index" and not rebuild:
-                StateDir(path.parent).refuse_lost_index()
+                StateDir(os.path.dirname(path)).refuse_lost_index()
             lay(path, _new(kind, SCHEMA, latest(kind)))
         connection = _open(path, kind, create=create, busy_ms=busy_ms)
         try:
@@ -65,16 +62,16 @@ def connect(
         return connection
 
 
-def refuse_links(path: Path) -> None:
+def refuse_links(path: str) -> None:
     """Refuse a database, or a journal beside it, that leads elsewhere; SQLite itself follows the one and not the other.
 
     Raises Usage.
     """
     refuse_link(path)
-    refuse_link(path.with_name(f"{path.name}-journal"))
+    refuse_link(f"{path}-journal")
 
 
-def lay(path: Path, content: bytes) -> bool:
+def lay(path: str, content: bytes) -> bool:
     """Put a whole database where there is none, on disk but for its name, which the next commit beside it syncs.
 
     One sync where a first commit takes five. False: there is one now, or SQLite has to make it, since this file system
@@ -83,7 +80,7 @@ def lay(path: Path, content: bytes) -> bool:
     if os.path.lexists(f"{path}-journal"):
         return False
     try:
-        descriptor = os.open(path.parent, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(os.path.dirname(path), os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError:
         return False
     try:
@@ -108,14 +105,14 @@ def new_in_memory(kind: str) -> sqlite3.Connection:
 
 
 @functools.cache
-def _new(kind: str, schema: Path, version: int) -> bytes:
+def _new(kind: str, schema: str, version: int) -> bytes:
     """A database of a kind as it is before anything is stored; made once of each schema."""
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        migrate(connection, Path(":memory:"), kind)
+        migrate(connection, ":memory:", kind)
         return connection.serialize()
 
 
-def connect_session(inbound: Path, index: Path, *, create: bool, busy_ms: int = BUSY_MS) -> sqlite3.Connection:
+def connect_session(inbound: str, index: str, *, create: bool, busy_ms: int = BUSY_MS) -> sqlite3.Connection:
     """Open a session's inbound.db with the index attached, for transactions over both."""
     connection = connect(inbound, "inbound", create=create, busy_ms=busy_ms)
     try:
@@ -137,7 +134,7 @@ def connect_session(inbound: Path, index: Path, *, create: bool, busy_ms: int = 
     return connection
 
 
-def _prepare_foreign(connection: sqlite3.Connection, path: Path) -> None:
+def _prepare_foreign(connection: sqlite3.Connection, path: str) -> None:
     """Refuse an outbound.db that would run its writer's code in ours; text that is no UTF-8 is read all the same.
 
     A view in the table's place, a trigger or an index over an expression can keep whoever reads or writes for ever.
@@ -147,7 +144,7 @@ def _prepare_foreign(connection: sqlite3.Connection, path: Path) -> None:
     check_foreign(connection, path)
 
 
-def check_foreign(connection: sqlite3.Connection, path: Path) -> None:
+def check_foreign(connection: sqlite3.Connection, path: str) -> None:
     """Raises Unreadable where messages_out has become something else than agentq made."""
     if connection.execute(MADE_FROM).fetchall() != _messages_out():
         raise Unreadable(f"'{path}': messages_out is not the table that agentq made; it was left as it is")
@@ -159,19 +156,19 @@ MADE_FROM = "SELECT type, name, sql FROM sqlite_schema WHERE lower(tbl_name) = '
 @functools.cache
 def _messages_out() -> list[tuple[Any, ...]]:
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        migrate(connection, Path(":memory:"), "outbound")
+        migrate(connection, ":memory:", "outbound")
         return connection.execute(MADE_FROM).fetchall()
 
 
 def empty_index() -> sqlite3.Connection:
     """An index without rows, in memory: what a reading command sees where there is no state yet."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    migrate(connection, Path(":memory:"), "index")
+    migrate(connection, ":memory:", "index")
     return connection
 
 
 @contextlib.contextmanager
-def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
+def transaction(connection: sqlite3.Connection, path: str) -> Iterator[sqlite3.Connection]:
     """One writing transaction over every attached file; rolled back on any exception."""
     with named_trouble(path):
         connection.execute("BEGIN EXCLUSIVE")
@@ -200,7 +197,7 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def named_trouble(path: Path) -> Iterator[None]:
+def named_trouble(path: str) -> Iterator[None]:
     """Turn SQLite's errors into the contract's, with the file named."""
     try:
         yield
@@ -208,7 +205,7 @@ def named_trouble(path: Path) -> Iterator[None]:
         raise translate(error, path) from error
 
 
-def translate(error: sqlite3.Error, path: Path) -> AgentqError:
+def translate(error: sqlite3.Error, path: str) -> AgentqError:
     """The error of the contract that stands for one of SQLite's."""
     name = getattr(error, "sqlite_errorname", "") or ""
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
@@ -224,8 +221,9 @@ def translate(error: sqlite3.Error, path: Path) -> AgentqError:
     if name.startswith("SQLITE_IOERR"):
         return Refused(f"'{path}': the disk refused ({error}, {name})")
     if isinstance(error, sqlite3.OperationalError) and "no such" in str(error):
-        if path.name == INDEX or str(error).rpartition(" ")[2] not in SESSION_TABLES:
-            return Unreadable(f"'{path if path.name == INDEX else INDEX}': {error}; {REBUILD}")
+        name = os.path.basename(path)
+        if name == INDEX or str(error).rpartition(" ")[2] not in SESSION_TABLES:
+            return Unreadable(f"'{path if name == INDEX else INDEX}': {error}; {REBUILD}")
         return Unreadable(f"'{path}': {error}; it is not a file of agentq")
     return AgentqError(f"'{path}': {error} ({name or type(error).__name__})")
 
@@ -262,7 +260,7 @@ class NamedCursor(sqlite3.Cursor):
 class NamedConnection(sqlite3.Connection):
     """A connection that knows the file that it was opened on."""
 
-    path = Path(":memory:")
+    path = ":memory:"
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         """As sqlite3's."""
@@ -275,29 +273,29 @@ def latest(kind: str) -> int:
     return schema.latest(kind, SCHEMA)
 
 
-def migrate(connection: sqlite3.Connection, path: Path, kind: str, *, rebuild: bool = False) -> None:
+def migrate(connection: sqlite3.Connection, path: str, kind: str, *, rebuild: bool = False) -> None:
     """Bring a file to this version's schema, each step and its `user_version` in one transaction."""
     target = latest(kind)
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     _refuse_newer(path, version, target)
     if version == target:
         return
-    if version == 0 and kind == "index" and not rebuild and str(path) != ":memory:":
-        StateDir(path.parent).refuse_lost_index()
+    if version == 0 and kind == "index" and not rebuild and path != ":memory:":
+        StateDir(os.path.dirname(path)).refuse_lost_index()
     with transaction(connection, path):
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if version == 0 and tables:
             raise Unreadable(f"'{path}': it is a database of another program")
-        for name in sorted(name for name in os.listdir(SCHEMA / kind) if name.endswith(".sql")):
+        for name in sorted(name for name in os.listdir(f"{SCHEMA}/{kind}") if name.endswith(".sql")):
             number = int(name[:3])
             if number > version:
-                for statement in _script(SCHEMA / kind / name):
+                for statement in _script(f"{SCHEMA}/{kind}/{name}"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {number}")
 
 
-def mend_schema(connection: sqlite3.Connection, path: Path, kind: str) -> list[str]:
+def mend_schema(connection: sqlite3.Connection, path: str, kind: str) -> list[str]:
     """Make the tables and indexes that a file of this version has lost; returns their names."""
     with contextlib.closing(new_in_memory(kind)) as whole:
         wanted = whole.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid").fetchall()
@@ -309,22 +307,23 @@ def mend_schema(connection: sqlite3.Connection, path: Path, kind: str) -> list[s
     return [name for name, _ in missing]
 
 
-def refuse_newer(connection: sqlite3.Connection, inbound: Path, index: Path) -> None:
+def refuse_newer(connection: sqlite3.Connection, inbound: str, index: str) -> None:
     """Raises Unreadable where a newer agentq has migrated a file since this connection to both was opened."""
     for path, name, kind in ((inbound, "main", "inbound"), (index, "idx", "index")):
         (version,) = connection.execute(f"PRAGMA {name}.user_version").fetchone()
         _refuse_newer(path, version, latest(kind))
 
 
-def _refuse_newer(path: Path, version: int, target: int) -> None:
+def _refuse_newer(path: str, version: int, target: int) -> None:
     if version > target:
         raise Unreadable(f"'{path}': it was written by a newer agentq (schema {version}, this one knows {target})")
 
 
 @functools.cache
-def _script(file: Path) -> list[str]:
+def _script(file: str) -> list[str]:
     """A migration's statements; a batch makes many sessions."""
-    return list(_statements(file.read_text(encoding="utf-8")))
+    with open(file, encoding="utf-8") as script:
+        return list(_statements(script.read()))
 
 
 def _statements(script: str) -> Iterator[str]:
@@ -362,38 +361,38 @@ def rehearsing() -> bool:
     return _rehearsed is not None
 
 
-def rehearsed(path: Path) -> bool:
+def rehearsed(path: str) -> bool:
     """Whether there is a copy of a file, or one that a rehearsal alone has."""
-    return _rehearsed is not None and str(path) in _rehearsed
+    return _rehearsed is not None and path in _rehearsed
 
 
-def _place(path: Path, kind: str, mode: str, busy_ms: int) -> str:
+def _place(path: str, kind: str, mode: str, busy_ms: int) -> str:
     """What to open for a file: itself, or its copy in a rehearsal."""
-    exists = _rehearsed is None or path.exists()
+    exists = _rehearsed is None or is_there(path)
     if _rehearsed is None or (exists and kind == "outbound"):
         return _uri(path, mode)
-    if not exists and mode == "rw" and str(path) not in _rehearsed:
+    if not exists and mode == "rw" and path not in _rehearsed:
         return _uri(path, mode)
     name = f"file:/{os.getpid()}{_uri(path, 'rw').removeprefix('file:').partition('?')[0]}?vfs=memdb"
-    if str(path) not in _rehearsed:
+    if path not in _rehearsed:
         copy = sqlite3.connect(name, uri=True, isolation_level=None)
-        _rehearsed[str(path)] = copy
+        _rehearsed[path] = copy
         if exists:
             try:
                 with contextlib.closing(_connect(_uri(path, "rw"), path, busy_ms)) as source:
                     source.execute("PRAGMA user_version")  # it waits for a lock, as the copying would not
                     source.backup(copy)
             except BaseException:
-                _rehearsed.pop(str(path)).close()
+                _rehearsed.pop(path).close()
                 raise
     return name
 
 
-def _open(path: Path, kind: str, *, create: bool, busy_ms: int) -> NamedConnection:
+def _open(path: str, kind: str, *, create: bool, busy_ms: int) -> NamedConnection:
     return _connect(_place(path, kind, "rwc" if create else "rw", busy_ms), path, busy_ms)
 
 
-def _connect(place: str, path: Path, busy_ms: int) -> NamedConnection:
+def _connect(place: str, path: str, busy_ms: int) -> NamedConnection:
     # Never read-only: a read-only connection cannot roll back what a dead writer left.
     connection = sqlite3.connect(
         place,
@@ -406,7 +405,7 @@ def _connect(place: str, path: Path, busy_ms: int) -> NamedConnection:
     return connection
 
 
-def _uri(path: Path, mode: str) -> str:
+def _uri(path: str, mode: str) -> str:
     # Of a path only these mean something in a URI.
-    named = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    named = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     return f"file:{named}?mode={mode}"

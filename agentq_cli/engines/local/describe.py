@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Mapping
 
 from agentq_cli.base.dataclass import NamedTuple
-from agentq_cli.base.path import Path
 from agentq_cli.engines.local.connection import connect, latest
 from agentq_cli.engines.local.queries import statements
 
@@ -25,7 +24,7 @@ def tables(kind: str) -> Mapping[str, tuple[Column, ...]]:
     """The tables of a new file of `kind` (index, inbound, outbound)."""
     queries = statements("describe")
     with tempfile.TemporaryDirectory() as directory:
-        connection = connect(Path(directory) / f"{kind}.db", kind, create=True)
+        connection = connect(f"{directory}/{kind}.db", kind, create=True)
         with contextlib.closing(connection):
             names = [name for (name,) in connection.execute(queries["tables"]).fetchall()]
             return {

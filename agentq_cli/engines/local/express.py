@@ -129,11 +129,9 @@ def _stored(directory: str, session: str, task: Mapping[str, object], now: int) 
     except sqlite3.Error as error:
         if not committing and error.sqlite_errorcode & 0xFF not in BUSY:
             return False
-        from pathlib import Path
-
         from agentq_cli.engines.local.connection import translate
 
-        raise translate(error, Path(at)) from error
+        raise translate(error, at) from error
     _print(f"{session}/{seq}")
     return True
 

@@ -59,7 +59,8 @@ def _all(database: sqlite3.Connection) -> list[tuple[object, ...]]:
 
 
 def _read(state: StateDir) -> list[dict[str, object]]:
-    found = json.loads(state.holds.read_text(encoding="utf-8"))
+    with open(state.holds, encoding="utf-8") as file:
+        found = json.load(file)
     if not isinstance(found, list):
         raise TypeError("no list")
     return found

@@ -17,10 +17,6 @@ from agentq_cli.model import Actor, Identity
 from agentq_cli.policy import hooks as policy
 from agentq_cli.policy.hooks import Call, Failure, Ran, Told
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from pathlib import Path
-
 HOOKS = statements("hooks")
 WRITE = statements("write")
 PAGE = 500
@@ -64,7 +60,7 @@ def _live(index: sqlite3.Connection, session: str, now: int) -> bool:
 
 
 def collect(
-    index: sqlite3.Connection, path: Path, names: Collection[str], owner: Identity, *, now: int, configured_at: int
+    index: sqlite3.Connection, path: str, names: Collection[str], owner: Identity, *, now: int, configured_at: int
 ) -> None:
     """Hand everything that the new events call for to `owner`, and move the cursor, in one commit."""
     with connection.transaction(index, path):
@@ -85,7 +81,7 @@ def owners(index: sqlite3.Connection) -> list[Identity | None]:
     return [None if row[0] is None else Identity(*row) for row in found]
 
 
-def take(index: sqlite3.Connection, path: Path, gone: Sequence[Identity | None], owner: Identity) -> None:
+def take(index: sqlite3.Connection, path: str, gone: Sequence[Identity | None], owner: Identity) -> None:
     """Take over the hooks of processes that are gone."""
     with connection.transaction(index, path):
         for old in gone:
@@ -100,7 +96,7 @@ def mine(index: sqlite3.Connection, owner: Identity, *, limit: int) -> list[Call
 
 
 def record(
-    index: sqlite3.Connection, path: Path, ran: Sequence[Ran], owner: Identity, *, now: int, actor: Actor
+    index: sqlite3.Connection, path: str, ran: Sequence[Ran], owner: Identity, *, now: int, actor: Actor
 ) -> None:
     """Forget hooks that have run; a failure is an event, and stays on record until that hook succeeds."""
     with connection.transaction(index, path):

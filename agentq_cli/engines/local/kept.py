@@ -13,10 +13,6 @@ from collections.abc import Callable, Iterator
 
 from agentq_cli.base.dataclass import NamedTuple
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from agentq_cli.base.path import Path
-
 MOST = 128
 """Connections at most; the one that was used longest ago goes first."""
 
@@ -42,12 +38,12 @@ class Kept:
     """The connections of one process; use it from one thread."""
 
     def __init__(self, most: int = MOST) -> None:
-        self._free: dict[Path, Opened] = {}
+        self._free: dict[str, Opened] = {}
         self._most = most
 
     @contextlib.contextmanager
     def lend(
-        self, paths: tuple[Path, ...], busy_ms: int, connect: Callable[[], sqlite3.Connection]
+        self, paths: tuple[str, ...], busy_ms: int, connect: Callable[[], sqlite3.Connection]
     ) -> Iterator[sqlite3.Connection]:
         """The connection to these files, the first one's own, or what `connect` opens.
 
@@ -93,7 +89,7 @@ def most_kept() -> int:
     return min(MOST, max(1, (limit - OTHERS) // DESCRIPTORS))
 
 
-def _file(path: Path) -> tuple[int, int] | None:
+def _file(path: str) -> tuple[int, int] | None:
     try:
         status = os.lstat(path)
     except OSError:

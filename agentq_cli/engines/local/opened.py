@@ -11,7 +11,7 @@ from agentq_cli.engines.local import connection
 from agentq_cli.engines.local.kept import PAGES, Kept, most_kept
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.state_dir import StateDir, holds_something
-from agentq_cli.host.place import Place
+from agentq_cli.host.place import Place, is_there
 from agentq_cli.host.ring import ring
 
 TYPE_CHECKING = False
@@ -34,7 +34,7 @@ class Opened:
         self, state: StateDir, index: sqlite3.Connection, clock: Clock, *, allow_network_fs: bool = False
     ) -> None:
         self.state = state
-        self.here = Place(str(state.path), allow_network_fs)
+        self.here = Place(state.path, allow_network_fs)
         self.index = index
         self.answered: dict[str, str | None] = {}
         self._clock = clock
@@ -48,7 +48,7 @@ class Opened:
     @contextlib.contextmanager
     def rehearsal(self) -> Iterator[Self]:
         """The same queue as copies in memory: what is done to it leaves every file as it is. One at a time."""
-        if not self.state.path.exists():
+        if not os.path.exists(self.state.path):
             yield self
             return
         with connection.rehearsal():
@@ -124,7 +124,7 @@ class Opened:
 
     def known(self, session: str) -> None:
         directory = self.state.session(session)
-        if not directory.exists():
+        if not is_there(directory):
             near = nearest(session, self.session_names()) or "; see `agentq sessions`"
             raise NotFound(f"session '{session}': there is none of that name{near}")
 

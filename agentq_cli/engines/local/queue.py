@@ -6,7 +6,6 @@ import os
 from itertools import islice
 
 from agentq_cli.base.errors import AgentqError, NotFound
-from agentq_cli.base.path import Path
 from agentq_cli.engines.local import connection, read
 from agentq_cli.engines.local.runs import Attendance
 from agentq_cli.engines.local.state_dir import StateDir, holds_something
@@ -58,7 +57,7 @@ class Readings(Attendance, Pauses):
             conversation=conversations[0][1] if conversations else None,
             conversations=dict(conversations),
             parallel=None,
-            path=str(self.state.session(name)),
+            path=self.state.session(name),
         )
 
     def pause_reason(self, session: str) -> str | None:
@@ -127,7 +126,7 @@ class LocalQueue(Readings):
 
     @classmethod
     def open(
-        cls, path: Path, clock: Clock, *, create: bool, allow_network_fs: bool = False, rebuild: bool = False
+        cls, path: str, clock: Clock, *, create: bool, allow_network_fs: bool = False, rebuild: bool = False
     ) -> Self:
         """Open a state dir, made with `create` where it does not exist.
 
@@ -136,7 +135,7 @@ class LocalQueue(Readings):
         unless that is to be rebuilt.
         """
         # One spelling, for it marks the processes of its runs: two names of one directory must not hide them.
-        path = Path(os.path.realpath(path))
+        path = os.path.realpath(path)
         state = StateDir(path)
         os.umask(0o077)
         state.check(allow_network_fs=allow_network_fs)
@@ -144,7 +143,7 @@ class LocalQueue(Readings):
         if not there and not rebuild:
             state.refuse_lost_index()
         if create:
-            missing = not path.exists()
+            missing = not os.path.exists(path)
             state.create()
             if missing:
                 state.check(allow_network_fs=allow_network_fs)  # somebody else may have been faster

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator, Mapping
 
 from agentq_cli.base.errors import AgentqError, NotFound
@@ -106,7 +107,7 @@ def roll_back_dead_writers(state: StateDir, sessions: Iterable[str]) -> list[str
     opened = []
     for session in sessions:
         for kind, path in (("inbound", state.inbound(session)), ("outbound", state.outbound(session))):
-            if path.with_name(f"{path.name}-journal").exists():
+            if os.path.exists(f"{path}-journal"):
                 with contextlib.suppress(AgentqError):
                     connection.connect(path, kind, create=False, busy_ms=connection.BACKGROUND_BUSY_MS).close()
                     opened.append(session)

@@ -13,7 +13,6 @@ from itertools import groupby
 
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError, NotFound, Unreadable
-from agentq_cli.base.path import Path
 from agentq_cli.engines.local import aside, connection, dependencies, rows
 from agentq_cli.engines.local.queries import insert_into, statements
 from agentq_cli.engines.local.state_dir import StateDir, holds_something
@@ -35,9 +34,9 @@ class SessionWrite:
     """One open transaction; made by `session_write`. `now` is the time that its events carry."""
 
     def __init__(
-        self, database: sqlite3.Connection, session: str, now: int, actor: Actor, home: Path | None = None
+        self, database: sqlite3.Connection, session: str, now: int, actor: Actor, home: str | None = None
     ) -> None:
-        self.home = home or Path(session)
+        self.home = home or session
         """The session's directory; of one that is laid as a whole not yet its own."""
         self.moved = False
         """Whether directories of runs were moved aside (`aside`), which is undone where the transaction fails."""
@@ -350,11 +349,11 @@ def refuse_emptied(state: StateDir, session: str) -> None:
     was killed before it stored anything.
     """
     path = state.inbound(session)
-    if holds_something(path) or not state.index.exists():
+    if holds_something(path) or not os.path.exists(state.index):
         return
     with contextlib.closing(connection.connect(state.index, "index", create=False)) as index:
         known = index.execute(READ["session"], {"name": session}).fetchone()
     # Looked at once more: somebody else's first submit may have come between.
     if known is not None and not holds_something(path):
-        what = "it is empty" if path.exists() else "it is gone"
+        what = "it is empty" if os.path.exists(path) else "it is gone"
         raise Unreadable(f"'{path}': {what}, while the index knows its tasks; put it back from a copy")

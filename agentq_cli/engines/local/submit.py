@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import sqlite3
 import time
@@ -25,6 +26,7 @@ from agentq_cli.engines.local.session_write import (
     session_write,
 )
 from agentq_cli.engines.local.state_dir import StateDir, sync_directory
+from agentq_cli.host.place import is_there
 from agentq_cli.model import Actor, Address, Identity, NewTask, Status, Task, Trigger
 
 TYPE_CHECKING = False
@@ -292,7 +294,7 @@ def _laid(
     Its directory must be.
     """
     path = state.inbound(session)
-    if path.exists():
+    if is_there(path):
         return None
     with contextlib.closing(connection.new_in_memory("inbound")) as database:
         database.execute("BEGIN")
@@ -300,7 +302,7 @@ def _laid(
         database.execute("COMMIT")
         if not connection.lay(path, database.serialize()):
             return None
-    sync_directory(path.parent)
+    sync_directory(os.path.dirname(path))
     return found
 
 
@@ -362,7 +364,7 @@ def drop(state: StateDir, batch: str, sessions: Sequence[str], *, now: int, acto
     """Take back what a batch staged that was never committed. Raises as `release` does."""
 
     def one(session: str) -> None:
-        if state.inbound(session).exists():
+        if is_there(state.inbound(session)):
             with session_write(state, session, now=now, actor=actor) as write:
                 write.database.execute(BATCH["drop_dependencies"], {"id": batch, "session": session})
                 write.database.execute(BATCH["drop"], {"id": batch})
