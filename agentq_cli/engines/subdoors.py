@@ -145,9 +145,11 @@ class Figures(Protocol):
 class Upkeep(Protocol):
     """What an engine needs to stay in order: for a sweep `begin`, `asking`, `end`, for a supervisor `recall`."""
 
-    def begin(self, told: Told, *, host: str, session: str | None = None, rebuild: bool = False) -> Step:
+    def begin(
+        self, told: Told, *, host: str, session: str | None = None, rebuild: bool = False, config: str | None = None
+    ) -> Step:
         """What comes before everything else of a sweep, of one session where that is named; with `rebuild` the index
-        is made anew. `told` is what the files of a run tell of it."""
+        is made anew. `told` is what the files of a run tell of it, `config` what to remember of the configuration."""
 
     def asking(self) -> list[str]:
         """The sessions in the turn of this sweep in which agents may ask for something."""

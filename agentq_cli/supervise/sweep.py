@@ -13,6 +13,7 @@ from functools import partial
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.dataclass import dataclass, field, replace
 from agentq_cli.base.errors import AgentqError, Busy
+from agentq_cli.config import mark
 from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
 from agentq_cli.engines.nouns import Trouble
@@ -63,7 +64,9 @@ class Sweep:
         hooks.begin(self.config)
         upkeep = self.queue.upkeep
         told = partial(history.past, self.queue.here, self.config)
-        yield from self._tended(upkeep.begin(told, host=self.host, session=self.session, rebuild=self.reindex))
+        noted = mark.note(self.config)
+        begin = upkeep.begin(told, host=self.host, session=self.session, rebuild=self.reindex, config=noted)
+        yield from self._tended(begin)
         yield from self._runs()
         yield from self._limits()
         yield from self._expire()

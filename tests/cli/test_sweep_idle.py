@@ -202,16 +202,72 @@ def test_other_words_are_left_to_the_command(aq: Driven, arguments: tuple[str, .
     assert done.returncode == (0 if arguments[0] in ("--color", "--help") else done.returncode)
 
 
+def configure(aq: Driven, text: str) -> Path:
+    config = aq.home / ".config" / "agentq" / "config.toml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text(text)
+    return config
+
+
+def quick(aq: Driven, *arguments: str) -> Spied:
+    """The first sweep that needs no more than the one look."""
+    return until(lambda: (found := Spied(aq, *arguments)).quick and found, what="a sweep with nothing to do")
+
+
 def test_a_configuration_is_read(aq: Driven) -> None:
     aq("sweep")
-    config = aq.home / ".config" / "agentq" / "config.toml"
-    config.parent.mkdir(parents=True)
-    config.write_text("nonsense = 1\n")
+    configure(aq, "nonsense = 1\n")
     assert "nonsense" in aq.refused("sweep", code=2)
-    config.write_text('retention = "1ms"\n')
+    configure(aq, 'retention = "1ms"\n')
     aq.exec("true")
     aq.drain()
     assert "prune default/1" in aq("sweep").stdout
+
+
+def test_a_configuration_that_a_sweep_has_read_is_read_again_once_it_has_changed(aq: Driven) -> None:
+    later(aq, "a", "b")
+    config = configure(aq, 'jobs = 3\n[sessions.a]\npriority = 5\n')
+    assert not Spied(aq).quick
+    assert "tomllib" not in quick(aq).modules
+    assert quick(aq, "--json").done.stdout == Spied(aq, "--json", env=WHOLE).done.stdout
+    assert quick(aq, "-s", "b").opened == set()
+    other = aq.home / "other.toml"
+    other.write_text("jobs = 4\n")
+    assert not Spied(aq, env={"AGENTQ_CONFIG": str(other)}).quick, "another file"
+    quick(aq)
+    config.write_text("nonsense = 1\n")
+    for _ in range(2):
+        assert "nonsense" in aq.refused("sweep", code=2)
+    config.unlink()
+    quick(aq)
+
+
+def test_what_outlives_the_retention_is_pruned_though_the_configuration_is_known(aq: Driven) -> None:
+    configure(aq, 'retention = "1d"\n')
+    aq.exec("true")
+    aq.drain()
+    quick(aq)
+    assert "prune default/1" in aq.agentq("sweep", env={"AGENTQ_NOW": "2100-01-01T00:00:00Z"}).stdout
+
+
+def test_a_hook_that_nobody_has_run_is_run_though_the_configuration_is_known(aq: Driven) -> None:
+    aq("sweep")
+    called, none = aq.home / "called", aq.home / "none.toml"
+    configure(aq, f'[hooks]\n"task.failed" = ["touch", "{called}"]\n')
+    none.touch()
+    quick(aq)
+    aq.exec("false")
+    aq.agentq("run", "--drain", env={"AGENTQ_CONFIG": str(none)})
+    assert not called.exists()
+    aq("sweep")
+    assert called.exists()
+    quick(aq)
+
+
+def test_memory_that_the_configuration_asks_for_is_compared_with_the_machine_each_time(aq: Driven) -> None:
+    aq("sweep")
+    configure(aq, '[limits]\nmemory_reserve = "1MiB"\n')
+    assert not any(Spied(aq).quick for _ in range(3))
 
 
 def test_what_cannot_be_printed_is_an_error_as_ever(aq: Driven) -> None:

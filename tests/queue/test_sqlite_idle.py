@@ -233,7 +233,7 @@ def test_the_quick_look_costs_as_much_with_many_sessions_tasks_and_runs(real: Qu
         counted: list[int] = []
         with closing(sqlite3.connect(real.state.index)) as index:
             index.set_progress_handler(lambda: counted.append(1), 10)
-            index.execute(seen.SWEEP["idle"], {"now": real.now}).fetchall()
+            index.execute(seen.SWEEP["idle"], {"now": real.now, "before": None}).fetchall()
             seen.in_turn(index)
             seen.next_position(index)
         return len(counted)

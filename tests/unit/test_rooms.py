@@ -30,7 +30,7 @@ FLOORS = (
 ENGINE = "agentq_cli.engines.local"
 
 KNOWING = {
-    "__main__.py",  # the lean submit and the idle sweep, before anything else is loaded
+    "__main__.py",  # the lean submit and the first look of a sweep, before anything else is loaded
     "cli/candidates.py",  # completion, which must not load the door
     "diagnose/doctor.py",  # whether a directory is fit to be a state dir, before one is opened
     "engines/door.py",  # opens the one there is

@@ -1,7 +1,7 @@
-"""`agentq sweep` where there is nothing to do, answered by one look at the index and a few files' times.
+"""The first step of `agentq sweep`: a look at the index and at a few files' times tells whether there is work.
 
-It imports nothing that takes time, and answers only where that is certain; whatever is unusual (another option, a
-configuration, a lock that is held, an error) is left to the command itself, which does and says the same.
+It imports nothing that takes time. If there is nothing to do, the sweep ends here; if there is, or if that is not
+certain (a configuration that no sweep has read yet, a lock that is held, an error), the other steps follow.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import stat
 
 from agentq_cli.base import clock, environment
 from agentq_cli.base.errors import AgentqError
+from agentq_cli.config import mark
 from agentq_cli.engines.local import file_systems, schema, seen
 from agentq_cli.host.ring import ring
 
@@ -30,13 +31,14 @@ FRESH_MS = 15_000
 
 
 def sweep(given: Mapping[str, object], shared: Mapping[str, object]) -> bool:
-    """Sweep where nothing is to be done, and print what there is to print; False: nothing is done or printed yet.
+    """Sweep if nothing is to be done, and print what there is to print; False: nothing is done or printed yet.
 
     `given` are the parameters of `commands.sweep` and `shared` the options of every command, none of them at its
     default. A sweep that is repeated does no harm, so that False is always safe.
     """
-    if given.keys() - {"no_wake"} or shared.keys() - {"json", "state_dir"} or environment.configured(os.environ):
+    if given.keys() - {"no_wake", "session"} or shared.keys() - {"json", "state_dir"}:
         return False
+    session = given.get("session")
     named = shared.get("state_dir")
     try:
         state = environment.state_directory(named, os.environ)  # type: ignore[arg-type]
@@ -45,9 +47,9 @@ def sweep(given: Mapping[str, object], shared: Mapping[str, object]) -> bool:
         now = clock.from_environment(os.environ).now_ms()
         index = sqlite3.connect(f"{state}/agentq.db", timeout=BUSY_SECONDS, isolation_level=None)
         try:
-            if not _idle(index, state, now):
+            if not _idle(index, state, now, session):
                 return False
-            seen.note(index, now, turn=True)
+            seen.note(index, now, turn=session is None)
         finally:
             index.close()
         ring(f"{state}/bells")
@@ -67,7 +69,7 @@ def _fit(state: str) -> bool:
     return not file_systems.is_network(file_systems.kind_of(state))
 
 
-def _idle(index: sqlite3.Connection, state: str, now: int) -> bool:
+def _idle(index: sqlite3.Connection, state: str, now: int, session: object) -> bool:
     """Whether a sweep at this moment would find nothing to do."""
     index.execute("PRAGMA synchronous = EXTRA")
     index.execute("BEGIN")
@@ -75,13 +77,25 @@ def _idle(index: sqlite3.Connection, state: str, now: int) -> bool:
         (version,) = index.execute("PRAGMA user_version").fetchone()
         if version != schema.latest("index"):
             return False
-        anything, due = index.execute(seen.SWEEP["idle"], {"now": now}).fetchone()
+        configured = mark.concerning(seen.config(index), os.environ)
+        if configured is None:
+            return False
+        retention, hooks = configured
+        values = {"now": now, "before": None if retention is None else now - retention}
+        anything, due = index.execute(seen.SWEEP["idle"], values).fetchone()
         if anything or not _watched(index, f"{state}/bells", due=due):
             return False
-        sessions = f"{state}/sessions"
-        if seen.directory(sessions, index) != seen.known_directory(index):
+        if hooks and index.execute(seen.SWEEP["hooks"]).fetchone()[0]:
             return False
-        rows = seen.in_turn(index)
+        sessions = f"{state}/sessions"
+        if session is not None:
+            rows = index.execute(seen.SWEEP["seen"], {"session": session}).fetchall()
+            if not rows:
+                return False
+        elif seen.directory(sessions, index) != seen.known_directory(index):
+            return False
+        else:
+            rows = seen.in_turn(index)
     finally:
         index.execute("COMMIT")
     return not any(seen.unlike(rows, sessions))

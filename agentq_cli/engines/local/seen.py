@@ -41,14 +41,25 @@ def next_position(index: sqlite3.Connection) -> str:
     return "" if row is None else str(row[0])
 
 
-def note(index: sqlite3.Connection, now: int, *, turn: bool) -> None:
-    """Record that somebody sweeps at `now`; with `turn` the next one looks at the sessions after those of this one."""
+def config(index: sqlite3.Connection) -> str | None:
+    """What the last sweep that read a configuration noted of it (`config.mark`)."""
+    row = index.execute(SWEEP["config"]).fetchone()
+    return None if row is None else str(row[0])
+
+
+def note(index: sqlite3.Connection, now: int, *, turn: bool, config: str | None = None) -> None:
+    """Record that somebody sweeps at `now`; with `turn` the next one looks at the sessions after those of this one.
+
+    `config` is what is to be remembered of the configuration.
+    """
     set_meta = statements("dispatch")["set_meta"]
     index.execute("BEGIN EXCLUSIVE")
     try:
         index.execute(set_meta, {"name": "last_sweep_at", "value": now})
         if turn:
             index.execute(set_meta, {"name": "sweep_position", "value": next_position(index)})
+        if config is not None:
+            index.execute(set_meta, {"name": "config_seen", "value": config})
         index.execute("COMMIT")
     finally:
         if index.in_transaction:

@@ -43,13 +43,15 @@ class Upkeep:
 
     # A sweep
 
-    def begin(self, told: Told, *, host: str, session: str | None = None, rebuild: bool = False) -> Step:
+    def begin(
+        self, told: Told, *, host: str, session: str | None = None, rebuild: bool = False, config: str | None = None
+    ) -> Step:
         if (restored := self.restore_holds()) is not None:
             yield SweepAction("reindex", None, None, None, restored)
         if rebuild:
             yield from self._rebuild_all(told, host, session)
         self._turn = self.turn(session)
-        self.note_sweep(turn=session is None)
+        self.note_sweep(turn=session is None, config=config)
         yield from self._changed(self._turn, told, host)
         yield from self._supervisors()
         yield from self._batches(session)
@@ -182,9 +184,10 @@ class Upkeep:
         """Bring the holds back that a lost index had; what that was, None where nothing had to be done."""
         return holds.restore(self._queue.index, self._queue.state)
 
-    def note_sweep(self, *, turn: bool = False) -> None:
-        """Remember that somebody sweeps; with `turn` the next one looks at the sessions after those of this one."""
-        seen.note(self._queue.index, self._queue.now, turn=turn)
+    def note_sweep(self, *, turn: bool = False, config: str | None = None) -> None:
+        """Remember that somebody sweeps; with `turn` the next one looks at the sessions after those of this one.
+        `config` is what is to be remembered of the configuration."""
+        seen.note(self._queue.index, self._queue.now, turn=turn, config=config)
         self._queue.ring()
 
     def turn(self, session: str | None = None) -> Turn:

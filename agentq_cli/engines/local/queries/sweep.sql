@@ -8,9 +8,18 @@ SELECT EXISTS (SELECT 1 FROM batches)
     OR EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_expiring
                WHERE ended_at IS NULL AND expires_at <= :now AND status <> 'running')
     OR EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_arriving
-               WHERE status = 'queued' AND arriving = 1 AND due_at <= :now),
+               WHERE status = 'queued' AND arriving = 1 AND due_at <= :now)
+    OR EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_ended WHERE ended_at IS NOT NULL AND ended_at < :before),
        EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_due WHERE status = 'queued' AND due_at <= :now)
     OR EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_retrying WHERE status = 'queued' AND retry = 1)
+
+-- Whether there may be a hook to run: one waits, or something has happened since the events were last looked through.
+-- name: hooks
+SELECT EXISTS (SELECT 1 FROM hooks)
+    OR NOT EXISTS (SELECT 1 FROM meta WHERE name = 'hooks_cursor')
+    OR EXISTS (SELECT 1 FROM events
+               WHERE id > (SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'hooks_cursor')
+                 AND (hook IS NOT NULL OR to_status IN ('completed', 'failed', 'cancelled', 'expired', 'skipped')))
 
 -- name: supervisors
 SELECT pid, start_time, boot_id, sessions = '[]', renewed_at FROM supervisors
@@ -46,6 +55,10 @@ UPDATE sessions SET seen = :seen WHERE name = :session
 
 -- name: known
 SELECT count(*) FROM sessions
+
+-- What is to be remembered of the configuration that a sweep has read.
+-- name: config
+SELECT value FROM meta WHERE name = 'config_seen'
 
 -- What the directory of all sessions looked like when it held nothing in trouble that the index does not know.
 -- name: directory
