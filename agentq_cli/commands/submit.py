@@ -9,7 +9,6 @@ from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.defaults import NOBODY_THERE
 from agentq_cli.base.errors import Usage
 from agentq_cli.commands.context import Context, context
-from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue, done
 from agentq_cli.model import Address, NewTask, Task
 from agentq_cli.options import values
@@ -68,8 +67,6 @@ def asked(place: str, given: Given) -> dict[str, Any]:
 
 def _work(words: Sequence[str] | None, exec_: bool | None, file: str | None, agent: str | None) -> dict[str, Any]:
     """What is to be done, of the words of a command line. Raises Usage."""
-    from agentq_cli.options import batch
-
     if exec_:
         if file is not None:
             raise Usage(f"--file '{file}': not together with --exec; a command's stdin is --stdin")
@@ -79,12 +76,18 @@ def _work(words: Sequence[str] | None, exec_: bool | None, file: str | None, age
     if file is not None:
         if words:
             raise Usage(f"PROMPT '{words[0]}': not together with --file")
-        return {"prompt": batch.read_text(file, "--file")}
+        return {"prompt": _text_of(file, "--file")}
     if words and len(words) > 1:
         raise Usage(f"PROMPT '{words[1]}': one prompt is wanted; quote it, or use --exec for a command")
     if words == ["-"]:
-        return {"prompt": batch.read_text("-", "PROMPT")}
+        return {"prompt": _text_of("-", "PROMPT")}
     return {"prompt": words[0] if words else None}
+
+
+def _text_of(file: str, what: str) -> str:
+    from agentq_cli.options import batch
+
+    return batch.read_text(file, what)
 
 
 def _batch(here: Context, path: str, given: Given) -> list[NewTask]:
@@ -178,6 +181,8 @@ def told(here: Context, queue: Queue, addresses: Sequence[Address]) -> Result:
     """The addresses of tasks, or with --json the tasks as they are stored."""
     if not here.as_json:
         return Items("tasks", ({"id": str(address)} for address in addresses), line=lambda item: str(item["id"]))
+    from agentq_cli.diagnose.why import Why
+
     why = Why(queue, here.config)
     found = (done(each) for each in queue.task_each(addresses))
     return Items("tasks", (documents.task(each, now=queue.now, waiting_for=why.of(each)) for each in found))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.errors import AgentqError
+from agentq_cli.base.json_text import dumps
 from agentq_cli.model import (
     Address,
     Event,
@@ -319,9 +319,9 @@ def failure(error: AgentqError) -> Item:
 def encode(value: object) -> str:
     """Compact JSON in ASCII. What JSON has no number for, such as NaN in an agent's result, becomes null."""
     try:
-        return json.dumps(value, allow_nan=False)
+        return dumps(value, allow_nan=False)
     except ValueError:
-        return json.dumps(_finite(value))
+        return dumps(_finite(value))
 
 
 def _finite(value: object) -> object:

@@ -31,7 +31,6 @@ from agentq_cli.show.results import (
     Stream,
     StreamedText,
 )
-from agentq_cli.show.tables import Column, Table, relative, wrapped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
 
     from agentq_cli.show.board import Live
     from agentq_cli.show.drawing import Canvas
+    from agentq_cli.show.tables import Column
 
 PAGE = 500
 """Rows laid out at a time: what a listing holds in memory."""
@@ -160,6 +160,8 @@ class Printer:
         """On a terminal broken between words into what `taken` cells of a line leave."""
         if not self._terminal:
             return text
+        from agentq_cli.show.tables import wrapped
+
         return "\n".join(wrapped(line, self._width() - taken) for line in text.split("\n"))
 
     def _distance(self, text: str) -> str:
@@ -168,6 +170,8 @@ class Printer:
 
         if not self._terminal or not re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z", text):
             return ""
+        from agentq_cli.show.tables import relative
+
         return f" ({relative(text, self._now_ms())})"
 
     def _items_text(self, result: Items) -> None:
@@ -205,6 +209,8 @@ class Printer:
     def _pages(self, columns: Sequence[Column]) -> Callable[[Sequence[Item]], Iterable[str]]:
         """What turns pages of items into the lines of one table."""
         if not self._terminal:
+            from agentq_cli.show.tables import Table
+
             return Table(columns, self._pen).page
         from agentq_cli.show.drawing import Pages
 

@@ -6,7 +6,6 @@ is noted there, and settled in a commit of its session by whoever comes first (`
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from agentq_cli.base.dataclass import replace
@@ -20,6 +19,8 @@ from agentq_cli.policy.dependencies import Looked, Verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import sqlite3
+
     from agentq_cli.engines.local.session_write import SessionWrite
 
 DEPENDENCIES = statements("dependencies")

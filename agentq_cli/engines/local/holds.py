@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 
 from agentq_cli.base.errors import Refused
 from agentq_cli.engines.local import connection
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.state_dir import StateDir, sync_directory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3
 
 DISPATCH = statements("dispatch")
 COLUMNS = ("scope", "name", "kind", "since", "until", "reason", "count")

@@ -7,7 +7,6 @@ and twice only where the one that ran it died before it could say so.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Collection, Sequence
 
 from agentq_cli.base.dataclass import asdict
@@ -19,6 +18,7 @@ from agentq_cli.policy.hooks import Call, Failure, Ran, Told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import sqlite3
     from pathlib import Path
 
 HOOKS = statements("hooks")

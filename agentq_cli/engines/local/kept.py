@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
 
 from agentq_cli.base.dataclass import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import sqlite3
+
     from agentq_cli.base.path import Path
 
 MOST = 128
