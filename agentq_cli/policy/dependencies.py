@@ -42,10 +42,6 @@ class Looked:
         return self.root or self.of.address
 
 
-POLICIES = ("cancel", "hold", "run")
-"""The values of `--on-dep-failure`; the first is the default."""
-
-
 def standing(on: Condition, status: Status | None) -> Standing:
     """The state of a dependency, from the status of the task it waits for. A `retry` can change it again."""
     if status is None or not status.ended:

@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, islice
 
 from agentq_cli.base.errors import AgentqError, Refused
-from agentq_cli.show import documents
-from agentq_cli.show.documents import encode
+from agentq_cli.base.json_text import encode
 from agentq_cli.show.harmless import Decoder, decoded, harmless, one_line
 from agentq_cli.show.notices import error, note, spill
 from agentq_cli.show.pen import BOLD, DIM, STATUS_STYLES, Pen, is_plain, wants_colour
@@ -127,6 +126,8 @@ class Printer:
         for section in result.sections:
             self._put(f", {encode(section.key)}: {encode(section.items)}")
         if trouble is not None:
+            from agentq_cli.show import documents
+
             self._put(f', "error": {encode(documents.failure(trouble))}')
         self._put("}\n")
         if trouble is not None:
@@ -295,6 +296,8 @@ class Printer:
             self._put_now(harmless(text))
 
     def _results(self, result: Results) -> None:
+        from agentq_cli.show import documents
+
         failed = [item for item in result.items if not item.ok]
         if self._json and len(result.items) == 1 and failed:
             only = failed[0]
@@ -336,6 +339,8 @@ def fail(failure: AgentqError, *, as_json: bool) -> None:
     """Writes an error: its line on stderr and, with `--json` and nothing written yet, its document on stdout."""
     error(failure.message)
     if as_json and not Printer.begun:
+        from agentq_cli.show import documents
+
         printer = Printer(as_json=True, color="never", environ={}, now_ms=lambda: 0)
         printer.write(Document("error", documents.failure(failure)))
 

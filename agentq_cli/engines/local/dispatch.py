@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import NotFound
 from agentq_cli.base.json_text import dumps
-from agentq_cli.engines.local import connection, finish, rows, series
+from agentq_cli.engines.local import connection, rows
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.session_write import WRITE, SessionWrite, check_stored, opened, session_write
 from agentq_cli.engines.local.state_dir import StateDir
@@ -179,6 +179,8 @@ def _claimable(
     ):
         if task != candidate.task or _past(write.database, task) != candidate.past:
             return None
+        from agentq_cli.engines.local import series
+
         if task.arriving:
             return series.arrive(write, task)
         return None if not task.begun and series.refuse(write, task) else task
@@ -252,6 +254,7 @@ def _take(
 
 def _past(database: sqlite3.Connection, task: Task) -> Past:
     """What is known before a run of a task."""
+    from agentq_cli.engines.local import finish
     from agentq_cli.engines.nouns import Past
 
     if task.work.agent is None:

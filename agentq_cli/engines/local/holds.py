@@ -6,10 +6,10 @@ change, which are few: a person's, and a usage limit's.
 
 from __future__ import annotations
 
-import json
 import os
 
 from agentq_cli.base.errors import Refused
+from agentq_cli.base.json_text import dumps, loads
 from agentq_cli.engines.local import connection
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.state_dir import StateDir, sync_directory
@@ -31,7 +31,7 @@ def copy(database: sqlite3.Connection, state: StateDir) -> None:
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:
-            json.dump(found, file)
+            file.write(dumps(found))
             file.flush()
             os.fsync(descriptor)
         os.rename(temporary, state.holds)
@@ -62,7 +62,7 @@ def _all(database: sqlite3.Connection) -> list[tuple[object, ...]]:
 
 
 def _read(state: StateDir) -> list[dict[str, object]]:
-    found = json.loads(state.holds.read_text(encoding="utf-8"))
+    found = loads(state.holds.read_text(encoding="utf-8"))
     if not isinstance(found, list):
         raise TypeError("no list")
     return found

@@ -12,10 +12,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
     from typing import TypeAlias
-else:
-    import _sqlite3 as sqlite3
 
     from agentq_cli.engines.subdoors import CopiedRuns
+else:
+    import _sqlite3 as sqlite3
 
 STATS = statements("stats")
 READ = statements("read")

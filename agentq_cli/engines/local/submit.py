@@ -41,11 +41,11 @@ CONTENT = ("kind", "prompt", "argv", "agent", "cwd")
 
 
 def submit(
-    state: StateDir, tasks: Sequence[NewTask], *, now: int, actor: Actor, max_queued: int, owner: Identity
+    state: StateDir, tasks: Sequence[NewTask], *, now: int, actor: Actor, max_queued: int, owner: Identity | None
 ) -> list[tuple[Address, bool]]:
     """Store tasks, all or none, and return each with whether it is new (False: a live task of its key was found).
 
-    `owner` is this process: a batch that it leaves unfinished is finished or dropped once it is dead.
+    `owner` is this process, also if None: a batch that it leaves unfinished is finished or dropped once it is dead.
     Raises LimitReached, WrongState (a key that is taken by something else), Busy, Unreadable.
     """
     sessions = list(dict.fromkeys(task.session for task in tasks))
@@ -57,6 +57,10 @@ def submit(
         with session_write(state, sessions[0], now=now, actor=actor, create=True) as write:
             _room(write.database, tasks, max_queued)
             return _store(write, tasks)
+    if owner is None:
+        from agentq_cli.host import process
+
+        owner = process.current()
     return _batch(state, tasks, sessions, now=now, actor=actor, max_queued=max_queued, owner=owner)
 
 
