@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 
 from agentq_cli.base.dataclass import NamedTuple, dataclass, field, replace
+from agentq_cli.base.enumeration import StrEnum
 from agentq_cli.base.identity import Identity as Identity
 
 TYPE_CHECKING = False

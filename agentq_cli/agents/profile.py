@@ -27,7 +27,6 @@ The keys of a profile; all but `argv` are optional:
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
 DIRECTORY = os.path.dirname(__file__)
 """The built-in profiles are in `profiles/` below it, one file each."""
 
-CONVERSATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z")
+CONVERSATION = r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z"
 """What a conversation id may look like: it becomes a word of a command line, so it must not look like an option."""
 
 LONGEST_WORD = 128 * 1024 - 1
@@ -174,7 +173,9 @@ def command(
     accepts one. `max_cost_usd` is what the run may cost, for an agent that enforces such a limit itself. Raises Usage
     if the id is not valid, or if the prompt does not fit on a command line.
     """
-    if conversation is not None and not CONVERSATION.match(conversation):
+    import re
+
+    if conversation is not None and not re.match(CONVERSATION, conversation):
         raise Usage(f"conversation '{conversation}': not a valid id for a command line")
     if resume and not (profile.resume and conversation):
         raise Usage(f"agent '{profile.name}': cannot continue a conversation")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import re
 
 from agentq_cli.agents import event_line
 from agentq_cli.agents.profile import CONVERSATION
@@ -259,7 +260,7 @@ class Reader:
                 self._started = True
 
     def _saw_conversation(self, value: object) -> None:
-        if isinstance(value, str) and CONVERSATION.match(value):
+        if isinstance(value, str) and re.match(CONVERSATION, value):
             self._conversation = value
 
 

@@ -65,17 +65,18 @@ def rfc3339(milliseconds: int) -> str:
     """`2026-03-29T01:00:00.000Z`: the only form in which times leave the program."""
     day, rest = divmod(milliseconds, 86_400_000)
     if day not in _dates:
-        from datetime import date
-
+        if not FIRST_DAY <= day <= LAST_DAY:
+            raise ValueError(f"{milliseconds}: not within the years 1 to 9999")
         if len(_dates) >= MOST_DATES:
             _dates.clear()
-        _dates[day] = date.fromordinal(EPOCH + day).isoformat()
+        then = time.gmtime(day * 86_400)  # `datetime` takes longer to load than a listing to write
+        _dates[day] = f"{then.tm_year:04}-{then.tm_mon:02}-{then.tm_mday:02}"
     seconds, rest = divmod(rest, 1000)
     return f"{_dates[day]}T{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{rest:03}Z"
 
 
-EPOCH = 719_163
-"""The ordinal of the day 1970-01-01 in the standard library."""
+FIRST_DAY, LAST_DAY = -719_162, 2_932_896
+"""0001-01-01 and 9999-12-31, in days since 1970-01-01."""
 
 MOST_DATES = 1000
 _dates: dict[int, str] = {}

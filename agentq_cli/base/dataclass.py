@@ -25,35 +25,47 @@ else:
     class field:  # noqa: N801
         """What is said of a field beyond its type."""
 
-        __slots__ = ("compare", "default", "default_factory", "repr")
+        __slots__ = ("compare", "default", "default_factory", "repr", "required")
 
         def __init__(self, *, default=MISSING, default_factory=None, compare=True, repr=True):
             self.default = default
             self.default_factory = default_factory
             self.compare = compare
             self.repr = repr
+            self.required = default is MISSING and default_factory is None
 
-        @property
-        def required(self):
-            return self.default is MISSING and self.default_factory is None
+    REQUIRED = field()
 
-    def _check(described, types, defaults):
-        """Refuse a base class, what is no field, and a default that all instances would share and change."""
+    def _fields_of(described, namespace):
+        """The fields of a class by name, taken out of its namespace.
+
+        Refuses a base class, what is no field, a default that all instances would share and change, and a field without
+        default behind one that has one.
+        """
+        owner = described.__name__
         if described.__bases__ != (object,):
-            raise TypeError(f"{described.__name__}: its base class would be lost; a dataclass has none here")
-        for name, kind in types.items():
-            if "ClassVar" in str(kind) or "InitVar" in str(kind):
-                raise TypeError(f"{described.__name__}: '{name}' is no field; say it without annotation")
-        _immutable(described.__name__, defaults)
+            raise TypeError(f"{owner}: its base class would be lost; a dataclass has none here")
+        fields = {}
+        optional = False
+        for name, kind in namespace.get("__annotations__", {}).items():
+            if "Var" in str(kind) and ("ClassVar" in str(kind) or "InitVar" in str(kind)):
+                raise TypeError(f"{owner}: '{name}' is no field; say it without annotation")
+            each = REQUIRED
+            if name in namespace:
+                given = namespace.pop(name)
+                each = given if type(given) is field else field(default=given)
+                _immutable(owner, name, each.default)
+            if each.required:
+                if optional:
+                    raise TypeError(f"{owner}: a field without default follows one that has one")
+            else:
+                optional = True
+            fields[name] = each
+        return fields
 
-    def _immutable(owner, defaults):
-        for name, default in defaults.items():
-            if type(default).__hash__ is None:
-                raise ValueError(f"{owner}: '{name}' has a default that can change; use default_factory")
-
-    def _in_order(described, required, names):
-        if tuple(required) != names[: len(required)]:
-            raise TypeError(f"{described.__name__}: a field without default follows one that has one")
+    def _immutable(owner, name, default):
+        if type(default).__hash__ is None:
+            raise ValueError(f"{owner}: '{name}' has a default that can change; use default_factory")
 
     def dataclass(*, slots, frozen=False):
         """Make the class anew, with its annotated names as slots."""
@@ -61,20 +73,16 @@ else:
 
         def made(described):
             namespace = dict(vars(described))
-            types = namespace.get("__annotations__", {})
-            names = tuple(types)
-            said = {name: namespace.pop(name) for name in names if name in namespace}
-            fields = [each if type(each := said.get(name, MISSING)) is field else field(default=each) for name in names]
-            _check(described, types, {name: each.default for name, each in zip(names, fields, strict=True)})
-            _in_order(described, [name for name, each in zip(names, fields, strict=True) if each.required], names)
+            fields = _fields_of(described, namespace)
             del namespace["__dict__"], namespace["__weakref__"]
             namespace |= FROZEN if frozen else CHANGING
-            namespace["__slots__"] = namespace["__match_args__"] = names
+            namespace["__slots__"] = namespace["__match_args__"] = tuple(fields)
             cls = type(described.__name__, (), namespace)
             cls.__qualname__ = described.__qualname__
-            cls._fields = tuple((name, vars(cls)[name].__set__, each) for name, each in zip(names, fields, strict=True))
-            cls._checks = hasattr(cls, "__post_init__")
-            cls._compared = attrgetter("__class__", *(name for name, _, each in cls._fields if each.compare))
+            own = vars(cls)
+            cls._fields = tuple([(name, own[name].__set__, each) for name, each in fields.items()])
+            cls._checks = "__post_init__" in own
+            cls._compared = attrgetter("__class__", *[name for name, each in fields.items() if each.compare])
             return cls
 
         return made
@@ -172,7 +180,8 @@ else:
             if bases != (tuple,) and bases != (NamedTuple,):
                 raise TypeError(f"{name}: a named tuple has no other base class here")
             defaults = namespace["_field_defaults"] = {each: namespace[each] for each in names if each in namespace}
-            _immutable(name, defaults)
+            for each, default in defaults.items():
+                _immutable(name, each, default)
             if tuple(defaults) != names[len(names) - len(defaults) :]:
                 raise TypeError(f"{name}: a field without default follows one that has one")
             namespace |= {each: _tuplegetter(place, None) for place, each in enumerate(names)}

@@ -12,9 +12,9 @@ from agentq_cli.options import values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from enum import StrEnum
     from typing import TypeVar
 
+    from agentq_cli.base.enumeration import StrEnum
     from agentq_cli.engines.door import Queue
 
     Word = TypeVar("Word", bound=StrEnum)

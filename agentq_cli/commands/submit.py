@@ -9,12 +9,11 @@ from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.defaults import NOBODY_THERE
 from agentq_cli.base.errors import Usage
 from agentq_cli.commands.context import Context, context
-from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue, done
 from agentq_cli.model import Address, NewTask, Task
 from agentq_cli.options import values
 from agentq_cli.options.new_task import TaskMaker, code, content, spelled
-from agentq_cli.show import documents, notices, results
+from agentq_cli.show import notices, results
 from agentq_cli.show.results import Document, Followed, Items, Result
 
 TYPE_CHECKING = False
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agentq_cli.options.table import Given
+    from agentq_cli.show import documents
 
 MOST_NAMED = 5
 """Addresses that a hint names."""
@@ -68,8 +68,6 @@ def asked(place: str, given: Given) -> dict[str, Any]:
 
 def _work(words: Sequence[str] | None, exec_: bool | None, file: str | None, agent: str | None) -> dict[str, Any]:
     """What is to be done, of the words of a command line. Raises Usage."""
-    from agentq_cli.options import batch
-
     if exec_:
         if file is not None:
             raise Usage(f"--file '{file}': not together with --exec; a command's stdin is --stdin")
@@ -79,12 +77,18 @@ def _work(words: Sequence[str] | None, exec_: bool | None, file: str | None, age
     if file is not None:
         if words:
             raise Usage(f"PROMPT '{words[0]}': not together with --file")
-        return {"prompt": batch.read_text(file, "--file")}
+        return {"prompt": _text_of(file, "--file")}
     if words and len(words) > 1:
         raise Usage(f"PROMPT '{words[1]}': one prompt is wanted; quote it, or use --exec for a command")
     if words == ["-"]:
-        return {"prompt": batch.read_text("-", "PROMPT")}
+        return {"prompt": _text_of("-", "PROMPT")}
     return {"prompt": words[0] if words else None}
+
+
+def _text_of(file: str, what: str) -> str:
+    from agentq_cli.options import batch
+
+    return batch.read_text(file, what)
 
 
 def _batch(here: Context, path: str, given: Given) -> list[NewTask]:
@@ -115,9 +119,10 @@ def dry(items: Sequence[documents.Item], here: Context) -> Result:
     return Document("plan", {"items": items}, lines)
 
 
-def plan_of(here: Context, task: NewTask, times: int = documents.COMING) -> documents.Item:
+def plan_of(here: Context, task: NewTask, times: int = 0) -> documents.Item:
     """What a task would start, for --dry-run: names of variables, never their values."""
     from agentq_cli.policy.schedule import fires
+    from agentq_cli.show import documents
     from agentq_cli.supervise.plan import preview
 
     argv, names = preview(task, here.config, here.environ)
@@ -162,14 +167,13 @@ def store(here: Context, tasks: Sequence[NewTask], given: Given) -> Result:
 def put(here: Context, tasks: Sequence[NewTask], *, attended: bool = False) -> tuple[Queue, list[tuple[Address, bool]]]:
     """Store tasks and tell those who wait for work; each with whether it is new. A hint says where nobody waits for
     it, unless they are `attended`."""
-    from agentq_cli.host import process
-    from agentq_cli.supervise import wake
+    from agentq_cli.supervise.attended import unattended
 
     queue = here.open_queue(create=True)
     # A batch over sessions is its owner's until it is whole: by the bell a process of another PID namespace knows.
     with queue.bell() if len({task.session for task in tasks}) > 1 else contextlib.nullcontext():
-        stored = queue.submit(tasks, owner=process.current(), max_queued=here.config.max_queued)
-    if not attended and wake.unattended(queue, sorted({address.session for address, _ in stored})):
+        stored = queue.submit(tasks, max_queued=here.config.max_queued)
+    if not attended and unattended(queue, sorted({address.session for address, _ in stored})):
         notices.hint(NOBODY_THERE)
     return queue, stored
 
@@ -178,6 +182,9 @@ def told(here: Context, queue: Queue, addresses: Sequence[Address]) -> Result:
     """The addresses of tasks, or with --json the tasks as they are stored."""
     if not here.as_json:
         return Items("tasks", ({"id": str(address)} for address in addresses), line=lambda item: str(item["id"]))
+    from agentq_cli.diagnose.why import Why
+    from agentq_cli.show import documents
+
     why = Why(queue, here.config)
     found = (done(each) for each in queue.task_each(addresses))
     return Items("tasks", (documents.task(each, now=queue.now, waiting_for=why.of(each)) for each in found))
@@ -185,6 +192,7 @@ def told(here: Context, queue: Queue, addresses: Sequence[Address]) -> Result:
 
 def _wait(here: Context, queue: Queue, addresses: Sequence[Address], no_wake: bool) -> Result:
     from agentq_cli.commands import awaiting, reasons, watching
+    from agentq_cli.show import documents
 
     ended: dict[Address, Task] = {}
     still_open: dict[Address, Task] = {}

@@ -7,7 +7,6 @@ with: durations become milliseconds, sizes bytes, lists tuples. It is given `wha
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping
 
 from agentq_cli.base.errors import Usage, nearest
@@ -110,6 +109,8 @@ def whole(low: int, high: int = 1_000_000_000) -> Reader:
     """A whole number from `low` to `high`; from the environment as digits."""
 
     def read(value: Any, what: str) -> int:
+        import re
+
         if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,12}", value):
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:

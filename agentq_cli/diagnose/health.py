@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from enum import StrEnum
 
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.dataclass import dataclass
+from agentq_cli.base.enumeration import StrEnum
 from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper

@@ -108,10 +108,11 @@ class Queue(Protocol):
     # Tasks
 
     def submit(
-        self, tasks: Sequence[NewTask], *, owner: Identity, max_queued: int, actor: Actor = Actor.USER
+        self, tasks: Sequence[NewTask], *, max_queued: int, owner: Identity | None = None, actor: Actor = Actor.USER
     ) -> list[tuple[Address, bool]]:
         """Store tasks, all or none, on disk when this returns. Each with whether it is new: False is the live task
-        that holds its key. Raises LimitReached, WrongState, and NotFound for a dependency that does not exist."""
+        that holds its key. `owner` is who stores them, by default this process. Raises LimitReached, WrongState, and
+        NotFound for a dependency that does not exist."""
 
     def task(self, address: Address, *, background: bool = False) -> Task:
         """One task. Raises NotFound, with the nearest session's name; with `background` Busy after a short wait."""

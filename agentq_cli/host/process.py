@@ -8,7 +8,6 @@ processes that are gone, and raises OSError only if the question cannot be answe
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 
 from agentq_cli.base import procfs
@@ -20,6 +19,12 @@ from agentq_cli.base.procfs import boot_of as boot_of
 from agentq_cli.base.procfs import read_file as read_file
 from agentq_cli.base.procfs import realm as realm
 from agentq_cli.base.procfs import stat_fields
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # without its enums
 
 
 class Stat(NamedTuple):

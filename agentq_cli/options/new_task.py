@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 
-from agentq_cli.agents import profile as profiles
 from agentq_cli.base.dataclass import NamedTuple
+from agentq_cli.base.defaults import MAX_BACKOFF_MS
 from agentq_cli.base.environment import captured
 from agentq_cli.base.errors import LimitReached, NotFound, Usage
 from agentq_cli.base.names import is_name
@@ -17,8 +17,6 @@ from agentq_cli.model import DEFAULT_SESSION, Condition, Dependency, Launch, New
 from agentq_cli.options import values
 from agentq_cli.options.caller import Caller
 from agentq_cli.options.table import rows
-from agentq_cli.policy import retry
-from agentq_cli.policy.dependencies import POLICIES
 from agentq_cli.show import notices
 
 TYPE_CHECKING = False
@@ -120,13 +118,15 @@ class TaskMaker:
             agent=agent,
             cwd=self._cwd(given, options, what),
             launch=self._launch(given, options, agent, what),
-            on_dep_failure=read(KEYS["on_dep_failure"], given, options, what) or POLICIES[0],
+            on_dep_failure=read(KEYS["on_dep_failure"], given, options, what) or KEYS["on_dep_failure"].default,
         )
         if kept is not None:
             self._shapes[kept] = shape
         return shape
 
     def _agent(self, given: Given, session: str, what: Callable[[str], str]) -> str:
+        from agentq_cli.agents import profile as profiles
+
         config = self._at.config
         name = given.get("agent")
         if name is None:
@@ -185,7 +185,7 @@ class TaskMaker:
             for each in LAUNCH
             if each.reader in READERS
         }
-        longest = plain["max_backoff_ms"] or retry.MAX_BACKOFF_MS
+        longest = plain["max_backoff_ms"] or MAX_BACKOFF_MS
         if given.get("backoff") is not None and plain["backoff_ms"] > longest:
             shown = values.format_duration(longest)
             notices.warn(f"{what('backoff')} '{given['backoff']}': no delay is longer than --max-backoff, {shown}")
@@ -221,6 +221,8 @@ class TaskMaker:
             if typed is not None:
                 raise Usage(f"{shown}: a command has no agent that could say what it costs")
             return None
+        from agentq_cli.agents import profile as profiles
+
         if (typed is None and default is None) or profiles.profile(self._at.config, agent).reports_cost:
             return default if typed is None else float(typed)
         if typed is not None:

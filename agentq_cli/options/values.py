@@ -6,9 +6,7 @@ Every reader takes `what`, the option or noun that an error names, and raises `U
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.environment import RESERVED
@@ -18,6 +16,8 @@ from agentq_cli.model import DEFAULT_SESSION, Address, WaitingFor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from agentq_cli.options.table import Row
 
 MILLISECONDS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
@@ -30,15 +30,15 @@ LARGEST = 1 << 60
 LATEST = 253_402_300_800
 """The year 10000 in seconds since the epoch: no time from there on can be written as RFC 3339."""
 
-_DURATION = r"(?:([0-9]{1,15})d)?(?:([0-9]{1,15})h)?(?:([0-9]{1,15})m(?!s))?(?:([0-9]{1,15})s)?(?:([0-9]{1,15})ms)?\Z"
 _SIZE = r"(?i)([0-9]{1,18})(?:\.([0-9]{1,18}))?(?:([KMGTP])(I?B)?|B)\Z"
 _TIME = (
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
     r"(?:[Tt ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9}))?)?([Zz]|[+-][0-9]{2}:[0-9]{2})?)?\Z"
 )
 
+DIGITS = "0123456789"
 LONGEST_NUMBER = 15
-"""Digits of a task's or run's number."""
+"""Digits of a number in an address or a duration."""
 
 
 def parse_duration(text: str, what: str = "duration", *, zero: bool = False) -> int:
@@ -46,12 +46,11 @@ def parse_duration(text: str, what: str = "duration", *, zero: bool = False) -> 
 
     A bare number is refused because nobody agrees on its unit.
     """
-    match = re.match(_DURATION, text) if text else None
-    if match is None:
+    total = _milliseconds(text)
+    if total is None:
         if text.isdecimal():
             raise Usage(f"{what} '{text}': a duration needs a unit, such as 90s, 15m, 2h or 1d")
         raise Usage(f"{what} '{text}': not a duration; write it like 90s, 15m, 2h, 1d, 1h30m or 500ms")
-    total = sum(int(part) * scale for part, scale in zip(match.groups(), MILLISECONDS.values(), strict=True) if part)
     if total == 0 and not zero:
         raise Usage(f"{what} '{text}': a duration must be more than zero")
     if total > LONGEST:
@@ -59,8 +58,26 @@ def parse_duration(text: str, what: str = "duration", *, zero: bool = False) -> 
     return total
 
 
+def _milliseconds(text: str) -> int | None:
+    """The sum of numbers with units, each unit once and the longest first; None for anything else.
+
+    It is read without `re`, which takes longer to load than a task to store.
+    """
+    total, rest, units = 0, text, iter(MILLISECONDS)
+    while rest:
+        after = rest.lstrip(DIGITS)
+        number, rest = rest[: len(rest) - len(after)], after.lstrip("dhms")
+        unit = after[: len(after) - len(rest)]
+        if not 1 <= len(number) <= LONGEST_NUMBER or unit not in units:  # which leaves the units that may follow
+            return None
+        total += int(number) * MILLISECONDS[unit]
+    return total if text else None
+
+
 def parse_size(text: str, what: str = "size") -> int:
     """Bytes of `512MiB`, `2G` or `1.5GiB`. `K M G T P` and `KiB …` count in 1024, `KB MB …` in 1000, as in dd(1)."""
+    import re
+
     match = re.match(_SIZE, text)
     if match is None:
         raise Usage(f"{what} '{text}': not a size; write it like 512MiB, 2G or 1.5GiB")
@@ -101,6 +118,9 @@ def parse_time(text: str, *, zone: str | Callable[[], str], now_ms: int, what: s
     A naive time inside a gap moves forward by the gap, one that occurs twice means the first. `zone` may be a function,
     so that nobody looks for a zone that is not needed. `now_ms` only makes the example of an error a useful one.
     """
+    import re
+    from datetime import UTC, datetime, timedelta, timezone
+
     match = re.match(_TIME, text)
     if match is None:
         example = datetime.fromtimestamp(now_ms // 1000, UTC)
@@ -149,6 +169,8 @@ def parse_since(text: str, *, zone: str | Callable[[], str], now_ms: int, what: 
 
 
 def _either(text: str, zone: str | Callable[[], str], now_ms: int, what: str, *, forward: bool) -> int:
+    import re
+
     if re.match(_TIME, text):
         return parse_time(text, zone=zone, now_ms=now_ms, what=what)
     try:
@@ -250,6 +272,8 @@ def _unquoted(value: str) -> str:
     if len(value) >= 2 and value[0] == value[-1] == "'":
         return value[1:-1]
     if len(value) >= 2 and value[0] == value[-1] == '"':
+        import re
+
         return re.sub(r"\\(.)", lambda match: {"n": "\n", "t": "\t"}.get(match[1], match[1]), value[1:-1])
     return value
 
@@ -305,6 +329,8 @@ def format_cost(usd: float) -> str:
 
 def format_clock(moment_ms: int, now_ms: int) -> str:
     """`15:00`, on another day `2026-03-30 15:00`: a time on the wall clock of its reader (TZ, or the system's)."""
+    from datetime import datetime
+
     # The last day that there is may be the day after it here.
     last = (LATEST - 86_400) * 1000
     moment, now = (datetime.fromtimestamp(min(each, last) / 1000) for each in (moment_ms, now_ms))

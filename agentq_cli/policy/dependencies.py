@@ -4,13 +4,13 @@ decision."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum
 
 from agentq_cli.base.dataclass import dataclass
+from agentq_cli.base.enumeration import StrEnum
 from agentq_cli.model import Address, Condition, Dependency, Status
 
 
-class Standing(Enum):
+class Standing(StrEnum):
     """The state of one dependency: undecided, met, or impossible to meet."""
 
     PENDING = "pending"
@@ -18,7 +18,7 @@ class Standing(Enum):
     FAILED = "failed"
 
 
-class Verdict(Enum):
+class Verdict(StrEnum):
     """What happens to the waiting task."""
 
     WAIT = "wait"
@@ -40,10 +40,6 @@ class Looked:
     def cause(self) -> Address | None:
         """The task to name when this dependency fails."""
         return self.root or self.of.address
-
-
-POLICIES = ("cancel", "hold", "run")
-"""The values of `--on-dep-failure`; the first is the default."""
 
 
 def standing(on: Condition, status: Status | None) -> Standing:

@@ -18,9 +18,9 @@ The costs are those of `count_slots` and `newest_slots`: constant for intervals,
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 
 from agentq_cli.base.dataclass import asdict, dataclass, replace
+from agentq_cli.base.enumeration import StrEnum
 from agentq_cli.base.errors import Unreadable, Usage
 from agentq_cli.model import Status, Trigger
 from agentq_cli.policy.schedule import Missed, Overlap, Schedule, count_slots, first, newest_slots, next_slot

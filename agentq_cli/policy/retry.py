@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.dataclass import dataclass
+from agentq_cli.base.defaults import MAX_BACKOFF_MS as MAX_BACKOFF_MS
 from agentq_cli.model import FailureClass, Launch, Outcome, Task
 
 RETRIES = 5
 BACKOFF_MS = 5_000
-MAX_BACKOFF_MS = 300_000
 JITTER = 0.1
 """Up to this fraction is added to a delay, within the longest delay, so that tasks that failed together do not return
 together."""

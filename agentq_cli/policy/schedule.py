@@ -8,9 +8,9 @@ ran.
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 
 from agentq_cli.base.dataclass import asdict, dataclass
+from agentq_cli.base.enumeration import StrEnum
 from agentq_cli.base.errors import Unreadable
 from agentq_cli.policy.cron import parse_cron
 from agentq_cli.policy.cron_times import count_cron, newest_cron, next_cron, zone_info

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
@@ -314,19 +312,3 @@ def target(result: TargetResult) -> Item:
 def failure(error: AgentqError) -> Item:
     """`agentq.error/1`."""
     return {"code": error.code, "kind": error.kind, "message": error.message}
-
-
-def encode(value: object) -> str:
-    """Compact JSON in ASCII. What JSON has no number for, such as NaN in an agent's result, becomes null."""
-    try:
-        return json.dumps(value, allow_nan=False)
-    except ValueError:
-        return json.dumps(_finite(value))
-
-
-def _finite(value: object) -> object:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(inner) for key, inner in value.items()}
-    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value

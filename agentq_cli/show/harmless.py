@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import functools
-import re
 from collections.abc import Iterable, Iterator
 
 # Patterns stay text until they are needed: most commands print plain ASCII, and compiling costs as much as that.
@@ -28,6 +27,8 @@ def harmless(text: str) -> str:
     if text.isprintable():
         return text
     if "\x1b" in text:
+        import re
+
         text = re.sub(_COLOURS, "", text)
     return text.replace("\r\n", "\n").translate(_shown())
 
@@ -48,6 +49,8 @@ class Decoder:
 
     def decode(self, piece: bytes) -> str:
         """What is whole now."""
+        import re
+
         text = self._rest + self._decoder.decode(piece)
         match = re.search(_UNFINISHED, text[-_LONGEST_COLOUR:])
         end = len(text) - len(match[0]) if match else len(text)

@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, islice
 
 from agentq_cli.base.errors import AgentqError, Refused
-from agentq_cli.show import documents
-from agentq_cli.show.documents import encode
+from agentq_cli.base.json_text import encode
 from agentq_cli.show.harmless import Decoder, decoded, harmless, one_line
 from agentq_cli.show.notices import error, note, spill
 from agentq_cli.show.pen import BOLD, DIM, STATUS_STYLES, Pen, is_plain, wants_colour
@@ -31,7 +30,6 @@ from agentq_cli.show.results import (
     Stream,
     StreamedText,
 )
-from agentq_cli.show.tables import Column, Table, relative, wrapped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +37,7 @@ if TYPE_CHECKING:
 
     from agentq_cli.show.board import Live
     from agentq_cli.show.drawing import Canvas
+    from agentq_cli.show.tables import Column
 
 PAGE = 500
 """Rows laid out at a time: what a listing holds in memory."""
@@ -127,6 +126,8 @@ class Printer:
         for section in result.sections:
             self._put(f", {encode(section.key)}: {encode(section.items)}")
         if trouble is not None:
+            from agentq_cli.show import documents
+
             self._put(f', "error": {encode(documents.failure(trouble))}')
         self._put("}\n")
         if trouble is not None:
@@ -160,6 +161,8 @@ class Printer:
         """On a terminal broken between words into what `taken` cells of a line leave."""
         if not self._terminal:
             return text
+        from agentq_cli.show.tables import wrapped
+
         return "\n".join(wrapped(line, self._width() - taken) for line in text.split("\n"))
 
     def _distance(self, text: str) -> str:
@@ -168,6 +171,8 @@ class Printer:
 
         if not self._terminal or not re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z", text):
             return ""
+        from agentq_cli.show.tables import relative
+
         return f" ({relative(text, self._now_ms())})"
 
     def _items_text(self, result: Items) -> None:
@@ -205,6 +210,8 @@ class Printer:
     def _pages(self, columns: Sequence[Column]) -> Callable[[Sequence[Item]], Iterable[str]]:
         """What turns pages of items into the lines of one table."""
         if not self._terminal:
+            from agentq_cli.show.tables import Table
+
             return Table(columns, self._pen).page
         from agentq_cli.show.drawing import Pages
 
@@ -289,6 +296,8 @@ class Printer:
             self._put_now(harmless(text))
 
     def _results(self, result: Results) -> None:
+        from agentq_cli.show import documents
+
         failed = [item for item in result.items if not item.ok]
         if self._json and len(result.items) == 1 and failed:
             only = failed[0]
@@ -330,6 +339,8 @@ def fail(failure: AgentqError, *, as_json: bool) -> None:
     """Writes an error: its line on stderr and, with `--json` and nothing written yet, its document on stdout."""
     error(failure.message)
     if as_json and not Printer.begun:
+        from agentq_cli.show import documents
+
         printer = Printer(as_json=True, color="never", environ={}, now_ms=lambda: 0)
         printer.write(Document("error", documents.failure(failure)))
 

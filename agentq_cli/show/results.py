@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from agentq_cli.base.dataclass import dataclass, field
 from agentq_cli.model import TargetResult
-from agentq_cli.show.tables import Column
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
 
     from agentq_cli.show.board import Live
     from agentq_cli.show.drawing import Canvas
+    from agentq_cli.show.tables import Column
 
 Item: TypeAlias = "Mapping[str, Any]"
 Code: TypeAlias = "int | Callable[[], int]"

@@ -5,7 +5,6 @@ Widths are those of a terminal: a wide character takes two cells, a combining on
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from agentq_cli.base.dataclass import NamedTuple, dataclass
@@ -120,6 +119,8 @@ def wrapped(text: str, width: int) -> str:
     """
     if cells(text) <= width:
         return text
+    import re
+
     column = re.match(r" *\S+ {2,}", text)
     head = column[0] if column is not None and cells(column[0]) <= width // 2 else ""
     head = head or text[: len(text) - len(text.lstrip(" "))]

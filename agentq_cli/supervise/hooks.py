@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from agentq_cli.base.clock import awake_ms, monotonic_ms
 from agentq_cli.base.dataclass import dataclass, field
 from agentq_cli.base.errors import AgentqError, Busy, NotFound, Refused, Unreadable
+from agentq_cli.base.json_text import encode
 from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
 from agentq_cli.model import Actor, Identity, Task
@@ -272,7 +273,7 @@ class Hooks:
                 directory = self._queue.here.run_path(call.run)
                 run = documents.run(self._queue.run(call.run), directory=directory, pid=None)
         found = None if task is None else documents.task(task, now=self._queue.now, waiting_for=None)
-        return documents.encode(documents.hook(call, task=found, run=run))
+        return encode(documents.hook(call, task=found, run=run))
 
     def _surroundings(self, call: Call, task: Task | None, config: Config) -> tuple[dict[str, str], str]:
         """Its environment and its directory: that of the config file, as its program may be named relative to it."""

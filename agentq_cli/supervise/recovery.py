@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import stat
-from enum import Enum
 
 from agentq_cli.base.dataclass import dataclass
+from agentq_cli.base.enumeration import StrEnum
 from agentq_cli.base.errors import NotFound
 from agentq_cli.base.identity import Identity
 from agentq_cli.config.configuration import Config
@@ -26,7 +26,7 @@ ENDING_MS = 1_000
 """How long a keeper that has written its record may take to end; where it lives on, it did not write that one."""
 
 
-class Finding(Enum):
+class Finding(StrEnum):
     """What the files of a run say about it."""
 
     NEVER_STARTED = "never started"

@@ -1,16 +1,18 @@
-"""Whether somebody looks after the queue, and starting one supervisor where nobody does."""
+"""Starting one supervisor where nobody looks after the queue."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from agentq_cli.base.errors import Busy, Refused
 from agentq_cli.engines.door import Queue
-from agentq_cli.host import attendance, process
+from agentq_cli.host import process
 from agentq_cli.host.place import Place, refuse_link
+from agentq_cli.supervise.attended import looked_after as looked_after
+from agentq_cli.supervise.attended import unattended as unattended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,16 +29,6 @@ LOCK_SECONDS = 60
 
 DRAINED = (0, 1, 75)
 """The exit codes of a drain that did what there was to do."""
-
-
-def looked_after(queue: Queue, sessions: Iterable[str]) -> bool:
-    """Whether supervisors that live serve all of these sessions."""
-    return attendance.all_served((supervisor.sessions for supervisor in queue.living()), sessions)
-
-
-def unattended(queue: Queue, sessions: Iterable[str]) -> bool:
-    """Whether nobody will start these sessions' tasks: no supervisor lives and nobody swept in the last 5 minutes."""
-    return not looked_after(queue, sessions) and not attendance.swept_lately(queue.last_sweep(), queue.now)
 
 
 def wanted(queue: Queue) -> bool:

@@ -226,7 +226,7 @@ def test_a_configuration_is_read(aq: Driven) -> None:
 
 def test_a_configuration_that_a_sweep_has_read_is_read_again_once_it_has_changed(aq: Driven) -> None:
     later(aq, "a", "b")
-    config = configure(aq, 'jobs = 3\n[sessions.a]\npriority = 5\n')
+    config = configure(aq, "jobs = 3\n[sessions.a]\npriority = 5\n")
     assert not Spied(aq).quick
     assert "tomllib" not in quick(aq).modules
     assert quick(aq, "--json").done.stdout == Spied(aq, "--json", env=WHOLE).done.stdout

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from agentq_cli.base.clock import Clock
 from agentq_cli.base.errors import AgentqError, LimitReached, NotFound, Usage
+from agentq_cli.base.json_text import encode
 from agentq_cli.commands.context import Context
 from agentq_cli.engines.local.queue import LocalQueue as Queue
 from agentq_cli.model import Identity, NewTask
@@ -96,7 +97,7 @@ def check(here: Context, content: bytes) -> None:
             return
         for address in stored:
             task = queue.task(address)
-            json.loads(documents.encode(documents.task(task, now=queue.now, waiting_for=None)))
+            json.loads(encode(documents.task(task, now=queue.now, waiting_for=None)))
             queue.cancel(address)
 
 

@@ -17,8 +17,8 @@ from sampling import WIDE, some
 from agentq_cli.agents import reader as readers
 from agentq_cli.agents.reader import DEEPEST, Reader, open_reader
 from agentq_cli.agents.verdict import LARGEST_RESULT, outcome, read_result
+from agentq_cli.base.json_text import encode
 from agentq_cli.host.records import Exit
-from agentq_cli.show import documents
 
 NAMES = [name for name in readers.READERS if name != "none"]
 ENDED = Exit(0, None, None, None, False, 1, 1, None, 1, 1)
@@ -59,7 +59,7 @@ def storable(name: str, lines: list[str], result: Any = None) -> None:
     (found.error or "").encode()
     (found.conversation or "").encode()
     shown = json.loads(json.dumps(found.result))
-    deeper(200, lambda: documents.encode({"items": [{"result": shown}]}))
+    deeper(200, lambda: encode({"items": [{"result": shown}]}))
 
 
 def deeper(levels: int, act: Any) -> Any:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from agentq_cli.base import clock
 from agentq_cli.base.clock import Clock
 from agentq_cli.base.errors import Unreadable
+from agentq_cli.base.json_text import encode
 from agentq_cli.config.configuration import Config
 from agentq_cli.engines.local.queue import LocalQueue as Queue
 from agentq_cli.engines.nouns import Plan
@@ -131,11 +132,11 @@ def apply(queue: Queue) -> list[str]:
 def in_order(queue: Queue) -> None:
     """Every reading command has something to show, and the other session has not been touched."""
     for task in queue.tasks(ended=True):
-        json.loads(documents.encode(documents.task(task, now=queue.now, waiting_for=None)))
+        json.loads(encode(documents.task(task, now=queue.now, waiting_for=None)))
     for message in islice(queue.messages("docs"), 20):
-        json.loads(documents.encode(documents.message(message)))
+        json.loads(encode(documents.message(message)))
     for happened in islice(queue.events(), 50):
-        json.loads(documents.encode(documents.event(happened)))
+        json.loads(encode(documents.event(happened)))
         assert happened.session != "other" or happened.event == "submit"
 
 

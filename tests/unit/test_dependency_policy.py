@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentq_cli.model import ENDED, Address, Condition, Dependency, Status
-from agentq_cli.policy.dependencies import POLICIES, Looked, Standing, Verdict, decide, failed, standing
+from agentq_cli.options.table import row
+from agentq_cli.policy.dependencies import Looked, Standing, Verdict, decide, failed, standing
 
 STORED = [status for status in Status if status not in (Status.SCHEDULED, Status.RETRYING)]
 LIVE = sorted(set(STORED) - ENDED)
@@ -61,7 +62,7 @@ def test_what_a_failure_further_up_cancelled_passes_its_cause_on() -> None:
 STANDINGS = st.lists(st.tuples(st.sampled_from(list(Condition)), st.one_of(st.none(), st.sampled_from(STORED))))
 
 
-@given(STANDINGS, st.sampled_from(POLICIES))
+@given(STANDINGS, st.sampled_from(row("submit", "on_dep_failure").choices))
 def test_it_goes_on_exactly_when_nothing_is_open_and_nothing_forbids_it(
     found: list[tuple[Condition, Status | None]], policy: str
 ) -> None:

@@ -127,7 +127,7 @@ def test_a_lost_conversation_gets_one_fresh_run_that_uses_no_attempt() -> None:
 
 
 @given(
-    failure=st.sampled_from(FailureClass),
+    failure=st.sampled_from(list(FailureClass)),
     resumes=st.booleans(),
     fresh=st.booleans(),
     nothing_done=st.booleans(),

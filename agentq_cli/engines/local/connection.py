@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import sqlite3
 from collections.abc import Iterator
 
 from agentq_cli.base.defaults import BUSY_MS as BUSY_MS
@@ -21,7 +20,10 @@ from agentq_cli.host.place import is_there, refuse_link
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import sqlite3
     from typing import Any, Self
+else:
+    import _sqlite3 as sqlite3  # without datetime and the adapters for it, which nothing here needs
 
 BACKGROUND_BUSY_MS = 100
 """How long a supervisor or a sweep waits for one session's file before it goes on with the others."""

@@ -6,7 +6,6 @@ is noted there, and settled in a commit of its session by whoever comes first (`
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from agentq_cli.base.dataclass import replace
@@ -15,12 +14,13 @@ from agentq_cli.engines.local import pruned, rows
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.state_dir import StateDir
 from agentq_cli.model import Actor, Address, Condition, Dependency, Status, Task
-from agentq_cli.policy import dependencies as policy
-from agentq_cli.policy.dependencies import Looked, Verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import sqlite3
+
     from agentq_cli.engines.local.session_write import SessionWrite
+    from agentq_cli.policy.dependencies import Looked
 
 DEPENDENCIES = statements("dependencies")
 
@@ -91,6 +91,8 @@ def exists(database: sqlite3.Connection, address: Address) -> bool:
 
 def look(database: sqlite3.Connection, address: Address) -> list[Looked]:
     """How everything that a task waits for stands."""
+    from agentq_cli.policy.dependencies import Looked
+
     return [
         Looked(
             Dependency(Address(session, seq), Condition(on)),
@@ -106,8 +108,12 @@ def waits(database: sqlite3.Connection, task: Task) -> bool:
 
     Where something has failed a person who runs the task nevertheless knows better.
     """
-    verdict, _ = policy.decide(look(database, task.address), "cancel") if task.work.after else (Verdict.GO, None)
-    return verdict is Verdict.WAIT
+    from agentq_cli.policy import dependencies as policy
+
+    if not task.work.after:
+        return False
+    verdict, _ = policy.decide(look(database, task.address), "cancel")
+    return verdict is policy.Verdict.WAIT
 
 
 def stopped_behind(database: sqlite3.Connection, address: Address, cause: Address) -> list[Address]:
@@ -145,6 +151,8 @@ def changed(write: SessionWrite, seq: int) -> None:
 
 def settle(write: SessionWrite, seq: int) -> Task | None:
     """Do what the dependencies of a task ask for now; None where that is nothing."""
+    from agentq_cli.policy import dependencies as policy
+
     try:
         task = write.task(seq)
     except NotFound:
@@ -158,6 +166,9 @@ def settle(write: SessionWrite, seq: int) -> Task | None:
 
 
 def _decide(write: SessionWrite, task: Task, looked: Sequence[Looked]) -> Task | None:
+    from agentq_cli.policy import dependencies as policy
+    from agentq_cli.policy.dependencies import Verdict
+
     verdict, cause = policy.decide(looked, task.work.on_dep_failure)
     if verdict is Verdict.GO and task.status is Status.BLOCKED:
         after = replace(task, status=Status.QUEUED, reason=None)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from collections.abc import Callable, Collection, Iterator
 
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import NotFound
-from agentq_cli.engines.local import connection, finish, rows, series
+from agentq_cli.base.json_text import dumps
+from agentq_cli.engines.local import connection, rows
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.session_write import WRITE, SessionWrite, check_stored, opened, session_write
 from agentq_cli.engines.local.state_dir import StateDir
@@ -27,6 +26,8 @@ from agentq_cli.policy import admission, order, retry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import sqlite3
+
     from agentq_cli.engines.nouns import Candidate, Claim, Past, Plan
 
 DISPATCH = statements("dispatch")
@@ -178,6 +179,8 @@ def _claimable(
     ):
         if task != candidate.task or _past(write.database, task) != candidate.past:
             return None
+        from agentq_cli.engines.local import series
+
         if task.arriving:
             return series.arrive(write, task)
         return None if not task.begun and series.refuse(write, task) else task
@@ -219,7 +222,7 @@ def _take(
             "series": task.series,
             "trigger": Trigger.RETRY if task.tries else task.trigger,
             "agent": task.work.agent,
-            "argv": json.dumps(plan.argv),
+            "argv": dumps(plan.argv),
             "cwd": task.work.cwd,
             "scheduled_for": task.scheduled_for,
             "started_at": write.now,
@@ -245,12 +248,13 @@ def _take(
     (last,) = write.database.execute(DISPATCH["last_start"]).fetchone()
     write.database.execute(DISPATCH["session_started"], {"session": task.session, "at": max(write.now, last + 1)})
     started = LastStart(monotonic, supervisor.boot_id, str(run))
-    write.database.execute(DISPATCH["set_meta"], {"name": "last_start", "value": json.dumps(started)})
+    write.database.execute(DISPATCH["set_meta"], {"name": "last_start", "value": dumps(started)})
     return Claim(taken, run, plan)
 
 
 def _past(database: sqlite3.Connection, task: Task) -> Past:
     """What is known before a run of a task."""
+    from agentq_cli.engines.local import finish
     from agentq_cli.engines.nouns import Past
 
     if task.work.agent is None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
-
 from agentq_cli.base.dataclass import replace
+from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.local import holds
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.session_write import SessionWrite, session_write
@@ -13,6 +11,10 @@ from agentq_cli.engines.local.state_dir import StateDir
 from agentq_cli.model import Actor, FailureClass, Outcome, RunId, RunStatus, Status, Task
 from agentq_cli.options.values import format_cost
 from agentq_cli.policy import retry, states
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3
 
 DISPATCH = statements("dispatch")
 
@@ -137,7 +139,7 @@ def run_columns(run: RunId, outcome: Outcome, *, posted: bool) -> dict[str, obje
         "failure_class": outcome.failure_class,
         "script_outcome": outcome.script_outcome,
         "error": outcome.error,
-        "result": None if outcome.result is None else json.dumps(outcome.result),
+        "result": None if outcome.result is None else dumps(outcome.result),
         "conversation": outcome.conversation,
         "tokens_in": outcome.tokens_in,
         "tokens_out": outcome.tokens_out,

@@ -6,13 +6,16 @@ look at again. What changes without one (a rebuilt index, a slot that was moved)
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Collection
 
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.engines.local import connection, dispatch
 from agentq_cli.engines.local.dispatch import DISPATCH
 from agentq_cli.policy import admission, order
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3
 
 MOST = 500
 """New events that are followed one by one; after more of them all is read anew."""

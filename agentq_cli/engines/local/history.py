@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.errors import AgentqError
+from agentq_cli.base.json_text import dumps, loads
 from agentq_cli.engines.local import connection, finish, read, rows
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.session_write import WRITE
 from agentq_cli.engines.local.state_dir import StateDir
 from agentq_cli.engines.nouns import FoundRun
 from agentq_cli.model import Actor, Event, RunStatus, Status, Task, Trigger
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3
 
 HISTORY = statements("history")
 HOOKS = statements("hooks")
@@ -57,7 +60,7 @@ def results(state: StateDir, session: str) -> Mapping[str, tuple[RunStatus, int]
     with contextlib.suppress(AgentqError), read.outbound(state, session) as database:
         for name, content, at in database.execute(HISTORY["results"]).fetchall():
             with contextlib.suppress(ValueError, TypeError, AttributeError, RecursionError):
-                found[name] = (RunStatus(json.loads(content).get("status")), int(at))
+                found[name] = (RunStatus(loads(content).get("status")), int(at))
     return found
 
 
@@ -114,7 +117,7 @@ def _row(past: FoundRun, host: str) -> dict[str, object]:
         "series": task.series,
         "trigger": first if past.run.attempt == 1 else Trigger.RETRY,
         "agent": task.work.agent,
-        "argv": json.dumps(task.work.argv or ()),
+        "argv": dumps(task.work.argv or ()),
         "cwd": task.work.cwd,
         "scheduled_for": task.scheduled_for,
         "started_at": past.started_at,

@@ -6,14 +6,17 @@ change, which are few: a person's, and a usage limit's.
 
 from __future__ import annotations
 
-import json
 import os
-import sqlite3
 
 from agentq_cli.base.errors import Refused
+from agentq_cli.base.json_text import dumps, loads
 from agentq_cli.engines.local import connection
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.state_dir import StateDir, sync_directory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3
 
 DISPATCH = statements("dispatch")
 COLUMNS = ("scope", "name", "kind", "since", "until", "reason", "count")
@@ -28,7 +31,7 @@ def copy(database: sqlite3.Connection, state: StateDir) -> None:
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:
-            json.dump(found, file)
+            file.write(dumps(found))
             file.flush()
             os.fsync(descriptor)
         os.rename(temporary, state.holds)
@@ -60,7 +63,7 @@ def _all(database: sqlite3.Connection) -> list[tuple[object, ...]]:
 
 def _read(state: StateDir) -> list[dict[str, object]]:
     with open(state.holds, encoding="utf-8") as file:
-        found = json.load(file)
+        found = loads(file.read())
     if not isinstance(found, list):
         raise TypeError("no list")
     return found

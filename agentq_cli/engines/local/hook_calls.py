@@ -7,7 +7,6 @@ and twice only where the one that ran it died before it could say so.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Collection, Sequence
 
 from agentq_cli.base.dataclass import asdict
@@ -16,6 +15,10 @@ from agentq_cli.engines.local.queries import statements
 from agentq_cli.model import Actor, Identity
 from agentq_cli.policy import hooks as policy
 from agentq_cli.policy.hooks import Call, Failure, Ran, Told
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3
 
 HOOKS = statements("hooks")
 WRITE = statements("write")

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
 
 from agentq_cli.base.dataclass import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3
 
 MOST = 128
 """Connections at most; the one that was used longest ago goes first."""

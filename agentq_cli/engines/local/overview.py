@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 
 from agentq_cli.base.errors import AgentqError
@@ -11,6 +10,10 @@ from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.read import NEWEST, inbound
 from agentq_cli.engines.local.state_dir import StateDir
 from agentq_cli.model import Address, PastRun, RunStatus, Status, Task
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3
 
 OVERVIEW = statements("overview")
 

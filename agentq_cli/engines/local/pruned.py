@@ -6,10 +6,12 @@ address needs none: it is the series' number.
 
 from __future__ import annotations
 
-import sqlite3
-
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.model import Address, Task
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3
 
 WRITE = statements("write")
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 
 from agentq_cli.base.errors import AgentqError, NotFound
+from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.local import connection, rows
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.state_dir import StateDir
 from agentq_cli.model import Address, Event, Message, Run, RunId, Status, Task
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3
 
 READ = statements("read")
 PAGE = 500
@@ -150,7 +153,7 @@ def runs(
     most: int | None = None,
 ) -> Iterator[Run]:
     """The audit log, newest first; at most `limit` at a time are read, and more only where they are asked for."""
-    values: dict[str, object] = {"status": json.dumps(sorted(statuses)) if statuses else None, "since": since}
+    values: dict[str, object] = {"status": dumps(sorted(statuses)) if statuses else None, "since": since}
     name = "runs_page"
     if address is not None:
         name, values = "runs_page_task", values | address._asdict()

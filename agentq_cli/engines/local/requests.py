@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 
 from agentq_cli.base.dataclass import replace
@@ -21,7 +20,10 @@ from agentq_cli.policy.schedule import Schedule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import sqlite3
     from typing import TypeAlias
+else:
+    import _sqlite3 as sqlite3
 
 REQUESTS = statements("requests")
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Mapping, Sequence
-from json.encoder import encode_basestring_ascii
 from operator import attrgetter
 
 from agentq_cli.base.dataclass import asdict, replace
 from agentq_cli.base.errors import Unreadable
+from agentq_cli.base.json_text import dumps, loads, quoted
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.model import (
     Address,
@@ -72,34 +71,34 @@ def launch_text(launch: Launch) -> str:
         kept = {
             name: value for name, value in named if value != getattr(PLAIN_LAUNCH, name) or name in ("umask", "depth")
         }
-        _last_launch[:] = launch, json.dumps(kept, default=dict)
+        _last_launch[:] = launch, dumps(kept)
     return str(_last_launch[1])
 
 
 @functools.lru_cache(maxsize=64)
 def launch(text: str) -> Launch:
     """The launch that `launch_text` wrote; the tasks of a batch share theirs."""
-    values = json.loads(text)
+    values = loads(text)
     values["agent_args"] = tuple(values.get("agent_args", ()))
     return Launch(**values)
 
 
 def _argv_text(argv: Sequence[str]) -> str:
-    return f"[{', '.join(map(encode_basestring_ascii, argv))}]"
+    return f"[{', '.join(map(quoted, argv))}]"
 
 
 def _words(text: str) -> tuple[str, ...]:
-    return () if text == "[]" else tuple(json.loads(text))
+    return () if text == "[]" else tuple(loads(text))
 
 
 def dependencies_text(after: Sequence[Dependency]) -> str | None:
     """Dependencies as the JSON of their column; None for none."""
-    return json.dumps([[*(each.address or ()), each.on] for each in after]) if after else None
+    return dumps([[*(each.address or ()), each.on] for each in after]) if after else None
 
 
 def dependencies(text: str) -> tuple[Dependency, ...]:
     """The dependencies that `dependencies_text` wrote."""
-    return tuple(Dependency(Address(session, seq), Condition(on)) for session, seq, on in json.loads(text))
+    return tuple(Dependency(Address(session, seq), Condition(on)) for session, seq, on in loads(text))
 
 
 def address(text: str) -> Address:
@@ -121,14 +120,12 @@ def successor_text(found: Successor, session: str) -> str:
     if found.work is not None:
         schedule = None if found.schedule is None else found.schedule.to_json()
         work = dict.fromkeys(WORK) | work_columns(found.work) | {"session": session, "schedule": schedule}
-    return json.dumps(
-        {"work": work, "at": found.at, "ends": found.ends, "paused": found.paused, "reason": found.reason}
-    )
+    return dumps({"work": work, "at": found.at, "ends": found.ends, "paused": found.paused, "reason": found.reason})
 
 
 def successor(text: str) -> Successor:
     """The successor that `successor_text` wrote."""
-    values = json.loads(text)
+    values = loads(text)
     given, schedule = values.pop("work"), None
     if given is not None:
         from agentq_cli.policy.schedule import Schedule
@@ -140,7 +137,7 @@ def successor(text: str) -> Successor:
 FLAGS = [name for name in STATE if Task.__annotations__[name] == "bool"]
 WRITTEN: Mapping[str, Callable[[Any], Any]] = {
     "argv": _argv_text,
-    "labels": lambda labels: json.dumps(labels) if labels else "[]",
+    "labels": lambda labels: dumps(labels) if labels else "[]",
     "launch": launch_text,
     "after": dependencies_text,
     "status": str,
@@ -231,7 +228,7 @@ def stored(database: sqlite3.Connection, seq: int) -> Columns | None:
 
 def stored_of(database: sqlite3.Connection, seqs: Sequence[int]) -> list[Columns]:
     """The rows of several tasks, of those that are there."""
-    return [named(row) for row in database.execute(TASKS, {"seqs": json.dumps(seqs)}).fetchall()]
+    return [named(row) for row in database.execute(TASKS, {"seqs": dumps(seqs)}).fetchall()]
 
 
 def named(row: Sequence[Any]) -> Columns:
@@ -275,7 +272,7 @@ READ_OF_RUN: Mapping[str, Callable[[Any], Any]] = {
     "argv": _words,
     "status": RunStatus,
     "failure_class": FailureClass,
-    "result": json.loads,
+    "result": loads,
     "adopted": bool,
 }
 
@@ -311,21 +308,21 @@ def supervisor(row: Row) -> Supervisor:
     return Supervisor(
         identity=Identity(row[0], row[1], row[2]),
         jobs=row[3],
-        sessions=tuple(json.loads(row[4])),
+        sessions=tuple(loads(row[4])),
         started_at=row[5],
         renewed_at=row[6],
-        gates=() if row[7] is None else tuple(Gate(**gate) for gate in json.loads(row[7])),
+        gates=() if row[7] is None else tuple(Gate(**gate) for gate in loads(row[7])),
     )
 
 
 def gates_text(gates: Sequence[Gate]) -> str | None:
     """Gates as the JSON of their column."""
-    return json.dumps([asdict(gate) for gate in gates]) if gates else None
+    return dumps([asdict(gate) for gate in gates]) if gates else None
 
 
 def last_start(row: Row | None) -> LastStart:
     """The row of meta that holds the newest start."""
-    return LastStart() if row is None else LastStart(*json.loads(row[0]))
+    return LastStart() if row is None else LastStart(*loads(row[0]))
 
 
 def event(row: Row) -> Event:
@@ -339,7 +336,7 @@ def message(session: str, row: Row) -> Message:
 
     text = _text(row[2])
     try:
-        value = json.loads(text)
+        value = loads(text)
     except (ValueError, RecursionError):
         value = text
     if not shallow(value):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from itertools import islice
 
 from agentq_cli.base.errors import AgentqError
+from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.local import connection, read, rows
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.tasks import Tasks
@@ -194,7 +194,7 @@ class Runs(Tasks):
     def post(self, statement: str, run: RunId, status: str, result: object, at: int) -> bool:
         # A commit of its own: the agent side may hold the file locked, moved or broken, and nothing depends on it.
         path, rehearsed = self.state.outbound(run.session), connection.rehearsing()
-        content = json.dumps({"run": str(run), "task": str(run.address), "status": str(status), "result": result})
+        content = dumps({"run": str(run), "task": str(run.address), "status": str(status), "result": result})
         try:
             with (
                 read.opened_outbound(self.state, run.session, connection.BACKGROUND_BUSY_MS) as database,
@@ -257,7 +257,7 @@ class Attendance(Runs):
         """Make a supervisor known."""
         values = _key(supervisor.identity) | {
             "jobs": supervisor.jobs,
-            "sessions": json.dumps(supervisor.sessions),
+            "sessions": dumps(supervisor.sessions),
             "started_at": supervisor.started_at,
             "renewed_at": supervisor.renewed_at,
         }

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
@@ -21,6 +20,7 @@ from agentq_cli.policy import states
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import sqlite3
     from typing import Any
 
     from agentq_cli.policy.series import Recurrence

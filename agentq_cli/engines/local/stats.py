@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 
 from agentq_cli.engines.local.queries import statements
@@ -11,9 +10,12 @@ from agentq_cli.policy.figures import Figures, FiguresKey, Ranking, SessionTasks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import sqlite3
     from typing import TypeAlias
 
     from agentq_cli.engines.subdoors import CopiedRuns
+else:
+    import _sqlite3 as sqlite3
 
 STATS = statements("stats")
 READ = statements("read")

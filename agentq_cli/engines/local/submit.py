@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import functools
 import os
-import re
-import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -14,6 +12,7 @@ from itertools import groupby
 from agentq_cli.base import errors
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError, Busy, LimitReached, Usage, WrongState
+from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.local import connection, dependencies, rows
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.session_write import (
@@ -31,16 +30,12 @@ from agentq_cli.model import Actor, Address, Identity, NewTask, Status, Task, Tr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import sqlite3
+
     from agentq_cli.policy.schedule import Schedule
     from agentq_cli.policy.series import Recurrence
 
 BATCH = statements("batch")
-TOLD = [name for name in rows.COLUMNS if re.search(rf"(?<!')\b{name}\b", WRITE["mirror"] + WRITE["events_of_new"])]
-"""The columns that the index is told of."""
-
-GIVEN = BATCH["given"].format(
-    columns=", ".join(f"json_extract(value, '$.{name}') AS \"{name}\"" for name in (*TOLD, "batch"))
-)
 HOLDER = WRITE["holder_of_key"].format(columns=rows.SELECTED)
 
 CONTENT = ("kind", "prompt", "argv", "agent", "cwd")
@@ -48,11 +43,11 @@ CONTENT = ("kind", "prompt", "argv", "agent", "cwd")
 
 
 def submit(
-    state: StateDir, tasks: Sequence[NewTask], *, now: int, actor: Actor, max_queued: int, owner: Identity
+    state: StateDir, tasks: Sequence[NewTask], *, now: int, actor: Actor, max_queued: int, owner: Identity | None
 ) -> list[tuple[Address, bool]]:
     """Store tasks, all or none, and return each with whether it is new (False: a live task of its key was found).
 
-    `owner` is this process: a batch that it leaves unfinished is finished or dropped once it is dead.
+    `owner` is this process, also if None: a batch that it leaves unfinished is finished or dropped once it is dead.
     Raises LimitReached, WrongState (a key that is taken by something else), Busy, Unreadable.
     """
     sessions = list(dict.fromkeys(task.session for task in tasks))
@@ -64,6 +59,10 @@ def submit(
         with session_write(state, sessions[0], now=now, actor=actor, create=True) as write:
             _room(write.database, tasks, max_queued)
             return _store(write, tasks)
+    if owner is None:
+        from agentq_cli.host import process
+
+        owner = process.current()
     return _batch(state, tasks, sessions, now=now, actor=actor, max_queued=max_queued, owner=owner)
 
 
@@ -229,7 +228,7 @@ def _batch(
     try:
         with connection.transaction(index, state.index):
             _room(index, tasks, max_queued)
-            values = {"id": batch, "sessions": json.dumps(sessions), "pid": owner.pid}
+            values = {"id": batch, "sessions": dumps(sessions), "pid": owner.pid}
             values |= {"start_time": owner.start_time, "boot_id": owner.boot_id}
             index.execute(BATCH["begin"], values)
         stored: dict[int, tuple[Address, bool]] = {}
@@ -320,18 +319,32 @@ def _publish(
         ((stored[position][0], task) for position, task in enumerate(tasks) if stored[position][1]),
         key=lambda each: each[0],
     )
+    given_rows = _given()
     for session, own in groupby(new, lambda each: each[0].session):
         index.execute(WRITE["create_session"], {"name": session, "at": now})
-        given = json.dumps([_told(task, address.seq, now) for address, task in own])
+        given = dumps([_told(task, address.seq, now) for address, task in own])
         values = {"rows": given, "session": session, "first": 0, "last": NEWEST, "batch": None}
-        index.execute(GIVEN + WRITE["mirror"], values)
-        index.execute(GIVEN + WRITE["events_of_new"], values | {"at": now, "actor": actor})
+        index.execute(given_rows + WRITE["mirror"], values)
+        index.execute(given_rows + WRITE["events_of_new"], values | {"at": now, "actor": actor})
+
+
+@functools.cache
+def _told_of() -> list[str]:
+    """The columns that the index is told of."""
+    import re
+
+    return [name for name in rows.COLUMNS if re.search(rf"(?<!')\b{name}\b", WRITE["mirror"] + WRITE["events_of_new"])]
+
+
+def _given() -> str:
+    columns = ", ".join(f"json_extract(value, '$.{name}') AS \"{name}\"" for name in (*_told_of(), "batch"))
+    return BATCH["given"].format(columns=columns)
 
 
 def _told(task: NewTask, seq: int, now: int) -> rows.Columns:
     """What the index is told of a new task's row, as its session's file has it once it is released."""
     stored = row(entered(task, seq, now, status=_status(task)))
-    return {name: stored[name] for name in TOLD if name in stored}
+    return {name: stored[name] for name in _told_of() if name in stored}
 
 
 def release(

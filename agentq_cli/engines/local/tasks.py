@@ -29,7 +29,7 @@ class Tasks(Opened):
     """The verbs of tasks."""
 
     def submit(
-        self, tasks: Sequence[NewTask], *, owner: Identity, max_queued: int, actor: Actor = Actor.USER
+        self, tasks: Sequence[NewTask], *, max_queued: int, owner: Identity | None = None, actor: Actor = Actor.USER
     ) -> list[tuple[Address, bool]]:
         from agentq_cli.engines.local import dependencies, submit
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 from collections.abc import Iterator
 
 from agentq_cli.base.dataclass import dataclass
@@ -13,6 +12,10 @@ from agentq_cli.engines.local import condition, connection, reindex, seen
 from agentq_cli.engines.local.dispatch import DISPATCH
 from agentq_cli.engines.local.state_dir import StateDir
 from agentq_cli.engines.nouns import Fault
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ can be lost, or put back from an older copy. Nothing of this is anybody else's b
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 
 from agentq_cli.base.errors import AgentqError, Busy, Refused
+from agentq_cli.base.json_text import loads
 from agentq_cli.engines.local import aside, condition, connection, holds, reindex, seen, session_write, turns
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.turns import Turn
@@ -232,7 +232,7 @@ class Upkeep:
     def batches(self) -> list[tuple[str, bool, list[str], Identity]]:
         """Batches on their way: id, whether committed, sessions, owner."""
         found = self._queue.index.execute(statements("batch")["all"]).fetchall()
-        return [(row[0], bool(row[1]), json.loads(row[2]), Identity(*row[3:])) for row in found]
+        return [(row[0], bool(row[1]), loads(row[2]), Identity(*row[3:])) for row in found]
 
     def settle_batch(self, batch: str, *, committed: bool, sessions: Sequence[str]) -> None:
         """Finish a committed batch that its owner left, or take back one that was not committed."""
@@ -248,7 +248,7 @@ class Upkeep:
         while found := self._queue.index.execute(statements("dispatch")["unposted"], {"after": after}).fetchall():
             for session, seq, attempt, result, status, at, _ in found:
                 run = RunId(session, seq, attempt)
-                if self._queue.post("post_again", run, status, None if result is None else json.loads(result), at):
+                if self._queue.post("post_again", run, status, None if result is None else loads(result), at):
                     self._queue.write(("posted", run._asdict()))
                 else:
                     yield str(run)

@@ -1,0 +1,21 @@
+"""Whether somebody looks after the queue."""
+
+from __future__ import annotations
+
+from agentq_cli.host import attendance
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from agentq_cli.engines.door import Queue
+
+
+def looked_after(queue: Queue, sessions: Iterable[str]) -> bool:
+    """Whether supervisors that live serve all of these sessions."""
+    return attendance.all_served((supervisor.sessions for supervisor in queue.living()), sessions)
+
+
+def unattended(queue: Queue, sessions: Iterable[str]) -> bool:
+    """Whether nobody will start these sessions' tasks: no supervisor lives and nobody swept in the last 5 minutes."""
+    return not looked_after(queue, sessions) and not attendance.swept_lately(queue.last_sweep(), queue.now)
