@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from agentq_cli.commands import filters
 from agentq_cli.commands.context import context
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 def _due(item: documents.Item) -> object:
     """When it is due; an occurrence that is still to come on the wall clock of its schedule's zone."""
     if item["schedule"] and item["status"] == "scheduled":
+        from datetime import datetime
+
         moment = datetime.fromisoformat(item["due_at"])
         local = values.format_local(round(moment.timestamp() * 1000), item["schedule"]["tz"])
         return ZoneTime(item["due_at"], local)

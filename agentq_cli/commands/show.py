@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.commands.context import context
@@ -53,12 +52,12 @@ def _overdue(queue: Queue, config: Config, task: Task) -> str | None:
 
 def _keeper(queue: Queue, task: Task) -> str | None:
     """What a person should know of the keeper of a live run."""
+    worker = queue.worker(task.address) if task.status is Status.RUNNING else None
+    if worker is None:
+        return None
     from agentq_cli.host import keeper
 
-    worker = queue.worker(task.address) if task.status is Status.RUNNING else None
-    if worker is None or not keeper.is_elsewhere(queue.here.run(worker.id)):
-        return None
-    return keeper.ELSEWHERE
+    return keeper.ELSEWHERE if keeper.is_elsewhere(queue.here.run(worker.id)) else None
 
 
 def _lines(
@@ -104,6 +103,8 @@ def _lines(
         yield "Attempts", f"{data['attempts']} of {data['max_retries'] + 1}"
     if data["schedule"]:
         yield "Schedule", _schedule(data["schedule"])
+        from datetime import datetime
+
         for at in data["schedule"]["next"]:
             moment = datetime.fromisoformat(at)
             yield "Next", values.format_local(round(moment.timestamp() * 1000), data["schedule"]["tz"])

@@ -41,6 +41,9 @@ COUNTED = tuple(status.value for status in Status)
 COMING = 3
 """How many coming times of a schedule are shown."""
 
+PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@%+=:,./-")
+"""What a shell takes as it is."""
+
 LONGEST_WORK = 300
 """Characters of a prompt or a command that are enough for a line of a screen."""
 
@@ -286,9 +289,7 @@ def hook(call: HookCall, *, task: Item | None, run: Item | None) -> Item:
 def work(item: Item) -> str:
     """What a task or run does, for a table: the command line as a shell would take it, or the prompt."""
     if item.get("argv") and item.get("kind") != "prompt":
-        import shlex
-
-        return shlex.join(item["argv"])
+        return " ".join(map(shell_word, item["argv"]))
     return str(item.get("prompt") or "")
 
 
@@ -312,3 +313,8 @@ def target(result: TargetResult) -> Item:
 def failure(error: AgentqError) -> Item:
     """`agentq.error/1`."""
     return {"code": error.code, "kind": error.kind, "message": error.message}
+
+
+def shell_word(word: str) -> str:
+    """A word as a shell reads it back: what `shlex.quote` makes of it, which takes long to load."""
+    return word if word and PLAIN.issuperset(word) else "'" + word.replace("'", "'\"'\"'") + "'"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ from agentq_cli.options import values
 from agentq_cli.options.new_task import DEPTH_LIMIT, depth
 from agentq_cli.policy.cron import parse_cron
 from agentq_cli.policy.schedule import Kind, Missed, Schedule, check, fires, first
+from agentq_cli.show import documents
 
 NOW = 1_774_785_600_000
 
@@ -136,3 +138,11 @@ def test_a_conversation_or_session_is_one_word_and_no_flag(text: str) -> None:
         if found:
             assert text.isascii() and text.isprintable() and " " not in text
             assert not text.startswith(("-", ".", "/")) and "/" not in text and len(text) <= 128
+
+
+@given(word=near | texts)
+@example(word="")
+@example(word="it's")
+@example(word="ä")
+def test_a_word_is_quoted_as_the_standard_library_quotes_it(word: str) -> None:
+    assert documents.shell_word(word) == shlex.quote(word)
