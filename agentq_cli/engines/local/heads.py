@@ -1,7 +1,7 @@
-"""The heads of the queue as a supervisor keeps them: brought up to date by what the events say has changed.
+"""The heads of the queue as a supervisor keeps them: updated by what the events say has changed.
 
-Every change of a task that waits is an event in the same commit, so that the sessions of the new events are the ones to
-look at again. What changes without one (a rebuilt index, a slot that was moved) is seen by reading all anew.
+Every change of a waiting task records an event in the same commit, so the sessions of the new events are the ones to
+check again. Changes without an event (a rebuilt index, a slot that was moved) are found by reading everything again.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from agentq_cli.engines.local.dispatch import DISPATCH
 from agentq_cli.policy import admission, order
 
 MOST = 500
-"""New events that are followed one by one; after more of them all is read anew."""
+"""How many new events are followed one by one; if there are more, everything is read again."""
 
 ANEW_MS = 30_000
-"""How old what was read may be at most, whatever the events said."""
+"""How old the last full read may be at most, whatever the events say."""
 
 
 class Heads:
-    """The heads of some sessions, of all where none is named."""
+    """The heads of some sessions, or of all if none is named."""
 
     def __init__(self, index: sqlite3.Connection, sessions: Collection[str]) -> None:
         self._index = index
@@ -54,7 +54,7 @@ class Heads:
                 if head.session in without:
                     return False
                 if head.expires_at is not None and head.expires_at <= now:
-                    self._doubted.add(head.session)  # what comes behind it was hidden until now
+                    self._doubted.add(head.session)  # what is behind it was hidden until now
                     return False
                 return dispatch.startable(self._index, head, look, now=now, width=parallel(head.session))
 
@@ -70,7 +70,7 @@ class Heads:
         changed = []
         if self._seen is not None and 0 < last - seen <= MOST:
             changed = self._index.execute(DISPATCH["changed"], {"after": seen}).fetchall()
-        # Where some of the new events are missing, their tasks were pruned already.
+        # If some of the new events are missing, their tasks have been pruned.
         told = self._seen is not None and rebuilt == seen_rebuilt and len(changed) == last - seen
         if not told or monotonic_ms() - self._read_at >= ANEW_MS:
             self._read_all(now)

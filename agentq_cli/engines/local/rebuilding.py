@@ -1,4 +1,4 @@
-"""Rebuilding the index of sessions, and putting back the past that it has lost, as the files of runs tell it."""
+"""Rebuilding the index of sessions, and restoring the history that it has lost from the files of runs."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from agentq_cli.model import Task
 
     Told: TypeAlias = "Callable[[Task, RunId, tuple[RunStatus, int] | None], FoundRun | None]"
-    """What the files of a run tell of it, beside what its result row says: how it ended, and when."""
+    """What the files of a run report about it, together with its result row (how it ended, and when)."""
 
     class Reindex(Protocol):
-        """Rebuilds the index of one session; what had to be mended."""
+        """Rebuilds the index of one session; returns what had to be repaired."""
 
         def __call__(self, session: str, *, host: str) -> list[str]: ...
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def rebuild(
     queue: Opened, reindex: Reindex, told: Told, sessions: Iterable[str], *, host: str
 ) -> Iterator[tuple[str, list[str] | AgentqError]]:
-    """Rebuild the index of these sessions from their files; of each what was mended, or why it could not be."""
+    """Rebuild the index of these sessions from their files; yields for each what was repaired, or why that failed."""
     mended: dict[str, list[str]] = {}
     for session in sessions:
         try:
@@ -43,7 +43,7 @@ def rebuild(
 
 
 def _put_back(queue: Opened, told: Told, mended: Mapping[str, list[str]], host: str) -> None:
-    """Give the index back the history of these sessions, in one order of time, and say how much that was."""
+    """Restore the history of these sessions to the index, in one order of time, and report how much that was."""
     pasts: list[FoundRun] = []
     tasks: list[Task] = []
     for session, texts in mended.items():
@@ -56,7 +56,7 @@ def _put_back(queue: Opened, told: Told, mended: Mapping[str, list[str]], host: 
                     tasks.append(task)
                 for attempt in lacking.attempts:
                     if task.status is Status.RUNNING and attempt == task.runs:
-                        continue  # it has its row, and whoever looks after it closes that
+                        continue  # it has its row, and its supervisor or a sweep closes it
                     run = RunId(task.session, task.seq, attempt)
                     past = told(task, run, results.get(str(run)))
                     if past is not None:

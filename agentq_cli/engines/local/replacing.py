@@ -17,8 +17,7 @@ from agentq_cli.policy.schedule import Kind, Schedule, anchor, same_times
 
 
 def same_recurrence(new: NewTask, live: Task) -> bool:
-    """Whether a live task recurs as a new one would; true if the new one has no schedule, since then nothing is asked
-    of it.
+    """Whether a live task recurs as a new one would. True if the new one has no schedule: it then changes none.
 
     A schedule that fires once is not a recurrence, whenever it fires: times are not content.
     """
