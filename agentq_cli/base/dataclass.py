@@ -1,10 +1,11 @@
-"""Dataclasses and named tuples, at a thirtieth of what the standard modules cost a process that lives for milliseconds.
+"""Dataclasses and named tuples, at a thirtieth of the time that the standard modules take in a process that lives for
+milliseconds.
 
-They keep the rules of the standard modules for as much as is used here: fields with defaults, `frozen`, equality, hash,
-`repr`, `__post_init__`, `replace`, `asdict`; always with slots. Nothing is compiled when a class is made, and neither
-`inspect` nor `typing` is imported. The functions of the standard `dataclasses` work on these classes too.
+They follow the rules of the standard modules as far as they are used here: fields with defaults, `frozen`, equality,
+hash, `repr`, `__post_init__`, `replace`, `asdict`; always with slots. Nothing is compiled when a class is made, and
+neither `inspect` nor `typing` is imported. The functions of the standard `dataclasses` work on these classes too.
 
-What the standard modules would take and these would get wrong is refused when the class is made.
+What the standard modules would accept and these would get wrong is rejected when the class is made.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ else:
     MISSING = object()
 
     class field:  # noqa: N801
-        """What is said of a field beyond its type."""
+        """The properties of a field beyond its type."""
 
         __slots__ = ("compare", "default", "default_factory", "repr")
 
@@ -38,7 +39,8 @@ else:
             return self.default is MISSING and self.default_factory is None
 
     def _check(described, types, defaults):
-        """Refuse a base class, what is no field, and a default that all instances would share and change."""
+        """Reject a base class, an annotation that is not a field, and a default that all instances would share and
+        change."""
         if described.__bases__ != (object,):
             raise TypeError(f"{described.__name__}: its base class would be lost; a dataclass has none here")
         for name, kind in types.items():
@@ -56,7 +58,7 @@ else:
             raise TypeError(f"{described.__name__}: a field without default follows one that has one")
 
     def dataclass(*, slots, frozen=False):
-        """Make the class anew, with its annotated names as slots."""
+        """Recreate the class, with its annotated names as slots."""
         assert slots
 
         def made(described):
@@ -119,7 +121,7 @@ else:
             store(self, state[name])
 
     class StandardFields:
-        """`__dataclass_fields__`, made once the standard module asks for it."""
+        """`__dataclass_fields__`, made when the standard module first reads it."""
 
         def __get__(self, instance, owner):
             import dataclasses
@@ -148,11 +150,12 @@ else:
     FROZEN = CHANGING | {"__hash__": _hash, "__setattr__": _frozen, "__delattr__": _frozen}
 
     def replace(value, /, **changes):
-        """The same with some fields changed."""
+        """The same value with some fields changed."""
         return type(value)(**{name: getattr(value, name) for name in value.__slots__} | changes)
 
     def asdict(value):
-        """The fields by name, and likewise the dataclasses among them and in their lists, tuples and dictionaries."""
+        """The fields by name, with the dataclasses among them and in their lists, tuples and dictionaries converted
+        likewise."""
         return {name: _plain(getattr(value, name)) for name in value.__slots__}
 
     def _plain(value):

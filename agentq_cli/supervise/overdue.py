@@ -1,7 +1,8 @@
-"""Runs that should have ended and do not: past a limit, asked to end, or without a keeper, and still something lives.
+"""Runs that should have ended and have not: past a limit, told to end, or without a keeper, and something is still
+alive.
 
-Nothing is done about them here, for nothing can be: a process of another user, or one that hangs in the kernel, is not
-ours to end. Their slot stays taken, which is right, and whoever looks is told why.
+Nothing is done about them here, because nothing can be: we cannot end a process of another user, or one that hangs in
+the kernel. Their slot stays taken, which is right, and the reason is reported.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from agentq_cli.options.values import format_duration
 from agentq_cli.supervise.plan import grace_ms
 
 SLACK_MS = 2_000
-"""What ending a tree may take beyond the grace time."""
+"""How long ending a tree may take beyond the grace time."""
 
 LONG_MS = 15_000
-"""The same where nothing is seen that could not be ended."""
+"""The same if no process is found that could not be ended."""
 
 MOST = 3
 LIMITS = ("timeout", "stalled", "oom", "budget")
@@ -35,7 +36,7 @@ LIMITS = ("timeout", "stalled", "oom", "budget")
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A process that is still there: whose it is, and whether it can be ended by us."""
+    """A process that is still there: its user, and whether we can end it."""
 
     pid: int
     user: str
@@ -48,7 +49,7 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Overdue:
-    """Why a run should have ended, how long ago where that is known (milliseconds), and what is left of it."""
+    """Why a run should have ended, how long ago if that is known (milliseconds), and its remaining processes."""
 
     reason: str
     by_ms: int | None
@@ -70,7 +71,7 @@ class Overdue:
 
 
 def of(queue: Queue, config: Config, worker: Worker) -> Overdue | None:
-    """How a live run is overdue; None where it is not, or where that cannot be told now."""
+    """How a live run is overdue; None if it is not, or if that cannot be known now."""
     try:
         task = queue.task(worker.id.address, background=True)
         return look(worker, task, queue.here.run(worker.id), config, queue.here.path)
@@ -104,13 +105,13 @@ def look(worker: Worker, task: Task, directory: RunDirectory, config: Config, st
 
 
 def left_behind(worker: Worker, known: Collection[Identity], state_dir: str) -> tuple[Left, ...]:
-    """What a run whose keeper is gone has left that we cannot end; `known` is its agent, where that is found."""
+    """The processes of a run whose keeper is gone that we cannot end; `known` is its agent, if that was found."""
     roots = tree.marked(str(worker.id), state_dir).union(each for each in known if process.alive(each))
     return tuple(each for each in _sorted(roots | tree.below(roots)) if not each.endable)
 
 
 def _since(start: Start, task: Task, directory: RunDirectory) -> tuple[str, int] | None:
-    """The reason for which it should have ended, and how many milliseconds ago."""
+    """The reason why the run should have ended, and how many milliseconds ago; None if there is none."""
     timeout = task.work.launch.timeout_ms
     if timeout is not None and process.boot_of(start.identity.boot_id) == process.boot_id():
         by = monotonic_ms() - start.monotonic_ms - timeout
@@ -119,7 +120,7 @@ def _since(start: Start, task: Task, directory: RunDirectory) -> tuple[str, int]
     stop = directory.stop()
     if stop is None:
         return None
-    # By the file's time: what the record says is of a clock that may stand still.
+    # By the file's time: the time in the record is from a clock that may be fixed.
     asked = os.lstat(directory.file("stop")).st_mtime
     return stop.reason, max(0, int((time.time() - asked) * 1000))
 
@@ -130,7 +131,8 @@ def _sorted(found: Collection[Identity]) -> tuple[Left, ...]:
 
 
 def _left(identity: Identity) -> Left | None:
-    # psutil names the user and the state for people. Identity is not its business: its start times move with the clock.
+    # psutil names the user and the state for people. Identity is checked separately: psutil's start times move with the
+    # clock.
     import psutil
 
     try:

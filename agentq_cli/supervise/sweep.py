@@ -1,7 +1,8 @@
-"""One pass over what nobody watches: settle, recover, keep limits, expire, wake. Safe at any time, any number at once.
+"""One pass over what nobody watches: settle, recover, enforce limits, expire, wake. Safe at any time, and any number at
+once.
 
-Every step is idempotent and fenced, so that two sweeps, or a sweep and a supervisor, cannot do a thing twice. A plan is
-the same pass in rehearsal: over copies of the databases, with no process, no file and no bell touched.
+Every step is idempotent and fenced, so two sweeps, or a sweep and a supervisor, cannot do anything twice. A plan is the
+same pass in rehearsal: over copies of the databases, without touching a process, a file or a bell.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ from agentq_cli.supervise.guard import Guard
 from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks
 
 MOST_REQUESTS = 16
-"""How often one pass goes on with a session's requests: somebody who never stops writing must not keep it."""
+"""How many rounds one pass spends on a session's requests: an agent that never stops writing must not keep it busy."""
 
 
 @dataclass(slots=True)
 class Sweep:
-    """One pass; `failed` holds the sessions in which something could not be done, with the reason, under "" what is of
-    no session. With `dry` it is a rehearsal: call `plan` for that."""
+    """One pass; `failed` has the sessions in which something could not be done, with the reason; "" stands for no
+    session. With `dry` it is a rehearsal: call `plan` for that."""
 
     queue: Queue
     config: Config
@@ -54,7 +55,7 @@ class Sweep:
 
     def run(self) -> Iterator[SweepAction]:
         """Do it; yields what was done."""
-        # By its bell a process of another PID namespace knows that it lives, and what of the hooks is its to run.
+        # Its bell tells processes of other PID namespaces that it is alive, and which hooks are its to run.
         with contextlib.nullcontext() if self.dry else self.queue.bell():
             yield from self._pass()
 
@@ -79,14 +80,14 @@ class Sweep:
     # The guard
 
     def _guarded(self, session: str, step: Iterator[SweepAction]) -> Iterator[SweepAction]:
-        """A step in one session; what goes wrong there is told, and the others go on."""
+        """Run a step in one session; a failure is reported, and the other sessions continue."""
         with self._guard.over(session, "sweep") as tried:
             yield from step
         if tried.error is not None:
             yield from self._could_not(session, tried.error, of_files=tried.of_files)
 
     def _could_not(self, session: str, error: AgentqError, *, of_files: bool) -> Iterator[SweepAction]:
-        """Tell it once. What a file of a run has done to it says nothing against the rest of its session."""
+        """Report an error once. An error about a file of a run does not make the rest of its session unfit."""
         self.failed.setdefault(session, error.message)
         if not of_files:
             self._unfit.add(session)
@@ -99,13 +100,14 @@ class Sweep:
         return self.session is None or session == self.session
 
     def _fit(self, session: str) -> bool:
-        """Whether something is to be done in a session."""
+        """Whether the sweep does anything in a session."""
         return self._mine(session) and session not in self._unfit
 
     # The steps
 
     def _tended(self, steps: Iterator[SweepAction | Trouble]) -> Iterator[SweepAction]:
-        """What the engine does for itself. Without its own file nothing is done in a session, else what can be."""
+        """What the engine does for itself. If a session's own file is unfit nothing more is done in it, else what is
+        possible."""
         for step in steps:
             if isinstance(step, SweepAction):
                 yield step
@@ -136,7 +138,7 @@ class Sweep:
             yield _of_run("recover" if crashed else "settle", worker.id, f"{recovered.task.status}{reason}")
 
     def _limits(self) -> Iterator[SweepAction]:
-        """Of the runs that nobody watches and that still run, end those that have reached a limit."""
+        """End those of the unwatched, running runs that have reached a limit."""
         for worker in self.queue.orphaned():
             if worker.stop is None and self._fit(worker.session):
                 yield from self._guarded(worker.session, self._limit(worker))
@@ -247,7 +249,7 @@ class Sweep:
             yield SweepAction("wake", None, None, None, f"started supervisor {pid}")
 
     def _call(self, hooks: Hooks) -> Iterator[SweepAction]:
-        """Run what is to be told and nobody runs, for a while; the next one goes on."""
+        """Run the hooks that nobody runs, for a while; the next sweep or supervisor continues."""
         try:
             for ran in hooks.finish(self.config, until=monotonic_ms() + PATIENCE_MS):
                 yield _of_hook(ran.call, f": {ran.failure or 'done'}")
