@@ -42,10 +42,10 @@ else:
         """Reject a base class, an annotation that is not a field, and a default that all instances would share and
         change."""
         if described.__bases__ != (object,):
-            raise TypeError(f"{described.__name__}: its base class would be lost; a dataclass has none here")
+            raise TypeError(f"{described.__name__}: its base class would be lost; a dataclass here has none")
         for name, kind in types.items():
             if "ClassVar" in str(kind) or "InitVar" in str(kind):
-                raise TypeError(f"{described.__name__}: '{name}' is no field; say it without annotation")
+                raise TypeError(f"{described.__name__}: '{name}' is not a field; write it without an annotation")
         _immutable(described.__name__, defaults)
 
     def _immutable(owner, defaults):
@@ -111,7 +111,7 @@ else:
         return hash(self._compared(self))
 
     def _frozen(self, name, *value):
-        raise AttributeError(f"{type(self).__name__} is frozen: '{name}' stays as it is")
+        raise AttributeError(f"{type(self).__name__} is frozen: cannot change '{name}'")
 
     def _getstate(self):
         return {name: getattr(self, name) for name, _, _ in self._fields}

@@ -16,5 +16,5 @@ BUSY_MS = 15_000
 MAX_QUEUED = 100_000
 """The default of `max_queued`."""
 
-NOBODY_THERE = "nobody is there to run it: start `agentq run`, or have cron or systemd call `agentq sweep`"
+NOBODY_THERE = "no supervisor is running: start `agentq run`, or have cron or systemd call `agentq sweep`"
 """The hint after queueing work that nothing will start."""

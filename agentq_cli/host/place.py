@@ -75,4 +75,4 @@ def refuse_link(path: str | os.PathLike[str]) -> None:
     directory could do so, at the right microsecond.
     """
     if os.path.islink(path):
-        raise Usage(f"'{path}': it is a link, which is not followed; put the file itself there")
+        raise Usage(f"'{path}': a symbolic link, which is not followed; put the file itself there")

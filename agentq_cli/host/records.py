@@ -325,7 +325,7 @@ class RunDirectory:
 
 def _require_directory(path: str) -> None:
     if not stat.S_ISDIR(os.lstat(path).st_mode):
-        raise NotADirectoryError(errno.ENOTDIR, "it is a link or a file, not a directory", path)
+        raise NotADirectoryError(errno.ENOTDIR, "a symbolic link or a file, not a directory", path)
 
 
 class ExitSlot:

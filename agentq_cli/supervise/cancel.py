@@ -66,7 +66,7 @@ def _end(queue: Queue, config: Config, task: Task, asked: Worker | AgentqError |
 
 
 def _untold(worker: Worker, directory: RunDirectory, error: OSError) -> Refused:
-    what = "the cancel is recorded, and its keeper could not be told"
+    what = "the cancel is recorded, but its keeper could not be told"
     return Refused(f"run '{worker.id}': '{directory.path}': {error.strerror}; {what}")
 
 

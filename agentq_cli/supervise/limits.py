@@ -200,7 +200,7 @@ class RunLimits:
         if not stall.stalled(self.lingers, now=now, limit_ms=limit):
             return None
         return Reached(
-            LINGER, f"its last word came {format_duration(now - self.lingers.since)} ago, and it has not ended"
+            LINGER, f"its final event came {format_duration(now - self.lingers.since)} ago, and it has not exited"
         )
 
 

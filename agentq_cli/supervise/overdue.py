@@ -44,7 +44,7 @@ class Left:
     endable: bool
 
     def __str__(self) -> str:
-        return f"pid {self.pid}, user {self.user}{', which hangs in the kernel' if self.hangs else ''}"
+        return f"pid {self.pid}, user {self.user}{', hung in the kernel' if self.hangs else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Overdue:
         else:
             ago = format_duration(max(1, self.by_ms // 1000) * 1000)
             limit = self.reason in LIMITS
-            since = f"past its limit by {ago} ({self.reason})" if limit else f"asked to end {ago} ago ({self.reason})"
+            since = f"past its limit by {ago} ({self.reason})" if limit else f"told to end {ago} ago ({self.reason})"
         if not self.left:
             return f"{since}; {keeper.ELSEWHERE}"
         more = f", and {len(self.left) - MOST} more" if len(self.left) > MOST else ""
@@ -100,7 +100,7 @@ def look(worker: Worker, task: Task, directory: RunDirectory, config: Config, st
             return Overdue(*since, left)
     elif since is None and agent is not None and not process.alive(agent):
         left = tuple(each for each in _sorted(tree.below([start.identity])) if not each.endable)
-        return Overdue("its agent has ended, and what it left running", None, left) if left else None
+        return Overdue("its agent has ended but left processes running", None, left) if left else None
     return None
 
 

@@ -109,7 +109,7 @@ class Asked:
         if last is not None:
             given |= {name: getattr(last.work, name) for name in ("agent", "cwd") if options.get(name) is None}
         elif options.get("cwd") is None:
-            why = "it has no directory; it never had a prompt, and the config names none"
+            why = "no directory is known: it never had a prompt, and the config sets none"
             raise Usage(f"session '{self._session}': {why}")
         given |= {"tz": request.when.get("tz")}
         schedule = self.schedule(request, None) if request.recurs else None

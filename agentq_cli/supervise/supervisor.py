@@ -258,8 +258,8 @@ class Supervision:
             running = len(self._watched)
             what = {
                 "leave": "leaving them running",
-                "wait": "waiting for them; once more leaves them running",
-                "cancel": "cancelling them; once more leaves them running",
+                "wait": "waiting for them; a second signal leaves them running",
+                "cancel": "cancelling them; a second signal leaves them running",
             }
             then = f"{running} running, {what[self._stopping]}" if running else "nothing runs"
             yield self._tell("stop", reason=f"{signal.Signals(number).name}: {then}")
@@ -332,7 +332,7 @@ class Supervision:
 
     def _ask_gates(self, head: order.Head | None) -> Iterator[Happening]:
         for gate in self._starter.ask_gates(head, self._jobs):
-            yield self._tell("gate", reason=f"{gate.name} {'holds' if gate.holding else 'lets go'}: {gate.detail}")
+            yield self._tell("gate", reason=f"{gate.name} {'holds' if gate.holding else 'reopens'}: {gate.detail}")
 
     def _expire(self) -> Iterator[Happening]:
         for address in self._queue.expired():

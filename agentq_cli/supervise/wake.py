@@ -114,7 +114,7 @@ def _own_scope(environ: Mapping[str, str]) -> list[str]:
         why = str(error)
     if why is not None:
         raise Refused(
-            f"systemd-run --user --scope: {why}; started from a systemd unit, a supervisor needs a scope of its own:"
+            f"systemd-run --user --scope: {why}; started from a systemd unit, a supervisor needs its own scope:"
             " run `agentq run` as a service, or give this user a manager (`loginctl enable-linger`, XDG_RUNTIME_DIR)"
         )
     return words
@@ -139,7 +139,7 @@ def _wait_until_on_duty(child: subprocess.Popen[bytes], here: Place) -> None:
         if code is not None:
             if code in DRAINED:
                 break
-            raise Refused(f"agentq run: it ended with {code}, see '{here.log}'")
+            raise Refused(f"agentq run: exited with {code}; see '{here.log}'")
         time.sleep(LOOK_SECONDS)
     # It outlives this process, and init reaps it.
     child.returncode = 0

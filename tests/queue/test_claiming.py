@@ -700,5 +700,5 @@ def test_the_runs_of_a_task_cost_no_more_together_than_they_may(queue: Queue, cl
     assert (task.status, task.reason) == (Status.FAILED, "no route; its runs cost 1.00 USD of 1.00 USD")
     assert queue.run(run).error == "no route"
     assert queue.spent(queue.task(address)) == 1.0
-    with pytest.raises(WrongState, match=r"its runs cost 1\.00 USD of 1\.00 USD; submit it anew"):
+    with pytest.raises(WrongState, match=r"its runs cost 1\.00 USD of 1\.00 USD; submit it again"):
         queue.retry(address)

@@ -62,7 +62,7 @@ def cancel_in(write: SessionWrite, address: Address) -> Task:
     """
     task = series.live(write, address.seq)
     if task.status.ended:
-        raise WrongState(f"task '{task.address}': it is {task.status} already")
+        raise WrongState(f"task '{task.address}': already {task.status}")
     if task.status is Status.RUNNING:
         return task
     cancelled = replace(task, status=Status.CANCELLED, ended_at=write.now, reason="cancelled", cancel_requested=True)
@@ -97,7 +97,7 @@ def _still(write: SessionWrite, run: RunId) -> Task:
     found = read.run(write.database, run)
     task = write.task(run.seq)
     if found.finished_at is not None or task.status is not Status.RUNNING or task.runs != run.attempt:
-        raise WrongState(f"run '{run}': it has ended already ({found.status})")
+        raise WrongState(f"run '{run}': already ended ({found.status})")
     return task
 
 
@@ -194,9 +194,9 @@ def edit_in(write: SessionWrite, address: Address, change: Edit) -> Task:
         raise WrongState(f"task '{task.address}': it is {task.status} and cannot be edited")
     changed = change(task)
     if task.rearms and changed.recurrence is not None and changed.due_at != task.due_at:
-        raise WrongState(f"task '{task.address}': when its series comes next is said by its schedule")
+        raise WrongState(f"task '{task.address}': its schedule decides when it runs next")
     if task.attempts and changed.work.expires_at not in (None, task.work.expires_at):
-        raise WrongState(f"task '{task.address}': it has begun, and what has begun does not expire")
+        raise WrongState(f"task '{task.address}': already started, and a started task does not expire")
     changed = series.rescheduled(write, task, changed)
     _free_key(write, changed.work.key, task.work.key)
     if changed.work.after != task.work.after:
@@ -212,7 +212,7 @@ def _edit_next(write: SessionWrite, task: Task, change: Edit) -> Task:
     known = series.next_work(task)
     changed = change(known)
     if changed.due_at != known.due_at:
-        raise WrongState(f"task '{task.address}': it has begun; when its series comes next is said by its schedule")
+        raise WrongState(f"task '{task.address}': already started; its schedule decides when it runs next")
     _free_key(write, changed.work.key, known.work.key, task.work.key)
     if changed.work.after != known.work.after:
         dependencies.keep(write, task.seq, changed.work.after)
@@ -237,7 +237,7 @@ def retry_in(write: SessionWrite, address: Address) -> Task:
         raise WrongState(f"task '{address}': it is {task.shown_status(write.now)}; only an ended task can be retried")
     cost = finish.spent(write.database, task)
     if policy.exhausted(task.work.launch, cost):
-        raise WrongState(f"task '{address}': {finish.cost(task, cost)}; submit it anew")
+        raise WrongState(f"task '{address}': {finish.cost(task, cost)}; submit it again")
     _free_key(write, task.work.key)
     expired = task.work.expires_at is not None and task.work.expires_at <= write.now
     again = replace(
@@ -308,7 +308,7 @@ def prune_in(write: SessionWrite, address: Address) -> Task:
     """
     task = write.task(address.seq)
     if not task.status.ended:
-        raise WrongState(f"task '{address}': it is {task.shown_status(write.now)}; only ended tasks are pruned")
+        raise WrongState(f"task '{address}': it is {task.shown_status(write.now)}; only an ended task can be pruned")
     waiting = dependencies.live_dependent(write.database, address)
     if waiting is not None:
         raise WrongState(f"task '{address}': {waiting} depends on it")

@@ -49,7 +49,7 @@ def faults(state: StateDir, session: str) -> Iterator[Fault]:
 def _check_writable(state: StateDir, path: Path) -> None:
     # If nothing in the state dir can be written, that is one fault and not one of each session.
     if path.exists() and os.access(state.path, os.W_OK) and not os.access(path, os.W_OK):
-        raise Refused(f"'{path}': it cannot be written")
+        raise Refused(f"'{path}': cannot be written")
 
 
 def check_runs(state: StateDir, session: str) -> None:
@@ -67,7 +67,7 @@ def check_runs(state: StateDir, session: str) -> None:
 
 def _check_index(state: StateDir, session: str) -> None:
     if lacking(state, session):
-        raise Unreadable(f"session '{session}': '{state.index}' does not have its tasks as its own file has them")
+        raise Unreadable(f"session '{session}': '{state.index}' lacks tasks, or has an older state of them")
 
 
 def lacking(state: StateDir, session: str) -> bool:

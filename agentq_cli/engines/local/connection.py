@@ -153,7 +153,7 @@ def _prepare_foreign(connection: sqlite3.Connection, path: Path) -> None:
 def check_foreign(connection: sqlite3.Connection, path: Path) -> None:
     """Raises Unreadable if messages_out is no longer the table that agentq created."""
     if connection.execute(MADE_FROM).fetchall() != _messages_out():
-        raise Unreadable(f"'{path}': messages_out is not the table that agentq made; it was left as it is")
+        raise Unreadable(f"'{path}': messages_out is not the table that agentq created; it was left unchanged")
 
 
 MADE_FROM = "SELECT type, name, sql FROM sqlite_schema WHERE lower(tbl_name) = 'messages_out' ORDER BY type, name"
@@ -217,19 +217,19 @@ def translate(error: sqlite3.Error, path: Path) -> AgentqError:
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return Busy(f"'{path}': another process held its lock for too long; try again")
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return Unreadable(f"'{path}': {error}; it was left as it is")
+        return Unreadable(f"'{path}': {error}; it was left unchanged")
     if name.startswith("SQLITE_FULL"):
         return Refused(f"'{path}': no space left on the device; nothing was stored")
     if name.startswith("SQLITE_READONLY"):
-        return Refused(f"'{path}': it cannot be written ({error})")
+        return Refused(f"'{path}': cannot be written ({error})")
     if name.startswith(("SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
-        return Refused(f"'{path}': it cannot be opened ({error})")
+        return Refused(f"'{path}': cannot be opened ({error})")
     if name.startswith("SQLITE_IOERR"):
-        return Refused(f"'{path}': the disk refused ({error}, {name})")
+        return Refused(f"'{path}': disk error ({error}, {name})")
     if isinstance(error, sqlite3.OperationalError) and "no such" in str(error):
         if path.name == INDEX or str(error).rpartition(" ")[2] not in SESSION_TABLES:
             return Unreadable(f"'{path if path.name == INDEX else INDEX}': {error}; {REBUILD}")
-        return Unreadable(f"'{path}': {error}; it is not a file of agentq")
+        return Unreadable(f"'{path}': {error}; not an agentq file")
     return AgentqError(f"'{path}': {error} ({name or type(error).__name__})")
 
 
@@ -291,7 +291,7 @@ def migrate(connection: sqlite3.Connection, path: Path, kind: str, *, rebuild: b
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if version == 0 and tables:
-            raise Unreadable(f"'{path}': it is a database of another program")
+            raise Unreadable(f"'{path}': a database of another program")
         for name in sorted(name for name in os.listdir(SCHEMA / kind) if name.endswith(".sql")):
             number = int(name[:3])
             if number > version:
@@ -321,7 +321,7 @@ def refuse_newer(connection: sqlite3.Connection, inbound: Path, index: Path) -> 
 
 def _refuse_newer(path: Path, version: int, target: int) -> None:
     if version > target:
-        raise Unreadable(f"'{path}': it was written by a newer agentq (schema {version}, this one knows {target})")
+        raise Unreadable(f"'{path}': written by a newer agentq (schema {version}, this one knows {target})")
 
 
 @functools.cache

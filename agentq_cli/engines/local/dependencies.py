@@ -77,7 +77,7 @@ def require(index: sqlite3.Connection, dependency: Dependency, note: Callable[[A
     address = dependency.address
     assert address is not None
     if not exists(index, address):
-        why = note(address) or "there is no task of that address"
+        why = note(address) or "no such task"
         raise NotFound(f"{option(dependency)} '{address}': {why}")
 
 

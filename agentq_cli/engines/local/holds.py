@@ -51,7 +51,7 @@ def restore(index: sqlite3.Connection, state: StateDir) -> str | None:
         index.execute(DISPATCH["forget_holds"])
         index.executemany(DISPATCH["set_hold"], [dict(zip(COLUMNS, row, strict=True)) for row in found])
     names = ", ".join(f"{scope} {name}".strip() + f" ({kind})" for scope, name, kind, *_ in found)
-    return f"holds are back as they were: {names or 'none'}"
+    return f"restored the holds: {names or 'none'}"
 
 
 def _all(database: sqlite3.Connection) -> list[tuple[object, ...]]:

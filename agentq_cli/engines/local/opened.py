@@ -78,7 +78,7 @@ class Opened:
     def check(self) -> None:
         if not self.in_place:
             raise Unreadable(
-                f"'{self.state.index}': it was removed or replaced while this ran; what runs is nobody's now"
+                f"'{self.state.index}': it was removed or replaced while agentq was running; its runs are now unwatched"
             )
 
     def rest(self) -> None:
@@ -127,7 +127,7 @@ class Opened:
         directory = self.state.session(session)
         if not directory.exists():
             near = nearest(session, self.session_names()) or "; see `agentq sessions`"
-            raise NotFound(f"session '{session}': there is none of that name{near}")
+            raise NotFound(f"session '{session}': no such session{near}")
 
     def write(self, *steps: tuple[str, dict[str, object]]) -> None:
         """One commit of statements about runs and supervisors, on the index alone."""

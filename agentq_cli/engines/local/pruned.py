@@ -36,7 +36,7 @@ def note(inbound: sqlite3.Connection, address: Address) -> str | None:
     found = live_of(inbound, address.seq)
     if found is None:
         return None
-    return f"this occurrence was pruned; its series goes on as {Address(address.session, found)}"
+    return f"this occurrence was pruned; its series continues as {Address(address.session, found)}"
 
 
 def _row(seq: int) -> str:

@@ -56,7 +56,7 @@ def unknown_task(inbound: sqlite3.Connection, address: Address) -> NotFound:
     """The error about an address that an existing session does not have."""
     from agentq_cli.engines.local import pruned
 
-    hint = f"there is none of that address; see `agentq list --all -s {address.session}`"
+    hint = f"no such task; see `agentq list --all -s {address.session}`"
     return NotFound(f"task '{address}': {pruned.note(inbound, address) or hint}")
 
 
@@ -138,7 +138,7 @@ def run(index: sqlite3.Connection, run_id: RunId) -> Run:
     """One attempt. Raises NotFound."""
     row = index.execute(READ["run"].format(columns=rows.RUN), run_id._asdict()).fetchone()
     if row is None:
-        raise NotFound(f"run '{run_id}': there is none of that address; see `agentq runs {run_id.address}`")
+        raise NotFound(f"run '{run_id}': no such run; see `agentq runs {run_id.address}`")
     return rows.run(row)
 
 
@@ -189,7 +189,7 @@ def outbound(state: StateDir, session: str) -> Iterator[sqlite3.Connection]:
     state.check_session(session)
     path = state.outbound(session)
     if not os.path.lexists(path) and not connection.rehearsed(path):
-        raise NotFound(f"session '{session}': it has no outbound.db")
+        raise NotFound(f"session '{session}': no outbound.db")
     with opened_outbound(state, session, 1000) as database, connection.named_trouble(path):
         yield database
 

@@ -38,7 +38,7 @@ def rebuild(
         _put_back(queue, told, mended, host)
     except AgentqError as error:
         for texts in mended.values():
-            texts.append(f"the history could not be put back: {error.message}")
+            texts.append(f"its history could not be restored: {error.message}")
     yield from mended.items()
 
 
@@ -64,9 +64,9 @@ def _put_back(queue: Opened, told: Told, mended: Mapping[str, list[str]], host: 
                     else:
                         untold += 1
         except AgentqError as error:
-            texts.append(f"not all of its history is back: {error.message}")
+            texts.append(f"not all of its history was restored: {error.message}")
         if len(pasts) > before:
-            texts.append(f"runs put back into the audit log: {len(pasts) - before}")
+            texts.append(f"runs restored to the audit log: {len(pasts) - before}")
         if untold:
             texts.append(f"runs that left no record: {untold}")
     if pasts or tasks:

@@ -94,7 +94,7 @@ def _workers(write: SessionWrite, host: str) -> list[str]:
     for session, seq, attempt in database.execute(REINDEX["stale_workers"], {"session": write.session}).fetchall():
         if live.get(seq) != attempt:
             database.execute(REINDEX["drop_worker"], {"session": session, "seq": seq, "attempt": attempt})
-            mended.append(f"{session}/{seq}.{attempt}: the index had it running")
+            mended.append(f"{session}/{seq}.{attempt}: the index listed it as running")
     return mended
 
 

@@ -50,7 +50,7 @@ def apply(
     if live.status is Status.RUNNING:
         # A series that is registered again without a change stays as it is, even while it runs.
         if schedule is None or other or schedule != _schedule(live) or _edited(live):
-            raise WrongState(f"key '{new.work.key}': {live.address} is running and cannot be replaced")
+            raise WrongState(f"key '{new.work.key}': {live.address} is running, and cannot be replaced")
         return False
     changed = replace(live, work=wanted)
     if schedule is None:

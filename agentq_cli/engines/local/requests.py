@@ -132,7 +132,7 @@ def _carry_out(
 def _schedule(write: SessionWrite, message: str, request: Request, template: Template, max_queued: int) -> Answer:
     (live,) = write.database.execute(WRITE["live_count"]).fetchone()
     if live >= max_queued:
-        raise LimitReached(f"max_queued {max_queued}: {live} tasks are live already")
+        raise LimitReached(f"max_queued {max_queued}: {live} tasks are already live")
     row = write.database.execute(REQUESTS["template"]).fetchone()
     new = template(request, None if row is None else write.task(row[0]))
     step = None if new.schedule is None else series.begin(new.schedule, write.now)
@@ -168,7 +168,7 @@ def _change(write: SessionWrite, message: str, request: Request, address: Addres
 
 def _updated(task: Task, request: Request, reschedule: Reschedule, now: int) -> Task:
     if task.work.kind != "prompt":
-        raise Usage(f"task '{task.address}': it is a command, which an agent must not change")
+        raise Usage(f"task '{task.address}': it is a command; an agent may change only prompts")
     changed = replace(task, work=replace(task.work, **request.changes))
     if not request.recurs:
         return changed if request.due_at is None else replace(changed, due_at=request.due_at)

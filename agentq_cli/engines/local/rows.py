@@ -202,7 +202,7 @@ def task(session: str, row: Columns) -> Task:
         return _task(session, row)
     except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise Unreadable(
-            f"task '{session}/{row['seq']}': its row makes no sense ({error}); it was left as it is"
+            f"task '{session}/{row['seq']}': its row is invalid ({error}); it was left unchanged"
         ) from error
 
 

@@ -208,7 +208,7 @@ class Runs(Tasks):
             self._unposted[str(run)] = str(error)
             return False
         if not posted:
-            self._unposted[str(run)] = "somebody wrote a row of its name before"
+            self._unposted[str(run)] = "it already has a row with that id"
         return posted
 
     def why_unposted(self, run: RunId | str) -> str | None:

@@ -343,7 +343,7 @@ def check_stored(state: StateDir, session: str) -> None:
         return
     refuse_emptied(state, session)
     if not os.path.lexists(state.inbound(session)):
-        raise NotFound(f"session '{session}': there is none of that name")
+        raise NotFound(f"session '{session}': no such session")
 
 
 def refuse_emptied(state: StateDir, session: str) -> None:
@@ -359,5 +359,5 @@ def refuse_emptied(state: StateDir, session: str) -> None:
         known = index.execute(READ["session"], {"name": session}).fetchone()
     # Checked again: another process's first submit may have happened in between.
     if known is not None and not holds_something(path):
-        what = "it is empty" if path.exists() else "it is gone"
-        raise Unreadable(f"'{path}': {what}, while the index knows its tasks; put it back from a copy")
+        what = "empty" if path.exists() else "missing"
+        raise Unreadable(f"'{path}': {what}, but the index has its tasks; restore it from a copy")

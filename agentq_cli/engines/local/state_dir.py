@@ -64,9 +64,11 @@ class StateDir:
         """
         for name in self.session_names():
             if holds_something(self.inbound(name)):
-                what = "it has no tables" if holds_something(self.index) else "it is gone or empty"
+                what = "no tables" if holds_something(self.index) else "missing or empty"
                 sessions = f"'{self.path / 'sessions'}'"
-                raise Unreadable(f"'{self.index}': {what}, and sessions lie in {sessions}; put it back, or {REBUILD}")
+                raise Unreadable(
+                    f"'{self.index}': {what}, but there are sessions in {sessions}; restore it, or {REBUILD}"
+                )
 
     def create(self) -> None:
         """Create the directory and its fixed parts, private to this user. Raises Refused."""
@@ -97,9 +99,9 @@ class StateDir:
         try:
             mode = directory.lstat().st_mode
         except FileNotFoundError:
-            raise NotFound(f"session '{name}': there is none of that name") from None
+            raise NotFound(f"session '{name}': no such session") from None
         if not stat.S_ISDIR(mode):
-            raise Usage(f"session '{name}': '{directory}' is not a directory of its own but a link or a file")
+            raise Usage(f"session '{name}': '{directory}' is a link or a file, not a directory")
 
     def check(self, *, allow_network_fs: bool = False) -> None:
         """Refuse a directory that another user owns, or that is, or would be, on a network file system.
@@ -113,12 +115,12 @@ class StateDir:
             if not stat.S_ISDIR(status.st_mode):
                 raise Usage(f"state dir '{self.path}': not a directory")
             if status.st_uid != os.geteuid():
-                raise Usage(f"state dir '{self.path}': it belongs to user {status.st_uid}, not to you ({os.geteuid()})")
+                raise Usage(f"state dir '{self.path}': belongs to user {status.st_uid}, not to you ({os.geteuid()})")
         if not allow_network_fs:
             kind = file_systems.kind_of(str(self.path))
             if file_systems.is_network(kind):
                 raise Usage(
-                    f"state dir '{self.path}': it lies on {kind}, where file locks cannot be relied on;"
+                    f"state dir '{self.path}': it is on {kind}, where file locks are unreliable;"
                     " use a local directory (--allow-network-fs overrides)"
                 )
 

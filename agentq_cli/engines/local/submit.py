@@ -205,7 +205,7 @@ def _room(database: sqlite3.Connection, coming: Sequence[NewTask], max_queued: i
     if live + len(coming) > max_queued:
         more = f"{len(coming)} more {'was' if len(coming) == 1 else 'were'} submitted"
         with of_line(coming[max(0, max_queued - live)]):
-            raise LimitReached(f"max_queued {max_queued}: {live} tasks are live already, {more}")
+            raise LimitReached(f"max_queued {max_queued}: {live} tasks are already live, {more}")
 
 
 def _batch(
@@ -221,7 +221,7 @@ def _batch(
     for task in tasks:
         if task.replace:
             with of_line(task):
-                raise Usage("--replace: not in a batch over several sessions: no change in place could be taken back")
+                raise Usage("--replace: not in a batch over several sessions, where it could not be undone")
     batch = f"{owner.boot_id}-{owner.pid}-{owner.start_time}-{time.monotonic_ns()}"
     index = connection.connect(state.index, "index", create=False)
     try:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     Step: TypeAlias = "Iterator[SweepAction | Trouble]"
 
-FORGOTTEN = "the index did not have its tasks as its file has them"
-LOST = "lost for good are hooks not yet told, counters of pruned runs, and events but of submits, runs and ends"
+FORGOTTEN = "the index lacked tasks, or had an older state of them"
+LOST = "permanently lost: hooks not yet called, counters of pruned runs, and events other than submits, runs and ends"
 """What only an index has: said after an index was lost."""
 
 
@@ -102,7 +102,7 @@ class Upkeep:
         back, gone = self.settle_aside(session)
         self.remove_aside(session, gone)
         if gone or back:
-            detail = f"a prune was interrupted: files of {len(gone)} runs removed, of {len(back)} put back"
+            detail = f"interrupted prune: files of {len(gone)} runs removed, of {len(back)} restored"
             yield SweepAction("prune", session, None, None, detail)
 
     def _supervisors(self) -> Step:
@@ -148,7 +148,7 @@ class Upkeep:
         forgotten = [session for session in self.forgotten() if wanted(session)]
         for session, mended in rebuilding.rebuild(self._queue, self.reindex, told, forgotten, host=host):
             more = [mended.message] if isinstance(mended, AgentqError) else mended
-            yield "; ".join([f"{session}: the index did not know what it holds", *more])
+            yield "; ".join([f"{session}: the index lacked tasks, or had an older state of them", *more])
 
     def give_up(self, run: RunId) -> None:
         self._queue.write(("delete_worker", run._asdict()))
