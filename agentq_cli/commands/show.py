@@ -56,7 +56,7 @@ def _keeper(queue: Queue, task: Task) -> str | None:
     from agentq_cli.host import keeper
 
     worker = queue.worker(task.address) if task.status is Status.RUNNING else None
-    if worker is None or not keeper.is_elsewhere(queue.here.run(worker.id)):
+    if worker is None or not keeper.run_is_foreign(queue.here.run(worker.id)):
         return None
     return keeper.ELSEWHERE
 

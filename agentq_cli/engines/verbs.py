@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     )
     from agentq_cli.policy import order, waiting
     from agentq_cli.policy.admission import Gate
-    from agentq_cli.policy.dependencies import Looked
+    from agentq_cli.policy.dependencies import Found
 
     Parallel: TypeAlias = Callable[[str], int | None]
     """The width of a session; None is up to the cap."""
@@ -167,7 +167,7 @@ class Queue(Protocol):
     def stopped_behind(self, task: Task) -> list[Task]:
         """The tasks of its session that were stopped in the same commit, by its end or by what stopped it."""
 
-    def depends(self, task: Task) -> list[Looked]:
+    def depends(self, task: Task) -> list[Found]:
         """The status of each task that a blocked task waits for."""
 
     def depended_on(self, address: Address) -> Address | None:
@@ -248,14 +248,14 @@ class Queue(Protocol):
     def worker(self, address: Address) -> Worker | None:
         """The live run of a task, if there is one."""
 
-    def look(self, sessions: Collection[str] = ()) -> order.Look:
+    def snapshot(self, sessions: Collection[str] = ()) -> order.Snapshot:
         """A snapshot of what may be started, and what prevents starts, at this moment."""
 
     def heads(self, sessions: Collection[str] = ()) -> Heads:
         """The startable tasks of `snapshot`, kept up to date from one start to the next; only those of `sessions` if
         given."""
 
-    def around(self) -> order.Look:
+    def around(self) -> order.Snapshot:
         """What prevents starts at this moment, without the heads and the waiting retries."""
 
     def calls(self, supervisor: Identity) -> Calls:

@@ -151,11 +151,11 @@ class RunDirectory:
         }
         return self._link("start", document, keep=True)
 
-    def kept(self) -> bool:
+    def keeper_holds_lock(self) -> bool:
         """Whether the writer of the `start` record is still alive, in any PID namespace."""
         return self._locked("start")
 
-    def printing(self) -> bool:
+    def output_is_open(self) -> bool:
         """Whether a process of the run still has its stdout or stderr open, in any PID namespace."""
         return self._locked("stdout") or self._locked("stderr")
 
@@ -236,19 +236,19 @@ class RunDirectory:
         self.create()
         return self._link("stop", {"reason": reason, "at": at})
 
-    def look(self, name: str = LOOKS) -> Silence | None:
-        """The silence, or the time since the final event, as last recorded by `write_look`; see `policy.stall`."""
+    def recorded_silence(self, name: str = LOOKS) -> Silence | None:
+        """The silence, or the time since the final event, as last recorded by `record_silence`; see `policy.stall`."""
         document = self._load(name)
         return None if document is None else _read(_silence, document)
 
-    def write_look(self, silence: Silence, name: str = LOOKS) -> None:
+    def record_silence(self, silence: Silence, name: str = LOOKS) -> None:
         """Record a check for whoever makes the next one. Not synced, since the record means nothing after a reboot."""
         temporary = self.file(f"{name}.{os.getpid()}")
         signs = silence.signs._asdict()
         os.close(_write_new(temporary, signs | {"since": silence.since, "boot_id": silence.boot_id}))
         os.rename(temporary, self.file(name))
 
-    def forget_look(self, name: str) -> None:
+    def forget_silence(self, name: str) -> None:
         """Remove the record, so that the next check counts as the first."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.file(name))

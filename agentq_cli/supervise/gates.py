@@ -22,7 +22,7 @@ from agentq_cli.model import LastStart
 from agentq_cli.policy import admission
 from agentq_cli.policy.admission import Gate, Room, Wanted
 
-LOOK_MS = 2_000
+MEASURE_MS = 2_000
 """How often memory and load are measured while one of them holds something."""
 
 PLENTY_MS = 100
@@ -39,7 +39,7 @@ WANTED = {"per_agent": "memory_per_agent", "reserve": "memory_reserve"}
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Measured:
     """The gates other than the cap at one moment; `left` is the milliseconds until the stagger ends.
 
     `newest` is the start that must still be the newest when a task is claimed on the strength of this check, because
@@ -51,7 +51,7 @@ class Look:
     newest: LastStart | None
 
 
-def look(queue: Queue, config: Config, resources: Resources, *, holding: Collection[str] = ()) -> Look:
+def measure(queue: Queue, config: Config, resources: Resources, *, holding: Collection[str] = ()) -> Measured:
     """Check memory, load and stagger for one more start; `holding` are the gates that hold already."""
     # First of all: the claim must notice a start that happens while the rest is measured.
     newest = queue.last_start()
@@ -64,7 +64,7 @@ def look(queue: Queue, config: Config, resources: Resources, *, holding: Collect
     since = monotonic_ms() - newest.at if process.boot_of(newest.boot_id) == process.boot_id() else None
     least = limits.stagger_ms
     tight = free is not None and free < 2 * wanted.per_agent + wanted.reserve
-    return Look(
+    return Measured(
         (memory, load, admission.stagger(since, least, now=queue.now)),
         admission.stagger_left(since, least),
         newest if least or tight else None,
@@ -94,7 +94,7 @@ def check(config: Config, resources: Resources) -> None:
 
 class Gates:
     """What a supervisor remembers of the gates. `again_at` is when to check again while one holds, in monotonic
-    milliseconds; `newest` is passed to the claim (see `Look`)."""
+    milliseconds; `newest` is passed to the claim (see `Measured`)."""
 
     def __init__(self, queue: Queue, identity: Identity, resources: Resources) -> None:
         self.again_at: int | None = None
@@ -126,13 +126,13 @@ class Gates:
         # Gates that held under other limits say nothing about these.
         before = self._holding if config.limits == self._limits else ()
         self._limits = config.limits
-        found = look(self._queue, config, self._resources, holding=before)
+        found = measure(self._queue, config, self._resources, holding=before)
         changed = [gate for gate in found.gates if gate.holding != (gate.name in self._holding)]
         self._holding = tuple(gate.name for gate in found.gates if gate.holding)
         self.newest = found.newest
         now = monotonic_ms()
-        by_look = any(name != "stagger" for name in self._holding)
-        self.again_at = None if not self._holding else now + (LOOK_MS if by_look else found.left)
+        measured = any(name != "stagger" for name in self._holding)
+        self.again_at = None if not self._holding else now + (MEASURE_MS if measured else found.left)
         gates = found.gates if self._holding else ()
         if changed or (gates != self._recorded and now - self._recorded_at >= RECORD_MS):
             self._record(gates, now)

@@ -117,7 +117,7 @@ class Hooks:
         self._tries = 0
         self._again_at = 0
         self._more = False
-        self._looked_to = 0
+        self._checked_to = 0
 
     @property
     def busy(self) -> bool:
@@ -233,11 +233,11 @@ class Hooks:
     def _find(self, config: Config) -> None:
         self._queue.hooks.inherit(self._owner)
         last = self._queue.last_event()
-        if last == self._looked_to:
+        if last == self._checked_to:
             return
-        if self._queue.hooks.wait(config.hooks, after=self._looked_to, configured_at=configured_at(config)):
+        if self._queue.hooks.wait(config.hooks, after=self._checked_to, configured_at=configured_at(config)):
             self._collect(config)
-        self._looked_to = last
+        self._checked_to = last
 
     def _collect(self, config: Config) -> None:
         self._queue.hooks.collect(config.hooks, self._owner, configured_at=configured_at(config))

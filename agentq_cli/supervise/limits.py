@@ -33,7 +33,7 @@ COST_MS = 1_000
 LAST_WORD = stall.Signs(None, None, None)
 """After its final event nothing that the agent does is a sign of work: what counts is the time since that event."""
 
-FIRST_LOOK_MS = 1_000
+FIRST_CHECK_MS = 1_000
 SLACK_MS = 1_000
 """How long a shim is given to notice by itself that a time-out has expired."""
 
@@ -48,7 +48,7 @@ class Reached:
 
 @dataclass(slots=True)
 class RunLimits:
-    """The limits of one run, None if it has none, and when to check next: `look_at` is monotonic, None is never.
+    """The limits of one run, None if it has none, and when to check next: `check_at` is monotonic, None is never.
 
     `left_usd` is what the earlier runs of its task have left of the task's cost limit. `linger_ms` counts from the
     final event, and so applies only once the run is `finished`.
@@ -59,7 +59,7 @@ class RunLimits:
     timeout_ms: int | None = None
     left_usd: float | None = None
     linger_ms: int | None = None
-    look_at: int | None = None
+    check_at: int | None = None
     memory_at: int = 0
     silence: stall.Silence | None = None
     finished: bool = False
@@ -77,10 +77,10 @@ class RunLimits:
         if task.work.launch.max_cost_usd is not None:
             limits.left_usd = task.work.launch.max_cost_usd - queue.spent(task)
         if limits.always:
-            first = FIRST_LOOK_MS
+            first = FIRST_CHECK_MS
             if limits.stall_timeout_ms is not None:
                 first = min(first, stall.interval(limits.stall_timeout_ms))
-            limits.look_at = monotonic_ms() + first
+            limits.check_at = monotonic_ms() + first
         return limits
 
     @property
@@ -93,13 +93,13 @@ class RunLimits:
         """Note whether the final event has come, once the output has been read to its present end; a change is checked
         at once."""
         if self.linger_ms is not None and finished is not self.finished:
-            self.finished, self.look_at = finished, monotonic_ms()
+            self.finished, self.check_at = finished, monotonic_ms()
 
     def due(self) -> bool:
         """Whether it is time to check."""
-        return self.look_at is not None and monotonic_ms() >= self.look_at
+        return self.check_at is not None and monotonic_ms() >= self.check_at
 
-    def look(
+    def check(
         self, directory: RunDirectory, stream: StreamFollower | None = None, *, remember: bool = True
     ) -> Reached | None:
         """Check a run with a live shim; returns the limit that it has reached, or None. Raises OSError out of
@@ -122,7 +122,7 @@ class RunLimits:
                     or self._linger(directory, waits, remember)
                 )
         again = waits or self.always or self.finished
-        self.look_at = monotonic_ms() + min(waits, default=FIRST_LOOK_MS) if again else None
+        self.check_at = monotonic_ms() + min(waits, default=FIRST_CHECK_MS) if again else None
         return reached
 
     def _timeout(self, start: Start, waits: list[int]) -> Reached | None:
@@ -135,7 +135,7 @@ class RunLimits:
         return Reached("timeout", f"ran longer than {format_duration(self.timeout_ms)}, and its keeper was stopped")
 
     def _memory(self, start: Start, waits: list[int]) -> Reached | None:
-        if self.memory_bytes is None or keeper.elsewhere(start):  # Its memory cannot be seen from here.
+        if self.memory_bytes is None or keeper.is_foreign(start):  # Its memory cannot be seen from here.
             return None
         now = monotonic_ms()
         if now < self.memory_at:
@@ -170,12 +170,12 @@ class RunLimits:
             waits.append(stall.interval(limit))
             return None
         now = awake_ms()
-        before = self.silence or directory.look()
-        self.silence = stall.look(before, found, now=now, boot_id=process.boot_id(), limit_ms=limit)
+        before = self.silence or directory.recorded_silence()
+        self.silence = stall.observe(before, found, now=now, boot_id=process.boot_id(), limit_ms=limit)
         if remember and (before is None or (before.signs, before.since) != (found, self.silence.since)):
             with contextlib.suppress(OSError):  # A full disk: the next check starts again.
-                directory.write_look(self.silence)
-        waits.append(stall.next_look(self.silence, now=now, limit_ms=limit))
+                directory.record_silence(self.silence)
+        waits.append(stall.next_check(self.silence, now=now, limit_ms=limit))
         if not stall.stalled(self.silence, now=now, limit_ms=limit):
             return None
         silent = format_duration(now - self.silence.since)
@@ -187,16 +187,16 @@ class RunLimits:
             return None
         if not self.finished:
             if remember:  # If it continues, that work ends in another final event, or in none.
-                directory.forget_look(LINGERS)
+                directory.forget_silence(LINGERS)
             self.lingers = None
             return None
         now = awake_ms()
-        before = self.lingers or directory.look(LINGERS)
-        self.lingers = stall.look(before, LAST_WORD, now=now, boot_id=process.boot_id(), limit_ms=limit)
+        before = self.lingers or directory.recorded_silence(LINGERS)
+        self.lingers = stall.observe(before, LAST_WORD, now=now, boot_id=process.boot_id(), limit_ms=limit)
         if remember and (before is None or before.since != self.lingers.since):
             with contextlib.suppress(OSError):
-                directory.write_look(self.lingers, LINGERS)
-        waits.append(stall.next_look(self.lingers, now=now, limit_ms=limit))
+                directory.record_silence(self.lingers, LINGERS)
+        waits.append(stall.next_check(self.lingers, now=now, limit_ms=limit))
         if not stall.stalled(self.lingers, now=now, limit_ms=limit):
             return None
         return Reached(
@@ -223,12 +223,12 @@ def _agent_runs(directory: RunDirectory, start: Start) -> bool:
     agent = directory.agent()
     if agent is None:
         return False
-    return keeper.lives(directory, start) if keeper.elsewhere(start) else process.alive(agent)
+    return keeper.lives(directory, start) if keeper.is_foreign(start) else process.alive(agent)
 
 
 def _stopped(start: Start) -> bool:
     """Whether somebody stopped the shim, which then notices no time-out."""
-    found = None if keeper.elsewhere(start) else process.stat_of(start.identity.pid)
+    found = None if keeper.is_foreign(start) else process.stat_of(start.identity.pid)
     return found is not None and found.start_time == start.identity.start_time and found.state in ("T", "t")
 
 

@@ -74,12 +74,12 @@ def of(queue: Queue, config: Config, worker: Worker) -> Overdue | None:
     """How a live run is overdue; None if it is not, or if that cannot be known now."""
     try:
         task = queue.task(worker.id.address, background=True)
-        return look(worker, task, queue.here.run(worker.id), config, queue.here.path)
+        return find(worker, task, queue.here.run(worker.id), config, queue.here.path)
     except (AgentqError, OSError):
         return None
 
 
-def look(worker: Worker, task: Task, directory: RunDirectory, config: Config, state_dir: str) -> Overdue | None:
+def find(worker: Worker, task: Task, directory: RunDirectory, config: Config, state_dir: str) -> Overdue | None:
     """The same. Raises OSError out of descriptors."""
     start = directory.start()
     if not isinstance(start, Start) or directory.exit() is not None:
@@ -91,7 +91,7 @@ def look(worker: Worker, task: Task, directory: RunDirectory, config: Config, st
         return Overdue("its keeper process is gone", None, left) if left else None
     grace = grace_ms(task, config)
     since = _since(start, task, directory)
-    if keeper.elsewhere(start):
+    if keeper.is_foreign(start):
         return Overdue(*since, ()) if since is not None and since[1] > grace + LONG_MS else None
     agent = directory.agent()
     if since is not None and since[1] > grace + SLACK_MS:

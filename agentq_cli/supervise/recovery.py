@@ -44,7 +44,7 @@ class Recovered:
     task: Task | None
 
 
-def look(queue: Queue, run: RunId, directory: RunDirectory, *, dry: bool = False) -> Finding:
+def find(queue: Queue, run: RunId, directory: RunDirectory, *, dry: bool = False) -> Finding:
     """Find out the state of a run, and make sure that a run that never started never will; with `dry` only find out.
 
     An `exit` record counts once the keeper that wrote it has gone: an agent can write one too. Raises OSError if the
@@ -76,7 +76,7 @@ def settle_run(
     is touched, and the queue is a rehearsal's. Raises OSError if the run's directory cannot be used.
     """
     directory = queue.here.run(worker.id)
-    finding = look(queue, worker.id, directory, dry=dry)
+    finding = find(queue, worker.id, directory, dry=dry)
     if finding is Finding.NEVER_STARTED:
         queue.undo_claim(worker.id, actor=actor, reason="it was claimed and never started")
         return Recovered(worker, finding, None)
@@ -95,7 +95,7 @@ def settle_run(
     else:
         if dry:
             left = overdue.left_behind(worker, left_behind(directory), queue.here.path)
-            ended = not left and not _leaves(directory)
+            ended = not left and not _may_leave_processes(directory)
         else:
             ended = end_tree(queue, worker, directory, grace=grace_ms(task, config))
         if not ended:
@@ -159,12 +159,12 @@ def bury(directory: RunDirectory) -> bool:
     """Clean up after a run of which no process can be seen; False if a process that cannot be seen may be left."""
     from agentq_cli.host import tmpdir
 
-    if _leaves(directory):
+    if _may_leave_processes(directory):
         return False
     tmpdir.remove_left_behind(os.environ, directory.path)
     return True
 
 
-def _leaves(directory: RunDirectory) -> bool:
+def _may_leave_processes(directory: RunDirectory) -> bool:
     start = directory.start()
-    return keeper.leaves(directory, start if isinstance(start, Start) else None)
+    return keeper.may_leave_processes(directory, start if isinstance(start, Start) else None)

@@ -42,9 +42,9 @@ def apply(
     def zone(named: str | None) -> str:
         return zones.resolve(config, environ, session=session, typed=named).name
 
-    looked_at = 0
+    taken = 0
     for message, content in queue.voice.asked(session, MOST):
-        looked_at += 1
+        taken += 1
         request = policy.read(content, session=session, zone=zone, now=queue.now)
         answer = queue.voice.apply(
             session,
@@ -64,7 +64,7 @@ def apply(
                 directory.create()
                 stop.request_stop(directory, reason="cancelled", at=queue.now)
         yield answer
-    if looked_at == MOST:
+    if taken == MOST:
         return True
     queue.voice.remember(session, seen)
     return False

@@ -78,7 +78,7 @@ class Starter:
     def claim(self, head: order.Head, jobs: int) -> Claim | None:
         """Claim a task; None if it may no longer be taken, or if its session is busy or faulty (see the guard)."""
         self._heads.doubt(head.session)
-        with self._guard.over(head.session, START):
+        with self._guard.guarding(head.session, START):
             candidate = self._queue.candidate(head)
             if candidate is None:
                 return None
@@ -110,7 +110,7 @@ class Starter:
             watched.outcome = unstarted(self._queue.now, claim.plan.error)
             watched.ended = True
             return watched
-        with self._guard.over(claim.run.session, LAUNCH) as tried:
+        with self._guard.guarding(claim.run.session, LAUNCH) as tried:
             # Everything that may fail comes first: a launched process is watched, whatever happens.
             watched.follow(self.config, self._queue)
             zone = claim.task.work.launch.tz or self._zone(claim.task.session)

@@ -134,10 +134,10 @@ class Supervision:
             while bell is not None:
                 bell.empty()
                 yield from self._heed(signals)
-                with self._guard.over(None, "round"):
+                with self._guard.guarding(None, "round"):
                     yield from self._round()
                 over = self._stopping == "leave"
-                with self._guard.over(None, "end"):
+                with self._guard.guarding(None, "end"):
                     over = over or self._done()
                 yield from self._tell_trouble()
                 if over:
@@ -154,7 +154,7 @@ class Supervision:
             yield from self._heed(signals)
             if self._stopping is not None:
                 return None
-            with self._guard.over(None, "begin") as tried:
+            with self._guard.guarding(None, "begin") as tried:
                 if not registered:
                     self._renewed_at = monotonic_ms()
                     self._queue.join(
@@ -166,9 +166,9 @@ class Supervision:
                 bell = self._queue.bell()
                 bell.fileno()
                 opened.enter_context(bell)
-                with self._guard.over(None, "begin hooks"):
+                with self._guard.guarding(None, "begin hooks"):
                     self._hooks.begin(self._config)
-                with self._guard.over(None, "remember"):
+                with self._guard.guarding(None, "remember"):
                     yield from self._remember()
                 return bell
             if isinstance(tried.error, Refused) and few_descriptors() is None:
@@ -188,9 +188,9 @@ class Supervision:
 
     def _tell_trouble(self) -> Iterator[Happening]:
         """Report unreported trouble; trouble that stops everything is also recorded for others to see."""
-        for session, message in self._guard.take():
+        for session, message in self._guard.take_unreported():
             yield self._tell("trouble", None, reason=message if session is None else f"{session}: {message}")
-        general = self._guard.general()
+        general = self._guard.general_trouble()
         if general is not None:
             # Connections that are needed are opened again; the others make room.
             self._queue.rest()
@@ -210,16 +210,16 @@ class Supervision:
             self._renew()
         self._read_streams()
         for watched in self._watched.values():
-            if watched.elsewhere:
-                with self._guard.over(watched.worker.session, f"keeper {watched.worker.id}"):
-                    watched.look_elsewhere()
+            if watched.foreign:
+                with self._guard.guarding(watched.worker.session, f"keeper {watched.worker.id}"):
+                    watched.check_foreign()
         yield from self._settle()
         # What needs nothing of the index comes first: it may be locked, and no limit waits for that.
         if self._cancelling:
             self._cancel_on()
         if self._stopping != "leave":
             yield from self._limit()
-            yield from self._look_overdue()
+            yield from self._report_overdue()
         calls = self._queue.calls(self._identity)
         if self._stopping != "leave":
             # If its own row is gone or old, anybody may take its runs.
@@ -274,8 +274,8 @@ class Supervision:
             if watched is None:
                 self._cancelling.discard((run, step))
                 self._guard.clear(run.session, name)
-            elif self._guard.may(run.session, name):
-                with self._guard.over(run.session, name):
+            elif self._guard.may_run(run.session, name):
+                with self._guard.guarding(run.session, name):
                     # If its session is locked, telling its keeper is enough to make it cancelled.
                     if step == "tell":
                         stop.request_stop(watched.directory, reason="cancelled", at=self._queue.now)
@@ -297,15 +297,15 @@ class Supervision:
             # A file in the middle of an edit: the last valid configuration applies until the file is valid again.
             self._config = replace(self._config, stamp=configuration.stamp(self._config.path))
         if self._jobs != before:
-            with self._guard.over(None, "renew"):
+            with self._guard.guarding(None, "renew"):
                 self._queue.renew(self._identity, jobs=self._jobs, renewed_at=monotonic_ms())
 
     def _renew(self) -> None:
         """Renew its row. Before a claim too: others take over the runs of a supervisor with an old row."""
         now = monotonic_ms()
-        if now - self._renewed_at >= RENEW_MS and self._guard.may(None, "renew"):
+        if now - self._renewed_at >= RENEW_MS and self._guard.may_run(None, "renew"):
             # If that cannot be written now, nothing is lost but the runs, to a supervisor that can.
-            with self._guard.over(None, "renew"):
+            with self._guard.guarding(None, "renew"):
                 self._queue.renew(self._identity, jobs=self._jobs, renewed_at=now)
                 self._renewed_at = now
 
@@ -336,10 +336,10 @@ class Supervision:
 
     def _expire(self) -> Iterator[Happening]:
         for address in self._queue.expired():
-            if self._outside(address.session) or not self._guard.may(address.session, "expire"):
+            if self._outside(address.session) or not self._guard.may_run(address.session, "expire"):
                 continue
             expired = None
-            with self._guard.over(address.session, "expire"):
+            with self._guard.guarding(address.session, "expire"):
                 expired = self._queue.expire(address, actor=Actor.SUPERVISOR)
                 self._starter.doubt(address.session)  # it may have been moved to a slot that is in time
             if expired is not None:
@@ -350,12 +350,12 @@ class Supervision:
     def _arrive(self) -> None:
         """Apply the missed policy to occurrences when they become due, so that slots that pass while they wait for a
         place are distinguished from slots at which nothing ran."""
-        look = self._queue.around()
+        around = self._queue.around()
         for address, agent in self._queue.arriving():
-            held = look.holds_back(address.session, agent)
-            may = self._guard.may(address.session, "arrive")
+            held = around.holds_back(address.session, agent)
+            may = self._guard.may_run(address.session, "arrive")
             if may and not held and not self._outside(address.session):
-                with self._guard.over(address.session, "arrive"):  # the claim does it too
+                with self._guard.guarding(address.session, "arrive"):  # the claim does it too
                     self._queue.arrive(address, actor=Actor.SUPERVISOR)
                     self._starter.doubt(address.session)
 
@@ -367,11 +367,11 @@ class Supervision:
             if not self._queue.voice.may_ask(session):
                 self._guard.clear(session, "requests")
                 continue
-            if not self._guard.may(session, "requests"):
+            if not self._guard.may_run(session, "requests"):
                 self._unanswered.add(session)
                 continue
             more = False
-            with self._guard.over(session, "requests") as tried:
+            with self._guard.guarding(session, "requests") as tried:
                 more = yield from self._carry_out(session)
             if tried.error is not None:
                 self._unanswered.add(session)
@@ -400,8 +400,8 @@ class Supervision:
                 yield from self._tell_dependents_of(session)
 
     def _tell_dependents_of(self, session: str) -> Iterator[Happening]:
-        if self._guard.may(session, "dependents"):
-            with self._guard.over(session, "dependents"):
+        if self._guard.may_run(session, "dependents"):
+            with self._guard.guarding(session, "dependents"):
                 for task in self._queue.settle_dependents_in(session, actor=Actor.SUPERVISOR):
                     yield self._tell("depend", RunId(*task.address, 0), after=task.status, reason=task.reason)
                     yield from self._tell_stopped(task)
@@ -437,9 +437,9 @@ class Supervision:
             if worker.id in self._watched or self._outside(worker.session):
                 continue
             step = f"adopt {worker.id}"
-            if not self._guard.may(worker.session, step):
+            if not self._guard.may_run(worker.session, step):
                 continue
-            with self._guard.over(worker.session, step) as tried:
+            with self._guard.guarding(worker.session, step) as tried:
                 if not self._queue.adopt(worker, self._identity):
                     continue
                 watched = Watched.adopted(
@@ -463,7 +463,7 @@ class Supervision:
             watched = self._watched.get(worker.id)
             if worker.stop is not None and watched is not None and not watched.ended:
                 # If the disk is full, the next round tries again.
-                with self._guard.over(worker.session, f"stop {worker.id}"):
+                with self._guard.guarding(worker.session, f"stop {worker.id}"):
                     if watched.directory.stop() is None:
                         stop.request_stop(watched.directory, reason=worker.stop, at=self._queue.now)
 
@@ -473,8 +473,8 @@ class Supervision:
             if watched.ended or not watched.limits.due():
                 continue
             # Out of descriptors, or a disk that cannot take the record of a stop: the next check finds it again.
-            with self._guard.over(run.session, f"limits {run}"):
-                reached = watched.limits.look(watched.directory, watched.stream)
+            with self._guard.guarding(run.session, f"limits {run}"):
+                reached = watched.limits.check(watched.directory, watched.stream)
                 if reached is not None and limits.enforce(
                     self._queue, run, watched.directory, reached, actor=Actor.SUPERVISOR
                 ):
@@ -486,7 +486,7 @@ class Supervision:
                         reason=f"{reached.reason}: {reached.detail}",
                     )
 
-    def _look_overdue(self) -> Iterator[Happening]:
+    def _report_overdue(self) -> Iterator[Happening]:
         """Report once for each run that it should have ended and cannot be ended."""
         now = monotonic_ms()
         if now < self._overdue_at:
@@ -495,9 +495,9 @@ class Supervision:
         for run, watched in self._watched.items():
             if run in self._overdue:
                 continue
-            with self._guard.over(run.session, f"overdue {run}"):
+            with self._guard.guarding(run.session, f"overdue {run}"):
                 here = self._queue.here.path
-                late = overdue.look(watched.worker, watched.task, watched.directory, self._config, here)
+                late = overdue.find(watched.worker, watched.task, watched.directory, self._config, here)
                 if late is None:
                     continue
                 self._overdue.add(run)
@@ -507,10 +507,10 @@ class Supervision:
     def _read_streams(self) -> None:
         for run, watched in self._watched.items():
             step = f"stream {run}"
-            if not self._guard.may(run.session, step):
+            if not self._guard.may_run(run.session, step):
                 continue
             # If storing fails, the next tick or the finish stores it.
-            with self._guard.over(run.session, step):
+            with self._guard.guarding(run.session, step):
                 seen = watched.read_on()
                 if seen is not None and watched.task.work.agent is not None:
                     self._queue.seen_conversation(run, watched.task.work.agent, seen)
@@ -522,9 +522,9 @@ class Supervision:
             if not watched.ended or watched.again_at > now:
                 continue
             step = f"settle {run}"
-            if not self._guard.may(run.session, step):
+            if not self._guard.may_run(run.session, step):
                 continue
-            with self._guard.over(run.session, step) as tried:
+            with self._guard.guarding(run.session, step) as tried:
                 if not watched.conclude(self._queue, self._config):
                     continue
                 yield from self._finish(run, watched)
@@ -598,12 +598,12 @@ class Supervision:
         """Whether a drain has something left that will run without a person's help."""
         if self._undecided:
             return True
-        look, troubled = self._queue.around(), self._guard.lasting(START)
-        mine = [session for session, lane in look.lanes.items() if lane.running and not self._outside(session)]
+        around, troubled = self._queue.around(), self._guard.lasting(START)
+        mine = [session for session, lane in around.lanes.items() if lane.running and not self._outside(session)]
         if any(session not in troubled for session in mine):
             return True
         return any(
-            not self._outside(session) and session not in troubled and not look.holds_back(session, agent)
+            not self._outside(session) and session not in troubled and not around.holds_back(session, agent)
             for session, agent in self._queue.unfinished()
         )
 
@@ -637,17 +637,17 @@ class Supervision:
         if self.ticking and self._watched:
             moments.append(now + TICK_MS)
         moments += [watched.again_at for watched in self._watched.values() if watched.ended and watched.again_at > now]
-        if any(watched.elsewhere for watched in self._watched.values()):
+        if any(watched.foreign for watched in self._watched.values()):
             moments.append(now + LOST_MS)
         moments += [
-            watched.limits.look_at
+            watched.limits.check_at
             for watched in self._watched.values()
-            if watched.limits.look_at is not None and not watched.ended
+            if watched.limits.check_at is not None and not watched.ended
         ]
         if self._claiming:
             moments += self._starter.moments()
-        if self._claiming and not self._clock.fixed and self._guard.may(None, "round"):
-            with self._guard.over(None, "next"):
+        if self._claiming and not self._clock.fixed and self._guard.may_run(None, "round"):
+            with self._guard.guarding(None, "next"):
                 dues = (self._queue.next_due(), self._queue.next_lift())
                 moments += [now + max(0, due - self._queue.now) for due in dues if due is not None]
         moments += self._guard.moments()

@@ -81,7 +81,7 @@ class Sweep:
 
     def _guarded(self, session: str, step: Iterator[SweepAction]) -> Iterator[SweepAction]:
         """Run a step in one session; a failure is reported, and the other sessions continue."""
-        with self._guard.over(session, "sweep") as tried:
+        with self._guard.guarding(session, "sweep") as tried:
             yield from step
         if tried.error is not None:
             yield from self._could_not(session, tried.error, of_files=tried.of_files)
@@ -124,7 +124,7 @@ class Sweep:
     def _run(self, worker: Worker) -> Iterator[SweepAction]:
         recovered = recovery.settle_run(self.queue, worker, self.config, actor=Actor.SWEEP, dry=self.dry)
         if recovered is None:
-            if keeper.is_elsewhere(self.queue.here.run(worker.id)):
+            if keeper.run_is_foreign(self.queue.here.run(worker.id)):
                 yield _of_run("leave", worker.id, f"{keeper.ELSEWHERE}, and no supervisor watches it")
             late = overdue.of(self.queue, self.config, worker)
             if late is not None:
@@ -154,9 +154,9 @@ class Sweep:
         if stream is not None:
             stream.finish()
             of_run.heard(stream.reader.seems_finished())
-        if of_run.look_at is None and not directory.look(LINGERS):
+        if of_run.check_at is None and not directory.recorded_silence(LINGERS):
             return
-        reached = of_run.look(directory, stream, remember=not self.dry)
+        reached = of_run.check(directory, stream, remember=not self.dry)
         if reached is not None and limits.enforce(
             self.queue, worker.id, directory, reached, actor=Actor.SWEEP, dry=self.dry
         ):
@@ -172,9 +172,9 @@ class Sweep:
             yield SweepAction("expire", address.session, str(address), None, "it was not started in time")
 
     def _arrive(self) -> Iterator[SweepAction]:
-        look = self.queue.look()
+        snapshot = self.queue.snapshot()
         for address, agent in self.queue.arriving():
-            if self._fit(address.session) and not look.holds_back(address.session, agent):
+            if self._fit(address.session) and not snapshot.holds_back(address.session, agent):
                 yield from self._guarded(address.session, self._arrive_one(address))
 
     def _arrive_one(self, address: Address) -> Iterator[SweepAction]:
@@ -228,14 +228,14 @@ class Sweep:
             yield SweepAction("prune", address.session, str(address), None, "it ended longer ago than the retention")
 
     def _due(self) -> list[str]:
-        look = self.queue.look()
-        sessions = {session for session, agent in self.queue.unfinished() if not look.holds_back(session, agent)}
+        snapshot = self.queue.snapshot()
+        sessions = {session for session, agent in self.queue.unfinished() if not snapshot.holds_back(session, agent)}
         sessions |= {worker.session for worker in self.queue.orphaned()}
         return sorted(name for name in sessions if self._fit(name))
 
     def _wake(self) -> Iterator[SweepAction]:
         sessions = self._due()
-        if not sessions or wake.looked_after(self.queue, sessions):
+        if not sessions or wake.is_served(self.queue, sessions):
             return
         if self.dry:
             if wake.wanted(self.queue):

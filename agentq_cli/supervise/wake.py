@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import subprocess
 
 LOG_BYTES = 1 << 20
-LOOK_SECONDS = 0.005
+POLL_SECONDS = 0.005
 SCOPE_SECONDS = 10
 DUTY_SECONDS = 30
 """How long to wait for a supervisor that was started to go on duty; one that finds the index locked retries by
@@ -31,7 +31,7 @@ DRAINED = (0, 1, 75)
 """The exit codes of a drain that did what it could."""
 
 
-def looked_after(queue: Queue, sessions: Iterable[str]) -> bool:
+def is_served(queue: Queue, sessions: Iterable[str]) -> bool:
     """Whether live supervisors serve all of these sessions."""
     return attendance.all_served((supervisor.sessions for supervisor in queue.living()), sessions)
 
@@ -39,7 +39,7 @@ def looked_after(queue: Queue, sessions: Iterable[str]) -> bool:
 def unattended(queue: Queue, sessions: Iterable[str]) -> bool:
     """Whether nothing will start these sessions' tasks: no supervisor is alive and no sweep ran in the last 5
     minutes."""
-    return not looked_after(queue, sessions) and not attendance.swept_lately(queue.last_sweep(), queue.now)
+    return not is_served(queue, sessions) and not attendance.swept_lately(queue.last_sweep(), queue.now)
 
 
 def wanted(queue: Queue) -> bool:
@@ -56,7 +56,7 @@ def ensure_supervisor(queue: Queue, sessions: Sequence[str]) -> int | None:
     refuse_link(queue.here.wake_lock)
     try:
         with FileLock(queue.here.wake_lock, LOCK_SECONDS, mode=0o600):
-            if looked_after(queue, sessions):
+            if is_served(queue, sessions):
                 return None
             return start_detached(queue, ["--drain"])
     except Timeout:
@@ -140,7 +140,7 @@ def _wait_until_on_duty(child: subprocess.Popen[bytes], here: Place) -> None:
             if code in DRAINED:
                 break
             raise Refused(f"agentq run: exited with {code}; see '{here.log}'")
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     # It outlives this process, and init reaps it.
     child.returncode = 0
 

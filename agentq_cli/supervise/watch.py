@@ -59,12 +59,12 @@ class Watched:
         self.limits = RunLimits.of(self.task, config, queue)
 
     @property
-    def elsewhere(self) -> bool:
-        """Whether its shim lives in a PID namespace that no pidfd reaches: `look_elsewhere` must be called from time to
+    def foreign(self) -> bool:
+        """Whether its shim lives in a PID namespace that no pidfd reaches: `check_foreign` must be called from time to
         time."""
         return self.pidfd < 0 and not self.ended
 
-    def look_elsewhere(self) -> None:
+    def check_foreign(self) -> None:
         """Check whether a shim of another PID namespace has ended."""
         start = self.directory.start()
         self.ended = not isinstance(start, Start) or not keeper.lives(self.directory, start)
@@ -85,7 +85,7 @@ class Watched:
         if self.outcome is not None or self.never_started:
             return True
         try:
-            finding = recovery.look(queue, self.worker.id, self.directory)
+            finding = recovery.find(queue, self.worker.id, self.directory)
         except OSError as error:
             if error.errno in SCARCE:
                 raise
@@ -119,7 +119,7 @@ class Watched:
         pidfd = keeper.pidfd(start)
         if pidfd is not None:
             self.pidfd = pidfd
-        return pidfd is not None or (keeper.elsewhere(start) and keeper.lives(self.directory, start))
+        return pidfd is not None or (keeper.is_foreign(start) and keeper.lives(self.directory, start))
 
     def _bury(self, queue: Queue, config: Config) -> bool:
         """The shim is gone without a record: end its tree, step by step, before anything is released."""

@@ -445,9 +445,9 @@ def test_without_ageing_a_higher_priority_always_goes_first(queue: Queue, clock:
 
 def test_a_look_at_some_sessions_offers_only_theirs(queue: Queue) -> None:
     submit(queue, command("a"), command("b"), command("c"))
-    assert sorted(head.session for head in queue.look(("a", "c")).heads) == ["a", "c"]
+    assert sorted(head.session for head in queue.snapshot(("a", "c")).heads) == ["a", "c"]
     start(queue, Address("b", 1))
-    assert queue.look(("a",)).workers == 1
+    assert queue.snapshot(("a",)).workers == 1
 
 
 # Taking a claim back

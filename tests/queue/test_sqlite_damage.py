@@ -193,7 +193,7 @@ def test_a_damaged_index_is_refused_and_every_file_left_byte_for_byte(
         lambda q: list(q.tasks(ended=True)),
         lambda q: list(q.runs()),
         lambda q: list(q.events()),
-        lambda q: q.look(),
+        lambda q: q.snapshot(),
     ):
         for create in (True, False):
             with pytest.raises(Unreadable, match=r"\.db"):

@@ -17,7 +17,7 @@ from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.state_dir import StateDir
 from agentq_cli.model import Actor, Address, Condition, Dependency, Status, Task
 from agentq_cli.policy import dependencies as policy
-from agentq_cli.policy.dependencies import Looked, Verdict
+from agentq_cli.policy.dependencies import Found, Verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,10 +90,10 @@ def exists(database: sqlite3.Connection, address: Address) -> bool:
     return database.execute(DEPENDENCIES["exists"], address._asdict()).fetchone() is not None
 
 
-def look(database: sqlite3.Connection, address: Address) -> list[Looked]:
+def find(database: sqlite3.Connection, address: Address) -> list[Found]:
     """The status of everything that a task waits for."""
     return [
-        Looked(
+        Found(
             Dependency(Address(session, seq), Condition(on)),
             None if status is None else Status(status),
             None if root is None else rows.address(root),
@@ -107,7 +107,7 @@ def waits(database: sqlite3.Connection, task: Task) -> bool:
 
     If one has failed, a person who runs the task anyway knows better.
     """
-    verdict, _ = policy.decide(look(database, task.address), "cancel") if task.work.after else (Verdict.GO, None)
+    verdict, _ = policy.decide(find(database, task.address), "cancel") if task.work.after else (Verdict.GO, None)
     return verdict is Verdict.WAIT
 
 
@@ -150,16 +150,16 @@ def settle(write: SessionWrite, seq: int) -> Task | None:
         task = write.task(seq)
     except NotFound:
         return None  # staged, and settled when it is released
-    looked = look(write.database, task.address)
+    found = find(write.database, task.address)
     if task.dep_failed is not None and task.status in (Status.CANCELLED, Status.PAUSED):
-        return None if policy.failed(looked) else _reopen(write, task)
+        return None if policy.failed(found) else _reopen(write, task)
     if task.status is Status.BLOCKED or (task.status is Status.PAUSED and task.work.after):
-        return _decide(write, task, looked)
+        return _decide(write, task, found)
     return None
 
 
-def _decide(write: SessionWrite, task: Task, looked: Sequence[Looked]) -> Task | None:
-    verdict, cause = policy.decide(looked, task.work.on_dep_failure)
+def _decide(write: SessionWrite, task: Task, found: Sequence[Found]) -> Task | None:
+    verdict, cause = policy.decide(found, task.work.on_dep_failure)
     if verdict is Verdict.GO and task.status is Status.BLOCKED:
         after = replace(task, status=Status.QUEUED, reason=None)
         write.save(task, after, event="release")
@@ -199,7 +199,7 @@ def _reopen(write: SessionWrite, task: Task) -> Task | None:
         cancel_requested=False,
     )
     write.save(task, again, event="reopen", reason=f"{task.dep_failed} was retried")
-    return _decide(write, again, look(write.database, again.address)) or again
+    return _decide(write, again, find(write.database, again.address)) or again
 
 
 def unsettled_sessions(index: sqlite3.Connection) -> list[str]:

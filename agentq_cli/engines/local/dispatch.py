@@ -34,7 +34,7 @@ LEAST = -1 << 31
 """Below every priority."""
 
 
-def look(index: sqlite3.Connection, sessions: Collection[str] = (), *, now: int) -> order.Look:
+def snapshot(index: sqlite3.Connection, sessions: Collection[str] = (), *, now: int) -> order.Snapshot:
     """The current contents of the index; with `sessions`, only heads of those."""
     with connection.snapshot(index):
         found = around(index, now)
@@ -47,7 +47,7 @@ def look(index: sqlite3.Connection, sessions: Collection[str] = (), *, now: int)
         return replace(found, lanes=lanes, heads=chosen)
 
 
-def around(index: sqlite3.Connection, now: int) -> order.Look:
+def around(index: sqlite3.Connection, now: int) -> order.Snapshot:
     """A snapshot without the heads and the waiting retries: as large as the number of live runs and pauses."""
     lanes: dict[str, tuple[int, set[str]]] = {}
     workers = 0
@@ -58,7 +58,7 @@ def around(index: sqlite3.Connection, now: int) -> order.Look:
         lanes[session] = (running + 1, conversations)
         workers += 1
     holds = index.execute(statements("read")["holds"], {"now": now}).fetchall()
-    return order.Look(
+    return order.Snapshot(
         heads=(),
         lanes={name: order.Lane(running, conversations=taken) for name, (running, taken) in lanes.items()},
         paused_sessions=frozenset(name for (name,) in index.execute(DISPATCH["paused_sessions"]).fetchall()),
@@ -68,7 +68,9 @@ def around(index: sqlite3.Connection, now: int) -> order.Look:
     )
 
 
-def startable(index: sqlite3.Connection, head: order.Head, found: order.Look, *, now: int, width: int | None) -> bool:
+def startable(
+    index: sqlite3.Connection, head: order.Head, found: order.Snapshot, *, now: int, width: int | None
+) -> bool:
     """Whether a head may start, given a snapshot `around`; the retries of its session are queried only if they
     matter."""
     if not order.startable(head, found, now=now, parallel=lambda session: width):

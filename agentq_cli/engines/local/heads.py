@@ -45,8 +45,8 @@ class Heads:
         without: Collection[str] = (),
     ) -> order.Head | None:
         with connection.snapshot(self._index):
-            look = dispatch.around(self._index, now)
-            if admission.cap(look.workers, jobs).holding:
+            around = dispatch.around(self._index, now)
+            if admission.cap(around.workers, jobs).holding:
                 return None
             self._follow(now)
 
@@ -56,13 +56,13 @@ class Heads:
                 if head.expires_at is not None and head.expires_at <= now:
                     self._doubted.add(head.session)  # what is behind it was hidden until now
                     return False
-                return dispatch.startable(self._index, head, look, now=now, width=parallel(head.session))
+                return dispatch.startable(self._index, head, around, now=now, width=parallel(head.session))
 
             while True:
                 head = self._ready.pick(may_start, now=now, ageing_ms=ageing_ms)
                 if head is not None or not self._doubted:
                     return head
-                self._look_again(now)
+                self._reread(now)
 
     def _follow(self, now: int) -> None:
         last, rebuilt = self._index.execute(DISPATCH["marks"]).fetchone()
@@ -76,7 +76,7 @@ class Heads:
             self._read_all(now)
         self._doubted.update(session for (session,) in changed if session is not None)
         self._seen = (last, rebuilt)
-        self._look_again(now)
+        self._reread(now)
 
     def _read_all(self, now: int) -> None:
         self._ready.clear()
@@ -88,7 +88,7 @@ class Heads:
         for session in heads:
             self._put(session, heads[session])
 
-    def _look_again(self, now: int) -> None:
+    def _reread(self, now: int) -> None:
         while self._doubted:
             session = self._doubted.pop()
             self._put(session, dispatch.heads_of(self._index, session, now))

@@ -15,7 +15,7 @@ from agentq_cli.engines.local import connection
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.model import Actor, Identity
 from agentq_cli.policy import hooks as policy
-from agentq_cli.policy.hooks import Call, Failure, Ran, Told
+from agentq_cli.policy.hooks import Call, Failure, HookEvent, Ran
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,11 +46,11 @@ def begin(index: sqlite3.Connection, *, now: int, configured_at: int) -> int:
     return max(0 if row is None else int(row[0]), 0 if before is None else int(before[0]))
 
 
-def find(index: sqlite3.Connection, names: Collection[str], *, after: int, now: int) -> list[tuple[str, Told]]:
+def find(index: sqlite3.Connection, names: Collection[str], *, after: int, now: int) -> list[tuple[str, HookEvent]]:
     """The hooks that the events after `after` call, in their order."""
-    told: list[Told] = []
+    told: list[HookEvent] = []
     while page := index.execute(HOOKS["telling"], {"after": after, "limit": PAGE}).fetchall():
-        told.extend(Told(*row) for row in page)
+        told.extend(HookEvent(*row) for row in page)
         after = page[-1][0]
     drained = set()
     if policy.DRAINED in names:

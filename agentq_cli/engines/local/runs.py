@@ -72,17 +72,17 @@ class Runs(Tasks):
         row = self.index.execute(read.READ["worker"], address._asdict()).fetchone()
         return None if row is None else rows.worker(row)
 
-    def look(self, sessions: Collection[str] = ()) -> order.Look:
+    def snapshot(self, sessions: Collection[str] = ()) -> order.Snapshot:
         from agentq_cli.engines.local import dispatch
 
-        return dispatch.look(self.index, sessions, now=self.now)
+        return dispatch.snapshot(self.index, sessions, now=self.now)
 
     def heads(self, sessions: Collection[str] = ()) -> heads.Heads:
         from agentq_cli.engines.local import heads
 
         return heads.Heads(self.index, sessions)
 
-    def around(self) -> order.Look:
+    def around(self) -> order.Snapshot:
         from agentq_cli.engines.local import dispatch
 
         return dispatch.around(self.index, self.now)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from agentq_cli.engines.local import change
     from agentq_cli.policy import waiting
-    from agentq_cli.policy.dependencies import Looked
+    from agentq_cli.policy.dependencies import Found
 
 
 MOST_AT_ONCE = 10_000
@@ -213,10 +213,10 @@ class Tasks(Opened):
         cause = task.dep_failed or task.address
         return [self.task(each) for each in dependencies.stopped_behind(self.index, task.address, cause)]
 
-    def depends(self, task: Task) -> list[Looked]:
+    def depends(self, task: Task) -> list[Found]:
         from agentq_cli.engines.local import dependencies
 
-        return dependencies.look(self.index, task.address) if task.status is Status.BLOCKED else []
+        return dependencies.find(self.index, task.address) if task.status is Status.BLOCKED else []
 
     def depended_on(self, address: Address) -> Address | None:
         from agentq_cli.engines.local import dependencies

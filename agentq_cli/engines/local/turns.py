@@ -34,10 +34,10 @@ def turn(state: StateDir, index: sqlite3.Connection, session: str | None) -> Tur
         rows = index.execute(seen.SWEEP["seen"], {"session": session}).fetchall()
         return Turn((session,), (session,) if not rows or _changed(rows[0], directory) else ())
     rows = seen.in_turn(index)
-    unknown, looked = _unknown(state, index, directory)
+    unknown, stamp = _unknown(state, index, directory)
     names = [row[0] for row in rows]
     changed = [row[0] for row in rows if _changed(row, directory)]
-    return Turn((*names, *unknown), (*changed, *unknown), looked)
+    return Turn((*names, *unknown), (*changed, *unknown), stamp)
 
 
 def _changed(row: seen.Row, directory: str) -> bool:
@@ -47,16 +47,16 @@ def _changed(row: seen.Row, directory: str) -> bool:
 def _unknown(state: StateDir, index: sqlite3.Connection, directory: str) -> tuple[list[str], str | None]:
     """The sessions that have a directory and that the index does not know."""
     try:
-        looked = seen.directory(directory, index)
+        stamp = seen.directory(directory, index)
     except OSError:
         return [], None
-    if looked == seen.known_directory(index):
+    if stamp == seen.known_directory(index):
         return [], None
     known = {name for (name,) in index.execute(reindex.REINDEX["sessions"]).fetchall()}
-    return [name for name in state.session_names() if name not in known], looked
+    return [name for name in state.session_names() if name not in known], stamp
 
 
-def look_into(state: StateDir, index: sqlite3.Connection, turn: Turn, *, remember: bool) -> Iterator[tuple[str, Fault]]:
+def inspect(state: StateDir, index: sqlite3.Connection, turn: Turn, *, remember: bool) -> Iterator[tuple[str, Fault]]:
     """Open what has changed, which rolls back what a dead writer left behind; yields what is wrong with each session.
 
     With `remember` the others are not opened again until they change.

@@ -84,7 +84,7 @@ class Upkeep:
         """Clean up what dead writers left behind, and report the sessions whose files are corrupt or newer, whatever
         work the index has for them."""
         forgotten = []
-        for session, fault in self.look_into(turn, remember=True):
+        for session, fault in self.inspect(turn, remember=True):
             if session in self._unfit:
                 continue
             if fault.of_index:
@@ -191,10 +191,10 @@ class Upkeep:
         """What a sweep checks now, or one of that session only; everything, unless there is very much."""
         return turns.turn(self._queue.state, self._queue.index, session)
 
-    def look_into(self, turn: Turn, *, remember: bool) -> Iterator[tuple[str, Fault]]:
+    def inspect(self, turn: Turn, *, remember: bool) -> Iterator[tuple[str, Fault]]:
         """Open the sessions that have changed and roll back what dead writers left behind; yields what is wrong with
         each. With `remember` the others are not opened again until they change."""
-        return turns.look_into(self._queue.state, self._queue.index, turn, remember=remember)
+        return turns.inspect(self._queue.state, self._queue.index, turn, remember=remember)
 
     def roll_back_dead_writers(self) -> list[str]:
         """Roll back files that a dead process left in mid-commit; returns the sessions whose files they are."""
