@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     Reschedule: TypeAlias = Callable[[Request, Schedule | None], Schedule]
     """The schedule that the agent requests, from what it was before. Raises Usage."""
 
-    Told: TypeAlias = Callable[[Task, RunId, tuple[RunStatus, int] | None], FoundRun | None]
+    FindRun: TypeAlias = Callable[[Task, RunId, tuple[RunStatus, int] | None], FoundRun | None]
     """What the files of a run report about it, together with its result row (how it ended, and when)."""
 
     Step: TypeAlias = Iterator[SweepAction | Trouble]
@@ -146,9 +146,9 @@ class Figures(Protocol):
 class Upkeep(Protocol):
     """What an engine needs to stay in order: a sweep calls `begin`, `asking`, `end`, a supervisor `recall`."""
 
-    def begin(self, told: Told, *, host: str, session: str | None = None, rebuild: bool = False) -> Step:
+    def begin(self, find_run: FindRun, *, host: str, session: str | None = None, rebuild: bool = False) -> Step:
         """The first part of a sweep, limited to one session if one is given; with `rebuild` the index is rebuilt.
-        `told` returns what the files of a run report about it."""
+        `find_run` returns what the files of a run report about it."""
 
     def asking(self) -> list[str]:
         """The sessions in this sweep's turn in which agents may have requested something."""
@@ -156,7 +156,7 @@ class Upkeep(Protocol):
     def end(self, session: str | None = None) -> Step:
         """The last part of a sweep, after everything has been settled."""
 
-    def recall(self, told: Told, *, host: str, wanted: Callable[[str], bool]) -> Iterator[str]:
+    def recall(self, find_run: FindRun, *, host: str, wanted: Callable[[str], bool]) -> Iterator[str]:
         """Add to the index what the files of the `wanted` sessions contain and the index lacks, as after it was
         restored from an older copy; yields what was repaired."""
 

@@ -242,7 +242,7 @@ class RunDirectory:
         return None if document is None else _read(_silence, document)
 
     def record_silence(self, silence: Silence, name: str = LOOKS) -> None:
-        """Record a check for whoever makes the next one. Not synced, since the record means nothing after a reboot."""
+        """Record a check for the next one to compare with. Not synced, since the record means nothing after a reboot."""
         temporary = self.file(f"{name}.{os.getpid()}")
         signs = silence.signs._asdict()
         os.close(_write_new(temporary, signs | {"since": silence.since, "boot_id": silence.boot_id}))

@@ -46,7 +46,7 @@ class Trouble:
     busy: bool
     delay: int
     again_at: int
-    told: bool = False
+    reported: bool = False
 
 
 class Tried:
@@ -110,9 +110,9 @@ class Guard:
         before = self._troubles.get((session, step))
         most = LASTING_AGAIN_MS if lasting else LONGEST_AGAIN_MS
         delay = AGAIN_MS if before is None else min(2 * before.delay, most)
-        told = before is not None and before.told and before.message == error.message
+        reported = before is not None and before.reported and before.message == error.message
         again_at = monotonic_ms() + delay
-        self._troubles[session, step] = Trouble(error.message, lasting, busy, delay, again_at, told)
+        self._troubles[session, step] = Trouble(error.message, lasting, busy, delay, again_at, reported)
         if isinstance(error, Refused) and step != DESCRIPTORS and (scarce := few_descriptors()) is not None:
             self.note(None, DESCRIPTORS, Refused(scarce))
 
@@ -158,9 +158,13 @@ class Guard:
         scarce = (None, DESCRIPTORS) in self._troubles
         for (session, step), trouble in self._troubles.items():
             # A lack of descriptors is reported once, not once per session.
-            if trouble.told or (trouble.busy and trouble.delay < LONGEST_AGAIN_MS) or (scarce and step != DESCRIPTORS):
+            if (
+                trouble.reported
+                or (trouble.busy and trouble.delay < LONGEST_AGAIN_MS)
+                or (scarce and step != DESCRIPTORS)
+            ):
                 continue
-            trouble.told = True
+            trouble.reported = True
             if (session, trouble.message) not in found:
                 found.append((session, trouble.message))
         return found
@@ -171,7 +175,7 @@ class Guard:
         if self._troubles and self.may_run(None, DESCRIPTORS):
             self._troubles.pop((None, DESCRIPTORS), None)
         found = (trouble for (session, _), trouble in self._troubles.items() if session is None)
-        return next((trouble.message for trouble in found if trouble.told and not trouble.busy), None)
+        return next((trouble.message for trouble in found if trouble.reported and not trouble.busy), None)
 
 
 def translated(error: Exception) -> AgentqError:

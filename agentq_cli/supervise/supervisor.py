@@ -199,8 +199,8 @@ class Supervision:
 
     def _remember(self) -> Iterator[Happening]:
         """Add to the index what the files have and the index lacks, as after it was restored from an older copy."""
-        told, host = partial(history.past, self._queue.here, self._config), os.uname().nodename
-        for mended in self._queue.upkeep.recall(told, host=host, wanted=lambda session: not self._outside(session)):
+        find_run, host = partial(history.past, self._queue.here, self._config), os.uname().nodename
+        for mended in self._queue.upkeep.recall(find_run, host=host, wanted=lambda session: not self._outside(session)):
             yield self._tell("reindex", reason=mended)
 
     def _round(self) -> Iterator[Happening]:

@@ -63,8 +63,8 @@ class Sweep:
         hooks = Hooks(self.queue, process.current(), self.environ, Actor.SWEEP)
         hooks.begin(self.config)
         upkeep = self.queue.upkeep
-        told = partial(history.past, self.queue.here, self.config)
-        yield from self._tended(upkeep.begin(told, host=self.host, session=self.session, rebuild=self.reindex))
+        find_run = partial(history.past, self.queue.here, self.config)
+        yield from self._tended(upkeep.begin(find_run, host=self.host, session=self.session, rebuild=self.reindex))
         yield from self._runs()
         yield from self._limits()
         yield from self._expire()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from agentq_cli.engines.nouns import FoundRun
     from agentq_cli.model import Task
 
-    Told: TypeAlias = "Callable[[Task, RunId, tuple[RunStatus, int] | None], FoundRun | None]"
+    FindRun: TypeAlias = "Callable[[Task, RunId, tuple[RunStatus, int] | None], FoundRun | None]"
     """What the files of a run report about it, together with its result row (how it ended, and when)."""
 
     class Reindex(Protocol):
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def rebuild(
-    queue: Opened, reindex: Reindex, told: Told, sessions: Iterable[str], *, host: str
+    queue: Opened, reindex: Reindex, find_run: FindRun, sessions: Iterable[str], *, host: str
 ) -> Iterator[tuple[str, list[str] | AgentqError]]:
     """Rebuild the index of these sessions from their files; yields for each what was repaired, or why that failed."""
     mended: dict[str, list[str]] = {}
@@ -35,14 +35,14 @@ def rebuild(
         except AgentqError as error:
             yield session, error
     try:
-        _put_back(queue, told, mended, host)
+        _put_back(queue, find_run, mended, host)
     except AgentqError as error:
         for texts in mended.values():
             texts.append(f"its history could not be restored: {error.message}")
     yield from mended.items()
 
 
-def _put_back(queue: Opened, told: Told, mended: Mapping[str, list[str]], host: str) -> None:
+def _put_back(queue: Opened, find_run: FindRun, mended: Mapping[str, list[str]], host: str) -> None:
     """Restore the history of these sessions to the index, in one order of time, and report how much that was."""
     pasts: list[FoundRun] = []
     tasks: list[Task] = []
@@ -58,7 +58,7 @@ def _put_back(queue: Opened, told: Told, mended: Mapping[str, list[str]], host: 
                     if task.status is Status.RUNNING and attempt == task.runs:
                         continue  # it has its row, and its supervisor or a sweep closes it
                     run = RunId(task.session, task.seq, attempt)
-                    past = told(task, run, results.get(str(run)))
+                    past = find_run(task, run, results.get(str(run)))
                     if past is not None:
                         pasts.append(past)
                     else:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from agentq_cli.engines.local.queue import LocalQueue
-    from agentq_cli.engines.local.rebuilding import Told
+    from agentq_cli.engines.local.rebuilding import FindRun
 
     Step: TypeAlias = "Iterator[SweepAction | Trouble]"
 
@@ -43,14 +43,14 @@ class Upkeep:
 
     # A sweep
 
-    def begin(self, told: Told, *, host: str, session: str | None = None, rebuild: bool = False) -> Step:
+    def begin(self, find_run: FindRun, *, host: str, session: str | None = None, rebuild: bool = False) -> Step:
         if (restored := self.restore_holds()) is not None:
             yield SweepAction("reindex", None, None, None, restored)
         if rebuild:
-            yield from self._rebuild_all(told, host, session)
+            yield from self._rebuild_all(find_run, host, session)
         self._turn = self.turn(session)
         self.note_sweep(turn=session is None)
-        yield from self._changed(self._turn, told, host)
+        yield from self._changed(self._turn, find_run, host)
         yield from self._supervisors()
         yield from self._batches(session)
 
@@ -64,23 +64,23 @@ class Upkeep:
             if session in (None, of):
                 yield SweepAction("unposted", of, None, run, "its result could not be written to outbound.db")
 
-    def _rebuild_all(self, told: Told, host: str, session: str | None) -> Step:
+    def _rebuild_all(self, find_run: FindRun, host: str, session: str | None) -> Step:
         sessions = [name for name in self.stored_sessions() if session in (None, name)]
         lost = bool(sessions) and not self._queue.session_names()
-        yield from self._rebuilt(sessions, told, host, LOST if lost else None)
+        yield from self._rebuilt(sessions, find_run, host, LOST if lost else None)
 
-    def _rebuilt(self, sessions: Sequence[str], told: Told, host: str, more: str | None) -> Step:
+    def _rebuilt(self, sessions: Sequence[str], find_run: FindRun, host: str, more: str | None) -> Step:
         """Rebuild the index of sessions, and report for each what was repaired, and `more`."""
         from agentq_cli.engines.local import rebuilding
 
-        for session, mended in rebuilding.rebuild(self._queue, self.reindex, told, sessions, host=host):
+        for session, mended in rebuilding.rebuild(self._queue, self.reindex, find_run, sessions, host=host):
             if isinstance(mended, AgentqError):
                 yield self._trouble(session, mended)
             else:
                 detail = "; ".join([*mended, *([more] if more else [])])
                 yield SweepAction("reindex", session, None, None, detail or "in order")
 
-    def _changed(self, turn: Turn, told: Told, host: str) -> Step:
+    def _changed(self, turn: Turn, find_run: FindRun, host: str) -> Step:
         """Clean up what dead writers left behind, and report the sessions whose files are corrupt or newer, whatever
         work the index has for them."""
         forgotten = []
@@ -92,7 +92,7 @@ class Upkeep:
             else:
                 yield self._trouble(session, fault.error, of_files=not fault.of_all, of_voice=fault.of_voice)
         if forgotten:
-            yield from self._rebuilt(forgotten, told, host, FORGOTTEN)
+            yield from self._rebuilt(forgotten, find_run, host, FORGOTTEN)
         for session in turn.changed:
             if session not in self._unfit:
                 yield from self._each(session, self._pruned(session))
@@ -139,14 +139,14 @@ class Upkeep:
 
     # A supervisor
 
-    def recall(self, told: Told, *, host: str, wanted: Callable[[str], bool]) -> Iterator[str]:
+    def recall(self, find_run: FindRun, *, host: str, wanted: Callable[[str], bool]) -> Iterator[str]:
         from agentq_cli.engines.local import rebuilding
 
         self.roll_back_dead_writers()
         if (restored := self.restore_holds()) is not None:
             yield restored
         forgotten = [session for session in self.forgotten() if wanted(session)]
-        for session, mended in rebuilding.rebuild(self._queue, self.reindex, told, forgotten, host=host):
+        for session, mended in rebuilding.rebuild(self._queue, self.reindex, find_run, forgotten, host=host):
             more = [mended.message] if isinstance(mended, AgentqError) else mended
             yield "; ".join([f"{session}: the index lacked tasks, or had an older state of them", *more])
 
