@@ -217,7 +217,7 @@ class RunDirectory:
         return _read(lambda found: Identity(_pid(found["pid"]), _whole(found["start_time"]), boot), document)
 
     def write_agent(self, pid: int, start_time: int) -> None:
-        """Record the agent's process. Not synced, since the record means nothing after a reboot."""
+        """Record the agent's process. Not synced: the record means nothing after a reboot."""
         temporary = self.file(f"agent.{pid}")
         # Only two numbers, and written between fork and exec: done without the JSON encoder and the pages that it would
         # copy.
@@ -242,7 +242,7 @@ class RunDirectory:
         return None if document is None else _read(_silence, document)
 
     def record_silence(self, silence: Silence, name: str = LOOKS) -> None:
-        """Record a check for the next one to compare with. Not synced, since the record means nothing after a reboot."""
+        """Record a check for the next one to compare with. Not synced: the record means nothing after a reboot."""
         temporary = self.file(f"{name}.{os.getpid()}")
         signs = silence.signs._asdict()
         os.close(_write_new(temporary, signs | {"since": silence.since, "boot_id": silence.boot_id}))
