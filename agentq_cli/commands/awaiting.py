@@ -67,13 +67,13 @@ def wake_for(queue: Queue, tasks: Sequence[Task]) -> None:
 
     For what is paused or held none would stay.
     """
-    look = queue.look()
+    snapshot = queue.snapshot()
     wanted = []
     for task in _with_dependencies(queue, tasks):
         due = task.status is Status.QUEUED and task.due_at <= queue.now
-        if task.status is Status.RUNNING or (due and not look.holds_back(task.session, task.work.agent or "")):
+        if task.status is Status.RUNNING or (due and not snapshot.holds_back(task.session, task.work.agent or "")):
             wanted.append(task.session)
-    if wanted and not wake.looked_after(queue, wanted):
+    if wanted and not wake.is_served(queue, wanted):
         wake.ensure_supervisor(queue, wanted)
 
 

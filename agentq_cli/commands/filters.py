@@ -37,7 +37,7 @@ def has_session(at: Context, queue: Queue, name: str) -> bool:
         return True
     if name == DEFAULT_SESSION or not os.path.exists(at.state_dir):
         return False
-    raise NotFound(f"session '{name}': there is none of that name{nearest(name, known) or '; see `agentq sessions`'}")
+    raise NotFound(f"session '{name}': no such session{nearest(name, known) or '; see `agentq sessions`'}")
 
 
 def statuses(given: Iterable[str] | None, known: type[Word]) -> frozenset[Word]:

@@ -69,7 +69,7 @@ def look(at: Context, queue: Queue) -> Snapshot:
         total.update({status.value: count for status, count in session.items()})
     workers = queue.workers()
     supervisors = queue.living()
-    paused = queue.look().paused_sessions
+    paused = queue.snapshot().paused_sessions
     return Snapshot(
         at=documents.moment(queue.now) or "",
         counts={status: total[status] for status in documents.COUNTED if not Status(status).ended},

@@ -57,7 +57,7 @@ def _keeper(queue: Queue, task: Task) -> str | None:
         return None
     from agentq_cli.host import keeper
 
-    return keeper.ELSEWHERE if keeper.is_elsewhere(queue.here.run(worker.id)) else None
+    return keeper.ELSEWHERE if keeper.run_is_foreign(queue.here.run(worker.id)) else None
 
 
 def _lines(

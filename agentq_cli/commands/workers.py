@@ -94,12 +94,12 @@ def last_sign(directory: RunDirectory) -> int | None:
 
 def note(start: Start | Void | None) -> str | None:
     """What a person should know of a run that lives."""
-    return keeper.ELSEWHERE if isinstance(start, Start) and keeper.elsewhere(start) else None
+    return keeper.ELSEWHERE if isinstance(start, Start) and keeper.is_foreign(start) else None
 
 
 def _memory(directory: RunDirectory, start: Start) -> int | None:
     """What the run's processes hold resident, the shim's own left out; pages that they share count for each."""
-    if keeper.elsewhere(start) or not keeper.lives(directory, start):
+    if keeper.is_foreign(start) or not keeper.lives(directory, start):
         return None
     return resources.resident(tree.below([start.identity]))
 
@@ -133,7 +133,7 @@ def _admission(at: Context, queue: Queue, supervisors: list[Supervisor]) -> Sequ
     if not by_name:
         # A supervisor that is a service has other cgroups around it than this command.
         whose = str(supervisors[0].identity.pid) if supervisors else "self"
-        found = list(gates.look(queue, at.config, Resources(whose)).gates)
+        found = list(gates.measure(queue, at.config, Resources(whose)).gates)
     else:
         found = [by_name[name] for name in dict.fromkeys(gate.name for gate in recorded) if name in by_name]
     return found if trouble is None else [*found, trouble]

@@ -95,11 +95,11 @@ def _agents(queue: Queue) -> Iterator[Issue]:
 
 
 def _attendance(queue: Queue) -> Iterator[Issue]:
-    look = queue.look()
-    due = sorted({session for session, agent in queue.unfinished() if not look.holds_back(session, agent)})
+    snapshot = queue.snapshot()
+    due = sorted({session for session, agent in queue.unfinished() if not snapshot.holds_back(session, agent)})
     if not due or not wake.unattended(queue, due):
         return
-    heads = [head.due_at for head in look.heads if head.session in due]
+    heads = [head.due_at for head in snapshot.heads if head.session in due]
     late = bool(heads) and queue.now - min(heads) > UNATTENDED_MS
     names = ", ".join(due[:3]) + (f" and {len(due) - 3} more" if len(due) > 3 else "")
     yield Issue(
@@ -125,7 +125,7 @@ def _gates(queue: Queue) -> Iterator[Issue]:
 def _left_behind(queue: Queue) -> Iterator[Issue]:
     orphans = []
     for worker in queue.orphaned():
-        if keeper.is_elsewhere(queue.here.run(worker.id)):
+        if keeper.run_is_foreign(queue.here.run(worker.id)):
             what = f"no supervisor watches it, and {keeper.ELSEWHERE}"
             help_ = "`agentq run`, or `agentq sweep`, there takes it over; here it is settled once its keeper has ended"
             yield Issue(Severity.WARNING, f"run {worker.id}", what, help_)
@@ -148,7 +148,7 @@ def _runs(queue: Queue, config: Config) -> Iterator[Issue]:
             help_ = "end those processes as that user, or as root: until then its slot and its session are taken"
             yield Issue(Severity.ERROR, f"run {worker.id}", str(late), help_)
         try:
-            recovery.look(queue, worker.id, queue.here.run(worker.id), dry=True)
+            recovery.find(queue, worker.id, queue.here.run(worker.id), dry=True)
         except OSError as error:
             what = f"'{error.filename}': {error.strerror}; its run cannot be looked at, nor settled by a sweep"
             help_ = "put its directory in order; or `agentq run` gives the run up"

@@ -18,7 +18,7 @@ class Why:
         self._config = config
         self._supervisors: dict[str, list[Supervisor]] = {}
         self._around: dict[tuple[str, str | None], waiting.Surroundings] = {}
-        self._look: order.Look | None = None
+        self._snapshot: order.Snapshot | None = None
 
     def exactly(self, task: Task) -> WaitingFor | None:
         """Why one task is not running, with how many are before it."""
@@ -56,23 +56,23 @@ class Why:
     def _surroundings(self, task: Task) -> waiting.Surroundings:
         key = (task.session, task.work.agent)
         if key not in self._around:
-            if self._look is None:
-                self._look = self._queue.look()
+            if self._snapshot is None:
+                self._snapshot = self._queue.snapshot()
                 self._holds = self._queue.holds()
                 self._workers = self._queue.workers()
-            look, session = self._look, task.session
+            snapshot, session = self._snapshot, task.session
             lane = [worker for worker in self._workers if worker.session == session]
             self._around[key] = waiting.Surroundings(
-                session_paused=session in look.paused_sessions,
-                session_reason=self._queue.pause_reason(session) if session in look.paused_sessions else None,
+                session_paused=session in snapshot.paused_sessions,
+                session_reason=self._queue.pause_reason(session) if session in snapshot.paused_sessions else None,
                 holds=self._holds,
                 session_runs=[worker.id for worker in lane],
                 conversation_runs=[
                     worker.id for worker in lane if worker.shares_conversation and worker.agent == task.work.agent
                 ],
-                retrying=[f"{session}/{seq}" for seq in sorted(look.lanes.get(session, order.Lane()).retrying)],
+                retrying=[f"{session}/{seq}" for seq in sorted(snapshot.lanes.get(session, order.Lane()).retrying)],
                 parallel=self.parallel(session),
-                workers=look.workers,
+                workers=snapshot.workers,
                 jobs=self.jobs(session),
                 ahead=0,
                 gate=self.gate(session),

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from agentq_cli.engines.door import Queue
 
 
-def looked_after(queue: Queue, sessions: Iterable[str]) -> bool:
+def is_served(queue: Queue, sessions: Iterable[str]) -> bool:
     """Whether supervisors that live serve all of these sessions."""
     return attendance.all_served((supervisor.sessions for supervisor in queue.living()), sessions)
 
 
 def unattended(queue: Queue, sessions: Iterable[str]) -> bool:
     """Whether nobody will start these sessions' tasks: no supervisor lives and nobody swept in the last 5 minutes."""
-    return not looked_after(queue, sessions) and not attendance.swept_lately(queue.last_sweep(), queue.now)
+    return not is_served(queue, sessions) and not attendance.swept_lately(queue.last_sweep(), queue.now)
