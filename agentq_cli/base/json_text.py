@@ -45,7 +45,7 @@ class _AsUsual:
     parse_float, parse_int, parse_constant = float, int, float  # of `NaN` and the infinities too
 
 
-_scan = make_scanner(_AsUsual)
+_scan = make_scanner(_AsUsual)  # type: ignore[arg-type]
 
 
 def loads(text: str | bytes) -> Any:

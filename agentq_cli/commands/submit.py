@@ -9,7 +9,7 @@ from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.defaults import NOBODY_THERE
 from agentq_cli.base.errors import Usage
 from agentq_cli.commands.context import Context, context
-from agentq_cli.engines.door import Queue, done
+from agentq_cli.engines.door import Queue, done, store_one
 from agentq_cli.model import Address, NewTask, Task
 from agentq_cli.options import values
 from agentq_cli.options.new_task import TaskMaker, code, content, spelled
@@ -155,6 +155,14 @@ def store(here: Context, tasks: Sequence[NewTask], given: Given) -> Result:
     if not tasks:
         return Items("tasks", (), line=lambda item: str(item["id"]))
     wait, follow, no_wake = (bool(given[name]) for name in ("wait", "follow", "no_wake"))
+    if len(tasks) == 1 and not (wait or follow):
+        found = store_one(here.state_dir, tasks[0], now=here.now_ms(), max_queued=here.config.max_queued)
+        if found is not None:
+            seq, attended = found
+            if not attended:
+                notices.hint(NOBODY_THERE)
+            addresses = [Address(tasks[0].session, seq)]
+            return told(here, here.open_queue(), addresses) if here.as_json else _addresses(addresses)
     queue, stored = put(here, tasks, attended=wait or follow)
     addresses = [address for address, _ in stored]
     if follow and len(addresses) == 1 and not here.as_json:
@@ -181,13 +189,17 @@ def put(here: Context, tasks: Sequence[NewTask], *, attended: bool = False) -> t
 def told(here: Context, queue: Queue, addresses: Sequence[Address]) -> Result:
     """The addresses of tasks, or with --json the tasks as they are stored."""
     if not here.as_json:
-        return Items("tasks", ({"id": str(address)} for address in addresses), line=lambda item: str(item["id"]))
+        return _addresses(addresses)
     from agentq_cli.diagnose.why import Why
     from agentq_cli.show import documents
 
     why = Why(queue, here.config)
     found = (done(each) for each in queue.task_each(addresses))
     return Items("tasks", (documents.task(each, now=queue.now, waiting_for=why.of(each)) for each in found))
+
+
+def _addresses(addresses: Sequence[Address]) -> Result:
+    return Items("tasks", ({"id": str(address)} for address in addresses), line=lambda item: str(item["id"]))
 
 
 def _wait(here: Context, queue: Queue, addresses: Sequence[Address], no_wake: bool) -> Result:

@@ -36,7 +36,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.base.clock import Clock
     from agentq_cli.engines.verbs import Queue as Queue
-    from agentq_cli.model import Task
+    from agentq_cli.model import NewTask, Task
 else:
     Queue = object  # its verbs are a type, which would only take time to load
 
@@ -50,6 +50,14 @@ def open_queue(
     from agentq_cli.engines.local.queue import LocalQueue
 
     return LocalQueue.open(path, clock, create=create, allow_network_fs=allow_network_fs, rebuild=rebuild)
+
+
+def store_one(path: str, new: NewTask, *, now: int, max_queued: int) -> tuple[int, bool] | None:
+    """Store one task without opening the queue; its seq, and whether somebody will start it. None: nothing was stored,
+    and whoever opens the queue can submit it or learn why not. Raises as its `submit`."""
+    from agentq_cli.engines.local import express
+
+    return express.store_new(str(path), new, now, max_queued=max_queued)
 
 
 def done(found: Task | Undone) -> Task:

@@ -118,7 +118,7 @@ class TaskMaker:
             agent=agent,
             cwd=self._cwd(given, options, what),
             launch=self._launch(given, options, agent, what),
-            on_dep_failure=read(KEYS["on_dep_failure"], given, options, what) or KEYS["on_dep_failure"].default,
+            on_dep_failure=read(KEYS["on_dep_failure"], given, options, what) or KEYS["on_dep_failure"].choices[0],
         )
         if kept is not None:
             self._shapes[kept] = shape

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from agentq_process import Agentq
@@ -88,17 +88,18 @@ class Both:
             sys.stderr = io.TextIOWrapper(io.FileIO(2, "w"), encoding="utf-8", write_through=True)
             sys.argv = ["agentq", *words]
             if lean:
-                does = express.submit
+                does = express.store
 
-                def spied(given: Mapping[str, object], shared: Mapping[str, object], umask: int) -> bool:
-                    done = does(given, shared, umask)
-                    if done:
+                def spied(*task: Any, **most: Any) -> tuple[int, bool] | None:
+                    done = does(*task, **most)
+                    if done is not None:
                         (self.place / "taken").touch()
                     return done
 
-                express.submit = spied
+                express.store = spied
             else:
                 quick.read = lambda words: None
+                express.store = lambda *task, **most: None
             os.umask(0o027)
             code = program.main()
         except SystemExit as stop:
@@ -161,6 +162,9 @@ LEAN = [
     ("--session=docs", "-a", "demo", "and now ü\n\x07 more"),
     ("--agent", "claude", "--priority=-100", "Fix it"),
     ("--no-wake", "-a", "codex", "--", "--not-an-option"),
+    ("--label", "a", "--label", "b", "--exec", "--", "true"),
+    ("--timeout", "5m", "--retries", "2", "-e", "A=b", "--exec", "--", "true"),
+    ("--in", "1h", "--expires", "2d", "-s", "docs", "-a", "demo", "--context", "isolated", "later"),
 ]
 
 
@@ -170,6 +174,26 @@ def test_the_common_ones_go_the_lean_way(both: Both, words: tuple[str, ...]) -> 
     assert both.taken and found.code == 0 and found.err.startswith(b"agentq: hint: no supervisor is running"), found
     session = "docs" if "docs" in " ".join(words) else "default"
     assert found.out == f"{session}/{2 if session == 'docs' else 4}\n".encode()
+
+
+@pytest.mark.parametrize("words", [("--json",), ("--json", "--label", "x"), ("--color", "never")], ids=" ".join)
+def test_so_does_one_whose_task_is_shown(both: Both, words: tuple[str, ...]) -> None:
+    found = both.run("submit", *words, "--exec", "--", "true")
+    assert both.taken and found.code == 0
+
+
+def test_so_do_those_with_a_configuration(both: Both) -> None:
+    config = both.home / "c.toml"
+    config.write_text("jobs = 3\nmax_queued = 5\n[defaults]\npriority = 3\n")
+    environ = {"AGENTQ_CONFIG": str(config)}
+    assert both.run("submit", "--exec", "--", "true", env=environ).code == 0 and both.taken
+    config.write_text("max_queued = 4\n")
+    assert both.run("submit", "--exec", "--", "true", env=environ).code == 4 and not both.taken
+
+
+@pytest.mark.parametrize("words", [("--key", "k"), ("--after", "1"), ("--after-any", "docs/1")], ids=" ".join)
+def test_what_has_a_key_or_waits_for_others_is_left_to_the_queue(both: Both, words: tuple[str, ...]) -> None:
+    assert both.run("submit", *words, "--exec", "--", "true").code == 0 and not both.taken
 
 
 def test_so_they_do_where_the_state_dir_is_an_option(both: Both) -> None:

@@ -1,8 +1,9 @@
-"""The most common `agentq submit` in a process that loads almost nothing: one task, due now, without a configuration.
+"""One task stored by a process that loads almost nothing.
 
-Cron lines, hooks and loops in scripts submit one task per process, and most of the time goes into loading the rest of
-agentq. `submit` does it here if it is sure of every step; anything unusual it leaves, before the first change, to the
-whole program. What is stored, printed and rung is identical to the byte.
+Cron lines, hooks and loops in scripts submit one task a process, and most of what that takes is loading the rest of
+agentq. `store` does it here if it is sure of every step; anything out of the ordinary it leaves, before the first
+change, to the queue's own submit. `submit` also reads the commonest command line: one task, at once, without a
+configuration. What is stored, printed and rung is the same to the byte.
 
 In this module and in what it imports: no typing, no dataclasses, no re, no contextlib, no pathlib.
 """
@@ -24,6 +25,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping, Sequence
+
+    from agentq_cli.model import NewTask
 
 HANDLED = frozenset(("words", "exec", "session", "agent", "cwd", "priority", "no_wake"))
 """The options and arguments that may be given."""
@@ -51,7 +54,17 @@ def submit(given: Mapping[str, object], shared: Mapping[str, object], umask: int
         return False
     now = clock.from_environment(environ).now_ms()
     task = _task(given, environ, umask, now)
-    return task is not None and _stored(os.path.realpath(directory), str(given.get("session", "default")), task, now)
+    if task is None:
+        return False
+    session = str(given.get("session", "default"))
+    stored = store(directory, session, task, now, max_queued=MAX_QUEUED)
+    if stored is None:
+        return False
+    seq, attended = stored
+    if not attended:
+        _advise(NOBODY_THERE)
+    _print(f"{session}/{seq}")
+    return True
 
 
 def _task(given: Mapping[str, object], environ: Mapping[str, str], umask: int, now: int) -> dict[str, object] | None:
@@ -95,10 +108,17 @@ def _task(given: Mapping[str, object], environ: Mapping[str, str], umask: int, n
     }
 
 
-def _stored(directory: str, session: str, task: Mapping[str, object], now: int) -> bool:
+def store(
+    directory: str, session: str, task: Mapping[str, object], now: int, *, max_queued: int
+) -> tuple[int, bool] | None:
+    """Store one task in a session that is there, given its columns; its seq, and whether somebody will start it.
+
+    None: nothing was stored, and somebody who knows more is to be asked. Raises Busy, and Refused by a failed commit.
+    """
+    directory = os.path.realpath(directory)
     index, inbound = _files(directory, session) or (None, None)
     if index is None or inbound is None:
-        return False
+        return None
     import _sqlite3 as sqlite3  # without datetime and its adapters, which nothing here needs
 
     at = inbound
@@ -107,33 +127,41 @@ def _stored(directory: str, session: str, task: Mapping[str, object], now: int) 
         database = sqlite3.connect(_uri(inbound), uri=True, timeout=BUSY_MS / 1000, isolation_level=None)
         try:
             if not _is_latest(database, "main", "inbound"):
-                return False
+                return None
             at = index
             database.execute("ATTACH DATABASE ? AS idx", (_uri(index),))
             if not _is_latest(database, "idx", "index"):
-                return False
+                return None
             at = inbound
             database.execute("BEGIN EXCLUSIVE")
-            seq = _inserted(database, session, task, now)
+            seq = _inserted(database, session, task, now, max_queued)
             if seq is None:
-                return False
+                return None
             committing = True
             database.execute("COMMIT")
             bells = os.path.join(directory, "bells")
             ring(bells)
-            if not _attended(database, session, now, bells):
-                _advise(NOBODY_THERE)
+            return seq, _attended(database, session, now, bells)
         finally:
             # Closing rolls back what was not committed.
             database.close()
     except sqlite3.Error as error:
         if not committing and error.sqlite_errorcode & 0xFF not in BUSY:
-            return False
+            return None
         from agentq_cli.engines.local.connection import translate
 
         raise translate(error, at) from error
-    _print(f"{session}/{seq}")
-    return True
+
+
+def store_new(directory: str, new: NewTask, now: int, *, max_queued: int) -> tuple[int, bool] | None:
+    """As `store`, of a new task. None also for one that has a key or a schedule, or waits for others."""
+    if new.work.key is not None or new.work.after or new.schedule is not None:
+        return None
+    from agentq_cli.engines.local import rows
+
+    due_at = now if new.due_at is None else new.due_at
+    task = rows.work_columns(new.work) | {"status": "queued", "created_at": now, "due_at": due_at}
+    return store(directory, new.session, task, now, max_queued=max_queued)
 
 
 def _files(directory: str, session: str) -> tuple[str, str] | None:
@@ -174,11 +202,13 @@ def _is_latest(database: sqlite3.Connection, name: str, kind: str) -> bool:
     return bool(version == schema.latest(kind))
 
 
-def _inserted(database: sqlite3.Connection, session: str, task: Mapping[str, object], now: int) -> int | None:
+def _inserted(
+    database: sqlite3.Connection, session: str, task: Mapping[str, object], now: int, max_queued: int
+) -> int | None:
     """The new row's seq; None if there is no room for it."""
     sql = statements("write")
     ((live,),) = database.execute(sql["live_count"]).fetchall()
-    if live >= MAX_QUEUED:
+    if live >= max_queued:
         return None
     database.execute(sql["create_session"], {"name": session, "at": now})
     ((seq,),) = database.execute(sql["next_seq"]).fetchall()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+from _json import encode_basestring_ascii as quoted
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 
 from agentq_cli.base.dataclass import asdict, replace
 from agentq_cli.base.errors import Unreadable
-from agentq_cli.base.json_text import dumps, loads, quoted
+from agentq_cli.base.json_text import dumps, loads
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.model import (
     Address,
