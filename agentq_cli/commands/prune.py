@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
-    ("agentq prune --older-than 90d --dry-run", "What would go."),
-    ("agentq prune --older-than 90d --yes", "What ended three months ago, from a script."),
-    ("agentq prune docs/7 docs/8", "Two tasks."),
+    ("agentq prune --older-than 90d --dry-run", "Show what would be removed."),
+    ("agentq prune --older-than 90d --yes", "Remove what ended more than 90 days ago, from a script."),
+    ("agentq prune docs/7 docs/8", "Remove two tasks."),
 )
 
 
 def prune(given: Given) -> Result:
     """Remove ended tasks, their runs and their output, for good.
 
-    Their addresses are not used again. A task that a live one depends on stays.
+    Their addresses are not used again. A task on which a live task depends is kept.
     """
     ids, older_than, session = given["ids"], given["older_than"], given["session"]
     at = context()
@@ -54,7 +54,7 @@ def _would(queue: Queue, task: Task | Undone) -> Task | Undone:
         return task
     if not task.status.ended:
         status = task.shown_status(queue.now)
-        return Undone(WrongState(f"task '{task.address}': it is {status}; only ended tasks are pruned"), status)
+        return Undone(WrongState(f"task '{task.address}': {status}; only ended tasks are pruned"), status)
     waiting = queue.depended_on(task.address)
     if waiting is not None:
         return Undone(WrongState(f"task '{task.address}': {waiting} depends on it"), task.status)

@@ -62,7 +62,7 @@ def cancel_in(write: SessionWrite, address: Address) -> Task:
     """
     task = series.live(write, address.seq)
     if task.status.ended:
-        raise WrongState(f"task '{task.address}': it is {task.status} already")
+        raise WrongState(f"task '{task.address}': already {task.status}")
     if task.status is Status.RUNNING:
         return task
     cancelled = replace(task, status=Status.CANCELLED, ended_at=write.now, reason="cancelled", cancel_requested=True)
@@ -96,7 +96,7 @@ def _still(write: SessionWrite, run: RunId) -> Task:
     found = read.run(write.database, run)
     task = write.task(run.seq)
     if found.finished_at is not None or task.status is not Status.RUNNING or task.runs != run.attempt:
-        raise WrongState(f"run '{run}': it has ended already ({found.status})")
+        raise WrongState(f"run '{run}': already ended ({found.status})")
     return task
 
 
@@ -305,7 +305,7 @@ def prune_in(write: SessionWrite, address: Address) -> Task:
     """
     task = write.task(address.seq)
     if not task.status.ended:
-        raise WrongState(f"task '{address}': it is {task.shown_status(write.now)}; only ended tasks are pruned")
+        raise WrongState(f"task '{address}': {task.shown_status(write.now)}; only ended tasks are pruned")
     waiting = dependencies.live_dependent(write.database, address)
     if waiting is not None:
         raise WrongState(f"task '{address}': {waiting} depends on it")
