@@ -87,7 +87,7 @@ def test_cancel_leaves_a_running_task_to_be_stopped(queue: Queue) -> None:
 def test_a_second_cancel_is_refused(queue: Queue) -> None:
     (address,) = submit(queue, command("a"))
     queue.cancel(address)
-    with pytest.raises(WrongState, match="cancelled already"):
+    with pytest.raises(WrongState, match="already cancelled"):
         queue.cancel(address)
 
 

@@ -305,7 +305,7 @@ def prune_in(write: SessionWrite, address: Address) -> Task:
     """
     task = write.task(address.seq)
     if not task.status.ended:
-        raise WrongState(f"task '{address}': {task.shown_status(write.now)}; only ended tasks are pruned")
+        raise WrongState(f"task '{address}': it is {task.shown_status(write.now)}; only ended tasks are pruned")
     waiting = dependencies.live_dependent(write.database, address)
     if waiting is not None:
         raise WrongState(f"task '{address}': {waiting} depends on it")
