@@ -198,7 +198,7 @@ def worker(
     state: str,
     note: str | None,
 ) -> Item:
-    """`agentq.worker/1`; `pid` is the agent's own process, null before it starts; `note` is what is special about it."""
+    """`agentq.worker/1`; `pid` is the agent's own process, null before it starts; `note` is what is special."""
     return {
         "id": str(worker.id),
         "task": str(worker.id.address),

@@ -86,7 +86,7 @@ class Terminal:
         return found.columns or 80, found.lines or 24
 
     def draw(self, lines: Sequence[str]) -> None:
-        """Fill the screen with lines that fit. Writes nothing if nothing changed or the terminal is stopped (Ctrl-S)."""
+        """Fill the screen with lines that fit. Writes nothing if nothing changed or it is stopped (Ctrl-S)."""
         text = "\x1b[H" + "\r\n".join(f"{line}\x1b[K" for line in lines) + "\x1b[J"
         if text != self._drawn and select.select([], [self._screen], [], 0)[1]:
             self._put(text)
