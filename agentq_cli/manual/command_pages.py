@@ -72,7 +72,7 @@ def panels(page: Page) -> Iterator[str]:
 
 
 def examples(page: Page) -> Iterator[str]:
-    """What each example does, and how it is typed."""
+    """The text and the command line of each example."""
     for number, example in enumerate(page.examples):
         if number:
             yield ".Pp"

@@ -103,7 +103,7 @@ def test_agents_that_the_config_names_must_be_there_and_answer(doctor: Doctor, a
     found = doctor(2, {"ANTHROPIC_API_KEY": "hush"})
     assert (found["agent gemini"]["status"], found["agent mine"]["status"]) == ("error", "warning")
     assert found["agent mine"]["command"] == "mine -V"
-    assert "'./tell' is not a program" in found["hook task.finished"]["message"]
+    assert "'./tell': program not found" in found["hook task.finished"]["message"]
     doctor.program("tell", "true", where=config.parent)
     doctor.program("gemini", "echo 9")
     doctor.program("mine", "echo 1")
