@@ -1,4 +1,4 @@
-"""`agentq submit`: hand in a prompt, a command, or a batch of them."""
+"""`agentq submit`: submit a prompt, a command, or a batch of them."""
 
 from __future__ import annotations
 
