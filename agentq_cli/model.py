@@ -1,4 +1,5 @@
-"""The contract's nouns as frozen values. Imports nobody; times are integer milliseconds UTC, durations milliseconds."""
+"""The contract's nouns as frozen values. Imports no other room; times are integer milliseconds UTC, durations
+milliseconds."""
 
 from __future__ import annotations
 
@@ -45,7 +46,7 @@ ENDED = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.EXP
 
 
 class RunStatus(StrEnum):
-    """How one attempt stands or ended."""
+    """The state of one attempt, or how it ended."""
 
     RUNNING = "running"
     SUCCESS = "success"
@@ -94,7 +95,7 @@ class Actor(StrEnum):
 
 
 class Trigger(StrEnum):
-    """What made a run start."""
+    """What caused a run."""
 
     SUBMIT = "submit"
     SCHEDULE = "schedule"
@@ -104,7 +105,7 @@ class Trigger(StrEnum):
 
 
 class Address(NamedTuple):
-    """`SESSION/N`, the name of a task for ever."""
+    """`SESSION/N`, the permanent name of a task."""
 
     session: str
     seq: int
@@ -125,16 +126,16 @@ class RunId(NamedTuple):
 
     @property
     def address(self) -> Address:
-        """The task that it is an attempt at."""
+        """The task that this is an attempt at."""
         return Address(self.session, self.seq)
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What only the start of its runs needs: environment, limits, retry policy; stored as one JSON column.
+    """What only the start of a task's runs needs: environment, limits, retry policy; stored as one JSON column.
 
-    `captured` is the part of the submitting shell's environment that is passed on, `env` what `--env-file` and
-    `-e` gave. `umask` is the submitter's. Runs up to K = `earlier_runs` were those of a task that this one replaced.
+    `captured` is the part of the submitting shell's environment that is passed on, `env` what `--env-file` and `-e`
+    gave. `umask` is the submitter's. Runs up to K = `earlier_runs` belong to a task that this one replaced.
     """
 
     env: Mapping[str, str] = field(default_factory=dict)
@@ -158,7 +159,7 @@ class Launch:
 
 
 class Condition(StrEnum):
-    """How a dependency must end for the task that waits for it."""
+    """How a dependency must end for the task that waits for it to start."""
 
     SUCCESS = "success"
     ANY = "any"
@@ -167,7 +168,8 @@ class Condition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """One task that another waits for. In a batch that is being handed in `ref` is the position of a line of it."""
+    """One task that another waits for. In a batch that is being submitted, `ref` is the position of a line of the
+    batch."""
 
     address: Address | None
     on: Condition
@@ -176,9 +178,10 @@ class Dependency:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to be done: what a new task, a stored one and what a run hands on to the next occurrence share.
+    """What is to be done: the part that a new task, a stored one and the next occurrence of a series share.
 
-    Whoever passes a task's work on passes on this value. Each field is a column of the same name, in `store.rows`.
+    Code that passes a task's work on passes on this value. Each field is a column of the same name, in
+    `engines/local/rows`.
     """
 
     kind: str
@@ -203,10 +206,10 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class NewTask:
-    """A task as handed in; `submit` gives it its address.
+    """A task as submitted; `submit` gives it its address.
 
-    `line` is its line in a batch. `anchored` is whether somebody named the start of its schedule: otherwise one
-    that takes the place of another of the same interval keeps its grid.
+    `line` is its line in a batch. `anchored` is whether somebody set the start of its schedule. If not, and the task
+    replaces another of the same interval, it keeps that one's grid.
     """
 
     session: str
@@ -220,10 +223,10 @@ class NewTask:
 
 @dataclass(frozen=True, slots=True)
 class Successor:
-    """What was changed while an occurrence ran, for the next one: `work` replaces what it does, None keeps it.
+    """What was changed for the next occurrence while one ran: `work` replaces what it does, None keeps it.
 
-    `schedule` comes with the work, None for the one that it has. `at` is when its times were last changed (0: they
-    were not), `ends` that there is to be no next one.
+    `schedule` is set together with `work`; None keeps the present one. `at` is when its times were last changed (0:
+    never), and `ends` that no next occurrence is to come.
     """
 
     work: Work | None = None
@@ -236,14 +239,15 @@ class Successor:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task as stored: its work and its state. Each field of its state but the session is a column, in `store.rows`.
+    """A task as stored: its work and its state. Each field of its state except the session is a column, in
+    `engines/local/rows`.
 
-    `attempts` counts runs against the retry budget, `runs` is the last K handed out.
-    Of a series: `recurrence` is what its live occurrence carries, `arriving` that its missed policy is still to be
-    applied once it is due, `extra` that it was made by trigger or retry, `goes_on` that only its run was cancelled.
-    `dep_failed` is the task whose failure cancelled or paused it, `tries` its runs since it was submitted or retried,
-    also those that used no attempt, `resumes` that its run goes on in a conversation, and `fresh` that it had its one
-    more run for one that could not be gone on in.
+    `attempts` counts runs against the retry budget, `runs` is the last K that was assigned. For a series: `recurrence`
+    belongs to its live occurrence; `arriving`: its missed policy is still to be applied once it is due; `extra`: it was
+    made by trigger or retry; `goes_on`: only its run was cancelled. `dep_failed` is the task whose failure cancelled or
+    paused it. `tries` is the number of its runs since it was submitted or retried, including those that used no
+    attempt. `resumes`: its run continues a conversation. `fresh`: it has had its one extra run after a conversation
+    that could not be continued.
     """
 
     session: str
@@ -278,7 +282,8 @@ class Task:
 
     @property
     def scheduled_for(self) -> int:
-        """The time that its run stands for: the slot of an occurrence, also where it is late; else when it is due."""
+        """The time that its run stands for: the slot of an occurrence, even if the occurrence is late; otherwise the
+        due time."""
         return self.due_at if self.recurrence is None else self.recurrence.occurrence.slot
 
     @property
@@ -292,13 +297,13 @@ class Task:
         return self.tries > 0
 
     def shown_status(self, now: int) -> Status:
-        """The status as the contract names it at `now`: what is stored as queued follows the clock."""
+        """The status as the contract names it at `now`: a status that is stored as queued depends on the clock."""
         if self.status is Status.QUEUED and self.due_at > now:
             return Status.RETRYING if self.attempts else Status.SCHEDULED
         return self.status
 
     def unbegun(self) -> Task:
-        """The task as if it had never been run, nor stopped; its status and its times are the caller's to set."""
+        """The task as if it had never been run or stopped; the caller sets its status and its times."""
         return replace(
             self,
             reason=None,
@@ -318,8 +323,8 @@ class Task:
 class WaitingFor:
     """Why a live task is not running; `kind` is one of the contract's.
 
-    `brief` says it in a few words for a listing, with `until` between it and the `note`; it is empty where the status
-    and the due time beside it say all, or where it only waits for its turn.
+    `brief` is a short form for a listing, with `until` between it and the `note`. It is empty if the status and the due
+    time beside it are enough, or if the task only waits for its turn.
     """
 
     kind: str
@@ -334,9 +339,9 @@ class WaitingFor:
 class Outcome:
     """How an attempt ended, decided once the process tree is gone; what `finish` writes.
 
-    `conversation_lost` is that the agent does not know the conversation, `conversation_full` that it has no room left.
-    `nothing_done` is that it failed before it had done anything, and not for a reason that has nothing to do with the
-    conversation in which it may have gone on.
+    `conversation_lost`: the agent does not know the conversation. `conversation_full`: the conversation has no room
+    left. `nothing_done`: the attempt failed before it had done anything, for a reason that may lie in the conversation
+    that it continued.
     """
 
     status: RunStatus
@@ -403,7 +408,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A run as an overview shows it: when, how and at what cost, without what it said. `error` is cut short."""
+    """A run as an overview shows it: when, how and at what cost, without what it printed. `error` is shortened."""
 
     session: str
     seq: int
@@ -430,7 +435,7 @@ class PastRun:
 class Supervisor:
     """A process running `agentq run`. `renewed_at` is monotonic milliseconds of its boot.
 
-    `gates` are the gates of admission with their numbers, while one of them holds back what it would start.
+    `gates` are the admission gates with their numbers, while one of them holds back what it would start.
     """
 
     identity: Identity
@@ -444,7 +449,7 @@ class Supervisor:
 class LastStart(NamedTuple):
     """The newest claim of a state dir: its run, and when it was in monotonic milliseconds of a boot.
 
-    All is empty where there was none.
+    All fields are empty if there was none.
     """
 
     at: int = 0
@@ -468,7 +473,7 @@ class Worker:
 
     @property
     def id(self) -> RunId:
-        """The run that it carries."""
+        """The run that it carries out."""
         return RunId(self.session, self.seq, self.attempt)
 
 
@@ -489,7 +494,7 @@ class SessionInfo:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One change of state; `from_status` and `to_status` are null for what changes no task."""
+    """One change of state; `from_status` and `to_status` are null for an event that changes no task."""
 
     id: int
     at: int
@@ -515,7 +520,7 @@ class Message:
 
 
 class Undone(NamedTuple):
-    """What could not be done to one task of several, and the task's shown status then; None where there is none."""
+    """Why an action on one task of several failed, and the task's shown status then; None if there is no such task."""
 
     error: AgentqError
     status: Status | None = None
@@ -523,7 +528,7 @@ class Undone(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TargetResult:
-    """What became of one target of a command that names several, and the shown status of the task then."""
+    """The result for one target of a command that names several, and the shown status of the task then."""
 
     id: str
     ok: bool

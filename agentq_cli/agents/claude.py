@@ -97,7 +97,7 @@ class ClaudeReader(Reader):
         return Verdict(**facts, ok=True)
 
     @property
-    def full(self) -> bool:
+    def conversation_is_full(self) -> bool:
         """Whether a `context` failure means a full conversation, not a limit on the run's turns or on the length of an
         answer."""
         final = self._final or {}

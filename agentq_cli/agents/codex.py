@@ -80,7 +80,7 @@ class CodexReader(Reader):
         return Verdict(**facts, ok=True)
 
     @property
-    def full(self) -> bool:
+    def conversation_is_full(self) -> bool:
         """Whether a `context` failure means a full conversation, not a prompt that is too long by itself: such a prompt
         is rejected before a turn begins."""
         return self._started

@@ -97,7 +97,7 @@ class GeminiReader(Reader):
         return Verdict(**facts, ok=True)
 
     @property
-    def full(self) -> bool:
+    def conversation_is_full(self) -> bool:
         """Whether a `context` failure means a full conversation, not a limit on the run's turns."""
         error = (self._final or {}).get("error")
         limited = isinstance(error, dict) and error.get("type") == "FatalTurnLimitedError"

@@ -99,7 +99,7 @@ class OpencodeReader(Reader):
         return self._reason is not None and (self._reason not in GOES_ON or gave_up)
 
     @property
-    def full(self) -> bool:
+    def conversation_is_full(self) -> bool:
         """Whether a `context` failure means a full conversation, not one answer that grew too long."""
         return self._failure is not None and not self._answer_too_long
 

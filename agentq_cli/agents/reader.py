@@ -204,7 +204,7 @@ class Reader:
         return self._tried[1]
 
     @property
-    def full(self) -> bool:
+    def conversation_is_full(self) -> bool:
         """Whether a failure of class `context` means that the conversation is full, so that it cannot be continued."""
         return True
 

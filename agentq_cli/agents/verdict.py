@@ -177,7 +177,9 @@ def _outcome(
         error=decision.error,
         conversation=None if decision.conversation_lost else verdict.conversation,
         conversation_lost=decision.conversation_lost,
-        conversation_full=reader is not None and decision.failure_class is FailureClass.CONTEXT and reader.full,
+        conversation_full=reader is not None
+        and decision.failure_class is FailureClass.CONTEXT
+        and reader.conversation_is_full,
         tokens_in=verdict.tokens_in,
         tokens_out=verdict.tokens_out,
         tokens_of_conversation=verdict.tokens_of_conversation,
@@ -243,7 +245,7 @@ def _nothing_done(decision: Decision, reader: Reader | None, signal: int | None)
     if failure in (FailureClass.STALLED, FailureClass.TIMEOUT):
         return reader.silent
     if failure is FailureClass.CONTEXT:
-        return reader.full
+        return reader.conversation_is_full
     if failure is FailureClass.NO_VERDICT:
         return signal not in SENT
     return failure is FailureClass.ERROR

@@ -1,10 +1,11 @@
-"""Dataclasses and named tuples, at a thirtieth of what the standard modules cost a process that lives for milliseconds.
+"""Dataclasses and named tuples, at a thirtieth of the time that the standard modules take in a process that lives for
+milliseconds.
 
-They keep the rules of the standard modules for as much as is used here: fields with defaults, `frozen`, equality, hash,
-`repr`, `__post_init__`, `replace`, `asdict`; always with slots. Nothing is compiled when a class is made, and neither
-`inspect` nor `typing` is imported. The functions of the standard `dataclasses` work on these classes too.
+They follow the rules of the standard modules as far as they are used here: fields with defaults, `frozen`, equality,
+hash, `repr`, `__post_init__`, `replace`, `asdict`; always with slots. Nothing is compiled when a class is made, and
+neither `inspect` nor `typing` is imported. The functions of the standard `dataclasses` work on these classes too.
 
-What the standard modules would take and these would get wrong is refused when the class is made.
+What the standard modules would accept and these would get wrong is rejected when the class is made.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ else:
     MISSING = object()
 
     class field:  # noqa: N801
-        """What is said of a field beyond its type."""
+        """The properties of a field beyond its type."""
 
         __slots__ = ("compare", "default", "default_factory", "repr", "required")
 
@@ -39,17 +40,17 @@ else:
     def _fields_of(described, namespace):
         """The fields of a class by name, taken out of its namespace.
 
-        Refuses a base class, what is no field, a default that all instances would share and change, and a field without
-        default behind one that has one.
+        Rejects a base class, an annotation that is not a field, a default that all instances would share and change,
+        and a field without default behind one that has one.
         """
         owner = described.__name__
         if described.__bases__ != (object,):
-            raise TypeError(f"{owner}: its base class would be lost; a dataclass has none here")
+            raise TypeError(f"{owner}: its base class would be lost; a dataclass here has none")
         fields = {}
         optional = False
         for name, kind in namespace.get("__annotations__", {}).items():
             if "Var" in str(kind) and ("ClassVar" in str(kind) or "InitVar" in str(kind)):
-                raise TypeError(f"{owner}: '{name}' is no field; say it without annotation")
+                raise TypeError(f"{owner}: '{name}' is not a field; write it without an annotation")
             each = REQUIRED
             if name in namespace:
                 given = namespace.pop(name)
@@ -68,7 +69,7 @@ else:
             raise ValueError(f"{owner}: '{name}' has a default that can change; use default_factory")
 
     def dataclass(*, slots, frozen=False):
-        """Make the class anew, with its annotated names as slots."""
+        """Recreate the class, with its annotated names as slots."""
         assert slots
 
         def made(described):
@@ -117,7 +118,7 @@ else:
         return hash(self._compared(self))
 
     def _frozen(self, name, *value):
-        raise AttributeError(f"{type(self).__name__} is frozen: '{name}' stays as it is")
+        raise AttributeError(f"{type(self).__name__} is frozen: cannot change '{name}'")
 
     def _getstate(self):
         return {name: getattr(self, name) for name, _, _ in self._fields}
@@ -127,7 +128,7 @@ else:
             store(self, state[name])
 
     class StandardFields:
-        """`__dataclass_fields__`, made once the standard module asks for it."""
+        """`__dataclass_fields__`, made when the standard module first reads it."""
 
         def __get__(self, instance, owner):
             import dataclasses
@@ -156,11 +157,12 @@ else:
     FROZEN = CHANGING | {"__hash__": _hash, "__setattr__": _frozen, "__delattr__": _frozen}
 
     def replace(value, /, **changes):
-        """The same with some fields changed."""
+        """The same value with some fields changed."""
         return type(value)(**{name: getattr(value, name) for name in value.__slots__} | changes)
 
     def asdict(value):
-        """The fields by name, and likewise the dataclasses among them and in their lists, tuples and dictionaries."""
+        """The fields by name, with the dataclasses among them and in their lists, tuples and dictionaries converted
+        likewise."""
         return {name: _plain(getattr(value, name)) for name in value.__slots__}
 
     def _plain(value):

@@ -1,14 +1,14 @@
 """Constants that small processes need as well as large ones. Imports nothing."""
 
 AGENT_CLIS = ("claude", "codex", "gemini", "opencode")
-"""The agents that are looked for on PATH where a prompt names none."""
+"""The agents that are searched for on PATH if a prompt names none."""
 
 BUILT_IN = (*AGENT_CLIS, "demo")
 """The agents that need no configuration; `demo` only pretends to be one."""
 
 INTERRUPTED = 130
 TERMINATED = 143
-"""The exit codes of a command that SIGINT or SIGTERM ended: 128 and the signal's number, as shells have it."""
+"""The exit codes of a command that SIGINT or SIGTERM ended: 128 plus the signal number, as in shells."""
 
 BUSY_MS = 15_000
 """How long a command waits for a lock."""
@@ -19,5 +19,5 @@ MAX_BACKOFF_MS = 300_000
 MAX_QUEUED = 100_000
 """The default of `max_queued`."""
 
-NOBODY_THERE = "nobody is there to run it: start `agentq run`, or have cron or systemd call `agentq sweep`"
-"""The hint of a command that queued work which nobody will start."""
+NOBODY_THERE = "no supervisor is running: start `agentq run`, or have cron or systemd call `agentq sweep`"
+"""The hint after queueing work that nothing will start."""

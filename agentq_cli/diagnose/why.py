@@ -1,4 +1,4 @@
-"""Why tasks are not running, for one task with every number or for a listing of thousands with one look."""
+"""Why tasks are not running: for one task in full detail, or for thousands in a listing from one snapshot."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from agentq_cli.policy.admission import Gate
 
 
 class Why:
-    """One look at what goes on, shared by all tasks of a listing; taken when the first of them needs it."""
+    """A snapshot of the queue, shared by all tasks of a listing; taken when the first of them needs it."""
 
     def __init__(self, queue: Queue, config: Config) -> None:
         self._queue = queue
         self._config = config
         self._supervisors: dict[str, list[Supervisor]] = {}
         self._around: dict[tuple[str, str | None], waiting.Surroundings] = {}
-        self._look: order.Look | None = None
+        self._snapshot: order.Snapshot | None = None
 
     def exactly(self, task: Task) -> WaitingFor | None:
-        """Why one task is not running, with how many are before it."""
+        """Why a task is not running, including how many tasks are before it."""
         return self._queue.waiting_for(
             task, jobs=self.jobs(task.session), parallel=self.parallel(task.session), gate=self.gate(task.session)
         )
 
     def of(self, task: Task) -> WaitingFor | None:
-        """The same as of the one look, without the count that each task would have to ask for anew."""
+        """The same from the snapshot, without that count, which would take a query for each task."""
         if task.status.ended or task.status is Status.RUNNING:
             return None
         around = self._surroundings(task)
@@ -36,15 +36,15 @@ class Why:
         return waiting.waiting_for(task, around, self._queue.now)
 
     def parallel(self, session: str) -> int | None:
-        """How many tasks of a session may run at once; None is up to the cap."""
+        """How many tasks of a session may run at once; None means up to the cap."""
         return order.width(session, self._config.options(session).get("parallel"))
 
     def jobs(self, session: str) -> int:
-        """The most slots that a living supervisor of the session has, 0 where none lives."""
+        """The most slots that a live supervisor of the session has; 0 if there is none."""
         return max((supervisor.jobs for supervisor in self._serving(session)), default=0)
 
     def gate(self, session: str) -> Gate | None:
-        """The first gate that holds what a living supervisor of the session would start."""
+        """The first gate that keeps a live supervisor from starting tasks of the session; None if there is none."""
         held = (gate for supervisor in self._serving(session) for gate in supervisor.gates if gate.holding)
         return next(held, None)
 
@@ -56,23 +56,23 @@ class Why:
     def _surroundings(self, task: Task) -> waiting.Surroundings:
         key = (task.session, task.work.agent)
         if key not in self._around:
-            if self._look is None:
-                self._look = self._queue.look()
+            if self._snapshot is None:
+                self._snapshot = self._queue.snapshot()
                 self._holds = self._queue.holds()
                 self._workers = self._queue.workers()
-            look, session = self._look, task.session
+            snapshot, session = self._snapshot, task.session
             lane = [worker for worker in self._workers if worker.session == session]
             self._around[key] = waiting.Surroundings(
-                session_paused=session in look.paused_sessions,
-                session_reason=self._queue.pause_reason(session) if session in look.paused_sessions else None,
+                session_paused=session in snapshot.paused_sessions,
+                session_reason=self._queue.pause_reason(session) if session in snapshot.paused_sessions else None,
                 holds=self._holds,
                 session_runs=[worker.id for worker in lane],
                 conversation_runs=[
                     worker.id for worker in lane if worker.shares_conversation and worker.agent == task.work.agent
                 ],
-                retrying=[f"{session}/{seq}" for seq in sorted(look.lanes.get(session, order.Lane()).retrying)],
+                retrying=[f"{session}/{seq}" for seq in sorted(snapshot.lanes.get(session, order.Lane()).retrying)],
                 parallel=self.parallel(session),
-                workers=look.workers,
+                workers=snapshot.workers,
                 jobs=self.jobs(session),
                 ahead=0,
                 gate=self.gate(session),

@@ -1,27 +1,30 @@
-"""The door to the queue: what an engine must be able to do, and `open_queue`. Nobody outside `engines` knows one.
+"""The door to the queue: what an engine must be able to do, and `open_queue`. Code outside `engines` knows no engine.
 
-Behind it is where tasks are kept (today SQLite files of one machine, `local`); before it nobody knows of SQL, locks,
-indexes, or how a process elsewhere is found alive. What is of this machine, whichever engine, is `here` (`place`):
-directories of runs, outbound files, the wake lock, the mark that processes of its runs carry.
+The engine keeps the tasks (today `local`: SQLite files on one machine). Callers of the door know nothing of SQL, locks,
+indexes, or how to find out that a process elsewhere is alive. What belongs to this machine, whatever the engine, is
+`here` (`place`): the directories of runs, the outbound files, the wake lock, the marker in the environment of its runs'
+processes.
 
 The verbs are listed in `verbs`, those of the sub-doors in `subdoors`. They take and return the model's values and those
-of `values`; times are milliseconds UTC by `now`. Any verb may raise Busy (a lock was not free in time), Unreadable
-(something is corrupt or newer) and Refused (the disk, or its permissions), besides what it names itself.
+of `nouns`; times are milliseconds UTC by `now`. Any verb may raise Busy (a lock was not free in time), Unreadable
+(something is corrupt or newer) and Refused (the disk, or its permissions), in addition to what its docstring names.
 
-How the verbs go together:
+How the verbs work together:
 
-- **Commits ring.** Every commit that may concern somebody who waits wakes all who hold a `bell`, but its maker.
-- **A start** is `heads.pick` (what may start), `candidate` (the task and what its run may build on), the caller's plan,
-  made while nothing is locked, and `claim`: one commit that takes the task only if all that allowed the pick still
-  holds and the candidate is what the plan was made of. Until then nothing is taken: a process that dies over its plan
-  leaves nothing behind. One that dies after it leaves a claim without a process, which the next look undoes without an
-  attempt (`undo_claim`). Both, and `finish`, `adopt` and `request_stop`, are fenced: None or False says that somebody
-  else was faster, and that nothing was changed.
-- **Who lives** is the engine's to know: `living`, `watched`, `orphaned`; a supervisor is on duty from `join` to `leave`
-  and says so again by `renew`.
-- **What an agent printed** is read by `output`, while it runs and afterwards.
-- **An engine tends itself**: `upkeep` says what it did as a sweep's actions. In a `rehearsal` the same is done to
-  copies, so that a plan and its deed are one code; nothing rings then and no file is touched.
+- **Commits ring.** Every commit that may concern a waiting process wakes every process that has a `bell`, except the
+  one that made the commit.
+- **A start** takes four steps: `heads.pick` (what may start), `candidate` (the task and what its run may build on), the
+  caller's plan, made while nothing is locked, and `claim`. The claim is one commit that takes the task only if
+  everything that allowed the pick is still true and the candidate is still what the plan was made from. Until then
+  nothing is taken: a process that dies while planning leaves nothing behind. A process that dies after the claim leaves
+  a claim without a process, which the next check undoes without using an attempt (`undo_claim`). `claim`, `undo_claim`,
+  `finish`, `adopt` and `request_stop` are fenced: None or False means that another process was faster and that nothing
+  was changed.
+- **The engine knows who is alive:** `living`, `watched`, `orphaned`. A supervisor is on duty from `join` to `leave` and
+  confirms it with `renew`.
+- **What an agent printed** is read with `output`, during the run and afterwards.
+- **An engine maintains itself**: `upkeep` reports what it did as a sweep's actions. In a `rehearsal` the same is done
+  to copies, so that the plan and the deed are the same code; nothing rings then and no file is touched.
 - What few callers need is behind sub-doors (`subdoors`): `hooks`, `voice`, `figures`, `upkeep`.
 """
 
@@ -42,8 +45,9 @@ else:
 def open_queue(
     path: Path, clock: Clock, *, create: bool, allow_network_fs: bool = False, rebuild: bool = False
 ) -> Queue:
-    """Open the queue of a state dir, made with `create` if there is none; without it a missing one reads as empty and
-    nothing is made. Raises Usage if it is unfit, and Unreadable if its index is lost, unless that is to be rebuilt."""
+    """Open the queue of a state dir. With `create` a missing state dir is created; without it a missing one reads as
+    empty and nothing is created. Raises Usage if the state dir is unfit, and Unreadable if its index is lost, unless
+    `rebuild` is set."""
     from agentq_cli.engines.local.queue import LocalQueue
 
     return LocalQueue.open(path, clock, create=create, allow_network_fs=allow_network_fs, rebuild=rebuild)
@@ -58,7 +62,7 @@ def store_one(path: Path, new: NewTask, *, now: int, max_queued: int) -> tuple[i
 
 
 def done(found: Task | Undone) -> Task:
-    """The task. Raises why it could not be done."""
+    """The task. Raises the error if the action could not be done."""
     if isinstance(found, Undone):
         raise found.error
     return found

@@ -1,4 +1,4 @@
-"""Values that go through the door beside the model's: of claims, requests, lost history and upkeep."""
+"""Values that pass through the door in addition to the model's: for claims, requests, lost history and upkeep."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ if TYPE_CHECKING:
     from agentq_cli.policy import order
 
 INBOUND, OUTBOUND, RUNS, INDEX = "inbound.db", "outbound.db", "runs", "index"
-"""What of a session can be at fault: with the first nothing goes on in it, the others stop some of it."""
+"""The parts of a session that can be at fault. A fault of INBOUND stops everything in the session, the others stop some
+of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is to be started for a task: its command line, what it reads on stdin, the conversation it works in.
 
-    `resumes` is that it goes on there, `begun` whether that conversation is the run's from its start; else it is once
-    the agent has named it. `prompt_word` is where in the command line the prompt stands, if there. `error` says why
-    nothing can be started; the run is then closed without a process.
+    `resumes`: the run continues that conversation. `begun`: the conversation belongs to the run from its start;
+    otherwise it does once the agent has named it. `prompt_word` is the position of the prompt in the command line, if
+    it is there. `error` says why nothing can be started; the run is then closed without a process.
     """
 
     argv: tuple[str, ...]
@@ -34,10 +35,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What a run may build on: the `conversation` to go on in, when that was last used, and in which `directory`.
+    """What a run may build on: the `conversation` to continue, when that was last used, and in which `directory`.
 
-    `interrupted` is how this task's run before this one ended in that conversation; None where it is another's, or was
-    brought to its end. `spent_usd` is what the runs of the task have cost so far, as far as they said.
+    `interrupted` is how this task's previous run ended in that conversation; None if that run worked in another
+    conversation or completed its work. `spent_usd` is what the runs of the task have cost so far, as far as they
+    reported it.
     """
 
     conversation: str | None = None
@@ -49,8 +51,8 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A task that may be started, as it is now, and what its run may build on: what a plan is made of. It is nobody's
-    yet."""
+    """A task that may be started, as it is now, and what its run may build on: what a plan is made from. No process has
+    claimed it yet."""
 
     head: order.Head
     task: Task
@@ -59,7 +61,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A task that is now ours to start: its run exists, and so does its place among the workers."""
+    """A task that this process has claimed: its run is on record, and so is its place among the workers."""
 
     task: Task
     run: RunId
@@ -67,7 +69,8 @@ class Claim:
 
 
 class Calls(NamedTuple):
-    """What there is to do for a supervisor besides starting and settling; `known` is whether it is on record itself."""
+    """What a supervisor has to do in addition to starting and settling; `known` is whether the supervisor itself is on
+    record."""
 
     expired: bool
     arriving: bool
@@ -78,7 +81,7 @@ class Calls(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of one request; `stop` is a run that is to be told to end."""
+    """The result of one request; `stop` is a run that is to be told to end, if any."""
 
     message: str
     status: str
@@ -89,7 +92,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class FoundRun:
-    """A run as its files tell it; `posted` is whether outbound.db has its result row."""
+    """A run as its files describe it; `posted` is whether outbound.db has its result row."""
 
     task: Task
     run: RunId
@@ -106,23 +109,23 @@ class Fault(NamedTuple):
 
     @property
     def of_all(self) -> bool:
-        """Whether nothing goes on in the session, its own file being unfit."""
+        """Whether the fault stops everything in the session, because its own file is unfit."""
         return self.part == INBOUND
 
     @property
     def of_voice(self) -> bool:
-        """Whether what its agents say cannot be read or answered."""
+        """Whether the messages and requests of its agents cannot be read or answered."""
         return self.part == OUTBOUND
 
     @property
     def of_index(self) -> bool:
-        """Whether it is only that the index does not have it: to be mended by rebuilding that."""
+        """Whether the index merely lacks something: rebuilding it repairs that."""
         return self.part == INDEX
 
 
 class Trouble(NamedTuple):
-    """What could not be done in a session, "" for what is of none; `of_files` where other things can be done in it, and
-    `of_voice` where what its agents say cannot be read or answered."""
+    """What could not be done in a session ("" if it belongs to none). `of_files`: other things can be done in the
+    session. `of_voice`: the messages and requests of its agents cannot be read or answered."""
 
     session: str
     error: AgentqError
@@ -131,7 +134,8 @@ class Trouble(NamedTuple):
 
 
 class Leftovers(NamedTuple):
-    """How much processes that are gone have left: batches, supervisors on record, doorbells, commits begun."""
+    """How many things dead processes have left behind: batches, supervisors on record, doorbells, unfinished
+    commits."""
 
     batches: int
     supervisors: int

@@ -1,4 +1,4 @@
-"""The sub-doors of the queue: hooks, what agents ask for, figures, upkeep; and a supervisor's heads (see `door`)."""
+"""The sub-doors of the queue: hooks, agents' requests, figures, upkeep; and a supervisor's heads (see `door`)."""
 
 from __future__ import annotations
 
@@ -30,57 +30,57 @@ if TYPE_CHECKING:
     from agentq_cli.policy.schedule import Schedule
 
     Template: TypeAlias = Callable[[Request, Task | None], NewTask]
-    """The task that a session's agent asks for, from the session's last prompt. Raises Usage."""
+    """The task that a session's agent requests, from the session's last prompt. Raises Usage."""
 
     Reschedule: TypeAlias = Callable[[Request, Schedule | None], Schedule]
-    """The schedule that it asks for, from what it was before. Raises Usage."""
+    """The schedule that the agent requests, from what it was before. Raises Usage."""
 
-    Told: TypeAlias = Callable[[Task, RunId, tuple[RunStatus, int] | None], FoundRun | None]
-    """What the files of a run tell of it, beside what its result row says: how it ended, and when."""
+    FindRun: TypeAlias = Callable[[Task, RunId, tuple[RunStatus, int] | None], FoundRun | None]
+    """What the files of a run report about it, together with its result row (how it ended, and when)."""
 
     Step: TypeAlias = Iterator[SweepAction | Trouble]
 
 
 class Hooks(Protocol):
-    """The hooks that events call for; each is one process's to run."""
+    """The hooks that events call; each call belongs to one process."""
 
     def wait(self, names: Collection[str], *, after: int, configured_at: int) -> bool:
-        """Whether an event after `after`, which the caller has looked at before, calls for one of these hooks."""
+        """Whether an event after `after`, up to which the caller has already checked, calls one of these hooks."""
 
     def begun(self) -> bool:
-        """Whether anybody has looked for hooks to run before."""
+        """Whether any process has checked for hooks before."""
 
     def collect(self, names: Collection[str], owner: Identity, *, configured_at: int) -> None:
-        """Hand what the new events call for to `owner`, each to one process only. `configured_at` is when the hooks
-        were, for events from before anybody looked for any."""
+        """Assign the calls of the new events to `owner`, each call to one process only. `configured_at` is when the
+        hooks were configured; it matters for events from before the first check."""
 
     def inherit(self, owner: Identity) -> None:
-        """Take over the hooks of processes that are gone."""
+        """Take over the hooks of dead processes."""
 
     def own(self, owner: Identity, *, limit: int) -> list[hook_policy.Call]:
-        """The next hooks that are `owner`'s to run, those that it runs already too."""
+        """The next hooks that `owner` has to run, including those that it is running."""
 
     def record(self, ran: Sequence[hook_policy.Ran], owner: Identity, *, actor: Actor) -> None:
-        """Forget hooks that have run, and record their failures."""
+        """Remove hooks that have run, and record their failures."""
 
     def failures(self) -> list[hook_policy.Failure]:
         """The hooks whose last run failed."""
 
 
 class Voice(Protocol):
-    """What agents ask for in the outbound files of their sessions."""
+    """What agents request in the outbound files of their sessions."""
 
     def stamp(self, session: str) -> str | None:
-        """What changes when the session's outbound.db does; None where there is none."""
+        """A stamp that changes when the session's outbound.db does; None if there is no such file."""
 
     def may_ask(self, session: str) -> bool:
-        """Whether a session's outbound.db is not what it was when this process last found all of it answered."""
+        """Whether a session's outbound.db has changed since this process last found all its requests answered."""
 
     def remember(self, session: str, seen: str | None) -> None:
         """Note that the requests of an outbound.db with this stamp have been answered."""
 
     def asked(self, session: str, most: int) -> Iterator[tuple[str, object]]:
-        """What a session's agents ask for and was not answered, `most` of it: id and content, in their order."""
+        """The unanswered requests of a session's agents, at most `most`: id and content, in their order."""
 
     def apply(
         self,
@@ -92,14 +92,15 @@ class Voice(Protocol):
         reschedule: Reschedule,
         max_queued: int,
     ) -> Answer | None:
-        """Carry a request out, once, and record the answer in the same commit; None where it was answered before."""
+        """Carry out a request, once, and record the answer in the same commit; None if it was answered before."""
 
 
 class CopiedRuns(Protocol):
-    """A copy of the audit log, to make figures of."""
+    """A copy of the audit log, for making figures."""
 
     def figures(self, group: str, *, running: bool = True) -> dict[numbers.FiguresKey, numbers.Figures]:
-        """The figures by the key of `group`: all, session, agent, both; without `running` of runs that have ended."""
+        """The figures by the key of `group`: all, session, agent, both; without `running` only those of runs that have
+        ended."""
 
     def grouped(self, *groups: str, running: bool = True) -> list[dict[numbers.FiguresKey, numbers.Figures]]:
         """The figures of several groups."""
@@ -109,26 +110,26 @@ class Figures(Protocol):
     """What screens and reports show: many tasks or runs at once."""
 
     def live_counts(self) -> dict[str, dict[Status, int]]:
-        """The live tasks of each session that has some, by shown status."""
+        """The live tasks of each session that has any, by shown status."""
 
     def ended_counts(self, since: int = 0) -> dict[Status, int]:
-        """The tasks that have ended from a time on, by status."""
+        """The tasks that have ended since a time, by status."""
 
     def last_failed(self, since: int) -> Address | None:
-        """The task that failed last, from a time on."""
+        """The task that failed last since a time, or None."""
 
     def anything(self) -> bool:
-        """Whether there is any task at all."""
+        """Whether there is any task."""
 
     def glance(self, limit: int) -> list[Task]:
-        """Some of the tasks that wait, up to `limit` of each kind: those that are due, those that come next, those that
-        are paused or blocked; each soonest first. What cannot be read at once is left out."""
+        """Some of the waiting tasks, up to `limit` of each kind: due, due later, and paused or blocked; each kind
+        soonest first. Tasks that cannot be read at once are left out."""
 
     def recent_ends(self, limit: int) -> list[PastRun]:
         """The runs that ended last, newest first."""
 
     def history(self, *, session: str | None = None, since: int | None = None) -> Iterator[PastRun]:
-        """Every run, or those that began from a time on, newest first."""
+        """Every run, or those that began since a time, newest first."""
 
     def session_tasks(self, session: str | None = None) -> Iterator[numbers.SessionTasks]:
         """The tasks of every session, or of one, in numbers."""
@@ -136,47 +137,47 @@ class Figures(Protocol):
     def copied_runs(
         self, *, session: str | None = None, since: int | None = None
     ) -> contextlib.AbstractContextManager[CopiedRuns]:
-        """A copy of the audit log to make figures of, so that nothing stays locked meanwhile."""
+        """A copy of the audit log for making figures, so that nothing stays locked meanwhile."""
 
     def run_counters(self, copy: CopiedRuns, session: str | None = None) -> dict[numbers.FiguresKey, numbers.Figures]:
-        """Figures by session and agent that only ever grow."""
+        """Figures by session and agent that never decrease."""
 
 
 class Upkeep(Protocol):
-    """What an engine needs to stay in order: for a sweep `begin`, `asking`, `end`, for a supervisor `recall`."""
+    """What an engine needs to stay in order: a sweep calls `begin`, `asking`, `end`, a supervisor `recall`."""
 
-    def begin(self, told: Told, *, host: str, session: str | None = None, rebuild: bool = False) -> Step:
-        """What comes before everything else of a sweep, of one session where that is named; with `rebuild` the index
-        is made anew. `told` is what the files of a run tell of it."""
+    def begin(self, find_run: FindRun, *, host: str, session: str | None = None, rebuild: bool = False) -> Step:
+        """The first part of a sweep, limited to one session if one is given; with `rebuild` the index is rebuilt.
+        `find_run` returns what the files of a run report about it."""
 
     def asking(self) -> list[str]:
-        """The sessions in the turn of this sweep in which agents may ask for something."""
+        """The sessions in this sweep's turn in which agents may have requested something."""
 
     def end(self, session: str | None = None) -> Step:
-        """What comes once everything has been settled."""
+        """The last part of a sweep, after everything has been settled."""
 
-    def recall(self, told: Told, *, host: str, wanted: Callable[[str], bool]) -> Iterator[str]:
-        """Have the index know what the files of the sessions that are `wanted` hold and it does not know: put back
-        from an older copy; says what was mended."""
+    def recall(self, find_run: FindRun, *, host: str, wanted: Callable[[str], bool]) -> Iterator[str]:
+        """Add to the index what the files of the `wanted` sessions contain and the index lacks, as after it was
+        restored from an older copy; yields what was repaired."""
 
     def give_up(self, run: RunId) -> None:
-        """Forget a live run whose session's file cannot be read, so that it holds no slot for ever.
+        """Remove a live run whose session's file cannot be read, so that it does not hold a slot for ever.
 
         Its task is still running in that file: a rebuilt index finds it there once the file is readable again.
         """
 
     def faults(self) -> Iterator[tuple[str, Fault]]:
-        """What is wrong with the files of each session, as far as that can be told now."""
+        """What is wrong with the files of each session, as far as that can be known now."""
 
     def leftovers(self) -> Leftovers:
-        """What there is for a sweep to bring in order."""
+        """What a sweep has to clean up."""
 
 
 class Heads(Protocol):
-    """What may be started, kept from one start to the next."""
+    """What may be started, kept up to date from one start to the next."""
 
     def doubt(self, session: str) -> None:
-        """Have a session looked at again, whatever the events say."""
+        """Have a session checked again, even if no event mentions it."""
 
     def pick(
         self,
@@ -187,4 +188,4 @@ class Heads(Protocol):
         parallel: Callable[[str], int | None],
         without: Collection[str] = (),
     ) -> order.Head | None:
-        """The task to start next, of no session in `without`; None where no slot is free or none may start."""
+        """The task to start next, from no session in `without`; None if no slot is free or no task may start."""

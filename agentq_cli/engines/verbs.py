@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     )
     from agentq_cli.policy import order, waiting
     from agentq_cli.policy.admission import Gate
-    from agentq_cli.policy.dependencies import Looked
+    from agentq_cli.policy.dependencies import Found
 
     Parallel: TypeAlias = Callable[[str], int | None]
-    """How wide a session is; None is up to the cap."""
+    """The width of a session; None is up to the cap."""
 
     Edit: TypeAlias = Callable[[Task], Task]
     """A change of a task, made under its lock."""
@@ -54,11 +54,11 @@ class Queue(Protocol):
 
     @property
     def hooks(self) -> Hooks:
-        """The hooks that events call for."""
+        """The hooks that events call."""
 
     @property
     def voice(self) -> Voice:
-        """What agents ask for."""
+        """What agents request."""
 
     @property
     def figures(self) -> Figures:
@@ -66,10 +66,10 @@ class Queue(Protocol):
 
     @property
     def upkeep(self) -> Upkeep:
-        """What the engine needs to stay in order: one pass of it."""
+        """What the engine needs to stay in order: one pass."""
 
     def rehearsal(self) -> AbstractContextManager[Queue]:
-        """The same queue as copies: what is done to it leaves everything as it is. One at a time."""
+        """The same queue as copies: changes to it leave the real files untouched. One at a time."""
 
     def __enter__(self) -> Self: ...
 
@@ -81,13 +81,13 @@ class Queue(Protocol):
 
     @property
     def exists(self) -> bool:
-        """Whether anything is stored; what was opened before it was reads as empty for ever."""
+        """Whether anything is stored. A queue that was opened before anything was stored reads as empty for ever."""
 
     def check(self) -> None:
-        """Raises Unreadable where what it works on is not there any more."""
+        """Raises Unreadable if the index that was opened has been removed or replaced."""
 
     def rest(self) -> None:
-        """Let go of what can be had again: there is nothing to be done for now."""
+        """Release what can be reopened, such as connections: there is nothing to do for now."""
 
     def close(self) -> None:
         """Close everything."""
@@ -97,28 +97,29 @@ class Queue(Protocol):
         """The queue's wall clock."""
 
     def bell(self) -> Bell:
-        """This process's doorbell, rung by what others commit; by it, too, they know that the process lives."""
+        """This process's doorbell, rung by others' commits. Others also use it to tell that this process is alive."""
 
     def session_names(self) -> list[str]:
         """The names of all sessions."""
 
     def known(self, session: str) -> None:
-        """Raises NotFound, with the nearest name, where there is no such session, and Usage where it can be none."""
+        """Raises NotFound, with the nearest name, if there is no such session, and Usage if the name is not valid."""
 
     # Tasks
 
     def submit(
         self, tasks: Sequence[NewTask], *, max_queued: int, owner: Identity | None = None, actor: Actor = Actor.USER
     ) -> list[tuple[Address, bool]]:
-        """Store tasks, all or none, on disk when this returns. Each with whether it is new: False is the live task
-        that holds its key. `owner` is who stores them, by default this process. Raises LimitReached, WrongState, and
-        NotFound for a dependency that does not exist."""
+        """Store tasks, all or none; they are on disk when this returns. Each is returned with whether it is new: if
+        not, the address is that of the live task that holds its key. `owner` is who stores them, by default this
+        process. Raises LimitReached, WrongState, and NotFound for a dependency that does not exist."""
 
     def task(self, address: Address, *, background: bool = False) -> Task:
         """One task. Raises NotFound, with the nearest session's name; with `background` Busy after a short wait."""
 
     def task_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
-        """Many tasks, each session's file opened once for hundreds of them; of each as it is, or why it is not seen."""
+        """Many tasks, opening each session's file once for hundreds of them; each is the task as it is, or why it
+        cannot be read."""
 
     def tasks(
         self,
@@ -129,54 +130,56 @@ class Queue(Protocol):
         ended: bool = False,
         limit: int | None = None,
     ) -> Iterator[Task]:
-        """Live tasks, soonest first; with `ended`, or where an ended status is asked for, then those that ended."""
+        """Live tasks, soonest first; with `ended`, or if an ended status is requested, then the ended ones."""
 
     def live(self, address: Address) -> Task:
-        """The task, or of a series its live occurrence. Raises NotFound."""
+        """The task, or for a series its live occurrence. Raises NotFound."""
 
     def cancel_each(self, targets: Sequence[Address | RunId]) -> list[Task | Undone]:
-        """`cancel` of many, of each as it is then, or why that could not be; of a run only while it is the live one.
+        """`cancel` for many targets. Each is returned as it is then, or why it could not be cancelled; a run only while
+        it is the live one.
 
-        Here as in `pause_each` and the others those of a session are done in one commit.
+        Here, as in `pause_each` and the others, the targets of one session are changed in one commit.
         """
 
     def pause_each(self, addresses: Sequence[Address], *, reason: str | None) -> list[Task | Undone]:
-        """`pause` of many."""
+        """`pause` for many tasks."""
 
     def resume_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
-        """`resume` of many."""
+        """`resume` for many tasks."""
 
     def edit(self, address: Address, edit: Edit) -> Task:
-        """Change a waiting task by a function of it. Raises NotFound, WrongState."""
+        """Change a waiting task with a function of it. Raises NotFound, WrongState."""
 
     def retry_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
-        """`retry` of many."""
+        """`retry` for many tasks."""
 
     def trigger(self, address: Address) -> Task:
         """An extra occurrence of a series, due now. Raises NotFound, WrongState."""
 
     def prune_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
-        """`prune` of many."""
+        """`prune` for many tasks."""
 
     def known_status(self, target: Address | RunId) -> Status | None:
-        """The shown status of a task as the index has it, whatever its session's file; None where it has none."""
+        """The shown status of a task as the index has it, whatever the state of its session's file; None if the index
+        lacks it."""
 
     def stopped_behind(self, task: Task) -> list[Task]:
-        """The tasks of its session that its end, or what it was stopped by itself, has stopped in the same commit."""
+        """The tasks of its session that were stopped in the same commit, by its end or by what stopped it."""
 
-    def depends(self, task: Task) -> list[Looked]:
-        """How the tasks stand that a blocked one waits for."""
+    def depends(self, task: Task) -> list[Found]:
+        """The status of each task that a blocked task waits for."""
 
     def depended_on(self, address: Address) -> Address | None:
-        """A live task that waits for this one, which is not pruned therefore."""
+        """A live task that waits for this one, so that this one cannot be pruned; None if there is none."""
 
     def spent(self, task: Task) -> float:
-        """Dollars that the runs of a task that have ended cost, as far as their agent said."""
+        """What the ended runs of a task have cost in dollars, as far as their agent reported it."""
 
-    # Pauses, holds, and what comes to pass with time
+    # Pauses, holds, and what happens as time passes
 
     def arriving(self) -> list[tuple[Address, str]]:
-        """Occurrences that are due and whose missed policy is still to be applied, each with its agent."""
+        """Occurrences that are due and whose missed policy has not been applied yet, each with its agent."""
 
     def arrive(self, address: Address, *, actor: Actor) -> None:
         """Apply that policy: the occurrence stays due, moves to another slot, or ends with its series."""
@@ -185,19 +188,21 @@ class Queue(Protocol):
         """Waiting tasks whose time to start has passed."""
 
     def expire(self, address: Address, *, actor: Actor) -> Task | None:
-        """End such a task; None where it is none any more."""
+        """End such a task; None if it has started or ended meanwhile."""
 
     def settle_dependents(self, *, actor: Actor) -> Iterator[Task]:
-        """Finish what an end, or a retry, in one session means for tasks of others that wait for it; yields those.
+        """Finish what an end or a retry in one session means for tasks of other sessions that wait for it; yields those
+        tasks.
 
-        Within a session that is done in the very commit. Cheap where there is nothing to do.
+        Within a session that is done in the same commit. Cheap if there is nothing to do.
         """
 
     def settle_dependents_in(self, session: str, *, actor: Actor) -> list[Task]:
-        """The same of one session, as much as one short transaction can take; what has changed. Raises Busy."""
+        """The same for one session, as much as one short transaction can take; returns what has changed. Raises
+        Busy."""
 
     def unsettled_sessions(self) -> list[str]:
-        """The sessions of tasks that `settle_dependents` could not get at."""
+        """The sessions with tasks that `settle_dependents` could not settle."""
 
     def ended_before(self, moment: int, *, session: str | None = None) -> list[Address]:
         """Tasks that ended before a time, oldest end first."""
@@ -206,17 +211,17 @@ class Queue(Protocol):
         """Pause or resume a session. Returns whether that changed anything. Raises NotFound."""
 
     def reset_conversation(self, session: str, agent: str | None, *, actor: Actor = Actor.USER) -> list[str]:
-        """Have a session's next task begin anew. Returns the agents of which a conversation was given up. Raises
-        NotFound."""
+        """Make a session's next task begin a new conversation. Returns the agents whose conversation was dropped.
+        Raises NotFound."""
 
     def pause_agent(self, agent: str | None, *, reason: str | None) -> None:
-        """Start no task of an agent (None: of nobody, the whole queue) until `resume_agent`."""
+        """Start no task of an agent (None: no task of the whole queue) until `resume_agent`."""
 
     def resume_agent(self, agent: str | None) -> None:
-        """Lift every hold of an agent (None: of the queue)."""
+        """Lift every hold on an agent (None: on the queue)."""
 
     def holds(self) -> list[waiting.Hold]:
-        """What keeps an agent's tasks, or all, from starting."""
+        """What keeps an agent's tasks, or all tasks, from starting."""
 
     # Runs
 
@@ -243,32 +248,33 @@ class Queue(Protocol):
     def worker(self, address: Address) -> Worker | None:
         """The live run of a task, if there is one."""
 
-    def look(self, sessions: Collection[str] = ()) -> order.Look:
-        """What may be started, and what stands in the way, at this moment."""
+    def snapshot(self, sessions: Collection[str] = ()) -> order.Snapshot:
+        """A snapshot of what may be started, and what prevents starts, at this moment."""
 
     def heads(self, sessions: Collection[str] = ()) -> Heads:
-        """What `look` finds to be started, kept from one start to the next; of some sessions only where given."""
+        """The startable tasks of `snapshot`, kept up to date from one start to the next; only those of `sessions` if
+        given."""
 
-    def around(self) -> order.Look:
-        """What stands in the way of starts at this moment, without the heads and the retries that wait."""
+    def around(self) -> order.Snapshot:
+        """What prevents starts at this moment, without the heads and the waiting retries."""
 
     def calls(self, supervisor: Identity) -> Calls:
-        """What there is to do for a supervisor besides starting and settling, in one question."""
+        """What a supervisor has to do in addition to starting and settling, in one query."""
 
     def next_due(self) -> int | None:
-        """The earliest due time that is still to come."""
+        """The earliest due time that is still to come, or None."""
 
     def next_lift(self) -> int | None:
-        """When the next hold on an agent ends by itself."""
+        """When the next hold on an agent ends by itself, or None."""
 
     def limited_until(self) -> dict[str, int]:
-        """The sessions with work that is due and held by a usage limit, each with when the first such limit ends."""
+        """The sessions with due work that a usage limit holds, each with when the first such limit ends."""
 
     def unfinished(self) -> set[tuple[str, str]]:
         """Session and agent of the tasks that are due or `retrying`, for `--drain` to wait for."""
 
     def candidate(self, head: order.Head) -> Candidate | None:
-        """The task that a head stands for and what its run may build on, to make a plan of; None where it is gone."""
+        """The task of a head and what its run may build on, to make a plan from; None if the task has gone."""
 
     def claim(
         self,
@@ -282,32 +288,32 @@ class Queue(Protocol):
         newest: LastStart | None = None,
         monotonic: int = 0,
     ) -> Claim | None:
-        """Take a task to run it by this plan; None where it may no longer be, or is not what the plan was made of.
+        """Take a task to run it by this plan; None if it may no longer be taken, or is not what the plan was made from.
 
-        Tests again, locked, all that allowed the pick; with `newest` also that this is still the newest start, of
-        whatever supervisor. `monotonic` is when this one is, in milliseconds of the supervisor's boot, for
+        Checks again, under the lock, everything that allowed the pick; with `newest` also that this is still the newest
+        start of any supervisor. `monotonic` is the time of this start, in milliseconds of the supervisor's boot, for
         `last_start`.
         """
 
     def last_start(self) -> LastStart:
-        """The newest claim of the state dir, whether it still runs or not."""
+        """The newest claim of the state dir, whether its run is still running or not."""
 
     def undo_claim(self, run: RunId, *, actor: Actor, reason: str, background: bool = False) -> bool:
-        """Put a claimed task back that was never started, without using an attempt. False: it was no longer claimed.
+        """Put back a claimed task that was never started, without using an attempt. False: it was no longer claimed.
         With `background` a busy file raises Busy after a short wait."""
 
     def finish(self, run: RunId, outcome: Outcome, *, actor: Actor, background: bool = False) -> Task | None:
-        """Record how a run ended; None where somebody else did before. With `background` a busy session file raises
-        Busy after a short wait, to be tried again later."""
+        """Record how a run ended; None if another process did so before. With `background` a busy session file raises
+        Busy after a short wait, to be retried later."""
 
     def why_unposted(self, run: RunId | str) -> str | None:
-        """Why the result row of a run that was finished here is not in outbound.db; None where it is. Told once."""
+        """Why the result row of a run that was finished here is not in outbound.db; None if it is. Reported once."""
 
     def seen_conversation(self, run: RunId, agent: str, conversation: str) -> None:
         """Store a conversation's id as soon as the agent names it."""
 
     def adopt(self, worker: Worker, supervisor: Identity) -> bool:
-        """Take over the watch of a run whose supervisor is gone. False: another one was faster."""
+        """Take over watching a run whose supervisor is gone. False: another supervisor was faster."""
 
     def request_stop(
         self,
@@ -319,28 +325,29 @@ class Queue(Protocol):
         run_only: bool = False,
         background: bool = False,
     ) -> bool:
-        """Record, once, that a run is to end; with `cancel` its task counts as cancelled, and with `run_only` its
-        series goes on. False: it runs no longer. With `background` a busy file raises Busy after a short wait."""
+        """Record, once, that a run is to end. With `cancel` its task counts as cancelled, and with `run_only` its
+        series continues. False: the run has ended. With `background` a busy file raises Busy after a short wait."""
 
     # Supervisors
 
     def join(self, supervisor: Supervisor) -> None:
-        """Go on duty: make a supervisor known, from which on this process goes on working here."""
+        """Go on duty: put a supervisor on record. From then on this process works here until `leave`."""
 
     def renew(self, identity: Identity, *, jobs: int, renewed_at: int) -> None:
-        """Say that a supervisor is there; `renewed_at` is monotonic milliseconds."""
+        """Confirm that a supervisor is there; `renewed_at` is monotonic milliseconds."""
 
     def set_gates(self, identity: Identity, gates: Sequence[Gate]) -> None:
-        """Record the gates of a supervisor of which one holds its starts back; none where none does any more."""
+        """Record the gates of a supervisor while one of them holds back its starts; an empty list when none does any
+        more."""
 
     def leave(self, identity: Identity) -> None:
-        """Go off duty, or have somebody who is gone be so; what ran under it is anybody's then."""
+        """Go off duty, or take a dead supervisor off duty; anybody may then take over its runs."""
 
     def supervisors(self) -> list[Supervisor]:
-        """Every supervisor that is on record, dead ones that nobody has cleared yet too."""
+        """Every supervisor on record, including dead ones that nobody has removed yet."""
 
     def living(self) -> list[Supervisor]:
-        """The supervisors that can be counted on: alive, and not stopped while they had runs to watch."""
+        """The supervisors that can be relied on: alive, and not stopped while they had runs to watch."""
 
     def serving(self, session: str) -> list[Supervisor]:
         """The supervisors that serve a session and are alive."""
@@ -352,18 +359,19 @@ class Queue(Protocol):
         """Whether a run's supervisor is there to settle it: alive, and not stopped for longer than its lease."""
 
     def lives(self, owner: Identity) -> bool:
-        """Whether a process that has a doorbell here, a supervisor's or an owner's, still runs, in whichever realm."""
+        """Whether a process that has a doorbell here, a supervisor's or an owner's, is still running, in any realm."""
 
     def last_sweep(self) -> int | None:
-        """When somebody last swept."""
+        """When a sweep last ran, or None."""
 
     # Readings
 
     def sessions(self) -> Iterator[SessionInfo]:
-        """Every session by name. One that cannot be read has no conversations, and is raised at the end."""
+        """Every session by name. A session that cannot be read has no conversations, and its error is raised at the
+        end."""
 
     def pause_reason(self, session: str) -> str | None:
-        """Why a session is paused; None where no reason was given, or it is not."""
+        """Why a session is paused; None if no reason was given, or if it is not paused."""
 
     def events(
         self, *, address: Address | None = None, since: int | None = None, limit: int | None = None
@@ -371,16 +379,16 @@ class Queue(Protocol):
         """Every change of state, newest first."""
 
     def events_after(self, after: int, *, address: Address | None = None) -> list[Event]:
-        """What has happened since the event of that id, oldest first, a page at a time."""
+        """The events after the event with that id, oldest first, a page at a time."""
 
     def last_event(self) -> int:
         """The id of the newest event."""
 
     def messages(self, session: str, *, since: int | None = None, limit: int | None = None) -> Iterator[Message]:
-        """What a session's agents said, newest first. Raises NotFound."""
+        """The messages of a session's agents, newest first. Raises NotFound."""
 
     def messages_after(self, session: str, after: int) -> tuple[list[Message], int]:
-        """What was said since position `after`, oldest first, and the position to ask from next."""
+        """The messages after position `after`, oldest first, and the position to continue from."""
 
     def last_message(self, session: str) -> int:
         """The position of a session's newest message. Raises NotFound."""
@@ -388,5 +396,5 @@ class Queue(Protocol):
     def waiting_for(
         self, task: Task, *, jobs: int, parallel: int | None, gate: Gate | None = None
     ) -> WaitingFor | None:
-        """Why a task is not running. `jobs` is the widest live supervisor's, 0 where none lives; `gate` the first that
-        holds one of theirs."""
+        """Why a task is not running. `jobs` is that of the widest live supervisor, 0 if none is alive; `gate` is the
+        first gate that holds one of their starts."""

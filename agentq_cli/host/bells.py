@@ -1,7 +1,7 @@
 """Doorbells: a FIFO for each process that waits for the queue, rung after every commit that may concern it.
 
-A waiter blocks on its bell instead of asking again and again; it empties the bell before it looks, so that no ring
-between the look and the wait is lost. A bell that nobody holds open any more is a leftover and is removed.
+A waiter blocks on its bell instead of polling. It empties the bell before it reads the queue, so that no ring between
+the reading and the wait is lost. A bell that no process has open any more is a leftover and is removed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 class Bell:
-    """This process's bell; a context manager. Where none can be made (no state dir, no room in it) it only waits."""
+    """This process's bell; a context manager. If none can be created (no state dir, no room in it) it only waits."""
 
     def __init__(self, directory: str) -> None:
         self.path = f"{directory}/{process.current().name}"
@@ -39,13 +39,13 @@ class Bell:
             self._refusal = str(error.strerror)
 
     def _hang(self) -> int:
-        """Make the bell and hold it open, both before it has its name: one that nobody holds is a leftover."""
+        """Create the bell and open it, both before it has its name: a bell that no process has open is a leftover."""
         directory, name = os.path.split(self.path)
         unnamed = f"{directory}/.{name}"
         with contextlib.suppress(FileNotFoundError):
             os.unlink(unnamed)
         os.mkfifo(unnamed, 0o600)
-        # Read and write: with no writer of its own it would be at its end whenever nobody rings.
+        # For reading and writing: without a writer of its own the FIFO would be at its end whenever nobody rings.
         descriptor = os.open(unnamed, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
             os.rename(unnamed, self.path)
@@ -55,13 +55,13 @@ class Bell:
         return descriptor
 
     def fileno(self) -> int:
-        """To be polled for reading. Raises Refused where there is no bell."""
+        """A descriptor to poll for reading. Raises Refused if there is no bell."""
         if self._descriptor is None:
             raise Refused(f"'{self.path}': {self._refusal}")
         return self._descriptor
 
     def empty(self) -> None:
-        """Take all rings; called before the look that answers them."""
+        """Take all rings; call this before the check that answers them."""
         if self._descriptor is None:
             return
         try:
@@ -71,14 +71,14 @@ class Bell:
             pass
 
     def wait(self, seconds: float) -> bool:
-        """Wait for a ring, at most so long; whether there was one. It is emptied."""
+        """Wait for a ring, for at most this many seconds; returns whether there was one. The bell is emptied."""
         descriptors = [] if self._descriptor is None else [self._descriptor]
         rung = bool(select.select(descriptors, [], [], seconds)[0])
         self.empty()
         return rung
 
     def close(self) -> None:
-        """Take the bell down."""
+        """Remove the bell."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

@@ -26,30 +26,30 @@ POLL_MS = 50
 ELSEWHERE = "its keeper is in another PID namespace"
 
 
-def elsewhere(start: Start) -> bool:
+def is_foreign(start: Start) -> bool:
     """Whether the keeper, alive or not, is in another PID namespace, so that its pid means nothing here."""
     return start.identity.boot_id != procfs.realm()
 
 
-def is_elsewhere(directory: RunDirectory) -> bool:
+def run_is_foreign(directory: RunDirectory) -> bool:
     """The same for a run, by its current record."""
     start = directory.start()
-    return isinstance(start, Start) and elsewhere(start)
+    return isinstance(start, Start) and is_foreign(start)
 
 
 def lives(directory: RunDirectory, start: Start) -> bool:
     """Whether the keeper that wrote this record still keeps the run. Raises OSError if out of descriptors."""
-    if not elsewhere(start):
+    if not is_foreign(start):
         return _is_keeper(start.identity) and alive(start.identity)
     if start.locked:
-        return directory.kept()
+        return directory.keeper_holds_lock()
     # There is no lock to check: a keeper of this boot counts as alive until its exit record exists.
     return procfs.boot_of(start.identity.boot_id) == procfs.boot_id()
 
 
-def leaves(directory: RunDirectory, start: Start | None) -> bool:
+def may_leave_processes(directory: RunDirectory, start: Start | None) -> bool:
     """Whether the run, whose keeper is gone, may have processes left that are not visible from here."""
-    return isinstance(start, Start) and elsewhere(start) and directory.printing()
+    return isinstance(start, Start) and is_foreign(start) and directory.output_is_open()
 
 
 def pidfd(start: Start) -> int | None:
@@ -64,7 +64,7 @@ def wait(directory: RunDirectory, start: Start, timeout_ms: int) -> bool:
         left = deadline - monotonic_ms()
         if left <= 0:
             return False
-        if elsewhere(start):
+        if is_foreign(start):
             select.poll().poll(min(left, POLL_MS))
         else:
             wait_gone([start.identity], left)

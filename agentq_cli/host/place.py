@@ -1,4 +1,5 @@
-"""What of a queue is of this machine, whichever engine holds the rest: directories of runs, outbound files, bells."""
+"""The part of a queue that belongs to this machine, whichever engine has the rest: runs' directories, outbound files,
+bells."""
 
 from __future__ import annotations
 
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The state dir of one machine. `path` has no links in it: in AGENTQ_STATE_DIR it marks the processes of its runs.
+    """The state dir of one machine. `path` has no symbolic links in it: in AGENTQ_STATE_DIR it marks the processes of
+    its runs.
 
-    `allow_network_fs` is what its user said of a network file system, for whoever starts agentq there again.
+    `allow_network_fs` is whether its user allowed a network file system; it is passed on to every agentq started for
+    it.
     """
 
     path: str
@@ -26,25 +29,25 @@ class Place:
 
     @property
     def bells(self) -> str:
-        """The directory of the doorbells, one FIFO a waiting process."""
+        """The directory of the doorbells, one FIFO per waiting process."""
         return f"{self.path}/bells"
 
     @property
     def wake_lock(self) -> str:
-        """The lock file around looking for a supervisor and starting one; never unlinked."""
+        """The lock file around checking for a supervisor and starting one; never unlinked."""
         return f"{self.path}/wake.lock"
 
     @property
     def log(self) -> str:
-        """What a detached supervisor has to say."""
+        """The output of a detached supervisor."""
         return f"{self.path}/supervisor.log"
 
     def inbound(self, session: str) -> str:
-        """What a session's agents may read of it. Raises Usage."""
+        """The file of a session that its agents may read. Raises Usage."""
         return f"{self.path}/{below(session)}/inbound.db"
 
     def outbound(self, session: str) -> str:
-        """Where a session's agents write what they say and ask for. Raises Usage."""
+        """The file in which a session's agents write their messages and requests. Raises Usage."""
         return f"{self.path}/{below(session)}/outbound.db"
 
     def run_path(self, run: RunId) -> str:
@@ -59,17 +62,17 @@ class Place:
 
 
 def below(session: str) -> str:
-    """A session's directory, below the state dir. Raises Usage: the name becomes a path."""
+    """A session's directory, below the state dir. Raises Usage for an invalid name, because the name becomes a path."""
     if not is_name(session):
         raise Usage(f"session '{session}': a name is 1 to 64 of A-Z a-z 0-9 . _ - and begins with a letter or digit")
     return f"sessions/{session}"
 
 
 def refuse_link(path: str | os.PathLike[str]) -> None:
-    """Refuse a part of a state dir that leads elsewhere: what it leads to would be written. Raises Usage.
+    """Refuse a part of a state dir that is a symbolic link: its target would be written. Raises Usage.
 
-    Between this look and the use of the path a link can still be put there; that takes somebody who may write to the
-    directory, at the right microsecond.
+    Between this check and the use of the path a link can still be put there; only somebody who may write to the
+    directory could do so, at the right microsecond.
     """
     if os.path.islink(path):
-        raise Usage(f"'{path}': it is a link, which is not followed; put the file itself there")
+        raise Usage(f"'{path}': a symbolic link, which is not followed; put the file itself there")

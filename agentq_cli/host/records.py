@@ -151,11 +151,11 @@ class RunDirectory:
         }
         return self._link("start", document, keep=True)
 
-    def kept(self) -> bool:
+    def keeper_holds_lock(self) -> bool:
         """Whether the writer of the `start` record is still alive, in any PID namespace."""
         return self._locked("start")
 
-    def printing(self) -> bool:
+    def output_is_open(self) -> bool:
         """Whether a process of the run still has its stdout or stderr open, in any PID namespace."""
         return self._locked("stdout") or self._locked("stderr")
 
@@ -217,7 +217,7 @@ class RunDirectory:
         return _read(lambda found: Identity(_pid(found["pid"]), _whole(found["start_time"]), boot), document)
 
     def write_agent(self, pid: int, start_time: int) -> None:
-        """Record the agent's process. Not synced, since the record means nothing after a reboot."""
+        """Record the agent's process. Not synced: the record means nothing after a reboot."""
         temporary = self.file(f"agent.{pid}")
         # Only two numbers, and written between fork and exec: done without the JSON encoder and the pages that it would
         # copy.
@@ -236,19 +236,19 @@ class RunDirectory:
         self.create()
         return self._link("stop", {"reason": reason, "at": at})
 
-    def look(self, name: str = LOOKS) -> Silence | None:
-        """The silence, or the time since the final event, as last recorded by `write_look`; see `policy.stall`."""
+    def recorded_silence(self, name: str = LOOKS) -> Silence | None:
+        """The silence, or the time since the final event, as last recorded by `record_silence`; see `policy.stall`."""
         document = self._load(name)
         return None if document is None else _read(_silence, document)
 
-    def write_look(self, silence: Silence, name: str = LOOKS) -> None:
-        """Record a check for whoever makes the next one. Not synced, since the record means nothing after a reboot."""
+    def record_silence(self, silence: Silence, name: str = LOOKS) -> None:
+        """Record a check for the next one to compare with. Not synced: the record means nothing after a reboot."""
         temporary = self.file(f"{name}.{os.getpid()}")
         signs = silence.signs._asdict()
         os.close(_write_new(temporary, signs | {"since": silence.since, "boot_id": silence.boot_id}))
         os.rename(temporary, self.file(name))
 
-    def forget_look(self, name: str) -> None:
+    def forget_silence(self, name: str) -> None:
         """Remove the record, so that the next check counts as the first."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.file(name))
@@ -325,7 +325,7 @@ class RunDirectory:
 
 def _require_directory(path: str) -> None:
     if not stat.S_ISDIR(os.lstat(path).st_mode):
-        raise NotADirectoryError(errno.ENOTDIR, "it is a link or a file, not a directory", path)
+        raise NotADirectoryError(errno.ENOTDIR, "a symbolic link or a file, not a directory", path)
 
 
 class ExitSlot:

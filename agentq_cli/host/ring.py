@@ -7,8 +7,8 @@ import os
 
 
 def ring(directory: str | os.PathLike[str], *, but: str | None = None) -> None:
-    """Ring every bell, after the commit, `but` the one of that name. Never fails and never waits: who sleeps on has a
-    timer as well."""
+    """Ring every bell, after a commit, except the one named `but`. Never fails and never waits: a process that sleeps
+    on has a timer as well."""
     try:
         names = os.listdir(directory)
     except OSError:
@@ -32,22 +32,22 @@ def ring(directory: str | os.PathLike[str], *, but: str | None = None) -> None:
 
 
 def held(path: str) -> bool:
-    """Whether the process whose bell this is lives: the kernel lets go of a bell with it."""
+    """Whether the process that owns this bell is alive: the kernel closes the bell when the process ends."""
     try:
         os.close(_open(path))
     except OSError as error:
-        # What cannot be told is taken to live.
+        # If it cannot be known, the process is assumed to be alive.
         return error.errno not in (errno.ENXIO, errno.ENOENT, errno.ENOTDIR)
     return True
 
 
 def _open(path: str) -> int:
-    """The bell for writing. Raises OSError, ENXIO where nobody holds it."""
+    """Open the bell for writing. Raises OSError: ENXIO if no process has it open."""
     return os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
 
 
 def _remove_leftover(path: str) -> None:
-    # A bell has its name only once its process holds it open, so that one which nobody holds has lost its process.
+    # A bell gets its name only once its process has it open, so a bell that nobody has open has lost its process.
     try:  # noqa: SIM105 - contextlib takes longer to load than all of this
         os.unlink(path)
     except FileNotFoundError:

@@ -20,7 +20,7 @@ def request_stop(directory: RunDirectory, *, reason: str, at: int) -> bool:
     start = directory.start()
     if not isinstance(start, Start) or not keeper.lives(directory, start):
         return False
-    if not keeper.elsewhere(start):
+    if not keeper.is_foreign(start):
         send(start.identity, signal.SIGUSR1)
         send(start.identity, signal.SIGCONT)  # A stopped shim reacts to no other signal.
     return True

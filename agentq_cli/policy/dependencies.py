@@ -28,7 +28,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class Found:
     """A dependency and the other task's current status (None: it cannot be read). If that task was itself stopped by a
     dependency, `root` is the task whose failure was the cause."""
 
@@ -52,22 +52,22 @@ def standing(on: Condition, status: Status | None) -> Standing:
     return Standing.MET if met else Standing.FAILED
 
 
-def decide(looked: Sequence[Looked], policy: str) -> tuple[Verdict, Address | None]:
+def decide(found: Sequence[Found], policy: str) -> tuple[Verdict, Address | None]:
     """What happens to a blocked task, and the task whose failure caused it.
 
     One failure decides, whatever the others end as; only the policy `run` waits for all of them.
     """
-    standings = [standing(each.of.on, each.status) for each in looked]
+    standings = [standing(each.of.on, each.status) for each in found]
     if policy != "run":
-        for each, how in zip(looked, standings, strict=True):
+        for each, how in zip(found, standings, strict=True):
             if how is Standing.FAILED:
                 return (Verdict.CANCEL if policy == "cancel" else Verdict.HOLD), each.cause
     return (Verdict.WAIT if Standing.PENDING in standings else Verdict.GO), None
 
 
-def failed(looked: Sequence[Looked]) -> bool:
+def failed(found: Sequence[Found]) -> bool:
     """Whether a dependency can no longer be met, or cannot be read any more: a task that it stopped stays stopped."""
-    return any(each.status is None or standing(each.of.on, each.status) is Standing.FAILED for each in looked)
+    return any(each.status is None or standing(each.of.on, each.status) is Standing.FAILED for each in found)
 
 
 def reason(cause: Address) -> str:

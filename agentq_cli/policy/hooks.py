@@ -23,7 +23,7 @@ OLDEST_MS = 24 * 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class HookEvent:
     """An event that may trigger hooks. `status` is what it made of its task, `named` is the hook that it names itself,
     and `due` says whether the task was running or could have been."""
 
@@ -85,7 +85,9 @@ class Failure:
     count: int
 
 
-def called(told: Iterable[Told], names: Collection[str], *, drained: Collection[str]) -> Iterator[tuple[str, Told]]:
+def called(
+    told: Iterable[HookEvent], names: Collection[str], *, drained: Collection[str]
+) -> Iterator[tuple[str, HookEvent]]:
     """Each hook of `names` that the events trigger, in the order of the events. A session in `drained` triggers its
     hook once."""
     known = list(told)
@@ -101,10 +103,10 @@ def called(told: Iterable[Told], names: Collection[str], *, drained: Collection[
         yield from ((hook, each) for hook in hooks if hook in names)
 
 
-def emptied(told: Iterable[Told]) -> set[str]:
+def emptied(told: Iterable[HookEvent]) -> set[str]:
     """The sessions in which a due task has ended: each of them may have drained."""
     return {each.session for each in told if each.due and _ended(each) and each.session is not None}
 
 
-def _ended(told: Told) -> bool:
+def _ended(told: HookEvent) -> bool:
     return told.status in ENDED

@@ -42,7 +42,7 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Snapshot:
     """A snapshot of the index: the heads, and everything that may hold them back."""
 
     heads: tuple[Head, ...]
@@ -71,21 +71,21 @@ def lane_open(head: Head, lane: Lane, parallel: int | None) -> bool:
     return lane.running + first < parallel
 
 
-def startable(head: Head, look: Look, *, now: int, parallel: Callable[[str], int | None]) -> bool:
+def startable(head: Head, snapshot: Snapshot, *, now: int, parallel: Callable[[str], int | None]) -> bool:
     """Whether a head may start at `now`."""
     if head.due_at > now or (head.expires_at is not None and head.expires_at <= now):
         return False
-    if look.holds_back(head.session, head.agent):
+    if snapshot.holds_back(head.session, head.agent):
         return False
-    return lane_open(head, look.lanes.get(head.session, Lane()), parallel(head.session))
+    return lane_open(head, snapshot.lanes.get(head.session, Lane()), parallel(head.session))
 
 
-def pick(look: Look, *, now: int, ageing_ms: int | None, parallel: Callable[[str], int | None]) -> Head | None:
+def pick(snapshot: Snapshot, *, now: int, ageing_ms: int | None, parallel: Callable[[str], int | None]) -> Head | None:
     """The task to start next, or None if none may start."""
     ready = Ready()
-    for session in dict.fromkeys(head.session for head in look.heads):
-        ready.replace(session, [head for head in look.heads if head.session == session])
-    return ready.pick(lambda head: startable(head, look, now=now, parallel=parallel), now=now, ageing_ms=ageing_ms)
+    for session in dict.fromkeys(head.session for head in snapshot.heads):
+        ready.replace(session, [head for head in snapshot.heads if head.session == session])
+    return ready.pick(lambda head: startable(head, snapshot, now=now, parallel=parallel), now=now, ageing_ms=ageing_ms)
 
 
 class Ready:

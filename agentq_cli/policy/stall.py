@@ -37,7 +37,7 @@ class Silence(NamedTuple):
     looked: int | None = None
 
 
-def look(before: Silence | None, signs: Signs, *, now: int, boot_id: str, limit_ms: int) -> Silence:
+def observe(before: Silence | None, signs: Signs, *, now: int, boot_id: str, limit_ms: int) -> Silence:
     """The silence as of this check: the previous one continues if nothing has changed; otherwise a new one begins.
 
     Time in which this process was held up and did not check does not count: it may have slept together with the run, as
@@ -64,6 +64,6 @@ def interval(limit_ms: int) -> int:
     return min(max(limit_ms // 4, SHORTEST_INTERVAL_MS), LONGEST_INTERVAL_MS)
 
 
-def next_look(silence: Silence, *, now: int, limit_ms: int) -> int:
+def next_check(silence: Silence, *, now: int, limit_ms: int) -> int:
     """Milliseconds until the next check: an interval, or less if the limit will be reached sooner."""
     return max(1, min(interval(limit_ms), silence.since + limit_ms - now))

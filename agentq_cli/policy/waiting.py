@@ -8,7 +8,7 @@ from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.model import Condition, RunId, Status, Task, WaitingFor
 from agentq_cli.policy.admission import Gate
-from agentq_cli.policy.dependencies import Looked, Standing, standing
+from agentq_cli.policy.dependencies import Found, Standing, standing
 
 SHOWN_DEPENDENCIES = 5
 
@@ -38,7 +38,7 @@ class Surroundings:
     workers: int
     jobs: int
     ahead: int
-    depends: Sequence[Looked] = ()
+    depends: Sequence[Found] = ()
     gate: Gate | None = None
 
 
@@ -62,7 +62,7 @@ def waiting_for(task: Task, around: Surroundings, now: int) -> WaitingFor | None
 ENDS = {Condition.SUCCESS: "complete", Condition.ANY: "end", Condition.FAILURE: "fail"}
 
 
-def _dependency(depends: Sequence[Looked]) -> WaitingFor:
+def _dependency(depends: Sequence[Found]) -> WaitingFor:
     pending = [each.of for each in depends if standing(each.of.on, each.status) is Standing.PENDING]
     what = ", ".join(f"{of.address} to {ENDS[of.on]}" for of in pending[:SHOWN_DEPENDENCIES])
     more = f" and {len(pending) - SHOWN_DEPENDENCIES} more" if len(pending) > SHOWN_DEPENDENCIES else ""

@@ -1,4 +1,4 @@
-"""Ending a run from any process: the intent is recorded once, then carried out by whoever is there to do it."""
+"""Ending a run from any process: the intent is recorded once, then carried out by the process that can."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ PATIENCE_MS = 10_000
 
 
 def cancel_runs(queue: Queue, config: Config, tasks: Sequence[tuple[Task, bool]]) -> list[Task | Undone]:
-    """Cancel the live runs of tasks, of those with True only the run, and return each task as it is then.
+    """Cancel the live runs of tasks (of those with True only the run), and return each task as it is then.
 
-    With a supervisor that watches a run this only asks, and returns at once. Without one it waits for the shim, or
-    does the killing where that is gone too, and settles the run. All are asked before the first is waited for.
+    If a supervisor watches a run this only requests the stop, and returns at once. Otherwise it waits for the shim, or
+    kills the tree itself if the shim is gone too, and settles the run. All stops are requested before the first wait.
     """
     asked: list[Worker | AgentqError | None] = []
     for task, run_only in tasks:
@@ -34,7 +34,7 @@ def cancel_runs(queue: Queue, config: Config, tasks: Sequence[tuple[Task, bool]]
 
 
 def _ask(queue: Queue, task: Task, run_only: bool) -> Worker | None:
-    """Ask for the end of a task's live run; None where it has none any more."""
+    """Request the end of a task's live run; None if it no longer has one."""
     worker = queue.worker(task.address)
     if worker is None or not queue.request_stop(
         worker.id, reason="cancelled", cancel=True, run_only=run_only, actor=Actor.USER
@@ -42,7 +42,7 @@ def _ask(queue: Queue, task: Task, run_only: bool) -> Worker | None:
         return None
     directory = queue.here.run(worker.id)
     try:
-        # Posted even where nothing has started yet: a shim that comes later finds it and starts nothing.
+        # Written even if nothing has started yet: a shim that comes later finds it and starts nothing.
         directory.create()
         stop.request_stop(directory, reason="cancelled", at=queue.now)
     except OSError as error:
@@ -66,7 +66,7 @@ def _end(queue: Queue, config: Config, task: Task, asked: Worker | AgentqError |
 
 
 def _untold(worker: Worker, directory: RunDirectory, error: OSError) -> Refused:
-    what = "the cancel is recorded, and its keeper could not be told"
+    what = "the cancel is recorded, but its keeper could not be told"
     return Refused(f"run '{worker.id}': '{directory.path}': {error.strerror}; {what}")
 
 
@@ -76,7 +76,7 @@ def _settle_unwatched(queue: Queue, config: Config, task: Task, worker: Worker, 
         start = directory.start()
         left = deadline - monotonic_ms()
         if left <= 0 or not isinstance(start, Start) or not keeper.lives(directory, start):
-            # Gone between two looks, or nothing more to wait for: one last look, then leave it to the next sweep.
+            # Gone between two checks, or nothing more to wait for: one last check, then leave it to the next sweep.
             recovery.settle_run(queue, worker, config, actor=Actor.USER)
             return
         keeper.wait(directory, start, left)

@@ -1,6 +1,6 @@
-"""The gates before a start: looked at only when there is something to start, remembered and told while one holds.
+"""The gates before a start: checked only when there is something to start, recorded and reported while one holds.
 
-What is weighed is in `policy/admission`, where the numbers come from in `resources`.
+The decisions are in `policy/admission`, the measurements in `resources`.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from agentq_cli.model import LastStart
 from agentq_cli.policy import admission
 from agentq_cli.policy.admission import Gate, Room, Wanted
 
-LOOK_MS = 2_000
-"""How often memory and load are looked at while one of them holds something."""
+MEASURE_MS = 2_000
+"""How often memory and load are measured while one of them holds something."""
 
 PLENTY_MS = 100
-"""How old a look at the memory may be where it found more than all that could be started would take."""
+"""How old a measurement of the memory may be if it found more than everything startable would take."""
 
 RECORD_MS = 10_000
-"""How old the numbers of a gate that goes on holding may be in the supervisor's row."""
+"""How old the recorded numbers of a gate that continues to hold may become in the supervisor's row."""
 
 TROUBLE = "trouble"
-"""What a supervisor cannot do for want of something on its machine, recorded beside the gates."""
+"""What a supervisor cannot do because its machine ran out of something, recorded beside the gates."""
 
 WANTED = {"per_agent": "memory_per_agent", "reserve": "memory_reserve"}
-"""The key of `[limits]` that each number comes from."""
+"""The key of `[limits]` for each number."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """The gates after the cap at one moment, `left` the milliseconds until the stagger ends.
+class Measured:
+    """The gates other than the cap at one moment; `left` is the milliseconds until the stagger ends.
 
-    `newest` is the start that nothing may have followed when a task is claimed on the strength of this look: where
-    one more start of another supervisor would close a gate. None where it would not.
+    `newest` is the start that must still be the newest when a task is claimed on the strength of this check, because
+    one more start by another supervisor would close a gate. None if it would not.
     """
 
     gates: tuple[Gate, ...]
@@ -51,9 +51,9 @@ class Look:
     newest: LastStart | None
 
 
-def look(queue: Queue, config: Config, resources: Resources, *, holding: Collection[str] = ()) -> Look:
-    """Ask memory, load and stagger for one more start; `holding` are those that hold already."""
-    # First of all: a start that comes while the rest is looked at must be seen by the claim.
+def measure(queue: Queue, config: Config, resources: Resources, *, holding: Collection[str] = ()) -> Measured:
+    """Check memory, load and stagger for one more start; `holding` are the gates that hold already."""
+    # First of all: the claim must notice a start that happens while the rest is measured.
     newest = queue.last_start()
     rooms = resources.rooms()
     limits = config.limits
@@ -64,7 +64,7 @@ def look(queue: Queue, config: Config, resources: Resources, *, holding: Collect
     since = monotonic_ms() - newest.at if process.boot_of(newest.boot_id) == process.boot_id() else None
     least = limits.stagger_ms
     tight = free is not None and free < 2 * wanted.per_agent + wanted.reserve
-    return Look(
+    return Measured(
         (memory, load, admission.stagger(since, least, now=queue.now)),
         admission.stagger_left(since, least),
         newest if least or tight else None,
@@ -72,7 +72,7 @@ def look(queue: Queue, config: Config, resources: Resources, *, holding: Collect
 
 
 def check(config: Config, resources: Resources) -> None:
-    """Raises Usage, with file and line, where the memory that the limits ask for is more than there is."""
+    """Raises Usage, with file and line, if the limits require more memory than there is."""
     rooms = resources.rooms()
     default = _default(config)
     wanted = Wanted(config.limits.memory_per_agent_bytes, config.limits.memory_reserve_bytes)
@@ -93,8 +93,8 @@ def check(config: Config, resources: Resources) -> None:
 
 
 class Gates:
-    """What a supervisor remembers of the gates. `again_at` is when to look again, in monotonic milliseconds, while one
-    holds; `newest` goes with the claim (see `Look`)."""
+    """What a supervisor remembers of the gates. `again_at` is when to check again while one holds, in monotonic
+    milliseconds; `newest` is passed to the claim (see `Measured`)."""
 
     def __init__(self, queue: Queue, identity: Identity, resources: Resources) -> None:
         self.again_at: int | None = None
@@ -112,34 +112,35 @@ class Gates:
 
     @property
     def closed(self) -> bool:
-        """Whether one of them holds back what is there to be started."""
+        """Whether a gate holds back what is there to be started."""
         return bool(self._holding)
 
     def ask(self, config: Config, *, workers: int | None = None) -> list[Gate]:
-        """Ask for one more start; returns the gates that have begun to hold or have let go since the last time.
+        """Check for one more start; returns the gates that have begun or ceased to hold since the last time.
 
-        `workers` is how many there are at most, where the caller knows.
+        `workers` is an upper bound of their number, if the caller knows one.
         """
         if workers is not None and not self._holding and not self._recorded and self._plenty(config, workers):
             self._limits, self.newest, self.again_at = config.limits, None, None
             return []
-        # What was held by other limits has no part in these.
+        # Gates that held under other limits say nothing about these.
         before = self._holding if config.limits == self._limits else ()
         self._limits = config.limits
-        found = look(self._queue, config, self._resources, holding=before)
+        found = measure(self._queue, config, self._resources, holding=before)
         changed = [gate for gate in found.gates if gate.holding != (gate.name in self._holding)]
         self._holding = tuple(gate.name for gate in found.gates if gate.holding)
         self.newest = found.newest
         now = monotonic_ms()
-        by_look = any(name != "stagger" for name in self._holding)
-        self.again_at = None if not self._holding else now + (LOOK_MS if by_look else found.left)
+        measured = any(name != "stagger" for name in self._holding)
+        self.again_at = None if not self._holding else now + (MEASURE_MS if measured else found.left)
         gates = found.gates if self._holding else ()
         if changed or (gates != self._recorded and now - self._recorded_at >= RECORD_MS):
             self._record(gates, now)
         return changed
 
     def _plenty(self, config: Config, workers: int) -> bool:
-        """Whether no gate is set but memory, and there is enough even if all workers were young and one more came."""
+        """Whether memory is the only gate that is set, and would be enough even if all workers were young and one more
+        came."""
         limits = config.limits
         if limits.load is not None or limits.stagger_ms:
             return False
@@ -151,7 +152,8 @@ class Gates:
         return free is not None and free >= 2 * wanted.per_agent + wanted.reserve
 
     def forget(self) -> list[Gate]:
-        """There is nothing to be started, or no slot for it, so nothing is held back. Returns what held until now."""
+        """There is nothing to be started, or no slot for it, so nothing is held back. Returns the gates that held until
+        now."""
         changed = [Gate(name, False, "nothing waits for it now") for name in self._holding]
         self._holding, self.again_at = (), None
         if self._recorded:
@@ -159,30 +161,30 @@ class Gates:
         return changed
 
     def note_trouble(self, why: str | None) -> None:
-        """Record, beside the gates, what keeps this supervisor from its work; None: nothing does any more."""
+        """Record, beside the gates, what keeps this supervisor from its work; None when nothing does any more."""
         trouble = () if why is None else (Gate(TROUBLE, True, why),)
         if trouble != self._trouble:
             self._queue.set_gates(self._identity, (*self._recorded, *trouble))
             self._trouble = trouble
 
     def _record(self, gates: tuple[Gate, ...], now: int) -> None:
-        # What cannot be written now is written at a later look: the time of the last record stays what it was.
+        # What cannot be written now is written at a later check: the time of the last record is unchanged.
         with contextlib.suppress(Busy, Refused):
             self._queue.set_gates(self._identity, (*gates, *self._trouble))
             self._recorded, self._recorded_at = gates, now
 
 
 def _default(config: Config) -> set[str]:
-    """The fields of `Wanted` that nobody has set."""
+    """The fields of `Wanted` that no configuration sets."""
     return {name for name, key in WANTED.items() if config.source(f"limits.{key}") == "default"}
 
 
 def _memory(
     queue: Queue, config: Config, rooms: Sequence[Room], wanted: Wanted, holding: bool
 ) -> tuple[Gate, int | None]:
-    """The gate, and what is spare."""
+    """The gate, and how much memory is spare."""
     young = _young(queue, config.limits.settle_ms)
-    # At first as if they had taken nothing yet: to measure a tree costs a look at every process of the machine.
+    # First as if they had taken nothing yet: measuring a tree means reading every process of the machine.
     held = [0] * len(young)
     gate = admission.memory(rooms, held, wanted, holding=holding)
     if gate.holding and young:
@@ -192,7 +194,7 @@ def _memory(
 
 
 def _young(queue: Queue, settle_ms: int) -> list[Identity | None]:
-    """The shims of the runs that began less than `settle_ms` ago, None for one that is claimed and has none yet."""
+    """The shims of the runs that began less than `settle_ms` ago; None for one that is claimed and has no shim yet."""
     young: list[Identity | None] = []
     for worker in queue.workers():
         directory = queue.here.run(worker.id)

@@ -46,7 +46,7 @@ class Trouble:
     busy: bool
     delay: int
     again_at: int
-    told: bool = False
+    reported: bool = False
 
 
 class Tried:
@@ -98,7 +98,7 @@ class Guard:
     def __init__(self) -> None:
         self._troubles: dict[tuple[str | None, str], Trouble] = {}
 
-    def over(self, session: str | None, step: str) -> Tried:
+    def guarding(self, session: str | None, step: str) -> Tried:
         """Guard a step. For what all sessions share, only failures that pass by themselves are caught: a corrupt or
         replaced index ends the process that works on it."""
         return Tried(self, session, step)
@@ -110,9 +110,9 @@ class Guard:
         before = self._troubles.get((session, step))
         most = LASTING_AGAIN_MS if lasting else LONGEST_AGAIN_MS
         delay = AGAIN_MS if before is None else min(2 * before.delay, most)
-        told = before is not None and before.told and before.message == error.message
+        reported = before is not None and before.reported and before.message == error.message
         again_at = monotonic_ms() + delay
-        self._troubles[session, step] = Trouble(error.message, lasting, busy, delay, again_at, told)
+        self._troubles[session, step] = Trouble(error.message, lasting, busy, delay, again_at, reported)
         if isinstance(error, Refused) and step != DESCRIPTORS and (scarce := few_descriptors()) is not None:
             self.note(None, DESCRIPTORS, Refused(scarce))
 
@@ -121,7 +121,7 @@ class Guard:
         if self._troubles:
             self._troubles.pop((session, step), None)
 
-    def may(self, session: str | None, step: str) -> bool:
+    def may_run(self, session: str | None, step: str) -> bool:
         """Whether a step may run now, because it is not put off."""
         found = self._troubles.get((session, step)) if self._troubles else None
         return found is None or found.again_at <= monotonic_ms()
@@ -151,27 +151,31 @@ class Guard:
                 del self._troubles[key]
         return [trouble.again_at for trouble in self._troubles.values() if trouble.again_at > now]
 
-    def take(self) -> list[tuple[str | None, str]]:
+    def take_unreported(self) -> list[tuple[str | None, str]]:
         """Trouble that has not been reported yet, as session and message. A busy lock is reported once it has
         lasted."""
         found: list[tuple[str | None, str]] = []
         scarce = (None, DESCRIPTORS) in self._troubles
         for (session, step), trouble in self._troubles.items():
             # A lack of descriptors is reported once, not once per session.
-            if trouble.told or (trouble.busy and trouble.delay < LONGEST_AGAIN_MS) or (scarce and step != DESCRIPTORS):
+            if (
+                trouble.reported
+                or (trouble.busy and trouble.delay < LONGEST_AGAIN_MS)
+                or (scarce and step != DESCRIPTORS)
+            ):
                 continue
-            trouble.told = True
+            trouble.reported = True
             if (session, trouble.message) not in found:
                 found.append((session, trouble.message))
         return found
 
-    def general(self) -> str | None:
+    def general_trouble(self) -> str | None:
         """Reported trouble of this process, or of what all sessions share, other than busy locks; None if there is
         none."""
-        if self._troubles and self.may(None, DESCRIPTORS):
+        if self._troubles and self.may_run(None, DESCRIPTORS):
             self._troubles.pop((None, DESCRIPTORS), None)
         found = (trouble for (session, _), trouble in self._troubles.items() if session is None)
-        return next((trouble.message for trouble in found if trouble.told and not trouble.busy), None)
+        return next((trouble.message for trouble in found if trouble.reported and not trouble.busy), None)
 
 
 def translated(error: Exception) -> AgentqError:

@@ -1,4 +1,4 @@
-"""What the files of a run tell about it, for an engine that has lost its own record of the past."""
+"""What the files of a run report about it, for an engine that has lost its own record of the past."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UNTOLD = "the index was lost, and no record of its end is left"
 
 
 def past(here: Place, config: Config, task: Task, run: RunId, result: tuple[RunStatus, int] | None) -> FoundRun | None:
-    """A run as its files, and its result row (how it ended, and when), tell it; None where nothing does."""
+    """A run according to its files and its result row (how it ended, and when); None if there is neither."""
     directory = here.run(run)
     try:
         record, start = directory.exit(), directory.start()
@@ -23,7 +23,7 @@ def past(here: Place, config: Config, task: Task, run: RunId, result: tuple[RunS
         if record is not None:
             outcome = settle.outcome(task, directory, record, settle.follower(task, directory, config), config)
             if outcome.tokens_of_conversation:
-                outcome = replace(outcome, tokens_in=None, tokens_out=None)  # of more runs than this one
+                outcome = replace(outcome, tokens_in=None, tokens_out=None)  # they include other runs
             began = record.finished_at - record.duration_ms if began is None else began
             return FoundRun(task, run, began, outcome, result is not None)
     except OSError:

@@ -1,7 +1,7 @@
-"""Running hooks: real processes beside the queue, a few at a time, each with a document on stdin and a time limit.
+"""Running hooks: real processes beside the queue, a few at a time, each with a document on stdin and a time-out.
 
-A hook changes no task, delays no start, and is waited for only at the end of a drain or a sweep. It is told after the
-commit; what it is to be told is in the engine, and not lost with the process that would run it.
+A hook changes no task, delays no start, and is waited for only at the end of a drain or a sweep. It is called after the
+commit. Pending calls are stored in the engine, and are not lost with the process that would run them.
 """
 
 from __future__ import annotations
@@ -28,37 +28,39 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 MOST = 4
-"""Hooks that run at once; the others wait."""
+"""How many hooks run at once; the others wait."""
 
 LIMIT_MS = 10_000
-"""How long a hook may run, in time that the machine is awake; then its process group is killed."""
+"""How long a hook may run, in time during which the machine is awake; then its process group is killed."""
 
 UNKILLABLE_MS = 5_000
-"""How long a hook that was killed is waited for: one of another user's, or one that hangs in the kernel, may stay."""
+"""How long to wait for a hook that was killed: a process of another user, or one that hangs in the kernel, may
+remain."""
 
 PATIENCE_MS = 20_000
-"""How long a sweep goes on starting hooks, and a drain that has nothing else to do waits for them; then it is for the
-next one to go on."""
+"""How long a sweep continues to start hooks, and how long a drain that has nothing else to do waits for them; then the
+rest is left to the next process."""
 
 KILLED_MS = 1_000
-"""How long whoever goes waits for the end of a hook that it has killed."""
+"""How long an exiting process waits for the end of a hook that it has killed."""
 
 READ_MS = 200
-"""How often a running hook's output is taken from its pipe: what writes without end is slowed down, and not us."""
+"""How often a running hook's output is read from its pipe: a hook that writes without end is slowed down, and we are
+not."""
 
 PIPE_BYTES = 65_536
 TAIL_BYTES = 2_048
 LONGEST_REASON = 300
 AGAIN_MS = 1_000
 MOST_TRIES = 10
-"""How often the end of a hook is tried to be recorded where the disk refuses; then the hook is run once more later."""
+"""How often recording the end of a hook is tried while the disk refuses; then the hook is run once more later."""
 
 CANNOT_START = 127
 
 
 @dataclass(slots=True)
 class Running:
-    """A hook's process, which leads a group of its own; its pid stays its own until it is reaped."""
+    """A hook's process, which leads its own process group; its pid is not reused until it is reaped."""
 
     call: Call
     program: str
@@ -70,18 +72,18 @@ class Running:
     tail: bytearray = field(default_factory=bytearray)
 
     def read(self) -> None:
-        """Take a pipe full of what it wrote; the end of it is kept."""
+        """Read up to a pipe full of its output; only the end of it is kept."""
         with contextlib.suppress(BlockingIOError):
             self.tail += os.read(self.output, PIPE_BYTES)
         del self.tail[:-TAIL_BYTES]
 
     def kill(self) -> None:
-        """End its process group; call it only before the process is reaped."""
+        """Kill its process group; call this only before the process is reaped."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
     def end(self) -> Ran:
-        """Reap it, with what it left running; one that cannot be ended is left alone, for init to reap."""
+        """Reap it and kill what it left running; a process that cannot be ended is left for init to reap."""
         self.kill()
         self.read()
         ended, status = os.waitpid(self.pid, os.WNOHANG)
@@ -104,7 +106,7 @@ class Running:
 
 
 class Hooks:
-    """The hooks that this process runs. `step` is called whenever something may have happened; it never waits."""
+    """The hooks that this process runs. Call `step` whenever something may have happened; it never waits."""
 
     def __init__(self, queue: Queue, owner: Identity, environ: Mapping[str, str], actor: Actor) -> None:
         self._queue = queue
@@ -116,21 +118,21 @@ class Hooks:
         self._tries = 0
         self._again_at = 0
         self._more = False
-        self._looked_to = 0
+        self._checked_to = 0
 
     @property
     def busy(self) -> bool:
-        """Whether there is anything that runs, or is this process's to run."""
+        """Whether any hook is running, or is this process's to run."""
         return bool(self._running or self._ended or self._more)
 
     def begin(self, config: Config) -> None:
-        """Note where the events stand, so that what is done from now on calls the hooks."""
+        """Note the position in the events, so that everything from now on calls the hooks."""
         if config.hooks and not self._queue.hooks.begun():
             with contextlib.suppress(Busy, Refused):
                 self._collect(config)
 
     def step(self, config: Config, *, start: bool = True) -> Iterator[Ran]:
-        """End what has ended, find what is to be run, and start it while there is room; yields how hooks ended."""
+        """Reap ended hooks, find new calls, and start them while there is room; yields how hooks ended."""
         if not (config.hooks or self.busy):
             return
         yield from self._reap()
@@ -152,18 +154,18 @@ class Hooks:
                 self._more = False
 
     def planned(self, config: Config) -> list[Call]:
-        """What there is to run, in a rehearsal: it is found as by `step`, and not run."""
+        """The calls to run, for a rehearsal: found as by `step`, and not run."""
         if not config.hooks:
             return []
         self._find(config)
         return [call for call in self._queue.hooks.own(self._owner, limit=-1) if call.hook in config.hooks]
 
     def descriptors(self) -> Iterator[int]:
-        """To be polled for reading: readable once a hook has ended."""
+        """Descriptors to poll for reading: readable once a hook has ended."""
         return (each.pidfd for each in self._running.values())
 
     def moments(self) -> Iterator[int]:
-        """When `step` is to be called though nothing has happened, in monotonic milliseconds."""
+        """When to call `step` even if nothing has happened, in monotonic milliseconds."""
         now, awake = monotonic_ms(), awake_ms()
         for each in self._running.values():
             yield now + (READ_MS if each.killed else min(READ_MS, max(0, each.deadline - awake)))
@@ -171,7 +173,7 @@ class Hooks:
             yield max(now, self._again_at)
 
     def finish(self, config: Config, *, until: int) -> Iterator[Ran]:
-        """Run everything there is to run, starting none after `until` (monotonic milliseconds)."""
+        """Run all pending hooks, starting none after `until` (monotonic milliseconds)."""
         while True:
             start = monotonic_ms() < until
             yield from self.step(config, start=start)
@@ -180,7 +182,7 @@ class Hooks:
             self._wait()
 
     def close(self, signals: int) -> Iterator[Ran]:
-        """Let what runs end within its time, or kill it once a signal arrives; the rest is left to others."""
+        """Let running hooks end within their time, or kill them once a signal arrives; the rest is left to others."""
         try:
             while self._running:
                 yield from self._reap()
@@ -190,7 +192,8 @@ class Hooks:
             self.abandon()
 
     def abandon(self) -> None:
-        """Kill what runs; it is run again by whoever comes next, as is what was not run: their owner is gone then."""
+        """Kill running hooks. The next process runs them again, as well as those that were not run: their owner is gone
+        then."""
         for each in self._running.values():
             each.kill()
         for each in self._running.values():
@@ -201,7 +204,7 @@ class Hooks:
             self._record()
 
     def _wait(self, signals: int | None = None) -> bool:
-        """Sleep until there is something to do; whether that is a signal."""
+        """Sleep until there is something to do; returns whether that is a signal."""
         poll = select.poll()
         for descriptor in self.descriptors():
             poll.register(descriptor, select.POLLIN)
@@ -231,11 +234,11 @@ class Hooks:
     def _find(self, config: Config) -> None:
         self._queue.hooks.inherit(self._owner)
         last = self._queue.last_event()
-        if last == self._looked_to:
+        if last == self._checked_to:
             return
-        if self._queue.hooks.wait(config.hooks, after=self._looked_to, configured_at=configured_at(config)):
+        if self._queue.hooks.wait(config.hooks, after=self._checked_to, configured_at=configured_at(config)):
             self._collect(config)
-        self._looked_to = last
+        self._checked_to = last
 
     def _collect(self, config: Config) -> None:
         self._queue.hooks.collect(config.hooks, self._owner, configured_at=configured_at(config))
@@ -248,7 +251,7 @@ class Hooks:
         for call in waiting[:room]:
             argv = config.hooks.get(call.hook)
             if argv is None:
-                self._ended.append(Ran(call, None))  # switched off since
+                self._ended.append(Ran(call, None))  # disabled since
                 continue
             task = self._task(call)
             try:
@@ -259,14 +262,14 @@ class Hooks:
         self._more = len(waiting) > room
 
     def _task(self, call: Call) -> Task | None:
-        """The task as it is now; None where it is pruned or cannot be read. Raises Busy."""
+        """The task as it is now; None if it is pruned or cannot be read. Raises Busy."""
         try:
             return None if call.address is None else self._queue.task(call.address, background=True)
         except (NotFound, Unreadable):
             return None
 
     def _document(self, call: Call, task: Task | None) -> str:
-        """`agentq.hook/1`: the event, and task and run as they are now; null where there is none, or none any more."""
+        """`agentq.hook/1`: the event, and task and run as they are now; null if there is none, or none any more."""
         run = None
         with contextlib.suppress(NotFound):
             if call.run is not None:
@@ -276,9 +279,10 @@ class Hooks:
         return encode(documents.hook(call, task=found, run=run))
 
     def _surroundings(self, call: Call, task: Task | None, config: Config) -> tuple[dict[str, str], str]:
-        """Its environment and its directory: that of the config file, as its program may be named relative to it."""
+        """Its environment and its directory: that of the config file, because its program may be named relative to
+        it."""
         values = {name: value for name, value in self._environ.items() if name not in KEPT_BACK}
-        # A hook that submits what calls it again comes to the same end as agents that submit one another.
+        # A hook that submits what calls it again reaches the same depth limit as agents that submit one another.
         depth = 1 if task is None else task.work.launch.depth + 1
         values.update(AGENTQ_HOOK=call.hook, AGENTQ_STATE_DIR=self._queue.here.path, AGENTQ_DEPTH=str(depth))
         values["AGENTQ_CONFIG"] = os.path.abspath(config.path)
@@ -292,14 +296,14 @@ def _readable(descriptor: int, wait_ms: int = 0) -> bool:
 
 
 def configured_at(config: Config) -> int:
-    """When the hooks were configured at the latest: the time of the file."""
+    """The latest time at which the hooks were configured: the time of the file."""
     return 0 if config.stamp is None else config.stamp[2] // 1_000_000
 
 
 def spawn(call: Call, argv: Sequence[str], document: str, environ: dict[str, str], directory: str) -> Running:
-    """Start a hook. Raises OSError where no process can be had; a program that cannot be started exits with 127.
+    """Start a hook. Raises OSError if no process can be created; a program that cannot be started exits with 127.
 
-    A fork of our own: Popen would wait for the exec, which may hang on a dead mount.
+    A direct fork: Popen would wait for the exec, which may hang on a dead mount.
     """
 
     words = [os.path.expanduser(argv[0]) if argv[0].startswith("~/") else argv[0], *argv[1:]]
@@ -315,7 +319,7 @@ def spawn(call: Call, argv: Sequence[str], document: str, environ: dict[str, str
         parent = os.getpid()
         opened_output = opened.enter_context(contextlib.ExitStack())
         opened_output.callback(os.close, output)
-        # The pidfd must be had once the hook runs: without room for it nothing is forked.
+        # A pidfd must be available once the hook runs: without room for it nothing is forked.
         os.close(os.dup(stdin))
         pid = os.fork()
         if pid == 0:
@@ -333,7 +337,7 @@ def _become(
 
     try:
         os.setsid()
-        # With us it ends too: the next one to come runs it again, and must not run it beside itself.
+        # It ends when we do: the next process runs it again, and two must not run side by side.
         kernel.die_with_parent(signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(CANNOT_START)

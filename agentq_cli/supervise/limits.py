@@ -1,8 +1,8 @@
-"""The limits of a run that are not its shim's to keep: silence, memory, cost, and how long it may take to exit once it
-has said its last word; its supervisor or `sweep` looks at them.
+"""The limits of a run that its shim does not enforce: silence, memory, cost, and how long the agent may take to exit
+after its final event. Its supervisor or `sweep` checks them.
 
-Also a time-out that the shim has let pass, as it does where somebody stopped it (SIGSTOP). Whoever finds a limit
-reached records the stop and tells the shim, which ends the tree; see `stop`.
+Also a time-out that the shim has missed because somebody stopped it (SIGSTOP). The process that finds a limit reached
+records the stop and tells the shim, which ends the tree; see `stop`.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from agentq_cli.supervise import plan
 from agentq_cli.supervise.settle import StreamFollower
 
 MEMORY_MS = 1_000
-"""How far apart a supervisor looks at a tree's memory: what grows and is gone in between is not seen."""
+"""How often a supervisor measures a tree's memory: a peak between two measurements is not seen."""
 
 COST_MS = 1_000
-"""How far apart what an agent has cost so far is looked at, for one that says so on the way."""
+"""How often the cost so far is checked, for an agent that reports it during the run."""
 
 LAST_WORD = stall.Signs(None, None, None)
-"""Nothing that it does is a sign of work any more: what counts is the time since its final event."""
+"""After its final event nothing that the agent does is a sign of work: what counts is the time since that event."""
 
-FIRST_LOOK_MS = 1_000
+FIRST_CHECK_MS = 1_000
 SLACK_MS = 1_000
-"""What a shim is given to see by itself that a time-out has passed."""
+"""How long a shim is given to notice by itself that a time-out has expired."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A limit that a run has reached: the reason for `stop`, and in words with numbers."""
+    """A limit that a run has reached: the reason for `stop`, and a description with numbers."""
 
     reason: str
     detail: str
@@ -48,10 +48,10 @@ class Reached:
 
 @dataclass(slots=True)
 class RunLimits:
-    """The limits of one run, None where it has none, and when to look next: `look_at` is monotonic, None is never.
+    """The limits of one run, None if it has none, and when to check next: `check_at` is monotonic, None is never.
 
-    `left_usd` is what the runs of its task before it have left of what all may cost. `linger_ms` counts from the final
-    event, and so matters only once the run is `finished`.
+    `left_usd` is what the earlier runs of its task have left of the task's cost limit. `linger_ms` counts from the
+    final event, and so applies only once the run is `finished`.
     """
 
     stall_timeout_ms: int | None = None
@@ -59,7 +59,7 @@ class RunLimits:
     timeout_ms: int | None = None
     left_usd: float | None = None
     linger_ms: int | None = None
-    look_at: int | None = None
+    check_at: int | None = None
     memory_at: int = 0
     silence: stall.Silence | None = None
     finished: bool = False
@@ -67,7 +67,7 @@ class RunLimits:
 
     @classmethod
     def of(cls, task: Task, config: Config, queue: Queue) -> RunLimits:
-        """The limits that a task's run has."""
+        """The limits of a task's run."""
         limits = cls(
             plan.stall_timeout_ms(task, config),
             task.work.launch.memory_bytes,
@@ -77,41 +77,43 @@ class RunLimits:
         if task.work.launch.max_cost_usd is not None:
             limits.left_usd = task.work.launch.max_cost_usd - queue.spent(task)
         if limits.always:
-            first = FIRST_LOOK_MS
+            first = FIRST_CHECK_MS
             if limits.stall_timeout_ms is not None:
                 first = min(first, stall.interval(limits.stall_timeout_ms))
-            limits.look_at = monotonic_ms() + first
+            limits.check_at = monotonic_ms() + first
         return limits
 
     @property
     def always(self) -> bool:
-        """Whether there is a limit to look at from the start on."""
+        """Whether there is a limit to check from the start on."""
         kept = (self.stall_timeout_ms, self.memory_bytes, self.timeout_ms, self.left_usd)
         return any(limit is not None for limit in kept)
 
     def heard(self, finished: bool) -> None:
-        """Whether its final event came, its output being read to the present end: what is new is looked at at once."""
+        """Note whether the final event has come, once the output has been read to its present end; a change is checked
+        at once."""
         if self.linger_ms is not None and finished is not self.finished:
-            self.finished, self.look_at = finished, monotonic_ms()
+            self.finished, self.check_at = finished, monotonic_ms()
 
     def due(self) -> bool:
-        """Whether it is time to look."""
-        return self.look_at is not None and monotonic_ms() >= self.look_at
+        """Whether it is time to check."""
+        return self.check_at is not None and monotonic_ms() >= self.check_at
 
-    def look(
+    def check(
         self, directory: RunDirectory, stream: StreamFollower | None = None, *, remember: bool = True
     ) -> Reached | None:
-        """Look at a run with a live shim; the limit that it has reached. Raises OSError out of descriptors.
+        """Check a run with a live shim; returns the limit that it has reached, or None. Raises OSError out of
+        descriptors.
 
         `stream` is what its agent has printed, as far as it was read. With `remember`, what was seen of its silence is
-        left in the directory for whoever looks next.
+        recorded in the directory for the next check.
         """
         waits: list[int] = []
         start = directory.start()
         reached = None
         if isinstance(start, Start) and directory.stop() is None:
             reached = self._timeout(start, waits)
-            # What an agent left running when it ended is being ended already.
+            # What an agent left running when it ended is already being ended.
             if reached is None and _agent_runs(directory, start):
                 reached = (
                     self._memory(start, waits)
@@ -120,7 +122,7 @@ class RunLimits:
                     or self._linger(directory, waits, remember)
                 )
         again = waits or self.always or self.finished
-        self.look_at = monotonic_ms() + min(waits, default=FIRST_LOOK_MS) if again else None
+        self.check_at = monotonic_ms() + min(waits, default=FIRST_CHECK_MS) if again else None
         return reached
 
     def _timeout(self, start: Start, waits: list[int]) -> Reached | None:
@@ -133,7 +135,7 @@ class RunLimits:
         return Reached("timeout", f"ran longer than {format_duration(self.timeout_ms)}, and its keeper was stopped")
 
     def _memory(self, start: Start, waits: list[int]) -> Reached | None:
-        if self.memory_bytes is None or keeper.elsewhere(start):  # Whose memory cannot be seen from here.
+        if self.memory_bytes is None or keeper.is_foreign(start):  # Its memory cannot be seen from here.
             return None
         now = monotonic_ms()
         if now < self.memory_at:
@@ -164,16 +166,16 @@ class RunLimits:
         if limit is None:
             return None
         found = _signs(directory)
-        if found.stdout is None:  # The pre-task script still runs; it has a limit of its own.
+        if found.stdout is None:  # The pre-task script is still running; it has its own limit.
             waits.append(stall.interval(limit))
             return None
         now = awake_ms()
-        before = self.silence or directory.look()
-        self.silence = stall.look(before, found, now=now, boot_id=process.boot_id(), limit_ms=limit)
+        before = self.silence or directory.recorded_silence()
+        self.silence = stall.observe(before, found, now=now, boot_id=process.boot_id(), limit_ms=limit)
         if remember and (before is None or (before.signs, before.since) != (found, self.silence.since)):
-            with contextlib.suppress(OSError):  # A full disk: the next look begins anew.
-                directory.write_look(self.silence)
-        waits.append(stall.next_look(self.silence, now=now, limit_ms=limit))
+            with contextlib.suppress(OSError):  # A full disk: the next check starts again.
+                directory.record_silence(self.silence)
+        waits.append(stall.next_check(self.silence, now=now, limit_ms=limit))
         if not stall.stalled(self.silence, now=now, limit_ms=limit):
             return None
         silent = format_duration(now - self.silence.since)
@@ -184,33 +186,33 @@ class RunLimits:
         if limit is None:
             return None
         if not self.finished:
-            if remember:  # What it goes on with ends in another final event, if in one.
-                directory.forget_look(LINGERS)
+            if remember:  # If it continues, that work ends in another final event, or in none.
+                directory.forget_silence(LINGERS)
             self.lingers = None
             return None
         now = awake_ms()
-        before = self.lingers or directory.look(LINGERS)
-        self.lingers = stall.look(before, LAST_WORD, now=now, boot_id=process.boot_id(), limit_ms=limit)
+        before = self.lingers or directory.recorded_silence(LINGERS)
+        self.lingers = stall.observe(before, LAST_WORD, now=now, boot_id=process.boot_id(), limit_ms=limit)
         if remember and (before is None or before.since != self.lingers.since):
             with contextlib.suppress(OSError):
-                directory.write_look(self.lingers, LINGERS)
-        waits.append(stall.next_look(self.lingers, now=now, limit_ms=limit))
+                directory.record_silence(self.lingers, LINGERS)
+        waits.append(stall.next_check(self.lingers, now=now, limit_ms=limit))
         if not stall.stalled(self.lingers, now=now, limit_ms=limit):
             return None
         return Reached(
-            LINGER, f"its last word came {format_duration(now - self.lingers.since)} ago, and it has not ended"
+            LINGER, f"its final event came {format_duration(now - self.lingers.since)} ago, and it has not exited"
         )
 
 
 def enforce(
     queue: Queue, run: RunId, directory: RunDirectory, reached: Reached, *, actor: Actor, dry: bool = False
 ) -> bool:
-    """Have the run ended; False where it has ended by itself meanwhile. With `dry` its shim is not told."""
+    """End the run; False if it has ended by itself meanwhile. With `dry` its shim is not told."""
     try:
         if not queue.request_stop(run, reason=reached.reason, cancel=False, actor=actor, background=True):
             return False
     except AgentqError:
-        # Its session's file is busy or broken, perhaps by this very run: the record in its directory decides.
+        # Its session's file is busy or broken, perhaps because of this very run: the record in its directory decides.
         pass
     if not dry:
         stop.request_stop(directory, reason=reached.reason, at=queue.now)
@@ -221,12 +223,12 @@ def _agent_runs(directory: RunDirectory, start: Start) -> bool:
     agent = directory.agent()
     if agent is None:
         return False
-    return keeper.lives(directory, start) if keeper.elsewhere(start) else process.alive(agent)
+    return keeper.lives(directory, start) if keeper.is_foreign(start) else process.alive(agent)
 
 
 def _stopped(start: Start) -> bool:
-    """Whether somebody stopped the shim, which then sees no time-out."""
-    found = None if keeper.elsewhere(start) else process.stat_of(start.identity.pid)
+    """Whether somebody stopped the shim, which then notices no time-out."""
+    found = None if keeper.is_foreign(start) else process.stat_of(start.identity.pid)
     return found is not None and found.start_time == start.identity.start_time and found.state in ("T", "t")
 
 

@@ -1,7 +1,8 @@
-"""Runs that should have ended and do not: past a limit, asked to end, or without a keeper, and still something lives.
+"""Runs that should have ended and have not: past a limit, told to end, or without a keeper, and something is still
+alive.
 
-Nothing is done about them here, for nothing can be: a process of another user, or one that hangs in the kernel, is not
-ours to end. Their slot stays taken, which is right, and whoever looks is told why.
+Nothing is done about them here, because nothing can be: we cannot end a process of another user, or one that hangs in
+the kernel. Their slot stays taken, which is right, and the reason is reported.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from agentq_cli.options.values import format_duration
 from agentq_cli.supervise.plan import grace_ms
 
 SLACK_MS = 2_000
-"""What ending a tree may take beyond the grace time."""
+"""How long ending a tree may take beyond the grace time."""
 
 LONG_MS = 15_000
-"""The same where nothing is seen that could not be ended."""
+"""The same if no process is found that could not be ended."""
 
 MOST = 3
 LIMITS = ("timeout", "stalled", "oom", "budget")
@@ -35,7 +36,7 @@ LIMITS = ("timeout", "stalled", "oom", "budget")
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A process that is still there: whose it is, and whether it can be ended by us."""
+    """A process that is still there: its user, and whether we can end it."""
 
     pid: int
     user: str
@@ -43,12 +44,12 @@ class Left:
     endable: bool
 
     def __str__(self) -> str:
-        return f"pid {self.pid}, user {self.user}{', which hangs in the kernel' if self.hangs else ''}"
+        return f"pid {self.pid}, user {self.user}{', hung in the kernel' if self.hangs else ''}"
 
 
 @dataclass(frozen=True, slots=True)
 class Overdue:
-    """Why a run should have ended, how long ago where that is known (milliseconds), and what is left of it."""
+    """Why a run should have ended, how long ago if that is known (milliseconds), and its remaining processes."""
 
     reason: str
     by_ms: int | None
@@ -61,7 +62,7 @@ class Overdue:
         else:
             ago = format_duration(max(1, self.by_ms // 1000) * 1000)
             limit = self.reason in LIMITS
-            since = f"past its limit by {ago} ({self.reason})" if limit else f"asked to end {ago} ago ({self.reason})"
+            since = f"past its limit by {ago} ({self.reason})" if limit else f"told to end {ago} ago ({self.reason})"
         if not self.left:
             return f"{since}; {keeper.ELSEWHERE}"
         more = f", and {len(self.left) - MOST} more" if len(self.left) > MOST else ""
@@ -70,15 +71,15 @@ class Overdue:
 
 
 def of(queue: Queue, config: Config, worker: Worker) -> Overdue | None:
-    """How a live run is overdue; None where it is not, or where that cannot be told now."""
+    """How a live run is overdue; None if it is not, or if that cannot be known now."""
     try:
         task = queue.task(worker.id.address, background=True)
-        return look(worker, task, queue.here.run(worker.id), config, queue.here.path)
+        return find(worker, task, queue.here.run(worker.id), config, queue.here.path)
     except (AgentqError, OSError):
         return None
 
 
-def look(worker: Worker, task: Task, directory: RunDirectory, config: Config, state_dir: str) -> Overdue | None:
+def find(worker: Worker, task: Task, directory: RunDirectory, config: Config, state_dir: str) -> Overdue | None:
     """The same. Raises OSError out of descriptors."""
     start = directory.start()
     if not isinstance(start, Start) or directory.exit() is not None:
@@ -90,7 +91,7 @@ def look(worker: Worker, task: Task, directory: RunDirectory, config: Config, st
         return Overdue("its keeper process is gone", None, left) if left else None
     grace = grace_ms(task, config)
     since = _since(start, task, directory)
-    if keeper.elsewhere(start):
+    if keeper.is_foreign(start):
         return Overdue(*since, ()) if since is not None and since[1] > grace + LONG_MS else None
     agent = directory.agent()
     if since is not None and since[1] > grace + SLACK_MS:
@@ -99,18 +100,18 @@ def look(worker: Worker, task: Task, directory: RunDirectory, config: Config, st
             return Overdue(*since, left)
     elif since is None and agent is not None and not process.alive(agent):
         left = tuple(each for each in _sorted(tree.below([start.identity])) if not each.endable)
-        return Overdue("its agent has ended, and what it left running", None, left) if left else None
+        return Overdue("its agent has ended but left processes running", None, left) if left else None
     return None
 
 
 def left_behind(worker: Worker, known: Collection[Identity], state_dir: str) -> tuple[Left, ...]:
-    """What a run whose keeper is gone has left that we cannot end; `known` is its agent, where that is found."""
+    """The processes of a run whose keeper is gone that we cannot end; `known` is its agent, if that was found."""
     roots = tree.marked(str(worker.id), state_dir).union(each for each in known if process.alive(each))
     return tuple(each for each in _sorted(roots | tree.below(roots)) if not each.endable)
 
 
 def _since(start: Start, task: Task, directory: RunDirectory) -> tuple[str, int] | None:
-    """The reason for which it should have ended, and how many milliseconds ago."""
+    """The reason why the run should have ended, and how many milliseconds ago; None if there is none."""
     timeout = task.work.launch.timeout_ms
     if timeout is not None and process.boot_of(start.identity.boot_id) == process.boot_id():
         by = monotonic_ms() - start.monotonic_ms - timeout
@@ -119,7 +120,7 @@ def _since(start: Start, task: Task, directory: RunDirectory) -> tuple[str, int]
     stop = directory.stop()
     if stop is None:
         return None
-    # By the file's time: what the record says is of a clock that may stand still.
+    # By the file's time: the time in the record is from a clock that may be fixed.
     asked = os.lstat(directory.file("stop")).st_mtime
     return stop.reason, max(0, int((time.time() - asked) * 1000))
 
@@ -130,7 +131,8 @@ def _sorted(found: Collection[Identity]) -> tuple[Left, ...]:
 
 
 def _left(identity: Identity) -> Left | None:
-    # psutil names the user and the state for people. Identity is not its business: its start times move with the clock.
+    # psutil names the user and the state for people. Identity is checked separately: psutil's start times move with the
+    # clock.
     import psutil
 
     try:

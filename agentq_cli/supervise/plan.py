@@ -21,20 +21,20 @@ from agentq_cli.policy import retry
 DEFAULT_GRACE_MS = 5000
 
 KEPT_BACK = frozenset({"AGENTQ_NOW", "AGENTQ_PREVIOUS_RUN"})
-"""What of the supervisor's environment no agent gets: a clock that stands still, and another run's directory."""
+"""What no agent gets of the supervisor's environment: a fixed clock, and another run's directory."""
 
 
 def profile_of(task: Task, config: Config) -> profiles.Profile | None:
-    """The profile of a task's agent; None for a command. Raises NotFound where it has none any more."""
+    """The profile of a task's agent; None for a command. Raises NotFound if the profile no longer exists."""
     return None if task.work.agent is None else profiles.profile(config, task.work.agent)
 
 
 NUDGE = "You began this task in this conversation and were interrupted ({why}). See what is done, and go on from there."
-"""What comes before the prompt where a run goes on with what another one of its task had begun."""
+"""The text before the prompt if a run continues what an earlier run of its task had begun."""
 
 
 def plan(task: Task, config: Config, past: Past, *, now: int) -> Plan:
-    """What a task's next run starts. What stands in the way is the plan's `error`, never an exception."""
+    """What a task's next run starts. A problem becomes the plan's `error`, never an exception."""
     import uuid
 
     if task.work.kind == "exec":
@@ -62,7 +62,7 @@ def plan(task: Task, config: Config, past: Past, *, now: int) -> Plan:
         argv=argv,
         stdin_text=stdin_text,
         conversation=conversation,
-        # Where nothing reads what it prints, nobody will ever name the one that was chosen for it.
+        # If nothing reads what the agent prints, nobody will ever report the conversation that was chosen for it.
         begun=resume or profile.reader == "none",
         resumes=resume,
         # The last such word: the placeholders of the profile come before.
@@ -71,15 +71,15 @@ def plan(task: Task, config: Config, past: Past, *, now: int) -> Plan:
 
 
 def _goes_on(task: Task, profile: profiles.Profile, past: Past) -> bool:
-    """Whether there is a conversation that the agent can continue where the task works."""
+    """Whether there is a conversation that the agent can continue in the task's directory."""
     elsewhere = profile.resume_same_directory and past.directory != task.work.cwd
     return past.conversation is not None and profile.continues and not elsewhere
 
 
 def _left(task: Task, past: Past) -> float | None:
-    """What a run may cost at most, of what the task may cost; None where there is no such limit.
+    """How much a run may cost at most, of what the task may cost; None if there is no such limit.
 
-    Raises Usage where nothing is left, as after an edit.
+    Raises Usage if nothing is left, as after an edit.
     """
     limit = task.work.launch.max_cost_usd
     if limit is None:
@@ -90,15 +90,15 @@ def _left(task: Task, past: Past) -> float | None:
 
 
 def _stale(task: Task, config: Config, past: Past, now: int) -> bool:
-    """Whether the session's conversation has been idle for longer than its `conversation_ttl`; what was interrupted
-    is not idle, however long an agent was held."""
+    """Whether the session's conversation has been idle for longer than its `conversation_ttl`; an interrupted one is
+    not idle, however long an agent was held."""
     limit = config.sessions.get(task.session, {}).get("conversation_ttl")
     idle = None if past.used_at is None or past.interrupted is not None else now - past.used_at
     return limit is not None and idle is not None and idle > int(limit)
 
 
 def grace_ms(task: Task, config: Config) -> int:
-    """From TERM to KILL: the task's own, the profile's, 5 s."""
+    """The time from TERM to KILL: the task's, else the profile's, else 5 s."""
     own = task.work.launch.grace_ms
     if own is not None:
         return own
@@ -110,7 +110,7 @@ def grace_ms(task: Task, config: Config) -> int:
 
 
 def stall_timeout_ms(task: Task, config: Config) -> int | None:
-    """The longest silence: the task's own, the profile's, none."""
+    """The longest silence: the task's, else the profile's, else None."""
     own = task.work.launch.stall_timeout_ms
     if own is not None:
         return own
@@ -122,7 +122,7 @@ def stall_timeout_ms(task: Task, config: Config) -> int | None:
 
 
 def linger_ms(task: Task, config: Config) -> int | None:
-    """How long an agent may take to exit after its final event; None where nobody reads what it says."""
+    """How long an agent may take to exit after its final event; None if its output is not read."""
     try:
         profile = profile_of(task, config)
     except AgentqError:
@@ -166,7 +166,7 @@ def environment(
     profile: profiles.Profile | None,
 ) -> dict[str, str]:
     """The agent's whole environment; later ones win: supervisor, submitting shell, profile, session, task, agentq."""
-    # What the submitting shell had not set is not set either: the supervisor's LC_ALL would win over its LANG.
+    # What the submitting shell had not set is not set either: the supervisor's LC_ALL would override its LANG.
     patterns = config.capture_env if task.work.launch.captured else ()
     values = {name: environ[name] for name in _inherited(tuple(environ), tuple(patterns))}
     values.update(task.work.launch.captured)
@@ -204,12 +204,13 @@ def environment(
 
 @functools.lru_cache(4)
 def _inherited(names: tuple[str, ...], patterns: tuple[str, ...]) -> list[str]:
-    """The names that no pattern fits, which are the same for every run."""
+    """The names that no pattern matches, which are the same for every run."""
     return [name for name in names if not any(fnmatchcase(name, each) for each in patterns)]
 
 
 def preview(task: NewTask, config: Config, environ: Mapping[str, str]) -> tuple[tuple[str, ...], list[str]]:
-    """The command line that `submit --dry-run` shows, and the names of the variables it would get. Raises Usage."""
+    """The command line that `submit --dry-run` shows, and the names of the variables that it would get. Raises
+    Usage."""
     names = {name for name in environ if not name.startswith("AGENTQ_")}
     names |= {*task.work.launch.captured, *task.work.launch.env, *config.options(task.session).get("env", {})}
     argv = task.work.argv
@@ -237,7 +238,7 @@ def zone(config: Config, environ: Mapping[str, str], session: str) -> str:
 
 
 def _previous(here: Place, run: RunId, earlier: int) -> str | None:
-    """The directory of the attempt before this one, where there is one that started, and was this task's."""
+    """The directory of the latest earlier attempt of this task that started, or None."""
     for attempt in range(run.attempt - 1, earlier, -1):
         directory = here.run_path(run._replace(attempt=attempt))
         if os.path.exists(f"{directory}/stdout"):

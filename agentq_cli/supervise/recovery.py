@@ -1,8 +1,8 @@
 """What is done about runs that no supervisor watches; the same for `run`, `sweep` and `cancel`.
 
-A claim without a `start` record is void and undone; a run whose shim lives is adoptable; one with an `exit` record is
-settled by it, also after a reboot; one with neither shim nor record has crashed: its tree is ended first, only then
-slot and session are free.
+A claim without a `start` record is void and undone. A run whose shim is alive can be adopted. A run with an `exit`
+record is settled by it, also after a reboot. A run with neither shim nor record has crashed: its tree is ended first,
+and only then are slot and session released.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from agentq_cli.supervise import overdue, settle
 from agentq_cli.supervise.plan import grace_ms
 
 ENDING_MS = 1_000
-"""How long a keeper that has written its record may take to end; where it lives on, it did not write that one."""
+"""How long a keeper may take to end after writing its record; if it lives on, it did not write that record."""
 
 
 class Finding(StrEnum):
-    """What the files of a run say about it."""
+    """What the files of a run show about it."""
 
     NEVER_STARTED = "never started"
     RUNNING = "running"
@@ -37,25 +37,25 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """One run that was taken care of: what was found, and what its task became (None: somebody else was faster)."""
+    """One run that was dealt with: what was found, and what its task became (None: another process was faster)."""
 
     worker: Worker
     finding: Finding
     task: Task | None
 
 
-def look(queue: Queue, run: RunId, directory: RunDirectory, *, dry: bool = False) -> Finding:
-    """Find out how a run stands, and make sure that one that never started never will; with `dry` only find out.
+def find(queue: Queue, run: RunId, directory: RunDirectory, *, dry: bool = False) -> Finding:
+    """Find out the state of a run, and make sure that a run that never started never will; with `dry` only find out.
 
-    An `exit` record counts once the keeper that wrote it has gone: an agent can write one too. Raises OSError where
-    the directory cannot be used.
+    An `exit` record counts once the keeper that wrote it has gone: an agent can write one too. Raises OSError if the
+    directory cannot be used.
     """
     start = directory.start()
     if not isinstance(start, Start):
         if directory.exit() is not None:
             return Finding.ENDED
         if tree.marked(str(run), queue.here.path):
-            # Something runs under its name, so it did start: its directory, or its record, was taken away under it.
+            # Something runs under its name, so it did start: its directory, or its record, was removed meanwhile.
             return Finding.RUNNING
         if start is None:
             start = Void(os.getpid()) if directory.write_void(os.getpid(), dry=dry) else directory.start()
@@ -69,14 +69,14 @@ def look(queue: Queue, run: RunId, directory: RunDirectory, *, dry: bool = False
 def settle_run(
     queue: Queue, worker: Worker, config: Config, *, actor: Actor, wait: bool = True, dry: bool = False
 ) -> Recovered | None:
-    """Bring a run that is not watched to its end where it has one; None while its processes run on.
+    """Settle an unwatched run if it has ended; None while its processes are still running.
 
-    With a recorded stop that its shim has not been told of, it is told now. Where `wait` is false, a tree that has to
-    be ended first is only told to end, for the next look to find gone. With `dry` no process and no file of the run is
-    touched, and the queue is a rehearsal's. Raises OSError where the run's directory cannot be used.
+    If a stop is recorded and its shim has not been told, the shim is told now. If `wait` is false, a tree that has to
+    be ended first is only told to end, and the next check finds it gone. With `dry` no process and no file of the run
+    is touched, and the queue is a rehearsal's. Raises OSError if the run's directory cannot be used.
     """
     directory = queue.here.run(worker.id)
-    finding = look(queue, worker.id, directory, dry=dry)
+    finding = find(queue, worker.id, directory, dry=dry)
     if finding is Finding.NEVER_STARTED:
         queue.undo_claim(worker.id, actor=actor, reason="it was claimed and never started")
         return Recovered(worker, finding, None)
@@ -95,7 +95,7 @@ def settle_run(
     else:
         if dry:
             left = overdue.left_behind(worker, left_behind(directory), queue.here.path)
-            ended = not left and not _leaves(directory)
+            ended = not left and not _may_leave_processes(directory)
         else:
             ended = end_tree(queue, worker, directory, grace=grace_ms(task, config))
         if not ended:
@@ -116,7 +116,8 @@ def crashed(worker: Worker, directory: RunDirectory, stream: settle.StreamFollow
 
 
 def end_tree(queue: Queue, worker: Worker, directory: RunDirectory, *, grace: int) -> bool:
-    """End whatever a run left behind whose shim is gone; False where something cannot be ended, or not be seen."""
+    """End everything that a run whose shim is gone left running; False if something cannot be ended, or cannot be
+    seen."""
     known = left_behind(directory)
     if not tree.kill_orphans(str(worker.id), queue.here.path, grace_ms=grace, known=known):
         return False
@@ -124,9 +125,9 @@ def end_tree(queue: Queue, worker: Worker, directory: RunDirectory, *, grace: in
 
 
 def left_behind(directory: RunDirectory) -> tuple[Identity, ...]:
-    """The agent by its record, for one that has cleared its environment, which would show that it is the run's.
+    """The agent from its record, for an agent that cleared its environment and with it the marker of the run.
 
-    The agent can write that record: what it names is the run's only where it prints to the run's own files.
+    The agent can write that record: the process that it names is the run's only if it prints to the run's own files.
     """
     agent = directory.agent()
     if agent is None or not process.alive(agent):
@@ -136,8 +137,8 @@ def left_behind(directory: RunDirectory) -> tuple[Identity, ...]:
         try:
             printed = os.stat(f"/proc/{agent.pid}/fd/{number}")
         except PermissionError:
-            # Another user's, as a program that became root: no signal of ours reaches it, and until it has gone the
-            # run may not be over.
+            # Another user's process, such as a program that became root: our signals do not reach it, and the run must
+            # not end before it does.
             return (agent,)
         except OSError:
             continue
@@ -155,15 +156,15 @@ def _regular(path: str) -> os.stat_result | None:
 
 
 def bury(directory: RunDirectory) -> bool:
-    """Tidy up after a run of which nothing is left that can be seen; False where something that cannot be is left."""
+    """Clean up after a run of which no process can be seen; False if a process that cannot be seen may be left."""
     from agentq_cli.host import tmpdir
 
-    if _leaves(directory):
+    if _may_leave_processes(directory):
         return False
     tmpdir.remove_left_behind(os.environ, directory.path)
     return True
 
 
-def _leaves(directory: RunDirectory) -> bool:
+def _may_leave_processes(directory: RunDirectory) -> bool:
     start = directory.start()
-    return keeper.leaves(directory, start if isinstance(start, Start) else None)
+    return keeper.may_leave_processes(directory, start if isinstance(start, Start) else None)

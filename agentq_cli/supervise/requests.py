@@ -1,4 +1,4 @@
-"""Carrying out what agents ask for in their outbound.db; the same for `run` and `sweep`."""
+"""Carrying out what agents request in their outbound.db; the same for `run` and `sweep`."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 MOST = 64
-"""Requests that are answered in one go: an agent that writes thousands does not keep the others waiting."""
+"""How many requests are answered in one go: an agent that writes thousands must not keep the others waiting."""
 
 
 def apply(
     queue: Queue, config: Config, environ: Mapping[str, str], session: str, *, dry: bool = False
 ) -> Generator[Answer, None, bool]:
-    """Answer the new requests of a session, `MOST` of them; returns whether there may be more. With `dry` no run is
-    told to end.
+    """Answer up to `MOST` new requests of a session; returns whether there may be more. With `dry` no run is told to
+    end.
 
-    Raises Busy, Unreadable (of its outbound.db: its own trouble only).
+    Raises Busy, Unreadable (for its outbound.db, which concerns nothing else).
     """
     seen = queue.voice.stamp(session)
     asked = Asked(queue, config, environ, session)
@@ -42,9 +42,9 @@ def apply(
     def zone(named: str | None) -> str:
         return zones.resolve(config, environ, session=session, typed=named).name
 
-    looked_at = 0
+    taken = 0
     for message, content in queue.voice.asked(session, MOST):
-        looked_at += 1
+        taken += 1
         request = policy.read(content, session=session, zone=zone, now=queue.now)
         answer = queue.voice.apply(
             session,
@@ -58,12 +58,13 @@ def apply(
             continue
         if answer.stop is not None and not dry:
             directory = queue.here.run(answer.stop)
-            # It is on record already: on a full disk whoever watches the run tells its shim as soon as that can be.
+            # The stop is on record already: if the disk is full, the run's supervisor tells its shim as soon as that is
+            # possible.
             with contextlib.suppress(OSError):
                 directory.create()
                 stop.request_stop(directory, reason="cancelled", at=queue.now)
         yield answer
-    if looked_at == MOST:
+    if taken == MOST:
         return True
     queue.voice.remember(session, seen)
     return False
@@ -71,7 +72,7 @@ def apply(
 
 @dataclass(frozen=True, slots=True)
 class _Agent:
-    """An agent as a caller; its umask and its directory are those of its session, which `Asked.task` puts in."""
+    """An agent as a caller; its umask and its directory are its session's, which `Asked.task` sets."""
 
     config: Config
     environ: Mapping[str, str]
@@ -86,10 +87,9 @@ class _Agent:
 
 
 class Asked:
-    """Makes what agents of a session ask for, by the same reading of the config's options as `submit` and `schedule`.
+    """Makes what the agents of a session request, reading the config's options as `submit` and `schedule` do.
 
-    Of an agent's own choice is only what the request may hold: the agent, the directory and the environment are the
-    session's.
+    An agent chooses only what the request may contain: the agent, the directory and the environment are the session's.
     """
 
     def __init__(self, queue: Queue, config: Config, environ: Mapping[str, str], session: str) -> None:
@@ -99,17 +99,17 @@ class Asked:
         self._at = _Agent(config, environ, Clock(queue.now))
 
     def task(self, request: Request, last: Task | None) -> NewTask:
-        """The task that is asked for; from `last`, the session's last prompt, it has what the config leaves open.
+        """The requested task; what the config leaves open it takes from `last`, the session's last prompt.
 
-        Raises Usage where the session has no directory, or the config names something that is not there, and
-        LimitReached where agents have submitted one another too deep.
+        Raises Usage if the session has no directory, or if the config names something that does not exist, and
+        LimitReached if agents have submitted one another too deep.
         """
         options = self._config.options(self._session)
         given: dict[str, Any] = {"session": self._session, "prompt": request.changes.get("prompt")}
         if last is not None:
             given |= {name: getattr(last.work, name) for name in ("agent", "cwd") if options.get(name) is None}
         elif options.get("cwd") is None:
-            why = "it has no directory; it never had a prompt, and the config names none"
+            why = "no directory is known: it never had a prompt, and the config sets none"
             raise Usage(f"session '{self._session}': {why}")
         given |= {"tz": request.when.get("tz")}
         schedule = self.schedule(request, None) if request.recurs else None
@@ -129,5 +129,5 @@ class Asked:
         return replace(made, work=replace(made.work, launch=launch, **request.changes), schedule=schedule)
 
     def schedule(self, request: Request, before: Schedule | None) -> Schedule:
-        """The schedule that is asked for; what was said of it `before` stays. Raises Usage."""
+        """The requested schedule; what was set `before` and is not changed stays. Raises Usage."""
         return make_schedule(self._at, {"tz": None, **request.when}, session=self._session, before=before)

@@ -1,4 +1,4 @@
-"""From the files of a run that has ended to its outcome, and into the queue."""
+"""From the files of an ended run to its outcome, and into the queue."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ STDERR_TAIL = 64 * 1024
 
 
 class StreamFollower:
-    """Feeds a run's stdout to its agent's reader as it grows, in bounded steps; what the bound took is passed over."""
+    """Feeds a run's stdout to its agent's reader as it grows, in bounded steps; bytes that were cut are skipped."""
 
     def __init__(self, directory: RunDirectory, reader: readers.Reader) -> None:
         self.reader = reader
         self._output = OutputReader(directory, "stdout")
 
     def step(self) -> bool:
-        """Read a piece further; whether there was one."""
+        """Read the next piece; returns whether there was one."""
         piece = self._output.read()
         self.reader.feed(piece)
         return bool(piece)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._output.close()
 
     def finish(self) -> None:
@@ -41,7 +41,7 @@ class StreamFollower:
         self.close()
 
     def said_by(self, offset: int) -> Verdict:
-        """What was said in the first so many bytes; for one that has read nothing yet."""
+        """The verdict on the first `offset` bytes; only for a follower that has read nothing yet."""
         while (left := offset - self._output.offset) > 0 and (piece := self._output.read(min(left, CHUNK))):
             self.reader.feed(piece)
         self.reader.flush()
@@ -50,7 +50,7 @@ class StreamFollower:
 
 
 def follower(task: Task, directory: RunDirectory, config: Config) -> StreamFollower | None:
-    """The reader of a run's stream from its beginning; None for a command and for an agent without one."""
+    """The follower of a run's stream from its beginning; None for a command and for an agent without a reader."""
     try:
         profile = profile_of(task, config)
     except AgentqError:
@@ -82,7 +82,8 @@ def outcome(
 def _at_stop(
     task: Task, directory: RunDirectory, record: Exit, stream: StreamFollower | None, config: Config
 ) -> Verdict | None:
-    """What the agent had said when it was told to end; None where it was not, or had not said its last word then."""
+    """The verdict on what the agent had printed when it was told to end; None if it was not told to, or was not
+    finished then."""
     if stream is None or record.stopped in (None, verdict.CANCELLED) or record.stdout_at_stop is None:
         return None
     again = follower(task, directory, config) if stream.reader.seems_finished() else None

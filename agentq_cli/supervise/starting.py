@@ -1,4 +1,4 @@
-"""From what waits to a process: pick, pass the gates, claim, launch. What goes wrong in one session stays there."""
+"""From a waiting task to a process: pick, pass the gates, claim, launch. A failure in one session stays there."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Starter:
         self._zones: dict[str, tuple[Config, int, str]] = {}
 
     def pick(self, jobs: int) -> order.Head | None:
-        """The task to start next; None where no slot is free or nothing may start."""
+        """The task to start next; None if no slot is free or no task may start."""
         return self._heads.pick(
             now=self._queue.now,
             jobs=jobs,
@@ -62,22 +62,23 @@ class Starter:
         )
 
     def doubt(self, session: str) -> None:
-        """Have what is to be started of a session looked up anew: it was changed without an event."""
+        """Have a session's startable tasks read again: they were changed without an event."""
         self._heads.doubt(session)
 
     def ask_gates(self, head: order.Head | None, jobs: int) -> list[Gate]:
-        """Ask for one more start, None is for none; the gates that have begun to hold or have let go."""
+        """Check the gates for one more start (None: there is none); returns the gates that have begun or ceased to
+        hold."""
         return self._gates.forget() if head is None else self._gates.ask(self.config, workers=jobs - 1)
 
     @property
     def held(self) -> bool:
-        """Whether a gate holds back what was picked last."""
+        """Whether a gate holds back the task that was picked last."""
         return self._gates.closed
 
     def claim(self, head: order.Head, jobs: int) -> Claim | None:
-        """Take a task. None where it may no longer be taken, or its session is busy or in trouble (see the guard)."""
+        """Claim a task; None if it may no longer be taken, or if its session is busy or faulty (see the guard)."""
         self._heads.doubt(head.session)
-        with self._guard.over(head.session, START):
+        with self._guard.guarding(head.session, START):
             candidate = self._queue.candidate(head)
             if candidate is None:
                 return None
@@ -94,7 +95,7 @@ class Starter:
         return None
 
     def launch(self, claim: Claim) -> Watched:
-        """Start the process of a claimed task; what could not be started is watched to its end all the same."""
+        """Start the process of a claimed task; a task that could not be started is watched to its end all the same."""
         worker = Worker(
             *claim.run,
             agent=claim.task.work.agent,
@@ -109,25 +110,26 @@ class Starter:
             watched.outcome = unstarted(self._queue.now, claim.plan.error)
             watched.ended = True
             return watched
-        with self._guard.over(claim.run.session, LAUNCH) as tried:
-            # All that may fail comes first: what has been launched is watched, whatever happens.
+        with self._guard.guarding(claim.run.session, LAUNCH) as tried:
+            # Everything that may fail comes first: a launched process is watched, whatever happens.
             watched.follow(self.config, self._queue)
             zone = claim.task.work.launch.tz or self._zone(claim.task.session)
             request = plan.request(claim, self.config, self._queue.here, self._clock, self._environ, zone)
             _, watched.pidfd = self._launcher.launch(request)
-        # No process can be made now. What has not begun is void; where a shim did begin it is watched by its pidfd.
+        # No process can be created now. A run that has not begun is void; if a shim did begin, it is watched by its
+        # pidfd.
         watched.ended = tried.error is not None
         return watched
 
     def moments(self) -> list[int]:
-        """When to ask the gates again (monotonic)."""
+        """When to check the gates again (monotonic)."""
         return [] if self._gates.again_at is None else [self._gates.again_at]
 
     def _parallel(self, session: str) -> int | None:
         return order.width(session, self.config.sessions.get(session, {}).get("parallel"))
 
     def _zone(self, session: str) -> str:
-        """The zone of a session's tasks, looked up again after a while: a person may set another one."""
+        """The zone of a session's tasks, determined again after a while because a person may set another one."""
         now = monotonic_ms()
         known = self._zones.get(session)
         if known is None or known[0] is not self.config or now - known[1] >= ZONE_MS:

@@ -1,7 +1,7 @@
-"""`agentq run`: picks, claims, starts and watches; settles what ends; leaves agents running when it goes.
+"""`agentq run`: picks, claims, starts and watches tasks; settles what ends; leaves agents running when it exits.
 
 One thread, no polling: it sleeps on its doorbell, the pidfds of its shims and its signals, with timers for the next due
-time, its lease and what it has to try again. What it decides is in `policy`, what it stores in `queue`.
+time, its lease and its retries. Its decisions are in `policy`, its storage behind the `door`.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ if TYPE_CHECKING:
 
 RENEW_MS = 10_000
 STREAM_MS = 500
-"""How often an agent's stream is read on while it runs: its conversation's id is wanted before it ends."""
+"""How often an agent's stream is read while it runs: its conversation's id is needed before it ends."""
 TICK_MS = 1000
 OVERDUE_MS = 5_000
-"""How often runs are looked at that may have passed a limit and cannot be ended."""
+"""How often runs are checked that may have passed a limit and cannot be ended."""
 
 SAFETY_NET_MS = 30_000
 MOST_MISSES = 10
-"""Claims that may fail in one go before it waits: others are at it, or a file is in trouble."""
+"""How many claims may fail in one go before it waits: other supervisors are at it, or a file is faulty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the command line of `run` asks for; `jobs` None follows the config. Durations are milliseconds."""
+    """What the command line of `run` requests; `jobs` None follows the config. Durations are milliseconds."""
 
     jobs: int | None = None
     sessions: tuple[str, ...] = ()
@@ -61,16 +61,16 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """One line of `run`'s report: an event as it was recorded, and with a finish its outcome."""
+    """One line of `run`'s report: an event as it was recorded, and for a finish its outcome."""
 
     event: Event
     outcome: Outcome | None = None
 
 
 class Supervision:
-    """One `agentq run`. `failed` counts the tasks it ran that ended unsuccessfully, `signal` is what ended it;
-    `deferred_until` is when a usage limit ends that holds all that a drain left undone. With `ticking`, `run` also
-    yields None whenever it has looked at everything, at least each second while something runs: to draw by."""
+    """One `agentq run`. `failed` counts the tasks that it ran and that ended unsuccessfully, `signal` is the signal
+    that ended it. `deferred_until` is when the usage limit ends that holds everything a drain left undone. With
+    `ticking`, `run` also yields None after each round, at least each second while something runs, for a display."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class Supervision:
 
     @property
     def watched(self) -> Sequence[Watched]:
-        """What it looks after at this moment, in the order of the starts."""
+        """The runs that it watches at this moment, in the order of the starts."""
         return tuple(self._watched.values())
 
     def run(self) -> Iterator[Happening | None]:
@@ -134,10 +134,10 @@ class Supervision:
             while bell is not None:
                 bell.empty()
                 yield from self._heed(signals)
-                with self._guard.over(None, "round"):
+                with self._guard.guarding(None, "round"):
                     yield from self._round()
                 over = self._stopping == "leave"
-                with self._guard.over(None, "end"):
+                with self._guard.guarding(None, "end"):
                     over = over or self._done()
                 yield from self._tell_trouble()
                 if over:
@@ -147,14 +147,14 @@ class Supervision:
                 self._sleep(bell, signals)
 
     def _begin(self, signals: Signals, opened: contextlib.ExitStack) -> Generator[Happening, None, Bell | None]:
-        """Go on duty, as soon as that can be; None where it was stopped before. Raises Refused where the disk does not
-        let it: that is told to who starts it, and not waited for."""
+        """Go on duty as soon as possible; None if it was stopped before that. Raises Refused if the disk does not allow
+        it: that is reported to the caller instead of retried."""
         registered = False
         while True:
             yield from self._heed(signals)
             if self._stopping is not None:
                 return None
-            with self._guard.over(None, "begin") as tried:
+            with self._guard.guarding(None, "begin") as tried:
                 if not registered:
                     self._renewed_at = monotonic_ms()
                     self._queue.join(
@@ -166,9 +166,9 @@ class Supervision:
                 bell = self._queue.bell()
                 bell.fileno()
                 opened.enter_context(bell)
-                with self._guard.over(None, "begin hooks"):
+                with self._guard.guarding(None, "begin hooks"):
                     self._hooks.begin(self._config)
-                with self._guard.over(None, "remember"):
+                with self._guard.guarding(None, "remember"):
                     yield from self._remember()
                 return bell
             if isinstance(tried.error, Refused) and few_descriptors() is None:
@@ -177,7 +177,8 @@ class Supervision:
             self._sleep(None, signals)
 
     def _leave(self, signals: Signals) -> None:
-        """Go off duty; what runs is adopted by whoever comes next. A row that cannot be removed now is a dead one's."""
+        """Go off duty; what runs is adopted by the next supervisor. If its row cannot be removed now, others recognize
+        it as a dead one's."""
         for watched in self._watched.values():
             watched.close()
         with contextlib.suppress(AgentqError, OSError):
@@ -186,20 +187,20 @@ class Supervision:
             pass
 
     def _tell_trouble(self) -> Iterator[Happening]:
-        """What went wrong and was not told; and of what stops everything, a word where others look."""
-        for session, message in self._guard.take():
+        """Report unreported trouble; trouble that stops everything is also recorded for others to see."""
+        for session, message in self._guard.take_unreported():
             yield self._tell("trouble", None, reason=message if session is None else f"{session}: {message}")
-        general = self._guard.general()
+        general = self._guard.general_trouble()
         if general is not None:
-            # Those that others need are opened again; those that nobody needs make room.
+            # Connections that are needed are opened again; the others make room.
             self._queue.rest()
         with contextlib.suppress(AgentqError, OSError):
             self._gates.note_trouble(general)
 
     def _remember(self) -> Iterator[Happening]:
-        """Have the index know what the files hold and it does not know: put back from an older copy."""
-        told, host = partial(history.past, self._queue.here, self._config), os.uname().nodename
-        for mended in self._queue.upkeep.recall(told, host=host, wanted=lambda session: not self._outside(session)):
+        """Add to the index what the files have and the index lacks, as after it was restored from an older copy."""
+        find_run, host = partial(history.past, self._queue.here, self._config), os.uname().nodename
+        for mended in self._queue.upkeep.recall(find_run, host=host, wanted=lambda session: not self._outside(session)):
             yield self._tell("reindex", reason=mended)
 
     def _round(self) -> Iterator[Happening]:
@@ -209,19 +210,19 @@ class Supervision:
             self._renew()
         self._read_streams()
         for watched in self._watched.values():
-            if watched.elsewhere:
-                with self._guard.over(watched.worker.session, f"keeper {watched.worker.id}"):
-                    watched.look_elsewhere()
+            if watched.foreign:
+                with self._guard.guarding(watched.worker.session, f"keeper {watched.worker.id}"):
+                    watched.check_foreign()
         yield from self._settle()
-        # What asks nothing of the index comes first: it may be locked, and no limit waits for that.
+        # What needs nothing of the index comes first: it may be locked, and no limit waits for that.
         if self._cancelling:
             self._cancel_on()
         if self._stopping != "leave":
             yield from self._limit()
-            yield from self._look_overdue()
+            yield from self._report_overdue()
         calls = self._queue.calls(self._identity)
         if self._stopping != "leave":
-            # A row of its own that is gone or old makes its runs anybody's.
+            # If its own row is gone or old, anybody may take its runs.
             if calls.strangers or not calls.known or monotonic_ms() - self._renewed_at >= attendance.LEASE_MS:
                 yield from self._adopt()
             if calls.stops:
@@ -245,7 +246,7 @@ class Supervision:
         full = self._settings.max_tasks is not None and self._started >= self._settings.max_tasks
         return self._stopping is None and not full
 
-    # What others want of it
+    # What others request of it
 
     def _heed(self, signals: Signals) -> Iterator[Happening]:
         for number in signals.take():
@@ -257,8 +258,8 @@ class Supervision:
             running = len(self._watched)
             what = {
                 "leave": "leaving them running",
-                "wait": "waiting for them; once more leaves them running",
-                "cancel": "cancelling them; once more leaves them running",
+                "wait": "waiting for them; a second signal leaves them running",
+                "cancel": "cancelling them; a second signal leaves them running",
             }
             then = f"{running} running, {what[self._stopping]}" if running else "nothing runs"
             yield self._tell("stop", reason=f"{signal.Signals(number).name}: {then}")
@@ -267,15 +268,15 @@ class Supervision:
                 self._cancelling = {(run, step) for run in self._watched for step in ("tell", "record")}
 
     def _cancel_on(self) -> None:
-        """Cancel what is to be cancelled, each of it told and recorded as soon as that can be."""
+        """Cancel what is to be cancelled, each run told and recorded as soon as possible."""
         for run, step in list(self._cancelling):
             watched, name = self._watched.get(run), f"cancel: {step} {run}"
             if watched is None:
                 self._cancelling.discard((run, step))
                 self._guard.clear(run.session, name)
-            elif self._guard.may(run.session, name):
-                with self._guard.over(run.session, name):
-                    # Where its session is locked, the word to its keeper alone makes it cancelled too.
+            elif self._guard.may_run(run.session, name):
+                with self._guard.guarding(run.session, name):
+                    # If its session is locked, telling its keeper is enough to make it cancelled.
                     if step == "tell":
                         stop.request_stop(watched.directory, reason="cancelled", at=self._queue.now)
                     else:
@@ -293,18 +294,18 @@ class Supervision:
             gates.check(loaded, self._resources)
             self._config = self._starter.config = loaded
         except (AgentqError, OSError):
-            # A file in the middle of an edit: what was read before goes on until it is right again.
+            # A file in the middle of an edit: the last valid configuration applies until the file is valid again.
             self._config = replace(self._config, stamp=configuration.stamp(self._config.path))
         if self._jobs != before:
-            with self._guard.over(None, "renew"):
+            with self._guard.guarding(None, "renew"):
                 self._queue.renew(self._identity, jobs=self._jobs, renewed_at=monotonic_ms())
 
     def _renew(self) -> None:
-        """Say that it is there. Before a claim too: the runs of a supervisor with an old row are taken from it."""
+        """Renew its row. Before a claim too: others take over the runs of a supervisor with an old row."""
         now = monotonic_ms()
-        if now - self._renewed_at >= RENEW_MS and self._guard.may(None, "renew"):
-            # Where that cannot be written now nothing is lost but the runs, to whoever can.
-            with self._guard.over(None, "renew"):
+        if now - self._renewed_at >= RENEW_MS and self._guard.may_run(None, "renew"):
+            # If that cannot be written now, nothing is lost but the runs, to a supervisor that can.
+            with self._guard.guarding(None, "renew"):
                 self._queue.renew(self._identity, jobs=self._jobs, renewed_at=now)
                 self._renewed_at = now
 
@@ -313,7 +314,7 @@ class Supervision:
     def _fill(self) -> Iterator[Happening]:
         misses = 0
         while self._claiming and misses < MOST_MISSES:
-            # With so many runs of its own there is no slot free, whatever others have.
+            # With this many runs of its own no slot is free, whatever others have.
             head = None if len(self._watched) >= self._jobs else self._starter.pick(self._jobs)
             yield from self._ask_gates(head)
             if head is None or self._starter.held:
@@ -325,20 +326,20 @@ class Supervision:
                 continue
             self._started += 1
             self._watched[claim.run] = self._starter.launch(claim)
-            # Told once it is on its way: what is printed need not be waited for.
+            # Reported once it is on its way: the start need not wait for what is printed.
             yield self._tell("start", claim.run, before=Status.QUEUED, after=Status.RUNNING)
             yield from self._settle()
 
     def _ask_gates(self, head: order.Head | None) -> Iterator[Happening]:
         for gate in self._starter.ask_gates(head, self._jobs):
-            yield self._tell("gate", reason=f"{gate.name} {'holds' if gate.holding else 'lets go'}: {gate.detail}")
+            yield self._tell("gate", reason=f"{gate.name} {'holds' if gate.holding else 'reopens'}: {gate.detail}")
 
     def _expire(self) -> Iterator[Happening]:
         for address in self._queue.expired():
-            if self._outside(address.session) or not self._guard.may(address.session, "expire"):
+            if self._outside(address.session) or not self._guard.may_run(address.session, "expire"):
                 continue
             expired = None
-            with self._guard.over(address.session, "expire"):
+            with self._guard.guarding(address.session, "expire"):
                 expired = self._queue.expire(address, actor=Actor.SUPERVISOR)
                 self._starter.doubt(address.session)  # it may have been moved to a slot that is in time
             if expired is not None:
@@ -347,30 +348,30 @@ class Supervision:
                 yield from self._tell_stopped(expired)
 
     def _arrive(self) -> None:
-        """Look at occurrences when they are due, so that slots that pass while they wait for a place are told apart
-        from those on which nothing was there."""
-        look = self._queue.around()
+        """Apply the missed policy to occurrences when they become due, so that slots that pass while they wait for a
+        place are distinguished from slots at which nothing ran."""
+        around = self._queue.around()
         for address, agent in self._queue.arriving():
-            held = look.holds_back(address.session, agent)
-            may = self._guard.may(address.session, "arrive")
+            held = around.holds_back(address.session, agent)
+            may = self._guard.may_run(address.session, "arrive")
             if may and not held and not self._outside(address.session):
-                with self._guard.over(address.session, "arrive"):  # the claim does it too
+                with self._guard.guarding(address.session, "arrive"):  # the claim does it too
                     self._queue.arrive(address, actor=Actor.SUPERVISOR)
                     self._starter.doubt(address.session)
 
     def _answer(self) -> Iterator[Happening]:
-        """Carry out what the agents that run now, or have just ended, asked for."""
+        """Carry out what the agents that are running, or have just ended, requested."""
         left: set[str] = set()
         for session in {run.session for run in self._watched} | self._ended_in | self._unanswered:
             self._unanswered.discard(session)
             if not self._queue.voice.may_ask(session):
                 self._guard.clear(session, "requests")
                 continue
-            if not self._guard.may(session, "requests"):
+            if not self._guard.may_run(session, "requests"):
                 self._unanswered.add(session)
                 continue
             more = False
-            with self._guard.over(session, "requests") as tried:
+            with self._guard.guarding(session, "requests") as tried:
                 more = yield from self._carry_out(session)
             if tried.error is not None:
                 self._unanswered.add(session)
@@ -390,7 +391,7 @@ class Supervision:
             yield self._tell("request", run, reason=f"{session}: {answer.status}: {answer.detail}")
 
     def _tell_dependents(self) -> Iterator[Happening]:
-        """Release, or stop, the tasks of other sessions that wait for what has ended."""
+        """Release or stop the tasks of other sessions that wait for something that has ended."""
         self._undecided = False
         tried: set[str] = set()
         while waiting := [name for name in self._queue.unsettled_sessions() if name not in tried]:
@@ -399,24 +400,24 @@ class Supervision:
                 yield from self._tell_dependents_of(session)
 
     def _tell_dependents_of(self, session: str) -> Iterator[Happening]:
-        if self._guard.may(session, "dependents"):
-            with self._guard.over(session, "dependents"):
+        if self._guard.may_run(session, "dependents"):
+            with self._guard.guarding(session, "dependents"):
                 for task in self._queue.settle_dependents_in(session, actor=Actor.SUPERVISOR):
                     yield self._tell("depend", RunId(*task.address, 0), after=task.status, reason=task.reason)
                     yield from self._tell_stopped(task)
                 return
-        # What somebody has to mend must not keep a drain from its end.
+        # Trouble that a person has to fix must not keep a drain from ending.
         decided = self._outside(session) or session in self._guard.lasting("dependents")
         self._undecided = self._undecided or not decided
 
     def _tell_stopped(self, task: Task) -> Iterator[Happening]:
-        """What the end of a task has stopped in its own session, in the very commit."""
+        """Report what the end of a task has stopped in its own session, in the same commit."""
         if not task.status.ended:
             return
         try:
             stopped = self._queue.stopped_behind(task)
         except AgentqError:
-            return  # it is done, and on record; only this line about it is missing
+            return  # it is done and recorded; only this line is missing
         for each in stopped:
             yield self._tell("depend", RunId(*each.address, 0), after=each.status, reason=each.reason)
 
@@ -424,7 +425,7 @@ class Supervision:
         return bool(self._settings.sessions) and session not in self._settings.sessions
 
     def _call_hooks(self) -> Iterator[Happening]:
-        """After everything else: what has happened is told to hooks, and nothing waits for them."""
+        """Run hooks, after everything else; nothing waits for them."""
         for ran in self._hooks.step(self._config, start=self._stopping != "leave"):
             if ran.failure is not None:
                 yield self._tell("hook_failed", ran.call.run, reason=f"{ran.call.hook}: {ran.failure}")
@@ -436,9 +437,9 @@ class Supervision:
             if worker.id in self._watched or self._outside(worker.session):
                 continue
             step = f"adopt {worker.id}"
-            if not self._guard.may(worker.session, step):
+            if not self._guard.may_run(worker.session, step):
                 continue
-            with self._guard.over(worker.session, step) as tried:
+            with self._guard.guarding(worker.session, step) as tried:
                 if not self._queue.adopt(worker, self._identity):
                     continue
                 watched = Watched.adopted(
@@ -457,23 +458,23 @@ class Supervision:
         yield from self._settle()
 
     def _pass_on_stops(self) -> None:
-        """Post the stops that are on record and that whoever asked for them did not live to post."""
+        """Deliver recorded stops whose requesting process died before it could deliver them."""
         for worker in self._queue.workers():
             watched = self._watched.get(worker.id)
             if worker.stop is not None and watched is not None and not watched.ended:
-                # A full disk: at the next round again.
-                with self._guard.over(worker.session, f"stop {worker.id}"):
+                # If the disk is full, the next round tries again.
+                with self._guard.guarding(worker.session, f"stop {worker.id}"):
                     if watched.directory.stop() is None:
                         stop.request_stop(watched.directory, reason=worker.stop, at=self._queue.now)
 
     def _limit(self) -> Iterator[Happening]:
-        """End the runs that have been silent for too long, take too much memory or cost too much."""
+        """End the runs that have been silent for too long, use too much memory or cost too much."""
         for run, watched in self._watched.items():
             if watched.ended or not watched.limits.due():
                 continue
-            # Out of descriptors, or a disk that cannot take the record of a stop: the next look finds it again.
-            with self._guard.over(run.session, f"limits {run}"):
-                reached = watched.limits.look(watched.directory, watched.stream)
+            # Out of descriptors, or a disk that cannot take the record of a stop: the next check finds it again.
+            with self._guard.guarding(run.session, f"limits {run}"):
+                reached = watched.limits.check(watched.directory, watched.stream)
                 if reached is not None and limits.enforce(
                     self._queue, run, watched.directory, reached, actor=Actor.SUPERVISOR
                 ):
@@ -485,8 +486,8 @@ class Supervision:
                         reason=f"{reached.reason}: {reached.detail}",
                     )
 
-    def _look_overdue(self) -> Iterator[Happening]:
-        """Tell of each run once that it should have ended, and cannot be."""
+    def _report_overdue(self) -> Iterator[Happening]:
+        """Report once for each run that it should have ended and cannot be ended."""
         now = monotonic_ms()
         if now < self._overdue_at:
             return
@@ -494,9 +495,9 @@ class Supervision:
         for run, watched in self._watched.items():
             if run in self._overdue:
                 continue
-            with self._guard.over(run.session, f"overdue {run}"):
+            with self._guard.guarding(run.session, f"overdue {run}"):
                 here = self._queue.here.path
-                late = overdue.look(watched.worker, watched.task, watched.directory, self._config, here)
+                late = overdue.find(watched.worker, watched.task, watched.directory, self._config, here)
                 if late is None:
                     continue
                 self._overdue.add(run)
@@ -506,10 +507,10 @@ class Supervision:
     def _read_streams(self) -> None:
         for run, watched in self._watched.items():
             step = f"stream {run}"
-            if not self._guard.may(run.session, step):
+            if not self._guard.may_run(run.session, step):
                 continue
-            # The next tick, or the finish, stores it.
-            with self._guard.over(run.session, step):
+            # If storing fails, the next tick or the finish stores it.
+            with self._guard.guarding(run.session, step):
                 seen = watched.read_on()
                 if seen is not None and watched.task.work.agent is not None:
                     self._queue.seen_conversation(run, watched.task.work.agent, seen)
@@ -521,9 +522,9 @@ class Supervision:
             if not watched.ended or watched.again_at > now:
                 continue
             step = f"settle {run}"
-            if not self._guard.may(run.session, step):
+            if not self._guard.may_run(run.session, step):
                 continue
-            with self._guard.over(run.session, step) as tried:
+            with self._guard.guarding(run.session, step) as tried:
                 if not watched.conclude(self._queue, self._config):
                     continue
                 yield from self._finish(run, watched)
@@ -569,7 +570,7 @@ class Supervision:
     def _done(self) -> bool:
         if self._stopping == "leave":
             return True
-        if self._watched or self._starter.held or self._ended_in:  # work that is held back is no idleness
+        if self._watched or self._starter.held or self._ended_in:  # work that is held back is not idleness
             self._idle_since = monotonic_ms()
             self._over_since = None
             return False
@@ -581,7 +582,7 @@ class Supervision:
         return not self._hooks.busy or monotonic_ms() - self._over_since >= PATIENCE_MS
 
     def _over(self) -> bool:
-        """Whether there is a reason to end, with nothing running any more."""
+        """Whether there is a reason to end, now that nothing is running."""
         if not self._claiming:
             return True
         if self._settings.drain and not self._pending():
@@ -594,15 +595,15 @@ class Supervision:
         return limit is not None and monotonic_ms() - self._idle_since >= limit
 
     def _pending(self) -> bool:
-        """Whether a drain has something left that will run without anybody's help."""
+        """Whether a drain has something left that will run without a person's help."""
         if self._undecided:
             return True
-        look, troubled = self._queue.around(), self._guard.lasting(START)
-        mine = [session for session, lane in look.lanes.items() if lane.running and not self._outside(session)]
+        around, troubled = self._queue.around(), self._guard.lasting(START)
+        mine = [session for session, lane in around.lanes.items() if lane.running and not self._outside(session)]
         if any(session not in troubled for session in mine):
             return True
         return any(
-            not self._outside(session) and session not in troubled and not look.holds_back(session, agent)
+            not self._outside(session) and session not in troubled and not around.holds_back(session, agent)
             for session, agent in self._queue.unfinished()
         )
 
@@ -626,7 +627,7 @@ class Supervision:
             self._queue.rest()
 
     def _timeout(self) -> int:
-        """Milliseconds until something is to be done that nobody will ring for."""
+        """Milliseconds until something is to be done for which no bell rings."""
         now = monotonic_ms()
         moments = [now if self._ended_in else now + SAFETY_NET_MS]
         if self._watched:
@@ -636,17 +637,17 @@ class Supervision:
         if self.ticking and self._watched:
             moments.append(now + TICK_MS)
         moments += [watched.again_at for watched in self._watched.values() if watched.ended and watched.again_at > now]
-        if any(watched.elsewhere for watched in self._watched.values()):
+        if any(watched.foreign for watched in self._watched.values()):
             moments.append(now + LOST_MS)
         moments += [
-            watched.limits.look_at
+            watched.limits.check_at
             for watched in self._watched.values()
-            if watched.limits.look_at is not None and not watched.ended
+            if watched.limits.check_at is not None and not watched.ended
         ]
         if self._claiming:
             moments += self._starter.moments()
-        if self._claiming and not self._clock.fixed and self._guard.may(None, "round"):
-            with self._guard.over(None, "next"):
+        if self._claiming and not self._clock.fixed and self._guard.may_run(None, "round"):
+            with self._guard.guarding(None, "next"):
                 dues = (self._queue.next_due(), self._queue.next_lift())
                 moments += [now + max(0, due - self._queue.now) for due in dues if due is not None]
         moments += self._guard.moments()

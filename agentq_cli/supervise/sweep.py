@@ -1,7 +1,8 @@
-"""One pass over what nobody watches: settle, recover, keep limits, expire, wake. Safe at any time, any number at once.
+"""One pass over what nobody watches: settle, recover, enforce limits, expire, wake. Safe at any time, and any number at
+once.
 
-Every step is idempotent and fenced, so that two sweeps, or a sweep and a supervisor, cannot do a thing twice. A plan is
-the same pass in rehearsal: over copies of the databases, with no process, no file and no bell touched.
+Every step is idempotent and fenced, so two sweeps, or a sweep and a supervisor, cannot do anything twice. A plan is the
+same pass in rehearsal: over copies of the databases, without touching a process, a file or a bell.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ from agentq_cli.supervise.guard import Guard
 from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks
 
 MOST_REQUESTS = 16
-"""How often one pass goes on with a session's requests: somebody who never stops writing must not keep it."""
+"""How many rounds one pass spends on a session's requests: an agent that never stops writing must not keep it busy."""
 
 
 @dataclass(slots=True)
 class Sweep:
-    """One pass; `failed` holds the sessions in which something could not be done, with the reason, under "" what is of
-    no session. With `dry` it is a rehearsal: call `plan` for that."""
+    """One pass; `failed` has the sessions in which something could not be done, with the reason; "" stands for no
+    session. With `dry` it is a rehearsal: call `plan` for that."""
 
     queue: Queue
     config: Config
@@ -54,7 +55,7 @@ class Sweep:
 
     def run(self) -> Iterator[SweepAction]:
         """Do it; yields what was done."""
-        # By its bell a process of another PID namespace knows that it lives, and what of the hooks is its to run.
+        # Its bell tells processes of other PID namespaces that it is alive, and which hooks are its to run.
         with contextlib.nullcontext() if self.dry else self.queue.bell():
             yield from self._pass()
 
@@ -62,8 +63,8 @@ class Sweep:
         hooks = Hooks(self.queue, process.current(), self.environ, Actor.SWEEP)
         hooks.begin(self.config)
         upkeep = self.queue.upkeep
-        told = partial(history.past, self.queue.here, self.config)
-        yield from self._tended(upkeep.begin(told, host=self.host, session=self.session, rebuild=self.reindex))
+        find_run = partial(history.past, self.queue.here, self.config)
+        yield from self._tended(upkeep.begin(find_run, host=self.host, session=self.session, rebuild=self.reindex))
         yield from self._runs()
         yield from self._limits()
         yield from self._expire()
@@ -79,14 +80,14 @@ class Sweep:
     # The guard
 
     def _guarded(self, session: str, step: Iterator[SweepAction]) -> Iterator[SweepAction]:
-        """A step in one session; what goes wrong there is told, and the others go on."""
-        with self._guard.over(session, "sweep") as tried:
+        """Run a step in one session; a failure is reported, and the other sessions continue."""
+        with self._guard.guarding(session, "sweep") as tried:
             yield from step
         if tried.error is not None:
             yield from self._could_not(session, tried.error, of_files=tried.of_files)
 
     def _could_not(self, session: str, error: AgentqError, *, of_files: bool) -> Iterator[SweepAction]:
-        """Tell it once. What a file of a run has done to it says nothing against the rest of its session."""
+        """Report an error once. An error about a file of a run does not make the rest of its session unfit."""
         self.failed.setdefault(session, error.message)
         if not of_files:
             self._unfit.add(session)
@@ -99,13 +100,14 @@ class Sweep:
         return self.session is None or session == self.session
 
     def _fit(self, session: str) -> bool:
-        """Whether something is to be done in a session."""
+        """Whether the sweep does anything in a session."""
         return self._mine(session) and session not in self._unfit
 
     # The steps
 
     def _tended(self, steps: Iterator[SweepAction | Trouble]) -> Iterator[SweepAction]:
-        """What the engine does for itself. Without its own file nothing is done in a session, else what can be."""
+        """What the engine does for itself. If a session's own file is unfit nothing more is done in it, else what is
+        possible."""
         for step in steps:
             if isinstance(step, SweepAction):
                 yield step
@@ -122,7 +124,7 @@ class Sweep:
     def _run(self, worker: Worker) -> Iterator[SweepAction]:
         recovered = recovery.settle_run(self.queue, worker, self.config, actor=Actor.SWEEP, dry=self.dry)
         if recovered is None:
-            if keeper.is_elsewhere(self.queue.here.run(worker.id)):
+            if keeper.run_is_foreign(self.queue.here.run(worker.id)):
                 yield _of_run("leave", worker.id, f"{keeper.ELSEWHERE}, and no supervisor watches it")
             late = overdue.of(self.queue, self.config, worker)
             if late is not None:
@@ -136,7 +138,7 @@ class Sweep:
             yield _of_run("recover" if crashed else "settle", worker.id, f"{recovered.task.status}{reason}")
 
     def _limits(self) -> Iterator[SweepAction]:
-        """Of the runs that nobody watches and that still run, end those that have reached a limit."""
+        """End those of the unwatched, running runs that have reached a limit."""
         for worker in self.queue.orphaned():
             if worker.stop is None and self._fit(worker.session):
                 yield from self._guarded(worker.session, self._limit(worker))
@@ -152,9 +154,9 @@ class Sweep:
         if stream is not None:
             stream.finish()
             of_run.heard(stream.reader.seems_finished())
-        if of_run.look_at is None and not directory.look(LINGERS):
+        if of_run.check_at is None and not directory.recorded_silence(LINGERS):
             return
-        reached = of_run.look(directory, stream, remember=not self.dry)
+        reached = of_run.check(directory, stream, remember=not self.dry)
         if reached is not None and limits.enforce(
             self.queue, worker.id, directory, reached, actor=Actor.SWEEP, dry=self.dry
         ):
@@ -170,9 +172,9 @@ class Sweep:
             yield SweepAction("expire", address.session, str(address), None, "it was not started in time")
 
     def _arrive(self) -> Iterator[SweepAction]:
-        look = self.queue.look()
+        snapshot = self.queue.snapshot()
         for address, agent in self.queue.arriving():
-            if self._fit(address.session) and not look.holds_back(address.session, agent):
+            if self._fit(address.session) and not snapshot.holds_back(address.session, agent):
                 yield from self._guarded(address.session, self._arrive_one(address))
 
     def _arrive_one(self, address: Address) -> Iterator[SweepAction]:
@@ -226,14 +228,14 @@ class Sweep:
             yield SweepAction("prune", address.session, str(address), None, "it ended longer ago than the retention")
 
     def _due(self) -> list[str]:
-        look = self.queue.look()
-        sessions = {session for session, agent in self.queue.unfinished() if not look.holds_back(session, agent)}
+        snapshot = self.queue.snapshot()
+        sessions = {session for session, agent in self.queue.unfinished() if not snapshot.holds_back(session, agent)}
         sessions |= {worker.session for worker in self.queue.orphaned()}
         return sorted(name for name in sessions if self._fit(name))
 
     def _wake(self) -> Iterator[SweepAction]:
         sessions = self._due()
-        if not sessions or wake.looked_after(self.queue, sessions):
+        if not sessions or wake.is_served(self.queue, sessions):
             return
         if self.dry:
             if wake.wanted(self.queue):
@@ -247,7 +249,7 @@ class Sweep:
             yield SweepAction("wake", None, None, None, f"started supervisor {pid}")
 
     def _call(self, hooks: Hooks) -> Iterator[SweepAction]:
-        """Run what is to be told and nobody runs, for a while; the next one goes on."""
+        """Run the hooks that nobody runs, for a while; the next sweep or supervisor continues."""
         try:
             for ran in hooks.finish(self.config, until=monotonic_ms() + PATIENCE_MS):
                 yield _of_hook(ran.call, f": {ran.failure or 'done'}")

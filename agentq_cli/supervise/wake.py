@@ -1,4 +1,4 @@
-"""Starting one supervisor where nobody looks after the queue."""
+"""Starting one supervisor if none serves the queue."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agentq_cli.base.path import Path
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import process
 from agentq_cli.host.place import Place, refuse_link
-from agentq_cli.supervise.attended import looked_after as looked_after
+from agentq_cli.supervise.attended import is_served as is_served
 from agentq_cli.supervise.attended import unattended as unattended
 
 TYPE_CHECKING = False
@@ -20,16 +20,17 @@ if TYPE_CHECKING:
     import subprocess
 
 LOG_BYTES = 1 << 20
-LOOK_SECONDS = 0.005
+POLL_SECONDS = 0.005
 SCOPE_SECONDS = 10
 DUTY_SECONDS = 30
-"""How long a supervisor that was started is waited for; one that finds the index locked goes on trying by itself."""
+"""How long to wait for a supervisor that was started to go on duty; one that finds the index locked retries by
+itself."""
 
 LOCK_SECONDS = 60
-"""How long whoever wants a supervisor waits for somebody else who is starting one."""
+"""How long a process that needs a supervisor waits for another process that is starting one."""
 
 DRAINED = (0, 1, 75)
-"""The exit codes of a drain that did what there was to do."""
+"""The exit codes of a drain that did what it could."""
 
 
 def wanted(queue: Queue) -> bool:
@@ -38,7 +39,7 @@ def wanted(queue: Queue) -> bool:
 
 
 def ensure_supervisor(queue: Queue, sessions: Sequence[str]) -> int | None:
-    """Start a detached `run --drain` unless one lives that serves these sessions; its pid, or None."""
+    """Start a detached `run --drain` unless a live supervisor serves these sessions; returns its pid, or None."""
     if not wanted(queue):
         return None
     from filelock import FileLock, Timeout
@@ -46,7 +47,7 @@ def ensure_supervisor(queue: Queue, sessions: Sequence[str]) -> int | None:
     refuse_link(queue.here.wake_lock)
     try:
         with FileLock(queue.here.wake_lock, LOCK_SECONDS, mode=0o600):
-            if looked_after(queue, sessions):
+            if is_served(queue, sessions):
                 return None
             return start_detached(queue, ["--drain"])
     except Timeout:
@@ -54,15 +55,16 @@ def ensure_supervisor(queue: Queue, sessions: Sequence[str]) -> int | None:
 
 
 def _inside_a_run(here: Place) -> bool:
-    """Whether this process belongs to a run of this state dir: what it starts ends with that run, agents and all."""
+    """Whether this process belongs to a run of this state dir: everything that it starts ends with that run, agents
+    included."""
     own = os.environ.get("AGENTQ_STATE_DIR")
     return "AGENTQ_RUN" in os.environ and own is not None and os.path.realpath(own) == here.path
 
 
 def start_detached(queue: Queue, arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
-    """Start `agentq run` in a session of its own and return its pid once it is on duty. Raises Refused.
+    """Start `agentq run` in its own process session and return its pid once it is on duty. Raises Refused.
 
-    Under systemd it gets a scope of its own, or it would be ended together with the unit that started it.
+    Under systemd it gets its own scope; otherwise it would be ended together with the unit that started it.
     """
     import subprocess
 
@@ -89,12 +91,12 @@ def start_detached(queue: Queue, arguments: Sequence[str], environ: Mapping[str,
 
 
 def _own_scope(environ: Mapping[str, str]) -> list[str]:
-    """The words before a command that give it a scope of its own. Raises Refused where that cannot be had."""
+    """The words before a command that give it its own scope. Raises Refused if a scope cannot be created."""
     import subprocess
 
     words = ["systemd-run", "--user", "--scope", "--quiet", "--collect", "--"]
     try:
-        # Tried with a command that does nothing: of a failure of the real one it could not be told apart.
+        # Tried with a command that does nothing, because a failure of the real one could not be told from this one.
         tried = subprocess.run(
             [*words, "true"], capture_output=True, text=True, timeout=SCOPE_SECONDS, env=dict(environ)
         )
@@ -103,7 +105,7 @@ def _own_scope(environ: Mapping[str, str]) -> list[str]:
         why = str(error)
     if why is not None:
         raise Refused(
-            f"systemd-run --user --scope: {why}; started from a systemd unit, a supervisor needs a scope of its own:"
+            f"systemd-run --user --scope: {why}; started from a systemd unit, a supervisor needs its own scope:"
             " run `agentq run` as a service, or give this user a manager (`loginctl enable-linger`, XDG_RUNTIME_DIR)"
         )
     return words
@@ -111,15 +113,15 @@ def _own_scope(environ: Mapping[str, str]) -> list[str]:
 
 def _for_detached(environ: Mapping[str, str]) -> dict[str, str]:
     values = dict(environ)
-    # It starts in the root directory, from where a relative path would lead elsewhere.
+    # It starts in the root directory, where a relative path would lead elsewhere.
     if values.get("AGENTQ_CONFIG"):
         values["AGENTQ_CONFIG"] = os.path.abspath(os.path.expanduser(values["AGENTQ_CONFIG"]))
     return values
 
 
 def _wait_until_on_duty(child: subprocess.Popen[bytes], here: Place) -> None:
-    """Return once its bell is there, or once it has come and gone with nothing to do, or after a while. Raises
-    Refused where it has failed."""
+    """Return once its bell exists, or once it has finished with nothing to do, or after a while. Raises Refused if it
+    has failed."""
     deadline = time.monotonic() + DUTY_SECONDS
     identity = process.identity_of(child.pid)
     bell = f"{here.bells}/{identity.name if identity else '.gone'}"
@@ -128,14 +130,14 @@ def _wait_until_on_duty(child: subprocess.Popen[bytes], here: Place) -> None:
         if code is not None:
             if code in DRAINED:
                 break
-            raise Refused(f"agentq run: it ended with {code}, see '{here.log}'")
-        time.sleep(LOOK_SECONDS)
+            raise Refused(f"agentq run: exited with {code}; see '{here.log}'")
+        time.sleep(POLL_SECONDS)
     # It outlives this process, and init reaps it.
     child.returncode = 0
 
 
 def self_command() -> list[str]:
-    """How this very agentq is started again, from wherever it was installed and with nothing of the cwd on its path."""
+    """The command that starts this very agentq again, wherever it is installed, without the cwd on its path."""
     root = str(Path(__file__).resolve().parents[2])
     program = f"import sys; sys.path.insert(0, {root!r}); from agentq_cli.__main__ import program; program()"
     return [sys.executable, "-P", "-c", program]

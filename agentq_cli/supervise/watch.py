@@ -1,4 +1,4 @@
-"""One run that a supervisor looks after, from its start or adoption until its outcome is known."""
+"""One run that a supervisor watches, from its start or adoption until its outcome is known."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ from agentq_cli.supervise.limits import RunLimits
 from agentq_cli.supervise.plan import grace_ms
 
 STREAM_STEPS = 128
-"""Pieces of one agent's stream that are read in one go (8 MiB), so that a flood does not keep the others waiting."""
+"""How many pieces of one agent's stream are read in one go (8 MiB), so that a flood does not keep the others
+waiting."""
 
 SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR)
-"""What says nothing about the run, only that it cannot be looked at now."""
+"""Errors that say nothing about the run, only that it cannot be checked now."""
 
 LOST_MS = 1000
-"""How often a run is looked at that lives and whose keeper cannot be found: its directory was taken away."""
+"""How often a live run whose keeper cannot be found is checked: its directory was removed."""
 
 
 @dataclass(slots=True)
 class Watched:
-    """A run and what is known of it. `pidfd` is its shim's, -1 where that is gone; `again_at` is monotonic."""
+    """A run and what is known of it. `pidfd` is its shim's, -1 if the shim is gone; `again_at` is monotonic."""
 
     worker: Worker
     task: Task
@@ -46,29 +47,30 @@ class Watched:
 
     @classmethod
     def adopted(cls, worker: Worker, task: Task, directory: RunDirectory, config: Config, queue: Queue) -> Watched:
-        """One whose supervisor is gone: its shim is watched where it lives, otherwise it has ended."""
+        """A run whose supervisor is gone: its shim is watched if it is alive, otherwise the run has ended."""
         watched = cls(worker, task, directory)
         watched.follow(config, queue)
         watched.ended = not watched._watch_keeper(directory.start())
         return watched
 
     def follow(self, config: Config, queue: Queue) -> None:
-        """Find out what its agent prints where, and what its limits are."""
+        """Open its agent's output for reading, and find out what its limits are."""
         self.stream = settle.follower(self.task, self.directory, config)
         self.limits = RunLimits.of(self.task, config, queue)
 
     @property
-    def elsewhere(self) -> bool:
-        """Whether its shim lives where no pidfd reaches: somebody has to `look_elsewhere` from time to time."""
+    def foreign(self) -> bool:
+        """Whether its shim lives in a PID namespace that no pidfd reaches: `check_foreign` must be called from time to
+        time."""
         return self.pidfd < 0 and not self.ended
 
-    def look_elsewhere(self) -> None:
-        """See whether a shim of another PID namespace has ended."""
+    def check_foreign(self) -> None:
+        """Check whether a shim of another PID namespace has ended."""
         start = self.directory.start()
         self.ended = not isinstance(start, Start) or not keeper.lives(self.directory, start)
 
     def read_on(self) -> str | None:
-        """Feed the stream further; the conversation's id where it is new."""
+        """Read more of the stream; returns the conversation's id if it is new."""
         if self.stream is None:
             return None
         for _ in range(STREAM_STEPS):
@@ -79,11 +81,11 @@ class Watched:
         return seen if seen is not None and seen != self.conversation else None
 
     def conclude(self, queue: Queue, config: Config) -> bool:
-        """Find out how a run that has ended did end. False: not yet, something of it is still alive."""
+        """Find out how an ended run ended. False: not yet, something of it is still alive."""
         if self.outcome is not None or self.never_started:
             return True
         try:
-            finding = recovery.look(queue, self.worker.id, self.directory)
+            finding = recovery.find(queue, self.worker.id, self.directory)
         except OSError as error:
             if error.errno in SCARCE:
                 raise
@@ -103,7 +105,7 @@ class Watched:
         return True
 
     def _watch_its_shim(self) -> None:
-        """The shim that ended was a second one, asked for when the launcher was lost; the first has the run."""
+        """The shim that ended was a second one, started when the launcher was lost; the first has the run."""
         start = self.directory.start()
         self.close()
         self.ended = not self._watch_keeper(start)
@@ -111,16 +113,16 @@ class Watched:
             self.again_at = monotonic_ms() + (SETTLE_MS if isinstance(start, Start) else LOST_MS)
 
     def _watch_keeper(self, start: Start | Void | None) -> bool:
-        """Watch the shim that has the run, by pidfd where one can be had; False where it is gone."""
+        """Watch the shim that has the run, by pidfd if one is available; False if the shim is gone."""
         if not isinstance(start, Start):
             return False
         pidfd = keeper.pidfd(start)
         if pidfd is not None:
             self.pidfd = pidfd
-        return pidfd is not None or (keeper.elsewhere(start) and keeper.lives(self.directory, start))
+        return pidfd is not None or (keeper.is_foreign(start) and keeper.lives(self.directory, start))
 
     def _bury(self, queue: Queue, config: Config) -> bool:
-        """The shim is gone without a record: end its tree, step by step, before anything is free."""
+        """The shim is gone without a record: end its tree, step by step, before anything is released."""
         if self.orphans is None:
             self.orphans = Orphans(
                 str(self.worker.id),
@@ -138,7 +140,7 @@ class Watched:
         return True
 
     def close(self) -> None:
-        """Let go of the shim and of the stream."""
+        """Release the shim and close the stream."""
         if self.stream is not None:
             self.stream.close()
         if self.pidfd >= 0:

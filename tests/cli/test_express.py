@@ -171,7 +171,7 @@ LEAN = [
 @pytest.mark.parametrize("words", LEAN, ids=" ".join)
 def test_the_common_ones_go_the_lean_way(both: Both, words: tuple[str, ...]) -> None:
     found = both.run("submit", *words)
-    assert both.taken and found.code == 0 and found.err.startswith(b"agentq: hint: nobody is there"), found
+    assert both.taken and found.code == 0 and found.err.startswith(b"agentq: hint: no supervisor is running"), found
     session = "docs" if "docs" in " ".join(words) else "default"
     assert found.out == f"{session}/{2 if session == 'docs' else 4}\n".encode()
 

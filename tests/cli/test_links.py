@@ -78,7 +78,7 @@ def test_what_a_link_leads_to_is_left_as_it_is(linked: Driven, part: str, kind: 
 def test_a_submit_is_refused_lean_and_whole(linked: Driven, part: str) -> None:
     put_link(linked, part, "moved")
     for given in ((), ("--label", "l")):
-        assert "it is a link" in linked.refused("submit", "-s", "a", *given, "--exec", "true", code=2)
+        assert "a symbolic link" in linked.refused("submit", "-s", "a", *given, "--exec", "true", code=2)
 
 
 @pytest.mark.parametrize("part", ["inbound.db", "outbound.db", "runs"])
@@ -86,7 +86,7 @@ def test_sweep_and_health_name_the_session_and_go_on_with_the_others(linked: Dri
     put_link(linked, f"sessions/a/{part}", "moved")
     linked.exec("true", given=("-s", "b"))
     for _ in range(2):
-        assert f"a/{part}': it is a link" in linked("sweep", "--no-wake", code=1).stdout
+        assert f"a/{part}': a symbolic link" in linked("sweep", "--no-wake", code=1).stdout
     assert "session a" in [issue["component"] for issue in linked.json("health", code=2)["issues"]]
     linked.drain()
     assert linked.task("b/1")["status"] == "completed"

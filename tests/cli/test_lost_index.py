@@ -148,7 +148,7 @@ def test_what_the_files_know_comes_back(aq: Driven, lose: Callable[[Path], None]
     lose(aq.state_dir / "agentq.db")
     items = aq.items(*REINDEX)
     assert {item["session"] for item in items if item["action"] == "reindex"} >= {"a", "b", "c", "default"}
-    assert any("lost for good" in item["detail"] for item in items)
+    assert any("permanently lost" in item["detail"] for item in items)
     assert known(aq) == before
     again = aq.items("events", "a/1") + aq.items("events", "a/2")
     changes = [[(event["run"], event["event"], event["from"], event["to"]) for event in each] for each in (told, again)]
@@ -174,7 +174,7 @@ def test_a_queue_that_is_paused_stays_paused(aq: Driven) -> None:
     aq.exec("true")
     aq("pause", "--all", "--reason", "holidays")
     gone(aq.state_dir / "agentq.db")
-    assert "holds are back" in aq(*REINDEX).stdout
+    assert "restored the holds" in aq(*REINDEX).stdout
     aq.drain()
     assert aq.statuses() == {"default/1": "queued"}
     assert "holidays" in aq("list").stdout
@@ -245,7 +245,7 @@ def test_a_supervisor_runs_what_its_index_did_not_know(aq: Driven) -> None:
     shutil.copy(aq.state_dir / "agentq.db", copy)
     aq.exec("true", given=("-s", "b"))
     shutil.copy(copy, aq.state_dir / "agentq.db")
-    assert "b: the index did not know what it holds" in aq.drain().stdout
+    assert "b: the index lacked tasks, or had an older state of them" in aq.drain().stdout
     assert aq.statuses() == {"b/1": "completed"}
 
 

@@ -80,7 +80,7 @@ def test_the_attempts_together_and_the_agents_own_cap(aq: Driven, agents: Path) 
     assert task["reason"] == "no route; its runs cost 1.20 USD of 1.00 USD"
     (shown,) = [line for line in aq("show", address).stdout.splitlines() if line.startswith("Cost:")]
     assert shown.endswith(" 1.20 USD of 1.00 USD")
-    assert "submit it anew" in aq.refused("retry", address, code=4)
+    assert "submit it again" in aq.refused("retry", address, code=4)
 
     # A batch line, the config, an edit.
     (second,) = aq.batch({"agent": "priced", "prompt": "x", "max_cost": 1, "backoff": "1ms"})

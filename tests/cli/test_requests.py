@@ -349,5 +349,5 @@ def test_no_other_time_than_those_of_its_schedule_is_taken_for_a_series(agent, a
     agent.ask(1, {"action": "update_task", "task": 2, "label": "x"} | when)
     agent.sweep()
     ((_, status, _, detail),) = agent.answers()
-    assert status == "refused" and "when its series comes next is said by its schedule" in detail
+    assert status == "refused" and "its schedule decides when it runs next" in detail
     assert agent.tasks() == before

@@ -55,7 +55,7 @@ def test_ctrl_c_waits_and_a_second_one_leaves_on_a_terminal_too(aq: Driven) -> N
     with screen(aq.agentq, "run", env={"NO_COLOR": "1"}) as shown:
         pid = aq.started("a")
         shown.type("\x03")
-        shown.says("SIGINT: 1 running, waiting for them; once more leaves them running")
+        shown.says("SIGINT: 1 running, waiting for them; a second signal leaves them running")
         assert shown.process.poll() is None
         shown.type("\x03")
         shown.ended(130)

@@ -117,7 +117,7 @@ def test_stagger_keeps_starts_apart(aq: Driven, limit: Limited) -> None:
     told = [line.split("Z ", 1)[1] for line in done.stdout.splitlines() if " gate " in line]
     assert len(told) == 6
     assert all(line.startswith("gate (stagger holds: starts are 0.7 s apart; the next is at 2") for line in told[::2])
-    assert told[1::2] == ["gate (stagger lets go: starts are 0.7 s apart)"] * 3
+    assert told[1::2] == ["gate (stagger reopens: starts are 0.7 s apart)"] * 3
 
 
 def test_stagger_holds_between_two_supervisors(aq: Driven, limit: Limited) -> None:
@@ -196,7 +196,7 @@ def test_memory_holds_says_so_and_goes_on_by_itself(aq: Driven, limit: Limited) 
     supervisor.terminate()
     output, _ = supervisor.communicate(timeout=20)
     told = [re.sub(r"^\S+ ", "", line) for line in output.splitlines() if " gate " in line]
-    assert [line.partition(":")[0] for line in told] == ["gate (memory holds", "gate (memory lets go"]
+    assert [line.partition(":")[0] for line in told] == ["gate (memory holds", "gate (memory reopens"]
 
 
 def test_a_drain_waits_while_memory_holds(aq: Driven, limit: Limited) -> None:
@@ -218,7 +218,7 @@ def test_work_that_is_held_back_is_no_idleness(aq: Driven, limit: Limited) -> No
     aq("cancel", "1")
     aq.ended(supervisor, 0)
     assert supervisor.stdout is not None
-    assert supervisor.stdout.read().rstrip().endswith("gate (memory lets go: nothing waits for it now)")
+    assert supervisor.stdout.read().rstrip().endswith("gate (memory reopens: nothing waits for it now)")
 
 
 def test_every_supervisor_is_held(aq: Driven, limit: Limited) -> None:

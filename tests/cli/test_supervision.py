@@ -181,6 +181,6 @@ def test_a_supervisor_whose_state_dir_was_removed_ends_and_says_so(aq: Driven) -
     aq.exec("true", given=("-s", "new"))
     _, said = running.communicate(timeout=60)
     assert running.returncode == 6, said
-    why = "it was removed or replaced while this ran; what runs is nobody's now"
+    why = "it was removed or replaced while agentq was running; its runs are now unwatched"
     assert said == f"agentq: error: '{aq.state_dir}/agentq.db': {why}\n"
     aq.let_go("one")

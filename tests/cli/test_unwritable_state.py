@@ -208,7 +208,7 @@ def test_a_limit_on_the_size_of_files_is_an_error_like_any_other(tmp_path: Path,
     assert aq("list", preexec_fn=limited).stdout.count("default/1") == 1
     for command in (["submit", "-s", "new", "--exec", "true"], ["run", "--drain"], ["sweep", "--no-wake"]):
         told = aq.refused(*command, code=1, preexec_fn=limited)
-        assert "the disk refused" in told
+        assert "disk error" in told
     assert aq.statuses() == before
     aq.drain()
     assert aq.statuses() == {"default/1": "completed"}

@@ -87,7 +87,7 @@ EVERY_HOUR = Schedule(Kind.EVERY, every_ms=3_600_000, start=NOW)
 
 def start_first(queue: Queue) -> None:
     """Let docs/1 be running, so that some of what is asked for is about a task that runs."""
-    head = order.pick(queue.look(("docs",)), now=queue.now, ageing_ms=None, parallel=lambda session: 1)
+    head = order.pick(queue.snapshot(("docs",)), now=queue.now, ageing_ms=None, parallel=lambda session: 1)
     assert head is not None
     candidate = queue.candidate(head)
     assert candidate is not None

@@ -110,7 +110,7 @@ def pick(queue: Queue, *, parallel: Callable[[str], int | None], ageing_ms: int 
     """What a supervisor would claim next: the same by what it has kept of its looks before and by a look at all."""
     heads = KEPT.setdefault(queue, queue.heads())
     for _ in range(MOST_LOOKS):
-        anew = order.pick(queue.look(), now=queue.now, ageing_ms=ageing_ms, parallel=parallel)
+        anew = order.pick(queue.snapshot(), now=queue.now, ageing_ms=ageing_ms, parallel=parallel)
         kept = heads.pick(now=queue.now, jobs=MANY, ageing_ms=ageing_ms, parallel=parallel)
         if kept == anew:  # else another process may have claimed something between the two
             return kept

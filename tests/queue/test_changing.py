@@ -87,7 +87,7 @@ def test_cancel_leaves_a_running_task_to_be_stopped(queue: Queue) -> None:
 def test_a_second_cancel_is_refused(queue: Queue) -> None:
     (address,) = submit(queue, command("a"))
     queue.cancel(address)
-    with pytest.raises(WrongState, match="cancelled already"):
+    with pytest.raises(WrongState, match="already cancelled"):
         queue.cancel(address)
 
 
@@ -208,7 +208,7 @@ def test_an_edit_that_raises_changes_nothing(queue: Queue) -> None:
 def test_an_edited_task_is_picked_as_edited(queue: Queue, clock: Clock) -> None:
     first, second = submit(queue, command("a"), command("a"))
     queue.edit(second, edited(priority=9))
-    assert [head.seq for head in queue.look().heads if head.priority == 9] == [2]
+    assert [head.seq for head in queue.snapshot().heads if head.priority == 9] == [2]
     queue.edit(first, edited(due_at=NOON + 9))
     queue.edit(second, edited(due_at=NOON + 8))
     assert queue.next_due() == NOON + 8

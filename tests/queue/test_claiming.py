@@ -445,9 +445,9 @@ def test_without_ageing_a_higher_priority_always_goes_first(queue: Queue, clock:
 
 def test_a_look_at_some_sessions_offers_only_theirs(queue: Queue) -> None:
     submit(queue, command("a"), command("b"), command("c"))
-    assert sorted(head.session for head in queue.look(("a", "c")).heads) == ["a", "c"]
+    assert sorted(head.session for head in queue.snapshot(("a", "c")).heads) == ["a", "c"]
     start(queue, Address("b", 1))
-    assert queue.look(("a",)).workers == 1
+    assert queue.snapshot(("a",)).workers == 1
 
 
 # Taking a claim back
@@ -700,5 +700,5 @@ def test_the_runs_of_a_task_cost_no_more_together_than_they_may(queue: Queue, cl
     assert (task.status, task.reason) == (Status.FAILED, "no route; its runs cost 1.00 USD of 1.00 USD")
     assert queue.run(run).error == "no route"
     assert queue.spent(queue.task(address)) == 1.0
-    with pytest.raises(WrongState, match=r"its runs cost 1\.00 USD of 1\.00 USD; submit it anew"):
+    with pytest.raises(WrongState, match=r"its runs cost 1\.00 USD of 1\.00 USD; submit it again"):
         queue.retry(address)

@@ -44,7 +44,7 @@ def statuses(queue: Queue, *addresses: Address) -> list[str]:
 
 
 def startable(queue: Queue) -> set[str]:
-    return {f"{head.session}/{head.seq}" for head in queue.look().heads}
+    return {f"{head.session}/{head.seq}" for head in queue.snapshot().heads}
 
 
 def why(queue: Queue, address: Address) -> tuple[str, str | None]:

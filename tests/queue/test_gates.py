@@ -66,8 +66,8 @@ def machine() -> Machine:
     return Machine()
 
 
-def look(queue: Queue, machine: Machine, config: Config | None = None, **options: Any) -> gates.Look:
-    return gates.look(queue, config or limits(), machine, **options)  # type: ignore[arg-type]
+def measure(queue: Queue, machine: Machine, config: Config | None = None, **options: Any) -> gates.Measured:
+    return gates.measure(queue, config or limits(), machine, **options)  # type: ignore[arg-type]
 
 
 def asking(queue: Queue, machine: Machine) -> gates.Gates:
@@ -106,25 +106,25 @@ def test_a_young_worker_is_expected_to_take_what_it_has_not_taken_yet(
     queue: Queue, machine: Machine, shim: int
 ) -> None:
     machine.available = 299 * MIB
-    assert not look(queue, machine).gates[0].holding
+    assert not measure(queue, machine).gates[0].holding
     run = run_in(queue, pid=shim)
     # Of its 100 MiB it has some 65 already: 299 - 35 are enough, 230 - 35 are not.
-    gate = look(queue, machine).gates[0]
+    gate = measure(queue, machine).gates[0]
     assert not gate.holding
     machine.available = 230 * MIB
-    gate = look(queue, machine).gates[0]
+    gate = measure(queue, machine).gates[0]
     assert gate.holding
     assert "that 1 young worker may still take" in gate.detail
     assert int(gate.detail.partition("less ")[2].split()[0]) < 40
     finish(queue, run)
-    assert not look(queue, machine).gates[0].holding
+    assert not measure(queue, machine).gates[0].holding
 
 
 def test_a_worker_that_has_settled_is_in_what_is_available(queue: Queue, machine: Machine, shim: int) -> None:
     machine.available = 250 * MIB
     run_in(queue, pid=shim, age=30_000)
-    assert not look(queue, machine, limits(memory_per_agent_bytes=120 * MIB)).gates[0].holding
-    assert look(queue, machine, limits(memory_per_agent_bytes=120 * MIB, settle_ms=40_000)).gates[0].holding
+    assert not measure(queue, machine, limits(memory_per_agent_bytes=120 * MIB)).gates[0].holding
+    assert measure(queue, machine, limits(memory_per_agent_bytes=120 * MIB, settle_ms=40_000)).gates[0].holding
 
 
 def test_a_claim_that_has_no_process_yet_counts_in_full_but_not_for_ever(
@@ -132,11 +132,11 @@ def test_a_claim_that_has_no_process_yet_counts_in_full_but_not_for_ever(
 ) -> None:
     machine.available = 299 * MIB
     run_in(queue)
-    assert look(queue, machine).gates[0].holding
+    assert measure(queue, machine).gates[0].holding
     clock.forward(30_000)
-    assert not look(queue, machine).gates[0].holding
+    assert not measure(queue, machine).gates[0].holding
     clock.forward(-60_000)  # a clock that has stepped back
-    assert not look(queue, machine).gates[0].holding
+    assert not measure(queue, machine).gates[0].holding
 
 
 def test_a_worker_whose_shim_is_gone_takes_nothing_more(queue: Queue, machine: Machine) -> None:
@@ -146,43 +146,43 @@ def test_a_worker_whose_shim_is_gone_takes_nothing_more(queue: Queue, machine: M
         assert ended.stdout is not None
         assert ended.stdout.readline() == b"there\n"
         run_in(queue, pid=ended.pid)
-        assert look(queue, machine).gates[0].holding
+        assert measure(queue, machine).gates[0].holding
         ended.kill()
-    assert not look(queue, machine).gates[0].holding
+    assert not measure(queue, machine).gates[0].holding
 
 
 def test_defaults_shrink_with_the_machine_and_what_was_set_does_not(queue: Queue) -> None:
     small = Machine(available=150 * MIB, total=240 * MIB)
-    assert not look(queue, small, Config(Path("none"))).gates[0].holding
-    assert look(queue, small, limits()).gates[0].holding
+    assert not measure(queue, small, Config(Path("none"))).gates[0].holding
+    assert measure(queue, small, limits()).gates[0].holding
 
 
 # Against the starts of others
 
 
 def test_a_claim_must_be_the_next_start_where_another_one_would_close_a_gate(queue: Queue, machine: Machine) -> None:
-    assert look(queue, machine).newest is None
+    assert measure(queue, machine).newest is None
     machine.available = 299 * MIB
-    assert look(queue, machine).newest == queue.last_start()
+    assert measure(queue, machine).newest == queue.last_start()
     machine.available = 300 * MIB
-    assert look(queue, machine).newest is None
-    assert look(queue, machine, limits(stagger_ms=1)).newest == queue.last_start()
+    assert measure(queue, machine).newest is None
+    assert measure(queue, machine, limits(stagger_ms=1)).newest == queue.last_start()
 
 
 def test_stagger_counts_from_the_newest_start_of_whoever_made_it(queue: Queue, machine: Machine) -> None:
     config = limits(stagger_ms=60_000)
-    found = look(queue, machine, config)
+    found = measure(queue, machine, config)
     assert (found.gates[2].holding, found.left) == (False, 0)
     here = ANOTHER._replace(boot_id=process.boot_id())
     began = monotonic_ms()
     finish(queue, start(queue, submit(queue, command())[0], supervisor=here, monotonic=began - 10_000))
-    found = look(queue, machine, config)
+    found = measure(queue, machine, config)
     assert found.gates[2].holding
     assert 49_000 < found.left <= 50_000
     assert found.gates[2].until == NOON + found.left
     # A start before the boot is long ago.
     finish(queue, start(queue, submit(queue, command())[0], supervisor=ANOTHER, monotonic=began))
-    assert not look(queue, machine, config).gates[2].holding
+    assert not measure(queue, machine, config).gates[2].holding
 
 
 # What is remembered
@@ -228,7 +228,7 @@ def test_memory_and_load_are_looked_at_again_soon_and_stagger_when_it_ends(queue
     assert asked.again_at == pytest.approx(began + 60_000, abs=5)
     machine.available = 0
     asked.ask(limits(stagger_ms=60_000))
-    assert began + gates.LOOK_MS <= (asked.again_at or 0) <= monotonic_ms() + gates.LOOK_MS
+    assert began + gates.MEASURE_MS <= (asked.again_at or 0) <= monotonic_ms() + gates.MEASURE_MS
 
 
 def test_a_mark_that_was_passed_under_other_limits_is_forgotten(queue: Queue, machine: Machine) -> None:

@@ -259,7 +259,7 @@ def test_a_queue_that_does_not_exist_reads_as_empty_and_leaves_no_file(
         0,
         [],
     )
-    assert (queue.look().heads, queue.upkeep.roll_back_dead_writers(), list(queue.upkeep.post_results())) == (
+    assert (queue.snapshot().heads, queue.upkeep.roll_back_dead_writers(), list(queue.upkeep.post_results())) == (
         (),
         [],
         [],
@@ -291,5 +291,5 @@ def test_reading_changes_nothing(open_queue: OpenQueue, clock: Clock, state_dir:
     assert len(list(reader.runs())) == 2
     assert Counter(e.event for e in reader.events()) == {"submit": 2, "start": 2, "finish": 1}
     assert len(list(reader.messages("a"))) == 1
-    assert reader.look().workers == len(reader.workers()) == 1
+    assert reader.snapshot().workers == len(reader.workers()) == 1
     assert {path: path.read_bytes() for path in state_dir.rglob("*") if path.is_file()} == before

@@ -107,7 +107,7 @@ def test_a_pick_visits_one_row_a_group_however_many_wait(queue: Queue, state_dir
             values |= {"session": row[0], "agent": row[2], "priority": row[3], "shares": row[7], "retry": row[6]}
     assert heads == [("s0", 500), ("s1", 500), ("s2", 500), ("s3", 500)]
     assert len(steps) < 1000, "instructions of SQLite's machine for four heads"
-    assert [(head.session, head.seq) for head in queue.look().heads] == heads
+    assert [(head.session, head.seq) for head in queue.snapshot().heads] == heads
 
 
 def test_a_page_of_a_listing_visits_no_row_of_the_pages_before_it(queue: Queue, state_dir: Path) -> None:

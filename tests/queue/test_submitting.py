@@ -293,7 +293,7 @@ def test_replace_changes_a_waiting_task_in_place(queue: Queue) -> None:
     assert (task.work.priority, task.work.labels, task.due_at, task.work.expires_at) == (3, ("new",), NOON + 9, None)
     assert task.work.launch == launch
     assert [event.event for event in queue.events(address=first)] == ["replace", "submit"]
-    assert queue.look().heads[0].agent == "demo"
+    assert queue.snapshot().heads[0].agent == "demo"
 
 
 def test_replace_keeps_a_paused_task_paused(queue: Queue) -> None:

@@ -81,7 +81,7 @@ RINGING: dict[str, Callable[[Queue], Callable[[], object]]] = {
 
 SILENT: dict[str, Callable[[Queue], Callable[[], object]]] = {
     "claim": known(lambda queue, address: start(queue, address)),
-    "look": known(lambda queue, address: queue.look()),
+    "snapshot": known(lambda queue, address: queue.snapshot()),
     "renew": known(lambda queue, address: queue.renew(SUPERVISOR, jobs=1, renewed_at=1)),
     "join": known(lambda queue, address: queue.join(Supervisor(OWNER, 1, (), queue.now, 1))),
 }

@@ -57,7 +57,7 @@ def test_a_submit_stores_it_and_reindex_and_retry_keep_it(queue: Queue, work: Wo
 def test_a_batch_over_several_sessions_stores_it(queue: Queue, work: Work) -> None:
     addresses = submit(queue, NewTask("a", work), NewTask("b", work))
     assert [queue.task(address).work for address in addresses] == [work, work]
-    assert sorted((head.session, head.agent, head.priority, head.shares) for head in queue.look().heads) == [
+    assert sorted((head.session, head.agent, head.priority, head.shares) for head in queue.snapshot().heads) == [
         ("a", "demo", -7, True),
         ("b", "demo", -7, True),
     ]

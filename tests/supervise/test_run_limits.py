@@ -48,33 +48,33 @@ def reason(found: limits.Reached | None) -> str | None:
 
 
 def test_a_run_without_limits_is_never_looked_at() -> None:
-    assert RunLimits().look_at is None
+    assert RunLimits().check_at is None
     assert not RunLimits().due()
 
 
 def test_two_lookers_that_never_meet_find_a_silence(runs, clock) -> None:
     run = runs.shell(WAITS)
     run.says("ready")
-    assert RunLimits(stall_timeout_ms=30_000).look(run.directory) is None
+    assert RunLimits(stall_timeout_ms=30_000).check(run.directory) is None
     clock.now += 29_999
-    assert RunLimits(stall_timeout_ms=30_000).look(run.directory) is None
+    assert RunLimits(stall_timeout_ms=30_000).check(run.directory) is None
     clock.now += 1
-    found = RunLimits(stall_timeout_ms=30_000).look(run.directory)
+    found = RunLimits(stall_timeout_ms=30_000).check(run.directory)
     assert found == limits.Reached("stalled", "no output and no heartbeat for 30s")
-    assert RunLimits(stall_timeout_ms=60_000).look(run.directory) is None
+    assert RunLimits(stall_timeout_ms=60_000).check(run.directory) is None
 
 
 @pytest.mark.parametrize("name", ["stdout", "stderr", "heartbeat"])
 def test_a_sign_begins_the_silence_anew_for_all(runs, clock, name) -> None:
     run = runs.shell(WAITS)
     run.says("ready")
-    assert RunLimits(stall_timeout_ms=30_000).look(run.directory) is None
+    assert RunLimits(stall_timeout_ms=30_000).check(run.directory) is None
     with run.path(name).open("a") as file:
         file.write("x")
     clock.now += 60_000
-    assert RunLimits(stall_timeout_ms=30_000).look(run.directory) is None
+    assert RunLimits(stall_timeout_ms=30_000).check(run.directory) is None
     clock.now += 30_000
-    assert reason(RunLimits(stall_timeout_ms=30_000).look(run.directory)) == "stalled"
+    assert reason(RunLimits(stall_timeout_ms=30_000).check(run.directory)) == "stalled"
 
 
 def test_who_adopts_a_run_goes_on_with_the_silence_and_never_shortens_it(runs, clock) -> None:
@@ -82,11 +82,11 @@ def test_who_adopts_a_run_goes_on_with_the_silence_and_never_shortens_it(runs, c
     run.says("ready")
     first = RunLimits(stall_timeout_ms=60_000)
     for _ in range(4):
-        assert first.look(run.directory) is None
+        assert first.check(run.directory) is None
         clock.now += 5_000
     second = RunLimits(stall_timeout_ms=60_000)
     looks = 0
-    while second.look(run.directory) is None:
+    while second.check(run.directory) is None:
         clock.now += 5_000
         looks += 1
     assert clock.now == 1_060_000
@@ -96,15 +96,15 @@ def test_who_adopts_a_run_goes_on_with_the_silence_and_never_shortens_it(runs, c
 def test_a_look_without_memory_of_it_leaves_no_trace(runs, clock) -> None:
     run = runs.shell(WAITS)
     run.says("ready")
-    assert RunLimits(stall_timeout_ms=1).look(run.directory, remember=False) is None
+    assert RunLimits(stall_timeout_ms=1).check(run.directory, remember=False) is None
     assert not run.path("looks").exists()
-    RunLimits(stall_timeout_ms=1).look(run.directory)
+    RunLimits(stall_timeout_ms=1).check(run.directory)
     before = run.path("looks").read_bytes()
     clock.now += 1
-    assert reason(RunLimits(stall_timeout_ms=1).look(run.directory, remember=False)) == "stalled"
+    assert reason(RunLimits(stall_timeout_ms=1).check(run.directory, remember=False)) == "stalled"
     run.path("stdout").write_text("more")
     clock.now += 1
-    assert RunLimits(stall_timeout_ms=1).look(run.directory, remember=False) is None
+    assert RunLimits(stall_timeout_ms=1).check(run.directory, remember=False) is None
     assert run.path("looks").read_bytes() == before
 
 
@@ -113,17 +113,17 @@ def test_a_torn_look_is_none(runs, clock, content) -> None:
     run = runs.shell(WAITS)
     run.says("ready")
     run.path("looks").write_text(content)
-    assert run.directory.look() is None
-    assert RunLimits(stall_timeout_ms=1).look(run.directory) is None
-    assert run.directory.look().since == clock.now
+    assert run.directory.recorded_silence() is None
+    assert RunLimits(stall_timeout_ms=1).check(run.directory) is None
+    assert run.directory.recorded_silence().since == clock.now
 
 
 def test_looks_come_back_as_they_were_written(tmp_path) -> None:
     directory = RunDirectory(tmp_path)
-    assert directory.look() is None
+    assert directory.recorded_silence() is None
     silence = Silence(Signs((1, 2), None, (3, 1 << 62)), 5, "boot")
-    directory.write_look(silence._replace(looked=7))
-    assert directory.look() == silence
+    directory.record_silence(silence._replace(looked=7))
+    assert directory.recorded_silence() == silence
     assert os.listdir(tmp_path) == ["looks"]
 
 
@@ -133,16 +133,16 @@ def test_silence_counts_from_the_agent_s_start_and_not_during_its_script(runs, c
     script.write_text(f"read line < {tmp_path}/go; echo '{{\"wakeAgent\": true}}'\n")
     run = runs.launch("/bin/sh", "-c", WAITS, script=str(script))
     until(run.directory.agent, "the script")
-    look = RunLimits(stall_timeout_ms=1_000)
+    own = RunLimits(stall_timeout_ms=1_000)
     for _ in range(3):
-        assert look.look(run.directory) is None
+        assert own.check(run.directory) is None
         clock.now += 2_000
     assert not run.path("looks").exists()
     (tmp_path / "go").write_text("\n")
     run.says("ready")
-    assert look.look(run.directory) is None
+    assert own.check(run.directory) is None
     clock.now += 1_000
-    assert reason(look.look(run.directory)) == "stalled"
+    assert reason(own.check(run.directory)) == "stalled"
 
 
 def test_a_heartbeat_that_is_a_link_is_not_followed(runs, clock, tmp_path) -> None:
@@ -152,22 +152,22 @@ def test_a_heartbeat_that_is_a_link_is_not_followed(runs, clock, tmp_path) -> No
     elsewhere = tmp_path / "elsewhere"
     elsewhere.touch()
     run.path("heartbeat").symlink_to(elsewhere)
-    look = RunLimits(stall_timeout_ms=1_000)
-    assert look.look(run.directory) is None
+    own = RunLimits(stall_timeout_ms=1_000)
+    assert own.check(run.directory) is None
     elsewhere.write_text("on")
     clock.now += 1_000
-    assert reason(look.look(run.directory)) == "stalled"
+    assert reason(own.check(run.directory)) == "stalled"
 
 
 def test_a_run_that_is_being_ended_is_left_to_its_shim(runs, clock) -> None:
     deaf = "trap '' TERM; echo ready; while :; do sleep 600; done"
     run = runs.shell(deaf, grace_ms=60_000)
     run.says("ready")
-    look = RunLimits(stall_timeout_ms=1_000)
-    assert look.look(run.directory) is None
+    own = RunLimits(stall_timeout_ms=1_000)
+    assert own.check(run.directory) is None
     assert request_stop(run.directory, reason="cancelled", at=1)
     clock.now += 5_000
-    assert look.look(run.directory) is None
+    assert own.check(run.directory) is None
 
 
 def test_what_an_agent_left_running_is_left_to_its_shim(runs, clock) -> None:
@@ -176,29 +176,29 @@ def test_what_an_agent_left_running_is_left_to_its_shim(runs, clock) -> None:
     run.says("ready")
     agent = until(run.directory.agent, "the agent record")
     until(lambda: not process.alive(agent), "the agent's own end")
-    look = RunLimits(stall_timeout_ms=1_000, memory_bytes=1)
-    assert look.look(run.directory) is None
+    own = RunLimits(stall_timeout_ms=1_000, memory_bytes=1)
+    assert own.check(run.directory) is None
     clock.now += 5_000
-    assert look.look(run.directory) is None
+    assert own.check(run.directory) is None
 
 
 def test_a_run_that_has_not_begun_is_looked_at_again_later(tmp_path) -> None:
-    look = RunLimits(stall_timeout_ms=1_000, memory_bytes=1, timeout_ms=1)
-    assert look.look(RunDirectory(tmp_path)) is None
-    assert look.look_at is not None
+    own = RunLimits(stall_timeout_ms=1_000, memory_bytes=1, timeout_ms=1)
+    assert own.check(RunDirectory(tmp_path)) is None
+    assert own.check_at is not None
 
 
 def test_a_time_out_is_the_shim_s_own_unless_it_is_stopped(runs) -> None:
     run = runs.shell(WAITS)
     run.says("ready")
-    look = RunLimits(timeout_ms=1)
+    own = RunLimits(timeout_ms=1)
     earlier = run.start().monotonic_ms - 60_000
     run.path("start").write_text(run.path("start").read_text().replace(str(run.start().monotonic_ms), str(earlier)))
-    assert look.look(run.directory) is None
+    assert own.check(run.directory) is None
     os.kill(run.shim_pid, signal.SIGSTOP)
     until(lambda: process.stat_of(run.shim_pid).state == "T", "the stop")
-    assert reason(look.look(run.directory)) == "timeout"
-    assert RunLimits(timeout_ms=3_600_000).look(run.directory) is None
+    assert reason(own.check(run.directory)) == "timeout"
+    assert RunLimits(timeout_ms=3_600_000).check(run.directory) is None
     # Who asks for an end has the shim go on.
     assert request_stop(run.directory, reason="timeout", at=1)
     assert run.ended().stopped == "timeout"
@@ -231,8 +231,8 @@ def test_the_memory_of_a_tree_is_all_of_it_without_its_shim(runs) -> None:
     assert 120 * MIB <= used <= 180 * MIB
     assert used <= resources.resident(below)
     assert all(resources.tree_memory([each]) < 70 * MIB for each in below)
-    assert RunLimits(memory_bytes=180 * MIB).look(run.directory) is None
-    found = RunLimits(memory_bytes=110 * MIB).look(run.directory)
+    assert RunLimits(memory_bytes=180 * MIB).check(run.directory) is None
+    found = RunLimits(memory_bytes=110 * MIB).check(run.directory)
     assert reason(found) == "oom"
     assert found.detail.endswith(" of 110MiB")
 
@@ -257,7 +257,7 @@ def test_pages_that_processes_share_count_once(runs) -> None:
     below = tree.descendants(run.shim_pid)
     assert resources.resident(below) >= 4 * 64 * MIB
     assert 64 * MIB <= resources.tree_memory(below) <= 128 * MIB
-    assert RunLimits(memory_bytes=128 * MIB).look(run.directory) is None
+    assert RunLimits(memory_bytes=128 * MIB).check(run.directory) is None
 
 
 def test_where_pss_cannot_be_read_resident_memory_counts(runs, monkeypatch) -> None:
@@ -266,7 +266,7 @@ def test_where_pss_cannot_be_read_resident_memory_counts(runs, monkeypatch) -> N
     read = process.read_file
     monkeypatch.setattr(process, "read_file", lambda path: None if path.endswith("rollup") else read(path))
     assert resources.tree_memory(tree.descendants(run.shim_pid)) >= 4 * 64 * MIB
-    assert reason(RunLimits(memory_bytes=128 * MIB).look(run.directory)) == "oom"
+    assert reason(RunLimits(memory_bytes=128 * MIB).check(run.directory)) == "oom"
 
 
 def test_the_memory_of_nobody_is_unknown() -> None:
@@ -283,11 +283,11 @@ def test_memory_is_measured_once_a_second_however_short_a_stall_is(runs, monkeyp
     measured = []
     monkeypatch.setattr(resources, "resident", lambda below: measured.append(1) or 0)
     monkeypatch.setattr(limits, "monotonic_ms", lambda: 1_000_000)
-    look = RunLimits(stall_timeout_ms=400, memory_bytes=MIB)
+    own = RunLimits(stall_timeout_ms=400, memory_bytes=MIB)
     for now in (1_000_000, 1_000_100, 1_000_999, 1_001_000, 1_001_001):
         monkeypatch.setattr(limits, "monotonic_ms", lambda now=now: now)
-        assert look.look(run.directory) is None
-        assert now < look.look_at <= now + 100
+        assert own.check(run.directory) is None
+        assert now < own.check_at <= now + 100
     assert len(measured) == 2
 
 

@@ -18,11 +18,11 @@ def test_a_run_is_taken_by_its_shim_and_names_its_agent(runs) -> None:
     assert start.identity.pid == run.shim_pid
     assert start.started_at == 1_700_000_000_000
     assert start.locked
-    assert run.directory.kept()
+    assert run.directory.keeper_holds_lock()
     record = run.ended()
     assert (record.exit_code, record.finished_at) == (1, 1_700_000_000_000)
     assert not process.alive(start.identity)
-    assert not run.directory.kept()
+    assert not run.directory.keeper_holds_lock()
 
 
 def test_the_agent_record_is_there_before_the_agent_runs(runs) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from agentq_cli.model import ENDED, Address, Condition, Dependency, Status
 from agentq_cli.options.table import row
-from agentq_cli.policy.dependencies import Looked, Standing, Verdict, decide, failed, standing
+from agentq_cli.policy.dependencies import Found, Standing, Verdict, decide, failed, standing
 
 STORED = [status for status in Status if status not in (Status.SCHEDULED, Status.RETRYING)]
 LIVE = sorted(set(STORED) - ENDED)
@@ -21,9 +21,9 @@ MET = {
 """CONTRACT, submit: start once the other is `completed`, ended in any way, `failed`."""
 
 
-def after(*found: tuple[Condition, Status | None], root: Address | None = None) -> list[Looked]:
+def after(*found: tuple[Condition, Status | None], root: Address | None = None) -> list[Found]:
     return [
-        Looked(Dependency(Address("a", number), on), status, root) for number, (on, status) in enumerate(found, start=1)
+        Found(Dependency(Address("a", number), on), status, root) for number, (on, status) in enumerate(found, start=1)
     ]
 
 

@@ -30,16 +30,16 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
 
 
 def fail(of: Guard, error: Exception, session: str | None = "s", step: str = "start") -> None:
-    with of.over(session, step):
+    with of.guarding(session, step):
         raise error
 
 
 def put_off_for(of: Guard, time: Time, session: str | None = "s", step: str = "start") -> int:
     """How many milliseconds pass until the step may be tried again."""
     (moment,) = of.moments()
-    assert not of.may(session, step)
+    assert not of.may_run(session, step)
     before, time.now = time.now, moment
-    assert of.may(session, step)
+    assert of.may_run(session, step)
     return moment - before
 
 
@@ -72,7 +72,7 @@ def test_of_what_all_have_in_common_only_what_passes_is_caught(time: Time) -> No
     for error in (Unreadable("the index is corrupt"), ValueError("a bug")):
         with pytest.raises(type(error)):
             fail(Guard(), error, None)
-    with pytest.raises(KeyboardInterrupt), Guard().over("s", "start"):
+    with pytest.raises(KeyboardInterrupt), Guard().guarding("s", "start"):
         raise KeyboardInterrupt
 
 
@@ -82,13 +82,13 @@ def test_trouble_is_told_once_and_a_lock_only_once_it_lasts(time: Time) -> None:
         fail(of, Unreadable("it is corrupt"), "bad")
         fail(of, Unreadable("it is corrupt"), "bad", "expire")
         fail(of, Busy("it is locked"), "busy")
-        told.append(of.take())
+        told.append(of.take_unreported())
         time.now += LASTING_AGAIN_MS
     assert told[0] == [("bad", "it is corrupt")]
     assert [each for each in told[1:] if each] == [[("busy", "it is locked")]]
     of.clear("bad", "start")
     fail(of, Unreadable("it is corrupt again"), "bad")
-    assert of.take() == [("bad", "it is corrupt again")]
+    assert of.take_unreported() == [("bad", "it is corrupt again")]
 
 
 STEPS = st.tuples(st.sampled_from("abc"), st.sampled_from(["start", "expire"]), st.sampled_from([None, *ERRORS[:5]]))
@@ -100,7 +100,7 @@ def test_a_session_is_in_trouble_as_long_as_its_last_try_of_a_step_failed(tries:
     last: dict[tuple[str, str], Exception | None] = {}
     for session, step, error in tries:
         last[session, step] = error
-        with of.over(session, step) as tried:
+        with of.guarding(session, step) as tried:
             if error is not None:
                 raise error
         assert (tried.error is None) is (error is None)
@@ -115,6 +115,6 @@ def test_the_want_of_descriptors_is_one_trouble_of_the_process(time: Time, monke
     monkeypatch.setattr(guard, "few_descriptors", lambda: "out of them")
     for session in "abc":
         fail(of, OSError(errno.EMFILE, "Too many open files"), session)
-    assert of.take() == [(None, "out of them")] and of.general() == "out of them"
+    assert of.take_unreported() == [(None, "out of them")] and of.general_trouble() == "out of them"
     time.now += LONGEST_AGAIN_MS
-    assert of.general() is None
+    assert of.general_trouble() is None

@@ -7,14 +7,16 @@ from hypothesis import strategies as st
 
 from agentq_cli.config.schema import HOOKS
 from agentq_cli.model import ENDED, Status
-from agentq_cli.policy.hooks import DRAINED, Told, called, emptied
+from agentq_cli.policy.hooks import DRAINED, HookEvent, called, emptied
 
 ALL = frozenset(HOOKS)
 SESSIONS = ("a", "b")
 
 
-def told(event: int, status: str | None, *, session: str = "a", named: str | None = None, due: bool = True) -> Told:
-    return Told(event, 1000 + event, session, event, None, status, None, None, named, due)
+def told(
+    event: int, status: str | None, *, session: str = "a", named: str | None = None, due: bool = True
+) -> HookEvent:
+    return HookEvent(event, 1000 + event, session, event, None, status, None, None, named, due)
 
 
 TOLD = st.builds(
@@ -27,13 +29,13 @@ TOLD = st.builds(
 )
 
 
-def numbered(events: list[Told]) -> list[Told]:
+def numbered(events: list[HookEvent]) -> list[HookEvent]:
     return [told(n, e.status, session=e.session or "", named=e.named, due=e.due) for n, e in enumerate(events)]
 
 
 @given(st.lists(TOLD, max_size=30), st.sets(st.sampled_from(SESSIONS)), st.sets(st.sampled_from(sorted(ALL))))
 def test_each_event_calls_each_hook_once_and_only_those_that_are_configured(
-    events: list[Told], drained: set[str], names: set[str]
+    events: list[HookEvent], drained: set[str], names: set[str]
 ) -> None:
     known = numbered(events)
     found = [(hook, each.event) for hook, each in called(known, names, drained=drained)]
@@ -52,7 +54,7 @@ def test_each_event_calls_each_hook_once_and_only_those_that_are_configured(
 
 
 @given(st.lists(TOLD, max_size=30), st.sets(st.sampled_from(SESSIONS)))
-def test_a_session_drains_with_its_last_task_that_was_due_and_once(events: list[Told], drained: set[str]) -> None:
+def test_a_session_drains_with_its_last_task_that_was_due_and_once(events: list[HookEvent], drained: set[str]) -> None:
     known = numbered(events)
     found = [each for hook, each in called(known, ALL, drained=drained) if hook == DRAINED]
     assert {each.session for each in found} == drained & emptied(known)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentq_cli.policy import admission, order
-from agentq_cli.policy.order import Head, Lane, Look
+from agentq_cli.policy.order import Head, Lane, Snapshot
 
 NOW = 1000
 SESSIONS = ("default", "a", "b")
@@ -34,7 +34,7 @@ def contract(session: str) -> int | None:
 
 
 def picked(*heads: Head, now: int = NOW, ageing_ms: int | None = None, **look: object) -> tuple[str, int] | None:
-    found = order.pick(Look(heads, **look), now=now, ageing_ms=ageing_ms, parallel=contract)  # type: ignore[arg-type]
+    found = order.pick(Snapshot(heads, **look), now=now, ageing_ms=ageing_ms, parallel=contract)  # type: ignore[arg-type]
     return None if found is None else (found.session, found.seq)
 
 
@@ -179,7 +179,7 @@ lanes = st.dictionaries(
     ),
 )
 looks = st.builds(
-    Look,
+    Snapshot,
     heads=heads,
     lanes=lanes,
     paused_sessions=st.frozensets(st.sampled_from(SESSIONS), max_size=1),
@@ -188,15 +188,15 @@ looks = st.builds(
 )
 
 
-def may_start(look: Look, head: Head, widths: dict[str, int | None]) -> bool:
+def may_start(snapshot: Snapshot, head: Head, widths: dict[str, int | None]) -> bool:
     """The contract's words once more, one condition after the other."""
-    lane = look.lanes.get(head.session, Lane())
+    lane = snapshot.lanes.get(head.session, Lane())
     room = widths[head.session]
     taken = lane.running if head.retry else lane.running + len(lane.retrying)
     return not (
-        look.queue_paused
-        or head.session in look.paused_sessions
-        or head.agent in look.held_agents
+        snapshot.queue_paused
+        or head.session in snapshot.paused_sessions
+        or head.agent in snapshot.held_agents
         or head.due_at > NOW
         or (head.expires_at is not None and head.expires_at <= NOW)
         or (head.shares and head.agent in lane.conversations)
@@ -205,25 +205,25 @@ def may_start(look: Look, head: Head, widths: dict[str, int | None]) -> bool:
 
 
 @settings(deadline=None)
-@given(look=looks, width=st.sampled_from([1, 2, None]), ageing=st.sampled_from([None, 0, 3]))
-def test_the_pick_is_the_first_of_all_that_may_start(look: Look, width: int | None, ageing: int | None) -> None:
+@given(snapshot=looks, width=st.sampled_from([1, 2, None]), ageing=st.sampled_from([None, 0, 3]))
+def test_the_pick_is_the_first_of_all_that_may_start(snapshot: Snapshot, width: int | None, ageing: int | None) -> None:
     widths: dict[str, int | None] = {"default": None, "a": 1, "b": width}
-    may = [head for head in look.heads if may_start(look, head, widths)]
+    may = [head for head in snapshot.heads if may_start(snapshot, head, widths)]
     for by in ("session", "seq", "due_at", "last_start_at"):
         may.sort(key=lambda head, by=by: getattr(head, by))  # type: ignore[misc]
     aged = [head for head in may if ageing is not None and head.due_at + ageing <= NOW]
     fresh = [head for head in may if head not in aged]
     first = [*aged, *sorted(fresh, key=lambda head: -head.priority), None][0]
-    assert order.pick(look, now=NOW, ageing_ms=ageing, parallel=widths.__getitem__) == first
+    assert order.pick(snapshot, now=NOW, ageing_ms=ageing, parallel=widths.__getitem__) == first
 
 
 @settings(deadline=None)
-@given(look=looks)
-def test_what_may_not_start_hides_nobody(look: Look) -> None:
-    def pick(look: Look) -> Head | None:
-        return order.pick(look, now=NOW, ageing_ms=None, parallel=contract)
+@given(snapshot=looks)
+def test_what_may_not_start_hides_nobody(snapshot: Snapshot) -> None:
+    def pick(snapshot: Snapshot) -> Head | None:
+        return order.pick(snapshot, now=NOW, ageing_ms=None, parallel=contract)
 
     widths = {name: contract(name) for name in SESSIONS}
-    may = tuple(head for head in look.heads if may_start(look, head, widths))
-    assert pick(look) == pick(replace(look, heads=may))
-    assert (pick(look) is None) == (not may)
+    may = tuple(head for head in snapshot.heads if may_start(snapshot, head, widths))
+    assert pick(snapshot) == pick(replace(snapshot, heads=may))
+    assert (pick(snapshot) is None) == (not may)

@@ -114,7 +114,7 @@ def test_a_keeper_elsewhere_lives_for_as_long_as_it_locks_its_record(run: RunDir
         start = run.start()
         assert isinstance(start, Start)
         assert start.locked
-        assert keeper.elsewhere(start)
+        assert keeper.is_foreign(start)
         assert keeper.lives(run, start)
         assert keeper.pidfd(start) is None
         assert not keeper.wait(run, start, 1)

@@ -22,7 +22,7 @@ def watch(looks: list[tuple[int, Signs]], limit: int, *, before: Silence | None 
     """One process's looks, in order; the last silence, and the time at which it was a stall first."""
     found: int | None = None
     for now, signs in looks:
-        before = stall.look(before, signs, now=now, boot_id=BOOT, limit_ms=limit)
+        before = stall.observe(before, signs, now=now, boot_id=BOOT, limit_ms=limit)
         if found is None and stall.stalled(before, now=now, limit_ms=limit):
             found = now
     assert before is not None
@@ -46,10 +46,10 @@ def test_a_silence_is_found_within_an_interval_and_never_early(limit: int, begin
         signs = seen(min(number, busy))
         if number <= busy:
             last_sign = now
-        silence = stall.look(silence, signs, now=now, boot_id=BOOT, limit_ms=limit)
+        silence = stall.observe(silence, signs, now=now, boot_id=BOOT, limit_ms=limit)
         if stall.stalled(silence, now=now, limit_ms=limit):
             break
-        now += stall.next_look(silence, now=now, limit_ms=limit) + late
+        now += stall.next_check(silence, now=now, limit_ms=limit) + late
     assert limit <= now - last_sign <= limit + stall.interval(limit) + late
     assert limit <= now - silence.since <= limit + late
 
@@ -62,16 +62,16 @@ def test_looks_are_a_quarter_of_the_limit_apart_and_five_seconds_at_most(limit: 
 
 @given(LIMITS, st.integers(0, 1 << 40), st.integers(0, 1 << 40))
 def test_two_looks_of_different_processes_are_enough(limit: int, first: int, gap: int) -> None:
-    left = stall.look(None, QUIET, now=first, boot_id=BOOT, limit_ms=limit)._replace(looked=None)
+    left = stall.observe(None, QUIET, now=first, boot_id=BOOT, limit_ms=limit)._replace(looked=None)
     now = first + gap
-    again = stall.look(left, QUIET, now=now, boot_id=BOOT, limit_ms=limit)
+    again = stall.observe(left, QUIET, now=now, boot_id=BOOT, limit_ms=limit)
     assert stall.stalled(again, now=now, limit_ms=limit) is (gap >= limit)
     assert again.since == first
 
 
 @given(LIMITS, st.integers(0, 1 << 40))
 def test_one_look_is_never_enough(limit: int, now: int) -> None:
-    assert not stall.stalled(stall.look(None, QUIET, now=now, boot_id=BOOT, limit_ms=limit), now=now, limit_ms=limit)
+    assert not stall.stalled(stall.observe(None, QUIET, now=now, boot_id=BOOT, limit_ms=limit), now=now, limit_ms=limit)
 
 
 @pytest.mark.parametrize(
@@ -93,13 +93,13 @@ def test_any_change_begins_anew_and_counts_once(after: Signs) -> None:
 
 def test_a_look_of_another_boot_begins_anew() -> None:
     before = Silence(QUIET, 100, "earlier")
-    silence = stall.look(before, QUIET, now=1_000_000, boot_id=BOOT, limit_ms=1_000)
+    silence = stall.observe(before, QUIET, now=1_000_000, boot_id=BOOT, limit_ms=1_000)
     assert (silence.since, silence.boot_id) == (1_000_000, BOOT)
 
 
 def test_a_look_that_lies_ahead_begins_anew() -> None:
     """A run directory copied, or a `looks` that somebody wrote."""
-    silence = stall.look(Silence(QUIET, 5_000, BOOT), QUIET, now=1_000, boot_id=BOOT, limit_ms=1)
+    silence = stall.observe(Silence(QUIET, 5_000, BOOT), QUIET, now=1_000, boot_id=BOOT, limit_ms=1)
     assert silence.since == 1_000
 
 

@@ -145,7 +145,7 @@ def test_a_network_file_system_is_refused_unless_allowed(
     if exists:
         state.create()
     monkeypatch.setattr(module, "file_system", lambda path, mounts: kind)
-    with pytest.raises(Usage, match=rf"lies on {kind}.*--allow-network-fs"):
+    with pytest.raises(Usage, match=rf"is on {kind}.*--allow-network-fs"):
         state.check()
     state.check(allow_network_fs=True)
     assert state.path.exists() is exists

@@ -8,7 +8,7 @@ import pytest
 
 from agentq_cli.model import Address, Condition, Dependency, RunId, Status, Task, WaitingFor, Work
 from agentq_cli.policy.admission import Gate
-from agentq_cli.policy.dependencies import Looked
+from agentq_cli.policy.dependencies import Found
 from agentq_cli.policy.waiting import Hold, Surroundings, waiting_for
 
 NOW = 1_774_785_600_000
@@ -101,8 +101,8 @@ def test_a_hold_on_an_agent_does_not_concern_a_command() -> None:
 
 
 def test_a_blocked_task_waits_for_what_is_not_decided_yet() -> None:
-    def after(seq: int, on: Condition, status: Status | None) -> Looked:
-        return Looked(Dependency(Address("b", seq), on), status)
+    def after(seq: int, on: Condition, status: Status | None) -> Found:
+        return Found(Dependency(Address("b", seq), on), status)
 
     blocked = replace(TASK, status=Status.BLOCKED, due_at=NOW + 9)
     depends = [

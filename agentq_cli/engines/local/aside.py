@@ -1,8 +1,8 @@
 """The directories of runs that are being pruned: moved aside in the transaction that forgets them, removed after it.
 
-`sessions/NAME/pruned/N.K` is in place of `runs/N.K` from then on. Where the task is still there, the transaction was
-not committed, and it is put back; where not, it is removed. So a task that is not pruned after all has lost nothing,
-and no files are left without a task.
+They are moved from `runs/N.K` to `sessions/NAME/pruned/N.K`. If the task still exists later, the transaction was not
+committed, and the directory is put back; otherwise it is removed. So a task whose prune failed has lost nothing, and no
+files are left without a task.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 
 def place(session: Path) -> Path:
-    """Where they lie until they are removed."""
+    """The directory in which they wait to be removed."""
     return session / "pruned"
 
 
 def move(session: Path, seq: int, runs: int) -> bool:
-    """Move the directories of a task's runs aside; whether there was any. Raises Refused, Usage, having moved none."""
+    """Move the directories of a task's runs aside; returns whether there were any. Raises Refused, Usage, having moved
+    none."""
     source, target = session / "runs", place(session)
     moved: list[str] = []
     try:
@@ -45,7 +46,7 @@ def move(session: Path, seq: int, runs: int) -> bool:
 
 
 def sync(session: Path) -> None:
-    """Bring what was moved to disk, before the commit that forgets it. Raises Refused."""
+    """Sync the moves to disk, before the commit that forgets the task. Raises Refused."""
     try:
         for directory in (session / "runs", place(session), session):
             sync_directory(directory)
@@ -54,7 +55,7 @@ def sync(session: Path) -> None:
 
 
 def names(session: Path) -> list[str]:
-    """What lies aside."""
+    """The names of the directories that were moved aside."""
     try:
         return [name for name in sorted(os.listdir(place(session))) if _is_run(name)]
     except OSError:
@@ -67,7 +68,7 @@ def _is_run(name: str) -> bool:
 
 
 def settle(write: SessionWrite, *, dry: bool = False) -> tuple[list[str], list[str]]:
-    """Put back what belongs to tasks that are still there, the session being locked; the names of these runs, and of
+    """Put back the directories of existing tasks, while the session is locked; returns the names of these runs, and of
     those that are to be removed. With `dry` nothing is moved."""
     source, target = write.home / "runs", place(write.home)
     back, gone = [], []

@@ -1,4 +1,4 @@
-"""What people and the clock do to tasks that wait or have ended: cancel, pause, resume, edit, retry, expire, prune."""
+"""What people and the clock do to waiting or ended tasks: cancel, pause, resume, edit, retry, expire, prune."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
 Edit: TypeAlias = "Callable[[Task], Task]"
-"""A change to a waiting task, decided on what it is under the lock."""
+"""A change to a waiting task, computed from its state under the lock."""
 
 Act: TypeAlias = "Callable[[SessionWrite, Any], Task]"
-"""What is done to one task within an open transaction. Raises NotFound, WrongState."""
+"""An action on one task within an open transaction. Raises NotFound, WrongState."""
 
 
 def each(
@@ -30,8 +30,8 @@ def each(
 ) -> list[Task | Undone]:
     """Do the same to these tasks of a session, in their order and in one commit.
 
-    What cannot be done to one of them changes nothing of it, and leaves the others alone. `named` is whether an
-    address of a series is that one occurrence for this act, and not its live one.
+    If the action fails on one of them, that task is unchanged and the others are unaffected. `named`: for this action
+    the address of a series means that one occurrence, not its live one.
     """
     with session_write(state, session, now=now, actor=actor) as write:
         return [_one(write, target, act, named=named) for target in targets]
@@ -43,7 +43,7 @@ def _one(write: SessionWrite, target: Address | RunId, act: Act, *, named: bool)
             return act(write, target)
     except AgentqError as error:
         if not write.database.in_transaction:
-            raise  # a full disk has undone it all
+            raise  # a full disk has rolled everything back
         return Undone(error, _status(write, target, named))
 
 
@@ -62,7 +62,7 @@ def cancel_in(write: SessionWrite, address: Address) -> Task:
     """
     task = series.live(write, address.seq)
     if task.status.ended:
-        raise WrongState(f"task '{task.address}': it is {task.status} already")
+        raise WrongState(f"task '{task.address}': already {task.status}")
     if task.status is Status.RUNNING:
         return task
     cancelled = replace(task, status=Status.CANCELLED, ended_at=write.now, reason="cancelled", cancel_requested=True)
@@ -71,9 +71,10 @@ def cancel_in(write: SessionWrite, address: Address) -> Task:
 
 
 def cancel_of(targets: Collection[Address | RunId]) -> Act:
-    """`cancel_in` of one of these. What was cancelled with a task that it waited for, which is another, is done.
+    """`cancel_in` for one of these targets. A task that was cancelled because another of them, which it waits for, was
+    cancelled counts as done.
 
-    A run is cancelled only while it is the one that runs: the task is another's once that has ended.
+    A run is cancelled only while it is the live one: once it has ended, the task has another run or none.
     """
     named = set(targets)
 
@@ -92,16 +93,16 @@ def cancel_of(targets: Collection[Address | RunId]) -> Act:
 
 
 def _still(write: SessionWrite, run: RunId) -> Task:
-    """The task while this is its live run. Raises NotFound, WrongState."""
+    """The task, if this is its live run. Raises NotFound, WrongState."""
     found = read.run(write.database, run)
     task = write.task(run.seq)
     if found.finished_at is not None or task.status is not Status.RUNNING or task.runs != run.attempt:
-        raise WrongState(f"run '{run}': it has ended already ({found.status})")
+        raise WrongState(f"run '{run}': already ended ({found.status})")
     return task
 
 
 def pause_in(write: SessionWrite, address: Address, reason: str | None) -> Task:
-    """Pause a waiting task. Raises NotFound, and WrongState for one that runs or has ended."""
+    """Pause a waiting task. Raises NotFound, and WrongState for one that is running or has ended."""
     task = series.live(write, address.seq)
     if task.status is Status.PAUSED:
         return task
@@ -126,7 +127,7 @@ def resume_in(write: SessionWrite, address: Address) -> Task:
         return after
     if task.status is not Status.PAUSED:
         raise WrongState(f"task '{task.address}': it is {task.shown_status(write.now)}, not paused")
-    # What a failed dependency paused, a person lets run all the same.
+    # A person's resume overrides a failed dependency.
     blocked = task.dep_failed is None and dependencies.waits(write.database, task)
     resumed = replace(
         task,
@@ -157,10 +158,11 @@ def pause_session(state: StateDir, session: str, *, reason: str | None, now: int
 
 
 def reset(state: StateDir, session: str, agent: str | None, *, now: int, actor: Actor) -> list[str]:
-    """Have the next task of a session begin a new conversation, with one agent or (None) with all; the ids that are
-    given up are in the events. A run that goes on in one is left alone, and what it began is not continued either.
+    """Make the next task of a session begin a new conversation, with one agent or (None) with all; the ids of the
+    dropped conversations are in the events. A run that continues one is left alone, and the conversation that it began
+    is not continued either.
 
-    Returns the agents of which there was something to give up.
+    Returns the agents that had a conversation to drop.
     """
     with session_write(state, session, now=now, actor=actor) as write:
         known = dict(write.database.execute(DISPATCH["conversations"]).fetchall())
@@ -178,7 +180,7 @@ def reset(state: StateDir, session: str, agent: str | None, *, now: int, actor: 
 
 
 def edit(state: StateDir, address: Address, change: Edit, *, now: int) -> Task:
-    """Change a task that has not started. Raises NotFound, and WrongState for one that runs or has ended."""
+    """Change a task that has not started. Raises NotFound, and WrongState for one that is running or has ended."""
     with session_write(state, address.session, now=now, actor=Actor.USER) as write:
         return edit_in(write, address, change)
 
@@ -192,9 +194,9 @@ def edit_in(write: SessionWrite, address: Address, change: Edit) -> Task:
         raise WrongState(f"task '{task.address}': it is {task.status} and cannot be edited")
     changed = change(task)
     if task.rearms and changed.recurrence is not None and changed.due_at != task.due_at:
-        raise WrongState(f"task '{task.address}': when its series comes next is said by its schedule")
+        raise WrongState(f"task '{task.address}': its schedule decides when it runs next")
     if task.attempts and changed.work.expires_at not in (None, task.work.expires_at):
-        raise WrongState(f"task '{task.address}': it has begun, and what has begun does not expire")
+        raise WrongState(f"task '{task.address}': already started, and a started task does not expire")
     changed = series.rescheduled(write, task, changed)
     _free_key(write, changed.work.key, task.work.key)
     if changed.work.after != task.work.after:
@@ -206,11 +208,11 @@ def edit_in(write: SessionWrite, address: Address, change: Edit) -> Task:
 
 
 def _edit_next(write: SessionWrite, task: Task, change: Edit) -> Task:
-    """Change what an occurrence that has begun hands on; it goes on as it is itself."""
+    """Change what a begun occurrence passes on to the next one; the occurrence itself stays as it is."""
     known = series.next_work(task)
     changed = change(known)
     if changed.due_at != known.due_at:
-        raise WrongState(f"task '{task.address}': it has begun; when its series comes next is said by its schedule")
+        raise WrongState(f"task '{task.address}': already started; its schedule decides when it runs next")
     _free_key(write, changed.work.key, known.work.key, task.work.key)
     if changed.work.after != known.work.after:
         dependencies.keep(write, task.seq, changed.work.after)
@@ -220,7 +222,7 @@ def _edit_next(write: SessionWrite, task: Task, change: Edit) -> Task:
 
 
 def _free_key(write: SessionWrite, key: str | None, *own: str | None) -> None:
-    """Raises WrongState where a key, that is not its own, is another task's."""
+    """Raises WrongState if `key` is held by another task and is not one of its `own`."""
     if key is None or key in own:
         return
     row = write.database.execute(WRITE["live_of_key"], {"key": key}).fetchone()
@@ -235,7 +237,7 @@ def retry_in(write: SessionWrite, address: Address) -> Task:
         raise WrongState(f"task '{address}': it is {task.shown_status(write.now)}; only an ended task can be retried")
     cost = finish.spent(write.database, task)
     if policy.exhausted(task.work.launch, cost):
-        raise WrongState(f"task '{address}': {finish.cost(task, cost)}; submit it anew")
+        raise WrongState(f"task '{address}': {finish.cost(task, cost)}; submit it again")
     _free_key(write, task.work.key)
     expired = task.work.expires_at is not None and task.work.expires_at <= write.now
     again = replace(
@@ -244,7 +246,7 @@ def retry_in(write: SessionWrite, address: Address) -> Task:
         status=Status.BLOCKED if dependencies.waits(write.database, task) else Status.QUEUED,
         due_at=write.now,
         trigger=Trigger.RETRY,
-        # Its series has gone on without it: it names itself now, and makes no next one.
+        # Its series has continued without it: from now on it is separate, and makes no next occurrence.
         extra=task.series is not None,
         arriving=False,
     )
@@ -253,7 +255,7 @@ def retry_in(write: SessionWrite, address: Address) -> Task:
 
 
 def trigger(state: StateDir, address: Address, *, now: int) -> Task:
-    """An extra occurrence of a series, due now; its schedule is left alone. Raises NotFound, WrongState."""
+    """An extra occurrence of a series, due now; its schedule is unchanged. Raises NotFound, WrongState."""
     with session_write(state, address.session, now=now, actor=Actor.USER) as write:
         task = series.live(write, address.seq)
         if task.series is None or task.recurrence is None:
@@ -264,7 +266,7 @@ def trigger(state: StateDir, address: Address, *, now: int) -> Task:
 
 
 def arrive(state: StateDir, address: Address, *, now: int, actor: Actor) -> None:
-    """Apply the missed policy to an occurrence that is due and was not looked at before."""
+    """Apply the missed policy to an occurrence that is due, once."""
     with session_write(state, address.session, now=now, actor=actor, busy_ms=connection.BACKGROUND_BUSY_MS) as write:
         task = write.task(address.seq)
         if _arrives(task, now):
@@ -278,9 +280,10 @@ def _arrives(task: Task, now: int) -> bool:
 
 
 def expire(state: StateDir, address: Address, *, now: int, actor: Actor) -> Task | None:
-    """End a task whose time to start has passed; None where it has started or ended meanwhile.
+    """End a task whose time to start has passed; None if it has started or ended meanwhile.
 
-    An occurrence that nothing has looked at is moved first by its missed policy: the newest slot may be in time still.
+    If the missed policy has not been applied to an occurrence, it is applied first: the newest slot may still be in
+    time.
     """
     with session_write(state, address.session, now=now, actor=actor, busy_ms=connection.BACKGROUND_BUSY_MS) as write:
         task = write.task(address.seq)
@@ -305,7 +308,7 @@ def prune_in(write: SessionWrite, address: Address) -> Task:
     """
     task = write.task(address.seq)
     if not task.status.ended:
-        raise WrongState(f"task '{address}': it is {task.shown_status(write.now)}; only ended tasks are pruned")
+        raise WrongState(f"task '{address}': it is {task.shown_status(write.now)}; only an ended task can be pruned")
     waiting = dependencies.live_dependent(write.database, address)
     if waiting is not None:
         raise WrongState(f"task '{address}': {waiting} depends on it")

@@ -1,4 +1,4 @@
-"""Whether a session's files are fit for use: one judgement, for `health`, `sweep` and `run`."""
+"""Whether a session's files are fit for use: one check, for `health`, `sweep` and `run`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from agentq_cli.engines.nouns import INBOUND, INDEX, OUTBOUND, RUNS, Fault
 from agentq_cli.host.place import refuse_link
 
 SOME = 1000
-"""The newest tasks of a session, which are compared with the index whether or not it has them as live."""
+"""How many of a session's newest tasks are compared with the index, whether or not the index has them as live."""
 
 
 def faults(state: StateDir, session: str) -> Iterator[Fault]:
-    """All that is wrong with a session's files. Raises Busy where that cannot be told now."""
+    """Everything that is wrong with a session's files. Raises Busy if that cannot be known now."""
     try:
         with read.inbound(state, session, busy_ms=connection.BACKGROUND_BUSY_MS):
             pass
@@ -47,13 +47,13 @@ def faults(state: StateDir, session: str) -> Iterator[Fault]:
 
 
 def _check_writable(state: StateDir, path: Path) -> None:
-    # Where nothing of the state dir can be written, that is one trouble and not one of each session.
+    # If nothing in the state dir can be written, that is one fault and not one of each session.
     if path.exists() and os.access(state.path, os.W_OK) and not os.access(path, os.W_OK):
-        raise Refused(f"'{path}': it cannot be written")
+        raise Refused(f"'{path}': cannot be written")
 
 
 def check_runs(state: StateDir, session: str) -> None:
-    """Raises Refused, or Usage for a link, where no run of the session can have its directory."""
+    """Raises Refused, or Usage for a link, if no run of the session can have its directory."""
     runs = state.session(session) / "runs"
     try:
         refuse_link(runs)
@@ -67,13 +67,13 @@ def check_runs(state: StateDir, session: str) -> None:
 
 def _check_index(state: StateDir, session: str) -> None:
     if lacking(state, session):
-        raise Unreadable(f"session '{session}': '{state.index}' does not have its tasks as its own file has them")
+        raise Unreadable(f"session '{session}': '{state.index}' lacks tasks, or has an older state of them")
 
 
 def lacking(state: StateDir, session: str) -> bool:
-    """Whether the index lacks what a session's file holds, as one does that was put back from an older copy.
+    """Whether the index lacks something that a session's file has, as an index restored from an older copy does.
 
-    Looked at are the newest tasks, and those that the index has as live.
+    Compares the newest tasks, and those that the index has as live.
     """
     if not connection.rehearsing() and not holds_something(state.index):
         return True

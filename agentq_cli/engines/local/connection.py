@@ -1,8 +1,8 @@
-"""The one place where a database is opened, migrated, locked and its trouble given a name.
+"""The only place that opens, migrates and locks databases and translates their errors.
 
-Rollback journal, `synchronous` FULL or EXTRA, `busy_timeout` before anything else, every writing transaction
-locked at BEGIN. A session and the index are one transaction: the session's file is main, the index is attached
-last, so that whoever holds the session's file is waited for before anything of the index is locked.
+Rollback journal, `synchronous` FULL or EXTRA, `busy_timeout` before anything else, every writing transaction locked at
+BEGIN. A session and the index are one transaction: the session's file is main and the index is attached last, so that a
+transaction waits for the session's file before it locks anything of the index.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ else:
     import _sqlite3 as sqlite3  # without datetime and the adapters for it, which nothing here needs
 
 BACKGROUND_BUSY_MS = 100
-"""How long a supervisor or a sweep waits for one session's file before it goes on with the others."""
+"""How long a supervisor or a sweep waits for one session's file before it continues with the others."""
 
 WATCHING_BUSY_MS = 1_000
-"""How long a supervisor waits for the index before it looks after its signals and its runs again."""
+"""How long a supervisor waits for the index before it checks its signals and its runs again."""
 
 SCHEMA = Path(schema.DIRECTORY)
 
 SESSION_TABLES = ("messages_in", "session_state", "conversations", "delivered", "messages_out")
-"""What a session's files hold; every other table is the index's, which is attached to them."""
+"""The tables of a session's files; every other table is in the index, which is attached to them."""
 
 
 def connect(
@@ -43,9 +43,9 @@ def connect(
 ) -> sqlite3.Connection:
     """Open a database of `kind` (index, inbound, outbound), migrated to this version's schema.
 
-    Raises Unreadable for a corrupt or newer file, which is left as it is, and Busy where a lock was not free; Usage for
-    one that is a link. An index that is not there, or has not one table, is begun anew beside sessions only to be
-    rebuilt from them.
+    Raises Unreadable for a corrupt or newer file, which is left unchanged, Busy if a lock was not free, and Usage for a
+    symbolic link. An index that is missing or has no tables is created beside existing sessions only to be rebuilt from
+    them.
     """
     refuse_links(path)
     with named_trouble(path):
@@ -55,7 +55,7 @@ def connect(
             lay(path, _new(kind, SCHEMA, latest(kind)))
         connection = _open(path, kind, create=create, busy_ms=busy_ms)
         try:
-            # Single-file commits end with the journal's unlink: EXTRA brings that to disk too.
+            # A commit in a single file ends with the unlink of its journal: EXTRA syncs that too.
             connection.execute("PRAGMA synchronous = EXTRA")
             connection.execute("PRAGMA foreign_keys = ON")
             migrate(connection, path, kind, rebuild=rebuild)
@@ -68,7 +68,8 @@ def connect(
 
 
 def refuse_links(path: Path) -> None:
-    """Refuse a database, or a journal beside it, that leads elsewhere; SQLite itself follows the one and not the other.
+    """Refuse a database, or a journal beside it, that is a symbolic link; SQLite itself follows the former and not the
+    latter.
 
     Raises Usage.
     """
@@ -77,10 +78,12 @@ def refuse_links(path: Path) -> None:
 
 
 def lay(path: Path, content: bytes) -> bool:
-    """Put a whole database where there is none, on disk but for its name, which the next commit beside it syncs.
+    """Create a whole database at a path that has none. It is on disk except for its name, which the next commit beside
+    it syncs.
 
-    One sync where a first commit takes five. False: there is one now, or SQLite has to make it, since this file system
-    has no files without a name, or since there is a journal, which it would roll back into what is laid.
+    One sync instead of the five of a first commit. False: there is a database now, or SQLite has to create it, because
+    this file system has no unnamed files, or because there is a journal, which SQLite would roll back into the new
+    file.
     """
     if os.path.lexists(f"{path}-journal"):
         return False
@@ -89,11 +92,11 @@ def lay(path: Path, content: bytes) -> bool:
     except OSError:
         return False
     try:
-        # Nobody else has it open before it has its name, so that no lock is lost when it is closed here.
+        # No other process has it open before it has its name, so closing it here loses no lock.
         with open(descriptor, "wb", closefd=False) as file:
             file.write(content)
         os.fsync(descriptor)
-        # With a directory named, whatever it is, Python calls linkat, which alone follows the link that /proc shows.
+        # If a directory fd is passed, whichever it is, Python calls linkat, which alone follows the link in /proc.
         os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
     except OSError:
         return False
@@ -103,7 +106,7 @@ def lay(path: Path, content: bytes) -> bool:
 
 
 def new_in_memory(kind: str) -> sqlite3.Connection:
-    """A database of a kind as it is before anything is stored, to be filled and then laid as a whole."""
+    """An empty database of a kind, to be filled and then written as a whole."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
     connection.deserialize(_new(kind, SCHEMA, latest(kind)))
     return connection
@@ -111,7 +114,7 @@ def new_in_memory(kind: str) -> sqlite3.Connection:
 
 @functools.cache
 def _new(kind: str, schema: Path, version: int) -> bytes:
-    """A database of a kind as it is before anything is stored; made once of each schema."""
+    """An empty database of a kind; made once for each schema."""
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         migrate(connection, Path(":memory:"), kind)
         return connection.serialize()
@@ -123,7 +126,7 @@ def connect_session(inbound: Path, index: Path, *, create: bool, busy_ms: int = 
     try:
         refuse_links(index)
         with named_trouble(index):
-            # A commit over two files ends with the super-journal's unlink, which SQLite syncs at FULL already.
+            # A commit over two files ends with the unlink of the super-journal, which SQLite syncs at FULL already.
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("ATTACH DATABASE ? AS idx", (_place(index, "index", "rw", busy_ms),))
             connection.execute("PRAGMA idx.synchronous = FULL")
@@ -140,9 +143,9 @@ def connect_session(inbound: Path, index: Path, *, create: bool, busy_ms: int = 
 
 
 def _prepare_foreign(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse an outbound.db that would run its writer's code in ours; text that is no UTF-8 is read all the same.
+    """Refuse an outbound.db that would run its writer's code in ours; text that is not UTF-8 is read all the same.
 
-    A view in the table's place, a trigger or an index over an expression can keep whoever reads or writes for ever.
+    A view in the table's place, a trigger or an index over an expression can block a reader or a writer for ever.
     """
     connection.text_factory = lambda data: data.decode("utf-8", "replace")
     connection.execute("PRAGMA trusted_schema = OFF")
@@ -150,9 +153,9 @@ def _prepare_foreign(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def check_foreign(connection: sqlite3.Connection, path: Path) -> None:
-    """Raises Unreadable where messages_out has become something else than agentq made."""
+    """Raises Unreadable if messages_out is no longer the table that agentq created."""
     if connection.execute(MADE_FROM).fetchall() != _messages_out():
-        raise Unreadable(f"'{path}': messages_out is not the table that agentq made; it was left as it is")
+        raise Unreadable(f"'{path}': messages_out is not the table that agentq created; it was left unchanged")
 
 
 MADE_FROM = "SELECT type, name, sql FROM sqlite_schema WHERE lower(tbl_name) = 'messages_out' ORDER BY type, name"
@@ -166,7 +169,7 @@ def _messages_out() -> list[tuple[Any, ...]]:
 
 
 def empty_index() -> sqlite3.Connection:
-    """An index without rows, in memory: what a reading command sees where there is no state yet."""
+    """An index without rows, in memory: what a reading command sees if there is no state dir yet."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
     migrate(connection, Path(":memory:"), "index")
     return connection
@@ -189,9 +192,9 @@ def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.
 
 @contextlib.contextmanager
 def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
-    """Several questions to one state of the file: its lock is taken once, which is half of what a short one costs.
+    """Several queries of one state of the file: its lock is taken once, which is half the cost of a short query.
 
-    Writers wait as long as this lasts: nothing slow belongs in it.
+    Writers wait for as long as this lasts, so it must do nothing slow.
     """
     connection.execute("BEGIN")
     try:
@@ -203,7 +206,7 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
 
 @contextlib.contextmanager
 def named_trouble(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into the contract's, with the file named."""
+    """Translate SQLite's errors into the contract's, naming the file."""
     try:
         yield
     except sqlite3.Error as error:
@@ -211,29 +214,29 @@ def named_trouble(path: Path) -> Iterator[None]:
 
 
 def translate(error: sqlite3.Error, path: Path) -> AgentqError:
-    """The error of the contract that stands for one of SQLite's."""
+    """The contract's error for one of SQLite's."""
     name = getattr(error, "sqlite_errorname", "") or ""
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return Busy(f"'{path}': another process held its lock for too long; try again")
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return Unreadable(f"'{path}': {error}; it was left as it is")
+        return Unreadable(f"'{path}': {error}; it was left unchanged")
     if name.startswith("SQLITE_FULL"):
         return Refused(f"'{path}': no space left on the device; nothing was stored")
     if name.startswith("SQLITE_READONLY"):
-        return Refused(f"'{path}': it cannot be written ({error})")
+        return Refused(f"'{path}': cannot be written ({error})")
     if name.startswith(("SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
-        return Refused(f"'{path}': it cannot be opened ({error})")
+        return Refused(f"'{path}': cannot be opened ({error})")
     if name.startswith("SQLITE_IOERR"):
-        return Refused(f"'{path}': the disk refused ({error}, {name})")
+        return Refused(f"'{path}': disk error ({error}, {name})")
     if isinstance(error, sqlite3.OperationalError) and "no such" in str(error):
         if path.name == INDEX or str(error).rpartition(" ")[2] not in SESSION_TABLES:
             return Unreadable(f"'{path if path.name == INDEX else INDEX}': {error}; {REBUILD}")
-        return Unreadable(f"'{path}': {error}; it is not a file of agentq")
+        return Unreadable(f"'{path}': {error}; not an agentq file")
     return AgentqError(f"'{path}': {error} ({name or type(error).__name__})")
 
 
 class NamedCursor(sqlite3.Cursor):
-    """A cursor whose trouble has the contract's name and the file's, also where it comes with a later row."""
+    """A cursor whose errors are the contract's and name the file, even if they occur at a later row."""
 
     def execute(self, sql: str, parameters: Any = (), /) -> Self:
         """As sqlite3's."""
@@ -262,7 +265,7 @@ class NamedCursor(sqlite3.Cursor):
 
 
 class NamedConnection(sqlite3.Connection):
-    """A connection that knows the file that it was opened on."""
+    """A connection that knows the path of its file."""
 
     path = Path(":memory:")
 
@@ -278,7 +281,7 @@ def latest(kind: str) -> int:
 
 
 def migrate(connection: sqlite3.Connection, path: Path, kind: str, *, rebuild: bool = False) -> None:
-    """Bring a file to this version's schema, each step and its `user_version` in one transaction."""
+    """Migrate a file to this version's schema, each step in one transaction with its `user_version`."""
     target = latest(kind)
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     _refuse_newer(path, version, target)
@@ -290,7 +293,7 @@ def migrate(connection: sqlite3.Connection, path: Path, kind: str, *, rebuild: b
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if version == 0 and tables:
-            raise Unreadable(f"'{path}': it is a database of another program")
+            raise Unreadable(f"'{path}': a database of another program")
         for name in sorted(name for name in os.listdir(SCHEMA / kind) if name.endswith(".sql")):
             number = int(name[:3])
             if number > version:
@@ -300,7 +303,7 @@ def migrate(connection: sqlite3.Connection, path: Path, kind: str, *, rebuild: b
 
 
 def mend_schema(connection: sqlite3.Connection, path: Path, kind: str) -> list[str]:
-    """Make the tables and indexes that a file of this version has lost; returns their names."""
+    """Create the tables and indexes that a file of this version has lost; returns their names."""
     with contextlib.closing(new_in_memory(kind)) as whole:
         wanted = whole.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid").fetchall()
     with transaction(connection, path):
@@ -312,7 +315,7 @@ def mend_schema(connection: sqlite3.Connection, path: Path, kind: str) -> list[s
 
 
 def refuse_newer(connection: sqlite3.Connection, inbound: Path, index: Path) -> None:
-    """Raises Unreadable where a newer agentq has migrated a file since this connection to both was opened."""
+    """Raises Unreadable if a newer agentq has migrated one of the files since this connection to both was opened."""
     for path, name, kind in ((inbound, "main", "inbound"), (index, "idx", "index")):
         (version,) = connection.execute(f"PRAGMA {name}.user_version").fetchone()
         _refuse_newer(path, version, latest(kind))
@@ -320,17 +323,17 @@ def refuse_newer(connection: sqlite3.Connection, inbound: Path, index: Path) -> 
 
 def _refuse_newer(path: Path, version: int, target: int) -> None:
     if version > target:
-        raise Unreadable(f"'{path}': it was written by a newer agentq (schema {version}, this one knows {target})")
+        raise Unreadable(f"'{path}': written by a newer agentq (schema {version}, this one knows {target})")
 
 
 @functools.cache
 def _script(file: Path) -> list[str]:
-    """A migration's statements; a batch makes many sessions."""
+    """A migration's statements; cached because a batch creates many sessions."""
     return list(_statements(file.read_text(encoding="utf-8")))
 
 
 def _statements(script: str) -> Iterator[str]:
-    """The statements of a script; `executescript` would commit the transaction that surrounds it."""
+    """The statements of a script; `executescript` would commit the transaction around them."""
     text = ""
     for line in script.splitlines(keepends=True):
         text += line
@@ -340,14 +343,14 @@ def _statements(script: str) -> Iterator[str]:
 
 
 _rehearsed: dict[str, sqlite3.Connection] | None = None
-"""The copies that a rehearsal works on, by the path of their file; None while there is none."""
+"""The copies that a rehearsal works on, by the path of their file; None if there is no rehearsal."""
 
 
 @contextlib.contextmanager
 def rehearsal() -> Iterator[None]:
-    """Have this process work on copies in memory, each made when its file is first opened, and write no file meanwhile.
+    """Make this process work on copies in memory, each made when its file is first opened, and write no file meanwhile.
 
-    What agents say, which may be of any size, is read where it lies: whoever would write there asks `rehearsing`.
+    Outbound files, which may be of any size, are read in place: code that would write to one checks `rehearsing`.
     """
     global _rehearsed
     _rehearsed = {}
@@ -360,17 +363,17 @@ def rehearsal() -> Iterator[None]:
 
 
 def rehearsing() -> bool:
-    """Whether nothing is to be written."""
+    """Whether this is a rehearsal, in which nothing may be written."""
     return _rehearsed is not None
 
 
 def rehearsed(path: Path) -> bool:
-    """Whether there is a copy of a file, or one that a rehearsal alone has."""
+    """Whether there is a copy of a file, or a file that exists only in the rehearsal."""
     return _rehearsed is not None and str(path) in _rehearsed
 
 
 def _place(path: Path, kind: str, mode: str, busy_ms: int) -> str:
-    """What to open for a file: itself, or its copy in a rehearsal."""
+    """What to open for a file: the file itself, or its copy in a rehearsal."""
     exists = _rehearsed is None or path.exists()
     if _rehearsed is None or (exists and kind == "outbound"):
         return _uri(path, mode)
@@ -383,7 +386,7 @@ def _place(path: Path, kind: str, mode: str, busy_ms: int) -> str:
         if exists:
             try:
                 with contextlib.closing(_connect(_uri(path, "rw"), path, busy_ms)) as source:
-                    source.execute("PRAGMA user_version")  # it waits for a lock, as the copying would not
+                    source.execute("PRAGMA user_version")  # it waits for a lock, which the backup would not do
                     source.backup(copy)
             except BaseException:
                 _rehearsed.pop(str(path)).close()
@@ -396,7 +399,7 @@ def _open(path: Path, kind: str, *, create: bool, busy_ms: int) -> NamedConnecti
 
 
 def _connect(place: str, path: Path, busy_ms: int) -> NamedConnection:
-    # Never read-only: a read-only connection cannot roll back what a dead writer left.
+    # Never read-only: a read-only connection cannot roll back what a dead writer left behind.
     connection = sqlite3.connect(
         place,
         uri=True,
@@ -409,6 +412,6 @@ def _connect(place: str, path: Path, busy_ms: int) -> NamedConnection:
 
 
 def _uri(path: Path, mode: str) -> str:
-    # Of a path only these mean something in a URI.
+    # Only these characters of a path have a meaning in a URI.
     named = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     return f"file:{named}?mode={mode}"

@@ -1,7 +1,8 @@
-"""Tasks that wait for others: entered when they are stored, looked at in the commit that ends or reopens another.
+"""Tasks that wait for others: entered when they are stored, settled in the commit that ends or reopens another.
 
-What waits in the same session is settled in that very commit, the whole closure of it. What waits in another session
-is noted there, and settled in a commit of its session by whoever comes first (`settle_elsewhere`).
+Tasks of the same session are settled in that very commit, including all that wait for them in turn. Tasks of another
+session are noted there, and settled in a commit of their session by the next process that comes to it
+(`settle_elsewhere`).
 """
 
 from __future__ import annotations
@@ -20,21 +21,21 @@ if TYPE_CHECKING:
     import sqlite3
 
     from agentq_cli.engines.local.session_write import SessionWrite
-    from agentq_cli.policy.dependencies import Looked
+    from agentq_cli.policy.dependencies import Found
 
 DEPENDENCIES = statements("dependencies")
 
 
 def resolve(after: Sequence[Dependency], stored: Mapping[int, Address]) -> tuple[Dependency, ...]:
-    """Dependencies with the addresses that the lines of a batch were given."""
+    """Dependencies, with the addresses that the lines of a batch were given."""
     return tuple(dict.fromkeys(each if each.ref is None else Dependency(stored[each.ref], each.on) for each in after))
 
 
 def enter(write: SessionWrite, seq: int, after: Sequence[Dependency], *, known: Collection[Address] = ()) -> None:
-    """Store what a task waits for, in place of what it waited for before.
+    """Store what a task waits for, replacing what it waited for before.
 
-    Raises NotFound where one does not exist (`known` ones do, though the index may not know them yet), and Usage where
-    the task would wait for itself.
+    Raises NotFound if a dependency does not exist (`known` ones do, though the index may not have them yet), and Usage
+    if the task would wait for itself.
     """
     own = Address(write.session, seq)
     for each in after:
@@ -44,7 +45,7 @@ def enter(write: SessionWrite, seq: int, after: Sequence[Dependency], *, known: 
         if each.address not in known:
             require(write.database, each, _note(write))
         if own in known and each.address in known:
-            continue  # lines of one batch: whoever read it has looked for cycles
+            continue  # lines of one batch: the code that read it has checked for cycles
         target = {"target_session": own.session, "target_seq": own.seq}
         if write.database.execute(DEPENDENCIES["reaches"], each.address._asdict() | target).fetchone():
             raise Usage(f"{option(each)} '{each.address}': it waits for {own}, which would then wait for itself")
@@ -57,7 +58,7 @@ def enter(write: SessionWrite, seq: int, after: Sequence[Dependency], *, known: 
 
 
 def keep(write: SessionWrite, seq: int, after: Sequence[Dependency]) -> None:
-    """Keep what an occurrence hands on to its next one to wait for from being pruned. Raises NotFound."""
+    """Protect from pruning what an occurrence's next one is to wait for. Raises NotFound."""
     for each in after:
         require(write.database, each, _note(write))
         assert each.address is not None
@@ -67,16 +68,16 @@ def keep(write: SessionWrite, seq: int, after: Sequence[Dependency]) -> None:
 
 
 def option(dependency: Dependency) -> str:
-    """The option that asks for a dependency."""
+    """The option that requests a dependency."""
     return "--after" if dependency.on is Condition.SUCCESS else f"--after-{dependency.on}"
 
 
 def require(index: sqlite3.Connection, dependency: Dependency, note: Callable[[Address], str | None]) -> None:
-    """Raises NotFound where there is no such task to wait for; `note` knows what became of one that was pruned."""
+    """Raises NotFound if there is no such task to wait for; `note` returns the message about one that was pruned."""
     address = dependency.address
     assert address is not None
     if not exists(index, address):
-        why = note(address) or "there is no task of that address"
+        why = note(address) or "no such task"
         raise NotFound(f"{option(dependency)} '{address}': {why}")
 
 
@@ -89,12 +90,12 @@ def exists(database: sqlite3.Connection, address: Address) -> bool:
     return database.execute(DEPENDENCIES["exists"], address._asdict()).fetchone() is not None
 
 
-def look(database: sqlite3.Connection, address: Address) -> list[Looked]:
-    """How everything that a task waits for stands."""
-    from agentq_cli.policy.dependencies import Looked
+def find(database: sqlite3.Connection, address: Address) -> list[Found]:
+    """The status of everything that a task waits for."""
+    from agentq_cli.policy.dependencies import Found
 
     return [
-        Looked(
+        Found(
             Dependency(Address(session, seq), Condition(on)),
             None if status is None else Status(status),
             None if root is None else rows.address(root),
@@ -104,41 +105,41 @@ def look(database: sqlite3.Connection, address: Address) -> list[Looked]:
 
 
 def waits(database: sqlite3.Connection, task: Task) -> bool:
-    """Whether a task that is about to be queued must wait: something it waits for is not decided, and nothing failed.
+    """Whether a task that is about to be queued must wait: a dependency is undecided, and none has failed.
 
-    Where something has failed a person who runs the task nevertheless knows better.
+    If one has failed, a person who runs the task anyway knows better.
     """
     from agentq_cli.policy import dependencies as policy
 
     if not task.work.after:
         return False
-    verdict, _ = policy.decide(look(database, task.address), "cancel")
+    verdict, _ = policy.decide(find(database, task.address), "cancel")
     return verdict is policy.Verdict.WAIT
 
 
 def stopped_behind(database: sqlite3.Connection, address: Address, cause: Address) -> list[Address]:
-    """The tasks of its session behind this one that the failure of `cause` has stopped."""
+    """The tasks of its session, waiting for this one, that the failure of `cause` has stopped."""
     values = address._asdict() | {"cause": str(cause)}
     return [Address(address.session, seq) for (seq,) in database.execute(DEPENDENCIES["stopped_behind"], values)]
 
 
 def live_dependent(database: sqlite3.Connection, address: Address) -> Address | None:
-    """A live task that waits for this one, or is about to be stored and will."""
+    """A live task that waits for this one, or is about to be stored and will; None if there is none."""
     row = database.execute(DEPENDENCIES["live_dependent"], address._asdict()).fetchone()
     return None if row is None else Address(*row)
 
 
 def forget(database: sqlite3.Connection, address: Address) -> None:
-    """Drop what the index knows of a task's dependencies, both ways; the task is being removed."""
+    """Remove from the index a task's dependencies, both ways; the task is being removed."""
     for statement in ("forget", "forget_target"):
         database.execute(DEPENDENCIES[statement], address._asdict())
 
 
 def changed(write: SessionWrite, seq: int) -> None:
-    """A task has ended, or is open again: look at everything that waits for it, and so on."""
+    """Settle everything that waits for a task that has ended or been reopened, and so on."""
     write.unsettled.append(seq)
     if len(write.unsettled) > 1:
-        return  # the loop below, further up the stack, comes to it
+        return  # the loop below, further up the stack, reaches it
     while write.unsettled:
         address = Address(write.session, write.unsettled[0])
         for session, dependent in write.database.execute(DEPENDENCIES["dependents"], address._asdict()).fetchall():
@@ -150,26 +151,26 @@ def changed(write: SessionWrite, seq: int) -> None:
 
 
 def settle(write: SessionWrite, seq: int) -> Task | None:
-    """Do what the dependencies of a task ask for now; None where that is nothing."""
+    """Do what the dependencies of a task require now; None if nothing."""
     from agentq_cli.policy import dependencies as policy
 
     try:
         task = write.task(seq)
     except NotFound:
-        return None  # staged, and looked at when it is released
-    looked = look(write.database, task.address)
+        return None  # staged, and settled when it is released
+    found = find(write.database, task.address)
     if task.dep_failed is not None and task.status in (Status.CANCELLED, Status.PAUSED):
-        return None if policy.failed(looked) else _reopen(write, task)
+        return None if policy.failed(found) else _reopen(write, task)
     if task.status is Status.BLOCKED or (task.status is Status.PAUSED and task.work.after):
-        return _decide(write, task, looked)
+        return _decide(write, task, found)
     return None
 
 
-def _decide(write: SessionWrite, task: Task, looked: Sequence[Looked]) -> Task | None:
+def _decide(write: SessionWrite, task: Task, found: Sequence[Found]) -> Task | None:
     from agentq_cli.policy import dependencies as policy
     from agentq_cli.policy.dependencies import Verdict
 
-    verdict, cause = policy.decide(looked, task.work.on_dep_failure)
+    verdict, cause = policy.decide(found, task.work.on_dep_failure)
     if verdict is Verdict.GO and task.status is Status.BLOCKED:
         after = replace(task, status=Status.QUEUED, reason=None)
         write.save(task, after, event="release")
@@ -190,7 +191,7 @@ def _decide(write: SessionWrite, task: Task, looked: Sequence[Looked]) -> Task |
 
 
 def _reopen(write: SessionWrite, task: Task) -> Task | None:
-    """What had stopped it was retried: it waits again."""
+    """The task waits again, because the dependency that had stopped it was retried."""
     from agentq_cli.engines.local.session_write import WRITE
 
     if task.work.key is not None and task.status.ended:
@@ -209,11 +210,11 @@ def _reopen(write: SessionWrite, task: Task) -> Task | None:
         cancel_requested=False,
     )
     write.save(task, again, event="reopen", reason=f"{task.dep_failed} was retried")
-    return _decide(write, again, look(write.database, again.address)) or again
+    return _decide(write, again, find(write.database, again.address)) or again
 
 
 def unsettled_sessions(index: sqlite3.Connection) -> list[str]:
-    """The sessions with tasks that are still to be looked at."""
+    """The sessions with tasks that are still to be settled."""
     return [session for (session,) in index.execute(DEPENDENCIES["unsettled_sessions"]).fetchall()]
 
 
@@ -234,7 +235,7 @@ def settle_elsewhere(
 
 
 def settle_noted(state: StateDir, session: str, *, now: int, actor: Actor, busy_ms: int) -> list[Task]:
-    """Look at all tasks of a session that are noted, at most so many as one short transaction can take."""
+    """Settle the noted tasks of a session, at most as many as one short transaction can take."""
     from agentq_cli.engines.local.session_write import session_write
 
     with session_write(state, session, now=now, actor=actor, busy_ms=busy_ms) as write:

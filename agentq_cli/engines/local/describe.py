@@ -13,7 +13,7 @@ from agentq_cli.engines.local.queries import statements
 
 
 class Column(NamedTuple):
-    """A column: `type` as declared, empty where it takes anything."""
+    """A column: `type` as declared, empty if it takes anything."""
 
     name: str
     type: str
@@ -40,5 +40,5 @@ def tables(kind: str) -> Mapping[str, tuple[Column, ...]]:
 
 
 def version(kind: str) -> int:
-    """The schema version (`PRAGMA user_version`) of such a file."""
+    """The schema version (`PRAGMA user_version`) of a file of `kind`."""
     return latest(kind)

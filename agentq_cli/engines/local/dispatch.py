@@ -1,4 +1,4 @@
-"""The life of a run in the store: looked for, claimed, undone, adopted, asked to stop; its end is in `finish`."""
+"""The life of a run in the store: picked, claimed, undone, adopted, told to stop; its end is in `finish`."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ LEAST = -1 << 31
 """Below every priority."""
 
 
-def look(index: sqlite3.Connection, sessions: Collection[str] = (), *, now: int) -> order.Look:
-    """What the index says now; with `sessions`, heads of those only."""
+def snapshot(index: sqlite3.Connection, sessions: Collection[str] = (), *, now: int) -> order.Snapshot:
+    """The current contents of the index; with `sessions`, only heads of those."""
     with connection.snapshot(index):
         found = around(index, now)
         lanes = dict(found.lanes)
         for session, seq, agent, _ in index.execute(DISPATCH["retrying"]).fetchall():
-            if agent not in found.held_agents:  # what is held itself holds nobody
+            if agent not in found.held_agents:  # a held task does not hold up others
                 lane = lanes.get(session, order.Lane())
                 lanes[session] = replace(lane, retrying={*lane.retrying, seq})
         chosen = tuple(head for head in heads(index, now) if not sessions or head.session in sessions)
         return replace(found, lanes=lanes, heads=chosen)
 
 
-def around(index: sqlite3.Connection, now: int) -> order.Look:
-    """Everything of a look but the heads and the retries that wait: so much as there are live runs and pauses."""
+def around(index: sqlite3.Connection, now: int) -> order.Snapshot:
+    """A snapshot without the heads and the waiting retries: as large as the number of live runs and pauses."""
     lanes: dict[str, tuple[int, set[str]]] = {}
     workers = 0
     for session, agent, shares in index.execute(DISPATCH["running"]).fetchall():
@@ -59,7 +59,7 @@ def around(index: sqlite3.Connection, now: int) -> order.Look:
         lanes[session] = (running + 1, conversations)
         workers += 1
     holds = index.execute(statements("read")["holds"], {"now": now}).fetchall()
-    return order.Look(
+    return order.Snapshot(
         heads=(),
         lanes={name: order.Lane(running, conversations=taken) for name, (running, taken) in lanes.items()},
         paused_sessions=frozenset(name for (name,) in index.execute(DISPATCH["paused_sessions"]).fetchall()),
@@ -69,8 +69,11 @@ def around(index: sqlite3.Connection, now: int) -> order.Look:
     )
 
 
-def startable(index: sqlite3.Connection, head: order.Head, found: order.Look, *, now: int, width: int | None) -> bool:
-    """Whether a head may start after a look `around`; the retries of its session are asked for where they count."""
+def startable(
+    index: sqlite3.Connection, head: order.Head, found: order.Snapshot, *, now: int, width: int | None
+) -> bool:
+    """Whether a head may start, given a snapshot `around`; the retries of its session are queried only if they
+    matter."""
     if not order.startable(head, found, now=now, parallel=lambda session: width):
         return False
     if width is None or head.retry:
@@ -103,14 +106,14 @@ def heads_of(index: sqlite3.Connection, session: str, now: int) -> list[order.He
 
 
 def candidate(state: StateDir, head: order.Head, *, now: int) -> Candidate | None:
-    """What a head stands for, to make a plan of; None where there is no such task any more. Takes no lock but where
-    the task has to be mended first."""
+    """The task of a head, to make a plan from; None if the task has gone. Takes no lock unless the task has to be fixed
+    first."""
     from agentq_cli.engines.nouns import Candidate
 
     session, busy_ms = head.session, connection.BACKGROUND_BUSY_MS
     check_stored(state, session)
     with opened(state, session, create=False, alone=False, busy_ms=busy_ms) as database:
-        # No snapshot: the claim asks for all of it again.
+        # No snapshot: the claim checks all of it again.
         row = rows.stored(database, head.seq)
         if row is not None and rows.unreadable_time(row) is None:
             task = rows.task(session, row)
@@ -137,11 +140,11 @@ def claim(
     newest: LastStart | None = None,
     monotonic: int = 0,
 ) -> Claim | None:
-    """Take a task to run it by a plan, or None where it may no longer be taken, or is not what the plan was made of.
+    """Take a task to run it by a plan; None if it may no longer be taken, or is not what the plan was made from.
 
-    Everything that allowed the pick is tested again under the lock: due, expiry, pauses, holds, the lane, the
-    conversation, and the cap over the whole state dir; and with `newest` that this is still the newest start.
-    `monotonic` is the time of this one, kept for the next. What the plan says is what the audit log shows.
+    Everything that allowed the pick is checked again under the lock: due, expiry, pauses, holds, the lane, the
+    conversation, and the cap over the whole state dir; with `newest` also that this is still the newest start.
+    `monotonic` is the time of this start, stored for the next one. The audit log shows what the plan says.
     """
     with session_write(
         state, candidate.head.session, now=now, actor=Actor.SUPERVISOR, busy_ms=connection.BACKGROUND_BUSY_MS
@@ -164,7 +167,7 @@ def _claimable(
     try:
         task = write.task(head.seq)
     except NotFound:
-        return None  # the next look at it forgets it
+        return None  # the next check of its session forgets it
     fresh = replace(
         head,
         agent=task.work.agent or "",
@@ -184,7 +187,7 @@ def _claimable(
         if task.arriving:
             return series.arrive(write, task)
         return None if not task.begun and series.refuse(write, task) else task
-    # The index was wrong about this task: without mending it the same pick would come again for ever.
+    # The index was wrong about this task: unless it is repaired, the same pick would come again for ever.
     write.mirror(head.seq)
     return None
 
@@ -244,7 +247,7 @@ def _take(
             "boot_id": supervisor.boot_id,
         },
     )
-    # Fairness asks who started longest ago, so that two starts in one millisecond must differ.
+    # Fairness compares who started longest ago, so two starts in one millisecond must differ.
     (last,) = write.database.execute(DISPATCH["last_start"]).fetchone()
     write.database.execute(DISPATCH["session_started"], {"session": task.session, "at": max(write.now, last + 1)})
     started = LastStart(monotonic, supervisor.boot_id, str(run))
@@ -271,7 +274,7 @@ def _past(database: sqlite3.Connection, task: Task) -> Past:
 def _conversation(
     database: sqlite3.Connection, task: Task, own: tuple[str, int, FailureClass] | None
 ) -> tuple[str | None, int | None, FailureClass | None]:
-    """The conversation to go on in, when it was last used, and how this task was interrupted in it (`own`)."""
+    """The conversation to continue, when it was last used, and how this task was interrupted in it (`own`)."""
     if task.work.shares_conversation:
         known = database.execute(DISPATCH["conversation"], {"agent": task.work.agent}).fetchone()
         if known is None or own is None or known[0] != own[0]:
@@ -280,7 +283,7 @@ def _conversation(
 
 
 def _interrupted(database: sqlite3.Connection, task: Task) -> tuple[str, int, FailureClass] | None:
-    """The conversation in which the task's last run was interrupted, when, and how."""
+    """The conversation in which the task's last run was interrupted, when, and how; None if it was not."""
     row = database.execute(DISPATCH["last_attempt"], task.address._asdict()).fetchone()
     if row is None or row[0] != task.work.agent or row[1] is None or not retry.goes_on(row[2]):
         return None
@@ -288,19 +291,19 @@ def _interrupted(database: sqlite3.Connection, task: Task) -> tuple[str, int, Fa
 
 
 def _directory(database: sqlite3.Connection, session: str, conversation: str) -> str | None:
-    """Where a conversation was last used; None where no run knows."""
+    """Where a conversation was last used; None if no run knows."""
     values = {"session": session, "conversation": conversation}
     row = database.execute(DISPATCH["conversation_directory"], values).fetchone()
     return None if row is None else str(row[0])
 
 
 def last_start(index: sqlite3.Connection) -> LastStart:
-    """The newest claim, whoever made it."""
+    """The newest claim, by any supervisor."""
     return rows.last_start(index.execute(statements("read")["meta"], {"name": "last_start"}).fetchone())
 
 
 def undo(state: StateDir, run: RunId, *, now: int, actor: Actor, reason: str, busy_ms: int) -> bool:
-    """Put a claimed task back that was never started, without using an attempt. False: it was no longer ours."""
+    """Put back a claimed task that was never started, without using an attempt. False: it was no longer this claim."""
     with session_write(state, run.session, now=now, actor=actor, busy_ms=busy_ms) as write:
         task = write.task(run.seq)
         if task.status is not Status.RUNNING or task.runs != run.attempt:
@@ -339,7 +342,7 @@ def seen_conversation(state: StateDir, run: RunId, agent: str, conversation: str
 
 
 def adopt(state: StateDir, worker: Worker, supervisor: Identity, *, now: int, busy_ms: int) -> bool:
-    """Take over the watch of a run whose supervisor is gone. False: another one was faster, or it has ended."""
+    """Take over watching a run whose supervisor is gone. False: another supervisor was faster, or the run has ended."""
     old = worker.supervisor
     with session_write(state, worker.session, now=now, actor=Actor.SUPERVISOR, busy_ms=busy_ms) as write:
         key = worker.id._asdict()
@@ -365,7 +368,7 @@ def adopt(state: StateDir, worker: Worker, supervisor: Identity, *, now: int, bu
 def request_stop(
     state: StateDir, run: RunId, *, reason: str, cancel: bool, run_only: bool, now: int, actor: Actor, busy_ms: int
 ) -> bool:
-    """Record, once, that a run is to end; the caller then tells its shim. False: it runs no longer."""
+    """Record, once, that a run is to end; the caller then tells its shim. False: the run has ended."""
     with session_write(state, run.session, now=now, actor=actor, busy_ms=busy_ms) as write:
         return stop_in(write, run, reason=reason, cancel=cancel, run_only=run_only)
 

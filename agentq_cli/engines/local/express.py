@@ -5,7 +5,7 @@ agentq. `store` does it here if it is sure of every step; anything out of the or
 change, to the queue's own submit. `submit` also reads the commonest command line: one task, at once, without a
 configuration. What is stored, printed and rung is the same to the byte.
 
-Here, and in what this imports: no typing, no dataclasses, no re, no contextlib, no pathlib.
+In this module and in what it imports: no typing, no dataclasses, no re, no contextlib, no pathlib.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ HANDLED = frozenset(("words", "exec", "session", "agent", "cwd", "priority", "no
 """The options and arguments that may be given."""
 
 PATH = CHARACTERS | frozenset("/~")
-"""What needs no quoting in a URI."""
+"""The characters that need no quoting in a URI."""
 
 BUSY = (5, 6)
 """SQLITE_BUSY and SQLITE_LOCKED."""
 
 
 def submit(given: Mapping[str, object], shared: Mapping[str, object], umask: int) -> bool:
-    """Store the task that is asked for and print its address. False: nothing was done or printed.
+    """Store the requested task and print its address. False: nothing was done or printed.
 
     `given` are the options and arguments of submit and `shared` the options of every command, as far as given. Raises
-    what the whole program would: Usage of AGENTQ_NOW, Busy, Refused.
+    what the whole program would: Usage for AGENTQ_NOW, Busy, Refused.
     """
     if given.keys() - HANDLED or shared.keys() - {"state_dir"}:
         return False
@@ -68,7 +68,7 @@ def submit(given: Mapping[str, object], shared: Mapping[str, object], umask: int
 
 
 def _task(given: Mapping[str, object], environ: Mapping[str, str], umask: int, now: int) -> dict[str, object] | None:
-    """The columns that are not at their defaults, as `rows` writes them. None where anything is amiss or unusual."""
+    """The columns that are not at their defaults, as `rows` writes them; None if anything is wrong or unusual."""
     from _json import encode_basestring_ascii as quoted  # what `json` writes strings with
 
     words, agent, priority = given.get("words") or [], given.get("agent"), given.get("priority", 0)
@@ -143,7 +143,7 @@ def store(
             ring(bells)
             return seq, _attended(database, session, now, bells)
         finally:
-            # What was not committed is rolled back.
+            # Closing rolls back what was not committed.
             database.close()
     except sqlite3.Error as error:
         if not committing and error.sqlite_errorcode & 0xFF not in BUSY:
@@ -167,7 +167,7 @@ def store_new(directory: str, new: NewTask, now: int, *, max_queued: int) -> tup
 
 
 def _files(directory: str, session: str) -> tuple[str, str] | None:
-    """The index and the session's inbound.db, where they are there and fit to be used as they are."""
+    """The index and the session's inbound.db; None unless both are there and fit for use as they are."""
     home = os.path.join(directory, "sessions", session)
     index, inbound = os.path.join(directory, "agentq.db"), os.path.join(home, "inbound.db")
     if not PATH.issuperset(inbound) or not is_name(session):
@@ -188,7 +188,7 @@ def _files(directory: str, session: str) -> tuple[str, str] | None:
 
 
 def _whole(path: str) -> bool:
-    """Whether a database is there, and no link to one; a journal that is a link is not opened by SQLite."""
+    """Whether a database is there and is not a link; SQLite does not open a journal that is a link."""
     found = os.lstat(path)
     return stat.S_ISREG(found.st_mode) and found.st_size > 0
 
@@ -198,7 +198,7 @@ def _uri(path: str) -> str:
 
 
 def _is_latest(database: sqlite3.Connection, name: str, kind: str) -> bool:
-    # A commit over two files ends with the super-journal's unlink, which SQLite syncs at FULL already.
+    # A commit over two files ends with the unlink of the super-journal, which SQLite syncs at FULL already.
     database.execute(f"PRAGMA {name}.synchronous = FULL")
     ((version,),) = database.execute(f"PRAGMA {name}.user_version").fetchall()
     return bool(version == schema.latest(kind))
@@ -207,7 +207,7 @@ def _is_latest(database: sqlite3.Connection, name: str, kind: str) -> bool:
 def _inserted(
     database: sqlite3.Connection, session: str, task: Mapping[str, object], now: int, max_queued: int
 ) -> int | None:
-    """The new row's seq; None where there is no room for it."""
+    """The new row's seq; None if there is no room for it."""
     sql = statements("write")
     ((live,),) = database.execute(sql["live_count"]).fetchall()
     if live >= max_queued:
@@ -253,7 +253,7 @@ def _print(address: str) -> None:
     try:
         os.write(1, f"{address}\n".encode())
     except OSError:
-        # Once more by the printer, which knows what to say of it.
+        # Print it again with the printer, which knows how to report the error.
         from agentq_cli.show import printer, results
 
         writer = printer.Printer(as_json=False, color="auto", environ=os.environ, now_ms=lambda: 0)

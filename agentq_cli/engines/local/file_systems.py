@@ -1,4 +1,4 @@
-"""On what kind of file system a path lies. Loaded by processes that must start at once."""
+"""The kind of file system that a path is on. Loaded by processes that must start at once."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ NETWORK = (*("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "afs", "c
 
 
 def kind_of(path: str) -> str:
-    """The type of the file system that holds `path`, or would hold it; empty where that cannot be told."""
+    """The type of the file system that contains `path`, or would contain it; empty if it is not known."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
         return file_system(os.path.realpath(path), mounts.read())
 
 
 def is_network(kind: str) -> bool:
-    """Whether file locks cannot be relied on there."""
+    """Whether file locks are unreliable on this kind."""
     return kind in NETWORK or kind.startswith("fuse.")
 
 
 def file_system(path: str, mountinfo: str) -> str:
-    """The type of the file system that holds `path`, from the text of `/proc/self/mountinfo` (proc(5))."""
+    """The type of the file system that contains `path`, from the text of `/proc/self/mountinfo` (proc(5))."""
     best, kind = "", ""
     for line in mountinfo.splitlines():
         left, _, right = line.partition(" - ")
@@ -31,7 +31,7 @@ def file_system(path: str, mountinfo: str) -> str:
         if "\\" in point:
             point = point.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
         inside = point == "/" or path == point or path.startswith(point + "/")
-        # Of several mounts on one point the last is the one that is seen.
+        # If several file systems are mounted on one point, the last one is visible.
         if inside and len(point) >= len(best):
             best, kind = point, right.split(" ", 1)[0]
     return kind

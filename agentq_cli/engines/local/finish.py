@@ -31,16 +31,16 @@ def finish(
     busy_ms: int,
     jitter: float,
 ) -> Task | None:
-    """Record how a run ended and what becomes of its task; None where somebody else did so before (the fence).
+    """Record how a run ended and what becomes of its task; None if another process did so before (the fence).
 
-    `quiet` is the stamp of the session's outbound.db where all that it asks for is known to be answered.
+    `quiet` is the stamp of the session's outbound.db, if all its requests are known to be answered.
     """
     with session_write(state, run.session, now=now, actor=actor, busy_ms=busy_ms) as write:
         task = write.task(run.seq)
         if task.status is not Status.RUNNING or task.runs != run.attempt:
             write.record("late", run.seq, run=run, reason=f"it had ended already; {outcome.status} was not recorded")
             return None
-        # Counted from when it ended, however late somebody came to settle it.
+        # Counted from when the run ended, however late it is settled.
         ended_at = min(outcome.finished_at, now)
         hold = _hold(write, state, task.work.agent, outcome, ended_at)
         stopped = task.cancel_requested or outcome.status is RunStatus.CANCELLED
@@ -65,7 +65,7 @@ def finish(
 
 
 def cost(task: Task, spent_usd: float) -> str:
-    """What a task has cost, against what it may cost, in words."""
+    """The cost of a task against its limit, in words."""
     return f"its runs cost {format_cost(spent_usd)} of {format_cost(task.work.launch.max_cost_usd or 0.0)}"
 
 
@@ -90,13 +90,13 @@ def _queued_again(task: Task, outcome: Outcome, again: retry.Again) -> Task:
         reason=why,
         due_at=again.due_at,
         attempts=task.attempts if again.counted else task.attempts - 1,
-        # Two in a row are a failure, and so is what else comes before any work was done.
+        # Two in a row are a failure, and so is anything else that happens before any work was done.
         fresh=again.fresh or (task.fresh and (outcome.nothing_done or not again.counted)),
         resumes=False,
     )
     if task.successor is None or not task.successor.paused:
         return waiting
-    # Paused while it ran: nothing new of it starts, and its next attempt is that.
+    # It was paused while it ran: nothing of it starts, and that includes its next attempt.
     left = replace(task.successor, paused=False, reason=None)
     return replace(waiting, status=Status.PAUSED, reason=task.successor.reason, successor=left)
 
@@ -104,7 +104,7 @@ def _queued_again(task: Task, outcome: Outcome, again: retry.Again) -> Task:
 def _hold(
     write: SessionWrite, state: StateDir, agent: str | None, outcome: Outcome, now: int
 ) -> retry.AgentHold | None:
-    """Put the hold on an agent that a run of it asks for, or take note of its success."""
+    """Set the hold on an agent that a run of it requires, or record its success."""
     if agent is None:
         return None
     if outcome.status is RunStatus.SUCCESS:
@@ -129,7 +129,7 @@ def _hold(
 
 
 def run_columns(run: RunId, outcome: Outcome, *, posted: bool) -> dict[str, object]:
-    """What the audit log says of the end of a run."""
+    """The columns of the audit log about the end of a run."""
     return run._asdict() | {
         "status": outcome.status,
         "finished_at": outcome.finished_at,
@@ -157,16 +157,16 @@ def _close_run(write: SessionWrite, run: RunId, outcome: Outcome, *, lost: bool,
 
 
 def _own_tokens(write: SessionWrite, run: RunId, outcome: Outcome, *, shared: bool) -> Outcome:
-    """What this run used, of an agent that tells what its whole conversation has used so far.
+    """What this run used, for an agent that reports what its whole conversation has used so far.
 
-    One that is not `shared` with other tasks had the earlier runs of this one only.
+    If the conversation is not `shared` with other tasks, only earlier runs of this task were in it.
     """
     values = run._asdict() | {"conversation": outcome.conversation}
     statement = "conversation_tokens" if shared else "own_conversation_tokens"
     before = write.database.execute(DISPATCH[statement], values).fetchone()
     own = []
     for total, earlier in zip((outcome.tokens_in, outcome.tokens_out), before, strict=True):
-        # Less than before: the agent has begun to count anew.
+        # Less than before: the agent has restarted its count.
         own.append(total if total is None or total < earlier else total - earlier)
     return replace(outcome, tokens_in=own[0], tokens_out=own[1])
 
@@ -183,7 +183,7 @@ def _keep_conversation(write: SessionWrite, run: RunId, agent: str, outcome: Out
 
 
 def spent(index: sqlite3.Connection, task: Task) -> float:
-    """Dollars that the runs of a task have cost so far, as far as they said."""
+    """What the runs of a task have cost so far in dollars, as far as they reported it."""
     values = task.address._asdict() | {"earlier": task.work.launch.earlier_runs}
     (found,) = index.execute(DISPATCH["spent"], values).fetchone()
     return float(found)

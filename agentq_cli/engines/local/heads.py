@@ -1,7 +1,7 @@
-"""The heads of the queue as a supervisor keeps them: brought up to date by what the events say has changed.
+"""The heads of the queue as a supervisor keeps them: updated by what the events say has changed.
 
-Every change of a task that waits is an event in the same commit, so that the sessions of the new events are the ones to
-look at again. What changes without one (a rebuilt index, a slot that was moved) is seen by reading all anew.
+Every change of a waiting task records an event in the same commit, so the sessions of the new events are the ones to
+check again. Changes without an event (a rebuilt index, a slot that was moved) are found by reading everything again.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     import sqlite3
 
 MOST = 500
-"""New events that are followed one by one; after more of them all is read anew."""
+"""How many new events are followed one by one; if there are more, everything is read again."""
 
 ANEW_MS = 30_000
-"""How old what was read may be at most, whatever the events said."""
+"""How old the last full read may be at most, whatever the events say."""
 
 
 class Heads:
-    """The heads of some sessions, of all where none is named."""
+    """The heads of some sessions, or of all if none is named."""
 
     def __init__(self, index: sqlite3.Connection, sessions: Collection[str]) -> None:
         self._index = index
@@ -48,8 +48,8 @@ class Heads:
         without: Collection[str] = (),
     ) -> order.Head | None:
         with connection.snapshot(self._index):
-            look = dispatch.around(self._index, now)
-            if admission.cap(look.workers, jobs).holding:
+            around = dispatch.around(self._index, now)
+            if admission.cap(around.workers, jobs).holding:
                 return None
             self._follow(now)
 
@@ -57,15 +57,15 @@ class Heads:
                 if head.session in without:
                     return False
                 if head.expires_at is not None and head.expires_at <= now:
-                    self._doubted.add(head.session)  # what comes behind it was hidden until now
+                    self._doubted.add(head.session)  # what is behind it was hidden until now
                     return False
-                return dispatch.startable(self._index, head, look, now=now, width=parallel(head.session))
+                return dispatch.startable(self._index, head, around, now=now, width=parallel(head.session))
 
             while True:
                 head = self._ready.pick(may_start, now=now, ageing_ms=ageing_ms)
                 if head is not None or not self._doubted:
                     return head
-                self._look_again(now)
+                self._reread(now)
 
     def _follow(self, now: int) -> None:
         last, rebuilt = self._index.execute(DISPATCH["marks"]).fetchone()
@@ -73,13 +73,13 @@ class Heads:
         changed = []
         if self._seen is not None and 0 < last - seen <= MOST:
             changed = self._index.execute(DISPATCH["changed"], {"after": seen}).fetchall()
-        # Where some of the new events are missing, their tasks were pruned already.
+        # If some of the new events are missing, their tasks have been pruned.
         told = self._seen is not None and rebuilt == seen_rebuilt and len(changed) == last - seen
         if not told or monotonic_ms() - self._read_at >= ANEW_MS:
             self._read_all(now)
         self._doubted.update(session for (session,) in changed if session is not None)
         self._seen = (last, rebuilt)
-        self._look_again(now)
+        self._reread(now)
 
     def _read_all(self, now: int) -> None:
         self._ready.clear()
@@ -91,7 +91,7 @@ class Heads:
         for session in heads:
             self._put(session, heads[session])
 
-    def _look_again(self, now: int) -> None:
+    def _reread(self, now: int) -> None:
         while self._doubted:
             session = self._doubted.pop()
             self._put(session, dispatch.heads_of(self._index, session, now))

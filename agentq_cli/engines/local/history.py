@@ -1,4 +1,4 @@
-"""The history that a lost index had: what it lacks of each task, and how that is put back as the files tell it."""
+"""The history that a lost index had: what it lacks of each task, and how the history is restored from the files."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def lacking(state: StateDir, index: sqlite3.Connection, session: str) -> Iterato
 
 
 def results(state: StateDir, session: str) -> Mapping[str, tuple[RunStatus, int]]:
-    """How the runs of a session ended, and when, as their result rows say; none where those cannot be read."""
+    """How the runs of a session ended, and when, according to their result rows; empty if those cannot be read."""
     found: dict[str, tuple[RunStatus, int]] = {}
     with contextlib.suppress(AgentqError), read.outbound(state, session) as database:
         for name, content, at in database.execute(HISTORY["results"]).fetchall():
@@ -67,7 +67,7 @@ def results(state: StateDir, session: str) -> Mapping[str, tuple[RunStatus, int]
 def put_back(
     state: StateDir, index: sqlite3.Connection, pasts: Sequence[FoundRun], tasks: Sequence[Task], *, host: str
 ) -> None:
-    """Write runs, and the events of tasks that have none, in the order in which all that happened. No hook is told."""
+    """Write runs, and the events of tasks that have none, in the order in which they happened. No hook is called."""
     ordered = sorted(pasts, key=lambda past: (past.started_at, past.run))
     by_task: dict[tuple[str, int], list[FoundRun]] = {}
     for past in ordered:

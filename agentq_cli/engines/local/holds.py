@@ -1,7 +1,7 @@
-"""Pauses of agents and of the queue, and holds: rows of the index, with a copy beside it for when the index is lost.
+"""Pauses of agents and of the queue, and holds: rows of the index, with a copy beside it in case the index is lost.
 
-They concern no session, so that no session's file has them. The copy is brought up to date before the commit of each
-change, which are few: a person's, and a usage limit's.
+They belong to no session, so no session's file has them. The copy is updated before the commit of each change; changes
+are few: a person's, and a usage limit's.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def copy(database: sqlite3.Connection, state: StateDir) -> None:
 
 
 def restore(index: sqlite3.Connection, state: StateDir) -> str | None:
-    """Bring the holds back from their file; what that was, None where nothing had to be done."""
+    """Restore the holds from their file; returns a message, or None if there was nothing to do."""
     try:
         found = [tuple(hold[name] for name in COLUMNS) for hold in _read(state)]
     except FileNotFoundError:
@@ -54,7 +54,7 @@ def restore(index: sqlite3.Connection, state: StateDir) -> str | None:
         index.execute(DISPATCH["forget_holds"])
         index.executemany(DISPATCH["set_hold"], [dict(zip(COLUMNS, row, strict=True)) for row in found])
     names = ", ".join(f"{scope} {name}".strip() + f" ({kind})" for scope, name, kind, *_ in found)
-    return f"holds are back as they were: {names or 'none'}"
+    return f"restored the holds: {names or 'none'}"
 
 
 def _all(database: sqlite3.Connection) -> list[tuple[object, ...]]:

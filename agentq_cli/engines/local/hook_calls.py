@@ -1,8 +1,8 @@
-"""Which hooks are to be run: found in the events, each handed to one process, forgotten in a commit once it has run.
+"""Which hooks are to be run: found in the events, each assigned to one process, removed in a commit once it has run.
 
-Nothing of this is written where no hook is configured: the events are there anyhow, and a cursor says how far they have
-been looked at. A process that dies with hooks of its own leaves them to the next, so that each is run at least once,
-and twice only where the one that ran it died before it could say so.
+Nothing is written if no hook is configured: the events are there anyway, and a cursor records up to which event they
+have been checked. If a process dies, the next one takes over its hooks. So each hook is run at least once, and twice
+only if the process that ran it died before it could record that.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from agentq_cli.engines.local import connection
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.model import Actor, Identity
 from agentq_cli.policy import hooks as policy
-from agentq_cli.policy.hooks import Call, Failure, Ran, Told
+from agentq_cli.policy.hooks import Call, Failure, HookEvent, Ran
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,18 +27,18 @@ PAGE = 500
 
 
 def begun(index: sqlite3.Connection) -> bool:
-    """Whether anybody has looked for hooks to run before."""
+    """Whether any process has checked for hooks before."""
     return index.execute(HOOKS["cursor"]).fetchone() is not None
 
 
 def begin(index: sqlite3.Connection, *, now: int, configured_at: int) -> int:
-    """The event behind which to look; where nobody has looked before, from when hooks were configured."""
+    """The event after which to check; if nobody has checked before, that is from when hooks were configured."""
     row = index.execute(HOOKS["cursor"]).fetchone()
     moment = now - policy.OLDEST_MS
     if row is None:
         moment = max(moment, configured_at)
     else:
-        # The other question reads a whole day backwards: it is asked only where something is that old.
+        # The other query reads a whole day backwards: it runs only if an event is that old.
         following = index.execute(HOOKS["next_at"], {"id": row[0]}).fetchone()
         if following is None or following[0] >= moment:
             return int(row[0])
@@ -46,11 +46,11 @@ def begin(index: sqlite3.Connection, *, now: int, configured_at: int) -> int:
     return max(0 if row is None else int(row[0]), 0 if before is None else int(before[0]))
 
 
-def find(index: sqlite3.Connection, names: Collection[str], *, after: int, now: int) -> list[tuple[str, Told]]:
+def find(index: sqlite3.Connection, names: Collection[str], *, after: int, now: int) -> list[tuple[str, HookEvent]]:
     """The hooks that the events after `after` call, in their order."""
-    told: list[Told] = []
+    told: list[HookEvent] = []
     while page := index.execute(HOOKS["telling"], {"after": after, "limit": PAGE}).fetchall():
-        told.extend(Told(*row) for row in page)
+        told.extend(HookEvent(*row) for row in page)
         after = page[-1][0]
     drained = set()
     if policy.DRAINED in names:
@@ -66,7 +66,7 @@ def _live(index: sqlite3.Connection, session: str, now: int) -> bool:
 def collect(
     index: sqlite3.Connection, path: Path, names: Collection[str], owner: Identity, *, now: int, configured_at: int
 ) -> None:
-    """Hand everything that the new events call for to `owner`, and move the cursor, in one commit."""
+    """Assign everything that the new events call to `owner`, and move the cursor, in one commit."""
     with connection.transaction(index, path):
         after = begin(index, now=now, configured_at=configured_at)
         for hook, told in find(index, names, after=after, now=now):
@@ -80,13 +80,13 @@ def _last(index: sqlite3.Connection) -> int:
 
 
 def owners(index: sqlite3.Connection) -> list[Identity | None]:
-    """Who has hooks to run; None: they are nobody's."""
+    """The processes that have hooks to run; None: nobody owns these."""
     found = index.execute(HOOKS["owners"]).fetchall()
     return [None if row[0] is None else Identity(*row) for row in found]
 
 
 def take(index: sqlite3.Connection, path: Path, gone: Sequence[Identity | None], owner: Identity) -> None:
-    """Take over the hooks of processes that are gone."""
+    """Take over the hooks of dead processes."""
     with connection.transaction(index, path):
         for old in gone:
             values = {f"old_{name}": value for name, value in key(old).items()}
@@ -94,7 +94,7 @@ def take(index: sqlite3.Connection, path: Path, gone: Sequence[Identity | None],
 
 
 def mine(index: sqlite3.Connection, owner: Identity, *, limit: int) -> list[Call]:
-    """The next hooks that are `owner`'s to run, those that it runs already too."""
+    """The next hooks that `owner` has to run, including those that it is running."""
     values = key(owner) | {"limit": limit}
     return [Call(*row) for row in index.execute(HOOKS["mine"], values).fetchall()]
 
@@ -102,7 +102,7 @@ def mine(index: sqlite3.Connection, owner: Identity, *, limit: int) -> list[Call
 def record(
     index: sqlite3.Connection, path: Path, ran: Sequence[Ran], owner: Identity, *, now: int, actor: Actor
 ) -> None:
-    """Forget hooks that have run; a failure is an event, and stays on record until that hook succeeds."""
+    """Remove hooks that have run; a failure is an event, and stays on record until that hook succeeds."""
     with connection.transaction(index, path):
         for each in ran:
             call = each.call
@@ -123,6 +123,6 @@ def failures(index: sqlite3.Connection) -> list[Failure]:
 
 
 def key(owner: Identity | None) -> dict[str, object]:
-    """A process as the columns that name it."""
+    """The columns that identify a process."""
     pid, start_time, boot_id = (None, None, None) if owner is None else owner
     return {"pid": pid, "start_time": start_time, "boot_id": boot_id}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Hooks:
-    """The hooks that events call for; each is one process's to run."""
+    """The hooks that events call; each call belongs to one process."""
 
     def __init__(self, queue: Attendance) -> None:
         self._queue = queue
@@ -27,7 +27,7 @@ class Hooks:
         return hook_calls.begun(self._queue.index)
 
     def called(self, names: Collection[str], *, configured_at: int) -> list[tuple[str, Address | None]]:
-        """What the next `collect_hooks` would find: the hook, and the task whose event calls it."""
+        """What the next `collect` would find: the hook, and the task whose event calls it."""
 
         begin = hook_calls.begin(self._queue.index, now=self._queue.now, configured_at=configured_at)
         found = hook_calls.find(self._queue.index, names, after=begin, now=self._queue.now)
@@ -42,7 +42,7 @@ class Hooks:
         )
 
     def owners(self) -> list[Identity | None]:
-        """The processes that have hooks to run, None where they are nobody's."""
+        """The processes that have hooks to run; None if nobody owns these."""
 
         return hook_calls.owners(self._queue.index)
 
@@ -52,7 +52,7 @@ class Hooks:
             self.take(gone, owner)
 
     def take(self, gone: Sequence[Identity | None], owner: Identity) -> None:
-        """Take over the hooks of processes that are gone."""
+        """Take over the hooks of dead processes."""
 
         hook_calls.take(self._queue.index, self._queue.state.index, gone, owner)
 

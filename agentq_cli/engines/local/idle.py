@@ -1,7 +1,7 @@
-"""`agentq sweep` where there is nothing to do, answered by one look at the index and a few files' times.
+"""`agentq sweep` when there is nothing to do, answered from one read of the index and the times of a few files.
 
-It imports nothing that takes time, and answers only where that is certain; whatever is unusual (another option, a
-configuration, a lock that is held, an error) is left to the command itself, which does and says the same.
+Imports nothing that takes time, and answers only if the answer is certain. Anything unusual (another option, a
+configuration, a lock that is held, an error) is left to the command itself, which does and prints the same.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ EMPTY = b'{"schema": "agentq.sweep/1", "items": []}\n'
 
 BUSY_SECONDS = 1.0
 FRESH_MS = 15_000
-"""A supervisor that has renewed its row since then is surely within its lease."""
+"""A supervisor that has renewed its row within this time is certainly within its lease."""
 
 
 def sweep(given: Mapping[str, object], shared: Mapping[str, object]) -> bool:
-    """Sweep where nothing is to be done, and print what there is to print; False: nothing is done or printed yet.
+    """Sweep if there is nothing to do, and print what the command would print; False: nothing was done or printed.
 
-    `given` are the parameters of `commands.sweep` and `shared` the options of every command, none of them at its
-    default. A sweep that is repeated does no harm, so that False is always safe.
+    `given` are the parameters of `commands.sweep` and `shared` the options of every command, only those that are not at
+    their default. A repeated sweep does no harm, so False is always safe.
     """
     if given.keys() - {"no_wake"} or shared.keys() - {"json", "state_dir"} or environment.configured(os.environ):
         return False
@@ -59,7 +59,7 @@ def sweep(given: Mapping[str, object], shared: Mapping[str, object]) -> bool:
 
 
 def _fit(state: str) -> bool:
-    """Whether the state dir is there, whole and ours, on a file system whose locks can be relied on."""
+    """Whether the state dir is there, complete and ours, on a file system whose locks are reliable."""
     whole = os.path.isdir(f"{state}/sessions") and stat.S_ISDIR(os.lstat(f"{state}/bells").st_mode)
     index = os.lstat(f"{state}/agentq.db")
     if not whole or not stat.S_ISREG(index.st_mode) or not index.st_size or os.stat(state).st_uid != os.geteuid():
@@ -88,7 +88,8 @@ def _idle(index: sqlite3.Connection, state: str, now: int) -> bool:
 
 
 def _watched(index: sqlite3.Connection, bells: str, *, due: bool) -> bool:
-    """Whether every supervisor on record lives, every run is watched by one, and what is `due` has one to start it."""
+    """Whether every supervisor on record is alive, every run is watched by one, and, if a task is `due`, one will start
+    it."""
     supervisors = index.execute(seen.SWEEP["supervisors"]).fetchall()
     watchers = index.execute(seen.SWEEP["watchers"]).fetchall()
     if not supervisors:

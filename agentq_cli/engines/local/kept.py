@@ -1,7 +1,7 @@
-"""Connections that a supervisor keeps open from one transaction to the next: opening one costs more than it does.
+"""Connections that a supervisor keeps open from one transaction to the next: opening one costs more than a transaction.
 
-A kept connection has its statements prepared and its schema read. It is for the file that had the name when it was
-opened: where another one has it now (moved away, put back from a copy), the name is opened anew.
+A kept connection has its statements prepared and its schema read. It is valid for the file that had the name when it
+was opened: if another file has the name now (moved away, restored from a copy), it is opened again.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from agentq_cli.base.path import Path
 
 MOST = 128
-"""Connections at most; the one that was used longest ago goes first."""
+"""The most connections that are kept; the one that was used longest ago is closed first."""
 
 DESCRIPTORS = 4
-"""How many one of them takes, while it commits."""
+"""How many descriptors one connection takes while it commits."""
 
 OTHERS = 40
-"""How many a process needs for other things at the least."""
+"""How many descriptors a process needs for other things at least."""
 
 PAGES = 32
-"""Pages of each file that one of them holds in memory: somewhat more than one transaction changes."""
+"""How many pages of each file a connection keeps in memory: somewhat more than one transaction changes."""
 
 
 class Opened(NamedTuple):
-    """A connection, and what was behind the names of its files when it was opened."""
+    """A connection, and which files its names referred to when it was opened."""
 
     connection: sqlite3.Connection
     files: tuple[tuple[int, int] | None, ...]
@@ -50,9 +50,9 @@ class Kept:
     def lend(
         self, paths: tuple[Path, ...], busy_ms: int, connect: Callable[[], sqlite3.Connection]
     ) -> Iterator[sqlite3.Connection]:
-        """The connection to these files, the first one's own, or what `connect` opens.
+        """The connection to these files, a kept one or what `connect` opens.
 
-        Lent once at a time: who asks for it meanwhile gets another. After any exception it is closed.
+        Lent only once at a time: a second caller meanwhile gets another one. After any exception it is closed.
         """
         files = tuple(_file(path) for path in paths)
         found = self._free.pop(paths[0], None)
@@ -63,7 +63,7 @@ class Kept:
             connection = connect()
             for schema in ("main", "idx")[: len(paths)]:
                 connection.execute(f"PRAGMA {schema}.cache_size = {PAGES}")
-            # What was there before it was opened: a file that came between is noticed at the next use.
+            # The files from before it was opened: if one is replaced in between, the next use notices.
             found = Opened(connection, files, busy_ms)
         elif found.busy_ms != busy_ms:
             found.connection.execute(f"PRAGMA busy_timeout = {busy_ms}")
@@ -81,13 +81,13 @@ class Kept:
             self._free.pop(next(iter(self._free))).connection.close()
 
     def close(self) -> None:
-        """Close them all; the next use opens anew."""
+        """Close them all; the next use opens a new one."""
         while self._free:
             self._free.popitem()[1].connection.close()
 
 
 def most_kept() -> int:
-    """How many connections a process may keep that has so few descriptors as this one."""
+    """How many connections a process may keep with the descriptor limit of this one."""
     import resource
 
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,4 +1,4 @@
-"""A state dir that is open: what every verb of the local engine works on."""
+"""An open state dir: what every verb of the local engine works on."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 
 class Opened:
-    """A context manager; use one a thread, none across a fork. `answered` is what each outbound.db looked like when all
-    that it asks for was answered."""
+    """A context manager; use one per thread, and none across a fork. `answered` is the stamp of each outbound.db from
+    when all its requests were answered."""
 
     def __init__(
         self, state: StateDir, index: sqlite3.Connection, clock: Clock, *, allow_network_fs: bool = False
@@ -47,7 +47,7 @@ class Opened:
 
     @contextlib.contextmanager
     def rehearsal(self) -> Iterator[Self]:
-        """The same queue as copies in memory: what is done to it leaves every file as it is. One at a time."""
+        """The same queue as copies in memory: changes to it leave every file untouched. One at a time."""
         if not self.state.path.exists():
             yield self
             return
@@ -57,9 +57,10 @@ class Opened:
                 yield rehearsed
 
     def keep_connections(self) -> None:
-        """Keep the sessions' files open between transactions, for a process that goes on working in them.
+        """Keep the sessions' files open between transactions, for a process that continues to work with them.
 
-        It waits for the index no longer than it may be deaf to its signals, and looks again later."""
+        It waits for the index no longer than it may ignore its signals, and retries later.
+        """
         self.index.execute(f"PRAGMA cache_size = {PAGES}")
         self.rest()
         self.index.execute(f"PRAGMA busy_timeout = {connection.WATCHING_BUSY_MS}")
@@ -77,7 +78,7 @@ class Opened:
     def check(self) -> None:
         if not self.in_place:
             raise Unreadable(
-                f"'{self.state.index}': it was removed or replaced while this ran; what runs is nobody's now"
+                f"'{self.state.index}': it was removed or replaced while agentq was running; its runs are now unwatched"
             )
 
     def rest(self) -> None:
@@ -108,13 +109,13 @@ class Opened:
         return bell
 
     def ring(self) -> None:
-        """Wake whoever waits, after a commit that may concern them; who makes it is awake."""
+        """Wake every waiting process after a commit that may concern it, except this one, which is awake."""
         if not connection.rehearsing():
             ring(self.here.bells, but=self._bell)
 
     @property
     def upkeep(self) -> Upkeep:
-        """What this engine needs to stay in order: one pass of it."""
+        """What this engine needs to stay in order: one pass."""
         from agentq_cli.engines.local.upkeep import Upkeep
 
         return Upkeep(self)  # type: ignore[arg-type]
@@ -126,7 +127,7 @@ class Opened:
         directory = self.state.session(session)
         if not directory.exists():
             near = nearest(session, self.session_names()) or "; see `agentq sessions`"
-            raise NotFound(f"session '{session}': there is none of that name{near}")
+            raise NotFound(f"session '{session}': no such session{near}")
 
     def write(self, *steps: tuple[str, dict[str, object]]) -> None:
         """One commit of statements about runs and supervisors, on the index alone."""

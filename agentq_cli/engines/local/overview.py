@@ -1,4 +1,4 @@
-"""What goes on and what went on, at a glance: bounded reads of the index, nothing of a result or a prompt."""
+"""What is happening and what happened, at a glance: bounded reads of the index, without results or prompts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OVERVIEW = statements("overview")
 
 
 def live_counts(index: sqlite3.Connection, *, now: int) -> dict[str, dict[Status, int]]:
-    """The live tasks of each session that has some, by shown status."""
+    """The live tasks of each session that has any, by shown status."""
     found: dict[str, dict[Status, int]] = {}
     for session, status, count in index.execute(OVERVIEW["live_counts"], {"now": now}).fetchall():
         found.setdefault(session, {})[Status(status)] = count
@@ -27,7 +27,8 @@ def live_counts(index: sqlite3.Connection, *, now: int) -> dict[str, dict[Status
 
 
 def glance(state: StateDir, index: sqlite3.Connection, *, now: int, limit: int) -> list[Task]:
-    """Tasks that wait, up to `limit` of each kind: due, coming, kept back. What cannot be read at once is left out."""
+    """Waiting tasks, up to `limit` of each kind: due, due later, held back. Tasks that cannot be read at once are left
+    out."""
     addresses = [
         Address(*row)
         for kind in ("due", "coming", "kept")
@@ -67,25 +68,25 @@ def recent_ends(index: sqlite3.Connection, *, limit: int) -> list[PastRun]:
 
 
 def ended_counts(index: sqlite3.Connection, *, since: int) -> dict[Status, int]:
-    """The tasks that have ended from `since` on, by status."""
+    """The tasks that have ended since `since`, by status."""
     found = index.execute(OVERVIEW["ended_counts"], {"since": since}).fetchall()
     return {Status(status): count for status, count in found}
 
 
 def last_failed(index: sqlite3.Connection, *, since: int) -> Address | None:
-    """The task that failed last, from `since` on."""
+    """The task that failed last since `since`, or None."""
     row = index.execute(OVERVIEW["last_failed"], {"since": since}).fetchone()
     return None if row is None else Address(*row)
 
 
 def anything(index: sqlite3.Connection) -> bool:
-    """Whether there is any task at all."""
+    """Whether there is any task."""
     (found,) = index.execute(OVERVIEW["any_task"]).fetchone()
     return bool(found)
 
 
 def history(index: sqlite3.Connection, *, session: str | None, since: int | None) -> Iterator[PastRun]:
-    """Every run that began from `since` on, newest first."""
+    """Every run that began since `since`, newest first."""
     values: dict[str, object] = {"session": session, "since": since, "before": NEWEST}
     while found := index.execute(OVERVIEW["history"], values).fetchall():
         for row in found:

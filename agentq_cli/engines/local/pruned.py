@@ -1,7 +1,7 @@
-"""The addresses of a series outlive its occurrences: a pruned one still means the live one, while there is one.
+"""The addresses of a series outlive its occurrences: a pruned one still means the live one, as long as there is one.
 
-They are kept in the session's file, one row of `session_state` a pruned occurrence of a series that lives. The first
-address needs none: it is the series' number.
+They are kept in the session's file, one row of `session_state` for each pruned occurrence of a live series. The first
+address needs no row: its N is the series' number.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ WRITE = statements("write")
 
 
 def remember(inbound: sqlite3.Connection, task: Task) -> None:
-    """Keep the address of an occurrence that is being pruned; of a series that is over forget them all."""
+    """Keep the address of an occurrence that is being pruned; if the series is over, forget all its addresses."""
     if task.series is None or task.extra:
         return
     if inbound.execute(WRITE["live_of_series"], {"series": task.series}).fetchone() is None:
@@ -27,18 +27,18 @@ def remember(inbound: sqlite3.Connection, task: Task) -> None:
 
 
 def live_of(inbound: sqlite3.Connection, seq: int) -> int | None:
-    """The live occurrence of the series that a pruned task was of; None where there is none."""
+    """The live occurrence of the series that a pruned task belonged to; None if there is none."""
     row = inbound.execute(WRITE["series_of_name"], {"name": _row(seq)}).fetchone()
     found = inbound.execute(WRITE["live_of_series"], {"series": seq if row is None else row[0]}).fetchone()
     return None if found is None else int(found[0])
 
 
 def note(inbound: sqlite3.Connection, address: Address) -> str | None:
-    """What to say of an address that the session does not have any more; None where it is no series' name."""
+    """The message about an address that the session no longer has; None if it did not belong to a series."""
     found = live_of(inbound, address.seq)
     if found is None:
         return None
-    return f"this occurrence was pruned; its series goes on as {Address(address.session, found)}"
+    return f"this occurrence was pruned; its series continues as {Address(address.session, found)}"
 
 
 def _row(seq: int) -> str:

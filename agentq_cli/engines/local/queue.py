@@ -123,19 +123,19 @@ class Readings(Attendance, Pauses):
 
 
 class LocalQueue(Readings):
-    """An open state dir, all verbs together. What few commands need is loaded once it is asked for."""
+    """An open state dir, with all verbs. What only few commands need is loaded on first use."""
 
     @classmethod
     def open(
         cls, path: Path, clock: Clock, *, create: bool, allow_network_fs: bool = False, rebuild: bool = False
     ) -> Self:
-        """Open a state dir, made with `create` where it does not exist.
+        """Open a state dir, created with `create` if it does not exist.
 
-        Without `create` a missing one reads as empty and nothing is made. Raises Usage where it is unfit: owned by
-        somebody else, on a network file system, not a directory; and Unreadable where sessions lie in it and no index,
-        unless that is to be rebuilt.
+        Without `create` a missing one reads as empty and nothing is created. Raises Usage if it is unfit: owned by
+        another user, on a network file system, not a directory. Raises Unreadable if it has sessions and no index,
+        unless `rebuild` is set.
         """
-        # One spelling, for it marks the processes of its runs: two names of one directory must not hide them.
+        # One spelling, because the path marks the processes of its runs: two names of one directory must not hide them.
         path = Path(os.path.realpath(path))
         state = StateDir(path)
         os.umask(0o077)
@@ -147,7 +147,7 @@ class LocalQueue(Readings):
             missing = not path.exists()
             state.create()
             if missing:
-                state.check(allow_network_fs=allow_network_fs)  # somebody else may have been faster
+                state.check(allow_network_fs=allow_network_fs)  # another process may have created it first
         if there or create:
             index = connection.connect(state.index, "index", create=create, rebuild=rebuild and create)
         else:
@@ -158,14 +158,14 @@ class LocalQueue(Readings):
 
     @property
     def hooks(self) -> Hooks:
-        """The hooks that events call for."""
+        """The hooks that events call."""
         from agentq_cli.engines.local.hooks import Hooks
 
         return Hooks(self)
 
     @property
     def voice(self) -> Voice:
-        """What agents ask for."""
+        """What agents request."""
         from agentq_cli.engines.local.voice import Voice
 
         return Voice(self)

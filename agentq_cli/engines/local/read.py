@@ -1,4 +1,4 @@
-"""Listings: keyset pages of 500, and no cursor open while the caller prints or waits."""
+"""Listings: keyset pages of 500 rows, and no open cursor while the caller prints or waits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NEWEST = 1 << 62
 
 @contextlib.contextmanager
 def inbound(state: StateDir, session: str, *, busy_ms: int = connection.BUSY_MS) -> Iterator[sqlite3.Connection]:
-    """A session's file, to read. Raises NotFound, Busy, Unreadable."""
+    """A session's file, for reading. Raises NotFound, Busy, Unreadable."""
     from agentq_cli.engines.local.session_write import check_stored
 
     check_stored(state, session)
@@ -48,17 +48,18 @@ def task(state: StateDir, address: Address, *, busy_ms: int = connection.BUSY_MS
 
 
 def known_status(index: sqlite3.Connection, target: Address | RunId, now: int) -> Status | None:
-    """The shown status of a task as the index has it, whatever its session's file; None where it has none."""
+    """The shown status of a task as the index has it, whatever the state of its session's file; None if the index lacks
+    it."""
     values = {"session": target.session, "seq": target.seq, "now": now}
     row = index.execute(READ["known_status"], values).fetchone()
     return None if row is None else Status(row[0])
 
 
 def unknown_task(inbound: sqlite3.Connection, address: Address) -> NotFound:
-    """The error about an address that the session, which there is, does not have."""
+    """The error about an address that an existing session does not have."""
     from agentq_cli.engines.local import pruned
 
-    hint = f"there is none of that address; see `agentq list --all -s {address.session}`"
+    hint = f"no such task; see `agentq list --all -s {address.session}`"
     return NotFound(f"task '{address}': {pruned.note(inbound, address) or hint}")
 
 
@@ -73,11 +74,12 @@ def tasks(
     now: int,
     most: int | None = None,
 ) -> Iterator[Task]:
-    """Live tasks, soonest first, then with `ended` (or an ended status asked for) the ended ones, oldest end first.
+    """Live tasks, soonest first, then with `ended` (or if an ended status is requested) the ended ones, oldest end
+    first.
 
-    Who takes no more than `most` of these listings has them with no more read than that, where nothing is passed over.
+    A caller that takes at most `most` of them causes no more reads than that, unless some are filtered out.
 
-    A session that cannot be read is passed over and raised at the end, so that the others are seen.
+    A session that cannot be read is skipped and its error raised at the end, so that the others are seen.
     """
     trouble: list[AgentqError] = []
     wanted = frozenset(statuses)
@@ -114,7 +116,7 @@ def _addresses(index: sqlite3.Connection, page: str, session: str | None, limit:
 
 
 def load(state: StateDir, addresses: Sequence[Address], trouble: list[AgentqError]) -> list[Task]:
-    """The tasks of one page, each session's file opened once, in the page's order; what cannot be read is left out."""
+    """The tasks of one page, in its order, opening each session's file once; tasks that cannot be read are left out."""
     by_address: dict[Address, Task] = {}
     for session, group in groupby(sorted(addresses), key=lambda address: address.session):
         seqs = [address.seq for address in group]
@@ -139,7 +141,7 @@ def run(index: sqlite3.Connection, run_id: RunId) -> Run:
     """One attempt. Raises NotFound."""
     row = index.execute(READ["run"].format(columns=rows.RUN), run_id._asdict()).fetchone()
     if row is None:
-        raise NotFound(f"run '{run_id}': there is none of that address; see `agentq runs {run_id.address}`")
+        raise NotFound(f"run '{run_id}': no such run; see `agentq runs {run_id.address}`")
     return rows.run(row)
 
 
@@ -152,7 +154,7 @@ def runs(
     since: int | None,
     most: int | None = None,
 ) -> Iterator[Run]:
-    """The audit log, newest first; at most `limit` at a time are read, and more only where they are asked for."""
+    """The audit log, newest first; the first page has at most `most` rows, and more are read only on demand."""
     values: dict[str, object] = {"status": dumps(sorted(statuses)) if statuses else None, "since": since}
     name = "runs_page"
     if address is not None:
@@ -178,7 +180,7 @@ def events(
 
 
 def events_after(index: sqlite3.Connection, *, address: Address | None, after: int) -> list[Event]:
-    """What has happened since the event `after`, oldest first."""
+    """The events after the event `after`, oldest first."""
     where = {"session": None, "seq": None} if address is None else address._asdict()
     values = where | {"after": after, "since": None, "limit": PAGE}
     return [rows.event(row) for row in index.execute(READ["events_after"], values).fetchall()]
@@ -186,18 +188,19 @@ def events_after(index: sqlite3.Connection, *, address: Address | None, after: i
 
 @contextlib.contextmanager
 def outbound(state: StateDir, session: str) -> Iterator[sqlite3.Connection]:
-    """A session's outbound.db, to read, on a connection of its own. Raises NotFound, Busy, Unreadable."""
+    """A session's outbound.db, for reading, on a separate connection. Raises NotFound, Busy, Unreadable."""
     state.check_session(session)
     path = state.outbound(session)
     if not os.path.lexists(path) and not connection.rehearsed(path):
-        raise NotFound(f"session '{session}': it has no outbound.db")
+        raise NotFound(f"session '{session}': no outbound.db")
     with opened_outbound(state, session, 1000) as database, connection.named_trouble(path):
         yield database
 
 
 @contextlib.contextmanager
 def opened_outbound(state: StateDir, session: str, busy_ms: int) -> Iterator[sqlite3.Connection]:
-    """A session's outbound.db, which is looked at anew each time: it is the agent's. Raises Busy, Unreadable."""
+    """A session's outbound.db, which is checked at every use because it belongs to the agent. Raises Busy,
+    Unreadable."""
     path = state.outbound(session)
 
     def connect() -> sqlite3.Connection:
@@ -214,7 +217,7 @@ def opened_outbound(state: StateDir, session: str, busy_ms: int) -> Iterator[sql
 
 
 def messages(state: StateDir, session: str, *, since: int | None) -> Iterator[Message]:
-    """What the session's agents said, newest first."""
+    """The messages of the session's agents, newest first."""
     before = NEWEST
     while True:
         with outbound(state, session) as database:
@@ -227,7 +230,7 @@ def messages(state: StateDir, session: str, *, since: int | None) -> Iterator[Me
 
 
 def messages_after(state: StateDir, session: str, *, after: int) -> tuple[list[Message], int]:
-    """What was said since position `after`, oldest first, and the position after it."""
+    """The messages after position `after`, oldest first, and the position to continue from."""
     with outbound(state, session) as database:
         found = database.execute(READ["messages_after"], {"after": after, "limit": PAGE}).fetchall()
     return [rows.message(session, row) for row in found], (found[-1][-1] if found else after)

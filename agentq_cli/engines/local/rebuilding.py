@@ -1,4 +1,4 @@
-"""Rebuilding the index of sessions, and putting back the past that it has lost, as the files of runs tell it."""
+"""Rebuilding the index of sessions, and restoring the history that it has lost from the files of runs."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from agentq_cli.engines.nouns import FoundRun
     from agentq_cli.model import Task
 
-    Told: TypeAlias = "Callable[[Task, RunId, tuple[RunStatus, int] | None], FoundRun | None]"
-    """What the files of a run tell of it, beside what its result row says: how it ended, and when."""
+    FindRun: TypeAlias = "Callable[[Task, RunId, tuple[RunStatus, int] | None], FoundRun | None]"
+    """What the files of a run report about it, together with its result row (how it ended, and when)."""
 
     class Reindex(Protocol):
-        """Rebuilds the index of one session; what had to be mended."""
+        """Rebuilds the index of one session; returns what had to be repaired."""
 
         def __call__(self, session: str, *, host: str) -> list[str]: ...
 
 
 def rebuild(
-    queue: Opened, reindex: Reindex, told: Told, sessions: Iterable[str], *, host: str
+    queue: Opened, reindex: Reindex, find_run: FindRun, sessions: Iterable[str], *, host: str
 ) -> Iterator[tuple[str, list[str] | AgentqError]]:
-    """Rebuild the index of these sessions from their files; of each what was mended, or why it could not be."""
+    """Rebuild the index of these sessions from their files; yields for each what was repaired, or why that failed."""
     mended: dict[str, list[str]] = {}
     for session in sessions:
         try:
@@ -35,15 +35,15 @@ def rebuild(
         except AgentqError as error:
             yield session, error
     try:
-        _put_back(queue, told, mended, host)
+        _put_back(queue, find_run, mended, host)
     except AgentqError as error:
         for texts in mended.values():
-            texts.append(f"the history could not be put back: {error.message}")
+            texts.append(f"its history could not be restored: {error.message}")
     yield from mended.items()
 
 
-def _put_back(queue: Opened, told: Told, mended: Mapping[str, list[str]], host: str) -> None:
-    """Give the index back the history of these sessions, in one order of time, and say how much that was."""
+def _put_back(queue: Opened, find_run: FindRun, mended: Mapping[str, list[str]], host: str) -> None:
+    """Restore the history of these sessions to the index, in one order of time, and report how much that was."""
     pasts: list[FoundRun] = []
     tasks: list[Task] = []
     for session, texts in mended.items():
@@ -56,17 +56,17 @@ def _put_back(queue: Opened, told: Told, mended: Mapping[str, list[str]], host: 
                     tasks.append(task)
                 for attempt in lacking.attempts:
                     if task.status is Status.RUNNING and attempt == task.runs:
-                        continue  # it has its row, and whoever looks after it closes that
+                        continue  # it has its row, and its supervisor or a sweep closes it
                     run = RunId(task.session, task.seq, attempt)
-                    past = told(task, run, results.get(str(run)))
+                    past = find_run(task, run, results.get(str(run)))
                     if past is not None:
                         pasts.append(past)
                     else:
                         untold += 1
         except AgentqError as error:
-            texts.append(f"not all of its history is back: {error.message}")
+            texts.append(f"not all of its history was restored: {error.message}")
         if len(pasts) > before:
-            texts.append(f"runs put back into the audit log: {len(pasts) - before}")
+            texts.append(f"runs restored to the audit log: {len(pasts) - before}")
         if untold:
             texts.append(f"runs that left no record: {untold}")
     if pasts or tasks:

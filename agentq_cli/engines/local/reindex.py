@@ -1,4 +1,4 @@
-"""Rebuild a session's part of the index from its file, which is the truth about its tasks."""
+"""Rebuild a session's part of the index from its file, which is authoritative about its tasks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNDECIDED = "its batch was being stored when the index was lost"
 
 
 def reindex(state: StateDir, session: str, *, now: int, host: str, busy_ms: int) -> Iterator[str]:
-    """Bring the index in line with one session; says what had to be mended. Raises Busy, Unreadable."""
+    """Bring the index in line with one session; yields what had to be repaired. Raises Busy, Unreadable."""
     mended: list[str] = []
     committed = {batch: _committed(state, batch) for batch in _lost_batches(state, session, busy_ms)}
     with session_write(state, session, now=now, actor=Actor.SWEEP, create=True, busy_ms=busy_ms) as write:
@@ -57,7 +57,7 @@ def _lost_batches(state: StateDir, session: str, busy_ms: int) -> list[str]:
 
 
 def _committed(state: StateDir, batch: str) -> bool:
-    """Whether a batch was committed: some session has it released."""
+    """Whether a batch was committed: if so, some session has released it."""
     for session in state.session_names():
         with contextlib.suppress(AgentqError), read.inbound(state, session) as database:
             if database.execute(REINDEX["released"], {"batch": batch, "undecided": UNDECIDED}).fetchone():
@@ -66,7 +66,8 @@ def _committed(state: StateDir, batch: str) -> bool:
 
 
 def _settle_lost(write: SessionWrite, committed: Mapping[str, bool]) -> list[str]:
-    """Release what was committed; what may never have been waits for a person: neither lost nor run twice."""
+    """Release what was committed. What may never have been committed waits for a person: it is neither lost nor run
+    twice."""
     mended = []
     for batch, known in committed.items():
         if known:
@@ -80,7 +81,7 @@ def _settle_lost(write: SessionWrite, committed: Mapping[str, bool]) -> list[str
 
 
 def _workers(write: SessionWrite, host: str) -> list[str]:
-    """A run that the index forgot is given back its worker, for recovery to look after; a worker without run goes."""
+    """Restore the worker of a run that the index forgot, so that recovery watches it; drop a worker without a run."""
     database = write.database
     live = {}
     for seq, attempt, agent, shares, cwd, argv in database.execute(REINDEX["running"]).fetchall():
@@ -93,14 +94,15 @@ def _workers(write: SessionWrite, host: str) -> list[str]:
     for session, seq, attempt in database.execute(REINDEX["stale_workers"], {"session": write.session}).fetchall():
         if live.get(seq) != attempt:
             database.execute(REINDEX["drop_worker"], {"session": session, "seq": seq, "attempt": attempt})
-            mended.append(f"{session}/{seq}.{attempt}: the index had it running")
+            mended.append(f"{session}/{seq}.{attempt}: the index listed it as running")
     return mended
 
 
 def roll_back_dead_writers(state: StateDir, sessions: Iterable[str]) -> list[str]:
-    """Open what a dead writer left a journal at, so that no agent meets a file in mid-commit; returns those sessions.
+    """Open the files at which a dead writer left a journal, so that no agent finds a file in mid-commit; returns those
+    sessions.
 
-    What a live writer holds is not a dead one's, and a file in trouble is named once its session is asked for: neither
+    A journal of a live writer is not a dead one's, and a faulty file is reported when its session is needed: neither
     keeps the others waiting.
     """
     opened = []

@@ -1,7 +1,7 @@
-"""`--replace`: the live task of a key becomes what a new submit says, as far as it says anything else.
+"""`--replace`: the live task with a key becomes what a new submit describes, if that differs.
 
-What says nothing new changes nothing: neither a place in the queue, nor a grid, nor the attempts so far. A task that is
-given other work is a new one under its old address: no attempt, reason, cost or conversation of the earlier one is its.
+A submit that changes nothing keeps the place in the queue, the grid and the attempts so far. A task that is given other
+work is a new one under its old address: it has no attempt, reason, cost or conversation of the earlier one.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from agentq_cli.policy.schedule import Kind, Schedule, anchor, same_times
 
 
 def same_recurrence(new: NewTask, live: Task) -> bool:
-    """Whether a live task comes again as a new one would; whoever asks for no schedule does not ask that.
+    """Whether a live task recurs as a new one would. True if the new one has no schedule: it then changes none.
 
-    What comes once is no recurrence, whenever it comes: times are not content.
+    A schedule that fires once is not a recurrence, whenever it fires: times are not content.
     """
     if new.schedule is None:
         return True
@@ -33,11 +33,11 @@ def same_recurrence(new: NewTask, live: Task) -> bool:
 def apply(
     write: SessionWrite, seq: int, new: NewTask, after: tuple[Dependency, ...], *, known: Collection[Address]
 ) -> bool:
-    """Change a live task to what `new` says, which waits for `after`; whether its wait may be over already.
+    """Change a live task to what `new` describes, waiting for `after`; returns whether its wait may be over already.
 
-    `known` are tasks that are there though the index does not know them yet.
+    `known` are tasks that exist though the index does not have them yet.
 
-    Raises WrongState where it runs and would change, and Usage where its schedule would never fire.
+    Raises WrongState if the task is running and would change, and Usage if its schedule would never fire.
     """
     live = write.task(seq)
     base = _base(live)
@@ -48,16 +48,16 @@ def apply(
     wanted = replace(new.work, after=after, launch=launch)
     other = _content(wanted) != _content(live.work) or (before is None) is not (schedule is None)
     if live.status is Status.RUNNING:
-        # A series that is registered again without a change stays as it is, whatever it does at the moment.
+        # A series that is registered again without a change stays as it is, even while it runs.
         if schedule is None or other or schedule != _schedule(live) or _edited(live):
-            raise WrongState(f"key '{new.work.key}': {live.address} is running and cannot be replaced")
+            raise WrongState(f"key '{new.work.key}': {live.address} is running, and cannot be replaced")
         return False
     changed = replace(live, work=wanted)
     if schedule is None:
-        # One that has begun does not expire any more; who says that it shall means a new one.
+        # A begun task no longer expires; a submit that sets an expiry therefore means a new task.
         other = other or (live.attempts > 0 and new.work.expires_at not in (None, live.work.expires_at))
         changed = replace(changed, recurrence=None, due_at=_due(live, new, write.now, other=other))
-        series.rescheduled(write, base, changed)  # which records the slots that are given up
+        series.rescheduled(write, base, changed)  # records the slots that the change drops
     else:
         changed = _scheduled(write, base, changed, new, schedule)
         other = other or (live.attempts > 0 and changed.scheduled_for != live.scheduled_for)
@@ -74,7 +74,7 @@ def apply(
 
 
 def _base(live: Task) -> Task:
-    """The task whose schedule the new one takes the place of: of one that waits for a retry, what it hands on."""
+    """The task whose schedule the new one replaces: for one that waits for a retry, what it passes on."""
     known = series.next_work(live) if live.attempts else live
     return live if known.recurrence is None else known
 
@@ -84,7 +84,7 @@ def _schedule(task: Task) -> Schedule | None:
 
 
 def _anchored(new: NewTask, before: Schedule | None) -> Schedule:
-    """The schedule of a new task with the grid that is there, where it names none of its own."""
+    """The schedule of a new task, with the existing grid if the new task names none."""
     schedule = new.schedule
     assert schedule is not None
     if new.anchored or schedule.start is None:
@@ -93,29 +93,29 @@ def _anchored(new: NewTask, before: Schedule | None) -> Schedule:
 
 
 def _has_waited(live: Task, before: Schedule | None) -> bool:
-    """Whether it is an occurrence after the first one of its series, which has waited for all."""
+    """Whether it is an occurrence after the first of its series, which has waited for all dependencies already."""
     return before is not None and live.seq != live.series and not live.work.after
 
 
 def _edited(live: Task) -> bool:
-    """Whether the next occurrence was to do something else."""
+    """Whether the next occurrence was changed to do something else, or cancelled."""
     return live.successor is not None and (live.successor.work is not None or live.successor.ends)
 
 
 def _content(work: Work) -> Work:
-    """What was asked for, without what comes along from the shell that asked; times are not content."""
+    """The requested work, without what it inherits from the submitting shell; times are not content."""
     return replace(work, expires_at=None, launch=replace(work.launch, captured={}, umask=0, depth=0))
 
 
 def _due(live: Task, new: NewTask, now: int, *, other: bool) -> int:
-    """When a task without a schedule is due. One that was due already keeps its place, or its time of a retry."""
+    """When a task without a schedule is due. A task that was due already keeps its place, or the time of its retry."""
     wanted = now if new.due_at is None else new.due_at
     begun = live.attempts > 0 and not other
     return live.due_at if wanted <= now and (live.due_at <= now or begun) else wanted
 
 
 def _scheduled(write: SessionWrite, base: Task, changed: Task, new: NewTask, schedule: Schedule) -> Task:
-    """The task with its schedule, and an expiry that is as long after its slot as that of the new one."""
+    """The task with its schedule, and an expiry as long after its slot as that of the new task is."""
     if base.recurrence is None or base.extra:
         recurrence = series.begin(schedule, write.now)
         changed = replace(changed, recurrence=recurrence, due_at=recurrence.occurrence.slot, arriving=True)
@@ -129,12 +129,12 @@ def _scheduled(write: SessionWrite, base: Task, changed: Task, new: NewTask, sch
 
 
 def _anew(live: Task, changed: Task, *, has_schedule: bool) -> Task:
-    """A task with other work has not begun, whatever the one before it in its place has been through."""
+    """A task with other work has not begun, whatever the task before it in its place has been through."""
     held = live.status is Status.PAUSED and live.dep_failed is None
     status = Status.PAUSED if held else Status.BLOCKED if changed.work.after else Status.QUEUED
     due = changed.due_at
     if has_schedule and live.attempts and changed.recurrence is not None:
-        due = changed.recurrence.occurrence.slot  # and not that of the retry which it waited for
+        due = changed.recurrence.occurrence.slot  # and not the time of the retry that it waited for
     successor = live.successor and replace(Successor(), paused=live.successor.paused, reason=live.successor.reason)
     return replace(
         changed.unbegun(),

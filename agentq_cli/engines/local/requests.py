@@ -1,4 +1,4 @@
-"""Applying what agents ask for by rows in outbound.db: each row once, in the commit that holds its effect."""
+"""Applying what agents request with rows in outbound.db: each row once, in the same commit as its effect."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ REQUESTS = statements("requests")
 
 
 Template: TypeAlias = "Callable[[Request, Task | None], NewTask]"
-"""The task that a session's agent asks for, from the session's last prompt. Raises Usage."""
+"""The task that a session's agent requests, from the session's last prompt. Raises Usage."""
 
 Reschedule: TypeAlias = "Callable[[Request, Schedule | None], Schedule]"
-"""The schedule that it asks for, from what it was before. Raises Usage."""
+"""The schedule that the agent requests, from what it was before. Raises Usage."""
 
 
 def stamp(state: StateDir, session: str) -> str | None:
-    """What changes when the session's outbound.db does; None where there is none."""
+    """A stamp that changes when the session's outbound.db does; None if there is no such file."""
     return seen.outbound(os.path.join(state.path, "sessions"), session)
 
 
 def quiet(state: StateDir, session: str) -> str | None:
-    """The stamp of an outbound.db that asks for nothing that is not answered; None where it does, or cannot be read."""
+    """The stamp of an outbound.db without unanswered requests; None if it has some, or cannot be read."""
     found = stamp(state, session)
     try:
         return None if _unanswered(state, session, 1) else found
@@ -50,16 +50,16 @@ def quiet(state: StateDir, session: str) -> str | None:
 
 
 def check(state: StateDir, session: str) -> None:
-    """Raises NotFound, Unreadable, Refused or Usage where the session's requests cannot be read, and Busy."""
+    """Raises NotFound, Unreadable, Refused or Usage if the session's requests cannot be read, and Busy."""
     _unanswered(state, session, 1)
     with read.outbound(state, session) as database:
         database.execute(REQUESTS["count"]).fetchone()
 
 
 def asked(state: StateDir, session: str, most: int) -> Iterator[tuple[str, object]]:
-    """Up to `most` requests of a session that are not answered yet: id and content, in the order of their writing.
+    """Up to `most` unanswered requests of a session: id and content, in the order in which they were written.
 
-    One content is held at a time, None for one that is too long to be a request.
+    Only one content is in memory at a time; it is None if it is too long to be a request.
     """
     for message, position in _unanswered(state, session, most):
         with read.outbound(state, session) as database:
@@ -76,7 +76,7 @@ def _unanswered(state: StateDir, session: str, most: int) -> list[tuple[str, int
         database = opened.enter_context(read.outbound(state, session))
         inbound: sqlite3.Connection | None = None
         while page := database.execute(REQUESTS["asked"], {"after": after}).fetchall():
-            # Most sessions never ask for anything: theirs is not opened.
+            # Most sessions never request anything: their inbound.db is not opened.
             inbound = inbound or opened.enter_context(read.inbound(state, session))
             ids = json.dumps([row[0] for row in page], ensure_ascii=False)
             found += [page[key] for (key,) in inbound.execute(REQUESTS["unanswered"], {"ids": ids}).fetchall()]
@@ -97,7 +97,7 @@ def apply(
     max_queued: int,
     now: int,
 ) -> Answer | None:
-    """Carry out one request and record the answer; None where it was answered before."""
+    """Carry out one request and record the answer; None if it was answered before."""
     with session_write(state, session, now=now, actor=Actor.AGENT, busy_ms=connection.BACKGROUND_BUSY_MS) as write:
         if write.database.execute(REQUESTS["is_delivered"], {"id": message}).fetchone():
             return None
@@ -134,7 +134,7 @@ def _carry_out(
 def _schedule(write: SessionWrite, message: str, request: Request, template: Template, max_queued: int) -> Answer:
     (live,) = write.database.execute(WRITE["live_count"]).fetchone()
     if live >= max_queued:
-        raise LimitReached(f"max_queued {max_queued}: {live} tasks are live already")
+        raise LimitReached(f"max_queued {max_queued}: {live} tasks are already live")
     row = write.database.execute(REQUESTS["template"]).fetchone()
     new = template(request, None if row is None else write.task(row[0]))
     step = None if new.schedule is None else series.begin(new.schedule, write.now)
@@ -170,7 +170,7 @@ def _change(write: SessionWrite, message: str, request: Request, address: Addres
 
 def _updated(task: Task, request: Request, reschedule: Reschedule, now: int) -> Task:
     if task.work.kind != "prompt":
-        raise Usage(f"task '{task.address}': it is a command, which an agent must not change")
+        raise Usage(f"task '{task.address}': it is a command; an agent may change only prompts")
     changed = replace(task, work=replace(task.work, **request.changes))
     if not request.recurs:
         return changed if request.due_at is None else replace(changed, due_at=request.due_at)
@@ -184,7 +184,7 @@ def _updated(task: Task, request: Request, reschedule: Reschedule, now: int) -> 
 
 
 def record(index: sqlite3.Connection, state: StateDir, answered: Mapping[str, str | None]) -> None:
-    """Note what each outbound.db looked like when its requests were read."""
+    """Record the stamp of each outbound.db from when its requests were read."""
     values = [{"session": session, "stamp": stamp} for session, stamp in answered.items()]
     if values:
         with contextlib.suppress(AgentqError), connection.transaction(index, state.index):

@@ -1,4 +1,4 @@
-"""Between rows and the model's values, both ways."""
+"""Conversion between rows and the model's values, both ways."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ Columns: TypeAlias = "dict[str, Any]"
 """A row of messages_in by the names of its columns."""
 
 WORK = tuple(Work.__slots__)
-"""The columns of messages_in that say what is to be done."""
+"""The columns of messages_in that describe what is to be done."""
 
 SECOND = {"goes_on": "cancel_requested", "resumes": "fresh"}
-"""Flags that are kept in the column of another one, where they are 2: of a cancel that means the run alone, in place of
+"""Flags that are stored in the column of another one, as the value 2: for a cancel that means the run alone, instead of
 its 1."""
 
 STATE = tuple(name for name in Task.__slots__ if name not in {"session", "work", *SECOND})
-"""The columns of messages_in that say how a task stands."""
+"""The columns of messages_in that describe the state of a task."""
 
 COLUMNS = (*WORK, *STATE)
 SELECTED = ", ".join(f'"{name}"' for name in COLUMNS)
@@ -66,7 +66,7 @@ _last_launch: list[Any] = [None, ""]
 
 
 def launch_text(launch: Launch) -> str:
-    """A launch as the JSON of its column; what is at its default is left out, but for its umask and depth."""
+    """A launch as the JSON of its column; values at their default are left out, except umask and depth."""
     if _last_launch[0] is not launch:  # the tasks of a batch share theirs
         named = ((name, getattr(launch, name)) for name in Launch.__slots__)
         kept = {
@@ -93,7 +93,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def dependencies_text(after: Sequence[Dependency]) -> str | None:
-    """Dependencies as the JSON of their column; None for none."""
+    """Dependencies as the JSON of their column; None if there are none."""
     return dumps([[*(each.address or ()), each.on] for each in after]) if after else None
 
 
@@ -103,20 +103,20 @@ def dependencies(text: str) -> tuple[Dependency, ...]:
 
 
 def address(text: str) -> Address:
-    """An address as it is stored."""
+    """An address, from its stored text."""
     session, _, seq = text.rpartition("/")
     return Address(session, int(seq))
 
 
 def recurrence(text: str) -> Recurrence:
-    """A recurrence as `Recurrence.to_json` wrote it. Raises Unreadable."""
+    """A recurrence, from what `Recurrence.to_json` wrote. Raises Unreadable."""
     from agentq_cli.policy.series import Recurrence
 
     return Recurrence.from_json(text)
 
 
 def successor_text(found: Successor, session: str) -> str:
-    """A successor as the JSON of its column. An earlier version wants the session, and its schedule, with the work."""
+    """A successor as the JSON of its column. An older version expects the session, and its schedule, with the work."""
     work = None
     if found.work is not None:
         schedule = None if found.schedule is None else found.schedule.to_json()
@@ -147,7 +147,7 @@ WRITTEN: Mapping[str, Callable[[Any], Any]] = {
     "dep_failed": str,
     **dict.fromkeys(FLAGS, int),
 }
-"""How the value of a field becomes that of its column, where that is another one."""
+"""How the value of a field is converted for its column, if the two differ."""
 
 READ: Mapping[str, Callable[[Any], Any]] = {
     "argv": _words,
@@ -162,16 +162,16 @@ READ: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(FLAGS, bool),
     "fresh": lambda flags: bool(flags & 1),
 }
-"""The other way round."""
+"""The conversions the other way round."""
 
 
 def work_columns(work: Work) -> Columns:
-    """The columns of what is to be done; one that is NULL is left out."""
+    """The columns of what is to be done; columns that are NULL are left out."""
     return _written(WORK, _of_work(work))
 
 
 def state_columns(task: Task) -> Columns:
-    """The columns of how a task stands; one that is NULL is left out."""
+    """The columns of a task's state; columns that are NULL are left out."""
     found = _written(STATE, _of_state(task))
     if task.goes_on:
         found["cancel_requested"] = 2
@@ -195,12 +195,12 @@ def _written(names: Sequence[str], values: Sequence[Any]) -> Columns:
 
 
 def task(session: str, row: Columns) -> Task:
-    """A row of messages_in. Raises Unreadable where it makes no sense."""
+    """A task, from a row of messages_in. Raises Unreadable if the row makes no sense."""
     try:
         return _task(session, row)
     except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise Unreadable(
-            f"task '{session}/{row['seq']}': its row makes no sense ({error}); it was left as it is"
+            f"task '{session}/{row['seq']}': its row is invalid ({error}); it was left unchanged"
         ) from error
 
 
@@ -212,33 +212,33 @@ def _task(session: str, row: Columns) -> Task:
 
 
 def _work(row: Columns) -> Work:
-    # An earlier version left out of a successor what it did not know.
+    # An older version left out of a successor what it did not know.
     return Work(**_read({name: row.get(name) for name in WORK}))
 
 
 def _read(columns: Columns) -> dict[str, Any]:
-    """The fields of some columns; where one is NULL its field is at its default."""
+    """The fields of some columns; if a column is NULL, its field is at its default."""
     return {name: READ[name](value) if name in READ else value for name, value in columns.items() if value is not None}
 
 
 def stored(database: sqlite3.Connection, seq: int) -> Columns | None:
-    """The row of a task that is in the queue, or was."""
+    """The row of a task that is or was in the queue, or None."""
     row = database.execute(TASK, {"seq": seq}).fetchone()
     return None if row is None else named(row)
 
 
 def stored_of(database: sqlite3.Connection, seqs: Sequence[int]) -> list[Columns]:
-    """The rows of several tasks, of those that are there."""
+    """The rows of several tasks, without those that do not exist."""
     return [named(row) for row in database.execute(TASKS, {"seqs": dumps(seqs)}).fetchall()]
 
 
 def named(row: Sequence[Any]) -> Columns:
-    """A row of messages_in that was selected by `SELECTED`."""
+    """A row of messages_in that was selected by `SELECTED`, by the names of its columns."""
     return dict(zip(COLUMNS, row, strict=True))
 
 
 def unreadable_time(row: Columns) -> str | None:
-    """What is to be said of a row of messages_in whose due time or expiry is no number; None where both are."""
+    """The message about a row of messages_in whose due time or expiry is not a number; None if both are numbers."""
     if not isinstance(row["due_at"], int):
         return f"its due time '{_text(row['due_at'])}' cannot be read"
     if not isinstance(row["expires_at"], int | None):
@@ -247,13 +247,13 @@ def unreadable_time(row: Columns) -> str | None:
 
 
 def with_times(row: Columns, due_at: int) -> Columns:
-    """The row with a due time and an expiry that are some: in place of what cannot be read `due_at`, and none."""
+    """The row with a readable due time and expiry: unreadable ones become `due_at` and NULL."""
     due = row["due_at"] if isinstance(row["due_at"], int) else due_at
     return row | {"due_at": due, "expires_at": row["expires_at"] if isinstance(row["expires_at"], int) else None}
 
 
 def seen_task(session: str, row: Columns) -> Task:
-    """A row of messages_in as reading shows it: one whose times cannot be read is paused, as it will be once locked."""
+    """A row of messages_in as reading shows it: if its times cannot be read it is paused, as it will be once locked."""
     why = unreadable_time(row)
     if why is None:
         return task(session, row)
@@ -279,7 +279,7 @@ READ_OF_RUN: Mapping[str, Callable[[Any], Any]] = {
 
 
 def run(row: Sequence[Any]) -> Run:
-    """A row of task_runs that was selected by `RUN`."""
+    """A run, from a row of task_runs that was selected by `RUN`."""
     found = dict(zip(Run.__slots__, row, strict=True))
     for name, read in READ_OF_RUN.items():
         if found[name] is not None:
@@ -288,7 +288,7 @@ def run(row: Sequence[Any]) -> Run:
 
 
 def worker(row: Row) -> Worker:
-    """A row of workers."""
+    """A worker, from its row."""
     return Worker(
         session=row[0],
         seq=row[1],
@@ -303,7 +303,7 @@ def worker(row: Row) -> Worker:
 
 
 def supervisor(row: Row) -> Supervisor:
-    """A row of supervisors."""
+    """A supervisor, from its row."""
     from agentq_cli.policy.admission import Gate
 
     return Supervisor(
@@ -322,17 +322,17 @@ def gates_text(gates: Sequence[Gate]) -> str | None:
 
 
 def last_start(row: Row | None) -> LastStart:
-    """The row of meta that holds the newest start."""
+    """The newest start, from its row of meta."""
     return LastStart() if row is None else LastStart(*loads(row[0]))
 
 
 def event(row: Row) -> Event:
-    """A row of events."""
+    """An event, from its row."""
     return Event(*row)
 
 
 def message(session: str, row: Row) -> Message:
-    """A row of messages_out; content that is no JSON, which an agent may write, stays text."""
+    """A message, from a row of messages_out; content that is not JSON, which an agent may write, stays text."""
     from agentq_cli.agents.reader import shallow
 
     text = _text(row[2])

@@ -1,4 +1,4 @@
-"""Runs: what may start, claimed, watched, stopped, ended; and the supervisors that look after them."""
+"""Runs: picked, claimed, watched, stopped, ended; and the supervisors that watch them."""
 
 from __future__ import annotations
 
@@ -72,17 +72,17 @@ class Runs(Tasks):
         row = self.index.execute(read.READ["worker"], address._asdict()).fetchone()
         return None if row is None else rows.worker(row)
 
-    def look(self, sessions: Collection[str] = ()) -> order.Look:
+    def snapshot(self, sessions: Collection[str] = ()) -> order.Snapshot:
         from agentq_cli.engines.local import dispatch
 
-        return dispatch.look(self.index, sessions, now=self.now)
+        return dispatch.snapshot(self.index, sessions, now=self.now)
 
     def heads(self, sessions: Collection[str] = ()) -> heads.Heads:
         from agentq_cli.engines.local import heads
 
         return heads.Heads(self.index, sessions)
 
-    def around(self) -> order.Look:
+    def around(self) -> order.Snapshot:
         from agentq_cli.engines.local import dispatch
 
         return dispatch.around(self.index, self.now)
@@ -106,7 +106,7 @@ class Runs(Tasks):
         return dict(self.index.execute(statements("dispatch")["limited_until"], {"now": self.now}).fetchall())
 
     def unfinished(self) -> set[tuple[str, str]]:
-        # A clock that stands still never reaches the time of a retry.
+        # With a fixed clock the time of a retry never comes.
         values = {"now": self.now, "retrying": not self._clock.fixed}
         return set(self.index.execute(statements("dispatch")["unfinished"], values).fetchall())
 
@@ -142,10 +142,10 @@ class Runs(Tasks):
             monotonic=monotonic,
         )
         if claimed is not None:
-            # No agent is to meet a file in mid-commit.
+            # An agent must not find a file in mid-commit.
             from agentq_cli.engines.local import reindex
 
-            with contextlib.suppress(OSError):  # it is claimed, whatever its files are like
+            with contextlib.suppress(OSError):  # it is claimed, even if its files cannot be opened
                 reindex.roll_back_dead_writers(self.state, [claimed.run.session])
         return claimed
 
@@ -171,7 +171,7 @@ class Runs(Tasks):
         live = self.worker(run.address)
         posted = live is not None and live.id == run
         posted = posted and self.post("post", run, outcome.status, outcome.result, outcome.finished_at)
-        # A supervisor would look at it next, and note in a commit of its own that nothing was asked for.
+        # Otherwise a supervisor would check it next, and record in a separate commit that nothing was requested.
         quiet = asking.quiet(self.state, run.session) if posted and self.state.kept is not None else None
         import random
 
@@ -192,7 +192,7 @@ class Runs(Tasks):
         return task
 
     def post(self, statement: str, run: RunId, status: str, result: object, at: int) -> bool:
-        # A commit of its own: the agent side may hold the file locked, moved or broken, and nothing depends on it.
+        # In a separate commit: the agent may have locked, moved or broken the file, and nothing depends on it.
         path, rehearsed = self.state.outbound(run.session), connection.rehearsing()
         content = dumps({"run": str(run), "task": str(run.address), "status": str(status), "result": result})
         try:
@@ -208,7 +208,7 @@ class Runs(Tasks):
             self._unposted[str(run)] = str(error)
             return False
         if not posted:
-            self._unposted[str(run)] = "somebody wrote a row of its name before"
+            self._unposted[str(run)] = "it already has a row with that id"
         return posted
 
     def why_unposted(self, run: RunId | str) -> str | None:
@@ -254,7 +254,7 @@ class Attendance(Runs):
         self.register(supervisor)
 
     def register(self, supervisor: Supervisor) -> None:
-        """Make a supervisor known."""
+        """Put a supervisor on record."""
         values = _key(supervisor.identity) | {
             "jobs": supervisor.jobs,
             "sessions": dumps(supervisor.sessions),
@@ -299,7 +299,7 @@ class Attendance(Runs):
         ]
 
     def orphaned(self) -> list[Worker]:
-        # The runs first: a supervisor that came and claimed between the two reads would otherwise be unknown.
+        # The runs first: a supervisor that joined and claimed between the two reads would otherwise be unknown.
         workers = self.workers()
         known = {supervisor.identity: supervisor for supervisor in self.supervisors()}
         return [worker for worker in workers if not self._watched(worker, known)]

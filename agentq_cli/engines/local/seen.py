@@ -1,12 +1,11 @@
-"""Which sessions' files are not as a sweep last saw them in order: these it opens, and no others.
+"""Which sessions' files have changed since a sweep last found them in order: a sweep opens these, and no others.
 
-What changes a file changes its size or its time, so that a stat tells whether to open it. A file system's clock ticks a
-hundred times a second or so, though, and a file may be changed twice in one tick: a stamp that is as young as that is
-like no other, so that what it stands for is looked at once more.
+Every change of a file changes its size or its time, so a stat tells whether to open it. A file system's clock, however,
+ticks only about a hundred times a second, and a file may change twice in one tick. So a stamp younger than one tick
+never equals another one, and what it stands for is checked once more.
 
-Of very many sessions one sweep looks at some: at those that run, those that ran last, those that are new, and of the
-others at `SOME` in turn.
-Imports nothing that takes time.
+If there are very many sessions, one sweep checks some of them: those with running tasks, those that ran last, those
+that are new, and `SOME` of the others in turn. Imports nothing that takes time.
 """
 
 from __future__ import annotations
@@ -26,23 +25,23 @@ if TYPE_CHECKING:
 
 SWEEP = statements("sweep")
 SOME = 128
-"""Sessions that a sweep looks at in turn, and runs whose sessions it always looks at."""
+"""How many sessions a sweep checks in turn, and how many of the latest runs have their sessions checked always."""
 
 
 def in_turn(index: sqlite3.Connection) -> list[Row]:
-    """The sessions to look at now: name, what its inbound.db looked like, what its outbound.db looked like."""
+    """The sessions to check now: name, the last stamp of its inbound.db, the last stamp of its outbound.db."""
     found: list[Row] = index.execute(SWEEP["in_turn"], {"some": SOME}).fetchall()
     return found
 
 
 def next_position(index: sqlite3.Connection) -> str:
-    """Behind which name the next sweep goes on; "" to begin again."""
+    """The name after which the next sweep continues; "" to begin again."""
     row = index.execute(SWEEP["next_position"], {"some": SOME}).fetchone()
     return "" if row is None else str(row[0])
 
 
 def note(index: sqlite3.Connection, now: int, *, turn: bool) -> None:
-    """Record that somebody sweeps at `now`; with `turn` the next one looks at the sessions after those of this one."""
+    """Record that a sweep runs at `now`; with `turn` the next sweep checks the sessions after those of this one."""
     set_meta = statements("dispatch")["set_meta"]
     index.execute("BEGIN EXCLUSIVE")
     try:
@@ -56,7 +55,7 @@ def note(index: sqlite3.Connection, now: int, *, turn: bool) -> None:
 
 
 def inbound(sessions: str, name: str) -> str:
-    """What changes when a session's inbound.db or its journal does, or the directory is exchanged."""
+    """A stamp that changes when a session's inbound.db or its journal does, or when the directory is replaced."""
     directory = f"{sessions}/{name}"
     try:
         around = os.lstat(directory)
@@ -64,12 +63,12 @@ def inbound(sessions: str, name: str) -> str:
         return "gone"
     if not stat.S_ISDIR(around.st_mode):
         return "no directory"
-    # Of the directory too: a journal that is made there, and left there, changes its time.
+    # The directory is part of the stamp: a journal that is created in it, and stays, changes the directory's time.
     return f"{around.st_ino}:{_time(around)}:{_file(f'{directory}/inbound.db')}"
 
 
 def outbound(sessions: str, name: str) -> str | None:
-    """What changes when a session's outbound.db does; None where there is none."""
+    """A stamp that changes when a session's outbound.db does; None if there is no such file."""
     return _file(f"{sessions}/{name}/outbound.db")
 
 
@@ -82,27 +81,27 @@ def _file(path: str) -> str | None:
 
 
 def _time(status: os.stat_result) -> str:
-    # Not the time of the last write, which anybody may set, as whoever puts back a copy does.
+    # Not the time of the last write, which anybody may set, for example by restoring a copy.
     if clock.settled(status.st_ctime_ns):
         return str(status.st_ctime_ns)
     return f"{status.st_ctime_ns} at {clock.file_time_ns()}"
 
 
 def directory(sessions: str, index: sqlite3.Connection) -> str:
-    """What changes when a session's directory is made, removed or renamed, or when the index forgets one."""
+    """A stamp that changes when a session's directory is created, removed or renamed, or when the index forgets one."""
     status = os.stat(sessions)
     (known,) = index.execute(SWEEP["known"]).fetchone()
     return f"{status.st_ino}:{_time(status)}:{known}"
 
 
 def known_directory(index: sqlite3.Connection) -> str | None:
-    """What that was when it held nothing in trouble that the index does not know."""
+    """The stamp of the directory from when it had nothing faulty that the index did not know."""
     row = index.execute(SWEEP["directory"]).fetchone()
     return None if row is None else str(row[0])
 
 
 def unlike(rows: list[Row], sessions: str) -> Iterator[str]:
-    """Those of the sessions whose files are not what they were."""
+    """The sessions whose files have changed."""
     for name, seen, outbound_seen in rows:
         if inbound(sessions, name) != seen or outbound(sessions, name) != outbound_seen:
             yield name

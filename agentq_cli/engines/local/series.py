@@ -1,6 +1,7 @@
-"""What a series does in the store: its live occurrence is found, looked at when it is due, and followed by the next.
+"""What a series does in the store: finds its live occurrence, applies the missed policy when it is due, makes the next
+one.
 
-The next occurrence is made in the commit that ends the one before, whoever ends it.
+The next occurrence is made in the commit that ends the one before, whichever process ends it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ WRITE = statements("write")
 
 
 def begin(schedule: Schedule, now: int) -> Recurrence:
-    """What the first occurrence of a new schedule carries. Raises Usage where nothing fires."""
+    """The recurrence of the first occurrence of a new schedule. Raises Usage if the schedule never fires."""
     step = policy.begin(schedule, now)
     if step.recurrence is None:
         raise Usage(f"schedule: nothing fires ({step.ended})")
@@ -33,8 +34,8 @@ def begin(schedule: Schedule, now: int) -> Recurrence:
 
 
 def live(write: SessionWrite, seq: int) -> Task:
-    """The live occurrence that an address of a series stands for, also once that occurrence was pruned; the task itself
-    where it is of no series, or none lives. Raises NotFound."""
+    """The live occurrence that an address of a series means, even if that occurrence was pruned; the task itself if it
+    belongs to no series, or if none is live. Raises NotFound."""
     try:
         task = write.task(seq)
     except NotFound:
@@ -49,14 +50,14 @@ def live(write: SessionWrite, seq: int) -> Task:
 
 
 def rescheduled(write: SessionWrite, before: Task, after: Task) -> Task:
-    """The changed occurrence, which waits, with its next time where its schedule is another one now.
+    """The changed, waiting occurrence, with its next time if its schedule has changed.
 
-    Slots that are given up by that are recorded. Raises Usage where nothing fires any more.
+    Slots that the change drops are recorded. Raises Usage if the new schedule never fires.
     """
     if before.recurrence is None or before.extra or after.recurrence == before.recurrence:
         return after
     if after.recurrence is None:
-        # What stays due when it was still stands for its slot.
+        # A task that stays due at the same time still stands for its slot.
         begun = before.attempts > 0 or after.due_at == before.due_at
         _record_skipped(write, before.seq, policy.dropped(before.recurrence, write.now, begun=begun))
         return replace(after, arriving=False)
@@ -74,9 +75,9 @@ def rescheduled(write: SessionWrite, before: Task, after: Task) -> Task:
 
 
 def next_work(task: Task) -> Task:
-    """A begun occurrence as the next one is going to be, by what was changed of that meanwhile."""
+    """A begun occurrence as the next one will be, with the changes that were made for it meanwhile."""
     successor = task.successor or Successor()
-    # What it waited for it has waited for.
+    # It has already waited for its dependencies.
     known = replace(task, work=successor.work or replace(task.work, after=()))
     if successor.ends or task.recurrence is None:
         return replace(known, recurrence=None)
@@ -89,8 +90,8 @@ def next_work(task: Task) -> Task:
 
 
 def hand_on(write: SessionWrite, task: Task, known: Task, after: Task) -> Successor:
-    """What a begun occurrence hands on once its next one, `known` before, is to be `after`; slots that are given up by
-    that are recorded."""
+    """What a begun occurrence passes on if its next one, until now `known`, is to be `after`; slots that the change
+    drops are recorded."""
     successor = task.successor or Successor()
     at = successor.at
     schedule = None if after.recurrence is None else after.recurrence.schedule
@@ -102,7 +103,7 @@ def hand_on(write: SessionWrite, task: Task, known: Task, after: Task) -> Succes
 
 
 def arrive(write: SessionWrite, task: Task) -> Task | None:
-    """Apply the missed policy to an occurrence that is due and was not looked at; None where it may not start now."""
+    """Apply the missed policy to an occurrence that is due, once; None if it may not start now."""
     assert task.recurrence is not None
     step = policy.arrived(task.recurrence, write.now)
     _record_skipped(write, task.seq, step.skipped)
@@ -125,7 +126,7 @@ def arrive(write: SessionWrite, task: Task) -> Task | None:
 
 
 def refuse(write: SessionWrite, task: Task) -> bool:
-    """End an occurrence that `--until` or `--max-runs` forbids to start; whether it did."""
+    """End an occurrence that `--until` or `--max-runs` does not allow to start; returns whether it did."""
     if task.recurrence is None or task.extra:
         return False
     reason = policy.refused(task.recurrence, write.now)
@@ -137,7 +138,7 @@ def refuse(write: SessionWrite, task: Task) -> bool:
 
 
 def rearm(write: SessionWrite, before: Task, ended: Task, finished: int) -> None:
-    """Make the occurrence that follows one that has ended, or record that the series is over."""
+    """Make the next occurrence after one that has ended, or record that the series is over."""
     assert before.recurrence is not None
     successor = before.successor or Successor()
     started = ended.last_run is not None
@@ -189,7 +190,7 @@ def rearm(write: SessionWrite, before: Task, ended: Task, finished: int) -> None
 
 
 def _free_key(write: SessionWrite, ended: Task, key: str | None) -> str | None:
-    """The key of the next occurrence. One that was given to it during the run may be held by another task by now."""
+    """The key of the next occurrence. If that key was set during the run, another task may hold it by now."""
     if key is None or key == ended.work.key:
         return key
     holder = write.database.execute(WRITE["live_of_key"], {"key": key}).fetchone()
@@ -200,7 +201,7 @@ def _free_key(write: SessionWrite, ended: Task, key: str | None) -> str | None:
 
 
 def trigger(write: SessionWrite, task: Task) -> Task:
-    """An extra occurrence, due now, beside the schedule."""
+    """An extra occurrence, due now, outside the schedule."""
     new = NewTask(write.session, replace(_own(task.work), key=None, expires_at=None, after=()))
     seq = write.insert(new, status=Status.QUEUED, series=task.series, trigger=Trigger.MANUAL, extra=True)
     write.mirror(seq)
@@ -210,18 +211,18 @@ def trigger(write: SessionWrite, task: Task) -> Task:
 
 
 def again(task: Task) -> Work:
-    """The same work once more. What a run of it has waited for is not waited for again."""
+    """The same work again. Dependencies that one of its runs has waited for are not waited for again."""
     work = _own(task.work)
     return replace(work, after=()) if task.tries else work
 
 
 def _own(work: Work) -> Work:
-    """The work without what came of a task that was replaced."""
+    """The work without what it inherited from a task that it replaced."""
     return replace(work, launch=replace(work.launch, earlier_runs=0))
 
 
 def _moved_expiry(task: Task, expires_at: int | None, slot: int) -> int | None:
-    """An occurrence expires as long after its slot as the first one does after its own."""
+    """The expiry of an occurrence, as long after its slot as that of the first one is after its own."""
     if expires_at is None or task.recurrence is None:
         return expires_at
     return slot + expires_at - task.recurrence.occurrence.slot

@@ -38,20 +38,20 @@ class SessionWrite:
         self, database: sqlite3.Connection, session: str, now: int, actor: Actor, home: Path | None = None
     ) -> None:
         self.home = home or Path(session)
-        """The session's directory; of one that is laid as a whole not yet its own."""
+        """The session's directory; for a session that is written as a whole, its later one."""
         self.moved = False
-        """Whether directories of runs were moved aside (`aside`), which is undone where the transaction fails."""
+        """Whether directories of runs were moved aside (`aside`); that is undone if the transaction fails."""
         self.database = database
         self.session = session
         self.now = now
         self.actor = actor
         self.unsettled: list[int] = []
-        """Tasks whose end, or new beginning, is still to be told to those that wait for them."""
+        """Tasks that have ended or been reopened, and whose dependents are still to be settled."""
 
     def task(self, seq: int) -> Task:
         """The task as it is now, locked. Raises NotFound.
 
-        One whose times cannot be read is paused first, saying so: it would never be found due, or never expire.
+        A task whose times cannot be read is first paused with that reason: it would never become due, or never expire.
         """
         row = rows.stored(self.database, seq)
         if row is None and self.release_committed():
@@ -77,12 +77,12 @@ class SessionWrite:
 
     @contextlib.contextmanager
     def step(self) -> Iterator[None]:
-        """What is done within is undone where it raises; what was done before in this transaction stays."""
+        """Undo what is done within if it raises; what was done before in this transaction stays."""
         self.database.execute("SAVEPOINT step")
         try:
             yield
         except BaseException:
-            # A full disk or an I/O error has rolled all of it back already.
+            # A full disk or an I/O error has rolled everything back already.
             if self.database.in_transaction:
                 self.database.execute("ROLLBACK TO step")
                 self.database.execute("RELEASE step")
@@ -91,15 +91,15 @@ class SessionWrite:
         self.database.execute("RELEASE step")
 
     def release_committed(self) -> bool:
-        """Let into the queue what batches have staged here that are committed; whether there was any.
+        """Release into the queue what committed batches have staged here; returns whether there was any.
 
-        Whoever stores a batch does so itself right after its commit, or sweep in its place; this is for who comes
-        between.
+        The process that stores a batch does so right after its commit, or sweep in its place; this is for a process
+        that comes between.
         """
         return bool(self.database.execute(WRITE["release_committed"]).rowcount)
 
     def move_aside(self, task: Task) -> None:
-        """Have the directories of a task's runs go with the commit that forgets it. Raises Refused."""
+        """Move the directories of a task's runs aside, with the commit that forgets the task. Raises Refused."""
         if not connection.rehearsing():
             self.moved = aside.move(self.home, task.seq, task.runs) or self.moved
 
@@ -113,18 +113,18 @@ class SessionWrite:
         return int(seq)
 
     def insert(self, new: NewTask, **state: Any) -> int:
-        """A new row in a state as `entered` takes it; the caller mirrors and records it. Returns its seq."""
+        """Insert a new row in a state as `entered` takes it; the caller mirrors and records it. Returns its seq."""
         seq = self.next_seq()
         self.insert_all([row(entered(new, seq, self.now, **state))])
         return seq
 
     def insert_all(self, new: Sequence[rows.Columns]) -> None:
-        """New rows, made by `row`, in a statement for each stretch of them that has the same columns."""
+        """Insert new rows, made by `row`, with one statement for each stretch of rows that have the same columns."""
         for columns, alike in groupby(new, tuple):
             self.database.executemany(insert_into("messages_in", columns), alike)
 
     def publish(self, first: int, batch: str | None = None) -> None:
-        """Mirror the new rows from `first` on (of `batch` alone, where given) and record the submit of each."""
+        """Mirror the new rows from `first` on (only those of `batch`, if given) and record the submit of each."""
         values = {"session": self.session, "first": first, "batch": batch, "at": self.now, "actor": self.actor}
         self.database.execute(WRITE["mirror"], values | {"last": NEWEST})
         self.database.execute(WRITE["events_of_new"], values)
@@ -140,10 +140,10 @@ class SessionWrite:
         rearm: bool = True,
         finished: int | None = None,
     ) -> bool:
-        """Take a task from one state to the next, with its event. False: it was not as `before`; nothing changed.
+        """Take a task from one state to the next, with its event. False: it was no longer as `before`; nothing changed.
 
         The end of an occurrence makes the next one in the same commit, unless `rearm` is false; `finished` is when it
-        ended where that was before now.
+        ended, if that was before now.
         """
         if before.status is not after.status:
             assert states.allowed(before.status, after.status, self.actor), (before.status, after.status, self.actor)
@@ -178,7 +178,7 @@ class SessionWrite:
         self._mirror(seq, seq)
 
     def mirror_all(self) -> None:
-        """The same of all tasks of the session."""
+        """The same for all tasks of the session."""
         self._mirror(0, NEWEST)
 
     def _mirror(self, first: int, last: int) -> None:
@@ -196,7 +196,8 @@ class SessionWrite:
         hook: str | None = None,
         agent: str | None = None,
     ) -> None:
-        """An event in the same commit. `hook` is the one that it calls where its statuses do not say so, of `agent`."""
+        """Record an event in the same commit. `hook` is the hook that it calls, of `agent`, if its statuses do not
+        imply it."""
         values: dict[str, Any] = {
             "at": self.now,
             "session": self.session,
@@ -226,7 +227,7 @@ def entered(
     arriving: bool = False,
     extra: bool = False,
 ) -> Task:
-    """A new task, to be stored as `seq`; the first of a series names it by its own."""
+    """A new task, to be stored as `seq`; the first of a series has its own seq as the series' number."""
     return Task(
         session=new.session,
         seq=seq,
@@ -244,9 +245,9 @@ def entered(
 
 
 def row(task: Task, batch: str | None = None) -> rows.Columns:
-    """The columns of a new task; of a batch, which it is given, it is staged.
+    """The columns of a new task; staged if it belongs to a batch.
 
-    What it waits for is stored by `dependencies.enter`, once all of that have their addresses.
+    What it waits for is stored by `dependencies.enter`, once all of those tasks have their addresses.
     """
     found = rows.work_columns(task.work) | rows.state_columns(task)
     found.pop("after", None)
@@ -264,8 +265,8 @@ def session_write(
     alone: bool = False,
     busy_ms: int = connection.BUSY_MS,
 ) -> Iterator[SessionWrite]:
-    """Begin a transaction over a session and the index; `alone` over the session only, where the index has no part in
-    it. Raises NotFound, Busy, Unreadable."""
+    """Begin a transaction over a session and the index, or with `alone` over the session only, if the index is not
+    involved. Raises NotFound, Busy, Unreadable."""
     if create:
         create_sessions(state, [session], busy_ms=busy_ms)
     else:
@@ -290,7 +291,8 @@ def session_write(
 
 
 def settle_aside(state: StateDir, session: str, *, busy_ms: int) -> tuple[list[str], list[str]]:
-    """Put back the directories of runs that lie aside and whose task is still there; these, and those to be removed.
+    """Put back the directories of runs that were moved aside and whose task still exists; returns these, and those to
+    be removed.
 
     Raises Busy, Unreadable.
     """
@@ -302,7 +304,8 @@ def settle_aside(state: StateDir, session: str, *, busy_ms: int) -> tuple[list[s
 
 @contextlib.contextmanager
 def opened(state: StateDir, session: str, *, create: bool, alone: bool, busy_ms: int) -> Iterator[sqlite3.Connection]:
-    """A connection to a session's file, and unless `alone` to the index, for one transaction: kept where they are."""
+    """A connection to a session's file, and unless `alone` to the index, for one transaction: a kept one if there are
+    any."""
     inbound, index = state.inbound(session), state.index
 
     def connect() -> sqlite3.Connection:
@@ -319,7 +322,7 @@ def opened(state: StateDir, session: str, *, create: bool, alone: bool, busy_ms:
 
 
 def create_sessions(state: StateDir, sessions: Sequence[str], *, busy_ms: int = connection.BUSY_MS) -> None:
-    """Make what sessions need before anything is stored in them. Raises Usage, Busy, Unreadable, Refused."""
+    """Create what sessions need before anything is stored in them. Raises Usage, Busy, Unreadable, Refused."""
     for session in sessions:
         refuse_emptied(state, session)
     if connection.rehearsing():
@@ -334,27 +337,27 @@ def create_sessions(state: StateDir, sessions: Sequence[str], *, busy_ms: int = 
 
 
 def check_stored(state: StateDir, session: str) -> None:
-    """Raises NotFound where nothing was ever stored for a session, Usage and Unreadable where it is unfit."""
+    """Raises NotFound if nothing was ever stored for a session, and Usage or Unreadable if the session is unfit."""
     state.check_session(session)
     if connection.rehearsed(state.inbound(session)):
         return
     refuse_emptied(state, session)
     if not os.path.lexists(state.inbound(session)):
-        raise NotFound(f"session '{session}': there is none of that name")
+        raise NotFound(f"session '{session}': no such session")
 
 
 def refuse_emptied(state: StateDir, session: str) -> None:
-    """Refuse a session that the index knows and whose file is gone or has not one byte. Raises Unreadable.
+    """Refuse a session that the index knows and whose file is missing or empty. Raises Unreadable.
 
-    A new file in its place would count from 1 again. One that the index does not know is what a submit leaves that
-    was killed before it stored anything.
+    A new file in its place would count from 1 again. A session that the index does not know is what a submit leaves
+    behind if it was killed before it stored anything.
     """
     path = state.inbound(session)
     if holds_something(path) or not state.index.exists():
         return
     with contextlib.closing(connection.connect(state.index, "index", create=False)) as index:
         known = index.execute(READ["session"], {"name": session}).fetchone()
-    # Looked at once more: somebody else's first submit may have come between.
+    # Checked again: another process's first submit may have happened in between.
     if known is not None and not holds_something(path):
-        what = "it is empty" if path.exists() else "it is gone"
-        raise Unreadable(f"'{path}': {what}, while the index knows its tasks; put it back from a copy")
+        what = "empty" if path.exists() else "missing"
+        raise Unreadable(f"'{path}': {what}, but the index has its tasks; restore it from a copy")

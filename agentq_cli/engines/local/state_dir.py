@@ -1,4 +1,4 @@
-"""The state directory: where its files lie, and what makes it unfit to be used."""
+"""The state directory: where its files are, and what makes it unfit for use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REBUILD = "`agentq sweep --reindex` rebuilds it from the sessions"
 
 @dataclass(frozen=True, slots=True)
 class StateDir:
-    """The paths below one state directory; and the connections to it where they are `kept`."""
+    """The paths below one state directory; and the connections to it, if they are `kept`."""
 
     path: Path
     kept: Kept | None = field(default=None, compare=False)
@@ -34,11 +34,11 @@ class StateDir:
 
     @property
     def holds(self) -> Path:
-        """The copy of the index's holds, from which a lost index gets them back."""
+        """The copy of the index's holds, from which a lost index restores them."""
         return self.path / "holds.json"
 
     def session(self, name: str) -> Path:
-        """The directory of a session; the name is checked, for it becomes a path. Raises Usage."""
+        """The directory of a session; the name is checked because it becomes a path. Raises Usage."""
         return _below(self.path, below(name))
 
     def inbound(self, name: str) -> Path:
@@ -58,25 +58,27 @@ class StateDir:
         yield from (name for name in entries if is_name(name))
 
     def refuse_lost_index(self) -> None:
-        """Refuse to begin an index beside sessions that hold something: theirs is lost. Raises Unreadable.
+        """Refuse to create an index beside sessions that have contents: their index is lost. Raises Unreadable.
 
-        A new one in its place would say that nothing is to be done.
+        A new one in its place would say that there is nothing to do.
         """
         for name in self.session_names():
             if holds_something(self.inbound(name)):
-                what = "it has no tables" if holds_something(self.index) else "it is gone or empty"
+                what = "no tables" if holds_something(self.index) else "missing or empty"
                 sessions = f"'{self.path / 'sessions'}'"
-                raise Unreadable(f"'{self.index}': {what}, and sessions lie in {sessions}; put it back, or {REBUILD}")
+                raise Unreadable(
+                    f"'{self.index}': {what}, but there are sessions in {sessions}; restore it, or {REBUILD}"
+                )
 
     def create(self) -> None:
-        """Make the directory and its fixed parts, private to this user. Raises Refused."""
+        """Create the directory and its fixed parts, private to this user. Raises Refused."""
         with _refusals(self.path):
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             for part in ("sessions", "bells"):
                 (self.path / part).mkdir(mode=0o700, exist_ok=True)
 
     def create_sessions(self, names: Iterable[str]) -> None:
-        """Make sessions' directories, on disk before anything in them is. Raises Usage, Refused."""
+        """Create sessions' directories, on disk before anything in them is. Raises Usage, Refused."""
         made = False
         for name in names:
             directory = self.session(name)
@@ -92,19 +94,19 @@ class StateDir:
                 sync_directory(self.path)
 
     def check_session(self, name: str) -> None:
-        """Refuse a session directory that leads elsewhere. Raises Usage, or NotFound where there is none."""
+        """Refuse a session directory that is a link. Raises Usage, or NotFound if there is no such session."""
         directory = self.session(name)
         try:
             mode = directory.lstat().st_mode
         except FileNotFoundError:
-            raise NotFound(f"session '{name}': there is none of that name") from None
+            raise NotFound(f"session '{name}': no such session") from None
         if not stat.S_ISDIR(mode):
-            raise Usage(f"session '{name}': '{directory}' is not a directory of its own but a link or a file")
+            raise Usage(f"session '{name}': '{directory}' is a link or a file, not a directory")
 
     def check(self, *, allow_network_fs: bool = False) -> None:
-        """Refuse a directory that somebody else owns, or that lies, or would lie, on a network file system.
+        """Refuse a directory that another user owns, or that is, or would be, on a network file system.
 
-        So are links in place of its parts, through which would be written elsewhere. Raises Usage.
+        Links in place of its parts are refused too: writes would go elsewhere. Raises Usage.
         """
         for part in (INDEX, f"{INDEX}-journal", "bells"):
             refuse_link(self.path / part)
@@ -113,18 +115,18 @@ class StateDir:
             if not stat.S_ISDIR(status.st_mode):
                 raise Usage(f"state dir '{self.path}': not a directory")
             if status.st_uid != os.geteuid():
-                raise Usage(f"state dir '{self.path}': it belongs to user {status.st_uid}, not to you ({os.geteuid()})")
+                raise Usage(f"state dir '{self.path}': belongs to user {status.st_uid}, not to you ({os.geteuid()})")
         if not allow_network_fs:
             kind = file_systems.kind_of(str(self.path))
             if file_systems.is_network(kind):
                 raise Usage(
-                    f"state dir '{self.path}': it lies on {kind}, where file locks cannot be relied on;"
+                    f"state dir '{self.path}': it is on {kind}, where file locks are unreliable;"
                     " use a local directory (--allow-network-fs overrides)"
                 )
 
 
 def holds_something(path: Path) -> bool:
-    """Whether a file is there and has at least one byte."""
+    """Whether a file exists and has at least one byte."""
     try:
         return path.lstat().st_size > 0
     except (FileNotFoundError, NotADirectoryError):
@@ -133,13 +135,13 @@ def holds_something(path: Path) -> bool:
 
 @lru_cache(512)
 def _below(directory: Path, name: str) -> Path:
-    """The same path object for the same names: to make one costs as much as a small query."""
+    """The same path object for the same names: creating one costs as much as a small query."""
     return directory / name
 
 
 @contextlib.contextmanager
 def _refusals(path: Path) -> Iterator[None]:
-    """What the operating system refuses, as the contract's error."""
+    """Translate errors of the operating system into the contract's."""
     try:
         yield
     except OSError as error:
@@ -147,7 +149,7 @@ def _refusals(path: Path) -> Iterator[None]:
 
 
 def sync_directory(path: Path) -> None:
-    """Bring the names in a directory to disk."""
+    """Sync the names in a directory to disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -20,7 +20,7 @@ else:
 STATS = statements("stats")
 READ = statements("read")
 RANGE = 5000
-"""How many ids of the audit log are read at once: writers wait so long."""
+"""How many ids of the audit log are read at once: writers wait for this long."""
 
 PAGE = 500
 
@@ -47,10 +47,10 @@ def sessions(index: sqlite3.Connection, *, session: str | None, now: int) -> Ite
 
 
 class Copy:
-    """The runs asked for, in a temporary file that goes with it: a context manager."""
+    """The requested runs, in a temporary file that is removed with it: a context manager."""
 
     def __init__(self, index: sqlite3.Connection, *, session: str | None, since: int | None) -> None:
-        # The empty name is a file that SQLite removes itself, and of which it holds only a few pages in memory.
+        # An empty name means a file that SQLite removes itself, and of which it has only a few pages in memory.
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.execute(STATS["copy"])
         (last,) = index.execute(STATS["last_run"]).fetchone()
@@ -65,7 +65,7 @@ class Copy:
         return self.grouped(group, running=running)[0]
 
     def grouped(self, *groups: str, running: bool = True) -> list[dict[FiguresKey, Figures]]:
-        """The figures of several groups; without `running` only of runs that have ended."""
+        """The figures of several groups; without `running` only those of runs that have ended."""
         keys = [GROUPS[group] for group in groups]
         found: list[dict[FiguresKey, Figures]] = [{} for _ in groups]
         for name, agent, status, failure, *rest in self._database.execute(STATS["figures"]):
@@ -111,7 +111,8 @@ def copied(index: sqlite3.Connection, *, session: str | None, since: int | None)
 
 
 def counters(index: sqlite3.Connection, copy: CopiedRuns, *, session: str | None) -> dict[FiguresKey, Figures]:
-    """The figures by session and agent that only ever grow: of the runs that have ended, pruned ones too."""
+    """The figures by session and agent that never decrease: those of the runs that have ended, including pruned
+    ones."""
     found = copy.figures("both", running=False)
     for name, agent, status, failure, *rest in index.execute(STATS["pruned"], {"session": session}).fetchall():
         found.setdefault((name, agent), Figures()).add(status, failure, *rest)

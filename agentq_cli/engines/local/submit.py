@@ -37,20 +37,20 @@ BATCH = statements("batch")
 HOLDER = WRITE["holder_of_key"].format(columns=rows.SELECTED)
 
 CONTENT = ("kind", "prompt", "argv", "agent", "cwd")
-"""What makes two tasks of a key the same."""
+"""The columns that make two tasks with a key the same."""
 
 
 def submit(
     state: StateDir, tasks: Sequence[NewTask], *, now: int, actor: Actor, max_queued: int, owner: Identity | None
 ) -> list[tuple[Address, bool]]:
-    """Store tasks, all or none, and return each with whether it is new (False: a live task of its key was found).
+    """Store tasks, all or none, and return each with whether it is new (False: a live task with its key was found).
 
     `owner` is this process, also if None: a batch that it leaves unfinished is finished or dropped once it is dead.
-    Raises LimitReached, WrongState (a key that is taken by something else), Busy, Unreadable.
+    Raises LimitReached, WrongState (a key that another task holds), Busy, Unreadable.
     """
     sessions = list(dict.fromkeys(task.session for task in tasks))
     for session in sessions:
-        state.session(session)  # one name that no session can have is refused before any session is made
+        state.session(session)  # one invalid name is rejected before any session is created
     if not sessions:
         return []
     if len(sessions) == 1:
@@ -78,7 +78,7 @@ def _store(write: SessionWrite, tasks: Sequence[NewTask]) -> list[tuple[Address,
 
 
 def _insert(write: SessionWrite, tasks: Iterable[NewTask], batch: str | None = None) -> list[tuple[Address, bool]]:
-    """Add the tasks' rows, staged where they are of a batch; each with whether it is new."""
+    """Add the tasks' rows, staged if they belong to a batch; each with whether it is new."""
     stored: list[tuple[Address, bool]] = []
     new: list[rows.Columns] = []
     seq = write.next_seq()
@@ -87,7 +87,7 @@ def _insert(write: SessionWrite, tasks: Iterable[NewTask], batch: str | None = N
         key = task.work.key
         if key is not None:
             if key in keys:
-                # One that stands above has it: it must be there to be found.
+                # A row of this batch has it: that row must be stored to be found.
                 write.insert_all(new)
                 new.clear()
                 keys.clear()
@@ -117,8 +117,8 @@ def _status(task: NewTask) -> Status:
 
 
 def _enter(write: SessionWrite, tasks: Sequence[NewTask], stored: Mapping[int, tuple[Address, bool]]) -> list[int]:
-    """Store what the tasks of this session wait for, now that every line has its address. Returns whose wait may be
-    over already: nothing that is new has ended."""
+    """Store what the tasks of this session wait for, now that every line has its address. Returns the tasks whose wait
+    may be over already: no new task has ended."""
     if not any(task.work.after for task in tasks):
         return []
     addresses = {position: address for position, (address, _) in stored.items()}
@@ -126,7 +126,7 @@ def _enter(write: SessionWrite, tasks: Sequence[NewTask], stored: Mapping[int, t
     waiting = []
     for position, task in enumerate(tasks):
         address = addresses.get(position)
-        # Who was found by a key waits for what it did before, unless it is replaced.
+        # A task that was found by a key waits for what it did before, unless it is replaced.
         if task.work.after and task.session == write.session and address is not None and stored[position][1]:
             after = dependencies.resolve(task.work.after, addresses)
             with of_line(task):
@@ -137,7 +137,7 @@ def _enter(write: SessionWrite, tasks: Sequence[NewTask], stored: Mapping[int, t
 
 
 def _replace(write: SessionWrite, tasks: Sequence[NewTask], stored: Mapping[int, tuple[Address, bool]]) -> list[int]:
-    """Change the live tasks that were found by a key. Returns whose wait may be over already."""
+    """Change the live tasks that were found by a key. Returns those whose wait may be over already."""
     found = [position for position, task in enumerate(tasks) if task.replace and not stored[position][1]]
     if not found:
         return []
@@ -162,8 +162,8 @@ def _begin(schedule: Schedule, now: int) -> Recurrence:
 
 
 def _of_key(write: SessionWrite, task: NewTask, batch: str | None = None) -> Address | None:
-    """The live task of the same key. Raises WrongState where it is another task and `--replace` does not make it this
-    one, and Busy where a batch holds it that may still be taken back."""
+    """The live task with the same key. Raises WrongState if it is another task and `--replace` does not change it, and
+    Busy if it belongs to a batch that may still be undone."""
     key = task.work.key
     found = write.database.execute(HOLDER, {"key": key}).fetchone()
     if found is None:
@@ -190,7 +190,7 @@ def _same_recurrence(task: NewTask, known: Task) -> bool:
 
 @contextlib.contextmanager
 def of_line(task: NewTask) -> Iterator[None]:
-    """What is wrong with a task of a batch is told with the line that it stands in."""
+    """Report what is wrong with a task of a batch with its line number."""
     try:
         yield
     except AgentqError as error:
@@ -204,7 +204,7 @@ def _room(database: sqlite3.Connection, coming: Sequence[NewTask], max_queued: i
     if live + len(coming) > max_queued:
         more = f"{len(coming)} more {'was' if len(coming) == 1 else 'were'} submitted"
         with of_line(coming[max(0, max_queued - live)]):
-            raise LimitReached(f"max_queued {max_queued}: {live} tasks are live already, {more}")
+            raise LimitReached(f"max_queued {max_queued}: {live} tasks are already live, {more}")
 
 
 def _batch(
@@ -220,7 +220,7 @@ def _batch(
     for task in tasks:
         if task.replace:
             with of_line(task):
-                raise Usage("--replace: not in a batch over several sessions: no change in place could be taken back")
+                raise Usage("--replace: not in a batch over several sessions, where it could not be undone")
     batch = f"{owner.boot_id}-{owner.pid}-{owner.start_time}-{time.monotonic_ns()}"
     index = connection.connect(state.index, "index", create=False)
     try:
@@ -244,15 +244,15 @@ def _batch(
                 if index.execute(BATCH["commit"], {"id": batch}).rowcount:
                     _publish(index, tasks, stored, now=now, actor=actor)
         except BaseException as error:
-            # The session that refused has nothing of it, but an interrupt may have come after its commit.
+            # The session that refused has nothing of the batch, but an interrupt may have come after its commit.
             left = staged if isinstance(error, AgentqError) else sessions
-            # What cannot be taken back now, sweep takes back; the error to tell is the first.
+            # What cannot be undone now, sweep undoes; the first error is the one to report.
             with contextlib.suppress(AgentqError):
                 drop(state, batch, left, now=now, actor=actor)
             raise
     finally:
         index.close()
-    # Committed is stored: what cannot be released now, sweep releases.
+    # Committed means stored: what cannot be released now, sweep releases.
     with contextlib.suppress(AgentqError):
         release(state, batch, sessions, now=now, actor=actor, alone=set(sessions).difference(waiting))
     return [stored[position] for position in range(len(tasks))]
@@ -275,7 +275,7 @@ def _stage(
     now: int,
     actor: Actor,
 ) -> dict[int, tuple[Address, bool]]:
-    """Store a session's tasks, so that nobody sees them yet; of each position the address."""
+    """Store a session's tasks as staged, invisible to others; returns the address for each position."""
     found = _laid(state, session, tasks, batch=batch, now=now, actor=actor)
     if found is None:
         with session_write(state, session, now=now, actor=actor, create=True, alone=True) as write:
@@ -286,9 +286,9 @@ def _stage(
 def _laid(
     state: StateDir, session: str, tasks: Mapping[int, NewTask], *, batch: str, now: int, actor: Actor
 ) -> list[tuple[Address, bool]] | None:
-    """A new session's file is laid with the tasks in it, which takes two syncs and not seven; None where it is there.
+    """Write a new session's file with the tasks in it, which takes two syncs instead of seven; None if the file exists.
 
-    Its directory must be.
+    Its directory must exist.
     """
     path = state.inbound(session)
     if path.exists():
@@ -311,7 +311,8 @@ def _publish(
     now: int,
     actor: Actor,
 ) -> None:
-    """Tell the index of all that is staged, in the commit of the batch: no session needs it open again."""
+    """Add everything that is staged to the index, in the commit of the batch: no session has to be opened again for
+    it."""
     # In the order of the index, so that no page of it is written twice.
     new = sorted(
         ((stored[position][0], task) for position, task in enumerate(tasks) if stored[position][1]),
@@ -348,10 +349,10 @@ def _told(task: NewTask, seq: int, now: int) -> rows.Columns:
 def release(
     state: StateDir, batch: str, sessions: Sequence[str], *, now: int, actor: Actor, alone: Collection[str] = ()
 ) -> None:
-    """Let a committed batch into the queue; repeating it after a crash changes nothing.
+    """Release a committed batch into the queue; repeating this after a crash changes nothing.
 
-    In sessions in which nothing waits for others, `alone`, the index has no part in it. Raises the first Busy or
-    Unreadable, once all other sessions are done.
+    In sessions in which no task waits for others, `alone`, the index is not involved. Raises the first Busy or
+    Unreadable, after all other sessions are done.
     """
 
     def one(session: str) -> None:
@@ -362,7 +363,7 @@ def release(
                 return
             (first,) = write.database.execute(BATCH["first_staged"], {"id": batch}).fetchone()
             if first is not None and not dependencies.exists(write.database, Address(session, first)):
-                # It was committed by a version that told the index here.
+                # An older version committed the batch; it updated the index at this point.
                 write.database.execute(WRITE["create_session"], {"name": session, "at": now})
                 write.publish(first, batch)
             for (seq,) in write.database.execute(BATCH["blocked"], {"id": batch, "session": session}).fetchall():
@@ -372,7 +373,7 @@ def release(
 
 
 def drop(state: StateDir, batch: str, sessions: Sequence[str], *, now: int, actor: Actor) -> None:
-    """Take back what a batch staged that was never committed. Raises as `release` does."""
+    """Undo what a batch staged that was never committed. Raises as `release` does."""
 
     def one(session: str) -> None:
         if state.inbound(session).exists():
@@ -384,7 +385,7 @@ def drop(state: StateDir, batch: str, sessions: Sequence[str], *, now: int, acto
 
 
 def _settle(state: StateDir, batch: str, sessions: Sequence[str], step: Callable[[str], None]) -> None:
-    """Take a step in every session, whatever stands in the way in others, and end the batch once all are done."""
+    """Take a step in every session, even if it fails in others, and end the batch once all are done."""
     trouble: AgentqError | None = None
     for session in sessions:
         try:

@@ -1,4 +1,4 @@
-"""Tasks: handed in, looked at, changed by a person, kept back, and moved on as time passes."""
+"""Tasks: submitted, read, changed by a person, held back, and moved on as time passes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from agentq_cli.engines.local import change
     from agentq_cli.policy import waiting
-    from agentq_cli.policy.dependencies import Looked
+    from agentq_cli.policy.dependencies import Found
 
 
 MOST_AT_ONCE = 10_000
-"""Tasks that one commit changes at most: while it is made, which takes seconds, nobody else writes."""
+"""The most tasks that one commit changes: while it is made, which takes seconds, no other process can write."""
 
 
 class Tasks(Opened):
@@ -39,7 +39,7 @@ class Tasks(Opened):
                 if each.address in asked:
                     continue
                 asked.add(each.address)
-                # Asked again under the lock; here so that a mistyped one makes no session.
+                # Checked again under the lock; here so that a mistyped one creates no session.
                 with submit.of_line(task):
                     dependencies.require(self.index, each, self._note)
         stored = submit.submit(self.state, tasks, now=self.now, actor=actor, max_queued=max_queued, owner=owner)
@@ -112,7 +112,8 @@ class Tasks(Opened):
         return task if row is None else self.task(Address(address.session, row[0]))
 
     def cancel(self, address: Address) -> Task:
-        """Cancel a waiting task; a running one comes back as it is, for `request_stop`. Raises NotFound, WrongState."""
+        """Cancel a waiting task; a running one is returned as it is, for `request_stop`. Raises NotFound,
+        WrongState."""
         return done(*self.cancel_each([address]))
 
     def cancel_each(self, targets: Sequence[Address | RunId]) -> list[Task | Undone]:
@@ -175,7 +176,7 @@ class Tasks(Opened):
         return found
 
     def _each(self, targets: Sequence[Address | RunId], act: change.Act, *, named: bool = False) -> list[Task | Undone]:
-        """Do the same to each, those of a session in one commit; a session in trouble leaves the others alone."""
+        """Do the same to each, those of a session in one commit; a faulty session does not affect the others."""
         found: dict[int, Task | Undone] = {}
         sessions: dict[str, list[int]] = {}
         for position, target in enumerate(targets):
@@ -212,10 +213,10 @@ class Tasks(Opened):
         cause = task.dep_failed or task.address
         return [self.task(each) for each in dependencies.stopped_behind(self.index, task.address, cause)]
 
-    def depends(self, task: Task) -> list[Looked]:
+    def depends(self, task: Task) -> list[Found]:
         from agentq_cli.engines.local import dependencies
 
-        return dependencies.look(self.index, task.address) if task.status is Status.BLOCKED else []
+        return dependencies.find(self.index, task.address) if task.status is Status.BLOCKED else []
 
     def depended_on(self, address: Address) -> Address | None:
         from agentq_cli.engines.local import dependencies

@@ -1,4 +1,4 @@
-"""What a sweep looks into: the sessions whose files are not as one last found them in order (`seen`)."""
+"""Which sessions a sweep opens: those whose files have changed since a sweep last found them in order (`seen`)."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one sweep looks at: all of `sessions`; of them those in `changed` are to be opened.
+    """What one sweep checks: all of `sessions`; those in `changed` are to be opened.
 
-    `directory` is what the directory of all sessions looked like, where one has come or gone since that was noted.
+    `directory` is the stamp of the directory of all sessions, if a session has come or gone since it was recorded.
     """
 
     sessions: tuple[str, ...]
@@ -31,16 +31,16 @@ class Turn:
 
 
 def turn(state: StateDir, index: sqlite3.Connection, session: str | None) -> Turn:
-    """The turn of a sweep now, or of one that looks at one session only."""
+    """The turn of a sweep now, or of a sweep of one session only."""
     directory = os.path.join(state.path, "sessions")
     if session is not None:
         rows = index.execute(seen.SWEEP["seen"], {"session": session}).fetchall()
         return Turn((session,), (session,) if not rows or _changed(rows[0], directory) else ())
     rows = seen.in_turn(index)
-    unknown, looked = _unknown(state, index, directory)
+    unknown, stamp = _unknown(state, index, directory)
     names = [row[0] for row in rows]
     changed = [row[0] for row in rows if _changed(row, directory)]
-    return Turn((*names, *unknown), (*changed, *unknown), looked)
+    return Turn((*names, *unknown), (*changed, *unknown), stamp)
 
 
 def _changed(row: seen.Row, directory: str) -> bool:
@@ -50,17 +50,17 @@ def _changed(row: seen.Row, directory: str) -> bool:
 def _unknown(state: StateDir, index: sqlite3.Connection, directory: str) -> tuple[list[str], str | None]:
     """The sessions that have a directory and that the index does not know."""
     try:
-        looked = seen.directory(directory, index)
+        stamp = seen.directory(directory, index)
     except OSError:
         return [], None
-    if looked == seen.known_directory(index):
+    if stamp == seen.known_directory(index):
         return [], None
     known = {name for (name,) in index.execute(reindex.REINDEX["sessions"]).fetchall()}
-    return [name for name in state.session_names() if name not in known], looked
+    return [name for name in state.session_names() if name not in known], stamp
 
 
-def look_into(state: StateDir, index: sqlite3.Connection, turn: Turn, *, remember: bool) -> Iterator[tuple[str, Fault]]:
-    """Open what has changed, so that what a dead writer left is rolled back; yields what is wrong with each session.
+def inspect(state: StateDir, index: sqlite3.Connection, turn: Turn, *, remember: bool) -> Iterator[tuple[str, Fault]]:
+    """Open what has changed, which rolls back what a dead writer left behind; yields what is wrong with each session.
 
     With `remember` the others are not opened again until they change.
     """
@@ -73,7 +73,7 @@ def look_into(state: StateDir, index: sqlite3.Connection, turn: Turn, *, remembe
             stamp = seen.inbound(os.path.join(state.path, "sessions"), session)
             found = list(condition.faults(state, session))
         except Busy:
-            every = False  # it cannot be told now
+            every = False  # cannot be known now
             continue
         if not found:
             in_order[session] = stamp

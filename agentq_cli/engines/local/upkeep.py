@@ -1,7 +1,7 @@
-"""What this engine needs to stay in order, told as it is done; in a rehearsal the same is done to copies.
+"""What this engine needs to stay in order, reported as it is done; in a rehearsal the same is done to copies.
 
-A dead process leaves files in mid-commit, batches half stored, rows of supervisors, runs' files moved aside; an index
-can be lost, or put back from an older copy. Nothing of this is anybody else's business.
+A dead process leaves behind files in mid-commit, half-stored batches, rows of supervisors and runs' files moved aside.
+An index can be lost, or restored from an older copy. Only this engine deals with any of this.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from agentq_cli.engines.local.queue import LocalQueue
-    from agentq_cli.engines.local.rebuilding import Told
+    from agentq_cli.engines.local.rebuilding import FindRun
 
     Step: TypeAlias = "Iterator[SweepAction | Trouble]"
 
-FORGOTTEN = "the index did not have its tasks as its file has them"
-LOST = "lost for good are hooks not yet told, counters of pruned runs, and events but of submits, runs and ends"
-"""What an index alone knows, once there was none."""
+FORGOTTEN = "the index lacked tasks, or had an older state of them"
+LOST = "permanently lost: hooks not yet called, counters of pruned runs, and events other than submits, runs and ends"
+"""What only an index has: said after an index was lost."""
 
 
 class Upkeep:
-    """One pass; for a sweep `begin`, `asking` and `end`, for a supervisor `recall`."""
+    """One pass; a sweep calls `begin`, `asking` and `end`, a supervisor `recall`."""
 
     def __init__(self, queue: LocalQueue) -> None:
         self._queue = queue
@@ -43,14 +43,14 @@ class Upkeep:
 
     # A sweep
 
-    def begin(self, told: Told, *, host: str, session: str | None = None, rebuild: bool = False) -> Step:
+    def begin(self, find_run: FindRun, *, host: str, session: str | None = None, rebuild: bool = False) -> Step:
         if (restored := self.restore_holds()) is not None:
             yield SweepAction("reindex", None, None, None, restored)
         if rebuild:
-            yield from self._rebuild_all(told, host, session)
+            yield from self._rebuild_all(find_run, host, session)
         self._turn = self.turn(session)
         self.note_sweep(turn=session is None)
-        yield from self._changed(self._turn, told, host)
+        yield from self._changed(self._turn, find_run, host)
         yield from self._supervisors()
         yield from self._batches(session)
 
@@ -64,27 +64,27 @@ class Upkeep:
             if session in (None, of):
                 yield SweepAction("unposted", of, None, run, "its result could not be written to outbound.db")
 
-    def _rebuild_all(self, told: Told, host: str, session: str | None) -> Step:
+    def _rebuild_all(self, find_run: FindRun, host: str, session: str | None) -> Step:
         sessions = [name for name in self.stored_sessions() if session in (None, name)]
         lost = bool(sessions) and not self._queue.session_names()
-        yield from self._rebuilt(sessions, told, host, LOST if lost else None)
+        yield from self._rebuilt(sessions, find_run, host, LOST if lost else None)
 
-    def _rebuilt(self, sessions: Sequence[str], told: Told, host: str, more: str | None) -> Step:
-        """Rebuild the index of sessions, and tell of each what was mended, and `more`."""
+    def _rebuilt(self, sessions: Sequence[str], find_run: FindRun, host: str, more: str | None) -> Step:
+        """Rebuild the index of sessions, and report for each what was repaired, and `more`."""
         from agentq_cli.engines.local import rebuilding
 
-        for session, mended in rebuilding.rebuild(self._queue, self.reindex, told, sessions, host=host):
+        for session, mended in rebuilding.rebuild(self._queue, self.reindex, find_run, sessions, host=host):
             if isinstance(mended, AgentqError):
                 yield self._trouble(session, mended)
             else:
                 detail = "; ".join([*mended, *([more] if more else [])])
                 yield SweepAction("reindex", session, None, None, detail or "in order")
 
-    def _changed(self, turn: Turn, told: Told, host: str) -> Step:
-        """Bring in order what dead writers left, and name the sessions whose files are corrupt or newer, whatever the
-        index says is to be done in them."""
+    def _changed(self, turn: Turn, find_run: FindRun, host: str) -> Step:
+        """Clean up what dead writers left behind, and report the sessions whose files are corrupt or newer, whatever
+        work the index has for them."""
         forgotten = []
-        for session, fault in self.look_into(turn, remember=True):
+        for session, fault in self.inspect(turn, remember=True):
             if session in self._unfit:
                 continue
             if fault.of_index:
@@ -92,17 +92,17 @@ class Upkeep:
             else:
                 yield self._trouble(session, fault.error, of_files=not fault.of_all, of_voice=fault.of_voice)
         if forgotten:
-            yield from self._rebuilt(forgotten, told, host, FORGOTTEN)
+            yield from self._rebuilt(forgotten, find_run, host, FORGOTTEN)
         for session in turn.changed:
             if session not in self._unfit:
                 yield from self._each(session, self._pruned(session))
 
     def _pruned(self, session: str) -> Step:
-        """What a prune that was killed has left: finished, or taken back."""
+        """Finish or undo a prune that was killed."""
         back, gone = self.settle_aside(session)
         self.remove_aside(session, gone)
         if gone or back:
-            detail = f"a prune was interrupted: files of {len(gone)} runs removed, of {len(back)} put back"
+            detail = f"interrupted prune: files of {len(gone)} runs removed, of {len(back)} restored"
             yield SweepAction("prune", session, None, None, detail)
 
     def _supervisors(self) -> Step:
@@ -114,7 +114,7 @@ class Upkeep:
     def _batches(self, session: str | None) -> Step:
         for batch, committed, sessions, owner in self.batches():
             if not self._queue.lives(owner) and (session is None or session in sessions):
-                # The message names the file in trouble; none of the sessions is to be passed over for it.
+                # The message names the faulty file; none of the sessions is to be skipped because of it.
                 yield from self._each("", self._batch(batch, committed, sessions))
 
     def _batch(self, batch: str, committed: bool, sessions: list[str]) -> Step:
@@ -123,7 +123,7 @@ class Upkeep:
         yield SweepAction("batch", None, None, None, f"{what} over {len(sessions)} sessions")
 
     def _each(self, session: str, step: Step) -> Step:
-        """A step in one session; what goes wrong there is told, and the others go on."""
+        """Run a step in one session; a failure is reported, and the other sessions continue."""
         try:
             yield from step
         except AgentqError as error:
@@ -139,16 +139,16 @@ class Upkeep:
 
     # A supervisor
 
-    def recall(self, told: Told, *, host: str, wanted: Callable[[str], bool]) -> Iterator[str]:
+    def recall(self, find_run: FindRun, *, host: str, wanted: Callable[[str], bool]) -> Iterator[str]:
         from agentq_cli.engines.local import rebuilding
 
         self.roll_back_dead_writers()
         if (restored := self.restore_holds()) is not None:
             yield restored
         forgotten = [session for session in self.forgotten() if wanted(session)]
-        for session, mended in rebuilding.rebuild(self._queue, self.reindex, told, forgotten, host=host):
+        for session, mended in rebuilding.rebuild(self._queue, self.reindex, find_run, forgotten, host=host):
             more = [mended.message] if isinstance(mended, AgentqError) else mended
-            yield "; ".join([f"{session}: the index did not know what it holds", *more])
+            yield "; ".join([f"{session}: the index lacked tasks, or had an older state of them", *more])
 
     def give_up(self, run: RunId) -> None:
         self._queue.write(("delete_worker", run._asdict()))
@@ -179,25 +179,25 @@ class Upkeep:
     # The steps
 
     def restore_holds(self) -> str | None:
-        """Bring the holds back that a lost index had; what that was, None where nothing had to be done."""
+        """Restore the holds that a lost index had; returns a message, or None if there was nothing to do."""
         return holds.restore(self._queue.index, self._queue.state)
 
     def note_sweep(self, *, turn: bool = False) -> None:
-        """Remember that somebody sweeps; with `turn` the next one looks at the sessions after those of this one."""
+        """Record that a sweep runs; with `turn` the next one checks the sessions after those of this one."""
         seen.note(self._queue.index, self._queue.now, turn=turn)
         self._queue.ring()
 
     def turn(self, session: str | None = None) -> Turn:
-        """What a sweep looks at now, or one of that session: all that there is, where it is not very much."""
+        """What a sweep checks now, or one of that session only; everything, unless there is very much."""
         return turns.turn(self._queue.state, self._queue.index, session)
 
-    def look_into(self, turn: Turn, *, remember: bool) -> Iterator[tuple[str, Fault]]:
-        """Open the sessions that have changed and roll back what dead writers left; yields what is wrong with each.
-        With `remember` the others are not opened again until they change."""
-        return turns.look_into(self._queue.state, self._queue.index, turn, remember=remember)
+    def inspect(self, turn: Turn, *, remember: bool) -> Iterator[tuple[str, Fault]]:
+        """Open the sessions that have changed and roll back what dead writers left behind; yields what is wrong with
+        each. With `remember` the others are not opened again until they change."""
+        return turns.inspect(self._queue.state, self._queue.index, turn, remember=remember)
 
     def roll_back_dead_writers(self) -> list[str]:
-        """Bring files in order that a dead process left in mid-commit; returns whose."""
+        """Roll back files that a dead process left in mid-commit; returns the sessions whose files they are."""
         return reindex.roll_back_dead_writers(self._queue.state, self._queue.state.session_names())
 
     def stored_sessions(self) -> list[str]:
@@ -205,8 +205,8 @@ class Upkeep:
         return list(self._queue.state.session_names())
 
     def forgotten(self) -> list[str]:
-        """The sessions of which the index lacks what their files hold: those that it does not know, and of those that
-        have changed since a sweep looked at them the ones that it knows by an older copy of itself."""
+        """The sessions of which the index lacks something that their files have: sessions that it does not know, and,
+        of those that have changed since a sweep checked them, those of which it has an older state."""
         known = set(self._queue.session_names())
         unknown = (name for name in self.stored_sessions() if name not in known)
         return [name for name in dict.fromkeys([*unknown, *self.turn(None).changed]) if self._lacks(name)]
@@ -215,10 +215,10 @@ class Upkeep:
         try:
             return condition.lacking(self._queue.state, session)
         except AgentqError:
-            return False  # it cannot be read, or not now: its own trouble
+            return False  # it cannot be read, or not now: reported separately
 
     def reindex(self, session: str, *, host: str) -> list[str]:
-        """Rebuild the index of one session from its file; returns what had to be mended."""
+        """Rebuild the index of one session from its file; returns what had to be repaired."""
         found = reindex.reindex(
             self._queue.state, session, now=self._queue.now, host=host, busy_ms=connection.BACKGROUND_BUSY_MS
         )
@@ -227,12 +227,12 @@ class Upkeep:
         return mended
 
     def batches(self) -> list[tuple[str, bool, list[str], Identity]]:
-        """Batches on their way: id, whether committed, sessions, owner."""
+        """Unfinished batches: id, whether committed, sessions, owner."""
         found = self._queue.index.execute(statements("batch")["all"]).fetchall()
         return [(row[0], bool(row[1]), loads(row[2]), Identity(*row[3:])) for row in found]
 
     def settle_batch(self, batch: str, *, committed: bool, sessions: Sequence[str]) -> None:
-        """Finish a committed batch that its owner left, or take back one that was not committed."""
+        """Finish a committed batch that its owner left behind, or undo one that was not committed."""
         from agentq_cli.engines.local import submit
 
         settle = submit.release if committed else submit.drop
@@ -240,7 +240,8 @@ class Upkeep:
         self._queue.ring()
 
     def post_results(self) -> Iterator[str]:
-        """Append the result rows that could not be appended when their runs ended; yields what still cannot be."""
+        """Append the result rows that could not be appended when their runs ended; yields the runs for which that still
+        fails."""
         after = 0
         while found := self._queue.index.execute(statements("dispatch")["unposted"], {"after": after}).fetchall():
             for session, seq, attempt, result, status, at, _ in found:
@@ -252,12 +253,12 @@ class Upkeep:
             after = found[-1][-1]
 
     def settle_aside(self, session: str) -> tuple[list[str], list[str]]:
-        """Put back the files of runs that a prune moved aside and that was not committed; the names of these runs, and
-        of those whose files are to be removed."""
+        """Put back the files of runs that an uncommitted prune moved aside; returns the names of these runs, and of
+        those whose files are to be removed."""
         return session_write.settle_aside(self._queue.state, session, busy_ms=connection.BACKGROUND_BUSY_MS)
 
     def remove_pruned(self, seqs: Iterable[tuple[str, int]]) -> None:
-        """Remove the files of the runs of tasks that are pruned."""
+        """Remove the files of the runs of pruned tasks."""
         gone: dict[str, set[str]] = {}
         for session, seq in seqs:
             gone.setdefault(session, set()).add(str(seq))
@@ -266,7 +267,7 @@ class Upkeep:
             self.remove_aside(session, [name for name in names if name.partition(".")[0] in numbers])
 
     def remove_aside(self, session: str, names: Collection[str]) -> None:
-        """Remove the files of runs that lie aside."""
+        """Remove the files of runs that were moved aside."""
         if connection.rehearsing():
             return
         from agentq_cli.host import tmpdir

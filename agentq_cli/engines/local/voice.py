@@ -1,4 +1,4 @@
-"""What agents ask for: the sub-door over `requests`."""
+"""What agents request: the sub-door over `requests`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Voice:
         self._queue = queue
 
     def changed(self, sessions: Iterable[str] | None = None) -> list[str]:
-        """The sessions, or of these sessions those, whose outbound.db is not what it was when its requests were last
+        """Those of the sessions (all sessions by default) whose outbound.db has changed since its requests were last
         read."""
         if sessions is None:
             known = self._queue.index.execute(statements("requests")["stamps"]).fetchall()
@@ -47,7 +47,8 @@ class Voice:
         self._queue.answered[session] = seen
 
     def record(self) -> None:
-        """Record what was noted so, for the sweeps to come. A supervisor need not: what it runs is changed anyway."""
+        """Record what `remember` noted, for later sweeps. A supervisor need not: the sessions that it runs change
+        anyway."""
 
         from agentq_cli.engines.local import requests as asking
 

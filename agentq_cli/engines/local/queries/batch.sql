@@ -1,5 +1,5 @@
--- A batch over several sessions: staged in each file, committed in the index with all that it says of the tasks,
--- released in each file.
+-- A batch over several sessions: staged in each file, committed in the index together with the index's rows of its
+-- tasks, released in each file.
 
 -- name: begin
 INSERT INTO batches (id, committed, sessions, pid, start_time, boot_id)
@@ -8,7 +8,7 @@ VALUES (:id, 0, :sessions, :pid, :start_time, :boot_id)
 -- name: commit
 UPDATE batches SET committed = 1 WHERE id = :id AND committed = 0
 
--- Rows that are given, in place of the table: for statements that read those of a session's file.
+-- The given rows, in place of the table: for statements that read those of a session's file.
 -- name: given
 WITH messages_in AS (SELECT {columns} FROM json_each(:rows))
 
@@ -31,7 +31,7 @@ DELETE FROM messages_in WHERE batch = :id AND status = 'staged'
 DELETE FROM dependencies
 WHERE session = :session AND seq IN (SELECT seq FROM messages_in WHERE batch = :id AND status = 'staged')
 
--- Where something that they wait for has ended already; otherwise its end will come to them.
+-- Those for which something that they wait for has already ended; otherwise its end will settle them.
 -- name: blocked
 SELECT DISTINCT m.seq FROM messages_in m
 JOIN dependencies d ON d.session = :session AND d.seq = m.seq

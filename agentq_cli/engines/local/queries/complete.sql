@@ -1,4 +1,4 @@
--- What a shell offers while somebody types. Every question is bounded: nobody reads more, and TAB must answer at once.
+-- What a shell offers while a person types. Every query is bounded: nobody reads more, and TAB must answer at once.
 
 -- name: sessions
 SELECT name FROM sessions WHERE substr(name, 1, length(:prefix)) = :prefix ORDER BY name LIMIT :limit

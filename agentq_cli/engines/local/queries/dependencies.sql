@@ -23,7 +23,7 @@ ORDER BY d.on_session, d.on_seq
 SELECT DISTINCT session, seq FROM dependencies INDEXED BY dependencies_on
 WHERE on_session = :session AND on_seq = :seq ORDER BY session, seq
 
--- The tasks of the same session that wait for this one, over however many others of it, and that a failure stopped.
+-- The tasks of the same session that wait for this one, directly or through others, and that a failure stopped.
 -- name: stopped_behind
 WITH RECURSIVE behind (seq) AS (
   SELECT seq FROM dependencies INDEXED BY dependencies_on
@@ -41,7 +41,7 @@ SELECT d.session, d.seq FROM dependencies d INDEXED BY dependencies_on
 LEFT JOIN tasks t ON t.session = d.session AND t.seq = d.seq
 WHERE d.on_session = :session AND d.on_seq = :seq AND t.ended_at IS NULL LIMIT 1
 
--- Whether a task waits, over however many others, for one: it would be waiting for itself.
+-- Whether a task waits, directly or through others, for another: it would then wait for itself.
 -- name: reaches
 WITH RECURSIVE before (session, seq) AS (
   SELECT :session, :seq

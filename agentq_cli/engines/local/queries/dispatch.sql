@@ -1,8 +1,8 @@
 -- Picking, claiming, finishing, adopting.
 
--- The earliest row of the next (session, agent, priority, shares, retry): repeated, it visits one row a group, however
--- many wait. What may hold a row back holds its whole group, so that no head hides one that may start. For "greater"
--- SQLite seeks to the equal ones and passes over them one by one; x'ff' is beyond every due time, so there are none.
+-- The earliest row of the next (session, agent, priority, shares, retry). Repeated, it visits one row per group,
+-- however many wait. What may hold a row back holds its whole group, so no head hides one that may start. For "greater"
+-- SQLite seeks to the equal rows and skips them one by one; x'ff' is beyond every due time, so there are none.
 -- name: next_head
 SELECT t.session, t.seq, t.agent, t.priority, t.due_at, t.expires_at, t.retry, t.shares, s.last_start_at
 FROM tasks t INDEXED BY tasks_ready JOIN sessions s ON s.name = t.session
@@ -19,7 +19,7 @@ WHERE t.status = 'queued' AND (t.expires_at IS NULL OR t.expires_at > :now) AND 
   AND (t.agent, t.priority, t.shares, t.retry, t.due_at) > (:agent, :priority, :shares, :retry, x'ff')
 ORDER BY t.agent, t.priority, t.shares, t.retry, t.due_at, t.seq LIMIT 1
 
--- Whether there is anything to do besides starting and settling: tasks to expire, occurrences to look at, stops to pass
+-- Whether there is anything to do in addition to starting and settling: tasks to expire, due occurrences, stops to pass
 -- on, runs of others; and whether the supervisor that asks is on record.
 -- name: calls
 SELECT
@@ -30,7 +30,7 @@ SELECT
   EXISTS (SELECT 1 FROM workers WHERE (pid, start_time, boot_id) IS NOT (:pid, :start_time, :boot_id)),
   EXISTS (SELECT 1 FROM supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id)
 
--- What tells whether anything may have changed: the last id that an event was given, whether or not it is pruned since,
+-- What shows whether anything may have changed: the last id that an event was given, even if it has been pruned since,
 -- and how often an index was rebuilt.
 -- name: marks
 SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0),
@@ -57,7 +57,7 @@ SELECT min(due_at) FROM tasks INDEXED BY tasks_due WHERE status = 'queued' AND d
 -- name: next_lift
 SELECT min(until) FROM holds WHERE until > :now
 
--- The soonest end of a usage limit that holds something that is due.
+-- The soonest end of a usage limit that holds something due.
 -- name: limited_until
 SELECT session, min(until) FROM holds h JOIN tasks t INDEXED BY tasks_due ON t.agent = h.name
 WHERE h.scope = 'agent' AND h.kind = 'rate_limited' AND h.until > :now AND t.status = 'queued' AND t.due_at <= :now
@@ -120,7 +120,7 @@ WHERE session = :session AND conversation = :conversation ORDER BY id DESC LIMIT
 -- name: conversation_of_run
 SELECT conversation FROM task_runs WHERE session = :session AND seq = :seq AND attempt = :attempt
 
--- Not of a run that was going on when somebody gave its conversation up.
+-- Not for a run that was still running when its conversation was dropped.
 -- name: keep_conversation
 INSERT INTO conversations (agent, id, used_at)
 SELECT :agent, :id, :at WHERE NOT EXISTS
@@ -170,18 +170,18 @@ UPDATE task_runs SET posted = 1 WHERE session = :session AND seq = :seq AND atte
 -- name: post
 INSERT INTO messages_out (id, kind, content, created_at) VALUES (:id, 'result', :content, :at) ON CONFLICT DO NOTHING
 
--- What the audit log has is what holds, whoever wrote a row of that name before.
+-- The audit log decides, even if somebody else wrote a row with that name before.
 -- name: post_again
 INSERT INTO messages_out (id, kind, content, created_at) VALUES (:id, 'result', :content, :at)
 ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, content = excluded.content, created_at = excluded.created_at
 
--- Of its other runs. total() and not sum(): an agent may print numbers whose sum is too large for an integer.
+-- For its other runs. total() and not sum(): an agent may print numbers whose sum is too large for an integer.
 -- name: conversation_tokens
 SELECT CAST(total(tokens_in) AS INTEGER), CAST(total(tokens_out) AS INTEGER)
 FROM task_runs INDEXED BY task_runs_session
 WHERE session = :session AND conversation = :conversation AND (seq, attempt) <> (:seq, :attempt)
 
--- The same of a conversation that only one task had.
+-- The same for a conversation that only one task had.
 -- name: own_conversation_tokens
 SELECT CAST(total(tokens_in) AS INTEGER), CAST(total(tokens_out) AS INTEGER)
 FROM task_runs
@@ -211,11 +211,11 @@ SELECT scope, name, kind, since, until, reason, count FROM holds ORDER BY scope,
 -- name: forget_holds
 DELETE FROM holds
 
--- The last one of a kind, also where its time is over.
+-- The last one of a kind, even if it has expired.
 -- name: agent_hold
 SELECT until, count FROM holds WHERE scope = 'agent' AND name = :name AND kind = :kind
 
--- A success: the next limit is the first of its row again. One that still holds goes on holding.
+-- After a success the next limit counts as the first again. A limit that still holds continues to hold.
 -- name: forget_limit
 DELETE FROM holds WHERE scope = 'agent' AND name = :name AND kind = 'rate_limited' AND until <= :now
 

@@ -1,4 +1,4 @@
--- Putting back the history of a lost index, as far as the sessions' files tell it.
+-- Restoring the history of a lost index, as far as the sessions' files have it.
 
 -- name: seqs
 SELECT seq FROM messages_in WHERE seq > :after AND status <> 'staged' ORDER BY seq LIMIT :limit

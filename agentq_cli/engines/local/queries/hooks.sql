@@ -1,4 +1,4 @@
--- Hooks: found in the events after a cursor, each handed to one process, forgotten once it has run.
+-- Hooks: found in the events after a cursor, each assigned to one process, removed once it has run.
 
 -- name: cursor
 SELECT value FROM meta WHERE name = 'hooks_cursor'
@@ -10,7 +10,8 @@ SELECT at FROM events WHERE id > :id ORDER BY id LIMIT 1
 -- name: last_before
 SELECT id FROM events WHERE at < :moment ORDER BY id DESC LIMIT 1
 
--- What may call a hook: a task has ended, or the event itself says which. `due`: it was running or could have been.
+-- What may call a hook: a task has ended, or the event itself names the hook. `due`: the task was running or could have
+-- been.
 -- name: telling
 SELECT id, at, session, seq, attempt, to_status, agent, reason, hook,
        to_status IS NOT NULL AND from_status IN ('queued', 'running', 'retrying')
@@ -21,7 +22,7 @@ WHERE id > :after
            AND coalesce(from_status, '') NOT IN ('completed', 'failed', 'cancelled', 'expired', 'skipped')))
 ORDER BY id LIMIT :limit
 
--- Whether something of a session runs, is due, or waits for its next attempt.
+-- Whether something of a session is running, is due, or waits for its next attempt.
 -- name: undrained
 SELECT EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_counts WHERE session = :session AND status = 'running')
     OR EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_counts
@@ -47,7 +48,7 @@ WHERE pid IS :old_pid AND start_time IS :old_start_time AND boot_id IS :old_boot
 SELECT id, event, hook, at, session, seq, attempt, status, agent, reason FROM hooks
 WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id ORDER BY id LIMIT :limit
 
--- The fence: of a row that another process has taken nothing is recorded.
+-- The fence: nothing is recorded for a row that another process has taken over.
 -- name: ran
 DELETE FROM hooks WHERE id = :id AND pid = :pid AND start_time = :start_time AND boot_id = :boot_id
 

@@ -1,11 +1,11 @@
--- What goes on at a glance, for screens that ask once a second, and what went on, for reports.
+-- What is happening at a glance, for screens that ask once a second, and what happened, for reports.
 
 -- Live tasks by session and status. Walks the index of live tasks alone, however many have ended.
 -- name: live_counts
 SELECT session, iif(status = 'queued' AND due_at > :now, iif(retry, 'retrying', 'scheduled'), status) AS shown, count(*)
 FROM tasks INDEXED BY tasks_live WHERE ended_at IS NULL GROUP BY session, shown ORDER BY session
 
--- What is due, the longest first, and what is due later, soonest first.
+-- What is due, longest first, and what is due later, soonest first.
 -- name: due
 SELECT session, seq FROM tasks INDEXED BY tasks_due WHERE status = 'queued' AND due_at <= :now
 ORDER BY due_at LIMIT :limit

@@ -1,4 +1,4 @@
--- What reading commands ask.
+-- The queries of reading commands.
 
 -- name: task
 SELECT {columns} FROM messages_in WHERE seq = :seq AND status <> 'staged'

@@ -1,11 +1,11 @@
 -- Rebuilding the index from the sessions' files.
 
--- What a refused first submit left is no session yet.
+-- What a refused first submit left behind is not a session yet.
 -- name: known_session
 INSERT INTO sessions (name, created_at)
 SELECT :name, min(created_at) FROM messages_in WHERE status <> 'staged' HAVING count(*) > 0 ON CONFLICT DO NOTHING
 
--- Staged by a batch that the index does not know: whether that was committed, only what else it staged can tell.
+-- Staged by a batch that the index does not know: only what else the batch staged can show whether it was committed.
 -- name: lost_batches
 SELECT DISTINCT batch FROM messages_in WHERE status = 'staged' AND batch NOT IN (SELECT id FROM idx.batches)
 
@@ -30,19 +30,19 @@ SELECT :session, seq, json_extract(value, '$[0]'), json_extract(value, '$[1]'), 
 FROM messages_in, json_each(messages_in.after)
 WHERE after IS NOT NULL
 
--- What waits, or was stopped: its end may have been noted in an index that is lost.
+-- What waits, or was stopped: the end of what it waits for may have been noted in an index that is lost.
 -- name: blocked
 SELECT seq FROM messages_in WHERE status = 'blocked' OR dep_failed IS NOT NULL ORDER BY seq
 
--- The same in other sessions, to be looked at in their own transactions.
+-- The same in other sessions, to be settled in their own transactions.
 -- name: blocked_elsewhere
 INSERT OR IGNORE INTO unsettled (session, seq)
 SELECT d.session, d.seq FROM dependencies d INDEXED BY dependencies_on
 JOIN tasks w ON w.session = d.session AND w.seq = d.seq
 WHERE d.on_session = :session AND d.session <> :session AND (w.status = 'blocked' OR w.dep_failed IS NOT NULL)
 
--- Whether the index has the newest tasks, and those that it calls live, as the session's file has them. What is staged
--- is published by the commit of its batch, before its own file says so.
+-- Whether the index has the newest tasks, and those that it has as live, as the session's file has them. What is staged
+-- is published by the commit of its batch, before its own file shows it.
 -- name: lacking
 SELECT EXISTS (
   SELECT 1 FROM messages_in m

@@ -1,13 +1,14 @@
--- What agents ask for by rows in their outbound.db (requests), and the answers (delivered).
+-- What agents request with rows in their outbound.db (requests), and the answers (delivered).
 
--- An agent may write anything: what cannot name an answer is passed over. The length of a text ends at its first NUL.
+-- An agent may write anything: a row whose id cannot name an answer is skipped. The length of a text ends at its first
+-- NUL.
 -- name: asked
 SELECT id, rowid FROM messages_out
 WHERE kind = 'system' AND rowid > :after AND typeof(id) = 'text'
   AND length(CAST(id AS BLOB)) <= 1000 AND instr(CAST(id AS BLOB), x'00') = 0
 ORDER BY rowid LIMIT 500
 
--- By way of the index of the ids, so that this is read as well.
+-- Uses the index of the ids, so that this index is read as well.
 -- name: count
 SELECT count(*) FROM messages_out
 
@@ -23,7 +24,8 @@ SELECT 1 FROM delivered WHERE message_id = :id
 -- name: deliver
 INSERT INTO delivered (message_id, status, task, detail, at) VALUES (:id, :status, :task, :detail, :at)
 
--- The session's own way of working: its last prompt that has run, as who asks is an agent at work, else its last one.
+-- How the session usually works: its last prompt that has run, since the one that asks is an agent at work; else its
+-- last one.
 -- name: template
 SELECT seq FROM messages_in WHERE kind = 'prompt' AND status <> 'staged'
 ORDER BY runs > 0 DESC, CASE WHEN runs > 0 THEN 0 ELSE json_extract(launch, '$.depth') END, seq DESC LIMIT 1

@@ -1,10 +1,10 @@
--- Figures over the audit log. They are made of a copy in a temporary file, so that nothing is locked for longer than a
--- few thousand rows take.
+-- Figures over the audit log. They are computed from a copy in a temporary file, so that nothing is locked for longer
+-- than a few thousand rows take.
 
 -- name: last_run
 SELECT coalesce(max(id), 0) FROM task_runs
 
--- A range of ids, and not a number of rows: what is passed over costs time too.
+-- A range of ids, and not a number of rows: skipped rows cost time too.
 -- name: copied
 SELECT session, coalesce(agent, ''), status, coalesce(failure_class, ''), "trigger" = 'retry',
        max(0, started_at - coalesce(scheduled_for, started_at)), duration_ms, tokens_in, tokens_out, cost_usd

@@ -1,6 +1,7 @@
--- What a sweep asks before it opens any session.
+-- The queries of a sweep before it opens any session.
 
--- Whether something else is to be done than to start what is due; and whether something is due, or waits for its retry.
+-- Whether there is anything to do other than to start what is due; and whether something is due, or waits for its
+-- retry.
 -- name: idle
 SELECT EXISTS (SELECT 1 FROM batches)
     OR EXISTS (SELECT 1 FROM unsettled)
@@ -18,7 +19,8 @@ SELECT pid, start_time, boot_id, sessions = '[]', renewed_at FROM supervisors
 -- name: watchers
 SELECT DISTINCT pid, start_time, boot_id FROM workers
 
--- Whose files may have changed: of what runs, of what ran last, of what nobody has looked at yet; the others in turn.
+-- Whose files may have changed: sessions with running tasks, those that ran last, those never checked; the others in
+-- turn.
 -- name: in_turn
 SELECT name, seen, outbound_stamp FROM sessions
 WHERE name IN (
@@ -32,7 +34,7 @@ WHERE name IN (
                     WHERE name > coalesce((SELECT value FROM meta WHERE name = 'sweep_position'), '')
                     ORDER BY name LIMIT :some))
 
--- The last one of those in turn; NULL where no more come after it, so that it begins again.
+-- The last one of those in turn; NULL if none follow it, so that it begins again.
 -- name: next_position
 SELECT name FROM sessions
 WHERE name > coalesce((SELECT value FROM meta WHERE name = 'sweep_position'), '')
@@ -47,6 +49,6 @@ UPDATE sessions SET seen = :seen WHERE name = :session
 -- name: known
 SELECT count(*) FROM sessions
 
--- What the directory of all sessions looked like when it held nothing in trouble that the index does not know.
+-- The stamp of the directory of all sessions from when it had nothing faulty that the index did not know.
 -- name: directory
 SELECT value FROM meta WHERE name = 'sessions_seen'

@@ -3,8 +3,8 @@
 -- name: create_session
 INSERT INTO sessions (name, created_at) VALUES (:name, :at) ON CONFLICT DO NOTHING
 
--- What AUTOINCREMENT would give: addresses are never reused, also of tasks that were removed. The index has a table of
--- that name too, which would be asked by a connection that has not seen yet that another process made ours.
+-- What AUTOINCREMENT would give: addresses are never reused, even those of removed tasks. The index also has a table
+-- with that name, which would be used by a connection that has not yet noticed that another process created ours.
 -- name: next_seq
 SELECT coalesce((SELECT seq FROM main.sqlite_sequence WHERE name = 'messages_in'), 0) + 1
 
@@ -12,7 +12,7 @@ SELECT coalesce((SELECT seq FROM main.sqlite_sequence WHERE name = 'messages_in'
 UPDATE messages_in SET status = iif(after IS NULL, 'queued', 'blocked')
 WHERE status = 'staged' AND batch IN (SELECT id FROM batches WHERE committed = 1)
 
--- The occurrence that an address of a series stands for.
+-- The occurrence that an address of a series means.
 -- name: live_of_series
 SELECT seq FROM messages_in
 WHERE series = :series AND extra = 0 AND status IN ('blocked', 'queued', 'running', 'paused')
@@ -29,12 +29,12 @@ DELETE FROM main.session_state WHERE name GLOB 'pruned/*' AND value = :series
 -- name: live_of_key
 SELECT seq FROM messages_in WHERE key = :key AND status IN ('staged', 'blocked', 'queued', 'running', 'paused')
 
--- The same with the rest of its row, and where it is staged the batch that it belongs to.
+-- The same with the rest of its row, and if it is staged the batch that it belongs to.
 -- name: holder_of_key
 SELECT iif(status = 'staged', batch, NULL), {columns} FROM messages_in
 WHERE key = :key AND status IN ('staged', 'blocked', 'queued', 'running', 'paused')
 
--- The fence: a change holds only against the state that it was decided on.
+-- The fence: a change applies only to the state that it was decided on.
 -- name: save
 UPDATE messages_in SET {columns} WHERE seq = :seq AND status = :before_status AND runs = :before_runs
 
@@ -54,7 +54,7 @@ FROM messages_in WHERE seq BETWEEN :first AND :last AND status <> 'staged' AND (
 INSERT INTO events (at, session, seq, attempt, from_status, to_status, event, actor, reason, hook, agent)
 VALUES (:at, :session, :seq, :attempt, :from, :to, :event, :actor, :reason, :hook, :agent)
 
--- One event a new task, in one statement.
+-- One event per new task, in one statement.
 -- name: events_of_new
 INSERT INTO events (at, session, seq, to_status, event, actor)
 SELECT :at, :session, seq, iif(status = 'queued' AND due_at > :at, 'scheduled', status), 'submit', :actor
