@@ -40,8 +40,8 @@ else:
     def _fields_of(described, namespace):
         """The fields of a class by name, taken out of its namespace.
 
-        Refuses a base class, what is no field, a default that all instances would share and change, and a field without
-        default behind one that has one.
+        Rejects a base class, an annotation that is not a field, a default that all instances would share and change,
+        and a field without default behind one that has one.
         """
         owner = described.__name__
         if described.__bases__ != (object,):

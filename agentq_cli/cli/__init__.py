@@ -1,1 +1,1 @@
-"""The command line: its application built from the table of options, help, exit codes, pages and completion."""
+"""The command line: the application built from the table of options, its help, exit codes and completion."""

@@ -1,7 +1,7 @@
-"""The command line as a whole: which commands there are, the options all of them share, and how one is loaded.
+"""The command line as a whole: its commands, the options that all of them share, and how a command is loaded.
 
-A command is the one function of `commands/NAME.py`. Only the module of the command that runs is imported; `--help` and
-the generators of man pages and completions ask for all of them.
+A command is a function in `commands/NAME.py`. Only the module of the command that runs is imported; `--help` and the
+generators of man pages and completions import all of them.
 """
 
 from __future__ import annotations
@@ -45,28 +45,28 @@ ELSEWHERE = {
     "tail": "logs",
     "history": "runs",
 }
-"""What other programs call a command: the nearest spelling would mislead."""
+"""Names that other programs give to a command; suggesting the nearest spelling would mislead."""
 
 ABOUT = """Runs coding agents and commands unattended, and proves afterwards what happened.
 
-'agentq submit' hands in a prompt or a command, 'agentq run' works through the queue,
-'agentq runs' tells how it went."""
+'agentq submit' queues a prompt or a command, 'agentq run' works through the queue,
+'agentq runs' shows the results."""
 
 EXAMPLES = (
-    ('agentq submit --agent demo "Say hello"', "Hand in a prompt; 'demo' only pretends to be an agent."),
+    ('agentq submit --agent demo "Say hello"', "Submit a prompt; 'demo' only pretends to be an agent."),
     ("agentq run --drain", "Work through the queue."),
-    ("agentq runs", "See how it went."),
+    ("agentq runs", "Show the results."),
 )
-SEE = "'agentq COMMAND --help' says more, and so do the manual pages: man agentq, man agentq-submit."
+SEE = "For more, see 'agentq COMMAND --help' and the manual pages: man agentq, man agentq-submit."
 
 SHARED = "agentq.shared"
-"""What was given of the options that every command takes."""
+"""The key of the given values of shared options in a Click context."""
 
 HELP = ("-h", "--help")
 
 
 def _remember(ctx: click.Context, parameter: click.Parameter, value: object) -> object:
-    # A later one, the subcommand's own, wins over one given before it.
+    # A value given after the command's name wins over one given before it.
     if value not in (None, False):
         ctx.meta.setdefault(SHARED, {})[parameter.name] = value
     return value
@@ -79,7 +79,7 @@ class Whole(types.IntParamType):
         self.row = row
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The number. Raises Usage on one out of bounds."""
+        """The number. Raises Usage if it is out of bounds."""
         number: int = super().convert(value, param, ctx)
         return parse_whole(number, self.row, self.row.spellings.split()[0])
 
@@ -119,7 +119,7 @@ def _option(row: Row) -> TyperOption:
 
 
 class HelpWanted(Exception):
-    """Instead of running the command, say what it does; `given` are the shared options as typed."""
+    """Show the command's help instead of running it; `given` are the shared options as typed."""
 
     def __init__(self, ctx: click.Context, given: Mapping[str, Any]) -> None:
         super().__init__()
@@ -128,13 +128,13 @@ class HelpWanted(Exception):
 
 
 def _help_wanted(ctx: click.Context, parameter: click.Parameter, value: object) -> None:
-    # Where it was written together with another flag, as in `-fh`.
+    # Called if it was typed together with another flag, as in `-fh`.
     if value:
         raise HelpWanted(ctx, ctx.meta.get(SHARED, {}))
 
 
 class Helpful(click.Command):
-    """A command whose help is laid out by agentq and printed as every result is."""
+    """A command whose help agentq lays out and prints like any other result."""
 
     def get_help_option(self, ctx: click.Context) -> TyperOption | None:
         """`-h` and `--help`, in a fixed order."""
@@ -152,7 +152,7 @@ class Helpful(click.Command):
         return self._help_option
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As Click does. Raises HelpWanted, with what was given beside `--help` wherever it stands."""
+        """As Click does. Raises HelpWanted if `--help` is among the words, with the other options that were given."""
         if any(word in HELP for word in args):
             given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
             if given.get("help_"):
@@ -160,7 +160,7 @@ class Helpful(click.Command):
         return super().parse_args(ctx, args)
 
     def get_help(self, ctx: click.Context) -> str:
-        """The help screen as plain text, for a terminal of this width."""
+        """The help screen as plain text, as wide as the terminal."""
         import shutil
 
         from agentq_cli.cli import help
@@ -169,36 +169,36 @@ class Helpful(click.Command):
 
 
 class Command(Helpful, TyperCommand):
-    """One command: its rows of the table, and a context when it runs."""
+    """A command: its parameters come from the table, and it has a context while it runs."""
 
     examples: Sequence[tuple[str, str]] = ()
     usages: Sequence[str] = ()
     keeps = False
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As Click does. Raises Usage on a prompt before a command: Click would make both one list of words."""
+        """As Click does. Raises Usage on a prompt before a command, since Click would merge both into one list."""
         before = self._before_command(ctx, args) if any(each.name == "exec" for each in self.params) else []
         rest = super().parse_args(ctx, args)
         if before and ctx.params["exec"]:
-            raise Usage(f"PROMPT '{before[0]}': not together with --exec; the command is what stands after '--'")
+            raise Usage(f"PROMPT '{before[0]}': not together with --exec; the command follows '--'")
         return rest
 
     def _before_command(self, ctx: click.Context, args: Sequence[str]) -> list[str]:
-        """The words that stand before `--exec`, or before the `--` that begins the command."""
+        """The words before `--exec`, or before the `--` that begins the command."""
         found: list[str] = []
         for position, word in enumerate(args):
             if word in ("--exec", "--"):
                 try:
                     given, _, _ = self.make_parser(ctx).parse_args(args=list(args[:position]))
                 except click.exceptions.UsageError:
-                    continue  # it is the value of an option, or the whole will be refused
+                    continue  # it is an option's value, or the whole command line is invalid
                 found = [text for text in given.get("words") or () if isinstance(text, str)]
                 if word == "--":
                     break
         return found
 
     def invoke(self, ctx: click.Context) -> Any:
-        """The command's result, not yet printed."""
+        """The command's result, which is not printed yet."""
         shared = ctx.meta.get(SHARED, {})
         perform.refuse_empty(str(self.name), ctx.params, shared)
         ctx.obj.enter(shared)
@@ -206,7 +206,7 @@ class Command(Helpful, TyperCommand):
 
 
 class Application(Helpful, TyperGroup):
-    """`agentq` itself: finds a command by name and imports nothing but that."""
+    """`agentq` itself: finds a command by name and imports only that."""
 
     examples = EXAMPLES
     usages = ("[OPTIONS] COMMAND [ARGS]...",)
@@ -214,7 +214,7 @@ class Application(Helpful, TyperGroup):
 
     @property
     def groups(self) -> Mapping[str, Sequence[Entry]]:
-        """The commands that are there, by purpose, each with what it does."""
+        """The available commands by purpose, each with its summary."""
         from agentq_cli.cli.help import Entry, first_sentence
 
         there = available()
@@ -225,17 +225,17 @@ class Application(Helpful, TyperGroup):
         }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The commands that are there."""
+        """The available commands."""
         return available()
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, or None."""
+        """The command of that name; None if there is no such command."""
         return load(cmd_name) if cmd_name in available() else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command named first. Raises Usage with the nearest name."""
+        """The command that the first word names. Raises Usage with the nearest name."""
         name = args[0]
         command = self.get_command(ctx, name)
         if command is None and not ctx.resilient_parsing:
@@ -245,35 +245,35 @@ class Application(Helpful, TyperGroup):
         return name, command, args[1:]
 
     def invoke(self, ctx: click.Context) -> Any:
-        """The result of the command; the version or the help where none is named."""
+        """The result of the command; the version or the help if none is named."""
         shared = ctx.meta.get(SHARED, {})
         if shared.get("version"):
             return perform.version()
         if not ctx._protected_args:
             if shared.get("json"):
-                raise Usage("agentq: a command is wanted; see 'agentq --help'")
+                raise Usage("agentq: no command given; see 'agentq --help'")
             return results.Document("help", {}, [self.get_help(ctx), *_next_steps(ctx)], code=2, prose=True)
         return super().invoke(ctx)
 
 
 def _next_steps(ctx: click.Context) -> list[str]:
-    """What to do next, below a help that nobody asked for."""
+    """What to do next, shown below the help of a bare `agentq`."""
     from agentq_cli.diagnose import next_steps
 
     try:
         return ["", *next_steps.lines(ctx.obj.context(ctx.meta.get(SHARED, {})))]
     except Usage:
-        return []  # there is no home directory, or a wrong setting: the help is of more use than an error
+        return []  # no home directory, or an invalid setting: here the help is more useful than an error
 
 
 def available() -> list[str]:
-    """The names of the commands whose module exists, in the order of the help."""
+    """The names of the commands whose modules exist, in the order of the help."""
     there = set(os.listdir(f"{os.path.dirname(os.path.dirname(__file__))}/commands"))
     return [name for name in COMMANDS if f"{name}.py" in there]
 
 
 def load(name: str) -> click.Command:
-    """Import a command's module and make a command of its function and its rows."""
+    """Import a command's module, and make a command from its function and its rows."""
     module = perform.module(name)
 
     def callback(**typed: Any) -> results.Result:
@@ -294,7 +294,7 @@ def load(name: str) -> click.Command:
 
 
 def application() -> Application:
-    """The whole command line; also what man pages and completions are generated from."""
+    """The whole command line; man pages and completions are generated from it too."""
     return Application(
         name="agentq",
         help=ABOUT,
@@ -319,7 +319,7 @@ def _help(wanted: HelpWanted) -> int:
 
 
 def run(arguments: Sequence[str], umask: int) -> int:
-    """Parse, run the command and print its result; the exit code. Raises whatever went wrong."""
+    """Parse the arguments, run the command and print its result; returns the exit code. Raises every error."""
     group = application()
 
     def invoke(surroundings: perform.Surroundings) -> results.Result:

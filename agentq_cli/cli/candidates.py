@@ -1,9 +1,9 @@
-"""What a shell may offer: `agentq __complete KIND PREFIX [STATE_DIR]` prints candidates, one a line.
+"""Candidates for a shell's completion: `agentq __complete KIND PREFIX [STATE_DIR]` prints them, one per line.
 
-The completion files call it at every TAB. So it imports neither the parser nor the printer, asks bounded questions of
-the index alone, and changes nothing: where anything is amiss it offers nothing. What it prints goes into somebody's
-command line: names of sessions, addresses and agents, and of labels only those of harmless characters. No text of a
-prompt or an agent ever comes out of it.
+The completion files call it at every TAB. So it imports neither the parser nor the printer, runs only bounded queries
+on the index, and changes nothing; if anything is wrong, it offers nothing. Its output goes into a person's command
+line: names of sessions and agents, addresses, and labels made only of harmless characters. It never prints text from a
+prompt or an agent.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     import sqlite3
 
 COMMAND = "__complete"
-"""The word that stands for a command's name."""
+"""The word in the place of a command's name."""
 
 KINDS = ("sessions", "live", "series", "ended", "tasks", "labels", "agents")
 
 MOST = 300
-"""Candidates at a time; who has more goes on typing."""
+"""The most candidates at a time; typing more narrows them down."""
 
 LOOKED_AT = 2000
-"""Tasks whose labels are collected, of the live ones and of those that have ended."""
+"""How many live tasks, and how many ended tasks, labels are collected from."""
 
 MOST_STEPS = 30_000_000
-"""Steps of SQLite's virtual machine, about a second: what takes longer is given up."""
+"""Steps of SQLite's virtual machine, about a second; a longer query is given up."""
 
 BUSY_SECONDS = 0.2
 
@@ -44,17 +44,18 @@ def main(arguments: Sequence[str]) -> int:
     try:
         kind, prefix, *more = arguments
         found = candidates(kind, prefix, more[0] if more else "", os.environ)
-        # The one printer takes longer to load than all of this to run.
+        # Not printed by the printer, which takes longer to load than all of this takes to run.
         sys.stdout.write("".join(f"{text}\n" for text in found))
         sys.stdout.flush()
     except BaseException:
-        # Nobody who presses TAB wants to read about trouble; the command itself will tell it.
+        # A person who presses TAB does not want to read about errors; the command itself will report them.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return 0
 
 
 def candidates(kind: str, prefix: str, given: str, environ: Mapping[str, str]) -> list[str]:
-    """What of `kind` begins with `prefix`, in the state dir `given` by an option, else the environment's."""
+    """The candidates of `kind` that begin with `prefix`, in the state dir `given` by an option, else the
+    environment's."""
     if kind == "agents":
         return _chosen(_agents(environ), prefix, is_name)
     directory = environment.state_directory(given, environ)
@@ -64,7 +65,7 @@ def candidates(kind: str, prefix: str, given: str, environ: Mapping[str, str]) -
     import sqlite3
     from urllib.parse import quote
 
-    # Read-only: what a dead writer left is for a command to roll back, not for TAB.
+    # Read-only, because completion must not roll back what a dead writer left behind; commands do that.
     connection = sqlite3.connect(f"file:{quote(index)}?mode=ro", uri=True, timeout=BUSY_SECONDS)
     try:
         connection.set_progress_handler(lambda: 1, MOST_STEPS)
@@ -117,7 +118,7 @@ def _agents(environ: Mapping[str, str]) -> Iterable[str]:
     from agentq_cli.base.defaults import BUILT_IN
 
     if not environ.get("AGENTQ_CONFIG") and not os.path.exists(environment.config_file(environ) or ""):
-        return BUILT_IN  # without a config nobody has agents of his own
+        return BUILT_IN  # without a config there are no other agents
     from agentq_cli.base.errors import AgentqError
     from agentq_cli.config import configuration
 
@@ -129,11 +130,11 @@ def _agents(environ: Mapping[str, str]) -> Iterable[str]:
 
 
 def _chosen(found: Iterable[object], prefix: str, harmless: Callable[[str], bool]) -> list[str]:
-    """Those texts, each once, that begin with the prefix and are harmless."""
+    """The texts that begin with the prefix and are harmless, each once."""
     fitting = (text for text in found if isinstance(text, str) and text.startswith(prefix) and harmless(text))
     return list(islice(dict.fromkeys(fitting), MOST))
 
 
 def is_label(text: str) -> bool:
-    """Whether a label is harmless in any shell, and no option."""
+    """Whether a label is harmless in any shell, and does not look like an option."""
     return text[:1] not in ("", "-") and len(text) <= LONGEST and LABEL.issuperset(text)

@@ -1,4 +1,4 @@
-"""Turns an error into a line and an exit code. Imported only once there is an error."""
+"""Turns an error into a line and an exit code. Imported only after an error."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a command says about itself, taken from its declaration, and how that is laid out on a screen.
+"""The help of a command, taken from its declaration, and its layout on a screen.
 
-One `Page` serves the help screen, its JSON, the man page and the completions. Imported only when somebody asks.
+One `Page` serves the help screen, its JSON, the man page and the completions. Imported only if help is requested.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from agentq_cli.base.dataclass import dataclass
 from agentq_cli.options.table import EVERYWHERE, PANELS
 
 ARGUMENTS, OPTIONS = "Arguments", "Options"
-"""The headings of the arguments, of options that name no panel, and of those that every command takes."""
+"""The headings of the arguments, and of options without a panel."""
 
 WIDEST = 100
-"""Longer lines are hard to read."""
+"""The most cells of a line; longer lines are hard to read."""
 
 NARROWEST = 20
 
 STACKED = 60
-"""On a screen narrower than this an option's text stands below its name."""
+"""On a screen narrower than this, an option's text is below its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An argument or option, or a command among others: `names` shortest first, `metavar` empty for a flag."""
+    """An argument, an option or a listed command: `names` are shortest first; `metavar` is empty for a flag."""
 
     names: tuple[str, ...]
     metavar: str
@@ -45,7 +45,7 @@ class Entry:
 
     @property
     def body(self) -> str:
-        """What it means, with its default."""
+        """Its description, with its default."""
         return f"{self.text} [default: {self.default}]" if self.default else self.text
 
 
@@ -64,7 +64,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A command line that can be typed as it stands, and what it is good for."""
+    """A command line that can be typed as it is, and its purpose."""
 
     line: str
     text: str
@@ -72,7 +72,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """All that a command says about itself. `usages` are the ways to call it, each with the command's name."""
+    """The complete help of a command. `usages` are the ways to call it, each with the command's name."""
 
     name: str
     usages: tuple[str, ...]
@@ -83,7 +83,8 @@ class Page:
     see: str = ""
 
     def lines(self, width: int) -> Iterator[tuple[str, bool]]:
-        """The help screen: its lines, none longer than `width` where no word is, and which of them are headings."""
+        """The lines of the help screen, each with whether it is a heading. A line is only longer than `width` if a
+        single word is."""
         width = max(NARROWEST, min(width, WIDEST))
         for number, usage in enumerate(self.usages):
             head = "Usage: " if number == 0 else "       "
@@ -108,7 +109,7 @@ class Page:
             yield from _plain(_wrapped(self.see, width, ""))
 
     def _column(self, panel: Panel, width: int) -> int:
-        """Where the texts begin beside the names, the same for all options; 0 where they stand below them."""
+        """The column where the texts begin, the same for all options; 0 if the texts are below the names."""
         room = width * 2 // 5
         alike = (each for each in self.panels if each.of_commands is panel.of_commands)
         heads = [len(entry.head) + 4 for each in alike for entry in each.entries]
@@ -116,7 +117,7 @@ class Page:
 
 
 def page(command: click.Command, ctx: click.Context) -> Page:
-    """The page of a command. Of its module it knows `EXAMPLES`, `USAGES` and `KEEPS` by attributes of those names."""
+    """The help page of a command, including the `EXAMPLES`, `USAGES` and `KEEPS` of its module."""
     first, *rest = _paragraphs(command.help or "")
     name = ctx.command_path
     arguments = [each for each in command.get_params(ctx) if isinstance(each, TyperArgument)]
@@ -157,7 +158,7 @@ def _panels(command: click.Command, ctx: click.Context) -> Iterator[Panel]:
             continue
         title = parameter.rich_help_panel or (ARGUMENTS if isinstance(parameter, TyperArgument) else OPTIONS)
         found.setdefault(title, []).append(_entry(parameter, keeps=keeps))
-    # Headings that this module does not know come behind those it does; what every command takes comes last.
+    # Headings that are not in PANELS follow those that are; the options of every command come last.
     last = found.pop(EVERYWHERE, [])
     for title, entries in (*found.items(), (EVERYWHERE, last)):
         if entries:
@@ -197,7 +198,7 @@ def _rows(entries: Sequence[Entry], width: int, column: int) -> Iterator[str]:
 
 
 def command_line(line: str, width: int) -> list[str]:
-    """A command line over several lines, as a shell reads it: a backslash at the end of all but the last."""
+    """A command line on several lines, as a shell reads it: all but the last end with a backslash."""
     lines = [" " * 4]
     for word in words_of(line):
         blank = "" if lines[-1].isspace() else " "

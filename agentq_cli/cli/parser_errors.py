@@ -1,4 +1,4 @@
-"""What the parser complains of, in this program's words. Imported only where the parser is."""
+"""The parser's errors in this program's words. Imported only if the parser is."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from typer._click.exceptions import BadParameter, ClickException
 from agentq_cli.base.errors import Usage, nearest
 
 NUMBERS = {"a valid int": "a whole number", "a valid float": "a number"}
-"""The parser's words for what a value should have been, and ours."""
+"""The parser's words for an expected value, and agentq's."""
 
 
 def at_a_question(error: BaseException) -> bool:
-    """Whether it is Ctrl-C, or the end of input, at a question."""
+    """Whether the error is Ctrl-C, or the end of input, at a question."""
     return isinstance(error, Abort)
 
 
 def translated(error: BaseException) -> Usage | None:
-    """A complaint of the parser as one of ours; None for any other error."""
+    """A parser's error as a Usage error; None for any other error."""
     return Usage(_message(error)) if isinstance(error, ClickException) else None
 
 
 def _message(error: ClickException) -> str:
-    """A complaint of the command line's parser as `WHAT: WHY`."""
+    """The message of a parser's error as `WHAT: WHY`."""
     command = error.ctx.command_path if isinstance(error, exceptions.UsageError) and error.ctx else "agentq"
     if isinstance(error, exceptions.NoSuchOption):
         known = error.ctx.command.get_params(error.ctx) if error.ctx else []
         options = [name for parameter in known for name in parameter.opts]
         near = nearest(error.option_name, options) or f"; see '{command} --help'"
         if "--exec" in options and "--exec" in sys.argv and "--" not in sys.argv:
-            near = f"; a command stands after '--', as in `{command} --exec -- make test`"
+            near = f"; a command follows '--', as in `{command} --exec -- make test`"
         return f"'{error.option_name}': no such option of '{command}'{near}"
     if isinstance(error, exceptions.MissingParameter):
         return f"{_name(error)}: missing; see '{command} --help'"
@@ -45,7 +45,7 @@ def _message(error: ClickException) -> str:
         return _name(error) + why
     match = re.fullmatch(r"Got unexpected extra argument\(s\) \((.*)\)", error.format_message(), re.DOTALL)
     if match:
-        return f"'{match[1]}': more than '{command}' takes; text with blanks needs quotes"
+        return f"'{match[1]}': unexpected argument of '{command}'; quote text that contains spaces"
     return f"{command}: {error.format_message()}"
 
 

@@ -1,4 +1,4 @@
-"""Runs a command whose words are understood, whoever understood them, and prints its result."""
+"""Runs a command whose arguments have been read, by the quick reader or the parser, and prints its result."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Surroundings:
-    """What a context is made of besides the options; `made` is the one of the command that ran."""
+    """What a context is made from in addition to the options; `made` is the context of the command that ran."""
 
     def __init__(self, resources: ExitStack, umask: int) -> None:
         self._resources = resources
@@ -45,7 +45,7 @@ class Surroundings:
         return self.made
 
     def enter(self, options: Mapping[str, Any]) -> None:
-        """Make the context of the command about to run. Raises Usage."""
+        """Make and set the context of the command that is about to run. Raises Usage."""
         enter(self.context(options))
 
 
@@ -57,15 +57,15 @@ def checked_color(given: str | None) -> str:
 
 
 def refuse_empty(name: str, given: Mapping[str, Any], shared: Mapping[str, Any]) -> None:
-    """Raises Usage where an option of a command has an empty value, as from a variable that a script never set.
+    """Raises Usage if an option of a command has an empty value, perhaps from a variable that a script never set.
 
-    It must not count as not given: the work would go on without its gate, its limit, or in another state dir.
+    An empty value must not count as not given: the work would run without its gate or limit, or in another state dir.
     """
     for option in rows(name):
         value = (shared if option.panel == EVERYWHERE else given).get(option.name)
         empty = value == "" or (option.kind == "texts" and value is not None and "" in value)
         if empty and option.spellings[:1] == "-" and option.reader != "words":
-            raise Usage(f"{option.spellings.partition(' ')[0]} '': a value is wanted")
+            raise Usage(f"{option.spellings.partition(' ')[0]} '': needs a value")
 
 
 def module(name: str) -> ModuleType:
@@ -77,13 +77,13 @@ def module(name: str) -> ModuleType:
 
 def function(name: str) -> Callable[..., results.Result]:
     """The function that is a command."""
-    # `list` is the name of a builtin that its own module needs.
+    # The function of `list` has an underscore, because its module needs the builtin of that name.
     found: Callable[..., results.Result] = getattr(module(name), f"{name}_", None) or getattr(module(name), name)
     return found
 
 
 def call(name: str, given: Given) -> results.Result:
-    """What a command does with what was given; it finds None for what was not."""
+    """The result of a command with the given values; values that were not given are None."""
     return function(name)({**dict.fromkeys(option.name for option in rows(name)), **given})
 
 
@@ -93,7 +93,8 @@ def version() -> results.Result:
 
 
 def command(name: str, given: Mapping[str, Any], shared: Mapping[str, Any], umask: int) -> int:
-    """Run a command, the version where it has no name, with what was given; the exit code. Raises as it does."""
+    """Run a command with the given values, or print the version if it has no name; returns the exit code. Raises the
+    command's errors."""
 
     def invoke(surroundings: Surroundings) -> results.Result:
         refuse_empty(name, given, shared)
@@ -106,7 +107,7 @@ def command(name: str, given: Mapping[str, Any], shared: Mapping[str, Any], umas
 
 
 def run(invoke: Callable[[Surroundings], results.Result], umask: int, *, as_json: bool) -> int:
-    """Print the result of `invoke`; the exit code. `as_json` holds where it made no context."""
+    """Print the result of `invoke`; returns the exit code. `as_json` is used if `invoke` made no context."""
     with ExitStack() as resources:
         surroundings = Surroundings(resources, umask)
         result = invoke(surroundings)

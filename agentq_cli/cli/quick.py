@@ -1,7 +1,7 @@
-"""Reads the plain spellings of a command line without the parser, which costs more to import than most commands to run.
+"""Reads plain command lines without the parser, whose import takes longer than most commands run.
 
-It reads by the rows of `options.table`, as the parser does. Whatever is not certain is left to the parser:
-abbreviations, clusters of short options, numbers in unusual writing, help, and every error.
+It reads by the rows of `options.table`, as the parser does. Everything uncertain is left to the parser: abbreviations,
+clusters of short options, unusually written numbers, help, and every error.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     Given = dict[str, str | int | float | bool | list[str]]
 
 MOST_DIGITS = 15
-"""Of a number that is read here."""
+"""The most digits of a number that is read here."""
 
 
 def read(words: Sequence[str]) -> tuple[str, Given, Given] | None:
-    """The command, what its function is given, and the shared options; None where the parser is to be asked.
+    """The command, the values for its function, and the shared options; None if the parser has to read the words.
 
-    The command is empty where only the version is asked for. What is not given is not in the dictionaries.
+    The command is empty if only the version is requested. Values that were not given are not in the dictionaries.
     """
     name = ""
-    # Before the command there are few options, and mostly none.
+    # Few options, and usually none, come before the command.
     options, places = _spelled(name) if "".join(words[:1])[:1] == "-" else ({}, [])
     given: Given = {}
     shared: Given = {}
     plain: list[str] = []
-    before = 0  # words that stand before --exec or --
+    before = 0  # words before --exec or --
     rest = iter(words)
     for word in rest:
         if word[:1] != "-" or word == "-":
@@ -75,7 +75,7 @@ def read(words: Sequence[str]) -> tuple[str, Given, Given] | None:
     if not name:
         return (name, given, shared) if "version" in shared else None
     if before and "exec" in given:
-        return None  # a prompt and a command at once, which the parser refuses
+        return None  # both a prompt and a command, which the parser rejects
     return (name, given, shared) if _placed(plain, places, given) else None
 
 
@@ -102,7 +102,7 @@ def _number(option: Row, text: str) -> int | float | None:
 
 
 def _placed(words: list[str], places: Sequence[Row], given: Given) -> bool:
-    """Whether the words are as many as there are places for; they are put into `given`."""
+    """Whether the number of words fits the arguments; puts the words into `given`."""
     at = 0
     for place in places:
         if place.reader == "many":

@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
-    ("agentq agents", "Which agents could start here."),
-    ("agentq agents --json", "With the command line of each."),
+    ("agentq agents", "Show which agents could start here."),
+    ("agentq agents --json", "Include each agent's command line."),
 )
 
 
 def agents(given: Given) -> Result:
-    """List the agents, and whether the program of each is found.
+    """List the agents, and whether each one's program is found.
 
-    With where each profile comes from, the version, and which agent is the default.
+    Also shows where each profile comes from, the program's version, and which agent is the default.
     """
     at = context()
     return Items("agents", _items(at), COLUMNS)
@@ -70,7 +70,7 @@ def _source(at: Context, name: str) -> str:
 
 
 def _default(at: Context, path: str | None) -> str | None:
-    """The agent that a prompt of the session `default` gets when none is named."""
+    """The agent of a prompt in the session `default` that names none."""
     try:
         return profile.default_agent(at.config, "default", path)
     except Usage:

@@ -1,4 +1,5 @@
-"""Waiting for tasks to end: on a bell that every finish rings, with a look each second as the safety net."""
+"""Waits for tasks to end: on a bell that rings whenever a task finishes, and with a check every second in case a ring
+is missed."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 1.0
 OUTPUT_SECONDS = 0.1
-"""How late followed output may be."""
+"""The longest delay of followed output."""
 
 STREAMS = ("stdout", "stderr")
 
@@ -32,11 +33,11 @@ def looks(
     timeout_ms: int | None = None,
     wake_up: bool = False,
 ) -> Iterator[dict[Address, Task]]:
-    """Wait until all of these tasks have ended, step by step: after each look what is still open; what has ended is
-    put into `ended`. `reasons` tells why the others do not run.
+    """Wait until all of these tasks have ended. Each check puts the tasks that have ended into `ended` and yields those
+    that are still open; `reasons` reports why they do not run.
 
-    With `wake_up` a supervisor is started whenever one is wanted and none lives. Raises NotFound, and TimedOut with
-    what is still open.
+    With `wake_up` a supervisor is started whenever one is needed and none is alive. Raises NotFound, and TimedOut with
+    the tasks that are still open.
     """
     began = monotonic_ms()
     with queue.bell() as bell:
@@ -55,7 +56,7 @@ def looks(
                 left = min(left, (began + timeout_ms - monotonic_ms()) / 1000)
                 if left <= 0:
                     names = ", ".join(str(task.address) for task in open_tasks[:5])
-                    raise TimedOut(f"--timeout: {len(open_tasks)} still open after the time ({names})")
+                    raise TimedOut(f"--timeout: {len(open_tasks)} still open after the time-out ({names})")
             if reasons is not None:
                 reasons.look(open_tasks)
             yield {task.address: task for task in open_tasks}
@@ -63,9 +64,9 @@ def looks(
 
 
 def wake_for(queue: Queue, tasks: Sequence[Task]) -> None:
-    """Start a supervisor where one of these tasks, or what it waits for, needs one now and none lives.
+    """Start a supervisor if one of these tasks, or a task it waits for, needs one now and none is alive.
 
-    For what is paused or held none would stay.
+    Paused and held tasks do not need one: a supervisor would exit again at once.
     """
     snapshot = queue.snapshot()
     wanted = []
@@ -78,7 +79,7 @@ def wake_for(queue: Queue, tasks: Sequence[Task]) -> None:
 
 
 def _with_dependencies(queue: Queue, tasks: Sequence[Task]) -> Iterator[Task]:
-    """The tasks and everything that they wait for, directly or not."""
+    """The tasks and all tasks that they wait for, directly or indirectly."""
     found = list(tasks)
     known = {task.address for task in found}
     while found:
@@ -92,11 +93,11 @@ def _with_dependencies(queue: Queue, tasks: Sequence[Task]) -> Iterator[Task]:
 def output_until_ended(
     queue: Queue, address: Address, *, new: bool, wake_up: bool, reasons: Reasons
 ) -> Generator[tuple[str, bytes], None, Task]:
-    """Stream and bytes of each of a task's runs from its first byte, one run after the other; returns the task once it
-    has ended.
+    """The output of a task's runs as pairs of stream and bytes, each run from its first byte, one run after the other;
+    returns the task once it has ended.
 
-    A `new` task has had no run before this submit, however many it has had before the first look. Of one that was
-    there before, whose key this submit found, the runs are those since it was submitted or last retried.
+    For a `new` task this means all of its runs, also those that began before the first check. For a task that already
+    existed and that this submit found by its key, it means the runs since the task was submitted or last retried.
     """
     with queue.bell() as bell:
         shown: int | None = 0 if new else None
@@ -107,7 +108,7 @@ def output_until_ended(
             if shown is None:
                 shown = task.runs - task.tries
             if task.runs > shown:
-                # A number that belongs to no run any more, since its claim was undone, has no output.
+                # A number whose claim was undone belongs to no run any more and has no output.
                 for attempt in range(shown + 1, task.runs + 1):
                     yield from _output(queue, RunId(*address, attempt), bell)
                 shown = task.runs
@@ -123,12 +124,12 @@ def output_until_ended(
 
 
 def _output(queue: Queue, run: RunId, bell: Bell) -> Iterator[tuple[str, bytes]]:
-    """What a run prints, until it has ended; for `submit --follow`, which has no supervisor's word for it."""
+    """What a run prints, until it has ended; for `submit --follow`, which no supervisor informs."""
     with ExitStack() as stack:
         readers = [(stream, stack.enter_context(queue.output(run, stream))) for stream in STREAMS]
         over = False
         while not over:
-            # Asked before reading: what was written before the end is still read after it.
+            # Checked before reading, so that everything written before the end is read.
             over = readers[0][1].ended or _left(queue, run)
             for stream, reader in readers:
                 while piece := reader.read():

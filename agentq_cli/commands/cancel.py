@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
-    ("agentq cancel 3", "One task, whatever it is doing."),
+    ("agentq cancel 3", "Cancel one task, waiting or running."),
     ("agentq cancel --wait docs/7", "Return once its processes are gone."),
-    ("agentq cancel docs/7.2", "Only this run of a schedule."),
-    ("agentq cancel -s docs", "Every live task of a session."),
+    ("agentq cancel docs/7.2", "Cancel only this run of a schedule."),
+    ("agentq cancel -s docs", "Cancel every live task of a session."),
 )
 
 
 def cancel(given: Given) -> Result:
     """Cancel tasks, waiting or running, for good.
 
-    A waiting one is cancelled at once; the process tree of a running one gets TERM, and KILL after the grace time.
-    A series ends with its live occurrence; ID.K ends only that run, and the series goes on.
+    A waiting task is cancelled at once. The process tree of a running task gets TERM, and KILL after the grace time.
+    Cancelling the live occurrence of a series ends the series; ID.K ends only that run, and the series continues.
     """
     ids, session, everything = given["ids"], given["session"], bool(given["all"])
     dry_run = given["dry_run"]
@@ -67,7 +67,7 @@ def _is_run(name: str) -> bool:
 
 
 def _gone(queue: Queue, stopped: Sequence[Task | Undone]) -> list[Task | Undone]:
-    """The same once all those that are being stopped have ended."""
+    """The same, once all tasks that are being stopped have ended."""
     ended: dict[Address, Task] = {}
     addresses = [task.address for task in stopped if isinstance(task, Task)]
     for _ in awaiting.looks(queue, addresses, ended):
@@ -76,7 +76,7 @@ def _gone(queue: Queue, stopped: Sequence[Task | Undone]) -> list[Task | Undone]
 
 
 def _would(queue: Queue, named: Sequence[Address | RunId]) -> list[Task | Undone]:
-    """The tasks as they are that a cancel of these would end now, or why it would not."""
+    """The tasks that a cancel of these targets would end now, or why it would not."""
     found = queue.task_each([Address(*target[:2]) for target in named])
     return [_would_one(queue, target, task) for target, task in zip(named, found, strict=True)]
 
@@ -93,11 +93,11 @@ def _would_one(queue: Queue, target: Address | RunId, task: Task | Undone) -> Ta
         if isinstance(target, RunId):
             run = queue.run(target)
             if run.finished_at is not None:
-                raise WrongState(f"run '{run.id}': it has ended already ({run.status})")
+                raise WrongState(f"run '{run.id}': already ended ({run.status})")
         elif task.status.ended:
             task = queue.live(task.address)
             if task.status.ended:
-                raise WrongState(f"task '{task.address}': it is {task.status} already")
+                raise WrongState(f"task '{task.address}': already {task.status}")
     except AgentqError as error:
         return Undone(error, task.shown_status(queue.now))
     return task
@@ -108,7 +108,7 @@ def _would_be(_: str, task: Task) -> str:
 
 
 def _late(queue: Queue, config: Config, task: Task) -> str:
-    """That it should have ended already, where it was asked before and cannot be ended."""
+    """That the task should have ended already, if an earlier stop could not end it."""
     if task.status is not Status.RUNNING:
         return ""
     from agentq_cli.supervise import overdue
@@ -122,5 +122,5 @@ def _message(name: str, task: Task) -> str:
     state = "being stopped" if task.status is Status.RUNNING else task.status
     series = ""
     if task.rearms:
-        series = "; its series goes on" if _is_run(name) else "; its series has ended"
+        series = "; its series continues" if _is_run(name) else "; its series has ended"
     return f"{task.address} is {state}{series}"

@@ -17,17 +17,16 @@ if TYPE_CHECKING:
 FILES = {"bash": "agentq.bash", "zsh": "_agentq", "fish": "agentq.fish"}
 
 EXAMPLES = (
-    ("source <(agentq completion bash)", "In ~/.bashrc."),
-    ("agentq completion zsh > _agentq", "Into a directory of zsh's fpath, before compinit."),
-    ("agentq completion fish | source", "In ~/.config/fish/config.fish."),
+    ("source <(agentq completion bash)", "For bash, in ~/.bashrc."),
+    ("agentq completion zsh > _agentq", "For zsh, in a directory of its fpath, before compinit."),
+    ("agentq completion fish | source", "For fish, in ~/.config/fish/config.fish."),
 )
 
 
 def completion(given: Given) -> Result:
     """Print the completion file for a shell.
 
-    Nothing needs to be done where agentq was installed into a prefix whose share/ the shell looks into, such as
-    /usr/local.
+    This is not needed if agentq is installed in a prefix whose share/ the shell searches, such as /usr/local.
     """
     shell = given["shell"]
     context()
@@ -37,7 +36,7 @@ def completion(given: Given) -> Result:
 
 
 def shipped(name: str) -> str:
-    """A completion file: the package's own, or in a checkout the one beside the package."""
+    """The content of a completion file: the package's own, or in a checkout the one beside the package."""
     package = os.path.dirname(os.path.dirname(__file__))
     for directory in (package, os.path.dirname(package)):
         try:
@@ -45,4 +44,4 @@ def shipped(name: str) -> str:
                 return file.read()
         except FileNotFoundError:
             continue
-    raise AgentqError(f"completion '{name}': this installation lacks the file; install agentq anew")
+    raise AgentqError(f"completion '{name}': the file is missing from this installation; reinstall agentq")

@@ -1,4 +1,4 @@
-"""`agentq config`: what is set, where it came from, and whether the file is right."""
+"""`agentq config`: every setting, where it came from, and whether the file is valid."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
-    ("agentq config", "Every value, and where it comes from."),
-    ("agentq config check", "Whether the file is right, with line numbers."),
-    ("agentq config path", "Where the file is."),
+    ("agentq config", "Show every value and where it comes from."),
+    ("agentq config check", "Check the file; errors name the line."),
+    ("agentq config path", "Print the path of the file."),
 )
 
 
 def config(given: Given) -> Result:
     """Show every value with its source, or check the file.
 
-    'path' prints where the file is.
+    'path' prints the path of the file.
     """
     action = "show" if given["action"] is None else given["action"]
     at = context()
@@ -55,7 +55,7 @@ def config(given: Given) -> Result:
 
 
 def _verdict(loaded: Config) -> str:
-    return f"{loaded.path}: fine" if loaded.stamp is not None else f"{loaded.path}: not there; the defaults hold"
+    return f"{loaded.path}: valid" if loaded.stamp is not None else f"{loaded.path}: no such file; the defaults apply"
 
 
 def _plain(value: Any) -> Any:
@@ -63,7 +63,7 @@ def _plain(value: Any) -> Any:
 
 
 def _text(key: str, value: Any) -> str:
-    """The value as the file would have it, without quotes."""
+    """The value as it would be written in the file, without quotes."""
     name = key.rpartition(".")[2]
     if value is None:
         return "off" if name == "load" else "-"

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Context:
     """The shared options as given, and what follows from them and the environment.
 
-    `umask` is the caller's, from before agentq set its own. What `resources` holds is closed once the result is
-    written, so that a result may read on while it is printed.
+    `umask` is the caller's, read before agentq set its own. `resources` is closed once the result has been written, so
+    that a result can still read while it is printed.
     """
 
     state_dir: str
@@ -38,7 +38,7 @@ class Context:
 
     @property
     def config(self) -> Config:
-        """The configuration, read once. Raises Usage where it is wrong."""
+        """The configuration, read once. Raises Usage if it is invalid."""
         from agentq_cli.config import configuration
 
         if not self._loaded:
@@ -50,15 +50,16 @@ class Context:
         return self.clock.now_ms()
 
     def zone(self, typed: str | None = None, session: str = DEFAULT_SESSION) -> str:
-        """The zone of naive times for a task of `session`, `typed` being `--tz`. Raises Usage on an unknown one."""
+        """The zone of naive times for a task of `session`; `typed` is `--tz`. Raises Usage if that is unknown."""
         from agentq_cli.config import zones
 
         return zones.named(self.config, self.environ, session=session, typed=typed)
 
     def open_queue(self, *, create: bool = False, rebuild: bool = False) -> Queue:
-        """The queue of the state directory, open until the result is written; without `create` it may be empty.
+        """The queue of the state directory, open until the result is written. Without `create` a missing state
+        directory is read as empty.
 
-        With `rebuild` its index may be lost, to be made anew.
+        With `rebuild` the index may be lost; it will be rebuilt.
         """
         from agentq_cli.engines.door import open_queue
 
@@ -77,15 +78,15 @@ def context() -> Context:
 
 
 def enter(new: Context) -> None:
-    """Make it the context of the command about to run."""
+    """Set the context of the command that is about to run."""
     _current.set(new)
 
 
 def state_directory(given: str | None, environ: Mapping[str, str]) -> str:
-    """As `environment.state_directory`. Raises Usage where there is none."""
+    """As `environment.state_directory`. Raises Usage if there is none."""
     if given == "":
-        raise Usage("--state-dir '': a directory is wanted")
+        raise Usage("--state-dir '': needs a value")
     found = environment.state_directory(given, environ)
     if found is None:
-        raise Usage("home directory: there is none; set HOME, or name the state dir by --state-dir")
+        raise Usage("home directory: not found; set HOME, or name the state dir with --state-dir")
     return found

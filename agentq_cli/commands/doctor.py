@@ -1,4 +1,4 @@
-"""`agentq doctor`: whether everything around the queue is as it should be, and the command that helps."""
+"""`agentq doctor`: checks the environment of the queue, and names the command that fixes each problem."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 def doctor(given: Given) -> Result:
-    """Look for what keeps agents from running here, under cron and under systemd.
+    """Check for anything that keeps agents from running here, under cron or under systemd.
 
-    It compares this shell's environment with what cron and systemd give, finds agents that are missing or not logged
-    in, and looks at the config, the state dir, the clock, the zone and what is left over; 'health' is part of it.
-    Exit code 0 fine, 1 warnings, 2 errors.
+    It compares this shell's environment with those of cron and systemd, finds agents that are missing or not logged in,
+    and checks the config, the state dir, the clock, the time zone and leftovers. It includes the checks of 'health'.
+    Exit code 0: no problems, 1: warnings, 2: errors.
     """
     found = list(checks(context()))
     status = overall(found)

@@ -23,35 +23,35 @@ if TYPE_CHECKING:
     from agentq_cli.options.table import Given
 
 FIELDS = {row.name: row.field for row in rows("edit") if "batch" in row.holds}
-"""The field of a task's work that an option changes, after `launch.` one of its launch; or `due_at`."""
+"""The field of a task's work that an option changes: one of its launch after `launch.`; or `due_at`."""
 
 KEEPS = True
-"""What is not given stays as it is, so that the options have no defaults here."""
+"""Options that are not given keep the task's values, so the options have no defaults here."""
 
 EXAMPLES = (
-    ("agentq edit 7 --priority 50", "Let it go before the others."),
-    ('agentq edit docs/4 --prompt "Shorter, please"', "Another prompt for a task that waits."),
-    ('agentq edit 12 --cron "0 7 * * *"', "Another time for a schedule."),
-    ("agentq edit 12 --once", "The next occurrence is the last."),
+    ("agentq edit 7 --priority 50", "Start it before the others."),
+    ('agentq edit docs/4 --prompt "Shorter, please"', "Change the prompt of a waiting task."),
+    ('agentq edit 12 --cron "0 7 * * *"', "Change the time of a schedule."),
+    ("agentq edit 12 --once", "Make the next occurrence the last."),
 )
 
 
 def edit(given: Given) -> Result:
     """Change a waiting task, or the next occurrence of a running one.
 
-    What is not given stays. -e and --env-file add to the environment. Any address of a series means its live
-    occurrence.
+    Options that are not given keep their values. -e and --env-file add to the environment. Any address of a series
+    means its live occurrence.
     """
     here = context()
     changes, when, once = content("edit", given), series("edit", given), bool(given["once"])
     if not changes and not when and not once:
-        raise Usage("edit: nothing to change was given; see 'agentq edit --help'")
+        raise Usage("edit: nothing to change; see 'agentq edit --help'")
     address = targets.address(given["id"])
     queue = here.open_queue()
     before = queue.live(address)
     _recurs(before, changes, when, once)
-    # The whole is made anew outside the lock, so that every value is checked as submit checks it. A duration of
-    # --expires counts from the slot of an occurrence.
+    # The whole task is made again outside the lock, so that every value is checked as submit checks it. A duration of
+    # --expires counts from an occurrence's slot.
     counted_from = before.scheduled_for if before.rearms else None
     made = TaskMaker(here, counted_from=counted_from).make(_whole(before, changes), spelled)
     task = queue.edit(address, _change(here, changes, made, when, once))
@@ -60,14 +60,14 @@ def edit(given: Given) -> Result:
 
 
 def _whole(task: Task, given: dict[str, Any]) -> dict[str, Any]:
-    """The options that would submit the task as it is, with the changes in it."""
+    """The options that would submit the task as it is, with the changes applied."""
     known: dict[str, Any] = {"session": task.session, "cwd": task.work.cwd, "priority": task.work.priority}
     known |= {"context": task.work.context, "label": list(task.work.labels)}
     if task.work.kind == "exec":
         if "prompt" in given or "agent" in given:
             raise Usage(f"--{'prompt' if 'prompt' in given else 'agent'}: {task.address} is a command")
         return known | {"exec": list(task.work.argv or ())} | given
-    # Checked again even where only the agent changes: another one may report no cost.
+    # Checked again even if only the agent changes: the new one may not report its cost.
     return (
         known
         | {"prompt": task.work.prompt, "agent": task.work.agent, "max_cost": task.work.launch.max_cost_usd}
@@ -76,7 +76,8 @@ def _whole(task: Task, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _recurs(before: Task, given: dict[str, Any], when: dict[str, Any], once: bool) -> None:
-    """Move the times of a series from what was given to what makes its schedule. Raises Usage where it has none."""
+    """Move the times of a series from `given` to `when`, which its schedule is made of. Raises Usage if the task has
+    no schedule."""
     if before.recurrence is None or before.extra:
         if when or once:
             name = next(iter(when), "once").replace("_", "-")
@@ -95,14 +96,14 @@ def _recurs(before: Task, given: dict[str, Any], when: dict[str, Any], once: boo
 def _change(
     here: Context, given: dict[str, Any], made: NewTask, when: dict[str, Any], once: bool
 ) -> Callable[[Task], Task]:
-    """The edit as a function of the task under the lock: only what was given is taken over."""
+    """The edit as a function of the task under the lock; it takes over only what was given."""
 
-    # What the config adds to the environment of a new task it has added to this one.
+    # The config's additions to a new task's environment are already in this one's.
     added = environment(given, {}, spelled, private_tmp=made.work.kind == "prompt")
 
     def change(task: Task) -> Task:
         if (task.work.kind == "exec") is not (made.work.kind == "exec"):
-            raise WrongState(f"task '{task.address}': it was changed meanwhile")
+            raise WrongState(f"task '{task.address}': changed in the meantime; try again")
         values: dict[str, Any] = {}
         launch: dict[str, Any] = {}
         for name in given:
@@ -121,7 +122,7 @@ def _change(
         if not when:
             return changed
         if task.recurrence is None:
-            raise WrongState(f"task '{task.address}': its recurrence was dropped meanwhile")
+            raise WrongState(f"task '{task.address}': its recurrence was dropped in the meantime")
         schedule = make_schedule(here, when, session=task.session, before=task.recurrence.schedule)
         return replace(changed, recurrence=replace(task.recurrence, schedule=schedule))
 

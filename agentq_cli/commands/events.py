@@ -33,16 +33,17 @@ COLUMNS = (
 )
 
 EXAMPLES = (
-    ("agentq events 3", "Everything that happened to one task."),
-    ("agentq events --since 2h", "Every change of the last two hours."),
-    ("agentq events --follow --json", "A JSON document for each change, as it happens."),
+    ("agentq events 3", "Show everything that happened to one task."),
+    ("agentq events --since 2h", "Show every change of the last two hours."),
+    ("agentq events --follow --json", "Print a JSON document for each change as it happens."),
 )
 
 
 def events(given: Given) -> Result:
     """List every change of state, newest first.
 
-    Without --limit the newest 100. With --follow: oldest first, from the newest 10 on, until interrupted.
+    Without --limit it shows the newest 100. With --follow it starts at the newest 10 and prints oldest first, until
+    interrupted.
     """
     limit = given["limit"]
     at = context()
@@ -58,7 +59,7 @@ def events(given: Given) -> Result:
 
 
 def line(event: documents.Item) -> str:
-    """One event on one line, as `events --follow` and a piped `run` print it."""
+    """An event as one line, as `events --follow` and a piped `run` print it."""
     change = f"{event['from'] or '-'} → {event['to'] or '-'}" if event["from"] or event["to"] else ""
     parts = (event["at"], event["run"] or event["task"], event["event"], change, event["actor"])
     return "  ".join(str(part) for part in (*parts, event["reason"]) if part)

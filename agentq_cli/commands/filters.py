@@ -1,4 +1,4 @@
-"""What reading commands are asked for: sessions, statuses and times, checked, with the nearest name offered."""
+"""The filters of reading commands: checks sessions, statuses and times, and suggests the nearest name."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 
 NEWEST = 100
-"""How many a log shows where no limit is given."""
+"""How many entries a log shows if no limit is given."""
 
 RECENT = 10
-"""How many of those before it a followed log begins with."""
+"""With how many earlier entries a followed log begins."""
 
 
 def has_session(at: Context, queue: Queue, name: str) -> bool:
-    """Whether there is anything of the session to read. Raises Usage, and NotFound with the nearest name.
+    """Whether the session has anything to read. Raises Usage, and NotFound with the nearest name.
 
-    Without a state dir every session is empty, and `default` is one even before its first task.
+    Without a state dir every session is empty, and `default` exists even before its first task.
     """
     known = queue.session_names()
     if values.parse_session(name) in known:
@@ -41,7 +41,7 @@ def has_session(at: Context, queue: Queue, name: str) -> bool:
 
 
 def statuses(given: Iterable[str] | None, known: type[Word]) -> frozenset[Word]:
-    """The statuses asked for; none means all. Raises Usage with the nearest one."""
+    """The requested statuses; none means all. Raises Usage with the nearest one."""
     chosen = set()
     for text in given or ():
         try:
@@ -54,5 +54,5 @@ def statuses(given: Iterable[str] | None, known: type[Word]) -> frozenset[Word]:
 
 
 def since(at: Context, text: str | None) -> int | None:
-    """The time from which on, in milliseconds."""
+    """The time of `--since`, in milliseconds; None if it is not given."""
     return None if text is None else values.parse_since(text, zone=at.zone, now_ms=at.now_ms())

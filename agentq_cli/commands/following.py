@@ -1,4 +1,4 @@
-"""Waiting for more of something that other processes write: a look at growing intervals, quick again once more came."""
+"""Follows something that other processes write: polls at growing intervals, and quickly again after new data came."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
 
 QUICK = 0.05
 SLOW = 0.5
-"""Seconds between two looks: the first after something came, and the longest."""
+"""Seconds between two polls: after new data came, and at most."""
 
 
 class Pause:
-    """The time between two looks, which grows until `reset`."""
+    """The time between two polls, which grows until `reset`."""
 
     def __init__(self) -> None:
         self._seconds = QUICK
 
     def wait(self) -> None:
-        """Sleep until the next look is due."""
+        """Sleep until the next poll is due."""
         time.sleep(self._seconds)
         self._seconds = min(self._seconds * 1.5, SLOW)
 
     def reset(self) -> None:
-        """Something came: look again soon."""
+        """Poll quickly again, because new data came."""
         self._seconds = QUICK
 
 
 def follow(look: Callable[[], Sequence[Thing]]) -> Iterator[Thing | None]:
-    """What each look returns, one by one, for ever; None, which prints nothing, after each look that found nothing."""
+    """What each poll returns, one by one, for ever; None, which prints nothing, after each poll that found nothing."""
     pause = Pause()
     while True:
         found = look()
@@ -49,7 +49,7 @@ def follow(look: Callable[[], Sequence[Thing]]) -> Iterator[Thing | None]:
 
 
 def appears(path: str) -> Iterator[None]:
-    """None after each look that did not find the file; ends once it is there."""
+    """None after each poll that did not find the file; ends once the file exists."""
     pause = Pause()
     while not is_there(path):
         yield None

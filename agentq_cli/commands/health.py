@@ -12,11 +12,11 @@ from agentq_cli.show.results import Document, Result
 
 STATUSES = ("healthy", "degraded", "unhealthy")
 
-PUT_BACK = "put the file back from a copy; an agentq.db that is gone `agentq sweep --reindex` makes anew"
+PUT_BACK = "restore the file from a copy; if agentq.db is missing, `agentq sweep --reindex` rebuilds it"
 
 EXAMPLES = (
-    ("agentq health", "Is anything wrong?"),
-    ("agentq health --json", "For a monitor."),
+    ("agentq health", "Show whether anything is wrong."),
+    ("agentq health --json", "The same for a monitor."),
 )
 
 TYPE_CHECKING = False
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 
 def health(given: Given) -> Result:
-    """Say what is wrong, and what to do about it.
+    """Show what is wrong, and what to do about it.
 
-    Exits with 0 where all is healthy, 1 where it is degraded, 2 where it is unhealthy.
+    Exits with 0 if all is healthy, 1 if it is degraded, 2 if it is unhealthy.
     """
     found = list(_found())
     code = 0 if not found else 2 if any(issue.severity is Severity.ERROR for issue in found) else 1
@@ -45,7 +45,7 @@ def _found() -> Iterator[Issue]:
     except AgentqError as error:
         if error.code == 2:
             raise
-        yield Issue(Severity.ERROR, "state dir", error.message, "try again, or see the manual")
+        yield Issue(Severity.ERROR, "state dir", error.message, "retry, or see the manual")
 
 
 def _lines(status: str, found: list[Issue]) -> Iterator[str]:

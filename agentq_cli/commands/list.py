@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def _due(item: documents.Item) -> object:
-    """When it is due; an occurrence that is still to come on the wall clock of its schedule's zone."""
+    """When it is due; for a coming occurrence also on the wall clock of its schedule's zone."""
     if item["schedule"] and item["status"] == "scheduled":
         from datetime import datetime
 
@@ -40,16 +40,16 @@ COLUMNS = (
 )
 
 EXAMPLES = (
-    ("agentq list", "What is waiting and running."),
-    ("agentq list --status failed --label nightly", "The failed tasks of one label."),
-    ("agentq list --all -s docs --json", "All tasks of a session, for a script."),
+    ("agentq list", "List what is waiting and running."),
+    ("agentq list --status failed --label nightly", "List the failed tasks with one label."),
+    ("agentq list --all -s docs --json", "List all tasks of a session, for a script."),
 )
 
 
 def list_(given: Given) -> Result:
     """List the live tasks, soonest first.
 
-    With --all, or the --status of an ended kind, those that have ended follow.
+    With --all, or if --status names one of an ended task, the ended tasks follow.
     """
     session = given["session"]
     at = context()
@@ -69,4 +69,4 @@ def list_(given: Given) -> Result:
             item = documents.task(task, now=queue.now, waiting_for=reason)
             yield item if at.as_json else {**item, "waiting": reason}
 
-    return Items("tasks", items(), COLUMNS, empty="no tasks; 'agentq list --all' shows those that have ended")
+    return Items("tasks", items(), COLUMNS, empty="no tasks; 'agentq list --all' also shows ended ones")

@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 STREAMS = ("stdout", "stderr")
 EXAMPLES = (
-    ("agentq logs 3", "What the last run of default/3 wrote."),
-    ("agentq logs --follow docs/7", "Its output, as it comes."),
-    ("agentq logs docs/7.1 --stderr --tail 20", "The end of an earlier run's stderr."),
+    ("agentq logs 3", "Print what the last run of default/3 wrote."),
+    ("agentq logs --follow docs/7", "Print the output as it comes."),
+    ("agentq logs docs/7.1 --stderr --tail 20", "Print the end of an earlier run's stderr."),
 )
 
 
 def logs(given: Given) -> Result:
     """Print what an attempt wrote, also while it runs.
 
-    Control characters are made harmless; the bytes as they were lie in the files that 'agentq runs --json' names.
+    Control characters are made harmless. The unchanged bytes are in the files that 'agentq runs --json' names.
     """
     follow, tail = given["follow"], given["tail"]
     at = context()
@@ -46,7 +46,7 @@ def logs(given: Given) -> Result:
         return Raw(piece for _, _, piece in pieces if piece)
     found = _run(queue, address, attempt)
     if found is None:
-        raise NotFound(f"task '{address}': it has not run yet; `agentq show {address}` says why")
+        raise NotFound(f"task '{address}': has not run yet; `agentq show {address}` says why")
     if not at.as_json:
         return Raw(_told(queue, found, stream, _from(queue, found, stream, tail).whole()))
     texts = {name: StreamedText(decoded(_from(queue, found, name, tail).whole())) for name in STREAMS}
@@ -54,7 +54,7 @@ def logs(given: Given) -> Result:
 
 
 def _run(queue: Queue, address: Address, attempt: int | None) -> RunId | None:
-    """The run asked for, else the task's last one; None where it has none yet. Raises NotFound."""
+    """The requested run, else the task's last one; None if it has none yet. Raises NotFound."""
     task = queue.task(address)
     if attempt is None:
         return RunId(*address, task.last_run) if task.last_run else None
@@ -62,7 +62,7 @@ def _run(queue: Queue, address: Address, attempt: int | None) -> RunId | None:
 
 
 def _from(queue: Queue, run: RunId, stream: str, tail: int | None) -> OutputReader:
-    """A stream of a run, from its beginning or the last lines."""
+    """A stream of a run, from its beginning or from its last lines."""
     output = queue.output(run, stream)
     return output if tail is None else output.tail(tail)
 
@@ -72,7 +72,7 @@ def _truncated(queue: Queue, run: RunId) -> bool:
 
 
 def _told(queue: Queue, run: RunId, stream: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The pieces; where there is none, a hint at the other stream, which may hold the reason."""
+    """The pieces; if there are none, also a hint at the other stream, which may contain the reason."""
     empty = True
     for piece in pieces:
         empty = False
@@ -86,7 +86,7 @@ def _told(queue: Queue, run: RunId, stream: str, pieces: Iterator[bytes]) -> Ite
 def _followed(
     at: Context, queue: Queue, address: Address, attempt: int | None, streams: tuple[str, ...], tail: int | None
 ) -> Iterator[tuple[RunId, str, bytes]]:
-    """Run, stream and bytes, until the run has ended; waits for one that has not begun."""
+    """Run, stream and bytes, until the run has ended; waits for a run that has not begun."""
     pause = Pause()
     reasons = Reasons(queue, at.config)
     while (run := _run(queue, address, attempt)) is None:
@@ -99,7 +99,7 @@ def _followed(
         readers = {name: stack.enter_context(_from(queue, run, name, tail)) for name in streams}
         over = False
         while not over:
-            # Asked before reading: what was written before the end is still read after it.
+            # Checked before reading, so that everything written before the end is read.
             over = readers[streams[0]].ended or queue.run(run).status is not RunStatus.RUNNING
             for name, reader in readers.items():
                 while piece := reader.read():
@@ -112,7 +112,7 @@ def _followed(
 def _documents(
     at: Context, queue: Queue, address: Address, attempt: int | None, tail: int | None
 ) -> Iterator[documents.Item]:
-    """Each piece as a document with the keys of `logs --json`, the other stream's text empty."""
+    """Each piece as a document with the keys of `logs --json`; the other stream's text is empty."""
     for run, name, text in _texts(_followed(at, queue, address, attempt, STREAMS, tail)):
         texts = {stream: text if stream == name else "" for stream in STREAMS}
         yield {"run": str(run), **texts, "truncated": _truncated(queue, run)}

@@ -32,16 +32,16 @@ COLUMNS = (
 )
 
 EXAMPLES = (
-    ("agentq messages -s docs", "What the agents of a session said."),
-    ("agentq messages -s docs --follow", "And what they go on to say."),
+    ("agentq messages -s docs", "List what the agents of a session said."),
+    ("agentq messages -s docs --follow", "Also print new messages as they come."),
 )
 
 
 def messages(given: Given) -> Result:
     """List what a session's agents said, newest first.
 
-    That is the result of each run, and rows of their own. Without --limit the newest 100. With --follow: oldest first,
-    from the newest 10 on, until interrupted.
+    These are the results of runs, and the agents' own rows. Without --limit it shows the newest 100. With --follow it
+    starts at the newest 10 and prints oldest first, until interrupted.
     """
     limit = given["limit"]
     at = context()
@@ -65,7 +65,7 @@ def _followed(at: Context, name: str, since: int | None, limit: int | None) -> I
     wanted = limit if limit is not None or since is not None else filters.RECENT
     last = queue.last_message(name)
     before = list(queue.messages(name, since=since, limit=wanted))
-    # What came between the two is in both.
+    # Messages that came between the two reads are in both.
     seen = {message.id for message in before}
     yield from (documents.message(message) for message in reversed(before))
 

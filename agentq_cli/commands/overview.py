@@ -1,4 +1,4 @@
-"""One look at all that goes on, in bounded reads: what `top` shows and what bare `agentq` answers from."""
+"""A snapshot of the whole queue, in bounded reads: what `top` shows and what bare `agentq` answers from."""
 
 from __future__ import annotations
 
@@ -24,25 +24,26 @@ if TYPE_CHECKING:
     from typing import Any
 
 WAITING = 20
-"""Tasks of each kind (due, coming, paused or blocked) that are read."""
+"""How many tasks of each kind (due, coming, paused or blocked) are read."""
 
 RUNNING = 100
 ENDED = 20
 LONGEST = 300
-"""Characters of what a run said last."""
+"""The most characters of a run's last line."""
 
 LOG_BYTES = 64 * 1024
-"""Of the end of a log, what is read to show its last lines."""
+"""How many bytes at the end of a log are read to show its last lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What goes on at `at`; the fields are the keys of `agentq.top/1`, their items as elsewhere or as said here.
+    """The state of the queue at `at`; the fields are the keys of `agentq.top/1`. Their items are as in other documents,
+    or as described here.
 
-    `counts` are all live tasks by status. `running` are workers with `age_ms`, `series`, `work` and `last_line`;
+    `counts` are all live tasks by status. `running` are workers with `age_ms`, `series`, `work` and `last_line`.
     `waiting` has the first tasks that are due, come next, or are kept back, with `id, session, series, status, due_at,
-    agent, waiting_for, work`, and beside the JSON `why`, a WaitingFor; `sessions` has `name, paused, counts` of those
-    with live tasks; `ended` the last runs that ended.
+    agent, waiting_for, work`, and outside the JSON `why`, a WaitingFor. `sessions` has `name, paused, counts` of the
+    sessions with live tasks; `ended` the last runs that ended.
     """
 
     at: str
@@ -62,7 +63,7 @@ class Snapshot:
 
 
 def look(at: Context, queue: Queue) -> Snapshot:
-    """Take one. Raises Busy, Unreadable."""
+    """A new snapshot. Raises Busy, Unreadable."""
     counts = queue.figures.live_counts()
     total: Counter[str] = Counter()
     for session in counts.values():
@@ -112,7 +113,7 @@ def _running(queue: Queue, workers: Sequence[Worker]) -> list[documents.Item]:
 
 
 def _task_of(queue: Queue, worker: Worker) -> documents.Item:
-    """What a run does, and of which series; nothing where its session cannot be read now."""
+    """What a run does, and its series; empty if its session cannot be read now."""
     try:
         task = queue.task(worker.id.address, background=True)
     except AgentqError:
@@ -160,7 +161,7 @@ def _ended(run: PastRun) -> documents.Item:
 
 
 def log_tail(queue: Queue, task: str, stream: str, lines: int) -> tuple[str, list[str]]:
-    """The last lines of a run, or of a task's last run: its name, and what it wrote. Raises NotFound, Busy, Unreadable,
+    """The name of a run, or of a task's last run, and the last lines that it wrote. Raises NotFound, Busy, Unreadable,
     OSError."""
     address, attempt = values.parse_run(task)
     if attempt is None:

@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
-    ("agentq pause docs/7 default/3", "Two tasks."),
-    ('agentq pause -s docs --reason "waits for review"', "A session, with the reason."),
-    ("agentq pause --agent claude", "Every task of one agent."),
-    ("agentq pause --all", "The whole queue."),
+    ("agentq pause docs/7 default/3", "Pause two tasks."),
+    ('agentq pause -s docs --reason "waits for review"', "Pause a session, and record the reason."),
+    ("agentq pause --agent claude", "Pause every task of one agent."),
+    ("agentq pause --all", "Pause the whole queue."),
 )
 
 
 def pause(given: Given) -> Result:
     """Keep tasks from starting until 'agentq resume'.
 
-    What runs ends normally. --all pauses the whole queue, sessions that appear later too.
+    Running tasks are not interrupted. --all pauses the whole queue, including sessions that are created later.
     """
     return switch(given, paused=True, reason=given["reason"])
 
 
 def switch(given: Given, *, paused: bool, reason: str | None = None) -> Result:
-    """Pause or resume what was named."""
+    """Pause or resume the targets."""
 
     at = context()
     verb = "pause" if paused else "resume"
@@ -60,7 +60,7 @@ def _whole(
     if session is not None:
         name = values.parse_session(session)
         changed = queue.pause_session(name, reason=reason, paused=paused)
-        message = f"session {name} is {word}" if changed else f"session {name} was {word} already"
+        message = f"session {name} is {word}" if changed else f"session {name} was already {word}"
         return TargetResult(name, True, 0, message, state)
     if agent is not None:
         _known(at, agent)

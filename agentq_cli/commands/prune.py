@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
-    ("agentq prune --older-than 90d --dry-run", "What would go."),
-    ("agentq prune --older-than 90d --yes", "What ended three months ago, from a script."),
-    ("agentq prune docs/7 docs/8", "Two tasks."),
+    ("agentq prune --older-than 90d --dry-run", "Show what would be removed."),
+    ("agentq prune --older-than 90d --yes", "Remove what ended more than 90 days ago, from a script."),
+    ("agentq prune docs/7 docs/8", "Remove two tasks."),
 )
 
 
 def prune(given: Given) -> Result:
     """Remove ended tasks, their runs and their output, for good.
 
-    Their addresses are not used again. A task that a live one depends on stays.
+    Their addresses are not used again. A task on which a live task depends is kept.
     """
     ids, older_than, session = given["ids"], given["older_than"], given["session"]
     at = context()

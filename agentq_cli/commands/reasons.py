@@ -1,4 +1,4 @@
-"""Why those that a command waits for do not run: told on stderr once it has lasted, and again when it changes."""
+"""Why the tasks that a command waits for do not run: reported on stderr after a while, and again when it changes."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from agentq_cli.model import Task, WaitingFor
 from agentq_cli.show import notices
 
 LASTING_MS = 1000
-"""For how long something keeps a task before it is told: what passes by itself in a moment is no news."""
+"""How long something must hold a task back before it is reported: brief delays are not worth a line."""
 
 NOBODY_MS = 5000
-"""The same where a supervisor is all that is missing: one may be about to start."""
+"""The same if only a supervisor is missing: one may be about to start."""
 
 NOBODY = "nobody"
-"""The key of that reason."""
+"""The key of the reason that no supervisor is running."""
 
 MOST = 5
-"""Reasons that are told of one look; tasks that wait for the same are one."""
+"""How many reasons one check reports; tasks that wait for the same thing count as one."""
 
 
 class Reasons:
-    """Why tasks do not run, kept up to date by a look now and then; `lines` are those that have lasted.
+    """Why tasks do not run, updated by each check; `lines` are the reasons that have lasted.
 
-    That others take all slots is no reason that is told: it is what a queue is for.
+    That other tasks use all slots is not reported: waiting for a slot is what a queue is for.
     """
 
     def __init__(self, queue: Queue, config: Config) -> None:
@@ -40,16 +40,16 @@ class Reasons:
         self._silent = False
 
     def drawn(self) -> None:
-        """The lines are shown on a screen from now on: nothing is to be written between its own."""
+        """Stop writing to stderr, because a screen shows the lines from now on."""
         self._silent = True
 
     def look(self, tasks: Sequence[Task]) -> None:
-        """Look at those that are still open."""
+        """Check the tasks that are still open."""
         now = monotonic_ms()
         try:
             found = self._found(tasks)
         except AgentqError:
-            return  # busy, or in trouble: whoever waits finds that out by what it waits for
+            return  # busy or broken: the command finds that out when it reads the tasks that it waits for
         self._since = {key: self._since.get(key, now) for key in found}
         lasting = [key for key in found if now - self._since[key] >= _patience_ms(key)][:MOST]
         self.lines = [_line(found[key]) for key in lasting]
@@ -69,11 +69,11 @@ class Reasons:
 
 
 def _key(reason: WaitingFor, *, jobs: int) -> str:
-    """The same for as long as there is nothing new to tell; empty for what is not told."""
+    """A key that stays the same until there is something new to report; empty for a reason that is not reported."""
     if reason.kind == "slot":
         return "" if jobs else NOBODY
     if reason.kind == "session":
-        return reason.kind  # who is before it in its lane changes all the time
+        return reason.kind  # the tasks before it in its lane change all the time
     return f"{reason.kind} {reason.brief} {reason.until}"
 
 

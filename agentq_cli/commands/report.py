@@ -1,4 +1,4 @@
-"""`agentq report`: what ran, as one page to keep or to send."""
+"""`agentq report`: what ran, as one page to keep or send."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
-    ("agentq report --html report.html", "Everything, as one page."),
-    ("agentq report --html - -s docs --since 7d", "The last week of one session, to standard output."),
+    ("agentq report --html report.html", "Write a page about all runs."),
+    ("agentq report --html - -s docs --since 7d", "Write one session's last week to standard output."),
 )
 
 
 def report(given: Given) -> Result:
-    """Report what ran: a timeline, failures, durations, tokens and cost, as one page without network.
+    """Report what ran: a timeline, failures, durations, tokens and cost, as one page that needs no network.
 
-    An existing file is replaced. Without --since everything that is kept.
+    An existing file is replaced. Without --since the report covers all runs on record.
     """
     html, session, since = given["html"], given["session"], given["since"]
     at = context()
     if not html:
-        raise Usage("report: name a file by --html; '-' is standard output")
+        raise Usage("report: name a file with --html; '-' is standard output")
     if html == "-" and at.as_json:
         raise Usage("--html '-': the page and a JSON document cannot both go to standard output; name a file")
     path = html if html == "-" else values.parse_path(html, "--html")
     if path != "-" and os.path.isdir(path):
-        raise Usage(f"--html '{path}': that is a directory")
+        raise Usage(f"--html '{path}': is a directory")
     queue = at.open_queue()
     begin = filters.since(at, since)
     there = session is None or filters.has_session(at, queue, session)
@@ -75,7 +75,7 @@ def report(given: Given) -> Result:
 
 
 def _clock(zone: str) -> Callable[[int], str]:
-    """What writes a time on the wall clock of a zone."""
+    """A function that writes a time on the wall clock of a zone."""
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
@@ -88,7 +88,7 @@ def _clock(zone: str) -> Callable[[int], str]:
 
 
 def _works(queue: Queue, runs: Iterable[PastRun]) -> dict[RunId, str]:
-    """What these runs did; nothing of those whose task was pruned or cannot be read."""
+    """What these runs did; runs whose task was pruned or cannot be read are missing."""
     found = {}
     for run in runs:
         with contextlib.suppress(AgentqError):
@@ -98,9 +98,10 @@ def _works(queue: Queue, runs: Iterable[PastRun]) -> dict[RunId, str]:
 
 
 def _write(path: str, pieces: Iterable[str]) -> int:
-    """Write a file as a whole or not at all; returns its size. What is no regular file, as a pipe, is written into.
+    """Write a file completely or not at all, and return its size. A file that is not regular, such as a pipe, is
+    written directly.
 
-    Raises Usage, and Refused where there is no room.
+    Raises Usage, and Refused if the file cannot be written.
     """
     import tempfile
 
@@ -122,7 +123,7 @@ def _write(path: str, pieces: Iterable[str]) -> int:
             os.replace(temporary, target)
             temporary = None
     except FileNotFoundError:
-        raise Usage(f"--html '{path}': there is no such directory") from None
+        raise Usage(f"--html '{path}': no such directory") from None
     except OSError as error:
         raise Refused(f"--html '{path}': {error.strerror}") from None
     finally:

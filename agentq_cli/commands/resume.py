@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
-    ("agentq resume docs/7", "One task."),
-    ("agentq resume -s docs", "A session."),
-    ("agentq resume --agent claude", "An agent that was paused or is held."),
+    ("agentq resume docs/7", "Resume one task."),
+    ("agentq resume -s docs", "Resume a session."),
+    ("agentq resume --agent claude", "Resume an agent that is paused or held."),
 )
 
 
 def resume(given: Given) -> Result:
     """Let paused tasks start again.
 
-    --agent also lifts a hold that a usage limit, a key or an account put on it. --all resumes the queue.
+    --agent also lifts a hold caused by a usage limit, a key or an account. --all resumes the queue.
     """
     return switch(given, paused=False)

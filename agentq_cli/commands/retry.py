@@ -18,15 +18,16 @@ if TYPE_CHECKING:
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
-    ("agentq retry 3", "One more attempt."),
-    ("agentq retry docs/7 docs/8", "Several at once."),
+    ("agentq retry 3", "Run a task again."),
+    ("agentq retry docs/7 docs/8", "Run several again."),
 )
 
 
 def retry(given: Given) -> Result:
     """Run ended tasks again.
 
-    Each under its own address, as a new attempt with a fresh retry budget. What was cancelled because of it reopens.
+    Each runs under its own address, as a new attempt with a fresh retry budget. Tasks that its failure had cancelled
+    are reopened.
     """
     ids = given["ids"]
     at = context()

@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 
 EXAMPLES = (
-    ("agentq run", "In the foreground, until it is interrupted."),
-    ("agentq run --drain -j 4", "Four at a time, until nothing is due."),
-    ("agentq run --detach --idle-exit 10m", "In the background, as long as there is work."),
-    ("agentq run -s docs -s site --drain", "Two sessions only."),
+    ("agentq run", "Run in the foreground until interrupted."),
+    ("agentq run --drain -j 4", "Run four at a time until nothing is due."),
+    ("agentq run --detach --idle-exit 10m", "Run in the background as long as there is work."),
+    ("agentq run -s docs -s site --drain", "Run only two sessions."),
 )
 
 
 def run(given: Given) -> Result:
     """Run what is due, N at a time, and record how it ended.
 
-    On SIGTERM it goes and leaves the agents running; the next 'agentq run' or 'agentq sweep' takes them over. On the
-    first SIGINT it waits for them, on the second it goes.
+    On SIGTERM it exits and leaves the agents running; the next 'agentq run' or 'agentq sweep' takes them over. On the
+    first SIGINT it waits for them, on the second it exits.
     """
     on_stop, idle_exit = given["on_stop"], given["idle_exit"]
     at = context()
@@ -49,7 +49,7 @@ def run(given: Given) -> Result:
     from agentq_cli.host.resources import Resources
     from agentq_cli.supervise import gates
 
-    # A wrong config is an error of this command, not of the supervisor it starts.
+    # An invalid config is an error of this command, not of the supervisor that it starts.
     gates.check(at.config, Resources())
     if given["detach"]:
         return _detached(at, given)
@@ -64,9 +64,9 @@ def _supervise(at: Context, settings: Settings) -> Result:
     from agentq_cli.host.launch import Launcher
     from agentq_cli.supervise.supervisor import Supervision
 
-    # It may run for months, so cycles are collected as often as Python does by itself; the entry put that off.
+    # It may run for months, so garbage cycles are collected at Python's own thresholds, which the entry point raised.
     gc.set_threshold(700, 10, 10)
-    # Before any database is open: a fork must not inherit one.
+    # Before any database is open, since a fork must not inherit one.
     launcher = Launcher()
     launcher.start()
     at.resources.callback(launcher.close)
@@ -78,7 +78,9 @@ def _supervise(at: Context, settings: Settings) -> Result:
             yield None if happening is None else _item(happening)
         if supervision.deferred_until is not None and not supervision.failed:
             until = rfc3339(supervision.deferred_until)
-            raise Deferred(f"run --drain: what is left is held by a usage limit until {until}; come back then")
+            raise Deferred(
+                f"run --drain: the remaining tasks are held by a usage limit until {until}; run it again then"
+            )
 
     def code() -> int:
         if supervision.signal is not None:
@@ -89,19 +91,19 @@ def _supervise(at: Context, settings: Settings) -> Result:
 
 
 def _open_patiently(at: Context) -> Queue:
-    """The queue, for somebody who has time: an index that is locked now is free later."""
+    """The queue; waits as long as the index is locked."""
     told = False
     while True:
         try:
             return at.open_queue(create=True)
         except Busy as busy:
             if not told:
-                notices.warn(f"{busy.message.removesuffix('; try again')}; it is tried until it is free")
+                notices.warn(f"{busy.message.removesuffix('; try again')}; retrying until it is free")
             told = True
 
 
 def _live(queue: Queue, supervision: Supervision) -> Live:
-    """The run on a terminal: what runs now, and above it a line for each that ended and for what is worth a word."""
+    """The run on a terminal: what runs now, and above it a line for each task that ended and each notable event."""
     from agentq_cli.commands import watching
     from agentq_cli.show.pen import BUSY, DIM, ODD
 
@@ -111,14 +113,14 @@ def _live(queue: Queue, supervision: Supervision) -> Live:
         import signal
 
         supervision.ticking = True
-        # It wakes the loop, which then draws for the new size.
+        # The signal wakes the loop, which then draws for the new size.
         signal.signal(signal.SIGWINCH, lambda number, frame: None)
 
     def line(item: documents.Item, pen: Pen) -> Text | None:
         if item["event"] == "start" or (item["event"] == "depend" and not item["reason"]):
-            return None  # that it may start now says the table
+            return None  # the table already shows that the task may start now
         if item["event"] in ("finish", "expire", "depend"):
-            if Status(item["to"]).ended:  # else it is to be tried again, and counts among those that wait
+            if Status(item["to"]).ended:  # else it will be retried, and counts as waiting
                 ended.by_status[item["to"]] += 1
             took = f"in {values.format_duration(item['duration_ms'])}" if item.get("duration_ms") is not None else ""
             detail = "; ".join(part for part in (took, item["reason"]) if part and part != item["to"])
@@ -182,15 +184,13 @@ def _detached(at: Context, given: Given) -> Result:
 
 
 def only_on_linux(command: str) -> None:
-    """Refuse elsewhere, where reading commands still work, and where no process can be looked up. Raises Usage."""
+    """Reject other systems, on which only reading commands work, and a /proc of another PID namespace. Raises Usage."""
     import sys
 
     from agentq_cli.base import procfs
 
     if sys.platform != "linux":
-        raise Usage(
-            f"{command}: it needs Linux 5.4 or newer (pidfd, /proc, child subreaper), and this is {sys.platform}"
-        )
+        raise Usage(f"{command}: needs Linux 5.4 or newer (pidfd, /proc, child subreaper), and this is {sys.platform}")
     if procfs.realm().endswith("?"):
         raise Usage(
             f"{command}: '/proc' shows the processes of another PID namespace than this one;"

@@ -1,4 +1,4 @@
-"""`agentq runs`: the audit log, one row an attempt."""
+"""`agentq runs`: the audit log, one row per attempt."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ COLUMNS = (
 )
 
 EXAMPLES = (
-    ("agentq runs", "The newest 100 runs."),
-    ("agentq runs docs/7", "Every attempt at one task."),
-    ("agentq runs --status error --since 1d", "What failed since yesterday."),
+    ("agentq runs", "List the newest 100 runs."),
+    ("agentq runs docs/7", "List every attempt at one task."),
+    ("agentq runs --status error --since 1d", "List the errors of the last day."),
 )
 
 
 def runs(given: Given) -> Result:
     """List what ran, newest first, and how it ended.
 
-    Without --limit the newest 100.
+    Without --limit it shows the newest 100.
     """
     session = given["session"]
     at = context()

@@ -1,4 +1,4 @@
-"""`agentq schedule`: hand in work that comes again, or once at a time."""
+"""`agentq schedule`: submit work that runs repeatedly, or once at a given time."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ USAGES = (
 EXAMPLES = (
     (
         'agentq schedule --cron "0 9 * * 1-5" --tz Europe/Berlin -a claude "Triage the new issues"',
-        "Every weekday at nine, in Berlin.",
+        "Run every weekday at nine, in Berlin.",
     ),
-    ("agentq schedule --every 15m --exec -- make check", "Every 15 minutes, on a grid that never drifts."),
+    ("agentq schedule --every 15m --exec -- make check", "Run every 15 minutes, on a grid that never drifts."),
     (
         'agentq schedule --every 1h --script ./new.sh -a claude "Read the new mail"',
-        "Only where a script finds something to do.",
+        "Run only if a script finds something to do.",
     ),
     (
         'agentq schedule --cron "0 9 * * *" --tz America/New_York --next 5',
-        "The next times of an expression; nothing is stored.",
+        "Show the next times of an expression; store nothing.",
     ),
 )
 
@@ -46,8 +46,8 @@ EXAMPLES = (
 def schedule(given: Given) -> Result:
     """Schedule work: --cron, --every or --at.
 
-    Prints the address; the next fire times go to stderr. Each occurrence is a task with an address of its own, and any
-    address of the series means the live one.
+    Prints the address; the next fire times go to stderr. Each occurrence is a task with its own address, and any
+    address of the series means the live occurrence.
     """
     here = context()
     made = make_schedule(here, series("schedule", given) | {"tz": given["tz"]}, session=given["session"])
@@ -71,7 +71,7 @@ def schedule(given: Given) -> Result:
 
 
 def _times(here: Context, made: policy.Schedule, count: int) -> Result:
-    """The next times of a schedule alone, for which nothing has to be said of any work."""
+    """The next times of a schedule, for which no work has to be given."""
     first = policy.first(made, here.now_ms())
     moments = [] if first is None else policy.fires(made, first - 1, count)
     plan = dict.fromkeys(PLAN) | {"session": None, "schedule": documents.schedule_of(made, moments)}

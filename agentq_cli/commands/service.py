@@ -1,4 +1,4 @@
-"""`agentq service print`: the units and the crontab line that run the queue as this shell would."""
+"""`agentq service print`: the units, or the crontab line, that run the queue as this shell would."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ INSTALL = {
 }
 
 EXAMPLES = (
-    ("agentq service print systemd", "Units for the user's systemd, and where they go."),
-    ("agentq service print systemd agentq.service", "One of them, as it goes into its file."),
-    ("agentq service print cron", "A line for 'crontab -e'."),
+    ("agentq service print systemd", "Print units for the user's systemd, and where they go."),
+    ("agentq service print systemd agentq.service", "Print one unit, as it goes into its file."),
+    ("agentq service print cron", "Print a line for 'crontab -e'."),
 )
 
 
 def service(given: Given) -> Result:
-    """Print systemd units, or a crontab line, that run the queue with what this shell finds.
+    """Print systemd units, or a crontab line, that run the queue with this shell's settings.
 
-    They carry this shell's PATH, the state dir and the config, so that the agents that are found here are found there.
-    Nothing is installed; the comments say where each belongs. Secrets such as API keys are never printed.
+    They contain this shell's PATH, the state dir and the config, so that agents found here are found there too.
+    Nothing is installed; comments say where each part goes. Secrets such as API keys are never printed.
     """
     action, kind, unit = given["action"], given["kind"], given["unit"]
     at = context()
@@ -63,7 +63,7 @@ def _service(at: Context) -> services.Service:
 
 
 def program() -> list[str]:
-    """The words that start this very agentq: its own file where it was started by one."""
+    """The words that start this installation of agentq: the script that started it, if there was one."""
     called = os.path.abspath(sys.argv[0])
     beside = os.path.join(os.path.dirname(sys.executable), "agentq")
     for file in (called, beside) if os.path.basename(called) == "agentq" else ():
@@ -91,10 +91,10 @@ def _systemd(found: services.Service, unit: str | None) -> Document:
 
 def _unit_lines(files: list[services.File], found: services.Service, *, alone: bool) -> Iterator[str]:
     if not alone:
-        yield "# Each part is a file of its own: `agentq service print systemd UNIT > PATH` writes one of them, with"
-        yield f"# mkdir -p {services.UNIT_DIRECTORY} before. Then:"
+        yield "# Each part is a separate file. `agentq service print systemd UNIT > PATH` writes one of them, after"
+        yield f"# mkdir -p {services.UNIT_DIRECTORY}. Then:"
         yield from (f"#   {command}" for command in INSTALL["systemd"])
-        yield f"# {services.SERVICE} alone is enough. Where no process is to stay, enable {services.TIMER} instead."
+        yield f"# {services.SERVICE} alone is enough. If no process should stay, enable {services.TIMER} instead."
         yield from _secrets(found, "~/.config/agentq/secrets.env")
         yield ""
     for file in files:
@@ -106,8 +106,8 @@ def _unit_lines(files: list[services.File], found: services.Service, *, alone: b
 
 def _secrets(found: services.Service, file: str) -> Iterator[str]:
     if found.secrets:
-        yield f"# Set in this shell and not printed, since they are secrets: {', '.join(found.secrets)}. {file} is"
-        yield "# read where it exists: lines of NAME=value, mode 0600."
+        yield f"# Set in this shell, and not printed because they are secrets: {', '.join(found.secrets)}. {file} is"
+        yield "# read if it exists: lines of NAME=value, mode 0600."
 
 
 def _cron(found: services.Service) -> Document:
@@ -123,10 +123,10 @@ def _cron(found: services.Service) -> Document:
 
 
 def _cron_lines(line: str, found: services.Service) -> Iterator[str]:
-    yield "# Add this line with `crontab -e`, or at once:"
+    yield "# Add this line with `crontab -e`, or with this command:"
     yield f"#   {INSTALL['cron'][0]}"
-    yield "# A sweep a minute: it starts a supervisor where work is due. What it prints on stderr, cron mails."
+    yield "# It sweeps every minute and starts a supervisor if work is due. Cron mails what it prints on stderr."
     if found.secrets:
-        yield f"# Set in this shell and not printed, since they are secrets: {', '.join(found.secrets)}."
-        yield "# An agent that needs one gets it by `env` in its [agents.NAME] of the config (mode 0600)."
+        yield f"# Set in this shell, and not printed because they are secrets: {', '.join(found.secrets)}."
+        yield "# An agent that needs one gets it from `env` in its [agents.NAME] table of the config (mode 0600)."
     yield line

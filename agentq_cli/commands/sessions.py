@@ -1,4 +1,4 @@
-"""`agentq sessions`: every session, what it holds and when it is next due; `reset` gives a conversation up."""
+"""`agentq sessions`: every session, its tasks and its next due time; `reset` ends a conversation."""
 
 from __future__ import annotations
 
@@ -30,19 +30,20 @@ COLUMNS = (
 
 USAGES = ("[OPTIONS]", "[OPTIONS] reset NAME...")
 EXAMPLES = (
-    ("agentq sessions", "Every session, and when it is next due."),
-    ("agentq sessions --json", "With all counts, conversations and paths."),
-    ("agentq sessions reset docs", "Its next task begins a new conversation."),
-    ("agentq sessions reset docs --agent codex", "Only with that agent."),
+    ("agentq sessions", "List every session, and when it is next due."),
+    ("agentq sessions --json", "Include all counts, conversations and paths."),
+    ("agentq sessions reset docs", "Let its next task begin a new conversation."),
+    ("agentq sessions reset docs --agent codex", "The same, but only for one agent."),
 )
 RESET = "reset"
 
 
 def sessions(given: Given) -> Result:
-    """List the sessions, or have one begin its conversation anew.
+    """List the sessions, or let some begin a new conversation.
 
-    With their tasks by status, the next due time, the conversation, and whether they are paused. After 'reset' the next
-    task of the session begins a new conversation; what runs goes on in the old one, whose id stays in 'agentq events'.
+    The list shows each session's tasks by status, its next due time, its conversation, and whether it is paused. After
+    'reset' the next task of the session begins a new conversation. A running task continues the old one, whose id stays
+    in 'agentq events'.
     """
     action, agent = given["action"], given["agent"]
     if action == RESET:

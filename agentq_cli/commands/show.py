@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 LAST_RUNS = 5
 
 EXAMPLES = (
-    ("agentq show 3", "The task default/3, and what it waits for."),
-    ("agentq show docs/7 --json", "The same as one JSON document."),
+    ("agentq show 3", "Show the task default/3, and what it waits for."),
+    ("agentq show docs/7 --json", "Print it as one JSON document."),
 )
 
 
@@ -40,7 +40,7 @@ def show(given: Given) -> Result:
 
 
 def _overdue(queue: Queue, config: Config, task: Task) -> str | None:
-    """Why its run should have ended, and what of it cannot be; None where nothing runs, or as it should."""
+    """Why its run should have ended, and which of its processes cannot be ended; None if no run is overdue."""
     if task.status is not Status.RUNNING:
         return None
     from agentq_cli.supervise import overdue
@@ -51,7 +51,7 @@ def _overdue(queue: Queue, config: Config, task: Task) -> str | None:
 
 
 def _keeper(queue: Queue, task: Task) -> str | None:
-    """What a person should know of the keeper of a live run."""
+    """What a person should know about the keeper of a live run."""
     worker = queue.worker(task.address) if task.status is Status.RUNNING else None
     if worker is None:
         return None

@@ -1,4 +1,4 @@
-"""`agentq stats`: how much there is to do, how long it waits and runs, what fails, and what it costs."""
+"""`agentq stats`: how much work there is, how long it waits and runs, what fails, and what it costs."""
 
 from __future__ import annotations
 
@@ -47,23 +47,23 @@ AGENTS = (Column("AGENT", lambda item: item["name"] or "(commands)"), *FIGURES)
 QUANTILES = {"p50": "0.5", "p90": "0.9", "p99": "0.99"}
 
 EXAMPLES = (
-    ("agentq stats", "How much waits, runs, fails and costs."),
-    ("agentq stats -s docs --since 7d", "The last week of one session."),
-    ("agentq stats --prometheus", "For the textfile collector of Prometheus's node exporter."),
+    ("agentq stats", "Show how much waits, runs, fails and costs."),
+    ("agentq stats -s docs --since 7d", "Show one session's last week."),
+    ("agentq stats --prometheus", "Print metrics for the textfile collector of Prometheus's node exporter."),
 )
 
 
 def stats(given: Given) -> Result:
-    """Count tasks and runs, with waits, run times, failures, tokens and cost, by session and agent.
+    """Count tasks and runs by session and agent, with waits, run times, failures, tokens and cost.
 
-    --since counts only runs that started from then on; tasks are counted as they are now. A wait is from when a run was
-    due to its start. With --prometheus: counters over everything that ever ran, pruned runs too.
+    --since counts only runs that started from then on; tasks are counted as they are now. A wait is the time from when
+    a run was due until it started. The counters of --prometheus cover everything that ever ran, including pruned runs.
     """
     session, since, prometheus = given["session"], given["since"], given["prometheus"]
     at = context()
     if prometheus and (since is not None or at.as_json):
         other = "--since" if since is not None else "--json"
-        raise Usage(f"--prometheus: not together with {other}; its counters are over everything, as text")
+        raise Usage(f"--prometheus: not together with {other}; its counters cover everything, as text")
     queue = at.open_queue()
     begin = filters.since(at, since)
     if session is not None:
@@ -178,22 +178,22 @@ def _metrics(queue: Queue, lanes: list[SessionTasks], counters: Mapping[FiguresK
     tasks = [("", {"session": lane.name, "status": s}, lane.counts.get(s, 0)) for lane in lanes for s in COUNTED]
     yield Metric("agentq_tasks", "gauge", "Tasks by status.", tasks)
     due = [("", {"session": lane.name}, lane.due) for lane in lanes]
-    yield Metric("agentq_tasks_due", "gauge", "Tasks that are due and wait for their start.", due)
+    yield Metric("agentq_tasks_due", "gauge", "Tasks that are due and have not started.", due)
     longest = [("", {"session": lane.name}, (now - (lane.due_since or now)) / 1000) for lane in lanes]
-    yield Metric("agentq_longest_due_seconds", "gauge", "For how long the first of them has been due.", longest)
-    yield Metric("agentq_workers", "gauge", "Runs that go on now.", [("", {}, len(queue.workers()))])
+    yield Metric("agentq_longest_due_seconds", "gauge", "How long the first of them has been due.", longest)
+    yield Metric("agentq_workers", "gauge", "Runs in progress.", [("", {}, len(queue.workers()))])
     swept = queue.last_sweep()
     yield Metric(
         "agentq_last_sweep_timestamp_seconds",
         "gauge",
-        "When somebody last swept.",
+        "Time of the last sweep.",
         [] if swept is None else [("", {}, swept / 1000)],
     )
     ended = [(_labels(key), figures) for key, figures in sorted(counters.items())]
     yield Metric(
         "agentq_runs_total",
         "counter",
-        "Runs that have ended, by how.",
+        "Runs that have ended, by status.",
         [("", {**of, "status": s}, n) for of, figures in ended for s, n in sorted(figures.statuses.items())],
     )
     yield Metric(
@@ -203,17 +203,17 @@ def _metrics(queue: Queue, lanes: list[SessionTasks], counters: Mapping[FiguresK
         [("", {**of, "class": c}, n) for of, figures in ended for c, n in sorted(figures.failures.items())],
     )
     retries = [("", of, float(figures.retries)) for of, figures in ended]
-    yield Metric("agentq_run_retries_total", "counter", "Runs that were another attempt.", retries)
+    yield Metric("agentq_run_retries_total", "counter", "Runs that were retries.", retries)
     tokens = [
         ("", {**of, "direction": way}, n)
         for of, figures in ended
         for way, n in (("in", figures.tokens_in), ("out", figures.tokens_out))
     ]
-    yield Metric("agentq_tokens_total", "counter", "Tokens that agents said they used.", tokens)
+    yield Metric("agentq_tokens_total", "counter", "Tokens that agents reported.", tokens)
     cost = [("", of, figures.cost_usd) for of, figures in ended]
-    yield Metric("agentq_cost_usd_total", "counter", "Dollars that agents said they cost.", cost)
-    yield Metric("agentq_run_seconds", "summary", "How long runs took.", _summary(ended, "duration"))
-    yield Metric("agentq_run_wait_seconds", "summary", "From due to started.", _summary(ended, "wait"))
+    yield Metric("agentq_cost_usd_total", "counter", "US dollars that agents reported.", cost)
+    yield Metric("agentq_run_seconds", "summary", "Duration of runs.", _summary(ended, "duration"))
+    yield Metric("agentq_run_wait_seconds", "summary", "Time from due to started.", _summary(ended, "wait"))
 
 
 def _labels(key: FiguresKey) -> dict[str, str]:
@@ -221,7 +221,7 @@ def _labels(key: FiguresKey) -> dict[str, str]:
 
 
 def _summary(ended: list[tuple[dict[str, str], Figures]], what: str) -> Iterator[Sample]:
-    """Quantiles over what is on record; sum and count over everything."""
+    """Quantiles over the runs on record; sum and count over all runs ever."""
     for of, figures in ended:
         ranks = asdict(getattr(figures, what))
         for name, quantile in QUANTILES.items():

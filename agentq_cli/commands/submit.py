@@ -1,4 +1,4 @@
-"""`agentq submit`: hand in a prompt, a command, or a batch of them."""
+"""`agentq submit`: submit a prompt, a command, or a batch of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from agentq_cli.show import documents
 
 MOST_NAMED = 5
-"""Addresses that a hint names."""
+"""The most addresses that a hint names."""
 
 USAGES = (
     "[OPTIONS] PROMPT",
@@ -44,10 +44,10 @@ EXAMPLES = (
 
 
 def submit(given: Given) -> Result:
-    """Hand in work: a prompt for an agent, or with --exec a command.
+    """Submit work: a prompt for an agent, or with --exec a command.
 
-    Prints the address of the task once it is on disk; power loss after that loses nothing. Tasks of a named session run
-    in order, in one conversation of its agent; those of the session 'default' are independent.
+    Prints the task's address once the task is on disk; a later power loss does not lose it. Tasks of a named session
+    run in order, in one conversation of its agent. Tasks of the session 'default' are independent.
     """
     here = context()
     if given["batch"] is not None:
@@ -60,14 +60,14 @@ def submit(given: Given) -> Result:
 
 
 def asked(place: str, given: Given) -> dict[str, Any]:
-    """What is asked for of a task, from the options and words of a command. Raises Usage."""
+    """The requested options of a task, from the options and words of a command. Raises Usage."""
     if given["replace"] and given["key"] is None:
         raise Usage("--replace: only together with --key")
     return content(place, given) | _work(given["words"], given["exec"], given["file"], given["agent"])
 
 
 def _work(words: Sequence[str] | None, exec_: bool | None, file: str | None, agent: str | None) -> dict[str, Any]:
-    """What is to be done, of the words of a command line. Raises Usage."""
+    """What is to be done, from the words of a command line. Raises Usage."""
     if exec_:
         if file is not None:
             raise Usage(f"--file '{file}': not together with --exec; a command's stdin is --stdin")
@@ -104,7 +104,7 @@ PLAN = ("session", "agent", "argv", "env", "cwd", "due_at", "expires_at", "sched
 
 
 def dry(items: Sequence[documents.Item], here: Context) -> Result:
-    """What --dry-run prints: one document of items, or as text what each would start, where and when."""
+    """What --dry-run prints: a document of items, or as text what each task would start, where and when."""
     if here.as_json:
         return Items("plan", items)
     lines: list[str | tuple[str, str]] = []
@@ -120,7 +120,7 @@ def dry(items: Sequence[documents.Item], here: Context) -> Result:
 
 
 def plan_of(here: Context, task: NewTask, times: int = 0) -> documents.Item:
-    """What a task would start, for --dry-run: names of variables, never their values."""
+    """What a task would start, for --dry-run; it has the names of variables, never their values."""
     from agentq_cli.policy.schedule import fires
     from agentq_cli.show import documents
     from agentq_cli.supervise.plan import preview
@@ -142,7 +142,7 @@ def _shown(value: object) -> str:
 
 @contextlib.contextmanager
 def _told_of_ctrl_c(addresses: Sequence[Address]) -> Iterator[None]:
-    """Whoever stops waiting by Ctrl-C is told that the work stays, and how to end it."""
+    """Tell a person who stops waiting with Ctrl-C that the work stays in the queue, and how to end it."""
     try:
         yield
     except KeyboardInterrupt:
@@ -151,7 +151,8 @@ def _told_of_ctrl_c(addresses: Sequence[Address]) -> Iterator[None]:
 
 
 def store(here: Context, tasks: Sequence[NewTask], given: Given) -> Result:
-    """Store tasks and tell those who wait for work; the result prints their addresses, and waits where asked."""
+    """Store tasks and notify the processes that wait for work; the result prints the addresses, and waits for the tasks
+    if requested."""
     if not tasks:
         return Items("tasks", (), line=lambda item: str(item["id"]))
     wait, follow, no_wake = (bool(given[name]) for name in ("wait", "follow", "no_wake"))
@@ -173,12 +174,13 @@ def store(here: Context, tasks: Sequence[NewTask], given: Given) -> Result:
 
 
 def put(here: Context, tasks: Sequence[NewTask], *, attended: bool = False) -> tuple[Queue, list[tuple[Address, bool]]]:
-    """Store tasks and tell those who wait for work; each with whether it is new. A hint says where nobody waits for
-    it, unless they are `attended`."""
+    """Store tasks and notify the processes that wait for work; returns each address and whether the task is new. Prints
+    a hint if no supervisor will run them, unless they are `attended`."""
     from agentq_cli.supervise.attended import unattended
 
     queue = here.open_queue(create=True)
-    # A batch over sessions is its owner's until it is whole: by the bell a process of another PID namespace knows.
+    # A batch over several sessions belongs to this process until it is complete. A process of another PID namespace
+    # recognizes by the bell that this one is alive.
     with queue.bell() if len({task.session for task in tasks}) > 1 else contextlib.nullcontext():
         stored = queue.submit(tasks, max_queued=here.config.max_queued)
     if not attended and unattended(queue, sorted({address.session for address, _ in stored})):
@@ -187,7 +189,7 @@ def put(here: Context, tasks: Sequence[NewTask], *, attended: bool = False) -> t
 
 
 def told(here: Context, queue: Queue, addresses: Sequence[Address]) -> Result:
-    """The addresses of tasks, or with --json the tasks as they are stored."""
+    """The addresses of tasks, or with --json the stored tasks."""
     if not here.as_json:
         return _addresses(addresses)
     from agentq_cli.diagnose.why import Why

@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
-    ("agentq sweep", "Once now; from cron, every minute."),
-    ("agentq sweep --dry-run", "What it would do."),
-    ("agentq sweep --reindex --no-wake", "After files were put back from a copy."),
+    ("agentq sweep", "Sweep once; from cron, do this every minute."),
+    ("agentq sweep --dry-run", "Show what a sweep would do."),
+    ("agentq sweep --reindex --no-wake", "Rebuild the index after files were restored from a copy."),
 )
 
 
 def sweep(given: Given) -> Result:
     """Do one pass for cron and timers: settle, recover, re-arm, wake.
 
-    Settles what ended, recovers what crashed, keeps limits, expires what is late, re-arms schedules and wakes a
-    supervisor for due work. Safe at any time, and any number at once.
+    It settles runs that ended, recovers those that crashed, enforces limits, expires late tasks, re-arms schedules and
+    starts a supervisor for due work. It is safe at any time, and any number of sweeps may run at once.
     """
     session, dry_run, reindex = given["session"], given["dry_run"], bool(given["reindex"])
     from agentq_cli.commands.run import only_on_linux
@@ -37,7 +37,7 @@ def sweep(given: Given) -> Result:
     only_on_linux("sweep")
     gates.check(at.config, Resources())
     only = None if session is None else values.parse_session(session)
-    # Of one session alone a lost index is not rebuilt: those of the others would wait for it for ever.
+    # A sweep of one session does not rebuild a lost index: the tasks of the other sessions would be missing from it.
     queue = at.open_queue(create=not dry_run, rebuild=reindex and only is None)
     if only is not None:
         queue.known(only)

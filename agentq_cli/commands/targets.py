@@ -1,4 +1,4 @@
-"""Commands that name several targets: all are done, each is reported, and one address may be many words away."""
+"""The targets of a command that may name several: each is processed and reported, whatever happens to the others."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
 Done: TypeAlias = "tuple[str, Task | Undone]"
-"""A target as it is reported, with what became of it."""
+"""A target as it is reported, and the result for it."""
 
 
 def each(targets: Sequence[str], act: Callable[[Sequence[Address]], Sequence[Task | Undone]]) -> list[Done]:
-    """Do something to all of these tasks, whatever becomes of one of them."""
+    """Do something to each of these tasks, even if it fails for one of them."""
     return each_or_run(targets, lambda known: act([Address(*target[:2]) for target in known]), values.parse_address)
 
 
@@ -29,7 +29,7 @@ def each_or_run(
     act: Callable[[Sequence[Address | RunId]], Sequence[Task | Undone]],
     parse: Callable[[str], Address | RunId],
 ) -> list[Done]:
-    """The same for words that `parse` reads."""
+    """The same for targets that `parse` reads."""
     names = [named(target) for target in targets]
     known: dict[int, Address | RunId] = {}
     found: dict[int, Task | Undone] = {}
@@ -43,7 +43,7 @@ def each_or_run(
 
 
 def results(done: Sequence[Done], message: Callable[[str, Task], str], now: int) -> Results:
-    """What is reported of each; `message` says it of one that could be done."""
+    """The report on each target; `message` gives the text for a target that succeeded."""
     return Results([_result(name, found, message, now) for name, found in done])
 
 
@@ -54,13 +54,13 @@ def _result(name: str, found: Task | Undone, message: Callable[[str, Task], str]
 
 
 def settle_dependents(queue: Queue) -> None:
-    """Tell the tasks of other sessions what was done to those that they wait for; what is busy a supervisor tells."""
+    """Settle the tasks of other sessions that wait for the changed ones; a busy session is left to a supervisor."""
     for _ in queue.settle_dependents(actor=Actor.USER):
         pass
 
 
 def named(target: str) -> str:
-    """The full address where the target is one; the word itself where it is not, for the error to quote."""
+    """The full address if the target is one; else the word itself, for the error to quote."""
     try:
         return str(run_or_task(target))
     except Usage:
@@ -79,17 +79,17 @@ def run_or_task(target: str) -> Address | RunId:
 
 
 def live(queue: Queue, session: str | None) -> list[str]:
-    """The addresses of all live tasks, of one session where given."""
+    """The addresses of all live tasks, or of those in `session`."""
     return [str(task.address) for task in queue.tasks(session=session)]
 
 
 def confirm(yes: bool, what: str) -> None:
-    """Off a terminal a destructive command wants `--yes`; on one it asks. Raises Usage."""
+    """Ask before a destructive command; without a terminal, require `--yes`. Raises Usage."""
     if yes:
         return
     if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
-        raise Usage(f"{what}: off a terminal this needs --yes")
+        raise Usage(f"{what}: not a terminal; confirm with --yes")
     import typer
 
     if not typer.confirm(f"{what}?", err=True):
-        raise Usage(f"{what}: not confirmed, nothing was done")
+        raise Usage(f"{what}: not confirmed; nothing was done")

@@ -1,4 +1,4 @@
-"""`agentq top`: what goes on, drawn anew each second, with keys to follow, cancel and pause."""
+"""`agentq top`: a live view of the queue, redrawn each second, with keys to follow, cancel and pause."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
-    ("agentq top", "Watch the queue; '?' says which keys there are."),
-    ("agentq top --json", "One look, for a script."),
+    ("agentq top", "Watch the queue; '?' lists the keys."),
+    ("agentq top --json", "Print one snapshot, for a script."),
 )
 
 
 def top(given: Given) -> Result:
-    """Watch supervisors, runs and the queue live; follow, cancel and pause tasks by keys.
+    """Watch supervisors, runs and the queue live; follow, cancel and pause tasks with keys.
 
-    With --json one snapshot. '?' shows the keys.
+    '?' lists the keys. With --json it prints one snapshot.
     """
     at = context()
     if at.as_json:
@@ -30,7 +30,7 @@ def top(given: Given) -> Result:
     keyboard = sys.stdin is not None and sys.stdin.isatty()
     screen = sys.stdout is not None and sys.stdout.isatty() and at.environ.get("TERM", "dumb") != "dumb"
     if not (keyboard and screen):
-        raise Usage("top: it needs a terminal; see `agentq list` and `agentq workers`, or `agentq top --json`")
+        raise Usage("top: needs a terminal; see `agentq list` and `agentq workers`, or `agentq top --json`")
     from agentq_cli.commands.top_screen import Dashboard
 
     return Interactive(Dashboard(at).run)

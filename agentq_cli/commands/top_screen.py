@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 LOOK_MS = 1000
 LOG_MS = 250
-"""How old what is shown may be: all of it, and a log that is followed."""
+"""How old the shown data may be: the snapshot, and a log that is followed."""
 
 
 class Dashboard:
-    """The loop: look, draw, wait for a key or a second. What keys ask for is done by agentq's own commands."""
+    """The loop: read, draw, wait for a key or a second. Actions requested by keys are done by agentq's own commands."""
 
     def __init__(self, at: Context) -> None:
         self._at = at
@@ -39,7 +39,7 @@ class Dashboard:
         self._busy: subprocess.Popen[str] | None = None
 
     def run(self, put: Callable[[str], None], canvas: Canvas) -> int:
-        """Until somebody quits; the exit code."""
+        """Run until the person quits; returns the exit code."""
         with Terminal(sys.stdin.fileno(), sys.stdout.fileno(), put) as terminal:
             while True:
                 self._look()
@@ -74,7 +74,7 @@ class Dashboard:
                 self._queue = self._at.open_queue()
             self._snapshot = overview.look(self._at, self._queue)
         except AgentqError as error:
-            # A lock that is held, or a file being put back: what was seen last stays.
+            # A lock is held, or a file is being restored: keep the last snapshot.
             self._view = replace(self._view, said=(error.message, True))
             return
         self._view = dashboard.settled(self._view, self._snapshot)
@@ -90,13 +90,13 @@ class Dashboard:
             self._log = Log(name, (), str(error))
 
     def _start(self, verb: str, task: str) -> None:
-        """Begin what a key asked for, in a process of its own: it may have to wait, and this screen must not."""
+        """Begin the action of a key in a separate process: it may have to wait, and this screen must not."""
         import subprocess
 
         from agentq_cli.supervise import wake
 
         if self._busy is not None:
-            self._view = replace(self._view, said=("one thing at a time: the last one is still on its way", True))
+            self._view = replace(self._view, said=("the previous action is still in progress", True))
             return
         network = ["--allow-network-fs"] if self._at.allow_network_fs else []
         command = [*wake.self_command(), verb, task, "--state-dir", self._at.state_dir, *network]
@@ -110,10 +110,10 @@ class Dashboard:
             env=dict(self._at.environ),
             start_new_session=True,
         )
-        self._view = replace(self._view, said=(f"{verb} {task}: on its way", False))
+        self._view = replace(self._view, said=(f"{verb} {task}: in progress", False))
 
     def _finished(self) -> bool:
-        """Whether what a key asked for has just been done; says what became of it."""
+        """Whether the action of a key has just ended; puts its result into the view."""
         if self._busy is None or self._busy.poll() is None:
             return False
         text, _ = self._busy.communicate()

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
-    ("agentq trigger 12", "One more run of it, also while it is paused."),
-    ("agentq trigger docs/4 --json", "With the task as a JSON document."),
+    ("agentq trigger 12", "Run it once more, even if it is paused."),
+    ("agentq trigger docs/4 --json", "Print the task as a JSON document."),
 )
 
 
 def trigger(given: Given) -> Result:
-    """Run a schedule's work once now, without touching the schedule.
+    """Run a schedule's work once now, without changing the schedule.
 
     Prints the address of the extra occurrence.
     """

@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
-    ("agentq wait 3", "Exit with the task's own code."),
+    ("agentq wait 3", "Exit with the task's own exit code."),
     ("agentq wait docs/7 docs/8", "Exit with 1 if one of them failed."),
-    ("agentq wait -s docs --timeout 30m", "Everything of a session, for half an hour at most."),
+    ("agentq wait -s docs --timeout 30m", "Wait for a whole session, for at most half an hour."),
 )
 
 
 def wait(given: Given) -> Result:
     """Wait for tasks to end.
 
-    With one task it exits with that one's exit code. -s means the tasks of the session that are live at the call, but
-    no occurrence that is not yet due and no paused task.
+    With one task it exits with that task's exit code. -s waits for the session's tasks that are live at the time of the
+    call, except paused tasks and occurrences that are not yet due.
     """
     ids, session, timeout = given["ids"], given["session"], given["timeout"]
     at = context()

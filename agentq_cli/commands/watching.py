@@ -1,4 +1,4 @@
-"""What `run`, `wait` and `submit --wait` show on a terminal while tasks run: a table below, and what ended above it."""
+"""What `run`, `wait` and `submit --wait` show on a terminal while tasks run: a table, and above it what has ended."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ RUNNING = (
 
 
 def running_item(queue: Queue, task: Task, run: RunId, since: int) -> documents.Item:
-    """A row of the table: a task's run that was claimed at `since`, its age, and what it said last."""
+    """A row of the table: a task's run that was claimed at `since`, its age and its last line of output."""
     try:
         said = last_line(queue.output(run, stream) for stream in ("stdout", "stderr"))
     except OSError:
-        said = ""  # the run goes on, whatever its agent did to its output
+        said = ""  # the agent changed its output files, but the run continues
     return {
         "run": str(run),
         "age_ms": max(0, queue.now - since),
@@ -48,12 +48,12 @@ def running_item(queue: Queue, task: Task, run: RunId, since: int) -> documents.
 
 
 def age(milliseconds: int) -> str:
-    """How long something has been going on, in whole seconds: it is looked at once a second."""
+    """How long something has been running, in whole seconds, because the screen is updated once a second."""
     return values.format_duration(milliseconds // 1000 * 1000) if milliseconds >= 1000 else "0s"
 
 
 def ended_line(status: str, name: str, detail: str) -> Text:
-    """One line about what has just ended."""
+    """One line about a task that has just ended."""
     from agentq_cli.show.drawing import line
 
     more = [("  ", ""), (detail, DIM)] if detail and detail != status else []
@@ -61,7 +61,7 @@ def ended_line(status: str, name: str, detail: str) -> Text:
 
 
 class Counted:
-    """How many of what was seen have ended, and how."""
+    """How many tasks have ended, by status."""
 
     def __init__(self) -> None:
         self.by_status: Counter[str] = Counter()
@@ -74,7 +74,7 @@ class Counted:
 
     @property
     def took(self) -> str:
-        """Since the beginning."""
+        """The time since the beginning."""
         return age(monotonic_ms() - self._began)
 
 
@@ -88,7 +88,7 @@ def lines_of(
     *,
     more: int = 0,
 ) -> list[RenderableType]:
-    """The table, cut to the height, and below it the line that sums up; `more` run and are not among the rows."""
+    """The table, cut to the height, and a summary line below it; `more` other tasks run that have no row."""
     from agentq_cli.show.drawing import line, sentence, table
 
     room = max(height - 3, 0)
@@ -102,7 +102,7 @@ def lines_of(
 
 
 def waiting_counts(queue: Queue) -> Counter[str]:
-    """How many live tasks there are by shown status, in all sessions; none where that cannot be read now."""
+    """How many live tasks all sessions have, by shown status; empty if that cannot be read now."""
     counts: Counter[str] = Counter()
     try:
         for session in queue.figures.live_counts().values():
@@ -119,10 +119,11 @@ def live_wait(
     *,
     ended: Mapping[Address, Task] | None = None,
 ) -> Live:
-    """For those who wait: `still_open` has not ended yet, and `reasons` says why, both kept up to date by who waits.
+    """The display for a command that waits: `still_open` are the tasks that have not ended yet, and `reasons` says why
+    they do not run. The command keeps both up to date.
 
-    Items are the tasks once they have ended. With `ended` they are addresses instead, printed as they are at once, and
-    the tasks in it get a line each at the end.
+    Items are the tasks once they have ended. If `ended` is given, they are addresses instead, which are printed
+    unchanged and at once, and each task in `ended` gets a line at the end.
     """
     counted = Counted()
 

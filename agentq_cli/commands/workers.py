@@ -1,4 +1,4 @@
-"""`agentq workers`: what runs now, who looks after it, and what holds new starts back."""
+"""`agentq workers`: what runs now, which supervisor watches it, and what holds new starts back."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ SUPERVISORS = (
 )
 GATES = (Column("GATE", "name"), Column("HOLDING", "holding"), Column("DETAIL", "detail"))
 SIGNS = ("stdout", "stderr", "heartbeat", "start")
-"""The files of a run whose change shows that it lives."""
+"""The files of a run whose changes show that it is alive."""
 
 EXAMPLES = (
-    ("agentq workers", "What runs, who looks after it, what holds starts back."),
-    ("agentq workers --json", "With every gate and its numbers."),
+    ("agentq workers", "List what runs, the supervisors, and what holds starts back."),
+    ("agentq workers --json", "Include every gate and its numbers."),
 )
 
 
@@ -93,12 +93,12 @@ def last_sign(directory: RunDirectory) -> int | None:
 
 
 def note(start: Start | Void | None) -> str | None:
-    """What a person should know of a run that lives."""
+    """What a person should know about a live run; None if there is nothing."""
     return keeper.ELSEWHERE if isinstance(start, Start) and keeper.is_foreign(start) else None
 
 
 def _memory(directory: RunDirectory, start: Start) -> int | None:
-    """What the run's processes hold resident, the shim's own left out; pages that they share count for each."""
+    """The resident memory of the run's processes without the shim; pages that they share count for each process."""
     if keeper.is_foreign(start) or not keeper.lives(directory, start):
         return None
     return resources.resident(tree.below([start.identity]))
@@ -106,13 +106,13 @@ def _memory(directory: RunDirectory, start: Start) -> int | None:
 
 def supervisor_item(at: Context, supervisor: Supervisor) -> documents.Item:
     """An item of `supervisors`."""
-    # Its row counts milliseconds of this boot, which no clock that is set disturbs; a person wants the time of day.
+    # Its row counts milliseconds since boot, which setting the clock does not change; a person wants the time of day.
     silent = max(0, monotonic_ms() - supervisor.renewed_at)
     return documents.supervisor(supervisor, last_seen_at=at.now_ms() - silent, alive=True)
 
 
 def gate_items(at: Context, queue: Queue, running: int, supervisors: list[Supervisor]) -> list[documents.Item]:
-    """What holds starts back, or would: the gates of admission, and the holds on agents and the queue."""
+    """What holds starts back, or could: the gates of admission, and the holds on agents and the queue."""
     jobs = max((supervisor.jobs for supervisor in supervisors), default=at.config.jobs)
     cap = admission.cap(running, jobs)
     found = [documents.gate(gate) for gate in (cap, *_admission(at, queue, supervisors))]
@@ -126,12 +126,12 @@ def gate_items(at: Context, queue: Queue, running: int, supervisors: list[Superv
 
 
 def _admission(at: Context, queue: Queue, supervisors: list[Supervisor]) -> Sequence[Gate]:
-    """What holds a supervisor's starts back, as it says itself; where none does, what one would find out now."""
+    """The gates that a supervisor has recorded; if none has, the gates that a supervisor would find now."""
     recorded = [gate for supervisor in supervisors for gate in supervisor.gates]
     by_name = {gate.name: gate for gate in sorted(recorded, key=lambda gate: gate.holding)}
     trouble = by_name.pop(gates.TROUBLE, None)
     if not by_name:
-        # A supervisor that is a service has other cgroups around it than this command.
+        # A supervisor that runs as a service is in other cgroups than this command.
         whose = str(supervisors[0].identity.pid) if supervisors else "self"
         found = list(gates.measure(queue, at.config, Resources(whose)).gates)
     else:

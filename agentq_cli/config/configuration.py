@@ -1,7 +1,7 @@
-"""What the user has set: flag over environment over file over default, and where each value came from.
+"""The settings: flag over environment over file over default, and where each value came from.
 
-The file is `AGENTQ_CONFIG`, else `config.toml` in the platform's user config dir; without one everything has its
-default and no TOML is read. An unknown key or a bad value raises Usage with file, line and the nearest name.
+The file is `AGENTQ_CONFIG`, else `config.toml` in the platform's user config dir. Without a file every value has its
+default. An unknown key or an invalid value raises Usage with file, line and the nearest name.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LARGEST_FILE = 4 * MIB
 
 
 class Limits(NamedTuple):
-    """The gates of admission and the bounds of a run; `load` None means that the load is not looked at."""
+    """The gates of admission and the bounds of a run; `load` None means that the load does not matter."""
 
     stagger_ms: int = 0
     memory_reserve_bytes: int = 512 * MIB
@@ -48,16 +48,16 @@ LIMIT_FIELDS = {
     "ageing": "ageing_ms",
     "output_bytes": "output_bytes",
 }
-"""Where each key of `[limits]` is kept: the field's name says the unit."""
+"""The field of each key of `[limits]`; the field's name includes the unit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything set, read and checked. Durations are milliseconds, sizes bytes, lists tuples.
+    """All settings, read and checked. Durations are milliseconds, sizes bytes, lists tuples.
 
-    `defaults` and `sessions` hold options of submit and schedule under their long names with underscores, `agents` the
-    tables of profiles. `sources` says of each dotted key whether it came from a flag, the environment or
-    the file; what is not in it has its default. `stamp` changes when the file does.
+    `defaults` and `sessions` contain options of submit and schedule under their long names with underscores, `agents`
+    the tables of profiles. `sources` has for each dotted key whether it came from a flag, the environment or the file;
+    a key that is not in it has its default. `stamp` changes when the file does.
     """
 
     path: str
@@ -77,7 +77,7 @@ class Config:
     stamp: tuple[int, ...] | None = None
 
     def options(self, session: str) -> dict[str, Any]:
-        """The defaults for a task of `session`: its own table over `[defaults]`, their `env` tables merged."""
+        """The defaults for a task of `session`: its own table over `[defaults]`, with the `env` tables merged."""
         own = self.sessions.get(session, {})
         merged = {**self.defaults, **own}
         if "env" in merged:
@@ -85,7 +85,7 @@ class Config:
         return merged
 
     def source(self, key: str) -> str:
-        """Where the value of a dotted key came from, as `config show` names it."""
+        """Where the value of a dotted key came from, as `config show` prints it."""
         return self.sources.get(key, "default")
 
     def changed(self) -> bool:
@@ -94,7 +94,7 @@ class Config:
 
 
 class Setting(NamedTuple):
-    """One line of `config show`: a dotted key, its value, and where that came from. Secrets are left out."""
+    """A line of `config show`: a dotted key, its value, and where the value came from. Secrets are left out."""
 
     key: str
     value: Any
@@ -104,7 +104,7 @@ class Setting(NamedTuple):
 def load(environ: Mapping[str, str], *, overrides: Mapping[str, Any] | None = None) -> Config:
     """The configuration of this process. `overrides` are top-level values that flags gave, already checked.
 
-    Raises Usage where the file, a key or a value is bad, also where `AGENTQ_CONFIG` names no readable file.
+    Raises Usage if the file, a key or a value is invalid, or if `AGENTQ_CONFIG` names a file that cannot be read.
     """
     path, demanded = config_path(environ)
     stamped = stamp(path)
@@ -127,12 +127,12 @@ def config_path(environ: Mapping[str, str]) -> tuple[str, bool]:
         return os.path.expanduser(named), True
     path = environment.config_file(environ)
     if path is None:
-        raise Usage("home directory: there is none; set HOME, or AGENTQ_CONFIG to the configuration's file")
+        raise Usage("home directory: not found; set HOME, or set AGENTQ_CONFIG to the path of the config file")
     return path, False
 
 
 def place(config: Config, *keys: str) -> str:
-    """File and line of a key that the file has set, for an error that is found out later. Raises Usage."""
+    """File and line of a key in the file, for an error that is found later. Raises Usage."""
     from agentq_cli.config.lines import key_lines
 
     document = _Document(config.path, _read_text(config.path))
@@ -141,7 +141,7 @@ def place(config: Config, *keys: str) -> str:
 
 
 def settings(config: Config) -> tuple[Setting, ...]:
-    """Every value that is in force, with its source. Of an `env` table only the names are shown."""
+    """Every effective value with its source. Only the names of an `env` table are shown."""
     found = [
         Setting(key, getattr(config, "retention_ms" if key == "retention" else key), config.source(key))
         for key in schema.TOP
@@ -192,14 +192,14 @@ def _with_file(config: Config, text: str) -> Config:
 
 
 class _Document:
-    """The tables of one file, and how to name a place in it."""
+    """The tables of a file, and the places of its keys."""
 
     def __init__(self, path: str, text: str) -> None:
         self.path = path
         self.text = text
 
     def place(self, *keys: str) -> str:
-        """File and line of a key, or of the nearest thing around it; looked for only once something is wrong."""
+        """File and line of a key, or of the nearest table around it; only searched for an error."""
         from agentq_cli.config.lines import key_lines
 
         lines = {(): 1, **key_lines(self.text)}
@@ -215,12 +215,12 @@ class _Document:
     def named(self, rules: schema.Schema, tables: Any, noun: str) -> dict[str, Options]:
         """The tables `[noun.NAME]`, each name checked."""
         if not isinstance(tables, dict):
-            schema.refuse(f"{self.place(noun)} {noun}", tables, "a table is wanted")
+            schema.refuse(f"{self.place(noun)} {noun}", tables, "must be a table")
         for name in tables:
             if not is_name(name):
                 raise Usage(
-                    f"{self.place(noun, name)} [{noun}] name '{name}': 1 to 64 letters, digits, dots, dashes and "
-                    "underscores are wanted, the first a letter or digit"
+                    f"{self.place(noun, name)} [{noun}] name '{name}': must be 1 to 64 letters, digits, dots, "
+                    "dashes and underscores, beginning with a letter or digit"
                 )
         return {name: self.table(rules, table, noun, name) for name, table in tables.items()}
 
@@ -247,14 +247,14 @@ class _Document:
         return config
 
     def sources(self, config: Config, top: Options, limits: Options) -> dict[str, str]:
-        """That the file set it, for every value that it set."""
+        """The source of every value that the file set."""
         tables: dict[str, Options] = {"": top, "limits.": limits, "defaults.": config.defaults, "hooks.": config.hooks}
         tables |= {f"sessions.{name}.": table for name, table in config.sessions.items()}
         tables |= {f"agents.{name}.": table for name, table in config.agents.items()}
         return {f"{prefix}{key}": f"file {self.path}" for prefix, table in tables.items() for key in table}
 
     def check_agents(self, config: Config) -> None:
-        """Refuse the name of an agent that no profile has, which is known only when all tables are read."""
+        """Reject the name of an agent that has no profile; this is only known after all tables are read."""
         named: dict[tuple[str, ...], str | None] = {
             ("default_agent",): config.default_agent,
             ("defaults", "agent"): config.defaults.get("agent"),
@@ -265,7 +265,7 @@ class _Document:
                 _refuse_agent(config, name, f"{self.place(*keys)} {keys[-1]}")
 
     def check_profiles(self, config: Config) -> None:
-        """Refuse a profile whose keys, over the shipped ones of that name, do not make one."""
+        """Reject a profile that is invalid or incomplete together with the shipped keys of that name."""
         if not config.agents:
             return
         from agentq_cli.agents.profile import profile
@@ -278,7 +278,7 @@ class _Document:
 
 
 def agent_names(config: Config) -> tuple[str, ...]:
-    """Every agent that may be named: those that agentq knows of, and the user's own."""
+    """Every agent that may be named: the built-in ones, and the user's own."""
     return tuple(dict.fromkeys((*BUILT_IN, *config.agents)))
 
 
@@ -287,7 +287,7 @@ def _refuse_agent(config: Config, name: str, what: str) -> None:
 
 
 def _dotted(hooks: Any) -> Any:
-    """`[hooks]` with `task.finished = …` written without quotes, which TOML takes for a table in a table."""
+    """`[hooks]` with quoted names for `task.finished = …` without quotes, which TOML reads as a nested table."""
     if not isinstance(hooks, dict):
         return hooks
     flat: dict[str, Any] = {}
@@ -305,7 +305,7 @@ def _parse(path: str, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        # TOMLDecodeError is a ValueError; a number of thousands of digits is a plain one.
+        # TOMLDecodeError is a ValueError; a number with thousands of digits raises a plain ValueError.
         import re
 
         found = re.search(r"\(at line ([0-9]+)", str(error))
@@ -327,13 +327,14 @@ def _read_text(path: str) -> str:
 
 
 def stamp(path: str) -> tuple[int, ...] | None:
-    """What changes when the file does; None where there is none. Of one that may change unseen it holds the content."""
+    """A value that changes when the file does; None if there is no file. If the file could change unnoticed, the value
+    includes a hash of its content."""
     try:
         status = os.stat(path)
     except OSError:
         return None
     content: tuple[int, ...] = ()
     if not clock.settled(status.st_ctime_ns):
-        with contextlib.suppress(Usage):  # what reads it next says so
+        with contextlib.suppress(Usage):  # the next reader reports it
             content = (hash(_read_text(path)),)
     return status.st_dev, status.st_ino, status.st_ctime_ns, status.st_size, *content

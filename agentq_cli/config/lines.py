@@ -1,4 +1,4 @@
-"""On which line of a TOML file each key stands: `tomllib` keeps no positions, and an error should name one."""
+"""The line of each key in a TOML file: `tomllib` keeps no positions, but an error should name the line."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Key = tuple[str, ...]
 
 
 def key_lines(text: str) -> dict[Key, int]:
-    """The first line, from 1, of every table header and key in `text`; as far as it can be read.
+    """The first line, counted from 1, of every table header and key in `text`, as far as `text` can be read.
 
-    A statement is the shortest run of whole lines that is TOML by itself, which is what a header, a key, and a key
-    with an array or string over several lines all are.
+    A statement is the shortest sequence of whole lines that is valid TOML by itself: a header, a key, or a key with an
+    array or string on several lines.
     """
     import tomllib
 
@@ -40,7 +40,7 @@ def key_lines(text: str) -> dict[Key, int]:
 
 
 def _deepest(header: Any) -> Key:
-    """The path that a header statement such as `[a.b]` or `[[a.b]]` opens."""
+    """The path of the table in a header such as `[a.b]` or `[[a.b]]`."""
     path: Key = ()
     while header:
         if isinstance(header, list):

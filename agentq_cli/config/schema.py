@@ -1,7 +1,7 @@
-"""Which keys the configuration knows and what each may hold (CONTRACT, config).
+"""The keys of the configuration and their valid values (CONTRACT, config).
 
-A reader turns the value of a key, as TOML or an environment variable gives it, into the value that the program works
-with: durations become milliseconds, sizes bytes, lists tuples. It is given `what`, the place that an error names.
+A reader converts the value of a key, as TOML or an environment variable gives it, for the program: durations become
+milliseconds, sizes bytes, lists tuples. Its argument `what` is the place that an error names.
 """
 
 from __future__ import annotations
@@ -22,38 +22,38 @@ Reader: TypeAlias = "Callable[[Any, str], Any]"
 Schema: TypeAlias = "Mapping[str, Reader]"
 
 READERS = ("none", "claude", "codex", "events", "gemini", "opencode")
-"""What the `reader` of a profile may be: who understands the agent's output (`agents/`)."""
+"""The valid values of `reader` in a profile: what reads the agent's output (`agents/`)."""
 
 
 def refuse(what: str, value: object, why: str) -> NoReturn:
-    """Raise Usage as every error of the configuration reads: place, quoted value, reason."""
+    """Raise Usage in the form of every error of the configuration: place, quoted value, reason."""
     text = _written(value)
     shown = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
     raise Usage(f"{what} '{shown}': {why}")
 
 
 LONGEST_SHOWN = 200
-"""Characters of a value that an error quotes."""
+"""The most characters of a value that an error quotes."""
 
 
 def _written(value: object) -> str:
-    """A value of the file as text, whatever it is."""
+    """Any value of the file as text."""
     if isinstance(value, bool):
         return str(value).lower()
     try:
         return str(value)
-    except (ValueError, RecursionError):  # a number of thousands of digits, thousands of lists in one another
+    except (ValueError, RecursionError):  # a number with thousands of digits, or thousands of nested lists
         return type(value).__name__
 
 
 def read_table(schema: Schema, table: Any, what: str, place: Callable[..., str]) -> dict[str, Any]:
-    """The values of a table by its schema, under names with underscores; dashes are taken for them.
+    """The values of a table by its schema. Dashes in names are read as underscores.
 
-    `place(*keys)` names file and line of a key of the table for the error. Raises Usage on an unknown key, a key given
-    twice and a bad value.
+    `place(*keys)` names the file and line of a key in the table for errors. Raises Usage on an unknown key, a duplicate
+    key or an invalid value.
     """
     if not isinstance(table, dict):
-        refuse(f"{place()} {what}", table, "a table is wanted")
+        refuse(f"{place()} {what}", table, "must be a table")
     values: dict[str, Any] = {}
     for key, value in table.items():
         name = key.replace("-", "_")
@@ -66,32 +66,32 @@ def read_table(schema: Schema, table: Any, what: str, place: Callable[..., str])
 
 
 def text(value: Any, what: str) -> str:
-    """A string that is not blank and that a process could be given."""
+    """A string that is not blank and can be passed to a process."""
     if not isinstance(value, str):
-        refuse(what, value, "a string is wanted")
+        refuse(what, value, "must be a string")
     if not value.strip() or "\0" in value:
-        refuse(what, value, "must not be empty or hold a NUL character")
+        refuse(what, value, "must not be blank or contain a NUL character")
     return value
 
 
 def texts(value: Any, what: str) -> tuple[str, ...]:
-    """A list of strings; one string stands for a list of one."""
+    """A list of strings; a single string means a list with one."""
     if not isinstance(value, (list, str)):
-        refuse(what, value, "a list of strings is wanted")
+        refuse(what, value, "must be a list of strings")
     return tuple(text(item, what) for item in ([value] if isinstance(value, str) else value))
 
 
 def arguments(value: Any, what: str) -> tuple[str, ...]:
-    """A command line: a list of strings, the first of which names a program; an argument may be empty."""
+    """A command line: a list of strings. The first is a program; the others may be empty."""
     if not isinstance(value, list) or not all(isinstance(item, str) and "\0" not in item for item in value):
-        refuse(what, value, "a list of strings is wanted, a word each")
+        refuse(what, value, "must be a list of strings, one for each word")
     if value and not value[0].strip():
         refuse(what, value, "the first word must not be empty")
     return tuple(value)
 
 
 def command(value: Any, what: str) -> tuple[str, ...]:
-    """A command line of one word at least."""
+    """A command line of at least one word."""
     words = arguments(value, what)
     if not words:
         refuse(what, value, "must name a program")
@@ -101,12 +101,12 @@ def command(value: Any, what: str) -> tuple[str, ...]:
 def yes_no(value: Any, what: str) -> bool:
     """`true` or `false`."""
     if not isinstance(value, bool):
-        refuse(what, value, "true or false is wanted")
+        refuse(what, value, "must be true or false")
     return value
 
 
 def whole(low: int, high: int = 1_000_000_000) -> Reader:
-    """A whole number from `low` to `high`; from the environment as digits."""
+    """A whole number from `low` to `high`; the environment gives it as digits."""
 
     def read(value: Any, what: str) -> int:
         import re
@@ -114,7 +114,7 @@ def whole(low: int, high: int = 1_000_000_000) -> Reader:
         if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,12}", value):
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            refuse(what, value, f"a whole number from {low} to {high} is wanted")
+            refuse(what, value, f"must be a whole number from {low} to {high}")
         return value
 
     return read
@@ -123,7 +123,7 @@ def whole(low: int, high: int = 1_000_000_000) -> Reader:
 def amount(value: Any, what: str) -> float:
     """A number above zero, such as a cost in dollars."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e12:
-        refuse(what, value, "a number above 0 is wanted")
+        refuse(what, value, "must be a number above 0")
     return float(value)
 
 
@@ -163,17 +163,17 @@ def size(value: Any, what: str) -> int:
 
 
 def path(value: Any, what: str) -> str:
-    """A path, `~` expanded; it must be absolute then, since nobody knows from where the command will be called."""
+    """A path with `~` expanded. It must be absolute, since the command may be called from any directory."""
     from agentq_cli.options.values import parse_path
 
     expanded = parse_path(text(value, what), what)
     if not os.path.isabs(expanded):
-        refuse(what, value, "an absolute path, or one that begins with ~, is wanted")
+        refuse(what, value, "must be an absolute path, or begin with ~")
     return expanded
 
 
 def paths(value: Any, what: str) -> tuple[str, ...]:
-    """A list of paths; one string stands for a list of one."""
+    """A list of paths; a single string means a list with one."""
     return tuple(path(item, what) for item in texts(value, what))
 
 
@@ -185,11 +185,11 @@ def zone(value: Any, what: str) -> str:
 
 
 def environment(value: Any, what: str) -> dict[str, str]:
-    """A table of environment variables. The values are never quoted in an error: they may be secrets."""
+    """A table of environment variables. Errors never quote the values, because they may be secrets."""
     from agentq_cli.options.values import check_variable
 
     if not isinstance(value, dict):
-        refuse(what, "…", 'a table of NAME = "value" is wanted')
+        refuse(what, "…", 'must be a table of NAME = "value"')
     for name, held in value.items():
         if not isinstance(held, str):
             refuse(what, name, "its value must be a string")
@@ -198,16 +198,16 @@ def environment(value: Any, what: str) -> dict[str, str]:
 
 
 def agent(value: Any, what: str) -> str:
-    """The name of an agent; whether it exists is known only when all tables are read."""
+    """The name of an agent; whether it exists is only known after all tables are read."""
     return text(value, what)
 
 
 def _reader(row: Row) -> Reader:
-    """What reads the value of an option."""
+    """The reader of an option's value."""
     if row.reader == "choice":
         return choice(*row.choices)
     if row.reader == "whole":
-        # Without a bound above it is the file's.
+        # Without an upper bound, the file's default bound applies.
         return whole(*(bound for bound in (row.low, row.high) if bound is not None))
     return OF_OPTIONS[row.reader]
 
@@ -226,7 +226,7 @@ OF_OPTIONS: Mapping[str, Reader] = {
     "money": amount,
     "zone": zone,
 }
-"""By the reader of an option what reads the same from the file; of a moment only a duration makes sense there."""
+"""What reads an option's value from the file, by the option's reader. A moment in the file can only be a duration."""
 
 TOP: Schema = {
     "jobs": whole(1, 10_000),
@@ -239,10 +239,10 @@ TOP: Schema = {
 """The keys outside of any table; each is also an environment variable, `AGENTQ_` and the key in capitals."""
 
 OPTIONS: Schema = {row.name: _reader(row) for row in rows("defaults")}
-"""The options of submit and schedule that make sense for more than one task, by their long names."""
+"""The options of submit and schedule that can be set for several tasks, by their long names."""
 
 SESSION: Schema = {**OPTIONS, "parallel": whole(1, 10_000), "conversation_ttl": duration()}
-"""What `[sessions.NAME]` may hold."""
+"""The keys of `[sessions.NAME]`."""
 
 PROFILE: Schema = {
     "argv": command,
@@ -262,7 +262,7 @@ PROFILE: Schema = {
     "version": arguments,
     "reports_cost": yes_no,
 }
-"""What `[agents.NAME]` may hold; see `agents/profile.py` for what each means."""
+"""The keys of `[agents.NAME]`; see `agents/profile.py` for their meaning."""
 
 LIMITS: Schema = {
     "stagger": duration(zero=True),
@@ -273,7 +273,7 @@ LIMITS: Schema = {
     "ageing": duration(),
     "output_bytes": size,
 }
-"""What `[limits]` may hold."""
+"""The keys of `[limits]`."""
 
 
 def _read_by(*readers: str) -> frozenset[str]:
@@ -289,6 +289,6 @@ DURATIONS, SIZES = _read_by("duration"), _read_by("size")
 HOOKS: Schema = dict.fromkeys(
     ("task.finished", "task.failed", "series.paused", "agent.held", "session.drained"), command
 )
-"""The events that `[hooks]` may name, each with a command line."""
+"""The events in `[hooks]`, each with a command line."""
 
 TABLES = ("defaults", "sessions", "agents", "limits", "hooks")

@@ -1,7 +1,7 @@
-"""In which time zone a naive time or a cron expression is meant (CONTRACT, zone order).
+"""The time zone of naive times and cron expressions (CONTRACT, zone order).
 
 `--tz`, the session's `tz`, `AGENTQ_TZ`, config `tz`, `TZ`, the system's, UTC: IANA names only. An unknown name is an
-error where a person typed it, and a warning where it came from the environment.
+error if a person typed it, and a warning if it came from the environment.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Zone:
 
 
 def known(name: str) -> bool:
-    """Whether the zone data base has an IANA zone of that name."""
+    """Whether the zone database has an IANA zone of that name."""
     from zoneinfo import ZoneInfo
 
     if name.startswith(("posix/", "right/")) or name in ("localtime", "posixrules", "Factory"):
@@ -45,7 +45,7 @@ def known(name: str) -> bool:
 
 
 def check(name: str, what: str = "--tz") -> str:
-    """The name itself. Raises Usage with the nearest name where there is no such zone."""
+    """The name itself. Raises Usage with the nearest name if there is no such zone."""
     if known(name):
         return name
     from zoneinfo import available_timezones
@@ -54,7 +54,7 @@ def check(name: str, what: str = "--tz") -> str:
 
 
 def resolve(config: Config, environ: Mapping[str, str], *, session: str, typed: str | None = None) -> Zone:
-    """The zone of a task in `session`. Raises Usage only on `typed`, which a person gave just now."""
+    """The zone of a task in `session`. Raises Usage only on `typed`, which a person has just given."""
     if typed is not None:
         return Zone(check(typed), "flag")
     settled = config.sessions.get(session, {}).get("tz")
@@ -75,7 +75,7 @@ def resolve(config: Config, environ: Mapping[str, str], *, session: str, typed: 
 
 
 def system_zone() -> str | None:
-    """The zone that the machine is set to, by the link `/etc/localtime` or the name in `/etc/timezone`."""
+    """The machine's zone, from the link `/etc/localtime` or the name in `/etc/timezone`."""
     names: list[str] = []
     with contextlib.suppress(OSError):
         names.append(os.readlink(LOCALTIME).partition("zoneinfo/")[2])
@@ -85,7 +85,8 @@ def system_zone() -> str | None:
 
 
 def named(config: Config, environ: Mapping[str, str], *, session: str, typed: str | None) -> str:
-    """The zone's name; what is odd about the environment's is a warning on stderr. Raises Usage on an unknown one."""
+    """The zone's name; problems with the environment's zone are warnings on stderr. Raises Usage if `typed` is
+    unknown."""
     from agentq_cli.show import notices
 
     found = resolve(config, environ, session=session, typed=typed)

@@ -1,6 +1,6 @@
-"""Everything around the queue that may keep it from working, each with the command that helps; for `doctor`.
+"""Checks everything around the queue that may keep it from working, and names the command that helps; for `doctor`.
 
-`health` says what is wrong with the queue itself; its issues are among the checks.
+`health` finds the problems of the queue itself; its issues are among the checks.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 
 OLDEST_KERNEL = (5, 4)
 CLOCK_BEHIND_MS = 60_000
-"""By how much the newest record may be ahead of the clock before the clock is thought to be wrong."""
+"""By how much the newest record may be ahead of the clock before the clock is considered wrong."""
 
 OK, WARNING, ERROR = "ok", "warning", "error"
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at: its status (ok, warning, error), what was found, and the command that helps."""
+    """A check: its name, its status (ok, warning, error), what was found, and the command that helps."""
 
     check: str
     status: str
@@ -50,7 +50,7 @@ class Check:
 
 
 def checks(at: Context) -> Iterator[Check]:
-    """Look at everything; nothing is changed and nothing made."""
+    """All checks. Changes and creates nothing."""
     yield from _program()
     config = Config(path=configuration.config_path(at.environ)[0])
     for check in _config(at):
@@ -77,7 +77,7 @@ def _program() -> Iterator[Check]:
     release = platform.release()
     numbers = tuple(int(part) for part in release.replace("-", ".").split(".")[:2] if part.isdecimal())
     if sys.platform != "linux" or numbers < OLDEST_KERNEL:
-        why = f"{sys.platform} {release}: run and sweep need Linux 5.4 or newer; reading commands work"
+        why = f"{sys.platform} {release}: run and sweep need Linux 5.4 or newer; only reading commands work"
         yield Check("kernel", ERROR, why)
 
 
@@ -93,7 +93,7 @@ def _config(at: Context) -> Iterator[Check]:
         return
     for text in loaded.warnings:
         yield Check("config", WARNING, text, "agentq config show")
-    where = f"{loaded.path}" if loaded.stamp is not None else f"{loaded.path} is not there: the defaults hold"
+    where = f"{loaded.path}" if loaded.stamp is not None else f"{loaded.path}: no such file; the defaults apply"
     yield Check("config", OK, where)
 
 
@@ -112,12 +112,12 @@ def _state_dir(at: Context) -> Iterator[Check]:
     while not is_there(there):
         there = os.path.dirname(there)
     if not os.access(there, os.W_OK | os.X_OK):
-        yield Check("state dir", ERROR, f"'{there}' cannot be written", f"ls -ld {there}")
+        yield Check("state dir", ERROR, f"'{there}' is not writable", f"ls -ld {there}")
         return
     found = os.statvfs(there)
     free = found.f_bavail * found.f_frsize
     kind = file_systems.kind_of(there)
-    missing = "" if there == path else " (not there yet)"
+    missing = "" if there == path else " (not created yet)"
     text = f"'{path}'{missing}: {kind}, {format_size(free)} free"
     if free < health.LITTLE_SPACE:
         yield Check("state dir", ERROR, text, "agentq prune --older-than 30d")
@@ -125,12 +125,12 @@ def _state_dir(at: Context) -> Iterator[Check]:
         yield Check("state dir", OK, text)
     if there == path and stat.S_IMODE(os.stat(path).st_mode) & 0o077:
         mode = stat.S_IMODE(os.stat(path).st_mode)
-        yield Check("state dir", WARNING, f"'{path}': others may look into it (mode {mode:04o})", f"chmod 700 '{path}'")
+        yield Check("state dir", WARNING, f"'{path}': accessible to others (mode {mode:04o})", f"chmod 700 '{path}'")
 
 
 def _umask(at: Context) -> Iterator[Check]:
     if not at.umask & 0o002:
-        text = f"umask {at.umask:04o}: what agents write, everybody may change (they get the umask of the submit)"
+        text = f"umask {at.umask:04o}: others can change what agents write (agents get the umask of the submit)"
         yield Check("umask", WARNING, text, "umask 022")
 
 
@@ -140,7 +140,7 @@ def _zone(at: Context, config: Config) -> Iterator[Check]:
         yield Check("zone", WARNING, text, "agentq config show")
     yield Check("zone", OK, f"{zone.name} ({zone.source})")
     if at.clock.fixed:
-        text = f"AGENTQ_NOW is set: the clock of this shell stands still at {rfc3339(at.now_ms())}"
+        text = f"AGENTQ_NOW is set: this shell's clock is fixed at {rfc3339(at.now_ms())}"
         yield Check("clock", WARNING, text, "unset AGENTQ_NOW")
 
 
@@ -148,7 +148,7 @@ def _zone(at: Context, config: Config) -> Iterator[Check]:
 
 
 def _wanted(config: Config) -> set[str]:
-    """The agents that the config names: these must be there."""
+    """The agents that the config names, which must be available."""
     named = {config.default_agent, config.defaults.get("agent"), *config.agents}
     named |= {table.get("agent") for table in config.sessions.values()}
     return {str(name) for name in named if name}
@@ -160,7 +160,7 @@ def _agents(at: Context, config: Config) -> Iterator[Check]:
         program = profiles.find_program(profile, at.environ.get("PATH"))
         if program is None:
             if name in _wanted(config):
-                text = f"'{profile.argv[0]}' is not found on PATH, and the config names it"
+                text = f"'{profile.argv[0]}' is not on PATH, but the config names it"
                 yield Check(f"agent {name}", ERROR, text, "agentq agents")
             continue
         if name in AGENT_CLIS:
@@ -168,7 +168,7 @@ def _agents(at: Context, config: Config) -> Iterator[Check]:
         yield from _agent(at, name, profile, program)
     missing = ", ".join(name for name in AGENT_CLIS if name not in there)
     if not there:
-        yield Check("agents", WARNING, f"none of {missing} is on PATH; commands and demo work", "agentq agents")
+        yield Check("agents", WARNING, f"none of {missing} is on PATH; only commands and demo work", "agentq agents")
     else:
         yield Check("agents", OK, f"{', '.join(there)} on PATH{f'; not here: {missing}' if missing else ''}")
 
@@ -177,7 +177,7 @@ def _agent(at: Context, name: str, profile: Profile, program: str) -> Iterator[C
     command = profiles.version_command(profile)
     version = None if command is None else probe.version(command)
     if command is not None and version is None:
-        text = f"'{program}' does not tell its version within {probe.VERSION_SECONDS} s"
+        text = f"'{program}' did not print its version within {probe.VERSION_SECONDS} s"
         yield Check(f"agent {name}", WARNING, text, " ".join(command))
     login = logins.LOGINS.get(name)
     told = f"{program}{f', {version}' if version else ''}"
@@ -186,16 +186,16 @@ def _agent(at: Context, name: str, profile: Profile, program: str) -> Iterator[C
         return
     found = login.found({**at.environ, **profile.env})
     if found is None:
-        text = f"{told}; no login found (it may be elsewhere, in a keyring for instance)"
+        text = f"{told}; no login found (it may be elsewhere, such as in a keyring)"
         yield Check(f"agent {name}", WARNING, text, login.command)
         return
     only = found in at.environ and found not in profile.env
-    where = f"{found}, which is set in this shell alone" if only else found
+    where = f"{found}, which is set only in this shell" if only else found
     yield Check(f"agent {name}", OK, f"{told}; its login: {where}")
 
 
 def _environments(at: Context, config: Config, around: tuple[Surroundings, ...]) -> Iterator[Check]:
-    """What cron and systemd would give, and which agents are found there."""
+    """The environments that cron and systemd give, and which agents are found there."""
     programs = {
         name: profile
         for name, profile in profiles.profiles(config).items()
@@ -205,7 +205,7 @@ def _environments(at: Context, config: Config, around: tuple[Surroundings, ...])
     for each in around:
         missing = [name for name, profile in programs.items() if not profiles.find_program(profile, each.path)]
         lost[each.name] = missing
-    # Where one of them is set up and finds all, nobody cares what the other would find.
+    # If one of them is set up and finds all agents, it does not matter what the other would find.
     served = any(each.calls and not lost[each.name] for each in around)
     for each in around:
         notes = [f"PATH {each.path}"]
@@ -215,13 +215,13 @@ def _environments(at: Context, config: Config, around: tuple[Surroundings, ...])
                 notes.append(f"{variable} {there or 'not set'}, here {own or 'not set'}")
         who = f"{len(each.calls)} of its entries call agentq" if each.calls else "nothing there calls agentq"
         if not each.known and not each.calls:
-            who = "it cannot be asked here; this is what it gives by default"
+            who = "cannot be queried here; this is its default"
         missing = lost[each.name]
         if len(missing) < len(programs):
             notes.insert(0, f"finds {', '.join(name for name in programs if name not in missing)}")
         text = f"{who}; {'; '.join(notes)}"
         if missing and (each.calls or not served):
-            text = f"{', '.join(missing)} not found there, though here; {text}"
+            text = f"{', '.join(missing)} found here but not there; {text}"
             yield Check(each.name, WARNING, text, f"agentq service print {each.name}")
         else:
             yield Check(each.name, OK, text)
@@ -233,9 +233,7 @@ def _hooks(at: Context, config: Config) -> Iterator[Check]:
         program = os.path.expanduser(argv[0])
         program = os.path.join(base, program) if "/" in program else program
         if profiles.find_program(Profile(hook, (program,)), at.environ.get("PATH")) is None:
-            yield Check(
-                f"hook {hook}", WARNING, f"'{argv[0]}' is not a program that can be found", "agentq config show"
-            )
+            yield Check(f"hook {hook}", WARNING, f"'{argv[0]}': program not found", "agentq config show")
 
 
 # The queue
@@ -253,7 +251,7 @@ def _queue(at: Context, config: Config, around: tuple[Surroundings, ...]) -> Ite
     except Unreadable as error:
         yield Check("state dir", ERROR, error.message, "agentq health")
     except Usage:
-        return  # told by the check of the state dir
+        return  # the check of the state dir reports it
     except AgentqError as error:
         yield Check("state dir", ERROR, error.message, "agentq health")
 
@@ -271,18 +269,18 @@ def _clock(at: Context, queue: Queue) -> Iterator[Check]:
             yield Check("clock", OK, rfc3339(at.now_ms()))
         return
     behind = format_duration(newest.at - at.now_ms())
-    text = f"{rfc3339(at.now_ms())}, {behind} behind the newest record: what is scheduled waits so much longer"
+    text = f"{rfc3339(at.now_ms())}, {behind} behind the newest record: scheduled tasks wait this much longer"
     yield Check("clock", WARNING, text, "timedatectl status")
 
 
 def _leftovers(queue: Queue) -> Iterator[Check]:
     left, found = queue.upkeep.leftovers(), []
     if left.supervisors:
-        found.append(f"supervisors on record that are gone: {left.supervisors}")
+        found.append(f"records of supervisors that are gone: {left.supervisors}")
     if left.bells:
         found.append(f"doorbells of processes that are gone: {left.bells}")
     if left.commits and not queue.workers():
-        found.append(f"commits that were begun and not ended: {left.commits}")
+        found.append(f"unfinished commits: {left.commits}")
     if found:
         yield Check("leftovers", WARNING, ", ".join(found), "agentq sweep")
     else:
@@ -300,5 +298,5 @@ def _attendance(queue: Queue, around: tuple[Surroundings, ...]) -> Iterator[Chec
 
 
 def overall(found: list[Check]) -> str:
-    """The worst status of all."""
+    """The worst status of all checks."""
     return next((status for status in (ERROR, WARNING) if any(each.status == status for each in found)), OK)

@@ -1,4 +1,4 @@
-"""What is wrong with a state dir, each with what to do about it; for `health`."""
+"""The problems of a state dir, each with what to do about it; for `health`."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from agentq_cli.supervise import overdue, recovery, wake
 from agentq_cli.supervise.gates import TROUBLE
 
 LITTLE_SPACE = 64 << 20
-"""Bytes; with less on the disk of the state dir an end of a run may soon not be recorded any more."""
+"""Bytes; with less free space on the disk of the state dir, the ends of runs may soon not be recorded."""
 
 UNATTENDED_MS = 10 * 60_000
-"""How long work may be due with nobody there before it is more than a command that was not given yet."""
+"""How long work may be due without a supervisor before this is an error, not only a warning."""
 
 
 REPAIRS = {
-    "inbound.db": "put the file back from a copy; the other sessions go on",
-    "outbound.db": "put the file back from a copy, or move it away and `agentq sweep --reindex` makes one",
-    "runs": "make it a directory of yours that can be written; nothing of this session can be started before",
+    "inbound.db": "restore the file from a copy; the other sessions are not affected",
+    "outbound.db": "restore the file from a copy, or move it away and run `agentq sweep --reindex` to make a new one",
+    "runs": "make it a writable directory of your own; until then no task of this session can start",
     "index": "`agentq sweep --reindex`",
 }
-"""What is to be done about each part of a session that is at fault."""
+"""What to do about each part of a session that is broken."""
 
 
 class Severity(StrEnum):
-    """`ERROR`: work is lost or stands still until somebody helps. `WARNING`: some of it waits."""
+    """`ERROR`: work is lost, or stopped until a person fixes the problem. `WARNING`: some work waits."""
 
     WARNING = "warning"
     ERROR = "error"
@@ -40,7 +40,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One thing that is wrong: in which part, what, and what to do."""
+    """A problem: the affected part, what is wrong, and what to do."""
 
     severity: Severity
     component: str
@@ -49,7 +49,7 @@ class Issue:
 
 
 def issues(queue: Queue, config: Config) -> Iterator[Issue]:
-    """Everything that is wrong at this moment; all slots in use, and tasks that wait their turn, are not."""
+    """All current problems. That all slots are in use, or that tasks wait their turn, is not a problem."""
     yield from _disk(queue)
     yield from _sessions(queue)
     yield from _agents(queue)
@@ -68,10 +68,12 @@ def _disk(queue: Queue) -> Iterator[Issue]:
         return  # nothing is stored yet
     free = found.f_bavail * found.f_frsize
     if free < LITTLE_SPACE:
-        what = f"'{queue.here.path}': {free // 1024} KiB are free on its disk"
-        yield Issue(Severity.ERROR, "disk", what, "make room; `agentq prune --older-than 30d` removes ended tasks")
+        what = f"'{queue.here.path}': only {free // 1024} KiB free on its disk"
+        yield Issue(
+            Severity.ERROR, "disk", what, "free some space; `agentq prune --older-than 30d` removes ended tasks"
+        )
     if not os.access(queue.here.path, os.W_OK):
-        yield Issue(Severity.ERROR, "disk", f"'{queue.here.path}': not writable", "mount it writable, or mend its mode")
+        yield Issue(Severity.ERROR, "disk", f"'{queue.here.path}': not writable", "mount it writable, or fix its mode")
 
 
 def _sessions(queue: Queue) -> Iterator[Issue]:
@@ -86,11 +88,11 @@ def _agents(queue: Queue) -> Iterator[Issue]:
         reason = f": {hold.reason}" if hold.reason else ""
         if hold.until is None:
             what = f"its tasks are held by {hold.kind}{reason}"
-            help_ = f"mend its login or its account, then `agentq resume --agent {hold.name}`"
+            help_ = f"fix its login or its account, then run `agentq resume --agent {hold.name}`"
             yield Issue(Severity.ERROR, f"agent {hold.name}", what, help_)
         else:
             what = f"its tasks are held by {hold.kind} until {rfc3339(hold.until)}{reason}"
-            help_ = f"they go on by themselves; `agentq resume --agent {hold.name}` tries at once"
+            help_ = f"they resume by themselves; `agentq resume --agent {hold.name}` retries at once"
             yield Issue(Severity.WARNING, f"agent {hold.name}", what, help_)
 
 
@@ -105,7 +107,7 @@ def _attendance(queue: Queue) -> Iterator[Issue]:
     yield Issue(
         Severity.ERROR if late else Severity.WARNING,
         "supervisor",
-        f"work is due in {names}, no supervisor lives and nobody has swept in the last 5 minutes",
+        f"work is due in {names}, but no supervisor is running and there was no sweep in the last 5 minutes",
         "start `agentq run`, or have cron or systemd call `agentq sweep`",
     )
 
@@ -115,10 +117,10 @@ def _gates(queue: Queue) -> Iterator[Issue]:
         for gate in supervisor.gates:
             if gate.name == TROUBLE:
                 what = f"supervisor {supervisor.identity.pid}: {gate.detail}"
-                yield Issue(Severity.WARNING, "supervisor", what, "it tries again and again; help it, or start it anew")
+                yield Issue(Severity.WARNING, "supervisor", what, "it keeps retrying; fix the cause, or restart it")
             elif gate.holding and gate.name != "stagger":
                 what = f"supervisor {supervisor.identity.pid} starts nothing: {gate.detail}"
-                help_ = "it goes on by itself; see [limits] of the config"
+                help_ = "it resumes by itself; see [limits] of the config"
                 yield Issue(Severity.WARNING, f"gate {gate.name}", what, help_)
 
 
@@ -127,7 +129,7 @@ def _left_behind(queue: Queue) -> Iterator[Issue]:
     for worker in queue.orphaned():
         if keeper.run_is_foreign(queue.here.run(worker.id)):
             what = f"no supervisor watches it, and {keeper.ELSEWHERE}"
-            help_ = "`agentq run`, or `agentq sweep`, there takes it over; here it is settled once its keeper has ended"
+            help_ = "`agentq run` or `agentq sweep` there takes it over; here it is settled once its keeper has ended"
             yield Issue(Severity.WARNING, f"run {worker.id}", what, help_)
         else:
             orphans.append(str(worker.id))
@@ -135,7 +137,7 @@ def _left_behind(queue: Queue) -> Iterator[Issue]:
         what = (
             f"{', '.join(orphans[:3])}: no supervisor watches {'it' if len(orphans) == 1 else f'these {len(orphans)}'}"
         )
-        yield Issue(Severity.WARNING, "runs", what, "`agentq sweep`, or `agentq run`, takes over or settles them")
+        yield Issue(Severity.WARNING, "runs", what, "`agentq sweep` or `agentq run` takes over or settles them")
     if queue.upkeep.leftovers().batches:
         what = "a batch was left unfinished by a process that is gone"
         yield Issue(Severity.WARNING, "batches", what, "`agentq sweep` finishes or drops it")
@@ -145,19 +147,19 @@ def _runs(queue: Queue, config: Config) -> Iterator[Issue]:
     for worker in queue.workers():
         late = overdue.of(queue, config, worker)
         if late is not None:
-            help_ = "end those processes as that user, or as root: until then its slot and its session are taken"
+            help_ = "end those processes as that user or as root; until then its slot and its session are in use"
             yield Issue(Severity.ERROR, f"run {worker.id}", str(late), help_)
         try:
             recovery.find(queue, worker.id, queue.here.run(worker.id), dry=True)
         except OSError as error:
-            what = f"'{error.filename}': {error.strerror}; its run cannot be looked at, nor settled by a sweep"
-            help_ = "put its directory in order; or `agentq run` gives the run up"
+            what = f"'{error.filename}': {error.strerror}; a sweep can neither check nor settle its run"
+            help_ = "repair its directory, or let `agentq run` record the run as failed"
             yield Issue(Severity.ERROR, f"run {worker.id}", what, help_)
 
 
 def _series(queue: Queue, config: Config) -> Iterator[Issue]:
     for task in queue.tasks(statuses=(Status.PAUSED,)):
-        # What paused itself has failed, or has a schedule that is no longer valid: its reason says so.
+        # A series that was paused automatically has failed or has an invalid schedule; its reason says which.
         if task.rearms and task.recurrence is not None and task.recurrence.streak and task.reason:
             what = f"the series is paused: {task.reason}"
             help_ = f"see `agentq logs {task.address}` and its runs, then `agentq resume {task.address}`"
@@ -168,5 +170,5 @@ def _hooks(queue: Queue, config: Config) -> Iterator[Issue]:
     for failure in queue.hooks.failures():
         if failure.hook in config.hooks:
             times = "its last run failed" if failure.count == 1 else f"its last {failure.count} runs failed"
-            help_ = f"mend [hooks] in '{config.path}', or the command itself; the next run that succeeds clears this"
+            help_ = f"fix [hooks] in '{config.path}', or the command itself; its next successful run clears this"
             yield Issue(Severity.WARNING, f"hook {failure.hook}", f"{times}: {failure.reason}", help_)

@@ -1,4 +1,4 @@
-"""Why tasks are not running, for one task with every number or for a listing of thousands with one look."""
+"""Why tasks are not running: for one task in full detail, or for thousands in a listing from one snapshot."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agentq_cli.policy.admission import Gate
 
 
 class Why:
-    """One look at what goes on, shared by all tasks of a listing; taken when the first of them needs it."""
+    """A snapshot of the queue, shared by all tasks of a listing; taken when the first of them needs it."""
 
     def __init__(self, queue: Queue, config: Config) -> None:
         self._queue = queue
@@ -21,13 +21,13 @@ class Why:
         self._snapshot: order.Snapshot | None = None
 
     def exactly(self, task: Task) -> WaitingFor | None:
-        """Why one task is not running, with how many are before it."""
+        """Why a task is not running, including how many tasks are before it."""
         return self._queue.waiting_for(
             task, jobs=self.jobs(task.session), parallel=self.parallel(task.session), gate=self.gate(task.session)
         )
 
     def of(self, task: Task) -> WaitingFor | None:
-        """The same as of the one look, without the count that each task would have to ask for anew."""
+        """The same from the snapshot, without that count, which would take a query for each task."""
         if task.status.ended or task.status is Status.RUNNING:
             return None
         around = self._surroundings(task)
@@ -36,15 +36,15 @@ class Why:
         return waiting.waiting_for(task, around, self._queue.now)
 
     def parallel(self, session: str) -> int | None:
-        """How many tasks of a session may run at once; None is up to the cap."""
+        """How many tasks of a session may run at once; None means up to the cap."""
         return order.width(session, self._config.options(session).get("parallel"))
 
     def jobs(self, session: str) -> int:
-        """The most slots that a living supervisor of the session has, 0 where none lives."""
+        """The most slots that a live supervisor of the session has; 0 if there is none."""
         return max((supervisor.jobs for supervisor in self._serving(session)), default=0)
 
     def gate(self, session: str) -> Gate | None:
-        """The first gate that holds what a living supervisor of the session would start."""
+        """The first gate that keeps a live supervisor from starting tasks of the session; None if there is none."""
         held = (gate for supervisor in self._serving(session) for gate in supervisor.gates if gate.holding)
         return next(held, None)
 

@@ -30,7 +30,7 @@ def _command(command: Command) -> Iterator[str]:
 
 
 def _by_hand(names: Iterable[str]) -> list[str]:
-    """The spellings to offer: long ones; they say what they mean."""
+    """The spellings to offer: only long ones, because they are self-explanatory."""
     return [name for name in names if name.startswith("--")]
 
 

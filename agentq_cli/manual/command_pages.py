@@ -14,22 +14,22 @@ from agentq_cli.manual.surface import Command
 LITERAL_WIDTH = 72
 
 CODES = {
-    "health": "0 where all is healthy, 1 where it is degraded, 2 where it is unhealthy.",
+    "health": "0 if all is healthy, 1 if it is degraded, 2 if it is unhealthy.",
     "wait": (
-        "With one task 0 exactly where it completed, else the task's own exit code, or 1 if that is 0 or there is "
-        "none. 124 where the time-out ran out."
+        "With one task 0 if and only if it completed, else the task's own exit code, or 1 if that is 0 or there is "
+        "none. 124 if the time-out expired."
     ),
     "submit": (
-        "With --wait or --follow and one task 0 exactly where it completed, else the task's own exit code, or 1 if "
+        "With --wait or --follow and one task 0 if and only if it completed, else the task's own exit code, or 1 if "
         "that is 0 or there is none."
     ),
     "run": (
-        "With --drain 1 where a task that it ran ended unsuccessfully, and 75 where only tasks are left that a usage "
-        "limit of their agent holds. 128+n where signal n ended it."
+        "With --drain 1 if a task that it ran ended unsuccessfully, and 75 if all remaining tasks are held by a usage "
+        "limit of their agent. 128+n if signal n ended it."
     ),
-    "sweep": "1 where a session could not be swept; the others were.",
+    "sweep": "1 if a session could not be swept; the others were.",
 }
-"""What a command's exit code means beside the codes that all commands share."""
+"""The meaning of a command's exit codes beyond those that all commands share."""
 
 
 def name_of(command: Command) -> str:
@@ -72,7 +72,7 @@ def panels(page: Page) -> Iterator[str]:
 
 
 def examples(page: Page) -> Iterator[str]:
-    """What each example does, and how it is typed."""
+    """The text and the command line of each example."""
     for number, example in enumerate(page.examples):
         if number:
             yield ".Pp"

@@ -1,4 +1,4 @@
-"""agentq-config(5): every key of the configuration, its type and its default as the code has them."""
+"""agentq-config(5): every key of the configuration, with its type and default from the code."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TYPES = {
     "environment": "table of strings",
     "agent": "name of an agent",
 }
-"""A reader's function, and what a person would call what it takes."""
+"""The name of each reader function, and its type of value in words."""
 
 
 def render() -> str:
@@ -61,7 +61,7 @@ def _meanings() -> Mapping[str, Mapping[str, str]]:
 
 
 def _keys(schema: Schema, meanings: Mapping[str, str], defaults: Mapping[str, str]) -> Iterator[str]:
-    """A list of keys. Raises ValueError where one has no meaning."""
+    """A list of keys. Raises ValueError if one has no description."""
     missing = [key for key in schema if key not in meanings]
     if missing:
         raise ValueError(f"config_keys.toml does not say what these mean: {', '.join(missing)}")
@@ -78,7 +78,7 @@ def _keys(schema: Schema, meanings: Mapping[str, str], defaults: Mapping[str, st
 
 
 def type_of(read: Reader) -> str:
-    """What a reader takes, with its bounds as it knows them."""
+    """The type of value that a reader takes, with its bounds."""
     name = read.__qualname__.partition(".")[0]
     known = inspect.getclosurevars(read).nonlocals if inspect.isfunction(read) else {}
     if name == "whole":
@@ -91,7 +91,7 @@ def type_of(read: Reader) -> str:
 
 
 def shown(key: str, value: object) -> str:
-    """A default as the file would have it."""
+    """A default as it would be written in the file."""
     if value is None:
         return "off" if key == "load" else "none"
     if isinstance(value, tuple):
@@ -113,7 +113,7 @@ def _options() -> Iterator[tuple[str, str, str]]:
 
 
 def _option_meanings(own: Mapping[str, str]) -> dict[str, str]:
-    """What an option means is said with the option; `own` is for where the key of the file means something else."""
+    """The descriptions of the options; `own` replaces those whose key in the file means something else."""
     return {key: text.replace("; repeatable", "") for key, text, _ in _options()} | dict(own)
 
 

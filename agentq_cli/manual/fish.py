@@ -70,5 +70,5 @@ def _offered(value: Value) -> str:
 
 
 def quoted(text: str) -> str:
-    """A word for fish that nothing in it is evaluated of."""
+    """A word that fish takes literally."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,4 +1,4 @@
-"""agentq(1): written by hand, but for what the application itself knows better."""
+"""agentq(1): written by hand, except for the parts that come from the application itself."""
 
 from __future__ import annotations
 

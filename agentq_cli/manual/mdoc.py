@@ -1,4 +1,4 @@
-"""Text as mdoc(7) source: what a formatter would take for itself is escaped, and a sentence is a line."""
+"""Text as mdoc(7) source: characters that a formatter would interpret are escaped, and each sentence is a line."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import textwrap
 from collections.abc import Iterable, Iterator
 
 DATE = "November 22, 2026"
-"""The day of the manual's last change by hand."""
+"""The date of the manual's last change by hand."""
 
 BEYOND_ASCII = {"…": "...", "−": "\\-", "→": "\\(->", "×": "x"}
 
 
 def escaped(text: str) -> str:
-    """The text for the middle of a line. Raises ValueError on a character that the manual has no way to write."""
+    """The text for the middle of a line. Raises ValueError on a character that the manual cannot contain."""
     text = text.replace("\\", "\\e")
     for letter, written in BEYOND_ASCII.items():
         text = text.replace(letter, written)
     if not text.isascii():
         raise ValueError(f"not ASCII: {text!r}")
-    # A dash that is typed must be one that can be copied.
+    # An escaped dash can be copied from the page as a dash.
     return re.sub(r"(?<![\w\\])-(?=[\w-])|(?<=-)-|(?<=\\-)-", r"\\-", text)
 
 
@@ -36,7 +36,7 @@ def prose(text: str) -> list[str]:
 
 
 def argument(text: str) -> str:
-    """A word for the line of a macro, where two letters could be a macro's name and quotes mean something."""
+    """A word for the line of a macro, on which two letters could be a macro's name and quotes have a meaning."""
     done = escaped(text).replace('"', "\\(dq")
     return (
         f'"{done}"' if " " in done else f"\\&{done}" if re.fullmatch(r"[A-Z%][a-z0-9]|[.,;:()?!|\[\]]", done) else done
@@ -44,7 +44,7 @@ def argument(text: str) -> str:
 
 
 def literal(lines: Iterable[str]) -> list[str]:
-    """Lines as they are, such as a command to be typed."""
+    """Unchanged lines, such as a command to type."""
     return [".Bd -literal -offset indent", *(line(each) for each in lines), ".Ed"]
 
 
@@ -63,7 +63,7 @@ def flag(name: str) -> str:
 
 
 def head(title: str, section: int, version: str) -> list[str]:
-    """How a page begins."""
+    """The beginning of a page."""
     return [
         '.\\" Generated from the application by `python -m agentq_cli.manual.pages`; do not edit.',
         f".Dd {DATE}",

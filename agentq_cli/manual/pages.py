@@ -1,7 +1,7 @@
 """Writes the man pages and completion files: `python -m agentq_cli.manual.pages [--check] MAN COMPLETIONS`.
 
-They are kept in the repository, so that nobody needs this program to install them, and `--check` compares them byte by
-byte with what the application is now. No command imports this.
+They are kept in the repository, so that installing them does not need this program. `--check` compares them byte by
+byte with the current application. No command imports this module.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ def _related(name: str) -> tuple[str, ...]:
 
 
 def stale(directory: Path, wanted: Mapping[str, str]) -> list[str]:
-    """The files that differ from what they should be, are missing, or should not be there."""
+    """The files that are outdated, missing or superfluous."""
     there = {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
     differing = [name for name in wanted if name in there and (directory / name).read_bytes() != wanted[name].encode()]
     return sorted({*differing, *(there ^ set(wanted))})
 
 
 def write(directory: Path, wanted: Mapping[str, str]) -> None:
-    """Make the directory hold exactly these files."""
+    """Write exactly these files to the directory, and remove all others."""
     for name in stale(directory, wanted):
         if name in wanted:
             (directory / name).parent.mkdir(parents=True, exist_ok=True)
@@ -57,11 +57,11 @@ def write(directory: Path, wanted: Mapping[str, str]) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the files, or compare them: 1 where they differ. Raises Usage."""
+    """Write the files, or compare them and return 1 if they differ. Raises Usage."""
     check = "--check" in arguments
     places = [each for each in arguments if each != "--check"]
     if len(places) != 2:
-        raise Usage("pages: the directories of man pages and of completions are wanted")
+        raise Usage("pages: name the directories of the man pages and of the completions")
     differing = []
     for place, wanted in zip(places, (man_pages(), completion_files()), strict=True):
         if check:
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str]) -> int:
             write(Path(place), wanted)
     for name in differing:
         again = f"python -m agentq_cli.manual.pages {' '.join(places)}"
-        notices.error(f"'{name}': not what the application is now; run `{again}`")
+        notices.error(f"'{name}': outdated; run `{again}`")
     return int(bool(differing))
 
 

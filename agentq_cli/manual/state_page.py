@@ -1,4 +1,4 @@
-"""agentq-state(5): the state directory, and every table and column that a fresh one really has."""
+"""agentq-state(5): the state directory, with every table and column of a new one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KINDS = ("index", "inbound", "outbound")
 
 
 def render() -> str:
-    """The whole page. Raises ValueError where a table or column has no description."""
+    """The whole page. Raises ValueError if a table or column has no description."""
     described = tomllib.loads((TEMPLATES / "columns.toml").read_text(encoding="utf-8"))
     found = {kind: describe.tables(kind) for kind in KINDS}
     missing = [name for kind in KINDS for name in _undescribed(kind, found[kind], described[kind])]

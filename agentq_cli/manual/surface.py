@@ -1,4 +1,4 @@
-"""The command line as data: every command's page, and what the values of its options and arguments are."""
+"""The command line as data: every command's page, and the possible values of its options and arguments."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ ADDRESSES = {
     "trigger": "series",
     **dict.fromkeys(("show", "logs", "runs", "events", "report"), "tasks"),
 }
-"""Which tasks a command's ID can name, as the kinds of `candidates`; any other command wants a live one."""
+"""The tasks that a command's ID can name, as kinds of `candidates`; for all other commands, live ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What may stand in a place: one of `words`; or what `kind` says: `files`, `directories`, `command`, `free`
-    (nothing can be offered), or a kind of `candidates`."""
+    """The values to offer in a place: one of `words`, or by `kind`: `files`, `directories`, `command`, `free` (nothing
+    can be offered), or a kind of `candidates`."""
 
     kind: str
     words: tuple[str, ...] = ()
@@ -33,7 +33,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """An option as it completes; `value` None for a flag."""
+    """An option to complete; `value` is None for a flag."""
 
     entry: Entry
     value: Value | None
@@ -41,7 +41,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """An argument as it completes; `repeated` where any number of them may follow."""
+    """An argument to complete; `repeated` if any number of them may follow."""
 
     metavar: str
     value: Value
@@ -50,7 +50,7 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command: its page, and its options and arguments in their order. `runs` a command line after `--`."""
+    """A command: its page, and its options and arguments in order. `runs` if it takes a command line after `--`."""
 
     name: str
     page: Page
@@ -60,7 +60,7 @@ class Command:
 
 
 def application() -> Command:
-    """agentq itself: the options that stand before a command."""
+    """agentq itself: the options before a command."""
     ctx = app.application().make_context("agentq", [])
     page = help.page(ctx.command, ctx)
     everywhere = (entry for panel in page.panels if panel.title == EVERYWHERE for entry in panel.entries)
@@ -68,7 +68,7 @@ def application() -> Command:
 
 
 def commands() -> tuple[Command, ...]:
-    """Every command that is there, in the order of the help."""
+    """Every available command, in the order of the help."""
     group = app.application()
     parent = group.make_context("agentq", [])
     return tuple(_command(group, parent, name) for name in app.available())
@@ -92,7 +92,7 @@ def _option(command: str, entry: Entry) -> Option:
 
 
 def value(command: str, entry: Entry) -> Value:
-    """What an option or argument of this command may be given, by its metavar."""
+    """The values for an option or argument of this command, by its metavar."""
     metavar = entry.metavar.removesuffix("...")
     if re.fullmatch(r"[a-z]+(\|[a-z]+)*", metavar):
         return Value("words", tuple(metavar.split("|")))
@@ -111,6 +111,6 @@ def value(command: str, entry: Entry) -> Value:
 
 
 def sentence(text: str) -> str:
-    """What an option means, short enough to stand beside it in a menu, in ASCII."""
+    """The meaning of an option, in ASCII and short enough for a menu."""
     first = text.split(". ")[0].split("; ")[0].rstrip(".").replace("…", "...")
     return first.encode("ascii", "ignore").decode()

@@ -1,4 +1,4 @@
-"""The hand-written parts of the generated files: texts with `@NAME@` where something of the application belongs."""
+"""The hand-written parts of the generated files: texts with `@NAME@` in the places of parts from the application."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def filled(name: str, **parts: str | Sequence[str]) -> str:
-    """The template of that name with its parts: a list fills a line of its own, a text a place within one."""
+    """The template of that name with its parts filled in: a list replaces a whole line, a text a part of one."""
     text = (TEMPLATES / name).read_text(encoding="utf-8")
     wanted = set(re.findall(r"@([A-Z_]{2,})@", text))
     if wanted != set(parts):

@@ -43,7 +43,7 @@ def _option(option: Option) -> Iterator[str]:
     tail = f"[{_escaped(sentence(option.entry.text), '[]')}]"
     if option.value is not None:
         tail += f":{_escaped(option.entry.metavar, ':')}:{_action(option.value)}"
-    # An option that repeats excludes nobody; any other one excludes itself under each of its names.
+    # A repeatable option excludes nothing; any other option excludes itself under all of its names.
     head = "*" if option.entry.repeatable else f"({' '.join(names)})"
     for name in names:
         mark = "" if option.value is None else "=" if name.startswith("--") else "+"
@@ -66,7 +66,7 @@ def _action(value: Value) -> str:
         case "free":
             return " "
         case kind:
-            # The blank in front keeps _arguments from adding words of its own.
+            # The leading space keeps _arguments from adding its own words.
             return f" _agentq_ask {kind}"
 
 
@@ -75,5 +75,5 @@ def _escaped(text: str, characters: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """A word for zsh that nothing in it is evaluated of."""
+    """A word that zsh takes literally."""
     return "'" + text.replace("'", "'\\''") + "'"

@@ -1,1 +1,1 @@
-"""What can be given to agentq: on its command line, in a batch, in the config, by an agent."""
+"""The options of agentq: on its command line, in a batch, in the config, in an agent's request."""

@@ -1,4 +1,5 @@
-"""`submit --batch`: JSON Lines, one task an object; an error names its line, and nothing of the batch is stored."""
+"""`submit --batch`: JSON Lines, one object per task. An error names its line, and then nothing of the batch is
+stored."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 LISTS = frozenset(name for name, row in KEYS.items() if row.kind == "texts" and row.reader != "pairs")
-"""The keys whose value is a list of texts, or one of them."""
+"""The keys whose value is a list of texts, or one text."""
 
 PLAIN = frozenset(name for name, row in KEYS.items() if row.kind == "text")
 """The keys whose value is one text."""
@@ -32,11 +33,11 @@ TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "text": ((str,), "text"),
     "texts": ((list, str), "text or a list of them"),
 }
-"""By reader, else by kind: the types of a value, and what they are called."""
+"""The types of a value and their name in errors, by the key's reader, else by its kind."""
 
 
 def tasks(here: Caller, path: str, given: Mapping[str, Any]) -> list[NewTask]:
-    """The tasks of a batch file, or of stdin for `-`; `given` holds for lines that do not say otherwise."""
+    """The tasks of a batch file, or of stdin for `-`; `given` are the defaults of its lines."""
     maker = TaskMaker(here)
     defaults = {name: value for name, value in given.items() if value is not None}
     made: list[NewTask] = []
@@ -47,7 +48,7 @@ def tasks(here: Caller, path: str, given: Mapping[str, Any]) -> list[NewTask]:
         found = _object(line, number)
         name = found.pop("ref", None)
         if name is not None and name in names:
-            raise Usage(f"{what('ref')} '{name}': line {lines[names[name]].number} has that name already")
+            raise Usage(f"{what('ref')} '{name}': line {lines[names[name]].number} already has this name")
         if name is not None:
             names[name] = len(lines)
         refs = [(option, text) for option in AFTER if option in found for text in _take_refs(found, option)]
@@ -60,7 +61,7 @@ def tasks(here: Caller, path: str, given: Mapping[str, Any]) -> list[NewTask]:
 
 
 class _Line(NamedTuple):
-    """A line's number and name, and the names of lines that it waits for, each with the option that says so."""
+    """A line's number and name, and the names of the lines that it waits for, each with the option that names it."""
 
     number: int
     name: str | None
@@ -68,14 +69,14 @@ class _Line(NamedTuple):
 
 
 def _take_refs(found: dict[str, Any], option: str) -> list[str]:
-    """Take the names of other lines, `@NAME`, out of what a line waits for."""
+    """Remove the names of other lines, `@NAME`, from what a line waits for, and return them."""
     given = found[option]
     found[option] = [text for text in given if not text.startswith("@")]
     return [text[1:] for text in given if text.startswith("@")]
 
 
 def _referred(made: list[NewTask], lines: list[_Line], names: Mapping[str, int]) -> list[NewTask]:
-    """The tasks with what they wait for among the other lines. Raises Usage on an unknown name and on a cycle."""
+    """The tasks with their dependencies on other lines. Raises Usage on an unknown name and on a cycle."""
     if not any(line.refs for line in lines):
         return made
     from graphlib import CycleError, TopologicalSorter
@@ -99,7 +100,7 @@ def _referred(made: list[NewTask], lines: list[_Line], names: Mapping[str, int])
 
 
 def read_text(path: str, what: str) -> str:
-    """A file's text, or stdin's for `-`, with one line end at its end taken off. Raises Usage."""
+    """A file's text, or stdin's for `-`, without a final newline. Raises Usage."""
     try:
         if path == "-":
             data = sys.stdin.buffer.read()
@@ -132,18 +133,18 @@ def _object(line: str, number: int) -> dict[str, Any]:
     try:
         found = _decoder.decode(line)
     except _Twice as twice:
-        raise Usage(f"{what}: '{twice}' stands there twice") from None
+        raise Usage(f"{what}: '{twice}': duplicate key") from None
     except (ValueError, RecursionError) as error:
         why = "it begins with a byte order mark" if line.startswith("\ufeff") else error
-        raise Usage(f"{what}: no JSON: {why}") from None
+        raise Usage(f"{what}: not JSON: {why}") from None
     if not isinstance(found, dict):
-        raise Usage(f"{what}: '{line.strip()[:40]}' is no JSON object")
+        raise Usage(f"{what}: '{line.strip()[:40]}': not a JSON object")
     for name, value in found.items():
         if type(value) is not str or not value or name not in PLAIN:
             found = _checked(_spelled(found, what), what)
             break
     if ("prompt" in found) + ("exec" in found) + ("file" in found) != 1:
-        raise Usage(f"{what}: exactly one of prompt, exec, file is wanted")
+        raise Usage(f"{what}: needs exactly one of prompt, exec, file")
     if found.get("replace") and "key" not in found:
         raise Usage(f"{what}: replace: only together with key")
     if "file" in found:
@@ -152,17 +153,18 @@ def _object(line: str, number: int) -> dict[str, Any]:
 
 
 def _spelled(found: dict[str, Any], what: str) -> dict[str, Any]:
-    """The same with underscores for dashes, and without what is null. Raises Usage where that makes two of one."""
+    """The same with underscores for dashes, and without null values. Raises Usage if two keys become the same."""
     if not any(value is None or "-" in name for name, value in found.items()):
         return found
     spelled = [(name.replace("-", "_"), value) for name, value in found.items() if value is not None]
     if len(dict(spelled)) < len(spelled):
-        raise Usage(f"{what}: a key stands there twice, with dashes and with underscores")
+        raise Usage(f"{what}: duplicate key, with dashes and with underscores")
     return dict(spelled)
 
 
 def _checked(found: dict[str, Any], what: str) -> dict[str, Any]:
-    """The same with a list wherever a key takes one. Raises Usage on an unknown key and on a value of a wrong type."""
+    """The same with a list for each key that takes one. Raises Usage on an unknown key and on a value of the wrong
+    type."""
     for name, value in found.items():
         _check(name, value, what)
         if name in LISTS and isinstance(value, str):
@@ -172,29 +174,29 @@ def _checked(found: dict[str, Any], what: str) -> dict[str, Any]:
 
 def _check(name: str, value: object, what: str) -> None:
     if name not in KEYS:
-        raise Usage(f"{what}: '{name}' is no key of a task{nearest(name, KEYS)}")
+        raise Usage(f"{what}: unknown key '{name}'{nearest(name, KEYS)}")
     if name != "prompt" and KEYS[name].reader != "words" and value in ("", [""]):
-        # As from a variable that a script never set: the task must not go on without what it was to have.
-        raise Usage(f"{what}: {name} {_written(value)}: a value is wanted; leave out what is not to be said")
+        # It may come from a variable that a script never set. The task must not run without this option.
+        raise Usage(f"{what}: {name} {_written(value)}: needs a value; leave the key out if there is none")
     row = KEYS[name]
     kinds, wanted = TYPES.get(row.reader) or TYPES[row.kind]
     good = isinstance(value, kinds) and (row.reader == "flag" or not isinstance(value, bool))
     if isinstance(value, list | dict):
         good = good and all(isinstance(each, str) for each in (value.values() if isinstance(value, dict) else value))
     if not good:
-        raise Usage(f"{what}: {name} {_written(value)}: {wanted} is wanted")
+        raise Usage(f"{what}: {name} {_written(value)}: must be {wanted}")
 
 
 def _written(value: object) -> str:
-    """The beginning of a value as the line has it."""
+    """The beginning of a value as JSON."""
     try:
         return json.dumps(value)[:60]
     except RecursionError:
-        return f"thousands of {type(value).__name__}s in one another"
+        return f"thousands of nested {type(value).__name__}s"
 
 
 class _Twice(Exception):
-    """A key that stands in an object twice."""
+    """A key occurs twice in an object."""
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -206,4 +208,4 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _decoder = json.JSONDecoder(object_pairs_hook=_once)
-"""One for all lines: a new one for each took longer than most lines do."""
+"""One decoder for all lines, because creating one takes longer than decoding most lines."""

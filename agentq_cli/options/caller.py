@@ -1,4 +1,4 @@
-"""Who asks for a task: a command that somebody typed, or an agent by its session's outbound file."""
+"""Who requests a task: a command that a person typed, or an agent through its session's outbound file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from agentq_cli.config.configuration import Config
 
     class Caller(Protocol):
-        """What the options of a task are read with: the configuration, the environment, the umask, time and zone."""
+        """What reading the options of a task depends on: configuration, environment, umask, time and zone."""
 
         @property
         def config(self) -> Config:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
         @property
         def environ(self) -> Mapping[str, str]:
-            """The environment of the process that asks."""
+            """The environment of the requesting process."""
 
         @property
         def umask(self) -> int:
@@ -31,4 +31,4 @@ if TYPE_CHECKING:
             """The IANA zone of naive times for a task of `session`; `typed` is `--tz`. Raises Usage if unknown."""
 
 else:
-    Caller = object  # only a type, which would take time to load
+    Caller = object  # only a type; loading Protocol would take time

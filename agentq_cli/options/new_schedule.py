@@ -1,4 +1,4 @@
-"""From the options of schedule and edit, as a person typed them, to a schedule."""
+"""Makes a schedule from the options of `schedule` and `edit` as a person typed them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from typing import Any
 
 OCCURRENCE = {"priority": 10, "context": "isolated"}
-"""What an occurrence is unless said otherwise."""
+"""The defaults of an occurrence that differ from those of other tasks."""
 
 RECURRENCE = ("cron", "every", "at")
 
 
 def series(place: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What was given there of the options of a schedule."""
+    """The schedule options that were given in a place."""
     return {
         each.name: given[each.name]
         for each in rows(place)
@@ -34,11 +34,11 @@ def series(place: str, given: Mapping[str, Any]) -> dict[str, Any]:
 def make_schedule(
     here: Caller, given: Mapping[str, Any], *, session: str | None, before: policy.Schedule | None = None
 ) -> policy.Schedule:
-    """The schedule that the options ask for; with `before` what is not given stays as it was there. Raises Usage."""
+    """The schedule that the options describe; options that are not given keep the values of `before`. Raises Usage."""
     named = [name for name in RECURRENCE if given.get(name) is not None]
     if len(named) > 1 or (not named and before is None):
         what = ", ".join(f"--{name} '{given[name]}'" for name in named) or "schedule"
-        raise Usage(f"{what}: exactly one of --cron, --every, --at says when")
+        raise Usage(f"{what}: needs exactly one of --cron, --every, --at")
     defaults = here.config.options(session or DEFAULT_SESSION)
     zone = here.zone(given["tz"], session or DEFAULT_SESSION) if given.get("tz") or before is None else before.tz
     now = here.now_ms()

@@ -1,6 +1,6 @@
-"""From options, as a person typed them or a batch line spells them, to a task that can be stored.
+"""Makes a task that can be stored from options, as a person typed them or as a batch line gives them.
 
-What is not given comes from `[sessions.NAME]` and `[defaults]` of the config, whose values are typed already.
+Options that are not given come from `[sessions.NAME]` and `[defaults]` of the config, whose values are already parsed.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ AFTER = {"after": Condition.SUCCESS, "after_any": Condition.ANY, "after_failure"
 """The options that name what a task waits for."""
 
 KEYS = {row.name: row for row in rows("batch")}
-"""What a line of a batch may say: the long options of submit, what is to be done, and `ref`, a name for the line."""
+"""The keys of a batch line: the long options of submit, what to do, and `ref`, a name for the line."""
 
 LAUNCH = [row for row in KEYS.values() if row.field.startswith("launch.")]
 """The options that fill a field of a task's launch."""
 
 EACH = frozenset(("prompt", "exec", "key", "replace", "at", "in", "expires", "priority", "label", *AFTER))
-"""Options that are read anew for each task."""
+"""Options that are read again for each task."""
 
 NOT_KEPT = frozenset(("backoff", "env", "env_file", "agent_arg"))
-"""Options that are no plain values, or that warn of each line they stand in."""
+"""Options whose values are not plain, or that warn about each line that has them."""
 
 
 class Shape(NamedTuple):
-    """What the tasks of a session have in common that were given the same options."""
+    """What tasks of one session with the same options have in common."""
 
     options: Given
     context: str
@@ -55,7 +55,7 @@ class Shape(NamedTuple):
 class TaskMaker:
     """Makes tasks for one command; `what` names an option in errors as the person wrote it.
 
-    Of a batch most lines differ in what is to be done alone: the rest is looked at once. A duration of --expires counts
+    Most lines of a batch differ only in what to do, so everything else is read once. A duration of --expires counts
     from `counted_from`, the slot of an occurrence, or from now.
     """
 
@@ -69,7 +69,7 @@ class TaskMaker:
         self._captured: dict[str, str] | None = None
 
     def make(self, given: Given, what: Callable[[str], str]) -> NewTask:
-        """One task. Raises Usage and NotFound with the option and its value named."""
+        """One task. Raises Usage and NotFound, which name the option and its value."""
         session = chosen(given, {"session": DEFAULT_SESSION}, "session")
         if not is_name(session):
             values.parse_session(session, what("session"))
@@ -211,7 +211,7 @@ class TaskMaker:
         return self._captured
 
     def _max_cost(self, given: Given, options: Given, agent: str | None, what: Callable[[str], str]) -> float | None:
-        """What all runs of the task may cost. Raises Usage where nobody could keep to that."""
+        """What all runs of the task may cost. Raises Usage if the limit could not be enforced."""
         typed, default = given.get("max_cost"), options.get("max_cost")
         value = f"{typed:g}" if isinstance(typed, float) else str(typed)[:40]
         shown = f"{what('max_cost')} '{value}'"
@@ -243,14 +243,14 @@ class TaskMaker:
 
 
 def content(place: str, given: Given) -> dict[str, Any]:
-    """What was given there of options that a line of a batch could say of a task as well."""
+    """The options given in a place that a batch line could also have."""
     return {
         each.name: given[each.name] for each in rows(place) if "batch" in each.holds and given[each.name] is not None
     }
 
 
 def chosen(given: Given, options: Given, name: str) -> Any:
-    """The option as given, also where it is empty; else the config's."""
+    """The option as given, even if it is empty; else the config's."""
     value = given.get(name)
     return options.get(name) if value is None else value
 
@@ -275,7 +275,7 @@ def work(given: Given, what: Callable[[str], str]) -> tuple[str | None, tuple[st
 
 
 def text(value: str, what: str) -> str:
-    """The value where it can be stored as text. Raises Usage on bytes that are no UTF-8."""
+    """The value itself. Raises Usage if it cannot be stored as text, because its bytes are not UTF-8."""
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
@@ -284,7 +284,7 @@ def text(value: str, what: str) -> str:
 
 
 def encodable(value: str, what: str) -> None:
-    """Raises Usage on what no process could be given. Bytes that are no UTF-8, as file names hold them, can be."""
+    """Raises Usage on text that cannot be passed to a process. Bytes that are not UTF-8, as in file names, can be."""
     try:
         os.fsencode(value)
     except UnicodeEncodeError:
@@ -314,17 +314,18 @@ READERS: Mapping[str, Callable[[Any, Row, str], Any]] = {
     "whole": values.parse_whole,
     "choice": values.parse_choice,
 }
-"""What reads a value that depends on nothing but its option."""
+"""The functions that read a value which depends only on its option."""
 
 
 def read(option: Row, given: Given, options: Given, what: Callable[[str], str]) -> Any:
-    """What is stored of an option of these readers; the config's, which is read already, where none was given."""
+    """The stored value of an option with one of these readers; if it was not given, the config's, which is already
+    parsed."""
     value = given.get(option.name)
     return options.get(option.name) if value is None else READERS[option.reader](value, option, what(option.name))
 
 
 def dependencies(given: Given, what: Callable[[str], str]) -> tuple[Dependency, ...]:
-    """What the task waits for, each once. Raises Usage on what is no address of a task."""
+    """What the task waits for, each once. Raises Usage on text that is not a task's address."""
     found = [
         Dependency(values.parse_address(text, what(name)), on)
         for name, on in AFTER.items()
@@ -355,7 +356,7 @@ def environment(given: Given, options: Given, what: Callable[[str], str], *, pri
 
 
 DEPTH_LIMIT = 10
-"""So deep may agents submit tasks whose agents submit tasks; it stops runaway chains."""
+"""How deep agents may submit tasks whose agents submit tasks; this stops runaway chains."""
 
 
 def depth(environ: Mapping[str, str]) -> int:
@@ -368,12 +369,12 @@ def depth(environ: Mapping[str, str]) -> int:
 
 
 def spelled(name: str) -> str:
-    """An option as a person types it."""
+    """The option as a person types it."""
     return "PROMPT" if name == "prompt" else f"--{name.replace('_', '-')}"
 
 
 def code(task: Task) -> int:
-    """What `submit --wait` and `wait` of one task exit with: 0 only where it completed."""
+    """The exit code of `submit --wait` and `wait` for one task: 0 only if it completed."""
     if task.status == "completed":
         return 0
     return task.exit_code or 1

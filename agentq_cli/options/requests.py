@@ -1,6 +1,6 @@
-"""What an agent may ask for by a row in its outbound.db, and what is refused. Pure: a row's content in, a value out.
+"""What an agent may request with a row in its outbound.db, and what is refused. Pure: a row's content in, a value out.
 
-Only a prompt and its times can be asked for, within the agent's own session: a command, a script, a directory or an
+An agent can request only prompts and their times, within its own session: a command, a script, a directory or an
 environment would be code on the host (CONTRACT, what an agent process gets).
 """
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from typing import Any
 
 LONGEST = 1 << 20
-"""Bytes of content that are looked at."""
+"""The most bytes of content that are read."""
 
 LONGEST_REASON = 500
-"""Characters of a refusal that are recorded; it quotes what the agent wrote."""
+"""The most characters of a refusal that are recorded; a refusal quotes what the agent wrote."""
 
 LARGEST_SEQ = 10**15
-"""No task has a number from here on."""
+"""Every task has a smaller number than this."""
 
 ROWS = {row.name: row for row in rows("request")}
 WORK = tuple(ROWS)
@@ -39,15 +39,16 @@ ACTIONS = {
     "pause_task": ("task", "reason"),
     "resume_task": ("task",),
 }
-"""Every action with the keys that it takes."""
+"""Every action and its keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that may be carried out. `changes` are fields of a task; `due_at` None leaves the time, or is now.
+    """A request that may be carried out. `changes` are fields of a task. `due_at` None keeps the time of a task, and
+    means now for a new one.
 
-    `when` is what it says of a recurrence, as the options `cron` or `every`, and `tz`: who knows the config's other
-    options of one makes a schedule of that.
+    `when` has the options of a recurrence: `cron` or `every`, and `tz`. The caller, which knows the config's other
+    schedule options, makes a schedule from them.
     """
 
     action: str
@@ -59,7 +60,7 @@ class Request:
 
     @property
     def recurs(self) -> bool:
-        """Whether it asks for a series, or for other times of one."""
+        """Whether it requests a series, or other times for one."""
         return "cron" in self.when or "every" in self.when
 
 
@@ -76,14 +77,14 @@ def read(content: object, *, session: str, zone: Callable[[str | None], str], no
         asked = _object(content)
         action = asked.pop("action", None)
         if not isinstance(action, str) or action not in ACTIONS:
-            named = f"'{action[:40]}'" if isinstance(action, str) else "is no text"
-            raise Usage(f"action {named}: one of {', '.join(ACTIONS)}")
+            named = f"'{action[:40]}'" if isinstance(action, str) else "is not text"
+            raise Usage(f"action {named}: must be one of {', '.join(ACTIONS)}")
         for name in asked:
             if name not in ACTIONS[action]:
                 raise Usage(f"'{name[:40]}': {action} takes only {', '.join(ACTIONS[action])}")
         task = _task(asked.get("task"), session) if "task" in ACTIONS[action] else None
         if "task" in ACTIONS[action] and task is None:
-            raise Usage(f"task: {action} names the task that it means")
+            raise Usage(f"task: {action} needs one")
         if action == "schedule_task" and "prompt" not in asked:
             raise Usage("prompt: schedule_task needs one")
         due_at = _when(asked, zone, now)
@@ -95,7 +96,7 @@ def read(content: object, *, session: str, zone: Callable[[str | None], str], no
 
 
 def reason(text: str) -> str:
-    """Why something is refused or asked for, in a form and length that can be stored, whatever it quotes."""
+    """The reason for a refusal or a request, made short and clean enough to store, whatever it quotes."""
     cut = text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}…"
     return cut.encode("utf-8", "replace").decode("utf-8")
 
@@ -118,18 +119,18 @@ def _task(named: object, session: str) -> Address | None:
     if isinstance(named, int) and not isinstance(named, bool) and 0 < named < LARGEST_SEQ:
         return Address(session, named)
     if not isinstance(named, str):
-        raise Usage("task: an address, as text, or a task's number")
+        raise Usage("task: must be an address, as text, or a task's number")
     address = values.parse_address(named if "/" in named else f"{session}/{named}", "task")
     if address.session != session:
-        raise Usage(f"task '{address}': it is not of this session")
+        raise Usage(f"task '{address}': not in this session")
     return address
 
 
 def _when(asked: Mapping[str, Any], zone: Callable[[str | None], str], now: int) -> int | None:
-    """The time that is asked for; None for none, and for a recurrence, which is checked."""
+    """The requested time; None if there is none. A recurrence is checked here, and gives None too."""
     named = [name for name in ("at", "in", "cron", "every") if name in asked]
     if len(named) > 1:
-        raise Usage(f"{', '.join(named)}: only one of them says when")
+        raise Usage(f"{', '.join(named)}: only one of these may be given")
     if not named:
         if "tz" in asked:
             raise Usage("tz: only together with at or cron")
@@ -155,13 +156,13 @@ def _changes(asked: Mapping[str, Any]) -> dict[str, Any]:
     prompt = _text(asked, "prompt")
     if prompt is not None:
         if not prompt.strip():
-            raise Usage("prompt: it must not be blank")
+            raise Usage("prompt: must not be blank")
         changes["prompt"] = prompt
     if "priority" in asked:
         priority = asked["priority"]
         bounds = ROWS["priority"]
         if isinstance(priority, bool) or not isinstance(priority, int) or not bounds.bounds(priority):
-            raise Usage(f"priority: a whole number from {bounds.low} to {bounds.high}")
+            raise Usage(f"priority: must be a whole number from {bounds.low} to {bounds.high}")
         changes["priority"] = priority
     context = _text(asked, "context")
     if context is not None:
@@ -169,7 +170,7 @@ def _changes(asked: Mapping[str, Any]) -> dict[str, Any]:
     if "label" in asked:
         found = asked["label"] if isinstance(asked["label"], list) else [asked["label"]]
         if not all(isinstance(label, str) and label.strip() and len(label) <= 1000 for label in found):
-            raise Usage("label: text, or a list of texts")
+            raise Usage("label: must be text, or a list of texts")
         changes["labels"] = tuple(dict.fromkeys(_storable(label, "label") for label in found))
     return changes
 
@@ -179,7 +180,7 @@ def _text(asked: Mapping[str, Any], name: str) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise Usage(f"{name}: text is wanted")
+        raise Usage(f"{name}: must be text")
     return _storable(value, name)
 
 

@@ -1,8 +1,8 @@
-"""Every option and argument of agentq, once: how it is written, what it takes, where it holds, what it fills.
+"""Every option and argument of agentq, once: its spelling, its kind of value, where it is valid, and its field.
 
-From these rows come the quick reader, the parser, help, man pages and completions, the keys of a batch and of the
-config, what `edit` changes and what an agent may ask for. A new option is a row here, the field that it fills, and the
-use of that field. Every process reads this module, so that it imports nothing and is no dataclass.
+The quick reader, the parser, help, man pages, completions, the keys of a batch and of the config, the changes of `edit`
+and the requests of agents are all derived from these rows. To add an option, add a row here, the field that it fills,
+and the use of that field. Every process loads this module, so it imports nothing and uses no dataclass.
 """
 
 from __future__ import annotations
@@ -15,33 +15,33 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
 Given: TypeAlias = "Mapping[str, Any]"
-"""What was given, by the names of rows. A command finds all of its rows in it; None is what was not given."""
+"""The given values by the names of rows. For a command all of its rows are present; None means not given."""
 
 GROUPS = {
-    "Hand in": ("submit", "schedule"),
-    "Look": ("list", "show", "logs", "runs", "events", "messages", "sessions", "workers", "top"),
+    "Submit": ("submit", "schedule"),
+    "Inspect": ("list", "show", "logs", "runs", "events", "messages", "sessions", "workers", "top"),
     "Change": ("edit", "pause", "resume", "cancel", "retry", "trigger", "prune"),
     "Run": ("run", "sweep", "wait"),
-    "Watch over": ("health", "stats", "report", "doctor"),
+    "Monitor": ("health", "stats", "report", "doctor"),
     "Set up": ("agents", "config", "service", "completion"),
 }
-"""Every command by its purpose, in the order of the help."""
+"""Every command by purpose, in the order of the help."""
 
 COMMANDS = tuple([name for names in GROUPS.values() for name in names])
 
 WHAT, WHERE, WHEN, ORDER = "What", "Where", "When", "After other tasks"
 LIMITS, FAILURE, WHICH, ENDING, HOW, EVERYWHERE = "Limits", "Failure", "Which", "Ending", "How", "Everywhere"
 PANELS = (WHAT, WHICH, WHERE, WHEN, ORDER, LIMITS, FAILURE, ENDING, HOW)
-"""The headings of the help under which options stand, in its order; EVERYWHERE comes last."""
+"""The help's headings for options, in order; EVERYWHERE comes last."""
 
 NEW = ("submit", "schedule", "batch")
 TASK = (*NEW, "edit")
 DEFAULTS = (*TASK, "defaults")
 SERIES = ("schedule", "edit")
-"""Where options of a task hold: as those of a new one, of any, also by default, or of a series."""
+"""Where a task's options are valid: for a new task, for any task, also as defaults, or for a series."""
 
 EVERY = (*COMMANDS, "")
-"""With the command line that names no command."""
+"""All commands, and the command line that names none."""
 
 METAVARS = {
     "duration": "DURATION",
@@ -62,8 +62,8 @@ METAVARS = {
     "words": "ARG",
     "tasks": "ID",
 }
-"""By reader, how its value is called where a row says nothing else. A `moment` is a time or a duration from now; of the
-`words` for another program any may be empty."""
+"""The name of a value by its reader, unless the row gives another. A `moment` is a time or a duration from now; `words`
+are passed to another program, so any of them may be empty."""
 
 KINDS = {
     **dict.fromkeys(("flag", "command"), "flag"),
@@ -71,22 +71,24 @@ KINDS = {
     "money": "number",
     **dict.fromkeys(("texts", "names", "paths", "pairs", "words", "tasks"), "texts"),
 }
-"""By reader, what a command line holds: `texts` may be given more than once, all others are one `text`. After the flag
-of a `command` the words are one."""
+"""The kind of value on a command line by its reader: `texts` may be given more than once, all readers not listed take
+one `text`. The words after the flag of a `command` are a command line."""
 
 ARGUMENTS = ("one", "optional", "many")
-"""The readers of what is given without an option: text that must be there, text that may be, any number of them."""
+"""The readers of arguments: a required text, an optional text, any number of texts."""
 
 
 class Row(tuple):  # type: ignore[type-arg]
-    """One option or argument, as it holds in some places.
+    """One option or argument, as it is valid in some places.
 
-    `spellings` are separated by blanks, the long one first; an argument has its name there. `holds` are the commands,
-    and `batch`, `defaults` (of the config) and `request` (an agent's), where `reader` reads it. `text` is what the help
-    says of it. The rest is said only where there is something to say: `default` is what the help says of that, and
-    holds where neither the command line nor the config says anything (a test compares it with the code); `field` is
-    what it fills of a task, after a dot of its launch or schedule; a number is from `low` to `high`; `choices` are all
-    words that it takes; `metavar` is how the help calls its value.
+    `spellings` are separated by spaces, the long one first; for an argument this is its name. `holds` lists the places
+    where the row is valid: commands, `batch`, `defaults` (of the config) and `request` (an agent's). `reader` is what
+    reads the value, `text` its description in the help.
+
+    The rest is optional. `default` describes the default in the help, which applies if neither the command line nor the
+    config gives a value (a test compares it with the code). `field` is the field of the task that it fills, with a
+    prefix for one of its launch or schedule. A number is from `low` to `high`; `choices` are all accepted words;
+    `metavar` is the value's name in the help.
     """
 
     __slots__ = ()
@@ -104,59 +106,66 @@ class Row(tuple):  # type: ignore[type-arg]
 
     @property
     def metavar(self) -> str:
-        """How the help calls its value."""
+        """The name of its value in the help."""
         named: str = self.rest.get("metavar", "")
         return named or "|".join(self.choices) or METAVARS.get(self.reader, "")
 
     @property
     def name(self) -> str:
-        """What its value is found under, also in a batch and in the config."""
+        """The name of its value in `Given`, a batch and the config."""
         long: str = self.spellings.partition(" ")[0]
         return long.lstrip("-").replace("-", "_")
 
     @property
     def kind(self) -> str:
-        """What a command line holds of it: one of `flag`, `whole`, `number`, `text`, `texts`."""
+        """Its kind of value on a command line: one of `flag`, `whole`, `number`, `text`, `texts`."""
         return KINDS.get(self.reader, "text")
 
     def words(self, value: Any) -> list[str]:
-        """How a value of this option is given on a command line."""
+        """The words that give this option a value on a command line."""
         spelling = self.spellings.partition(" ")[0]
         if value is None or self.kind == "flag":
             return [spelling] if value else []
         return [word for each in (value if self.kind == "texts" else [value]) for word in (spelling, str(each))]
 
     def bounds(self, number: int) -> bool:
-        """Whether the number is one that it takes."""
+        """Whether the number is within its bounds."""
         return (self.low is None or number >= self.low) and (self.high is None or number <= self.high)
 
 
 ROWS: tuple[Any, ...] = (
-    # What is to be done, and which task that is.
+    # What to do, and which task that is.
     ("words", ("submit", "schedule"), "many", "", "The prompt; '-' reads it from stdin.", {"metavar": "PROMPT"}),
     ("--exec", NEW, "command", WHAT, "Run the words after '--' as a command, without a shell.", {}),
     ("--file", NEW, "path", WHAT, "Read the prompt from a file.", {}),
     ("--batch", ("submit",), "path", WHAT, "JSON Lines, one task each; '-' is stdin.", {}),
-    ("ref", ("batch",), "text", "", "A name of the line, for what other lines wait for.", {}),
+    ("ref", ("batch",), "text", "", "A name for this line, which other lines can wait for.", {}),
     ("--prompt", ("edit", "batch", "request"), "text", WHAT, "The new prompt.", {"field": "prompt"}),
     (
         "--key",
         TASK,
         "text",
         WHAT,
-        "At most one live task of this key a session; a second submit prints the first one's address.",
+        "Allow one live task with this key per session; a second submit prints the first one's address.",
         {"metavar": "KEY", "field": "key"},
     ),
-    ("--replace", NEW, "flag", WHAT, "With --key: change the waiting task of that key.", {}),
+    ("--replace", NEW, "flag", WHAT, "With --key: change the waiting task that has this key.", {}),
     (
         "--stdin",
         DEFAULTS,
         "path",
         WHAT,
-        "Given to a command on its stdin.",
+        "A file that a command reads as its stdin.",
         {"default": "empty", "field": "launch.stdin"},
     ),
-    ("--script", DEFAULTS, "path", WHAT, "Runs first and decides whether to go on.", {"field": "launch.script"}),
+    (
+        "--script",
+        DEFAULTS,
+        "path",
+        WHAT,
+        "A script that runs first and decides whether to continue.",
+        {"field": "launch.script"},
+    ),
     # When.
     ("--at", ("submit", "edit", "batch", "request"), "time", WHEN, "Not before this time.", {"field": "due_at"}),
     (
@@ -164,7 +173,7 @@ ROWS: tuple[Any, ...] = (
         ("submit", "edit", "batch", "request"),
         "duration",
         WHEN,
-        "Not before so long from now.",
+        "Not before this much time has passed.",
         {"field": "due_at"},
     ),
     (
@@ -172,7 +181,7 @@ ROWS: tuple[Any, ...] = (
         (*SERIES, "request"),
         "text",
         WHEN,
-        "Five fields as in crontab(5), or @daily….",
+        "Five fields as in crontab(5), or @daily etc.",
         {"metavar": "EXPR", "field": "schedule.expr"},
     ),
     (
@@ -199,7 +208,7 @@ ROWS: tuple[Any, ...] = (
         (*SERIES, "defaults"),
         "whole",
         WHEN,
-        "So many occurrences at most.",
+        "At most this many occurrences.",
         {"low": 1, "field": "schedule.max_runs"},
     ),
     (
@@ -207,7 +216,7 @@ ROWS: tuple[Any, ...] = (
         (*SERIES, "defaults"),
         "choice",
         WHEN,
-        "Slots when nothing was there to run: one late run, each of them, or none.",
+        "For slots that passed when nothing could run them: one late run, a run each, or none.",
         {"choices": ("latest", "all", "skip"), "default": "latest", "field": "schedule.missed"},
     ),
     (
@@ -215,7 +224,7 @@ ROWS: tuple[Any, ...] = (
         (*SERIES, "defaults"),
         "choice",
         WHEN,
-        "Slots while the one before still runs: left out, or one of them queued.",
+        "For slots that fall while the last one still runs: skip them, or queue one.",
         {"choices": ("skip", "queue"), "default": "skip", "field": "schedule.overlap"},
     ),
     ("--once", ("edit",), "flag", WHEN, "Drop the recurrence: this occurrence is the last.", {}),
@@ -227,8 +236,8 @@ ROWS: tuple[Any, ...] = (
         "-100 to 100, higher first.",
         {"metavar": "INT", "low": -100, "high": 100, "default": "0, or 10 for a schedule", "field": "priority"},
     ),
-    ("--expires", DEFAULTS, "moment", WHEN, "If not started by then, it expires.", {"field": "expires_at"}),
-    # Where, and as what.
+    ("--expires", DEFAULTS, "moment", WHEN, "Expire if not started by then.", {"field": "expires_at"}),
+    # Where, and with which agent.
     ("--session -s", (*NEW, "messages"), "name", WHERE, "The session.", {"default": "default"}),
     (
         "--agent -a",
@@ -238,9 +247,23 @@ ROWS: tuple[Any, ...] = (
         "The agent.",
         {"default": "the session's, the config's, or the one on PATH", "field": "agent"},
     ),
-    ("--cwd -C", DEFAULTS, "directory", WHERE, "Where it runs.", {"default": "the current directory", "field": "cwd"}),
-    ("--env -e", DEFAULTS, "pairs", WHERE, "Added to its environment; repeatable.", {"field": "launch.env"}),
-    ("--env-file", DEFAULTS, "paths", WHERE, "The same from a file of K=V lines; repeatable.", {"field": "launch.env"}),
+    (
+        "--cwd -C",
+        DEFAULTS,
+        "directory",
+        WHERE,
+        "The directory to run in.",
+        {"default": "the current directory", "field": "cwd"},
+    ),
+    ("--env -e", DEFAULTS, "pairs", WHERE, "A variable for its environment; repeatable.", {"field": "launch.env"}),
+    (
+        "--env-file",
+        DEFAULTS,
+        "paths",
+        WHERE,
+        "A file of K=V lines with variables; repeatable.",
+        {"field": "launch.env"},
+    ),
     (
         "--context",
         (*DEFAULTS, "request"),
@@ -258,38 +281,38 @@ ROWS: tuple[Any, ...] = (
         DEFAULTS,
         "words",
         WHERE,
-        "Appended to the agent's command line; repeatable.",
+        "A word to append to the agent's command line; repeatable.",
         {"field": "launch.agent_args"},
     ),
     ("--label", (*DEFAULTS, "request"), "texts", WHAT, "A label to find it by; repeatable.", {"field": "labels"}),
     # After other tasks.
-    ("--after", TASK, "tasks", ORDER, "Start once this one completed; repeatable.", {"field": "after"}),
-    ("--after-any", TASK, "tasks", ORDER, "Start once this one ended; repeatable.", {"field": "after"}),
-    ("--after-failure", TASK, "tasks", ORDER, "Start once this one failed; repeatable.", {"field": "after"}),
+    ("--after", TASK, "tasks", ORDER, "Start once this task has completed; repeatable.", {"field": "after"}),
+    ("--after-any", TASK, "tasks", ORDER, "Start once this task has ended; repeatable.", {"field": "after"}),
+    ("--after-failure", TASK, "tasks", ORDER, "Start once this task has failed; repeatable.", {"field": "after"}),
     (
         "--on-dep-failure",
         DEFAULTS,
         "choice",
         ORDER,
-        "Where that can no longer happen: cancel it, hold it, or run it all the same.",
+        "If that can no longer happen: cancel, hold or run the waiting task.",
         {"choices": ("cancel", "hold", "run"), "default": "cancel", "field": "on_dep_failure"},
     ),
-    # Limits, and what follows a failure.
+    # Limits, and what to do after a failure.
     (
         "--timeout",
         DEFAULTS,
         "duration",
         LIMITS,
-        "Wall-clock limit of a run.",
+        "Limit on a run's wall-clock time.",
         {"default": "none", "field": "launch.timeout_ms"},
     ),
-    ("--grace", DEFAULTS, "duration", LIMITS, "From TERM to KILL.", {"default": "5s", "field": "launch.grace_ms"}),
+    ("--grace", DEFAULTS, "duration", LIMITS, "Time from TERM to KILL.", {"default": "5s", "field": "launch.grace_ms"}),
     (
         "--stall-timeout",
         DEFAULTS,
         "duration",
         LIMITS,
-        "Limit of a silence: no output, no heartbeat.",
+        "Limit on silence: no output and no heartbeat.",
         {"default": "none", "field": "launch.stall_timeout_ms"},
     ),
     (
@@ -297,7 +320,7 @@ ROWS: tuple[Any, ...] = (
         DEFAULTS,
         "size",
         LIMITS,
-        "Limit of the memory of its whole process tree.",
+        "Limit on the memory of its whole process tree.",
         {"default": "none", "field": "launch.memory_bytes"},
     ),
     (
@@ -305,7 +328,7 @@ ROWS: tuple[Any, ...] = (
         DEFAULTS,
         "money",
         LIMITS,
-        "Limit of the cost of all its attempts.",
+        "Limit on the cost of all its attempts.",
         {"default": "none", "field": "launch.max_cost_usd"},
     ),
     (
@@ -313,7 +336,7 @@ ROWS: tuple[Any, ...] = (
         (*SERIES, "defaults"),
         "whole",
         FAILURE,
-        "Pause after N failures in a row.",
+        "Pause the schedule after N failures in a row.",
         {"low": 0, "default": "8", "field": "schedule.pause_after"},
     ),
     (
@@ -321,7 +344,7 @@ ROWS: tuple[Any, ...] = (
         DEFAULTS,
         "whole",
         FAILURE,
-        "Attempts after the first one.",
+        "Further attempts after the first one failed.",
         {"low": 0, "high": 1000, "default": "5 where that may help, see agentq(1); else 0", "field": "launch.retries"},
     ),
     (
@@ -329,7 +352,7 @@ ROWS: tuple[Any, ...] = (
         DEFAULTS,
         "duration",
         FAILURE,
-        "Delay before the first retry; then it doubles.",
+        "Delay before the first retry; doubles with each further one.",
         {"default": "5s", "field": "launch.backoff_ms"},
     ),
     (
@@ -337,7 +360,7 @@ ROWS: tuple[Any, ...] = (
         DEFAULTS,
         "duration",
         FAILURE,
-        "Longest delay of a retry.",
+        "Longest delay before a retry.",
         {"default": "5m", "field": "launch.max_backoff_ms"},
     ),
     (
@@ -345,12 +368,12 @@ ROWS: tuple[Any, ...] = (
         DEFAULTS,
         "choice",
         FAILURE,
-        "Whether to try again where its process vanished.",
+        "What to do if its process vanished.",
         {"choices": ("retry", "fail"), "default": "retry", "field": "launch.on_crash"},
     ),
-    # What a command is about.
+    # The target of a command.
     ("id", ("show", "edit", "trigger"), "one", "", "The task: SESSION/N, or N for default/N.", {"metavar": "ID"}),
-    ("run", ("logs",), "one", "", "The task, or one of its runs; the last if none.", {"metavar": "ID[.K]"}),
+    ("run", ("logs",), "one", "", "The task, meaning its last run, or one of its runs.", {"metavar": "ID[.K]"}),
     ("task", ("runs", "events"), "optional", "", "Only this task.", {"metavar": "ID"}),
     (
         "ids",
@@ -361,16 +384,23 @@ ROWS: tuple[Any, ...] = (
         {"metavar": "ID..."},
     ),
     ("shell", ("completion",), "one", "", "The shell.", {"choices": ("bash", "zsh", "fish")}),
-    ("action", ("config",), "optional", "", "Default: show.", {"choices": ("show", "check", "path")}),
-    ("action", ("sessions",), "optional", "", "Give the conversation up.", {"choices": ("reset",)}),
-    ("names", ("sessions",), "many", "", "With reset: the sessions.", {"metavar": "NAME..."}),
+    ("action", ("config",), "optional", "", "What to do; show if not given.", {"choices": ("show", "check", "path")}),
+    (
+        "action",
+        ("sessions",),
+        "optional",
+        "",
+        "End the conversation; without it, list the sessions.",
+        {"choices": ("reset",)},
+    ),
+    ("names", ("sessions",), "many", "", "The sessions to reset.", {"metavar": "NAME..."}),
     ("action", ("service",), "one", "", "What to do.", {"choices": ("print",)}),
-    ("kind", ("service",), "one", "", "For whom.", {"choices": ("systemd", "cron")}),
-    ("unit", ("service",), "optional", "", "Of systemd only this unit.", {"metavar": "UNIT"}),
-    ("--html", ("report",), "path", "", "Write a page of HTML; '-' is standard output.", {"metavar": "FILE"}),
+    ("kind", ("service",), "one", "", "What to print for.", {"choices": ("systemd", "cron")}),
+    ("unit", ("service",), "optional", "", "Only this systemd unit.", {"metavar": "UNIT"}),
+    ("--html", ("report",), "path", "", "Write an HTML page; '-' is standard output.", {"metavar": "FILE"}),
     ("--prometheus", ("stats",), "flag", "", "Print the text that Prometheus's textfile collector reads.", {}),
     # Which.
-    ("--older-than", ("prune",), "duration", WHICH, "Ended longer ago than this.", {}),
+    ("--older-than", ("prune",), "duration", WHICH, "Only tasks that ended longer ago than this.", {}),
     (
         "--session -s",
         ("list", "runs", "pause", "resume", "cancel", "prune", "sweep", "wait", "stats", "report"),
@@ -396,24 +426,24 @@ ROWS: tuple[Any, ...] = (
         ("runs", "events", "messages", "stats", "report"),
         "moment",
         WHICH,
-        "Only from then on.",
+        "Only from this time on.",
         {"metavar": "DURATION|TIME"},
     ),
-    ("--all", ("list",), "flag", WHICH, "Also those that have ended.", {}),
+    ("--all", ("list",), "flag", WHICH, "Also tasks that have ended.", {}),
     ("--all", ("pause", "resume", "cancel"), "flag", WHICH, "Everything.", {}),
-    ("--stderr", ("logs",), "flag", WHICH, "What it wrote to stderr instead.", {}),
+    ("--stderr", ("logs",), "flag", WHICH, "Print stderr instead of stdout.", {}),
     ("--tail -n", ("logs",), "whole", WHICH, "Only the last N lines.", {"low": 0}),
-    ("--limit", ("list", "runs", "events", "messages"), "whole", WHICH, "At most so many.", {"low": 1}),
+    ("--limit", ("list", "runs", "events", "messages"), "whole", WHICH, "At most this many.", {"low": 1}),
     # How, and until when.
-    ("--drain", ("run",), "flag", ENDING, "End when nothing is running or due.", {}),
-    ("--idle-exit", ("run",), "duration", ENDING, "End after so long without work.", {}),
-    ("--max-tasks", ("run",), "whole", ENDING, "End after so many tasks.", {"low": 1}),
+    ("--drain", ("run",), "flag", ENDING, "Exit when nothing is running or due.", {}),
+    ("--idle-exit", ("run",), "duration", ENDING, "Exit after this long without work.", {}),
+    ("--max-tasks", ("run",), "whole", ENDING, "Exit after this many tasks.", {"low": 1}),
     (
         "--on-stop",
         ("run",),
         "choice",
         ENDING,
-        "What the first signal does to what runs.",
+        "What to do with running tasks at the first signal.",
         {"choices": ("wait", "leave", "cancel"), "default": "wait for SIGINT, leave for SIGTERM and SIGHUP"},
     ),
     (
@@ -421,13 +451,13 @@ ROWS: tuple[Any, ...] = (
         ("run",),
         "whole",
         HOW,
-        "Agents at once.",
+        "How many agents run at once.",
         {"low": 1, "high": 10_000, "default": "jobs of the config, 2"},
     ),
     ("--detach", ("run",), "flag", HOW, "Run in the background; prints the supervisor's pid.", {}),
-    ("--next", ("schedule",), "whole", HOW, "Show the next N fire times; store nothing.", {"low": 1, "high": 1000}),
-    ("--reason", ("pause",), "text", HOW, "Why; shown by 'show' and 'sessions'.", {}),
-    ("--timeout", ("wait",), "duration", HOW, "Give up after so long, with exit code 124.", {}),
+    ("--next", ("schedule",), "whole", HOW, "Show the next N fire times, and store nothing.", {"low": 1, "high": 1000}),
+    ("--reason", ("pause",), "text", HOW, "The reason, shown by 'show' and 'sessions'.", {}),
+    ("--timeout", ("wait",), "duration", HOW, "Give up after this long, with exit code 124.", {}),
     ("--wait", ("cancel",), "flag", HOW, "Return once their processes are gone.", {}),
     (
         "--dry-run",
@@ -438,10 +468,10 @@ ROWS: tuple[Any, ...] = (
         {},
     ),
     ("--yes -y", ("cancel", "prune"), "flag", HOW, "Do not ask.", {}),
-    ("--wait", ("submit",), "flag", HOW, "Block until it ended, and exit with its code.", {}),
-    ("--follow -f", ("submit",), "flag", HOW, "The same, and print its output as it comes.", {}),
-    ("--follow -f", ("logs", "events", "messages"), "flag", HOW, "Go on as more comes, until it ends.", {}),
-    ("--no-wake", ("submit", "sweep"), "flag", HOW, "Start no supervisor.", {}),
+    ("--wait", ("submit",), "flag", HOW, "Wait until it has ended, and exit with its exit code.", {}),
+    ("--follow -f", ("submit",), "flag", HOW, "Like --wait, and print its output as it comes.", {}),
+    ("--follow -f", ("logs", "events", "messages"), "flag", HOW, "Keep printing new data as it comes.", {}),
+    ("--no-wake", ("submit", "sweep"), "flag", HOW, "Do not start a supervisor.", {}),
     ("--reindex", ("sweep",), "flag", HOW, "Rebuild the index from the sessions' files first.", {}),
     # Before or after the name of any command.
     ("--json", EVERY, "flag", EVERYWHERE, "Print one JSON document.", {}),
@@ -450,7 +480,7 @@ ROWS: tuple[Any, ...] = (
         EVERY,
         "directory",
         EVERYWHERE,
-        "Where everything is kept.",
+        "The directory that holds all state.",
         {"default": "AGENTQ_STATE_DIR, else ~/.local/state/agentq"},
     ),
     (
@@ -458,10 +488,10 @@ ROWS: tuple[Any, ...] = (
         EVERY,
         "choice",
         EVERYWHERE,
-        "Whether to colour.",
+        "Whether to use colours.",
         {"choices": ("auto", "always", "never"), "default": "auto"},
     ),
-    ("--allow-network-fs", EVERY, "flag", EVERYWHERE, "Accept a state dir whose file locks cannot be relied on.", {}),
+    ("--allow-network-fs", EVERY, "flag", EVERYWHERE, "Accept a state dir whose file locks may be unreliable.", {}),
     ("--version -V", ("",), "flag", EVERYWHERE, "Print the version.", {}),
 )
 
@@ -470,13 +500,13 @@ _rows: dict[str, list[Row]] = {}
 
 
 def rows(place: str) -> list[Row]:
-    """What holds in a place: a command, `""` for none, `batch`, `defaults` or `request`."""
+    """The rows that are valid in a place: a command, `""` for none, `batch`, `defaults` or `request`."""
     if place not in _rows:
         _rows[place] = [Row(cells) for cells in ROWS if place in cells[1]]
     return _rows[place]
 
 
 def row(place: str, name: str) -> Row:
-    """The option or argument of that name there."""
+    """The option or argument of that name in a place."""
     (found,) = (each for each in rows(place) if each.name == name)
     return found

@@ -1,6 +1,6 @@
-"""Reading and writing the small values that people type: durations, sizes, times, addresses, environment pairs.
+"""Reads and writes the small values that people type: durations, sizes, times, addresses, environment pairs.
 
-Every reader takes `what`, the option or noun that an error names, and raises `Usage` with the offending text quoted.
+Every reader takes `what`, the option or noun that an error names, and raises `Usage`, which quotes the invalid text.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 
 MILLISECONDS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 LONGEST = 36_525 * MILLISECONDS["d"]
-"""A hundred years in milliseconds: more is a typing error, and far below what a column can hold."""
+"""The longest duration accepted, a hundred years in milliseconds: more is a typing error. It is far below what a column
+can hold."""
 
 LARGEST = 1 << 60
 """One EiB, the largest size accepted."""
 
 LATEST = 253_402_300_800
-"""The year 10000 in seconds since the epoch: no time from there on can be written as RFC 3339."""
+"""The year 10000 in seconds since the epoch: times from then on cannot be written as RFC 3339."""
 
 _SIZE = r"(?i)([0-9]{1,18})(?:\.([0-9]{1,18}))?(?:([KMGTP])(I?B)?|B)\Z"
 _TIME = (
@@ -38,13 +39,13 @@ _TIME = (
 
 DIGITS = "0123456789"
 LONGEST_NUMBER = 15
-"""Digits of a number in an address or a duration."""
+"""The most digits of a number in an address or a duration."""
 
 
 def parse_duration(text: str, what: str = "duration", *, zero: bool = False) -> int:
     """Milliseconds of `90s`, `15m`, `2h`, `1d`, `1h30m` or `500ms`; `zero` also takes `0s`.
 
-    A bare number is refused because nobody agrees on its unit.
+    A number without a unit is rejected, because its unit would be ambiguous.
     """
     total = _milliseconds(text)
     if total is None:
@@ -94,29 +95,29 @@ def parse_size(text: str, what: str = "size") -> int:
 
 
 def parse_whole(number: int, option: Row, what: str) -> int:
-    """The number itself where it is within the bounds of its option."""
+    """The number itself. Raises Usage if it is outside the bounds of its option."""
     if not option.bounds(number):
         raise Usage(
-            f"{what} '{number}': a whole number from {option.low}"
+            f"{what} '{number}': must be a whole number from {option.low}"
             + (f" to {option.high}" if option.high is not None else "")
         )
     return number
 
 
 def parse_choice(text: str, option: Row, what: str) -> str:
-    """The word itself where it is one that its option takes."""
+    """The word itself. Raises Usage if its option does not accept it."""
     *most, last = option.choices
     if text not in option.choices:
         words = f"{', '.join(most)} or {last}" if most else last
-        raise Usage(f"{what} '{text}': {words}{nearest(text, option.choices)}")
+        raise Usage(f"{what} '{text}': must be {words}{nearest(text, option.choices)}")
     return text
 
 
 def parse_time(text: str, *, zone: str | Callable[[], str], now_ms: int, what: str = "time") -> int:
-    """Milliseconds since the epoch of an RFC 3339 time, or of a naive one as the wall clock of `zone`.
+    """Milliseconds since the epoch of an RFC 3339 time, or of a naive one on the wall clock of `zone`.
 
-    A naive time inside a gap moves forward by the gap, one that occurs twice means the first. `zone` may be a function,
-    so that nobody looks for a zone that is not needed. `now_ms` only makes the example of an error a useful one.
+    A naive time inside a gap moves forward by the gap; a time that occurs twice means the first. `zone` may be a
+    function, so that the zone is only resolved if it is needed. `now_ms` is only used for the example in an error.
     """
     import re
     from datetime import UTC, datetime, timedelta, timezone
@@ -141,7 +142,8 @@ def parse_time(text: str, *, zone: str | Callable[[], str], now_ms: int, what: s
             if int(offset[4:]) > 59:
                 raise ValueError("the minutes of the offset must be in 0..59")
             info = timezone(sign * timedelta(hours=int(offset[1:3]), minutes=int(offset[4:])))
-        # fold=0 is the first of two equal wall times, and the offset from before a gap, which moves on by the gap.
+        # fold=0 means the first of two equal wall times. Inside a gap it means the offset before the gap, which moves
+        # the time forward by the gap.
         seconds = int(datetime(year, month, day, hour, minute, second, tzinfo=info).timestamp())
     except (ValueError, OverflowError) as error:
         raise Usage(f"{what} '{text}': not a time: {error}") from None
@@ -183,7 +185,7 @@ def _either(text: str, zone: str | Callable[[], str], now_ms: int, what: str, *,
 
 
 def parse_session(text: str, what: str = "--session") -> str:
-    """The name itself where it is one that a session may have."""
+    """The name itself. Raises Usage if a session cannot have it."""
     if not is_name(text):
         raise Usage(
             f"{what} '{text}': not a session name: 1 to 64 letters, digits, dots, dashes and underscores, "
@@ -196,12 +198,12 @@ def parse_address(text: str, what: str = "ID") -> Address:
     """`SESSION/N`, or a bare `N` of the session `default`."""
     address, attempt = parse_run(text, what)
     if attempt is not None:
-        raise Usage(f"{what} '{text}': names a run, a task is wanted: {address}")
+        raise Usage(f"{what} '{text}': is a run; a task is required: {address}")
     return address
 
 
 def parse_run(text: str, what: str = "ID") -> tuple[Address, int | None]:
-    """`SESSION/N`, `N`, `SESSION/N.K` or `N.K`; the second value is K, or None where none is given."""
+    """`SESSION/N`, `N`, `SESSION/N.K` or `N.K`; the second value is K, or None if there is none."""
     session, slash, rest = text.rpartition("/")
     seq, dot, attempt = rest.partition(".")
     if not _is_number(seq) or (dot and not _is_number(attempt)) or (slash and not is_name(session)):
@@ -214,7 +216,7 @@ def _is_number(text: str) -> bool:
 
 
 def parse_environment(pair: str, what: str = "--env") -> tuple[str, str]:
-    """Name and value of `NAME=VALUE`. An error quotes the name only, since the value may be a secret."""
+    """Name and value of `NAME=VALUE`. An error quotes only the name, because the value may be a secret."""
     name, equals, value = pair.partition("=")
     if not equals:
         raise Usage(f"{what} '{name}': not NAME=VALUE")
@@ -223,30 +225,30 @@ def parse_environment(pair: str, what: str = "--env") -> tuple[str, str]:
 
 
 def check_variable(name: str, value: str, what: str = "--env") -> None:
-    """Refuse what no process could be given as a variable, or is given by agentq. Raises Usage, which quotes the name
-    only."""
+    """Reject a variable that no process can be given, or that agentq sets itself. Raises Usage, which quotes only the
+    name."""
     if not name or "=" in name or any(character.isspace() or not character.isprintable() for character in name):
         raise Usage(f"{what} '{name}': not a name of an environment variable")
     if name in RESERVED:
         raise Usage(f"{what} '{name}': agentq sets it for each run")
     if "\0" in value:
-        raise Usage(f"{what} '{name}': the value holds a NUL character")
+        raise Usage(f"{what} '{name}': the value contains a NUL character")
 
 
 def parse_path(text: str, what: str) -> str:
-    """A path with its `~` expanded as a shell does: an unknown user's stays as it is. Raises Usage on a NUL."""
+    """A path with `~` expanded as a shell does: that of an unknown user stays unchanged. Raises Usage on a NUL."""
     if "\0" in text:
-        raise Usage(f"{what} '{text}': a path must not hold a NUL character")
+        raise Usage(f"{what} '{text}': a path must not contain a NUL character")
     try:
         return os.path.expanduser(text)
-    except ValueError:  # a user's name that is no UTF-8
+    except ValueError:  # a user's name that is not UTF-8
         return text
 
 
 def parse_env_file(path: str, what: str = "--env-file") -> dict[str, str]:
-    """The pairs of a file: `NAME=VALUE` a line, `#` comments, an optional `export`, the value in quotes or bare.
+    """The pairs of a file with a `NAME=VALUE` on each line, `#` comments, an optional `export`, and optional quotes.
 
-    As in systemd's EnvironmentFile, quotes around the whole value are taken off, and `\\` escapes in double ones.
+    As in systemd's EnvironmentFile, quotes around the whole value are removed, and `\\` escapes in double quotes.
     """
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
@@ -279,7 +281,7 @@ def _unquoted(value: str) -> str:
 
 
 def write_duration(milliseconds: int) -> str:
-    """The duration exactly, as `parse_duration` reads it."""
+    """The exact duration, as `parse_duration` reads it."""
     parts = []
     for unit, scale in MILLISECONDS.items():
         count, milliseconds = divmod(milliseconds, scale)
@@ -289,7 +291,7 @@ def write_duration(milliseconds: int) -> str:
 
 
 def format_duration(milliseconds: int) -> str:
-    """`450ms`, `3.4s`, `42s`, `3m12s`, `2h5m`, `3d4h`: to be read by a person, the two largest units."""
+    """`450ms`, `3.4s`, `42s`, `3m12s`, `2h5m`, `3d4h`: a duration for people, in its two largest units."""
     if milliseconds < 1000:
         return f"{milliseconds}ms"
     if milliseconds < 10_000:
@@ -314,7 +316,7 @@ def format_local(moment_ms: int, zone: str) -> str:
 
 
 def format_relative(moment_ms: int, now_ms: int) -> str:
-    """`5m ago`, `in 2h`, `now`: a time as a person reads it."""
+    """`5m ago`, `in 2h`, `now`: a time for people."""
     distance = moment_ms - now_ms
     if abs(distance) < 1000:
         return "now"
@@ -323,15 +325,15 @@ def format_relative(moment_ms: int, now_ms: int) -> str:
 
 
 def format_cost(usd: float) -> str:
-    """`1.25 USD`; four significant digits at least of what is less than a cent."""
+    """`1.25 USD`; four significant digits for less than a cent."""
     return f"{usd:.2f} USD" if usd >= 0.01 or not usd else f"{usd:.4g} USD"
 
 
 def format_clock(moment_ms: int, now_ms: int) -> str:
-    """`15:00`, on another day `2026-03-30 15:00`: a time on the wall clock of its reader (TZ, or the system's)."""
+    """`15:00`, on another day `2026-03-30 15:00`: a time on the reader's wall clock (TZ, or the system's)."""
     from datetime import datetime
 
-    # The last day that there is may be the day after it here.
+    # In the local zone, the last representable moment may be in the year 10000.
     last = (LATEST - 86_400) * 1000
     moment, now = (datetime.fromtimestamp(min(each, last) / 1000) for each in (moment_ms, now_ms))
     return f"{moment:%H:%M}" if moment.date() == now.date() else f"{moment:%Y-%m-%d %H:%M}"
@@ -340,7 +342,7 @@ def format_clock(moment_ms: int, now_ms: int) -> str:
 def format_waiting(why: WaitingFor, now_ms: int | None) -> str:
     """Why a task waits, in a few words: `claude held until 15:00 (rate_limited)`, `retry in 40s`, `after docs/3`.
 
-    `now_ms` is the time for a person, who reads it now; with None times are exact. Empty where it only waits its turn.
+    `now_ms` is the current time if a person reads it; None gives exact times. Empty if the task only waits its turn.
     """
     when = ""
     if why.until is not None and why.kind == "retry":
@@ -353,7 +355,7 @@ def format_waiting(why: WaitingFor, now_ms: int | None) -> str:
 
 
 def format_size(size: int) -> str:
-    """`512B`, `1.5KiB`, `64MiB`: with at most one decimal, readable by `parse_size`."""
+    """`512B`, `1.5KiB`, `64MiB`: a size with at most one decimal, which `parse_size` can read."""
     if size < 1024:
         return f"{size}B"
     power = min((size.bit_length() - 1) // 10, 5)

@@ -1,6 +1,6 @@
-"""The lower lines of a terminal, drawn anew where they stand, with lines that stay above them.
+"""The lower lines of a terminal, which are redrawn in place, below lines that stay.
 
-Not `rich.live`: that waits for a terminal that takes nothing, and takes a drawing away by the size it had before.
+Not `rich.live`: that blocks if the terminal does not accept output, and erases a drawing by its size before a resize.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from agentq_cli.show.results import Item
 
 SECOND_MS = 1000
-"""How often a terminal is drawn anew where nothing happens but time."""
+"""How often a terminal is redrawn if nothing happens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """How a stream is shown on a terminal: lines that stay, and below them some that are drawn anew.
+    """How a stream is shown on a terminal: lines that stay, and below them lines that are redrawn.
 
-    `begin` is called once where that is done at all; `line(item, pen)` gives the line of an item, or None for one that
-    the screen shows; `screen(pen, width, height)` what is drawn below; `end(pen)` the last lines that stay.
+    `begin` is called once if a terminal is drawn at all. `line(item, pen)` gives the line of an item, or None if the
+    screen already shows it; `screen(pen, width, height)` the redrawn lines; `end(pen)` the last lines that stay.
     """
 
     line: Callable[[Item, Pen], Text | None]
@@ -41,13 +41,13 @@ class Live:
 
 
 LONGEST_HELD = 200
-"""Lines kept for a terminal that takes nothing, being stopped by Ctrl-S; older ones are dropped."""
+"""How many lines are kept for a terminal that is stopped by Ctrl-S; older lines are dropped."""
 
 
 class Board:
-    """The lower lines of a terminal, drawn anew where they stand, with lines that stay above them.
+    """The lower lines of a terminal, which are redrawn in place, below lines that stay.
 
-    Nothing is written while the terminal takes nothing: who draws has better things to do than to wait for it.
+    Nothing is written while the terminal does not accept output, so that the caller never waits for it.
     """
 
     def __init__(self, put: Callable[[str], None], descriptor: int, canvas: Canvas) -> None:
@@ -61,12 +61,12 @@ class Board:
 
     @property
     def width(self) -> int:
-        """Cells a line may take; the last column is left free, as some terminals wrap there and some do not."""
+        """The most cells of a line; the last column stays free, because only some terminals wrap there."""
         return max(self._dimensions().columns or 80, 20) - 1
 
     @property
     def height(self) -> int:
-        """Lines that a screen may take, with one left for what stands above it."""
+        """The most lines of a screen; one more line stays free above it."""
         return max((self._dimensions().lines or 24) - 2, 1)
 
     def _dimensions(self) -> os.terminal_size:
@@ -76,23 +76,23 @@ class Board:
             return os.terminal_size((80, 24))  # the terminal is gone
 
     def add(self, line: Text | None) -> None:
-        """Put a line above the drawn ones when they are drawn next."""
+        """Put a line above the redrawn ones at the next draw."""
         if line is not None:
             self._held = [*self._held[1 - LONGEST_HELD :], line]
 
     def due(self) -> bool:
-        """Whether to draw: something was added, the size changed, or a second has gone."""
+        """Whether to draw: a line was added, the size changed, or a second has passed."""
         fresh = bool(self._held) or (self.width, self.height) != self._size
         return (fresh or monotonic_ms() - self._drawn_at >= SECOND_MS) and self._takes()
 
     def draw(self, drawn: Sequence[RenderableType]) -> None:
-        """Draw this in the place of what was drawn before."""
+        """Replace what was drawn before."""
         self._drawn_at = monotonic_ms()
         self._write(drawn)
         self._size = (self.width, self.height)
 
     def finish(self, lines: Sequence[Text]) -> None:
-        """Take what is drawn away and leave these lines."""
+        """Erase what is drawn and write these lines instead."""
         for line in lines:
             self.add(line)
         if self._takes():
@@ -104,7 +104,7 @@ class Board:
         return bool(select.select([], [self._descriptor], [], 0)[1])
 
     def _write(self, drawn: Sequence[RenderableType]) -> None:
-        # Where a terminal became narrower it has broken the lines in two.
+        # A terminal that became narrower has wrapped the lines.
         above = sum(max(1, -(-length // (self.width + 1))) for length in self._drawn)
         back = f"\r\x1b[{above}A" if above else "\r"
         held, below = (self._canvas.lines(each, self.width) for each in (self._held, drawn))

@@ -1,6 +1,6 @@
 """What `top` shows and what its keys mean: pure functions from a snapshot, a view and a size to lines.
 
-The view is all that a person has chosen: which task, which page, what is being asked. A key makes a new one of it.
+The view is everything that a person has chosen: the task, the page, the open question. Each key gives a new view.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 
 HELP = (
     ("up, down, k, j", "choose a task"),
-    ("page up, page down", "ten at once; home and end: the first, the last"),
+    ("page up, page down", "move by ten; home and end: the first, the last"),
     ("enter, l", "follow its log; e: stdout or stderr, escape: back"),
     ("c", "cancel it, after a question"),
-    ("p", "pause it, or resume it where it is paused"),
+    ("p", "pause it, or resume it if it is paused"),
     ("?", "this help"),
     ("q, Ctrl-C", "quit"),
 )
 NARROWEST = 20
 STEP = 10
 GATES = 3
-"""Lines about what holds starts back."""
+"""The most lines about what holds starts back."""
 
 
 def _age(item: Item) -> str:
@@ -84,10 +84,10 @@ Listed: TypeAlias = "tuple[str, Sequence[Item], Sequence[Column], str]"
 """A list: its name, its items, its columns, and the key by which one is chosen."""
 
 SPARED = ("sessions", "ended", "waiting")
-"""The lists that a low terminal goes without, the first one first."""
+"""The lists that are left out on a low terminal, the first one first."""
 
 FEW = 3
-"""Lines of a list that are worth its header."""
+"""The fewest lines of a list that justify its header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +103,14 @@ class View:
 
 
 class Action(NamedTuple):
-    """What a key asks for: `quit`, or `cancel`, `pause`, `resume` of a task."""
+    """The action of a key: `quit`, or `cancel`, `pause` or `resume` of a task."""
 
     verb: str
     task: str = ""
 
 
 class Log(NamedTuple):
-    """The end of a run's output: the run, its lines as they were written, and why there is none."""
+    """The end of a run's output: the run, its lines as they were written, and why there are none."""
 
     run: str
     lines: Sequence[str]
@@ -125,7 +125,8 @@ def choices(snapshot: Snapshot) -> list[tuple[str, str]]:
 
 
 def settled(view: View, snapshot: Snapshot) -> View:
-    """The same view where its task may have moved to another list or is gone: the task is followed while it is seen."""
+    """The view after its task may have moved to another list or disappeared: it follows the task while that is
+    listed."""
     there = choices(snapshot)
     if view.chosen in there:
         return view
@@ -140,7 +141,7 @@ def settled(view: View, snapshot: Snapshot) -> View:
 
 
 def pressed(view: View, key: str, snapshot: Snapshot) -> tuple[View, Action | None]:
-    """What a key makes of a view, and what it asks to be done."""
+    """The view after a key, and the key's action."""
     if view.asking is not None:
         act = Action("cancel", view.asking) if key in ("y", "Y") else None
         return replace(view, asking=None, said=None if act else ("nothing was cancelled", False)), act
@@ -194,7 +195,7 @@ def _task(chosen: tuple[str, str]) -> str:
 def _asked(view: View, snapshot: Snapshot) -> View:
     assert view.chosen is not None
     if view.chosen[0] == "ended":
-        return replace(view, said=(f"{view.chosen[1]} has ended already", True))
+        return replace(view, said=(f"{view.chosen[1]} has already ended", True))
     return replace(view, asking=_task(view.chosen))
 
 
@@ -202,7 +203,7 @@ def _paused(view: View, snapshot: Snapshot) -> tuple[View, Action | None]:
     assert view.chosen is not None
     where, name = view.chosen
     if where == "ended":
-        return replace(view, said=(f"{name} has ended already", True)), None
+        return replace(view, said=(f"{name} has already ended", True)), None
     status = next((item["status"] for item in snapshot.waiting if item["id"] == name), "")
     return view, Action("resume" if status == "paused" else "pause", _task(view.chosen))
 
@@ -244,7 +245,7 @@ def _head(snapshot: Snapshot, pen: Pen, now: int) -> list[Text]:
     if not snapshot.supervisors:
         idle = not snapshot.counts["queued"] and not snapshot.counts["running"]
         lines.append(line(("no supervisor: start `agentq run`", DIM if idle else WRONG)))
-    # That all slots are in use is said already.
+    # The first line already shows that all slots are in use.
     held = [each for each in snapshot.gates if each["holding"] and each["name"] != "cap"]
     for each in held[:GATES]:
         text = each["detail"] if each["name"] in ("agent", "queue") else f"{each['name']}: {each['detail']}"
@@ -261,7 +262,7 @@ def _lists(view: View, snapshot: Snapshot, pen: Pen, width: int, room: int, now:
     ]
     lists = _seen([each for each in lists if each[1]], room)
     if not lists:
-        return ["", line(("nothing to show: no task waits, runs or has ended", DIM))]
+        return ["", line(("nothing to show: no task is waiting, running or ended", DIM))]
     shares = _shared([len(items) for _, items, _, _ in lists], room - 2 * len(lists))
     drawn: list[RenderableType] = []
     for (name, items, columns, key), share in zip(lists, shares, strict=True):
@@ -277,7 +278,7 @@ def _lists(view: View, snapshot: Snapshot, pen: Pen, width: int, room: int, now:
 
 
 class Marked(NamedTuple):
-    """A table with one of its items reversed over the whole width; none where that is negative."""
+    """A table with one of its items reversed over the whole width; none if the index is negative."""
 
     table: Table
     selected: int
@@ -292,7 +293,7 @@ class Marked(NamedTuple):
 
 
 def _seen(lists: list[Listed], room: int) -> list[Listed]:
-    """The lists for which there is room: one that is spared sooner goes where not all would have a few lines."""
+    """The lists that fit: if not all would have a few lines, lists are left out in the order of SPARED."""
     for name in SPARED:
         needed = sum(2 + min(len(items), FEW) for _, items, _, _ in lists)
         if needed > room and len(lists) > 1:
@@ -301,7 +302,8 @@ def _seen(lists: list[Listed], room: int) -> list[Listed]:
 
 
 def _shared(wanted: Sequence[int], room: int) -> list[int]:
-    """How many of `room` lines each list gets: all it wants where they suffice, else the longest give way first."""
+    """How many of `room` lines each list gets: all that it needs if they suffice; else the longest lists lose lines
+    first."""
     shares = list(wanted)
     while sum(shares) > max(room, 0):
         shares[max(range(len(shares)), key=lambda n: (shares[n], n))] -= 1

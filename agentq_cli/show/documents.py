@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Item: TypeAlias = "Mapping[str, Any]"
 
 COUNTED = tuple(status.value for status in Status)
-"""A session's `counts` have all of them, also those at 0."""
+"""The keys of a session's `counts`, including those at 0."""
 
 
 COMING = 3
@@ -45,14 +45,14 @@ PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 """What a shell takes as it is."""
 
 LONGEST_WORK = 300
-"""Characters of a prompt or a command that are enough for a line of a screen."""
+"""How many characters of a prompt or a command are enough for a line of a screen."""
 
 LAST_MOMENT = 253_402_300_799_999
-"""The last millisecond of the year 9999; an agent may write any number."""
+"""The last millisecond of the year 9999; an agent may write later times."""
 
 
 def moment(at_ms: int | None) -> str | None:
-    """A time, or null where there is none that could be one."""
+    """A time; None if there is none or if it is out of range."""
     return rfc3339(at_ms) if isinstance(at_ms, int) and 0 <= at_ms <= LAST_MOMENT else None
 
 
@@ -91,7 +91,7 @@ def task(task: Task, *, now: int, waiting_for: WaitingFor | None) -> Item:
 
 
 def schedule(task: Task, recurrence: Recurrence, now: int) -> Item:
-    """A task's `schedule`; `next` are its coming times, none for an occurrence that has ended."""
+    """A task's `schedule`; `next` are its coming times, which an ended occurrence does not have."""
     return schedule_of(recurrence.schedule, coming(task, now))
 
 
@@ -105,7 +105,7 @@ def coming(task: Task, now: int) -> list[int]:
     slot = recurrence.occurrence.slot
     begun = task.status is Status.RUNNING or slot <= now
     after = max(slot, now) if begun else slot - 1
-    with suppress(AgentqError):  # an expression that an upgrade no longer knows has no times
+    with suppress(AgentqError):  # an expression that a newer version rejects has no times
         return fires(recurrence.schedule, after, COMING, runs=recurrence.runs + int(begun))
     return []
 
@@ -167,7 +167,7 @@ def run(run: Run, *, directory: str, pid: int | None) -> Item:
 
 
 def signal_name(number: int) -> str:
-    """A signal as the shell's `kill -l` knows it, with SIG: `SIGKILL`."""
+    """A signal's name as in the shell's `kill -l`, with SIG: `SIGKILL`."""
     import signal
 
     try:
@@ -199,7 +199,7 @@ def worker(
     state: str,
     note: str | None,
 ) -> Item:
-    """`agentq.worker/1`; `pid` is the agent's own process, null until there is one; `note` what is special about it."""
+    """`agentq.worker/1`; `pid` is the agent's own process, null before it starts; `note` is what is special."""
     return {
         "id": str(worker.id),
         "task": str(worker.id.address),
@@ -272,7 +272,7 @@ def sweep_action(action: SweepAction) -> Item:
 
 
 def hook(call: HookCall, *, task: Item | None, run: Item | None) -> Item:
-    """`agentq.hook/1`, which a hook reads on stdin: `status` is what the event made of the task, whatever it is now."""
+    """`agentq.hook/1`, which a hook reads on stdin: `status` is the task's status after the event, not now."""
     return {
         "schema": "agentq.hook/1",
         "event": call.hook,

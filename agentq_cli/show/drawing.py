@@ -1,6 +1,6 @@
-"""What a terminal shows, drawn by rich; imported only once there is something to draw on one.
+"""Draws on a terminal with rich; imported only if there is something to draw.
 
-All text is data: nothing here reads markup, emoji or links out of it, and nothing is highlighted.
+All text is data: it is never read as markup, emoji or links, and never highlighted.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
     from typing import Any
 
 SMALLEST = 4
-"""No column is cut to fewer cells than this."""
+"""The fewest cells to which a column is cut."""
 
 READABLE = 20
-"""Cells that a long text is to have before columns that can be spared are shown beside it."""
+"""How many cells a long text must have before optional columns are shown next to it."""
 
 TEXTS = {"text": READABLE, "waiting": 2 * READABLE}
-"""The kinds of column that may be cut and still say something, each with the cells that it is to have before."""
+"""The kinds of column that are still useful when cut, each with the cells that it must have first."""
 
 SCARCE = {2: 16, 3: 12}
-"""The same before a column is left out that is spared late."""
+"""The same, before columns with a higher `spare` are left out."""
 
 GAP = 2
 """Cells between two columns."""
 
 AT_ONCE = 50
-"""Rows drawn at once: drawing takes longer than reading, and the first are seen while others are drawn."""
+"""How many rows are drawn at once: drawing is slower than reading, so the first rows appear while others are drawn."""
 
 
 class Canvas:
-    """Turns what is drawn into lines that fit, as this pen writes them."""
+    """Turns drawings into lines that fit, written by this pen."""
 
     def __init__(self, pen: Pen) -> None:
         self.pen = pen
@@ -58,19 +58,19 @@ class Canvas:
         )
 
     def lines(self, drawn: Iterable[RenderableType], width: int) -> list[str]:
-        """The lines of all that is drawn, none of more cells than `width`."""
+        """The lines of the drawings, none of more cells than `width`."""
         self._console.width = width
         with self._console.capture() as captured:
             for each in drawn:
                 self._console.print(each, no_wrap=True, overflow="ellipsis")
         text = captured.get()
         if self.pen.plain:
-            text = text.replace("…", self.pen.ellipsis)  # rich knows no other one
+            text = text.replace("…", self.pen.ellipsis)  # rich has no other ellipsis
         return [line.rstrip(" ") for line in text.split("\n")[:-1]]
 
 
 def line(*parts: str | tuple[str, str]) -> Text:
-    """One line of texts, some with their style, each made harmless; its end is left out where it does not fit."""
+    """One line of texts, some with a style, all made harmless; the end is cut off if it does not fit."""
     drawn = Text(no_wrap=True, overflow="ellipsis")
     for part in parts:
         text, style = (part, "") if isinstance(part, str) else part
@@ -87,12 +87,13 @@ def sentence(parts: Sequence[tuple[str, str]], pen: Pen) -> Text:
 def table(
     columns: Sequence[Column], items: Sequence[Mapping[str, Any]], *, pen: Pen, width: int, now: int, selected: int = -1
 ) -> Table:
-    """A line for the header, and one for each item; the `selected` one is without colours, to be marked."""
+    """A table with a header line and a line for each item; the `selected` item has no colours, so it can be marked."""
     return Pages(columns, Canvas(pen), width=width, now=now).page(items, selected)
 
 
 class Pages:
-    """A table of a terminal, page by page in bounded memory; what does not fit is left out as its columns say."""
+    """A table for a terminal, page by page in bounded memory; its columns define what is left out if it does not
+    fit."""
 
     def __init__(self, columns: Sequence[Column], canvas: Canvas, *, width: int, now: int) -> None:
         self._columns = columns
@@ -102,18 +103,18 @@ class Pages:
         self._natural: list[int] = []
 
     def lines(self, items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-        """The lines of some more items; those of the first page begin with the header."""
+        """The lines of more items; the first page begins with the header."""
         headed, texts = bool(self._natural), self._laid(items)
         for begin in range(0, len(items), AT_ONCE):
             some = [cells[begin : begin + AT_ONCE] for cells in texts]
             yield from self._canvas.lines([self._drawn(some, header=not headed and not begin)], self._width)
 
     def page(self, items: Sequence[Mapping[str, Any]], selected: int = -1) -> Table:
-        """The first page as it is drawn, with its header; the `selected` item is without colours."""
+        """The first page as a drawing with a header; the `selected` item has no colours."""
         return self._drawn(self._laid(items), header=True, selected=selected)
 
     def _laid(self, items: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-        """The texts of each column. On the first page the columns are chosen; they only become wider on others."""
+        """The texts of each column. The first page chooses the columns; later pages can only make them wider."""
         now, arrow = self._now, self._canvas.pen.arrow
         texts = [[shown(column, column.of(item), now, arrow) for item in items] for column in self._columns]
         before = self._natural or [cell_len(column.header) for column in self._columns]
@@ -140,11 +141,11 @@ class Pages:
 
 
 def fitting(columns: Sequence[Column], widths: Sequence[int], room: int, *, bare: Sequence[bool]) -> list[int]:
-    """Which columns are shown: not the sparse ones that are `bare`, and of those that can be spared what has room."""
+    """Which columns are shown: not the sparse ones that are `bare`, and as many of the optional ones as fit."""
     kept = [n for n, column in enumerate(columns) if not (column.sparse and bare[n])]
     wanted = {n: widths[n] if columns[n].keep else min(widths[n], TEXTS.get(columns[n].kind, widths[n])) for n in kept}
     for n in sorted((n for n in kept if columns[n].spare), key=lambda n: (columns[n].spare, -n)):
-        # Those that are spared late go only where even texts that are cut short would not do.
+        # Columns with a higher `spare` are only left out if even shortened texts would not fit.
         least = SCARCE.get(int(columns[n].spare))
         if least is not None:
             texts = [other for other in wanted if columns[other].kind in TEXTS and not columns[other].keep]
@@ -156,9 +157,9 @@ def fitting(columns: Sequence[Column], widths: Sequence[int], room: int, *, bare
 
 
 def shared(columns: Sequence[Column], natural: Sequence[int], room: int) -> list[int]:
-    """The width of each column: texts give way first, the widest of them before others; what is kept never does.
+    """The width of each column: texts are cut first, the widest of them before others; `keep` columns are never cut.
 
-    If even that is too much, the last columns have none.
+    If even that is too wide, the last columns get no width.
     """
     widths = [min(width, room) for width in natural]
     others = [n for n, column in enumerate(columns) if not column.keep]

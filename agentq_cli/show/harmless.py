@@ -1,4 +1,4 @@
-"""Foreign text made harmless for a terminal, and bytes of an agent's output read as text."""
+"""Makes foreign text harmless for a terminal, and reads bytes of an agent's output as text."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ BIDI = (0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
 
 @functools.cache
 def _shown() -> dict[int, str]:
-    """How controls are shown, but for tab and newline, and what reorders or breaks lines."""
+    """How control characters except tab and newline, and characters that reorder or break lines, are shown."""
     shown = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
     return shown | {code: f"\\u{code:04x}" for code in (*range(0x80, 0xA0), *BIDI)} | {0x7F: "\u2421"}
 
 
 def harmless(text: str) -> str:
-    """The text with nothing left that a terminal obeys: newline and tab stay, colours go, other controls are shown."""
+    """The text without anything that a terminal interprets: newlines and tabs stay, colours are removed, other control
+    characters are made visible."""
     if text.isprintable():
         return text
     if "\x1b" in text:
@@ -34,21 +35,21 @@ def harmless(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The same on one line: every run of blanks is one space."""
+    """The same on one line: every run of whitespace becomes one space."""
     if text.isprintable() and "  " not in text:
         return text
     return harmless(" ".join(text.split()))
 
 
 class Decoder:
-    """Bytes as text, piece by piece; characters, colours and line ends that a boundary cut in two are put together."""
+    """Bytes as text, piece by piece; characters, colours and line ends that were split between pieces are joined."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._rest = ""
 
     def decode(self, piece: bytes) -> str:
-        """What is whole now."""
+        """The text that is complete so far."""
         import re
 
         text = self._rest + self._decoder.decode(piece)
@@ -58,7 +59,7 @@ class Decoder:
         return text[:end]
 
     def end(self) -> str:
-        """What is left once no more comes."""
+        """The remaining text after the last piece."""
         rest, self._rest = self._rest + self._decoder.decode(b"", final=True), ""
         return rest
 

@@ -1,4 +1,4 @@
-"""Lines on stderr: errors, hints, and whatever else is not data. A stderr that is closed fails nothing."""
+"""Lines on stderr: errors, hints, and everything else that is not data. A closed stderr is not an error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def hint(text: str) -> None:
 
 
 def warn(text: str) -> None:
-    """One line on stderr about something odd that does not stop the command."""
+    """One line on stderr about a problem that does not stop the command."""
     spill(f"agentq: warning: {one_line(text)}")
 
 
@@ -24,7 +24,7 @@ def note(text: str) -> None:
 
 
 def waiting(text: str) -> None:
-    """A line on stderr about what a command that waits is waiting for."""
+    """A line on stderr about what a command is waiting for."""
     spill(f"agentq: waiting: {one_line(text)}")
 
 
@@ -34,12 +34,12 @@ def error(text: str) -> None:
 
 
 def note_lines(lines: Iterable[str]) -> None:
-    """Lines on stderr as they are, such as a traceback."""
+    """Unchanged lines on stderr, such as a traceback."""
     spill("".join(lines).rstrip("\n"))
 
 
 def spill(text: str, end: str = "\n") -> None:
-    """Text on stderr as it is."""
+    """Unchanged text on stderr."""
     try:
         if sys.stderr is not None:
             print(text, end=end, file=sys.stderr, flush=True)

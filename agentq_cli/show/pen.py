@@ -1,7 +1,7 @@
-"""How a screen or a pipe is written to: with which colours, if any, and with which characters.
+"""How output is written to a screen or a pipe: with which colours, if any, and with which characters.
 
-Only base colours and none that means black or white are used, so that a dark and a light terminal both stay readable;
-whatever a colour says is also said by a word.
+Only base colours other than black and white are used, so that dark and light terminals both stay readable. Every
+meaning of a colour is also given by a word.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ BOLD, DIM, REVERSED = "bold", "dim", "reverse"
 WRONG, ODD, GOOD, BUSY = "red", "yellow", "green", "cyan"
 
 SGR = {BOLD: "1", DIM: "2", REVERSED: "7", WRONG: "31", GOOD: "32", ODD: "33", BUSY: "36"}
-"""The styles by the names that rich has for them, and what a terminal calls them (ECMA-48, SGR)."""
+"""The styles by rich's names, and their codes for a terminal (ECMA-48, SGR)."""
 
 STATUS_STYLES = {
     **dict.fromkeys(("completed", "success", "ok"), GOOD),
@@ -29,7 +29,7 @@ PLAIN_SPINNER = "|/-\\"
 
 
 class Pen(NamedTuple):
-    """How is written: whether with colours, and whether with ASCII alone."""
+    """How to write: with or without colours, and with or without characters beyond ASCII."""
 
     colours: bool
     plain: bool
@@ -40,12 +40,12 @@ class Pen(NamedTuple):
 
     @property
     def ellipsis(self) -> str:
-        """One cell that says that something was left out."""
+        """One cell that shows that something was left out."""
         return "~" if self.plain else "…"
 
     @property
     def dot(self) -> str:
-        """What stands between the parts of a line."""
+        """The separator between the parts of a line."""
         return " | " if self.plain else " · "
 
     @property
@@ -54,7 +54,7 @@ class Pen(NamedTuple):
         return "->" if self.plain else "→"
 
     def spinner(self, now: int) -> str:
-        """One cell that is another one each second."""
+        """One cell that changes each second."""
         frames = PLAIN_SPINNER if self.plain else SPINNER
         return frames[now // 1000 % len(frames)]
 
@@ -62,7 +62,7 @@ class Pen(NamedTuple):
 def is_plain(environ: Mapping[str, str], encoding: str) -> bool:
     """Whether to draw with ASCII alone: the locale is C or POSIX, or its encoding is not UTF-8.
 
-    Python itself makes C.UTF-8 of a C locale and says so in LC_CTYPE (PEP 538), which is not what was asked for.
+    Python itself turns a C locale into C.UTF-8 and sets LC_CTYPE to that (PEP 538), so LC_CTYPE is then ignored.
     """
     given = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or "C"
     if given == "C.UTF-8" and not environ.get("LC_ALL") and environ.get("LANG", "C") in ("", "C", "POSIX"):

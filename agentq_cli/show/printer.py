@@ -1,4 +1,4 @@
-"""The only place that prints results, as text or as JSON: data to stdout, and what is no data as `notices`.
+"""The only place that prints results, as text or as JSON: data to stdout, everything else through `notices`.
 
 JSON is ASCII, so that no locale and no terminal can misread it.
 """
@@ -40,21 +40,21 @@ if TYPE_CHECKING:
     from agentq_cli.show.tables import Column
 
 PAGE = 500
-"""Rows laid out at a time: what a listing holds in memory."""
+"""How many rows are laid out at a time, and kept in memory by a listing."""
 
 KINDS = {2: "usage", 3: "not_found", 4: "wrong_state", 5: "busy", 6: "unreadable"}
-"""The word of a target's exit code, for the error document of a command that had only that one."""
+"""The `kind` of a target's exit code, for the error document of a command with only one target."""
 
 
 class ReaderGone(Exception):
-    """Whoever read stdout has closed it, as `head` does: not an error."""
+    """The reader of stdout has closed it, as `head` does; this is not an error."""
 
 
 class Printer:
     """Writes results to stdout, as the shared options and the environment ask for."""
 
     begun: ClassVar[bool] = False
-    """Whether this process has written to stdout: a document that is half there must not be followed by another."""
+    """Whether this process has written to stdout: a partial document must not be followed by another."""
 
     def __init__(self, *, as_json: bool, color: str, environ: Mapping[str, str], now_ms: Callable[[], int]) -> None:
         self._json = as_json
@@ -65,7 +65,7 @@ class Printer:
         self._drawable = self._terminal and environ.get("TERM", "dumb") != "dumb"
 
     def write(self, result: Result) -> int:
-        """Writes the result and returns its exit code. Raises ReaderGone, and Refused where stdout takes no more."""
+        """Write the result and return its exit code. Raises ReaderGone, and Refused if stdout cannot be written."""
         match result:
             case None:
                 return 0
@@ -107,8 +107,8 @@ class Printer:
         self._put("}\n")
 
     def _items_json(self, result: Items) -> None:
-        # The first item is read before anything is written, so that an error there still is the one document. A later
-        # one, such as a session that cannot be read, is a key of the document, which stays a whole one.
+        # The first item is read before anything is written, so that an error there is the only document. A later error,
+        # such as a session that cannot be read, becomes a key of the document, which stays complete.
         items = iter(result.items)
         first = list(islice(items, 1))
         self._put(f'{{"schema": "agentq.{result.kind}/1", "items": [')
@@ -158,7 +158,7 @@ class Printer:
                 self._table(columns, items)
 
     def _wrapped(self, text: str, taken: int) -> str:
-        """On a terminal broken between words into what `taken` cells of a line leave."""
+        """The text; on a terminal wrapped between words to the width that `taken` cells of a line leave."""
         if not self._terminal:
             return text
         from agentq_cli.show.tables import wrapped
@@ -166,7 +166,7 @@ class Printer:
         return "\n".join(wrapped(line, self._width() - taken) for line in text.split("\n"))
 
     def _distance(self, text: str) -> str:
-        """To a person, a time of day says more beside how far away it is."""
+        """How far away a time is, shown to a person after it; empty for other text."""
         import re
 
         if not self._terminal or not re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z", text):
@@ -197,7 +197,7 @@ class Printer:
             try:
                 page.extend(islice(rows, PAGE))
             except AgentqError as error:
-                # One session that cannot be read hides none of the others: what was read is shown first.
+                # One unreadable session must not hide the others: the items that were read are shown first.
                 trouble = error
             for line in laid(page) if page else ():
                 self._put(line + "\n")
@@ -208,7 +208,7 @@ class Printer:
             written = True
 
     def _pages(self, columns: Sequence[Column]) -> Callable[[Sequence[Item]], Iterable[str]]:
-        """What turns pages of items into the lines of one table."""
+        """A function that turns pages of items into the lines of one table."""
         if not self._terminal:
             from agentq_cli.show.tables import Table
 
@@ -227,7 +227,7 @@ class Printer:
 
         return max(shutil.get_terminal_size().columns, 20)
 
-    # What comes while it happens
+    # Streams
 
     def _stream(self, result: Stream) -> None:
         if result.live is not None and self._drawable and not self._json:
@@ -264,7 +264,8 @@ class Printer:
             self._survive(result, lambda: board.finish(live.end(self._pen)))
 
     def _survive(self, result: Stream, draw: Callable[[], None]) -> None:
-        """A terminal that is gone must not take along the agents that run, nor the exit code."""
+        """Read the stream to its end: losing the terminal must neither end the running agents nor change the exit
+        code."""
         try:
             draw()
         except (ReaderGone, Refused):
@@ -336,7 +337,7 @@ class Printer:
 
 
 def fail(failure: AgentqError, *, as_json: bool) -> None:
-    """Writes an error: its line on stderr and, with `--json` and nothing written yet, its document on stdout."""
+    """Write an error: its line on stderr and, with `--json` if nothing was written yet, its document on stdout."""
     error(failure.message)
     if as_json and not Printer.begun:
         from agentq_cli.show import documents
@@ -346,7 +347,7 @@ def fail(failure: AgentqError, *, as_json: bool) -> None:
 
 
 def forget(stream: TextIO) -> None:
-    """Sends what the stream still holds, and all to come, nowhere, so that no flush at exit can fail."""
+    """Discard what the stream has buffered and all later output, so that no flush at exit can fail."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

@@ -42,8 +42,8 @@ def lines(metrics: Iterable[Metric]) -> Iterator[str]:
 
 
 def label(text: str) -> str:
-    """The value of a label: what would end it or the line is escaped, control characters and halves of characters too,
-    which no reader has to take."""
+    """The value of a label. Characters that would end it or the line are escaped; so are control characters and
+    surrogates, which readers may reject."""
     plain = "".join(char if char == "\n" or (char >= " " and char != "\x7f") else "\ufffd" for char in text)
     return _escaped(plain.encode("utf-8", "replace").decode().replace("\x85", "\ufffd")).replace('"', '\\"')
 

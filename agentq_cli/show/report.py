@@ -1,4 +1,4 @@
-"""The numbers of a report, from runs that stream by: memory stays bounded however many there are. Pure."""
+"""The numbers of a report, counted from a stream of runs in bounded memory. Pure."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from agentq_cli.base.dataclass import dataclass, field
 from agentq_cli.model import PastRun, RunStatus
 
 DRAWN = 2000
-"""Runs that the timeline shows one by one, the newest ones."""
+"""How many of the newest runs the timeline shows."""
 
 SLOWEST = 15
 COMMAND = "commands"
-"""What stands for the agent of runs that have none."""
+"""The name in place of the agent for runs without one."""
 
 GOOD = frozenset({RunStatus.SUCCESS})
 NEUTRAL = frozenset({RunStatus.RUNNING, RunStatus.SKIPPED, RunStatus.CANCELLED, RunStatus.RATE_LIMITED})
-"""Neither: nobody would look for what went wrong."""
+"""Neither good nor bad: nothing went wrong."""
 
 
 def verdict(status: RunStatus) -> str:
-    """`good`, `bad`, `running`, or `other` for what is neither."""
+    """`good`, `bad`, `running`, or `other` for the rest."""
     if status is RunStatus.RUNNING:
         return "running"
     return "good" if status in GOOD else "other" if status in NEUTRAL else "bad"
@@ -30,7 +30,7 @@ def verdict(status: RunStatus) -> str:
 
 @dataclass(slots=True)
 class Durations:
-    """How long runs took, to three significant digits, so that a million of them take no more room than a thousand."""
+    """How long runs took, to three significant digits, so that a million runs need no more memory than a thousand."""
 
     counts: Counter[int] = field(default_factory=Counter)
     total_ms: int = 0
@@ -42,7 +42,7 @@ class Durations:
         self.counts[milliseconds // scale * scale] += 1
 
     def percentile(self, percent: int) -> int | None:
-        """The smallest duration that so many percent of the runs did not exceed (nearest rank); None without any."""
+        """The smallest duration that this percentage of the runs did not exceed (nearest rank); None without runs."""
         rank = -(-self.counts.total() * percent // 100)
         for milliseconds in sorted(self.counts):
             rank -= self.counts[milliseconds]
@@ -134,9 +134,9 @@ def count(runs: Iterable[PastRun], day_of: Callable[[int], str]) -> Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A line of the timeline: runs of one session that do not overlap, but for those that found no line to themselves.
+    """A line of the timeline: runs of one session that do not overlap, except for runs beyond MOST_LANES at once.
 
-    `first` is whether it is the session's first one.
+    `first` is whether it is the session's first line.
     """
 
     session: str
@@ -145,7 +145,7 @@ class Lane:
 
 
 MOST_LANES = 6
-"""Lines that one session gets; more runs at once are drawn over one another on the last."""
+"""The most lines of a session; if more runs overlap, they are drawn over one another on the last."""
 
 
 def lanes(runs: Iterable[PastRun], now: int) -> list[Lane]:

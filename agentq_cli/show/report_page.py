@@ -1,6 +1,6 @@
-"""A report as one page of HTML: nothing is fetched, nothing runs, and everything from outside is text in it. Pure.
+"""A report as one HTML page: it fetches nothing, runs no scripts, and contains all outside data only as text. Pure.
 
-What a graphic shows is also said by a table beside it, and no colour says anything alone.
+A table repeats what a graphic shows, and no colour is the only sign of something.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from agentq_cli.show.report import COMMAND, Group, Numbers, lanes, verdict
 SHOWN_SESSIONS = 100
 SHOWN_DAYS = 100
 SHOWN_RUNS = 300
-"""Rows of the tables; what is left out is said below them."""
+"""The most rows of the tables; a note below them counts the rest."""
 
 SHOWN_LANES = 120
 LEFT, WIDTH, ROW, TOP = 150, 1000, 18, 24
@@ -72,8 +72,8 @@ def page(
     local: Callable[[int], str],
     works: Mapping[RunId, str],
 ) -> Iterator[str]:
-    """The page in pieces. `what` says which runs these are, `local` writes a time on the wall clock of `zone`, `works`
-    is what the slowest runs did."""
+    """The page in pieces. `what` describes the runs, `local` writes a time on the wall clock of `zone`, and `works` is
+    what the slowest runs did."""
     period = "no runs"
     if numbers.first_at is not None and numbers.last_at is not None:
         period = f"{local(numbers.first_at)} to {local(numbers.last_at)} ({zone})"
@@ -94,12 +94,12 @@ def page(
         yield from _failures(numbers, local)
         yield from _days(numbers)
         yield from _slowest(numbers, local, works)
-    yield "</main>\n<footer>agentq report. This page holds all that it shows; it fetches nothing.</footer>\n"
+    yield "</main>\n<footer>agentq report. This page is self-contained; it fetches nothing.</footer>\n"
     yield "</body>\n</html>\n"
 
 
 def escaped(text: object) -> str:
-    """Any text as text of HTML, on one line, also inside an attribute: no tag, no entity, no control character."""
+    """Any text as one line of HTML text, also for an attribute: without tags, entities and control characters."""
     return html.escape(one_line(str(text)).encode("utf-8", "backslashreplace").decode(), quote=True)
 
 
@@ -109,7 +109,7 @@ def took(milliseconds: int | None) -> str:
 
 
 def money(group: Group) -> str:
-    """What runs cost, or a dash where no agent said so."""
+    """What runs cost, or a dash if no agent reported it."""
     if not group.priced:
         return "–"
     return f"${group.cost_usd:.4f}" if 0 < group.cost_usd < 0.1 else f"${group.cost_usd:,.2f}"
@@ -140,7 +140,7 @@ def _short(count: int) -> str:
 def _table(
     caption: str, heads: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], *, more: str = ""
 ) -> Iterator[str]:
-    """A table whose cells are HTML already; a head is its title and the class of its column."""
+    """A table whose cells are already HTML; a head is a column's title and class."""
     titles = "".join(f'<th scope="col"{_class(kind)}>{title}</th>' for title, kind in heads)
     yield (
         f'<div class="wide" tabindex="0" role="region" aria-label="{caption}">\n<table>\n'
@@ -213,7 +213,7 @@ def _timeline(numbers: Numbers, now: int, local: Callable[[int], str]) -> Iterat
         whole = f"{numbers.total.runs:,} runs; the numbers count all of them."
         notes.append(f"The timeline shows the newest {len(runs):,} of {whole}")
     if len(all_lanes) > len(drawn):
-        notes.append(f"Sessions after {escaped(drawn[-1].session)} found no room in it.")
+        notes.append(f"Sessions after {escaped(drawn[-1].session)} do not fit in it.")
     if notes:
         yield f'<p class="soft">{" ".join(notes)}</p>\n'
     yield "<details>\n<summary>The newest runs as a table</summary>\n"

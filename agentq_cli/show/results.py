@@ -1,4 +1,4 @@
-"""What commands return: a result, which says what is written as text and what as JSON. `Printer` writes it."""
+"""The results that commands return: each defines its text and its JSON. `Printer` writes them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 Item: TypeAlias = "Mapping[str, Any]"
 Code: TypeAlias = "int | Callable[[], int]"
-"""An exit code, or where it is known only after the last line, how to get it then."""
+"""An exit code, or a function that gives it after the last line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One JSON document. As text: its `lines`, where a pair is a label and a value, aligned and never cut, and below
-    them `tables` of what the document has too. On a terminal values are broken between words, and lines too where they
-    are `prose`; others, such as a script, are there to be copied.
+    """One JSON document. As text: its `lines`, and below them its `tables`. A pair among the lines is a label and a
+    value, aligned and never cut. On a terminal values are wrapped between words; so are lines if they are `prose`.
+    Other lines, such as a script, may be copied and are not wrapped.
 
-    A value of `data` that is a `StreamedText` is written as it comes.
+    A `StreamedText` in `data` is written as it comes.
     """
 
     kind: str
@@ -55,9 +55,9 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """A list, written while it is read: a JSON document with `items`, and as text a table or one `line` an item.
+    """A list, written while it is read: a JSON document with `items`, or as text a table or a `line` for each item.
 
-    `empty` is told to a person, not to a pipe, when there is none.
+    `empty` is shown to a person, not to a pipe, if there are no items.
     """
 
     kind: str
@@ -72,10 +72,10 @@ class Items:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What comes while it happens: JSON Lines, or a `line` an item; flushed each time.
+    """Items that are printed as they come: JSON Lines, or a `line` for each item; flushed each time.
 
-    An item of None prints nothing; it is when a terminal is drawn anew, at most once a second where nothing came. With
-    `survives_reader` the stream is read to its end though nobody reads what it prints.
+    An item of None prints nothing, but lets a terminal be redrawn, at most once a second if nothing came. With
+    `survives_reader` the stream is read to its end even after the reader of stdout is gone.
     """
 
     kind: str
@@ -88,7 +88,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """One JSON document. As text: `lines(width)`, laid out for so many columns; a line with True is a heading."""
+    """One JSON document. As text: `lines(width)`, laid out for this many columns; a line with True is a heading."""
 
     kind: str
     data: Item
@@ -98,7 +98,7 @@ class Screen:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """Bytes that an agent wrote, in pieces of any size, made harmless. It has no JSON: use `Stream` there."""
+    """Bytes that an agent wrote, in pieces of any size, made harmless. It has no JSON form; use `Stream` for that."""
 
     pieces: Iterable[bytes]
     code: Code = 0
@@ -106,7 +106,8 @@ class Raw:
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """What a task's runs write, as it comes: stream (`stdout`, `stderr`) and bytes, to ours of that name, harmless."""
+    """The output of a task's runs as it comes: stream (`stdout`, `stderr`) and bytes, made harmless and written to
+    agentq's own stream of that name."""
 
     pieces: Iterable[tuple[str, bytes]]
     code: Code = 0
@@ -114,9 +115,9 @@ class Followed:
 
 @dataclass(frozen=True, slots=True)
 class Interactive:
-    """A screen that talks with a person until it ends with an exit code. Only for a terminal.
+    """An interactive screen that ends with an exit code. Only for a terminal.
 
-    `run(put, canvas)` gets what writes and flushes text, and what makes lines of what is drawn.
+    `run(put, canvas)` gets a function that writes and flushes text, and a canvas that turns drawings into lines.
     """
 
     run: Callable[[Callable[[str], None], Canvas], int]
@@ -124,14 +125,14 @@ class Interactive:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What became of each target of a command that changes something; `code` follows from the items."""
+    """The result for each target of a command that changes something; `code` follows from the items."""
 
     items: Sequence[TargetResult]
     extra: Item = field(default_factory=dict)
 
     @property
     def code(self) -> int:
-        """The exit code that the items give."""
+        """The exit code of the items."""
         return results_code(self.items)
 
 
@@ -139,7 +140,7 @@ Result: TypeAlias = Document | Items | Stream | Screen | Raw | Followed | Intera
 
 
 def results_code(items: Sequence[TargetResult]) -> int:
-    """0 if all could be done; 1 if some could not; the errors' own code if nothing was done and they agree on it."""
+    """0 if all targets succeeded; 1 if some failed; the errors' common code if all failed with the same one."""
     codes = [item.code for item in items if not item.ok]
     if not codes:
         return 0

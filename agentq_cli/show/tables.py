@@ -1,6 +1,7 @@
-"""Tables: what columns there are, how a cell reads, and the lines of a table that goes into a pipe.
+"""Tables: their columns, the text of a cell, and the lines of a table in a pipe.
 
-Widths are those of a terminal: a wide character takes two cells, a combining one none. `drawing` draws them there.
+Widths are those of a terminal: a wide character takes two cells, a combining one none. `drawing` draws tables on a
+terminal.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 NOTHING = "-"
-"""A cell without a value: columns can be counted all the same."""
+"""A cell without a value, so that columns can still be counted."""
 
 TO_THE_RIGHT = ("number", "duration", "size")
 """The kinds of column that are aligned to the right."""
@@ -32,7 +33,8 @@ class Change(NamedTuple):
 
 
 class ZoneTime(NamedTuple):
-    """A cell: a time as RFC 3339, and on the wall clock of a zone that matters; a person is told how far away it is."""
+    """A cell: an RFC 3339 time, and the same time on the wall clock of a certain zone, which a pipe gets; a person sees
+    how far away it is."""
 
     at: str
     local: str
@@ -42,11 +44,10 @@ class ZoneTime(NamedTuple):
 class Column:
     """A column: its header, and the key of the item or the function that gives its text.
 
-    `kind` says how a value is shown: `text`, `status` (coloured), `time` (RFC 3339; relative on a terminal), `duration`
-    (milliseconds), `size` (bytes), `number` (to the right), `waiting` (a WaitingFor in a few words). Where a terminal
-    is too narrow, `spare` columns are left out, those of 3 after those of 2 after those of 1, then texts are cut, and
-    `keep` ones never.
-    A `sparse` column is left out on a terminal where the first page has nothing for it.
+    `kind` is how a value is shown: `text`, `status` (coloured), `time` (RFC 3339; relative on a terminal), `duration`
+    (milliseconds), `size` (bytes), `number` (right-aligned), `waiting` (a WaitingFor in a few words). If a terminal is
+    too narrow, columns with `spare` are left out, 1 before 2 before 3; then texts are cut, but never `keep` columns.
+    A `sparse` column is left out on a terminal if it is empty on the first page.
     """
 
     header: str
@@ -57,7 +58,7 @@ class Column:
     sparse: bool = False
 
     def of(self, item: Mapping[str, Any]) -> object:
-        """The column's value of one item."""
+        """The column's value for an item."""
         return item.get(self.value) if isinstance(self.value, str) else self.value(item)
 
     def style_of(self, text: str) -> str:
@@ -83,7 +84,7 @@ def cells(text: str) -> int:
 
 
 def shown(column: Column, value: object, now: int | None, arrow: str = "→") -> str:
-    """A cell's text. `now` is the time for a person, who is told how far away a time is; None gives exact times."""
+    """A cell's text. With `now`, a person sees how far away a time is; None gives exact times."""
     if value is None or value == "" or value == []:
         return NOTHING
     if isinstance(value, WaitingFor):
@@ -106,16 +107,16 @@ def shown(column: Column, value: object, now: int | None, arrow: str = "→") ->
 
 
 def relative(text: str, now: int) -> str:
-    """A time as RFC 3339 writes it, as `5m ago` or `in 2h`."""
+    """An RFC 3339 time as `5m ago` or `in 2h`."""
     from datetime import datetime
 
     return values.format_relative(round(datetime.fromisoformat(text).timestamp() * 1000), now)
 
 
 def wrapped(text: str, width: int) -> str:
-    """A line broken between words so that its parts fit `width`; a longer word stays whole, to be copied.
+    """A line wrapped between words to fit `width`; a longer word stays whole, so that it can be copied.
 
-    The further parts are indented as the first one is, or stand below its second column where blanks set off a first.
+    The following lines are indented like the first, or start below its second column if spaces set off a first one.
     """
     if cells(text) <= width:
         return text
@@ -143,9 +144,9 @@ class Table:
         self._headed = False
 
     def page(self, items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-        """The lines of some more items; the first page begins with the header."""
+        """The lines of more items; the first page begins with the header."""
         rows = [[shown(column, column.of(item), None, self._pen.arrow) for column in self._columns] for item in items]
-        # The last column is followed by nothing, so that its width does not matter.
+        # Nothing follows the last column, so its width does not matter.
         for row in rows:
             for position in range(len(self._columns) - 1):
                 self._widths[position] = max(self._widths[position], cells(row[position]))

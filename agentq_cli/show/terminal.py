@@ -1,4 +1,4 @@
-"""A terminal taken over as a whole: keys one by one, the alternate screen, and everything put back on every way out."""
+"""Takes over a whole terminal: single keys, the alternate screen, and everything restored however it ends."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ LONGEST_KEY = 16
 
 
 def split_keys(text: str) -> list[str]:
-    """What was typed, key by key: a character, or the name of a key; unknown sequences are passed over."""
+    """What was typed, key by key: a character, or the name of a key; unknown sequences are skipped."""
     keys = []
     at = 0
     while at < len(text):
@@ -64,9 +64,10 @@ def split_keys(text: str) -> list[str]:
 
 
 class Terminal:
-    """A context manager over two descriptors of one terminal. Interrupts go on raising; Ctrl-Z gives it back meanwhile.
+    """A context manager over two descriptors of one terminal. Interrupts still raise; Ctrl-Z restores the terminal
+    while agentq is stopped.
 
-    `put` writes text to it and sees to it that it gets there.
+    `put` writes text to the terminal and flushes it.
     """
 
     def __init__(self, keyboard: int, screen: int, put: Callable[[str], None]) -> None:
@@ -77,7 +78,7 @@ class Terminal:
         self._drawn = ""
 
     def size(self) -> tuple[int, int]:
-        """Columns and lines; 80 and 24 where it does not say."""
+        """Columns and lines; 80 and 24 if the terminal does not report them."""
         try:
             found = os.get_terminal_size(self._screen)
         except OSError:
@@ -85,16 +86,16 @@ class Terminal:
         return found.columns or 80, found.lines or 24
 
     def draw(self, lines: Sequence[str]) -> None:
-        """Fill it with lines that fit. Nothing is written where nothing changed, or it takes nothing (Ctrl-S)."""
+        """Fill the screen with lines that fit. Writes nothing if nothing changed or it is stopped (Ctrl-S)."""
         text = "\x1b[H" + "\r\n".join(f"{line}\x1b[K" for line in lines) + "\x1b[J"
         if text != self._drawn and select.select([], [self._screen], [], 0)[1]:
             self._put(text)
             self._drawn = text
 
     def keys(self, seconds: float) -> list[str]:
-        """What is typed within that time; nothing, at once, where its size changes.
+        """The keys typed within that time; none, at once, if the terminal's size changes.
 
-        Raises EOFError where it is gone.
+        Raises EOFError if the terminal is gone.
         """
         ready, _, _ = select.select([self._keyboard, self._wake], [], [], seconds)
         if self._wake in ready:
@@ -123,7 +124,7 @@ class Terminal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # A second signal on the way out must not leave it as it is.
+        # A second signal must not interrupt restoring the terminal.
         for ending in (signal.SIGINT, signal.SIGTERM):
             self._before[ending] = signal.signal(ending, signal.SIG_IGN)
         try:
@@ -145,7 +146,7 @@ class Terminal:
 
     def _give_back(self) -> None:
         try:
-            with contextlib.suppress(termios.error):  # it is gone
+            with contextlib.suppress(termios.error):  # the terminal is gone
                 termios.tcsetattr(self._keyboard, termios.TCSADRAIN, self._saved)
         finally:
             self._put(LEAVE)

@@ -1,4 +1,4 @@
-"""Whether somebody looks after the queue."""
+"""Whether supervisors serve the queue."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 
 def is_served(queue: Queue, sessions: Iterable[str]) -> bool:
-    """Whether supervisors that live serve all of these sessions."""
+    """Whether live supervisors serve all of these sessions."""
     return attendance.all_served((supervisor.sessions for supervisor in queue.living()), sessions)
 
 
 def unattended(queue: Queue, sessions: Iterable[str]) -> bool:
-    """Whether nobody will start these sessions' tasks: no supervisor lives and nobody swept in the last 5 minutes."""
+    """Whether nothing will start these sessions' tasks: no supervisor is alive and no sweep ran in the last 5
+    minutes."""
     return not is_served(queue, sessions) and not attendance.swept_lately(queue.last_sweep(), queue.now)

@@ -113,7 +113,7 @@ def test_run_tells_what_an_end_stops_in_its_own_session_too(aq: Driven) -> None:
         ([{"exec": ["true"], "after": ["nonsense"]}], "nonsense"),
         ([{"exec": ["true"], "on_dep_failure": "holt"}], "did you mean 'hold'?"),
         ([{"exec": ["true"], "retries": -1}], "retries '-1'"),
-        ([{"exec": ["true"], "retries": "2"}], "a whole number is wanted"),
+        ([{"exec": ["true"], "retries": "2"}], "must be a whole number"),
         ([{"exec": ["true"], "backoff": "5"}], "backoff '5'"),
         ([{"exec": ["true"], "on_crash": "ignore"}], "on_crash 'ignore'"),
     ],

@@ -275,7 +275,7 @@ def test_a_failure_weighs_more_than_work_that_is_left(aq: Driven) -> None:
     aq.submit("--agent", "limited", "work", env=env)
     aq.exec("false")
     done = aq.drain(code=1, env=env)
-    assert "deferred" not in done.stderr and "come back" not in done.stderr
+    assert "deferred" not in done.stderr and "run it again" not in done.stderr
     assert aq.statuses() == {"default/1": "queued", "default/2": "failed"}
 
 

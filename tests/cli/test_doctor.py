@@ -68,7 +68,7 @@ def test_agents_that_cron_and_systemd_would_not_find(doctor: Doctor, aq: Driven)
     assert "no login found" in found["agent claude"]["message"] and found["agent claude"]["command"] == "claude /login"
     for where in ("cron", "systemd"):
         assert (found[where]["status"], found[where]["command"]) == ("warning", f"agentq service print {where}")
-        assert found[where]["message"].startswith("claude not found there, though here")
+        assert found[where]["message"].startswith("claude found here but not there")
     assert "PATH /usr/bin:/bin" in found["cron"]["message"] and "LANG not set, here C.UTF-8" in found["cron"]["message"]
     (aq.home / ".claude").mkdir()
     (aq.home / ".claude" / ".credentials.json").write_text("{}")
@@ -103,12 +103,12 @@ def test_agents_that_the_config_names_must_be_there_and_answer(doctor: Doctor, a
     found = doctor(2, {"ANTHROPIC_API_KEY": "hush"})
     assert (found["agent gemini"]["status"], found["agent mine"]["status"]) == ("error", "warning")
     assert found["agent mine"]["command"] == "mine -V"
-    assert "'./tell' is not a program" in found["hook task.finished"]["message"]
+    assert "'./tell': program not found" in found["hook task.finished"]["message"]
     doctor.program("tell", "true", where=config.parent)
     doctor.program("gemini", "echo 9")
     doctor.program("mine", "echo 1")
     found = doctor(1, {"GEMINI_API_KEY": "hush"})
-    assert "GEMINI_API_KEY, which is set in this shell alone" in found["agent gemini"]["message"]
+    assert "GEMINI_API_KEY, which is set only in this shell" in found["agent gemini"]["message"]
     assert "hook task.finished" not in found
     assert "hush" not in json.dumps(found)
     config.write_text("jobs = 2\njosb = 3\n")
@@ -146,7 +146,7 @@ def test_what_died_and_what_is_wrong_with_the_queue(doctor: Doctor, aq: Driven) 
     found = doctor(1)
     assert (
         found["leftovers"]["message"]
-        == "supervisors on record that are gone: 1, doorbells of processes that are gone: 1"
+        == "records of supervisors that are gone: 1, doorbells of processes that are gone: 1"
     )
     assert found["leftovers"]["command"] == found["runs"]["command"] == "agentq sweep"
     assert "default/1.1: no supervisor watches it" in found["runs"]["message"]

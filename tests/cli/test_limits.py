@@ -335,7 +335,7 @@ def test_they_are_refused_wherever_they_stand(aq: Driven) -> None:
 def test_a_number_in_a_batch_is_refused(aq: Driven) -> None:
     for key in ("stall_timeout", "memory"):
         line = aq.refused("submit", "--batch", "-", code=2, input=f'{{"exec": ["true"], "{key}": 5}}\n')
-        assert f"{key} 5: text is wanted" in line
+        assert f"{key} 5: must be text" in line
 
 
 def limits_of(aq: Driven, address: str) -> dict[str, str]:

@@ -73,7 +73,7 @@ def test_a_task_that_has_not_run_has_no_logs(agentq: Agentq) -> None:
     assert agentq("submit", "--exec", "--", "true").returncode == 0
     done = agentq("logs", "1")
     assert done.returncode == 3
-    assert done.stderr == "agentq: error: task 'default/1': it has not run yet; `agentq show default/1` says why\n"
+    assert done.stderr == "agentq: error: task 'default/1': has not run yet; `agentq show default/1` says why\n"
 
 
 def test_an_empty_stdout_hints_at_stderr(agentq: Agentq) -> None:

@@ -65,7 +65,7 @@ def test_the_path_is_printed_whether_the_file_is_there_or_not(configured: Agentq
 
 def test_check_names_file_line_and_the_nearest_key(configured: Agentq) -> None:
     file = Path(configured.environ["AGENTQ_CONFIG"])
-    assert configured("config", "check").stdout == f"{file}: fine\n"
+    assert configured("config", "check").stdout == f"{file}: valid\n"
     file.write_text("jobs = 2\njosb = 3\n")
     done = configured("config", "check")
     assert done.returncode == 2

@@ -68,9 +68,9 @@ def test_its_json_says_what_was_written(worked: Driven, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ((), 2, "name a file by --html"),
-        (("--html", "."), 2, "that is a directory"),
-        (("--html", "no/such/place.html"), 2, "there is no such directory"),
+        ((), 2, "name a file with --html"),
+        (("--html", "."), 2, "is a directory"),
+        (("--html", "no/such/place.html"), 2, "no such directory"),
         (("--html", "x.html", "-s", "dosc"), 3, "did you mean 'docs'?"),
     ],
 )

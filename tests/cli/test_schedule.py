@@ -337,7 +337,7 @@ def test_a_cancelled_run_alone_leaves_the_series_going(desk, agentq, tmp_path):
     supervisor = agentq.start("run", "--drain", env={"AGENTQ_NOW": "2026-03-07T10:00:00Z"})
     until(started.exists)
     done = desk("2026-03-07T10:00:00Z", "cancel", "default/1.1", "--wait")
-    assert "its series goes on" in done.stdout
+    assert "its series continues" in done.stdout
     supervisor.wait(30)
     assert desk.json(NINE, "show", "1")["status"] == "cancelled"
     assert desk.due("2026-03-07T10:00:00Z") == ["10:05:00"]

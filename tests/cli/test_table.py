@@ -68,9 +68,9 @@ def test_a_row_is_all_that_the_words_of_an_option_take(agentq: Agentq) -> None:
 def test_what_is_wrong_with_it_is_said_everywhere(agentq: Agentq) -> None:
     work = ("--exec", "--", "true")
     assert "--courtesy '5': a duration needs a unit" in run(agentq, "submit", "--courtesy", "5", *work, code=2)
-    assert "--courtesy '': a value is wanted" in run(agentq, "submit", "--courtesy", "", *work, code=2)
+    assert "--courtesy '': needs a value" in run(agentq, "submit", "--courtesy", "", *work, code=2)
     line = json.dumps({"exec": ["true"], "courtesy": 5})
-    assert "--batch line 1: courtesy 5: text is wanted" in run(agentq, "submit", "--batch", "-", input=line, code=2)
+    assert "--batch line 1: courtesy 5: must be text" in run(agentq, "submit", "--batch", "-", input=line, code=2)
     (agentq.home / "config.toml").write_text("[defaults]\ncourtesy = 5\n")
     env = {"AGENTQ_CONFIG": str(agentq.home / "config.toml")}
     assert "config.toml:2: courtesy '5': a duration needs a unit" in run(agentq, "list", code=2, env=env)

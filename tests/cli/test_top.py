@@ -140,7 +140,7 @@ def test_without_a_terminal_it_says_what_there_is_instead(aq: Driven, env: dict[
             said = shown.ended(2)
     else:
         said = aq.refused("top", code=2)
-    assert "it needs a terminal; see `agentq list` and `agentq workers`" in said
+    assert "top: needs a terminal; see `agentq list` and `agentq workers`" in said
     assert "\x1b" not in said
 
 

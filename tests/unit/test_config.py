@@ -120,8 +120,8 @@ def test_every_top_level_key_can_come_from_the_environment(tmp_path: Path) -> No
     [
         ("job = 2", "config.toml:1: unknown key 'job'; did you mean 'jobs'?"),
         ("\n\njobs = 2\nretentoin = '1d'", "config.toml:4: unknown key 'retentoin'; did you mean 'retention'?"),
-        ("jobs = 0", "config.toml:1: jobs '0': a whole number from 1 to 10000 is wanted"),
-        ("jobs = true", "config.toml:1: jobs 'true': a whole number from 1 to 10000 is wanted"),
+        ("jobs = 0", "config.toml:1: jobs '0': must be a whole number from 1 to 10000"),
+        ("jobs = true", "config.toml:1: jobs 'true': must be a whole number from 1 to 10000"),
         ("retention = 90", "config.toml:1: retention '90': a duration needs a unit, such as 90s, 15m, 2h or 1d"),
         ("[default]\ntimeout = '1h'", "config.toml:1: unknown key 'default'; did you mean 'defaults'?"),
         ("[defaults]\n\ntimout = '1h'", "config.toml:3: unknown key 'timout' in [defaults]; did you mean 'timeout'?"),
@@ -136,14 +136,17 @@ def test_every_top_level_key_can_come_from_the_environment(tmp_path: Path) -> No
         ),
         (
             "[sessions.x]\nlabel = [\n 'a',\n 5,\n]\n",
-            "config.toml:2: label '5': a string is wanted",
+            "config.toml:2: label '5': must be a string",
         ),
         ("jobs = 2\ntz = 'Europe/Belrin'", "config.toml:2: tz 'Europe/Belrin': not an IANA time zone"),
         ("default_agent = 'cluade'", "config.toml:1: default_agent 'cluade': no such agent; did you mean 'claude'?"),
         ("[sessions.x]\nagent = 'mien'\n[agents.mine]\nargv = ['a']", "config.toml:2: agent 'mien': no such agent"),
-        ("[sessions.'../x']\nagent = 'demo'", "config.toml:1: [sessions] name '../x': 1 to 64 letters"),
-        ("[sessions.x]\ncwd = 'docs'", "config.toml:2: cwd 'docs': an absolute path, or one that begins with ~"),
-        ("[agents.x]\nargv = 'my-agent'", "config.toml:2: argv 'my-agent': a list of strings is wanted, a word each"),
+        ("[sessions.'../x']\nagent = 'demo'", "config.toml:1: [sessions] name '../x': must be 1 to 64 letters"),
+        ("[sessions.x]\ncwd = 'docs'", "config.toml:2: cwd 'docs': must be an absolute path, or begin with ~"),
+        (
+            "[agents.x]\nargv = 'my-agent'",
+            "config.toml:2: argv 'my-agent': must be a list of strings, one for each word",
+        ),
         ("[agents.x]\nargv = []", "config.toml:2: argv '[]': must name a program"),
         (
             "[agents.x]\nargv = ['a']\nreader = 'cluade'",
@@ -151,14 +154,14 @@ def test_every_top_level_key_can_come_from_the_environment(tmp_path: Path) -> No
         ),
         ("jobs = 1\n[agents.x]\nreader = 'events'", "config.toml:2: agent 'x': no argv; a new profile needs one"),
         ("[agents.claude]\nresume = ['-c']", "config.toml:1: agent 'claude': resume: contains no '{conversation}'"),
-        ("[limits]\nload = 'on'", "config.toml:2: load 'on': a number above 0 is wanted"),
+        ("[limits]\nload = 'on'", "config.toml:2: load 'on': must be a number above 0"),
         ("[limits]\noutput_bytes = '64'", "output_bytes '64': not a size"),
         ("[hooks]\n'task.finshed' = ['a']", "unknown key 'task.finshed' in [hooks]; did you mean 'task.finished'?"),
         ("[defaults]\nstall_timeout = '1h'\nstall-timeout = '2h'", "config.toml:3: 'stall-timeout': given twice"),
         ("jobs = 2\njobs =\n", "config.toml:2: not TOML: Invalid value (at line 2, column 7)"),
         ("jobs = [1,", "config.toml:1: not TOML: "),
-        ("sessions = 5", "config.toml:1: sessions '5': a table is wanted"),
-        ("[sessions]\nx = 5", "config.toml:2: sessions.x '5': a table is wanted"),
+        ("sessions = 5", "config.toml:1: sessions '5': must be a table"),
+        ("[sessions]\nx = 5", "config.toml:2: sessions.x '5': must be a table"),
     ],
 )
 def test_a_mistake_names_file_line_and_the_nearest_name(tmp_path: Path, text: str, message: str) -> None:
@@ -202,7 +205,7 @@ def test_hooks_may_be_written_without_quotes(tmp_path: Path) -> None:
 
 
 def test_a_bad_value_in_the_environment_names_the_variable(tmp_path: Path) -> None:
-    assert refused(tmp_path, "", AGENTQ_JOBS="two").startswith("AGENTQ_JOBS 'two': a whole number")
+    assert refused(tmp_path, "", AGENTQ_JOBS="two").startswith("AGENTQ_JOBS 'two': must be a whole number")
     assert refused(tmp_path, "", AGENTQ_DEFAULT_AGENT="demi").endswith("did you mean 'demo'?")
 
 

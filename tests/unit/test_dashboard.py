@@ -135,7 +135,7 @@ def test_cancelling_asks_first() -> None:
     assert "Cancel a/2 and end its series? y/n" in text(after("jc")[0])
     view, action = after(["end", "c"])
     assert (view.asking, action) == (None, None)
-    assert "b/2.1 has ended already" in text(view)
+    assert "b/2.1 has already ended" in text(view)
 
 
 def test_p_pauses_what_is_not_paused_and_resumes_what_is() -> None:

@@ -1,9 +1,9 @@
 # Completion of agentq for bash 4.4 or newer. Generated: `agentq completion bash` prints it.
 #
-# Commands, options and fixed words stand in this file. Sessions, addresses, agents and labels are asked of
-# `agentq __complete`, which offers harmless names only; what it answers is never evaluated.
+# This file contains commands, options and fixed words. Sessions, addresses, agents and labels come from
+# `agentq __complete`, which offers only harmless names; its output is never evaluated.
 
-# Sets `options`, and `runs` for a command that runs what stands behind `--`.
+# Sets `options`, and `runs` for a command that runs a command line after `--`.
 _agentq_command() {
     options='' runs=''
     case $1 in
@@ -11,7 +11,7 @@ _agentq_command() {
     esac
 }
 
-# Sets `kind` to what the option takes: empty for a flag, `words` with `choices` for fixed ones.
+# Sets `kind` to the option's kind of value: empty for a flag, `words` with `choices` for fixed words.
 _agentq_option() {
     kind='' choices=''
     case $1:$2 in
@@ -19,7 +19,7 @@ _agentq_option() {
     esac
 }
 
-# Sets `kind` to what the argument in this place, counted from 0, is.
+# Sets `kind` to the kind of the argument in this place, counted from 0.
 _agentq_argument() {
     kind='' choices=''
     case $1:$2 in
@@ -27,7 +27,7 @@ _agentq_argument() {
     esac
 }
 
-# Offers a word where it goes on from what was typed; `before` is the part of an `--option=` in front of it.
+# Offers a word if it begins with what was typed; `before` is the `--option=` in front of it, if any.
 _agentq_offer() {
     if [[ $before$1 == "$current"* ]]; then
         COMPREPLY+=("$before$1")
@@ -43,7 +43,7 @@ _agentq_ask() {
     done < <(command "$program" __complete "$1" "${current#"$before"}" "$state" 2>/dev/null </dev/null)
 }
 
-# Offers what `kind` and `choices` say.
+# Offers the candidates for `kind` and `choices`.
 _agentq_value() {
     local word
     case $kind in
@@ -62,7 +62,7 @@ _agentq() {
     local -a words=()
     COMPREPLY=()
 
-    # bash cuts a word at : = and @ too. What stands together on the line is put together again.
+    # bash also splits words at : = and @. Parts without a space between them are joined again.
     for ((i = 0; i <= COMP_CWORD; i++)); do
         bare=${line#"${line%%[![:space:]]*}"}
         word=${COMP_WORDS[i]}
@@ -100,7 +100,7 @@ _agentq() {
     _agentq_command "$command"
     kind='' choices=''
     if ((behind >= 0)); then
-        # A command line of its own: its program, then whatever files it may want.
+        # A separate command line: its program, then file names.
         if [[ -n $runs ]] && ((behind == ${#words[@]} - 1)); then
             while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -c -- "$current")
         else
@@ -125,7 +125,7 @@ _agentq() {
         _agentq_value
     fi
 
-    # readline puts a candidate behind the last character at which it cuts words.
+    # readline inserts a candidate after the last character at which it splits words.
     head=''
     for mark in : = @; do
         if [[ $COMP_WORDBREAKS == *"$mark"* && $current == *"$mark"* ]]; then

@@ -1,9 +1,9 @@
 # Completion of agentq for fish. Generated: `agentq completion fish` prints it.
 #
-# Commands, options and fixed words stand in this file. Sessions, addresses, agents and labels are asked of
-# `agentq __complete`, which offers harmless names only; what it answers is never evaluated.
+# This file contains commands, options and fixed words. Sessions, addresses, agents and labels come from
+# `agentq __complete`, which offers only harmless names; its output is never evaluated.
 
-# The words before the cursor from the command on, and of those before it what --state-dir named.
+# The words from the command to the cursor, without the options before the command.
 function __agentq_words
     set -l words (commandline -opc)
     set -e words[1]
@@ -27,7 +27,7 @@ function __agentq_no_command
     and not contains -- -- (commandline -opc)
 end
 
-# Whether the line is one of these commands, and the cursor not behind its `--`.
+# Whether the line is one of these commands, and the cursor is not after its `--`.
 function __agentq_in
     set -l words (__agentq_words)
     set -q words[1]
@@ -52,7 +52,7 @@ function __agentq_place --argument-names wanted
     test $place = $wanted
 end
 
-# Whether a command line of its own begins behind the `--`.
+# Whether a separate command line begins after the `--`.
 function __agentq_runs
     set -l words (__agentq_words)
     set -q words[1]
