@@ -125,7 +125,7 @@ def test_opencode_reads_its_conversation_and_goes_on_under_it(tmp_path: Path) ->
 
 
 def test_every_shipped_file_is_named_and_every_name_has_a_file(tmp_path: Path) -> None:
-    files = {file.stem for file in (profiles.DIRECTORY / "profiles").glob("*.toml")}
+    files = {file.stem for file in (Path(profiles.DIRECTORY) / "profiles").glob("*.toml")}
     assert files == set(BUILT_IN)
     assert set(profiles.profiles(configured(tmp_path))) == files
 

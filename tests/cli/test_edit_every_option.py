@@ -171,7 +171,7 @@ def test_other_times_during_a_run_are_those_of_the_next_occurrence(
     aq.started("one")
     aq("edit", "1", *words, env=now)
     aq("edit", "1", "--max-runs", "5", env=now)  # which takes nothing of it back
-    assert "begun" in aq.refused("edit", "1", "--in", "5m", code=4, env=now)
+    assert "already started" in aq.refused("edit", "1", "--in", "5m", code=4, env=now)
     aq.let_go("one")
     aq.ended(supervisor, 0)
     (task,) = [task for task in aq.items("list", env=now) if task["session"] == "default"]

@@ -73,7 +73,7 @@ def test_what_an_interrupted_prune_left_is_put_back_or_removed(aq: Driven) -> No
     (lost / "cache").mkdir(parents=True)
     (lost / "cache/file").write_text("")
     (lost / "cache").chmod(0o500)
-    assert "of 1 runs removed, of 1 put back" in aq("sweep", "--no-wake").stdout
+    assert "of 1 runs removed, of 1 restored" in aq("sweep", "--no-wake").stdout
     assert aq("logs", "2").stdout == "kept\n"
     assert not aside.exists()
     assert aq("sweep", "--no-wake").stdout == ""

@@ -40,7 +40,7 @@ def test_a_pruned_address_changes_the_live_occurrence(series: Driven, address: s
     assert "would be cancelled" in aq("cancel", "--dry-run", address, **at(5)).stdout
     assert "default/6 is cancelled; its series has ended" in aq("cancel", address, **at(5)).stdout
     # Now it is the name of nothing.
-    assert "none of that address" in aq.refused("show", "3", code=3)
+    assert "no such task" in aq.refused("show", "3", code=3)
 
 
 def test_what_reads_one_occurrence_says_that_it_was_pruned(series: Driven) -> None:
@@ -57,7 +57,7 @@ def test_what_reads_one_occurrence_says_that_it_was_pruned(series: Driven) -> No
     # One that was never of the series is not there at all.
     for command in ("show", "pause", "cancel"):
         done = aq(command, "2", code=3, **at(5))
-        assert "none of that address" in done.stderr and "default/6" not in done.stderr
+        assert "no such task" in done.stderr and "default/6" not in done.stderr
 
 
 def test_a_key_finds_the_series_as_ever(series: Driven) -> None:
@@ -70,8 +70,8 @@ def test_an_extra_occurrence_names_itself(aq: Driven) -> None:
     aq("trigger", "1", **at(1))
     aq.drain(**at(1))
     aq("prune", "2", "--yes", **at(1))
-    assert "none of that address" in aq.refused("show", "2", code=3, **at(1))
-    assert "none of that address" in aq("pause", "2", code=3, **at(1)).stderr
+    assert "no such task" in aq.refused("show", "2", code=3, **at(1))
+    assert "no such task" in aq("pause", "2", code=3, **at(1)).stderr
 
 
 def test_names_of_a_series_that_ended_are_forgotten_with_it(series: Driven) -> None:

@@ -90,10 +90,10 @@ def test_a_stamp_tells_every_change_from_the_one_before(ticking: Path) -> None:
         with file.open("r+") as opened:
             opened.write(f"{number:03}b")
         assert seen.outbound(str(tmp_path), "s") != stamp
-        config = configuration.stamp(configuration.Path(file))
+        config = configuration.stamp(str(file))
         with file.open("r+") as opened:
             opened.write(f"{number:03}c")
-        assert configuration.stamp(configuration.Path(file)) != config
+        assert configuration.stamp(str(file)) != config
         names = seen.inbound(str(tmp_path), "s")
         (file.parent / "journal").touch()
         (file.parent / "journal").unlink()

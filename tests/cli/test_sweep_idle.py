@@ -14,6 +14,8 @@ import pytest
 from agentq_process import ROOT
 from driven import Driven, held, until
 
+from agentq_cli.base import clock
+
 SPY = """
 import atexit, os, sys
 EXIT = os._exit
@@ -41,6 +43,7 @@ class Spied:
     """A sweep with what it opened below the directory of the sessions, and the modules that it loaded."""
 
     def __init__(self, aq: Driven, *arguments: str, code: int = 0, env: dict[str, str] | None = None) -> None:
+        settled(aq)
         spy, told = aq.home / "spy", aq.home / "spied"
         spy.mkdir(exist_ok=True)
         (spy / "sitecustomize.py").write_text(SPY)
@@ -58,8 +61,15 @@ class Spied:
         return "agentq_cli.cli.perform" not in self.modules
 
 
+def settled(aq: Driven) -> None:
+    """Wait until a later change of any session would be seen by its time: until then none is remembered as it is."""
+    found = [aq.state_dir / "sessions", *(aq.state_dir / "sessions").rglob("*")]
+    until(lambda: all(clock.settled(os.lstat(path).st_ctime_ns) for path in found if os.path.lexists(path)))
+
+
 def later(aq: Driven, *sessions: str) -> None:
     aq.batch(*({"exec": ["true"], "session": name, "in": "1d"} for name in sessions))
+    settled(aq)
 
 
 def corrupt(aq: Driven, session: str) -> None:

@@ -130,7 +130,7 @@ def test_whatever_a_line_is_the_error_names_it(here: Context, line: str) -> None
 
 def test_a_key_in_both_spellings_is_refused(here: Context) -> None:
     found = made(here, b'{"prompt": "x", "agent": "demo", "agent-arg": "a", "agent_arg": "b"}')
-    assert isinstance(found, Usage) and "line 1" in found.message and "twice" in found.message
+    assert isinstance(found, Usage) and "line 1" in found.message and "duplicate" in found.message
 
 
 def test_a_name_with_an_equals_sign_is_no_variable(here: Context) -> None:

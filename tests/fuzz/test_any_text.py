@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Callable
 from typing import Any
@@ -134,7 +135,7 @@ def test_any_depth_is_a_number_or_none(text: str) -> None:
 @example(text="a\n")
 @example(text="a b")
 def test_a_conversation_or_session_is_one_word_and_no_flag(text: str) -> None:
-    for found in (CONVERSATION.match(text), is_name(text)):
+    for found in (re.match(CONVERSATION, text), is_name(text)):
         if found:
             assert text.isascii() and text.isprintable() and " " not in text
             assert not text.startswith(("-", ".", "/")) and "/" not in text and len(text) <= 128
