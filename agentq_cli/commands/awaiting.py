@@ -11,7 +11,7 @@ from agentq_cli.base.errors import TimedOut
 from agentq_cli.commands.reasons import Reasons
 from agentq_cli.engines.door import Queue, done
 from agentq_cli.model import Address, RunId, Status, Task
-from agentq_cli.supervise import wake
+from agentq_cli.supervise import attended, wake
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def wake_for(queue: Queue, tasks: Sequence[Task]) -> None:
         due = task.status is Status.QUEUED and task.due_at <= queue.now
         if task.status is Status.RUNNING or (due and not snapshot.holds_back(task.session, task.work.agent or "")):
             wanted.append(task.session)
-    if wanted and not wake.is_served(queue, wanted):
+    if wanted and not attended.is_served(queue, wanted):
         wake.ensure_supervisor(queue, wanted)
 
 

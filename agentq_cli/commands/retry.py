@@ -11,7 +11,7 @@ from agentq_cli.engines.door import done
 from agentq_cli.model import Undone
 from agentq_cli.show import documents, notices
 from agentq_cli.show.results import Items, Result
-from agentq_cli.supervise import wake
+from agentq_cli.supervise import attended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def retry(given: Given) -> Result:
         now = queue.now
         return targets.results(found, lambda _, task: f"{task.address} is {task.shown_status(now)}", now)
     tasks = [done(task) for _, task in found]
-    if wake.unattended(queue, [task.session for task in tasks]):
+    if attended.unattended(queue, [task.session for task in tasks]):
         notices.hint(NOBODY_THERE)
     why = Why(queue, at.config)
     items = (documents.task(task, now=queue.now, waiting_for=why.of(task)) for task in tasks)

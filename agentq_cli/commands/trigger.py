@@ -8,7 +8,7 @@ from agentq_cli.commands.context import context
 from agentq_cli.diagnose.why import Why
 from agentq_cli.show import documents, notices
 from agentq_cli.show.results import Items, Result
-from agentq_cli.supervise import wake
+from agentq_cli.supervise import attended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def trigger(given: Given) -> Result:
     at = context()
     queue = at.open_queue()
     task = queue.trigger(targets.address(given["id"]))
-    if wake.unattended(queue, [task.session]):
+    if attended.unattended(queue, [task.session]):
         notices.hint(NOBODY_THERE)
     document = documents.task(task, now=queue.now, waiting_for=Why(queue, at.config).exactly(task))
     return Items("tasks", [document], line=lambda item: str(item["id"]))

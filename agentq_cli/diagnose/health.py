@@ -12,7 +12,7 @@ from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper
 from agentq_cli.model import Status
-from agentq_cli.supervise import overdue, recovery, wake
+from agentq_cli.supervise import attended, overdue, recovery
 from agentq_cli.supervise.gates import TROUBLE
 
 LITTLE_SPACE = 64 << 20
@@ -99,7 +99,7 @@ def _agents(queue: Queue) -> Iterator[Issue]:
 def _attendance(queue: Queue) -> Iterator[Issue]:
     snapshot = queue.snapshot()
     due = sorted({session for session, agent in queue.unfinished() if not snapshot.holds_back(session, agent)})
-    if not due or not wake.unattended(queue, due):
+    if not due or not attended.unattended(queue, due):
         return
     heads = [head.due_at for head in snapshot.heads if head.session in due]
     late = bool(heads) and queue.now - min(heads) > UNATTENDED_MS

@@ -46,7 +46,7 @@ def lines(at: Context) -> list[str]:
 
 
 def _survey(at: Context) -> Seen:
-    from agentq_cli.supervise import wake
+    from agentq_cli.supervise import attended
 
     queue = at.open_queue()
     live: dict[Status, int] = {}
@@ -62,7 +62,7 @@ def _survey(at: Context) -> Seen:
         stored=queue.figures.anything(),
         live=live,
         ended=queue.figures.ended_counts(since),
-        unattended=bool(due) and wake.unattended(queue, due),
+        unattended=bool(due) and attended.unattended(queue, due),
         failed=None if failed is None else str(failed),
         holds=queue.holds(),
     )

@@ -57,7 +57,7 @@ def store_one(path: str, new: NewTask, *, now: int, max_queued: int) -> tuple[in
     and whoever opens the queue can submit it or learn why not. Raises as its `submit`."""
     from agentq_cli.engines.local import express
 
-    return express.store_new(str(path), new, now, max_queued=max_queued)
+    return express.store_new(path, new, now, max_queued=max_queued)
 
 
 def done(found: Task | Undone) -> Task:

@@ -22,7 +22,7 @@ from agentq_cli.host import keeper, process
 from agentq_cli.host.records import LINGERS, Start
 from agentq_cli.model import Actor, Address, RunId, SweepAction, Undone, Worker
 from agentq_cli.policy.hooks import Call
-from agentq_cli.supervise import history, limits, overdue, recovery, requests, settle, wake
+from agentq_cli.supervise import attended, history, limits, overdue, recovery, requests, settle, wake
 from agentq_cli.supervise.guard import Guard
 from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks
 
@@ -238,7 +238,7 @@ class Sweep:
 
     def _wake(self) -> Iterator[SweepAction]:
         sessions = self._due()
-        if not sessions or wake.is_served(self.queue, sessions):
+        if not sessions or attended.is_served(self.queue, sessions):
             return
         if self.dry:
             if wake.wanted(self.queue):

@@ -11,8 +11,7 @@ from agentq_cli.base.errors import Busy, Refused
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import process
 from agentq_cli.host.place import Place, refuse_link
-from agentq_cli.supervise.attended import is_served as is_served
-from agentq_cli.supervise.attended import unattended as unattended
+from agentq_cli.supervise.attended import is_served
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
