@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 
 from agentq_cli.base.errors import NotFound, Usage, nearest
 from agentq_cli.commands.context import Context
+from agentq_cli.host.place import is_there
 from agentq_cli.model import DEFAULT_SESSION
 from agentq_cli.options import values
 
@@ -35,7 +35,7 @@ def has_session(at: Context, queue: Queue, name: str) -> bool:
     known = queue.session_names()
     if values.parse_session(name) in known:
         return True
-    if name == DEFAULT_SESSION or not os.path.exists(at.state_dir):
+    if name == DEFAULT_SESSION or not is_there(at.state_dir):
         return False
     raise NotFound(f"session '{name}': no such session{nearest(name, known) or '; see `agentq sessions`'}")
 

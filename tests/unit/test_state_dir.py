@@ -13,7 +13,7 @@ from agentq_cli.base.errors import NotFound, Refused, Usage
 from agentq_cli.engines.local import file_systems as module
 from agentq_cli.engines.local.file_systems import file_system
 from agentq_cli.engines.local.state_dir import StateDir
-from agentq_cli.host.place import Place
+from agentq_cli.host.place import Place, is_there
 from agentq_cli.model import RunId
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to somebody else")
@@ -242,3 +242,18 @@ def test_a_mount_made_now_is_seen(tmp_path: Path) -> None:
         assert file_system(str(place / "state"), mounts) == "tmpfs"
     finally:
         subprocess.run(["umount", place], check=True)
+
+
+def test_what_nobody_may_look_at_is_not_called_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert (is_there(str(tmp_path)), is_there(str(tmp_path / "x"))) == (True, False)
+
+    def refused(path: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as refusing:
+        refusing.setattr(os, "stat", refused)
+        try:
+            found: object = is_there("/x")
+        except PermissionError as error:
+            found = error
+    assert isinstance(found, PermissionError)

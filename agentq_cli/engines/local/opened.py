@@ -48,7 +48,7 @@ class Opened:
     @contextlib.contextmanager
     def rehearsal(self) -> Iterator[Self]:
         """The same queue as copies in memory: changes to it leave every file untouched. One at a time."""
-        if not os.path.exists(self.state.path):
+        if not is_there(self.state.path):
             yield self
             return
         with connection.rehearsal():

@@ -10,6 +10,7 @@ from agentq_cli.engines.local import connection, read
 from agentq_cli.engines.local.runs import Attendance
 from agentq_cli.engines.local.state_dir import StateDir, holds_something
 from agentq_cli.engines.local.tasks import Pauses
+from agentq_cli.host.place import is_there
 from agentq_cli.model import Address, Event, Message, SessionInfo, Task, WaitingFor
 
 TYPE_CHECKING = False
@@ -143,7 +144,7 @@ class LocalQueue(Readings):
         if not there and not rebuild:
             state.refuse_lost_index()
         if create:
-            missing = not os.path.exists(path)
+            missing = not is_there(path)
             state.create()
             if missing:
                 state.check(allow_network_fs=allow_network_fs)  # another process may have created it first

@@ -15,6 +15,7 @@ from agentq_cli.base.errors import AgentqError, NotFound, Unreadable
 from agentq_cli.engines.local import aside, connection, dependencies, rows
 from agentq_cli.engines.local.queries import insert_into, statements
 from agentq_cli.engines.local.state_dir import StateDir, holds_something
+from agentq_cli.host.place import is_there
 from agentq_cli.model import Actor, Address, NewTask, RunId, Status, Task, Trigger
 from agentq_cli.policy import states
 
@@ -352,11 +353,11 @@ def refuse_emptied(state: StateDir, session: str) -> None:
     behind if it was killed before it stored anything.
     """
     path = state.inbound(session)
-    if holds_something(path) or not os.path.exists(state.index):
+    if holds_something(path) or not is_there(state.index):
         return
     with contextlib.closing(connection.connect(state.index, "index", create=False)) as index:
         known = index.execute(READ["session"], {"name": session}).fetchone()
     # Checked again: another process's first submit may have happened in between.
     if known is not None and not holds_something(path):
-        what = "empty" if os.path.exists(path) else "missing"
+        what = "empty" if is_there(path) else "missing"
         raise Unreadable(f"'{path}': {what}, but the index has its tasks; restore it from a copy")
