@@ -34,7 +34,9 @@ from agentq_cli.engines.door import Queue
 from agentq_cli.engines.local import connection
 from agentq_cli.engines.local import submit as module
 from agentq_cli.engines.local.session_write import WRITE
-from agentq_cli.model import Address, Condition, Dependency, NewTask
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.tasks import NewTask
+from agentq_cli.model.work import Condition, Dependency
 
 
 class Killed(BaseException):

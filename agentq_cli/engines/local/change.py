@@ -11,7 +11,10 @@ from agentq_cli.engines.local.dispatch import DISPATCH
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.session_write import WRITE, SessionWrite, session_write
 from agentq_cli.engines.local.state_dir import StateDir
-from agentq_cli.model import Actor, Address, RunId, Status, Successor, Task, Trigger, Undone
+from agentq_cli.model.actions import Actor, Trigger, Undone
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import Successor, Task
 from agentq_cli.policy import retry as policy
 
 TYPE_CHECKING = False

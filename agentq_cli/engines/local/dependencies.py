@@ -14,13 +14,17 @@ from agentq_cli.base.errors import AgentqError, NotFound, Usage
 from agentq_cli.engines.local import pruned, rows
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.state_dir import StateDir
-from agentq_cli.model import Actor, Address, Condition, Dependency, Status, Task
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.work import Condition, Dependency
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
 
     from agentq_cli.engines.local.session_write import SessionWrite
+    from agentq_cli.model.actions import Actor
+    from agentq_cli.model.tasks import Task
     from agentq_cli.policy.dependencies import Found
 
 DEPENDENCIES = statements("dependencies")

@@ -6,22 +6,16 @@ from collections.abc import Callable, Collection, Iterator
 
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import NotFound
+from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.local import connection, rows
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.session_write import WRITE, SessionWrite, check_stored, opened, session_write
 from agentq_cli.engines.local.state_dir import StateDir
-from agentq_cli.model import (
-    Actor,
-    FailureClass,
-    Identity,
-    LastStart,
-    RunId,
-    Status,
-    Task,
-    Trigger,
-    Worker,
-)
+from agentq_cli.model.actions import Actor, Trigger
+from agentq_cli.model.addresses import RunId
+from agentq_cli.model.statuses import FailureClass, Status
+from agentq_cli.model.workers import LastStart, Worker
 from agentq_cli.policy import admission, order, retry
 
 TYPE_CHECKING = False
@@ -29,6 +23,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     from agentq_cli.engines.nouns import Candidate, Claim, Past, Plan
+    from agentq_cli.model.tasks import Task
 
 DISPATCH = statements("dispatch")
 LEAST = -1 << 31

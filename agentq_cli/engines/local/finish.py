@@ -8,13 +8,18 @@ from agentq_cli.engines.local import holds
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.session_write import SessionWrite, session_write
 from agentq_cli.engines.local.state_dir import StateDir
-from agentq_cli.model import Actor, FailureClass, Outcome, RunId, RunStatus, Status, Task
+from agentq_cli.model.statuses import FailureClass, RunStatus, Status
 from agentq_cli.options.values import format_cost
 from agentq_cli.policy import retry, states
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
+
+    from agentq_cli.model.actions import Actor
+    from agentq_cli.model.addresses import RunId
+    from agentq_cli.model.runs import Outcome
+    from agentq_cli.model.tasks import Task
 
 DISPATCH = statements("dispatch")
 

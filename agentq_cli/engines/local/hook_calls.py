@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from agentq_cli.base.dataclass import asdict
+from agentq_cli.base.identity import Identity
 from agentq_cli.engines.local import connection
 from agentq_cli.engines.local.queries import statements
-from agentq_cli.model import Actor, Identity
 from agentq_cli.policy import hooks as policy
 from agentq_cli.policy.hooks import Call, Failure, HookEvent, Ran
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
+
+    from agentq_cli.model.actions import Actor
 
 HOOKS = statements("hooks")
 WRITE = statements("write")

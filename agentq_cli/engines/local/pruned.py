@@ -7,11 +7,13 @@ address needs no row: its N is the series' number.
 from __future__ import annotations
 
 from agentq_cli.engines.local.queries import statements
-from agentq_cli.model import Address, Task
+from agentq_cli.model.addresses import Address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
+
+    from agentq_cli.model.tasks import Task
 
 WRITE = statements("write")
 

@@ -12,11 +12,16 @@ from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.local import connection, rows
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.state_dir import StateDir
-from agentq_cli.model import Address, Event, Message, Run, RunId, Status, Task
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
+
+    from agentq_cli.model.runs import Run
+    from agentq_cli.model.sessions import Event, Message
+    from agentq_cli.model.tasks import Task
 
 READ = statements("read")
 PAGE = 500
@@ -139,7 +144,7 @@ def load(state: StateDir, addresses: Sequence[Address], trouble: list[AgentqErro
 
 def run(index: sqlite3.Connection, run_id: RunId) -> Run:
     """One attempt. Raises NotFound."""
-    row = index.execute(READ["run"].format(columns=rows.RUN), run_id._asdict()).fetchone()
+    row = index.execute(READ["run"].format(columns=rows.run_columns()), run_id._asdict()).fetchone()
     if row is None:
         raise NotFound(f"run '{run_id}': no such run; see `agentq runs {run_id.address}`")
     return rows.run(row)
@@ -161,7 +166,7 @@ def runs(
         name, values = "runs_page_task", values | address._asdict()
     elif session is not None:
         name, values = "runs_page_session", values | {"session": session}
-    statement = READ[name].format(columns=rows.RUN)
+    statement = READ[name].format(columns=rows.run_columns())
     values |= {"before": NEWEST, "limit": _page(most)}
     while found := index.execute(statement, values).fetchall():
         yield from (rows.run(row[:-1]) for row in found)

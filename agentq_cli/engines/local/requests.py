@@ -14,7 +14,9 @@ from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.session_write import WRITE, SessionWrite, session_write
 from agentq_cli.engines.local.state_dir import StateDir
 from agentq_cli.engines.nouns import Answer
-from agentq_cli.model import Actor, Address, NewTask, RunId, Status, Task, Trigger
+from agentq_cli.model.actions import Actor, Trigger
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import Status
 from agentq_cli.options.requests import LONGEST, Refusal, Request
 from agentq_cli.policy.schedule import Schedule
 
@@ -22,6 +24,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
     from typing import TypeAlias
+
+    from agentq_cli.model.tasks import NewTask, Task
 else:
     import _sqlite3 as sqlite3
 

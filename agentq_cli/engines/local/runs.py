@@ -7,11 +7,11 @@ import os
 from itertools import islice
 
 from agentq_cli.base.errors import AgentqError
+from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.local import connection, read, rows
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.tasks import Tasks
-from agentq_cli.model import Actor, Address, Identity, LastStart, Outcome, Run, RunId, Supervisor, Task, Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from agentq_cli.engines.local.state_dir import StateDir
     from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan
     from agentq_cli.host.output import OutputReader as Output
+    from agentq_cli.model.actions import Actor
+    from agentq_cli.model.addresses import Address, RunId
+    from agentq_cli.model.runs import Outcome, Run
+    from agentq_cli.model.tasks import Task
+    from agentq_cli.model.workers import LastStart, Supervisor, Worker
     from agentq_cli.policy import order
     from agentq_cli.policy.admission import Gate
 

@@ -11,7 +11,10 @@ from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import NotFound, Usage
 from agentq_cli.engines.local import dependencies, pruned
 from agentq_cli.engines.local.queries import statements
-from agentq_cli.model import Address, NewTask, Status, Successor, Task, Trigger, Work
+from agentq_cli.model.actions import Trigger
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import NewTask, Successor, Task
 from agentq_cli.policy import missed
 from agentq_cli.policy import series as policy
 from agentq_cli.policy.missed import Skipped
@@ -21,6 +24,7 @@ from agentq_cli.policy.series import Recurrence
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.engines.local.session_write import SessionWrite
+    from agentq_cli.model.work import Work
 
 WRITE = statements("write")
 

@@ -16,7 +16,10 @@ from agentq_cli.engines.local import aside, connection, dependencies, rows
 from agentq_cli.engines.local.queries import insert_into, statements
 from agentq_cli.engines.local.state_dir import StateDir, holds_something
 from agentq_cli.host.place import is_there
-from agentq_cli.model import Actor, Address, NewTask, RunId, Status, Task, Trigger
+from agentq_cli.model.actions import Actor, Trigger
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import NewTask, Task
 from agentq_cli.policy import states
 
 TYPE_CHECKING = False

@@ -12,6 +12,7 @@ from itertools import groupby
 from agentq_cli.base import errors
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError, Busy, LimitReached, Usage, WrongState
+from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.local import connection, dependencies, rows
 from agentq_cli.engines.local.queries import statements
@@ -26,12 +27,15 @@ from agentq_cli.engines.local.session_write import (
 )
 from agentq_cli.engines.local.state_dir import StateDir, sync_directory
 from agentq_cli.host.place import is_there
-from agentq_cli.model import Actor, Address, Identity, NewTask, Status, Task, Trigger
+from agentq_cli.model.actions import Actor, Trigger
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.statuses import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
 
+    from agentq_cli.model.tasks import NewTask, Task
     from agentq_cli.policy.schedule import Schedule
     from agentq_cli.policy.series import Recurrence
 
