@@ -18,7 +18,7 @@ from sampling import WIDE, chance
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.engines.door import Queue
-from agentq_cli.engines.local import series
+from agentq_cli.engines.steps import series
 from agentq_cli.model.actions import Actor
 from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.statuses import FailureClass, RunStatus, Status

@@ -8,8 +8,8 @@ from dataclasses import fields
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentq_cli.engines.local import rows
-from agentq_cli.engines.local.series import begin
+from agentq_cli.engines.steps import rows
+from agentq_cli.engines.steps.series import begin
 from agentq_cli.model.actions import Trigger
 from agentq_cli.model.addresses import Address
 from agentq_cli.model.statuses import Status
