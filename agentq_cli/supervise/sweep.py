@@ -19,7 +19,8 @@ from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
 from agentq_cli.engines.nouns import Trouble
 from agentq_cli.host import keeper, process
-from agentq_cli.host.records import LINGERS, Start
+from agentq_cli.host.records import Start
+from agentq_cli.host.run_directory import LINGERS
 from agentq_cli.model.actions import Actor, SweepAction, Undone
 from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.workers import Worker

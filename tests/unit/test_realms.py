@@ -12,8 +12,9 @@ import pytest
 from agentq_cli.base import procfs
 from agentq_cli.base.identity import Identity
 from agentq_cli.host import attendance, bells, keeper, process, records
-from agentq_cli.host.records import RunDirectory, Start
+from agentq_cli.host.records import Start
 from agentq_cli.host.ring import held, ring
+from agentq_cli.host.run_directory import RunDirectory
 
 BOOT = procfs.boot_id()
 
