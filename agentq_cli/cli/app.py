@@ -169,7 +169,7 @@ class Helpful(click.Command):
 
 
 class Command(Helpful, TyperCommand):
-    """A command: its parameters come from the table, and it has a context while it runs."""
+    """A command: its parameters come from the table, and it is called with a context."""
 
     examples: Sequence[tuple[str, str]] = ()
     usages: Sequence[str] = ()
@@ -201,8 +201,9 @@ class Command(Helpful, TyperCommand):
         """The command's result, which is not printed yet."""
         shared = ctx.meta.get(SHARED, {})
         perform.refuse_empty(str(self.name), ctx.params, shared)
-        ctx.obj.enter(shared)
-        return super().invoke(ctx)
+        typed = {each: list(value) if isinstance(value, tuple) else value for each, value in ctx.params.items()}
+        given = {each: value for each, value in typed.items() if value is not False and value != []}
+        return perform.call(str(self.name), given, ctx.obj.context(shared))
 
 
 class Application(Helpful, TyperGroup):
@@ -275,14 +276,8 @@ def available() -> list[str]:
 def load(name: str) -> click.Command:
     """Import a command's module, and make a command from its function and its rows."""
     module = perform.module(name)
-
-    def callback(**typed: Any) -> results.Result:
-        given = {each: list(value) if isinstance(value, tuple) else value for each, value in typed.items()}
-        return perform.call(name, {each: value for each, value in given.items() if value is not False and value != []})
-
     command = Command(
         name=name,
-        callback=callback,
         params=parameters(name),
         help=inspect.getdoc(perform.function(name)),
         rich_markup_mode=None,

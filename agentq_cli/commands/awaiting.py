@@ -17,14 +17,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.host.bells import Bell
 
-LOOK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 OUTPUT_SECONDS = 0.1
 """The longest delay of followed output."""
 
 STREAMS = ("stdout", "stderr")
 
 
-def looks(
+def until_ended(
     queue: Queue,
     addresses: Sequence[Address],
     ended: dict[Address, Task],
@@ -51,14 +51,14 @@ def looks(
                 return
             if wake_up:
                 wake_for(queue, open_tasks)
-            left = LOOK_SECONDS
+            left = CHECK_SECONDS
             if timeout_ms is not None:
                 left = min(left, (began + timeout_ms - monotonic_ms()) / 1000)
                 if left <= 0:
                     names = ", ".join(str(task.address) for task in open_tasks[:5])
                     raise TimedOut(f"--timeout: {len(open_tasks)} still open after the time-out ({names})")
             if reasons is not None:
-                reasons.look(open_tasks)
+                reasons.update(open_tasks)
             yield {task.address: task for task in open_tasks}
             bell.wait(left)
 
@@ -118,9 +118,9 @@ def output_until_ended(
             else:
                 if wake_up:
                     wake_for(queue, [task])
-                reasons.look([task])
+                reasons.update([task])
                 bell.wait(seconds)
-                seconds = min(seconds * 1.5, LOOK_SECONDS)
+                seconds = min(seconds * 1.5, CHECK_SECONDS)
 
 
 def _output(queue: Queue, run: RunId, bell: Bell) -> Iterator[tuple[str, bytes]]:

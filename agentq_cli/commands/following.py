@@ -35,11 +35,11 @@ class Pause:
         self._seconds = QUICK
 
 
-def follow(look: Callable[[], Sequence[Thing]]) -> Iterator[Thing | None]:
+def follow(find_new: Callable[[], Sequence[Thing]]) -> Iterator[Thing | None]:
     """What each poll returns, one by one, for ever; None, which prints nothing, after each poll that found nothing."""
     pause = Pause()
     while True:
-        found = look()
+        found = find_new()
         yield from found
         if found:
             pause.reset()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agentq_cli.commands import filters
-from agentq_cli.commands.context import context
 from agentq_cli.diagnose.why import Why
 from agentq_cli.model import Status
 from agentq_cli.options import values
@@ -15,6 +14,7 @@ from agentq_cli.show.tables import Column, ZoneTime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
 
@@ -46,13 +46,12 @@ EXAMPLES = (
 )
 
 
-def list_(given: Given) -> Result:
+def list_(given: Given, at: Context) -> Result:
     """List the live tasks, soonest first.
 
     With --all, or if --status names one of an ended task, the ended tasks follow.
     """
     session = given["session"]
-    at = context()
     queue = at.open_queue()
     chosen = filters.statuses(given["status"], Status)
     there = session is None or filters.has_session(at, queue, session)

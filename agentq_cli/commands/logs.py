@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 from agentq_cli.base.errors import NotFound
-from agentq_cli.commands.context import Context, context
 from agentq_cli.commands.following import Pause
 from agentq_cli.commands.reasons import Reasons
 from agentq_cli.engines.door import Queue
@@ -18,6 +17,7 @@ from agentq_cli.show.results import Document, Raw, Result, Stream, StreamedText
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
     from agentq_cli.host.output import OutputReader
     from agentq_cli.options.table import Given
 
@@ -29,13 +29,12 @@ EXAMPLES = (
 )
 
 
-def logs(given: Given) -> Result:
+def logs(given: Given, at: Context) -> Result:
     """Print what an attempt wrote, also while it runs.
 
     Control characters are made harmless. The unchanged bytes are in the files that 'agentq runs --json' names.
     """
     follow, tail = given["follow"], given["tail"]
-    at = context()
     address, attempt = values.parse_run(given["run"])
     queue = at.open_queue()
     stream = "stderr" if given["stderr"] else "stdout"
@@ -93,7 +92,7 @@ def _followed(
         task = queue.task(address)
         if task.status.ended and task.last_run is None:
             return
-        reasons.look([task])
+        reasons.update([task])
         pause.wait()
     with ExitStack() as stack:
         readers = {name: stack.enter_context(_from(queue, run, name, tail)) for name in streams}

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from agentq_cli.agents.last_words import last_words
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.errors import AgentqError
-from agentq_cli.commands.context import Context
 from agentq_cli.commands.workers import gate_items, last_sign, note, supervisor_item
 from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue
@@ -22,6 +21,8 @@ from agentq_cli.show import documents
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from agentq_cli.cli.context import Context
 
 WAITING = 20
 """How many tasks of each kind (due, coming, paused or blocked) are read."""
@@ -62,7 +63,7 @@ class Snapshot:
         return found | {"waiting": bare}
 
 
-def look(at: Context, queue: Queue) -> Snapshot:
+def snapshot(at: Context, queue: Queue) -> Snapshot:
     """A new snapshot. Raises Busy, Unreadable."""
     counts = queue.figures.live_counts()
     total: Counter[str] = Counter()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agentq_cli.base.clock import rfc3339
-from agentq_cli.commands.context import context
 from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue
 from agentq_cli.model import Run, Status, Task
@@ -15,6 +14,7 @@ from agentq_cli.show.results import Document, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
     from agentq_cli.config.configuration import Config
     from agentq_cli.engines.door import Queue
     from agentq_cli.options.table import Given
@@ -27,9 +27,8 @@ EXAMPLES = (
 )
 
 
-def show(given: Given) -> Result:
+def show(given: Given, at: Context) -> Result:
     """Show everything about one task, and why it is not running."""
-    at = context()
     address = values.parse_address(given["id"])
     queue = at.open_queue()
     found = queue.task(address)

@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 
 from agentq_cli.base.clock import monotonic_ms
-from agentq_cli.commands.context import Context, context
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper, resources, tree
 from agentq_cli.host.records import RunDirectory, Start, Void
@@ -21,6 +20,7 @@ from agentq_cli.supervise import gates, overdue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
 COLUMNS = (
@@ -51,9 +51,8 @@ EXAMPLES = (
 )
 
 
-def workers(given: Given) -> Result:
+def workers(given: Given, at: Context) -> Result:
     """List what runs now, the supervisors, and what holds starts back."""
-    at = context()
     queue = at.open_queue()
     live = queue.workers()
     supervisors = queue.living()

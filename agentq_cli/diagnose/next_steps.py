@@ -12,7 +12,7 @@ from agentq_cli.policy.waiting import Hold
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.commands.context import Context
+    from agentq_cli.cli.context import Context
 
 RECENT_MS = 24 * 3_600_000
 """A failure older than this is no longer mentioned."""

@@ -89,4 +89,4 @@ def test_rich_is_imported_only_where_it_draws(agentq: Agentq, arguments: tuple[s
 def test_a_command_imports_no_other_command(agentq: Agentq) -> None:
     loaded = modules(agentq, "list")
     commands = {name.rpartition(".")[2] for name in loaded if name.startswith("agentq_cli.commands.")}
-    assert commands == {"list", "filters", "context"}
+    assert commands == {"list", "filters"}
