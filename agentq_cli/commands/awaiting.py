@@ -8,6 +8,8 @@ from contextlib import ExitStack
 
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.errors import TimedOut
+from agentq_cli.commands import following
+from agentq_cli.commands.following import STREAMS
 from agentq_cli.commands.reasons import Reasons
 from agentq_cli.engines.door import Queue, done
 from agentq_cli.model import Address, RunId, Status, Task
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
 CHECK_SECONDS = 1.0
 OUTPUT_SECONDS = 0.1
 """The longest delay of followed output."""
-
-STREAMS = ("stdout", "stderr")
 
 
 def until_ended(
@@ -126,16 +126,12 @@ def output_until_ended(
 def _output(queue: Queue, run: RunId, bell: Bell) -> Iterator[tuple[str, bytes]]:
     """What a run prints, until it has ended; for `submit --follow`, which no supervisor informs."""
     with ExitStack() as stack:
-        readers = [(stream, stack.enter_context(queue.output(run, stream))) for stream in STREAMS]
-        over = False
-        while not over:
-            # Checked before reading, so that everything written before the end is read.
-            over = readers[0][1].ended or _left(queue, run)
-            for stream, reader in readers:
-                while piece := reader.read():
-                    yield stream, piece
-            if not over:
-                bell.wait(OUTPUT_SECONDS)
+        readers = {stream: stack.enter_context(queue.output(run, stream)) for stream in STREAMS}
+        yield from following.output(
+            readers,
+            lambda: readers["stdout"].ended or _left(queue, run),
+            lambda: bell.wait(OUTPUT_SECONDS),
+        )
 
 
 def _left(queue: Queue, run: RunId) -> bool:

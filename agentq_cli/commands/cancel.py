@@ -112,8 +112,7 @@ def _late(queue: Queue, config: Config, task: Task) -> str:
         return ""
     from agentq_cli.supervise import overdue
 
-    worker = queue.worker(task.address)
-    found = None if worker is None else overdue.of(queue, config, worker)
+    found = overdue.of_task(queue, config, task)
     return "" if found is None else f"; {found}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from agentq_cli.base.clock import from_rfc3339
 from agentq_cli.commands import filters
 from agentq_cli.diagnose.why import Why
 from agentq_cli.model import Status
@@ -21,10 +22,7 @@ if TYPE_CHECKING:
 def _due(item: documents.Item) -> object:
     """When it is due; for a coming occurrence also on the wall clock of its schedule's zone."""
     if item["schedule"] and item["status"] == "scheduled":
-        from datetime import datetime
-
-        moment = datetime.fromisoformat(item["due_at"])
-        local = values.format_local(round(moment.timestamp() * 1000), item["schedule"]["tz"])
+        local = values.format_local(from_rfc3339(item["due_at"]), item["schedule"]["tz"])
         return ZoneTime(item["due_at"], local)
     return item["due_at"]
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
-from agentq_cli.agents.last_words import last_words
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.errors import AgentqError
+from agentq_cli.commands.following import last_said
 from agentq_cli.commands.workers import gate_items, running, supervisor_item
 from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue
-from agentq_cli.host.output import last_line
 from agentq_cli.model import PastRun, RunId, Status, Task, Worker
 from agentq_cli.options import values
+from agentq_cli.policy import figures
 from agentq_cli.show import documents
 
 TYPE_CHECKING = False
@@ -64,15 +63,13 @@ class Snapshot:
 def snapshot(at: Context, queue: Queue) -> Snapshot:
     """A new snapshot. Raises Busy, Unreadable."""
     counts = queue.figures.live_counts()
-    total: Counter[str] = Counter()
-    for session in counts.values():
-        total.update({status.value: count for status, count in session.items()})
+    total = figures.total(counts)
     workers = queue.workers()
     supervisors = queue.living()
     paused = queue.snapshot().paused_sessions
     return Snapshot(
         at=documents.moment(queue.now) or "",
-        counts={status: total[status] for status in documents.COUNTED if not Status(status).ended},
+        counts={status.value: total[status] for status in Status if not status.ended},
         supervisors=[supervisor_item(at, supervisor) for supervisor in supervisors],
         running=_running(queue, workers[:RUNNING]),
         waiting=_waiting(at, queue),
@@ -91,8 +88,7 @@ def _running(queue: Queue, workers: Sequence[Worker]) -> list[documents.Item]:
     items: list[documents.Item] = []
     for worker, item in zip(workers, running(queue, workers), strict=True):
         more = {"age_ms": max(0, queue.now - worker.claimed_at), **_task_of(queue, worker)}
-        said = last_line(queue.output(worker.id, stream) for stream in ("stdout", "stderr"))
-        items.append({**item, **more, "last_line": last_words(said)[:LONGEST]})
+        items.append({**item, **more, "last_line": last_said(queue, worker.id)[:LONGEST]})
     return items
 
 
