@@ -3,6 +3,7 @@
 The quick reader, the parser, help, man pages, completions, the keys of a batch and of the config, the changes of `edit`
 and the requests of agents are all derived from these rows. To add an option, add a row here, the field that it fills,
 and the use of that field. Every process loads this module, so it imports nothing and uses no dataclass.
+It is long because it is one table: what is known of an option stands in its row and nowhere else.
 """
 
 from __future__ import annotations
