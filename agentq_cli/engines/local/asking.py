@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentq_cli.base.json_text import dumps
-from agentq_cli.engines.local import connection, holds
+from agentq_cli.engines.local import connection
 from agentq_cli.engines.local.queries import statement
 from agentq_cli.engines.steps import rows
 from agentq_cli.model import Actor, Event, RunId, Status
@@ -72,6 +72,8 @@ class Writing(Asking):
         self.tell("write.event", rows.event_columns(told, hook=hook, agent=agent))
 
     def holds_changed(self) -> None:
+        from agentq_cli.engines.local import holds
+
         holds.copy(self.database, self.state)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from agentq_cli.base.dataclass import replace
-from agentq_cli.engines.local import aside, connection, read
+from agentq_cli.engines.local import aside, read, rehearsal
 from agentq_cli.engines.local.asking import Writing, stored
 from agentq_cli.engines.local.queries import insert_into, statement
 from agentq_cli.engines.local.state_dir import StateDir
@@ -91,7 +91,7 @@ class SessionWrite(Writing):
         return bool(self.tell("write.release_committed"))
 
     def move_aside(self, task: Task) -> None:
-        if not connection.rehearsing():
+        if not rehearsal.rehearsing():
             self.moved = aside.move(self.home, task.seq, task.runs) or self.moved
 
     def has(self, seq: int) -> bool:
