@@ -6,6 +6,7 @@ Each change is the row in messages_in, its mirror in the index and the event, in
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
@@ -116,9 +117,8 @@ class SessionWrite(Writing):
         columns = dict.fromkeys(rows.STATE) | rows.state_columns(after)
         if after.work is not before.work:
             columns |= dict.fromkeys(rows.WORK) | rows.work_columns(after.work)
-        text = statement("write.save").format(columns=", ".join(f'"{name}" = :{name}' for name in columns))
         fence = {"before_status": before.status, "before_runs": before.runs}
-        if not self.database.execute(text, columns | fence).rowcount:
+        if not self.database.execute(_save(tuple(columns)), columns | fence).rowcount:
             return False
         self.mirror(after.seq)
         return True
@@ -135,6 +135,11 @@ class SessionWrite(Writing):
 
     def _mirror(self, first: int, last: int) -> None:
         self.tell("write.mirror", {"session": self.session, "first": first, "last": last, "batch": None})
+
+
+@functools.cache
+def _save(columns: tuple[str, ...]) -> str:
+    return statement("write.save").format(columns=", ".join(f'"{name}" = :{name}' for name in columns))
 
 
 def row(task: Task, batch: str | None = None) -> rows.Columns:
