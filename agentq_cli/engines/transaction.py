@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Any, TypeAlias
 
-    from agentq_cli.model import Actor, Run, RunId, Status, Task
+    from agentq_cli.model.actions import Actor
+    from agentq_cli.model.addresses import RunId
+    from agentq_cli.model.runs import Run
+    from agentq_cli.model.statuses import Status
+    from agentq_cli.model.tasks import Task
 
     Row: TypeAlias = tuple[Any, ...]
     Values: TypeAlias = Mapping[str, object]

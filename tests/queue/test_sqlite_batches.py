@@ -34,7 +34,9 @@ from agentq_cli.engines.door import Queue
 from agentq_cli.engines.local import batch as module
 from agentq_cli.engines.local import connection, opening
 from agentq_cli.engines.local.queries import statement
-from agentq_cli.model import Address, Condition, Dependency, NewTask
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.tasks import NewTask
+from agentq_cli.model.work import Condition, Dependency
 
 
 class Killed(BaseException):

@@ -6,7 +6,7 @@ from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.local import connection
 from agentq_cli.engines.local.queries import statement
 from agentq_cli.engines.steps import rows
-from agentq_cli.model import Actor, Event, RunId, Status
+from agentq_cli.model.sessions import Event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
     from agentq_cli.engines.local.state_dir import StateDir
     from agentq_cli.engines.transaction import Row, Values
+    from agentq_cli.model.actions import Actor
+    from agentq_cli.model.addresses import RunId
+    from agentq_cli.model.statuses import Status
 
 NOTHING: Mapping[str, object] = {}
-
-RUN = ", ".join(f'"{name}"' for name in rows.RUN)
-"""The columns of task_runs."""
 
 _columns = ", ".join(f'"{name}"' for name in rows.COLUMNS)
 TASK = statement("read.task").format(columns=_columns)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import groupby
 
 from agentq_cli.base.errors import AgentqError, Usage
+from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.local import connection, migrations, opening
 from agentq_cli.engines.local.asking import Asking
@@ -20,11 +21,14 @@ from agentq_cli.engines.local.state_dir import StateDir, sync_directory
 from agentq_cli.engines.steps import dependencies, rows, submit
 from agentq_cli.engines.steps.entering import entered
 from agentq_cli.host.place import is_there
-from agentq_cli.model import Actor, Address, Identity, NewTask
+from agentq_cli.model.addresses import Address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
+
+    from agentq_cli.model.actions import Actor
+    from agentq_cli.model.tasks import NewTask
 
 BATCH = statements("batch")
 WRITE = statements("write")

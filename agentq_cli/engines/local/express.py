@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping, Sequence
 
-    from agentq_cli.model import NewTask
+    from agentq_cli.model.tasks import NewTask
 
 HANDLED = frozenset(("words", "exec", "session", "agent", "cwd", "priority", "no_wake"))
 """The options and arguments that may be given."""

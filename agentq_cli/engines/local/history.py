@@ -14,11 +14,15 @@ from agentq_cli.engines.local.queries import statement, statements
 from agentq_cli.engines.local.state_dir import StateDir
 from agentq_cli.engines.nouns import FoundRun
 from agentq_cli.engines.steps import finish, rows
-from agentq_cli.model import Actor, Event, RunStatus, Status, Task, Trigger
+from agentq_cli.model.actions import Actor, Trigger
+from agentq_cli.model.sessions import Event
+from agentq_cli.model.statuses import RunStatus, Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
+
+    from agentq_cli.model.tasks import Task
 
 HISTORY = statements("history")
 HOOKS = statements("hooks")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from agentq_cli.base.identity import Identity
 from agentq_cli.engines.steps import hooks as hook_calls
-from agentq_cli.model import Actor, Address, Identity
+from agentq_cli.model.addresses import Address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from agentq_cli.engines.local.runs import Attendance
+    from agentq_cli.model.actions import Actor
     from agentq_cli.policy import hooks as hook_policy
 
 

@@ -13,7 +13,7 @@ from agentq_cli.engines.local.kept import PAGES, Kept, most_kept
 from agentq_cli.engines.local.state_dir import StateDir, holds_something
 from agentq_cli.host.place import Place, is_there
 from agentq_cli.host.ring import ring
-from agentq_cli.model import Actor
+from agentq_cli.model.actions import Actor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,11 +11,15 @@ from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.read import NEWEST, inbound
 from agentq_cli.engines.local.state_dir import StateDir
 from agentq_cli.engines.steps import rows
-from agentq_cli.model import Address, PastRun, RunStatus, Status, Task
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.runs import PastRun
+from agentq_cli.model.statuses import RunStatus, Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
+
+    from agentq_cli.model.tasks import Task
 
 OVERVIEW = statements("overview")
 

@@ -10,17 +10,21 @@ from itertools import groupby
 from agentq_cli.base.errors import AgentqError, NotFound
 from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.local import connection, opening, rehearsal
-from agentq_cli.engines.local.asking import RUN, Asking, stored, stored_of
+from agentq_cli.engines.local.asking import Asking, stored, stored_of
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.state_dir import StateDir
 from agentq_cli.engines.steps import pruned, rows
-from agentq_cli.model import Address, Event, Message, Run, RunId, Status, Task
+from agentq_cli.model.addresses import Address, RunId
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
 
     from agentq_cli.engines.transaction import Reading
+    from agentq_cli.model.runs import Run
+    from agentq_cli.model.sessions import Event, Message
+    from agentq_cli.model.statuses import Status
+    from agentq_cli.model.tasks import Task
 
 READ = statements("read")
 PAGE = 500
@@ -38,6 +42,11 @@ def inbound(state: StateDir, session: str, *, busy_ms: int = connection.BUSY_MS)
             yield database
     finally:
         database.close()
+
+
+def run_columns() -> str:
+    """The columns of task_runs, as SQL names them."""
+    return ", ".join(f'"{name}"' for name in rows.run_columns())
 
 
 def task(state: StateDir, address: Address, *, busy_ms: int = connection.BUSY_MS) -> Task:
@@ -131,7 +140,7 @@ def load(state: StateDir, addresses: Sequence[Address], trouble: list[AgentqErro
 
 def run(index: sqlite3.Connection, run_id: RunId) -> Run:
     """One attempt. Raises NotFound."""
-    row = index.execute(READ["run"].format(columns=RUN), run_id._asdict()).fetchone()
+    row = index.execute(READ["run"].format(columns=run_columns()), run_id._asdict()).fetchone()
     if row is None:
         raise NotFound(f"run '{run_id}': no such run; see `agentq runs {run_id.address}`")
     return rows.run(row)
@@ -153,7 +162,7 @@ def runs(
         name, values = "runs_page_task", values | address._asdict()
     elif session is not None:
         name, values = "runs_page_session", values | {"session": session}
-    statement = READ[name].format(columns=RUN)
+    statement = READ[name].format(columns=run_columns())
     values |= {"before": NEWEST, "limit": _page(most)}
     while found := index.execute(statement, values).fetchall():
         yield from (rows.run(row[:-1]) for row in found)

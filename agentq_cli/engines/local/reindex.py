@@ -13,7 +13,9 @@ from agentq_cli.engines.local.session_write import SessionWrite
 from agentq_cli.engines.local.sessions import session_write
 from agentq_cli.engines.local.state_dir import StateDir
 from agentq_cli.engines.steps import dependencies
-from agentq_cli.model import Actor, Address, Status
+from agentq_cli.model.actions import Actor
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.statuses import Status
 
 REINDEX = statements("reindex")
 UNDECIDED = "its batch was being stored when the index was lost"

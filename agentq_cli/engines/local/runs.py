@@ -7,13 +7,14 @@ import os
 from itertools import islice
 
 from agentq_cli.base.errors import AgentqError, NotFound
+from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.local import connection, opening, read, rehearsal
 from agentq_cli.engines.local.asking import Asking, stored
 from agentq_cli.engines.local.queries import statement
 from agentq_cli.engines.local.tasks import Tasks
 from agentq_cli.engines.steps import rows
-from agentq_cli.model import Actor, Address, Identity, LastStart, Outcome, Run, RunId, Supervisor, Task, Worker
+from agentq_cli.model.actions import Actor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan
     from agentq_cli.engines.steps import heads
     from agentq_cli.host.output import OutputReader as Output
+    from agentq_cli.model.addresses import Address, RunId
+    from agentq_cli.model.runs import Outcome, Run
+    from agentq_cli.model.tasks import Task
+    from agentq_cli.model.workers import LastStart, Supervisor, Worker
     from agentq_cli.policy import order
     from agentq_cli.policy.admission import Gate
 

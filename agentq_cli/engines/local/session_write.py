@@ -16,11 +16,16 @@ from agentq_cli.engines.local.asking import Writing, stored
 from agentq_cli.engines.local.queries import insert_into, statement
 from agentq_cli.engines.local.state_dir import StateDir
 from agentq_cli.engines.steps import rows, saving
-from agentq_cli.model import Actor, Address, Run, RunId, Status, Task
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
+
+    from agentq_cli.model.actions import Actor
+    from agentq_cli.model.runs import Run
+    from agentq_cli.model.tasks import Task
 
 NEWEST = 1 << 62
 

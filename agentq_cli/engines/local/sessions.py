@@ -10,7 +10,7 @@ from agentq_cli.base.errors import AgentqError, NotFound
 from agentq_cli.engines.local import aside, connection, migrations, opening, rehearsal
 from agentq_cli.engines.local.session_write import SessionWrite
 from agentq_cli.engines.local.state_dir import StateDir
-from agentq_cli.model import Actor
+from agentq_cli.model.actions import Actor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

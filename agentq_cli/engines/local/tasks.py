@@ -6,11 +6,15 @@ import contextlib
 from itertools import islice
 
 from agentq_cli.base.errors import AgentqError, NotFound
+from agentq_cli.base.identity import Identity
 from agentq_cli.engines.door import done
 from agentq_cli.engines.local import connection, read
 from agentq_cli.engines.local.asking import Asking
 from agentq_cli.engines.local.opened import Opened
-from agentq_cli.model import Actor, Address, Identity, NewTask, RunId, Status, Task, Undone
+from agentq_cli.model.actions import Actor, Undone
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import NewTask, Task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,13 +10,15 @@ import contextlib
 import os
 
 from agentq_cli.base.errors import AgentqError, Busy, Refused
+from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import loads
 from agentq_cli.engines.local import aside, condition, connection, holds, rehearsal, reindex, seen, turns
 from agentq_cli.engines.local.sessions import settle_aside
 from agentq_cli.engines.local.turns import Turn
 from agentq_cli.engines.nouns import Fault, Leftovers, Trouble
 from agentq_cli.host.ring import held
-from agentq_cli.model import Actor, Identity, RunId, SweepAction
+from agentq_cli.model.actions import Actor, SweepAction
+from agentq_cli.model.addresses import RunId
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentq_cli.engines.local import asked
-from agentq_cli.model import Actor
+from agentq_cli.model.actions import Actor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

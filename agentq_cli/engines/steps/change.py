@@ -10,7 +10,10 @@ from collections.abc import Callable, Collection, Sequence
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError, WrongState
 from agentq_cli.engines.steps import dependencies, finish, keys, pruned, series
-from agentq_cli.model import Address, RunId, Status, Successor, Task, Trigger, Undone
+from agentq_cli.model.actions import Trigger, Undone
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import Successor, Task
 from agentq_cli.policy import retry as policy
 
 TYPE_CHECKING = False

@@ -6,26 +6,22 @@ from collections.abc import Callable
 
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import NotFound
+from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.nouns import Claim, Past
 from agentq_cli.engines.steps import finish, rows, series
 from agentq_cli.engines.steps.heads import around, startable
-from agentq_cli.model import (
-    FailureClass,
-    Identity,
-    LastStart,
-    RunId,
-    Status,
-    Task,
-    Trigger,
-    Worker,
-)
+from agentq_cli.model.actions import Trigger
+from agentq_cli.model.addresses import RunId
+from agentq_cli.model.statuses import FailureClass, Status
+from agentq_cli.model.workers import LastStart, Worker
 from agentq_cli.policy import admission, retry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.engines.nouns import Candidate, Plan
     from agentq_cli.engines.transaction import Reading, Transaction
+    from agentq_cli.model.tasks import Task
 
 
 def claim(

@@ -12,11 +12,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import NotFound, Usage
 from agentq_cli.engines.steps import keys, pruned, rows
-from agentq_cli.model import Address, Condition, Dependency, Status, Task
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.work import Condition, Dependency
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.engines.transaction import Reading, Transaction
+    from agentq_cli.model.tasks import Task
     from agentq_cli.policy.dependencies import Found
 
 

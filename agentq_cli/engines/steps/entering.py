@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from agentq_cli.model import NewTask, Status, Task, Trigger
+from agentq_cli.model.actions import Trigger
+from agentq_cli.model.tasks import NewTask, Task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from agentq_cli.engines.transaction import Transaction
+    from agentq_cli.model.statuses import Status
     from agentq_cli.policy.series import Recurrence
 
 

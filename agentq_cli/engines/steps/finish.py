@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.json_text import dumps
-from agentq_cli.model import FailureClass, Outcome, RunId, RunStatus, Status, Task
+from agentq_cli.model.statuses import FailureClass, RunStatus, Status
 from agentq_cli.options.values import format_cost
 from agentq_cli.policy import retry, states
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.engines.transaction import Reading, Transaction
+    from agentq_cli.model.addresses import RunId
+    from agentq_cli.model.runs import Outcome
+    from agentq_cli.model.tasks import Task
 
 
 def finish(write: Transaction, run: RunId, outcome: Outcome, *, posted: bool, jitter: float) -> Task | None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from agentq_cli.base.dataclass import asdict
+from agentq_cli.base.identity import Identity
 from agentq_cli.engines.steps import rows
-from agentq_cli.model import Event, Identity
+from agentq_cli.model.sessions import Event
 from agentq_cli.policy import hooks as policy
 from agentq_cli.policy.hooks import Call, Failure, HookEvent, Ran
 

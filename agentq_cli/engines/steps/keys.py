@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentq_cli.base.errors import WrongState
-from agentq_cli.model import Address
+from agentq_cli.model.addresses import Address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,11 +6,12 @@ address needs no row: its N is the series' number.
 
 from __future__ import annotations
 
-from agentq_cli.model import Address, Task
+from agentq_cli.model.addresses import Address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.engines.transaction import Reading, Transaction
+    from agentq_cli.model.tasks import Task
 
 
 def remember(write: Transaction, task: Task) -> None:

@@ -11,12 +11,16 @@ from collections.abc import Collection
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import WrongState
 from agentq_cli.engines.steps import dependencies, series
-from agentq_cli.model import Address, Dependency, NewTask, Status, Successor, Task, Trigger, Work
+from agentq_cli.model.actions import Trigger
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import NewTask, Successor, Task
 from agentq_cli.policy.schedule import Kind, Schedule, anchor, same_times
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.engines.transaction import Transaction
+    from agentq_cli.model.addresses import Address
+    from agentq_cli.model.work import Dependency, Work
 
 
 def same_recurrence(new: NewTask, live: Task) -> bool:

@@ -7,13 +7,16 @@ from agentq_cli.base.errors import AgentqError, LimitReached, Usage
 from agentq_cli.engines.nouns import Answer
 from agentq_cli.engines.steps import change, claim, series
 from agentq_cli.engines.steps.entering import enter
-from agentq_cli.model import Address, RunId, Status, Task, Trigger
+from agentq_cli.model.actions import Trigger
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import Status
 from agentq_cli.options.requests import Refusal, Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.engines.subdoors import Reschedule, Template
     from agentq_cli.engines.transaction import Transaction
+    from agentq_cli.model.tasks import Task
 
 
 def apply(

@@ -9,32 +9,21 @@ from operator import attrgetter
 
 from agentq_cli.base.dataclass import asdict, replace
 from agentq_cli.base.errors import Unreadable
+from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import dumps, loads
-from agentq_cli.model import (
-    Address,
-    Condition,
-    Dependency,
-    Event,
-    FailureClass,
-    Identity,
-    LastStart,
-    Launch,
-    Message,
-    Run,
-    RunStatus,
-    Status,
-    Successor,
-    Supervisor,
-    Task,
-    Trigger,
-    Work,
-    Worker,
-)
+from agentq_cli.model.actions import Trigger
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.statuses import FailureClass, RunStatus, Status
+from agentq_cli.model.tasks import Successor, Task
+from agentq_cli.model.work import Condition, Dependency, Launch, Work
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
+    from agentq_cli.model.runs import Run
+    from agentq_cli.model.sessions import Event, Message
+    from agentq_cli.model.workers import LastStart, Supervisor, Worker
     from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.series import Recurrence
 
@@ -248,8 +237,12 @@ def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-RUN = tuple(Run.__slots__)
-"""The columns of task_runs."""
+def run_columns() -> tuple[str, ...]:
+    """The columns of task_runs."""
+    from agentq_cli.model.runs import Run
+
+    return tuple(Run.__slots__)
+
 
 READ_OF_RUN: Mapping[str, Callable[[Any], Any]] = {
     "trigger": Trigger,
@@ -262,8 +255,10 @@ READ_OF_RUN: Mapping[str, Callable[[Any], Any]] = {
 
 
 def run(row: Sequence[Any]) -> Run:
-    """A run, from a row of task_runs that has the columns `RUN`."""
-    found = dict(zip(RUN, row, strict=True))
+    """A run, from a row of task_runs that has the columns `run_columns`."""
+    from agentq_cli.model.runs import Run
+
+    found = dict(zip(Run.__slots__, row, strict=True))
     for name, read in READ_OF_RUN.items():
         if found[name] is not None:
             found[name] = read(found[name])
@@ -272,6 +267,8 @@ def run(row: Sequence[Any]) -> Run:
 
 def worker(row: Row) -> Worker:
     """A worker, from its row."""
+    from agentq_cli.model.workers import Worker
+
     return Worker(
         session=row[0],
         seq=row[1],
@@ -287,6 +284,7 @@ def worker(row: Row) -> Worker:
 
 def supervisor(row: Row) -> Supervisor:
     """A supervisor, from its row."""
+    from agentq_cli.model.workers import Supervisor
     from agentq_cli.policy.admission import Gate
 
     return Supervisor(
@@ -312,11 +310,15 @@ def gates_text(gates: Sequence[Gate]) -> str | None:
 
 def last_start(meta: Sequence[Row]) -> LastStart:
     """The newest start, from its row of meta, if there is one."""
+    from agentq_cli.model.workers import LastStart
+
     return LastStart(*loads(meta[0][0])) if meta else LastStart()
 
 
 def event(row: Row) -> Event:
     """An event, from its row."""
+    from agentq_cli.model.sessions import Event
+
     return Event(*row)
 
 
@@ -340,6 +342,7 @@ def event_columns(event: Event, *, hook: str | None = None, agent: str | None = 
 def message(session: str, row: Row) -> Message:
     """A message, from a row of messages_out; content that is not JSON, which an agent may write, stays text."""
     from agentq_cli.agents.reader import shallow
+    from agentq_cli.model.sessions import Message
 
     text = _text(row[2])
     try:

@@ -6,12 +6,13 @@ Steps call `write.save`, which is this for every engine: so a step that changes 
 from __future__ import annotations
 
 from agentq_cli.engines.steps import dependencies
-from agentq_cli.model import RunId, Task
 from agentq_cli.policy import states
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.engines.transaction import Transaction
+    from agentq_cli.model.addresses import RunId
+    from agentq_cli.model.tasks import Task
 
 
 def save(

@@ -11,7 +11,9 @@ from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import NotFound, Usage
 from agentq_cli.engines.steps import dependencies, keys, pruned
 from agentq_cli.engines.steps.entering import enter
-from agentq_cli.model import NewTask, Status, Successor, Task, Trigger, Work
+from agentq_cli.model.actions import Trigger
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import NewTask, Successor, Task
 from agentq_cli.policy import missed
 from agentq_cli.policy import series as policy
 from agentq_cli.policy.missed import Skipped
@@ -21,6 +23,7 @@ from agentq_cli.policy.series import Recurrence
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.engines.transaction import Transaction
+    from agentq_cli.model.work import Work
 
 
 def begin(schedule: Schedule, now: int) -> Recurrence:

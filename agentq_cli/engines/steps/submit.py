@@ -10,11 +10,14 @@ from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError, Busy, LimitReached, WrongState
 from agentq_cli.engines.steps import dependencies, rows
 from agentq_cli.engines.steps.entering import entered
-from agentq_cli.model import Address, NewTask, Status, Task, Trigger
+from agentq_cli.model.actions import Trigger
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.statuses import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.engines.transaction import Reading, Transaction
+    from agentq_cli.model.tasks import NewTask, Task
 
 CONTENT = ("kind", "prompt", "argv", "agent", "cwd")
 """The columns that make two tasks with a key the same, as `write.holder_of_key` has them."""
