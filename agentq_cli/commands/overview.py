@@ -10,7 +10,11 @@ from agentq_cli.commands.following import last_said
 from agentq_cli.commands.workers import gate_items, running, supervisor_item
 from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import PastRun, RunId, Status, Task, Worker
+from agentq_cli.model.addresses import RunId
+from agentq_cli.model.runs import PastRun
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import Task
+from agentq_cli.model.workers import Worker
 from agentq_cli.options import values
 from agentq_cli.policy import figures
 from agentq_cli.show import documents

@@ -64,7 +64,7 @@ def sessions(given: Given, at: Context) -> Result:
 
 def _reset(at: Context, names: list[str], agent: str | None) -> Result:
     from agentq_cli.agents import profile
-    from agentq_cli.model import TargetResult
+    from agentq_cli.model.actions import TargetResult
     from agentq_cli.options import values
     from agentq_cli.show.results import Results
 

@@ -10,7 +10,9 @@ from agentq_cli.base.errors import AgentqError
 from agentq_cli.commands.following import last_said
 from agentq_cli.commands.reasons import Reasons
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Address, RunId, Status, Task
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
 from agentq_cli.policy import figures
 from agentq_cli.show import documents

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
     from agentq_cli.base.clock import Clock
     from agentq_cli.engines.verbs import Queue as Queue
-    from agentq_cli.model import NewTask, Task, Undone
+    from agentq_cli.model.actions import Undone
+    from agentq_cli.model.tasks import NewTask, Task
 else:
     Queue = object  # its verbs are a type, which would only take time to load
 
@@ -95,7 +96,7 @@ def check_place(path: str, *, allow_network_fs: bool = False) -> str:
 
 def done(found: Task | Undone) -> Task:
     """The task. Raises the error if the action could not be done."""
-    from agentq_cli.model import Undone
+    from agentq_cli.model.actions import Undone
 
     if isinstance(found, Undone):
         raise found.error

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from agentq_cli.model import Status
+    from agentq_cli.model.statuses import Status
 
 FiguresKey = tuple[str, str]
 """Session and agent. Either is '' for all of them; the agent of a command is '' too."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from agentq_cli.base.clock import from_rfc3339
 from agentq_cli.base.dataclass import NamedTuple, dataclass
-from agentq_cli.model import WaitingFor
+from agentq_cli.model.tasks import WaitingFor
 from agentq_cli.options import values
 from agentq_cli.show.harmless import one_line
 from agentq_cli.show.pen import BOLD, STATUS_STYLES, Pen
