@@ -15,7 +15,7 @@ PUT_BACK = "restore the file from a copy; if agentq.db is missing, `agentq sweep
 
 EXAMPLES = (
     ("agentq health", "Show whether anything is wrong."),
-    ("agentq health --json", "The same for a monitor."),
+    ("agentq health --json", "Print the same as a JSON document, for a monitor."),
 )
 
 TYPE_CHECKING = False
