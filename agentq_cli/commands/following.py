@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from agentq_cli.engines.door import Queue
     from agentq_cli.host.output import OutputReader
-    from agentq_cli.model import RunId
+    from agentq_cli.model.addresses import RunId
 
     Thing = TypeVar("Thing")
 
