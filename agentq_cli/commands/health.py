@@ -44,7 +44,7 @@ def _found(at: Context) -> Iterator[Issue]:
     except AgentqError as error:
         if error.code == 2:
             raise
-        yield Issue(Severity.ERROR, "state dir", error.message, "retry, or see the manual")
+        yield Issue(Severity.ERROR, "state dir", error.message, "try again; if it persists, see `man agentq`")
 
 
 def _lines(status: str, found: list[Issue]) -> Iterator[str]:
