@@ -153,7 +153,7 @@ class TaskMaker:
     def _due(self, given: Given, session: str, what: Callable[[str], str]) -> int | None:
         at, delay = given.get("at"), given.get("in")
         if at is not None and delay is not None:
-            raise Usage(f"{what('at')} '{at}', {what('in')} '{delay}': only one of them says when")
+            raise Usage(f"{what('at')} '{at}', {what('in')} '{delay}': not together; a task has one time")
         if delay is not None:
             return self._now + values.parse_duration(delay, what("in"))
         if at is None:
@@ -218,7 +218,7 @@ class TaskMaker:
         value = f"{typed:g}" if isinstance(typed, float) else str(typed)[:40]
         shown = f"{what('max_cost')} '{value}'"
         if typed is not None and not 0 < typed < MOST_COST:
-            raise Usage(f"{shown}: a number of dollars above 0")
+            raise Usage(f"{shown}: must be a number of dollars above 0")
         if agent is None:
             if typed is not None:
                 raise Usage(f"{shown}: a command has no agent that could say what it costs")
@@ -262,7 +262,7 @@ def work(given: Given, what: Callable[[str], str]) -> tuple[str | None, tuple[st
     argv, prompt = given.get("exec"), given.get("prompt")
     if argv is not None:
         if not argv or not argv[0]:
-            raise Usage(f"{what('exec')}: a command is wanted, as in `agentq submit --exec -- make test`")
+            raise Usage(f"{what('exec')}: needs a command, as in `agentq submit --exec -- make test`")
         for word in argv:
             if "\0" in word:
                 raise Usage(f"{what('exec')} '{argv[0]}': an argument holds a NUL character")
@@ -270,7 +270,7 @@ def work(given: Given, what: Callable[[str], str]) -> tuple[str | None, tuple[st
                 encodable(word, f"{what('exec')} '{argv[0]}'")
         return None, tuple(argv)
     if prompt is None:
-        raise Usage(f"{what('prompt')}: a prompt is wanted, or --exec, --file, --batch")
+        raise Usage(f"{what('prompt')}: missing; give a prompt, or --exec, --file or --batch")
     if not prompt.strip():
         raise Usage(f"{what('prompt')} '{prompt[:20]}': a prompt must not be blank")
     return (prompt if prompt.isascii() else text(prompt, what("prompt"))), None

@@ -245,7 +245,7 @@ class Sweep:
             return
         if self.dry:
             if wake.wanted(self.queue):
-                yield SweepAction("wake", None, None, None, "work is due and no supervisor lives")
+                yield SweepAction("wake", None, None, None, "work is due and no supervisor is running")
             return
         yield from self._guarded("", self._wake_up(sessions))
 
