@@ -3,14 +3,13 @@ milliseconds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from agentq_cli.base.dataclass import NamedTuple, dataclass, field, replace
 from agentq_cli.base.enumeration import StrEnum
 from agentq_cli.base.identity import Identity as Identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from agentq_cli.base.errors import AgentqError

@@ -11,7 +11,6 @@ from agentq_cli.commands.context import context
 from agentq_cli.commands.reasons import Reasons
 from agentq_cli.model import Address, Status, Task
 from agentq_cli.options import values
-from agentq_cli.options.new_task import code
 from agentq_cli.show import documents
 from agentq_cli.show.results import Items, Result, Stream
 
@@ -58,7 +57,7 @@ def wait(given: Given) -> Result:
         yield from (documents.task(task, now=queue.now, waiting_for=None) for task in found)
 
     def exit_code() -> int:
-        codes = [code(ended[address]) for address in addresses]
+        codes = [awaiting.code(ended[address]) for address in addresses]
         return codes[0] if len(codes) == 1 and session is None else int(any(codes))
 
     if at.as_json:

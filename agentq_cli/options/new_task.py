@@ -6,14 +6,13 @@ Options that are not given come from `[sessions.NAME]` and `[defaults]` of the c
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
 
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.base.defaults import MAX_BACKOFF_MS
 from agentq_cli.base.environment import captured
 from agentq_cli.base.errors import LimitReached, NotFound, Usage
 from agentq_cli.base.names import is_name
-from agentq_cli.model import DEFAULT_SESSION, Condition, Dependency, Launch, NewTask, Task, Work
+from agentq_cli.model import DEFAULT_SESSION, Condition, Dependency, Launch, NewTask, Work
 from agentq_cli.options import values
 from agentq_cli.options.caller import Caller
 from agentq_cli.options.table import rows
@@ -21,6 +20,7 @@ from agentq_cli.show import notices
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from agentq_cli.options.table import Given, Row
@@ -342,7 +342,7 @@ def environment(given: Given, options: Given, what: Callable[[str], str], *, pri
     for path in given.get("env_file") or options.get("env_file") or ():
         pairs |= values.parse_env_file(values.parse_path(path, what("env_file")), what("env_file"))
     found = given.get("env") or ()
-    if isinstance(found, Mapping):
+    if isinstance(found, dict):
         for name, value in found.items():
             values.check_variable(name, value, what("env"))
         pairs |= found
@@ -371,10 +371,3 @@ def depth(environ: Mapping[str, str]) -> int:
 def spelled(name: str) -> str:
     """The option as a person types it."""
     return "PROMPT" if name == "prompt" else f"--{name.replace('_', '-')}"
-
-
-def code(task: Task) -> int:
-    """The exit code of `submit --wait` and `wait` for one task: 0 only if it completed."""
-    if task.status == "completed":
-        return 0
-    return task.exit_code or 1
