@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from agentq_cli.commands import awaiting, reasons, watching
 from agentq_cli.commands.context import Context
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Address, Task
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.tasks import Task
 from agentq_cli.show import documents
 from agentq_cli.show.results import Followed, Items, Result, Stream
 
