@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from agentq_cli.base.errors import AgentqError, NotFound, Unreadable
 from agentq_cli.engines.local import aside, connection
 from agentq_cli.engines.local.queries import statement
-from agentq_cli.engines.local.session_write import SessionWrite
 from agentq_cli.engines.local.state_dir import StateDir, holds_something
 from agentq_cli.host.place import is_there
 from agentq_cli.model.actions import Actor
@@ -17,6 +16,8 @@ from agentq_cli.model.actions import Actor
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
+
+    from agentq_cli.engines.local.session_write import SessionWrite
 
 
 @contextlib.contextmanager
@@ -32,6 +33,8 @@ def session_write(
 ) -> Iterator[SessionWrite]:
     """Begin a transaction over a session and the index, or with `alone` over the session only, if the index is not
     involved. Raises NotFound, Busy, Unreadable."""
+    from agentq_cli.engines.local.session_write import SessionWrite
+
     if create:
         create_sessions(state, [session], busy_ms=busy_ms)
     else:
