@@ -5,7 +5,6 @@ from __future__ import annotations
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.defaults import NOBODY_THERE
 from agentq_cli.base.errors import Usage
-from agentq_cli.commands.context import Context, context
 from agentq_cli.engines.door import Queue, done, store_one
 from agentq_cli.model.addresses import Address
 from agentq_cli.options import values
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from agentq_cli.cli.context import Context
     from agentq_cli.model.tasks import NewTask
     from agentq_cli.options.table import Given
     from agentq_cli.show import documents
@@ -39,13 +39,12 @@ EXAMPLES = (
 )
 
 
-def submit(given: Given) -> Result:
+def submit(given: Given, here: Context) -> Result:
     """Submit work: a prompt for an agent, or with --exec a command.
 
     Prints the task's address once the task is on disk; a later power loss does not lose it. Tasks of a named session
     run in order, in one conversation of its agent. Tasks of the session 'default' are independent.
     """
-    here = context()
     if given["batch"] is not None:
         tasks = _batch(here, given["batch"], given)
     else:

@@ -6,12 +6,15 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 from agentq_cli.commands import awaiting, reasons, watching
-from agentq_cli.commands.context import Context
 from agentq_cli.engines.door import Queue
 from agentq_cli.model.addresses import Address
 from agentq_cli.model.tasks import Task
 from agentq_cli.show import documents
 from agentq_cli.show.results import Followed, Items, Result, Stream
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
 
 MOST_NAMED = 5
 """The most addresses that a hint names."""
@@ -25,15 +28,15 @@ def wait(here: Context, queue: Queue, addresses: Sequence[Address], *, no_wake: 
 
     def items() -> Iterator[documents.Item]:
         with _told_of_ctrl_c(addresses):
-            for _ in awaiting.looks(queue, addresses, ended, reasons=why, wake_up=not no_wake):
+            for _ in awaiting.until_ended(queue, addresses, ended, reasons=why, wake_up=not no_wake):
                 pass
         found = (ended[address] for address in addresses)
         yield from (documents.task(task, now=queue.now, waiting_for=None) for task in found)
 
-    def looks() -> Iterator[documents.Item | None]:
+    def checks() -> Iterator[documents.Item | None]:
         yield from ({"id": str(address)} for address in addresses)
         with _told_of_ctrl_c(addresses):
-            for found in awaiting.looks(queue, addresses, ended, reasons=why, wake_up=not no_wake):
+            for found in awaiting.until_ended(queue, addresses, ended, reasons=why, wake_up=not no_wake):
                 still_open.clear()
                 still_open.update(found)
                 yield None
@@ -45,7 +48,7 @@ def wait(here: Context, queue: Queue, addresses: Sequence[Address], *, no_wake: 
     if here.as_json:
         return Items("tasks", items(), code=exit_code)
     live = watching.live_wait(queue, still_open, why, ended=ended)
-    return Stream("tasks", looks(), lambda item: str(item["id"]), code=exit_code, live=live)
+    return Stream("tasks", checks(), lambda item: str(item["id"]), code=exit_code, live=live)
 
 
 def follow(here: Context, queue: Queue, address: Address, new: bool, *, no_wake: bool) -> Result:

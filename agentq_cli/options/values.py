@@ -308,6 +308,11 @@ def format_duration(milliseconds: int) -> str:
     return "".join(parts)
 
 
+def format_age(milliseconds: int) -> str:
+    """The same in whole seconds, for a screen that is updated once a second."""
+    return format_duration(milliseconds // 1000 * 1000) if milliseconds >= 1000 else "0s"
+
+
 def format_local(moment_ms: int, zone: str) -> str:
     """A time on the wall clock of a zone, with its offset: `2026-03-29 09:00:00+02:00 Europe/Berlin`."""
     from datetime import datetime

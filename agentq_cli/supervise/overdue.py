@@ -80,6 +80,12 @@ def of(queue: Queue, config: Config, worker: Worker) -> Overdue | None:
         return None
 
 
+def of_task(queue: Queue, config: Config, task: Task) -> Overdue | None:
+    """The same for the live run of a task; None if it has none."""
+    worker = queue.worker(task.address)
+    return None if worker is None else of(queue, config, worker)
+
+
 def find(worker: Worker, task: Task, directory: RunDirectory, config: Config, state_dir: str) -> Overdue | None:
     """The same. Raises OSError out of descriptors."""
     start = directory.start()

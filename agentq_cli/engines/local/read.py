@@ -46,7 +46,8 @@ def inbound(state: StateDir, session: str, *, busy_ms: int = connection.BUSY_MS)
         database.close()
 
 
-def _run_columns() -> str:
+def run_columns() -> str:
+    """The columns of task_runs, as SQL names them."""
     return ", ".join(f'"{name}"' for name in rows.run_columns())
 
 
@@ -141,7 +142,7 @@ def load(state: StateDir, addresses: Sequence[Address], trouble: list[AgentqErro
 
 def run(index: sqlite3.Connection, run_id: RunId) -> Run:
     """One attempt. Raises NotFound."""
-    row = index.execute(READ["run"].format(columns=_run_columns()), run_id._asdict()).fetchone()
+    row = index.execute(READ["run"].format(columns=run_columns()), run_id._asdict()).fetchone()
     if row is None:
         raise NotFound(f"run '{run_id}': no such run; see `agentq runs {run_id.address}`")
     return rows.run(row)
@@ -163,7 +164,7 @@ def runs(
         name, values = "runs_page_task", values | address._asdict()
     elif session is not None:
         name, values = "runs_page_session", values | {"session": session}
-    statement = READ[name].format(columns=_run_columns())
+    statement = READ[name].format(columns=run_columns())
     values |= {"before": NEWEST, "limit": _page(most)}
     while found := index.execute(statement, values).fetchall():
         yield from (rows.run(row[:-1]) for row in found)

@@ -87,19 +87,6 @@ class Context:
         return queue
 
 
-_current: list[Context] = []
-
-
-def context() -> Context:
-    """The context of the command that is running."""
-    return _current[-1]
-
-
-def enter(new: Context) -> None:
-    """Set the context of the command that is about to run."""
-    _current[:] = [new]
-
-
 def state_directory(given: str | None, environ: Mapping[str, str]) -> str:
     """As `environment.state_directory`. Raises Usage if there is none."""
     if given == "":
