@@ -7,13 +7,14 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 
-from agentq_cli.base.errors import AgentqError, NotFound
+from agentq_cli.base.errors import AgentqError, NotFound, Unreadable
 from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.local import connection
 from agentq_cli.engines.local.asking import Asking, stored, stored_of
-from agentq_cli.engines.local.queries import statements
-from agentq_cli.engines.local.state_dir import StateDir
+from agentq_cli.engines.local.queries import statement, statements
+from agentq_cli.engines.local.state_dir import StateDir, holds_something
 from agentq_cli.engines.steps import pruned, rows
+from agentq_cli.host.place import is_there
 from agentq_cli.model.addresses import Address, RunId
 
 TYPE_CHECKING = False
@@ -34,8 +35,6 @@ NEWEST = 1 << 62
 @contextlib.contextmanager
 def inbound(state: StateDir, session: str, *, busy_ms: int = connection.BUSY_MS) -> Iterator[sqlite3.Connection]:
     """A session's file, for reading. Raises NotFound, Busy, Unreadable."""
-    from agentq_cli.engines.local.sessions import check_stored
-
     check_stored(state, session)
     path = state.inbound(session)
     database = connection.connect(path, "inbound", create=False, busy_ms=busy_ms)
@@ -244,3 +243,30 @@ def last_message(state: StateDir, session: str) -> int:
     with outbound(state, session) as database:
         (position,) = database.execute(READ["last_message"]).fetchone()
     return int(position)
+
+
+def check_stored(state: StateDir, session: str) -> None:
+    """Raises NotFound if nothing was ever stored for a session, and Usage or Unreadable if the session is unfit."""
+    state.check_session(session)
+    if connection.rehearsed(state.inbound(session)):
+        return
+    refuse_emptied(state, session)
+    if not os.path.lexists(state.inbound(session)):
+        raise NotFound(f"session '{session}': no such session")
+
+
+def refuse_emptied(state: StateDir, session: str) -> None:
+    """Refuse a session that the index knows and whose file is missing or empty. Raises Unreadable.
+
+    A new file in its place would count from 1 again. A session that the index does not know is what a submit leaves
+    behind if it was killed before it stored anything.
+    """
+    path = state.inbound(session)
+    if holds_something(path) or not is_there(state.index):
+        return
+    with contextlib.closing(connection.connect(state.index, "index", create=False)) as index:
+        known = index.execute(statement("read.session"), {"name": session}).fetchone()
+    # Checked again: another process's first submit may have happened in between.
+    if known is not None and not holds_something(path):
+        what = "empty" if is_there(path) else "missing"
+        raise Unreadable(f"'{path}': {what}, but the index has its tasks; restore it from a copy")

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from agentq_cli.base.errors import AgentqError, NotFound
 from agentq_cli.engines.local import connection, read
 from agentq_cli.engines.local.queries import statements
+from agentq_cli.engines.local.read import check_stored
 from agentq_cli.engines.local.session_write import SessionWrite
-from agentq_cli.engines.local.sessions import check_stored, session_write
+from agentq_cli.engines.local.sessions import session_write
 from agentq_cli.engines.local.state_dir import StateDir
 from agentq_cli.engines.steps import dependencies
 from agentq_cli.model.actions import Actor

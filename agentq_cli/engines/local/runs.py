@@ -117,7 +117,8 @@ class Runs(Tasks):
         return set(self.reading.ask("dispatch.unfinished", values))
 
     def candidate(self, head: order.Head) -> Candidate | None:
-        from agentq_cli.engines.local.sessions import check_stored, opened
+        from agentq_cli.engines.local.read import check_stored
+        from agentq_cli.engines.local.sessions import opened
         from agentq_cli.engines.nouns import Candidate
         from agentq_cli.engines.steps import claim
 

@@ -6,11 +6,10 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 
-from agentq_cli.base.errors import AgentqError, NotFound, Unreadable
+from agentq_cli.base.errors import AgentqError, NotFound
 from agentq_cli.engines.local import aside, connection
-from agentq_cli.engines.local.queries import statement
-from agentq_cli.engines.local.state_dir import StateDir, holds_something
-from agentq_cli.host.place import is_there
+from agentq_cli.engines.local.read import check_stored, refuse_emptied
+from agentq_cli.engines.local.state_dir import StateDir
 from agentq_cli.model.actions import Actor
 
 TYPE_CHECKING = False
@@ -102,30 +101,3 @@ def create_sessions(state: StateDir, sessions: Sequence[str], *, busy_ms: int = 
     for session in sessions:
         if not os.path.lexists(state.outbound(session)):
             connection.connect(state.outbound(session), "outbound", create=True, busy_ms=busy_ms).close()
-
-
-def check_stored(state: StateDir, session: str) -> None:
-    """Raises NotFound if nothing was ever stored for a session, and Usage or Unreadable if the session is unfit."""
-    state.check_session(session)
-    if connection.rehearsed(state.inbound(session)):
-        return
-    refuse_emptied(state, session)
-    if not os.path.lexists(state.inbound(session)):
-        raise NotFound(f"session '{session}': no such session")
-
-
-def refuse_emptied(state: StateDir, session: str) -> None:
-    """Refuse a session that the index knows and whose file is missing or empty. Raises Unreadable.
-
-    A new file in its place would count from 1 again. A session that the index does not know is what a submit leaves
-    behind if it was killed before it stored anything.
-    """
-    path = state.inbound(session)
-    if holds_something(path) or not is_there(state.index):
-        return
-    with contextlib.closing(connection.connect(state.index, "index", create=False)) as index:
-        known = index.execute(statement("read.session"), {"name": session}).fetchone()
-    # Checked again: another process's first submit may have happened in between.
-    if known is not None and not holds_something(path):
-        what = "empty" if is_there(path) else "missing"
-        raise Unreadable(f"'{path}': {what}, but the index has its tasks; restore it from a copy")
