@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
 
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.errors import Usage, nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agentq_cli.config.configuration import Config
 
 LOCALTIME = "/etc/localtime"

@@ -6,7 +6,6 @@ Options that are not given come from `[sessions.NAME]` and `[defaults]` of the c
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
 
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.base.defaults import MAX_BACKOFF_MS
@@ -14,7 +13,7 @@ from agentq_cli.base.environment import captured
 from agentq_cli.base.errors import LimitReached, NotFound, Usage
 from agentq_cli.base.names import is_name
 from agentq_cli.model.addresses import DEFAULT_SESSION
-from agentq_cli.model.tasks import NewTask, Task
+from agentq_cli.model.tasks import NewTask
 from agentq_cli.model.work import Condition, Dependency, Launch, Work
 from agentq_cli.options import values
 from agentq_cli.options.caller import Caller
@@ -23,6 +22,7 @@ from agentq_cli.show import notices
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from agentq_cli.options.table import Given, Row
@@ -344,7 +344,7 @@ def environment(given: Given, options: Given, what: Callable[[str], str], *, pri
     for path in given.get("env_file") or options.get("env_file") or ():
         pairs |= values.parse_env_file(values.parse_path(path, what("env_file")), what("env_file"))
     found = given.get("env") or ()
-    if isinstance(found, Mapping):
+    if isinstance(found, dict):
         for name, value in found.items():
             values.check_variable(name, value, what("env"))
         pairs |= found
@@ -373,10 +373,3 @@ def depth(environ: Mapping[str, str]) -> int:
 def spelled(name: str) -> str:
     """The option as a person types it."""
     return "PROMPT" if name == "prompt" else f"--{name.replace('_', '-')}"
-
-
-def code(task: Task) -> int:
-    """The exit code of `submit --wait` and `wait` for one task: 0 only if it completed."""
-    if task.status == "completed":
-        return 0
-    return task.exit_code or 1

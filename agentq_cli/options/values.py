@@ -6,7 +6,6 @@ Every reader takes `what`, the option or noun that an error names, and raises `U
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.environment import RESERVED
@@ -16,6 +15,7 @@ from agentq_cli.model.addresses import DEFAULT_SESSION, Address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import tzinfo
 
     from agentq_cli.model.tasks import WaitingFor
