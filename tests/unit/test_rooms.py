@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
-
-import agentq_cli
-
-ROOT = Path(agentq_cli.__file__).parent
+from package_trees import modules
 
 FLOORS = (
     ("__main__", "manual"),
@@ -33,8 +28,6 @@ KNOWING = {
     "manual/state_page.py",  # the man page of the files
 }
 """Who imports an engine, or names a file of one."""
-
-MODULES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text()) for path in ROOT.rglob("*.py")}
 
 
 def imported(tree: ast.Module) -> Iterator[str]:
@@ -63,27 +56,29 @@ def floor(of: str) -> int:
 
 
 def test_every_module_is_in_a_room() -> None:
-    assert {room(name) for name in MODULES} == {each for rooms in FLOORS for each in rooms} | {"__init__"}
+    assert {room(name) for name in modules()} == {each for rooms in FLOORS for each in rooms} | {"__init__"}
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
-def test_a_module_imports_only_from_floors_below(name: str) -> None:
-    if room(name) == "__init__":
-        return
-    found = {each for each in imported(MODULES[name]) if each != "agentq_cli.__version__"}
-    upward = {each for each in found if room(each) != room(name) and floor(room(each)) < floor(room(name))}
+def test_a_module_imports_only_from_floors_below() -> None:
+    upward = {
+        (name, each)
+        for name, tree in modules().items()
+        for each in imported(tree)
+        if room(name) != "__init__" and each != "agentq_cli.__version__"
+        if room(each) != room(name) and floor(room(each)) < floor(room(name))
+    }
     assert upward == set()
 
 
 def test_a_run_knows_no_queue() -> None:
-    knowing = {name for name, tree in MODULES.items() if any(room(each) == "engines" for each in imported(tree))}
+    knowing = {name for name, tree in modules().items() if any(room(each) == "engines" for each in imported(tree))}
     assert not {name for name in knowing if room(name) == "host"}
 
 
 def test_nobody_but_the_door_imports_an_engine() -> None:
     knowing = {
         name
-        for name, tree in MODULES.items()
+        for name, tree in modules().items()
         if not name.startswith("engines/local/") and any(each.startswith(ENGINE) for each in imported(tree))
     }
     assert knowing == KNOWING
