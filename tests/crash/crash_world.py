@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from agentq_process import ROOT, Process
+from agentq_process import HOOK, ROOT, Process
 from forked import Forked, Server
 
-PYTHONPATH = f"{Path(__file__).resolve().parent / 'hook'}:{ROOT}"
+PYTHONPATH = f"{HOOK}:{ROOT}"
 DEADLINE = 30.0
 
 # Each run writes down, in one append each, that it began and that it ended; what it prints names it too.
