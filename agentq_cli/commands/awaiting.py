@@ -10,7 +10,9 @@ from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.errors import TimedOut
 from agentq_cli.commands.reasons import Reasons
 from agentq_cli.engines.door import Queue, done
-from agentq_cli.model import Address, RunId, Status, Task
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import Task
 from agentq_cli.supervise import attended, wake
 
 TYPE_CHECKING = False

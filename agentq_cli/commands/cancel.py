@@ -8,7 +8,10 @@ from agentq_cli.base.errors import AgentqError, Usage, WrongState
 from agentq_cli.commands import awaiting, targets
 from agentq_cli.commands.context import context
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Address, RunId, Status, Task, Undone
+from agentq_cli.model.actions import Undone
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
 from agentq_cli.show.results import Result
 

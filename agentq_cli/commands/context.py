@@ -10,7 +10,7 @@ from agentq_cli.base import environment
 from agentq_cli.base.clock import Clock
 from agentq_cli.base.dataclass import dataclass, field
 from agentq_cli.base.errors import Usage
-from agentq_cli.model import DEFAULT_SESSION
+from agentq_cli.model.addresses import DEFAULT_SESSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

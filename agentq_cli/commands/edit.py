@@ -9,7 +9,7 @@ from agentq_cli.base.errors import Usage, WrongState
 from agentq_cli.commands import targets
 from agentq_cli.commands.context import Context, context
 from agentq_cli.diagnose.why import Why
-from agentq_cli.model import NewTask, Task
+from agentq_cli.model.tasks import NewTask, Task
 from agentq_cli.options.new_schedule import make_schedule, series
 from agentq_cli.options.new_task import TaskMaker, content, environment, spelled
 from agentq_cli.options.table import rows

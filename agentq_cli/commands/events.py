@@ -8,7 +8,8 @@ from agentq_cli.commands import filters
 from agentq_cli.commands.context import Context, context
 from agentq_cli.commands.following import appears
 from agentq_cli.commands.following import follow as following
-from agentq_cli.model import Address, Event
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.sessions import Event
 from agentq_cli.options import values
 from agentq_cli.show import documents
 from agentq_cli.show.results import Items, Result, Stream

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from agentq_cli.base.errors import NotFound, Usage, nearest
 from agentq_cli.commands.context import Context
 from agentq_cli.host.place import is_there
-from agentq_cli.model import DEFAULT_SESSION
+from agentq_cli.model.addresses import DEFAULT_SESSION
 from agentq_cli.options import values
 
 TYPE_CHECKING = False

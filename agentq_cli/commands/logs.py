@@ -10,7 +10,8 @@ from agentq_cli.commands.context import Context, context
 from agentq_cli.commands.following import Pause
 from agentq_cli.commands.reasons import Reasons
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Address, RunId, RunStatus
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import RunStatus
 from agentq_cli.options import values
 from agentq_cli.show import documents, notices
 from agentq_cli.show.harmless import decoded

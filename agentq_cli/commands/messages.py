@@ -9,7 +9,8 @@ from agentq_cli.commands import filters
 from agentq_cli.commands.context import Context, context
 from agentq_cli.commands.following import appears
 from agentq_cli.commands.following import follow as following
-from agentq_cli.model import DEFAULT_SESSION, Message
+from agentq_cli.model.addresses import DEFAULT_SESSION
+from agentq_cli.model.sessions import Message
 from agentq_cli.show import documents
 from agentq_cli.show.results import Items, Result, Stream
 from agentq_cli.show.tables import Column

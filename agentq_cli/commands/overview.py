@@ -15,7 +15,11 @@ from agentq_cli.engines.door import Queue
 from agentq_cli.host import resources, tree
 from agentq_cli.host.output import last_line
 from agentq_cli.host.records import Start
-from agentq_cli.model import PastRun, RunId, Status, Task, Worker
+from agentq_cli.model.addresses import RunId
+from agentq_cli.model.runs import PastRun
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import Task
+from agentq_cli.model.workers import Worker
 from agentq_cli.options import values
 from agentq_cli.show import documents
 

@@ -7,7 +7,8 @@ from agentq_cli.base.errors import NotFound, Usage, nearest
 from agentq_cli.commands import targets
 from agentq_cli.commands.context import Context, context
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Status, TargetResult
+from agentq_cli.model.actions import TargetResult
+from agentq_cli.model.statuses import Status
 from agentq_cli.options import values
 from agentq_cli.show.results import Result, Results
 

@@ -6,7 +6,8 @@ from agentq_cli.base.errors import Usage, WrongState
 from agentq_cli.commands import targets
 from agentq_cli.commands.context import context
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Task, Undone
+from agentq_cli.model.actions import Undone
+from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
 from agentq_cli.show.results import Result
 

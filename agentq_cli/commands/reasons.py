@@ -9,7 +9,7 @@ from agentq_cli.base.errors import AgentqError
 from agentq_cli.config.configuration import Config
 from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Task, WaitingFor
+from agentq_cli.model.tasks import Task, WaitingFor
 from agentq_cli.show import notices
 
 LASTING_MS = 1000

@@ -11,7 +11,8 @@ from agentq_cli.base.errors import AgentqError, Refused, Usage
 from agentq_cli.commands import filters
 from agentq_cli.commands.context import context
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import PastRun, RunId
+from agentq_cli.model.addresses import RunId
+from agentq_cli.model.runs import PastRun
 from agentq_cli.options import values
 from agentq_cli.show import documents, report_page
 from agentq_cli.show import report as reporting

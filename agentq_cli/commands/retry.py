@@ -8,7 +8,7 @@ from agentq_cli.commands import targets
 from agentq_cli.commands.context import context
 from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import done
-from agentq_cli.model import Undone
+from agentq_cli.model.actions import Undone
 from agentq_cli.show import documents, notices
 from agentq_cli.show.results import Items, Result
 from agentq_cli.supervise import attended

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.errors import Busy, Deferred, Usage
 from agentq_cli.commands.context import Context, context
-from agentq_cli.model import Status
+from agentq_cli.model.statuses import Status
 from agentq_cli.options import values
 from agentq_cli.options.table import EVERYWHERE, row, rows
 from agentq_cli.show import documents, notices

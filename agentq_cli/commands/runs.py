@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from agentq_cli.commands import filters
 from agentq_cli.commands.context import context
-from agentq_cli.model import RunStatus
+from agentq_cli.model.statuses import RunStatus
 from agentq_cli.options import values
 from agentq_cli.show import documents
 from agentq_cli.show.results import Items, Result

@@ -7,7 +7,7 @@ from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import Usage
 from agentq_cli.commands.context import Context, context
 from agentq_cli.commands.submit import PLAN, asked, dry, plan_of, put, told
-from agentq_cli.model import Task
+from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
 from agentq_cli.options.new_schedule import OCCURRENCE, make_schedule, series
 from agentq_cli.options.new_task import TaskMaker, spelled

@@ -65,7 +65,7 @@ def sessions(given: Given) -> Result:
 
 def _reset(names: list[str], agent: str | None) -> Result:
     from agentq_cli.agents import profile
-    from agentq_cli.model import TargetResult
+    from agentq_cli.model.actions import TargetResult
     from agentq_cli.options import values
     from agentq_cli.show.results import Results
 

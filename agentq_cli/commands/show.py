@@ -8,7 +8,9 @@ from agentq_cli.base.clock import rfc3339
 from agentq_cli.commands.context import context
 from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Run, Status, Task
+from agentq_cli.model.runs import Run
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
 from agentq_cli.show import documents
 from agentq_cli.show.results import Document, Result

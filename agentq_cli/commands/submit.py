@@ -10,7 +10,7 @@ from agentq_cli.base.defaults import NOBODY_THERE
 from agentq_cli.base.errors import Usage
 from agentq_cli.commands.context import Context, context
 from agentq_cli.engines.door import Queue, done, store_one
-from agentq_cli.model import Address, NewTask, Task
+from agentq_cli.model.addresses import Address
 from agentq_cli.options import values
 from agentq_cli.options.new_task import TaskMaker, code, content, spelled
 from agentq_cli.show import notices, results
@@ -20,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from agentq_cli.model.tasks import NewTask, Task
     from agentq_cli.options.table import Given
     from agentq_cli.show import documents
 

@@ -9,7 +9,9 @@ from agentq_cli.base.errors import Usage
 from agentq_cli.commands import awaiting, watching
 from agentq_cli.commands.context import context
 from agentq_cli.commands.reasons import Reasons
-from agentq_cli.model import Address, Status, Task
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
 from agentq_cli.options.new_task import code
 from agentq_cli.show import documents

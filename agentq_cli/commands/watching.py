@@ -11,7 +11,9 @@ from agentq_cli.base.errors import AgentqError
 from agentq_cli.commands.reasons import Reasons
 from agentq_cli.engines.door import Queue
 from agentq_cli.host.output import last_line
-from agentq_cli.model import Address, RunId, Status, Task
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
 from agentq_cli.show import documents
 from agentq_cli.show.board import Live

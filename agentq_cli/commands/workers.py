@@ -11,7 +11,7 @@ from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper, resources, tree
 from agentq_cli.host.records import RunDirectory, Start, Void
 from agentq_cli.host.resources import Resources
-from agentq_cli.model import Supervisor, Worker
+from agentq_cli.model.workers import Supervisor, Worker
 from agentq_cli.policy import admission
 from agentq_cli.policy.admission import Gate
 from agentq_cli.show import documents

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.errors import AgentqError
-from agentq_cli.model import Status
+from agentq_cli.model.statuses import Status
 from agentq_cli.options import values
 from agentq_cli.policy.waiting import Hold
 

@@ -30,13 +30,13 @@ How the verbs work together:
 
 from __future__ import annotations
 
-from agentq_cli.model import Undone
+from agentq_cli.model.actions import Undone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.base.clock import Clock
     from agentq_cli.engines.verbs import Queue as Queue
-    from agentq_cli.model import NewTask, Task
+    from agentq_cli.model.tasks import NewTask, Task
 else:
     Queue = object  # its verbs are a type, which would only take time to load
 

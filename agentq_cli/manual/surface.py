@@ -10,7 +10,7 @@ from typer import _click as click
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.cli import app, help
 from agentq_cli.cli.help import Entry, Page
-from agentq_cli.model import RunStatus, Status
+from agentq_cli.model.statuses import RunStatus, Status
 from agentq_cli.options.table import EVERYWHERE
 
 ADDRESSES = {

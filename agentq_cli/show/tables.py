@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from agentq_cli.base.dataclass import NamedTuple, dataclass
-from agentq_cli.model import WaitingFor
+from agentq_cli.model.tasks import WaitingFor
 from agentq_cli.options import values
 from agentq_cli.show.harmless import one_line
 from agentq_cli.show.pen import BOLD, STATUS_STYLES, Pen

@@ -20,7 +20,8 @@ from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper, process, tree
 from agentq_cli.host.records import RunDirectory, Start
-from agentq_cli.model import Task, Worker
+from agentq_cli.model.tasks import Task
+from agentq_cli.model.workers import Worker
 from agentq_cli.options.values import format_duration
 from agentq_cli.supervise.plan import grace_ms
 
