@@ -43,7 +43,7 @@ class Reasons:
         """Stop writing to stderr, because a screen shows the lines from now on."""
         self._silent = True
 
-    def look(self, tasks: Sequence[Task]) -> None:
+    def update(self, tasks: Sequence[Task]) -> None:
         """Check the tasks that are still open."""
         now = monotonic_ms()
         try:

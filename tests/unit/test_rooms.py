@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 import agentq_cli
+from agentq_cli.engines.local.queries import statements
 
 ROOT = Path(agentq_cli.__file__).parent
+QUERIES = ROOT / "engines/local/queries"
 
 FLOORS = (
     ("__main__", "manual"),
@@ -18,8 +22,7 @@ FLOORS = (
     ("commands",),
     ("diagnose",),
     ("supervise",),
-    ("engines",),
-    ("host",),
+    ("engines", "host"),
     ("show", "options", "config", "agents"),
     ("policy",),
     ("model",),
@@ -30,9 +33,6 @@ FLOORS = (
 ENGINE = "agentq_cli.engines.local"
 
 KNOWING = {
-    "__main__.py",  # the lean submit and the first look of a sweep, before anything else is loaded
-    "cli/candidates.py",  # completion, which must not load the door
-    "diagnose/doctor.py",  # whether a directory is fit to be a state dir, before one is opened
     "engines/door.py",  # opens the one there is
     "manual/state_page.py",  # the man page of the files
 }
@@ -79,6 +79,11 @@ def test_a_module_imports_only_from_floors_below(name: str) -> None:
     assert upward == set()
 
 
+def test_a_run_knows_no_queue() -> None:
+    knowing = {name for name, tree in MODULES.items() if any(room(each) == "engines" for each in imported(tree))}
+    assert not {name for name in knowing if room(name) == "host"}
+
+
 def test_nobody_but_the_door_imports_an_engine() -> None:
     knowing = {
         name
@@ -86,3 +91,66 @@ def test_nobody_but_the_door_imports_an_engine() -> None:
         if not name.startswith("engines/local/") and any(each.startswith(ENGINE) for each in imported(tree))
     }
     assert knowing == KNOWING
+
+
+STEPS = [name for name in MODULES if name.startswith("engines/steps/")]
+
+SQL = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|PRAGMA|ATTACH|SAVEPOINT|BEGIN|COMMIT|ROLLBACK|CREATE TABLE)\b")
+
+
+def names(tree: ast.Module) -> set[str]:
+    """The modules that it imports anywhere, also for a type checker alone."""
+    found = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+    return found | {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_knows_neither_an_engine_nor_a_database_nor_the_machine(name: str) -> None:
+    own = {each for each in imported(MODULES[name]) if room(each) == "engines"}
+    assert not {each for each in own if not each.startswith(("agentq_cli.engines.steps", "agentq_cli.engines.nouns"))}
+    assert not {each for each in names(MODULES[name]) if each.startswith((ENGINE, "agentq_cli.host"))}
+    assert not names(MODULES[name]) & {"sqlite3", "_sqlite3", "os", "pathlib"}
+
+
+def test_the_steps_import_one_another_in_one_direction() -> None:
+    own = {
+        name: {
+            path
+            for each in imported(MODULES[name])
+            for path in STEPS
+            if each.startswith(f"agentq_cli.{path.removesuffix('.py').replace('/', '.')}")
+        }
+        for name in STEPS
+    }
+    tuple(TopologicalSorter(own).static_order())  # raises for a circle
+
+
+def texts(tree: ast.Module) -> Iterator[str]:
+    """The texts of a module that are no docstrings."""
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+            yield node.value
+
+
+def test_only_an_engine_has_sql_and_opens_a_database() -> None:
+    telling = {name for name, tree in MODULES.items() if any(SQL.match(text) for text in texts(tree))}
+    knowing = {name for name, tree in MODULES.items() if {"sqlite3", "_sqlite3"} & names(tree)}
+    assert telling
+    assert {name for name in telling if not name.startswith("engines/local/")} == set()
+    # Doctor tells SQLite's version.
+    assert {name for name in knowing if not name.startswith("engines/local/")} == {"diagnose/doctor.py"}
+
+
+def statements_of(tree: ast.Module) -> Iterator[str]:
+    """The statements that a module asks, tells or reads by name."""
+    for text in texts(tree):
+        file, dot, name = text.partition(".")
+        if dot and file.isidentifier() and name.isidentifier() and (QUERIES / f"{file}.sql").exists():
+            yield text
+
+
+def test_every_statement_that_a_step_names_is_there() -> None:
+    asked = {text for name in STEPS for text in statements_of(MODULES[name])}
+    assert len(asked) > 50
+    assert not {text for text in asked if text.partition(".")[2] not in statements(text.partition(".")[0])}
