@@ -14,6 +14,7 @@ import agentq_cli
 from agentq_cli.engines.local.queries import statements
 
 ROOT = Path(agentq_cli.__file__).parent
+QUEUE_TESTS = Path(__file__).parent.parent / "queue"
 QUERIES = ROOT / "engines/local/queries"
 
 FLOORS = (
@@ -154,3 +155,12 @@ def test_every_statement_that_a_step_names_is_there() -> None:
     asked = {text for name in STEPS for text in statements_of(MODULES[name])}
     assert len(asked) > 50
     assert not {text for text in asked if text.partition(".")[2] not in statements(text.partition(".")[0])}
+
+
+OF_EVERY_ENGINE = sorted(path for path in QUEUE_TESTS.glob("test_*.py") if not path.name.startswith("test_sqlite_"))
+
+
+@pytest.mark.parametrize("path", OF_EVERY_ENGINE, ids=lambda path: path.stem)
+def test_what_every_engine_must_do_is_tested_without_files_or_sqlite(path: Path) -> None:
+    text = path.read_text()
+    assert not [word for word in ("sqlite", "state_dir", "queue.state", "engines.local") if word in text]
