@@ -9,7 +9,6 @@ from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import NotFound, Unreadable, nearest
 from agentq_cli.engines.local import connection, opening, rehearsal
 from agentq_cli.engines.local.asking import Asking, Writing
-from agentq_cli.engines.local.kept import PAGES, Kept, most_kept
 from agentq_cli.engines.local.state_dir import StateDir, holds_something
 from agentq_cli.host.place import Place, is_there
 from agentq_cli.host.ring import ring
@@ -65,6 +64,8 @@ class Opened:
 
         It waits for the index no longer than it may ignore its signals, and retries later.
         """
+        from agentq_cli.engines.local.kept import PAGES, Kept, most_kept
+
         self.index.execute(f"PRAGMA cache_size = {PAGES}")
         self.rest()
         self.index.execute(f"PRAGMA busy_timeout = {connection.WATCHING_BUSY_MS}")

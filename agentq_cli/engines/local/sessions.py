@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 
 from agentq_cli.base.errors import AgentqError, NotFound
 from agentq_cli.engines.local import aside, connection, migrations, opening, rehearsal
-from agentq_cli.engines.local.session_write import SessionWrite
 from agentq_cli.engines.local.state_dir import StateDir
 from agentq_cli.model.actions import Actor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
+
+    from agentq_cli.engines.local.session_write import SessionWrite
 
 
 @contextlib.contextmanager
@@ -30,6 +31,8 @@ def session_write(
 ) -> Iterator[SessionWrite]:
     """Begin a transaction over a session and the index, or with `alone` over the session only, if the index is not
     involved. Raises NotFound, Busy, Unreadable."""
+    from agentq_cli.engines.local.session_write import SessionWrite
+
     if create:
         create_sessions(state, [session], busy_ms=busy_ms)
     else:

@@ -5,7 +5,6 @@ Steps call `write.save`, which is this for every engine: so a step that changes 
 
 from __future__ import annotations
 
-from agentq_cli.engines.steps import dependencies
 from agentq_cli.policy import states
 
 TYPE_CHECKING = False
@@ -49,5 +48,7 @@ def save(
 
         series.rearm(write, before, after, write.now if finished is None else finished)
     if before.status.ended is not after.status.ended:
+        from agentq_cli.engines.steps import dependencies
+
         dependencies.changed(write, after.seq)
     return True
