@@ -65,7 +65,7 @@ def _work(words: Sequence[str] | None, exec_: bool | None, file: str | None, age
     """The prompt or the command, from the words of a command line. Raises Usage."""
     if exec_:
         if file is not None:
-            raise Usage(f"--file '{file}': not together with --exec; a command's stdin is --stdin")
+            raise Usage(f"--file '{file}': not together with --exec; the stdin of a command is --stdin")
         if agent is not None:
             notices.warn(f"--agent '{agent}': a command has no agent")
         return {"exec": list(words or ())}
@@ -74,7 +74,7 @@ def _work(words: Sequence[str] | None, exec_: bool | None, file: str | None, age
             raise Usage(f"PROMPT '{words[0]}': not together with --file")
         return {"prompt": _text_of(file, "--file")}
     if words and len(words) > 1:
-        raise Usage(f"PROMPT '{words[1]}': one prompt is wanted; quote it, or use --exec for a command")
+        raise Usage(f"PROMPT '{words[1]}': only one prompt is allowed; quote the prompt, or use --exec for a command")
     if words == ["-"]:
         return {"prompt": _text_of("-", "PROMPT")}
     return {"prompt": words[0] if words else None}
@@ -90,7 +90,7 @@ def _batch(here: Context, path: str, given: Given) -> list[NewTask]:
     from agentq_cli.options import batch
 
     if given["words"] or given["exec"] or given["file"] is not None:
-        raise Usage(f"--batch '{path}': the lines say what is to be done; no PROMPT, --exec or --file beside it")
+        raise Usage(f"--batch '{path}': the lines say what to do, so PROMPT, --exec and --file must not be given")
     return batch.tasks(here, path, content("submit", given))
 
 

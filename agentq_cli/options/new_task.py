@@ -215,7 +215,7 @@ class TaskMaker:
         value = f"{typed:g}" if isinstance(typed, float) else str(typed)[:40]
         shown = f"{what('max_cost')} '{value}'"
         if typed is not None and not 0 < typed < MOST_COST:
-            raise Usage(f"{shown}: a number of dollars above 0")
+            raise Usage(f"{shown}: must be a number of dollars above 0")
         if agent is None:
             if typed is not None:
                 raise Usage(f"{shown}: a command has no agent that could say what it costs")
@@ -259,15 +259,15 @@ def work(given: Given, what: Callable[[str], str]) -> tuple[str | None, tuple[st
     argv, prompt = given.get("exec"), given.get("prompt")
     if argv is not None:
         if not argv or not argv[0]:
-            raise Usage(f"{what('exec')}: a command is wanted, as in `agentq submit --exec -- make test`")
+            raise Usage(f"{what('exec')}: no command is given; an example is `agentq submit --exec -- make test`")
         for word in argv:
             if "\0" in word:
-                raise Usage(f"{what('exec')} '{argv[0]}': an argument holds a NUL character")
+                raise Usage(f"{what('exec')} '{argv[0]}': an argument contains a NUL character")
             if not word.isascii():
                 encodable(word, f"{what('exec')} '{argv[0]}'")
         return None, tuple(argv)
     if prompt is None:
-        raise Usage(f"{what('prompt')}: a prompt is wanted, or --exec, --file, --batch")
+        raise Usage(f"{what('prompt')}: no prompt is given, and none of --exec, --file and --batch")
     if not prompt.strip():
         raise Usage(f"{what('prompt')} '{prompt[:20]}': a prompt must not be blank")
     return (prompt if prompt.isascii() else text(prompt, what("prompt"))), None
@@ -287,7 +287,7 @@ def encodable(value: str, what: str) -> None:
     try:
         os.fsencode(value)
     except UnicodeEncodeError:
-        raise Usage(f"{what}: holds half a surrogate pair, which is no character") from None
+        raise Usage(f"{what}: contains half of a surrogate pair, which is not a character") from None
 
 
 def key(value: str | None, what: Callable[[str], str]) -> str | None:
