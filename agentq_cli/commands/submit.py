@@ -67,14 +67,16 @@ def _work(words: Sequence[str] | None, exec_: bool | None, file: str | None, age
         if file is not None:
             raise Usage(f"--file '{file}': not together with --exec; the stdin of a command is --stdin")
         if agent is not None:
-            notices.warn(f"--agent '{agent}': a command has no agent")
+            notices.warn(f"--agent '{agent}': ignored, because a command has no agent")
         return {"exec": list(words or ())}
     if file is not None:
         if words:
             raise Usage(f"PROMPT '{words[0]}': not together with --file")
         return {"prompt": _text_of(file, "--file")}
     if words and len(words) > 1:
-        raise Usage(f"PROMPT '{words[1]}': only one prompt is allowed; quote the prompt, or use --exec for a command")
+        raise Usage(
+            f"PROMPT '{words[1]}': only one prompt; quote text that contains spaces, or use --exec for a command"
+        )
     if words == ["-"]:
         return {"prompt": _text_of("-", "PROMPT")}
     return {"prompt": words[0] if words else None}

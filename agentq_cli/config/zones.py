@@ -51,7 +51,8 @@ def check(name: str, what: str = "--tz") -> str:
         return name
     from zoneinfo import available_timezones
 
-    raise Usage(f"{what} '{name}': not an IANA time zone{nearest(name, available_timezones())}")
+    near = nearest(name, available_timezones()) or " such as Europe/Berlin"
+    raise Usage(f"{what} '{name}': not an IANA time zone{near}")
 
 
 def resolve(config: Config, environ: Mapping[str, str], *, session: str, typed: str | None = None) -> Zone:

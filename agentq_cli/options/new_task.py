@@ -150,7 +150,7 @@ class TaskMaker:
     def _due(self, given: Given, session: str, what: Callable[[str], str]) -> int | None:
         at, delay = given.get("at"), given.get("in")
         if at is not None and delay is not None:
-            raise Usage(f"{what('at')} '{at}', {what('in')} '{delay}': only one of them may say when")
+            raise Usage(f"{what('at')} '{at}', {what('in')} '{delay}': not together; a task has one time")
         if delay is not None:
             return self._now + values.parse_duration(delay, what("in"))
         if at is None:
@@ -259,7 +259,7 @@ def work(given: Given, what: Callable[[str], str]) -> tuple[str | None, tuple[st
     argv, prompt = given.get("exec"), given.get("prompt")
     if argv is not None:
         if not argv or not argv[0]:
-            raise Usage(f"{what('exec')}: no command is given; an example is `agentq submit --exec -- make test`")
+            raise Usage(f"{what('exec')}: needs a command, as in `agentq submit --exec -- make test`")
         for word in argv:
             if "\0" in word:
                 raise Usage(f"{what('exec')} '{argv[0]}': an argument contains a NUL character")
@@ -267,7 +267,7 @@ def work(given: Given, what: Callable[[str], str]) -> tuple[str | None, tuple[st
                 encodable(word, f"{what('exec')} '{argv[0]}'")
         return None, tuple(argv)
     if prompt is None:
-        raise Usage(f"{what('prompt')}: no prompt is given, and none of --exec, --file and --batch")
+        raise Usage(f"{what('prompt')}: missing; give a prompt, or --exec, --file or --batch")
     if not prompt.strip():
         raise Usage(f"{what('prompt')} '{prompt[:20]}': a prompt must not be blank")
     return (prompt if prompt.isascii() else text(prompt, what("prompt"))), None

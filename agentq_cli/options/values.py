@@ -199,7 +199,7 @@ def parse_address(text: str, what: str = "ID") -> Address:
     """`SESSION/N`, or a bare `N` of the session `default`."""
     address, attempt = parse_run(text, what)
     if attempt is not None:
-        raise Usage(f"{what} '{text}': is a run; a task is required: {address}")
+        raise Usage(f"{what} '{text}': a run of task {address}; name the task")
     return address
 
 

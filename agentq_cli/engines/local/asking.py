@@ -33,8 +33,7 @@ class Asking:
         self.database = database
 
     def ask(self, name: str, values: Values = NOTHING, /) -> list[Row]:
-        found: list[Row] = self.database.execute(statement(name), values).fetchall()
-        return found
+        return self.database.execute(statement(name), values).fetchall()
 
     def snapshot(self) -> AbstractContextManager[None]:
         return connection.snapshot(self.database)

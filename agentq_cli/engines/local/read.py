@@ -7,14 +7,13 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 
-from agentq_cli.base.errors import AgentqError, NotFound, Unreadable
+from agentq_cli.base.errors import AgentqError, NotFound
 from agentq_cli.base.json_text import dumps
-from agentq_cli.engines.local import connection
+from agentq_cli.engines.local import connection, opening, rehearsal
 from agentq_cli.engines.local.asking import Asking, stored, stored_of
-from agentq_cli.engines.local.queries import statement, statements
-from agentq_cli.engines.local.state_dir import StateDir, holds_something
+from agentq_cli.engines.local.queries import statements
+from agentq_cli.engines.local.state_dir import StateDir
 from agentq_cli.engines.steps import rows
-from agentq_cli.host.place import is_there
 from agentq_cli.model.addresses import Address, RunId
 
 TYPE_CHECKING = False
@@ -35,9 +34,9 @@ NEWEST = 1 << 62
 @contextlib.contextmanager
 def inbound(state: StateDir, session: str, *, busy_ms: int = connection.BUSY_MS) -> Iterator[sqlite3.Connection]:
     """A session's file, for reading. Raises NotFound, Busy, Unreadable."""
-    check_stored(state, session)
+    opening.check_stored(state, session)
     path = state.inbound(session)
-    database = connection.connect(path, "inbound", create=False, busy_ms=busy_ms)
+    database = opening.connect(path, "inbound", create=False, busy_ms=busy_ms)
     try:
         with connection.named_trouble(path):
             yield database
@@ -195,7 +194,7 @@ def outbound(state: StateDir, session: str) -> Iterator[sqlite3.Connection]:
     """A session's outbound.db, for reading, on a separate connection. Raises NotFound, Busy, Unreadable."""
     state.check_session(session)
     path = state.outbound(session)
-    if not os.path.lexists(path) and not connection.rehearsed(path):
+    if not os.path.lexists(path) and not rehearsal.rehearsed(path):
         raise NotFound(f"session '{session}': no outbound.db")
     with opened_outbound(state, session, 1000) as database, connection.named_trouble(path):
         yield database
@@ -208,7 +207,7 @@ def opened_outbound(state: StateDir, session: str, busy_ms: int) -> Iterator[sql
     path = state.outbound(session)
 
     def connect() -> sqlite3.Connection:
-        return connection.connect(path, "outbound", create=False, busy_ms=busy_ms)
+        return opening.connect(path, "outbound", create=False, busy_ms=busy_ms)
 
     if state.kept is None:
         with contextlib.closing(connect()) as database:
@@ -216,7 +215,7 @@ def opened_outbound(state: StateDir, session: str, busy_ms: int) -> Iterator[sql
         return
     with state.kept.lend((path,), busy_ms, connect) as database:
         with connection.named_trouble(path):
-            connection.check_foreign(database, path)
+            opening.check_foreign(database, path)
         yield database
 
 
@@ -245,30 +244,3 @@ def last_message(state: StateDir, session: str) -> int:
     with outbound(state, session) as database:
         (position,) = database.execute(READ["last_message"]).fetchone()
     return int(position)
-
-
-def check_stored(state: StateDir, session: str) -> None:
-    """Raises NotFound if nothing was ever stored for a session, and Usage or Unreadable if the session is unfit."""
-    state.check_session(session)
-    if connection.rehearsed(state.inbound(session)):
-        return
-    refuse_emptied(state, session)
-    if not os.path.lexists(state.inbound(session)):
-        raise NotFound(f"session '{session}': no such session")
-
-
-def refuse_emptied(state: StateDir, session: str) -> None:
-    """Refuse a session that the index knows and whose file is missing or empty. Raises Unreadable.
-
-    A new file in its place would count from 1 again. A session that the index does not know is what a submit leaves
-    behind if it was killed before it stored anything.
-    """
-    path = state.inbound(session)
-    if holds_something(path) or not is_there(state.index):
-        return
-    with contextlib.closing(connection.connect(state.index, "index", create=False)) as index:
-        known = index.execute(statement("read.session"), {"name": session}).fetchone()
-    # Checked again: another process's first submit may have happened in between.
-    if known is not None and not holds_something(path):
-        what = "empty" if is_there(path) else "missing"
-        raise Unreadable(f"'{path}': {what}, but the index has its tasks; restore it from a copy")

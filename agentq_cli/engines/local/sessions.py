@@ -7,8 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from agentq_cli.base.errors import AgentqError, NotFound
-from agentq_cli.engines.local import aside, connection
-from agentq_cli.engines.local.read import check_stored, refuse_emptied
+from agentq_cli.engines.local import aside, connection, migrations, opening, rehearsal
 from agentq_cli.engines.local.state_dir import StateDir
 from agentq_cli.model.actions import Actor
 
@@ -37,7 +36,7 @@ def session_write(
     if create:
         create_sessions(state, [session], busy_ms=busy_ms)
     else:
-        check_stored(state, session)
+        opening.check_stored(state, session)
     write: SessionWrite | None = None
     try:
         with (
@@ -45,7 +44,7 @@ def session_write(
             connection.transaction(database, state.inbound(session)),
         ):
             if state.kept is not None and not alone:
-                connection.refuse_newer(database, state.inbound(session), state.index)
+                migrations.refuse_newer(database, state.inbound(session), state.index)
             write = SessionWrite(database, state, session, now, actor)
             yield write
             if write.moved:
@@ -66,7 +65,7 @@ def settle_aside(state: StateDir, session: str, *, busy_ms: int) -> tuple[list[s
     if not os.path.isdir(aside.place(state.session(session))):
         return [], []
     with session_write(state, session, now=0, actor=Actor.SWEEP, alone=True, busy_ms=busy_ms) as write:
-        return aside.settle(write, dry=connection.rehearsing())
+        return aside.settle(write, dry=rehearsal.rehearsing())
 
 
 @contextlib.contextmanager
@@ -77,8 +76,8 @@ def opened(state: StateDir, session: str, *, create: bool, alone: bool, busy_ms:
 
     def connect() -> sqlite3.Connection:
         if alone:
-            return connection.connect(inbound, "inbound", create=create, busy_ms=busy_ms)
-        return connection.connect_session(inbound, index, create=create, busy_ms=busy_ms)
+            return opening.connect(inbound, "inbound", create=create, busy_ms=busy_ms)
+        return opening.connect_session(inbound, index, create=create, busy_ms=busy_ms)
 
     if state.kept is not None and not create and not alone:
         with state.kept.lend((inbound, index), busy_ms, connect) as database:
@@ -91,8 +90,8 @@ def opened(state: StateDir, session: str, *, create: bool, alone: bool, busy_ms:
 def create_sessions(state: StateDir, sessions: Sequence[str], *, busy_ms: int = connection.BUSY_MS) -> None:
     """Create what sessions need before anything is stored in them. Raises Usage, Busy, Unreadable, Refused."""
     for session in sessions:
-        refuse_emptied(state, session)
-    if connection.rehearsing():
+        opening.refuse_emptied(state, session)
+    if rehearsal.rehearsing():
         for session in sessions:
             with contextlib.suppress(NotFound):
                 state.check_session(session)
@@ -100,4 +99,4 @@ def create_sessions(state: StateDir, sessions: Sequence[str], *, busy_ms: int = 
         state.create_sessions(sessions)
     for session in sessions:
         if not os.path.lexists(state.outbound(session)):
-            connection.connect(state.outbound(session), "outbound", create=True, busy_ms=busy_ms).close()
+            opening.connect(state.outbound(session), "outbound", create=True, busy_ms=busy_ms).close()

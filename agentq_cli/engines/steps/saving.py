@@ -44,7 +44,7 @@ def save(
             reason=reason if reason is not None else after.reason,
         )
     if rearm and before.rearms and after.status.ended and not before.status.ended:
-        from agentq_cli.engines.steps import series
+        from agentq_cli.engines.steps import series  # with the calendar, which most changes do not need
 
         series.rearm(write, before, after, write.now if finished is None else finished)
     if before.status.ended is not after.status.ended:
