@@ -52,8 +52,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     All of them collect everything, and to compile the tests takes twice as long as the rest of that. Images often set
     PYTHONDONTWRITEBYTECODE to stay small, which a test run is not about.
     """
-    gc.disable()
     worker = getattr(session.config, "workerinput", None)
+    if worker is not None:
+        gc.disable()
     if worker is not None and session.config.args == session.config.getini("testpaths"):
         sys.dont_write_bytecode = False
         files = sorted(map(str, HERE.rglob("test_*.py")))
@@ -68,7 +69,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Garbage is collected from now on, and what was made up to here is none."""
+    """A worker collects garbage from now on, and what was made up to here is none."""
     gc.freeze()
     gc.enable()
 
