@@ -22,6 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from agentq_cli.agents.transcript_entries import Told
+
 LONGEST_LINE = 4 << 20
 """The most bytes of a line; of a longer line only the beginning is kept."""
 
@@ -233,6 +235,11 @@ class Reader:
 
     def event(self, event: dict[str, Any]) -> None:
         """Process one event; any key may be missing or have another type."""
+        raise NotImplementedError
+
+    def tell(self, event: dict[str, Any], told: Told) -> bool:
+        """Tell a person what an event says that `event` has processed, if it is worth telling; returns whether its kind
+        is known."""
         raise NotImplementedError
 
     def _told(self, cli: str, lines: list[str]) -> Verdict | None:
