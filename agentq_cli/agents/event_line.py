@@ -55,14 +55,15 @@ def events(line: bytes, conversation: str | None) -> Iterator[dict[str, Any]]:
     # character.
     text = line.decode("utf-8", "replace")
     if text.lstrip().startswith("{"):
+        # As `json.loads`, which takes half as long again for a small event.
+        text = text.strip(" \t\r\n")
         try:
-            event = json.loads(text)
+            event, end = DECODER.raw_decode(text)
         except (ValueError, RecursionError):
-            pass
-        else:
-            if isinstance(event, dict):
-                yield event
             return
+        if end == len(text):
+            yield event
+        return
     tries = 0
     for piece in PIECE.finditer(text):
         if "{" not in piece[0]:

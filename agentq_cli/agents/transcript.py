@@ -60,7 +60,7 @@ class Transcript:
 
     def _line(self, line: bytes) -> None:
         events = [event for event in self.reader.take(line) if _kind(event)]
-        if not events and self._in_document(line):
+        if not events and (self._document or line[:1] == b"{") and self._in_document(line):
             return
         if self._document:
             self._end_document()
@@ -80,7 +80,7 @@ class Transcript:
 
     def _words(self, line: bytes) -> None:
         """Tell a line without an event of its own: words, words before an event, or a part of an event."""
-        after_cut, self._after_cut = self._after_cut, CUT.fullmatch(line) is not None
+        after_cut, self._after_cut = self._after_cut, line.startswith(b"[") and CUT.fullmatch(line) is not None
         if after_cut and b'"' in line and line.endswith(b"}"):
             return  # the end of an event
         if line.startswith(b'{"') and self._part(line, "incomplete"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 from agentq_cli.agents.reader import LONGEST_ERROR, LONGEST_HEAD, Verdict
-from agentq_cli.base.dataclass import dataclass
+from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.base.enumeration import StrEnum
 from agentq_cli.show.harmless import harmless, one_line
 
@@ -31,8 +31,7 @@ class Kind(StrEnum):
     END = "end"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One thing that an agent said or did.
 
     `text` is whole for what the agent says, and one short line for all else. `name` and `argument` are those of a tool
@@ -66,6 +65,9 @@ TELLING = (
 )
 """The arguments of tools that tell most about a call, most telling first."""
 
+KINDS = ("type", "event", "subtype")
+"""The keys that name the kind of an event."""
+
 
 class Told:
     """Collects entries; `take` hands them over. Values of events may have any type."""
@@ -90,13 +92,13 @@ class Told:
         if not isinstance(said, str):
             return
         if inner:
-            self._add(Kind.TEXT, text=short(said), inner=True, empty=False)
+            self._say(Kind.TEXT, short(said), inner=True)
             return
         repeated = self._streamed and self._streamed == len(said)
         self.flush()
         self._last = said
         if not repeated:
-            self._add(Kind.TEXT, text=clean(said.strip("\r\n")), empty=False)
+            self._say(Kind.TEXT, clean(said.strip("\r\n")))
 
     def piece(self, said: object) -> None:
         """The next piece of what the agent says; told line by line."""
@@ -105,28 +107,28 @@ class Told:
         self._streamed += len(said)
         whole, broken, rest = said.rpartition("\n")
         if broken:
-            self._add(Kind.TEXT, text=clean("".join((*self._partial, whole)).removesuffix("\r")))
+            self._add(Kind.TEXT, clean("".join((*self._partial, whole)).removesuffix("\r")))
             self._partial, self._waiting = [], 0
         self._partial.append(rest)
         self._waiting += len(rest)
         if self._waiting > LONGEST_PARTIAL:
-            self._add_partial()
+            self._end_partial()
 
     def flush(self) -> None:
         """What comes next is no continuation of the pieces so far."""
         self._streamed = 0
-        self._add_partial()
+        if self._partial:
+            self._end_partial()
 
     def words(self, line: str) -> None:
         """A line of plain output."""
         self.flush()
-        self._add(Kind.TEXT, text=clean(line))
+        self._add(Kind.TEXT, clean(line))
 
     def thought(self, said: object, *, inner: bool = False) -> None:
         """The beginning of what the agent thought."""
-        if isinstance(said, str):
-            self.flush()
-            self._add(Kind.THOUGHT, text=short(said), inner=inner, empty=False)
+        self.flush()
+        self._say(Kind.THOUGHT, short(said), inner=inner)
 
     def call(self, identifier: object, name: object, given: object, *, inner: bool = False) -> None:
         """The call of a tool with these arguments."""
@@ -136,7 +138,7 @@ class Told:
             if len(self._calls) >= MOST_CALLS:
                 del self._calls[next(iter(self._calls))]
             self._calls[identifier[:SHORT]] = named, argument
-        self._add(Kind.CALL, name=named, argument=argument, inner=inner)
+        self._add(Kind.CALL, "", named, argument, None, inner)
 
     def called(self, identifier: object) -> bool:
         """Whether the call with this id waits for its result."""
@@ -147,13 +149,12 @@ class Told:
         self.flush()
         known = self._calls.pop(identifier[:SHORT], None) if isinstance(identifier, str) else None
         name, argument = known or ("", "")
-        kind = Kind.REFUSAL if refused else Kind.RESULT
-        self._add(kind, text=shortened(said, both=not ok), name=name, argument=argument, ok=ok, inner=inner)
+        self._add(Kind.REFUSAL if refused else Kind.RESULT, shortened(said, both=not ok), name, argument, ok, inner)
 
     def refusal(self, name: object, given: object) -> None:
         """A call that was refused, told apart from its result."""
         self.flush()
-        self._add(Kind.REFUSAL, name=short(name) or "a tool", argument=telling(given), ok=False)
+        self._add(Kind.REFUSAL, "", short(name) or "a tool", telling(given), False)
 
     def notice(self, said: object, *, until: int | None = None, repeats: bool = False) -> None:
         """Something that the program reports; with `repeats` the end may give it as its reason once more."""
@@ -162,17 +163,17 @@ class Told:
         self.flush()
         if repeats:
             self._last = said
-        self._add(Kind.NOTICE, text=short(readable(said), LONGEST_ERROR), until=until, empty=False)
+        self._say(Kind.NOTICE, short(readable(said), LONGEST_ERROR), until=until)
 
     def unknown(self, event: dict[str, Any]) -> None:
         """An event that nobody here knows: its kind, and the first words in it."""
         from agentq_cli.agents.last_words import DEEPEST, spoken
 
         self.flush()
-        kinds = [event.get(key) for key in ("type", "event", "subtype")]
+        kinds = [event.get(key) for key in KINDS]
         kind = " ".join(each for each in kinds if isinstance(each, str))
-        said = spoken({key: value for key, value in event.items() if key not in ("type", "event", "subtype")}, DEEPEST)
-        self._add(Kind.UNKNOWN, name=short(kind), text=short(said))
+        said = spoken({key: value for key, value in event.items() if key not in KINDS}, DEEPEST)
+        self._add(Kind.UNKNOWN, short(said), short(kind))
 
     def end(self, verdict: Verdict, said: object = None) -> None:
         """The final event, if the verdict has one: the answer `said`, if that has not been told yet, and how it
@@ -183,9 +184,9 @@ class Told:
         if said is not None and not isinstance(said, str):
             said = json.dumps(said, ensure_ascii=False)
         if said is not None and not self._last.strip().endswith(said.strip()):
-            self._add(Kind.TEXT, text=clean(said.strip("\r\n")))
+            self._say(Kind.TEXT, clean(said.strip("\r\n")))
         error = verdict.error if verdict.error and verdict.error.strip() not in self._last else ""
-        self._add(Kind.END, text=short(readable(error), LONGEST_ERROR), ok=verdict.ok, verdict=verdict)
+        self._add(Kind.END, short(readable(error), LONGEST_ERROR), ok=verdict.ok, verdict=verdict)
         self._last = ""
         self.ended = verdict
 
@@ -193,17 +194,31 @@ class Told:
         """The output has ended: calls that have no result get none."""
         self.flush()
         for name, argument in self._calls.values():
-            self._add(Kind.RESULT, name=name, argument=argument)
+            self._add(Kind.RESULT, "", name, argument)
         self._calls.clear()
 
-    def _add_partial(self) -> None:
+    def _end_partial(self) -> None:
         partial = "".join(self._partial)
         self._partial, self._waiting = [], 0
-        self._add(Kind.TEXT, text=clean(partial), empty=False)
+        self._say(Kind.TEXT, clean(partial))
 
-    def _add(self, kind: Kind, *, text: str = "", empty: bool = True, **more: Any) -> None:
-        if empty or text.strip():
-            self._entries.append(Entry(kind, text, **more))
+    def _say(self, kind: Kind, text: str, *, inner: bool = False, until: int | None = None) -> None:
+        """Add an entry unless it is blank."""
+        if text and not text.isspace():
+            self._add(kind, text, inner=inner, until=until)
+
+    def _add(
+        self,
+        kind: Kind,
+        text: str,
+        name: str = "",
+        argument: str = "",
+        ok: bool | None = None,
+        inner: bool = False,
+        until: int | None = None,
+        verdict: Verdict | None = None,
+    ) -> None:
+        self._entries.append(Entry(kind, text, name, argument, ok, inner, until, verdict))
 
 
 def clean(said: str) -> str:
@@ -217,6 +232,8 @@ def short(said: object, most: int = SHORT) -> str:
     """The beginning of a text, `most` characters on one line; empty for anything else."""
     if not isinstance(said, str):
         return ""
+    if len(said) <= most and said.isprintable() and "  " not in said:
+        return said.strip()
     line = one_line(said[: 4 * most]).encode("utf-8", "replace").decode().strip()
     return line if len(line) <= most and len(said) <= 4 * most else f"{line[: most - 1].rstrip()}…"
 
