@@ -56,14 +56,14 @@ def events(line: bytes, conversation: str | None) -> Iterator[dict[str, Any]]:
     text = line.decode("utf-8", "replace")
     if text.lstrip().startswith("{"):
         # As `json.loads`, which takes half as long again for a small event.
-        text = text.strip(" \t\r\n")
+        whole = text.strip(" \t\r\n")
         try:
-            event, end = DECODER.raw_decode(text)
+            event, end = DECODER.raw_decode(whole)
         except (ValueError, RecursionError):
-            return
-        if end == len(text):
+            end = -1
+        if end == len(whole):
             yield event
-        return
+            return
     tries = 0
     for piece in PIECE.finditer(text):
         if "{" not in piece[0]:

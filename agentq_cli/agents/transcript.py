@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 LONGEST_DOCUMENT = 1 << 20
 """The most bytes of a document on several lines; of a longer one the lines are told."""
 
+TOO_LONG = f"of more than {LONGEST_LINE >> 20} MiB"
+
 CUT = re.compile(rb"\[agentq: \d+ bytes cut here\]")
 """The line in the place of bytes that agentq itself cut out of the output (`host.output.mark`)."""
 
@@ -55,11 +57,15 @@ class Transcript:
         self._told.close()
         self.reader.close()
         verdict = self.reader.verdict()
-        self._end(verdict if verdict.final else self.reader.verdict_among_words())
+        if verdict.final:
+            self._end(verdict, None)
+        elif (among := self.reader.verdict_among_words()) is not None:
+            self._end(among, among.result)
         return self._told.take()
 
     def _line(self, line: bytes) -> None:
-        events = [event for event in self.reader.take(line) if _kind(event)]
+        found = self.reader.take(line)
+        events = [event for event in found if _kind(event)]
         if not events and (self._document or line[:1] == b"{") and self._in_document(line):
             return
         if self._document:
@@ -69,41 +75,48 @@ class Transcript:
         if events:
             self._after_cut = False
         elif type(line) is Head:
-            self._part(line, f"of more than {LONGEST_LINE >> 20} MiB")
-            self._end(self.reader.verdict())
+            known = event_line.beginning(line)
+            self._told.unknown({**(known if _kind(known) else {"type": "line"}), "text": TOO_LONG})
+            verdict = self.reader.verdict()
+            self._end(verdict, verdict.result)
         else:
-            self._words(line)
+            self._words(line, event=not found)
 
     def _event(self, event: dict[str, Any]) -> None:
         if not self.reader.tell(event, self._told):
             self._told.unknown(event)
 
-    def _words(self, line: bytes) -> None:
-        """Tell a line without an event of its own: words, words before an event, or a part of an event."""
+    def _words(self, line: bytes, *, event: bool) -> None:
+        """Tell a line without an event of its own: words, or if there may be an `event`, words before one, or a part of
+        one."""
         after_cut, self._after_cut = self._after_cut, line.startswith(b"[") and CUT.fullmatch(line) is not None
-        if after_cut and b'"' in line and line.endswith(b"}"):
-            return  # the end of an event
-        if line.startswith(b'{"') and self._part(line, "incomplete"):
-            return
-        at = line.find(b'{"')
-        if at > 0:
-            for event in event_line.within(line):
-                if _kind(event) and shallow(event) and self.reader.tell(event, Told()):
+        if event and b'"' in line:
+            if after_cut and line.endswith(b"}"):
+                return  # the end of an event
+            if line.startswith(b'{"') and self._part(line):
+                return
+            at = line.find(b'{"')
+            for each in event_line.within(line) if at > 0 else ():
+                if _kind(each) and shallow(each) and self.reader.tell(each, Told()):
                     self._told.words(line[:at].decode("utf-8", "replace"))
-                    self.reader.tell(event, self._told)
+                    self.reader.tell(each, self._told)
                     return
         self._told.words(line.rstrip(b"\r").decode("utf-8", "replace"))
 
-    def _part(self, line: bytes, how: str) -> bool:
-        """Tell an event of which only the beginning is there; returns whether it is one."""
+    def _part(self, line: bytes) -> bool:
+        """Tell an event of which only the beginning is there; returns whether it is one. After the first event,
+        whatever begins like an event is one."""
         known = event_line.beginning(line)
+        if not _kind(known) and not self.reader.silent:
+            known = {"type": "event"}
         if _kind(known):
-            self._told.unknown({**known, "text": how})
+            self._told.unknown({**known, "text": "incomplete"})
         return _kind(known)
 
-    def _end(self, verdict: Verdict | None) -> None:
-        if verdict is not None and verdict.final and verdict != self._told.ended:
-            self._told.end(verdict, verdict.result)
+    def _end(self, verdict: Verdict, said: object) -> None:
+        """Tell an end that no event has told."""
+        if verdict != self._told.ended:
+            self._told.end(verdict, said)
 
     def _in_document(self, line: bytes) -> bool:
         """Collect a JSON document on several lines, which some agents print instead of events; returns whether the line
