@@ -223,9 +223,8 @@ class Told:
 
 def clean(said: str) -> str:
     """The text, harmless and without halves of characters."""
-    if said.isprintable():
-        return said
-    return harmless(said).encode("utf-8", "replace").decode()
+    made = harmless(said)
+    return said if made is said else made.encode("utf-8", "replace").decode()
 
 
 def short(said: object, most: int = SHORT) -> str:
