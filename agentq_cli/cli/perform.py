@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from agentq_cli import __version__
 from agentq_cli.base import clock
 from agentq_cli.base.errors import Usage
-from agentq_cli.commands.context import Context, enter, state_directory
+from agentq_cli.cli.context import Context, state_directory
 from agentq_cli.options.table import EVERYWHERE, row, rows
 from agentq_cli.show import printer, results
 
@@ -43,10 +43,6 @@ class Surroundings:
             resources=self._resources,
         )
         return self.made
-
-    def enter(self, options: Mapping[str, Any]) -> None:
-        """Make and set the context of the command that is about to run. Raises Usage."""
-        enter(self.context(options))
 
 
 def checked_color(given: str | None) -> str:
@@ -82,9 +78,9 @@ def function(name: str) -> Callable[..., results.Result]:
     return found
 
 
-def call(name: str, given: Given) -> results.Result:
+def call(name: str, given: Given, at: Context) -> results.Result:
     """The result of a command with the given values; values that were not given are None."""
-    return function(name)({**dict.fromkeys(option.name for option in rows(name)), **given})
+    return function(name)({**dict.fromkeys(option.name for option in rows(name)), **given}, at)
 
 
 def version() -> results.Result:
@@ -100,8 +96,7 @@ def command(name: str, given: Mapping[str, Any], shared: Mapping[str, Any], umas
         refuse_empty(name, given, shared)
         if not name:
             return version()
-        surroundings.enter(shared)
-        return call(name, given)
+        return call(name, given, surroundings.context(shared))
 
     return run(invoke, umask, as_json="json" in shared)
 

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import Usage, WrongState
 from agentq_cli.commands import targets
-from agentq_cli.commands.context import Context, context
 from agentq_cli.diagnose.why import Why
-from agentq_cli.model import NewTask, Task
+from agentq_cli.model.tasks import NewTask, Task
 from agentq_cli.options.new_schedule import make_schedule, series
 from agentq_cli.options.new_task import TaskMaker, content, environment, spelled
 from agentq_cli.options.table import rows
@@ -20,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
 FIELDS = {row.name: row.field for row in rows("edit") if "batch" in row.holds}
@@ -36,13 +36,12 @@ EXAMPLES = (
 )
 
 
-def edit(given: Given) -> Result:
+def edit(given: Given, here: Context) -> Result:
     """Change a waiting task, or the next occurrence of a running one.
 
     Options that are not given keep their values. -e and --env-file add to the environment. Any address of a series
     means its live occurrence.
     """
-    here = context()
     changes, when, once = content("edit", given), series("edit", given), bool(given["once"])
     if not changes and not when and not once:
         raise Usage("edit: nothing to change; see 'agentq edit --help'")

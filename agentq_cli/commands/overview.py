@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
-from agentq_cli.agents.last_words import last_words
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.errors import AgentqError
-from agentq_cli.commands.context import Context
-from agentq_cli.commands.workers import gate_items, last_sign, note, supervisor_item
+from agentq_cli.commands.following import last_said
+from agentq_cli.commands.workers import gate_items, running, supervisor_item
 from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue
-from agentq_cli.host import resources, tree
-from agentq_cli.host.output import last_line
-from agentq_cli.host.records import Start
-from agentq_cli.model import PastRun, RunId, Status, Task, Worker
+from agentq_cli.model.addresses import RunId
+from agentq_cli.model.runs import PastRun
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import Task
+from agentq_cli.model.workers import Worker
 from agentq_cli.options import values
+from agentq_cli.policy import figures
 from agentq_cli.show import documents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from agentq_cli.cli.context import Context
 
 WAITING = 20
 """How many tasks of each kind (due, coming, paused or blocked) are read."""
@@ -62,18 +64,16 @@ class Snapshot:
         return found | {"waiting": bare}
 
 
-def look(at: Context, queue: Queue) -> Snapshot:
+def snapshot(at: Context, queue: Queue) -> Snapshot:
     """A new snapshot. Raises Busy, Unreadable."""
     counts = queue.figures.live_counts()
-    total: Counter[str] = Counter()
-    for session in counts.values():
-        total.update({status.value: count for status, count in session.items()})
+    total = figures.total(counts)
     workers = queue.workers()
     supervisors = queue.living()
     paused = queue.snapshot().paused_sessions
     return Snapshot(
         at=documents.moment(queue.now) or "",
-        counts={status: total[status] for status in documents.COUNTED if not Status(status).ended},
+        counts={status.value: total[status] for status in Status if not status.ended},
         supervisors=[supervisor_item(at, supervisor) for supervisor in supervisors],
         running=_running(queue, workers[:RUNNING]),
         waiting=_waiting(at, queue),
@@ -89,26 +89,10 @@ def look(at: Context, queue: Queue) -> Snapshot:
 
 
 def _running(queue: Queue, workers: Sequence[Worker]) -> list[documents.Item]:
-    directories = {worker.id: queue.here.run(worker.id) for worker in workers}
-    orphaned = {worker.id for worker in queue.orphaned()}
-    starts = {run: start for run, directory in directories.items() if isinstance(start := directory.start(), Start)}
-    trees = tree.below_each([start.identity for start in starts.values()]) if starts else {}
     items: list[documents.Item] = []
-    for worker in workers:
-        directory, start = directories[worker.id], starts.get(worker.id)
-        processes = None if start is None else trees.get(start.identity)
-        agent = directory.agent()
-        item = documents.worker(
-            worker,
-            pid=None if agent is None else agent.pid,
-            last_seen_at=last_sign(directory),
-            rss_bytes=None if processes is None else resources.resident(processes),
-            state="orphaned" if worker.id in orphaned else "adopted" if worker.adopted else "running",
-            note=note(start),
-        )
+    for worker, item in zip(workers, running(queue, workers), strict=True):
         more = {"age_ms": max(0, queue.now - worker.claimed_at), **_task_of(queue, worker)}
-        said = last_line(queue.output(worker.id, stream) for stream in ("stdout", "stderr"))
-        items.append({**item, **more, "last_line": last_words(said)[:LONGEST]})
+        items.append({**item, **more, "last_line": last_said(queue, worker.id)[:LONGEST]})
     return items
 
 

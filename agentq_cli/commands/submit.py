@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.defaults import NOBODY_THERE
 from agentq_cli.base.errors import Usage
-from agentq_cli.commands.context import Context, context
 from agentq_cli.engines.door import Queue, done, store_one
-from agentq_cli.model import Address, NewTask, Task
+from agentq_cli.model.addresses import Address
 from agentq_cli.options import values
 from agentq_cli.options.new_task import TaskMaker, code, content, spelled
 from agentq_cli.show import notices, results
@@ -20,6 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from agentq_cli.cli.context import Context
+    from agentq_cli.model.tasks import NewTask, Task
     from agentq_cli.options.table import Given
     from agentq_cli.show import documents
 
@@ -43,13 +44,12 @@ EXAMPLES = (
 )
 
 
-def submit(given: Given) -> Result:
+def submit(given: Given, here: Context) -> Result:
     """Submit work: a prompt for an agent, or with --exec a command.
 
     Prints the task's address once the task is on disk; a later power loss does not lose it. Tasks of a named session
     run in order, in one conversation of its agent. Tasks of the session 'default' are independent.
     """
-    here = context()
     if given["batch"] is not None:
         tasks = _batch(here, given["batch"], given)
     else:
@@ -214,15 +214,15 @@ def _wait(here: Context, queue: Queue, addresses: Sequence[Address], no_wake: bo
 
     def items() -> Iterator[documents.Item]:
         with _told_of_ctrl_c(addresses):
-            for _ in awaiting.looks(queue, addresses, ended, reasons=why, wake_up=not no_wake):
+            for _ in awaiting.until_ended(queue, addresses, ended, reasons=why, wake_up=not no_wake):
                 pass
         found = (ended[address] for address in addresses)
         yield from (documents.task(task, now=queue.now, waiting_for=None) for task in found)
 
-    def looks() -> Iterator[documents.Item | None]:
+    def checks() -> Iterator[documents.Item | None]:
         yield from ({"id": str(address)} for address in addresses)
         with _told_of_ctrl_c(addresses):
-            for found in awaiting.looks(queue, addresses, ended, reasons=why, wake_up=not no_wake):
+            for found in awaiting.until_ended(queue, addresses, ended, reasons=why, wake_up=not no_wake):
                 still_open.clear()
                 still_open.update(found)
                 yield None
@@ -234,7 +234,7 @@ def _wait(here: Context, queue: Queue, addresses: Sequence[Address], no_wake: bo
     if here.as_json:
         return Items("tasks", items(), code=exit_code)
     live = watching.live_wait(queue, still_open, why, ended=ended)
-    return results.Stream("tasks", looks(), lambda item: str(item["id"]), code=exit_code, live=live)
+    return results.Stream("tasks", checks(), lambda item: str(item["id"]), code=exit_code, live=live)
 
 
 def _follow(here: Context, queue: Queue, address: Address, new: bool, no_wake: bool) -> Result:

@@ -6,11 +6,11 @@ import sys
 
 from agentq_cli.base.errors import Usage
 from agentq_cli.commands import overview
-from agentq_cli.commands.context import context
 from agentq_cli.show.results import Document, Interactive, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
@@ -19,14 +19,13 @@ EXAMPLES = (
 )
 
 
-def top(given: Given) -> Result:
+def top(given: Given, at: Context) -> Result:
     """Watch supervisors, runs and the queue live; follow, cancel and pause tasks with keys.
 
     '?' lists the keys. With --json it prints one snapshot.
     """
-    at = context()
     if at.as_json:
-        return Document("top", overview.look(at, at.open_queue()).document())
+        return Document("top", overview.snapshot(at, at.open_queue()).document())
     keyboard = sys.stdin is not None and sys.stdin.isatty()
     screen = sys.stdout is not None and sys.stdout.isatty() and at.environ.get("TERM", "dumb") != "dumb"
     if not (keyboard and screen):

@@ -9,7 +9,6 @@ from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.commands import overview
-from agentq_cli.commands.context import Context
 from agentq_cli.show import dashboard
 from agentq_cli.show.dashboard import Log, View
 from agentq_cli.show.drawing import Canvas
@@ -19,7 +18,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
 
-LOOK_MS = 1000
+    from agentq_cli.cli.context import Context
+
+SNAPSHOT_MS = 1000
 LOG_MS = 250
 """How old the shown data may be: the snapshot, and a log that is followed."""
 
@@ -32,9 +33,9 @@ class Dashboard:
         self._queue = at.open_queue()
         self._view = View()
         self._existed = self._queue.exists
-        self._snapshot = overview.look(at, self._queue)
+        self._snapshot = overview.snapshot(at, self._queue)
         self._view = dashboard.settled(self._view, self._snapshot)
-        self._looked_at = monotonic_ms()
+        self._read_at = monotonic_ms()
         self._log: Log | None = None
         self._busy: subprocess.Popen[str] | None = None
 
@@ -42,7 +43,7 @@ class Dashboard:
         """Run until the person quits; returns the exit code."""
         with Terminal(sys.stdin.fileno(), sys.stdout.fileno(), put) as terminal:
             while True:
-                self._look()
+                self._refresh()
                 width, height = terminal.size()
                 self._read_log(height)
                 size = {"width": max(width, 1), "height": max(height, 2)}
@@ -61,18 +62,18 @@ class Dashboard:
     def _patience(self) -> float:
         """Seconds until there is something to do besides keys."""
         quick = self._view.page == "log" or self._busy is not None
-        left = self._looked_at + LOOK_MS - monotonic_ms()
+        left = self._read_at + SNAPSHOT_MS - monotonic_ms()
         return max(0, min(left, LOG_MS) if quick else left) / 1000
 
-    def _look(self) -> None:
-        if not self._finished() and monotonic_ms() - self._looked_at < LOOK_MS:
+    def _refresh(self) -> None:
+        if not self._finished() and monotonic_ms() - self._read_at < SNAPSHOT_MS:
             return
-        self._looked_at = monotonic_ms()
+        self._read_at = monotonic_ms()
         try:
             if not self._existed and self._queue.exists:
                 self._existed = True
                 self._queue = self._at.open_queue()
-            self._snapshot = overview.look(self._at, self._queue)
+            self._snapshot = overview.snapshot(self._at, self._queue)
         except AgentqError as error:
             # A lock is held, or a file is being restored: keep the last snapshot.
             self._view = replace(self._view, said=(error.message, True))

@@ -11,7 +11,7 @@ from agentq_cli.base.enumeration import StrEnum
 from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper
-from agentq_cli.model import Status
+from agentq_cli.model.statuses import Status
 from agentq_cli.supervise import attended, overdue, recovery
 from agentq_cli.supervise.gates import TROUBLE
 

@@ -12,7 +12,7 @@ from agentq_cli.base.names import is_name
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.host.records import RunDirectory
-    from agentq_cli.model import RunId
+    from agentq_cli.model.addresses import RunId
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,9 @@ from agentq_cli.base.defaults import MAX_BACKOFF_MS
 from agentq_cli.base.environment import captured
 from agentq_cli.base.errors import LimitReached, NotFound, Usage
 from agentq_cli.base.names import is_name
-from agentq_cli.model import DEFAULT_SESSION, Condition, Dependency, Launch, NewTask, Task, Work
+from agentq_cli.model.addresses import DEFAULT_SESSION
+from agentq_cli.model.tasks import NewTask, Task
+from agentq_cli.model.work import Condition, Dependency, Launch, Work
 from agentq_cli.options import values
 from agentq_cli.options.caller import Caller
 from agentq_cli.options.table import rows

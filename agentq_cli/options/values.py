@@ -12,12 +12,13 @@ from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.environment import RESERVED
 from agentq_cli.base.errors import Usage, nearest
 from agentq_cli.base.names import is_name
-from agentq_cli.model import DEFAULT_SESSION, Address, WaitingFor
+from agentq_cli.model.addresses import DEFAULT_SESSION, Address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import tzinfo
 
+    from agentq_cli.model.tasks import WaitingFor
     from agentq_cli.options.table import Row
 
 MILLISECONDS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
@@ -305,6 +306,11 @@ def format_duration(milliseconds: int) -> str:
         if len(parts) == 2:
             break
     return "".join(parts)
+
+
+def format_age(milliseconds: int) -> str:
+    """The same in whole seconds, for a screen that is updated once a second."""
+    return format_duration(milliseconds // 1000 * 1000) if milliseconds >= 1000 else "0s"
 
 
 def format_local(moment_ms: int, zone: str) -> str:

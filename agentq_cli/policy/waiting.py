@@ -6,9 +6,15 @@ from collections.abc import Sequence
 
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.dataclass import dataclass
-from agentq_cli.model import Condition, RunId, Status, Task, WaitingFor
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import Task, WaitingFor
+from agentq_cli.model.work import Condition
 from agentq_cli.policy.admission import Gate
 from agentq_cli.policy.dependencies import Found, Standing, standing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.model.addresses import RunId
 
 SHOWN_DEPENDENCIES = 5
 

@@ -6,11 +6,11 @@ The view is everything that a person has chosen: the task, the page, the open qu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
 
 from rich.segment import Segment
 from rich.style import Style
 
+from agentq_cli.base.clock import from_rfc3339
 from agentq_cli.base.dataclass import NamedTuple, dataclass, replace
 from agentq_cli.options import values
 from agentq_cli.show.documents import Item
@@ -44,14 +44,10 @@ GATES = 3
 """The most lines about what holds starts back."""
 
 
-def _age(item: Item) -> str:
-    return values.format_duration(item["age_ms"] // 1000 * 1000) if item["age_ms"] >= 1000 else "0s"
-
-
 RUNNING = (
     Column("RUNNING", "run", keep=True),
     Column("STATE", lambda item: "" if item["state"] == "running" else item["state"], kind="status", sparse=True),
-    Column("AGE", _age, kind="number", keep=True),
+    Column("AGE", lambda item: values.format_age(item["age_ms"]), kind="number", keep=True),
     Column("MEMORY", "rss_bytes", kind="size", spare=1),
     Column("AGENT", "agent", spare=1),
     Column("TASK", "work", spare=2),
@@ -214,7 +210,7 @@ def frame(view: View, snapshot: Snapshot, log: Log | None, canvas: Canvas, *, wi
     if width < NARROWEST:
         return [*canvas.lines([line("too narrow")], width), *[""] * (height - 1)]
     drawn: list[RenderableType]
-    now = round(datetime.fromisoformat(snapshot.at).timestamp() * 1000)
+    now = from_rfc3339(snapshot.at)
     if view.page == "help":
         drawn = _help(width)
     elif view.page == "log":
@@ -237,8 +233,7 @@ def _head(snapshot: Snapshot, pen: Pen, now: int) -> list[Text]:
     clock = values.format_clock(now, now)
     lines = [sentence([("agentq top", BOLD), (clock, DIM), (slots, BUSY), *waiting], pen)]
     for each in snapshot.supervisors[:GATES]:
-        started = round(datetime.fromisoformat(each["started_at"]).timestamp() * 1000)
-        age = values.format_duration(max(1000, (now - started) // 1000 * 1000))
+        age = values.format_age(max(1000, now - from_rfc3339(each["started_at"])))
         which = ", ".join(each["sessions"]) or "all sessions"
         parts = [(f"supervisor {each['pid']}", ""), (f"{each['jobs']} jobs", ""), (which, ""), (f"up {age}", "")]
         lines.append(sentence(parts, pen))

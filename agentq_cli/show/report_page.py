@@ -8,10 +8,14 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from agentq_cli.model import PastRun, RunId
 from agentq_cli.options import values
 from agentq_cli.show.harmless import one_line
 from agentq_cli.show.report import COMMAND, Group, Numbers, lanes, verdict
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.model.addresses import RunId
+    from agentq_cli.model.runs import PastRun
 
 SHOWN_SESSIONS = 100
 SHOWN_DAYS = 100

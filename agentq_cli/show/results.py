@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from agentq_cli.base.dataclass import dataclass, field
-from agentq_cli.model import TargetResult
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
+    from agentq_cli.model.actions import TargetResult
     from agentq_cli.show.board import Live
     from agentq_cli.show.drawing import Canvas
     from agentq_cli.show.tables import Column

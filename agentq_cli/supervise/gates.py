@@ -18,7 +18,7 @@ from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper, process, tree
 from agentq_cli.host.records import Start
 from agentq_cli.host.resources import Resources, tree_memory
-from agentq_cli.model import LastStart
+from agentq_cli.model.workers import LastStart
 from agentq_cli.policy import admission
 from agentq_cli.policy.admission import Gate, Room, Wanted
 

@@ -6,11 +6,12 @@ import os
 from collections.abc import Mapping
 
 from agentq_cli.base.clock import Clock, monotonic_ms
+from agentq_cli.base.identity import Identity
 from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
 from agentq_cli.engines.nouns import Claim
 from agentq_cli.host.launch import Launcher
-from agentq_cli.model import Identity, Worker
+from agentq_cli.model.workers import Worker
 from agentq_cli.policy import order
 from agentq_cli.policy.admission import Gate
 from agentq_cli.supervise import plan

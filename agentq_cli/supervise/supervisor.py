@@ -16,12 +16,19 @@ from functools import partial
 from agentq_cli.base.clock import Clock, monotonic_ms
 from agentq_cli.base.dataclass import dataclass, replace
 from agentq_cli.base.errors import AgentqError, Refused
+from agentq_cli.base.identity import Identity
 from agentq_cli.config import configuration
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import attendance, process, stop
 from agentq_cli.host.launch import Launcher
 from agentq_cli.host.resources import Resources
-from agentq_cli.model import Actor, Event, Identity, Outcome, RunId, Status, Supervisor, Task
+from agentq_cli.model.actions import Actor
+from agentq_cli.model.addresses import RunId
+from agentq_cli.model.runs import Outcome
+from agentq_cli.model.sessions import Event
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import Task
+from agentq_cli.model.workers import Supervisor
 from agentq_cli.policy import order
 from agentq_cli.supervise import gates, history, limits, overdue, requests
 from agentq_cli.supervise.gates import Gates

@@ -20,7 +20,9 @@ from agentq_cli.engines.door import Queue
 from agentq_cli.engines.nouns import Trouble
 from agentq_cli.host import keeper, process
 from agentq_cli.host.records import LINGERS, Start
-from agentq_cli.model import Actor, Address, RunId, SweepAction, Undone, Worker
+from agentq_cli.model.actions import Actor, SweepAction, Undone
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.workers import Worker
 from agentq_cli.policy.hooks import Call
 from agentq_cli.supervise import attended, history, limits, overdue, recovery, requests, settle, wake
 from agentq_cli.supervise.guard import Guard

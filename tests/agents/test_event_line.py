@@ -15,7 +15,7 @@ from test_reader import BEGINNING, NAMES, SUCCESS, fed, opened
 from agentq_cli.agents import event_line
 from agentq_cli.agents.last_words import last_words
 from agentq_cli.agents.verdict import outcome
-from agentq_cli.model import FailureClass, RunStatus
+from agentq_cli.model.statuses import FailureClass, RunStatus
 
 LEAVINGS = {
     "colour": b"\x1b[0m",

@@ -12,7 +12,8 @@ from agentq_cli.agents import meanings
 from agentq_cli.agents.meanings import FIRST, LAST, Row, rows
 from agentq_cli.agents.reader import open_reader
 from agentq_cli.agents.reset_time import names_a_time
-from agentq_cli.model import FailureClass, Outcome, RunStatus
+from agentq_cli.model.runs import Outcome
+from agentq_cli.model.statuses import FailureClass, RunStatus
 
 NOW = 1_795_300_000_000  # 2026-11-21T22:26:40Z
 FOUR = 1_795_363_260_000  # the end of 4:00 pm UTC, the next day

@@ -15,7 +15,7 @@ import pytest
 from agentq_process import Agentq
 
 from agentq_cli.base.translation import translated
-from agentq_cli.cli.app import available
+from agentq_cli.options.table import COMMANDS
 
 ERRORS = [
     (("sumbit", "x"), 2, "'sumbit': no such command; did you mean 'submit'?"),
@@ -109,7 +109,7 @@ def test_without_a_command_the_help_is_shown(agentq: Agentq) -> None:
     done = agentq()
     assert done.returncode == 2
     assert "Usage: agentq" in done.stdout
-    for name in available():
+    for name in COMMANDS:
         assert f"\n  {name} " in done.stdout
     assert agentq("--help").returncode == 0
     assert done.stdout.startswith(agentq("-h").stdout)
@@ -117,7 +117,7 @@ def test_without_a_command_the_help_is_shown(agentq: Agentq) -> None:
 
 
 def test_every_command_has_help_that_names_the_shared_options(agentq: Agentq) -> None:
-    for name in available():
+    for name in COMMANDS:
         done = agentq(name, "-h")
         assert done.returncode == 0
         assert done.stderr == ""

@@ -363,6 +363,6 @@ def test_it_loads_next_to_nothing(agentq: Agentq) -> None:
     loaded = {line.split("'")[1] for line in told.stderr.splitlines() if line.startswith("import '")}
     assert {"agentq_cli.engines.local.express", "_sqlite3"} <= loaded
     assert not loaded & {
-        f"agentq_cli.{name}" for name in ("cli.app", "model", "base.errors", "show.results", "commands.context")
+        f"agentq_cli.{name}" for name in ("cli.app", "model", "base.errors", "show.results", "cli.context")
     }
     assert not loaded & {"typer", "json", "dataclasses", "datetime", "pathlib"}

@@ -27,7 +27,7 @@ from queue_driver import (
 from agentq_cli.base.errors import NotFound, Usage
 from agentq_cli.engines.local import connection, file_systems
 from agentq_cli.engines.local.queue import LocalQueue as Queue
-from agentq_cli.model import Address, RunId
+from agentq_cli.model.addresses import Address, RunId
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to somebody else")
 

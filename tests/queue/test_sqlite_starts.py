@@ -17,7 +17,7 @@ from queue_driver import MANY, NOON, Clock, OpenQueue, claim, command, finish, s
 from agentq_cli.base.errors import AgentqError, Unreadable
 from agentq_cli.engines.door import Queue
 from agentq_cli.engines.local import connection
-from agentq_cli.engines.local.heads import Heads
+from agentq_cli.engines.steps.heads import Heads
 from agentq_cli.policy import order
 
 

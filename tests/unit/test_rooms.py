@@ -18,8 +18,7 @@ FLOORS = (
     ("commands",),
     ("diagnose",),
     ("supervise",),
-    ("engines",),
-    ("host",),
+    ("engines", "host"),
     ("show", "options", "config", "agents"),
     ("policy",),
     ("model",),
@@ -30,9 +29,6 @@ FLOORS = (
 ENGINE = "agentq_cli.engines.local"
 
 KNOWING = {
-    "__main__.py",  # the lean submit and the first look of a sweep, before anything else is loaded
-    "cli/candidates.py",  # completion, which must not load the door
-    "diagnose/doctor.py",  # whether a directory is fit to be a state dir, before one is opened
     "engines/door.py",  # opens the one there is
     "manual/state_page.py",  # the man page of the files
 }
@@ -77,6 +73,11 @@ def test_a_module_imports_only_from_floors_below(name: str) -> None:
     found = {each for each in imported(MODULES[name]) if each != "agentq_cli.__version__"}
     upward = {each for each in found if room(each) != room(name) and floor(room(each)) < floor(room(name))}
     assert upward == set()
+
+
+def test_a_run_knows_no_queue() -> None:
+    knowing = {name for name, tree in MODULES.items() if any(room(each) == "engines" for each in imported(tree))}
+    assert not {name for name in knowing if room(name) == "host"}
 
 
 def test_nobody_but_the_door_imports_an_engine() -> None:

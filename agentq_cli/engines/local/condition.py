@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 
 from agentq_cli.base.errors import AgentqError, Busy, NotFound, Refused, Unreadable
-from agentq_cli.engines.local import connection, read, requests
+from agentq_cli.engines.local import asked, connection, read
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.state_dir import StateDir, holds_something
 from agentq_cli.engines.nouns import INBOUND, INDEX, OUTBOUND, RUNS, Fault
@@ -31,7 +31,7 @@ def faults(state: StateDir, session: str) -> Iterator[Fault]:
         return
     checks: tuple[tuple[str, Callable[[StateDir, str], object]], ...] = (
         (INBOUND, lambda state, session: _check_writable(state, state.inbound(session))),
-        (OUTBOUND, requests.check),
+        (OUTBOUND, asked.check),
         (OUTBOUND, lambda state, session: _check_writable(state, state.outbound(session))),
         (RUNS, check_runs),
         (INDEX, _check_index),

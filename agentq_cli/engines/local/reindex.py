@@ -7,12 +7,15 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 
 from agentq_cli.base.errors import AgentqError, NotFound
-from agentq_cli.engines.local import connection, dependencies, read
-from agentq_cli.engines.local.dispatch import DISPATCH
+from agentq_cli.engines.local import connection, read
 from agentq_cli.engines.local.queries import statements
-from agentq_cli.engines.local.session_write import SessionWrite, check_stored, session_write
+from agentq_cli.engines.local.session_write import SessionWrite
+from agentq_cli.engines.local.sessions import check_stored, session_write
 from agentq_cli.engines.local.state_dir import StateDir
-from agentq_cli.model import Actor, Address, Status
+from agentq_cli.engines.steps import dependencies
+from agentq_cli.model.actions import Actor
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.statuses import Status
 
 REINDEX = statements("reindex")
 UNDECIDED = "its batch was being stored when the index was lost"
@@ -37,10 +40,10 @@ def reindex(state: StateDir, session: str, *, now: int, host: str, busy_ms: int)
         for (seq,) in database.execute(REINDEX["blocked"]).fetchall():
             dependencies.settle(write, seq)
         database.execute(REINDEX["blocked_elsewhere"], {"session": session})
-        state_row = database.execute(DISPATCH["session_state"], {"name": "paused"}).fetchone()
-        values = {"session": session, "at": now if state_row else None, "reason": state_row[0] if state_row else None}
+        paused = write.ask("dispatch.session_state", {"name": "paused"})
+        values = {"session": session, "at": now if paused else None, "reason": paused[0][0] if paused else None}
         database.execute(REINDEX["paused"], values)
-        database.execute(DISPATCH["rebuilt"])
+        write.tell("dispatch.rebuilt")
         mended += _workers(write, host)
     yield from mended
 

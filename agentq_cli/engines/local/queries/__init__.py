@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _read: dict[str, dict[str, str]] = {}
+_found: dict[str, str] = {}
 
 
 def statements(file: str) -> Mapping[str, str]:
@@ -20,6 +21,14 @@ def statements(file: str) -> Mapping[str, str]:
         with open(os.path.join(os.path.dirname(__file__), f"{file}.sql"), encoding="utf-8") as text:
             _read[file] = _named(text)
     return _read[file]
+
+
+def statement(name: str) -> str:
+    """The statement NAME of `queries/FILE.sql`, by `FILE.NAME`."""
+    if name not in _found:
+        file, _, own = name.partition(".")
+        _found[name] = statements(file)[own]
+    return _found[name]
 
 
 def _named(text: Iterable[str]) -> dict[str, str]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from contextvars import ContextVar
 
 from agentq_cli.base import environment
 from agentq_cli.base.clock import Clock
 from agentq_cli.base.dataclass import dataclass, field
 from agentq_cli.base.errors import Usage
-from agentq_cli.model import DEFAULT_SESSION
+from agentq_cli.model.addresses import DEFAULT_SESSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,19 +66,6 @@ class Context:
             self.state_dir, self.clock, create=create, allow_network_fs=self.allow_network_fs, rebuild=rebuild
         )
         return self.resources.enter_context(queue)
-
-
-_current: ContextVar[Context] = ContextVar("agentq_context")
-
-
-def context() -> Context:
-    """The context of the command that is running."""
-    return _current.get()
-
-
-def enter(new: Context) -> None:
-    """Set the context of the command that is about to run."""
-    _current.set(new)
 
 
 def state_directory(given: str | None, environ: Mapping[str, str]) -> str:
