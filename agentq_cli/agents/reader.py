@@ -139,16 +139,17 @@ class Reader:
             self.take(line)
 
     def take(self, line: bytes) -> list[dict[str, Any]]:
-        """Process one of `lines`; returns the events on it, none for the beginning of an overlong line."""
+        """Process one of `lines`; returns the events on it that were processed, none of an overlong line."""
         if type(line) is Head:
             self._cut(line)
             return []
         opened = line.count(b"[") + line.count(b"{")
         found = list(event_line.events(line, self._conversation))
+        if opened > 2 * DEEPEST:
+            found = [event for event in found if shallow(event, 2 * DEEPEST)]
         for event in found:
-            if opened <= 2 * DEEPEST or shallow(event, 2 * DEEPEST):
-                self.event(event)
-                self._started = True
+            self.event(event)
+            self._started = True
         if not found and b'{"' in line and len(line) <= LONGEST_HEAD:
             self._doubtful = [*self._doubtful[1 - MOST_DOUBTFUL :], line]
         return found

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Iterable, Iterator
 
 from agentq_cli.agents import event_line
 from agentq_cli.agents.reader import LONGEST_LINE, Head, Reader, Verdict, open_reader, shallow
@@ -42,6 +43,12 @@ class Transcript:
         self._document: list[bytes] = []
         self._size = 0
         self._after_cut = middle
+
+    def read(self, chunks: Iterable[bytes]) -> Iterator[Entry]:
+        """The entries of a whole output, as its chunks come."""
+        for chunk in chunks:
+            yield from self.feed(chunk)
+        yield from self.end()
 
     def feed(self, chunk: bytes) -> list[Entry]:
         """The entries that the next bytes complete."""

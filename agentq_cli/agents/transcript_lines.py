@@ -21,8 +21,8 @@ INNER = "    "
 
 
 def lines(entries: Iterable[Entry], width: int | None = None) -> Iterator[str]:
-    """The lines of a transcript, or of the next part of one, without line breaks. With a `width` lines in brackets are
-    cut to so many cells; what the agent says is never cut."""
+    """The lines of a transcript, without line breaks, as its entries come. With a `width` lines in brackets are cut to
+    so many cells; what the agent says is never cut."""
     call: Entry | None = None
     for entry in entries:
         if entry.kind is Kind.TEXT and not entry.inner:
@@ -51,9 +51,9 @@ def _line(entry: Entry, call: Entry | None) -> str:
         return _result(entry, call)
     if entry.kind is Kind.END:
         return _end(entry)
-    words = {Kind.TEXT: "says: ", Kind.THOUGHT: "thinks: ", Kind.UNKNOWN: f"{entry.name}: "}.get(entry.kind, "")
+    whose = {Kind.TEXT: "says", Kind.THOUGHT: "thinks", Kind.UNKNOWN: entry.name}.get(entry.kind)
     until = "" if entry.until is None else f", until {rfc3339(entry.until)[:16]}Z"
-    return f"[{words}{entry.text}{until}]".replace(": ]", "]")
+    return f"[{': '.join(each for each in (whose, entry.text) if each)}{until}]"
 
 
 def _result(entry: Entry, call: Entry | None) -> str:

@@ -81,6 +81,8 @@ SAYING: dict[str, tuple[Event, ...]] = {
     "claude": (
         {"type": "system", "subtype": "init", "model": NASTY, "permissionMode": NASTY},
         {"type": "system", "subtype": "task_started", "description": NASTY},
+        {"type": "system", "subtype": "api_retry", "attempt": 1, "error_status": 529, "retry_delay_ms": 5.5},
+        {"type": "rate_limit_event", "rate_limit_info": {"status": NASTY, "resetsAt": 1795307441, "utilization": 0.9}},
         claude("assistant", text(NASTY), use("t", NASTY, command=NASTY), {"type": "thinking", "thinking": NASTY}),
         claude("user", answer("t", NASTY), text(NASTY)),
         delta(NASTY),
@@ -94,6 +96,8 @@ SAYING: dict[str, tuple[Event, ...]] = {
         {"type": "item.completed", "item": {"id": "2", "type": "command_execution", "command": NASTY}},
         {"type": "item.completed", "item": {"id": "3", "type": "file_change", "changes": [{"path": NASTY}]}},
         {"type": "item.completed", "item": {"id": "4", "type": "mcp_tool_call", "server": NASTY, "arguments": [NASTY]}},
+        {"type": "item.completed", "item": {"id": "5", "type": "todo_list", "items": [{"text": NASTY}]}},
+        {"type": "item.completed", "item": {"id": "6", "type": "web_search", "query": NASTY}},
         {"type": "turn.failed", "error": {"message": NASTY + NASTY}},
     ),
     "events": ({"event": "text", "text": NASTY}, {"event": "end", "ok": True, "result": {NASTY: NASTY}}),
@@ -119,6 +123,27 @@ def test_nothing_that_a_terminal_would_interpret_is_shown(name: str) -> None:
     found += shown(name, *(f"words {NASTY}\n".encode("utf-8", "surrogatepass") for _ in range(2)))
     assert FORBIDDEN.isdisjoint("".join(found))
     assert any("d?e" in line for line in found), "the rest is there"
+
+
+ODD = (None, True, 5, 1e999, "x", "\ud800", "\x1b", [], {}, [5, None], [{}], {"a": 5}, {"type": []}, [{"text": [5]}])
+
+
+def changed(value: Any) -> Iterator[Any]:
+    """The value with one thing in it that is odd, in every way."""
+    yield from ODD
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield {each: value[each] for each in value if each != key}
+            yield from ({**value, key: each} for each in changed(inner))
+    if isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from ([*value[:number], each, *value[number + 1 :]] for each in changed(inner))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_values_of_any_type_are_told(name: str) -> None:
+    for said in SAYING[name]:
+        assert all(type(line) is str for event in changed(said) for line in told(name, event))
 
 
 def test_other_characters_are_kept() -> None:
@@ -154,6 +179,13 @@ def test_an_unknown_event_is_shown_shortly() -> None:
     assert told("gemini", {"type": "novel"}) == ["[novel]"]
     assert told("opencode", {"type": "novel", "part": {"text": "hi"}}) == ["[novel: hi]"]
     assert told("events", {"event": "novel", "text": "hi"}) == ["[novel: hi]"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_event_that_nests_too_deeply_is_named(name: str) -> None:
+    key = "event" if name == "events" else "type"
+    nested = f'{{"{key}": "error", "error": {"[" * 300}{"]" * 300}, "message": {"[" * 300}{"]" * 300}}}'
+    assert shown(name, nested.encode()) == ["[error: incomplete]"]
 
 
 def test_an_object_that_is_no_event_is_what_the_agent_printed() -> None:
@@ -311,7 +343,7 @@ def test_a_document_on_several_lines_is_read_or_shown_as_it_is() -> None:
     assert shown("claude", document) == document.decode().splitlines()
     assert shown("claude", b"{\n  a\nb\n}\n") == ["{", "  a", "b", "}"]
     assert shown("gemini", b"{\n" + json.dumps({"type": "init", "model": "m"}).encode() + b"\n") == ["{", "[m]"]
-    assert len(shown("gemini", b"{\n" + b"  x\n" * 300_000)) == 300_001, "not held back for ever"
+    assert len(shown("gemini", b"{\n" + b"  x\n" * 40_000)) == 40_001, "not held back for ever"
 
 
 def test_news_of_a_background_task_come_between_two_ends() -> None:
@@ -345,10 +377,7 @@ def megabytes(name: str) -> Iterator[bytes]:
         for event in {
             "claude": [claude("assistant", use(f"{number}" * 50, "T" * 500, command="c" * 500))],
             "gemini": [{"type": "tool_use", "tool_id": f"{number}" * 50, "tool_name": "T" * 500, "parameters": {}}],
-            "codex": [
-                {"type": "item.started", "item": {"id": f"{number}" * 50, "type": "web_search", "query": "q" * 500}}
-            ],
-        }.get(name, [])
+        }[name]
     )
     yield calls
     piece = PIECE.get(name, json.dumps(claude("user", answer("t", "PIECE"))) + "\n")
@@ -357,7 +386,7 @@ def megabytes(name: str) -> Iterator[bytes]:
         yield piece.replace("PIECE", "y" * (1 << 18)).encode()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["claude", "gemini"])
 def test_a_stream_of_40_mb_is_read_in_bounded_memory(name: str) -> None:
     transcript = opened(name)
     size = 0

@@ -33,9 +33,7 @@ def opened(cli: str, *, middle: bool = False) -> Transcript:
 
 def entries(cli: str, chunks: Iterable[bytes], *, middle: bool = False) -> list[Entry]:
     """The entries of a whole output."""
-    transcript = opened(cli, middle=middle)
-    found = [entry for chunk in chunks for entry in transcript.feed(chunk)]
-    return found + transcript.end()
+    return list(opened(cli, middle=middle).read(chunks))
 
 
 def shown(cli: str, *chunks: bytes, middle: bool = False) -> list[str]:
