@@ -297,7 +297,7 @@ def _tell_piece(event: object, told: Told) -> None:
     if not isinstance(event, dict):
         return
     if event.get("type") == "content_block_start":
-        told.flush()
+        told.begin()
     elif event.get("type") == "content_block_delta":
         delta = event.get("delta")
         if isinstance(delta, dict) and delta.get("type") == "text_delta":

@@ -81,6 +81,7 @@ class GeminiReader(Reader):
             if event.get("delta") is True:
                 told.piece(event.get("content"))
             else:
+                told.begin()
                 told.text(event.get("content"))
         elif kind == "tool_use":
             told.call(event.get("tool_id"), event.get("tool_name"), event.get("parameters"))

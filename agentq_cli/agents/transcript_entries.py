@@ -95,7 +95,7 @@ class Told:
             self._say(Kind.TEXT, short(said), inner=True)
             return
         repeated = self._streamed and self._streamed == len(said)
-        self.flush()
+        self.begin()
         self._last = said
         if not repeated:
             self._say(Kind.TEXT, clean(said.strip("\r\n")))
@@ -114,25 +114,24 @@ class Told:
         if self._waiting > LONGEST_PARTIAL:
             self._end_partial()
 
-    def flush(self) -> None:
-        """What comes next is no continuation of the pieces so far."""
+    def begin(self) -> None:
+        """The next piece begins a text."""
+        self._end_partial()
         self._streamed = 0
-        if self._partial:
-            self._end_partial()
 
     def words(self, line: str) -> None:
         """A line of plain output."""
-        self.flush()
+        self._end_partial()
         self._add(Kind.TEXT, clean(line))
 
     def thought(self, said: object, *, inner: bool = False) -> None:
         """The beginning of what the agent thought."""
-        self.flush()
+        self._end_partial()
         self._say(Kind.THOUGHT, short(said), inner=inner)
 
     def call(self, identifier: object, name: object, given: object, *, inner: bool = False) -> None:
         """The call of a tool with these arguments."""
-        self.flush()
+        self._end_partial()
         named, argument = short(name) or "a tool", telling(given)
         if isinstance(identifier, str):
             if len(self._calls) >= MOST_CALLS:
@@ -146,21 +145,21 @@ class Told:
 
     def result(self, identifier: object, said: object, *, ok: bool, refused: bool = False, inner: bool = False) -> None:
         """What came of a call: the first line of the answer, and the last one too of a failure."""
-        self.flush()
+        self._end_partial()
         known = self._calls.pop(identifier[:SHORT], None) if isinstance(identifier, str) else None
         name, argument = known or ("", "")
         self._add(Kind.REFUSAL if refused else Kind.RESULT, shortened(said, both=not ok), name, argument, ok, inner)
 
     def refusal(self, name: object, given: object) -> None:
         """A call that was refused, told apart from its result."""
-        self.flush()
+        self._end_partial()
         self._add(Kind.REFUSAL, "", short(name) or "a tool", telling(given), False)
 
     def notice(self, said: object, *, until: int | None = None, repeats: bool = False) -> None:
         """Something that the program reports; with `repeats` the end may give it as its reason once more."""
         if not isinstance(said, str):
             return
-        self.flush()
+        self._end_partial()
         if repeats:
             self._last = said
         self._say(Kind.NOTICE, short(readable(said), LONGEST_ERROR), until=until)
@@ -169,7 +168,7 @@ class Told:
         """An event that nobody here knows: its kind, and the first words in it."""
         from agentq_cli.agents.last_words import DEEPEST, spoken
 
-        self.flush()
+        self._end_partial()
         kinds = [event.get(key) for key in KINDS]
         kind = " ".join(each for each in kinds if isinstance(each, str))
         said = spoken({key: value for key, value in event.items() if key not in KINDS}, DEEPEST)
@@ -180,7 +179,7 @@ class Told:
         went."""
         if not verdict.final:
             return
-        self.flush()
+        self._end_partial()
         if said is not None and not isinstance(said, str):
             said = json.dumps(said, ensure_ascii=False)
         if said is not None and not self._last.strip().endswith(said.strip()):
@@ -192,15 +191,17 @@ class Told:
 
     def close(self) -> None:
         """The output has ended: calls that have no result get none."""
-        self.flush()
+        self._end_partial()
         for name, argument in self._calls.values():
             self._add(Kind.RESULT, "", name, argument)
         self._calls.clear()
 
     def _end_partial(self) -> None:
-        partial = "".join(self._partial)
-        self._partial, self._waiting = [], 0
-        self._say(Kind.TEXT, clean(partial))
+        """Something else comes after the pieces so far, or between two of them."""
+        if self._partial:
+            partial = "".join(self._partial)
+            self._partial, self._waiting = [], 0
+            self._say(Kind.TEXT, clean(partial))
 
     def _say(self, kind: Kind, text: str, *, inner: bool = False, until: int | None = None) -> None:
         """Add an entry unless it is blank."""

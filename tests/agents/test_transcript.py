@@ -214,6 +214,10 @@ def test_pieces_are_shown_line_by_line_and_not_again_when_the_whole_comes() -> N
     assert seen == [["one"], ["two\n"], [], ["three"]]
     assert told("claude", delta("half an ans")) == ["half an ans"], "interrupted"
     assert told("claude", delta("half"), claude("assistant", text("another"))) == ["half", "another"]
+    news = {"type": "novel"}
+    assert told("claude", delta("one "), news, delta("two"), claude("assistant", text("one two"))) == [
+        *("one ", "[novel]", "two"),
+    ]
 
 
 def test_pieces_of_a_subagent_are_not_mixed_in() -> None:
