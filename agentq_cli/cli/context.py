@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
-
 from agentq_cli.base import environment
 from agentq_cli.base.clock import Clock
 from agentq_cli.base.dataclass import dataclass, field
@@ -13,8 +10,29 @@ from agentq_cli.model.addresses import DEFAULT_SESSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from agentq_cli.config.configuration import Config
     from agentq_cli.engines.door import Queue
+
+
+class Resources:
+    """What is closed, the newest first, once the result of a command has been written."""
+
+    def __init__(self) -> None:
+        self._closers: list[Callable[[], None]] = []
+
+    def callback(self, close: Callable[[], None]) -> None:
+        """Call this function at the end."""
+        self._closers.append(close)
+
+    def close(self) -> None:
+        """Close everything, even if closing one of them fails."""
+        if self._closers:
+            try:
+                self._closers.pop()()
+            finally:
+                self.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +50,7 @@ class Context:
     color: str = "auto"
     allow_network_fs: bool = False
     umask: int = 0o022
-    resources: ExitStack = field(default_factory=ExitStack)
+    resources: Resources = field(default_factory=Resources)
     _loaded: list[Config] = field(default_factory=list)
 
     @property
@@ -41,7 +59,7 @@ class Context:
         from agentq_cli.config import configuration
 
         if not self._loaded:
-            self._loaded.append(configuration.load(self.environ))
+            self._loaded.append(configuration.load(self.environ, state_dir=self.state_dir))
         return self._loaded[0]
 
     def now_ms(self) -> int:
@@ -65,7 +83,8 @@ class Context:
         queue = open_queue(
             self.state_dir, self.clock, create=create, allow_network_fs=self.allow_network_fs, rebuild=rebuild
         )
-        return self.resources.enter_context(queue)
+        self.resources.callback(queue.close)
+        return queue
 
 
 def state_directory(given: str | None, environ: Mapping[str, str]) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack
 
 from agentq_cli import __version__
 from agentq_cli.base import clock
 from agentq_cli.base.errors import Usage
-from agentq_cli.cli.context import Context, state_directory
+from agentq_cli.cli.context import Context, Resources, state_directory
 from agentq_cli.options.table import EVERYWHERE, row, rows
 from agentq_cli.show import printer, results
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 class Surroundings:
     """What a context is made from in addition to the options; `made` is the context of the command that ran."""
 
-    def __init__(self, resources: ExitStack, umask: int) -> None:
+    def __init__(self, resources: Resources, umask: int) -> None:
         self._resources = resources
         self._umask = umask
         self.made: Context | None = None
@@ -103,7 +102,8 @@ def command(name: str, given: Mapping[str, Any], shared: Mapping[str, Any], umas
 
 def run(invoke: Callable[[Surroundings], results.Result], umask: int, *, as_json: bool) -> int:
     """Print the result of `invoke`; returns the exit code. `as_json` is used if `invoke` made no context."""
-    with ExitStack() as resources:
+    resources = Resources()
+    try:
         surroundings = Surroundings(resources, umask)
         result = invoke(surroundings)
         made = surroundings.made
@@ -114,3 +114,5 @@ def run(invoke: Callable[[Surroundings], results.Result], umask: int, *, as_json
             now_ms=(made.clock if made else clock.Clock()).now_ms,
         )
         return writer.write(result)
+    finally:
+        resources.close()

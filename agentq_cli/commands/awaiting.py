@@ -139,3 +139,10 @@ def _output(queue: Queue, run: RunId, bell: Bell) -> Iterator[tuple[str, bytes]]
 def _left(queue: Queue, run: RunId) -> bool:
     task = queue.task(run.address)
     return task.status is not Status.RUNNING or task.runs != run.attempt
+
+
+def code(task: Task) -> int:
+    """The exit code of `submit --wait` and `wait` for one task: 0 only if it completed."""
+    if task.status == "completed":
+        return 0
+    return task.exit_code or 1

@@ -41,7 +41,7 @@ def cancel(given: Given, at: Context) -> Result:
     from agentq_cli.supervise import cancel
 
     if (bool(ids), session is not None, everything).count(True) != 1:
-        raise Usage("cancel: name tasks, a session with -s, or --all")
+        raise Usage("cancel: name tasks, a session with -s, or --all; only one of these")
     if everything and not dry_run:
         targets.confirm(bool(given["yes"]), "cancel --all ends every live task")
     queue = at.open_queue()

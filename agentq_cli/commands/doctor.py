@@ -11,8 +11,8 @@ from agentq_cli.show.results import Document, Result
 CODES = {OK: 0, WARNING: 1, ERROR: 2}
 
 EXAMPLES = (
-    ("agentq doctor", "Will agents run here, under cron and under systemd?"),
-    ("agentq doctor --json", "For a script."),
+    ("agentq doctor", "Check whether agents will run here, under cron and under systemd."),
+    ("agentq doctor --json", "Print the same as a JSON document."),
 )
 
 TYPE_CHECKING = False

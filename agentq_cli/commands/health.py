@@ -15,7 +15,7 @@ PUT_BACK = "restore the file from a copy; if agentq.db is missing, `agentq sweep
 
 EXAMPLES = (
     ("agentq health", "Show whether anything is wrong."),
-    ("agentq health --json", "The same for a monitor."),
+    ("agentq health --json", "Print the same as a JSON document, for a monitor."),
 )
 
 TYPE_CHECKING = False
@@ -44,7 +44,7 @@ def _found(at: Context) -> Iterator[Issue]:
     except AgentqError as error:
         if error.code == 2:
             raise
-        yield Issue(Severity.ERROR, "state dir", error.message, "retry, or see the manual")
+        yield Issue(Severity.ERROR, "state dir", error.message, "try again; if it persists, see `man agentq`")
 
 
 def _lines(status: str, found: list[Issue]) -> Iterator[str]:

@@ -41,8 +41,8 @@ EXAMPLES = (
 def messages(given: Given, at: Context) -> Result:
     """List what a session's agents said, newest first.
 
-    These are the results of runs, and the agents' own rows. Without --limit it shows the newest 100. With --follow it
-    starts at the newest 10 and prints oldest first, until interrupted.
+    These are the results of runs, and what agents wrote themselves. Without --limit it shows the newest 100. With
+    --follow it starts at the newest 10 and prints oldest first, until interrupted.
     """
     limit = given["limit"]
     queue = at.open_queue()

@@ -38,7 +38,7 @@ def switch(given: Given, at: Context, *, paused: bool, reason: str | None = None
     ids, session, agent = given["ids"], given["session"], given["agent"]
     everything = bool(given["all"])
     if (bool(ids), session is not None, agent is not None, everything).count(True) != 1:
-        raise Usage(f"{verb}: name tasks, a session with -s, an agent with --agent, or --all")
+        raise Usage(f"{verb}: name tasks, a session with -s, an agent with --agent, or --all; only one of these")
     queue = at.open_queue(create=agent is not None or everything)
     if ids:
         act = (lambda addresses: queue.pause_each(addresses, reason=reason)) if paused else queue.resume_each
@@ -74,4 +74,4 @@ def _whole(
 def _known(at: Context, agent: str) -> None:
     names = profile.names(at.config)
     if agent not in names:
-        raise NotFound(f"--agent '{agent}': no such agent{nearest(agent, names)}")
+        raise NotFound(f"--agent '{agent}': no such agent{nearest(agent, names) or '; see `agentq agents`'}")

@@ -54,7 +54,7 @@ def _would(queue: Queue, task: Task | Undone) -> Task | Undone:
         return task
     if not task.status.ended:
         status = task.shown_status(queue.now)
-        return Undone(WrongState(f"task '{task.address}': it is {status}; only ended tasks are pruned"), status)
+        return Undone(WrongState(f"task '{task.address}': it is {status}; only an ended task can be pruned"), status)
     waiting = queue.depended_on(task.address)
     if waiting is not None:
         return Undone(WrongState(f"task '{task.address}': {waiting} depends on it"), task.status)

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from agentq_cli.engines.door import Queue
     from agentq_cli.options.table import Given
     from agentq_cli.show.pen import Pen
-    from agentq_cli.supervise.supervisor import Happening, Settings, Supervision
+    from agentq_cli.supervise.duty import Happening, Settings
+    from agentq_cli.supervise.supervisor import Supervision
 
 
 EXAMPLES = (
@@ -52,7 +53,7 @@ def run(given: Given, at: Context) -> Result:
     gates.check(at.config, Resources())
     if given["detach"]:
         return _detached(at, given)
-    from agentq_cli.supervise.supervisor import Settings
+    from agentq_cli.supervise.duty import Settings
 
     return _supervise(at, Settings(given["jobs"], sessions, bool(given["drain"]), idle_ms, given["max_tasks"], on_stop))
 

@@ -44,7 +44,7 @@ EXAMPLES = (
 
 
 def schedule(given: Given, here: Context) -> Result:
-    """Schedule work: --cron, --every or --at.
+    """Schedule work: repeatedly with --cron or --every, once with --at.
 
     Prints the address; the next fire times go to stderr. Each occurrence is a task with its own address, and any
     address of the series means the live occurrence.

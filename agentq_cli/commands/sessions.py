@@ -49,7 +49,7 @@ def sessions(given: Given, at: Context) -> Result:
     if action == RESET:
         return _reset(at, given["names"] or [], agent)
     if action is not None:
-        raise Usage(f"sessions '{action}': {RESET}, or nothing to list them{nearest(action, (RESET,))}")
+        raise Usage(f"sessions '{action}': must be {RESET}, or left out for the list{nearest(action, (RESET,))}")
     if agent is not None:
         raise Usage(f"--agent '{agent}': only together with {RESET}")
     queue = at.open_queue()
@@ -76,7 +76,7 @@ def _reset(at: Context, names: list[str], agent: str | None) -> Result:
         given_up = queue.reset_conversation(values.parse_session(name, "session"), agent)
         known = profile.names(at.config)
         if agent is not None and not given_up and agent not in known:
-            raise NotFound(f"--agent '{agent}': no such agent{nearest(agent, known)}")
+            raise NotFound(f"--agent '{agent}': no such agent{nearest(agent, known) or '; see `agentq agents`'}")
         if not given_up:
             return f"session {name} has no conversation{f' with {agent}' if agent else ''}"
         return f"session {name} begins a new conversation with {', '.join(given_up)}"

@@ -22,7 +22,7 @@ EXAMPLES = (
 
 
 def sweep(given: Given, at: Context) -> Result:
-    """Do one pass for cron and timers: settle, recover, re-arm, wake.
+    """Do one pass for cron and timers: settle what ended, and start a supervisor for due work.
 
     It settles runs that ended, recovers those that crashed, enforces limits, expires late tasks, re-arms schedules and
     starts a supervisor for due work. It is safe at any time, and any number of sweeps may run at once.

@@ -12,7 +12,6 @@ from agentq_cli.model.addresses import Address
 from agentq_cli.model.statuses import Status
 from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
-from agentq_cli.options.new_task import code
 from agentq_cli.show import documents
 from agentq_cli.show.results import Items, Result, Stream
 
@@ -59,7 +58,7 @@ def wait(given: Given, at: Context) -> Result:
         yield from (documents.task(task, now=queue.now, waiting_for=None) for task in found)
 
     def exit_code() -> int:
-        codes = [code(ended[address]) for address in addresses]
+        codes = [awaiting.code(ended[address]) for address in addresses]
         return codes[0] if len(codes) == 1 and session is None else int(any(codes))
 
     if at.as_json:

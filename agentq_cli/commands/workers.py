@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper, resources, tree
-from agentq_cli.host.records import RunDirectory, Start
+from agentq_cli.host.records import Start
 from agentq_cli.host.resources import Resources
+from agentq_cli.host.run_directory import RunDirectory
 from agentq_cli.model.workers import Supervisor, Worker
 from agentq_cli.policy import admission
 from agentq_cli.policy.admission import Gate

@@ -213,7 +213,7 @@ def _environments(at: Context, config: Config, around: tuple[Surroundings, ...])
                 notes.append(f"{variable} {there or 'not set'}, here {own or 'not set'}")
         who = f"{len(each.calls)} of its entries call agentq" if each.calls else "nothing there calls agentq"
         if not each.known and not each.calls:
-            who = "cannot be queried here; this is its default"
+            who = "cannot be queried here; its defaults follow"
         missing = lost[each.name]
         if len(missing) < len(programs):
             notes.insert(0, f"finds {', '.join(name for name in programs if name not in missing)}")

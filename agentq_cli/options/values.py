@@ -6,7 +6,6 @@ Every reader takes `what`, the option or noun that an error names, and raises `U
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.environment import RESERVED
@@ -16,6 +15,7 @@ from agentq_cli.model.addresses import DEFAULT_SESSION, Address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import tzinfo
 
     from agentq_cli.model.tasks import WaitingFor
@@ -199,7 +199,7 @@ def parse_address(text: str, what: str = "ID") -> Address:
     """`SESSION/N`, or a bare `N` of the session `default`."""
     address, attempt = parse_run(text, what)
     if attempt is not None:
-        raise Usage(f"{what} '{text}': is a run; a task is required: {address}")
+        raise Usage(f"{what} '{text}': a run of task {address}; name the task")
     return address
 
 

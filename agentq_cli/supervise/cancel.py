@@ -9,7 +9,8 @@ from agentq_cli.base.errors import AgentqError, Refused
 from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper, stop
-from agentq_cli.host.records import RunDirectory, Start
+from agentq_cli.host.records import Start
+from agentq_cli.host.run_directory import RunDirectory
 from agentq_cli.model.actions import Actor, Undone
 from agentq_cli.model.tasks import Task
 from agentq_cli.model.workers import Worker

@@ -19,7 +19,8 @@ from agentq_cli.base.identity import Identity
 from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper, process, tree
-from agentq_cli.host.records import RunDirectory, Start
+from agentq_cli.host.records import Start
+from agentq_cli.host.run_directory import RunDirectory
 from agentq_cli.model.tasks import Task
 from agentq_cli.model.workers import Worker
 from agentq_cli.options.values import format_duration

@@ -10,7 +10,8 @@ from agentq_cli.base.dataclass import dataclass, field
 from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper
-from agentq_cli.host.records import RunDirectory, Start, Void
+from agentq_cli.host.records import Start, Void
+from agentq_cli.host.run_directory import RunDirectory
 from agentq_cli.host.tree import SETTLE_MS, Orphans
 from agentq_cli.model.runs import Outcome
 from agentq_cli.model.statuses import FailureClass, RunStatus

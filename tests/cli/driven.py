@@ -58,6 +58,10 @@ def held(name: str, code: int = 0) -> list[str]:
     return ["sh", "-c", HELD, "-", name, str(code)]
 
 
+IMPATIENT = {"base.defaults:BUSY_MS": 300}
+"""A command that waits for a lock gives up soon."""
+
+
 class Driven:
     """agentq in one state dir, and what its commands say about it."""
 

@@ -353,7 +353,7 @@ def test_where_the_queue_is_full_the_limit_is_told(both: Both) -> None:
 
 
 def test_every_setting_of_the_environment_is_left_to_the_whole_program() -> None:
-    assert {f"AGENTQ_{key.upper()}" for key in TOP} | {"AGENTQ_CONFIG"} == set(environment.SETTINGS)
+    assert {f"AGENTQ_{key.upper()}" for key in TOP} == set(environment.SETTINGS)
 
 
 def test_it_loads_next_to_nothing(agentq: Agentq) -> None:

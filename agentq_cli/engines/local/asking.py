@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentq_cli.base.json_text import dumps
-from agentq_cli.engines.local import connection, holds
+from agentq_cli.engines.local import connection
 from agentq_cli.engines.local.queries import statement
 from agentq_cli.engines.steps import rows
 from agentq_cli.model.sessions import Event
@@ -34,8 +34,7 @@ class Asking:
         self.database = database
 
     def ask(self, name: str, values: Values = NOTHING, /) -> list[Row]:
-        found: list[Row] = self.database.execute(statement(name), values).fetchall()
-        return found
+        return self.database.execute(statement(name), values).fetchall()
 
     def snapshot(self) -> AbstractContextManager[None]:
         return connection.snapshot(self.database)
@@ -72,6 +71,8 @@ class Writing(Asking):
         self.tell("write.event", rows.event_columns(told, hook=hook, agent=agent))
 
     def holds_changed(self) -> None:
+        from agentq_cli.engines.local import holds
+
         holds.copy(self.database, self.state)
 
 

@@ -12,7 +12,7 @@ from itertools import groupby
 from agentq_cli.base.errors import AgentqError, Usage
 from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import dumps
-from agentq_cli.engines.local import connection
+from agentq_cli.engines.local import connection, migrations, opening
 from agentq_cli.engines.local.asking import Asking
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.session_write import NEWEST, SessionWrite, row
@@ -54,7 +54,7 @@ def store(
             with submit.of_line(task):
                 raise Usage("--replace: not in a batch over several sessions, where it could not be undone")
     batch = f"{owner.boot_id}-{owner.pid}-{owner.start_time}-{time.monotonic_ns()}"
-    index = connection.connect(state.index, "index", create=False)
+    index = opening.connect(state.index, "index", create=False)
     try:
         with connection.transaction(index, state.index):
             submit.check_room(Asking(index), tasks, max_queued)
@@ -125,11 +125,11 @@ def _laid(
     path = state.inbound(session)
     if is_there(path):
         return None
-    with contextlib.closing(connection.new_in_memory("inbound")) as database:
+    with contextlib.closing(migrations.new_in_memory("inbound")) as database:
         database.execute("BEGIN")
         found = submit.insert(SessionWrite(database, state, session, now, actor), tasks.values(), batch)
         database.execute("COMMIT")
-        if not connection.lay(path, database.serialize()):
+        if not opening.lay(path, database.serialize()):
             return None
     sync_directory(os.path.dirname(path))
     return found
@@ -230,7 +230,7 @@ def _settle(state: StateDir, batch: str, sessions: Sequence[str], step: Callable
 
 
 def _end(state: StateDir, batch: str) -> None:
-    index = connection.connect(state.index, "index", create=False)
+    index = opening.connect(state.index, "index", create=False)
     try:
         with connection.transaction(index, state.index):
             index.execute(BATCH["end"], {"id": batch})

@@ -7,9 +7,8 @@ import os
 
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import NotFound, Unreadable, nearest
-from agentq_cli.engines.local import connection
+from agentq_cli.engines.local import connection, opening, rehearsal
 from agentq_cli.engines.local.asking import Asking, Writing
-from agentq_cli.engines.local.kept import PAGES, Kept, most_kept
 from agentq_cli.engines.local.state_dir import StateDir, holds_something
 from agentq_cli.host.place import Place, is_there
 from agentq_cli.host.ring import ring
@@ -55,8 +54,8 @@ class Opened:
         if not is_there(self.state.path):
             yield self
             return
-        with connection.rehearsal():
-            index = connection.connect(self.state.index, "index", create=not self.exists, rebuild=True)
+        with rehearsal.rehearsal():
+            index = opening.connect(self.state.index, "index", create=not self.exists, rebuild=True)
             with type(self)(self.state, index, self._clock, allow_network_fs=self.here.allow_network_fs) as rehearsed:
                 yield rehearsed
 
@@ -65,6 +64,8 @@ class Opened:
 
         It waits for the index no longer than it may ignore its signals, and retries later.
         """
+        from agentq_cli.engines.local.kept import PAGES, Kept, most_kept
+
         self.index.execute(f"PRAGMA cache_size = {PAGES}")
         self.rest()
         self.index.execute(f"PRAGMA busy_timeout = {connection.WATCHING_BUSY_MS}")
@@ -114,7 +115,7 @@ class Opened:
 
     def ring(self) -> None:
         """Wake every waiting process after a commit that may concern it, except this one, which is awake."""
-        if not connection.rehearsing():
+        if not rehearsal.rehearsing():
             ring(self.here.bells, but=self._bell)
 
     @property

@@ -6,7 +6,7 @@ import os
 from itertools import islice
 
 from agentq_cli.base.errors import AgentqError, NotFound
-from agentq_cli.engines.local import connection, read
+from agentq_cli.engines.local import migrations, opening, read
 from agentq_cli.engines.local.runs import Attendance
 from agentq_cli.engines.local.state_dir import StateDir, holds_something
 from agentq_cli.engines.local.tasks import Pauses
@@ -153,11 +153,11 @@ class LocalQueue(Readings):
             if missing:
                 state.check(allow_network_fs=allow_network_fs)  # another process may have created it first
         if there or create:
-            index = connection.connect(state.index, "index", create=create, rebuild=rebuild and create)
+            index = opening.connect(state.index, "index", create=create, rebuild=rebuild and create)
         else:
-            index = connection.empty_index()
+            index = migrations.empty_index()
         if rebuild and create:
-            connection.mend_schema(index, state.index, "index")
+            migrations.mend_schema(index, state.index, "index")
         return cls(state, index, clock, allow_network_fs=allow_network_fs)
 
     @property

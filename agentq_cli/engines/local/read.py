@@ -9,7 +9,7 @@ from itertools import groupby
 
 from agentq_cli.base.errors import AgentqError, NotFound
 from agentq_cli.base.json_text import dumps
-from agentq_cli.engines.local import connection
+from agentq_cli.engines.local import connection, opening, rehearsal
 from agentq_cli.engines.local.asking import Asking, stored, stored_of
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.state_dir import StateDir
@@ -34,11 +34,9 @@ NEWEST = 1 << 62
 @contextlib.contextmanager
 def inbound(state: StateDir, session: str, *, busy_ms: int = connection.BUSY_MS) -> Iterator[sqlite3.Connection]:
     """A session's file, for reading. Raises NotFound, Busy, Unreadable."""
-    from agentq_cli.engines.local.sessions import check_stored
-
-    check_stored(state, session)
+    opening.check_stored(state, session)
     path = state.inbound(session)
-    database = connection.connect(path, "inbound", create=False, busy_ms=busy_ms)
+    database = opening.connect(path, "inbound", create=False, busy_ms=busy_ms)
     try:
         with connection.named_trouble(path):
             yield database
@@ -194,7 +192,7 @@ def outbound(state: StateDir, session: str) -> Iterator[sqlite3.Connection]:
     """A session's outbound.db, for reading, on a separate connection. Raises NotFound, Busy, Unreadable."""
     state.check_session(session)
     path = state.outbound(session)
-    if not os.path.lexists(path) and not connection.rehearsed(path):
+    if not os.path.lexists(path) and not rehearsal.rehearsed(path):
         raise NotFound(f"session '{session}': no outbound.db")
     with opened_outbound(state, session, 1000) as database, connection.named_trouble(path):
         yield database
@@ -207,7 +205,7 @@ def opened_outbound(state: StateDir, session: str, busy_ms: int) -> Iterator[sql
     path = state.outbound(session)
 
     def connect() -> sqlite3.Connection:
-        return connection.connect(path, "outbound", create=False, busy_ms=busy_ms)
+        return opening.connect(path, "outbound", create=False, busy_ms=busy_ms)
 
     if state.kept is None:
         with contextlib.closing(connect()) as database:
@@ -215,7 +213,7 @@ def opened_outbound(state: StateDir, session: str, busy_ms: int) -> Iterator[sql
         return
     with state.kept.lend((path,), busy_ms, connect) as database:
         with connection.named_trouble(path):
-            connection.check_foreign(database, path)
+            opening.check_foreign(database, path)
         yield database
 
 

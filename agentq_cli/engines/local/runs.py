@@ -9,7 +9,7 @@ from itertools import islice
 from agentq_cli.base.errors import AgentqError, NotFound
 from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import dumps
-from agentq_cli.engines.local import connection, read
+from agentq_cli.engines.local import connection, opening, read, rehearsal
 from agentq_cli.engines.local.asking import Asking, stored
 from agentq_cli.engines.local.queries import statement
 from agentq_cli.engines.local.tasks import Tasks
@@ -117,12 +117,12 @@ class Runs(Tasks):
         return set(self.reading.ask("dispatch.unfinished", values))
 
     def candidate(self, head: order.Head) -> Candidate | None:
-        from agentq_cli.engines.local.sessions import check_stored, opened
+        from agentq_cli.engines.local.sessions import opened
         from agentq_cli.engines.nouns import Candidate
         from agentq_cli.engines.steps import claim
 
         session, busy_ms = head.session, connection.BACKGROUND_BUSY_MS
-        check_stored(self.state, session)
+        opening.check_stored(self.state, session)
         with opened(self.state, session, create=False, alone=False, busy_ms=busy_ms) as database:
             # No snapshot: the claim checks all of it again.
             row = stored(database, head.seq)
@@ -206,7 +206,7 @@ class Runs(Tasks):
 
     def post(self, name: str, run: RunId, status: str, result: object, at: int) -> bool:
         # In a separate commit: the agent may have locked, moved or broken the file, and nothing depends on it.
-        path, rehearsed = self.state.outbound(run.session), connection.rehearsing()
+        path, rehearsed = self.state.outbound(run.session), rehearsal.rehearsing()
         content = dumps({"run": str(run), "task": str(run.address), "status": str(status), "result": result})
         try:
             with (

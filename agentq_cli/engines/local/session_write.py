@@ -6,11 +6,12 @@ Each change is the row in messages_in, its mirror in the index and the event, in
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from agentq_cli.base.dataclass import replace
-from agentq_cli.engines.local import aside, connection, read
+from agentq_cli.engines.local import aside, read, rehearsal
 from agentq_cli.engines.local.asking import Writing, stored
 from agentq_cli.engines.local.queries import insert_into, statement
 from agentq_cli.engines.local.state_dir import StateDir
@@ -96,7 +97,7 @@ class SessionWrite(Writing):
         return bool(self.tell("write.release_committed"))
 
     def move_aside(self, task: Task) -> None:
-        if not connection.rehearsing():
+        if not rehearsal.rehearsing():
             self.moved = aside.move(self.home, task.seq, task.runs) or self.moved
 
     def has(self, seq: int) -> bool:
@@ -121,9 +122,8 @@ class SessionWrite(Writing):
         columns = dict.fromkeys(rows.STATE) | rows.state_columns(after)
         if after.work is not before.work:
             columns |= dict.fromkeys(rows.WORK) | rows.work_columns(after.work)
-        text = statement("write.save").format(columns=", ".join(f'"{name}" = :{name}' for name in columns))
         fence = {"before_status": before.status, "before_runs": before.runs}
-        if not self.database.execute(text, columns | fence).rowcount:
+        if not self.database.execute(_save(tuple(columns)), columns | fence).rowcount:
             return False
         self.mirror(after.seq)
         return True
@@ -140,6 +140,11 @@ class SessionWrite(Writing):
 
     def _mirror(self, first: int, last: int) -> None:
         self.tell("write.mirror", {"session": self.session, "first": first, "last": last, "batch": None})
+
+
+@functools.cache
+def _save(columns: tuple[str, ...]) -> str:
+    return statement("write.save").format(columns=", ".join(f'"{name}" = :{name}' for name in columns))
 
 
 def row(task: Task, batch: str | None = None) -> rows.Columns:

@@ -6,17 +6,16 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 
-from agentq_cli.base.errors import AgentqError, NotFound, Unreadable
-from agentq_cli.engines.local import aside, connection
-from agentq_cli.engines.local.queries import statement
-from agentq_cli.engines.local.session_write import SessionWrite
-from agentq_cli.engines.local.state_dir import StateDir, holds_something
-from agentq_cli.host.place import is_there
+from agentq_cli.base.errors import AgentqError, NotFound
+from agentq_cli.engines.local import aside, connection, migrations, opening, rehearsal
+from agentq_cli.engines.local.state_dir import StateDir
 from agentq_cli.model.actions import Actor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
+
+    from agentq_cli.engines.local.session_write import SessionWrite
 
 
 @contextlib.contextmanager
@@ -32,10 +31,12 @@ def session_write(
 ) -> Iterator[SessionWrite]:
     """Begin a transaction over a session and the index, or with `alone` over the session only, if the index is not
     involved. Raises NotFound, Busy, Unreadable."""
+    from agentq_cli.engines.local.session_write import SessionWrite
+
     if create:
         create_sessions(state, [session], busy_ms=busy_ms)
     else:
-        check_stored(state, session)
+        opening.check_stored(state, session)
     write: SessionWrite | None = None
     try:
         with (
@@ -43,7 +44,7 @@ def session_write(
             connection.transaction(database, state.inbound(session)),
         ):
             if state.kept is not None and not alone:
-                connection.refuse_newer(database, state.inbound(session), state.index)
+                migrations.refuse_newer(database, state.inbound(session), state.index)
             write = SessionWrite(database, state, session, now, actor)
             yield write
             if write.moved:
@@ -64,7 +65,7 @@ def settle_aside(state: StateDir, session: str, *, busy_ms: int) -> tuple[list[s
     if not os.path.isdir(aside.place(state.session(session))):
         return [], []
     with session_write(state, session, now=0, actor=Actor.SWEEP, alone=True, busy_ms=busy_ms) as write:
-        return aside.settle(write, dry=connection.rehearsing())
+        return aside.settle(write, dry=rehearsal.rehearsing())
 
 
 @contextlib.contextmanager
@@ -75,8 +76,8 @@ def opened(state: StateDir, session: str, *, create: bool, alone: bool, busy_ms:
 
     def connect() -> sqlite3.Connection:
         if alone:
-            return connection.connect(inbound, "inbound", create=create, busy_ms=busy_ms)
-        return connection.connect_session(inbound, index, create=create, busy_ms=busy_ms)
+            return opening.connect(inbound, "inbound", create=create, busy_ms=busy_ms)
+        return opening.connect_session(inbound, index, create=create, busy_ms=busy_ms)
 
     if state.kept is not None and not create and not alone:
         with state.kept.lend((inbound, index), busy_ms, connect) as database:
@@ -89,8 +90,8 @@ def opened(state: StateDir, session: str, *, create: bool, alone: bool, busy_ms:
 def create_sessions(state: StateDir, sessions: Sequence[str], *, busy_ms: int = connection.BUSY_MS) -> None:
     """Create what sessions need before anything is stored in them. Raises Usage, Busy, Unreadable, Refused."""
     for session in sessions:
-        refuse_emptied(state, session)
-    if connection.rehearsing():
+        opening.refuse_emptied(state, session)
+    if rehearsal.rehearsing():
         for session in sessions:
             with contextlib.suppress(NotFound):
                 state.check_session(session)
@@ -98,31 +99,4 @@ def create_sessions(state: StateDir, sessions: Sequence[str], *, busy_ms: int = 
         state.create_sessions(sessions)
     for session in sessions:
         if not os.path.lexists(state.outbound(session)):
-            connection.connect(state.outbound(session), "outbound", create=True, busy_ms=busy_ms).close()
-
-
-def check_stored(state: StateDir, session: str) -> None:
-    """Raises NotFound if nothing was ever stored for a session, and Usage or Unreadable if the session is unfit."""
-    state.check_session(session)
-    if connection.rehearsed(state.inbound(session)):
-        return
-    refuse_emptied(state, session)
-    if not os.path.lexists(state.inbound(session)):
-        raise NotFound(f"session '{session}': no such session")
-
-
-def refuse_emptied(state: StateDir, session: str) -> None:
-    """Refuse a session that the index knows and whose file is missing or empty. Raises Unreadable.
-
-    A new file in its place would count from 1 again. A session that the index does not know is what a submit leaves
-    behind if it was killed before it stored anything.
-    """
-    path = state.inbound(session)
-    if holds_something(path) or not is_there(state.index):
-        return
-    with contextlib.closing(connection.connect(state.index, "index", create=False)) as index:
-        known = index.execute(statement("read.session"), {"name": session}).fetchone()
-    # Checked again: another process's first submit may have happened in between.
-    if known is not None and not holds_something(path):
-        what = "empty" if is_there(path) else "missing"
-        raise Unreadable(f"'{path}': {what}, but the index has its tasks; restore it from a copy")
+            opening.connect(state.outbound(session), "outbound", create=True, busy_ms=busy_ms).close()

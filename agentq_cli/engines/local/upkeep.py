@@ -12,7 +12,7 @@ import os
 from agentq_cli.base.errors import AgentqError, Busy, Refused
 from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import loads
-from agentq_cli.engines.local import aside, condition, connection, holds, reindex, seen, turns
+from agentq_cli.engines.local import aside, condition, connection, holds, rehearsal, reindex, seen, turns
 from agentq_cli.engines.local.sessions import settle_aside
 from agentq_cli.engines.local.turns import Turn
 from agentq_cli.engines.nouns import Fault, Leftovers, Trouble
@@ -279,7 +279,7 @@ class Upkeep:
 
     def remove_aside(self, session: str, names: Collection[str]) -> None:
         """Remove the files of runs that were moved aside."""
-        if connection.rehearsing():
+        if rehearsal.rehearsing():
             return
         from agentq_cli.host import tmpdir
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.dataclass import replace
-from agentq_cli.policy import admission, order
+from agentq_cli.policy import order
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -117,6 +117,8 @@ class Heads:
         parallel: Callable[[str], int | None],
         without: Collection[str] = (),
     ) -> order.Head | None:
+        from agentq_cli.policy import admission
+
         with self._reading.snapshot():
             found = around(self._reading, now)
             if admission.cap(found.workers, jobs).holding:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from _json import encode_basestring_ascii as quoted
-from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
+from _operator import attrgetter
 
 from agentq_cli.base.dataclass import asdict, replace
 from agentq_cli.base.errors import Unreadable
@@ -19,6 +17,7 @@ from agentq_cli.model.work import Condition, Dependency, Launch, Work
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, TypeAlias
 
     from agentq_cli.model.runs import Run
@@ -59,12 +58,19 @@ def launch_text(launch: Launch) -> str:
     return str(_last_launch[1])
 
 
-@functools.lru_cache(maxsize=64)
+_launches: dict[str, Launch] = {}
+MOST_LAUNCHES = 64
+
+
 def launch(text: str) -> Launch:
     """The launch that `launch_text` wrote; the tasks of a batch share theirs."""
-    values = loads(text)
-    values["agent_args"] = tuple(values.get("agent_args", ()))
-    return Launch(**values)
+    if text not in _launches:
+        values = loads(text)
+        values["agent_args"] = tuple(values.get("agent_args", ()))
+        if len(_launches) >= MOST_LAUNCHES:
+            _launches.clear()
+        _launches[text] = Launch(**values)
+    return _launches[text]
 
 
 def _argv_text(argv: Sequence[str]) -> str:

@@ -5,7 +5,6 @@ Steps call `write.save`, which is this for every engine: so a step that changes 
 
 from __future__ import annotations
 
-from agentq_cli.engines.steps import dependencies, series
 from agentq_cli.policy import states
 
 TYPE_CHECKING = False
@@ -45,7 +44,11 @@ def save(
             reason=reason if reason is not None else after.reason,
         )
     if rearm and before.rearms and after.status.ended and not before.status.ended:
+        from agentq_cli.engines.steps import series  # with the calendar, which most changes do not need
+
         series.rearm(write, before, after, write.now if finished is None else finished)
     if before.status.ended is not after.status.ended:
+        from agentq_cli.engines.steps import dependencies
+
         dependencies.changed(write, after.seq)
     return True

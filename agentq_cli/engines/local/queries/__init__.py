@@ -25,10 +25,11 @@ def statements(file: str) -> Mapping[str, str]:
 
 def statement(name: str) -> str:
     """The statement NAME of `queries/FILE.sql`, by `FILE.NAME`."""
-    if name not in _found:
+    text = _found.get(name)
+    if text is None:
         file, _, own = name.partition(".")
-        _found[name] = statements(file)[own]
-    return _found[name]
+        text = _found[name] = statements(file)[own]
+    return text
 
 
 def _named(text: Iterable[str]) -> dict[str, str]:
