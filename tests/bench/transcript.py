@@ -1,4 +1,4 @@
-"""How fast a transcript is read, and how much memory that takes: MB/s of streams of 40 MB, beside the verdict alone.
+"""How fast a transcript is read, and how much memory that takes, beside the verdict alone: streams of 10 MB.
 
     python3 tests/bench/transcript.py [MB]
 
@@ -154,19 +154,15 @@ def seconds(feed: Callable[[bytes], object], stream: list[bytes]) -> float:
     return time.process_time() - begin
 
 
-def most_kept(cli: str, stream: Iterator[bytes]) -> int:
+def most_kept(cli: str, stream: list[bytes]) -> int:
     """The most bytes that a transcript holds at once, beside the stream itself."""
     reader = open_reader(cli)
     assert reader is not None
     transcript = Transcript(reader)
     tracemalloc.start()
-    begin = tracemalloc.get_traced_memory()[0]
-    most = 0
     for chunk in stream:
-        others = tracemalloc.get_traced_memory()[0] - begin
-        tracemalloc.reset_peak()
         transcript.feed(chunk)
-        most = max(most, tracemalloc.get_traced_memory()[1] - begin - others)
+    most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return most
 
@@ -175,7 +171,7 @@ def main(megabytes: int) -> None:
     """Print the table."""
     print(f"{'stream':<16}{'verdict MB/s':>14}{'transcript MB/s':>17}{'KiB at most':>13}")
     for name, (cli, events) in STREAMS.items():
-        stream = list(chunks(events, 8_000_000))
+        stream = list(chunks(events, megabytes * 1_000_000))
         size = sum(map(len, stream))
         alone = told = 9e9
         for _ in range(3):
@@ -184,9 +180,9 @@ def main(megabytes: int) -> None:
             assert reader is not None and again is not None
             alone = min(alone, seconds(reader.feed, stream))
             told = min(told, seconds(Transcript(again).feed, stream))
-        peak = most_kept(cli, chunks(events, megabytes * 1_000_000))
+        peak = most_kept(cli, stream)
         print(f"{name:<16}{size / alone / 1e6:>14.1f}{size / told / 1e6:>17.1f}{peak / 1024:>13.0f}", flush=True)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 40)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10)
