@@ -131,7 +131,7 @@ class Top(App[int]):
         first = next((pane for pane in self._panes() if pane.display), None)
         if first is not None:
             first.focus()
-        self.run_worker(self._watch(), group="watch")
+        self.run_worker(self._watch, group="watch")
 
     # Reading
 
@@ -151,7 +151,7 @@ class Top(App[int]):
             before, self._seen = self._seen, seen
             if seen.snapshot != before.snapshot:
                 self._draw()
-            if rung:
+            if seen.event != before.event:
                 self._renew_task()
             took = (monotonic_ms() - began) / 1000
             await asyncio.sleep(max(LEAST_REST, took * REST))
@@ -267,7 +267,8 @@ class Top(App[int]):
         target = self._target()
         if target is not None:
             address, attempt = values.parse_run(target.run or target.address)
-            self.push_screen(TaskScreen(self._desk, address, attempt, self._pen))
+            tab = "transcript" if target.status == "running" else "answer"
+            self.push_screen(TaskScreen(self._desk, address, attempt, self._pen, tab=tab))
 
     def _target(self) -> Target | None:
         """The task that keys are about."""

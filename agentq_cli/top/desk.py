@@ -10,7 +10,6 @@ from agentq_cli.base.dataclass import NamedTuple, replace
 from agentq_cli.base.errors import Refused
 from agentq_cli.commands.context import Context
 from agentq_cli.engines.door import Queue, open_queue
-from agentq_cli.host.place import is_there
 from agentq_cli.model import Status
 from agentq_cli.top import snapshot
 from agentq_cli.top.snapshot import Snapshot
@@ -39,10 +38,12 @@ LONGEST_SECONDS = 3600.0
 
 
 class Seen(NamedTuple):
-    """A snapshot, and how many seconds it stays true by itself; None if only a ring can change it."""
+    """A snapshot, how many seconds it stays true by itself (None if only a ring can change it), and the last event that
+    it has seen."""
 
     snapshot: Snapshot
     lasts: float | None
+    event: int
 
 
 class Desk:
@@ -55,7 +56,7 @@ class Desk:
         self._queue: Queue | None = None
         self._tails: Tails | None = None
         self._bell: Bell | None = None
-        self._event = 0
+        self._existed = False
         self._ticks = 0
         self._last: Seen | None = None
 
@@ -96,34 +97,37 @@ class Desk:
             network = self.at.allow_network_fs
             self._queue = open_queue(self.at.state_dir, self.at.clock, create=False, allow_network_fs=network)
             self._tails = Tails(self._queue, self.at.config)
-            if self._queue.exists:
+            # Opened before anything was stored, it would read as empty for ever.
+            self._existed = self._queue.exists
+            if self._existed:
                 self._bell = self._queue.bell()
         return self._queue
 
     def _whole(self) -> Seen:
         queue = self._opened()
         assert self._tails is not None
-        self._event = queue.last_event() if queue.exists else 0
+        event = queue.last_event() if self._existed else 0
         self._ticks = 0
         found = snapshot.take(self.at, queue, limit=MOST)
-        self._last = Seen(self._with(found, self._tails.update(found.running)), self._lasts(queue, found))
+        self._last = Seen(self._with(found, self._tails.update(found.running)), self._lasts(queue, found), event)
         return self._last
 
     def _tick(self) -> Seen:
         """A look for what rings no bell."""
         queue, last = self._opened(), self._last
-        if not queue.exists:
-            if last is not None and not is_there(self.at.state_dir):
+        if not self._existed:
+            if last is not None and not queue.exists:
                 return last
-            self._close()  # it has come into being
+            self._close()
             return self._whole()
         self._ticks += 1
-        if last is None or self._ticks >= WHOLE_TICKS or queue.last_event() != self._event:
+        if last is None or self._ticks >= WHOLE_TICKS or queue.last_event() != last.event:
             return self._whole()
         if not last.snapshot.running:
             return last if _is_live(last.snapshot) else self._whole()  # something has become due
         assert self._tails is not None
-        self._last = Seen(self._with(last.snapshot, self._tails.update(last.snapshot.running)), last.lasts)
+        running = self._tails.update(last.snapshot.running)
+        self._last = last._replace(snapshot=self._with(last.snapshot, running))
         return self._last
 
     @staticmethod
@@ -131,7 +135,7 @@ class Desk:
         return replace(found, running=running) if running else found
 
     def _lasts(self, queue: Queue, found: Snapshot) -> float | None:
-        if not queue.exists or self.bell() is None or _is_live(found):
+        if not self._existed or self.bell() is None or _is_live(found):
             return TICK_SECONDS
         times = [at for at in (queue.next_due(), queue.next_lift()) if at is not None]
         if not times:

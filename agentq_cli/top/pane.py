@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.coordinate import Coordinate
 from textual.message import Message
@@ -40,6 +41,7 @@ class Pane(DataTable[Text]):
     def __init__(self, name: str) -> None:
         super().__init__(id=name, cursor_type="row", cell_padding=1, zebra_stripes=False)
         self._laid: Laid | None = None
+        self._fresh = False
 
     def on_mount(self) -> None:
         """Only the pane that has the keys shows which row they are about."""
@@ -47,11 +49,19 @@ class Pane(DataTable[Text]):
 
     def on_focus(self) -> None:
         """Show it."""
-        self.show_cursor = True
+        self.show_cursor = self._fresh = True
 
     def on_blur(self) -> None:
         """Hide it."""
         self.show_cursor = False
+
+    def on_click(self, event: events.Click) -> None:
+        """The click that comes to a pane only chooses; a click on what is chosen opens it."""
+        fresh, self._fresh = self._fresh, False
+        row = event.style.meta.get("row", -1)
+        if fresh and row >= 0:
+            event.prevent_default().stop()
+            self.move_cursor(row=row, animate=False)
 
     def lay(self, laid: Laid) -> None:
         """Show these rows."""

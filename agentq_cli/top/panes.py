@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     Item: TypeAlias = Mapping[str, Any]
 
-NARROWEST = 20
 FEW = 3
 """The fewest rows of a pane that justify its header."""
 
@@ -32,13 +31,17 @@ GATES = 3
 """The most lines about supervisors, and about what holds starts back."""
 
 UNKNOWN = "?"
+LEAST = 0.0001
+"""The least amount of dollars that is given in digits."""
 
 
 def money(usd: float | None, *, priced: bool = True) -> str:
     """`$1.25`, for less than a cent `$0.0042`; `?` if it is not known, and nothing for what has no price."""
     if usd is None:
         return UNKNOWN if priced else ""
-    return f"${usd:.2f}" if usd >= 0.01 or not usd else f"${usd:.2g}"
+    if 0 < usd < LEAST:
+        return f"<${LEAST:.4f}"
+    return f"${usd:.2f}" if usd >= 0.01 or not usd else f"${usd:.4f}"
 
 
 def cost(item: Item) -> str:

@@ -13,6 +13,8 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from agentq_cli.show.pen import BOLD, DIM, REVERSED
+
 HELP = (
     ("up down j k", "choose a row"),
     ("g G pgup pgdn", "first, last, pages"),
@@ -41,7 +43,7 @@ class Choice(Static):
     """An answer that can be clicked."""
 
     def __init__(self, key: str, what: str) -> None:
-        super().__init__(Text.assemble((f" {key} ", "reverse"), f" {what}  "), markup=False, classes="choice")
+        super().__init__(Text.assemble((f" {key} ", REVERSED), f" {what}  "), markup=False, classes="choice")
         self._key = key
 
     def on_click(self) -> None:
@@ -115,8 +117,8 @@ class Help(ModalScreen[None]):
         room = max(len(keys) for keys, _ in self._lines)
         text = Text(no_wrap=True, overflow="ellipsis")
         for keys, what in self._lines:
-            text.append(keys.ljust(room), "bold").append(f"  {what}\n")
-        text.append(f"/ {FILTERS}", "dim")
+            text.append(keys.ljust(room), BOLD).append(f"  {what}\n")
+        text.append(f"/ {FILTERS}", DIM)
         with Vertical(classes="box help"):
             yield Static(text, markup=False)
 

@@ -47,15 +47,15 @@ class Reel(RichLog):
     def on_resize(self, event: events.Resize) -> None:
         """Wrap anew."""
         super().on_resize(event)
-        if self._width and event.size.width != self._width:
+        if event.size.width != self._width:
+            self._width = event.size.width
             self._again()
-        self._width = event.size.width
 
     def _again(self) -> None:
         self.clear()
         self._write(self._kept)
 
     def _write(self, lines: Sequence[Line] | deque[Line]) -> None:
-        end = self.is_vertical_scroll_end
-        for line in lines:
-            self.write(Text(line.text, style=line.style, overflow="fold"), scroll_end=end)
+        width, end = self.scrollable_content_region.width, self.is_vertical_scroll_end
+        for line in lines if width else ():
+            self.write(Text(line.text, style=line.style, overflow="fold"), width=width, scroll_end=end)

@@ -41,8 +41,9 @@ class TaskScreen(Screen[None]):
         Binding("right", "next_tab(1)", show=False),
     ]
 
-    def __init__(self, desk: Desk, address: Address, attempt: int | None, pen: Pen) -> None:
+    def __init__(self, desk: Desk, address: Address, attempt: int | None, pen: Pen, *, tab: str) -> None:
         super().__init__()
+        self._first_tab = tab
         self.address = address
         self.view: TaskView | None = None
         self._desk = desk
@@ -55,7 +56,7 @@ class TaskScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """The facts, the tabs, the keys."""
         yield Static(markup=False, classes="facts")
-        with TabbedContent(id="tabs"):
+        with TabbedContent(id="tabs", initial=self._first_tab):
             with TabPane("Answer", id="answer"), VerticalScroll(id="said-last"):
                 yield Markdown(open_links=False, id="markdown")
                 yield Static(markup=False, id="plain")
@@ -77,7 +78,7 @@ class TaskScreen(Screen[None]):
 
     def renew(self) -> None:
         """Read the task again, because something has changed."""
-        self.run_worker(self._read(), exclusive=True, group="read")
+        self.run_worker(self._read, exclusive=True, group="read")
 
     @property
     def tab(self) -> str:
@@ -110,8 +111,6 @@ class TaskScreen(Screen[None]):
         except AgentqError as error:
             self.query_one(".facts", Static).update(Text(error.message, style="red"))
             return
-        if self.view is None and view.goes_on:
-            self.action_tab("transcript")
         self.view = view
         run = None if view.run is None else view.run.id
         if run != self._run:
@@ -146,7 +145,7 @@ class TaskScreen(Screen[None]):
 
     async def _follow(self) -> None:
         if self.is_current and self.view is not None and self.view.goes_on and self.tab in ("transcript", "stderr"):
-            self.run_worker(self._more(), exclusive=True, group="more")
+            self.run_worker(self._more, exclusive=True, group="more")
 
     async def _more(self) -> None:
         """Read on in the run that is shown, as far as its tab is open."""
@@ -177,7 +176,7 @@ class TaskScreen(Screen[None]):
 
     async def on_tabbed_content_tab_activated(self) -> None:
         """Read what the tab shows, and let keys scroll it."""
-        self.run_worker(self._more(), exclusive=True, group="more")
+        self.run_worker(self._more, exclusive=True, group="more")
         for widget in self.query(f"#{self.tab} Reel, #{self.tab} Pane, #{self.tab} VerticalScroll"):
             widget.focus()
 

@@ -17,7 +17,7 @@ from agentq_process import Agentq, Process
 Thing = TypeVar("Thing")
 Object = dict[str, Any]
 
-DEADLINE = 30.0
+DEADLINE = 12.0
 """Seconds after which what a test waits for has failed to come; nothing that works needs a tenth of them."""
 
 HELD = """

@@ -15,7 +15,7 @@ ROOT = Path(agentq_cli.__file__).parent
 FLOORS = (
     ("__main__", "manual"),
     ("cli",),
-    ("commands",),
+    ("commands", "top"),
     ("diagnose",),
     ("supervise",),
     ("engines",),
@@ -77,6 +77,24 @@ def test_a_module_imports_only_from_floors_below(name: str) -> None:
     found = {each for each in imported(MODULES[name]) if each != "agentq_cli.__version__"}
     upward = {each for each in found if room(each) != room(name) and floor(room(each)) < floor(room(name))}
     assert upward == set()
+
+
+def test_only_top_imports_textual() -> None:
+    """It takes half a second to load: nothing else waits for it, and a pipe never does."""
+    users = {
+        name
+        for name, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for module in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [each.name for each in node.names])
+        if module.partition(".")[0] == "textual"
+    }
+    assert users
+    assert {room(name) for name in users} == {"top"}
+    importers = {
+        name for name, tree in MODULES.items() if room(name) != "top" for each in imported(tree) if room(each) == "top"
+    }
+    assert importers == {"commands/top.py"}
 
 
 def test_nobody_but_the_door_imports_an_engine() -> None:
