@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from rich.text import Text
+from textual import work
 from textual.app import App, ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
@@ -131,10 +132,11 @@ class Top(App[int]):
         first = next((pane for pane in self._panes() if pane.display), None)
         if first is not None:
             first.focus()
-        self.run_worker(self._watch, group="watch")
+        self._watch()
 
     # Reading
 
+    @work(group="watch")
     async def _watch(self) -> None:
         while True:
             self._hear()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import ClassVar
 
 from rich.text import Text
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -49,7 +51,8 @@ class TaskScreen(Screen[None]):
         self._desk = desk
         self._attempt = attempt
         self._pen = pen
-        self._printed: dict[str, Printed] = {}
+        self._printed: dict[tuple[RunId, str], Printed] = {}
+        self._reading = asyncio.Lock()
         self._run: RunId | None = None
         self._answered: task_view.Answer | None = None
 
@@ -78,7 +81,7 @@ class TaskScreen(Screen[None]):
 
     def renew(self) -> None:
         """Read the task again, because something has changed."""
-        self.run_worker(self._read, exclusive=True, group="read")
+        self._read()
 
     @property
     def tab(self) -> str:
@@ -105,6 +108,7 @@ class TaskScreen(Screen[None]):
             return ["logs", str(self._run)]
         return ["show", str(self.address)]
 
+    @work(exclusive=True, group="read")
     async def _read(self) -> None:
         try:
             view = await self._desk.ask(lambda queue: task_view.read(self._desk.at, queue, self.address, self._attempt))
@@ -121,7 +125,7 @@ class TaskScreen(Screen[None]):
             self._answered = None
         self._draw(view)
         await self._answer(view.answer)
-        await self._more()
+        self._read_on()
 
     def _draw(self, view: TaskView) -> None:
         self.query_one(".facts", Static).update(sentence(view.facts, self._pen))
@@ -143,22 +147,31 @@ class TaskScreen(Screen[None]):
         else:
             plain.update(Text(answer.text, overflow="fold"))
 
-    async def _follow(self) -> None:
-        if self.is_current and self.view is not None and self.view.goes_on and self.tab in ("transcript", "stderr"):
-            self.run_worker(self._more, exclusive=True, group="more")
+    def _follow(self) -> None:
+        if self.is_current and self.view is not None and self.view.goes_on and not self._reading.locked():
+            self._read_on()
 
+    def _read_on(self) -> None:
+        """Read on in the run that is shown, if the tab of its output is open."""
+        if self.tab in ("transcript", "stderr"):
+            self._more()
+
+    @work(group="more")
     async def _more(self) -> None:
-        """Read on in the run that is shown, as far as its tab is open."""
-        view, run, name = self.view, self._run, self.tab
+        async with self._reading:
+            await self._more_of(self.tab)
+
+    async def _more_of(self, name: str) -> None:
+        view, run = self.view, self._run
         if view is None or run is None or name not in ("transcript", "stderr"):
             return
         stream = "stdout" if name == "transcript" else name
         spoken = view.task.work.agent is not None and name == "transcript"
 
         def read(queue: Queue) -> list[Line]:
-            if name not in self._printed:
-                self._printed[name] = Printed(queue, run, stream, spoken=spoken)
-            return self._printed[name].more(over=not view.goes_on)
+            printed = self._printed.get((run, name)) or Printed(queue, run, stream, spoken=spoken)
+            self._printed[run, name] = printed
+            return printed.more(over=not view.goes_on)
 
         lines = await self._desk.ask(read)
         if run == self._run and lines:
@@ -176,7 +189,7 @@ class TaskScreen(Screen[None]):
 
     async def on_tabbed_content_tab_activated(self) -> None:
         """Read what the tab shows, and let keys scroll it."""
-        self.run_worker(self._more, exclusive=True, group="more")
+        self._read_on()
         for widget in self.query(f"#{self.tab} Reel, #{self.tab} Pane, #{self.tab} VerticalScroll"):
             widget.focus()
 
