@@ -76,15 +76,10 @@ def _run(arguments: Sequence[str], umask: int) -> int:
         from agentq_cli.cli import app
 
         return app.run(arguments, umask)
-    if asked[0] == "submit":
-        from agentq_cli.engines.local import express
+    if asked[0] in ("submit", "sweep"):
+        from agentq_cli.engines import door
 
-        if express.submit(*asked[1:], umask):
-            return 0
-    if asked[0] == "sweep":
-        from agentq_cli.engines.local import idle
-
-        if idle.sweep(*asked[1:]):
+        if door.submit_at_once(*asked[1:], umask) if asked[0] == "submit" else door.sweep_at_once(*asked[1:]):
             return 0
     from agentq_cli.cli import perform
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import json
 import os
 import signal
 import subprocess
@@ -21,6 +22,9 @@ from typing import Any
 from forked import Forked, Server, at_start
 
 ROOT = Path(__file__).resolve().parent.parent
+HOOK = ROOT / "tests" / "crash" / "hook"
+"""A `sitecustomize` that changes what agentq does, if it is told so."""
+
 PYTHON = (sys.executable, "-S")
 """An interpreter for what agents of tests do; with nothing of what a site adds it starts in half the time."""
 
@@ -59,6 +63,14 @@ class Agentq:
             "AGENTQ_STATE_DIR": str(state_dir),
         }
         self._started: list[Process] = []
+
+    def constants(self, **values: int) -> dict[str, str]:
+        """The environment in which constants of agentq have these values, such as `**{"base.defaults:BUSY_MS": 500}`.
+
+        For a test that says what comes of a wait, and not how long that is: another one says it.
+        """
+        plan = {"set": {f"agentq_cli.{name}": value for name, value in values.items()}}
+        return {"PYTHONPATH": f"{HOOK}:{self.environ['PYTHONPATH']}", "AGENTQ_CRASH": json.dumps(plan)}
 
     def command(self, *arguments: str) -> Sequence[str]:
         """The command line of agentq."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
 import sqlite3
+import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +35,40 @@ if (
     and shutil.disk_usage(MEMORY).free > 2 << 30
 ):
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+HERE = Path(__file__).parent
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two a core: for a third of its time a test waits, for a limit, a lock or a process that is to end."""
+    return 2 * len(os.sched_getaffinity(0))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Of several workers each begins to collect elsewhere, so that it finds compiled what the others have met.
+
+    All of them collect everything, and to compile the tests takes twice as long as the rest of that. Images often set
+    PYTHONDONTWRITEBYTECODE to stay small, which a test run is not about.
+    """
+    gc.disable()
+    worker = getattr(session.config, "workerinput", None)
+    if worker is not None and session.config.args == session.config.getini("testpaths"):
+        sys.dont_write_bytecode = False
+        files = sorted(map(str, HERE.rglob("test_*.py")))
+        first = len(files) * int(worker["workerid"].removeprefix("gw")) // worker["workercount"]
+        session.config.args[:] = files[first:] + files[:first]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One order for all workers again."""
+    items.sort(key=lambda item: item.path)
+
+
+def pytest_collection_finish() -> None:
+    """Garbage is collected from now on, and what was made up to here is none."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

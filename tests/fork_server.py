@@ -1,9 +1,9 @@
 """Starts agentq without the cost of an interpreter: everything is imported once, then forked for each command.
 
 A forked child does what `python -m agentq_cli` does after its imports, with the arguments, environment, directory,
-umask and descriptors that it is given. The launcher of a supervisor that was forked is forked from it; what else it
-starts itself (a detached supervisor, agents) is started by exec as always. Run as `python fork_server.py FD`; see
-`forked.py` for the other end.
+umask and descriptors that it is given. The launcher of a supervisor that was forked is forked from it, but not where a
+`sitecustomize` wants to be loaded by each interpreter anew; what else it starts itself (a detached supervisor, agents)
+is started by exec as always. Run as `python fork_server.py FD`; see `forked.py` for the other end.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ USED = ("sqlite3", "croniter", "zoneinfo", "subprocess", "tempfile", "difflib", 
 STREAMS = (("stdin", "r", -1), ("stdout", "w", -1), ("stderr", "w", 1))
 """As an interpreter makes them for these descriptors, which may be a pipe, a file or a terminal."""
 
+HOOK = "sitecustomize"
+"""What an interpreter loads at its start, if it is there; see `crash/hook`."""
+
 real_spawn = os.posix_spawn
 
 
@@ -57,6 +60,8 @@ def become(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
     """In the forked child: be the command, to the end of the process."""
     code = 1
     try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for number, descriptor in enumerate(descriptors[:3]):
             os.dup2(descriptor, number)
         os.closerange(3, 1 << 20)
@@ -71,7 +76,11 @@ def become(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
         os.environ.clear()
         os.environ.update(request["env"])
         time.tzset()
-        os.posix_spawn = spawn
+        sys.orig_argv = [sys.executable, "-m", "agentq_cli", *request["argv"]]
+        if HOOK in sys.modules:
+            importlib.reload(sys.modules[HOOK])
+        else:
+            os.posix_spawn = spawn
         from agentq_cli import __main__
 
         sys.argv = [__main__.__file__, *request["argv"]]
@@ -124,37 +133,52 @@ def spawn(path: str, argv: Sequence[str], env: Mapping[str, str], **options: Any
 
 def serve(requests: socket.socket) -> None:
     """Fork for each request and tell each end, until the other side is closed."""
-    children: dict[int, tuple[int, int]] = {}
+    exits: dict[int, int] = {}
+    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     poll = select.poll()
     poll.register(requests, select.POLLIN)
+    poll.register(reader, select.POLLIN)
     while True:
-        for ready, _ in poll.poll():
-            if ready in children:
-                poll.unregister(ready)
-                pid, exits = children.pop(ready)
-                _, status = os.waitpid(pid, 0)
-                with contextlib.suppress(BrokenPipeError):  # nobody waits for it
-                    os.write(exits, ANSWER.pack(os.waitstatus_to_exitcode(status)))
-                os.close(exits)
-                os.close(ready)
-                continue
+        ready = {descriptor for descriptor, _ in poll.poll()}
+        if reader in ready:
+            os.read(reader, 4096)
+            reap(exits)
+        if requests.fileno() in ready:
             header, descriptors, _, _ = socket.recv_fds(requests, HEADER.size, 4)
             if not header:
                 return
-            request = json.loads(requests.recv(HEADER.unpack(header)[0], socket.MSG_WAITALL))
+            data = b""
+            while missing := HEADER.unpack(header)[0] - len(data):
+                data += requests.recv(missing)
+            request = json.loads(data)
             pid = os.fork()
             if pid == 0:
                 become(request, descriptors)
+            exits[pid] = descriptors.pop()
             pidfd = os.pidfd_open(pid)
-            children[pidfd] = pid, descriptors.pop()
-            poll.register(pidfd, select.POLLIN)
             socket.send_fds(requests, [ANSWER.pack(pid)], [pidfd])
-            for descriptor in descriptors:
+            for descriptor in (pidfd, *descriptors):
                 os.close(descriptor)
 
 
+def reap(exits: dict[int, int]) -> None:
+    """Tell the ends of our children; whoever came to us as the nearest reaper concerns nobody."""
+    with contextlib.suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            pid, status = ended
+            if pid in exits:
+                with contextlib.suppress(BrokenPipeError):  # nobody waits for it
+                    os.write(exits[pid], ANSWER.pack(os.waitstatus_to_exitcode(status)))
+                os.close(exits.pop(pid))
+
+
 if __name__ == "__main__":
-    sys.path[0] = os.environ["PYTHONPATH"]
+    del sys.path[0]
     preload()
+    from agentq_cli.host import kernel
+
+    kernel.become_subreaper()
     with contextlib.suppress(ConnectionError):  # the tests have ended
         serve(socket.socket(fileno=int(sys.argv[1])))

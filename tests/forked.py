@@ -34,14 +34,14 @@ def at_start(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 class Server:
-    """One fork server, started when it is first needed; for one thread."""
+    """One fork server, started when it is first needed; for one thread. `prefix` goes before its command line."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], prefix: Sequence[str] = ()) -> None:
         self.at_start = at_start(environ)
         self._socket, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, str(Path(__file__).with_name("fork_server.py")), str(theirs.fileno())],
+                [*prefix, sys.executable, str(Path(__file__).with_name("fork_server.py")), str(theirs.fileno())],
                 env={"PATH": os.environ["PATH"], **self.at_start},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -14,7 +14,7 @@ from agentq_cli.agents import api_errors
 from agentq_cli.agents.meanings import meaning
 from agentq_cli.agents.reader import LONGEST_ERROR, Reader, Verdict, count, text
 from agentq_cli.agents.reset_time import names_a_time
-from agentq_cli.model import FailureClass
+from agentq_cli.model.statuses import FailureClass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from functools import cache
 from agentq_cli.agents.event_line import ESCAPE
 from agentq_cli.agents.reset_time import names_a_time
 from agentq_cli.base.dataclass import dataclass
-from agentq_cli.model import FailureClass
+from agentq_cli.model.statuses import FailureClass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from agentq_cli.agents.reader import (
     text,
 )
 from agentq_cli.agents.reset_time import names_a_time
-from agentq_cli.model import FailureClass
+from agentq_cli.model.statuses import FailureClass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

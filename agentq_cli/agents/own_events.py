@@ -16,7 +16,7 @@ CLASS is `error` (the default), `network`, `overloaded`, `rate_limited`, `auth`,
 from __future__ import annotations
 
 from agentq_cli.agents.reader import LATEST_TIME, LONGEST_ERROR, Reader, Verdict, count, dollars, storable, text
-from agentq_cli.model import FailureClass
+from agentq_cli.model.statuses import FailureClass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

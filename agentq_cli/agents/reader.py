@@ -16,7 +16,7 @@ from agentq_cli.agents import event_line
 from agentq_cli.agents.profile import CONVERSATION
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.config.schema import READERS as READERS
-from agentq_cli.model import FailureClass
+from agentq_cli.model.statuses import FailureClass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

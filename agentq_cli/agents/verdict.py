@@ -16,7 +16,8 @@ import stat
 from agentq_cli.agents.reader import Reader, Verdict, storable
 from agentq_cli.agents.reset_time import reset_time
 from agentq_cli.base.dataclass import dataclass
-from agentq_cli.model import FailureClass, Outcome, RunStatus
+from agentq_cli.model.runs import Outcome
+from agentq_cli.model.statuses import FailureClass, RunStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -75,6 +75,13 @@ def rfc3339(milliseconds: int) -> str:
     return f"{_dates[day]}T{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{rest:03}Z"
 
 
+def from_rfc3339(text: str) -> int:
+    """The milliseconds of a time that `rfc3339` wrote."""
+    from datetime import datetime
+
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
 FIRST_DAY, LAST_DAY = -719_162, 2_932_896
 """0001-01-01 and 9999-12-31, in days since 1970-01-01."""
 

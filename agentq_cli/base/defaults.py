@@ -19,5 +19,6 @@ MAX_BACKOFF_MS = 300_000
 MAX_QUEUED = 100_000
 """The default of `max_queued`."""
 
-NOBODY_THERE = "no supervisor is running: start `agentq run`, or have cron or systemd call `agentq sweep`"
+START_ONE = "start `agentq run`, or have cron or systemd call `agentq sweep`"
+NOBODY_THERE = f"no supervisor is running: {START_ONE}"
 """The hint after queueing work that nothing will start."""

@@ -17,7 +17,7 @@ CAPTURED = ("PATH", "LANG", "LC_*", "VIRTUAL_ENV")
 
 SETTINGS = (
     *("AGENTQ_JOBS", "AGENTQ_DEFAULT_AGENT", "AGENTQ_TZ", "AGENTQ_RETENTION", "AGENTQ_MAX_QUEUED"),
-    *("AGENTQ_CAPTURE_ENV", "AGENTQ_CONFIG"),
+    "AGENTQ_CAPTURE_ENV",
 )
 """The variables that set what the config file can set."""
 
@@ -33,10 +33,15 @@ RESERVED = frozenset(
 """What each run is told about itself. These are always set by agentq, so nobody may set them."""
 
 
+def overridden(environ: Mapping[str, str]) -> bool:
+    """Whether a variable sets what the config file can set."""
+    return any(environ.get(name) for name in SETTINGS)
+
+
 def configured(environ: Mapping[str, str]) -> bool:
     """Whether there is any configuration to read: a file or a variable."""
     file = config_file(environ)
-    return file is None or os.path.lexists(file) or any(environ.get(name) for name in SETTINGS)
+    return file is None or os.path.lexists(file) or bool(environ.get("AGENTQ_CONFIG")) or overridden(environ)
 
 
 def captured(environ: Mapping[str, str], patterns: Sequence[str]) -> dict[str, str]:

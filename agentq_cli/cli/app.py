@@ -169,7 +169,7 @@ class Helpful(click.Command):
 
 
 class Command(Helpful, TyperCommand):
-    """A command: its parameters come from the table, and it has a context while it runs."""
+    """A command: its parameters come from the table, and it is called with a context."""
 
     examples: Sequence[tuple[str, str]] = ()
     usages: Sequence[str] = ()
@@ -201,8 +201,9 @@ class Command(Helpful, TyperCommand):
         """The command's result, which is not printed yet."""
         shared = ctx.meta.get(SHARED, {})
         perform.refuse_empty(str(self.name), ctx.params, shared)
-        ctx.obj.enter(shared)
-        return super().invoke(ctx)
+        typed = {each: list(value) if isinstance(value, tuple) else value for each, value in ctx.params.items()}
+        given = {each: value for each, value in typed.items() if value is not False and value != []}
+        return perform.call(str(self.name), given, ctx.obj.context(shared))
 
 
 class Application(Helpful, TyperGroup):
@@ -214,23 +215,21 @@ class Application(Helpful, TyperGroup):
 
     @property
     def groups(self) -> Mapping[str, Sequence[Entry]]:
-        """The available commands by purpose, each with its summary."""
+        """The commands by purpose, each with its summary."""
         from agentq_cli.cli.help import Entry, first_sentence
 
-        there = available()
         return {
             title: [Entry((name,), "", first_sentence(" ".join((load(name).help or "").split()))) for name in names]
-            for title, group in GROUPS.items()
-            if (names := [name for name in group if name in there])
+            for title, names in GROUPS.items()
         }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The available commands."""
-        return available()
+        """The names of the commands."""
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of that name; None if there is no such command."""
-        return load(cmd_name) if cmd_name in available() else None
+        return load(cmd_name) if cmd_name in COMMANDS else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -240,7 +239,7 @@ class Application(Helpful, TyperGroup):
         command = self.get_command(ctx, name)
         if command is None and not ctx.resilient_parsing:
             meant = ELSEWHERE.get(name)
-            near = f"; did you mean '{meant}'?" if meant else nearest(name, available()) or "; see 'agentq --help'"
+            near = f"; did you mean '{meant}'?" if meant else nearest(name, COMMANDS) or "; see 'agentq --help'"
             raise Usage(f"'{name}': no such command{near}")
         return name, command, args[1:]
 
@@ -266,23 +265,11 @@ def _next_steps(ctx: click.Context) -> list[str]:
         return []  # no home directory, or an invalid setting: here the help is more useful than an error
 
 
-def available() -> list[str]:
-    """The names of the commands whose modules exist, in the order of the help."""
-    there = set(os.listdir(f"{os.path.dirname(os.path.dirname(__file__))}/commands"))
-    return [name for name in COMMANDS if f"{name}.py" in there]
-
-
 def load(name: str) -> click.Command:
     """Import a command's module, and make a command from its function and its rows."""
     module = perform.module(name)
-
-    def callback(**typed: Any) -> results.Result:
-        given = {each: list(value) if isinstance(value, tuple) else value for each, value in typed.items()}
-        return perform.call(name, {each: value for each, value in given.items() if value is not False and value != []})
-
     command = Command(
         name=name,
-        callback=callback,
         params=parameters(name),
         help=inspect.getdoc(perform.function(name)),
         rich_markup_mode=None,

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack
 
 from agentq_cli import __version__
 from agentq_cli.base import clock
 from agentq_cli.base.errors import Usage
-from agentq_cli.commands.context import Context, enter, state_directory
+from agentq_cli.cli.context import Context, Resources, state_directory
 from agentq_cli.options.table import EVERYWHERE, row, rows
 from agentq_cli.show import printer, results
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 class Surroundings:
     """What a context is made from in addition to the options; `made` is the context of the command that ran."""
 
-    def __init__(self, resources: ExitStack, umask: int) -> None:
+    def __init__(self, resources: Resources, umask: int) -> None:
         self._resources = resources
         self._umask = umask
         self.made: Context | None = None
@@ -43,10 +42,6 @@ class Surroundings:
             resources=self._resources,
         )
         return self.made
-
-    def enter(self, options: Mapping[str, Any]) -> None:
-        """Make and set the context of the command that is about to run. Raises Usage."""
-        enter(self.context(options))
 
 
 def checked_color(given: str | None) -> str:
@@ -82,9 +77,9 @@ def function(name: str) -> Callable[..., results.Result]:
     return found
 
 
-def call(name: str, given: Given) -> results.Result:
+def call(name: str, given: Given, at: Context) -> results.Result:
     """The result of a command with the given values; values that were not given are None."""
-    return function(name)({**dict.fromkeys(option.name for option in rows(name)), **given})
+    return function(name)({**dict.fromkeys(option.name for option in rows(name)), **given}, at)
 
 
 def version() -> results.Result:
@@ -100,15 +95,15 @@ def command(name: str, given: Mapping[str, Any], shared: Mapping[str, Any], umas
         refuse_empty(name, given, shared)
         if not name:
             return version()
-        surroundings.enter(shared)
-        return call(name, given)
+        return call(name, given, surroundings.context(shared))
 
     return run(invoke, umask, as_json="json" in shared)
 
 
 def run(invoke: Callable[[Surroundings], results.Result], umask: int, *, as_json: bool) -> int:
     """Print the result of `invoke`; returns the exit code. `as_json` is used if `invoke` made no context."""
-    with ExitStack() as resources:
+    resources = Resources()
+    try:
         surroundings = Surroundings(resources, umask)
         result = invoke(surroundings)
         made = surroundings.made
@@ -119,3 +114,5 @@ def run(invoke: Callable[[Surroundings], results.Result], umask: int, *, as_json
             now_ms=(made.clock if made else clock.Clock()).now_ms,
         )
         return writer.write(result)
+    finally:
+        resources.close()

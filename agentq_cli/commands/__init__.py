@@ -1,1 +1,1 @@
-
+"""The commands, one module each, and what several of them share."""

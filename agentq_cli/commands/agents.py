@@ -8,7 +8,6 @@ from agentq_cli.agents import profile
 from agentq_cli.agents.probe import version
 from agentq_cli.base.defaults import BUILT_IN
 from agentq_cli.base.errors import Usage
-from agentq_cli.commands.context import Context, context
 from agentq_cli.show import documents
 from agentq_cli.show.results import Items, Result
 from agentq_cli.show.tables import Column
@@ -24,6 +23,7 @@ COLUMNS = (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
@@ -32,12 +32,11 @@ EXAMPLES = (
 )
 
 
-def agents(given: Given) -> Result:
+def agents(given: Given, at: Context) -> Result:
     """List the agents, and whether each one's program is found.
 
     Also shows where each profile comes from, the program's version, and which agent is the default.
     """
-    at = context()
     return Items("agents", _items(at), COLUMNS)
 
 

@@ -8,23 +8,25 @@ from contextlib import ExitStack
 
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.errors import TimedOut
+from agentq_cli.commands import following
+from agentq_cli.commands.following import STREAMS
 from agentq_cli.commands.reasons import Reasons
 from agentq_cli.engines.door import Queue, done
-from agentq_cli.model import Address, RunId, Status, Task
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import Task
 from agentq_cli.supervise import attended, wake
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.host.bells import Bell
 
-LOOK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 OUTPUT_SECONDS = 0.1
 """The longest delay of followed output."""
 
-STREAMS = ("stdout", "stderr")
 
-
-def looks(
+def until_ended(
     queue: Queue,
     addresses: Sequence[Address],
     ended: dict[Address, Task],
@@ -51,14 +53,14 @@ def looks(
                 return
             if wake_up:
                 wake_for(queue, open_tasks)
-            left = LOOK_SECONDS
+            left = CHECK_SECONDS
             if timeout_ms is not None:
                 left = min(left, (began + timeout_ms - monotonic_ms()) / 1000)
                 if left <= 0:
                     names = ", ".join(str(task.address) for task in open_tasks[:5])
                     raise TimedOut(f"--timeout: {len(open_tasks)} still open after the time-out ({names})")
             if reasons is not None:
-                reasons.look(open_tasks)
+                reasons.update(open_tasks)
             yield {task.address: task for task in open_tasks}
             bell.wait(left)
 
@@ -118,26 +120,29 @@ def output_until_ended(
             else:
                 if wake_up:
                     wake_for(queue, [task])
-                reasons.look([task])
+                reasons.update([task])
                 bell.wait(seconds)
-                seconds = min(seconds * 1.5, LOOK_SECONDS)
+                seconds = min(seconds * 1.5, CHECK_SECONDS)
 
 
 def _output(queue: Queue, run: RunId, bell: Bell) -> Iterator[tuple[str, bytes]]:
     """What a run prints, until it has ended; for `submit --follow`, which no supervisor informs."""
     with ExitStack() as stack:
-        readers = [(stream, stack.enter_context(queue.output(run, stream))) for stream in STREAMS]
-        over = False
-        while not over:
-            # Checked before reading, so that everything written before the end is read.
-            over = readers[0][1].ended or _left(queue, run)
-            for stream, reader in readers:
-                while piece := reader.read():
-                    yield stream, piece
-            if not over:
-                bell.wait(OUTPUT_SECONDS)
+        readers = {stream: stack.enter_context(queue.output(run, stream)) for stream in STREAMS}
+        yield from following.output(
+            readers,
+            lambda: readers["stdout"].ended or _left(queue, run),
+            lambda: bell.wait(OUTPUT_SECONDS),
+        )
 
 
 def _left(queue: Queue, run: RunId) -> bool:
     task = queue.task(run.address)
     return task.status is not Status.RUNNING or task.runs != run.attempt
+
+
+def code(task: Task) -> int:
+    """The exit code of `submit --wait` and `wait` for one task: 0 only if it completed."""
+    if task.status == "completed":
+        return 0
+    return task.exit_code or 1

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from agentq_cli.base.errors import AgentqError, Usage, WrongState
 from agentq_cli.commands import awaiting, targets
-from agentq_cli.commands.context import context
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Address, RunId, Status, Task, Undone
+from agentq_cli.model.actions import Undone
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
 from agentq_cli.show.results import Result
 
@@ -16,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeGuard
 
+    from agentq_cli.cli.context import Context
     from agentq_cli.config.configuration import Config
     from agentq_cli.options.table import Given
 
@@ -27,7 +30,7 @@ EXAMPLES = (
 )
 
 
-def cancel(given: Given) -> Result:
+def cancel(given: Given, at: Context) -> Result:
     """Cancel tasks, waiting or running, for good.
 
     A waiting task is cancelled at once. The process tree of a running task gets TERM, and KILL after the grace time.
@@ -37,9 +40,8 @@ def cancel(given: Given) -> Result:
     dry_run = given["dry_run"]
     from agentq_cli.supervise import cancel
 
-    at = context()
     if (bool(ids), session is not None, everything).count(True) != 1:
-        raise Usage("cancel: name tasks, a session with -s, or --all")
+        raise Usage("cancel: name tasks, a session with -s, or --all; only one of these")
     if everything and not dry_run:
         targets.confirm(bool(given["yes"]), "cancel --all ends every live task")
     queue = at.open_queue()
@@ -70,7 +72,7 @@ def _gone(queue: Queue, stopped: Sequence[Task | Undone]) -> list[Task | Undone]
     """The same, once all tasks that are being stopped have ended."""
     ended: dict[Address, Task] = {}
     addresses = [task.address for task in stopped if isinstance(task, Task)]
-    for _ in awaiting.looks(queue, addresses, ended):
+    for _ in awaiting.until_ended(queue, addresses, ended):
         pass
     return [ended[task.address] if isinstance(task, Task) else task for task in stopped]
 
@@ -113,8 +115,7 @@ def _late(queue: Queue, config: Config, task: Task) -> str:
         return ""
     from agentq_cli.supervise import overdue
 
-    worker = queue.worker(task.address)
-    found = None if worker is None else overdue.of(queue, config, worker)
+    found = overdue.of_task(queue, config, task)
     return "" if found is None else f"; {found}"
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 
 from agentq_cli.base.errors import AgentqError
-from agentq_cli.commands.context import context
 from agentq_cli.options.table import row
 from agentq_cli.options.values import parse_choice
 from agentq_cli.show.results import Document, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
 FILES = {"bash": "agentq.bash", "zsh": "_agentq", "fish": "agentq.fish"}
@@ -23,13 +23,12 @@ EXAMPLES = (
 )
 
 
-def completion(given: Given) -> Result:
+def completion(given: Given, at: Context) -> Result:
     """Print the completion file for a shell.
 
     This is not needed if agentq is installed in a prefix whose share/ the shell searches, such as /usr/local.
     """
     shell = given["shell"]
-    context()
     parse_choice(shell, row("completion", "shell"), "completion")
     text = shipped(FILES[shell])
     return Document("completion", {"shell": shell, "text": text}, text.splitlines())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from agentq_cli.commands.context import context
 from agentq_cli.config import configuration
 from agentq_cli.config.configuration import Config
 from agentq_cli.config.schema import DURATIONS, SIZES
@@ -15,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
@@ -24,13 +24,12 @@ EXAMPLES = (
 )
 
 
-def config(given: Given) -> Result:
+def config(given: Given, at: Context) -> Result:
     """Show every value with its source, or check the file.
 
     'path' prints the path of the file.
     """
     action = "show" if given["action"] is None else given["action"]
-    at = context()
     if action == "path":
         from agentq_cli.host.place import is_there
 

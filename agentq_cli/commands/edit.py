@@ -7,9 +7,8 @@ from collections.abc import Callable
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import Usage, WrongState
 from agentq_cli.commands import targets
-from agentq_cli.commands.context import Context, context
 from agentq_cli.diagnose.why import Why
-from agentq_cli.model import NewTask, Task
+from agentq_cli.model.tasks import NewTask, Task
 from agentq_cli.options.new_schedule import make_schedule, series
 from agentq_cli.options.new_task import TaskMaker, content, environment, spelled
 from agentq_cli.options.table import rows
@@ -20,6 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from agentq_cli.cli.context import Context
+    from agentq_cli.model.work import Work
     from agentq_cli.options.table import Given
 
 FIELDS = {row.name: row.field for row in rows("edit") if "batch" in row.holds}
@@ -36,13 +37,12 @@ EXAMPLES = (
 )
 
 
-def edit(given: Given) -> Result:
+def edit(given: Given, here: Context) -> Result:
     """Change a waiting task, or the next occurrence of a running one.
 
     Options that are not given keep their values. -e and --env-file add to the environment. Any address of a series
     means its live occurrence.
     """
-    here = context()
     changes, when, once = content("edit", given), series("edit", given), bool(given["once"])
     if not changes and not when and not once:
         raise Usage("edit: nothing to change; see 'agentq edit --help'")
@@ -97,33 +97,36 @@ def _change(
     here: Context, given: dict[str, Any], made: NewTask, when: dict[str, Any], once: bool
 ) -> Callable[[Task], Task]:
     """The edit as a function of the task under the lock; it takes over only what was given."""
-
-    # The config's additions to a new task's environment are already in this one's.
-    added = environment(given, {}, spelled, private_tmp=made.work.kind == "prompt")
+    changed = _work(given, made.work)
 
     def change(task: Task) -> Task:
-        if (task.work.kind == "exec") is not (made.work.kind == "exec"):
+        if task.work.kind != made.work.kind:
             raise WrongState(f"task '{task.address}': changed in the meantime; try again")
-        values: dict[str, Any] = {}
-        launch: dict[str, Any] = {}
-        for name in given:
-            place, _, field = FIELDS[name].rpartition(".")
-            if place:
-                launch[field] = getattr(made.work.launch, field)
-            elif field != "due_at":
-                values[field] = getattr(made.work, field)
-        if "env" in launch:
-            launch["env"] = {**task.work.launch.env, **added}
-        changed = replace(task, work=replace(task.work, **values, launch=replace(task.work.launch, **launch)))
+        after = replace(task, work=changed(task.work))
         if made.due_at is not None and not given.keys().isdisjoint(("at", "in")):
-            changed = replace(changed, due_at=made.due_at)
+            after = replace(after, due_at=made.due_at)
         if once:
-            return replace(changed, recurrence=None)
+            return replace(after, recurrence=None)
         if not when:
-            return changed
+            return after
         if task.recurrence is None:
             raise WrongState(f"task '{task.address}': its recurrence was dropped in the meantime")
         schedule = make_schedule(here, when, session=task.session, before=task.recurrence.schedule)
-        return replace(changed, recurrence=replace(task.recurrence, schedule=schedule))
+        return replace(after, recurrence=replace(task.recurrence, schedule=schedule))
+
+    return change
+
+
+def _work(given: dict[str, Any], made: Work) -> Callable[[Work], Work]:
+    """What a task is to do, changed to what was `made` of the options, as far as they were given."""
+    fields = [FIELDS[name].rpartition(".") for name in given if FIELDS[name] != "due_at"]
+    values = {field: getattr(made, field) for place, _, field in fields if not place}
+    launch = {field: getattr(made.launch, field) for place, _, field in fields if place}
+    # The config's additions to a new task's environment are already in this one's.
+    added = environment(given, {}, spelled, private_tmp=made.kind == "prompt")
+
+    def change(work: Work) -> Work:
+        env = {"env": {**work.launch.env, **added}} if "env" in launch else {}
+        return replace(work, **values, launch=replace(work.launch, **(launch | env)))
 
     return change

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from agentq_cli.commands import filters
-from agentq_cli.commands.context import Context, context
 from agentq_cli.commands.following import appears
 from agentq_cli.commands.following import follow as following
-from agentq_cli.model import Address, Event
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.sessions import Event
 from agentq_cli.options import values
 from agentq_cli.show import documents
 from agentq_cli.show.results import Items, Result, Stream
@@ -16,6 +16,7 @@ from agentq_cli.show.tables import Change, Column
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
 
@@ -39,14 +40,13 @@ EXAMPLES = (
 )
 
 
-def events(given: Given) -> Result:
+def events(given: Given, at: Context) -> Result:
     """List every change of state, newest first.
 
     Without --limit it shows the newest 100. With --follow it starts at the newest 10 and prints oldest first, until
     interrupted.
     """
     limit = given["limit"]
-    at = context()
     address = None if given["task"] is None else values.parse_address(given["task"])
     queue = at.open_queue()
     begin = filters.since(at, given["since"])
@@ -76,11 +76,11 @@ def _followed(
     before = [event for event in queue.events(address=address, since=since, limit=wanted) if event.id <= last]
     yield from (documents.event(event) for event in reversed(before))
 
-    def look() -> Sequence[Event]:
+    def find_new() -> Sequence[Event]:
         nonlocal last
         found = queue.events_after(last, address=address)
         last = found[-1].id if found else last
         return found
 
-    for event in following(look):
+    for event in following(find_new):
         yield None if event is None else documents.event(event)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from agentq_cli.base.errors import NotFound, Usage, nearest
-from agentq_cli.commands.context import Context
 from agentq_cli.host.place import is_there
-from agentq_cli.model import DEFAULT_SESSION
+from agentq_cli.model.addresses import DEFAULT_SESSION
 from agentq_cli.options import values
 
 TYPE_CHECKING = False
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from agentq_cli.base.enumeration import StrEnum
+    from agentq_cli.cli.context import Context
     from agentq_cli.engines.door import Queue
 
     Word = TypeVar("Word", bound=StrEnum)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from agentq_cli.host.place import is_there
 
@@ -11,8 +11,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeVar
 
+    from agentq_cli.engines.door import Queue
+    from agentq_cli.host.output import OutputReader
+    from agentq_cli.model.addresses import RunId
+
     Thing = TypeVar("Thing")
 
+
+STREAMS = ("stdout", "stderr")
+"""The streams of a run."""
 
 QUICK = 0.05
 SLOW = 0.5
@@ -35,17 +42,43 @@ class Pause:
         self._seconds = QUICK
 
 
-def follow(look: Callable[[], Sequence[Thing]]) -> Iterator[Thing | None]:
+def follow(find_new: Callable[[], Sequence[Thing]]) -> Iterator[Thing | None]:
     """What each poll returns, one by one, for ever; None, which prints nothing, after each poll that found nothing."""
     pause = Pause()
     while True:
-        found = look()
+        found = find_new()
         yield from found
         if found:
             pause.reset()
         else:
             yield None
             pause.wait()
+
+
+def output(
+    streams: Mapping[str, OutputReader], has_ended: Callable[[], bool], wait: Callable[[], object]
+) -> Iterator[tuple[str, bytes]]:
+    """What a run writes, as name of the stream and bytes, until it has ended; waits whenever there is nothing new."""
+    ended = False
+    while not ended:
+        # Checked before reading, so that everything written before the end is read.
+        ended = has_ended()
+        for name, reader in streams.items():
+            while piece := reader.read():
+                yield name, piece
+        if not ended:
+            wait()
+
+
+def last_said(queue: Queue, run: RunId) -> str:
+    """The last line that a run's agent wrote; empty if there is none."""
+    from agentq_cli.agents.last_words import last_words
+    from agentq_cli.host.output import last_line
+
+    try:
+        return last_words(last_line(queue.output(run, stream) for stream in STREAMS))
+    except OSError:
+        return ""  # the agent changed its output files, but the run continues
 
 
 def appears(path: str) -> Iterator[None]:

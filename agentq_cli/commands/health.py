@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from agentq_cli.base.dataclass import asdict
 from agentq_cli.base.errors import AgentqError, Unreadable
-from agentq_cli.commands.context import context
 from agentq_cli.diagnose.health import Issue, Severity, issues
 from agentq_cli.show.results import Document, Result
 
@@ -16,27 +15,27 @@ PUT_BACK = "restore the file from a copy; if agentq.db is missing, `agentq sweep
 
 EXAMPLES = (
     ("agentq health", "Show whether anything is wrong."),
-    ("agentq health --json", "The same for a monitor."),
+    ("agentq health --json", "Print the same as a JSON document, for a monitor."),
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
 
-def health(given: Given) -> Result:
+def health(given: Given, at: Context) -> Result:
     """Show what is wrong, and what to do about it.
 
     Exits with 0 if all is healthy, 1 if it is degraded, 2 if it is unhealthy.
     """
-    found = list(_found())
+    found = list(_found(at))
     code = 0 if not found else 2 if any(issue.severity is Severity.ERROR for issue in found) else 1
     data = {"status": STATUSES[code], "issues": [asdict(issue) for issue in found]}
     return Document("health", data, _lines(STATUSES[code], found), code=code, prose=True)
 
 
-def _found() -> Iterator[Issue]:
-    at = context()
+def _found(at: Context) -> Iterator[Issue]:
     try:
         queue = at.open_queue()
         yield from issues(queue, at.config)
@@ -45,7 +44,7 @@ def _found() -> Iterator[Issue]:
     except AgentqError as error:
         if error.code == 2:
             raise
-        yield Issue(Severity.ERROR, "state dir", error.message, "retry, or see the manual")
+        yield Issue(Severity.ERROR, "state dir", error.message, "try again; if it persists, see `man agentq`")
 
 
 def _lines(status: str, found: list[Issue]) -> Iterator[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from agentq_cli.base.clock import from_rfc3339
 from agentq_cli.commands import filters
-from agentq_cli.commands.context import context
 from agentq_cli.diagnose.why import Why
-from agentq_cli.model import Status
+from agentq_cli.model.statuses import Status
 from agentq_cli.options import values
 from agentq_cli.show import documents
 from agentq_cli.show.results import Items, Result
@@ -15,16 +15,14 @@ from agentq_cli.show.tables import Column, ZoneTime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
 
 def _due(item: documents.Item) -> object:
     """When it is due; for a coming occurrence also on the wall clock of its schedule's zone."""
     if item["schedule"] and item["status"] == "scheduled":
-        from datetime import datetime
-
-        moment = datetime.fromisoformat(item["due_at"])
-        local = values.format_local(round(moment.timestamp() * 1000), item["schedule"]["tz"])
+        local = values.format_local(from_rfc3339(item["due_at"]), item["schedule"]["tz"])
         return ZoneTime(item["due_at"], local)
     return item["due_at"]
 
@@ -46,13 +44,12 @@ EXAMPLES = (
 )
 
 
-def list_(given: Given) -> Result:
+def list_(given: Given, at: Context) -> Result:
     """List the live tasks, soonest first.
 
     With --all, or if --status names one of an ended task, the ended tasks follow.
     """
     session = given["session"]
-    at = context()
     queue = at.open_queue()
     chosen = filters.statuses(given["status"], Status)
     there = session is None or filters.has_session(at, queue, session)

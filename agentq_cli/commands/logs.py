@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 from agentq_cli.base.errors import NotFound
-from agentq_cli.commands.context import Context, context
-from agentq_cli.commands.following import Pause
+from agentq_cli.commands import following
+from agentq_cli.commands.following import STREAMS, Pause
 from agentq_cli.commands.reasons import Reasons
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Address, RunId, RunStatus
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import RunStatus
 from agentq_cli.options import values
 from agentq_cli.show import documents, notices
 from agentq_cli.show.harmless import decoded
@@ -18,10 +19,10 @@ from agentq_cli.show.results import Document, Raw, Result, Stream, StreamedText
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
     from agentq_cli.host.output import OutputReader
     from agentq_cli.options.table import Given
 
-STREAMS = ("stdout", "stderr")
 EXAMPLES = (
     ("agentq logs 3", "Print what the last run of default/3 wrote."),
     ("agentq logs --follow docs/7", "Print the output as it comes."),
@@ -29,13 +30,12 @@ EXAMPLES = (
 )
 
 
-def logs(given: Given) -> Result:
+def logs(given: Given, at: Context) -> Result:
     """Print what an attempt wrote, also while it runs.
 
     Control characters are made harmless. The unchanged bytes are in the files that 'agentq runs --json' names.
     """
     follow, tail = given["follow"], given["tail"]
-    at = context()
     address, attempt = values.parse_run(given["run"])
     queue = at.open_queue()
     stream = "stderr" if given["stderr"] else "stdout"
@@ -93,20 +93,17 @@ def _followed(
         task = queue.task(address)
         if task.status.ended and task.last_run is None:
             return
-        reasons.look([task])
+        reasons.update([task])
         pause.wait()
     with ExitStack() as stack:
         readers = {name: stack.enter_context(_from(queue, run, name, tail)) for name in streams}
-        over = False
-        while not over:
-            # Checked before reading, so that everything written before the end is read.
-            over = readers[streams[0]].ended or queue.run(run).status is not RunStatus.RUNNING
-            for name, reader in readers.items():
-                while piece := reader.read():
-                    pause.reset()
-                    yield run, name, piece
-            if not over:
-                pause.wait()
+
+        def has_ended() -> bool:
+            return readers[streams[0]].ended or queue.run(run).status is not RunStatus.RUNNING
+
+        for name, piece in following.output(readers, has_ended, pause.wait):
+            pause.reset()
+            yield run, name, piece
 
 
 def _documents(

@@ -6,16 +6,17 @@ import json
 from collections.abc import Iterator, Sequence
 
 from agentq_cli.commands import filters
-from agentq_cli.commands.context import Context, context
 from agentq_cli.commands.following import appears
 from agentq_cli.commands.following import follow as following
-from agentq_cli.model import DEFAULT_SESSION, Message
+from agentq_cli.model.addresses import DEFAULT_SESSION
+from agentq_cli.model.sessions import Message
 from agentq_cli.show import documents
 from agentq_cli.show.results import Items, Result, Stream
 from agentq_cli.show.tables import Column
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
 
@@ -37,14 +38,13 @@ EXAMPLES = (
 )
 
 
-def messages(given: Given) -> Result:
+def messages(given: Given, at: Context) -> Result:
     """List what a session's agents said, newest first.
 
-    These are the results of runs, and the agents' own rows. Without --limit it shows the newest 100. With --follow it
-    starts at the newest 10 and prints oldest first, until interrupted.
+    These are the results of runs, and what agents wrote themselves. Without --limit it shows the newest 100. With
+    --follow it starts at the newest 10 and prints oldest first, until interrupted.
     """
     limit = given["limit"]
-    at = context()
     queue = at.open_queue()
     name = given["session"] or DEFAULT_SESSION
     begin = filters.since(at, given["since"])
@@ -69,11 +69,11 @@ def _followed(at: Context, name: str, since: int | None, limit: int | None) -> I
     seen = {message.id for message in before}
     yield from (documents.message(message) for message in reversed(before))
 
-    def look() -> Sequence[Message]:
+    def find_new() -> Sequence[Message]:
         nonlocal last
         found, last = queue.messages_after(name, last)
         return found
 
-    for message in following(look):
+    for message in following(find_new):
         if message is None or message.id not in seen:
             yield None if message is None else documents.message(message)

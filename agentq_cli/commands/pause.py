@@ -5,14 +5,15 @@ from __future__ import annotations
 from agentq_cli.agents import profile
 from agentq_cli.base.errors import NotFound, Usage, nearest
 from agentq_cli.commands import targets
-from agentq_cli.commands.context import Context, context
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Status, TargetResult
+from agentq_cli.model.actions import TargetResult
+from agentq_cli.model.statuses import Status
 from agentq_cli.options import values
 from agentq_cli.show.results import Result, Results
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
@@ -23,23 +24,21 @@ EXAMPLES = (
 )
 
 
-def pause(given: Given) -> Result:
+def pause(given: Given, at: Context) -> Result:
     """Keep tasks from starting until 'agentq resume'.
 
     Running tasks are not interrupted. --all pauses the whole queue, including sessions that are created later.
     """
-    return switch(given, paused=True, reason=given["reason"])
+    return switch(given, at, paused=True, reason=given["reason"])
 
 
-def switch(given: Given, *, paused: bool, reason: str | None = None) -> Result:
+def switch(given: Given, at: Context, *, paused: bool, reason: str | None = None) -> Result:
     """Pause or resume the targets."""
-
-    at = context()
     verb = "pause" if paused else "resume"
     ids, session, agent = given["ids"], given["session"], given["agent"]
     everything = bool(given["all"])
     if (bool(ids), session is not None, agent is not None, everything).count(True) != 1:
-        raise Usage(f"{verb}: name tasks, a session with -s, an agent with --agent, or --all")
+        raise Usage(f"{verb}: name tasks, a session with -s, an agent with --agent, or --all; only one of these")
     queue = at.open_queue(create=agent is not None or everything)
     if ids:
         act = (lambda addresses: queue.pause_each(addresses, reason=reason)) if paused else queue.resume_each
@@ -75,4 +74,4 @@ def _whole(
 def _known(at: Context, agent: str) -> None:
     names = profile.names(at.config)
     if agent not in names:
-        raise NotFound(f"--agent '{agent}': no such agent{nearest(agent, names)}")
+        raise NotFound(f"--agent '{agent}': no such agent{nearest(agent, names) or '; see `agentq agents`'}")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from agentq_cli.base.errors import Usage, WrongState
 from agentq_cli.commands import targets
-from agentq_cli.commands.context import context
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Task, Undone
+from agentq_cli.model.actions import Undone
+from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
 from agentq_cli.show.results import Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
@@ -21,13 +22,12 @@ EXAMPLES = (
 )
 
 
-def prune(given: Given) -> Result:
+def prune(given: Given, at: Context) -> Result:
     """Remove ended tasks, their runs and their output, for good.
 
     Their addresses are not used again. A task on which a live task depends is kept.
     """
     ids, older_than, session = given["ids"], given["older_than"], given["session"]
-    at = context()
     if bool(ids) == (older_than is not None):
         raise Usage("prune: name tasks, or an age with --older-than" + ("; not both" if ids else ""))
     if ids and session is not None:
@@ -54,7 +54,7 @@ def _would(queue: Queue, task: Task | Undone) -> Task | Undone:
         return task
     if not task.status.ended:
         status = task.shown_status(queue.now)
-        return Undone(WrongState(f"task '{task.address}': it is {status}; only ended tasks are pruned"), status)
+        return Undone(WrongState(f"task '{task.address}': it is {status}; only an ended task can be pruned"), status)
     waiting = queue.depended_on(task.address)
     if waiting is not None:
         return Undone(WrongState(f"task '{task.address}': {waiting} depends on it"), task.status)

@@ -9,7 +9,7 @@ from agentq_cli.base.errors import AgentqError
 from agentq_cli.config.configuration import Config
 from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Task, WaitingFor
+from agentq_cli.model.tasks import Task, WaitingFor
 from agentq_cli.show import notices
 
 LASTING_MS = 1000
@@ -43,7 +43,7 @@ class Reasons:
         """Stop writing to stderr, because a screen shows the lines from now on."""
         self._silent = True
 
-    def look(self, tasks: Sequence[Task]) -> None:
+    def update(self, tasks: Sequence[Task]) -> None:
         """Check the tasks that are still open."""
         now = monotonic_ms()
         try:

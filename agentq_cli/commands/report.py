@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 
 from agentq_cli.base.errors import AgentqError, Refused, Usage
 from agentq_cli.commands import filters
-from agentq_cli.commands.context import context
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import PastRun, RunId
+from agentq_cli.model.addresses import RunId
+from agentq_cli.model.runs import PastRun
 from agentq_cli.options import values
 from agentq_cli.show import documents, report_page
 from agentq_cli.show import report as reporting
@@ -19,6 +19,7 @@ from agentq_cli.show.results import Document, Raw, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
@@ -27,13 +28,12 @@ EXAMPLES = (
 )
 
 
-def report(given: Given) -> Result:
+def report(given: Given, at: Context) -> Result:
     """Report what ran: a timeline, failures, durations, tokens and cost, as one page that needs no network.
 
     An existing file is replaced. Without --since the report covers all runs on record.
     """
     html, session, since = given["html"], given["session"], given["since"]
-    at = context()
     if not html:
         raise Usage("report: name a file with --html; '-' is standard output")
     if html == "-" and at.as_json:

@@ -7,6 +7,7 @@ from agentq_cli.show.results import Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
@@ -16,9 +17,9 @@ EXAMPLES = (
 )
 
 
-def resume(given: Given) -> Result:
+def resume(given: Given, at: Context) -> Result:
     """Let paused tasks start again.
 
     --agent also lifts a hold caused by a usage limit, a key or an account. --all resumes the queue.
     """
-    return switch(given, paused=False)
+    return switch(given, at, paused=False)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from agentq_cli.base.defaults import NOBODY_THERE
 from agentq_cli.base.errors import Usage
 from agentq_cli.commands import targets
-from agentq_cli.commands.context import context
 from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import done
-from agentq_cli.model import Undone
+from agentq_cli.model.actions import Undone
 from agentq_cli.show import documents, notices
 from agentq_cli.show.results import Items, Result
 from agentq_cli.supervise import attended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
@@ -23,14 +23,13 @@ EXAMPLES = (
 )
 
 
-def retry(given: Given) -> Result:
+def retry(given: Given, at: Context) -> Result:
     """Run ended tasks again.
 
     Each runs under its own address, as a new attempt with a fresh retry budget. Tasks that its failure had cancelled
     are reopened.
     """
     ids = given["ids"]
-    at = context()
     if not ids:
         raise Usage("retry: name the tasks to run again")
     queue = at.open_queue()

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.errors import Busy, Deferred, Usage
-from agentq_cli.commands.context import Context, context
-from agentq_cli.model import Status
+from agentq_cli.model.statuses import Status
 from agentq_cli.options import values
 from agentq_cli.options.table import EVERYWHERE, row, rows
 from agentq_cli.show import documents, notices
@@ -19,10 +18,12 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
+    from agentq_cli.cli.context import Context
     from agentq_cli.engines.door import Queue
     from agentq_cli.options.table import Given
     from agentq_cli.show.pen import Pen
-    from agentq_cli.supervise.supervisor import Happening, Settings, Supervision
+    from agentq_cli.supervise.duty import Happening, Settings
+    from agentq_cli.supervise.supervisor import Supervision
 
 
 EXAMPLES = (
@@ -33,14 +34,13 @@ EXAMPLES = (
 )
 
 
-def run(given: Given) -> Result:
+def run(given: Given, at: Context) -> Result:
     """Run what is due, N at a time, and record how it ended.
 
     On SIGTERM it exits and leaves the agents running; the next 'agentq run' or 'agentq sweep' takes them over. On the
     first SIGINT it waits for them, on the second it exits.
     """
     on_stop, idle_exit = given["on_stop"], given["idle_exit"]
-    at = context()
     only_on_linux("run")
     if on_stop is not None:
         values.parse_choice(on_stop, row("run", "on_stop"), "--on-stop")
@@ -53,7 +53,7 @@ def run(given: Given) -> Result:
     gates.check(at.config, Resources())
     if given["detach"]:
         return _detached(at, given)
-    from agentq_cli.supervise.supervisor import Settings
+    from agentq_cli.supervise.duty import Settings
 
     return _supervise(at, Settings(given["jobs"], sessions, bool(given["drain"]), idle_ms, given["max_tasks"], on_stop))
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agentq_cli.commands import filters
-from agentq_cli.commands.context import context
-from agentq_cli.model import RunStatus
+from agentq_cli.model.statuses import RunStatus
 from agentq_cli.options import values
 from agentq_cli.show import documents
 from agentq_cli.show.results import Items, Result
@@ -14,6 +13,7 @@ from agentq_cli.show.tables import Column
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
 COLUMNS = (
@@ -34,13 +34,12 @@ EXAMPLES = (
 )
 
 
-def runs(given: Given) -> Result:
+def runs(given: Given, at: Context) -> Result:
     """List what ran, newest first, and how it ended.
 
     Without --limit it shows the newest 100.
     """
     session = given["session"]
-    at = context()
     address = None if given["task"] is None else values.parse_address(given["task"])
     queue = at.open_queue()
     chosen = filters.statuses(given["status"], RunStatus)

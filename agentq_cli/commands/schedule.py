@@ -5,9 +5,8 @@ from __future__ import annotations
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import Usage
-from agentq_cli.commands.context import Context, context
 from agentq_cli.commands.submit import PLAN, asked, dry, plan_of, put, told
-from agentq_cli.model import Task
+from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
 from agentq_cli.options.new_schedule import OCCURRENCE, make_schedule, series
 from agentq_cli.options.new_task import TaskMaker, spelled
@@ -17,6 +16,7 @@ from agentq_cli.show.results import Document, Items, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
 SHOWN = 3
@@ -43,13 +43,12 @@ EXAMPLES = (
 )
 
 
-def schedule(given: Given) -> Result:
-    """Schedule work: --cron, --every or --at.
+def schedule(given: Given, here: Context) -> Result:
+    """Schedule work: repeatedly with --cron or --every, once with --at.
 
     Prints the address; the next fire times go to stderr. Each occurrence is a task with its own address, and any
     address of the series means the live occurrence.
     """
-    here = context()
     made = make_schedule(here, series("schedule", given) | {"tz": given["tz"]}, session=given["session"])
     if given["next"] is not None and not given["dry_run"]:
         return _times(here, made, given["next"])

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from agentq_cli.agents import logins
 from agentq_cli.base.errors import Usage, nearest
-from agentq_cli.commands.context import Context, context
 from agentq_cli.config import configuration
 from agentq_cli.diagnose import service as services
 from agentq_cli.options.table import row
@@ -17,6 +16,7 @@ from agentq_cli.show.results import Document, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
 INSTALL = {
@@ -35,14 +35,13 @@ EXAMPLES = (
 )
 
 
-def service(given: Given) -> Result:
+def service(given: Given, at: Context) -> Result:
     """Print systemd units, or a crontab line, that run the queue with this shell's settings.
 
     They contain this shell's PATH, the state dir and the config, so that agents found here are found there too.
     Nothing is installed; comments say where each part goes. Secrets such as API keys are never printed.
     """
     action, kind, unit = given["action"], given["kind"], given["unit"]
-    at = context()
     parse_choice(action, row("service", "action"), "service")
     parse_choice(kind, row("service", "kind"), "service print")
     if unit is not None and kind != "systemd":

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agentq_cli.base.errors import AgentqError, NotFound, Usage, nearest
-from agentq_cli.commands.context import context
 from agentq_cli.policy import order
 from agentq_cli.show import documents
 from agentq_cli.show.results import Items, Result
@@ -13,6 +12,7 @@ from agentq_cli.show.tables import Column
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
 
@@ -38,7 +38,7 @@ EXAMPLES = (
 RESET = "reset"
 
 
-def sessions(given: Given) -> Result:
+def sessions(given: Given, at: Context) -> Result:
     """List the sessions, or let some begin a new conversation.
 
     The list shows each session's tasks by status, its next due time, its conversation, and whether it is paused. After
@@ -47,12 +47,11 @@ def sessions(given: Given) -> Result:
     """
     action, agent = given["action"], given["agent"]
     if action == RESET:
-        return _reset(given["names"] or [], agent)
+        return _reset(at, given["names"] or [], agent)
     if action is not None:
-        raise Usage(f"sessions '{action}': {RESET}, or nothing to list them{nearest(action, (RESET,))}")
+        raise Usage(f"sessions '{action}': must be {RESET}, or left out for the list{nearest(action, (RESET,))}")
     if agent is not None:
         raise Usage(f"--agent '{agent}': only together with {RESET}")
-    at = context()
     queue = at.open_queue()
 
     def items() -> Iterator[documents.Item]:
@@ -63,22 +62,21 @@ def sessions(given: Given) -> Result:
     return Items("sessions", items(), COLUMNS, empty="no sessions; they appear on first use")
 
 
-def _reset(names: list[str], agent: str | None) -> Result:
+def _reset(at: Context, names: list[str], agent: str | None) -> Result:
     from agentq_cli.agents import profile
-    from agentq_cli.model import TargetResult
+    from agentq_cli.model.actions import TargetResult
     from agentq_cli.options import values
     from agentq_cli.show.results import Results
 
     if not names:
         raise Usage(f"sessions {RESET}: name a session")
-    at = context()
     queue = at.open_queue()
 
     def one(name: str) -> str:
         given_up = queue.reset_conversation(values.parse_session(name, "session"), agent)
         known = profile.names(at.config)
         if agent is not None and not given_up and agent not in known:
-            raise NotFound(f"--agent '{agent}': no such agent{nearest(agent, known)}")
+            raise NotFound(f"--agent '{agent}': no such agent{nearest(agent, known) or '; see `agentq agents`'}")
         if not given_up:
             return f"session {name} has no conversation{f' with {agent}' if agent else ''}"
         return f"session {name} begins a new conversation with {', '.join(given_up)}"

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agentq_cli.base.clock import rfc3339
-from agentq_cli.commands.context import context
+from agentq_cli.base.clock import from_rfc3339, rfc3339
 from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Run, Status, Task
+from agentq_cli.model.runs import Run
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
 from agentq_cli.show import documents
 from agentq_cli.show.results import Document, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
     from agentq_cli.config.configuration import Config
     from agentq_cli.engines.door import Queue
     from agentq_cli.options.table import Given
@@ -27,9 +29,8 @@ EXAMPLES = (
 )
 
 
-def show(given: Given) -> Result:
+def show(given: Given, at: Context) -> Result:
     """Show everything about one task, and why it is not running."""
-    at = context()
     address = values.parse_address(given["id"])
     queue = at.open_queue()
     found = queue.task(address)
@@ -45,8 +46,7 @@ def _overdue(queue: Queue, config: Config, task: Task) -> str | None:
         return None
     from agentq_cli.supervise import overdue
 
-    worker = queue.worker(task.address)
-    found = None if worker is None else overdue.of(queue, config, worker)
+    found = overdue.of_task(queue, config, task)
     return None if found is None else str(found)
 
 
@@ -103,11 +103,8 @@ def _lines(
         yield "Attempts", f"{data['attempts']} of {data['max_retries'] + 1}"
     if data["schedule"]:
         yield "Schedule", _schedule(data["schedule"])
-        from datetime import datetime
-
         for at in data["schedule"]["next"]:
-            moment = datetime.fromisoformat(at)
-            yield "Next", values.format_local(round(moment.timestamp() * 1000), data["schedule"]["tz"])
+            yield "Next", values.format_local(from_rfc3339(at), data["schedule"]["tz"])
     for label, key in (("Created", "created_at"), ("Due", "due_at"), ("Expires", "expires_at")):
         if data[key]:
             yield label, data[key]

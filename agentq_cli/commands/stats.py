@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from agentq_cli.base.dataclass import asdict
 from agentq_cli.base.errors import Usage
 from agentq_cli.commands import filters
-from agentq_cli.commands.context import context
 from agentq_cli.engines.door import Queue
 from agentq_cli.options import values
 from agentq_cli.policy.figures import Figures, FiguresKey, SessionTasks
@@ -21,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
 LIVE = ("blocked", "scheduled", "queued", "running", "retrying", "paused")
@@ -53,14 +53,13 @@ EXAMPLES = (
 )
 
 
-def stats(given: Given) -> Result:
+def stats(given: Given, at: Context) -> Result:
     """Count tasks and runs by session and agent, with waits, run times, failures, tokens and cost.
 
     --since counts only runs that started from then on; tasks are counted as they are now. A wait is the time from when
     a run was due until it started. The counters of --prometheus cover everything that ever ran, including pruned runs.
     """
     session, since, prometheus = given["session"], given["since"], given["prometheus"]
-    at = context()
     if prometheus and (since is not None or at.as_json):
         other = "--since" if since is not None else "--json"
         raise Usage(f"--prometheus: not together with {other}; its counters cover everything, as text")

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
-
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.defaults import NOBODY_THERE
 from agentq_cli.base.errors import Usage
-from agentq_cli.commands.context import Context, context
 from agentq_cli.engines.door import Queue, done, store_one
-from agentq_cli.model import Address, NewTask, Task
+from agentq_cli.model.addresses import Address
 from agentq_cli.options import values
-from agentq_cli.options.new_task import TaskMaker, code, content, spelled
-from agentq_cli.show import notices, results
-from agentq_cli.show.results import Document, Followed, Items, Result
+from agentq_cli.options.new_task import TaskMaker, content, spelled
+from agentq_cli.show import notices
+from agentq_cli.show.results import Document, Items, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
+    from agentq_cli.cli.context import Context
+    from agentq_cli.model.tasks import NewTask
     from agentq_cli.options.table import Given
     from agentq_cli.show import documents
-
-MOST_NAMED = 5
-"""The most addresses that a hint names."""
 
 USAGES = (
     "[OPTIONS] PROMPT",
@@ -43,13 +39,12 @@ EXAMPLES = (
 )
 
 
-def submit(given: Given) -> Result:
+def submit(given: Given, here: Context) -> Result:
     """Submit work: a prompt for an agent, or with --exec a command.
 
     Prints the task's address once the task is on disk; a later power loss does not lose it. Tasks of a named session
     run in order, in one conversation of its agent. Tasks of the session 'default' are independent.
     """
-    here = context()
     if given["batch"] is not None:
         tasks = _batch(here, given["batch"], given)
     else:
@@ -72,14 +67,16 @@ def _work(words: Sequence[str] | None, exec_: bool | None, file: str | None, age
         if file is not None:
             raise Usage(f"--file '{file}': not together with --exec; a command's stdin is --stdin")
         if agent is not None:
-            notices.warn(f"--agent '{agent}': a command has no agent")
+            notices.warn(f"--agent '{agent}': ignored, because a command has no agent")
         return {"exec": list(words or ())}
     if file is not None:
         if words:
             raise Usage(f"PROMPT '{words[0]}': not together with --file")
         return {"prompt": _text_of(file, "--file")}
     if words and len(words) > 1:
-        raise Usage(f"PROMPT '{words[1]}': one prompt is wanted; quote it, or use --exec for a command")
+        raise Usage(
+            f"PROMPT '{words[1]}': only one prompt; quote text that contains spaces, or use --exec for a command"
+        )
     if words == ["-"]:
         return {"prompt": _text_of("-", "PROMPT")}
     return {"prompt": words[0] if words else None}
@@ -140,16 +137,6 @@ def _shown(value: object) -> str:
     return shlex.join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-@contextlib.contextmanager
-def _told_of_ctrl_c(addresses: Sequence[Address]) -> Iterator[None]:
-    """Tell a person who stops waiting with Ctrl-C that the work stays in the queue, and how to end it."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        names = " ".join(map(str, addresses)) if len(addresses) <= MOST_NAMED else "ID…"
-        raise KeyboardInterrupt(f"what was submitted stays in the queue; `agentq cancel {names}` ends it") from None
-
-
 def store(here: Context, tasks: Sequence[NewTask], given: Given) -> Result:
     """Store tasks and notify the processes that wait for work; the result prints the addresses, and waits for the tasks
     if requested."""
@@ -166,11 +153,13 @@ def store(here: Context, tasks: Sequence[NewTask], given: Given) -> Result:
             return told(here, here.open_queue(), addresses) if here.as_json else _addresses(addresses)
     queue, stored = put(here, tasks, attended=wait or follow)
     addresses = [address for address, _ in stored]
+    if not (wait or follow):
+        return told(here, queue, addresses)
+    from agentq_cli.commands import submit_waiting
+
     if follow and len(addresses) == 1 and not here.as_json:
-        return _follow(here, queue, *stored[0], no_wake)
-    if wait or follow:
-        return _wait(here, queue, addresses, no_wake)
-    return told(here, queue, addresses)
+        return submit_waiting.follow(here, queue, *stored[0], no_wake=no_wake)
+    return submit_waiting.wait(here, queue, addresses, no_wake=no_wake)
 
 
 def put(here: Context, tasks: Sequence[NewTask], *, attended: bool = False) -> tuple[Queue, list[tuple[Address, bool]]]:
@@ -181,8 +170,12 @@ def put(here: Context, tasks: Sequence[NewTask], *, attended: bool = False) -> t
     queue = here.open_queue(create=True)
     # A batch over several sessions belongs to this process until it is complete. A process of another PID namespace
     # recognizes by the bell that this one is alive.
-    with queue.bell() if len({task.session for task in tasks}) > 1 else contextlib.nullcontext():
+    bell = queue.bell() if len({task.session for task in tasks}) > 1 else None
+    try:
         stored = queue.submit(tasks, max_queued=here.config.max_queued)
+    finally:
+        if bell is not None:
+            bell.close()
     if not attended and unattended(queue, sorted({address.session for address, _ in stored})):
         notices.hint(NOBODY_THERE)
     return queue, stored
@@ -202,51 +195,3 @@ def told(here: Context, queue: Queue, addresses: Sequence[Address]) -> Result:
 
 def _addresses(addresses: Sequence[Address]) -> Result:
     return Items("tasks", ({"id": str(address)} for address in addresses), line=lambda item: str(item["id"]))
-
-
-def _wait(here: Context, queue: Queue, addresses: Sequence[Address], no_wake: bool) -> Result:
-    from agentq_cli.commands import awaiting, reasons, watching
-    from agentq_cli.show import documents
-
-    ended: dict[Address, Task] = {}
-    still_open: dict[Address, Task] = {}
-    why = reasons.Reasons(queue, here.config)
-
-    def items() -> Iterator[documents.Item]:
-        with _told_of_ctrl_c(addresses):
-            for _ in awaiting.looks(queue, addresses, ended, reasons=why, wake_up=not no_wake):
-                pass
-        found = (ended[address] for address in addresses)
-        yield from (documents.task(task, now=queue.now, waiting_for=None) for task in found)
-
-    def looks() -> Iterator[documents.Item | None]:
-        yield from ({"id": str(address)} for address in addresses)
-        with _told_of_ctrl_c(addresses):
-            for found in awaiting.looks(queue, addresses, ended, reasons=why, wake_up=not no_wake):
-                still_open.clear()
-                still_open.update(found)
-                yield None
-
-    def exit_code() -> int:
-        codes = [code(ended[address]) for address in addresses]
-        return codes[0] if len(codes) == 1 else int(any(codes))
-
-    if here.as_json:
-        return Items("tasks", items(), code=exit_code)
-    live = watching.live_wait(queue, still_open, why, ended=ended)
-    return results.Stream("tasks", looks(), lambda item: str(item["id"]), code=exit_code, live=live)
-
-
-def _follow(here: Context, queue: Queue, address: Address, new: bool, no_wake: bool) -> Result:
-    from agentq_cli.commands import awaiting, reasons
-
-    why = reasons.Reasons(queue, here.config)
-    ended: list[Task] = []
-
-    def pieces() -> Iterator[tuple[str, bytes]]:
-        yield "stdout", f"{address}\n".encode()
-        with _told_of_ctrl_c([address]):
-            task = yield from awaiting.output_until_ended(queue, address, new=new, wake_up=not no_wake, reasons=why)
-        ended.append(task)
-
-    return Followed(pieces(), code=lambda: code(ended[0]))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from agentq_cli.commands.context import context
 from agentq_cli.options import values
 from agentq_cli.show import documents
 from agentq_cli.show.results import Items, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
@@ -21,8 +21,8 @@ EXAMPLES = (
 )
 
 
-def sweep(given: Given) -> Result:
-    """Do one pass for cron and timers: settle, recover, re-arm, wake.
+def sweep(given: Given, at: Context) -> Result:
+    """Do one pass for cron and timers: settle what ended, and start a supervisor for due work.
 
     It settles runs that ended, recovers those that crashed, enforces limits, expires late tasks, re-arms schedules and
     starts a supervisor for due work. It is safe at any time, and any number of sweeps may run at once.
@@ -33,7 +33,6 @@ def sweep(given: Given) -> Result:
     from agentq_cli.supervise import gates
     from agentq_cli.supervise.sweep import Sweep
 
-    at = context()
     only_on_linux("sweep")
     gates.check(at.config, Resources())
     only = None if session is None else values.parse_session(session)

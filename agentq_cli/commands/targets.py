@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 
 from agentq_cli.base.errors import AgentqError, Usage
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Actor, Address, RunId, TargetResult, Task, Undone
+from agentq_cli.model.actions import Actor, TargetResult, Undone
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
 from agentq_cli.show.results import Results
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 
 from agentq_cli.base.errors import Usage
-from agentq_cli.commands.context import Context, context
 from agentq_cli.show.results import Document, Interactive, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
@@ -19,12 +19,11 @@ EXAMPLES = (
 )
 
 
-def top(given: Given) -> Result:
+def top(given: Given, at: Context) -> Result:
     """Watch supervisors, runs, the queue, schedules and what ended; open, cancel, retry and pause tasks with keys.
 
     '?' lists the keys. With --json it prints one snapshot.
     """
-    at = context()
     if at.as_json:
         from agentq_cli.top import snapshot
 

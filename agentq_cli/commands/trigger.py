@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from agentq_cli.base.defaults import NOBODY_THERE
 from agentq_cli.commands import targets
-from agentq_cli.commands.context import context
 from agentq_cli.diagnose.why import Why
 from agentq_cli.show import documents, notices
 from agentq_cli.show.results import Items, Result
@@ -12,6 +11,7 @@ from agentq_cli.supervise import attended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
@@ -20,12 +20,11 @@ EXAMPLES = (
 )
 
 
-def trigger(given: Given) -> Result:
+def trigger(given: Given, at: Context) -> Result:
     """Run a schedule's work once now, without changing the schedule.
 
     Prints the address of the extra occurrence.
     """
-    at = context()
     queue = at.open_queue()
     task = queue.trigger(targets.address(given["id"]))
     if attended.unattended(queue, [task.session]):

@@ -7,16 +7,17 @@ from itertools import chain
 
 from agentq_cli.base.errors import Usage
 from agentq_cli.commands import awaiting, watching
-from agentq_cli.commands.context import context
 from agentq_cli.commands.reasons import Reasons
-from agentq_cli.model import Address, Status, Task
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
-from agentq_cli.options.new_task import code
 from agentq_cli.show import documents
 from agentq_cli.show.results import Items, Result, Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
@@ -26,14 +27,13 @@ EXAMPLES = (
 )
 
 
-def wait(given: Given) -> Result:
+def wait(given: Given, at: Context) -> Result:
     """Wait for tasks to end.
 
     With one task it exits with that task's exit code. -s waits for the session's tasks that are live at the time of the
     call, except paused tasks and occurrences that are not yet due.
     """
     ids, session, timeout = given["ids"], given["session"], given["timeout"]
-    at = context()
     if bool(ids) is (session is not None):
         raise Usage("wait: name tasks, or a session with -s" + ("; not both" if ids else ""))
     addresses = [values.parse_address(each) for each in ids or ()]
@@ -47,8 +47,8 @@ def wait(given: Given) -> Result:
     still_open: dict[Address, Task] = {}
     why = Reasons(queue, at.config)
 
-    def looks() -> Iterator[None]:
-        for found in awaiting.looks(queue, addresses, ended, reasons=why, timeout_ms=limit):
+    def checks() -> Iterator[None]:
+        for found in awaiting.until_ended(queue, addresses, ended, reasons=why, timeout_ms=limit):
             still_open.clear()
             still_open.update(found)
             yield None
@@ -58,15 +58,15 @@ def wait(given: Given) -> Result:
         yield from (documents.task(task, now=queue.now, waiting_for=None) for task in found)
 
     def exit_code() -> int:
-        codes = [code(ended[address]) for address in addresses]
+        codes = [awaiting.code(ended[address]) for address in addresses]
         return codes[0] if len(codes) == 1 and session is None else int(any(codes))
 
     if at.as_json:
-        for _ in looks():
+        for _ in checks():
             pass
         return Items("tasks", items(), code=exit_code)
     shown = watching.live_wait(queue, still_open, why)
-    return Stream("tasks", chain(looks(), items()), _line, code=exit_code, live=shown)
+    return Stream("tasks", chain(checks(), items()), _line, code=exit_code, live=shown)
 
 
 def _line(item: documents.Item) -> str:

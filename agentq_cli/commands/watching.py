@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from agentq_cli.agents.last_words import last_words
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.errors import AgentqError
+from agentq_cli.commands.following import last_said
 from agentq_cli.commands.reasons import Reasons
 from agentq_cli.engines.door import Queue
-from agentq_cli.host.output import last_line
-from agentq_cli.model import Address, RunId, Status, Task
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
+from agentq_cli.policy import figures
 from agentq_cli.show import documents
 from agentq_cli.show.board import Live
 from agentq_cli.show.pen import BUSY, DIM, GOOD, ODD, STATUS_STYLES, WRONG, Pen
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 RUNNING = (
     Column("RUN", "run", keep=True),
-    Column("AGE", lambda item: age(item["age_ms"]), kind="number", keep=True),
+    Column("AGE", lambda item: values.format_age(item["age_ms"]), kind="number", keep=True),
     Column("AGENT", "agent", spare=1),
     Column("TASK", "work", spare=2),
     Column("LAST OUTPUT", "last_line"),
@@ -34,22 +36,13 @@ RUNNING = (
 
 def running_item(queue: Queue, task: Task, run: RunId, since: int) -> documents.Item:
     """A row of the table: a task's run that was claimed at `since`, its age and its last line of output."""
-    try:
-        said = last_line(queue.output(run, stream) for stream in ("stdout", "stderr"))
-    except OSError:
-        said = ""  # the agent changed its output files, but the run continues
     return {
         "run": str(run),
         "age_ms": max(0, queue.now - since),
         "agent": task.work.agent,
         "work": documents.brief_work(task.work.argv, task.work.prompt),
-        "last_line": last_words(said),
+        "last_line": last_said(queue, run),
     }
-
-
-def age(milliseconds: int) -> str:
-    """How long something has been running, in whole seconds, because the screen is updated once a second."""
-    return values.format_duration(milliseconds // 1000 * 1000) if milliseconds >= 1000 else "0s"
 
 
 def ended_line(status: str, name: str, detail: str) -> Text:
@@ -75,7 +68,7 @@ class Counted:
     @property
     def took(self) -> str:
         """The time since the beginning."""
-        return age(monotonic_ms() - self._began)
+        return values.format_age(monotonic_ms() - self._began)
 
 
 def lines_of(
@@ -103,13 +96,11 @@ def lines_of(
 
 def waiting_counts(queue: Queue) -> Counter[str]:
     """How many live tasks all sessions have, by shown status; empty if that cannot be read now."""
-    counts: Counter[str] = Counter()
     try:
-        for session in queue.figures.live_counts().values():
-            counts.update({status.value: count for status, count in session.items()})
+        found = figures.total(queue.figures.live_counts())
     except AgentqError:
-        return counts
-    return counts
+        return Counter()
+    return Counter({status.value: count for status, count in found.items()})
 
 
 def live_wait(

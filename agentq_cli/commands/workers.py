@@ -6,12 +6,12 @@ import os
 from collections.abc import Sequence
 
 from agentq_cli.base.clock import monotonic_ms
-from agentq_cli.commands.context import Context, context
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper, resources, tree
-from agentq_cli.host.records import RunDirectory, Start, Void
+from agentq_cli.host.records import Start
 from agentq_cli.host.resources import Resources
-from agentq_cli.model import Supervisor, Worker
+from agentq_cli.host.run_directory import RunDirectory
+from agentq_cli.model.workers import Supervisor, Worker
 from agentq_cli.policy import admission
 from agentq_cli.policy.admission import Gate
 from agentq_cli.show import documents
@@ -21,6 +21,8 @@ from agentq_cli.supervise import gates, overdue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
+    from agentq_cli.config.configuration import Config
     from agentq_cli.options.table import Given
 
 COLUMNS = (
@@ -51,14 +53,12 @@ EXAMPLES = (
 )
 
 
-def workers(given: Given) -> Result:
+def workers(given: Given, at: Context) -> Result:
     """List what runs now, the supervisors, and what holds starts back."""
-    at = context()
     queue = at.open_queue()
     live = queue.workers()
     supervisors = queue.living()
-    orphaned = {worker.id for worker in queue.orphaned()}
-    items = [_worker(at, queue, worker, worker.id not in orphaned) for worker in live]
+    items = [_overdue(queue, at.config, *each) for each in zip(live, running(queue, live), strict=True)]
     sections = (
         Section("supervisors", [supervisor_item(at, supervisor) for supervisor in supervisors], SUPERVISORS),
         Section("gates", gate_items(at, queue, len(live), supervisors), GATES),
@@ -67,21 +67,37 @@ def workers(given: Given) -> Result:
     return Items("workers", items, columns, empty="nothing runs", sections=sections)
 
 
-def _worker(at: Context, queue: Queue, worker: Worker, watched: bool) -> documents.Item:
-    directory = queue.here.run(worker.id)
-    agent, start = directory.agent(), directory.start()
-    state = "orphaned" if not watched else "adopted" if worker.adopted else "running"
-    return documents.worker(
-        worker,
-        pid=None if agent is None else agent.pid,
-        last_seen_at=last_sign(directory),
-        rss_bytes=_memory(directory, start) if isinstance(start, Start) else None,
-        state=state,
-        note=str(late) if (late := overdue.of(queue, at.config, worker)) is not None else note(start),
-    )
+def running(queue: Queue, live: Sequence[Worker]) -> list[documents.Item]:
+    """These live runs as items of `workers`; their processes are found in one pass."""
+    orphaned = {worker.id for worker in queue.orphaned()}
+    directories = {worker.id: queue.here.run(worker.id) for worker in live}
+    starts = {run: start for run, directory in directories.items() if isinstance(start := directory.start(), Start)}
+    keepers = {run: start.identity for run, start in starts.items() if _is_visible(directories[run], start)}
+    trees = tree.below_each(keepers.values()) if keepers else {}
+    items = []
+    for worker in live:
+        directory, start = directories[worker.id], starts.get(worker.id)
+        agent, processes = directory.agent(), trees.get(keepers[worker.id]) if worker.id in keepers else None
+        items.append(
+            documents.worker(
+                worker,
+                pid=None if agent is None else agent.pid,
+                last_seen_at=_last_sign(directory),
+                # Without the keeper; pages that several processes share count for each of them.
+                rss_bytes=None if processes is None else resources.resident(processes),
+                state="orphaned" if worker.id in orphaned else "adopted" if worker.adopted else "running",
+                note=keeper.ELSEWHERE if start is not None and keeper.is_foreign(start) else None,
+            )
+        )
+    return items
 
 
-def last_sign(directory: RunDirectory) -> int | None:
+def _overdue(queue: Queue, config: Config, worker: Worker, item: documents.Item) -> documents.Item:
+    late = overdue.of(queue, config, worker)
+    return item if late is None else {**item, "note": str(late)}
+
+
+def _last_sign(directory: RunDirectory) -> int | None:
     """When a file of the run last changed: milliseconds UTC."""
     signs = []
     for name in SIGNS:
@@ -92,16 +108,9 @@ def last_sign(directory: RunDirectory) -> int | None:
     return max(signs, default=None)
 
 
-def note(start: Start | Void | None) -> str | None:
-    """What a person should know about a live run; None if there is nothing."""
-    return keeper.ELSEWHERE if isinstance(start, Start) and keeper.is_foreign(start) else None
-
-
-def _memory(directory: RunDirectory, start: Start) -> int | None:
-    """The resident memory of the run's processes without the shim; pages that they share count for each process."""
-    if keeper.is_foreign(start) or not keeper.lives(directory, start):
-        return None
-    return resources.resident(tree.below([start.identity]))
+def _is_visible(directory: RunDirectory, start: Start) -> bool:
+    """Whether the keeper is alive and its processes can be seen from here."""
+    return not keeper.is_foreign(start) and keeper.lives(directory, start)
 
 
 def supervisor_item(at: Context, supervisor: Supervisor) -> documents.Item:

@@ -1,4 +1,4 @@
-"""The settings: flag over environment over file over default, and where each value came from.
+"""The settings: environment over file over default, and where each value came from.
 
 The file is `AGENTQ_CONFIG`, else `config.toml` in the platform's user config dir. Without a file every value has its
 default. An unknown key or an invalid value raises Usage with file, line and the nearest name.
@@ -6,25 +6,21 @@ default. An unknown key or an invalid value raises Usage with file, line and the
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Mapping
 
 from agentq_cli.base import clock, environment
-from agentq_cli.base.dataclass import NamedTuple, dataclass, field, replace
+from agentq_cli.base.dataclass import NamedTuple, dataclass, field
 from agentq_cli.base.defaults import BUILT_IN, MAX_QUEUED
 from agentq_cli.base.environment import CAPTURED
-from agentq_cli.base.errors import Usage, nearest
-from agentq_cli.base.names import is_name
-from agentq_cli.config import schema
+from agentq_cli.base.errors import Usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any, TypeAlias
 
 Options: TypeAlias = "Mapping[str, Any]"
 MIB = 1 << 20
-LARGEST_FILE = 4 * MIB
 
 
 class Limits(NamedTuple):
@@ -56,8 +52,8 @@ class Config:
     """All settings, read and checked. Durations are milliseconds, sizes bytes, lists tuples.
 
     `defaults` and `sessions` contain options of submit and schedule under their long names with underscores, `agents`
-    the tables of profiles. `sources` has for each dotted key whether it came from a flag, the environment or the file;
-    a key that is not in it has its default. `stamp` changes when the file does.
+    the tables of profiles. `sources` has for each dotted key whether it came from the environment or the file; a key
+    that is not in it has its default. `stamp` changes when the file does.
     """
 
     path: str
@@ -101,8 +97,8 @@ class Setting(NamedTuple):
     source: str
 
 
-def load(environ: Mapping[str, str], *, overrides: Mapping[str, Any] | None = None) -> Config:
-    """The configuration of this process. `overrides` are top-level values that flags gave, already checked.
+def load(environ: Mapping[str, str], *, state_dir: str | None = None) -> Config:
+    """The configuration of this process. The state dir may have the file as it was parsed before.
 
     Raises Usage if the file, a key or a value is invalid, or if `AGENTQ_CONFIG` names a file that cannot be read.
     """
@@ -110,13 +106,15 @@ def load(environ: Mapping[str, str], *, overrides: Mapping[str, Any] | None = No
     stamped = stamp(path)
     config = Config(path=path, stamp=stamped)
     if stamped is not None:
-        config = _with_file(config, _read_text(path))
+        from agentq_cli.config import reading
+
+        config = reading.with_file(config, state_dir)
     elif demanded:
         raise Usage(f"AGENTQ_CONFIG '{path}': no such file")
-    config = _with_environment(config, environ)
-    for key, value in (overrides or {}).items():
-        if value is not None:
-            config = _set(config, key, value, "flag")
+    if environment.overridden(environ):
+        from agentq_cli.config import reading
+
+        config = reading.with_environment(config, environ)
     return config
 
 
@@ -131,17 +129,10 @@ def config_path(environ: Mapping[str, str]) -> tuple[str, bool]:
     return path, False
 
 
-def place(config: Config, *keys: str) -> str:
-    """File and line of a key in the file, for an error that is found later. Raises Usage."""
-    from agentq_cli.config.lines import key_lines
-
-    document = _Document(config.path, _read_text(config.path))
-    dashed = (*keys[:-1], keys[-1].replace("_", "-"))
-    return document.place(*(dashed if dashed in key_lines(document.text) else keys))
-
-
 def settings(config: Config) -> tuple[Setting, ...]:
     """Every effective value with its source. Only the names of an `env` table are shown."""
+    from agentq_cli.config import schema
+
     found = [
         Setting(key, getattr(config, "retention_ms" if key == "retention" else key), config.source(key))
         for key in schema.TOP
@@ -159,171 +150,9 @@ def settings(config: Config) -> tuple[Setting, ...]:
     return tuple(found)
 
 
-def _set(config: Config, key: str, value: Any, source: str) -> Config:
-    attribute = "retention_ms" if key == "retention" else key
-    return replace(config, **{attribute: value}, sources={**config.sources, key: source})
-
-
-def _with_environment(config: Config, environ: Mapping[str, str]) -> Config:
-    for key, read in schema.TOP.items():
-        name = f"AGENTQ_{key.upper()}"
-        held: Any = environ.get(name, "")
-        if not held:
-            continue
-        if key == "tz":
-            from agentq_cli.config import zones
-
-            if not zones.known(held):
-                warning = f"{name} '{held}': not an IANA time zone, ignored"
-                config = replace(config, warnings=(*config.warnings, warning))
-                continue
-        if key == "capture_env":
-            held = held.replace(",", " ").split()
-        value = read(held, name)
-        if key == "default_agent" and value not in agent_names(config):
-            _refuse_agent(config, value, name)
-        config = _set(config, key, value, f"environment {name}")
-    return config
-
-
-def _with_file(config: Config, text: str) -> Config:
-    document = _parse(config.path, text)
-    return _Document(config.path, text).read(config, document)
-
-
-class _Document:
-    """The tables of a file, and the places of its keys."""
-
-    def __init__(self, path: str, text: str) -> None:
-        self.path = path
-        self.text = text
-
-    def place(self, *keys: str) -> str:
-        """File and line of a key, or of the nearest table around it; only searched for an error."""
-        from agentq_cli.config.lines import key_lines
-
-        lines = {(): 1, **key_lines(self.text)}
-        if keys[:1] == ("hooks",) and keys not in lines:
-            keys = ("hooks", *".".join(keys[1:]).split("."))  # written without quotes
-        while keys not in lines:
-            keys = keys[:-1]
-        return f"{self.path}:{lines[keys]}:"
-
-    def table(self, rules: schema.Schema, table: Any, *keys: str) -> dict[str, Any]:
-        return schema.read_table(rules, table, ".".join(keys), lambda *rest: self.place(*keys, *rest))
-
-    def named(self, rules: schema.Schema, tables: Any, noun: str) -> dict[str, Options]:
-        """The tables `[noun.NAME]`, each name checked."""
-        if not isinstance(tables, dict):
-            schema.refuse(f"{self.place(noun)} {noun}", tables, "must be a table")
-        for name in tables:
-            if not is_name(name):
-                raise Usage(
-                    f"{self.place(noun, name)} [{noun}] name '{name}': must be 1 to 64 letters, digits, dots, "
-                    "dashes and underscores, beginning with a letter or digit"
-                )
-        return {name: self.table(rules, table, noun, name) for name, table in tables.items()}
-
-    def read(self, config: Config, document: dict[str, Any]) -> Config:
-        tables = {key: document.pop(key) for key in schema.TABLES if key in document}
-        unknown = next((key for key in document if key.replace("-", "_") not in schema.TOP), None)
-        if unknown is not None:
-            known = [*schema.TOP, *schema.TABLES]
-            raise Usage(f"{self.place(unknown)} unknown key '{unknown}'{nearest(unknown, known)}")
-        top = self.table(schema.TOP, document)
-        limits = self.table(schema.LIMITS, tables.get("limits", {}), "limits")
-        config = replace(
-            config,
-            **{"retention_ms" if key == "retention" else key: value for key, value in top.items()},
-            defaults=self.table(schema.OPTIONS, tables.get("defaults", {}), "defaults"),
-            sessions=self.named(schema.SESSION, tables.get("sessions", {}), "sessions"),
-            agents=self.named(schema.PROFILE, tables.get("agents", {}), "agents"),
-            limits=Limits(**{LIMIT_FIELDS[key]: value for key, value in limits.items()}),
-            hooks=self.table(schema.HOOKS, _dotted(tables.get("hooks", {})), "hooks"),
-        )
-        config = replace(config, sources=self.sources(config, top, limits))
-        self.check_agents(config)
-        self.check_profiles(config)
-        return config
-
-    def sources(self, config: Config, top: Options, limits: Options) -> dict[str, str]:
-        """The source of every value that the file set."""
-        tables: dict[str, Options] = {"": top, "limits.": limits, "defaults.": config.defaults, "hooks.": config.hooks}
-        tables |= {f"sessions.{name}.": table for name, table in config.sessions.items()}
-        tables |= {f"agents.{name}.": table for name, table in config.agents.items()}
-        return {f"{prefix}{key}": f"file {self.path}" for prefix, table in tables.items() for key in table}
-
-    def check_agents(self, config: Config) -> None:
-        """Reject the name of an agent that has no profile; this is only known after all tables are read."""
-        named: dict[tuple[str, ...], str | None] = {
-            ("default_agent",): config.default_agent,
-            ("defaults", "agent"): config.defaults.get("agent"),
-            **{("sessions", name, "agent"): table.get("agent") for name, table in config.sessions.items()},
-        }
-        for keys, name in named.items():
-            if name is not None and name not in agent_names(config):
-                _refuse_agent(config, name, f"{self.place(*keys)} {keys[-1]}")
-
-    def check_profiles(self, config: Config) -> None:
-        """Reject a profile that is invalid or incomplete together with the shipped keys of that name."""
-        if not config.agents:
-            return
-        from agentq_cli.agents.profile import profile
-
-        for name in config.agents:
-            try:
-                profile(config, name)
-            except Usage as error:
-                raise Usage(f"{self.place('agents', name)} {error.message}") from None
-
-
 def agent_names(config: Config) -> tuple[str, ...]:
     """Every agent that may be named: the built-in ones, and the user's own."""
     return tuple(dict.fromkeys((*BUILT_IN, *config.agents)))
-
-
-def _refuse_agent(config: Config, name: str, what: str) -> None:
-    schema.refuse(what, name, f"no such agent{nearest(name, agent_names(config))}")
-
-
-def _dotted(hooks: Any) -> Any:
-    """`[hooks]` with quoted names for `task.finished = …` without quotes, which TOML reads as a nested table."""
-    if not isinstance(hooks, dict):
-        return hooks
-    flat: dict[str, Any] = {}
-    for key, value in hooks.items():
-        if isinstance(value, dict):
-            flat |= {f"{key}.{rest}": argv for rest, argv in value.items()}
-        else:
-            flat[key] = value
-    return flat
-
-
-def _parse(path: str, text: str) -> dict[str, Any]:
-    import tomllib
-
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        # TOMLDecodeError is a ValueError; a number with thousands of digits raises a plain ValueError.
-        import re
-
-        found = re.search(r"\(at line ([0-9]+)", str(error))
-        number = found[1] if found else max(1, len(text.splitlines()))
-        raise Usage(f"{path}:{number}: not TOML: {error}") from None
-
-
-def _read_text(path: str) -> str:
-    try:
-        with open(path, "rb") as file:
-            content = file.read(LARGEST_FILE + 1)
-        if len(content) > LARGEST_FILE:
-            raise Usage(f"{path}: larger than {LARGEST_FILE >> 20} MiB")
-        return content.decode("utf-8")
-    except OSError as error:
-        raise Usage(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise Usage(f"{path}: not UTF-8 text") from None
 
 
 def stamp(path: str) -> tuple[int, ...] | None:
@@ -335,6 +164,10 @@ def stamp(path: str) -> tuple[int, ...] | None:
         return None
     content: tuple[int, ...] = ()
     if not clock.settled(status.st_ctime_ns):
-        with contextlib.suppress(Usage):  # the next reader reports it
-            content = (hash(_read_text(path)),)
+        from agentq_cli.config import reading
+
+        try:  # noqa: SIM105 - contextlib takes longer to load than all of this
+            content = (hash(reading.text_of(path)),)
+        except Usage:
+            pass  # the next reader reports it
     return status.st_dev, status.st_ino, status.st_ctime_ns, status.st_size, *content

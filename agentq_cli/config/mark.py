@@ -23,7 +23,7 @@ MEMORY = ("limits.memory_reserve", "limits.memory_per_agent")
 
 def mark(environ: Mapping[str, str]) -> str | None:
     """What changes when the configuration does, "" if there is none; None if it has to be read to tell."""
-    if any(environ.get(name) for name in environment.SETTINGS if name != "AGENTQ_CONFIG"):
+    if environment.overridden(environ):
         return None
     named = environ.get("AGENTQ_CONFIG")
     path = os.path.expanduser(named) if named else environment.config_file(environ)
@@ -35,7 +35,7 @@ def mark(environ: Mapping[str, str]) -> str | None:
         return None if named or os.path.lexists(path) else ""
     if not clock.settled(status.st_ctime_ns):
         return None
-    return _mark(path, status.st_dev, status.st_ino, status.st_ctime_ns, status.st_size)
+    return of(path, status.st_dev, status.st_ino, status.st_ctime_ns, status.st_size)
 
 
 def note(config: Config) -> str | None:
@@ -46,7 +46,7 @@ def note(config: Config) -> str | None:
     if not all(source.startswith("file ") for source in config.sources.values()):
         return None
     retention = "" if config.retention_ms is None else config.retention_ms
-    return f"{retention}:{'hooks' if config.hooks else ''}:{_mark(config.path, *stamp)}"
+    return f"{retention}:{'hooks' if config.hooks else ''}:{of(config.path, *stamp)}"
 
 
 def concerning(noted: str | None, environ: Mapping[str, str]) -> tuple[int | None, bool] | None:
@@ -61,5 +61,6 @@ def concerning(noted: str | None, environ: Mapping[str, str]) -> tuple[int | Non
     return int(retention) if retention else None, bool(hooks)
 
 
-def _mark(path: str, *stamp: int) -> str:
+def of(path: str, *stamp: int) -> str:
+    """What changes when a file with this stamp does."""
     return ":".join([__version__, *map(str, stamp), os.path.abspath(path)])

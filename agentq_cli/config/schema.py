@@ -7,13 +7,13 @@ milliseconds, sizes bytes, lists tuples. Its argument `what` is the place that a
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
 
 from agentq_cli.base.errors import Usage, nearest
 from agentq_cli.options.table import rows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from typing import Any, NoReturn, TypeAlias
 
     from agentq_cli.options.table import Row
@@ -61,7 +61,10 @@ def read_table(schema: Schema, table: Any, what: str, place: Callable[..., str])
             raise Usage(f"{place(key)} unknown key '{key}'{f' in [{what}]' if what else ''}{nearest(name, schema)}")
         if name in values:
             raise Usage(f"{place(key)} '{key}': given twice, with dashes and with underscores")
-        values[name] = schema[name](value, f"{place(key)} {name}")
+        try:
+            values[name] = schema[name](value, name)
+        except Usage as error:  # only now are the lines searched for
+            raise Usage(f"{place(key)} {error.message}") from None
     return values
 
 
@@ -105,13 +108,15 @@ def yes_no(value: Any, what: str) -> bool:
     return value
 
 
+LONGEST = 12
+"""The most characters of a whole number in the environment."""
+
+
 def whole(low: int, high: int = 1_000_000_000) -> Reader:
     """A whole number from `low` to `high`; the environment gives it as digits."""
 
     def read(value: Any, what: str) -> int:
-        import re
-
-        if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,12}", value):
+        if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit() and len(value) <= LONGEST:
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             refuse(what, value, f"must be a whole number from {low} to {high}")

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
 
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.errors import Usage, nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agentq_cli.config.configuration import Config
 
 LOCALTIME = "/etc/localtime"
@@ -50,7 +51,8 @@ def check(name: str, what: str = "--tz") -> str:
         return name
     from zoneinfo import available_timezones
 
-    raise Usage(f"{what} '{name}': not an IANA time zone{nearest(name, available_timezones())}")
+    near = nearest(name, available_timezones()) or " such as Europe/Berlin"
+    raise Usage(f"{what} '{name}': not an IANA time zone{near}")
 
 
 def resolve(config: Config, environ: Mapping[str, str], *, session: str, typed: str | None = None) -> Zone:

@@ -30,7 +30,7 @@ from agentq_cli.options.values import format_duration, format_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.commands.context import Context
+    from agentq_cli.cli.context import Context
 
 OLDEST_KERNEL = (5, 4)
 CLOCK_BEHIND_MS = 60_000
@@ -98,13 +98,12 @@ def _config(at: Context) -> Iterator[Check]:
 
 
 def _state_dir(at: Context) -> Iterator[Check]:
-    from agentq_cli.engines.local import file_systems
-    from agentq_cli.engines.local.state_dir import StateDir
+    from agentq_cli.engines import door
     from agentq_cli.host.place import is_there
 
     path = os.path.realpath(at.state_dir)
     try:
-        StateDir(path).check(allow_network_fs=at.allow_network_fs)
+        kind = door.check_place(path, allow_network_fs=at.allow_network_fs)
     except AgentqError as error:
         yield Check("state dir", ERROR, error.message, "agentq --state-dir DIR doctor")
         return
@@ -116,7 +115,6 @@ def _state_dir(at: Context) -> Iterator[Check]:
         return
     found = os.statvfs(there)
     free = found.f_bavail * found.f_frsize
-    kind = file_systems.kind_of(there)
     missing = "" if there == path else " (not created yet)"
     text = f"'{path}'{missing}: {kind}, {format_size(free)} free"
     if free < health.LITTLE_SPACE:
@@ -215,7 +213,7 @@ def _environments(at: Context, config: Config, around: tuple[Surroundings, ...])
                 notes.append(f"{variable} {there or 'not set'}, here {own or 'not set'}")
         who = f"{len(each.calls)} of its entries call agentq" if each.calls else "nothing there calls agentq"
         if not each.known and not each.calls:
-            who = "cannot be queried here; this is its default"
+            who = "cannot be queried here; its defaults follow"
         missing = lost[each.name]
         if len(missing) < len(programs):
             notes.insert(0, f"finds {', '.join(name for name in programs if name not in missing)}")

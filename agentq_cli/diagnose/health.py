@@ -7,11 +7,13 @@ from collections.abc import Iterator
 
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.dataclass import dataclass
+from agentq_cli.base.defaults import START_ONE
 from agentq_cli.base.enumeration import StrEnum
 from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper
-from agentq_cli.model import Status
+from agentq_cli.model.statuses import Status
+from agentq_cli.options.values import format_size
 from agentq_cli.supervise import attended, overdue, recovery
 from agentq_cli.supervise.gates import TROUBLE
 
@@ -68,7 +70,7 @@ def _disk(queue: Queue) -> Iterator[Issue]:
         return  # nothing is stored yet
     free = found.f_bavail * found.f_frsize
     if free < LITTLE_SPACE:
-        what = f"'{queue.here.path}': only {free // 1024} KiB free on its disk"
+        what = f"'{queue.here.path}': only {format_size(free)} free on its disk"
         yield Issue(
             Severity.ERROR, "disk", what, "free some space; `agentq prune --older-than 30d` removes ended tasks"
         )
@@ -108,7 +110,7 @@ def _attendance(queue: Queue) -> Iterator[Issue]:
         Severity.ERROR if late else Severity.WARNING,
         "supervisor",
         f"work is due in {names}, but no supervisor is running and there was no sweep in the last 5 minutes",
-        "start `agentq run`, or have cron or systemd call `agentq sweep`",
+        START_ONE,
     )
 
 

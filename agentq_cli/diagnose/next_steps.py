@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.errors import AgentqError
-from agentq_cli.model import Status
+from agentq_cli.model.statuses import Status
 from agentq_cli.options import values
+from agentq_cli.policy import figures
 from agentq_cli.policy.waiting import Hold
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.commands.context import Context
+    from agentq_cli.cli.context import Context
 
 RECENT_MS = 24 * 3_600_000
 """A failure older than this is no longer mentioned."""
@@ -49,18 +50,13 @@ def _survey(at: Context) -> Seen:
     from agentq_cli.supervise import attended
 
     queue = at.open_queue()
-    live: dict[Status, int] = {}
-    due = []
-    for session, counts in queue.figures.live_counts().items():
-        for status, count in counts.items():
-            live[status] = live.get(status, 0) + count
-        if counts.get(Status.QUEUED):
-            due.append(session)
+    live = queue.figures.live_counts()
+    due = [session for session, counts in live.items() if counts.get(Status.QUEUED)]
     since = at.now_ms() - RECENT_MS
     failed = queue.figures.last_failed(since)
     return Seen(
         stored=queue.figures.anything(),
-        live=live,
+        live=figures.total(live),
         ended=queue.figures.ended_counts(since),
         unattended=bool(due) and attended.unattended(queue, due),
         failed=None if failed is None else str(failed),

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from agentq_cli.base.dataclass import replace
-from agentq_cli.config.configuration import Config
-from agentq_cli.engines.door import Queue
-from agentq_cli.model import Status, Supervisor, Task, WaitingFor
+from agentq_cli.model.statuses import Status
 from agentq_cli.policy import order, waiting
-from agentq_cli.policy.admission import Gate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.config.configuration import Config
+    from agentq_cli.engines.door import Queue
+    from agentq_cli.policy.admission import Gate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.model.tasks import Task, WaitingFor
+    from agentq_cli.model.workers import Supervisor
 
 
 class Why:

@@ -30,13 +30,14 @@ How the verbs work together:
 
 from __future__ import annotations
 
-from agentq_cli.model import Undone
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from agentq_cli.base.clock import Clock
     from agentq_cli.engines.verbs import Queue as Queue
-    from agentq_cli.model import NewTask, Task
+    from agentq_cli.model.actions import Undone
+    from agentq_cli.model.tasks import NewTask, Task
 else:
     Queue = object  # its verbs are a type, which would only take time to load
 
@@ -60,8 +61,43 @@ def store_one(path: str, new: NewTask, *, now: int, max_queued: int) -> tuple[in
     return express.store_new(path, new, now, max_queued=max_queued)
 
 
+def submit_at_once(given: Mapping[str, object], shared: Mapping[str, object], umask: int) -> bool:
+    """Do what `submit` does, before anything else is loaded. False: nothing was done or printed, and the command itself
+    must run. `given` and `shared` are the options as far as given. Raises as the command."""
+    from agentq_cli.engines.local import express
+
+    return express.submit(given, shared, umask)
+
+
+def sweep_at_once(given: Mapping[str, object], shared: Mapping[str, object]) -> bool:
+    """The same for a `sweep` that finds nothing to do; a repeated sweep does no harm, so False is always safe."""
+    from agentq_cli.engines.local import idle
+
+    return idle.sweep(given, shared)
+
+
+def suggest(path: str, kind: str, prefix: str, most: int) -> Iterator[object]:
+    """What may begin with the prefix: `sessions`, `labels`, or addresses of tasks: `live`, `ended`, of `series`, or all
+    (`tasks`). The caller checks what it gets and takes the first `most`. Nothing is changed; any error of the
+    engine's database may be raised."""
+    from agentq_cli.engines.local import suggestions
+
+    return suggestions.suggest(path, kind, prefix, most)
+
+
+def check_place(path: str, *, allow_network_fs: bool = False) -> str:
+    """The kind of file system of a state dir that exists or could be created. Raises Usage if it is unfit."""
+    from agentq_cli.engines.local import file_systems
+    from agentq_cli.engines.local.state_dir import StateDir
+
+    StateDir(path).check(allow_network_fs=allow_network_fs)
+    return file_systems.kind_of(path)
+
+
 def done(found: Task | Undone) -> Task:
     """The task. Raises the error if the action could not be done."""
+    from agentq_cli.model.actions import Undone
+
     if isinstance(found, Undone):
         raise found.error
     return found

@@ -7,7 +7,10 @@ from agentq_cli.base.dataclass import NamedTuple, dataclass
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.base.errors import AgentqError
-    from agentq_cli.model import Address, FailureClass, Outcome, RunId, Task
+    from agentq_cli.model.addresses import Address, RunId
+    from agentq_cli.model.runs import Outcome
+    from agentq_cli.model.statuses import FailureClass
+    from agentq_cli.model.tasks import Task
     from agentq_cli.policy import order
 
 INBOUND, OUTBOUND, RUNS, INDEX = "inbound.db", "outbound.db", "runs", "index"

@@ -10,19 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from typing import TypeAlias
 
+    from agentq_cli.base.identity import Identity
     from agentq_cli.engines.nouns import Answer, Fault, FoundRun, Leftovers, Trouble
-    from agentq_cli.model import (
-        Actor,
-        Address,
-        Identity,
-        NewTask,
-        PastRun,
-        RunId,
-        RunStatus,
-        Status,
-        SweepAction,
-        Task,
-    )
+    from agentq_cli.model.actions import Actor, SweepAction
+    from agentq_cli.model.addresses import Address, RunId
+    from agentq_cli.model.runs import PastRun
+    from agentq_cli.model.statuses import RunStatus, Status
+    from agentq_cli.model.tasks import NewTask, Task
     from agentq_cli.options.requests import Refusal, Request
     from agentq_cli.policy import figures as numbers
     from agentq_cli.policy import hooks as hook_policy

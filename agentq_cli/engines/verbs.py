@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from agentq_cli.model import Actor
+from agentq_cli.model.actions import Actor, Undone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,29 +13,18 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self, TypeAlias
 
+    from agentq_cli.base.identity import Identity
     from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan
     from agentq_cli.engines.subdoors import Figures, Heads, Hooks, Upkeep, Voice
     from agentq_cli.host.bells import Bell
     from agentq_cli.host.output import OutputReader as Output
     from agentq_cli.host.place import Place
-    from agentq_cli.model import (
-        Address,
-        Event,
-        Identity,
-        LastStart,
-        Message,
-        NewTask,
-        Outcome,
-        Run,
-        RunId,
-        SessionInfo,
-        Status,
-        Supervisor,
-        Task,
-        Undone,
-        WaitingFor,
-        Worker,
-    )
+    from agentq_cli.model.addresses import Address, RunId
+    from agentq_cli.model.runs import Outcome, Run
+    from agentq_cli.model.sessions import Event, Message, SessionInfo
+    from agentq_cli.model.statuses import Status
+    from agentq_cli.model.tasks import NewTask, Task, WaitingFor
+    from agentq_cli.model.workers import LastStart, Supervisor, Worker
     from agentq_cli.policy import order, waiting
     from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.dependencies import Found

@@ -11,7 +11,9 @@ import os
 import stat
 
 from agentq_cli.host import kernel
-from agentq_cli.host.records import Cut, RunDirectory, lock
+from agentq_cli.host.record_files import lock
+from agentq_cli.host.records import Cut
+from agentq_cli.host.run_directory import RunDirectory
 
 HEAD_BYTES = 8 << 20
 BLOCK = 4096

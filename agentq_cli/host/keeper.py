@@ -13,7 +13,8 @@ from agentq_cli.base import procfs
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.identity import Identity
 from agentq_cli.host.process import alive, open_pidfd
-from agentq_cli.host.records import RunDirectory, Start
+from agentq_cli.host.records import Start
+from agentq_cli.host.run_directory import RunDirectory
 from agentq_cli.host.tree import wait_gone
 
 NAME = "agentq-shim"

@@ -7,7 +7,8 @@ import os
 import stat
 from collections.abc import Iterator
 
-from agentq_cli.host.records import Cut, RunDirectory
+from agentq_cli.host.records import Cut
+from agentq_cli.host.run_directory import RunDirectory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from agentq_cli.base.names import is_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.host.records import RunDirectory
-    from agentq_cli.model import RunId
+    from agentq_cli.host.run_directory import RunDirectory
+    from agentq_cli.model.addresses import RunId
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Place:
 
     def run(self, run: RunId) -> RunDirectory:
         """The directory of an attempt. Raises Usage."""
-        from agentq_cli.host.records import RunDirectory
+        from agentq_cli.host.run_directory import RunDirectory
 
         return RunDirectory(self.run_path(run))
 

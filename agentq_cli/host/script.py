@@ -12,7 +12,7 @@ from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.host import tree
 from agentq_cli.host.launch import LaunchRequest
-from agentq_cli.host.records import RunDirectory
+from agentq_cli.host.run_directory import RunDirectory
 from agentq_cli.host.spawn import SpawnError, spawn
 
 LIMIT_MS = 30_000

@@ -18,7 +18,8 @@ from agentq_cli.host import keeper, kernel, process, tmpdir, tree
 from agentq_cli.host.bound import BoundedOutput
 from agentq_cli.host.launch import LaunchRequest
 from agentq_cli.host.oom import oom_kills
-from agentq_cli.host.records import Exit, ExitSlot, RunDirectory, Start
+from agentq_cli.host.records import Exit, Start
+from agentq_cli.host.run_directory import ExitSlot, RunDirectory
 from agentq_cli.host.spawn import Agent, SpawnError, spawn
 
 TYPE_CHECKING = False

@@ -12,7 +12,7 @@ from agentq_cli.host import kernel
 from agentq_cli.host.bound import create_regular
 from agentq_cli.host.launch import LaunchRequest
 from agentq_cli.host.process import own_start
-from agentq_cli.host.records import RunDirectory
+from agentq_cli.host.run_directory import RunDirectory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import signal
 
 from agentq_cli.host import keeper
 from agentq_cli.host.process import send
-from agentq_cli.host.records import RunDirectory, Start
+from agentq_cli.host.records import Start
+from agentq_cli.host.run_directory import RunDirectory
 
 
 def request_stop(directory: RunDirectory, *, reason: str, at: int) -> bool:

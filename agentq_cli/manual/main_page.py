@@ -8,7 +8,7 @@ from agentq_cli.manual import mdoc
 from agentq_cli.manual.command_pages import entries
 from agentq_cli.manual.surface import Command
 from agentq_cli.manual.template import filled
-from agentq_cli.model import RunStatus, Status
+from agentq_cli.model.statuses import RunStatus, Status
 from agentq_cli.options.new_task import DEPTH_LIMIT
 from agentq_cli.options.table import GROUPS
 from agentq_cli.policy.retry import FREE_HOLDS, RETRIES

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from agentq_cli.base.errors import Usage
-from agentq_cli.cli import app
 from agentq_cli.manual import bash, command_pages, config_page, fish, main_page, state_page, zsh
 from agentq_cli.manual.surface import application, commands
 from agentq_cli.options.table import GROUPS
@@ -34,9 +33,8 @@ def completion_files() -> Mapping[str, str]:
 
 
 def _related(name: str) -> tuple[str, ...]:
-    there = app.available()
     (group,) = (names for names in GROUPS.values() if name in names)
-    return tuple(other for other in group if other != name and other in there)
+    return tuple(other for other in group if other != name)
 
 
 def stale(directory: Path, wanted: Mapping[str, str]) -> list[str]:

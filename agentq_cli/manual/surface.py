@@ -10,8 +10,8 @@ from typer import _click as click
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.cli import app, help
 from agentq_cli.cli.help import Entry, Page
-from agentq_cli.model import RunStatus, Status
-from agentq_cli.options.table import EVERYWHERE
+from agentq_cli.model.statuses import RunStatus, Status
+from agentq_cli.options.table import COMMANDS, EVERYWHERE
 
 ADDRESSES = {
     "retry": "ended",
@@ -68,10 +68,10 @@ def application() -> Command:
 
 
 def commands() -> tuple[Command, ...]:
-    """Every available command, in the order of the help."""
+    """Every command, in the order of the help."""
     group = app.application()
     parent = group.make_context("agentq", [])
-    return tuple(_command(group, parent, name) for name in app.available())
+    return tuple(_command(group, parent, name) for name in COMMANDS)
 
 
 def _command(group: app.Application, parent: click.Context, name: str) -> Command:

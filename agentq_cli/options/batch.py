@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from agentq_cli.base.dataclass import NamedTuple, replace
 from agentq_cli.base.errors import AgentqError, Usage, nearest, of_line
-from agentq_cli.model import Dependency, NewTask
+from agentq_cli.model.work import Dependency
 from agentq_cli.options.caller import Caller
 from agentq_cli.options.new_task import AFTER, KEYS, TaskMaker
 from agentq_cli.options.values import parse_path
@@ -17,6 +17,8 @@ from agentq_cli.options.values import parse_path
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from agentq_cli.model.tasks import NewTask
 
 LISTS = frozenset(name for name, row in KEYS.items() if row.kind == "texts" and row.reader != "pairs")
 """The keys whose value is a list of texts, or one text."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from agentq_cli.base.errors import Usage
-from agentq_cli.model import DEFAULT_SESSION
+from agentq_cli.model.addresses import DEFAULT_SESSION
 from agentq_cli.options import values
 from agentq_cli.options.caller import Caller
 from agentq_cli.options.new_task import read, spelled

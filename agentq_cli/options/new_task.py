@@ -6,14 +6,15 @@ Options that are not given come from `[sessions.NAME]` and `[defaults]` of the c
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
 
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.base.defaults import MAX_BACKOFF_MS
 from agentq_cli.base.environment import captured
 from agentq_cli.base.errors import LimitReached, NotFound, Usage
 from agentq_cli.base.names import is_name
-from agentq_cli.model import DEFAULT_SESSION, Condition, Dependency, Launch, NewTask, Task, Work
+from agentq_cli.model.addresses import DEFAULT_SESSION
+from agentq_cli.model.tasks import NewTask
+from agentq_cli.model.work import Condition, Dependency, Launch, Work
 from agentq_cli.options import values
 from agentq_cli.options.caller import Caller
 from agentq_cli.options.table import rows
@@ -21,6 +22,7 @@ from agentq_cli.show import notices
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from agentq_cli.options.table import Given, Row
@@ -151,7 +153,7 @@ class TaskMaker:
     def _due(self, given: Given, session: str, what: Callable[[str], str]) -> int | None:
         at, delay = given.get("at"), given.get("in")
         if at is not None and delay is not None:
-            raise Usage(f"{what('at')} '{at}', {what('in')} '{delay}': only one of them says when")
+            raise Usage(f"{what('at')} '{at}', {what('in')} '{delay}': not together; a task has one time")
         if delay is not None:
             return self._now + values.parse_duration(delay, what("in"))
         if at is None:
@@ -216,7 +218,7 @@ class TaskMaker:
         value = f"{typed:g}" if isinstance(typed, float) else str(typed)[:40]
         shown = f"{what('max_cost')} '{value}'"
         if typed is not None and not 0 < typed < MOST_COST:
-            raise Usage(f"{shown}: a number of dollars above 0")
+            raise Usage(f"{shown}: must be a number of dollars above 0")
         if agent is None:
             if typed is not None:
                 raise Usage(f"{shown}: a command has no agent that could say what it costs")
@@ -260,7 +262,7 @@ def work(given: Given, what: Callable[[str], str]) -> tuple[str | None, tuple[st
     argv, prompt = given.get("exec"), given.get("prompt")
     if argv is not None:
         if not argv or not argv[0]:
-            raise Usage(f"{what('exec')}: a command is wanted, as in `agentq submit --exec -- make test`")
+            raise Usage(f"{what('exec')}: needs a command, as in `agentq submit --exec -- make test`")
         for word in argv:
             if "\0" in word:
                 raise Usage(f"{what('exec')} '{argv[0]}': an argument holds a NUL character")
@@ -268,7 +270,7 @@ def work(given: Given, what: Callable[[str], str]) -> tuple[str | None, tuple[st
                 encodable(word, f"{what('exec')} '{argv[0]}'")
         return None, tuple(argv)
     if prompt is None:
-        raise Usage(f"{what('prompt')}: a prompt is wanted, or --exec, --file, --batch")
+        raise Usage(f"{what('prompt')}: missing; give a prompt, or --exec, --file or --batch")
     if not prompt.strip():
         raise Usage(f"{what('prompt')} '{prompt[:20]}': a prompt must not be blank")
     return (prompt if prompt.isascii() else text(prompt, what("prompt"))), None
@@ -342,7 +344,7 @@ def environment(given: Given, options: Given, what: Callable[[str], str], *, pri
     for path in given.get("env_file") or options.get("env_file") or ():
         pairs |= values.parse_env_file(values.parse_path(path, what("env_file")), what("env_file"))
     found = given.get("env") or ()
-    if isinstance(found, Mapping):
+    if isinstance(found, dict):
         for name, value in found.items():
             values.check_variable(name, value, what("env"))
         pairs |= found
@@ -371,10 +373,3 @@ def depth(environ: Mapping[str, str]) -> int:
 def spelled(name: str) -> str:
     """The option as a person types it."""
     return "PROMPT" if name == "prompt" else f"--{name.replace('_', '-')}"
-
-
-def code(task: Task) -> int:
-    """The exit code of `submit --wait` and `wait` for one task: 0 only if it completed."""
-    if task.status == "completed":
-        return 0
-    return task.exit_code or 1

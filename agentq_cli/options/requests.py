@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from agentq_cli.base.dataclass import dataclass, field
 from agentq_cli.base.errors import AgentqError, Usage
-from agentq_cli.model import Address
+from agentq_cli.model.addresses import Address
 from agentq_cli.options import values
 from agentq_cli.options.table import rows
 from agentq_cli.policy.cron import parse_cron

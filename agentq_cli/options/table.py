@@ -3,6 +3,7 @@
 The quick reader, the parser, help, man pages, completions, the keys of a batch and of the config, the changes of `edit`
 and the requests of agents are all derived from these rows. To add an option, add a row here, the field that it fills,
 and the use of that field. Every process loads this module, so it imports nothing and uses no dataclass.
+It is long because it is one table: what is known of an option stands in its row and nowhere else.
 """
 
 from __future__ import annotations
@@ -189,7 +190,7 @@ ROWS: tuple[Any, ...] = (
         (*SERIES, "request"),
         "duration",
         WHEN,
-        "An interval; its grid never drifts.",
+        "An interval, counted from --start; it never drifts.",
         {"field": "schedule.every_ms"},
     ),
     ("--at", ("schedule",), "time", WHEN, "Once, at this time.", {"field": "schedule.start"}),
@@ -201,7 +202,14 @@ ROWS: tuple[Any, ...] = (
         "The IANA zone of times without an offset.",
         {"default": "the session's, AGENTQ_TZ, the config's, TZ", "field": "launch.tz"},
     ),
-    ("--start", SERIES, "time", WHEN, "The anchor of the grid.", {"default": "now", "field": "schedule.start"}),
+    (
+        "--start",
+        SERIES,
+        "time",
+        WHEN,
+        "The time from which --every counts; --cron fires from then on.",
+        {"default": "now", "field": "schedule.start"},
+    ),
     ("--until", SERIES, "time", WHEN, "Nothing fires after this time.", {"field": "schedule.until"}),
     (
         "--max-runs",
@@ -216,7 +224,7 @@ ROWS: tuple[Any, ...] = (
         (*SERIES, "defaults"),
         "choice",
         WHEN,
-        "For slots that passed when nothing could run them: one late run, a run each, or none.",
+        "For times that passed when nothing could run them: one late run, a run each, or none.",
         {"choices": ("latest", "all", "skip"), "default": "latest", "field": "schedule.missed"},
     ),
     (
@@ -294,7 +302,7 @@ ROWS: tuple[Any, ...] = (
         DEFAULTS,
         "choice",
         ORDER,
-        "If that can no longer happen: cancel, hold or run the waiting task.",
+        "If that can no longer happen: cancel the waiting task, hold it, or run it anyway.",
         {"choices": ("cancel", "hold", "run"), "default": "cancel", "field": "on_dep_failure"},
     ),
     # Limits, and what to do after a failure.
@@ -345,7 +353,12 @@ ROWS: tuple[Any, ...] = (
         "whole",
         FAILURE,
         "Further attempts after the first one failed.",
-        {"low": 0, "high": 1000, "default": "5 where that may help, see agentq(1); else 0", "field": "launch.retries"},
+        {
+            "low": 0,
+            "high": 1000,
+            "default": "5 for failures that pass, see agentq(1); else 0",
+            "field": "launch.retries",
+        },
     ),
     (
         "--backoff",
@@ -394,8 +407,8 @@ ROWS: tuple[Any, ...] = (
         {"choices": ("reset",)},
     ),
     ("names", ("sessions",), "many", "", "The sessions to reset.", {"metavar": "NAME..."}),
-    ("action", ("service",), "one", "", "What to do.", {"choices": ("print",)}),
-    ("kind", ("service",), "one", "", "What to print for.", {"choices": ("systemd", "cron")}),
+    ("action", ("service",), "one", "", "The action; there is no other.", {"choices": ("print",)}),
+    ("kind", ("service",), "one", "", "Whether to print units or a crontab line.", {"choices": ("systemd", "cron")}),
     ("unit", ("service",), "optional", "", "Only this systemd unit.", {"metavar": "UNIT"}),
     ("--html", ("report",), "path", "", "Write an HTML page; '-' is standard output.", {"metavar": "FILE"}),
     ("--prometheus", ("stats",), "flag", "", "Print the text that Prometheus's textfile collector reads.", {}),

@@ -6,18 +6,19 @@ Every reader takes `what`, the option or noun that an error names, and raises `U
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.environment import RESERVED
 from agentq_cli.base.errors import Usage, nearest
 from agentq_cli.base.names import is_name
-from agentq_cli.model import DEFAULT_SESSION, Address, WaitingFor
+from agentq_cli.model.addresses import DEFAULT_SESSION, Address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import tzinfo
 
+    from agentq_cli.model.tasks import WaitingFor
     from agentq_cli.options.table import Row
 
 MILLISECONDS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
@@ -198,7 +199,7 @@ def parse_address(text: str, what: str = "ID") -> Address:
     """`SESSION/N`, or a bare `N` of the session `default`."""
     address, attempt = parse_run(text, what)
     if attempt is not None:
-        raise Usage(f"{what} '{text}': is a run; a task is required: {address}")
+        raise Usage(f"{what} '{text}': a run of task {address}; name the task")
     return address
 
 
@@ -305,6 +306,11 @@ def format_duration(milliseconds: int) -> str:
         if len(parts) == 2:
             break
     return "".join(parts)
+
+
+def format_age(milliseconds: int) -> str:
+    """The same in whole seconds, for a screen that is updated once a second."""
+    return format_duration(milliseconds // 1000 * 1000) if milliseconds >= 1000 else "0s"
 
 
 def format_local(moment_ms: int, zone: str) -> str:

@@ -1,1 +1,1 @@
-
+"""The rules, as pure functions: order, retries, schedules, gates, dependencies. They read no clock and no file."""

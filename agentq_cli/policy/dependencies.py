@@ -7,7 +7,12 @@ from collections.abc import Sequence
 
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.enumeration import StrEnum
-from agentq_cli.model import Address, Condition, Dependency, Status
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.work import Condition, Dependency
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.model.addresses import Address
 
 
 class Standing(StrEnum):

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from agentq_cli.base.dataclass import dataclass, field
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agentq_cli.model.statuses import Status
 
 FiguresKey = tuple[str, str]
 """Session and agent. Either is '' for all of them; the agent of a command is '' too."""
@@ -97,3 +105,11 @@ class SessionTasks:
     counts: dict[str, int]
     due: int
     due_since: int | None
+
+
+def total(sessions: Mapping[str, Mapping[Status, int]]) -> Counter[Status]:
+    """The tasks of all sessions, by status."""
+    found: Counter[Status] = Counter()
+    for counts in sessions.values():
+        found.update(counts)
+    return found

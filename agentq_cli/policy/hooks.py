@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from agentq_cli.base.dataclass import dataclass
-from agentq_cli.model import ENDED, Address, RunId, Status
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import ENDED, Status
 
 DRAINED = "session.drained"
 

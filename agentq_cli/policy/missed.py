@@ -22,7 +22,8 @@ import json
 from agentq_cli.base.dataclass import asdict, dataclass, replace
 from agentq_cli.base.enumeration import StrEnum
 from agentq_cli.base.errors import Unreadable, Usage
-from agentq_cli.model import Status, Trigger
+from agentq_cli.model.actions import Trigger
+from agentq_cli.model.statuses import Status
 from agentq_cli.policy.schedule import Missed, Overlap, Schedule, count_slots, first, newest_slots, next_slot
 
 LATE = 600_000

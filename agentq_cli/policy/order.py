@@ -11,7 +11,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping, Sequence, Set
 
 from agentq_cli.base.dataclass import dataclass, field
-from agentq_cli.model import DEFAULT_SESSION
+from agentq_cli.model.addresses import DEFAULT_SESSION
 
 AGED_PRIORITY = 101
 

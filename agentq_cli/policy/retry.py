@@ -8,7 +8,13 @@ from collections.abc import Mapping
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.defaults import MAX_BACKOFF_MS as MAX_BACKOFF_MS
-from agentq_cli.model import FailureClass, Launch, Outcome, Task
+from agentq_cli.model.statuses import FailureClass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.model.runs import Outcome
+    from agentq_cli.model.tasks import Task
+    from agentq_cli.model.work import Launch
 
 RETRIES = 5
 BACKOFF_MS = 5_000

@@ -6,10 +6,13 @@ import json
 
 from agentq_cli.base.dataclass import dataclass, replace
 from agentq_cli.base.errors import Unreadable, Usage
-from agentq_cli.model import Status
 from agentq_cli.policy import missed
 from agentq_cli.policy.missed import Occurrence, Skipped
 from agentq_cli.policy.schedule import Schedule, same_times
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.model.statuses import Status
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from agentq_cli.model import ENDED, Actor, Outcome, RunStatus, Status
+from agentq_cli.model.actions import Actor
+from agentq_cli.model.statuses import ENDED, RunStatus, Status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.model.runs import Outcome
 
 _WAITING = {Status.BLOCKED, Status.QUEUED, Status.PAUSED}
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.dataclass import dataclass
-from agentq_cli.model import Condition, RunId, Status, Task, WaitingFor
-from agentq_cli.policy.admission import Gate
-from agentq_cli.policy.dependencies import Found, Standing, standing
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import Task, WaitingFor
+from agentq_cli.model.work import Condition
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agentq_cli.model.addresses import RunId
+    from agentq_cli.policy.admission import Gate
+    from agentq_cli.policy.dependencies import Found
 
 SHOWN_DEPENDENCIES = 5
 
@@ -63,6 +69,8 @@ ENDS = {Condition.SUCCESS: "complete", Condition.ANY: "end", Condition.FAILURE: 
 
 
 def _dependency(depends: Sequence[Found]) -> WaitingFor:
+    from agentq_cli.policy.dependencies import Standing, standing
+
     pending = [each.of for each in depends if standing(each.of.on, each.status) is Standing.PENDING]
     what = ", ".join(f"{of.address} to {ENDS[of.on]}" for of in pending[:SHOWN_DEPENDENCIES])
     more = f" and {len(pending) - SHOWN_DEPENDENCIES} more" if len(pending) > SHOWN_DEPENDENCIES else ""

@@ -7,26 +7,18 @@ from contextlib import suppress
 
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.errors import AgentqError
-from agentq_cli.model import (
-    Address,
-    Event,
-    Message,
-    Run,
-    RunId,
-    SessionInfo,
-    Status,
-    Supervisor,
-    SweepAction,
-    TargetResult,
-    Task,
-    WaitingFor,
-    Worker,
-)
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
+    from agentq_cli.model.actions import SweepAction, TargetResult
+    from agentq_cli.model.runs import Run
+    from agentq_cli.model.sessions import Event, Message, SessionInfo
+    from agentq_cli.model.tasks import Task, WaitingFor
+    from agentq_cli.model.workers import Supervisor, Worker
     from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.hooks import Call as HookCall
     from agentq_cli.policy.schedule import Schedule

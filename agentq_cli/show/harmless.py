@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import codecs
-import functools
-from collections.abc import Iterable, Iterator
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 # Patterns stay text until they are needed: most commands print plain ASCII, and compiling costs as much as that.
 _COLOURS = r"\x1b\[[0-9;:]*m"
@@ -15,11 +17,16 @@ _LONGEST_COLOUR = 64
 BIDI = (0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
 
 
-@functools.cache
-def _shown() -> dict[int, str]:
+_shown: dict[int, str] = {}
+
+
+def _made_visible() -> dict[int, str]:
     """How control characters except tab and newline, and characters that reorder or break lines, are shown."""
-    shown = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
-    return shown | {code: f"\\u{code:04x}" for code in (*range(0x80, 0xA0), *BIDI)} | {0x7F: "\u2421"}
+    if not _shown:
+        _shown.update({code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"})
+        _shown.update({code: f"\\u{code:04x}" for code in (*range(0x80, 0xA0), *BIDI)})
+        _shown[0x7F] = "\u2421"
+    return _shown
 
 
 def harmless(text: str) -> str:
@@ -31,7 +38,7 @@ def harmless(text: str) -> str:
         import re
 
         text = re.sub(_COLOURS, "", text)
-    return text.replace("\r\n", "\n").translate(_shown())
+    return text.replace("\r\n", "\n").translate(_made_visible())
 
 
 def one_line(text: str) -> str:

@@ -6,9 +6,11 @@ meaning of a colour is also given by a word.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from agentq_cli.base.dataclass import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 BOLD, DIM, REVERSED = "bold", "dim", "reverse"
 WRONG, ODD, GOOD, BUSY = "red", "yellow", "green", "cyan"

@@ -5,12 +5,9 @@ JSON is ASCII, so that no locale and no terminal can misread it.
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain, islice
 
 from agentq_cli.base.errors import AgentqError, Refused
 from agentq_cli.base.json_text import encode
@@ -33,6 +30,7 @@ from agentq_cli.show.results import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import ClassVar, TextIO
 
     from agentq_cli.show.board import Live
@@ -110,14 +108,15 @@ class Printer:
         # The first item is read before anything is written, so that an error there is the only document. A later error,
         # such as a session that cannot be read, becomes a key of the document, which stays complete.
         items = iter(result.items)
-        first = list(islice(items, 1))
+        item = next(items, None)
         self._put(f'{{"schema": "agentq.{result.kind}/1", "items": [')
         separator = "\n"
         trouble: AgentqError | None = None
         try:
-            for item in chain(first, items):
+            while item is not None:
                 self._put(separator + encode(item))
                 separator = ",\n"
+                item = next(items, None)
         except AgentqError as failure:
             trouble = failure
         self._put("\n]" if separator != "\n" else "]")
@@ -188,6 +187,8 @@ class Printer:
                 self._table(section.columns, section.items)
 
     def _table(self, columns: Sequence[Column], items: Iterable[Item]) -> bool:
+        from itertools import islice
+
         laid = self._pages(columns)
         rows = iter(items)
         written = False
@@ -348,7 +349,9 @@ def fail(failure: AgentqError, *, as_json: bool) -> None:
 
 def forget(stream: TextIO) -> None:
     """Discard what the stream has buffered and all later output, so that no flush at exit can fail."""
-    with contextlib.suppress(OSError, ValueError):
+    try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
+    except (OSError, ValueError):
+        pass

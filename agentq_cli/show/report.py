@@ -7,7 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from agentq_cli.base.dataclass import dataclass, field
-from agentq_cli.model import PastRun, RunStatus
+from agentq_cli.model.statuses import RunStatus
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.model.runs import PastRun
 
 DRAWN = 2000
 """How many of the newest runs the timeline shows."""

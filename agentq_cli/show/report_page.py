@@ -8,10 +8,15 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from agentq_cli.model import PastRun, RunId
+from agentq_cli.base.dataclass import dataclass
 from agentq_cli.options import values
 from agentq_cli.show.harmless import one_line
-from agentq_cli.show.report import COMMAND, Group, Numbers, lanes, verdict
+from agentq_cli.show.report import COMMAND, Group, Lane, Numbers, lanes, verdict
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.model.addresses import RunId
+    from agentq_cli.model.runs import PastRun
 
 SHOWN_SESSIONS = 100
 SHOWN_DAYS = 100
@@ -163,59 +168,90 @@ def _status(run: PastRun) -> str:
 
 
 def _timeline(numbers: Numbers, now: int, local: Callable[[int], str]) -> Iterator[str]:
-    runs = numbers.drawn
-    begin = min(run.started_at for run in runs)
-    end = max(now if run.finished_at is None else run.finished_at for run in runs)
-    span = max(end - begin, 1)
-    all_lanes = lanes(runs, now)
+    all_lanes = lanes(numbers.drawn, now)
     drawn = all_lanes[:SHOWN_LANES]
+    axis = Axis.of(numbers.drawn, now, local)
     height = TOP + ROW * len(drawn) + 6
-
-    def across(at: int) -> float:
-        return LEFT + (WIDTH - LEFT - 4) * min(max(at - begin, 0), span) / span
-
-    yield '<h2 id="timeline">Timeline</h2>\n<ul class="key">\n'
-    for kind, word in WORDS.items():
-        swatch = f'<svg viewBox="0 0 18 10" aria-hidden="true"><rect class="{kind}" x="1" y="1" width="16" height="8"/>'
-        yield f"<li>{swatch}</svg>{word}</li>\n"
+    yield from _key()
     yield (
-        '</ul>\n<div class="wide" tabindex="0" role="region" aria-labelledby="timeline">\n'
+        '<div class="wide" tabindex="0" role="region" aria-labelledby="timeline">\n'
         f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="Runs by session over time; the table below has '
         'the same">\n<defs><pattern id="hatched" width="6" height="6" patternUnits="userSpaceOnUse" '
         'patternTransform="rotate(45)"><path d="M0 0V6"/></pattern></defs>\n'
     )
-    for tick in range(TICKS + 1):
-        at = begin + span * tick // TICKS
-        x = across(at)
-        anchor = "end" if tick == TICKS else "middle" if tick else "start"
-        yield f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 6}" y2="{height}"/>'
-        if tick % 2 == 0:
-            yield f'<text x="{x:.1f}" y="12" text-anchor="{anchor}">{escaped(local(at))}</text>'
-        yield "\n"
+    yield from _scale(axis, height)
     for row, lane in enumerate(drawn):
-        y = TOP + ROW * row
-        if lane.first:
-            name = lane.session if len(lane.session) <= LONGEST_NAME else lane.session[: LONGEST_NAME - 1] + "…"
-            title = f"<title>{escaped(lane.session)}</title>"
-            yield f'<text class="name" x="0" y="{y + 12}">{title}{escaped(name)}</text>\n'
-            yield f'<line class="grid" x1="0" x2="{WIDTH}" y1="{y - 1}" y2="{y - 1}"/>\n'
-        for run in lane.runs:
-            x = across(run.started_at)
-            wide = max(across(now if run.finished_at is None else run.finished_at) - x, 2)
-            told = f"{run.id} {run.status}, {local(run.started_at)}, {took(run.duration_ms)}"
-            yield (
-                f'<rect class="{verdict(run.status)}" x="{x:.1f}" y="{y + 3}" width="{wide:.1f}" height="{ROW - 7}">'
-                f"<title>{escaped(told)}</title></rect>\n"
-            )
+        yield from _lane(lane, TOP + ROW * row, axis)
     yield "</svg>\n</div>\n"
     notes = []
     if numbers.left_out:
         whole = f"{numbers.total.runs:,} runs; the numbers count all of them."
-        notes.append(f"The timeline shows the newest {len(runs):,} of {whole}")
+        notes.append(f"The timeline shows the newest {len(numbers.drawn):,} of {whole}")
     if len(all_lanes) > len(drawn):
         notes.append(f"Sessions after {escaped(drawn[-1].session)} do not fit in it.")
     if notes:
         yield f'<p class="soft">{" ".join(notes)}</p>\n'
+    yield from _newest(numbers, local)
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The time that the timeline shows, from left to right; `now` is where a run that is not finished ends."""
+
+    begin: int
+    span: int
+    now: int
+    local: Callable[[int], str]
+
+    @classmethod
+    def of(cls, runs: Sequence[PastRun], now: int, local: Callable[[int], str]) -> Axis:
+        """From the start of the first run to the end of the last."""
+        begin = min(run.started_at for run in runs)
+        end = max(now if run.finished_at is None else run.finished_at for run in runs)
+        return cls(begin, max(end - begin, 1), now, local)
+
+    def across(self, at: int) -> float:
+        """How far to the right a moment is."""
+        return LEFT + (WIDTH - LEFT - 4) * min(max(at - self.begin, 0), self.span) / self.span
+
+
+def _key() -> Iterator[str]:
+    yield '<h2 id="timeline">Timeline</h2>\n<ul class="key">\n'
+    for kind, word in WORDS.items():
+        swatch = f'<svg viewBox="0 0 18 10" aria-hidden="true"><rect class="{kind}" x="1" y="1" width="16" height="8"/>'
+        yield f"<li>{swatch}</svg>{word}</li>\n"
+    yield "</ul>\n"
+
+
+def _scale(axis: Axis, height: int) -> Iterator[str]:
+    for tick in range(TICKS + 1):
+        at = axis.begin + axis.span * tick // TICKS
+        x = axis.across(at)
+        anchor = "end" if tick == TICKS else "middle" if tick else "start"
+        yield f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 6}" y2="{height}"/>'
+        if tick % 2 == 0:
+            yield f'<text x="{x:.1f}" y="12" text-anchor="{anchor}">{escaped(axis.local(at))}</text>'
+        yield "\n"
+
+
+def _lane(lane: Lane, y: int, axis: Axis) -> Iterator[str]:
+    if lane.first:
+        name = lane.session if len(lane.session) <= LONGEST_NAME else lane.session[: LONGEST_NAME - 1] + "…"
+        title = f"<title>{escaped(lane.session)}</title>"
+        yield f'<text class="name" x="0" y="{y + 12}">{title}{escaped(name)}</text>\n'
+        yield f'<line class="grid" x1="0" x2="{WIDTH}" y1="{y - 1}" y2="{y - 1}"/>\n'
+    for run in lane.runs:
+        x = axis.across(run.started_at)
+        wide = max(axis.across(axis.now if run.finished_at is None else run.finished_at) - x, 2)
+        told = f"{run.id} {run.status}, {axis.local(run.started_at)}, {took(run.duration_ms)}"
+        yield (
+            f'<rect class="{verdict(run.status)}" x="{x:.1f}" y="{y + 3}" width="{wide:.1f}" height="{ROW - 7}">'
+            f"<title>{escaped(told)}</title></rect>\n"
+        )
+
+
+def _newest(numbers: Numbers, local: Callable[[int], str]) -> Iterator[str]:
+    """The same as a table."""
     yield "<details>\n<summary>The newest runs as a table</summary>\n"
     heads = [("Run", "id"), ("Status", "id"), ("Agent", "id"), ("Started", "id"), ("Took", "n"), ("Error", "text")]
     rows = [
@@ -227,7 +263,7 @@ def _timeline(numbers: Numbers, now: int, local: Callable[[int], str]) -> Iterat
             took(run.duration_ms),
             escaped(run.error or ""),
         ]
-        for run in runs[:SHOWN_RUNS]
+        for run in numbers.drawn[:SHOWN_RUNS]
     ]
     more = f"{numbers.total.runs - SHOWN_RUNS:,} older ones are left out." if numbers.total.runs > SHOWN_RUNS else ""
     yield from _table("Runs, newest first", heads, rows, more=more)

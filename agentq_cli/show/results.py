@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-
 from agentq_cli.base.dataclass import dataclass, field
-from agentq_cli.model import TargetResult
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, TypeAlias
 
+    from agentq_cli.model.actions import TargetResult
     from agentq_cli.show.board import Live
     from agentq_cli.show.tables import Column
 

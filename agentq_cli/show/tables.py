@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from agentq_cli.base.clock import from_rfc3339
 from agentq_cli.base.dataclass import NamedTuple, dataclass
-from agentq_cli.model import WaitingFor
+from agentq_cli.model.tasks import WaitingFor
 from agentq_cli.options import values
 from agentq_cli.show.harmless import one_line
 from agentq_cli.show.pen import BOLD, STATUS_STYLES, Pen
@@ -108,9 +109,7 @@ def shown(column: Column, value: object, now: int | None, arrow: str = "→") ->
 
 def relative(text: str, now: int) -> str:
     """An RFC 3339 time as `5m ago` or `in 2h`."""
-    from datetime import datetime
-
-    return values.format_relative(round(datetime.fromisoformat(text).timestamp() * 1000), now)
+    return values.format_relative(from_rfc3339(text), now)
 
 
 def wrapped(text: str, width: int) -> str:

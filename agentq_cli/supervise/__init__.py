@@ -1,1 +1,1 @@
-
+"""The supervisor and the sweep: starting, watching, settling and recovering runs."""

@@ -9,8 +9,11 @@ from agentq_cli.base.errors import AgentqError, Refused
 from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper, stop
-from agentq_cli.host.records import RunDirectory, Start
-from agentq_cli.model import Actor, Task, Undone, Worker
+from agentq_cli.host.records import Start
+from agentq_cli.host.run_directory import RunDirectory
+from agentq_cli.model.actions import Actor, Undone
+from agentq_cli.model.tasks import Task
+from agentq_cli.model.workers import Worker
 from agentq_cli.supervise import recovery
 from agentq_cli.supervise.plan import grace_ms
 

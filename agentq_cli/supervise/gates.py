@@ -12,13 +12,13 @@ from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.errors import Busy, Refused, Usage
 from agentq_cli.base.identity import Identity
-from agentq_cli.config import configuration
+from agentq_cli.config import reading
 from agentq_cli.config.configuration import Config, Limits
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper, process, tree
 from agentq_cli.host.records import Start
 from agentq_cli.host.resources import Resources, tree_memory
-from agentq_cli.model import LastStart
+from agentq_cli.model.workers import LastStart
 from agentq_cli.policy import admission
 from agentq_cli.policy.admission import Gate, Room, Wanted
 
@@ -85,7 +85,7 @@ def check(config: Config, resources: Resources) -> None:
     given = {WANTED[name]: value for name, value in wanted._asdict().items() if name not in default}
     blamed = max(given, key=lambda key: given[key])
     others = "".join(f" with {key} {format_size(value)}" for key, value in given.items() if key != blamed)
-    place = configuration.place(config, "limits", blamed)
+    place = reading.place(config, "limits", blamed)
     raise Usage(
         f"{place} {blamed} '{format_size(given[blamed])}':{others} nothing could ever start:"
         f" {where} has {format_size(smallest.total)} of memory"

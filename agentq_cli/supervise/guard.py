@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import resource
-import sqlite3
 from types import TracebackType
 
 from agentq_cli.base.clock import monotonic_ms
@@ -182,7 +181,7 @@ def translated(error: Exception) -> AgentqError:
     """The error as one of agentq's own; any error of the operating system becomes a refusal."""
     if isinstance(error, AgentqError):
         return error
-    if isinstance(error, OSError) and not isinstance(error, sqlite3.Error):
+    if isinstance(error, OSError):
         where = f"'{os.fsdecode(error.filename)}'" if error.filename is not None else "the system"
         return Refused(f"{where}: {error.strerror or error}")
     from agentq_cli.base import translation

@@ -8,7 +8,10 @@ from agentq_cli.config.configuration import Config
 from agentq_cli.engines.nouns import FoundRun
 from agentq_cli.host.place import Place
 from agentq_cli.host.records import Start
-from agentq_cli.model import Outcome, RunId, RunStatus, Task
+from agentq_cli.model.addresses import RunId
+from agentq_cli.model.runs import Outcome
+from agentq_cli.model.statuses import RunStatus
+from agentq_cli.model.tasks import Task
 from agentq_cli.supervise import settle
 
 UNTOLD = "the index was lost, and no record of its end is left"

@@ -15,10 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from agentq_cli.base.clock import awake_ms, monotonic_ms
 from agentq_cli.base.dataclass import dataclass, field
 from agentq_cli.base.errors import AgentqError, Busy, NotFound, Refused, Unreadable
+from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import encode
 from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Actor, Identity, Task
+from agentq_cli.model.actions import Actor
+from agentq_cli.model.tasks import Task
 from agentq_cli.policy.hooks import Call, Ran
 from agentq_cli.show import documents
 from agentq_cli.supervise.plan import KEPT_BACK

@@ -17,8 +17,11 @@ from agentq_cli.base.errors import AgentqError
 from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper, process, resources, stop, tree
-from agentq_cli.host.records import LINGERS, RunDirectory, Start
-from agentq_cli.model import Actor, RunId, Task
+from agentq_cli.host.records import Start
+from agentq_cli.host.run_directory import LINGERS, RunDirectory
+from agentq_cli.model.actions import Actor
+from agentq_cli.model.addresses import RunId
+from agentq_cli.model.tasks import Task
 from agentq_cli.options.values import format_cost, format_duration, format_size
 from agentq_cli.policy import stall
 from agentq_cli.supervise import plan

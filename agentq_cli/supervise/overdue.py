@@ -19,8 +19,10 @@ from agentq_cli.base.identity import Identity
 from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper, process, tree
-from agentq_cli.host.records import RunDirectory, Start
-from agentq_cli.model import Task, Worker
+from agentq_cli.host.records import Start
+from agentq_cli.host.run_directory import RunDirectory
+from agentq_cli.model.tasks import Task
+from agentq_cli.model.workers import Worker
 from agentq_cli.options.values import format_duration
 from agentq_cli.supervise.plan import grace_ms
 
@@ -77,6 +79,12 @@ def of(queue: Queue, config: Config, worker: Worker) -> Overdue | None:
         return find(worker, task, queue.here.run(worker.id), config, queue.here.path)
     except (AgentqError, OSError):
         return None
+
+
+def of_task(queue: Queue, config: Config, task: Task) -> Overdue | None:
+    """The same for the live run of a task; None if it has none."""
+    worker = queue.worker(task.address)
+    return None if worker is None else of(queue, config, worker)
 
 
 def find(worker: Worker, task: Task, directory: RunDirectory, config: Config, state_dir: str) -> Overdue | None:

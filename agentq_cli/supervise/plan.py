@@ -14,7 +14,8 @@ from agentq_cli.config.configuration import Config
 from agentq_cli.engines.nouns import Claim, Past, Plan
 from agentq_cli.host.launch import LaunchRequest
 from agentq_cli.host.place import Place
-from agentq_cli.model import NewTask, RunId, Task
+from agentq_cli.model.addresses import RunId
+from agentq_cli.model.tasks import NewTask, Task
 from agentq_cli.options.values import format_cost
 from agentq_cli.policy import retry
 

@@ -17,8 +17,13 @@ from agentq_cli.base.identity import Identity
 from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper, process, stop, tree
-from agentq_cli.host.records import RunDirectory, Start, Void
-from agentq_cli.model import Actor, Outcome, RunId, Task, Worker
+from agentq_cli.host.records import Start, Void
+from agentq_cli.host.run_directory import RunDirectory
+from agentq_cli.model.actions import Actor
+from agentq_cli.model.addresses import RunId
+from agentq_cli.model.runs import Outcome
+from agentq_cli.model.tasks import Task
+from agentq_cli.model.workers import Worker
 from agentq_cli.supervise import overdue, settle
 from agentq_cli.supervise.plan import grace_ms
 

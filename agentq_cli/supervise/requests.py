@@ -13,7 +13,9 @@ from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
 from agentq_cli.engines.nouns import Answer
 from agentq_cli.host import stop
-from agentq_cli.model import DEFAULT_SESSION, Launch, NewTask, Task
+from agentq_cli.model.addresses import DEFAULT_SESSION
+from agentq_cli.model.tasks import NewTask, Task
+from agentq_cli.model.work import Launch
 from agentq_cli.options import requests as policy
 from agentq_cli.options.new_schedule import OCCURRENCE, make_schedule
 from agentq_cli.options.new_task import DEPTH_LIMIT, TaskMaker

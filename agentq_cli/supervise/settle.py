@@ -10,8 +10,10 @@ from agentq_cli.agents.reader import Verdict
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.config.configuration import Config
 from agentq_cli.host.output import CHUNK, OutputReader, open_regular
-from agentq_cli.host.records import Exit, RunDirectory, Start
-from agentq_cli.model import Outcome, Task
+from agentq_cli.host.records import Exit, Start
+from agentq_cli.host.run_directory import RunDirectory
+from agentq_cli.model.runs import Outcome
+from agentq_cli.model.tasks import Task
 from agentq_cli.supervise.plan import profile_of
 
 STDERR_TAIL = 64 * 1024

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator
 
-from agentq_cli.base.clock import Clock, monotonic_ms
+from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.config.configuration import Config
-from agentq_cli.engines.door import Queue
 from agentq_cli.engines.nouns import Claim
 from agentq_cli.host.launch import Launcher
-from agentq_cli.model import Identity, Worker
+from agentq_cli.model.actions import Actor
+from agentq_cli.model.addresses import RunId
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.workers import Worker
 from agentq_cli.policy import order
 from agentq_cli.policy.admission import Gate
 from agentq_cli.supervise import plan
+from agentq_cli.supervise.duty import Duty, Happening
 from agentq_cli.supervise.gates import Gates
-from agentq_cli.supervise.guard import Guard
 from agentq_cli.supervise.watch import Watched, unstarted
 
 START = "start"
@@ -24,58 +26,40 @@ ZONE_MS = 1_000
 
 
 class Starter:
-    """What a supervisor starts tasks with. `config` is replaced when the file changes."""
+    """What a supervisor starts tasks with, and what it does to tasks that are not to be started as they are."""
 
-    def __init__(
-        self,
-        queue: Queue,
-        launcher: Launcher,
-        gates: Gates,
-        guard: Guard,
-        identity: Identity,
-        *,
-        config: Config,
-        clock: Clock,
-        environ: Mapping[str, str],
-        sessions: tuple[str, ...],
-    ) -> None:
-        self.config = config
-        self._queue = queue
+    def __init__(self, duty: Duty, launcher: Launcher, gates: Gates) -> None:
+        self._duty = duty
+        self._queue = duty.queue
+        self._guard = duty.guard
         self._launcher = launcher
         self._gates = gates
-        self._guard = guard
-        self._identity = identity
-        self._clock = clock
-        self._environ = dict(environ)
-        self._heads = queue.heads(sessions)
+        self._heads = duty.queue.heads(duty.settings.sessions)
+        self._environ = dict(duty.environ)
         self._host = os.uname().nodename
         self._zones: dict[str, tuple[Config, int, str]] = {}
 
-    def pick(self, jobs: int) -> order.Head | None:
+    def pick(self) -> order.Head | None:
         """The task to start next; None if no slot is free or no task may start."""
         return self._heads.pick(
             now=self._queue.now,
-            jobs=jobs,
-            ageing_ms=self.config.limits.ageing_ms,
+            jobs=self._duty.jobs,
+            ageing_ms=self._duty.config.limits.ageing_ms,
             parallel=self._parallel,
             without=self._guard.put_off(START) | self._guard.put_off(LAUNCH),
         )
 
-    def doubt(self, session: str) -> None:
-        """Have a session's startable tasks read again: they were changed without an event."""
-        self._heads.doubt(session)
-
-    def ask_gates(self, head: order.Head | None, jobs: int) -> list[Gate]:
+    def ask_gates(self, head: order.Head | None) -> list[Gate]:
         """Check the gates for one more start (None: there is none); returns the gates that have begun or ceased to
         hold."""
-        return self._gates.forget() if head is None else self._gates.ask(self.config, workers=jobs - 1)
+        return self._gates.forget() if head is None else self._gates.ask(self._duty.config, workers=self._duty.jobs - 1)
 
     @property
     def held(self) -> bool:
         """Whether a gate holds back the task that was picked last."""
         return self._gates.closed
 
-    def claim(self, head: order.Head, jobs: int) -> Claim | None:
+    def claim(self, head: order.Head) -> Claim | None:
         """Claim a task; None if it may no longer be taken, or if its session is busy or faulty (see the guard)."""
         self._heads.doubt(head.session)
         with self._guard.guarding(head.session, START):
@@ -84,9 +68,9 @@ class Starter:
                 return None
             return self._queue.claim(
                 candidate,
-                plan.plan(candidate.task, self.config, candidate.past, now=self._queue.now),
-                supervisor=self._identity,
-                jobs=jobs,
+                plan.plan(candidate.task, self._duty.config, candidate.past, now=self._queue.now),
+                supervisor=self._duty.identity,
+                jobs=self._duty.jobs,
                 parallel=self._parallel,
                 host=self._host,
                 newest=self._gates.newest,
@@ -101,7 +85,7 @@ class Starter:
             agent=claim.task.work.agent,
             claimed_at=self._queue.now,
             shares_conversation=claim.task.work.shares_conversation,
-            supervisor=self._identity,
+            supervisor=self._duty.identity,
             adopted=False,
             stop=None,
         )
@@ -112,26 +96,58 @@ class Starter:
             return watched
         with self._guard.guarding(claim.run.session, LAUNCH) as tried:
             # Everything that may fail comes first: a launched process is watched, whatever happens.
-            watched.follow(self.config, self._queue)
+            watched.follow(self._duty.config, self._queue)
             zone = claim.task.work.launch.tz or self._zone(claim.task.session)
-            request = plan.request(claim, self.config, self._queue.here, self._clock, self._environ, zone)
+            request = plan.request(claim, self._duty.config, self._queue.here, self._duty.clock, self._environ, zone)
             _, watched.pidfd = self._launcher.launch(request)
         # No process can be created now. A run that has not begun is void; if a shim did begin, it is watched by its
         # pidfd.
         watched.ended = tried.error is not None
         return watched
 
+    def expire(self) -> Iterator[Happening]:
+        """End the tasks that were not started in time."""
+        for address in self._queue.expired():
+            if self._duty.outside(address.session) or not self._guard.may_run(address.session, "expire"):
+                continue
+            expired = None
+            with self._guard.guarding(address.session, "expire"):
+                expired = self._queue.expire(address, actor=Actor.SUPERVISOR)
+                self._heads.doubt(address.session)  # it may have been moved to a slot that is in time
+            if expired is not None:
+                run = RunId(*address, 0)
+                yield self._duty.tell("expire", run, before=Status.QUEUED, after=Status.EXPIRED, reason=expired.reason)
+                yield from self._duty.tell_stopped(expired)
+
+    def arrive(self) -> None:
+        """Apply the missed policy to occurrences when they become due, so that slots that pass while they wait for a
+        place are distinguished from slots at which nothing ran."""
+        around = self._queue.around()
+        for address, agent in self._queue.arriving():
+            held = around.holds_back(address.session, agent)
+            may = self._guard.may_run(address.session, "arrive")
+            if may and not held and not self._duty.outside(address.session):
+                with self._guard.guarding(address.session, "arrive"):  # the claim does it too
+                    self._queue.arrive(address, actor=Actor.SUPERVISOR)
+                    self._heads.doubt(address.session)  # changed without an event
+
     def moments(self) -> list[int]:
-        """When to check the gates again (monotonic)."""
-        return [] if self._gates.again_at is None else [self._gates.again_at]
+        """When the gates are to be checked again, and when the next task will be due (monotonic)."""
+        moments = [] if self._gates.again_at is None else [self._gates.again_at]
+        if not self._duty.clock.fixed and self._guard.may_run(None, "round"):
+            now = monotonic_ms()
+            with self._guard.guarding(None, "next"):
+                dues = (self._queue.next_due(), self._queue.next_lift())
+                moments += [now + max(0, due - self._queue.now) for due in dues if due is not None]
+        return moments
 
     def _parallel(self, session: str) -> int | None:
-        return order.width(session, self.config.sessions.get(session, {}).get("parallel"))
+        return order.width(session, self._duty.config.sessions.get(session, {}).get("parallel"))
 
     def _zone(self, session: str) -> str:
         """The zone of a session's tasks, determined again after a while because a person may set another one."""
-        now = monotonic_ms()
+        now, config = monotonic_ms(), self._duty.config
         known = self._zones.get(session)
-        if known is None or known[0] is not self.config or now - known[1] >= ZONE_MS:
-            known = self._zones[session] = (self.config, now, plan.zone(self.config, self._environ, session))
+        if known is None or known[0] is not config or now - known[1] >= ZONE_MS:
+            known = self._zones[session] = (config, now, plan.zone(config, self._environ, session))
         return known[2]

@@ -19,8 +19,11 @@ from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
 from agentq_cli.engines.nouns import Trouble
 from agentq_cli.host import keeper, process
-from agentq_cli.host.records import LINGERS, Start
-from agentq_cli.model import Actor, Address, RunId, SweepAction, Undone, Worker
+from agentq_cli.host.records import Start
+from agentq_cli.host.run_directory import LINGERS
+from agentq_cli.model.actions import Actor, SweepAction, Undone
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.workers import Worker
 from agentq_cli.policy.hooks import Call
 from agentq_cli.supervise import attended, history, limits, overdue, recovery, requests, settle, wake
 from agentq_cli.supervise.guard import Guard
@@ -242,7 +245,7 @@ class Sweep:
             return
         if self.dry:
             if wake.wanted(self.queue):
-                yield SweepAction("wake", None, None, None, "work is due and no supervisor lives")
+                yield SweepAction("wake", None, None, None, "work is due and no supervisor is running")
             return
         yield from self._guarded("", self._wake_up(sessions))
 

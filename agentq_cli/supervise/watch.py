@@ -10,9 +10,13 @@ from agentq_cli.base.dataclass import dataclass, field
 from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper
-from agentq_cli.host.records import RunDirectory, Start, Void
+from agentq_cli.host.records import Start, Void
+from agentq_cli.host.run_directory import RunDirectory
 from agentq_cli.host.tree import SETTLE_MS, Orphans
-from agentq_cli.model import FailureClass, Outcome, RunStatus, Task, Worker
+from agentq_cli.model.runs import Outcome
+from agentq_cli.model.statuses import FailureClass, RunStatus
+from agentq_cli.model.tasks import Task
+from agentq_cli.model.workers import Worker
 from agentq_cli.supervise import recovery, settle
 from agentq_cli.supervise.limits import RunLimits
 from agentq_cli.supervise.plan import grace_ms

@@ -8,8 +8,11 @@ import subprocess
 import threading
 from collections.abc import Callable, Sequence
 
-from agentq_cli.commands.context import Context
 from agentq_cli.supervise.wake import self_command
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
 
 
 def perform(at: Context, words: Sequence[str], told: Callable[[str, bool], None]) -> None:

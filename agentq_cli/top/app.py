@@ -19,10 +19,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.widgets import Footer, Static
 
-from agentq_cli.base.clock import monotonic_ms
+from agentq_cli.base.clock import from_rfc3339, monotonic_ms
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.base.errors import AgentqError
-from agentq_cli.commands.context import Context
 from agentq_cli.options import values
 from agentq_cli.show.pen import GOOD, WRONG, Pen
 from agentq_cli.top import actions, panes
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
 
     from textual.widget import Widget
 
+    from agentq_cli.cli.context import Context
     from agentq_cli.show.documents import Item
 
     Found = TypeVar("Found", bound=Widget)
@@ -225,7 +225,7 @@ class Top(App[int]):
         for names in columns:
             wanted = {name: len(found[name]) for name in names if name in found}
             shares |= panes.heights(wanted, room, None if chosen is None else chosen[0])
-        now = panes.moment(snapshot.at)
+        now = from_rfc3339(snapshot.at)
         each = width // len(columns)
         for kind, pane in zip(panes.KINDS, self._panes(), strict=True):
             pane.display = kind.name in shares

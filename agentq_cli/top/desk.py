@@ -8,9 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from agentq_cli.base.dataclass import NamedTuple, replace
 from agentq_cli.base.errors import Refused
-from agentq_cli.commands.context import Context
 from agentq_cli.engines.door import Queue, open_queue
-from agentq_cli.model import Status
+from agentq_cli.model.statuses import Status
 from agentq_cli.top import snapshot
 from agentq_cli.top.snapshot import Snapshot
 from agentq_cli.top.tails import Tails
@@ -19,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeVar
 
+    from agentq_cli.cli.context import Context
     from agentq_cli.host.bells import Bell
     from agentq_cli.show.documents import Item
 

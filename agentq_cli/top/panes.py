@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 
 from rich.cells import cell_len
 
+from agentq_cli.base.clock import from_rfc3339
 from agentq_cli.base.dataclass import NamedTuple, dataclass, replace
-from agentq_cli.model import WaitingFor
+from agentq_cli.model.tasks import WaitingFor
 from agentq_cli.options import values
 from agentq_cli.show.drawing import GAP, fitting, line, sentence, shared
 from agentq_cli.show.pen import BOLD, BUSY, DIM, ODD, WRONG, Pen
@@ -57,10 +57,6 @@ def total(costs: Sequence[float | None]) -> str:
     return f"{money(sum(known))} + {UNKNOWN}" if known else UNKNOWN
 
 
-def _age(item: Item) -> str:
-    return values.format_duration(item["age_ms"] // 1000 * 1000) if item["age_ms"] >= 1000 else "0s"
-
-
 def _first_line(item: Item) -> str:
     return next((part for part in item["work"].splitlines() if part.strip()), "")
 
@@ -73,7 +69,7 @@ TITLE = Column("TASK", _first_line)
 RUNNING = (
     Column("RUNNING", "run", keep=True),
     Column("STATE", lambda item: "" if item["state"] == "running" else item["state"], kind="status", sparse=True),
-    Column("AGE", _age, kind="number", keep=True),
+    Column("AGE", lambda item: values.format_age(item["age_ms"]), kind="number", keep=True),
     Column("COST", cost, kind="number", spare=2),
     Column("MEMORY", "rss_bytes", kind="size", spare=1),
     Column("AGENT", "agent", spare=1),
@@ -181,7 +177,7 @@ def laid(columns: Sequence[Column], items: Sequence[Item], key: str, *, pen: Pen
 def _text(column: Column, value: object, now: int, arrow: str) -> str:
     """The text of a cell. Times are those of a clock: they stay true while nothing changes and nothing is drawn."""
     if column.kind == "time" and isinstance(value, str) and value.endswith("Z"):
-        return values.format_clock(moment(value), now)
+        return values.format_clock(from_rfc3339(value), now)
     if isinstance(value, WaitingFor) and value.kind == "retry" and value.until is not None:
         brief = f"{value.brief} at {values.format_clock(value.until, now)}"
         value = replace(value, brief=brief, until=None)
@@ -226,7 +222,7 @@ def followed(found: Mapping[str, Sequence[str]], pane: str, key: str) -> tuple[s
 
 def head(snapshot: Snapshot, pen: Pen, *, chosen: Filter, read_only: bool = False) -> list[Text]:
     """The lines above the panes: how much there is, who serves it, and what holds it back."""
-    now = moment(snapshot.at)
+    now = from_rfc3339(snapshot.at)
     jobs = max((each["jobs"] for each in snapshot.supervisors), default=0)
     slots = f"{snapshot.counts['running']} of {jobs} running" if jobs else f"{snapshot.counts['running']} running"
     waiting = [
@@ -252,14 +248,9 @@ def head(snapshot: Snapshot, pen: Pen, *, chosen: Filter, read_only: bool = Fals
     return lines
 
 
-def moment(text: str) -> int:
-    """The milliseconds of an RFC 3339 time."""
-    return round(datetime.fromisoformat(text).timestamp() * 1000)
-
-
 def _supervisor(each: Item, now: int) -> list[tuple[str, str]]:
     which = ", ".join(each["sessions"]) or "all sessions"
-    since = values.format_clock(moment(each["started_at"]), now)
+    since = values.format_clock(from_rfc3339(each["started_at"]), now)
     return [(f"supervisor {each['pid']}", ""), (f"{each['jobs']} jobs", ""), (which, ""), (f"since {since}", "")]
 
 

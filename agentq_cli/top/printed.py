@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from agentq_cli.agents.last_words import last_words
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import RunId
+from agentq_cli.model.addresses import RunId
 from agentq_cli.show.harmless import Decoder, harmless
 from agentq_cli.show.pen import DIM
 

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
-from agentq_cli.agents.last_words import last_words
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.errors import AgentqError
-from agentq_cli.commands.context import Context
-from agentq_cli.commands.workers import gate_items, last_sign, note, supervisor_item
+from agentq_cli.commands.following import last_said
+from agentq_cli.commands.workers import gate_items, running, supervisor_item
 from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue
-from agentq_cli.host import resources, tree
-from agentq_cli.host.output import last_line
-from agentq_cli.host.records import Start
-from agentq_cli.model import Address, PastRun, RunId, Status, Task, Worker
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.runs import PastRun
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import Task
+from agentq_cli.model.workers import Worker
 from agentq_cli.options import values
+from agentq_cli.policy import figures
 from agentq_cli.show import documents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from agentq_cli.cli.context import Context
     from agentq_cli.policy.schedule import Schedule
 
 FEW = 20
@@ -69,15 +70,13 @@ class Snapshot:
 def take(at: Context, queue: Queue, *, limit: int = FEW) -> Snapshot:
     """A new snapshot with up to `limit` items of each kind. Raises Busy, Unreadable."""
     counts = queue.figures.live_counts()
-    total: Counter[str] = Counter()
-    for session in counts.values():
-        total.update({status.value: count for status, count in session.items()})
+    total = figures.total(counts)
     workers = queue.workers()
     supervisors = queue.living()
     paused = queue.snapshot().paused_sessions
     return Snapshot(
         at=documents.moment(queue.now) or "",
-        counts={status: total[status] for status in documents.COUNTED if not Status(status).ended},
+        counts={status.value: total[status] for status in Status if not status.ended},
         supervisors=[supervisor_item(at, supervisor) for supervisor in supervisors],
         running=_running(queue, workers[:RUNNING]),
         waiting=_waiting(at, queue, limit),
@@ -92,32 +91,11 @@ def take(at: Context, queue: Queue, *, limit: int = FEW) -> Snapshot:
 
 
 def _running(queue: Queue, workers: Sequence[Worker]) -> list[documents.Item]:
-    directories = {worker.id: queue.here.run(worker.id) for worker in workers}
-    orphaned = {worker.id for worker in queue.orphaned()}
-    starts = {run: start for run, directory in directories.items() if isinstance(start := directory.start(), Start)}
-    trees = tree.below_each([start.identity for start in starts.values()]) if starts else {}
     items: list[documents.Item] = []
-    for worker in workers:
-        directory, start = directories[worker.id], starts.get(worker.id)
-        processes = None if start is None else trees.get(start.identity)
-        agent = directory.agent()
-        item = documents.worker(
-            worker,
-            pid=None if agent is None else agent.pid,
-            last_seen_at=last_sign(directory),
-            rss_bytes=None if processes is None else resources.resident(processes),
-            state="orphaned" if worker.id in orphaned else "adopted" if worker.adopted else "running",
-            note=note(start),
-        )
-        age = {"age_ms": max(0, queue.now - worker.claimed_at)}
-        items.append({**item, **age, **_task_of(queue, worker), "last_line": last_words_of(queue, worker.id)})
+    for worker, item in zip(workers, running(queue, workers), strict=True):
+        more = {"age_ms": max(0, queue.now - worker.claimed_at), **_task_of(queue, worker)}
+        items.append({**item, **more, "last_line": last_said(queue, worker.id)[:LONGEST]})
     return items
-
-
-def last_words_of(queue: Queue, run: RunId) -> str:
-    """What a run printed last, for one line; its end is all that is read."""
-    said = last_line(queue.output(run, stream) for stream in ("stdout", "stderr"))
-    return last_words(said)[:LONGEST]
 
 
 def _task_of(queue: Queue, worker: Worker) -> documents.Item:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from agentq_cli.base.clock import from_rfc3339
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.errors import AgentqError
+from agentq_cli.commands.following import last_said
 from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import RunId
+from agentq_cli.model.addresses import RunId
 from agentq_cli.options import values
 from agentq_cli.show.documents import Item
 from agentq_cli.supervise import settle
 from agentq_cli.supervise.settle import StreamFollower
-from agentq_cli.top.panes import moment
-from agentq_cli.top.snapshot import last_words_of
+from agentq_cli.top.snapshot import LONGEST
 
 STEPS = 32
 """How many pieces of 64 KiB a look reads of a run's stream, so that a long one does not hold up the screen."""
@@ -52,7 +53,7 @@ class Tails:
         self._tails.clear()
 
     def _updated(self, run: RunId, item: Item) -> Item:
-        age = {"age_ms": max(0, self._queue.now - moment(item["started_at"]))}
+        age = {"age_ms": max(0, self._queue.now - from_rfc3339(item["started_at"]))}
         try:
             tail = self._tails.get(run) or self._tails.setdefault(run, self._open(run))
             self._read(run, tail)
@@ -68,7 +69,7 @@ class Tails:
         sizes = tuple(_size(self._queue, run, stream) for stream in ("stdout", "stderr"))
         if sizes != tail.sizes:
             tail.sizes = sizes
-            tail.last_line = last_words_of(self._queue, run)
+            tail.last_line = last_said(self._queue, run)[:LONGEST]
         if tail.stream is not None and any(tail.stream.step() for _ in range(STEPS)):
             tail.cost_usd = tail.stream.reader.verdict().cost_usd
 

@@ -14,7 +14,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, Markdown, Static, TabbedContent, TabPane
 
 from agentq_cli.base.errors import AgentqError
-from agentq_cli.model import Address, RunId
+from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.show.drawing import sentence
 from agentq_cli.show.pen import Pen
 from agentq_cli.top import task_view

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 from agentq_cli.base.dataclass import NamedTuple, dataclass
 from agentq_cli.base.errors import AgentqError
-from agentq_cli.commands.context import Context
 from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Address, Run, RunId, RunStatus, Task
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.runs import Run
+from agentq_cli.model.statuses import RunStatus
+from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
 from agentq_cli.show import documents
 from agentq_cli.show.harmless import harmless, one_line
@@ -20,6 +22,7 @@ from agentq_cli.top.panes import cost, total
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
     from agentq_cli.show.documents import Item
 
 MOST_RUNS = 50

@@ -13,6 +13,12 @@ from model_api import ModelApi
 from real_cli import CLIS, Cli, Program
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """What is on a network of its own starts agentq by exec: a fork server stays on the one that it was started on."""
+    if "network" in getattr(item, "fixturenames", ()):
+        item.add_marker("exec")
+
+
 @pytest.fixture
 def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """This machine's zone is UTC."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from agentq_cli.agents.reader import open_reader
 from agentq_cli.agents.verdict import outcome
-from agentq_cli.model import FailureClass, Outcome
+from agentq_cli.model.runs import Outcome
+from agentq_cli.model.statuses import FailureClass
 
 
 @dataclass(frozen=True)

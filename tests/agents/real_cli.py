@@ -23,7 +23,7 @@ from agentq_cli.agents import profile as profiles
 from agentq_cli.agents.reader import open_reader
 from agentq_cli.agents.verdict import outcome
 from agentq_cli.config.configuration import load
-from agentq_cli.model import Outcome
+from agentq_cli.model.runs import Outcome
 
 CODEX_CONFIG = """
 model = "stub"

@@ -10,7 +10,8 @@ import pytest
 
 from agentq_cli.agents.claude import ClaudeReader
 from agentq_cli.agents.verdict import outcome
-from agentq_cli.model import FailureClass, Outcome, RunStatus
+from agentq_cli.model.runs import Outcome
+from agentq_cli.model.statuses import FailureClass, RunStatus
 
 ID = "11111111-2222-4333-8444-555555555555"
 TOKENS = {"inputTokens": 120, "outputTokens": 30, "cacheReadInputTokens": 20, "cacheCreationInputTokens": 10}

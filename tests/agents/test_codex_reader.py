@@ -9,7 +9,8 @@ import pytest
 from endings import Case, run
 
 from agentq_cli.agents.codex import CodexReader
-from agentq_cli.model import FailureClass, Outcome, RunStatus
+from agentq_cli.model.runs import Outcome
+from agentq_cli.model.statuses import FailureClass, RunStatus
 
 ID = "01a20075-3bb8-73c0-923b-4e9195655227"
 THREAD = {"type": "thread.started", "thread_id": ID}

@@ -15,7 +15,7 @@ from test_reader import BEGINNING, NAMES, SUCCESS, fed, opened
 from agentq_cli.agents import event_line
 from agentq_cli.agents.last_words import last_words
 from agentq_cli.agents.verdict import outcome
-from agentq_cli.model import FailureClass, RunStatus
+from agentq_cli.model.statuses import FailureClass, RunStatus
 
 LEAVINGS = {
     "colour": b"\x1b[0m",
@@ -56,11 +56,12 @@ LEAVINGS = {
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("before", LEAVINGS.values(), ids=LEAVINGS)
-def test_a_terminals_leavings_before_the_final_event_do_not_hide_it(name: str, before: bytes) -> None:
+def test_a_terminals_leavings_before_the_final_event_do_not_hide_it(name: str) -> None:
     *first, final, _ = SUCCESS[name].split(b"\r\n")
-    assert fed(name, [*(line + b"\n" for line in first), before + final]).ok
-    assert fed(name, [*(line + b"\n" for line in first), before + b"\n", before + final + b"\n"]).result == "done"
+    lines = [line + b"\n" for line in first]
+    for what, before in LEAVINGS.items():
+        assert fed(name, [*lines, before + final]).ok, what
+        assert fed(name, [*lines, before + b"\n", before + final + b"\n"]).result == "done", what
 
 
 BEHIND = {what: left for what, left in LEAVINGS.items() if what not in ("link", "progress bar", "cleared line")}
@@ -68,10 +69,10 @@ BEHIND = {what: left for what, left in LEAVINGS.items() if what not in ("link", 
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("behind", BEHIND.values(), ids=BEHIND)
-def test_nor_do_they_behind_it(name: str, behind: bytes) -> None:
+def test_nor_do_they_behind_it(name: str) -> None:
     lines = SUCCESS[name].rstrip().split(b"\r\n")
-    assert fed(name, [behind.join(lines) + behind]).result == "done", "and between two events on one line"
+    for what, behind in BEHIND.items():
+        assert fed(name, [behind.join(lines) + behind]).result == "done", f"{what}, between two events on one line"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -120,14 +121,15 @@ TALK = (
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("talk", TALK)
-def test_words_about_a_final_event_are_none(name: str, talk: bytes) -> None:
+def test_words_about_a_final_event_are_none(name: str) -> None:
     final = SUCCESS[name].rstrip().split(b"\r\n")[-1]
     if name == "opencode" and final.startswith(b'{"type": "step_finish"'):
         assert fed(name, [final]).ok, "the event alone is final"
-    line = talk.replace(b"FINAL", final)
-    assert not fed(name, [line]).final
-    assert not fed(name, [BEGINNING[name].replace(b"NAME", b"abc-1"), line + b"\n", b"\x1b[0m" + line]).final
+    begin = BEGINNING[name].replace(b"NAME", b"abc-1")
+    for talk in TALK:
+        line = talk.replace(b"FINAL", final)
+        assert not fed(name, [line]).final, talk
+        assert not fed(name, [begin, line + b"\n", b"\x1b[0m" + line]).final, talk
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -262,10 +264,9 @@ WORDS = (
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("words", WORDS)
-def test_before_its_work_is_done_again_a_final_event_counts_among_words(name: str, words: str) -> None:
+def test_before_its_work_is_done_again_a_final_event_counts_among_words(name: str) -> None:
     *first, final, _ = SUCCESS[name].split(b"\r\n")
-    for line in (words.encode() + final, final + b"Terminated", final + b"\tlogout"):
+    for line in (*(words.encode() + final for words in WORDS), final + b"Terminated", final + b"\tlogout"):
         reader = opened(name)
         reader.feed(b"".join(each + b"\n" for each in first) + line + b"\n")
         assert outcome(Ending(exit_code=0), reader, b"").status is RunStatus.SUCCESS, line

@@ -9,7 +9,8 @@ import pytest
 from endings import Case, run
 
 from agentq_cli.agents.gemini import GeminiReader
-from agentq_cli.model import FailureClass, Outcome, RunStatus
+from agentq_cli.model.runs import Outcome
+from agentq_cli.model.statuses import FailureClass, RunStatus
 
 ID = "11111111-2222-4333-8444-555555555555"
 AT = "2026-11-21T23:39:01.677Z"

@@ -12,7 +12,8 @@ from agentq_cli.agents import meanings
 from agentq_cli.agents.meanings import FIRST, LAST, Row, rows
 from agentq_cli.agents.reader import open_reader
 from agentq_cli.agents.reset_time import names_a_time
-from agentq_cli.model import FailureClass, Outcome, RunStatus
+from agentq_cli.model.runs import Outcome
+from agentq_cli.model.statuses import FailureClass, RunStatus
 
 NOW = 1_795_300_000_000  # 2026-11-21T22:26:40Z
 FOUR = 1_795_363_260_000  # the end of 4:00 pm UTC, the next day
@@ -95,34 +96,35 @@ def told(cli: str, row: Row, word: str, more: str = "") -> Outcome:
     return PRINTED[cli](said, "" if retryable else word, status, retryable)
 
 
-CASES = [
-    pytest.param(cli, row, word, id=f"{cli}-{section}-{number}-{word or (row.example or '')[:40]}")
+CASES = {
+    f"{cli}-{section}-{number}-{word or row.example or ''}": (cli, row, word)
     for section, table in meanings._table().items()
     for cli in (CLIS if section in (FIRST, LAST) else [section])
     for number, row in enumerate(table)
     for word in sorted(row.words) or [""]
-]
+}
+"""Each word of each row, for each CLI that may say it."""
 
 
-@pytest.mark.parametrize(("cli", "row", "word"), CASES)
-def test_each_row_is_what_its_cli_says(utc: None, cli: str, row: Row, word: str) -> None:
-    found = told(cli, row, word)
-    expected = row.timed if names_a_time(row.example or "") else row.failure
-    assert found.failure_class is expected
-    assert (found.status is RunStatus.RATE_LIMITED) == (expected is FailureClass.RATE_LIMITED)
-    assert found.error
+def test_each_row_is_what_its_cli_says(utc: None) -> None:
+    for name, (cli, row, word) in CASES.items():
+        found = told(cli, row, word)
+        expected = row.timed if names_a_time(row.example or "") else row.failure
+        assert found.failure_class is expected, name
+        assert (found.status is RunStatus.RATE_LIMITED) == (expected is FailureClass.RATE_LIMITED), name
+        assert found.error, name
 
 
-@pytest.mark.parametrize(("cli", "row", "word"), [case for case in CASES if not str(case.values[2]).startswith("exit")])
-def test_a_failure_that_ends_of_itself_is_held_until_then(utc: None, cli: str, row: Row, word: str) -> None:
-    if row.page:
-        return
-    found = told(cli, row, word, " · resets 4pm (UTC)")
-    assert found.failure_class is row.timed
-    if row.timed is FailureClass.RATE_LIMITED and not names_a_time(row.example or ""):
-        assert found.reset_at == FOUR
-    elif row.timed is not FailureClass.RATE_LIMITED:
-        assert found.reset_at is None, "a time in another failure is no reset time"
+def test_a_failure_that_ends_of_itself_is_held_until_then(utc: None) -> None:
+    for name, (cli, row, word) in CASES.items():
+        if row.page or word.startswith("exit"):
+            continue
+        found = told(cli, row, word, " · resets 4pm (UTC)")
+        assert found.failure_class is row.timed, name
+        if row.timed is not FailureClass.RATE_LIMITED:
+            assert found.reset_at is None, f"{name}: a time in another failure is no reset time"
+        elif not names_a_time(row.example or ""):
+            assert found.reset_at == FOUR, name
 
 
 def test_the_table_says_where_each_row_was_found_and_holds_an_example_of_each_sentence() -> None:

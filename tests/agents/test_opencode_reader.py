@@ -9,7 +9,8 @@ import pytest
 from endings import Case, run
 
 from agentq_cli.agents.opencode import OpencodeReader
-from agentq_cli.model import FailureClass, Outcome, RunStatus
+from agentq_cli.model.runs import Outcome
+from agentq_cli.model.statuses import FailureClass, RunStatus
 
 ID = "ses_dff83c5a2ffesVSf2TOb32lPS5"
 AT = 1_795_304_473_106

@@ -12,7 +12,7 @@ import pytest
 from model_api import ANSWER, ModelApi
 from real_cli import Cli, Program, commands_with, document, free, submit, until
 
-from agentq_cli.model import FailureClass, RunStatus
+from agentq_cli.model.statuses import FailureClass, RunStatus
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 

@@ -9,7 +9,7 @@ import pytest
 from model_api import ModelApi
 from real_cli import CLIS, Program
 
-from agentq_cli.model import FailureClass, RunStatus
+from agentq_cli.model.statuses import FailureClass, RunStatus
 
 pytestmark = [
     pytest.mark.slow,

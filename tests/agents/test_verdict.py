@@ -13,7 +13,7 @@ import pytest
 
 from agentq_cli.agents.reader import Reader, open_reader
 from agentq_cli.agents.verdict import LINGER, STOPPED, crashed, outcome, read_result
-from agentq_cli.model import FailureClass, RunStatus
+from agentq_cli.model.statuses import FailureClass, RunStatus
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from agentq_process import Agentq, Process
 Thing = TypeVar("Thing")
 Object = dict[str, Any]
 
-DEADLINE = 12.0
+DEADLINE = 30.0
 """Seconds after which what a test waits for has failed to come; nothing that works needs a tenth of them."""
 
 HELD = """
@@ -56,6 +56,10 @@ def alive(pid: int) -> bool:
 def held(name: str, code: int = 0) -> list[str]:
     """The command line of a task that runs until `let_go(name)`."""
     return ["sh", "-c", HELD, "-", name, str(code)]
+
+
+IMPATIENT = {"base.defaults:BUSY_MS": 300}
+"""A command that waits for a lock gives up soon."""
 
 
 class Driven:

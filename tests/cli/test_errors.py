@@ -15,7 +15,7 @@ import pytest
 from agentq_process import Agentq
 
 from agentq_cli.base.translation import translated
-from agentq_cli.cli.app import available
+from agentq_cli.options.table import COMMANDS
 
 ERRORS = [
     (("sumbit", "x"), 2, "'sumbit': no such command; did you mean 'submit'?"),
@@ -26,10 +26,14 @@ ERRORS = [
     (("list", "--sesion", "x"), 2, "'--sesion': no such option of 'agentq list'; did you mean '--session'?"),
     (("list", "-Z"), 2, "'-Z': no such option of 'agentq list'; see 'agentq list --help'"),
     (("--colour", "list"), 2, "'--colour': no such option of 'agentq'; did you mean '--color'?"),
-    (("list", "--session"), 2, "--session: requires an argument"),
+    (("list", "--session"), 2, "--session: needs a value"),
     (("submit", "--exec", "ls", "-l"), 2, "'-l': no such option of 'agentq submit'; a command follows '--'"),
-    (("show",), 2, "ID: missing; see 'agentq show --help'"),
-    (("show", "1", "2"), 2, "'2': unexpected argument of 'agentq show'; quote text that contains spaces"),
+    (("show",), 2, "ID: missing, as in `agentq show 3`; see 'agentq show --help'"),
+    (
+        ("show", "1", "2"),
+        2,
+        "'2': unexpected argument of 'agentq show'; quote text that contains spaces, or see 'agentq show --help'",
+    ),
     (("list", "--limit", "many"), 2, "--limit 'many': not a whole number"),
     (("list", "--limit", "0"), 2, "--limit '0': must be a whole number from 1"),
     (("run", "--jobs", "0"), 2, "--jobs '0': must be a whole number from 1 to 10000"),
@@ -43,7 +47,7 @@ ERRORS = [
     (("runs", "--since", "yesterday"), 2, "--since 'yesterday': not a duration"),
     (("events", "--since", "5"), 2, "--since '5': a duration needs a unit"),
     (("show", "docs"), 2, "ID 'docs': not an address"),
-    (("show", "docs/1.1"), 2, "ID 'docs/1.1': is a run; a task is required: docs/1"),
+    (("show", "docs/1.1"), 2, "ID 'docs/1.1': a run of task docs/1; name the task"),
     (("show", "docs/99"), 3, "task 'docs/99': no such task; see `agentq list --all -s docs`"),
     (("trigger", "docs/99"), 3, "task 'docs/99': no such task; see `agentq list --all -s docs`"),
     (("show", "zzz/1"), 3, "session 'zzz': no such session; see `agentq sessions`"),
@@ -109,7 +113,7 @@ def test_without_a_command_the_help_is_shown(agentq: Agentq) -> None:
     done = agentq()
     assert done.returncode == 2
     assert "Usage: agentq" in done.stdout
-    for name in available():
+    for name in COMMANDS:
         assert f"\n  {name} " in done.stdout
     assert agentq("--help").returncode == 0
     assert done.stdout.startswith(agentq("-h").stdout)
@@ -117,7 +121,7 @@ def test_without_a_command_the_help_is_shown(agentq: Agentq) -> None:
 
 
 def test_every_command_has_help_that_names_the_shared_options(agentq: Agentq) -> None:
-    for name in available():
+    for name in COMMANDS:
         done = agentq(name, "-h")
         assert done.returncode == 0
         assert done.stderr == ""

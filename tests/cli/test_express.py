@@ -353,7 +353,7 @@ def test_where_the_queue_is_full_the_limit_is_told(both: Both) -> None:
 
 
 def test_every_setting_of_the_environment_is_left_to_the_whole_program() -> None:
-    assert {f"AGENTQ_{key.upper()}" for key in TOP} | {"AGENTQ_CONFIG"} == set(environment.SETTINGS)
+    assert {f"AGENTQ_{key.upper()}" for key in TOP} == set(environment.SETTINGS)
 
 
 def test_it_loads_next_to_nothing(agentq: Agentq) -> None:
@@ -363,6 +363,6 @@ def test_it_loads_next_to_nothing(agentq: Agentq) -> None:
     loaded = {line.split("'")[1] for line in told.stderr.splitlines() if line.startswith("import '")}
     assert {"agentq_cli.engines.local.express", "_sqlite3"} <= loaded
     assert not loaded & {
-        f"agentq_cli.{name}" for name in ("cli.app", "model", "base.errors", "show.results", "commands.context")
+        f"agentq_cli.{name}" for name in ("cli.app", "model", "base.errors", "show.results", "cli.context")
     }
     assert not loaded & {"typer", "json", "dataclasses", "datetime", "pathlib"}

@@ -16,7 +16,7 @@ from agentq_process import Agentq
 from driven import Driven, until
 from forked import Forked
 
-from agentq_cli.cli.app import available
+from agentq_cli.options.table import COMMANDS
 
 NOW = {"AGENTQ_NOW": "2026-03-01T12:00:00Z", "TZ": "America/New_York", "COLUMNS": "100"}
 WORDS = {
@@ -59,7 +59,7 @@ def outcome(agentq: Agentq, filled: Path, name: str, by_exec: bool) -> tuple[int
     return done.returncode, stdout, done.stderr, written
 
 
-@pytest.mark.parametrize("name", available())
+@pytest.mark.parametrize("name", COMMANDS)
 def test_both_do_and_say_the_same(agentq: Agentq, filled: Path, name: str) -> None:
     forked, started = (outcome(agentq, filled, name, by_exec) for by_exec in (False, True))
     assert forked == started

@@ -6,7 +6,7 @@ import pytest
 from driven import Driven, held
 
 from agentq_cli.diagnose.next_steps import Seen, advice
-from agentq_cli.model import Status
+from agentq_cli.model.statuses import Status
 from agentq_cli.policy.waiting import Hold
 
 NOW = 1_774_785_600_000

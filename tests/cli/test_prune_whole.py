@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from driven import Driven
+from driven import IMPATIENT, Driven
 
 
 def done(aq: Driven, text: str = "kept") -> None:
@@ -46,7 +46,8 @@ def test_what_is_locked_is_pruned_later_and_has_lost_nothing_till_then(aq: Drive
     config.write_text('retention = "1ms"\n')
     with closing(sqlite3.connect(aq.state_dir / "sessions/default/inbound.db", isolation_level=None)) as holder:
         holder.execute("BEGIN EXCLUSIVE")
-        assert "busy default" in aq("sweep", "--no-wake", code=1).stdout
+        soon = aq.agentq.constants(**IMPATIENT)
+        assert "busy default" in aq("sweep", "--no-wake", code=1, env=soon).stdout
         assert (aq.state_dir / "sessions/default/runs/1.1/stdout").read_text() == "kept\n"
     assert "prune default/1" in aq("sweep", "--no-wake").stdout
     assert os.listdir(aq.state_dir / "sessions/default/runs") == []

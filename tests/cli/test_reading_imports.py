@@ -87,7 +87,15 @@ def test_rich_is_imported_only_where_it_draws(agentq: Agentq, arguments: tuple[s
     assert "rich" not in piped
 
 
+@pytest.mark.parametrize("command", ["workers", "stats", "sessions", "agents", "logs 1", "wait 1", "top --json"])
+@pytest.mark.parametrize("more", ["", "--json"], ids=["pipe", "json"])
+def test_what_is_for_eyes_is_imported_for_a_terminal_only(agentq: Agentq, command: str, more: str) -> None:
+    assert agentq("submit", "--exec", "--", "true").returncode == 0
+    assert agentq("run", "--drain").returncode == 0
+    assert not modules(agentq, *command.split(), *more.split()) & {"rich", "psutil"}
+
+
 def test_a_command_imports_no_other_command(agentq: Agentq) -> None:
     loaded = modules(agentq, "list")
     commands = {name.rpartition(".")[2] for name in loaded if name.startswith("agentq_cli.commands.")}
-    assert commands == {"list", "filters", "context"}
+    assert commands == {"list", "filters"}

@@ -17,8 +17,10 @@ from agentq_process import Agentq
 
 from agentq_cli.commands import logs, messages
 from agentq_cli.host.output import OutputReader
-from agentq_cli.host.records import RunDirectory
-from agentq_cli.model import Address, Message, RunId, RunStatus, Status
+from agentq_cli.host.run_directory import RunDirectory
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.sessions import Message
+from agentq_cli.model.statuses import RunStatus, Status
 
 
 def run_command(agentq: Agentq, command: str, *options: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from agentq_process import Process
-from driven import Driven, alive, held, until
+from driven import IMPATIENT, Driven, alive, held, until
 
 
 @contextmanager
@@ -54,7 +54,8 @@ def test_a_supervisor_that_finds_the_index_locked_begins_and_ends_when_it_can(aq
     with locked(aq.state_dir / "agentq.db"):
         log = aq.home / "log"
         with log.open("w") as file:
-            drain = aq.start("run", "--drain", stdout=file, stderr=file)
+            soon = aq.agentq.constants(**IMPATIENT)
+            drain = aq.start("run", "--drain", stdout=file, stderr=file, env=soon)
         until(lambda: "held its lock" in log.read_text(), deadline=60, what="word of the lock")
         assert drain.poll() is None
     assert drain.wait(60) == 0

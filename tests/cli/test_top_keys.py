@@ -12,7 +12,7 @@ from driven import DEADLINE, Driven, alive, held
 from rich.cells import cell_len
 
 from agentq_cli.base.clock import Clock
-from agentq_cli.commands.context import Context
+from agentq_cli.cli.context import Context
 from agentq_cli.show.pen import Pen
 
 TYPE_CHECKING = False

@@ -338,5 +338,6 @@ def test_a_hook_that_cannot_be_killed_keeps_no_drain(nobody: User, place: Path, 
     config.write_text(f'[hooks]\n"task.finished" = ["{becomes_root}", "{place}/go"]\n')
     nobody.program.environ["AGENTQ_CONFIG"] = str(config)
     nobody("submit", "--exec", "--", "true")
-    said = nobody("run", "--drain", timeout=60).stdout
+    soon = nobody.program.constants(**{"supervise.hooks:LIMIT_MS": 1000, "supervise.hooks:UNKILLABLE_MS": 500})
+    said = nobody("run", "--drain", timeout=60, env=soon).stdout
     assert "could not be killed" in said

@@ -7,17 +7,17 @@ import os
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
+from agentq_process import HOOK, ROOT, Process
+from forked import Forked, Server
+
+PYTHONPATH = f"{HOOK}:{ROOT}"
 DEADLINE = 30.0
 
 # Each run writes down, in one append each, that it began and that it ended; what it prints names it too.
@@ -61,106 +61,60 @@ class Done(NamedTuple):
         return tuple(line.strip() for line in self.out.splitlines(keepends=True) if line.endswith("\n"))
 
 
-class Starter(Protocol):
-    """What starts commands: a server that forks them, or the interpreter itself."""
-
-    def start(self, argv: Sequence[str], env: dict[str, str], out: Path, err: Path) -> Started:
-        """Start a command."""
-
-    def wait(self, pid: int, seconds: float) -> int:
-        """The exit code of a command. Raises TimeoutError."""
-
-    def kill(self, pid: int) -> None:
-        """SIGKILL a command that it started, and nobody who has its pid after it."""
-
-
 class Started:
     """A command that may still run."""
 
-    def __init__(self, server: Starter, pid: int, out: Path, err: Path) -> None:
-        self.pid = pid
+    def __init__(self, process: Process, out: Path, err: Path) -> None:
+        self.pid = process.pid
         self.out = out
         self.err = err
-        self._server = server
+        self._process = process
 
     def wait(self, seconds: float = DEADLINE) -> Done:
         """Wait for its end. Raises TimeoutError."""
-        code = self._server.wait(self.pid, seconds)
+        try:
+            code = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError("a command did not end in time") from None
         return Done(code, self.out.read_text(), self.err.read_text())
 
     def gone(self) -> bool:
         """Whether it has ended."""
-        try:
-            self._server.wait(self.pid, 0.001)
-        except TimeoutError:
-            return False
-        return True
+        return self._process.poll() is not None
 
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
-        self._server.kill(self.pid)
-        self._server.wait(self.pid, DEADLINE)
+        self._process.kill()
+        self._process.wait(DEADLINE)
+
+
+class Starter(Protocol):
+    """What starts commands: a server that forks them, or the interpreter itself."""
+
+    def start(self, argv: Sequence[str], env: Mapping[str, str], out: Path, err: Path) -> Started:
+        """Start a command."""
 
 
 class ForkServer:
-    """The client of `forkserver.py`; one a thread. `prefix` goes before its command line."""
+    """Forks each command from a process that has everything loaded; for one thread. `prefix` goes before that one."""
 
     def __init__(self, prefix: Sequence[str] = ()) -> None:
-        self._socket, theirs = socket.socketpair()
-        environ = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{HERE / 'hook'}:{ROOT}", "LANG": "C.UTF-8"}
-        command = [*prefix, sys.executable, str(HERE / "forkserver.py"), str(theirs.fileno())]
-        self._process = subprocess.Popen(command, env=environ, pass_fds=[theirs.fileno()])
-        theirs.close()
-        self._pending = b""
-        self._started: deque[int] = deque()
-        self._codes: dict[int, int] = {}
+        self._server = Server({"LANG": "C.UTF-8", "PYTHONPATH": PYTHONPATH}, prefix)
 
-    def start(self, argv: Sequence[str], env: dict[str, str], out: Path, err: Path) -> Started:
+    def start(self, argv: Sequence[str], env: Mapping[str, str], out: Path, err: Path) -> Started:
         """Start a command."""
-        request = {"argv": list(argv), "env": env, "out": str(out), "err": str(err)}
-        self._socket.settimeout(DEADLINE)
-        self._socket.sendall(json.dumps(request).encode() + b"\n")
-        while not self._started:
-            self._read(DEADLINE)
-        return Started(self, self._started.popleft(), out, err)
-
-    def wait(self, pid: int, seconds: float) -> int:
-        """The exit code of a command. Raises TimeoutError."""
-        end = time.monotonic() + seconds
-        while pid not in self._codes:
-            self._read(end - time.monotonic())
-        return self._codes[pid]
-
-    def kill(self, pid: int) -> None:
-        """SIGKILL, by the server, which alone knows whether it still runs."""
-        self._socket.settimeout(DEADLINE)
-        self._socket.sendall(json.dumps({"kill": pid}).encode() + b"\n")
+        with out.open("a") as stdout, err.open("a") as stderr:
+            streams = {"stdin": subprocess.DEVNULL, "stdout": stdout, "stderr": stderr}
+            return Started(Forked(self._server, argv, argv, env=env, cwd=Path("/"), **streams), out, err)
 
     def close(self) -> None:
         """End the server."""
-        self._socket.close()
-        self._process.wait(DEADLINE)
+        self._server.close()
 
     def end_namespace(self) -> None:
         """SIGKILL one that was started by `unshare --kill-child`: its namespace ends, and all that is in it."""
-        self._process.kill()
+        self._server.process.kill()
         self.close()
-
-    def _read(self, seconds: float) -> None:
-        if seconds <= 0:
-            raise TimeoutError("a command did not end in time")
-        self._socket.settimeout(seconds)
-        data = self._socket.recv(65536)
-        assert data, "the fork server is gone"
-        *lines, self._pending = (self._pending + data).split(b"\n")
-        for line in lines:
-            message = json.loads(line)
-            if "pid" in message:
-                self._started.append(message["pid"])
-                # A pid may come again; its old code is not the new one's.
-                self._codes.pop(message["pid"], None)
-            else:
-                self._codes[message["ended"]] = message["code"]
 
 
 class Interpreter:
@@ -168,9 +122,9 @@ class Interpreter:
 
     def __init__(self, prefix: Sequence[str] = ()) -> None:
         self._prefix = prefix
-        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        self._processes: list[subprocess.Popen[bytes]] = []
 
-    def start(self, argv: Sequence[str], env: dict[str, str], out: Path, err: Path) -> Started:
+    def start(self, argv: Sequence[str], env: Mapping[str, str], out: Path, err: Path) -> Started:
         """Start a command."""
         with out.open("ab") as stdout, err.open("ab") as stderr:
             process = subprocess.Popen(
@@ -181,23 +135,12 @@ class Interpreter:
                 stdout=stdout,
                 stderr=stderr,
             )
-        self._processes[process.pid] = process
-        return Started(self, process.pid, out, err)
-
-    def wait(self, pid: int, seconds: float) -> int:
-        """The exit code of a command. Raises TimeoutError."""
-        try:
-            return self._processes[pid].wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise TimeoutError("a command did not end in time") from None
-
-    def kill(self, pid: int) -> None:
-        """SIGKILL; it is not reaped before `wait`."""
-        self._processes[pid].kill()
+        self._processes.append(process)
+        return Started(process, out, err)
 
     def close(self) -> None:
         """Kill what still runs."""
-        for process in self._processes.values():
+        for process in self._processes:
             process.kill()
             process.wait()
 
@@ -209,18 +152,10 @@ class Mixed:
         self._server = server
         self._interpreter = interpreter
 
-    def start(self, argv: Sequence[str], env: dict[str, str], out: Path, err: Path) -> Started:
+    def start(self, argv: Sequence[str], env: Mapping[str, str], out: Path, err: Path) -> Started:
         """Start a command."""
         starter = self._interpreter if argv[0] in ("run", "sweep") else self._server
         return starter.start(argv, env, out, err)
-
-    def wait(self, pid: int, seconds: float) -> int:
-        """Never called: what is started knows who started it."""
-        raise NotImplementedError(pid)
-
-    def kill(self, pid: int) -> None:
-        """Never called."""
-        raise NotImplementedError(pid)
 
 
 class World:
@@ -244,7 +179,7 @@ class World:
             "PATH": os.environ["PATH"],
             "HOME": str(self.root / "home"),
             "LANG": "C.UTF-8",
-            "PYTHONPATH": f"{HERE / 'hook'}:{ROOT}",
+            "PYTHONPATH": PYTHONPATH,
             "XDG_RUNTIME_DIR": str(self.root / "runtime"),
             "AGENTQ_STATE_DIR": str(self.state),
         }

@@ -28,9 +28,10 @@ def preload() -> None:
 
     from agentq_cli import __main__
     from agentq_cli.cli import app
+    from agentq_cli.options.table import COMMANDS
     from agentq_cli.supervise import supervisor, sweep  # noqa: F401
 
-    for name in app.available():
+    for name in COMMANDS:
         app.load(name)
     assert __main__.main
 

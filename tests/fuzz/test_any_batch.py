@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from agentq_cli.base.clock import Clock
 from agentq_cli.base.errors import AgentqError, LimitReached, NotFound, Usage
+from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import encode
-from agentq_cli.commands.context import Context
+from agentq_cli.cli.context import Context
 from agentq_cli.engines.local.queue import LocalQueue as Queue
-from agentq_cli.model import Identity, NewTask
+from agentq_cli.model.tasks import NewTask
 from agentq_cli.options import batch
 from agentq_cli.show import documents
 

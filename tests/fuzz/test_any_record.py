@@ -16,7 +16,8 @@ from agentq_cli.agents import verdict
 from agentq_cli.agents.reader import open_reader
 from agentq_cli.host import keeper, process
 from agentq_cli.host.output import OutputReader
-from agentq_cli.host.records import Cut, Exit, RunDirectory, Start, Stop, Void
+from agentq_cli.host.records import Cut, Exit, Start, Stop, Void
+from agentq_cli.host.run_directory import RunDirectory
 
 counts = st.integers(0, 1 << 40)
 STARTED = {"pid": 4_000_000, "start_time": 1, "boot_id": "b", "started_at": 1, "monotonic_ms": 1, "locked": True}

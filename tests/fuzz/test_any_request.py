@@ -21,11 +21,13 @@ from hypothesis import strategies as st
 from agentq_cli.base import clock
 from agentq_cli.base.clock import Clock
 from agentq_cli.base.errors import Unreadable
+from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import encode
 from agentq_cli.config.configuration import Config
 from agentq_cli.engines.local.queue import LocalQueue as Queue
 from agentq_cli.engines.nouns import Plan
-from agentq_cli.model import Identity, NewTask, Work
+from agentq_cli.model.tasks import NewTask
+from agentq_cli.model.work import Work
 from agentq_cli.options import requests as policy
 from agentq_cli.options.requests import Refusal
 from agentq_cli.policy import order

@@ -14,10 +14,9 @@ from typer._click.exceptions import ClickException
 
 from agentq_cli.base.errors import Usage
 from agentq_cli.cli import app, perform, quick
-from agentq_cli.options.table import ARGUMENTS, Row, rows
+from agentq_cli.options.table import ARGUMENTS, COMMANDS, Row, rows
 from agentq_cli.show import results
 
-COMMANDS = app.available()
 Understood = tuple[str, dict[str, Any], dict[str, Any]]
 
 
@@ -27,11 +26,8 @@ class Probe:
     def __init__(self) -> None:
         self.shared: dict[str, Any] = {}
 
-    def enter(self, options: Mapping[str, Any]) -> None:
-        self.shared = dict(options)
-
     def context(self, options: Mapping[str, Any]) -> None:
-        raise Usage("the help of agentq itself is shown")
+        self.shared = dict(options)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -41,7 +37,7 @@ def called() -> Iterator[None]:
 
     def recorded(name: str) -> Any:
         @functools.wraps(real(name))
-        def function(given: Mapping[str, Any]) -> Any:
+        def function(given: Mapping[str, Any], at: None) -> Any:
             return name, dict(given)
 
         return function
@@ -80,7 +76,7 @@ def read(words: list[str]) -> Understood | None:
         perform.refuse_empty(name, given, shared)  # as whoever performs it does, however it was read
     except Usage:
         return None
-    return *perform.call(name, given), shared  # type: ignore[misc]
+    return *perform.call(name, given, None), shared  # type: ignore[misc]
 
 
 NUMBERS = ["0", "1", "7", "-3", "100", "10001", "2.5", "-0", "+5", "1_0", " 5", "5.", ".5", ".", "-", "inf", "007", "٣"]

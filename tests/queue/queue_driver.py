@@ -18,9 +18,16 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from agentq_cli.base.errors import Busy
+from agentq_cli.base.identity import Identity
 from agentq_cli.engines.local.queue import LocalQueue as Queue
 from agentq_cli.engines.nouns import Claim, Past, Plan
-from agentq_cli.model import Actor, Address, Identity, NewTask, Outcome, RunId, RunStatus, Task, Work, Worker
+from agentq_cli.model.actions import Actor
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.runs import Outcome
+from agentq_cli.model.statuses import RunStatus
+from agentq_cli.model.tasks import NewTask, Task
+from agentq_cli.model.work import Work
+from agentq_cli.model.workers import Worker
 from agentq_cli.policy import order
 
 ROOT = Path(__file__).resolve().parent.parent.parent

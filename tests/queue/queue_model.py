@@ -34,7 +34,11 @@ from queue_driver import (
 from sampling import WIDE
 
 from agentq_cli.base.errors import NotFound, WrongState
-from agentq_cli.model import ENDED, Actor, Address, FailureClass, Launch, NewTask, RunId, RunStatus, Status
+from agentq_cli.model.actions import Actor
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import ENDED, FailureClass, RunStatus, Status
+from agentq_cli.model.tasks import NewTask
+from agentq_cli.model.work import Launch
 
 # To make a history that fails small takes minutes: ask for it.
 SHRINK = (Phase.shrink,) if os.environ.get("AGENTQ_TEST_SHRINK") else ()

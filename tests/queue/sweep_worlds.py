@@ -18,7 +18,9 @@ from agentq_cli.base.identity import Identity
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import process
 from agentq_cli.host.records import Exit, Start
-from agentq_cli.model import Condition, Dependency, RunId, Supervisor
+from agentq_cli.model.addresses import RunId
+from agentq_cli.model.work import Condition, Dependency
+from agentq_cli.model.workers import Supervisor
 from agentq_cli.policy.schedule import Kind, Schedule
 
 HOUR = 3_600_000

@@ -22,7 +22,11 @@ from queue_driver import (
 
 from agentq_cli.base.errors import NotFound, WrongState
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Actor, Address, Launch, RunId, RunStatus, Status, Task, Trigger
+from agentq_cli.model.actions import Actor, Trigger
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import RunStatus, Status
+from agentq_cli.model.tasks import Task
+from agentq_cli.model.work import Launch
 
 
 def last(queue: Queue) -> tuple[str, str | None, str | None, str, str | None]:

@@ -34,7 +34,11 @@ from sampling import WIDE
 from agentq_cli.base.errors import WrongState
 from agentq_cli.engines.door import Queue
 from agentq_cli.engines.nouns import Past, Plan
-from agentq_cli.model import Actor, Address, FailureClass, Launch, NewTask, RunId, RunStatus, Status, Task, Trigger
+from agentq_cli.model.actions import Actor, Trigger
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import FailureClass, RunStatus, Status
+from agentq_cli.model.tasks import NewTask, Task
+from agentq_cli.model.work import Launch
 
 HOUR = 3_600_000
 

@@ -11,16 +11,11 @@ from queue_driver import Clock, command, edited, ended, finish, open_queue, prom
 
 from agentq_cli.base.errors import NotFound, Usage, WrongState
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import (
-    Actor,
-    Address,
-    Condition,
-    Dependency,
-    FailureClass,
-    NewTask,
-    RunStatus,
-    Status,
-)
+from agentq_cli.model.actions import Actor
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.statuses import FailureClass, RunStatus, Status
+from agentq_cli.model.tasks import NewTask
+from agentq_cli.model.work import Condition, Dependency
 
 
 def on(*others: Address | int, condition: Condition = Condition.SUCCESS) -> tuple[Dependency, ...]:

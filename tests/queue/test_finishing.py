@@ -22,7 +22,10 @@ from sampling import WIDE
 
 from agentq_cli.base.errors import NotFound, WrongState
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import ENDED, Actor, Address, FailureClass, Outcome, RunId, RunStatus, Status
+from agentq_cli.model.actions import Actor
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.runs import Outcome
+from agentq_cli.model.statuses import ENDED, FailureClass, RunStatus, Status
 
 OTHERS = sorted(set(RunStatus) - {RunStatus.RUNNING, RunStatus.SUCCESS, RunStatus.SKIPPED, RunStatus.CANCELLED})
 

@@ -20,7 +20,8 @@ from agentq_cli.engines.door import Queue
 from agentq_cli.host import process
 from agentq_cli.host.records import Start
 from agentq_cli.host.resources import Resources
-from agentq_cli.model import RunId, Supervisor
+from agentq_cli.model.addresses import RunId
+from agentq_cli.model.workers import Supervisor
 from agentq_cli.policy.admission import Gate, Room
 from agentq_cli.supervise import gates
 

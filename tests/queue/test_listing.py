@@ -21,7 +21,9 @@ from queue_driver import (
 
 from agentq_cli.base.errors import NotFound
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Actor, Address, RunId, RunStatus, Status
+from agentq_cli.model.actions import Actor
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import RunStatus, Status
 
 # Tasks
 

@@ -9,7 +9,11 @@ import pytest
 from queue_driver import NOON, Clock, claim_next, command, finish, open_queue, prompt, start, started, submit
 
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Actor, Address, FailureClass, Launch, RunStatus, Status, Task, Trigger
+from agentq_cli.model.actions import Actor, Trigger
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.statuses import FailureClass, RunStatus, Status
+from agentq_cli.model.tasks import Task
+from agentq_cli.model.work import Launch
 from agentq_cli.policy.schedule import Kind, Missed, Overlap, Schedule
 
 MINUTE = 60_000

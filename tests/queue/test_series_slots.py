@@ -18,8 +18,11 @@ from sampling import WIDE, chance
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.engines.door import Queue
-from agentq_cli.engines.local import series
-from agentq_cli.model import Actor, Address, FailureClass, RunId, RunStatus, Status, Task
+from agentq_cli.engines.steps import series
+from agentq_cli.model.actions import Actor
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import FailureClass, RunStatus, Status
+from agentq_cli.model.tasks import Task
 from agentq_cli.policy.missed import Occurrence
 from agentq_cli.policy.schedule import Kind, Missed, Overlap, Schedule, anchor, count_slots, same_times
 

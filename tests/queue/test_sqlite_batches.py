@@ -31,10 +31,12 @@ from queue_driver import (
 
 from agentq_cli.base.errors import Busy, NotFound, Unreadable, WrongState
 from agentq_cli.engines.door import Queue
-from agentq_cli.engines.local import connection
-from agentq_cli.engines.local import submit as module
-from agentq_cli.engines.local.session_write import WRITE
-from agentq_cli.model import Address, Condition, Dependency, NewTask
+from agentq_cli.engines.local import batch as module
+from agentq_cli.engines.local import connection, opening
+from agentq_cli.engines.local.queries import statement
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.tasks import NewTask
+from agentq_cli.model.work import Condition, Dependency
 
 
 class Killed(BaseException):
@@ -301,7 +303,7 @@ def test_the_next_address_is_that_of_the_session_whoever_made_it(state_dir: Path
             other.backup(made)
         looked.execute("ATTACH ? AS idx", (str(queue.state.index),))
         looked.execute("BEGIN EXCLUSIVE")
-        assert looked.execute(WRITE["next_seq"]).fetchone() == (3,)
+        assert looked.execute(statement("write.next_seq")).fetchone() == (3,)
         looked.execute("COMMIT")
 
 
@@ -338,15 +340,15 @@ def test_a_batch_syncs_each_session_a_few_times_only(queue: Queue, monkeypatch: 
 def test_a_new_session_that_somebody_else_makes_meanwhile_is_not_laid_over(
     queue: Queue, open_queue: OpenQueue, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = connection.lay
+    real = opening.lay
 
     def slow(path: Path, content: bytes) -> bool:
-        monkeypatch.setattr(connection, "lay", real)
+        monkeypatch.setattr(opening, "lay", real)
         assert submit(open_queue(clock), command("a", "first")) == [Address("a", 1)]
         return real(path, content)
 
     monkeypatch.setattr(
-        connection, "lay", lambda path, content: (slow if path.endswith("/inbound.db") else real)(path, content)
+        opening, "lay", lambda path, content: (slow if path.endswith("/inbound.db") else real)(path, content)
     )
     assert submit(queue, command("a"), command("b")) == [Address("a", 2), Address("b", 1)]
     assert len(list(queue.tasks())) == 3

@@ -27,7 +27,8 @@ from queue_driver import claim as try_to_claim
 
 from agentq_cli.base.errors import Unreadable
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Actor, Address, RunId
+from agentq_cli.model.actions import Actor
+from agentq_cli.model.addresses import Address, RunId
 
 
 def header(path: Path) -> None:

@@ -11,7 +11,9 @@ import pytest
 from queue_driver import NOON, Clock, claim, claim_next, command, edited, ended, head_of, start, submit
 
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Actor, Address, Status
+from agentq_cli.model.actions import Actor
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.statuses import Status
 
 FIRST = Address("a", 1)
 UNREADABLE = ["soon", "", 1.5, "2026-03-29T12:00:00Z", b"\xff\x00"]

@@ -25,9 +25,9 @@ from queue_driver import (
 )
 
 from agentq_cli.base.errors import NotFound, Usage
-from agentq_cli.engines.local import connection, file_systems
+from agentq_cli.engines.local import file_systems, migrations
 from agentq_cli.engines.local.queue import LocalQueue as Queue
-from agentq_cli.model import Address, RunId
+from agentq_cli.model.addresses import Address, RunId
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to somebody else")
 
@@ -96,12 +96,12 @@ def test_an_older_schema_opened_twice_migrates_once_and_keeps_every_row(
         before = list(queue.tasks(ended=True))
         events = list(queue.events())
     schema = tmp_path / "schema"
-    shutil.copytree(connection.SCHEMA, schema)
+    shutil.copytree(migrations.SCHEMA, schema)
     later = "CREATE TABLE times_migrated (n);\nINSERT INTO times_migrated VALUES (1);\n"
     for kind in ("index", "inbound", "outbound"):
-        (schema / kind / f"{connection.latest(kind) + 1:03d}_later.sql").write_text(later)
-    monkeypatch.setattr(connection, "SCHEMA", str(schema))
-    connection.latest.cache_clear()
+        (schema / kind / f"{migrations.latest(kind) + 1:03d}_later.sql").write_text(later)
+    monkeypatch.setattr(migrations, "SCHEMA", str(schema))
+    migrations.latest.cache_clear()
     try:
         for _ in range(2):
             with open_queue(clock, create=False) as queue:
@@ -111,7 +111,7 @@ def test_an_older_schema_opened_twice_migrates_once_and_keeps_every_row(
         with open_queue(clock) as queue:
             assert submit(queue, command("a"), command("b")) == [Address("a", 21), Address("b", 2)]
     finally:
-        connection.latest.cache_clear()
+        migrations.latest.cache_clear()
     for name in ("agentq.db", "sessions/a/inbound.db", "sessions/b/inbound.db", "sessions/a/outbound.db"):
         with closing(sqlite3.connect(state_dir / name)) as database:
             assert database.execute("SELECT count(*) FROM times_migrated").fetchone() == (1,), name

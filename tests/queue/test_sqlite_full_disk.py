@@ -16,7 +16,7 @@ from queue_driver import Clock, claim_next, command, ended, finish, prompt, star
 
 from agentq_cli.base.errors import Refused
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Address, RunId
+from agentq_cli.model.addresses import Address, RunId
 
 ROOT_ONLY = "a small file system can only be mounted by root"
 

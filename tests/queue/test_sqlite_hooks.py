@@ -8,9 +8,10 @@ from pathlib import Path
 
 from queue_driver import NOON, command, submit
 
+from agentq_cli.base.identity import Identity
 from agentq_cli.config.schema import HOOKS
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Actor, Identity
+from agentq_cli.model.actions import Actor
 from agentq_cli.policy.hooks import Ran
 
 ONE, OTHER = Identity(1, 2, "boot"), Identity(3, 4, "boot")

@@ -34,7 +34,8 @@ from queue_driver import (
 from agentq_cli.base.errors import Busy
 from agentq_cli.engines.door import Queue
 from agentq_cli.engines.local import connection
-from agentq_cli.model import Actor, Address, RunId
+from agentq_cli.model.actions import Actor
+from agentq_cli.model.addresses import Address, RunId
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from queue_driver import NOON, command, prompt, submit
 
 from agentq_cli.engines.door import Queue
-from agentq_cli.engines.local import connection, rows
+from agentq_cli.engines.local import connection, read
 from agentq_cli.engines.local.queries import statements
 
 PAGE = {"at": 0, "after_session": "", "after_seq": 0, "session": None, "limit": 500}
@@ -87,7 +87,7 @@ def test_a_frequent_question_uses_its_index_and_sorts_nothing(
     if analyzed:
         database.execute("ANALYZE")
     file, _, statement = name.partition(".")
-    text = statements(file)[statement].format(columns=rows.RUN)
+    text = statements(file)[statement].format(columns=read.run_columns())
     plan = [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {text}", values).fetchall()]
     # From 3.41 on SQLite notices more often that an index holds all that is asked for, which is only better.
     assert expected in plan[0] or expected in plan[0].replace("COVERING ", ""), plan

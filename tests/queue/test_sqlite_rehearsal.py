@@ -18,7 +18,7 @@ from agentq_cli.base.clock import Clock
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.config.configuration import Config
 from agentq_cli.engines.local.queue import LocalQueue as Queue
-from agentq_cli.model import SweepAction
+from agentq_cli.model.actions import SweepAction
 from agentq_cli.supervise import wake
 from agentq_cli.supervise.sweep import Sweep
 

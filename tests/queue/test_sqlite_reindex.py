@@ -27,7 +27,8 @@ from queue_model import Histories, histories
 
 from agentq_cli.base.errors import Busy
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Address, RunId, RunStatus, Status
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import RunStatus, Status
 
 TABLES = ("sessions", "tasks", "workers", "task_runs", "events", "holds", "supervisors", "batches", "dependencies")
 

@@ -16,8 +16,8 @@ from queue_driver import MANY, NOON, Clock, OpenQueue, claim, command, finish, s
 
 from agentq_cli.base.errors import AgentqError, Unreadable
 from agentq_cli.engines.door import Queue
-from agentq_cli.engines.local import connection
-from agentq_cli.engines.local.heads import Heads
+from agentq_cli.engines.local import connection, rehearsal
+from agentq_cli.engines.steps.heads import Heads
 from agentq_cli.policy import order
 
 
@@ -25,7 +25,7 @@ from agentq_cli.policy import order
 def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     """The statements that are carried out, by their first word, and the files that are opened."""
     found: Counter[str] = Counter()
-    execute, opened = connection.NamedConnection.execute, connection._open
+    execute, opened = connection.NamedConnection.execute, rehearsal.open_file
 
     def counting(self: connection.NamedConnection, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         found[sql.split()[0]] += 1
@@ -37,7 +37,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
 
     with monkeypatch.context() as patched:
         patched.setattr(connection.NamedConnection, "execute", counting)
-        patched.setattr(connection, "_open", opening)
+        patched.setattr(rehearsal, "open_file", opening)
         yield found
 
 

@@ -17,7 +17,7 @@ from queue_driver import NOON
 
 from agentq_cli.engines.door import Queue
 from agentq_cli.engines.local import stats
-from agentq_cli.model import Address
+from agentq_cli.model.addresses import Address
 
 INSERT = """
 INSERT INTO task_runs (session, seq, attempt, "trigger", agent, argv, cwd, scheduled_for, started_at, duration_ms,

@@ -27,7 +27,11 @@ from sampling import WIDE
 
 from agentq_cli.base.errors import LimitReached, NotFound, Usage, WrongState
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Actor, Address, Launch, NewTask, RunStatus, Status, Task, Trigger
+from agentq_cli.model.actions import Actor, Trigger
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.statuses import RunStatus, Status
+from agentq_cli.model.tasks import NewTask, Task
+from agentq_cli.model.work import Launch
 
 
 def everything(queue: Queue) -> list[Task]:

@@ -22,7 +22,9 @@ from queue_driver import (
 )
 
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Actor, Address, Supervisor
+from agentq_cli.model.actions import Actor
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.workers import Supervisor
 
 
 def waiting(queue: Queue) -> Address:

@@ -26,9 +26,13 @@ from queue_driver import (
 
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.errors import NotFound
+from agentq_cli.base.identity import Identity
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import process
-from agentq_cli.model import Actor, Address, Identity, LastStart, RunId, RunStatus, Status, Supervisor, Worker
+from agentq_cli.model.actions import Actor
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import RunStatus, Status
+from agentq_cli.model.workers import LastStart, Supervisor, Worker
 from agentq_cli.policy.admission import Gate
 
 THIRD = Identity(4_100_004, 44, "boot")

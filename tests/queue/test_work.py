@@ -10,7 +10,11 @@ from queue_driver import NOON, Clock, changed, command, ended, finish, start, su
 
 from agentq_cli.base.dataclass import replace
 from agentq_cli.engines.door import Queue
-from agentq_cli.model import Actor, Address, Condition, Dependency, Launch, NewTask, RunStatus, Status, Work
+from agentq_cli.model.actions import Actor
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.statuses import RunStatus, Status
+from agentq_cli.model.tasks import NewTask
+from agentq_cli.model.work import Condition, Dependency, Launch, Work
 from agentq_cli.policy.schedule import Kind, Schedule
 
 MINUTE = 60_000

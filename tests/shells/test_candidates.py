@@ -17,6 +17,7 @@ from shell_world import HOSTILE, SAFE, World
 
 from agentq_cli.base.names import is_name
 from agentq_cli.cli import candidates
+from agentq_cli.engines.local import suggestions
 from agentq_cli.engines.local.queries import statements
 
 
@@ -104,7 +105,7 @@ def test_a_label_of_other_characters_is_left_out(text: str) -> None:
 
 
 def test_what_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(candidates, "MOST_STEPS", 10_000)
+    monkeypatch.setattr(suggestions, "MOST_STEPS", 10_000)
     with closing(sqlite3.connect(tmp_path / "agentq.db")) as forged:
         forged.execute(
             "CREATE VIEW sessions AS WITH RECURSIVE n(name) AS (SELECT 1 UNION ALL SELECT name + 1 FROM n)"
@@ -152,7 +153,7 @@ def test_no_parser_and_no_printer_is_imported(agentq: Agentq) -> None:
     modules = {name.removeprefix("agentq_cli.") for name in loaded if name.startswith("agentq_cli.")}
     assert modules == {
         *("__main__", "base", "base.defaults", "base.environment", "base.names", "cli", "cli.candidates"),
-        *("engines", "engines.local", "engines.local.queries"),
+        *("engines", "engines.door", "engines.local", "engines.local.queries", "engines.local.suggestions"),
     }
     assert not loaded & {"typer", "rich", "dataclasses", "tomllib", "asyncio", "logging", "ctypes"}
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from agentq_cli.host import tree
 from agentq_cli.host.launch import Launcher, LaunchRequest
-from agentq_cli.host.records import Exit, RunDirectory, Start
+from agentq_cli.host.records import Exit, Start
+from agentq_cli.host.run_directory import RunDirectory
 
 DEADLINE = 10.0
 GRACE_MS = 200

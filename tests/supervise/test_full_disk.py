@@ -18,7 +18,7 @@ PROGRAM = """
 import json, os, select, sys
 sys.path.insert(0, sys.argv[1])
 from agentq_cli.host.launch import Launcher, LaunchRequest
-from agentq_cli.host.records import RunDirectory
+from agentq_cli.host.run_directory import RunDirectory
 os.mkdir("s")
 launcher = Launcher()
 launcher.start()

@@ -11,7 +11,7 @@ from supervised_runs import until
 from agentq_cli.host import kernel, output
 from agentq_cli.host.bound import BoundedOutput
 from agentq_cli.host.output import OutputReader
-from agentq_cli.host.records import RunDirectory
+from agentq_cli.host.run_directory import RunDirectory
 
 MIB = 1 << 20
 

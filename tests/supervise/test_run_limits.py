@@ -16,7 +16,8 @@ from agentq_cli.base.clock import awake_ms
 from agentq_cli.host import process, resources, tree
 from agentq_cli.host.oom import oom_kills
 from agentq_cli.host.process import identity_of
-from agentq_cli.host.records import Exit, RunDirectory
+from agentq_cli.host.records import Exit
+from agentq_cli.host.run_directory import RunDirectory
 from agentq_cli.host.stop import request_stop
 from agentq_cli.policy.stall import Signs, Silence
 from agentq_cli.supervise import limits

@@ -8,8 +8,9 @@ import signal
 
 import pytest
 
-from agentq_cli.host import process, records, shim
-from agentq_cli.host.records import RunDirectory, Start, Stop, Void
+from agentq_cli.host import process, record_files, shim
+from agentq_cli.host.records import Start, Stop, Void
+from agentq_cli.host.run_directory import RunDirectory
 
 
 def test_a_run_is_taken_by_its_shim_and_names_its_agent(runs) -> None:
@@ -80,7 +81,7 @@ def test_a_start_that_may_not_be_on_disk_starts_nothing_and_says_why(runs, tmp_p
         def broken(path: str) -> None:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-        records._sync_directory = broken
+        record_files.sync_directory = broken
         shim.main(request.encode(), [])
     os.waitpid(pid, 0)
     directory = RunDirectory(request.run_dir)

@@ -14,7 +14,7 @@ import pytest
 from supervised_runs import GRACE_MS, until
 
 from agentq_cli.host import process, shim, tree
-from agentq_cli.host.records import RunDirectory
+from agentq_cli.host.run_directory import RunDirectory
 from agentq_cli.host.stop import request_stop
 
 ROOT = str(Path(__file__).parents[2])
@@ -214,7 +214,7 @@ def test_cancel_from_another_process(runs) -> None:
     run.says("ready")
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from agentq_cli.host.records import RunDirectory\n"
+        "from agentq_cli.host.run_directory import RunDirectory\n"
         "from agentq_cli.host.stop import request_stop\n"
         "sys.exit(0 if request_stop(RunDirectory(sys.argv[2]), reason='cancelled', at=3) else 1)"
     )

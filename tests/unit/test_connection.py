@@ -12,20 +12,20 @@ from pathlib import Path
 import pytest
 
 from agentq_cli.base.errors import AgentqError, Busy, Refused, Unreadable
-from agentq_cli.engines.local import connection
+from agentq_cli.engines.local import connection, migrations, opening
 
 
 @pytest.fixture
 def index(tmp_path: Path) -> Path:
     path = tmp_path / "agentq.db"
-    connection.connect(str(path), "index", create=True).close()
+    opening.connect(str(path), "index", create=True).close()
     return path
 
 
 @pytest.fixture
 def inbound(tmp_path: Path, index: Path) -> Path:
     path = tmp_path / "inbound.db"
-    connection.connect(str(path), "inbound", create=True).close()
+    opening.connect(str(path), "inbound", create=True).close()
     return path
 
 
@@ -44,7 +44,7 @@ def pragma(database: sqlite3.Connection, name: str) -> object:
 
 
 def test_a_connection_is_set_up_for_durable_rollback_journals(index: Path) -> None:
-    with closing(connection.connect(str(index), "index", create=False)) as database:
+    with closing(opening.connect(str(index), "index", create=False)) as database:
         assert pragma(database, "journal_mode") == "delete"
         assert pragma(database, "synchronous") == 3, "EXTRA: the unlink of the journal is the commit"
         assert pragma(database, "foreign_keys") == 1
@@ -52,7 +52,7 @@ def test_a_connection_is_set_up_for_durable_rollback_journals(index: Path) -> No
 
 
 def test_a_session_is_main_and_the_index_is_attached_last(inbound: Path, index: Path) -> None:
-    with closing(connection.connect_session(str(inbound), str(index), create=False, busy_ms=100)) as database:
+    with closing(opening.connect_session(str(inbound), str(index), create=False, busy_ms=100)) as database:
         files = [(name, Path(file)) for _, name, file in database.execute("PRAGMA database_list").fetchall()]
         assert files == [("main", inbound), ("idx", index)]
         assert pragma(database, "main.synchronous") == pragma(database, "idx.synchronous") == 2
@@ -64,9 +64,9 @@ def test_a_session_is_main_and_the_index_is_attached_last(inbound: Path, index: 
 def test_a_file_that_is_not_there_is_not_made_without_being_asked(tmp_path: Path, index: Path) -> None:
     before = sorted(tmp_path.iterdir())
     for open_it in (
-        lambda: connection.connect(str(tmp_path / "no.db"), "inbound", create=False),
-        lambda: connection.connect(str(tmp_path / "no" / "no.db"), "inbound", create=True),
-        lambda: connection.connect_session(str(tmp_path / "no.db"), str(index), create=False),
+        lambda: opening.connect(str(tmp_path / "no.db"), "inbound", create=False),
+        lambda: opening.connect(str(tmp_path / "no" / "no.db"), "inbound", create=True),
+        lambda: opening.connect_session(str(tmp_path / "no.db"), str(index), create=False),
     ):
         with pytest.raises(Refused, match=r"no\.db'.*cannot be opened"):
             open_it()
@@ -77,15 +77,15 @@ def test_a_file_that_is_not_there_is_not_made_without_being_asked(tmp_path: Path
 def test_any_file_name_is_opened_as_it_is(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     path, index = tmp_path / name / "inbound.db", tmp_path / name / "agentq.db"
-    connection.connect(str(index), "index", create=True).close()
-    connection.connect(str(path), "inbound", create=True).close()
-    connection.connect_session(str(path), str(index), create=False).close()
+    opening.connect(str(index), "index", create=True).close()
+    opening.connect(str(path), "inbound", create=True).close()
+    opening.connect_session(str(path), str(index), create=False).close()
     assert sorted(each.name for each in (tmp_path / name).iterdir()) == ["agentq.db", "inbound.db"]
     assert [each.name for each in tmp_path.iterdir()] == [name]
 
 
 def test_the_empty_index_is_no_file_and_answers_with_nothing(tmp_path: Path) -> None:
-    with closing(connection.empty_index()) as database:
+    with closing(migrations.empty_index()) as database:
         assert database.execute("SELECT count(*) FROM tasks").fetchone() == (0,)
 
 
@@ -94,7 +94,7 @@ def test_a_failed_open_leaves_no_descriptor_open(tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(5):
         with pytest.raises(Unreadable):
-            connection.connect(str(tmp_path / "bad.db"), "index", create=False)
+            opening.connect(str(tmp_path / "bad.db"), "index", create=False)
     assert len(os.listdir("/proc/self/fd")) == before
 
 
@@ -109,7 +109,7 @@ class Interrupted(BaseException):
 def test_a_transaction_that_is_interrupted_leaves_nothing(
     inbound: Path, index: Path, error: type[BaseException]
 ) -> None:
-    with closing(connection.connect_session(str(inbound), str(index), create=False)) as database:
+    with closing(opening.connect_session(str(inbound), str(index), create=False)) as database:
         with pytest.raises(error), connection.transaction(database, str(inbound)):
             database.execute("INSERT INTO session_state VALUES ('a', 1)")
             database.execute("INSERT INTO idx.meta VALUES ('a', 1)")
@@ -121,7 +121,7 @@ def test_a_transaction_that_is_interrupted_leaves_nothing(
 
 
 def test_a_transaction_over_both_files_is_there_once_committed(inbound: Path, index: Path) -> None:
-    with closing(connection.connect_session(str(inbound), str(index), create=False)) as database:
+    with closing(opening.connect_session(str(inbound), str(index), create=False)) as database:
         with connection.transaction(database, str(inbound)):
             database.execute("INSERT INTO session_state VALUES ('a', 1)")
             database.execute("INSERT INTO idx.meta VALUES ('a', 1)")
@@ -131,11 +131,11 @@ def test_a_transaction_over_both_files_is_there_once_committed(inbound: Path, in
 
 
 def test_a_transaction_locks_both_files_from_its_beginning(inbound: Path, index: Path) -> None:
-    database = connection.connect_session(str(inbound), str(index), create=False)
+    database = opening.connect_session(str(inbound), str(index), create=False)
     with closing(database), connection.transaction(database, str(inbound)):
         for path, kind in ((inbound, "inbound"), (index, "index")):
             with pytest.raises(Busy, match=path.name):
-                connection.connect(str(path), kind, create=False, busy_ms=0)
+                opening.connect(str(path), kind, create=False, busy_ms=0)
 
 
 def test_somebody_who_holds_the_sessions_file_is_waited_for_before_the_index_is_locked(
@@ -143,13 +143,13 @@ def test_somebody_who_holds_the_sessions_file_is_waited_for_before_the_index_is_
 ) -> None:
     holder.execute("BEGIN")
     holder.execute("SELECT * FROM messages_in").fetchall()
-    with closing(connection.connect_session(str(inbound), str(index), create=False, busy_ms=100)) as database:
+    with closing(opening.connect_session(str(inbound), str(index), create=False, busy_ms=100)) as database:
         began = time.monotonic()
         with pytest.raises(Busy, match=r"inbound\.db"), connection.transaction(database, str(inbound)):
             raise AssertionError("it was not held")
         took = time.monotonic() - began
         assert 0.05 < took < 5
-        other = connection.connect(str(index), "index", create=False, busy_ms=0)
+        other = opening.connect(str(index), "index", create=False, busy_ms=0)
         with closing(other), connection.transaction(other, str(index)):
             other.execute("INSERT INTO meta VALUES ('free', 1)")
         holder.execute("COMMIT")
@@ -164,11 +164,11 @@ def test_a_writer_waits_for_a_lock_that_is_given_back(inbound: Path, holder: sql
     holder.execute("BEGIN EXCLUSIVE")
     done = threading.Event()
 
-    def opening() -> None:
-        connection.connect(str(inbound), "inbound", create=False, busy_ms=20_000).close()
+    def waits() -> None:
+        opening.connect(str(inbound), "inbound", create=False, busy_ms=20_000).close()
         done.set()
 
-    other = threading.Thread(target=opening)
+    other = threading.Thread(target=waits)
     other.start()
     assert not done.wait(0.05)
     holder.execute("COMMIT")
@@ -221,7 +221,7 @@ def test_a_missing_table_is_an_unreadable_file_and_not_a_bug() -> None:
 
 
 def test_our_own_errors_go_through_a_transaction_unchanged(inbound: Path) -> None:
-    with closing(connection.connect(str(inbound), "inbound", create=False)) as database:
+    with closing(opening.connect(str(inbound), "inbound", create=False)) as database:
         with pytest.raises(Busy, match="mine"), connection.transaction(database, str(inbound)):
             raise Busy("mine")
         assert not database.in_transaction
@@ -230,7 +230,7 @@ def test_our_own_errors_go_through_a_transaction_unchanged(inbound: Path) -> Non
 def test_trouble_while_rows_are_fetched_has_its_name_too(tmp_path: Path) -> None:
     path = tmp_path / "agentq.db"
     with (
-        closing(connection.connect(str(path), "index", create=True)) as database,
+        closing(opening.connect(str(path), "index", create=True)) as database,
         connection.transaction(database, str(path)),
     ):
         for n in range(50):
@@ -238,7 +238,7 @@ def test_trouble_while_rows_are_fetched_has_its_name_too(tmp_path: Path) -> None
     with open(path, "r+b") as file:
         file.seek(path.stat().st_size // 2)
         file.write(b"\xff" * (path.stat().st_size // 2))
-    with closing(connection.connect(str(path), "index", create=False)) as database:
+    with closing(opening.connect(str(path), "index", create=False)) as database:
         with pytest.raises(Unreadable, match=r"agentq\.db"):
             database.execute("SELECT * FROM meta").fetchall()
         with pytest.raises(Unreadable, match=r"agentq\.db"):

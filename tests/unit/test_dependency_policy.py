@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentq_cli.model import ENDED, Address, Condition, Dependency, Status
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.statuses import ENDED, Status
+from agentq_cli.model.work import Condition, Dependency
 from agentq_cli.options.table import row
 from agentq_cli.policy.dependencies import Found, Standing, Verdict, decide, failed, standing
 

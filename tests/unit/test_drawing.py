@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentq_cli.agents.last_words import last_words
-from agentq_cli.model import WaitingFor
+from agentq_cli.model.tasks import WaitingFor
 from agentq_cli.options import values
 from agentq_cli.show.drawing import Canvas, line, sentence
 from agentq_cli.show.pen import SGR, STATUS_STYLES, Pen, is_plain

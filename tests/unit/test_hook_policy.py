@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentq_cli.config.schema import HOOKS
-from agentq_cli.model import ENDED, Status
+from agentq_cli.model.statuses import ENDED, Status
 from agentq_cli.policy.hooks import DRAINED, HookEvent, called, emptied
 
 ALL = frozenset(HOOKS)

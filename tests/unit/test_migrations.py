@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from agentq_cli.base.errors import AgentqError, Unreadable
-from agentq_cli.engines.local import connection
+from agentq_cli.engines.local import connection, migrations, opening
 
 KINDS = ("index", "inbound", "outbound")
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -33,25 +33,25 @@ END;
 def schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of the schema that a test may add to; `next_version` puts the second inbound schema there."""
     copy = tmp_path / "schema"
-    shutil.copytree(connection.SCHEMA, copy)
-    monkeypatch.setattr(connection, "SCHEMA", str(copy))
-    connection.latest.cache_clear()
+    shutil.copytree(migrations.SCHEMA, copy)
+    monkeypatch.setattr(migrations, "SCHEMA", str(copy))
+    migrations.latest.cache_clear()
     yield copy
-    connection.latest.cache_clear()
+    migrations.latest.cache_clear()
 
 
 def upgrade(schema: Path, kind: str, text: str) -> int:
-    number = connection.latest(kind) + 1
+    number = migrations.latest(kind) + 1
     (schema / kind / f"{number:03d}_later.sql").write_text(text)
-    connection.latest.cache_clear()
+    migrations.latest.cache_clear()
     return number
 
 
 def old_inbound(tmp_path: Path, rows: int = 20) -> tuple[Path, Path]:
     """A session and an index as the current version makes them, with rows."""
     index, inbound = tmp_path / "agentq.db", tmp_path / "inbound.db"
-    connection.connect(str(index), "index", create=True).close()
-    with closing(connection.connect(str(inbound), "inbound", create=True)) as database:
+    opening.connect(str(index), "index", create=True).close()
+    with closing(opening.connect(str(inbound), "inbound", create=True)) as database:
         for n in range(rows):
             database.execute(
                 "INSERT INTO messages_in (kind, status, cwd, priority, labels, context, created_at, due_at, launch)"
@@ -73,18 +73,18 @@ def version(path: Path) -> int:
 
 def test_the_schema_files_are_numbered_without_a_gap() -> None:
     for kind in KINDS:
-        numbers = [int(file.name[:3]) for file in sorted(Path(connection.SCHEMA, kind).iterdir())]
-        assert numbers == list(range(1, connection.latest(kind) + 1)), kind
+        numbers = [int(file.name[:3]) for file in sorted(Path(migrations.SCHEMA, kind).iterdir())]
+        assert numbers == list(range(1, migrations.latest(kind) + 1)), kind
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_new_file_has_exactly_what_the_schema_files_say(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "new.db"
-    connection.connect(str(path), kind, create=True).close()
-    assert version(path) == connection.latest(kind)
+    opening.connect(str(path), kind, create=True).close()
+    assert version(path) == migrations.latest(kind)
     everything = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
     with closing(sqlite3.connect(path)) as ours, closing(sqlite3.connect(":memory:")) as plain:
-        for file in sorted(Path(connection.SCHEMA, kind).iterdir()):
+        for file in sorted(Path(migrations.SCHEMA, kind).iterdir()):
             plain.executescript(file.read_text())
         assert ours.execute(everything).fetchall() == plain.execute(everything).fetchall()
 
@@ -92,10 +92,10 @@ def test_a_new_file_has_exactly_what_the_schema_files_say(tmp_path: Path, kind: 
 @pytest.mark.parametrize("kind", KINDS)
 def test_opening_a_current_file_writes_nothing(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "new.db"
-    connection.connect(str(path), kind, create=True).close()
+    opening.connect(str(path), kind, create=True).close()
     before = path.read_bytes()
     for create in (True, False):
-        connection.connect(str(path), kind, create=create).close()
+        opening.connect(str(path), kind, create=create).close()
     assert path.read_bytes() == before
 
 
@@ -104,7 +104,7 @@ def test_an_older_schema_is_migrated_once_and_keeps_every_row(tmp_path: Path, sc
     before = rows(inbound)
     number = upgrade(schema, "inbound", SECOND)
     for _ in range(2):
-        connection.connect(str(inbound), "inbound", create=False).close()
+        opening.connect(str(inbound), "inbound", create=False).close()
         assert version(inbound) == number
         assert rows(inbound) == before
         assert {colour for (colour,) in rows(inbound, "colour")} == {"grey; -- not a comment"}
@@ -115,7 +115,7 @@ def test_several_versions_are_caught_up_with_in_order(tmp_path: Path, schema: Pa
     inbound, _ = old_inbound(tmp_path)
     upgrade(schema, "inbound", "CREATE TABLE steps (n);\nINSERT INTO steps VALUES ('second');\n")
     number = upgrade(schema, "inbound", "INSERT INTO steps VALUES ('third');\n")
-    connection.connect(str(inbound), "inbound", create=False).close()
+    opening.connect(str(inbound), "inbound", create=False).close()
     assert version(inbound) == number
     with closing(sqlite3.connect(inbound)) as database:
         assert database.execute("SELECT n FROM steps ORDER BY rowid").fetchall() == [("second",), ("third",)]
@@ -125,7 +125,7 @@ def test_an_older_index_is_migrated_when_a_session_attaches_it(tmp_path: Path, s
     inbound, index = old_inbound(tmp_path)
     number = upgrade(schema, "index", "ALTER TABLE tasks ADD COLUMN colour TEXT;\n")
     for _ in range(2):
-        with closing(connection.connect_session(str(inbound), str(index), create=False)) as database:
+        with closing(opening.connect_session(str(inbound), str(index), create=False)) as database:
             assert database.execute("PRAGMA idx.user_version").fetchone() == (number,)
             assert database.execute("PRAGMA idx.synchronous").fetchone() == (2,)
             database.execute("SELECT colour FROM idx.tasks").fetchall()
@@ -140,14 +140,14 @@ def test_an_index_from_before_the_gates_keeps_its_supervisors(
     for file in (schema / "index").iterdir():
         if int(file.name[:3]) > 2:
             file.unlink()
-    connection.latest.cache_clear()
-    with closing(connection.connect(str(path), "index", create=True)) as database:
+    migrations.latest.cache_clear()
+    with closing(opening.connect(str(path), "index", create=True)) as database:
         database.execute("INSERT INTO supervisors VALUES (7, 8, 'boot', 2, '[]', 9, 10)")
     assert version(path) == 2
     monkeypatch.undo()
-    connection.latest.cache_clear()
-    connection.connect(str(path), "index", create=False).close()
-    assert version(path) == connection.latest("index") >= 3
+    migrations.latest.cache_clear()
+    opening.connect(str(path), "index", create=False).close()
+    assert version(path) == migrations.latest("index") >= 3
     with closing(sqlite3.connect(path)) as database:
         assert database.execute("SELECT * FROM supervisors").fetchall() == [(7, 8, "boot", 2, "[]", 9, 10, None)]
 
@@ -159,8 +159,8 @@ def test_a_task_from_before_the_retries_keeps_its_budget_and_waits_for_nobody(
     for file in (schema / "inbound").iterdir():
         if int(file.name[:3]) > 2:
             file.unlink()
-    connection.latest.cache_clear()
-    with closing(connection.connect(str(path), "inbound", create=True)) as database:
+    migrations.latest.cache_clear()
+    with closing(opening.connect(str(path), "inbound", create=True)) as database:
         database.execute(
             "INSERT INTO messages_in"
             " (kind, status, cwd, priority, labels, context, created_at, due_at, launch, attempts)"
@@ -168,8 +168,8 @@ def test_a_task_from_before_the_retries_keeps_its_budget_and_waits_for_nobody(
         )
     assert version(path) == 2
     monkeypatch.undo()
-    connection.latest.cache_clear()
-    connection.connect(str(path), "inbound", create=False).close()
+    migrations.latest.cache_clear()
+    opening.connect(str(path), "inbound", create=False).close()
     with closing(sqlite3.connect(path)) as database:
         columns = "attempts, tries, fresh, after, on_dep_failure, dep_failed"
         found = database.execute(f"SELECT {columns} FROM messages_in").fetchall()
@@ -181,7 +181,7 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, schema
     before = version(inbound)
     upgrade(schema, "inbound", "CREATE TABLE half (n);\nINSERT INTO nowhere VALUES (1);\n")
     with pytest.raises(AgentqError, match="nowhere"):
-        connection.connect(str(inbound), "inbound", create=False)
+        opening.connect(str(inbound), "inbound", create=False)
     assert version(inbound) == before
     with closing(sqlite3.connect(inbound)) as database:
         assert database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'half'").fetchall() == []
@@ -192,11 +192,11 @@ def test_six_processes_that_open_an_older_schema_at_once_migrate_it_once(tmp_pat
     upgrade(schema, "inbound", SECOND)
     program = (
         "import sys, pathlib\n"
-        "from agentq_cli.engines.local import connection\n"
-        "connection.SCHEMA = sys.argv[1]\n"
+        "from agentq_cli.engines.local import connection, migrations, opening\n"
+        "migrations.SCHEMA = sys.argv[1]\n"
         "print('ready', flush=True)\n"
         "sys.stdin.readline()\n"
-        "connection.connect(sys.argv[2], 'inbound', create=False).close()\n"
+        "opening.connect(sys.argv[2], 'inbound', create=False).close()\n"
     )
     processes = [
         subprocess.Popen(
@@ -224,13 +224,13 @@ def test_six_processes_that_open_an_older_schema_at_once_migrate_it_once(tmp_pat
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_newer_file_is_refused_and_left_byte_for_byte(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "newer.db"
-    connection.connect(str(path), kind, create=True).close()
+    opening.connect(str(path), kind, create=True).close()
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA user_version = 99")
     before = path.read_bytes()
     for create in (True, False):
         with pytest.raises(Unreadable, match=r"newer\.db'.*newer agentq \(schema 99"):
-            connection.connect(str(path), kind, create=create)
+            opening.connect(str(path), kind, create=create)
     assert path.read_bytes() == before
 
 
@@ -240,7 +240,7 @@ def test_a_newer_index_keeps_a_session_from_being_written(tmp_path: Path) -> Non
         database.execute("PRAGMA user_version = 99")
     before = (inbound.read_bytes(), index.read_bytes())
     with pytest.raises(Unreadable, match=r"agentq\.db'.*newer"):
-        connection.connect_session(str(inbound), str(index), create=False)
+        opening.connect_session(str(inbound), str(index), create=False)
     assert (inbound.read_bytes(), index.read_bytes()) == before
 
 
@@ -251,5 +251,5 @@ def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
     before = path.read_bytes()
     for create in (True, False):
         with pytest.raises(Unreadable, match="another program"):
-            connection.connect(str(path), "index", create=create)
+            opening.connect(str(path), "index", create=create)
     assert path.read_bytes() == before

@@ -14,7 +14,8 @@ import pytest
 from sampling import WIDE, chance
 
 from agentq_cli.base.errors import Unreadable
-from agentq_cli.model import Status, Trigger
+from agentq_cli.model.actions import Trigger
+from agentq_cli.model.statuses import Status
 from agentq_cli.policy.missed import (
     CATCH_UP,
     LATE,

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from agentq_cli.base.errors import NotFound, Refused, Unreadable
-from agentq_cli.model import TargetResult
+from agentq_cli.model.actions import TargetResult
 from agentq_cli.show import board, drawing, notices
 from agentq_cli.show.board import Live
 from agentq_cli.show.harmless import decoded, harmless, one_line

@@ -11,9 +11,10 @@ import pytest
 
 from agentq_cli.base import procfs
 from agentq_cli.base.identity import Identity
-from agentq_cli.host import attendance, bells, keeper, process, records
-from agentq_cli.host.records import RunDirectory, Start
+from agentq_cli.host import attendance, bells, keeper, process, record_files
+from agentq_cli.host.records import Start
 from agentq_cli.host.ring import held, ring
+from agentq_cli.host.run_directory import RunDirectory
 
 BOOT = procfs.boot_id()
 
@@ -127,7 +128,7 @@ def test_a_keeper_elsewhere_lives_for_as_long_as_it_locks_its_record(run: RunDir
 
 
 def test_a_record_without_locks_tells_nothing_but_its_boot(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "lock", lambda descriptor, *, shared=False: False)
+    monkeypatch.setattr(record_files, "lock", lambda descriptor, *, shared=False: False)
     assert run.write_start(Start(process.current()._replace(boot_id=f"{BOOT}/12"), 1, 1))
     start = run.start()
     assert isinstance(start, Start)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from agentq_cli.host import process
-from agentq_cli.host.records import Cut, Exit, RunDirectory, Start, Stop, Void
+from agentq_cli.host.records import Cut, Exit, Start, Stop, Void
+from agentq_cli.host.run_directory import RunDirectory
 
 ENDED = Exit(
     exit_code=0,

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentq_cli.model import PastRun, RunStatus
+from agentq_cli.model.runs import PastRun
+from agentq_cli.model.statuses import RunStatus
 from agentq_cli.show.report import DRAWN, MOST_LANES, SLOWEST, Durations, Group, Numbers, count, lanes, verdict
 from agentq_cli.show.report_page import money, page
 

@@ -10,7 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_waiting import TASK
 
-from agentq_cli.model import FailureClass, Launch, Outcome, RunStatus, Task
+from agentq_cli.model.runs import Outcome
+from agentq_cli.model.statuses import FailureClass, RunStatus
+from agentq_cli.model.tasks import Task
+from agentq_cli.model.work import Launch
 from agentq_cli.policy import retry
 from agentq_cli.policy.retry import Again, AgentHold
 

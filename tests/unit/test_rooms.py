@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
-from pathlib import Path
+from graphlib import TopologicalSorter
 
-import pytest
+from package_trees import ROOT, modules
 
-import agentq_cli
+from agentq_cli.engines.local.queries import statements
 
-ROOT = Path(agentq_cli.__file__).parent
+QUERIES = ROOT / "engines/local/queries"
 
 FLOORS = (
     ("__main__", "manual"),
@@ -18,8 +19,7 @@ FLOORS = (
     ("commands", "top"),
     ("diagnose",),
     ("supervise",),
-    ("engines",),
-    ("host",),
+    ("engines", "host"),
     ("show", "options", "config", "agents"),
     ("policy",),
     ("model",),
@@ -30,15 +30,10 @@ FLOORS = (
 ENGINE = "agentq_cli.engines.local"
 
 KNOWING = {
-    "__main__.py",  # the lean submit and the first look of a sweep, before anything else is loaded
-    "cli/candidates.py",  # completion, which must not load the door
-    "diagnose/doctor.py",  # whether a directory is fit to be a state dir, before one is opened
     "engines/door.py",  # opens the one there is
     "manual/state_page.py",  # the man page of the files
 }
 """Who imports an engine, or names a file of one."""
-
-MODULES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text()) for path in ROOT.rglob("*.py")}
 
 
 def imported(tree: ast.Module) -> Iterator[str]:
@@ -67,23 +62,30 @@ def floor(of: str) -> int:
 
 
 def test_every_module_is_in_a_room() -> None:
-    assert {room(name) for name in MODULES} == {each for rooms in FLOORS for each in rooms} | {"__init__"}
+    assert {room(name) for name in modules()} == {each for rooms in FLOORS for each in rooms} | {"__init__"}
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
-def test_a_module_imports_only_from_floors_below(name: str) -> None:
-    if room(name) == "__init__":
-        return
-    found = {each for each in imported(MODULES[name]) if each != "agentq_cli.__version__"}
-    upward = {each for each in found if room(each) != room(name) and floor(room(each)) < floor(room(name))}
+def test_a_module_imports_only_from_floors_below() -> None:
+    upward = {
+        (name, each)
+        for name, tree in modules().items()
+        for each in imported(tree)
+        if room(name) != "__init__" and each != "agentq_cli.__version__"
+        if room(each) != room(name) and floor(room(each)) < floor(room(name))
+    }
     assert upward == set()
+
+
+def test_a_run_knows_no_queue() -> None:
+    knowing = {name for name, tree in modules().items() if any(room(each) == "engines" for each in imported(tree))}
+    assert not {name for name in knowing if room(name) == "host"}
 
 
 def test_only_top_imports_textual() -> None:
     """It takes half a second to load: nothing else waits for it, and a pipe never does."""
     users = {
         name
-        for name, tree in MODULES.items()
+        for name, tree in modules().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Import | ast.ImportFrom)
         for module in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [each.name for each in node.names])
@@ -92,7 +94,11 @@ def test_only_top_imports_textual() -> None:
     assert users
     assert {room(name) for name in users} == {"top"}
     importers = {
-        name for name, tree in MODULES.items() if room(name) != "top" for each in imported(tree) if room(each) == "top"
+        name
+        for name, tree in modules().items()
+        if room(name) != "top"
+        for each in imported(tree)
+        if room(each) == "top"
     }
     assert importers == {"commands/top.py"}
 
@@ -100,7 +106,72 @@ def test_only_top_imports_textual() -> None:
 def test_nobody_but_the_door_imports_an_engine() -> None:
     knowing = {
         name
-        for name, tree in MODULES.items()
+        for name, tree in modules().items()
         if not name.startswith("engines/local/") and any(each.startswith(ENGINE) for each in imported(tree))
     }
     assert knowing == KNOWING
+
+
+def steps() -> dict[str, ast.Module]:
+    return {name: tree for name, tree in modules().items() if name.startswith("engines/steps/")}
+
+
+SQL = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|PRAGMA|ATTACH|SAVEPOINT|BEGIN|COMMIT|ROLLBACK|CREATE TABLE)\b")
+
+
+def names(tree: ast.Module) -> set[str]:
+    """The modules that it imports anywhere, also for a type checker alone."""
+    found = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+    return found | {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+
+def test_a_step_knows_neither_an_engine_nor_a_database_nor_the_machine() -> None:
+    own = ("agentq_cli.engines.steps", "agentq_cli.engines.nouns")
+    for name, tree in steps().items():
+        assert not {each for each in imported(tree) if room(each) == "engines" and not each.startswith(own)}, name
+        assert not {each for each in names(tree) if each.startswith((ENGINE, "agentq_cli.host"))}, name
+        assert not names(tree) & {"sqlite3", "_sqlite3", "os", "pathlib"}, name
+
+
+def test_the_steps_import_one_another_in_one_direction() -> None:
+    own = {
+        name: {
+            path
+            for each in imported(tree)
+            for path in steps()
+            if each.startswith(f"agentq_cli.{path.removesuffix('.py').replace('/', '.')}")
+        }
+        for name, tree in steps().items()
+    }
+    tuple(TopologicalSorter(own).static_order())  # raises for a circle
+
+
+def texts(tree: ast.Module) -> Iterator[str]:
+    """The texts of a module that are no docstrings."""
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+            yield node.value
+
+
+def test_only_an_engine_has_sql_and_opens_a_database() -> None:
+    telling = {name for name, tree in modules().items() if any(SQL.match(text) for text in texts(tree))}
+    knowing = {name for name, tree in modules().items() if {"sqlite3", "_sqlite3"} & names(tree)}
+    assert telling
+    assert {name for name in telling if not name.startswith("engines/local/")} == set()
+    # Doctor tells SQLite's version.
+    assert {name for name in knowing if not name.startswith("engines/local/")} == {"diagnose/doctor.py"}
+
+
+def statements_of(tree: ast.Module) -> Iterator[str]:
+    """The statements that a module asks, tells or reads by name."""
+    for text in texts(tree):
+        file, dot, name = text.partition(".")
+        if dot and file.isidentifier() and name.isidentifier() and (QUERIES / f"{file}.sql").exists():
+            yield text
+
+
+def test_every_statement_that_a_step_names_is_there() -> None:
+    asked = {text for tree in steps().values() for text in statements_of(tree)}
+    assert len(asked) > 50
+    assert not {text for text in asked if text.partition(".")[2] not in statements(text.partition(".")[0])}

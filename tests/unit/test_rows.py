@@ -8,9 +8,13 @@ from dataclasses import fields
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentq_cli.engines.local import rows
-from agentq_cli.engines.local.series import begin
-from agentq_cli.model import Address, Condition, Dependency, Launch, Status, Successor, Task, Trigger, Work
+from agentq_cli.engines.steps import rows
+from agentq_cli.engines.steps.series import begin
+from agentq_cli.model.actions import Trigger
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import Successor, Task
+from agentq_cli.model.work import Condition, Dependency, Launch, Work
 from agentq_cli.policy.schedule import Kind, Schedule
 
 

@@ -14,7 +14,7 @@ from agentq_cli.engines.local import file_systems as module
 from agentq_cli.engines.local.file_systems import file_system
 from agentq_cli.engines.local.state_dir import StateDir
 from agentq_cli.host.place import Place, is_there
-from agentq_cli.model import RunId
+from agentq_cli.model.addresses import RunId
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to somebody else")
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from agentq_cli.model import ENDED, Actor, Outcome, RunStatus, Status
+from agentq_cli.model.actions import Actor
+from agentq_cli.model.runs import Outcome
+from agentq_cli.model.statuses import ENDED, RunStatus, Status
 from agentq_cli.policy import states
 
 STORED = [status for status in Status if status not in (Status.SCHEDULED, Status.RETRYING)]

@@ -10,16 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from agentq_cli.model import WaitingFor
+from agentq_cli.base.clock import from_rfc3339
+from agentq_cli.model.tasks import WaitingFor
 from agentq_cli.show.drawing import GAP
 from agentq_cli.show.pen import Pen
 from agentq_cli.top.filtering import Filter
-from agentq_cli.top.panes import KINDS, Laid, filled, followed, head, heights, laid, moment, money, total
+from agentq_cli.top.panes import KINDS, Laid, filled, followed, head, heights, laid, money, total
 from agentq_cli.top.questions import CHANGING, FILTERS, HELP
 from agentq_cli.top.snapshot import Snapshot
 
 AT = "2026-03-29T01:00:00.000Z"
-NOW = moment(AT)
+NOW = from_rfc3339(AT)
 BARE = Pen(colours=False, plain=False)
 COUNTS = {"blocked": 0, "scheduled": 0, "queued": 0, "running": 0, "retrying": 0, "paused": 0}
 EMPTY = Snapshot(AT, COUNTS, [], [], [], [], [], [], [])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentq_cli.base.errors import Usage
-from agentq_cli.model import Address
+from agentq_cli.model.addresses import Address
 from agentq_cli.options import values
 
 NOW = 1_774_746_000_000

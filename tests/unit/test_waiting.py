@@ -6,7 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from agentq_cli.model import Address, Condition, Dependency, RunId, Status, Task, WaitingFor, Work
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import Task, WaitingFor
+from agentq_cli.model.work import Condition, Dependency, Work
 from agentq_cli.policy.admission import Gate
 from agentq_cli.policy.dependencies import Found
 from agentq_cli.policy.waiting import Hold, Surroundings, waiting_for

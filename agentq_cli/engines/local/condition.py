@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 
 from agentq_cli.base.errors import AgentqError, Busy, NotFound, Refused, Unreadable
-from agentq_cli.engines.local import connection, read, requests
+from agentq_cli.engines.local import asked, connection, opening, read, rehearsal
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.state_dir import StateDir, holds_something
 from agentq_cli.engines.nouns import INBOUND, INDEX, OUTBOUND, RUNS, Fault
@@ -31,7 +31,7 @@ def faults(state: StateDir, session: str) -> Iterator[Fault]:
         return
     checks: tuple[tuple[str, Callable[[StateDir, str], object]], ...] = (
         (INBOUND, lambda state, session: _check_writable(state, state.inbound(session))),
-        (OUTBOUND, requests.check),
+        (OUTBOUND, asked.check),
         (OUTBOUND, lambda state, session: _check_writable(state, state.outbound(session))),
         (RUNS, check_runs),
         (INDEX, _check_index),
@@ -74,10 +74,10 @@ def lacking(state: StateDir, session: str) -> bool:
 
     Compares the newest tasks, and those that the index has as live.
     """
-    if not connection.rehearsing() and not holds_something(state.index):
+    if not rehearsal.rehearsing() and not holds_something(state.index):
         return True
     path = state.inbound(session)
-    opened = connection.connect_session(path, state.index, create=False, busy_ms=connection.BACKGROUND_BUSY_MS)
+    opened = opening.connect_session(path, state.index, create=False, busy_ms=connection.BACKGROUND_BUSY_MS)
     with contextlib.closing(opened) as database, connection.named_trouble(path):
         values = {"session": session, "some": SOME}
         return bool(database.execute(statements("reindex")["lacking"], values).fetchone()[0])

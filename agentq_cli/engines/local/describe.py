@@ -7,7 +7,8 @@ import tempfile
 from collections.abc import Mapping
 
 from agentq_cli.base.dataclass import NamedTuple
-from agentq_cli.engines.local.connection import connect, latest
+from agentq_cli.engines.local.migrations import latest
+from agentq_cli.engines.local.opening import connect
 from agentq_cli.engines.local.queries import statements
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping, Sequence
 
-    from agentq_cli.model import NewTask
+    from agentq_cli.model.tasks import NewTask
 
 HANDLED = frozenset(("words", "exec", "session", "agent", "cwd", "priority", "no_wake"))
 """The options and arguments that may be given."""
@@ -157,7 +157,7 @@ def store_new(directory: str, new: NewTask, now: int, *, max_queued: int) -> tup
     """As `store`, of a new task. None also for one that has a key or a schedule, or waits for others."""
     if new.work.key is not None or new.work.after or new.schedule is not None:
         return None
-    from agentq_cli.engines.local import rows
+    from agentq_cli.engines.steps import rows
 
     due_at = now if new.due_at is None else new.due_at
     task = rows.work_columns(new.work) | {"status": "queued", "created_at": now, "due_at": due_at}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from agentq_cli.engines.local import overview, stats
-from agentq_cli.model import Address, PastRun, Status, Task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,6 +11,10 @@ if TYPE_CHECKING:
 
     from agentq_cli.engines.local.queue import Readings
     from agentq_cli.engines.subdoors import CopiedRuns
+    from agentq_cli.model.addresses import Address
+    from agentq_cli.model.runs import PastRun
+    from agentq_cli.model.statuses import Status
+    from agentq_cli.model.tasks import Task
     from agentq_cli.policy import figures
 
 

@@ -8,16 +8,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.base.json_text import dumps, loads
-from agentq_cli.engines.local import connection, finish, read, rows
-from agentq_cli.engines.local.queries import statements
-from agentq_cli.engines.local.session_write import WRITE
+from agentq_cli.engines.local import connection, read
+from agentq_cli.engines.local.asking import stored_of
+from agentq_cli.engines.local.queries import statement, statements
 from agentq_cli.engines.local.state_dir import StateDir
 from agentq_cli.engines.nouns import FoundRun
-from agentq_cli.model import Actor, Event, RunStatus, Status, Task, Trigger
+from agentq_cli.engines.steps import finish, rows
+from agentq_cli.model.actions import Actor, Trigger
+from agentq_cli.model.sessions import Event
+from agentq_cli.model.statuses import RunStatus, Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
+
+    from agentq_cli.model.tasks import Task
 
 HISTORY = statements("history")
 HOOKS = statements("hooks")
@@ -39,7 +44,7 @@ def lacking(state: StateDir, index: sqlite3.Connection, session: str) -> Iterato
     while True:
         with read.inbound(state, session) as database:
             found = database.execute(HISTORY["seqs"], {"after": after, "limit": PAGE}).fetchall()
-            tasks = rows.stored_of(database, [seq for (seq,) in found])
+            tasks = stored_of(database, [seq for (seq,) in found])
         if not found:
             return
         last = found[-1][0]
@@ -79,9 +84,7 @@ def put_back(
             index.execute(HISTORY["run"], _row(past, host))
             index.execute(HISTORY["started"], {"session": past.run.session, "at": past.started_at})
         for event in sorted(events, key=lambda event: event.at):
-            values = {"at": event.at, "session": event.session, "seq": event.seq, "attempt": event.attempt}
-            values |= {"from": event.from_status, "to": event.to_status, "event": event.event, "actor": event.actor}
-            index.execute(WRITE["event"], values | {"reason": event.reason, "hook": None, "agent": None})
+            index.execute(statement("write.event"), rows.event_columns(event))
         cursor = index.execute(HOOKS["cursor"]).fetchone()
         if cursor is None or cursor[0] >= last:
             (newest,) = index.execute(statements("read")["last_event"]).fetchone()

@@ -10,7 +10,7 @@ import os
 
 from agentq_cli.base.errors import Refused
 from agentq_cli.base.json_text import dumps, loads
-from agentq_cli.engines.local import connection
+from agentq_cli.engines.local import connection, rehearsal
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.state_dir import StateDir, sync_directory
 
@@ -24,7 +24,7 @@ COLUMNS = ("scope", "name", "kind", "since", "until", "reason", "count")
 
 def copy(database: sqlite3.Connection, state: StateDir) -> None:
     """Write the holds of an open transaction to their file. Raises Refused."""
-    if connection.rehearsing():
+    if rehearsal.rehearsing():
         return
     found = [dict(zip(COLUMNS, row, strict=True)) for row in _all(database)]
     temporary = f"{state.holds}.{os.getpid()}"

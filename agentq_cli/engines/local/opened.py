@@ -7,12 +7,12 @@ import os
 
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import NotFound, Unreadable, nearest
-from agentq_cli.engines.local import connection
-from agentq_cli.engines.local.kept import PAGES, Kept, most_kept
-from agentq_cli.engines.local.queries import statements
+from agentq_cli.engines.local import connection, opening, rehearsal
+from agentq_cli.engines.local.asking import Asking, Writing
 from agentq_cli.engines.local.state_dir import StateDir, holds_something
 from agentq_cli.host.place import Place, is_there
 from agentq_cli.host.ring import ring
+from agentq_cli.model.actions import Actor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from typing import Self
 
     from agentq_cli.base.clock import Clock
+    from agentq_cli.engines.local.session_write import SessionWrite
     from agentq_cli.engines.local.upkeep import Upkeep
+    from agentq_cli.engines.transaction import Values
     from agentq_cli.host.bells import Bell
 
 
@@ -36,6 +38,7 @@ class Opened:
         self.state = state
         self.here = Place(state.path, allow_network_fs)
         self.index = index
+        self.reading = Asking(index)
         self.answered: dict[str, str | None] = {}
         self._clock = clock
         self._place: os.stat_result | None = None
@@ -51,8 +54,8 @@ class Opened:
         if not is_there(self.state.path):
             yield self
             return
-        with connection.rehearsal():
-            index = connection.connect(self.state.index, "index", create=not self.exists, rebuild=True)
+        with rehearsal.rehearsal():
+            index = opening.connect(self.state.index, "index", create=not self.exists, rebuild=True)
             with type(self)(self.state, index, self._clock, allow_network_fs=self.here.allow_network_fs) as rehearsed:
                 yield rehearsed
 
@@ -61,6 +64,8 @@ class Opened:
 
         It waits for the index no longer than it may ignore its signals, and retries later.
         """
+        from agentq_cli.engines.local.kept import PAGES, Kept, most_kept
+
         self.index.execute(f"PRAGMA cache_size = {PAGES}")
         self.rest()
         self.index.execute(f"PRAGMA busy_timeout = {connection.WATCHING_BUSY_MS}")
@@ -110,7 +115,7 @@ class Opened:
 
     def ring(self) -> None:
         """Wake every waiting process after a commit that may concern it, except this one, which is awake."""
-        if not connection.rehearsing():
+        if not rehearsal.rehearsing():
             ring(self.here.bells, but=self._bell)
 
     @property
@@ -121,7 +126,7 @@ class Opened:
         return Upkeep(self)  # type: ignore[arg-type]
 
     def session_names(self) -> list[str]:
-        return [row[0] for row in self.index.execute(statements("reindex")["sessions"]).fetchall()]
+        return [name for (name,) in self.reading.ask("reindex.sessions")]
 
     def known(self, session: str) -> None:
         directory = self.state.session(session)
@@ -129,8 +134,22 @@ class Opened:
             near = nearest(session, self.session_names()) or "; see `agentq sessions`"
             raise NotFound(f"session '{session}': no such session{near}")
 
-    def write(self, *steps: tuple[str, dict[str, object]]) -> None:
-        """One commit of statements about runs and supervisors, on the index alone."""
+    def in_session(
+        self, session: str, *, actor: Actor = Actor.USER, background: bool = False
+    ) -> contextlib.AbstractContextManager[SessionWrite]:
+        """A transaction over a session and the index. With `background` a busy file raises Busy after a short wait."""
+        from agentq_cli.engines.local.sessions import session_write
+
+        busy_ms = connection.BACKGROUND_BUSY_MS if background else connection.BUSY_MS
+        return session_write(self.state, session, now=self.now, actor=actor, busy_ms=busy_ms)
+
+    @contextlib.contextmanager
+    def in_index(self, *, actor: Actor = Actor.USER) -> Iterator[Writing]:
+        """A transaction over the index alone, for what belongs to no session."""
         with connection.transaction(self.index, self.state.index):
-            for name, values in steps:
-                self.index.execute(statements("dispatch")[name], values)
+            yield Writing(self.index, self.state, self.now, actor)
+
+    def tell(self, statement: str, values: Values) -> None:
+        """One commit of one statement, on the index alone."""
+        with self.in_index() as write:
+            write.tell(statement, values)

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from agentq_cli.base.errors import AgentqError
-from agentq_cli.engines.local import connection, rows
+from agentq_cli.engines.local import connection
+from agentq_cli.engines.local.asking import stored
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.read import NEWEST, inbound
 from agentq_cli.engines.local.state_dir import StateDir
-from agentq_cli.model import Address, PastRun, RunStatus, Status, Task
+from agentq_cli.engines.steps import rows
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.runs import PastRun
+from agentq_cli.model.statuses import RunStatus, Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
     from typing import Any
+
+    from agentq_cli.model.tasks import Task
 
 OVERVIEW = statements("overview")
 
@@ -46,7 +52,7 @@ def _read(state: StateDir, addresses: Collection[Address]) -> dict[Address, Task
         try:
             with inbound(state, session, busy_ms=connection.BACKGROUND_BUSY_MS) as database:
                 for address in addresses:
-                    if address.session == session and (row := rows.stored(database, address.seq)):
+                    if address.session == session and (row := stored(database, address.seq)):
                         found[address] = rows.seen_task(session, row)
         except AgentqError:
             continue

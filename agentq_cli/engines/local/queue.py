@@ -6,12 +6,12 @@ import os
 from itertools import islice
 
 from agentq_cli.base.errors import AgentqError, NotFound
-from agentq_cli.engines.local import connection, read
+from agentq_cli.engines.local import migrations, opening, read
 from agentq_cli.engines.local.runs import Attendance
 from agentq_cli.engines.local.state_dir import StateDir, holds_something
 from agentq_cli.engines.local.tasks import Pauses
 from agentq_cli.host.place import is_there
-from agentq_cli.model import Address, Event, Message, SessionInfo, Task, WaitingFor
+from agentq_cli.model.addresses import Address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from agentq_cli.engines.local.figures import Figures
     from agentq_cli.engines.local.hooks import Hooks
     from agentq_cli.engines.local.voice import Voice
+    from agentq_cli.model.sessions import Event, Message, SessionInfo
+    from agentq_cli.model.tasks import Task, WaitingFor
     from agentq_cli.policy.admission import Gate
 
 
@@ -39,6 +41,8 @@ class Readings(Attendance, Pauses):
             raise trouble[0]
 
     def _session(self, name: str, paused: bool, reason: str | None, trouble: list[AgentqError]) -> SessionInfo:
+        from agentq_cli.model.sessions import SessionInfo
+
         counts = dict(self.index.execute(read.READ["session_counts"], {"session": name, "now": self.now}).fetchall())
         (due,) = self.index.execute(read.READ["session_next_due"], {"session": name}).fetchone()
         conversations: list[tuple[str, str]] = []
@@ -149,11 +153,11 @@ class LocalQueue(Readings):
             if missing:
                 state.check(allow_network_fs=allow_network_fs)  # another process may have created it first
         if there or create:
-            index = connection.connect(state.index, "index", create=create, rebuild=rebuild and create)
+            index = opening.connect(state.index, "index", create=create, rebuild=rebuild and create)
         else:
-            index = connection.empty_index()
+            index = migrations.empty_index()
         if rebuild and create:
-            connection.mend_schema(index, state.index, "index")
+            migrations.mend_schema(index, state.index, "index")
         return cls(state, index, clock, allow_network_fs=allow_network_fs)
 
     @property

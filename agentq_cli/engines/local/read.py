@@ -9,14 +9,22 @@ from itertools import groupby
 
 from agentq_cli.base.errors import AgentqError, NotFound
 from agentq_cli.base.json_text import dumps
-from agentq_cli.engines.local import connection, rows
+from agentq_cli.engines.local import connection, opening, rehearsal
+from agentq_cli.engines.local.asking import Asking, stored, stored_of
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.state_dir import StateDir
-from agentq_cli.model import Address, Event, Message, Run, RunId, Status, Task
+from agentq_cli.engines.steps import pruned, rows
+from agentq_cli.model.addresses import Address, RunId
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
+
+    from agentq_cli.engines.transaction import Reading
+    from agentq_cli.model.runs import Run
+    from agentq_cli.model.sessions import Event, Message
+    from agentq_cli.model.statuses import Status
+    from agentq_cli.model.tasks import Task
 
 READ = statements("read")
 PAGE = 500
@@ -26,11 +34,9 @@ NEWEST = 1 << 62
 @contextlib.contextmanager
 def inbound(state: StateDir, session: str, *, busy_ms: int = connection.BUSY_MS) -> Iterator[sqlite3.Connection]:
     """A session's file, for reading. Raises NotFound, Busy, Unreadable."""
-    from agentq_cli.engines.local.session_write import check_stored
-
-    check_stored(state, session)
+    opening.check_stored(state, session)
     path = state.inbound(session)
-    database = connection.connect(path, "inbound", create=False, busy_ms=busy_ms)
+    database = opening.connect(path, "inbound", create=False, busy_ms=busy_ms)
     try:
         with connection.named_trouble(path):
             yield database
@@ -38,29 +44,24 @@ def inbound(state: StateDir, session: str, *, busy_ms: int = connection.BUSY_MS)
         database.close()
 
 
+def run_columns() -> str:
+    """The columns of task_runs, as SQL names them."""
+    return ", ".join(f'"{name}"' for name in rows.run_columns())
+
+
 def task(state: StateDir, address: Address, *, busy_ms: int = connection.BUSY_MS) -> Task:
     """One task, from its session's file. Raises NotFound."""
     with inbound(state, address.session, busy_ms=busy_ms) as database:
-        row = rows.stored(database, address.seq)
+        row = stored(database, address.seq)
         if row is None:
-            raise unknown_task(database, address)
+            raise unknown_task(Asking(database), address)
     return rows.seen_task(address.session, row)
 
 
-def known_status(index: sqlite3.Connection, target: Address | RunId, now: int) -> Status | None:
-    """The shown status of a task as the index has it, whatever the state of its session's file; None if the index lacks
-    it."""
-    values = {"session": target.session, "seq": target.seq, "now": now}
-    row = index.execute(READ["known_status"], values).fetchone()
-    return None if row is None else Status(row[0])
-
-
-def unknown_task(inbound: sqlite3.Connection, address: Address) -> NotFound:
+def unknown_task(session: Reading, address: Address) -> NotFound:
     """The error about an address that an existing session does not have."""
-    from agentq_cli.engines.local import pruned
-
     hint = f"no such task; see `agentq list --all -s {address.session}`"
-    return NotFound(f"task '{address}': {pruned.note(inbound, address) or hint}")
+    return NotFound(f"task '{address}': {pruned.note(session, address) or hint}")
 
 
 def tasks(
@@ -122,7 +123,7 @@ def load(state: StateDir, addresses: Sequence[Address], trouble: list[AgentqErro
         seqs = [address.seq for address in group]
         try:
             with inbound(state, session) as database:
-                found = rows.stored_of(database, seqs)
+                found = stored_of(database, seqs)
         except NotFound:
             continue
         except AgentqError as error:
@@ -139,7 +140,7 @@ def load(state: StateDir, addresses: Sequence[Address], trouble: list[AgentqErro
 
 def run(index: sqlite3.Connection, run_id: RunId) -> Run:
     """One attempt. Raises NotFound."""
-    row = index.execute(READ["run"].format(columns=rows.RUN), run_id._asdict()).fetchone()
+    row = index.execute(READ["run"].format(columns=run_columns()), run_id._asdict()).fetchone()
     if row is None:
         raise NotFound(f"run '{run_id}': no such run; see `agentq runs {run_id.address}`")
     return rows.run(row)
@@ -161,7 +162,7 @@ def runs(
         name, values = "runs_page_task", values | address._asdict()
     elif session is not None:
         name, values = "runs_page_session", values | {"session": session}
-    statement = READ[name].format(columns=rows.RUN)
+    statement = READ[name].format(columns=run_columns())
     values |= {"before": NEWEST, "limit": _page(most)}
     while found := index.execute(statement, values).fetchall():
         yield from (rows.run(row[:-1]) for row in found)
@@ -191,7 +192,7 @@ def outbound(state: StateDir, session: str) -> Iterator[sqlite3.Connection]:
     """A session's outbound.db, for reading, on a separate connection. Raises NotFound, Busy, Unreadable."""
     state.check_session(session)
     path = state.outbound(session)
-    if not os.path.lexists(path) and not connection.rehearsed(path):
+    if not os.path.lexists(path) and not rehearsal.rehearsed(path):
         raise NotFound(f"session '{session}': no outbound.db")
     with opened_outbound(state, session, 1000) as database, connection.named_trouble(path):
         yield database
@@ -204,7 +205,7 @@ def opened_outbound(state: StateDir, session: str, busy_ms: int) -> Iterator[sql
     path = state.outbound(session)
 
     def connect() -> sqlite3.Connection:
-        return connection.connect(path, "outbound", create=False, busy_ms=busy_ms)
+        return opening.connect(path, "outbound", create=False, busy_ms=busy_ms)
 
     if state.kept is None:
         with contextlib.closing(connect()) as database:
@@ -212,7 +213,7 @@ def opened_outbound(state: StateDir, session: str, busy_ms: int) -> Iterator[sql
         return
     with state.kept.lend((path,), busy_ms, connect) as database:
         with connection.named_trouble(path):
-            connection.check_foreign(database, path)
+            opening.check_foreign(database, path)
         yield database
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.engines.local import history
-from agentq_cli.model import RunId, RunStatus, Status
+from agentq_cli.model.addresses import RunId
+from agentq_cli.model.statuses import RunStatus, Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from agentq_cli.engines.local.opened import Opened
     from agentq_cli.engines.nouns import FoundRun
-    from agentq_cli.model import Task
+    from agentq_cli.model.tasks import Task
 
     FindRun: TypeAlias = "Callable[[Task, RunId, tuple[RunStatus, int] | None], FoundRun | None]"
     """What the files of a run report about it, together with its result row (how it ended, and when)."""

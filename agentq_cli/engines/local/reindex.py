@@ -7,12 +7,15 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 
 from agentq_cli.base.errors import AgentqError, NotFound
-from agentq_cli.engines.local import connection, dependencies, read
-from agentq_cli.engines.local.dispatch import DISPATCH
+from agentq_cli.engines.local import connection, opening, read
 from agentq_cli.engines.local.queries import statements
-from agentq_cli.engines.local.session_write import SessionWrite, check_stored, session_write
+from agentq_cli.engines.local.session_write import SessionWrite
+from agentq_cli.engines.local.sessions import session_write
 from agentq_cli.engines.local.state_dir import StateDir
-from agentq_cli.model import Actor, Address, Status
+from agentq_cli.engines.steps import dependencies
+from agentq_cli.model.actions import Actor
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.statuses import Status
 
 REINDEX = statements("reindex")
 UNDECIDED = "its batch was being stored when the index was lost"
@@ -37,10 +40,10 @@ def reindex(state: StateDir, session: str, *, now: int, host: str, busy_ms: int)
         for (seq,) in database.execute(REINDEX["blocked"]).fetchall():
             dependencies.settle(write, seq)
         database.execute(REINDEX["blocked_elsewhere"], {"session": session})
-        state_row = database.execute(DISPATCH["session_state"], {"name": "paused"}).fetchone()
-        values = {"session": session, "at": now if state_row else None, "reason": state_row[0] if state_row else None}
+        paused = write.ask("dispatch.session_state", {"name": "paused"})
+        values = {"session": session, "at": now if paused else None, "reason": paused[0][0] if paused else None}
         database.execute(REINDEX["paused"], values)
-        database.execute(DISPATCH["rebuilt"])
+        write.tell("dispatch.rebuilt")
         mended += _workers(write, host)
     yield from mended
 
@@ -48,11 +51,11 @@ def reindex(state: StateDir, session: str, *, now: int, host: str, busy_ms: int)
 def _lost_batches(state: StateDir, session: str, busy_ms: int) -> list[str]:
     """The batches that have staged something in a session and that the index does not know."""
     try:
-        check_stored(state, session)
+        opening.check_stored(state, session)
     except NotFound:
         return []
     path = state.inbound(session)
-    opened = connection.connect_session(path, state.index, create=False, busy_ms=busy_ms)
+    opened = opening.connect_session(path, state.index, create=False, busy_ms=busy_ms)
     with contextlib.closing(opened) as database, connection.named_trouble(path):
         return [batch for (batch,) in database.execute(REINDEX["lost_batches"]).fetchall()]
 
@@ -111,6 +114,6 @@ def roll_back_dead_writers(state: StateDir, sessions: Iterable[str]) -> list[str
         for kind, path in (("inbound", state.inbound(session)), ("outbound", state.outbound(session))):
             if os.path.exists(f"{path}-journal"):
                 with contextlib.suppress(AgentqError):
-                    connection.connect(path, kind, create=False, busy_ms=connection.BACKGROUND_BUSY_MS).close()
+                    opening.connect(path, kind, create=False, busy_ms=connection.BACKGROUND_BUSY_MS).close()
                     opened.append(session)
     return opened

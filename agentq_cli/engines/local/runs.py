@@ -6,12 +6,15 @@ import contextlib
 import os
 from itertools import islice
 
-from agentq_cli.base.errors import AgentqError
+from agentq_cli.base.errors import AgentqError, NotFound
+from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import dumps
-from agentq_cli.engines.local import connection, read, rows
-from agentq_cli.engines.local.queries import statements
+from agentq_cli.engines.local import connection, opening, read, rehearsal
+from agentq_cli.engines.local.asking import Asking, stored
+from agentq_cli.engines.local.queries import statement
 from agentq_cli.engines.local.tasks import Tasks
-from agentq_cli.model import Actor, Address, Identity, LastStart, Outcome, Run, RunId, Supervisor, Task, Worker
+from agentq_cli.engines.steps import rows
+from agentq_cli.model.actions import Actor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,10 +23,14 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from agentq_cli.base.clock import Clock
-    from agentq_cli.engines.local import heads
     from agentq_cli.engines.local.state_dir import StateDir
     from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan
+    from agentq_cli.engines.steps import heads
     from agentq_cli.host.output import OutputReader as Output
+    from agentq_cli.model.addresses import Address, RunId
+    from agentq_cli.model.runs import Outcome, Run
+    from agentq_cli.model.tasks import Task
+    from agentq_cli.model.workers import LastStart, Supervisor, Worker
     from agentq_cli.policy import order
     from agentq_cli.policy.admission import Gate
 
@@ -66,54 +73,70 @@ class Runs(Tasks):
         return OutputReader(self.here.run(run), stream, offset)
 
     def workers(self) -> list[Worker]:
-        return [rows.worker(row) for row in self.index.execute(read.READ["workers"]).fetchall()]
+        return [rows.worker(row) for row in self.reading.ask("read.workers")]
 
     def worker(self, address: Address) -> Worker | None:
-        row = self.index.execute(read.READ["worker"], address._asdict()).fetchone()
-        return None if row is None else rows.worker(row)
+        found = self.reading.ask("read.worker", address._asdict())
+        return rows.worker(found[0]) if found else None
 
     def snapshot(self, sessions: Collection[str] = ()) -> order.Snapshot:
-        from agentq_cli.engines.local import dispatch
+        from agentq_cli.engines.steps import heads
 
-        return dispatch.snapshot(self.index, sessions, now=self.now)
+        return heads.snapshot(self.reading, sessions, now=self.now)
 
     def heads(self, sessions: Collection[str] = ()) -> heads.Heads:
-        from agentq_cli.engines.local import heads
+        from agentq_cli.engines.steps import heads
 
-        return heads.Heads(self.index, sessions)
+        return heads.Heads(self.reading, sessions)
 
     def around(self) -> order.Snapshot:
-        from agentq_cli.engines.local import dispatch
+        from agentq_cli.engines.steps import heads
 
-        return dispatch.around(self.index, self.now)
+        return heads.around(self.reading, self.now)
 
     def calls(self, supervisor: Identity) -> Calls:
         from agentq_cli.engines.nouns import Calls
 
-        values = {"pid": supervisor.pid, "start_time": supervisor.start_time, "boot_id": supervisor.boot_id}
-        found = self.index.execute(statements("dispatch")["calls"], values | {"now": self.now}).fetchone()
+        (found,) = self.reading.ask("dispatch.calls", rows.identity_columns(supervisor) | {"now": self.now})
         return Calls(*map(bool, found))
 
     def next_due(self) -> int | None:
-        (due,) = self.index.execute(statements("dispatch")["next_due"], {"now": self.now}).fetchone()
+        ((due,),) = self.reading.ask("dispatch.next_due", {"now": self.now})
         return None if due is None else int(due)
 
     def next_lift(self) -> int | None:
-        (until,) = self.index.execute(statements("dispatch")["next_lift"], {"now": self.now}).fetchone()
+        ((until,),) = self.reading.ask("dispatch.next_lift", {"now": self.now})
         return None if until is None else int(until)
 
     def limited_until(self) -> dict[str, int]:
-        return dict(self.index.execute(statements("dispatch")["limited_until"], {"now": self.now}).fetchall())
+        return dict(self.reading.ask("dispatch.limited_until", {"now": self.now}))
 
     def unfinished(self) -> set[tuple[str, str]]:
         # With a fixed clock the time of a retry never comes.
         values = {"now": self.now, "retrying": not self._clock.fixed}
-        return set(self.index.execute(statements("dispatch")["unfinished"], values).fetchall())
+        return set(self.reading.ask("dispatch.unfinished", values))
 
     def candidate(self, head: order.Head) -> Candidate | None:
-        from agentq_cli.engines.local import dispatch
+        from agentq_cli.engines.local.sessions import opened
+        from agentq_cli.engines.nouns import Candidate
+        from agentq_cli.engines.steps import claim
 
-        return dispatch.candidate(self.state, head, now=self.now)
+        session, busy_ms = head.session, connection.BACKGROUND_BUSY_MS
+        opening.check_stored(self.state, session)
+        with opened(self.state, session, create=False, alone=False, busy_ms=busy_ms) as database:
+            # No snapshot: the claim checks all of it again.
+            row = stored(database, head.seq)
+            if row is not None and rows.unreadable_time(row) is None:
+                task = rows.task(session, row)
+                return Candidate(head, task, claim.past(Asking(database), task))
+        # It has to be fixed first.
+        with self.in_session(session, actor=Actor.SUPERVISOR, background=True) as write:
+            try:
+                task = write.task(head.seq)
+            except NotFound:
+                write.tell("write.delete_index_row", {"session": session, "seq": head.seq})
+                return None
+            return Candidate(head, task, claim.past(write, task))
 
     def claim(
         self,
@@ -127,20 +150,20 @@ class Runs(Tasks):
         newest: LastStart | None = None,
         monotonic: int = 0,
     ) -> Claim | None:
-        from agentq_cli.engines.local import dispatch
+        from agentq_cli.engines.steps import claim
 
-        claimed = dispatch.claim(
-            self.state,
-            candidate,
-            plan,
-            now=self.now,
-            supervisor=supervisor,
-            jobs=jobs,
-            parallel=parallel,
-            host=host,
-            newest=newest,
-            monotonic=monotonic,
-        )
+        with self.in_session(candidate.head.session, actor=Actor.SUPERVISOR, background=True) as write:
+            claimed = claim.claim(
+                write,
+                candidate,
+                plan,
+                supervisor=supervisor,
+                jobs=jobs,
+                parallel=parallel,
+                host=host,
+                newest=newest,
+                monotonic=monotonic,
+            )
         if claimed is not None:
             # An agent must not find a file in mid-commit.
             from agentq_cli.engines.local import reindex
@@ -150,50 +173,40 @@ class Runs(Tasks):
         return claimed
 
     def last_start(self) -> LastStart:
-        from agentq_cli.engines.local import dispatch
-
-        return dispatch.last_start(self.index)
+        return rows.last_start(self.reading.ask("read.meta", {"name": "last_start"}))
 
     def undo_claim(self, run: RunId, *, actor: Actor, reason: str, background: bool = False) -> bool:
-        from agentq_cli.engines.local import dispatch
+        from agentq_cli.engines.steps import claim
 
-        busy = connection.BACKGROUND_BUSY_MS if background else connection.BUSY_MS
-        undone = dispatch.undo(self.state, run, now=self.now, actor=actor, reason=reason, busy_ms=busy)
+        with self.in_session(run.session, actor=actor, background=background) as write:
+            undone = claim.undo(write, run, reason=reason)
         if undone:
             self.ring()
         return undone
 
     def finish(self, run: RunId, outcome: Outcome, *, actor: Actor, background: bool = False) -> Task | None:
-        from agentq_cli.engines.local import finish
-        from agentq_cli.engines.local import requests as asking
+        import random
 
-        busy = connection.BACKGROUND_BUSY_MS if background else connection.BUSY_MS
+        from agentq_cli.engines.local import asked
+        from agentq_cli.engines.steps import finish
+
         live = self.worker(run.address)
         posted = live is not None and live.id == run
         posted = posted and self.post("post", run, outcome.status, outcome.result, outcome.finished_at)
         # Otherwise a supervisor would check it next, and record in a separate commit that nothing was requested.
-        quiet = asking.quiet(self.state, run.session) if posted and self.state.kept is not None else None
-        import random
-
-        task = finish.finish(
-            self.state,
-            run,
-            outcome,
-            now=self.now,
-            actor=actor,
-            posted=posted,
-            quiet=quiet,
-            busy_ms=busy,
-            jitter=random.random(),
-        )
+        quiet = asked.quiet(self.state, run.session) if posted and self.state.kept is not None else None
+        with self.in_session(run.session, actor=actor, background=background) as write:
+            task = finish.finish(write, run, outcome, posted=posted, jitter=random.random())
+            if task is not None and quiet is not None:
+                write.tell("requests.set_stamp", {"session": run.session, "stamp": quiet})
         if quiet is not None:
             self.answered[run.session] = quiet
         self.ring()
         return task
 
-    def post(self, statement: str, run: RunId, status: str, result: object, at: int) -> bool:
+    def post(self, name: str, run: RunId, status: str, result: object, at: int) -> bool:
         # In a separate commit: the agent may have locked, moved or broken the file, and nothing depends on it.
-        path, rehearsed = self.state.outbound(run.session), connection.rehearsing()
+        path, rehearsed = self.state.outbound(run.session), rehearsal.rehearsing()
         content = dumps({"run": str(run), "task": str(run.address), "status": str(status), "result": result})
         try:
             with (
@@ -203,7 +216,7 @@ class Runs(Tasks):
                 if rehearsed:
                     return os.access(path, os.W_OK)
                 values = {"id": str(run), "content": content, "at": at}
-                posted = database.execute(statements("dispatch")[statement], values).rowcount == 1
+                posted = database.execute(statement(f"dispatch.{name}"), values).rowcount == 1
         except (AgentqError, OSError) as error:
             self._unposted[str(run)] = str(error)
             return False
@@ -215,14 +228,16 @@ class Runs(Tasks):
         return self._unposted.pop(str(run), None)
 
     def seen_conversation(self, run: RunId, agent: str, conversation: str) -> None:
-        from agentq_cli.engines.local import dispatch
+        from agentq_cli.engines.steps import claim
 
-        dispatch.seen_conversation(self.state, run, agent, conversation, now=self.now)
+        with self.in_session(run.session, actor=Actor.AGENT, background=True) as write:
+            claim.seen_conversation(write, run, agent, conversation)
 
     def adopt(self, worker: Worker, supervisor: Identity) -> bool:
-        from agentq_cli.engines.local import dispatch
+        from agentq_cli.engines.steps import claim
 
-        return dispatch.adopt(self.state, worker, supervisor, now=self.now, busy_ms=connection.BACKGROUND_BUSY_MS)
+        with self.in_session(worker.session, actor=Actor.SUPERVISOR, background=True) as write:
+            return claim.adopt(write, worker, supervisor)
 
     def request_stop(
         self,
@@ -234,12 +249,10 @@ class Runs(Tasks):
         run_only: bool = False,
         background: bool = False,
     ) -> bool:
-        from agentq_cli.engines.local import dispatch
+        from agentq_cli.engines.steps import claim
 
-        busy = connection.BACKGROUND_BUSY_MS if background else connection.BUSY_MS
-        asked = dispatch.request_stop(
-            self.state, run, reason=reason, cancel=cancel, run_only=run_only, now=self.now, actor=actor, busy_ms=busy
-        )
+        with self.in_session(run.session, actor=actor, background=background) as write:
+            asked = claim.request_stop(write, run, reason=reason, cancel=cancel, run_only=run_only)
         if asked:
             self.ring()
         return asked
@@ -256,29 +269,29 @@ class Attendance(Runs):
 
     def register(self, supervisor: Supervisor) -> None:
         """Put a supervisor on record."""
-        values = _key(supervisor.identity) | {
+        values = rows.identity_columns(supervisor.identity) | {
             "jobs": supervisor.jobs,
             "sessions": dumps(supervisor.sessions),
             "started_at": supervisor.started_at,
             "renewed_at": supervisor.renewed_at,
         }
-        self.write(("register", values))
+        self.tell("dispatch.register", values)
 
     def renew(self, identity: Identity, *, jobs: int, renewed_at: int) -> None:
-        self.write(("renew", _key(identity) | {"jobs": jobs, "renewed_at": renewed_at}))
+        self.tell("dispatch.renew", rows.identity_columns(identity) | {"jobs": jobs, "renewed_at": renewed_at})
 
     def set_gates(self, identity: Identity, gates: Sequence[Gate]) -> None:
-        self.write(("set_gates", _key(identity) | {"gates": rows.gates_text(gates)}))
+        self.tell("dispatch.set_gates", rows.identity_columns(identity) | {"gates": rows.gates_text(gates)})
 
     def leave(self, identity: Identity) -> None:
         try:
             if self.in_place:
-                self.write(("unregister", _key(identity)))
+                self.tell("dispatch.unregister", rows.identity_columns(identity))
         finally:
             self.ring()
 
     def supervisors(self) -> list[Supervisor]:
-        return [rows.supervisor(row) for row in self.index.execute(read.READ["supervisors"]).fetchall()]
+        return [rows.supervisor(row) for row in self.reading.ask("read.supervisors")]
 
     def living(self) -> list[Supervisor]:
         from agentq_cli.host import attendance
@@ -320,9 +333,5 @@ class Attendance(Runs):
         return attendance.lives(owner, self.here.bells)
 
     def last_sweep(self) -> int | None:
-        row = self.index.execute(read.READ["meta"], {"name": "last_sweep_at"}).fetchone()
-        return None if row is None else int(row[0])
-
-
-def _key(identity: Identity) -> dict[str, object]:
-    return {"pid": identity.pid, "start_time": identity.start_time, "boot_id": identity.boot_id}
+        found = self.reading.ask("read.meta", {"name": "last_sweep_at"})
+        return int(found[0][0]) if found else None

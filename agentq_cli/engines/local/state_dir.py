@@ -11,8 +11,11 @@ from agentq_cli.base.dataclass import dataclass, field
 from agentq_cli.base.errors import NotFound, Refused, Unreadable, Usage
 from agentq_cli.base.names import is_name
 from agentq_cli.engines.local import file_systems
-from agentq_cli.engines.local.kept import Kept
 from agentq_cli.host.place import below, refuse_link
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.engines.local.kept import Kept
 
 INDEX = "agentq.db"
 REBUILD = "`agentq sweep --reindex` rebuilds it from the sessions"

@@ -6,17 +6,21 @@ import contextlib
 from itertools import islice
 
 from agentq_cli.base.errors import AgentqError, NotFound
+from agentq_cli.base.identity import Identity
 from agentq_cli.engines.door import done
 from agentq_cli.engines.local import connection, read
+from agentq_cli.engines.local.asking import Asking
 from agentq_cli.engines.local.opened import Opened
-from agentq_cli.engines.local.queries import statements
-from agentq_cli.model import Actor, Address, Identity, NewTask, RunId, Status, Task, Undone
+from agentq_cli.model.actions import Actor, Undone
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import NewTask, Task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
-    from agentq_cli.engines.local import change
+    from agentq_cli.engines.steps import change
     from agentq_cli.policy import waiting
     from agentq_cli.policy.dependencies import Found
 
@@ -31,7 +35,8 @@ class Tasks(Opened):
     def submit(
         self, tasks: Sequence[NewTask], *, max_queued: int, owner: Identity | None = None, actor: Actor = Actor.USER
     ) -> list[tuple[Address, bool]]:
-        from agentq_cli.engines.local import dependencies, submit
+        from agentq_cli.engines.local.sessions import session_write
+        from agentq_cli.engines.steps import dependencies, submit
 
         asked: set[Address | None] = {None}
         for task in tasks:
@@ -41,16 +46,42 @@ class Tasks(Opened):
                 asked.add(each.address)
                 # Checked again under the lock; here so that a mistyped one creates no session.
                 with submit.of_line(task):
-                    dependencies.require(self.index, each, self._note)
-        stored = submit.submit(self.state, tasks, now=self.now, actor=actor, max_queued=max_queued, owner=owner)
+                    dependencies.require(self.reading, each, self._note)
+        sessions = list(dict.fromkeys(task.session for task in tasks))
+        for session in sessions:
+            self.state.session(session)  # one invalid name is rejected before any session is created
+        if len(sessions) == 1:
+            with session_write(self.state, sessions[0], now=self.now, actor=actor, create=True) as write:
+                stored = submit.submit(write, tasks, max_queued=max_queued)
+        else:
+            stored = self._submit_batch(tasks, sessions, max_queued=max_queued, owner=owner, actor=actor)
         self.ring()
         return stored
 
+    def _submit_batch(
+        self,
+        tasks: Sequence[NewTask],
+        sessions: Sequence[str],
+        *,
+        max_queued: int,
+        owner: Identity | None,
+        actor: Actor,
+    ) -> list[tuple[Address, bool]]:
+        if not sessions:
+            return []
+        from agentq_cli.engines.local import batch
+
+        if owner is None:
+            from agentq_cli.host import process
+
+            owner = process.current()
+        return batch.store(self.state, tasks, sessions, now=self.now, actor=actor, max_queued=max_queued, owner=owner)
+
     def _note(self, address: Address) -> str | None:
-        from agentq_cli.engines.local import pruned
+        from agentq_cli.engines.steps import pruned
 
         with contextlib.suppress(NotFound), read.inbound(self.state, address.session) as database:
-            return pruned.note(database, address)
+            return pruned.note(Asking(database), address)
         return None
 
     def task(self, address: Address, *, background: bool = False) -> Task:
@@ -95,21 +126,21 @@ class Tasks(Opened):
         return islice(found, limit)
 
     def live(self, address: Address) -> Task:
-        from agentq_cli.engines.local import pruned
+        from agentq_cli.engines.steps import pruned
 
         try:
             task = self.task(address)
         except NotFound:
             with read.inbound(self.state, address.session) as database:
-                found = pruned.live_of(database, address.seq)
+                found = pruned.live_of(Asking(database), address.seq)
             if found is None:
                 raise
             return self.task(Address(address.session, found))
         if task.series is None or task.extra or not task.status.ended:
             return task
         with read.inbound(self.state, address.session) as database:
-            row = database.execute(statements("write")["live_of_series"], {"series": task.series}).fetchone()
-        return task if row is None else self.task(Address(address.session, row[0]))
+            live = Asking(database).ask("write.live_of_series", {"series": task.series})
+        return self.task(Address(address.session, live[0][0])) if live else task
 
     def cancel(self, address: Address) -> Task:
         """Cancel a waiting task; a running one is returned as it is, for `request_stop`. Raises NotFound,
@@ -117,7 +148,7 @@ class Tasks(Opened):
         return done(*self.cancel_each([address]))
 
     def cancel_each(self, targets: Sequence[Address | RunId]) -> list[Task | Undone]:
-        from agentq_cli.engines.local import change
+        from agentq_cli.engines.steps import change
 
         return self._each(targets, change.cancel_of(targets))
 
@@ -126,24 +157,25 @@ class Tasks(Opened):
         return done(*self.pause_each([address], reason=reason))
 
     def pause_each(self, addresses: Sequence[Address], *, reason: str | None) -> list[Task | Undone]:
-        from agentq_cli.engines.local import change
+        from agentq_cli.engines.steps import change
 
-        return self._each(addresses, lambda write, address: change.pause_in(write, address, reason))
+        return self._each(addresses, lambda write, address: change.pause(write, address, reason))
 
     def resume(self, address: Address) -> Task:
         """Undo `pause`. Raises NotFound, WrongState."""
         return done(*self.resume_each([address]))
 
     def resume_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
-        from agentq_cli.engines.local import change
+        from agentq_cli.engines.steps import change
 
-        return self._each(addresses, change.resume_in)
+        return self._each(addresses, change.resume)
 
     def edit(self, address: Address, edit: change.Edit) -> Task:
-        from agentq_cli.engines.local import change
+        from agentq_cli.engines.steps import change
 
         self.known(address.session)
-        task = change.edit(self.state, address, edit, now=self.now)
+        with self.in_session(address.session) as write:
+            task = change.edit(write, address, edit)
         self.ring()
         return task
 
@@ -152,15 +184,16 @@ class Tasks(Opened):
         return done(*self.retry_each([address]))
 
     def retry_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
-        from agentq_cli.engines.local import change
+        from agentq_cli.engines.steps import change
 
-        return self._each(addresses, change.retry_in, named=True)
+        return self._each(addresses, change.retry, named=True)
 
     def trigger(self, address: Address) -> Task:
-        from agentq_cli.engines.local import change
+        from agentq_cli.engines.steps import change
 
         self.known(address.session)
-        task = change.trigger(self.state, address, now=self.now)
+        with self.in_session(address.session) as write:
+            task = change.trigger(write, address)
         self.ring()
         return task
 
@@ -169,9 +202,9 @@ class Tasks(Opened):
         return done(*self.prune_each([address]))
 
     def prune_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
-        from agentq_cli.engines.local import change
+        from agentq_cli.engines.steps import change
 
-        found = self._each(addresses, change.prune_in, named=True)
+        found = self._each(addresses, change.prune, named=True)
         self.upkeep.remove_pruned(task.address for task in found if isinstance(task, Task))
         return found
 
@@ -191,144 +224,134 @@ class Tasks(Opened):
     def _each_of(
         self, session: str, targets: Sequence[Address | RunId], act: change.Act, named: bool
     ) -> Sequence[Task | Undone]:
-        from agentq_cli.engines.local import change
+        from agentq_cli.engines.steps import change
 
         try:
             self.known(session)
-            found = change.each(self.state, session, targets, act, named=named, now=self.now, actor=Actor.USER)
+            with self.in_session(session) as write:
+                found = change.each(write, targets, act, named=named)
         except AgentqError as error:
             return [Undone(error, self.known_status(target)) for target in targets]
         self.ring()
         return found
 
     def known_status(self, target: Address | RunId) -> Status | None:
+        from agentq_cli.engines.steps import change
+
         try:
-            return read.known_status(self.index, target, self.now)
+            return change.known_status(self.reading, target, self.now)
         except AgentqError:
             return None
 
     def stopped_behind(self, task: Task) -> list[Task]:
-        from agentq_cli.engines.local import dependencies
+        from agentq_cli.engines.steps import dependencies
 
         cause = task.dep_failed or task.address
-        return [self.task(each) for each in dependencies.stopped_behind(self.index, task.address, cause)]
+        return [self.task(each) for each in dependencies.stopped_behind(self.reading, task.address, cause)]
 
     def depends(self, task: Task) -> list[Found]:
-        from agentq_cli.engines.local import dependencies
+        from agentq_cli.engines.steps import dependencies
 
-        return dependencies.find(self.index, task.address) if task.status is Status.BLOCKED else []
+        return dependencies.find(self.reading, task.address) if task.status is Status.BLOCKED else []
 
     def depended_on(self, address: Address) -> Address | None:
-        from agentq_cli.engines.local import dependencies
+        from agentq_cli.engines.steps import dependencies
 
-        return dependencies.live_dependent(self.index, address)
+        return dependencies.live_dependent(self.reading, address)
 
     def spent(self, task: Task) -> float:
-        from agentq_cli.engines.local import finish
+        from agentq_cli.engines.steps import finish
 
-        return finish.spent(self.index, task)
+        return finish.spent(self.reading, task)
 
 
 class Pauses(Opened):
     """The verbs of pauses and of passing time."""
 
     def arriving(self) -> list[tuple[Address, str]]:
-        found = self.index.execute(statements("dispatch")["arriving"], {"now": self.now}).fetchall()
+        found = self.reading.ask("dispatch.arriving", {"now": self.now})
         return [(Address(session, seq), agent) for session, seq, agent in found]
 
     def arrive(self, address: Address, *, actor: Actor) -> None:
-        from agentq_cli.engines.local import change
+        from agentq_cli.engines.steps import change
 
-        change.arrive(self.state, address, now=self.now, actor=actor)
+        with self.in_session(address.session, actor=actor, background=True) as write:
+            change.arrive(write, address)
         self.ring()
 
     def expired(self) -> list[Address]:
-        found = self.index.execute(statements("dispatch")["expired"], {"now": self.now}).fetchall()
-        return [Address(*row) for row in found]
+        return [Address(*row) for row in self.reading.ask("dispatch.expired", {"now": self.now})]
 
     def expire(self, address: Address, *, actor: Actor) -> Task | None:
-        from agentq_cli.engines.local import change
+        from agentq_cli.engines.steps import change
 
-        task = change.expire(self.state, address, now=self.now, actor=actor)
+        with self.in_session(address.session, actor=actor, background=True) as write:
+            task = change.expire(write, address)
         if task is not None:
             self.ring()
         return task
 
     def settle_dependents(self, *, actor: Actor) -> Iterator[Task]:
-        from agentq_cli.engines.local import dependencies
-
-        busy_ms = connection.BACKGROUND_BUSY_MS
-        settled = dependencies.settle_elsewhere(self.state, self.index, now=self.now, actor=actor, busy_ms=busy_ms)
-        for task in settled:
-            self.ring()
-            yield task
+        # A session that is busy or cannot be read keeps its notes for the next time.
+        passed_over: set[str] = set()
+        while waiting := [session for session in self.unsettled_sessions() if session not in passed_over]:
+            for session in waiting:
+                try:
+                    settled = self.settle_dependents_in(session, actor=actor)
+                except AgentqError:
+                    passed_over.add(session)
+                else:
+                    yield from settled
 
     def settle_dependents_in(self, session: str, *, actor: Actor) -> list[Task]:
-        from agentq_cli.engines.local import dependencies
+        from agentq_cli.engines.steps import dependencies
 
-        busy_ms = connection.BACKGROUND_BUSY_MS
-        settled = dependencies.settle_noted(self.state, session, now=self.now, actor=actor, busy_ms=busy_ms)
+        with self.in_session(session, actor=actor, background=True) as write:
+            settled = dependencies.settle_noted(write)
         if settled:
             self.ring()
         return settled
 
     def unsettled_sessions(self) -> list[str]:
-        from agentq_cli.engines.local import dependencies
+        from agentq_cli.engines.steps import dependencies
 
-        return dependencies.unsettled_sessions(self.index)
+        return dependencies.unsettled_sessions(self.reading)
 
     def ended_before(self, moment: int, *, session: str | None = None) -> list[Address]:
         values = {"before": moment, "session": session}
-        return [Address(*row) for row in self.index.execute(read.READ["ended_before"], values).fetchall()]
+        return [Address(*row) for row in self.reading.ask("read.ended_before", values)]
 
     def pause_session(self, session: str, *, reason: str | None, paused: bool, actor: Actor = Actor.USER) -> bool:
-        from agentq_cli.engines.local import change
+        from agentq_cli.engines.steps import change
 
         self.known(session)
-        changed = change.pause_session(self.state, session, reason=reason, now=self.now, actor=actor, paused=paused)
+        with self.in_session(session, actor=actor) as write:
+            changed = change.pause_session(write, reason=reason, paused=paused)
         self.ring()
         return changed
 
     def reset_conversation(self, session: str, agent: str | None, *, actor: Actor = Actor.USER) -> list[str]:
-        from agentq_cli.engines.local import change
+        from agentq_cli.engines.steps import change
 
         self.known(session)
-        return change.reset(self.state, session, agent, now=self.now, actor=actor)
+        with self.in_session(session, actor=actor) as write:
+            return change.reset(write, agent)
 
     def pause_agent(self, agent: str | None, *, reason: str | None) -> None:
-        scope, name = ("queue", "") if agent is None else ("agent", agent)
-        values = {"scope": scope, "name": name, "kind": "paused", "since": self.now, "until": None, "reason": reason}
-        values["count"] = 1
-        self._write_hold("set_hold", values, event=f"pause_{scope}", reason=_named(agent, reason))
+        from agentq_cli.engines.steps import holds
+
+        with self.in_index() as write:
+            holds.pause(write, agent, reason=reason)
+        self.ring()
 
     def resume_agent(self, agent: str | None) -> None:
-        scope, name = ("queue", None) if agent is None else ("agent", agent)
-        values = {"scope": scope, "name": name}
-        self._write_hold("lift_holds", values, event=f"resume_{scope}", reason=_named(agent, None))
+        from agentq_cli.engines.steps import holds
 
-    def _write_hold(self, name: str, values: Mapping[str, object], *, event: str, reason: str | None) -> None:
-        from agentq_cli.engines.local import holds
-
-        told: dict[str, object] = {
-            "at": self.now,
-            "session": None,
-            "seq": None,
-            "attempt": None,
-            "from": None,
-            "to": None,
-        }
-        told |= {"event": event, "actor": Actor.USER, "reason": reason, "hook": None, "agent": None}
-        with connection.transaction(self.index, self.state.index):
-            self.index.execute(statements("dispatch")[name], values)
-            self.index.execute(statements("write")["event"], told)
-            holds.copy(self.index, self.state)
+        with self.in_index() as write:
+            holds.resume(write, agent)
         self.ring()
 
     def holds(self) -> list[waiting.Hold]:
         from agentq_cli.policy import waiting
 
-        return [waiting.Hold(*row) for row in self.index.execute(read.READ["holds"], {"now": self.now}).fetchall()]
-
-
-def _named(agent: str | None, reason: str | None) -> str | None:
-    return " ".join(part for part in (agent, f"({reason})" if reason else None) if part) or None
+        return [waiting.Hold(*row) for row in self.reading.ask("read.holds", {"now": self.now})]

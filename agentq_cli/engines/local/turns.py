@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.errors import AgentqError, Busy
 from agentq_cli.engines.local import condition, connection, reindex, seen
-from agentq_cli.engines.local.dispatch import DISPATCH
+from agentq_cli.engines.local.queries import statement
 from agentq_cli.engines.local.state_dir import StateDir
 from agentq_cli.engines.nouns import Fault
 
@@ -89,4 +89,4 @@ def _remember(state: StateDir, index: sqlite3.Connection, in_order: dict[str, st
         values = [{"session": session, "seen": stamp} for session, stamp in in_order.items()]
         index.executemany(seen.SWEEP["set_seen"], values)
         if directory is not None:
-            index.execute(DISPATCH["set_meta"], {"name": "sessions_seen", "value": directory})
+            index.execute(statement("dispatch.set_meta"), {"name": "sessions_seen", "value": directory})

@@ -10,13 +10,15 @@ import contextlib
 import os
 
 from agentq_cli.base.errors import AgentqError, Busy, Refused
+from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import loads
-from agentq_cli.engines.local import aside, condition, connection, holds, reindex, seen, session_write, turns
-from agentq_cli.engines.local.queries import statements
+from agentq_cli.engines.local import aside, condition, connection, holds, rehearsal, reindex, seen, turns
+from agentq_cli.engines.local.sessions import settle_aside
 from agentq_cli.engines.local.turns import Turn
 from agentq_cli.engines.nouns import Fault, Leftovers, Trouble
 from agentq_cli.host.ring import held
-from agentq_cli.model import Actor, Identity, RunId, SweepAction
+from agentq_cli.model.actions import Actor, SweepAction
+from agentq_cli.model.addresses import RunId
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -159,7 +161,7 @@ class Upkeep:
             yield "; ".join([f"{session}: the index lacked tasks, or had an older state of them", *more])
 
     def give_up(self, run: RunId) -> None:
-        self._queue.write(("delete_worker", run._asdict()))
+        self._queue.tell("dispatch.delete_worker", run._asdict())
         self._queue.ring()
 
     # What is wrong
@@ -237,14 +239,14 @@ class Upkeep:
 
     def batches(self) -> list[tuple[str, bool, list[str], Identity]]:
         """Unfinished batches: id, whether committed, sessions, owner."""
-        found = self._queue.index.execute(statements("batch")["all"]).fetchall()
+        found = self._queue.reading.ask("batch.all")
         return [(row[0], bool(row[1]), loads(row[2]), Identity(*row[3:])) for row in found]
 
     def settle_batch(self, batch: str, *, committed: bool, sessions: Sequence[str]) -> None:
         """Finish a committed batch that its owner left behind, or undo one that was not committed."""
-        from agentq_cli.engines.local import submit
+        from agentq_cli.engines.local import batch as batches
 
-        settle = submit.release if committed else submit.drop
+        settle = batches.release if committed else batches.drop
         settle(self._queue.state, batch, sessions, now=self._queue.now, actor=Actor.SWEEP)
         self._queue.ring()
 
@@ -252,11 +254,11 @@ class Upkeep:
         """Append the result rows that could not be appended when their runs ended; yields the runs for which that still
         fails."""
         after = 0
-        while found := self._queue.index.execute(statements("dispatch")["unposted"], {"after": after}).fetchall():
+        while found := self._queue.reading.ask("dispatch.unposted", {"after": after}):
             for session, seq, attempt, result, status, at, _ in found:
                 run = RunId(session, seq, attempt)
                 if self._queue.post("post_again", run, status, None if result is None else loads(result), at):
-                    self._queue.write(("posted", run._asdict()))
+                    self._queue.tell("dispatch.posted", run._asdict())
                 else:
                     yield str(run)
             after = found[-1][-1]
@@ -264,7 +266,7 @@ class Upkeep:
     def settle_aside(self, session: str) -> tuple[list[str], list[str]]:
         """Put back the files of runs that an uncommitted prune moved aside; returns the names of these runs, and of
         those whose files are to be removed."""
-        return session_write.settle_aside(self._queue.state, session, busy_ms=connection.BACKGROUND_BUSY_MS)
+        return settle_aside(self._queue.state, session, busy_ms=connection.BACKGROUND_BUSY_MS)
 
     def remove_pruned(self, seqs: Iterable[tuple[str, int]]) -> None:
         """Remove the files of the runs of pruned tasks."""
@@ -277,7 +279,7 @@ class Upkeep:
 
     def remove_aside(self, session: str, names: Collection[str]) -> None:
         """Remove the files of runs that were moved aside."""
-        if connection.rehearsing():
+        if rehearsal.rehearsing():
             return
         from agentq_cli.host import tmpdir
 

@@ -1,9 +1,9 @@
-"""What agents request: the sub-door over `requests`."""
+"""What agents request: the sub-door over `asked` and `steps.requests`."""
 
 from __future__ import annotations
 
-from agentq_cli.engines.local import requests as asking
-from agentq_cli.engines.local.queries import statements
+from agentq_cli.engines.local import asked
+from agentq_cli.model.actions import Actor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from agentq_cli.engines.local.opened import Opened
     from agentq_cli.engines.nouns import Answer
+    from agentq_cli.engines.subdoors import Reschedule, Template
     from agentq_cli.options.requests import Refusal, Request
 
 
@@ -24,24 +25,17 @@ class Voice:
         """Those of the sessions (all sessions by default) whose outbound.db has changed since its requests were last
         read."""
         if sessions is None:
-            known = self._queue.index.execute(statements("requests")["stamps"]).fetchall()
+            known = self._queue.reading.ask("requests.stamps")
         else:
-            each = (
-                self._queue.index.execute(statements("requests")["stamp"], {"session": name}).fetchall()
-                for name in sessions
-            )
+            each = (self._queue.reading.ask("requests.stamp", {"session": name}) for name in sessions)
             known = [row for found in each for row in found]
         return [session for session, stamp in known if self.stamp(session) != stamp]
 
     def stamp(self, session: str) -> str | None:
-        from agentq_cli.engines.local import requests as asking
-
-        return asking.stamp(self._queue.state, session)
+        return asked.stamp(self._queue.state, session)
 
     def may_ask(self, session: str) -> bool:
-        from agentq_cli.engines.local import requests as asking
-
-        return self._queue.answered.get(session) != asking.stamp(self._queue.state, session)
+        return self._queue.answered.get(session) != asked.stamp(self._queue.state, session)
 
     def remember(self, session: str, seen: str | None) -> None:
         self._queue.answered[session] = seen
@@ -49,16 +43,11 @@ class Voice:
     def record(self) -> None:
         """Record what `remember` noted, for later sweeps. A supervisor need not: the sessions that it runs change
         anyway."""
-
-        from agentq_cli.engines.local import requests as asking
-
-        asking.record(self._queue.index, self._queue.state, self._queue.answered)
+        asked.record(self._queue.index, self._queue.state, self._queue.answered)
         self._queue.answered.clear()
 
     def asked(self, session: str, most: int) -> Iterator[tuple[str, object]]:
-        from agentq_cli.engines.local import requests as asking
-
-        return asking.asked(self._queue.state, session, most)
+        return asked.asked(self._queue.state, session, most)
 
     def apply(
         self,
@@ -66,22 +55,16 @@ class Voice:
         message: str,
         request: Request | Refusal,
         *,
-        template: asking.Template,
-        reschedule: asking.Reschedule,
+        template: Template,
+        reschedule: Reschedule,
         max_queued: int,
     ) -> Answer | None:
-        from agentq_cli.engines.local import requests as asking
+        from agentq_cli.engines.steps import requests
 
-        answer = asking.apply(
-            self._queue.state,
-            session,
-            message,
-            request,
-            template=template,
-            reschedule=reschedule,
-            max_queued=max_queued,
-            now=self._queue.now,
-        )
+        with self._queue.in_session(session, actor=Actor.AGENT, background=True) as write:
+            answer = requests.apply(
+                write, message, request, template=template, reschedule=reschedule, max_queued=max_queued
+            )
         if answer is not None:
             self._queue.ring()
         return answer

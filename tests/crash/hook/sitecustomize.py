@@ -226,8 +226,10 @@ def activate(arguments):
     """Begin to count in this process."""
     plan = json.loads(os.environ["AGENTQ_CRASH"])
     for name, value in plan.get("set", {}).items():
-        module, _, constant = name.partition(":")
-        setattr(importlib.import_module(module), constant, value)
+        path, _, constant = name.partition(":")
+        module = importlib.import_module(path)
+        getattr(module, constant)  # A name that is there no more would change nothing.
+        setattr(module, constant, value)
     if not plan.get("rules") and not plan.get("count"):
         return
     injection = Injection(plan, role_of(arguments))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _read: dict[str, dict[str, str]] = {}
+_found: dict[str, str] = {}
 
 
 def statements(file: str) -> Mapping[str, str]:
@@ -20,6 +21,15 @@ def statements(file: str) -> Mapping[str, str]:
         with open(os.path.join(os.path.dirname(__file__), f"{file}.sql"), encoding="utf-8") as text:
             _read[file] = _named(text)
     return _read[file]
+
+
+def statement(name: str) -> str:
+    """The statement NAME of `queries/FILE.sql`, by `FILE.NAME`."""
+    text = _found.get(name)
+    if text is None:
+        file, _, own = name.partition(".")
+        text = _found[name] = statements(file)[own]
+    return text
 
 
 def _named(text: Iterable[str]) -> dict[str, str]:

@@ -24,8 +24,8 @@ ORDER BY ended_at DESC LIMIT :limit
 SELECT attempt FROM task_runs WHERE session = :session AND seq = :seq ORDER BY attempt DESC LIMIT :limit
 
 -- name: labels_live
-SELECT labels FROM tasks INDEXED BY tasks_live WHERE ended_at IS NULL AND labels IS NOT NULL ORDER BY due_at LIMIT :looked
+SELECT labels FROM tasks INDEXED BY tasks_live WHERE ended_at IS NULL AND labels IS NOT NULL ORDER BY due_at LIMIT :limit
 
 -- name: labels_ended
 SELECT labels FROM tasks INDEXED BY tasks_ended WHERE ended_at IS NOT NULL AND labels IS NOT NULL
-ORDER BY ended_at DESC LIMIT :looked
+ORDER BY ended_at DESC LIMIT :limit

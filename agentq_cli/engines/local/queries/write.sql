@@ -29,9 +29,9 @@ DELETE FROM main.session_state WHERE name GLOB 'pruned/*' AND value = :series
 -- name: live_of_key
 SELECT seq FROM messages_in WHERE key = :key AND status IN ('staged', 'blocked', 'queued', 'running', 'paused')
 
--- The same with the rest of its row, and if it is staged the batch that it belongs to.
+-- The same with what is to be done, and if it is staged the batch that it belongs to.
 -- name: holder_of_key
-SELECT iif(status = 'staged', batch, NULL), {columns} FROM messages_in
+SELECT iif(status = 'staged', batch, NULL), seq, kind, prompt, argv, agent, cwd FROM messages_in
 WHERE key = :key AND status IN ('staged', 'blocked', 'queued', 'running', 'paused')
 
 -- The fence: a change applies only to the state that it was decided on.

@@ -1,4 +1,7 @@
-"""What people and the clock do to waiting or ended tasks: cancel, pause, resume, edit, retry, expire, prune."""
+"""What people and the clock do to waiting or ended tasks: cancel, pause, resume, edit, retry, expire, prune.
+
+As an argument of `cancel`, `pause`, `resume`, `edit` and `trigger` an address of a series means its live occurrence.
+"""
 
 from __future__ import annotations
 
@@ -6,60 +9,61 @@ from collections.abc import Callable, Collection, Sequence
 
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError, WrongState
-from agentq_cli.engines.local import connection, dependencies, finish, pruned, read, series
-from agentq_cli.engines.local.dispatch import DISPATCH
-from agentq_cli.engines.local.queries import statements
-from agentq_cli.engines.local.session_write import WRITE, SessionWrite, session_write
-from agentq_cli.engines.local.state_dir import StateDir
-from agentq_cli.model import Actor, Address, RunId, Status, Successor, Task, Trigger, Undone
+from agentq_cli.engines.steps import dependencies, finish, keys, pruned, series
+from agentq_cli.model.actions import Trigger, Undone
+from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import Successor, Task
 from agentq_cli.policy import retry as policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
+    from agentq_cli.engines.transaction import Reading, Transaction
+
 Edit: TypeAlias = "Callable[[Task], Task]"
 """A change to a waiting task, computed from its state under the lock."""
 
-Act: TypeAlias = "Callable[[SessionWrite, Any], Task]"
+Act: TypeAlias = "Callable[[Transaction, Any], Task]"
 """An action on one task within an open transaction. Raises NotFound, WrongState."""
 
 
-def each(
-    state: StateDir, session: str, targets: Sequence[Address | RunId], act: Act, *, named: bool, now: int, actor: Actor
-) -> list[Task | Undone]:
+def each(write: Transaction, targets: Sequence[Address | RunId], act: Act, *, named: bool) -> list[Task | Undone]:
     """Do the same to these tasks of a session, in their order and in one commit.
 
     If the action fails on one of them, that task is unchanged and the others are unaffected. `named`: for this action
     the address of a series means that one occurrence, not its live one.
     """
-    with session_write(state, session, now=now, actor=actor) as write:
-        return [_one(write, target, act, named=named) for target in targets]
+    return [_one(write, target, act, named=named) for target in targets]
 
 
-def _one(write: SessionWrite, target: Address | RunId, act: Act, *, named: bool) -> Task | Undone:
+def _one(write: Transaction, target: Address | RunId, act: Act, *, named: bool) -> Task | Undone:
     try:
         with write.step():
             return act(write, target)
     except AgentqError as error:
-        if not write.database.in_transaction:
-            raise  # a full disk has rolled everything back
+        if write.lost:
+            raise
         return Undone(error, _status(write, target, named))
 
 
-def _status(write: SessionWrite, target: Address | RunId, named: bool) -> Status | None:
+def _status(write: Transaction, target: Address | RunId, named: bool) -> Status | None:
     try:
         task = write.task(target.seq) if named else series.live(write, target.seq)
         return task.shown_status(write.now)
     except AgentqError:
-        return read.known_status(write.database, target, write.now)
+        return known_status(write, target, write.now)
 
 
-def cancel_in(write: SessionWrite, address: Address) -> Task:
-    """Cancel a waiting task; a running one is returned as it is, to be stopped. Raises NotFound, WrongState.
+def known_status(reading: Reading, target: Address | RunId, now: int) -> Status | None:
+    """The shown status of a task as it is known outside its session; None if it is not."""
+    found = reading.ask("read.known_status", {"session": target.session, "seq": target.seq, "now": now})
+    return Status(found[0][0]) if found else None
 
-    As in `pause_in`, `resume_in`, `edit` and `trigger`, an address of a series means its live occurrence.
-    """
+
+def cancel(write: Transaction, address: Address) -> Task:
+    """Cancel a waiting task; a running one is returned as it is, to be stopped. Raises NotFound, WrongState."""
     task = series.live(write, address.seq)
     if task.status.ended:
         raise WrongState(f"task '{task.address}': already {task.status}")
@@ -71,18 +75,18 @@ def cancel_in(write: SessionWrite, address: Address) -> Task:
 
 
 def cancel_of(targets: Collection[Address | RunId]) -> Act:
-    """`cancel_in` for one of these targets. A task that was cancelled because another of them, which it waits for, was
+    """`cancel` for one of these targets. A task that was cancelled because another of them, which it waits for, was
     cancelled counts as done.
 
     A run is cancelled only while it is the live one: once it has ended, the task has another run or none.
     """
     named = set(targets)
 
-    def act(write: SessionWrite, target: Address | RunId) -> Task:
+    def act(write: Transaction, target: Address | RunId) -> Task:
         if isinstance(target, RunId):
             return _still(write, target)
         try:
-            return cancel_in(write, target)
+            return cancel(write, target)
         except WrongState:
             task = write.task(target.seq)
             if task.status is Status.CANCELLED and task.dep_failed in named:
@@ -92,16 +96,16 @@ def cancel_of(targets: Collection[Address | RunId]) -> Act:
     return act
 
 
-def _still(write: SessionWrite, run: RunId) -> Task:
+def _still(write: Transaction, run: RunId) -> Task:
     """The task, if this is its live run. Raises NotFound, WrongState."""
-    found = read.run(write.database, run)
+    found = write.run(run)
     task = write.task(run.seq)
     if found.finished_at is not None or task.status is not Status.RUNNING or task.runs != run.attempt:
         raise WrongState(f"run '{run}': already ended ({found.status})")
     return task
 
 
-def pause_in(write: SessionWrite, address: Address, reason: str | None) -> Task:
+def pause(write: Transaction, address: Address, reason: str | None) -> Task:
     """Pause a waiting task. Raises NotFound, and WrongState for one that is running or has ended."""
     task = series.live(write, address.seq)
     if task.status is Status.PAUSED:
@@ -118,7 +122,7 @@ def pause_in(write: SessionWrite, address: Address, reason: str | None) -> Task:
     return paused
 
 
-def resume_in(write: SessionWrite, address: Address) -> Task:
+def resume(write: Transaction, address: Address) -> Task:
     """Let a paused task wait for its turn again. Raises NotFound, WrongState."""
     task = series.live(write, address.seq)
     if task.successor is not None and task.successor.paused:
@@ -128,7 +132,7 @@ def resume_in(write: SessionWrite, address: Address) -> Task:
     if task.status is not Status.PAUSED:
         raise WrongState(f"task '{task.address}': it is {task.shown_status(write.now)}, not paused")
     # A person's resume overrides a failed dependency.
-    blocked = task.dep_failed is None and dependencies.waits(write.database, task)
+    blocked = task.dep_failed is None and dependencies.waits(write, task)
     resumed = replace(
         task,
         status=Status.BLOCKED if blocked else Status.QUEUED,
@@ -140,53 +144,45 @@ def resume_in(write: SessionWrite, address: Address) -> Task:
     return resumed
 
 
-def pause_session(state: StateDir, session: str, *, reason: str | None, now: int, actor: Actor, paused: bool) -> bool:
+def pause_session(write: Transaction, *, reason: str | None, paused: bool) -> bool:
     """Pause or resume a whole session; its tasks keep their status. Returns whether that changed anything."""
-    with session_write(state, session, now=now, actor=actor) as write:
-        before = write.database.execute(DISPATCH["session_state"], {"name": "paused"}).fetchone()
-        if paused:
-            write.database.execute(DISPATCH["set_session_state"], {"name": "paused", "value": reason})
-        else:
-            write.database.execute(DISPATCH["delete_session_state"], {"name": "paused"})
-        write.database.execute(WRITE["create_session"], {"name": session, "at": now})
-        values = {"session": session, "at": now if paused else None, "reason": reason if paused else None}
-        write.database.execute(DISPATCH["pause_session"], values)
-        changed = (before is not None) is not paused
-        if changed:
-            write.record("pause_session" if paused else "resume_session", None, reason=reason)
-        return changed
+    before = write.ask("dispatch.session_state", {"name": "paused"})
+    if paused:
+        write.tell("dispatch.set_session_state", {"name": "paused", "value": reason})
+    else:
+        write.tell("dispatch.delete_session_state", {"name": "paused"})
+    write.tell("write.create_session", {"name": write.session, "at": write.now})
+    values = {"session": write.session, "at": write.now if paused else None, "reason": reason if paused else None}
+    write.tell("dispatch.pause_session", values)
+    changed = bool(before) is not paused
+    if changed:
+        write.record("pause_session" if paused else "resume_session", None, reason=reason)
+    return changed
 
 
-def reset(state: StateDir, session: str, agent: str | None, *, now: int, actor: Actor) -> list[str]:
+def reset(write: Transaction, agent: str | None) -> list[str]:
     """Make the next task of a session begin a new conversation, with one agent or (None) with all; the ids of the
     dropped conversations are in the events. A run that continues one is left alone, and the conversation that it began
     is not continued either.
 
     Returns the agents that had a conversation to drop.
     """
-    with session_write(state, session, now=now, actor=actor) as write:
-        known = dict(write.database.execute(DISPATCH["conversations"]).fetchall())
-        running = write.database.execute(DISPATCH["in_conversation"], {"session": session}).fetchall()
-        for name, seq, attempt in running:
-            if agent in (None, name):
-                values = {"name": f"given up by {name}", "value": f"{seq}.{attempt}"}
-                write.database.execute(DISPATCH["set_session_state"], values)
-        given_up = [name for name in dict.fromkeys((*known, *(row[0] for row in running))) if agent in (None, name)]
-        for name in given_up:
-            write.database.execute(DISPATCH["forget_conversation"], {"agent": name, "id": None})
-            which = f"conversation '{known[name]}'" if name in known else "the conversation that runs"
-            write.record("reset_conversation", None, reason=f"{which} of agent '{name}' is not continued", agent=name)
-        return given_up
+    known: dict[str, str] = dict(write.ask("dispatch.conversations"))
+    running = write.ask("dispatch.in_conversation", {"session": write.session})
+    for name, seq, attempt in running:
+        if agent in (None, name):
+            values = {"name": f"given up by {name}", "value": f"{seq}.{attempt}"}
+            write.tell("dispatch.set_session_state", values)
+    given_up = [name for name in dict.fromkeys((*known, *(row[0] for row in running))) if agent in (None, name)]
+    for name in given_up:
+        write.tell("dispatch.forget_conversation", {"agent": name, "id": None})
+        which = f"conversation '{known[name]}'" if name in known else "the conversation that runs"
+        write.record("reset_conversation", None, reason=f"{which} of agent '{name}' is not continued", agent=name)
+    return given_up
 
 
-def edit(state: StateDir, address: Address, change: Edit, *, now: int) -> Task:
+def edit(write: Transaction, address: Address, change: Edit) -> Task:
     """Change a task that has not started. Raises NotFound, and WrongState for one that is running or has ended."""
-    with session_write(state, address.session, now=now, actor=Actor.USER) as write:
-        return edit_in(write, address, change)
-
-
-def edit_in(write: SessionWrite, address: Address, change: Edit) -> Task:
-    """`edit` within an open transaction."""
     task = series.live(write, address.seq)
     if task.rearms and (task.status is Status.RUNNING or task.attempts):
         return _edit_next(write, task, change)
@@ -198,7 +194,7 @@ def edit_in(write: SessionWrite, address: Address, change: Edit) -> Task:
     if task.attempts and changed.work.expires_at not in (None, task.work.expires_at):
         raise WrongState(f"task '{task.address}': already started, and a started task does not expire")
     changed = series.rescheduled(write, task, changed)
-    _free_key(write, changed.work.key, task.work.key)
+    keys.refuse_held(write, changed.work.key, task.work.key)
     if changed.work.after != task.work.after:
         dependencies.enter(write, task.seq, changed.work.after)
         if task.status is not Status.PAUSED:
@@ -207,13 +203,13 @@ def edit_in(write: SessionWrite, address: Address, change: Edit) -> Task:
     return dependencies.settle(write, task.seq) or changed
 
 
-def _edit_next(write: SessionWrite, task: Task, change: Edit) -> Task:
+def _edit_next(write: Transaction, task: Task, change: Edit) -> Task:
     """Change what a begun occurrence passes on to the next one; the occurrence itself stays as it is."""
     known = series.next_work(task)
     changed = change(known)
     if changed.due_at != known.due_at:
         raise WrongState(f"task '{task.address}': already started; its schedule decides when it runs next")
-    _free_key(write, changed.work.key, known.work.key, task.work.key)
+    keys.refuse_held(write, changed.work.key, known.work.key, task.work.key)
     if changed.work.after != known.work.after:
         dependencies.keep(write, task.seq, changed.work.after)
     after = replace(task, successor=series.hand_on(write, task, known, changed))
@@ -221,29 +217,20 @@ def _edit_next(write: SessionWrite, task: Task, change: Edit) -> Task:
     return after
 
 
-def _free_key(write: SessionWrite, key: str | None, *own: str | None) -> None:
-    """Raises WrongState if `key` is held by another task and is not one of its `own`."""
-    if key is None or key in own:
-        return
-    row = write.database.execute(WRITE["live_of_key"], {"key": key}).fetchone()
-    if row is not None:
-        raise WrongState(f"key '{key}': {Address(write.session, row[0])} holds it")
-
-
-def retry_in(write: SessionWrite, address: Address) -> Task:
+def retry(write: Transaction, address: Address) -> Task:
     """Queue an ended task again under its address, with a fresh retry budget. Raises NotFound, WrongState."""
     task = write.task(address.seq)
     if not task.status.ended:
         raise WrongState(f"task '{address}': it is {task.shown_status(write.now)}; only an ended task can be retried")
-    cost = finish.spent(write.database, task)
+    cost = finish.spent(write, task)
     if policy.exhausted(task.work.launch, cost):
         raise WrongState(f"task '{address}': {finish.cost(task, cost)}; submit it again")
-    _free_key(write, task.work.key)
+    keys.refuse_held(write, task.work.key)
     expired = task.work.expires_at is not None and task.work.expires_at <= write.now
     again = replace(
         task.unbegun(),
         work=replace(task.work, expires_at=None) if expired else task.work,
-        status=Status.BLOCKED if dependencies.waits(write.database, task) else Status.QUEUED,
+        status=Status.BLOCKED if dependencies.waits(write, task) else Status.QUEUED,
         due_at=write.now,
         trigger=Trigger.RETRY,
         # Its series has continued without it: from now on it is separate, and makes no next occurrence.
@@ -254,54 +241,51 @@ def retry_in(write: SessionWrite, address: Address) -> Task:
     return again
 
 
-def trigger(state: StateDir, address: Address, *, now: int) -> Task:
+def trigger(write: Transaction, address: Address) -> Task:
     """An extra occurrence of a series, due now; its schedule is unchanged. Raises NotFound, WrongState."""
-    with session_write(state, address.session, now=now, actor=Actor.USER) as write:
-        task = series.live(write, address.seq)
-        if task.series is None or task.recurrence is None:
-            raise WrongState(f"task '{task.address}': it has no schedule; `agentq retry` runs an ended task again")
-        if task.status.ended:
-            raise WrongState(f"task '{task.address}': its series has ended")
-        return series.trigger(write, task)
+    task = series.live(write, address.seq)
+    if task.series is None or task.recurrence is None:
+        raise WrongState(f"task '{task.address}': it has no schedule; `agentq retry` runs an ended task again")
+    if task.status.ended:
+        raise WrongState(f"task '{task.address}': its series has ended")
+    return series.trigger(write, task)
 
 
-def arrive(state: StateDir, address: Address, *, now: int, actor: Actor) -> None:
+def arrive(write: Transaction, address: Address) -> None:
     """Apply the missed policy to an occurrence that is due, once."""
-    with session_write(state, address.session, now=now, actor=actor, busy_ms=connection.BACKGROUND_BUSY_MS) as write:
-        task = write.task(address.seq)
-        if _arrives(task, now):
-            series.arrive(write, task)
-        else:
-            write.mirror(address.seq)
+    task = write.task(address.seq)
+    if _arrives(task, write.now):
+        series.arrive(write, task)
+    else:
+        write.mirror(address.seq)
 
 
 def _arrives(task: Task, now: int) -> bool:
     return task.arriving and task.status is Status.QUEUED and task.due_at <= now
 
 
-def expire(state: StateDir, address: Address, *, now: int, actor: Actor) -> Task | None:
+def expire(write: Transaction, address: Address) -> Task | None:
     """End a task whose time to start has passed; None if it has started or ended meanwhile.
 
     If the missed policy has not been applied to an occurrence, it is applied first: the newest slot may still be in
     time.
     """
-    with session_write(state, address.session, now=now, actor=actor, busy_ms=connection.BACKGROUND_BUSY_MS) as write:
-        task = write.task(address.seq)
-        if task.work.expires_at is not None and task.work.expires_at <= now and _arrives(task, now):
-            arrived = series.arrive(write, task)
-            if arrived is None:
-                return None
-            task = arrived
-        waiting = not (task.status.ended or task.status is Status.RUNNING or task.begun)
-        if not waiting or task.work.expires_at is None or task.work.expires_at > now:
-            write.mirror(address.seq)
+    task = write.task(address.seq)
+    if task.work.expires_at is not None and task.work.expires_at <= write.now and _arrives(task, write.now):
+        arrived = series.arrive(write, task)
+        if arrived is None:
             return None
-        expired = replace(task, status=Status.EXPIRED, ended_at=now, reason="it was not started in time")
-        write.save(task, expired, event="expire", finished=task.work.expires_at)  # later slots were missed
-        return expired
+        task = arrived
+    waiting = not (task.status.ended or task.status is Status.RUNNING or task.begun)
+    if not waiting or task.work.expires_at is None or task.work.expires_at > write.now:
+        write.mirror(address.seq)
+        return None
+    expired = replace(task, status=Status.EXPIRED, ended_at=write.now, reason="it was not started in time")
+    write.save(task, expired, event="expire", finished=task.work.expires_at)  # later slots were missed
+    return expired
 
 
-def prune_in(write: SessionWrite, address: Address) -> Task:
+def prune(write: Transaction, address: Address) -> Task:
     """Remove an ended task with its runs and events; its address is not used again. Raises NotFound, WrongState.
 
     The directories of its runs are moved aside in the same transaction, for the caller to remove.
@@ -309,14 +293,14 @@ def prune_in(write: SessionWrite, address: Address) -> Task:
     task = write.task(address.seq)
     if not task.status.ended:
         raise WrongState(f"task '{address}': it is {task.shown_status(write.now)}; only an ended task can be pruned")
-    waiting = dependencies.live_dependent(write.database, address)
+    waiting = dependencies.live_dependent(write, address)
     if waiting is not None:
         raise WrongState(f"task '{address}': {waiting} depends on it")
-    pruned.remember(write.database, task)
-    dependencies.forget(write.database, address)
+    pruned.remember(write, task)
+    dependencies.forget(write, address)
     key = {"session": address.session, "seq": address.seq}
-    write.database.execute(statements("stats")["remember_pruned"], key)
-    for statement in ("delete_task", "delete_index_row", "delete_runs", "delete_events"):
-        write.database.execute(WRITE[statement], key)
+    write.tell("stats.remember_pruned", key)
+    for statement in ("write.delete_task", "write.delete_index_row", "write.delete_runs", "write.delete_events"):
+        write.tell(statement, key)
     write.move_aside(task)
     return task

@@ -10,10 +10,17 @@ from collections.abc import Collection
 
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import WrongState
-from agentq_cli.engines.local import dependencies, series
-from agentq_cli.engines.local.session_write import SessionWrite
-from agentq_cli.model import Address, Dependency, NewTask, Status, Successor, Task, Trigger, Work
+from agentq_cli.engines.steps import dependencies, series
+from agentq_cli.model.actions import Trigger
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import NewTask, Successor, Task
 from agentq_cli.policy.schedule import Kind, Schedule, anchor, same_times
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.engines.transaction import Transaction
+    from agentq_cli.model.addresses import Address
+    from agentq_cli.model.work import Dependency, Work
 
 
 def same_recurrence(new: NewTask, live: Task) -> bool:
@@ -31,7 +38,7 @@ def same_recurrence(new: NewTask, live: Task) -> bool:
 
 
 def apply(
-    write: SessionWrite, seq: int, new: NewTask, after: tuple[Dependency, ...], *, known: Collection[Address]
+    write: Transaction, seq: int, new: NewTask, after: tuple[Dependency, ...], *, known: Collection[Address]
 ) -> bool:
     """Change a live task to what `new` describes, waiting for `after`; returns whether its wait may be over already.
 
@@ -114,7 +121,7 @@ def _due(live: Task, new: NewTask, now: int, *, other: bool) -> int:
     return live.due_at if wanted <= now and (live.due_at <= now or begun) else wanted
 
 
-def _scheduled(write: SessionWrite, base: Task, changed: Task, new: NewTask, schedule: Schedule) -> Task:
+def _scheduled(write: Transaction, base: Task, changed: Task, new: NewTask, schedule: Schedule) -> Task:
     """The task with its schedule, and an expiry as long after its slot as that of the new task is."""
     if base.recurrence is None or base.extra:
         recurrence = series.begin(schedule, write.now)

@@ -9,9 +9,11 @@ from __future__ import annotations
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import NotFound, Usage
-from agentq_cli.engines.local import dependencies, pruned
-from agentq_cli.engines.local.queries import statements
-from agentq_cli.model import Address, NewTask, Status, Successor, Task, Trigger, Work
+from agentq_cli.engines.steps import dependencies, keys, pruned
+from agentq_cli.engines.steps.entering import enter
+from agentq_cli.model.actions import Trigger
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import NewTask, Successor, Task
 from agentq_cli.policy import missed
 from agentq_cli.policy import series as policy
 from agentq_cli.policy.missed import Skipped
@@ -20,9 +22,8 @@ from agentq_cli.policy.series import Recurrence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.engines.local.session_write import SessionWrite
-
-WRITE = statements("write")
+    from agentq_cli.engines.transaction import Transaction
+    from agentq_cli.model.work import Work
 
 
 def begin(schedule: Schedule, now: int) -> Recurrence:
@@ -33,23 +34,23 @@ def begin(schedule: Schedule, now: int) -> Recurrence:
     return step.recurrence
 
 
-def live(write: SessionWrite, seq: int) -> Task:
+def live(write: Transaction, seq: int) -> Task:
     """The live occurrence that an address of a series means, even if that occurrence was pruned; the task itself if it
     belongs to no series, or if none is live. Raises NotFound."""
     try:
         task = write.task(seq)
     except NotFound:
-        found = pruned.live_of(write.database, seq)
-        if found is None:
+        live_seq = pruned.live_of(write, seq)
+        if live_seq is None:
             raise
-        return write.task(found)
+        return write.task(live_seq)
     if task.series is None or task.extra:
         return task
-    row = write.database.execute(WRITE["live_of_series"], {"series": task.series}).fetchone()
-    return task if row is None else write.task(row[0])
+    found = write.ask("write.live_of_series", {"series": task.series})
+    return write.task(found[0][0]) if found else task
 
 
-def rescheduled(write: SessionWrite, before: Task, after: Task) -> Task:
+def rescheduled(write: Transaction, before: Task, after: Task) -> Task:
     """The changed, waiting occurrence, with its next time if its schedule has changed.
 
     Slots that the change drops are recorded. Raises Usage if the new schedule never fires.
@@ -89,7 +90,7 @@ def next_work(task: Task) -> Task:
     return replace(known, recurrence=replace(task.recurrence, schedule=successor.schedule, occurrence=occurrence))
 
 
-def hand_on(write: SessionWrite, task: Task, known: Task, after: Task) -> Successor:
+def hand_on(write: Transaction, task: Task, known: Task, after: Task) -> Successor:
     """What a begun occurrence passes on if its next one, until now `known`, is to be `after`; slots that the change
     drops are recorded."""
     successor = task.successor or Successor()
@@ -102,7 +103,7 @@ def hand_on(write: SessionWrite, task: Task, known: Task, after: Task) -> Succes
     return replace(successor, work=_own(after.work), schedule=schedule, at=at, ends=after.recurrence is None)
 
 
-def arrive(write: SessionWrite, task: Task) -> Task | None:
+def arrive(write: Transaction, task: Task) -> Task | None:
     """Apply the missed policy to an occurrence that is due, once; None if it may not start now."""
     assert task.recurrence is not None
     step = policy.arrived(task.recurrence, write.now)
@@ -125,7 +126,7 @@ def arrive(write: SessionWrite, task: Task) -> Task | None:
     return None if later else moved
 
 
-def refuse(write: SessionWrite, task: Task) -> bool:
+def refuse(write: Transaction, task: Task) -> bool:
     """End an occurrence that `--until` or `--max-runs` does not allow to start; returns whether it did."""
     if task.recurrence is None or task.extra:
         return False
@@ -137,7 +138,7 @@ def refuse(write: SessionWrite, task: Task) -> bool:
     return True
 
 
-def rearm(write: SessionWrite, before: Task, ended: Task, finished: int) -> None:
+def rearm(write: Transaction, before: Task, ended: Task, finished: int) -> None:
     """Make the next occurrence after one that has ended, or record that the series is over."""
     assert before.recurrence is not None
     successor = before.successor or Successor()
@@ -165,13 +166,14 @@ def rearm(write: SessionWrite, before: Task, ended: Task, finished: int) -> None
     work = successor.work or again(ended)
     expires = _moved_expiry(ended, work.expires_at, slot)
     work = replace(work, expires_at=expires, key=_free_key(write, ended, work.key))
-    gone = [each for each in work.after if each.address and not dependencies.exists(write.database, each.address)]
+    gone = [each for each in work.after if each.address and not dependencies.exists(write, each.address)]
     reason = step.paused or (successor.reason if successor.paused else None)
     if gone and reason is None:
         reason = f"{dependencies.option(gone[0])} '{gone[0].address}': it was pruned"
     paused = bool(gone) or step.paused is not None or successor.paused
     status = Status.PAUSED if paused else Status.BLOCKED if work.after else Status.QUEUED
-    seq = write.insert(
+    seq = enter(
+        write,
         NewTask(write.session, work, due_at=slot),
         status=status,
         reason=reason,
@@ -189,21 +191,21 @@ def rearm(write: SessionWrite, before: Task, ended: Task, finished: int) -> None
     dependencies.settle(write, seq)
 
 
-def _free_key(write: SessionWrite, ended: Task, key: str | None) -> str | None:
+def _free_key(write: Transaction, ended: Task, key: str | None) -> str | None:
     """The key of the next occurrence. If that key was set during the run, another task may hold it by now."""
     if key is None or key == ended.work.key:
         return key
-    holder = write.database.execute(WRITE["live_of_key"], {"key": key}).fetchone()
+    holder = keys.holder(write, key)
     if holder is None:
         return key
-    write.record("edit", ended.seq, reason=f"key '{key}': {Address(write.session, holder[0])} holds it now")
+    write.record("edit", ended.seq, reason=f"key '{key}': {holder} holds it now")
     return ended.work.key
 
 
-def trigger(write: SessionWrite, task: Task) -> Task:
+def trigger(write: Transaction, task: Task) -> Task:
     """An extra occurrence, due now, outside the schedule."""
     new = NewTask(write.session, replace(_own(task.work), key=None, expires_at=None, after=()))
-    seq = write.insert(new, status=Status.QUEUED, series=task.series, trigger=Trigger.MANUAL, extra=True)
+    seq = enter(write, new, status=Status.QUEUED, series=task.series, trigger=Trigger.MANUAL, extra=True)
     write.mirror(seq)
     made = write.task(seq)
     write.record("trigger", seq, after=made.status)
@@ -228,7 +230,7 @@ def _moved_expiry(task: Task, expires_at: int | None, slot: int) -> int | None:
     return slot + expires_at - task.recurrence.occurrence.slot
 
 
-def _record_skipped(write: SessionWrite, seq: int, skipped: tuple[Skipped, ...]) -> None:
+def _record_skipped(write: Transaction, seq: int, skipped: tuple[Skipped, ...]) -> None:
     for each in skipped:
         span = rfc3339(each.first) if each.count == 1 else f"{rfc3339(each.first)} to {rfc3339(each.last)}"
         slots = "1 slot" if each.count == 1 else f"{each.count} slots"

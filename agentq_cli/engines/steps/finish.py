@@ -1,67 +1,50 @@
-"""The end of a run in the store: its row in the audit log, what becomes of its task, its agent and its conversation."""
+"""The end of a run: its row in the audit log, what becomes of its task, its agent and its conversation."""
 
 from __future__ import annotations
 
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.json_text import dumps
-from agentq_cli.engines.local import holds
-from agentq_cli.engines.local.queries import statements
-from agentq_cli.engines.local.session_write import SessionWrite, session_write
-from agentq_cli.engines.local.state_dir import StateDir
-from agentq_cli.model import Actor, FailureClass, Outcome, RunId, RunStatus, Status, Task
+from agentq_cli.model.statuses import FailureClass, RunStatus, Status
 from agentq_cli.options.values import format_cost
 from agentq_cli.policy import retry, states
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import sqlite3
+    from agentq_cli.engines.transaction import Reading, Transaction
+    from agentq_cli.model.addresses import RunId
+    from agentq_cli.model.runs import Outcome
+    from agentq_cli.model.tasks import Task
 
-DISPATCH = statements("dispatch")
 
-
-def finish(
-    state: StateDir,
-    run: RunId,
-    outcome: Outcome,
-    *,
-    now: int,
-    actor: Actor,
-    posted: bool,
-    quiet: str | None = None,
-    busy_ms: int,
-    jitter: float,
-) -> Task | None:
+def finish(write: Transaction, run: RunId, outcome: Outcome, *, posted: bool, jitter: float) -> Task | None:
     """Record how a run ended and what becomes of its task; None if another process did so before (the fence).
 
-    `quiet` is the stamp of the session's outbound.db, if all its requests are known to be answered.
+    `posted` is whether outbound.db has its result row; `jitter` moves the time of a retry.
     """
-    with session_write(state, run.session, now=now, actor=actor, busy_ms=busy_ms) as write:
-        task = write.task(run.seq)
-        if task.status is not Status.RUNNING or task.runs != run.attempt:
-            write.record("late", run.seq, run=run, reason=f"it had ended already; {outcome.status} was not recorded")
-            return None
-        # Counted from when the run ended, however late it is settled.
-        ended_at = min(outcome.finished_at, now)
-        hold = _hold(write, state, task.work.agent, outcome, ended_at)
-        stopped = task.cancel_requested or outcome.status is RunStatus.CANCELLED
-        again = None if stopped else retry.again(task, outcome, now=ended_at, hold=hold, jitter=jitter)
-        if outcome.tokens_of_conversation:
-            outcome = _own_tokens(write, run, outcome, shared=task.work.shares_conversation)
-        lost = retry.unusable(task, outcome)
-        _close_run(write, run, outcome, lost=lost, posted=posted)
-        if again is not None and task.work.launch.max_cost_usd is not None:
-            paid = spent(write.database, task)
-            if retry.exhausted(task.work.launch, paid):
-                again = None
-                outcome = replace(outcome, error=f"{outcome.error or outcome.status}; {cost(task, paid)}")
-        after = _ended(task, outcome, now) if again is None else _queued_again(task, outcome, again)
-        write.save(task, after, event="finish", run=run, reason=after.reason, finished=outcome.finished_at)
-        if task.work.agent and task.work.shares_conversation:
-            _keep_conversation(write, run, task.work.agent, outcome, forget=lost or outcome.conversation_full)
-        write.database.execute(DISPATCH["delete_worker"], run._asdict())
-        if quiet is not None:
-            write.database.execute(statements("requests")["set_stamp"], {"session": run.session, "stamp": quiet})
-        return after
+    task = write.task(run.seq)
+    if task.status is not Status.RUNNING or task.runs != run.attempt:
+        write.record("late", run.seq, run=run, reason=f"it had ended already; {outcome.status} was not recorded")
+        return None
+    # Counted from when the run ended, however late it is settled.
+    ended_at = min(outcome.finished_at, write.now)
+    hold = _hold(write, task.work.agent, outcome, ended_at)
+    stopped = task.cancel_requested or outcome.status is RunStatus.CANCELLED
+    again = None if stopped else retry.again(task, outcome, now=ended_at, hold=hold, jitter=jitter)
+    if outcome.tokens_of_conversation:
+        outcome = _own_tokens(write, run, outcome, shared=task.work.shares_conversation)
+    lost = retry.unusable(task, outcome)
+    _close_run(write, run, outcome, lost=lost, posted=posted)
+    if again is not None and task.work.launch.max_cost_usd is not None:
+        paid = spent(write, task)
+        if retry.exhausted(task.work.launch, paid):
+            again = None
+            outcome = replace(outcome, error=f"{outcome.error or outcome.status}; {cost(task, paid)}")
+    after = _ended(task, outcome, write.now) if again is None else _queued_again(task, outcome, again)
+    write.save(task, after, event="finish", run=run, reason=after.reason, finished=outcome.finished_at)
+    if task.work.agent and task.work.shares_conversation:
+        _keep_conversation(write, run, task.work.agent, outcome, forget=lost or outcome.conversation_full)
+    write.tell("dispatch.delete_worker", run._asdict())
+    return after
 
 
 def cost(task: Task, spent_usd: float) -> str:
@@ -101,27 +84,23 @@ def _queued_again(task: Task, outcome: Outcome, again: retry.Again) -> Task:
     return replace(waiting, status=Status.PAUSED, reason=task.successor.reason, successor=left)
 
 
-def _hold(
-    write: SessionWrite, state: StateDir, agent: str | None, outcome: Outcome, now: int
-) -> retry.AgentHold | None:
+def _hold(write: Transaction, agent: str | None, outcome: Outcome, now: int) -> retry.AgentHold | None:
     """Set the hold on an agent that a run of it requires, or record its success."""
     if agent is None:
         return None
     if outcome.status is RunStatus.SUCCESS:
-        changed = 0
-        for statement in ("forget_limit", "count_limits_anew"):
-            changed += write.database.execute(DISPATCH[statement], {"name": agent, "now": write.now}).rowcount
-        if changed:
-            holds.copy(write.database, state)
+        forgotten = write.tell("dispatch.forget_limit", {"name": agent, "now": write.now})
+        if forgotten + write.tell("dispatch.count_limits_anew", {"name": agent}):
+            write.holds_changed()
         return None
-    row = write.database.execute(DISPATCH["agent_hold"], {"name": agent, "kind": outcome.failure_class}).fetchone()
-    before = None if row is None else retry.AgentHold(FailureClass(str(outcome.failure_class)), *row)
+    known = write.ask("dispatch.agent_hold", {"name": agent, "kind": outcome.failure_class})
+    before = retry.AgentHold(FailureClass(str(outcome.failure_class)), *known[0]) if known else None
     hold = retry.hold(outcome, before, now)
     if hold is None:
         return None
     values = {"scope": "agent", "name": agent, "kind": hold.kind, "since": now, "until": hold.until}
-    write.database.execute(DISPATCH["set_hold"], values | {"reason": outcome.error, "count": hold.count})
-    holds.copy(write.database, state)
+    write.tell("dispatch.set_hold", values | {"reason": outcome.error, "count": hold.count})
+    write.holds_changed()
     if before is None or before.until != hold.until:
         why = retry.explain(hold, agent, outcome.error)
         write.record("hold", None, reason=why, hook="agent.held", agent=agent)
@@ -151,19 +130,18 @@ def run_columns(run: RunId, outcome: Outcome, *, posted: bool) -> dict[str, obje
     }
 
 
-def _close_run(write: SessionWrite, run: RunId, outcome: Outcome, *, lost: bool, posted: bool) -> None:
+def _close_run(write: Transaction, run: RunId, outcome: Outcome, *, lost: bool, posted: bool) -> None:
     values = run_columns(run, outcome, posted=posted) | {"lost": lost}
-    write.database.execute(DISPATCH["finish_run"], values)
+    write.tell("dispatch.finish_run", values)
 
 
-def _own_tokens(write: SessionWrite, run: RunId, outcome: Outcome, *, shared: bool) -> Outcome:
+def _own_tokens(write: Transaction, run: RunId, outcome: Outcome, *, shared: bool) -> Outcome:
     """What this run used, for an agent that reports what its whole conversation has used so far.
 
     If the conversation is not `shared` with other tasks, only earlier runs of this task were in it.
     """
     values = run._asdict() | {"conversation": outcome.conversation}
-    statement = "conversation_tokens" if shared else "own_conversation_tokens"
-    before = write.database.execute(DISPATCH[statement], values).fetchone()
+    (before,) = write.ask(f"dispatch.{'' if shared else 'own_'}conversation_tokens", values)
     own = []
     for total, earlier in zip((outcome.tokens_in, outcome.tokens_out), before, strict=True):
         # Less than before: the agent has restarted its count.
@@ -171,19 +149,19 @@ def _own_tokens(write: SessionWrite, run: RunId, outcome: Outcome, *, shared: bo
     return replace(outcome, tokens_in=own[0], tokens_out=own[1])
 
 
-def _keep_conversation(write: SessionWrite, run: RunId, agent: str, outcome: Outcome, *, forget: bool) -> None:
+def _keep_conversation(write: Transaction, run: RunId, agent: str, outcome: Outcome, *, forget: bool) -> None:
     conversation = outcome.conversation
     if conversation is None and outcome.status is RunStatus.SUCCESS:
-        (conversation,) = write.database.execute(DISPATCH["conversation_of_run"], run._asdict()).fetchone()
+        ((conversation,),) = write.ask("dispatch.conversation_of_run", run._asdict())
     if forget:
-        write.database.execute(DISPATCH["forget_conversation"], {"agent": agent, "id": None})
+        write.tell("dispatch.forget_conversation", {"agent": agent, "id": None})
     elif conversation:
         values = run._asdict() | {"agent": agent, "id": conversation, "at": write.now}
-        write.database.execute(DISPATCH["keep_conversation"], values)
+        write.tell("dispatch.keep_conversation", values)
 
 
-def spent(index: sqlite3.Connection, task: Task) -> float:
+def spent(reading: Reading, task: Task) -> float:
     """What the runs of a task have cost so far in dollars, as far as they reported it."""
     values = task.address._asdict() | {"earlier": task.work.launch.earlier_runs}
-    (found,) = index.execute(DISPATCH["spent"], values).fetchone()
+    ((found,),) = reading.ask("dispatch.spent", values)
     return float(found)

@@ -7,23 +7,20 @@ session are noted there, and settled in a commit of their session by the next pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from agentq_cli.base.dataclass import replace
-from agentq_cli.base.errors import AgentqError, NotFound, Usage
-from agentq_cli.engines.local import pruned, rows
-from agentq_cli.engines.local.queries import statements
-from agentq_cli.engines.local.state_dir import StateDir
-from agentq_cli.model import Actor, Address, Condition, Dependency, Status, Task
+from agentq_cli.base.errors import NotFound, Usage
+from agentq_cli.engines.steps import keys, pruned, rows
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.work import Condition, Dependency
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import sqlite3
-
-    from agentq_cli.engines.local.session_write import SessionWrite
+    from agentq_cli.engines.transaction import Reading, Transaction
+    from agentq_cli.model.tasks import Task
     from agentq_cli.policy.dependencies import Found
-
-DEPENDENCIES = statements("dependencies")
 
 
 def resolve(after: Sequence[Dependency], stored: Mapping[int, Address]) -> tuple[Dependency, ...]:
@@ -31,7 +28,7 @@ def resolve(after: Sequence[Dependency], stored: Mapping[int, Address]) -> tuple
     return tuple(dict.fromkeys(each if each.ref is None else Dependency(stored[each.ref], each.on) for each in after))
 
 
-def enter(write: SessionWrite, seq: int, after: Sequence[Dependency], *, known: Collection[Address] = ()) -> None:
+def enter(write: Transaction, seq: int, after: Sequence[Dependency], *, known: Collection[Address] = ()) -> None:
     """Store what a task waits for, replacing what it waited for before.
 
     Raises NotFound if a dependency does not exist (`known` ones do, though the index may not have them yet), and Usage
@@ -43,28 +40,28 @@ def enter(write: SessionWrite, seq: int, after: Sequence[Dependency], *, known: 
         if each.address == own:
             raise Usage(f"{option(each)} '{own}': a task cannot wait for itself")
         if each.address not in known:
-            require(write.database, each, _note(write))
+            require(write, each, _note(write))
         if own in known and each.address in known:
             continue  # lines of one batch: the code that read it has checked for cycles
         target = {"target_session": own.session, "target_seq": own.seq}
-        if write.database.execute(DEPENDENCIES["reaches"], each.address._asdict() | target).fetchone():
+        if write.ask("dependencies.reaches", each.address._asdict() | target):
             raise Usage(f"{option(each)} '{each.address}': it waits for {own}, which would then wait for itself")
-    write.database.execute(DEPENDENCIES["set_after"], {"seq": seq, "after": rows.dependencies_text(after)})
-    write.database.execute(DEPENDENCIES["forget"], own._asdict())
+    write.tell("dependencies.set_after", {"seq": seq, "after": rows.dependencies_text(after)})
+    write.tell("dependencies.forget", own._asdict())
     for each in after:
         assert each.address is not None
         values = own._asdict() | {"on_session": each.address.session, "on_seq": each.address.seq, "condition": each.on}
-        write.database.execute(DEPENDENCIES["add"], values)
+        write.tell("dependencies.add", values)
 
 
-def keep(write: SessionWrite, seq: int, after: Sequence[Dependency]) -> None:
+def keep(write: Transaction, seq: int, after: Sequence[Dependency]) -> None:
     """Protect from pruning what an occurrence's next one is to wait for. Raises NotFound."""
     for each in after:
-        require(write.database, each, _note(write))
+        require(write, each, _note(write))
         assert each.address is not None
         values = {"session": write.session, "seq": seq, "condition": each.on}
         values |= {"on_session": each.address.session, "on_seq": each.address.seq}
-        write.database.execute(DEPENDENCIES["add"], values)
+        write.tell("dependencies.add", values)
 
 
 def option(dependency: Dependency) -> str:
@@ -72,25 +69,25 @@ def option(dependency: Dependency) -> str:
     return "--after" if dependency.on is Condition.SUCCESS else f"--after-{dependency.on}"
 
 
-def require(index: sqlite3.Connection, dependency: Dependency, note: Callable[[Address], str | None]) -> None:
+def require(reading: Reading, dependency: Dependency, note: Callable[[Address], str | None]) -> None:
     """Raises NotFound if there is no such task to wait for; `note` returns the message about one that was pruned."""
     address = dependency.address
     assert address is not None
-    if not exists(index, address):
+    if not exists(reading, address):
         why = note(address) or "no such task"
         raise NotFound(f"{option(dependency)} '{address}': {why}")
 
 
-def _note(write: SessionWrite) -> Callable[[Address], str | None]:
-    return lambda address: pruned.note(write.database, address) if address.session == write.session else None
+def _note(write: Transaction) -> Callable[[Address], str | None]:
+    return lambda address: pruned.note(write, address) if address.session == write.session else None
 
 
-def exists(database: sqlite3.Connection, address: Address) -> bool:
+def exists(reading: Reading, address: Address) -> bool:
     """Whether there is such a task."""
-    return database.execute(DEPENDENCIES["exists"], address._asdict()).fetchone() is not None
+    return bool(reading.ask("dependencies.exists", address._asdict()))
 
 
-def find(database: sqlite3.Connection, address: Address) -> list[Found]:
+def find(reading: Reading, address: Address) -> list[Found]:
     """The status of everything that a task waits for."""
     from agentq_cli.policy.dependencies import Found
 
@@ -100,11 +97,11 @@ def find(database: sqlite3.Connection, address: Address) -> list[Found]:
             None if status is None else Status(status),
             None if root is None else rows.address(root),
         )
-        for session, seq, on, status, root in database.execute(DEPENDENCIES["of"], address._asdict()).fetchall()
+        for session, seq, on, status, root in reading.ask("dependencies.of", address._asdict())
     ]
 
 
-def waits(database: sqlite3.Connection, task: Task) -> bool:
+def waits(reading: Reading, task: Task) -> bool:
     """Whether a task that is about to be queued must wait: a dependency is undecided, and none has failed.
 
     If one has failed, a person who runs the task anyway knows better.
@@ -113,44 +110,44 @@ def waits(database: sqlite3.Connection, task: Task) -> bool:
 
     if not task.work.after:
         return False
-    verdict, _ = policy.decide(find(database, task.address), "cancel")
+    verdict, _ = policy.decide(find(reading, task.address), "cancel")
     return verdict is policy.Verdict.WAIT
 
 
-def stopped_behind(database: sqlite3.Connection, address: Address, cause: Address) -> list[Address]:
+def stopped_behind(reading: Reading, address: Address, cause: Address) -> list[Address]:
     """The tasks of its session, waiting for this one, that the failure of `cause` has stopped."""
     values = address._asdict() | {"cause": str(cause)}
-    return [Address(address.session, seq) for (seq,) in database.execute(DEPENDENCIES["stopped_behind"], values)]
+    return [Address(address.session, seq) for (seq,) in reading.ask("dependencies.stopped_behind", values)]
 
 
-def live_dependent(database: sqlite3.Connection, address: Address) -> Address | None:
+def live_dependent(reading: Reading, address: Address) -> Address | None:
     """A live task that waits for this one, or is about to be stored and will; None if there is none."""
-    row = database.execute(DEPENDENCIES["live_dependent"], address._asdict()).fetchone()
-    return None if row is None else Address(*row)
+    found = reading.ask("dependencies.live_dependent", address._asdict())
+    return Address(*found[0]) if found else None
 
 
-def forget(database: sqlite3.Connection, address: Address) -> None:
+def forget(write: Transaction, address: Address) -> None:
     """Remove from the index a task's dependencies, both ways; the task is being removed."""
-    for statement in ("forget", "forget_target"):
-        database.execute(DEPENDENCIES[statement], address._asdict())
+    write.tell("dependencies.forget", address._asdict())
+    write.tell("dependencies.forget_target", address._asdict())
 
 
-def changed(write: SessionWrite, seq: int) -> None:
+def changed(write: Transaction, seq: int) -> None:
     """Settle everything that waits for a task that has ended or been reopened, and so on."""
     write.unsettled.append(seq)
     if len(write.unsettled) > 1:
         return  # the loop below, further up the stack, reaches it
     while write.unsettled:
         address = Address(write.session, write.unsettled[0])
-        for session, dependent in write.database.execute(DEPENDENCIES["dependents"], address._asdict()).fetchall():
+        for session, dependent in write.ask("dependencies.dependents", address._asdict()):
             if session == write.session:
                 settle(write, dependent)
             else:
-                write.database.execute(DEPENDENCIES["note_unsettled"], {"session": session, "seq": dependent})
+                write.tell("dependencies.note_unsettled", {"session": session, "seq": dependent})
         write.unsettled.pop(0)
 
 
-def settle(write: SessionWrite, seq: int) -> Task | None:
+def settle(write: Transaction, seq: int) -> Task | None:
     """Do what the dependencies of a task require now; None if nothing."""
     from agentq_cli.policy import dependencies as policy
 
@@ -158,7 +155,7 @@ def settle(write: SessionWrite, seq: int) -> Task | None:
         task = write.task(seq)
     except NotFound:
         return None  # staged, and settled when it is released
-    found = find(write.database, task.address)
+    found = find(write, task.address)
     if task.dep_failed is not None and task.status in (Status.CANCELLED, Status.PAUSED):
         return None if policy.failed(found) else _reopen(write, task)
     if task.status is Status.BLOCKED or (task.status is Status.PAUSED and task.work.after):
@@ -166,7 +163,7 @@ def settle(write: SessionWrite, seq: int) -> Task | None:
     return None
 
 
-def _decide(write: SessionWrite, task: Task, found: Sequence[Found]) -> Task | None:
+def _decide(write: Transaction, task: Task, found: Sequence[Found]) -> Task | None:
     from agentq_cli.policy import dependencies as policy
     from agentq_cli.policy.dependencies import Verdict
 
@@ -190,14 +187,12 @@ def _decide(write: SessionWrite, task: Task, found: Sequence[Found]) -> Task | N
     return None
 
 
-def _reopen(write: SessionWrite, task: Task) -> Task | None:
+def _reopen(write: Transaction, task: Task) -> Task | None:
     """The task waits again, because the dependency that had stopped it was retried."""
-    from agentq_cli.engines.local.session_write import WRITE
-
     if task.work.key is not None and task.status.ended:
-        holder = write.database.execute(WRITE["live_of_key"], {"key": task.work.key}).fetchone()
+        holder = keys.holder(write, task.work.key)
         if holder is not None:
-            why = f"{task.dep_failed} was retried, but {Address(write.session, holder[0])} holds the key now"
+            why = f"{task.dep_failed} was retried, but {holder} holds the key now"
             write.save(task, replace(task, dep_failed=None), event=None)
             write.record("not_reopened", task.seq, before=task.status, after=task.status, reason=why)
             return None
@@ -210,36 +205,18 @@ def _reopen(write: SessionWrite, task: Task) -> Task | None:
         cancel_requested=False,
     )
     write.save(task, again, event="reopen", reason=f"{task.dep_failed} was retried")
-    return _decide(write, again, find(write.database, again.address)) or again
+    return _decide(write, again, find(write, again.address)) or again
 
 
-def unsettled_sessions(index: sqlite3.Connection) -> list[str]:
+def unsettled_sessions(reading: Reading) -> list[str]:
     """The sessions with tasks that are still to be settled."""
-    return [session for (session,) in index.execute(DEPENDENCIES["unsettled_sessions"]).fetchall()]
+    return [session for (session,) in reading.ask("dependencies.unsettled_sessions")]
 
 
-def settle_elsewhere(
-    state: StateDir, index: sqlite3.Connection, *, now: int, actor: Actor, busy_ms: int
-) -> Iterator[Task]:
-    """Finish what an end or a retry in one session means for tasks of others; yields what changed.
-
-    A session that is busy or cannot be read keeps its notes for the next time.
-    """
-    passed_over: set[str] = set()
-    while waiting := [session for session in unsettled_sessions(index) if session not in passed_over]:
-        for session in waiting:
-            try:
-                yield from settle_noted(state, session, now=now, actor=actor, busy_ms=busy_ms)
-            except AgentqError:
-                passed_over.add(session)
-
-
-def settle_noted(state: StateDir, session: str, *, now: int, actor: Actor, busy_ms: int) -> list[Task]:
+def settle_noted(write: Transaction) -> list[Task]:
     """Settle the noted tasks of a session, at most as many as one short transaction can take."""
-    from agentq_cli.engines.local.session_write import session_write
-
-    with session_write(state, session, now=now, actor=actor, busy_ms=busy_ms) as write:
-        found = write.database.execute(DEPENDENCIES["unsettled"], {"session": session}).fetchall()
-        changed = [settle(write, seq) for (seq,) in found]
-        write.database.executemany(DEPENDENCIES["settled"], [{"session": session, "seq": seq} for (seq,) in found])
-        return [task for task in changed if task is not None]
+    noted = [seq for (seq,) in write.ask("dependencies.unsettled", {"session": write.session})]
+    changed = [settle(write, seq) for seq in noted]
+    for seq in noted:
+        write.tell("dependencies.settled", {"session": write.session, "seq": seq})
+    return [task for task in changed if task is not None]

@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-import functools
 from _json import encode_basestring_ascii as quoted
-from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
+from _operator import attrgetter
 
 from agentq_cli.base.dataclass import asdict, replace
 from agentq_cli.base.errors import Unreadable
+from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import dumps, loads
-from agentq_cli.engines.local.queries import statements
-from agentq_cli.model import (
-    Address,
-    Condition,
-    Dependency,
-    Event,
-    FailureClass,
-    Identity,
-    LastStart,
-    Launch,
-    Message,
-    Run,
-    RunStatus,
-    Status,
-    Successor,
-    Supervisor,
-    Task,
-    Trigger,
-    Work,
-    Worker,
-)
+from agentq_cli.model.actions import Trigger
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.statuses import FailureClass, RunStatus, Status
+from agentq_cli.model.tasks import Successor, Task
+from agentq_cli.model.work import Condition, Dependency, Launch, Work
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import sqlite3
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, TypeAlias
 
+    from agentq_cli.model.runs import Run
+    from agentq_cli.model.sessions import Event, Message
+    from agentq_cli.model.workers import LastStart, Supervisor, Worker
     from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.series import Recurrence
 
@@ -56,10 +42,6 @@ STATE = tuple(name for name in Task.__slots__ if name not in {"session", "work",
 """The columns of messages_in that describe the state of a task."""
 
 COLUMNS = (*WORK, *STATE)
-SELECTED = ", ".join(f'"{name}"' for name in COLUMNS)
-
-TASK = statements("read")["task"].format(columns=SELECTED)
-TASKS = statements("read")["tasks_of_page"].format(columns=SELECTED)
 
 PLAIN_LAUNCH = Launch()
 _last_launch: list[Any] = [None, ""]
@@ -76,12 +58,19 @@ def launch_text(launch: Launch) -> str:
     return str(_last_launch[1])
 
 
-@functools.lru_cache(maxsize=64)
+_launches: dict[str, Launch] = {}
+MOST_LAUNCHES = 64
+
+
 def launch(text: str) -> Launch:
     """The launch that `launch_text` wrote; the tasks of a batch share theirs."""
-    values = loads(text)
-    values["agent_args"] = tuple(values.get("agent_args", ()))
-    return Launch(**values)
+    if text not in _launches:
+        values = loads(text)
+        values["agent_args"] = tuple(values.get("agent_args", ()))
+        if len(_launches) >= MOST_LAUNCHES:
+            _launches.clear()
+        _launches[text] = Launch(**values)
+    return _launches[text]
 
 
 def _argv_text(argv: Sequence[str]) -> str:
@@ -221,19 +210,8 @@ def _read(columns: Columns) -> dict[str, Any]:
     return {name: READ[name](value) if name in READ else value for name, value in columns.items() if value is not None}
 
 
-def stored(database: sqlite3.Connection, seq: int) -> Columns | None:
-    """The row of a task that is or was in the queue, or None."""
-    row = database.execute(TASK, {"seq": seq}).fetchone()
-    return None if row is None else named(row)
-
-
-def stored_of(database: sqlite3.Connection, seqs: Sequence[int]) -> list[Columns]:
-    """The rows of several tasks, without those that do not exist."""
-    return [named(row) for row in database.execute(TASKS, {"seqs": dumps(seqs)}).fetchall()]
-
-
 def named(row: Sequence[Any]) -> Columns:
-    """A row of messages_in that was selected by `SELECTED`, by the names of its columns."""
+    """A row of messages_in that has `COLUMNS`, by their names."""
     return dict(zip(COLUMNS, row, strict=True))
 
 
@@ -265,8 +243,12 @@ def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-RUN = ", ".join(f'"{name}"' for name in Run.__slots__)
-"""The columns of task_runs."""
+def run_columns() -> tuple[str, ...]:
+    """The columns of task_runs."""
+    from agentq_cli.model.runs import Run
+
+    return tuple(Run.__slots__)
+
 
 READ_OF_RUN: Mapping[str, Callable[[Any], Any]] = {
     "trigger": Trigger,
@@ -279,7 +261,9 @@ READ_OF_RUN: Mapping[str, Callable[[Any], Any]] = {
 
 
 def run(row: Sequence[Any]) -> Run:
-    """A run, from a row of task_runs that was selected by `RUN`."""
+    """A run, from a row of task_runs that has the columns `run_columns`."""
+    from agentq_cli.model.runs import Run
+
     found = dict(zip(Run.__slots__, row, strict=True))
     for name, read in READ_OF_RUN.items():
         if found[name] is not None:
@@ -289,6 +273,8 @@ def run(row: Sequence[Any]) -> Run:
 
 def worker(row: Row) -> Worker:
     """A worker, from its row."""
+    from agentq_cli.model.workers import Worker
+
     return Worker(
         session=row[0],
         seq=row[1],
@@ -304,6 +290,7 @@ def worker(row: Row) -> Worker:
 
 def supervisor(row: Row) -> Supervisor:
     """A supervisor, from its row."""
+    from agentq_cli.model.workers import Supervisor
     from agentq_cli.policy.admission import Gate
 
     return Supervisor(
@@ -316,24 +303,52 @@ def supervisor(row: Row) -> Supervisor:
     )
 
 
+def identity_columns(identity: Identity | None, prefix: str = "") -> Columns:
+    """The columns that identify a process, or nobody."""
+    pid, start_time, boot_id = (None, None, None) if identity is None else identity
+    return {f"{prefix}pid": pid, f"{prefix}start_time": start_time, f"{prefix}boot_id": boot_id}
+
+
 def gates_text(gates: Sequence[Gate]) -> str | None:
     """Gates as the JSON of their column."""
     return dumps([asdict(gate) for gate in gates]) if gates else None
 
 
-def last_start(row: Row | None) -> LastStart:
-    """The newest start, from its row of meta."""
-    return LastStart() if row is None else LastStart(*loads(row[0]))
+def last_start(meta: Sequence[Row]) -> LastStart:
+    """The newest start, from its row of meta, if there is one."""
+    from agentq_cli.model.workers import LastStart
+
+    return LastStart(*loads(meta[0][0])) if meta else LastStart()
 
 
 def event(row: Row) -> Event:
     """An event, from its row."""
+    from agentq_cli.model.sessions import Event
+
     return Event(*row)
+
+
+def event_columns(event: Event, *, hook: str | None = None, agent: str | None = None) -> Columns:
+    """The columns of a new event. `hook` is the hook that it calls, of `agent`, if its statuses do not imply it."""
+    return {
+        "at": event.at,
+        "session": event.session,
+        "seq": event.seq,
+        "attempt": event.attempt,
+        "from": event.from_status,
+        "to": event.to_status,
+        "event": event.event,
+        "actor": event.actor,
+        "reason": event.reason,
+        "hook": hook,
+        "agent": agent,
+    }
 
 
 def message(session: str, row: Row) -> Message:
     """A message, from a row of messages_out; content that is not JSON, which an agent may write, stays text."""
     from agentq_cli.agents.reader import shallow
+    from agentq_cli.model.sessions import Message
 
     text = _text(row[2])
     try:

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
-from contextvars import ContextVar
-
 from agentq_cli.base import environment
 from agentq_cli.base.clock import Clock
 from agentq_cli.base.dataclass import dataclass, field
 from agentq_cli.base.errors import Usage
-from agentq_cli.model import DEFAULT_SESSION
+from agentq_cli.model.addresses import DEFAULT_SESSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from agentq_cli.config.configuration import Config
     from agentq_cli.engines.door import Queue
+
+
+class Resources:
+    """What is closed, the newest first, once the result of a command has been written."""
+
+    def __init__(self) -> None:
+        self._closers: list[Callable[[], None]] = []
+
+    def callback(self, close: Callable[[], None]) -> None:
+        """Call this function at the end."""
+        self._closers.append(close)
+
+    def close(self) -> None:
+        """Close everything, even if closing one of them fails."""
+        if self._closers:
+            try:
+                self._closers.pop()()
+            finally:
+                self.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +50,7 @@ class Context:
     color: str = "auto"
     allow_network_fs: bool = False
     umask: int = 0o022
-    resources: ExitStack = field(default_factory=ExitStack)
+    resources: Resources = field(default_factory=Resources)
     _loaded: list[Config] = field(default_factory=list)
 
     @property
@@ -42,7 +59,7 @@ class Context:
         from agentq_cli.config import configuration
 
         if not self._loaded:
-            self._loaded.append(configuration.load(self.environ))
+            self._loaded.append(configuration.load(self.environ, state_dir=self.state_dir))
         return self._loaded[0]
 
     def now_ms(self) -> int:
@@ -66,20 +83,8 @@ class Context:
         queue = open_queue(
             self.state_dir, self.clock, create=create, allow_network_fs=self.allow_network_fs, rebuild=rebuild
         )
-        return self.resources.enter_context(queue)
-
-
-_current: ContextVar[Context] = ContextVar("agentq_context")
-
-
-def context() -> Context:
-    """The context of the command that is running."""
-    return _current.get()
-
-
-def enter(new: Context) -> None:
-    """Set the context of the command that is about to run."""
-    _current.set(new)
+        self.resources.callback(queue.close)
+        return queue
 
 
 def state_directory(given: str | None, environ: Mapping[str, str]) -> str:

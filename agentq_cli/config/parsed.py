@@ -1,0 +1,79 @@
+"""The config file as it was parsed, kept in the state dir, as Python keeps what it has compiled.
+
+The reader of TOML takes longer to load than a short command to run. What is kept is only what that reader made of the
+text: its values are checked each time, and every error is found and told by reading the file itself. The copy holds for
+one stamp of one file. It says nothing that the file does not say, and only its owner can read it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from agentq_cli.base.json_text import dumps, loads
+from agentq_cli.config import mark
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from agentq_cli.config.configuration import Config
+
+NAME = "config.parsed"
+LARGEST = 1 << 18
+"""The most bytes that are kept: reading as much takes about as long as loading the reader of TOML."""
+
+READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+def find(state_dir: str | None, config: Config) -> dict[str, Any] | None:
+    """The document of the file with the path and the stamp of `config`; None if the file has to be read."""
+    holds = _mark(config)
+    if state_dir is None or holds is None:
+        return None
+    try:
+        descriptor = os.open(os.path.join(state_dir, NAME), READ)
+        try:
+            status = os.fstat(descriptor)
+            private = stat.S_ISREG(status.st_mode) and not status.st_mode & 0o077 and status.st_nlink == 1
+            if not private or status.st_uid != os.geteuid() or status.st_size > LARGEST:
+                return None
+            of, document = loads(os.read(descriptor, LARGEST).decode())
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None
+    return document if of == holds and isinstance(document, dict) else None
+
+
+def keep(state_dir: str | None, config: Config, document: dict[str, Any]) -> None:
+    """Keep the document of the file with the path and the stamp of `config`, if that is possible."""
+    holds = _mark(config)
+    if state_dir is None or holds is None or not os.path.isfile(config.path):
+        return
+    path = os.path.join(state_dir, NAME)
+    new = f"{path}.{os.getpid()}"
+    try:
+        if os.stat(state_dir).st_uid != os.geteuid():
+            return
+        content = dumps([holds, document]).encode()
+        if len(content) > LARGEST:
+            return
+        descriptor = os.open(new, NEW, 0o600)
+    except (OSError, ValueError, TypeError, RecursionError):
+        return  # such as a disk that is full, or a date, which JSON does not have
+    try:
+        try:
+            whole = os.write(descriptor, content) == len(content)
+        finally:
+            os.close(descriptor)
+        os.rename(new, path) if whole else os.unlink(new)
+    except OSError:
+        os.unlink(new)
+
+
+def _mark(config: Config) -> str | None:
+    """What the copy holds for; None if the file may change without a new stamp."""
+    stamp = config.stamp
+    return mark.of(config.path, *stamp) if stamp is not None and len(stamp) == 4 else None

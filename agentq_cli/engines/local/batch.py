@@ -1,0 +1,238 @@
+"""A batch over several sessions: staged in each, committed once in the index, then released in each."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import groupby
+
+from agentq_cli.base.errors import AgentqError, Usage
+from agentq_cli.base.identity import Identity
+from agentq_cli.base.json_text import dumps
+from agentq_cli.engines.local import connection, migrations, opening
+from agentq_cli.engines.local.asking import Asking
+from agentq_cli.engines.local.queries import statements
+from agentq_cli.engines.local.session_write import NEWEST, SessionWrite, row
+from agentq_cli.engines.local.sessions import create_sessions, session_write
+from agentq_cli.engines.local.state_dir import StateDir, sync_directory
+from agentq_cli.engines.steps import dependencies, rows, submit
+from agentq_cli.engines.steps.entering import entered
+from agentq_cli.host.place import is_there
+from agentq_cli.model.addresses import Address
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3
+
+    from agentq_cli.model.actions import Actor
+    from agentq_cli.model.tasks import NewTask
+
+BATCH = statements("batch")
+WRITE = statements("write")
+
+
+def store(
+    state: StateDir,
+    tasks: Sequence[NewTask],
+    sessions: Sequence[str],
+    *,
+    now: int,
+    actor: Actor,
+    max_queued: int,
+    owner: Identity,
+) -> list[tuple[Address, bool]]:
+    """Store tasks of several sessions, all or none, and return each with whether it is new (False: a live task with its
+    key was found).
+
+    A batch that its `owner` leaves unfinished is finished or dropped once that process is dead.
+    """
+    for task in tasks:
+        if task.replace:
+            with submit.of_line(task):
+                raise Usage("--replace: not in a batch over several sessions, where it could not be undone")
+    batch = f"{owner.boot_id}-{owner.pid}-{owner.start_time}-{time.monotonic_ns()}"
+    index = opening.connect(state.index, "index", create=False)
+    try:
+        with connection.transaction(index, state.index):
+            submit.check_room(Asking(index), tasks, max_queued)
+            values = {"id": batch, "sessions": dumps(sessions), "pid": owner.pid}
+            values |= {"start_time": owner.start_time, "boot_id": owner.boot_id}
+            index.execute(BATCH["begin"], values)
+        stored: dict[int, tuple[Address, bool]] = {}
+        staged: list[str] = []
+        waiting = list(dict.fromkeys(task.session for task in tasks if task.work.after))
+        try:
+            create_sessions(state, sessions)
+            for session, own in _by_session(tasks).items():
+                stored |= _stage(state, session, own, batch=batch, now=now, actor=actor)
+                staged.append(session)
+            for session in waiting:
+                with session_write(state, session, now=now, actor=actor) as write:
+                    submit.enter_waits(write, tasks, stored)
+            with connection.transaction(index, state.index):
+                if index.execute(BATCH["commit"], {"id": batch}).rowcount:
+                    _publish(index, tasks, stored, now=now, actor=actor)
+        except BaseException as error:
+            # The session that refused has nothing of the batch, but an interrupt may have come after its commit.
+            left = staged if isinstance(error, AgentqError) else sessions
+            # What cannot be undone now, sweep undoes; the first error is the one to report.
+            with contextlib.suppress(AgentqError):
+                drop(state, batch, left, now=now, actor=actor)
+            raise
+    finally:
+        index.close()
+    # Committed means stored: what cannot be released now, sweep releases.
+    with contextlib.suppress(AgentqError):
+        release(state, batch, sessions, now=now, actor=actor, alone=set(sessions).difference(waiting))
+    return [stored[position] for position in range(len(tasks))]
+
+
+def _by_session(tasks: Sequence[NewTask]) -> dict[str, dict[int, NewTask]]:
+    """The tasks of each session, by their positions in the batch."""
+    found: dict[str, dict[int, NewTask]] = {}
+    for position, task in enumerate(tasks):
+        found.setdefault(task.session, {})[position] = task
+    return found
+
+
+def _stage(
+    state: StateDir,
+    session: str,
+    tasks: Mapping[int, NewTask],
+    *,
+    batch: str,
+    now: int,
+    actor: Actor,
+) -> dict[int, tuple[Address, bool]]:
+    """Store a session's tasks as staged, invisible to others; returns the address for each position."""
+    found = _laid(state, session, tasks, batch=batch, now=now, actor=actor)
+    if found is None:
+        with session_write(state, session, now=now, actor=actor, create=True, alone=True) as write:
+            found = submit.insert(write, tasks.values(), batch)
+    return dict(zip(tasks, found, strict=True))
+
+
+def _laid(
+    state: StateDir, session: str, tasks: Mapping[int, NewTask], *, batch: str, now: int, actor: Actor
+) -> list[tuple[Address, bool]] | None:
+    """Write a new session's file with the tasks in it, which takes two syncs instead of seven; None if the file exists.
+
+    Its directory must exist.
+    """
+    path = state.inbound(session)
+    if is_there(path):
+        return None
+    with contextlib.closing(migrations.new_in_memory("inbound")) as database:
+        database.execute("BEGIN")
+        found = submit.insert(SessionWrite(database, state, session, now, actor), tasks.values(), batch)
+        database.execute("COMMIT")
+        if not opening.lay(path, database.serialize()):
+            return None
+    sync_directory(os.path.dirname(path))
+    return found
+
+
+def _publish(
+    index: sqlite3.Connection,
+    tasks: Sequence[NewTask],
+    stored: Mapping[int, tuple[Address, bool]],
+    *,
+    now: int,
+    actor: Actor,
+) -> None:
+    """Add everything that is staged to the index, in the commit of the batch: no session has to be opened again for
+    it."""
+    # In the order of the index, so that no page of it is written twice.
+    new = sorted(
+        ((stored[position][0], task) for position, task in enumerate(tasks) if stored[position][1]),
+        key=lambda each: each[0],
+    )
+    given_rows = _given()
+    for session, own in groupby(new, lambda each: each[0].session):
+        index.execute(WRITE["create_session"], {"name": session, "at": now})
+        given = dumps([_told(task, address.seq, now) for address, task in own])
+        values = {"rows": given, "session": session, "first": 0, "last": NEWEST, "batch": None}
+        index.execute(given_rows + WRITE["mirror"], values)
+        index.execute(given_rows + WRITE["events_of_new"], values | {"at": now, "actor": actor})
+
+
+@functools.cache
+def _told_of() -> list[str]:
+    """The columns that are passed on to the index."""
+    import re
+
+    return [name for name in rows.COLUMNS if re.search(rf"(?<!')\b{name}\b", WRITE["mirror"] + WRITE["events_of_new"])]
+
+
+def _given() -> str:
+    columns = ", ".join(f"json_extract(value, '$.{name}') AS \"{name}\"" for name in (*_told_of(), "batch"))
+    return BATCH["given"].format(columns=columns)
+
+
+def _told(task: NewTask, seq: int, now: int) -> rows.Columns:
+    """What the index is told of a new task's row, as its session's file has it once it is released."""
+    stored = row(entered(task, seq, now, status=submit.first_status(task)))
+    return {name: stored[name] for name in _told_of() if name in stored}
+
+
+def release(
+    state: StateDir, batch: str, sessions: Sequence[str], *, now: int, actor: Actor, alone: Collection[str] = ()
+) -> None:
+    """Release a committed batch into the queue; repeating this after a crash changes nothing.
+
+    In sessions in which no task waits for others, `alone`, the index is not involved. Raises the first Busy or
+    Unreadable, after all other sessions are done.
+    """
+
+    def one(session: str) -> None:
+        only = session in alone
+        with session_write(state, session, now=now, actor=actor, create=True, alone=only) as write:
+            write.tell("batch.release", {"id": batch})
+            if only:
+                return
+            ((first,),) = write.ask("batch.first_staged", {"id": batch})
+            if first is not None and not dependencies.exists(write, Address(session, first)):
+                # An older version committed the batch; it updated the index at this point.
+                write.tell("write.create_session", {"name": session, "at": now})
+                write.publish(first, batch)
+            for (seq,) in write.ask("batch.blocked", {"id": batch, "session": session}):
+                dependencies.settle(write, seq)
+
+    _settle(state, batch, sessions, one)
+
+
+def drop(state: StateDir, batch: str, sessions: Sequence[str], *, now: int, actor: Actor) -> None:
+    """Undo what a batch staged that was never committed. Raises as `release` does."""
+
+    def one(session: str) -> None:
+        if is_there(state.inbound(session)):
+            with session_write(state, session, now=now, actor=actor) as write:
+                write.tell("batch.drop_dependencies", {"id": batch, "session": session})
+                write.tell("batch.drop", {"id": batch})
+
+    _settle(state, batch, sessions, one)
+
+
+def _settle(state: StateDir, batch: str, sessions: Sequence[str], step: Callable[[str], None]) -> None:
+    """Take a step in every session, even if it fails in others, and end the batch once all are done."""
+    trouble: AgentqError | None = None
+    for session in sessions:
+        try:
+            step(session)
+        except AgentqError as error:
+            trouble = trouble or error
+    if trouble is not None:
+        raise trouble
+    _end(state, batch)
+
+
+def _end(state: StateDir, batch: str) -> None:
+    index = opening.connect(state.index, "index", create=False)
+    try:
+        with connection.transaction(index, state.index):
+            index.execute(BATCH["end"], {"id": batch})
+    finally:
+        index.close()

@@ -1,0 +1,240 @@
+"""The life of a run until its end (`finish`): claimed, undone, adopted, told to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from agentq_cli.base.dataclass import replace
+from agentq_cli.base.errors import NotFound
+from agentq_cli.base.identity import Identity
+from agentq_cli.base.json_text import dumps
+from agentq_cli.engines.nouns import Claim, Past
+from agentq_cli.engines.steps import finish, rows, series
+from agentq_cli.engines.steps.heads import around, startable
+from agentq_cli.model.actions import Trigger
+from agentq_cli.model.addresses import RunId
+from agentq_cli.model.statuses import FailureClass, Status
+from agentq_cli.model.workers import LastStart, Worker
+from agentq_cli.policy import admission, retry
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.engines.nouns import Candidate, Plan
+    from agentq_cli.engines.transaction import Reading, Transaction
+    from agentq_cli.model.tasks import Task
+
+
+def claim(
+    write: Transaction,
+    candidate: Candidate,
+    plan: Plan,
+    *,
+    supervisor: Identity,
+    jobs: int,
+    parallel: Callable[[str], int | None],
+    host: str,
+    newest: LastStart | None = None,
+    monotonic: int = 0,
+) -> Claim | None:
+    """Take a task to run it by a plan; None if it may no longer be taken, or is not what the plan was made from.
+
+    Everything that allowed the pick is checked again under the lock: due, expiry, pauses, holds, the lane, the
+    conversation, and the cap over the whole state dir; with `newest` also that this is still the newest start.
+    `monotonic` is the time of this start, stored for the next one. The audit log shows what the plan says.
+    """
+    if newest is not None and rows.last_start(write.ask("read.meta", {"name": "last_start"})) != newest:
+        return None
+    task = _claimable(write, candidate, jobs=jobs, parallel=parallel)
+    if task is None:
+        return None
+    return _take(write, task, plan, supervisor=supervisor, host=host, monotonic=monotonic)
+
+
+def _claimable(
+    write: Transaction, candidate: Candidate, *, jobs: int, parallel: Callable[[str], int | None]
+) -> Task | None:
+    head = candidate.head
+    ((workers,),) = write.ask("dispatch.worker_count")
+    if admission.cap(workers, jobs).holding:
+        return None
+    try:
+        task = write.task(head.seq)
+    except NotFound:
+        return None  # the next check of its session forgets it
+    fresh = replace(
+        head,
+        agent=task.work.agent or "",
+        due_at=task.due_at,
+        expires_at=None if task.begun else task.work.expires_at,
+        retry=task.begun,
+        shares=task.work.shares_conversation,
+    )
+    again = around(write, write.now)
+    if task.status is Status.QUEUED and startable(write, fresh, again, now=write.now, width=parallel(fresh.session)):
+        if task != candidate.task or past(write, task) != candidate.past:
+            return None
+        if task.arriving:
+            return series.arrive(write, task)
+        return None if not task.begun and series.refuse(write, task) else task
+    # The index was wrong about this task: unless it is repaired, the same pick would come again for ever.
+    write.mirror(head.seq)
+    return None
+
+
+def _take(
+    write: Transaction,
+    task: Task,
+    plan: Plan,
+    *,
+    supervisor: Identity,
+    host: str,
+    monotonic: int,
+) -> Claim:
+    run = RunId(task.session, task.seq, task.runs + 1)
+    taken = replace(
+        task,
+        status=Status.RUNNING,
+        reason=None,
+        attempts=task.attempts + 1,
+        tries=task.tries + 1,
+        runs=run.attempt,
+        last_run=run.attempt,
+        cancel_requested=False,
+        resumes=plan.resumes,
+    )
+    write.save(task, taken, event="start", run=run)
+    write.tell(
+        "dispatch.insert_run",
+        {
+            "session": task.session,
+            "seq": task.seq,
+            "attempt": run.attempt,
+            "series": task.series,
+            "trigger": Trigger.RETRY if task.tries else task.trigger,
+            "agent": task.work.agent,
+            "argv": dumps(plan.argv),
+            "cwd": task.work.cwd,
+            "scheduled_for": task.scheduled_for,
+            "started_at": write.now,
+            "host": host,
+            "conversation": plan.conversation if plan.begun else None,
+        },
+    )
+    write.tell(
+        "dispatch.insert_worker",
+        {
+            "session": task.session,
+            "seq": task.seq,
+            "attempt": run.attempt,
+            "agent": task.work.agent or "",
+            "shares": task.work.shares_conversation,
+            "at": write.now,
+        }
+        | rows.identity_columns(supervisor),
+    )
+    # Fairness compares who started longest ago, so two starts in one millisecond must differ.
+    ((last,),) = write.ask("dispatch.last_start")
+    write.tell("dispatch.session_started", {"session": task.session, "at": max(write.now, last + 1)})
+    started = LastStart(monotonic, supervisor.boot_id, str(run))
+    write.tell("dispatch.set_meta", {"name": "last_start", "value": dumps(started)})
+    return Claim(taken, run, plan)
+
+
+def past(reading: Reading, task: Task) -> Past:
+    """What is known before a run of a task."""
+    if task.work.agent is None:
+        return Past()
+    own_runs = task.runs > task.work.launch.earlier_runs
+    paid = finish.spent(reading, task) if own_runs else 0.0
+    conversation, used_at, interrupted = _conversation(reading, task, _interrupted(reading, task) if own_runs else None)
+    directory = None if conversation is None else _directory(reading, task.session, conversation)
+    return Past(conversation, used_at, interrupted, paid, directory)
+
+
+def _conversation(
+    reading: Reading, task: Task, own: tuple[str, int, FailureClass] | None
+) -> tuple[str | None, int | None, FailureClass | None]:
+    """The conversation to continue, when it was last used, and how this task was interrupted in it (`own`)."""
+    if task.work.shares_conversation:
+        known, used_at = next(iter(reading.ask("dispatch.conversation", {"agent": task.work.agent})), (None, None))
+        if known is None or own is None or known != own[0]:
+            return known, used_at, None
+    return own or (None, None, None)
+
+
+def _interrupted(reading: Reading, task: Task) -> tuple[str, int, FailureClass] | None:
+    """The conversation in which the task's last run was interrupted, when, and how; None if it was not."""
+    for agent, conversation, failure, ended_at in reading.ask("dispatch.last_attempt", task.address._asdict()):
+        if agent == task.work.agent and conversation is not None and retry.goes_on(failure):
+            return conversation, ended_at, FailureClass(failure)
+    return None
+
+
+def _directory(reading: Reading, session: str, conversation: str) -> str | None:
+    """Where a conversation was last used; None if no run knows."""
+    values = {"session": session, "conversation": conversation}
+    found = reading.ask("dispatch.conversation_directory", values)
+    return str(found[0][0]) if found else None
+
+
+def undo(write: Transaction, run: RunId, *, reason: str) -> bool:
+    """Put back a claimed task that was never started, without using an attempt. False: it was no longer this claim."""
+    task = write.task(run.seq)
+    if task.status is not Status.RUNNING or task.runs != run.attempt:
+        return False
+    ended = Status.CANCELLED if task.cancel_requested else Status.QUEUED
+    back = replace(
+        task,
+        status=ended,
+        attempts=task.attempts - 1,
+        tries=task.tries - 1,
+        resumes=False,
+        last_run=_run_before(write, run),
+        ended_at=write.now if ended is Status.CANCELLED else None,
+    )
+    write.save(task, back, event="undo", run=run, reason=reason)
+    write.tell("dispatch.delete_run", run._asdict())
+    write.tell("dispatch.delete_worker", run._asdict())
+    return True
+
+
+def _run_before(write: Transaction, run: RunId) -> int | None:
+    ((before,),) = write.ask("dispatch.run_before", run._asdict())
+    return None if before is None else int(before)
+
+
+def seen_conversation(write: Transaction, run: RunId, agent: str, conversation: str) -> None:
+    """Store a conversation's id as soon as the agent names it, so that a crash does not lose it."""
+    task = write.task(run.seq)
+    if task.status is not Status.RUNNING or task.runs != run.attempt:
+        return
+    write.tell("dispatch.run_conversation", run._asdict() | {"id": conversation})
+    if task.work.shares_conversation:
+        values = run._asdict() | {"agent": agent, "id": conversation, "at": write.now}
+        write.tell("dispatch.keep_conversation", values)
+
+
+def adopt(write: Transaction, worker: Worker, supervisor: Identity) -> bool:
+    """Take over watching a run whose supervisor is gone. False: another supervisor was faster, or the run has ended."""
+    key = worker.id._asdict()
+    taken = key | rows.identity_columns(supervisor) | rows.identity_columns(worker.supervisor, "old_")
+    if not write.tell("dispatch.adopt", taken):
+        return False
+    write.tell("dispatch.adopt_run", key)
+    write.record("adopt", worker.seq, run=worker.id, before=Status.RUNNING, after=Status.RUNNING)
+    return True
+
+
+def request_stop(write: Transaction, run: RunId, *, reason: str, cancel: bool, run_only: bool = False) -> bool:
+    """Record, once, that a run is to end; the caller then tells its shim. False: the run has ended."""
+    task = write.task(run.seq)
+    if task.status is not Status.RUNNING or task.runs != run.attempt:
+        return False
+    values = run._asdict() | {"reason": reason, "actor": write.actor}
+    first = write.tell("dispatch.request_stop", values)
+    if cancel and not task.cancel_requested:
+        stopping = replace(task, cancel_requested=True, goes_on=run_only and task.rearms)
+        write.save(task, stopping, event="stop", run=run, reason=reason)
+    elif first:
+        write.record("stop", run.seq, run=run, before=task.status, after=task.status, reason=reason)
+    return True

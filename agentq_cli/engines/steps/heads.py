@@ -1,0 +1,173 @@
+"""The heads of the queue as a supervisor keeps them: updated by what the events say has changed.
+
+Every change of a waiting task records an event in the same commit, so the sessions of the new events are the ones to
+check again. Changes without an event (a rebuilt index, a slot that was moved) are found by reading everything again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+
+from agentq_cli.base.clock import monotonic_ms
+from agentq_cli.base.dataclass import replace
+from agentq_cli.policy import order
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.engines.transaction import Reading, Snapshots
+
+MOST = 500
+"""How many new events are followed one by one; if there are more, everything is read again."""
+
+ANEW_MS = 30_000
+"""How old the last full read may be at most, whatever the events say."""
+
+LEAST = -1 << 31
+"""Below every priority."""
+
+
+def snapshot(reading: Snapshots, sessions: Collection[str] = (), *, now: int) -> order.Snapshot:
+    """What may be started and what prevents starts, at one moment; with `sessions`, only heads of those."""
+    with reading.snapshot():
+        found = around(reading, now)
+        lanes = dict(found.lanes)
+        for session, seq, agent, _ in reading.ask("dispatch.retrying"):
+            if agent not in found.held_agents:  # a held task does not hold up others
+                lane = lanes.get(session, order.Lane())
+                lanes[session] = replace(lane, retrying={*lane.retrying, seq})
+        chosen = tuple(head for head in heads(reading, now) if not sessions or head.session in sessions)
+        return replace(found, lanes=lanes, heads=chosen)
+
+
+def around(reading: Reading, now: int) -> order.Snapshot:
+    """A snapshot without the heads and the waiting retries: as large as the number of live runs and pauses."""
+    lanes: dict[str, tuple[int, set[str]]] = {}
+    workers = 0
+    for session, agent, shares in reading.ask("dispatch.running"):
+        running, conversations = lanes.get(session, (0, set()))
+        if shares:
+            conversations.add(agent)
+        lanes[session] = (running + 1, conversations)
+        workers += 1
+    holds = reading.ask("read.holds", {"now": now})
+    return order.Snapshot(
+        heads=(),
+        lanes={name: order.Lane(running, conversations=taken) for name, (running, taken) in lanes.items()},
+        paused_sessions=frozenset(name for (name,) in reading.ask("dispatch.paused_sessions")),
+        held_agents=frozenset(hold[1] for hold in holds if hold[0] == "agent"),
+        queue_paused=any(hold[0] == "queue" for hold in holds),
+        workers=workers,
+    )
+
+
+def startable(reading: Reading, head: order.Head, found: order.Snapshot, *, now: int, width: int | None) -> bool:
+    """Whether a head may start, given a snapshot `around`; the retries of its session are queried only if they
+    matter."""
+    if not order.startable(head, found, now=now, parallel=lambda session: width):
+        return False
+    if width is None or head.retry:
+        return True
+    values = {"session": head.session, "now": now}
+    waiting = [seq for (seq,) in reading.ask("read.session_retrying", values)]
+    lane = found.lanes.get(head.session, order.Lane())
+    return order.lane_open(head, replace(lane, retrying=set(waiting)), width)
+
+
+def heads(reading: Reading, now: int) -> Iterator[order.Head]:
+    """The head of every group."""
+    group: dict[str, object] = {"session": "", "agent": "", "priority": 0, "shares": 0, "retry": 0}
+    while found := reading.ask("dispatch.next_head", group | {"now": now}):
+        head = order.Head(*found[0])
+        group = {name: getattr(head, name) for name in group}
+        yield head
+
+
+def heads_of(reading: Reading, session: str, now: int) -> list[order.Head]:
+    """The heads of one session."""
+    found: list[order.Head] = []
+    group: dict[str, object] = {"agent": "", "priority": LEAST, "shares": 0, "retry": 0}
+    values = {"session": session, "now": now}
+    while row := reading.ask("dispatch.next_head_of", values | group):
+        head = order.Head(*row[0])
+        group = {name: getattr(head, name) for name in group}
+        found.append(head)
+    return found
+
+
+class Heads:
+    """The heads of some sessions, or of all if none is named."""
+
+    def __init__(self, reading: Snapshots, sessions: Collection[str]) -> None:
+        self._reading = reading
+        self._sessions = frozenset(sessions)
+        self._ready = order.Ready()
+        self._seen: tuple[int, object] | None = None
+        self._read_at = 0
+        self._doubted: set[str] = set()
+
+    def doubt(self, session: str) -> None:
+        self._doubted.add(session)
+
+    def pick(
+        self,
+        *,
+        now: int,
+        jobs: int,
+        ageing_ms: int | None,
+        parallel: Callable[[str], int | None],
+        without: Collection[str] = (),
+    ) -> order.Head | None:
+        from agentq_cli.policy import admission
+
+        with self._reading.snapshot():
+            found = around(self._reading, now)
+            if admission.cap(found.workers, jobs).holding:
+                return None
+            self._follow(now)
+
+            def may_start(head: order.Head) -> bool:
+                if head.session in without:
+                    return False
+                if head.expires_at is not None and head.expires_at <= now:
+                    self._doubted.add(head.session)  # what is behind it was hidden until now
+                    return False
+                return startable(self._reading, head, found, now=now, width=parallel(head.session))
+
+            while True:
+                head = self._ready.pick(may_start, now=now, ageing_ms=ageing_ms)
+                if head is not None or not self._doubted:
+                    return head
+                self._reread(now)
+
+    def _follow(self, now: int) -> None:
+        last, rebuilt = self._reading.ask("dispatch.marks")[0]
+        seen, seen_rebuilt = self._seen or (0, None)
+        changed = []
+        if self._seen is not None and 0 < last - seen <= MOST:
+            changed = self._reading.ask("dispatch.changed", {"after": seen})
+        # If some of the new events are missing, their tasks have been pruned.
+        told = self._seen is not None and rebuilt == seen_rebuilt and len(changed) == last - seen
+        if not told or monotonic_ms() - self._read_at >= ANEW_MS:
+            self._read_all(now)
+        self._doubted.update(session for (session,) in changed if session is not None)
+        self._seen = (last, rebuilt)
+        self._reread(now)
+
+    def _read_all(self, now: int) -> None:
+        self._ready.clear()
+        self._doubted.clear()
+        self._read_at = monotonic_ms()
+        found: dict[str, list[order.Head]] = {}
+        for head in heads(self._reading, now):
+            found.setdefault(head.session, []).append(head)
+        for session in found:
+            self._put(session, found[session])
+
+    def _reread(self, now: int) -> None:
+        while self._doubted:
+            session = self._doubted.pop()
+            self._put(session, heads_of(self._reading, session, now))
+
+    def _put(self, session: str, heads: list[order.Head]) -> None:
+        if not self._sessions or session in self._sessions:
+            self._ready.replace(session, heads)

@@ -1,0 +1,28 @@
+"""A person's pauses of an agent, or of the whole queue; a usage limit's holds are set where a run ends (`finish`)."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.engines.transaction import Writing
+
+
+def pause(write: Writing, agent: str | None, *, reason: str | None) -> None:
+    """Start no task of an agent (None: no task at all) until `resume`."""
+    scope, name = ("queue", "") if agent is None else ("agent", agent)
+    values = {"scope": scope, "name": name, "kind": "paused", "since": write.now, "until": None, "reason": reason}
+    write.tell("dispatch.set_hold", values | {"count": 1})
+    write.record(f"pause_{scope}", reason=_named(agent, reason))
+    write.holds_changed()
+
+
+def resume(write: Writing, agent: str | None) -> None:
+    """Lift every hold on an agent (None: on the queue)."""
+    scope = "queue" if agent is None else "agent"
+    write.tell("dispatch.lift_holds", {"scope": scope, "name": agent})
+    write.record(f"resume_{scope}", reason=_named(agent, None))
+    write.holds_changed()
+
+
+def _named(agent: str | None, reason: str | None) -> str | None:
+    return " ".join(part for part in (agent, f"({reason})" if reason else None) if part) or None

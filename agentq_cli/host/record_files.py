@@ -1,0 +1,145 @@
+"""The files of a run's records: small JSON documents that appear complete, or locks that say who lives."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from collections.abc import Mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+LARGEST = 64 * 1024
+UNFIT = (errno.ELOOP, errno.EACCES, errno.ENXIO)
+FOR_WRITING = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+FOR_READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def load(path: str) -> dict[str, Any] | None:
+    """The record as a dict; {} if it exists but is unreadable, None if it does not exist.
+
+    The agent can write to the directory, so a pipe, a link or a directory in a record's place counts as unreadable.
+    Any other failure is raised: a run must not look dead because we are out of descriptors.
+    """
+    try:
+        descriptor = os.open(path, FOR_READING)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if error.errno in UNFIT:
+            return {}
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return {}
+        document = json.loads(os.read(descriptor, LARGEST))
+    except (ValueError, RecursionError):
+        return {}
+    finally:
+        os.close(descriptor)
+    return document if isinstance(document, dict) else {}
+
+
+def link(path: str, document: Mapping[str, Any], *, keep: bool = False) -> bool:
+    """Put a document in place, complete, with its data synced; the caller syncs the directory. False: there is one
+    already.
+
+    With `keep` it stays open and locked for as long as this process lives, if the file system supports such locks.
+    """
+    temporary = f"{path}.{os.getpid()}"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    placed = False
+    try:
+        _write_all(descriptor, encode({**document, "locked": lock(descriptor)} if keep else document))
+        os.link(temporary, path)
+        placed = True
+        # Synced once everything is in place: one journal commit instead of three, and nobody acts before it.
+        os.fsync(descriptor)
+    except FileExistsError:
+        return False
+    finally:
+        if not (keep and placed):  # Otherwise it stays open and locked for as long as this process lives.
+            os.close(descriptor)
+        os.unlink(temporary)
+    return True
+
+
+def write_new(path: str, document: Mapping[str, Any]) -> None:
+    """Write a document to a file that is not in place yet."""
+    write_bytes(path, encode(document))
+
+
+def write_bytes(path: str, data: bytes) -> None:
+    """Write a file that is not in place yet; if that fails there is none."""
+    descriptor = os.open(path, FOR_WRITING, 0o600)
+    try:
+        _write_all(descriptor, data)
+    except OSError:
+        os.unlink(path)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def encode(document: Mapping[str, Any]) -> bytes:
+    """A document as the line of its file."""
+    return json.dumps(document).encode() + b"\n"
+
+
+def sync_directory(path: str) -> None:
+    """Make the names in a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def require_directory(path: str) -> None:
+    """Raises NotADirectoryError for anything but a directory itself."""
+    if not stat.S_ISDIR(os.lstat(path).st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, "a symbolic link or a file, not a directory", path)
+
+
+def lock(descriptor: int, *, shared: bool = False) -> bool:
+    """Lock a file for as long as it stays open, here or in processes that inherit it. False if such locks are not
+    supported."""
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+    except OSError:
+        return False
+    return True
+
+
+def is_locked(path: str) -> bool:
+    """Whether someone holds a lock on a file. The kernel releases a lock when the last process that has the file
+    open ends."""
+    import fcntl
+
+    try:
+        descriptor = os.open(path, FOR_READING)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        if error.errno in UNFIT:
+            return False
+        raise
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False

@@ -1,0 +1,235 @@
+"""The directory of one run: small JSON records through which processes that never meet agree on what happened.
+
+`start` and `stop` are hard-linked into place when complete, so the first one wins and no reader sees a partial record.
+Nobody acts on a torn one, because acting waits for the fsync. `exit` is renamed into place after an fsync: it is either
+complete or, if it is empty or torn after a power loss, counts as missing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Mapping
+
+from agentq_cli.base.identity import Identity
+from agentq_cli.host import record_files as files
+from agentq_cli.host import records
+from agentq_cli.host.records import Cut, Exit, Start, Stop, Void
+from agentq_cli.policy.stall import Silence
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+EXIT_SPACE = 4096  # Reserved before the agent starts, so that its exit record can be written even if it fills the disk.
+LONGEST_ERROR = 500
+LOOKS = "looks"
+"""The record of a run's silence."""
+
+LINGERS = "lingers"
+"""The record of how long a run has kept running after its final event."""
+
+
+class RunDirectory:
+    """`sessions/NAME/runs/N.K`. Writers raise OSError; readers return None for what does not exist or cannot be
+    read."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        self._made: list[str] = []
+
+    def file(self, name: str) -> str:
+        """The path of one of the run's files: `stdout`, `stderr`, `prompt`, `heartbeat`, `result`."""
+        return f"{self.path}/{name}"
+
+    def create(self) -> None:
+        """Create the run's directory with mode 0700, and the `runs` directory above it. The session's directory must
+        exist.
+
+        A symbolic link in place of either is not followed: we must not write where it leads.
+        """
+        for path in (os.path.dirname(self.path), self.path):
+            try:
+                os.mkdir(path, 0o700)
+            except FileExistsError:
+                files.require_directory(path)
+                continue
+            self._made.append(path)
+
+    def start(self) -> Start | Void | None:
+        """Who took the run."""
+        document = self._load("start")
+        return None if document is None else records.read_start(document)
+
+    def write_start(self, start: Start) -> bool:
+        """Take the run for this shim, durably. False if another shim has it or it is void: then start nothing.
+
+        The record stays locked until this process ends, if the file system supports such locks.
+        """
+        identity = start.identity
+        document = {
+            "pid": identity.pid,
+            "start_time": identity.start_time,
+            "boot_id": identity.boot_id,
+            "started_at": start.started_at,
+            "monotonic_ms": start.monotonic_ms,
+            "tmpdir": None,  # Older versions of agentq, which did not compute the path, expect this key.
+        }
+        return self._link("start", document, keep=True)
+
+    def keeper_holds_lock(self) -> bool:
+        """Whether the writer of the `start` record is still alive, in any PID namespace."""
+        return files.is_locked(self.file("start"))
+
+    def output_is_open(self) -> bool:
+        """Whether a process of the run still has its stdout or stderr open, in any PID namespace."""
+        return files.is_locked(self.file("stdout")) or files.is_locked(self.file("stderr"))
+
+    def write_void(self, by: int, *, dry: bool = False) -> bool:
+        """Make sure that a late shim starts nothing. False: a shim was faster, and the run should be adopted.
+
+        With `dry` nothing is written, but problems are raised all the same. Raises OSError that names the directory.
+        """
+        try:
+            if dry:
+                self._check_writable()
+                return True
+            self.create()
+            return self._link("start", {"void": True, "by": by})
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self.path) from error
+
+    def _check_writable(self) -> None:
+        """Raises the OSError that writing a record would raise, as far as can be known without writing."""
+        above = os.path.dirname(self.path)
+        there = os.path.dirname(above)
+        for path in (above, self.path):
+            if not os.path.lexists(path):
+                break
+            files.require_directory(path)
+            there = path
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    def agent(self) -> Identity | None:
+        """The agent's own process, alive or not; None if it is not recorded."""
+        document, start = self._load("agent"), self.start()
+        if not document or not isinstance(start, Start):
+            return None
+        return records.read_agent(document, start.identity.boot_id)
+
+    def write_agent(self, pid: int, start_time: int) -> None:
+        """Record the agent's process. Not synced: the record means nothing after a reboot."""
+        temporary = self.file(f"agent.{pid}")
+        # Only two numbers, and written between fork and exec: done without the JSON encoder and the pages that it would
+        # copy.
+        files.write_bytes(temporary, b'{"pid": %d, "start_time": %d}\n' % (pid, start_time))
+        os.rename(temporary, self.file("agent"))
+
+    def stop(self) -> Stop | None:
+        """The recorded request to end the run, or None; see `post_stop`."""
+        document = self._load("stop")
+        return None if document is None else records.read_stop(document)
+
+    def post_stop(self, reason: str, at: int) -> bool:
+        """Record, durably, that the run is to be ended. False if that was recorded already; the first reason stays."""
+        self.create()
+        return self._link("stop", {"reason": reason, "at": at})
+
+    def recorded_silence(self, name: str = LOOKS) -> Silence | None:
+        """The silence, or the time since the final event, as last recorded by `record_silence`; see `policy.stall`."""
+        document = self._load(name)
+        return None if document is None else records.read_silence(document)
+
+    def record_silence(self, silence: Silence, name: str = LOOKS) -> None:
+        """Record a check for the next one to compare with. Not synced: the record means nothing after a reboot."""
+        temporary = self.file(f"{name}.{os.getpid()}")
+        signs = silence.signs._asdict()
+        files.write_new(temporary, signs | {"since": silence.since, "boot_id": silence.boot_id})
+        os.rename(temporary, self.file(name))
+
+    def forget_silence(self, name: str) -> None:
+        """Remove the record, so that the next check counts as the first."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.file(name))
+
+    def exit(self) -> Exit | None:
+        """How the run ended; None if the record is missing, empty or torn."""
+        document = self._load("exit")
+        return None if document is None else records.read_exit(document)
+
+    def reserve_exit(self) -> ExitSlot:
+        """Reserve the space for the exit record while there is some."""
+        return ExitSlot(self)
+
+    def cut(self, stream: str) -> Cut | None:
+        """What was cut from `stdout` or `stderr`, or None if nothing was."""
+        document = self._load(f"{stream}.cut")
+        return None if document is None else records.read_cut(document)
+
+    def write_cut(self, stream: str, cut: Cut) -> None:
+        """Record what is about to be cut. Written before the cut, so that a reader never takes a hole for output."""
+        temporary = self.file(f"{stream}.cut.new")
+        files.write_new(temporary, cut._asdict())
+        os.rename(temporary, self.file(f"{stream}.cut"))
+
+    def _load(self, name: str) -> dict[str, Any] | None:
+        return files.load(self.file(name))
+
+    def _link(self, name: str, document: Mapping[str, Any], *, keep: bool = False) -> bool:
+        if not files.link(self.file(name), document, keep=keep):
+            return False
+        files.sync_directory(self.path)
+        while self._made:
+            files.sync_directory(os.path.dirname(self._made.pop()))
+        return True
+
+
+class ExitSlot:
+    """The space for an exit record, reserved before there is anything to record."""
+
+    def __init__(self, directory: RunDirectory) -> None:
+        self._directory = directory
+        self._temporary = directory.file(f"exit.{os.getpid()}")
+        self._descriptor = os.open(self._temporary, files.FOR_WRITING, 0o600)
+        try:
+            _allocate(self._descriptor, 0)
+        except OSError:
+            self.release()
+            raise
+
+    def disk_full(self) -> bool:
+        """Whether the file system has no free block left for the run."""
+        try:
+            _allocate(self._descriptor, EXIT_SPACE)
+        except OSError as error:
+            return error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return False
+
+    def write(self, record: Exit) -> None:
+        """Write the record, durably, to its final place."""
+        document = record._asdict()
+        if record.error is not None:
+            document["error"] = record.error[:LONGEST_ERROR]
+        data = files.encode(document)
+        # Overwrite the reserved blocks: truncating first would return them to a full disk.
+        os.pwrite(self._descriptor, data, 0)
+        os.ftruncate(self._descriptor, len(data))
+        os.fsync(self._descriptor)
+        os.close(self._descriptor)
+        os.rename(self._temporary, self._directory.file("exit"))
+        files.sync_directory(self._directory.path)
+
+    def release(self) -> None:
+        """Release the space: there will be no record."""
+        os.close(self._descriptor)
+        os.unlink(self._temporary)
+
+
+def _allocate(descriptor: int, offset: int) -> None:
+    try:
+        os.posix_fallocate(descriptor, offset, EXIT_SPACE)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+            raise

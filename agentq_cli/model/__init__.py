@@ -1,0 +1,1 @@
+"""The nouns of the contract as frozen values. Times are integer milliseconds UTC, durations milliseconds."""

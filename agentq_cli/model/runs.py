@@ -1,0 +1,109 @@
+"""A run: how it ended, its row of the audit log, and its line of an overview."""
+
+from __future__ import annotations
+
+from agentq_cli.base.dataclass import dataclass
+from agentq_cli.model.addresses import RunId
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from agentq_cli.model.actions import Trigger
+    from agentq_cli.model.statuses import FailureClass, RunStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended, decided once the process tree is gone; what `finish` writes.
+
+    `conversation_lost`: the agent does not know the conversation. `conversation_full`: the conversation has no room
+    left. `nothing_done`: the attempt failed before it had done anything, for a reason that may lie in the conversation
+    that it continued.
+    """
+
+    status: RunStatus
+    finished_at: int
+    duration_ms: int
+    exit_code: int | None = None
+    signal: int | None = None
+    failure_class: FailureClass | None = None
+    error: str | None = None
+    result: Any = None
+    conversation: str | None = None
+    conversation_lost: bool = False
+    conversation_full: bool = False
+    nothing_done: bool = False
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    tokens_of_conversation: bool = False
+    cost_usd: float | None = None
+    peak_rss_bytes: int | None = None
+    stdout_bytes: int = 0
+    stderr_bytes: int = 0
+    reset_at: int | None = None
+    script_outcome: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One row of the audit log (`task_runs`)."""
+
+    session: str
+    seq: int
+    attempt: int
+    series: int | None
+    trigger: Trigger
+    agent: str | None
+    argv: tuple[str, ...]
+    cwd: str
+    scheduled_for: int | None
+    started_at: int
+    finished_at: int | None
+    duration_ms: int | None
+    status: RunStatus
+    exit_code: int | None
+    signal: int | None
+    failure_class: FailureClass | None
+    error: str | None
+    result: Any
+    script_outcome: str | None
+    conversation: str | None
+    tokens_in: int | None
+    tokens_out: int | None
+    cost_usd: float | None
+    peak_rss_bytes: int | None
+    stdout_bytes: int | None
+    stderr_bytes: int | None
+    host: str
+    adopted: bool
+
+    @property
+    def id(self) -> RunId:
+        """`SESSION/N.K`."""
+        return RunId(self.session, self.seq, self.attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """A run as an overview shows it: when, how and at what cost, without what it printed. `error` is shortened."""
+
+    session: str
+    seq: int
+    attempt: int
+    agent: str | None
+    status: RunStatus
+    started_at: int
+    finished_at: int | None
+    duration_ms: int | None
+    exit_code: int | None = None
+    failure_class: str | None = None
+    error: str | None = None
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    cost_usd: float | None = None
+
+    @property
+    def id(self) -> RunId:
+        """`SESSION/N.K`."""
+        return RunId(self.session, self.seq, self.attempt)

@@ -1,0 +1,52 @@
+"""A session, and what is kept of it: its events and messages."""
+
+from __future__ import annotations
+
+from agentq_cli.base.dataclass import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """A session as `sessions` lists it; `counts` by shown status."""
+
+    name: str
+    counts: Mapping[str, int]
+    next_due_at: int | None
+    paused: bool
+    reason: str | None
+    conversation: str | None
+    conversations: Mapping[str, str]
+    parallel: int | None
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change of state; `from_status` and `to_status` are null for an event that changes no task."""
+
+    id: int
+    at: int
+    session: str | None
+    seq: int | None
+    attempt: int | None
+    from_status: str | None
+    to_status: str | None
+    event: str
+    actor: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A row of a session's `messages_out`."""
+
+    id: str
+    session: str
+    kind: str
+    content: Any
+    created_at: int

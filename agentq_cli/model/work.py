@@ -1,0 +1,86 @@
+"""What a task is to do: the part that a new task, a stored one and the next occurrence share."""
+
+from __future__ import annotations
+
+from agentq_cli.base.dataclass import dataclass, field
+from agentq_cli.base.enumeration import StrEnum
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agentq_cli.model.addresses import Address
+
+
+class Condition(StrEnum):
+    """How a dependency must end for the task that waits for it to start."""
+
+    SUCCESS = "success"
+    ANY = "any"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What only the start of a task's runs needs: environment, limits, retry policy; stored as one JSON column.
+
+    `captured` is the part of the submitting shell's environment that is passed on, `env` what `--env-file` and `-e`
+    gave. `umask` is the submitter's. Runs up to K = `earlier_runs` belong to a task that this one replaced.
+    """
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    captured: Mapping[str, str] = field(default_factory=dict)
+    agent_args: tuple[str, ...] = ()
+    stdin: str | None = None
+    umask: int = 0o022
+    timeout_ms: int | None = None
+    grace_ms: int | None = None
+    stall_timeout_ms: int | None = None
+    memory_bytes: int | None = None
+    depth: int = 0
+    tz: str | None = None
+    script: str | None = None
+    retries: int | None = None
+    backoff_ms: int | None = None
+    max_backoff_ms: int | None = None
+    on_crash: str | None = None
+    max_cost_usd: float | None = None
+    earlier_runs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """One task that another waits for. In a batch that is being submitted, `ref` is the position of a line of the
+    batch."""
+
+    address: Address | None
+    on: Condition
+    ref: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to be done: the part that a new task, a stored one and the next occurrence of a series share.
+
+    Code that passes a task's work on passes on this value. Each field is a column of the same name, in
+    `engines/local/rows`.
+    """
+
+    kind: str
+    cwd: str
+    prompt: str | None = None
+    argv: tuple[str, ...] | None = None
+    agent: str | None = None
+    priority: int = 0
+    labels: tuple[str, ...] = ()
+    key: str | None = None
+    context: str = "session"
+    launch: Launch = field(default_factory=Launch)
+    after: tuple[Dependency, ...] = ()
+    on_dep_failure: str = "cancel"
+    expires_at: int | None = None
+
+    @property
+    def shares_conversation(self) -> bool:
+        """Whether it continues its session's conversation, so that no other such task may run beside it."""
+        return self.kind == "prompt" and self.context == "session"

@@ -1,0 +1,57 @@
+"""What is alive: supervisors and the runs that are not finished."""
+
+from __future__ import annotations
+
+from agentq_cli.base.dataclass import NamedTuple, dataclass
+from agentq_cli.model.addresses import RunId
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.base.identity import Identity
+    from agentq_cli.policy.admission import Gate
+
+
+@dataclass(frozen=True, slots=True)
+class Supervisor:
+    """A process running `agentq run`. `renewed_at` is monotonic milliseconds of its boot.
+
+    `gates` are the admission gates with their numbers, while one of them holds back what it would start.
+    """
+
+    identity: Identity
+    jobs: int
+    sessions: tuple[str, ...]
+    started_at: int
+    renewed_at: int
+    gates: tuple[Gate, ...] = ()
+
+
+class LastStart(NamedTuple):
+    """The newest claim of a state dir: its run, and when it was in monotonic milliseconds of a boot.
+
+    All fields are empty if there was none.
+    """
+
+    at: int = 0
+    boot_id: str = ""
+    run: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A live run: claimed, not yet finished. `stop` is the recorded intent to end it."""
+
+    session: str
+    seq: int
+    attempt: int
+    agent: str | None
+    claimed_at: int
+    shares_conversation: bool
+    supervisor: Identity | None
+    adopted: bool
+    stop: str | None
+
+    @property
+    def id(self) -> RunId:
+        """The run that it carries out."""
+        return RunId(self.session, self.seq, self.attempt)

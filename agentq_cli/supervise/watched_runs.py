@@ -1,0 +1,215 @@
+"""The runs that one supervisor watches: it adopts them, reads what they print, ends them at a limit, and finishes
+them."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable, Iterator
+
+from agentq_cli.base.clock import monotonic_ms
+from agentq_cli.host import stop
+from agentq_cli.model.actions import Actor
+from agentq_cli.model.addresses import RunId
+from agentq_cli.model.statuses import Status
+from agentq_cli.supervise import limits, overdue
+from agentq_cli.supervise.duty import Duty, Happening
+from agentq_cli.supervise.guard import Tried
+from agentq_cli.supervise.starting import START
+from agentq_cli.supervise.watch import LOST_MS, Watched
+
+STREAM_MS = 500
+"""How often an agent's stream is read while it runs: its conversation's id is needed before it ends."""
+
+OVERDUE_MS = 5_000
+"""How often runs are checked that may have passed a limit and cannot be ended."""
+
+
+class WatchedRuns:
+    """The runs of one supervisor, in the order of the starts.
+
+    `started` counts the tasks that it started, `failed` those that it watched to an unsuccessful end. `ended` is called
+    with the session of each run that is finished.
+    """
+
+    def __init__(self, duty: Duty, ended: Callable[[str], None]) -> None:
+        self.by_id: dict[RunId, Watched] = {}
+        self.started = 0
+        self.failed = 0
+        self._duty = duty
+        self._ended = ended
+        self._overdue: set[RunId] = set()
+        self._overdue_at = 0
+
+    def start(self, watched: Watched) -> None:
+        """Watch a run that was started."""
+        self.started += 1
+        self.by_id[watched.worker.id] = watched
+
+    def adopt(self) -> Iterator[Happening]:
+        """Take over runs whose supervisor is gone."""
+        duty = self._duty
+        for worker in duty.queue.orphaned():
+            step = f"adopt {worker.id}"
+            if worker.id in self.by_id or duty.outside(worker.session) or not duty.guard.may_run(worker.session, step):
+                continue
+            with duty.guard.guarding(worker.session, step) as tried:
+                if not duty.queue.adopt(worker, duty.identity):
+                    continue
+                task = duty.queue.task(worker.id.address, background=True)
+                watched = Watched.adopted(worker, task, duty.queue.here.run(worker.id), duty.config, duty.queue)
+            if tried.lasting:
+                yield from self._give_up(worker.id, tried)
+            if tried.error is not None:
+                continue
+            self.by_id[worker.id] = watched
+            yield duty.tell("adopt", worker.id, before=Status.RUNNING, after=Status.RUNNING)
+        yield from self.settle()
+
+    def read_streams(self) -> None:
+        """Read what the agents have printed since the last call, and store a conversation's id as soon as it is
+        known."""
+        for run, watched in self.by_id.items():
+            step = f"stream {run}"
+            if not self._duty.guard.may_run(run.session, step):
+                continue
+            # If storing fails, the next tick or the finish stores it.
+            with self._duty.guard.guarding(run.session, step):
+                seen = watched.read_on()
+                if seen is not None and watched.task.work.agent is not None:
+                    self._duty.queue.seen_conversation(run, watched.task.work.agent, seen)
+                    watched.conversation = seen
+
+    def check_foreign(self) -> None:
+        """Find out whether shims have ended that no pidfd reaches."""
+        for run, watched in self.by_id.items():
+            if watched.foreign:
+                with self._duty.guard.guarding(run.session, f"keeper {run}"):
+                    watched.check_foreign()
+
+    # Ending them
+
+    def pass_on_stops(self) -> None:
+        """Deliver recorded stops whose requesting process died before it could deliver them."""
+        queue = self._duty.queue
+        for worker in queue.workers():
+            watched = self.by_id.get(worker.id)
+            if worker.stop is not None and watched is not None and not watched.ended:
+                # If the disk is full, the next round tries again.
+                with self._duty.guard.guarding(worker.session, f"stop {worker.id}"):
+                    if watched.directory.stop() is None:
+                        stop.request_stop(watched.directory, reason=worker.stop, at=queue.now)
+
+    def limit(self) -> Iterator[Happening]:
+        """End the runs that have been silent for too long, use too much memory or cost too much."""
+        duty = self._duty
+        for run, watched in self.by_id.items():
+            if watched.ended or not watched.limits.due():
+                continue
+            # Out of descriptors, or a disk that cannot take the record of a stop: the next check finds it again.
+            with duty.guard.guarding(run.session, f"limits {run}"):
+                reached = watched.limits.check(watched.directory, watched.stream)
+                if reached is not None and limits.enforce(
+                    duty.queue, run, watched.directory, reached, actor=Actor.SUPERVISOR
+                ):
+                    why = f"{reached.reason}: {reached.detail}"
+                    yield duty.tell("stop", run, before=Status.RUNNING, after=Status.RUNNING, reason=why)
+
+    def report_overdue(self) -> Iterator[Happening]:
+        """Report once for each run that it should have ended and cannot be ended."""
+        now, duty = monotonic_ms(), self._duty
+        if now < self._overdue_at:
+            return
+        self._overdue_at = now + OVERDUE_MS
+        for run, watched in self.by_id.items():
+            if run in self._overdue:
+                continue
+            with duty.guard.guarding(run.session, f"overdue {run}"):
+                here = duty.queue.here.path
+                late = overdue.find(watched.worker, watched.task, watched.directory, duty.config, here)
+                if late is None:
+                    continue
+                self._overdue.add(run)
+                yield duty.tell("overdue", run, before=Status.RUNNING, after=Status.RUNNING, reason=str(late))
+        self._overdue.intersection_update(self.by_id)
+
+    # Finishing them
+
+    def settle(self) -> Iterator[Happening]:
+        """Finish the runs that have ended."""
+        now, duty = monotonic_ms(), self._duty
+        for run, watched in list(self.by_id.items()):
+            step = f"settle {run}"
+            if not watched.ended or watched.again_at > now or not duty.guard.may_run(run.session, step):
+                continue
+            with duty.guard.guarding(run.session, step) as tried:
+                if not watched.conclude(duty.queue, duty.config):
+                    continue
+                yield from self._finish(run, watched)
+            if tried.lasting:
+                yield from self._give_up(run, tried)
+            elif tried.error is not None:
+                continue
+            watched.close()
+            del self.by_id[run]
+            self._ended(run.session)
+
+    def _finish(self, run: RunId, watched: Watched) -> Iterator[Happening]:
+        duty, queue = self._duty, self._duty.queue
+        if watched.never_started:
+            why = "it was claimed and never started"
+            if queue.undo_claim(run, actor=Actor.SUPERVISOR, reason=why, background=True):
+                self.started -= 1
+                yield duty.tell("undo", run, before=Status.RUNNING, after=Status.QUEUED)
+            return
+        assert watched.outcome is not None
+        task = queue.finish(run, watched.outcome, actor=Actor.SUPERVISOR, background=True)
+        if task is None:
+            return
+        if task.status not in (Status.COMPLETED, Status.SKIPPED) and task.status.ended:
+            self.failed += 1
+        after = task.shown_status(queue.now)
+        yield duty.tell("finish", run, before=Status.RUNNING, after=after, reason=task.reason, outcome=watched.outcome)
+        if (unposted := queue.why_unposted(run)) is not None:
+            yield duty.tell("unposted", run, reason=f"its result could not be written to outbound.db: {unposted}")
+        yield from duty.tell_stopped(task)
+
+    def _give_up(self, run: RunId, tried: Tried) -> Iterator[Happening]:
+        """A session that cannot be read must not keep a slot from the others."""
+        assert tried.error is not None
+        guard = self._duty.guard
+        self._duty.queue.upkeep.give_up(run)
+        guard.clear(run.session, f"settle {run}")
+        guard.clear(run.session, f"adopt {run}")
+        guard.note(run.session, START, tried.error)
+        self.failed += 1
+        yield self._duty.tell("trouble", run, reason=tried.error.message)
+
+    # Sleeping
+
+    def poll(self, poll: select.poll) -> dict[int, Watched]:
+        """Have the ends of their shims polled; returns the runs by descriptor."""
+        found = {watched.pidfd: watched for watched in self.by_id.values() if watched.pidfd >= 0 and not watched.ended}
+        for descriptor in found:
+            poll.register(descriptor, select.POLLIN)
+        return found
+
+    def moments(self) -> list[int]:
+        """When to look at them again (monotonic)."""
+        now = monotonic_ms()
+        moments = [self._overdue_at] if self.by_id else []
+        for watched in self.by_id.values():
+            if watched.ended:
+                moments += [watched.again_at] if watched.again_at > now else []
+                continue
+            if watched.task.work.kind == "prompt":
+                moments.append(now + STREAM_MS)
+            if watched.foreign:
+                moments.append(now + LOST_MS)
+            if watched.limits.check_at is not None:
+                moments.append(watched.limits.check_at)
+        return moments
+
+    def close(self) -> None:
+        """Let go of them; they go on."""
+        for watched in self.by_id.values():
+            watched.close()
