@@ -20,6 +20,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from agentq_cli.agents.transcript_entries import Told
+
 # These errors have no structure: the program prints them before it has a conversation to report on.
 LOST = re.compile(
     r"(?:No conversation found with session ID: |Error: Session ID \S+ is already in use\."
@@ -27,6 +29,15 @@ LOST = re.compile(
 )
 MISUSED = re.compile(r"(?:[Ee]rror: (?!E[A-Z]+\b)|--dangerously-skip-permissions cannot )")
 UNKNOWN_COMMAND = "Unknown command: /"
+
+TOLD = ("assistant", "rate_limit_event", "result", "stream_event", "tool_progress", "user")
+"""The kinds of events that are told or have nothing to tell; those of `system` have kinds of their own."""
+
+UNTOLD = (
+    *("files_persisted", "hook_progress", "hook_response", "hook_started", "session_state_changed", "status"),
+    *("task_progress", "task_updated", "thinking_tokens"),
+)
+"""The news of the program that nobody has to read."""
 
 
 class ClaudeReader(Reader):
@@ -67,6 +78,31 @@ class ClaudeReader(Reader):
             self._saw_tool_results(event.get("message"))
         elif kind == "rate_limit_event":
             self._saw_limit(event.get("rate_limit_info"))
+
+    def tell(self, event: dict[str, Any], told: Told) -> bool:
+        """Tell what an event says. The final event repeats the last text; the one before a failure is the program's
+        own."""
+        kind = event.get("type")
+        inner = event.get("parent_tool_use_id") is not None
+        if kind == "stream_event":
+            if not inner:
+                _tell_piece(event.get("event"), told)
+        elif kind in ("assistant", "user"):
+            for block in _blocks(event.get("message")):
+                _tell_block(block, event, told, inner)
+        elif kind == "system":
+            return _tell_news(event, told)
+        elif kind == "rate_limit_event":
+            _tell_limit(event.get("rate_limit_info"), told)
+        elif kind == "result":
+            denials = event.get("permission_denials")
+            for denial in denials if isinstance(denials, list) else []:
+                if isinstance(denial, dict):
+                    told.refusal(denial.get("tool_name"), denial.get("tool_input"))
+            verdict = self.verdict()
+            said = event.get("result") if event.get("structured_output") is None else verdict.result
+            told.end(verdict, None if event.get("is_error") else said)
+        return kind in TOLD
 
     def verdict(self) -> Verdict:
         """The verdict from the final event and the events before it."""
@@ -158,9 +194,8 @@ class ClaudeReader(Reader):
         return bool(denied) and (self._last_tool is None or self._last_tool in denied)
 
     def _saw_tool_results(self, message: object) -> None:
-        content = message.get("content") if isinstance(message, dict) else None
-        for block in content if isinstance(content, list) else []:
-            if isinstance(block, dict) and block.get("type") == "tool_result":
+        for block in _blocks(message):
+            if block.get("type") == "tool_result":
                 identifier = block.get("tool_use_id")
                 self._last_tool = identifier if isinstance(identifier, str) else None
 
@@ -225,3 +260,79 @@ def _denied(final: dict[str, Any]) -> dict[str, str]:
         for denial in (denials if isinstance(denials, list) else [])
         if isinstance(denial, dict)
     }
+
+
+def _blocks(message: object) -> list[dict[str, Any]]:
+    """The parts of a message."""
+    content = message.get("content") if isinstance(message, dict) else None
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
+
+
+def _tell_block(block: dict[str, Any], event: dict[str, Any], told: Told, inner: bool) -> None:
+    kind = block.get("type")
+    if kind == "text" and event.get("type") == "user":
+        if not inner:
+            told.notice(block.get("text"))  # the prompt of a subagent is told as the argument of its call
+    elif kind == "text" and _made_by_program(event):
+        told.notice(block.get("text"), repeats=not inner)
+    elif kind == "text":
+        told.text(block.get("text"), inner=inner)
+    elif kind in ("thinking", "redacted_thinking"):
+        told.thought(block.get("thinking"), inner=inner)
+    elif kind == "tool_result":
+        said = "\n".join(each["text"] for each in _blocks(block) if isinstance(each.get("text"), str))
+        told.result(block.get("tool_use_id"), said, ok=block.get("is_error") is not True, inner=inner)
+    elif isinstance(kind, str) and kind.endswith("tool_use"):
+        told.call(block.get("id"), block.get("name"), block.get("input"), inner=inner)
+    elif isinstance(kind, str) and kind.endswith("tool_result"):
+        told.result(block.get("tool_use_id"), None, ok=True, inner=inner)
+    else:
+        told.unknown(block)
+
+
+def _tell_piece(event: object, told: Told) -> None:
+    """Tell a piece of a message that comes whole later."""
+    if not isinstance(event, dict):
+        return
+    if event.get("type") == "content_block_start":
+        told.begin()
+    elif event.get("type") == "content_block_delta":
+        delta = event.get("delta")
+        if isinstance(delta, dict) and delta.get("type") == "text_delta":
+            told.piece(delta.get("text"))
+
+
+def _tell_news(event: dict[str, Any], told: Told) -> bool:
+    """Tell what the program reports of itself; returns whether that is known."""
+    kind = event.get("subtype")
+    if kind == "init":
+        told.notice(f"{event.get('model')}, permissions: {event.get('permissionMode')}")
+    elif kind == "api_retry":
+        delay = count(round(dollars(event.get("retry_delay_ms")) or 0)) or 0
+        status = "no answer" if event.get("error_status") is None else event["error_status"]
+        attempt = f"{event.get('attempt')} of {event.get('max_retries')}"
+        told.notice(f"retry {attempt} in {delay / 1000:.1f} s: {status}, {event.get('error')}")
+    elif kind == "compact_boundary":
+        told.notice("the conversation was compacted")
+    elif kind == "model_fallback":
+        told.notice(event.get("content"))
+    elif kind == "permission_denied":
+        told.notice(f"refused: {event.get('tool_name')}")
+    elif kind == "task_started" or kind == "task_notification":
+        if not told.called(event.get("tool_use_id")):
+            status = "started" if kind == "task_started" else event.get("status")
+            told.notice(f"background task {status}: {event.get('description') or event.get('summary')}")
+    else:
+        return kind in UNTOLD
+    return True
+
+
+def _tell_limit(info: object, told: Told) -> None:
+    if not isinstance(info, dict) or info.get("status") == "allowed":
+        return
+    used = dollars(info.get("utilization"))
+    status = str(info.get("status")).replace("_", " ") + ("" if used is None else f", {used:.0%} used")
+    limit = str(info.get("rateLimitType")).replace("_", "-")
+    told.notice(f"{limit} limit: {status}", until=api_errors.moment(info.get("resetsAt")))

@@ -20,6 +20,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from agentq_cli.agents.transcript_entries import Told
+
 STATUS = re.compile(
     r"(?:unexpected status|exceeded retry limit, last status:) ([0-9]{3})\b|.{0,120}\(status ([0-9]{3})\b"
 )
@@ -27,6 +29,9 @@ STATUS = re.compile(
 LOST = re.compile(r"Error: .*\bno rollout found for (?:thread|conversation) id ")
 TOO_LONG = re.compile(r'Error: .*"input_error_code":"input_too_large"')
 MISUSED = re.compile(r"error: |Error loading config\.toml: |Not inside a trusted directory ")
+
+SHELL = re.compile(r"\S*sh -l?c (['\"])(.*)\1", re.DOTALL)
+"""How a command is wrapped in a shell."""
 
 TOOLS = frozenset({"command_execution", "file_change", "mcp_tool_call"})
 
@@ -55,6 +60,18 @@ class CodexReader(Reader):
             self._worked = True
         elif kind == "item.completed":
             self._saw_item(event.get("item"))
+
+    def tell(self, event: dict[str, Any], told: Told) -> bool:
+        """Tell what an event says. The last error before a failed turn is its reason."""
+        kind = event.get("type")
+        item = event.get("item")
+        if kind == "error":
+            told.notice(event.get("message"), repeats=True)
+        elif kind in ("turn.completed", "turn.failed"):
+            told.end(self.verdict())
+        elif isinstance(item, dict) and kind in ("item.started", "item.updated", "item.completed"):
+            return _tell_item(item, told, kind == "item.completed")
+        return kind in ("error", "thread.started", "turn.started", "turn.completed", "turn.failed")
 
     def verdict(self) -> Verdict:
         """The verdict from the end of the last turn and the events before it."""
@@ -149,3 +166,60 @@ def _failed(error: object, facts: dict[str, Any]) -> Verdict:
 def _status(said: str) -> int | None:
     status = STATUS.match(said)
     return None if status is None else int(status[1] or status[2])
+
+
+def _tell_item(item: dict[str, Any], told: Told, completed: bool) -> bool:
+    """Tell of a thing that began, goes on or was `completed`; returns whether its kind is known."""
+    kind = item.get("type")
+    if kind in ("agent_message", "plan") and completed:
+        told.text(item.get("text"))
+    elif kind == "reasoning" and completed:
+        told.thought(item.get("text"))
+    elif kind == "error":
+        told.notice(item.get("message"))
+    elif kind == "todo_list":
+        items = item.get("items")
+        if completed and isinstance(items, list):
+            done = sum(isinstance(each, dict) and each.get("completed") is True for each in items)
+            told.notice(f"to do: {done} of {len(items)} done")
+    elif kind in ("command_execution", "file_change", "mcp_tool_call", "web_search", "collab_tool_call"):
+        _tell_tool(item, told, completed)
+    else:
+        return kind in ("agent_message", "plan", "reasoning")
+    return True
+
+
+def _tell_tool(item: dict[str, Any], told: Told, completed: bool) -> None:
+    name, given, said = _used(item)
+    identifier = item.get("id")
+    if not told.called(identifier):
+        told.call(identifier, name, given)
+    if not completed:
+        return
+    code, status, error = count(item.get("exit_code")), item.get("status"), item.get("error")
+    if isinstance(error, dict):
+        said = error.get("message")
+    if code:
+        said = f"exit code {code}\n{said}" if said else f"exit code {code}"
+    ok = not code and status not in ("failed", "declined")
+    told.result(identifier, said, ok=ok, refused=status == "declined")
+
+
+def _used(item: dict[str, Any]) -> tuple[object, object, object]:
+    """The name of a tool, its arguments, and what it answered."""
+    kind = item.get("type")
+    if kind == "command_execution":
+        command = item.get("command")
+        wrapped = SHELL.fullmatch(command) if isinstance(command, str) else None
+        return "shell", wrapped[2] if wrapped else command, item.get("aggregated_output")
+    if kind == "file_change":
+        changes = item.get("changes")
+        changed = [each for each in changes if isinstance(each, dict)] if isinstance(changes, list) else []
+        return "edit", ", ".join(f"{each.get('kind')} {each.get('path')}" for each in changed), None
+    if kind == "mcp_tool_call":
+        result = item.get("result")
+        content = result.get("content") if isinstance(result, dict) else None
+        said = [each.get("text") for each in content if isinstance(each, dict)] if isinstance(content, list) else []
+        answer = "\n".join(each for each in said if isinstance(each, str))
+        return f"{item.get('server')}.{item.get('tool')}", item.get("arguments"), answer
+    return item.get("tool") or kind, item.get("query") or item.get("prompt"), None

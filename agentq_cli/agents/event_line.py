@@ -55,13 +55,14 @@ def events(line: bytes, conversation: str | None) -> Iterator[dict[str, Any]]:
     # character.
     text = line.decode("utf-8", "replace")
     if text.lstrip().startswith("{"):
+        # As `json.loads`, which takes half as long again for a small event.
+        whole = text.strip(" \t\r\n")
         try:
-            event = json.loads(text)
+            event, end = DECODER.raw_decode(whole)
         except (ValueError, RecursionError):
-            pass
-        else:
-            if isinstance(event, dict):
-                yield event
+            end = -1
+        if end == len(whole):
+            yield event
             return
     tries = 0
     for piece in PIECE.finditer(text):

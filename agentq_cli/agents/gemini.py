@@ -19,6 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from agentq_cli.agents.transcript_entries import Told
+
 HTTP_EXIT_CODES = range(400 - 256, 256)
 
 # These messages have no structure.
@@ -69,6 +71,35 @@ class GeminiReader(Reader):
                 self._tools[_identifier(event)] = text(event.get("tool_name"), 100) or "a tool"
         elif kind == "tool_result":
             self._saw_tool_result(event)
+
+    def tell(self, event: dict[str, Any], told: Told) -> bool:
+        """Tell what an event says, or the only document of `-o json`."""
+        kind = event.get("type")
+        if kind == "init":
+            told.notice(event.get("model"))
+        elif kind == "message" and event.get("role") == "assistant":
+            if event.get("delta") is True:
+                told.piece(event.get("content"))
+            else:
+                told.begin()
+                told.text(event.get("content"))
+        elif kind == "tool_use":
+            told.call(event.get("tool_id"), event.get("tool_name"), event.get("parameters"))
+        elif kind == "tool_result":
+            error = event.get("error")
+            said = error.get("message") if isinstance(error, dict) else event.get("output")
+            ok = event.get("status") == "success"
+            told.result(event.get("tool_id"), said, ok=ok, refused=_was_refused(error))
+        elif kind == "error":
+            told.notice(event.get("message"))
+        elif kind == "result":
+            told.end(self.verdict())
+        elif kind is None and "session_id" in event:
+            told.text(event.get("response"))
+            error = event.get("error")
+            told.notice(error.get("message") if isinstance(error, dict) else None)
+            return "response" in event or "error" in event
+        return kind in ("init", "message", "tool_use", "tool_result", "error", "result")
 
     def ended(self, exit_code: int) -> None:
         """Remember the exit code: it may encode the HTTP status."""

@@ -30,14 +30,14 @@ def last_words(line: str) -> str:
             return str(json.loads(f'"{found[-1]}"')) if found else line
         except ValueError:
             return line
-    return _spoken(event, DEEPEST) or line if isinstance(event, dict) else line
+    return spoken(event, DEEPEST) or line if isinstance(event, dict) else line
 
 
-def _spoken(value: object, depth: int) -> str:
+def spoken(value: object, depth: int) -> str:
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, list) and depth:
-        return next((words for each in reversed(value) if (words := _spoken(each, depth - 1))), "")
+        return next((words for each in reversed(value) if (words := spoken(each, depth - 1))), "")
     if isinstance(value, dict) and depth:
-        return next((words for key in SPOKEN if key in value and (words := _spoken(value[key], depth - 1))), "")
+        return next((words for key in SPOKEN if key in value and (words := spoken(value[key], depth - 1))), "")
     return ""

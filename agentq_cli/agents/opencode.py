@@ -28,6 +28,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from agentq_cli.agents.transcript_entries import Told
+
 BY_REASON = {"length": FailureClass.CONTEXT, "content-filter": FailureClass.ERROR, "error": FailureClass.ERROR}
 GOES_ON = frozenset({"tool-calls", "unknown"})
 """Reasons after which opencode calls the model again."""
@@ -82,6 +84,21 @@ class OpencodeReader(Reader):
             self._saw_tool(part)
         elif kind == "step_finish":
             self._saw_step(part)
+
+    def tell(self, event: dict[str, Any], told: Told) -> bool:
+        """Tell what an event says. The last step, or an error, is the end."""
+        kind = event.get("type")
+        part = event.get("part")
+        part = part if isinstance(part, dict) else {}
+        if kind == "text":
+            told.text(part.get("text"))
+        elif kind == "reasoning":
+            told.thought(part.get("text"))
+        elif kind == "tool_use":
+            _tell_tool(part, told)
+        elif kind == "error" or (kind == "step_finish" and self.finished):
+            told.end(self.verdict())
+        return kind in ("error", "reasoning", "step_finish", "step_start", "text", "tool_use")
 
     def close(self) -> None:
         """Take the end of the output, as every reader does. Only now is it known that a refusal in the last step ended
@@ -153,8 +170,8 @@ class OpencodeReader(Reader):
         self._worked = True
         state = part.get("state")
         state = state if isinstance(state, dict) else {}
-        error, tool = state.get("error"), part.get("tool")
-        self._gave_up_refused = tool == UNAVAILABLE or (isinstance(error, str) and REFUSED.match(error) is not None)
+        tool = part.get("tool")
+        self._gave_up_refused = _was_refused(tool, state.get("error"))
         if tool == UNAVAILABLE:
             asked = state.get("input")
             tool = asked.get("tool") if isinstance(asked, dict) else None
@@ -177,6 +194,23 @@ class OpencodeReader(Reader):
         if cost is not None:
             # Rounded, as sums of binary fractions are inexact; no step costs less than a billionth of a dollar.
             self._cost = dollars(round((self._cost or 0.0) + cost, 9))
+
+
+def _was_refused(tool: object, error: object) -> bool:
+    return tool == UNAVAILABLE or (isinstance(error, str) and REFUSED.match(error) is not None)
+
+
+def _tell_tool(part: dict[str, Any], told: Told) -> None:
+    """Tell of a tool: the call comes with its result."""
+    state, tool, identifier = part.get("state"), part.get("tool"), part.get("callID")
+    state = state if isinstance(state, dict) else {}
+    told.call(identifier, tool, state.get("input"))
+    said, metadata = state.get("error") or state.get("output"), state.get("metadata")
+    code = count(metadata.get("exit")) if isinstance(metadata, dict) else None
+    if code:
+        said = f"exit code {code}\n{said}" if said else f"exit code {code}"
+    ok = state.get("status") == "completed" and not code
+    told.result(identifier, said, ok=ok, refused=_was_refused(tool, state.get("error")))
 
 
 def _failed(event: dict[str, Any]) -> Verdict:

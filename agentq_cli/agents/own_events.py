@@ -22,6 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from agentq_cli.agents.transcript_entries import Told
+
 CLASSES = frozenset(
     {
         FailureClass.ERROR,
@@ -52,6 +54,16 @@ class EventsReader(Reader):
         elif kind == "end":
             self._final = event
             self._worked = self._worked or bool(count(event.get("turns")) or count(event.get("tokens_out")))
+
+    def tell(self, event: dict[str, Any], told: Told) -> bool:
+        """Tell what an event says. The final event may repeat the last text."""
+        kind = event.get("event")
+        if kind == "text":
+            told.text(event.get("text"))
+        elif kind == "end":
+            verdict = self.verdict()
+            told.end(verdict, verdict.result)
+        return kind in ("start", "text", "end")
 
     def verdict(self) -> Verdict:
         """The verdict from the final event."""

@@ -22,6 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from agentq_cli.agents.transcript_entries import Told
+
 LONGEST_LINE = 4 << 20
 """The most bytes of a line; of a longer line only the beginning is kept."""
 
@@ -69,15 +71,17 @@ class Verdict:
     denials: tuple[str, ...] = ()
 
 
+class Head(bytes):
+    """The beginning of a line that was too long."""
+
+
 class Lines:
-    """Splits a stream into lines. A line longer than `LONGEST_LINE` is dropped, and its beginning is added to `heads`.
-    NUL bytes at the start of a line are dropped too: they are how a file reads where its middle was punched out."""
+    """Splits a stream into lines; of a line longer than `LONGEST_LINE` only a `Head` is kept. NUL bytes at the start of
+    a line are dropped: they are how a file reads where its middle was punched out."""
 
     def __init__(self) -> None:
         self._pending = bytearray()
-        self._head = b""
-        self._skipping = False
-        self.heads: list[bytes] = []
+        self._head: Head | None = None
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The lines that `chunk` completes, without their line breaks."""
@@ -85,18 +89,14 @@ class Lines:
         lines: list[bytes] = []
         for part in ended:
             self._add(part)
-            if not self._skipping:
-                lines.append(bytes(self._pending))
-            self._reset()
+            lines.append(self._line())
         self._add(rest)
         return lines
 
     def close(self) -> list[bytes]:
         """The last line, if the stream ended without a line break."""
-        line = bytes(self._pending)
-        skipped = self._skipping
-        self._reset()
-        return [] if skipped or not line else [line]
+        line = self._line()
+        return [line] if line else []
 
     @property
     def pending(self) -> bytearray:
@@ -106,26 +106,26 @@ class Lines:
     def _add(self, part: bytes) -> None:
         if not self._pending:
             part = part.lstrip(b"\0")
-        if not self._skipping and len(self._pending) + len(part) <= LONGEST_LINE:
+        if self._head is not None:
+            return
+        if len(self._pending) + len(part) <= LONGEST_LINE:
             self._pending += part
-        elif not self._skipping:
-            self._skipping = True
-            self._head = bytes(self._pending[:LONGEST_HEAD]) + part[: max(0, LONGEST_HEAD - len(self._pending))]
+        else:
+            self._head = Head(self._pending[:LONGEST_HEAD] + part[: max(0, LONGEST_HEAD - len(self._pending))])
             self._pending.clear()
 
-    def _reset(self) -> None:
-        if self._skipping:
-            self.heads.append(self._head)
+    def _line(self) -> bytes:
+        line = bytes(self._pending) if self._head is None else self._head
         self._pending.clear()
-        self._head = b""
-        self._skipping = False
+        self._head = None
+        return line
 
 
 class Reader:
     """The base class of all readers of JSON Lines; each instance reads one run."""
 
     def __init__(self) -> None:
-        self._lines = Lines()
+        self.lines = Lines()
         self._conversation: str | None = None
         self._started = False
         self._worked = False
@@ -135,11 +135,29 @@ class Reader:
 
     def feed(self, chunk: bytes) -> None:
         """Process the next bytes of standard output."""
-        self._take(self._lines.feed(chunk))
+        for line in self.lines.feed(chunk):
+            self.take(line)
+
+    def take(self, line: bytes) -> list[dict[str, Any]]:
+        """Process one of `lines`; returns the events on it that were processed, none of an overlong line."""
+        if type(line) is Head:
+            self._cut(line)
+            return []
+        opened = line.count(b"[") + line.count(b"{")
+        found = list(event_line.events(line, self._conversation))
+        if opened > 2 * DEEPEST:
+            found = [event for event in found if shallow(event, 2 * DEEPEST)]
+        for event in found:
+            self.event(event)
+            self._started = True
+        if not found and b'{"' in line and len(line) <= LONGEST_HEAD:
+            self._doubtful = [*self._doubtful[1 - MOST_DOUBTFUL :], line]
+        return found
 
     def flush(self) -> None:
         """Treat the part of the last line received so far as the whole line."""
-        self._take(self._lines.close())
+        for line in self.lines.close():
+            self.take(line)
 
     def close(self) -> None:
         """Note that standard output has ended: a last line without a line break counts too."""
@@ -194,7 +212,7 @@ class Reader:
     def seems_finished(self) -> bool:
         """Whether the agent would be finished if nothing more came: one that hangs may have omitted its last line
         break."""
-        pending = self._lines.pending
+        pending = self.lines.pending
         if self.finished or b"}" not in pending[-LONGEST_LEAVINGS:]:
             return self.finished
         if self._tried[0] != len(pending):
@@ -220,6 +238,11 @@ class Reader:
         """Process one event; any key may be missing or have another type."""
         raise NotImplementedError
 
+    def tell(self, event: dict[str, Any], told: Told) -> bool:
+        """Tell a person what an event says that `event` has processed, if it is worth telling; returns whether its kind
+        is known."""
+        raise NotImplementedError
+
     def _told(self, cli: str, lines: list[str]) -> Verdict | None:
         """A usage limit, missing login or similar that this CLI reported on standard error before its stream began."""
         from agentq_cli.agents import meanings
@@ -229,24 +252,6 @@ class Reader:
             return None
         failure, said = found
         return Verdict(failure_class=failure, error=text(said, LONGEST_ERROR), reset_said=text(said, LONGEST_ERROR))
-
-    def _take(self, lines: list[bytes]) -> None:
-        for line in lines:
-            self._line(line)
-        heads, self._lines.heads = self._lines.heads, []
-        for head in heads:
-            self._cut(head)
-
-    def _line(self, line: bytes) -> None:
-        opened = line.count(b"[") + line.count(b"{")
-        found = False
-        for event in event_line.events(line, self._conversation):
-            found = True
-            if opened <= 2 * DEEPEST or shallow(event, 2 * DEEPEST):
-                self.event(event)
-                self._started = True
-        if not found and b'{"' in line and len(line) <= LONGEST_HEAD:
-            self._doubtful = [*self._doubtful[1 - MOST_DOUBTFUL :], line]
 
     def _cut(self, head: bytes) -> None:
         """Process the beginning of an overlong event, but only a success: the part that tells of a failure may be

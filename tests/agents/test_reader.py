@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agentq_cli.agents import reader as readers
-from agentq_cli.agents.reader import LONGEST_LINE, Lines, Reader, Verdict, open_reader
+from agentq_cli.agents.reader import LONGEST_HEAD, LONGEST_LINE, Head, Lines, Reader, Verdict, open_reader
 
 NAMES = [name for name in readers.READERS if name != "none"]
 
@@ -74,7 +74,7 @@ def test_lines_are_cut_wherever_the_chunks_were() -> None:
     assert lines.close() == []
 
 
-def test_a_line_that_is_too_long_is_skipped_in_bounded_memory() -> None:
+def test_of_a_line_that_is_too_long_only_its_beginning_is_kept() -> None:
     lines = Lines()
     tracemalloc.start()
     for _ in range(64):
@@ -82,7 +82,10 @@ def test_a_line_that_is_too_long_is_skipped_in_bounded_memory() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 4 * LONGEST_LINE
-    assert lines.feed(b"end\nnext\n") == [b"next"]
+    head, following = lines.feed(b"end\nnext\n")
+    assert isinstance(head, Head)
+    assert head == b"x" * LONGEST_HEAD
+    assert following == b"next"
 
 
 @pytest.mark.parametrize("step", [LONGEST_LINE + 2, 1 << 20, 1_000_003])
@@ -90,7 +93,7 @@ def test_the_longest_line_is_kept_and_one_byte_more_is_not(step: int) -> None:
     data = b"k" * LONGEST_LINE + b"\n" + b"s" * (LONGEST_LINE + 1) + b"\nlast\n"
     lines = Lines()
     found = [line for start in range(0, len(data), step) for line in lines.feed(data[start : start + step])]
-    assert [len(line) for line in found] == [LONGEST_LINE, 4]
+    assert [(type(line), len(line)) for line in found] == [(bytes, LONGEST_LINE), (Head, LONGEST_HEAD), (bytes, 4)]
 
 
 def test_the_hole_of_a_file_that_was_cut_costs_nothing() -> None:
