@@ -1,29 +1,39 @@
-"""What a run has printed, as lines for a screen: from near its end, and on from there as it grows."""
+"""What a run has printed, as lines for a screen: from near its end, and on from there as it grows.
+
+Of an agent's events a person reads the transcript; what is none, stderr and the output of commands stand as they are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from agentq_cli.agents.last_words import last_words
+from agentq_cli.agents.transcript import Transcript, transcript
+from agentq_cli.agents.transcript_entries import Entry, Kind
+from agentq_cli.agents.transcript_lines import lines
 from agentq_cli.base.dataclass import NamedTuple
+from agentq_cli.base.errors import AgentqError
+from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
 from agentq_cli.model.addresses import RunId
+from agentq_cli.model.tasks import Task
 from agentq_cli.show.harmless import Decoder, harmless
-from agentq_cli.show.pen import DIM
+from agentq_cli.show.pen import BUSY, DIM, GOOD, ODD, WRONG
+from agentq_cli.supervise.plan import profile_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
 
 FROM_END = 256 * 1024
-"""How many bytes before the end reading begins."""
-
-AT_ONCE = 256 * 1024
-"""How many bytes one look reads; what is more than this behind the end is skipped."""
+"""How many bytes before the end reading begins. What is more than this behind the end is skipped."""
 
 MOST_LINES = 3000
 """How many lines of a run are kept."""
 
-LONGEST = 2000
+LONGEST = 8000
 """How many characters of a line are kept."""
 
-STREAMS = ("stdout", "stderr")
+STYLES = {Kind.TEXT: "", Kind.CALL: BUSY, Kind.REFUSAL: ODD}
 
 
 class Line(NamedTuple):
@@ -33,30 +43,98 @@ class Line(NamedTuple):
     style: str = ""
 
 
-class Lines:
-    """The bytes of a stream as the lines that they are. `spoken`: of an agent's event, its text is shown."""
+class Raw:
+    """The bytes of a stream as the lines that they are; with `middle` they begin in the middle of one."""
 
-    def __init__(self, *, spoken: bool) -> None:
-        self._spoken = spoken
+    def __init__(self, middle: bool) -> None:
+        self._skip = middle
         self._decoder = Decoder()
         self._rest = ""
 
     def feed(self, piece: bytes) -> Iterator[Line]:
         """The lines that a piece completes."""
         *whole, self._rest = (self._rest + self._decoder.decode(piece)).split("\n")
-        yield from map(self._line, whole)
-        if len(self._rest) > AT_ONCE:
+        if self._skip and whole:
+            del whole[0]
+            self._skip = False
+        yield from map(shortened, whole)
+        if len(self._rest) > FROM_END:
             yield from self.end()
 
     def end(self) -> Iterator[Line]:
         """What is left without a line break."""
         if self._rest:
-            yield self._line(self._rest)
+            yield shortened(self._rest)
         self._rest = ""
 
-    def _line(self, line: str) -> Line:
-        text = last_words(line) if self._spoken and line.startswith("{") else line
-        return shortened(text)
+
+class Told:
+    """The bytes of a stream as what its agent said and did."""
+
+    def __init__(self, of: Transcript) -> None:
+        self._transcript = of
+        self._call: Entry | None = None
+
+    def feed(self, piece: bytes) -> Iterator[Line]:
+        """The lines that a piece completes."""
+        yield from self._drawn(self._transcript.feed(piece))
+
+    def end(self) -> Iterator[Line]:
+        """The last lines, once nothing more comes."""
+        yield from self._drawn(self._transcript.end())
+
+    def _drawn(self, entries: list[Entry]) -> Iterator[Line]:
+        for entry in entries:
+            before = [] if self._call is None else [self._call]
+            for text in list(lines([*before, entry]))[len(before) :]:
+                yield shortened(text, _style(entry))
+            self._call = entry if entry.kind is Kind.CALL else None
+
+
+Reading: TypeAlias = "Callable[[bool], Raw | Told]"
+"""Makes what reads a stream, from its beginning or from the middle of a line."""
+
+
+def reading(task: Task, config: Config, stream: str) -> Reading:
+    """How a stream of the task's runs is read."""
+    try:
+        profile = profile_of(task, config) if stream == "stdout" else None
+    except AgentqError:
+        profile = None  # it has been taken out of the configuration
+
+    def make(middle: bool) -> Raw | Told:
+        found = transcript(profile, middle=middle)
+        return Raw(middle) if found is None else Told(found)
+
+    return make
+
+
+class Printed:
+    """One stream of a run, read from near its end."""
+
+    def __init__(self, queue: Queue, run: RunId, stream: str, make: Reading) -> None:
+        self._output = queue.output(run, stream)
+        self._make = make
+        self._lines = make(False)
+        self._over = False
+
+    def more(self, *, over: bool) -> list[Line]:
+        """The lines since the last look; `over`: the run has ended, so that what is left is a line too."""
+        found: list[Line] = []
+        with self._output as output:
+            end = output.size()
+            if (before := end - FROM_END - output.offset) > 0:
+                found.append(Line(f"[{before} bytes before this are not shown; v shows all]", DIM))
+                output.offset = end - FROM_END
+                self._lines = self._make(True)
+            left = end - output.offset
+            while left > 0 and (piece := output.read(left)):
+                left -= len(piece)
+                found += self._lines.feed(piece)
+        if over and not self._over:
+            self._over = True
+            found += self._lines.end()
+        return found[-MOST_LINES:]
 
 
 def shortened(text: str, style: str = "") -> Line:
@@ -65,33 +143,9 @@ def shortened(text: str, style: str = "") -> Line:
     return Line(text if len(text) <= LONGEST else f"{text[:LONGEST]}…", style)
 
 
-class Printed:
-    """One stream of a run, read from near its end."""
-
-    def __init__(self, queue: Queue, run: RunId, stream: str, *, spoken: bool) -> None:
-        self._output = queue.output(run, stream)
-        self._lines = Lines(spoken=spoken)
-        self._skip = False
-
-    def more(self, *, over: bool) -> list[Line]:
-        """The lines since the last look; `over`: no more will come, so that what is left is a line too."""
-        found: list[Line] = []
-        with self._output as output:
-            end = output.size()
-            if end - output.offset > FROM_END:
-                before = end - FROM_END - output.offset
-                found.append(Line(f"[{before} bytes before this are not shown; v shows all]", DIM))
-                output.offset = end - FROM_END
-                self._skip = True
-            left = min(end - output.offset, AT_ONCE)
-            while left > 0 and (piece := output.read(left)):
-                left -= len(piece)
-                if self._skip:
-                    begin = piece.find(b"\n") + 1
-                    if not begin:
-                        continue
-                    piece, self._skip = piece[begin:], False
-                found += self._lines.feed(piece)
-        if over and not left:
-            found += self._lines.end()
-        return found[-MOST_LINES:]
+def _style(entry: Entry) -> str:
+    if entry.kind is Kind.END:
+        return GOOD if entry.ok else WRONG
+    if entry.kind is Kind.RESULT:
+        return DIM if entry.ok else WRONG
+    return STYLES.get(entry.kind, DIM)

@@ -21,7 +21,7 @@ from agentq_cli.top import task_view
 from agentq_cli.top.desk import Desk
 from agentq_cli.top.pane import Pane
 from agentq_cli.top.panes import laid
-from agentq_cli.top.printed import Line, Printed
+from agentq_cli.top.printed import Line, Printed, reading
 from agentq_cli.top.reel import Reel
 from agentq_cli.top.task_view import ATTEMPTS, EVENTS, TaskView
 
@@ -166,10 +166,10 @@ class TaskScreen(Screen[None]):
         if view is None or run is None or name not in ("transcript", "stderr"):
             return
         stream = "stdout" if name == "transcript" else name
-        spoken = view.task.work.agent is not None and name == "transcript"
+        make = reading(view.task, self._desk.at.config, stream)
 
         def read(queue: Queue) -> list[Line]:
-            printed = self._printed.get((run, name)) or Printed(queue, run, stream, spoken=spoken)
+            printed = self._printed.get((run, name)) or Printed(queue, run, stream, make)
             self._printed[run, name] = printed
             return printed.more(over=not view.goes_on)
 
