@@ -87,6 +87,7 @@ class Top(App[int]):
         Binding("y", "copy", "copy"),
         Binding("m", "mouse", show=False),
         Binding("escape", "step_back(False)", show=False),
+        Binding("ctrl+z", "suspend_process", show=False, priority=True),
         Binding("ctrl+c", "leave(130)", show=False, priority=True),
     ]
 
@@ -100,7 +101,7 @@ class Top(App[int]):
         self._seen = self._desk.open()
         self._wanted = asyncio.Event()
         self._heard: int | None = None
-        super().__init__(driver_class=Terminal)
+        super().__init__(driver_class=Terminal, ansi_color=True)
 
     @property
     def desk(self) -> Desk:
