@@ -102,6 +102,8 @@ class Top(App[int]):
         self._wanted = asyncio.Event()
         self._heard: int | None = None
         super().__init__(driver_class=Terminal, ansi_color=True)
+        self.theme = "ansi-dark"
+        self.animation_level = "none"
 
     @property
     def desk(self) -> Desk:
@@ -123,8 +125,6 @@ class Top(App[int]):
 
     def on_mount(self) -> None:
         """Draw the first snapshot, and begin to listen."""
-        self.theme = "ansi-dark"
-        self.animation_level = "none"
         if not self.is_headless:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGHUP):
