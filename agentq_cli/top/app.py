@@ -7,9 +7,8 @@ no bell.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import ClassVar
 
 from rich.text import Text
@@ -20,15 +19,15 @@ from textual.containers import Container, Vertical
 from textual.widgets import Footer, Static
 
 from agentq_cli.base.clock import from_rfc3339, monotonic_ms
-from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.options import values
 from agentq_cli.show.pen import GOOD, WRONG, Pen
 from agentq_cli.top import actions, panes
+from agentq_cli.top.changes import OVER, Changes, Target
 from agentq_cli.top.desk import TICK_SECONDS, Desk
 from agentq_cli.top.filtering import Filter
 from agentq_cli.top.pane import Pane
-from agentq_cli.top.questions import FILTERS, Help, Line, Question
+from agentq_cli.top.questions import FILTERS, Help, Line
 from agentq_cli.top.task_screen import TaskScreen
 from agentq_cli.top.terminal import Terminal
 
@@ -56,19 +55,6 @@ LARGEST_COPY = 64 * 1024
 KEYS = tuple((kind.name, kind.key) for kind in panes.KINDS)
 """Each pane with the key of its rows."""
 
-ENDED = ("ended", "completed", "failed", "cancelled", "expired", "skipped")
-CHANGES = ("cancel", "retry", "pause", "priority")
-"""The actions that there are not when only looking is allowed."""
-
-
-class Target(NamedTuple):
-    """The chosen task: its address, the run of it that was chosen, if one was, and its status."""
-
-    address: str
-    run: str | None
-    status: str
-    series: bool = False
-
 
 class Top(App[int]):
     """The app; its result is the exit code."""
@@ -79,10 +65,10 @@ class Top(App[int]):
         Binding("question_mark", "help", "help", key_display="?"),
         Binding("q", "step_back(True)", "back"),
         Binding("slash", "filter", "filter", key_display="/"),
-        Binding("c", "cancel", "cancel"),
-        Binding("r", "retry", "retry"),
-        Binding("p", "pause", "pause"),
-        Binding("e", "priority", "priority"),
+        Binding("c", "change('cancel')", "cancel"),
+        Binding("r", "change('retry')", "retry"),
+        Binding("p", "change('pause')", "pause"),
+        Binding("e", "change('priority')", "priority"),
         Binding("v", "page", "pager"),
         Binding("y", "copy", "copy"),
         Binding("m", "mouse", show=False),
@@ -97,6 +83,7 @@ class Top(App[int]):
         self._pen = pen
         self._chosen = Filter()
         self._mouse_is_ours = True
+        self._changes = Changes(self, at)
         self._desk = Desk(at)
         self._seen = self._desk.open()
         self._wanted = asyncio.Event()
@@ -286,7 +273,7 @@ class Top(App[int]):
         if pane is None or item is None:
             return None
         if pane.id == "ended":
-            return Target(item["task"], item["id"], "ended")
+            return Target(item["task"], item["id"], OVER)
         if pane.id == "running":
             return Target(item["task"], item["run"], "running", item["series"] is not None)
         if pane.id == "schedules":
@@ -295,7 +282,7 @@ class Top(App[int]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Whether there is such an action now."""
-        return not (self._read_only and action in CHANGES)
+        return not (self._read_only and action == "change")
 
     # Keys
 
@@ -330,69 +317,11 @@ class Top(App[int]):
         self._chosen = Filter(text)
         self._draw()
 
-    def action_cancel(self) -> None:
-        """Cancel the task, after a question."""
+    def action_change(self, what: str) -> None:
+        """Cancel, retry, pause or order the chosen task."""
         target = self._target()
-        if target is None:
-            return
-        if target.status in ENDED:
-            self.say(f"{target.address} has already ended", wrong=True)
-            return
-        series = " and end its series" if target.series else ""
-        self._ask(f"Cancel {target.address}{series}?", ["cancel", target.address], "nothing was cancelled")
-
-    def action_retry(self) -> None:
-        """Run an ended task again, after a question."""
-        target = self._target()
-        if target is None:
-            return
-        if target.status not in ENDED:
-            self.say(f"{target.address} has not ended: it is {target.status}", wrong=True)
-            return
-        self._ask(f"Run {target.address} again?", ["retry", target.address], "nothing was started")
-
-    def _ask(self, question: str, words: Sequence[str], otherwise: str) -> None:
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self._perform(words)
-            else:
-                self.say(otherwise)
-
-        self.push_screen(Question(question), answered)
-
-    def action_pause(self) -> None:
-        """Pause the task, or resume it if it is paused."""
-        target = self._target()
-        if target is None:
-            return
-        if target.status in ENDED:
-            self.say(f"{target.address} has already ended", wrong=True)
-            return
-        self._perform(["resume" if target.status == "paused" else "pause", target.address])
-
-    def action_priority(self) -> None:
-        """Change the priority of a task that waits."""
-        target = self._target()
-        if target is None:
-            return
-        if target.status in ENDED or target.status == "running":
-            self.say(f"{target.address} does not wait: its priority is past", wrong=True)
-            return
-
-        def answered(text: str | None) -> None:
-            if text is not None and text.strip():
-                self._perform(["edit", target.address, f"--priority={text.strip()}"])
-
-        self.push_screen(Line(f"priority of {target.address}, -100 to 100", ""), answered)
-
-    def _perform(self, words: Sequence[str]) -> None:
-        self.say(f"{' '.join(words[:2])}: in progress")
-
-        def told(line: str, good: bool) -> None:
-            with contextlib.suppress(RuntimeError):  # the screen has been left
-                self.call_from_thread(self.say, line, wrong=not good)
-
-        actions.perform(self._at, words, told)
+        if target is not None:
+            getattr(self._changes, what)(target)
 
     def action_copy(self) -> None:
         """Copy what the tab shows, or the address, by the terminal."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from driven import DEADLINE, Driven, alive, held
+from driven import DEADLINE, Driven, alive, held, until
 from rich.cells import cell_len
 
 from agentq_cli.base.clock import Clock
@@ -444,5 +446,66 @@ def test_of_much_output_only_the_end_is_kept(aq: Driven) -> None:
         assert lines[-1] == "400000"
         await shown.press("g")
         await shown.has("bytes before this are not shown") if len(lines) < 3000 else None
+
+    watch(aq, do)
+
+
+CLAUDE = """
+import json, sys
+def say(**event):
+    print(json.dumps(event), flush=True)
+say(type="system", subtype="init", session_id="s-1", tools=[])
+say(type="assistant", session_id="s-1", message={"content": [{"type": "text", "text": "I look [red]around[/]."}]})
+call = {"type": "tool_use", "id": "t1", "name": "Bash", "input": {"command": "make test"}}
+say(type="assistant", session_id="s-1", message={"content": [call]})
+for cost in (0.25, 0.75):
+    say(type="result", subtype="success", session_id="s-1", is_error=False, result="All is well.", total_cost_usd=cost)
+open(sys.argv[1], "w").close()
+with open(sys.argv[2]) as gate:
+    gate.read()
+"""
+
+
+def test_what_a_run_costs_so_far_and_what_its_agent_does(aq: Driven) -> None:
+    script, begun, gate = aq.home / "agent.py", aq.home / "begun", aq.home / "gate"
+    script.write_text(CLAUDE)
+    os.mkfifo(gate)
+    config = aq.home / "config.toml"
+    argv = json.dumps(["python3", str(script), str(begun), str(gate)])
+    config.write_text(f'[agents.talker]\nargv = {argv}\nprompt = "stdin"\nreader = "claude"\n')
+    aq.agentq.environ["AGENTQ_CONFIG"] = str(config)
+    aq.submit("-a", "talker", "Look around")
+    aq.submit("-a", "demo", "-s", "other", "--in", "1h", "Later")
+    aq.supervise("-j", "1")
+    until(begun.exists, what="its words")
+
+    async def do(shown: Shown) -> None:
+        await shown.has("RUNNING", "$0.75", "All is well.")  # the last value, and not the sum
+        await shown.press("enter")
+        lines = await shown.has("I look [red]around[/].", "[Bash] make test", "All is well.", "$0.75")
+        assert not any('{"' in line or "tool_use" in line for line in lines)
+        gate.open("w").close()
+        await shown.has("completed")
+        await shown.press("1")
+        await shown.has("All is well.")
+        await shown.press("q")
+        await shown.has("ENDED", "$0.75")
+
+    watch(aq, do)
+
+
+def test_a_run_that_said_nothing_of_its_cost_shows_a_question_mark(aq: Driven) -> None:
+    config = aq.home / "config.toml"
+    config.write_text('[agents.silent]\nargv = ["true"]\nprompt = "stdin"\nreader = "none"\n')
+    aq.agentq.environ["AGENTQ_CONFIG"] = str(config)
+    aq.submit("-a", "silent", "Say nothing")
+    aq.drain()
+
+    async def do(shown: Shown) -> None:
+        lines = await shown.has("ENDED", "Say nothing")
+        assert any("default/1.1" in line and " ? " in line for line in lines)
+        assert not any("$0.00" in line for line in lines)
+        await shown.press("enter")
+        await shown.has("· ? ·")
 
     watch(aq, do)
