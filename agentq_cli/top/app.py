@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from rich.text import Text
-from textual import work
+from textual import events, work
 from textual.app import App, ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
@@ -285,6 +285,11 @@ class Top(App[int]):
         return not (self._read_only and action == "change")
 
     # Keys
+
+    def on_key(self, event: events.Key) -> None:
+        """What is left over was typed for a line that was not there yet."""
+        if isinstance(self.screen, Line) and event.is_printable and event.character is not None:
+            self.screen.take(event.character)
 
     def action_help(self) -> None:
         """Show the keys."""

@@ -82,6 +82,7 @@ class Line(ModalScreen[str | None]):
         self._text = text
         self._value = value
         self._changed = changed
+        self._early = ""
 
     def compose(self) -> ComposeResult:
         """What is asked, and the line."""
@@ -90,6 +91,18 @@ class Line(ModalScreen[str | None]):
             line = Input(self._value, compact=True)
             line.cursor_blink = False
             yield line
+
+    def on_mount(self) -> None:
+        """Take what was typed before the line was there."""
+        self.take(self._early)
+
+    def take(self, typed: str) -> None:
+        """Take what was typed on its way here: keys arrive in bursts."""
+        for line in self.query(Input):
+            line.value += typed
+            line.cursor_position = len(line.value)
+            return
+        self._early += typed
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Tell what is typed."""

@@ -140,6 +140,18 @@ def test_without_a_terminal_it_says_what_there_is_instead(aq: Driven, env: dict[
     assert "\x1b" not in said
 
 
+def test_keys_that_come_at_once_are_no_commands_of_the_screen_before(aq: Driven) -> None:
+    aq.exec("true", given=["--in", "1h"])
+    with screen(aq.agentq, "top", env=PLAIN) as shown:
+        shown.says("default/1")
+        shown.type("/cypry")
+        shown.says("filter: ")
+        shown.says("nothing to show", "only cypry")
+        shown.type("\x03")
+        restored(shown, 130)
+    assert [event["event"] for event in aq.items("events")] == ["submit"]
+
+
 def test_what_agents_print_commands_no_terminal(aq: Driven) -> None:
     evil = "\x1b]0;title\x07\x1b[2J\x9b31m\u202eover\rwritten"
     argv = [*held("a")]
