@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import shutil
 import signal
@@ -39,6 +40,7 @@ if (
 HERE = Path(__file__).parent
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Two a core: for a third of its time a test waits, for a limit, a lock or a process that is to end."""
     return 2 * len(os.sched_getaffinity(0))
@@ -50,8 +52,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     All of them collect everything, and to compile the tests takes twice as long as the rest of that. Images often set
     PYTHONDONTWRITEBYTECODE to stay small, which a test run is not about.
     """
-    gc.disable()
     worker = getattr(session.config, "workerinput", None)
+    if worker is not None:
+        gc.disable()
     if worker is not None and session.config.args == session.config.getini("testpaths"):
         sys.dont_write_bytecode = False
         files = sorted(map(str, HERE.rglob("test_*.py")))
@@ -66,7 +69,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Garbage is collected from now on, and what was made up to here is none."""
+    """A worker collects garbage from now on, and what was made up to here is none."""
     gc.freeze()
     gc.enable()
 
@@ -82,13 +85,19 @@ def every_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
     def noted(*args: Any, **keywords: Any) -> sqlite3.Connection:
         connection = connect(*args, **keywords)
-        opened.append((connection, "".join(traceback.format_stack(limit=5)[:-1])))
+        opened.append((connection, callers()))
         return connection
 
     monkeypatch.setattr(sqlite3, "connect", noted)
     yield
     left = [where for connection, where in opened if is_open(connection)]
     assert not left, "left open:\n" + "\n".join(left)
+
+
+def callers() -> str:
+    """Who called what calls this. Not by `format_stack`, which looks each time whether a source file has changed."""
+    frames = itertools.islice(traceback.walk_stack(sys._getframe(2)), 4)
+    return "".join(f"{frame.f_code.co_filename}:{line}, {frame.f_code.co_name}\n" for frame, line in frames)
 
 
 def is_open(connection: sqlite3.Connection) -> bool:

@@ -55,17 +55,17 @@ def submit(given: Given, here: Context) -> Result:
 
 
 def asked(place: str, given: Given) -> dict[str, Any]:
-    """The requested options of a task, from the options and words of a command. Raises Usage."""
+    """The options of a task, from the options and the words of a command. Raises Usage."""
     if given["replace"] and given["key"] is None:
         raise Usage("--replace: only together with --key")
     return content(place, given) | _work(given["words"], given["exec"], given["file"], given["agent"])
 
 
 def _work(words: Sequence[str] | None, exec_: bool | None, file: str | None, agent: str | None) -> dict[str, Any]:
-    """What is to be done, from the words of a command line. Raises Usage."""
+    """The prompt or the command, from the words of a command line. Raises Usage."""
     if exec_:
         if file is not None:
-            raise Usage(f"--file '{file}': not together with --exec; a command's stdin is --stdin")
+            raise Usage(f"--file '{file}': not together with --exec; the stdin of a command is --stdin")
         if agent is not None:
             notices.warn(f"--agent '{agent}': ignored, because a command has no agent")
         return {"exec": list(words or ())}
@@ -92,7 +92,7 @@ def _batch(here: Context, path: str, given: Given) -> list[NewTask]:
     from agentq_cli.options import batch
 
     if given["words"] or given["exec"] or given["file"] is not None:
-        raise Usage(f"--batch '{path}': the lines say what is to be done; no PROMPT, --exec or --file beside it")
+        raise Usage(f"--batch '{path}': the lines say what to do, so PROMPT, --exec and --file must not be given")
     return batch.tasks(here, path, content("submit", given))
 
 
@@ -101,7 +101,7 @@ PLAN = ("session", "agent", "argv", "env", "cwd", "due_at", "expires_at", "sched
 
 
 def dry(items: Sequence[documents.Item], here: Context) -> Result:
-    """What --dry-run prints: a document of items, or as text what each task would start, where and when."""
+    """What --dry-run prints: a document with items, or text that says what each task would start, where and when."""
     if here.as_json:
         return Items("plan", items)
     lines: list[str | tuple[str, str]] = []
@@ -117,7 +117,7 @@ def dry(items: Sequence[documents.Item], here: Context) -> Result:
 
 
 def plan_of(here: Context, task: NewTask, times: int = 0) -> documents.Item:
-    """What a task would start, for --dry-run; it has the names of variables, never their values."""
+    """What a task would start, for --dry-run; the plan has the names of variables, never their values."""
     from agentq_cli.policy.schedule import fires
     from agentq_cli.show import documents
     from agentq_cli.supervise.plan import preview
@@ -138,8 +138,8 @@ def _shown(value: object) -> str:
 
 
 def store(here: Context, tasks: Sequence[NewTask], given: Given) -> Result:
-    """Store tasks and notify the processes that wait for work; the result prints the addresses, and waits for the tasks
-    if requested."""
+    """Store tasks and wake the processes that wait for work; the result has the addresses, and waits for the tasks if
+    that was requested."""
     if not tasks:
         return Items("tasks", (), line=lambda item: str(item["id"]))
     wait, follow, no_wake = (bool(given[name]) for name in ("wait", "follow", "no_wake"))
@@ -163,13 +163,13 @@ def store(here: Context, tasks: Sequence[NewTask], given: Given) -> Result:
 
 
 def put(here: Context, tasks: Sequence[NewTask], *, attended: bool = False) -> tuple[Queue, list[tuple[Address, bool]]]:
-    """Store tasks and notify the processes that wait for work; returns each address and whether the task is new. Prints
-    a hint if no supervisor will run them, unless they are `attended`."""
+    """Store tasks and wake the processes that wait for work; returns each address and whether the task is new. Prints a
+    hint if no supervisor will run the tasks, unless they are `attended`."""
     from agentq_cli.supervise.attended import unattended
 
     queue = here.open_queue(create=True)
-    # A batch over several sessions belongs to this process until it is complete. A process of another PID namespace
-    # recognizes by the bell that this one is alive.
+    # A batch over several sessions belongs to this process until the batch is complete. A process in another PID
+    # namespace can tell by the bell that this process is alive.
     bell = queue.bell() if len({task.session for task in tasks}) > 1 else None
     try:
         stored = queue.submit(tasks, max_queued=here.config.max_queued)

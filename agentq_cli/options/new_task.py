@@ -1,6 +1,6 @@
-"""Makes a task that can be stored from options, as a person typed them or as a batch line gives them.
+"""Makes a task that can be stored from options that a person typed or that a line of a batch has.
 
-Options that are not given come from `[sessions.NAME]` and `[defaults]` of the config, whose values are already parsed.
+If an option is not given, its value comes from `[sessions.NAME]` or `[defaults]` of the config, already parsed.
 """
 
 from __future__ import annotations
@@ -28,23 +28,17 @@ if TYPE_CHECKING:
     from agentq_cli.options.table import Given, Row
 
 AFTER = {"after": Condition.SUCCESS, "after_any": Condition.ANY, "after_failure": Condition.FAILURE}
-"""The options that name what a task waits for."""
+"""The options that name the tasks to wait for, and how those must end."""
 
 KEYS = {row.name: row for row in rows("batch")}
-"""The keys of a batch line: the long options of submit, what to do, and `ref`, a name for the line."""
+"""The keys of a line of a batch: the long options of submit, the prompt or command, and `ref`, a name for the line."""
 
 LAUNCH = [row for row in KEYS.values() if row.field.startswith("launch.")]
 """The options that fill a field of a task's launch."""
 
-EACH = frozenset(("prompt", "exec", "key", "replace", "at", "in", "expires", "priority", "label", *AFTER))
-"""Options that are read again for each task."""
-
-NOT_KEPT = frozenset(("backoff", "env", "env_file", "agent_arg"))
-"""Options whose values are not plain, or that warn about each line that has them."""
-
 
 class Shape(NamedTuple):
-    """What tasks of one session with the same options have in common."""
+    """What the tasks of one session have in common if the options that fill these fields are the same."""
 
     options: Given
     context: str
@@ -54,11 +48,15 @@ class Shape(NamedTuple):
     on_dep_failure: str
 
 
-class TaskMaker:
-    """Makes tasks for one command; `what` names an option in errors as the person wrote it.
+SHAPING = {row.name: row for row in KEYS.values() if row.field.partition(".")[0] in Shape._fields}
+"""The options that fill the fields of a shape; all others are read for each task."""
 
-    Most lines of a batch differ only in what to do, so everything else is read once. A duration of --expires counts
-    from `counted_from`, the slot of an occurrence, or from now.
+
+class TaskMaker:
+    """Makes the tasks of one command; `what` returns the name of an option as the person wrote it, for errors.
+
+    Most lines of a batch differ only in the prompt or the command, so everything else is read once. A duration given to
+    --expires counts from `counted_from`, the slot of an occurrence, or from now.
     """
 
     def __init__(self, at: Caller, fallback: Given | None = None, *, counted_from: int | None = None) -> None:
@@ -71,7 +69,7 @@ class TaskMaker:
         self._captured: dict[str, str] | None = None
 
     def make(self, given: Given, what: Callable[[str], str]) -> NewTask:
-        """One task. Raises Usage and NotFound, which name the option and its value."""
+        """One task. Raises Usage and NotFound; their messages name the option and its value."""
         session = chosen(given, {"session": DEFAULT_SESSION}, "session")
         if not is_name(session):
             values.parse_session(session, what("session"))
@@ -100,13 +98,12 @@ class TaskMaker:
         return NewTask(session, doing, replace=bool(given.get("replace")), due_at=due_at)
 
     def _shape(self, given: Given, session: str, exec_: bool, what: Callable[[str], str]) -> Shape:
+        shaping = {name: value for name, value in given.items() if name in SHAPING}
+        lists = {name for name in shaping if SHAPING[name].kind == "texts"}
         kept = None
-        if NOT_KEPT.isdisjoint(name for name, value in given.items() if value):
-            kept = (
-                session,
-                exec_,
-                *(item for item in given.items() if item[0] not in EACH and item[0] not in NOT_KEPT),
-            )
+        # A list is no key of a dictionary, and the warning about --backoff is printed for each line that has it.
+        if not any(shaping[name] for name in shaping.keys() & (lists | {"backoff"})):
+            kept = (session, exec_, *(item for item in shaping.items() if item[0] not in lists))
             if kept in self._shapes:
                 return self._shapes[kept]
         options = {**self._fallback, **self._at.config.options(session)}
@@ -213,7 +210,7 @@ class TaskMaker:
         return self._captured
 
     def _max_cost(self, given: Given, options: Given, agent: str | None, what: Callable[[str], str]) -> float | None:
-        """What all runs of the task may cost. Raises Usage if the limit could not be enforced."""
+        """The most that all runs of the task may cost. Raises Usage if nothing could enforce the limit."""
         typed, default = given.get("max_cost"), options.get("max_cost")
         value = f"{typed:g}" if isinstance(typed, float) else str(typed)[:40]
         shown = f"{what('max_cost')} '{value}'"
@@ -245,27 +242,27 @@ class TaskMaker:
 
 
 def content(place: str, given: Given) -> dict[str, Any]:
-    """The options given in a place that a batch line could also have."""
+    """The given options of a command that a line of a batch could also have."""
     return {
         each.name: given[each.name] for each in rows(place) if "batch" in each.holds and given[each.name] is not None
     }
 
 
 def chosen(given: Given, options: Given, name: str) -> Any:
-    """The option as given, even if it is empty; else the config's."""
+    """The value that was given, even if the value is empty; otherwise the config's."""
     value = given.get(name)
     return options.get(name) if value is None else value
 
 
 def work(given: Given, what: Callable[[str], str]) -> tuple[str | None, tuple[str, ...] | None]:
-    """The prompt or the command: exactly one of them, and not blank."""
+    """The prompt and the command, one of which is None. Raises Usage if neither is given, or if it is blank."""
     argv, prompt = given.get("exec"), given.get("prompt")
     if argv is not None:
         if not argv or not argv[0]:
             raise Usage(f"{what('exec')}: needs a command, as in `agentq submit --exec -- make test`")
         for word in argv:
             if "\0" in word:
-                raise Usage(f"{what('exec')} '{argv[0]}': an argument holds a NUL character")
+                raise Usage(f"{what('exec')} '{argv[0]}': an argument contains a NUL character")
             if not word.isascii():
                 encodable(word, f"{what('exec')} '{argv[0]}'")
         return None, tuple(argv)
@@ -286,11 +283,11 @@ def text(value: str, what: str) -> str:
 
 
 def encodable(value: str, what: str) -> None:
-    """Raises Usage on text that cannot be passed to a process. Bytes that are not UTF-8, as in file names, can be."""
+    """Raises Usage if a text cannot be passed to a process. Bytes that are not UTF-8, as in file names, can be."""
     try:
         os.fsencode(value)
     except UnicodeEncodeError:
-        raise Usage(f"{what}: holds half a surrogate pair, which is no character") from None
+        raise Usage(f"{what}: contains half of a surrogate pair, which is not a character") from None
 
 
 def key(value: str | None, what: Callable[[str], str]) -> str | None:
@@ -316,18 +313,18 @@ READERS: Mapping[str, Callable[[Any, Row, str], Any]] = {
     "whole": values.parse_whole,
     "choice": values.parse_choice,
 }
-"""The functions that read a value which depends only on its option."""
+"""The functions that read a value which depends on nothing but its option."""
 
 
 def read(option: Row, given: Given, options: Given, what: Callable[[str], str]) -> Any:
-    """The stored value of an option with one of these readers; if it was not given, the config's, which is already
+    """The stored value of an option with one of these readers; if the option was not given, the config's value, already
     parsed."""
     value = given.get(option.name)
     return options.get(option.name) if value is None else READERS[option.reader](value, option, what(option.name))
 
 
 def dependencies(given: Given, what: Callable[[str], str]) -> tuple[Dependency, ...]:
-    """What the task waits for, each once. Raises Usage on text that is not a task's address."""
+    """The tasks to wait for, each once. Raises Usage if a text is not the address of a task."""
     found = [
         Dependency(values.parse_address(text, what(name)), on)
         for name, on in AFTER.items()
@@ -338,8 +335,8 @@ def dependencies(given: Given, what: Callable[[str], str]) -> tuple[Dependency, 
 
 
 def environment(given: Given, options: Given, what: Callable[[str], str], *, private_tmp: bool) -> dict[str, str]:
-    """The variables of `--env-file`, else of the config's, then those of `-e`. Raises Usage on one that would not reach
-    the task."""
+    """The variables from `--env-file`, or else from the config's, and over them those from `-e`. Raises Usage if a
+    variable would not reach the task."""
     pairs: dict[str, str] = {}
     for path in given.get("env_file") or options.get("env_file") or ():
         pairs |= values.parse_env_file(values.parse_path(path, what("env_file")), what("env_file"))
@@ -358,11 +355,11 @@ def environment(given: Given, options: Given, what: Callable[[str], str], *, pri
 
 
 DEPTH_LIMIT = 10
-"""How deep agents may submit tasks whose agents submit tasks; this stops runaway chains."""
+"""How many agents deep a submit may be: a chain of agents that submit tasks for agents ends here."""
 
 
 def depth(environ: Mapping[str, str]) -> int:
-    """How many agents deep this submit is: 0 from a person's shell. Raises LimitReached."""
+    """How many agents deep this submit is; from a person's shell it is 0. Raises LimitReached."""
     found = environ.get("AGENTQ_DEPTH", "")
     deep = int(found) if found.isdecimal() and len(found) < 10 else 0
     if deep > DEPTH_LIMIT:

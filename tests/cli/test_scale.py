@@ -84,6 +84,11 @@ def batch(aq: Driven, count: int, sessions: int = 1) -> Path:
     return path
 
 
+def index_size(aq: Driven) -> int:
+    """The bytes of the index."""
+    return (aq.state_dir / "agentq.db").stat().st_size
+
+
 def test_a_hundred_thousand_tasks(aq: Driven) -> None:
     """Listings stream; everything else does not notice them."""
     cost(aq, "submit", "--batch", "-", input=batch(aq, FEW))
@@ -99,12 +104,15 @@ def test_a_hundred_thousand_tasks(aq: Driven) -> None:
     fixed += [["list", "--limit", "10"], ["pause", "5"], ["edit", "6", "-p", "50"], ["cancel", "7"]]
     whole = [["list"], ["list", "--json"], ["list", "--all"]]
     before = {" ".join(command): cost(aq, *command) for command in (*fixed, *whole)}
+    small = index_size(aq)
     added = cost(aq, "submit", "--batch", "-", input=batch(aq, MANY - FEW - 10))
     assert added.lines == MANY - FEW - 10
     assert added.memory < 400 * MIB
     after = {" ".join(command): cost(aq, *command) for command in (*fixed[:-1], ["cancel", "8"], *whole)}
     for name in before.keys() & after.keys():
-        assert after[name].memory - before[name].memory < 12 * MIB, name
+        # A rehearsal works on a copy of the index, in memory.
+        copied = index_size(aq) - small if name == "sweep --dry-run" else 0
+        assert after[name].memory - before[name].memory - copied < 12 * MIB, name
     for command in fixed[:-1]:
         name = " ".join(command)
         assert after[name].cpu < 3 * before[name].cpu + 0.2, name

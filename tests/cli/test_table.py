@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from agentq_process import Agentq
 
-from agentq_cli.options.table import ROWS, Row
+from agentq_cli.model.work import Work
+from agentq_cli.options.table import ROWS, Row, row
+from agentq_cli.policy.schedule import Missed, Overlap
 
 PROGRAM = """
 import sys
@@ -96,3 +98,9 @@ def test_a_row_says_nothing_that_nobody_reads(cells: Any) -> None:
     assert bool(row.choices) >= (row.reader == "choice")
     assert row.kind == "flag" or row.metavar
     assert row.text.endswith(".")
+
+
+def test_the_words_of_a_choice_are_those_of_the_policy() -> None:
+    assert row("schedule", "missed").choices == tuple(Missed)
+    assert row("schedule", "overlap").choices == tuple(Overlap)
+    assert row("submit", "on_dep_failure").choices[0] == Work("exec", "/").on_dep_failure

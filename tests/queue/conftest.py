@@ -6,11 +6,10 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 import queue_driver
-from queue_driver import Clock, OpenQueue
+from queue_driver import ENGINES, Clock, Engine, Local, OpenQueue
 
 from agentq_cli.engines.door import Queue
 
@@ -24,15 +23,18 @@ def own_umask() -> Iterator[None]:
     os.umask(before)
 
 
-@pytest.fixture
-def state_dir(tmp_path: Path) -> Iterator[Path]:
-    """A state dir that does not exist yet, in memory where there is such a place.
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """An engine in which nothing was ever stored."""
+    with queue_driver.directory() as place:
+        yield ENGINES[request.param](f"{place}/state")
 
-    What a sync is worth is shown where processes are killed; here thousands of them would only take time.
-    """
-    memory = Path("/dev/shm")
-    with TemporaryDirectory(prefix="agentq-", dir=memory if os.access(memory, os.W_OK) else tmp_path) as place:
-        yield Path(place) / "state"
+
+@pytest.fixture
+def state_dir(engine: Engine) -> Path:
+    """The state dir of a test that knows files; it does not exist yet."""
+    assert isinstance(engine, Local)
+    return engine.state_dir
 
 
 @pytest.fixture
@@ -42,10 +44,10 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def open_queue(state_dir: Path) -> Iterator[OpenQueue]:
+def open_queue(engine: Engine) -> Iterator[OpenQueue]:
     """`open_queue(clock)` opens the test's queue, as often as it likes: each is another user of the same state."""
     with ExitStack() as opened:
-        yield lambda clock, **how: opened.enter_context(queue_driver.open_queue(state_dir, clock, **how))
+        yield lambda clock, **how: opened.enter_context(engine.open(clock, **how))
 
 
 @pytest.fixture

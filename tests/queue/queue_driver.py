@@ -1,7 +1,7 @@
 """Drives a queue by its verbs alone, as submit and a supervisor do; run as a program it is one of several processes.
 
-Another implementation of the queue runs the tests of this directory by opening its own in `open_queue`. What knows
-SQLite is in the `test_sqlite_*` files.
+Another engine runs the tests of this directory once it is one of `ENGINES`. What knows SQLite, or files of the state
+dir, is in the `test_sqlite_*` files.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -68,9 +69,36 @@ class Clock:
         self.now += milliseconds
 
 
-def open_queue(place: Path, clock: Clock, *, create: bool = True, rebuild: bool = False) -> Queue:
-    """The implementation under test."""
-    return Queue.open(str(place), clock, create=create, rebuild=rebuild)  # type: ignore[arg-type]
+def directory() -> TemporaryDirectory[str]:
+    """A directory of a test's own, in memory where there is such a place.
+
+    What a sync is worth is shown where processes are killed; here thousands of them would only take time.
+    """
+    memory = "/dev/shm"
+    return TemporaryDirectory(prefix="agentq-", dir=memory if os.access(memory, os.W_OK) else None)
+
+
+class Local:
+    """The queue as SQLite files of a state dir."""
+
+    def __init__(self, state_dir: str | Path) -> None:
+        self.state_dir = Path(state_dir)
+
+    def open(self, clock: Clock, *, create: bool = True, rebuild: bool = False) -> Queue:
+        """Open the queue, as often as a test likes: each is another user of the same state."""
+        return Queue.open(str(self.state_dir), clock, create=create, rebuild=rebuild)  # type: ignore[arg-type]
+
+    def content(self) -> dict[str, bytes | None]:
+        """Everything that is stored, to be compared: nothing where nothing was ever stored."""
+        found = self.state_dir.parent.rglob("*")
+        return {str(path): path.read_bytes() if path.is_file() else None for path in found}
+
+
+ENGINES = {"local": Local}
+"""The engines under test; each is made of a path that does not exist yet."""
+
+Engine = Local
+"""What each engine has."""
 
 
 def command(session: str = "default", *argv: str, **fields: Any) -> NewTask:
@@ -205,6 +233,11 @@ def ended(queue: Queue, address: Address, status: RunStatus = RunStatus.SUCCESS)
     return task
 
 
+def swept(queue: Queue, *, rebuild: bool = False) -> None:
+    """What a sweep does at first; with `rebuild` everything is made anew that can be made from something else."""
+    list(queue.upkeep.begin(lambda *_: None, host="here", rebuild=rebuild))
+
+
 def only_worker(queue: Queue) -> Worker:
     """The one live run."""
     (worker,) = queue.workers()
@@ -219,11 +252,11 @@ def edited(**fields: Any) -> Callable[[Task], Task]:
 # Several processes
 
 
-def together(place: Path, actions: Sequence[Sequence[str]], clock: int = NOON) -> list[Any]:
+def together(engine: Engine, actions: Sequence[Sequence[str]], clock: int = NOON) -> list[Any]:
     """Run each action as a process of its own, all let loose at one moment; what each returned."""
     processes = [
         subprocess.Popen(
-            [sys.executable, __file__, str(place), str(clock), *action],
+            [sys.executable, __file__, type(engine).__name__.lower(), str(engine.state_dir), str(clock), *action],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -257,9 +290,9 @@ def _environment() -> Mapping[str, str]:
     return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
 
 
-def _claims(place: Path, clock: Clock, times: str) -> Any:
+def _claims(engine: Engine, clock: Clock, times: str) -> Any:
     """Claim so many times, as a supervisor does: busy is no answer, it asks again."""
-    with open_queue(place, clock) as queue:
+    with engine.open(clock) as queue:
         _wait_for_the_others()
         runs: list[str] = []
         answers = busy = 0
@@ -275,38 +308,38 @@ def _claims(place: Path, clock: Clock, times: str) -> Any:
         return {"runs": runs, "busy": busy}
 
 
-def _submits(place: Path, clock: Clock, session: str, times: str) -> Any:
-    with open_queue(place, clock) as queue:
+def _submits(engine: Engine, clock: Clock, session: str, times: str) -> Any:
+    with engine.open(clock) as queue:
         _wait_for_the_others()
         return [submit(queue, command(session))[0].seq for _ in range(int(times))]
 
 
-def _keyed(place: Path, clock: Clock, session: str, key: str, threads: str) -> Any:
+def _keyed(engine: Engine, clock: Clock, session: str, key: str, threads: str) -> Any:
     """Submit the same key from so many threads at once, each with a queue of its own."""
 
     def one(_: int) -> tuple[str, bool]:
-        with open_queue(place, clock) as queue:
+        with engine.open(clock) as queue:
             ((address, new),) = queue.submit([command(session, key=key)], owner=OWNER, max_queued=MANY)
             return str(address), new
 
-    open_queue(place, clock).close()
+    engine.open(clock).close()
     _wait_for_the_others()
     with ThreadPoolExecutor(int(threads)) as pool:
         return list(pool.map(one, range(int(threads))))
 
 
-def _finishes(place: Path, clock: Clock, run: str, status: str) -> Any:
+def _finishes(engine: Engine, clock: Clock, run: str, status: str) -> Any:
     """Finish a run; whether it was this process that did."""
     session, _, rest = run.partition("/")
     seq, _, attempt = rest.partition(".")
-    with open_queue(place, clock) as queue:
+    with engine.open(clock) as queue:
         _wait_for_the_others()
         return finish(queue, RunId(session, int(seq), int(attempt)), RunStatus(status)) is not None
 
 
-def _adopts(place: Path, clock: Clock, pid: str) -> Any:
+def _adopts(engine: Engine, clock: Clock, pid: str) -> Any:
     """Adopt the one live run; whether it was this process that did."""
-    with open_queue(place, clock) as queue:
+    with engine.open(clock) as queue:
         worker = only_worker(queue)
         _wait_for_the_others()
         while True:
@@ -331,5 +364,5 @@ ACTIONS: Mapping[str, Callable[..., Any]] = {
 }
 
 if __name__ == "__main__":
-    where, moment, name, *arguments = sys.argv[1:]
-    sys.stdout.write(json.dumps(ACTIONS[name](Path(where), Clock(int(moment)), *arguments)))
+    kind, where, moment, name, *arguments = sys.argv[1:]
+    sys.stdout.write(json.dumps(ACTIONS[name](ENGINES[kind](where), Clock(int(moment)), *arguments)))

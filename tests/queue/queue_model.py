@@ -9,8 +9,6 @@ import copy
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import queue_driver
@@ -22,6 +20,8 @@ from queue_driver import (
     MANY,
     OWNER,
     Clock,
+    Engine,
+    Local,
     claim,
     command,
     edited,
@@ -185,14 +185,13 @@ which = st.integers(0, 60)
 class Histories(RuleBasedStateMachine):
     """Random histories: whatever happens, queue and model agree."""
 
-    def __init__(self) -> None:
+    def __init__(self, engine: type[Engine] = Local) -> None:
         super().__init__()
         self.umask = os.umask(0o077)
-        memory = Path("/dev/shm")
-        self.place = TemporaryDirectory(prefix="agentq-", dir=memory if os.access(memory, os.W_OK) else None)
-        self.state_dir = Path(self.place.name) / "state"
+        self.place = queue_driver.directory()
         self.clock = Clock()
-        self.queue = queue_driver.open_queue(self.state_dir, self.clock)
+        self.engine = engine(f"{self.place.name}/state")
+        self.queue = self.engine.open(self.clock)
         self.model = Model()
         self.handed_out: list[RunId] = []
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from queue_driver import (
     NOON,
     SUPERVISOR,
     Clock,
+    Engine,
     OpenQueue,
     claim,
     claim_next,
@@ -98,11 +98,11 @@ def test_a_task_is_claimed_once(queue: Queue) -> None:
     assert len(list(queue.runs())) == 1
 
 
-def test_claims_of_six_processes_are_distinct(open_queue: OpenQueue, clock: Clock, state_dir: Path) -> None:
+def test_claims_of_six_processes_are_distinct(open_queue: OpenQueue, clock: Clock, engine: Engine) -> None:
     queue = open_queue(clock)
     count = 100 * WIDE
     submit(queue, *[command() for _ in range(count)])
-    found = together(state_dir, [["claims", str(count + 20)]] * 6)
+    found = together(engine, [["claims", str(count + 20)]] * 6)
     runs = [run for of_one in found for run in of_one["runs"]]
     assert sorted(runs) == sorted(f"default/{n}.1" for n in range(1, count + 1))
     assert {str(worker.id) for worker in queue.workers()} == set(runs)
@@ -112,10 +112,10 @@ def test_claims_of_six_processes_are_distinct(open_queue: OpenQueue, clock: Cloc
     )
 
 
-def test_six_processes_keep_a_session_to_its_width(open_queue: OpenQueue, clock: Clock, state_dir: Path) -> None:
+def test_six_processes_keep_a_session_to_its_width(open_queue: OpenQueue, clock: Clock, engine: Engine) -> None:
     queue = open_queue(clock)
     submit(queue, *[command(name) for name in ("a", "b", "c") for _ in range(10)])
-    found = together(state_dir, [["claims", "10"]] * 6)
+    found = together(engine, [["claims", "10"]] * 6)
     assert sorted(run for of_one in found for run in of_one["runs"]) == ["a/1.1", "b/1.1", "c/1.1"]
     assert len(queue.workers()) == 3
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-from queue_driver import Clock, command, edited, ended, finish, open_queue, prompt, start, submit
+from queue_driver import Clock, Engine, command, edited, ended, finish, prompt, start, submit
 
 from agentq_cli.base.errors import NotFound, Usage, WrongState
 from agentq_cli.engines.door import Queue
@@ -257,14 +256,15 @@ def test_pausing_a_blocked_one_and_resuming_it(queue: Queue) -> None:
     assert why(queue, fourth) == ("cancelled", f"dependency {first} failed")
 
 
-def test_an_unknown_dependency_stores_nothing(queue: Queue, state_dir: Path) -> None:
+def test_an_unknown_dependency_stores_nothing(queue: Queue, engine: Engine) -> None:
     submit(queue, command("a"))
+    before = engine.content()
     for unknown in (Address("a", 2), Address("b", 1)):
         with pytest.raises(NotFound, match=str(unknown)):
             submit(queue, command("new"), waiting("new", unknown))
         with pytest.raises(NotFound, match=str(unknown)):
             submit(queue, command("new"), waiting("newer", unknown))
-    assert not (state_dir / "sessions" / "new").exists()
+    assert engine.content() == before
     assert len(list(queue.tasks())) == 1
 
 
@@ -358,29 +358,13 @@ def test_a_blocked_task_that_expires_takes_its_dependents_along(queue: Queue, cl
     assert statuses(queue, second, third) == ["expired", "cancelled"]
 
 
-def test_what_one_session_owes_another_survives_a_lost_process(queue: Queue, clock: Clock, state_dir: Path) -> None:
+def test_what_one_session_owes_another_survives_a_lost_process(queue: Queue, clock: Clock, engine: Engine) -> None:
     (first,) = submit(queue, command("a"))
     (second,) = submit(queue, waiting("b", first))
     ended(queue, first)
     queue.close()
-    with open_queue(state_dir, clock) as other:
+    with engine.open(clock) as other:
         assert settle(other) == [str(second)]
-
-
-def test_a_rebuilt_index_knows_who_waits_for_whom(queue: Queue) -> None:
-    import sqlite3
-    from contextlib import closing
-
-    (first,) = submit(queue, command("a"))
-    (second,) = submit(queue, waiting("b", first))
-    with closing(sqlite3.connect(queue.state.index)) as database, database:
-        for table in ("tasks", "dependencies", "unsettled"):
-            database.execute(f"DELETE FROM {table}")
-    for session in ("a", "b"):
-        queue.upkeep.reindex(session, host="here")
-    ended(queue, first)
-    settle(queue)
-    assert statuses(queue, second) == ["queued"]
 
 
 def test_a_dependent_of_a_running_task_follows_it_when_it_is_cancelled(queue: Queue) -> None:

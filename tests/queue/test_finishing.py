@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from queue_driver import (
     NOON,
     Clock,
+    Engine,
     OpenQueue,
     claim_next,
     command,
@@ -163,18 +162,18 @@ def test_a_finish_after_the_claim_was_undone_is_late(queue: Queue) -> None:
     assert not list(queue.messages("a")), "a run that never was has no result"
 
 
-def test_of_two_finishers_at_once_one_wins(open_queue: OpenQueue, clock: Clock, state_dir: Path) -> None:
+def test_of_two_finishers_at_once_one_wins(open_queue: OpenQueue, clock: Clock, engine: Engine) -> None:
     queue = open_queue(clock)
     for n in range(1, 2 * WIDE + 1):
         (address,) = submit(queue, command("a"))
         run = str(start(queue, address))
         outcomes = ["success", "error", "crashed"]
-        won = together(state_dir, [["finishes", run, status] for status in outcomes])
+        won = together(engine, [["finishes", run, status] for status in outcomes])
         assert won.count(True) == 1
         stored = queue.run(RunId("a", n, 1))
         assert stored.status == outcomes[won.index(True)]
         assert [event.event for event in queue.events(address=address)] == ["late", "late", "finish", "start", "submit"]
-        assert list(queue.upkeep.post_results()) == []
+        assert list(queue.upkeep.end()) == []
         (message,) = [message for message in queue.messages("a") if message.id == run]
         assert message.content["status"] == stored.status
 
@@ -250,7 +249,7 @@ def test_each_run_says_its_result_once(queue: Queue, clock: Clock) -> None:
     assert (newest.id, newest.kind, newest.session, newest.created_at) == ("a/1.2", "result", "a", NOON + 5)
     assert newest.content == {"run": "a/1.2", "task": "a/1", "status": "success", "result": {"n": 2}}
     assert oldest.content == {"run": "a/1.1", "task": "a/1", "status": "error", "result": {"n": 1}}
-    assert list(queue.upkeep.post_results()) == []
+    assert list(queue.upkeep.end()) == []
 
 
 def test_messages_can_be_followed_from_a_position(queue: Queue) -> None:

@@ -72,7 +72,7 @@ def measure(queue: Queue, machine: Machine, config: Config | None = None, **opti
 
 
 def asking(queue: Queue, machine: Machine) -> gates.Gates:
-    queue.register(Supervisor(SUPERVISOR, 2, (), NOON, 0))
+    queue.join(Supervisor(SUPERVISOR, 2, (), NOON, 0))
     return gates.Gates(queue, SUPERVISOR, machine)  # type: ignore[arg-type]
 
 

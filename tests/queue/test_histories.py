@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+from hypothesis.stateful import run_state_machine_as_test
+from queue_driver import ENGINES
 from queue_model import Histories, histories
 
-Histories.TestCase.settings = histories(10, 40)
 
-
-class TestHistories(Histories.TestCase):  # type: ignore[misc,name-defined]
-    """Statuses, picks, lanes, keys, events: after every step as the model has them."""
+@pytest.mark.parametrize("engine", ENGINES)
+def test_statuses_picks_lanes_keys_and_events_are_after_every_step_as_the_model_has_them(engine: str) -> None:
+    run_state_machine_as_test(lambda: Histories(ENGINES[engine]), settings=histories(10, 40))

@@ -3,21 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import pytest
-from queue_driver import (
-    NOON,
-    Clock,
-    OpenQueue,
-    command,
-    edited,
-    ended,
-    finish,
-    prompt,
-    start,
-    submit,
-)
+from queue_driver import NOON, Clock, Engine, OpenQueue, command, edited, ended, finish, prompt, start, submit
 
 from agentq_cli.base.errors import NotFound
 from agentq_cli.engines.door import Queue
@@ -249,23 +237,14 @@ def test_due_tasks_are_unfinished_but_scheduled_and_paused_ones_are_not(queue: Q
 
 
 def test_a_queue_that_does_not_exist_reads_as_empty_and_leaves_no_file(
-    open_queue: OpenQueue, clock: Clock, state_dir: Path
+    open_queue: OpenQueue, clock: Clock, engine: Engine
 ) -> None:
     queue = open_queue(clock, create=False)
     assert list(queue.tasks(ended=True)) == list(queue.runs()) == list(queue.events()) == list(queue.sessions()) == []
-    assert queue.workers() == queue.supervisors() == queue.holds() == queue.expired() == queue.upkeep.batches() == []
+    assert queue.workers() == queue.supervisors() == queue.holds() == queue.expired() == queue.session_names() == []
     assert queue.unfinished() == set()
-    assert (queue.next_due(), queue.last_sweep(), queue.last_event(), queue.upkeep.stored_sessions()) == (
-        None,
-        None,
-        0,
-        [],
-    )
-    assert (queue.snapshot().heads, queue.upkeep.roll_back_dead_writers(), list(queue.upkeep.post_results())) == (
-        (),
-        [],
-        [],
-    )
+    assert (queue.next_due(), queue.last_sweep(), queue.last_event()) == (None, None, 0)
+    assert (queue.snapshot().heads, list(queue.upkeep.faults()), set(queue.upkeep.leftovers())) == ((), [], {0})
     for ask in (
         lambda: queue.task(Address("a", 1)),
         lambda: queue.run(RunId("a", 1, 1)),
@@ -274,17 +253,16 @@ def test_a_queue_that_does_not_exist_reads_as_empty_and_leaves_no_file(
     ):
         with pytest.raises(NotFound, match="'a'"):
             ask()
-    assert not state_dir.exists()
-    assert list(state_dir.parent.iterdir()) == []
+    assert not engine.content()
 
 
-def test_reading_changes_nothing(open_queue: OpenQueue, clock: Clock, state_dir: Path) -> None:
+def test_reading_changes_nothing(open_queue: OpenQueue, clock: Clock, engine: Engine) -> None:
     queue = open_queue(clock)
     first, second = submit(queue, prompt("a"), prompt("a"))
     ended(queue, first)
     start(queue, second)
     queue.close()
-    before = {path: path.read_bytes() for path in state_dir.rglob("*") if path.is_file()}
+    before = engine.content()
     reader = open_queue(clock, create=False)
     task = reader.task(second)
     reader.waiting_for(task, jobs=1, parallel=1)
@@ -294,4 +272,4 @@ def test_reading_changes_nothing(open_queue: OpenQueue, clock: Clock, state_dir:
     assert Counter(e.event for e in reader.events()) == {"submit": 2, "start": 2, "finish": 1}
     assert len(list(reader.messages("a"))) == 1
     assert reader.snapshot().workers == len(reader.workers()) == 1
-    assert {path: path.read_bytes() for path in state_dir.rglob("*") if path.is_file()} == before
+    assert engine.content() == before

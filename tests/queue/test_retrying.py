@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-from queue_driver import NOON, Clock, claim_next, command, finish, open_queue, prompt, start, started, submit
+from queue_driver import NOON, Clock, Engine, claim_next, command, finish, prompt, start, started, submit
 
 from agentq_cli.engines.door import Queue
 from agentq_cli.model.actions import Actor, Trigger
@@ -60,11 +59,11 @@ def test_it_waits_longer_each_time_and_fails_after_its_last_run(queue: Queue, cl
     ]
 
 
-def test_the_next_attempt_is_on_disk(queue: Queue, clock: Clock, state_dir: Path) -> None:
+def test_the_next_attempt_is_on_disk(queue: Queue, clock: Clock, engine: Engine) -> None:
     (address,) = submit(queue, prompt("a"))
     due = fail(queue, address).due_at
     queue.close()
-    with open_queue(state_dir, clock) as other:
+    with engine.open(clock) as other:
         assert other.next_due() == due
         task = other.task(address)
         why = other.waiting_for(task, jobs=1, parallel=1)
@@ -189,11 +188,11 @@ def test_six_that_meet_one_limit_together_all_run_after_it(queue: Queue, clock: 
     assert {run.trigger for run in queue.runs() if run.attempt == 2} == {Trigger.RETRY}
 
 
-def test_a_hold_survives_and_is_lifted_by_hand(queue: Queue, clock: Clock, state_dir: Path) -> None:
+def test_a_hold_survives_and_is_lifted_by_hand(queue: Queue, clock: Clock, engine: Engine) -> None:
     (address,) = submit(queue, prompt("a"))
     limit(queue, address)
     queue.close()
-    with open_queue(state_dir, clock) as other:
+    with engine.open(clock) as other:
         assert started(other) == []
         assert [(hold.name, hold.kind, hold.until) for hold in other.holds()] == [
             ("demo", "rate_limited", NOON + 5 * MINUTE)

@@ -58,7 +58,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 @pytest.fixture
 def queue(disk: Disk) -> Iterator[Queue]:
-    with queue_driver.open_queue(disk.place / "state", Clock()) as queue:
+    with queue_driver.Local(disk.place / "state").open(Clock()) as queue:
         yield queue
 
 
@@ -141,8 +141,8 @@ def test_a_change_on_a_full_disk_is_refused_and_can_be_made_later(queue: Queue, 
 def test_a_state_dir_on_a_full_disk_is_refused(disk: Disk) -> None:
     disk.fill()
     with pytest.raises(Refused, match="state"):
-        queue_driver.open_queue(disk.place / "state", Clock())
+        queue_driver.Local(disk.place / "state").open(Clock())
     disk.free()
-    with queue_driver.open_queue(disk.place / "state", Clock()) as queue:
+    with queue_driver.Local(disk.place / "state").open(Clock()) as queue:
         submit(queue, command("a"))
         whole(queue)

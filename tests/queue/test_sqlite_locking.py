@@ -118,7 +118,7 @@ def test_a_command_waits_for_a_session_that_is_given_back(
     program = (
         "import sys, pathlib\n"
         "import queue_driver as d\n"
-        "with d.open_queue(sys.argv[1], d.Clock()) as queue:\n"
+        "with d.Local(sys.argv[1]).open(d.Clock()) as queue:\n"
         "    print('asking', flush=True)\n"
         "    print(queue.cancel(d.Address('a', 1)).status, flush=True)\n"
     )

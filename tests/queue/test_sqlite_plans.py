@@ -70,10 +70,10 @@ PLANS: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
-    from queue_driver import Clock, open_queue
+    from queue_driver import Clock, Local
 
     place = tmp_path_factory.mktemp("plans") / "state"
-    with open_queue(place, Clock()) as queue:
+    with Local(place).open(Clock()) as queue:
         submit(queue, *[prompt(f"s{n % 3}") for n in range(300)], *[command("s1", due_at=NOON + n) for n in range(99)])
     with closing(sqlite3.connect(place / "agentq.db")) as database:
         yield database

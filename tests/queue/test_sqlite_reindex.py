@@ -27,8 +27,10 @@ from queue_model import Histories, histories
 
 from agentq_cli.base.errors import Busy
 from agentq_cli.engines.door import Queue
+from agentq_cli.model.actions import Actor
 from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.statuses import RunStatus, Status
+from agentq_cli.model.work import Condition, Dependency
 
 TABLES = ("sessions", "tasks", "workers", "task_runs", "events", "holds", "supervisors", "batches", "dependencies")
 
@@ -62,15 +64,15 @@ class Reindexed(Histories):
 
     def teardown(self) -> None:
         try:
-            before = dump(self.state_dir)
+            before = dump(self.engine.state_dir)
             self.clock.forward(1000)
             for session in self.queue.upkeep.stored_sessions():
                 assert self.queue.upkeep.reindex(session, host="here") == []
-            assert dump(self.state_dir) == before
-            on_index(self.state_dir, "DELETE FROM tasks")
+            assert dump(self.engine.state_dir) == before
+            on_index(self.engine.state_dir, "DELETE FROM tasks")
             for session in self.queue.upkeep.stored_sessions():
                 self.queue.upkeep.reindex(session, host="here")
-            assert dump(self.state_dir) == before
+            assert dump(self.engine.state_dir) == before
             self.clock.forward(-1000)
         finally:
             super().teardown()
@@ -258,3 +260,16 @@ def test_a_drain_waits_for_retries(queue: Queue, clock: Clock, state_dir: Path) 
     assert queue.unfinished() == set(), "a clock that stands never comes to it"
     clock.fixed = False
     assert queue.unfinished() == {("a", "demo")}
+
+
+def test_a_rebuilt_index_knows_who_waits_for_whom(queue: Queue) -> None:
+    (first,) = submit(queue, command("a"))
+    (second,) = submit(queue, command("b", after=(Dependency(first, Condition.SUCCESS),)))
+    with closing(sqlite3.connect(queue.state.index)) as database, database:
+        for table in ("tasks", "dependencies", "unsettled"):
+            database.execute(f"DELETE FROM {table}")
+    for session in ("a", "b"):
+        queue.upkeep.reindex(session, host="here")
+    ended(queue, first)
+    list(queue.settle_dependents(actor=Actor.SWEEP))
+    assert queue.task(second).status is Status.QUEUED

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from queue_driver import (
@@ -11,6 +10,7 @@ from queue_driver import (
     NOON,
     OWNER,
     Clock,
+    Engine,
     OpenQueue,
     claim_next,
     command,
@@ -113,24 +113,21 @@ def test_a_submit_is_one_event_a_task(queue: Queue) -> None:
 def test_nothing_submitted_is_nothing_stored(queue: Queue) -> None:
     assert queue.submit([], owner=OWNER, max_queued=0) == []
     assert everything(queue) == []
-    assert queue.upkeep.batches() == []
+    assert queue.upkeep.leftovers().batches == 0
 
 
 @pytest.mark.parametrize("name", ["../x", "/tmp", "", ".", "..", "a/b", "a b", "a\n", "-a", "_a", "a" * 65, "ä", "a\0"])
 def test_a_name_that_no_session_can_have_is_refused_and_creates_nothing(
-    queue: Queue, state_dir: Path, name: str
+    queue: Queue, engine: Engine, name: str
 ) -> None:
-    def files() -> set[str]:
-        return {str(path) for path in state_dir.parent.rglob("*")}
-
-    before = files()
+    before = engine.content()
     for tasks in ([command(name)], [command("fine"), command(name)], [command(name), command("fine")]):
         with pytest.raises(Usage, match="session"):
             queue.submit(tasks, owner=OWNER, max_queued=MANY)
     for ask in (queue.task, queue.cancel, queue.resume, queue.retry, queue.prune):
         with pytest.raises(Usage, match="session"):
             ask(Address(name, 1))
-    assert files() == before
+    assert engine.content() == before
     assert everything(queue) == []
 
 
@@ -156,7 +153,7 @@ def test_ten_thousand_tasks_over_several_sessions_are_stored_together(queue: Que
     assert addresses == [Address(f"s{n % 7}", n // 7 + 1) for n in range(10_000)]
     stored = {task.address: task.work.argv for task in queue.tasks()}
     assert stored == {address: task.work.argv for address, task in zip(addresses, tasks, strict=True)}
-    assert queue.upkeep.batches() == []
+    assert queue.upkeep.leftovers().batches == 0
     submits = Counter((event.session, event.seq) for event in queue.events() if event.event == "submit")
     assert set(submits) == set(addresses)
     assert set(submits.values()) == {1}
@@ -171,7 +168,7 @@ def test_an_error_in_one_of_many_stores_nothing(queue: Queue) -> None:
         with pytest.raises(WrongState, match="taken"):
             submit(queue, *many[:200], command("a", "other", key="taken"), *many[200:])
     assert [task.work.argv for task in everything(queue)] == [("first",)]
-    assert queue.upkeep.batches() == []
+    assert queue.upkeep.leftovers().batches == 0
     assert claim_next(queue) is not None
     assert claim_next(queue) is None
 
@@ -190,7 +187,7 @@ def test_more_than_max_queued_is_refused_whole(queue: Queue, sessions: tuple[str
     with pytest.raises(LimitReached, match=str(len(tasks) + 1)):
         submit(queue, *tasks, max_queued=len(tasks) + 1)
     assert len(everything(queue)) == 2
-    assert queue.upkeep.batches() == []
+    assert queue.upkeep.leftovers().batches == 0
     submit(queue, *tasks, max_queued=len(tasks) + 2)
     assert len(everything(queue)) == len(tasks) + 2
 
@@ -236,9 +233,9 @@ def test_a_key_with_two_contents_in_one_submit_is_refused(queue: Queue, sessions
     assert everything(queue) == []
 
 
-def test_a_key_under_a_hundred_concurrent_submits_is_one_task(open_queue: OpenQueue, clock: Clock, state_dir: Path):
+def test_a_key_under_a_hundred_concurrent_submits_is_one_task(open_queue: OpenQueue, clock: Clock, engine: Engine):
     open_queue(clock)
-    found = [each for of_one in together(state_dir, [["keyed", "a", "k", "20"]] * 5) for each in of_one]
+    found = [each for of_one in together(engine, [["keyed", "a", "k", "20"]] * 5) for each in of_one]
     assert len(found) == 100
     assert {address for address, _ in found} == {"a/1"}
     assert sum(new for _, new in found) == 1
@@ -350,10 +347,10 @@ def test_what_does_not_exist_is_not_found_and_the_nearest_session_is_offered(que
 
 
 def test_submits_of_six_processes_to_one_session_are_all_stored(
-    open_queue: OpenQueue, clock: Clock, state_dir: Path
+    open_queue: OpenQueue, clock: Clock, engine: Engine
 ) -> None:
     queue = open_queue(clock)
-    seqs = together(state_dir, [["submits", "a", str(50 * WIDE)]] * 6)
+    seqs = together(engine, [["submits", "a", str(50 * WIDE)]] * 6)
     everyone = range(1, 6 * 50 * WIDE + 1)
     assert sorted(seq for of_one in seqs for seq in of_one) == list(everyone)
     assert all(of_one == sorted(of_one) for of_one in seqs)
@@ -361,7 +358,7 @@ def test_submits_of_six_processes_to_one_session_are_all_stored(
     assert Counter(event.seq for event in queue.events()) == dict.fromkeys(everyone, 1)
 
 
-def test_a_first_submit_by_six_processes_at_once_makes_one_session(state_dir: Path, open_queue: OpenQueue) -> None:
-    seqs = together(state_dir, [["submits", "a", "1"]] * 6)
+def test_a_first_submit_by_six_processes_at_once_makes_one_session(engine: Engine, open_queue: OpenQueue) -> None:
+    seqs = together(engine, [["submits", "a", "1"]] * 6)
     assert sorted(seq for (seq,) in seqs) == [1, 2, 3, 4, 5, 6]
     assert open_queue(Clock()).session_names() == ["a"]

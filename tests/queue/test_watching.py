@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from queue_driver import (
@@ -11,6 +10,7 @@ from queue_driver import (
     NOON,
     SUPERVISOR,
     Clock,
+    Engine,
     OpenQueue,
     claim,
     claim_next,
@@ -21,6 +21,7 @@ from queue_driver import (
     prompt,
     start,
     submit,
+    swept,
     together,
 )
 
@@ -41,8 +42,8 @@ THIRD = Identity(4_100_004, 44, "boot")
 def test_supervisors_come_and_go(queue: Queue) -> None:
     first = Supervisor(SUPERVISOR, 2, (), NOON, 100)
     second = Supervisor(ANOTHER, 8, ("a", "b"), NOON + 1, 200)
-    queue.register(first)
-    queue.register(second)
+    queue.join(first)
+    queue.join(second)
     assert queue.supervisors() == [first, second]
     queue.renew(ANOTHER, jobs=3, renewed_at=300)
     assert queue.supervisors() == [first, Supervisor(ANOTHER, 3, ("a", "b"), NOON + 1, 300)]
@@ -55,8 +56,8 @@ def test_supervisors_come_and_go(queue: Queue) -> None:
 def test_a_supervisor_says_which_gates_hold_until_none_does(queue: Queue) -> None:
     first = Supervisor(SUPERVISOR, 2, (), NOON, 100)
     second = replace(first, identity=ANOTHER)
-    queue.register(first)
-    queue.register(second)
+    queue.join(first)
+    queue.join(second)
     gates = (Gate("memory", True, "3 MiB available"), Gate("stagger", True, "1 s apart", NOON + 5))
     queue.set_gates(SUPERVISOR, gates)
     queue.renew(SUPERVISOR, jobs=3, renewed_at=200)
@@ -87,7 +88,7 @@ def test_a_claim_may_ask_to_be_the_next_start(queue: Queue) -> None:
 
 def test_a_pid_used_again_is_another_supervisor(queue: Queue) -> None:
     for identity in (Identity(7, 1, "x"), Identity(7, 2, "x"), Identity(7, 1, "y")):
-        queue.register(Supervisor(identity, 1, (), NOON, 0))
+        queue.join(Supervisor(identity, 1, (), NOON, 0))
     queue.leave(Identity(7, 1, "x"))
     assert {each.identity for each in queue.supervisors()} == {Identity(7, 2, "x"), Identity(7, 1, "y")}
 
@@ -128,11 +129,11 @@ def test_a_run_is_adopted_only_by_the_first(queue: Queue) -> None:
     assert [event.event for event in queue.events()].count("adopt") == 1
 
 
-def test_of_six_processes_that_adopt_at_once_one_does(open_queue: OpenQueue, clock: Clock, state_dir: Path) -> None:
+def test_of_six_processes_that_adopt_at_once_one_does(open_queue: OpenQueue, clock: Clock, engine: Engine) -> None:
     queue = open_queue(clock)
     (address,) = submit(queue, command("a"))
     start(queue, address)
-    won = together(state_dir, [["adopts", str(5_000_000 + n)] for n in range(6)])
+    won = together(engine, [["adopts", str(5_000_000 + n)] for n in range(6)])
     assert won.count(True) == 1
     adopter = only_worker(queue).supervisor
     assert adopter is not None
@@ -229,16 +230,16 @@ def test_a_run_whose_slot_was_given_up_can_still_be_finished(queue: Queue) -> No
     assert task is not None
     assert task.status is Status.COMPLETED
     assert queue.run(run).status is RunStatus.SUCCESS
-    assert list(queue.upkeep.post_results()) == []
+    assert list(queue.upkeep.end()) == []
     assert [message.id for message in queue.messages("a")] == [str(run)]
 
 
-def test_reindex_finds_the_run_again_whose_slot_was_given_up(queue: Queue) -> None:
+def test_a_rebuilt_index_has_the_run_again_whose_slot_was_given_up(queue: Queue) -> None:
     (address,) = submit(queue, prompt("a"))
     run = start(queue, address)
     before = only_worker(queue)
     queue.upkeep.give_up(run)
-    queue.upkeep.reindex("a", host="here")
+    swept(queue, rebuild=True)
     worker = only_worker(queue)
     assert worker == Worker(
         "a",
@@ -269,9 +270,9 @@ def test_a_slot_is_not_given_up_for_another_attempt(queue: Queue) -> None:
 
 def test_when_somebody_swept_last_is_remembered(queue: Queue, clock: Clock) -> None:
     assert queue.last_sweep() is None
-    queue.upkeep.note_sweep()
+    swept(queue)
     clock.forward(5)
-    queue.upkeep.note_sweep()
+    swept(queue)
     assert queue.last_sweep() == NOON + 5
 
 
@@ -287,7 +288,7 @@ def test_a_supervisor_that_claims_while_somebody_looks_for_orphans_keeps_its_run
         found = getattr(other, first)()
         me = process.current()
         if queue.worker(address) is None:
-            queue.register(Supervisor(me, 1, (), NOON, monotonic_ms()))
+            queue.join(Supervisor(me, 1, (), NOON, monotonic_ms()))
             start(queue, address, supervisor=me)
         return found
 

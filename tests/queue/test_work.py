@@ -6,7 +6,7 @@ The fields are those of the declaration: a new one fails here until somebody giv
 from __future__ import annotations
 
 import pytest
-from queue_driver import NOON, Clock, changed, command, ended, finish, start, submit
+from queue_driver import NOON, Clock, changed, command, ended, finish, start, submit, swept
 
 from agentq_cli.base.dataclass import replace
 from agentq_cli.engines.door import Queue
@@ -48,10 +48,10 @@ def work(queue: Queue) -> Work:
     return found
 
 
-def test_a_submit_stores_it_and_reindex_and_retry_keep_it(queue: Queue, work: Work) -> None:
+def test_a_submit_stores_it_and_a_rebuilt_index_and_a_retry_keep_it(queue: Queue, work: Work) -> None:
     (address,) = submit(queue, NewTask("a", work))
     assert queue.task(address).work == work
-    queue.upkeep.reindex("a", host="here")
+    swept(queue, rebuild=True)
     assert [task.work for task in queue.tasks(session="a")] == [work]
     ended(queue, address)
     assert queue.retry(address).work == work

@@ -6,11 +6,13 @@ import ast
 import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
+from pathlib import Path
 
 from package_trees import ROOT, modules
 
 from agentq_cli.engines.local.queries import statements
 
+QUEUE_TESTS = Path(__file__).parent.parent / "queue"
 QUERIES = ROOT / "engines/local/queries"
 
 FLOORS = (
@@ -175,3 +177,11 @@ def test_every_statement_that_a_step_names_is_there() -> None:
     asked = {text for tree in steps().values() for text in statements_of(tree)}
     assert len(asked) > 50
     assert not {text for text in asked if text.partition(".")[2] not in statements(text.partition(".")[0])}
+
+
+def test_what_every_engine_must_do_is_tested_without_files_or_sqlite() -> None:
+    files = {path.name: path.read_text() for path in QUEUE_TESTS.glob("test_*.py")}
+    neutral = {name: text for name, text in files.items() if not name.startswith("test_sqlite_")}
+    assert len(neutral) > 10
+    words = ("sqlite", "state_dir", "queue.state", "engines.local")
+    assert not [(name, word) for name, text in neutral.items() for word in words if word in text]

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 
-import agentq_cli
-
-ROOT = Path(agentq_cli.__file__).parent
-TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in ROOT.rglob("*.py")}
-TREES = {name: ast.parse(text) for name, text in TEXTS.items()}
+from package_trees import ROOT, modules
 
 LONGEST_MODULE = 400
 LONGEST_FUNCTION = 60
@@ -20,14 +15,14 @@ REASON = "It is long because"
 
 
 def test_a_long_module_and_no_other_says_why_it_is_long() -> None:
-    long = {name for name, text in TEXTS.items() if len(text.splitlines()) > LONGEST_MODULE}
-    assert {name for name, tree in TREES.items() if REASON in (ast.get_docstring(tree) or "")} == long
+    long = {name for name in modules() if len((ROOT / name).read_text().splitlines()) > LONGEST_MODULE}
+    assert {name for name, tree in modules().items() if REASON in (ast.get_docstring(tree) or "")} == long
 
 
 def test_a_function_is_read_without_scrolling() -> None:
     long = {
         f"{name} {node.name}"
-        for name, tree in TREES.items()
+        for name, tree in modules().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (node.end_lineno or 0) - node.lineno + 1 > LONGEST_FUNCTION

@@ -6,7 +6,6 @@ from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.local import connection
 from agentq_cli.engines.local.queries import statement
 from agentq_cli.engines.steps import rows
-from agentq_cli.model.sessions import Event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,6 +65,8 @@ class Writing(Asking):
         hook: str | None = None,
         agent: str | None = None,
     ) -> None:
+        from agentq_cli.model.sessions import Event
+
         attempt = None if run is None else run.attempt
         told = Event(0, self.now, self.session, seq, attempt, before, after, event, self.actor, reason)
         self.tell("write.event", rows.event_columns(told, hook=hook, agent=agent))

@@ -2,8 +2,9 @@
 
 Cron lines, hooks and loops in scripts submit one task a process, and most of what that takes is loading the rest of
 agentq. `store` does it here if it is sure of every step; anything out of the ordinary it leaves, before the first
-change, to the queue's own submit. `submit` also reads the commonest command line: one task, at once, without a
-configuration. What is stored, printed and rung is the same to the byte.
+change, to the queue's own submit. `submit` also makes the columns of the commonest task by itself: one task, at once,
+without a configuration. The general way, by `options.new_task` and `store_new`, executes two fifths more instructions.
+What is stored, printed and rung is the same to the byte.
 
 In this module and in what it imports: no typing, no dataclasses, no re, no contextlib, no pathlib.
 """

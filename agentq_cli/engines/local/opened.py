@@ -135,13 +135,13 @@ class Opened:
             raise NotFound(f"session '{session}': no such session{near}")
 
     def in_session(
-        self, session: str, *, actor: Actor = Actor.USER, background: bool = False
+        self, session: str, *, actor: Actor = Actor.USER, create: bool = False, background: bool = False
     ) -> contextlib.AbstractContextManager[SessionWrite]:
         """A transaction over a session and the index. With `background` a busy file raises Busy after a short wait."""
         from agentq_cli.engines.local.sessions import session_write
 
         busy_ms = connection.BACKGROUND_BUSY_MS if background else connection.BUSY_MS
-        return session_write(self.state, session, now=self.now, actor=actor, busy_ms=busy_ms)
+        return session_write(self.state, session, now=self.now, actor=actor, create=create, busy_ms=busy_ms)
 
     @contextlib.contextmanager
     def in_index(self, *, actor: Actor = Actor.USER) -> Iterator[Writing]:

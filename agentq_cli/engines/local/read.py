@@ -13,7 +13,7 @@ from agentq_cli.engines.local import connection, opening, rehearsal
 from agentq_cli.engines.local.asking import Asking, stored, stored_of
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.state_dir import StateDir
-from agentq_cli.engines.steps import pruned, rows
+from agentq_cli.engines.steps import rows
 from agentq_cli.model.addresses import Address, RunId
 
 TYPE_CHECKING = False
@@ -60,6 +60,8 @@ def task(state: StateDir, address: Address, *, busy_ms: int = connection.BUSY_MS
 
 def unknown_task(session: Reading, address: Address) -> NotFound:
     """The error about an address that an existing session does not have."""
+    from agentq_cli.engines.steps import pruned
+
     hint = f"no such task; see `agentq list --all -s {address.session}`"
     return NotFound(f"task '{address}': {pruned.note(session, address) or hint}")
 

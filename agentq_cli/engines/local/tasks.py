@@ -35,7 +35,6 @@ class Tasks(Opened):
     def submit(
         self, tasks: Sequence[NewTask], *, max_queued: int, owner: Identity | None = None, actor: Actor = Actor.USER
     ) -> list[tuple[Address, bool]]:
-        from agentq_cli.engines.local.sessions import session_write
         from agentq_cli.engines.steps import dependencies, submit
 
         asked: set[Address | None] = {None}
@@ -51,7 +50,7 @@ class Tasks(Opened):
         for session in sessions:
             self.state.session(session)  # one invalid name is rejected before any session is created
         if len(sessions) == 1:
-            with session_write(self.state, sessions[0], now=self.now, actor=actor, create=True) as write:
+            with self.in_session(sessions[0], actor=actor, create=True) as write:
                 stored = submit.submit(write, tasks, max_queued=max_queued)
         else:
             stored = self._submit_batch(tasks, sessions, max_queued=max_queued, owner=owner, actor=actor)

@@ -19,7 +19,7 @@ def statements(file: str) -> Mapping[str, str]:
     """The statements of `queries/FILE.sql` by name."""
     if file not in _read:
         with open(os.path.join(os.path.dirname(__file__), f"{file}.sql"), encoding="utf-8") as text:
-            _read[file] = _named(text)
+            _read[file] = _named(text.read())
     return _read[file]
 
 
@@ -32,16 +32,12 @@ def statement(name: str) -> str:
     return text
 
 
-def _named(text: Iterable[str]) -> dict[str, str]:
-    found: dict[str, list[str]] = {}
-    lines: list[str] = []
-    for line in text:
-        line = line.rstrip("\n")
-        if line.startswith("-- name: "):
-            lines = found[line.removeprefix("-- name: ").strip()] = []
-        elif line and not line.startswith("--"):
-            lines.append(line)
-    return {name: "\n".join(lines) for name, lines in found.items()}
+def _named(text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for part in f"\n{text}".split("\n-- name: ")[1:]:
+        name, *lines = part.split("\n")
+        found[name.strip()] = "\n".join([line for line in lines if line and line[:2] != "--"])
+    return found
 
 
 def insert_into(table: str, columns: Iterable[str]) -> str:
