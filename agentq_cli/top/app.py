@@ -29,7 +29,7 @@ from agentq_cli.top.filtering import Filter
 from agentq_cli.top.pane import Pane
 from agentq_cli.top.questions import FILTERS, Help, Line
 from agentq_cli.top.task_screen import TaskScreen
-from agentq_cli.top.terminal import Terminal
+from agentq_cli.top.terminal import PlainTerminal, Terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Top(App[int]):
         self._seen = self._desk.open()
         self._wanted = asyncio.Event()
         self._heard: int | None = None
-        super().__init__(driver_class=Terminal, ansi_color=True)
+        super().__init__(driver_class=PlainTerminal if pen.plain else Terminal, ansi_color=True)
         self.theme = "ansi-dark"
         self.animation_level = "none"
 
@@ -134,9 +134,9 @@ class Top(App[int]):
             began = monotonic_ms()
             try:
                 seen = await self._desk.look(rung=rung)
-            except AgentqError as error:
+            except (AgentqError, OSError) as error:
                 # A lock is held, or a file is being restored: keep the last snapshot.
-                self.say(error.message, wrong=True)
+                self.say(getattr(error, "message", str(error)), wrong=True)
                 seen = self._seen._replace(lasts=TICK_SECONDS)
             before, self._seen = self._seen, seen
             if seen.snapshot != before.snapshot:

@@ -11,6 +11,9 @@ MOUSE_MODES = (1000, 1006)
 """Presses, releases and wheels, with coordinates in decimal (xterm's ctlseqs). Movements would only cost a line that is
 slow."""
 
+PLAIN = str.maketrans("…·•→─━╸╺│┃▌▍╭╮╰╯┌┐└┘├┤┬┴┼▁▂▃▄▅▆▇█▏▎▋▊▉▔▕", "~|*>----||||" + "+" * 13 + " " * 15)
+"""What textual draws with, as one character of ASCII each."""
+
 
 class Terminal(LinuxDriver):
     """textual's driver, on stdout: stderr may be a file."""
@@ -42,3 +45,11 @@ class Terminal(LinuxDriver):
     def _switch(self, to: str) -> None:
         self.write("".join(f"\x1b[?{mode}{to}" for mode in MOUSE_MODES))
         self.flush()
+
+
+class PlainTerminal(Terminal):
+    """A terminal with another encoding than UTF-8: nothing is drawn with characters that it does not have."""
+
+    def write(self, data: str) -> None:
+        """Write these in ASCII, whoever used them; other characters of tasks and agents stay as they are."""
+        super().write(data.translate(PLAIN))

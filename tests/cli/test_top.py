@@ -140,6 +140,22 @@ def test_without_a_terminal_it_says_what_there_is_instead(aq: Driven, env: dict[
     assert "\x1b" not in said
 
 
+def test_a_plain_locale_gets_ascii(aq: Driven) -> None:
+    aq.exec("echo", "a long text that does not fit " * 9)
+    aq.drain()
+    with screen(aq.agentq, "top", env={"LC_ALL": "C"}) as shown:
+        shown.says("ENDED", "a long text", "~")
+        shown.type("\r")
+        shown.says("Transcript", "Events", "a long text")
+        shown.type("c")
+        shown.says("has already ended")
+        shown.type("?")
+        shown.says("choose a row", "+---")
+        shown.type("\x03")
+        restored(shown, 130)
+        assert shown.text.isascii()
+
+
 def test_keys_that_come_at_once_are_no_commands_of_the_screen_before(aq: Driven) -> None:
     aq.exec("true", given=["--in", "1h"])
     with screen(aq.agentq, "top", env=PLAIN) as shown:
