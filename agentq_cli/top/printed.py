@@ -43,6 +43,9 @@ class Line(NamedTuple):
     style: str = ""
 
 
+CUT = Line("[what comes before this is not shown; v shows all]", DIM)
+
+
 class Raw:
     """The bytes of a stream as the lines that they are; with `middle` they begin in the middle of one."""
 
@@ -123,8 +126,8 @@ class Printed:
         found: list[Line] = []
         with self._output as output:
             end = output.size()
-            if (before := end - FROM_END - output.offset) > 0:
-                found.append(Line(f"[{before} bytes before this are not shown; v shows all]", DIM))
+            if end - FROM_END > output.offset:
+                found.append(CUT)
                 output.offset = end - FROM_END
                 self._lines = self._make(True)
             left = end - output.offset
@@ -134,7 +137,7 @@ class Printed:
         if over and not self._over:
             self._over = True
             found += self._lines.end()
-        return found[-MOST_LINES:]
+        return found if len(found) <= MOST_LINES else [CUT, *found[1 - MOST_LINES :]]
 
 
 def shortened(text: str, style: str = "") -> Line:
