@@ -469,6 +469,7 @@ ROWS: tuple[Any, ...] = (
     ),
     ("--detach", ("run",), "flag", HOW, "Run in the background; prints the supervisor's pid.", {}),
     ("--next", ("schedule",), "whole", HOW, "Show the next N fire times, and store nothing.", {"low": 1, "high": 1000}),
+    ("--read-only", ("top",), "flag", HOW, "Only look: no key changes anything.", {}),
     ("--reason", ("pause",), "text", HOW, "The reason, shown by 'show' and 'sessions'.", {}),
     ("--timeout", ("wait",), "duration", HOW, "Give up after this long, with exit code 124.", {}),
     ("--wait", ("cancel",), "flag", HOW, "Return once their processes are gone.", {}),

@@ -80,7 +80,7 @@ class Printer:
             case Followed():
                 self._followed(result)
             case Interactive():
-                return result.run(self._put_now, self._canvas())
+                return result.run()
             case Results():
                 self._results(result)
         self._flush()
