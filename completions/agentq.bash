@@ -12,7 +12,7 @@ _agentq_command() {
     schedule) options='--exec --file --key --replace --stdin --script --label --session --agent --cwd --env --env-file --context --agent-arg --cron --every --at --tz --start --until --max-runs --missed --overlap --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --next --dry-run --json --state-dir --color --allow-network-fs --help' runs=yes ;;
     list) options='--session --status --label --all --limit --json --state-dir --color --allow-network-fs --help' ;;
     show) options='--json --state-dir --color --allow-network-fs --help' ;;
-    logs) options='--stderr --tail --follow --json --state-dir --color --allow-network-fs --help' ;;
+    logs) options='--stdout --stderr --script --tail --raw --follow --json --state-dir --color --allow-network-fs --help' ;;
     runs) options='--session --status --since --limit --json --state-dir --color --allow-network-fs --help' ;;
     events) options='--since --limit --follow --json --state-dir --color --allow-network-fs --help' ;;
     messages) options='--since --limit --session --follow --json --state-dir --color --allow-network-fs --help' ;;

@@ -386,7 +386,14 @@ ROWS: tuple[Any, ...] = (
     ),
     # The target of a command.
     ("id", ("show", "edit", "trigger"), "one", "", "The task: SESSION/N, or N for default/N.", {"metavar": "ID"}),
-    ("run", ("logs",), "one", "", "The task, meaning its last run, or one of its runs.", {"metavar": "ID[.K]"}),
+    (
+        "run",
+        ("logs",),
+        "optional",
+        "",
+        "The task, meaning its last run, or one of its runs; else the newest run.",
+        {"metavar": "ID[.K]"},
+    ),
     ("task", ("runs", "events"), "optional", "", "Only this task.", {"metavar": "ID"}),
     (
         "ids",
@@ -444,8 +451,11 @@ ROWS: tuple[Any, ...] = (
     ),
     ("--all", ("list",), "flag", WHICH, "Also tasks that have ended.", {}),
     ("--all", ("pause", "resume", "cancel"), "flag", WHICH, "Everything.", {}),
-    ("--stderr", ("logs",), "flag", WHICH, "Print stderr instead of stdout.", {}),
+    ("--stdout", ("logs",), "flag", WHICH, "Only what it wrote on stdout.", {}),
+    ("--stderr", ("logs",), "flag", WHICH, "Only what it wrote on stderr, on stdout.", {}),
+    ("--script", ("logs",), "flag", WHICH, "Only what its script wrote, on stdout.", {}),
     ("--tail -n", ("logs",), "whole", WHICH, "Only the last N lines.", {"low": 0}),
+    ("--raw", ("logs",), "flag", HOW, "Print an agent's own events; the bytes as they are, but to a terminal.", {}),
     ("--limit", ("list", "runs", "events", "messages"), "whole", WHICH, "At most this many.", {"low": 1}),
     # How, and until when.
     ("--drain", ("run",), "flag", ENDING, "Exit when nothing is running or due.", {}),

@@ -94,21 +94,22 @@ class Screen:
     code: Code = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Raw:
-    """Bytes that an agent wrote, in pieces of any size, made harmless. It has no JSON form; use `Stream` for that."""
-
-    pieces: Iterable[bytes]
-    code: Code = 0
+NOTE = "note"
+"""The stream of agentq's own words about a run, one line a piece, which go to stderr."""
 
 
 @dataclass(frozen=True, slots=True)
-class Followed:
-    """The output of a task's runs as it comes: stream (`stdout`, `stderr`) and bytes, made harmless and written to
-    agentq's own stream of that name."""
+class Output:
+    """What runs wrote, as it comes: stream (`stdout`, `stderr`, NOTE) and bytes, made harmless and written to agentq's
+    own stream of that name. It has no JSON form; use `Stream` for that.
 
-    pieces: Iterable[tuple[str, bytes]]
+    `pieces(width)` gets the columns of the terminal, or None if stdout is none. With `raw` only a terminal gets
+    harmless text, and all else the bytes as they are.
+    """
+
+    pieces: Callable[[int | None], Iterable[tuple[str, bytes]]]
     code: Code = 0
+    raw: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ class Results:
         return results_code(self.items)
 
 
-Result: TypeAlias = Document | Items | Stream | Screen | Raw | Followed | Interactive | Results | None
+Result: TypeAlias = Document | Items | Stream | Screen | Output | Interactive | Results | None
 
 
 def results_code(items: Sequence[TargetResult]) -> int:
