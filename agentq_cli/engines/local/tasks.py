@@ -182,10 +182,10 @@ class Tasks(Opened):
         """Queue an ended task again under its address. Raises NotFound, WrongState."""
         return done(*self.retry_each([address]))
 
-    def retry_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
+    def retry_each(self, addresses: Sequence[Address], edit: change.Edit | None = None) -> list[Task | Undone]:
         from agentq_cli.engines.steps import change
 
-        return self._each(addresses, change.retry, named=True)
+        return self._each(addresses, lambda write, address: change.retry(write, address, edit), named=True)
 
     def trigger(self, address: Address) -> Task:
         from agentq_cli.engines.steps import change

@@ -217,21 +217,30 @@ def _edit_next(write: Transaction, task: Task, change: Edit) -> Task:
     return after
 
 
-def retry(write: Transaction, address: Address) -> Task:
-    """Queue an ended task again under its address, with a fresh retry budget. Raises NotFound, WrongState."""
+def retry(write: Transaction, address: Address, change: Edit | None = None) -> Task:
+    """Queue an ended task again under its address, with a fresh retry budget and, if given, as `change` makes it.
+    Raises NotFound, WrongState."""
     task = write.task(address.seq)
     if not task.status.ended:
         raise WrongState(f"task '{address}': it is {task.shown_status(write.now)}; only an ended task can be retried")
+    # The time at which it was due is not the time at which it is due again.
+    now_due = replace(task, due_at=write.now)
+    changed = now_due if change is None else change(now_due)
+    work = changed.work
     cost = finish.spent(write, task)
-    if policy.exhausted(task.work.launch, cost):
-        raise WrongState(f"task '{address}': {finish.cost(task, cost)}; submit it again")
-    keys.refuse_held(write, task.work.key)
-    expired = task.work.expires_at is not None and task.work.expires_at <= write.now
+    if policy.exhausted(work.launch, cost):
+        raise WrongState(
+            f"task '{address}': {finish.cost(changed, cost)}; submit it again, or allow more with --max-cost"
+        )
+    keys.refuse_held(write, work.key)
+    if work.after != task.work.after:
+        dependencies.enter(write, task.seq, work.after)
+    expired = work.expires_at is not None and work.expires_at <= write.now
     again = replace(
         task.unbegun(),
-        work=replace(task.work, expires_at=None) if expired else task.work,
-        status=Status.BLOCKED if dependencies.waits(write, task) else Status.QUEUED,
-        due_at=write.now,
+        work=replace(work, expires_at=None) if expired else work,
+        status=Status.BLOCKED if dependencies.waits(write, changed) else Status.QUEUED,
+        due_at=changed.due_at,
         trigger=Trigger.RETRY,
         # Its series has continued without it: from now on it is separate, and makes no next occurrence.
         extra=task.series is not None,
