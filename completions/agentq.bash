@@ -24,6 +24,7 @@ _agentq_command() {
     resume) options='--session --agent --all --json --state-dir --color --allow-network-fs --help' ;;
     cancel) options='--session --all --wait --dry-run --yes --json --state-dir --color --allow-network-fs --help' ;;
     retry) options='--prompt --key --stdin --script --session --failed --label --since --agent --cwd --env --env-file --context --agent-arg --at --in --tz --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --yes --json --state-dir --color --allow-network-fs --help' ;;
+    reply) options='--json --state-dir --color --allow-network-fs --help' ;;
     trigger) options='--json --state-dir --color --allow-network-fs --help' ;;
     prune) options='--older-than --session --dry-run --yes --json --state-dir --color --allow-network-fs --help' ;;
     run) options='--session --drain --idle-exit --max-tasks --on-stop --jobs --detach --json --state-dir --color --allow-network-fs --help' ;;
@@ -135,6 +136,8 @@ _agentq_option() {
     retry:--on-dep-failure) kind=words choices='cancel hold run' ;;
     retry:--context) kind=words choices='isolated session' ;;
     retry:--on-crash) kind=words choices='retry fail' ;;
+    reply:--state-dir) kind=directories ;;
+    reply:--color) kind=words choices='auto always never' ;;
     trigger:--state-dir) kind=directories ;;
     trigger:--color) kind=words choices='auto always never' ;;
     prune:--state-dir) kind=directories ;;
@@ -192,6 +195,7 @@ _agentq_argument() {
     resume:*) kind=live ;;
     cancel:*) kind=live ;;
     retry:*) kind=ended ;;
+    reply:0) kind=ended ;;
     trigger:0) kind=series ;;
     prune:*) kind=ended ;;
     wait:*) kind=live ;;
@@ -292,7 +296,7 @@ _agentq() {
     elif [[ $current == -* ]]; then
         for word in $options; do _agentq_offer "$word"; done
     elif [[ -z $command ]]; then
-        for word in submit schedule list show logs runs events messages sessions workers top edit pause resume cancel retry trigger prune run sweep wait health stats report doctor agents config service completion; do
+        for word in submit schedule list show logs runs events messages sessions workers top edit pause resume cancel retry reply trigger prune run sweep wait health stats report doctor agents config service completion; do
             _agentq_offer "$word"
         done
     else

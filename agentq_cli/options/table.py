@@ -21,7 +21,7 @@ Given: TypeAlias = "Mapping[str, Any]"
 GROUPS = {
     "Submit": ("submit", "schedule"),
     "Inspect": ("list", "show", "logs", "runs", "events", "messages", "sessions", "workers", "top"),
-    "Change": ("edit", "pause", "resume", "cancel", "retry", "trigger", "prune"),
+    "Change": ("edit", "pause", "resume", "cancel", "retry", "reply", "trigger", "prune"),
     "Run": ("run", "sweep", "wait"),
     "Monitor": ("health", "stats", "report", "doctor"),
     "Set up": ("agents", "config", "service", "completion"),
@@ -393,7 +393,15 @@ ROWS: tuple[Any, ...] = (
         {"choices": ("retry", "fail"), "default": "retry", "field": "launch.on_crash"},
     ),
     # The target of a command.
-    ("id", ("show", "edit", "trigger"), "one", "", "The task: SESSION/N, or N for default/N.", {"metavar": "ID"}),
+    (
+        "id",
+        ("show", "edit", "reply", "trigger"),
+        "one",
+        "",
+        "The task: SESSION/N, or N for default/N.",
+        {"metavar": "ID"},
+    ),
+    ("text", ("reply",), "one", "", "What to say; '-' reads it from stdin.", {"metavar": "TEXT"}),
     ("run", ("logs",), "one", "", "The task, meaning its last run, or one of its runs.", {"metavar": "ID[.K]"}),
     ("task", ("runs", "events"), "optional", "", "Only this task.", {"metavar": "ID"}),
     (

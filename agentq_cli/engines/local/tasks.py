@@ -187,6 +187,15 @@ class Tasks(Opened):
 
         return self._each(addresses, lambda write, address: change.retry(write, address, edit), named=True)
 
+    def reply(self, address: Address, prompt: str) -> Task:
+        from agentq_cli.engines.steps import change
+
+        self.known(address.session)
+        with self.in_session(address.session) as write:
+            task = change.reply(write, address, prompt)
+        self.ring()
+        return task
+
     def trigger(self, address: Address) -> Task:
         from agentq_cli.engines.steps import change
 
