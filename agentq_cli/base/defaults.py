@@ -13,6 +13,9 @@ TERMINATED = 143
 BUSY_MS = 15_000
 """How long a command waits for a lock."""
 
+RETRIES = 5
+"""The default of `--retries`."""
+
 MAX_BACKOFF_MS = 300_000
 """The default of `--max-backoff`."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agentq_cli.base.errors import AgentqError, NotFound, Usage, nearest
-from agentq_cli.policy import order
+from agentq_cli.policy import waiting
 from agentq_cli.show import documents
 from agentq_cli.show.results import Items, Result
 from agentq_cli.show.tables import Column
@@ -56,7 +56,7 @@ def sessions(given: Given, at: Context) -> Result:
 
     def items() -> Iterator[documents.Item]:
         for session in queue.sessions():
-            width = order.width(session.name, at.config.options(session.name).get("parallel"))
+            width = waiting.width(session.name, at.config.options(session.name).get("parallel"))
             yield documents.session(session, parallel=width)
 
     return Items("sessions", items(), COLUMNS, empty="no sessions; they appear on first use")

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from agentq_cli.base.dataclass import replace
 from agentq_cli.model.statuses import Status
-from agentq_cli.policy import order, waiting
+from agentq_cli.policy import waiting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.config.configuration import Config
     from agentq_cli.engines.door import Queue
-    from agentq_cli.policy.admission import Gate
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
     from agentq_cli.model.tasks import Task, WaitingFor
-    from agentq_cli.model.workers import Supervisor
+    from agentq_cli.model.workers import Supervisor, Worker
+    from agentq_cli.policy.admission import Gate
 
 
 class Why:
@@ -26,7 +23,7 @@ class Why:
         self._config = config
         self._supervisors: dict[str, list[Supervisor]] = {}
         self._around: dict[tuple[str, str | None], waiting.Surroundings] = {}
-        self._snapshot: order.Snapshot | None = None
+        self._workers: list[Worker] | None = None
 
     def exactly(self, task: Task) -> WaitingFor | None:
         """Why a task is not running, including how many tasks are before it."""
@@ -45,7 +42,7 @@ class Why:
 
     def parallel(self, session: str) -> int | None:
         """How many tasks of a session may run at once; None means up to the cap."""
-        return order.width(session, self._config.options(session).get("parallel"))
+        return waiting.width(session, self._config.options(session).get("parallel"))
 
     def jobs(self, session: str) -> int:
         """The most slots that a live supervisor of the session has; 0 if there is none."""
@@ -64,25 +61,15 @@ class Why:
     def _surroundings(self, task: Task) -> waiting.Surroundings:
         key = (task.session, task.work.agent)
         if key not in self._around:
-            if self._snapshot is None:
-                self._snapshot = self._queue.snapshot()
-                self._holds = self._queue.holds()
-                self._workers = self._queue.workers()
-            snapshot, session = self._snapshot, task.session
-            lane = [worker for worker in self._workers if worker.session == session]
-            self._around[key] = waiting.Surroundings(
-                session_paused=session in snapshot.paused_sessions,
-                session_reason=self._queue.pause_reason(session) if session in snapshot.paused_sessions else None,
+            if self._workers is None:
+                self._workers, self._holds = self._queue.workers(), self._queue.holds()
+            session = task.session
+            self._around[key] = self._queue.surroundings(
+                *key,
+                workers=self._workers,
                 holds=self._holds,
-                session_runs=[worker.id for worker in lane],
-                conversation_runs=[
-                    worker.id for worker in lane if worker.shares_conversation and worker.agent == task.work.agent
-                ],
-                retrying=[f"{session}/{seq}" for seq in sorted(snapshot.lanes.get(session, order.Lane()).retrying)],
-                parallel=self.parallel(session),
-                workers=snapshot.workers,
                 jobs=self.jobs(session),
-                ahead=0,
+                parallel=self.parallel(session),
                 gate=self.gate(session),
             )
         return self._around[key]

@@ -386,6 +386,20 @@ class Queue(Protocol):
     def last_message(self, session: str) -> int:
         """The position of a session's newest message. Raises NotFound."""
 
+    def surroundings(
+        self,
+        session: str,
+        agent: str | None,
+        *,
+        workers: Sequence[Worker],
+        holds: Sequence[waiting.Hold],
+        jobs: int,
+        parallel: int | None,
+        gate: Gate | None,
+    ) -> waiting.Surroundings:
+        """What else is going on while tasks of a session wait, for tasks of one agent: what `waiting_for` considers,
+        without the number of tasks that are due before, and without dependencies."""
+
     def waiting_for(
         self, task: Task, *, jobs: int, parallel: int | None, gate: Gate | None = None
     ) -> WaitingFor | None:

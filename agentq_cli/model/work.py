@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agentq_cli.base.dataclass import dataclass, field
+from agentq_cli.base.defaults import RETRIES
 from agentq_cli.base.enumeration import StrEnum
 
 TYPE_CHECKING = False
@@ -48,6 +49,11 @@ class Launch:
     max_cost_usd: float | None = None
     earlier_runs: int = 0
     continues: str | None = None
+
+    @property
+    def max_retries(self) -> int:
+        """The N of `--retries`: N retries mean N+1 runs."""
+        return RETRIES if self.retries is None else self.retries
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping, Sequence, Set
 
 from agentq_cli.base.dataclass import dataclass, field
-from agentq_cli.model.addresses import DEFAULT_SESSION
 
 AGED_PRIORITY = 101
 
@@ -171,10 +170,3 @@ class Ready:
 
 def _by_due(head: Head) -> tuple[int, str, int, Head]:
     return (head.due_at, head.session, head.seq, head)
-
-
-def width(session: str, configured: int | None) -> int | None:
-    """How many tasks of a session may run at once; None means as many as the cap allows."""
-    if configured is not None:
-        return configured
-    return None if session == DEFAULT_SESSION else 1

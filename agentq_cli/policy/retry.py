@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.defaults import MAX_BACKOFF_MS as MAX_BACKOFF_MS
+from agentq_cli.base.defaults import RETRIES as RETRIES
 from agentq_cli.model.statuses import FailureClass
 
 TYPE_CHECKING = False
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from agentq_cli.model.tasks import Task
     from agentq_cli.model.work import Launch
 
-RETRIES = 5
 BACKOFF_MS = 5_000
 JITTER = 0.1
 """Up to this fraction is added to a delay, within the longest delay, so that tasks that failed together do not return
@@ -82,11 +82,6 @@ class Again:
     fresh: bool = False
 
 
-def max_retries(launch: Launch) -> int:
-    """The N of `--retries`: N retries mean N+1 runs."""
-    return RETRIES if launch.retries is None else launch.retries
-
-
 def again(task: Task, outcome: Outcome, *, now: int, hold: AgentHold | None, jitter: float) -> Again | None:
     """When the task runs again, or None if that was its last run.
 
@@ -100,7 +95,7 @@ def again(task: Task, outcome: Outcome, *, now: int, hold: AgentHold | None, jit
         return Again(task.due_at, counted=False, fresh=True)
     if hold is not None and hold.kind is FailureClass.RATE_LIMITED and hold.count <= FREE_HOLDS:
         return Again(task.due_at, counted=False)
-    if not retried(outcome.failure_class, task.work.launch) or task.attempts > max_retries(task.work.launch):
+    if not retried(outcome.failure_class, task.work.launch) or task.attempts > task.work.launch.max_retries:
         return None
     return Again(now + delay_ms(task.work.launch, task.attempts, jitter), counted=True)
 

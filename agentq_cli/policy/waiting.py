@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.dataclass import dataclass
+from agentq_cli.model.addresses import DEFAULT_SESSION
 from agentq_cli.model.statuses import Status
 from agentq_cli.model.tasks import Task, WaitingFor
 from agentq_cli.model.work import Condition
@@ -46,6 +47,13 @@ class Surroundings:
     ahead: int
     depends: Sequence[Found] = ()
     gate: Gate | None = None
+
+
+def width(session: str, configured: int | None) -> int | None:
+    """How many tasks of a session may run at once; None means as many as the cap allows."""
+    if configured is not None:
+        return configured
+    return None if session == DEFAULT_SESSION else 1
 
 
 def waiting_for(task: Task, around: Surroundings, now: int) -> WaitingFor | None:

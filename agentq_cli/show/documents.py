@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-
 from agentq_cli.base.clock import rfc3339
+from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.statuses import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from typing import Any, TypeAlias
 
     from agentq_cli.model.actions import SweepAction, TargetResult
@@ -50,8 +49,6 @@ def moment(at_ms: int | None) -> str | None:
 
 def task(task: Task, *, now: int, waiting_for: WaitingFor | None) -> Item:
     """`agentq.task/1`, and an item of `agentq.tasks/1`."""
-    from agentq_cli.policy import retry
-
     return {
         "id": str(task.address),
         "session": task.session,
@@ -76,7 +73,7 @@ def task(task: Task, *, now: int, waiting_for: WaitingFor | None) -> Item:
         "schedule": None if task.recurrence is None else schedule(task, task.recurrence, now),
         "after": [{"id": str(each.address), "on": each.on.value} for each in task.work.after],
         "attempts": task.attempts,
-        "max_retries": retry.max_retries(task.work.launch),
+        "max_retries": task.work.launch.max_retries,
         "last_run": None if task.last_run is None else str(RunId(task.session, task.seq, task.last_run)),
         "exit_code": task.exit_code,
     }

@@ -13,7 +13,7 @@ from agentq_cli.model.actions import Actor
 from agentq_cli.model.addresses import RunId
 from agentq_cli.model.statuses import Status
 from agentq_cli.model.workers import Worker
-from agentq_cli.policy import order
+from agentq_cli.policy import order, waiting
 from agentq_cli.policy.admission import Gate
 from agentq_cli.supervise import plan
 from agentq_cli.supervise.duty import Duty, Happening
@@ -142,7 +142,7 @@ class Starter:
         return moments
 
     def _parallel(self, session: str) -> int | None:
-        return order.width(session, self._duty.config.sessions.get(session, {}).get("parallel"))
+        return waiting.width(session, self._duty.config.sessions.get(session, {}).get("parallel"))
 
     def _zone(self, session: str) -> str:
         """The zone of a session's tasks, determined again after a while because a person may set another one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from driven import Driven
+from driven import Driven, until
 
 NOW = "2026-03-01T12:00:00Z"
 
@@ -42,6 +42,7 @@ def test_it_passes_to_the_supervisor_that_is_started(aq: Driven) -> None:
     aq.exec("sh", "-c", "echo ${AGENTQ_NOW-unset}", given=("--in", "1h"), env=at(NOW))
     aq("sweep", env=at("2026-03-01T13:00:00Z"))
     aq("wait", "1")
+    until(lambda: not aq.json("workers")["supervisors"], what="the end of the sweep's supervisor")
     aq.exec("true", env=at(NOW))
     aq("run", "--detach", "--drain", env=at("2026-03-01T14:00:00Z"))
     aq("submit", "--wait", "--exec", "--", "true", env=at("2026-03-01T15:00:00Z"))

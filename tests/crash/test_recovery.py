@@ -40,9 +40,12 @@ def runs(world: World) -> dict[str, dict[str, Any]]:
 
 
 def kill(world: World, run: str, *records: str) -> None:
-    """SIGKILL what the records of a run name."""
-    for name in records:
-        os.kill(world.pid(run, name), signal.SIGKILL)
+    """SIGKILL what the records of a run name, and wait until it is gone."""
+    pids = [world.pid(run, name) for name in records]
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    for pid in pids:
+        until(lambda pid=pid: gone(pid), f"the end of {pid}")
 
 
 def gone(pid: int) -> bool:

@@ -29,7 +29,7 @@ from agentq_cli.model.statuses import RunStatus
 from agentq_cli.model.tasks import NewTask, Task
 from agentq_cli.model.work import Work
 from agentq_cli.model.workers import Worker
-from agentq_cli.policy import order
+from agentq_cli.policy import order, waiting
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -133,7 +133,7 @@ def submit(queue: Queue, *tasks: NewTask, max_queued: int = MANY) -> list[Addres
 
 def widths(**parallel: int) -> Callable[[str], int | None]:
     """How wide each session is: as configured here, else as the contract says."""
-    return lambda session: order.width(session, parallel.get(session))
+    return lambda session: waiting.width(session, parallel.get(session))
 
 
 def the_plan(task: Task, past: Past) -> Plan:

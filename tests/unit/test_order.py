@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentq_cli.policy import admission, order
+from agentq_cli.policy import admission, order, waiting
 from agentq_cli.policy.order import Head, Lane, Snapshot
 
 NOW = 1000
@@ -30,7 +30,7 @@ def head(session: str = "a", seq: int = 1, **fields: object) -> Head:
 
 
 def contract(session: str) -> int | None:
-    return order.width(session, None)
+    return waiting.width(session, None)
 
 
 def picked(*heads: Head, now: int = NOW, ageing_ms: int | None = None, **look: object) -> tuple[str, int] | None:
@@ -140,7 +140,7 @@ def test_a_retry_waits_while_its_lane_is_busy() -> None:
 def test_a_session_is_as_wide_as_configured_a_named_one_else_one_wide(
     session: str, configured: int | None, width: int | None
 ) -> None:
-    assert order.width(session, configured) == width
+    assert waiting.width(session, configured) == width
 
 
 @pytest.mark.parametrize(("workers", "jobs", "holding"), [(0, 1, False), (1, 1, True), (1, 2, False), (3, 2, True)])

@@ -5,10 +5,9 @@ Nothing else translates SQLite's errors.
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator
 
+from agentq_cli.base.context import contextmanager
 from agentq_cli.base.defaults import BUSY_MS as BUSY_MS
 from agentq_cli.base.errors import AgentqError, Busy, Refused, Unreadable
 from agentq_cli.engines.local.state_dir import INDEX, REBUILD
@@ -16,6 +15,7 @@ from agentq_cli.engines.local.state_dir import INDEX, REBUILD
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterator
     from typing import Any, Self
 else:
     import _sqlite3 as sqlite3  # without datetime and the adapters for it, which nothing here needs
@@ -30,7 +30,7 @@ SESSION_TABLES = ("messages_in", "session_state", "conversations", "delivered", 
 """The tables of a session's files; every other table is in the index, which is attached to them."""
 
 
-@contextlib.contextmanager
+@contextmanager
 def transaction(connection: sqlite3.Connection, path: str) -> Iterator[sqlite3.Connection]:
     """One writing transaction over every attached file; rolled back on any exception."""
     with named_trouble(path):
@@ -45,7 +45,7 @@ def transaction(connection: sqlite3.Connection, path: str) -> Iterator[sqlite3.C
             raise
 
 
-@contextlib.contextmanager
+@contextmanager
 def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
     """Several queries of one state of the file: its lock is taken once, which is half the cost of a short query.
 
@@ -59,7 +59,7 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
             connection.execute("COMMIT")
 
 
-@contextlib.contextmanager
+@contextmanager
 def named_trouble(path: str) -> Iterator[None]:
     """Translate SQLite's errors into the contract's, naming the file."""
     try:

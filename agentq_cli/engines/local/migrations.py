@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
-from collections.abc import Iterator
 
+from agentq_cli.base.context import closing
 from agentq_cli.base.errors import Unreadable
 from agentq_cli.engines.local import schema
 from agentq_cli.engines.local.connection import transaction
@@ -15,6 +14,7 @@ from agentq_cli.engines.local.state_dir import StateDir
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterator
 else:
     import _sqlite3 as sqlite3  # without datetime and the adapters for it, which nothing here needs
 
@@ -51,7 +51,7 @@ def migrate(connection: sqlite3.Connection, path: str, kind: str, *, rebuild: bo
 
 def mend_schema(connection: sqlite3.Connection, path: str, kind: str) -> list[str]:
     """Create the tables and indexes that a file of this version has lost; returns their names."""
-    with contextlib.closing(new_in_memory(kind)) as whole:
+    with closing(new_in_memory(kind)) as whole:
         wanted = whole.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid").fetchall()
     with transaction(connection, path):
         there = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema").fetchall()}
@@ -76,7 +76,7 @@ def new_file(kind: str) -> bytes:
 @functools.cache
 def _new(kind: str, schema: str, version: int) -> bytes:
     # Made once for each schema.
-    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         migrate(connection, ":memory:", kind)
         return connection.serialize()
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 
+from agentq_cli.base.context import contextmanager
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import NotFound, Unreadable, nearest
 from agentq_cli.engines.local import connection, opening, rehearsal
@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from types import TracebackType
     from typing import Self
 
@@ -48,7 +49,7 @@ class Opened:
     def exists(self) -> bool:
         return holds_something(self.state.index)
 
-    @contextlib.contextmanager
+    @contextmanager
     def rehearsal(self) -> Iterator[Self]:
         """The same queue as copies in memory: changes to it leave every file untouched. One at a time."""
         if not is_there(self.state.path):
@@ -136,14 +137,14 @@ class Opened:
 
     def in_session(
         self, session: str, *, actor: Actor = Actor.USER, create: bool = False, background: bool = False
-    ) -> contextlib.AbstractContextManager[SessionWrite]:
+    ) -> AbstractContextManager[SessionWrite]:
         """A transaction over a session and the index. With `background` a busy file raises Busy after a short wait."""
         from agentq_cli.engines.local.sessions import session_write
 
         busy_ms = connection.BACKGROUND_BUSY_MS if background else connection.BUSY_MS
         return session_write(self.state, session, now=self.now, actor=actor, create=create, busy_ms=busy_ms)
 
-    @contextlib.contextmanager
+    @contextmanager
     def in_index(self, *, actor: Actor = Actor.USER) -> Iterator[Writing]:
         """A transaction over the index alone, for what belongs to no session."""
         with connection.transaction(self.index, self.state.index):

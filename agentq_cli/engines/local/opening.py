@@ -7,10 +7,10 @@ file before it locks anything of the index.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 
+from agentq_cli.base.context import closing
 from agentq_cli.base.errors import NotFound, Unreadable
 from agentq_cli.engines.local import migrations, rehearsal
 from agentq_cli.engines.local.connection import BUSY_MS, named_trouble
@@ -134,7 +134,7 @@ MADE_FROM = "SELECT type, name, sql FROM sqlite_schema WHERE lower(tbl_name) = '
 
 @functools.cache
 def _messages_out() -> list[tuple[Any, ...]]:
-    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         migrations.migrate(connection, ":memory:", "outbound")
         return connection.execute(MADE_FROM).fetchall()
 
@@ -158,7 +158,7 @@ def refuse_emptied(state: StateDir, session: str) -> None:
     path = state.inbound(session)
     if holds_something(path) or not is_there(state.index):
         return
-    with contextlib.closing(connect(state.index, "index", create=False)) as index:
+    with closing(connect(state.index, "index", create=False)) as index:
         known = index.execute(statement("read.session"), {"name": session}).fetchone()
     # Checked again: another process's first submit may have happened in between.
     if known is not None and not holds_something(path):

@@ -15,7 +15,7 @@ from agentq_cli.model.addresses import Address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Self
 
     from agentq_cli.base.clock import Clock
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from agentq_cli.engines.local.voice import Voice
     from agentq_cli.model.sessions import Event, Message, SessionInfo
     from agentq_cli.model.tasks import Task, WaitingFor
+    from agentq_cli.model.workers import Worker
     from agentq_cli.policy.admission import Gate
+    from agentq_cli.policy.waiting import Hold, Surroundings
 
 
 class Readings(Attendance, Pauses):
@@ -97,33 +99,52 @@ class Readings(Attendance, Pauses):
     def waiting_for(
         self, task: Task, *, jobs: int, parallel: int | None, gate: Gate | None = None
     ) -> WaitingFor | None:
+        from agentq_cli.base.dataclass import replace
         from agentq_cli.policy import waiting
 
-        workers = self.workers()
-        lane = [worker for worker in workers if worker.session == task.session]
-        row = self.index.execute(read.READ["session"], {"name": task.session}).fetchone()
-        retrying = self.index.execute(
-            read.READ["session_retrying"], {"session": task.session, "now": self.now}
-        ).fetchall()
+        around = self.surroundings(
+            task.session,
+            task.work.agent,
+            workers=self.workers(),
+            holds=self.holds(),
+            jobs=jobs,
+            parallel=parallel,
+            gate=gate,
+        )
         values = {"now": self.now, "priority": task.work.priority, "due_at": task.due_at}
         (ahead,) = self.index.execute(read.READ["due_before"], values).fetchone()
-        around = waiting.Surroundings(
+        return waiting.waiting_for(task, replace(around, ahead=ahead, depends=self.depends(task)), self.now)
+
+    def surroundings(
+        self,
+        session: str,
+        agent: str | None,
+        *,
+        workers: Sequence[Worker],
+        holds: Sequence[Hold],
+        jobs: int,
+        parallel: int | None,
+        gate: Gate | None,
+    ) -> Surroundings:
+        from agentq_cli.policy import waiting
+
+        lane = [worker for worker in workers if worker.session == session]
+        row = self.index.execute(read.READ["session"], {"name": session}).fetchone()
+        values = {"session": session, "now": self.now}
+        retrying = self.index.execute(read.READ["session_retrying"], values).fetchall()
+        return waiting.Surroundings(
             session_paused=bool(row and row[1]),
             session_reason=row[2] if row else None,
-            holds=self.holds(),
+            holds=holds,
             session_runs=[worker.id for worker in lane],
-            conversation_runs=[
-                worker.id for worker in lane if worker.shares_conversation and worker.agent == task.work.agent
-            ],
-            retrying=[str(Address(task.session, seq)) for (seq,) in retrying],
+            conversation_runs=[worker.id for worker in lane if worker.shares_conversation and worker.agent == agent],
+            retrying=[str(Address(session, seq)) for (seq,) in retrying],
             parallel=parallel,
             workers=len(workers),
             jobs=jobs,
-            ahead=ahead,
-            depends=self.depends(task),
+            ahead=0,
             gate=gate,
         )
-        return waiting.waiting_for(task, around, self.now)
 
 
 class LocalQueue(Readings):

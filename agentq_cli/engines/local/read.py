@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 
+from agentq_cli.base.context import closing, contextmanager
 from agentq_cli.base.errors import AgentqError, NotFound
 from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.local import connection, opening, rehearsal
@@ -19,6 +18,7 @@ from agentq_cli.model.addresses import Address, RunId
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Collection, Iterator, Sequence
 
     from agentq_cli.engines.transaction import Reading
     from agentq_cli.model.runs import Run
@@ -31,7 +31,7 @@ PAGE = 500
 NEWEST = 1 << 62
 
 
-@contextlib.contextmanager
+@contextmanager
 def inbound(state: StateDir, session: str, *, busy_ms: int = connection.BUSY_MS) -> Iterator[sqlite3.Connection]:
     """A session's file, for reading. Raises NotFound, Busy, Unreadable."""
     opening.check_stored(state, session)
@@ -189,7 +189,7 @@ def events_after(index: sqlite3.Connection, *, address: Address | None, after: i
     return [rows.event(row) for row in index.execute(READ["events_after"], values).fetchall()]
 
 
-@contextlib.contextmanager
+@contextmanager
 def outbound(state: StateDir, session: str) -> Iterator[sqlite3.Connection]:
     """A session's outbound.db, for reading, on a separate connection. Raises NotFound, Busy, Unreadable."""
     state.check_session(session)
@@ -200,7 +200,7 @@ def outbound(state: StateDir, session: str) -> Iterator[sqlite3.Connection]:
         yield database
 
 
-@contextlib.contextmanager
+@contextmanager
 def opened_outbound(state: StateDir, session: str, busy_ms: int) -> Iterator[sqlite3.Connection]:
     """A session's outbound.db, which is checked at every use because it belongs to the agent. Raises Busy,
     Unreadable."""
@@ -210,7 +210,7 @@ def opened_outbound(state: StateDir, session: str, busy_ms: int) -> Iterator[sql
         return opening.connect(path, "outbound", create=False, busy_ms=busy_ms)
 
     if state.kept is None:
-        with contextlib.closing(connect()) as database:
+        with closing(connect()) as database:
             yield database
         return
     with state.kept.lend((path,), busy_ms, connect) as database:

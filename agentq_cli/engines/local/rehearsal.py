@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator
 
+from agentq_cli.base.context import closing, contextmanager
 from agentq_cli.engines.local.connection import NamedConnection
 from agentq_cli.host.place import is_there
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterator
 else:
     import _sqlite3 as sqlite3  # without datetime and the adapters for it, which nothing here needs
 
@@ -19,7 +19,7 @@ _rehearsed: dict[str, sqlite3.Connection] | None = None
 """The copies that a rehearsal works on, by the path of their file; None if there is no rehearsal."""
 
 
-@contextlib.contextmanager
+@contextmanager
 def rehearsal() -> Iterator[None]:
     """Make this process work on copies in memory, each made when its file is first opened, and write no file meanwhile.
 
@@ -58,7 +58,7 @@ def place(path: str, kind: str, mode: str, busy_ms: int) -> str:
         _rehearsed[path] = copy
         if exists:
             try:
-                with contextlib.closing(_connect(_uri(path, "rw"), path, busy_ms)) as source:
+                with closing(_connect(_uri(path, "rw"), path, busy_ms)) as source:
                     source.execute("PRAGMA user_version")  # it waits for a lock, which the backup would not do
                     source.backup(copy)
             except BaseException:

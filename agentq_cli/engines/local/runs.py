@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from itertools import islice
 
+from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import AgentqError, NotFound
 from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import dumps
@@ -168,7 +168,7 @@ class Runs(Tasks):
             # An agent must not find a file in mid-commit.
             from agentq_cli.engines.local import reindex
 
-            with contextlib.suppress(OSError):  # it is claimed, even if its files cannot be opened
+            with suppress(OSError):  # it is claimed, even if its files cannot be opened
                 reindex.roll_back_dead_writers(self.state, [claimed.run.session])
         return claimed
 
@@ -209,14 +209,12 @@ class Runs(Tasks):
         path, rehearsed = self.state.outbound(run.session), rehearsal.rehearsing()
         content = dumps({"run": str(run), "task": str(run.address), "status": str(status), "result": result})
         try:
-            with (
-                read.opened_outbound(self.state, run.session, connection.BACKGROUND_BUSY_MS) as database,
-                contextlib.nullcontext() if rehearsed else connection.transaction(database, path),
-            ):
+            with read.opened_outbound(self.state, run.session, connection.BACKGROUND_BUSY_MS) as database:
                 if rehearsed:
                     return os.access(path, os.W_OK)
                 values = {"id": str(run), "content": content, "at": at}
-                posted = database.execute(statement(f"dispatch.{name}"), values).rowcount == 1
+                with connection.transaction(database, path):
+                    posted = database.execute(statement(f"dispatch.{name}"), values).rowcount == 1
         except (AgentqError, OSError) as error:
             self._unposted[str(run)] = str(error)
             return False

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
-from collections.abc import Iterable, Iterator
 
+from agentq_cli.base.context import contextmanager, suppress
 from agentq_cli.base.dataclass import dataclass, field
 from agentq_cli.base.errors import NotFound, Refused, Unreadable, Usage
 from agentq_cli.base.names import is_name
@@ -15,6 +14,8 @@ from agentq_cli.host.place import below, refuse_link
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from agentq_cli.engines.local.kept import Kept
 
 INDEX = "agentq.db"
@@ -115,7 +116,7 @@ class StateDir:
         """
         for part in (INDEX, f"{INDEX}-journal", "bells"):
             refuse_link(os.path.join(self.path, part))
-        with contextlib.suppress(FileNotFoundError):
+        with suppress(FileNotFoundError):
             status = os.stat(self.path)
             if not stat.S_ISDIR(status.st_mode):
                 raise Usage(f"state dir '{self.path}': not a directory")
@@ -138,7 +139,7 @@ def holds_something(path: str) -> bool:
         return False
 
 
-@contextlib.contextmanager
+@contextmanager
 def _refusals(path: str) -> Iterator[None]:
     """Translate errors of the operating system into the contract's."""
     try:

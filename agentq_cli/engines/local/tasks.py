@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 from itertools import islice
 
+from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import AgentqError, NotFound
 from agentq_cli.base.identity import Identity
 from agentq_cli.engines.door import done
@@ -79,7 +79,7 @@ class Tasks(Opened):
     def _note(self, address: Address) -> str | None:
         from agentq_cli.engines.steps import pruned
 
-        with contextlib.suppress(NotFound), read.inbound(self.state, address.session) as database:
+        with suppress(NotFound), read.inbound(self.state, address.session) as database:
             return pruned.note(Asking(database), address)
         return None
 

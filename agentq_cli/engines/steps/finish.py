@@ -66,7 +66,7 @@ def _ended(task: Task, outcome: Outcome, now: int) -> Task:
 def _queued_again(task: Task, outcome: Outcome, again: retry.Again) -> Task:
     why = outcome.error or outcome.status
     if again.counted:
-        why = f"{why}; retry {task.attempts} of {retry.max_retries(task.work.launch)}"
+        why = f"{why}; retry {task.attempts} of {task.work.launch.max_retries}"
     waiting = replace(
         task,
         status=Status.QUEUED,
