@@ -95,7 +95,7 @@ complete -c agentq -f
 complete -c agentq -n __agentq_no_command -a submit -d 'Submit work: a prompt for an agent, or with --exec a command'
 complete -c agentq -n __agentq_no_command -a schedule -d 'Schedule work: repeatedly with --cron or --every, once with --at'
 complete -c agentq -n __agentq_no_command -a list -d 'List the live tasks, soonest first'
-complete -c agentq -n __agentq_no_command -a show -d 'Show everything about one task, and why it is not running'
+complete -c agentq -n __agentq_no_command -a show -d 'Show everything about one task, why it is not running, and what its last run answered'
 complete -c agentq -n __agentq_no_command -a logs -d 'Read what a run said and did, also while it runs'
 complete -c agentq -n __agentq_no_command -a runs -d 'List what ran, newest first, and how it ended'
 complete -c agentq -n __agentq_no_command -a events -d 'List every change of state, newest first'

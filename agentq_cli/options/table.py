@@ -385,13 +385,13 @@ ROWS: tuple[Any, ...] = (
         {"choices": ("retry", "fail"), "default": "retry", "field": "launch.on_crash"},
     ),
     # The target of a command.
-    ("id", ("show", "edit", "trigger"), "one", "", "The task: SESSION/N, or N for default/N.", {"metavar": "ID"}),
+    ("id", ("edit", "trigger"), "one", "", "The task: SESSION/N, or N for default/N.", {"metavar": "ID"}),
     (
         "run",
-        ("logs",),
+        ("show", "logs"),
         "optional",
         "",
-        "The task, meaning its last run, or one of its runs; else the newest run.",
+        "The task, or one of its runs; without it the newest run.",
         {"metavar": "ID[.K]"},
     ),
     ("task", ("runs", "events"), "optional", "", "Only this task.", {"metavar": "ID"}),
