@@ -115,7 +115,7 @@ complete -c agentq -n __agentq_no_command -a sweep -d 'Do one pass for cron and 
 complete -c agentq -n __agentq_no_command -a wait -d 'Wait for tasks to end'
 complete -c agentq -n __agentq_no_command -a health -d 'Show what is wrong, and what to do about it'
 complete -c agentq -n __agentq_no_command -a stats -d 'Count tasks and runs by session and agent, with waits, run times, failures, tokens and cost'
-complete -c agentq -n __agentq_no_command -a report -d 'Report what ran: a timeline, failures, durations, tokens and cost, as one page that needs no network'
+complete -c agentq -n __agentq_no_command -a report -d 'Report what ran: the failures, and each run with its cost and the first lines of its answer'
 complete -c agentq -n __agentq_no_command -a doctor -d 'Check for anything that keeps agents from running here, under cron or under systemd'
 complete -c agentq -n __agentq_no_command -a agents -d 'List the agents, and whether each one\'s program is found'
 complete -c agentq -n __agentq_no_command -a config -d 'Show every value with its source, or check the file'
