@@ -82,7 +82,7 @@ class Printer:
             case Output():
                 self._output(result)
             case Interactive():
-                return result.run(self._put_now, self._canvas())
+                return result.run()
             case Results():
                 self._results(result)
         self._flush()

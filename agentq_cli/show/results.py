@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
     from agentq_cli.model.actions import TargetResult
     from agentq_cli.show.board import Live
-    from agentq_cli.show.drawing import Canvas
     from agentq_cli.show.tables import Column
 
 Item: TypeAlias = "Mapping[str, Any]"
@@ -125,12 +124,9 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Interactive:
-    """An interactive screen that ends with an exit code. Only for a terminal.
+    """An interactive screen, which `run` shows until it ends with an exit code. Only for a terminal."""
 
-    `run(put, canvas)` gets a function that writes and flushes text, and a canvas that turns drawings into lines.
-    """
-
-    run: Callable[[Callable[[str], None], Canvas], int]
+    run: Callable[[], int]
 
 
 @dataclass(frozen=True, slots=True)
