@@ -9,6 +9,7 @@ The keys of a profile; all but `argv` are optional:
 * `fresh`: the words of `{resume}` when a conversation begins under an id that agentq chooses. Without them the id is
   read from the stream.
 * `resume`: the words of `{resume}` when a conversation is continued. Without them the agent cannot continue one.
+* `interactive`: the command line with which a person continues a conversation by hand, with `{conversation}` in it.
 * `max_cost`: the words of `{max_cost}` (default: after `{resume}`), which tell the agent what a run may cost, with
   `{usd}` in them.
 * `resume_same_directory`: whether a conversation can only be continued in the directory where it was last used.
@@ -65,6 +66,7 @@ class Profile:
     prompt: str = "stdin"
     fresh: tuple[str, ...] = ()
     resume: tuple[str, ...] = ()
+    interactive: tuple[str, ...] = ()
     max_cost: tuple[str, ...] = ()
     resume_same_directory: bool = False
     reader: str = "none"

@@ -46,12 +46,16 @@ def lines(entries: Iterable[Entry], width: int | None = None) -> Iterator[str]:
 
 def ending(verdict: Verdict) -> str:
     """The tokens and the cost that a final event reports."""
-    tokens = [
-        f"{count:,} {what}" for count, what in ((verdict.tokens_in, "tokens in"), (verdict.tokens_out, "out")) if count
-    ]
-    if tokens and verdict.tokens_of_conversation:
-        tokens[-1] += " of the whole conversation"
-    return ", ".join((*tokens, "cost ?" if verdict.cost_usd is None else dollars(verdict.cost_usd)))
+    of = " of the whole conversation" if verdict.tokens_of_conversation else ""
+    return used(verdict.tokens_in, verdict.tokens_out, verdict.cost_usd, of=of)
+
+
+def used(tokens_in: int | None, tokens_out: int | None, cost_usd: float | None, *, of: str = "") -> str:
+    """What a run has used; `of` follows the tokens."""
+    tokens = [f"{count:,} {what}" for count, what in ((tokens_in, "tokens in"), (tokens_out, "out")) if count]
+    if tokens:
+        tokens[-1] += of
+    return ", ".join((*tokens, "cost ?" if cost_usd is None else dollars(cost_usd)))
 
 
 def _line(entry: Entry, call: Entry | None) -> str:

@@ -1,4 +1,4 @@
-"""`agentq report`: what ran, as one page to keep or send."""
+"""`agentq report`: what ran, as a summary to read or one page to keep or send."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable
 from agentq_cli.base.errors import AgentqError, Refused, Usage
 from agentq_cli.commands import filters
 from agentq_cli.engines.door import Queue
+from agentq_cli.model.actions import Undone
 from agentq_cli.model.addresses import RunId
 from agentq_cli.model.runs import PastRun
+from agentq_cli.model.statuses import RunStatus
 from agentq_cli.options import values
-from agentq_cli.show import documents, report_page
+from agentq_cli.show import documents, report_page, report_runs
 from agentq_cli.show import report as reporting
 from agentq_cli.show.results import Document, Output, Result
 
@@ -23,23 +25,23 @@ if TYPE_CHECKING:
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
+    ("agentq report --since 1d", "Read what the last day brought."),
     ("agentq report --html report.html", "Write a page about all runs."),
     ("agentq report --html - -s docs --since 7d", "Write one session's last week to standard output."),
 )
 
 
 def report(given: Given, at: Context) -> Result:
-    """Report what ran: a timeline, failures, durations, tokens and cost, as one page that needs no network.
+    """Report what ran: the failures, and each run with its cost and the first lines of its answer.
 
-    An existing file is replaced. Without --since the report covers all runs on record.
+    With --html this is a page that needs no network, with a timeline, durations, tokens and cost too; an existing file
+    is replaced. Without --since the report covers all runs on record.
     """
     html, session, since = given["html"], given["session"], given["since"]
-    if not html:
-        raise Usage("report: name a file with --html; '-' is standard output")
     if html == "-" and at.as_json:
         raise Usage("--html '-': the page and a JSON document cannot both go to standard output; name a file")
-    path = html if html == "-" else values.parse_path(html, "--html")
-    if path != "-" and os.path.isdir(path):
+    path = html if html in (None, "-") else values.parse_path(html, "--html")
+    if path not in (None, "-") and os.path.isdir(path):
         raise Usage(f"--html '{path}': is a directory")
     queue = at.open_queue()
     begin = filters.since(at, since)
@@ -51,12 +53,21 @@ def report(given: Given, at: Context) -> Result:
     what = "all runs" if session is None else f"runs of session {session}"
     if begin is not None:
         what += f" since {local(begin)}"
-    pieces = report_page.page(numbers, now=now, what=what, zone=zone, local=local, works=_works(queue, numbers.slowest))
+    listed = _listed(queue, session, begin) if there else {"failed": [], "newest": []}
+    pieces = report_page.page(
+        numbers,
+        now=now,
+        what=what,
+        zone=zone,
+        local=local,
+        works=_works(queue, numbers.slowest),
+        more=report_runs.tables(numbers, local=local, **listed),
+    )
     if path == "-":
         return Output(lambda width: (("stdout", piece.encode()) for piece in pieces))
-    size = _write(path, pieces)
+    size = None if path is None else _write(path, pieces)
     data = {
-        "path": os.path.abspath(path),
+        "path": None if path is None else os.path.abspath(path),
         "bytes": size,
         "runs": numbers.total.runs,
         "failed": numbers.total.bad,
@@ -67,6 +78,9 @@ def report(given: Given, at: Context) -> Result:
         "tokens_out": numbers.total.tokens_out,
         "cost_usd": numbers.total.cost_usd if numbers.total.priced else None,
     }
+    if path is None:
+        heading = f"agentq: {what}, as of {local(now)} ({zone})"
+        return Document("report", data, list(report_runs.text(numbers, heading=heading, local=local, **listed)))
     return Document(
         "report",
         data,
@@ -85,6 +99,25 @@ def _clock(zone: str) -> Callable[[int], str]:
         return f"{datetime.fromtimestamp(moment_ms / 1000, there):%Y-%m-%d %H:%M}"
 
     return local
+
+
+def _listed(queue: Queue, session: str | None, begin: int | None) -> dict[str, list[report_runs.Listed]]:
+    """The newest failures, and the newest runs, each with the first line of what it was to do."""
+    bad = [status for status in RunStatus if reporting.verdict(status) == "bad"]
+    most = report_runs.MOST
+    runs = {
+        "failed": list(queue.runs(session=session, statuses=bad, since=begin, limit=most)),
+        "newest": list(queue.runs(session=session, since=begin, limit=most)),
+    }
+    addresses = list({run.id.address for found in runs.values() for run in found})
+    titles = {}
+    for task in queue.task_each(addresses):
+        if not isinstance(task, Undone):
+            work = documents.brief_work(task.work.argv, task.work.prompt).strip()
+            titles[task.address] = work.partition("\n")[0][: report_runs.LONGEST_TITLE]
+    return {
+        name: [report_runs.Listed(run, titles.get(run.id.address, "")) for run in found] for name, found in runs.items()
+    }
 
 
 def _works(queue: Queue, runs: Iterable[PastRun]) -> dict[RunId, str]:

@@ -1,18 +1,20 @@
-"""`agentq show`: everything about one task, and why it is not running."""
+"""`agentq show`: everything about one task or run, why it is not running, and what it answered."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from agentq_cli.base.clock import from_rfc3339, rfc3339
+from agentq_cli.commands import answer, following, reading
 from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue
+from agentq_cli.model.addresses import RunId
 from agentq_cli.model.runs import Run
 from agentq_cli.model.statuses import Status
 from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
 from agentq_cli.show import documents
-from agentq_cli.show.results import Document, Result
+from agentq_cli.show.results import Document, Result, Said
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,20 +26,47 @@ if TYPE_CHECKING:
 LAST_RUNS = 5
 
 EXAMPLES = (
+    ("agentq show", "Show the task of the newest run, and what it answered."),
     ("agentq show 3", "Show the task default/3, and what it waits for."),
     ("agentq show docs/7 --json", "Print it as one JSON document."),
 )
 
 
 def show(given: Given, at: Context) -> Result:
-    """Show everything about one task, and why it is not running."""
-    address = values.parse_address(given["id"])
+    """Show everything about one task, why it is not running, and what its last run answered.
+
+    Without an ID this is the task of the newest run. SESSION/N.K is one run.
+    """
     queue = at.open_queue()
+    address, attempt = values.parse_run(given["run"]) if given["run"] else (following.newest_run(queue)[0], None)
+    if attempt is not None:
+        run = queue.run(RunId(*address, attempt))
+        return Document("run", reading.document(queue, run), _run_lines(queue, at.config, run))
     found = queue.task(address)
     data = dict(documents.task(found, now=queue.now, waiting_for=Why(queue, at.config).exactly(found)))
     data["reason"] = _overdue(queue, at.config, found) or data["reason"]
     runs = list(queue.runs(address=address, limit=LAST_RUNS))
-    return Document("task", data, _lines(found, data, runs, queue.spent(found), _keeper(queue, found)))
+    lines = _lines(found, data, runs, queue.spent(found), _keeper(queue, found))
+    return Document("task", data, [*lines, *(answer.lines(queue, at.config, runs[0]) if runs else ())])
+
+
+def _run_lines(queue: Queue, config: Config, run: Run) -> Iterator[tuple[str, str] | Said]:
+    yield "Run", str(run.id)
+    yield "Status", run.status.value
+    if run.error:
+        yield "Reason", run.error
+    yield "Command", " ".join(map(documents.shell_word, run.argv))
+    if run.agent:
+        yield "Agent", run.agent
+    yield "Directory", run.cwd
+    yield "Started", rfc3339(run.started_at)
+    if run.finished_at is not None:
+        yield "Ended", rfc3339(run.finished_at)
+    if run.duration_ms is not None:
+        yield "Took", values.format_duration(run.duration_ms)
+    if run.exit_code is not None:
+        yield "Exit code", str(run.exit_code)
+    yield from answer.lines(queue, config, run)
 
 
 def _overdue(queue: Queue, config: Config, task: Task) -> str | None:
@@ -113,21 +142,10 @@ def _lines(
     if data["exit_code"] is not None:
         yield "Exit code", str(data["exit_code"])
     for run in runs:
-        yield f"Run {run.id}", _run(run)
+        yield f"Run {run.id}", reading.how_it_ended(run, rfc3339(run.started_at))
 
 
 def _schedule(data: documents.Item) -> str:
     every = values.format_duration(data["every_ms"]) if data["every_ms"] else ""
     what = {"cron": f"cron '{data['expr']}'", "every": f"every {every}", "at": "once"}[data["type"]]
     return f"{what}, zone {data['tz']}, missed {data['missed']}, overlap {data['overlap']}"
-
-
-def _run(run: Run) -> str:
-    parts = [run.status.value, rfc3339(run.started_at)]
-    if run.duration_ms is not None:
-        parts.append(values.format_duration(run.duration_ms))
-    if run.exit_code is not None:
-        parts.append(f"exit {run.exit_code}")
-    if run.error and run.error != f"exit code {run.exit_code}":
-        parts.append(run.error)
-    return ", ".join(parts)

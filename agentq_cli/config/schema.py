@@ -254,6 +254,7 @@ PROFILE: Schema = {
     "prompt": choice("stdin", "argv"),
     "fresh": arguments,
     "resume": arguments,
+    "interactive": arguments,
     "max_cost": arguments,
     "resume_same_directory": yes_no,
     "reader": choice(*READERS),

@@ -395,7 +395,7 @@ ROWS: tuple[Any, ...] = (
     # The target of a command.
     (
         "id",
-        ("show", "edit", "reply", "trigger"),
+        ("edit", "reply", "trigger"),
         "one",
         "",
         "The task: SESSION/N, or N for default/N.",
@@ -404,10 +404,10 @@ ROWS: tuple[Any, ...] = (
     ("text", ("reply",), "one", "", "What to say; '-' reads it from stdin.", {"metavar": "TEXT"}),
     (
         "run",
-        ("logs",),
+        ("show", "logs"),
         "optional",
         "",
-        "The task, meaning its last run, or one of its runs; else the newest run.",
+        "The task, or one of its runs; without it the newest run.",
         {"metavar": "ID[.K]"},
     ),
     ("task", ("runs", "events"), "optional", "", "Only this task.", {"metavar": "ID"}),

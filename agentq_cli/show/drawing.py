@@ -68,6 +68,13 @@ class Canvas:
             text = text.replace("…", self.pen.ellipsis)  # rich has no other ellipsis
         return [line.rstrip(" ") for line in text.split("\n")[:-1]]
 
+    def wrapped(self, drawn: RenderableType, width: int) -> list[str]:
+        """The lines of a drawing whose texts are wrapped to this width."""
+        self._console.width = width
+        with self._console.capture() as captured:
+            self._console.print(drawn)
+        return [line.rstrip(" ") for line in captured.get().strip("\n").split("\n")]
+
 
 def line(*parts: str | tuple[str, str]) -> Text:
     """One line of texts, some with a style, all made harmless; the end is cut off if it does not fit."""

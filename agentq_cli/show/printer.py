@@ -23,6 +23,7 @@ from agentq_cli.show.results import (
     Output,
     Result,
     Results,
+    Said,
     Screen,
     Stream,
     StreamedText,
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 PAGE = 500
 """How many rows are laid out at a time, and kept in memory by a listing."""
+
+LONGEST_SAID = 40
+"""How many lines of a text are shown."""
 
 KINDS = {2: "usage", 3: "not_found", 4: "wrong_state", 5: "busy", 6: "unreadable"}
 """The `kind` of a target's exit code, for the error document of a command with only one target."""
@@ -135,8 +139,11 @@ class Printer:
 
     def _fields(self, result: Document) -> None:
         known = list(result.lines)
-        width = max((len(line[0]) for line in known if isinstance(line, tuple)), default=0) + 1
+        width = max((len(line[0]) for line in known if type(line) is tuple), default=0) + 1
         for line in known:
+            if isinstance(line, Said):
+                self._said(line)
+                continue
             if isinstance(line, str):
                 line = harmless(line)
                 self._put((self._wrapped(line, 0) if result.prose else line) + "\n")
@@ -153,6 +160,24 @@ class Printer:
             if items:
                 self._put("\n")
                 self._table(columns, items)
+
+    def _said(self, said: Said) -> None:
+        lines, whole = self._laid_out(said)
+        self._put("\n" + "".join(f"{line}\n" for line in lines[:LONGEST_SAID]))
+        if not whole or len(lines) > LONGEST_SAID:
+            self._put(self._pen(f"{self._pen.ellipsis} the rest: {said.rest}", DIM) + "\n")
+        self._put("\n")
+
+    def _laid_out(self, said: Said) -> tuple[list[str], bool]:
+        """The lines of a text for this terminal or pipe, or of its beginning, and whether they are all."""
+        if said.markdown and self._drawable and not self._pen.plain:
+            from agentq_cli.show import markdown
+
+            if len(said.text) <= markdown.LONGEST:
+                drawing, whole = markdown.drawing(said.text)
+                return self._canvas().wrapped(drawing, self._width()), whole
+        lines = (self._wrapped(line, 0).split("\n") for line in harmless(said.text).split("\n")[: LONGEST_SAID + 1])
+        return [part for wrapped in lines for part in wrapped], True
 
     def _wrapped(self, text: str, taken: int) -> str:
         """The text; on a terminal wrapped between words to the width that `taken` cells of a line leave."""

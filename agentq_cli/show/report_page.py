@@ -6,7 +6,7 @@ A table repeats what a graphic shows, and no colour is the only sign of somethin
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.options import values
@@ -76,9 +76,10 @@ def page(
     zone: str,
     local: Callable[[int], str],
     works: Mapping[RunId, str],
+    more: Iterable[str] = (),
 ) -> Iterator[str]:
     """The page in pieces. `what` describes the runs, `local` writes a time on the wall clock of `zone`, and `works` is
-    what the slowest runs did."""
+    what the slowest runs did; `more` are further sections."""
     period = "no runs"
     if numbers.first_at is not None and numbers.last_at is not None:
         period = f"{local(numbers.first_at)} to {local(numbers.last_at)} ({zone})"
@@ -99,6 +100,7 @@ def page(
         yield from _failures(numbers, local)
         yield from _days(numbers)
         yield from _slowest(numbers, local, works)
+        yield from more
     yield "</main>\n<footer>agentq report. This page is self-contained; it fetches nothing.</footer>\n"
     yield "</body>\n</html>\n"
 
@@ -142,7 +144,7 @@ def _short(count: int) -> str:
     return str(count)
 
 
-def _table(
+def table(
     caption: str, heads: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], *, more: str = ""
 ) -> Iterator[str]:
     """A table whose cells are already HTML; a head is a column's title and class."""
@@ -266,7 +268,7 @@ def _newest(numbers: Numbers, local: Callable[[int], str]) -> Iterator[str]:
         for run in numbers.drawn[:SHOWN_RUNS]
     ]
     more = f"{numbers.total.runs - SHOWN_RUNS:,} older ones are left out." if numbers.total.runs > SHOWN_RUNS else ""
-    yield from _table("Runs, newest first", heads, rows, more=more)
+    yield from table("Runs, newest first", heads, rows, more=more)
     yield "</details>\n"
 
 
@@ -301,7 +303,7 @@ def _sessions(numbers: Numbers) -> Iterator[str]:
         for name, group in groups[:SHOWN_SESSIONS]
     ]
     more = f"{len(groups) - SHOWN_SESSIONS:,} sessions with less are left out." if len(groups) > SHOWN_SESSIONS else ""
-    yield from _table("Sessions, those that ran longest first", heads, rows, more=more)
+    yield from table("Sessions, those that ran longest first", heads, rows, more=more)
 
 
 def _failures(numbers: Numbers, local: Callable[[int], str]) -> Iterator[str]:
@@ -323,7 +325,7 @@ def _failures(numbers: Numbers, local: Callable[[int], str]) -> Iterator[str]:
         ]
         for reason, failed in found
     ]
-    yield from _table("Runs that failed, by why", heads, rows)
+    yield from table("Runs that failed, by why", heads, rows)
 
 
 def _days(numbers: Numbers) -> Iterator[str]:
@@ -359,7 +361,7 @@ def _days(numbers: Numbers) -> Iterator[str]:
         else []
     )
     notes += [f"{len(days) - SHOWN_DAYS:,} older rows are left out."] if len(days) > SHOWN_DAYS else []
-    yield from _table("Days, newest first", heads, rows, more=" ".join(notes))
+    yield from table("Days, newest first", heads, rows, more=" ".join(notes))
 
 
 def _slowest(numbers: Numbers, local: Callable[[int], str], works: Mapping[RunId, str]) -> Iterator[str]:
@@ -377,4 +379,4 @@ def _slowest(numbers: Numbers, local: Callable[[int], str], works: Mapping[RunId
         ]
         for run in numbers.slowest
     ]
-    yield from _table("Runs, the slowest first", heads, rows)
+    yield from table("Runs, the slowest first", heads, rows)

@@ -19,17 +19,27 @@ Code: TypeAlias = "int | Callable[[], int]"
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """A text of which the beginning is shown; `rest` is the command that shows the rest. With `markdown` a terminal
+    draws it."""
+
+    text: str
+    rest: str
+    markdown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """One JSON document. As text: its `lines`, and below them its `tables`. A pair among the lines is a label and a
     value, aligned and never cut. On a terminal values are wrapped between words; so are lines if they are `prose`.
-    Other lines, such as a script, may be copied and are not wrapped.
+    Other lines, such as a script, may be copied and are not wrapped. What an agent `Said` stands between blank lines.
 
     A `StreamedText` in `data` is written as it comes.
     """
 
     kind: str
     data: Item
-    lines: Iterable[str | tuple[str, str]] = ()
+    lines: Iterable[str | tuple[str, str] | Said] = ()
     code: Code = 0
     tables: Sequence[tuple[Sequence[Column], Sequence[Item]]] = ()
     prose: bool = False

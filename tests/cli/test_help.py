@@ -181,7 +181,7 @@ def test_help_is_plain_in_a_pipe_and_has_coloured_headings_on_a_terminal(agentq:
 
 
 def test_help_is_wanted_only_where_agentq_itself_is_asked(agentq: Agentq) -> None:
-    assert agentq("show", "--help").stdout.startswith("Usage: agentq show [OPTIONS] ID\n")
+    assert agentq("show", "--help").stdout.startswith("Usage: agentq show [OPTIONS] [ID[.K]]\n")
     assert agentq("submit", "-fh").stdout.startswith("Usage: agentq submit ")
     given = agentq("submit", "--dry-run", "--exec", "--", "ls", "--help")
     assert "ls --help" in given.stdout

@@ -52,7 +52,7 @@ NOT_READ = [
     ("sumbit", "x"),
     ("list", "--sesion", "x"),
     ("list", "--help"),
-    ("show",),
+    ("edit",),
     ("show", "1", "2", "--json"),
     ("list", "--limit", "many"),
     ("list", "-sdocs"),

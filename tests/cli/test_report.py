@@ -1,8 +1,9 @@
-"""`report --html` as a real process, and the page in a real browser."""
+"""`report` as a real process, and the page in a real browser."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import struct
@@ -37,7 +38,7 @@ def test_the_page_is_written_whole_private_and_over_what_was_there(worked: Drive
     text = path.read_text()
     assert text.startswith("<!DOCTYPE html>")
     assert text.endswith("</html>\n")
-    for word in ("default/1.1", "docs/1.1", "exit code 3", "&lt;script&gt;"):
+    for word in ("default/1.1", "docs/1.1", "exit code 3", "Failures one by one", "demo answer to: ", "&lt;script&gt;"):
         assert word in text
     assert "<script" not in text
     assert "<img" not in text
@@ -68,7 +69,6 @@ def test_its_json_says_what_was_written(worked: Driven, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ((), 2, "name a file with --html"),
         (("--html", "."), 2, "is a directory"),
         (("--html", "no/such/place.html"), 2, "no such directory"),
         (("--html", "x.html", "-s", "dosc"), 3, "did you mean 'docs'?"),
@@ -77,6 +77,23 @@ def test_its_json_says_what_was_written(worked: Driven, tmp_path: Path) -> None:
 def test_what_it_refuses(worked: Driven, arguments: tuple[str, ...], code: int, words: str) -> None:
     assert words in worked.refused("report", *arguments, code=code)
     assert not (worked.home / "x.html").exists()
+
+
+def test_without_a_page_it_is_a_summary_to_read(worked: Driven) -> None:
+    text = worked("report").stdout
+    head, counted, *_ = text.splitlines()
+    assert head.startswith("agentq: all runs, as of ")
+    assert re.fullmatch(r"4 runs: 3 succeeded, 1 failed; \S+ in runs, cost \$\S+ \(1 of 4 runs said .*\)", counted)
+    failures, _, runs = text.partition("Failures:\n")[2].partition("\n\nRuns:\n")
+    (failure,) = (line for line in failures.splitlines() if not line.startswith(" "))
+    assert re.fullmatch(r"default/1\.1  \S+ \S+  error  \S+  –  sh -c 'exit 3'", failure)
+    assert "    exit code 3" in failures
+    listed = [line.split()[0] for line in runs.splitlines() if not line.startswith(" ")]
+    assert sorted(listed) == ["default/1.1", "default/2.1", "default/3.1", "docs/1.1"]
+    assert "    demo agent (no model was asked): demo answer to: " in runs
+    assert "\x1b" not in text
+    found = worked.json("report", "-s", "docs")
+    assert (found["path"], found["bytes"], found["runs"]) == (None, None, 1)
 
 
 def test_a_missing_state_dir_gives_an_empty_page_and_stays_missing(aq: Driven) -> None:

@@ -1,0 +1,67 @@
+"""The answer of a run, as `show` ends with it: what it said, what it used, and how a person goes on by hand."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+from agentq_cli.agents.profile import CONVERSATION
+from agentq_cli.agents.transcript_lines import used
+from agentq_cli.commands.following import STREAMS
+from agentq_cli.commands.reading import profile_of
+from agentq_cli.host.output import TAIL
+from agentq_cli.show.documents import shell_word
+from agentq_cli.show.results import Said
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.config.configuration import Config
+    from agentq_cli.engines.door import Queue
+    from agentq_cli.model.runs import Run
+
+LAST_LINES = 10
+"""How many lines of its output stand for what a run said that has no result."""
+
+
+def lines(queue: Queue, config: Config, run: Run) -> Iterator[tuple[str, str] | Said]:
+    """The last fields of a task, about the run that answered."""
+    yield "Answer", f"{run.id}, {run.status.value}"
+    said = _said(queue, run)
+    if said.text.strip():
+        yield said
+    if run.agent is None:
+        return
+    if run.finished_at is not None:
+        yield "Used", used(run.tokens_in, run.tokens_out, run.cost_usd)
+    if run.conversation:
+        yield "Conversation", run.conversation
+        if by_hand := _by_hand(config, run.agent, run.conversation):
+            yield "Go on", f"cd {shell_word(run.cwd)} && {by_hand}"
+
+
+def _said(queue: Queue, run: Run) -> Said:
+    """The result of a run; without one the end of what a command printed, or of what an agent wrote to stderr."""
+    rest = f"agentq logs {run.id}"
+    if isinstance(run.result, str) and run.result.strip():
+        return Said(run.result.strip("\n"), rest, markdown=run.agent is not None)
+    if run.result is not None and run.result != "":
+        return Said(json.dumps(run.result, indent=2, ensure_ascii=False), rest)
+    ends = [_end(queue, run, stream) for stream in (STREAMS if run.agent is None else STREAMS[1:])]
+    return Said("\n".join(each for each in ends if each), rest)
+
+
+def _end(queue: Queue, run: Run, stream: str) -> str:
+    try:
+        with queue.output(run.id, stream) as output:
+            return "\n".join(output.last(TAIL).rstrip().split("\n")[-LAST_LINES:])
+    except OSError:
+        return ""  # the agent changed its output files
+
+
+def _by_hand(config: Config, agent: str, conversation: str) -> str:
+    """The command line that continues the conversation interactively; empty if none is known."""
+    profile = profile_of(config, agent)
+    if profile is None or not re.match(CONVERSATION, conversation):
+        return ""
+    return " ".join(shell_word(word.replace("{conversation}", conversation)) for word in profile.interactive)
