@@ -30,7 +30,7 @@ _agentq_command() {
     run) options='--session --drain --idle-exit --max-tasks --on-stop --jobs --detach --another --json --state-dir --color --allow-network-fs --help' ;;
     stop) options='--wait --leave --cancel --json --state-dir --color --allow-network-fs --help' ;;
     sweep) options='--session --dry-run --no-wake --reindex --json --state-dir --color --allow-network-fs --help' ;;
-    wait) options='--session --timeout --json --state-dir --color --allow-network-fs --help' ;;
+    wait) options='--session --status --all --timeout --json --state-dir --color --allow-network-fs --help' ;;
     health) options='--json --state-dir --color --allow-network-fs --help' ;;
     stats) options='--session --since --prometheus --json --state-dir --color --allow-network-fs --help' ;;
     report) options='--session --since --html --json --state-dir --color --allow-network-fs --help' ;;
@@ -159,6 +159,7 @@ _agentq_option() {
     wait:--timeout) kind=free ;;
     wait:-s|wait:--session) kind=sessions ;;
     wait:--color) kind=words choices='auto always never' ;;
+    wait:--status) kind=words choices='blocked scheduled queued running retrying paused completed failed cancelled expired skipped' ;;
     health:--state-dir) kind=directories ;;
     health:--color) kind=words choices='auto always never' ;;
     stats:--state-dir) kind=directories ;;

@@ -457,6 +457,8 @@ complete -c agentq -n '__agentq_in sweep' -l allow-network-fs -d 'Accept a state
 complete -c agentq -n '__agentq_in sweep' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in wait' -x -k -a '(__agentq_ask live)'
 complete -c agentq -n '__agentq_in wait' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'Only this session'
+complete -c agentq -n '__agentq_in wait' -l status -x -a 'blocked scheduled queued running retrying paused completed failed cancelled expired skipped' -d 'End with the first task that gets this status, such as failed'
+complete -c agentq -n '__agentq_in wait' -l all -d 'Everything'
 complete -c agentq -n '__agentq_in wait' -l timeout -x -d 'Give up after this long, with exit code 124'
 complete -c agentq -n '__agentq_in wait' -l json -d 'Print one JSON document'
 complete -c agentq -n '__agentq_in wait' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
