@@ -12,13 +12,13 @@ _agentq_command() {
     schedule) options='--exec --file --key --replace --stdin --script --label --session --agent --cwd --env --env-file --context --agent-arg --cron --every --at --tz --start --until --max-runs --missed --overlap --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --next --dry-run --json --state-dir --color --allow-network-fs --help' runs=yes ;;
     list) options='--session --status --label --all --limit --json --state-dir --color --allow-network-fs --help' ;;
     show) options='--json --state-dir --color --allow-network-fs --help' ;;
-    logs) options='--stderr --tail --follow --json --state-dir --color --allow-network-fs --help' ;;
+    logs) options='--stdout --stderr --script --tail --raw --follow --json --state-dir --color --allow-network-fs --help' ;;
     runs) options='--session --status --since --limit --json --state-dir --color --allow-network-fs --help' ;;
     events) options='--since --limit --follow --json --state-dir --color --allow-network-fs --help' ;;
     messages) options='--since --limit --session --follow --json --state-dir --color --allow-network-fs --help' ;;
     sessions) options='--agent --json --state-dir --color --allow-network-fs --help' ;;
     workers) options='--json --state-dir --color --allow-network-fs --help' ;;
-    top) options='--json --state-dir --color --allow-network-fs --help' ;;
+    top) options='--read-only --json --state-dir --color --allow-network-fs --help' ;;
     edit) options='--prompt --key --stdin --script --label --agent --cwd --env --env-file --context --agent-arg --at --in --cron --every --tz --start --until --max-runs --missed --overlap --once --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --json --state-dir --color --allow-network-fs --help' ;;
     pause) options='--session --agent --all --reason --json --state-dir --color --allow-network-fs --help' ;;
     resume) options='--session --agent --all --json --state-dir --color --allow-network-fs --help' ;;

@@ -43,7 +43,7 @@ function __agentq_place --argument-names wanted
     for word in $words[2..-1]
         if test $value = yes
             set value no
-        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --at --backoff --batch --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --jobs --key --label --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --reason --retries --script --session --since --stall-timeout --start --state-dir --status --stdin --tail --timeout --tz --until -C -a -e -j -n -p -s
+        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --at --backoff --batch --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --jobs --key --label --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --reason --retries --session --since --stall-timeout --start --state-dir --status --stdin --tail --timeout --tz --until -C -a -e -j -n -p -s
             set value yes
         else if not string match -q -- '-*' $word
             set place (math $place + 1)
@@ -96,13 +96,13 @@ complete -c agentq -n __agentq_no_command -a submit -d 'Submit work: a prompt fo
 complete -c agentq -n __agentq_no_command -a schedule -d 'Schedule work: repeatedly with --cron or --every, once with --at'
 complete -c agentq -n __agentq_no_command -a list -d 'List the live tasks, soonest first'
 complete -c agentq -n __agentq_no_command -a show -d 'Show everything about one task, and why it is not running'
-complete -c agentq -n __agentq_no_command -a logs -d 'Print what an attempt wrote, also while it runs'
+complete -c agentq -n __agentq_no_command -a logs -d 'Read what a run said and did, also while it runs'
 complete -c agentq -n __agentq_no_command -a runs -d 'List what ran, newest first, and how it ended'
 complete -c agentq -n __agentq_no_command -a events -d 'List every change of state, newest first'
 complete -c agentq -n __agentq_no_command -a messages -d 'List what a session\'s agents said, newest first'
 complete -c agentq -n __agentq_no_command -a sessions -d 'List the sessions, or let some begin a new conversation'
 complete -c agentq -n __agentq_no_command -a workers -d 'List what runs now, the supervisors, and what holds starts back'
-complete -c agentq -n __agentq_no_command -a top -d 'Watch supervisors, runs and the queue live'
+complete -c agentq -n __agentq_no_command -a top -d 'Watch supervisors, runs, the queue, schedules and what ended'
 complete -c agentq -n __agentq_no_command -a edit -d 'Change a waiting task, or the next occurrence of a running one'
 complete -c agentq -n __agentq_no_command -a pause -d 'Keep tasks from starting until \'agentq resume\''
 complete -c agentq -n __agentq_no_command -a resume -d 'Let paused tasks start again'
@@ -236,8 +236,11 @@ complete -c agentq -n '__agentq_in show' -l color -x -a 'auto always never' -d '
 complete -c agentq -n '__agentq_in show' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
 complete -c agentq -n '__agentq_in show' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in logs; and __agentq_place 0' -x -k -a '(__agentq_ask tasks)'
-complete -c agentq -n '__agentq_in logs' -l stderr -d 'Print stderr instead of stdout'
+complete -c agentq -n '__agentq_in logs' -l stdout -d 'Only what it wrote on stdout'
+complete -c agentq -n '__agentq_in logs' -l stderr -d 'Only what it wrote on stderr, on stdout'
+complete -c agentq -n '__agentq_in logs' -l script -d 'Only what its script wrote, on stdout'
 complete -c agentq -n '__agentq_in logs' -s n -l tail -x -d 'Only the last N lines'
+complete -c agentq -n '__agentq_in logs' -l raw -d 'Print an agent\'s own events'
 complete -c agentq -n '__agentq_in logs' -s f -l follow -d 'Keep printing new data as it comes'
 complete -c agentq -n '__agentq_in logs' -l json -d 'Print one JSON document'
 complete -c agentq -n '__agentq_in logs' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
@@ -285,6 +288,7 @@ complete -c agentq -n '__agentq_in workers' -l state-dir -x -a '(__fish_complete
 complete -c agentq -n '__agentq_in workers' -l color -x -a 'auto always never' -d 'Whether to use colours'
 complete -c agentq -n '__agentq_in workers' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
 complete -c agentq -n '__agentq_in workers' -s h -l help -d 'Show this help'
+complete -c agentq -n '__agentq_in top' -l read-only -d 'Only look: no key changes anything'
 complete -c agentq -n '__agentq_in top' -l json -d 'Print one JSON document'
 complete -c agentq -n '__agentq_in top' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
 complete -c agentq -n '__agentq_in top' -l color -x -a 'auto always never' -d 'Whether to use colours'

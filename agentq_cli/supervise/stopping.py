@@ -23,7 +23,7 @@ WHAT = {
 }
 
 
-ORDERS = {signal.SIGUSR1: "wait", signal.SIGUSR2: "cancel", signal.SIGQUIT: "leave"}
+ORDERS: dict[int, str] = {signal.SIGUSR1: "wait", signal.SIGUSR2: "cancel", signal.SIGQUIT: "leave"}
 """What the signals of `agentq stop` order, whatever --on-stop says of the others."""
 
 
