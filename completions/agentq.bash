@@ -8,8 +8,8 @@ _agentq_command() {
     options='' runs=''
     case $1 in
     '') options='--json --state-dir --color --allow-network-fs --version --help' ;;
-    submit) options='--exec --file --batch --key --replace --stdin --script --label --session --agent --cwd --env --env-file --context --agent-arg --at --in --tz --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --allow-network-fs --help' runs=yes ;;
-    schedule) options='--exec --file --key --replace --stdin --script --label --session --agent --cwd --env --env-file --context --agent-arg --cron --every --at --tz --start --until --max-runs --missed --overlap --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --next --dry-run --json --state-dir --color --allow-network-fs --help' runs=yes ;;
+    submit) options='--exec --file --batch --key --replace --stdin --script --label --session --agent --cwd --env --env-file --context --agent-arg --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --allow-network-fs --help' runs=yes ;;
+    schedule) options='--exec --file --key --replace --stdin --script --label --session --agent --cwd --env --env-file --context --agent-arg --cron --every --at --tz --start --until --max-runs --missed --overlap --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --next --dry-run --json --state-dir --color --allow-network-fs --help' runs=yes ;;
     list) options='--session --status --label --all --limit --json --state-dir --color --allow-network-fs --help' ;;
     show) options='--json --state-dir --color --allow-network-fs --help' ;;
     logs) options='--stdout --stderr --script --tail --raw --follow --json --state-dir --color --allow-network-fs --help' ;;
@@ -27,9 +27,10 @@ _agentq_command() {
     reply) options='--json --state-dir --color --allow-network-fs --help' ;;
     trigger) options='--json --state-dir --color --allow-network-fs --help' ;;
     prune) options='--older-than --session --dry-run --yes --json --state-dir --color --allow-network-fs --help' ;;
-    run) options='--session --drain --idle-exit --max-tasks --on-stop --jobs --detach --json --state-dir --color --allow-network-fs --help' ;;
+    run) options='--session --drain --idle-exit --max-tasks --on-stop --jobs --detach --another --json --state-dir --color --allow-network-fs --help' ;;
+    stop) options='--wait --leave --cancel --json --state-dir --color --allow-network-fs --help' ;;
     sweep) options='--session --dry-run --no-wake --reindex --json --state-dir --color --allow-network-fs --help' ;;
-    wait) options='--session --timeout --json --state-dir --color --allow-network-fs --help' ;;
+    wait) options='--session --status --all --timeout --json --state-dir --color --allow-network-fs --help' ;;
     health) options='--json --state-dir --color --allow-network-fs --help' ;;
     stats) options='--session --since --prometheus --json --state-dir --color --allow-network-fs --help' ;;
     report) options='--session --since --html --json --state-dir --color --allow-network-fs --help' ;;
@@ -149,6 +150,8 @@ _agentq_option() {
     run:-s|run:--session) kind=sessions ;;
     run:--color) kind=words choices='auto always never' ;;
     run:--on-stop) kind=words choices='wait leave cancel' ;;
+    stop:--state-dir) kind=directories ;;
+    stop:--color) kind=words choices='auto always never' ;;
     sweep:--state-dir) kind=directories ;;
     sweep:-s|sweep:--session) kind=sessions ;;
     sweep:--color) kind=words choices='auto always never' ;;
@@ -156,6 +159,7 @@ _agentq_option() {
     wait:--timeout) kind=free ;;
     wait:-s|wait:--session) kind=sessions ;;
     wait:--color) kind=words choices='auto always never' ;;
+    wait:--status) kind=words choices='blocked scheduled queued running retrying paused completed failed cancelled expired skipped' ;;
     health:--state-dir) kind=directories ;;
     health:--color) kind=words choices='auto always never' ;;
     stats:--state-dir) kind=directories ;;
@@ -296,7 +300,7 @@ _agentq() {
     elif [[ $current == -* ]]; then
         for word in $options; do _agentq_offer "$word"; done
     elif [[ -z $command ]]; then
-        for word in submit schedule list show logs runs events messages sessions workers top edit pause resume cancel retry reply trigger prune run sweep wait health stats report doctor agents config service completion; do
+        for word in submit schedule list show logs runs events messages sessions workers top edit pause resume cancel retry reply trigger prune run stop sweep wait health stats report doctor agents config service completion; do
             _agentq_offer "$word"
         done
     else

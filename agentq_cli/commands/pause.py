@@ -27,7 +27,8 @@ EXAMPLES = (
 def pause(given: Given, at: Context) -> Result:
     """Keep tasks from starting until 'agentq resume'.
 
-    Running tasks are not interrupted. --all pauses the whole queue, including sessions that are created later.
+    Running tasks are not interrupted. A session may be paused before its first task. --all pauses the whole queue,
+    including sessions that are created later.
     """
     return switch(given, at, paused=True, reason=given["reason"])
 
@@ -39,7 +40,7 @@ def switch(given: Given, at: Context, *, paused: bool, reason: str | None = None
     everything = bool(given["all"])
     if (bool(ids), session is not None, agent is not None, everything).count(True) != 1:
         raise Usage(f"{verb}: name tasks, a session with -s, an agent with --agent, or --all; only one of these")
-    queue = at.open_queue(create=agent is not None or everything)
+    queue = at.open_queue(create=agent is not None or everything or (session is not None and paused))
     if ids:
         act = (lambda addresses: queue.pause_each(addresses, reason=reason)) if paused else queue.resume_each
         now = queue.now

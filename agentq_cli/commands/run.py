@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 
     from agentq_cli.cli.context import Context
     from agentq_cli.engines.door import Queue
+    from agentq_cli.model.workers import Supervisor
     from agentq_cli.options.table import Given
     from agentq_cli.show.pen import Pen
     from agentq_cli.supervise.duty import Happening, Settings
     from agentq_cli.supervise.supervisor import Supervision
 
+
+UNTIL = ("drain", "idle_exit", "max_tasks")
+"""The options with which it ends by itself."""
 
 EXAMPLES = (
     ("agentq run", "Run in the foreground until interrupted."),
@@ -176,11 +180,33 @@ def _detached(at: Context, given: Given) -> Result:
 
     arguments: list[str] = []
     for option in rows("run"):
-        if option.panel != EVERYWHERE and option.name != "detach":
+        if option.panel != EVERYWHERE and option.name not in ("detach", "another"):
             arguments += option.words(given[option.name])
     queue = at.open_queue(create=True)
-    pid = wake.start_detached(queue, arguments, at.environ)
-    return Document("supervisor", {"pid": pid, "started_at": rfc3339(at.now_ms())}, [str(pid)])
+    serving = None if given["another"] else _serving(queue, given)
+    if serving is None:
+        pid, started_at = wake.start_detached(queue, arguments, at.environ), at.now_ms()
+    else:
+        pid, started_at = serving.identity.pid, serving.started_at
+        notices.note(f"agentq: supervisor {pid} serves these sessions already; --another starts one more")
+    return Document("supervisor", {"pid": pid, "started_at": rfc3339(started_at)}, [str(pid)])
+
+
+def _serving(queue: Queue, given: Given) -> Supervisor | None:
+    """A supervisor that does what this one would. One that ends by itself does so only for one that would, too."""
+    from agentq_cli.base import procfs
+
+    wanted = set(given["session"] or ())
+    ends = any(given[name] for name in UNTIL)
+    for supervisor in queue.living():
+        if supervisor.sessions and not (wanted and wanted.issubset(supervisor.sessions)):
+            continue
+        near = supervisor.identity.boot_id == procfs.realm()
+        words = (procfs.read_file(f"/proc/{supervisor.identity.pid}/cmdline") or b"").split(b"\0") if near else []
+        options = {word.partition(b"=")[0].decode(errors="replace") for word in words}
+        if ends or options.isdisjoint(row("run", name).spellings for name in UNTIL):
+            return supervisor
+    return None
 
 
 def only_on_linux(command: str) -> None:

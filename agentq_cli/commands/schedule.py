@@ -59,10 +59,10 @@ def schedule(given: Given, here: Context) -> Result:
     if made.type == "at" and first <= here.now_ms():
         notices.warn(f"--at '{given['at']}': that is past; it runs at once")
     anchored = given["start"] is not None or given["at"] is not None
-    task = replace(task, schedule=made, due_at=first, anchored=anchored)
+    task = replace(task, schedule=made, due_at=first, anchored=anchored, held=bool(given["hold"]))
     if given["dry_run"]:
         return dry([plan_of(here, task, given["next"] or SHOWN)], here)
-    queue, ((address, _),) = put(here, [task])
+    queue, ((address, _),) = put(here, [task], attended=task.held)
     stored = queue.task(address)
     for moment in documents.coming(stored, queue.now):
         notices.note(f"next: {_shown(moment, stored)}")

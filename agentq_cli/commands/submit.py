@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agentq_cli.base.clock import rfc3339
+from agentq_cli.base.dataclass import replace
 from agentq_cli.base.defaults import NOBODY_THERE
 from agentq_cli.base.errors import Usage
 from agentq_cli.engines.door import Queue, done, store_one
@@ -48,7 +49,7 @@ def submit(given: Given, here: Context) -> Result:
     if given["batch"] is not None:
         tasks = _batch(here, given["batch"], given)
     else:
-        tasks = [TaskMaker(here).make(asked("submit", given), spelled)]
+        tasks = [replace(TaskMaker(here).make(asked("submit", given), spelled), held=bool(given["hold"]))]
     if given["dry_run"]:
         return dry([plan_of(here, task) for task in tasks], here)
     return store(here, tasks, given)
@@ -93,6 +94,8 @@ def _batch(here: Context, path: str, given: Given) -> list[NewTask]:
 
     if given["words"] or given["exec"] or given["file"] is not None:
         raise Usage(f"--batch '{path}': the lines say what to do, so PROMPT, --exec and --file must not be given")
+    if given["hold"]:
+        raise Usage(f"--hold: not together with --batch '{path}'; pause the session, or its tasks afterwards")
     return batch.tasks(here, path, content("submit", given))
 
 
@@ -151,7 +154,7 @@ def store(here: Context, tasks: Sequence[NewTask], given: Given) -> Result:
                 notices.hint(NOBODY_THERE)
             addresses = [Address(tasks[0].session, seq)]
             return told(here, here.open_queue(), addresses) if here.as_json else _addresses(addresses)
-    queue, stored = put(here, tasks, attended=wait or follow)
+    queue, stored = put(here, tasks, attended=wait or follow or all(task.held for task in tasks))
     addresses = [address for address, _ in stored]
     if not (wait or follow):
         return told(here, queue, addresses)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from agentq_cli.base.errors import Usage
-from agentq_cli.commands import awaiting, targets, watching
+from agentq_cli.commands import awaiting, filters, targets, watching
 from agentq_cli.commands.reasons import Reasons
 from agentq_cli.model.addresses import Address
 from agentq_cli.model.statuses import Status
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     ("agentq wait 3", "Exit with the task's own exit code."),
     ("agentq wait docs/7 docs/8", "Exit with 1 if one of them failed."),
+    ("agentq wait --all --status failed", "Wait for everything, but no longer than until a task fails."),
     ("agentq wait -s docs --timeout 30m", "Wait for a whole session, for at most half an hour."),
 )
 
@@ -31,16 +32,21 @@ def wait(given: Given, at: Context) -> Result:
     """Wait for tasks to end.
 
     With one task it exits with that task's exit code. -s waits for the session's tasks that are live at the time of the
-    call, except paused tasks and occurrences that are not yet due.
+    call, except paused tasks and occurrences that are not yet due; --all waits for those of every session. --status
+    ends it with the first of the tasks that gets this status, and prints those that have ended by then.
     """
-    ids, session, timeout = given["ids"], given["session"], given["timeout"]
-    if bool(ids) is (session is not None):
-        raise Usage("wait: name tasks, or a session with -s" + ("; not both" if ids else ""))
+    ids, session, timeout, everything = given["ids"], given["session"], given["timeout"], bool(given["all"])
+    if (bool(ids), session is not None, everything).count(True) != 1:
+        raise Usage("wait: name tasks, a session with -s, or --all; only one of these")
+    first = filters.statuses(given["status"], Status)
+    for status in first:
+        if not status.ended:
+            raise Usage(f"--status '{status}': not how a task ends")
     addresses = [values.parse_address(each) for each in targets.all_expanded(ids or ())]
     limit = None if timeout is None else values.parse_duration(timeout, "--timeout")
     queue = at.open_queue()
-    if session is not None:
-        live = queue.tasks(session=values.parse_session(session))
+    if not ids:
+        live = queue.tasks(session=None if session is None else values.parse_session(session))
         wanted = (Status.QUEUED, Status.RUNNING, Status.RETRYING, Status.BLOCKED)
         addresses = [task.address for task in live if task.shown_status(queue.now) in wanted]
     ended: dict[Address, Task] = {}
@@ -51,15 +57,17 @@ def wait(given: Given, at: Context) -> Result:
         for found in awaiting.until_ended(queue, addresses, ended, reasons=why, timeout_ms=limit):
             still_open.clear()
             still_open.update(found)
+            if any(task.status in first for task in ended.values()):
+                return
             yield None
 
     def items() -> Iterator[documents.Item]:
-        found = (ended[address] for address in addresses)
+        found = (ended[address] for address in addresses if address in ended)
         yield from (documents.task(task, now=queue.now, waiting_for=None) for task in found)
 
     def exit_code() -> int:
-        codes = [awaiting.code(ended[address]) for address in addresses]
-        return codes[0] if len(codes) == 1 and session is None else int(any(codes))
+        codes = [awaiting.code(task) for task in ended.values()]
+        return codes[0] if len(addresses) == 1 and ids else int(any(codes))
 
     if at.as_json:
         for _ in checks():

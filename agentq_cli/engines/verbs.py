@@ -201,7 +201,8 @@ class Queue(Protocol):
         """Tasks that ended before a time, oldest end first."""
 
     def pause_session(self, session: str, *, reason: str | None, paused: bool, actor: Actor = Actor.USER) -> bool:
-        """Pause or resume a session. Returns whether that changed anything. Raises NotFound."""
+        """Pause a session, which is made if it does not exist, or resume it. Returns whether that changed anything.
+        Raises NotFound for a resume."""
 
     def reset_conversation(self, session: str, agent: str | None, *, actor: Actor = Actor.USER) -> list[str]:
         """Make a session's next task begin a new conversation. Returns the agents whose conversation was dropped.

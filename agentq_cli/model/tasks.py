@@ -19,7 +19,7 @@ class NewTask:
     """A task as submitted; `submit` gives it its address.
 
     `line` is its line in a batch. `anchored` is whether somebody set the start of its schedule. If not, and the task
-    replaces another of the same interval, it keeps that one's grid.
+    replaces another of the same interval, it keeps that one's grid. `held`: it is stored paused.
     """
 
     session: str
@@ -29,6 +29,7 @@ class NewTask:
     schedule: Schedule | None = None
     line: int | None = None
     anchored: bool = True
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ GROUPS = {
     "Submit": ("submit", "schedule"),
     "Inspect": ("list", "show", "logs", "runs", "events", "messages", "sessions", "workers", "top"),
     "Change": ("edit", "pause", "resume", "cancel", "retry", "reply", "trigger", "prune"),
-    "Run": ("run", "sweep", "wait"),
+    "Run": ("run", "stop", "sweep", "wait"),
     "Monitor": ("health", "stats", "report", "doctor"),
     "Set up": ("agents", "config", "service", "completion"),
 }
@@ -236,6 +236,7 @@ ROWS: tuple[Any, ...] = (
         "For slots that fall while the last one still runs: skip them, or queue one.",
         {"choices": ("skip", "queue"), "default": "skip", "field": "schedule.overlap"},
     ),
+    ("--hold", ("submit", "schedule"), "flag", WHEN, "Store it paused; 'agentq resume' lets it start.", {}),
     ("--once", ("edit",), "flag", WHEN, "Drop the recurrence: this occurrence is the last.", {}),
     (
         "--priority -p",
@@ -401,6 +402,7 @@ ROWS: tuple[Any, ...] = (
         "The task: SESSION/N, or N for default/N.",
         {"metavar": "ID"},
     ),
+    ("pid", ("stop",), "optional", "", "Only the supervisor with this pid.", {"metavar": "PID"}),
     ("text", ("reply",), "one", "", "What to say; '-' reads it from stdin.", {"metavar": "TEXT"}),
     (
         "run",
@@ -466,8 +468,16 @@ ROWS: tuple[Any, ...] = (
         "Only from this time on.",
         {"metavar": "DURATION|TIME"},
     ),
+    (
+        "--status",
+        ("wait",),
+        "texts",
+        WHICH,
+        "End with the first task that gets this status, such as failed; repeatable.",
+        {"metavar": "STATUS"},
+    ),
     ("--all", ("list",), "flag", WHICH, "Also tasks that have ended.", {}),
-    ("--all", ("pause", "resume", "cancel"), "flag", WHICH, "Everything.", {}),
+    ("--all", ("pause", "resume", "cancel", "wait"), "flag", WHICH, "Everything.", {}),
     ("--stdout", ("logs",), "flag", WHICH, "Only what it wrote on stdout.", {}),
     ("--stderr", ("logs",), "flag", WHICH, "Only what it wrote on stderr, on stdout.", {}),
     ("--script", ("logs",), "flag", WHICH, "Only what its script wrote, on stdout.", {}),
@@ -499,6 +509,10 @@ ROWS: tuple[Any, ...] = (
     ("--read-only", ("top",), "flag", HOW, "Only look: no key changes anything.", {}),
     ("--reason", ("pause",), "text", HOW, "The reason, shown by 'show' and 'sessions'.", {}),
     ("--timeout", ("wait",), "duration", HOW, "Give up after this long, with exit code 124.", {}),
+    ("--another", ("run",), "flag", HOW, "With --detach: start one even if one serves these sessions.", {}),
+    ("--wait", ("stop",), "flag", ENDING, "Let what runs end first; this is the default.", {}),
+    ("--leave", ("stop",), "flag", ENDING, "Leave what runs to the next supervisor.", {}),
+    ("--cancel", ("stop",), "flag", ENDING, "Cancel what runs.", {}),
     ("--wait", ("cancel",), "flag", HOW, "Return once their processes are gone.", {}),
     (
         "--dry-run",

@@ -11,11 +11,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Self
 
-CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGQUIT)
 
 
 class Signals:
-    """A context manager that takes over INT, TERM and HUP in the main thread and restores their handlers at the end."""
+    """A context manager that takes over the signals that end a supervisor, in the main thread, until its end."""
 
     def __init__(self) -> None:
         self._arrived: list[int] = []

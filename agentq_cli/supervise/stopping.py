@@ -23,8 +23,13 @@ WHAT = {
 }
 
 
+ORDERS: dict[int, str] = {signal.SIGUSR1: "wait", signal.SIGUSR2: "cancel", signal.SIGQUIT: "leave"}
+"""What the signals of `agentq stop` order, whatever --on-stop says of the others."""
+
+
 class Stopping:
-    """Whether it is to end and `how`, a key of `WHAT`; None: it is not. `signal` is the first signal that came."""
+    """Whether it is to end and `how`, a key of `WHAT`; None: it is not. `signal` is the first signal that came and was
+    no order: an order to end is no failure."""
 
     def __init__(self, duty: Duty) -> None:
         self.how: str | None = None
@@ -40,7 +45,9 @@ class Stopping:
     def heed(self, signals: Signals, watched: Mapping[RunId, Watched]) -> Iterator[Happening]:
         """Take the signals that have arrived."""
         for number in signals.take():
-            if self.signal is None:
+            if number in ORDERS:
+                self.how = ORDERS[number]
+            elif self.how is None:
                 self.signal = number
                 self.how = self._duty.settings.on_stop or ("wait" if number == signal.SIGINT else "leave")
             else:

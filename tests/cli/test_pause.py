@@ -109,3 +109,34 @@ def test_wrong_states_and_targets(aq: Driven) -> None:
     aq.refused("pause", "1", "--all", code=2)
     aq.let_go("one")
     aq.ended(supervisor, 0)
+
+
+def test_a_session_is_paused_before_its_first_task(aq: Driven) -> None:
+    assert aq("pause", "-s", "later", "--reason", "not yet").stdout == "session later is paused\n"
+    aq.exec("true", given=("-s", "later"))
+    aq.exec("true")
+    aq.drain()
+    assert aq.statuses() == {"later/1": "queued", "default/1": "completed"}
+    assert aq.task("later/1")["waiting_for"]["kind"] == "paused"
+    aq("resume", "-s", "later")
+    aq.drain()
+    assert aq.statuses()["later/1"] == "completed"
+
+
+def test_what_is_submitted_on_hold_starts_once_it_is_resumed(aq: Driven) -> None:
+    """Whether it is the first of its session or not, waits for another or not, and for a series too."""
+    now = {"AGENTQ_NOW": "2026-03-01T12:00:00Z"}
+    assert aq("submit", "--hold", "--exec", "--", "true", env=now).stderr == ""
+    aq.exec("true", given=("--hold",), env=now)
+    aq.exec("true", given=("--hold", "--after", "1"), env=now)
+    aq("schedule", "--hold", "--every", "1h", "--exec", "--", "true", env=now)
+    later = {"AGENTQ_NOW": "2026-03-01T14:30:00Z"}
+    aq.drain(env=later)
+    assert set(aq.statuses().values()) == {"paused"}
+    assert len(aq.statuses()) == 4
+    (item,) = aq.items("resume", "3", env=later)
+    assert item["status"] == "blocked"
+    aq("resume", "1", "2", "4", env=later)
+    aq.drain(env=later)
+    assert [aq.statuses()[f"default/{n}"] for n in (1, 2, 3, 4)] == ["completed"] * 4
+    assert "--batch" in aq.refused("submit", "--hold", "--batch", "-", code=2)

@@ -74,7 +74,7 @@ def test_detach_prints_the_pid_of_a_supervisor_that_goes_on(aq: Driven) -> None:
     (supervisor,) = aq.json("workers")["supervisors"]
     assert (supervisor["pid"], supervisor["jobs"]) == (pid, 3)
     aq("submit", "--wait", "--exec", "--", "true")
-    document = aq.json("run", "--detach", "--drain")
+    document = aq.json("run", "--detach", "--another", "--drain")
     assert document["schema"] == "agentq.supervisor/1"
     until(lambda: not alive(document["pid"]), what="end of a drain without work")
     assert alive(pid)

@@ -79,3 +79,27 @@ def test_signals_end_it(aq: Driven) -> None:
         aq.signal(waiting, number)
         assert waiting.communicate(timeout=30) == ("", "")
         assert waiting.returncode == code
+
+
+def test_all_waits_for_every_session(aq: Driven) -> None:
+    assert aq("wait", "--all").stdout == ""
+    aq.batch({"exec": ["true"]}, {"exec": ["false"], "session": "a"}, {"exec": ["true"], "in": "1h"})
+    told = aq("wait", "--all", "--timeout", "1ms", code=124).stderr
+    assert "2 still open" in told and "default/1" in told and "a/1" in told
+    aq.drain(code=1)
+    assert aq("wait", "--all").stdout == "", "the one that is not due is not waited for"
+    assert "only one of these" in aq.refused("wait", "--all", "1", code=2)
+
+
+def test_it_ends_with_the_first_that_fails(aq: Driven) -> None:
+    aq.batch({"exec": held("one")}, {"exec": ["true"]}, {"exec": held("two", 3)})
+    aq.supervise("-j", "3")
+    aq.started("one")
+    waiting = aq.start("wait", "1-3", "--status", "failed")
+    aq("wait", "2")
+    aq.let_go("two")
+    assert aq.ended(waiting) == 1
+    assert aq.statuses()["default/1"] == "running"
+    aq.let_go("one")
+    assert aq.items("wait", "1", "--status", "failed")[0]["status"] == "completed"
+    assert "--status 'running'" in aq.refused("wait", "1", "--status", "running", code=2)

@@ -155,8 +155,8 @@ def store(
 
 
 def store_new(directory: str, new: NewTask, now: int, *, max_queued: int) -> tuple[int, bool] | None:
-    """As `store`, of a new task. None also for one that has a key or a schedule, or waits for others."""
-    if new.work.key is not None or new.work.after or new.schedule is not None:
+    """As `store`, of a new task. None also for one that is held, has a key or a schedule, or waits for others."""
+    if new.held or new.work.key is not None or new.work.after or new.schedule is not None:
         return None
     from agentq_cli.engines.steps import rows
 

@@ -332,8 +332,9 @@ class Pauses(Opened):
     def pause_session(self, session: str, *, reason: str | None, paused: bool, actor: Actor = Actor.USER) -> bool:
         from agentq_cli.engines.steps import change
 
-        self.known(session)
-        with self.in_session(session, actor=actor) as write:
+        if not paused:
+            self.known(session)
+        with self.in_session(session, actor=actor, create=paused) as write:
             changed = change.pause_session(write, reason=reason, paused=paused)
         self.ring()
         return changed

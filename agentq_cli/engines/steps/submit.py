@@ -78,7 +78,7 @@ def _made(write: Transaction, task: NewTask, seq: int) -> Task:
 
 def first_status(task: NewTask) -> Status:
     """The status of a new task."""
-    return Status.BLOCKED if task.work.after else Status.QUEUED
+    return Status.PAUSED if task.held else Status.BLOCKED if task.work.after else Status.QUEUED
 
 
 def enter_waits(write: Transaction, tasks: Sequence[NewTask], stored: Mapping[int, tuple[Address, bool]]) -> list[int]:
