@@ -43,7 +43,7 @@ function __agentq_place --argument-names wanted
     for word in $words[2..-1]
         if test $value = yes
             set value no
-        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --at --backoff --batch --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --jobs --key --label --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --reason --retries --script --session --since --stall-timeout --start --state-dir --status --stdin --tail --timeout --tz --until -C -a -e -j -n -p -s
+        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --at --backoff --batch --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --jobs --key --label --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --reason --retries --script --series --session --since --stall-timeout --start --state-dir --status --stdin --tail --timeout --tz --until -C -a -e -j -n -p -s
             set value yes
         else if not string match -q -- '-*' $word
             set place (math $place + 1)
@@ -215,9 +215,14 @@ complete -c agentq -n '__agentq_in schedule' -l state-dir -x -a '(__fish_complet
 complete -c agentq -n '__agentq_in schedule' -l color -x -a 'auto always never' -d 'Whether to use colours'
 complete -c agentq -n '__agentq_in schedule' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
 complete -c agentq -n '__agentq_in schedule' -s h -l help -d 'Show this help'
+complete -c agentq -n '__agentq_in list; and __agentq_place 0' -x -k -a '(__agentq_ask live)'
 complete -c agentq -n '__agentq_in list' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'Only this session'
+complete -c agentq -n '__agentq_in list' -s a -l agent -x -k -a '(__agentq_ask agents)' -d 'Only this agent'
+complete -c agentq -n '__agentq_in list' -l series -x -k -a '(__agentq_ask tasks)' -d 'Only this schedule, by any of its addresses'
 complete -c agentq -n '__agentq_in list' -l status -x -a 'blocked scheduled queued running retrying paused completed failed cancelled expired skipped' -d 'Only this status, such as running'
 complete -c agentq -n '__agentq_in list' -l label -x -k -a '(__agentq_ask labels)' -d 'Only tasks with this label'
+complete -c agentq -n '__agentq_in list' -l since -x -d 'Only from this time on'
+complete -c agentq -n '__agentq_in list' -l until -x -d 'Only up to this time'
 complete -c agentq -n '__agentq_in list' -l all -d 'Also tasks that have ended'
 complete -c agentq -n '__agentq_in list' -l limit -x -d 'At most this many'
 complete -c agentq -n '__agentq_in list' -l json -d 'Print one JSON document'
@@ -242,8 +247,12 @@ complete -c agentq -n '__agentq_in logs' -l allow-network-fs -d 'Accept a state 
 complete -c agentq -n '__agentq_in logs' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in runs; and __agentq_place 0' -x -k -a '(__agentq_ask tasks)'
 complete -c agentq -n '__agentq_in runs' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'Only this session'
+complete -c agentq -n '__agentq_in runs' -s a -l agent -x -k -a '(__agentq_ask agents)' -d 'Only this agent'
+complete -c agentq -n '__agentq_in runs' -l series -x -k -a '(__agentq_ask tasks)' -d 'Only this schedule, by any of its addresses'
 complete -c agentq -n '__agentq_in runs' -l status -x -a 'running success error timeout stalled oom cancelled crashed skipped script_error spawn_error rate_limited' -d 'Only this status, such as running'
+complete -c agentq -n '__agentq_in runs' -l label -x -k -a '(__agentq_ask labels)' -d 'Only tasks with this label'
 complete -c agentq -n '__agentq_in runs' -l since -x -d 'Only from this time on'
+complete -c agentq -n '__agentq_in runs' -l until -x -d 'Only up to this time'
 complete -c agentq -n '__agentq_in runs' -l limit -x -d 'At most this many'
 complete -c agentq -n '__agentq_in runs' -l json -d 'Print one JSON document'
 complete -c agentq -n '__agentq_in runs' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
@@ -251,7 +260,9 @@ complete -c agentq -n '__agentq_in runs' -l color -x -a 'auto always never' -d '
 complete -c agentq -n '__agentq_in runs' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
 complete -c agentq -n '__agentq_in runs' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in events; and __agentq_place 0' -x -k -a '(__agentq_ask tasks)'
+complete -c agentq -n '__agentq_in events' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'Only this session'
 complete -c agentq -n '__agentq_in events' -l since -x -d 'Only from this time on'
+complete -c agentq -n '__agentq_in events' -l until -x -d 'Only up to this time'
 complete -c agentq -n '__agentq_in events' -l limit -x -d 'At most this many'
 complete -c agentq -n '__agentq_in events' -s f -l follow -d 'Keep printing new data as it comes'
 complete -c agentq -n '__agentq_in events' -l json -d 'Print one JSON document'
@@ -417,7 +428,9 @@ complete -c agentq -n '__agentq_in health' -l color -x -a 'auto always never' -d
 complete -c agentq -n '__agentq_in health' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
 complete -c agentq -n '__agentq_in health' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in stats' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'Only this session'
+complete -c agentq -n '__agentq_in stats' -s a -l agent -x -k -a '(__agentq_ask agents)' -d 'Only this agent'
 complete -c agentq -n '__agentq_in stats' -l since -x -d 'Only from this time on'
+complete -c agentq -n '__agentq_in stats' -l until -x -d 'Only up to this time'
 complete -c agentq -n '__agentq_in stats' -l prometheus -d 'Print the text that Prometheus\'s textfile collector reads'
 complete -c agentq -n '__agentq_in stats' -l json -d 'Print one JSON document'
 complete -c agentq -n '__agentq_in stats' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'

@@ -387,7 +387,7 @@ ROWS: tuple[Any, ...] = (
     # The target of a command.
     ("id", ("show", "edit", "trigger"), "one", "", "The task: SESSION/N, or N for default/N.", {"metavar": "ID"}),
     ("run", ("logs",), "one", "", "The task, meaning its last run, or one of its runs.", {"metavar": "ID[.K]"}),
-    ("task", ("runs", "events"), "optional", "", "Only this task.", {"metavar": "ID"}),
+    ("task", ("list", "runs", "events"), "optional", "", "Only this task.", {"metavar": "ID"}),
     (
         "ids",
         ("pause", "resume", "cancel", "retry", "prune", "wait"),
@@ -416,7 +416,7 @@ ROWS: tuple[Any, ...] = (
     ("--older-than", ("prune",), "duration", WHICH, "Only tasks that ended longer ago than this.", {}),
     (
         "--session -s",
-        ("list", "runs", "pause", "resume", "cancel", "prune", "sweep", "wait", "stats", "report"),
+        ("list", "runs", "events", "pause", "resume", "cancel", "prune", "sweep", "wait", "stats", "report"),
         "name",
         WHICH,
         "Only this session.",
@@ -424,6 +424,8 @@ ROWS: tuple[Any, ...] = (
     ),
     ("--session -s", ("run",), "names", WHICH, "Only this session; repeatable.", {}),
     ("--agent -a", ("pause", "resume"), "name", WHICH, "Every task of this agent.", {}),
+    ("--agent -a", ("list", "runs", "stats"), "name", WHICH, "Only this agent.", {}),
+    ("--series", ("list", "runs"), "text", WHICH, "Only this schedule, by any of its addresses.", {"metavar": "ID"}),
     ("--agent -a", ("sessions",), "name", WHICH, "With reset: only this agent's conversation.", {}),
     (
         "--status",
@@ -433,13 +435,21 @@ ROWS: tuple[Any, ...] = (
         "Only this status, such as running; repeatable.",
         {"metavar": "STATUS"},
     ),
-    ("--label", ("list",), "text", WHICH, "Only tasks with this label.", {}),
+    ("--label", ("list", "runs"), "text", WHICH, "Only tasks with this label.", {}),
     (
         "--since",
-        ("runs", "events", "messages", "stats", "report"),
+        ("list", "runs", "events", "messages", "stats", "report"),
         "moment",
         WHICH,
         "Only from this time on.",
+        {"metavar": "DURATION|TIME"},
+    ),
+    (
+        "--until",
+        ("list", "runs", "events", "stats"),
+        "moment",
+        WHICH,
+        "Only up to this time.",
         {"metavar": "DURATION|TIME"},
     ),
     ("--all", ("list",), "flag", WHICH, "Also tasks that have ended.", {}),

@@ -16,6 +16,7 @@ from driven import Driven, held
 
 NULL = {"type": "null"}
 TEXT, INT, NUMBER, BOOL = {"type": "string"}, {"type": "integer"}, {"type": "number"}, {"type": "boolean"}
+TITLE = {"type": "string", "minLength": 1, "maxLength": 120, "pattern": r"\A[^\n]+\Z"}
 ANY: dict[str, object] = {}
 TIME = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"}
 ADDRESS = {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}/[1-9][0-9]*$"}
@@ -63,6 +64,7 @@ TASK = exactly(
         )
     ),
     agent=maybe(TEXT),
+    title=TITLE,
     prompt=maybe(TEXT),
     argv=maybe(listed(TEXT)),
     cwd=TEXT,
@@ -99,6 +101,8 @@ RUN = exactly(
     attempt=INT,
     trigger=one_of("submit schedule retry manual catchup"),
     agent=maybe(TEXT),
+    title=TITLE,
+    prompt=maybe(TEXT),
     argv=listed(TEXT),
     cwd=TEXT,
     scheduled_for=maybe(TIME),
