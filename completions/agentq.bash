@@ -14,6 +14,7 @@ _agentq_command() {
     show) options='--json --state-dir --color --allow-network-fs --help' ;;
     logs) options='--stderr --tail --follow --json --state-dir --color --allow-network-fs --help' ;;
     runs) options='--session --agent --series --status --label --since --until --limit --json --state-dir --color --allow-network-fs --help' ;;
+    schedules) options='--session --json --state-dir --color --allow-network-fs --help' ;;
     events) options='--session --since --until --limit --follow --json --state-dir --color --allow-network-fs --help' ;;
     messages) options='--since --limit --session --follow --json --state-dir --color --allow-network-fs --help' ;;
     sessions) options='--agent --json --state-dir --color --allow-network-fs --help' ;;
@@ -91,6 +92,9 @@ _agentq_option() {
     runs:--series) kind=tasks ;;
     runs:--color) kind=words choices='auto always never' ;;
     runs:--status) kind=words choices='running success error timeout stalled oom cancelled crashed skipped script_error spawn_error rate_limited' ;;
+    schedules:--state-dir) kind=directories ;;
+    schedules:-s|schedules:--session) kind=sessions ;;
+    schedules:--color) kind=words choices='auto always never' ;;
     events:--state-dir) kind=directories ;;
     events:--since|events:--until|events:--limit) kind=free ;;
     events:-s|events:--session) kind=sessions ;;
@@ -291,7 +295,7 @@ _agentq() {
     elif [[ $current == -* ]]; then
         for word in $options; do _agentq_offer "$word"; done
     elif [[ -z $command ]]; then
-        for word in submit schedule list show logs runs events messages sessions workers top edit pause resume cancel retry trigger prune run sweep wait health stats report doctor agents config service completion; do
+        for word in submit schedule list show logs runs schedules events messages sessions workers top edit pause resume cancel retry trigger prune run sweep wait health stats report doctor agents config service completion; do
             _agentq_offer "$word"
         done
     else

@@ -129,9 +129,10 @@ class Queue(Protocol):
         agent: str | None = None,
         since: int | None = None,
         until: int | None = None,
+        recurring: bool | None = None,
     ) -> Iterator[Task]:
         """Live tasks, soonest first; with `ended`, or if an ended status is requested, then the ended ones, newest end
-        first. `since` and `until` are about when a task is due, or ended. Raises NotFound for the session."""
+        first. `since` and `until` are about when a task is due, or ended; `recurring` leaves out what is of no series."""
 
     def series_of(self, address: Address) -> Address:
         """The series that an address belongs to, also if that occurrence was pruned. Raises NotFound."""

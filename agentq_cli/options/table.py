@@ -20,7 +20,7 @@ Given: TypeAlias = "Mapping[str, Any]"
 
 GROUPS = {
     "Submit": ("submit", "schedule"),
-    "Inspect": ("list", "show", "logs", "runs", "events", "messages", "sessions", "workers", "top"),
+    "Inspect": ("list", "show", "logs", "runs", "schedules", "events", "messages", "sessions", "workers", "top"),
     "Change": ("edit", "pause", "resume", "cancel", "retry", "trigger", "prune"),
     "Run": ("run", "sweep", "wait"),
     "Monitor": ("health", "stats", "report", "doctor"),
@@ -416,7 +416,20 @@ ROWS: tuple[Any, ...] = (
     ("--older-than", ("prune",), "duration", WHICH, "Only tasks that ended longer ago than this.", {}),
     (
         "--session -s",
-        ("list", "runs", "events", "pause", "resume", "cancel", "prune", "sweep", "wait", "stats", "report"),
+        (
+            "list",
+            "runs",
+            "schedules",
+            "events",
+            "pause",
+            "resume",
+            "cancel",
+            "prune",
+            "sweep",
+            "wait",
+            "stats",
+            "report",
+        ),
         "name",
         WHICH,
         "Only this session.",

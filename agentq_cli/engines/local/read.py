@@ -107,7 +107,7 @@ def _page(most: int | None) -> int:
     return PAGE if most is None else max(1, min(most, PAGE))
 
 
-FILTERS = dict.fromkeys(("session", "seq", "series", "agent", "since", "until"))
+FILTERS = dict.fromkeys(("session", "seq", "series", "agent", "since", "until", "recurring"))
 """The filters of listings; with None one filters nothing."""
 
 

@@ -11,6 +11,7 @@ SELECT {columns} FROM messages_in WHERE seq IN (SELECT value FROM json_each(:seq
 SELECT session, seq, due_at FROM tasks
 WHERE ended_at IS NULL AND (due_at, session, seq) > (:at, :after_session, :after_seq)
   AND (:session IS NULL OR session = :session) AND (:seq IS NULL OR seq = :seq)
+  AND (:recurring IS NULL OR series IS NOT NULL)
   AND (:series IS NULL OR series = :series) AND (:agent IS NULL OR agent = :agent)
   AND (:since IS NULL OR due_at >= :since) AND (:until IS NULL OR due_at <= :until)
 ORDER BY due_at, session, seq LIMIT :limit
