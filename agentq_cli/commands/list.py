@@ -73,6 +73,6 @@ def list_(given: Given, at: Context) -> Result:
             reason = why.of(task)
             item = documents.task(task, now=queue.now, waiting_for=reason)
             shown = {"waiting": reason, "ended_at": documents.moment(task.ended_at), "live": not task.status.ended}
-            yield item if at.as_json else item | shown
+            yield item if at.as_json else {**item, **shown}
 
     return Items("tasks", items(), COLUMNS, empty="no tasks; 'agentq list --all' also shows ended ones")

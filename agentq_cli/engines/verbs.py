@@ -132,7 +132,7 @@ class Queue(Protocol):
         recurring: bool | None = None,
     ) -> Iterator[Task]:
         """Live tasks, soonest first; with `ended`, or if an ended status is requested, then the ended ones, newest end
-        first. `since` and `until` are about when a task is due, or ended; `recurring` leaves out what is of no series."""
+        first. `since` and `until` are about when a task is due, or ended; `recurring`: only those of a series."""
 
     def series_of(self, address: Address) -> Address:
         """The series that an address belongs to, also if that occurrence was pruned. Raises NotFound."""
@@ -156,8 +156,12 @@ class Queue(Protocol):
     def edit(self, address: Address, edit: Edit) -> Task:
         """Change a waiting task with a function of it. Raises NotFound, WrongState."""
 
-    def retry_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
-        """`retry` for many tasks."""
+    def retry_each(self, addresses: Sequence[Address], edit: Edit | None = None) -> list[Task | Undone]:
+        """`retry` for many tasks, each first changed by `edit`."""
+
+    def reply(self, address: Address, prompt: str) -> Task:
+        """Queue an ended task again, with another prompt, in the conversation of its last run. Raises NotFound, and
+        WrongState if there is no such conversation."""
 
     def trigger(self, address: Address) -> Task:
         """An extra occurrence of a series, due now. Raises NotFound, WrongState."""
