@@ -10,11 +10,12 @@ _agentq_command() {
     '') options='--json --state-dir --color --allow-network-fs --version --help' ;;
     submit) options='--exec --file --batch --key --replace --stdin --script --label --session --agent --cwd --env --env-file --context --agent-arg --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --allow-network-fs --help' runs=yes ;;
     schedule) options='--exec --file --key --replace --stdin --script --label --session --agent --cwd --env --env-file --context --agent-arg --cron --every --at --tz --start --until --max-runs --missed --overlap --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --next --dry-run --json --state-dir --color --allow-network-fs --help' runs=yes ;;
-    list) options='--session --status --label --all --limit --json --state-dir --color --allow-network-fs --help' ;;
+    list) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --allow-network-fs --help' ;;
     show) options='--json --state-dir --color --allow-network-fs --help' ;;
     logs) options='--stdout --stderr --script --tail --raw --follow --json --state-dir --color --allow-network-fs --help' ;;
-    runs) options='--session --status --since --limit --json --state-dir --color --allow-network-fs --help' ;;
-    events) options='--since --limit --follow --json --state-dir --color --allow-network-fs --help' ;;
+    runs) options='--session --agent --series --status --label --since --until --limit --json --state-dir --color --allow-network-fs --help' ;;
+    schedules) options='--session --json --state-dir --color --allow-network-fs --help' ;;
+    events) options='--session --since --until --limit --follow --json --state-dir --color --allow-network-fs --help' ;;
     messages) options='--since --limit --session --follow --json --state-dir --color --allow-network-fs --help' ;;
     sessions) options='--agent --json --state-dir --color --allow-network-fs --help' ;;
     workers) options='--json --state-dir --color --allow-network-fs --help' ;;
@@ -32,7 +33,7 @@ _agentq_command() {
     sweep) options='--session --dry-run --no-wake --reindex --json --state-dir --color --allow-network-fs --help' ;;
     wait) options='--session --status --all --timeout --json --state-dir --color --allow-network-fs --help' ;;
     health) options='--json --state-dir --color --allow-network-fs --help' ;;
-    stats) options='--session --since --prometheus --json --state-dir --color --allow-network-fs --help' ;;
+    stats) options='--session --agent --since --until --prometheus --json --state-dir --color --allow-network-fs --help' ;;
     report) options='--session --since --html --json --state-dir --color --allow-network-fs --help' ;;
     doctor) options='--json --state-dir --color --allow-network-fs --help' ;;
     agents) options='--json --state-dir --color --allow-network-fs --help' ;;
@@ -72,10 +73,12 @@ _agentq_option() {
     schedule:--missed) kind=words choices='latest all skip' ;;
     schedule:--on-crash) kind=words choices='retry fail' ;;
     schedule:--overlap) kind=words choices='skip queue' ;;
+    list:-a|list:--agent) kind=agents ;;
     list:--state-dir) kind=directories ;;
-    list:--limit) kind=free ;;
+    list:--since|list:--until|list:--limit) kind=free ;;
     list:--label) kind=labels ;;
     list:-s|list:--session) kind=sessions ;;
+    list:--series) kind=tasks ;;
     list:--color) kind=words choices='auto always never' ;;
     list:--status) kind=words choices='blocked scheduled queued running retrying paused completed failed cancelled expired skipped' ;;
     show:--state-dir) kind=directories ;;
@@ -83,13 +86,20 @@ _agentq_option() {
     logs:--state-dir) kind=directories ;;
     logs:-n|logs:--tail) kind=free ;;
     logs:--color) kind=words choices='auto always never' ;;
+    runs:-a|runs:--agent) kind=agents ;;
     runs:--state-dir) kind=directories ;;
-    runs:--since|runs:--limit) kind=free ;;
+    runs:--since|runs:--until|runs:--limit) kind=free ;;
+    runs:--label) kind=labels ;;
     runs:-s|runs:--session) kind=sessions ;;
+    runs:--series) kind=tasks ;;
     runs:--color) kind=words choices='auto always never' ;;
     runs:--status) kind=words choices='running success error timeout stalled oom cancelled crashed skipped script_error spawn_error rate_limited' ;;
+    schedules:--state-dir) kind=directories ;;
+    schedules:-s|schedules:--session) kind=sessions ;;
+    schedules:--color) kind=words choices='auto always never' ;;
     events:--state-dir) kind=directories ;;
-    events:--since|events:--limit) kind=free ;;
+    events:--since|events:--until|events:--limit) kind=free ;;
+    events:-s|events:--session) kind=sessions ;;
     events:--color) kind=words choices='auto always never' ;;
     messages:--state-dir) kind=directories ;;
     messages:--since|messages:--limit) kind=free ;;
@@ -162,8 +172,9 @@ _agentq_option() {
     wait:--status) kind=words choices='blocked scheduled queued running retrying paused completed failed cancelled expired skipped' ;;
     health:--state-dir) kind=directories ;;
     health:--color) kind=words choices='auto always never' ;;
+    stats:-a|stats:--agent) kind=agents ;;
     stats:--state-dir) kind=directories ;;
-    stats:--since) kind=free ;;
+    stats:--since|stats:--until) kind=free ;;
     stats:-s|stats:--session) kind=sessions ;;
     stats:--color) kind=words choices='auto always never' ;;
     report:--state-dir) kind=directories ;;
@@ -188,6 +199,7 @@ _agentq_option() {
 _agentq_argument() {
     kind='' choices=''
     case $1:$2 in
+    list:0) kind=live ;;
     show:0) kind=tasks ;;
     logs:0) kind=tasks ;;
     runs:0) kind=tasks ;;
@@ -300,7 +312,7 @@ _agentq() {
     elif [[ $current == -* ]]; then
         for word in $options; do _agentq_offer "$word"; done
     elif [[ -z $command ]]; then
-        for word in submit schedule list show logs runs events messages sessions workers top edit pause resume cancel retry reply trigger prune run stop sweep wait health stats report doctor agents config service completion; do
+        for word in submit schedule list show logs runs schedules events messages sessions workers top edit pause resume cancel retry reply trigger prune run stop sweep wait health stats report doctor agents config service completion; do
             _agentq_offer "$word"
         done
     else

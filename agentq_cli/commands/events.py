@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from agentq_cli.base.errors import Usage
 from agentq_cli.commands import filters
 from agentq_cli.commands.following import appears
 from agentq_cli.commands.following import follow as following
@@ -35,7 +36,7 @@ COLUMNS = (
 
 EXAMPLES = (
     ("agentq events 3", "Show everything that happened to one task."),
-    ("agentq events --since 2h", "Show every change of the last two hours."),
+    ("agentq events -s docs --since 2h", "Show every change in a session within two hours."),
     ("agentq events --follow --json", "Print a JSON document for each change as it happens."),
 )
 
@@ -46,15 +47,16 @@ def events(given: Given, at: Context) -> Result:
     Without --limit it shows the newest 100. With --follow it starts at the newest 10 and prints oldest first, until
     interrupted.
     """
-    limit = given["limit"]
+    limit, session = given["limit"], given["session"]
     address = None if given["task"] is None else values.parse_address(given["task"])
     queue = at.open_queue()
-    begin = filters.since(at, given["since"])
-    if address is not None:
-        queue.task(address)
+    when = filters.when(at, given)
+    there = filters.place(at, queue, session, address)
+    if given["follow"] and when["until"] is not None:
+        raise Usage("--follow: not together with --until")
     if given["follow"]:
-        return Stream("event", _followed(at, address, begin, limit), line)
-    found = queue.events(address=address, since=begin, limit=limit or filters.NEWEST)
+        return Stream("event", _followed(at, address, session, when["since"], limit), line)
+    found = queue.events(address=address, session=session, limit=limit or filters.NEWEST, **when) if there else ()
     return Items("events", (documents.event(event) for event in found), COLUMNS, empty="no events")
 
 
@@ -66,19 +68,20 @@ def line(event: documents.Item) -> str:
 
 
 def _followed(
-    at: Context, address: Address | None, since: int | None, limit: int | None
+    at: Context, address: Address | None, session: str | None, since: int | None, limit: int | None
 ) -> Iterator[documents.Item | None]:
     if not at.open_queue().exists:
         yield from appears(f"{at.state_dir}/agentq.db")
     queue = at.open_queue()
     last = queue.last_event()
     wanted = limit if limit is not None or since is not None else filters.RECENT
-    before = [event for event in queue.events(address=address, since=since, limit=wanted) if event.id <= last]
+    found = queue.events(address=address, session=session, since=since, limit=wanted)
+    before = [event for event in found if event.id <= last]
     yield from (documents.event(event) for event in reversed(before))
 
     def find_new() -> Sequence[Event]:
         nonlocal last
-        found = queue.events_after(last, address=address)
+        found = queue.events_after(last, address=address, session=session)
         last = found[-1].id if found else last
         return found
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agentq_cli.base.clock import from_rfc3339
 from agentq_cli.commands import filters
 from agentq_cli.diagnose.why import Why
 from agentq_cli.model.statuses import Status
 from agentq_cli.options import values
 from agentq_cli.show import documents
 from agentq_cli.show.results import Items, Result
-from agentq_cli.show.tables import Column, ZoneTime
+from agentq_cli.show.tables import Column, Told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,20 +18,23 @@ if TYPE_CHECKING:
     from agentq_cli.options.table import Given
 
 
-def _due(item: documents.Item) -> object:
-    """When it is due; for a coming occurrence also on the wall clock of its schedule's zone."""
-    if item["schedule"] and item["status"] == "scheduled":
-        local = values.format_local(from_rfc3339(item["due_at"]), item["schedule"]["tz"])
-        return ZoneTime(item["due_at"], local)
-    return item["due_at"]
+def _when(item: documents.Item) -> object:
+    """When it is due; to a person, for a live occurrence of a schedule, how that repeats."""
+    return (
+        Told(item["due_at"], documents.recurs(item["schedule"]))
+        if item["live"] and item["schedule"]
+        else item["due_at"]
+    )
 
 
 COLUMNS = (
     Column("ID", "id", keep=True),
     Column("STATUS", "status", kind="status", keep=True),
-    Column("DUE", _due, kind="time", spare=3),
+    Column("WHEN", _when, kind="time", spare=3),
     Column("PRI", "priority", kind="number", spare=True),
     Column("AGENT", "agent", spare=True),
+    Column("ENDED", "ended_at", kind="time", spare=3, sparse=True),
+    Column("REASON", lambda item: None if item["live"] else item["reason"], kind="waiting", spare=2, sparse=True),
     Column("WAITING", "waiting", kind="waiting", spare=2, sparse=True),
     Column("TASK", documents.work),
 )
@@ -47,23 +49,30 @@ EXAMPLES = (
 def list_(given: Given, at: Context) -> Result:
     """List the live tasks, soonest first.
 
-    With --all, or if --status names one of an ended task, the ended tasks follow.
+    With --all, or if --status names one of an ended task, the ended tasks follow, newest first. --since and --until are
+    about when a task is due, or when it ended.
     """
     session = given["session"]
+    address = None if given["task"] is None else values.parse_address(given["task"])
     queue = at.open_queue()
     chosen = filters.statuses(given["status"], Status)
-    there = session is None or filters.has_session(at, queue, session)
+    series = filters.of_series(queue, given["series"])
+    where = {name: given[name] for name in ("agent", "label", "limit")} | filters.when(at, given)
+    there = filters.place(at, queue, session, address, series)
+    if series is not None:
+        session, where["series"] = series
+    if address is not None:
+        session, where["seq"] = address
 
     def items() -> Iterator[documents.Item]:
         if not there:
             return
         why = Why(queue, at.config)
-        found = queue.tasks(
-            session=session, statuses=chosen, label=given["label"], ended=bool(given["all"]), limit=given["limit"]
-        )
-        for task in found:
+        ended = bool(given["all"]) or address is not None
+        for task in queue.tasks(session=session, statuses=chosen, ended=ended, **where):
             reason = why.of(task)
             item = documents.task(task, now=queue.now, waiting_for=reason)
-            yield item if at.as_json else {**item, "waiting": reason}
+            shown = {"waiting": reason, "ended_at": documents.moment(task.ended_at), "live": not task.status.ended}
+            yield item if at.as_json else {**item, **shown}
 
     return Items("tasks", items(), COLUMNS, empty="no tasks; 'agentq list --all' also shows ended ones")

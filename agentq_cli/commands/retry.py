@@ -74,7 +74,8 @@ def _failed(queue: Queue, at: Context, given: Given) -> list[str]:
     session = None if given["session"] is None else values.parse_session(given["session"])
     since = filters.since(at, given["since"])
     found = queue.tasks(session=session, statuses=[Status.FAILED], label=given["label"], ended=True)
-    return [str(task.address) for task in found if since is None or (task.ended_at or 0) >= since]
+    chosen = [str(task.address) for task in found if since is None or (task.ended_at or 0) >= since]
+    return chosen[::-1]  # what failed first is retried first
 
 
 def _again(queue: Queue, at: Context, addresses: Sequence[Address], changes: dict[str, Any]) -> Sequence[Task | Undone]:

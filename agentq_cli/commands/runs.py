@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from agentq_cli.commands import filters
-from agentq_cli.model.statuses import RunStatus
+from agentq_cli.engines.door import Queue
+from agentq_cli.model.runs import Run
+from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
 from agentq_cli.show import documents
 from agentq_cli.show.results import Items, Result
@@ -14,48 +17,88 @@ from agentq_cli.show.tables import Column
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.cli.context import Context
+    from agentq_cli.host.run_directory import RunDirectory
     from agentq_cli.options.table import Given
 
+AT_ONCE = 100
+"""The tasks of how many runs are read at once."""
+
+
+def _cost(run: documents.Item) -> str | None:
+    """What it cost; `?` if its agent did not say, nothing for a command."""
+    if run["cost_usd"] is not None:
+        return f"${run['cost_usd']:.{2 if run['cost_usd'] >= 0.01 else 4}f}"
+    return None if run["agent"] is None or run["finished_at"] is None else "?"
+
+
 COLUMNS = (
-    Column("RUN", "id", keep=True),
+    Column("RUN", "id"),
     Column("STATUS", "status", kind="status", keep=True),
     Column("STARTED", "started_at", kind="time", spare=3),
-    Column("TOOK", "duration_ms", kind="duration", spare=True),
-    Column("EXIT", "exit_code", kind="number", spare=1),
-    Column("AGENT", "agent", spare=True),
-    Column("ERROR", "error", sparse=True),
-    Column("COMMAND", lambda run: documents.work(run) if run["agent"] is None else "", spare=2, sparse=True),
+    Column("TOOK", "duration_ms", kind="duration", keep=True),
+    Column("COST", _cost, kind="number", spare=2, sparse=True),
+    Column("TASK", "title", under="error"),
 )
 
 EXAMPLES = (
     ("agentq runs", "List the newest 100 runs."),
     ("agentq runs docs/7", "List every attempt at one task."),
-    ("agentq runs --status error --since 1d", "List the errors of the last day."),
+    ("agentq runs --status failed --since 1d", "List what failed within a day."),
+    ("agentq runs --series 1", "List every run of a schedule."),
 )
 
 
 def runs(given: Given, at: Context) -> Result:
     """List what ran, newest first, and how it ended.
 
-    Without --limit it shows the newest 100.
+    Of a run that failed the last column is the error. --since and --until are about when a run started. --status also
+    takes 'completed' and 'failed', as for a task; 'failed' is every unsuccessful end but a cancel. Without --limit it
+    shows the newest 100.
     """
     session = given["session"]
     address = None if given["task"] is None else values.parse_address(given["task"])
     queue = at.open_queue()
-    chosen = filters.statuses(given["status"], RunStatus)
-    begin = filters.since(at, given["since"])
-    there = session is None or filters.has_session(at, queue, session)
-    if address is not None:
-        queue.task(address)
-        there = there and session in (None, address.session)
+    chosen = filters.run_statuses(given["status"])
+    series = filters.of_series(queue, given["series"])
+    where = {"agent": given["agent"], **filters.when(at, given)}
+    there = filters.place(at, queue, session, address, series)
+    if series is not None:
+        session, where["series"] = series
+    limit = given["limit"] or filters.NEWEST
 
     def items() -> Iterator[documents.Item]:
         if not there:
             return
-        count = given["limit"] or filters.NEWEST
-        for run in queue.runs(address=address, session=session, statuses=chosen, since=begin, limit=count):
-            directory = queue.here.run(run.id)
-            agent = directory.agent()
-            yield documents.run(run, directory=directory.path, pid=None if agent is None else agent.pid)
+        found = queue.runs(
+            address=address,
+            session=session,
+            statuses=chosen,
+            limit=None if given["label"] is not None else limit,
+            **where,
+        )
+        yield from islice(_documents(queue, found, given["label"]), limit)
 
     return Items("runs", items(), COLUMNS, empty="no runs")
+
+
+def _documents(queue: Queue, runs: Iterator[Run], label: str | None) -> Iterator[documents.Item]:
+    while some := list(islice(runs, AT_ONCE)):
+        tasks = queue.readable([run.id.address for run in some])
+        for run in some:
+            task = tasks.get(run.id.address)
+            if label is not None and (task is None or label not in task.work.labels):
+                continue
+            directory = queue.here.run(run.id)
+            agent = directory.agent()
+            pid = None if agent is None else agent.pid
+            prompt = None if task is None else _prompt(run, task, directory)
+            yield documents.run(run, prompt=prompt, directory=directory.path, pid=pid)
+
+
+def _prompt(run: Run, task: Task, directory: RunDirectory) -> str | None:
+    """What the agent of a run was asked. Only the last run is sure to have been asked what its task says now."""
+    prompt = task.work.prompt
+    if prompt is None or run.attempt == task.last_run:
+        return prompt
+    asked = directory.prompt()
+    return prompt if asked is None or prompt in asked else asked

@@ -56,27 +56,29 @@ EXAMPLES = (
 def stats(given: Given, at: Context) -> Result:
     """Count tasks and runs by session and agent, with waits, run times, failures, tokens and cost.
 
-    --since counts only runs that started from then on; tasks are counted as they are now. A wait is the time from when
-    a run was due until it started. The counters of --prometheus cover everything that ever ran, including pruned runs.
+    --since, --until and --agent select runs, by when they started; tasks are counted as they are now. A wait is the
+    time from when a run was due until it started. The counters of --prometheus cover everything that ever ran,
+    including pruned runs.
     """
-    session, since, prometheus = given["session"], given["since"], given["prometheus"]
-    if prometheus and (since is not None or at.as_json):
-        other = "--since" if since is not None else "--json"
+    session, prometheus = given["session"], given["prometheus"]
+    others = [f"--{name}" for name in ("since", "until", "agent") if given[name] is not None]
+    if prometheus and (others or at.as_json):
+        other = others[0] if others else "--json"
         raise Usage(f"--prometheus: not together with {other}; its counters cover everything, as text")
     queue = at.open_queue()
-    begin = filters.since(at, since)
+    where = {"session": session, "agent": given["agent"], **filters.when(at, given)}
     if session is not None:
         filters.has_session(at, queue, session)
     lanes = list(queue.figures.session_tasks(session))
     if prometheus:
         return Document("stats", {}, list(_exposition(queue, lanes, session)))
-    data = _data(queue, lanes, session, begin)
+    data = _data(queue, lanes, where)
     tables = ((SESSIONS, data["sessions"]), (AGENTS, data["agents"]))
     return Document("stats", data, _lines(data), tables=tables)
 
 
-def _data(queue: Queue, lanes: list[SessionTasks], session: str | None, since: int | None) -> dict[str, Any]:
-    with queue.figures.copied_runs(session=session, since=since) as copy:
+def _data(queue: Queue, lanes: list[SessionTasks], where: Mapping[str, Any]) -> dict[str, Any]:
+    with queue.figures.copied_runs(**where) as copy:
         together, sessions_of, agents_of = copy.grouped("all", "session", "agent")
     everything = together.get(("", ""), Figures())
     by_session = {name: figures for (name, _), figures in sessions_of.items()}
@@ -96,8 +98,8 @@ def _data(queue: Queue, lanes: list[SessionTasks], session: str | None, since: i
     due_since = min((lane.due_since for lane in lanes if lane.due_since is not None), default=None)
     return {
         "at": documents.moment(now),
-        "since": documents.moment(since),
-        "session": session,
+        "since": documents.moment(where["since"]),
+        "session": where["session"],
         "tasks": total,
         "due": sum(lane.due for lane in lanes),
         "longest_due_ms": None if due_since is None else now - due_since,

@@ -133,7 +133,12 @@ class Figures(Protocol):
         """The tasks of every session, or of one, in numbers."""
 
     def copied_runs(
-        self, *, session: str | None = None, since: int | None = None
+        self,
+        *,
+        session: str | None = None,
+        agent: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
     ) -> contextlib.AbstractContextManager[CopiedRuns]:
         """A copy of the audit log for making figures, so that nothing stays locked meanwhile."""
 

@@ -1,4 +1,7 @@
-"""The verbs of the queue: what each takes, returns and means (see `door`). Only type checkers load this."""
+"""The verbs of the queue: what each takes, returns and means (see `door`). Only type checkers load this.
+
+It is long because it is one protocol: what an engine has to do stands here and nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -110,6 +113,9 @@ class Queue(Protocol):
         """Many tasks, opening each session's file once for hundreds of them; each is the task as it is, or why it
         cannot be read."""
 
+    def readable(self, addresses: Collection[Address]) -> dict[Address, Task]:
+        """Those of these tasks that are there and can be read at once, for what is shown beside them."""
+
     def tasks(
         self,
         *,
@@ -118,8 +124,18 @@ class Queue(Protocol):
         label: str | None = None,
         ended: bool = False,
         limit: int | None = None,
+        seq: int | None = None,
+        series: int | None = None,
+        agent: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        recurring: bool | None = None,
     ) -> Iterator[Task]:
-        """Live tasks, soonest first; with `ended`, or if an ended status is requested, then the ended ones."""
+        """Live tasks, soonest first; with `ended`, or if an ended status is requested, then the ended ones, newest end
+        first. `since` and `until` are about when a task is due, or ended; `recurring`: only those of a series."""
+
+    def series_of(self, address: Address) -> Address:
+        """The series that an address belongs to, also if that occurrence was pruned. Raises NotFound."""
 
     def live(self, address: Address) -> Task:
         """The task, or for a series its live occurrence. Raises NotFound."""
@@ -228,10 +244,13 @@ class Queue(Protocol):
         address: Address | None = None,
         session: str | None = None,
         statuses: Collection[str] = (),
-        since: int | None = None,
         limit: int | None = None,
+        series: int | None = None,
+        agent: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
     ) -> Iterator[Run]:
-        """The audit log, newest first."""
+        """The audit log, newest first. `since` and `until` are about when a run started."""
 
     def output(self, run: RunId, stream: str, offset: int = 0) -> Output:
         """What an attempt wrote on a stream (`stdout` or `stderr`) from the logical `offset` on, also while it runs."""
@@ -368,11 +387,17 @@ class Queue(Protocol):
         """Why a session is paused; None if no reason was given, or if it is not paused."""
 
     def events(
-        self, *, address: Address | None = None, since: int | None = None, limit: int | None = None
+        self,
+        *,
+        address: Address | None = None,
+        session: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        limit: int | None = None,
     ) -> Iterator[Event]:
         """Every change of state, newest first."""
 
-    def events_after(self, after: int, *, address: Address | None = None) -> list[Event]:
+    def events_after(self, after: int, *, address: Address | None = None, session: str | None = None) -> list[Event]:
         """The events after the event with that id, oldest first, a page at a time."""
 
     def last_event(self) -> int:

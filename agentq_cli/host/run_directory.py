@@ -163,6 +163,12 @@ class RunDirectory:
         """Reserve the space for the exit record while there is some."""
         return ExitSlot(self)
 
+    def prompt(self) -> str | None:
+        """What the agent read as its prompt on stdin; None if it was given otherwise, or cannot be read."""
+        with contextlib.suppress(OSError), open(self.file("prompt"), encoding="utf-8", errors="replace") as file:
+            return file.read()
+        return None
+
     def cut(self, stream: str) -> Cut | None:
         """What was cut from `stdout` or `stderr`, or None if nothing was."""
         document = self._load(f"{stream}.cut")

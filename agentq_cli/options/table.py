@@ -20,7 +20,7 @@ Given: TypeAlias = "Mapping[str, Any]"
 
 GROUPS = {
     "Submit": ("submit", "schedule"),
-    "Inspect": ("list", "show", "logs", "runs", "events", "messages", "sessions", "workers", "top"),
+    "Inspect": ("list", "show", "logs", "runs", "schedules", "events", "messages", "sessions", "workers", "top"),
     "Change": ("edit", "pause", "resume", "cancel", "retry", "reply", "trigger", "prune"),
     "Run": ("run", "stop", "sweep", "wait"),
     "Monitor": ("health", "stats", "report", "doctor"),
@@ -412,7 +412,7 @@ ROWS: tuple[Any, ...] = (
         "The task, or one of its runs; without it the newest run.",
         {"metavar": "ID[.K]"},
     ),
-    ("task", ("runs", "events"), "optional", "", "Only this task.", {"metavar": "ID"}),
+    ("task", ("list", "runs", "events"), "optional", "", "Only this task.", {"metavar": "ID"}),
     (
         "ids",
         ("pause", "resume", "cancel", "retry", "prune", "wait"),
@@ -441,7 +441,10 @@ ROWS: tuple[Any, ...] = (
     ("--older-than", ("prune",), "duration", WHICH, "Only tasks that ended longer ago than this.", {}),
     (
         "--session -s",
-        ("list", "runs", "pause", "resume", "cancel", "retry", "prune", "sweep", "wait", "stats", "report"),
+        (
+            *("list", "runs", "schedules", "events", "stats", "report"),
+            *("pause", "resume", "cancel", "retry", "prune", "sweep", "wait"),
+        ),
         "name",
         WHICH,
         "Only this session.",
@@ -449,6 +452,8 @@ ROWS: tuple[Any, ...] = (
     ),
     ("--session -s", ("run",), "names", WHICH, "Only this session; repeatable.", {}),
     ("--agent -a", ("pause", "resume"), "name", WHICH, "Every task of this agent.", {}),
+    ("--agent -a", ("list", "runs", "stats"), "name", WHICH, "Only this agent.", {}),
+    ("--series", ("list", "runs"), "text", WHICH, "Only this schedule, by any of its addresses.", {"metavar": "ID"}),
     ("--agent -a", ("sessions",), "name", WHICH, "With reset: only this agent's conversation.", {}),
     (
         "--status",
@@ -459,10 +464,10 @@ ROWS: tuple[Any, ...] = (
         {"metavar": "STATUS"},
     ),
     ("--failed", ("retry",), "flag", WHICH, "Every task that has failed.", {}),
-    ("--label", ("list", "retry"), "text", WHICH, "Only tasks with this label.", {}),
+    ("--label", ("list", "runs", "retry"), "text", WHICH, "Only tasks with this label.", {}),
     (
         "--since",
-        ("retry", "runs", "events", "messages", "stats", "report"),
+        ("list", "retry", "runs", "events", "messages", "stats", "report"),
         "moment",
         WHICH,
         "Only from this time on.",
@@ -475,6 +480,14 @@ ROWS: tuple[Any, ...] = (
         WHICH,
         "End with the first task that gets this status, such as failed; repeatable.",
         {"metavar": "STATUS"},
+    ),
+    (
+        "--until",
+        ("list", "runs", "events", "stats"),
+        "moment",
+        WHICH,
+        "Only up to this time.",
+        {"metavar": "DURATION|TIME"},
     ),
     ("--all", ("list",), "flag", WHICH, "Also tasks that have ended.", {}),
     ("--all", ("pause", "resume", "cancel", "wait"), "flag", WHICH, "Everything.", {}),

@@ -7,6 +7,7 @@ from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.statuses import Status
+from agentq_cli.options.values import format_duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ COMING = 3
 PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@%+=:,./-")
 """What a shell takes as it is."""
 
+LONGEST_TITLE = 120
+
 LONGEST_WORK = 300
 """How many characters of a prompt or a command are enough for a line of a screen."""
 
@@ -59,6 +62,7 @@ def task(task: Task, *, now: int, waiting_for: WaitingFor | None) -> Item:
         "reason": task.reason,
         "waiting_for": None if waiting_for is None else waiting(waiting_for),
         "agent": task.work.agent,
+        "title": title(task.work.argv, task.work.prompt),
         "prompt": task.work.prompt,
         "argv": None if task.work.argv is None else list(task.work.argv),
         "cwd": task.work.cwd,
@@ -112,13 +116,21 @@ def schedule_of(of: Schedule, moments: Sequence[int]) -> Item:
     }
 
 
+def recurs(schedule: Item) -> str:
+    """How a `schedule` repeats, in a few words: `every 30m`, `0 9 * * 1-5 Berlin`, `once`."""
+    if schedule["type"] == "cron":
+        return f"{schedule['expr']} {schedule['tz'].rpartition('/')[2].replace('_', ' ')}"
+    return f"every {format_duration(schedule['every_ms'])}" if schedule["type"] == "every" else "once"
+
+
 def waiting(why: WaitingFor) -> Item:
     """A task's `waiting_for`."""
     return {"kind": why.kind, "until": moment(why.until), "ids": list(why.ids), "detail": why.detail}
 
 
-def run(run: Run, *, directory: str, pid: int | None) -> Item:
-    """`agentq.run/1`; `pid` is the agent's own process."""
+def run(run: Run, *, prompt: str | None, directory: str, pid: int | None) -> Item:
+    """`agentq.run/1`; `prompt` is what its agent was asked, None for a command or if that is no longer known. `pid` is
+    the agent's own process."""
     return {
         "id": str(run.id),
         "task": str(run.id.address),
@@ -127,6 +139,8 @@ def run(run: Run, *, directory: str, pid: int | None) -> Item:
         "attempt": run.attempt,
         "trigger": run.trigger.value,
         "agent": run.agent,
+        "title": title(run.argv if run.agent is None else None, prompt),
+        "prompt": prompt,
         "argv": list(run.argv),
         "cwd": run.cwd,
         "scheduled_for": moment(run.scheduled_for),
@@ -280,6 +294,14 @@ def work(item: Item) -> str:
     if item.get("argv") and item.get("kind") != "prompt":
         return " ".join(map(shell_word, item["argv"]))
     return str(item.get("prompt") or "")
+
+
+def title(argv: Sequence[str] | None, prompt: str | None) -> str:
+    """What a task or run is called: the first line of its prompt, or its command; at most `LONGEST_TITLE` characters,
+    the last of which shows if it was cut."""
+    text = " ".join(map(shell_word, argv)) if argv and prompt is None else (prompt or "").strip()
+    line = text[: LONGEST_TITLE + 1].partition("\n")[0].rstrip()
+    return line if len(line) <= LONGEST_TITLE else f"{line[: LONGEST_TITLE - 1]}…"
 
 
 def brief_work(argv: Sequence[str] | None, prompt: str | None) -> str:

@@ -35,6 +35,9 @@ SCARCE = {2: 16, 3: 12}
 GAP = 2
 """Cells between two columns."""
 
+WIDE = 120
+"""From this width on a row may have a line under it."""
+
 AT_ONCE = 50
 """How many rows are drawn at once: drawing is slower than reading, so the first rows appear while others are drawn."""
 
@@ -110,7 +113,7 @@ class Pages:
     def lines(self, items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         """The lines of more items; the first page begins with the header."""
         headed, texts = bool(self._natural), self._laid(items)
-        for begin in range(0, len(items), AT_ONCE):
+        for begin in range(0, len(texts[0]), AT_ONCE):
             some = [cells[begin : begin + AT_ONCE] for cells in texts]
             yield from self._canvas.lines([self._drawn(some, header=not headed and not begin)], self._width)
 
@@ -120,17 +123,26 @@ class Pages:
 
     def _laid(self, items: Sequence[Mapping[str, Any]]) -> list[list[str]]:
         """The texts of each column. The first page chooses the columns; later pages can only make them wider."""
-        now, arrow = self._now, self._canvas.pen.arrow
-        texts = [[shown(column, column.of(item), now, arrow) for item in items] for column in self._columns]
+        texts = [list(self._cells(column, items)) for column in self._columns]
         before = self._natural or [cell_len(column.header) for column in self._columns]
         natural = [max(width, *map(cell_len, cells)) for width, cells in zip(before, texts, strict=True)]
         if not self._natural:
-            bare = [set(cells) <= {NOTHING} for cells in texts]
+            bare = [set(cells) <= {NOTHING, ""} for cells in texts]
             kept = fitting(self._columns, natural, self._width, bare=bare)
             self._columns, texts = [self._columns[n] for n in kept], [texts[n] for n in kept]
             natural = [natural[n] for n in kept]
         self._natural = natural
         return texts
+
+    def _cells(self, column: Column, items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+        """The texts of a column: one for each item, and one for the line under it if it has one."""
+        now, arrow, wide = self._now, self._canvas.pen.arrow, self._width >= WIDE
+        under = {each.under for each in self._columns if each.under} if wide else ()
+        for item in items:
+            yield shown(column, column.of(item, wide=wide), now, arrow)
+            for name in under:
+                if item[name]:
+                    yield one_line(str(item[name])) if name == column.under else ""
 
     def _drawn(self, texts: Sequence[Sequence[str]], *, header: bool) -> Table:
         drawn = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="", show_header=header)

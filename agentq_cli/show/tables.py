@@ -33,12 +33,11 @@ class Change(NamedTuple):
     after: str | None
 
 
-class ZoneTime(NamedTuple):
-    """A cell: an RFC 3339 time, and the same time on the wall clock of a certain zone, which a pipe gets; a person sees
-    how far away it is."""
+class Told(NamedTuple):
+    """A cell: an RFC 3339 time, which a pipe gets, and the words that a person sees in its place."""
 
     at: str
-    local: str
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,8 @@ class Column:
     `kind` is how a value is shown: `text`, `status` (coloured), `time` (RFC 3339; relative on a terminal), `duration`
     (milliseconds), `size` (bytes), `number` (right-aligned), `waiting` (a WaitingFor in a few words). If a terminal is
     too narrow, columns with `spare` are left out, 1 before 2 before 3; then texts are cut, but never `keep` columns.
-    A `sparse` column is left out on a terminal if it is empty on the first page.
+    A `sparse` column is left out on a terminal if it is empty on the first page. If the item has a value under the key
+    `under`, that is shown instead; on a wide terminal it gets a line of its own under the row.
     """
 
     header: str
@@ -57,9 +57,12 @@ class Column:
     keep: bool = False
     spare: int = False
     sparse: bool = False
+    under: str = ""
 
-    def of(self, item: Mapping[str, Any]) -> object:
+    def of(self, item: Mapping[str, Any], *, wide: bool = False) -> object:
         """The column's value for an item."""
+        if self.under and not wide and item[self.under]:
+            return item[self.under]
         return item.get(self.value) if isinstance(self.value, str) else self.value(item)
 
     def style_of(self, text: str) -> str:
@@ -92,8 +95,8 @@ def shown(column: Column, value: object, now: int | None, arrow: str = "→") ->
         return one_line(values.format_waiting(value, now)) or NOTHING
     if isinstance(value, Change):
         return one_line(f"{value.before or NOTHING} {arrow} {value.after or NOTHING}")
-    if isinstance(value, ZoneTime):
-        value = value.local if now is None else value.at
+    if isinstance(value, Told):
+        return one_line(value.at if now is None else value.words)
     if column.kind == "time" and now is not None and str(value).endswith("Z"):
         return relative(str(value), now)
     if column.kind == "duration" and isinstance(value, int):

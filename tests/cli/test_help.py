@@ -191,4 +191,4 @@ def test_help_is_wanted_only_where_agentq_itself_is_asked(agentq: Agentq) -> Non
     document = json.loads(agentq("list", "--help", "--json").stdout)
     assert document["schema"] == "agentq.help/1"
     assert document["name"] == "agentq list"
-    assert [panel["title"] for panel in document["panels"]] == ["Which", "Everywhere"]
+    assert [panel["title"] for panel in document["panels"]] == ["Arguments", "Which", "Everywhere"]

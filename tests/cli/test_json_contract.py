@@ -16,6 +16,7 @@ from driven import Driven, held
 
 NULL = {"type": "null"}
 TEXT, INT, NUMBER, BOOL = {"type": "string"}, {"type": "integer"}, {"type": "number"}, {"type": "boolean"}
+TITLE = {"type": "string", "minLength": 1, "maxLength": 120, "pattern": r"\A[^\n]+\Z"}
 ANY: dict[str, object] = {}
 TIME = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"}
 ADDRESS = {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}/[1-9][0-9]*$"}
@@ -46,6 +47,32 @@ CLASSES = (
     "crashed stalled timeout oom network overloaded no_verdict rate_limited auth billing config spawn denied context "
     "budget error cancelled"
 )
+SCHEDULE = exactly(
+    type=one_of("cron every at"),
+    expr=maybe(TEXT),
+    every_ms=maybe(INT),
+    tz=TEXT,
+    missed=TEXT,
+    overlap=TEXT,
+    next=listed(TIME),
+)
+SERIES = exactly(
+    id=ADDRESS,
+    task=ADDRESS,
+    session=TEXT,
+    status=STATUS,
+    agent=maybe(TEXT),
+    title=TITLE,
+    schedule=SCHEDULE,
+    next_due_at=maybe(TIME),
+    last_run=maybe(RUN_ID),
+    last_status=maybe(TEXT),
+    last_started_at=maybe(TIME),
+    runs=INT,
+    failures_in_a_row=INT,
+    paused=BOOL,
+    reason=maybe(TEXT),
+)
 TASK = exactly(
     id=ADDRESS,
     session=TEXT,
@@ -63,6 +90,7 @@ TASK = exactly(
         )
     ),
     agent=maybe(TEXT),
+    title=TITLE,
     prompt=maybe(TEXT),
     argv=maybe(listed(TEXT)),
     cwd=TEXT,
@@ -74,17 +102,7 @@ TASK = exactly(
     created_at=TIME,
     due_at=TIME,
     expires_at=maybe(TIME),
-    schedule=maybe(
-        exactly(
-            type=one_of("cron every at"),
-            expr=maybe(TEXT),
-            every_ms=maybe(INT),
-            tz=TEXT,
-            missed=TEXT,
-            overlap=TEXT,
-            next=listed(TIME),
-        )
-    ),
+    schedule=maybe(SCHEDULE),
     after=listed(exactly(id=ADDRESS, on=one_of("success any failure"))),
     attempts=INT,
     max_retries=maybe(INT),
@@ -99,6 +117,8 @@ RUN = exactly(
     attempt=INT,
     trigger=one_of("submit schedule retry manual catchup"),
     agent=maybe(TEXT),
+    title=TITLE,
+    prompt=maybe(TEXT),
     argv=listed(TEXT),
     cwd=TEXT,
     scheduled_for=maybe(TIME),
@@ -220,6 +240,7 @@ def filled(shared: Driven) -> Iterator[Driven]:
     aq.batch({"exec": ["true"], "in": "1h"}, {"exec": ["true"], "in": "1h"}, {"exec": held("one"), "session": "lane"})
     aq("cancel", "5")
     aq("pause", "6")
+    aq("schedule", "-s", "daily", "--every", "1d", "--exec", "--", "true")
     aq.supervise("-s", "lane", "-s", "later")
     aq.started("one")
     yield aq
@@ -232,6 +253,7 @@ READING = [
     (("sessions",), "sessions", items_of(SESSION)),
     (("workers",), "workers", WORKERS),
     (("runs",), "runs", items_of(RUN)),
+    (("schedules",), "schedules", items_of(SERIES)),
     (("logs", "2"), "logs", LOGS),
     (("events",), "events", items_of(EVENT)),
     (("messages", "-s", "talk"), "messages", items_of(MESSAGE)),
@@ -256,7 +278,7 @@ def test_reading_commands(filled: Driven, arguments: tuple[str, ...], kind: str,
 
 def test_what_was_filled_in_covers_every_kind(filled: Driven) -> None:
     assert set(filled.statuses().values()) == {
-        *("expired", "completed", "failed", "cancelled", "paused", "running"),
+        *("expired", "completed", "failed", "cancelled", "paused", "running", "scheduled"),
     }
     runs = filled.runs().values()
     assert {run["status"] for run in runs} == {"success", "error", "spawn_error", "running"}

@@ -12,13 +12,36 @@ import pytest
 from agentq_process import Agentq
 
 TASK_KEYS = (
-    *("id", "session", "seq", "series", "kind", "status", "reason", "waiting_for", "agent", "prompt", "argv", "cwd"),
-    *("env_keys", "priority", "labels", "key", "context", "created_at", "due_at", "expires_at", "schedule", "after"),
+    *("id", "session", "seq", "series", "kind", "status", "reason", "waiting_for", "agent", "title", "prompt", "argv"),
+    *(
+        "cwd",
+        "env_keys",
+        "priority",
+        "labels",
+        "key",
+        "context",
+        "created_at",
+        "due_at",
+        "expires_at",
+        "schedule",
+        "after",
+    ),
     *("attempts", "max_retries", "last_run", "exit_code"),
 )
 RUN_KEYS = (
-    *("id", "task", "session", "series", "attempt", "trigger", "agent", "argv", "cwd", "scheduled_for", "started_at"),
-    *("finished_at", "duration_ms", "status", "exit_code", "signal", "failure_class", "error", "result"),
+    *("id", "task", "session", "series", "attempt", "trigger", "agent", "title", "prompt", "argv", "cwd"),
+    *(
+        "scheduled_for",
+        "started_at",
+        "finished_at",
+        "duration_ms",
+        "status",
+        "exit_code",
+        "signal",
+        "failure_class",
+        "error",
+        "result",
+    ),
     *("script_outcome", "conversation", "tokens_in", "tokens_out", "cost_usd", "peak_rss_bytes", "stdout_path"),
     *("stderr_path", "stdout_bytes", "stderr_bytes", "pid", "host", "adopted"),
 )
@@ -61,7 +84,8 @@ def ended(agentq: Agentq) -> Agentq:
 def test_list_shows_live_tasks_soonest_first_and_all_of_them_with_all(ended: Agentq) -> None:
     assert ids(read(ended, "list")) == ["default/4", "default/3"]
     ends = sorted(
-        (event["at"], event["task"]) for event in read(ended, "events")["items"] if event["event"] == "finish"
+        [(event["at"], event["task"]) for event in read(ended, "events")["items"] if event["event"] == "finish"],
+        reverse=True,
     )
     every = ["default/4", "default/3", *(task for _, task in ends)]
     assert ids(read(ended, "list", "--all")) == every

@@ -33,7 +33,7 @@ def test_every_ended_kind_can_be_retried_and_no_live_one(aq: Driven) -> None:
     aq.batch({"exec": ["true"]}, {"exec": ["true"], "in": "1h"}, {"exec": ["true"], "in": "1h"})
     aq.drain()
     aq("cancel", "3")
-    assert list(aq.statuses().values()) == ["scheduled", "expired", "completed", "cancelled"]
+    assert list(aq.statuses().values()) == ["scheduled", "cancelled", "completed", "expired"]
     done = aq("retry", "1", "2", "3")
     assert done.stdout.splitlines() == ["default/1", "default/2", "default/3"]
     assert [line[:14] for line in done.stderr.splitlines()] == ["agentq: hint: "]

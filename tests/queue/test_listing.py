@@ -20,13 +20,13 @@ def names(tasks: object) -> list[str]:
     return [str(task.address) for task in tasks]  # type: ignore[attr-defined]
 
 
-def test_live_tasks_are_listed_soonest_first_then_the_ended_oldest_end_first(queue: Queue, clock: Clock) -> None:
+def test_live_tasks_are_listed_soonest_first_then_the_ended_newest_end_first(queue: Queue, clock: Clock) -> None:
     submit(queue, *[command("b", due_at=NOON + after) for after in (5, 1, 0)], *[command("a") for _ in range(3)])
     for address in (Address("b", 3), Address("a", 2)):
         ended(queue, address)
         clock.forward(1)
     assert names(queue.tasks()) == ["a/1", "a/3", "b/2", "b/1"]
-    assert names(queue.tasks(ended=True)) == ["a/1", "a/3", "b/2", "b/1", "b/3", "a/2"]
+    assert names(queue.tasks(ended=True)) == ["a/1", "a/3", "b/2", "b/1", "a/2", "b/3"]
 
 
 def test_more_tasks_than_a_page_are_all_listed_once_and_in_order(queue: Queue, clock: Clock) -> None:
@@ -37,7 +37,7 @@ def test_more_tasks_than_a_page_are_all_listed_once_and_in_order(queue: Queue, c
     for task in found:
         queue.cancel(task.address)
         clock.forward(1)
-    assert names(queue.tasks(ended=True)) == names(found)
+    assert names(queue.tasks(ended=True)) == names(reversed(found))
 
 
 @pytest.mark.parametrize("status", list(Status))

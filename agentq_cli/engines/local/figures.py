@@ -55,10 +55,15 @@ class Figures:
         return stats.sessions(self._queue.index, session=session, now=self._queue.now)
 
     def copied_runs(
-        self, *, session: str | None = None, since: int | None = None
+        self,
+        *,
+        session: str | None = None,
+        agent: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
     ) -> contextlib.AbstractContextManager[CopiedRuns]:
 
-        return stats.copied(self._queue.index, session=session, since=since)
+        return stats.copied(self._queue.index, session=session, agent=agent, since=since, until=until)
 
     def run_counters(self, copy: CopiedRuns, session: str | None = None) -> dict[figures.FiguresKey, figures.Figures]:
 

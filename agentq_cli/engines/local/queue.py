@@ -72,14 +72,21 @@ class Readings(Attendance, Pauses):
         return row[2] if row else None
 
     def events(
-        self, *, address: Address | None = None, since: int | None = None, limit: int | None = None
+        self,
+        *,
+        address: Address | None = None,
+        session: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        limit: int | None = None,
     ) -> Iterator[Event]:
         if address is not None:
             self.task(address)
-        return islice(read.events(self.index, address=address, since=since, most=limit), limit)
+        where = read.place(address, session) | {"since": since, "until": until}
+        return islice(read.events(self.index, where=where, most=limit), limit)
 
-    def events_after(self, after: int, *, address: Address | None = None) -> list[Event]:
-        return read.events_after(self.index, address=address, after=after)
+    def events_after(self, after: int, *, address: Address | None = None, session: str | None = None) -> list[Event]:
+        return read.events_after(self.index, where=read.place(address, session), after=after)
 
     def last_event(self) -> int:
         (last,) = self.index.execute(read.READ["last_event"]).fetchone()

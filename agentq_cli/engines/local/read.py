@@ -18,7 +18,8 @@ from agentq_cli.model.addresses import Address, RunId
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping
+    from typing import Any
 
     from agentq_cli.engines.transaction import Reading
     from agentq_cli.model.runs import Run
@@ -70,15 +71,15 @@ def tasks(
     state: StateDir,
     index: sqlite3.Connection,
     *,
-    session: str | None,
+    where: Mapping[str, object],
     statuses: Collection[Status],
     label: str | None,
     ended: bool,
     now: int,
     most: int | None = None,
 ) -> Iterator[Task]:
-    """Live tasks, soonest first, then with `ended` (or if an ended status is requested) the ended ones, oldest end
-    first.
+    """Live tasks, soonest first, then with `ended` (or if an ended status is requested) the ended ones, newest end
+    first. `where` has the other filters, by the names that the queries give them.
 
     A caller that takes at most `most` of them causes no more reads than that, unless some are filtered out.
 
@@ -92,7 +93,7 @@ def tasks(
     if ended or any(status.ended for status in wanted):
         pages.append("ended_page")
     for page in pages:
-        for addresses in _addresses(index, page, session, _page(most)):
+        for addresses in _addresses(index, page, where, _page(most)):
             for found in load(state, addresses, trouble):
                 if wanted and found.shown_status(now) not in wanted:
                     continue
@@ -106,10 +107,28 @@ def _page(most: int | None) -> int:
     return PAGE if most is None else max(1, min(most, PAGE))
 
 
-def _addresses(index: sqlite3.Connection, page: str, session: str | None, limit: int) -> Iterator[list[Address]]:
-    at, name, seq = -NEWEST, "", 0
+FILTERS = dict.fromkeys(("session", "seq", "series", "agent", "since", "until", "recurring"))
+"""The filters of listings; with None one filters nothing."""
+
+
+def place(address: Address | None, session: str | None) -> dict[str, Any]:
+    """The filter for one task, one session, or neither."""
+    return {"session": session} if address is None else address._asdict()
+
+
+FIRST: Mapping[str, tuple[int, str, int]] = {
+    "live_page": (-NEWEST, "", 0),
+    "ended_page": (NEWEST, "\U0010ffff", NEWEST),
+}
+"""Where each listing of tasks begins."""
+
+
+def _addresses(
+    index: sqlite3.Connection, page: str, where: Mapping[str, object], limit: int
+) -> Iterator[list[Address]]:
+    at, name, seq = FIRST[page]
     while True:
-        values = {"at": at, "after_session": name, "after_seq": seq, "session": session, "limit": limit}
+        values = {**FILTERS, **where, "at": at, "after_session": name, "after_seq": seq, "limit": limit}
         limit = PAGE
         found = index.execute(READ[page], values).fetchall()
         if not found:
@@ -118,13 +137,19 @@ def _addresses(index: sqlite3.Connection, page: str, session: str | None, limit:
         name, seq, at = found[-1]
 
 
-def load(state: StateDir, addresses: Sequence[Address], trouble: list[AgentqError]) -> list[Task]:
+def load(
+    state: StateDir,
+    addresses: Collection[Address],
+    trouble: list[AgentqError],
+    *,
+    busy_ms: int = connection.BUSY_MS,
+) -> list[Task]:
     """The tasks of one page, in its order, opening each session's file once; tasks that cannot be read are left out."""
     by_address: dict[Address, Task] = {}
     for session, group in groupby(sorted(addresses), key=lambda address: address.session):
         seqs = [address.seq for address in group]
         try:
-            with inbound(state, session) as database:
+            with inbound(state, session, busy_ms=busy_ms) as database:
                 found = stored_of(database, seqs)
         except NotFound:
             continue
@@ -149,43 +174,31 @@ def run(index: sqlite3.Connection, run_id: RunId) -> Run:
 
 
 def runs(
-    index: sqlite3.Connection,
-    *,
-    address: Address | None,
-    session: str | None,
-    statuses: Collection[str],
-    since: int | None,
-    most: int | None = None,
+    index: sqlite3.Connection, *, where: Mapping[str, object], statuses: Collection[str], most: int | None = None
 ) -> Iterator[Run]:
     """The audit log, newest first; the first page has at most `most` rows, and more are read only on demand."""
-    values: dict[str, object] = {"status": dumps(sorted(statuses)) if statuses else None, "since": since}
+    status = dumps(sorted(statuses)) if statuses else None
+    values: dict[str, object] = {**FILTERS, **where, "status": status, "before": NEWEST, "limit": _page(most)}
     name = "runs_page"
-    if address is not None:
-        name, values = "runs_page_task", values | address._asdict()
-    elif session is not None:
-        name, values = "runs_page_session", values | {"session": session}
+    if values["session"] is not None:
+        name = "runs_page_session" if values["seq"] is None else "runs_page_task"
     statement = READ[name].format(columns=run_columns())
-    values |= {"before": NEWEST, "limit": _page(most)}
     while found := index.execute(statement, values).fetchall():
         yield from (rows.run(row[:-1]) for row in found)
         values |= {"before": found[-1][-1], "limit": PAGE}
 
 
-def events(
-    index: sqlite3.Connection, *, address: Address | None, since: int | None, most: int | None = None
-) -> Iterator[Event]:
+def events(index: sqlite3.Connection, *, where: Mapping[str, object], most: int | None = None) -> Iterator[Event]:
     """Every change of state, newest first."""
-    where = {"session": None, "seq": None} if address is None else address._asdict()
-    values = where | {"before": NEWEST, "since": since, "limit": _page(most)}
+    values: dict[str, object] = {**FILTERS, **where, "before": NEWEST, "limit": _page(most)}
     while found := index.execute(READ["events_newest"], values).fetchall():
         yield from (rows.event(row) for row in found)
         values |= {"before": found[-1][0], "limit": PAGE}
 
 
-def events_after(index: sqlite3.Connection, *, address: Address | None, after: int) -> list[Event]:
+def events_after(index: sqlite3.Connection, *, where: Mapping[str, object], after: int) -> list[Event]:
     """The events after the event `after`, oldest first."""
-    where = {"session": None, "seq": None} if address is None else address._asdict()
-    values = where | {"after": after, "since": None, "limit": PAGE}
+    values: dict[str, object] = {**FILTERS, **where, "after": after, "limit": PAGE}
     return [rows.event(row) for row in index.execute(READ["events_after"], values).fetchall()]
 
 

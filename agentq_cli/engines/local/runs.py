@@ -57,15 +57,15 @@ class Runs(Tasks):
         address: Address | None = None,
         session: str | None = None,
         statuses: Collection[str] = (),
-        since: int | None = None,
         limit: int | None = None,
+        **where: int | str | None,
     ) -> Iterator[Run]:
         if address is not None:
             self.task(address)
         elif session is not None:
             self.known(session)
-        found = read.runs(self.index, address=address, session=session, statuses=statuses, since=since, most=limit)
-        return islice(found, limit)
+        where |= read.place(address, session)
+        return islice(read.runs(self.index, where=where, statuses=statuses, most=limit), limit)
 
     def output(self, run: RunId, stream: str, offset: int = 0) -> Output:
         from agentq_cli.host.output import OutputReader

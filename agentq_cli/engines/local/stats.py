@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.policy.figures import Figures, FiguresKey, Ranking, SessionTasks
@@ -49,14 +49,14 @@ def sessions(index: sqlite3.Connection, *, session: str | None, now: int) -> Ite
 class Copy:
     """The requested runs, in a temporary file that is removed with it: a context manager."""
 
-    def __init__(self, index: sqlite3.Connection, *, session: str | None, since: int | None) -> None:
+    def __init__(self, index: sqlite3.Connection, where: Mapping[str, object]) -> None:
         # An empty name means a file that SQLite removes itself, and of which it has only a few pages in memory.
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.execute(STATS["copy"])
         (last,) = index.execute(STATS["last_run"]).fetchone()
         self._database.execute("BEGIN")
         for after in range(0, last, RANGE):
-            values = {"after": after, "until": min(after + RANGE, last), "session": session, "since": since}
+            values = {**where, "after": after, "upto": min(after + RANGE, last)}
             self._database.executemany(STATS["add"], index.execute(STATS["copied"], values).fetchall())
         self._database.execute("COMMIT")
 
@@ -101,9 +101,11 @@ class Copy:
 
 
 @contextlib.contextmanager
-def copied(index: sqlite3.Connection, *, session: str | None, since: int | None) -> Iterator[Copy]:
-    """A copy of the runs that started since a time, of one session or of all."""
-    copy = Copy(index, session=session, since=since)
+def copied(
+    index: sqlite3.Connection, *, session: str | None, agent: str | None, since: int | None, until: int | None
+) -> Iterator[Copy]:
+    """A copy of the runs that started between two times, of one session and agent or of all."""
+    copy = Copy(index, {"session": session, "agent": agent, "since": since, "until": until})
     try:
         yield copy
     finally:

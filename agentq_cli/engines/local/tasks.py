@@ -101,6 +101,10 @@ class Tasks(Opened):
         except AgentqError as error:
             return Undone(error, self.known_status(address))
 
+    def readable(self, addresses: Collection[Address]) -> dict[Address, Task]:
+        found = read.load(self.state, set(addresses), [], busy_ms=connection.BACKGROUND_BUSY_MS)
+        return {task.address: task for task in found}
+
     def tasks(
         self,
         *,
@@ -109,13 +113,14 @@ class Tasks(Opened):
         label: str | None = None,
         ended: bool = False,
         limit: int | None = None,
+        **where: int | str | None,
     ) -> Iterator[Task]:
         if session is not None:
             self.known(session)
         found = read.tasks(
             self.state,
             self.index,
-            session=session,
+            where=where | {"session": session},
             statuses=statuses,
             label=label,
             ended=ended,
@@ -140,6 +145,17 @@ class Tasks(Opened):
         with read.inbound(self.state, address.session) as database:
             live = Asking(database).ask("write.live_of_series", {"series": task.series})
         return self.task(Address(address.session, live[0][0])) if live else task
+
+    def series_of(self, address: Address) -> Address:
+        from agentq_cli.engines.steps import pruned
+
+        self.known(address.session)
+        with read.inbound(self.state, address.session) as database:
+            series = pruned.series_of(Asking(database), address.seq)
+        if series is None:
+            hint = "belongs to no schedule; see `agentq schedules`"
+            raise NotFound(f"task '{self.task(address).address}': {hint}")
+        return Address(address.session, series)
 
     def cancel(self, address: Address) -> Task:
         """Cancel a waiting task; a running one is returned as it is, for `request_stop`. Raises NotFound,

@@ -1,6 +1,7 @@
-"""The addresses of a series outlive its occurrences: a pruned one still means the live one, as long as there is one.
+"""The addresses of a series outlive its occurrences: a pruned one still means the series, as long as anything of it is
+left, and the live occurrence, as long as there is one.
 
-They are kept in the session's file, one row of `session_state` for each pruned occurrence of a live series. The first
+They are kept in the session's file, one row of `session_state` for each pruned occurrence of such a series. The first
 address needs no row: its N is the series' number.
 """
 
@@ -15,11 +16,13 @@ if TYPE_CHECKING:
 
 
 def remember(write: Transaction, task: Task) -> None:
-    """Keep the address of an occurrence that is being pruned; if the series is over, forget all its addresses."""
-    if task.series is None or task.extra:
+    """Keep the address of an occurrence that is being pruned; with the last one, forget all addresses of its series."""
+    if task.series is None:
         return
-    if not write.ask("write.live_of_series", {"series": task.series}):
+    if write.ask("write.others_of_series", {"series": task.series, "seq": task.seq}) == []:
         write.tell("write.forget_names", {"series": task.series})
+    elif task.extra:
+        return
     elif task.seq != task.series:
         write.tell("write.remember_name", {"name": _row(task.seq), "series": task.series})
 
@@ -29,6 +32,14 @@ def live_of(reading: Reading, seq: int) -> int | None:
     row = reading.ask("write.series_of_name", {"name": _row(seq)})
     found = reading.ask("write.live_of_series", {"series": row[0][0] if row else seq})
     return int(found[0][0]) if found else None
+
+
+def series_of(reading: Reading, seq: int) -> int | None:
+    """The series that a task belongs to, pruned or not; None if it belongs to none of which anything is left."""
+    row = reading.ask("write.series_of_task", {"seq": seq}) or reading.ask("write.series_of_name", {"name": _row(seq)})
+    series = row[0][0] if row else seq
+    found = None if series is None else reading.ask("write.others_of_series", {"series": series, "seq": 0})
+    return int(series) if found else None
 
 
 def note(reading: Reading, address: Address) -> str | None:

@@ -10,15 +10,20 @@ SELECT {columns} FROM messages_in WHERE seq IN (SELECT value FROM json_each(:seq
 -- name: live_page
 SELECT session, seq, due_at FROM tasks
 WHERE ended_at IS NULL AND (due_at, session, seq) > (:at, :after_session, :after_seq)
-  AND (:session IS NULL OR session = :session)
+  AND (:session IS NULL OR session = :session) AND (:seq IS NULL OR seq = :seq)
+  AND (:recurring IS NULL OR series IS NOT NULL)
+  AND (:series IS NULL OR series = :series) AND (:agent IS NULL OR agent = :agent)
+  AND (:since IS NULL OR due_at >= :since) AND (:until IS NULL OR due_at <= :until)
 ORDER BY due_at, session, seq LIMIT :limit
 
--- Ended tasks, oldest end first, by keyset.
+-- Ended tasks, newest end first, by keyset.
 -- name: ended_page
 SELECT session, seq, ended_at FROM tasks
-WHERE ended_at IS NOT NULL AND (ended_at, session, seq) > (:at, :after_session, :after_seq)
-  AND (:session IS NULL OR session = :session)
-ORDER BY ended_at, session, seq LIMIT :limit
+WHERE ended_at IS NOT NULL AND (ended_at, session, seq) < (:at, :after_session, :after_seq)
+  AND (:session IS NULL OR session = :session) AND (:seq IS NULL OR seq = :seq)
+  AND (:series IS NULL OR series = :series) AND (:agent IS NULL OR agent = :agent)
+  AND (:since IS NULL OR ended_at >= :since) AND (:until IS NULL OR ended_at <= :until)
+ORDER BY ended_at DESC, session DESC, seq DESC LIMIT :limit
 
 -- name: run
 SELECT {columns} FROM task_runs WHERE session = :session AND seq = :seq AND attempt = :attempt
@@ -27,20 +32,23 @@ SELECT {columns} FROM task_runs WHERE session = :session AND seq = :seq AND atte
 -- name: runs_page
 SELECT {columns}, id FROM task_runs
 WHERE id < :before AND (:status IS NULL OR status IN (SELECT value FROM json_each(:status)))
-  AND (:since IS NULL OR started_at >= :since)
+  AND (:since IS NULL OR started_at >= :since) AND (:until IS NULL OR started_at <= :until)
+  AND (:agent IS NULL OR agent = :agent) AND (:series IS NULL OR series = :series)
 ORDER BY id DESC LIMIT :limit
 
 -- name: runs_page_session
 SELECT {columns}, id FROM task_runs
 WHERE session = :session AND id < :before AND (:status IS NULL OR status IN (SELECT value FROM json_each(:status)))
-  AND (:since IS NULL OR started_at >= :since)
+  AND (:since IS NULL OR started_at >= :since) AND (:until IS NULL OR started_at <= :until)
+  AND (:agent IS NULL OR agent = :agent) AND (:series IS NULL OR series = :series)
 ORDER BY id DESC LIMIT :limit
 
 -- name: runs_page_task
 SELECT {columns}, id FROM task_runs
 WHERE session = :session AND seq = :seq AND id < :before
   AND (:status IS NULL OR status IN (SELECT value FROM json_each(:status)))
-  AND (:since IS NULL OR started_at >= :since)
+  AND (:since IS NULL OR started_at >= :since) AND (:until IS NULL OR started_at <= :until)
+  AND (:agent IS NULL OR agent = :agent) AND (:series IS NULL OR series = :series)
 ORDER BY id DESC LIMIT :limit
 
 -- name: sessions
@@ -81,12 +89,13 @@ FROM supervisors AS s
 
 -- name: events_newest
 SELECT id, at, session, seq, attempt, from_status, to_status, event, actor, reason FROM events
-WHERE id < :before AND (:session IS NULL OR (session = :session AND seq = :seq)) AND (:since IS NULL OR at >= :since)
+WHERE id < :before AND (:session IS NULL OR session = :session) AND (:seq IS NULL OR seq = :seq)
+  AND (:since IS NULL OR at >= :since) AND (:until IS NULL OR at <= :until)
 ORDER BY id DESC LIMIT :limit
 
 -- name: events_after
 SELECT id, at, session, seq, attempt, from_status, to_status, event, actor, reason FROM events
-WHERE id > :after AND (:session IS NULL OR (session = :session AND seq = :seq)) AND (:since IS NULL OR at >= :since)
+WHERE id > :after AND (:session IS NULL OR session = :session) AND (:seq IS NULL OR seq = :seq)
 ORDER BY id LIMIT :limit
 
 -- name: last_event

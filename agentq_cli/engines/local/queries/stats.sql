@@ -9,8 +9,9 @@ SELECT coalesce(max(id), 0) FROM task_runs
 SELECT session, coalesce(agent, ''), status, coalesce(failure_class, ''), "trigger" = 'retry',
        max(0, started_at - coalesce(scheduled_for, started_at)), duration_ms, tokens_in, tokens_out, cost_usd
 FROM task_runs
-WHERE id > :after AND id <= :until AND (:session IS NULL OR session = :session)
-  AND (:since IS NULL OR started_at >= :since)
+WHERE id > :after AND id <= :upto AND (:session IS NULL OR session = :session)
+  AND (:agent IS NULL OR agent = :agent)
+  AND (:since IS NULL OR started_at >= :since) AND (:until IS NULL OR started_at <= :until)
 
 -- name: copy
 CREATE TABLE runs

@@ -17,6 +17,12 @@ WHERE status = 'staged' AND batch IN (SELECT id FROM batches WHERE committed = 1
 SELECT seq FROM messages_in
 WHERE series = :series AND extra = 0 AND status IN ('blocked', 'queued', 'running', 'paused')
 
+-- name: others_of_series
+SELECT 1 FROM messages_in WHERE series = :series AND seq <> :seq LIMIT 1
+
+-- name: series_of_task
+SELECT series FROM messages_in WHERE seq = :seq
+
 -- name: remember_name
 INSERT OR REPLACE INTO main.session_state (name, value) VALUES (:name, :series)
 
