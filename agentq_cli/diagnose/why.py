@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agentq_cli.agents.profile import edited
 from agentq_cli.base.dataclass import replace
 from agentq_cli.model.statuses import Status
 from agentq_cli.policy import order, waiting
@@ -25,13 +26,17 @@ class Why:
         self._queue = queue
         self._config = config
         self._supervisors: dict[str, list[Supervisor]] = {}
-        self._around: dict[tuple[str, str | None], waiting.Surroundings] = {}
+        self._around: dict[tuple[str, str | None, str], waiting.Surroundings] = {}
         self._snapshot: order.Snapshot | None = None
 
     def exactly(self, task: Task) -> WaitingFor | None:
         """Why a task is not running, including how many tasks are before it."""
         return self._queue.waiting_for(
-            task, jobs=self.jobs(task.session), parallel=self.parallel(task.session), gate=self.gate(task.session)
+            task,
+            jobs=self.jobs(task.session),
+            parallel=self.parallel(task.session),
+            gate=self.gate(task.session),
+            directory=self.directory(task),
         )
 
     def of(self, task: Task) -> WaitingFor | None:
@@ -42,6 +47,10 @@ class Why:
         if task.status is Status.BLOCKED:
             around = replace(around, depends=self._queue.depends(task))
         return waiting.waiting_for(task, around, self._queue.now)
+
+    def directory(self, task: Task) -> str | None:
+        """The real path in which a task's agent would edit; None if it would not, or may do so beside others."""
+        return edited(self._config, task.work.agent or "", task.work.directory)
 
     def parallel(self, session: str) -> int | None:
         """How many tasks of a session may run at once; None means up to the cap."""
@@ -62,7 +71,7 @@ class Why:
         return self._supervisors[session]
 
     def _surroundings(self, task: Task) -> waiting.Surroundings:
-        key = (task.session, task.work.agent)
+        key = (task.session, task.work.agent, task.work.directory)
         if key not in self._around:
             if self._snapshot is None:
                 self._snapshot = self._queue.snapshot()
@@ -84,5 +93,6 @@ class Why:
                 jobs=self.jobs(session),
                 ahead=0,
                 gate=self.gate(session),
+                editing=waiting.editing(self._workers, self.directory(task)),
             )
         return self._around[key]

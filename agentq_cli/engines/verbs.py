@@ -383,7 +383,14 @@ class Queue(Protocol):
         """The position of a session's newest message. Raises NotFound."""
 
     def waiting_for(
-        self, task: Task, *, jobs: int, parallel: int | None, gate: Gate | None = None
+        self,
+        task: Task,
+        *,
+        jobs: int,
+        parallel: int | None,
+        gate: Gate | None = None,
+        directory: str | None = None,
     ) -> WaitingFor | None:
         """Why a task is not running. `jobs` is that of the widest live supervisor, 0 if none is alive; `gate` is the
-        first gate that holds one of their starts."""
+        first gate that holds one of their starts, `directory` the real path in which the task's agent would edit if no
+        other may do so meanwhile."""

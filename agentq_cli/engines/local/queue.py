@@ -95,7 +95,13 @@ class Readings(Attendance, Pauses):
         return read.last_message(self.state, session)
 
     def waiting_for(
-        self, task: Task, *, jobs: int, parallel: int | None, gate: Gate | None = None
+        self,
+        task: Task,
+        *,
+        jobs: int,
+        parallel: int | None,
+        gate: Gate | None = None,
+        directory: str | None = None,
     ) -> WaitingFor | None:
         from agentq_cli.policy import waiting
 
@@ -122,6 +128,7 @@ class Readings(Attendance, Pauses):
             ahead=ahead,
             depends=self.depends(task),
             gate=gate,
+            editing=waiting.editing(workers, directory),
         )
         return waiting.waiting_for(task, around, self.now)
 
