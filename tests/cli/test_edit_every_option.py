@@ -64,6 +64,7 @@ def everywhere(home: Path) -> dict[str, tuple[tuple[str, ...], dict[str, Any]]]:
 
 OF_PROMPTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "--prompt": (("another",), {"prompt": "another"}),
+    "--shared": ((), {"shared": True}),
     "--agent": (("other",), {"agent": "other"}),
     "--agent-arg": (("word",), {"launch.agent_args.word": True}),
     "--max-cost": (("2.5",), {"launch.max_cost_usd": 2.5}),
