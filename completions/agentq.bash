@@ -8,8 +8,8 @@ _agentq_command() {
     options='' runs=''
     case $1 in
     '') options='--json --state-dir --color --allow-network-fs --version --help' ;;
-    submit) options='--exec --file --batch --key --replace --stdin --script --label --session --agent --cwd --env --env-file --context --agent-arg --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --allow-network-fs --help' runs=yes ;;
-    schedule) options='--exec --file --key --replace --stdin --script --label --session --agent --cwd --env --env-file --context --agent-arg --cron --every --at --tz --start --until --max-runs --missed --overlap --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --next --dry-run --json --state-dir --color --allow-network-fs --help' runs=yes ;;
+    submit) options='--exec --file --batch --key --replace --stdin --script --label --session --agent --cwd --shared --env --env-file --context --agent-arg --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --allow-network-fs --help' runs=yes ;;
+    schedule) options='--exec --file --key --replace --stdin --script --label --session --agent --cwd --shared --env --env-file --context --agent-arg --cron --every --at --tz --start --until --max-runs --missed --overlap --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --next --dry-run --json --state-dir --color --allow-network-fs --help' runs=yes ;;
     list) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --allow-network-fs --help' ;;
     show) options='--json --state-dir --color --allow-network-fs --help' ;;
     logs) options='--stdout --stderr --script --tail --raw --follow --json --state-dir --color --allow-network-fs --help' ;;
@@ -20,11 +20,11 @@ _agentq_command() {
     sessions) options='--agent --json --state-dir --color --allow-network-fs --help' ;;
     workers) options='--json --state-dir --color --allow-network-fs --help' ;;
     top) options='--read-only --json --state-dir --color --allow-network-fs --help' ;;
-    edit) options='--prompt --key --stdin --script --label --agent --cwd --env --env-file --context --agent-arg --at --in --cron --every --tz --start --until --max-runs --missed --overlap --once --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --json --state-dir --color --allow-network-fs --help' ;;
+    edit) options='--prompt --key --stdin --script --label --agent --cwd --shared --env --env-file --context --agent-arg --at --in --cron --every --tz --start --until --max-runs --missed --overlap --once --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --json --state-dir --color --allow-network-fs --help' ;;
     pause) options='--session --agent --all --reason --json --state-dir --color --allow-network-fs --help' ;;
     resume) options='--session --agent --all --json --state-dir --color --allow-network-fs --help' ;;
     cancel) options='--session --all --wait --dry-run --yes --json --state-dir --color --allow-network-fs --help' ;;
-    retry) options='--prompt --key --stdin --script --session --failed --label --since --agent --cwd --env --env-file --context --agent-arg --at --in --tz --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --yes --json --state-dir --color --allow-network-fs --help' ;;
+    retry) options='--prompt --key --stdin --script --session --failed --label --since --agent --cwd --shared --env --env-file --context --agent-arg --at --in --tz --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --yes --json --state-dir --color --allow-network-fs --help' ;;
     reply) options='--json --state-dir --color --allow-network-fs --help' ;;
     trigger) options='--json --state-dir --color --allow-network-fs --help' ;;
     prune) options='--older-than --session --dry-run --yes --json --state-dir --color --allow-network-fs --help' ;;

@@ -23,6 +23,7 @@ The keys of a profile; all but `argv` are optional:
 * `interrupt_first`: whether a stop begins with SIGINT.
 * `version`: a command line that prints the agent's version.
 * `reports_cost`: whether the agent reports what a run cost.
+* `edits`: whether the agent changes files where it runs, so that no other such agent is started there meanwhile.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ class Profile:
     linger_ms: int = LINGER_MS
     version: tuple[str, ...] = ()
     reports_cost: bool = False
+    edits: bool = False
 
     @property
     def chooses_conversation(self) -> bool:
@@ -130,6 +132,14 @@ def profile(config: Config, name: str) -> Profile:
     if shipped and "env" in own:
         merged["env"] = {**shipped.get("env", {}), **own["env"]}
     return from_table(name, merged)
+
+
+def edited(config: Config, agent: str, directory: str) -> str | None:
+    """The real path of the directory in which an agent edits; None if it edits nothing, or is unknown, or if there is
+    no `directory`, as of a command."""
+    if not directory or agent not in names(config) or not profile(config, agent).edits:
+        return None
+    return os.path.realpath(directory)
 
 
 def profiles(config: Config) -> dict[str, Profile]:

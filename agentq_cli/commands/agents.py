@@ -58,6 +58,7 @@ def _items(at: Context) -> Iterator[documents.Item]:
             "reader": found.reader,
             "continues": found.continues,
             "reports_cost": found.reports_cost,
+            "edits": found.edits,
             "env_keys": sorted(found.env),
         }
 

@@ -11,7 +11,6 @@ from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.errors import NotFound
 from agentq_cli.model.statuses import RunStatus
 from agentq_cli.options import values
-from agentq_cli.show import documents
 from agentq_cli.show.results import NOTE
 
 TYPE_CHECKING = False
@@ -80,13 +79,6 @@ def note_of_end(queue: Queue, run: RunId, wait: Callable[[], object]) -> Iterato
         return
     over = found.status is not RunStatus.RUNNING
     yield NOTE, f"{run}: {how_it_ended(found) if over else 'its process has ended; nobody has recorded how'}".encode()
-
-
-def document(queue: Queue, run: Run) -> documents.Item:
-    """The document of a run."""
-    directory = queue.here.run(run.id)
-    process = directory.agent()
-    return documents.run(run, directory=directory.path, pid=None if process is None else process.pid)
 
 
 def how_it_ended(run: Run, *more: str) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from agentq_cli.commands import filters
+from agentq_cli.commands import filters, run_document
 from agentq_cli.engines.door import Queue
 from agentq_cli.model.runs import Run
-from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
 from agentq_cli.show import documents
 from agentq_cli.show.results import Items, Result
@@ -17,7 +16,6 @@ from agentq_cli.show.tables import Column
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.cli.context import Context
-    from agentq_cli.host.run_directory import RunDirectory
     from agentq_cli.options.table import Given
 
 AT_ONCE = 100
@@ -88,17 +86,4 @@ def _documents(queue: Queue, runs: Iterator[Run], label: str | None) -> Iterator
             task = tasks.get(run.id.address)
             if label is not None and (task is None or label not in task.work.labels):
                 continue
-            directory = queue.here.run(run.id)
-            agent = directory.agent()
-            pid = None if agent is None else agent.pid
-            prompt = None if task is None else _prompt(run, task, directory)
-            yield documents.run(run, prompt=prompt, directory=directory.path, pid=pid)
-
-
-def _prompt(run: Run, task: Task, directory: RunDirectory) -> str | None:
-    """What the agent of a run was asked. Only the last run is sure to have been asked what its task says now."""
-    prompt = task.work.prompt
-    if prompt is None or run.attempt == task.last_run:
-        return prompt
-    asked = directory.prompt()
-    return prompt if asked is None or prompt in asked else asked
+            yield run_document.of(queue, run, task)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agentq_cli.base.clock import from_rfc3339, rfc3339
-from agentq_cli.commands import answer, following, reading
+from agentq_cli.commands import answer, following, reading, run_document
 from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue
 from agentq_cli.model.addresses import RunId
@@ -41,7 +41,8 @@ def show(given: Given, at: Context) -> Result:
     address, attempt = values.parse_run(given["run"]) if given["run"] else (following.newest_run(queue)[0], None)
     if attempt is not None:
         run = queue.run(RunId(*address, attempt))
-        return Document("run", reading.document(queue, run), _run_lines(queue, at.config, run))
+        task = queue.readable([address]).get(address)
+        return Document("run", run_document.of(queue, run, task), _run_lines(queue, at.config, run))
     found = queue.task(address)
     data = dict(documents.task(found, now=queue.now, waiting_for=Why(queue, at.config).exactly(found)))
     data["reason"] = _overdue(queue, at.config, found) or data["reason"]

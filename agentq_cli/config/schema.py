@@ -230,6 +230,7 @@ OF_OPTIONS: Mapping[str, Reader] = {
     "size": size,
     "money": amount,
     "zone": zone,
+    "flag": yes_no,
 }
 """What reads an option's value from the file, by the option's reader. A moment in the file can only be a duration."""
 
@@ -267,6 +268,7 @@ PROFILE: Schema = {
     "linger": duration(),
     "version": arguments,
     "reports_cost": yes_no,
+    "edits": yes_no,
 }
 """The keys of `[agents.NAME]`; see `agents/profile.py` for their meaning."""
 

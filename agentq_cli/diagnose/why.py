@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agentq_cli.agents.profile import edited
 from agentq_cli.base.dataclass import replace
 from agentq_cli.model.statuses import Status
 from agentq_cli.policy import waiting
@@ -22,13 +23,17 @@ class Why:
         self._queue = queue
         self._config = config
         self._supervisors: dict[str, list[Supervisor]] = {}
-        self._around: dict[tuple[str, str | None], waiting.Surroundings] = {}
+        self._around: dict[tuple[str, str | None, str], waiting.Surroundings] = {}
         self._workers: list[Worker] | None = None
 
     def exactly(self, task: Task) -> WaitingFor | None:
         """Why a task is not running, including how many tasks are before it."""
         return self._queue.waiting_for(
-            task, jobs=self.jobs(task.session), parallel=self.parallel(task.session), gate=self.gate(task.session)
+            task,
+            jobs=self.jobs(task.session),
+            parallel=self.parallel(task.session),
+            gate=self.gate(task.session),
+            directory=self.directory(task),
         )
 
     def of(self, task: Task) -> WaitingFor | None:
@@ -39,6 +44,10 @@ class Why:
         if task.status is Status.BLOCKED:
             around = replace(around, depends=self._queue.depends(task))
         return waiting.waiting_for(task, around, self._queue.now)
+
+    def directory(self, task: Task) -> str | None:
+        """The real path in which a task's agent would edit; None if it would not, or may do so beside others."""
+        return edited(self._config, task.work.agent or "", task.work.directory)
 
     def parallel(self, session: str) -> int | None:
         """How many tasks of a session may run at once; None means up to the cap."""
@@ -59,17 +68,19 @@ class Why:
         return self._supervisors[session]
 
     def _surroundings(self, task: Task) -> waiting.Surroundings:
-        key = (task.session, task.work.agent)
+        key = (task.session, task.work.agent, task.work.directory)
         if key not in self._around:
             if self._workers is None:
                 self._workers, self._holds = self._queue.workers(), self._queue.holds()
             session = task.session
             self._around[key] = self._queue.surroundings(
-                *key,
+                session,
+                task.work.agent,
                 workers=self._workers,
                 holds=self._holds,
                 jobs=self.jobs(session),
                 parallel=self.parallel(session),
                 gate=self.gate(session),
+                directory=self.directory(task),
             )
         return self._around[key]

@@ -24,7 +24,8 @@ class Plan:
 
     `resumes`: the run continues that conversation. `begun`: the conversation belongs to the run from its start;
     otherwise it does once the agent has named it. `prompt_word` is the position of the prompt in the command line, if
-    it is there. `error` says why nothing can be started; the run is then closed without a process.
+    it is there. `directory` is the real path in which its agent edits, unless it may do so beside others. `error` says
+    why nothing can be started; the run is then closed without a process.
     """
 
     argv: tuple[str, ...]
@@ -33,6 +34,7 @@ class Plan:
     begun: bool = False
     resumes: bool = False
     prompt_word: int | None = None
+    directory: str | None = None
     error: str | None = None
 
 

@@ -197,6 +197,10 @@ class Heads(Protocol):
         jobs: int,
         ageing_ms: int | None,
         parallel: Callable[[str], int | None],
+        place: order.Place = ...,
         without: Collection[str] = (),
     ) -> order.Head | None:
-        """The task to start next, from no session in `without`; None if no slot is free or no task may start."""
+        """The task to start next, from no session in `without`; None if no slot is free or no task may start.
+
+        `place` finds the directory in which a task's agent would edit; by default no agent edits.
+        """

@@ -422,12 +422,21 @@ class Queue(Protocol):
         jobs: int,
         parallel: int | None,
         gate: Gate | None,
+        directory: str | None,
     ) -> waiting.Surroundings:
-        """What else is going on while tasks of a session wait, for tasks of one agent: what `waiting_for` considers,
-        without the number of tasks that are due before, and without dependencies."""
+        """What else is going on while tasks of a session wait, for tasks of one agent that edit in one directory (its
+        real path), or in none: what `waiting_for` considers, without the number of tasks that are due before, and
+        without dependencies."""
 
     def waiting_for(
-        self, task: Task, *, jobs: int, parallel: int | None, gate: Gate | None = None
+        self,
+        task: Task,
+        *,
+        jobs: int,
+        parallel: int | None,
+        gate: Gate | None = None,
+        directory: str | None = None,
     ) -> WaitingFor | None:
         """Why a task is not running. `jobs` is that of the widest live supervisor, 0 if none is alive; `gate` is the
-        first gate that holds one of their starts."""
+        first gate that holds one of their starts, `directory` the real path in which the task's agent would edit if no
+        other may do so meanwhile."""

@@ -87,6 +87,13 @@ class Work:
     after: tuple[Dependency, ...] = ()
     on_dep_failure: str = "cancel"
     expires_at: int | None = None
+    shared: bool = False
+
+    @property
+    def directory(self) -> str:
+        """The directory in which no other agent may edit while its own does; empty if others may, as beside a
+        command."""
+        return self.cwd if self.kind == "prompt" and not self.shared else ""
 
     @property
     def shares_conversation(self) -> bool:

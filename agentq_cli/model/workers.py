@@ -39,7 +39,10 @@ class LastStart(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A live run: claimed, not yet finished. `stop` is the recorded intent to end it."""
+    """A live run: claimed, not yet finished. `stop` is the recorded intent to end it.
+
+    `directory` is the real path in which no other agent may edit meanwhile; None if others may.
+    """
 
     session: str
     seq: int
@@ -50,6 +53,7 @@ class Worker:
     supervisor: Identity | None
     adopted: bool
     stop: str | None
+    directory: str | None = None
 
     @property
     def id(self) -> RunId:

@@ -46,6 +46,7 @@ class Shape(NamedTuple):
     cwd: str
     launch: Launch
     on_dep_failure: str
+    shared: bool
 
 
 SHAPING = {row.name: row for row in KEYS.values() if row.field.partition(".")[0] in Shape._fields}
@@ -94,6 +95,7 @@ class TaskMaker:
             on_dep_failure=shape.on_dep_failure,
             expires_at=self._expires(given, options, session, what),
             after=dependencies(given, what),
+            shared=shape.shared,
         )
         return NewTask(session, doing, replace=bool(given.get("replace")), due_at=due_at)
 
@@ -118,6 +120,7 @@ class TaskMaker:
             cwd=self._cwd(given, options, what),
             launch=self._launch(given, options, agent, what),
             on_dep_failure=read(KEYS["on_dep_failure"], given, options, what) or KEYS["on_dep_failure"].choices[0],
+            shared=self._shared(given, options, exec_, what),
         )
         if kept is not None:
             self._shapes[kept] = shape
@@ -136,6 +139,11 @@ class TaskMaker:
             except NotFound as error:
                 raise Usage(f"{what('agent')} {error.message.removeprefix('agent ')}") from None
         return str(name)
+
+    def _shared(self, given: Given, options: Given, exec_: bool, what: Callable[[str], str]) -> bool:
+        if exec_ and given.get("shared"):
+            raise Usage(f"{what('shared')}: a command has no agent that edits; it never waits for a directory")
+        return not exec_ and bool(chosen(given, options, "shared"))
 
     def _cwd(self, given: Given, options: Given, what: Callable[[str], str]) -> str:
         named = chosen(given, options, "cwd")

@@ -265,6 +265,14 @@ ROWS: tuple[Any, ...] = (
         "The directory to run in.",
         {"default": "the current directory", "field": "cwd"},
     ),
+    (
+        "--shared",
+        DEFAULTS,
+        "flag",
+        WHERE,
+        "Let its agent edit while another agent edits in the same directory, or in one inside or around it.",
+        {"field": "shared"},
+    ),
     ("--env -e", DEFAULTS, "pairs", WHERE, "A variable for its environment; repeatable.", {"field": "launch.env"}),
     (
         "--env-file",

@@ -2,7 +2,7 @@
 
 The order is: priority (a task that has been due for longer than the ageing time counts as 101), then the session whose
 last start is longest ago, then due time, then seq. Filters are applied before limits: a head that may not start hides
-no other head.
+no other head, unless it waits for its directory (`Places`).
 """
 
 from __future__ import annotations
@@ -11,14 +11,19 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping, Sequence, Set
 
 from agentq_cli.base.dataclass import dataclass, field
+from agentq_cli.policy.directories import Directories
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
 
 AGED_PRIORITY = 101
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The earliest queued task of one combination (session, agent, priority, shares, retry); `agent` is '' for a
-    command."""
+    """The earliest queued task of one combination (session, agent, priority, shares, retry, directory); `agent` is
+    '' for a command, and `directory` if its agent may edit beside others."""
 
     session: str
     seq: int
@@ -29,6 +34,7 @@ class Head:
     retry: bool
     shares: bool
     last_start_at: int
+    directory: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,8 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A snapshot of the index: the heads, and everything that may hold them back."""
+    """A snapshot of the index: the heads, and everything that may hold them back. `directories` are the real paths in
+    which agents edit."""
 
     heads: tuple[Head, ...]
     lanes: Mapping[str, Lane] = field(default_factory=dict)
@@ -50,6 +57,7 @@ class Snapshot:
     held_agents: Set[str] = frozenset()
     queue_paused: bool = False
     workers: int = 0
+    directories: Sequence[str] = ()
 
     def holds_back(self, session: str, agent: str) -> bool:
         """Whether a pause or a hold keeps this session's tasks of this agent from starting, whatever else is free."""
@@ -79,12 +87,69 @@ def startable(head: Head, snapshot: Snapshot, *, now: int, parallel: Callable[[s
     return lane_open(head, snapshot.lanes.get(head.session, Lane()), parallel(head.session))
 
 
-def pick(snapshot: Snapshot, *, now: int, ageing_ms: int | None, parallel: Callable[[str], int | None]) -> Head | None:
+Place: TypeAlias = "Callable[[Head], str | None]"
+"""Finds the real path in which a head's agent would edit; None if it edits nothing, or may edit beside others."""
+
+
+def nowhere(head: Head) -> str | None:
+    """The place of every head if no agent edits."""
+    return None
+
+
+class Places:
+    """The directories that agents edit, as one pick finds them: those of live runs and of heads that go first.
+
+    A head that waits for its directory keeps its turn: what comes later in the order does not take that directory
+    before it, or else a directory around many others would never be free. In a session that runs one task at a time
+    nothing else starts before it either, since later tasks may build on it. Heads are to be asked for in their order.
+    """
+
+    def __init__(self, edited: Sequence[str], place: Place, parallel: Callable[[str], int | None]) -> None:
+        self._taken = Directories(edited)
+        self._place = place
+        self._parallel = parallel
+        self._real: dict[tuple[str, str], str | None] = {}
+        self._waiting: set[str] = set()
+
+    def free(self, head: Head) -> bool:
+        """Whether a head that could start otherwise may start as far as directories are concerned."""
+        if head.session in self._waiting:
+            return False
+        directory = self._real_path(head)
+        if directory is None or not self._taken.overlap(directory):
+            return True
+        self._taken.add(directory)
+        if self._parallel(head.session) == 1:
+            self._waiting.add(head.session)
+        return False
+
+    def _real_path(self, head: Head) -> str | None:
+        if not head.directory:
+            return None
+        key = (head.agent, head.directory)
+        if key not in self._real:
+            self._real[key] = self._place(head)
+        return self._real[key]
+
+
+def pick(
+    snapshot: Snapshot,
+    *,
+    now: int,
+    ageing_ms: int | None,
+    parallel: Callable[[str], int | None],
+    place: Place = nowhere,
+) -> Head | None:
     """The task to start next, or None if none may start."""
+    places = Places(snapshot.directories, place, parallel)
     ready = Ready()
     for session in dict.fromkeys(head.session for head in snapshot.heads):
         ready.replace(session, [head for head in snapshot.heads if head.session == session])
-    return ready.pick(lambda head: startable(head, snapshot, now=now, parallel=parallel), now=now, ageing_ms=ageing_ms)
+    return ready.pick(
+        lambda head: startable(head, snapshot, now=now, parallel=parallel) and places.free(head),
+        now=now,
+        ageing_ms=ageing_ms,
+    )
 
 
 class Ready:

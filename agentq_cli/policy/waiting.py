@@ -8,12 +8,14 @@ from agentq_cli.model.addresses import DEFAULT_SESSION
 from agentq_cli.model.statuses import Status
 from agentq_cli.model.tasks import Task, WaitingFor
 from agentq_cli.model.work import Condition
+from agentq_cli.policy.directories import Directories
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from agentq_cli.model.addresses import RunId
+    from agentq_cli.model.workers import Worker
     from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.dependencies import Found
 
@@ -33,7 +35,10 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What else is going on while a task waits. `jobs` is 0 if no supervisor lives; `gate` is the first closed gate."""
+    """What else is going on while a task waits. `jobs` is 0 if no supervisor lives; `gate` is the first closed gate.
+
+    `editing` are the runs that edit where this task would, each with the real path of its directory.
+    """
 
     session_paused: bool
     session_reason: str | None
@@ -47,6 +52,7 @@ class Surroundings:
     ahead: int
     depends: Sequence[Found] = ()
     gate: Gate | None = None
+    editing: Sequence[tuple[RunId, str]] = ()
 
 
 def width(session: str, configured: int | None) -> int | None:
@@ -70,7 +76,7 @@ def waiting_for(task: Task, around: Surroundings, now: int) -> WaitingFor | None
         what = "its next attempt" if task.attempts else "it"
         brief = "retry" if task.attempts else ""
         return WaitingFor(kind, f"{what} is due at {rfc3339(task.due_at)}", until=task.due_at, brief=brief)
-    return _held(task, around) or _lane(task, around) or _slot(around)
+    return _held(task, around) or _lane(task, around) or _directory(around) or _slot(around)
 
 
 ENDS = {Condition.SUCCESS: "complete", Condition.ANY: "end", Condition.FAILURE: "fail"}
@@ -122,6 +128,23 @@ def _lane(task: Task, around: Surroundings) -> WaitingFor | None:
         ids = running + others
         return WaitingFor("session", f"{what} in session '{task.session}'", ids=ids, brief=f"behind {ids[0]}")
     return None
+
+
+def _directory(around: Surroundings) -> WaitingFor | None:
+    if not around.editing:
+        return None
+    ids = tuple(str(run.address) for run, _ in around.editing)
+    detail = f"{ids[0]} is editing in '{around.editing[0][1]}'; with --shared it would not wait"
+    return WaitingFor("directory", detail, ids=ids, brief=f"behind {ids[0]}", note="same directory")
+
+
+def editing(workers: Sequence[Worker], directory: str | None) -> list[tuple[RunId, str]]:
+    """The live runs that edit in a directory (its real path; None: in none), inside it or around it, each with its
+    own."""
+    if directory is None:
+        return []
+    own = Directories((directory,))
+    return [(each.id, each.directory) for each in workers if each.directory and own.overlap(each.directory)]
 
 
 def _slot(around: Surroundings) -> WaitingFor:

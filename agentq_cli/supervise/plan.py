@@ -69,6 +69,7 @@ def plan(task: Task, config: Config, past: Past, *, now: int) -> Plan:
         begun=resume or profile.reader == "none",
         resumes=resume,
         # The last such word: the placeholders of the profile come before.
+        directory=profiles.edited(config, profile.name, task.work.directory),
         prompt_word=len(argv) - 1 - argv[::-1].index(prompt) if profile.prompt == "argv" else None,
     )
 

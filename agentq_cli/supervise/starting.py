@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from agentq_cli.agents import profile as profiles
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.config.configuration import Config
 from agentq_cli.engines.nouns import Claim
@@ -46,6 +47,7 @@ class Starter:
             jobs=self._duty.jobs,
             ageing_ms=self._duty.config.limits.ageing_ms,
             parallel=self._parallel,
+            place=self._place,
             without=self._guard.put_off(START) | self._guard.put_off(LAUNCH),
         )
 
@@ -88,6 +90,7 @@ class Starter:
             supervisor=self._duty.identity,
             adopted=False,
             stop=None,
+            directory=claim.plan.directory,
         )
         watched = Watched(worker, claim.task, self._queue.here.run(claim.run))
         if claim.plan.error is not None:
@@ -143,6 +146,9 @@ class Starter:
 
     def _parallel(self, session: str) -> int | None:
         return waiting.width(session, self._duty.config.sessions.get(session, {}).get("parallel"))
+
+    def _place(self, head: order.Head) -> str | None:
+        return profiles.edited(self._duty.config, head.agent, head.directory)
 
     def _zone(self, session: str) -> str:
         """The zone of a session's tasks, determined again after a while because a person may set another one."""

@@ -64,6 +64,7 @@ def everywhere(home: Path) -> dict[str, tuple[tuple[str, ...], dict[str, Any]]]:
 
 OF_PROMPTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "--prompt": (("another",), {"prompt": "another"}),
+    "--shared": ((), {"shared": True}),
     "--agent": (("other",), {"agent": "other"}),
     "--agent-arg": (("word",), {"launch.agent_args.word": True}),
     "--max-cost": (("2.5",), {"launch.max_cost_usd": 2.5}),
@@ -93,7 +94,7 @@ def fields(aq: Driven, seq: int, session: str = "default") -> dict[str, Any]:
     found |= {f"after.{session}/{seq}": on for session, seq, on in json.loads(row.pop("after") or "[]")}
     expires = row.pop("expires_at")
     found["expires after its slot"] = None if expires is None else expires - occurrence["slot"]
-    for name in ("prompt", "agent", "cwd", "priority", "key", "context", "on_dep_failure", "argv"):
+    for name in ("prompt", "agent", "cwd", "priority", "key", "context", "on_dep_failure", "argv", "shared"):
         found[name] = row[name]
     return found
 
@@ -102,7 +103,7 @@ def test_the_table_has_every_option(aq: Driven) -> None:
     options = {
         option.spellings.split()[0]
         for option in rows("edit")
-        if option.spellings.startswith("--") and option.kind != "flag" and option.panel != EVERYWHERE
+        if option.spellings.startswith("--") and (option.kind != "flag" or option.field) and option.panel != EVERYWHERE
     }
     assert {*everywhere(aq.home), *OF_PROMPTS, *OF_COMMANDS, *OF_TIMES} == options
 

@@ -197,6 +197,7 @@ AGENT = exactly(
     reader=TEXT,
     continues=BOOL,
     reports_cost=BOOL,
+    edits=BOOL,
     env_keys=listed(TEXT),
 )
 GATE = exactly(name=TEXT, holding=BOOL, detail=TEXT)

@@ -17,7 +17,7 @@ from agentq_cli.engines.local import connection, read
 from agentq_cli.engines.local.queries import statements
 
 PAGE = {"at": 0, "after_session": "", "after_seq": 0, "session": None, "limit": 500}
-GROUP = {"session": "", "agent": "", "priority": 0, "shares": 0, "retry": 0}
+GROUP = {"session": "", "agent": "", "priority": 0, "shares": 0, "retry": 0, "directory": ""}
 
 LISTED = {"before": 9, "status": None, "since": None, "limit": 9}
 FOLLOWED = {"after": 0, "session": None, "seq": None, "since": None, "limit": 9}
@@ -26,12 +26,12 @@ PLANS: list[tuple[str, dict[str, Any], str]] = [
     (
         "dispatch.next_head",
         GROUP | {"now": NOON},
-        "t USING INDEX tasks_ready ((session,agent,priority,shares,retry,due_at)>",
+        "t USING INDEX tasks_ready ((session,agent,priority,shares,retry,directory,due_at)>",
     ),
     (
         "dispatch.next_head_of",
-        {"session": "a", "agent": "", "priority": 0, "shares": 0, "retry": 0, "now": NOON},
-        "t USING INDEX tasks_ready (session=? AND (agent,priority,shares,retry,due_at)>",
+        {"session": "a", "agent": "", "priority": 0, "shares": 0, "retry": 0, "directory": "", "now": NOON},
+        "t USING INDEX tasks_ready (session=? AND (agent,priority,shares,retry,directory,due_at)>",
     ),
     ("dispatch.changed", {"after": 9}, "events USING INTEGER PRIMARY KEY (rowid>?)"),
     ("dispatch.last_start", {}, "sessions USING COVERING INDEX sessions_started"),

@@ -42,6 +42,7 @@ def work(queue: Queue) -> Work:
         after=(Dependency(OTHER, Condition.ANY),),
         on_dep_failure="hold",
         expires_at=SLOT + 7 * MINUTE,
+        shared=True,
     )
     same = [name for name in Work.__slots__ if getattr(found, name) == getattr(PLAIN, name)]
     assert same == [], "each field is at another value"

@@ -62,6 +62,7 @@ WORK = st.builds(
     launch=st.builds(Launch, env=st.dictionaries(TEXT, TEXT), tz=st.none() | TEXT, retries=st.none() | NUMBER),
     after=st.lists(st.builds(Dependency, ADDRESS, st.sampled_from(list(Condition)))).map(tuple),
     on_dep_failure=st.sampled_from(["cancel", "hold"]),
+    shared=st.booleans(),
     expires_at=st.none() | NUMBER,
 )
 SCHEDULE = Schedule(Kind.EVERY, every_ms=60_000, start=0, tz="UTC")

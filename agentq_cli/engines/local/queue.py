@@ -104,7 +104,13 @@ class Readings(Attendance, Pauses):
         return read.last_message(self.state, session)
 
     def waiting_for(
-        self, task: Task, *, jobs: int, parallel: int | None, gate: Gate | None = None
+        self,
+        task: Task,
+        *,
+        jobs: int,
+        parallel: int | None,
+        gate: Gate | None = None,
+        directory: str | None = None,
     ) -> WaitingFor | None:
         from agentq_cli.base.dataclass import replace
         from agentq_cli.policy import waiting
@@ -117,6 +123,7 @@ class Readings(Attendance, Pauses):
             jobs=jobs,
             parallel=parallel,
             gate=gate,
+            directory=directory,
         )
         values = {"now": self.now, "priority": task.work.priority, "due_at": task.due_at}
         (ahead,) = self.index.execute(read.READ["due_before"], values).fetchone()
@@ -132,6 +139,7 @@ class Readings(Attendance, Pauses):
         jobs: int,
         parallel: int | None,
         gate: Gate | None,
+        directory: str | None,
     ) -> Surroundings:
         from agentq_cli.policy import waiting
 
@@ -151,6 +159,7 @@ class Readings(Attendance, Pauses):
             jobs=jobs,
             ahead=0,
             gate=gate,
+            editing=waiting.editing(workers, directory),
         )
 
 

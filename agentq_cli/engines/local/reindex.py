@@ -88,10 +88,12 @@ def _workers(write: SessionWrite, host: str) -> list[str]:
     """Restore the worker of a run that the index forgot, so that recovery watches it; drop a worker without a run."""
     database = write.database
     live = {}
-    for seq, attempt, agent, shares, cwd, argv in database.execute(REINDEX["running"]).fetchall():
+    for seq, attempt, agent, shares, cwd, argv, edited in database.execute(REINDEX["running"]).fetchall():
         live[seq] = attempt
         values = {"session": write.session, "seq": seq, "attempt": attempt, "agent": agent, "shares": shares}
-        values |= {"cwd": cwd, "argv": argv or "[]", "at": write.now, "host": host}
+        # Whether its agent edits is not stored: if it does not, others wait for it in vain, but only until it ends.
+        directory = None if edited is None else os.path.realpath(edited)
+        values |= {"cwd": cwd, "argv": argv or "[]", "at": write.now, "host": host, "directory": directory}
         database.execute(REINDEX["missing_worker"], values)
         database.execute(REINDEX["missing_run"], values)
     mended = []

@@ -16,6 +16,7 @@ from agentq_cli.model.addresses import RunId
 from agentq_cli.model.statuses import FailureClass, Status
 from agentq_cli.model.workers import LastStart, Worker
 from agentq_cli.policy import admission, retry
+from agentq_cli.policy.directories import Directories
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,19 +40,19 @@ def claim(
     """Take a task to run it by a plan; None if it may no longer be taken, or is not what the plan was made from.
 
     Everything that allowed the pick is checked again under the lock: due, expiry, pauses, holds, the lane, the
-    conversation, and the cap over the whole state dir; with `newest` also that this is still the newest start.
-    `monotonic` is the time of this start, stored for the next one. The audit log shows what the plan says.
+    conversation, the directory, and the cap over the whole state dir; with `newest` also that this is still the newest
+    start. `monotonic` is the time of this start, stored for the next one. The audit log shows what the plan says.
     """
     if newest is not None and rows.last_start(write.ask("read.meta", {"name": "last_start"})) != newest:
         return None
-    task = _claimable(write, candidate, jobs=jobs, parallel=parallel)
+    task = _claimable(write, candidate, plan, jobs=jobs, parallel=parallel)
     if task is None:
         return None
     return _take(write, task, plan, supervisor=supervisor, host=host, monotonic=monotonic)
 
 
 def _claimable(
-    write: Transaction, candidate: Candidate, *, jobs: int, parallel: Callable[[str], int | None]
+    write: Transaction, candidate: Candidate, plan: Plan, *, jobs: int, parallel: Callable[[str], int | None]
 ) -> Task | None:
     head = candidate.head
     ((workers,),) = write.ask("dispatch.worker_count")
@@ -68,10 +69,15 @@ def _claimable(
         expires_at=None if task.begun else task.work.expires_at,
         retry=task.begun,
         shares=task.work.shares_conversation,
+        directory=task.work.directory,
     )
     again = around(write, write.now)
     if task.status is Status.QUEUED and startable(write, fresh, again, now=write.now, width=parallel(fresh.session)):
         if task != candidate.task or past(write, task) != candidate.past:
+            return None
+        if plan.directory is not None and Directories(again.directories).overlap(plan.directory):
+            if fresh.directory != head.directory:
+                write.mirror(head.seq)  # else the next pick would not see it either
             return None
         if task.arriving:
             return series.arrive(write, task)
@@ -129,6 +135,7 @@ def _take(
             "agent": task.work.agent or "",
             "shares": task.work.shares_conversation,
             "at": write.now,
+            "directory": plan.directory,
         }
         | rows.identity_columns(supervisor),
     )

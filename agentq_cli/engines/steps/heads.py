@@ -43,12 +43,15 @@ def around(reading: Reading, now: int) -> order.Snapshot:
     """A snapshot without the heads and the waiting retries: as large as the number of live runs and pauses."""
     lanes: dict[str, tuple[int, set[str]]] = {}
     workers = 0
-    for session, agent, shares in reading.ask("dispatch.running"):
+    directories = []
+    for session, agent, shares, directory in reading.ask("dispatch.running"):
         running, conversations = lanes.get(session, (0, set()))
         if shares:
             conversations.add(agent)
         lanes[session] = (running + 1, conversations)
         workers += 1
+        if directory is not None:
+            directories.append(directory)
     holds = reading.ask("read.holds", {"now": now})
     return order.Snapshot(
         heads=(),
@@ -57,6 +60,7 @@ def around(reading: Reading, now: int) -> order.Snapshot:
         held_agents=frozenset(hold[1] for hold in holds if hold[0] == "agent"),
         queue_paused=any(hold[0] == "queue" for hold in holds),
         workers=workers,
+        directories=tuple(directories),
     )
 
 
@@ -75,7 +79,7 @@ def startable(reading: Reading, head: order.Head, found: order.Snapshot, *, now:
 
 def heads(reading: Reading, now: int) -> Iterator[order.Head]:
     """The head of every group."""
-    group: dict[str, object] = {"session": "", "agent": "", "priority": 0, "shares": 0, "retry": 0}
+    group: dict[str, object] = {"session": "", "agent": "", "priority": 0, "shares": 0, "retry": 0, "directory": ""}
     while found := reading.ask("dispatch.next_head", group | {"now": now}):
         head = order.Head(*found[0])
         group = {name: getattr(head, name) for name in group}
@@ -85,7 +89,7 @@ def heads(reading: Reading, now: int) -> Iterator[order.Head]:
 def heads_of(reading: Reading, session: str, now: int) -> list[order.Head]:
     """The heads of one session."""
     found: list[order.Head] = []
-    group: dict[str, object] = {"agent": "", "priority": LEAST, "shares": 0, "retry": 0}
+    group: dict[str, object] = {"agent": "", "priority": LEAST, "shares": 0, "retry": 0, "directory": ""}
     values = {"session": session, "now": now}
     while row := reading.ask("dispatch.next_head_of", values | group):
         head = order.Head(*row[0])
@@ -115,6 +119,7 @@ class Heads:
         jobs: int,
         ageing_ms: int | None,
         parallel: Callable[[str], int | None],
+        place: order.Place = order.nowhere,
         without: Collection[str] = (),
     ) -> order.Head | None:
         from agentq_cli.policy import admission
@@ -124,6 +129,7 @@ class Heads:
             if admission.cap(found.workers, jobs).holding:
                 return None
             self._follow(now)
+            places = order.Places(found.directories, place, parallel)
 
             def may_start(head: order.Head) -> bool:
                 if head.session in without:
@@ -131,12 +137,14 @@ class Heads:
                 if head.expires_at is not None and head.expires_at <= now:
                     self._doubted.add(head.session)  # what is behind it was hidden until now
                     return False
-                return startable(self._reading, head, found, now=now, width=parallel(head.session))
+                may = startable(self._reading, head, found, now=now, width=parallel(head.session))
+                return may and places.free(head)
 
             while True:
                 head = self._ready.pick(may_start, now=now, ageing_ms=ageing_ms)
                 if head is not None or not self._doubted:
                     return head
+                places = order.Places(found.directories, place, parallel)
                 self._reread(now)
 
     def _follow(self, now: int) -> None:

@@ -134,6 +134,7 @@ WRITTEN: Mapping[str, Callable[[Any], Any]] = {
     "trigger": str,
     "recurrence": lambda recurrence: recurrence.to_json(),
     "dep_failed": str,
+    "shared": int,
     **dict.fromkeys(FLAGS, int),
 }
 """How the value of a field is converted for its column, if the two differ."""
@@ -148,6 +149,7 @@ READ: Mapping[str, Callable[[Any], Any]] = {
     "recurrence": recurrence,
     "successor": successor,
     "dep_failed": address,
+    "shared": bool,
     **dict.fromkeys(FLAGS, bool),
     "fresh": lambda flags: bool(flags & 1),
 }
@@ -285,6 +287,7 @@ def worker(row: Row) -> Worker:
         supervisor=None if row[6] is None else Identity(row[6], row[7], row[8]),
         adopted=bool(row[9]),
         stop=row[10],
+        directory=row[11],
     )
 
 

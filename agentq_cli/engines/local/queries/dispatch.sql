@@ -1,23 +1,26 @@
 -- Picking, claiming, finishing, adopting.
 
--- The earliest row of the next (session, agent, priority, shares, retry). Repeated, it visits one row per group,
+-- The earliest row of the next (session, agent, priority, shares, retry, directory). Repeated, it visits one row per group,
 -- however many wait. What may hold a row back holds its whole group, so no head hides one that may start. For "greater"
 -- SQLite seeks to the equal rows and skips them one by one; x'ff' is beyond every due time, so there are none.
 -- name: next_head
-SELECT t.session, t.seq, t.agent, t.priority, t.due_at, t.expires_at, t.retry, t.shares, s.last_start_at
+SELECT t.session, t.seq, t.agent, t.priority, t.due_at, t.expires_at, t.retry, t.shares, s.last_start_at,
+       t.directory
 FROM tasks t INDEXED BY tasks_ready JOIN sessions s ON s.name = t.session
 WHERE t.status = 'queued' AND (t.expires_at IS NULL OR t.expires_at > :now)
-  AND (t.session, t.agent, t.priority, t.shares, t.retry, t.due_at)
-    > (:session, :agent, :priority, :shares, :retry, x'ff')
-ORDER BY t.session, t.agent, t.priority, t.shares, t.retry, t.due_at, t.seq LIMIT 1
+  AND (t.session, t.agent, t.priority, t.shares, t.retry, t.directory, t.due_at)
+    > (:session, :agent, :priority, :shares, :retry, :directory, x'ff')
+ORDER BY t.session, t.agent, t.priority, t.shares, t.retry, t.directory, t.due_at, t.seq LIMIT 1
 
 -- The same within one session.
 -- name: next_head_of
-SELECT t.session, t.seq, t.agent, t.priority, t.due_at, t.expires_at, t.retry, t.shares, s.last_start_at
+SELECT t.session, t.seq, t.agent, t.priority, t.due_at, t.expires_at, t.retry, t.shares, s.last_start_at,
+       t.directory
 FROM tasks t INDEXED BY tasks_ready CROSS JOIN sessions s ON s.name = t.session
 WHERE t.status = 'queued' AND (t.expires_at IS NULL OR t.expires_at > :now) AND t.session = :session
-  AND (t.agent, t.priority, t.shares, t.retry, t.due_at) > (:agent, :priority, :shares, :retry, x'ff')
-ORDER BY t.agent, t.priority, t.shares, t.retry, t.due_at, t.seq LIMIT 1
+  AND (t.agent, t.priority, t.shares, t.retry, t.directory, t.due_at)
+    > (:agent, :priority, :shares, :retry, :directory, x'ff')
+ORDER BY t.agent, t.priority, t.shares, t.retry, t.directory, t.due_at, t.seq LIMIT 1
 
 -- Whether there is anything to do in addition to starting and settling: tasks to expire, due occurrences, stops to pass
 -- on, runs of others; and whether the supervisor that asks is on record.
@@ -43,7 +46,7 @@ INSERT INTO meta (name, value) VALUES ('rebuilt', 1) ON CONFLICT (name) DO UPDAT
 SELECT session FROM events WHERE id > :after
 
 -- name: running
-SELECT session, agent, shares FROM workers
+SELECT session, agent, shares, directory FROM workers
 
 -- name: retrying
 SELECT session, seq, agent, shares FROM tasks INDEXED BY tasks_retrying WHERE status = 'queued' AND retry = 1
@@ -67,8 +70,8 @@ GROUP BY session
 SELECT count(*) FROM workers
 
 -- name: insert_worker
-INSERT INTO workers (session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_id)
-VALUES (:session, :seq, :attempt, :agent, :shares, :at, :pid, :start_time, :boot_id)
+INSERT INTO workers (session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_id, directory)
+VALUES (:session, :seq, :attempt, :agent, :shares, :at, :pid, :start_time, :boot_id, :directory)
 
 -- name: delete_worker
 DELETE FROM workers WHERE session = :session AND seq = :seq AND attempt = :attempt

@@ -70,11 +70,11 @@ SELECT min(due_at) FROM tasks WHERE session = :session AND status = 'queued'
 SELECT agent, id FROM conversations ORDER BY used_at DESC
 
 -- name: workers
-SELECT session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_id, adopted, stop
+SELECT session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_id, adopted, stop, directory
 FROM workers ORDER BY claimed_at, session, seq
 
 -- name: worker
-SELECT session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_id, adopted, stop
+SELECT session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_id, adopted, stop, directory
 FROM workers WHERE session = :session AND seq = :seq
 
 -- name: supervisors

@@ -69,12 +69,13 @@ SELECT seq FROM messages_in
 WHERE (typeof(due_at) <> 'integer' OR typeof(expires_at) NOT IN ('integer', 'null')) AND status <> 'staged'
 
 -- name: running
-SELECT seq, runs, coalesce(agent, ''), kind = 'prompt' AND context = 'session', cwd, argv FROM messages_in
+SELECT seq, runs, coalesce(agent, ''), kind = 'prompt' AND context = 'session', cwd, argv,
+       iif(kind = 'prompt' AND NOT shared, cwd, NULL) FROM messages_in
 WHERE status = 'running'
 
 -- name: missing_worker
-INSERT INTO workers (session, seq, attempt, agent, shares, claimed_at)
-VALUES (:session, :seq, :attempt, :agent, :shares, :at) ON CONFLICT DO NOTHING
+INSERT INTO workers (session, seq, attempt, agent, shares, claimed_at, directory)
+VALUES (:session, :seq, :attempt, :agent, :shares, :at, :directory) ON CONFLICT DO NOTHING
 
 -- name: missing_run
 INSERT INTO task_runs (session, seq, attempt, "trigger", agent, argv, cwd, started_at, status, host)

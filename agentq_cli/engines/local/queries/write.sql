@@ -51,9 +51,10 @@ UPDATE messages_in SET due_at = :due_at, expires_at = :expires_at WHERE seq = :s
 -- name: mirror
 INSERT OR REPLACE INTO tasks
   (session, seq, status, agent, priority, due_at, expires_at, retry, shares, series, ended_at, labels, arriving,
-   dep_failed)
+   dep_failed, directory)
 SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, iif(tries > 0, NULL, expires_at), tries > 0,
-       kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]'), arriving, dep_failed
+       kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]'), arriving, dep_failed,
+       iif(kind = 'prompt' AND NOT shared, cwd, '')
 FROM messages_in WHERE seq BETWEEN :first AND :last AND status <> 'staged' AND (:batch IS NULL OR batch = :batch)
 
 -- name: event
