@@ -161,7 +161,15 @@ class TaskMaker:
             return self._now + values.parse_duration(delay, what("in"))
         if at is None:
             return None
-        return values.parse_time(at, zone=self._zone(given, session), now_ms=self._now, what=what("at"))
+        zone = self._zone(given, session)
+        due_at = values.parse_time(at, zone=zone, now_ms=self._now, what=what("at"))
+        if ("at", at) not in self._checked:
+            self._checked.add(("at", at))
+            if due_at < self._now:
+                notices.warn(f"{what('at')} '{at}': that is past; it runs at once")
+            elif values.is_said(at):
+                notices.note(f"{what('at')} '{at}': {values.format_local(due_at, zone())}")
+        return due_at
 
     def _expires(self, given: Given, options: Given, session: str, what: Callable[[str], str]) -> int | None:
         typed = given.get("expires")

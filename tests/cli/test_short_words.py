@@ -175,3 +175,22 @@ def test_words_of_the_config_are_added_to_a_built_in_agent(aq: Driven, config: d
     (item,) = aq.items("submit", "--dry-run", "-a", "claude", "x", "--", "--model", "opus", env=config)
     assert item["argv"][0] == "claude"
     assert item["argv"][-4:] == ["--permission-mode", "plan", "--model", "opus"]
+
+
+NOON = "2026-03-27T11:00:00Z"
+"""A Friday noon in Berlin."""
+
+
+def test_a_time_is_typed_as_it_is_said(aq: Driven) -> None:
+    environ = {"AGENTQ_NOW": NOON, "AGENTQ_TZ": "Europe/Berlin"}
+    done = aq("submit", "--at", "22:00", "--exec", "--", "true", env=environ)
+    assert "--at '22:00': 2026-03-27 22:00:00+01:00 Europe/Berlin" in done.stderr.splitlines()
+    assert aq.task("default/1")["due_at"] == "2026-03-27T21:00:00.000Z"
+    aq("submit", "--tz", "UTC", "--at", "Mon 09:00", "--exec", "--", "true", env=environ)
+    assert aq.task("default/2")["due_at"] == "2026-03-30T09:00:00.000Z"
+    aq("submit", "--in", "2 hours", "--exec", "--", "true", env=environ)
+    assert aq.task("default/3")["due_at"] == "2026-03-27T13:00:00.000Z"
+    done = aq("submit", "--at", "2026-03-27", "--exec", "--", "true", env=environ)
+    assert "warning: --at '2026-03-27': that is past; it runs at once" in done.stderr
+    assert len(aq.items("events", "--since", "today", env=environ)) == 4
+    assert aq.items("events", "--since", "13:00", env=environ | {"AGENTQ_NOW": "2026-03-27T14:00:00Z"}) == []
