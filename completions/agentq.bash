@@ -12,18 +12,19 @@ _agentq_command() {
     schedule) options='--exec --shell --file --key --replace --stdin --script --label --session --agent --cwd --env --env-file --context --agent-arg --cron --every --at --tz --start --until --max-runs --missed --overlap --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --next --dry-run --json --state-dir --color --allow-network-fs --help' runs=yes ;;
     list) options='--session --status --label --all --limit --json --state-dir --color --allow-network-fs --help' ;;
     show) options='--json --state-dir --color --allow-network-fs --help' ;;
-    logs) options='--stderr --tail --follow --json --state-dir --color --allow-network-fs --help' ;;
+    logs) options='--stdout --stderr --script --tail --raw --follow --json --state-dir --color --allow-network-fs --help' ;;
     runs) options='--session --status --since --limit --json --state-dir --color --allow-network-fs --help' ;;
     events) options='--since --limit --follow --json --state-dir --color --allow-network-fs --help' ;;
     messages) options='--since --limit --session --follow --json --state-dir --color --allow-network-fs --help' ;;
     sessions) options='--agent --json --state-dir --color --allow-network-fs --help' ;;
     workers) options='--json --state-dir --color --allow-network-fs --help' ;;
-    top) options='--json --state-dir --color --allow-network-fs --help' ;;
+    top) options='--read-only --json --state-dir --color --allow-network-fs --help' ;;
     edit) options='--prompt --key --stdin --script --label --agent --cwd --env --env-file --context --agent-arg --at --in --cron --every --tz --start --until --max-runs --missed --overlap --once --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --json --state-dir --color --allow-network-fs --help' ;;
     pause) options='--session --agent --all --reason --json --state-dir --color --allow-network-fs --help' ;;
     resume) options='--session --agent --all --json --state-dir --color --allow-network-fs --help' ;;
     cancel) options='--session --all --wait --dry-run --yes --json --state-dir --color --allow-network-fs --help' ;;
-    retry) options='--json --state-dir --color --allow-network-fs --help' ;;
+    retry) options='--prompt --key --stdin --script --session --failed --label --since --agent --cwd --env --env-file --context --agent-arg --at --in --tz --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --yes --json --state-dir --color --allow-network-fs --help' ;;
+    reply) options='--json --state-dir --color --allow-network-fs --help' ;;
     trigger) options='--json --state-dir --color --allow-network-fs --help' ;;
     prune) options='--older-than --session --dry-run --yes --json --state-dir --color --allow-network-fs --help' ;;
     run) options='--session --drain --idle-exit --max-tasks --on-stop --jobs --detach --json --state-dir --color --allow-network-fs --help' ;;
@@ -41,7 +42,7 @@ _agentq_command() {
     add) options='--exec --shell --file --batch --key --replace --stdin --script --label --session --agent --cwd --env --env-file --context --agent-arg --at --in --tz --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --allow-network-fs --help' runs=yes ;;
     ls) options='--session --status --label --all --limit --json --state-dir --color --allow-network-fs --help' ;;
     rm) options='--session --all --wait --dry-run --yes --json --state-dir --color --allow-network-fs --help' ;;
-    log) options='--stderr --tail --follow --json --state-dir --color --allow-network-fs --help' ;;
+    log) options='--stdout --stderr --script --tail --raw --follow --json --state-dir --color --allow-network-fs --help' ;;
     status) options='--session --status --label --all --limit --json --state-dir --color --allow-network-fs --help' ;;
     esac
 }
@@ -130,8 +131,19 @@ _agentq_option() {
     cancel:--state-dir) kind=directories ;;
     cancel:-s|cancel:--session) kind=sessions ;;
     cancel:--color) kind=words choices='auto always never' ;;
-    retry:--state-dir) kind=directories ;;
+    retry:-a|retry:--agent) kind=agents ;;
+    retry:-C|retry:--cwd|retry:--state-dir) kind=directories ;;
+    retry:--stdin|retry:--script|retry:--env-file) kind=files ;;
+    retry:--prompt|retry:--key|retry:--since|retry:-e|retry:--env|retry:--agent-arg|retry:--at|retry:--in|retry:--tz|retry:-p|retry:--priority|retry:--expires|retry:--timeout|retry:--grace|retry:--stall-timeout|retry:--memory|retry:--max-cost|retry:--retries|retry:--backoff|retry:--max-backoff) kind=free ;;
+    retry:--label) kind=labels ;;
+    retry:-s|retry:--session) kind=sessions ;;
+    retry:--after|retry:--after-any|retry:--after-failure) kind=tasks ;;
     retry:--color) kind=words choices='auto always never' ;;
+    retry:--on-dep-failure) kind=words choices='cancel hold run' ;;
+    retry:--context) kind=words choices='isolated session' ;;
+    retry:--on-crash) kind=words choices='retry fail' ;;
+    reply:--state-dir) kind=directories ;;
+    reply:--color) kind=words choices='auto always never' ;;
     trigger:--state-dir) kind=directories ;;
     trigger:--color) kind=words choices='auto always never' ;;
     prune:--state-dir) kind=directories ;;
@@ -229,6 +241,7 @@ _agentq_argument() {
     resume:*) kind=live ;;
     cancel:*) kind=live ;;
     retry:*) kind=ended ;;
+    reply:0) kind=ended ;;
     trigger:0) kind=series ;;
     prune:*) kind=ended ;;
     wait:*) kind=live ;;
@@ -337,7 +350,7 @@ _agentq() {
     elif [[ $current == -* ]]; then
         for word in $options; do _agentq_offer "$word"; done
     elif [[ -z $command ]]; then
-        for word in submit schedule list show logs runs events messages sessions workers top edit pause resume cancel retry trigger prune run sweep wait health stats report doctor agents config service completion x add ls rm log status; do
+        for word in submit schedule list show logs runs events messages sessions workers top edit pause resume cancel retry reply trigger prune run sweep wait health stats report doctor agents config service completion x add ls rm log status; do
             _agentq_offer "$word"
         done
     else

@@ -109,6 +109,14 @@ def is_open(connection: sqlite3.Connection) -> bool:
     return True
 
 
+@pytest.fixture(autouse=True)
+def umask_is_usual() -> Iterator[None]:
+    """Each test begins with the same umask: whoever opens a queue in this process leaves a stricter one."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture
 def state_dir(tmp_path: Path) -> Path:
     """A state dir that does not exist yet."""

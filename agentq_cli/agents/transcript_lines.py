@@ -20,17 +20,28 @@ INNER = "    "
 """What comes from a subagent is indented by this."""
 
 
-def lines(entries: Iterable[Entry], width: int | None = None) -> Iterator[str]:
-    """The lines of a transcript, without line breaks, as its entries come. With a `width` lines in brackets are cut to
-    so many cells; what the agent says is never cut."""
-    call: Entry | None = None
-    for entry in entries:
+class Page:
+    """Turns entries into lines, in their order. With a `width` lines in brackets are cut to so many cells; what the
+    agent says is never cut."""
+
+    def __init__(self, width: int | None = None) -> None:
+        self._width = width
+        self._call: Entry | None = None
+
+    def lines(self, entry: Entry) -> list[str]:
+        """The lines of the next entry, without line breaks."""
+        call, self._call = self._call, entry if entry.kind is Kind.CALL else None
         if entry.kind is Kind.TEXT and not entry.inner:
-            yield from entry.text.split("\n")
-        else:
-            line = (INNER if entry.inner else "") + _line(entry, call)
-            yield line if width is None else _cut(line, width)
-        call = entry if entry.kind is Kind.CALL else None
+            return entry.text.split("\n")
+        line = (INNER if entry.inner else "") + _line(entry, call)
+        return [line if self._width is None else _cut(line, self._width)]
+
+
+def lines(entries: Iterable[Entry], width: int | None = None) -> Iterator[str]:
+    """The lines of a transcript, as its entries come."""
+    page = Page(width)
+    for entry in entries:
+        yield from page.lines(entry)
 
 
 def ending(verdict: Verdict) -> str:
@@ -40,7 +51,7 @@ def ending(verdict: Verdict) -> str:
     ]
     if tokens and verdict.tokens_of_conversation:
         tokens[-1] += " of the whole conversation"
-    return ", ".join((*tokens, "cost ?" if verdict.cost_usd is None else _dollars(verdict.cost_usd)))
+    return ", ".join((*tokens, "cost ?" if verdict.cost_usd is None else dollars(verdict.cost_usd)))
 
 
 def _line(entry: Entry, call: Entry | None) -> str:
@@ -72,7 +83,8 @@ def _end(entry: Entry) -> str:
     return f"[{how}{reason}; {ending(entry.verdict)}]"
 
 
-def _dollars(amount: float) -> str:
+def dollars(amount: float) -> str:
+    """A cost: `$1.23`, with more digits below ten cents."""
     return f"${amount:.4f}" if 0 < amount < 0.1 else f"${amount:,.2f}"
 
 

@@ -3,13 +3,14 @@ is missed."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 
 from agentq_cli.base.clock import monotonic_ms
-from agentq_cli.base.errors import TimedOut
+from agentq_cli.base.errors import NotFound, TimedOut
 from agentq_cli.commands import following
 from agentq_cli.commands.following import STREAMS
+from agentq_cli.commands.reading import note_of_end
 from agentq_cli.commands.reasons import Reasons
 from agentq_cli.engines.door import Queue, done
 from agentq_cli.model.addresses import Address, RunId
@@ -19,6 +20,7 @@ from agentq_cli.supervise import attended, wake
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.commands.reading import Reading
     from agentq_cli.host.bells import Bell
 
 CHECK_SECONDS = 1.0
@@ -93,10 +95,16 @@ def _with_dependencies(queue: Queue, tasks: Sequence[Task]) -> Iterator[Task]:
 
 
 def output_until_ended(
-    queue: Queue, address: Address, *, new: bool, wake_up: bool, reasons: Reasons
+    queue: Queue,
+    address: Address,
+    *,
+    new: bool,
+    wake_up: bool,
+    reasons: Reasons,
+    read: Callable[[RunId], Reading],
 ) -> Generator[tuple[str, bytes], None, Task]:
-    """The output of a task's runs as pairs of stream and bytes, each run from its first byte, one run after the other;
-    returns the task once it has ended.
+    """What a task's runs write, as `read` shows it, in pairs of stream and bytes, each run from its first byte and with
+    a line about its end, one run after the other; returns the task once it has ended.
 
     For a `new` task this means all of its runs, also those that began before the first check. For a task that already
     existed and that this submit found by its key, it means the runs since the task was submitted or last retried.
@@ -112,7 +120,10 @@ def output_until_ended(
             if task.runs > shown:
                 # A number whose claim was undone belongs to no run any more and has no output.
                 for attempt in range(shown + 1, task.runs + 1):
-                    yield from _output(queue, RunId(*address, attempt), bell)
+                    run = RunId(*address, attempt)
+                    with suppress(NotFound):
+                        yield from _read(_output(queue, run, bell), read(run))
+                        yield from note_of_end(queue, run, lambda: bell.wait(OUTPUT_SECONDS))
                 shown = task.runs
                 seconds = OUTPUT_SECONDS
             elif task.status.ended:
@@ -134,6 +145,12 @@ def _output(queue: Queue, run: RunId, bell: Bell) -> Iterator[tuple[str, bytes]]
             lambda: readers["stdout"].ended or _left(queue, run),
             lambda: bell.wait(OUTPUT_SECONDS),
         )
+
+
+def _read(pieces: Iterable[tuple[str, bytes]], reading: Reading) -> Iterator[tuple[str, bytes]]:
+    for stream, piece in pieces:
+        yield stream, reading.feed(piece) if stream == "stdout" else piece
+    yield "stdout", reading.end()
 
 
 def _left(queue: Queue, run: RunId) -> bool:

@@ -53,13 +53,13 @@ def edit(given: Given, here: Context) -> Result:
     # The whole task is made again outside the lock, so that every value is checked as submit checks it. A duration of
     # --expires counts from an occurrence's slot.
     counted_from = before.scheduled_for if before.rearms else None
-    made = TaskMaker(here, counted_from=counted_from).make(_whole(before, changes), spelled)
-    task = queue.edit(address, _change(here, changes, made, when, once))
+    made = TaskMaker(here, counted_from=counted_from).make(whole(before, changes), spelled)
+    task = queue.edit(address, change(here, changes, made, when, once))
     document = documents.task(task, now=queue.now, waiting_for=Why(queue, here.config).exactly(task))
     return Items("tasks", [document], line=lambda item: str(item["id"]))
 
 
-def _whole(task: Task, given: dict[str, Any]) -> dict[str, Any]:
+def whole(task: Task, given: dict[str, Any]) -> dict[str, Any]:
     """The options that would submit the task as it is, with the changes applied."""
     known: dict[str, Any] = {"session": task.session, "cwd": task.work.cwd, "priority": task.work.priority}
     known |= {"context": task.work.context, "label": list(task.work.labels)}
@@ -93,13 +93,13 @@ def _recurs(before: Task, given: dict[str, Any], when: dict[str, Any], once: boo
         when["tz"] = given["tz"]
 
 
-def _change(
-    here: Context, given: dict[str, Any], made: NewTask, when: dict[str, Any], once: bool
+def change(
+    here: Context, given: dict[str, Any], made: NewTask, when: dict[str, Any], once: bool = False
 ) -> Callable[[Task], Task]:
     """The edit as a function of the task under the lock; it takes over only what was given."""
     changed = _work(given, made.work)
 
-    def change(task: Task) -> Task:
+    def changed_task(task: Task) -> Task:
         if task.work.kind != made.work.kind:
             raise WrongState(f"task '{task.address}': changed in the meantime; try again")
         after = replace(task, work=changed(task.work))
@@ -114,7 +114,7 @@ def _change(
         schedule = make_schedule(here, when, session=task.session, before=task.recurrence.schedule)
         return replace(after, recurrence=replace(task.recurrence, schedule=schedule))
 
-    return change
+    return changed_task
 
 
 def _work(given: dict[str, Any], made: Work) -> Callable[[Work], Work]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from agentq_cli.base.errors import NotFound
 from agentq_cli.host.place import is_there
 
 TYPE_CHECKING = False
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from agentq_cli.engines.door import Queue
     from agentq_cli.host.output import OutputReader
-    from agentq_cli.model.addresses import RunId
+    from agentq_cli.model.addresses import Address, RunId
 
     Thing = TypeVar("Thing")
 
@@ -68,6 +69,14 @@ def output(
                 yield name, piece
         if not ended:
             wait()
+
+
+def newest_run(queue: Queue) -> tuple[Address, int]:
+    """The run that was started last. Raises NotFound."""
+    run = next(queue.runs(limit=1), None)
+    if run is None:
+        raise NotFound("nothing has run yet; `agentq list` says what waits")
+    return run.id.address, run.attempt
 
 
 def last_said(queue: Queue, run: RunId) -> str:

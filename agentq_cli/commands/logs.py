@@ -1,11 +1,13 @@
-"""`agentq logs`: what an attempt wrote, also while it runs and from any process."""
+"""`agentq logs`: what a run said and did, also while it runs and from any process."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 
-from agentq_cli.base.errors import NotFound
+from agentq_cli.base.dataclass import NamedTuple
+from agentq_cli.base.errors import NotFound, Usage
 from agentq_cli.commands import following
 from agentq_cli.commands.following import STREAMS, Pause
 from agentq_cli.commands.reasons import Reasons
@@ -13,56 +15,83 @@ from agentq_cli.engines.door import Queue
 from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.statuses import RunStatus
 from agentq_cli.options import values
-from agentq_cli.show import documents, notices
+from agentq_cli.show import documents
 from agentq_cli.show.harmless import decoded
-from agentq_cli.show.results import Document, Raw, Result, Stream, StreamedText
+from agentq_cli.show.results import Document, Output, Result, Stream, StreamedText
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.cli.context import Context
+    from agentq_cli.commands.reading import Reading
     from agentq_cli.host.output import OutputReader
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
-    ("agentq logs 3", "Print what the last run of default/3 wrote."),
-    ("agentq logs --follow docs/7", "Print the output as it comes."),
+    ("agentq logs", "Read what the newest run said and did."),
+    ("agentq logs --follow docs/7", "Read it as it comes."),
     ("agentq logs docs/7.1 --stderr --tail 20", "Print the end of an earlier run's stderr."),
+    ("agentq logs 3 --raw > events.jsonl", "Keep the bytes that the last run of default/3 printed."),
 )
+
+FILES = {
+    "stdout": {"stdout": "stdout"},
+    "stderr": {"stderr": "stdout"},
+    "script": {"script.stdout": "stdout", "script.stderr": "stdout"},
+}
+"""The files of a run that an option chooses, each with the stream on which it is shown."""
+
+
+class Wanted(NamedTuple):
+    """The files that are shown, each with its stream; at most so many last lines of each (None: all); and whether an
+    agent's own events are printed."""
+
+    files: Mapping[str, str]
+    tail: int | None
+    raw: bool
 
 
 def logs(given: Given, at: Context) -> Result:
-    """Print what an attempt wrote, also while it runs.
+    """Read what a run said and did, also while it runs; without an ID the newest run.
 
-    Control characters are made harmless. The unchanged bytes are in the files that 'agentq runs --json' names.
+    Of a prompt this is its transcript: what the agent said, a line for each tool call, and the end with its cost.
+    --raw prints the agent's own events instead. What a command wrote is printed as it is, but control characters are
+    made harmless. The run's stdout goes to stdout, its stderr to stderr.
     """
     follow, tail = given["follow"], given["tail"]
-    address, attempt = values.parse_run(given["run"])
+    wanted = Wanted(_files(given), tail, bool(given["raw"]))
     queue = at.open_queue()
-    stream = "stderr" if given["stderr"] else "stdout"
+    address, attempt = values.parse_run(given["run"]) if given["run"] else following.newest_run(queue)
     if follow and at.as_json:
         return Stream("logs", _documents(at, queue, address, attempt, tail), line=str)
     if follow:
-        pieces = _followed(at, queue, address, attempt, (stream,), tail)
-        return Raw(piece for _, _, piece in pieces if piece)
+        return Output(lambda width: _followed(at, queue, address, attempt, wanted, width), raw=wanted.raw)
     found = _run(queue, address, attempt)
     if found is None:
         raise NotFound(f"task '{address}': has not run yet; `agentq show {address}` says why")
     if not at.as_json:
-        return Raw(_told(queue, found, stream, _from(queue, found, stream, tail).whole()))
+        return Output(lambda width: _so_far(at, queue, found, wanted, width), raw=wanted.raw)
     texts = {name: StreamedText(decoded(_from(queue, found, name, tail).whole())) for name in STREAMS}
     return Document("logs", {"run": str(found), **texts, "truncated": _truncated(queue, found)})
 
 
+def _files(given: Given) -> Mapping[str, str]:
+    """The chosen files. Raises Usage."""
+    chosen = [name for name in FILES if given[name]]
+    if len(chosen) > 1:
+        raise Usage(f"--{chosen[0]}: not together with --{chosen[1]}; without either, both streams are printed")
+    return FILES[chosen[0]] if chosen else {name: name for name in STREAMS}
+
+
 def _run(queue: Queue, address: Address, attempt: int | None) -> RunId | None:
     """The requested run, else the task's last one; None if it has none yet. Raises NotFound."""
-    task = queue.task(address)
-    if attempt is None:
-        return RunId(*address, task.last_run) if task.last_run else None
-    return queue.run(RunId(*address, attempt)).id
+    if attempt is not None:
+        return queue.run(RunId(*address, attempt)).id
+    last = queue.task(address).last_run
+    return RunId(*address, last) if last else None
 
 
 def _from(queue: Queue, run: RunId, stream: str, tail: int | None) -> OutputReader:
-    """A stream of a run, from its beginning or from its last lines."""
+    """A file of a run, from its beginning or from its last lines."""
     output = queue.output(run, stream)
     return output if tail is None else output.tail(tail)
 
@@ -71,58 +100,103 @@ def _truncated(queue: Queue, run: RunId) -> bool:
     return any(queue.output(run, name).cut_bytes() for name in STREAMS)
 
 
-def _told(queue: Queue, run: RunId, stream: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The pieces; if there are none, also a hint at the other stream, which may contain the reason."""
-    empty = True
-    for piece in pieces:
-        empty = False
-        yield piece
-    if empty and stream == "stdout":
-        with queue.output(run, "stderr") as other:
-            if size := other.size():
-                notices.hint(f"nothing on stdout; {size} bytes on stderr: agentq logs {run} --stderr")
+def _reading(at: Context, queue: Queue, run: RunId, raw: bool, width: int | None) -> Reading:
+    from agentq_cli.commands import reading
+
+    return reading.Reading(None, width) if raw else reading.reading(queue, lambda: at.config, run, width)
+
+
+def _so_far(at: Context, queue: Queue, run: RunId, wanted: Wanted, width: int | None) -> Iterator[tuple[str, bytes]]:
+    """Stream and bytes of what a run has written so far, or of the last lines of each file."""
+    files, tail, raw = wanted
+    read = _reading(at, queue, run, raw, width)
+    for name, stream in files.items():
+        if name == "stdout" and not read.plain:
+            pieces: Iterable[bytes] = _last(read.whole(queue.output(run, name).whole()), tail)
+        else:
+            pieces = _from(queue, run, name, tail).whole()
+        yield from ((stream, piece) for piece in pieces)
+
+
+def _last(pieces: Iterable[bytes], lines: int | None) -> Iterable[bytes]:
+    """The last lines of pieces that are whole lines; all of them if None."""
+    if lines is None:
+        return pieces
+    return deque((line + b"\n" for piece in pieces for line in piece.split(b"\n")[:-1]), maxlen=lines)
 
 
 def _followed(
-    at: Context, queue: Queue, address: Address, attempt: int | None, streams: tuple[str, ...], tail: int | None
-) -> Iterator[tuple[RunId, str, bytes]]:
-    """Run, stream and bytes, until the run has ended; waits for a run that has not begun."""
+    at: Context, queue: Queue, address: Address, attempt: int | None, wanted: Wanted, width: int | None
+) -> Iterator[tuple[str, bytes]]:
+    """Stream and bytes of a run as they come, and how it ended."""
+    from agentq_cli.commands import reading
+
+    run = _begun(at, queue, address, attempt)
+    if run is None:
+        return
+    files, tail, raw = wanted
+    read = _reading(at, queue, run, raw, width)
+    with ExitStack() as stack:
+        readers = {name: stack.enter_context(queue.output(run, name)) for name in files}
+        if tail is not None:
+            for name, reader in readers.items():
+                if name != "stdout" or read.plain:
+                    reader.tail(tail)
+                    continue
+                so_far = _last((read.feed(piece) for piece in reader.whole()), tail)
+                yield from ((files[name], piece) for piece in so_far)
+        for name, piece in _pieces(queue, run, readers):
+            yield files[name], read.feed(piece) if name == "stdout" else piece
+    yield files.get("stdout", "stdout"), read.end()
+    yield from reading.note_of_end(queue, run, Pause().wait)
+
+
+def _begun(at: Context, queue: Queue, address: Address, attempt: int | None) -> RunId | None:
+    """The requested run once it has begun; None if the task ended without one."""
     pause = Pause()
     reasons = Reasons(queue, at.config)
     while (run := _run(queue, address, attempt)) is None:
         task = queue.task(address)
         if task.status.ended and task.last_run is None:
-            return
+            break
         reasons.update([task])
         pause.wait()
-    with ExitStack() as stack:
-        readers = {name: stack.enter_context(_from(queue, run, name, tail)) for name in streams}
+    return run
 
-        def has_ended() -> bool:
-            return readers[streams[0]].ended or queue.run(run).status is not RunStatus.RUNNING
 
-        for name, piece in following.output(readers, has_ended, pause.wait):
-            pause.reset()
-            yield run, name, piece
+def _pieces(queue: Queue, run: RunId, readers: Mapping[str, OutputReader]) -> Iterator[tuple[str, bytes]]:
+    """Name of the file and bytes, until the run has ended."""
+    first, pause = next(iter(readers.values())), Pause()
+
+    def has_ended() -> bool:
+        return first.ended or queue.run(run).status is not RunStatus.RUNNING
+
+    for name, piece in following.output(readers, has_ended, pause.wait):
+        pause.reset()
+        yield name, piece
 
 
 def _documents(
     at: Context, queue: Queue, address: Address, attempt: int | None, tail: int | None
 ) -> Iterator[documents.Item]:
     """Each piece as a document with the keys of `logs --json`; the other stream's text is empty."""
-    for run, name, text in _texts(_followed(at, queue, address, attempt, STREAMS, tail)):
-        texts = {stream: text if stream == name else "" for stream in STREAMS}
-        yield {"run": str(run), **texts, "truncated": _truncated(queue, run)}
+    run = _begun(at, queue, address, attempt)
+    if run is None:
+        return
+    with ExitStack() as stack:
+        readers = {name: stack.enter_context(_from(queue, run, name, tail)) for name in STREAMS}
+        for name, text in _texts(_pieces(queue, run, readers)):
+            texts = {stream: text if stream == name else "" for stream in STREAMS}
+            yield {"run": str(run), **texts, "truncated": _truncated(queue, run)}
 
 
-def _texts(pieces: Iterator[tuple[RunId, str, bytes]]) -> Iterator[tuple[RunId, str, str]]:
+def _texts(pieces: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, str]]:
     import codecs
 
     decoders = {name: codecs.getincrementaldecoder("utf-8")(errors="replace") for name in STREAMS}
-    run: RunId | None = None
-    for run, name, piece in pieces:
+    for name, piece in pieces:
         if text := decoders[name].decode(piece):
-            yield run, name, text
+            yield name, text
     for name, decoder in decoders.items():
-        if run is not None and (text := decoder.decode(b"", final=True)):
-            yield run, name, text
+        if text := decoder.decode(b"", final=True):
+            yield name, text

@@ -34,7 +34,7 @@ def prune(given: Given, at: Context) -> Result:
         raise Usage(f"--session '{session}': only together with --older-than")
     queue = at.open_queue()
     if older_than is None:
-        names = list(ids or ())
+        names = targets.all_expanded(ids)
     else:
         age = values.parse_duration(older_than, "--older-than")
         only = None if session is None else values.parse_session(session)

@@ -15,7 +15,7 @@ from agentq_cli.model.runs import PastRun
 from agentq_cli.options import values
 from agentq_cli.show import documents, report_page
 from agentq_cli.show import report as reporting
-from agentq_cli.show.results import Document, Raw, Result
+from agentq_cli.show.results import Document, Output, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def report(given: Given, at: Context) -> Result:
         what += f" since {local(begin)}"
     pieces = report_page.page(numbers, now=now, what=what, zone=zone, local=local, works=_works(queue, numbers.slowest))
     if path == "-":
-        return Raw(piece.encode() for piece in pieces)
+        return Output(lambda width: (("stdout", piece.encode()) for piece in pieces))
     size = _write(path, pieces)
     data = {
         "path": os.path.abspath(path),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from agentq_cli.commands import awaiting, reasons, watching
+from agentq_cli.commands import awaiting, reading, reasons, watching
 from agentq_cli.engines.door import Queue
 from agentq_cli.model.addresses import Address
 from agentq_cli.model.tasks import Task
 from agentq_cli.show import documents
-from agentq_cli.show.results import Followed, Items, Result, Stream
+from agentq_cli.show.results import Items, Output, Result, Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,17 +52,24 @@ def wait(here: Context, queue: Queue, addresses: Sequence[Address], *, no_wake: 
 
 
 def follow(here: Context, queue: Queue, address: Address, new: bool, *, no_wake: bool) -> Result:
-    """The result of --follow: the address, then the output of the task."""
+    """The result of --follow: the address, then what its runs say and do."""
     why = reasons.Reasons(queue, here.config)
     ended: list[Task] = []
 
-    def pieces() -> Iterator[tuple[str, bytes]]:
+    def pieces(width: int | None) -> Iterator[tuple[str, bytes]]:
         yield "stdout", f"{address}\n".encode()
         with _told_of_ctrl_c([address]):
-            task = yield from awaiting.output_until_ended(queue, address, new=new, wake_up=not no_wake, reasons=why)
+            task = yield from awaiting.output_until_ended(
+                queue,
+                address,
+                new=new,
+                wake_up=not no_wake,
+                reasons=why,
+                read=lambda run: reading.reading(queue, lambda: here.config, run, width),
+            )
         ended.append(task)
 
-    return Followed(pieces(), code=lambda: awaiting.code(ended[0]))
+    return Output(pieces, code=lambda: awaiting.code(ended[0]))
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from agentq_cli.model.actions import Actor, TargetResult, Undone
 from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
+from agentq_cli.show import notices
 from agentq_cli.show.results import Results
 
 TYPE_CHECKING = False
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
 Done: TypeAlias = "tuple[str, Task | Undone]"
 """A target as it is reported, and the result for it."""
+
+
+MOST_IN_RANGE = 10_000
+MOST_UNASKED = 10
+"""How many tasks a command changes without asking first, on a terminal."""
 
 
 def each(targets: Sequence[str], act: Callable[[Sequence[Address]], Sequence[Task | Undone]]) -> list[Done]:
@@ -32,7 +38,7 @@ def each_or_run(
     parse: Callable[[str], Address | RunId],
 ) -> list[Done]:
     """The same for targets that `parse` reads."""
-    names = [named(target) for target in targets]
+    names = [named(target) for target in all_expanded(targets)]
     known: dict[int, Address | RunId] = {}
     found: dict[int, Task | Undone] = {}
     for position, name in enumerate(names):
@@ -53,6 +59,32 @@ def _result(name: str, found: Task | Undone, message: Callable[[str, Task], str]
     if isinstance(found, Undone):
         return TargetResult(name, False, found.error.code, found.error.message, found.status)
     return TargetResult(name, True, 0, message(name, found), found.shown_status(now))
+
+
+def all_expanded(words: Sequence[str]) -> list[str]:
+    """The targets that all these words stand for."""
+    return [target for word in words for target in expanded(word)]
+
+
+def expanded(word: str) -> list[str]:
+    """The targets that a word stands for: `3-5` and `docs/3-5` are three, `3,7` and `docs/3,7` two; other words stand
+    for themselves. After a comma, a number without a session is of the session before it. Raises Usage."""
+    if word.isdigit():
+        return [word]
+    found: list[str] = []
+    before = ""
+    for part in word.split(","):
+        session, slash, rest = part.rpartition("/")
+        before = f"{session}/" if slash else before
+        first, dash, last = rest.partition("-")
+        if not (dash and first.isdecimal() and last.isdecimal()):
+            found.append(f"{before}{rest}")
+            continue
+        low, high = (values.parse_address(f"{before}{number}", f"ID '{word}':").seq for number in (first, last))
+        if not 0 <= high - low < MOST_IN_RANGE:
+            raise Usage(f"ID '{word}': a range goes upwards, and has at most {MOST_IN_RANGE} tasks")
+        found += [f"{before}{seq}" for seq in range(low, high + 1)]
+    return found
 
 
 def settle_dependents(queue: Queue) -> None:
@@ -85,11 +117,25 @@ def live(queue: Queue, session: str | None) -> list[str]:
     return [str(task.address) for task in queue.tasks(session=session)]
 
 
+def confirm_many(yes: bool, count: int, verb: str) -> None:
+    """Before many tasks are changed, say on a terminal how many, and ask above `MOST_UNASKED`. Raises Usage."""
+    if yes or count <= 1 or not _on_terminal():
+        return
+    if count > MOST_UNASKED:
+        confirm(yes, f"{verb} {count} tasks")
+    else:
+        notices.note(f"{verb} {count} tasks")
+
+
+def _on_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()
+
+
 def confirm(yes: bool, what: str) -> None:
     """Ask before a destructive command; without a terminal, require `--yes`. Raises Usage."""
     if yes:
         return
-    if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
+    if not _on_terminal():
         raise Usage(f"{what}: not a terminal; confirm with --yes")
     import typer
 

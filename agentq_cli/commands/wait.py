@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from agentq_cli.base.errors import Usage
-from agentq_cli.commands import awaiting, watching
+from agentq_cli.commands import awaiting, targets, watching
 from agentq_cli.commands.reasons import Reasons
 from agentq_cli.model.addresses import Address
 from agentq_cli.model.statuses import Status
@@ -36,7 +36,7 @@ def wait(given: Given, at: Context) -> Result:
     ids, session, timeout = given["ids"], given["session"], given["timeout"]
     if bool(ids) is (session is not None):
         raise Usage("wait: name tasks, or a session with -s" + ("; not both" if ids else ""))
-    addresses = [values.parse_address(each) for each in ids or ()]
+    addresses = [values.parse_address(each) for each in targets.all_expanded(ids or ())]
     limit = None if timeout is None else values.parse_duration(timeout, "--timeout")
     queue = at.open_queue()
     if session is not None:

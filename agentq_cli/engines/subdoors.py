@@ -122,6 +122,10 @@ class Figures(Protocol):
     def recent_ends(self, limit: int) -> list[PastRun]:
         """The runs that ended last, newest first."""
 
+    def series(self, limit: int) -> list[tuple[Task, PastRun | None]]:
+        """The live occurrences of up to `limit` series, soonest first, each with the newest run of its series that has
+        ended: None if it is not among the last runs of its session. Those that cannot be read at once are left out."""
+
     def history(self, *, session: str | None = None, since: int | None = None) -> Iterator[PastRun]:
         """Every run, or those that began since a time, newest first."""
 

@@ -140,8 +140,12 @@ class Queue(Protocol):
     def edit(self, address: Address, edit: Edit) -> Task:
         """Change a waiting task with a function of it. Raises NotFound, WrongState."""
 
-    def retry_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
-        """`retry` for many tasks."""
+    def retry_each(self, addresses: Sequence[Address], edit: Edit | None = None) -> list[Task | Undone]:
+        """`retry` for many tasks, each first changed by `edit`."""
+
+    def reply(self, address: Address, prompt: str) -> Task:
+        """Queue an ended task again, with another prompt, in the conversation of its last run. Raises NotFound, and
+        WrongState if there is no such conversation."""
 
     def trigger(self, address: Address) -> Task:
         """An extra occurrence of a series, due now. Raises NotFound, WrongState."""

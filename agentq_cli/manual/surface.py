@@ -15,6 +15,7 @@ from agentq_cli.options.table import ALIASES, COMMANDS, EVERYWHERE, SHORT_EXEC
 
 ADDRESSES = {
     "retry": "ended",
+    "reply": "ended",
     "prune": "ended",
     "trigger": "series",
     **dict.fromkeys(("show", "logs", "runs", "events", "report"), "tasks"),

@@ -27,6 +27,7 @@ class Trigger(StrEnum):
     SUBMIT = "submit"
     SCHEDULE = "schedule"
     RETRY = "retry"
+    REPLY = "reply"
     MANUAL = "manual"
     CATCHUP = "catchup"
 

@@ -25,7 +25,8 @@ class Launch:
     """What only the start of a task's runs needs: environment, limits, retry policy; stored as one JSON column.
 
     `captured` is the part of the submitting shell's environment that is passed on, `env` what `--env-file` and `-e`
-    gave. `umask` is the submitter's. Runs up to K = `earlier_runs` belong to a task that this one replaced.
+    gave. `umask` is the submitter's. Runs up to K = `earlier_runs` belong to a task that this one replaced. `continues`
+    is the conversation in which a person has replied: the runs go on in that one or not at all.
     """
 
     env: Mapping[str, str] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class Launch:
     on_crash: str | None = None
     max_cost_usd: float | None = None
     earlier_runs: int = 0
+    continues: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ Given: TypeAlias = "Mapping[str, Any]"
 GROUPS = {
     "Submit": ("submit", "schedule"),
     "Inspect": ("list", "show", "logs", "runs", "events", "messages", "sessions", "workers", "top"),
-    "Change": ("edit", "pause", "resume", "cancel", "retry", "trigger", "prune"),
+    "Change": ("edit", "pause", "resume", "cancel", "retry", "reply", "trigger", "prune"),
     "Run": ("run", "sweep", "wait"),
     "Monitor": ("health", "stats", "report", "doctor"),
     "Set up": ("agents", "config", "service", "completion"),
@@ -42,7 +42,8 @@ PANELS = (WHAT, WHICH, WHERE, WHEN, ORDER, LIMITS, FAILURE, ENDING, HOW)
 """The help's headings for options, in order; EVERYWHERE comes last."""
 
 NEW = ("submit", "schedule", "batch")
-TASK = (*NEW, "edit")
+CHANGES = ("edit", "retry")
+TASK = (*NEW, *CHANGES)
 DEFAULTS = (*TASK, "defaults")
 SERIES = ("schedule", "edit")
 """Where a task's options are valid: for a new task, for any task, also as defaults, or for a series."""
@@ -148,7 +149,7 @@ ROWS: tuple[Any, ...] = (
     ("--file", NEW, "path", WHAT, "Read the prompt from a file.", {}),
     ("--batch", ("submit",), "path", WHAT, "JSON Lines, one task each; '-' is stdin.", {}),
     ("ref", ("batch",), "text", "", "A name for this line, which other lines can wait for.", {}),
-    ("--prompt", ("edit", "batch", "request"), "text", WHAT, "The new prompt.", {"field": "prompt"}),
+    ("--prompt", (*CHANGES, "batch", "request"), "text", WHAT, "The new prompt.", {"field": "prompt"}),
     (
         "--key",
         TASK,
@@ -175,10 +176,10 @@ ROWS: tuple[Any, ...] = (
         {"field": "launch.script"},
     ),
     # When.
-    ("--at", ("submit", "edit", "batch", "request"), "time", WHEN, "Not before this time.", {"field": "due_at"}),
+    ("--at", ("submit", *CHANGES, "batch", "request"), "time", WHEN, "Not before this time.", {"field": "due_at"}),
     (
         "--in",
-        ("submit", "edit", "batch", "request"),
+        ("submit", *CHANGES, "batch", "request"),
         "duration",
         WHEN,
         "Not before this much time has passed.",
@@ -299,7 +300,14 @@ ROWS: tuple[Any, ...] = (
         "A word to append to the agent's command line; repeatable.",
         {"field": "launch.agent_args"},
     ),
-    ("--label", (*DEFAULTS, "request"), "texts", WHAT, "A label to find it by; repeatable.", {"field": "labels"}),
+    (
+        "--label",
+        (*NEW, "edit", "defaults", "request"),
+        "texts",
+        WHAT,
+        "A label to find it by; repeatable.",
+        {"field": "labels"},
+    ),
     # After other tasks.
     ("--after", TASK, "tasks", ORDER, "Start once this task has completed; repeatable.", {"field": "after"}),
     ("--after-any", TASK, "tasks", ORDER, "Start once this task has ended; repeatable.", {"field": "after"}),
@@ -392,8 +400,23 @@ ROWS: tuple[Any, ...] = (
         {"choices": ("retry", "fail"), "default": "retry", "field": "launch.on_crash"},
     ),
     # The target of a command.
-    ("id", ("show", "edit", "trigger"), "one", "", "The task: SESSION/N, or N for default/N.", {"metavar": "ID"}),
-    ("run", ("logs",), "one", "", "The task, meaning its last run, or one of its runs.", {"metavar": "ID[.K]"}),
+    (
+        "id",
+        ("show", "edit", "reply", "trigger"),
+        "one",
+        "",
+        "The task: SESSION/N, or N for default/N.",
+        {"metavar": "ID"},
+    ),
+    ("text", ("reply",), "one", "", "What to say; '-' reads it from stdin.", {"metavar": "TEXT"}),
+    (
+        "run",
+        ("logs",),
+        "optional",
+        "",
+        "The task, meaning its last run, or one of its runs; else the newest run.",
+        {"metavar": "ID[.K]"},
+    ),
     ("task", ("runs", "events"), "optional", "", "Only this task.", {"metavar": "ID"}),
     (
         "ids",
@@ -423,7 +446,7 @@ ROWS: tuple[Any, ...] = (
     ("--older-than", ("prune",), "duration", WHICH, "Only tasks that ended longer ago than this.", {}),
     (
         "--session -s",
-        ("list", "runs", "pause", "resume", "cancel", "prune", "sweep", "wait", "stats", "report"),
+        ("list", "runs", "pause", "resume", "cancel", "retry", "prune", "sweep", "wait", "stats", "report"),
         "name",
         WHICH,
         "Only this session.",
@@ -440,10 +463,11 @@ ROWS: tuple[Any, ...] = (
         "Only this status, such as running; repeatable.",
         {"metavar": "STATUS"},
     ),
-    ("--label", ("list",), "text", WHICH, "Only tasks with this label.", {}),
+    ("--failed", ("retry",), "flag", WHICH, "Every task that has failed.", {}),
+    ("--label", ("list", "retry"), "text", WHICH, "Only tasks with this label.", {}),
     (
         "--since",
-        ("runs", "events", "messages", "stats", "report"),
+        ("retry", "runs", "events", "messages", "stats", "report"),
         "moment",
         WHICH,
         "Only from this time on.",
@@ -451,8 +475,11 @@ ROWS: tuple[Any, ...] = (
     ),
     ("--all", ("list",), "flag", WHICH, "Also tasks that have ended.", {}),
     ("--all", ("pause", "resume", "cancel"), "flag", WHICH, "Everything.", {}),
-    ("--stderr", ("logs",), "flag", WHICH, "Print stderr instead of stdout.", {}),
+    ("--stdout", ("logs",), "flag", WHICH, "Only what it wrote on stdout.", {}),
+    ("--stderr", ("logs",), "flag", WHICH, "Only what it wrote on stderr, on stdout.", {}),
+    ("--script", ("logs",), "flag", WHICH, "Only what its script wrote, on stdout.", {}),
     ("--tail -n", ("logs",), "whole", WHICH, "Only the last N lines.", {"low": 0}),
+    ("--raw", ("logs",), "flag", HOW, "Print an agent's own events; the bytes as they are, but to a terminal.", {}),
     ("--limit", ("list", "runs", "events", "messages"), "whole", WHICH, "At most this many.", {"low": 1}),
     # How, and until when.
     ("--drain", ("run",), "flag", ENDING, "Exit when nothing is running or due.", {}),
@@ -476,6 +503,7 @@ ROWS: tuple[Any, ...] = (
     ),
     ("--detach", ("run",), "flag", HOW, "Run in the background; prints the supervisor's pid.", {}),
     ("--next", ("schedule",), "whole", HOW, "Show the next N fire times, and store nothing.", {"low": 1, "high": 1000}),
+    ("--read-only", ("top",), "flag", HOW, "Only look: no key changes anything.", {}),
     ("--reason", ("pause",), "text", HOW, "The reason, shown by 'show' and 'sessions'.", {}),
     ("--timeout", ("wait",), "duration", HOW, "Give up after this long, with exit code 124.", {}),
     ("--wait", ("cancel",), "flag", HOW, "Return once their processes are gone.", {}),
@@ -487,7 +515,7 @@ ROWS: tuple[Any, ...] = (
         "Show what would be done, and change nothing.",
         {},
     ),
-    ("--yes -y", ("cancel", "prune"), "flag", HOW, "Do not ask.", {}),
+    ("--yes -y", ("cancel", "retry", "prune"), "flag", HOW, "Do not ask.", {}),
     ("--wait", ("submit",), "flag", HOW, "Wait until it has ended, and exit with its exit code.", {}),
     ("--follow -f", ("submit",), "flag", HOW, "Like --wait, and print its output as it comes.", {}),
     ("--follow -f", ("logs", "events", "messages"), "flag", HOW, "Keep printing new data as it comes.", {}),

@@ -95,7 +95,8 @@ def again(task: Task, outcome: Outcome, *, now: int, hold: AgentHold | None, jit
     """
     if outcome.failure_class is None:
         return None
-    if unusable(task, outcome) and not task.fresh:
+    # A reply means nothing in a conversation that does not know what it replies to.
+    if unusable(task, outcome) and not task.fresh and task.work.launch.continues is None:
         return Again(task.due_at, counted=False, fresh=True)
     if hold is not None and hold.kind is FailureClass.RATE_LIMITED and hold.count <= FREE_HOLDS:
         return Again(task.due_at, counted=False)

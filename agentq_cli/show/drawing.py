@@ -84,11 +84,9 @@ def sentence(parts: Sequence[tuple[str, str]], pen: Pen) -> Text:
     return line(*dotted[1:])
 
 
-def table(
-    columns: Sequence[Column], items: Sequence[Mapping[str, Any]], *, pen: Pen, width: int, now: int, selected: int = -1
-) -> Table:
-    """A table with a header line and a line for each item; the `selected` item has no colours, so it can be marked."""
-    return Pages(columns, Canvas(pen), width=width, now=now).page(items, selected)
+def table(columns: Sequence[Column], items: Sequence[Mapping[str, Any]], *, pen: Pen, width: int, now: int) -> Table:
+    """A table with a header line and a line for each item."""
+    return Pages(columns, Canvas(pen), width=width, now=now).page(items)
 
 
 class Pages:
@@ -109,9 +107,9 @@ class Pages:
             some = [cells[begin : begin + AT_ONCE] for cells in texts]
             yield from self._canvas.lines([self._drawn(some, header=not headed and not begin)], self._width)
 
-    def page(self, items: Sequence[Mapping[str, Any]], selected: int = -1) -> Table:
-        """The first page as a drawing with a header; the `selected` item has no colours."""
-        return self._drawn(self._laid(items), header=True, selected=selected)
+    def page(self, items: Sequence[Mapping[str, Any]]) -> Table:
+        """The first page as a drawing with a header."""
+        return self._drawn(self._laid(items), header=True)
 
     def _laid(self, items: Sequence[Mapping[str, Any]]) -> list[list[str]]:
         """The texts of each column. The first page chooses the columns; later pages can only make them wider."""
@@ -127,16 +125,16 @@ class Pages:
         self._natural = natural
         return texts
 
-    def _drawn(self, texts: Sequence[Sequence[str]], *, header: bool, selected: int = -1) -> Table:
+    def _drawn(self, texts: Sequence[Sequence[str]], *, header: bool) -> Table:
         drawn = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="", show_header=header)
         widths = shared(self._columns, self._natural, self._width)
         columns = self._columns[: len(widths)]
         for column, width in zip(columns, widths, strict=True):
             justify: JustifyMethod = "right" if column.kind in TO_THE_RIGHT else "left"
             drawn.add_column(line((column.header, BOLD)), justify=justify, no_wrap=True, width=width)
-        for number, row in enumerate(zip(*texts[: len(widths)], strict=True)):
+        for row in zip(*texts[: len(widths)], strict=True):
             cells = zip(columns, row, strict=True)
-            drawn.add_row(*(line((text, "" if number == selected else each.style_of(text))) for each, text in cells))
+            drawn.add_row(*(line((text, each.style_of(text))) for each, text in cells))
         return drawn
 
 

@@ -48,3 +48,17 @@ def spill(text: str, end: str = "\n") -> None:
             print(text, end=end, file=sys.stderr, flush=True)
     except (OSError, ValueError):
         pass
+
+
+def spill_bytes(piece: bytes) -> bool:
+    """The bytes as they are on stderr, unless that is a terminal; returns whether that was done."""
+    try:
+        if sys.stderr is not None and sys.stderr.isatty():
+            return False
+        if sys.stderr is not None:
+            sys.stderr.flush()
+            sys.stderr.buffer.write(piece)
+            sys.stderr.flush()
+    except (OSError, ValueError):
+        pass
+    return True

@@ -11,16 +11,16 @@ import sys
 
 from agentq_cli.base.errors import AgentqError, Refused
 from agentq_cli.base.json_text import encode
-from agentq_cli.show.harmless import Decoder, decoded, harmless, one_line
-from agentq_cli.show.notices import error, note, spill
+from agentq_cli.show.harmless import Decoder, harmless, one_line
+from agentq_cli.show.notices import error, note, spill, spill_bytes
 from agentq_cli.show.pen import BOLD, DIM, STATUS_STYLES, Pen, is_plain, wants_colour
 from agentq_cli.show.results import (
+    NOTE,
     Document,
-    Followed,
     Interactive,
     Item,
     Items,
-    Raw,
+    Output,
     Result,
     Results,
     Screen,
@@ -75,12 +75,10 @@ class Printer:
                 self._stream(result)
             case Screen():
                 self._document(result.kind, result.data) if self._json else self._screen(result)
-            case Raw():
-                self._raw(result)
-            case Followed():
-                self._followed(result)
+            case Output():
+                self._output(result)
             case Interactive():
-                return result.run(self._put_now, self._canvas())
+                return result.run()
             case Results():
                 self._results(result)
         self._flush()
@@ -277,25 +275,40 @@ class Printer:
         for line, heading in result.lines(self._width()):
             self._put(self._pen(harmless(line), BOLD if heading else "") + "\n")
 
-    def _raw(self, result: Raw) -> None:
-        for text in decoded(result.pieces):
-            self._put(harmless(text))
-            self._flush()
-
-    def _followed(self, result: Followed) -> None:
+    def _output(self, result: Output) -> None:
         decoders = {"stdout": Decoder(), "stderr": Decoder()}
-        for stream, piece in result.pieces:
-            self._follow(stream, decoders[stream].decode(piece))
-        for stream, decoder in decoders.items():
-            self._follow(stream, decoder.end())
+        complete = dict.fromkeys(decoders, True)
 
-    def _follow(self, stream: str, text: str) -> None:
-        if not text:
-            return
+        def put(stream: str, text: str) -> None:
+            if text:
+                complete[stream] = text.endswith("\n")
+                if stream == "stdout":
+                    self._put_now(harmless(text))
+                else:
+                    spill(harmless(text), end="")
+
+        for stream, piece in result.pieces(self._width() if self._terminal else None):
+            if stream == NOTE:
+                for name, decoder in decoders.items():
+                    put(name, decoder.end())
+                if not complete["stderr"] or (self._terminal and not complete["stdout"]):
+                    spill("")
+                note(piece.decode())
+            elif not (result.raw and self._put_bytes(stream, piece)):
+                put(stream, decoders[stream].decode(piece))
+        for name, decoder in decoders.items():
+            put(name, decoder.end())
+
+    def _put_bytes(self, stream: str, piece: bytes) -> bool:
+        """Write bytes as they are, unless to a terminal; returns whether that was done."""
         if stream == "stderr":
-            spill(harmless(text), end="")
-        else:
-            self._put_now(harmless(text))
+            return spill_bytes(piece)
+        out = getattr(self._out, "buffer", None)
+        if self._terminal or out is None:
+            return False
+        Printer.begun = True
+        self._try(lambda: out.write(piece) and out.flush())
+        return True
 
     def _results(self, result: Results) -> None:
         from agentq_cli.show import documents

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
     from agentq_cli.model.actions import TargetResult
     from agentq_cli.show.board import Live
-    from agentq_cli.show.drawing import Canvas
     from agentq_cli.show.tables import Column
 
 Item: TypeAlias = "Mapping[str, Any]"
@@ -95,31 +94,29 @@ class Screen:
     code: Code = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Raw:
-    """Bytes that an agent wrote, in pieces of any size, made harmless. It has no JSON form; use `Stream` for that."""
-
-    pieces: Iterable[bytes]
-    code: Code = 0
+NOTE = "note"
+"""The stream of agentq's own words about a run, one line a piece, which go to stderr."""
 
 
 @dataclass(frozen=True, slots=True)
-class Followed:
-    """The output of a task's runs as it comes: stream (`stdout`, `stderr`) and bytes, made harmless and written to
-    agentq's own stream of that name."""
+class Output:
+    """What runs wrote, as it comes: stream (`stdout`, `stderr`, NOTE) and bytes, made harmless and written to agentq's
+    own stream of that name. It has no JSON form; use `Stream` for that.
 
-    pieces: Iterable[tuple[str, bytes]]
+    `pieces(width)` gets the columns of the terminal, or None if stdout is none. With `raw` only a terminal gets
+    harmless text, and all else the bytes as they are.
+    """
+
+    pieces: Callable[[int | None], Iterable[tuple[str, bytes]]]
     code: Code = 0
+    raw: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Interactive:
-    """An interactive screen that ends with an exit code. Only for a terminal.
+    """An interactive screen, which `run` shows until it ends with an exit code. Only for a terminal."""
 
-    `run(put, canvas)` gets a function that writes and flushes text, and a canvas that turns drawings into lines.
-    """
-
-    run: Callable[[Callable[[str], None], Canvas], int]
+    run: Callable[[], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +132,7 @@ class Results:
         return results_code(self.items)
 
 
-Result: TypeAlias = Document | Items | Stream | Screen | Raw | Followed | Interactive | Results | None
+Result: TypeAlias = Document | Items | Stream | Screen | Output | Interactive | Results | None
 
 
 def results_code(items: Sequence[TargetResult]) -> int:

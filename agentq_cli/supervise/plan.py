@@ -45,6 +45,8 @@ def plan(task: Task, config: Config, past: Past, *, now: int) -> Plan:
         assert profile is not None
         resume = _goes_on(task, profile, past) and not _stale(task, config, past, now)
         conversation, prompt = past.conversation, task.work.prompt or ""
+        if task.work.launch.continues is not None and not resume:
+            raise Usage(f"conversation '{conversation}': agent '{profile.name}' cannot go on in it from this directory")
         if not resume:
             conversation = str(uuid.uuid4()) if profile.chooses_conversation else None
         elif past.interrupted is not None:

@@ -91,16 +91,6 @@ class Screen:
                 break
         return self.text
 
-    def frame(self) -> list[str]:
-        """The lines of the last whole picture, as they read."""
-        last = self.read().split("\x1b[H")[-1].partition("\x1b[J")[0]
-        return SEQUENCE.sub("", last).replace("\r", "").split("\n")
-
-    def shows(self, *words: str) -> list[str]:
-        """The picture once it has all of these words."""
-        until(lambda: all(word in "\n".join(self.frame()) for word in words), what=f"{words} on the screen")
-        return self.frame()
-
     def says(self, *words: str) -> str:
         """What was written to it, sequences left out, once all of these words are in it."""
         until(lambda: all(word in SEQUENCE.sub("", self.read()) for word in words), what=f"{words} on the terminal")

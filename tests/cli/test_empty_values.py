@@ -17,6 +17,7 @@ ALLOWED = {"--agent-arg"}
 WORDS = {
     "schedule": ("--every", "1h"),
     **dict.fromkeys(("show", "logs", "edit", "trigger", "retry", "cancel", "wait", "pause", "resume"), ("1",)),
+    "reply": ("1", "x"),
     "service": ("print", "cron"),
     "completion": ("bash",),
     "messages": ("-s", "default"),

@@ -81,7 +81,8 @@ def evil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driven]:
 COMMANDS = [
     *(["list", "--all"], ["list"], ["runs"], ["events"], ["messages", "-s", "talk"], ["sessions"], ["workers"]),
     *(["show", f"talk/{number}"] for number in range(1, 7)),
-    *(["logs", f"talk/{number}"] for number in range(1, 6)),
+    *(["logs", f"talk/{number}", "--stdout"] for number in range(1, 6)),
+    *(["logs", f"talk/{number}", "--stdout", "--raw"] for number in range(1, 3)),
     *(["logs", f"talk/{number}", "--stderr"] for number in range(1, 3)),
     *(
         ["runs", "talk/2"],
@@ -104,7 +105,7 @@ WRONG = [
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command)[:20])
 def test_on_a_pipe(evil: Driven, command: list[str]) -> None:
-    done = evil(*command)
+    done = evil(*(word for word in command if word != "--raw"))
     assert not FORBIDDEN.search(done.stdout + done.stderr)
     if command[0] != "logs":
         assert not any(line.startswith("agentq:") for line in done.stdout.splitlines())

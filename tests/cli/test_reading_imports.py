@@ -12,7 +12,7 @@ from agentq_process import Agentq
 HEAVY = {
     *("rich", "croniter", "dateutil", "psutil", "filelock", "asyncio", "tomllib", "zoneinfo", "pydantic", "ssl"),
     *("multiprocessing", "concurrent", "importlib.metadata", "email", "http", "logging", "ctypes", "hypothesis"),
-    *("jsonschema", "pytest", "rich.console", "typer.rich_utils"),
+    *("jsonschema", "pytest", "rich.console", "typer.rich_utils", "textual"),
 }
 
 PARSER = {"typer", "inspect", "dataclasses", "typing", "pathlib", "difflib", "urllib", "ipaddress"}
@@ -70,6 +70,7 @@ def test_a_common_command_imports_nothing_heavy(agentq: Agentq, arguments: tuple
         (("list",), True),
         (("stats",), True),
         (("list", "--json"), False),
+        (("top", "--json"), False),
         (("show", "1"), False),
         (("config", "show"), False),
     ],

@@ -1,9 +1,10 @@
-"""`logs`: an attempt's output, whole or its end, while it runs and afterwards, harmless whatever it holds."""
+"""`logs`: what a run wrote, whole or its end, while it runs and afterwards, harmless whatever it holds."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -30,8 +31,12 @@ def run_command(agentq: Agentq, command: str, *options: str) -> None:
 
 def test_stdout_and_stderr_are_apart(agentq: Agentq) -> None:
     run_command(agentq, "echo out; echo err >&2")
-    assert agentq("logs", "1").stdout == "out\n"
-    assert agentq("logs", "default/1.1", "--stderr").stdout == "err\n"
+    both = agentq("logs", "1")
+    assert (both.stdout, both.stderr) == ("out\n", "err\n")
+    for option, text in (("--stdout", "out\n"), ("--stderr", "err\n")):
+        one = agentq("logs", "default/1.1", option)
+        assert (one.stdout, one.stderr) == (text, "")
+    assert agentq("logs", "1", "--stdout", "--stderr").returncode == 2
     document = json.loads(agentq("logs", "1", "--json").stdout)
     assert document == {
         "schema": "agentq.logs/1",
@@ -78,11 +83,23 @@ def test_a_task_that_has_not_run_has_no_logs(agentq: Agentq) -> None:
     assert done.stderr == "agentq: error: task 'default/1': has not run yet; `agentq show default/1` says why\n"
 
 
-def test_an_empty_stdout_hints_at_stderr(agentq: Agentq) -> None:
-    run_command(agentq, "echo reason >&2; exit 1")
-    done = agentq("logs", "1")
-    assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr == "agentq: hint: nothing on stdout; 7 bytes on stderr: agentq logs default/1.1 --stderr\n"
+def test_without_an_id_it_is_the_newest_run(agentq: Agentq) -> None:
+    done = agentq("logs")
+    assert (done.returncode, done.stdout) == (3, "")
+    run_command(agentq, "echo one", "-s", "docs")
+    run_command(agentq, "echo two")
+    assert agentq("logs").stdout == "two\n"
+    assert json.loads(agentq("logs", "--json").stdout)["run"] == "default/1.1"
+
+
+def test_what_a_script_wrote_is_kept_apart(agentq: Agentq, tmp_path: Path) -> None:
+    script = tmp_path / "script.sh"
+    script.write_text("#!/bin/sh\necho looked >&2\necho '{\"wakeAgent\": true}'\n")
+    script.chmod(0o755)
+    run_command(agentq, "echo out", "--script", str(script))
+    assert agentq("logs").stdout == "out\n"
+    done = agentq("logs", "--script")
+    assert (done.stdout, done.stderr) == ('{"wakeAgent": true}\nlooked\n', "")
 
 
 @pytest.fixture
@@ -103,7 +120,11 @@ def test_output_is_followed_from_another_process_until_the_run_ends(running: tup
     assert follower.stdout.readline() == "first\n"
     assert agentq("logs", "1").stdout == "first\n"
     release.write_text("go\n")
-    assert follower.communicate(timeout=30) == ("last\n", "")
+    out, err = follower.communicate(timeout=30)
+    assert out == "last\n"
+    oops, ending = err.splitlines()
+    assert oops == "oops"
+    assert re.fullmatch(r"default/1\.1: success, \S+", ending)
     assert follower.returncode == 0
     assert supervisor.wait(30) == 0
 
@@ -138,12 +159,15 @@ def test_a_run_that_came_between_two_looks_is_followed(tmp_path: Path) -> None:
             return OutputReader(RunDirectory(tmp_path), stream)
 
         def run(self, run: RunId) -> SimpleNamespace:
-            return SimpleNamespace(status=RunStatus.SUCCESS)
+            return SimpleNamespace(
+                status=RunStatus.SUCCESS, agent=None, duration_ms=7, exit_code=0, error=None, cost_usd=None
+            )
 
     (tmp_path / "stdout").write_bytes(b"whole")
     here = SimpleNamespace(config=None)
-    pieces = logs._followed(here, Racing(), Address("default", 1), None, ("stdout",), None)  # type: ignore[arg-type]
-    assert [piece for _, _, piece in pieces] == [b"whole"]
+    wanted = logs.Wanted({"stdout": "stdout"}, None, False)
+    pieces = logs._followed(here, Racing(), Address("default", 1), None, wanted, None)  # type: ignore[arg-type]
+    assert [piece for _, piece in pieces if piece] == [b"whole", b"default/1.1: success, 7ms"]
 
 
 def test_following_what_never_starts_ends_with_the_task(agentq: Agentq) -> None:

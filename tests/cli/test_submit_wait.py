@@ -100,14 +100,21 @@ def test_every_byte_of_a_run_that_was_over_before_the_first_look_is_followed(sup
     for number in range(20):
         script = f"echo out {number}; echo err {number} >&2; printf end; exit {number}"
         found = followed(supervised, "sh", "-c", script, code=number)
-        assert found == (f"out {number}\nend", f"err {number}\n")
+        assert found[0] == f"out {number}\nend"
+        assert found[1].startswith(f"err {number}\ndefault/{number + 1}.1: {'error' if number else 'success'}, ")
 
 
 def test_every_attempt_is_followed(supervised: Driven) -> None:
     script = 'echo attempt $AGENTQ_ATTEMPT; echo error $AGENTQ_ATTEMPT >&2; [ "$AGENTQ_ATTEMPT" = 3 ]'
     given = ["--retries", "5", "--backoff", "1ms", "--max-backoff", "1ms"]
     found = followed(supervised, "sh", "-c", script, given=given)
-    assert found == ("attempt 1\nattempt 2\nattempt 3\n", "error 1\nerror 2\nerror 3\n")
+    assert found[0] == "attempt 1\nattempt 2\nattempt 3\n"
+    lines = [re.sub(r", \d+ms", "", line) for line in found[1].splitlines()]
+    assert lines == [
+        *("error 1", "default/1.1: error, exit 1"),
+        *("error 2", "default/1.2: error, exit 1"),
+        *("error 3", "default/1.3: success"),
+    ]
 
 
 def test_long_output_is_followed_whole(supervised: Driven) -> None:
@@ -208,7 +215,8 @@ def test_who_waits_behind_a_hold_is_told_once_until_when(aq: Driven, command: st
     aq("resume", "1")
     aq("run", "--drain", "-s", "default")
     out, err = waiting.communicate(timeout=30)
-    assert err == ""
+    # Who follows is told how it ended.
+    assert re.fullmatch(r"default/1\.1: success, .*\n" if command in ("--follow", "logs") else "", err)
     assert waiting.returncode == 0
     if "--json" in command:
         assert json.loads(out)["items"][0]["status"] == "completed"

@@ -1,22 +1,29 @@
-"""`top` on a terminal of its own: what it shows, what its keys do, and that it leaves the terminal as it was."""
+"""`top` on a terminal of its own: that it leaves the terminal as it was, and what it does with it meanwhile.
+
+What it shows and what its keys do is in `test_top_keys`.
+"""
 
 from __future__ import annotations
 
+import base64
+import re
 import signal
 from pathlib import Path
 
 import pytest
 from driven import Driven, alive, held, until
-from terminal import SEQUENCE, Screen, screen
+from terminal import Screen, screen
 
 PLAIN = {"NO_COLOR": "1"}
-LEFT = "\x1b[?25h\x1b[?1049l"
-"""The cursor shown again, the screen that was there before."""
+LEFT, CURSOR = "\x1b[?1049l", "\x1b[?25h"
+"""The screen that was there before, and the cursor shown again."""
 
 
 def restored(shown: Screen, code: int) -> None:
     """It ended with that code and left the terminal as it found it."""
-    assert shown.ended(code).endswith(LEFT) or (code == 130 and LEFT in shown.read())
+    said = shown.ended(code)
+    assert said.rindex(CURSOR) > said.rindex(LEFT) > max(map(said.rfind, ("\x1b[?1049h", "\x1b[?25l", "\x1b[?1000h")))
+    assert "\x1b[?1000l" in said
     assert shown.attributes() == shown.before
 
 
@@ -24,88 +31,76 @@ def stopped(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
-def test_it_shows_follows_pauses_and_cancels(aq: Driven) -> None:
-    aq.exec("sh", "-c", f"echo out loud; echo in low voice >&2; {held('a')[2]}", "-", "a")
+def test_it_shows_opens_cancels_and_gives_the_terminal_back(aq: Driven) -> None:
+    aq.exec("sh", "-c", f"echo out loud; {held('a')[2]}", "-", "a")
     aq.supervise("-j", "1")
     pid = aq.started("a")
-    aq.exec("true", given=["-s", "docs"])
-    aq("schedule", "--every", "1h", "--start", "2999-01-01T00:00:00Z", "--exec", "--", "nightly")
     with screen(aq.agentq, "top", columns=100, rows=30, env=PLAIN) as shown:
-        lines = shown.shows("default/1.1", "1 of 1 running", "out loud", "docs/1", "default/2", "nightly", "SESSION")
-        assert len(lines) == 30
-        assert max(map(len, lines)) <= 100
+        shown.says("default/1.1", "1 of 1 running", "out loud", "RUNNING")
+        assert not re.search(r"\x1b\[([0-9;]*;)?[34][0-8](;[0-9;]*)?m", shown.text)  # NO_COLOR
         shown.resize(40, 12)
-        until(lambda: len(shown.frame()) == 12, what="a smaller picture")
-        assert max(map(len, shown.frame())) <= 40
-        shown.shows("default/1.1", "q quit")
-        shown.resize(100, 30)
-
         shown.type("\r")
-        shown.shows("default/1.1 · stdout", "out loud")
-        shown.type("e")
-        shown.shows("default/1.1 · stderr", "in low voice")
-        shown.type("\x1b")
-        shown.shows("RUNNING")
-
-        shown.type("\x1b[Bp")  # down to docs/1
-        shown.shows("docs/1 is paused")
-        assert aq.task("docs/1")["status"] == "paused"
-        until(lambda: any("docs/1" in line and "paused" in line for line in shown.frame()[:-1]), what="paused, listed")
-        shown.type("p")
-        shown.shows("docs/1 is queued")
-        assert aq.task("docs/1")["status"] == "queued"
-
-        shown.type("gc")
-        shown.shows("Cancel default/1? y/n")
-        shown.type("n")
-        shown.shows("nothing was cancelled")
-        assert alive(pid)
-        shown.type("cy")
+        shown.says("Answer", "Transcript")
+        shown.type("c")
+        shown.says("Cancel default/1?")
+        shown.type("y")
         until(lambda: aq.task("default/1")["status"] == "cancelled", what="the cancellation")
-        assert not alive(pid)
-        shown.shows("ENDED", "cancelled")
-
-        until(lambda: aq.task("docs/1")["status"] == "completed", what="the next one")
-        shown.shows("docs/1.1", "success")
-        shown.type("gc")
-        shown.shows("Cancel default/2 and end its series? y/n")
-        shown.type("nq")
+        until(lambda: not alive(pid), what="the end of its process")
+        shown.type("q")
+        shown.says("ENDED")
+        shown.type("q")
         restored(shown, 0)
 
 
 def test_it_gives_the_terminal_back_however_it_is_ended(aq: Driven) -> None:
     aq.exec("true", given=["--in", "1h"])
     with screen(aq.agentq, "top", env=PLAIN) as shown:
-        shown.shows("default/1")
+        shown.says("default/1")
         assert shown.attributes() != shown.before
         shown.type("\x1a")
         until(lambda: stopped(shown.process.pid), what="Ctrl-Z")
         assert shown.attributes() == shown.before
-        assert shown.read().endswith(LEFT)
+        assert shown.read().count(LEFT) == 1
         shown.process.send_signal(signal.SIGCONT)
         until(lambda: shown.attributes() != shown.before, what="its return")
-        until(lambda: not shown.read().endswith(LEFT), what="its picture")
+        until(lambda: shown.read().count("\x1b[?1049h") == 2, what="its picture")
         shown.type("\x03")
         restored(shown, 130)
     with screen(aq.agentq, "top", env=PLAIN) as shown:
-        shown.shows("default/1")
+        shown.says("default/1")
         shown.process.send_signal(signal.SIGTERM)
         restored(shown, 143)
     with screen(aq.agentq, "top", env=PLAIN) as shown:
-        shown.shows("default/1")
+        shown.says("default/1")
         shown.hang_up()
         shown.process.wait(timeout=30)
 
 
-def test_it_sees_a_state_dir_that_comes_into_being_and_makes_none(aq: Driven) -> None:
-    with screen(aq.agentq, "top", env=PLAIN) as shown:
-        shown.shows("no supervisor", "nothing to show")
-        shown.type("jclp?x")
-        shown.shows("nothing to show")
-        assert not aq.state_dir.exists()
-        aq.exec("true", given=["--in", "1h"])
-        shown.shows("default/1", "scheduled")
-        shown.type("q")
+def test_the_mouse_the_clipboard_and_the_pager(aq: Driven) -> None:
+    aq.exec("sh", "-c", "echo out loud | tr a-z A-Z")
+    aq.drain()
+    pager = "sh -c 'cat >$HOME/paged'"
+    with screen(aq.agentq, "top", env={"PAGER": pager}) as shown:
+        shown.says("default/1.1", "ENDED")
+        assert "\x1b[?1003h" not in shown.text  # not each movement
+        shown.type("m")
+        shown.says("the mouse is the terminal's")
+        assert shown.text.rindex("\x1b[?1000l") > shown.text.rindex("\x1b[?1000h")
+        shown.type("m")
+        shown.says("the mouse is ours")
+        assert shown.text.rindex("\x1b[?1000l") < shown.text.rindex("\x1b[?1000h")
+        shown.type("y")
+        shown.says("copied default/1.1")
+        assert f"\x1b]52;c;{base64.b64encode(b'default/1.1').decode()}\x07" in shown.text
+        shown.type("\r")
+        shown.says("Transcript")
+        shown.type("2")
+        shown.says("OUT LOUD")
+        shown.type("v")
+        paged = aq.home / "paged"
+        until(lambda: paged.exists() and paged.read_text() == "OUT LOUD\n", what="the pager")
+        until(lambda: shown.read().count("\x1b[?1049h") == 2, what="its return")
+        shown.type("qq")
         restored(shown, 0)
 
 
@@ -121,7 +116,8 @@ def test_json_is_one_snapshot_wherever_it_goes(aq: Driven) -> None:
     aq.ended(supervisor, 0)
     aq.exec("true", given=["--after", aq.exec("true", given=["--in", "1h"])])
     found = aq.json("top")
-    assert set(found) == {"schema", "at", "counts", "supervisors", "running", "waiting", "sessions", "gates", "ended"}
+    lists = {"supervisors", "running", "waiting", "sessions", "gates", "schedules", "ended"}
+    assert set(found) == {"schema", "at", "counts", *lists}
     assert {item["id"]: item["status"] for item in found["waiting"]} == {
         "default/2": "scheduled",
         "default/3": "blocked",
@@ -144,6 +140,34 @@ def test_without_a_terminal_it_says_what_there_is_instead(aq: Driven, env: dict[
     assert "\x1b" not in said
 
 
+def test_a_plain_locale_gets_ascii(aq: Driven) -> None:
+    aq.exec("echo", "a long text that does not fit " * 9)
+    aq.drain()
+    with screen(aq.agentq, "top", env={"LC_ALL": "C"}) as shown:
+        shown.says("ENDED", "a long text", "~")
+        shown.type("\r")
+        shown.says("Transcript", "Events", "a long text")
+        shown.type("c")
+        shown.says("has already ended")
+        shown.type("?")
+        shown.says("choose a row", "+---")
+        shown.type("\x03")
+        restored(shown, 130)
+        assert shown.text.isascii()
+
+
+def test_keys_that_come_at_once_are_no_commands_of_the_screen_before(aq: Driven) -> None:
+    aq.exec("true", given=["--in", "1h"])
+    with screen(aq.agentq, "top", env=PLAIN) as shown:
+        shown.says("default/1")
+        shown.type("/cypry")
+        shown.says("filter: ")
+        shown.says("nothing to show", "only cypry")
+        shown.type("\x03")
+        restored(shown, 130)
+    assert [event["event"] for event in aq.items("events")] == ["submit"]
+
+
 def test_what_agents_print_commands_no_terminal(aq: Driven) -> None:
     evil = "\x1b]0;title\x07\x1b[2J\x9b31m\u202eover\rwritten"
     argv = [*held("a")]
@@ -152,11 +176,10 @@ def test_what_agents_print_commands_no_terminal(aq: Driven) -> None:
     aq.supervise("-j", "1")
     aq.started("a")
     with screen(aq.agentq, "top", env=PLAIN) as shown:
-        shown.shows("written")
-        shown.type("l")
-        shown.shows("stdout", "written")
-        left = SEQUENCE.sub("", shown.read())
-        assert not {character for character in left if not character.isprintable()} - {"\r", "\n"}
-        assert "\x1b[2J" not in shown.read().removeprefix("\x1b[?1049h\x1b[?25l\x1b[H\x1b[2J")
-        shown.type("q")
+        shown.says("written")
+        shown.type("\r")
+        shown.says("Transcript", "written")
+        for each in ("\x1b]0;", "\x1b[2J", "\x9b", "\u202e", "over\rwritten"):
+            assert each not in shown.text
+        shown.type("qq")
         restored(shown, 0)

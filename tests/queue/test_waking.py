@@ -85,7 +85,6 @@ SILENT: dict[str, Callable[[Queue], Callable[[], object]]] = {
     "claim": known(lambda queue, address: start(queue, address)),
     "snapshot": known(lambda queue, address: queue.snapshot()),
     "renew": known(lambda queue, address: queue.renew(SUPERVISOR, jobs=1, renewed_at=1)),
-    "join": known(lambda queue, address: queue.join(Supervisor(OWNER, 1, (), queue.now, 1))),
 }
 
 
@@ -99,6 +98,12 @@ def test_a_commit_that_may_concern_somebody_rings(queue: Queue, open_queue: Open
         with queue.rehearsal() as rehearsed:
             RINGING[act](rehearsed)()
         assert not bell.wait(0), "nobody is woken by what was not done"
+
+
+def test_who_watches_is_told_that_a_supervisor_has_come(queue: Queue, open_queue: OpenQueue, clock: Clock) -> None:
+    with open_queue(clock).bell() as bell:
+        queue.join(Supervisor(OWNER, 1, (), queue.now, 1))
+        assert bell.wait(0)
 
 
 @pytest.mark.parametrize("act", SILENT)

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from agentq_cli.agents.last_words import last_words
 from agentq_cli.model.tasks import WaitingFor
 from agentq_cli.options import values
-from agentq_cli.show.dashboard import Marked
-from agentq_cli.show.drawing import Canvas, line, sentence, table
+from agentq_cli.show.drawing import Canvas, line, sentence
 from agentq_cli.show.pen import SGR, STATUS_STYLES, Pen, is_plain
-from agentq_cli.show.tables import Column, cells, wrapped
+from agentq_cli.show.tables import cells, wrapped
 
 NOW = 1_774_785_600_000  # 2026-03-29T12:00:00Z
 
@@ -59,18 +58,6 @@ def test_colours_are_base_colours_that_no_background_swallows() -> None:
 def test_rich_writes_each_style_as_a_pipe_gets_it(style: str) -> None:
     pen = Pen(True, False)
     assert Canvas(pen).lines([line(("word", style))], 40) == [pen("word", style)]
-
-
-def test_a_table_marks_the_chosen_row_over_the_whole_width() -> None:
-    columns = (Column("ID", "id", keep=True), Column("STATUS", "status", kind="status"))
-    items = [{"id": "a/1", "status": "failed"}, {"id": "a/2", "status": "failed"}]
-    pen = Pen(True, False)
-    drawn = Marked(table(columns, items, pen=pen, width=20, now=NOW, selected=0), 0)
-    assert Canvas(pen).lines([drawn], 20) == [
-        "\x1b[1mID\x1b[0m   \x1b[1mSTATUS\x1b[0m",
-        f"\x1b[7m{'a/1  failed':20}\x1b[0m",
-        "a/2  \x1b[31mfailed\x1b[0m",
-    ]
 
 
 @given(

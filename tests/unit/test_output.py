@@ -29,7 +29,7 @@ from agentq_cli.show.board import Live
 from agentq_cli.show.harmless import decoded, harmless, one_line
 from agentq_cli.show.pen import Pen, wants_colour
 from agentq_cli.show.printer import PAGE, Printer, ReaderGone, fail
-from agentq_cli.show.results import Document, Items, Raw, Results, Section, Stream, StreamedText
+from agentq_cli.show.results import Document, Items, Output, Results, Section, Stream, StreamedText
 from agentq_cli.show.tables import Column, cells
 
 NOW = 1_774_746_000_000
@@ -269,7 +269,7 @@ def test_pieces_of_output_read_the_same_wherever_they_were_cut(text: str, sizes:
 
 
 def test_bytes_that_are_no_utf8_are_replaced_and_half_a_character_at_the_end_is_not_lost(write: Write) -> None:
-    text, _ = write(Raw([b"a\xff", b"b\xe2\x82"]))
+    text, _ = write(Output(lambda width: [("stdout", b"a\xff"), ("stdout", b"b\xe2\x82")]))
     assert text == "a\ufffdb\ufffd"
 
 

@@ -18,7 +18,7 @@ QUERIES = ROOT / "engines/local/queries"
 FLOORS = (
     ("__main__", "manual"),
     ("cli",),
-    ("commands",),
+    ("commands", "top"),
     ("diagnose",),
     ("supervise",),
     ("engines", "host"),
@@ -81,6 +81,28 @@ def test_a_module_imports_only_from_floors_below() -> None:
 def test_a_run_knows_no_queue() -> None:
     knowing = {name for name, tree in modules().items() if any(room(each) == "engines" for each in imported(tree))}
     assert not {name for name in knowing if room(name) == "host"}
+
+
+def test_only_top_imports_textual() -> None:
+    """It takes half a second to load: nothing else waits for it, and a pipe never does."""
+    users = {
+        name
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for module in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [each.name for each in node.names])
+        if module.partition(".")[0] == "textual"
+    }
+    assert users
+    assert {room(name) for name in users} == {"top"}
+    importers = {
+        name
+        for name, tree in modules().items()
+        if room(name) != "top"
+        for each in imported(tree)
+        if room(each) == "top"
+    }
+    assert importers == {"commands/top.py"}
 
 
 def test_nobody_but_the_door_imports_an_engine() -> None:

@@ -239,7 +239,7 @@ def test_other_addresses_are_refused(text: str) -> None:
 
 
 def test_a_run_where_a_task_is_wanted_names_the_task() -> None:
-    with pytest.raises(Usage, match=r"docs/3$"):
+    with pytest.raises(Usage, match=r"docs/3; name the task$"):
         values.parse_address("docs/3.1")
 
 

@@ -42,6 +42,9 @@ class Figures:
     def recent_ends(self, limit: int) -> list[PastRun]:
         return overview.recent_ends(self._queue.index, limit=limit)
 
+    def series(self, limit: int) -> list[tuple[Task, PastRun | None]]:
+        return overview.series(self._queue.state, self._queue.index, limit=limit)
+
     def history(self, *, session: str | None = None, since: int | None = None) -> Iterator[PastRun]:
         if session is not None:
             self._queue.known(session)

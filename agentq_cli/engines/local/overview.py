@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.engines.local import connection
@@ -18,6 +18,7 @@ from agentq_cli.model.statuses import RunStatus, Status
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
+    from typing import Any
 
     from agentq_cli.model.tasks import Task
 
@@ -40,6 +41,12 @@ def glance(state: StateDir, index: sqlite3.Connection, *, now: int, limit: int) 
         for kind in ("due", "coming", "kept")
         for row in index.execute(OVERVIEW[kind], {"now": now, "limit": limit}).fetchall()
     ]
+    found = _read(state, addresses)
+    return [found[address] for address in addresses if address in found]
+
+
+def _read(state: StateDir, addresses: Collection[Address]) -> dict[Address, Task]:
+    """The tasks of these addresses that can be read at once."""
     found: dict[Address, Task] = {}
     for session in {address.session for address in addresses}:
         try:
@@ -49,28 +56,42 @@ def glance(state: StateDir, index: sqlite3.Connection, *, now: int, limit: int) 
                         found[address] = rows.seen_task(session, row)
         except AgentqError:
             continue
-    return [found[address] for address in addresses if address in found]
+    return found
+
+
+def series(state: StateDir, index: sqlite3.Connection, *, limit: int) -> list[tuple[Task, PastRun | None]]:
+    """The live occurrences of series, soonest first, each with the last run of its series."""
+    listed = {Address(*row[:2]): row[2] for row in index.execute(OVERVIEW["series"], {"limit": limit}).fetchall()}
+    found = _read(state, listed)
+    pairs: list[tuple[Task, PastRun | None]] = []
+    for address, number in listed.items():
+        task = found.get(address)
+        if task is not None and task.rearms:
+            row = index.execute(OVERVIEW["series_end"], {"session": address.session, "series": number}).fetchone()
+            pairs.append((task, None if row is None else _ended(row)))
+    return pairs
 
 
 def recent_ends(index: sqlite3.Connection, *, limit: int) -> list[PastRun]:
     """The runs that ended last, newest first."""
-    found = index.execute(OVERVIEW["recent_ends"], {"limit": limit}).fetchall()
-    return [
-        PastRun(
-            session=row[0],
-            seq=row[1],
-            attempt=row[2],
-            agent=row[3],
-            status=RunStatus(row[4]),
-            started_at=row[5],
-            finished_at=row[6],
-            duration_ms=row[7],
-            exit_code=row[8],
-            failure_class=row[9],
-            error=row[10],
-        )
-        for row in found
-    ]
+    return [_ended(row) for row in index.execute(OVERVIEW["recent_ends"], {"limit": limit}).fetchall()]
+
+
+def _ended(row: Sequence[Any]) -> PastRun:
+    return PastRun(
+        session=row[0],
+        seq=row[1],
+        attempt=row[2],
+        agent=row[3],
+        status=RunStatus(row[4]),
+        started_at=row[5],
+        finished_at=row[6],
+        duration_ms=row[7],
+        exit_code=row[8],
+        failure_class=row[9],
+        error=row[10],
+        cost_usd=row[11],
+    )
 
 
 def ended_counts(index: sqlite3.Connection, *, since: int) -> dict[Status, int]:

@@ -265,6 +265,7 @@ class Attendance(Runs):
         if self.state.kept is None:
             self.keep_connections()
         self.register(supervisor)
+        self.ring()
 
     def register(self, supervisor: Supervisor) -> None:
         """Put a supervisor on record."""

@@ -182,10 +182,19 @@ class Tasks(Opened):
         """Queue an ended task again under its address. Raises NotFound, WrongState."""
         return done(*self.retry_each([address]))
 
-    def retry_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
+    def retry_each(self, addresses: Sequence[Address], edit: change.Edit | None = None) -> list[Task | Undone]:
         from agentq_cli.engines.steps import change
 
-        return self._each(addresses, change.retry, named=True)
+        return self._each(addresses, lambda write, address: change.retry(write, address, edit), named=True)
+
+    def reply(self, address: Address, prompt: str) -> Task:
+        from agentq_cli.engines.steps import change
+
+        self.known(address.session)
+        with self.in_session(address.session) as write:
+            task = change.reply(write, address, prompt)
+        self.ring()
+        return task
 
     def trigger(self, address: Address) -> Task:
         from agentq_cli.engines.steps import change

@@ -217,27 +217,66 @@ def _edit_next(write: Transaction, task: Task, change: Edit) -> Task:
     return after
 
 
-def retry(write: Transaction, address: Address) -> Task:
-    """Queue an ended task again under its address, with a fresh retry budget. Raises NotFound, WrongState."""
+def retry(write: Transaction, address: Address, change: Edit | None = None) -> Task:
+    """Queue an ended task again under its address, with a fresh retry budget and, if given, as `change` makes it.
+    Raises NotFound, WrongState."""
     task = write.task(address.seq)
     if not task.status.ended:
         raise WrongState(f"task '{address}': it is {task.shown_status(write.now)}; only an ended task can be retried")
+    # The time at which it was due is not the time at which it is due again.
+    now_due = replace(task, due_at=write.now)
+    changed = now_due if change is None else change(now_due)
+    if changed.work.agent != task.work.agent and changed.work.launch.continues is not None:
+        # The conversation in which somebody replied is the other agent's.
+        changed = replace(changed, work=replace(changed.work, launch=replace(changed.work.launch, continues=None)))
+    return _again(write, task, changed, Trigger.RETRY)
+
+
+def reply(write: Transaction, address: Address, prompt: str) -> Task:
+    """Queue an ended task again: its next run goes on in the conversation of its last one, with `prompt`. Raises
+    NotFound, and WrongState if there is no such conversation."""
+    task = write.task(address.seq)
+    if task.work.agent is None:
+        raise WrongState(f"task '{address}': it is a command, which has no conversation")
+    if not task.status.ended:
+        raise WrongState(f"task '{address}': it is {task.shown_status(write.now)}; only an ended task takes a reply")
+    launch = task.work.launch
+    values = address._asdict() | {"earlier": launch.earlier_runs, "agent": task.work.agent}
+    found = write.ask("dispatch.own_conversation", values)
+    if not found:
+        raise WrongState(
+            f"task '{address}': its runs had no conversation that could go on;"
+            f" `agentq retry {address} --prompt TEXT` begins one"
+        )
+    conversation = str(found[0][0])
+    work = replace(task.work, prompt=prompt, launch=replace(launch, continues=conversation))
+    changed = replace(task, work=work, due_at=write.now)
+    return _again(write, task, changed, Trigger.REPLY, reason=f"goes on in conversation {conversation}")
+
+
+def _again(write: Transaction, task: Task, changed: Task, trigger: Trigger, *, reason: str | None = None) -> Task:
+    """Queue an ended task again with the work and at the time of `changed`."""
+    address, work = task.address, changed.work
     cost = finish.spent(write, task)
-    if policy.exhausted(task.work.launch, cost):
-        raise WrongState(f"task '{address}': {finish.cost(task, cost)}; submit it again")
-    keys.refuse_held(write, task.work.key)
-    expired = task.work.expires_at is not None and task.work.expires_at <= write.now
+    if policy.exhausted(work.launch, cost):
+        raise WrongState(
+            f"task '{address}': {finish.cost(changed, cost)}; submit it again, or allow more with --max-cost"
+        )
+    keys.refuse_held(write, work.key)
+    if work.after != task.work.after:
+        dependencies.enter(write, task.seq, work.after)
+    expired = work.expires_at is not None and work.expires_at <= write.now
     again = replace(
         task.unbegun(),
-        work=replace(task.work, expires_at=None) if expired else task.work,
-        status=Status.BLOCKED if dependencies.waits(write, task) else Status.QUEUED,
-        due_at=write.now,
-        trigger=Trigger.RETRY,
+        work=replace(work, expires_at=None) if expired else work,
+        status=Status.BLOCKED if dependencies.waits(write, changed) else Status.QUEUED,
+        due_at=changed.due_at,
+        trigger=trigger,
         # Its series has continued without it: from now on it is separate, and makes no next occurrence.
         extra=task.series is not None,
         arriving=False,
     )
-    write.save(task, again, event="retry")
+    write.save(task, again, event=trigger.value, reason=reason)
     return again
 
 

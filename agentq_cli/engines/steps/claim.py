@@ -155,6 +155,8 @@ def _conversation(
     reading: Reading, task: Task, own: tuple[str, int, FailureClass] | None
 ) -> tuple[str | None, int | None, FailureClass | None]:
     """The conversation to continue, when it was last used, and how this task was interrupted in it (`own`)."""
+    if task.work.launch.continues is not None:
+        return own if own and task.tries else (task.work.launch.continues, None, None)
     if task.work.shares_conversation:
         known, used_at = next(iter(reading.ask("dispatch.conversation", {"agent": task.work.agent})), (None, None))
         if known is None or own is None or known != own[0]:
@@ -209,7 +211,7 @@ def seen_conversation(write: Transaction, run: RunId, agent: str, conversation: 
     if task.status is not Status.RUNNING or task.runs != run.attempt:
         return
     write.tell("dispatch.run_conversation", run._asdict() | {"id": conversation})
-    if task.work.shares_conversation:
+    if finish.keeps_conversation(write, task, run):
         values = run._asdict() | {"agent": agent, "id": conversation, "at": write.now}
         write.tell("dispatch.keep_conversation", values)
 

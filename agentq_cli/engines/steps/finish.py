@@ -41,7 +41,7 @@ def finish(write: Transaction, run: RunId, outcome: Outcome, *, posted: bool, ji
             outcome = replace(outcome, error=f"{outcome.error or outcome.status}; {cost(task, paid)}")
     after = _ended(task, outcome, write.now) if again is None else _queued_again(task, outcome, again)
     write.save(task, after, event="finish", run=run, reason=after.reason, finished=outcome.finished_at)
-    if task.work.agent and task.work.shares_conversation:
+    if task.work.agent and keeps_conversation(write, task, run):
         _keep_conversation(write, run, task.work.agent, outcome, forget=lost or outcome.conversation_full)
     write.tell("dispatch.delete_worker", run._asdict())
     return after
@@ -147,6 +147,15 @@ def _own_tokens(write: Transaction, run: RunId, outcome: Outcome, *, shared: boo
         # Less than before: the agent has restarted its count.
         own.append(total if total is None or total < earlier else total - earlier)
     return replace(outcome, tokens_in=own[0], tokens_out=own[1])
+
+
+def keeps_conversation(write: Transaction, task: Task, run: RunId) -> bool:
+    """Whether the conversation of this run is its session's. A reply may go on in an older one, which stays that."""
+    if not task.work.shares_conversation or task.work.launch.continues is None:
+        return task.work.shares_conversation
+    own = [row[0] for row in write.ask("dispatch.conversation_of_run", run._asdict())]
+    current = [row[0] for row in write.ask("dispatch.conversation", {"agent": task.work.agent})]
+    return bool(current) and current[0] in (task.work.launch.continues, *own)
 
 
 def _keep_conversation(write: Transaction, run: RunId, agent: str, outcome: Outcome, *, forget: bool) -> None:

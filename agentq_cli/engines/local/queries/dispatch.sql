@@ -190,6 +190,12 @@ WHERE session = :session AND seq = :seq AND conversation = :conversation AND att
 -- name: spent
 SELECT total(cost_usd) FROM task_runs WHERE session = :session AND seq = :seq AND attempt > :earlier
 
+-- The newest conversation that a task's runs had.
+-- name: own_conversation
+SELECT conversation FROM task_runs
+WHERE session = :session AND seq = :seq AND attempt > :earlier AND agent = :agent AND conversation IS NOT NULL
+ORDER BY attempt DESC LIMIT 1
+
 -- name: last_attempt
 SELECT agent, conversation, failure_class, finished_at FROM task_runs
 WHERE session = :session AND seq = :seq ORDER BY attempt DESC LIMIT 1

@@ -22,8 +22,22 @@ ORDER BY due_at, session, seq LIMIT :limit
 -- What ended last, newest first. Not the whole row: a result may be a mebibyte.
 -- name: recent_ends
 SELECT session, seq, attempt, agent, status, started_at, finished_at, duration_ms, exit_code, failure_class,
-       substr(error, 1, 300)
+       substr(error, 1, 300), cost_usd
 FROM task_runs WHERE finished_at IS NOT NULL ORDER BY id DESC LIMIT :limit
+
+-- The live occurrences of series.
+-- name: series
+SELECT session, seq, series FROM tasks INDEXED BY tasks_live WHERE ended_at IS NULL AND series IS NOT NULL
+ORDER BY due_at, session, seq LIMIT :limit
+
+-- The last run of a series that ended, among the newest of its session.
+-- name: series_end
+SELECT session, seq, attempt, agent, status, started_at, finished_at, duration_ms, exit_code, failure_class,
+       substr(error, 1, 300), cost_usd
+FROM task_runs
+WHERE id IN (SELECT id FROM task_runs INDEXED BY task_runs_session WHERE session = :session ORDER BY id DESC LIMIT 500)
+  AND series = :series AND finished_at IS NOT NULL
+ORDER BY id DESC LIMIT 1
 
 -- name: ended_counts
 SELECT status, count(*) FROM tasks INDEXED BY tasks_ended

@@ -1,0 +1,51 @@
+"""`agentq reply`: go on in the conversation of an ended task."""
+
+from __future__ import annotations
+
+from agentq_cli.base.defaults import NOBODY_THERE
+from agentq_cli.base.errors import Usage, WrongState
+from agentq_cli.commands import targets
+from agentq_cli.diagnose.why import Why
+from agentq_cli.options.new_task import text
+from agentq_cli.show import documents, notices
+from agentq_cli.show.results import Items, Result
+from agentq_cli.supervise import attended
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
+    from agentq_cli.options.table import Given
+
+EXAMPLES = (
+    ('agentq reply 3 "Also fix the docs"', "Go on where task 3 ended."),
+    ("agentq reply docs/7 - < review.md", "The same, with the text of a file."),
+)
+
+
+def reply(given: Given, at: Context) -> Result:
+    """Go on in the conversation of an ended task, with TEXT as the next prompt.
+
+    It is the task's next attempt, under its own address, with the agent, directory and limits that it had and a fresh
+    retry budget. What all its attempts may cost does not change. A reply to a task of a named session goes on in that
+    task's conversation, even if the session has begun another one since.
+    """
+    address, said = targets.address(given["id"]), given["text"]
+    if said == "-":
+        from agentq_cli.options import batch
+
+        said = batch.read_text("-", "TEXT")
+    if not said.strip():
+        raise Usage(f"TEXT '{said[:20]}': a reply must not be blank")
+    queue = at.open_queue()
+    agent = queue.task(address).work.agent
+    if agent is not None:
+        from agentq_cli.agents import profile
+
+        if not profile.profile(at.config, agent).continues:
+            raise WrongState(f"task '{address}': agent '{agent}' cannot continue a conversation")
+    task = queue.reply(address, text(said, "TEXT"))
+    targets.settle_dependents(queue)
+    if attended.unattended(queue, [task.session]):
+        notices.hint(NOBODY_THERE)
+    document = documents.task(task, now=queue.now, waiting_for=Why(queue, at.config).exactly(task))
+    return Items("tasks", [document], line=lambda item: str(item["id"]))
