@@ -73,6 +73,11 @@ def _run(arguments: Sequence[str], umask: int) -> int:
 
     asked = quick.read(arguments)
     if asked is None:
+        from agentq_cli.cli import words
+
+        arguments = words.written_out(arguments)
+        asked = quick.read(arguments)
+    if asked is None:
         from agentq_cli.cli import app
 
         return app.run(arguments, umask)

@@ -8,8 +8,8 @@ _agentq_command() {
     options='' runs=''
     case $1 in
     '') options='--json --state-dir --color --allow-network-fs --version --help' ;;
-    submit) options='--exec --file --batch --key --replace --stdin --script --label --session --agent --cwd --shared --env --env-file --context --agent-arg --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --allow-network-fs --help' runs=yes ;;
-    schedule) options='--exec --file --key --replace --stdin --script --label --session --agent --cwd --shared --env --env-file --context --agent-arg --cron --every --at --tz --start --until --max-runs --missed --overlap --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --next --dry-run --json --state-dir --color --allow-network-fs --help' runs=yes ;;
+    submit) options='--exec --shell --file --batch --key --replace --stdin --script --label --session --agent --cwd --shared --env --env-file --context --agent-arg --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --allow-network-fs --help' runs=yes ;;
+    schedule) options='--exec --shell --file --key --replace --stdin --script --label --session --agent --cwd --shared --env --env-file --context --agent-arg --cron --every --at --tz --start --until --max-runs --missed --overlap --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --next --dry-run --json --state-dir --color --allow-network-fs --help' runs=yes ;;
     list) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --allow-network-fs --help' ;;
     show) options='--json --state-dir --color --allow-network-fs --help' ;;
     logs) options='--stdout --stderr --script --tail --raw --follow --json --state-dir --color --allow-network-fs --help' ;;
@@ -40,6 +40,12 @@ _agentq_command() {
     config) options='--json --state-dir --color --allow-network-fs --help' ;;
     service) options='--json --state-dir --color --allow-network-fs --help' ;;
     completion) options='--json --state-dir --color --allow-network-fs --help' ;;
+    x) options='--exec --shell --file --batch --key --replace --stdin --script --label --session --agent --cwd --shared --env --env-file --context --agent-arg --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --allow-network-fs --help' runs=yes ;;
+    add) options='--exec --shell --file --batch --key --replace --stdin --script --label --session --agent --cwd --shared --env --env-file --context --agent-arg --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --allow-network-fs --help' runs=yes ;;
+    ls) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --allow-network-fs --help' ;;
+    rm) options='--session --all --wait --dry-run --yes --json --state-dir --color --allow-network-fs --help' ;;
+    log) options='--stdout --stderr --script --tail --raw --follow --json --state-dir --color --allow-network-fs --help' ;;
+    status) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --allow-network-fs --help' ;;
     esac
 }
 
@@ -52,7 +58,7 @@ _agentq_option() {
     submit:-a|submit:--agent) kind=agents ;;
     submit:-C|submit:--cwd|submit:--state-dir) kind=directories ;;
     submit:--file|submit:--batch|submit:--stdin|submit:--script|submit:--env-file) kind=files ;;
-    submit:--key|submit:-e|submit:--env|submit:--agent-arg|submit:--at|submit:--in|submit:--tz|submit:-p|submit:--priority|submit:--expires|submit:--timeout|submit:--grace|submit:--stall-timeout|submit:--memory|submit:--max-cost|submit:--retries|submit:--backoff|submit:--max-backoff) kind=free ;;
+    submit:-c|submit:--shell|submit:--key|submit:-e|submit:--env|submit:--agent-arg|submit:--at|submit:--in|submit:--tz|submit:-p|submit:--priority|submit:--expires|submit:--timeout|submit:--grace|submit:--stall-timeout|submit:--memory|submit:--max-cost|submit:--retries|submit:--backoff|submit:--max-backoff) kind=free ;;
     submit:--label) kind=labels ;;
     submit:-s|submit:--session) kind=sessions ;;
     submit:--after|submit:--after-any|submit:--after-failure) kind=tasks ;;
@@ -63,7 +69,7 @@ _agentq_option() {
     schedule:-a|schedule:--agent) kind=agents ;;
     schedule:-C|schedule:--cwd|schedule:--state-dir) kind=directories ;;
     schedule:--file|schedule:--stdin|schedule:--script|schedule:--env-file) kind=files ;;
-    schedule:--key|schedule:-e|schedule:--env|schedule:--agent-arg|schedule:--cron|schedule:--every|schedule:--at|schedule:--tz|schedule:--start|schedule:--until|schedule:--max-runs|schedule:-p|schedule:--priority|schedule:--expires|schedule:--timeout|schedule:--grace|schedule:--stall-timeout|schedule:--memory|schedule:--max-cost|schedule:--pause-after|schedule:--retries|schedule:--backoff|schedule:--max-backoff|schedule:--next) kind=free ;;
+    schedule:-c|schedule:--shell|schedule:--key|schedule:-e|schedule:--env|schedule:--agent-arg|schedule:--cron|schedule:--every|schedule:--at|schedule:--tz|schedule:--start|schedule:--until|schedule:--max-runs|schedule:-p|schedule:--priority|schedule:--expires|schedule:--timeout|schedule:--grace|schedule:--stall-timeout|schedule:--memory|schedule:--max-cost|schedule:--pause-after|schedule:--retries|schedule:--backoff|schedule:--max-backoff|schedule:--next) kind=free ;;
     schedule:--label) kind=labels ;;
     schedule:-s|schedule:--session) kind=sessions ;;
     schedule:--after|schedule:--after-any|schedule:--after-failure) kind=tasks ;;
@@ -192,6 +198,50 @@ _agentq_option() {
     service:--color) kind=words choices='auto always never' ;;
     completion:--state-dir) kind=directories ;;
     completion:--color) kind=words choices='auto always never' ;;
+    x:-a|x:--agent) kind=agents ;;
+    x:-C|x:--cwd|x:--state-dir) kind=directories ;;
+    x:--file|x:--batch|x:--stdin|x:--script|x:--env-file) kind=files ;;
+    x:-c|x:--shell|x:--key|x:-e|x:--env|x:--agent-arg|x:--at|x:--in|x:--tz|x:-p|x:--priority|x:--expires|x:--timeout|x:--grace|x:--stall-timeout|x:--memory|x:--max-cost|x:--retries|x:--backoff|x:--max-backoff) kind=free ;;
+    x:--label) kind=labels ;;
+    x:-s|x:--session) kind=sessions ;;
+    x:--after|x:--after-any|x:--after-failure) kind=tasks ;;
+    x:--color) kind=words choices='auto always never' ;;
+    x:--on-dep-failure) kind=words choices='cancel hold run' ;;
+    x:--context) kind=words choices='isolated session' ;;
+    x:--on-crash) kind=words choices='retry fail' ;;
+    add:-a|add:--agent) kind=agents ;;
+    add:-C|add:--cwd|add:--state-dir) kind=directories ;;
+    add:--file|add:--batch|add:--stdin|add:--script|add:--env-file) kind=files ;;
+    add:-c|add:--shell|add:--key|add:-e|add:--env|add:--agent-arg|add:--at|add:--in|add:--tz|add:-p|add:--priority|add:--expires|add:--timeout|add:--grace|add:--stall-timeout|add:--memory|add:--max-cost|add:--retries|add:--backoff|add:--max-backoff) kind=free ;;
+    add:--label) kind=labels ;;
+    add:-s|add:--session) kind=sessions ;;
+    add:--after|add:--after-any|add:--after-failure) kind=tasks ;;
+    add:--color) kind=words choices='auto always never' ;;
+    add:--on-dep-failure) kind=words choices='cancel hold run' ;;
+    add:--context) kind=words choices='isolated session' ;;
+    add:--on-crash) kind=words choices='retry fail' ;;
+    ls:-a|ls:--agent) kind=agents ;;
+    ls:--state-dir) kind=directories ;;
+    ls:--since|ls:--until|ls:--limit) kind=free ;;
+    ls:--label) kind=labels ;;
+    ls:-s|ls:--session) kind=sessions ;;
+    ls:--series) kind=tasks ;;
+    ls:--color) kind=words choices='auto always never' ;;
+    ls:--status) kind=words choices='blocked scheduled queued running retrying paused completed failed cancelled expired skipped' ;;
+    rm:--state-dir) kind=directories ;;
+    rm:-s|rm:--session) kind=sessions ;;
+    rm:--color) kind=words choices='auto always never' ;;
+    log:--state-dir) kind=directories ;;
+    log:-n|log:--tail) kind=free ;;
+    log:--color) kind=words choices='auto always never' ;;
+    status:-a|status:--agent) kind=agents ;;
+    status:--state-dir) kind=directories ;;
+    status:--since|status:--until|status:--limit) kind=free ;;
+    status:--label) kind=labels ;;
+    status:-s|status:--session) kind=sessions ;;
+    status:--series) kind=tasks ;;
+    status:--color) kind=words choices='auto always never' ;;
+    status:--status) kind=words choices='blocked scheduled queued running retrying paused completed failed cancelled expired skipped' ;;
     esac
 }
 
@@ -219,6 +269,10 @@ _agentq_argument() {
     service:0) kind=words choices='print' ;;
     service:1) kind=words choices='systemd cron' ;;
     completion:0) kind=words choices='bash zsh fish' ;;
+    ls:0) kind=live ;;
+    rm:*) kind=live ;;
+    log:0) kind=tasks ;;
+    status:0) kind=live ;;
     esac
 }
 
@@ -287,11 +341,17 @@ _agentq() {
             [[ -n $kind ]] && option=$word
         elif [[ -z $command ]]; then
             command=$word
+        elif [[ $command == x ]]; then
+            behind=$i
+            break
         else
             place+=1
         fi
     done
 
+    if [[ $command == x && $behind == -1 && -z $option && $current != -* ]]; then
+        behind=$((${#words[@]} - 1))
+    fi
     _agentq_command "$command"
     kind='' choices=''
     if ((behind >= 0)); then
@@ -312,7 +372,7 @@ _agentq() {
     elif [[ $current == -* ]]; then
         for word in $options; do _agentq_offer "$word"; done
     elif [[ -z $command ]]; then
-        for word in submit schedule list show logs runs schedules events messages sessions workers top edit pause resume cancel retry reply trigger prune run stop sweep wait health stats report doctor agents config service completion; do
+        for word in submit schedule list show logs runs schedules events messages sessions workers top edit pause resume cancel retry reply trigger prune run stop sweep wait health stats report doctor agents config service completion x add ls rm log status; do
             _agentq_offer "$word"
         done
     else

@@ -43,7 +43,7 @@ function __agentq_place --argument-names wanted
     for word in $words[2..-1]
         if test $value = yes
             set value no
-        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --at --backoff --batch --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --jobs --key --label --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --reason --retries --series --session --since --stall-timeout --start --state-dir --status --stdin --tail --timeout --tz --until -C -a -e -j -n -p -s
+        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --at --backoff --batch --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --jobs --key --label --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --reason --retries --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --timeout --tz --until -C -a -c -e -j -n -p -s
             set value yes
         else if not string match -q -- '-*' $word
             set place (math $place + 1)
@@ -56,7 +56,7 @@ end
 function __agentq_runs
     set -l words (__agentq_words)
     set -q words[1]
-    and contains -- $words[1] submit schedule
+    and contains -- $words[1] submit schedule x add
     and contains -- -- $words
 end
 
@@ -67,6 +67,29 @@ function __agentq_run
     set -q words[(math $behind + 1)]
     and set rest $words[(math $behind + 1)..-1]
     complete -C (string join ' ' -- (string escape -- $rest) (commandline -ct))
+end
+
+# Whether the words after the options of this command are a command line.
+function __agentq_short
+    set -l words (__agentq_words)
+    set -q words[1]
+    and test $words[1] = x
+    and not contains -- -- $words
+end
+
+function __agentq_short_run
+    set -l words (__agentq_words)
+    set -e words[1]
+    while set -q words[1]; and string match -q -- '-*' $words[1]
+        if contains -- $words[1] --after --after-any --after-failure --agent --agent-arg --at --backoff --batch --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --jobs --key --label --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --reason --retries --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --timeout --tz --until -C -a -c -e -j -n -p -s
+            set -e words[1]
+        end
+        set -q words[1]; and set -e words[1]
+    end
+    if not set -q words[1]; and string match -q -- '-*' (commandline -ct)
+        return
+    end
+    complete -C (string join ' ' -- (string escape -- $words) (commandline -ct))
 end
 
 function __agentq_ask --argument-names kind
@@ -124,6 +147,12 @@ complete -c agentq -n __agentq_no_command -a agents -d 'List the agents, and whe
 complete -c agentq -n __agentq_no_command -a config -d 'Show every value with its source, or check the file'
 complete -c agentq -n __agentq_no_command -a service -d 'Print systemd units, or a crontab line, that run the queue with this shell\'s settings'
 complete -c agentq -n __agentq_no_command -a completion -d 'Print the completion file for a shell'
+complete -c agentq -n __agentq_no_command -a x -d 'Submit work: a prompt for an agent, or with --exec a command'
+complete -c agentq -n __agentq_no_command -a add -d 'Submit work: a prompt for an agent, or with --exec a command'
+complete -c agentq -n __agentq_no_command -a ls -d 'List the live tasks, soonest first'
+complete -c agentq -n __agentq_no_command -a rm -d 'Cancel tasks, waiting or running, for good'
+complete -c agentq -n __agentq_no_command -a log -d 'Read what a run said and did, also while it runs'
+complete -c agentq -n __agentq_no_command -a status -d 'List the live tasks, soonest first'
 complete -c agentq -n __agentq_no_command -l json -d 'Print one JSON document'
 complete -c agentq -n __agentq_no_command -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
 complete -c agentq -n __agentq_no_command -l color -x -a 'auto always never' -d 'Whether to use colours'
@@ -131,6 +160,7 @@ complete -c agentq -n __agentq_no_command -l allow-network-fs -d 'Accept a state
 complete -c agentq -n __agentq_no_command -s V -l version -d 'Print the version'
 complete -c agentq -n __agentq_no_command -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in submit' -l exec -d 'Run the words after \'--\' as a command, without a shell'
+complete -c agentq -n '__agentq_in submit' -s c -l shell -x -d 'Run a line of shell, as `sh -c` does'
 complete -c agentq -n '__agentq_in submit' -l file -r -F -d 'Read the prompt from a file'
 complete -c agentq -n '__agentq_in submit' -l batch -r -F -d 'JSON Lines, one task each'
 complete -c agentq -n '__agentq_in submit' -l key -x -d 'Allow one live task with this key per session'
@@ -175,6 +205,7 @@ complete -c agentq -n '__agentq_in submit' -l color -x -a 'auto always never' -d
 complete -c agentq -n '__agentq_in submit' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
 complete -c agentq -n '__agentq_in submit' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in schedule' -l exec -d 'Run the words after \'--\' as a command, without a shell'
+complete -c agentq -n '__agentq_in schedule' -s c -l shell -x -d 'Run a line of shell, as `sh -c` does'
 complete -c agentq -n '__agentq_in schedule' -l file -r -F -d 'Read the prompt from a file'
 complete -c agentq -n '__agentq_in schedule' -l key -x -d 'Allow one live task with this key per session'
 complete -c agentq -n '__agentq_in schedule' -l replace -d 'With --key: change the waiting task that has this key'
@@ -543,4 +574,148 @@ complete -c agentq -n '__agentq_in completion' -l state-dir -x -a '(__fish_compl
 complete -c agentq -n '__agentq_in completion' -l color -x -a 'auto always never' -d 'Whether to use colours'
 complete -c agentq -n '__agentq_in completion' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
 complete -c agentq -n '__agentq_in completion' -s h -l help -d 'Show this help'
+complete -c agentq -n '__agentq_in x' -l exec -d 'Run the words after \'--\' as a command, without a shell'
+complete -c agentq -n '__agentq_in x' -s c -l shell -x -d 'Run a line of shell, as `sh -c` does'
+complete -c agentq -n '__agentq_in x' -l file -r -F -d 'Read the prompt from a file'
+complete -c agentq -n '__agentq_in x' -l batch -r -F -d 'JSON Lines, one task each'
+complete -c agentq -n '__agentq_in x' -l key -x -d 'Allow one live task with this key per session'
+complete -c agentq -n '__agentq_in x' -l replace -d 'With --key: change the waiting task that has this key'
+complete -c agentq -n '__agentq_in x' -l stdin -r -F -d 'A file that a command reads as its stdin'
+complete -c agentq -n '__agentq_in x' -l script -r -F -d 'A script that runs first and decides whether to continue'
+complete -c agentq -n '__agentq_in x' -l label -x -k -a '(__agentq_ask labels)' -d 'A label to find it by'
+complete -c agentq -n '__agentq_in x' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'The session'
+complete -c agentq -n '__agentq_in x' -s a -l agent -x -k -a '(__agentq_ask agents)' -d 'The agent'
+complete -c agentq -n '__agentq_in x' -s C -l cwd -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory to run in'
+complete -c agentq -n '__agentq_in x' -l shared -d 'Let its agent edit while another agent edits in the same directory, or in one inside or around it'
+complete -c agentq -n '__agentq_in x' -s e -l env -x -d 'A variable for its environment'
+complete -c agentq -n '__agentq_in x' -l env-file -r -F -d 'A file of K=V lines with variables'
+complete -c agentq -n '__agentq_in x' -l context -x -a 'isolated session' -d 'A fresh conversation, or the session\'s'
+complete -c agentq -n '__agentq_in x' -l agent-arg -x -d 'A word to append to the agent\'s command line'
+complete -c agentq -n '__agentq_in x' -l at -x -d 'Not before this time'
+complete -c agentq -n '__agentq_in x' -l in -x -d 'Not before this much time has passed'
+complete -c agentq -n '__agentq_in x' -l tz -x -d 'The IANA zone of times without an offset'
+complete -c agentq -n '__agentq_in x' -l hold -d 'Store it paused'
+complete -c agentq -n '__agentq_in x' -s p -l priority -x -d '-100 to 100, higher first'
+complete -c agentq -n '__agentq_in x' -l expires -x -d 'Expire if not started by then'
+complete -c agentq -n '__agentq_in x' -l after -x -k -a '(__agentq_ask tasks)' -d 'Start once this task has completed'
+complete -c agentq -n '__agentq_in x' -l after-any -x -k -a '(__agentq_ask tasks)' -d 'Start once this task has ended'
+complete -c agentq -n '__agentq_in x' -l after-failure -x -k -a '(__agentq_ask tasks)' -d 'Start once this task has failed'
+complete -c agentq -n '__agentq_in x' -l on-dep-failure -x -a 'cancel hold run' -d 'If that can no longer happen: cancel the waiting task, hold it, or run it anyway'
+complete -c agentq -n '__agentq_in x' -l timeout -x -d 'Limit on a run\'s wall-clock time'
+complete -c agentq -n '__agentq_in x' -l grace -x -d 'Time from TERM to KILL'
+complete -c agentq -n '__agentq_in x' -l stall-timeout -x -d 'Limit on silence: no output and no heartbeat'
+complete -c agentq -n '__agentq_in x' -l memory -x -d 'Limit on the memory of its whole process tree'
+complete -c agentq -n '__agentq_in x' -l max-cost -x -d 'Limit on the cost of all its attempts'
+complete -c agentq -n '__agentq_in x' -l retries -x -d 'Further attempts after the first one failed'
+complete -c agentq -n '__agentq_in x' -l backoff -x -d 'Delay before the first retry'
+complete -c agentq -n '__agentq_in x' -l max-backoff -x -d 'Longest delay before a retry'
+complete -c agentq -n '__agentq_in x' -l on-crash -x -a 'retry fail' -d 'What to do if its process vanished'
+complete -c agentq -n '__agentq_in x' -l dry-run -d 'Show what would be done, and change nothing'
+complete -c agentq -n '__agentq_in x' -l wait -d 'Wait until it has ended, and exit with its exit code'
+complete -c agentq -n '__agentq_in x' -s f -l follow -d 'Like --wait, and print its output as it comes'
+complete -c agentq -n '__agentq_in x' -l no-wake -d 'Do not start a supervisor'
+complete -c agentq -n '__agentq_in x' -l json -d 'Print one JSON document'
+complete -c agentq -n '__agentq_in x' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
+complete -c agentq -n '__agentq_in x' -l color -x -a 'auto always never' -d 'Whether to use colours'
+complete -c agentq -n '__agentq_in x' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
+complete -c agentq -n '__agentq_in x' -s h -l help -d 'Show this help'
+complete -c agentq -n '__agentq_in add' -l exec -d 'Run the words after \'--\' as a command, without a shell'
+complete -c agentq -n '__agentq_in add' -s c -l shell -x -d 'Run a line of shell, as `sh -c` does'
+complete -c agentq -n '__agentq_in add' -l file -r -F -d 'Read the prompt from a file'
+complete -c agentq -n '__agentq_in add' -l batch -r -F -d 'JSON Lines, one task each'
+complete -c agentq -n '__agentq_in add' -l key -x -d 'Allow one live task with this key per session'
+complete -c agentq -n '__agentq_in add' -l replace -d 'With --key: change the waiting task that has this key'
+complete -c agentq -n '__agentq_in add' -l stdin -r -F -d 'A file that a command reads as its stdin'
+complete -c agentq -n '__agentq_in add' -l script -r -F -d 'A script that runs first and decides whether to continue'
+complete -c agentq -n '__agentq_in add' -l label -x -k -a '(__agentq_ask labels)' -d 'A label to find it by'
+complete -c agentq -n '__agentq_in add' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'The session'
+complete -c agentq -n '__agentq_in add' -s a -l agent -x -k -a '(__agentq_ask agents)' -d 'The agent'
+complete -c agentq -n '__agentq_in add' -s C -l cwd -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory to run in'
+complete -c agentq -n '__agentq_in add' -l shared -d 'Let its agent edit while another agent edits in the same directory, or in one inside or around it'
+complete -c agentq -n '__agentq_in add' -s e -l env -x -d 'A variable for its environment'
+complete -c agentq -n '__agentq_in add' -l env-file -r -F -d 'A file of K=V lines with variables'
+complete -c agentq -n '__agentq_in add' -l context -x -a 'isolated session' -d 'A fresh conversation, or the session\'s'
+complete -c agentq -n '__agentq_in add' -l agent-arg -x -d 'A word to append to the agent\'s command line'
+complete -c agentq -n '__agentq_in add' -l at -x -d 'Not before this time'
+complete -c agentq -n '__agentq_in add' -l in -x -d 'Not before this much time has passed'
+complete -c agentq -n '__agentq_in add' -l tz -x -d 'The IANA zone of times without an offset'
+complete -c agentq -n '__agentq_in add' -l hold -d 'Store it paused'
+complete -c agentq -n '__agentq_in add' -s p -l priority -x -d '-100 to 100, higher first'
+complete -c agentq -n '__agentq_in add' -l expires -x -d 'Expire if not started by then'
+complete -c agentq -n '__agentq_in add' -l after -x -k -a '(__agentq_ask tasks)' -d 'Start once this task has completed'
+complete -c agentq -n '__agentq_in add' -l after-any -x -k -a '(__agentq_ask tasks)' -d 'Start once this task has ended'
+complete -c agentq -n '__agentq_in add' -l after-failure -x -k -a '(__agentq_ask tasks)' -d 'Start once this task has failed'
+complete -c agentq -n '__agentq_in add' -l on-dep-failure -x -a 'cancel hold run' -d 'If that can no longer happen: cancel the waiting task, hold it, or run it anyway'
+complete -c agentq -n '__agentq_in add' -l timeout -x -d 'Limit on a run\'s wall-clock time'
+complete -c agentq -n '__agentq_in add' -l grace -x -d 'Time from TERM to KILL'
+complete -c agentq -n '__agentq_in add' -l stall-timeout -x -d 'Limit on silence: no output and no heartbeat'
+complete -c agentq -n '__agentq_in add' -l memory -x -d 'Limit on the memory of its whole process tree'
+complete -c agentq -n '__agentq_in add' -l max-cost -x -d 'Limit on the cost of all its attempts'
+complete -c agentq -n '__agentq_in add' -l retries -x -d 'Further attempts after the first one failed'
+complete -c agentq -n '__agentq_in add' -l backoff -x -d 'Delay before the first retry'
+complete -c agentq -n '__agentq_in add' -l max-backoff -x -d 'Longest delay before a retry'
+complete -c agentq -n '__agentq_in add' -l on-crash -x -a 'retry fail' -d 'What to do if its process vanished'
+complete -c agentq -n '__agentq_in add' -l dry-run -d 'Show what would be done, and change nothing'
+complete -c agentq -n '__agentq_in add' -l wait -d 'Wait until it has ended, and exit with its exit code'
+complete -c agentq -n '__agentq_in add' -s f -l follow -d 'Like --wait, and print its output as it comes'
+complete -c agentq -n '__agentq_in add' -l no-wake -d 'Do not start a supervisor'
+complete -c agentq -n '__agentq_in add' -l json -d 'Print one JSON document'
+complete -c agentq -n '__agentq_in add' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
+complete -c agentq -n '__agentq_in add' -l color -x -a 'auto always never' -d 'Whether to use colours'
+complete -c agentq -n '__agentq_in add' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
+complete -c agentq -n '__agentq_in add' -s h -l help -d 'Show this help'
+complete -c agentq -n '__agentq_in ls; and __agentq_place 0' -x -k -a '(__agentq_ask live)'
+complete -c agentq -n '__agentq_in ls' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'Only this session'
+complete -c agentq -n '__agentq_in ls' -s a -l agent -x -k -a '(__agentq_ask agents)' -d 'Only this agent'
+complete -c agentq -n '__agentq_in ls' -l series -x -k -a '(__agentq_ask tasks)' -d 'Only this schedule, by any of its addresses'
+complete -c agentq -n '__agentq_in ls' -l status -x -a 'blocked scheduled queued running retrying paused completed failed cancelled expired skipped' -d 'Only this status, such as running'
+complete -c agentq -n '__agentq_in ls' -l label -x -k -a '(__agentq_ask labels)' -d 'Only tasks with this label'
+complete -c agentq -n '__agentq_in ls' -l since -x -d 'Only from this time on'
+complete -c agentq -n '__agentq_in ls' -l until -x -d 'Only up to this time'
+complete -c agentq -n '__agentq_in ls' -l all -d 'Also tasks that have ended'
+complete -c agentq -n '__agentq_in ls' -l limit -x -d 'At most this many'
+complete -c agentq -n '__agentq_in ls' -l json -d 'Print one JSON document'
+complete -c agentq -n '__agentq_in ls' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
+complete -c agentq -n '__agentq_in ls' -l color -x -a 'auto always never' -d 'Whether to use colours'
+complete -c agentq -n '__agentq_in ls' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
+complete -c agentq -n '__agentq_in ls' -s h -l help -d 'Show this help'
+complete -c agentq -n '__agentq_in rm' -x -k -a '(__agentq_ask live)'
+complete -c agentq -n '__agentq_in rm' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'Only this session'
+complete -c agentq -n '__agentq_in rm' -l all -d 'Everything'
+complete -c agentq -n '__agentq_in rm' -l wait -d 'Return once their processes are gone'
+complete -c agentq -n '__agentq_in rm' -l dry-run -d 'Show what would be done, and change nothing'
+complete -c agentq -n '__agentq_in rm' -s y -l yes -d 'Do not ask'
+complete -c agentq -n '__agentq_in rm' -l json -d 'Print one JSON document'
+complete -c agentq -n '__agentq_in rm' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
+complete -c agentq -n '__agentq_in rm' -l color -x -a 'auto always never' -d 'Whether to use colours'
+complete -c agentq -n '__agentq_in rm' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
+complete -c agentq -n '__agentq_in rm' -s h -l help -d 'Show this help'
+complete -c agentq -n '__agentq_in log; and __agentq_place 0' -x -k -a '(__agentq_ask tasks)'
+complete -c agentq -n '__agentq_in log' -l stdout -d 'Only what it wrote on stdout'
+complete -c agentq -n '__agentq_in log' -l stderr -d 'Only what it wrote on stderr, on stdout'
+complete -c agentq -n '__agentq_in log' -l script -d 'Only what its script wrote, on stdout'
+complete -c agentq -n '__agentq_in log' -s n -l tail -x -d 'Only the last N lines'
+complete -c agentq -n '__agentq_in log' -l raw -d 'Print an agent\'s own events'
+complete -c agentq -n '__agentq_in log' -s f -l follow -d 'Keep printing new data as it comes'
+complete -c agentq -n '__agentq_in log' -l json -d 'Print one JSON document'
+complete -c agentq -n '__agentq_in log' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
+complete -c agentq -n '__agentq_in log' -l color -x -a 'auto always never' -d 'Whether to use colours'
+complete -c agentq -n '__agentq_in log' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
+complete -c agentq -n '__agentq_in log' -s h -l help -d 'Show this help'
+complete -c agentq -n '__agentq_in status; and __agentq_place 0' -x -k -a '(__agentq_ask live)'
+complete -c agentq -n '__agentq_in status' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'Only this session'
+complete -c agentq -n '__agentq_in status' -s a -l agent -x -k -a '(__agentq_ask agents)' -d 'Only this agent'
+complete -c agentq -n '__agentq_in status' -l series -x -k -a '(__agentq_ask tasks)' -d 'Only this schedule, by any of its addresses'
+complete -c agentq -n '__agentq_in status' -l status -x -a 'blocked scheduled queued running retrying paused completed failed cancelled expired skipped' -d 'Only this status, such as running'
+complete -c agentq -n '__agentq_in status' -l label -x -k -a '(__agentq_ask labels)' -d 'Only tasks with this label'
+complete -c agentq -n '__agentq_in status' -l since -x -d 'Only from this time on'
+complete -c agentq -n '__agentq_in status' -l until -x -d 'Only up to this time'
+complete -c agentq -n '__agentq_in status' -l all -d 'Also tasks that have ended'
+complete -c agentq -n '__agentq_in status' -l limit -x -d 'At most this many'
+complete -c agentq -n '__agentq_in status' -l json -d 'Print one JSON document'
+complete -c agentq -n '__agentq_in status' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
+complete -c agentq -n '__agentq_in status' -l color -x -a 'auto always never' -d 'Whether to use colours'
+complete -c agentq -n '__agentq_in status' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
+complete -c agentq -n '__agentq_in status' -s h -l help -d 'Show this help'
 complete -c agentq -n __agentq_runs -x -a '(__agentq_run)'
+complete -c agentq -n __agentq_short -x -a '(__agentq_short_run)'

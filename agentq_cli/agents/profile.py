@@ -5,6 +5,7 @@ The keys of a profile; all but `argv` are optional:
 * `argv`: the command line. These words are placeholders and are replaced: `{prompt}` (default: last, if `prompt` is
   `argv`), `{resume}` (default: after the other words), `{agent_args}` (default: after that), `{python}` and `{agents}`
   (this interpreter; this directory).
+* `args`: words for `{agent_args}` before those of a task; so a built-in profile is added to without being copied.
 * `prompt`: `stdin` (default) or `argv`.
 * `fresh`: the words of `{resume}` when a conversation begins under an id that agentq chooses. Without them the id is
   read from the stream.
@@ -35,6 +36,7 @@ from functools import cache
 
 from agentq_cli.base.dataclass import dataclass, field
 from agentq_cli.base.defaults import AGENT_CLIS, BUILT_IN
+from agentq_cli.base.environment import find_program as find_file
 from agentq_cli.base.errors import NotFound, Usage, nearest
 from agentq_cli.config.schema import PROFILE, read_table
 
@@ -64,6 +66,7 @@ class Profile:
 
     name: str
     argv: tuple[str, ...]
+    args: tuple[str, ...] = ()
     prompt: str = "stdin"
     fresh: tuple[str, ...] = ()
     resume: tuple[str, ...] = ()
@@ -149,7 +152,14 @@ def profiles(config: Config) -> dict[str, Profile]:
 
 def find_program(profile: Profile, path: str | None) -> str | None:
     """The path of the profile's program, searched on `path` as execvp(3) does; None if it is not found."""
-    return _find(_fixed_words(profile.argv[:1])[0], path)
+    return find_file(_fixed_words(profile.argv[:1])[0], path)
+
+
+def program_of(config: Config, name: str) -> str:
+    """The program of a known agent, without reading its built-in profile: an agent CLI is called as the agent is, and
+    `demo` is run by this interpreter."""
+    argv = config.agents.get(name, {}).get("argv") or ((name,) if name in AGENT_CLIS else ("{python}",))
+    return _fixed_words(argv[:1])[0]
 
 
 def default_agent(config: Config, session: str, path: str | None) -> str:
@@ -161,7 +171,7 @@ def default_agent(config: Config, session: str, path: str | None) -> str:
     named = config.options(session).get("agent") or config.default_agent
     if named is not None:
         return str(named)
-    found = [name for name in AGENT_CLIS if _find(_program_of(config, name), path)]
+    found = [name for name in AGENT_CLIS if find_file(program_of(config, name), path)]
     if len(found) == 1:
         return found[0]
     state = f"{', '.join(found)} are on PATH" if found else f"none of {', '.join(AGENT_CLIS)} is on PATH"
@@ -195,7 +205,7 @@ def command(
     stands_for = {
         "{resume}": [word.replace("{conversation}", conversation or "") for word in chosen],
         "{max_cost}": [] if max_cost_usd is None else _cost_words(profile, max_cost_usd),
-        "{agent_args}": list(agent_args),
+        "{agent_args}": [*profile.args, *agent_args],
         "{prompt}": [_prompt_word(profile, prompt)] if profile.prompt == "argv" else [],
     }
     words = list(profile.argv)
@@ -229,18 +239,3 @@ def _fixed_words(words: Sequence[str]) -> tuple[str, ...]:
     """The words with those placeholders replaced that do not depend on the task, and a leading `~` expanded."""
     replaced = (word.replace("{python}", sys.executable).replace("{agents}", str(DIRECTORY)) for word in words)
     return tuple(os.path.expanduser(word) if word.startswith("~/") else word for word in replaced)
-
-
-def _program_of(config: Config, name: str) -> str:
-    """The program of a known agent CLI, without reading its built-in profile: the program has the agent's name."""
-    return _fixed_words(config.agents.get(name, {}).get("argv", (name,))[:1])[0]
-
-
-def _find(program: str, path: str | None) -> str | None:
-    if "/" in program:
-        candidates = [program]
-    else:
-        # An empty entry would mean the current directory to execvp; nobody wants that searched for agents.
-        candidates = [os.path.join(entry, program) for entry in (path or os.defpath).split(os.pathsep) if entry]
-    # A directory without search permission is skipped, as a shell does.
-    return next((file for file in candidates if os.path.isfile(file) and os.access(file, os.X_OK)), None)

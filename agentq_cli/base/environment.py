@@ -59,6 +59,22 @@ def _matches(name: str, pattern: str) -> bool:
     return name == pattern if start is pattern else name.startswith(start)
 
 
+def find_program(program: str, path: str | None, directory: str = os.sep) -> str | None:
+    """The file of a program that is started in `directory`, searched on `path` as execvp(3) does; None if there is
+    none.
+
+    A directory without search permission is skipped, as a shell does. So is an empty entry, the current directory.
+    """
+    if "/" in program:
+        files = [os.path.join(directory, program)]
+    else:
+        files = [f"{entry}/{program}" for entry in (path or os.defpath).split(":") if entry]
+    for file in files:
+        if os.path.isfile(file) and os.access(file, os.X_OK):
+            return file
+    return None
+
+
 def state_directory(given: str | None, environ: Mapping[str, str]) -> str | None:
     """`--state-dir`, else AGENTQ_STATE_DIR, else the XDG base directory for state; absolute, not resolved.
 

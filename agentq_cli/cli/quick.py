@@ -32,6 +32,7 @@ def read(words: Sequence[str]) -> tuple[str, Given, Given] | None:
     shared: Given = {}
     plain: list[str] = []
     before = 0  # words before --exec or --
+    dashes = False
     rest = iter(words)
     for word in rest:
         if word[:1] != "-" or word == "-":
@@ -43,7 +44,7 @@ def read(words: Sequence[str]) -> tuple[str, Given, Given] | None:
             else:
                 return None
         elif word == "--":
-            before = len(plain)
+            before, dashes = len(plain), True
             plain += rest
         else:
             long, equals, value = word.partition("=")
@@ -74,8 +75,8 @@ def read(words: Sequence[str]) -> tuple[str, Given, Given] | None:
                 into[option.name] = number
     if not name:
         return (name, given, shared) if "version" in shared else None
-    if before and "exec" in given:
-        return None  # both a prompt and a command, which the parser rejects
+    if "--exec" in options and (before or (dashes and "exec" not in given and ("file" in given or "--" in plain))):
+        return None  # words for the agent behind a prompt, or both a prompt and a command
     return (name, given, shared) if _placed(plain, places, given) else None
 
 

@@ -25,6 +25,7 @@ USAGES = (
     "[OPTIONS] --every DURATION PROMPT",
     "[OPTIONS] --at TIME PROMPT",
     "[OPTIONS] --cron EXPR --exec -- ARGV...",
+    "[OPTIONS] --cron EXPR -c LINE",
 )
 EXAMPLES = (
     (

@@ -26,13 +26,17 @@ if TYPE_CHECKING:
 USAGES = (
     "[OPTIONS] PROMPT",
     "[OPTIONS] --exec -- ARGV...",
+    "[OPTIONS] -c LINE",
     "[OPTIONS] --file PATH|-",
     "[OPTIONS] --batch PATH|-",
 )
 EXAMPLES = (
     ('agentq submit -a claude "Fix the failing test"', "A prompt for Claude Code, in this directory."),
     ('agentq submit -s docs "Now shorten it"', "The next prompt of a conversation."),
-    ("agentq submit --wait --exec -- make test", "A command, with its exit code."),
+    (
+        "agentq submit --wait --exec -- make test",
+        "A command, with its exit code; `agentq x --wait make test` is short.",
+    ),
     (
         "agentq submit --retries 3 --timeout 2h --exec -- ./upload.sh",
         "Up to three more attempts, each of two hours at most.",
@@ -59,17 +63,21 @@ def asked(place: str, given: Given) -> dict[str, Any]:
     """The options of a task, from the options and the words of a command. Raises Usage."""
     if given["replace"] and given["key"] is None:
         raise Usage("--replace: only together with --key")
-    return content(place, given) | _work(given["words"], given["exec"], given["file"], given["agent"])
+    return content(place, given) | _work(given)
 
 
-def _work(words: Sequence[str] | None, exec_: bool | None, file: str | None, agent: str | None) -> dict[str, Any]:
+def _work(given: Given) -> dict[str, Any]:
     """The prompt or the command, from the words of a command line. Raises Usage."""
-    if exec_:
+    words, exec_, file, line = given["words"], given["exec"], given["file"], given["shell"]
+    if exec_ or line is not None:
+        how = "--exec" if exec_ else "-c"
         if file is not None:
-            raise Usage(f"--file '{file}': not together with --exec; the stdin of a command is --stdin")
-        if agent is not None:
-            notices.warn(f"--agent '{agent}': ignored, because a command has no agent")
-        return {"exec": list(words or ())}
+            raise Usage(f"--file '{file}': not together with {how}; the stdin of a command is --stdin")
+        if line is not None and (exec_ or words):
+            raise Usage(f"-c '{line}': not together with {'--exec' if exec_ else 'a prompt'}; it is the whole command")
+        if given["agent"] is not None:
+            notices.warn(f"--agent '{given['agent']}': ignored, because a command has no agent")
+        return {"exec": list(words or ())} if exec_ else {}
     if file is not None:
         if words:
             raise Usage(f"PROMPT '{words[0]}': not together with --file")
@@ -92,8 +100,8 @@ def _text_of(file: str, what: str) -> str:
 def _batch(here: Context, path: str, given: Given) -> list[NewTask]:
     from agentq_cli.options import batch
 
-    if given["words"] or given["exec"] or given["file"] is not None:
-        raise Usage(f"--batch '{path}': the lines say what to do, so PROMPT, --exec and --file must not be given")
+    if given["words"] or given["exec"] or given["file"] is not None or given["shell"] is not None:
+        raise Usage(f"--batch '{path}': the lines say what to do, so PROMPT, --exec, -c and --file must not be given")
     if given["hold"]:
         raise Usage(f"--hold: not together with --batch '{path}'; pause the session, or its tasks afterwards")
     return batch.tasks(here, path, content("submit", given))

@@ -252,6 +252,7 @@ SESSION: Schema = {**OPTIONS, "parallel": whole(1, 10_000), "conversation_ttl": 
 
 PROFILE: Schema = {
     "argv": command,
+    "args": arguments,
     "prompt": choice("stdin", "argv"),
     "fresh": arguments,
     "resume": arguments,

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from agentq_cli.manual.surface import Command, Value, application, commands
+from agentq_cli.manual.surface import Command, Value, application, with_short_names
 from agentq_cli.manual.template import filled
+from agentq_cli.options.table import SHORT_EXEC
 
 NAME = "agentq.bash"
 
 
 def render() -> str:
     """The whole file."""
-    own, all_commands = application(), commands()
+    own, all_commands = application(), with_short_names()
     return filled(
         NAME,
         COMMANDS=[line for each in (own, *all_commands) for line in _command(each)],
         OPTIONS=[line for each in (own, *all_commands) for line in _options(each)],
         ARGUMENTS=[line for each in all_commands for line in _arguments(each)],
+        SHORT_EXEC=SHORT_EXEC,
         NAMES=" ".join(each.name for each in all_commands),
     )
 

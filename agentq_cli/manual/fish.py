@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agentq_cli.cli.help import first_sentence
-from agentq_cli.manual.surface import Command, Option, Value, application, commands, sentence
+from agentq_cli.manual.surface import Command, Option, Value, application, sentence, with_short_names
 from agentq_cli.manual.template import filled
+from agentq_cli.options.table import SHORT_EXEC
 
 NAME = "agentq.fish"
 
 
 def render() -> str:
     """The whole file."""
-    own, all_commands = application(), commands()
+    own, all_commands = application(), with_short_names()
     taking = [name for option in own.options if option.value is not None for name in option.entry.names]
     flags = {
         name for each in all_commands for option in each.options if not option.value for name in option.entry.names
@@ -24,6 +25,7 @@ def render() -> str:
         TAKING=" ".join(taking),
         TAKING_ANYWHERE=" ".join(sorted(valued - flags)),
         RUNNING=" ".join(each.name for each in all_commands if each.runs),
+        SHORT_EXEC=SHORT_EXEC,
         COMMANDS=[
             f"complete -c agentq -n __agentq_no_command -a {each.name} -d {_summary(each)}" for each in all_commands
         ],
@@ -31,6 +33,7 @@ def render() -> str:
             *(f"complete -c agentq -n __agentq_no_command {_option(option)}" for option in own.options),
             *(line for each in all_commands for line in _command(each)),
             "complete -c agentq -n __agentq_runs -x -a '(__agentq_run)'",
+            "complete -c agentq -n __agentq_short -x -a '(__agentq_short_run)'",
         ],
     )
 
@@ -41,7 +44,7 @@ def _summary(command: Command) -> str:
 
 def _command(command: Command) -> Iterator[str]:
     here = f"__agentq_in {command.name}"
-    for place, argument in enumerate(command.arguments):
+    for place, argument in enumerate(() if command.name == SHORT_EXEC else command.arguments):
         condition = here if argument.repeated else f"{here}; and __agentq_place {place}"
         if argument.value.kind != "free":
             yield f"complete -c agentq -n '{condition}' {_offered(argument.value)}"

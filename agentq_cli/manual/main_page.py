@@ -10,7 +10,7 @@ from agentq_cli.manual.surface import Command
 from agentq_cli.manual.template import filled
 from agentq_cli.model.statuses import RunStatus, Status
 from agentq_cli.options.new_task import DEPTH_LIMIT
-from agentq_cli.options.table import GROUPS
+from agentq_cli.options.table import ALIASES, GROUPS, SHORT_EXEC
 from agentq_cli.policy.retry import FREE_HOLDS, RETRIES
 
 NAME = "agentq.1"
@@ -29,6 +29,8 @@ def render(own: Command, commands: tuple[Command, ...]) -> str:
         NAME,
         HEAD=mdoc.head("agentq", 1, __version__),
         COMMANDS=listed[1:],
+        SHORT_EXEC=SHORT_EXEC,
+        ALIASES=_listed([f"{alias} ({name})" for alias, name in ALIASES.items()]),
         OPTIONS=list(entries([option.entry for option in own.options])),
         STATUSES=_words([status.value for status in Status]),
         RUN_STATUSES=_words([status.value for status in RunStatus]),
@@ -48,3 +50,7 @@ def render(own: Command, commands: tuple[Command, ...]) -> str:
 
 def _words(words: list[str]) -> str:
     return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _listed(words: list[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}"

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from typer import _click as click
 
-from agentq_cli.base.dataclass import dataclass
+from agentq_cli.base.dataclass import dataclass, replace
 from agentq_cli.cli import app, help
 from agentq_cli.cli.help import Entry, Page
 from agentq_cli.model.statuses import RunStatus, Status
-from agentq_cli.options.table import COMMANDS, EVERYWHERE
+from agentq_cli.options.table import ALIASES, COMMANDS, EVERYWHERE, SHORT_EXEC
 
 ADDRESSES = {
     "retry": "ended",
@@ -73,6 +73,14 @@ def commands() -> tuple[Command, ...]:
     group = app.application()
     parent = group.make_context("agentq", [])
     return tuple(_command(group, parent, name) for name in COMMANDS)
+
+
+def with_short_names() -> tuple[Command, ...]:
+    """The same, then those of other names, for a person who types."""
+    found = commands()
+    there = {command.name: command for command in found}
+    short = {SHORT_EXEC: "submit", **ALIASES}
+    return (*found, *(replace(there[name], name=alias) for alias, name in short.items()))
 
 
 def _command(group: app.Application, parent: click.Context, name: str) -> Command:

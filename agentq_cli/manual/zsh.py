@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agentq_cli.cli.help import first_sentence
-from agentq_cli.manual.surface import Argument, Command, Option, Value, application, commands, sentence
+from agentq_cli.manual.surface import Argument, Command, Option, Value, application, sentence, with_short_names
 from agentq_cli.manual.template import filled
+from agentq_cli.options.table import SHORT_EXEC
 
 NAME = "_agentq"
 
 
 def render() -> str:
     """The whole file."""
-    all_commands = commands()
+    all_commands = with_short_names()
     return filled(
         NAME,
         COMMANDS=[
@@ -26,7 +27,9 @@ def render() -> str:
 
 def _command(command: Command) -> Iterator[str]:
     specs = [spec for option in command.options for spec in _option(option)]
-    if command.runs:
+    if command.name == SHORT_EXEC:
+        specs.append("'(-)*:: : _normal'")
+    elif command.runs:
         specs.append("'*: : _agentq_run'")
     else:
         specs += [_argument(argument) for argument in command.arguments]

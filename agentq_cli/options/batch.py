@@ -26,6 +26,9 @@ LISTS = frozenset(name for name, row in KEYS.items() if row.kind == "texts" and 
 PLAIN = frozenset(name for name, row in KEYS.items() if row.kind == "text")
 """The keys whose value is one text."""
 
+WORK = ("prompt", "exec", "shell", "file")
+"""The keys that say what to do."""
+
 TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "command": ((list,), "a list of strings"),
     "pairs": ((dict,), "an object of strings"),
@@ -145,8 +148,8 @@ def _object(line: str, number: int) -> dict[str, Any]:
         if type(value) is not str or not value or name not in PLAIN:
             found = _checked(_spelled(found, what), what)
             break
-    if ("prompt" in found) + ("exec" in found) + ("file" in found) != 1:
-        raise Usage(f"{what}: needs exactly one of prompt, exec, file")
+    if sum(name in found for name in WORK) != 1:
+        raise Usage(f"{what}: needs exactly one of {', '.join(WORK)}")
     if found.get("replace") and "key" not in found:
         raise Usage(f"{what}: replace: only together with key")
     if "file" in found:

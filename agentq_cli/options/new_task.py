@@ -17,6 +17,7 @@ from agentq_cli.model.tasks import NewTask
 from agentq_cli.model.work import Condition, Dependency, Launch, Work
 from agentq_cli.options import values
 from agentq_cli.options.caller import Caller
+from agentq_cli.options.programs import Programs, path_of
 from agentq_cli.options.table import rows
 from agentq_cli.show import notices
 
@@ -66,6 +67,7 @@ class TaskMaker:
         self._now = at.now_ms()
         self._counted_from = self._now if counted_from is None else counted_from
         self._checked: set[tuple[str, str]] = set()
+        self._programs = Programs(at.config)
         self._shapes: dict[object, Shape] = {}
         self._captured: dict[str, str] | None = None
 
@@ -77,6 +79,8 @@ class TaskMaker:
         prompt, argv = work(given, what)
         shape = self._shape(given, session, argv is not None, what)
         options = shape.options
+        if argv is not None:
+            self._programs.check_command(argv, shape.cwd, path_of(shape.launch, options), what("exec"))
         rank = read(KEYS["priority"], given, options, what) or 0
         tags = labels(given.get("label") or options.get("label", ()), what)
         name = key(given.get("key"), what)
@@ -122,6 +126,8 @@ class TaskMaker:
             on_dep_failure=read(KEYS["on_dep_failure"], given, options, what) or KEYS["on_dep_failure"].choices[0],
             shared=self._shared(given, options, exec_, what),
         )
+        if agent is not None:
+            self._programs.check_agent(agent, path_of(shape.launch, options), what("agent"))
         if kept is not None:
             self._shapes[kept] = shape
         return shape
@@ -163,7 +169,15 @@ class TaskMaker:
             return self._now + values.parse_duration(delay, what("in"))
         if at is None:
             return None
-        return values.parse_time(at, zone=self._zone(given, session), now_ms=self._now, what=what("at"))
+        zone = self._zone(given, session)
+        due_at = values.parse_time(at, zone=zone, now_ms=self._now, what=what("at"))
+        if ("at", at) not in self._checked:
+            self._checked.add(("at", at))
+            if due_at < self._now:
+                notices.warn(f"{what('at')} '{at}': that is past; it runs at once")
+            elif values.is_said(at):
+                notices.note(f"{what('at')} '{at}': {values.format_local(due_at, zone())}")
+        return due_at
 
     def _expires(self, given: Given, options: Given, session: str, what: Callable[[str], str]) -> int | None:
         typed = given.get("expires")
@@ -264,7 +278,11 @@ def chosen(given: Given, options: Given, name: str) -> Any:
 
 def work(given: Given, what: Callable[[str], str]) -> tuple[str | None, tuple[str, ...] | None]:
     """The prompt and the command, one of which is None. Raises Usage if neither is given, or if it is blank."""
-    argv, prompt = given.get("exec"), given.get("prompt")
+    argv, prompt, line = given.get("exec"), given.get("prompt"), given.get("shell")
+    if line is not None:
+        if not line.strip():
+            raise Usage(f"{what('shell')} '{line}': a command must not be blank")
+        argv = ("sh", "-c", line)
     if argv is not None:
         if not argv or not argv[0]:
             raise Usage(f"{what('exec')}: needs a command, as in `agentq submit --exec -- make test`")
@@ -275,7 +293,7 @@ def work(given: Given, what: Callable[[str], str]) -> tuple[str | None, tuple[st
                 encodable(word, f"{what('exec')} '{argv[0]}'")
         return None, tuple(argv)
     if prompt is None:
-        raise Usage(f"{what('prompt')}: missing; give a prompt, or --exec, --file or --batch")
+        raise Usage(f"{what('prompt')}: missing; give a prompt, or --exec, -c, --file or --batch")
     if not prompt.strip():
         raise Usage(f"{what('prompt')} '{prompt[:20]}': a prompt must not be blank")
     return (prompt if prompt.isascii() else text(prompt, what("prompt"))), None

@@ -30,6 +30,12 @@ GROUPS = {
 
 COMMANDS = tuple([name for names in GROUPS.values() for name in names])
 
+SHORT_EXEC = "x"
+"""Short for `submit --exec --`: the first word that is no option begins the command line."""
+
+ALIASES = {"add": "submit", "ls": "list", "rm": "cancel", "log": "logs", "status": "list"}
+"""Other names of commands, which other programs have taught."""
+
 WHAT, WHERE, WHEN, ORDER = "What", "Where", "When", "After other tasks"
 LIMITS, FAILURE, WHICH, ENDING, HOW, EVERYWHERE = "Limits", "Failure", "Which", "Ending", "How", "Everywhere"
 PANELS = (WHAT, WHICH, WHERE, WHEN, ORDER, LIMITS, FAILURE, ENDING, HOW)
@@ -139,6 +145,7 @@ ROWS: tuple[Any, ...] = (
     # What to do, and which task that is.
     ("words", ("submit", "schedule"), "many", "", "The prompt; '-' reads it from stdin.", {"metavar": "PROMPT"}),
     ("--exec", NEW, "command", WHAT, "Run the words after '--' as a command, without a shell.", {}),
+    ("--shell -c", NEW, "text", WHAT, "Run a line of shell, as `sh -c` does.", {"metavar": "LINE"}),
     ("--file", NEW, "path", WHAT, "Read the prompt from a file.", {}),
     ("--batch", ("submit",), "path", WHAT, "JSON Lines, one task each; '-' is stdin.", {}),
     ("ref", ("batch",), "text", "", "A name for this line, which other lines can wait for.", {}),

@@ -44,11 +44,15 @@ LONGEST_NUMBER = 15
 
 
 def parse_duration(text: str, what: str = "duration", *, zero: bool = False) -> int:
-    """Milliseconds of `90s`, `15m`, `2h`, `1d`, `1h30m` or `500ms`; `zero` also takes `0s`.
+    """Milliseconds of `90s`, `15m`, `2h`, `1d`, `1h30m` `500ms`, `2 hours` or `90 min`; `zero` also takes `0s`.
 
     A number without a unit is rejected, because its unit would be ambiguous.
     """
     total = _milliseconds(text)
+    if total is None and text[-1:].isalpha():
+        from agentq_cli.policy import wall_clock
+
+        total = _milliseconds(wall_clock.abbreviated(text))
     if total is None:
         if text.isdecimal():
             raise Usage(f"{what} '{text}': a duration needs a unit, such as 90s, 15m, 2h or 1d")
@@ -115,20 +119,24 @@ def parse_choice(text: str, option: Row, what: str) -> str:
 
 
 def parse_time(text: str, *, zone: str | Callable[[], str], now_ms: int, what: str = "time") -> int:
-    """Milliseconds since the epoch of an RFC 3339 time, or of a naive one on the wall clock of `zone`.
+    """Milliseconds since the epoch of an RFC 3339 time, of a naive one on the wall clock of `zone`, or of the next one
+    that a person means (`policy.wall_clock`).
 
     A naive time inside a gap moves forward by the gap; a time that occurs twice means the first. `zone` may be a
-    function, so that the zone is only resolved if it is needed. `now_ms` is only used for the example in an error.
+    function, so that the zone is only resolved if it is needed.
     """
     import re
     from datetime import UTC, datetime, timedelta, timezone
 
     match = re.match(_TIME, text)
     if match is None:
+        found = _said(text, zone, now_ms, forward=True)
+        if found is not None:
+            return found
         example = datetime.fromtimestamp(now_ms // 1000, UTC)
         raise Usage(
             f"{what} '{text}': not a time; write {example:%Y-%m-%dT%H:%M:%SZ}, or without a zone "
-            f"{example:%Y-%m-%dT%H:%M} or {example:%Y-%m-%d}"
+            f"{example:%Y-%m-%dT%H:%M} or {example:%Y-%m-%d}; or 22:00, 'tomorrow 09:00' or 'Mon 09:00'"
         )
     year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
     offset = match[8]
@@ -155,6 +163,20 @@ def parse_time(text: str, *, zone: str | Callable[[], str], now_ms: int, what: s
     return seconds * 1000 + int((match[7] or "0").ljust(3, "0")[:3])
 
 
+def is_said(text: str) -> bool:
+    """Whether a time that could be read is one as people say it, such as `22:00`: its date depends on now."""
+    return not text[:4].isdigit()
+
+
+def _said(text: str, zone: str | Callable[[], str], now_ms: int, *, forward: bool) -> int | None:
+    """The milliseconds of a time as people say it; None for any other text."""
+    if not is_said(text) or not any(letter.isalnum() for letter in text):
+        return None
+    from agentq_cli.policy import wall_clock
+
+    return wall_clock.moment(text, _zone(zone if isinstance(zone, str) else zone()), now_ms, forward=forward)
+
+
 def _zone(name: str) -> tzinfo:
     from zoneinfo import ZoneInfo
 
@@ -176,6 +198,10 @@ def _either(text: str, zone: str | Callable[[], str], now_ms: int, what: str, *,
 
     if re.match(_TIME, text):
         return parse_time(text, zone=zone, now_ms=now_ms, what=what)
+    if _milliseconds(text) is None:
+        found = _said(text, zone, now_ms, forward=forward)
+        if found is not None:
+            return found
     try:
         length = parse_duration(text, what)
     except Usage:

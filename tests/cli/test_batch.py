@@ -118,7 +118,7 @@ def test_an_error_after_other_sessions_were_staged_takes_everything_back(aq: Dri
     """A key that is taken in the last session is found while the others are being written."""
     aq.exec("true", given=("-s", "c", "--key", "k"))
     lines = [{"exec": ["true"], "session": name} for name in ("a", "b")]
-    text = text_of(*lines, {"exec": ["x"], "session": "c", "key": "k"})
+    text = text_of(*lines, {"exec": ["false"], "session": "c", "key": "k"})
     assert "'k'" in aq.refused("submit", "--batch", "-", input=text, code=4)
     assert aq.statuses() == {"c/1": "queued"}
     aq.drain()

@@ -66,7 +66,12 @@ class Both:
         self.place.mkdir()
         shutil.copytree(self.template, state, symlinks=True)
         self.arrange(state)
-        environ = {"PATH": "/usr/bin:/bin", "HOME": str(self.home), "LANG": "C.UTF-8", "AGENTQ_NOW": NOW}
+        environ = {
+            "PATH": f"{self.home}/programs:/usr/bin:/bin",
+            "HOME": str(self.home),
+            "LANG": "C.UTF-8",
+            "AGENTQ_NOW": NOW,
+        }
         environ |= {"AGENTQ_STATE_DIR": str(state)} | env
         pid = os.fork()
         if pid == 0:
@@ -145,7 +150,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def both(tmp_path: Path, template: Path) -> Both:
     """The two ways, on copies of the template."""
     home = tmp_path / "home"
-    home.mkdir()
+    (home / "programs").mkdir(parents=True)
+    for name in ("claude", "codex", "make"):  # to be found; none of them is run
+        (home / "programs" / name).touch(0o700)
     own = tmp_path / "template"
     shutil.copytree(template, own, symlinks=True)
     return Both(tmp_path / "place", own, home)

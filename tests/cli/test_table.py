@@ -20,7 +20,7 @@ PROGRAM = """
 import sys
 from agentq_cli.options import table
 text = "Between asking it to go and making it."
-new = ("--courtesy -c", table.DEFAULTS, "duration", table.LIMITS, text, {"field": "launch.grace_ms"})
+new = ("--courtesy -k", table.DEFAULTS, "duration", table.LIMITS, text, {"field": "launch.grace_ms"})
 table.ROWS = tuple(new if row[0] == "--grace" else row for row in table.ROWS)
 if sys.argv[1] == "pages":
     from agentq_cli.manual import pages
@@ -57,7 +57,7 @@ def grace(agentq: Agentq, seq: int) -> Any:
 def test_a_row_is_all_that_the_words_of_an_option_take(agentq: Agentq) -> None:
     work = ("--exec", "--", "true")
     run(agentq, "submit", "--courtesy", "7s", *work)
-    run(agentq, "submit", "-c8s", "--no-wake", *work)  # which the parser reads
+    run(agentq, "submit", "-k8s", "--no-wake", *work)  # which the parser reads
     run(agentq, "submit", "--batch", "-", input=json.dumps({"exec": ["true"], "courtesy": "9s"}))
     run(agentq, "schedule", "--every", "1h", "--courtesy=10s", *work)
     (agentq.home / "config.toml").write_text('[defaults]\ncourtesy = "11s"\n')
@@ -83,7 +83,7 @@ def test_what_is_wrong_with_it_is_said_everywhere(agentq: Agentq) -> None:
 
 
 def test_help_pages_and_completions_show_it(agentq: Agentq) -> None:
-    assert "  -c, --courtesy DURATION" in run(agentq, "submit", "--help")
+    assert "  -k, --courtesy DURATION" in run(agentq, "submit", "--help")
     told = {name: (int(new), int(old)) for name, new, old in map(str.split, run(agentq, "pages").splitlines())}
     for name in ("man1/agentq-submit.1", "man1/agentq-schedule.1", "man1/agentq-edit.1", "man5/agentq-config.5"):
         assert told[name][0], name

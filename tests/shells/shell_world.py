@@ -50,6 +50,11 @@ COMPLETIONS = ROOT / "completions"
 
 CASES = {
     "agentq canc": {"cancel"},
+    "agentq sta": {"stats", "status"},
+    "agentq log docs/1 d": set(),
+    "agentq rm docs/1 s": {"site.v2/1"},
+    "agentq x -s ": {"default", "docs", "site.v2"},
+    "agentq x --mem": {"--memory"},
     "agentq list --sta": {"--state-dir", "--status"},
     "agentq list --status fa": {"failed"},
     "agentq runs --status ti": {"timeout"},

@@ -169,7 +169,7 @@ def test_a_time_that_occurs_twice_means_the_first() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "now", "tomorrow", "09:00", "2026", "2026-03", "20260329", "2026-W13-7", "2026-02-30", "2026-13-01"),
+        *("", "now", "2026", "2026-03", "20260329", "2026-W13-7", "2026-02-30", "2026-13-01"),
         *("2026-03-29T24:00", "2026-03-29T09:60", "2026-03-29T09", "2026-03-29T09:00+25:00", "2026-03-29T09:00+01:60"),
         *("2026-03-29T09:00+0100", "2026-03-29Z", "1969-12-31", "0000-01-01", "2026-03-29T09:00Z\n", "٢٠٢٦-03-29"),
     ],
@@ -214,7 +214,7 @@ def test_what_looks_like_a_time_is_complained_about_as_one() -> None:
     with pytest.raises(Usage, match="not a time"):
         values.parse_since("2026-03-29T", zone="UTC", now_ms=NOW)
     with pytest.raises(Usage, match="not a duration"):
-        values.parse_since("yesterday", zone="UTC", now_ms=NOW)
+        values.parse_since("yestreday", zone="UTC", now_ms=NOW)
 
 
 def test_addresses_and_runs_are_read() -> None:

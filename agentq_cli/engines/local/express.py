@@ -15,7 +15,7 @@ import os
 import stat
 
 from agentq_cli.base import clock, environment
-from agentq_cli.base.defaults import BUILT_IN, BUSY_MS, MAX_QUEUED, NOBODY_THERE
+from agentq_cli.base.defaults import AGENT_CLIS, BUILT_IN, BUSY_MS, MAX_QUEUED, NOBODY_THERE
 from agentq_cli.base.names import CHARACTERS, is_name
 from agentq_cli.engines.local import file_systems, schema
 from agentq_cli.engines.local.queries import insert_into, statements
@@ -89,12 +89,16 @@ def _task(given: Mapping[str, object], environ: Mapping[str, str], umask: int, n
     if given.get("exec"):
         if agent is not None or not words or not words[0]:
             return None
+        program = words[0]
         work = {"kind": "exec", "argv": f"[{', '.join(map(quoted, words))}]"}
     else:
         if agent not in BUILT_IN or len(words) != 1 or words == ["-"] or not words[0].strip():
             return None
+        program = agent if agent in AGENT_CLIS else ""
         work = {"kind": "prompt", "prompt": words[0], "agent": agent}
     names = environment.captured(environ, environment.CAPTURED)
+    if program and environment.find_program(program, names.get("PATH"), cwd) is None:
+        return None  # which is told, or refused
     held = ", ".join(f"{quoted(name)}: {quoted(value)}" for name, value in names.items())
     captured = f'"captured": {{{held}}}, ' if names else ""
     return work | {

@@ -92,11 +92,17 @@ _agentq() {
             [[ -n $kind ]] && option=$word
         elif [[ -z $command ]]; then
             command=$word
+        elif [[ $command == @SHORT_EXEC@ ]]; then
+            behind=$i
+            break
         else
             place+=1
         fi
     done
 
+    if [[ $command == @SHORT_EXEC@ && $behind == -1 && -z $option && $current != -* ]]; then
+        behind=$((${#words[@]} - 1))
+    fi
     _agentq_command "$command"
     kind='' choices=''
     if ((behind >= 0)); then

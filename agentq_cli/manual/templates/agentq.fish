@@ -69,6 +69,29 @@ function __agentq_run
     complete -C (string join ' ' -- (string escape -- $rest) (commandline -ct))
 end
 
+# Whether the words after the options of this command are a command line.
+function __agentq_short
+    set -l words (__agentq_words)
+    set -q words[1]
+    and test $words[1] = @SHORT_EXEC@
+    and not contains -- -- $words
+end
+
+function __agentq_short_run
+    set -l words (__agentq_words)
+    set -e words[1]
+    while set -q words[1]; and string match -q -- '-*' $words[1]
+        if contains -- $words[1] @TAKING_ANYWHERE@
+            set -e words[1]
+        end
+        set -q words[1]; and set -e words[1]
+    end
+    if not set -q words[1]; and string match -q -- '-*' (commandline -ct)
+        return
+    end
+    complete -C (string join ' ' -- (string escape -- $words) (commandline -ct))
+end
+
 function __agentq_ask --argument-names kind
     set -l words (commandline -opc)
     set -l program agentq
