@@ -1,4 +1,7 @@
-"""The verbs of the queue: what each takes, returns and means (see `door`). Only type checkers load this."""
+"""The verbs of the queue: what each takes, returns and means (see `door`). Only type checkers load this.
+
+It is long because it is one protocol: what an engine has to do stands here and nowhere else.
+"""
 
 from __future__ import annotations
 
