@@ -93,6 +93,7 @@ def test_with_supervisor_and_keeper_dead_too(aq: Driven) -> None:
     keeper = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     aq.kill_hard(supervisor)
     os.kill(keeper, signal.SIGKILL)
+    until(lambda: not alive(keeper), what="end of the keeper")
     (item,) = aq.items("cancel", "1")
     assert item["status"] == "cancelled"
     assert not alive(pid)

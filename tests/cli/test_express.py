@@ -78,7 +78,8 @@ class Both:
             self._child(words, environ, lean)
         _, status = os.waitpid(pid, 0)
         out, err = (self.place / "out").read_bytes(), (self.place / "err").read_bytes()
-        files = sorted(str(path.relative_to(state)) for path in state.rglob("*"))
+        # Whether the parsed config is kept depends on how long ago its file was written.
+        files = sorted(str(path.relative_to(state)) for path in state.rglob("*") if path.name != "config.parsed")
         return Outcome(os.waitstatus_to_exitcode(status), out, err, rows(state), files)
 
     def _child(self, words: Sequence[str], environ: Mapping[str, str], lean: bool) -> None:

@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from driven import Driven, until
+from driven import Driven, alive, until
 
 AGENT = """#!/bin/sh
 # Names its conversation, keeps what it was told, and waits in its first run.
@@ -51,6 +51,7 @@ def kill_whole_run(aq: Driven, address: str) -> None:
     aq.kill_hard(supervisor)
     for pid in (start["pid"], agent):
         os.kill(pid, signal.SIGKILL)
+    until(lambda: not alive(start["pid"]) and not alive(agent), what="end of keeper and agent")
 
 
 @pytest.mark.parametrize("prompt", ["stdin", "argv"])

@@ -153,8 +153,10 @@ def test_a_crash_or_a_power_loss_after_its_last_word_takes_nothing_back(
     until(lambda: aq.runs()["s/1.1"]["conversation"], what="its conversation")
     start = aq.state_dir / "sessions" / "s" / "runs" / "1.1" / "start"
     aq.kill_hard(supervisor)
-    for each in (json.loads(start.read_text())["pid"], lingering):
+    keeper = json.loads(start.read_text())["pid"]
+    for each in (keeper, lingering):
         os.kill(each, signal.SIGKILL)
+    until(lambda: not alive(keeper) and not alive(lingering), what="end of keeper and agent")
     if rebooted:
         start.write_text(json.dumps(json.loads(start.read_text()) | {"boot_id": "an-earlier-boot"}))
         with closing(sqlite3.connect(aq.state_dir / "agentq.db")) as index, index:

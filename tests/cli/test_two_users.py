@@ -322,7 +322,9 @@ def test_what_a_gone_keeper_left_and_cannot_be_ended_is_told_of(nobody: User, pl
     until(lambda: "becomes-root" in Path(f"/proc/{agent}/comm").read_text(), what="its program")
     until(lambda: "\nUid:\t0\t0\t0" in Path(f"/proc/{agent}/status").read_text(), what="root")
     nobody.aq.kill_hard(supervisor)
-    os.kill(json.loads((record.parent / "start").read_text())["pid"], signal.SIGKILL)
+    keeper = json.loads((record.parent / "start").read_text())["pid"]
+    os.kill(keeper, signal.SIGKILL)
+    until(lambda: not alive(keeper), what="end of the keeper")
     planned = nobody("sweep", "--dry-run", "--no-wake").stdout
     done = nobody("sweep", "--no-wake").stdout
     for said in (planned, done):

@@ -253,6 +253,7 @@ def test_what_a_killed_shim_leaves_is_ended_before_slot_and_session_are_free(wor
     assert (world.root / "told").exists(), "it was not asked before it was killed"
     assert not (world.root / "bad").exists(), "the session was freed with the tree alive"
     assert runs(world)["s/1.1"]["status"] == "crashed"
+    until(lambda: status(world, "s/2") == "completed", "the end of the next task")
     os.kill(supervisor.pid, signal.SIGTERM)
     supervisor.wait()
     in_order(world, "failed", "completed")
