@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 
+from agentq_cli.base.context import suppress
 from agentq_cli.base.json_text import dumps, loads
 from agentq_cli.config import mark
 
@@ -65,11 +66,14 @@ def keep(state_dir: str | None, config: Config, document: dict[str, Any]) -> Non
         return  # such as a disk that is full, or a date, which JSON does not have
     try:
         try:
-            whole = os.write(descriptor, content) == len(content)
+            if os.write(descriptor, content) == len(content):
+                os.rename(new, path)
+                return
         finally:
             os.close(descriptor)
-        os.rename(new, path) if whole else os.unlink(new)
     except OSError:
+        pass  # such as a disk that is full
+    with suppress(OSError):  # the state dir may be gone
         os.unlink(new)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -165,3 +166,15 @@ def test_where_nothing_can_be_written_the_file_is_read_each_time(file: Path, tmp
     missing = tmp_path / "missing"
     assert load(file, missing) == load(file, missing)
     assert parses == [str(file)] * 2 and not missing.exists()
+
+
+def test_a_state_dir_that_goes_away_meanwhile_is_no_trouble(
+    file: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rename(new: str, path: str) -> None:
+        shutil.rmtree(state)
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(os, "rename", rename)
+    assert load(file, state).jobs == 3
+    assert not state.exists()
