@@ -35,20 +35,20 @@ def moment(text: str, zone: tzinfo, now_ms: int, *, forward: bool) -> int | None
     days = [word for word in words if _time(word) is None]
     if not words or len(times) > 1 or len(days) > 1:
         return None
-    at = times[0] if times else time()
+    clock = times[0] if times else time()
     day = days[0] if days else ""
     today = datetime.fromtimestamp(now_ms / 1000, zone).date()
     if day in DAYS:
-        return _on(today + timedelta(days=DAYS[day]), at, zone)
+        return _on(today + timedelta(days=DAYS[day]), clock, zone)
     weekday = _weekday(day)
     if day and weekday is None:
         return None
     # A weekday whose time is past today comes again in a week, and a gap may move it over midnight.
     for distance in range(9):
         there = today + timedelta(days=distance if forward else -distance)
-        found = _on(there, at, zone)
-        if (weekday is None or there.weekday() == weekday) and (found > now_ms if forward else found <= now_ms):
-            return found
+        moment_ms = _on(there, clock, zone)
+        if (weekday is None or there.weekday() == weekday) and (moment_ms > now_ms if forward else moment_ms <= now_ms):
+            return moment_ms
     return None
 
 
