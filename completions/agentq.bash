@@ -29,6 +29,7 @@ _agentq_command() {
     trigger) options='--json --state-dir --color --allow-network-fs --help' ;;
     prune) options='--older-than --session --dry-run --yes --json --state-dir --color --allow-network-fs --help' ;;
     run) options='--session --drain --idle-exit --max-tasks --on-stop --jobs --detach --another --json --state-dir --color --allow-network-fs --help' ;;
+    jobs) options='--reset --json --state-dir --color --allow-network-fs --help' ;;
     stop) options='--wait --leave --cancel --json --state-dir --color --allow-network-fs --help' ;;
     sweep) options='--session --dry-run --no-wake --reindex --json --state-dir --color --allow-network-fs --help' ;;
     wait) options='--session --status --all --timeout --json --state-dir --color --allow-network-fs --help' ;;
@@ -166,6 +167,8 @@ _agentq_option() {
     run:-s|run:--session) kind=sessions ;;
     run:--color) kind=words choices='auto always never' ;;
     run:--on-stop) kind=words choices='wait leave cancel' ;;
+    jobs:--state-dir) kind=directories ;;
+    jobs:--color) kind=words choices='auto always never' ;;
     stop:--state-dir) kind=directories ;;
     stop:--color) kind=words choices='auto always never' ;;
     sweep:--state-dir) kind=directories ;;
@@ -372,7 +375,7 @@ _agentq() {
     elif [[ $current == -* ]]; then
         for word in $options; do _agentq_offer "$word"; done
     elif [[ -z $command ]]; then
-        for word in submit schedule list show logs runs schedules events messages sessions workers top edit pause resume cancel retry reply trigger prune run stop sweep wait health stats report doctor agents config service completion x add ls rm log status; do
+        for word in submit schedule list show logs runs schedules events messages sessions workers top edit pause resume cancel retry reply trigger prune run jobs stop sweep wait health stats report doctor agents config service completion x add ls rm log status; do
             _agentq_offer "$word"
         done
     else

@@ -22,7 +22,7 @@ GROUPS = {
     "Submit": ("submit", "schedule"),
     "Inspect": ("list", "show", "logs", "runs", "schedules", "events", "messages", "sessions", "workers", "top"),
     "Change": ("edit", "pause", "resume", "cancel", "retry", "reply", "trigger", "prune"),
-    "Run": ("run", "stop", "sweep", "wait"),
+    "Run": ("run", "jobs", "stop", "sweep", "wait"),
     "Monitor": ("health", "stats", "report", "doctor"),
     "Set up": ("agents", "config", "service", "completion"),
 }
@@ -417,6 +417,8 @@ ROWS: tuple[Any, ...] = (
         "The task: SESSION/N, or N for default/N.",
         {"metavar": "ID"},
     ),
+    ("count", ("jobs",), "optional", "", "How many tasks may run at once from now on.", {"metavar": "N"}),
+    ("--reset", ("jobs",), "flag", HOW, "Follow the config again.", {}),
     ("pid", ("stop",), "optional", "", "Only the supervisor with this pid.", {"metavar": "PID"}),
     ("text", ("reply",), "one", "", "What to say; '-' reads it from stdin.", {"metavar": "TEXT"}),
     (
@@ -530,7 +532,7 @@ ROWS: tuple[Any, ...] = (
         "whole",
         HOW,
         "How many agents run at once.",
-        {"low": 1, "high": 10_000, "default": "jobs of the config, 2"},
+        {"low": 1, "high": 10_000, "default": "AGENTQ_JOBS, 'agentq jobs', jobs of the config, 2"},
     ),
     ("--detach", ("run",), "flag", HOW, "Run in the background; prints the supervisor's pid.", {}),
     ("--next", ("schedule",), "whole", HOW, "Show the next N fire times, and store nothing.", {"low": 1, "high": 1000}),
