@@ -344,7 +344,7 @@ BREAK = """
 import agentq_cli.options.values
 def broken(*arguments):
     raise RuntimeError("broken\\nfor a test")
-agentq_cli.options.values.parse_address = broken
+agentq_cli.options.values.parse_run = broken
 """
 
 
