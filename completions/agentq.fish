@@ -56,7 +56,7 @@ end
 function __agentq_runs
     set -l words (__agentq_words)
     set -q words[1]
-    and contains -- $words[1] submit schedule x add
+    and contains -- $words[1] submit schedule edit retry x add
     and contains -- -- $words
 end
 
@@ -347,6 +347,8 @@ complete -c agentq -n '__agentq_in top' -l color -x -a 'auto always never' -d 'W
 complete -c agentq -n '__agentq_in top' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
 complete -c agentq -n '__agentq_in top' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in edit; and __agentq_place 0' -x -k -a '(__agentq_ask live)'
+complete -c agentq -n '__agentq_in edit' -l exec -x -d 'Change a command to the words after \'--\''
+complete -c agentq -n '__agentq_in edit' -s c -l shell -x -d 'Run a line of shell, as `sh -c` does'
 complete -c agentq -n '__agentq_in edit' -l prompt -x -d 'The new prompt'
 complete -c agentq -n '__agentq_in edit' -l key -x -d 'Allow one live task with this key per session'
 complete -c agentq -n '__agentq_in edit' -l stdin -r -F -d 'A file that a command reads as its stdin'
@@ -422,6 +424,8 @@ complete -c agentq -n '__agentq_in cancel' -l color -x -a 'auto always never' -d
 complete -c agentq -n '__agentq_in cancel' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
 complete -c agentq -n '__agentq_in cancel' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in retry' -x -k -a '(__agentq_ask ended)'
+complete -c agentq -n '__agentq_in retry' -l exec -x -d 'Change a command to the words after \'--\''
+complete -c agentq -n '__agentq_in retry' -s c -l shell -x -d 'Run a line of shell, as `sh -c` does'
 complete -c agentq -n '__agentq_in retry' -l prompt -x -d 'The new prompt'
 complete -c agentq -n '__agentq_in retry' -l key -x -d 'Allow one live task with this key per session'
 complete -c agentq -n '__agentq_in retry' -l stdin -r -F -d 'A file that a command reads as its stdin'

@@ -285,7 +285,8 @@ def work(given: Given, what: Callable[[str], str]) -> tuple[str | None, tuple[st
         argv = ("sh", "-c", line)
     if argv is not None:
         if not argv or not argv[0]:
-            raise Usage(f"{what('exec')}: needs a command, as in `agentq submit --exec -- make test`")
+            empty = " ''" if argv else ""
+            raise Usage(f"{what('exec')}{empty}: needs a command, as in `agentq submit --exec -- make test`")
         for word in argv:
             if "\0" in word:
                 raise Usage(f"{what('exec')} '{argv[0]}': an argument contains a NUL character")

@@ -145,7 +145,16 @@ ROWS: tuple[Any, ...] = (
     # What to do, and which task that is.
     ("words", ("submit", "schedule"), "many", "", "The prompt; '-' reads it from stdin.", {"metavar": "PROMPT"}),
     ("--exec", NEW, "command", WHAT, "Run the words after '--' as a command, without a shell.", {}),
-    ("--shell -c", NEW, "text", WHAT, "Run a line of shell, as `sh -c` does.", {"metavar": "LINE"}),
+    # The words after its `--` are written out as one `--exec=ARG` each (`cli.words`).
+    ("--exec", CHANGES, "words", WHAT, "Change a command to the words after '--'.", {"metavar": "-- ARG..."}),
+    (
+        "--shell -c",
+        (*NEW, *CHANGES),
+        "text",
+        WHAT,
+        "Run a line of shell, as `sh -c` does.",
+        {"metavar": "LINE", "field": "argv"},
+    ),
     ("--file", NEW, "path", WHAT, "Read the prompt from a file.", {}),
     ("--batch", ("submit",), "path", WHAT, "JSON Lines, one task each; '-' is stdin.", {}),
     ("ref", ("batch",), "text", "", "A name for this line, which other lines can wait for.", {}),
