@@ -351,12 +351,13 @@ def read(option: Row, given: Given, options: Given, what: Callable[[str], str]) 
 
 
 def dependencies(given: Given, what: Callable[[str], str]) -> tuple[Dependency, ...]:
-    """The tasks to wait for, each once. Raises Usage if a text is not the address of a task."""
+    """The tasks to wait for, each once. Raises Usage if a text does not stand for addresses of tasks."""
     found = [
-        Dependency(values.parse_address(text, what(name)), on)
+        Dependency(values.parse_address(address, what(name)), on)
         for name, on in AFTER.items()
         if name in given
         for text in given[name] or ()
+        for address in values.expanded(text, what(name))
     ]
     return tuple(dict.fromkeys(found))
 

@@ -327,7 +327,14 @@ ROWS: tuple[Any, ...] = (
         {"field": "labels"},
     ),
     # After other tasks.
-    ("--after", TASK, "tasks", ORDER, "Start once this task has completed; repeatable.", {"field": "after"}),
+    (
+        "--after",
+        TASK,
+        "tasks",
+        ORDER,
+        "Start once this task has completed; repeatable, as 3-5 or docs/3,7.",
+        {"field": "after"},
+    ),
     ("--after-any", TASK, "tasks", ORDER, "Start once this task has ended; repeatable.", {"field": "after"}),
     ("--after-failure", TASK, "tasks", ORDER, "Start once this task has failed; repeatable.", {"field": "after"}),
     (
@@ -444,7 +451,7 @@ ROWS: tuple[Any, ...] = (
         ("pause", "resume", "cancel", "retry", "prune", "wait"),
         "many",
         "",
-        "Tasks: SESSION/N, or N for default/N.",
+        "Tasks: SESSION/N, or N for default/N; 3-5 and docs/3,7 are several.",
         {"metavar": "ID..."},
     ),
     ("shell", ("completion",), "one", "", "The shell.", {"choices": ("bash", "zsh", "fish")}),
