@@ -9,6 +9,8 @@ from agentq_cli.model.statuses import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from agentq_cli.model.work import Work
     from agentq_cli.policy.schedule import Schedule
     from agentq_cli.policy.series import Recurrence
@@ -113,21 +115,22 @@ class Task:
             return Status.RETRYING if self.attempts else Status.SCHEDULED
         return self.status
 
-    def unbegun(self) -> Task:
-        """The task as if it had never been run or stopped; the caller sets its status and its times."""
-        return replace(
-            self,
-            reason=None,
-            dep_failed=None,
-            ended_at=None,
-            attempts=0,
-            tries=0,
-            fresh=False,
-            resumes=False,
-            exit_code=None,
-            cancel_requested=False,
-            goes_on=False,
-        )
+    def unbegun(self, **changes: Any) -> Task:
+        """The task as if it had never been run or stopped, with these changes; the caller sets its status and its
+        times."""
+        never = {
+            "reason": None,
+            "dep_failed": None,
+            "ended_at": None,
+            "attempts": 0,
+            "tries": 0,
+            "fresh": False,
+            "resumes": False,
+            "exit_code": None,
+            "cancel_requested": False,
+            "goes_on": False,
+        }
+        return replace(self, **never | changes)
 
 
 @dataclass(frozen=True, slots=True)
