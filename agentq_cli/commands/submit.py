@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.dataclass import replace
-from agentq_cli.base.defaults import NOBODY_THERE
 from agentq_cli.base.errors import Usage
 from agentq_cli.engines.door import Queue, done, store_one
 from agentq_cli.model.addresses import Address
@@ -159,7 +158,9 @@ def store(here: Context, tasks: Sequence[NewTask], given: Given) -> Result:
         if found is not None:
             seq, attended = found
             if not attended:
-                notices.hint(NOBODY_THERE)
+                from agentq_cli.commands import nobody_there
+
+                nobody_there.hint(here)
             addresses = [Address(tasks[0].session, seq)]
             return told(here, here.open_queue(), addresses) if here.as_json else _addresses(addresses)
     queue, stored = put(here, tasks, attended=wait or follow or all(task.held for task in tasks))
@@ -176,8 +177,6 @@ def store(here: Context, tasks: Sequence[NewTask], given: Given) -> Result:
 def put(here: Context, tasks: Sequence[NewTask], *, attended: bool = False) -> tuple[Queue, list[tuple[Address, bool]]]:
     """Store tasks and wake the processes that wait for work; returns each address and whether the task is new. Prints a
     hint if no supervisor will run the tasks, unless they are `attended`."""
-    from agentq_cli.supervise.attended import unattended
-
     queue = here.open_queue(create=True)
     # A batch over several sessions belongs to this process until the batch is complete. A process in another PID
     # namespace can tell by the bell that this process is alive.
@@ -187,8 +186,10 @@ def put(here: Context, tasks: Sequence[NewTask], *, attended: bool = False) -> t
     finally:
         if bell is not None:
             bell.close()
-    if not attended and unattended(queue, sorted({address.session for address, _ in stored})):
-        notices.hint(NOBODY_THERE)
+    if not attended:
+        from agentq_cli.commands import nobody_there
+
+        nobody_there.check(here, queue, sorted({address.session for address, _ in stored}))
     return queue, stored
 
 

@@ -164,8 +164,9 @@ def parse_time(text: str, *, zone: str | Callable[[], str], now_ms: int, what: s
 
 
 def is_said(text: str) -> bool:
-    """Whether a time that could be read is one as people say it, such as `22:00`: its date depends on now."""
-    return not text[:4].isdigit()
+    """Whether a time that could be read is one as people say it, such as `22:00`: its date depends on now. A duration
+    is none."""
+    return not text[:4].isdigit() and (":" in text or not text[:1].isdigit())
 
 
 def _said(text: str, zone: str | Callable[[], str], now_ms: int, *, forward: bool) -> int | None:
