@@ -28,6 +28,15 @@ class Usage(AgentqError):
     kind = "usage"
 
 
+class NotAnAddress(Usage):
+    """A word that should name a task is no address. `what` wanted it; the word may be the name of a session."""
+
+    def __init__(self, message: str, what: str = "", word: str = "") -> None:
+        super().__init__(message)
+        self.what = what
+        self.word = word
+
+
 class NotFound(AgentqError):
     """The named session, task, run or agent does not exist."""
 

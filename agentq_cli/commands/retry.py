@@ -54,7 +54,7 @@ def retry(given: Given, at: Context) -> Result:
     queue = at.open_queue()
     words = targets.all_expanded(ids) if ids else _failed(queue, at, given)
     targets.confirm_many(bool(given["yes"]), len(words), "retry")
-    found = targets.each(words, lambda addresses: _again(queue, at, addresses, changes))
+    found = targets.each(queue, words, lambda addresses: _again(queue, at, addresses, changes))
     targets.settle_dependents(queue)
     if any(isinstance(task, Undone) for _, task in found):
         now = queue.now

@@ -9,7 +9,7 @@ import os
 
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.environment import RESERVED
-from agentq_cli.base.errors import Usage, nearest
+from agentq_cli.base.errors import NotAnAddress, Usage, nearest
 from agentq_cli.base.names import is_name
 from agentq_cli.model.addresses import DEFAULT_SESSION, Address
 
@@ -235,7 +235,8 @@ def parse_run(text: str, what: str = "ID") -> tuple[Address, int | None]:
     session, slash, rest = text.rpartition("/")
     seq, dot, attempt = rest.partition(".")
     if not _is_number(seq) or (dot and not _is_number(attempt)) or (slash and not is_name(session)):
-        raise Usage(f"{what} '{text}': not an address; write SESSION/N, or N for {DEFAULT_SESSION}/N")
+        message = f"{what} '{text}': not an address; write SESSION/N, or N for {DEFAULT_SESSION}/N"
+        raise NotAnAddress(message, what, text)
     return Address(session if slash else DEFAULT_SESSION, int(seq)), int(attempt) if dot else None
 
 

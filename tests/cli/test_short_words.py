@@ -215,3 +215,18 @@ def test_an_expiry_is_said_back_or_said_to_be_past(aq: Driven) -> None:
     assert ended == "agentq: warning: --expires 'yesterday': that is past; it will not run\n"
     later = aq("edit", "3", "--at", "tomorrow 09:00", env=environ).stderr
     assert later == "--at 'tomorrow 09:00': 2026-03-28 09:00:00+01:00 Europe/Berlin\n"
+
+
+def test_a_session_in_the_place_of_a_task_is_told_apart(aq: Driven) -> None:
+    aq.exec("true", given=("-s", "docs"))
+    for typed in (("list", "docs"), ("runs", "docs"), ("events", "docs"), ("wait", "docs"), ("cancel", "docs")):
+        assert aq.refused(*typed, code=2).endswith("ID 'docs': not an address, but a session; write -s docs"), typed
+    for command in ("pause", "resume", "prune", "retry"):
+        (item,) = aq.items(command, "docs", *(["--yes"] if command == "prune" else []), code=2)
+        assert item["message"] == "ID 'docs': not an address, but a session; write -s docs"
+    lists = "not an address, but a session; `agentq list -s docs` lists its tasks"
+    for typed in (("show",), ("logs",), ("edit", "--priority", "1"), ("trigger",)):
+        assert aq.refused(*typed, "docs", code=2).endswith(f"ID 'docs': {lists}"), typed
+    assert aq.refused("reply", "docs", "hello", code=2).endswith(f"ID 'docs': {lists}")
+    assert aq.refused("submit", "--after", "docs", "-c", "true", code=2).endswith(f"--after 'docs': {lists}")
+    assert "write SESSION/N, or N for default/N" in aq.refused("show", "dosc", code=2)
