@@ -164,7 +164,7 @@ ROWS: tuple[Any, ...] = (
         TASK,
         "text",
         WHAT,
-        "Allow one live task with this key per session; a second submit prints the first one's address.",
+        "Allow one live task with this key per session; a second submit prints the first one's address, and says so.",
         {"metavar": "KEY", "field": "key"},
     ),
     ("--replace", NEW, "flag", WHAT, "With --key: change the waiting task that has this key.", {}),

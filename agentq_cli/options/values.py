@@ -9,7 +9,7 @@ import os
 
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.environment import RESERVED
-from agentq_cli.base.errors import Usage, nearest
+from agentq_cli.base.errors import NotAnAddress, Usage, nearest
 from agentq_cli.base.names import is_name
 from agentq_cli.model.addresses import DEFAULT_SESSION, Address
 
@@ -165,8 +165,9 @@ def parse_time(text: str, *, zone: str | Callable[[], str], now_ms: int, what: s
 
 
 def is_said(text: str) -> bool:
-    """Whether a time that could be read is one as people say it, such as `22:00`: its date depends on now."""
-    return not text[:4].isdigit()
+    """Whether a time that could be read is one as people say it, such as `22:00`: its date depends on now. A duration
+    is none."""
+    return not text[:4].isdigit() and (":" in text or not text[:1].isdigit())
 
 
 def _said(text: str, zone: str | Callable[[], str], now_ms: int, *, forward: bool) -> int | None:
@@ -235,7 +236,8 @@ def parse_run(text: str, what: str = "ID") -> tuple[Address, int | None]:
     session, slash, rest = text.rpartition("/")
     seq, dot, attempt = rest.partition(".")
     if not _is_number(seq) or (dot and not _is_number(attempt)) or (slash and not is_name(session)):
-        raise Usage(f"{what} '{text}': not an address; write SESSION/N, or N for {DEFAULT_SESSION}/N")
+        message = f"{what} '{text}': not an address; write SESSION/N, or N for {DEFAULT_SESSION}/N"
+        raise NotAnAddress(message, what, text)
     return Address(session if slash else DEFAULT_SESSION, int(seq)), int(attempt) if dot else None
 
 
