@@ -31,6 +31,10 @@ class Surroundings:
 
     def context(self, options: Mapping[str, Any]) -> Context:
         """The context of a command with these shared options. Raises Usage."""
+        if options.get("utc"):
+            from agentq_cli.options import moments
+
+            moments.read_in_utc()
         self.made = Context(
             state_dir=state_directory(options.get("state_dir"), os.environ),
             clock=clock.from_environment(os.environ),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.model.statuses import Status
-from agentq_cli.options import values
+from agentq_cli.options import moments
 from agentq_cli.policy import figures
 from agentq_cli.policy.waiting import Hold
 
@@ -100,7 +100,7 @@ def _lift(hold: Hold, now: int) -> tuple[str, str] | None:
         return command, f"{hold.name} is held ({hold.kind}): fix its login or account first"
     return (
         command,
-        f"{hold.name} is held until {values.format_clock(hold.until, now)} ({hold.kind}): this retries at once",
+        f"{hold.name} is held until {moments.clock(hold.until, now)} ({hold.kind}): this retries at once",
     )
 
 

@@ -176,7 +176,7 @@ class TaskMaker:
             if due_at < self._now:
                 notices.warn(f"{what('at')} '{at}': that is past; it runs at once")
             elif values.is_said(at):
-                notices.note(f"{what('at')} '{at}': {values.format_local(due_at, zone())}")
+                notices.note(f"{what('at')} '{at}': {notices.coming(due_at, zone(), self._now)}")
         return due_at
 
     def _expires(self, given: Given, options: Given, session: str, what: Callable[[str], str]) -> int | None:

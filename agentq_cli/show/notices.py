@@ -28,7 +28,23 @@ def note(text: str) -> None:
 
 def waiting(text: str) -> None:
     """A line on stderr about what a command is waiting for."""
+    if _for_a_person():
+        from agentq_cli.base.clock import from_environment
+        from agentq_cli.options import moments
+
+        text = moments.spoken(text, from_environment().now_ms())
     spill(f"agentq: waiting: {one_line(text)}")
+
+
+def coming(at: int, zone: str, now: int) -> str:
+    """A time to come for a line on stderr: short on a terminal, else exact on the wall clock of `zone`."""
+    from agentq_cli.options import moments
+
+    return moments.both(at, now) if _for_a_person() else moments.in_zone(at, zone)
+
+
+def _for_a_person() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def error(text: str) -> None:

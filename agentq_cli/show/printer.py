@@ -27,6 +27,8 @@ from agentq_cli.show.results import (
     Screen,
     Stream,
     StreamedText,
+    Told,
+    Worded,
 )
 
 TYPE_CHECKING = False
@@ -144,14 +146,14 @@ class Printer:
             if isinstance(line, Said):
                 self._said(line)
                 continue
-            if isinstance(line, str):
-                line = harmless(line)
+            if isinstance(line, str | Told):
+                line = harmless(self._timed(line))
                 self._put((self._wrapped(line, 0) if result.prose else line) + "\n")
                 continue
             label, value = line
-            text = harmless(value)
-            plain, style = text + self._distance(text), STATUS_STYLES.get(text, "")
-            first, *more = self._wrapped(plain, width + 1).split("\n")
+            text = harmless(self._timed(value))
+            style = STATUS_STYLES.get(text, "")
+            first, *more = self._wrapped(text, width + 1).split("\n")
             head = self._pen(f"{label}:".ljust(width), DIM)
             self._put(f"{head} {self._pen(first, style)}".rstrip(" ") + "\n")
             for text in more:
@@ -187,15 +189,15 @@ class Printer:
 
         return "\n".join(wrapped(line, self._width() - taken) for line in text.split("\n"))
 
-    def _distance(self, text: str) -> str:
-        """How far away a time is, shown to a person after it; empty for other text."""
-        import re
+    def _timed(self, text: str | Told) -> str:
+        """The text as a person reads it: a time, and the times in agentq's own words, short and local."""
+        if isinstance(text, Told):
+            return text.words if self._terminal else text.exact
+        if not self._terminal or not (isinstance(text, Worded) or (text[-1:] == "Z" and text[:1].isdigit())):
+            return text
+        from agentq_cli.options import moments
 
-        if not self._terminal or not re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z", text):
-            return ""
-        from agentq_cli.show.tables import relative
-
-        return f" ({relative(text, self._now_ms())})"
+        return moments.spoken(text, self._now_ms()) if isinstance(text, Worded) else moments.exact(text, self._now_ms())
 
     def _items_text(self, result: Items) -> None:
         if result.line is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agentq_cli.base.dataclass import dataclass, field
+from agentq_cli.base.dataclass import NamedTuple, dataclass, field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +16,19 @@ if TYPE_CHECKING:
 Item: TypeAlias = "Mapping[str, Any]"
 Code: TypeAlias = "int | Callable[[], int]"
 """An exit code, or a function that gives it after the last line."""
+
+
+class Worded(str):
+    """agentq's own words among the lines of a document: a terminal shows the times in them short and local."""
+
+    __slots__ = ()
+
+
+class Told(NamedTuple):
+    """A text with exact times for a pipe, and the words that a person sees in its place."""
+
+    exact: str
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +52,7 @@ class Document:
 
     kind: str
     data: Item
-    lines: Iterable[str | tuple[str, str] | Said] = ()
+    lines: Iterable[str | Told | tuple[str, str | Told] | Said] = ()
     code: Code = 0
     tables: Sequence[tuple[Sequence[Column], Sequence[Item]]] = ()
     prose: bool = False

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from agentq_cli.base.clock import from_rfc3339
 from agentq_cli.base.dataclass import NamedTuple, dataclass, replace
 from agentq_cli.model.tasks import WaitingFor
-from agentq_cli.options import values
+from agentq_cli.options import moments, values
 from agentq_cli.show.drawing import GAP, fitting, line, sentence, shared
 from agentq_cli.show.pen import BOLD, BUSY, DIM, ODD, WRONG, Pen
 from agentq_cli.show.tables import NOTHING, TO_THE_RIGHT, Column, shown
@@ -177,9 +177,9 @@ def laid(columns: Sequence[Column], items: Sequence[Item], key: str, *, pen: Pen
 def _text(column: Column, value: object, now: int, arrow: str) -> str:
     """The text of a cell. Times are those of a clock: they stay true while nothing changes and nothing is drawn."""
     if column.kind == "time" and isinstance(value, str) and value.endswith("Z"):
-        return values.format_clock(from_rfc3339(value), now)
+        return moments.clock(from_rfc3339(value), now)
     if isinstance(value, WaitingFor) and value.kind == "retry" and value.until is not None:
-        brief = f"{value.brief} at {values.format_clock(value.until, now)}"
+        brief = f"{value.brief} at {moments.clock(value.until, now)}"
         value = replace(value, brief=brief, until=None)
     return shown(column, value, now, arrow)
 
@@ -250,7 +250,7 @@ def head(snapshot: Snapshot, pen: Pen, *, chosen: Filter, read_only: bool = Fals
 
 def _supervisor(each: Item, now: int) -> list[tuple[str, str]]:
     which = ", ".join(each["sessions"]) or "all sessions"
-    since = values.format_clock(from_rfc3339(each["started_at"]), now)
+    since = moments.clock(from_rfc3339(each["started_at"]), now)
     return [(f"supervisor {each['pid']}", ""), (f"{each['jobs']} jobs", ""), (which, ""), (f"since {since}", "")]
 
 
