@@ -1,7 +1,9 @@
-"""Never two agents in one lane, never more than the cap, whoever is killed meanwhile (cases 24, 33).
+"""Never two agents in one lane, never more than the cap, never two that edit in one directory or in one inside the
+other, whoever is killed meanwhile (cases 24, 33).
 
 The agents check themselves: each takes its lane's lock and one lock a slot, which its children hold as well, so that
-the kernel frees them only when the whole tree is gone.
+the kernel frees them only when the whole tree is gone. One that edits locks its directory as well, and shares the locks
+of those around it.
 """
 
 from __future__ import annotations
@@ -38,11 +40,43 @@ setsid sleep 0.1 &
 wait
 echo "end $AGENTQ_RUN" >>effects"""
 
+PLACES = ("repo", "repo/a", "repo/a/deep", "repo/b")
+"""The directories in which agents edit, below the world's."""
+
+EDITOR = (
+    """place=$(pwd -P); how=x; fd=7
+while [ "$place" != "$(cd "$AGENTQ_STATE_DIR/.." && pwd -P)" ]; do
+  eval "exec $fd>\\"\\$AGENTQ_STATE_DIR/../locks/in-$(echo "$place" | tr / _)\\""
+  flock -n -$how -E 99 $fd || { [ $? = 99 ] && echo "directory $AGENTQ_RUN" >>"$AGENTQ_STATE_DIR/../bad"; exit 93; }
+  place=$(dirname "$place"); how=s; fd=$((fd - 1))
+done
+"""
+    + CHECKED
+)
+
+
+def make_places(world: World, script: str = EDITOR) -> None:
+    """What the agents lock, where they edit, and the agent that edits."""
+    (world.root / "locks").mkdir()
+    for place in PLACES:
+        (world.root / place).mkdir(parents=True)
+    config = world.root / "home" / ".config" / "agentq" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(f"[agents.editor]\nargv = {json.dumps(['sh', '-c', script])}\nedits = true\n")
+
+
+def editing(world: World, place: str) -> dict[str, object]:
+    """The line of a batch for an agent that edits."""
+    return {"agent": "editor", "prompt": "edit", "context": "isolated", "cwd": str(world.root / place)}
+
 
 def submit_all(world: World) -> list[str]:
     """Tasks for all lanes; their addresses."""
-    (world.root / "locks").mkdir()
-    lines = [{"session": f"lane{lane}", "cwd": "/", "exec": ["sh", "-c", CHECKED]} for lane in range(LANES)] * TASKS
+    make_places(world)
+    lines: list[dict[str, object]] = []
+    for number in range(TASKS):
+        lines += [{"session": f"lane{lane}", "cwd": "/", "exec": ["sh", "-c", CHECKED]} for lane in range(LANES)]
+        lines += [{"session": f"edit{lane}", **editing(world, PLACES[(number + lane) % 4])} for lane in range(3)]
     batch = world.root / "batch.jsonl"
     batch.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return world.ok("submit", "--batch", str(batch)).split()
@@ -86,12 +120,27 @@ def test_ten_sweeps_wake_one_supervisor(world: World) -> None:
     until(lambda: all_ended(world), "the task's end")
 
 
-@pytest.mark.parametrize(("other", "jobs"), [("same", "2"), ("another", "1")], ids=["lane", "cap"])
-def test_what_was_free_at_the_look_is_looked_at_again_under_the_lock(world: World, other: str, jobs: str) -> None:
-    """A supervisor stands still between look and claim; meanwhile another one takes the lane, or the last slot."""
-    first = world.submit("-s", other, "--priority", "9", script=GATED)
+@pytest.mark.parametrize(
+    ("other", "jobs", "edits"),
+    [("same", "2", False), ("another", "1", False), ("another", "2", True)],
+    ids=["lane", "cap", "directory"],
+)
+def test_what_was_free_at_the_look_is_looked_at_again_under_the_lock(
+    world: World, other: str, jobs: str, edits: bool
+) -> None:
+    """A supervisor stands still between look and claim; meanwhile another one takes the lane, or the last slot, or the
+    directory."""
+    make_places(world, GATED)
+
+    def submit(session: str, place: str, *options: str) -> str:
+        if not edits:
+            return world.submit("-s", session, *options, script=GATED)
+        where = str(world.root / place)
+        return world.ok("submit", "-s", session, "-C", where, "-a", "editor", *options, "edit").strip()
+
+    first = submit(other, "repo/a", "--priority", "9")
     world.ok("pause", first)
-    world.submit("-s", "same", script=GATED)
+    submit("same", "repo")
     rule = {"role": "supervisor", "match": "connect inbound.db", "action": "stop"}
     slow = world.start("run", "--drain", "-j", jobs, crash={"rules": [rule], "count": True})
     until(world.fired, "the slow one's claim")
