@@ -59,6 +59,16 @@ def _brief(length: int) -> str:
     return format_duration(length // 1000 * 1000)
 
 
+def midnight(now_ms: int) -> int:
+    """When the reader's day began, in milliseconds UTC."""
+    now = _wall[0](now_ms // 1000)
+    since = (now.tm_hour * 3600 + now.tm_min * 60 + now.tm_sec) * 1000 + now_ms % 1000
+    # On a day on which the clock was changed this is not midnight yet.
+    then = _wall[0]((now_ms - since) // 1000)
+    changed = (now.tm_gmtoff or 0) - (then.tm_gmtoff or 0)
+    return now_ms - since + changed * 1000
+
+
 def clock(moment_ms: int, now_ms: int) -> str:
     """`12:21`, `Tue 09:00`, `Dec 24 09:00`, `2027-12-24`: a time on the reader's wall clock."""
     then, now = (_wall[0](each // 1000) for each in (moment_ms, now_ms))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from agentq_cli.show.harmless import one_line
@@ -9,6 +10,7 @@ from agentq_cli.show.harmless import one_line
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import TextIO
 
 
 def hint(text: str) -> None:
@@ -78,3 +80,13 @@ def spill_bytes(piece: bytes) -> bool:
     except (OSError, ValueError):
         pass
     return True
+
+
+def forget(stream: TextIO) -> None:
+    """Discard what the stream has buffered and all later output, so that no flush at exit can fail."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError):
+        pass

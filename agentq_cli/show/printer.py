@@ -6,13 +6,12 @@ JSON is ASCII, so that no locale and no terminal can misread it.
 from __future__ import annotations
 
 import io
-import os
 import sys
 
 from agentq_cli.base.errors import AgentqError, Refused
 from agentq_cli.base.json_text import encode
 from agentq_cli.show.harmless import Decoder, harmless, one_line
-from agentq_cli.show.notices import error, note, spill, spill_bytes
+from agentq_cli.show.notices import error, forget, note, spill, spill_bytes
 from agentq_cli.show.pen import BOLD, DIM, STATUS_STYLES, Pen, is_plain, wants_colour
 from agentq_cli.show.results import (
     NOTE,
@@ -28,7 +27,6 @@ from agentq_cli.show.results import (
     Stream,
     StreamedText,
     Told,
-    Worded,
 )
 
 TYPE_CHECKING = False
@@ -153,8 +151,9 @@ class Printer:
             label, value = line
             text = harmless(self._timed(value))
             style = STATUS_STYLES.get(text, "")
-            first, *more = self._wrapped(text, width + 1).split("\n")
-            head = self._pen(f"{label}:".ljust(width), DIM)
+            laid = self._cut if isinstance(value, Told) else self._wrapped
+            first, *more = laid(text, width + 1).split("\n")
+            head = self._pen((f"{label}:" if label else "").ljust(width), DIM)
             self._put(f"{head} {self._pen(first, style)}".rstrip(" ") + "\n")
             for text in more:
                 self._put(f"{'':{width}} {text}".rstrip(" ") + "\n")
@@ -189,15 +188,21 @@ class Printer:
 
         return "\n".join(wrapped(line, self._width() - taken) for line in text.split("\n"))
 
-    def _timed(self, text: str | Told) -> str:
-        """The text as a person reads it: a time, and the times in agentq's own words, short and local."""
-        if isinstance(text, Told):
-            return text.words if self._terminal else text.exact
-        if not self._terminal or not (isinstance(text, Worded) or (text[-1:] == "Z" and text[:1].isdigit())):
+    def _cut(self, text: str, taken: int) -> str:
+        """The text in one line, on a terminal cut to the width that `taken` cells of a line leave."""
+        if not self._terminal:
             return text
-        from agentq_cli.options import moments
+        from agentq_cli.show.tables import cut
 
-        return moments.spoken(text, self._now_ms()) if isinstance(text, Worded) else moments.exact(text, self._now_ms())
+        return cut(text, self._width() - taken, self._pen.ellipsis)
+
+    def _timed(self, text: str | Told) -> str:
+        """The text as whoever reads it gets its times."""
+        if not self._terminal:
+            return text.exact if isinstance(text, Told) else text
+        from agentq_cli.show.timed import timed
+
+        return timed(text, self._now_ms())
 
     def _items_text(self, result: Items) -> None:
         if result.line is not None:
@@ -385,13 +390,3 @@ def fail(failure: AgentqError, *, as_json: bool) -> None:
 
         printer = Printer(as_json=True, color="never", environ={}, now_ms=lambda: 0)
         printer.write(Document("error", documents.failure(failure)))
-
-
-def forget(stream: TextIO) -> None:
-    """Discard what the stream has buffered and all later output, so that no flush at exit can fail."""
-    try:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
-    except (OSError, ValueError):
-        pass

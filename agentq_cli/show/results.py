@@ -45,6 +45,7 @@ class Said:
 class Document:
     """One JSON document. As text: its `lines`, and below them its `tables`. A pair among the lines is a label and a
     value, aligned and never cut. On a terminal values are wrapped between words; so are lines if they are `prose`.
+    What is `Told` beside a label stays one line and is cut; a pair without a label goes on below the one before it.
     Other lines, such as a script, may be copied and are not wrapped. What an agent `Said` stands between blank lines.
 
     A `StreamedText` in `data` is written as it comes.

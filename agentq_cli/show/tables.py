@@ -82,6 +82,16 @@ def cells(text: str) -> int:
     return width
 
 
+def cut(text: str, width: int, ellipsis: str) -> str:
+    """The beginning of a line that fits `width` cells; the last of them shows if something was left out."""
+    if cells(text) <= width:
+        return text
+    kept = text[: width - 1]
+    while cells(kept) > width - 1:
+        kept = kept[:-1]
+    return kept + ellipsis
+
+
 def shown(column: Column, value: object, now: int | None, arrow: str = "→") -> str:
     """A cell's text. With `now`, a person sees how far away a time is; None gives exact times."""
     if value is None or value == "" or value == []:

@@ -10,6 +10,7 @@ from agentq_cli.base.clock import from_rfc3339
 from agentq_cli.base.dataclass import NamedTuple, dataclass, replace
 from agentq_cli.model.tasks import WaitingFor
 from agentq_cli.options import moments, values
+from agentq_cli.show.costs import money
 from agentq_cli.show.drawing import GAP, fitting, line, sentence, shared
 from agentq_cli.show.pen import BOLD, BUSY, DIM, ODD, WRONG, Pen
 from agentq_cli.show.tables import NOTHING, TO_THE_RIGHT, Column, shown
@@ -30,31 +31,10 @@ FEW = 3
 GATES = 3
 """The most lines about supervisors, and about what holds starts back."""
 
-UNKNOWN = "?"
-LEAST = 0.0001
-"""The least amount of dollars that is given in digits."""
-
-
-def money(usd: float | None, *, priced: bool = True) -> str:
-    """`$1.25`, for less than a cent `$0.0042`; `?` if it is not known, and nothing for what has no price."""
-    if usd is None:
-        return UNKNOWN if priced else ""
-    if 0 < usd < LEAST:
-        return f"<${LEAST:.4f}"
-    return f"${usd:.2f}" if usd >= 0.01 or not usd else f"${usd:.4f}"
-
 
 def cost(item: Item) -> str:
     """The cost of a run, of which a command has none."""
     return money(item.get("cost_usd"), priced=item["agent"] is not None)
-
-
-def total(costs: Sequence[float | None]) -> str:
-    """The cost of several runs: `$0.30 + ?` if it is not known of all of them."""
-    known = [each for each in costs if each is not None]
-    if len(known) == len(costs):
-        return money(sum(known))
-    return f"{money(sum(known))} + {UNKNOWN}" if known else UNKNOWN
 
 
 def _first_line(item: Item) -> str:

@@ -12,10 +12,11 @@ from rich.cells import cell_len
 
 from agentq_cli.base.clock import from_rfc3339
 from agentq_cli.model.tasks import WaitingFor
+from agentq_cli.show.costs import money, total
 from agentq_cli.show.drawing import GAP
 from agentq_cli.show.pen import Pen
 from agentq_cli.top.filtering import Filter
-from agentq_cli.top.panes import KINDS, Laid, filled, followed, head, heights, laid, money, total
+from agentq_cli.top.panes import KINDS, Laid, filled, followed, head, heights, laid
 from agentq_cli.top.questions import CHANGING, FILTERS, HELP
 from agentq_cli.top.snapshot import Snapshot
 
