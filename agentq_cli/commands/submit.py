@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.tasks import NewTask
     from agentq_cli.options.table import Given
     from agentq_cli.show import documents
+    from agentq_cli.show.results import Told
 
 USAGES = (
     "[OPTIONS] PROMPT",
@@ -117,7 +118,9 @@ def dry(items: Sequence[documents.Item], here: Context) -> Result:
     """What --dry-run prints: a document with items, or text that says what each task would start, where and when."""
     if here.as_json:
         return Items("plan", items)
-    lines: list[str | tuple[str, str]] = []
+    from agentq_cli.show.documents import coming_time
+
+    lines: list[str | tuple[str, str | Told]] = []
     for item in items:
         lines += [""] if lines else []
         lines += [(name, _shown(item[name])) for name in PLAN if item[name] is not None and name != "schedule"]
@@ -125,7 +128,7 @@ def dry(items: Sequence[documents.Item], here: Context) -> Result:
             zone = item["schedule"]["tz"]
             for text in item["schedule"]["next"]:
                 at = values.parse_time(text, zone="UTC", now_ms=0)
-                lines.append(("next", f"{values.format_local(at, zone)}  {text}"))
+                lines.append(("next", coming_time(at, zone, here.now_ms())))
     return Document("plan", {"items": items}, lines)
 
 

@@ -592,6 +592,7 @@ ROWS: tuple[Any, ...] = (
         "Whether to use colours.",
         {"choices": ("auto", "always", "never"), "default": "auto"},
     ),
+    ("--utc", EVERY, "flag", EVERYWHERE, "Show times on a terminal in UTC.", {}),
     ("--allow-network-fs", EVERY, "flag", EVERYWHERE, "Accept a state dir whose file locks may be unreliable.", {}),
     ("--version -V", ("",), "flag", EVERYWHERE, "Print the version.", {}),
 )
