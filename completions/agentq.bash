@@ -39,7 +39,7 @@ _agentq_command() {
     doctor) options='--json --state-dir --color --utc --allow-network-fs --help' ;;
     agents) options='--json --state-dir --color --utc --allow-network-fs --help' ;;
     config) options='--json --state-dir --color --utc --allow-network-fs --help' ;;
-    service) options='--json --state-dir --color --utc --allow-network-fs --help' ;;
+    service) options='--dry-run --json --state-dir --color --utc --allow-network-fs --help' ;;
     completion) options='--json --state-dir --color --utc --allow-network-fs --help' ;;
     x) options='--exec --shell --file --batch --key --replace --stdin --script --label --session --agent --cwd --shared --env --env-file --context --agent-arg --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --utc --allow-network-fs --help' runs=yes ;;
     add) options='--exec --shell --file --batch --key --replace --stdin --script --label --session --agent --cwd --shared --env --env-file --context --agent-arg --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --utc --allow-network-fs --help' runs=yes ;;
@@ -269,7 +269,7 @@ _agentq_argument() {
     prune:*) kind=ended ;;
     wait:*) kind=live ;;
     config:0) kind=words choices='show check path' ;;
-    service:0) kind=words choices='print' ;;
+    service:0) kind=words choices='install uninstall status print' ;;
     service:1) kind=words choices='systemd cron' ;;
     completion:0) kind=words choices='bash zsh fish' ;;
     ls:0) kind=live ;;
