@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from agentq_cli.agents.transcript import Transcript, transcript
-from agentq_cli.agents.transcript_lines import Page, dollars
+from agentq_cli.agents.transcript_lines import Page
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.errors import NotFound
 from agentq_cli.model.statuses import RunStatus
 from agentq_cli.options import values
+from agentq_cli.show.costs import dollars
 from agentq_cli.show.results import NOTE
 
 TYPE_CHECKING = False
