@@ -14,7 +14,7 @@ from agentq_cli.model.actions import TargetResult
 from agentq_cli.model.workers import Supervisor
 from agentq_cli.show import notices
 from agentq_cli.show.results import Result, Results
-from agentq_cli.supervise.stopping import ORDERS
+from agentq_cli.supervise.signals import ORDERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Self
 
-CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGQUIT)
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What ends any program; ignored at our start (nohup, `&` in a script), it stays ignored."""
+
+ORDERS: dict[int, str] = {signal.SIGUSR1: "wait", signal.SIGUSR2: "cancel", signal.SIGRTMIN: "leave"}
+"""What the signals of `agentq stop` order, whatever --on-stop says of the others. No shell sends or ignores them."""
 
 
 class Signals:
@@ -40,9 +44,8 @@ class Signals:
     def __enter__(self) -> Self:
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._wakeup = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
-        for number in CAUGHT:
-            # Signals that were ignored at our start (nohup) stay ignored.
-            if signal.getsignal(number) is not signal.SIG_IGN:
+        for number in (*ENDING, *ORDERS):
+            if number in ORDERS or signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._note)
         return self
 

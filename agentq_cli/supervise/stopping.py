@@ -9,7 +9,7 @@ from agentq_cli.host import stop
 from agentq_cli.model.actions import Actor
 from agentq_cli.model.addresses import RunId
 from agentq_cli.supervise.duty import Duty, Happening
-from agentq_cli.supervise.signals import Signals
+from agentq_cli.supervise.signals import ORDERS, Signals
 from agentq_cli.supervise.watch import Watched
 
 TYPE_CHECKING = False
@@ -21,10 +21,6 @@ WHAT = {
     "wait": "waiting for them; a second signal leaves them running",
     "cancel": "cancelling them; a second signal leaves them running",
 }
-
-
-ORDERS: dict[int, str] = {signal.SIGUSR1: "wait", signal.SIGUSR2: "cancel", signal.SIGQUIT: "leave"}
-"""What the signals of `agentq stop` order, whatever --on-stop says of the others."""
 
 
 class Stopping:

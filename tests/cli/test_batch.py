@@ -81,7 +81,7 @@ BAD = {
     "a fraction as priority": ({"exec": ["true"], "priority": 1.5}, "1.5"),
     "an environment as list": ({"exec": ["true"], "env": ["A=b"]}, "env"),
     "unknown agent": ({"prompt": "x", "agent": "dema"}, "'demo'"),
-    "bad time": ({"exec": ["true"], "at": "tomorrow"}, "'tomorrow'"),
+    "bad time": ({"exec": ["true"], "at": "someday"}, "'someday'"),
     "a name twice": ({"exec": ["true"], "ref": "first"}, "'first'"),
     "replace over sessions": ({"exec": ["true"], "session": "b", "key": "k", "replace": True}, "replace"),
 }

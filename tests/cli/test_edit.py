@@ -23,7 +23,7 @@ def test_each_option_changes_what_it_names_and_nothing_else(shared: Driven) -> N
     for options, changes in (
         (
             ("--prompt", "another", "-C", "elsewhere", "-e", "B=2"),
-            {"prompt": "another", "cwd": str(shared.home / "elsewhere"), "env_keys": ["A", "B"]},
+            {"prompt": "another", "title": "another", "cwd": str(shared.home / "elsewhere"), "env_keys": ["A", "B"]},
         ),
         (
             ("-p", "-100", "--label", "two", "--label", "three", "--key", "other", "--context", "isolated"),

@@ -64,7 +64,7 @@ def evil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driven]:
         {**common, "agent": "evil", "prompt": EVIL, "key": EVIL},
         {**common, "agent": "evil", "prompt": "fail " + EVIL},
         {**common, "exec": ["sh", "-c", 'printf "%s\\n" "$1"; exit 3', EVIL, EVIL]},
-        {**common, "exec": [EVIL.replace(" ", "")]},
+        {**common, "exec": ["".join(EVIL.split())]},
         {**common, "exec": ["true"], "script": str(script)},
     )
     drained = aq.drain("-s", "talk", code=1)
@@ -89,7 +89,7 @@ COMMANDS = [
         ["events", "talk/6"],
         ["agents"],
         ["config", "show"],
-        ["submit", "--dry-run", "--exec", EVIL],
+        ["submit", "--dry-run", "--exec", "true", EVIL],
     ),
     *(["sweep", "--dry-run"], ["list", "--label", EVIL], ["schedule", "--dry-run", "--every", "1h", "--exec", EVIL]),
 ]

@@ -343,7 +343,7 @@ BREAK = """
 import agentq_cli.options.values
 def broken(*arguments):
     raise RuntimeError("broken\\nfor a test")
-agentq_cli.options.values.parse_address = broken
+agentq_cli.options.values.parse_run = broken
 """
 
 
@@ -383,7 +383,7 @@ def test_errors_have_their_code_and_kind(aq: Driven) -> None:
     error_of(aq, "retry", "1", code=4, kind="wrong_state")
     results = document(aq, "cancel", "1", "9", code=1)
     assert [item["code"] for item in results["items"]] == [0, 3]
-    error_of(aq, "submit", "--exec", "--", "x", code=4, kind="limit", env={"AGENTQ_MAX_QUEUED": "1"})
+    error_of(aq, "submit", "--exec", "--", "true", code=4, kind="limit", env={"AGENTQ_MAX_QUEUED": "1"})
     error_of(aq, "wait", "2", "--timeout", "10ms", code=124, kind="timeout")
     (aq.state_dir / "sessions" / "bad" / "inbound.db").write_bytes(b"no database at all" * 100)
     error_of(aq, "show", "bad/1", code=6, kind="unreadable")

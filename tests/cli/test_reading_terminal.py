@@ -30,7 +30,7 @@ def test_a_table_fits_the_terminal_and_shows_relative_times(waiting: Agentq, col
 
 def test_a_pipe_gets_the_whole_line_and_the_whole_time_however_narrow_it_is_said_to_be(waiting: Agentq) -> None:
     _, line = waiting("list", env={**LATER, "COLUMNS": "40"}).stdout.splitlines()
-    assert line == f"default/1  queued  2026-03-29T01:00:00.000Z    0  demo   -      -        -       {PROMPT}"
+    assert line == f"default/1  queued  2026-03-29T01:00:00.000Z    0  demo   -      -       -        {PROMPT}"
 
 
 @pytest.mark.parametrize(

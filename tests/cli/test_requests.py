@@ -239,6 +239,7 @@ SAID = {
     "overlap": '"queue"',
     "pause_after": "4",
     "max_runs": "9",
+    "shared": "true",
 }
 """A value of every option that the config may hold, none of them its default."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 from pathlib import Path
@@ -115,5 +114,5 @@ def test_what_lies_where_the_next_run_writes_fails_that_run_alone(aq: Driven, sp
     script = f'cd "$(dirname "$AGENTQ_RESULT")"/..; mkdir 2.1; cd 2.1; {spoil} stdout'
     aq.batch({"session": "s", "exec": ["sh", "-c", script]}, *[{"session": "s", "exec": ["true"]}] * 2)
     aq.drain(code=1)
-    assert json.dumps(aq.statuses()) == json.dumps({"s/1": "completed", "s/2": "failed", "s/3": "completed"})
+    assert aq.statuses() == {"s/1": "completed", "s/2": "failed", "s/3": "completed"}
     assert "stdout" in aq.task("s/2")["reason"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+
 import pytest
 from driven import Driven, alive, held
 
@@ -32,6 +35,22 @@ def test_it_leaves_what_runs_whatever_on_stop_says(aq: Driven, on_stop: str) -> 
     aq.let_go("one")
     aq.drain()
     assert aq.statuses() == {"default/1": "completed"}
+
+
+@pytest.mark.parametrize(("order", "status"), [("leave", "running"), ("cancel", "cancelled")])
+def test_it_is_heard_by_one_that_a_script_started_behind_itself(aq: Driven, order: str, status: str) -> None:
+    """A shell without job control starts `agentq run &` with SIGINT and SIGQUIT ignored."""
+    aq.exec(*held("one"))
+    line = shlex.join(aq.agentq.command("run"))
+    script = subprocess.run(
+        ["sh", "-c", f"{line} >/dev/null 2>&1 & echo $!"], env=aq.agentq.environ, stdout=subprocess.PIPE, timeout=60
+    )
+    pid = int(script.stdout)
+    aq.started("one")
+    assert aq("stop", f"--{order}", str(pid)).stdout == f"supervisor {pid} has ended\n"
+    assert aq.statuses() == {"default/1": status}
+    aq.let_go("one")
+    aq.drain()
 
 
 def test_it_cancels_what_runs(aq: Driven) -> None:

@@ -118,7 +118,8 @@ def test_any_exit_is_an_outcome_that_can_be_stored_or_none(
 def test_any_stop_and_any_cut(directory: RunDirectory, content: str, torn: int | None) -> None:
     put(directory, "stop", content, torn)
     stop = directory.stop()
-    assert isinstance(stop, Stop) and stop.reason.encode() and isinstance(stop.at, int)
+    assert isinstance(stop, Stop) and isinstance(stop.at, int)
+    stop.reason.encode()
     put(directory, "stdout.cut", content, torn)
     cut = directory.cut("stdout")
     assert cut is None or 0 <= cut.begin <= cut.end

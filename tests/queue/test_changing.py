@@ -139,8 +139,10 @@ def test_a_session_is_paused_and_resumed_once(queue: Queue) -> None:
     assert (session.paused, session.reason) == (False, None)
     assert not queue.pause_session("a", reason=None, paused=False)
     assert [event.event for event in queue.events()] == ["resume_session", "pause_session", "submit"]
+    assert queue.pause_session("b", reason=None, paused=True)
+    assert [(each.name, each.paused) for each in queue.sessions()] == [("a", False), ("b", True)]
     with pytest.raises(NotFound):
-        queue.pause_session("b", reason=None, paused=True)
+        queue.pause_session("c", reason=None, paused=False)
 
 
 def test_a_pause_of_an_agent_or_the_queue_is_a_hold(queue: Queue) -> None:

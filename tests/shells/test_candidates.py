@@ -78,7 +78,7 @@ def test_a_forged_index_gets_no_harmful_name_through(world: World, tmp_path: Pat
             copy.execute("INSERT INTO sessions (name, created_at) VALUES (?, 0)", (name,))
             copy.execute(
                 "INSERT INTO tasks SELECT ?, 1, status, agent, priority, due_at, expires_at, retry, shares, series,"
-                " ended_at, labels, arriving, dep_failed FROM tasks WHERE session = 'docs' AND seq = 1",
+                " ended_at, labels, arriving, dep_failed, directory FROM tasks WHERE session = 'docs' AND seq = 1",
                 (name,),
             )
         copy.execute(
