@@ -450,8 +450,8 @@ ROWS: tuple[Any, ...] = (
     ("action", ("service",), "one", "", "The action; there is no other.", {"choices": ("print",)}),
     ("kind", ("service",), "one", "", "Whether to print units or a crontab line.", {"choices": ("systemd", "cron")}),
     ("unit", ("service",), "optional", "", "Only this systemd unit.", {"metavar": "UNIT"}),
-    ("--html", ("report",), "path", "", "Write an HTML page; '-' is standard output.", {"metavar": "FILE"}),
-    ("--prometheus", ("stats",), "flag", "", "Print the text that Prometheus's textfile collector reads.", {}),
+    ("--html", ("report",), "path", HOW, "Write an HTML page; '-' is standard output.", {"metavar": "FILE"}),
+    ("--prometheus", ("stats",), "flag", HOW, "Print the text that Prometheus's textfile collector reads.", {}),
     # Which.
     ("--older-than", ("prune",), "duration", WHICH, "Only tasks that ended longer ago than this.", {}),
     (
