@@ -53,10 +53,12 @@ class Reading:
         return "".join(f"{line}\n" for entry in entries for line in self._page.lines(entry)).encode()
 
 
-def reading(queue: Queue, config: Callable[[], Config], run: RunId, width: int | None) -> Reading:
-    """The reading of a run on a terminal of this width, None for a pipe."""
+def reading(
+    queue: Queue, config: Callable[[], Config], run: RunId, width: int | None, *, middle: bool = False
+) -> Reading:
+    """The reading of a run on a terminal of this width, None for a pipe; with `middle` it may begin within a line."""
     agent = queue.run(run).agent
-    return Reading(None if agent is None else transcript(profile_of(config(), agent)), width)
+    return Reading(None if agent is None else transcript(profile_of(config(), agent), middle=middle), width)
 
 
 def profile_of(config: Config, agent: str) -> Profile | None:
