@@ -94,7 +94,8 @@ def test_everything_is_there() -> None:
 def test_a_cost_that_nobody_knows_is_no_zero() -> None:
     assert [money(usd) for usd in (0.0, 1.254, 0.00418, 0.00001)] == ["$0.00", "$1.25", "$0.0042", "<$0.0001"]
     assert [money(None), money(None, priced=False)] == ["?", ""]
-    assert [together(*each) for each in ((0, 0, 0), (0, 0, 1), (0.75, 2, 0), (0.25, 1, 1))] == [
+    cases = ((0, 0, 0), (0, 0, 1), (0.75, 2, 0), (0.25, 1, 1))
+    assert [together(*each) for each in cases] == ["", "?", "$0.75", "$0.25 + ?"]
         "",
         "?",
         "$0.75",
