@@ -13,7 +13,7 @@ from agentq_cli.model.addresses import Address
 from agentq_cli.model.statuses import Status
 from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
-from agentq_cli.options.new_task import TaskMaker, content, spelled
+from agentq_cli.options.new_task import TaskMaker, spelled
 from agentq_cli.show import documents
 from agentq_cli.show.results import Items, Result
 
@@ -30,8 +30,8 @@ KEEPS = True
 USAGES = ("[OPTIONS] ID...", "[OPTIONS] --failed")
 EXAMPLES = (
     ("agentq retry 3", "Run a task again."),
-    ("agentq retry docs/7-9 12", "Run several again."),
     ("agentq retry 3 --timeout 2h --agent-arg=--verbose", "Run it again, with these changes."),
+    ("agentq retry 5 -c 'make test | tee log'", "Run a command again, with other words."),
     ("agentq retry --failed --since 12h", "Run again all that failed in the last twelve hours."),
 )
 FILTERS = ("session", "label", "since")
@@ -50,7 +50,7 @@ def retry(given: Given, at: Context) -> Result:
     for name in FILTERS:
         if given[name] is not None and not failed:
             raise Usage(f"--{name} '{given[name]}': only together with --failed")
-    changes = content("retry", {**given, "label": None, "session": None})
+    changes = edit.asked("retry", {**given, "label": None, "session": None})
     queue = at.open_queue()
     words = targets.all_expanded(ids) if ids else _failed(queue, at, given)
     targets.confirm_many(bool(given["yes"]), len(words), "retry")

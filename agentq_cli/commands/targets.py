@@ -23,7 +23,6 @@ Done: TypeAlias = "tuple[str, Task | Undone]"
 """A target as it is reported, and the result for it."""
 
 
-MOST_IN_RANGE = 10_000
 MOST_UNASKED = 10
 """How many tasks a command changes without asking first, on a terminal."""
 
@@ -71,28 +70,7 @@ def _result(name: str, found: Task | Undone, message: Callable[[str, Task], str]
 
 def all_expanded(words: Sequence[str]) -> list[str]:
     """The targets that all these words stand for."""
-    return [target for word in words for target in expanded(word)]
-
-
-def expanded(word: str) -> list[str]:
-    """The targets that a word stands for: `3-5` and `docs/3-5` are three, `3,7` and `docs/3,7` two; other words stand
-    for themselves. After a comma, a number without a session is of the session before it. Raises Usage."""
-    if word.isdigit():
-        return [word]
-    found: list[str] = []
-    before = ""
-    for part in word.split(","):
-        session, slash, rest = part.rpartition("/")
-        before = f"{session}/" if slash else before
-        first, dash, last = rest.partition("-")
-        if not (dash and first.isdecimal() and last.isdecimal()):
-            found.append(f"{before}{rest}")
-            continue
-        low, high = (values.parse_address(f"{before}{number}", f"ID '{word}':").seq for number in (first, last))
-        if not 0 <= high - low < MOST_IN_RANGE:
-            raise Usage(f"ID '{word}': a range goes upwards, and has at most {MOST_IN_RANGE} tasks")
-        found += [f"{before}{seq}" for seq in range(low, high + 1)]
-    return found
+    return [target for word in words for target in values.expanded(word)]
 
 
 def settle_dependents(queue: Queue) -> None:

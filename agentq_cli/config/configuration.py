@@ -84,6 +84,16 @@ class Config:
         """Where the value of a dotted key came from, as `config show` prints it."""
         return self.sources.get(key, "default")
 
+    def jobs_of(self, flag: int | None, told: int | None) -> tuple[int, str]:
+        """How many tasks run at once, and where that comes from: the command line of `run`, the environment, what
+        `agentq jobs` was told, the file, or the default."""
+        if flag is not None:
+            return flag, "--jobs"
+        source = self.source("jobs")
+        if told is None or source.startswith("environment"):
+            return self.jobs, source
+        return told, "agentq jobs"
+
     def changed(self) -> bool:
         """Whether the file is no longer the one that was read."""
         return stamp(self.path) != self.stamp

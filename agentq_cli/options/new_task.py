@@ -256,7 +256,8 @@ def work(given: Given, what: Callable[[str], str]) -> tuple[str | None, tuple[st
         argv = ("sh", "-c", line)
     if argv is not None:
         if not argv or not argv[0]:
-            raise Usage(f"{what('exec')}: needs a command, as in `agentq submit --exec -- make test`")
+            empty = " ''" if argv else ""
+            raise Usage(f"{what('exec')}{empty}: needs a command, as in `agentq submit --exec -- make test`")
         for word in argv:
             if "\0" in word:
                 raise Usage(f"{what('exec')} '{argv[0]}': an argument contains a NUL character")
@@ -321,12 +322,13 @@ def read(option: Row, given: Given, options: Given, what: Callable[[str], str]) 
 
 
 def dependencies(given: Given, what: Callable[[str], str]) -> tuple[Dependency, ...]:
-    """The tasks to wait for, each once. Raises Usage if a text is not the address of a task."""
+    """The tasks to wait for, each once. Raises Usage if a text does not stand for addresses of tasks."""
     found = [
-        Dependency(values.parse_address(text, what(name)), on)
+        Dependency(values.parse_address(address, what(name)), on)
         for name, on in AFTER.items()
         if name in given
         for text in given[name] or ()
+        for address in values.expanded(text, what(name))
     ]
     return tuple(dict.fromkeys(found))
 
