@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from agentq_cli.agents.reader import Verdict
 from agentq_cli.agents.transcript_entries import Entry, Kind
 from agentq_cli.base.clock import rfc3339
+from agentq_cli.show.costs import money
 
 INNER = "    "
 """What comes from a subagent is indented by this."""
@@ -55,7 +56,7 @@ def used(tokens_in: int | None, tokens_out: int | None, cost_usd: float | None, 
     tokens = [f"{count:,} {what}" for count, what in ((tokens_in, "tokens in"), (tokens_out, "out")) if count]
     if tokens:
         tokens[-1] += of
-    return ", ".join((*tokens, "cost ?" if cost_usd is None else dollars(cost_usd)))
+    return ", ".join((*tokens, "cost ?" if cost_usd is None else money(cost_usd)))
 
 
 def _line(entry: Entry, call: Entry | None) -> str:
@@ -85,11 +86,6 @@ def _end(entry: Entry) -> str:
     how = "done" if entry.ok else "failed" if failure is None else f"failed, {failure}"
     reason = f": {entry.text}" if entry.text else ""
     return f"[{how}{reason}; {ending(entry.verdict)}]"
-
-
-def dollars(amount: float) -> str:
-    """A cost: `$1.23`, with more digits below ten cents."""
-    return f"${amount:.4f}" if 0 < amount < 0.1 else f"${amount:,.2f}"
 
 
 def _cut(line: str, width: int) -> str:

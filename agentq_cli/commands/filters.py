@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agentq_cli.base.enumeration import StrEnum
     from agentq_cli.cli.context import Context
     from agentq_cli.engines.door import Queue
+    from agentq_cli.engines.nouns import WhichRuns
     from agentq_cli.options.table import Given
 
     Word = TypeVar("Word", bound=StrEnum)
@@ -85,6 +86,23 @@ def run_statuses(given: Iterable[str] | None) -> frozenset[str]:
     words = list(given or ())
     chosen = {status for word in words for status in OF_TASKS.get(word, ())}
     return frozenset(chosen | statuses([word for word in words if word not in OF_TASKS], RunStatus, OF_TASKS))
+
+
+def which_runs(at: Context, queue: Queue, given: Given, address: Address | None = None) -> WhichRuns | None:
+    """The runs that the filters of a command select; None if they leave none. Raises NotFound, Usage."""
+    session, statuses, series = given["session"], run_statuses(given["status"]), of_series(queue, given["series"])
+    times = when(at, given)
+    if not place(at, queue, session, address, series):
+        return None
+    return {
+        "session": session if series is None else series.session,
+        "series": None if series is None else series.seq,
+        "agent": given["agent"],
+        "label": given["label"],
+        "statuses": statuses,
+        "since": times["since"],
+        "until": times["until"],
+    }
 
 
 def when(at: Context, given: Given) -> dict[str, int | None]:

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
-    from typing import Self, TypeAlias
+    from typing import Self, TypeAlias, Unpack
 
     from agentq_cli.base.identity import Identity
-    from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan
+    from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan, WhichRuns
     from agentq_cli.engines.subdoors import Figures, Heads, Hooks, Upkeep, Voice
     from agentq_cli.host.bells import Bell
     from agentq_cli.host.output import OutputReader as Output
@@ -248,15 +248,10 @@ class Queue(Protocol):
         self,
         *,
         address: Address | None = None,
-        session: str | None = None,
-        statuses: Collection[str] = (),
         limit: int | None = None,
-        series: int | None = None,
-        agent: str | None = None,
-        since: int | None = None,
-        until: int | None = None,
+        **which: Unpack[WhichRuns],
     ) -> Iterator[Run]:
-        """The audit log, newest first. `since` and `until` are about when a run started."""
+        """The audit log, newest first, of one task or all. Raises NotFound for a task or session that is not there."""
 
     def output(self, run: RunId, stream: str, offset: int = 0) -> Output:
         """What an attempt wrote on a stream (`stdout` or `stderr`) from the logical `offset` on, also while it runs."""

@@ -1,10 +1,6 @@
-"""What runs cost, for people. Unknown is `?`, and never 0."""
+"""What runs cost, as a person reads it: an unknown cost is `?`, and never 0."""
 
 from __future__ import annotations
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 UNKNOWN = "?"
 LEAST = 0.0001
@@ -17,12 +13,11 @@ def money(usd: float | None, *, priced: bool = True) -> str:
         return UNKNOWN if priced else ""
     if 0 < usd < LEAST:
         return f"<${LEAST:.4f}"
-    return f"${usd:.2f}" if usd >= 0.01 or not usd else f"${usd:.4f}"
+    return f"${usd:,.2f}" if usd >= 0.01 or not usd else f"${usd:.4f}"
 
 
-def total(costs: Sequence[float | None]) -> str:
-    """The cost of several runs: `$0.30 + ?` if it is not known of all of them."""
-    known = [each for each in costs if each is not None]
-    if len(known) == len(costs):
-        return money(sum(known))
-    return f"{money(sum(known))} + {UNKNOWN}" if known else UNKNOWN
+def together(usd: float, known: int, unknown: int) -> str:
+    """The cost of several runs, of which `unknown` did not say theirs: `$0.30 + ?`; nothing if none had a price."""
+    if not known:
+        return UNKNOWN if unknown else ""
+    return f"{money(usd)} + {UNKNOWN}" if unknown else money(usd)
