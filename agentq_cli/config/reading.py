@@ -50,7 +50,7 @@ def with_environment(config: Config, environ: Mapping[str, str]) -> Config:
                 warning = f"{name} '{held}': not an IANA time zone, ignored"
                 config = replace(config, warnings=(*config.warnings, warning))
                 continue
-        if key == "capture_env":
+        if key in ("capture_env", "secret_env"):
             held = held.replace(",", " ").split()
         value = read(held, name)
         if key == "default_agent" and value not in agent_names(config):

@@ -6,6 +6,8 @@ from agentq_cli.base.dataclass import NamedTuple, dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agentq_cli.base.errors import AgentqError
     from agentq_cli.model.addresses import Address, RunId
     from agentq_cli.model.runs import Outcome
@@ -57,11 +59,13 @@ class Past:
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A task that may be started, as it is now, and what its run may build on: what a plan is made from. No process has
-    claimed it yet."""
+    claimed it yet. `environment` is the stored one of the submitting shell; None if an older version stored the
+    task."""
 
     head: order.Head
     task: Task
     past: Past
+    environment: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class Claim:
     task: Task
     run: RunId
     plan: Plan
+    environment: Mapping[str, str] | None = None
 
 
 class Calls(NamedTuple):
