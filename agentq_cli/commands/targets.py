@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from agentq_cli.base.errors import AgentqError, Usage
+from agentq_cli.base.errors import AgentqError, NotAnAddress, Usage
+from agentq_cli.commands import session_meant
 from agentq_cli.engines.door import Queue
 from agentq_cli.model.actions import Actor, TargetResult, Undone
 from agentq_cli.model.addresses import Address, RunId
@@ -26,12 +27,17 @@ MOST_UNASKED = 10
 """How many tasks a command changes without asking first, on a terminal."""
 
 
-def each(targets: Sequence[str], act: Callable[[Sequence[Address]], Sequence[Task | Undone]]) -> list[Done]:
+def each(
+    queue: Queue, targets: Sequence[str], act: Callable[[Sequence[Address]], Sequence[Task | Undone]]
+) -> list[Done]:
     """Do something to each of these tasks, even if it fails for one of them."""
-    return each_or_run(targets, lambda known: act([Address(*target[:2]) for target in known]), values.parse_address)
+    return each_or_run(
+        queue, targets, lambda known: act([Address(*target[:2]) for target in known]), values.parse_address
+    )
 
 
 def each_or_run(
+    queue: Queue,
     targets: Sequence[str],
     act: Callable[[Sequence[Address | RunId]], Sequence[Task | Undone]],
     parse: Callable[[str], Address | RunId],
@@ -43,6 +49,8 @@ def each_or_run(
     for position, name in enumerate(names):
         try:
             known[position] = parse(name)
+        except NotAnAddress as error:
+            found[position] = Undone(session_meant.explained(queue, error, takes_session=True))
         except AgentqError as error:
             found[position] = Undone(error)
     found.update(zip(known, act(list(known.values())), strict=True))

@@ -129,6 +129,14 @@ def load(environ: Mapping[str, str], *, state_dir: str | None = None) -> Config:
     return config
 
 
+def check(environ: Mapping[str, str]) -> None:
+    """Check the configuration of this process. Raises everything that is wrong with it."""
+    path, _ = config_path(environ)
+    from agentq_cli.config import reading
+
+    reading.check(Config(path=path, stamp=stamp(path)), environ)
+
+
 def config_path(environ: Mapping[str, str]) -> tuple[str, bool]:
     """The path of the file, and whether `AGENTQ_CONFIG` named it."""
     named = environ.get("AGENTQ_CONFIG", "")

@@ -15,10 +15,11 @@ from agentq_cli.model.statuses import RunStatus
 from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
 from agentq_cli.show import documents
+from agentq_cli.show.costs import total
 from agentq_cli.show.harmless import harmless, one_line
 from agentq_cli.show.pen import DIM, STATUS_STYLES, WRONG
 from agentq_cli.show.tables import Change, Column
-from agentq_cli.top.panes import cost, total
+from agentq_cli.top.panes import cost
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,10 +12,11 @@ from rich.cells import cell_len
 
 from agentq_cli.base.clock import from_rfc3339
 from agentq_cli.model.tasks import WaitingFor
+from agentq_cli.show.costs import money, total
 from agentq_cli.show.drawing import GAP
 from agentq_cli.show.pen import Pen
 from agentq_cli.top.filtering import Filter
-from agentq_cli.top.panes import KINDS, Laid, filled, followed, head, heights, laid, money, total
+from agentq_cli.top.panes import KINDS, Laid, filled, followed, head, heights, laid
 from agentq_cli.top.questions import CHANGING, FILTERS, HELP
 from agentq_cli.top.snapshot import Snapshot
 
@@ -138,7 +139,7 @@ def test_rows_fit_whatever_they_say(width: int, said: str, work: str, name: str)
 
 def test_on_a_narrow_terminal_the_widest_text_gives_way() -> None:
     assert pane("running", width=40).headers == ("RUNNING", "STATE", "AGE", "LAST OUTPUT")
-    assert pane("ended", width=40).headers == ("ENDED", "STATUS", "TOOK", "TASK")
+    assert pane("ended", width=40).headers == ("ENDED", "STATUS", "TOOK", "COST", "TASK")
     assert {"TOOK", "COST"} <= set(pane("ended", width=80).headers)
 
 
