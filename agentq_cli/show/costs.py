@@ -24,8 +24,8 @@ def cost_of_run(usd: float | None, *, list_price: bool) -> str:
 
 
 def together(usd: float, known: int, unknown: int, listed: int = 0) -> str:
-    """The cost of several runs, of which `unknown` did not say theirs and `listed` were paid by a subscription: `$0.30 +
-    ?`; nothing if none had a price."""
+    """`$0.30 + ?`: the cost of several runs, of which `unknown` did not say theirs and a subscription paid `listed`;
+    nothing if none had a price."""
     if not known:
         return UNKNOWN if unknown else ""
     listed = listed if usd else 0
