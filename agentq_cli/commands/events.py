@@ -31,7 +31,7 @@ COLUMNS = (
     Column("EVENT", "event", keep=True),
     Column("CHANGE", _change),
     Column("ACTOR", "actor", spare=True),
-    Column("REASON", "reason", spare=2, sparse=True),
+    Column("REASON", "reason", kind="words", spare=2, sparse=True),
 )
 
 EXAMPLES = (
