@@ -56,7 +56,7 @@ end
 function __agentq_runs
     set -l words (__agentq_words)
     set -q words[1]
-    and contains -- $words[1] submit schedule x add
+    and contains -- $words[1] submit schedule edit retry x add
     and contains -- -- $words
 end
 
@@ -136,6 +136,7 @@ complete -c agentq -n __agentq_no_command -a reply -d 'Go on in the conversation
 complete -c agentq -n __agentq_no_command -a trigger -d 'Run a schedule\'s work once now, without changing the schedule'
 complete -c agentq -n __agentq_no_command -a prune -d 'Remove ended tasks, their runs and their output, for good'
 complete -c agentq -n __agentq_no_command -a run -d 'Run what is due, N at a time, and record how it ended'
+complete -c agentq -n __agentq_no_command -a jobs -d 'Show or set how many tasks run at once in this state directory'
 complete -c agentq -n __agentq_no_command -a stop -d 'End the supervisors of the state directory, or one of them, and return once they have ended'
 complete -c agentq -n __agentq_no_command -a sweep -d 'Do one pass for cron and timers: settle what ended, and start a supervisor for due work'
 complete -c agentq -n __agentq_no_command -a wait -d 'Wait for tasks to end'
@@ -359,6 +360,8 @@ complete -c agentq -n '__agentq_in top' -l utc -d 'Show times on a terminal in U
 complete -c agentq -n '__agentq_in top' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
 complete -c agentq -n '__agentq_in top' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in edit; and __agentq_place 0' -x -k -a '(__agentq_ask live)'
+complete -c agentq -n '__agentq_in edit' -l exec -x -d 'Change a command to the words after \'--\''
+complete -c agentq -n '__agentq_in edit' -s c -l shell -x -d 'Run a line of shell, as `sh -c` does'
 complete -c agentq -n '__agentq_in edit' -l prompt -x -d 'The new prompt'
 complete -c agentq -n '__agentq_in edit' -l key -x -d 'Allow one live task with this key per session'
 complete -c agentq -n '__agentq_in edit' -l stdin -r -F -d 'A file that a command reads as its stdin'
@@ -438,6 +441,8 @@ complete -c agentq -n '__agentq_in cancel' -l utc -d 'Show times on a terminal i
 complete -c agentq -n '__agentq_in cancel' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
 complete -c agentq -n '__agentq_in cancel' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in retry' -x -k -a '(__agentq_ask ended)'
+complete -c agentq -n '__agentq_in retry' -l exec -x -d 'Change a command to the words after \'--\''
+complete -c agentq -n '__agentq_in retry' -s c -l shell -x -d 'Run a line of shell, as `sh -c` does'
 complete -c agentq -n '__agentq_in retry' -l prompt -x -d 'The new prompt'
 complete -c agentq -n '__agentq_in retry' -l key -x -d 'Allow one live task with this key per session'
 complete -c agentq -n '__agentq_in retry' -l stdin -r -F -d 'A file that a command reads as its stdin'
@@ -517,6 +522,13 @@ complete -c agentq -n '__agentq_in run' -l color -x -a 'auto always never' -d 'W
 complete -c agentq -n '__agentq_in run' -l utc -d 'Show times on a terminal in UTC'
 complete -c agentq -n '__agentq_in run' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
 complete -c agentq -n '__agentq_in run' -s h -l help -d 'Show this help'
+complete -c agentq -n '__agentq_in jobs' -l reset -d 'Follow the config again'
+complete -c agentq -n '__agentq_in jobs' -l json -d 'Print one JSON document'
+complete -c agentq -n '__agentq_in jobs' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
+complete -c agentq -n '__agentq_in jobs' -l color -x -a 'auto always never' -d 'Whether to use colours'
+complete -c agentq -n '__agentq_in jobs' -l utc -d 'Show times on a terminal in UTC'
+complete -c agentq -n '__agentq_in jobs' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
+complete -c agentq -n '__agentq_in jobs' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in stop' -l wait -d 'Let what runs end first'
 complete -c agentq -n '__agentq_in stop' -l leave -d 'Leave what runs to the next supervisor'
 complete -c agentq -n '__agentq_in stop' -l cancel -d 'Cancel what runs'

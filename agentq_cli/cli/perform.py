@@ -7,7 +7,7 @@ import sys
 
 from agentq_cli import __version__
 from agentq_cli.base import clock
-from agentq_cli.base.errors import Usage
+from agentq_cli.base.errors import NotAnAddress, Usage
 from agentq_cli.cli.context import Context, Resources, state_directory
 from agentq_cli.options.table import EVERYWHERE, row, rows
 from agentq_cli.show import printer, results
@@ -83,7 +83,13 @@ def function(name: str) -> Callable[..., results.Result]:
 
 def call(name: str, given: Given, at: Context) -> results.Result:
     """The result of a command with the given values; values that were not given are None."""
-    return function(name)({**dict.fromkeys(option.name for option in rows(name)), **given}, at)
+    try:
+        return function(name)({**dict.fromkeys(option.name for option in rows(name)), **given}, at)
+    except NotAnAddress as error:
+        from agentq_cli.commands import session_meant
+
+        takes_session = any("-s" in option.spellings.split() for option in rows(name))
+        raise session_meant.explained(at.open_queue(), error, takes_session=takes_session) from None
 
 
 def version() -> results.Result:

@@ -61,6 +61,8 @@ def read(words: Sequence[str]) -> tuple[str, Given, Given] | None:
                 into[option.name] = True
                 continue
             if not equals:
+                if option.name == "exec":
+                    return None  # the words of a command are to be written out
                 following = next(rest, None)
                 if following is None:
                     return None

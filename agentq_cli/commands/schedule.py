@@ -62,11 +62,12 @@ def schedule(given: Given, here: Context) -> Result:
     task = replace(task, schedule=made, due_at=first, anchored=anchored, held=bool(given["hold"]))
     if given["dry_run"]:
         return dry([plan_of(here, task, given["next"] or SHOWN)], here)
-    queue, ((address, _),) = put(here, [task], attended=task.held)
+    queue, placed = put(here, [task], attended=task.held)
+    ((address, _),) = placed
     stored = queue.task(address)
     for moment in documents.coming(stored, queue.now):
         notices.note(f"next: {_shown(moment, stored, queue.now)}")
-    return told(here, queue, [address])
+    return told(here, queue, placed)
 
 
 def _times(here: Context, made: policy.Schedule, count: int) -> Result:

@@ -22,7 +22,7 @@ GROUPS = {
     "Submit": ("submit", "schedule"),
     "Inspect": ("list", "show", "logs", "runs", "schedules", "events", "messages", "sessions", "workers", "top"),
     "Change": ("edit", "pause", "resume", "cancel", "retry", "reply", "trigger", "prune"),
-    "Run": ("run", "stop", "sweep", "wait"),
+    "Run": ("run", "jobs", "stop", "sweep", "wait"),
     "Monitor": ("health", "stats", "report", "doctor"),
     "Set up": ("agents", "config", "service", "completion"),
 }
@@ -145,7 +145,16 @@ ROWS: tuple[Any, ...] = (
     # What to do, and which task that is.
     ("words", ("submit", "schedule"), "many", "", "The prompt; '-' reads it from stdin.", {"metavar": "PROMPT"}),
     ("--exec", NEW, "command", WHAT, "Run the words after '--' as a command, without a shell.", {}),
-    ("--shell -c", NEW, "text", WHAT, "Run a line of shell, as `sh -c` does.", {"metavar": "LINE"}),
+    # The words after its `--` are written out as one `--exec=ARG` each (`cli.words`).
+    ("--exec", CHANGES, "words", WHAT, "Change a command to the words after '--'.", {"metavar": "-- ARG..."}),
+    (
+        "--shell -c",
+        (*NEW, *CHANGES),
+        "text",
+        WHAT,
+        "Run a line of shell, as `sh -c` does.",
+        {"metavar": "LINE", "field": "argv"},
+    ),
     ("--file", NEW, "path", WHAT, "Read the prompt from a file.", {}),
     ("--batch", ("submit",), "path", WHAT, "JSON Lines, one task each; '-' is stdin.", {}),
     ("ref", ("batch",), "text", "", "A name for this line, which other lines can wait for.", {}),
@@ -155,7 +164,7 @@ ROWS: tuple[Any, ...] = (
         TASK,
         "text",
         WHAT,
-        "Allow one live task with this key per session; a second submit prints the first one's address.",
+        "Allow one live task with this key per session; a second submit prints the first one's address, and says so.",
         {"metavar": "KEY", "field": "key"},
     ),
     ("--replace", NEW, "flag", WHAT, "With --key: change the waiting task that has this key.", {}),
@@ -318,7 +327,14 @@ ROWS: tuple[Any, ...] = (
         {"field": "labels"},
     ),
     # After other tasks.
-    ("--after", TASK, "tasks", ORDER, "Start once this task has completed; repeatable.", {"field": "after"}),
+    (
+        "--after",
+        TASK,
+        "tasks",
+        ORDER,
+        "Start once this task has completed; repeatable, as 3-5 or docs/3,7.",
+        {"field": "after"},
+    ),
     ("--after-any", TASK, "tasks", ORDER, "Start once this task has ended; repeatable.", {"field": "after"}),
     ("--after-failure", TASK, "tasks", ORDER, "Start once this task has failed; repeatable.", {"field": "after"}),
     (
@@ -417,6 +433,8 @@ ROWS: tuple[Any, ...] = (
         "The task: SESSION/N, or N for default/N.",
         {"metavar": "ID"},
     ),
+    ("count", ("jobs",), "optional", "", "How many tasks may run at once from now on.", {"metavar": "N"}),
+    ("--reset", ("jobs",), "flag", HOW, "Follow the config again.", {}),
     ("pid", ("stop",), "optional", "", "Only the supervisor with this pid.", {"metavar": "PID"}),
     ("text", ("reply",), "one", "", "What to say; '-' reads it from stdin.", {"metavar": "TEXT"}),
     (
@@ -433,7 +451,7 @@ ROWS: tuple[Any, ...] = (
         ("pause", "resume", "cancel", "retry", "prune", "wait"),
         "many",
         "",
-        "Tasks: SESSION/N, or N for default/N.",
+        "Tasks: SESSION/N, or N for default/N; 3-5 and docs/3,7 are several.",
         {"metavar": "ID..."},
     ),
     ("shell", ("completion",), "one", "", "The shell.", {"choices": ("bash", "zsh", "fish")}),
@@ -530,7 +548,7 @@ ROWS: tuple[Any, ...] = (
         "whole",
         HOW,
         "How many agents run at once.",
-        {"low": 1, "high": 10_000, "default": "jobs of the config, 2"},
+        {"low": 1, "high": 10_000, "default": "AGENTQ_JOBS, 'agentq jobs', jobs of the config, 2"},
     ),
     ("--detach", ("run",), "flag", HOW, "Run in the background; prints the supervisor's pid.", {}),
     ("--next", ("schedule",), "whole", HOW, "Show the next N fire times, and store nothing.", {"low": 1, "high": 1000}),

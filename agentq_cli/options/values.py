@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from agentq_cli.base.environment import RESERVED
-from agentq_cli.base.errors import Usage, nearest
+from agentq_cli.base.errors import NotAnAddress, Usage, nearest
 from agentq_cli.base.names import is_name
 from agentq_cli.model.addresses import DEFAULT_SESSION, Address
 
@@ -37,6 +37,7 @@ _TIME = (
 )
 
 DIGITS = "0123456789"
+MOST_IN_RANGE = 10_000
 LONGEST_NUMBER = 15
 """The most digits of a number in an address or a duration."""
 
@@ -162,8 +163,9 @@ def parse_time(text: str, *, zone: str | Callable[[], str], now_ms: int, what: s
 
 
 def is_said(text: str) -> bool:
-    """Whether a time that could be read is one as people say it, such as `22:00`: its date depends on now."""
-    return not text[:4].isdigit()
+    """Whether a time that could be read is one as people say it, such as `22:00`: its date depends on now. A duration
+    is none."""
+    return not text[:4].isdigit() and (":" in text or not text[:1].isdigit())
 
 
 def _said(text: str, zone: str | Callable[[], str], now_ms: int, *, forward: bool) -> int | None:
@@ -232,8 +234,30 @@ def parse_run(text: str, what: str = "ID") -> tuple[Address, int | None]:
     session, slash, rest = text.rpartition("/")
     seq, dot, attempt = rest.partition(".")
     if not _is_number(seq) or (dot and not _is_number(attempt)) or (slash and not is_name(session)):
-        raise Usage(f"{what} '{text}': not an address; write SESSION/N, or N for {DEFAULT_SESSION}/N")
+        message = f"{what} '{text}': not an address; write SESSION/N, or N for {DEFAULT_SESSION}/N"
+        raise NotAnAddress(message, what, text)
     return Address(session if slash else DEFAULT_SESSION, int(seq)), int(attempt) if dot else None
+
+
+def expanded(word: str, what: str = "ID") -> list[str]:
+    """The addresses that a word stands for: `3-5` and `docs/3-5` are three, `3,7` and `docs/3,7` two; other words stand
+    for themselves. After a comma, a number without a session is of the session before it. Raises Usage."""
+    if word.isdigit():
+        return [word]
+    found: list[str] = []
+    before = ""
+    for part in word.split(","):
+        session, slash, rest = part.rpartition("/")
+        before = f"{session}/" if slash else before
+        first, dash, last = rest.partition("-")
+        if not (dash and first.isdecimal() and last.isdecimal()):
+            found.append(f"{before}{rest}")
+            continue
+        low, high = (parse_address(f"{before}{number}", f"{what} '{word}':").seq for number in (first, last))
+        if not 0 <= high - low < MOST_IN_RANGE:
+            raise Usage(f"{what} '{word}': a range goes upwards, and has at most {MOST_IN_RANGE} tasks")
+        found += [f"{before}{seq}" for seq in range(low, high + 1)]
+    return found
 
 
 def _is_number(text: str) -> bool:

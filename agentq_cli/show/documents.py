@@ -329,8 +329,11 @@ def target(result: TargetResult) -> Item:
 
 
 def failure(error: AgentqError) -> Item:
-    """`agentq.error/1`."""
-    return {"code": error.code, "kind": error.kind, "message": error.message}
+    """`agentq.error/1`; an error of several parts has them under `errors`, and how many others there are."""
+    document: Item = {"code": error.code, "kind": error.kind, "message": error.message}
+    if not error.parts:
+        return document
+    return {**document, "errors": [failure(part) for part in error.parts], "more": error.more}
 
 
 def shell_word(word: str) -> str:

@@ -384,7 +384,10 @@ class Printer:
 
 def fail(failure: AgentqError, *, as_json: bool) -> None:
     """Write an error: its line on stderr and, with `--json` if nothing was written yet, its document on stdout."""
-    error(failure.message)
+    for part in failure.parts or (failure,):
+        error(part.message)
+    if failure.more:
+        error(f"{failure.more} more, which are not shown")
     if as_json and not Printer.begun:
         from agentq_cli.show import documents
 

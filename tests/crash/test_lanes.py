@@ -40,6 +40,9 @@ setsid sleep 0.1 &
 wait
 echo "end $AGENTQ_RUN" >>effects"""
 
+BEFORE_THE_CLAIM = {"role": "supervisor", "after": 'SELECT "kind"', "match": "sql", "action": "stop"}
+"""A supervisor has looked, and has read the task that it chose."""
+
 PLACES = ("repo", "repo/a", "repo/a/deep", "repo/b")
 """The directories in which agents edit, below the world's."""
 
@@ -121,27 +124,29 @@ def test_ten_sweeps_wake_one_supervisor(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("other", "jobs", "edits"),
-    [("same", "2", False), ("another", "1", False), ("another", "2", True)],
-    ids=["lane", "cap", "directory"],
+    ("other", "jobs", "place"),
+    [("same", "2", None), ("another", "1", None), ("another", "2", "repo/a"), ("another", "2", "link")],
+    ids=["lane", "cap", "directory", "link"],
 )
 def test_what_was_free_at_the_look_is_looked_at_again_under_the_lock(
-    world: World, other: str, jobs: str, edits: bool
+    world: World, other: str, jobs: str, place: str | None
 ) -> None:
     """A supervisor stands still between look and claim; meanwhile another one takes the lane, or the last slot, or the
     directory."""
     make_places(world, GATED)
+    (world.root / "link").symlink_to("repo/b")
 
-    def submit(session: str, place: str, *options: str) -> str:
-        if not edits:
+    def submit(session: str, where: str | None, *options: str) -> str:
+        if where is None:
             return world.submit("-s", session, *options, script=GATED)
-        where = str(world.root / place)
-        return world.ok("submit", "-s", session, "-C", where, "-a", "editor", *options, "edit").strip()
+        return world.ok(
+            "submit", "-s", session, "-C", str(world.root / where), "-a", "editor", *options, "edit"
+        ).strip()
 
-    first = submit(other, "repo/a", "--priority", "9")
+    first = submit(other, place, "--priority", "9")
     world.ok("pause", first)
-    submit("same", "repo")
-    rule = {"role": "supervisor", "match": "connect inbound.db", "action": "stop"}
+    submit("same", place and "repo")
+    rule = BEFORE_THE_CLAIM
     slow = world.start("run", "--drain", "-j", jobs, crash={"rules": [rule], "count": True})
     until(world.fired, "the slow one's claim")
     points = world.log / f"supervisor.{slow.pid}"
@@ -165,7 +170,7 @@ def test_a_start_since_the_look_closes_the_stagger_gate_under_the_lock(world: Wo
     config.parent.mkdir(parents=True)
     config.write_text('[limits]\nstagger = "1h"\n')
     slow_task, fast_task = world.submit("-s", "slow"), world.submit("-s", "fast")
-    rule = {"role": "supervisor", "match": "connect inbound.db", "action": "stop"}
+    rule = BEFORE_THE_CLAIM
     slow = world.start("run", "-s", "slow", crash={"rules": [rule]})
     until(world.fired, "the slow one's claim")
     world.ok("run", "--drain", "-s", "fast")

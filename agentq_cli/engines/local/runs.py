@@ -98,7 +98,8 @@ class Runs(Tasks):
         from agentq_cli.engines.nouns import Calls
 
         (found,) = self.reading.ask("dispatch.calls", rows.identity_columns(supervisor) | {"now": self.now})
-        return Calls(*map(bool, found))
+        *calls, jobs = found
+        return Calls(*map(bool, calls), jobs=jobs)
 
     def next_due(self) -> int | None:
         ((due,),) = self.reading.ask("dispatch.next_due", {"now": self.now})
