@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
-AT_ONCE = 100
-"""The tasks of how many runs are read at once."""
-
 
 def _cost(run: documents.Item) -> str | None:
     """What it cost; `?` if its agent did not say, nothing for a command."""
@@ -80,10 +77,6 @@ def runs(given: Given, at: Context) -> Result:
 
 
 def _documents(queue: Queue, runs: Iterator[Run], label: str | None) -> Iterator[documents.Item]:
-    while some := list(islice(runs, AT_ONCE)):
-        tasks = queue.readable([run.id.address for run in some])
-        for run in some:
-            task = tasks.get(run.id.address)
-            if label is not None and (task is None or label not in task.work.labels):
-                continue
+    for run, task in filters.with_tasks(queue, runs, lambda run: run.id.address):
+        if label is None or (task is not None and label in task.work.labels):
             yield run_document.of(queue, run, task)
