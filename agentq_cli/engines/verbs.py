@@ -408,7 +408,9 @@ class Queue(Protocol):
     def last_event(self) -> int:
         """The id of the newest event."""
 
-    def messages(self, session: str, *, since: int | None = None, limit: int | None = None) -> Iterator[Message]:
+    def messages(
+        self, session: str, *, since: int | None = None, until: int | None = None, limit: int | None = None
+    ) -> Iterator[Message]:
         """The messages of a session's agents, newest first. Raises NotFound."""
 
     def messages_after(self, session: str, after: int) -> tuple[list[Message], int]:
