@@ -23,8 +23,7 @@ MOST_DIGITS = 15
 def read(words: Sequence[str]) -> tuple[str, Given, Given] | None:
     """The command, the values for its function, and the shared options; None if the parser has to read the words.
 
-    The command is empty if none is named: for the version, or an overview. Values that were not given are not in the
-    dictionaries.
+    The command is empty if none is named. Values that were not given are not in the dictionaries.
     """
     name = ""
     # Few options, and usually none, come before the command.

@@ -78,6 +78,7 @@ def report(given: Given, at: Context) -> Result:
         "cost_usd": numbers.total.cost_usd if numbers.total.priced else None,
         "priced_runs": numbers.total.priced,
         "unpriced_runs": numbers.total.unpriced,
+        "list_price_runs": numbers.total.listed,
         "failures": [report_runs.document(each) for each in failed],
         "items": [report_runs.document(each) for each in newest],
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 
 from agentq_cli.commands import filters, run_document
 from agentq_cli.engines.door import Queue
@@ -17,9 +16,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
-
-AT_ONCE = 100
-"""The tasks of how many runs are read at once."""
 
 
 def _cost(run: documents.Item) -> str | None:
@@ -66,7 +62,5 @@ def runs(given: Given, at: Context) -> Result:
 
 
 def _documents(queue: Queue, runs: Iterator[Run]) -> Iterator[documents.Item]:
-    while some := list(islice(runs, AT_ONCE)):
-        tasks = queue.readable([run.id.address for run in some])
-        for run in some:
-            yield run_document.of(queue, run, tasks.get(run.id.address))
+    for run, task in filters.with_tasks(queue, runs, lambda run: run.id.address):
+        yield run_document.of(queue, run, task)

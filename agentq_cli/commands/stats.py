@@ -137,6 +137,7 @@ def _figures(figures: Figures | None) -> Item:
         "cost_usd": found.cost_usd if found.priced else None,
         "priced_runs": found.priced,
         "unpriced_runs": found.unpriced,
+        "list_price_runs": found.listed,
     }
 
 
@@ -166,7 +167,8 @@ def _lines(data: Mapping[str, Any]) -> Iterator[str | tuple[str, str]]:
 
 
 def _cost(figures: Mapping[str, Any]) -> str:
-    return costs.together(figures["cost_usd"] or 0, figures["priced_runs"], figures["unpriced_runs"])
+    runs = (figures[f"{name}_runs"] for name in ("priced", "unpriced", "list_price"))
+    return costs.together(figures["cost_usd"] or 0, *runs)
 
 
 def _spread(ranks: Mapping[str, int | None]) -> str:

@@ -9,6 +9,7 @@ from agentq_cli.model.statuses import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from agentq_cli.model.work import Work
@@ -21,7 +22,8 @@ class NewTask:
     """A task as submitted; `submit` gives it its address.
 
     `line` is its line in a batch. `anchored` is whether somebody set the start of its schedule. If not, and the task
-    replaces another of the same interval, it keeps that one's grid. `held`: it is stored paused.
+    replaces another of the same interval, it keeps that one's grid. `held`: it is stored paused. `captured` is the
+    environment of the submitting shell that is stored with it; None if its work refers to a stored one.
     """
 
     session: str
@@ -32,6 +34,7 @@ class NewTask:
     line: int | None = None
     anchored: bool = True
     held: bool = False
+    captured: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ class Ranking:
 @dataclass(slots=True)
 class Figures:
     """Totals of the runs of a session, of an agent, or of all. Times are milliseconds. `priced` runs said what they
-    cost, `unpriced` ones of an agent did not."""
+    cost, `unpriced` ones of an agent did not; a subscription paid `listed` ones."""
 
     statuses: dict[str, int] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
@@ -76,6 +76,7 @@ class Figures:
     cost_usd: float = 0
     priced: int = 0
     unpriced: int = 0
+    listed: int = 0
     duration_ms: float = 0
     wait_ms: float = 0
     wait: Percentiles = field(default_factory=Percentiles)
@@ -99,9 +100,11 @@ class Figures:
         self.duration_ms += duration
         self.wait_ms += wait
 
-    def price(self, agent: str, status: str, count: int, priced: int) -> None:
-        """Note how many of some runs, already added, said what they cost. The agent of a command is ''."""
+    def price(self, agent: str, status: str, count: int, priced: int, listed: int) -> None:
+        """Note how many of some runs, already added, said what they cost, and were paid by a subscription. The agent of
+        a command is ''."""
         self.priced += priced
+        self.listed += listed
         if agent and RunStatus(status).may_cost:
             self.unpriced += count - priced
 

@@ -71,9 +71,11 @@ class Group:
     cost_usd: float = 0.0
     priced: int = 0
     unpriced: int = 0
+    listed: int = 0
 
     def add(self, run: PastRun) -> None:
-        """Count one; `priced` are the runs whose agent said what they cost, `unpriced` those whose agent did not."""
+        """Count one; `priced` are the runs whose agent said what they cost, `unpriced` those whose agent did not, and
+        `listed` those that a subscription paid."""
         self.runs += 1
         self.good += verdict(run.status) == "good"
         self.bad += verdict(run.status) == "bad"
@@ -84,6 +86,7 @@ class Group:
         if run.cost_usd is not None:
             self.cost_usd += run.cost_usd
             self.priced += 1
+            self.listed += run.list_price
         elif run.agent is not None and run.status.may_cost:
             self.unpriced += 1
 

@@ -118,7 +118,7 @@ def took(milliseconds: int | None) -> str:
 
 def money(group: Group) -> str:
     """What runs cost; a dash if nothing that may cost anything is among them."""
-    return costs.together(group.cost_usd, group.priced, group.unpriced) or "–"
+    return costs.together(group.cost_usd, group.priced, group.unpriced, group.listed) or "–"
 
 
 def _headline(total: Group) -> Iterator[str]:

@@ -27,9 +27,10 @@ class Listed(NamedTuple):
     @property
     def cost(self) -> str:
         """What it cost; `?` if its agent did not say, and a dash if it had none."""
-        cost = self.run.cost_usd
-        unknown = cost is None and self.run.agent is not None and self.run.status.may_cost
-        return costs.together(cost or 0, cost is not None, unknown) or "–"
+        run = self.run
+        if run.cost_usd is None and (run.agent is None or not run.status.may_cost):
+            return "–"
+        return costs.cost_of_run(run.cost_usd, list_price=run.list_price)
 
     @property
     def answer(self) -> list[str]:
@@ -57,6 +58,8 @@ def document(listed: Listed) -> Item:
         "finished_at": moment(run.finished_at),
         "duration_ms": run.duration_ms,
         "cost_usd": run.cost_usd,
+        "list_price": run.list_price,
+        "turns": run.turns,
         "error": run.error,
         "answer": listed.answer,
     }

@@ -28,6 +28,7 @@ FIGURES = {
     "cost_usd": {"type": ["number", "null"]},
     "priced_runs": COUNT,
     "unpriced_runs": COUNT,
+    "list_price_runs": COUNT,
 }
 TASKS = {"tasks": COUNTS, "due": COUNT, "longest_due_ms": MAYBE}
 

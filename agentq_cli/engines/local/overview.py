@@ -132,5 +132,6 @@ def history(index: sqlite3.Connection, where: Mapping[str, object]) -> Iterator[
                 tokens_in=row[11],
                 tokens_out=row[12],
                 cost_usd=row[13],
+                list_price=bool(row[14]),
             )
         values["before"] = found[-1][0]

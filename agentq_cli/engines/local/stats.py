@@ -69,12 +69,12 @@ class Copy:
         """The figures of several groups; without `running` only those of runs that have ended."""
         keys = [GROUPS[group] for group in groups]
         found: list[dict[FiguresKey, Figures]] = [{} for _ in groups]
-        for name, agent, status, failure, count, *sums, priced in self._database.execute(STATS["figures"]):
+        for name, agent, status, failure, count, *sums, priced, listed in self._database.execute(STATS["figures"]):
             if running or status != "running":
                 for key, by_key in zip(keys, found, strict=True):
                     figures = by_key.setdefault(key(name, agent), Figures())
                     figures.add(status, failure, count, *sums)
-                    figures.price(agent, status, count, priced)
+                    figures.price(agent, status, count, priced, listed)
         for value in ("wait_ms", "duration_ms"):
             self._rank(value, keys, found)
         return found

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError, WrongState
-from agentq_cli.engines.steps import dependencies, finish, keys, pruned, series
+from agentq_cli.engines.steps import dependencies, edits, finish, keys, pruned, series
 from agentq_cli.model.actions import Trigger, Undone
 from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.statuses import Status
@@ -199,7 +199,7 @@ def edit(write: Transaction, address: Address, change: Edit) -> Task:
         dependencies.enter(write, task.seq, changed.work.after)
         if task.status is not Status.PAUSED:
             changed = replace(changed, status=Status.BLOCKED if changed.work.after else Status.QUEUED)
-    write.save(task, changed, event="edit")
+    write.save(task, changed, event="edit", reason=edits.told(task, changed))
     return dependencies.settle(write, task.seq) or changed
 
 
@@ -213,7 +213,9 @@ def _edit_next(write: Transaction, task: Task, change: Edit) -> Task:
     if changed.work.after != known.work.after:
         dependencies.keep(write, task.seq, changed.work.after)
     after = replace(task, successor=series.hand_on(write, task, known, changed))
-    write.save(task, after, event="edit", reason="it holds from the next occurrence on")
+    what = edits.told(known, changed)
+    reason = "it holds from the next occurrence on" + (f": {what}" if what else "")
+    write.save(task, after, event="edit", reason=reason)
     return after
 
 
