@@ -10,6 +10,7 @@ from agentq_cli.options.table import rows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from agentq_cli.model.tasks import Task
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 CHANGED = {row.name: row for row in rows("edit") if row.field} | {"exec": KEYS["exec"]}
 """The keys that a person may write."""
 
-WRITERS = {
+WRITERS: Mapping[str, Callable[[Any], Any]] = {
     "duration": values.write_duration,
     "size": lambda size: f"{size}B",
     "moment": rfc3339,
@@ -32,7 +33,7 @@ WRITERS = {
 
 def options_of(task: Task, now: int) -> dict[str, Any]:
     """The options that describe a waiting task, without those that say nothing. Times that have passed are left out."""
-    found = {"exec": task.work.argv} if task.work.kind == "exec" else {"prompt": task.work.prompt}
+    found: dict[str, Any] = {"exec": task.work.argv} if task.work.kind == "exec" else {"prompt": task.work.prompt}
     for name, row in CHANGED.items():
         place, _, field = row.field.rpartition(".")
         if row.field and place != "schedule" and name not in (*AFTER, "shell", "at", "in", "env_file"):
