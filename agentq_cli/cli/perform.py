@@ -31,6 +31,10 @@ class Surroundings:
 
     def context(self, options: Mapping[str, Any]) -> Context:
         """The context of a command with these shared options. Raises Usage."""
+        if options.get("utc"):
+            from agentq_cli.options import moments
+
+            moments.read_in_utc()
         self.made = Context(
             state_dir=state_directory(options.get("state_dir"), os.environ),
             clock=clock.from_environment(os.environ),
@@ -93,14 +97,21 @@ def version() -> results.Result:
     return results.Document("version", {"version": __version__}, [f"agentq {__version__}"])
 
 
+def alone(at: Context) -> results.Result:
+    """What `agentq` alone prints."""
+    from agentq_cli.commands.overview import overview
+
+    return overview(at)
+
+
 def command(name: str, given: Mapping[str, Any], shared: Mapping[str, Any], umask: int) -> int:
-    """Run a command with the given values, or print the version if it has no name; returns the exit code. Raises the
-    command's errors."""
+    """Run a command with the given values; without a name print the version or an overview. Returns the exit code.
+    Raises the command's errors."""
 
     def invoke(surroundings: Surroundings) -> results.Result:
         refuse_empty(name, given, shared)
         if not name:
-            return version()
+            return version() if "version" in shared else alone(surroundings.context(shared))
         return call(name, given, surroundings.context(shared))
 
     return run(invoke, umask, as_json="json" in shared)

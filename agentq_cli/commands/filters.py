@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 from agentq_cli.base.errors import NotFound, Usage, nearest
 from agentq_cli.host.place import is_there
@@ -17,10 +18,16 @@ if TYPE_CHECKING:
     from agentq_cli.base.enumeration import StrEnum
     from agentq_cli.cli.context import Context
     from agentq_cli.engines.door import Queue
+    from agentq_cli.engines.nouns import WhichRuns
+    from agentq_cli.model.tasks import Task
     from agentq_cli.options.table import Given
 
+    Item = TypeVar("Item")
     Word = TypeVar("Word", bound=StrEnum)
 
+
+AT_ONCE = 100
+"""The tasks of how many items are read at once."""
 
 NEWEST = 100
 """How many entries a log shows if no limit is given."""
@@ -85,6 +92,34 @@ def run_statuses(given: Iterable[str] | None) -> frozenset[str]:
     words = list(given or ())
     chosen = {status for word in words for status in OF_TASKS.get(word, ())}
     return frozenset(chosen | statuses([word for word in words if word not in OF_TASKS], RunStatus, OF_TASKS))
+
+
+def which_runs(at: Context, queue: Queue, given: Given, address: Address | None = None) -> WhichRuns | None:
+    """The runs that the filters of a command select; None if they leave none. Raises NotFound, Usage."""
+    session, statuses, series = given["session"], run_statuses(given["status"]), of_series(queue, given["series"])
+    times = when(at, given)
+    if not place(at, queue, session, address, series):
+        return None
+    return {
+        "session": session if series is None else series.session,
+        "series": None if series is None else series.seq,
+        "agent": given["agent"],
+        "label": given["label"],
+        "statuses": statuses,
+        "since": times["since"],
+        "until": times["until"],
+    }
+
+
+def with_tasks(
+    queue: Queue, items: Iterable[Item], address: Callable[[Item], Address | None]
+) -> Iterator[tuple[Item, Task | None]]:
+    """The items, each with the task that it is about: None if that is gone, or cannot be read at once."""
+    rest = iter(items)
+    while some := list(islice(rest, AT_ONCE)):
+        addresses = [address(item) for item in some]
+        tasks = queue.readable([each for each in addresses if each is not None])
+        yield from ((item, None if at is None else tasks.get(at)) for item, at in zip(some, addresses, strict=True))
 
 
 def when(at: Context, given: Given) -> dict[str, int | None]:

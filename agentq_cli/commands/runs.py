@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 
 from agentq_cli.commands import filters, run_document
 from agentq_cli.engines.door import Queue
 from agentq_cli.model.runs import Run
 from agentq_cli.options import values
-from agentq_cli.show import documents
+from agentq_cli.show import costs, documents
 from agentq_cli.show.results import Items, Result
 from agentq_cli.show.tables import Column
 
@@ -18,15 +17,12 @@ if TYPE_CHECKING:
     from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
-AT_ONCE = 100
-"""The tasks of how many runs are read at once."""
-
 
 def _cost(run: documents.Item) -> str | None:
     """What it cost; `?` if its agent did not say, nothing for a command."""
-    if run["cost_usd"] is not None:
-        return f"${run['cost_usd']:.{2 if run['cost_usd'] >= 0.01 else 4}f}"
-    return None if run["agent"] is None or run["finished_at"] is None else "?"
+    if run["cost_usd"] is None and (run["agent"] is None or run["finished_at"] is None):
+        return None
+    return costs.money(run["cost_usd"])
 
 
 COLUMNS = (
@@ -53,37 +49,18 @@ def runs(given: Given, at: Context) -> Result:
     takes 'completed' and 'failed', as for a task; 'failed' is every unsuccessful end but a cancel. Without --limit it
     shows the newest 100.
     """
-    session = given["session"]
     address = None if given["task"] is None else values.parse_address(given["task"])
     queue = at.open_queue()
-    chosen = filters.run_statuses(given["status"])
-    series = filters.of_series(queue, given["series"])
-    where = {"agent": given["agent"], **filters.when(at, given)}
-    there = filters.place(at, queue, session, address, series)
-    if series is not None:
-        session, where["series"] = series
+    which = filters.which_runs(at, queue, given, address)
     limit = given["limit"] or filters.NEWEST
 
     def items() -> Iterator[documents.Item]:
-        if not there:
-            return
-        found = queue.runs(
-            address=address,
-            session=session,
-            statuses=chosen,
-            limit=None if given["label"] is not None else limit,
-            **where,
-        )
-        yield from islice(_documents(queue, found, given["label"]), limit)
+        if which is not None:
+            yield from _documents(queue, queue.runs(address=address, limit=limit, **which))
 
     return Items("runs", items(), COLUMNS, empty="no runs")
 
 
-def _documents(queue: Queue, runs: Iterator[Run], label: str | None) -> Iterator[documents.Item]:
-    while some := list(islice(runs, AT_ONCE)):
-        tasks = queue.readable([run.id.address for run in some])
-        for run in some:
-            task = tasks.get(run.id.address)
-            if label is not None and (task is None or label not in task.work.labels):
-                continue
-            yield run_document.of(queue, run, task)
+def _documents(queue: Queue, runs: Iterator[Run]) -> Iterator[documents.Item]:
+    for run, task in filters.with_tasks(queue, runs, lambda run: run.id.address):
+        yield run_document.of(queue, run, task)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agentq_cli.base.clock import from_rfc3339, rfc3339
+from agentq_cli.base.clock import rfc3339
 from agentq_cli.commands import answer, following, reading, run_document
+from agentq_cli.diagnose.next_environment import NextEnvironment
+from agentq_cli.diagnose.next_environment import lines as environment_lines
 from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue
 from agentq_cli.model.addresses import RunId
@@ -14,7 +16,7 @@ from agentq_cli.model.statuses import Status
 from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
 from agentq_cli.show import documents
-from agentq_cli.show.results import Document, Result, Said
+from agentq_cli.show.results import Document, Result, Said, Worded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ def show(given: Given, at: Context) -> Result:
         return Document("run", run_document.of(queue, run, task), _run_lines(queue, at.config, run))
     found = queue.task(address)
     data = dict(documents.task(found, now=queue.now, waiting_for=Why(queue, at.config).exactly(found)))
+    data["environment"] = NextEnvironment(queue, at.config, at.environ).of_task(found)
     data["reason"] = _overdue(queue, at.config, found) or data["reason"]
     runs = list(queue.runs(address=address, limit=LAST_RUNS))
     lines = _lines(found, data, runs, queue.spent(found), _keeper(queue, found))
@@ -100,7 +103,7 @@ def _lines(
     if data["reason"]:
         yield "Reason", data["reason"]
     if data["waiting_for"]:
-        yield "Waiting for", f"{data['waiting_for']['kind']}: {data['waiting_for']['detail']}"
+        yield "Waiting for", Worded(f"{data['waiting_for']['kind']}: {data['waiting_for']['detail']}")
         if data["waiting_for"]["until"]:
             yield "Until", data["waiting_for"]["until"]
     if task.cancel_requested and not task.status.ended:
@@ -110,9 +113,8 @@ def _lines(
         yield "Agent", data["agent"]
         yield "Context", data["context"]
     yield "Directory", data["cwd"]
-    for label, key in (("Environment", "env_keys"), ("Labels", "labels")):
-        if data[key]:
-            yield label, ", ".join(data[key])
+    if data["labels"]:
+        yield "Labels", ", ".join(data["labels"])
     for label, key in (("Priority", "priority"), ("Key", "key"), ("Series", "series")):
         if data[key]:
             yield label, str(data[key])
@@ -134,7 +136,7 @@ def _lines(
     if data["schedule"]:
         yield "Schedule", _schedule(data["schedule"])
         for at in data["schedule"]["next"]:
-            yield "Next", values.format_local(from_rfc3339(at), data["schedule"]["tz"])
+            yield "Next", at
     for label, key in (("Created", "created_at"), ("Due", "due_at"), ("Expires", "expires_at")):
         if data[key]:
             yield label, data[key]
@@ -142,8 +144,10 @@ def _lines(
         yield "Ended", rfc3339(task.ended_at)
     if data["exit_code"] is not None:
         yield "Exit code", str(data["exit_code"])
+    for line in environment_lines(data["environment"]):
+        yield "Environment", line
     for run in runs:
-        yield f"Run {run.id}", reading.how_it_ended(run, rfc3339(run.started_at))
+        yield f"Run {run.id}", Worded(reading.how_it_ended(run, rfc3339(run.started_at)))
 
 
 def _schedule(data: documents.Item) -> str:

@@ -43,7 +43,7 @@ SUPERVISORS = (
     Column("STARTED", "started_at", kind="time", spare=1),
     Column("LAST SIGN", "last_seen_at", kind="time"),
 )
-GATES = (Column("GATE", "name"), Column("HOLDING", "holding"), Column("DETAIL", "detail"))
+GATES = (Column("GATE", "name"), Column("HOLDING", "holding"), Column("DETAIL", "detail", kind="words"))
 SIGNS = ("stdout", "stderr", "heartbeat", "start")
 """The files of a run whose changes show that it is alive."""
 

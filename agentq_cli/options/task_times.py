@@ -48,7 +48,7 @@ class TaskTimes:
         if moment < self._now:
             notices.warn(f"{what(name)} '{typed}': that is past; it {if_past}")
         elif values.is_said(typed):
-            notices.note(f"{what(name)} '{typed}': {values.format_local(moment, zone())}")
+            notices.note(f"{what(name)} '{typed}': {notices.coming(moment, zone(), self._now)}")
 
     def expires(self, given: Given, options: Given, session: str, what: Callable[[str], str]) -> int | None:
         """The time by which a task must have started; None: it never expires."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 
-from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.environment import RESERVED
 from agentq_cli.base.errors import NotAnAddress, Usage, nearest
 from agentq_cli.base.names import is_name
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
 
-    from agentq_cli.model.tasks import WaitingFor
     from agentq_cli.options.table import Row
 
 MILLISECONDS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
@@ -363,51 +361,9 @@ def format_age(milliseconds: int) -> str:
     return format_duration(milliseconds // 1000 * 1000) if milliseconds >= 1000 else "0s"
 
 
-def format_local(moment_ms: int, zone: str) -> str:
-    """A time on the wall clock of a zone, with its offset: `2026-03-29 09:00:00+02:00 Europe/Berlin`."""
-    from datetime import datetime
-    from zoneinfo import ZoneInfo
-
-    return f"{datetime.fromtimestamp(moment_ms / 1000, ZoneInfo(zone)).isoformat(sep=' ', timespec='seconds')} {zone}"
-
-
-def format_relative(moment_ms: int, now_ms: int) -> str:
-    """`5m ago`, `in 2h`, `now`: a time for people."""
-    distance = moment_ms - now_ms
-    if abs(distance) < 1000:
-        return "now"
-    length = format_duration(abs(distance) // 1000 * 1000)
-    return f"in {length}" if distance > 0 else f"{length} ago"
-
-
 def format_cost(usd: float) -> str:
     """`1.25 USD`; four significant digits for less than a cent."""
     return f"{usd:.2f} USD" if usd >= 0.01 or not usd else f"{usd:.4g} USD"
-
-
-def format_clock(moment_ms: int, now_ms: int) -> str:
-    """`15:00`, on another day `2026-03-30 15:00`: a time on the reader's wall clock (TZ, or the system's)."""
-    from datetime import datetime
-
-    # In the local zone, the last representable moment may be in the year 10000.
-    last = (LATEST - 86_400) * 1000
-    moment, now = (datetime.fromtimestamp(min(each, last) / 1000) for each in (moment_ms, now_ms))
-    return f"{moment:%H:%M}" if moment.date() == now.date() else f"{moment:%Y-%m-%d %H:%M}"
-
-
-def format_waiting(why: WaitingFor, now_ms: int | None) -> str:
-    """Why a task waits, in a few words: `claude held until 15:00 (rate_limited)`, `retry in 40s`, `after docs/3`.
-
-    `now_ms` is the current time if a person reads it; None gives exact times. Empty if the task only waits its turn.
-    """
-    when = ""
-    if why.until is not None and why.kind == "retry":
-        when = f" at {rfc3339(why.until)}" if now_ms is None else f" {format_relative(why.until, now_ms)}"
-    elif why.until is not None:
-        when = f" until {rfc3339(why.until) if now_ms is None else format_clock(why.until, now_ms)}"
-    if why.kind == "paused":
-        return why.brief + (f": {why.note}" if why.note else "")
-    return why.brief and f"{why.brief}{when}" + (f" ({why.note})" if why.note else "")
 
 
 def format_size(size: int) -> str:

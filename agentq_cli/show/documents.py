@@ -7,7 +7,9 @@ from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.statuses import Status
+from agentq_cli.options import moments
 from agentq_cli.options.values import format_duration
+from agentq_cli.show.results import Told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,7 +105,7 @@ def coming(task: Task, now: int) -> list[int]:
     return []
 
 
-def schedule_of(of: Schedule, moments: Sequence[int]) -> Item:
+def schedule_of(of: Schedule, times: Sequence[int]) -> Item:
     """A `schedule` with its next times."""
     return {
         "type": of.type.value,
@@ -112,8 +114,13 @@ def schedule_of(of: Schedule, moments: Sequence[int]) -> Item:
         "tz": of.tz,
         "missed": of.missed.value,
         "overlap": of.overlap.value,
-        "next": [rfc3339(at) for at in moments],
+        "next": [rfc3339(at) for at in times],
     }
+
+
+def coming_time(at: int, zone: str, now: int) -> Told:
+    """A time to come: without blanks within it on the wall clock of a zone, with its offset, and in UTC."""
+    return Told(f"{moments.there(at, zone)}  {zone}  {rfc3339(at)}", moments.both(at, now))
 
 
 def recurs(schedule: Item) -> str:
@@ -158,6 +165,8 @@ def run(run: Run, *, prompt: str | None, directory: str, pid: int | None) -> Ite
         "tokens_in": run.tokens_in,
         "tokens_out": run.tokens_out,
         "cost_usd": run.cost_usd,
+        "list_price": run.list_price,
+        "turns": run.turns,
         "peak_rss_bytes": run.peak_rss_bytes,
         "stdout_path": f"{directory}/stdout",
         "stderr_path": f"{directory}/stderr",

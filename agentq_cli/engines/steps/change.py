@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError, WrongState
-from agentq_cli.engines.steps import dependencies, finish, keys, pruned, series
+from agentq_cli.engines.steps import dependencies, edits, finish, keys, pruned, series
 from agentq_cli.model.actions import Trigger, Undone
 from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.statuses import Status
@@ -199,7 +199,7 @@ def edit(write: Transaction, address: Address, change: Edit) -> Task:
         dependencies.enter(write, task.seq, changed.work.after)
         if task.status is not Status.PAUSED:
             changed = replace(changed, status=Status.BLOCKED if changed.work.after else Status.QUEUED)
-    write.save(task, changed, event="edit")
+    write.save(task, changed, event="edit", reason=edits.told(task, changed))
     return dependencies.settle(write, task.seq) or changed
 
 
@@ -213,7 +213,9 @@ def _edit_next(write: Transaction, task: Task, change: Edit) -> Task:
     if changed.work.after != known.work.after:
         dependencies.keep(write, task.seq, changed.work.after)
     after = replace(task, successor=series.hand_on(write, task, known, changed))
-    write.save(task, after, event="edit", reason="it holds from the next occurrence on")
+    what = edits.told(known, changed)
+    reason = "it holds from the next occurrence on" + (f": {what}" if what else "")
+    write.save(task, after, event="edit", reason=reason)
     return after
 
 
@@ -257,7 +259,7 @@ def reply(write: Transaction, address: Address, prompt: str) -> Task:
 def _again(write: Transaction, task: Task, changed: Task, trigger: Trigger, *, reason: str | None = None) -> Task:
     """Queue an ended task again with the work and at the time of `changed`."""
     address, work = task.address, changed.work
-    cost = finish.spent(write, task)
+    cost = finish.spent(write, task) if work.launch.max_cost_usd is not None else 0.0
     if policy.exhausted(work.launch, cost):
         raise WrongState(
             f"task '{address}': {finish.cost(changed, cost)}; submit it again, or allow more with --max-cost"
@@ -266,8 +268,7 @@ def _again(write: Transaction, task: Task, changed: Task, trigger: Trigger, *, r
     if work.after != task.work.after:
         dependencies.enter(write, task.seq, work.after)
     expired = work.expires_at is not None and work.expires_at <= write.now
-    again = replace(
-        task.unbegun(),
+    again = task.unbegun(
         work=replace(work, expires_at=None) if expired else work,
         status=Status.BLOCKED if dependencies.waits(write, changed) else Status.QUEUED,
         due_at=changed.due_at,
