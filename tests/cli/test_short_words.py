@@ -88,10 +88,20 @@ def test_a_short_name_is_no_command() -> None:
     [
         *(("watch", "top"), ("usage", "stats"), ("cost", "stats"), ("queue", "list"), ("info", "show")),
         *(("clear", "prune"), ("daemon", "run"), ("help", "--help"), ("shutdown", "stop")),
+        *(("parallel", "jobs"), ("group", "sessions"), ("atq", "list"), ("atrm", "cancel")),
     ],
 )
 def test_what_other_programs_call_a_command_is_answered_by_its_name(shared: Driven, typed: str, meant: str) -> None:
     assert shared.refused(typed, code=2).endswith(f"'{typed}': no such command; did you mean '{meant}'?")
+
+
+def test_help_of_a_command_is_asked_of_that_command(shared: Driven) -> None:
+    assert shared.refused("help", "submit", code=2).endswith("did you mean 'submit --help'?")
+    assert shared.refused("help", "nosuch", code=2).endswith("did you mean '--help'?")
+
+
+def test_a_command_without_x_is_told_of_it(shared: Driven) -> None:
+    assert shared.refused("add", "make", "test", code=2).endswith("or write `agentq x make test` for a command")
 
 
 def test_aliases_do_what_they_say(aq: Driven) -> None:
