@@ -60,7 +60,7 @@ def tasks(here: Caller, path: str, given: Mapping[str, Any]) -> list[NewTask]:
             continue
         lines.append(_named(found, number, names, lines, wrong))
         try:
-            made.append(_task(maker, found, lines[-1], defaults))
+            made.append(_task(maker, found, lines[-1], defaults, read_here=path == "-"))
         except AgentqError as error:
             wrong.add(number, of_line(error, number))
     for line in lines:
@@ -83,10 +83,15 @@ def _named(found: dict[str, Any], number: int, names: dict[str, int], lines: Seq
     return _Line(number, name, [])
 
 
-def _task(maker: TaskMaker, found: dict[str, Any], line: _Line, defaults: dict[str, Any]) -> NewTask:
-    """The task of a line; what it waits for of other lines is added to the line's `refs`."""
+def _task(
+    maker: TaskMaker, found: dict[str, Any], line: _Line, defaults: dict[str, Any], *, read_here: bool
+) -> NewTask:
+    """The task of a line; what it waits for of other lines is added to the line's `refs`. `read_here`: the batch is
+    what stdin has."""
     what = _names_of(line.number)
     found = _options(found, f"--batch line {line.number}")
+    if read_here and found.get("stdin", defaults.get("stdin")) == "-":
+        raise Usage(f"{what('stdin')} '-': the batch itself is read from stdin")
     line.refs.extend((option, text) for option in AFTER if option in found for text in _take_refs(found, option))
     return replace(maker.make(defaults | found, what), line=line.number)
 
