@@ -34,7 +34,7 @@ def _changes(before: Task, after: Task) -> Iterator[str]:
         if old == new:
             continue
         if field == "launch.env":
-            yield f"env: {_names(old or {}, new or {})}"
+            yield f"env: {_names(before.work.launch.env, after.work.launch.env)}"
         else:
             name = "command" if field == "argv" else FIELDS[field].name.replace("_", "-")
             yield f"{name}: {_shown(field, old)} -> {_shown(field, new)}"
