@@ -51,6 +51,7 @@ class ClaudeReader(Reader):
         self._retry: tuple[int | None, str | None] | None = None
         self._reset_at: int | None = None
         self._last_tool: str | None = None
+        self._subscribed = False
 
     def event(self, event: dict[str, Any]) -> None:
         """Process one event."""
@@ -77,7 +78,10 @@ class ClaudeReader(Reader):
         elif kind == "user":
             self._saw_tool_results(event.get("message"))
         elif kind == "rate_limit_event":
+            self._subscribed = True  # Only plans have these limits.
             self._saw_limit(event.get("rate_limit_info"))
+        elif kind == "system" and event.get("subtype") == "init":
+            self._subscribed = event.get("apiKeySource") == "none"
 
     def tell(self, event: dict[str, Any], told: Told) -> bool:
         """Tell what an event says. The final event repeats the last text; the one before a failure is the program's
@@ -116,6 +120,8 @@ class ClaudeReader(Reader):
             "tokens_in": tokens_in,
             "tokens_out": tokens_out,
             "cost_usd": dollars(last.get("total_cost_usd")),
+            "list_price": self._subscribed,
+            "turns": count(last.get("num_turns")),
             "denials": tuple(_denied(last).values()),
         }
         if final is None:

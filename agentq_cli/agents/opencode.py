@@ -125,7 +125,7 @@ class OpencodeReader(Reader):
         facts: dict[str, Any] = {"conversation": self.conversation, "denials": tuple(self._refused)}
         if self._steps:
             facts |= {"tokens_in": count(self._tokens[0]), "tokens_out": count(self._tokens[1])}
-            facts["cost_usd"] = self._cost
+            facts |= {"cost_usd": self._cost, "turns": self._steps}
         if self._failure is not None:
             failed = self._failure
             return Verdict(

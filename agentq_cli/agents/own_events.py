@@ -6,8 +6,9 @@ output:
 * `{"event": "start", "conversation": ID}`: the id with which a later run can continue the conversation
 * `{"event": "text", "text": …}`: something the agent said along the way
 * `{"event": "end", "ok": true, "result": ANY}` or `{"event": "end", "ok": false, "class": CLASS, "error": TEXT}`: the
-  final event. Both may hold `tokens_in`, `tokens_out`, `cost_usd`. A failed one may hold `conversation_lost: true` and,
-  with the class `rate_limited`, a `reset_at` (RFC 3339); without `reset_at`, a time in the text of `error` counts.
+  final event. Both may hold `tokens_in`, `tokens_out`, `cost_usd`, `turns`. A failed one may hold
+  `conversation_lost: true` and, with the class `rate_limited`, a `reset_at` (RFC 3339); without `reset_at`, a time in
+  the text of `error` counts.
 
 CLASS is `error` (the default), `network`, `overloaded`, `rate_limited`, `auth`, `billing`, `config`, `denied`,
 `context` or `budget`; an agent cannot report the other failure classes.
@@ -76,6 +77,7 @@ class EventsReader(Reader):
             "tokens_in": count(final.get("tokens_in")),
             "tokens_out": count(final.get("tokens_out")),
             "cost_usd": dollars(final.get("cost_usd")),
+            "turns": count(final.get("turns")),
         }
         if final.get("ok") is True:
             result = final.get("result")

@@ -52,7 +52,8 @@ class Verdict:
     that the agent does not know the conversation it was to continue. Tokens count all input, cached or not;
     `tokens_of_conversation` means that they cover the whole conversation so far. `reset_at` is when a usage limit ends,
     in milliseconds; `reset_said` is the sentence that may say so if there is no field for it. `denials` are the tools
-    that the agent was refused.
+    that the agent was refused. `list_price` means that a subscription pays, so that the cost is what the tokens would
+    have cost without it. `turns` is how often the model answered.
     """
 
     final: bool = False
@@ -66,6 +67,8 @@ class Verdict:
     tokens_out: int | None = None
     tokens_of_conversation: bool = False
     cost_usd: float | None = None
+    list_price: bool = False
+    turns: int | None = None
     reset_at: int | None = None
     reset_said: str | None = None
     denials: tuple[str, ...] = ()

@@ -15,6 +15,11 @@ from collections.abc import Iterable, Iterator
 from agentq_cli.agents.reader import Verdict
 from agentq_cli.agents.transcript_entries import Entry, Kind
 from agentq_cli.base.clock import rfc3339
+from agentq_cli.show.costs import cost_of_run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.model.runs import Run
 
 INNER = "    "
 """What comes from a subagent is indented by this."""
@@ -47,15 +52,17 @@ def lines(entries: Iterable[Entry], width: int | None = None) -> Iterator[str]:
 def ending(verdict: Verdict) -> str:
     """The tokens and the cost that a final event reports."""
     of = " of the whole conversation" if verdict.tokens_of_conversation else ""
-    return used(verdict.tokens_in, verdict.tokens_out, verdict.cost_usd, of=of)
+    return used(verdict, of=of)
 
 
-def used(tokens_in: int | None, tokens_out: int | None, cost_usd: float | None, *, of: str = "") -> str:
+def used(run: Verdict | Run, *, of: str = "") -> str:
     """What a run has used; `of` follows the tokens."""
-    tokens = [f"{count:,} {what}" for count, what in ((tokens_in, "tokens in"), (tokens_out, "out")) if count]
+    counts = ((run.tokens_in, "tokens in"), (run.tokens_out, "out"))
+    tokens = [f"{count:,} {what}" for count, what in counts if count]
     if tokens:
         tokens[-1] += of
-    return ", ".join((*tokens, "cost ?" if cost_usd is None else dollars(cost_usd)))
+    cost = cost_of_run(run.cost_usd, list_price=run.list_price)
+    return ", ".join((*tokens, f"cost {cost}" if run.cost_usd is None else cost))
 
 
 def _line(entry: Entry, call: Entry | None) -> str:
@@ -85,11 +92,6 @@ def _end(entry: Entry) -> str:
     how = "done" if entry.ok else "failed" if failure is None else f"failed, {failure}"
     reason = f": {entry.text}" if entry.text else ""
     return f"[{how}{reason}; {ending(entry.verdict)}]"
-
-
-def dollars(amount: float) -> str:
-    """A cost: `$1.23`, with more digits below ten cents."""
-    return f"${amount:.4f}" if 0 < amount < 0.1 else f"${amount:,.2f}"
 
 
 def _cut(line: str, width: int) -> str:

@@ -185,6 +185,8 @@ def _outcome(
         tokens_out=verdict.tokens_out,
         tokens_of_conversation=verdict.tokens_of_conversation,
         cost_usd=verdict.cost_usd,
+        list_price=verdict.list_price,
+        turns=verdict.turns,
         reset_at=_reset_at(said, finished_at) if limited else None,
         **facts,
     )

@@ -33,7 +33,8 @@ def lines(queue: Queue, config: Config, run: Run) -> Iterator[tuple[str, str] | 
     if run.agent is None:
         return
     if run.finished_at is not None:
-        yield "Used", used(run.tokens_in, run.tokens_out, run.cost_usd)
+        turns = [] if run.turns is None else [f"{run.turns} {'turn' if run.turns == 1 else 'turns'}"]
+        yield "Used", ", ".join((used(run), *turns))
     if run.conversation:
         yield "Conversation", run.conversation
         if by_hand := _by_hand(config, run.agent, run.conversation):

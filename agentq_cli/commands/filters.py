@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agentq_cli.base.enumeration import StrEnum
     from agentq_cli.cli.context import Context
     from agentq_cli.engines.door import Queue
+    from agentq_cli.engines.nouns import WhichRuns
     from agentq_cli.model.tasks import Task
     from agentq_cli.options.table import Given
 
@@ -102,6 +103,23 @@ def with_tasks(
         addresses = [address(item) for item in some]
         tasks = queue.readable([each for each in addresses if each is not None])
         yield from ((item, None if at is None else tasks.get(at)) for item, at in zip(some, addresses, strict=True))
+
+
+def which_runs(at: Context, queue: Queue, given: Given, address: Address | None = None) -> WhichRuns | None:
+    """The runs that the filters of a command select; None if they leave none. Raises NotFound, Usage."""
+    session, statuses, series = given["session"], run_statuses(given["status"]), of_series(queue, given["series"])
+    times = when(at, given)
+    if not place(at, queue, session, address, series):
+        return None
+    return {
+        "session": session if series is None else series.session,
+        "series": None if series is None else series.seq,
+        "agent": given["agent"],
+        "label": given["label"],
+        "statuses": statuses,
+        "since": times["since"],
+        "until": times["until"],
+    }
 
 
 def when(at: Context, given: Given) -> dict[str, int | None]:

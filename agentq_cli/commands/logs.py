@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 
 from agentq_cli.base.dataclass import NamedTuple
@@ -41,6 +41,13 @@ FILES = {
 """The files of a run that an option chooses, each with the stream on which it is shown."""
 
 
+WINDOW = 256 << 10
+"""How many of the last bytes of a transcript are read first for its last lines."""
+
+BEFORE = 20
+"""So many lines more are read: the first of those that begin in the middle may lack what came before."""
+
+
 class Wanted(NamedTuple):
     """The files that are shown, each with its stream; at most so many last lines of each (None: all); and whether an
     agent's own events are printed."""
@@ -67,7 +74,7 @@ def logs(given: Given, at: Context) -> Result:
         return Output(lambda width: _followed(at, queue, address, attempt, wanted, width), raw=wanted.raw)
     found = _run(queue, address, attempt)
     if found is None:
-        raise NotFound(f"task '{address}': has not run yet; `agentq show {address}` says why")
+        raise NotFound(f"task '{address}': has not run yet; {_instead(queue, address)}")
     if not at.as_json:
         return Output(lambda width: _so_far(at, queue, found, wanted, width), raw=wanted.raw)
     texts = {name: StreamedText(decoded(_from(queue, found, name, tail).whole())) for name in STREAMS}
@@ -90,6 +97,15 @@ def _run(queue: Queue, address: Address, attempt: int | None) -> RunId | None:
     return RunId(*address, last) if last else None
 
 
+def _instead(queue: Queue, address: Address) -> str:
+    """What a person reads instead of a task that has not run: the newest run of its schedule, else why."""
+    series = queue.task(address).series
+    of_series = None if series is None else next(queue.runs(session=address.session, series=series, limit=1), None)
+    if of_series is None:
+        return f"`agentq show {address}` says why"
+    return f"the newest of its schedule that has is {of_series.id}: `agentq logs {of_series.id}`"
+
+
 def _from(queue: Queue, run: RunId, stream: str, tail: int | None) -> OutputReader:
     """A file of a run, from its beginning or from its last lines."""
     output = queue.output(run, stream)
@@ -100,10 +116,12 @@ def _truncated(queue: Queue, run: RunId) -> bool:
     return any(queue.output(run, name).cut_bytes() for name in STREAMS)
 
 
-def _reading(at: Context, queue: Queue, run: RunId, raw: bool, width: int | None) -> Reading:
+def _reading(at: Context, queue: Queue, run: RunId, raw: bool, width: int | None, *, middle: bool = False) -> Reading:
     from agentq_cli.commands import reading
 
-    return reading.Reading(None, width) if raw else reading.reading(queue, lambda: at.config, run, width)
+    if raw:
+        return reading.Reading(None, width)
+    return reading.reading(queue, lambda: at.config, run, width, middle=middle)
 
 
 def _so_far(at: Context, queue: Queue, run: RunId, wanted: Wanted, width: int | None) -> Iterator[tuple[str, bytes]]:
@@ -111,18 +129,35 @@ def _so_far(at: Context, queue: Queue, run: RunId, wanted: Wanted, width: int | 
     files, tail, raw = wanted
     read = _reading(at, queue, run, raw, width)
     for name, stream in files.items():
-        if name == "stdout" and not read.plain:
-            pieces: Iterable[bytes] = _last(read.whole(queue.output(run, name).whole()), tail)
+        pieces: Iterable[bytes]
+        if name == "stdout" and not read.plain and tail is not None:
+            read, _, last = _tail(lambda middle: _reading(at, queue, run, raw, width, middle=middle), queue, run, tail)
+            pieces = _last([*last, read.end()], tail)
+        elif name == "stdout" and not read.plain:
+            pieces = read.whole(queue.output(run, name).whole())
         else:
             pieces = _from(queue, run, name, tail).whole()
         yield from ((stream, piece) for piece in pieces)
 
 
-def _last(pieces: Iterable[bytes], lines: int | None) -> Iterable[bytes]:
-    """The last lines of pieces that are whole lines; all of them if None."""
-    if lines is None:
-        return pieces
+def _last(pieces: Iterable[bytes], lines: int) -> deque[bytes]:
+    """The last lines of pieces that are whole lines."""
     return deque((line + b"\n" for piece in pieces for line in piece.split(b"\n")[:-1]), maxlen=lines)
+
+
+def _tail(
+    open_reading: Callable[[bool], Reading], queue: Queue, run: RunId, lines: int
+) -> tuple[Reading, int, deque[bytes]]:
+    """The last lines of a transcript so far, read from the end of its file: with the reading, and where it stands."""
+    window = WINDOW
+    while True:
+        output = queue.output(run, "stdout")
+        begin = output.offset = max(0, output.size() - window)
+        read = open_reading(begin > 0)
+        found = _last((read.feed(piece) for piece in output.whole()), lines + BEFORE)
+        if not begin or len(found) == lines + BEFORE:
+            return read, output.offset, deque(found, maxlen=lines)
+        window *= 4
 
 
 def _followed(
@@ -143,7 +178,9 @@ def _followed(
                 if name != "stdout" or read.plain:
                     reader.tail(tail)
                     continue
-                so_far = _last((read.feed(piece) for piece in reader.whole()), tail)
+                read, reader.offset, so_far = _tail(
+                    lambda middle: _reading(at, queue, run, raw, width, middle=middle), queue, run, tail
+                )
                 yield from ((files[name], piece) for piece in so_far)
         for name, piece in _pieces(queue, run, readers):
             yield files[name], read.feed(piece) if name == "stdout" else piece

@@ -153,7 +153,7 @@ def _cost(cost: Cost) -> str:
     number = cost.known + cost.unknown
     if not number:
         return "no agent ran"
-    told = costs.total([*[cost.usd][: cost.known], *[None][: cost.unknown]])
+    told = costs.together(cost.usd, cost.known, cost.unknown)
     return f"{told} for {number} run{'' if number == 1 else 's'} of agents"
 
 

@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from agentq_cli.agents.transcript import Transcript, transcript
-from agentq_cli.agents.transcript_lines import Page, dollars
+from agentq_cli.agents.transcript_lines import Page
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.errors import NotFound
 from agentq_cli.model.statuses import RunStatus
 from agentq_cli.options import values
+from agentq_cli.show.costs import cost_of_run
 from agentq_cli.show.results import NOTE
 
 TYPE_CHECKING = False
@@ -52,10 +53,12 @@ class Reading:
         return "".join(f"{line}\n" for entry in entries for line in self._page.lines(entry)).encode()
 
 
-def reading(queue: Queue, config: Callable[[], Config], run: RunId, width: int | None) -> Reading:
-    """The reading of a run on a terminal of this width, None for a pipe."""
+def reading(
+    queue: Queue, config: Callable[[], Config], run: RunId, width: int | None, *, middle: bool = False
+) -> Reading:
+    """The reading of a run on a terminal of this width, None for a pipe; with `middle` it may begin within a line."""
     agent = queue.run(run).agent
-    return Reading(None if agent is None else transcript(profile_of(config(), agent)), width)
+    return Reading(None if agent is None else transcript(profile_of(config(), agent), middle=middle), width)
 
 
 def profile_of(config: Config, agent: str) -> Profile | None:
@@ -91,5 +94,5 @@ def how_it_ended(run: Run, *more: str) -> str:
     if run.error and run.error != f"exit code {run.exit_code}":
         parts.append(run.error)
     if run.cost_usd is not None:
-        parts.append(dollars(run.cost_usd))
+        parts.append(cost_of_run(run.cost_usd, list_price=run.list_price))
     return ", ".join(parts)

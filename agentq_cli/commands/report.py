@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 
-from agentq_cli.base.errors import AgentqError, Refused, Usage
+from agentq_cli.base.errors import AgentqError, NotFound, Refused, Usage
 from agentq_cli.commands import filters
 from agentq_cli.engines.door import Queue
-from agentq_cli.model.actions import Undone
 from agentq_cli.model.addresses import RunId
 from agentq_cli.model.runs import PastRun
-from agentq_cli.model.statuses import RunStatus
 from agentq_cli.options import values
 from agentq_cli.show import documents, report_page, report_runs
 from agentq_cli.show import report as reporting
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("agentq report --since 1d", "Read what the last day brought."),
+    ("agentq report --since yesterday --status failed", "Read what went wrong."),
     ("agentq report --html report.html", "Write a page about all runs."),
     ("agentq report --html - -s docs --since 7d", "Write one session's last week to standard output."),
 )
@@ -35,25 +35,24 @@ def report(given: Given, at: Context) -> Result:
     """Report what ran: the failures, and each run with its cost and the first lines of its answer.
 
     With --html this is a page that needs no network, with a timeline, durations, tokens and cost too; an existing file
-    is replaced. Without --since the report covers all runs on record.
+    is replaced. Without a filter the report covers all runs on record. --since and --until are about when a run
+    started; --status takes the words of `runs`. A cost is what agents said; '?' stands for the runs of which they did
+    not.
     """
-    html, session, since = given["html"], given["session"], given["since"]
+    html = given["html"]
     if html == "-" and at.as_json:
         raise Usage("--html '-': the page and a JSON document cannot both go to standard output; name a file")
     path = html if html in (None, "-") else values.parse_path(html, "--html")
     if path not in (None, "-") and os.path.isdir(path):
         raise Usage(f"--html '{path}': is a directory")
     queue = at.open_queue()
-    begin = filters.since(at, since)
-    there = session is None or filters.has_session(at, queue, session)
+    which = filters.which_runs(at, queue, given)
     zone, now = at.zone(), queue.now
     local = _clock(zone)
-    runs = queue.figures.history(session=session if there else None, since=begin) if there else iter(())
+    runs = iter(()) if which is None else islice(queue.figures.history(**which), given["limit"])
     numbers = reporting.count(runs, lambda moment: local(moment)[:10])
-    what = "all runs" if session is None else f"runs of session {session}"
-    if begin is not None:
-        what += f" since {local(begin)}"
-    listed = _listed(queue, session, begin) if there else {"failed": [], "newest": []}
+    what = _what(given, filters.when(at, given), local)
+    failed, newest = (_listed(queue, some) for some in (numbers.failed, numbers.drawn[: reporting.LISTED]))
     pieces = report_page.page(
         numbers,
         now=now,
@@ -61,7 +60,7 @@ def report(given: Given, at: Context) -> Result:
         zone=zone,
         local=local,
         works=_works(queue, numbers.slowest),
-        more=report_runs.tables(numbers, local=local, **listed),
+        more=report_runs.tables(numbers, failed, newest, local=local),
     )
     if path == "-":
         return Output(lambda width: (("stdout", piece.encode()) for piece in pieces))
@@ -77,14 +76,19 @@ def report(given: Given, at: Context) -> Result:
         "tokens_in": numbers.total.tokens_in,
         "tokens_out": numbers.total.tokens_out,
         "cost_usd": numbers.total.cost_usd if numbers.total.priced else None,
+        "priced_runs": numbers.total.priced,
+        "unpriced_runs": numbers.total.unpriced,
+        "list_price_runs": numbers.total.listed,
+        "failures": [report_runs.document(each) for each in failed],
+        "items": [report_runs.document(each) for each in newest],
     }
     if path is None:
         heading = f"agentq: {what}, as of {local(now)} ({zone})"
-        return Document("report", data, list(report_runs.text(numbers, heading=heading, local=local, **listed)))
+        return Document("report", data, list(report_runs.text(numbers, failed, newest, heading=heading, local=local)))
     return Document(
         "report",
         data,
-        [f"{path}: {numbers.total.runs} {'run' if numbers.total.runs == 1 else 'runs'}, {numbers.total.bad} failed"],
+        [f"{path}: {report_runs.counted(numbers.total.runs)}, {numbers.total.bad} failed"],
     )
 
 
@@ -101,23 +105,29 @@ def _clock(zone: str) -> Callable[[int], str]:
     return local
 
 
-def _listed(queue: Queue, session: str | None, begin: int | None) -> dict[str, list[report_runs.Listed]]:
-    """The newest failures, and the newest runs, each with the first line of what it was to do."""
-    bad = [status for status in RunStatus if reporting.verdict(status) == "bad"]
-    most = report_runs.MOST
-    runs = {
-        "failed": list(queue.runs(session=session, statuses=bad, since=begin, limit=most)),
-        "newest": list(queue.runs(session=session, since=begin, limit=most)),
-    }
-    addresses = list({run.id.address for found in runs.values() for run in found})
-    titles = {}
-    for task in queue.task_each(addresses):
-        if not isinstance(task, Undone):
-            work = documents.brief_work(task.work.argv, task.work.prompt).strip()
-            titles[task.address] = work.partition("\n")[0][: report_runs.LONGEST_TITLE]
-    return {
-        name: [report_runs.Listed(run, titles.get(run.id.address, "")) for run in found] for name, found in runs.items()
-    }
+def _what(given: Given, times: Mapping[str, int | None], local: Callable[[int], str]) -> str:
+    """Which runs the report is about."""
+    chosen = [f"{name} {given[name]}" for name in ("session", "series", "agent", "label") if given[name] is not None]
+    if given["status"]:
+        chosen.append(f"status {' or '.join(given['status'])}")
+    what = f"runs of {', '.join(chosen)}" if chosen else "all runs"
+    if given["limit"] is not None:
+        what = f"the newest {given['limit']} of {what}"
+    return what + "".join(f" {name} {local(moment)}" for name, moment in times.items() if moment is not None)
+
+
+def _listed(queue: Queue, runs: Iterable[PastRun]) -> list[report_runs.Listed]:
+    """These runs with what they answered and were to do; without those that have been pruned meanwhile."""
+    found = []
+    for run in runs:
+        with contextlib.suppress(NotFound):
+            found.append(queue.run(run.id))
+    tasks = queue.readable([run.id.address for run in found])
+    prompts = {address: task.work.prompt for address, task in tasks.items()}
+    return [
+        report_runs.Listed(run, documents.title(run.argv if run.agent is None else None, prompts.get(run.id.address)))
+        for run in found
+    ]
 
 
 def _works(queue: Queue, runs: Iterable[PastRun]) -> dict[RunId, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 
 from agentq_cli.commands import filters, run_document
 from agentq_cli.engines.door import Queue
@@ -50,33 +49,18 @@ def runs(given: Given, at: Context) -> Result:
     takes 'completed' and 'failed', as for a task; 'failed' is every unsuccessful end but a cancel. Without --limit it
     shows the newest 100.
     """
-    session = given["session"]
     address = None if given["task"] is None else values.parse_address(given["task"])
     queue = at.open_queue()
-    chosen = filters.run_statuses(given["status"])
-    series = filters.of_series(queue, given["series"])
-    where = {"agent": given["agent"], **filters.when(at, given)}
-    there = filters.place(at, queue, session, address, series)
-    if series is not None:
-        session, where["series"] = series
+    which = filters.which_runs(at, queue, given, address)
     limit = given["limit"] or filters.NEWEST
 
     def items() -> Iterator[documents.Item]:
-        if not there:
-            return
-        found = queue.runs(
-            address=address,
-            session=session,
-            statuses=chosen,
-            limit=None if given["label"] is not None else limit,
-            **where,
-        )
-        yield from islice(_documents(queue, found, given["label"]), limit)
+        if which is not None:
+            yield from _documents(queue, queue.runs(address=address, limit=limit, **which))
 
     return Items("runs", items(), COLUMNS, empty="no runs")
 
 
-def _documents(queue: Queue, runs: Iterator[Run], label: str | None) -> Iterator[documents.Item]:
+def _documents(queue: Queue, runs: Iterator[Run]) -> Iterator[documents.Item]:
     for run, task in filters.with_tasks(queue, runs, lambda run: run.id.address):
-        if label is None or (task is not None and label in task.work.labels):
-            yield run_document.of(queue, run, task)
+        yield run_document.of(queue, run, task)

@@ -10,7 +10,7 @@ from agentq_cli.commands import filters
 from agentq_cli.engines.door import Queue
 from agentq_cli.options import values
 from agentq_cli.policy.figures import Figures, FiguresKey, SessionTasks
-from agentq_cli.show import documents, prometheus
+from agentq_cli.show import costs, documents, prometheus
 from agentq_cli.show.documents import COUNTED, Item
 from agentq_cli.show.prometheus import Metric, Sample
 from agentq_cli.show.results import Document, Result
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agentq_cli.cli.context import Context
+    from agentq_cli.engines.nouns import WhichRuns
     from agentq_cli.options.table import Given
 
 LIVE = ("blocked", "scheduled", "queued", "running", "retrying", "paused")
@@ -35,7 +36,7 @@ FIGURES = (
     Column("P90", lambda item: item["duration_ms"]["p90"], kind="duration", spare=2),
     Column("P99", lambda item: item["duration_ms"]["p99"], kind="duration", spare=1),
     Column("TOKENS", lambda item: item["tokens_in"] + item["tokens_out"], kind="number", spare=2),
-    Column("COST", lambda item: _dollars(item["cost_usd"]) if item["cost_usd"] else None, kind="number", spare=3),
+    Column("COST", lambda item: _cost(item) or None, kind="number", spare=3),
 )
 SESSIONS = (
     Column("SESSION", "name"),
@@ -44,6 +45,7 @@ SESSIONS = (
     *FIGURES,
 )
 AGENTS = (Column("AGENT", lambda item: item["name"] or "(commands)"), *FIGURES)
+OF_RUNS = ("since", "until", "agent", "series", "label", "status")
 QUANTILES = {"p50": "0.5", "p90": "0.9", "p99": "0.99"}
 
 EXAMPLES = (
@@ -56,30 +58,29 @@ EXAMPLES = (
 def stats(given: Given, at: Context) -> Result:
     """Count tasks and runs by session and agent, with waits, run times, failures, tokens and cost.
 
-    --since, --until and --agent select runs, by when they started; tasks are counted as they are now. A wait is the
-    time from when a run was due until it started. The counters of --prometheus cover everything that ever ran,
-    including pruned runs.
+    The filters other than --session select runs; tasks are counted as they are now. A wait is the time from when a run
+    was due until it started. A cost is what agents said; '?' stands for the runs of which they did not. The counters of
+    --prometheus cover everything that ever ran, including pruned runs.
     """
     session, prometheus = given["session"], given["prometheus"]
-    others = [f"--{name}" for name in ("since", "until", "agent") if given[name] is not None]
+    others = [f"--{name}" for name in OF_RUNS if given[name] is not None]
     if prometheus and (others or at.as_json):
         other = others[0] if others else "--json"
         raise Usage(f"--prometheus: not together with {other}; its counters cover everything, as text")
     queue = at.open_queue()
-    where = {"session": session, "agent": given["agent"], **filters.when(at, given)}
-    if session is not None:
-        filters.has_session(at, queue, session)
+    which = filters.which_runs(at, queue, given)
     lanes = list(queue.figures.session_tasks(session))
     if prometheus:
         return Document("stats", {}, list(_exposition(queue, lanes, session)))
-    data = _data(queue, lanes, where)
+    since = filters.since(at, given["since"])
+    head = {"at": documents.moment(queue.now), "since": documents.moment(since), "session": session}
+    data = head | _data(queue, lanes, which)
     tables = ((SESSIONS, data["sessions"]), (AGENTS, data["agents"]))
     return Document("stats", data, _lines(data), tables=tables)
 
 
-def _data(queue: Queue, lanes: list[SessionTasks], where: Mapping[str, Any]) -> dict[str, Any]:
-    with queue.figures.copied_runs(**where) as copy:
-        together, sessions_of, agents_of = copy.grouped("all", "session", "agent")
+def _data(queue: Queue, lanes: list[SessionTasks], which: WhichRuns | None) -> dict[str, Any]:
+    together, sessions_of, agents_of = _grouped(queue, which)
     everything = together.get(("", ""), Figures())
     by_session = {name: figures for (name, _), figures in sessions_of.items()}
     by_agent = {agent: figures for (_, agent), figures in agents_of.items()}
@@ -97,9 +98,6 @@ def _data(queue: Queue, lanes: list[SessionTasks], where: Mapping[str, Any]) -> 
     total = {status: sum(lane.counts.get(status, 0) for lane in lanes) for status in COUNTED}
     due_since = min((lane.due_since for lane in lanes if lane.due_since is not None), default=None)
     return {
-        "at": documents.moment(now),
-        "since": documents.moment(where["since"]),
-        "session": where["session"],
         "tasks": total,
         "due": sum(lane.due for lane in lanes),
         "longest_due_ms": None if due_since is None else now - due_since,
@@ -107,6 +105,14 @@ def _data(queue: Queue, lanes: list[SessionTasks], where: Mapping[str, Any]) -> 
         "sessions": sessions,
         "agents": [{"name": agent or None, **_figures(figures)} for agent, figures in sorted(by_agent.items())],
     }
+
+
+def _grouped(queue: Queue, which: WhichRuns | None) -> list[dict[FiguresKey, Figures]]:
+    """The figures of these runs: all, by session, by agent."""
+    if which is None:
+        return [{}, {}, {}]
+    with queue.figures.copied_runs(**which) as copy:
+        return copy.grouped("all", "session", "agent")
 
 
 def _tasks(lane: SessionTasks, now: int) -> Item:
@@ -128,7 +134,10 @@ def _figures(figures: Figures | None) -> Item:
         "duration_ms": _ranks(asdict(found.duration)),
         "tokens_in": round(found.tokens_in),
         "tokens_out": round(found.tokens_out),
-        "cost_usd": found.cost_usd,
+        "cost_usd": found.cost_usd if found.priced else None,
+        "priced_runs": found.priced,
+        "unpriced_runs": found.unpriced,
+        "list_price_runs": found.listed,
     }
 
 
@@ -153,12 +162,13 @@ def _lines(data: Mapping[str, Any]) -> Iterator[str | tuple[str, str]]:
         yield "Run time", _spread(data["duration_ms"])
     if data["tokens_in"] or data["tokens_out"]:
         yield "Tokens", f"{data['tokens_in']} in, {data['tokens_out']} out"
-    if data["cost_usd"]:
-        yield "Cost", _dollars(data["cost_usd"])
+    if cost := _cost(data):
+        yield "Cost", cost
 
 
-def _dollars(cost: float) -> str:
-    return f"${cost:.2f}" if cost >= 0.1 else f"${cost:.4f}"
+def _cost(figures: Mapping[str, Any]) -> str:
+    runs = (figures[f"{name}_runs"] for name in ("priced", "unpriced", "list_price"))
+    return costs.together(figures["cost_usd"] or 0, *runs)
 
 
 def _spread(ranks: Mapping[str, int | None]) -> str:

@@ -6,12 +6,28 @@ from agentq_cli.base.dataclass import NamedTuple, dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from typing import TypedDict
+
     from agentq_cli.base.errors import AgentqError
     from agentq_cli.model.addresses import Address, RunId
     from agentq_cli.model.runs import Outcome
     from agentq_cli.model.statuses import FailureClass
     from agentq_cli.model.tasks import Task
     from agentq_cli.policy import order
+
+    class WhichRuns(TypedDict, total=False):
+        """The filters of whatever reads runs; one that is None, empty or missing filters nothing. `series` is a seq of
+        the session, `label` one of the task; `since` and `until` are about when a run started, in milliseconds."""
+
+        session: str | None
+        series: int | None
+        agent: str | None
+        label: str | None
+        statuses: Collection[str]
+        since: int | None
+        until: int | None
+
 
 INBOUND, OUTBOUND, RUNS, INDEX = "inbound.db", "outbound.db", "runs", "index"
 """The parts of a session that can be at fault. A fault of INBOUND stops everything in the session, the others stop some
@@ -57,11 +73,13 @@ class Past:
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A task that may be started, as it is now, and what its run may build on: what a plan is made from. No process has
-    claimed it yet."""
+    claimed it yet. `environment` is the stored one of the submitting shell; None if an older version stored the
+    task."""
 
     head: order.Head
     task: Task
     past: Past
+    environment: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +89,7 @@ class Claim:
     task: Task
     run: RunId
     plan: Plan
+    environment: Mapping[str, str] | None = None
 
 
 class Calls(NamedTuple):

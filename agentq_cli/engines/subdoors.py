@@ -8,10 +8,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import contextlib
     from collections.abc import Callable, Collection, Iterator, Sequence
-    from typing import TypeAlias
+    from typing import TypeAlias, Unpack
 
     from agentq_cli.base.identity import Identity
-    from agentq_cli.engines.nouns import Answer, Fault, FoundRun, Leftovers, Trouble
+    from agentq_cli.engines.nouns import Answer, Fault, FoundRun, Leftovers, Trouble, WhichRuns
     from agentq_cli.model.actions import Actor, SweepAction
     from agentq_cli.model.addresses import Address, RunId
     from agentq_cli.model.runs import PastRun
@@ -126,20 +126,13 @@ class Figures(Protocol):
         """The live occurrences of up to `limit` series, soonest first, each with the newest run of its series that has
         ended: None if it is not among the last runs of its session. Those that cannot be read at once are left out."""
 
-    def history(self, *, session: str | None = None, since: int | None = None) -> Iterator[PastRun]:
-        """Every run, or those that began since a time, newest first."""
+    def history(self, **which: Unpack[WhichRuns]) -> Iterator[PastRun]:
+        """Every run that these filters select, newest first."""
 
     def session_tasks(self, session: str | None = None) -> Iterator[numbers.SessionTasks]:
         """The tasks of every session, or of one, in numbers."""
 
-    def copied_runs(
-        self,
-        *,
-        session: str | None = None,
-        agent: str | None = None,
-        since: int | None = None,
-        until: int | None = None,
-    ) -> contextlib.AbstractContextManager[CopiedRuns]:
+    def copied_runs(self, **which: Unpack[WhichRuns]) -> contextlib.AbstractContextManager[CopiedRuns]:
         """A copy of the audit log for making figures, so that nothing stays locked meanwhile."""
 
     def run_counters(self, copy: CopiedRuns, session: str | None = None) -> dict[numbers.FiguresKey, numbers.Figures]:

@@ -11,13 +11,13 @@ from agentq_cli.model.actions import Actor, Undone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
-    from typing import Self, TypeAlias
+    from typing import Self, TypeAlias, Unpack
 
     from agentq_cli.base.identity import Identity
-    from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan
+    from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan, WhichRuns
     from agentq_cli.engines.subdoors import Figures, Heads, Hooks, Upkeep, Voice
     from agentq_cli.host.bells import Bell
     from agentq_cli.host.output import OutputReader as Output
@@ -134,6 +134,10 @@ class Queue(Protocol):
         """Live tasks, soonest first; with `ended`, or if an ended status is requested, then the ended ones, newest end
         first. `since` and `until` are about when a task is due, or ended; `recurring`: only those of a series."""
 
+    def environment(self, task: Task) -> Mapping[str, str] | None:
+        """What is stored of the environment of the shell that submitted a task; None if an older version stored the
+        task. Raises NotFound."""
+
     def series_of(self, address: Address) -> Address:
         """The series that an address belongs to, also if that occurrence was pruned. Raises NotFound."""
 
@@ -248,15 +252,10 @@ class Queue(Protocol):
         self,
         *,
         address: Address | None = None,
-        session: str | None = None,
-        statuses: Collection[str] = (),
         limit: int | None = None,
-        series: int | None = None,
-        agent: str | None = None,
-        since: int | None = None,
-        until: int | None = None,
+        **which: Unpack[WhichRuns],
     ) -> Iterator[Run]:
-        """The audit log, newest first. `since` and `until` are about when a run started."""
+        """The audit log, newest first, of one task or all. Raises NotFound for a task or session that is not there."""
 
     def output(self, run: RunId, stream: str, offset: int = 0) -> Output:
         """What an attempt wrote on a stream (`stdout` or `stderr`) from the logical `offset` on, also while it runs."""

@@ -38,6 +38,8 @@ class Outcome:
     tokens_out: int | None = None
     tokens_of_conversation: bool = False
     cost_usd: float | None = None
+    list_price: bool = False
+    turns: int | None = None
     peak_rss_bytes: int | None = None
     stdout_bytes: int = 0
     stderr_bytes: int = 0
@@ -47,7 +49,8 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One row of the audit log (`task_runs`)."""
+    """One row of the audit log (`task_runs`). `list_price`: a subscription pays, so `cost_usd` is what the tokens would
+    have cost without it. `turns` is how often the model answered."""
 
     session: str
     seq: int
@@ -72,6 +75,8 @@ class Run:
     tokens_in: int | None
     tokens_out: int | None
     cost_usd: float | None
+    list_price: bool
+    turns: int | None
     peak_rss_bytes: int | None
     stdout_bytes: int | None
     stderr_bytes: int | None
@@ -102,6 +107,7 @@ class PastRun:
     tokens_in: int | None = None
     tokens_out: int | None = None
     cost_usd: float | None = None
+    list_price: bool = False
 
     @property
     def id(self) -> RunId:

@@ -45,6 +45,11 @@ class RunStatus(StrEnum):
     SPAWN_ERROR = "spawn_error"
     RATE_LIMITED = "rate_limited"
 
+    @property
+    def may_cost(self) -> bool:
+        """Whether an agent may have worked in a run that ended so; of the others none was started."""
+        return self not in (RunStatus.RUNNING, RunStatus.SKIPPED, RunStatus.SCRIPT_ERROR, RunStatus.SPAWN_ERROR)
+
 
 class FailureClass(StrEnum):
     """Why an attempt failed; the retry table is keyed by it (CONTRACT, failure)."""

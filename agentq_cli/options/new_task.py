@@ -69,7 +69,7 @@ class TaskMaker:
         self._checked: set[tuple[str, str]] = set()
         self._programs = Programs(at.config)
         self._shapes: dict[object, Shape] = {}
-        self._captured: dict[str, str] | None = None
+        self._captured = captured(at.environ, at.config.capture_env, at.config.secret_env)
 
     def make(self, given: Given, what: Callable[[str], str]) -> NewTask:
         """One task. Raises Usage and NotFound; their messages name the option and its value."""
@@ -80,7 +80,8 @@ class TaskMaker:
         shape = self._shape(given, session, argv is not None, what)
         options = shape.options
         if argv is not None:
-            self._programs.check_command(argv, shape.cwd, path_of(shape.launch, options), what("exec"))
+            path = path_of(shape.launch, options, self._captured)
+            self._programs.check_command(argv, shape.cwd, path, what("exec"))
         rank = read(KEYS["priority"], given, options, what) or 0
         tags = labels(given.get("label") or options.get("label", ()), what)
         name = key(given.get("key"), what)
@@ -101,7 +102,8 @@ class TaskMaker:
             after=dependencies(given, what),
             shared=shape.shared,
         )
-        return NewTask(session, doing, replace=bool(given.get("replace")), due_at=due_at)
+        replacing = bool(given.get("replace"))
+        return NewTask(session, doing, replace=replacing, due_at=due_at, captured=self._captured)
 
     def _shape(self, given: Given, session: str, exec_: bool, what: Callable[[str], str]) -> Shape:
         shaping = {name: value for name, value in given.items() if name in SHAPING}
@@ -127,7 +129,7 @@ class TaskMaker:
             shared=self._shared(given, options, exec_, what),
         )
         if agent is not None:
-            self._programs.check_agent(agent, path_of(shape.launch, options), what("agent"))
+            self._programs.check_agent(agent, path_of(shape.launch, options, self._captured), what("agent"))
         if kept is not None:
             self._shapes[kept] = shape
         return shape
@@ -187,7 +189,6 @@ class TaskMaker:
         return Launch(
             **plain,
             env=environment(given, options, what, private_tmp=not exec_),
-            captured=self._capture(),
             agent_args=() if exec_ else (*options.get("agent_arg", ()), *arguments),
             stdin=stdin if exec_ else None,
             umask=self._at.umask,
@@ -196,11 +197,6 @@ class TaskMaker:
             script=self._script(given, options, what),
             max_cost_usd=self._max_cost(given, options, agent, what),
         )
-
-    def _capture(self) -> dict[str, str]:
-        if self._captured is None:
-            self._captured = captured(self._at.environ, self._at.config.capture_env)
-        return self._captured
 
     def _max_cost(self, given: Given, options: Given, agent: str | None, what: Callable[[str], str]) -> float | None:
         """The most that all runs of the task may cost. Raises Usage if nothing could enforce the limit."""

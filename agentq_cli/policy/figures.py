@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from agentq_cli.base.dataclass import dataclass, field
+from agentq_cli.model.statuses import RunStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ class Ranking:
 
 @dataclass(slots=True)
 class Figures:
-    """Totals of the runs of a session, of an agent, or of all. Times are milliseconds."""
+    """Totals of the runs of a session, of an agent, or of all. Times are milliseconds. `priced` runs said what they
+    cost, `unpriced` ones of an agent did not; a subscription paid `listed` ones."""
 
     statuses: dict[str, int] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
@@ -72,6 +74,9 @@ class Figures:
     tokens_in: float = 0
     tokens_out: float = 0
     cost_usd: float = 0
+    priced: int = 0
+    unpriced: int = 0
+    listed: int = 0
     duration_ms: float = 0
     wait_ms: float = 0
     wait: Percentiles = field(default_factory=Percentiles)
@@ -94,6 +99,14 @@ class Figures:
         self.cost_usd += cost
         self.duration_ms += duration
         self.wait_ms += wait
+
+    def price(self, agent: str, status: str, count: int, priced: int, listed: int) -> None:
+        """Note how many of some runs, already added, said what they cost, and were paid by a subscription. The agent of
+        a command is ''."""
+        self.priced += priced
+        self.listed += listed
+        if agent and RunStatus(status).may_cost:
+            self.unpriced += count - priced
 
 
 @dataclass(frozen=True, slots=True)

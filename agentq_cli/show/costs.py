@@ -1,14 +1,12 @@
-"""What runs cost, for people. Unknown is `?`, and never 0."""
+"""What runs cost, as a person reads it: an unknown cost is `?`, and never 0."""
 
 from __future__ import annotations
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 UNKNOWN = "?"
 LEAST = 0.0001
 """The least amount of dollars that is given in digits."""
+LIST_PRICE = " list price"
+"""Follows a cost that nobody has to pay, because a subscription does."""
 
 
 def money(usd: float | None, *, priced: bool = True) -> str:
@@ -17,12 +15,19 @@ def money(usd: float | None, *, priced: bool = True) -> str:
         return UNKNOWN if priced else ""
     if 0 < usd < LEAST:
         return f"<${LEAST:.4f}"
-    return f"${usd:.2f}" if usd >= 0.01 or not usd else f"${usd:.4f}"
+    return f"${usd:,.2f}" if usd >= 0.01 or not usd else f"${usd:.4f}"
 
 
-def total(costs: Sequence[float | None]) -> str:
-    """The cost of several runs: `$0.30 + ?` if it is not known of all of them."""
-    known = [each for each in costs if each is not None]
-    if len(known) == len(costs):
-        return money(sum(known))
-    return f"{money(sum(known))} + {UNKNOWN}" if known else UNKNOWN
+def cost_of_run(usd: float | None, *, list_price: bool) -> str:
+    """What a run of an agent cost."""
+    return f"{money(usd)}{LIST_PRICE if list_price and usd else ''}"
+
+
+def together(usd: float, known: int, unknown: int, listed: int = 0) -> str:
+    """`$0.30 + ?`: the cost of several runs, of which `unknown` did not say theirs and a subscription paid `listed`;
+    nothing if none had a price."""
+    if not known:
+        return UNKNOWN if unknown else ""
+    listed = listed if usd else 0
+    partly = "" if listed in (0, known) else f" ({listed} of {known})"
+    return f"{money(usd)}{f'{LIST_PRICE}{partly}' if listed else ''}{f' + {UNKNOWN}' if unknown else ''}"

@@ -165,6 +165,8 @@ def run(run: Run, *, prompt: str | None, directory: str, pid: int | None) -> Ite
         "tokens_in": run.tokens_in,
         "tokens_out": run.tokens_out,
         "cost_usd": run.cost_usd,
+        "list_price": run.list_price,
+        "turns": run.turns,
         "peak_rss_bytes": run.peak_rss_bytes,
         "stdout_path": f"{directory}/stdout",
         "stderr_path": f"{directory}/stderr",

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 DRAWN = 2000
 """How many of the newest runs the timeline shows."""
 
+LISTED = 100
+"""How many failures, and how many runs, are listed one by one; the newest ones."""
+
 SLOWEST = 15
 COMMAND = "commands"
 """The name in place of the agent for runs without one."""
@@ -67,9 +70,12 @@ class Group:
     tokens_out: int = 0
     cost_usd: float = 0.0
     priced: int = 0
+    unpriced: int = 0
+    listed: int = 0
 
     def add(self, run: PastRun) -> None:
-        """Count one; `priced` are the runs whose agent said what they cost."""
+        """Count one; `priced` are the runs whose agent said what they cost, `unpriced` those whose agent did not, and
+        `listed` those that a subscription paid."""
         self.runs += 1
         self.good += verdict(run.status) == "good"
         self.bad += verdict(run.status) == "bad"
@@ -80,6 +86,9 @@ class Group:
         if run.cost_usd is not None:
             self.cost_usd += run.cost_usd
             self.priced += 1
+            self.listed += run.list_price
+        elif run.agent is not None and run.status.may_cost:
+            self.unpriced += 1
 
 
 @dataclass(slots=True)
@@ -94,7 +103,8 @@ class Failures:
 class Numbers:
     """What a report says; `first_at` and `last_at` are milliseconds UTC, of the first start and the last end or start.
 
-    `drawn` are the newest runs, newest first, for the timeline; `days` are by day as `day_of` names it, and agent.
+    `drawn` are the newest runs, newest first, for the timeline, `failed` the newest failures; `days` are by day as
+    `day_of` names it, and agent.
     """
 
     total: Group = field(default_factory=Group)
@@ -103,6 +113,7 @@ class Numbers:
     failures: dict[str, Failures] = field(default_factory=dict)
     slowest: list[PastRun] = field(default_factory=list)
     drawn: list[PastRun] = field(default_factory=list)
+    failed: list[PastRun] = field(default_factory=list)
     first_at: int | None = None
     last_at: int | None = None
 
@@ -124,6 +135,8 @@ def count(runs: Iterable[PastRun], day_of: Callable[[int], str]) -> Numbers:
             reason = run.failure_class or run.status.value
             known = numbers.failures.setdefault(reason, Failures(0, run))
             known.count += 1
+            if len(numbers.failed) < LISTED:
+                numbers.failed.append(run)
         if run.duration_ms is not None:
             entry = (run.duration_ms, -position, run)
             (heapq.heappush if len(slowest) < SLOWEST else heapq.heappushpop)(slowest, entry)

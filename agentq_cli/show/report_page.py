@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.options import values
+from agentq_cli.show import costs
 from agentq_cli.show.harmless import one_line
-from agentq_cli.show.report import COMMAND, Group, Lane, Numbers, lanes, verdict
+from agentq_cli.show.report import Group, Lane, Numbers, lanes, verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,10 +117,8 @@ def took(milliseconds: int | None) -> str:
 
 
 def money(group: Group) -> str:
-    """What runs cost, or a dash if no agent reported it."""
-    if not group.priced:
-        return "–"
-    return f"${group.cost_usd:.4f}" if 0 < group.cost_usd < 0.1 else f"${group.cost_usd:,.2f}"
+    """What runs cost; a dash if nothing that may cost anything is among them."""
+    return costs.together(group.cost_usd, group.priced, group.unpriced, group.listed) or "–"
 
 
 def _headline(total: Group) -> Iterator[str]:
@@ -354,7 +353,7 @@ def _days(numbers: Numbers) -> Iterator[str]:
         ]
         for (day, agent), group in days[:SHOWN_DAYS]
     ]
-    unpriced = sum(group.runs - group.priced for (_, agent), group in days if agent != COMMAND)
+    unpriced = sum(group.unpriced for _, group in days)
     notes = (
         [f"{unpriced:,} {'run' if unpriced == 1 else 'runs'} of agents said nothing about their cost."]
         if unpriced

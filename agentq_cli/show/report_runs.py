@@ -3,20 +3,19 @@ answered."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.model.runs import Run
+from agentq_cli.show import costs
+from agentq_cli.show.documents import Item, moment
 from agentq_cli.show.harmless import one_line
-from agentq_cli.show.report import Group, Numbers
+from agentq_cli.show.report import Numbers
 from agentq_cli.show.report_page import escaped, money, table, took
-
-MOST = 100
-"""How many failures, and how many runs, are listed; the newest ones."""
 
 ANSWER_LINES = 3
 LONGEST_LINE = 200
-LONGEST_TITLE = 120
 
 
 class Listed(NamedTuple):
@@ -27,26 +26,51 @@ class Listed(NamedTuple):
 
     @property
     def cost(self) -> str:
-        """What it cost; `?` if its agent did not say, and a dash for a command."""
-        cost = self.run.cost_usd
-        if cost is None:
-            return "–" if self.run.agent is None else "?"
-        return money(Group(cost_usd=cost, priced=1))
+        """What it cost; `?` if its agent did not say, and a dash if it had none."""
+        run = self.run
+        if run.cost_usd is None and (run.agent is None or not run.status.may_cost):
+            return "–"
+        return costs.cost_of_run(run.cost_usd, list_price=run.list_price)
 
     @property
     def answer(self) -> list[str]:
         """The first lines of its answer; without one the reason of its end."""
-        said = self.run.result if isinstance(self.run.result, str) else self.run.error or ""
+        said = self.run.result
+        if said is None or said == "":
+            said = self.run.error or ""
+        if not isinstance(said, str):
+            said = json.dumps(said, ensure_ascii=False)
         lines = (one_line(line[:LONGEST_LINE]) for line in said.strip()[: 20 * LONGEST_LINE].split("\n"))
         return [line for line in lines if line][:ANSWER_LINES]
 
 
+def document(listed: Listed) -> Item:
+    """An item of `agentq.report/1`."""
+    run = listed.run
+    return {
+        "id": str(run.id),
+        "task": str(run.id.address),
+        "title": listed.title,
+        "agent": run.agent,
+        "status": run.status.value,
+        "failure_class": None if run.failure_class is None else run.failure_class.value,
+        "started_at": moment(run.started_at),
+        "finished_at": moment(run.finished_at),
+        "duration_ms": run.duration_ms,
+        "cost_usd": run.cost_usd,
+        "list_price": run.list_price,
+        "turns": run.turns,
+        "error": run.error,
+        "answer": listed.answer,
+    }
+
+
 def text(
     numbers: Numbers,
-    *,
-    heading: str,
     failed: Sequence[Listed],
     newest: Sequence[Listed],
+    *,
+    heading: str,
     local: Callable[[int], str],
 ) -> Iterator[str]:
     """The lines of a summary."""
@@ -55,11 +79,10 @@ def text(
     if not total.runs:
         yield "Nothing ran."
         return
-    priced = "" if total.priced == total.runs else f" ({total.priced} of {total.runs} runs said what they cost)"
-    cost = money(total) if total.priced else "?"
+    unpriced = f" ({counted(total.unpriced)} said nothing about the cost)" if total.unpriced else ""
     yield (
-        f"{total.runs} {'run' if total.runs == 1 else 'runs'}: {total.good} succeeded, {total.bad} failed; "
-        f"{took(total.durations.total_ms)} in runs, cost {cost}{priced}"
+        f"{counted(total.runs)}: {total.good} succeeded, {total.bad} failed; "
+        f"{took(total.durations.total_ms)} in runs, cost {money(total)}{unpriced}"
     )
     for name, listed, count in (("Failures", failed, total.bad), ("Runs", newest, total.runs)):
         yield from ("", f"{name}:")
@@ -75,7 +98,7 @@ def text(
 
 
 def tables(
-    numbers: Numbers, *, failed: Sequence[Listed], newest: Sequence[Listed], local: Callable[[int], str]
+    numbers: Numbers, failed: Sequence[Listed], newest: Sequence[Listed], *, local: Callable[[int], str]
 ) -> Iterator[str]:
     """The same as tables of the page."""
     heads = [("Run", "id"), ("Started", "id"), ("Status", "id"), ("Took", "n"), ("Cost", "n"), ("What", "text")]
@@ -100,3 +123,8 @@ def tables(
         more = f"and {count - len(listed):,} earlier ones" if count > len(listed) else ""
         yield f"<h2>{name}</h2>\n"
         yield from table(name, [*heads, (answer, "text")], rows, more=more)
+
+
+def counted(runs: int) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{runs:,} {'run' if runs == 1 else 'runs'}"

@@ -68,7 +68,7 @@ SHOWN = {
         "[claude-sonnet-5, permissions: default]",
         SAID,
         "[five-hour limit: allowed warning, 91% used, until 2026-11-22T00:30Z]",
-        "[done; 150 tokens in, 30 out, $0.0009]",
+        "[done; 150 tokens in, 30 out, $0.0009 list price]",
     ],
     "claude/flaky-529x2-then-ok-stream": [
         MODEL,
@@ -196,3 +196,13 @@ def test_a_call_is_told_before_its_result_is_there(name: str) -> None:
 def test_what_was_said_is_text_and_nothing_else_is() -> None:
     found = entries("claude", [RECORDINGS["claude/tool-allowed"]])
     assert spoken(found) == f"I will run a command.\n{SAID}"
+
+
+def test_what_a_subscription_pays_is_told_apart_from_what_a_key_pays() -> None:
+    for name, listed in (("claude/ok-stream-json", False), ("claude/warn-oauth-stream", True)):
+        reader = opened("claude").reader
+        reader.feed(RECORDINGS[name])
+        reader.close()
+        verdict = reader.verdict()
+        assert verdict.cost_usd is not None
+        assert (verdict.list_price, verdict.turns) == (listed, 1), name

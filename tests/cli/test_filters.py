@@ -50,6 +50,12 @@ def test_the_same_words_select_tasks_and_runs(past: Driven, words: str, tasks: l
     assert ids(past, "list", "--all", *words.split()) == tasks
     ran = [f"{task}.1" for task in tasks if task != "docs/3"]
     assert ids(past, "runs", *words.split()) == ran
+    if words.partition(" ")[0] not in ("docs/1", ""):
+        report = past.json("report", *words.split())
+        assert [item["id"] for item in report["items"]] == ran
+        assert report["runs"] == len(ran)
+        if "--limit" not in words:
+            assert past.json("stats", *words.split())["runs"] == len(ran)
 
 
 def test_ended_tasks_are_newest_first_so_that_a_limit_keeps_the_newest(past: Driven) -> None:

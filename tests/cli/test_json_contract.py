@@ -138,6 +138,8 @@ RUN = exactly(
     tokens_in=maybe(INT),
     tokens_out=maybe(INT),
     cost_usd=maybe(NUMBER),
+    list_price=BOOL,
+    turns=maybe(INT),
     peak_rss_bytes=maybe(INT),
     stdout_path=TEXT,
     stderr_path=TEXT,
@@ -211,7 +213,12 @@ def items_of(schema: Schema, **more: Schema) -> Schema:
 
 
 WORKERS = items_of(WORKER, supervisors=listed(SUPERVISOR), gates=listed(GATE))
-SHOWN = {**TASK, "properties": {"schema": TEXT, **TASK["properties"]}, "required": ["schema", *TASK["required"]]}
+VARIABLES = listed(exactly(**{"name": TEXT, "from": one_of("shell supervisor profile config task agentq")}))
+SHOWN = {
+    **TASK,
+    "properties": {"schema": TEXT, **TASK["properties"], "environment": VARIABLES},
+    "required": ["schema", *TASK["required"], "environment"],
+}
 CONFIG = exactly(schema=TEXT, path=TEXT, items=listed(SETTING))
 
 

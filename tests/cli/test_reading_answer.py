@@ -67,6 +67,21 @@ def test_a_cost_that_nobody_told_is_no_zero(claude: Driven) -> None:
     assert values(claude("show").stdout)["Used"] == "1,200 tokens in, 60 out, cost ?"
 
 
+def test_turns_are_counted_and_what_a_subscription_pays_is_a_list_price(claude: Driven) -> None:
+    start = {"type": "system", "subtype": "init", "session_id": ID, "apiKeySource": "none"}
+    final = {"type": "result", "subtype": "success", "is_error": False, "result": "fine", "session_id": ID}
+    final |= {"num_turns": 3, "total_cost_usd": 0.5}
+    (claude.home / "stream").write_text("".join(json.dumps(event) + "\n" for event in (start, final)))
+    done = claude("submit", "--follow", "--agent", "claude", "Fix the tests")
+    assert done.stdout.endswith("[done; $0.50 list price]\n")
+    assert done.stderr.endswith(", $0.50 list price\n")
+    assert values(claude("show").stdout)["Used"] == "$0.50 list price, 3 turns"
+    (run,) = claude.items("runs")
+    assert (run["turns"], run["list_price"], run["cost_usd"]) == (3, True, 0.5)
+    assert "cost $0.50 list price\n" in claude("report").stdout
+    assert "Cost:     $0.50 list price\n" in claude("stats").stdout
+
+
 def test_a_long_answer_is_cut_and_says_how_to_see_the_rest(claude: Driven) -> None:
     answered(claude, "\n".join(f"line {number}" for number in range(100)))
     text = claude("show").stdout

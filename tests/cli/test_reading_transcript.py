@@ -9,6 +9,13 @@ import pytest
 from driven import Driven
 from terminal import on_terminal
 
+from agentq_cli.agents.profile import Profile
+from agentq_cli.agents.transcript import transcript
+from agentq_cli.commands import logs, reading
+from agentq_cli.host.output import OutputReader
+from agentq_cli.host.run_directory import RunDirectory
+from agentq_cli.model.addresses import RunId
+
 ID = "6a1f6e9a-0000-4000-8000-000000000001"
 ANSWER = "# Done\n\nThe *tests* pass: [red]not markup[/red], <b>not HTML</b>, [a link](https://example.org/x)."
 EVENTS = (
@@ -114,3 +121,59 @@ def test_an_agent_that_has_no_profile_any_more_shows_what_it_printed(claude: Dri
     assert claude("logs").stdout == READ
     (claude.home / "config.toml").write_text("")
     assert claude("logs").stdout == Path(claude.home / "stream").read_text()
+
+
+def test_its_last_lines_are_read_from_the_end_of_the_file(tmp_path: Path) -> None:
+    """Of a gigabyte: a hole before the events, of which no more is read than the first window."""
+    said = b"".join(
+        json.dumps({"type": "assistant", "message": {"content": [{"type": "text", "text": f"word {n}"}]}}).encode()
+        + b"\n"
+        for n in range(20_000)
+    )
+    with open(tmp_path / "stdout", "wb") as file:
+        file.seek(1 << 30)
+        file.write(b"\n" + said)
+    passed: list[int] = []
+
+    class Counting(reading.Reading):
+        def feed(self, piece: bytes) -> bytes:
+            passed.append(len(piece))
+            return super().feed(piece)
+
+    class Queue:
+        def output(self, run: RunId, stream: str) -> OutputReader:
+            return OutputReader(RunDirectory(tmp_path), stream)
+
+    def opened(middle: bool) -> reading.Reading:
+        return Counting(transcript(Profile(name="own", argv=("own",), reader="claude"), middle=middle), None)
+
+    run = RunId("default", 1, 1)
+    read, stands, last = logs._tail(opened, Queue(), run, 3)  # type: ignore[arg-type]
+    assert list(last) == [b"word 19997\n", b"word 19998\n", b"word 19999\n"]
+    assert sum(passed) == logs.WINDOW
+    assert stands == (1 << 30) + 1 + len(said)
+    assert read.end() == b""
+    passed.clear()
+    read, _, last = logs._tail(opened, Queue(), run, 10_000)  # type: ignore[arg-type]
+    assert list(last) == [f"word {n}\n".encode() for n in range(10_000, 20_000)]
+    assert sum(passed) < 8 << 20
+
+
+def test_the_last_lines_are_those_of_the_whole(claude: Driven) -> None:
+    claude.submit("--agent", "claude", "Fix the tests")
+    claude.drain()
+    whole = claude("logs", "1").stdout.splitlines(keepends=True)
+    for lines in range(len(whole) + 2):
+        assert claude("logs", "1", "--tail", str(lines)).stdout == "".join(whole[max(0, len(whole) - lines) :])
+
+
+def test_an_occurrence_that_has_not_run_names_the_newest_that_has(aq: Driven) -> None:
+    first, second = ({"AGENTQ_NOW": f"2026-03-01T{hour}:00:00Z"} for hour in (10, 11))
+    aq("schedule", "--every", "1h", "--start", "2026-03-01T11:00:00Z", "--exec", "--", "echo", "slot", env=first)
+    assert "has not run yet; `agentq show default/1` says why" in aq.refused("logs", "1", code=3, env=first)
+    aq.drain(env=second)
+    said = aq.refused("logs", "2", code=3, env=second)
+    assert said.endswith(
+        "has not run yet; the newest of its schedule that has is default/1.1: `agentq logs default/1.1`"
+    )
+    assert aq("logs", "default/1.1").stdout == "slot\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -83,7 +84,7 @@ def test_without_a_page_it_is_a_summary_to_read(worked: Driven) -> None:
     text = worked("report").stdout
     head, counted, *_ = text.splitlines()
     assert head.startswith("agentq: all runs, as of ")
-    assert re.fullmatch(r"4 runs: 3 succeeded, 1 failed; \S+ in runs, cost \$\S+ \(1 of 4 runs said .*\)", counted)
+    assert re.fullmatch(r"4 runs: 3 succeeded, 1 failed; \S+ in runs, cost \$\S+", counted)
     failures, _, runs = text.partition("Failures:\n")[2].partition("\n\nRuns:\n")
     (failure,) = (line for line in failures.splitlines() if not line.startswith(" "))
     assert re.fullmatch(r"default/1\.1  \S+ \S+  error  \S+  –  sh -c 'exit 3'", failure)
@@ -94,6 +95,43 @@ def test_without_a_page_it_is_a_summary_to_read(worked: Driven) -> None:
     assert "\x1b" not in text
     found = worked.json("report", "-s", "docs")
     assert (found["path"], found["bytes"], found["runs"]) == (None, None, 1)
+
+
+def test_its_json_has_the_failures_and_the_runs_one_by_one(worked: Driven) -> None:
+    found = worked.json("report")
+    (failure,) = found["failures"]
+    assert (failure["id"], failure["title"], failure["status"]) == ("default/1.1", "sh -c 'exit 3'", "error")
+    assert (failure["cost_usd"], failure["answer"]) == (None, ["exit code 3"])
+    items = {item["id"]: item for item in found["items"]}
+    assert set(items) == {"default/1.1", "default/2.1", "default/3.1", "docs/1.1"}
+    asked = items["default/2.1"]
+    assert asked["cost_usd"] > 0
+    assert asked["answer"][0].startswith("demo agent (no model was asked): demo answer to: ")
+
+
+def test_a_cost_that_nobody_told_is_a_question_mark_everywhere(aq: Driven, tmp_path: Path) -> None:
+    program = tmp_path / "claude"
+    final = {"type": "result", "subtype": "success", "is_error": False, "result": "fine"}
+    program.write_text(f"#!/bin/sh\ncat >/dev/null\necho '{json.dumps(final)}'\n")
+    program.chmod(0o755)
+    (tmp_path / "config.toml").write_text(f"[agents.claude]\nargv = ['{program}']\n")
+    aq.agentq.environ["AGENTQ_CONFIG"] = str(tmp_path / "config.toml")
+    aq.submit("--agent", "claude", "Fix it")
+    aq.exec("true")
+    aq.drain()
+    page = tmp_path / "page.html"
+    aq("report", "--html", str(page))
+    text = page.read_text()
+    assert "<dt>Cost</dt><dd>?</dd>" in text
+    assert "$" not in text.partition("<main>")[2]
+    assert "cost ? (1 run said nothing about the cost)" in aq("report").stdout
+    assert "Cost:     ?" in aq("stats").stdout
+    counted = aq.json("stats")
+    assert (counted["cost_usd"], counted["priced_runs"], counted["unpriced_runs"]) == (None, 0, 1)
+    assert aq.json("report")["cost_usd"] is None
+    aq.submit("--agent", "demo", "Say")
+    aq.drain()
+    assert re.search(r"cost \$\S+ \+ \? \(1 run said", aq("report").stdout)
 
 
 def test_a_missing_state_dir_gives_an_empty_page_and_stays_missing(aq: Driven) -> None:

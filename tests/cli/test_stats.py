@@ -25,7 +25,10 @@ FIGURES = {
     "duration_ms": RANKS,
     "tokens_in": COUNT,
     "tokens_out": COUNT,
-    "cost_usd": {"type": "number"},
+    "cost_usd": {"type": ["number", "null"]},
+    "priced_runs": COUNT,
+    "unpriced_runs": COUNT,
+    "list_price_runs": COUNT,
 }
 TASKS = {"tasks": COUNTS, "due": COUNT, "longest_due_ms": MAYBE}
 
@@ -98,6 +101,7 @@ def test_what_was_done_is_counted_by_session_and_agent(aq: Driven) -> None:
     commands, demo = found["agents"]
     assert (commands["name"], commands["runs"], demo["name"], demo["runs"]) == (None, 3, "demo", 1)
     assert demo["tokens_out"] > 0 and demo["cost_usd"] > 0 and commands["tokens_out"] == 0
+    assert (commands["cost_usd"], demo["priced_runs"], demo["unpriced_runs"]) == (None, 1, 0)
     recent = aq.json("stats", "--since", "2026-03-01T12:00:30Z", env=now)
     assert (recent["runs"], recent["since"]) == (1, "2026-03-01T12:00:30.000Z")
     only = aq.json("stats", "-s", "x", env=now)

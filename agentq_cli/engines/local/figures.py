@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from agentq_cli.engines.local import overview, stats
+from agentq_cli.engines.local import overview, read, stats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import contextlib
     from collections.abc import Iterator
+    from typing import Unpack
 
     from agentq_cli.engines.local.queue import Readings
+    from agentq_cli.engines.nouns import WhichRuns
     from agentq_cli.engines.subdoors import CopiedRuns
     from agentq_cli.model.addresses import Address
     from agentq_cli.model.runs import PastRun
@@ -45,25 +47,18 @@ class Figures:
     def series(self, limit: int) -> list[tuple[Task, PastRun | None]]:
         return overview.series(self._queue.state, self._queue.index, limit=limit)
 
-    def history(self, *, session: str | None = None, since: int | None = None) -> Iterator[PastRun]:
+    def history(self, **which: Unpack[WhichRuns]) -> Iterator[PastRun]:
+        session = which.get("session")
         if session is not None:
             self._queue.known(session)
-        return overview.history(self._queue.index, session=session, since=since)
+        return overview.history(self._queue.index, read.which(**which))
 
     def session_tasks(self, session: str | None = None) -> Iterator[figures.SessionTasks]:
 
         return stats.sessions(self._queue.index, session=session, now=self._queue.now)
 
-    def copied_runs(
-        self,
-        *,
-        session: str | None = None,
-        agent: str | None = None,
-        since: int | None = None,
-        until: int | None = None,
-    ) -> contextlib.AbstractContextManager[CopiedRuns]:
-
-        return stats.copied(self._queue.index, session=session, agent=agent, since=since, until=until)
+    def copied_runs(self, **which: Unpack[WhichRuns]) -> contextlib.AbstractContextManager[CopiedRuns]:
+        return stats.copied(self._queue.index, read.which(**which))
 
     def run_counters(self, copy: CopiedRuns, session: str | None = None) -> dict[figures.FiguresKey, figures.Figures]:
 

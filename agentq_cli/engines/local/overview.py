@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.engines.local import connection
 from agentq_cli.engines.local.asking import stored
 from agentq_cli.engines.local.queries import statements
-from agentq_cli.engines.local.read import NEWEST, inbound
+from agentq_cli.engines.local.read import NEWEST, READ, inbound
 from agentq_cli.engines.local.state_dir import StateDir
 from agentq_cli.engines.steps import rows
 from agentq_cli.model.addresses import Address
@@ -112,10 +112,11 @@ def anything(index: sqlite3.Connection) -> bool:
     return bool(found)
 
 
-def history(index: sqlite3.Connection, *, session: str | None, since: int | None) -> Iterator[PastRun]:
-    """Every run that began since `since`, newest first."""
-    values: dict[str, object] = {"session": session, "since": since, "before": NEWEST}
-    while found := index.execute(OVERVIEW["history"], values).fetchall():
+def history(index: sqlite3.Connection, where: Mapping[str, object]) -> Iterator[PastRun]:
+    """Every run that these filters (`read.which`) select, newest first."""
+    values = {**where, "before": NEWEST}
+    statement = OVERVIEW["history"].format(which=READ["which_runs"])
+    while found := index.execute(statement, values).fetchall():
         for row in found:
             yield PastRun(
                 session=row[1],
@@ -131,5 +132,6 @@ def history(index: sqlite3.Connection, *, session: str | None, since: int | None
                 tokens_in=row[11],
                 tokens_out=row[12],
                 cost_usd=row[13],
+                list_price=bool(row[14]),
             )
         values["before"] = found[-1][0]

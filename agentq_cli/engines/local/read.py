@@ -107,8 +107,13 @@ def _page(most: int | None) -> int:
     return PAGE if most is None else max(1, min(most, PAGE))
 
 
-FILTERS = dict.fromkeys(("session", "seq", "series", "agent", "since", "until", "recurring"))
+FILTERS = dict.fromkeys(("session", "seq", "series", "agent", "label", "since", "until", "status", "recurring"))
 """The filters of listings; with None one filters nothing."""
+
+
+def which(*, statuses: Collection[str] = (), **where: Any) -> dict[str, Any]:
+    """The values for `which_runs` and for the session."""
+    return {**FILTERS, **where, "status": dumps(sorted(statuses)) if statuses else None}
 
 
 def place(address: Address | None, session: str | None) -> dict[str, Any]:
@@ -173,16 +178,13 @@ def run(index: sqlite3.Connection, run_id: RunId) -> Run:
     return rows.run(row)
 
 
-def runs(
-    index: sqlite3.Connection, *, where: Mapping[str, object], statuses: Collection[str], most: int | None = None
-) -> Iterator[Run]:
+def runs(index: sqlite3.Connection, *, where: Mapping[str, object], most: int | None = None) -> Iterator[Run]:
     """The audit log, newest first; the first page has at most `most` rows, and more are read only on demand."""
-    status = dumps(sorted(statuses)) if statuses else None
-    values: dict[str, object] = {**FILTERS, **where, "status": status, "before": NEWEST, "limit": _page(most)}
+    values: dict[str, object] = {**FILTERS, **where, "before": NEWEST, "limit": _page(most)}
     name = "runs_page"
     if values["session"] is not None:
         name = "runs_page_session" if values["seq"] is None else "runs_page_task"
-    statement = READ[name].format(columns=run_columns())
+    statement = READ[name].format(columns=run_columns(), which=READ["which_runs"])
     while found := index.execute(statement, values).fetchall():
         yield from (rows.run(row[:-1]) for row in found)
         values |= {"before": found[-1][-1], "limit": PAGE}

@@ -20,11 +20,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-    from typing import TypeAlias
+    from typing import TypeAlias, Unpack
 
     from agentq_cli.base.clock import Clock
     from agentq_cli.engines.local.state_dir import StateDir
-    from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan
+    from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan, WhichRuns
     from agentq_cli.engines.steps import heads
     from agentq_cli.host.output import OutputReader as Output
     from agentq_cli.model.addresses import Address, RunId
@@ -55,17 +55,16 @@ class Runs(Tasks):
         self,
         *,
         address: Address | None = None,
-        session: str | None = None,
-        statuses: Collection[str] = (),
         limit: int | None = None,
-        **where: int | str | None,
+        **which: Unpack[WhichRuns],
     ) -> Iterator[Run]:
+        session = which.get("session")
         if address is not None:
             self.task(address)
         elif session is not None:
             self.known(session)
-        where |= read.place(address, session)
-        return islice(read.runs(self.index, where=where, statuses=statuses, most=limit), limit)
+        where = read.which(**which) | read.place(address, session)
+        return islice(read.runs(self.index, where=where, most=limit), limit)
 
     def output(self, run: RunId, stream: str, offset: int = 0) -> Output:
         from agentq_cli.host.output import OutputReader
@@ -98,8 +97,8 @@ class Runs(Tasks):
         from agentq_cli.engines.nouns import Calls
 
         (found,) = self.reading.ask("dispatch.calls", rows.identity_columns(supervisor) | {"now": self.now})
-        *calls, jobs = found
-        return Calls(*map(bool, calls), jobs=jobs)
+        expired, arriving, stops, strangers, known, jobs = found
+        return Calls(bool(expired), bool(arriving), bool(stops), bool(strangers), bool(known), jobs)
 
     def next_due(self) -> int | None:
         ((due,),) = self.reading.ask("dispatch.next_due", {"now": self.now})
@@ -119,7 +118,6 @@ class Runs(Tasks):
 
     def candidate(self, head: order.Head) -> Candidate | None:
         from agentq_cli.engines.local.sessions import opened
-        from agentq_cli.engines.nouns import Candidate
         from agentq_cli.engines.steps import claim
 
         session, busy_ms = head.session, connection.BACKGROUND_BUSY_MS
@@ -129,7 +127,7 @@ class Runs(Tasks):
             row = stored(database, head.seq)
             if row is not None and rows.unreadable_time(row) is None:
                 task = rows.task(session, row)
-                return Candidate(head, task, claim.past(Asking(database), task))
+                return claim.candidate(Asking(database), head, task)
         # It has to be fixed first.
         with self.in_session(session, actor=Actor.SUPERVISOR, background=True) as write:
             try:
@@ -137,7 +135,7 @@ class Runs(Tasks):
             except NotFound:
                 write.tell("write.delete_index_row", {"session": session, "seq": head.seq})
                 return None
-            return Candidate(head, task, claim.past(write, task))
+            return claim.candidate(write, head, task)
 
     def claim(
         self,

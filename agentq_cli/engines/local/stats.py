@@ -53,11 +53,12 @@ class Copy:
         # An empty name means a file that SQLite removes itself, and of which it has only a few pages in memory.
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.execute(STATS["copy"])
+        copied = STATS["copied"].format(which=READ["which_runs"])
         (last,) = index.execute(STATS["last_run"]).fetchone()
         self._database.execute("BEGIN")
         for after in range(0, last, RANGE):
             values = {**where, "after": after, "upto": min(after + RANGE, last)}
-            self._database.executemany(STATS["add"], index.execute(STATS["copied"], values).fetchall())
+            self._database.executemany(STATS["add"], index.execute(copied, values).fetchall())
         self._database.execute("COMMIT")
 
     def figures(self, group: str, *, running: bool = True) -> dict[FiguresKey, Figures]:
@@ -68,10 +69,12 @@ class Copy:
         """The figures of several groups; without `running` only those of runs that have ended."""
         keys = [GROUPS[group] for group in groups]
         found: list[dict[FiguresKey, Figures]] = [{} for _ in groups]
-        for name, agent, status, failure, *rest in self._database.execute(STATS["figures"]):
+        for name, agent, status, failure, count, *sums, priced, listed in self._database.execute(STATS["figures"]):
             if running or status != "running":
                 for key, by_key in zip(keys, found, strict=True):
-                    by_key.setdefault(key(name, agent), Figures()).add(status, failure, *rest)
+                    figures = by_key.setdefault(key(name, agent), Figures())
+                    figures.add(status, failure, count, *sums)
+                    figures.price(agent, status, count, priced, listed)
         for value in ("wait_ms", "duration_ms"):
             self._rank(value, keys, found)
         return found
@@ -101,11 +104,9 @@ class Copy:
 
 
 @contextlib.contextmanager
-def copied(
-    index: sqlite3.Connection, *, session: str | None, agent: str | None, since: int | None, until: int | None
-) -> Iterator[Copy]:
-    """A copy of the runs that started between two times, of one session and agent or of all."""
-    copy = Copy(index, {"session": session, "agent": agent, "since": since, "until": until})
+def copied(index: sqlite3.Connection, where: Mapping[str, object]) -> Iterator[Copy]:
+    """A copy of the runs that these filters (`read.which`) select."""
+    copy = Copy(index, where)
     try:
         yield copy
     finally:

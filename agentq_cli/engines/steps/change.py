@@ -259,7 +259,7 @@ def reply(write: Transaction, address: Address, prompt: str) -> Task:
 def _again(write: Transaction, task: Task, changed: Task, trigger: Trigger, *, reason: str | None = None) -> Task:
     """Queue an ended task again with the work and at the time of `changed`."""
     address, work = task.address, changed.work
-    cost = finish.spent(write, task)
+    cost = finish.spent(write, task) if work.launch.max_cost_usd is not None else 0.0
     if policy.exhausted(work.launch, cost):
         raise WrongState(
             f"task '{address}': {finish.cost(changed, cost)}; submit it again, or allow more with --max-cost"
@@ -268,8 +268,7 @@ def _again(write: Transaction, task: Task, changed: Task, trigger: Trigger, *, r
     if work.after != task.work.after:
         dependencies.enter(write, task.seq, work.after)
     expired = work.expires_at is not None and work.expires_at <= write.now
-    again = replace(
-        task.unbegun(),
+    again = task.unbegun(
         work=replace(work, expires_at=None) if expired else work,
         status=Status.BLOCKED if dependencies.waits(write, changed) else Status.QUEUED,
         due_at=changed.due_at,

@@ -123,6 +123,8 @@ def run_columns(run: RunId, outcome: Outcome, *, posted: bool) -> dict[str, obje
         "tokens_in": outcome.tokens_in,
         "tokens_out": outcome.tokens_out,
         "cost_usd": outcome.cost_usd,
+        "list_price": outcome.list_price,
+        "turns": outcome.turns,
         "peak_rss_bytes": outcome.peak_rss_bytes,
         "stdout_bytes": outcome.stdout_bytes,
         "stderr_bytes": outcome.stderr_bytes,

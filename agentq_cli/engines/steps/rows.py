@@ -259,6 +259,7 @@ READ_OF_RUN: Mapping[str, Callable[[Any], Any]] = {
     "failure_class": FailureClass,
     "result": loads,
     "adopted": bool,
+    "list_price": bool,
 }
 
 

@@ -53,7 +53,7 @@ SELECT EXISTS (SELECT 1 FROM tasks)
 -- One row a run for a report, newest first, by keyset on the row id.
 -- name: history
 SELECT id, session, seq, attempt, agent, status, started_at, finished_at, duration_ms, failure_class,
-       substr(error, 1, 300), tokens_in, tokens_out, cost_usd
+       substr(error, 1, 300), tokens_in, tokens_out, cost_usd, list_price
 FROM task_runs
-WHERE id < :before AND (:session IS NULL OR session = :session) AND (:since IS NULL OR started_at >= :since)
+WHERE id < :before AND (:session IS NULL OR session = :session) AND {which}
 ORDER BY id DESC LIMIT 5000

@@ -28,27 +28,29 @@ ORDER BY ended_at DESC, session DESC, seq DESC LIMIT :limit
 -- name: run
 SELECT {columns} FROM task_runs WHERE session = :session AND seq = :seq AND attempt = :attempt
 
+-- The filters of whatever reads runs, beside those for a session and a task, which choose the index.
+-- name: which_runs
+(:status IS NULL OR status IN (SELECT value FROM json_each(:status)))
+  AND (:since IS NULL OR started_at >= :since) AND (:until IS NULL OR started_at <= :until)
+  AND (:agent IS NULL OR agent = :agent) AND (:series IS NULL OR series = :series)
+  AND (:label IS NULL OR EXISTS
+    (SELECT 1 FROM tasks, json_each(tasks.labels)
+     WHERE tasks.session = task_runs.session AND tasks.seq = task_runs.seq AND value = :label))
+
 -- Newest first, by keyset on the row id.
 -- name: runs_page
 SELECT {columns}, id FROM task_runs
-WHERE id < :before AND (:status IS NULL OR status IN (SELECT value FROM json_each(:status)))
-  AND (:since IS NULL OR started_at >= :since) AND (:until IS NULL OR started_at <= :until)
-  AND (:agent IS NULL OR agent = :agent) AND (:series IS NULL OR series = :series)
+WHERE id < :before AND {which}
 ORDER BY id DESC LIMIT :limit
 
 -- name: runs_page_session
 SELECT {columns}, id FROM task_runs
-WHERE session = :session AND id < :before AND (:status IS NULL OR status IN (SELECT value FROM json_each(:status)))
-  AND (:since IS NULL OR started_at >= :since) AND (:until IS NULL OR started_at <= :until)
-  AND (:agent IS NULL OR agent = :agent) AND (:series IS NULL OR series = :series)
+WHERE session = :session AND id < :before AND {which}
 ORDER BY id DESC LIMIT :limit
 
 -- name: runs_page_task
 SELECT {columns}, id FROM task_runs
-WHERE session = :session AND seq = :seq AND id < :before
-  AND (:status IS NULL OR status IN (SELECT value FROM json_each(:status)))
-  AND (:since IS NULL OR started_at >= :since) AND (:until IS NULL OR started_at <= :until)
-  AND (:agent IS NULL OR agent = :agent) AND (:series IS NULL OR series = :series)
+WHERE session = :session AND seq = :seq AND id < :before AND {which}
 ORDER BY id DESC LIMIT :limit
 
 -- name: sessions

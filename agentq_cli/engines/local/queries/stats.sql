@@ -7,23 +7,22 @@ SELECT coalesce(max(id), 0) FROM task_runs
 -- A range of ids, and not a number of rows: skipped rows cost time too.
 -- name: copied
 SELECT session, coalesce(agent, ''), status, coalesce(failure_class, ''), "trigger" = 'retry',
-       max(0, started_at - coalesce(scheduled_for, started_at)), duration_ms, tokens_in, tokens_out, cost_usd
+       max(0, started_at - coalesce(scheduled_for, started_at)), duration_ms, tokens_in, tokens_out, cost_usd,
+       list_price AND cost_usd IS NOT NULL
 FROM task_runs
-WHERE id > :after AND id <= :upto AND (:session IS NULL OR session = :session)
-  AND (:agent IS NULL OR agent = :agent)
-  AND (:since IS NULL OR started_at >= :since) AND (:until IS NULL OR started_at <= :until)
+WHERE id > :after AND id <= :upto AND (:session IS NULL OR session = :session) AND {which}
 
 -- name: copy
 CREATE TABLE runs
-  (session, agent, status, failure_class, retry, wait_ms, duration_ms, tokens_in, tokens_out, cost_usd)
+  (session, agent, status, failure_class, retry, wait_ms, duration_ms, tokens_in, tokens_out, cost_usd, listed)
 
 -- name: add
-INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- total() and not sum(): an agent may print numbers whose sum is too large for an integer.
 -- name: figures
 SELECT session, agent, status, failure_class, count(*), total(retry), total(tokens_in), total(tokens_out),
-       total(cost_usd), total(duration_ms), total(wait_ms)
+       total(cost_usd), total(duration_ms), total(wait_ms), count(cost_usd), sum(listed)
 FROM runs GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 
 -- name: sizes
