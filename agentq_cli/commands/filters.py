@@ -94,17 +94,6 @@ def run_statuses(given: Iterable[str] | None) -> frozenset[str]:
     return frozenset(chosen | statuses([word for word in words if word not in OF_TASKS], RunStatus, OF_TASKS))
 
 
-def with_tasks(
-    queue: Queue, items: Iterable[Item], address: Callable[[Item], Address | None]
-) -> Iterator[tuple[Item, Task | None]]:
-    """The items, each with the task that it is about: None if that is gone, or cannot be read at once."""
-    rest = iter(items)
-    while some := list(islice(rest, AT_ONCE)):
-        addresses = [address(item) for item in some]
-        tasks = queue.readable([each for each in addresses if each is not None])
-        yield from ((item, None if at is None else tasks.get(at)) for item, at in zip(some, addresses, strict=True))
-
-
 def which_runs(at: Context, queue: Queue, given: Given, address: Address | None = None) -> WhichRuns | None:
     """The runs that the filters of a command select; None if they leave none. Raises NotFound, Usage."""
     session, statuses, series = given["session"], run_statuses(given["status"]), of_series(queue, given["series"])
@@ -120,6 +109,17 @@ def which_runs(at: Context, queue: Queue, given: Given, address: Address | None 
         "since": times["since"],
         "until": times["until"],
     }
+
+
+def with_tasks(
+    queue: Queue, items: Iterable[Item], address: Callable[[Item], Address | None]
+) -> Iterator[tuple[Item, Task | None]]:
+    """The items, each with the task that it is about: None if that is gone, or cannot be read at once."""
+    rest = iter(items)
+    while some := list(islice(rest, AT_ONCE)):
+        addresses = [address(item) for item in some]
+        tasks = queue.readable([each for each in addresses if each is not None])
+        yield from ((item, None if at is None else tasks.get(at)) for item, at in zip(some, addresses, strict=True))
 
 
 def when(at: Context, given: Given) -> dict[str, int | None]:
