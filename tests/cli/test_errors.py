@@ -115,6 +115,8 @@ def test_the_help_names_every_command(agentq: Agentq) -> None:
     for name in COMMANDS:
         assert f"\n  {name} " in done.stdout
     assert done.stdout == agentq("-h").stdout
+    assert agentq().returncode == 0
+    assert json.loads(agentq("--json").stdout)["schema"] == "agentq.overview/1"
 
 
 def test_every_command_has_help_that_names_the_shared_options(agentq: Agentq) -> None:
