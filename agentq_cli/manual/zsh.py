@@ -31,8 +31,8 @@ def _command(command: Command) -> Iterator[str]:
         specs.append("'(-)*:: : _normal'")
     elif command.runs:
         # Before `--` the words of the command itself.
-        asked = (argument for argument in command.arguments if argument.value.kind != "free")
-        specs.append(quoted(f"*: : _agentq_run{next(map(lambda argument: _action(argument.value), asked), '')}"))
+        asked = (_action(argument.value) for argument in command.arguments if argument.value.kind != "free")
+        specs.append(quoted(f"*: : _agentq_run{next(asked, '')}"))
     else:
         specs += [_argument(argument) for argument in command.arguments]
     yield f"    {command.name})"
