@@ -107,9 +107,9 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     over = waiting.parent / "over"
     shutil.copytree(waiting, over)
     assert sh(over, "agentq trigger 7").returncode == 0
-    (over / "refuses").touch()
+    (waiting / "refuses").touch()  # the home of the shell that submitted
     assert sh(over, "agentq run --drain").returncode == 1
-    (over / "refuses").unlink()
+    (waiting / "refuses").unlink()
     return waiting, over
 
 
