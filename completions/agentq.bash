@@ -7,45 +7,46 @@
 _agentq_command() {
     options='' runs=''
     case $1 in
-    '') options='--json --state-dir --color --allow-network-fs --version --help' ;;
-    submit) options='--exec --shell --file --batch --key --replace --stdin --script --label --session --agent --cwd --shared --env --env-file --context --agent-arg --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --allow-network-fs --help' runs=yes ;;
-    schedule) options='--exec --shell --file --key --replace --stdin --script --label --session --agent --cwd --shared --env --env-file --context --agent-arg --cron --every --at --tz --start --until --max-runs --missed --overlap --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --next --dry-run --json --state-dir --color --allow-network-fs --help' runs=yes ;;
-    list) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --allow-network-fs --help' ;;
-    show) options='--json --state-dir --color --allow-network-fs --help' ;;
-    logs) options='--stdout --stderr --script --tail --raw --follow --json --state-dir --color --allow-network-fs --help' ;;
-    runs) options='--session --agent --series --status --label --since --until --limit --json --state-dir --color --allow-network-fs --help' ;;
-    schedules) options='--session --json --state-dir --color --allow-network-fs --help' ;;
-    events) options='--session --since --until --limit --follow --json --state-dir --color --allow-network-fs --help' ;;
-    messages) options='--since --limit --session --follow --json --state-dir --color --allow-network-fs --help' ;;
-    sessions) options='--agent --json --state-dir --color --allow-network-fs --help' ;;
-    workers) options='--json --state-dir --color --allow-network-fs --help' ;;
-    top) options='--read-only --json --state-dir --color --allow-network-fs --help' ;;
-    edit) options='--prompt --key --stdin --script --label --agent --cwd --shared --env --env-file --context --agent-arg --at --in --cron --every --tz --start --until --max-runs --missed --overlap --once --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --json --state-dir --color --allow-network-fs --help' ;;
-    pause) options='--session --agent --all --reason --json --state-dir --color --allow-network-fs --help' ;;
-    resume) options='--session --agent --all --json --state-dir --color --allow-network-fs --help' ;;
-    cancel) options='--session --all --wait --dry-run --yes --json --state-dir --color --allow-network-fs --help' ;;
-    retry) options='--prompt --key --stdin --script --session --failed --label --since --agent --cwd --shared --env --env-file --context --agent-arg --at --in --tz --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --yes --json --state-dir --color --allow-network-fs --help' ;;
-    reply) options='--json --state-dir --color --allow-network-fs --help' ;;
-    trigger) options='--json --state-dir --color --allow-network-fs --help' ;;
-    prune) options='--older-than --session --dry-run --yes --json --state-dir --color --allow-network-fs --help' ;;
-    run) options='--session --drain --idle-exit --max-tasks --on-stop --jobs --detach --another --json --state-dir --color --allow-network-fs --help' ;;
-    stop) options='--wait --leave --cancel --json --state-dir --color --allow-network-fs --help' ;;
-    sweep) options='--session --dry-run --no-wake --reindex --json --state-dir --color --allow-network-fs --help' ;;
-    wait) options='--session --status --all --timeout --json --state-dir --color --allow-network-fs --help' ;;
-    health) options='--json --state-dir --color --allow-network-fs --help' ;;
-    stats) options='--session --agent --series --status --label --since --until --prometheus --json --state-dir --color --allow-network-fs --help' ;;
-    report) options='--session --agent --series --status --label --since --until --limit --html --json --state-dir --color --allow-network-fs --help' ;;
-    doctor) options='--json --state-dir --color --allow-network-fs --help' ;;
-    agents) options='--json --state-dir --color --allow-network-fs --help' ;;
-    config) options='--json --state-dir --color --allow-network-fs --help' ;;
-    service) options='--json --state-dir --color --allow-network-fs --help' ;;
-    completion) options='--json --state-dir --color --allow-network-fs --help' ;;
-    x) options='--exec --shell --file --batch --key --replace --stdin --script --label --session --agent --cwd --shared --env --env-file --context --agent-arg --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --allow-network-fs --help' runs=yes ;;
-    add) options='--exec --shell --file --batch --key --replace --stdin --script --label --session --agent --cwd --shared --env --env-file --context --agent-arg --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --allow-network-fs --help' runs=yes ;;
-    ls) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --allow-network-fs --help' ;;
-    rm) options='--session --all --wait --dry-run --yes --json --state-dir --color --allow-network-fs --help' ;;
-    log) options='--stdout --stderr --script --tail --raw --follow --json --state-dir --color --allow-network-fs --help' ;;
-    status) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --allow-network-fs --help' ;;
+    '') options='--json --state-dir --color --utc --allow-network-fs --version --help' ;;
+    submit) options='--exec --shell --file --batch --key --replace --stdin --script --label --session --agent --cwd --shared --env --env-file --context --agent-arg --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --utc --allow-network-fs --help' runs=yes ;;
+    schedule) options='--exec --shell --file --key --replace --stdin --script --label --session --agent --cwd --shared --env --env-file --context --agent-arg --cron --every --at --tz --start --until --max-runs --missed --overlap --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --next --dry-run --json --state-dir --color --utc --allow-network-fs --help' runs=yes ;;
+    list) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --utc --allow-network-fs --help' ;;
+    show) options='--json --state-dir --color --utc --allow-network-fs --help' ;;
+    logs) options='--stdout --stderr --script --tail --raw --follow --json --state-dir --color --utc --allow-network-fs --help' ;;
+    runs) options='--session --agent --series --status --label --since --until --limit --json --state-dir --color --utc --allow-network-fs --help' ;;
+    schedules) options='--session --json --state-dir --color --utc --allow-network-fs --help' ;;
+    events) options='--session --since --until --limit --follow --json --state-dir --color --utc --allow-network-fs --help' ;;
+    messages) options='--since --limit --session --follow --json --state-dir --color --utc --allow-network-fs --help' ;;
+    sessions) options='--agent --json --state-dir --color --utc --allow-network-fs --help' ;;
+    workers) options='--json --state-dir --color --utc --allow-network-fs --help' ;;
+    top) options='--read-only --json --state-dir --color --utc --allow-network-fs --help' ;;
+    edit) options='--exec --shell --prompt --key --stdin --script --label --agent --cwd --shared --env --env-file --context --agent-arg --at --in --cron --every --tz --start --until --max-runs --missed --overlap --once --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --json --state-dir --color --utc --allow-network-fs --help' runs=yes ;;
+    pause) options='--session --agent --all --reason --json --state-dir --color --utc --allow-network-fs --help' ;;
+    resume) options='--session --agent --all --json --state-dir --color --utc --allow-network-fs --help' ;;
+    cancel) options='--session --all --wait --dry-run --yes --json --state-dir --color --utc --allow-network-fs --help' ;;
+    retry) options='--exec --shell --prompt --key --stdin --script --session --failed --label --since --agent --cwd --shared --env --env-file --context --agent-arg --at --in --tz --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --yes --json --state-dir --color --utc --allow-network-fs --help' runs=yes ;;
+    reply) options='--json --state-dir --color --utc --allow-network-fs --help' ;;
+    trigger) options='--json --state-dir --color --utc --allow-network-fs --help' ;;
+    prune) options='--older-than --session --dry-run --yes --json --state-dir --color --utc --allow-network-fs --help' ;;
+    run) options='--session --drain --idle-exit --max-tasks --on-stop --jobs --detach --another --json --state-dir --color --utc --allow-network-fs --help' ;;
+    jobs) options='--reset --json --state-dir --color --utc --allow-network-fs --help' ;;
+    stop) options='--wait --leave --cancel --json --state-dir --color --utc --allow-network-fs --help' ;;
+    sweep) options='--session --dry-run --no-wake --reindex --json --state-dir --color --utc --allow-network-fs --help' ;;
+    wait) options='--session --status --all --timeout --json --state-dir --color --utc --allow-network-fs --help' ;;
+    health) options='--json --state-dir --color --utc --allow-network-fs --help' ;;
+    stats) options='--session --agent --series --status --label --since --until --prometheus --json --state-dir --color --utc --allow-network-fs --help' ;;
+    report) options='--session --agent --series --status --label --since --until --limit --html --json --state-dir --color --utc --allow-network-fs --help' ;;
+    doctor) options='--json --state-dir --color --utc --allow-network-fs --help' ;;
+    agents) options='--json --state-dir --color --utc --allow-network-fs --help' ;;
+    config) options='--json --state-dir --color --utc --allow-network-fs --help' ;;
+    service) options='--dry-run --json --state-dir --color --utc --allow-network-fs --help' ;;
+    completion) options='--json --state-dir --color --utc --allow-network-fs --help' ;;
+    x) options='--exec --shell --file --batch --key --replace --stdin --script --label --session --agent --cwd --shared --env --env-file --context --agent-arg --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --utc --allow-network-fs --help' runs=yes ;;
+    add) options='--exec --shell --file --batch --key --replace --stdin --script --label --session --agent --cwd --shared --env --env-file --context --agent-arg --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --utc --allow-network-fs --help' runs=yes ;;
+    ls) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --utc --allow-network-fs --help' ;;
+    rm) options='--session --all --wait --dry-run --yes --json --state-dir --color --utc --allow-network-fs --help' ;;
+    log) options='--stdout --stderr --script --tail --raw --follow --json --state-dir --color --utc --allow-network-fs --help' ;;
+    status) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --utc --allow-network-fs --help' ;;
     esac
 }
 
@@ -121,7 +122,7 @@ _agentq_option() {
     edit:-a|edit:--agent) kind=agents ;;
     edit:-C|edit:--cwd|edit:--state-dir) kind=directories ;;
     edit:--stdin|edit:--script|edit:--env-file) kind=files ;;
-    edit:--prompt|edit:--key|edit:-e|edit:--env|edit:--agent-arg|edit:--at|edit:--in|edit:--cron|edit:--every|edit:--tz|edit:--start|edit:--until|edit:--max-runs|edit:-p|edit:--priority|edit:--expires|edit:--timeout|edit:--grace|edit:--stall-timeout|edit:--memory|edit:--max-cost|edit:--pause-after|edit:--retries|edit:--backoff|edit:--max-backoff) kind=free ;;
+    edit:--exec|edit:-c|edit:--shell|edit:--prompt|edit:--key|edit:-e|edit:--env|edit:--agent-arg|edit:--at|edit:--in|edit:--cron|edit:--every|edit:--tz|edit:--start|edit:--until|edit:--max-runs|edit:-p|edit:--priority|edit:--expires|edit:--timeout|edit:--grace|edit:--stall-timeout|edit:--memory|edit:--max-cost|edit:--pause-after|edit:--retries|edit:--backoff|edit:--max-backoff) kind=free ;;
     edit:--label) kind=labels ;;
     edit:--after|edit:--after-any|edit:--after-failure) kind=tasks ;;
     edit:--color) kind=words choices='auto always never' ;;
@@ -145,7 +146,7 @@ _agentq_option() {
     retry:-a|retry:--agent) kind=agents ;;
     retry:-C|retry:--cwd|retry:--state-dir) kind=directories ;;
     retry:--stdin|retry:--script|retry:--env-file) kind=files ;;
-    retry:--prompt|retry:--key|retry:--since|retry:-e|retry:--env|retry:--agent-arg|retry:--at|retry:--in|retry:--tz|retry:-p|retry:--priority|retry:--expires|retry:--timeout|retry:--grace|retry:--stall-timeout|retry:--memory|retry:--max-cost|retry:--retries|retry:--backoff|retry:--max-backoff) kind=free ;;
+    retry:--exec|retry:-c|retry:--shell|retry:--prompt|retry:--key|retry:--since|retry:-e|retry:--env|retry:--agent-arg|retry:--at|retry:--in|retry:--tz|retry:-p|retry:--priority|retry:--expires|retry:--timeout|retry:--grace|retry:--stall-timeout|retry:--memory|retry:--max-cost|retry:--retries|retry:--backoff|retry:--max-backoff) kind=free ;;
     retry:--label) kind=labels ;;
     retry:-s|retry:--session) kind=sessions ;;
     retry:--after|retry:--after-any|retry:--after-failure) kind=tasks ;;
@@ -166,6 +167,8 @@ _agentq_option() {
     run:-s|run:--session) kind=sessions ;;
     run:--color) kind=words choices='auto always never' ;;
     run:--on-stop) kind=words choices='wait leave cancel' ;;
+    jobs:--state-dir) kind=directories ;;
+    jobs:--color) kind=words choices='auto always never' ;;
     stop:--state-dir) kind=directories ;;
     stop:--color) kind=words choices='auto always never' ;;
     sweep:--state-dir) kind=directories ;;
@@ -273,7 +276,7 @@ _agentq_argument() {
     prune:*) kind=ended ;;
     wait:*) kind=live ;;
     config:0) kind=words choices='show check path' ;;
-    service:0) kind=words choices='print' ;;
+    service:0) kind=words choices='install uninstall status print' ;;
     service:1) kind=words choices='systemd cron' ;;
     completion:0) kind=words choices='bash zsh fish' ;;
     ls:0) kind=live ;;
@@ -379,7 +382,7 @@ _agentq() {
     elif [[ $current == -* ]]; then
         for word in $options; do _agentq_offer "$word"; done
     elif [[ -z $command ]]; then
-        for word in submit schedule list show logs runs schedules events messages sessions workers top edit pause resume cancel retry reply trigger prune run stop sweep wait health stats report doctor agents config service completion x add ls rm log status; do
+        for word in submit schedule list show logs runs schedules events messages sessions workers top edit pause resume cancel retry reply trigger prune run jobs stop sweep wait health stats report doctor agents config service completion x add ls rm log status; do
             _agentq_offer "$word"
         done
     else

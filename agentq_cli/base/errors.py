@@ -11,10 +11,13 @@ if TYPE_CHECKING:
 
 
 class AgentqError(Exception):
-    """The base class: `code` is the exit code, `kind` the word that scripts match in JSON."""
+    """The base class: `code` is the exit code, `kind` the word that scripts match in JSON. If it stands for several
+    errors, `parts` are those that are told, and `more` is how many others there are."""
 
     code = 70
     kind = "bug"
+    parts: tuple[AgentqError, ...] = ()
+    more = 0
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -26,6 +29,15 @@ class Usage(AgentqError):
 
     code = 2
     kind = "usage"
+
+
+class NotAnAddress(Usage):
+    """A word that should name a task is no address. `what` wanted it; the word may be the name of a session."""
+
+    def __init__(self, message: str, what: str = "", word: str = "") -> None:
+        super().__init__(message)
+        self.what = what
+        self.word = word
 
 
 class NotFound(AgentqError):

@@ -39,8 +39,7 @@ ELSEWHERE = {
     "daemon": "run",
     "ps": "workers",
     "kill": "cancel",
-    "stop": "cancel",
-    "shutdown": "cancel",
+    "shutdown": "stop",
     "remove": "prune",
     "clean": "prune",
     "start": "run",
@@ -248,25 +247,13 @@ class Application(Helpful, TyperGroup):
         return name, command, args[1:]
 
     def invoke(self, ctx: click.Context) -> Any:
-        """The result of the command; the version or the help if none is named."""
+        """The result of the command; the version or an overview if none is named."""
         shared = ctx.meta.get(SHARED, {})
         if shared.get("version"):
             return perform.version()
         if not ctx._protected_args:
-            if shared.get("json"):
-                raise Usage("agentq: no command given; see 'agentq --help'")
-            return results.Document("help", {}, [self.get_help(ctx), *_next_steps(ctx)], code=2, prose=True)
+            return perform.alone(ctx.obj.context(shared))
         return super().invoke(ctx)
-
-
-def _next_steps(ctx: click.Context) -> list[str]:
-    """What to do next, shown below the help of a bare `agentq`."""
-    from agentq_cli.diagnose import next_steps
-
-    try:
-        return ["", *next_steps.lines(ctx.obj.context(ctx.meta.get(SHARED, {})))]
-    except Usage:
-        return []  # no home directory, or an invalid setting: here the help is more useful than an error
 
 
 def load(name: str) -> click.Command:

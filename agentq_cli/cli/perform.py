@@ -7,7 +7,7 @@ import sys
 
 from agentq_cli import __version__
 from agentq_cli.base import clock
-from agentq_cli.base.errors import Usage
+from agentq_cli.base.errors import NotAnAddress, Usage
 from agentq_cli.cli.context import Context, Resources, state_directory
 from agentq_cli.options.table import EVERYWHERE, row, rows
 from agentq_cli.show import printer, results
@@ -31,6 +31,10 @@ class Surroundings:
 
     def context(self, options: Mapping[str, Any]) -> Context:
         """The context of a command with these shared options. Raises Usage."""
+        if options.get("utc"):
+            from agentq_cli.options import moments
+
+            moments.read_in_utc()
         self.made = Context(
             state_dir=state_directory(options.get("state_dir"), os.environ),
             clock=clock.from_environment(os.environ),
@@ -79,7 +83,13 @@ def function(name: str) -> Callable[..., results.Result]:
 
 def call(name: str, given: Given, at: Context) -> results.Result:
     """The result of a command with the given values; values that were not given are None."""
-    return function(name)({**dict.fromkeys(option.name for option in rows(name)), **given}, at)
+    try:
+        return function(name)({**dict.fromkeys(option.name for option in rows(name)), **given}, at)
+    except NotAnAddress as error:
+        from agentq_cli.commands import session_meant
+
+        takes_session = any("-s" in option.spellings.split() for option in rows(name))
+        raise session_meant.explained(at.open_queue(), error, takes_session=takes_session) from None
 
 
 def version() -> results.Result:
@@ -87,14 +97,21 @@ def version() -> results.Result:
     return results.Document("version", {"version": __version__}, [f"agentq {__version__}"])
 
 
+def alone(at: Context) -> results.Result:
+    """What `agentq` alone prints."""
+    from agentq_cli.commands.overview import overview
+
+    return overview(at)
+
+
 def command(name: str, given: Mapping[str, Any], shared: Mapping[str, Any], umask: int) -> int:
-    """Run a command with the given values, or print the version if it has no name; returns the exit code. Raises the
-    command's errors."""
+    """Run a command with the given values; without a name print the version or an overview. Returns the exit code.
+    Raises the command's errors."""
 
     def invoke(surroundings: Surroundings) -> results.Result:
         refuse_empty(name, given, shared)
         if not name:
-            return version()
+            return version() if "version" in shared else alone(surroundings.context(shared))
         return call(name, given, surroundings.context(shared))
 
     return run(invoke, umask, as_json="json" in shared)

@@ -23,7 +23,8 @@ MOST_DIGITS = 15
 def read(words: Sequence[str]) -> tuple[str, Given, Given] | None:
     """The command, the values for its function, and the shared options; None if the parser has to read the words.
 
-    The command is empty if only the version is requested. Values that were not given are not in the dictionaries.
+    The command is empty if none is named: for the version, or an overview. Values that were not given are not in the
+    dictionaries.
     """
     name = ""
     # Few options, and usually none, come before the command.
@@ -60,6 +61,8 @@ def read(words: Sequence[str]) -> tuple[str, Given, Given] | None:
                 into[option.name] = True
                 continue
             if not equals:
+                if option.name == "exec":
+                    return None  # the words of a command are to be written out
                 following = next(rest, None)
                 if following is None:
                     return None
@@ -74,7 +77,7 @@ def read(words: Sequence[str]) -> tuple[str, Given, Given] | None:
                     return None
                 into[option.name] = number
     if not name:
-        return (name, given, shared) if "version" in shared else None
+        return None if plain or dashes else (name, given, shared)
     if "--exec" in options and (before or (dashes and "exec" not in given and ("file" in given or "--" in plain))):
         return None  # words for the agent behind a prompt, or both a prompt and a command
     return (name, given, shared) if _placed(plain, places, given) else None

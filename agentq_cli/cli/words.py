@@ -1,11 +1,11 @@
-"""Short ways to type a command, written out: `x`, aliases, and words after the `--` of a prompt.
+"""Short ways to type a command, written out: `x`, aliases, and words after the `--` of a prompt or of `edit --exec`.
 
 Both readers of command lines know only what is written out. Imported only if the quick reader could not read the words.
 """
 
 from __future__ import annotations
 
-from agentq_cli.options.table import ALIASES, ARGUMENTS, COMMANDS, SHORT_EXEC, rows
+from agentq_cli.options.table import ALIASES, ARGUMENTS, CHANGES, COMMANDS, SHORT_EXEC, rows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ def written_out(words: Sequence[str]) -> list[str]:
     if name == SHORT_EXEC:
         program = _plain(rest, 0, known)
         rest = [*rest[:program], "--exec", "--", *rest[program + (rest[program : program + 1] == ["--"]) :]]
+    elif command in CHANGES:
+        rest = _with_command(rest, known)
     elif "--exec" in known.spelled:
         rest = _with_arguments(rest, known)
     return [*before, command, *rest]
@@ -50,6 +52,23 @@ def _with_arguments(words: list[str], known: _Options) -> list[str]:
     return [*(f"--agent-arg={word}" for word in after), *kept]
 
 
+def _with_command(words: list[str], known: _Options) -> list[str]:
+    """The words of a command that changes a task; each word after its `--exec` and `--` becomes one of --exec.
+
+    Without `--`, all words after `--exec` are meant, as with `submit`.
+    """
+    place, begun = _plain(words, 0, known), -1
+    while place < len(words) and words[place] != "--":
+        begun = place if begun < 0 and "exec" in known.seen else begun
+        place = _plain(words, place + 1, known)
+    if "exec" not in known.seen or "--exec" not in words[:place]:
+        return words
+    end = place if place < len(words) or begun < 0 else begun
+    kept, argv = [word for word in words[:end] if word != "--exec"], words[end:]
+    argv = argv[1:] if argv[:1] == ["--"] else argv
+    return [*kept, *(f"--exec={word}" for word in argv)] if argv else [*kept, "--exec"]
+
+
 class _Options:
     """The options of a command by every spelling; `seen` are the names of those that were found."""
 
@@ -64,7 +83,7 @@ class _Options:
         if option is None:
             return False
         self.seen.add(option.name)
-        return option.kind != "flag"
+        return option.kind != "flag" and option.name != "exec"
 
 
 def _plain(words: Sequence[str], at: int, known: _Options) -> int:

@@ -48,11 +48,11 @@ def cancel(given: Given, at: Context) -> Result:
     own = None if session is None else values.parse_session(session)
     named = targets.all_expanded(ids) if ids else targets.live(queue, own)
     if dry_run:
-        found = targets.each_or_run(named, lambda known: _would(queue, known), targets.run_or_task)
+        found = targets.each_or_run(queue, named, lambda known: _would(queue, known), targets.run_or_task)
         return targets.results(found, _would_be, queue.now)
     if not everything:
         targets.confirm_many(bool(given["yes"]), len(named), "cancel")
-    found = targets.each_or_run(named, queue.cancel_each, targets.run_or_task)
+    found = targets.each_or_run(queue, named, queue.cancel_each, targets.run_or_task)
     targets.settle_dependents(queue)
     stopped = cancel.cancel_runs(queue, at.config, [(task, _is_run(name)) for name, task in found if _runs(task)])
     if given["wait"]:

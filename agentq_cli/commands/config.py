@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("agentq config", "Show every value and where it comes from."),
-    ("agentq config check", "Check the file; errors name the line."),
+    ("agentq config check", "Check the file; every wrong line is told."),
     ("agentq config path", "Print the path of the file."),
 )
 
@@ -36,6 +36,8 @@ def config(given: Given, at: Context) -> Result:
         path, _ = configuration.config_path(at.environ)
         return Document("config", {"path": path, "exists": is_there(path)}, [path])
     parse_choice(action, row("config", "action"), "config")
+    if action == "check":
+        configuration.check(at.environ)
     loaded = at.config
     for text in loaded.warnings:
         notices.warn(text)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from agentq_cli.base.dataclass import asdict
 from agentq_cli.diagnose.doctor import ERROR, OK, WARNING, Check, checks, overall
-from agentq_cli.show.results import Document, Result
+from agentq_cli.show.results import Document, Result, Worded
 
 CODES = {OK: 0, WARNING: 1, ERROR: 2}
 
@@ -36,6 +36,6 @@ def doctor(given: Given, at: Context) -> Result:
 
 def _lines(found: list[Check]) -> Iterator[str]:
     for each in found:
-        yield f"{each.status:<8} {each.check}: {each.message}"
+        yield Worded(f"{each.status:<8} {each.check}: {each.message}")
         if each.command is not None and each.status != OK:
             yield f"{'':<8} → {each.command}"

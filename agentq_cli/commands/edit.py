@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.work import Work
     from agentq_cli.options.table import Given
 
-FIELDS = {row.name: row.field for row in rows("edit") if "batch" in row.holds}
+FIELDS = {row.name: row.field for row in rows("edit") if "batch" in row.holds} | {"exec": "argv"}
 """The field of a task's work that an option changes: one of its launch after `launch.`; or `due_at`."""
 
 KEEPS = True
@@ -31,8 +31,8 @@ KEEPS = True
 
 EXAMPLES = (
     ("agentq edit 7 --priority 50", "Start it before the others."),
-    ('agentq edit docs/4 --prompt "Shorter, please"', "Change the prompt of a waiting task."),
     ('agentq edit 12 --cron "0 7 * * *"', "Change the time of a schedule."),
+    ("agentq edit 5 --exec -- make -k test", "Change the words of a command."),
     ("agentq edit 12 --once", "Make the next occurrence the last."),
 )
 
@@ -43,7 +43,7 @@ def edit(given: Given, here: Context) -> Result:
     Options that are not given keep their values. -e and --env-file add to the environment. Any address of a series
     means its live occurrence.
     """
-    changes, when, once = content("edit", given), series("edit", given), bool(given["once"])
+    changes, when, once = asked("edit", given), series("edit", given), bool(given["once"])
     if not changes and not when and not once:
         raise Usage("edit: nothing to change; see 'agentq edit --help'")
     address = targets.address(given["id"])
@@ -59,6 +59,16 @@ def edit(given: Given, here: Context) -> Result:
     return Items("tasks", [document], line=lambda item: str(item["id"]))
 
 
+def asked(place: str, given: Given) -> dict[str, Any]:
+    """The given options of a command that change what a task is to do. Raises Usage."""
+    found = content(place, given)
+    if given["exec"] is not None:
+        if "shell" in found:
+            raise Usage(f"-c '{found['shell']}': not together with --exec; it is the whole command")
+        found["exec"] = given["exec"]
+    return found
+
+
 def whole(task: Task, given: dict[str, Any]) -> dict[str, Any]:
     """The options that would submit the task as it is, with the changes applied."""
     known: dict[str, Any] = {"session": task.session, "cwd": task.work.cwd, "priority": task.work.priority}
@@ -67,6 +77,9 @@ def whole(task: Task, given: dict[str, Any]) -> dict[str, Any]:
         if "prompt" in given or "agent" in given:
             raise Usage(f"--{'prompt' if 'prompt' in given else 'agent'}: {task.address} is a command")
         return known | {"exec": list(task.work.argv or ())} | given
+    for name in ("exec", "shell"):
+        if name in given:
+            raise Usage(f"--{name}: {task.address} is a prompt")
     # Checked again even if only the agent changes: the new one may not report its cost.
     return (
         known

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from agentq_cli.base.dataclass import asdict
 from agentq_cli.base.errors import AgentqError, Unreadable
 from agentq_cli.diagnose.health import Issue, Severity, issues
-from agentq_cli.show.results import Document, Result
+from agentq_cli.show.results import Document, Result, Worded
 
 STATUSES = ("healthy", "degraded", "unhealthy")
 
@@ -50,5 +50,5 @@ def _found(at: Context) -> Iterator[Issue]:
 def _lines(status: str, found: list[Issue]) -> Iterator[str]:
     yield status
     for issue in found:
-        yield f"{issue.severity}: {issue.component}: {issue.message}"
+        yield Worded(f"{issue.severity}: {issue.component}: {issue.message}")
         yield f"  {issue.recommendation}"

@@ -9,8 +9,8 @@ from agentq_cli.diagnose.why import Why
 from agentq_cli.model.statuses import Status
 from agentq_cli.options import values
 from agentq_cli.show import documents
-from agentq_cli.show.results import Items, Result
-from agentq_cli.show.tables import Column, Told
+from agentq_cli.show.results import Items, Result, Told
+from agentq_cli.show.tables import Column
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -45,7 +45,7 @@ def switch(given: Given, at: Context, *, paused: bool, reason: str | None = None
         act = (lambda addresses: queue.pause_each(addresses, reason=reason)) if paused else queue.resume_each
         now = queue.now
         results = targets.results(
-            targets.each(ids, act), lambda _, task: f"{task.address} is {task.shown_status(now)}", now
+            targets.each(queue, ids, act), lambda _, task: f"{task.address} is {task.shown_status(now)}", now
         )
     else:
         results = Results([_whole(at, queue, session, agent, paused, reason)])

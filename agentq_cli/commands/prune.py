@@ -40,11 +40,13 @@ def prune(given: Given, at: Context) -> Result:
         only = None if session is None else values.parse_session(session)
         names = [str(address) for address in queue.ended_before(queue.now - age, session=only)]
     if given["dry_run"]:
-        found = targets.each(names, lambda addresses: [_would(queue, task) for task in queue.task_each(addresses)])
+        found = targets.each(
+            queue, names, lambda addresses: [_would(queue, task) for task in queue.task_each(addresses)]
+        )
         return targets.results(found, lambda _, task: f"{task.address} would be pruned", queue.now)
     if names:
         targets.confirm(bool(given["yes"]), f"prune {len(names)} {'task' if len(names) == 1 else 'tasks'} for good")
-    found = targets.each(names, queue.prune_each)
+    found = targets.each(queue, names, queue.prune_each)
     return targets.results(found, lambda _, task: f"{task.address} is pruned", queue.now)
 
 

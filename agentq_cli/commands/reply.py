@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from agentq_cli.base.defaults import NOBODY_THERE
 from agentq_cli.base.errors import Usage, WrongState
-from agentq_cli.commands import targets
+from agentq_cli.commands import nobody_there, targets
 from agentq_cli.diagnose.why import Why
 from agentq_cli.options.new_task import text
-from agentq_cli.show import documents, notices
+from agentq_cli.show import documents
 from agentq_cli.show.results import Items, Result
-from agentq_cli.supervise import attended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +43,6 @@ def reply(given: Given, at: Context) -> Result:
             raise WrongState(f"task '{address}': agent '{agent}' cannot continue a conversation")
     task = queue.reply(address, text(said, "TEXT"))
     targets.settle_dependents(queue)
-    if attended.unattended(queue, [task.session]):
-        notices.hint(NOBODY_THERE)
+    nobody_there.check(at, queue, [task.session])
     document = documents.task(task, now=queue.now, waiting_for=Why(queue, at.config).exactly(task))
     return Items("tasks", [document], line=lambda item: str(item["id"]))

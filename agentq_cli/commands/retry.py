@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from agentq_cli.base.defaults import NOBODY_THERE
 from agentq_cli.base.errors import AgentqError, Usage
-from agentq_cli.commands import edit, filters, targets
+from agentq_cli.commands import edit, filters, nobody_there, targets
 from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue, done
 from agentq_cli.model.actions import Undone
@@ -14,10 +13,9 @@ from agentq_cli.model.addresses import Address
 from agentq_cli.model.statuses import Status
 from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
-from agentq_cli.options.new_task import TaskMaker, content, spelled
-from agentq_cli.show import documents, notices
+from agentq_cli.options.new_task import TaskMaker, spelled
+from agentq_cli.show import documents
 from agentq_cli.show.results import Items, Result
-from agentq_cli.supervise import attended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,8 +30,8 @@ KEEPS = True
 USAGES = ("[OPTIONS] ID...", "[OPTIONS] --failed")
 EXAMPLES = (
     ("agentq retry 3", "Run a task again."),
-    ("agentq retry docs/7-9 12", "Run several again."),
     ("agentq retry 3 --timeout 2h --agent-arg=--verbose", "Run it again, with these changes."),
+    ("agentq retry 5 -c 'make test | tee log'", "Run a command again, with other words."),
     ("agentq retry --failed --since 12h", "Run again all that failed in the last twelve hours."),
 )
 FILTERS = ("session", "label", "since")
@@ -52,18 +50,17 @@ def retry(given: Given, at: Context) -> Result:
     for name in FILTERS:
         if given[name] is not None and not failed:
             raise Usage(f"--{name} '{given[name]}': only together with --failed")
-    changes = content("retry", {**given, "label": None, "session": None})
+    changes = edit.asked("retry", {**given, "label": None, "session": None})
     queue = at.open_queue()
     words = targets.all_expanded(ids) if ids else _failed(queue, at, given)
     targets.confirm_many(bool(given["yes"]), len(words), "retry")
-    found = targets.each(words, lambda addresses: _again(queue, at, addresses, changes))
+    found = targets.each(queue, words, lambda addresses: _again(queue, at, addresses, changes))
     targets.settle_dependents(queue)
     if any(isinstance(task, Undone) for _, task in found):
         now = queue.now
         return targets.results(found, lambda _, task: f"{task.address} is {task.shown_status(now)}", now)
     tasks = [done(task) for _, task in found]
-    if tasks and attended.unattended(queue, {task.session for task in tasks}):
-        notices.hint(NOBODY_THERE)
+    nobody_there.check(at, queue, {task.session for task in tasks})
     why = Why(queue, at.config)
     items = (documents.task(task, now=queue.now, waiting_for=why.of(task)) for task in tasks)
     return Items("tasks", items, line=lambda item: str(item["id"]), empty="nothing has failed")

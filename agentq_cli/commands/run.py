@@ -74,6 +74,7 @@ def _supervise(at: Context, settings: Settings) -> Result:
     launcher = Launcher()
     launcher.start()
     at.resources.callback(launcher.close)
+    _name()
     queue = _open_patiently(at)
     supervision = Supervision(queue, launcher, config=at.config, clock=at.clock, settings=settings, environ=at.environ)
 
@@ -92,6 +93,19 @@ def _supervise(at: Context, settings: Settings) -> Result:
         return int(settings.drain and supervision.failed > 0)
 
     return Stream("event", items(), _line, code=code, live=_live(queue, supervision), survives_reader=True)
+
+
+def _name() -> None:
+    """Show as `agentq run …` in ps, however the interpreter was started."""
+    import sys
+
+    from agentq_cli.host import kernel
+
+    words = sys.argv[1:]
+    if "run" in words:
+        words.remove("run")
+    kernel.name_process("agentq")
+    kernel.show_command(["agentq", "run", *words])
 
 
 def _open_patiently(at: Context) -> Queue:

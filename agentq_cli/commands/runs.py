@@ -9,7 +9,7 @@ from agentq_cli.commands import filters, run_document
 from agentq_cli.engines.door import Queue
 from agentq_cli.model.runs import Run
 from agentq_cli.options import values
-from agentq_cli.show import documents
+from agentq_cli.show import costs, documents
 from agentq_cli.show.results import Items, Result
 from agentq_cli.show.tables import Column
 
@@ -24,9 +24,9 @@ AT_ONCE = 100
 
 def _cost(run: documents.Item) -> str | None:
     """What it cost; `?` if its agent did not say, nothing for a command."""
-    if run["cost_usd"] is not None:
-        return f"${run['cost_usd']:.{2 if run['cost_usd'] >= 0.01 else 4}f}"
-    return None if run["agent"] is None or run["finished_at"] is None else "?"
+    if run["cost_usd"] is None and (run["agent"] is None or run["finished_at"] is None):
+        return None
+    return costs.money(run["cost_usd"])
 
 
 COLUMNS = (

@@ -7,7 +7,6 @@ from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import Usage
 from agentq_cli.commands.submit import PLAN, asked, dry, plan_of, put, told
 from agentq_cli.model.tasks import Task
-from agentq_cli.options import values
 from agentq_cli.options.new_schedule import OCCURRENCE, make_schedule, series
 from agentq_cli.options.new_task import TaskMaker, spelled
 from agentq_cli.policy import schedule as policy
@@ -63,23 +62,25 @@ def schedule(given: Given, here: Context) -> Result:
     task = replace(task, schedule=made, due_at=first, anchored=anchored, held=bool(given["hold"]))
     if given["dry_run"]:
         return dry([plan_of(here, task, given["next"] or SHOWN)], here)
-    queue, ((address, _),) = put(here, [task], attended=task.held)
+    queue, placed = put(here, [task], attended=task.held)
+    ((address, _),) = placed
     stored = queue.task(address)
     for moment in documents.coming(stored, queue.now):
-        notices.note(f"next: {_shown(moment, stored)}")
-    return told(here, queue, [address])
+        notices.note(f"next: {_shown(moment, stored, queue.now)}")
+    return told(here, queue, placed)
 
 
 def _times(here: Context, made: policy.Schedule, count: int) -> Result:
     """The next times of a schedule, for which no work has to be given."""
     first = policy.first(made, here.now_ms())
-    moments = [] if first is None else policy.fires(made, first - 1, count)
-    plan = dict.fromkeys(PLAN) | {"session": None, "schedule": documents.schedule_of(made, moments)}
+    times = [] if first is None else policy.fires(made, first - 1, count)
+    plan = dict.fromkeys(PLAN) | {"session": None, "schedule": documents.schedule_of(made, times)}
     if here.as_json:
         return Items("plan", [plan])
-    return Document("plan", plan, [f"{values.format_local(at, made.tz)}  {rfc3339(at)}" for at in moments])
+    return Document("plan", plan, [documents.coming_time(at, made.tz, here.now_ms()) for at in times])
 
 
-def _shown(moment: int, task: Task) -> str:
+def _shown(moment: int, task: Task, now: int) -> str:
     zone = "UTC" if task.recurrence is None else task.recurrence.schedule.tz
-    return f"{values.format_local(moment, zone)} ({rfc3339(moment)})"
+    exact = rfc3339(moment)
+    return f"{notices.coming(moment, zone, now)} ({exact})"

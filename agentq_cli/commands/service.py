@@ -1,4 +1,4 @@
-"""`agentq service print`: the units, or the crontab line, that run the queue as this shell would."""
+"""`agentq service`: the units, or the crontab line, that run the queue as this shell would; here they are printed."""
 
 from __future__ import annotations
 
@@ -28,25 +28,49 @@ INSTALL = {
     "cron": ("(crontab -l 2>/dev/null; agentq service print cron) | crontab -",),
 }
 
+USAGES = (
+    "[OPTIONS] install [systemd|cron] [UNIT]",
+    "[OPTIONS] uninstall|status [systemd|cron]",
+    "[OPTIONS] print systemd|cron [UNIT]",
+)
+
 EXAMPLES = (
-    ("agentq service print systemd", "Print units for the user's systemd, and where they go."),
-    ("agentq service print systemd agentq.service", "Print one unit, as it goes into its file."),
+    ("agentq service install", "Run the queue from now on, by the user's systemd or else by cron."),
+    (
+        "agentq service install systemd agentq-sweep.timer --dry-run",
+        "Show how a sweep every minute would be installed.",
+    ),
+    ("agentq service status", "Show what is installed, and whether it runs."),
     ("agentq service print cron", "Print a line for 'crontab -e'."),
 )
 
 
 def service(given: Given, at: Context) -> Result:
-    """Print systemd units, or a crontab line, that run the queue with this shell's settings.
+    """Run the queue by the user's systemd or by cron, with this shell's settings.
 
-    They contain this shell's PATH, the state dir and the config, so that agents found here are found there too.
-    Nothing is installed; comments say where each part goes. Secrets such as API keys are never printed.
+    'install' writes systemd user units, enables and starts them; or it adds a line to the crontab, between two marks.
+    If neither is named, it takes the user's systemd if that answers, else cron. Repeat it after a change of PATH.
+    'uninstall' removes exactly that; what is running goes on. 'status' shows what is installed, and whether it runs.
+    'print' only prints units or the line; comments say where each part goes.
+
+    All of them contain this shell's PATH, the state dir and the config, so that agents found here are found there too.
+    Secrets such as API keys are never part of them.
     """
     action, kind, unit = given["action"], given["kind"], given["unit"]
     parse_choice(action, row("service", "action"), "service")
-    parse_choice(kind, row("service", "kind"), "service print")
-    if unit is not None and kind != "systemd":
-        raise Usage(f"service print cron '{unit}': only systemd has units")
+    if kind is not None:
+        parse_choice(kind, row("service", "kind"), f"service {action}")
+    if unit is not None and (kind != "systemd" or action not in ("print", "install")):
+        raise Usage(f"service {action} '{unit}': units are named only in `print systemd` and `install systemd`")
+    if given["dry_run"] and action not in ("install", "uninstall"):
+        raise Usage(f"--dry-run: service {action} changes nothing")
     found = _service(at)
+    if action != "print":
+        from agentq_cli.commands import service_install
+
+        return service_install.act(action, kind, unit, found, at, dry=bool(given["dry_run"]))
+    if kind is None:
+        raise Usage("service print: say systemd or cron")
     return _cron(found) if kind == "cron" else _systemd(found, unit)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agentq_cli.base.clock import from_rfc3339, rfc3339
+from agentq_cli.base.clock import rfc3339
 from agentq_cli.commands import answer, following, reading, run_document
 from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue
@@ -14,7 +14,7 @@ from agentq_cli.model.statuses import Status
 from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
 from agentq_cli.show import documents
-from agentq_cli.show.results import Document, Result, Said
+from agentq_cli.show.results import Document, Result, Said, Worded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _lines(
     if data["reason"]:
         yield "Reason", data["reason"]
     if data["waiting_for"]:
-        yield "Waiting for", f"{data['waiting_for']['kind']}: {data['waiting_for']['detail']}"
+        yield "Waiting for", Worded(f"{data['waiting_for']['kind']}: {data['waiting_for']['detail']}")
         if data["waiting_for"]["until"]:
             yield "Until", data["waiting_for"]["until"]
     if task.cancel_requested and not task.status.ended:
@@ -134,7 +134,7 @@ def _lines(
     if data["schedule"]:
         yield "Schedule", _schedule(data["schedule"])
         for at in data["schedule"]["next"]:
-            yield "Next", values.format_local(from_rfc3339(at), data["schedule"]["tz"])
+            yield "Next", at
     for label, key in (("Created", "created_at"), ("Due", "due_at"), ("Expires", "expires_at")):
         if data[key]:
             yield label, data[key]
@@ -143,7 +143,7 @@ def _lines(
     if data["exit_code"] is not None:
         yield "Exit code", str(data["exit_code"])
     for run in runs:
-        yield f"Run {run.id}", reading.how_it_ended(run, rfc3339(run.started_at))
+        yield f"Run {run.id}", Worded(reading.how_it_ended(run, rfc3339(run.started_at)))
 
 
 def _schedule(data: documents.Item) -> str:

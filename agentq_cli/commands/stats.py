@@ -168,7 +168,7 @@ def _lines(data: Mapping[str, Any]) -> Iterator[str | tuple[str, str]]:
 
 def _cost(figures: Mapping[str, Any]) -> str:
     runs = (figures[f"{name}_runs"] for name in ("priced", "unpriced", "list_price"))
-    return costs.cost(figures["cost_usd"] or 0, *runs)
+    return costs.together(figures["cost_usd"] or 0, *runs)
 
 
 def _spread(ranks: Mapping[str, int | None]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.dataclass import replace
-from agentq_cli.base.defaults import NOBODY_THERE
 from agentq_cli.base.errors import Usage
 from agentq_cli.engines.door import Queue, done, store_one
 from agentq_cli.model.addresses import Address
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.tasks import NewTask
     from agentq_cli.options.table import Given
     from agentq_cli.show import documents
+    from agentq_cli.show.results import Told
 
 USAGES = (
     "[OPTIONS] PROMPT",
@@ -107,6 +107,9 @@ def _batch(here: Context, path: str, given: Given) -> list[NewTask]:
     return batch.tasks(here, path, content("submit", given))
 
 
+MOST_KNOWN = 10
+"""How many tasks that were there already are named."""
+
 PLAN = ("session", "agent", "argv", "env", "cwd", "due_at", "expires_at", "schedule")
 """The keys of an item of `agentq.plan/1`."""
 
@@ -115,7 +118,9 @@ def dry(items: Sequence[documents.Item], here: Context) -> Result:
     """What --dry-run prints: a document with items, or text that says what each task would start, where and when."""
     if here.as_json:
         return Items("plan", items)
-    lines: list[str | tuple[str, str]] = []
+    from agentq_cli.show.documents import coming_time
+
+    lines: list[str | tuple[str, str | Told]] = []
     for item in items:
         lines += [""] if lines else []
         lines += [(name, _shown(item[name])) for name in PLAN if item[name] is not None and name != "schedule"]
@@ -123,7 +128,7 @@ def dry(items: Sequence[documents.Item], here: Context) -> Result:
             zone = item["schedule"]["tz"]
             for text in item["schedule"]["next"]:
                 at = values.parse_time(text, zone="UTC", now_ms=0)
-                lines.append(("next", f"{values.format_local(at, zone)}  {text}"))
+                lines.append(("next", coming_time(at, zone, here.now_ms())))
     return Document("plan", {"items": items}, lines)
 
 
@@ -159,13 +164,15 @@ def store(here: Context, tasks: Sequence[NewTask], given: Given) -> Result:
         if found is not None:
             seq, attended = found
             if not attended:
-                notices.hint(NOBODY_THERE)
-            addresses = [Address(tasks[0].session, seq)]
-            return told(here, here.open_queue(), addresses) if here.as_json else _addresses(addresses)
+                from agentq_cli.commands import nobody_there
+
+                nobody_there.hint(here)
+            address = Address(tasks[0].session, seq)
+            return told(here, here.open_queue(), [(address, True)]) if here.as_json else _addresses([address])
     queue, stored = put(here, tasks, attended=wait or follow or all(task.held for task in tasks))
     addresses = [address for address, _ in stored]
     if not (wait or follow):
-        return told(here, queue, addresses)
+        return told(here, queue, stored)
     from agentq_cli.commands import submit_waiting
 
     if follow and len(addresses) == 1 and not here.as_json:
@@ -174,10 +181,8 @@ def store(here: Context, tasks: Sequence[NewTask], given: Given) -> Result:
 
 
 def put(here: Context, tasks: Sequence[NewTask], *, attended: bool = False) -> tuple[Queue, list[tuple[Address, bool]]]:
-    """Store tasks and wake the processes that wait for work; returns each address and whether the task is new. Prints a
-    hint if no supervisor will run the tasks, unless they are `attended`."""
-    from agentq_cli.supervise.attended import unattended
-
+    """Store tasks and wake the processes that wait for work; returns each address and whether the task is new. Says
+    which tasks were found by their keys, and hints if no supervisor will run them, unless they are `attended`."""
     queue = here.open_queue(create=True)
     # A batch over several sessions belongs to this process until the batch is complete. A process in another PID
     # namespace can tell by the bell that this process is alive.
@@ -187,13 +192,27 @@ def put(here: Context, tasks: Sequence[NewTask], *, attended: bool = False) -> t
     finally:
         if bell is not None:
             bell.close()
-    if not attended and unattended(queue, sorted({address.session for address, _ in stored})):
-        notices.hint(NOBODY_THERE)
+    _say_known(tasks, stored)
+    if not attended:
+        from agentq_cli.commands import nobody_there
+
+        nobody_there.check(here, queue, sorted({address.session for address, _ in stored}))
     return queue, stored
 
 
-def told(here: Context, queue: Queue, addresses: Sequence[Address]) -> Result:
-    """The addresses of tasks, or with --json the stored tasks."""
+def _say_known(tasks: Sequence[NewTask], stored: Sequence[tuple[Address, bool]]) -> None:
+    """Say which tasks were not submitted, because live ones have their keys."""
+    known = [(address, task) for task, (address, is_new) in zip(tasks, stored, strict=True) if not is_new]
+    for address, task in known[:MOST_KNOWN]:
+        what = "it is now what was given" if task.replace else "nothing new was submitted"
+        notices.note(f"{address} has the key '{task.work.key}' already; {what}")
+    if len(known) > MOST_KNOWN:
+        notices.note(f"{len(known) - MOST_KNOWN} more were there already")
+
+
+def told(here: Context, queue: Queue, stored: Sequence[tuple[Address, bool]]) -> Result:
+    """The addresses of tasks, or with --json the stored tasks, and which of them were there already."""
+    addresses = [address for address, _ in stored]
     if not here.as_json:
         return _addresses(addresses)
     from agentq_cli.diagnose.why import Why
@@ -201,7 +220,12 @@ def told(here: Context, queue: Queue, addresses: Sequence[Address]) -> Result:
 
     why = Why(queue, here.config)
     found = (done(each) for each in queue.task_each(addresses))
-    return Items("tasks", (documents.task(each, now=queue.now, waiting_for=why.of(each)) for each in found))
+    existing = [str(address) for address, is_new in stored if not is_new]
+    return Items(
+        "tasks",
+        (documents.task(each, now=queue.now, waiting_for=why.of(each)) for each in found),
+        extra={"existing": existing} if existing else {},
+    )
 
 
 def _addresses(addresses: Sequence[Address]) -> Result:

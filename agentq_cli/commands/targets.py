@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from agentq_cli.base.errors import AgentqError, Usage
+from agentq_cli.base.errors import AgentqError, NotAnAddress, Usage
+from agentq_cli.commands import session_meant
 from agentq_cli.engines.door import Queue
 from agentq_cli.model.actions import Actor, TargetResult, Undone
 from agentq_cli.model.addresses import Address, RunId
@@ -22,17 +23,21 @@ Done: TypeAlias = "tuple[str, Task | Undone]"
 """A target as it is reported, and the result for it."""
 
 
-MOST_IN_RANGE = 10_000
 MOST_UNASKED = 10
 """How many tasks a command changes without asking first, on a terminal."""
 
 
-def each(targets: Sequence[str], act: Callable[[Sequence[Address]], Sequence[Task | Undone]]) -> list[Done]:
+def each(
+    queue: Queue, targets: Sequence[str], act: Callable[[Sequence[Address]], Sequence[Task | Undone]]
+) -> list[Done]:
     """Do something to each of these tasks, even if it fails for one of them."""
-    return each_or_run(targets, lambda known: act([Address(*target[:2]) for target in known]), values.parse_address)
+    return each_or_run(
+        queue, targets, lambda known: act([Address(*target[:2]) for target in known]), values.parse_address
+    )
 
 
 def each_or_run(
+    queue: Queue,
     targets: Sequence[str],
     act: Callable[[Sequence[Address | RunId]], Sequence[Task | Undone]],
     parse: Callable[[str], Address | RunId],
@@ -44,6 +49,8 @@ def each_or_run(
     for position, name in enumerate(names):
         try:
             known[position] = parse(name)
+        except NotAnAddress as error:
+            found[position] = Undone(session_meant.explained(queue, error, takes_session=True))
         except AgentqError as error:
             found[position] = Undone(error)
     found.update(zip(known, act(list(known.values())), strict=True))
@@ -63,28 +70,7 @@ def _result(name: str, found: Task | Undone, message: Callable[[str, Task], str]
 
 def all_expanded(words: Sequence[str]) -> list[str]:
     """The targets that all these words stand for."""
-    return [target for word in words for target in expanded(word)]
-
-
-def expanded(word: str) -> list[str]:
-    """The targets that a word stands for: `3-5` and `docs/3-5` are three, `3,7` and `docs/3,7` two; other words stand
-    for themselves. After a comma, a number without a session is of the session before it. Raises Usage."""
-    if word.isdigit():
-        return [word]
-    found: list[str] = []
-    before = ""
-    for part in word.split(","):
-        session, slash, rest = part.rpartition("/")
-        before = f"{session}/" if slash else before
-        first, dash, last = rest.partition("-")
-        if not (dash and first.isdecimal() and last.isdecimal()):
-            found.append(f"{before}{rest}")
-            continue
-        low, high = (values.parse_address(f"{before}{number}", f"ID '{word}':").seq for number in (first, last))
-        if not 0 <= high - low < MOST_IN_RANGE:
-            raise Usage(f"ID '{word}': a range goes upwards, and has at most {MOST_IN_RANGE} tasks")
-        found += [f"{before}{seq}" for seq in range(low, high + 1)]
-    return found
+    return [target for word in words for target in values.expanded(word)]
 
 
 def settle_dependents(queue: Queue) -> None:

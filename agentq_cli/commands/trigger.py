@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from agentq_cli.base.defaults import NOBODY_THERE
-from agentq_cli.commands import targets
+from agentq_cli.commands import nobody_there, targets
 from agentq_cli.diagnose.why import Why
-from agentq_cli.show import documents, notices
+from agentq_cli.show import documents
 from agentq_cli.show.results import Items, Result
-from agentq_cli.supervise import attended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +25,6 @@ def trigger(given: Given, at: Context) -> Result:
     """
     queue = at.open_queue()
     task = queue.trigger(targets.address(given["id"]))
-    if attended.unattended(queue, [task.session]):
-        notices.hint(NOBODY_THERE)
+    nobody_there.check(at, queue, [task.session])
     document = documents.task(task, now=queue.now, waiting_for=Why(queue, at.config).exactly(task))
     return Items("tasks", [document], line=lambda item: str(item["id"]))

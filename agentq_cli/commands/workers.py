@@ -43,7 +43,7 @@ SUPERVISORS = (
     Column("STARTED", "started_at", kind="time", spare=1),
     Column("LAST SIGN", "last_seen_at", kind="time"),
 )
-GATES = (Column("GATE", "name"), Column("HOLDING", "holding"), Column("DETAIL", "detail"))
+GATES = (Column("GATE", "name"), Column("HOLDING", "holding"), Column("DETAIL", "detail", kind="words"))
 SIGNS = ("stdout", "stderr", "heartbeat", "start")
 """The files of a run whose changes show that it is alive."""
 
@@ -122,7 +122,7 @@ def supervisor_item(at: Context, supervisor: Supervisor) -> documents.Item:
 
 def gate_items(at: Context, queue: Queue, running: int, supervisors: list[Supervisor]) -> list[documents.Item]:
     """What holds starts back, or could: the gates of admission, and the holds on agents and the queue."""
-    jobs = max((supervisor.jobs for supervisor in supervisors), default=at.config.jobs)
+    jobs = max((supervisor.jobs for supervisor in supervisors), default=at.config.jobs_of(None, queue.jobs())[0])
     cap = admission.cap(running, jobs)
     found = [documents.gate(gate) for gate in (cap, *_admission(at, queue, supervisors))]
     for hold in queue.holds():

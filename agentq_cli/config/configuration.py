@@ -84,6 +84,16 @@ class Config:
         """Where the value of a dotted key came from, as `config show` prints it."""
         return self.sources.get(key, "default")
 
+    def jobs_of(self, flag: int | None, told: int | None) -> tuple[int, str]:
+        """How many tasks run at once, and where that comes from: the command line of `run`, the environment, what
+        `agentq jobs` was told, the file, or the default."""
+        if flag is not None:
+            return flag, "--jobs"
+        source = self.source("jobs")
+        if told is None or source.startswith("environment"):
+            return self.jobs, source
+        return told, "agentq jobs"
+
     def changed(self) -> bool:
         """Whether the file is no longer the one that was read."""
         return stamp(self.path) != self.stamp
@@ -116,6 +126,14 @@ def load(environ: Mapping[str, str], *, state_dir: str | None = None) -> Config:
 
         config = reading.with_environment(config, environ)
     return config
+
+
+def check(environ: Mapping[str, str]) -> None:
+    """Check the configuration of this process. Raises everything that is wrong with it."""
+    path, _ = config_path(environ)
+    from agentq_cli.config import reading
+
+    reading.check(Config(path=path, stamp=stamp(path)), environ)
 
 
 def config_path(environ: Mapping[str, str]) -> tuple[str, bool]:

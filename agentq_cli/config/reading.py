@@ -10,12 +10,16 @@ from agentq_cli.config.configuration import LIMIT_FIELDS, Config, Limits, agent_
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
+    from agentq_cli.base.gathered import Gathered
     from agentq_cli.config.configuration import Options
 
 LARGEST_FILE = 4 << 20
+
+LAST = 1 << 62
+"""The line of an error that belongs to none of the file: it comes behind them."""
 
 
 def with_file(config: Config, state_dir: str | None) -> Config:
@@ -36,8 +40,22 @@ def with_file(config: Config, state_dir: str | None) -> Config:
     return read
 
 
-def with_environment(config: Config, environ: Mapping[str, str]) -> Config:
-    """The settings with those of the environment over them. Raises Usage."""
+def check(config: Config, environ: Mapping[str, str]) -> None:
+    """Read file and environment to the end. Raises every error, in the order of the file's lines."""
+    from agentq_cli.base.gathered import Gathered
+
+    gathered = Gathered()
+    if config.stamp is not None:
+        text = text_of(config.path)
+        config = _File(config.path, text, gathered).read(config, _parse(config.path, text))
+    with_environment(config, environ, lambda error: gathered.add(LAST, error))
+    gathered.check()
+
+
+def with_environment(
+    config: Config, environ: Mapping[str, str], report: Callable[[Usage], None] = schema.raised
+) -> Config:
+    """The settings with those of the environment over them. What is wrong with one of them is reported."""
     for key, read in schema.TOP.items():
         name = f"AGENTQ_{key.upper()}"
         held: Any = environ.get(name, "")
@@ -52,9 +70,13 @@ def with_environment(config: Config, environ: Mapping[str, str]) -> Config:
                 continue
         if key == "capture_env":
             held = held.replace(",", " ").split()
-        value = read(held, name)
+        try:
+            value = read(held, name)
+        except Usage as error:
+            report(error)
+            continue
         if key == "default_agent" and value not in agent_names(config):
-            _refuse_agent(config, value, name)
+            report(_no_agent(config, value, name))
         config = _set(config, key, value, f"environment {name}")
     return config
 
@@ -74,11 +96,17 @@ def place(config: Config, *keys: str) -> str:
 
 
 class _File:
-    """The tables of a file, and the places of its keys."""
+    """The tables of a file, and the places of its keys. The first error is raised, unless all are `gathered`."""
 
-    def __init__(self, path: str, text: str) -> None:
+    def __init__(self, path: str, text: str, gathered: Gathered | None = None) -> None:
         self.path = path
         self.text = text
+        self.gathered = gathered
+
+    def report(self, error: Usage) -> None:
+        if self.gathered is None:
+            raise error from None
+        self.gathered.add(int(error.message.removeprefix(f"{self.path}:").partition(":")[0]), error)
 
     def place(self, *keys: str) -> str:
         """File and line of a key, or of the nearest table around it; only searched for an error."""
@@ -92,27 +120,30 @@ class _File:
         return f"{self.path}:{lines[keys]}:"
 
     def table(self, rules: schema.Schema, table: Any, *keys: str) -> dict[str, Any]:
-        return schema.read_table(rules, table, ".".join(keys), lambda *rest: self.place(*keys, *rest))
+        return schema.read_table(rules, table, ".".join(keys), lambda *rest: self.place(*keys, *rest), self.report)
 
     def named(self, rules: schema.Schema, tables: Any, noun: str) -> dict[str, Options]:
         """The tables `[noun.NAME]`, each name checked."""
         if not isinstance(tables, dict):
-            schema.refuse(f"{self.place(noun)} {noun}", tables, "must be a table")
+            self.report(schema.refused(f"{self.place(noun)} {noun}", tables, "must be a table"))
+            return {}
         for name in tables:
             if not is_name(name):
-                raise Usage(
-                    f"{self.place(noun, name)} [{noun}] name '{name}': must be 1 to 64 letters, digits, dots, "
-                    "dashes and underscores, beginning with a letter or digit"
+                self.report(
+                    Usage(
+                        f"{self.place(noun, name)} [{noun}] name '{name}': must be 1 to 64 letters, digits, dots, "
+                        "dashes and underscores, beginning with a letter or digit"
+                    )
                 )
         return {name: self.table(rules, table, noun, name) for name, table in tables.items()}
 
     def read(self, config: Config, document: dict[str, Any]) -> Config:
         tables = {key: document[key] for key in schema.TABLES if key in document}
         plain = {key: value for key, value in document.items() if key not in tables}
-        unknown = next((key for key in plain if key.replace("-", "_") not in schema.TOP), None)
-        if unknown is not None:
+        for unknown in [key for key in plain if key.replace("-", "_") not in schema.TOP]:
             known = [*schema.TOP, *schema.TABLES]
-            raise Usage(f"{self.place(unknown)} unknown key '{unknown}'{nearest(unknown, known)}")
+            self.report(Usage(f"{self.place(unknown)} unknown key '{unknown}'{nearest(unknown, known)}"))
+            del plain[unknown]
         top = self.table(schema.TOP, plain)
         limits = self.table(schema.LIMITS, tables.get("limits", {}), "limits")
         config = replace(
@@ -126,7 +157,8 @@ class _File:
         )
         config = replace(config, sources=self.sources(config, top, limits))
         self.check_agents(config)
-        self.check_profiles(config)
+        if not self.gathered:  # a profile without its wrong keys would lack them
+            self.check_profiles(config)
         return config
 
     def sources(self, config: Config, top: Options, limits: Options) -> dict[str, str]:
@@ -145,7 +177,7 @@ class _File:
         }
         for keys, name in named.items():
             if name is not None and name not in agent_names(config):
-                _refuse_agent(config, name, f"{self.place(*keys)} {keys[-1]}")
+                self.report(_no_agent(config, name, f"{self.place(*keys)} {keys[-1]}"))
 
     def check_profiles(self, config: Config) -> None:
         """Reject a profile that is invalid or incomplete together with the shipped keys of that name."""
@@ -157,11 +189,11 @@ class _File:
             try:
                 profile(config, name)
             except Usage as error:
-                raise Usage(f"{self.place('agents', name)} {error.message}") from None
+                self.report(Usage(f"{self.place('agents', name)} {error.message}"))
 
 
-def _refuse_agent(config: Config, name: str, what: str) -> None:
-    schema.refuse(what, name, f"no such agent{nearest(name, agent_names(config))}")
+def _no_agent(config: Config, name: str, what: str) -> Usage:
+    return schema.refused(what, name, f"no such agent{nearest(name, agent_names(config))}")
 
 
 def _dotted(hooks: Any) -> Any:

@@ -27,9 +27,14 @@ READERS = ("none", "claude", "codex", "events", "gemini", "opencode")
 
 def refuse(what: str, value: object, why: str) -> NoReturn:
     """Raise Usage in the form of every error of the configuration: place, quoted value, reason."""
+    raise refused(what, value, why)
+
+
+def refused(what: str, value: object, why: str) -> Usage:
+    """The error that `refuse` raises."""
     text = _written(value)
     shown = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
-    raise Usage(f"{what} '{shown}': {why}")
+    return Usage(f"{what} '{shown}': {why}")
 
 
 LONGEST_SHOWN = 200
@@ -46,25 +51,35 @@ def _written(value: object) -> str:
         return type(value).__name__
 
 
-def read_table(schema: Schema, table: Any, what: str, place: Callable[..., str]) -> dict[str, Any]:
+def raised(error: Usage) -> None:
+    """Raise it: what is done with an error unless all of them are gathered."""
+    raise error from None
+
+
+def read_table(
+    schema: Schema, table: Any, what: str, place: Callable[..., str], report: Callable[[Usage], None] = raised
+) -> dict[str, Any]:
     """The values of a table by its schema. Dashes in names are read as underscores.
 
-    `place(*keys)` names the file and line of a key in the table for errors. Raises Usage on an unknown key, a duplicate
-    key or an invalid value.
+    `place(*keys)` names the file and line of a key in the table for errors. An unknown key, a duplicate key and an
+    invalid value are reported, and left out if `report` returns.
     """
-    if not isinstance(table, dict):
-        refuse(f"{place()} {what}", table, "must be a table")
     values: dict[str, Any] = {}
+    if not isinstance(table, dict):
+        report(refused(f"{place()} {what}", table, "must be a table"))
+        return values
     for key, value in table.items():
         name = key.replace("-", "_")
         if name not in schema:
-            raise Usage(f"{place(key)} unknown key '{key}'{f' in [{what}]' if what else ''}{nearest(name, schema)}")
-        if name in values:
-            raise Usage(f"{place(key)} '{key}': given twice, with dashes and with underscores")
-        try:
-            values[name] = schema[name](value, name)
-        except Usage as error:  # only now are the lines searched for
-            raise Usage(f"{place(key)} {error.message}") from None
+            of = f" in [{what}]" if what else ""
+            report(Usage(f"{place(key)} unknown key '{key}'{of}{nearest(name, schema)}"))
+        elif name in values:
+            report(Usage(f"{place(key)} '{key}': given twice, with dashes and with underscores"))
+        else:
+            try:
+                values[name] = schema[name](value, name)
+            except Usage as error:  # only now are the lines searched for
+                report(Usage(f"{place(key)} {error.message}"))
     return values
 
 

@@ -1,96 +1,73 @@
-"""What to do next, given the current state: what `agentq` without arguments prints after its help."""
+"""What to do next, given the current state: the last line of `agentq` alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from agentq_cli.base.dataclass import dataclass
-from agentq_cli.base.errors import AgentqError
+from agentq_cli.engines.door import Queue
 from agentq_cli.model.statuses import Status
-from agentq_cli.options import values
-from agentq_cli.policy import figures
+from agentq_cli.options import moments
 from agentq_cli.policy.waiting import Hold
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.cli.context import Context
+    from agentq_cli.diagnose.overview import Overview
 
-RECENT_MS = 24 * 3_600_000
-"""A failure older than this is no longer mentioned."""
-
-CRON = "* * * * * agentq sweep"
+FIRST = (
+    ('agentq submit --agent demo "Say hello"', "submit a first task; the demo agent needs no key"),
+    ("agentq run --drain", "run it"),
+    ("agentq show", "read what it answered"),
+)
+"""What to type where nothing is stored yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The state: whether anything is stored, the live tasks by status, the tasks that ended within a day, whether
-    due work has nobody to run it, the newest task that failed within a day, and the holds on agents or the queue."""
+    """The state: whether due work has nobody to run it, the holds on agents or the queue, the newest task that failed
+    since the last look, whether something runs or waits, at a time."""
 
-    stored: bool
-    live: Mapping[Status, int]
-    ended: Mapping[Status, int]
     unattended: bool
-    failed: str | None
     holds: Sequence[Hold]
+    failed: str | None
+    live: bool
+    now: int
 
 
-def lines(at: Context) -> list[str]:
-    """A summary of the state and what to do next, or why the state cannot be read. Creates nothing."""
-    try:
-        queue = at.open_queue()
-        if not queue.exists:
-            return advice(Seen(False, {}, {}, False, None, ()), at.now_ms())
-        seen = _survey(at)
-    except AgentqError as error:
-        return [f"State: {error.message}", *_steps([("agentq health", "shows what is wrong and what to do")])]
-    return advice(seen, at.now_ms())
-
-
-def _survey(at: Context) -> Seen:
+def step(queue: Queue, seen: Overview) -> tuple[str, str]:
+    """The next command, and why."""
     from agentq_cli.supervise import attended
 
-    queue = at.open_queue()
     live = queue.figures.live_counts()
     due = [session for session, counts in live.items() if counts.get(Status.QUEUED)]
-    since = at.now_ms() - RECENT_MS
-    failed = queue.figures.last_failed(since)
-    return Seen(
-        stored=queue.figures.anything(),
-        live=figures.total(live),
-        ended=queue.figures.ended_counts(since),
-        unattended=bool(due) and attended.unattended(queue, due),
-        failed=None if failed is None else str(failed),
-        holds=queue.holds(),
+    return advice(
+        Seen(
+            unattended=bool(due) and attended.unattended(queue, due),
+            holds=queue.holds(),
+            failed=str(seen.failed[0].address) if seen.failed else None,
+            live=bool(live),
+            now=seen.at,
+        )
     )
 
 
-def advice(seen: Seen, now: int) -> list[str]:
-    """The lines for a given state at `now`. Pure."""
-    if not seen.stored:
-        first = [
-            ('agentq submit --agent demo "Say hello"', "submit a first task; the demo agent needs no key"),
-            ("agentq run --drain", "run it"),
-        ]
-        return ["Nothing is stored yet.", *_steps(first)]
-    steps: list[tuple[str, str]] = []
+def advice(seen: Seen) -> tuple[str, str]:
+    """The same for a given state. Pure."""
+    for hold in seen.holds:
+        if hold.kind != "rate_limited" or hold.until is None:
+            return _lift(hold, seen.now)
     if seen.unattended:
-        steps.append(("agentq run --drain", "no supervisor is running: run what is due now"))
-        steps.append((CRON, "or add this line to your crontab, so that due work is always run"))
-    steps += [step for hold in seen.holds if (step := _lift(hold, now)) is not None]
+        return "agentq run --drain", "no supervisor is running: run what is due now"
     if seen.failed is not None:
-        steps.append((f"agentq logs {seen.failed}", "show the output of the last failed task"))
-        steps.append((f"agentq retry {seen.failed}", "retry it; `agentq list --status failed` lists all failed ones"))
-    return [_summary(seen), *_steps(steps or [("agentq top", "watch it live")])]
+        return f"agentq show {seen.failed}", "why it failed; 'agentq retry --failed' runs all of them again"
+    if seen.holds:
+        return _lift(seen.holds[0], seen.now)
+    if seen.live:
+        return "agentq top", "watch it live"
+    return "agentq show", "read what the newest run answered"
 
 
-def _summary(seen: Seen) -> str:
-    order = (Status.RUNNING, Status.QUEUED, Status.RETRYING, Status.SCHEDULED, Status.BLOCKED, Status.PAUSED)
-    live = ", ".join(f"{seen.live[status]} {status}" for status in order if seen.live.get(status)) or "no live tasks"
-    ended = ", ".join(f"{count} {status}" for status, count in sorted(seen.ended.items()))
-    return f"Now: {live}." + (f" In the last day: {ended}." if ended else "")
-
-
-def _lift(hold: Hold, now: int) -> tuple[str, str] | None:
+def _lift(hold: Hold, now: int) -> tuple[str, str]:
     if hold.scope == "queue":
         return "agentq resume --all", "the queue is paused"
     command = f"agentq resume --agent {hold.name}"
@@ -98,11 +75,11 @@ def _lift(hold: Hold, now: int) -> tuple[str, str] | None:
         return command, f"{hold.name} is paused"
     if hold.until is None:
         return command, f"{hold.name} is held ({hold.kind}): fix its login or account first"
-    return (
-        command,
-        f"{hold.name} is held until {values.format_clock(hold.until, now)} ({hold.kind}): this retries at once",
-    )
+    until = moments.clock(hold.until, now)
+    return command, f"{hold.name} is held until {until} ({hold.kind}): this retries at once"
 
 
-def _steps(steps: Sequence[tuple[str, str]]) -> list[str]:
-    return ["Next:", *[line for command, what in steps for line in (f"  {command}", f"      {what}")]]
+def lines(steps: Sequence[tuple[str, str]]) -> list[str]:
+    """Several steps, a line each."""
+    width = max(len(command) for command, _ in steps)
+    return [f"  {command:<{width}}   {why}" for command, why in steps]

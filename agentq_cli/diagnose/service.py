@@ -161,7 +161,7 @@ def _check_utf8(word: str, kind: str) -> None:
     try:
         word.encode()
     except UnicodeEncodeError:
-        raise Usage(f"service print {kind} '{word}': not UTF-8; use a path that is") from None
+        raise Usage(f"service {kind}: '{word}': not UTF-8; use a path that is") from None
 
 
 def systemd_command(words: Sequence[str]) -> str:

@@ -91,13 +91,14 @@ class Claim:
 
 class Calls(NamedTuple):
     """What a supervisor has to do in addition to starting and settling; `known` is whether the supervisor itself is on
-    record."""
+    record; `jobs` how many tasks `agentq jobs` lets run at once, if it was told."""
 
     expired: bool
     arriving: bool
     stops: bool
     strangers: bool
     known: bool
+    jobs: int | None
 
 
 @dataclass(frozen=True, slots=True)

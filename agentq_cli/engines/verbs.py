@@ -230,6 +230,12 @@ class Queue(Protocol):
     def resume_agent(self, agent: str | None) -> None:
         """Lift every hold on an agent (None: on the queue)."""
 
+    def jobs(self) -> int | None:
+        """How many tasks may run at once, as `set_jobs` said; None if it said nothing."""
+
+    def set_jobs(self, jobs: int | None) -> None:
+        """Let so many tasks run at once from now on, under every supervisor that was not told otherwise."""
+
     def holds(self) -> list[waiting.Hold]:
         """What keeps an agent's tasks, or all tasks, from starting."""
 

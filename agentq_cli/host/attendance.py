@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 from agentq_cli.base import procfs
 from agentq_cli.base.clock import monotonic_ms
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import os
     from collections.abc import Collection, Iterable
 
 LEASE_MS = 30_000
@@ -15,6 +16,9 @@ LEASE_MS = 30_000
 
 SWEEP_RECENT_MS = 5 * 60_000
 """If a sweep ran within this time, another one is expected."""
+
+HINT_MS = 3_600_000
+"""How often somebody at a terminal is told that nothing will start what was queued."""
 
 
 def lapsed(renewed_at: int) -> bool:
@@ -51,3 +55,23 @@ def all_served(serving: Iterable[Collection[str]], sessions: Iterable[str]) -> b
 def swept_lately(swept_at: int | None, now: int) -> bool:
     """Whether the time of the last sweep means that there will be another one."""
     return swept_at is not None and now - swept_at <= SWEEP_RECENT_MS
+
+
+def may_hint(state_dir: str, now: int) -> bool:
+    """Whether to say that nothing will start what was queued: to a person at a terminal, once an hour. A file of the
+    state dir has the time of the last hint as the time of its change."""
+    if not os.isatty(2):
+        return False
+    path = f"{state_dir}/hinted"
+    try:
+        if abs(now - os.stat(path).st_mtime_ns // 1_000_000) < HINT_MS:
+            return False
+    except OSError:
+        pass  # the first one
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        os.utime(file, ns=(now * 1_000_000, now * 1_000_000))
+        os.close(file)
+    except OSError:
+        pass  # a state dir that nobody can write is told more often
+    return True

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Sequence
+
+from agentq_cli.base import procfs
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
@@ -34,6 +37,16 @@ def die_with_parent(number: int) -> None:
 def name_process(name: str) -> None:
     """Set the name that ps and top show, at most 15 bytes."""
     _libc.prctl(PR_SET_NAME, name.encode(), 0, 0, 0)
+
+
+def show_command(words: Sequence[str]) -> None:
+    """Set the command line that ps shows, as setproctitle(3bsd) does on other systems: as much of it as fits into the
+    memory of the real one (proc(5), `arg_start`)."""
+    fields = (procfs.read_file("/proc/self/stat") or b"").rpartition(b")")[2].split()
+    begin, end = (int(field) for field in fields[45:47]) if len(fields) > 46 else (0, 0)
+    if 0 < begin < end:
+        size = end - begin
+        ctypes.memmove(begin, b"\0".join(map(os.fsencode, words))[: size - 1].ljust(size, b"\0"), size)
 
 
 def default_library_signals() -> None:

@@ -38,6 +38,11 @@ class Place:
         return f"{self.path}/wake.lock"
 
     @property
+    def looked(self) -> str:
+        """The file that says when somebody last looked at `agentq` alone."""
+        return f"{self.path}/looked"
+
+    @property
     def log(self) -> str:
         """The output of a detached supervisor."""
         return f"{self.path}/supervisor.log"

@@ -43,7 +43,13 @@ def render(own: Command, commands: tuple[Command, ...]) -> str:
         FREE_HOLDS=str(FREE_HOLDS),
         DEPTH=str(DEPTH_LIMIT),
         SEE=mdoc.see_also(
-            [*((f"agentq-{name}", 1) for name in there), ("agentq-config", 5), ("agentq-state", 5), ("crontab", 5)]
+            [
+                *((f"agentq-{name}", 1) for name in there),
+                ("agentq-config", 5),
+                ("agentq-state", 5),
+                ("crontab", 5),
+                ("agentq-design", 7),
+            ]
         ),
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from agentq_cli.base.errors import Usage
-from agentq_cli.manual import bash, command_pages, config_page, fish, main_page, state_page, zsh
+from agentq_cli.manual import bash, command_pages, config_page, design_page, fish, main_page, state_page, zsh
 from agentq_cli.manual.surface import application, commands
 from agentq_cli.options.table import GROUPS
 from agentq_cli.show import notices
@@ -23,7 +23,7 @@ def man_pages() -> Mapping[str, str]:
     pages = {main_page.NAME: main_page.render(application(), found)}
     for command in found:
         pages[command_pages.name_of(command)] = command_pages.render(command, _related(command.name))
-    pages |= {config_page.NAME: config_page.render(), state_page.NAME: state_page.render()}
+    pages |= {page.NAME: page.render() for page in (config_page, state_page, design_page)}
     return {f"man{name[-1]}/{name}": text for name, text in pages.items()}
 
 

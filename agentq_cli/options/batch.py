@@ -1,14 +1,14 @@
-"""`submit --batch`: JSON Lines, one object per task. An error names its line, and then nothing of the batch is
-stored."""
+"""`submit --batch`: JSON Lines, one object per task. Every wrong line is told, and then nothing is stored."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from agentq_cli.base.dataclass import NamedTuple, replace
 from agentq_cli.base.errors import AgentqError, Usage, nearest, of_line
+from agentq_cli.base.gathered import Gathered
 from agentq_cli.model.work import Dependency
 from agentq_cli.options.caller import Caller
 from agentq_cli.options.new_task import AFTER, KEYS, TaskMaker
@@ -48,21 +48,46 @@ def tasks(here: Caller, path: str, given: Mapping[str, Any]) -> list[NewTask]:
     made: list[NewTask] = []
     lines: list[_Line] = []
     names: dict[str, int] = {}
-    for number, line in _lines(path):
-        what = _names_of(number)
-        found = _object(line, number)
-        name = found.pop("ref", None)
-        if name is not None and name in names:
-            raise Usage(f"{what('ref')} '{name}': line {lines[names[name]].number} already has this name")
-        if name is not None:
-            names[name] = len(lines)
-        refs = [(option, text) for option in AFTER if option in found for text in _take_refs(found, option)]
-        lines.append(_Line(number, name, refs))
+    wrong = Gathered()
+    unread = False  # whether a line may have a name that nobody knows
+    for number, text in _lines(path):
         try:
-            made.append(replace(maker.make(defaults | found, what), line=number))
+            found = _object(text, number)
+        except Usage as error:
+            wrong.add(number, error)
+            unread = True
+            continue
+        lines.append(_named(found, number, names, lines, wrong))
+        try:
+            made.append(_task(maker, found, lines[-1], defaults))
         except AgentqError as error:
-            raise of_line(error, number) from None
+            wrong.add(number, of_line(error, number))
+    for line in lines:
+        for option, name in line.refs:
+            if name not in names and not unread:
+                what = _names_of(line.number)(option)
+                wrong.add(line.number, Usage(f"{what} '@{name}': no line has that name{nearest(name, names)}"))
+    wrong.check()
     return _referred(made, lines, names)
+
+
+def _named(found: dict[str, Any], number: int, names: dict[str, int], lines: Sequence[_Line], wrong: Gathered) -> _Line:
+    """The line whose object this is, with its name entered in `names`."""
+    name = found.pop("ref", None)
+    if isinstance(name, str) and name in names:
+        before = lines[names[name]].number
+        wrong.add(number, Usage(f"{_names_of(number)('ref')} '{name}': line {before} already has this name"))
+    elif isinstance(name, str):
+        names[name] = len(lines)
+    return _Line(number, name, [])
+
+
+def _task(maker: TaskMaker, found: dict[str, Any], line: _Line, defaults: dict[str, Any]) -> NewTask:
+    """The task of a line; what it waits for of other lines is added to the line's `refs`."""
+    what = _names_of(line.number)
+    found = _options(found, f"--batch line {line.number}")
+    line.refs.extend((option, text) for option in AFTER if option in found for text in _take_refs(found, option))
+    return replace(maker.make(defaults | found, what), line=line.number)
 
 
 class _Line(NamedTuple):
@@ -81,17 +106,13 @@ def _take_refs(found: dict[str, Any], option: str) -> list[str]:
 
 
 def _referred(made: list[NewTask], lines: list[_Line], names: Mapping[str, int]) -> list[NewTask]:
-    """The tasks with their dependencies on other lines. Raises Usage on an unknown name and on a cycle."""
+    """The tasks with their dependencies on other lines. Raises Usage on a cycle."""
     if not any(line.refs for line in lines):
         return made
     from graphlib import CycleError, TopologicalSorter
 
     graph: dict[int, list[int]] = {}
     for position, (task, line) in enumerate(zip(made, lines, strict=True)):
-        for option, name in line.refs:
-            if name not in names:
-                what = _names_of(line.number)(option)
-                raise Usage(f"{what} '@{name}': no line has that name{nearest(name, names)}")
         graph[position] = [names[name] for _, name in line.refs]
         refs = [Dependency(None, AFTER[option], ref=names[name]) for option, name in line.refs]
         made[position] = replace(task, work=replace(task.work, after=tuple(dict.fromkeys((*task.work.after, *refs)))))
@@ -133,6 +154,7 @@ def _names_of(number: int) -> Callable[[str], str]:
 
 
 def _object(line: str, number: int) -> dict[str, Any]:
+    """The object that a line is. Raises Usage."""
     what = f"--batch line {number}"
     found: dict[str, Any]
     try:
@@ -144,6 +166,14 @@ def _object(line: str, number: int) -> dict[str, Any]:
         raise Usage(f"{what}: not JSON: {why}") from None
     if not isinstance(found, dict):
         raise Usage(f"{what}: '{line.strip()[:40]}': not a JSON object")
+    name = found.get("ref")
+    if name is not None and (type(name) is not str or not name):
+        _check("ref", name, what)
+    return found
+
+
+def _options(found: dict[str, Any], what: str) -> dict[str, Any]:
+    """The options of a line's task, checked. Raises Usage."""
     for name, value in found.items():
         if type(value) is not str or not value or name not in PLAIN:
             found = _checked(_spelled(found, what), what)

@@ -19,6 +19,7 @@ from agentq_cli.options import values
 from agentq_cli.options.caller import Caller
 from agentq_cli.options.programs import Programs, path_of
 from agentq_cli.options.table import rows
+from agentq_cli.options.task_times import TaskTimes
 from agentq_cli.show import notices
 
 TYPE_CHECKING = False
@@ -64,8 +65,7 @@ class TaskMaker:
     def __init__(self, at: Caller, fallback: Given | None = None, *, counted_from: int | None = None) -> None:
         self._at = at
         self._fallback = fallback or {}
-        self._now = at.now_ms()
-        self._counted_from = self._now if counted_from is None else counted_from
+        self._times = TaskTimes(at, counted_from)
         self._checked: set[tuple[str, str]] = set()
         self._programs = Programs(at.config)
         self._shapes: dict[object, Shape] = {}
@@ -84,7 +84,7 @@ class TaskMaker:
         rank = read(KEYS["priority"], given, options, what) or 0
         tags = labels(given.get("label") or options.get("label", ()), what)
         name = key(given.get("key"), what)
-        due_at = self._due(given, session, what)
+        due_at = self._times.due(given, session, what)
         doing = Work(
             kind="exec" if argv is not None else "prompt",
             cwd=shape.cwd,
@@ -97,7 +97,7 @@ class TaskMaker:
             context=shape.context,
             launch=shape.launch,
             on_dep_failure=shape.on_dep_failure,
-            expires_at=self._expires(given, options, session, what),
+            expires_at=self._times.expires(given, options, session, what),
             after=dependencies(given, what),
             shared=shape.shared,
         )
@@ -160,35 +160,6 @@ class TaskMaker:
         if named == "" or not os.path.isdir(path):
             raise Usage(f"{what('cwd')} '{named}': no such directory")
         return text(path, what("cwd"))
-
-    def _due(self, given: Given, session: str, what: Callable[[str], str]) -> int | None:
-        at, delay = given.get("at"), given.get("in")
-        if at is not None and delay is not None:
-            raise Usage(f"{what('at')} '{at}', {what('in')} '{delay}': not together; a task has one time")
-        if delay is not None:
-            return self._now + values.parse_duration(delay, what("in"))
-        if at is None:
-            return None
-        zone = self._zone(given, session)
-        due_at = values.parse_time(at, zone=zone, now_ms=self._now, what=what("at"))
-        if ("at", at) not in self._checked:
-            self._checked.add(("at", at))
-            if due_at < self._now:
-                notices.warn(f"{what('at')} '{at}': that is past; it runs at once")
-            elif values.is_said(at):
-                notices.note(f"{what('at')} '{at}': {values.format_local(due_at, zone())}")
-        return due_at
-
-    def _expires(self, given: Given, options: Given, session: str, what: Callable[[str], str]) -> int | None:
-        typed = given.get("expires")
-        if typed is None:
-            default = options.get("expires")
-            return None if default is None else self._counted_from + int(default)
-        zone = self._zone(given, session)
-        return values.parse_time_or_duration(typed, zone=zone, now_ms=self._counted_from, what=what("expires"))
-
-    def _zone(self, given: Given, session: str) -> Callable[[], str]:
-        return lambda: self._at.zone(given.get("tz"), session)
 
     def _launch(self, given: Given, options: Given, agent: str | None, what: Callable[[str], str]) -> Launch:
         exec_ = agent is None
@@ -285,7 +256,8 @@ def work(given: Given, what: Callable[[str], str]) -> tuple[str | None, tuple[st
         argv = ("sh", "-c", line)
     if argv is not None:
         if not argv or not argv[0]:
-            raise Usage(f"{what('exec')}: needs a command, as in `agentq submit --exec -- make test`")
+            empty = " ''" if argv else ""
+            raise Usage(f"{what('exec')}{empty}: needs a command, as in `agentq submit --exec -- make test`")
         for word in argv:
             if "\0" in word:
                 raise Usage(f"{what('exec')} '{argv[0]}': an argument contains a NUL character")
@@ -350,12 +322,13 @@ def read(option: Row, given: Given, options: Given, what: Callable[[str], str]) 
 
 
 def dependencies(given: Given, what: Callable[[str], str]) -> tuple[Dependency, ...]:
-    """The tasks to wait for, each once. Raises Usage if a text is not the address of a task."""
+    """The tasks to wait for, each once. Raises Usage if a text does not stand for addresses of tasks."""
     found = [
-        Dependency(values.parse_address(text, what(name)), on)
+        Dependency(values.parse_address(address, what(name)), on)
         for name, on in AFTER.items()
         if name in given
         for text in given[name] or ()
+        for address in values.expanded(text, what(name))
     ]
     return tuple(dict.fromkeys(found))
 

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 
-from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.environment import RESERVED
-from agentq_cli.base.errors import Usage, nearest
+from agentq_cli.base.errors import NotAnAddress, Usage, nearest
 from agentq_cli.base.names import is_name
 from agentq_cli.model.addresses import DEFAULT_SESSION, Address
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
 
-    from agentq_cli.model.tasks import WaitingFor
     from agentq_cli.options.table import Row
 
 MILLISECONDS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
@@ -39,6 +37,7 @@ _TIME = (
 )
 
 DIGITS = "0123456789"
+MOST_IN_RANGE = 10_000
 LONGEST_NUMBER = 15
 """The most digits of a number in an address or a duration."""
 
@@ -164,8 +163,9 @@ def parse_time(text: str, *, zone: str | Callable[[], str], now_ms: int, what: s
 
 
 def is_said(text: str) -> bool:
-    """Whether a time that could be read is one as people say it, such as `22:00`: its date depends on now."""
-    return not text[:4].isdigit()
+    """Whether a time that could be read is one as people say it, such as `22:00`: its date depends on now. A duration
+    is none."""
+    return not text[:4].isdigit() and (":" in text or not text[:1].isdigit())
 
 
 def _said(text: str, zone: str | Callable[[], str], now_ms: int, *, forward: bool) -> int | None:
@@ -234,8 +234,30 @@ def parse_run(text: str, what: str = "ID") -> tuple[Address, int | None]:
     session, slash, rest = text.rpartition("/")
     seq, dot, attempt = rest.partition(".")
     if not _is_number(seq) or (dot and not _is_number(attempt)) or (slash and not is_name(session)):
-        raise Usage(f"{what} '{text}': not an address; write SESSION/N, or N for {DEFAULT_SESSION}/N")
+        message = f"{what} '{text}': not an address; write SESSION/N, or N for {DEFAULT_SESSION}/N"
+        raise NotAnAddress(message, what, text)
     return Address(session if slash else DEFAULT_SESSION, int(seq)), int(attempt) if dot else None
+
+
+def expanded(word: str, what: str = "ID") -> list[str]:
+    """The addresses that a word stands for: `3-5` and `docs/3-5` are three, `3,7` and `docs/3,7` two; other words stand
+    for themselves. After a comma, a number without a session is of the session before it. Raises Usage."""
+    if word.isdigit():
+        return [word]
+    found: list[str] = []
+    before = ""
+    for part in word.split(","):
+        session, slash, rest = part.rpartition("/")
+        before = f"{session}/" if slash else before
+        first, dash, last = rest.partition("-")
+        if not (dash and first.isdecimal() and last.isdecimal()):
+            found.append(f"{before}{rest}")
+            continue
+        low, high = (parse_address(f"{before}{number}", f"{what} '{word}':").seq for number in (first, last))
+        if not 0 <= high - low < MOST_IN_RANGE:
+            raise Usage(f"{what} '{word}': a range goes upwards, and has at most {MOST_IN_RANGE} tasks")
+        found += [f"{before}{seq}" for seq in range(low, high + 1)]
+    return found
 
 
 def _is_number(text: str) -> bool:
@@ -339,51 +361,9 @@ def format_age(milliseconds: int) -> str:
     return format_duration(milliseconds // 1000 * 1000) if milliseconds >= 1000 else "0s"
 
 
-def format_local(moment_ms: int, zone: str) -> str:
-    """A time on the wall clock of a zone, with its offset: `2026-03-29 09:00:00+02:00 Europe/Berlin`."""
-    from datetime import datetime
-    from zoneinfo import ZoneInfo
-
-    return f"{datetime.fromtimestamp(moment_ms / 1000, ZoneInfo(zone)).isoformat(sep=' ', timespec='seconds')} {zone}"
-
-
-def format_relative(moment_ms: int, now_ms: int) -> str:
-    """`5m ago`, `in 2h`, `now`: a time for people."""
-    distance = moment_ms - now_ms
-    if abs(distance) < 1000:
-        return "now"
-    length = format_duration(abs(distance) // 1000 * 1000)
-    return f"in {length}" if distance > 0 else f"{length} ago"
-
-
 def format_cost(usd: float) -> str:
     """`1.25 USD`; four significant digits for less than a cent."""
     return f"{usd:.2f} USD" if usd >= 0.01 or not usd else f"{usd:.4g} USD"
-
-
-def format_clock(moment_ms: int, now_ms: int) -> str:
-    """`15:00`, on another day `2026-03-30 15:00`: a time on the reader's wall clock (TZ, or the system's)."""
-    from datetime import datetime
-
-    # In the local zone, the last representable moment may be in the year 10000.
-    last = (LATEST - 86_400) * 1000
-    moment, now = (datetime.fromtimestamp(min(each, last) / 1000) for each in (moment_ms, now_ms))
-    return f"{moment:%H:%M}" if moment.date() == now.date() else f"{moment:%Y-%m-%d %H:%M}"
-
-
-def format_waiting(why: WaitingFor, now_ms: int | None) -> str:
-    """Why a task waits, in a few words: `claude held until 15:00 (rate_limited)`, `retry in 40s`, `after docs/3`.
-
-    `now_ms` is the current time if a person reads it; None gives exact times. Empty if the task only waits its turn.
-    """
-    when = ""
-    if why.until is not None and why.kind == "retry":
-        when = f" at {rfc3339(why.until)}" if now_ms is None else f" {format_relative(why.until, now_ms)}"
-    elif why.until is not None:
-        when = f" until {rfc3339(why.until) if now_ms is None else format_clock(why.until, now_ms)}"
-    if why.kind == "paused":
-        return why.brief + (f": {why.note}" if why.note else "")
-    return why.brief and f"{why.brief}{when}" + (f" ({why.note})" if why.note else "")
 
 
 def format_size(size: int) -> str:

@@ -1,27 +1,29 @@
-"""What runs cost, as a person reads it: an unknown cost is `?` and never 0."""
+"""What runs cost, as a person reads it: an unknown cost is `?`, and never 0."""
 
 from __future__ import annotations
 
 UNKNOWN = "?"
+LEAST = 0.0001
+"""The least amount of dollars that is given in digits."""
+
 LIST_PRICE = " list price"
 """Follows a cost that nobody has to pay, because a subscription does."""
 
 
-def dollars(amount: float) -> str:
-    """A cost: `$1.23`, with more digits below ten cents."""
-    return f"${amount:.4f}" if 0 < amount < 0.1 else f"${amount:,.2f}"
+def money(usd: float | None, *, priced: bool = True, list_price: bool = False) -> str:
+    """`$1.25`, for less than a cent `$0.0042`; `?` if it is not known, and nothing for what has no price."""
+    if usd is None:
+        return UNKNOWN if priced else ""
+    of = LIST_PRICE if list_price and usd else ""
+    if 0 < usd < LEAST:
+        return f"<${LEAST:.4f}{of}"
+    return f"${usd:,.2f}{of}" if usd >= 0.01 or not usd else f"${usd:.4f}{of}"
 
 
-def cost_of_run(amount: float | None, *, list_price: bool) -> str:
-    """What a run of an agent cost."""
-    return UNKNOWN if amount is None else f"{dollars(amount)}{LIST_PRICE if list_price and amount else ''}"
-
-
-def cost(amount: float, priced: int, unpriced: int, listed: int = 0) -> str:
-    """What several runs cost together, of which `unpriced` did not say theirs and `listed` were paid by a subscription;
-    empty if none had a cost at all."""
-    if not priced:
-        return UNKNOWN if unpriced else ""
-    listed = listed if amount else 0
-    partly = "" if listed in (0, priced) else f" ({listed} of {priced})"
-    return f"{dollars(amount)}{f'{LIST_PRICE}{partly}' if listed else ''}{f' + {UNKNOWN}' if unpriced else ''}"
+def together(usd: float, known: int, unknown: int, listed: int = 0) -> str:
+    """The cost of several runs, of which `unknown` did not say theirs and a subscription paid `listed`: `$0.30 + ?`;
+    nothing if none had a price."""
+    if not known:
+        return UNKNOWN if unknown else ""
+    partly = f" ({listed} of {known} runs)" if usd and 0 < listed < known else ""
+    return f"{money(usd, list_price=listed > 0)}{partly}{f' + {UNKNOWN}' if unknown else ''}"

@@ -7,7 +7,9 @@ from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.statuses import Status
+from agentq_cli.options import moments
 from agentq_cli.options.values import format_duration
+from agentq_cli.show.results import Told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,7 +105,7 @@ def coming(task: Task, now: int) -> list[int]:
     return []
 
 
-def schedule_of(of: Schedule, moments: Sequence[int]) -> Item:
+def schedule_of(of: Schedule, times: Sequence[int]) -> Item:
     """A `schedule` with its next times."""
     return {
         "type": of.type.value,
@@ -112,8 +114,13 @@ def schedule_of(of: Schedule, moments: Sequence[int]) -> Item:
         "tz": of.tz,
         "missed": of.missed.value,
         "overlap": of.overlap.value,
-        "next": [rfc3339(at) for at in moments],
+        "next": [rfc3339(at) for at in times],
     }
+
+
+def coming_time(at: int, zone: str, now: int) -> Told:
+    """A time to come: without blanks within it on the wall clock of a zone, with its offset, and in UTC."""
+    return Told(f"{moments.there(at, zone)}  {zone}  {rfc3339(at)}", moments.both(at, now))
 
 
 def recurs(schedule: Item) -> str:
@@ -324,8 +331,11 @@ def target(result: TargetResult) -> Item:
 
 
 def failure(error: AgentqError) -> Item:
-    """`agentq.error/1`."""
-    return {"code": error.code, "kind": error.kind, "message": error.message}
+    """`agentq.error/1`; an error of several parts has them under `errors`, and how many others there are."""
+    document: Item = {"code": error.code, "kind": error.kind, "message": error.message}
+    if not error.parts:
+        return document
+    return {**document, "errors": [failure(part) for part in error.parts], "more": error.more}
 
 
 def shell_word(word: str) -> str:

@@ -29,7 +29,7 @@ READABLE = 20
 TEXTS = {"text": READABLE, "waiting": 2 * READABLE}
 """The kinds of column that are still useful when cut, each with the cells that it must have first."""
 
-SCARCE = {2: 16, 3: 12}
+SCARCE = {2: 16, 3: 10}
 """The same, before columns with a higher `spare` are left out."""
 
 GAP = 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from agentq_cli.show.harmless import one_line
@@ -9,6 +10,7 @@ from agentq_cli.show.harmless import one_line
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import TextIO
 
 
 def hint(text: str) -> None:
@@ -28,7 +30,23 @@ def note(text: str) -> None:
 
 def waiting(text: str) -> None:
     """A line on stderr about what a command is waiting for."""
+    if _for_a_person():
+        from agentq_cli.base.clock import from_environment
+        from agentq_cli.options import moments
+
+        text = moments.spoken(text, from_environment().now_ms())
     spill(f"agentq: waiting: {one_line(text)}")
+
+
+def coming(at: int, zone: str, now: int) -> str:
+    """A time to come for a line on stderr: short on a terminal, else exact on the wall clock of `zone`."""
+    from agentq_cli.options import moments
+
+    return moments.both(at, now) if _for_a_person() else moments.in_zone(at, zone)
+
+
+def _for_a_person() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def error(text: str) -> None:
@@ -62,3 +80,13 @@ def spill_bytes(piece: bytes) -> bool:
     except (OSError, ValueError):
         pass
     return True
+
+
+def forget(stream: TextIO) -> None:
+    """Discard what the stream has buffered and all later output, so that no flush at exit can fail."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError):
+        pass

@@ -6,13 +6,12 @@ JSON is ASCII, so that no locale and no terminal can misread it.
 from __future__ import annotations
 
 import io
-import os
 import sys
 
 from agentq_cli.base.errors import AgentqError, Refused
 from agentq_cli.base.json_text import encode
 from agentq_cli.show.harmless import Decoder, harmless, one_line
-from agentq_cli.show.notices import error, note, spill, spill_bytes
+from agentq_cli.show.notices import error, forget, note, spill, spill_bytes
 from agentq_cli.show.pen import BOLD, DIM, STATUS_STYLES, Pen, is_plain, wants_colour
 from agentq_cli.show.results import (
     NOTE,
@@ -27,6 +26,7 @@ from agentq_cli.show.results import (
     Screen,
     Stream,
     StreamedText,
+    Told,
 )
 
 TYPE_CHECKING = False
@@ -144,15 +144,16 @@ class Printer:
             if isinstance(line, Said):
                 self._said(line)
                 continue
-            if isinstance(line, str):
-                line = harmless(line)
+            if isinstance(line, str | Told):
+                line = harmless(self._timed(line))
                 self._put((self._wrapped(line, 0) if result.prose else line) + "\n")
                 continue
             label, value = line
-            text = harmless(value)
-            plain, style = text + self._distance(text), STATUS_STYLES.get(text, "")
-            first, *more = self._wrapped(plain, width + 1).split("\n")
-            head = self._pen(f"{label}:".ljust(width), DIM)
+            text = harmless(self._timed(value))
+            style = STATUS_STYLES.get(text, "")
+            laid = self._cut if isinstance(value, Told) else self._wrapped
+            first, *more = laid(text, width + 1).split("\n")
+            head = self._pen((f"{label}:" if label else "").ljust(width), DIM)
             self._put(f"{head} {self._pen(first, style)}".rstrip(" ") + "\n")
             for text in more:
                 self._put(f"{'':{width}} {text}".rstrip(" ") + "\n")
@@ -187,15 +188,21 @@ class Printer:
 
         return "\n".join(wrapped(line, self._width() - taken) for line in text.split("\n"))
 
-    def _distance(self, text: str) -> str:
-        """How far away a time is, shown to a person after it; empty for other text."""
-        import re
+    def _cut(self, text: str, taken: int) -> str:
+        """The text in one line, on a terminal cut to the width that `taken` cells of a line leave."""
+        if not self._terminal:
+            return text
+        from agentq_cli.show.tables import cut
 
-        if not self._terminal or not re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z", text):
-            return ""
-        from agentq_cli.show.tables import relative
+        return cut(text, self._width() - taken, self._pen.ellipsis)
 
-        return f" ({relative(text, self._now_ms())})"
+    def _timed(self, text: str | Told) -> str:
+        """The text as whoever reads it gets its times."""
+        if not self._terminal:
+            return text.exact if isinstance(text, Told) else text
+        from agentq_cli.show.timed import timed
+
+        return timed(text, self._now_ms())
 
     def _items_text(self, result: Items) -> None:
         if result.line is not None:
@@ -377,19 +384,12 @@ class Printer:
 
 def fail(failure: AgentqError, *, as_json: bool) -> None:
     """Write an error: its line on stderr and, with `--json` if nothing was written yet, its document on stdout."""
-    error(failure.message)
+    for part in failure.parts or (failure,):
+        error(part.message)
+    if failure.more:
+        error(f"{failure.more} more, which are not shown")
     if as_json and not Printer.begun:
         from agentq_cli.show import documents
 
         printer = Printer(as_json=True, color="never", environ={}, now_ms=lambda: 0)
         printer.write(Document("error", documents.failure(failure)))
-
-
-def forget(stream: TextIO) -> None:
-    """Discard what the stream has buffered and all later output, so that no flush at exit can fail."""
-    try:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
-    except (OSError, ValueError):
-        pass

@@ -118,7 +118,7 @@ def took(milliseconds: int | None) -> str:
 
 def money(group: Group) -> str:
     """What runs cost; a dash if nothing that may cost anything is among them."""
-    return costs.cost(group.cost_usd, group.priced, group.unpriced, group.listed) or "–"
+    return costs.together(group.cost_usd, group.priced, group.unpriced, group.listed) or "–"
 
 
 def _headline(total: Group) -> Iterator[str]:
@@ -348,7 +348,7 @@ def _days(numbers: Numbers) -> Iterator[str]:
             f"{group.runs:,}",
             f"{group.tokens_in:,}" if group.tokens_in else "–",
             f"{group.tokens_out:,}" if group.tokens_out else "–",
-            money(group),
+            escaped(money(group)),
             _bar(group.cost_usd, dearest),
         ]
         for (day, agent), group in days[:SHOWN_DAYS]

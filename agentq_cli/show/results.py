@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agentq_cli.base.dataclass import dataclass, field
+from agentq_cli.base.dataclass import NamedTuple, dataclass, field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +16,19 @@ if TYPE_CHECKING:
 Item: TypeAlias = "Mapping[str, Any]"
 Code: TypeAlias = "int | Callable[[], int]"
 """An exit code, or a function that gives it after the last line."""
+
+
+class Worded(str):
+    """agentq's own words among the lines of a document: a terminal shows the times in them short and local."""
+
+    __slots__ = ()
+
+
+class Told(NamedTuple):
+    """A text with exact times for a pipe, and the words that a person sees in its place."""
+
+    exact: str
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +45,7 @@ class Said:
 class Document:
     """One JSON document. As text: its `lines`, and below them its `tables`. A pair among the lines is a label and a
     value, aligned and never cut. On a terminal values are wrapped between words; so are lines if they are `prose`.
+    What is `Told` beside a label stays one line and is cut; a pair without a label goes on below the one before it.
     Other lines, such as a script, may be copied and are not wrapped. What an agent `Said` stands between blank lines.
 
     A `StreamedText` in `data` is written as it comes.
@@ -39,7 +53,7 @@ class Document:
 
     kind: str
     data: Item
-    lines: Iterable[str | tuple[str, str] | Said] = ()
+    lines: Iterable[str | Told | tuple[str, str | Told] | Said] = ()
     code: Code = 0
     tables: Sequence[tuple[Sequence[Column], Sequence[Item]]] = ()
     prose: bool = False

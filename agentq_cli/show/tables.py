@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from agentq_cli.base.clock import from_rfc3339
 from agentq_cli.base.dataclass import NamedTuple, dataclass
 from agentq_cli.model.tasks import WaitingFor
-from agentq_cli.options import values
+from agentq_cli.options import moments, values
 from agentq_cli.show.harmless import one_line
 from agentq_cli.show.pen import BOLD, STATUS_STYLES, Pen
+from agentq_cli.show.results import Told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,22 +34,16 @@ class Change(NamedTuple):
     after: str | None
 
 
-class Told(NamedTuple):
-    """A cell: an RFC 3339 time, which a pipe gets, and the words that a person sees in its place."""
-
-    at: str
-    words: str
-
-
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column: its header, and the key of the item or the function that gives its text.
 
-    `kind` is how a value is shown: `text`, `status` (coloured), `time` (RFC 3339; relative on a terminal), `duration`
-    (milliseconds), `size` (bytes), `number` (right-aligned), `waiting` (a WaitingFor in a few words). If a terminal is
-    too narrow, columns with `spare` are left out, 1 before 2 before 3; then texts are cut, but never `keep` columns.
-    A `sparse` column is left out on a terminal if it is empty on the first page. If the item has a value under the key
-    `under`, that is shown instead; on a wide terminal it gets a line of its own under the row.
+    `kind` is how a value is shown: `text`, `words` (agentq's own), `status` (coloured), `time` (RFC 3339), `duration`
+    (milliseconds), `size` (bytes), `number` (right-aligned), `waiting` (a WaitingFor in a few words). On a terminal a
+    time, also within agentq's own words, is short and local. If a terminal is too narrow, columns with `spare` are left
+    out, 1 before 2 before 3; then texts are cut, but never `keep` columns. A `sparse` column is left out on a terminal
+    if it is empty on the first page. If the item has a value under the key `under`, that is shown instead; on a wide
+    terminal it gets a line of its own under the row.
     """
 
     header: str
@@ -87,16 +82,28 @@ def cells(text: str) -> int:
     return width
 
 
+def cut(text: str, width: int, ellipsis: str) -> str:
+    """The beginning of a line that fits `width` cells; the last of them shows if something was left out."""
+    if cells(text) <= width:
+        return text
+    kept = text[: width - 1]
+    while cells(kept) > width - 1:
+        kept = kept[:-1]
+    return kept + ellipsis
+
+
 def shown(column: Column, value: object, now: int | None, arrow: str = "→") -> str:
     """A cell's text. With `now`, a person sees how far away a time is; None gives exact times."""
     if value is None or value == "" or value == []:
         return NOTHING
     if isinstance(value, WaitingFor):
-        return one_line(values.format_waiting(value, now)) or NOTHING
+        return one_line(moments.waiting(value, now)) or NOTHING
     if isinstance(value, Change):
         return one_line(f"{value.before or NOTHING} {arrow} {value.after or NOTHING}")
     if isinstance(value, Told):
-        return one_line(value.at if now is None else value.words)
+        return one_line(value.exact if now is None else value.words)
+    if column.kind == "words" and now is not None:
+        return one_line(moments.spoken(str(value), now))
     if column.kind == "time" and now is not None and str(value).endswith("Z"):
         return relative(str(value), now)
     if column.kind == "duration" and isinstance(value, int):
@@ -111,8 +118,8 @@ def shown(column: Column, value: object, now: int | None, arrow: str = "→") ->
 
 
 def relative(text: str, now: int) -> str:
-    """An RFC 3339 time as `5m ago` or `in 2h`."""
-    return values.format_relative(from_rfc3339(text), now)
+    """An RFC 3339 time as a person reads it: `5 min ago`, `in 2h`, `Tue 09:00`."""
+    return moments.short(from_rfc3339(text), now)
 
 
 def wrapped(text: str, width: int) -> str:

@@ -21,7 +21,7 @@ from agentq_cli.supervise.guard import Guard
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the command line of `run` requests; `jobs` None follows the config. Durations are milliseconds."""
+    """What the command line of `run` requests; `jobs` None: see `Config.jobs_of`. Durations are milliseconds."""
 
     jobs: int | None = None
     sessions: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Happening:
 
 @dataclass(slots=True)
 class Duty:
-    """The surroundings of a supervisor. `config` is replaced when its file changes."""
+    """The surroundings of a supervisor. `config` is replaced when its file changes; `told`: see `Calls.jobs`."""
 
     queue: Queue
     config: Config
@@ -50,11 +50,12 @@ class Duty:
     environ: Mapping[str, str]
     identity: Identity
     guard: Guard
+    told: int | None = None
 
     @property
     def jobs(self) -> int:
         """How many tasks may run at once."""
-        return self.settings.jobs or self.config.jobs
+        return self.config.jobs_of(self.settings.jobs, self.told)[0]
 
     def outside(self, session: str) -> bool:
         """Whether it does not serve a session."""

@@ -30,6 +30,7 @@ class Lease:
         """Write the row."""
         duty = self._duty
         self._renewed_at = monotonic_ms()
+        duty.told = duty.queue.jobs()
         duty.queue.join(Supervisor(duty.identity, duty.jobs, duty.settings.sessions, duty.queue.now, self._renewed_at))
         self.joined = True
 

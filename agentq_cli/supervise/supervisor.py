@@ -172,6 +172,7 @@ class Supervision:
             yield from runs.limit()
             yield from runs.report_overdue()
         calls = self._queue.calls(self._duty.identity)
+        self._hear(calls.jobs)
         if not leaving:
             # If its own row is gone or old, anybody may take its runs.
             if calls.strangers or not calls.known or self._lease.old:
@@ -208,6 +209,12 @@ class Supervision:
             # A file in the middle of an edit: the last valid configuration applies until the file is valid again.
             duty.config = replace(duty.config, stamp=configuration.stamp(duty.config.path))
         if duty.jobs != before:
+            self._lease.tell_jobs()
+
+    def _hear(self, told: int | None) -> None:
+        """Follow `agentq jobs`."""
+        before, self._duty.told = self._duty.jobs, told
+        if self._duty.jobs != before:
             self._lease.tell_jobs()
 
     def _fill(self) -> Iterator[Happening]:

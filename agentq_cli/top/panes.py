@@ -9,7 +9,8 @@ from rich.cells import cell_len
 from agentq_cli.base.clock import from_rfc3339
 from agentq_cli.base.dataclass import NamedTuple, dataclass, replace
 from agentq_cli.model.tasks import WaitingFor
-from agentq_cli.options import values
+from agentq_cli.options import moments, values
+from agentq_cli.show.costs import money
 from agentq_cli.show.drawing import GAP, fitting, line, sentence, shared
 from agentq_cli.show.pen import BOLD, BUSY, DIM, ODD, WRONG, Pen
 from agentq_cli.show.tables import NOTHING, TO_THE_RIGHT, Column, shown
@@ -30,31 +31,10 @@ FEW = 3
 GATES = 3
 """The most lines about supervisors, and about what holds starts back."""
 
-UNKNOWN = "?"
-LEAST = 0.0001
-"""The least amount of dollars that is given in digits."""
-
-
-def money(usd: float | None, *, priced: bool = True) -> str:
-    """`$1.25`, for less than a cent `$0.0042`; `?` if it is not known, and nothing for what has no price."""
-    if usd is None:
-        return UNKNOWN if priced else ""
-    if 0 < usd < LEAST:
-        return f"<${LEAST:.4f}"
-    return f"${usd:.2f}" if usd >= 0.01 or not usd else f"${usd:.4f}"
-
 
 def cost(item: Item) -> str:
     """The cost of a run, of which a command has none."""
     return money(item.get("cost_usd"), priced=item["agent"] is not None)
-
-
-def total(costs: Sequence[float | None]) -> str:
-    """The cost of several runs: `$0.30 + ?` if it is not known of all of them."""
-    known = [each for each in costs if each is not None]
-    if len(known) == len(costs):
-        return money(sum(known))
-    return f"{money(sum(known))} + {UNKNOWN}" if known else UNKNOWN
 
 
 def _first_line(item: Item) -> str:
@@ -177,9 +157,9 @@ def laid(columns: Sequence[Column], items: Sequence[Item], key: str, *, pen: Pen
 def _text(column: Column, value: object, now: int, arrow: str) -> str:
     """The text of a cell. Times are those of a clock: they stay true while nothing changes and nothing is drawn."""
     if column.kind == "time" and isinstance(value, str) and value.endswith("Z"):
-        return values.format_clock(from_rfc3339(value), now)
+        return moments.clock(from_rfc3339(value), now)
     if isinstance(value, WaitingFor) and value.kind == "retry" and value.until is not None:
-        brief = f"{value.brief} at {values.format_clock(value.until, now)}"
+        brief = f"{value.brief} at {moments.clock(value.until, now)}"
         value = replace(value, brief=brief, until=None)
     return shown(column, value, now, arrow)
 
@@ -250,7 +230,7 @@ def head(snapshot: Snapshot, pen: Pen, *, chosen: Filter, read_only: bool = Fals
 
 def _supervisor(each: Item, now: int) -> list[tuple[str, str]]:
     which = ", ".join(each["sessions"]) or "all sessions"
-    since = values.format_clock(from_rfc3339(each["started_at"]), now)
+    since = moments.clock(from_rfc3339(each["started_at"]), now)
     return [(f"supervisor {each['pid']}", ""), (f"{each['jobs']} jobs", ""), (which, ""), (f"since {since}", "")]
 
 

@@ -15,10 +15,11 @@ from agentq_cli.model.statuses import RunStatus
 from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
 from agentq_cli.show import documents
+from agentq_cli.show.costs import together
 from agentq_cli.show.harmless import harmless, one_line
 from agentq_cli.show.pen import DIM, STATUS_STYLES, WRONG
 from agentq_cli.show.tables import Change, Column
-from agentq_cli.top.panes import cost, total
+from agentq_cli.top.panes import cost
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,7 +116,8 @@ def _facts(task: Task, status: str, run: Run | None, costs: Sequence[float | Non
     if run is not None and run.duration_ms is not None:
         facts.append((values.format_duration(run.duration_ms), ""))
     if costs:
-        facts.append((total(costs), ""))
+        known = [each for each in costs if each is not None]
+        facts.append((together(sum(known), len(known), len(costs) - len(known)), ""))
     if task.work.priority:
         facts.append((f"priority {task.work.priority}", ""))
     work = documents.brief_work(task.work.argv, task.work.prompt)

@@ -79,8 +79,8 @@ class Driven:
 
     def json(self, *arguments: str, code: int = 0, **options: Any) -> Object:
         """The one document that a command with `--json` prints."""
-        name, *rest = arguments
-        document = json.loads(self(name, "--json", *rest, code=code, **options).stdout)
+        name = arguments[:1]
+        document = json.loads(self(*name, "--json", *arguments[1:], code=code, **options).stdout)
         assert isinstance(document, dict)
         return document
 

@@ -41,6 +41,21 @@ def on_terminal(
     return b"".join(parts).decode().replace("\r\n", "\n")
 
 
+def all_on_terminal(agentq: Agentq, *arguments: str, env: Mapping[str, str] | None = None) -> str:
+    """What agentq prints if stdout and stderr are one terminal; it must exit with 0."""
+    master, slave = pty.openpty()
+    process = agentq.start(*arguments, env={"TERM": "xterm-256color"} | dict(env or {}), stdout=slave, stderr=slave)
+    os.close(slave)
+    parts = []
+    with contextlib.suppress(OSError):  # Linux reports the end of a terminal that nobody holds open as EIO
+        while part := os.read(master, 65536):
+            parts.append(part)
+    os.close(master)
+    text = b"".join(parts).decode().replace("\r\n", "\n")
+    assert process.wait(timeout=30) == 0, text
+    return text
+
+
 SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 

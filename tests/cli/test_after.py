@@ -30,6 +30,22 @@ def test_the_three_options_repeat_and_come_back_as_given(aq: Driven) -> None:
     assert "After:       default/1 (any)" in shown and "Waiting for: dependency" in shown
 
 
+def test_ranges_and_lists_of_tasks(aq: Driven) -> None:
+    aq.batch(*[{"exec": ["true"], "session": name} for name in ("default", "my-docs") for _ in range(4)])
+    given = ("--after", "1,3-4", "--after-any", "my-docs/2,4", "--after-failure", "my-docs/1-1")
+    waiting = aq.exec("true", given=given)
+    expected = [("default/1", "success"), ("default/3", "success"), ("default/4", "success")]
+    expected += [("my-docs/2", "any"), ("my-docs/4", "any"), ("my-docs/1", "failure")]
+    assert after(aq, waiting) == expected
+    (line,) = aq.batch({"exec": ["true"], "after": ["2-3", "my-docs/3"]})
+    assert [each for each, _ in after(aq, line)] == ["default/2", "default/3", "my-docs/3"]
+    aq("edit", line, "--after", "my-docs/1-3")
+    assert [each for each, _ in after(aq, line)] == ["my-docs/1", "my-docs/2", "my-docs/3"]
+    for wrong in ("3-1", "1-", "1-99999999", "0-2", "my-docs/", "1.1-2"):
+        assert f"--after '{wrong}'" in aq.refused("submit", "--after", wrong, "--exec", "--", "true", code=2)
+    assert "no such task" in aq.refused("submit", "--after", "1-99", "--exec", "--", "true", code=3)
+
+
 def test_they_start_in_order_whatever_the_sessions(aq: Driven) -> None:
     aq.exec(*held("first"), given=("-s", "a"))
     aq.exec("true", given=("-s", "b", "--after", "a/1"))

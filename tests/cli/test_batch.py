@@ -196,3 +196,37 @@ def test_whatever_is_wrong_with_a_line_names_it(aq: Driven) -> None:
     assert "--batch line 1: AGENTQ_DEPTH" in aq.refused(
         "submit", "--batch", "-", code=4, input=lines, env={"AGENTQ_DEPTH": "11"}
     )
+
+
+def test_every_wrong_line_is_told(aq: Driven) -> None:
+    lines = text_of(
+        {"exec": ["true"], "ref": "a"},
+        "not JSON",
+        {"exec": ["true"], "ref": "b", "priority": 101},
+        {"prompt": ""},
+        {"exec": ["true"], "after": ["@b", "@a"]},
+        {"exec": ["true"], "ref": "a"},
+    )
+    done = aq("submit", "--batch", "-", input=lines, code=2)
+    told = [line.removeprefix("agentq: error: --batch line ") for line in done.stderr.splitlines()]
+    assert [line.partition(":")[0] for line in told] == ["2", "3", "4", "6"]
+    assert told[1] == "3: priority '101': must be a whole number from -100 to 100"
+    assert told[3] == "6: ref 'a': line 1 already has this name"
+    document = aq.json("submit", "--batch", "-", input=lines, code=2)
+    assert [error["message"] for error in document["errors"]] == [f"--batch line {line}" for line in told]
+    assert (document["message"], document["kind"], document["more"]) == (f"--batch line {told[0]}", "usage", 0)
+    assert aq.tasks() == {}
+
+
+def test_names_that_no_line_has_are_told_beside_other_errors(aq: Driven) -> None:
+    lines = text_of({"exec": ["true"], "after": ["@x"]}, {"exec": []}, {"exec": ["true"], "after-any": "@y"})
+    done = aq("submit", "--batch", "-", input=lines, code=2)
+    assert [line.split()[4] for line in done.stderr.splitlines()] == ["1:", "2:", "3:"]
+
+
+def test_of_many_wrong_lines_twenty_are_told(aq: Driven) -> None:
+    done = aq("submit", "--batch", "-", input="[]\n" * 25, code=2)
+    told = done.stderr.splitlines()
+    assert (len(told), told[-1]) == (21, "agentq: error: 5 more, which are not shown")
+    document = aq.json("submit", "--batch", "-", input="[]\n" * 25, code=2)
+    assert (len(document["errors"]), document["more"]) == (20, 5)

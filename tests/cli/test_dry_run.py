@@ -37,7 +37,7 @@ def test_a_schedule_says_what_it_would_start_where_and_when(aq: Driven) -> None:
         "next": ["2026-03-03T08:00:00.000Z", "2026-03-04T08:00:00.000Z", "2026-03-05T08:00:00.000Z"],
     }
     text = aq(*SCHEDULE, "--dry-run", *WORK, env=NOW).stdout
-    for words in ("make 'all of it'", "SECRET", "cwd:", "2026-03-03 09:00:00+01:00 Europe/Berlin", "2026-03-05T08"):
+    for words in ("make 'all of it'", "SECRET", "cwd:", "2026-03-03T09:00:00+01:00  Europe/Berlin", "2026-03-05T08"):
         assert words in text
     assert "hunter-2" not in text and not aq.state_dir.exists()
 
@@ -67,8 +67,8 @@ def test_next_alone_wants_no_work_and_has_the_same_shape(aq: Driven, given: tupl
     assert item["argv"] is None and item["cwd"] is None
     lines = aq(*SCHEDULE, "--next", "2", *words, env=NOW).stdout.splitlines()
     assert lines == [
-        "2026-03-03 09:00:00+01:00 Europe/Berlin  2026-03-03T08:00:00.000Z",
-        "2026-03-04 09:00:00+01:00 Europe/Berlin  2026-03-04T08:00:00.000Z",
+        "2026-03-03T09:00:00+01:00  Europe/Berlin  2026-03-03T08:00:00.000Z",
+        "2026-03-04T09:00:00+01:00  Europe/Berlin  2026-03-04T08:00:00.000Z",
     ]
 
 

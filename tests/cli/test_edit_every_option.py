@@ -69,7 +69,12 @@ OF_PROMPTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "--agent-arg": (("word",), {"launch.agent_args.word": True}),
     "--max-cost": (("2.5",), {"launch.max_cost_usd": 2.5}),
 }
-OF_COMMANDS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {"--stdin": (("env",), {"launch.stdin": "@env"})}
+OF_COMMANDS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "--stdin": (("env",), {"launch.stdin": "@env"}),
+    "--exec": (("--", "true", "-x"), {"argv": '["true", "-x"]'}),
+}
+BY_SHELL = {"--shell"}
+"""The other way to give the words of a command; both at once are refused."""
 OF_TIMES = {"--at", "--in", "--cron", "--every", "--start"}
 """What makes other times, each on its own, in `test_schedule` and below; `--once` is a flag of the kind."""
 
@@ -105,7 +110,7 @@ def test_the_table_has_every_option(aq: Driven) -> None:
         for option in rows("edit")
         if option.spellings.startswith("--") and (option.kind != "flag" or option.field) and option.panel != EVERYWHERE
     }
-    assert {*everywhere(aq.home), *OF_PROMPTS, *OF_COMMANDS, *OF_TIMES} == options
+    assert {*everywhere(aq.home), *OF_PROMPTS, *OF_COMMANDS, *BY_SHELL, *OF_TIMES} == options
 
 
 @pytest.fixture

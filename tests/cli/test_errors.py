@@ -45,7 +45,7 @@ ERRORS = [
     (("messages", "-s", "dcos"), 3, "session 'dcos': no such session; did you mean 'docs'?"),
     (("runs", "--since", "someday"), 2, "--since 'someday': not a duration"),
     (("events", "--since", "5"), 2, "--since '5': a duration needs a unit"),
-    (("show", "docs"), 2, "ID 'docs': not an address"),
+    (("show", "docs"), 2, "ID 'docs': not an address, but a session; `agentq list -s docs` lists its tasks"),
     (("show", "docs/1.1"), 3, "run 'docs/1.1': no such run; see `agentq runs docs/1`"),
     (("show", "docs/99"), 3, "task 'docs/99': no such task; see `agentq list --all -s docs`"),
     (("trigger", "docs/99"), 3, "task 'docs/99': no such task; see `agentq list --all -s docs`"),

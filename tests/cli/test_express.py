@@ -92,6 +92,7 @@ class Both:
             sys.stdin = io.TextIOWrapper(io.FileIO(0), encoding="utf-8")
             sys.stdout = io.TextIOWrapper(io.FileIO(1, "w"), encoding="utf-8", write_through=True)
             sys.stderr = io.TextIOWrapper(io.FileIO(2, "w"), encoding="utf-8", write_through=True)
+            os.isatty = lambda descriptor: descriptor == 2  # so that the hint is compared too
             sys.argv = ["agentq", *words]
             if lean:
                 does = express.store

@@ -13,6 +13,7 @@ from typer import _click as click
 
 from agentq_cli.cli import app, help
 from agentq_cli.cli.help import ARGUMENTS, OPTIONS, Page
+from agentq_cli.cli.words import written_out
 from agentq_cli.config.zones import known
 from agentq_cli.options import values
 from agentq_cli.options.table import COMMANDS, EVERYWHERE, GROUPS, PANELS, row
@@ -58,7 +59,7 @@ def command_lines(line: str) -> Iterator[list[str]]:
 
 def parsed(words: list[str]) -> click.Context:
     group = app.application()
-    ctx = group.make_context("agentq", words)
+    ctx = group.make_context("agentq", written_out(words))
     name, command, rest = group.resolve_command(ctx, [*ctx._protected_args, *ctx.args])
     assert command is not None
     return command.make_context(name, rest, parent=ctx)

@@ -263,6 +263,7 @@ READING = [
     (("agents",), "agents", items_of(AGENT)),
     (("config", "show"), "config", CONFIG),
     (("config", "check"), "config", exactly(schema=TEXT, path=TEXT, ok=BOOL)),
+    (("jobs",), "jobs", exactly(schema=TEXT, jobs=INT, source=TEXT)),
     (("sweep", "--dry-run"), "sweep", items_of(ACTION)),
 ]
 

@@ -17,7 +17,7 @@ import pytest
 from agentq_process import ROOT
 
 SHARED = {
-    **{f"share/man/{path.relative_to(ROOT / 'man')}": path for path in sorted((ROOT / "man").rglob("*.[15]"))},
+    **{f"share/man/{path.relative_to(ROOT / 'man')}": path for path in sorted((ROOT / "man").rglob("*.[157]"))},
     "share/bash-completion/completions/agentq": ROOT / "completions/agentq.bash",
     "share/zsh/site-functions/_agentq": ROOT / "completions/_agentq",
     "share/fish/vendor_completions.d/agentq.fish": ROOT / "completions/agentq.fish",

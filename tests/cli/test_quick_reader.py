@@ -48,7 +48,6 @@ READ = [
 ]
 
 NOT_READ = [
-    (),
     ("sumbit", "x"),
     ("list", "--sesion", "x"),
     ("list", "--help"),

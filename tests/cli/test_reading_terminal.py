@@ -23,7 +23,7 @@ def test_a_table_fits_the_terminal_and_shows_relative_times(waiting: Agentq, col
     text = on_terminal(waiting, "list", columns=columns, env={**LATER, "NO_COLOR": "1"})
     header, line = text.splitlines()
     assert len(line) == columns
-    assert line.startswith("default/1  queued  5m ago  ")
+    assert line.startswith("default/1  queued  5 min ago  ")
     assert line.endswith("…")
     assert ("AGENT" in header) is (columns == 80)
 
@@ -75,13 +75,15 @@ def test_a_plain_locale_gets_ascii(waiting: Agentq, env: dict[str, str], plain: 
 
 
 def test_what_is_told_of_one_task_is_broken_between_words(waiting: Agentq) -> None:
-    text = on_terminal(waiting, "show", "1", columns=40, env={**LATER, "NO_COLOR": "1"})
+    env = {**LATER, "NO_COLOR": "1", "TZ": "Africa/Lagos"}
+    text = on_terminal(waiting, "show", "1", columns=40, env=env)
     lines = text.splitlines()
     assert max(len(line) for line in lines if not line.startswith("Directory:")) <= 40
     assert f"Prompt: {PROMPT}" in " ".join(text.split())
-    assert "Created:     2026-03-29T01:00:00.000Z" in lines
-    assert "             (5m ago)" in lines
-    assert "(5m ago)" not in waiting("show", "1", env=LATER).stdout
+    assert "Created:     02:00 (5 min ago)" in lines
+    assert "Created:     2026-03-29T01:00:00.000Z\n" in waiting("show", "1", env=LATER).stdout
+    utc = on_terminal(waiting, "show", "1", "--utc", columns=40, env=env)
+    assert "Created:     01:00 (5 min ago)" in utc.splitlines()
 
 
 @pytest.mark.parametrize("command", ["service print cron", "completion bash", "stats --prometheus"])

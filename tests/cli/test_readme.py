@@ -18,10 +18,13 @@ import pytest
 from agentq_process import ROOT
 
 README = (ROOT / "README.md").read_text()
-PROGRAMS = ("make", "codex", "gemini", "opencode")
+HEADINGS = re.findall(r"^#+ .*", README, re.MULTILINE)
+PROGRAMS = ("make", "codex", "gemini", "opencode", "systemctl", "crontab")
 CLAUDE = """#!/bin/sh
 cat >/dev/null
-echo '{"type": "result", "subtype": "success", "is_error": false, "result": "done", "session_id": "c-1"}'
+[ -e "$HOME/refuses" ] && error=true || error=false
+echo '{"type": "system", "subtype": "init", "session_id": "c-1"}'
+echo '{"type": "result", "subtype": "success", "is_error": '$error', "result": "done", "session_id": "c-1"}'
 """
 FILES = {
     "flaky-upload.sh": "#!/bin/sh\n",
@@ -36,8 +39,11 @@ GOES_ON = ("agentq run -j 4",)
 JUDGES = ("agentq health", "agentq doctor")
 """Their exit code tells how this machine is."""
 
-AFTERWARDS = ("logs", "wait", "runs", "report")
-"""Commands that look back: they find the tasks done."""
+QUIET = ("agentq stop", "agentq stop --leave")
+"""Here no supervisor runs, which is said on stderr."""
+
+AFTERWARDS = ("logs", "wait", "runs", "report", "show", "reply", "retry")
+"""Commands that look back: they find the tasks done, and 3 and those of `docs` failed."""
 
 
 def commands() -> list[str]:
@@ -78,7 +84,7 @@ def sh(home: Path, command: str, text: str = "") -> subprocess.CompletedProcess[
 
 @pytest.fixture(scope="module")
 def worlds(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Two homes: one where the work waits, and one where it is done. 7 is a schedule."""
+    """Two homes: one where the work waits, and one where it is done. 7 is a schedule, 8 is held."""
     waiting = tmp_path_factory.mktemp("readme") / "waiting"
     (waiting / "bin").mkdir(parents=True)
     (waiting / ".github").mkdir()
@@ -90,17 +96,52 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         (waiting / name).write_text(content)
     for path in (*(waiting / "bin").iterdir(), *waiting.glob("*.sh")):
         path.chmod(0o755)
-    lines = [{"exec": ["echo", "x"]}] * 6 + [
-        {"exec": ["echo", "x"], "session": name} for name in ("docs", "fix", "fix")
-    ]
+    command, prompt = {"exec": ["echo", "x"]}, {"prompt": "x", "agent": "claude"}
+    lines = [command, command, prompt, *[command] * 3]
+    lines += [{**work, "session": name} for work, name in ((prompt, "docs"), (command, "fix"), (command, "fix"))]
     for command in ("agentq submit --batch -", "agentq schedule --every 1h --exec -- true"):
         done = sh(waiting, command, "\n".join(map(json.dumps, lines)))
         assert done.returncode == 0, done.stderr
     assert done.stdout == "default/7\n"
+    assert sh(waiting, "agentq submit --hold --exec -- true").stdout == "default/8\n"
     over = waiting.parent / "over"
     shutil.copytree(waiting, over)
-    assert sh(over, "agentq run --drain").returncode == 0
+    assert sh(over, "agentq trigger 7").returncode == 0
+    (over / "refuses").touch()
+    assert sh(over, "agentq run --drain").returncode == 1
+    (over / "refuses").unlink()
     return waiting, over
+
+
+def test_it_is_a_page_to_read() -> None:
+    assert len(README.splitlines()) <= 250
+
+
+def test_the_links_and_pages_that_it_names_are_there() -> None:
+    headings = {re.sub(r"[^a-z0-9 -]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in HEADINGS}
+    for target in re.findall(r"\]\(([^)]+)\)", README):
+        assert target.removeprefix("#") in headings if target.startswith("#") else (ROOT / target).exists(), target
+    pages = re.findall(r"`man (?:(\d) )?(agentq[a-z-]*)`", README)
+    assert len(pages) > 4
+    for section, name in pages:
+        assert (ROOT / f"man/man{section or 1}/{name}.{section or 1}").exists(), name
+    for path in re.findall(r"\btests/[a-z_/.]+", README):
+        assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_first_two_blocks_leave_nothing_exported(number: int, tmp_path: Path) -> None:
+    """Stand-ins take the place of what they start."""
+    block = re.findall(r"^```sh\n(.*?)^```", README, re.DOTALL | re.MULTILINE)[number]
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    for name in ("python3", ".venv/bin/pip", ".venv/bin/python", ".venv/bin/agentq"):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {name} >> '{tmp_path}/called'\n")
+        (tmp_path / name).chmod(0o755)
+    script = f'cd \'{tmp_path}\'; before=$(export -p; pwd)\n{block}\n[ "$before" = "$(export -p; pwd)" ]'
+    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    subprocess.run(["bash", "-euo", "pipefail", "-c", script], env=environ, check=True, timeout=60)
+    called = (tmp_path / "called").read_text().splitlines()
+    assert called.count(".venv/bin/agentq") == (7, 0)[number] and called[:2] == ["python3", ".venv/bin/pip"]
 
 
 def test_they_are_found() -> None:
@@ -115,6 +156,6 @@ def test_it_works_as_printed(command: str, worlds: tuple[Path, Path], tmp_path: 
     typed = re.sub(r"\b(ID|NAME)\b", lambda found: STANDS_FOR[found[0]], command)
     done = sh(home, typed.replace("| source", "| cat"))  # fish's word; the real fish has a test of its own
     assert done.returncode in ((0, 1) if command in JUDGES else (0,)), done.stdout + done.stderr
-    assert done.stdout or " wait " in command or " > " in command
+    assert done.stdout or " wait " in command or " > " in command or command in QUIET
     if command == "agentq run --detach":
         os.kill(int(done.stdout), signal.SIGTERM)

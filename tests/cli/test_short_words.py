@@ -87,7 +87,7 @@ def test_a_short_name_is_no_command() -> None:
     ("typed", "meant"),
     [
         *(("watch", "top"), ("usage", "stats"), ("cost", "stats"), ("queue", "list"), ("info", "show")),
-        *(("clear", "prune"), ("daemon", "run"), ("help", "--help"), ("shutdown", "cancel")),
+        *(("clear", "prune"), ("daemon", "run"), ("help", "--help"), ("shutdown", "stop")),
     ],
 )
 def test_what_other_programs_call_a_command_is_answered_by_its_name(shared: Driven, typed: str, meant: str) -> None:
@@ -193,4 +193,40 @@ def test_a_time_is_typed_as_it_is_said(aq: Driven) -> None:
     done = aq("submit", "--at", "2026-03-27", "--exec", "--", "true", env=environ)
     assert "warning: --at '2026-03-27': that is past; it runs at once" in done.stderr
     assert len(aq.items("events", "--since", "today", env=environ)) == 4
+    for since, count in (("yesterday", 4), ("Mon 09:00", 4), ("2 hours", 4), ("1 min", 4), ("2026-03-27T12:00:01", 0)):
+        assert len(aq.items("events", "--since", since, env=environ)) == count, since
     assert aq.items("events", "--since", "13:00", env=environ | {"AGENTQ_NOW": "2026-03-27T14:00:00Z"}) == []
+
+
+def test_an_expiry_is_said_back_or_said_to_be_past(aq: Driven) -> None:
+    environ = {"AGENTQ_NOW": NOON, "AGENTQ_TZ": "Europe/Berlin"}
+
+    def told(*options: str) -> list[str]:
+        return aq("submit", *options, "--exec", "--", "true", env=environ).stderr.splitlines()
+
+    assert told("--expires", "22:00") == ["--expires '22:00': 2026-03-27 22:00:00+01:00 Europe/Berlin"]
+    assert told("--expires", "2026-03-27T11:00") == [
+        "agentq: warning: --expires '2026-03-27T11:00': that is past; it will not run"
+    ]
+    for quiet in ("2h", "2 hours", "2026-03-28"):
+        assert told("--expires", quiet) == []
+    assert aq.task("default/1")["expires_at"] == "2026-03-27T21:00:00.000Z"
+    ended = aq("edit", "3", "--expires", "yesterday", env=environ).stderr
+    assert ended == "agentq: warning: --expires 'yesterday': that is past; it will not run\n"
+    later = aq("edit", "3", "--at", "tomorrow 09:00", env=environ).stderr
+    assert later == "--at 'tomorrow 09:00': 2026-03-28 09:00:00+01:00 Europe/Berlin\n"
+
+
+def test_a_session_in_the_place_of_a_task_is_told_apart(aq: Driven) -> None:
+    aq.exec("true", given=("-s", "docs"))
+    for typed in (("list", "docs"), ("runs", "docs"), ("events", "docs"), ("wait", "docs"), ("cancel", "docs")):
+        assert aq.refused(*typed, code=2).endswith("ID 'docs': not an address, but a session; write -s docs"), typed
+    for command in ("pause", "resume", "prune", "retry"):
+        (item,) = aq.items(command, "docs", *(["--yes"] if command == "prune" else []), code=2)
+        assert item["message"] == "ID 'docs': not an address, but a session; write -s docs"
+    lists = "not an address, but a session; `agentq list -s docs` lists its tasks"
+    for typed in (("show",), ("logs",), ("edit", "--priority", "1"), ("trigger",)):
+        assert aq.refused(*typed, "docs", code=2).endswith(f"ID 'docs': {lists}"), typed
+    assert aq.refused("reply", "docs", "hello", code=2).endswith(f"ID 'docs': {lists}")
+    assert aq.refused("submit", "--after", "docs", "-c", "true", code=2).endswith(f"--after 'docs': {lists}")
+    assert "write SESSION/N, or N for default/N" in aq.refused("show", "dosc", code=2)

@@ -85,6 +85,16 @@ def test_a_detached_supervisor_is_started_once(aq: Driven) -> None:
     assert not alive(int(first)) and not alive(int(other))
 
 
+def test_a_supervisor_is_called_agentq_run(aq: Driven) -> None:
+    pid = aq("run", "--detach", "--jobs", "3").stdout.strip()
+    ran = subprocess.run(
+        ["ps", "-ww", "-o", "comm=,args=", "-p", pid], capture_output=True, text=True, check=True
+    ).stdout
+    assert ran.split() == ["agentq", "agentq", "run", "--state-dir", str(aq.state_dir), "--jobs", "3"]
+    assert aq("run", "--detach").stdout.strip() == pid
+    aq("stop")
+
+
 def test_one_that_ends_by_itself_does_not_stand_for_one_that_stays(aq: Driven) -> None:
     first = aq("run", "--detach", "--idle-exit", "1h").stdout
     second = aq("run", "--detach").stdout

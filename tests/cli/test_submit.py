@@ -6,6 +6,7 @@ import json
 
 import pytest
 from driven import Driven
+from terminal import all_on_terminal
 
 NOW = "2026-03-01T12:00:00Z"
 
@@ -39,17 +40,38 @@ def test_the_address_is_all_that_is_printed(aq: Driven) -> None:
 
 
 def test_a_hint_where_nobody_is_there_to_run_it(aq: Driven) -> None:
-    def hinted(*arguments: str, now: str = NOW) -> bool:
-        told = aq("submit", *arguments, "--exec", "--", "true", env={"AGENTQ_NOW": now}).stderr.splitlines()
-        assert len(told) <= 1, told
+    def hinted(*arguments: str, now: str = NOW, first: str = "submit") -> bool:
+        words = (first, *arguments, *(("--exec", "--", "true") if first == "submit" else ()))
+        (aq.state_dir / "hinted").unlink(missing_ok=True)
+        address, *told = all_on_terminal(aq.agentq, *words, env={"AGENTQ_NOW": now}).splitlines()
+        assert "/" in address and len(told) <= 1, told
         return bool(told) and told[0].startswith("agentq: hint: ") and "agentq run" in told[0]
 
     aq("sweep", "--no-wake", env={"AGENTQ_NOW": NOW})
     assert not hinted(now="2026-03-01T12:05:00Z")
     assert hinted(now="2026-03-01T12:05:00.001Z")
+    assert hinted("--key", "a", now="2026-03-01T12:06:00Z")
+    aq("cancel", "1")
+    assert hinted("default/1", first="retry", now="2026-03-02T12:00:00Z")
     aq("run", "--detach", "--session", "served")
     assert not hinted("-s", "served", now="2026-03-02T12:00:00Z")
     assert hinted("-s", "another", now="2026-03-02T12:00:00Z")
+
+
+def test_the_hint_comes_once_an_hour_after_the_address_and_into_no_pipe(aq: Driven) -> None:
+    assert aq("submit", "--exec", "--", "true").stderr == ""
+    words = ["submit", "--exec", "--", "true"]
+    told = []
+    for now in ("2026-03-01T12:00:00Z", "2026-03-01T12:59:59.999Z", "2026-03-01T13:00:00Z"):
+        for more in ([], ["--label", "a"]):
+            told += all_on_terminal(aq.agentq, *words[:1], *more, *words[1:], env={"AGENTQ_NOW": now}).splitlines()
+        assert aq(*words, env={"AGENTQ_NOW": now}).stderr == ""
+    hints = [number for number, line in enumerate(told) if line.startswith("agentq: hint: no supervisor is running")]
+    assert (hints, len(told)) == ([1, 6], 8)
+    (aq.state_dir / "hinted").unlink()
+    (aq.state_dir / "hinted").symlink_to(aq.home / "elsewhere")
+    assert "hint" in all_on_terminal(aq.agentq, *words)
+    assert not (aq.home / "elsewhere").exists()
 
 
 def test_times(shared: Driven) -> None:

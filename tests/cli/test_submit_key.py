@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 
 from driven import Driven, held
@@ -17,6 +18,24 @@ def test_the_same_key_is_the_same_task_while_it_lives(aq: Driven) -> None:
     assert set(tasks) == {"default/1", "other/1"}
     task = tasks["default/1"]
     assert (task["key"], task["priority"], task["labels"], task["status"]) == ("nightly", 0, [], "queued")
+
+
+def test_a_task_that_was_there_already_is_said_to_be(aq: Driven) -> None:
+    words = ("submit", "--key", "k", "--exec", "--", "true")
+    assert aq(*words).stderr == ""
+    assert aq(*words).stderr == "default/1 has the key 'k' already; nothing new was submitted\n"
+    replaced = aq("submit", "--replace", *words[1:]).stderr
+    assert replaced == "default/1 has the key 'k' already; it is now what was given\n"
+    document = aq.json(*words)
+    assert (document["existing"], [item["id"] for item in document["items"]]) == (["default/1"], ["default/1"])
+    assert "existing" not in aq.json("submit", "--key", "new", "--exec", "--", "true")
+    again = ("schedule", "--key", "s", "--every", "1h", "--exec", "--", "true")
+    assert "already" not in aq(*again).stderr
+    assert "default/3 has the key 's' already; nothing new was submitted" in aq(*again).stderr.splitlines()
+    lines = "".join(json.dumps({"key": f"k{number}", "exec": ["true"]}) + "\n" for number in range(12))
+    assert aq("submit", "--batch", "-", input=lines).stderr == ""
+    told = aq("submit", "--batch", "-", input=lines).stderr.splitlines()
+    assert (len(told), told[-1]) == (11, "2 more were there already")
 
 
 def test_different_content_is_refused_and_changes_nothing(aq: Driven) -> None:

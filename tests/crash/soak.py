@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from crash_world import ForkServer, Started, World, fast_directory, until
 from invariants import ENDED, Expected, rows, violations
 from scenarios import recover
-from test_lanes import CHECKED, JOBS
+from test_lanes import CHECKED, JOBS, PLACES, editing, make_places
 
 SOMETIMES = CHECKED + "; [ $((AGENTQ_ATTEMPT % 2)) = 0 ]"
 """Fails at its first attempt, and at every second one."""
@@ -132,10 +132,11 @@ class Soak:
                 how = self.chance.choice(("--after", "--after-any", "--after-failure"))
                 options += [how, self.chance.choice(known)]
                 options += ["--on-dep-failure", self.chance.choice(("cancel", "run"))]
-            script = self.chance.choice((CHECKED, CHECKED, CHECKED, SOMETIMES))
-            self.start(
-                "submit", "command", "submit", "-C", "/", "-s", session, *options, "--exec", "--", "sh", "-c", script
-            )
+            work = ["-C", "/", "--exec", "--", "sh", "-c", self.chance.choice((CHECKED, CHECKED, SOMETIMES))]
+            if self.chance.random() < 0.3:
+                place = str(self.world.root / self.chance.choice(PLACES))
+                work = ["-C", place, "-a", "editor", "--context", "isolated", "edit"]
+            self.start("submit", "command", "submit", "-s", session, *options, *work)
 
     def batch(self) -> None:
         """A few tasks over a few sessions."""
@@ -145,8 +146,8 @@ class Soak:
             # A diamond over the sessions: the last line first, so that each refers forward.
             after = (["@1", "@2"], ["@3"], ["@3"], [])
             lines = [
-                {"session": name, "cwd": "/", "exec": ["sh", "-c", CHECKED], "ref": str(number), "after": before}
-                | {"retries": 2, "backoff": "50ms"}
+                (editing(self.world, PLACES[number]) if number % 2 else {"cwd": "/", "exec": ["sh", "-c", CHECKED]})
+                | {"session": name, "ref": str(number), "after": before, "retries": 2, "backoff": "50ms"}
                 for number, (name, before) in enumerate(zip(names, after, strict=True))
             ]
             path.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -250,7 +251,7 @@ def main() -> int:
     directory = Path(tempfile.mkdtemp(prefix="agentq-soak-", dir=fast_directory()))
     server = ForkServer()
     world = World(directory, server)
-    (world.root / "locks").mkdir()
+    make_places(world)
     soak = Soak(world, options.seed, 2 if options.namespaces else 0)
     try:
         soak.run(options.seconds)

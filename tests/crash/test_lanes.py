@@ -1,7 +1,9 @@
-"""Never two agents in one lane, never more than the cap, whoever is killed meanwhile (cases 24, 33).
+"""Never two agents in one lane, never more than the cap, never two that edit in one directory or in one inside the
+other, whoever is killed meanwhile (cases 24, 33).
 
 The agents check themselves: each takes its lane's lock and one lock a slot, which its children hold as well, so that
-the kernel frees them only when the whole tree is gone.
+the kernel frees them only when the whole tree is gone. One that edits locks its directory as well, and shares the locks
+of those around it.
 """
 
 from __future__ import annotations
@@ -38,11 +40,46 @@ setsid sleep 0.1 &
 wait
 echo "end $AGENTQ_RUN" >>effects"""
 
+BEFORE_THE_CLAIM = {"role": "supervisor", "after": 'SELECT "kind"', "match": "sql", "action": "stop"}
+"""A supervisor has looked, and has read the task that it chose."""
+
+PLACES = ("repo", "repo/a", "repo/a/deep", "repo/b")
+"""The directories in which agents edit, below the world's."""
+
+EDITOR = (
+    """place=$(pwd -P); how=x; fd=7
+while [ "$place" != "$(cd "$AGENTQ_STATE_DIR/.." && pwd -P)" ]; do
+  eval "exec $fd>\\"\\$AGENTQ_STATE_DIR/../locks/in-$(echo "$place" | tr / _)\\""
+  flock -n -$how -E 99 $fd || { [ $? = 99 ] && echo "directory $AGENTQ_RUN" >>"$AGENTQ_STATE_DIR/../bad"; exit 93; }
+  place=$(dirname "$place"); how=s; fd=$((fd - 1))
+done
+"""
+    + CHECKED
+)
+
+
+def make_places(world: World, script: str = EDITOR) -> None:
+    """What the agents lock, where they edit, and the agent that edits."""
+    (world.root / "locks").mkdir()
+    for place in PLACES:
+        (world.root / place).mkdir(parents=True)
+    config = world.root / "home" / ".config" / "agentq" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(f"[agents.editor]\nargv = {json.dumps(['sh', '-c', script])}\nedits = true\n")
+
+
+def editing(world: World, place: str) -> dict[str, object]:
+    """The line of a batch for an agent that edits."""
+    return {"agent": "editor", "prompt": "edit", "context": "isolated", "cwd": str(world.root / place)}
+
 
 def submit_all(world: World) -> list[str]:
     """Tasks for all lanes; their addresses."""
-    (world.root / "locks").mkdir()
-    lines = [{"session": f"lane{lane}", "cwd": "/", "exec": ["sh", "-c", CHECKED]} for lane in range(LANES)] * TASKS
+    make_places(world)
+    lines: list[dict[str, object]] = []
+    for number in range(TASKS):
+        lines += [{"session": f"lane{lane}", "cwd": "/", "exec": ["sh", "-c", CHECKED]} for lane in range(LANES)]
+        lines += [{"session": f"edit{lane}", **editing(world, PLACES[(number + lane) % 4])} for lane in range(3)]
     batch = world.root / "batch.jsonl"
     batch.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return world.ok("submit", "--batch", str(batch)).split()
@@ -86,13 +123,30 @@ def test_ten_sweeps_wake_one_supervisor(world: World) -> None:
     until(lambda: all_ended(world), "the task's end")
 
 
-@pytest.mark.parametrize(("other", "jobs"), [("same", "2"), ("another", "1")], ids=["lane", "cap"])
-def test_what_was_free_at_the_look_is_looked_at_again_under_the_lock(world: World, other: str, jobs: str) -> None:
-    """A supervisor stands still between look and claim; meanwhile another one takes the lane, or the last slot."""
-    first = world.submit("-s", other, "--priority", "9", script=GATED)
+@pytest.mark.parametrize(
+    ("other", "jobs", "place"),
+    [("same", "2", None), ("another", "1", None), ("another", "2", "repo/a"), ("another", "2", "link")],
+    ids=["lane", "cap", "directory", "link"],
+)
+def test_what_was_free_at_the_look_is_looked_at_again_under_the_lock(
+    world: World, other: str, jobs: str, place: str | None
+) -> None:
+    """A supervisor stands still between look and claim; meanwhile another one takes the lane, or the last slot, or the
+    directory."""
+    make_places(world, GATED)
+    (world.root / "link").symlink_to("repo/b")
+
+    def submit(session: str, where: str | None, *options: str) -> str:
+        if where is None:
+            return world.submit("-s", session, *options, script=GATED)
+        return world.ok(
+            "submit", "-s", session, "-C", str(world.root / where), "-a", "editor", *options, "edit"
+        ).strip()
+
+    first = submit(other, place, "--priority", "9")
     world.ok("pause", first)
-    world.submit("-s", "same", script=GATED)
-    rule = {"role": "supervisor", "match": "connect inbound.db", "action": "stop"}
+    submit("same", place and "repo")
+    rule = BEFORE_THE_CLAIM
     slow = world.start("run", "--drain", "-j", jobs, crash={"rules": [rule], "count": True})
     until(world.fired, "the slow one's claim")
     points = world.log / f"supervisor.{slow.pid}"
@@ -116,7 +170,7 @@ def test_a_start_since_the_look_closes_the_stagger_gate_under_the_lock(world: Wo
     config.parent.mkdir(parents=True)
     config.write_text('[limits]\nstagger = "1h"\n')
     slow_task, fast_task = world.submit("-s", "slow"), world.submit("-s", "fast")
-    rule = {"role": "supervisor", "match": "connect inbound.db", "action": "stop"}
+    rule = BEFORE_THE_CLAIM
     slow = world.start("run", "-s", "slow", crash={"rules": [rule]})
     until(world.fired, "the slow one's claim")
     world.ok("run", "--drain", "-s", "fast")

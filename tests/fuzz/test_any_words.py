@@ -161,7 +161,7 @@ RIGHT = {
 
 @st.composite
 def plain_lines(draw: st.DrawFn) -> list[str]:
-    """A line in exact spellings of which nothing is wrong."""
+    """A line in exact spellings of which nothing is wrong. The words of a changed command are written out first."""
     name = draw(st.sampled_from(COMMANDS))
     known = options(name)
     places = [row.reader for row in rows(name) if row.reader in ARGUMENTS]
@@ -170,7 +170,7 @@ def plain_lines(draw: st.DrawFn) -> list[str]:
         kind = known[spelling].kind
         if kind == "flag":
             words.append(spelling)
-        elif spelling.startswith("--") and draw(st.booleans()):
+        elif spelling == "--exec" or (spelling.startswith("--") and draw(st.booleans())):
             words.append(f"{spelling}={draw(RIGHT[kind])}")
         else:
             words += [spelling, draw(RIGHT[kind])]

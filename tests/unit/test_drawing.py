@@ -9,8 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentq_cli.agents.last_words import last_words
-from agentq_cli.model.tasks import WaitingFor
-from agentq_cli.options import values
 from agentq_cli.show.drawing import Canvas, line, sentence
 from agentq_cli.show.pen import SGR, STATUS_STYLES, Pen, is_plain
 from agentq_cli.show.tables import cells, wrapped
@@ -76,45 +74,6 @@ def test_a_pen_for_ascii_draws_nothing_else() -> None:
     drawn = pen.ellipsis + pen.dot + pen.arrow + "".join(pen.spinner(second * 1000) for second in range(20))
     assert drawn.isascii()
     assert len({Pen(False, False).spinner(second * 1000) for second in range(10)}) == 10
-
-
-@pytest.mark.parametrize(
-    ("why", "exact", "told"),
-    [
-        (
-            WaitingFor("limit", "", until=NOW + 3 * 3_600_000, brief="claude held", note="rate_limited"),
-            "claude held until 2026-03-29T15:00:00.000Z (rate_limited)",
-            "claude held until 15:00 (rate_limited)",
-        ),
-        (
-            WaitingFor("limit", "", until=NOW + 86_400_000, brief="claude held", note="rate_limited"),
-            "claude held until 2026-03-30T12:00:00.000Z (rate_limited)",
-            "claude held until 2026-03-30 12:00 (rate_limited)",
-        ),
-        (WaitingFor("limit", "", brief="claude held", note="auth"), "claude held (auth)", "claude held (auth)"),
-        (
-            WaitingFor("retry", "", until=NOW + 40_000, brief="retry"),
-            "retry at 2026-03-29T12:00:40.000Z",
-            "retry in 40s",
-        ),
-        (WaitingFor("paused", "", brief="paused", note="why"), "paused: why", "paused: why"),
-        (WaitingFor("paused", "", brief="queue paused"), "queue paused", "queue paused"),
-        (WaitingFor("time", "", until=NOW + 1), "", ""),
-        (WaitingFor("slot", "no supervisor"), "", ""),
-        (
-            WaitingFor("gate", "", until=values.LATEST * 1000 - 1, brief="stagger gate"),
-            "stagger gate until 9999-12-31T23:59:59.999Z",
-            "stagger gate until 9999-12-31 00:00",
-        ),
-    ],
-)
-def test_why_in_a_few_words(why: WaitingFor, exact: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    import time
-
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    assert values.format_waiting(why, None) == exact
-    assert values.format_waiting(why, NOW) == told
 
 
 @pytest.mark.parametrize(

@@ -206,7 +206,7 @@ def test_times_are_relative_on_a_terminal_only(write: Write) -> None:
     items = [{"at": "2026-03-29T00:55:00.000Z"}]
     columns = [Column("AT", "at", kind="time")]
     assert write(Items("events", items, columns))[0].splitlines()[1] == "2026-03-29T00:55:00.000Z"
-    assert write(Items("events", items, columns), terminal=True)[0].splitlines()[1] == "5m ago"
+    assert write(Items("events", items, columns), terminal=True)[0].splitlines()[1] == "5 min ago"
 
 
 def test_the_empty_sentence_is_for_people_and_not_data(write: Write, capsys: pytest.CaptureFixture[str]) -> None:

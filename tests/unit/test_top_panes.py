@@ -12,10 +12,11 @@ from rich.cells import cell_len
 
 from agentq_cli.base.clock import from_rfc3339
 from agentq_cli.model.tasks import WaitingFor
+from agentq_cli.show.costs import money, together
 from agentq_cli.show.drawing import GAP
 from agentq_cli.show.pen import Pen
 from agentq_cli.top.filtering import Filter
-from agentq_cli.top.panes import KINDS, Laid, filled, followed, head, heights, laid, money, total
+from agentq_cli.top.panes import KINDS, Laid, filled, followed, head, heights, laid
 from agentq_cli.top.questions import CHANGING, FILTERS, HELP
 from agentq_cli.top.snapshot import Snapshot
 
@@ -93,7 +94,8 @@ def test_everything_is_there() -> None:
 def test_a_cost_that_nobody_knows_is_no_zero() -> None:
     assert [money(usd) for usd in (0.0, 1.254, 0.00418, 0.00001)] == ["$0.00", "$1.25", "$0.0042", "<$0.0001"]
     assert [money(None), money(None, priced=False)] == ["?", ""]
-    assert [total([]), total([None]), total([0.25, 0.5]), total([0.25, None])] == ["$0.00", "?", "$0.75", "$0.25 + ?"]
+    cases = ((0, 0, 0), (0, 0, 1), (0.75, 2, 0), (0.25, 1, 1))
+    assert [together(*each) for each in cases] == ["", "?", "$0.75", "$0.25 + ?"]
     rows = {row[0].text: [cell.text for cell in row] for row in pane("ended").rows}
     assert "?" in rows["b/2.1"]
     assert "?" not in rows["b/1.1"]  # a command costs nothing that anybody could know
@@ -138,7 +140,7 @@ def test_rows_fit_whatever_they_say(width: int, said: str, work: str, name: str)
 
 def test_on_a_narrow_terminal_the_widest_text_gives_way() -> None:
     assert pane("running", width=40).headers == ("RUNNING", "STATE", "AGE", "LAST OUTPUT")
-    assert pane("ended", width=40).headers == ("ENDED", "STATUS", "TOOK", "TASK")
+    assert pane("ended", width=40).headers == ("ENDED", "STATUS", "TOOK", "COST", "TASK")
     assert {"TOOK", "COST"} <= set(pane("ended", width=80).headers)
 
 

@@ -290,9 +290,3 @@ def test_an_error_in_an_environment_file_names_file_and_line_but_no_value(tmp_pa
     assert refusal.value.message == f"--env-file '{file}' line 2: not NAME=VALUE"
     with pytest.raises(Usage, match="No such file"):
         values.parse_env_file(str(tmp_path / "none"))
-
-
-def test_times_are_told_relative_to_now() -> None:
-    assert values.format_relative(NOW, NOW) == "now"
-    assert values.format_relative(NOW - 300_000, NOW) == "5m ago"
-    assert values.format_relative(NOW + 5_400_999, NOW) == "in 1h30m"

@@ -62,9 +62,9 @@ def submit(given: Mapping[str, object], shared: Mapping[str, object], umask: int
     if stored is None:
         return False
     seq, attended = stored
-    if not attended:
-        _advise(NOBODY_THERE)
     _print(f"{session}/{seq}")
+    if not attended and attendance.may_hint(directory, now):
+        _advise(NOBODY_THERE)
     return True
 
 

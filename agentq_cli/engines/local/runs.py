@@ -97,7 +97,8 @@ class Runs(Tasks):
         from agentq_cli.engines.nouns import Calls
 
         (found,) = self.reading.ask("dispatch.calls", rows.identity_columns(supervisor) | {"now": self.now})
-        return Calls(*map(bool, found))
+        expired, arriving, stops, strangers, known, jobs = found
+        return Calls(bool(expired), bool(arriving), bool(stops), bool(strangers), bool(known), jobs)
 
     def next_due(self) -> int | None:
         ((due,),) = self.reading.ask("dispatch.next_due", {"now": self.now})

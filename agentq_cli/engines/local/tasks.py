@@ -376,6 +376,17 @@ class Pauses(Opened):
             holds.resume(write, agent)
         self.ring()
 
+    def jobs(self) -> int | None:
+        found = self.reading.ask("dispatch.jobs")
+        return found[0][0] if found else None
+
+    def set_jobs(self, jobs: int | None) -> None:
+        from agentq_cli.engines.steps import holds
+
+        with self.in_index() as write:
+            holds.set_jobs(write, jobs)
+        self.ring()
+
     def holds(self) -> list[waiting.Hold]:
         from agentq_cli.policy import waiting
 

@@ -1,4 +1,7 @@
-"""A person's pauses of an agent, or of the whole queue; a usage limit's holds are set where a run ends (`finish`)."""
+"""A person's pauses of an agent, or of the whole queue, and how many tasks may run at once, which is kept as they are.
+
+A usage limit's holds are set where a run ends (`finish`).
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,20 @@ def resume(write: Writing, agent: str | None) -> None:
     scope = "queue" if agent is None else "agent"
     write.tell("dispatch.lift_holds", {"scope": scope, "name": agent})
     write.record(f"resume_{scope}", reason=_named(agent, None))
+    write.holds_changed()
+
+
+def set_jobs(write: Writing, jobs: int | None) -> None:
+    """Let so many tasks run at once; None: as many as the config says."""
+    found = write.ask("dispatch.jobs")
+    before = found[0][0] if found else None
+    if jobs == before:
+        return
+    write.tell("dispatch.lift_holds", {"scope": "jobs", "name": None})
+    if jobs is not None:
+        values = {"scope": "jobs", "name": "", "kind": "jobs", "since": write.now, "until": None, "reason": None}
+        write.tell("dispatch.set_hold", values | {"count": jobs})
+    write.record("jobs", reason=f"{jobs or 'unset'}, before {before or 'unset'}")
     write.holds_changed()
 
 

@@ -23,7 +23,7 @@ WHERE t.status = 'queued' AND (t.expires_at IS NULL OR t.expires_at > :now) AND 
 ORDER BY t.agent, t.priority, t.shares, t.retry, t.directory, t.due_at, t.seq LIMIT 1
 
 -- Whether there is anything to do in addition to starting and settling: tasks to expire, due occurrences, stops to pass
--- on, runs of others; and whether the supervisor that asks is on record.
+-- on, runs of others; whether the supervisor that asks is on record; and how many tasks `jobs` lets run at once.
 -- name: calls
 SELECT
   EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_expiring
@@ -31,7 +31,8 @@ SELECT
   EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_arriving WHERE status = 'queued' AND arriving = 1 AND due_at <= :now),
   EXISTS (SELECT 1 FROM workers WHERE stop IS NOT NULL),
   EXISTS (SELECT 1 FROM workers WHERE (pid, start_time, boot_id) IS NOT (:pid, :start_time, :boot_id)),
-  EXISTS (SELECT 1 FROM supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id)
+  EXISTS (SELECT 1 FROM supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id),
+  (SELECT count FROM holds WHERE scope = 'jobs')
 
 -- What shows whether anything may have changed: the last id that an event was given, even if it has been pruned since,
 -- and how often an index was rebuilt.
@@ -230,6 +231,9 @@ DELETE FROM holds WHERE scope = 'agent' AND name = :name AND kind = 'rate_limite
 
 -- name: count_limits_anew
 UPDATE holds SET count = 0 WHERE scope = 'agent' AND name = :name AND kind = 'rate_limited' AND count > 0
+
+-- name: jobs
+SELECT count FROM holds WHERE scope = 'jobs'
 
 -- name: lift_holds
 DELETE FROM holds WHERE scope = :scope AND (:name IS NULL OR name = :name)

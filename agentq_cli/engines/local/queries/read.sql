@@ -114,7 +114,7 @@ SELECT id, kind, content, created_at, rowid FROM messages_out WHERE rowid > :aft
 SELECT coalesce(max(rowid), 0) FROM messages_out
 
 -- name: holds
-SELECT scope, name, kind, until, reason FROM holds WHERE until IS NULL OR until > :now ORDER BY scope DESC, name, kind
+SELECT scope, name, kind, until, reason FROM holds WHERE scope <> 'jobs' AND (until IS NULL OR until > :now) ORDER BY scope DESC, name, kind
 
 -- name: meta
 SELECT value FROM meta WHERE name = :name
