@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from agentq_cli.agents.reader import Verdict
 from agentq_cli.agents.transcript_entries import Entry, Kind
 from agentq_cli.base.clock import rfc3339
-from agentq_cli.show.costs import cost_of_run
+from agentq_cli.show.costs import money
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def used(run: Verdict | Run, *, of: str = "") -> str:
     tokens = [f"{count:,} {what}" for count, what in counts if count]
     if tokens:
         tokens[-1] += of
-    cost = cost_of_run(run.cost_usd, list_price=run.list_price)
+    cost = money(run.cost_usd, list_price=run.list_price)
     return ", ".join((*tokens, f"cost {cost}" if run.cost_usd is None else cost))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from agentq_cli.agents.profile import CONVERSATION
 from agentq_cli.agents.transcript_lines import used
+from agentq_cli.commands import logs, reading
 from agentq_cli.commands.following import STREAMS
 from agentq_cli.commands.reading import profile_of
 from agentq_cli.host.output import TAIL
@@ -27,7 +28,7 @@ LAST_LINES = 10
 def lines(queue: Queue, config: Config, run: Run) -> Iterator[tuple[str, str] | Said]:
     """The last fields of a task, about the run that answered."""
     yield "Answer", f"{run.id}, {run.status.value}"
-    said = _said(queue, run)
+    said = _said(queue, config, run)
     if said.text.strip():
         yield said
     if run.agent is None:
@@ -41,15 +42,31 @@ def lines(queue: Queue, config: Config, run: Run) -> Iterator[tuple[str, str] | 
             yield "Go on", f"cd {shell_word(run.cwd)} && {by_hand}"
 
 
-def _said(queue: Queue, run: Run) -> Said:
-    """The result of a run; without one the end of what a command printed, or of what an agent wrote to stderr."""
+def _said(queue: Queue, config: Config, run: Run) -> Said:
+    """The result of a run; without one the end of what it said or printed, and of its stderr."""
     rest = f"agentq logs {run.id}"
     if isinstance(run.result, str) and run.result.strip():
         return Said(run.result.strip("\n"), rest, markdown=run.agent is not None)
     if run.result is not None and run.result != "":
         return Said(json.dumps(run.result, indent=2, ensure_ascii=False), rest)
-    ends = [_end(queue, run, stream) for stream in (STREAMS if run.agent is None else STREAMS[1:])]
+    ends = [_told(queue, config, run), _end(queue, run, STREAMS[1])]
     return Said("\n".join(each for each in ends if each), rest)
+
+
+def _told(queue: Queue, config: Config, run: Run) -> str:
+    """The end of the transcript, or of the stdout of a run that has none."""
+
+    def opened(middle: bool) -> reading.Reading:
+        return reading.reading(queue, lambda: config, run.id, None, middle=middle)
+
+    if opened(False).plain:
+        return _end(queue, run, STREAMS[0])
+    try:
+        read, _, lines = logs.tail_of(opened, queue, run.id, LAST_LINES)
+    except OSError:
+        return ""  # the agent changed its output files
+    said = b"".join(lines) + read.end()
+    return "\n".join(said.decode(errors="replace").rstrip().split("\n")[-LAST_LINES:])
 
 
 def _end(queue: Queue, run: Run, stream: str) -> str:

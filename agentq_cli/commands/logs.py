@@ -131,7 +131,9 @@ def _so_far(at: Context, queue: Queue, run: RunId, wanted: Wanted, width: int | 
     for name, stream in files.items():
         pieces: Iterable[bytes]
         if name == "stdout" and not read.plain and tail is not None:
-            read, _, last = _tail(lambda middle: _reading(at, queue, run, raw, width, middle=middle), queue, run, tail)
+            read, _, last = tail_of(
+                lambda middle: _reading(at, queue, run, raw, width, middle=middle), queue, run, tail
+            )
             pieces = _last([*last, read.end()], tail)
         elif name == "stdout" and not read.plain:
             pieces = read.whole(queue.output(run, name).whole())
@@ -145,7 +147,7 @@ def _last(pieces: Iterable[bytes], lines: int) -> deque[bytes]:
     return deque((line + b"\n" for piece in pieces for line in piece.split(b"\n")[:-1]), maxlen=lines)
 
 
-def _tail(
+def tail_of(
     open_reading: Callable[[bool], Reading], queue: Queue, run: RunId, lines: int
 ) -> tuple[Reading, int, deque[bytes]]:
     """The last lines of a transcript so far, read from the end of its file: with the reading, and where it stands."""
@@ -178,7 +180,7 @@ def _followed(
                 if name != "stdout" or read.plain:
                     reader.tail(tail)
                     continue
-                read, reader.offset, so_far = _tail(
+                read, reader.offset, so_far = tail_of(
                     lambda middle: _reading(at, queue, run, raw, width, middle=middle), queue, run, tail
                 )
                 yield from ((files[name], piece) for piece in so_far)

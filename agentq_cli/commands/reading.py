@@ -11,7 +11,7 @@ from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.errors import NotFound
 from agentq_cli.model.statuses import RunStatus
 from agentq_cli.options import values
-from agentq_cli.show.costs import cost_of_run
+from agentq_cli.show.costs import money
 from agentq_cli.show.results import NOTE
 
 TYPE_CHECKING = False
@@ -94,5 +94,5 @@ def how_it_ended(run: Run, *more: str) -> str:
     if run.error and run.error != f"exit code {run.exit_code}":
         parts.append(run.error)
     if run.cost_usd is not None:
-        parts.append(cost_of_run(run.cost_usd, list_price=run.list_price))
+        parts.append(money(run.cost_usd, list_price=run.list_price))
     return ", ".join(parts)

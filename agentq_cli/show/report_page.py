@@ -348,7 +348,7 @@ def _days(numbers: Numbers) -> Iterator[str]:
             f"{group.runs:,}",
             f"{group.tokens_in:,}" if group.tokens_in else "–",
             f"{group.tokens_out:,}" if group.tokens_out else "–",
-            money(group),
+            escaped(money(group)),
             _bar(group.cost_usd, dearest),
         ]
         for (day, agent), group in days[:SHOWN_DAYS]

@@ -30,7 +30,7 @@ class Listed(NamedTuple):
         run = self.run
         if run.cost_usd is None and (run.agent is None or not run.status.may_cost):
             return "–"
-        return costs.cost_of_run(run.cost_usd, list_price=run.list_price)
+        return costs.money(run.cost_usd, list_price=run.list_price)
 
     @property
     def answer(self) -> list[str]:
@@ -114,7 +114,7 @@ def tables(
                 escaped(local(each.run.started_at)),
                 escaped(each.run.status.value),
                 took(each.run.duration_ms),
-                each.cost,
+                escaped(each.cost),
                 escaped(each.title),
                 "<br>".join(map(escaped, each.answer)),
             ]

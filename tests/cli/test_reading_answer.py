@@ -114,6 +114,16 @@ def test_of_a_command_it_is_the_end_of_its_output(aq: Driven) -> None:
     assert "Used" not in text
 
 
+def test_of_an_agent_without_a_result_it_is_the_end_of_what_it_said(claude: Driven) -> None:
+    said = {"type": "assistant", "message": {"content": [{"type": "text", "text": "I begin."}]}}
+    (claude.home / "stream").write_text(json.dumps(said) + "\n")
+    claude.submit("--agent", "claude", "--retries", "0", "Fix the tests")
+    claude.drain(code=1)
+    text = claude("show", "1.1").stdout
+    assert "\n\nI begin.\n" in text
+    assert '{"type"' not in text
+
+
 def test_nothing_has_run(aq: Driven) -> None:
     assert "nothing has run yet" in aq.refused("show", code=3)
     aq.exec("true")

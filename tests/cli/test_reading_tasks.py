@@ -42,7 +42,17 @@ RUN_KEYS = (
         "error",
         "result",
     ),
-    *("script_outcome", "conversation", "tokens_in", "tokens_out", "cost_usd", "peak_rss_bytes", "stdout_path"),
+    *(
+        "script_outcome",
+        "conversation",
+        "tokens_in",
+        "tokens_out",
+        "cost_usd",
+        "list_price",
+        "turns",
+        "peak_rss_bytes",
+        "stdout_path",
+    ),
     *("stderr_path", "stdout_bytes", "stderr_bytes", "pid", "host", "adopted"),
 )
 SESSION_KEYS = ("name", "counts", "next_due_at", "paused", "conversation", "conversations", "parallel", "path")

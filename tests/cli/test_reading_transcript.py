@@ -148,13 +148,13 @@ def test_its_last_lines_are_read_from_the_end_of_the_file(tmp_path: Path) -> Non
         return Counting(transcript(Profile(name="own", argv=("own",), reader="claude"), middle=middle), None)
 
     run = RunId("default", 1, 1)
-    read, stands, last = logs._tail(opened, Queue(), run, 3)  # type: ignore[arg-type]
+    read, stands, last = logs.tail_of(opened, Queue(), run, 3)  # type: ignore[arg-type]
     assert list(last) == [b"word 19997\n", b"word 19998\n", b"word 19999\n"]
     assert sum(passed) == logs.WINDOW
     assert stands == (1 << 30) + 1 + len(said)
     assert read.end() == b""
     passed.clear()
-    read, _, last = logs._tail(opened, Queue(), run, 10_000)  # type: ignore[arg-type]
+    read, _, last = logs.tail_of(opened, Queue(), run, 10_000)  # type: ignore[arg-type]
     assert list(last) == [f"word {n}\n".encode() for n in range(10_000, 20_000)]
     assert sum(passed) < 8 << 20
 

@@ -201,3 +201,7 @@ def test_no_runs_are_a_page_too() -> None:
 )
 def test_a_small_cost_does_not_read_as_none(cost: float, priced: int, shown: str) -> None:
     assert money(Group(cost_usd=cost, priced=priced)) == shown
+
+
+def test_a_cost_below_what_digits_tell_is_text() -> None:
+    assert "&lt;$0.0001" in written(count(iter([ran(1, cost_usd=0.00001)]), day))
