@@ -26,7 +26,7 @@ def _cost(run: documents.Item) -> str | None:
 
 
 COLUMNS = (
-    Column("RUN", "id"),
+    Column("RUN", "id", kind="address"),
     Column("STATUS", "status", kind="status", keep=True),
     Column("STARTED", "started_at", kind="time", spare=3),
     Column("TOOK", "duration_ms", kind="duration", keep=True),
