@@ -111,6 +111,13 @@ def in_zone(moment_ms: int, zone: str) -> str:
     return f"{there(moment_ms, zone).replace('T', ' ')} {zone}"
 
 
+def agrees(moment_ms: int, zone: str) -> bool:
+    """Whether the wall clock of a zone and the reader's show the same minute then."""
+    then = _wall[0](moment_ms // 1000)
+    here = f"{then.tm_year:04}-{then.tm_mon:02}-{then.tm_mday:02}T{then.tm_hour:02}:{then.tm_min:02}"
+    return there(moment_ms, zone).startswith(here)
+
+
 def there(moment_ms: int, zone: str) -> str:
     """A time on the wall clock of a zone, as RFC 3339 with its offset."""
     from datetime import datetime

@@ -39,10 +39,15 @@ def waiting(text: str) -> None:
 
 
 def coming(at: int, zone: str, now: int) -> str:
-    """A time to come for a line on stderr: short on a terminal, else exact on the wall clock of `zone`."""
+    """A time to come for a line on stderr: exact on the wall clock of `zone`. A terminal shows it short, and as that
+    zone has it too if the reader's clock differs."""
     from agentq_cli.options import moments
 
-    return moments.both(at, now) if _for_a_person() else moments.in_zone(at, zone)
+    exact = moments.in_zone(at, zone)
+    if not _for_a_person():
+        return exact
+    short = moments.both(at, now)
+    return short if moments.agrees(at, zone) else f"{exact}, here {short}"
 
 
 def _for_a_person() -> bool:

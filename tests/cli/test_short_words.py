@@ -10,6 +10,7 @@ from agentq_process import PYTHON
 from driven import Driven
 from hypothesis import given
 from hypothesis import strategies as st
+from terminal import all_on_terminal
 
 from agentq_cli.cli import quick, words
 from agentq_cli.options.table import ALIASES, COMMANDS, SHORT_EXEC
@@ -206,6 +207,14 @@ def test_a_time_is_typed_as_it_is_said(aq: Driven) -> None:
     for since, count in (("yesterday", 4), ("Mon 09:00", 4), ("2 hours", 4), ("1 min", 4), ("2026-03-27T12:00:01", 0)):
         assert len(aq.items("events", "--since", since, env=environ)) == count, since
     assert aq.items("events", "--since", "13:00", env=environ | {"AGENTQ_NOW": "2026-03-27T14:00:00Z"}) == []
+
+
+def test_a_terminal_is_told_the_time_of_the_task_zone_where_its_own_differs(aq: Driven) -> None:
+    environ = {"AGENTQ_NOW": NOON, "TZ": "Europe/Berlin"}
+    words = ("submit", "--at", "22:00", "--exec", "--", "true")
+    assert all_on_terminal(aq.agentq, *words, env=environ).splitlines()[0] == "--at '22:00': 22:00 (in 10h)"
+    told = all_on_terminal(aq.agentq, words[0], "--tz", "America/New_York", *words[1:], env=environ).splitlines()[0]
+    assert told == "--at '22:00': 2026-03-27 22:00:00-04:00 America/New_York, here Sat 03:00 (in 15h)"
 
 
 def test_an_expiry_is_said_back_or_said_to_be_past(aq: Driven) -> None:
