@@ -60,10 +60,8 @@ def read(words: Sequence[str]) -> tuple[str, Given, Given] | None:
                 into[option.name] = True
                 continue
             if not equals:
-                if option.name == "exec":
-                    return None  # the words of a command are to be written out
                 following = next(rest, None)
-                if following is None:
+                if following is None or option.name == "exec":  # whose words are to be written out
                     return None
                 value = following
             if option.kind == "text":

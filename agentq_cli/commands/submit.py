@@ -85,7 +85,8 @@ def _work(given: Given) -> dict[str, Any]:
         return {"prompt": _text_of(file, "--file")}
     if words and len(words) > 1:
         raise Usage(
-            f"PROMPT '{words[1]}': only one prompt; quote text that contains spaces, or use --exec for a command"
+            f"PROMPT '{words[1]}': only one prompt; quote text that contains spaces, or write "
+            f"`agentq x {' '.join(words)[:40]}` for a command"
         )
     if words == ["-"]:
         return {"prompt": _text_of("-", "PROMPT")}

@@ -26,8 +26,9 @@ class Launch:
     """What only the start of a task's runs needs: environment, limits, retry policy; stored as one JSON column.
 
     `env` is what `--env-file` and `-e` gave, `captured` the part of the submitting shell's environment that an older
-    version stored. `umask` is the submitter's. Runs up to K = `earlier_runs` belong to a task that this one replaced.
-    `continues` is the conversation in which a person has replied: the runs go on in that one or not at all.
+    version stored. `stdin` is the absolute path of what a command reads, or a dash and then the text itself. `umask` is
+    the submitter's. Runs up to K = `earlier_runs` belong to a task that this one replaced. `continues` is the
+    conversation in which a person has replied: the runs go on in that one or not at all.
     """
 
     env: Mapping[str, str] = field(default_factory=dict)

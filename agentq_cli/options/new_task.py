@@ -51,6 +51,9 @@ class Shape(NamedTuple):
     shared: bool
 
 
+LARGEST_STDIN = 1 << 20
+"""The most bytes that a submit keeps for a command's stdin; a file can have any size."""
+
 SHAPING = {row.name: row for row in KEYS.values() if row.field.partition(".")[0] in Shape._fields}
 """The options that fill the fields of a shape; all others are read for each task."""
 
@@ -69,6 +72,7 @@ class TaskMaker:
         self._checked: set[tuple[str, str]] = set()
         self._programs = Programs(at.config)
         self._shapes: dict[object, Shape] = {}
+        self._typed: str | None = None
         self._captured = captured(at.environ, at.config.capture_env, at.config.secret_env)
 
     def make(self, given: Given, what: Callable[[str], str]) -> NewTask:
@@ -169,11 +173,9 @@ class TaskMaker:
             self._at.zone(given["tz"])
         named = stdin = chosen(given, options, "stdin")
         if stdin is not None:
-            stdin = os.path.abspath(values.parse_path(stdin, what("stdin")))
             if given.get("stdin") is not None and not exec_:
                 raise Usage(f"{what('stdin')} '{named}': only a command reads stdin; an agent gets its prompt")
-            if not os.path.isfile(stdin):
-                raise Usage(f"{what('stdin')} '{named}': no such file")
+            stdin = self._stdin(stdin, what("stdin"))
         plain = {
             each.field.removeprefix("launch."): read(each, given, options, what)
             for each in LAUNCH
@@ -197,6 +199,22 @@ class TaskMaker:
             script=self._script(given, options, what),
             max_cost_usd=self._max_cost(given, options, agent, what),
         )
+
+    def _stdin(self, named: str, what: str) -> str:
+        """What a command reads: the path of a file, or for `-` the text of this process's stdin."""
+        if named == "-":
+            if self._typed is None:  # all tasks of one command get the same
+                with open(0, "rb", closefd=False) as file:
+                    data = file.read(LARGEST_STDIN + 1)
+                if len(data) > LARGEST_STDIN:
+                    shown = values.format_size(LARGEST_STDIN)
+                    raise Usage(f"{what} '-': more than {shown}; write it to a file and give its path")
+                self._typed = f"-{data.decode('utf-8', 'surrogateescape')}"
+            return self._typed
+        path = os.path.abspath(values.parse_path(named, what))
+        if not os.path.isfile(path):
+            raise Usage(f"{what} '{named}': no such file")
+        return path
 
     def _max_cost(self, given: Given, options: Given, agent: str | None, what: Callable[[str], str]) -> float | None:
         """The most that all runs of the task may cost. Raises Usage if nothing could enforce the limit."""

@@ -173,7 +173,7 @@ ROWS: tuple[Any, ...] = (
         DEFAULTS,
         "path",
         WHAT,
-        "A file that a command reads as its stdin.",
+        "A file that a command reads as its stdin; '-' keeps what is read here, at most 1 MiB.",
         {"default": "empty", "field": "launch.stdin"},
     ),
     (

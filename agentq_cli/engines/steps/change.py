@@ -225,13 +225,14 @@ def retry(write: Transaction, address: Address, change: Edit | None = None) -> T
     task = write.task(address.seq)
     if not task.status.ended:
         raise WrongState(f"task '{address}': it is {task.shown_status(write.now)}; only an ended task can be retried")
+    if change is None:
+        return _again(write, task, task, Trigger.RETRY, due_at=write.now)
     # The time at which it was due is not the time at which it is due again.
-    now_due = replace(task, due_at=write.now)
-    changed = now_due if change is None else change(now_due)
+    changed = change(replace(task, due_at=write.now))
     if changed.work.agent != task.work.agent and changed.work.launch.continues is not None:
         # The conversation in which somebody replied is the other agent's.
         changed = replace(changed, work=replace(changed.work, launch=replace(changed.work.launch, continues=None)))
-    return _again(write, task, changed, Trigger.RETRY)
+    return _again(write, task, changed, Trigger.RETRY, due_at=changed.due_at)
 
 
 def reply(write: Transaction, address: Address, prompt: str) -> Task:
@@ -252,12 +253,14 @@ def reply(write: Transaction, address: Address, prompt: str) -> Task:
         )
     conversation = str(found[0][0])
     work = replace(task.work, prompt=prompt, launch=replace(launch, continues=conversation))
-    changed = replace(task, work=work, due_at=write.now)
-    return _again(write, task, changed, Trigger.REPLY, reason=f"goes on in conversation {conversation}")
+    reason = f"goes on in conversation {conversation}"
+    return _again(write, task, replace(task, work=work), Trigger.REPLY, due_at=write.now, reason=reason)
 
 
-def _again(write: Transaction, task: Task, changed: Task, trigger: Trigger, *, reason: str | None = None) -> Task:
-    """Queue an ended task again with the work and at the time of `changed`."""
+def _again(
+    write: Transaction, task: Task, changed: Task, trigger: Trigger, *, due_at: int, reason: str | None = None
+) -> Task:
+    """Queue an ended task again at that time, with the work of `changed`."""
     address, work = task.address, changed.work
     cost = finish.spent(write, task) if work.launch.max_cost_usd is not None else 0.0
     if policy.exhausted(work.launch, cost):
@@ -271,7 +274,7 @@ def _again(write: Transaction, task: Task, changed: Task, trigger: Trigger, *, r
     again = task.unbegun(
         work=replace(work, expires_at=None) if expired else work,
         status=Status.BLOCKED if dependencies.waits(write, changed) else Status.QUEUED,
-        due_at=changed.due_at,
+        due_at=due_at,
         trigger=trigger,
         # Its series has continued without it: from now on it is separate, and makes no next occurrence.
         extra=task.series is not None,
