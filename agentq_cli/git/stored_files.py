@@ -103,10 +103,10 @@ def _write(write: Write, directory: str, commits: Sequence[Wanted], unread: list
         # A directory may have taken the place of a file, and the other way round: what goes makes room first.
         for change in wanted.changes:
             if change.gone:
-                write(b"D %s\n" % _quoted(change.path))
+                write(b"D %s\n" % quoted(change.path))
         for change in wanted.changes:
             if change.blob:
-                write(b"M %s %s %s\n" % (change.mode.encode(), change.blob.encode(), _quoted(change.path)))
+                write(b"M %s %s %s\n" % (change.mode.encode(), change.blob.encode(), quoted(change.path)))
             elif not change.gone and not _write_file(write, directory, change.path):
                 unread.append(change.path)
         write(b"\n")
@@ -122,7 +122,7 @@ def _write_file(write: Write, directory: str, path: str) -> bool:
         found = os.lstat(file)
         if stat.S_ISLNK(found.st_mode):
             target = os.fsencode(os.readlink(file))
-            write(b"M 120000 inline %s\ndata %d\n%s\n" % (_quoted(path), len(target), target))
+            write(b"M 120000 inline %s\ndata %d\n%s\n" % (quoted(path), len(target), target))
             return True
         if not stat.S_ISREG(found.st_mode):
             return False
@@ -132,7 +132,7 @@ def _write_file(write: Write, directory: str, path: str) -> bool:
     with open(descriptor, "rb", 0) as opened:
         size = os.fstat(descriptor).st_size
         mode = b"100755" if found.st_mode & stat.S_IXUSR else b"100644"
-        write(b"M %s inline %s\ndata %d\n" % (mode, _quoted(path), size))
+        write(b"M %s inline %s\ndata %d\n" % (mode, quoted(path), size))
         while size:
             piece = opened.read(min(size, PIECE))
             if not piece:
@@ -143,8 +143,8 @@ def _write_file(write: Write, directory: str, path: str) -> bool:
     return True
 
 
-def _quoted(path: str) -> bytes:
-    """The path as fast-import reads it: in quotes, so that it may contain anything."""
+def quoted(path: str) -> bytes:
+    """A path as git reads it from a line: in quotes, so that it may contain anything."""
     return b'"%s"' % os.fsencode(path).replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
 
 
