@@ -1,0 +1,166 @@
+"""Whoever is killed at any call of git is completed by the next one: nothing is lost, nothing lands twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from killing import having_git, killing_git, was_killed
+from landers import Lander, trailers
+from repositories import Repository
+
+from agentq_cli.git.advance import Held
+from agentq_cli.git.landing import Landed, land
+from agentq_cli.git.merge import MERGE, SQUASH
+from agentq_cli.git.snapshot import take_snapshot
+
+MOST_CALLS = 80
+REF = "refs/agentq/docs/1.1"
+
+
+def prepared(repository: Repository, path: Path, how: str) -> Lander:
+    """Work that has to be merged, and a person's checkout that is not clean."""
+    repository.commit("other", "gone")
+    lander = Lander(repository, path, "docs", how)
+    lander.tree.write("README", "from the task\n")
+    lander.tree.write("deep/new", "new\n")
+    (lander.tree.path / "gone").unlink()
+    lander.tree.commit()
+    repository.commit("theirs")
+    repository.write("other", "dirty\n")
+    repository.write("src/a", "staged\n")
+    repository.git("add", "src/a")
+    repository.write("mine", "untracked\n")
+    return lander
+
+
+def own_files(repository: Repository) -> tuple[str, ...]:
+    """What a person has in the checkout and has not committed."""
+    names = ("other", "src/a", "mine")
+    return repository.git("status", "--porcelain"), *((repository.path / each).read_text() for each in names)
+
+
+@pytest.mark.parametrize("how", [MERGE, SQUASH])
+def test_a_landing_that_was_killed_anywhere_is_completed(repository: Repository, tmp_path: Path, how: str) -> None:
+    lander = prepared(repository, tmp_path / "tree", how)
+    start = repository.git("rev-parse", "main"), lander.tree.git("rev-parse", "HEAD")
+    before = own_files(repository)
+    for number in range(1, MOST_CALLS):
+        environ = killing_git(tmp_path / "bin", number, repository.environ)
+        killed = Repository(lander.tree.path, environ)
+
+        def run(killed: Repository = killed) -> None:
+            tree = killed.git("rev-parse", "HEAD^{tree}")
+            land(killed.ours(), lander.work, tree)
+            land(killed.ours(), lander.work, killed.git("rev-parse", "HEAD^{tree}"))
+
+        ended = not was_killed(run)
+        assert trailers(repository) in ([], ["docs/1"]), number
+        outcome = lander.land()
+        assert isinstance(outcome, Landed), (number, outcome)
+        check_landed(repository, lander, before, number)
+        if ended:
+            break
+        # Back to the beginning.
+        lander.tree.git("reset", "-q", "--hard", start[1])
+        repository.git("stash", "-q")
+        repository.git("reset", "-q", "--hard", start[0])
+        repository.git("stash", "pop", "-q", "--index")
+        assert own_files(repository) == before
+    assert 20 < number < MOST_CALLS - 1
+
+
+def check_landed(repository: Repository, lander: Lander, before: tuple[str, ...], number: int) -> None:
+    assert trailers(repository) == ["docs/1"], number
+    assert own_files(repository) == before, number
+    assert (repository.path / "README").read_text() == "from the task\n"
+    assert (repository.path / "deep/new").read_text() == "new\n"
+    assert not (repository.path / "gone").exists()
+    assert lander.tree.git("status", "--porcelain") == ""
+    assert lander.tree.git("rev-parse", "HEAD") == repository.git("rev-parse", "main")
+    left = [each.name for each in (repository.path / ".git").rglob("*") if "agentq-" in each.name]
+    assert not left, number
+    assert not list((repository.path / ".git").rglob("index.lock")), number
+    repository.git("fsck", "--strict", "--no-dangling")
+
+
+HALF = """#!/bin/sh
+case "$*" in
+*"read-tree -m -u -n"*) ;;
+*"read-tree -m -u"*) {spoil}; kill -9 $PPID; exit 137 ;;
+esac
+exec {git} "$@"
+"""
+
+SPOILS = {
+    "nothing yet": "",
+    "a file is gone": "rm README",
+    "half a file": "printf 'from t' > README",
+    "all of a file": "echo 'from the task' > README",
+    "all of a new file": "mkdir deep; echo new > deep/new",
+    "half of a new file": "mkdir deep; printf ne > deep/new",
+    "one that goes": "rm gone",
+    "a file becomes a directory": "rm swap; mkdir swap; echo in > swap/in",
+    "a link": "ln -sfn README link",
+    "all": "echo 'from the task' > README; mkdir deep; echo new > deep/new; rm gone swap; mkdir swap; "
+    "echo in > swap/in; ln -sfn README link",
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILS)
+def test_files_that_git_was_killed_over_are_completed(repository: Repository, tmp_path: Path, spoil: str) -> None:
+    lander = half_landed(repository, tmp_path, SPOILS[spoil])
+    outcome = lander.land()
+    assert isinstance(outcome, Landed)
+    assert outcome.already
+    check_landed(repository, lander, own_files(repository), 0)
+    assert (repository.path / "swap/in").read_text() == "in\n"
+    assert (repository.path / "link").readlink() == Path("README")
+    assert repository.git("status", "--porcelain").split("\n") == [" M other", "M  src/a", "?? mine"]
+
+
+def half_landed(repository: Repository, tmp_path: Path, spoil: str) -> Lander:
+    repository.commit("swap")
+    (repository.path / "link").symlink_to("nowhere")
+    repository.commit()
+    lander = prepared(repository, tmp_path / "tree", MERGE)
+    (lander.tree.path / "swap").unlink()
+    lander.tree.write("swap/in", "in\n")
+    (lander.tree.path / "link").unlink()
+    (lander.tree.path / "link").symlink_to("README")
+    lander.tree.commit()
+    lander.tree.git("merge", "-q", "-m", "Do docs\n\nAgentq-Task: docs/1", "main")
+    environ = having_git(tmp_path / "bin", HALF, repository.environ, spoil=spoil or ":")
+    checked = lander.tree.git("rev-parse", "HEAD^{tree}")
+    assert was_killed(lambda: land(Repository(lander.tree.path, environ).ours(), lander.work, checked))
+    assert (repository.path / ".git/index.lock").exists()
+    return lander
+
+
+def test_an_edit_after_the_kill_is_not_overwritten(repository: Repository, tmp_path: Path) -> None:
+    lander = half_landed(repository, tmp_path, SPOILS["all"])
+    repository.write("README", "a person's\n")
+    assert lander.land() == Held("changed while the files were being updated", ("README",))
+    assert (repository.path / "README").read_text() == "a person's\n"
+    repository.write("README", "from the task\n")
+    assert isinstance(lander.land(), Landed)
+
+
+def test_a_snapshot_that_was_killed_anywhere_is_taken_again(repository: Repository, tmp_path: Path) -> None:
+    repository.write("new", "new\n")
+    repository.write("README", "staged\n")
+    repository.git("add", "README")
+    repository.write("README", "changed\n")
+    index = (repository.path / ".git/index").read_bytes()
+    trees = set()
+    for number in range(1, MOST_CALLS):
+        killed = Repository(repository.path, killing_git(tmp_path / "bin", number, repository.environ))
+        ended = not was_killed(lambda killed=killed: take_snapshot(killed.ours(), REF, base="", now_ms=0))  # type: ignore[misc]
+        assert take_snapshot(repository.ours(), REF, base="", now_ms=0).why == ""
+        trees.add(repository.git("rev-parse", f"{REF}^{{tree}}", f"{REF}^1", f"{REF}^2^{{tree}}"))
+        assert (repository.path / ".git/index").read_bytes() == index
+        repository.git("fsck", "--strict", "--no-dangling")
+        if ended:
+            break
+    assert 1 < number < 10
+    assert len(trees) == 1
