@@ -36,8 +36,8 @@ def test_most_sessions_are_seen_as_they_are(session: str) -> None:
     assert (branches.encoded(session) == session) == plain
 
 
-@settings(max_examples=3 * WIDE)
-@given(st.lists(SESSIONS, min_size=80, max_size=80), NUMBERS)
+@settings(max_examples=2 * WIDE)
+@given(st.lists(SESSIONS, min_size=40, max_size=40), NUMBERS)
 def test_git_takes_every_name(sessions: list[str], number: int) -> None:
     """Asked with the check that git makes before it stores a ref, for many names at once."""
     names = [f"refs/heads/{branches.session_branch(each)}" for each in sessions]
