@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from agentq_cli.base.dataclass import dataclass
+from agentq_cli.base.dataclass import dataclass, replace
 from agentq_cli.base.environment import find_program
 from agentq_cli.base.errors import AgentqError, Usage
 
@@ -124,21 +124,27 @@ class Git:
 
     `inherit` are descriptors that git and whatever it starts keep open: a lock that is held through them is held until
     the last one of them has ended, even if agentq is killed meanwhile. `settings` are set for every call, in addition
-    to the environment; an index of its own, for example.
+    to the environment; an index of its own, for example. `umask` is that of the files that git makes, if not ours: the
+    one that the task's files get.
     """
 
     directory: str
     environ: Mapping[str, str]
     inherit: tuple[int, ...] = ()
     settings: tuple[tuple[str, str], ...] = ()
+    umask: int = -1
 
     def at(self, directory: str) -> Git:
         """The same git in another directory."""
-        return Git(directory, self.environ, self.inherit, self.settings)
+        return replace(self, directory=directory)
 
     def having(self, **settings: str) -> Git:
         """The same git with more variables, such as GIT_INDEX_FILE."""
-        return Git(self.directory, self.environ, self.inherit, (*self.settings, *settings.items()))
+        return replace(self, settings=(*self.settings, *settings.items()))
+
+    def holding(self, *descriptors: int) -> Git:
+        """The same git, whose processes keep these descriptors open as well."""
+        return replace(self, inherit=(*self.inherit, *descriptors))
 
     def run(
         self,
@@ -243,6 +249,7 @@ def _run(
             stdout=subprocess.PIPE if out is None else out,
             stderr=subprocess.PIPE,
             pass_fds=git.inherit,
+            umask=git.umask,
             start_new_session=True,
         )
     except OSError as error:

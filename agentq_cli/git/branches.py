@@ -1,0 +1,121 @@
+"""The branches and refs of sessions and tasks, by name, and whether a branch is free.
+
+A session's name is put into a ref such that git takes it and that no two sessions meet: git refuses two dots in a row,
+a dot at the end and `.lock` at the end (git-check-ref-format(1)), so such a dot is written as `%2E`. No session's name
+contains a percent sign.
+"""
+
+from __future__ import annotations
+
+import os
+
+from agentq_cli.base.names import is_name
+from agentq_cli.git.refusals import BadBranch, BranchCheckedOut, BranchTaken
+from agentq_cli.git.repository import HEADS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.git.runner import Git
+
+OF_SESSIONS = "agentq/s/"
+OF_TASKS = "agentq/t/"
+SNAPSHOTS = "refs/agentq/"
+DOT = "%2E"
+
+
+def encoded(session: str) -> str:
+    """The name of a session as a component of a ref."""
+    return "".join(DOT if _refused_dot(session, place) else letter for place, letter in enumerate(session))
+
+
+def _refused_dot(session: str, place: int) -> bool:
+    return session[place] == "." and (session[place + 1 :] in ("", "lock") or session[place + 1] == ".")
+
+
+def decoded(component: str) -> str:
+    """The name of the session that `encoded` made a component of."""
+    return component.replace(DOT, ".")
+
+
+def session_branch(session: str) -> str:
+    """The branch of a session with a conversation."""
+    return f"{OF_SESSIONS}{encoded(session)}"
+
+
+def task_branch(session: str, number: int) -> str:
+    """The branch of an isolated task."""
+    return f"{OF_TASKS}{encoded(session)}/{number}"
+
+
+def line_of(branch: str) -> tuple[str, int | None] | None:
+    """The session, and the task's number unless the branch is the session's; None for a branch that is no default
+    one."""
+    if branch.startswith(OF_SESSIONS):
+        session = decoded(branch.removeprefix(OF_SESSIONS))
+        return (session, None) if is_name(session) and session_branch(session) == branch else None
+    session, _, digits = branch.removeprefix(OF_TASKS).partition("/")
+    if not branch.startswith(OF_TASKS) or not digits.isdecimal():
+        return None
+    session = decoded(session)
+    return (session, int(digits)) if is_name(session) and task_branch(session, int(digits)) == branch else None
+
+
+def snapshot_ref(session: str, number: int, run: int) -> str:
+    """The ref of what run K of task SESSION/N left; K = 0 is what the task's first run began with (`--base .`)."""
+    return f"{SNAPSHOTS}{encoded(session)}/{number}.{run}"
+
+
+def run_of(ref: str) -> tuple[str, int, int] | None:
+    """Session, task and run of a snapshot's ref; None for another ref."""
+    component, _, rest = ref.removeprefix(SNAPSHOTS).partition("/")
+    number, _, run = rest.partition(".")
+    if not (number.isdecimal() and run.isdecimal()):
+        return None
+    found = decoded(component), int(number), int(run)
+    return found if is_name(found[0]) and snapshot_ref(*found) == ref else None
+
+
+def find_branch(git: Git, branch: str) -> str | None:
+    """The commit that a branch holds; None if there is no such branch. Raises GitFailed."""
+    return git.run("rev-parse", "--verify", "--quiet", f"{HEADS}{branch}^{{commit}}", ok=(0, 1, 128)).line() or None
+
+
+def check_branch(git: Git, branch: str, *, ours: str | None = None) -> str | None:
+    """The commit that the branch holds, or None if it is to be made.
+
+    `ours` is the path of the tree that the branch belongs to, if agentq made the branch for this line of work. Raises
+    BadBranch for a name that git does not take or that another branch stands in the way of, BranchCheckedOut if it is
+    checked out in another tree, BranchTaken if somebody else made it, GitFailed.
+    """
+    if branch.startswith("-") or git.run("check-ref-format", HEADS + branch, ok=(0, 1)).code != 0:
+        raise BadBranch(f"--branch '{branch}': not a name that git takes for a branch")
+    found = False
+    for each in _branches_around(git, branch):
+        if each != branch:
+            raise BadBranch(f"--branch '{branch}': the branch '{each}' is in its way; git keeps both as files")
+        found = True
+    if not found:
+        return None
+    held = _holder(git, branch)
+    if held is not None and held != ours:
+        raise BranchCheckedOut(f"--branch '{branch}': checked out in '{held}'")
+    if ours is None:
+        raise BranchTaken(f"--branch '{branch}': already there, and not made for this; name another one")
+    return find_branch(git, branch)
+
+
+def _branches_around(git: Git, branch: str) -> list[str]:
+    """The branch itself if it exists, what lies below its name, and those that its name lies below."""
+    below = git.run("for-each-ref", "--format=%(refname)", HEADS + branch).out.decode(errors="surrogateescape")
+    found = [line.removeprefix(HEADS) for line in below.splitlines()]
+    words = branch.split("/")
+    above = ["/".join(words[:count]) for count in range(1, len(words))]
+    asked = "".join(f"{HEADS}{each}\n" for each in above)
+    told = git.run("cat-file", "--batch-check", stdin=os.fsencode(asked)).out.splitlines()
+    return found + [each for each, line in zip(above, told, strict=True) if not line.endswith(b" missing")]
+
+
+def _holder(git: Git, branch: str) -> str | None:
+    """The working tree that a branch is checked out in."""
+    path = git.run("for-each-ref", "--format=%(worktreepath)", HEADS + branch).line()
+    return path or None

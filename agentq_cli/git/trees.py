@@ -1,0 +1,241 @@
+"""Makes and removes the working tree of a line of work. All of it can be killed anywhere and done again.
+
+A tree is made when its registration carries the mark of `registrations`; until then nobody has worked in it, and what
+there is of it is thrown away and made anew. The caller's checkout is read, and never written to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from agentq_cli.base.dataclass import dataclass
+from agentq_cli.base.environment import find_program
+from agentq_cli.base.errors import AgentqError
+from agentq_cli.git import included, submodules, tree_lock
+from agentq_cli.git.branches import find_branch
+from agentq_cli.git.registrations import Registration, registration, registrations
+from agentq_cli.git.repository import HEADS
+from agentq_cli.git.runner import WRITE_SECONDS, GitFailed
+from agentq_cli.host.tmpdir import remove_below
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agentq_cli.git.repository import Repository
+    from agentq_cli.git.runner import Git
+
+GONE = ".gone"
+LOST = ".lost"
+"""What a tree is renamed to before it is deleted, and files that belong to no registration any more: kept."""
+
+LFS_OFF = ("filter.lfs.smudge=", "filter.lfs.process=", "filter.lfs.required=false")
+LFS_OPTIONAL = ("filter.lfs.required=false",)
+"""What holds for a checkout, so that no tree fails because Git LFS is missing, or its server does not answer."""
+
+
+class SpoiledTree(AgentqError):
+    """The directory of a tree is not that tree: what would start there would work somewhere else."""
+
+    code = 1
+    kind = "spoiled_tree"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A tree to be made. `path` is one that `tree_path` gave; `branch` is checked out there, and begins at the commit
+    `start` if there is no such branch (its base, later its last known head); `reason` is what git says when it finds
+    the tree locked."""
+
+    path: str
+    branch: str
+    start: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A tree that is ready. `head` is the commit that its HEAD holds. `new` says whether it was made now; `vanished`,
+    whether it had been made before. `notes` are sentences for whoever reads about the run."""
+
+    head: str
+    new: bool
+    vanished: bool
+    notes: tuple[str, ...] = ()
+
+
+def tree_path(trees: str, name: str) -> str:
+    """The path of a tree in the directory of the trees, as git writes it down: without symlinks."""
+    return os.path.join(os.path.realpath(trees), name)
+
+
+def make(git: Git, repository: Repository, plan: Plan, overlay: Callable[[Git], None] | None = None) -> Made:
+    """Make the tree, or find it made. `overlay` is called with git in a new tree, before the tree counts as made: it
+    puts back what a snapshot holds.
+
+    Raises Busy while another process makes or removes the tree, SpoiledTree, GitFailed, OSError. What was begun is
+    then taken back; a new branch stays, at `start`.
+    """
+    with tree_lock.held(plan.path) as lock:
+        git = _outside(git.holding(lock), repository)
+        known = registration(repository.common, plan.path)
+        vanished = known is not None and known.made
+        if known is not None and known.made and os.path.isdir(plan.path):
+            notes = _repair(git, known, plan)
+            return Made(_head(git.at(plan.path)), new=False, vanished=False, notes=tuple(notes))
+        notes = _set_aside(plan.path) if known is None or known.made else []
+        _clear(git, repository, plan)
+        try:
+            head, more = _make(git, repository, plan, overlay)
+        except BaseException:
+            with contextlib.suppress(AgentqError, OSError):
+                _clear(git, repository, plan)
+            raise
+        return Made(head, new=True, vanished=vanished or bool(notes), notes=(*notes, *more))
+
+
+def remove(git: Git, repository: Repository, path: str) -> None:
+    """Remove a tree: its directory under this name at once, then its own registration, then its files.
+
+    The caller knows that nobody works there and that nothing is lost; the branch stays (`delete_branch`). If there is
+    no such tree, nothing is done. Raises Busy, GitFailed, OSError.
+    """
+    with tree_lock.held(path) as lock:
+        git = _outside(git.holding(lock), repository)
+        git.line("rev-parse", "--git-dir")  # While the repository is away, everything stays as it is.
+        _discard_files(path)
+        _forget(git, repository, path)
+        _delete_gone(path)
+
+
+def delete_branch(git: Git, branch: str, commit: str) -> None:
+    """Delete a branch if it still holds this commit, with its configuration. Raises GitFailed if it holds another."""
+    if find_branch(git, branch) is not None:
+        git.run("update-ref", "--no-deref", "-d", HEADS + branch, commit)
+    git.run("config", "--local", "--remove-section", f"branch.{branch}", ok=(0, 5, 128))
+
+
+def check_tree(git: Git) -> None:
+    """Raise SpoiledTree unless git's directory is the top of a working tree, as git itself sees it: another `.git`, or
+    `core.worktree`, would let an agent work in a checkout that is not its own. Raises GitFailed."""
+    found = git.line("rev-parse", "--show-toplevel")
+    if found != git.directory:
+        raise SpoiledTree(f"tree '{git.directory}': git works in '{found}' there")
+
+
+def _outside(git: Git, repository: Repository) -> Git:
+    """git in the checkout that the tree is made for, or in the git directory if that checkout is gone."""
+    return git.at(repository.toplevel if os.path.isdir(repository.toplevel) else repository.common)
+
+
+def _head(git: Git) -> str:
+    check_tree(git)
+    return git.line("rev-parse", "--verify", "HEAD")
+
+
+def _make(git: Git, repository: Repository, plan: Plan, overlay: Callable[[Git], None] | None) -> tuple[str, list[str]]:
+    there = git.at(plan.path)
+    _register(git, plan)
+    config = LFS_OFF if find_program("git-lfs", git.environ.get("PATH")) is None else LFS_OPTIONAL
+    there.run("read-tree", "--reset", "-u", "HEAD", config=config, seconds=WRITE_SECONDS)
+    head = _head(there)
+    known = registration(repository.common, plan.path)
+    if known is None:
+        raise SpoiledTree(f"tree '{plan.path}': '{repository.common}' does not know it")
+    notes = []
+    if os.path.isdir(repository.toplevel):
+        notes += _copy_included(git.at(repository.toplevel), known, plan.path)
+        notes += submodules.initialise(there, repository.toplevel, config)
+    if config is LFS_OFF:
+        notes += _pointers(there)
+    if overlay is not None:
+        overlay(there)
+    known.mark_made()
+    return head, notes
+
+
+def _register(git: Git, plan: Plan) -> None:
+    new = find_branch(git, plan.branch) is None
+    branch = ("-b", plan.branch, "--no-track", plan.path, plan.start) if new else (plan.path, plan.branch)
+    git.run("worktree", "add", "--no-checkout", "--lock", "--reason", plan.reason, *branch)
+
+
+def _copy_included(git: Git, known: Registration, path: str) -> list[str]:
+    names = included.named(git)
+    if not names:
+        return []
+    known.mark_copied(names)
+    left = included.copy(git.directory, path, names)
+    if not left:
+        return []
+    return [f"{len(left)} of {len(names)} files of {included.FILE} were not copied, such as '{os.fsdecode(left[0])}'"]
+
+
+def _pointers(git: Git) -> list[str]:
+    """Whether files are kept by Git LFS, which is not installed."""
+    every = git.having(GIT_LITERAL_PATHSPECS="0")
+    asked = ("grep", "--cached", "--quiet", "-e", "filter=lfs", "--", ":(glob)**/.gitattributes")
+    if every.run(*asked, ok=(0, 1)).code != 0:
+        return []
+    files = every.run("ls-files", "-z", "--", ":(attr:filter=lfs)").records()
+    return [f"git-lfs is not installed: {len(files)} files are pointers to what they hold"] if files else []
+
+
+def _repair(git: Git, known: Registration, plan: Plan) -> list[str]:
+    """Put back what an agent may have deleted: the `.git` file, without which git would find a repository further up,
+    and the branch."""
+    if not os.path.lexists(f"{plan.path}/.git"):
+        with open(f"{plan.path}/.git", "wb") as file:
+            file.write(b"gitdir: " + os.fsencode(known.directory) + b"\n")
+    if find_branch(git, plan.branch) is not None:
+        return []
+    git.run("update-ref", "--no-deref", HEADS + plan.branch, plan.start, "")
+    return [f"the branch '{plan.branch}' was gone; it was made anew at {plan.start}"]
+
+
+def _set_aside(path: str) -> list[str]:
+    """Rename what lies in the tree's place and is not that tree: somebody may have worked there."""
+    if not os.path.lexists(path):
+        return []
+    number = 1
+    while os.path.lexists(aside := f"{path}{LOST}-{number}"):
+        number += 1
+    os.rename(path, aside)
+    return [f"what lay in the place of the tree did not belong to the repository any more; it is in '{aside}'"]
+
+
+def _clear(git: Git, repository: Repository, plan: Plan) -> None:
+    """Throw away what is left of a tree that was not made whole, or that vanished."""
+    _discard_files(plan.path)
+    _forget(git, repository, plan.path)
+    for each in registrations(repository.common):
+        if each.path is None and each.reason == plan.reason:
+            remove_below(os.path.dirname(each.directory), os.path.basename(each.directory))
+    _delete_gone(plan.path)
+
+
+def _discard_files(path: str) -> None:
+    """Take the directory out of everybody's sight in one step."""
+    _delete_gone(path)
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(path, path + GONE)
+
+
+def _delete_gone(path: str) -> None:
+    if os.path.lexists(path + GONE):
+        remove_below(os.path.dirname(path), os.path.basename(path) + GONE)
+
+
+def _forget(git: Git, repository: Repository, path: str) -> None:
+    """Have git forget the tree at `path`, whose files are gone, and no other."""
+    known = registration(repository.common, path)
+    if known is None:
+        return
+    if known.reason is not None:
+        git.run("worktree", "unlock", path)
+    try:
+        git.run("worktree", "remove", path)
+    except GitFailed:
+        if registration(repository.common, path) is not None:
+            raise
