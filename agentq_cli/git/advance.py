@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from agentq_cli.base.dataclass import dataclass
+from agentq_cli.git.carried import copied_index
 from agentq_cli.git.index_lock import IndexLock, lock_index, take_left
 from agentq_cli.git.merge import is_ancestor
 from agentq_cli.git.moved_files import find_differences, in_the_way, rewind
@@ -67,7 +68,7 @@ def advance(git: Git, move: Move, reason: str, config: Sequence[str] = ()) -> He
         if lock is None:
             return Held("another git process holds the index", (os.path.join(own, "index.lock"),))
         if lock.purpose == move.text():
-            return _advance(_holding(git, lock), own, lock, move, reason, config)
+            return _advance(git.holding(lock.descriptor), own, lock, move, reason, config)
         held = _complete(git, own, lock, config)
         if held is not None:
             return held
@@ -86,20 +87,15 @@ def move_ref(git: Git, move: Move, reason: str) -> Held | Moved | None:
     try:
         git.run("update-ref", *detach, "-m", reason, move.ref, move.new, move.old)
     except GitFailed as failure:
-        now = find_commit(git, move.ref)
+        now = commit_at(git, move.ref)
         return Held(first_line(failure.stderr) or failure.message) if now == move.old else Moved(now)
     return None
 
 
-def find_commit(git: Git, ref: str) -> str:
+def commit_at(git: Git, ref: str) -> str:
     """The commit that a ref names; empty if there is none. Raises GitFailed."""
     answer = git.run("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", ok=(0, 1, 128))
     return answer.line() if answer.code == 0 else ""
-
-
-def _holding(git: Git, lock: IndexLock) -> Git:
-    """git that keeps the lock while it runs, even if we are killed."""
-    return Git(git.directory, git.environ, (*git.inherit, lock.descriptor), git.settings)
 
 
 def _advance(
@@ -148,8 +144,8 @@ def _complete(git: Git, own: str, lock: IndexLock, config: Sequence[str]) -> Hel
     """Complete the move that a lock was left for. Held: somebody has changed a file in the meantime; the lock stays."""
     try:
         move = Move.read(lock.purpose)
-        git = _holding(git, lock)
-        now = find_commit(git, move.ref)
+        git = git.holding(lock.descriptor)
+        now = commit_at(git, move.ref)
         if now and (now == move.new or (move.ref != HEAD and is_ancestor(git, move.new, now))):
             beside = _beside(git, own, config)
             changed = rewind(beside, find_differences(git, move.old, move.new), config)
@@ -168,11 +164,9 @@ def _complete(git: Git, own: str, lock: IndexLock, config: Sequence[str]) -> Hel
 
 def _beside(git: Git, own: str, config: Sequence[str]) -> Git:
     """git with a copy of the index, as new as the index is: from its time git tells which files it must read again."""
-    import shutil
-
     _forget(own)
     copy = os.path.join(own, INDEX)
-    shutil.copy2(os.path.join(own, "index"), copy)
+    copied_index(git, copy)
     beside = git.having(GIT_INDEX_FILE=copy)
     beside.run("update-index", "-q", "--refresh", config=config, ok=(0, 1), seconds=WRITE_SECONDS)
     return beside

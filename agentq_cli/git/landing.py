@@ -7,17 +7,17 @@ has landed already is found to have landed.
 from __future__ import annotations
 
 from agentq_cli.base.dataclass import dataclass
-from agentq_cli.git.advance import Held, Move, Moved, advance, complete, find_commit, move_ref
+from agentq_cli.git.advance import Held, Move, Moved, advance, complete, move_ref
+from agentq_cli.git.branches import find_branch
 from agentq_cli.git.checkouts import find_checkouts
 from agentq_cli.git.merge import TRAILER, Conflict, is_ancestor, landing_message, make_merge
+from agentq_cli.git.repository import HEADS
 from agentq_cli.git.runner import WRITE_SECONDS, Git, GitFailed, first_line
 from agentq_cli.git.status import find_status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-HEADS = "refs/heads/"
 
 MOST_TRIES = 20
 """How often a call begins again because the branch has moved meanwhile."""
@@ -97,8 +97,8 @@ def land(git: Git, work: Work, checked: str | None) -> Outcome:
 
 
 def _land(git: Git, work: Work, head: str, checked: str | None) -> Outcome | Moved:
-    onto = find_commit(git, HEADS + work.onto)
-    if not onto:
+    onto = find_branch(git, work.onto)
+    if onto is None:
         return Held(f"there is no branch {work.onto}")
     trees = git.run("rev-parse", *(f"{each}^{{tree}}" for each in (head, work.base, onto))).out.decode().split()
     if trees[0] == trees[1]:

@@ -40,7 +40,7 @@ def own_files(repository: Repository) -> tuple[str, ...]:
     return repository.git("status", "--porcelain"), *((repository.path / each).read_text() for each in names)
 
 
-@pytest.mark.parametrize("how", [MERGE, SQUASH])
+@pytest.mark.parametrize("how", [MERGE, pytest.param(SQUASH, marks=pytest.mark.slow)])
 def test_a_landing_that_was_killed_anywhere_is_completed(repository: Repository, tmp_path: Path, how: str) -> None:
     lander = prepared(repository, tmp_path / "tree", how)
     start = repository.git("rev-parse", "main"), lander.tree.git("rev-parse", "HEAD")
