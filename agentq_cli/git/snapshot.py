@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from agentq_cli.base.dataclass import dataclass
-from agentq_cli.git.runner import GitFailed
+from agentq_cli.git.runner import GitFailed, GitTimedOut
 from agentq_cli.git.status import ABSENT, SUBMODULE, Entry, Status, find_status
 from agentq_cli.git.stored_files import Change, Changed, Wanted, store
 
@@ -62,6 +62,8 @@ def take_snapshot(
         head = status.head or _last_head(git) or base
         left = (deadline - awake_ms()) / 1000
         return _stored(git, ref, status, head, now_ms, most_bytes, left)
+    except GitTimedOut:
+        return Snapshot(head, branch, "", True, why=f"not done within {seconds:g} s")
     except GitFailed as failure:
         return Snapshot(head, branch, "", True, why=failure.message)
     except Changed as changed:
