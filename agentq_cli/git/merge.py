@@ -56,6 +56,16 @@ def is_ancestor(git: Git, old: str, new: str) -> bool:
     return git.run("merge-base", "--is-ancestor", old, new, ok=(0, 1)).code == 0
 
 
+LANDED, UNCHANGED = "landed", "unchanged"
+
+
+def find_landed(git: Git, onto: str, head: str, base: str) -> str | None:
+    """LANDED if a branch has the work that began at `base`, UNCHANGED if none was done, else None. Raises GitFailed."""
+    if head == base:
+        return UNCHANGED
+    return LANDED if is_landed(git, onto, head) else None
+
+
 def is_landed(git: Git, onto: str, head: str) -> bool:
     """Whether merging the work into a branch would change no file: it was merged, squashed or picked. Raises
     GitFailed."""
