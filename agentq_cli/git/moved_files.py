@@ -61,7 +61,7 @@ def in_the_way(git: Git, differences: Sequence[Difference]) -> tuple[str, ...]:
     tracked = find_entries(git)
     found: dict[str, None] = {}
     for path in added:
-        for each in _above(path):
+        for each in above(path):
             if each not in tracked and _is_file(git, each):
                 found[each] = None
         if path not in tracked:
@@ -69,7 +69,7 @@ def in_the_way(git: Git, differences: Sequence[Difference]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _above(path: str) -> Iterator[str]:
+def above(path: str) -> Iterator[str]:
     """The directories that a path lies in, from the outermost on."""
     place = path.find("/")
     while place > 0:
@@ -118,7 +118,7 @@ def rewind(git: Git, differences: Sequence[Difference], config: Sequence[str]) -
         return changed
     for each in half:
         if each.added:
-            _remove(git.directory, each.path)
+            remove_file(git.directory, each.path)
     back = b"".join(os.fsencode(each.path) + b"\0" for each in half if not each.added)
     git.run("checkout-index", "-f", "-u", "-z", "--stdin", stdin=back, config=config)
     return ()
@@ -134,7 +134,7 @@ def _hashes(git: Git, paths: Sequence[str], config: Sequence[str]) -> dict[str, 
 
 def _mode(directory: str, path: str) -> int:
     """The mode of what lies at a path; 0 for nothing, and for what lies behind a link."""
-    if any(os.path.islink(os.path.join(directory, each)) for each in _above(path)):
+    if any(os.path.islink(os.path.join(directory, each)) for each in above(path)):
         return 0
     try:
         return os.lstat(os.path.join(directory, path)).st_mode
@@ -171,7 +171,7 @@ def _is_ours(git: Git, each: Difference, hashes: Mapping[str, str], config: Sequ
         return content.startswith(file.read(len(content) + 1))
 
 
-def _remove(directory: str, path: str) -> None:
+def remove_file(directory: str, path: str) -> None:
     """Remove a file, and the directories that are empty then."""
     import contextlib
 
@@ -179,5 +179,5 @@ def _remove(directory: str, path: str) -> None:
         return
     with contextlib.suppress(OSError):
         os.unlink(os.path.join(directory, path))
-        for above in reversed(tuple(_above(path))):
-            os.rmdir(os.path.join(directory, above))
+        for each in reversed(tuple(above(path))):
+            os.rmdir(os.path.join(directory, each))

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 PIECE = 1 << 20
 """How much of a file is held in memory, in bytes."""
 
-AUTHOR = "agentq <agentq@localhost>"
+ADDRESS = "agentq@localhost"
+AUTHOR = f"agentq <{ADDRESS}>"
 """Not the repository's user, who did not make this commit; nothing has to be configured either."""
 
 
