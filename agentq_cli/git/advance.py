@@ -10,7 +10,7 @@ import os
 
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.git.carried import copied_index
-from agentq_cli.git.index_lock import IndexLock, lock_index, take_left
+from agentq_cli.git.index_lock import IndexLock, Locked, lock_index, take_left
 from agentq_cli.git.merge import is_ancestor
 from agentq_cli.git.moved_files import find_differences, in_the_way, rewind
 from agentq_cli.git.runner import WRITE_SECONDS, Git, GitFailed, first_line
@@ -64,9 +64,10 @@ def advance(git: Git, move: Move, reason: str, config: Sequence[str] = ()) -> He
     """
     own = git.line("rev-parse", "--absolute-git-dir")
     while True:
-        lock = lock_index(own, move.text())
-        if lock is None:
-            return Held("another git process holds the index", (os.path.join(own, "index.lock"),))
+        try:
+            lock = lock_index(own, move.text())
+        except Locked:
+            return _locked(own)
         if lock.purpose == move.text():
             return _advance(git.holding(lock.descriptor), own, lock, move, reason, config)
         held = _complete(git, own, lock, config)
@@ -77,8 +78,15 @@ def advance(git: Git, move: Move, reason: str, config: Sequence[str] = ()) -> He
 def complete(git: Git, config: Sequence[str] = ()) -> Held | None:
     """Complete what an agentq that was killed had begun in git's checkout. Raises GitFailed and OSError."""
     own = git.line("rev-parse", "--absolute-git-dir")
-    lock = take_left(own)
+    try:
+        lock = take_left(own)
+    except Locked:
+        return _locked(own)
     return None if lock is None else _complete(git, own, lock, config)
+
+
+def _locked(own: str) -> Held:
+    return Held("another git process holds the index", (os.path.join(own, "index.lock"),))
 
 
 def move_ref(git: Git, move: Move, reason: str) -> Held | Moved | None:

@@ -11,6 +11,10 @@ import os
 
 from agentq_cli.base.dataclass import dataclass
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 WAIT_SECONDS = 5
 """How long another one's lock is waited for: git itself holds it for moments."""
 
@@ -40,22 +44,45 @@ class IndexLock:
         os.close(self.descriptor)
 
 
-def lock_index(git_dir: str, purpose: str, seconds: float = WAIT_SECONDS) -> IndexLock | None:
-    """Lock the index; None if somebody else went on holding it. Raises OSError."""
+class Locked(Exception):
+    """Somebody else went on holding the index: git, a person's program, or another agentq."""
+
+
+def lock_index(git_dir: str, purpose: str, seconds: float = WAIT_SECONDS) -> IndexLock:
+    """Lock the index, or take over the lock of a holder who was killed. Raises Locked and OSError."""
+    lock = _again(lambda: _make(git_dir, purpose) or _take_left(git_dir), lambda: False, seconds)
+    assert lock is not None
+    return lock
+
+
+def take_left(git_dir: str, seconds: float = WAIT_SECONDS) -> IndexLock | None:
+    """Take over the lock of an agentq that was killed; None if there is none. A git that it started may still be at
+    work: that is waited for. Raises Locked and OSError."""
+    return _again(lambda: _take_left(git_dir), lambda: not _is_ours(git_dir), seconds)
+
+
+def _again(attempt: Callable[[], IndexLock | None], give_up: Callable[[], bool], seconds: float) -> IndexLock | None:
     import time
 
     from agentq_cli.base.clock import awake_ms
 
     deadline = awake_ms() + seconds * 1000
-    while True:
-        lock = _make(git_dir, purpose) or take_left(git_dir)
-        if lock is not None or awake_ms() >= deadline:
-            return lock
+    while (lock := attempt()) is None and not give_up():
+        if awake_ms() >= deadline:
+            raise Locked
         time.sleep(0.02)
+    return lock
 
 
-def take_left(git_dir: str) -> IndexLock | None:
-    """The lock that an agentq left when it was killed; None if there is none, or it is another's."""
+def _is_ours(git_dir: str) -> bool:
+    try:
+        with open(os.path.join(git_dir, "index.lock"), "rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
+
+
+def _take_left(git_dir: str) -> IndexLock | None:
     import fcntl
 
     path = os.path.join(git_dir, "index.lock")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from landers import Lander, trailers
 from repositories import Repository
 
 from agentq_cli.git.advance import Held
+from agentq_cli.git.index_lock import take_left
 from agentq_cli.git.landing import Landed, land
 from agentq_cli.git.merge import MERGE, SQUASH
 from agentq_cli.git.snapshot import take_snapshot
@@ -105,6 +107,34 @@ SPOILS = {
     "all": "echo 'from the task' > README; mkdir deep; echo new > deep/new; rm gone swap; mkdir swap; "
     "echo in > swap/in; ln -sfn README link",
 }
+
+
+OUTLIVING = """#!/bin/sh
+case "$*" in
+*"read-tree -m -u -n"*) ;;
+*"read-tree -m -u"*) kill -9 $PPID; read go < {place}/go ;;
+esac
+exec {git} "$@"
+"""
+
+
+def test_a_git_that_outlives_its_agentq_is_waited_for(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lander = prepared(repository, tmp_path / "tree", MERGE)
+    before = own_files(repository)
+    lander.tree.git("merge", "-q", "-m", "Do docs\n\nAgentq-Task: docs/1", "main")
+    checked = lander.tree.git("rev-parse", "HEAD^{tree}")
+    environ = having_git(tmp_path / "bin", OUTLIVING, repository.environ)
+    os.mkfifo(tmp_path / "bin/go")
+    assert was_killed(lambda: land(Repository(lander.tree.path, environ).ours(), lander.work, checked))
+    with monkeypatch.context() as patch:
+        patch.setattr(take_left, "__defaults__", (0.1,))
+        lock = str(repository.path / ".git/index.lock")
+        assert lander.land() == Held("another git process holds the index", (lock,))
+    (tmp_path / "bin/go").write_text("go\n")
+    assert isinstance(lander.land(), Landed)
+    check_landed(repository, lander, before, 0)
 
 
 @pytest.mark.parametrize("spoil", SPOILS)

@@ -9,6 +9,7 @@ from landers import Lander, trailers
 from repositories import Repository
 
 from agentq_cli.git.advance import Held
+from agentq_cli.git.index_lock import lock_index
 from agentq_cli.git.landing import Landed, Nothing, Uncommitted, push
 from agentq_cli.git.merge import FF, MERGE, SQUASH, Conflict, is_landed, landing_message
 
@@ -273,7 +274,7 @@ def test_what_a_person_has_not_finished_holds_it(
 def test_a_foreign_lock_holds_it_and_stays(
     repository: Repository, lander: Lander, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agentq_cli.git.index_lock.lock_index.__defaults__", (0.1,))
+    monkeypatch.setattr(lock_index, "__defaults__", (0.1,))
     lander.tree.commit("work")
     lock = repository.path / ".git/index.lock"
     lock.write_bytes(b"")
