@@ -50,7 +50,10 @@ class Checkout:
         """Whether HEAD is detached for a rebase or a bisect that began on this branch and will go back to it."""
         if self.branch or self.missing:
             return False
-        own = self.git_dir()
+        try:
+            own = self.git_dir()
+        except OSError:
+            return False  # a spoiled tree is nobody else's trouble
         names = {branch, branch.removeprefix("refs/heads/")}
         return any(_content(own, name) in names for name in BEGUN_ON)
 

@@ -14,6 +14,7 @@ from agentq_cli.git.merge import TRAILER, Conflict, is_ancestor, landing_message
 from agentq_cli.git.repository import HEADS
 from agentq_cli.git.runner import WRITE_SECONDS, Git, GitFailed, first_line
 from agentq_cli.git.status import find_status
+from agentq_cli.git.visit import go_home
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def land(git: Git, work: Work, checked: str | None) -> Outcome:
 
     The branch moves only to exactly that tree. Raises GitFailed and OSError; call again then, or complete the checkout.
     """
-    held = complete(git, work.config)
+    held = go_home(git, work.config)
     if held is not None:
         return held
     status = find_status(git, config=work.config).without(work.copied)

@@ -81,7 +81,7 @@ def store(git: Git, commits: Sequence[Wanted], seconds: float) -> tuple[tuple[st
     try:
         answer = git.run("fast-import", "--quiet", "--force", stdin=reading, seconds=seconds)
     except BaseException as error:
-        _remove_report(getattr(error, "stderr", ""))
+        _remove_report(git.directory, getattr(error, "stderr", ""))
         raise
     finally:
         os.close(reading)
@@ -149,7 +149,7 @@ def quoted(path: str) -> bytes:
     return b'"%s"' % os.fsencode(path).replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
 
 
-def _remove_report(stderr: str) -> None:
+def _remove_report(directory: str, stderr: str) -> None:
     """Remove the report that git leaves in the repository when the files end early."""
     import contextlib
 
@@ -157,4 +157,4 @@ def _remove_report(stderr: str) -> None:
         _, found, report = line.partition("dumping crash report to ")
         if found:
             with contextlib.suppress(OSError):
-                os.unlink(report)
+                os.unlink(os.path.join(directory, report))

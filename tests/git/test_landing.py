@@ -11,7 +11,7 @@ from repositories import Repository
 from agentq_cli.git.advance import Held
 from agentq_cli.git.index_lock import lock_index
 from agentq_cli.git.landing import Landed, Nothing, Uncommitted, push
-from agentq_cli.git.merge import FF, MERGE, SQUASH, Conflict, is_landed, landing_message
+from agentq_cli.git.merge import FF, LANDED, MERGE, SQUASH, UNCHANGED, Conflict, find_landed, landing_message
 
 
 @pytest.fixture
@@ -108,16 +108,28 @@ def test_what_is_uncommitted_stops_it_with_names(repository: Repository, lander:
 
 def test_work_that_landed_by_hand_has_landed(repository: Repository, lander: Lander) -> None:
     head = lander.tree.commit("work")
-    assert not is_landed(repository.ours(), "main", head)
+    assert find_landed(repository.ours(), "main", head, lander.base) is None
     repository.git("merge", "-q", "--squash", lander.branch)
     repository.git("commit", "-qm", "by hand")
     repository.commit("later")
-    assert is_landed(repository.ours(), "main", head)
+    assert find_landed(repository.ours(), "main", head, lander.base) == LANDED
     main = repository.git("rev-parse", "main")
     outcome = lander.land()
     assert isinstance(outcome, Landed)
     assert (outcome.commit, outcome.already) == (main, True)
     assert repository.git("rev-parse", "main") == main
+
+
+def test_work_is_landed_unchanged_or_neither(repository: Repository, lander: Lander) -> None:
+    ours = repository.ours()
+    assert find_landed(ours, "main", lander.base, lander.base) == UNCHANGED
+    head = lander.tree.commit("work")
+    assert find_landed(ours, "main", head, lander.base) is None
+    repository.git("cherry-pick", head)
+    assert find_landed(ours, "main", head, lander.base) == LANDED
+    repository.git("switch", "-q", "--orphan", "unrelated")
+    repository.commit("else")
+    assert find_landed(ours, "unrelated", head, lander.base) is None
 
 
 def test_a_branch_that_moves_during_the_check_is_merged_and_checked_again(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -270,3 +271,32 @@ def test_in_a_worktree_it_is_of_that_tree(repository: Repository, tmp_path: Path
     taken = take(tree)
     assert taken.branch == "side"
     assert set(listed(repository, REF)) == {"README", "src/a", "a"}
+
+
+def test_a_corrupt_repository_is_the_reason(repository: Repository) -> None:
+    repository.write("a", "1")
+    head = repository.git("rev-parse", "HEAD^{tree}")
+    file = repository.path / ".git/objects" / head[:2] / head[2:]
+    file.unlink()
+    taken = take_snapshot(repository.ours(), REF, base="", now_ms=NOW)
+    assert taken.commit == ""
+    assert "tree" in taken.why
+    assert repository.git("for-each-ref", REF) == ""
+
+
+def test_a_commit_that_fails_leaves_no_report_in_the_repository(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.write("README", "longer than before")
+    reading = os.fstat
+
+    def longer(descriptor: int) -> object:
+        found = reading(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size != len("longer than before"):
+            return found
+        return os.stat_result((*found[:6], 100, *found[7:]))
+
+    monkeypatch.setattr(os, "fstat", longer)
+    taken = take_snapshot(repository.ours(), REF, base="", now_ms=NOW)
+    assert (taken.commit, taken.why) == ("", "'README' changed while it was read")
+    assert not list((repository.path / ".git").glob("fast_import*"))

@@ -10,7 +10,7 @@ from landers import Lander
 from repositories import Repository
 
 from agentq_cli.git.advance import Held
-from agentq_cli.git.landing import Landed
+from agentq_cli.git.landing import Landed, land
 from agentq_cli.git.visit import go_home, visit
 
 
@@ -70,3 +70,9 @@ def test_a_visit_that_was_killed_anywhere_ends_at_home(repository: Repository, l
         if ended:
             break
     assert 15 < number < 59
+
+
+def test_landing_goes_home_first(repository: Repository, lander: Lander) -> None:
+    visit(lander.tree.ours(), lander.branch, repository.git("rev-parse", "main"))
+    assert isinstance(land(lander.tree.ours(), lander.work, None), Landed)
+    assert lander.tree.git("symbolic-ref", "--short", "HEAD") == lander.branch
