@@ -25,6 +25,7 @@ The keys of a profile; all but `argv` are optional:
 * `version`: a command line that prints the agent's version.
 * `reports_cost`: whether the agent reports what a run cost.
 * `edits`: whether the agent changes files where it runs, so that no other such agent is started there meanwhile.
+  Default: true for the built-in agent CLIs, whose files need not be read to know it.
 """
 
 from __future__ import annotations
@@ -108,6 +109,7 @@ def from_table(name: str, table: Mapping[str, Any]) -> Profile:
         raise Usage(f"{what}: argv: contains '{{prompt}}', but the prompt is passed on stdin; set prompt = \"argv\"")
     values = {key if key in Profile.__match_args__ else f"{key}_ms": value for key, value in table.items()}
     values.setdefault("streams", values.get("reader", "none") != "none")
+    values.setdefault("edits", name in AGENT_CLIS)
     return Profile(name=name, **values)
 
 
@@ -139,8 +141,8 @@ def profile(config: Config, name: str) -> Profile:
 
 def edited(config: Config, agent: str, directory: str) -> str | None:
     """The real path of the directory in which an agent edits; None if it edits nothing, or is unknown, or if there is
-    no `directory`, as of a command."""
-    if not directory or agent not in names(config) or not profile(config, agent).edits:
+    no `directory`, as of a command. Reads no built-in profile."""
+    if not directory or not config.agents.get(agent, {}).get("edits", agent in AGENT_CLIS):
         return None
     return os.path.realpath(directory)
 

@@ -158,7 +158,15 @@ else:
 
     def replace(value, /, **changes):
         """The same value with some fields changed."""
-        return type(value)(**{name: getattr(value, name) for name in value.__slots__} | changes)
+        cls = type(value)
+        made = object.__new__(cls)
+        for name, store, _ in cls._fields:
+            store(made, changes.pop(name) if name in changes else getattr(value, name))
+        if changes:
+            raise TypeError(f"{cls.__name__}: {next(iter(changes))!r} is one too many")
+        if cls._checks:
+            made.__post_init__()
+        return made
 
     def asdict(value):
         """The fields by name, with the dataclasses among them and in their lists, tuples and dictionaries converted

@@ -22,6 +22,6 @@ MAX_BACKOFF_MS = 300_000
 MAX_QUEUED = 100_000
 """The default of `max_queued`."""
 
-START_ONE = "start `agentq run`, or have cron or systemd call `agentq sweep`"
+START_ONE = "start `agentq run`, or let systemd or cron do it: `agentq service install`"
 NOBODY_THERE = f"no supervisor is running: {START_ONE}"
 """The hint after queueing work that nothing will start."""

@@ -1,4 +1,4 @@
-"""What agentq reads from the environment: where its files are, and which variables are captured for a task.
+"""What agentq reads from the environment: where its files are, and which variables are stored with a task.
 
 Imported by processes that must start fast, so nothing here may take long to load.
 """
@@ -11,13 +11,31 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-CAPTURED = ("PATH", "LANG", "LC_*", "VIRTUAL_ENV")
+CAPTURED = ("*",)
 """The default of `capture_env`."""
 
+SECRET = ("*KEY*", "*TOKEN*", "*SECRET*", "*PASSW*", "*CREDENTIAL*", "*COOKIE*")
+"""The names of variables that look like secrets, in capitals or not; they are never stored."""
+
+MOMENT = (
+    *("TERM", "DISPLAY", "WAYLAND_*", "DBUS_*", "XDG_RUNTIME_DIR", "XDG_SESSION_*", "SSH_*", "INVOCATION_ID"),
+    *("NOTIFY_SOCKET", "PWD", "OLDPWD", "SHLVL", "_", "PS1", "STY", "TMUX*", "CLAUDECODE"),
+    # What `git rev-parse --local-env-vars` names: they belong to the repository of a hook or an alias.
+    *("GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CONFIG", "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT"),
+    *("GIT_OBJECT_DIRECTORY", "GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_GRAFT_FILE"),
+    *("GIT_INDEX_FILE", "GIT_NO_REPLACE_OBJECTS", "GIT_REPLACE_REF_BASE", "GIT_PREFIX", "GIT_SHALLOW_FILE"),
+    *("GIT_COMMON_DIR", "GIT_INTERNAL_SUPER_PREFIX"),
+    # These mean nothing without GIT_CONFIG_COUNT, and may hold a login.
+    *("GIT_CONFIG_KEY_*", "GIT_CONFIG_VALUE_*"),
+)
+"""The names of variables that belong to the moment, the terminal or the login of a submit; they are not stored."""
+
+LASTING = ("SSH_AUTH_SOCK",)
+"""The exceptions to `MOMENT`."""
 
 SETTINGS = (
     *("AGENTQ_JOBS", "AGENTQ_DEFAULT_AGENT", "AGENTQ_TZ", "AGENTQ_RETENTION", "AGENTQ_MAX_QUEUED"),
-    "AGENTQ_CAPTURE_ENV",
+    *("AGENTQ_CAPTURE_ENV", "AGENTQ_SECRET_ENV"),
 )
 """The variables that set what the config file can set."""
 
@@ -44,9 +62,44 @@ def configured(environ: Mapping[str, str]) -> bool:
     return file is None or os.path.lexists(file) or bool(environ.get("AGENTQ_CONFIG")) or overridden(environ)
 
 
-def captured(environ: Mapping[str, str], patterns: Sequence[str]) -> dict[str, str]:
-    """The variables whose names match one of the patterns, which use the syntax of shell file patterns."""
-    return {name: value for name, value in environ.items() if any(_matches(name, each) for each in patterns)}
+_MOMENTS = RESERVED.union(MOMENT, ("AGENTQ_NOW",))
+_MOMENTS_BEGIN = tuple(each[:-1] for each in MOMENT if each.endswith("*"))
+_SECRETS_HAVE = tuple(each.strip("*") for each in SECRET)
+
+
+def captured(
+    environ: Mapping[str, str], patterns: Sequence[str] = CAPTURED, secrets: Sequence[str] = ()
+) -> dict[str, str]:
+    """The variables of a submitting shell that are stored with its tasks: those whose names match `patterns`
+    (`capture_env`), but nothing that belongs to the moment or is secret; see `is_secret`."""
+    found = {
+        name: value
+        for name, value in environ.items()
+        if (name in LASTING or not (name in _MOMENTS or name.startswith(_MOMENTS_BEGIN)))
+        and not is_secret(name, secrets)
+        and matches(name, patterns)
+    }
+    if found.get("AGENTQ_CONFIG"):
+        found["AGENTQ_CONFIG"] = os.path.abspath(os.path.expanduser(found["AGENTQ_CONFIG"]))
+    return found
+
+
+def is_secret(name: str, secrets: Sequence[str] = ()) -> bool:
+    """Whether a variable looks like a secret, or matches one of the patterns of `secret_env`."""
+    upper = name.upper()
+    return any(each in upper for each in _SECRETS_HAVE) or matches(name, secrets)
+
+
+def text(variables: Mapping[str, str]) -> str:
+    """Variables as they are stored: JSON, by name, so that the same ones always make the same text."""
+    from _json import encode_basestring_ascii as quoted  # what `json` writes strings with
+
+    return f"{{{', '.join([f'{quoted(name)}: {quoted(variables[name])}' for name in sorted(variables)])}}}"
+
+
+def matches(name: str, patterns: Sequence[str]) -> bool:
+    """Whether a name matches one of the patterns, which use the syntax of shell file patterns."""
+    return any(_matches(name, each) for each in patterns)
 
 
 def _matches(name: str, pattern: str) -> bool:

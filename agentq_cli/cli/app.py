@@ -47,6 +47,12 @@ ELSEWHERE = {
     "follow": "logs",
     "tail": "logs",
     "history": "runs",
+    "parallel": "jobs",
+    "group": "sessions",
+    "stash": "pause",
+    "enqueue": "resume",
+    "atq": "list",
+    "atrm": "cancel",
 }
 """Names that other programs give to a command; suggesting the nearest spelling would mislead."""
 
@@ -241,7 +247,8 @@ class Application(Helpful, TyperGroup):
         name = args[0]
         command = self.get_command(ctx, name)
         if command is None and not ctx.resilient_parsing:
-            meant = ELSEWHERE.get(name)
+            asked = name == "help" and args[1:2] and args[1] in COMMANDS
+            meant = f"{args[1]} --help" if asked else ELSEWHERE.get(name)
             near = f"; did you mean '{meant}'?" if meant else nearest(name, COMMANDS) or "; see 'agentq --help'"
             raise Usage(f"'{name}': no such command{near}")
         return name, command, args[1:]

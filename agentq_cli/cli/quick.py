@@ -23,8 +23,7 @@ MOST_DIGITS = 15
 def read(words: Sequence[str]) -> tuple[str, Given, Given] | None:
     """The command, the values for its function, and the shared options; None if the parser has to read the words.
 
-    The command is empty if none is named: for the version, or an overview. Values that were not given are not in the
-    dictionaries.
+    The command is empty if none is named. Values that were not given are not in the dictionaries.
     """
     name = ""
     # Few options, and usually none, come before the command.
@@ -61,10 +60,8 @@ def read(words: Sequence[str]) -> tuple[str, Given, Given] | None:
                 into[option.name] = True
                 continue
             if not equals:
-                if option.name == "exec":
-                    return None  # the words of a command are to be written out
                 following = next(rest, None)
-                if following is None:
+                if following is None or option.name == "exec":  # whose words are to be written out
                     return None
                 value = following
             if option.kind == "text":

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import Usage, WrongState
 from agentq_cli.commands import targets
 from agentq_cli.diagnose.why import Why
+from agentq_cli.engines.door import Queue
 from agentq_cli.model.tasks import NewTask, Task
 from agentq_cli.options.new_schedule import make_schedule, series
 from agentq_cli.options.new_task import TaskMaker, content, environment, spelled
@@ -26,12 +27,15 @@ if TYPE_CHECKING:
 FIELDS = {row.name: row.field for row in rows("edit") if "batch" in row.holds} | {"exec": "argv"}
 """The field of a task's work that an option changes: one of its launch after `launch.`; or `due_at`."""
 
+SCHEDULE = {row.name for row in rows("edit") if row.field.startswith("schedule.")}
+RECURRENCE = {"cron", "every", "at"}
+
 KEEPS = True
 """Options that are not given keep the task's values, so the options have no defaults here."""
 
 EXAMPLES = (
+    ("agentq edit 7", "Change it as TOML in $VISUAL or $EDITOR."),
     ("agentq edit 7 --priority 50", "Start it before the others."),
-    ('agentq edit 12 --cron "0 7 * * *"', "Change the time of a schedule."),
     ("agentq edit 5 --exec -- make -k test", "Change the words of a command."),
     ("agentq edit 12 --once", "Make the next occurrence the last."),
 )
@@ -40,21 +44,49 @@ EXAMPLES = (
 def edit(given: Given, here: Context) -> Result:
     """Change a waiting task, or the next occurrence of a running one.
 
-    Options that are not given keep their values. -e and --env-file add to the environment. Any address of a series
-    means its live occurrence.
+    Without options, on a terminal, it opens $VISUAL or $EDITOR on the task as TOML. Options that are not given keep
+    their values. -e and --env-file add to the environment. Any address of a series means its live occurrence.
     """
     changes, when, once = asked("edit", given), series("edit", given), bool(given["once"])
-    if not changes and not when and not once:
-        raise Usage("edit: nothing to change; see 'agentq edit --help'")
     address = targets.address(given["id"])
+    if not changes and not when and not once:
+        if not targets.on_terminal():
+            raise Usage("edit: nothing to change; see 'agentq edit --help'")
+        from agentq_cli.commands import by_hand
+
+        queue = here.open_queue()
+        task = by_hand.edit(queue, address, here.environ, lambda *found: _typed(here, *found))
+        return _shown(here, queue, task)
     queue = here.open_queue()
     before = queue.live(address)
     _recurs(before, changes, when, once)
-    # The whole task is made again outside the lock, so that every value is checked as submit checks it. A duration of
-    # --expires counts from an occurrence's slot.
+    made = _made(here, before, whole(before, changes))
+    return _shown(here, queue, queue.edit(address, change(here, changes, made, when, once)))
+
+
+def _made(here: Context, before: Task, options: Given, what: Callable[[str], str] = spelled) -> NewTask:
+    """The whole task, made again outside the lock, so that every value is checked as submit checks it. A duration of
+    --expires counts from an occurrence's slot."""
     counted_from = before.scheduled_for if before.rearms else None
-    made = TaskMaker(here, counted_from=counted_from).make(whole(before, changes), spelled)
-    task = queue.edit(address, change(here, changes, made, when, once))
+    return TaskMaker(here, counted_from=counted_from).make(options, what)
+
+
+def _typed(here: Context, before: Task, changes: dict[str, Any], removed: set[str]) -> Callable[[Task], Task]:
+    """The edit that a person typed as TOML. Raises Usage."""
+    if "shell" in changes and "exec" not in removed:
+        raise Usage("shell: not together with exec; it is the whole command")
+    when = {name: changes.pop(name) for name in SCHEDULE & changes.keys()}
+    _recurs(before, changes, when, once=False)
+    kept = removed & SCHEDULE | ({"at"} & removed if before.rearms else set())
+    replaced = RECURRENCE | {"start"} if RECURRENCE & when.keys() else set()
+    if kept - replaced:
+        raise Usage(f"{min(kept - replaced)}: a schedule keeps it; write another value")
+    options = {name: value for name, value in whole(before, changes).items() if name not in removed}
+    made = _made(here, before, options, str)
+    return change(here, changes, made, when, removed=removed - kept, exact=True)
+
+
+def _shown(here: Context, queue: Queue, task: Task) -> Result:
     document = documents.task(task, now=queue.now, waiting_for=Why(queue, here.config).exactly(task))
     return Items("tasks", [document], line=lambda item: str(item["id"]))
 
@@ -107,10 +139,18 @@ def _recurs(before: Task, given: dict[str, Any], when: dict[str, Any], once: boo
 
 
 def change(
-    here: Context, given: dict[str, Any], made: NewTask, when: dict[str, Any], once: bool = False
+    here: Context,
+    given: dict[str, Any],
+    made: NewTask,
+    when: dict[str, Any],
+    once: bool = False,
+    *,
+    removed: Collection[str] = (),
+    exact: bool = False,
 ) -> Callable[[Task], Task]:
-    """The edit as a function of the task under the lock; it takes over only what was given."""
-    changed = _work(given, made.work)
+    """The edit as a function of the task under the lock; it takes over only what was given, or removed. `exact`: the
+    environment is what was given, which otherwise is added."""
+    changed = _work(given, removed, made.work, exact)
 
     def changed_task(task: Task) -> Task:
         if task.work.kind != made.work.kind:
@@ -118,6 +158,8 @@ def change(
         after = replace(task, work=changed(task.work))
         if made.due_at is not None and not given.keys().isdisjoint(("at", "in")):
             after = replace(after, due_at=made.due_at)
+        elif "at" in removed:
+            after = replace(after, due_at=here.now_ms())
         if once:
             return replace(after, recurrence=None)
         if not when:
@@ -130,16 +172,16 @@ def change(
     return changed_task
 
 
-def _work(given: dict[str, Any], made: Work) -> Callable[[Work], Work]:
-    """What a task is to do, changed to what was `made` of the options, as far as they were given."""
-    fields = [FIELDS[name].rpartition(".") for name in given if FIELDS[name] != "due_at"]
+def _work(given: dict[str, Any], removed: Collection[str], made: Work, exact: bool) -> Callable[[Work], Work]:
+    """What a task is to do, changed to what was `made` of the options, as far as they were given or removed."""
+    fields = [FIELDS[name].rpartition(".") for name in (*given, *removed) if FIELDS[name] != "due_at"]
     values = {field: getattr(made, field) for place, _, field in fields if not place}
     launch = {field: getattr(made.launch, field) for place, _, field in fields if place}
     # The config's additions to a new task's environment are already in this one's.
     added = environment(given, {}, spelled, private_tmp=made.kind == "prompt")
 
     def change(work: Work) -> Work:
-        env = {"env": {**work.launch.env, **added}} if "env" in launch else {}
+        env = {"env": added if exact else {**work.launch.env, **added}} if "env" in launch else {}
         return replace(work, **values, launch=replace(work.launch, **(launch | env)))
 
     return change

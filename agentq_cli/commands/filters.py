@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 from agentq_cli.base.errors import NotFound, Usage, nearest
 from agentq_cli.host.place import is_there
@@ -18,10 +19,15 @@ if TYPE_CHECKING:
     from agentq_cli.cli.context import Context
     from agentq_cli.engines.door import Queue
     from agentq_cli.engines.nouns import WhichRuns
+    from agentq_cli.model.tasks import Task
     from agentq_cli.options.table import Given
 
+    Item = TypeVar("Item")
     Word = TypeVar("Word", bound=StrEnum)
 
+
+AT_ONCE = 100
+"""The tasks of how many items are read at once."""
 
 NEWEST = 100
 """How many entries a log shows if no limit is given."""
@@ -103,6 +109,17 @@ def which_runs(at: Context, queue: Queue, given: Given, address: Address | None 
         "since": times["since"],
         "until": times["until"],
     }
+
+
+def with_tasks(
+    queue: Queue, items: Iterable[Item], address: Callable[[Item], Address | None]
+) -> Iterator[tuple[Item, Task | None]]:
+    """The items, each with the task that it is about: None if that is gone, or cannot be read at once."""
+    rest = iter(items)
+    while some := list(islice(rest, AT_ONCE)):
+        addresses = [address(item) for item in some]
+        tasks = queue.readable([each for each in addresses if each is not None])
+        yield from ((item, None if at is None else tasks.get(at)) for item, at in zip(some, addresses, strict=True))
 
 
 def when(at: Context, given: Given) -> dict[str, int | None]:

@@ -8,7 +8,7 @@ from agentq_cli.commands import filters
 from agentq_cli.diagnose.why import Why
 from agentq_cli.model.statuses import Status
 from agentq_cli.options import values
-from agentq_cli.show import documents
+from agentq_cli.show import documents, tables
 from agentq_cli.show.results import Items, Result, Told
 from agentq_cli.show.tables import Column
 
@@ -19,22 +19,21 @@ if TYPE_CHECKING:
 
 
 def _when(item: documents.Item) -> object:
-    """When it is due; to a person, for a live occurrence of a schedule, how that repeats."""
-    return (
-        Told(item["due_at"], documents.recurs(item["schedule"]))
-        if item["live"] and item["schedule"]
-        else item["due_at"]
-    )
+    """When it is due; to a person, for a live occurrence of a schedule, how that repeats, and nothing once it has
+    ended."""
+    if not item["live"]:
+        return Told(item["due_at"], tables.NOTHING)
+    return Told(item["due_at"], documents.recurs(item["schedule"])) if item["schedule"] else item["due_at"]
 
 
 COLUMNS = (
     Column("ID", "id", keep=True),
     Column("STATUS", "status", kind="status", keep=True),
-    Column("WHEN", _when, kind="time", spare=3),
+    Column("WHEN", _when, kind="time", spare=3, sparse=True),
     Column("PRI", "priority", kind="number", spare=True),
     Column("AGENT", "agent", spare=True),
     Column("ENDED", "ended_at", kind="time", spare=3, sparse=True),
-    Column("REASON", lambda item: None if item["live"] else item["reason"], kind="waiting", spare=2, sparse=True),
+    Column("REASON", lambda item: None if item["live"] else item["reason"], kind="waiting", spare=3, sparse=True),
     Column("WAITING", "waiting", kind="waiting", spare=2, sparse=True),
     Column("TASK", documents.work),
 )

@@ -28,8 +28,11 @@ if TYPE_CHECKING:
 LINES = 8
 """How many of the ten lines are for tasks."""
 
-EACH = 3
-"""How many of them what runs, and what waits, gets at most; what failed gets the rest."""
+FIRST = (3, 3, 2)
+"""How many of them what runs, what waits, and what failed gets at most, before any gets what the others leave."""
+
+LONGEST_CELL = 12
+"""Up to this width a cell is as wide as the widest below it."""
 
 WAITING = (Status.QUEUED, Status.RETRYING, Status.SCHEDULED, Status.BLOCKED, Status.PAUSED)
 
@@ -80,16 +83,30 @@ def _title(task: Task | None) -> str:
 
 
 def _lines(seen: Overview, step: tuple[str, str]) -> Iterator[tuple[str, Told]]:
-    running = _group(seen.running, seen.live.get(Status.RUNNING, 0), EACH, "agentq workers")
-    waits = _group(seen.waiting, sum(seen.live.get(status, 0) for status in WAITING), EACH, "agentq list")
-    room = LINES - max(len(running), 1) - max(len(waits), 1)
+    counts = (
+        seen.live.get(Status.RUNNING, 0),
+        sum(seen.live.get(status, 0) for status in WAITING),
+        seen.ended.get(Status.FAILED, 0),
+    )
+    rooms = shares(counts)
+    running = _group(seen.running, counts[0], rooms[0], "agentq workers")
+    waits = _group(seen.waiting, counts[1], rooms[1], "agentq list")
     all_failed = f"agentq list --status failed --since {rfc3339(seen.since)}"
-    failed = _group(seen.failed, seen.ended.get(Status.FAILED, 0), room, all_failed)
+    failed = _group(seen.failed, counts[2], rooms[2], all_failed)
     yield from _told("Running", running, lambda of, now: _run(*of, now), seen.at)
     yield from _told("Waiting", waits, lambda of, now: _waiting(*of, seen.at, now), seen.at)
     yield from _told("Failed", failed, lambda of, now: _failed(of, now), seen.at, none=_since(seen))
     yield "Today", _same(_cost(seen.cost))
     yield "Next", _same(f"{step[0]}  ({step[1]})")
+
+
+def shares(counts: Sequence[int]) -> list[int]:
+    """How many lines each group gets for so many tasks. What failed gets first what others leave. Pure."""
+    wanted = [max(count, 1) for count in counts]
+    given = [min(each, first) for each, first in zip(wanted, FIRST, strict=True)]
+    for group in reversed(range(len(given))):
+        given[group] += min(wanted[group] - given[group], LINES - sum(given))
+    return given
 
 
 def _group(rows: Sequence[Row], count: int, room: int, command: str) -> list[Row | str]:
@@ -112,9 +129,9 @@ def _told(
 
 
 def _aligned(rows: Sequence[Cells]) -> list[str]:
-    """Rows of cells as lines; every cell but the last is as wide as the widest below it."""
+    """Rows of cells as lines; every cell but the last is as wide as the widest below it, if that is not wide."""
     harmless = [[one_line(cell) for cell in row] for row in rows]
-    widths = [max(map(tables.cells, column)) for column in zip(*harmless, strict=True)]
+    widths = [min(max(map(tables.cells, column)), LONGEST_CELL) for column in zip(*harmless, strict=True)]
     return [
         "  ".join(cell + " " * (width - tables.cells(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in harmless

@@ -62,7 +62,11 @@ def retry(given: Given, at: Context) -> Result:
     tasks = [done(task) for _, task in found]
     nobody_there.check(at, queue, {task.session for task in tasks})
     why = Why(queue, at.config)
-    items = (documents.task(task, now=queue.now, waiting_for=why.of(task)) for task in tasks)
+    # A document has all of a task, which takes as long as its retry; a line has its address.
+    items = (
+        documents.task(task, now=queue.now, waiting_for=why.of(task)) if at.as_json else {"id": str(task.address)}
+        for task in tasks
+    )
     return Items("tasks", items, line=lambda item: str(item["id"]), empty="nothing has failed")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 
 from agentq_cli.commands import filters, run_document
 from agentq_cli.engines.door import Queue
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from agentq_cli.cli.context import Context
     from agentq_cli.options.table import Given
 
-AT_ONCE = 100
-"""The tasks of how many runs are read at once."""
-
 
 def _cost(run: documents.Item) -> str | None:
     """What it cost; `?` if its agent did not say, nothing for a command."""
@@ -30,7 +26,7 @@ def _cost(run: documents.Item) -> str | None:
 
 
 COLUMNS = (
-    Column("RUN", "id"),
+    Column("RUN", "id", kind="address"),
     Column("STATUS", "status", kind="status", keep=True),
     Column("STARTED", "started_at", kind="time", spare=3),
     Column("TOOK", "duration_ms", kind="duration", keep=True),
@@ -66,7 +62,5 @@ def runs(given: Given, at: Context) -> Result:
 
 
 def _documents(queue: Queue, runs: Iterator[Run]) -> Iterator[documents.Item]:
-    while some := list(islice(runs, AT_ONCE)):
-        tasks = queue.readable([run.id.address for run in some])
-        for run in some:
-            yield run_document.of(queue, run, tasks.get(run.id.address))
+    for run, task in filters.with_tasks(queue, runs, lambda run: run.id.address):
+        yield run_document.of(queue, run, task)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import Usage
-from agentq_cli.commands.submit import PLAN, asked, dry, plan_of, put, told
+from agentq_cli.commands.submit import PLAN, asked, dry, plans, put, told
 from agentq_cli.model.tasks import Task
 from agentq_cli.options.new_schedule import OCCURRENCE, make_schedule, series
 from agentq_cli.options.new_task import TaskMaker, spelled
@@ -61,7 +61,7 @@ def schedule(given: Given, here: Context) -> Result:
     anchored = given["start"] is not None or given["at"] is not None
     task = replace(task, schedule=made, due_at=first, anchored=anchored, held=bool(given["hold"]))
     if given["dry_run"]:
-        return dry([plan_of(here, task, given["next"] or SHOWN)], here)
+        return dry(plans(here, [task], given["next"] or SHOWN), here)
     queue, placed = put(here, [task], attended=task.held)
     ((address, _),) = placed
     stored = queue.task(address)

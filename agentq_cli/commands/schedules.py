@@ -44,10 +44,14 @@ def schedules(given: Given, at: Context) -> Result:
     """
     session = given["session"]
     queue = at.open_queue()
-    there = filters.place(at, queue, session, None)
+    series = filters.of_series(queue, given["series"])
+    there = filters.place(at, queue, session, None, series)
+    where = {"agent": given["agent"], "label": given["label"]}
+    if series is not None:
+        session, where["series"] = series
 
     def items() -> Iterator[documents.Item]:
-        for task in queue.tasks(session=session, recurring=True) if there else ():
+        for task in queue.tasks(session=session, recurring=True, **where) if there else ():
             if task.recurrence is not None and task.rearms:
                 yield _series(queue, task, task.recurrence)
 

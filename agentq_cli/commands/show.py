@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.commands import answer, following, reading, run_document
+from agentq_cli.diagnose.next_environment import NextEnvironment
+from agentq_cli.diagnose.next_environment import lines as environment_lines
 from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue
 from agentq_cli.model.addresses import RunId
@@ -45,6 +47,7 @@ def show(given: Given, at: Context) -> Result:
         return Document("run", run_document.of(queue, run, task), _run_lines(queue, at.config, run))
     found = queue.task(address)
     data = dict(documents.task(found, now=queue.now, waiting_for=Why(queue, at.config).exactly(found)))
+    data["environment"] = NextEnvironment(queue, at.config, at.environ).of_task(found)
     data["reason"] = _overdue(queue, at.config, found) or data["reason"]
     runs = list(queue.runs(address=address, limit=LAST_RUNS))
     lines = _lines(found, data, runs, queue.spent(found), _keeper(queue, found))
@@ -110,9 +113,8 @@ def _lines(
         yield "Agent", data["agent"]
         yield "Context", data["context"]
     yield "Directory", data["cwd"]
-    for label, key in (("Environment", "env_keys"), ("Labels", "labels")):
-        if data[key]:
-            yield label, ", ".join(data[key])
+    if data["labels"]:
+        yield "Labels", ", ".join(data["labels"])
     for label, key in (("Priority", "priority"), ("Key", "key"), ("Series", "series")):
         if data[key]:
             yield label, str(data[key])
@@ -142,6 +144,8 @@ def _lines(
         yield "Ended", rfc3339(task.ended_at)
     if data["exit_code"] is not None:
         yield "Exit code", str(data["exit_code"])
+    for line in environment_lines(data["environment"]):
+        yield "Environment", line
     for run in runs:
         yield f"Run {run.id}", Worded(reading.how_it_ended(run, rfc3339(run.started_at)))
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agentq_cli.cli.context import Context
+    from agentq_cli.diagnose.next_environment import NextEnvironment
     from agentq_cli.model.tasks import NewTask
     from agentq_cli.options.table import Given
     from agentq_cli.show import documents
@@ -55,7 +56,7 @@ def submit(given: Given, here: Context) -> Result:
     else:
         tasks = [replace(TaskMaker(here).make(asked("submit", given), spelled), held=bool(given["hold"]))]
     if given["dry_run"]:
-        return dry([plan_of(here, task) for task in tasks], here)
+        return dry(plans(here, tasks), here)
     return store(here, tasks, given)
 
 
@@ -84,7 +85,8 @@ def _work(given: Given) -> dict[str, Any]:
         return {"prompt": _text_of(file, "--file")}
     if words and len(words) > 1:
         raise Usage(
-            f"PROMPT '{words[1]}': only one prompt; quote text that contains spaces, or use --exec for a command"
+            f"PROMPT '{words[1]}': only one prompt; quote text that contains spaces, or write "
+            f"`agentq x {' '.join(words)[:40]}` for a command"
         )
     if words == ["-"]:
         return {"prompt": _text_of("-", "PROMPT")}
@@ -110,7 +112,7 @@ def _batch(here: Context, path: str, given: Given) -> list[NewTask]:
 MOST_KNOWN = 10
 """How many tasks that were there already are named."""
 
-PLAN = ("session", "agent", "argv", "env", "cwd", "due_at", "expires_at", "schedule")
+PLAN = ("session", "agent", "argv", "env", "cwd", "due_at", "expires_at", "schedule", "environment")
 """The keys of an item of `agentq.plan/1`."""
 
 
@@ -118,12 +120,17 @@ def dry(items: Sequence[documents.Item], here: Context) -> Result:
     """What --dry-run prints: a document with items, or text that says what each task would start, where and when."""
     if here.as_json:
         return Items("plan", items)
+    from agentq_cli.diagnose import next_environment
     from agentq_cli.show.documents import coming_time
 
     lines: list[str | tuple[str, str | Told]] = []
     for item in items:
         lines += [""] if lines else []
-        lines += [(name, _shown(item[name])) for name in PLAN if item[name] is not None and name != "schedule"]
+        for name in PLAN:
+            if name == "env":
+                lines += [(name, line) for line in next_environment.lines(item["environment"])]
+            elif item[name] is not None and name not in ("schedule", "environment"):
+                lines.append((name, _shown(item[name])))
         if item["schedule"] is not None:
             zone = item["schedule"]["tz"]
             for text in item["schedule"]["next"]:
@@ -132,19 +139,26 @@ def dry(items: Sequence[documents.Item], here: Context) -> Result:
     return Document("plan", {"items": items}, lines)
 
 
-def plan_of(here: Context, task: NewTask, times: int = 0) -> documents.Item:
-    """What a task would start, for --dry-run; the plan has the names of variables, never their values."""
+def plans(here: Context, tasks: Sequence[NewTask], times: int = 0) -> list[documents.Item]:
+    """What tasks would start, for --dry-run; a plan has the names of variables, never their values."""
+    from agentq_cli.diagnose.next_environment import NextEnvironment
+
+    environment = NextEnvironment(here.open_queue(), here.config, here.environ)
+    return [_plan_of(here, task, environment, times) for task in tasks]
+
+
+def _plan_of(here: Context, task: NewTask, environment: NextEnvironment, times: int) -> documents.Item:
     from agentq_cli.policy.schedule import fires
     from agentq_cli.show import documents
     from agentq_cli.supervise.plan import preview
 
-    argv, names = preview(task, here.config, here.environ)
+    argv, variables = preview(task.work, here.config), environment.of_new(task)
+    names = [each["name"] for each in variables]
     due = here.now_ms() if task.due_at is None else task.due_at
     schedule = task.schedule and documents.schedule_of(task.schedule, fires(task.schedule, due - 1, times))
     moments = rfc3339(due), None if task.work.expires_at is None else rfc3339(task.work.expires_at)
-    return dict(
-        zip(PLAN, (task.session, task.work.agent, list(argv), names, task.work.cwd, *moments, schedule), strict=True)
-    )
+    found = task.session, task.work.agent, list(argv), names, task.work.cwd, *moments, schedule, variables
+    return dict(zip(PLAN, found, strict=True))
 
 
 def _shown(value: object) -> str:

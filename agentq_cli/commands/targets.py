@@ -105,7 +105,7 @@ def live(queue: Queue, session: str | None) -> list[str]:
 
 def confirm_many(yes: bool, count: int, verb: str) -> None:
     """Before many tasks are changed, say on a terminal how many, and ask above `MOST_UNASKED`. Raises Usage."""
-    if yes or count <= 1 or not _on_terminal():
+    if yes or count <= 1 or not on_terminal():
         return
     if count > MOST_UNASKED:
         confirm(yes, f"{verb} {count} tasks")
@@ -113,7 +113,8 @@ def confirm_many(yes: bool, count: int, verb: str) -> None:
         notices.note(f"{verb} {count} tasks")
 
 
-def _on_terminal() -> bool:
+def on_terminal() -> bool:
+    """Whether a person can be asked."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()
 
 
@@ -121,7 +122,7 @@ def confirm(yes: bool, what: str) -> None:
     """Ask before a destructive command; without a terminal, require `--yes`. Raises Usage."""
     if yes:
         return
-    if not _on_terminal():
+    if not on_terminal():
         raise Usage(f"{what}: not a terminal; confirm with --yes")
     import typer
 

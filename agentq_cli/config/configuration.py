@@ -63,6 +63,7 @@ class Config:
     retention_ms: int | None = None
     max_queued: int = MAX_QUEUED
     capture_env: tuple[str, ...] = CAPTURED
+    secret_env: tuple[str, ...] = ()
     defaults: Options = field(default_factory=dict)
     sessions: Mapping[str, Options] = field(default_factory=dict)
     agents: Mapping[str, Options] = field(default_factory=dict)

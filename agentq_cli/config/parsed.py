@@ -2,7 +2,8 @@
 
 The reader of TOML takes longer to load than a short command to run. What is kept is only what that reader made of the
 text: its values are checked each time, and every error is found and told by reading the file itself. The copy holds for
-one stamp of one file. It says nothing that the file does not say, and only its owner can read it.
+one stamp of one file. It says nothing that the file does not say, and only its owner can read it. A file that sets
+secrets for tasks is not kept.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 import stat
 
+from agentq_cli.base import environment
 from agentq_cli.base.context import suppress
 from agentq_cli.base.json_text import dumps, loads
 from agentq_cli.config import mark
@@ -45,15 +47,22 @@ def find(state_dir: str | None, config: Config) -> dict[str, Any] | None:
             os.close(descriptor)
     except (OSError, ValueError, TypeError, RecursionError):
         return None
-    return document if of == holds and isinstance(document, dict) else None
+    # An older version kept the secrets too.
+    return document if of == holds and isinstance(document, dict) and not _sets_secrets(document) else None
 
 
 def keep(state_dir: str | None, config: Config, document: dict[str, Any]) -> None:
     """Keep the document of the file with the path and the stamp of `config`, if that is possible."""
-    holds = _mark(config)
-    if state_dir is None or holds is None or not os.path.isfile(config.path):
+    if state_dir is None:
         return
     path = os.path.join(state_dir, NAME)
+    if _sets_secrets(document):
+        with suppress(OSError):  # most often there is none
+            os.unlink(path)
+        return
+    holds = _mark(config)
+    if holds is None or not os.path.isfile(config.path):
+        return
     new = f"{path}.{os.getpid()}"
     try:
         if os.stat(state_dir).st_uid != os.geteuid():
@@ -75,6 +84,15 @@ def keep(state_dir: str | None, config: Config, document: dict[str, Any]) -> Non
         pass  # such as a disk that is full
     with suppress(OSError):  # the state dir may be gone
         os.unlink(new)
+
+
+def _sets_secrets(document: dict[str, Any]) -> bool:
+    """Whether an `env` table of a file has a variable whose name looks like a secret."""
+    secrets = document.get("secret_env", document.get("secret-env", ()))
+    patterns = [secrets] if isinstance(secrets, str) else secrets
+    tables = [document.get("defaults", {})]
+    tables += [table for key in ("sessions", "agents") for table in document.get(key, {}).values()]
+    return any(environment.is_secret(name, patterns) for table in tables for name in table.get("env", {}))
 
 
 def _mark(config: Config) -> str | None:

@@ -68,7 +68,7 @@ def with_environment(
                 warning = f"{name} '{held}': not an IANA time zone, ignored"
                 config = replace(config, warnings=(*config.warnings, warning))
                 continue
-        if key == "capture_env":
+        if key in ("capture_env", "secret_env"):
             held = held.replace(",", " ").split()
         try:
             value = read(held, name)

@@ -256,6 +256,7 @@ TOP: Schema = {
     "retention": duration(),
     "max_queued": whole(1),
     "capture_env": texts,
+    "secret_env": texts,
 }
 """The keys outside of any table; each is also an environment variable, `AGENTQ_` and the key in capitals."""
 

@@ -6,7 +6,7 @@ from agentq_cli.base.dataclass import NamedTuple, dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from typing import TypedDict
 
     from agentq_cli.base.errors import AgentqError
@@ -73,11 +73,13 @@ class Past:
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A task that may be started, as it is now, and what its run may build on: what a plan is made from. No process has
-    claimed it yet."""
+    claimed it yet. `environment` is the stored one of the submitting shell; None if an older version stored the
+    task."""
 
     head: order.Head
     task: Task
     past: Past
+    environment: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class Claim:
     task: Task
     run: RunId
     plan: Plan
+    environment: Mapping[str, str] | None = None
 
 
 class Calls(NamedTuple):

@@ -11,7 +11,7 @@ from agentq_cli.model.actions import Actor, Undone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
     from typing import Self, TypeAlias, Unpack
@@ -133,6 +133,10 @@ class Queue(Protocol):
     ) -> Iterator[Task]:
         """Live tasks, soonest first; with `ended`, or if an ended status is requested, then the ended ones, newest end
         first. `since` and `until` are about when a task is due, or ended; `recurring`: only those of a series."""
+
+    def environment(self, task: Task) -> Mapping[str, str] | None:
+        """What is stored of the environment of the shell that submitted a task; None if an older version stored the
+        task. Raises NotFound."""
 
     def series_of(self, address: Address) -> Address:
         """The series that an address belongs to, also if that occurrence was pruned. Raises NotFound."""
@@ -404,7 +408,9 @@ class Queue(Protocol):
     def last_event(self) -> int:
         """The id of the newest event."""
 
-    def messages(self, session: str, *, since: int | None = None, limit: int | None = None) -> Iterator[Message]:
+    def messages(
+        self, session: str, *, since: int | None = None, until: int | None = None, limit: int | None = None
+    ) -> Iterator[Message]:
         """The messages of a session's agents, newest first. Raises NotFound."""
 
     def messages_after(self, session: str, after: int) -> tuple[list[Message], int]:

@@ -55,11 +55,11 @@ HELD_SIGNALS = (
 class LaunchRequest(NamedTuple):
     """Everything that one run needs. The agent gets exactly `env`, which already contains the AGENTQ variables.
 
-    `run_dir`, `cwd` and `stdin_path` are absolute. `stdin_text` is written to the file `prompt`; without either, stdin
-    is empty. `private_tmp` adds a TMPDIR that is removed with the run. `interrupt_first` spends half of the grace time
-    on a SIGINT. `output_bytes` limits stdout and stderr separately. `fixed_now_ms` is the wall clock if it stands
-    still. `script` runs first. `prompt_word` is the index of the prompt in `argv`, if it is there, for adding the
-    script's data.
+    `run_dir` and `cwd` are absolute, and so is `stdin_path`, unless it is a dash and then a text, which is written to
+    the file `stdin`. `stdin_text` is written to the file `prompt`; without either, stdin is empty. `private_tmp` adds a
+    TMPDIR that is removed with the run. `interrupt_first` spends half of the grace time on a SIGINT. `output_bytes`
+    limits stdout and stderr separately. `fixed_now_ms` is the wall clock if it stands still. `script` runs first.
+    `prompt_word` is the index of the prompt in `argv`, if it is there, for adding the script's data.
     """
 
     run_dir: str

@@ -77,6 +77,9 @@ def _open_stdin(request: LaunchRequest, directory: RunDirectory) -> int:
         if request.stdin_text is not None:
             path = directory.file("prompt")
             _write(path, request.stdin_text.encode(errors="surrogateescape"))
+        elif path[:1] == "-":
+            text, path = path[1:], directory.file("stdin")
+            _write(path, text.encode(errors="surrogateescape"))
         # Non-blocking: a FIFO without a writer would hold up the run before its time limit counts.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from agentq_cli import __version__
+from agentq_cli.base import environment
 from agentq_cli.config import schema
 from agentq_cli.config.configuration import LIMIT_FIELDS, Config
 from agentq_cli.config.schema import Reader, Schema
@@ -51,9 +52,17 @@ def render() -> str:
         SESSION=list(_keys(own, meanings["sessions"], {})),
         PROFILE=list(_keys(schema.PROFILE, meanings["agents"], {})),
         LIMITS=list(_keys(schema.LIMITS, meanings["limits"], {key: shown(key, limits[key]) for key in limits})),
+        SECRET=_names(environment.SECRET),
+        MOMENT=_names(environment.MOMENT),
+        LASTING=_names(environment.LASTING),
         HOOKS=list(_keys(schema.HOOKS, meanings["hooks"], {})),
         SEE=mdoc.see_also([("agentq", 1), ("agentq-config", 1), ("agentq-agents", 1), ("agentq-state", 5)]),
     )
+
+
+def _names(patterns: Sequence[str]) -> list[str]:
+    """Names of variables, one a line, and a full stop."""
+    return [f".Ev {mdoc.argument(each)} {'.' if each == patterns[-1] else ','}" for each in patterns]
 
 
 def _meanings() -> Mapping[str, Mapping[str, str]]:
@@ -92,7 +101,7 @@ def type_of(read: Reader) -> str:
 
 def shown(key: str, value: object) -> str:
     """A default as it would be written in the file."""
-    if value is None:
+    if value in (None, ()):
         return "off" if key == "load" else "none"
     if isinstance(value, tuple):
         return ", ".join(map(str, value))

@@ -30,7 +30,9 @@ def _command(command: Command) -> Iterator[str]:
     if command.name == SHORT_EXEC:
         specs.append("'(-)*:: : _normal'")
     elif command.runs:
-        specs.append("'*: : _agentq_run'")
+        # Before `--` the words of the command itself.
+        asked = (_action(argument.value) for argument in command.arguments if argument.value.kind != "free")
+        specs.append(quoted(f"*: : _agentq_run{next(asked, '')}"))
     else:
         specs += [_argument(argument) for argument in command.arguments]
     yield f"    {command.name})"

@@ -9,6 +9,9 @@ from agentq_cli.model.statuses import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from agentq_cli.model.work import Work
     from agentq_cli.policy.schedule import Schedule
     from agentq_cli.policy.series import Recurrence
@@ -19,7 +22,8 @@ class NewTask:
     """A task as submitted; `submit` gives it its address.
 
     `line` is its line in a batch. `anchored` is whether somebody set the start of its schedule. If not, and the task
-    replaces another of the same interval, it keeps that one's grid. `held`: it is stored paused.
+    replaces another of the same interval, it keeps that one's grid. `held`: it is stored paused. `captured` is the
+    environment of the submitting shell that is stored with it; None if its work refers to a stored one.
     """
 
     session: str
@@ -30,6 +34,7 @@ class NewTask:
     line: int | None = None
     anchored: bool = True
     held: bool = False
+    captured: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,21 +118,22 @@ class Task:
             return Status.RETRYING if self.attempts else Status.SCHEDULED
         return self.status
 
-    def unbegun(self) -> Task:
-        """The task as if it had never been run or stopped; the caller sets its status and its times."""
-        return replace(
-            self,
-            reason=None,
-            dep_failed=None,
-            ended_at=None,
-            attempts=0,
-            tries=0,
-            fresh=False,
-            resumes=False,
-            exit_code=None,
-            cancel_requested=False,
-            goes_on=False,
-        )
+    def unbegun(self, **changes: Any) -> Task:
+        """The task as if it had never been run or stopped, with these changes; the caller sets its status and its
+        times."""
+        never = {
+            "reason": None,
+            "dep_failed": None,
+            "ended_at": None,
+            "attempts": 0,
+            "tries": 0,
+            "fresh": False,
+            "resumes": False,
+            "exit_code": None,
+            "cancel_requested": False,
+            "goes_on": False,
+        }
+        return replace(self, **never | changes)
 
 
 @dataclass(frozen=True, slots=True)

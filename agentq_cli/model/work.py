@@ -25,9 +25,10 @@ class Condition(StrEnum):
 class Launch:
     """What only the start of a task's runs needs: environment, limits, retry policy; stored as one JSON column.
 
-    `captured` is the part of the submitting shell's environment that is passed on, `env` what `--env-file` and `-e`
-    gave. `umask` is the submitter's. Runs up to K = `earlier_runs` belong to a task that this one replaced. `continues`
-    is the conversation in which a person has replied: the runs go on in that one or not at all.
+    `env` is what `--env-file` and `-e` gave, `captured` the part of the submitting shell's environment that an older
+    version stored. `stdin` is the absolute path of what a command reads, or a dash and then the text itself. `umask` is
+    the submitter's. Runs up to K = `earlier_runs` belong to a task that this one replaced. `continues` is the
+    conversation in which a person has replied: the runs go on in that one or not at all.
     """
 
     env: Mapping[str, str] = field(default_factory=dict)
@@ -71,7 +72,8 @@ class Work:
     """What is to be done: the part that a new task, a stored one and the next occurrence of a series share.
 
     Code that passes a task's work on passes on this value. Each field is a column of the same name, in
-    `engines/local/rows`.
+    `engines/local/rows`. `environment` is the number under which its session keeps the environment of the submitting
+    shell; None if an older version stored the task.
     """
 
     kind: str
@@ -88,6 +90,7 @@ class Work:
     on_dep_failure: str = "cancel"
     expires_at: int | None = None
     shared: bool = False
+    environment: int | None = None
 
     @property
     def directory(self) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agentq_cli.model.tasks import NewTask
+    from agentq_cli.options.table import Row
 
 LISTS = frozenset(name for name, row in KEYS.items() if row.kind == "texts" and row.reader != "pairs")
 """The keys whose value is a list of texts, or one text."""
@@ -59,7 +60,7 @@ def tasks(here: Caller, path: str, given: Mapping[str, Any]) -> list[NewTask]:
             continue
         lines.append(_named(found, number, names, lines, wrong))
         try:
-            made.append(_task(maker, found, lines[-1], defaults))
+            made.append(_task(maker, found, lines[-1], defaults, read_here=path == "-"))
         except AgentqError as error:
             wrong.add(number, of_line(error, number))
     for line in lines:
@@ -82,10 +83,15 @@ def _named(found: dict[str, Any], number: int, names: dict[str, int], lines: Seq
     return _Line(number, name, [])
 
 
-def _task(maker: TaskMaker, found: dict[str, Any], line: _Line, defaults: dict[str, Any]) -> NewTask:
-    """The task of a line; what it waits for of other lines is added to the line's `refs`."""
+def _task(
+    maker: TaskMaker, found: dict[str, Any], line: _Line, defaults: dict[str, Any], *, read_here: bool
+) -> NewTask:
+    """The task of a line; what it waits for of other lines is added to the line's `refs`. `read_here`: the batch is
+    what stdin has."""
     what = _names_of(line.number)
     found = _options(found, f"--batch line {line.number}")
+    if read_here and found.get("stdin", defaults.get("stdin")) == "-":
+        raise Usage(f"{what('stdin')} '-': the batch itself is read from stdin")
     line.refs.extend((option, text) for option in AFTER if option in found for text in _take_refs(found, option))
     return replace(maker.make(defaults | found, what), line=line.number)
 
@@ -168,7 +174,7 @@ def _object(line: str, number: int) -> dict[str, Any]:
         raise Usage(f"{what}: '{line.strip()[:40]}': not a JSON object")
     name = found.get("ref")
     if name is not None and (type(name) is not str or not name):
-        _check("ref", name, what)
+        check("ref", name, what)
     return found
 
 
@@ -201,19 +207,20 @@ def _checked(found: dict[str, Any], what: str) -> dict[str, Any]:
     """The same with a list for each key that takes one. Raises Usage on an unknown key and on a value of the wrong
     type."""
     for name, value in found.items():
-        _check(name, value, what)
+        check(name, value, what)
         if name in LISTS and isinstance(value, str):
             found[name] = [value]
     return found
 
 
-def _check(name: str, value: object, what: str) -> None:
-    if name not in KEYS:
-        raise Usage(f"{what}: unknown key '{name}'{nearest(name, KEYS)}")
-    if name != "prompt" and KEYS[name].reader != "words" and value in ("", [""]):
+def check(name: str, value: object, what: str, keys: Mapping[str, Row] = KEYS) -> None:
+    """Raises Usage on an unknown key and on a value of the wrong type."""
+    if name not in keys:
+        raise Usage(f"{what}: unknown key '{name}'{nearest(name, keys)}")
+    if name != "prompt" and keys[name].reader != "words" and value in ("", [""]):
         # It may come from a variable that a script never set. The task must not run without this option.
         raise Usage(f"{what}: {name} {_written(value)}: needs a value; leave the key out if there is none")
-    row = KEYS[name]
+    row = keys[name]
     kinds, wanted = TYPES.get(row.reader) or TYPES[row.kind]
     good = isinstance(value, kinds) and (row.reader == "flag" or not isinstance(value, bool))
     if isinstance(value, list | dict):

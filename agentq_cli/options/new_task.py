@@ -51,6 +51,9 @@ class Shape(NamedTuple):
     shared: bool
 
 
+LARGEST_STDIN = 1 << 20
+"""The most bytes that a submit keeps for a command's stdin; a file can have any size."""
+
 SHAPING = {row.name: row for row in KEYS.values() if row.field.partition(".")[0] in Shape._fields}
 """The options that fill the fields of a shape; all others are read for each task."""
 
@@ -69,7 +72,8 @@ class TaskMaker:
         self._checked: set[tuple[str, str]] = set()
         self._programs = Programs(at.config)
         self._shapes: dict[object, Shape] = {}
-        self._captured: dict[str, str] | None = None
+        self._typed: str | None = None
+        self._captured = captured(at.environ, at.config.capture_env, at.config.secret_env)
 
     def make(self, given: Given, what: Callable[[str], str]) -> NewTask:
         """One task. Raises Usage and NotFound; their messages name the option and its value."""
@@ -80,7 +84,8 @@ class TaskMaker:
         shape = self._shape(given, session, argv is not None, what)
         options = shape.options
         if argv is not None:
-            self._programs.check_command(argv, shape.cwd, path_of(shape.launch, options), what("exec"))
+            path = path_of(shape.launch, options, self._captured)
+            self._programs.check_command(argv, shape.cwd, path, what("exec"))
         rank = read(KEYS["priority"], given, options, what) or 0
         tags = labels(given.get("label") or options.get("label", ()), what)
         name = key(given.get("key"), what)
@@ -101,7 +106,8 @@ class TaskMaker:
             after=dependencies(given, what),
             shared=shape.shared,
         )
-        return NewTask(session, doing, replace=bool(given.get("replace")), due_at=due_at)
+        replacing = bool(given.get("replace"))
+        return NewTask(session, doing, replace=replacing, due_at=due_at, captured=self._captured)
 
     def _shape(self, given: Given, session: str, exec_: bool, what: Callable[[str], str]) -> Shape:
         shaping = {name: value for name, value in given.items() if name in SHAPING}
@@ -127,7 +133,7 @@ class TaskMaker:
             shared=self._shared(given, options, exec_, what),
         )
         if agent is not None:
-            self._programs.check_agent(agent, path_of(shape.launch, options), what("agent"))
+            self._programs.check_agent(agent, path_of(shape.launch, options, self._captured), what("agent"))
         if kept is not None:
             self._shapes[kept] = shape
         return shape
@@ -167,11 +173,9 @@ class TaskMaker:
             self._at.zone(given["tz"])
         named = stdin = chosen(given, options, "stdin")
         if stdin is not None:
-            stdin = os.path.abspath(values.parse_path(stdin, what("stdin")))
             if given.get("stdin") is not None and not exec_:
                 raise Usage(f"{what('stdin')} '{named}': only a command reads stdin; an agent gets its prompt")
-            if not os.path.isfile(stdin):
-                raise Usage(f"{what('stdin')} '{named}': no such file")
+            stdin = self._stdin(stdin, what("stdin"))
         plain = {
             each.field.removeprefix("launch."): read(each, given, options, what)
             for each in LAUNCH
@@ -187,7 +191,6 @@ class TaskMaker:
         return Launch(
             **plain,
             env=environment(given, options, what, private_tmp=not exec_),
-            captured=self._capture(),
             agent_args=() if exec_ else (*options.get("agent_arg", ()), *arguments),
             stdin=stdin if exec_ else None,
             umask=self._at.umask,
@@ -197,10 +200,21 @@ class TaskMaker:
             max_cost_usd=self._max_cost(given, options, agent, what),
         )
 
-    def _capture(self) -> dict[str, str]:
-        if self._captured is None:
-            self._captured = captured(self._at.environ, self._at.config.capture_env)
-        return self._captured
+    def _stdin(self, named: str, what: str) -> str:
+        """What a command reads: the path of a file, or for `-` the text of this process's stdin."""
+        if named == "-":
+            if self._typed is None:  # all tasks of one command get the same
+                with open(0, "rb", closefd=False) as file:
+                    data = file.read(LARGEST_STDIN + 1)
+                if len(data) > LARGEST_STDIN:
+                    shown = values.format_size(LARGEST_STDIN)
+                    raise Usage(f"{what} '-': more than {shown}; write it to a file and give its path")
+                self._typed = f"-{data.decode('utf-8', 'surrogateescape')}"
+            return self._typed
+        path = os.path.abspath(values.parse_path(named, what))
+        if not os.path.isfile(path):
+            raise Usage(f"{what} '{named}': no such file")
+        return path
 
     def _max_cost(self, given: Given, options: Given, agent: str | None, what: Callable[[str], str]) -> float | None:
         """The most that all runs of the task may cost. Raises Usage if nothing could enforce the limit."""

@@ -52,9 +52,9 @@ class Programs:
             _warn(program, path, f"{what} '{agent}'")
 
 
-def path_of(launch: Launch, options: Mapping[str, Mapping[str, str]]) -> str | None:
+def path_of(launch: Launch, options: Mapping[str, Mapping[str, str]], captured: Mapping[str, str]) -> str | None:
     """The PATH of a task's runs, as far as it is known: the task's, its session's, or the submitting shell's."""
-    for environment in (launch.env, options.get("env", {}), launch.captured):
+    for environment in (launch.env, options.get("env", {}), captured):
         if "PATH" in environment:
             return environment["PATH"]
     return None

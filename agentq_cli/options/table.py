@@ -173,7 +173,7 @@ ROWS: tuple[Any, ...] = (
         DEFAULTS,
         "path",
         WHAT,
-        "A file that a command reads as its stdin.",
+        "A file that a command reads as its stdin; '-' keeps what is read here, at most 1 MiB.",
         {"default": "empty", "field": "launch.stdin"},
     ),
     (
@@ -445,7 +445,7 @@ ROWS: tuple[Any, ...] = (
         "The task, or one of its runs; without it the newest run.",
         {"metavar": "ID[.K]"},
     ),
-    ("task", ("list", "runs", "events"), "optional", "", "Only this task.", {"metavar": "ID"}),
+    ("task", ("list", "runs", "events", "messages"), "optional", "", "Only this task.", {"metavar": "ID"}),
     (
         "ids",
         ("pause", "resume", "cancel", "retry", "prune", "wait"),
@@ -485,10 +485,10 @@ ROWS: tuple[Any, ...] = (
     ),
     ("--session -s", ("run",), "names", WHICH, "Only this session; repeatable.", {}),
     ("--agent -a", ("pause", "resume"), "name", WHICH, "Every task of this agent.", {}),
-    ("--agent -a", ("list", "runs", "stats", "report"), "name", WHICH, "Only this agent.", {}),
+    ("--agent -a", ("list", "runs", "schedules", "events", "stats", "report"), "name", WHICH, "Only this agent.", {}),
     (
         "--series",
-        ("list", "runs", "stats", "report"),
+        ("list", "runs", "schedules", "events", "stats", "report"),
         "text",
         WHICH,
         "Only this schedule, by any of its addresses.",
@@ -497,14 +497,21 @@ ROWS: tuple[Any, ...] = (
     ("--agent -a", ("sessions",), "name", WHICH, "With reset: only this agent's conversation.", {}),
     (
         "--status",
-        ("list", "runs", "stats", "report"),
+        ("list", "runs", "events", "stats", "report"),
         "texts",
         WHICH,
         "Only this status, such as running; repeatable.",
         {"metavar": "STATUS"},
     ),
     ("--failed", ("retry",), "flag", WHICH, "Every task that has failed.", {}),
-    ("--label", ("list", "runs", "stats", "report", "retry"), "text", WHICH, "Only tasks with this label.", {}),
+    (
+        "--label",
+        ("list", "runs", "schedules", "events", "stats", "report", "retry"),
+        "text",
+        WHICH,
+        "Only tasks with this label.",
+        {},
+    ),
     (
         "--since",
         ("list", "retry", "runs", "events", "messages", "stats", "report"),
@@ -523,7 +530,7 @@ ROWS: tuple[Any, ...] = (
     ),
     (
         "--until",
-        ("list", "runs", "events", "stats", "report"),
+        ("list", "runs", "events", "messages", "stats", "report"),
         "moment",
         WHICH,
         "Only up to this time.",

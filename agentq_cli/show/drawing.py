@@ -26,7 +26,7 @@ SMALLEST = 4
 READABLE = 20
 """How many cells a long text must have before optional columns are shown next to it."""
 
-TEXTS = {"text": READABLE, "waiting": 2 * READABLE}
+TEXTS = {"text": READABLE, "words": READABLE, "waiting": 2 * READABLE}
 """The kinds of column that are still useful when cut, each with the cells that it must have first."""
 
 SCARCE = {2: 16, 3: 10}

@@ -38,12 +38,12 @@ class Change(NamedTuple):
 class Column:
     """A column: its header, and the key of the item or the function that gives its text.
 
-    `kind` is how a value is shown: `text`, `words` (agentq's own), `status` (coloured), `time` (RFC 3339), `duration`
-    (milliseconds), `size` (bytes), `number` (right-aligned), `waiting` (a WaitingFor in a few words). On a terminal a
-    time, also within agentq's own words, is short and local. If a terminal is too narrow, columns with `spare` are left
-    out, 1 before 2 before 3; then texts are cut, but never `keep` columns. A `sparse` column is left out on a terminal
-    if it is empty on the first page. If the item has a value under the key `under`, that is shown instead; on a wide
-    terminal it gets a line of its own under the row.
+    `kind` is how a value is shown: `text`, `words` (agentq's own), `address` (cut after any text), `status` (coloured),
+    `time` (RFC 3339), `duration` (milliseconds), `size` (bytes), `number` (right-aligned), `waiting` (a WaitingFor in a
+    few words). On a terminal a time, also within agentq's own words, is short and local. If a terminal is too narrow,
+    columns with `spare` are left out, 1 before 2 before 3; then texts are cut, but never `keep` columns. A `sparse`
+    column is left out on a terminal if it is empty on the first page. If the item has a value under the key `under`,
+    that is shown instead; on a wide terminal it gets a line of its own under the row.
     """
 
     header: str

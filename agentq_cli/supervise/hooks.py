@@ -23,7 +23,7 @@ from agentq_cli.model.actions import Actor
 from agentq_cli.model.tasks import Task
 from agentq_cli.policy.hooks import Call, Ran
 from agentq_cli.show import documents
-from agentq_cli.supervise.plan import KEPT_BACK
+from agentq_cli.supervise.variables import KEPT_BACK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import functools
-import os
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 
 from agentq_cli.agents import profile as profiles
-from agentq_cli.base.clock import Clock, rfc3339
+from agentq_cli.base.clock import Clock
 from agentq_cli.base.errors import AgentqError, Usage
 from agentq_cli.config.configuration import Config
 from agentq_cli.engines.nouns import Claim, Past, Plan
 from agentq_cli.host.launch import LaunchRequest
 from agentq_cli.host.place import Place
-from agentq_cli.model.addresses import RunId
-from agentq_cli.model.tasks import NewTask, Task
+from agentq_cli.model.tasks import Task
+from agentq_cli.model.work import Work
 from agentq_cli.options.values import format_cost
 from agentq_cli.policy import retry
+from agentq_cli.supervise import variables
 
 DEFAULT_GRACE_MS = 5000
-
-KEPT_BACK = frozenset({"AGENTQ_NOW", "AGENTQ_PREVIOUS_RUN"})
-"""What no agent gets of the supervisor's environment: a fixed clock, and another run's directory."""
 
 
 def profile_of(task: Task, config: Config) -> profiles.Profile | None:
@@ -140,12 +135,13 @@ def request(
     """The launch of a claimed task."""
     task, run = claim.task, claim.run
     profile = profile_of(task, config)
+    own = variables.given(task.work, task.session, claim.environment, config, environ, profile)
     return LaunchRequest(
         run_dir=here.run_path(run),
         run=str(run),
         argv=claim.plan.argv,
         cwd=task.work.cwd,
-        env=environment(task, run, config, here, environ, zone, profile),
+        env={name: each.value for name, each in own.items()} | variables.of_run(task, run, here, zone),
         umask=task.work.launch.umask,
         stdin_path=task.work.launch.stdin,
         stdin_text=claim.plan.stdin_text,
@@ -160,78 +156,20 @@ def request(
     )
 
 
-def environment(
-    task: Task,
-    run: RunId,
-    config: Config,
-    here: Place,
-    environ: Mapping[str, str],
-    zone: str,
-    profile: profiles.Profile | None,
-) -> dict[str, str]:
-    """The agent's whole environment; later ones win: supervisor, submitting shell, profile, session, task, agentq."""
-    # What the submitting shell had not set is not set either: the supervisor's LC_ALL would override its LANG.
-    patterns = config.capture_env if task.work.launch.captured else ()
-    values = {name: environ[name] for name in _inherited(tuple(environ), tuple(patterns))}
-    values.update(task.work.launch.captured)
-    for name in KEPT_BACK:
-        values.pop(name, None)
-    if values.get("AGENTQ_CONFIG"):
-        values["AGENTQ_CONFIG"] = os.path.abspath(os.path.expanduser(values["AGENTQ_CONFIG"]))
-    if profile is not None:
-        for name in profile.env_remove:
-            values.pop(name, None)
-        values.update(profile.env)
-    values.update(config.options(task.session).get("env", {}))
-    values.update(task.work.launch.env)
-    directory = here.run_path(run)
-    values.update(
-        PWD=task.work.cwd,
-        AGENTQ_TASK=str(task.address),
-        AGENTQ_RUN=str(run),
-        AGENTQ_SESSION=task.session,
-        AGENTQ_ATTEMPT=str(run.attempt),
-        AGENTQ_SCHEDULED_FOR=rfc3339(task.scheduled_for),
-        AGENTQ_TZ=zone,
-        AGENTQ_STATE_DIR=here.path,
-        AGENTQ_INBOUND=here.inbound(task.session),
-        AGENTQ_OUTBOUND=here.outbound(task.session),
-        AGENTQ_HEARTBEAT=f"{directory}/heartbeat",
-        AGENTQ_RESULT=f"{directory}/result",
-        AGENTQ_DEPTH=str(task.work.launch.depth + 1),
+def preview(work: Work, config: Config) -> tuple[str, ...]:
+    """The command line that `submit --dry-run` shows. Raises Usage."""
+    if work.argv is not None:
+        return work.argv
+    profile = profiles.profile(config, work.agent or "")
+    argv, _ = profiles.command(
+        profile,
+        prompt=work.prompt or "",
+        conversation="CONVERSATION" if profile.chooses_conversation else None,
+        resume=False,
+        agent_args=work.launch.agent_args,
+        max_cost_usd=work.launch.max_cost_usd,
     )
-    previous = _previous(here, run, task.work.launch.earlier_runs)
-    if previous is not None:
-        values["AGENTQ_PREVIOUS_RUN"] = previous
-    return values
-
-
-@functools.lru_cache(4)
-def _inherited(names: tuple[str, ...], patterns: tuple[str, ...]) -> list[str]:
-    """The names that no pattern matches, which are the same for every run."""
-    return [name for name in names if not any(fnmatchcase(name, each) for each in patterns)]
-
-
-def preview(task: NewTask, config: Config, environ: Mapping[str, str]) -> tuple[tuple[str, ...], list[str]]:
-    """The command line that `submit --dry-run` shows, and the names of the variables that it would get. Raises
-    Usage."""
-    names = {name for name in environ if not name.startswith("AGENTQ_")}
-    names |= {*task.work.launch.captured, *task.work.launch.env, *config.options(task.session).get("env", {})}
-    argv = task.work.argv
-    if argv is None:
-        profile = profiles.profile(config, task.work.agent or "")
-        conversation = "CONVERSATION" if profile.chooses_conversation else None
-        arguments = task.work.launch.agent_args
-        argv, _ = profiles.command(
-            profile,
-            prompt=task.work.prompt or "",
-            conversation=conversation,
-            resume=False,
-            agent_args=arguments,
-            max_cost_usd=task.work.launch.max_cost_usd,
-        )
-        names = (names - set(profile.env_remove)) | set(profile.env)
-    return argv, sorted(names)
+    return argv
 
 
 def zone(config: Config, environ: Mapping[str, str], session: str) -> str:
@@ -239,12 +177,3 @@ def zone(config: Config, environ: Mapping[str, str], session: str) -> str:
     from agentq_cli.config import zones
 
     return zones.resolve(config, environ, session=session).name
-
-
-def _previous(here: Place, run: RunId, earlier: int) -> str | None:
-    """The directory of the latest earlier attempt of this task that started, or None."""
-    for attempt in range(run.attempt - 1, earlier, -1):
-        directory = here.run_path(run._replace(attempt=attempt))
-        if os.path.exists(f"{directory}/stdout"):
-            return directory
-    return None

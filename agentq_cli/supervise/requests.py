@@ -128,7 +128,11 @@ class Asked:
             umask=before.umask,
             depth=before.depth + 1,
         )
-        return replace(made, work=replace(made.work, launch=launch, **request.changes), schedule=schedule)
+        work = replace(made.work, launch=launch, **request.changes)
+        if last is None:
+            return replace(made, work=work, schedule=schedule)
+        work = replace(work, environment=last.work.environment)
+        return replace(made, work=work, schedule=schedule, captured=None)
 
     def schedule(self, request: Request, before: Schedule | None) -> Schedule:
         """The requested schedule; what was set `before` and is not changed stays. Raises Usage."""

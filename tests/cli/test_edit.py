@@ -90,3 +90,27 @@ def test_a_bad_value_changes_nothing(aq: Driven) -> None:
     assert aq.task("1") == before
     assert edited(aq, "1", "-p", "9")["status"] == "paused"
     aq.refused("edit", "nowhere/1", "-p", "1", code=3)
+
+
+def test_its_event_tells_what_was_changed_from_what_to_what(aq: Driven) -> None:
+    aq("submit", "--agent", "demo", "-e", "TOKEN_OF_MINE=hushhush", "Fix the tests", "--in", "1h")
+    aq("edit", "1", "--priority", "50", "--prompt", "Shorter, " + "please " * 200, "--timeout", "2h", "--shared")
+    aq("edit", "1", "-e", "TOKEN_OF_MINE=stillhush", "-e", "OTHER=x", "--label", "nightly")
+    aq("edit", "1", "--at", "2036-03-01T09:00:00Z", env={"AGENTQ_NOW": "2026-03-01T00:00:00Z"})
+    when, names, words = [event["reason"] for event in aq.items("events", "1") if event["event"] == "edit"]
+    assert "priority: 0 -> 50" in words
+    assert "timeout: none -> 2h" in words
+    assert "shared: no -> yes" in words
+    assert "prompt: Fix the tests -> Shorter, please please" in words
+    assert len(words) < 400
+    assert names == "env: OTHER, TOKEN_OF_MINE; label: none -> nightly"
+    assert when.endswith("Z -> 2036-03-01T09:00:00.000Z")
+    assert when.startswith("at: ")
+
+
+def test_the_event_of_a_schedules_edit_tells_its_times(aq: Driven) -> None:
+    aq("schedule", "--cron", "0 9 * * *", "--exec", "--", "true")
+    aq("edit", "1", "--cron", "0 7 * * *", "--max-runs", "3")
+    (event,) = [event for event in aq.items("events", "-s", "default") if event["event"] == "edit"]
+    assert "cron: 0 9 * * * -> 0 7 * * *" in event["reason"]
+    assert "max-runs: none -> 3" in event["reason"]

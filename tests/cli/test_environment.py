@@ -69,23 +69,25 @@ def test_variables_and_which_of_them_win(aq: Driven) -> None:
     file = aq.home / "file"
     file.write_text("FILE=file\nORDER_4=file\nORDER_5=file\n")
     shell = {"PATH": f"/opt/shell:{os.environ['PATH']}", "LANG": "de_DE.UTF-8", "LC_TIME": "C", "OWN_1": "shell"}
-    shell |= {"ORDER_2": "shell", "NOT_CAPTURED": "shell", "HOME": "/nowhere"}
+    shell |= {"ORDER_2": "shell", "NOT_CAPTURED": "shell", "HOME": "/nowhere", "OWN_TOKEN": "shell"}
     given = ("-s", "s", "--env-file", str(file), "-e", "TYPED=typed", "-e", "ORDER_5=typed", "-e", "PATH_TYPED=x")
     aq.submit(*given, "-a", "tell", "the prompt", env=shell)
     ours = {"FROM": "supervisor", "PATH": f"/opt/supervisor:{os.environ['PATH']}", "LANG": "fr_FR.UTF-8"}
     ours |= {"LC_ALL": "C", "VIRTUAL_ENV": "/venv", "OWN_2": "supervisor", "SECRET_OF_THE_SUPERVISOR": "x"}
-    ours |= {f"ORDER_{n}": "supervisor" for n in range(1, 6)}
+    ours |= {"OWN_TOKEN": "supervisor"} | {f"ORDER_{n}": "supervisor" for n in range(1, 6)}
+    sources = {each["name"]: each["from"] for each in aq.json("show", "s/1", env=ours)["environment"]}
     aq.drain(env=ours)
     env = told(aq, "s/1")["env"]
-    assert (env["FROM"], env["HOME"]) == ("supervisor", str(aq.home))
-    assert [env["PATH"], env["LANG"], env["LC_TIME"], env["OWN_1"]] == [
+    assert [env["PATH"], env["LANG"], env["LC_TIME"], env["OWN_1"], env["OWN_TOKEN"]] == [
         shell["PATH"],
         "de_DE.UTF-8",
         "C",
         "shell",
+        "supervisor",
     ]
-    # Taken from the submitting shell means also: unset where that had not set it.
-    assert not {"LC_ALL", "VIRTUAL_ENV", "OWN_2", "NOT_CAPTURED", "SECRET_OF_THE_SUPERVISOR"} & set(env)
+    # Whatever the supervisor's shell has beside secrets, it does not reach a task.
+    missing = {"FROM", "HOME", "LC_ALL", "VIRTUAL_ENV", "OWN_2", "NOT_CAPTURED", "SECRET_OF_THE_SUPERVISOR"}
+    assert not missing & set(env)
     assert [env[name] for name in ("PROFILE", "DEFAULTS", "SESSION", "FILE", "TYPED")] == [
         "profile",
         "defaults",
@@ -93,8 +95,13 @@ def test_variables_and_which_of_them_win(aq: Driven) -> None:
         "file",
         "typed",
     ]
-    order = [env[f"ORDER_{number}"] for number in range(1, 6)]
-    assert order == ["supervisor", "profile", "session", "file", "typed"]
+    assert [env.get(f"ORDER_{number}") for number in range(1, 6)] == [None, "profile", "session", "file", "typed"]
+    # The names that `show` lists are exactly these (to which Python adds LC_CTYPE), each with where it comes from.
+    assert set(sources) | {"LC_CTYPE"} == set(env) | {"LC_CTYPE"}
+    told_of = ("OWN_1", "OWN_TOKEN", "ORDER_2", "ORDER_3", "ORDER_4", "DEFAULTS", "AGENTQ_RUN", "TMPDIR")
+    assert [sources[name] for name in told_of] == [
+        *("shell", "supervisor", "profile", "config", "task", "config", "agentq", "agentq"),
+    ]
 
 
 def test_what_it_is_told_about_itself(aq: Driven) -> None:
@@ -140,9 +147,9 @@ def test_an_agent_may_submit_with_the_same_settings_one_level_deeper(aq: Driven)
     config.write_text('[sessions.child]\nlabel = "from the config"\n')
     command = [*aq.agentq.command("submit", "-s", "child"), "--exec", "--", "sh", "-c", 'echo "depth $AGENTQ_DEPTH"']
     (aq.home / "sub").mkdir()
-    aq.exec(*command, given=("-C", "sub"))
-    # A relative path of the supervisor's means the same file in whatever directory the agent works.
-    aq.drain(env={"AGENTQ_CONFIG": "config.toml"})
+    # A relative path of the submitting shell means the same file in whatever directory the agent works.
+    aq.exec(*command, given=("-C", "sub"), env={"AGENTQ_CONFIG": "config.toml"})
+    aq.drain()
     assert aq("logs", "1").stdout == "child/1\n"
     assert aq.task("child/1")["labels"] == ["from the config"]
     assert aq("logs", "child/1").stdout == "depth 2\n"
@@ -197,8 +204,9 @@ def test_prompts_get_a_private_tmpdir_that_goes_with_the_run(aq: Driven) -> None
     own, runtime = aq.home / "tmp", aq.home / "runtime"
     own.mkdir()
     runtime.mkdir(mode=0o700)
-    aq.batch({"exec": TELLING}, {"agent": "tell", "prompt": "a"}, {"agent": "tell", "prompt": "b"})
-    aq.drain(env={"TMPDIR": str(own), "XDG_RUNTIME_DIR": str(runtime)})
+    lines = {"exec": TELLING}, {"agent": "tell", "prompt": "a"}, {"agent": "tell", "prompt": "b"}
+    aq.batch(*lines, env={"TMPDIR": str(own), "AGENTQ_CAPTURE_ENV": "*"})
+    aq.drain(env={"XDG_RUNTIME_DIR": str(runtime)})
     of_command, one, other = (told(aq, address) for address in ("1", "2", "3"))
     assert of_command["env"]["TMPDIR"] == str(own)
     paths = [Path(found["env"]["TMPDIR"]) for found in (one, other)]

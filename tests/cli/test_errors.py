@@ -108,15 +108,15 @@ def test_the_shared_options_stand_before_or_after_the_command(agentq: Agentq, fi
         assert [item["id"] for item in json.loads(agentq(*arguments).stdout)["items"]] == ["docs/1"]
 
 
-def test_without_a_command_the_help_is_shown(agentq: Agentq) -> None:
-    done = agentq()
-    assert done.returncode == 2
+def test_the_help_names_every_command(agentq: Agentq) -> None:
+    done = agentq("--help")
+    assert done.returncode == 0
     assert "Usage: agentq" in done.stdout
     for name in COMMANDS:
         assert f"\n  {name} " in done.stdout
-    assert agentq("--help").returncode == 0
-    assert done.stdout.startswith(agentq("-h").stdout)
-    assert json.loads(agentq("--json").stdout)["code"] == 2
+    assert done.stdout == agentq("-h").stdout
+    assert agentq().returncode == 0
+    assert json.loads(agentq("--json").stdout)["schema"] == "agentq.overview/1"
 
 
 def test_every_command_has_help_that_names_the_shared_options(agentq: Agentq) -> None:

@@ -69,6 +69,35 @@ def test_events_of_a_session_and_up_to_a_time(past: Driven) -> None:
     assert "--until" in past.refused("events", "--follow", "--until", "1h", code=2)
 
 
+@pytest.mark.parametrize(
+    ("words", "tasks"),
+    [
+        ("--series docs/3", {"docs/3", "docs/2"}),
+        ("--series docs/2 -s default", set()),
+        ("--agent demo", {"default/1"}),
+        ("--label nightly -s docs", {"docs/1"}),
+        ("--status failed", {"docs/1"}),
+        ("--status completed --limit 1", {"docs/2"}),
+        ("--status running --agent demo --until 2026-03-02", {"default/1"}),
+    ],
+)
+def test_events_of_some_tasks(past: Driven, words: str, tasks: set[str]) -> None:
+    assert {event["task"] for event in past.items("events", *words.split())} == tasks
+
+
+def test_messages_of_a_task_and_up_to_a_time(past: Driven) -> None:
+    assert ids(past, "messages", "docs/2") == ids(past, "messages", "docs/2", "-s", "docs") == ["docs/2.1"]
+    assert ids(past, "messages", "-s", "docs", "--until", "2026-03-03") == ["docs/1.1"]
+    assert ids(past, "messages", "docs/1", "-s", "default") == []
+    assert ids(past, "messages", "docs/1", "--limit", "1") == ["docs/1.1"]
+    assert "--until" in past.refused("messages", "--follow", "--until", "1h", code=2)
+
+
+def test_schedules_of_an_agent_a_label_or_one_of_them(past: Driven) -> None:
+    assert ids(past, "schedules", "--series", "docs/3") == ["docs/2"]
+    assert ids(past, "schedules", "--agent", "demo") == ids(past, "schedules", "--label", "nightly") == []
+
+
 def test_stats_of_an_agent_and_up_to_a_time(past: Driven) -> None:
     assert past.json("stats", "--agent", "demo")["runs"] == 1
     assert past.json("stats", "--until", "2026-03-02")["runs"] == 1

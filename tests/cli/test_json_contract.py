@@ -213,7 +213,12 @@ def items_of(schema: Schema, **more: Schema) -> Schema:
 
 
 WORKERS = items_of(WORKER, supervisors=listed(SUPERVISOR), gates=listed(GATE))
-SHOWN = {**TASK, "properties": {"schema": TEXT, **TASK["properties"]}, "required": ["schema", *TASK["required"]]}
+VARIABLES = listed(exactly(**{"name": TEXT, "from": one_of("shell supervisor profile config task agentq")}))
+SHOWN = {
+    **TASK,
+    "properties": {"schema": TEXT, **TASK["properties"], "environment": VARIABLES},
+    "required": ["schema", *TASK["required"], "environment"],
+}
 CONFIG = exactly(schema=TEXT, path=TEXT, items=listed(SETTING))
 
 

@@ -6,8 +6,11 @@ import stat
 
 import pytest
 from driven import Driven, held
+from hypothesis import given
+from hypothesis import strategies as st
 from terminal import on_terminal
 
+from agentq_cli.commands.overview import FIRST, LINES, shares
 from agentq_cli.diagnose.next_steps import Seen, advice
 from agentq_cli.policy.waiting import Hold
 
@@ -41,7 +44,8 @@ def test_ten_lines_say_what_is_going_on(aq: Driven) -> None:
     lines = said(aq)
     assert lines["Running"] == "nothing"
     assert lines["Waiting"].startswith("default/1  queued  sh -c 'exit 3'\n")
-    assert lines["Waiting"].endswith("\nand 3 more: agentq list")
+    assert lines["Waiting"].count("\n") == 4
+    assert "more" not in lines["Waiting"]
     assert lines["Failed"].startswith("nothing since ") or lines["Failed"] == "nothing within a day"
     assert lines["Today"] == "no agent ran"
     assert lines["Next"].startswith("agentq run --drain  (")
@@ -91,6 +95,14 @@ def test_what_runs_and_what_is_held(aq: Driven) -> None:
     assert lines["Waiting"].startswith("default/2  ")
 
 
+@given(st.lists(st.integers(0, 30), min_size=3, max_size=3))
+def test_the_ten_lines_are_shared(counts: list[int]) -> None:
+    given_ = shares(counts)
+    assert sum(given_) <= LINES
+    assert all(min(max(count, 1), first) <= each for count, first, each in zip(counts, FIRST, given_, strict=True))
+    assert sum(given_) == min(LINES, sum(max(count, 1) for count in counts))
+
+
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_on_a_terminal_it_is_ten_lines_that_fit(aq: Driven, columns: int) -> None:
     for number in range(12):
@@ -99,6 +111,8 @@ def test_on_a_terminal_it_is_ten_lines_that_fit(aq: Driven, columns: int) -> Non
     assert len(lines) <= 10
     assert max(map(len, lines)) <= columns
     assert "in 1h" in lines[1]
+    assert lines[-3].startswith("Failed:")
+    assert "more: agentq list"[: columns - 20] in lines[-4]
 
 
 def test_a_state_that_cannot_be_read_is_an_error(aq: Driven) -> None:

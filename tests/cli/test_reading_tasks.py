@@ -115,7 +115,7 @@ def test_list_filters_by_session_status_and_label_before_it_limits(ended: Agentq
 def test_a_task_has_exactly_the_keys_of_the_contract(ended: Agentq) -> None:
     document = read(ended, "show", "4")
     assert document.pop("schema") == "agentq.task/1"
-    assert tuple(document) == TASK_KEYS
+    assert tuple(document) == (*TASK_KEYS, "environment")
     assert tuple(read(ended, "list")["items"][0]) == TASK_KEYS
     assert document["id"] == "default/4"
     assert document["status"] == "queued"

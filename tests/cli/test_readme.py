@@ -115,6 +115,8 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_it_is_a_page_to_read() -> None:
     assert len(README.splitlines()) <= 250
+    prose = re.sub(r"^```.*?^```", "", README, flags=re.DOTALL | re.MULTILINE)
+    assert [line for line in prose.splitlines() if line.count("`") % 2] == [], "code that is broken over two lines"
 
 
 def test_the_links_and_pages_that_it_names_are_there() -> None:

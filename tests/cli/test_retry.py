@@ -65,7 +65,7 @@ def test_again_with_changes(aq: Driven) -> None:
     (again,) = aq.items("retry", "a/1", "--timeout", "1h", "--env", "A=2", "--priority", "7", "--in", "1h")
     assert (again["status"], again["priority"]) == ("scheduled", 7)
     aq("cancel", "a/1")
-    (again,) = aq.items("retry", "a/1", "--timeout", "200ms", "--retries", "1", "--backoff", "1ms")
+    (again,) = aq.items("retry", "a/1", "--timeout", "1s", "--retries", "1", "--backoff", "1ms")
     assert (again["status"], again["priority"]) == ("queued", 7)
     aq.drain(code=1)
     runs = aq.runs()

@@ -88,10 +88,20 @@ def test_a_short_name_is_no_command() -> None:
     [
         *(("watch", "top"), ("usage", "stats"), ("cost", "stats"), ("queue", "list"), ("info", "show")),
         *(("clear", "prune"), ("daemon", "run"), ("help", "--help"), ("shutdown", "stop")),
+        *(("parallel", "jobs"), ("group", "sessions"), ("atq", "list"), ("atrm", "cancel")),
     ],
 )
 def test_what_other_programs_call_a_command_is_answered_by_its_name(shared: Driven, typed: str, meant: str) -> None:
     assert shared.refused(typed, code=2).endswith(f"'{typed}': no such command; did you mean '{meant}'?")
+
+
+def test_help_of_a_command_is_asked_of_that_command(shared: Driven) -> None:
+    assert shared.refused("help", "submit", code=2).endswith("did you mean 'submit --help'?")
+    assert shared.refused("help", "nosuch", code=2).endswith("did you mean '--help'?")
+
+
+def test_a_command_without_x_is_told_of_it(shared: Driven) -> None:
+    assert shared.refused("add", "make", "test", code=2).endswith("or write `agentq x make test` for a command")
 
 
 def test_aliases_do_what_they_say(aq: Driven) -> None:
@@ -230,3 +240,35 @@ def test_a_session_in_the_place_of_a_task_is_told_apart(aq: Driven) -> None:
     assert aq.refused("reply", "docs", "hello", code=2).endswith(f"ID 'docs': {lists}")
     assert aq.refused("submit", "--after", "docs", "-c", "true", code=2).endswith(f"--after 'docs': {lists}")
     assert "write SESSION/N, or N for default/N" in aq.refused("show", "dosc", code=2)
+
+
+def test_what_a_command_reads_is_kept_from_stdin(aq: Driven) -> None:
+    aq("submit", "--stdin", "-", "-c", "cat; wc -c", input="one\ntwo\n")
+    anything = bytes(range(256))
+    (aq.home / "anything").write_bytes(anything)
+    with (aq.home / "anything").open("rb") as file:
+        started = aq.start("schedule", "--every", "1h", "--stdin", "-", "--exec", "--", "cat", stdin=file)
+        started.communicate()
+    batch = aq.home / "batch"
+    batch.write_text('{"exec": ["cat"]}\n{"exec": ["cat"], "label": "x"}\n')
+    aq("submit", "--batch", str(batch), "--stdin", "-", input="all")
+    aq("trigger", "2")
+    aq.drain("-j", "1")
+    assert aq("logs", "1").stdout == "one\ntwo\n0\n"
+    assert [aq("logs", number).stdout for number in ("3", "4")] == ["all", "all"]
+    assert Path(aq.runs()["default/5.1"]["stdout_path"]).read_bytes() == anything
+    # It is there for the next attempt too, unless there is something else to read.
+    aq("retry", "1")
+    aq("retry", "3", "--stdin", "-", input="other")
+    aq("retry", "4", "--stdin", "/dev/null", code=2)
+    aq.drain("-j", "1")
+    assert aq.stdout(aq.runs()["default/1.2"]) == "one\ntwo\n0\n"
+    assert aq.stdout(aq.runs()["default/3.2"]) == "other"
+
+
+def test_what_a_command_may_read_from_stdin_is_bounded(shared: Driven) -> None:
+    words = ("submit", "--stdin", "-", "--exec", "--", "cat")
+    assert "more than 1MiB; write it to a file" in shared.refused(*words, input="x" * ((1 << 20) + 1), code=2)
+    told = shared.refused("submit", "--batch", "-", input='{"exec": ["cat"], "stdin": "-"}\n', code=2)
+    assert told.endswith("--batch line 1: stdin '-': the batch itself is read from stdin")
+    assert "only a command reads stdin" in shared.refused("submit", "--stdin", "-", "-a", "demo", "x", code=2)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from agentq_cli.base.clock import Clock
 from agentq_cli.base.errors import AgentqError, LimitReached, NotFound, Usage
+from agentq_cli.base.gathered import Several
 from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import encode
 from agentq_cli.cli.context import Context
@@ -85,7 +86,7 @@ def check(here: Context, content: bytes) -> None:
     """Make the tasks and, where there are some, store and show them."""
     found = made(here, content)
     if isinstance(found, AgentqError):
-        assert isinstance(found, Usage | NotFound | LimitReached), found.message
+        assert isinstance(found, Usage | NotFound | LimitReached | Several), found.message
         assert "--batch" in found.message
         assert "line " in found.message or "--batch 'batch'" in found.message
         return

@@ -50,13 +50,14 @@ def called() -> Iterator[None]:
 
 
 def parsed(words: list[str]) -> Understood | None:
-    """What the parser understands; None for an error, for help, and where there is no command."""
+    """What the parser understands; None for an error and for help. The command is empty if none is named."""
     probe = Probe()
     group = app.application()
     try:
         with group.make_context("agentq", list(words), obj=probe) as ctx:
-            if not ctx._protected_args and not ctx.meta.get(app.SHARED, {}).get("version"):
-                return None
+            shared = ctx.meta.get(app.SHARED, {})
+            if not ctx._protected_args and not shared.get("version"):
+                return "", {}, shared
             found = group.invoke(ctx)
     except (ClickException, Usage, app.HelpWanted):
         return None

@@ -43,6 +43,7 @@ def work(queue: Queue) -> Work:
         on_dep_failure="hold",
         expires_at=SLOT + 7 * MINUTE,
         shared=True,
+        environment=9,
     )
     same = [name for name in Work.__slots__ if getattr(found, name) == getattr(PLAIN, name)]
     assert same == [], "each field is at another value"

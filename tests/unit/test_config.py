@@ -75,7 +75,7 @@ def test_without_a_file_everything_has_the_documented_default(tmp_path: Path) ->
     found = load({"XDG_CONFIG_HOME": str(tmp_path)})
     assert (found.jobs, found.default_agent, found.tz, found.retention_ms) == (2, None, None, None)
     assert found.max_queued == 100_000
-    assert found.capture_env == ("PATH", "LANG", "LC_*", "VIRTUAL_ENV")
+    assert (found.capture_env, found.secret_env) == (("*",), ())
     mib = 1 << 20
     assert found.limits == configuration.Limits(0, 512 * mib, 512 * mib, 30_000, None, 3_600_000, 64 * mib)
     assert {each.source for each in configuration.settings(found)} == {"default"}
@@ -105,10 +105,12 @@ def test_every_top_level_key_can_come_from_the_environment(tmp_path: Path) -> No
         "AGENTQ_RETENTION": "1d",
         "AGENTQ_MAX_QUEUED": "5",
         "AGENTQ_CAPTURE_ENV": "PATH,LC_* HOME",
+        "AGENTQ_SECRET_ENV": "PGPASS* LICENCE",
     }
     found = load(environ)
-    values = (found.jobs, found.default_agent, found.tz, found.retention_ms, found.max_queued, found.capture_env)
-    assert values == (9, "demo", "Asia/Tokyo", 86_400_000, 5, ("PATH", "LC_*", "HOME"))
+    values = (found.jobs, found.default_agent, found.tz, found.retention_ms, found.max_queued)
+    assert values == (9, "demo", "Asia/Tokyo", 86_400_000, 5)
+    assert (found.capture_env, found.secret_env) == (("PATH", "LC_*", "HOME"), ("PGPASS*", "LICENCE"))
     assert {f"AGENTQ_{key.upper()}" for key in schema.TOP} == {name for name in environ if "AGENTQ" in name}
     assert load({"XDG_CONFIG_HOME": str(tmp_path), "AGENTQ_JOBS": ""}).jobs == 2
 

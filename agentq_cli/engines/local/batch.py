@@ -18,7 +18,7 @@ from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.session_write import NEWEST, SessionWrite, row
 from agentq_cli.engines.local.sessions import create_sessions, session_write
 from agentq_cli.engines.local.state_dir import StateDir, sync_directory
-from agentq_cli.engines.steps import dependencies, rows, submit
+from agentq_cli.engines.steps import dependencies, environments, rows, submit
 from agentq_cli.engines.steps.entering import entered
 from agentq_cli.host.place import is_there
 from agentq_cli.model.addresses import Address
@@ -111,7 +111,7 @@ def _stage(
     found = _laid(state, session, tasks, batch=batch, now=now, actor=actor)
     if found is None:
         with session_write(state, session, now=now, actor=actor, create=True, alone=True) as write:
-            found = submit.insert(write, tasks.values(), batch)
+            found = submit.insert(write, environments.kept(write, tasks.values()), batch)
     return dict(zip(tasks, found, strict=True))
 
 
@@ -127,7 +127,8 @@ def _laid(
         return None
     with contextlib.closing(migrations.new_in_memory("inbound")) as database:
         database.execute("BEGIN")
-        found = submit.insert(SessionWrite(database, state, session, now, actor), tasks.values(), batch)
+        write = SessionWrite(database, state, session, now, actor)
+        found = submit.insert(write, environments.kept(write, tasks.values()), batch)
         database.execute("COMMIT")
         if not opening.lay(path, database.serialize()):
             return None

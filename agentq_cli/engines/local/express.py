@@ -58,7 +58,8 @@ def submit(given: Mapping[str, object], shared: Mapping[str, object], umask: int
     if task is None:
         return False
     session = str(given.get("session", "default"))
-    stored = store(directory, session, task, now, max_queued=MAX_QUEUED)
+    variables = environment.text(environment.captured(environ))
+    stored = store(directory, session, task, variables, now, max_queued=MAX_QUEUED)
     if stored is None:
         return False
     seq, attended = stored
@@ -96,11 +97,8 @@ def _task(given: Mapping[str, object], environ: Mapping[str, str], umask: int, n
             return None
         program = agent if agent in AGENT_CLIS else ""
         work = {"kind": "prompt", "prompt": words[0], "agent": agent}
-    names = environment.captured(environ, environment.CAPTURED)
-    if program and environment.find_program(program, names.get("PATH"), cwd) is None:
+    if program and environment.find_program(program, environ.get("PATH"), cwd) is None:
         return None  # which is told, or refused
-    held = ", ".join(f"{quoted(name)}: {quoted(value)}" for name, value in names.items())
-    captured = f'"captured": {{{held}}}, ' if names else ""
     return work | {
         "status": "queued",
         "cwd": cwd,
@@ -109,14 +107,15 @@ def _task(given: Mapping[str, object], environ: Mapping[str, str], umask: int, n
         "context": "isolated" if session == "default" else "session",
         "created_at": now,
         "due_at": now,
-        "launch": f'{{{captured}"umask": {umask}, "depth": 0}}',
+        "launch": f'{{"umask": {umask}, "depth": 0}}',
     }
 
 
 def store(
-    directory: str, session: str, task: Mapping[str, object], now: int, *, max_queued: int
+    directory: str, session: str, task: Mapping[str, object], variables: str, now: int, *, max_queued: int
 ) -> tuple[int, bool] | None:
-    """Store one task in a session that is there, given its columns; its seq, and whether somebody will start it.
+    """Store one task in a session that is there, given its columns and the environment of its shell; its seq, and
+    whether somebody will start it.
 
     None: nothing was stored, and somebody who knows more is to be asked. Raises Busy, and Refused by a failed commit.
     """
@@ -139,7 +138,7 @@ def store(
                 return None
             at = inbound
             database.execute("BEGIN EXCLUSIVE")
-            seq = _inserted(database, session, task, now, max_queued)
+            seq = _inserted(database, session, task, variables, now, max_queued)
             if seq is None:
                 return None
             committing = True
@@ -160,13 +159,14 @@ def store(
 
 def store_new(directory: str, new: NewTask, now: int, *, max_queued: int) -> tuple[int, bool] | None:
     """As `store`, of a new task. None also for one that is held, has a key or a schedule, or waits for others."""
-    if new.held or new.work.key is not None or new.work.after or new.schedule is not None:
+    if new.held or new.work.key is not None or new.work.after or new.schedule is not None or new.captured is None:
         return None
     from agentq_cli.engines.steps import rows
 
     due_at = now if new.due_at is None else new.due_at
     task = rows.work_columns(new.work) | {"status": "queued", "created_at": now, "due_at": due_at}
-    return store(directory, new.session, task, now, max_queued=max_queued)
+    variables = environment.text(new.captured)
+    return store(directory, new.session, task, variables, now, max_queued=max_queued)
 
 
 def _files(directory: str, session: str) -> tuple[str, str] | None:
@@ -208,7 +208,12 @@ def _is_latest(database: sqlite3.Connection, name: str, kind: str) -> bool:
 
 
 def _inserted(
-    database: sqlite3.Connection, session: str, task: Mapping[str, object], now: int, max_queued: int
+    database: sqlite3.Connection,
+    session: str,
+    task: Mapping[str, object],
+    variables: str,
+    now: int,
+    max_queued: int,
 ) -> int | None:
     """The new row's seq; None if there is no room for it."""
     sql = statements("write")
@@ -217,7 +222,10 @@ def _inserted(
         return None
     database.execute(sql["create_session"], {"name": session, "at": now})
     ((seq,),) = database.execute(sql["next_seq"]).fetchall()
-    task = {**task, "seq": seq}
+    shell = {"variables": variables}
+    database.execute(sql["keep_environment"], shell)
+    ((stored,),) = database.execute(sql["environment_of"], shell).fetchall()
+    task = {**task, "seq": seq, "environment": stored}
     database.execute(insert_into("messages_in", task), task)
     values = {"session": session, "first": seq, "last": seq, "batch": None, "at": now, "actor": "user"}
     database.execute(sql["mirror"], values)

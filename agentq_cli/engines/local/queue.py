@@ -92,9 +92,11 @@ class Readings(Attendance, Pauses):
         (last,) = self.index.execute(read.READ["last_event"]).fetchone()
         return int(last)
 
-    def messages(self, session: str, *, since: int | None = None, limit: int | None = None) -> Iterator[Message]:
+    def messages(
+        self, session: str, *, since: int | None = None, until: int | None = None, limit: int | None = None
+    ) -> Iterator[Message]:
         self.known(session)
-        return islice(read.messages(self.state, session, since=since), limit)
+        return islice(read.messages(self.state, session, since=since, until=until), limit)
 
     def messages_after(self, session: str, after: int) -> tuple[list[Message], int]:
         return read.messages_after(self.state, session, after=after)

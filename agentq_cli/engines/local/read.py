@@ -234,12 +234,12 @@ def opened_outbound(state: StateDir, session: str, busy_ms: int) -> Iterator[sql
         yield database
 
 
-def messages(state: StateDir, session: str, *, since: int | None) -> Iterator[Message]:
+def messages(state: StateDir, session: str, *, since: int | None, until: int | None) -> Iterator[Message]:
     """The messages of the session's agents, newest first."""
     before = NEWEST
     while True:
         with outbound(state, session) as database:
-            values = {"before": before, "since": since, "limit": PAGE}
+            values = {"before": before, "since": since, "until": until, "limit": PAGE}
             found = database.execute(READ["messages_newest"], values).fetchall()
         if not found:
             return

@@ -118,7 +118,6 @@ class Runs(Tasks):
 
     def candidate(self, head: order.Head) -> Candidate | None:
         from agentq_cli.engines.local.sessions import opened
-        from agentq_cli.engines.nouns import Candidate
         from agentq_cli.engines.steps import claim
 
         session, busy_ms = head.session, connection.BACKGROUND_BUSY_MS
@@ -128,7 +127,7 @@ class Runs(Tasks):
             row = stored(database, head.seq)
             if row is not None and rows.unreadable_time(row) is None:
                 task = rows.task(session, row)
-                return Candidate(head, task, claim.past(Asking(database), task))
+                return claim.candidate(Asking(database), head, task)
         # It has to be fixed first.
         with self.in_session(session, actor=Actor.SUPERVISOR, background=True) as write:
             try:
@@ -136,7 +135,7 @@ class Runs(Tasks):
             except NotFound:
                 write.tell("write.delete_index_row", {"session": session, "seq": head.seq})
                 return None
-            return Candidate(head, task, claim.past(write, task))
+            return claim.candidate(write, head, task)
 
     def claim(
         self,

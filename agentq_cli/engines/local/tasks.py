@@ -18,7 +18,7 @@ from agentq_cli.model.tasks import NewTask, Task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from agentq_cli.engines.steps import change
     from agentq_cli.policy import waiting
@@ -145,6 +145,12 @@ class Tasks(Opened):
         with read.inbound(self.state, address.session) as database:
             live = Asking(database).ask("write.live_of_series", {"series": task.series})
         return self.task(Address(address.session, live[0][0])) if live else task
+
+    def environment(self, task: Task) -> Mapping[str, str] | None:
+        from agentq_cli.engines.steps import environments
+
+        with read.inbound(self.state, task.session) as database:
+            return environments.find(Asking(database), task.work)
 
     def series_of(self, address: Address) -> Address:
         from agentq_cli.engines.steps import pruned

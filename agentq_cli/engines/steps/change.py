@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError, WrongState
-from agentq_cli.engines.steps import dependencies, finish, keys, pruned, series
+from agentq_cli.engines.steps import dependencies, edits, finish, keys, pruned, series
 from agentq_cli.model.actions import Trigger, Undone
 from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.statuses import Status
@@ -199,7 +199,7 @@ def edit(write: Transaction, address: Address, change: Edit) -> Task:
         dependencies.enter(write, task.seq, changed.work.after)
         if task.status is not Status.PAUSED:
             changed = replace(changed, status=Status.BLOCKED if changed.work.after else Status.QUEUED)
-    write.save(task, changed, event="edit")
+    write.save(task, changed, event="edit", reason=edits.told(task, changed))
     return dependencies.settle(write, task.seq) or changed
 
 
@@ -213,7 +213,9 @@ def _edit_next(write: Transaction, task: Task, change: Edit) -> Task:
     if changed.work.after != known.work.after:
         dependencies.keep(write, task.seq, changed.work.after)
     after = replace(task, successor=series.hand_on(write, task, known, changed))
-    write.save(task, after, event="edit", reason="it holds from the next occurrence on")
+    what = edits.told(known, changed)
+    reason = "it holds from the next occurrence on" + (f": {what}" if what else "")
+    write.save(task, after, event="edit", reason=reason)
     return after
 
 
@@ -223,13 +225,14 @@ def retry(write: Transaction, address: Address, change: Edit | None = None) -> T
     task = write.task(address.seq)
     if not task.status.ended:
         raise WrongState(f"task '{address}': it is {task.shown_status(write.now)}; only an ended task can be retried")
+    if change is None:
+        return _again(write, task, task, Trigger.RETRY, due_at=write.now)
     # The time at which it was due is not the time at which it is due again.
-    now_due = replace(task, due_at=write.now)
-    changed = now_due if change is None else change(now_due)
+    changed = change(replace(task, due_at=write.now))
     if changed.work.agent != task.work.agent and changed.work.launch.continues is not None:
         # The conversation in which somebody replied is the other agent's.
         changed = replace(changed, work=replace(changed.work, launch=replace(changed.work.launch, continues=None)))
-    return _again(write, task, changed, Trigger.RETRY)
+    return _again(write, task, changed, Trigger.RETRY, due_at=changed.due_at)
 
 
 def reply(write: Transaction, address: Address, prompt: str) -> Task:
@@ -250,14 +253,16 @@ def reply(write: Transaction, address: Address, prompt: str) -> Task:
         )
     conversation = str(found[0][0])
     work = replace(task.work, prompt=prompt, launch=replace(launch, continues=conversation))
-    changed = replace(task, work=work, due_at=write.now)
-    return _again(write, task, changed, Trigger.REPLY, reason=f"goes on in conversation {conversation}")
+    reason = f"goes on in conversation {conversation}"
+    return _again(write, task, replace(task, work=work), Trigger.REPLY, due_at=write.now, reason=reason)
 
 
-def _again(write: Transaction, task: Task, changed: Task, trigger: Trigger, *, reason: str | None = None) -> Task:
-    """Queue an ended task again with the work and at the time of `changed`."""
+def _again(
+    write: Transaction, task: Task, changed: Task, trigger: Trigger, *, due_at: int, reason: str | None = None
+) -> Task:
+    """Queue an ended task again at that time, with the work of `changed`."""
     address, work = task.address, changed.work
-    cost = finish.spent(write, task)
+    cost = finish.spent(write, task) if work.launch.max_cost_usd is not None else 0.0
     if policy.exhausted(work.launch, cost):
         raise WrongState(
             f"task '{address}': {finish.cost(changed, cost)}; submit it again, or allow more with --max-cost"
@@ -266,11 +271,10 @@ def _again(write: Transaction, task: Task, changed: Task, trigger: Trigger, *, r
     if work.after != task.work.after:
         dependencies.enter(write, task.seq, work.after)
     expired = work.expires_at is not None and work.expires_at <= write.now
-    again = replace(
-        task.unbegun(),
+    again = task.unbegun(
         work=replace(work, expires_at=None) if expired else work,
         status=Status.BLOCKED if dependencies.waits(write, changed) else Status.QUEUED,
-        due_at=changed.due_at,
+        due_at=due_at,
         trigger=trigger,
         # Its series has continued without it: from now on it is separate, and makes no next occurrence.
         extra=task.series is not None,

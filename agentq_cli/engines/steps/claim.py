@@ -8,8 +8,8 @@ from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import NotFound
 from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import dumps
-from agentq_cli.engines.nouns import Claim, Past
-from agentq_cli.engines.steps import finish, rows, series
+from agentq_cli.engines.nouns import Candidate, Claim, Past
+from agentq_cli.engines.steps import environments, finish, rows, series
 from agentq_cli.engines.steps.heads import around, startable
 from agentq_cli.model.actions import Trigger
 from agentq_cli.model.addresses import RunId
@@ -20,9 +20,10 @@ from agentq_cli.policy.directories import Directories
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.engines.nouns import Candidate, Plan
+    from agentq_cli.engines.nouns import Plan
     from agentq_cli.engines.transaction import Reading, Transaction
     from agentq_cli.model.tasks import Task
+    from agentq_cli.policy import order
 
 
 def claim(
@@ -48,7 +49,8 @@ def claim(
     task = _claimable(write, candidate, plan, jobs=jobs, parallel=parallel)
     if task is None:
         return None
-    return _take(write, task, plan, supervisor=supervisor, host=host, monotonic=monotonic)
+    taken = _take(write, task, plan, supervisor=supervisor, host=host, monotonic=monotonic)
+    return replace(taken, environment=candidate.environment)
 
 
 def _claimable(
@@ -145,6 +147,11 @@ def _take(
     started = LastStart(monotonic, supervisor.boot_id, str(run))
     write.tell("dispatch.set_meta", {"name": "last_start", "value": dumps(started)})
     return Claim(taken, run, plan)
+
+
+def candidate(reading: Reading, head: order.Head, task: Task) -> Candidate:
+    """What a plan for a task is made from."""
+    return Candidate(head, task, past(reading, task), environments.find(reading, task.work))
 
 
 def past(reading: Reading, task: Task) -> Past:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agentq_cli.engines.steps import environments
 from agentq_cli.model.actions import Trigger
 from agentq_cli.model.tasks import NewTask, Task
 
@@ -47,5 +48,5 @@ def entered(
 def enter(write: Transaction, new: NewTask, **state: Any) -> int:
     """Insert a new task in a state as `entered` takes it; the caller mirrors and records it. Returns its seq."""
     seq = write.next_seq()
-    write.insert([entered(new, seq, write.now, **state)])
+    write.insert([entered(each, seq, write.now, **state) for each in environments.kept(write, [new])])
     return seq

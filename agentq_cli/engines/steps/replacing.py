@@ -111,7 +111,8 @@ def _edited(live: Task) -> bool:
 
 def _content(work: Work) -> Work:
     """The requested work, without what it inherits from the submitting shell; times are not content."""
-    return replace(work, expires_at=None, launch=replace(work.launch, captured={}, umask=0, depth=0))
+    launch = replace(work.launch, captured={}, umask=0, depth=0)
+    return replace(work, expires_at=None, environment=None, launch=launch)
 
 
 def _due(live: Task, new: NewTask, now: int, *, other: bool) -> int:

@@ -60,17 +60,22 @@ def launch_text(launch: Launch) -> str:
 
 _launches: dict[str, Launch] = {}
 MOST_LAUNCHES = 64
+LONGEST_LAUNCH = 1 << 16
+"""How many launches are kept, and how long the text of one may be."""
 
 
 def launch(text: str) -> Launch:
     """The launch that `launch_text` wrote; the tasks of a batch share theirs."""
-    if text not in _launches:
+    found = _launches.get(text)
+    if found is None:
         values = loads(text)
         values["agent_args"] = tuple(values.get("agent_args", ()))
+        found = Launch(**values)
         if len(_launches) >= MOST_LAUNCHES:
             _launches.clear()
-        _launches[text] = Launch(**values)
-    return _launches[text]
+        if len(text) < LONGEST_LAUNCH:  # it may hold what a command reads
+            _launches[text] = found
+    return found
 
 
 def _argv_text(argv: Sequence[str]) -> str:

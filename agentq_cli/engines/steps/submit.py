@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from agentq_cli.base import errors
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError, Busy, LimitReached, WrongState
-from agentq_cli.engines.steps import dependencies, rows
+from agentq_cli.engines.steps import dependencies, environments, rows
 from agentq_cli.engines.steps.entering import entered
 from agentq_cli.model.actions import Trigger
 from agentq_cli.model.addresses import Address
@@ -28,6 +28,7 @@ def submit(write: Transaction, tasks: Sequence[NewTask], *, max_queued: int) -> 
     found). Raises LimitReached, WrongState (a key that another task holds), NotFound (a dependency)."""
     check_room(write, tasks, max_queued)
     write.tell("write.create_session", {"name": write.session, "at": write.now})
+    tasks = list(environments.kept(write, tasks))
     stored = insert(write, tasks)
     addresses = dict(enumerate(stored))
     waiting = enter_waits(write, tasks, addresses) + _replace(write, tasks, addresses)

@@ -105,7 +105,8 @@ SELECT coalesce(max(id), 0) FROM events
 
 -- name: messages_newest
 SELECT id, kind, content, created_at, rowid FROM messages_out
-WHERE rowid < :before AND (:since IS NULL OR created_at >= :since) ORDER BY rowid DESC LIMIT :limit
+WHERE rowid < :before AND (:since IS NULL OR created_at >= :since) AND (:until IS NULL OR created_at <= :until)
+ORDER BY rowid DESC LIMIT :limit
 
 -- name: messages_after
 SELECT id, kind, content, created_at, rowid FROM messages_out WHERE rowid > :after ORDER BY rowid LIMIT :limit

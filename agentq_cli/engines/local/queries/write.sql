@@ -40,6 +40,15 @@ SELECT seq FROM messages_in WHERE key = :key AND status IN ('staged', 'blocked',
 SELECT iif(status = 'staged', batch, NULL), seq, kind, prompt, argv, agent, cwd FROM messages_in
 WHERE key = :key AND status IN ('staged', 'blocked', 'queued', 'running', 'paused')
 
+-- name: keep_environment
+INSERT INTO environments (variables) VALUES (:variables) ON CONFLICT DO NOTHING
+
+-- name: environment_of
+SELECT id FROM environments WHERE variables = :variables
+
+-- name: environment
+SELECT variables FROM environments WHERE id = :id
+
 -- The fence: a change applies only to the state that it was decided on.
 -- name: save
 UPDATE messages_in SET {columns} WHERE seq = :seq AND status = :before_status AND runs = :before_runs

@@ -1,0 +1,127 @@
+"""The environment of a run: which variables it gets, and where each comes from (CONTRACT, what an agent process gets;
+READING, the environment that a task gets)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+
+from agentq_cli.agents import profile as profiles
+from agentq_cli.base import environment
+from agentq_cli.base.clock import rfc3339
+from agentq_cli.base.dataclass import NamedTuple
+from agentq_cli.config.configuration import Config
+from agentq_cli.host.place import Place
+from agentq_cli.model.addresses import RunId
+from agentq_cli.model.tasks import Task
+from agentq_cli.model.work import Work
+
+SOURCES = SHELL, SUPERVISOR, PROFILE, CONFIG, TASK, AGENTQ = (
+    *("shell", "supervisor", "profile", "config", "task", "agentq"),
+)
+"""Where a variable comes from: the submitting shell, the supervisor's environment at the start, the agent's profile,
+`[defaults]` and `[sessions.NAME]`, the options of the task, or agentq itself."""
+
+KEPT_BACK = frozenset(("AGENTQ_NOW", "AGENTQ_PREVIOUS_RUN"))
+"""What no agent gets of the supervisor's environment: a fixed clock, and another run's directory."""
+
+OLDER = ("PATH", "LANG", "LC_*", "VIRTUAL_ENV")
+"""What an older version took from the submitting shell by default; the rest was the supervisor's."""
+
+OF_RUN = (
+    *("PWD", "AGENTQ_TASK", "AGENTQ_RUN", "AGENTQ_SESSION", "AGENTQ_ATTEMPT", "AGENTQ_SCHEDULED_FOR", "AGENTQ_TZ"),
+    *("AGENTQ_STATE_DIR", "AGENTQ_INBOUND", "AGENTQ_OUTBOUND", "AGENTQ_HEARTBEAT", "AGENTQ_RESULT", "AGENTQ_DEPTH"),
+)
+"""What every run is told about itself."""
+
+
+class Variable(NamedTuple):
+    """The value of a variable, and where it comes from."""
+
+    value: str
+    source: str
+
+
+def given(
+    work: Work,
+    session: str,
+    stored: Mapping[str, str] | None,
+    config: Config,
+    environ: Mapping[str, str],
+    profile: profiles.Profile | None,
+) -> dict[str, Variable]:
+    """What a run gets without what agentq tells it about itself. `environ` is the supervisor's environment, `stored`
+    what was stored of the submitting shell's; None if an older version stored the task."""
+    found = dict(_inherited(work, stored, config, environ))
+    if profile is not None:
+        for name in profile.env_remove:
+            found.pop(name, None)
+        found.update(_from(PROFILE, profile.env))
+    found.update(_from(CONFIG, config.options(session).get("env", {})))
+    found.update(_from(TASK, work.launch.env))
+    return found
+
+
+def _inherited(
+    work: Work, stored: Mapping[str, str] | None, config: Config, environ: Mapping[str, str]
+) -> Iterator[tuple[str, Variable]]:
+    if stored is not None:
+        yield from _from(SHELL, stored)
+        secrets = {name: environ[name] for name in environ if environment.is_secret(name, config.secret_env)}
+        yield from _from(SUPERVISOR, secrets)
+        return
+    # What the submitting shell had not set is not set either: the supervisor's LC_ALL would override its LANG.
+    taken = OLDER if config.capture_env == environment.CAPTURED else config.capture_env
+    patterns = taken if work.launch.captured else ()
+    rest = {
+        name: value
+        for name, value in environ.items()
+        if name not in KEPT_BACK and not environment.matches(name, patterns)
+    }
+    if rest.get("AGENTQ_CONFIG"):
+        rest["AGENTQ_CONFIG"] = os.path.abspath(os.path.expanduser(rest["AGENTQ_CONFIG"]))
+    yield from _from(SUPERVISOR, rest)
+    yield from _from(SHELL, work.launch.captured)
+
+
+def _from(source: str, values: Mapping[str, str]) -> Iterator[tuple[str, Variable]]:
+    return ((name, Variable(value, source)) for name, value in values.items())
+
+
+def of_run(task: Task, run: RunId, here: Place, zone: str) -> dict[str, str]:
+    """What a run is told about itself."""
+    directory = here.run_path(run)
+    told = (
+        *(task.work.cwd, str(task.address), str(run), task.session, str(run.attempt), rfc3339(task.scheduled_for)),
+        *(zone, here.path, here.inbound(task.session), here.outbound(task.session)),
+        *(f"{directory}/heartbeat", f"{directory}/result", str(task.work.launch.depth + 1)),
+    )
+    values = dict(zip(OF_RUN, told, strict=True))
+    previous = previous_run(here, run, task.work.launch.earlier_runs)
+    return values if previous is None else values | {"AGENTQ_PREVIOUS_RUN": previous}
+
+
+def previous_run(here: Place, run: RunId, earlier: int) -> str | None:
+    """The directory of the latest earlier attempt of a task that started, or None."""
+    for attempt in range(run.attempt - 1, earlier, -1):
+        directory = here.run_path(run._replace(attempt=attempt))
+        if os.path.exists(f"{directory}/stdout"):
+            return directory
+    return None
+
+
+def sources(
+    work: Work,
+    session: str,
+    stored: Mapping[str, str] | None,
+    config: Config,
+    environ: Mapping[str, str],
+    *,
+    again: bool = False,
+) -> dict[str, str]:
+    """The names of the variables that the next run gets, each with where it comes from. `again`: an attempt before it
+    has started. Raises NotFound if the agent no longer exists."""
+    profile = None if work.agent is None else profiles.profile(config, work.agent)
+    found = {name: each.source for name, each in given(work, session, stored, config, environ, profile).items()}
+    own = (*OF_RUN, *(["TMPDIR"] if work.kind == "prompt" else []), *(["AGENTQ_PREVIOUS_RUN"] if again else []))
+    return dict(sorted((found | dict.fromkeys(own, AGENTQ)).items()))
