@@ -7,7 +7,6 @@ from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.statuses import Status
-from agentq_cli.options import moments
 from agentq_cli.options.values import format_duration
 from agentq_cli.show.results import Told
 
@@ -120,6 +119,8 @@ def schedule_of(of: Schedule, times: Sequence[int]) -> Item:
 
 def coming_time(at: int, zone: str, now: int) -> Told:
     """A time to come: without blanks within it on the wall clock of a zone, with its offset, and in UTC."""
+    from agentq_cli.options import moments  # a document alone draws no time
+
     return Told(f"{moments.there(at, zone)}  {zone}  {rfc3339(at)}", moments.both(at, now))
 
 
