@@ -16,9 +16,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SUFFIX = ".lock"
 PATIENCE_MS = 5_000
 AGAIN_MS = 20
+
+
+def beside(path: str, what: str) -> str:
+    """The path of something that belongs to the tree at `path`: next to it, and hidden, since no tree's name begins
+    with a dot."""
+    directory, name = os.path.split(path)
+    return f"{directory}/.{name}.{what}"
 
 
 @contextlib.contextmanager
@@ -28,7 +34,7 @@ def held(path: str, patience_ms: int = PATIENCE_MS) -> Iterator[int]:
     The file goes when the tree is gone; see `_is_it`."""
     deadline = awake_ms() + patience_ms
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    while (descriptor := _locked(path + SUFFIX)) is None:
+    while (descriptor := _locked(beside(path, "lock"))) is None:
         if awake_ms() >= deadline:
             raise Busy(f"tree '{path}': another process is making or removing it; try again")
         _pause()
@@ -37,7 +43,7 @@ def held(path: str, patience_ms: int = PATIENCE_MS) -> Iterator[int]:
     finally:
         if not os.path.lexists(path):
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(path + SUFFIX)
+                os.unlink(beside(path, "lock"))
         os.close(descriptor)
 
 

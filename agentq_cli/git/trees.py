@@ -14,9 +14,10 @@ from agentq_cli.base.environment import find_program
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.git import included, submodules, tree_lock
 from agentq_cli.git.branches import find_branch
+from agentq_cli.git.ref_lock import free_ref
 from agentq_cli.git.registrations import Registration, registration, registrations
 from agentq_cli.git.repository import HEADS
-from agentq_cli.git.runner import WRITE_SECONDS, GitFailed
+from agentq_cli.git.runner import WRITE_SECONDS
 from agentq_cli.host.tmpdir import remove_below
 
 TYPE_CHECKING = False
@@ -26,9 +27,13 @@ if TYPE_CHECKING:
     from agentq_cli.git.repository import Repository
     from agentq_cli.git.runner import Git
 
-GONE = ".gone"
-LOST = ".lost"
-"""What a tree is renamed to before it is deleted, and files that belong to no registration any more: kept."""
+GONE = "gone"
+LOST = "lost"
+"""What lies beside a tree (`tree_lock.beside`): one that is being deleted, and files that were found in its place and
+are kept."""
+
+FORGOTTEN = "agentq-gone-"
+"""How the name of a registration that is being deleted begins, in the repository's git directory."""
 
 LFS_OFF = ("filter.lfs.smudge=", "filter.lfs.process=", "filter.lfs.required=false")
 LFS_OPTIONAL = ("filter.lfs.required=false",)
@@ -66,7 +71,8 @@ class Made:
 
 
 def tree_path(trees: str, name: str) -> str:
-    """The path of a tree in the directory of the trees, as git writes it down: without symlinks."""
+    """The path of a tree in the directory of the trees, as git writes it down: without symlinks. The name begins with
+    no dot."""
     return os.path.join(os.path.realpath(trees), name)
 
 
@@ -85,27 +91,27 @@ def make(git: Git, repository: Repository, plan: Plan, overlay: Callable[[Git], 
             notes = _repair(git, known, plan)
             return Made(_head(git.at(plan.path)), new=False, vanished=False, notes=tuple(notes))
         notes = _set_aside(plan.path) if known is None or known.made else []
-        _clear(git, repository, plan)
+        _clear(repository, plan)
         try:
             head, more = _make(git, repository, plan, overlay)
         except BaseException:
             with contextlib.suppress(AgentqError, OSError):
-                _clear(git, repository, plan)
+                _clear(repository, plan)
             raise
         return Made(head, new=True, vanished=vanished or bool(notes), notes=(*notes, *more))
 
 
 def remove(git: Git, repository: Repository, path: str) -> None:
-    """Remove a tree: its directory under this name at once, then its own registration, then its files.
+    """Remove a tree: its directory from its place at once, then its own registration, then its files.
 
     The caller knows that nobody works there and that nothing is lost; the branch stays (`delete_branch`). If there is
     no such tree, nothing is done. Raises Busy, GitFailed, OSError.
     """
     with tree_lock.held(path) as lock:
-        git = _outside(git.holding(lock), repository)
-        git.line("rev-parse", "--git-dir")  # While the repository is away, everything stays as it is.
+        # While the repository is away, everything stays as it is.
+        _outside(git.holding(lock), repository).line("rev-parse", "--git-dir")
         _discard_files(path)
-        _forget(git, repository, path)
+        _forget(repository, path)
         _delete_gone(path)
 
 
@@ -136,6 +142,7 @@ def _head(git: Git) -> str:
 
 def _make(git: Git, repository: Repository, plan: Plan, overlay: Callable[[Git], None] | None) -> tuple[str, list[str]]:
     there = git.at(plan.path)
+    free_ref(repository.common, HEADS + plan.branch)
     _register(git, plan)
     config = LFS_OFF if find_program("git-lfs", git.environ.get("PATH")) is None else LFS_OPTIONAL
     there.run("read-tree", "--reset", "-u", "HEAD", config=config, seconds=WRITE_SECONDS)
@@ -199,19 +206,16 @@ def _set_aside(path: str) -> list[str]:
     if not os.path.lexists(path):
         return []
     number = 1
-    while os.path.lexists(aside := f"{path}{LOST}-{number}"):
+    while os.path.lexists(aside := tree_lock.beside(path, f"{LOST}-{number}")):
         number += 1
     os.rename(path, aside)
     return [f"what lay in the place of the tree did not belong to the repository any more; it is in '{aside}'"]
 
 
-def _clear(git: Git, repository: Repository, plan: Plan) -> None:
+def _clear(repository: Repository, plan: Plan) -> None:
     """Throw away what is left of a tree that was not made whole, or that vanished."""
     _discard_files(plan.path)
-    _forget(git, repository, plan.path)
-    for each in registrations(repository.common):
-        if each.path is None and each.reason == plan.reason:
-            remove_below(os.path.dirname(each.directory), os.path.basename(each.directory))
+    _forget(repository, plan.path, plan.reason)
     _delete_gone(plan.path)
 
 
@@ -219,23 +223,28 @@ def _discard_files(path: str) -> None:
     """Take the directory out of everybody's sight in one step."""
     _delete_gone(path)
     with contextlib.suppress(FileNotFoundError):
-        os.rename(path, path + GONE)
+        os.rename(path, tree_lock.beside(path, GONE))
 
 
 def _delete_gone(path: str) -> None:
-    if os.path.lexists(path + GONE):
-        remove_below(os.path.dirname(path), os.path.basename(path) + GONE)
+    gone = tree_lock.beside(path, GONE)
+    if os.path.lexists(gone):
+        remove_below(os.path.dirname(gone), os.path.basename(gone))
 
 
-def _forget(git: Git, repository: Repository, path: str) -> None:
-    """Have git forget the tree at `path`, whose files are gone, and no other."""
-    known = registration(repository.common, path)
-    if known is None:
-        return
-    if known.reason is not None:
-        git.run("worktree", "unlock", path)
-    try:
-        git.run("worktree", "remove", path)
-    except GitFailed:
-        if registration(repository.common, path) is not None:
-            raise
+def _forget(repository: Repository, path: str, reason: str | None = None) -> None:
+    """Have git forget the tree at `path`, whose files are gone, and no other; also a tree with this reason whose path
+    git was killed before writing down.
+
+    Renamed first: what is left of a directory that git was killed in, it takes for a damaged tree and stops at. git
+    itself removes no more than this directory (`git worktree remove`), and reads all others for it.
+    """
+    for each in registrations(repository.common):
+        if each.path == path or (each.path is None and each.reason is not None and each.reason == reason):
+            name = f"{FORGOTTEN}{os.path.basename(each.directory)}-{os.urandom(4).hex()}"
+            os.rename(each.directory, f"{repository.common}/{name}")
+    for name in os.listdir(repository.common):
+        if name.startswith(FORGOTTEN):
+            remove_below(repository.common, name)
+    with contextlib.suppress(OSError):  # There are others.
+        os.rmdir(f"{repository.common}/worktrees")

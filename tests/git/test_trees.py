@@ -91,10 +91,11 @@ def test_files_that_the_repository_no_longer_knows_are_kept(repository: Reposito
     make(repository, plan)
     Path(plan.path, "new").write_text("work")
     shutil.rmtree(repository.path / ".git/worktrees")
+    lost = f"{os.path.dirname(plan.path)}/.docs.lost-1"
     made = make(repository, plan)
     assert made.vanished
-    assert made.notes[0].endswith(f"it is in '{plan.path}.lost-1'")
-    assert Path(f"{plan.path}.lost-1/new").read_text() == "work"
+    assert made.notes[0].endswith(f"it is in '{lost}'")
+    assert Path(lost, "new").read_text() == "work"
     assert not Path(plan.path, "new").exists()
 
 
@@ -135,7 +136,7 @@ def test_two_trees_of_one_repository_do_not_meet(repository: Repository, plan: P
     for each in (plan, other):
         make(repository, each)
     remove(repository, plan)
-    assert left(plan) == ["docs2", "docs2.lock"]
+    assert left(plan) == [".docs2.lock", "docs2"]
     assert not make(repository, other).new
 
 
