@@ -72,7 +72,7 @@ class Transcript:
 
     def _line(self, line: bytes) -> None:
         found = self.reader.take(line)
-        events = [event for event in found if _kind(event)]
+        events = [event for event in found if _kind(event)] if found else found
         if not events and (self._document or line[:1] == b"{") and self._in_document(line):
             return
         if self._document:
@@ -96,7 +96,7 @@ class Transcript:
     def _words(self, line: bytes, *, event: bool) -> None:
         """Tell a line without an event of its own: words, or if there may be an `event`, words before one, or a part of
         one."""
-        after_cut, self._after_cut = self._after_cut, line.startswith(b"[") and CUT.fullmatch(line) is not None
+        after_cut, self._after_cut = self._after_cut, line[:1] == b"[" and CUT.fullmatch(line) is not None
         if event and b'"' in line:
             if after_cut and line.endswith(b"}"):
                 return  # the end of an event

@@ -69,6 +69,10 @@ KINDS = ("type", "event", "subtype")
 """The keys that name the kind of an event."""
 
 
+_entry = tuple.__new__
+"""`Entry` with all of its fields, without the search for names and defaults."""
+
+
 class Told:
     """Collects entries; `take` hands them over. Values of events may have any type."""
 
@@ -105,8 +109,9 @@ class Told:
         if not isinstance(said, str) or not said:
             return
         self._streamed += len(said)
-        whole, broken, rest = said.rpartition("\n")
-        if broken:
+        rest = said
+        if "\n" in said:
+            whole, _, rest = said.rpartition("\n")
             self._add(Kind.TEXT, clean("".join((*self._partial, whole)).removesuffix("\r")))
             self._partial, self._waiting = [], 0
         self._partial.append(rest)
@@ -121,7 +126,8 @@ class Told:
 
     def words(self, line: str) -> None:
         """A line of plain output."""
-        self._end_partial()
+        if self._partial:
+            self._end_partial()
         self._add(Kind.TEXT, clean(line))
 
     def thought(self, said: object, *, inner: bool = False) -> None:
@@ -219,7 +225,7 @@ class Told:
         until: int | None = None,
         verdict: Verdict | None = None,
     ) -> None:
-        self._entries.append(Entry(kind, text, name, argument, ok, inner, until, verdict))
+        self._entries.append(_entry(Entry, (kind, text, name, argument, ok, inner, until, verdict)))
 
 
 def clean(said: str) -> str:
