@@ -91,7 +91,8 @@ class ClaudeReader(Reader):
         if kind == "stream_event":
             if not inner:
                 _tell_piece(event.get("event"), told)
-        elif kind in ("assistant", "user"):
+            return True
+        if kind in ("assistant", "user"):
             for block in _blocks(event.get("message")):
                 _tell_block(block, event, told, inner)
         elif kind == "system":
@@ -300,9 +301,10 @@ def _tell_piece(event: object, told: Told) -> None:
     """Tell a piece of a message that comes whole later."""
     if not isinstance(event, dict):
         return
-    if event.get("type") == "content_block_start":
+    kind = event.get("type")
+    if kind == "content_block_start":
         told.begin()
-    elif event.get("type") == "content_block_delta":
+    elif kind == "content_block_delta":
         delta = event.get("delta")
         if isinstance(delta, dict) and delta.get("type") == "text_delta":
             told.piece(delta.get("text"))

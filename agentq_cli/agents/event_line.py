@@ -39,6 +39,8 @@ PROMPT = re.compile(BLANK + r"(?:[^\s{}]{1,80} ){0,2}[^\s{}]{0,80}[$#%>❯»➜�
 OPENING = re.compile(r'\{\s*"')
 QUOTING = frozenset("\"'`{[")
 DECODER = json.JSONDecoder()
+SCAN = DECODER.scan_once  # type: ignore[attr-defined]
+"""As `DECODER.raw_decode`, without the call around it: raises StopIteration too."""
 
 FARTHEST = 1000
 """An event must begin within this many characters of its line."""
@@ -56,7 +58,7 @@ def events(line: bytes, conversation: str | None) -> list[dict[str, Any]]:
     if whole.startswith("{"):
         # As `json.loads`, which takes half as long again for a small event.
         try:
-            event, end = DECODER.scan_once(whole, 0)
+            event, end = SCAN(whole, 0)
         except (ValueError, RecursionError, StopIteration):
             end = -1
         if end == len(whole):

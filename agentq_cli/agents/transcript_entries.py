@@ -98,7 +98,7 @@ class Told:
         if inner:
             self._say(Kind.TEXT, short(said), inner=True)
             return
-        repeated = self._streamed and self._streamed == len(said)
+        repeated = self._streamed == len(said) > 0
         self.begin()
         self._last = said
         if not repeated:
@@ -109,13 +109,12 @@ class Told:
         if not isinstance(said, str) or not said:
             return
         self._streamed += len(said)
-        rest = said
         if "\n" in said:
-            whole, _, rest = said.rpartition("\n")
+            whole, _, said = said.rpartition("\n")
             self._add(Kind.TEXT, clean("".join((*self._partial, whole)).removesuffix("\r")))
             self._partial, self._waiting = [], 0
-        self._partial.append(rest)
-        self._waiting += len(rest)
+        self._partial.append(said)
+        self._waiting += len(said)
         if self._waiting > LONGEST_PARTIAL:
             self._end_partial()
 
@@ -124,11 +123,13 @@ class Told:
         self._end_partial()
         self._streamed = 0
 
-    def words(self, line: str) -> None:
-        """A line of plain output."""
-        if self._partial:
-            self._end_partial()
-        self._add(Kind.TEXT, clean(line))
+    def words(self, lines: str) -> None:
+        """Lines of plain output."""
+        self._end_partial()
+        text = Kind.TEXT
+        self._entries += [
+            _entry(Entry, (text, line, "", "", None, False, None, None)) for line in clean(lines).split("\n")
+        ]
 
     def thought(self, said: object, *, inner: bool = False) -> None:
         """The beginning of what the agent thought."""
