@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 
 from agentq_cli.agents.profile import CONVERSATION
-from agentq_cli.agents.transcript_lines import used
-from agentq_cli.commands import logs, reading
 from agentq_cli.commands.following import STREAMS
-from agentq_cli.commands.reading import profile_of
 from agentq_cli.host.output import TAIL
+from agentq_cli.show.costs import used
 from agentq_cli.show.documents import shell_word
 from agentq_cli.show.results import Said
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.commands.reading import Reading
     from agentq_cli.config.configuration import Config
     from agentq_cli.engines.door import Queue
     from agentq_cli.model.runs import Run
@@ -48,6 +46,8 @@ def _said(queue: Queue, config: Config, run: Run) -> Said:
     if isinstance(run.result, str) and run.result.strip():
         return Said(run.result.strip("\n"), rest, markdown=run.agent is not None)
     if run.result is not None and run.result != "":
+        import json
+
         return Said(json.dumps(run.result, indent=2, ensure_ascii=False), rest)
     ends = [_told(queue, config, run), _end(queue, run, STREAMS[1])]
     return Said("\n".join(each for each in ends if each), rest)
@@ -55,8 +55,11 @@ def _said(queue: Queue, config: Config, run: Run) -> Said:
 
 def _told(queue: Queue, config: Config, run: Run) -> str:
     """The end of the transcript, or of the stdout of a run that has none."""
+    if run.agent is None:
+        return _end(queue, run, STREAMS[0])
+    from agentq_cli.commands import logs, reading
 
-    def opened(middle: bool) -> reading.Reading:
+    def opened(middle: bool) -> Reading:
         return reading.reading(queue, lambda: config, run.id, None, middle=middle)
 
     if opened(False).plain:
@@ -79,6 +82,8 @@ def _end(queue: Queue, run: Run, stream: str) -> str:
 
 def _by_hand(config: Config, agent: str, conversation: str) -> str:
     """The command line that continues the conversation interactively; empty if none is known."""
+    from agentq_cli.commands.reading import profile_of
+
     profile = profile_of(config, agent)
     if profile is None or not re.match(CONVERSATION, conversation):
         return ""
