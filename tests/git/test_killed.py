@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -149,7 +150,9 @@ def test_files_that_git_was_killed_over_are_completed(repository: Repository, tm
     assert repository.git("status", "--porcelain").split("\n") == [" M other", "M  src/a", "?? mine"]
 
 
-def half_landed(repository: Repository, tmp_path: Path, spoil: str) -> Lander:
+def half_landed(
+    repository: Repository, tmp_path: Path, spoil: str, before: Callable[[], None] = lambda: None
+) -> Lander:
     repository.commit("swap")
     (repository.path / "link").symlink_to("nowhere")
     repository.commit()
@@ -160,11 +163,24 @@ def half_landed(repository: Repository, tmp_path: Path, spoil: str) -> Lander:
     (lander.tree.path / "link").symlink_to("README")
     lander.tree.commit()
     lander.tree.git("merge", "-q", "-m", "Do docs\n\nAgentq-Task: docs/1", "main")
+    before()
     environ = having_git(tmp_path / "bin", HALF, repository.environ, spoil=spoil or ":")
     checked = lander.tree.git("rev-parse", "HEAD^{tree}")
     assert was_killed(lambda: land(Repository(lander.tree.path, environ).ours(), lander.work, checked))
     assert (repository.path / ".git/index.lock").exists()
     return lander
+
+
+def test_what_a_person_staged_as_it_comes_is_not_undone(repository: Repository, tmp_path: Path) -> None:
+    def stage() -> None:
+        repository.write("README", "from the task\n")
+        repository.git("add", "README")
+        repository.write("README", "from the task, and more\n")
+
+    lander = half_landed(repository, tmp_path, "printf ne > new; mkdir deep; mv new deep/new", stage)
+    assert isinstance(lander.land(), Landed)
+    assert (repository.path / "README").read_text() == "from the task, and more\n"
+    assert (repository.path / "deep/new").read_text() == "new\n"
 
 
 def test_an_edit_after_the_kill_is_not_overwritten(repository: Repository, tmp_path: Path) -> None:

@@ -334,6 +334,51 @@ def test_a_bare_repository_and_sha256(tmp_path: Path, environ: dict[str, str]) -
     assert bare.git("rev-parse", "main") == head
 
 
+def test_a_sparse_checkout_stays_sparse(repository: Repository, tmp_path: Path) -> None:
+    repository.commit("in/a", "out/b")
+    lander = Lander(repository, tmp_path / "tree", "docs")
+    repository.git("sparse-checkout", "set", "--cone", "in")
+    lander.tree.write("in/a", "work\n")
+    lander.tree.write("out/b", "work\n")
+    lander.tree.write("out/new", "work\n")
+    lander.tree.commit()
+    assert isinstance(lander.land(), Landed)
+    assert (repository.path / "in/a").read_text() == "work\n"
+    assert not (repository.path / "out").exists()
+    assert clean(repository)
+
+
+def test_a_split_index_stays_whole(repository: Repository, lander: Lander) -> None:
+    repository.git("config", "core.splitIndex", "true")
+    repository.git("update-index", "--split-index")
+    lander.tree.commit("work")
+    assert isinstance(lander.land(), Landed)
+    assert clean(repository)
+    assert repository.git("ls-files") == "README\nsrc/a\nwork"
+
+
+def test_filters_hold_where_a_person_works(repository: Repository, lander: Lander) -> None:
+    repository.git("config", "filter.upper.smudge", "tr a-z A-Z")
+    repository.git("config", "filter.upper.clean", "tr A-Z a-z")
+    lander.tree.write(".gitattributes", "*.up filter=upper\n")
+    lander.tree.write("a.up", "work\n")
+    lander.tree.commit()
+    assert isinstance(lander.land(), Landed)
+    assert (repository.path / "a.up").read_text() == "WORK\n"
+    assert clean(repository)
+
+
+def test_what_a_person_staged_as_it_comes_stays(repository: Repository, lander: Lander) -> None:
+    lander.tree.write("README", "work\n")
+    lander.tree.git("commit", "-qam", "work")
+    repository.write("README", "work\n")
+    repository.git("add", "README")
+    repository.write("README", "work\nand more\n")
+    assert isinstance(lander.land(), Landed)
+    assert (repository.path / "README").read_text() == "work\nand more\n"
+    assert repository.git("status", "--porcelain") == " M README"
+
+
 def test_hooks_signing_and_line_endings_are_not_in_the_way(repository: Repository, lander: Lander) -> None:
     hook = repository.write(".git/hooks/reference-transaction", "#!/bin/sh\nexit 1\n")
     for name, value in (("commit.gpgSign", "true"), ("gpg.program", "false"), ("core.autocrlf", "true")):
