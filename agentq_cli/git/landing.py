@@ -10,6 +10,7 @@ from agentq_cli.base.dataclass import dataclass
 from agentq_cli.git.advance import Held, Move, Moved, advance, complete, move_ref
 from agentq_cli.git.branches import find_branch
 from agentq_cli.git.checkouts import find_checkouts
+from agentq_cli.git.hidden import find_hidden
 from agentq_cli.git.merge import TRAILER, Conflict, is_ancestor, landing_message, make_merge
 from agentq_cli.git.repository import HEADS
 from agentq_cli.git.runner import WRITE_SECONDS, Git, GitFailed, first_line
@@ -88,8 +89,9 @@ def land(git: Git, work: Work, checked: str | None) -> Outcome:
     status = find_status(git, config=work.config).without(work.copied)
     if status.branch != work.branch:
         return Held(f"HEAD is not on {work.branch}")
-    if status.paths():
-        return Uncommitted(status.paths())
+    uncommitted = (*status.paths(), *(each for each in find_hidden(git, work.config) if each not in work.copied))
+    if uncommitted:
+        return Uncommitted(uncommitted)
     for _ in range(MOST_TRIES):
         outcome = _land(git, work, status.head, checked)
         if not isinstance(outcome, Moved):

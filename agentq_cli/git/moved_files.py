@@ -111,8 +111,8 @@ def rewind(git: Git, differences: Sequence[Difference], config: Sequence[str]) -
         if tracked.get(each.path, (ABSENT, each.old)) == (each.old_mode, each.old)
         if SUBMODULE not in (each.old_mode, each.new_mode)
     ]
-    hashes = _hashes(git, [each.path for each in waiting], config)
-    half = [each for each in waiting if not _is(git, each.path, each.old_mode, each.old, hashes)]
+    hashes = file_hashes(git, [each.path for each in waiting], config)
+    half = [each for each in waiting if not is_object(git, each.path, each.old_mode, each.old, hashes)]
     changed = tuple(each.path for each in half if not _is_ours(git, each, hashes, config))
     if changed:
         return changed
@@ -124,7 +124,7 @@ def rewind(git: Git, differences: Sequence[Difference], config: Sequence[str]) -
     return ()
 
 
-def _hashes(git: Git, paths: Sequence[str], config: Sequence[str]) -> dict[str, str]:
+def file_hashes(git: Git, paths: Sequence[str], config: Sequence[str]) -> dict[str, str]:
     """The objects that the regular files among these would be stored as. Raises GitFailed."""
     files = [path for path in paths if stat.S_ISREG(_mode(git.directory, path))]
     lines = b"".join(quoted(path) + b"\n" for path in files)
@@ -142,7 +142,7 @@ def _mode(directory: str, path: str) -> int:
         return 0
 
 
-def _is(git: Git, path: str, mode: str, name: str, hashes: Mapping[str, str]) -> bool:
+def is_object(git: Git, path: str, mode: str, name: str, hashes: Mapping[str, str]) -> bool:
     """Whether a file is that object in that mode, or neither is there."""
     found = _mode(git.directory, path)
     if not found or mode == ABSENT:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from agentq_cli.base.dataclass import dataclass
+from agentq_cli.git.hidden import find_hidden
 from agentq_cli.git.runner import GitFailed, GitTimedOut
 from agentq_cli.git.status import ABSENT, SUBMODULE, Entry, Status, find_status
 from agentq_cli.git.stored_files import Change, Changed, Wanted, store
@@ -60,8 +61,9 @@ def take_snapshot(
         status = find_status(git, config=config, seconds=seconds).without(copied)
         branch = status.branch
         head = status.head or _last_head(git) or base
+        hidden = tuple(each for each in find_hidden(git, config, seconds) if each not in copied)
         left = (deadline - awake_ms()) / 1000
-        return _stored(git, ref, status, head, now_ms, most_bytes, left)
+        return _stored(git, ref, status, hidden, head, now_ms, most_bytes, left)
     except GitTimedOut:
         return Snapshot(head, branch, "", True, why=f"not done within {seconds:g} s")
     except GitFailed as failure:
@@ -70,9 +72,18 @@ def take_snapshot(
         return Snapshot(head, branch, "", True, why=f"'{changed}' changed while it was read")
 
 
-def _stored(git: Git, ref: str, status: Status, head: str, now_ms: int, most_bytes: int, seconds: float) -> Snapshot:
+def _stored(
+    git: Git,
+    ref: str,
+    status: Status,
+    hidden: Sequence[str],
+    head: str,
+    now_ms: int,
+    most_bytes: int,
+    seconds: float,
+) -> Snapshot:
     missing = (*status.nested, *(each.path for each in status.entries if each.edited))
-    changes = tuple(_changes(git, status))
+    changes = (*_changes(git, status), *(Change(each, gone=not _is_there(git, each)) for each in hidden))
     if not changes and status.head:
         git.run("update-ref", ref, head)
         return Snapshot(head, status.branch, head, bool(missing), missing)
@@ -110,7 +121,7 @@ def _change(git: Git, entry: Entry) -> Change | None:
     unstaged = entry.changed == "."
     if entry.mode == SUBMODULE:
         return Change(entry.path, blob=entry.blob, mode=SUBMODULE) if unstaged else _submodule(git, entry)
-    if unstaged and not os.path.lexists(os.path.join(git.directory, entry.path)):
+    if unstaged and not _is_there(git, entry.path):
         # A sparse checkout does not have the file.
         return Change(entry.path, blob=entry.blob, mode=entry.index_mode)
     return Change(entry.path)
@@ -132,6 +143,10 @@ def _staged(status: Status) -> Iterator[Change]:
     for entry in status.entries:
         if entry.staged in "MAT" and entry.changed not in ".U" and entry.blob.strip("0"):
             yield Change(entry.path, blob=entry.blob, mode=entry.index_mode)
+
+
+def _is_there(git: Git, path: str) -> bool:
+    return os.path.lexists(os.path.join(git.directory, path))
 
 
 def _size(git: Git, path: str) -> int:

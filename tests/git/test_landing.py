@@ -106,6 +106,13 @@ def test_what_is_uncommitted_stops_it_with_names(repository: Repository, lander:
     assert repository.git("rev-parse", "main") == lander.base
 
 
+def test_what_git_was_told_not_to_look_at_stops_it_too(repository: Repository, lander: Lander) -> None:
+    lander.tree.commit("work")
+    lander.tree.git("update-index", "--assume-unchanged", "README")
+    lander.tree.write("README", "only here")
+    assert lander.land() == Uncommitted(("README",))
+
+
 def test_work_that_landed_by_hand_has_landed(repository: Repository, lander: Lander) -> None:
     head = lander.tree.commit("work")
     assert find_landed(repository.ours(), "main", head, lander.base) is None

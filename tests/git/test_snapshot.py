@@ -231,6 +231,30 @@ def test_a_sparse_checkout_keeps_what_it_does_not_show(repository: Repository) -
     assert listed(repository, REF)["in/a"] == ("100644", "changed")
 
 
+@pytest.mark.parametrize("how", ["--assume-unchanged", "--skip-worktree"])
+def test_files_that_git_was_told_not_to_look_at_are_stored(repository: Repository, how: str) -> None:
+    repository.commit("same", "gone")
+    (repository.path / "link").symlink_to("here")
+    repository.commit()
+    repository.git("update-index", how, "README", "src/a", "same", "gone", "link")
+    assert not take(repository).dirty
+    repository.write("README", "changed")
+    (repository.path / "src/a").chmod(0o755)
+    (repository.path / "link").unlink()
+    (repository.path / "link").symlink_to("there")
+    (repository.path / "gone").unlink()
+    assert repository.git("status", "--porcelain") == ""
+    take(repository)
+    found = listed(repository, REF)
+    # A file that is to be skipped may be absent.
+    assert ("gone" in found) == (how == "--skip-worktree")
+    assert (found["README"], found["src/a"], found["link"]) == (
+        ("100644", "changed"),
+        ("100755", "src/a"),
+        ("120000", "there"),
+    )
+
+
 def test_a_repository_of_sha256(tmp_path: Path, environ: dict[str, str]) -> None:
     repository = Repository(tmp_path / "repository", environ)
     repository.path.mkdir()
