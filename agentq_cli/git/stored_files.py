@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 PIECE = 1 << 20
 """How much of a file is held in memory, in bytes."""
 
+FAST = ("pack.compression=1", "core.looseCompression=1")
+"""A snapshot has a limit of time; git packs it better when it next packs everything."""
+
 ADDRESS = "agentq@localhost"
 AUTHOR = f"agentq <{ADDRESS}>"
 """Not the repository's user, who did not make this commit; nothing has to be configured either."""
@@ -79,7 +82,7 @@ def store(git: Git, commits: Sequence[Wanted], seconds: float) -> tuple[tuple[st
     feeder = Thread(target=feed, name="files")
     feeder.start()
     try:
-        answer = git.run("fast-import", "--quiet", "--force", stdin=reading, seconds=seconds)
+        answer = git.run("fast-import", "--quiet", "--force", stdin=reading, config=FAST, seconds=seconds)
     except BaseException as error:
         _remove_report(git.directory, getattr(error, "stderr", ""))
         raise
