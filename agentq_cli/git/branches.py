@@ -76,8 +76,8 @@ def run_of(ref: str) -> tuple[str, int, int] | None:
 
 
 def find_branch(git: Git, branch: str) -> str | None:
-    """The commit that a branch holds; None if there is no such branch. Raises GitFailed."""
-    return git.run("rev-parse", "--verify", "--quiet", f"{HEADS}{branch}^{{commit}}", ok=(0, 1, 128)).line() or None
+    """The commit that a branch of exactly this name holds; None if there is no such branch. Raises GitFailed."""
+    return git.run("show-ref", "--verify", "--hash", HEADS + branch, ok=(0, 1, 128)).line() or None
 
 
 def check_branch(git: Git, branch: str, *, ours: str | None = None) -> str | None:

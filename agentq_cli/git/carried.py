@@ -28,8 +28,7 @@ def carry(git: Git, repository: Repository, ref: str) -> str:
     GitFailed, OSError.
     """
     git = git.at(repository.toplevel)
-    if git.run("ls-files", "-z", "--unmerged").out:
-        raise Unmerged(f"--base '.': '{repository.toplevel}' has unmerged files; finish the merge first")
+    refuse_unmerged(git)
     head = git.line("rev-parse", "--verify", "HEAD^{commit}")
     with tempfile.TemporaryDirectory(prefix="agentq-") as place:
         copied_index(git, f"{place}/index")
@@ -39,6 +38,13 @@ def carry(git: Git, repository: Repository, ref: str) -> str:
         commit = git.line("commit-tree", tree, "-p", head, "-m", MESSAGE)
     git.run("update-ref", "--no-deref", ref, commit)
     return commit
+
+
+def refuse_unmerged(git: Git) -> None:
+    """Raise Unmerged if the checkout has unmerged files: the commit would hold their conflict markers. Raises
+    GitFailed."""
+    if git.run("ls-files", "-z", "--unmerged").out:
+        raise Unmerged(f"--base '.': '{git.directory}' has unmerged files; finish the merge first")
 
 
 def copied_index(git: Git, place: str) -> None:

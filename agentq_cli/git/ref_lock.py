@@ -14,15 +14,16 @@ AGAIN_MS = 20
 
 
 def free_ref(common: str, ref: str) -> None:
-    """Wait until nobody holds the lock of a ref, and remove one that has not changed for `STALE_MS`. For refs that
-    agentq made, and no others. Raises OSError."""
+    """Wait up to `STALE_MS` until nobody holds the lock of a ref, and remove a lock that is older. For refs that agentq
+    made, and no others. Raises OSError."""
     import time
 
     path = f"{common}/{ref}.lock"
     deadline = awake_ms() + STALE_MS
     while (age := _age_ms(path)) is not None:
-        if age >= STALE_MS or awake_ms() >= deadline:
+        if age >= STALE_MS:
             os.unlink(path)
+        if age >= STALE_MS or awake_ms() >= deadline:
             return
         time.sleep(AGAIN_MS / 1000)
 

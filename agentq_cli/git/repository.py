@@ -68,14 +68,14 @@ def find_head(git: Git) -> str:
     return branch or commit
 
 
-def find_commit(git: Git, name: str, option: str = "--base") -> str:
+def find_commit(git: Git, name: str) -> str:
     """The id of the commit that a name stands for, by git's own rules. Raises UnknownRef, GitFailed."""
     # A name that begins with a dash would be an option.
     if name and not name.startswith("-") and "\0" not in name:
         found = git.run("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", ok=(0, 1, 128)).line()
         if found.isalnum():  # A range would be two commits, and an excluded one begins with `^`.
             return found
-    raise UnknownRef(f"{option} '{name}': no commit of this name in '{git.directory}'")
+    raise UnknownRef(f"--base '{name}': no commit of this name in '{git.directory}'")
 
 
 def refuse_inside(repository: Repository, trees: str) -> None:

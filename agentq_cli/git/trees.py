@@ -33,7 +33,9 @@ LOST = "lost"
 are kept."""
 
 FORGOTTEN = "agentq-gone-"
-"""How the name of a registration that is being deleted begins, in the repository's git directory."""
+KEPT = "agentq-modules-"
+"""How the names begin, in the repository's git directory, of a registration that is being deleted, and of the
+repositories of submodules that outlive their tree."""
 
 LFS_OFF = ("filter.lfs.smudge=", "filter.lfs.process=", "filter.lfs.required=false")
 LFS_OPTIONAL = ("filter.lfs.required=false",)
@@ -87,10 +89,12 @@ def make(git: Git, repository: Repository, plan: Plan, overlay: Callable[[Git], 
         git = _outside(git.holding(lock), repository)
         known = registration(repository.common, plan.path)
         vanished = known is not None and known.made
-        if known is not None and known.made and os.path.isdir(plan.path):
+        if known is not None and known.made and _is_directory(plan.path):
             notes = _repair(git, known, plan)
             return Made(_head(git.at(plan.path)), new=False, vanished=False, notes=tuple(notes))
         notes = _set_aside(plan.path) if known is None or known.made else []
+        if known is not None and known.made:
+            notes += _keep_submodules(repository, known)
         _clear(repository, plan)
         try:
             head, more = _make(git, repository, plan, overlay)
@@ -109,7 +113,7 @@ def remove(git: Git, repository: Repository, path: str) -> None:
     """
     with tree_lock.held(path) as lock:
         # While the repository is away, everything stays as it is.
-        _outside(git.holding(lock), repository).line("rev-parse", "--git-dir")
+        git.holding(lock).at(repository.common).line("rev-parse", "--git-dir")
         _discard_files(path)
         _forget(repository, path)
         _delete_gone(path)
@@ -117,6 +121,7 @@ def remove(git: Git, repository: Repository, path: str) -> None:
 
 def delete_branch(git: Git, branch: str, commit: str) -> None:
     """Delete a branch if it still holds this commit, with its configuration. Raises GitFailed if it holds another."""
+    free_ref(git.line("rev-parse", "--path-format=absolute", "--git-common-dir"), HEADS + branch)
     if find_branch(git, branch) is not None:
         git.run("update-ref", "--no-deref", "-d", HEADS + branch, commit)
     git.run("config", "--local", "--remove-section", f"branch.{branch}", ok=(0, 5, 128))
@@ -132,7 +137,12 @@ def check_tree(git: Git) -> None:
 
 def _outside(git: Git, repository: Repository) -> Git:
     """git in the checkout that the tree is made for, or in the git directory if that checkout is gone."""
-    return git.at(repository.toplevel if os.path.isdir(repository.toplevel) else repository.common)
+    if not os.path.lexists(f"{repository.toplevel}/.git"):
+        return git.at(repository.common)
+    there = git.at(repository.toplevel)
+    # 128: no repository that git can use lies there.
+    found = there.run("rev-parse", "--path-format=absolute", "--git-common-dir", ok=(0, 128)).line()
+    return there if os.path.realpath(found) == repository.common else git.at(repository.common)
 
 
 def _head(git: Git) -> str:
@@ -151,8 +161,8 @@ def _make(git: Git, repository: Repository, plan: Plan, overlay: Callable[[Git],
     if known is None:
         raise SpoiledTree(f"tree '{plan.path}': '{repository.common}' does not know it")
     notes = []
-    if os.path.isdir(repository.toplevel):
-        notes += _copy_included(git.at(repository.toplevel), known, plan.path)
+    if git.directory == repository.toplevel:
+        notes += _copy_included(git, known, plan.path)
         notes += submodules.initialise(there, repository.toplevel, config)
     if config is LFS_OFF:
         notes += _pointers(there)
@@ -201,8 +211,24 @@ def _repair(git: Git, known: Registration, plan: Plan) -> list[str]:
     return [f"the branch '{plan.branch}' was gone; it was made anew at {plan.start}"]
 
 
+def _is_directory(path: str) -> bool:
+    return os.path.isdir(path) and not os.path.islink(path)
+
+
+def _keep_submodules(repository: Repository, known: Registration) -> list[str]:
+    """Keep the repositories of the submodules of a tree that vanished: an agent may have committed there."""
+    modules = f"{known.directory}/modules"
+    if not os.path.isdir(modules):
+        return []
+    kept = f"{repository.common}/{KEPT}{os.path.basename(known.directory)}-{os.urandom(4).hex()}"
+    os.rename(modules, kept)
+    return [f"the commits in submodules of the tree that vanished are kept in '{kept}'"]
+
+
 def _set_aside(path: str) -> list[str]:
     """Rename what lies in the tree's place and is not that tree: somebody may have worked there."""
+    with contextlib.suppress(OSError):
+        os.rmdir(path)  # An empty directory says nothing.
     if not os.path.lexists(path):
         return []
     number = 1

@@ -86,6 +86,18 @@ def test_a_submodule_that_cannot_be_had_is_told_and_does_not_stop_the_tree(
     assert (tmp_path / "tree/README").exists()
 
 
+def test_commits_in_a_submodule_outlive_a_tree_that_vanished(repository: Repository, tmp_path: Path) -> None:
+    outer = with_submodule(repository, tmp_path)
+    make(outer, tmp_path / "tree")
+    outer.git("commit", "--quiet", "--allow-empty", "--message", "work", at=tmp_path / "tree/in ner")
+    commit = outer.git("rev-parse", "HEAD", at=tmp_path / "tree/in ner")
+    shutil.rmtree(tmp_path / "tree")
+    (note,) = make(outer, tmp_path / "tree").notes
+    kept = note.rpartition(" '")[2].removesuffix("'")
+    assert outer.git("--git-dir", f"{kept}/in ner", "--work-tree", kept, "log", "-1", "--format=%s", commit) == "work"
+    assert (tmp_path / "tree/in ner/README").exists()
+
+
 def test_a_submodule_can_have_trees_itself(repository: Repository, tmp_path: Path) -> None:
     outer = with_submodule(repository, tmp_path)
     make(outer, tmp_path / "tree", at=outer.path / "in ner")

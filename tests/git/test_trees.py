@@ -99,6 +99,39 @@ def test_files_that_the_repository_no_longer_knows_are_kept(repository: Reposito
     assert not Path(plan.path, "new").exists()
 
 
+def test_what_took_the_place_of_a_tree_is_kept_and_a_link_is_not_followed(
+    repository: Repository, plan: Plan, tmp_path: Path
+) -> None:
+    make(repository, plan)
+    Path(plan.path).rename(tmp_path / "moved")
+    (tmp_path / "elsewhere").mkdir()
+    Path(plan.path).symlink_to(tmp_path / "elsewhere")
+    assert make(repository, plan).vanished
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert Path(plan.path, "README").exists()
+    assert not Path(plan.path).is_symlink()
+    assert os.readlink(f"{os.path.dirname(plan.path)}/.docs.lost-1") == f"{tmp_path}/elsewhere"
+
+
+def test_a_checkout_in_whose_place_another_repository_lies_is_not_touched(
+    repository: Repository, plan: Plan, tmp_path: Path
+) -> None:
+    repository.git("worktree", "add", "--quiet", f"{tmp_path}/side")
+    found = find_repository(repository.ours(tmp_path / "side"))
+    shutil.rmtree(tmp_path / "side")
+    (tmp_path / "side").mkdir()
+    other = Repository(tmp_path / "side", repository.environ)
+    other.git("init", "--quiet")
+    other.commit_file(".gitignore", "*.env\n")
+    other.write(".worktreeinclude", "*.env\n")
+    other.write("a.env")
+    before = other.fingerprint()
+    trees.make(repository.ours(), found, plan)
+    assert not Path(plan.path, "a.env").exists()
+    trees.remove(repository.ours(), found, plan.path)
+    assert other.fingerprint() == before
+
+
 def test_an_overlay_belongs_to_the_making(repository: Repository, plan: Plan) -> None:
     def fails(git: Git) -> None:
         raise GitFailed(("read-tree",), 1, "no")
