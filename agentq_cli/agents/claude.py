@@ -65,22 +65,22 @@ class ClaudeReader(Reader):
                 self._saw_conversation(event.get("session_id"))
             return
         self._saw_conversation(event.get("session_id"))
-        if _belongs_to_turn(event):
-            self._final = None  # A background job has finished, and the agent goes on with its result.
-            self._worked = self._worked or (kind != "system" and not _made_by_program(event))
-        if kind == "system" and event.get("subtype") == "api_retry":
-            error = event.get("error")
-            self._retry = (count(event.get("error_status")), error if isinstance(error, str) else None)
-        elif kind == "assistant" and event.get("parent_tool_use_id") is None:
-            error = event.get("error")
-            self._kind = error if isinstance(error, str) else None
-            self._saw_api_error(event)
+        if kind == "stream_event" or kind == "assistant":
+            if event.get("parent_tool_use_id") is None:
+                self._final = None  # A background job has finished, and the agent goes on with its result.
+                self._worked = self._worked or not _made_by_program(event)
+                if kind == "assistant":
+                    self._saw_error(event)
         elif kind == "user":
             self._saw_tool_results(event.get("message"))
         elif kind == "rate_limit_event":
             self._subscribed = True  # Only plans have these limits.
             self._saw_limit(event.get("rate_limit_info"))
+        elif kind == "system" and event.get("subtype") == "api_retry":
+            error = event.get("error")
+            self._retry = (count(event.get("error_status")), error if isinstance(error, str) else None)
         elif kind == "system" and event.get("subtype") == "init":
+            self._final = None
             self._subscribed = event.get("apiKeySource") == "none"
 
     def tell(self, event: dict[str, Any], told: Told) -> bool:
@@ -91,7 +91,8 @@ class ClaudeReader(Reader):
         if kind == "stream_event":
             if not inner:
                 _tell_piece(event.get("event"), told)
-        elif kind in ("assistant", "user"):
+            return True
+        if kind in ("assistant", "user"):
             for block in _blocks(event.get("message")):
                 _tell_block(block, event, told, inner)
         elif kind == "system":
@@ -205,6 +206,11 @@ class ClaudeReader(Reader):
                 identifier = block.get("tool_use_id")
                 self._last_tool = identifier if isinstance(identifier, str) else None
 
+    def _saw_error(self, event: dict[str, Any]) -> None:
+        error = event.get("error")
+        self._kind = error if isinstance(error, str) else None
+        self._saw_api_error(event)
+
     def _saw_api_error(self, event: dict[str, Any]) -> None:
         self._api_error = text(event.get("api_error"), 100)
         parameters = event.get("api_error_params")
@@ -218,13 +224,6 @@ class ClaudeReader(Reader):
         known = [end for end in ends if end is not None] if info.get("status") == "rejected" else []
         # Either limit is enough: the plan's own, or the one on paid overage.
         self._reset_at = min(known, default=None)
-
-
-def _belongs_to_turn(event: dict[str, Any]) -> bool:
-    """Whether an event belongs to a turn of the agent itself; other events also occur between two turns."""
-    if event.get("type") == "system":
-        return event.get("subtype") == "init"
-    return event.get("type") in ("assistant", "stream_event") and event.get("parent_tool_use_id") is None
 
 
 def _made_by_program(event: dict[str, Any]) -> bool:
@@ -302,9 +301,10 @@ def _tell_piece(event: object, told: Told) -> None:
     """Tell a piece of a message that comes whole later."""
     if not isinstance(event, dict):
         return
-    if event.get("type") == "content_block_start":
+    kind = event.get("type")
+    if kind == "content_block_start":
         told.begin()
-    elif event.get("type") == "content_block_delta":
+    elif kind == "content_block_delta":
         delta = event.get("delta")
         if isinstance(delta, dict) and delta.get("type") == "text_delta":
             told.piece(delta.get("text"))

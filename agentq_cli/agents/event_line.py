@@ -39,6 +39,8 @@ PROMPT = re.compile(BLANK + r"(?:[^\s{}]{1,80} ){0,2}[^\s{}]{0,80}[$#%>❯»➜�
 OPENING = re.compile(r'\{\s*"')
 QUOTING = frozenset("\"'`{[")
 DECODER = json.JSONDecoder()
+SCAN = DECODER.scan_once  # type: ignore[attr-defined]
+"""As `DECODER.raw_decode`, without the call around it: raises StopIteration too."""
 
 FARTHEST = 1000
 """An event must begin within this many characters of its line."""
@@ -46,37 +48,40 @@ MOST_TRIES = 1000
 """How many pieces of one line are examined, and how many events are taken from one piece."""
 
 
-def events(line: bytes, conversation: str | None) -> Iterator[dict[str, Any]]:
+def events(line: bytes, conversation: str | None) -> list[dict[str, Any]]:
     """The events on a line, in order. `conversation` is the agent's own id, if known: an event that contains it is the
     agent's, whatever precedes it on the line."""
-    if b"{" not in line:
-        return
     # A character that was cut in two must not cost the final event; within a string it only becomes a replacement
     # character.
     text = line.decode("utf-8", "replace")
-    if text.lstrip().startswith("{"):
+    whole = text.strip(" \t\r\n")
+    if whole.startswith("{"):
         # As `json.loads`, which takes half as long again for a small event.
-        whole = text.strip(" \t\r\n")
         try:
-            event, end = DECODER.raw_decode(whole)
-        except (ValueError, RecursionError):
+            event, end = SCAN(whole, 0)
+        except (ValueError, RecursionError, StopIteration):
             end = -1
         if end == len(whole):
-            yield event
-            return
+            return [event]
+    return _among_leavings(text, conversation)
+
+
+def _among_leavings(text: str, conversation: str | None) -> list[dict[str, Any]]:
     tries = 0
+    events: list[dict[str, Any]] = []
     for piece in PIECE.finditer(text):
         if "{" not in piece[0]:
             continue
         tries += 1
         if tries > MOST_TRIES:
-            return
+            break
         plain = ESCAPE.sub("", piece[0])
         for opening in OPENING.finditer(plain, 0, FARTHEST):
             found = _sequence(plain, opening.start())
             if found and (_is_skippable(plain[: opening.start()]) or _is_of(conversation, found)):
-                yield from found
+                events += found
                 break
+    return events
 
 
 def within(line: bytes) -> Iterator[dict[str, Any]]:

@@ -39,7 +39,6 @@ from agentq_cli.base.dataclass import dataclass, field
 from agentq_cli.base.defaults import AGENT_CLIS, BUILT_IN
 from agentq_cli.base.environment import find_program as find_file
 from agentq_cli.base.errors import NotFound, Usage, nearest
-from agentq_cli.config.schema import PROFILE, read_table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,6 +115,8 @@ def from_table(name: str, table: Mapping[str, Any]) -> Profile:
 @cache
 def _built_in(name: str) -> Mapping[str, Any]:
     import tomllib
+
+    from agentq_cli.config.schema import PROFILE, read_table
 
     path = f"{DIRECTORY}/profiles/{name}.toml"
     with open(path, "rb") as file:

@@ -88,11 +88,12 @@ class Lines:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The lines that `chunk` completes, without their line breaks."""
-        *ended, rest = chunk.split(b"\n")
-        lines: list[bytes] = []
-        for part in ended:
-            self._add(part)
-            lines.append(self._line())
+        *lines, rest = chunk.split(b"\n")
+        # Only the first of them has a part in earlier chunks; most others are lines as they stand.
+        unusual = len(chunk) > LONGEST_LINE or b"\n\0" in chunk
+        for at in range(len(lines) if unusual else min(len(lines), 1)):
+            self._add(lines[at])
+            lines[at] = self._line()
         self._add(rest)
         return lines
 
@@ -146,9 +147,10 @@ class Reader:
         if type(line) is Head:
             self._cut(line)
             return []
-        opened = line.count(b"[") + line.count(b"{")
-        found = list(event_line.events(line, self._conversation))
-        if opened > 2 * DEEPEST:
+        if b"{" not in line:
+            return []
+        found = event_line.events(line, self._conversation)
+        if line.count(b"[") + line.count(b"{") > 2 * DEEPEST:
             found = [event for event in found if shallow(event, 2 * DEEPEST)]
         for event in found:
             self.event(event)
@@ -268,7 +270,7 @@ class Reader:
                 self._started = True
 
     def _saw_conversation(self, value: object) -> None:
-        if isinstance(value, str) and re.match(CONVERSATION, value):
+        if value != self._conversation and isinstance(value, str) and re.match(CONVERSATION, value):
             self._conversation = value
 
 

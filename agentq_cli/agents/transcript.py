@@ -52,8 +52,17 @@ class Transcript:
 
     def feed(self, chunk: bytes) -> list[Entry]:
         """The entries that the next bytes complete."""
+        words: list[bytes] = []
         for line in self.reader.lines.feed(chunk):
-            self._line(line)
+            if b"{" in line or line[:1] == b"[" or self._document or self._after_cut or type(line) is Head:
+                if words:
+                    self._told.words(_text(words))
+                    words = []
+                self._line(line)
+            else:
+                words.append(line)  # The reader would find no event on such a line either.
+        if words:
+            self._told.words(_text(words))
         return self._told.take()
 
     def end(self) -> list[Entry]:
@@ -72,13 +81,15 @@ class Transcript:
 
     def _line(self, line: bytes) -> None:
         found = self.reader.take(line)
-        events = [event for event in found if _kind(event)]
+        alone = len(found) == 1 and _kind(found[0])
+        events = found if alone else [event for event in found if _kind(event)]
         if not events and (self._document or line[:1] == b"{") and self._in_document(line):
             return
         if self._document:
             self._end_document()
         for event in events:
-            self._event(event)
+            if not self.reader.tell(event, self._told):
+                self._told.unknown(event)
         if events:
             self._after_cut = False
         elif type(line) is Head:
@@ -89,14 +100,10 @@ class Transcript:
         else:
             self._words(line, event=not found)
 
-    def _event(self, event: dict[str, Any]) -> None:
-        if not self.reader.tell(event, self._told):
-            self._told.unknown(event)
-
     def _words(self, line: bytes, *, event: bool) -> None:
         """Tell a line without an event of its own: words, or if there may be an `event`, words before one, or a part of
         one."""
-        after_cut, self._after_cut = self._after_cut, line.startswith(b"[") and CUT.fullmatch(line) is not None
+        after_cut, self._after_cut = self._after_cut, line[:1] == b"[" and CUT.fullmatch(line) is not None
         if event and b'"' in line:
             if after_cut and line.endswith(b"}"):
                 return  # the end of an event
@@ -105,10 +112,10 @@ class Transcript:
             at = line.find(b'{"')
             for each in event_line.within(line) if at > 0 else ():
                 if _kind(each) and shallow(each) and self.reader.tell(each, Told()):
-                    self._told.words(line[:at].decode("utf-8", "replace"))
+                    self._told.words(_text([line[:at]]))
                     self.reader.tell(each, self._told)
                     return
-        self._told.words(line.rstrip(b"\r").decode("utf-8", "replace"))
+        self._told.words(_text([line]))
 
     def _part(self, line: bytes) -> bool:
         """Tell an event of which only the beginning is there; returns whether it is one. After the first event,
@@ -140,13 +147,14 @@ class Transcript:
     def _end_document(self) -> None:
         """Tell the document if the reader knows it, else its lines."""
         lines, self._document, self._size = self._document, [], 0
+        if not lines:
+            return
         try:
-            document = json.loads(b"\n".join(lines)) if lines else None
+            document = json.loads(b"\n".join(lines))
         except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict) or not shallow(document) or not self.reader.tell(document, self._told):
-            for line in lines:
-                self._told.words(line.decode("utf-8", "replace"))
+            self._told.words(_text(lines))
 
 
 def transcript(profile: Profile | None, *, middle: bool = False) -> Transcript | None:
@@ -154,6 +162,14 @@ def transcript(profile: Profile | None, *, middle: bool = False) -> Transcript |
     shown as it is, because nothing is known of its form."""
     reader = None if profile is None else open_reader(profile.reader)
     return None if reader is None else Transcript(reader, middle=middle)
+
+
+def _text(lines: list[bytes]) -> str:
+    """Lines of plain output as text."""
+    whole = b"\n".join(lines)
+    if b"\r" in whole:
+        whole = b"\n".join([line.rstrip(b"\r") for line in lines])
+    return whole.decode("utf-8", "replace")
 
 
 def _kind(event: dict[str, Any]) -> bool:

@@ -69,6 +69,10 @@ KINDS = ("type", "event", "subtype")
 """The keys that name the kind of an event."""
 
 
+_entry = tuple.__new__
+"""`Entry` with all of its fields, without the search for names and defaults."""
+
+
 class Told:
     """Collects entries; `take` hands them over. Values of events may have any type."""
 
@@ -94,7 +98,7 @@ class Told:
         if inner:
             self._say(Kind.TEXT, short(said), inner=True)
             return
-        repeated = self._streamed and self._streamed == len(said)
+        repeated = self._streamed == len(said) > 0
         self.begin()
         self._last = said
         if not repeated:
@@ -105,12 +109,12 @@ class Told:
         if not isinstance(said, str) or not said:
             return
         self._streamed += len(said)
-        whole, broken, rest = said.rpartition("\n")
-        if broken:
+        if "\n" in said:
+            whole, _, said = said.rpartition("\n")
             self._add(Kind.TEXT, clean("".join((*self._partial, whole)).removesuffix("\r")))
             self._partial, self._waiting = [], 0
-        self._partial.append(rest)
-        self._waiting += len(rest)
+        self._partial.append(said)
+        self._waiting += len(said)
         if self._waiting > LONGEST_PARTIAL:
             self._end_partial()
 
@@ -119,10 +123,13 @@ class Told:
         self._end_partial()
         self._streamed = 0
 
-    def words(self, line: str) -> None:
-        """A line of plain output."""
+    def words(self, lines: str) -> None:
+        """Lines of plain output."""
         self._end_partial()
-        self._add(Kind.TEXT, clean(line))
+        text = Kind.TEXT
+        self._entries += [
+            _entry(Entry, (text, line, "", "", None, False, None, None)) for line in clean(lines).split("\n")
+        ]
 
     def thought(self, said: object, *, inner: bool = False) -> None:
         """The beginning of what the agent thought."""
@@ -219,7 +226,7 @@ class Told:
         until: int | None = None,
         verdict: Verdict | None = None,
     ) -> None:
-        self._entries.append(Entry(kind, text, name, argument, ok, inner, until, verdict))
+        self._entries.append(_entry(Entry, (kind, text, name, argument, ok, inner, until, verdict)))
 
 
 def clean(said: str) -> str:

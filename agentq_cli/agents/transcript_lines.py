@@ -15,11 +15,7 @@ from collections.abc import Iterable, Iterator
 from agentq_cli.agents.reader import Verdict
 from agentq_cli.agents.transcript_entries import Entry, Kind
 from agentq_cli.base.clock import rfc3339
-from agentq_cli.show.costs import money
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from agentq_cli.model.runs import Run
+from agentq_cli.show.costs import used
 
 INNER = "    "
 """What comes from a subagent is indented by this."""
@@ -53,16 +49,6 @@ def ending(verdict: Verdict) -> str:
     """The tokens and the cost that a final event reports."""
     of = " of the whole conversation" if verdict.tokens_of_conversation else ""
     return used(verdict, of=of)
-
-
-def used(run: Verdict | Run, *, of: str = "") -> str:
-    """What a run has used; `of` follows the tokens."""
-    counts = ((run.tokens_in, "tokens in"), (run.tokens_out, "out"))
-    tokens = [f"{count:,} {what}" for count, what in counts if count]
-    if tokens:
-        tokens[-1] += of
-    cost = money(run.cost_usd, list_price=run.list_price)
-    return ", ".join((*tokens, f"cost {cost}" if run.cost_usd is None else cost))
 
 
 def _line(entry: Entry, call: Entry | None) -> str:

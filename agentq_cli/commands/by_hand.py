@@ -53,16 +53,19 @@ def edit(queue: Queue, address: Address, environ: Mapping[str, str], apply: Appl
     before = _as_edited(queue, address)
     options = task_text.options_of(before, queue.now)
     text = HEADING.format(address=before.address) + task_text.written(options)
+    left = text  # by the person, without our errors
     with _file(before.address, text) as path:
         error: AgentqError | None = None
         while True:
             _open(environ, path)
             with open(path, encoding="utf-8", errors="surrogateescape") as file:
                 typed = file.read()
-            if typed == text:
+            rest = "".join(line for line in typed.splitlines(keepends=True) if not line.startswith(ERROR))
+            if rest == left:
                 if error is not None:
                     raise error
                 return before
+            left = rest
             try:
                 found = task_text.read(typed)
                 changed, removed = _differences(options, found)
@@ -71,10 +74,8 @@ def edit(queue: Queue, address: Address, environ: Mapping[str, str], apply: Appl
                 return queue.edit(address, _unless_changed(before, apply(before, changed, removed)))
             except (Usage, NotFound) as wrong:
                 error = wrong
-                rest = [line for line in typed.splitlines(keepends=True) if not line.startswith(ERROR)]
-                text = f"{ERROR}{one_line(wrong.message)}\n" + "".join(rest)
                 with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
-                    file.write(text)
+                    file.write(f"{ERROR}{one_line(wrong.message)}\n{rest}")
             except WrongState as late:
                 # What was typed is not lost.
                 kept = shutil.copy(path, tempfile.mkstemp(prefix="agentq-", suffix=".toml")[1])

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from agentq_cli.agents.transcript import Transcript, transcript
-from agentq_cli.agents.transcript_lines import Page
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.errors import NotFound
 from agentq_cli.model.statuses import RunStatus
@@ -17,6 +15,7 @@ from agentq_cli.show.results import NOTE
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.agents.profile import Profile
+    from agentq_cli.agents.transcript import Transcript
     from agentq_cli.agents.transcript_entries import Entry
     from agentq_cli.config.configuration import Config
     from agentq_cli.engines.door import Queue
@@ -31,6 +30,8 @@ class Reading:
     """Turns the bytes of a run's stdout into those that are shown; without a transcript they are the same."""
 
     def __init__(self, of: Transcript | None, width: int | None) -> None:
+        from agentq_cli.agents.transcript_lines import Page
+
         self.plain = of is None
         self._transcript = of
         self._page = Page(width)
@@ -57,6 +58,8 @@ def reading(
     queue: Queue, config: Callable[[], Config], run: RunId, width: int | None, *, middle: bool = False
 ) -> Reading:
     """The reading of a run on a terminal of this width, None for a pipe; with `middle` it may begin within a line."""
+    from agentq_cli.agents.transcript import transcript
+
     agent = queue.run(run).agent
     return Reading(None if agent is None else transcript(profile_of(config(), agent), middle=middle), width)
 

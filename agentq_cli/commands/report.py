@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 
 from agentq_cli.base.errors import AgentqError, NotFound, Refused, Usage
-from agentq_cli.commands import filters
+from agentq_cli.commands import filters, run_document
 from agentq_cli.engines.door import Queue
 from agentq_cli.model.addresses import RunId
-from agentq_cli.model.runs import PastRun
+from agentq_cli.model.runs import PastRun, Run
 from agentq_cli.options import values
 from agentq_cli.show import documents, report_page, report_runs
 from agentq_cli.show import report as reporting
@@ -21,6 +21,7 @@ from agentq_cli.show.results import Document, Output, Result
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.cli.context import Context
+    from agentq_cli.model.tasks import Task
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
@@ -123,11 +124,12 @@ def _listed(queue: Queue, runs: Iterable[PastRun]) -> list[report_runs.Listed]:
         with contextlib.suppress(NotFound):
             found.append(queue.run(run.id))
     tasks = queue.readable([run.id.address for run in found])
-    prompts = {address: task.work.prompt for address, task in tasks.items()}
-    return [
-        report_runs.Listed(run, documents.title(run.argv if run.agent is None else None, prompts.get(run.id.address)))
-        for run in found
-    ]
+    return [report_runs.Listed(run, _title(queue, run, tasks.get(run.id.address))) for run in found]
+
+
+def _title(queue: Queue, run: Run, task: Task | None) -> str:
+    prompt = None if task is None else run_document.asked(run, task, queue.here.run(run.id))
+    return documents.title(run.argv if run.agent is None else None, prompt)
 
 
 def _works(queue: Queue, runs: Iterable[PastRun]) -> dict[RunId, str]:

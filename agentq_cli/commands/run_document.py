@@ -18,13 +18,13 @@ def of(queue: Queue, run: Run, task: Task | None) -> documents.Item:
     agent = directory.agent()
     return documents.run(
         run,
-        prompt=None if task is None else _prompt(run, task, directory),
+        prompt=None if task is None else asked(run, task, directory),
         directory=directory.path,
         pid=None if agent is None else agent.pid,
     )
 
 
-def _prompt(run: Run, task: Task, directory: RunDirectory) -> str | None:
+def asked(run: Run, task: Task, directory: RunDirectory) -> str | None:
     """What the agent of a run was asked. Only the last run is sure to have been asked what its task says now."""
     prompt = task.work.prompt
     if prompt is None or run.attempt == task.last_run:

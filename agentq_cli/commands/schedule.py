@@ -59,7 +59,7 @@ def schedule(given: Given, here: Context) -> Result:
     if made.type == "at" and first <= here.now_ms():
         notices.warn(f"--at '{given['at']}': that is past; it runs at once")
     anchored = given["start"] is not None or given["at"] is not None
-    task = replace(task, schedule=made, due_at=first, anchored=anchored, held=bool(given["hold"]))
+    task = replace(task, schedule=made, due_at=first, anchored=anchored)
     if given["dry_run"]:
         return dry(plans(here, [task], given["next"] or SHOWN), here)
     queue, placed = put(here, [task], attended=task.held)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from agentq_cli.base.clock import rfc3339
-from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import Usage
 from agentq_cli.engines.door import Queue, done, store_one
 from agentq_cli.model.addresses import Address
@@ -54,7 +53,7 @@ def submit(given: Given, here: Context) -> Result:
     if given["batch"] is not None:
         tasks = _batch(here, given["batch"], given)
     else:
-        tasks = [replace(TaskMaker(here).make(asked("submit", given), spelled), held=bool(given["hold"]))]
+        tasks = [TaskMaker(here).make(asked("submit", given), spelled)]
     if given["dry_run"]:
         return dry(plans(here, tasks), here)
     return store(here, tasks, given)
@@ -104,8 +103,6 @@ def _batch(here: Context, path: str, given: Given) -> list[NewTask]:
 
     if given["words"] or given["exec"] or given["file"] is not None or given["shell"] is not None:
         raise Usage(f"--batch '{path}': the lines say what to do, so PROMPT, --exec, -c and --file must not be given")
-    if given["hold"]:
-        raise Usage(f"--hold: not together with --batch '{path}'; pause the session, or its tasks afterwards")
     return batch.tasks(here, path, content("submit", given))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from agentq_cli.agents.profile import edited
 from agentq_cli.base.dataclass import replace
 from agentq_cli.model.statuses import Status
 from agentq_cli.policy import waiting
@@ -47,6 +46,10 @@ class Why:
 
     def directory(self, task: Task) -> str | None:
         """The real path in which a task's agent would edit; None if it would not, or may do so beside others."""
+        if not task.work.directory:  # a command
+            return None
+        from agentq_cli.agents.profile import edited
+
         return edited(self._config, task.work.agent or "", task.work.directory)
 
     def parallel(self, session: str) -> int | None:

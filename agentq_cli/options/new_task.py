@@ -107,7 +107,9 @@ class TaskMaker:
             shared=shape.shared,
         )
         replacing = bool(given.get("replace"))
-        return NewTask(session, doing, replace=replacing, due_at=due_at, captured=self._captured)
+        return NewTask(
+            session, doing, replace=replacing, due_at=due_at, held=bool(given.get("hold")), captured=self._captured
+        )
 
     def _shape(self, given: Given, session: str, exec_: bool, what: Callable[[str], str]) -> Shape:
         shaping = {name: value for name, value in given.items() if name in SHAPING}

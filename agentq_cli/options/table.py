@@ -260,7 +260,7 @@ ROWS: tuple[Any, ...] = (
         "For slots that fall while the last one still runs: skip them, or queue one.",
         {"choices": ("skip", "queue"), "default": "skip", "field": "schedule.overlap"},
     ),
-    ("--hold", ("submit", "schedule"), "flag", WHEN, "Store it paused; 'agentq resume' lets it start.", {}),
+    ("--hold", ("submit", "schedule", "batch"), "flag", WHEN, "Store it paused; 'agentq resume' lets it start.", {}),
     ("--once", ("edit",), "flag", WHEN, "Drop the recurrence: this occurrence is the last.", {}),
     (
         "--priority -p",

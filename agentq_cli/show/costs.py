@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.agents.reader import Verdict
+    from agentq_cli.model.runs import Run
+
 UNKNOWN = "?"
 LEAST = 0.0001
 """The least amount of dollars that is given in digits."""
@@ -27,3 +32,13 @@ def together(usd: float, known: int, unknown: int, listed: int = 0) -> str:
         return UNKNOWN if unknown else ""
     partly = f" ({listed} of {known} runs)" if usd and 0 < listed < known else ""
     return f"{money(usd, list_price=listed > 0)}{partly}{f' + {UNKNOWN}' if unknown else ''}"
+
+
+def used(run: Verdict | Run, *, of: str = "") -> str:
+    """The tokens and the cost of a run; `of` follows the tokens."""
+    counts = ((run.tokens_in, "tokens in"), (run.tokens_out, "out"))
+    tokens = [f"{count:,} {what}" for count, what in counts if count]
+    if tokens:
+        tokens[-1] += of
+    cost = money(run.cost_usd, list_price=run.list_price)
+    return ", ".join((*tokens, f"cost {cost}" if run.cost_usd is None else cost))

@@ -32,7 +32,7 @@ def _made_visible() -> dict[int, str]:
 def harmless(text: str) -> str:
     """The text without anything that a terminal interprets: newlines and tabs stay, colours are removed, other control
     characters are made visible."""
-    if text.isprintable() or text.replace("\n", "").replace("\t", "").isprintable():
+    if text.isprintable() or text.replace("\n", " ").replace("\t", " ").isprintable():
         return text
     if "\x1b" in text:
         import re

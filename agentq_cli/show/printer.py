@@ -165,7 +165,7 @@ class Printer:
     def _said(self, said: Said) -> None:
         lines, whole = self._laid_out(said)
         self._put("\n" + "".join(f"{line}\n" for line in lines[:LONGEST_SAID]))
-        if not whole or len(lines) > LONGEST_SAID:
+        if said.cut or not whole or len(lines) > LONGEST_SAID:
             self._put(self._pen(f"{self._pen.ellipsis} the rest: {said.rest}", DIM) + "\n")
         self._put("\n")
 

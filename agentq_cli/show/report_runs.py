@@ -33,11 +33,21 @@ class Listed(NamedTuple):
         return costs.money(run.cost_usd, list_price=run.list_price)
 
     @property
+    def why(self) -> list[str]:
+        """The reason of its end, if it had one."""
+        return [one_line(self.run.error[:LONGEST_LINE])] if self.run.error else []
+
+    @property
+    def told(self) -> list[str]:
+        """What a person is to know of it: the reason of its end, and the first lines of its answer."""
+        return list(dict.fromkeys((*self.why, *self.answer)))
+
+    @property
     def answer(self) -> list[str]:
         """The first lines of its answer; without one the reason of its end."""
         said = self.run.result
         if said is None or said == "":
-            said = self.run.error or ""
+            return self.why
         if not isinstance(said, str):
             said = json.dumps(said, ensure_ascii=False)
         lines = (one_line(line[:LONGEST_LINE]) for line in said.strip()[: 20 * LONGEST_LINE].split("\n"))
@@ -90,7 +100,7 @@ def text(
             run = each.run
             what = (str(run.id), local(run.started_at), run.status.value, took(run.duration_ms), each.cost, each.title)
             yield "  ".join(what)
-            yield from (f"    {line}" for line in each.answer)
+            yield from (f"    {line}" for line in each.told)
         if not listed:
             yield "none"
         elif count > len(listed):
@@ -116,7 +126,7 @@ def tables(
                 took(each.run.duration_ms),
                 escaped(each.cost),
                 escaped(each.title),
-                "<br>".join(map(escaped, each.answer)),
+                "<br>".join(map(escaped, each.told)),
             ]
             for each in listed
         ]

@@ -34,11 +34,12 @@ class Told(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Said:
     """A text of which the beginning is shown; `rest` is the command that shows the rest. With `markdown` a terminal
-    draws it."""
+    draws it. `cut`: it is itself a part of something longer."""
 
     text: str
     rest: str
     markdown: bool = False
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,13 @@ def test_an_error_brings_the_editor_back(aq: Driven, typed: str, named: str, cod
     assert (task["priority"], task["cwd"], task["argv"]) == (9, before["cwd"], ["true"])
 
 
+def test_an_editor_that_does_the_same_wrong_thing_again_ends_with_the_error(aq: Driven) -> None:
+    """Such as one that is a script: it changes the line of our error too, and never mends its own."""
+    aq.exec("true", given=("--in", "1h"))
+    assert "prioritee" in by_hand(aq, "1", "path.write_text(text.replace('priority', 'prioritee'))", code=2)
+    assert not (aq.home / "seen.3").exists()
+
+
 def test_an_editor_that_fails_changes_nothing(aq: Driven) -> None:
     aq.exec("true", given=("--in", "1h"))
     before = aq.task("1")

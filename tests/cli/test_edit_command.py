@@ -32,6 +32,9 @@ def test_the_words_are_taken_as_they_are(aq: Driven, words: list[str], expected:
     assert argv(aq, "1") == expected
     changed = {key for key in before if before[key] != after[key]} - {"waiting_for", "title", "priority"}
     assert changed == {"argv"}
+    told = aq.items("events", "1")[0]["reason"].split("; ")
+    (change,) = (each for each in told if each.startswith("command"))
+    assert change.split() == ["command:", "false", "->", *" ".join(expected).split()]
 
 
 def test_a_retry_runs_the_new_words(aq: Driven) -> None:

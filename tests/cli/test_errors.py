@@ -20,7 +20,7 @@ from agentq_cli.options.table import COMMANDS
 ERRORS = [
     (("sumbit", "x"), 2, "'sumbit': no such command; did you mean 'submit'?"),
     (("lst",), 2, "'lst': no such command; did you mean 'list'?"),
-    (("help", "submit"), 2, "'help': no such command; did you mean '--help'?"),
+    (("help", "submit"), 2, "'help': no such command; did you mean 'submit --help'?"),
     (("xyzzy",), 2, "'xyzzy': no such command; see 'agentq --help'"),
     (("list", "--sesion", "x"), 2, "'--sesion': no such option of 'agentq list'; did you mean '--session'?"),
     (("list", "-Z"), 2, "'-Z': no such option of 'agentq list'; see 'agentq list --help'"),

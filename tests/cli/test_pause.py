@@ -139,4 +139,7 @@ def test_what_is_submitted_on_hold_starts_once_it_is_resumed(aq: Driven) -> None
     aq("resume", "1", "2", "4", env=later)
     aq.drain(env=later)
     assert [aq.statuses()[f"default/{n}"] for n in (1, 2, 3, 4)] == ["completed"] * 4
-    assert "--batch" in aq.refused("submit", "--hold", "--batch", "-", code=2)
+    lines = '{"exec": ["true"]}\n{"exec": ["true"], "hold": false}\n'
+    batch = aq("submit", "--hold", "--batch", "-", input=lines).stdout.split()
+    batch += aq.batch({"exec": ["true"], "hold": True})
+    assert [aq.statuses()[address] for address in batch] == ["paused", "queued", "paused"]

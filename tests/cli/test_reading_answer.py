@@ -107,11 +107,13 @@ def test_a_text_too_long_to_be_drawn_stands_as_it_is(claude: Driven) -> None:
 
 def test_of_a_command_it_is_the_end_of_its_output(aq: Driven) -> None:
     aq.exec("sh", "-c", "seq 20; echo why >&2; exit 3")
+    aq.exec("sh", "-c", "seq 21")
     aq.drain(code=1)
-    text = aq("show").stdout
-    assert text.endswith("".join(f"{number}\n" for number in range(11, 21)) + "why\n\n")
-    assert "\n10\n" not in text
+    text = aq("show", "1").stdout
+    assert text.endswith("\n\n" + "".join(f"{number}\n" for number in range(1, 21)) + "why\n\n")
     assert "Used" not in text
+    text = aq("show", "2").stdout.replace("~", "…")
+    assert text.endswith("\n\n" + "".join(f"{n}\n" for n in range(2, 22)) + "… the rest: agentq logs default/2.1\n\n")
 
 
 def test_of_an_agent_without_a_result_it_is_the_end_of_what_it_said(claude: Driven) -> None:

@@ -247,7 +247,7 @@ def test_a_message_that_comes_between_two_looks_is_shown_once(tmp_path: Path) ->
         def last_message(self, session: str) -> int:
             return 1
 
-        def messages(self, session: str, *, since: int | None, limit: int | None) -> Iterator[Message]:
+        def messages(self, session: str, **filters: int | None) -> Iterator[Message]:
             return iter([message(2), message(1)])
 
         def messages_after(self, session: str, after: int) -> tuple[list[Message], int]:
@@ -262,7 +262,7 @@ def test_a_message_that_comes_between_two_looks_is_shown_once(tmp_path: Path) ->
     outbound = tmp_path / "sessions" / "docs" / "outbound.db"
     outbound.parent.mkdir(parents=True)
     outbound.touch()
-    followed = messages._followed(Here(), "docs", None, None)
+    followed = messages._followed(Here(), "docs", None, None, None)
     assert [item["id"] for item in islice(followed, 3)] == ["1", "2", "3"]
 
 

@@ -97,6 +97,22 @@ def test_without_a_page_it_is_a_summary_to_read(worked: Driven) -> None:
     assert (found["path"], found["bytes"], found["runs"]) == (None, None, 1)
 
 
+def test_each_run_has_the_title_that_it_ran_under_and_the_reason_of_its_end(aq: Driven) -> None:
+    aq.submit("--agent", "demo", "-s", "talk", "One")
+    aq.drain()
+    aq("reply", "talk/1", "Two")
+    aq.drain()
+    aq.submit("--agent", "demo", "-s", "bad", "--retries", "0", "fail 3")
+    aq.drain(code=1)
+    lines = aq("report").stdout.splitlines()
+    titles = {line.split()[0]: line.split("  ")[-1] for line in lines if line.startswith(("talk/", "bad/"))}
+    assert titles == {"talk/1.1": "One", "talk/1.2": "Two", "bad/1.1": "fail 3"}
+    failed = lines.index(next(line for line in lines if line.startswith("bad/1.1")))
+    assert lines[failed + 1].strip() == aq.items("runs", "bad/1")[0]["error"]
+    items = {item["id"]: item["title"] for item in aq.json("report")["items"]}
+    assert items == titles
+
+
 def test_its_json_has_the_failures_and_the_runs_one_by_one(worked: Driven) -> None:
     found = worked.json("report")
     (failure,) = found["failures"]

@@ -102,6 +102,8 @@ def test_a_disk_that_an_agent_fills_fails_its_run_and_not_the_queue(small_disk: 
         supervisor.kill()
     assert statuses(world)["other/1"] == "running"
     (world.state / "sessions/flood/runs/1.1/stdout").unlink()
+    # A supervisor that reads it at this moment holds its blocks until it closes it.
+    until(lambda: os.statvfs(world.root).f_bavail, "room on the disk")
     world.open_gate()
     if not supervised:
         supervisor = world.start("run", "-j", "2")

@@ -29,7 +29,7 @@ def told(before: Task, after: Task) -> str | None:
 
 
 def _changes(before: Task, after: Task) -> Iterator[str]:
-    for field in ("argv", *reversed(FIELDS)):
+    for field in reversed(FIELDS):
         old, new = _value(before, field), _value(after, field)
         if old == new:
             continue
