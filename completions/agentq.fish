@@ -43,7 +43,7 @@ function __agentq_place --argument-names wanted
     for word in $words[2..-1]
         if test $value = yes
             set value no
-        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --at --backoff --batch --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --jobs --key --label --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --reason --retries --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --timeout --tz --until -C -a -c -e -j -n -p -s
+        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --at --backoff --batch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --jobs --key --label --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --reason --retries --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --timeout --tz --until -C -a -c -e -j -n -p -s
             set value yes
         else if not string match -q -- '-*' $word
             set place (math $place + 1)
@@ -81,7 +81,7 @@ function __agentq_short_run
     set -l words (__agentq_words)
     set -e words[1]
     while set -q words[1]; and string match -q -- '-*' $words[1]
-        if contains -- $words[1] --after --after-any --after-failure --agent --agent-arg --at --backoff --batch --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --jobs --key --label --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --reason --retries --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --timeout --tz --until -C -a -c -e -j -n -p -s
+        if contains -- $words[1] --after --after-any --after-failure --agent --agent-arg --at --backoff --batch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --jobs --key --label --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --reason --retries --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --timeout --tz --until -C -a -c -e -j -n -p -s
             set -e words[1]
         end
         set -q words[1]; and set -e words[1]
@@ -169,6 +169,7 @@ complete -c agentq -n '__agentq_in submit' -l key -x -d 'Allow one live task wit
 complete -c agentq -n '__agentq_in submit' -l replace -d 'With --key: change the waiting task that has this key'
 complete -c agentq -n '__agentq_in submit' -l stdin -r -F -d 'A file that a command reads as its stdin'
 complete -c agentq -n '__agentq_in submit' -l script -r -F -d 'A script that runs first and decides whether to continue'
+complete -c agentq -n '__agentq_in submit' -l check -x -d 'A line of shell that must succeed before the task counts as completed'
 complete -c agentq -n '__agentq_in submit' -l label -x -k -a '(__agentq_ask labels)' -d 'A label to find it by'
 complete -c agentq -n '__agentq_in submit' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'The session'
 complete -c agentq -n '__agentq_in submit' -s a -l agent -x -k -a '(__agentq_ask agents)' -d 'The agent'
@@ -191,6 +192,7 @@ complete -c agentq -n '__agentq_in submit' -l on-dep-failure -x -a 'cancel hold 
 complete -c agentq -n '__agentq_in submit' -l timeout -x -d 'Limit on a run\'s wall-clock time'
 complete -c agentq -n '__agentq_in submit' -l grace -x -d 'Time from TERM to KILL'
 complete -c agentq -n '__agentq_in submit' -l stall-timeout -x -d 'Limit on silence: no output and no heartbeat'
+complete -c agentq -n '__agentq_in submit' -l check-timeout -x -d 'Limit on the time of a check'
 complete -c agentq -n '__agentq_in submit' -l memory -x -d 'Limit on the memory of its whole process tree'
 complete -c agentq -n '__agentq_in submit' -l max-cost -x -d 'Limit on the cost of all its attempts'
 complete -c agentq -n '__agentq_in submit' -l retries -x -d 'Further attempts after the first one failed'
@@ -214,6 +216,7 @@ complete -c agentq -n '__agentq_in schedule' -l key -x -d 'Allow one live task w
 complete -c agentq -n '__agentq_in schedule' -l replace -d 'With --key: change the waiting task that has this key'
 complete -c agentq -n '__agentq_in schedule' -l stdin -r -F -d 'A file that a command reads as its stdin'
 complete -c agentq -n '__agentq_in schedule' -l script -r -F -d 'A script that runs first and decides whether to continue'
+complete -c agentq -n '__agentq_in schedule' -l check -x -d 'A line of shell that must succeed before the task counts as completed'
 complete -c agentq -n '__agentq_in schedule' -l label -x -k -a '(__agentq_ask labels)' -d 'A label to find it by'
 complete -c agentq -n '__agentq_in schedule' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'The session'
 complete -c agentq -n '__agentq_in schedule' -s a -l agent -x -k -a '(__agentq_ask agents)' -d 'The agent'
@@ -242,6 +245,7 @@ complete -c agentq -n '__agentq_in schedule' -l on-dep-failure -x -a 'cancel hol
 complete -c agentq -n '__agentq_in schedule' -l timeout -x -d 'Limit on a run\'s wall-clock time'
 complete -c agentq -n '__agentq_in schedule' -l grace -x -d 'Time from TERM to KILL'
 complete -c agentq -n '__agentq_in schedule' -l stall-timeout -x -d 'Limit on silence: no output and no heartbeat'
+complete -c agentq -n '__agentq_in schedule' -l check-timeout -x -d 'Limit on the time of a check'
 complete -c agentq -n '__agentq_in schedule' -l memory -x -d 'Limit on the memory of its whole process tree'
 complete -c agentq -n '__agentq_in schedule' -l max-cost -x -d 'Limit on the cost of all its attempts'
 complete -c agentq -n '__agentq_in schedule' -l pause-after -x -d 'Pause the schedule after N failures in a row'
@@ -284,6 +288,7 @@ complete -c agentq -n '__agentq_in logs; and __agentq_place 0' -x -k -a '(__agen
 complete -c agentq -n '__agentq_in logs' -l stdout -d 'Only what it wrote on stdout'
 complete -c agentq -n '__agentq_in logs' -l stderr -d 'Only what it wrote on stderr, on stdout'
 complete -c agentq -n '__agentq_in logs' -l script -d 'Only what its script wrote, on stdout'
+complete -c agentq -n '__agentq_in logs' -l check -d 'Only what its check wrote, on stdout'
 complete -c agentq -n '__agentq_in logs' -s n -l tail -x -d 'Only the last N lines'
 complete -c agentq -n '__agentq_in logs' -l raw -d 'Print an agent\'s own events'
 complete -c agentq -n '__agentq_in logs' -s f -l follow -d 'Keep printing new data as it comes'
@@ -375,6 +380,7 @@ complete -c agentq -n '__agentq_in edit' -l prompt -x -d 'The new prompt'
 complete -c agentq -n '__agentq_in edit' -l key -x -d 'Allow one live task with this key per session'
 complete -c agentq -n '__agentq_in edit' -l stdin -r -F -d 'A file that a command reads as its stdin'
 complete -c agentq -n '__agentq_in edit' -l script -r -F -d 'A script that runs first and decides whether to continue'
+complete -c agentq -n '__agentq_in edit' -l check -x -d 'A line of shell that must succeed before the task counts as completed'
 complete -c agentq -n '__agentq_in edit' -l label -x -k -a '(__agentq_ask labels)' -d 'A label to find it by'
 complete -c agentq -n '__agentq_in edit' -s a -l agent -x -k -a '(__agentq_ask agents)' -d 'The agent'
 complete -c agentq -n '__agentq_in edit' -s C -l cwd -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory to run in'
@@ -403,6 +409,7 @@ complete -c agentq -n '__agentq_in edit' -l on-dep-failure -x -a 'cancel hold ru
 complete -c agentq -n '__agentq_in edit' -l timeout -x -d 'Limit on a run\'s wall-clock time'
 complete -c agentq -n '__agentq_in edit' -l grace -x -d 'Time from TERM to KILL'
 complete -c agentq -n '__agentq_in edit' -l stall-timeout -x -d 'Limit on silence: no output and no heartbeat'
+complete -c agentq -n '__agentq_in edit' -l check-timeout -x -d 'Limit on the time of a check'
 complete -c agentq -n '__agentq_in edit' -l memory -x -d 'Limit on the memory of its whole process tree'
 complete -c agentq -n '__agentq_in edit' -l max-cost -x -d 'Limit on the cost of all its attempts'
 complete -c agentq -n '__agentq_in edit' -l pause-after -x -d 'Pause the schedule after N failures in a row'
@@ -456,6 +463,7 @@ complete -c agentq -n '__agentq_in retry' -l prompt -x -d 'The new prompt'
 complete -c agentq -n '__agentq_in retry' -l key -x -d 'Allow one live task with this key per session'
 complete -c agentq -n '__agentq_in retry' -l stdin -r -F -d 'A file that a command reads as its stdin'
 complete -c agentq -n '__agentq_in retry' -l script -r -F -d 'A script that runs first and decides whether to continue'
+complete -c agentq -n '__agentq_in retry' -l check -x -d 'A line of shell that must succeed before the task counts as completed'
 complete -c agentq -n '__agentq_in retry' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'Only this session'
 complete -c agentq -n '__agentq_in retry' -l failed -d 'Every task that has failed'
 complete -c agentq -n '__agentq_in retry' -l label -x -k -a '(__agentq_ask labels)' -d 'Only tasks with this label'
@@ -479,6 +487,7 @@ complete -c agentq -n '__agentq_in retry' -l on-dep-failure -x -a 'cancel hold r
 complete -c agentq -n '__agentq_in retry' -l timeout -x -d 'Limit on a run\'s wall-clock time'
 complete -c agentq -n '__agentq_in retry' -l grace -x -d 'Time from TERM to KILL'
 complete -c agentq -n '__agentq_in retry' -l stall-timeout -x -d 'Limit on silence: no output and no heartbeat'
+complete -c agentq -n '__agentq_in retry' -l check-timeout -x -d 'Limit on the time of a check'
 complete -c agentq -n '__agentq_in retry' -l memory -x -d 'Limit on the memory of its whole process tree'
 complete -c agentq -n '__agentq_in retry' -l max-cost -x -d 'Limit on the cost of all its attempts'
 complete -c agentq -n '__agentq_in retry' -l retries -x -d 'Further attempts after the first one failed'
@@ -646,6 +655,7 @@ complete -c agentq -n '__agentq_in x' -l key -x -d 'Allow one live task with thi
 complete -c agentq -n '__agentq_in x' -l replace -d 'With --key: change the waiting task that has this key'
 complete -c agentq -n '__agentq_in x' -l stdin -r -F -d 'A file that a command reads as its stdin'
 complete -c agentq -n '__agentq_in x' -l script -r -F -d 'A script that runs first and decides whether to continue'
+complete -c agentq -n '__agentq_in x' -l check -x -d 'A line of shell that must succeed before the task counts as completed'
 complete -c agentq -n '__agentq_in x' -l label -x -k -a '(__agentq_ask labels)' -d 'A label to find it by'
 complete -c agentq -n '__agentq_in x' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'The session'
 complete -c agentq -n '__agentq_in x' -s a -l agent -x -k -a '(__agentq_ask agents)' -d 'The agent'
@@ -668,6 +678,7 @@ complete -c agentq -n '__agentq_in x' -l on-dep-failure -x -a 'cancel hold run' 
 complete -c agentq -n '__agentq_in x' -l timeout -x -d 'Limit on a run\'s wall-clock time'
 complete -c agentq -n '__agentq_in x' -l grace -x -d 'Time from TERM to KILL'
 complete -c agentq -n '__agentq_in x' -l stall-timeout -x -d 'Limit on silence: no output and no heartbeat'
+complete -c agentq -n '__agentq_in x' -l check-timeout -x -d 'Limit on the time of a check'
 complete -c agentq -n '__agentq_in x' -l memory -x -d 'Limit on the memory of its whole process tree'
 complete -c agentq -n '__agentq_in x' -l max-cost -x -d 'Limit on the cost of all its attempts'
 complete -c agentq -n '__agentq_in x' -l retries -x -d 'Further attempts after the first one failed'
@@ -692,6 +703,7 @@ complete -c agentq -n '__agentq_in add' -l key -x -d 'Allow one live task with t
 complete -c agentq -n '__agentq_in add' -l replace -d 'With --key: change the waiting task that has this key'
 complete -c agentq -n '__agentq_in add' -l stdin -r -F -d 'A file that a command reads as its stdin'
 complete -c agentq -n '__agentq_in add' -l script -r -F -d 'A script that runs first and decides whether to continue'
+complete -c agentq -n '__agentq_in add' -l check -x -d 'A line of shell that must succeed before the task counts as completed'
 complete -c agentq -n '__agentq_in add' -l label -x -k -a '(__agentq_ask labels)' -d 'A label to find it by'
 complete -c agentq -n '__agentq_in add' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'The session'
 complete -c agentq -n '__agentq_in add' -s a -l agent -x -k -a '(__agentq_ask agents)' -d 'The agent'
@@ -714,6 +726,7 @@ complete -c agentq -n '__agentq_in add' -l on-dep-failure -x -a 'cancel hold run
 complete -c agentq -n '__agentq_in add' -l timeout -x -d 'Limit on a run\'s wall-clock time'
 complete -c agentq -n '__agentq_in add' -l grace -x -d 'Time from TERM to KILL'
 complete -c agentq -n '__agentq_in add' -l stall-timeout -x -d 'Limit on silence: no output and no heartbeat'
+complete -c agentq -n '__agentq_in add' -l check-timeout -x -d 'Limit on the time of a check'
 complete -c agentq -n '__agentq_in add' -l memory -x -d 'Limit on the memory of its whole process tree'
 complete -c agentq -n '__agentq_in add' -l max-cost -x -d 'Limit on the cost of all its attempts'
 complete -c agentq -n '__agentq_in add' -l retries -x -d 'Further attempts after the first one failed'
@@ -762,6 +775,7 @@ complete -c agentq -n '__agentq_in log; and __agentq_place 0' -x -k -a '(__agent
 complete -c agentq -n '__agentq_in log' -l stdout -d 'Only what it wrote on stdout'
 complete -c agentq -n '__agentq_in log' -l stderr -d 'Only what it wrote on stderr, on stdout'
 complete -c agentq -n '__agentq_in log' -l script -d 'Only what its script wrote, on stdout'
+complete -c agentq -n '__agentq_in log' -l check -d 'Only what its check wrote, on stdout'
 complete -c agentq -n '__agentq_in log' -s n -l tail -x -d 'Only the last N lines'
 complete -c agentq -n '__agentq_in log' -l raw -d 'Print an agent\'s own events'
 complete -c agentq -n '__agentq_in log' -s f -l follow -d 'Keep printing new data as it comes'

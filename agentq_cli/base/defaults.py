@@ -16,6 +16,12 @@ BUSY_MS = 15_000
 RETRIES = 5
 """The default of `--retries`."""
 
+CHECK_RETRIES = 3
+"""The same after a failed check."""
+
+CHECK_TIMEOUT_MS = 600_000
+"""The default of `--check-timeout`."""
+
 MAX_BACKOFF_MS = 300_000
 """The default of `--max-backoff`."""
 

@@ -37,6 +37,7 @@ FILES = {
     "stdout": {"stdout": "stdout"},
     "stderr": {"stderr": "stdout"},
     "script": {"script.stdout": "stdout", "script.stderr": "stdout"},
+    "check": {"check": "stdout"},
 }
 """The files of a run that an option chooses, each with the stream on which it is shown."""
 

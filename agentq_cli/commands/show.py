@@ -15,6 +15,7 @@ from agentq_cli.model.runs import Run
 from agentq_cli.model.statuses import Status
 from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
+from agentq_cli.policy import checked
 from agentq_cli.show import documents
 from agentq_cli.show.results import Document, Result, Said, Worded
 
@@ -70,6 +71,9 @@ def _run_lines(queue: Queue, config: Config, run: Run) -> Iterator[tuple[str, st
         yield "Took", values.format_duration(run.duration_ms)
     if run.exit_code is not None:
         yield "Exit code", str(run.exit_code)
+    if run.checked is not None:
+        yield "Check", run.checked.command
+        yield "Checked", f"{checked.ending(run.checked)}; `agentq logs {run.id} --check` prints its output"
     yield from answer.lines(queue, config, run)
 
 
@@ -113,6 +117,8 @@ def _lines(
         yield "Agent", data["agent"]
         yield "Context", data["context"]
     yield "Directory", data["cwd"]
+    if data["check"]:
+        yield "Check", data["check"]
     if data["labels"]:
         yield "Labels", ", ".join(data["labels"])
     for label, key in (("Priority", "priority"), ("Key", "key"), ("Series", "series")):

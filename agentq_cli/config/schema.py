@@ -238,6 +238,7 @@ OF_OPTIONS: Mapping[str, Reader] = {
     "path": path,
     "paths": paths,
     "pairs": environment,
+    "text": text,
     "texts": texts,
     "words": texts,
     "duration": duration(),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from agentq_cli.base.errors import AgentqError
     from agentq_cli.model.addresses import Address, RunId
-    from agentq_cli.model.runs import Outcome
+    from agentq_cli.model.runs import Check, Outcome
     from agentq_cli.model.statuses import FailureClass
     from agentq_cli.model.tasks import Task
     from agentq_cli.policy import order
@@ -40,7 +40,8 @@ class Plan:
 
     `resumes`: the run continues that conversation. `begun`: the conversation belongs to the run from its start;
     otherwise it does once the agent has named it. `prompt_word` is the position of the prompt in the command line, if
-    it is there. `directory` is the real path in which its agent edits, unless it may do so beside others. `error` says
+    it is there. `timeout_ms` limits the time of the run, None does not. `directory` is the real path in which its agent
+    edits, unless it may do so beside others. `error` says
     why nothing can be started; the run is then closed without a process.
     """
 
@@ -51,6 +52,7 @@ class Plan:
     resumes: bool = False
     prompt_word: int | None = None
     directory: str | None = None
+    timeout_ms: int | None = None
     error: str | None = None
 
 
@@ -60,7 +62,8 @@ class Past:
 
     `interrupted` is how this task's previous run ended in that conversation; None if that run worked in another
     conversation or completed its work. `spent_usd` is what the runs of the task have cost so far, as far as they
-    reported it.
+    reported it. `unfit` is the failed check of the previous run, if that failed by it, and `unfit_ms` how long the runs
+    took that failed so since the task was submitted or retried.
     """
 
     conversation: str | None = None
@@ -68,6 +71,8 @@ class Past:
     interrupted: FailureClass | None = None
     spent_usd: float = 0.0
     directory: str | None = None
+    unfit: Check | None = None
+    unfit_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

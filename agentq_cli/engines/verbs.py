@@ -313,6 +313,9 @@ class Queue(Protocol):
         `last_start`.
         """
 
+    def claimed(self, run: RunId) -> Claim | None:
+        """The claim of a live run, for a shim that takes it over; None if the run has ended."""
+
     def last_start(self) -> LastStart:
         """The newest claim of the state dir, whether its run is still running or not."""
 

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from agentq_cli.base.dataclass import NamedTuple
+from agentq_cli.base.defaults import CHECK_TIMEOUT_MS
 
 LENGTH = struct.Struct("!I")  # Precedes each request, which is JSON.
 ANSWER = struct.Struct("!iI")  # The shim's pid with its pidfd attached, or 0 and the errno of the failed fork.
@@ -60,6 +61,9 @@ class LaunchRequest(NamedTuple):
     TMPDIR that is removed with the run. `interrupt_first` spends half of the grace time on a SIGINT. `output_bytes`
     limits stdout and stderr separately. `fixed_now_ms` is the wall clock if it stands still. `script` runs first.
     `prompt_word` is the index of the prompt in `argv`, if it is there, for adding the script's data.
+    `check` is the shell command that runs after the agent has done its work, as far as its output tells the `reader` of
+    its profile, which `streams` or not. `take` is 2 or more for a run that only has its check left: its shim died
+    (`RunDirectory.takes`).
     """
 
     run_dir: str
@@ -78,6 +82,11 @@ class LaunchRequest(NamedTuple):
     fixed_now_ms: int | None = None
     script: str | None = None
     prompt_word: int | None = None
+    check: str | None = None
+    check_timeout_ms: int = CHECK_TIMEOUT_MS
+    reader: str = "none"
+    streams: bool = False
+    take: int = 1
 
     def encode(self) -> bytes:
         """The form sent to the launcher; names that are not UTF-8 survive as lone surrogates."""

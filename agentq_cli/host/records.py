@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.base.identity import Identity
+from agentq_cli.model.runs import Check
 from agentq_cli.policy.stall import Signs, Silence
 
 TYPE_CHECKING = False
@@ -54,7 +55,8 @@ class Exit(NamedTuple):
     `exit_code` is null after a `signal`. `stopped` is the reason if agentq itself stopped the run; then neither of the
     two is a verdict, and `stdout_at_stop` is the size of stdout in bytes when the stop began. `spawn_error` says that
     the agent never ran; `error` says why a run failed if its exit code does not. `oom_kills` is how often the kernel
-    killed processes in the run's cgroup meanwhile because memory ran out, null if unknown.
+    killed processes in the run's cgroup meanwhile because memory ran out, null if unknown. `check` is how the check
+    ended that came after the agent, null without one.
     """
 
     exit_code: int | None
@@ -70,6 +72,16 @@ class Exit(NamedTuple):
     script_outcome: str | None = None
     oom_kills: int | None = None
     stdout_at_stop: int | None = None
+    check: Check | None = None
+
+    def document(self) -> dict[str, object]:
+        """The record as it is written; a check without its command, which the task has and which may be long."""
+        check = None if self.check is None else {name: getattr(self.check, name) for name in OF_CHECK}
+        return self._asdict() | {"check": check}
+
+
+OF_CHECK = Check._fields[:-1]
+"""What a record says about a check: all but the command."""
 
 
 class Cut(NamedTuple):
@@ -152,6 +164,8 @@ def _exit(found: Document) -> Exit:
                 raise ValueError(f"{name} is neither true nor false")
         elif name in ("stopped", "error", "script_outcome"):
             kept[name] = None if value is None else _text(value)
+        elif name == "check":
+            kept[name] = None if value is None else _check(value)
         elif value is not None:
             _whole(value)
         elif name in ("finished_at", "duration_ms", "stdout_bytes", "stderr_bytes"):
@@ -159,6 +173,22 @@ def _exit(found: Document) -> Exit:
     if kept["signal"] is not None and kept["signal"] > LAST_SIGNAL:
         raise ValueError("no such signal")
     return Exit(**kept)
+
+
+def _check(found: Document) -> Check:
+    kept = [found[name] for name in OF_CHECK]
+    for name, value in zip(OF_CHECK, kept, strict=True):
+        if value is not None and name not in ("stopped", "error"):
+            _whole(value)
+        elif name in ("duration_ms", "output_bytes"):
+            raise ValueError(f"{name} is missing")
+    check = Check(*kept)
+    if check.signal is not None and check.signal > LAST_SIGNAL:
+        raise ValueError("no such signal")
+    return check._replace(
+        stopped=None if check.stopped is None else _text(check.stopped),
+        error=None if check.error is None else _text(check.error),
+    )
 
 
 def _cut(found: Document) -> Cut:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 EXIT_SPACE = 4096  # Reserved before the agent starts, so that its exit record can be written even if it fills the disk.
 LONGEST_ERROR = 500
+OUTPUTS = ("stdout", "stderr", "check")
+"""The files to which the programs of a run print."""
+
 LOOKS = "looks"
 """The record of a run's silence."""
 
@@ -58,12 +61,24 @@ class RunDirectory:
             self._made.append(path)
 
     def start(self) -> Start | Void | None:
-        """Who took the run."""
-        document = self._load("start")
+        """Who took the run, or took it over last."""
+        document = self._load(self._taking())
         return None if document is None else records.read_start(document)
 
-    def write_start(self, start: Start) -> bool:
+    def takes(self) -> int:
+        """How many shims have taken the run so far, one after the death of the other."""
+        take = 0
+        while os.path.lexists(self.file(_start_of(take + 1))):
+            take += 1
+        return take
+
+    def _taking(self) -> str:
+        return _start_of(max(1, self.takes()))
+
+    def write_start(self, start: Start, take: int = 1) -> bool:
         """Take the run for this shim, durably. False if another shim has it or it is void: then start nothing.
+
+        `take` is 1, or one more than the `takes` of a run whose shim is dead and which this one takes over.
 
         The record stays locked until this process ends, if the file system supports such locks.
         """
@@ -76,15 +91,15 @@ class RunDirectory:
             "monotonic_ms": start.monotonic_ms,
             "tmpdir": None,  # Older versions of agentq, which did not compute the path, expect this key.
         }
-        return self._link("start", document, keep=True)
+        return self._link(_start_of(take), document, keep=True)
 
     def keeper_holds_lock(self) -> bool:
         """Whether the writer of the `start` record is still alive, in any PID namespace."""
-        return files.is_locked(self.file("start"))
+        return files.is_locked(self.file(self._taking()))
 
     def output_is_open(self) -> bool:
-        """Whether a process of the run still has its stdout or stderr open, in any PID namespace."""
-        return files.is_locked(self.file("stdout")) or files.is_locked(self.file("stderr"))
+        """Whether a process of the run still has one of its outputs open, in any PID namespace."""
+        return any(files.is_locked(self.file(name)) for name in OUTPUTS)
 
     def write_void(self, by: int, *, dry: bool = False) -> bool:
         """Make sure that a late shim starts nothing. False: a shim was faster, and the run should be adopted.
@@ -136,6 +151,37 @@ class RunDirectory:
         """Record, durably, that the run is to be ended. False if that was recorded already; the first reason stays."""
         self.create()
         return self._link("stop", {"reason": reason, "at": at})
+
+    def set_stop_aside(self) -> None:
+        """Forget a request that was about the agent, which has ended well all the same; see `told`."""
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(self.file("stop"), self.file("stop.agent"))
+
+    def told(self, reason: str) -> bool:
+        """Whether the run was told to end, for this reason or now for any."""
+        if self.stop() is not None:
+            return True
+        document = self._load("stop.agent")
+        return document is not None and records.read_stop(document).reason == reason
+
+    def passed(self) -> Exit | None:
+        """How the agent of a run ended that then came to its check; None if it did not come so far."""
+        document = self._load("passed")
+        return None if document is None else records.read_exit(document)
+
+    def write_passed(self, record: Exit) -> None:
+        """Record, durably, that the agent has done its work, and how it ended: the check is all that is left."""
+        self._link("passed", _shortened(record).document())
+
+    def checks(self) -> bool:
+        """Whether the check of the run has begun."""
+        return os.path.lexists(self.file("check"))
+
+    def clear_check(self) -> None:
+        """Remove what an interrupted check has printed."""
+        for name in ("check", "check.cut"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.file(name))
 
     def recorded_silence(self, name: str = LOOKS) -> Silence | None:
         """The silence, or the time since the final event, as last recorded by `record_silence`; see `policy.stall`."""
@@ -192,6 +238,10 @@ class RunDirectory:
         return True
 
 
+def _start_of(take: int) -> str:
+    return "start" if take == 1 else f"start.{take}"
+
+
 class ExitSlot:
     """The space for an exit record, reserved before there is anything to record."""
 
@@ -215,10 +265,7 @@ class ExitSlot:
 
     def write(self, record: Exit) -> None:
         """Write the record, durably, to its final place."""
-        document = record._asdict()
-        if record.error is not None:
-            document["error"] = record.error[:LONGEST_ERROR]
-        data = files.encode(document)
+        data = files.encode(_shortened(record).document())
         # Overwrite the reserved blocks: truncating first would return them to a full disk.
         os.pwrite(self._descriptor, data, 0)
         os.ftruncate(self._descriptor, len(data))
@@ -231,6 +278,15 @@ class ExitSlot:
         """Release the space: there will be no record."""
         os.close(self._descriptor)
         os.unlink(self._temporary)
+
+
+def _shortened(record: Exit) -> Exit:
+    """The record with its errors short enough for the space that is reserved for it."""
+    if record.error is not None:
+        record = record._replace(error=record.error[:LONGEST_ERROR])
+    if record.check is not None and record.check.error is not None:
+        record = record._replace(check=record.check._replace(error=record.check.error[:LONGEST_ERROR]))
+    return record
 
 
 def _allocate(descriptor: int, offset: int) -> None:

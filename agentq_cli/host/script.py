@@ -79,6 +79,15 @@ def judge(printed: bytes, script: str) -> Verdict:
         return Verdict(ERROR, error=f"script '{script}': its data is nested too deeply")
 
 
+def data_again(directory: RunDirectory) -> str | None:
+    """The data that a script printed when it ran, for the run's check, which needs the same environment."""
+    try:
+        with open(directory.file("script.stdout"), "rb") as file:
+            return judge(file.read(LIMIT_BYTES), "").data
+    except OSError:
+        return None
+
+
 def with_data(request: LaunchRequest, env: dict[str, str], data: str | None) -> LaunchRequest:
     """The request with the script's data added to its prompt; for a command, the data goes into its environment."""
     if data is None:

@@ -11,7 +11,8 @@ from agentq_cli.manual.template import filled
 from agentq_cli.model.statuses import RunStatus, Status
 from agentq_cli.options.new_task import DEPTH_LIMIT
 from agentq_cli.options.table import ALIASES, GROUPS, SHORT_EXEC
-from agentq_cli.policy.retry import FREE_HOLDS, RETRIES
+from agentq_cli.policy.retry import CHECK_RETRIES, FREE_HOLDS, RETRIES
+from agentq_cli.policy.stages import MOST_INTERRUPTIONS
 
 NAME = "agentq.1"
 
@@ -40,6 +41,8 @@ def render(own: Command, commands: tuple[Command, ...]) -> str:
             ".Xr agentq-config 5 .",
         ],
         RETRIES=str(RETRIES),
+        CHECK_RETRIES=str(CHECK_RETRIES),
+        INTERRUPTIONS=str(MOST_INTERRUPTIONS),
         FREE_HOLDS=str(FREE_HOLDS),
         DEPTH=str(DEPTH_LIMIT),
         SEE=mdoc.see_also(

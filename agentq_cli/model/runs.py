@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agentq_cli.base.dataclass import dataclass
+from agentq_cli.base.dataclass import NamedTuple, dataclass
 from agentq_cli.model.addresses import RunId
 
 TYPE_CHECKING = False
@@ -11,6 +11,29 @@ if TYPE_CHECKING:
 
     from agentq_cli.model.actions import Trigger
     from agentq_cli.model.statuses import FailureClass, RunStatus
+
+
+class Check(NamedTuple):
+    """How the check of a run ended: with an `exit_code`, by a `signal`, `stopped` by agentq for this reason (`LIMIT`:
+    its own time-out), or with an `error`, which says why it could not be started. `command` is empty in a record of the
+    keeper, since the task has it."""
+
+    exit_code: int | None
+    signal: int | None
+    stopped: str | None
+    error: str | None
+    duration_ms: int
+    output_bytes: int
+    command: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether it found the work done. An exit code after our own signal says nothing."""
+        return self.exit_code == 0 and self.signal is None and self.stopped is None and self.error is None
+
+
+LIMIT = "limit"
+"""The reason for which a keeper stops a check that has reached its own time-out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +68,13 @@ class Outcome:
     stderr_bytes: int = 0
     reset_at: int | None = None
     script_outcome: str | None = None
+    check: Check | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """One row of the audit log (`task_runs`). `list_price`: a subscription pays, so `cost_usd` is what the tokens would
-    have cost without it. `turns` is how often the model answered."""
+    have cost without it. `turns` is how often the model answered, `checked` how its check ended."""
 
     session: str
     seq: int
@@ -82,6 +106,7 @@ class Run:
     stderr_bytes: int | None
     host: str
     adopted: bool
+    checked: Check | None = None
 
     @property
     def id(self) -> RunId:

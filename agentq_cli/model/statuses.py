@@ -69,5 +69,6 @@ class FailureClass(StrEnum):
     DENIED = "denied"
     CONTEXT = "context"
     BUDGET = "budget"
+    CHECK = "check"
     ERROR = "error"
     CANCELLED = "cancelled"

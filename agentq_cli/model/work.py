@@ -50,6 +50,8 @@ class Launch:
     max_cost_usd: float | None = None
     earlier_runs: int = 0
     continues: str | None = None
+    check: str | None = None
+    check_timeout_ms: int | None = None
 
     @property
     def max_retries(self) -> int:

@@ -199,6 +199,7 @@ class TaskMaker:
             depth=depth(self._at.environ),
             tz=given.get("tz"),
             script=self._script(given, options, what),
+            check=_check(given, options, what),
             max_cost_usd=self._max_cost(given, options, agent, what),
         )
 
@@ -248,6 +249,17 @@ class TaskMaker:
         if not os.path.isfile(path):
             raise Usage(f"{what('script')} '{named}': no such file")
         return text(path, what("script"))
+
+
+def _check(given: Given, options: Given, what: Callable[[str], str]) -> str | None:
+    line = chosen(given, options, "check")
+    if line is None:
+        return None
+    if not line.strip():
+        raise Usage(f"{what('check')} '{line}': a command must not be blank")
+    if "\0" in line:
+        raise Usage(f"{what('check')}: contains a NUL character")
+    return text(line, what("check"))
 
 
 def content(place: str, given: Given) -> dict[str, Any]:

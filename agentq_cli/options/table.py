@@ -184,6 +184,14 @@ ROWS: tuple[Any, ...] = (
         "A script that runs first and decides whether to continue.",
         {"field": "launch.script"},
     ),
+    (
+        "--check",
+        DEFAULTS,
+        "text",
+        WHAT,
+        "A line of shell that must succeed before the task counts as completed.",
+        {"metavar": "CMD", "field": "launch.check"},
+    ),
     # When.
     ("--at", ("submit", *CHANGES, "batch", "request"), "time", WHEN, "Not before this time.", {"field": "due_at"}),
     (
@@ -364,6 +372,14 @@ ROWS: tuple[Any, ...] = (
         {"default": "none", "field": "launch.stall_timeout_ms"},
     ),
     (
+        "--check-timeout",
+        DEFAULTS,
+        "duration",
+        LIMITS,
+        "Limit on the time of a check.",
+        {"default": "10m", "field": "launch.check_timeout_ms"},
+    ),
+    (
         "--memory",
         DEFAULTS,
         "size",
@@ -396,7 +412,7 @@ ROWS: tuple[Any, ...] = (
         {
             "low": 0,
             "high": 1000,
-            "default": "5 for failures that pass, see agentq(1); else 0",
+            "default": "5 for failures that pass, see agentq(1); 3 after a failed check; else 0",
             "field": "launch.retries",
         },
     ),
@@ -541,6 +557,7 @@ ROWS: tuple[Any, ...] = (
     ("--stdout", ("logs",), "flag", WHICH, "Only what it wrote on stdout.", {}),
     ("--stderr", ("logs",), "flag", WHICH, "Only what it wrote on stderr, on stdout.", {}),
     ("--script", ("logs",), "flag", WHICH, "Only what its script wrote, on stdout.", {}),
+    ("--check", ("logs",), "flag", WHICH, "Only what its check wrote, on stdout.", {}),
     ("--tail -n", ("logs",), "whole", WHICH, "Only the last N lines.", {"low": 0}),
     ("--raw", ("logs",), "flag", HOW, "Print an agent's own events; the bytes as they are, but to a terminal.", {}),
     ("--limit", ("list", "runs", "events", "messages", "report"), "whole", WHICH, "At most this many.", {"low": 1}),

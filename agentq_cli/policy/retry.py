@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.dataclass import dataclass
+from agentq_cli.base.defaults import CHECK_RETRIES as CHECK_RETRIES
 from agentq_cli.base.defaults import MAX_BACKOFF_MS as MAX_BACKOFF_MS
 from agentq_cli.base.defaults import RETRIES as RETRIES
 from agentq_cli.model.statuses import FailureClass
@@ -58,6 +59,7 @@ RULES: Mapping[FailureClass, Rule] = {
     FailureClass.DENIED: Rule(),
     FailureClass.CONTEXT: Rule(goes_on=False),  # A full conversation stays full.
     FailureClass.BUDGET: Rule(on_request=False),
+    FailureClass.CHECK: Rule(by_default=True),
     FailureClass.ERROR: Rule(),
     FailureClass.CANCELLED: Rule(on_request=False, goes_on=False),
 }
@@ -95,7 +97,9 @@ def again(task: Task, outcome: Outcome, *, now: int, hold: AgentHold | None, jit
         return Again(task.due_at, counted=False, fresh=True)
     if hold is not None and hold.kind is FailureClass.RATE_LIMITED and hold.count <= FREE_HOLDS:
         return Again(task.due_at, counted=False)
-    if not retried(outcome.failure_class, task.work.launch) or task.attempts > task.work.launch.max_retries:
+    if not retried(outcome.failure_class, task.work.launch) or task.attempts > most(
+        outcome.failure_class, task.work.launch
+    ):
         return None
     return Again(now + delay_ms(task.work.launch, task.attempts, jitter), counted=True)
 
@@ -114,6 +118,11 @@ def retried(failure: FailureClass, launch: Launch) -> bool:
     return rule.by_default if launch.retries is None else rule.on_request
 
 
+def most(failure: FailureClass | None, launch: Launch) -> int:
+    """How many retries a failure of this class may use up, together with those that came before."""
+    return CHECK_RETRIES if failure is FailureClass.CHECK and launch.retries is None else launch.max_retries
+
+
 def goes_on(failure: str | None) -> bool:
     """Whether the run after one of this failure class (None: it did not fail) continues its conversation."""
     return failure is not None and RULES[FailureClass(failure)].goes_on
@@ -122,6 +131,11 @@ def goes_on(failure: str | None) -> bool:
 def exhausted(launch: Launch, spent_usd: float) -> bool:
     """Whether the runs of a task have together cost as much as `--max-cost` allows."""
     return launch.max_cost_usd is not None and spent_usd >= launch.max_cost_usd
+
+
+def time_left_ms(launch: Launch, spent_ms: int) -> int | None:
+    """How long a run may take after runs of its task whose check failed have taken so long; None: there is no limit."""
+    return None if launch.timeout_ms is None else max(1, launch.timeout_ms - spent_ms)
 
 
 def delay_ms(launch: Launch, retry: int, jitter: float) -> int:

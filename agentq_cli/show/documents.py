@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from agentq_cli.model.actions import SweepAction, TargetResult
-    from agentq_cli.model.runs import Run
+    from agentq_cli.model.runs import Check, Run
     from agentq_cli.model.sessions import Event, Message, SessionInfo
     from agentq_cli.model.tasks import Task, WaitingFor
     from agentq_cli.model.workers import Supervisor, Worker
@@ -79,6 +79,7 @@ def task(task: Task, *, now: int, waiting_for: WaitingFor | None) -> Item:
         "after": [{"id": str(each.address), "on": each.on.value} for each in task.work.after],
         "attempts": task.attempts,
         "max_retries": task.work.launch.max_retries,
+        "check": task.work.launch.check,
         "last_run": None if task.last_run is None else str(RunId(task.session, task.seq, task.last_run)),
         "exit_code": task.exit_code,
     }
@@ -162,6 +163,7 @@ def run(run: Run, *, prompt: str | None, directory: str, pid: int | None) -> Ite
         "error": run.error,
         "result": run.result,
         "script_outcome": run.script_outcome,
+        "check": None if run.checked is None else check(run.checked, directory),
         "conversation": run.conversation,
         "tokens_in": run.tokens_in,
         "tokens_out": run.tokens_out,
@@ -176,6 +178,21 @@ def run(run: Run, *, prompt: str | None, directory: str, pid: int | None) -> Ite
         "pid": pid,
         "host": run.host,
         "adopted": run.adopted,
+    }
+
+
+def check(check: Check, directory: str) -> Item:
+    """The `check` of a run: how it ended, and the file of its output."""
+    return {
+        "command": check.command,
+        "passed": check.passed,
+        "exit_code": check.exit_code,
+        "signal": None if check.signal is None else signal_name(check.signal),
+        "stopped": check.stopped,
+        "error": check.error,
+        "duration_ms": check.duration_ms,
+        "output_path": f"{directory}/check",
+        "output_bytes": check.output_bytes,
     }
 
 

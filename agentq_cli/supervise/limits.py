@@ -19,13 +19,13 @@ from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper, process, resources, stop, tree
 from agentq_cli.host.records import Start
 from agentq_cli.host.run_directory import LINGERS, RunDirectory
+from agentq_cli.host.said import StreamFollower
 from agentq_cli.model.actions import Actor
 from agentq_cli.model.addresses import RunId
 from agentq_cli.model.tasks import Task
 from agentq_cli.options.values import format_cost, format_duration, format_size
 from agentq_cli.policy import stall
 from agentq_cli.supervise import plan
-from agentq_cli.supervise.settle import StreamFollower
 
 MEMORY_MS = 1_000
 """How often a supervisor measures a tree's memory: a peak between two measurements is not seen."""
@@ -118,12 +118,15 @@ class RunLimits:
             reached = self._timeout(start, waits)
             # What an agent left running when it ended is already being ended.
             if reached is None and _agent_runs(directory, start):
-                reached = (
-                    self._memory(start, waits)
-                    or self._cost(stream, waits)
-                    or self._silence(directory, waits, remember)
-                    or self._linger(directory, waits, remember)
-                )
+                # A check has a time-out of its own, and spends nothing.
+                reached = self._memory(start, waits)
+                if not directory.checks():
+                    reached = (
+                        reached
+                        or self._cost(stream, waits)
+                        or self._silence(directory, waits, remember)
+                        or self._linger(directory, waits, remember)
+                    )
         again = waits or self.always or self.finished
         self.check_at = monotonic_ms() + min(waits, default=FIRST_CHECK_MS) if again else None
         return reached

@@ -6,16 +6,23 @@ from collections.abc import Mapping
 
 from agentq_cli.agents import profile as profiles
 from agentq_cli.base.clock import Clock
+from agentq_cli.base.context import suppress
+from agentq_cli.base.defaults import CHECK_TIMEOUT_MS
 from agentq_cli.base.errors import AgentqError, Usage
 from agentq_cli.config.configuration import Config
 from agentq_cli.engines.nouns import Claim, Past, Plan
 from agentq_cli.host.launch import LaunchRequest
 from agentq_cli.host.place import Place
+from agentq_cli.model.addresses import RunId
 from agentq_cli.model.tasks import Task
 from agentq_cli.model.work import Work
 from agentq_cli.options.values import format_cost
-from agentq_cli.policy import retry
+from agentq_cli.policy import checked, retry
 from agentq_cli.supervise import variables
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.model.runs import Check
 
 DEFAULT_GRACE_MS = 5000
 
@@ -25,16 +32,25 @@ def profile_of(task: Task, config: Config) -> profiles.Profile | None:
     return None if task.work.agent is None else profiles.profile(config, task.work.agent)
 
 
+def read_by(task: Task, config: Config) -> tuple[str, bool]:
+    """What reads the output of a task's runs, and whether that ends with a final event. Raises NotFound if the profile
+    no longer exists."""
+    profile = profile_of(task, config)
+    return ("none", False) if profile is None else (profile.reader, profile.streams)
+
+
 NUDGE = "You began this task in this conversation and were interrupted ({why}). See what is done, and go on from there."
 """The text before the prompt if a run continues what an earlier run of its task had begun."""
 
 
-def plan(task: Task, config: Config, past: Past, *, now: int) -> Plan:
-    """What a task's next run starts. A problem becomes the plan's `error`, never an exception."""
+def plan(task: Task, config: Config, past: Past, *, now: int, here: Place | None = None) -> Plan:
+    """What a task's next run starts. A problem becomes the plan's `error`, never an exception. `here` has the files of
+    the run before it, whose check may have failed."""
     import uuid
 
+    timeout_ms = retry.time_left_ms(task.work.launch, past.unfit_ms)
     if task.work.kind == "exec":
-        return Plan(argv=task.work.argv or ())
+        return Plan(argv=task.work.argv or (), timeout_ms=timeout_ms)
     try:
         profile = profile_of(task, config)
         assert profile is not None
@@ -44,7 +60,9 @@ def plan(task: Task, config: Config, past: Past, *, now: int) -> Plan:
             raise Usage(f"conversation '{conversation}': agent '{profile.name}' cannot go on in it from this directory")
         if not resume:
             conversation = str(uuid.uuid4()) if profile.chooses_conversation else None
-        elif past.interrupted is not None:
+        if past.unfit is not None:
+            prompt = f"{_unfit(task, past.unfit, here)}\n\n{prompt}"
+        elif resume and past.interrupted is not None:
             prompt = f"{NUDGE.format(why=past.interrupted.replace('_', ' '))}\n\n{prompt}"
         argv, stdin_text = profiles.command(
             profile,
@@ -65,8 +83,20 @@ def plan(task: Task, config: Config, past: Past, *, now: int) -> Plan:
         resumes=resume,
         # The last such word: the placeholders of the profile come before.
         directory=profiles.edited(config, profile.name, task.work.directory),
+        timeout_ms=timeout_ms,
         prompt_word=len(argv) - 1 - argv[::-1].index(prompt) if profile.prompt == "argv" else None,
     )
+
+
+def _unfit(task: Task, check: Check, here: Place | None) -> str:
+    """What the agent is told of the check that its last run failed."""
+    from agentq_cli.host.output import OutputReader
+
+    output = ""
+    if here is not None:
+        with suppress(OSError), OutputReader(here.run(RunId(*task.address, task.runs)), "check") as printed:
+            output = printed.last(checked.TOLD_BYTES)
+    return checked.told(check, output, shown_bytes=checked.TOLD_BYTES)
 
 
 def _goes_on(task: Task, profile: profiles.Profile, past: Past) -> bool:
@@ -130,11 +160,12 @@ def linger_ms(task: Task, config: Config) -> int | None:
 
 
 def request(
-    claim: Claim, config: Config, here: Place, clock: Clock, environ: Mapping[str, str], zone: str
+    claim: Claim, config: Config, here: Place, clock: Clock, environ: Mapping[str, str], zone: str, *, take: int = 1
 ) -> LaunchRequest:
-    """The launch of a claimed task."""
+    """The launch of a claimed task; `take` is the shim's."""
     task, run = claim.task, claim.run
     profile = profile_of(task, config)
+    reader, streams = read_by(task, config)
     own = variables.given(task.work, task.session, claim.environment, config, environ, profile)
     return LaunchRequest(
         run_dir=here.run_path(run),
@@ -146,13 +177,18 @@ def request(
         stdin_path=task.work.launch.stdin,
         stdin_text=claim.plan.stdin_text,
         private_tmp=task.work.kind == "prompt",
-        timeout_ms=task.work.launch.timeout_ms,
+        timeout_ms=claim.plan.timeout_ms,
         grace_ms=grace_ms(task, config),
         interrupt_first=profile is not None and profile.interrupt_first,
         output_bytes=config.limits.output_bytes,
         fixed_now_ms=clock.fixed_ms,
         script=task.work.launch.script,
         prompt_word=claim.plan.prompt_word,
+        check=task.work.launch.check,
+        check_timeout_ms=task.work.launch.check_timeout_ms or CHECK_TIMEOUT_MS,
+        reader=reader,
+        streams=streams,
+        take=take,
     )
 
 

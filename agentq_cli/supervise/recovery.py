@@ -19,12 +19,13 @@ from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper, process, stop, tree
 from agentq_cli.host.records import Start, Void
 from agentq_cli.host.run_directory import RunDirectory
+from agentq_cli.host.said import StreamFollower
 from agentq_cli.model.actions import Actor
 from agentq_cli.model.addresses import RunId
 from agentq_cli.model.runs import Outcome
 from agentq_cli.model.tasks import Task
 from agentq_cli.model.workers import Worker
-from agentq_cli.supervise import overdue, settle
+from agentq_cli.supervise import going_on, overdue, settle
 from agentq_cli.supervise.plan import grace_ms
 
 ENDING_MS = 1_000
@@ -32,21 +33,25 @@ ENDING_MS = 1_000
 
 
 class Finding(StrEnum):
-    """What the files of a run show about it."""
+    """What the files of a run show about it. `UNCHECKED`: it crashed with only its check left."""
 
     NEVER_STARTED = "never started"
     RUNNING = "running"
     ENDED = "ended"
     CRASHED = "crashed"
+    UNCHECKED = "unchecked"
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """One run that was dealt with: what was found, and what its task became (None: another process was faster)."""
+    """One run that was dealt with: what was found, and what its task became (None: another process was faster).
+
+    An unchecked one is yet to be taken over, by a keeper with this `take`."""
 
     worker: Worker
     finding: Finding
     task: Task | None
+    take: int = 0
 
 
 def find(queue: Queue, run: RunId, directory: RunDirectory, *, dry: bool = False) -> Finding:
@@ -86,7 +91,7 @@ def settle_run(
         queue.undo_claim(worker.id, actor=actor, reason="it was claimed and never started")
         return Recovered(worker, finding, None)
     if finding is Finding.RUNNING:
-        if worker.stop is not None and directory.stop() is None and not dry:
+        if worker.stop is not None and not directory.told(worker.stop) and not dry:
             stop.request_stop(directory, reason=worker.stop, at=queue.now)
         return None
     try:
@@ -98,6 +103,7 @@ def settle_run(
         assert record is not None
         outcome = settle.outcome(task, directory, record, settle.follower(task, directory, config), config)
     else:
+        take = directory.takes() + 1
         if dry:
             left = overdue.left_behind(worker, left_behind(directory), queue.here.path)
             ended = not left and not _may_leave_processes(directory)
@@ -105,19 +111,31 @@ def settle_run(
             ended = end_tree(queue, worker, directory, grace=grace_ms(task, config))
         if not ended:
             return None
-        outcome = crashed(worker, directory, settle.follower(task, directory, config), queue.now)
+        end = crashed(worker, task, directory, settle.follower(task, directory, config), config, queue.now)
+        if end is None:
+            return Recovered(worker, Finding.UNCHECKED, None, take)
+        outcome = end
     return Recovered(worker, finding, queue.finish(worker.id, outcome, actor=actor, background=wait is False))
 
 
-def crashed(worker: Worker, directory: RunDirectory, stream: settle.StreamFollower | None, now: int) -> Outcome:
-    """The outcome of a run whose shim left no exit record and whose tree has ended."""
+def crashed(
+    worker: Worker, task: Task, directory: RunDirectory, stream: StreamFollower | None, config: Config, now: int
+) -> Outcome | None:
+    """The outcome of a run whose shim left no exit record and whose tree has ended; None if its check is to be run
+    again, since its agent had done its work."""
     stopped = directory.stop()
     start = directory.start()
     boot = process.boot_of(start.identity.boot_id) if isinstance(start, Start) else ""
     rebooted = boot not in ("", process.boot_id())
     why = "the machine was restarted" if rebooted else "its keeper process vanished without a record"
     reason = worker.stop if stopped is None else stopped.reason
-    return settle.crashed(directory, stream, stopped=reason, why=why, now=now)
+    if task.cancel_requested:
+        reason = "cancelled"
+    if task.work.launch.check is not None and (passed := directory.passed()) is not None:
+        outcome = settle.agent_outcome(task, directory, passed, stream, config)
+    else:
+        outcome = settle.crashed(directory, stream, stopped=reason, why=why, now=now)
+    return going_on.judged(task, directory, outcome, stopped=reason)
 
 
 def end_tree(queue: Queue, worker: Worker, directory: RunDirectory, *, grace: int) -> bool:

@@ -19,6 +19,7 @@ from agentq_cli.policy.admission import Gate
 from agentq_cli.supervise import plan
 from agentq_cli.supervise.duty import Duty, Happening
 from agentq_cli.supervise.gates import Gates
+from agentq_cli.supervise.going_on import Keepers
 from agentq_cli.supervise.watch import Watched, unstarted
 
 START = "start"
@@ -70,7 +71,9 @@ class Starter:
                 return None
             return self._queue.claim(
                 candidate,
-                plan.plan(candidate.task, self._duty.config, candidate.past, now=self._queue.now),
+                plan.plan(
+                    candidate.task, self._duty.config, candidate.past, now=self._queue.now, here=self._queue.here
+                ),
                 supervisor=self._duty.identity,
                 jobs=self._duty.jobs,
                 parallel=self._parallel,
@@ -107,6 +110,13 @@ class Starter:
         # pidfd.
         watched.ended = tried.error is not None
         return watched
+
+    def take_over(self, watched: Watched) -> None:
+        """Start a keeper for a run that only has its check left. Raises OSError."""
+        keepers = Keepers(self._queue, self._duty.config, self._duty.clock, self._environ)
+        request = keepers.request(watched.worker.id, watched.take)
+        if request is not None:
+            watched.taken_over(self._launcher.launch(request)[1])
 
     def expire(self) -> Iterator[Happening]:
         """End the tasks that were not started in time."""

@@ -71,7 +71,7 @@ class Supervision:
         self._gates = Gates(queue, duty.identity, self._resources)
         self._starter = Starter(duty, launcher, self._gates)
         self._answering = Answering(duty)
-        self._runs = WatchedRuns(duty, ended=self._answering.expect)
+        self._runs = WatchedRuns(duty, self._answering.expect, self._starter.take_over)
         self._dependents = Dependents(duty)
         self._hooks = Hooks(queue, duty.identity, environ, Actor.SUPERVISOR)
         self._lease = Lease(duty)

@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from functools import partial
 
+from agentq_cli.base import clock
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.dataclass import dataclass, field, replace
 from agentq_cli.base.errors import AgentqError, Busy
@@ -26,6 +27,7 @@ from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.workers import Worker
 from agentq_cli.policy.hooks import Call
 from agentq_cli.supervise import attended, history, limits, overdue, recovery, requests, settle, wake
+from agentq_cli.supervise.going_on import Keepers
 from agentq_cli.supervise.guard import Guard
 from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks
 
@@ -136,12 +138,23 @@ class Sweep:
             if late is not None:
                 yield _of_run("overdue", worker.id, str(late))
             return
-        if recovered.finding is recovery.Finding.NEVER_STARTED:
+        if recovered.finding is recovery.Finding.UNCHECKED:
+            yield from self._check_again(worker, recovered.take)
+        elif recovered.finding is recovery.Finding.NEVER_STARTED:
             yield _of_run("undo", worker.id, "it was claimed and never started")
         elif recovered.task is not None:
             crashed = recovered.finding is recovery.Finding.CRASHED
             reason = f" ({recovered.task.reason})" if recovered.task.reason else ""
             yield _of_run("recover" if crashed else "settle", worker.id, f"{recovered.task.status}{reason}")
+
+    def _check_again(self, worker: Worker, take: int) -> Iterator[SweepAction]:
+        """Start a keeper for a run that only has its check left. Systemd would end it together with this sweep: there
+        a supervisor does it, which is woken for this run too."""
+        if "INVOCATION_ID" in self.environ and self.wake:
+            return
+        keepers = Keepers(self.queue, self.config, clock.from_environment(self.environ), self.environ)
+        if self.dry or keepers.launch_alone(worker.id, take):
+            yield _of_run("recheck", worker.id, "its keeper vanished during its check, which is run again")
 
     def _limits(self) -> Iterator[SweepAction]:
         """End those of the unwatched, running runs that have reached a limit."""

@@ -12,6 +12,7 @@ from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper
 from agentq_cli.host.records import Start, Void
 from agentq_cli.host.run_directory import RunDirectory
+from agentq_cli.host.said import StreamFollower
 from agentq_cli.host.tree import SETTLE_MS, Orphans
 from agentq_cli.model.runs import Outcome
 from agentq_cli.model.statuses import FailureClass, RunStatus
@@ -34,12 +35,14 @@ LOST_MS = 1000
 
 @dataclass(slots=True)
 class Watched:
-    """A run and what is known of it. `pidfd` is its shim's, -1 if the shim is gone; `again_at` is monotonic."""
+    """A run and what is known of it. `pidfd` is its shim's, -1 if the shim is gone; `again_at` is monotonic.
+
+    `take` is 0, or the number of the keeper that is to take the run over, since its check is to be run again."""
 
     worker: Worker
     task: Task
     directory: RunDirectory
-    stream: settle.StreamFollower | None = None
+    stream: StreamFollower | None = None
     pidfd: int = -1
     ended: bool = False
     conversation: str | None = None
@@ -47,6 +50,7 @@ class Watched:
     outcome: Outcome | None = None
     never_started: bool = False
     again_at: int = 0
+    take: int = 0
     limits: RunLimits = field(default_factory=RunLimits)
 
     @classmethod
@@ -134,14 +138,21 @@ class Watched:
                 grace_ms(self.task, config),
                 recovery.left_behind(self.directory),
             )
+        self.take = 0
+        take = self.directory.takes() + 1
         if not self.orphans.step():
             self.again_at = monotonic_ms() + SETTLE_MS
             return False
         if not recovery.bury(self.directory):
             self.again_at = monotonic_ms() + LOST_MS
             return False
-        self.outcome = recovery.crashed(self.worker, self.directory, self.stream, queue.now)
-        return True
+        self.outcome = recovery.crashed(self.worker, self.task, self.directory, self.stream, config, queue.now)
+        self.take = take if self.outcome is None else 0
+        return self.outcome is not None
+
+    def taken_over(self, pidfd: int) -> None:
+        """Watch the keeper that takes the run over."""
+        self.take, self.orphans, self.ended, self.pidfd = 0, None, False, pidfd
 
     def close(self) -> None:
         """Release the shim and close the stream."""

@@ -28,15 +28,16 @@ class WatchedRuns:
     """The runs of one supervisor, in the order of the starts.
 
     `started` counts the tasks that it started, `failed` those that it watched to an unsuccessful end. `ended` is called
-    with the session of each run that is finished.
+    with the session of each run that is finished, `take_over` with each whose check is to be run again.
     """
 
-    def __init__(self, duty: Duty, ended: Callable[[str], None]) -> None:
+    def __init__(self, duty: Duty, ended: Callable[[str], None], take_over: Callable[[Watched], None]) -> None:
         self.by_id: dict[RunId, Watched] = {}
         self.started = 0
         self.failed = 0
         self._duty = duty
         self._ended = ended
+        self._take_over = take_over
         self._overdue: set[RunId] = set()
         self._overdue_at = 0
 
@@ -96,7 +97,7 @@ class WatchedRuns:
             if worker.stop is not None and watched is not None and not watched.ended:
                 # If the disk is full, the next round tries again.
                 with self._duty.guard.guarding(worker.session, f"stop {worker.id}"):
-                    if watched.directory.stop() is None:
+                    if not watched.directory.told(worker.stop):
                         stop.request_stop(watched.directory, reason=worker.stop, at=queue.now)
 
     def limit(self) -> Iterator[Happening]:
@@ -143,6 +144,9 @@ class WatchedRuns:
                 continue
             with duty.guard.guarding(run.session, step) as tried:
                 if not watched.conclude(duty.queue, duty.config):
+                    if watched.take:
+                        self._take_over(watched)
+                        yield duty.tell("recheck", run, before=Status.RUNNING, after=Status.RUNNING)
                     continue
                 yield from self._finish(run, watched)
             if tried.lasting:

@@ -10,11 +10,11 @@ from agentq_cli.base.errors import AgentqError
 from agentq_cli.commands.following import last_said
 from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
+from agentq_cli.host.said import StreamFollower
 from agentq_cli.model.addresses import RunId
 from agentq_cli.options import values
 from agentq_cli.show.documents import Item
 from agentq_cli.supervise import settle
-from agentq_cli.supervise.settle import StreamFollower
 from agentq_cli.top.snapshot import LONGEST
 
 STEPS = 32

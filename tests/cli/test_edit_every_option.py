@@ -44,6 +44,8 @@ def everywhere(home: Path) -> dict[str, tuple[tuple[str, ...], dict[str, Any]]]:
         "--stall-timeout": (("3h",), {"launch.stall_timeout_ms": 3 * HOUR}),
         "--memory": (("1GiB",), {"launch.memory_bytes": 1 << 30}),
         "--script": ((str(home / "env"),), {"launch.script": str(home / "env")}),
+        "--check": (("make test",), {"launch.check": "make test"}),
+        "--check-timeout": (("9m",), {"launch.check_timeout_ms": 9 * 60_000}),
         "--after": (("other/1",), {"after.other/1": "success"}),
         "--after-any": (("other/2",), {"after.other/2": "any"}),
         "--after-failure": (("other/3",), {"after.other/3": "failure"}),

@@ -45,7 +45,7 @@ def exactly(**keys: Schema) -> Schema:
 STATUS = one_of("blocked scheduled queued running retrying paused completed failed cancelled expired skipped")
 CLASSES = (
     "crashed stalled timeout oom network overloaded no_verdict rate_limited auth billing config spawn denied context "
-    "budget error cancelled"
+    "budget check error cancelled"
 )
 SCHEDULE = exactly(
     type=one_of("cron every at"),
@@ -106,8 +106,20 @@ TASK = exactly(
     after=listed(exactly(id=ADDRESS, on=one_of("success any failure"))),
     attempts=INT,
     max_retries=maybe(INT),
+    check=maybe(TEXT),
     last_run=maybe(RUN_ID),
     exit_code=maybe(INT),
+)
+CHECK = exactly(
+    command=TEXT,
+    passed=BOOL,
+    exit_code=maybe(INT),
+    signal=maybe(TEXT),
+    stopped=maybe(TEXT),
+    error=maybe(TEXT),
+    duration_ms=INT,
+    output_path=TEXT,
+    output_bytes=INT,
 )
 RUN = exactly(
     id=RUN_ID,
@@ -134,6 +146,7 @@ RUN = exactly(
     error=maybe(TEXT),
     result=ANY,
     script_outcome=maybe(TEXT),
+    check=maybe(CHECK),
     conversation=maybe(TEXT),
     tokens_in=maybe(INT),
     tokens_out=maybe(INT),

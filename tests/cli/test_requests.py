@@ -91,6 +91,7 @@ def test_what_one_agent_asks_for_is_no_deeper_the_more_it_is(agent, agentq, ran)
     [
         {"action": "schedule_task", "prompt": "x", "exec": ["rm", "-rf", "/"]},
         {"action": "schedule_task", "prompt": "x", "script": "/tmp/x"},
+        {"action": "schedule_task", "prompt": "x", "check": "touch /tmp/x"},
         {"action": "schedule_task", "prompt": "x", "cwd": "/"},
         {"action": "schedule_task", "prompt": "x", "env": {"A": "b"}},
         {"action": "schedule_task", "prompt": "x", "session": "other"},
@@ -230,6 +231,8 @@ SAID = {
     "max_backoff": '"16m"',
     "on_crash": '"fail"',
     "script": '"{home}/gate"',
+    "check": '"exit 0"',
+    "check_timeout": '"9m"',
     "stdin": '"{home}/variables"',
     "agent_arg": '["--fast"]',
     "max_cost": "1.5",

@@ -26,6 +26,12 @@ echo "end $AGENTQ_RUN" >>effects"""
 QUICK = EFFECT.format(wait="")
 GATED = EFFECT.format(wait="{ [ -e opened ] || read line <gate; } &&")
 
+# A check writes down the same of itself.
+CHECKING = """cd "$AGENTQ_STATE_DIR/.." && echo "check $AGENTQ_RUN" >>checks && {wait}
+echo "passed $AGENTQ_RUN" >>checks"""
+CHECK = CHECKING.format(wait="")
+GATED_CHECK = CHECKING.format(wait="{ [ -e opened ] || read line <gate; } &&")
+
 
 def until(condition: Callable[[], Any], what: str, seconds: float = DEADLINE) -> Any:
     """What `condition` returns once that is true. Raises TimeoutError after the deadline."""
@@ -236,6 +242,11 @@ class World:
         path = self.root / "effects"
         lines = path.read_text().splitlines() if path.exists() else []
         return [(word, run) for word, _, run in (line.partition(" ") for line in lines)]
+
+    def checks(self) -> list[str]:
+        """What the checks did, in order: "check" or "passed", and the run."""
+        path = self.root / "checks"
+        return path.read_text().splitlines() if path.exists() else []
 
     def began(self, run: str) -> bool:
         """Whether a run's agent has begun."""

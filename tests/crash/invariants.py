@@ -98,6 +98,7 @@ def violations(world: World, expected: Expected) -> list[str]:
     found += _tasks(state, expected)
     found += _runs(state, expected)
     found += _effects(state, expected)
+    found += _checks(state)
     found += _dependencies(state)
     found += _events(state)
     found += _results(state)
@@ -185,6 +186,18 @@ def _effects(state: State, expected: Expected) -> Iterator[str]:
             yield f"{name} has {run['stdout_bytes']} bytes of output"
         if whole and run["status"] != "success" and expected.strict and run["status"] != "cancelled":
             yield f"{name} did its work and is {run['status']}"
+
+
+def _checks(state: State) -> Iterator[str]:
+    """Nothing is completed whose check has not passed, however often that was interrupted."""
+    passed = {line.partition(" ")[2] for line in state.world.checks() if line.startswith("passed ")}
+    for run in state.runs:
+        task = state.tasks.get(f"{run['session']}/{run['seq']}")
+        if run["status"] != "success" or task is None or "check" not in json.loads(task["launch"]):
+            continue
+        found = json.loads(run["checked"] or "{}")
+        if state.name(run) not in passed or (found.get("exit_code"), found.get("stopped")) != (0, None):
+            yield f"{state.name(run)} is a success and its check is {found}"
 
 
 MEETS = {"success": {"completed"}, "any": set(ENDED), "failure": {"failed"}}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from crash_world import GATED, QUICK, Done, Started, World, until
+from crash_world import CHECK, GATED, GATED_CHECK, QUICK, Done, Started, World, until
 from invariants import ENDED, Expected, reading, rows
 
 Crash = Mapping[str, Any]
@@ -199,6 +199,29 @@ def scripted(world: World) -> None:
     script = world.root / "script"
     script.write_text('echo "begin script" >>"$AGENTQ_STATE_DIR/../scripts"; echo \'{"wakeAgent": true}\'\n')
     world.submit("-s", "s", "--script", str(script))
+
+
+def checked(world: World) -> None:
+    """A task whose check notes its own work."""
+    world.submit("-s", "s", "--check", CHECK)
+
+
+def check_unwatched(world: World) -> None:
+    """A run whose supervisor and keeper were killed during its check, which waits at the gate."""
+    world.submit("-s", "s", "--check", GATED_CHECK)
+    supervisor = world.start("run", "--drain")
+    until(lambda: "check s/1.1" in world.checks(), "the check of s/1.1")
+    supervisor.kill()
+    os.kill(world.pid("s/1.1", "start"), signal.SIGKILL)
+    os.kill(world.pid("s/1.1", "agent"), signal.SIGKILL)
+    world.settled()
+
+
+def check_again(world: World, crash: Crash) -> Done:
+    """A sweep, and what it started: the check waits at the gate again, or nothing is left."""
+    done = world.agentq("sweep", "--no-wake", crash=dict(crash))
+    until(lambda: len(world.checks()) > 1 or not list(world.processes()), "the second check of s/1.1, or its end")
+    return done
 
 
 def series(world: World) -> None:
@@ -482,6 +505,14 @@ SCENARIOS = (
     Scenario("hooks", ("supervisor",), hooked, drain, told),
     Scenario("sweep-calls-hooks", SWEEP, hooked, command("sweep", "--no-wake"), told),
     Scenario("pre-task-script", ("shim",), scripted, drain, harm),
+    Scenario("check", ("supervisor", "launcher", "shim", "agent"), checked, drain, harm),
+    Scenario(
+        "sweep-checks-again",
+        ("sweep", "launcher", "shim", "agent"),
+        check_unwatched,
+        check_again,
+        only("completed"),
+    ),
     Scenario("series", ("supervisor",), series, drain, rearmed),
     Scenario("requests", SWEEP, asking, command("sweep", "--no-wake"), only("completed", counts=3)),
     Scenario("cancel-waiting", COMMAND, queued_task, command("cancel", "s/2"), cancelled_or_done),

@@ -25,7 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from crash_world import ForkServer, Started, World, fast_directory, until
+from crash_world import CHECK, ForkServer, Started, World, fast_directory, until
 from invariants import ENDED, Expected, rows, violations
 from scenarios import recover
 from test_lanes import CHECKED, JOBS, PLACES, editing, make_places
@@ -132,6 +132,8 @@ class Soak:
                 how = self.chance.choice(("--after", "--after-any", "--after-failure"))
                 options += [how, self.chance.choice(known)]
                 options += ["--on-dep-failure", self.chance.choice(("cancel", "run"))]
+            if self.chance.random() < 0.3:
+                options += ["--check", self.chance.choice((CHECK, CHECK, f"{CHECK}; exit $((AGENTQ_ATTEMPT % 2))"))]
             work = ["-C", "/", "--exec", "--", "sh", "-c", self.chance.choice((CHECKED, CHECKED, SOMETIMES))]
             if self.chance.random() < 0.3:
                 place = str(self.world.root / self.chance.choice(PLACES))

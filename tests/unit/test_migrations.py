@@ -14,6 +14,7 @@ import pytest
 
 from agentq_cli.base.errors import AgentqError, Unreadable
 from agentq_cli.engines.local import connection, migrations, opening
+from agentq_cli.engines.steps.rows import launch
 
 KINDS = ("index", "inbound", "outbound")
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -174,6 +175,28 @@ def test_a_task_from_before_the_retries_keeps_its_budget_and_waits_for_nobody(
         columns = "attempts, tries, fresh, after, on_dep_failure, dep_failed"
         found = database.execute(f"SELECT {columns} FROM messages_in").fetchall()
     assert found == [(3, 3, 0, None, "cancel", None)]
+
+
+def test_a_run_and_a_task_from_before_the_checks_have_none(
+    tmp_path: Path, schema: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "agentq.db"
+    for file in (schema / "index").iterdir():
+        if int(file.name[:3]) > 9:
+            file.unlink()
+    migrations.latest.cache_clear()
+    with closing(opening.connect(str(path), "index", create=True)) as database:
+        database.execute(
+            'INSERT INTO task_runs (session, seq, attempt, "trigger", argv, cwd, started_at, status, host)'
+            " VALUES ('s', 1, 2, 'submit', '[]', '/', 3, 'success', 'here')"
+        )
+    monkeypatch.undo()
+    migrations.latest.cache_clear()
+    opening.connect(str(path), "index", create=False).close()
+    with closing(sqlite3.connect(path)) as database:
+        found = database.execute("SELECT session, seq, attempt, status, checked FROM task_runs").fetchall()
+    assert found == [("s", 1, 2, "success", None)]
+    assert launch('{"umask": 18, "depth": 0, "script": "/s"}').check is None
 
 
 def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, schema: Path) -> None:

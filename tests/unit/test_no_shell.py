@@ -21,6 +21,7 @@ CALLS = {
 """What hands text to a shell, or data to an interpreter."""
 
 ALLOWED = {
+    ("host/check.py", "sh"),
     ("host/script.py", "bash"),
     ("diagnose/service.py", "/bin/sh"),
     ("options/new_task.py", "sh"),
@@ -30,7 +31,8 @@ ALLOWED = {
     ("options/table.py", "zsh"),
 }
 """The pre-task script runs with `bash`: a path in a list of words, never `-c`. A printed unit may name a shell that
-only execs the words after it. Who submits a line of shell with `-c` asks for one. The completions are named after their
+only execs the words after it. Who submits a line of shell with `-c` or `--check` asks for
+one. The completions are named after their
 shells."""
 
 

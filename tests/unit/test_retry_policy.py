@@ -23,7 +23,7 @@ MINUTE = 60 * SECOND
 
 CONTRACT = """
 crashed yes | stalled yes | timeout no | oom yes | network yes | overloaded yes | no_verdict yes | rate_limited yes
-auth no | billing no | config no | spawn no | denied no | context no | budget no | error no | cancelled no
+auth no | billing no | config no | spawn no | denied no | context no | budget no | check yes | error no | cancelled no
 """
 BY_DEFAULT = {
     FailureClass(name): word == "yes"

@@ -39,6 +39,8 @@ def test_every_field_of_a_launch_comes_back() -> None:
         max_cost_usd=0.5,
         earlier_runs=3,
         continues="a/1.1",
+        check="make test",
+        check_timeout_ms=8,
     )
     assert rows.launch(rows.launch_text(launch)) == launch
     assert rows.launch(rows.launch_text(Launch())) == Launch()

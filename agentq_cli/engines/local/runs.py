@@ -171,6 +171,15 @@ class Runs(Tasks):
                 reindex.roll_back_dead_writers(self.state, [claimed.run.session])
         return claimed
 
+    def claimed(self, run: RunId) -> Claim | None:
+        from agentq_cli.engines.local.sessions import opened
+        from agentq_cli.engines.steps import claim
+
+        busy_ms = connection.BACKGROUND_BUSY_MS
+        with opened(self.state, run.session, create=False, alone=False, busy_ms=busy_ms) as database:
+            row = stored(database, run.seq)
+            return None if row is None else claim.claimed(Asking(database), rows.task(run.session, row), run)
+
     def last_start(self) -> LastStart:
         return rows.last_start(self.reading.ask("read.meta", {"name": "last_start"}))
 

@@ -8,7 +8,7 @@ from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import NotFound
 from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import dumps
-from agentq_cli.engines.nouns import Candidate, Claim, Past
+from agentq_cli.engines.nouns import Candidate, Claim, Past, Plan
 from agentq_cli.engines.steps import environments, finish, rows, series
 from agentq_cli.engines.steps.heads import around, startable
 from agentq_cli.model.actions import Trigger
@@ -20,8 +20,8 @@ from agentq_cli.policy.directories import Directories
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.engines.nouns import Plan
     from agentq_cli.engines.transaction import Reading, Transaction
+    from agentq_cli.model.runs import Check
     from agentq_cli.model.tasks import Task
     from agentq_cli.policy import order
 
@@ -156,13 +156,33 @@ def candidate(reading: Reading, head: order.Head, task: Task) -> Candidate:
 
 def past(reading: Reading, task: Task) -> Past:
     """What is known before a run of a task."""
+    unfit, unfit_ms = _unfit(reading, task)
     if task.work.agent is None:
-        return Past()
+        return Past(unfit=unfit, unfit_ms=unfit_ms)
     own_runs = task.runs > task.work.launch.earlier_runs
     paid = finish.spent(reading, task) if own_runs else 0.0
     conversation, used_at, interrupted = _conversation(reading, task, _interrupted(reading, task) if own_runs else None)
     directory = None if conversation is None else _directory(reading, task.session, conversation)
-    return Past(conversation, used_at, interrupted, paid, directory)
+    return Past(conversation, used_at, interrupted, paid, directory, unfit, unfit_ms)
+
+
+def _unfit(reading: Reading, task: Task) -> tuple[Check | None, int]:
+    """The failed check of the task's previous run, and how long its runs took that failed so."""
+    if task.work.launch.check is None or not task.tries:
+        return None, 0
+    values = task.address._asdict() | {"earlier": task.work.launch.earlier_runs, "tries": task.tries}
+    found = reading.ask("dispatch.last_checks", values)
+    failed = [row for row in found if row[0] == FailureClass.CHECK]
+    last = rows.check(found[0][2]) if found and found[0] in failed and found[0][2] else None
+    return last, sum(row[1] or 0 for row in failed)
+
+
+def claimed(reading: Reading, task: Task, run: RunId) -> Claim | None:
+    """The claim of a live run, for a shim that takes it over; None if it has ended."""
+    if task.status is not Status.RUNNING or task.runs != run.attempt:
+        return None
+    left = retry.time_left_ms(task.work.launch, _unfit(reading, task)[1])
+    return Claim(task, run, Plan(task.work.argv or (), timeout_ms=left), environments.find(reading, task.work))
 
 
 def _conversation(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.json_text import dumps
 from agentq_cli.model.statuses import FailureClass, RunStatus, Status
-from agentq_cli.options.values import format_cost
+from agentq_cli.options.values import format_cost, format_duration
 from agentq_cli.policy import retry, states
 
 TYPE_CHECKING = False
@@ -39,12 +39,26 @@ def finish(write: Transaction, run: RunId, outcome: Outcome, *, posted: bool, ji
         if retry.exhausted(task.work.launch, paid):
             again = None
             outcome = replace(outcome, error=f"{outcome.error or outcome.status}; {cost(task, paid)}")
+    if again is not None and outcome.failure_class is FailureClass.CHECK and (late := _late(write, task)) is not None:
+        again = None
+        outcome = replace(outcome, error=f"{outcome.error}; {late}")
     after = _ended(task, outcome, write.now) if again is None else _queued_again(task, outcome, again)
     write.save(task, after, event="finish", run=run, reason=after.reason, finished=outcome.finished_at)
     if task.work.agent and keeps_conversation(write, task, run):
         _keep_conversation(write, run, task.work.agent, outcome, forget=lost or outcome.conversation_full)
     write.tell("dispatch.delete_worker", run._asdict())
     return after
+
+
+def _late(write: Transaction, task: Task) -> str | None:
+    """That the runs whose check failed have used up the task's time, in words; None if they have not."""
+    limit = task.work.launch.timeout_ms
+    if limit is None:
+        return None
+    values = task.address._asdict() | {"earlier": task.work.launch.earlier_runs, "tries": task.tries}
+    found = write.ask("dispatch.last_checks", values)
+    took = sum(row[1] or 0 for row in found if row[0] == FailureClass.CHECK)
+    return f"its runs took {format_duration(took)} of {format_duration(limit)}" if took >= limit else None
 
 
 def cost(task: Task, spent_usd: float) -> str:
@@ -66,7 +80,7 @@ def _ended(task: Task, outcome: Outcome, now: int) -> Task:
 def _queued_again(task: Task, outcome: Outcome, again: retry.Again) -> Task:
     why = outcome.error or outcome.status
     if again.counted:
-        why = f"{why}; retry {task.attempts} of {task.work.launch.max_retries}"
+        why = f"{why}; retry {task.attempts} of {retry.most(outcome.failure_class, task.work.launch)}"
     waiting = replace(
         task,
         status=Status.QUEUED,
@@ -129,6 +143,7 @@ def run_columns(run: RunId, outcome: Outcome, *, posted: bool) -> dict[str, obje
         "stdout_bytes": outcome.stdout_bytes,
         "stderr_bytes": outcome.stderr_bytes,
         "posted": posted,
+        "checked": None if outcome.check is None else dumps(outcome.check._asdict()),
     }
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any, TypeAlias
 
-    from agentq_cli.model.runs import Run
+    from agentq_cli.model.runs import Check, Run
     from agentq_cli.model.sessions import Event, Message
     from agentq_cli.model.workers import LastStart, Supervisor, Worker
     from agentq_cli.policy.admission import Gate
@@ -257,6 +257,13 @@ def run_columns() -> tuple[str, ...]:
     return tuple(Run.__slots__)
 
 
+def check(text: str) -> Check:
+    """How a check ended, from its column."""
+    from agentq_cli.model.runs import Check
+
+    return Check(**loads(text))
+
+
 READ_OF_RUN: Mapping[str, Callable[[Any], Any]] = {
     "trigger": Trigger,
     "argv": _words,
@@ -265,6 +272,7 @@ READ_OF_RUN: Mapping[str, Callable[[Any], Any]] = {
     "result": loads,
     "adopted": bool,
     "list_price": bool,
+    "checked": check,
 }
 
 

@@ -93,7 +93,7 @@ SET status = :status, finished_at = :finished_at, duration_ms = :duration_ms, ex
     failure_class = :failure_class, error = :error, result = :result, script_outcome = :script_outcome,
     conversation = CASE WHEN :lost THEN NULL ELSE coalesce(:conversation, conversation) END, tokens_in = :tokens_in, tokens_out = :tokens_out,
     cost_usd = :cost_usd, list_price = :list_price, turns = :turns, peak_rss_bytes = :peak_rss_bytes, stdout_bytes = :stdout_bytes,
-    stderr_bytes = :stderr_bytes, posted = :posted
+    stderr_bytes = :stderr_bytes, posted = :posted, checked = :checked
 WHERE session = :session AND seq = :seq AND attempt = :attempt AND finished_at IS NULL
 
 -- name: session_started
@@ -203,6 +203,10 @@ ORDER BY attempt DESC LIMIT 1
 -- name: last_attempt
 SELECT agent, conversation, failure_class, finished_at FROM task_runs
 WHERE session = :session AND seq = :seq ORDER BY attempt DESC LIMIT 1
+
+-- name: last_checks
+SELECT failure_class, duration_ms, checked FROM task_runs
+WHERE session = :session AND seq = :seq AND attempt > :earlier ORDER BY attempt DESC LIMIT :tries
 
 -- What a drain must wait for.
 -- name: unfinished
