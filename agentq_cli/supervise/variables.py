@@ -1,5 +1,4 @@
-"""The environment of a run: which variables it gets, and where each comes from (CONTRACT, what an agent process gets;
-READING, the environment that a task gets)."""
+"""The variables of a run, and where each comes from (CONTRACT, what an agent process gets)."""
 
 from __future__ import annotations
 

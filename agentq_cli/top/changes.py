@@ -89,6 +89,6 @@ class Changes:
 
         def told(line: str, good: bool) -> None:
             with contextlib.suppress(RuntimeError):  # the screen has been left
-                self._screen.call_from_thread(self._screen.say, line, wrong=not good)
+                self._screen.call_later(self._screen.say, line, wrong=not good)
 
         actions.perform(self._at, words, told)
