@@ -138,7 +138,8 @@ def _works(queue: Queue, runs: Iterable[PastRun]) -> dict[RunId, str]:
     for run in runs:
         with contextlib.suppress(AgentqError):
             task = queue.task(run.id.address, background=True)
-            found[run.id] = documents.brief_work(task.work.argv, task.work.prompt)
+            prompt = run_document.asked(run, task, queue.here.run(run.id))
+            found[run.id] = documents.brief_work(task.work.argv, prompt)
     return found
 
 

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.engines.door import Queue
     from agentq_cli.host.run_directory import RunDirectory
-    from agentq_cli.model.runs import Run
+    from agentq_cli.model.runs import PastRun, Run
     from agentq_cli.model.tasks import Task
 
 
@@ -24,7 +24,7 @@ def of(queue: Queue, run: Run, task: Task | None) -> documents.Item:
     )
 
 
-def asked(run: Run, task: Task, directory: RunDirectory) -> str | None:
+def asked(run: Run | PastRun, task: Task, directory: RunDirectory) -> str | None:
     """What the agent of a run was asked. Only the last run is sure to have been asked what its task says now."""
     prompt = task.work.prompt
     if prompt is None or run.attempt == task.last_run:

@@ -17,6 +17,7 @@ from agentq_cli.policy import figures
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import IO
 
     from agentq_cli.config.configuration import Config
     from agentq_cli.model.runs import PastRun
@@ -84,7 +85,7 @@ def _cost(runs: Iterable[PastRun]) -> Cost:
 
 def _last_look(queue: Queue) -> int | None:
     """When somebody last looked; None if nobody did, or if that was later than it is now."""
-    with suppress(OSError, ValueError), open(queue.here.looked, encoding="ascii") as file:
+    with suppress(OSError, ValueError), _stamp(queue, os.O_RDONLY) as file:
         at = from_rfc3339(file.read(40).strip())
         return at if at <= queue.now else None
     return None
@@ -92,7 +93,12 @@ def _last_look(queue: Queue) -> int | None:
 
 def remember_look(queue: Queue) -> None:
     """Note that somebody looks now. What cannot be noted is news again."""
-    with suppress(OSError):
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        with open(os.open(queue.here.looked, flags, 0o600), "w", encoding="ascii") as file:
-            file.write(rfc3339(queue.now) + "\n")
+    with suppress(OSError), _stamp(queue, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, "w") as file:
+        file.write(rfc3339(queue.now) + "\n")
+
+
+def _stamp(queue: Queue, flags: int, mode: str = "r") -> IO[str]:
+    """The file with the time of the last look; a link or a pipe that lies in its place is neither followed nor waited
+    for."""
+    flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    return open(os.open(queue.here.looked, flags, 0o600), mode, encoding="ascii")

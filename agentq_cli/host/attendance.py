@@ -69,7 +69,7 @@ def may_hint(state_dir: str, now: int) -> bool:
     except OSError:
         pass  # the first one
     try:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
         os.utime(file, ns=(now * 1_000_000, now * 1_000_000))
         os.close(file)
     except OSError:

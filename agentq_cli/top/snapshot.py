@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.errors import AgentqError
+from agentq_cli.commands import run_document
 from agentq_cli.commands.following import last_said
 from agentq_cli.commands.workers import gate_items, running, supervisor_item
 from agentq_cli.diagnose.why import Why
@@ -173,12 +174,13 @@ def _ended(queue: Queue, limit: int) -> list[documents.Item]:
     runs = sorted(queue.figures.recent_ends(limit), key=lambda run: -(run.finished_at or 0))
     addresses = list(dict.fromkeys(run.id.address for run in runs))
     tasks = dict(zip(addresses, queue.task_each(addresses), strict=True))
-    return [_ended_run(run, task if isinstance(task := tasks[run.id.address], Task) else None) for run in runs]
+    return [_ended_run(queue, run, task if isinstance(task := tasks[run.id.address], Task) else None) for run in runs]
 
 
-def _ended_run(run: PastRun, task: Task | None) -> documents.Item:
+def _ended_run(queue: Queue, run: PastRun, task: Task | None) -> documents.Item:
     if task is not None and run.attempt <= task.work.launch.earlier_runs:
         task = None  # it was replaced since, and what it did is forgotten
+    asked = None if task is None else run_document.asked(run, task, queue.here.run(run.id))
     return {
         "id": str(run.id),
         "task": str(Address(run.session, run.seq)),
@@ -192,5 +194,5 @@ def _ended_run(run: PastRun, task: Task | None) -> documents.Item:
         "error": run.error,
         "cost_usd": run.cost_usd,
         "labels": () if task is None else task.work.labels,
-        "work": "" if task is None else _work(task),
+        "work": "" if task is None else documents.brief_work(task.work.argv, asked),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 
 import pytest
@@ -68,6 +69,9 @@ def test_what_failed_is_told_once(aq: Driven) -> None:
     looked = aq.state_dir / "looked"
     assert stat.S_IMODE(looked.stat().st_mode) == 0o600
     looked.write_text("nonsense")
+    assert said(aq)["Failed"].startswith("default/2  ")
+    looked.unlink()
+    os.mkfifo(looked)
     assert said(aq)["Failed"].startswith("default/2  ")
 
 

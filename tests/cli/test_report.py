@@ -111,6 +111,7 @@ def test_each_run_has_the_title_that_it_ran_under_and_the_reason_of_its_end(aq: 
     assert lines[failed + 1].strip() == aq.items("runs", "bad/1")[0]["error"]
     items = {item["id"]: item["title"] for item in aq.json("report")["items"]}
     assert items == titles
+    assert {item["id"]: item["work"] for item in aq.json("top")["ended"]} == titles
 
 
 def test_its_json_has_the_failures_and_the_runs_one_by_one(worked: Driven) -> None:

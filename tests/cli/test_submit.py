@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from driven import Driven
@@ -72,6 +73,10 @@ def test_the_hint_comes_once_an_hour_after_the_address_and_into_no_pipe(aq: Driv
     (aq.state_dir / "hinted").symlink_to(aq.home / "elsewhere")
     assert "hint" in all_on_terminal(aq.agentq, *words)
     assert not (aq.home / "elsewhere").exists()
+    (aq.state_dir / "hinted").unlink()
+    os.mkfifo(aq.state_dir / "hinted")
+    os.utime(aq.state_dir / "hinted", (0, 0))
+    assert "hint" in all_on_terminal(aq.agentq, *words)
 
 
 def test_times(shared: Driven) -> None:
