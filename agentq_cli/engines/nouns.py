@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.runs import Check, Outcome
     from agentq_cli.model.statuses import FailureClass
     from agentq_cli.model.tasks import Task
+    from agentq_cli.model.trees import Landing
     from agentq_cli.policy import order
 
     class WhichRuns(TypedDict, total=False):
@@ -42,7 +43,8 @@ class Plan:
     otherwise it does once the agent has named it. `prompt_word` is the position of the prompt in the command line, if
     it is there. `timeout_ms` limits the time of the run, None does not. `directory` is the real path in which its agent
     edits, unless it may do so beside others. `error` says
-    why nothing can be started; the run is then closed without a process.
+    why nothing can be started; the run is then closed without a process. `lands`: its agent has done its work, and the
+    run only checks and lands it.
     """
 
     argv: tuple[str, ...]
@@ -54,6 +56,7 @@ class Plan:
     directory: str | None = None
     timeout_ms: int | None = None
     error: str | None = None
+    lands: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,8 @@ class Past:
     `interrupted` is how this task's previous run ended in that conversation; None if that run worked in another
     conversation or completed its work. `spent_usd` is what the runs of the task have cost so far, as far as they
     reported it. `unfit` is the failed check of the previous run, if that failed by it, and `unfit_ms` how long the runs
-    took that failed so since the task was submitted or retried.
+    took that failed so since the task was submitted or retried. `landing` is the landing of the previous run if that
+    failed by it, and `onto` the branch of the task that `--base @ID` names.
     """
 
     conversation: str | None = None
@@ -73,6 +77,8 @@ class Past:
     directory: str | None = None
     unfit: Check | None = None
     unfit_ms: int = 0
+    landing: Landing | None = None
+    onto: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from agentq_cli.model.actions import Trigger
     from agentq_cli.model.statuses import FailureClass, RunStatus
+    from agentq_cli.model.trees import Landing, Left
 
 
 class Check(NamedTuple):
@@ -69,12 +70,15 @@ class Outcome:
     reset_at: int | None = None
     script_outcome: str | None = None
     check: Check | None = None
+    left: Left | None = None
+    landing: Landing | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """One row of the audit log (`task_runs`). `list_price`: a subscription pays, so `cost_usd` is what the tokens would
-    have cost without it. `turns` is how often the model answered, `checked` how its check ended."""
+    have cost without it. `turns` is how often the model answered, `checked` how its check ended. `left` is what it left
+    in its tree, `landing` how its landing ended; None without a tree, or without a landing."""
 
     session: str
     seq: int
@@ -107,6 +111,8 @@ class Run:
     host: str
     adopted: bool
     checked: Check | None = None
+    left: Left | None = None
+    landing: Landing | None = None
 
     @property
     def id(self) -> RunId:

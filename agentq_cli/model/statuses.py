@@ -70,5 +70,8 @@ class FailureClass(StrEnum):
     CONTEXT = "context"
     BUDGET = "budget"
     CHECK = "check"
+    SETUP = "setup"
+    LAND = "land"
+    CONFLICT = "conflict"
     ERROR = "error"
     CANCELLED = "cancelled"

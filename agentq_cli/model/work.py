@@ -29,6 +29,11 @@ class Launch:
     version stored. `stdin` is the absolute path of what a command reads, or a dash and then the text itself. `umask` is
     the submitter's. Runs up to K = `earlier_runs` belong to a task that this one replaced. `continues` is the
     conversation in which a person has replied: the runs go on in that one or not at all.
+
+    With `--worktree`, `repository` is the git directory that all checkouts of the repository share, `checkout` the top
+    of the one that the task was submitted from, and `subdirectory` where in it that was; None, None and empty without.
+    `branch` is None for the default one (`trees.records.branch_of`), `base` the name that is resolved when the tree is
+    made.
     """
 
     env: Mapping[str, str] = field(default_factory=dict)
@@ -52,6 +57,16 @@ class Launch:
     continues: str | None = None
     check: str | None = None
     check_timeout_ms: int | None = None
+    repository: str | None = None
+    checkout: str | None = None
+    subdirectory: str = ""
+    branch: str | None = None
+    base: str | None = None
+    setup: str | None = None
+    teardown: str | None = None
+    land: str | None = None
+    land_as: str | None = None
+    push: str | None = None
 
     @property
     def max_retries(self) -> int:

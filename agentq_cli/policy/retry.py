@@ -60,6 +60,9 @@ RULES: Mapping[FailureClass, Rule] = {
     FailureClass.CONTEXT: Rule(goes_on=False),  # A full conversation stays full.
     FailureClass.BUDGET: Rule(on_request=False),
     FailureClass.CHECK: Rule(by_default=True),
+    FailureClass.SETUP: Rule(on_request=False),
+    FailureClass.LAND: Rule(by_default=True),
+    FailureClass.CONFLICT: Rule(by_default=True),
     FailureClass.ERROR: Rule(),
     FailureClass.CANCELLED: Rule(on_request=False, goes_on=False),
 }

@@ -21,6 +21,7 @@ FLOORS = (
     ("commands", "top"),
     ("diagnose",),
     ("supervise",),
+    ("trees",),
     ("engines", "host", "git"),
     ("show", "options", "config", "agents"),
     ("policy",),

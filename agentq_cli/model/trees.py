@@ -1,0 +1,66 @@
+"""What a run leaves in the working tree of a task, and what came of landing it."""
+
+from __future__ import annotations
+
+from agentq_cli.base.dataclass import NamedTuple
+from agentq_cli.base.enumeration import StrEnum
+
+
+class Left(NamedTuple):
+    """What was in a tree at the end of a run, against the commit `base` at which its branch began.
+
+    `repository` is the checkout that the task was submitted from, `worktree` the path of the tree, `branch` its branch.
+    `head` is the commit of HEAD, `snapshot` the commit that also has what was uncommitted (`dirty`); the same commit if
+    nothing was. `why` says why the snapshot is missing or what it lacks. `files_changed`, `insertions` and `deletions`
+    count uncommitted work too. What could not be found out is None.
+    """
+
+    repository: str
+    worktree: str
+    branch: str
+    base: str | None = None
+    head: str | None = None
+    commits: int | None = None
+    files_changed: int | None = None
+    insertions: int | None = None
+    deletions: int | None = None
+    dirty: bool | None = None
+    snapshot: str | None = None
+    why: str | None = None
+
+
+class Came(StrEnum):
+    """What came of landing. NOTHING: there was no change. UNCOMMITTED: files are not committed. HELD: a person has to
+    finish something first. FAILING: the branch itself fails the check. UNFIT: the check fails once the work is merged.
+    REFUSED: the remote refused the push."""
+
+    LANDED = "landed"
+    NOTHING = "nothing"
+    UNCOMMITTED = "uncommitted"
+    CONFLICT = "conflict"
+    HELD = "held"
+    FAILING = "failing"
+    UNFIT = "unfit"
+    REFUSED = "refused"
+
+
+class Landing(NamedTuple):
+    """How a landing on the branch `into` ended. `commit` is where that branch is now, `tree` the tree that landed,
+    which is the one that the check passed on; both None unless it landed. `paths` are the files that it is about (at
+    most 200), `why` says in words what kept it."""
+
+    into: str
+    came: str
+    commit: str | None = None
+    tree: str | None = None
+    paths: tuple[str, ...] = ()
+    why: str | None = None
+
+    @property
+    def shown(self) -> str | None:
+        """`landed` of the contract: the commit, `nothing`, or None if it has not landed."""
+        return Came.NOTHING.value if self.came == Came.NOTHING else self.commit
+
+
+WAITS = frozenset({Came.HELD, Came.FAILING, Came.REFUSED})
+"""What the agent can do nothing about: the next run lands without an agent."""

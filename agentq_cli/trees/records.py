@@ -1,0 +1,73 @@
+"""The record of each tree on this machine: whose it is, where it began, and what was done in it.
+
+It lies beside the tree, and stays when the tree vanishes or its repository is away. A tree belongs to its branch, so
+its name is made of repository and branch, and nothing has to be looked up to find the tree of a task.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+from agentq_cli.base.dataclass import dataclass
+from agentq_cli.git.branches import session_branch, task_branch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.model.addresses import Address
+    from agentq_cli.model.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class TreeRecord:
+    """A tree. `number` is small and unique among the live trees, `path` where the tree is or will be, `session` and
+    `seq` the line of work it belongs to (`seq` None: the session's), `repository` the git directory, `checkout` the
+    checkout it was made for. `base` is the name at which its branch began, `start` the commit that it stood for,
+    `onto` the branch that it lands on, None without. `head` is the last known head of its branch. `set_up`: the setup
+    command has succeeded in it. Times are milliseconds UTC."""
+
+    number: int
+    path: str
+    session: str
+    seq: int | None
+    repository: str
+    checkout: str
+    branch: str
+    base: str
+    start: str
+    head: str
+    made_at: int
+    onto: str | None = None
+    set_up: bool = False
+    setup: str | None = None
+    teardown: str | None = None
+
+    @property
+    def line(self) -> str:
+        """The session, or the address of the task, that it belongs to."""
+        return self.session if self.seq is None else f"{self.session}/{self.seq}"
+
+
+def is_own(work: Work) -> bool:
+    """Whether a task has a tree of its own, and not its session's."""
+    return work.context == "isolated"
+
+
+def branch_of(work: Work, address: Address) -> str:
+    """The branch of a task that has a tree."""
+    if work.launch.branch is not None:
+        return work.launch.branch
+    return task_branch(*address) if is_own(work) else session_branch(address.session)
+
+
+def tree_name(repository: str, branch: str) -> str:
+    """The name of the tree of a branch, below the directory of the trees: readable, and another one for each repository
+    and branch."""
+    mark = hashlib.sha256(f"{repository}\0{branch}".encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    shown = "".join(each if (each.isalnum() and each.isascii()) or each in "_-" else "-" for each in branch)
+    return f"{shown.removeprefix('agentq-').lstrip('-')[-40:].lstrip('-') or 'tree'}-{mark}"
+
+
+def tree_of(trees: str, work: Work, address: Address) -> str:
+    """The path of the tree of a task, which has one; `trees` is the directory of the trees, without symlinks."""
+    return os.path.join(trees, tree_name(work.launch.repository or "", branch_of(work, address)))
