@@ -64,6 +64,7 @@ class Config:
     max_queued: int = MAX_QUEUED
     capture_env: tuple[str, ...] = CAPTURED
     secret_env: tuple[str, ...] = ()
+    trees: str | None = None
     defaults: Options = field(default_factory=dict)
     sessions: Mapping[str, Options] = field(default_factory=dict)
     agents: Mapping[str, Options] = field(default_factory=dict)
