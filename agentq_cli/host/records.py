@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.base.identity import Identity
 from agentq_cli.model.runs import Check
+from agentq_cli.model.trees import Came, Landing, Left
 from agentq_cli.policy.stall import Signs, Silence
 
 TYPE_CHECKING = False
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 Document: TypeAlias = "Mapping[str, Any]"
 
 LAST_SIGNAL = 64
+OBJECTS = ("base", "head", "snapshot")
+HEXADECIMAL = frozenset("0123456789abcdef")
 LARGEST_PID = (1 << 31) - 1
 NOBODY = Identity(0, 0, "")
 
@@ -123,6 +126,16 @@ def read_exit(document: Document) -> Exit | None:
     return _read(_exit, document)
 
 
+def read_left(document: Document) -> Left | None:
+    """What the run left in its tree; None if the record is unreadable."""
+    return _read(_left, document)
+
+
+def read_landing(document: Document) -> Landing | None:
+    """How the landing ended; None if the record is unreadable."""
+    return _read(_landing, document)
+
+
 def read_cut(document: Document) -> Cut | None:
     """What was cut from an output file; None if the record is unreadable."""
     return _read(_cut, document)
@@ -176,18 +189,48 @@ def _exit(found: Document) -> Exit:
 
 
 def _check(found: Document) -> Check:
-    kept = [found[name] for name in OF_CHECK]
-    for name, value in zip(OF_CHECK, kept, strict=True):
-        if value is not None and name not in ("stopped", "error"):
+    kept = {name: found[name] for name in OF_CHECK if name in found or name not in Check._field_defaults}
+    for name, value in kept.items():
+        if value is not None and name not in ("stopped", "error", "tree"):
             _whole(value)
         elif name in ("duration_ms", "output_bytes"):
             raise ValueError(f"{name} is missing")
-    check = Check(*kept)
+    check = Check(**kept)
     if check.signal is not None and check.signal > LAST_SIGNAL:
         raise ValueError("no such signal")
     return check._replace(
         stopped=None if check.stopped is None else _text(check.stopped),
         error=None if check.error is None else _text(check.error),
+        tree=_object_id(check.tree),
+    )
+
+
+def _left(found: Document) -> Left:
+    kept = {name: found[name] for name in Left._fields}
+    for name, value in kept.items():
+        if name in OBJECTS:
+            _object_id(value)
+        elif name in ("repository", "worktree", "branch") or (name == "why" and value is not None):
+            kept[name] = _text(value)
+        elif name == "dirty":
+            if not (value is None or isinstance(value, bool)):
+                raise ValueError(f"{name} is neither true nor false")
+        elif value is not None:
+            _whole(value)
+    return Left(**kept)
+
+
+def _landing(found: Document) -> Landing:
+    paths = found["paths"]
+    if not isinstance(paths, list):
+        raise ValueError("paths is not a list")
+    return Landing(
+        into=_text(found["into"]),
+        came=Came(found["came"]),
+        commit=_object_id(found["commit"]),
+        tree=_object_id(found["tree"]),
+        paths=tuple(map(_text, paths)),
+        why=None if found["why"] is None else _text(found["why"]),
     )
 
 
@@ -209,6 +252,17 @@ def _whole(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 62:
         raise ValueError("not a whole number")
     return value
+
+
+def _object_id(value: object) -> str | None:
+    """The id of one of git's objects, or None. Raises ValueError for anything else, which git might take for an
+    option."""
+    if value is None:
+        return None
+    text = _text(value)
+    if len(text) not in (40, 64) or not HEXADECIMAL.issuperset(text):
+        raise ValueError("not the id of an object")
+    return text
 
 
 def _text(value: object) -> str:

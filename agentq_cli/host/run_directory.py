@@ -22,6 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from agentq_cli.model.trees import Landing, Left
+
 EXIT_SPACE = 4096  # Reserved before the agent starts, so that its exit record can be written even if it fills the disk.
 LONGEST_ERROR = 500
 OUTPUTS = ("stdout", "stderr", "check")
@@ -182,6 +184,16 @@ class RunDirectory:
         for name in ("check", "check.cut"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.file(name))
+
+    def left(self) -> Left | None:
+        """What the run left in its tree; None if that is not recorded."""
+        document = self._load("left")
+        return None if document is None else records.read_left(document)
+
+    def landing(self) -> Landing | None:
+        """How the landing of the run ended; None if that is not recorded."""
+        document = self._load("landing")
+        return None if document is None else records.read_landing(document)
 
     def recorded_silence(self, name: str = LOOKS) -> Silence | None:
         """The silence, or the time since the final event, as last recorded by `record_silence`; see `policy.stall`."""

@@ -134,7 +134,7 @@ def crashed(
     if task.work.launch.check is not None and (passed := directory.passed()) is not None:
         outcome = settle.agent_outcome(task, directory, passed, stream, config)
     else:
-        outcome = settle.crashed(directory, stream, stopped=reason, why=why, now=now)
+        outcome = settle.crashed(task, directory, stream, stopped=reason, why=why, now=now)
     return going_on.judged(task, directory, outcome, stopped=reason)
 
 

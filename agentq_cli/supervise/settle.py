@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from agentq_cli.agents import verdict
+from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.config.configuration import Config
 from agentq_cli.host import said
@@ -41,18 +42,25 @@ def agent_outcome(
         reader, streams = read_by(task, config)
     except AgentqError:
         reader, streams = "none", False
-    return said.outcome(directory, record, stream, reader=reader, streams=streams)
+    return _in_tree(task, directory, said.outcome(directory, record, stream, reader=reader, streams=streams))
+
+
+def _in_tree(task: Task, directory: RunDirectory, outcome: Outcome) -> Outcome:
+    """The outcome with what the run left in its tree, and how its landing ended, if its task has a tree."""
+    if task.work.launch.repository is None:
+        return outcome
+    return replace(outcome, left=directory.left(), landing=directory.landing())
 
 
 def crashed(
-    directory: RunDirectory, stream: StreamFollower | None, *, stopped: str | None, why: str, now: int
+    task: Task, directory: RunDirectory, stream: StreamFollower | None, *, stopped: str | None, why: str, now: int
 ) -> Outcome:
     """The outcome of a run whose shim left no exit record, without regard to its check."""
     if stream is not None:
         stream.finish()
     start = directory.start()
     began = start.started_at if isinstance(start, Start) and start.started_at else now
-    return verdict.crashed(
+    outcome = verdict.crashed(
         None if stream is None else stream.reader,
         finished_at=now,
         duration_ms=max(0, now - began),
@@ -62,6 +70,7 @@ def crashed(
         stdout_bytes=_size(directory.file("stdout")),
         stderr_bytes=_size(directory.file("stderr")),
     )
+    return _in_tree(task, directory, outcome)
 
 
 def _size(path: str) -> int:
