@@ -43,7 +43,7 @@ function __agentq_place --argument-names wanted
     for word in $words[2..-1]
         if test $value = yes
             set value no
-        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --at --backoff --batch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --jobs --key --label --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --reason --retries --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --timeout --tz --until -C -a -c -e -j -n -p -s
+        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --push --reason --retries --series --session --setup --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tz --until -C -a -c -e -j -n -p -s
             set value yes
         else if not string match -q -- '-*' $word
             set place (math $place + 1)
@@ -81,7 +81,7 @@ function __agentq_short_run
     set -l words (__agentq_words)
     set -e words[1]
     while set -q words[1]; and string match -q -- '-*' $words[1]
-        if contains -- $words[1] --after --after-any --after-failure --agent --agent-arg --at --backoff --batch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --jobs --key --label --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --reason --retries --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --timeout --tz --until -C -a -c -e -j -n -p -s
+        if contains -- $words[1] --after --after-any --after-failure --agent --agent-arg --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --push --reason --retries --series --session --setup --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tz --until -C -a -c -e -j -n -p -s
             set -e words[1]
         end
         set -q words[1]; and set -e words[1]
@@ -179,6 +179,14 @@ complete -c agentq -n '__agentq_in submit' -s e -l env -x -d 'A variable for its
 complete -c agentq -n '__agentq_in submit' -l env-file -r -F -d 'A file of K=V lines with variables'
 complete -c agentq -n '__agentq_in submit' -l context -x -a 'isolated session' -d 'A fresh conversation, or the session\'s'
 complete -c agentq -n '__agentq_in submit' -l agent-arg -x -d 'A word to append to the agent\'s command line'
+complete -c agentq -n '__agentq_in submit' -l worktree -d 'Run in a git worktree of its own of the repository around the directory'
+complete -c agentq -n '__agentq_in submit' -l branch -x -d 'The branch of that tree, a new one'
+complete -c agentq -n '__agentq_in submit' -l base -x -d 'Where its branch begins: a ref'
+complete -c agentq -n '__agentq_in submit' -l setup -x -d 'A line of shell to run once in the new tree, at most 10 minutes'
+complete -c agentq -n '__agentq_in submit' -l teardown -x -d 'A line of shell to run before the tree is removed'
+complete -c agentq -n '__agentq_in submit' -l land -x -d 'Merge what it did into this branch once it is checked'
+complete -c agentq -n '__agentq_in submit' -l land-as -x -a 'merge squash ff' -d 'How to merge it'
+complete -c agentq -n '__agentq_in submit' -l push -x -d 'Push that branch to this remote after landing'
 complete -c agentq -n '__agentq_in submit' -l at -x -d 'Not before this time'
 complete -c agentq -n '__agentq_in submit' -l in -x -d 'Not before this much time has passed'
 complete -c agentq -n '__agentq_in submit' -l tz -x -d 'The IANA zone of times without an offset'
@@ -226,6 +234,14 @@ complete -c agentq -n '__agentq_in schedule' -s e -l env -x -d 'A variable for i
 complete -c agentq -n '__agentq_in schedule' -l env-file -r -F -d 'A file of K=V lines with variables'
 complete -c agentq -n '__agentq_in schedule' -l context -x -a 'isolated session' -d 'A fresh conversation, or the session\'s'
 complete -c agentq -n '__agentq_in schedule' -l agent-arg -x -d 'A word to append to the agent\'s command line'
+complete -c agentq -n '__agentq_in schedule' -l worktree -d 'Run in a git worktree of its own of the repository around the directory'
+complete -c agentq -n '__agentq_in schedule' -l branch -x -d 'The branch of that tree, a new one'
+complete -c agentq -n '__agentq_in schedule' -l base -x -d 'Where its branch begins: a ref'
+complete -c agentq -n '__agentq_in schedule' -l setup -x -d 'A line of shell to run once in the new tree, at most 10 minutes'
+complete -c agentq -n '__agentq_in schedule' -l teardown -x -d 'A line of shell to run before the tree is removed'
+complete -c agentq -n '__agentq_in schedule' -l land -x -d 'Merge what it did into this branch once it is checked'
+complete -c agentq -n '__agentq_in schedule' -l land-as -x -a 'merge squash ff' -d 'How to merge it'
+complete -c agentq -n '__agentq_in schedule' -l push -x -d 'Push that branch to this remote after landing'
 complete -c agentq -n '__agentq_in schedule' -l cron -x -d 'Five fields as in crontab(5), or @daily etc'
 complete -c agentq -n '__agentq_in schedule' -l every -x -d 'An interval, counted from --start'
 complete -c agentq -n '__agentq_in schedule' -l at -x -d 'Once, at this time'
@@ -389,6 +405,14 @@ complete -c agentq -n '__agentq_in edit' -s e -l env -x -d 'A variable for its e
 complete -c agentq -n '__agentq_in edit' -l env-file -r -F -d 'A file of K=V lines with variables'
 complete -c agentq -n '__agentq_in edit' -l context -x -a 'isolated session' -d 'A fresh conversation, or the session\'s'
 complete -c agentq -n '__agentq_in edit' -l agent-arg -x -d 'A word to append to the agent\'s command line'
+complete -c agentq -n '__agentq_in edit' -l worktree -d 'Run in a git worktree of its own of the repository around the directory'
+complete -c agentq -n '__agentq_in edit' -l branch -x -d 'The branch of that tree, a new one'
+complete -c agentq -n '__agentq_in edit' -l base -x -d 'Where its branch begins: a ref'
+complete -c agentq -n '__agentq_in edit' -l setup -x -d 'A line of shell to run once in the new tree, at most 10 minutes'
+complete -c agentq -n '__agentq_in edit' -l teardown -x -d 'A line of shell to run before the tree is removed'
+complete -c agentq -n '__agentq_in edit' -l land -x -d 'Merge what it did into this branch once it is checked'
+complete -c agentq -n '__agentq_in edit' -l land-as -x -a 'merge squash ff' -d 'How to merge it'
+complete -c agentq -n '__agentq_in edit' -l push -x -d 'Push that branch to this remote after landing'
 complete -c agentq -n '__agentq_in edit' -l at -x -d 'Not before this time'
 complete -c agentq -n '__agentq_in edit' -l in -x -d 'Not before this much time has passed'
 complete -c agentq -n '__agentq_in edit' -l cron -x -d 'Five fields as in crontab(5), or @daily etc'
@@ -475,6 +499,14 @@ complete -c agentq -n '__agentq_in retry' -s e -l env -x -d 'A variable for its 
 complete -c agentq -n '__agentq_in retry' -l env-file -r -F -d 'A file of K=V lines with variables'
 complete -c agentq -n '__agentq_in retry' -l context -x -a 'isolated session' -d 'A fresh conversation, or the session\'s'
 complete -c agentq -n '__agentq_in retry' -l agent-arg -x -d 'A word to append to the agent\'s command line'
+complete -c agentq -n '__agentq_in retry' -l worktree -d 'Run in a git worktree of its own of the repository around the directory'
+complete -c agentq -n '__agentq_in retry' -l branch -x -d 'The branch of that tree, a new one'
+complete -c agentq -n '__agentq_in retry' -l base -x -d 'Where its branch begins: a ref'
+complete -c agentq -n '__agentq_in retry' -l setup -x -d 'A line of shell to run once in the new tree, at most 10 minutes'
+complete -c agentq -n '__agentq_in retry' -l teardown -x -d 'A line of shell to run before the tree is removed'
+complete -c agentq -n '__agentq_in retry' -l land -x -d 'Merge what it did into this branch once it is checked'
+complete -c agentq -n '__agentq_in retry' -l land-as -x -a 'merge squash ff' -d 'How to merge it'
+complete -c agentq -n '__agentq_in retry' -l push -x -d 'Push that branch to this remote after landing'
 complete -c agentq -n '__agentq_in retry' -l at -x -d 'Not before this time'
 complete -c agentq -n '__agentq_in retry' -l in -x -d 'Not before this much time has passed'
 complete -c agentq -n '__agentq_in retry' -l tz -x -d 'The IANA zone of times without an offset'
@@ -665,6 +697,14 @@ complete -c agentq -n '__agentq_in x' -s e -l env -x -d 'A variable for its envi
 complete -c agentq -n '__agentq_in x' -l env-file -r -F -d 'A file of K=V lines with variables'
 complete -c agentq -n '__agentq_in x' -l context -x -a 'isolated session' -d 'A fresh conversation, or the session\'s'
 complete -c agentq -n '__agentq_in x' -l agent-arg -x -d 'A word to append to the agent\'s command line'
+complete -c agentq -n '__agentq_in x' -l worktree -d 'Run in a git worktree of its own of the repository around the directory'
+complete -c agentq -n '__agentq_in x' -l branch -x -d 'The branch of that tree, a new one'
+complete -c agentq -n '__agentq_in x' -l base -x -d 'Where its branch begins: a ref'
+complete -c agentq -n '__agentq_in x' -l setup -x -d 'A line of shell to run once in the new tree, at most 10 minutes'
+complete -c agentq -n '__agentq_in x' -l teardown -x -d 'A line of shell to run before the tree is removed'
+complete -c agentq -n '__agentq_in x' -l land -x -d 'Merge what it did into this branch once it is checked'
+complete -c agentq -n '__agentq_in x' -l land-as -x -a 'merge squash ff' -d 'How to merge it'
+complete -c agentq -n '__agentq_in x' -l push -x -d 'Push that branch to this remote after landing'
 complete -c agentq -n '__agentq_in x' -l at -x -d 'Not before this time'
 complete -c agentq -n '__agentq_in x' -l in -x -d 'Not before this much time has passed'
 complete -c agentq -n '__agentq_in x' -l tz -x -d 'The IANA zone of times without an offset'
@@ -713,6 +753,14 @@ complete -c agentq -n '__agentq_in add' -s e -l env -x -d 'A variable for its en
 complete -c agentq -n '__agentq_in add' -l env-file -r -F -d 'A file of K=V lines with variables'
 complete -c agentq -n '__agentq_in add' -l context -x -a 'isolated session' -d 'A fresh conversation, or the session\'s'
 complete -c agentq -n '__agentq_in add' -l agent-arg -x -d 'A word to append to the agent\'s command line'
+complete -c agentq -n '__agentq_in add' -l worktree -d 'Run in a git worktree of its own of the repository around the directory'
+complete -c agentq -n '__agentq_in add' -l branch -x -d 'The branch of that tree, a new one'
+complete -c agentq -n '__agentq_in add' -l base -x -d 'Where its branch begins: a ref'
+complete -c agentq -n '__agentq_in add' -l setup -x -d 'A line of shell to run once in the new tree, at most 10 minutes'
+complete -c agentq -n '__agentq_in add' -l teardown -x -d 'A line of shell to run before the tree is removed'
+complete -c agentq -n '__agentq_in add' -l land -x -d 'Merge what it did into this branch once it is checked'
+complete -c agentq -n '__agentq_in add' -l land-as -x -a 'merge squash ff' -d 'How to merge it'
+complete -c agentq -n '__agentq_in add' -l push -x -d 'Push that branch to this remote after landing'
 complete -c agentq -n '__agentq_in add' -l at -x -d 'Not before this time'
 complete -c agentq -n '__agentq_in add' -l in -x -d 'Not before this much time has passed'
 complete -c agentq -n '__agentq_in add' -l tz -x -d 'The IANA zone of times without an offset'
