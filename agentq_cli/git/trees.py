@@ -42,6 +42,11 @@ LFS_OPTIONAL = ("filter.lfs.required=false",)
 """What holds for a checkout, so that no tree fails because Git LFS is missing, or its server does not answer."""
 
 
+def lfs_config(git: Git) -> tuple[str, ...]:
+    """The settings with which git goes on whether Git LFS is installed or not."""
+    return LFS_OFF if find_program("git-lfs", git.environ.get("PATH")) is None else LFS_OPTIONAL
+
+
 class SpoiledTree(AgentqError):
     """The directory of a tree is not that tree: what would start there would work somewhere else."""
 
@@ -154,7 +159,7 @@ def _make(git: Git, repository: Repository, plan: Plan, overlay: Callable[[Git],
     there = git.at(plan.path)
     free_ref(repository.common, HEADS + plan.branch)
     _register(git, plan)
-    config = LFS_OFF if find_program("git-lfs", git.environ.get("PATH")) is None else LFS_OPTIONAL
+    config = lfs_config(git)
     there.run("read-tree", "--reset", "-u", "HEAD", config=config, seconds=WRITE_SECONDS)
     head = _head(there)
     known = registration(repository.common, plan.path)
