@@ -107,5 +107,8 @@ class Landing(NamedTuple):
         return Came.NOTHING.value if self.came == Came.NOTHING else self.commit
 
 
+OF_RUN = Left._fields[:-1]
+"""The keys of `Left` in the document of a run; why a snapshot is missing is only told in words."""
+
 WAITS = frozenset({Came.HELD, Came.FAILING, Came.REFUSED})
 """What the agent can do nothing about: the next run lands without an agent."""

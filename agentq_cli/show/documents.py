@@ -7,6 +7,7 @@ from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.statuses import Status
+from agentq_cli.model.trees import OF_RUN
 from agentq_cli.options.values import format_duration
 from agentq_cli.show.results import Told
 
@@ -164,6 +165,8 @@ def run(run: Run, *, prompt: str | None, directory: str, pid: int | None) -> Ite
         "result": run.result,
         "script_outcome": run.script_outcome,
         "check": None if run.checked is None else check(run.checked, directory),
+        **{name: None if run.left is None else getattr(run.left, name) for name in OF_RUN},
+        "landed": None if run.landing is None else run.landing.shown,
         "conversation": run.conversation,
         "tokens_in": run.tokens_in,
         "tokens_out": run.tokens_out,
@@ -191,6 +194,7 @@ def check(check: Check, directory: str) -> Item:
         "stopped": check.stopped,
         "error": check.error,
         "duration_ms": check.duration_ms,
+        "tree": check.tree,
         "output_path": f"{directory}/check",
         "output_bytes": check.output_bytes,
     }

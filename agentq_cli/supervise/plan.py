@@ -23,6 +23,7 @@ from agentq_cli.supervise import variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.model.checkpoints import Checkpoint
     from agentq_cli.model.runs import Check
 
 DEFAULT_GRACE_MS = 5000
@@ -66,6 +67,8 @@ def plan(task: Task, config: Config, past: Past, *, now: int, here: Place | None
             prompt = f"{_unfit(task, past.unfit, here)}\n\n{prompt}"
         elif resume and past.interrupted is not None:
             prompt = f"{NUDGE.format(why=past.interrupted.replace('_', ' '))}\n\n{prompt}"
+        if not resume and (left := _left_before(task, here)):
+            prompt = f"{left}\n\n{prompt}"
         argv, stdin_text = profiles.command(
             profile,
             prompt=prompt,
@@ -110,6 +113,26 @@ def _places(task: Task, config: Config, here: Place | None) -> tuple[str | None,
 
     tree = tree_of_task(config, here.path, task)
     return tree, os.path.join(tree, task.work.launch.subdirectory).rstrip("/")
+
+
+LOOKED_BACK = 10
+"""How many earlier attempts an agent is told of at most."""
+
+
+def _left_before(task: Task, here: Place | None) -> str:
+    """What the agent is told of what earlier attempts left in the repository, since it does not know them."""
+    first = max(task.work.launch.earlier_runs, task.runs - LOOKED_BACK) + 1
+    if here is None or task.runs < first:
+        return ""
+    from agentq_cli.policy import checkpoints
+
+    attempts = range(first, task.runs + 1)
+    found: list[Checkpoint] = []
+    for attempt in attempts:
+        with suppress(OSError):
+            left = here.run(RunId(*task.address, attempt)).checkpoint()
+            found += [] if left is None else [left]
+    return checkpoints.told(found)
 
 
 def _goes_on(profile: profiles.Profile, past: Past, cwd: str) -> bool:
@@ -209,6 +232,7 @@ def request(
         take=take,
         tree=tree,
         lands=claim.plan.lands,
+        checkpoint=task.work.kind == "prompt",
     )
 
 

@@ -112,7 +112,8 @@ def settle_run(
             ended = end_tree(queue, worker, directory, grace=grace_ms(task, config))
         if not ended:
             return None
-        end = crashed(worker, task, directory, settle.follower(task, directory, config), config, queue.now)
+        stream = settle.follower(task, directory, config)
+        end = crashed(worker, task, directory, stream, config, queue.now, dry=dry)
         if end is None:
             return Recovered(worker, Finding.UNDONE, None, take)
         outcome = end
@@ -120,10 +121,24 @@ def settle_run(
 
 
 def crashed(
-    worker: Worker, task: Task, directory: RunDirectory, stream: StreamFollower | None, config: Config, now: int
+    worker: Worker,
+    task: Task,
+    directory: RunDirectory,
+    stream: StreamFollower | None,
+    config: Config,
+    now: int,
+    *,
+    dry: bool = False,
 ) -> Outcome | None:
     """The outcome of a run whose shim left no exit record and whose processes have ended; None if a new shim is to take
-    the run over, since something is left to be done after its agent."""
+    the run over, since something is left to be done after its agent. What the run left in a repository is recorded
+    unless `dry`."""
+    if not dry and directory.checkpoint() is not None:
+        from agentq_cli.host import checkpoint
+
+        launch = task.work.launch
+        there = f"{worker.directory}/{launch.subdirectory}" if launch.repository is not None else task.work.cwd
+        checkpoint.end_late(directory, there, os.environ, reader=settle.read_as(task, config)[0])
     stopped = directory.stop()
     start = directory.start()
     boot = process.boot_of(start.identity.boot_id) if isinstance(start, Start) else ""
@@ -135,7 +150,7 @@ def crashed(
     if going_on.goes_on(task) and (passed := directory.passed()) is not None:
         outcome = settle.agent_outcome(task, directory, passed, stream, config)
     else:
-        outcome = settle.crashed(directory, stream, stopped=reason, why=why, now=now)
+        outcome = settle.crashed(task, directory, stream, stopped=reason, why=why, now=now)
     return going_on.judged(task, directory, outcome, stopped=reason)
 
 

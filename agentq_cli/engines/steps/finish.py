@@ -12,8 +12,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.engines.transaction import Reading, Transaction
     from agentq_cli.model.addresses import RunId
-    from agentq_cli.model.runs import Outcome
+    from agentq_cli.model.runs import Check, Outcome
     from agentq_cli.model.tasks import Task
+    from agentq_cli.model.trees import Landing, Left
 
 
 def finish(write: Transaction, run: RunId, outcome: Outcome, *, posted: bool, jitter: float) -> Task | None:
@@ -143,8 +144,14 @@ def run_columns(run: RunId, outcome: Outcome, *, posted: bool) -> dict[str, obje
         "stdout_bytes": outcome.stdout_bytes,
         "stderr_bytes": outcome.stderr_bytes,
         "posted": posted,
-        "checked": None if outcome.check is None else dumps(outcome.check._asdict()),
+        "checked": _record(outcome.check),
+        "left": _record(outcome.left),
+        "landing": _record(outcome.landing),
     }
+
+
+def _record(found: Check | Left | Landing | None) -> str | None:
+    return None if found is None else dumps(found._asdict())
 
 
 def _close_run(write: Transaction, run: RunId, outcome: Outcome, *, lost: bool, posted: bool) -> None:

@@ -93,7 +93,7 @@ SET status = :status, finished_at = :finished_at, duration_ms = :duration_ms, ex
     failure_class = :failure_class, error = :error, result = :result, script_outcome = :script_outcome,
     conversation = CASE WHEN :lost THEN NULL ELSE coalesce(:conversation, conversation) END, tokens_in = :tokens_in, tokens_out = :tokens_out,
     cost_usd = :cost_usd, list_price = :list_price, turns = :turns, peak_rss_bytes = :peak_rss_bytes, stdout_bytes = :stdout_bytes,
-    stderr_bytes = :stderr_bytes, posted = :posted, checked = :checked
+    stderr_bytes = :stderr_bytes, posted = :posted, checked = :checked, "left" = :left, landing = :landing
 WHERE session = :session AND seq = :seq AND attempt = :attempt AND finished_at IS NULL
 
 -- name: session_started
