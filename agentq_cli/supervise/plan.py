@@ -17,7 +17,7 @@ from agentq_cli.model.addresses import RunId
 from agentq_cli.model.tasks import Task
 from agentq_cli.model.work import Work
 from agentq_cli.options.values import format_cost
-from agentq_cli.policy import checked, retry
+from agentq_cli.policy import checked, landed, retry
 from agentq_cli.supervise import variables
 
 TYPE_CHECKING = False
@@ -49,6 +49,8 @@ def plan(task: Task, config: Config, past: Past, *, now: int, here: Place | None
     import uuid
 
     timeout_ms = retry.time_left_ms(task.work.launch, past.unfit_ms)
+    if landed.lands_alone(past.landing):
+        return Plan(argv=(), timeout_ms=timeout_ms, lands=True)
     if task.work.kind == "exec":
         return Plan(argv=task.work.argv or (), timeout_ms=timeout_ms)
     try:
@@ -60,10 +62,10 @@ def plan(task: Task, config: Config, past: Past, *, now: int, here: Place | None
             raise Usage(f"conversation '{conversation}': agent '{profile.name}' cannot go on in it from this directory")
         if not resume:
             conversation = str(uuid.uuid4()) if profile.chooses_conversation else None
-        if past.unfit is not None:
-            prompt = f"{_unfit(task, past.unfit, here)}\n\n{prompt}"
-        elif resume and past.interrupted is not None:
-            prompt = f"{NUDGE.format(why=past.interrupted.replace('_', ' '))}\n\n{prompt}"
+        told = _told(task, past, here)
+        if not told and resume and past.interrupted is not None:
+            told = [NUDGE.format(why=past.interrupted.replace("_", " "))]
+        prompt = "\n\n".join([*told, prompt])
         argv, stdin_text = profiles.command(
             profile,
             prompt=prompt,
@@ -86,6 +88,13 @@ def plan(task: Task, config: Config, past: Past, *, now: int, here: Place | None
         timeout_ms=timeout_ms,
         prompt_word=len(argv) - 1 - argv[::-1].index(prompt) if profile.prompt == "argv" else None,
     )
+
+
+def _told(task: Task, past: Past, here: Place | None) -> list[str]:
+    """What the agent is told of what its last run did not achieve."""
+    unlanded = None if past.landing is None else landed.told(past.landing)
+    unfit = None if past.unfit is None else _unfit(task, past.unfit, here)
+    return [each for each in (unlanded, unfit) if each is not None]
 
 
 def _unfit(task: Task, check: Check, here: Place | None) -> str:
