@@ -63,7 +63,7 @@ class LaunchRequest(NamedTuple):
     `prompt_word` is the index of the prompt in `argv`, if it is there, for adding the script's data.
     `check` is the shell command that runs after the agent has done its work, as far as its output tells the `reader` of
     its profile, which `streams` or not. `take` is 2 or more for a run that only has its check left: its shim died
-    (`RunDirectory.takes`).
+    (`RunDirectory.takes`). `checkpoint`: what the agent leaves in a repository is recorded.
     """
 
     run_dir: str
@@ -87,6 +87,7 @@ class LaunchRequest(NamedTuple):
     reader: str = "none"
     streams: bool = False
     take: int = 1
+    checkpoint: bool = False
 
     def encode(self) -> bytes:
         """The form sent to the launcher; names that are not UTF-8 survive as lone surrogates."""

@@ -15,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias, TypeVar
 
+    from agentq_cli.model.checkpoints import Checkpoint
+
     Record = TypeVar("Record")
 
 Document: TypeAlias = "Mapping[str, Any]"
@@ -141,6 +143,11 @@ def read_cut(document: Document) -> Cut | None:
     return _read(_cut, document)
 
 
+def read_checkpoint(document: Document) -> Checkpoint | None:
+    """What a run left in a repository; None if the record is unreadable."""
+    return _read(_checkpoint, document)
+
+
 def _read(parse: Callable[[Mapping[str, Any]], Record], document: Document) -> Record | None:
     try:
         return parse(document)
@@ -239,6 +246,39 @@ def _cut(found: Document) -> Cut:
     if cut.begin > cut.end or not isinstance(cut.punched, bool):
         raise ValueError("the cut ends before it begins")
     return cut
+
+
+def _checkpoint(found: Document) -> Checkpoint:
+    from agentq_cli.model.checkpoints import MOST_PATHS, SAID_BYTES, Checkpoint
+
+    paths, missing = found["paths"], found["missing"]
+    if not isinstance(paths, list) or not isinstance(missing, list) or len(paths) > MOST_PATHS:
+        raise ValueError("no list, or too long a one")
+    said = _text(found["said"])
+    if len(said.encode()) > SAID_BYTES:
+        raise ValueError("more than what is kept")
+    return Checkpoint(
+        _path(found["repository"]),
+        _name(found["branch_before"]),
+        _name(found["head_before"]),
+        _name(found["branch_after"]),
+        _name(found["head_after"]),
+        paths=tuple(map(_path, paths)),
+        more=_whole(found["more"]),
+        said=said,
+        missing=tuple(map(_text, missing)),
+    )
+
+
+def _name(value: object) -> str | None:
+    return None if value is None else _path(value)
+
+
+def _path(value: object) -> str:
+    """The name of a file or a ref, of which bytes that are no UTF-8 stay lone surrogates."""
+    if not isinstance(value, str):
+        raise ValueError("not text")
+    return value
 
 
 def _pid(value: object) -> int:

@@ -22,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from agentq_cli.model.checkpoints import Checkpoint
     from agentq_cli.model.trees import Landing, Left
 
 EXIT_SPACE = 4096  # Reserved before the agent starts, so that its exit record can be written even if it fills the disk.
@@ -194,6 +195,17 @@ class RunDirectory:
         """How the landing of the run ended; None if that is not recorded."""
         document = self._load("landing")
         return None if document is None else records.read_landing(document)
+
+    def checkpoint(self) -> Checkpoint | None:
+        """Where the run found a repository and how it left that; None outside of any, or if that is not known."""
+        document = self._load("checkpoint")
+        return None if document is None else records.read_checkpoint(document)
+
+    def write_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Record it in place of the one before. Not synced: nobody decides anything by it."""
+        temporary = self.file(f"checkpoint.{os.getpid()}")
+        files.write_new(temporary, checkpoint.document())
+        os.rename(temporary, self.file("checkpoint"))
 
     def recorded_silence(self, name: str = LOOKS) -> Silence | None:
         """The silence, or the time since the final event, as last recorded by `record_silence`; see `policy.stall`."""

@@ -193,7 +193,10 @@ class Shim:
 
     def _run_agent(self) -> Came:
         agent = self._agent = Kept(self._request, self._directory, self._clock, self._deadline)
-        self._keep(agent, "stdout", "stderr")
+        if self._request.checkpoint:
+            self._keep_with_checkpoint(agent)
+        else:
+            self._keep(agent, "stdout", "stderr")
         code = agent.code
         self._facts = self._facts._replace(
             exit_code=code if code is None or code >= 0 else None,
@@ -215,6 +218,13 @@ class Shim:
         with contextlib.suppress(OSError):  # Without the record, what the agent printed tells that it is done.
             self._directory.write_passed(self._timed())
         return Came.PASSED
+
+    def _keep_with_checkpoint(self, agent: Kept) -> None:
+        from agentq_cli.host import checkpoint
+
+        begun = checkpoint.begin(self._directory, self._request.cwd, self._env)
+        self._keep(agent, "stdout", "stderr")
+        checkpoint.end(self._directory, begun, self._request.cwd, self._env, reader=self._request.reader)
 
     def _run_check(self) -> Came:
         from agentq_cli.host import check

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from agentq_cli.model.tasks import NewTask
     from agentq_cli.options.table import Row
+    from agentq_cli.options.tree_options import Admit
 
 LISTS = frozenset(name for name, row in KEYS.items() if row.kind == "texts" and row.reader != "pairs")
 """The keys whose value is a list of texts, or one text."""
@@ -42,9 +43,10 @@ TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
 """The types of a value and their name in errors, by the key's reader, else by its kind."""
 
 
-def tasks(here: Caller, path: str, given: Mapping[str, Any]) -> list[NewTask]:
-    """The tasks of a batch file, or of stdin for `-`; `given` are the defaults of its lines."""
-    maker = TaskMaker(here)
+def tasks(here: Caller, path: str, given: Mapping[str, Any], admit: Admit | None = None) -> list[NewTask]:
+    """The tasks of a batch file, or of stdin for `-`; `given` are the defaults of its lines, `admit` as for
+    `TaskMaker`."""
+    maker = TaskMaker(here, admit=admit)
     defaults = {name: value for name, value in given.items() if value is not None}
     made: list[NewTask] = []
     lines: list[_Line] = []

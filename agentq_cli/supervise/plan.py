@@ -22,6 +22,7 @@ from agentq_cli.supervise import variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.model.checkpoints import Checkpoint
     from agentq_cli.model.runs import Check
 
 DEFAULT_GRACE_MS = 5000
@@ -65,6 +66,8 @@ def plan(task: Task, config: Config, past: Past, *, now: int, here: Place | None
         told = _told(task, past, here)
         if not told and resume and past.interrupted is not None:
             told = [NUDGE.format(why=past.interrupted.replace("_", " "))]
+        if not resume and (left := _left_before(task, here)):
+            told.insert(0, left)
         prompt = "\n\n".join([*told, prompt])
         argv, stdin_text = profiles.command(
             profile,
@@ -106,6 +109,26 @@ def _unfit(task: Task, check: Check, here: Place | None) -> str:
         with suppress(OSError), OutputReader(here.run(RunId(*task.address, task.runs)), "check") as printed:
             output = printed.last(checked.TOLD_BYTES)
     return checked.told(check, output, shown_bytes=checked.TOLD_BYTES)
+
+
+LOOKED_BACK = 10
+"""How many earlier attempts an agent is told of at most."""
+
+
+def _left_before(task: Task, here: Place | None) -> str:
+    """What the agent is told of what earlier attempts left in the repository, since it does not know them."""
+    first = max(task.work.launch.earlier_runs, task.runs - LOOKED_BACK) + 1
+    if here is None or task.runs < first:
+        return ""
+    from agentq_cli.policy import checkpoints
+
+    attempts = range(first, task.runs + 1)
+    found: list[Checkpoint] = []
+    for attempt in attempts:
+        with suppress(OSError):
+            left = here.run(RunId(*task.address, attempt)).checkpoint()
+            found += [] if left is None else [left]
+    return checkpoints.told(found)
 
 
 def _goes_on(task: Task, profile: profiles.Profile, past: Past) -> bool:
@@ -198,6 +221,7 @@ def request(
         reader=reader,
         streams=streams,
         take=take,
+        checkpoint=task.work.kind == "prompt",
     )
 
 

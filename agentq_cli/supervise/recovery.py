@@ -111,7 +111,8 @@ def settle_run(
             ended = end_tree(queue, worker, directory, grace=grace_ms(task, config))
         if not ended:
             return None
-        end = crashed(worker, task, directory, settle.follower(task, directory, config), config, queue.now)
+        stream = settle.follower(task, directory, config)
+        end = crashed(worker, task, directory, stream, config, queue.now, dry=dry)
         if end is None:
             return Recovered(worker, Finding.UNCHECKED, None, take)
         outcome = end
@@ -119,10 +120,21 @@ def settle_run(
 
 
 def crashed(
-    worker: Worker, task: Task, directory: RunDirectory, stream: StreamFollower | None, config: Config, now: int
+    worker: Worker,
+    task: Task,
+    directory: RunDirectory,
+    stream: StreamFollower | None,
+    config: Config,
+    now: int,
+    *,
+    dry: bool = False,
 ) -> Outcome | None:
     """The outcome of a run whose shim left no exit record and whose tree has ended; None if its check is to be run
-    again, since its agent had done its work."""
+    again, since its agent had done its work. What the run left in a repository is recorded unless `dry`."""
+    if not dry and directory.checkpoint() is not None:
+        from agentq_cli.host import checkpoint
+
+        checkpoint.end_late(directory, task.work.cwd, os.environ, reader=settle.read_as(task, config)[0])
     stopped = directory.stop()
     start = directory.start()
     boot = process.boot_of(start.identity.boot_id) if isinstance(start, Start) else ""

@@ -18,12 +18,17 @@ from agentq_cli.policy import checked
 from agentq_cli.supervise.plan import read_by
 
 
+def read_as(task: Task, config: Config) -> tuple[str, bool]:
+    """As `read_by`; the output of an agent whose profile no longer exists is read by nothing."""
+    try:
+        return read_by(task, config)
+    except AgentqError:
+        return "none", False
+
+
 def follower(task: Task, directory: RunDirectory, config: Config) -> StreamFollower | None:
     """The follower of a run's stream from its beginning; None for a command and for an agent without a reader."""
-    try:
-        return said.follower(directory, read_by(task, config)[0])
-    except AgentqError:
-        return None
+    return said.follower(directory, read_as(task, config)[0])
 
 
 def outcome(
@@ -38,10 +43,7 @@ def agent_outcome(
     task: Task, directory: RunDirectory, record: Exit, stream: StreamFollower | None, config: Config
 ) -> Outcome:
     """How its agent ended, whatever came after it."""
-    try:
-        reader, streams = read_by(task, config)
-    except AgentqError:
-        reader, streams = "none", False
+    reader, streams = read_as(task, config)
     return _in_tree(task, directory, said.outcome(directory, record, stream, reader=reader, streams=streams))
 
 

@@ -68,7 +68,7 @@ from agentq_cli.git.runner import Git
 place, said = sys.argv[1:]
 git = Git(os.getcwd(), os.environ)
 found = admit(git, branch="agentq/s/docs", trees=place)
-commit = carried.carry(git, found.repository, "refs/agentq/docs/7.0")
+commit = carried.carry(git, found.repository)
 plan = trees.Plan(trees.tree_path(place, "docs"), "agentq/s/docs", commit, "agentq docs/7")
 trees.make(git, found.repository, plan)
 with open(said, "w") as file:
