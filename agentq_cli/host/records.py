@@ -61,7 +61,8 @@ class Exit(NamedTuple):
     two is a verdict, and `stdout_at_stop` is the size of stdout in bytes when the stop began. `spawn_error` says that
     the agent never ran; `error` says why a run failed if its exit code does not. `oom_kills` is how often the kernel
     killed processes in the run's cgroup meanwhile because memory ran out, null if unknown. `check` is how the check
-    ended that came after the agent, null without one.
+    ended that came after the agent, null without one. `failed` is the class of a failure before the agent, of which
+    `error` says more.
     """
 
     exit_code: int | None
@@ -78,6 +79,7 @@ class Exit(NamedTuple):
     oom_kills: int | None = None
     stdout_at_stop: int | None = None
     check: Check | None = None
+    failed: str | None = None
 
     def document(self) -> dict[str, object]:
         """The record as it is written; a check without its command, which the task has and which may be long."""
@@ -182,7 +184,7 @@ def _exit(found: Document) -> Exit:
         if name == "spawn_error":
             if not isinstance(value, bool):
                 raise ValueError(f"{name} is neither true nor false")
-        elif name in ("stopped", "error", "script_outcome"):
+        elif name in ("stopped", "error", "script_outcome", "failed"):
             kept[name] = None if value is None else _text(value)
         elif name == "check":
             kept[name] = None if value is None else _check(value)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 EXIT_SPACE = 4096  # Reserved before the agent starts, so that its exit record can be written even if it fills the disk.
 LONGEST_ERROR = 500
-OUTPUTS = ("stdout", "stderr", "check")
+OUTPUTS = ("stdout", "stderr", "check", "setup", "stages")
 """The files to which the programs of a run print."""
 
 LOOKS = "looks"
@@ -168,21 +168,23 @@ class RunDirectory:
         return document is not None and records.read_stop(document).reason == reason
 
     def passed(self) -> Exit | None:
-        """How the agent of a run ended that then came to its check; None if it did not come so far."""
+        """How the agent ended, in a run in which more comes after it; None if it has not ended."""
         document = self._load("passed")
         return None if document is None else records.read_exit(document)
 
     def write_passed(self, record: Exit) -> None:
-        """Record, durably, that the agent has done its work, and how it ended: the check is all that is left."""
+        """Record, durably, how the agent ended, before what comes after it begins."""
         self._link("passed", _shortened(record).document())
 
-    def checks(self) -> bool:
-        """Whether the check of the run has begun."""
-        return os.path.lexists(self.file("check"))
+    def is_beside_agent(self) -> bool:
+        """Whether what runs is not the agent: a stage of the run before or after it."""
+        if any(os.path.lexists(self.file(name)) for name in ("check", "passed")):
+            return True
+        return os.path.lexists(self.file("stages")) and not os.path.lexists(self.file("stdout"))
 
-    def clear_check(self) -> None:
-        """Remove what an interrupted check has printed."""
-        for name in ("check", "check.cut"):
+    def clear(self, output: str) -> None:
+        """Remove what an interrupted program has printed to one of the files."""
+        for name in (output, f"{output}.cut"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.file(name))
 

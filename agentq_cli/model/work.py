@@ -76,6 +76,10 @@ class Launch:
         return RETRIES if self.retries is None else self.retries
 
 
+OWN_BRANCH = "."
+"""The branch of an isolated task in `Work.directory`; no branch has this name, or one with a colon."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dependency:
     """One task that another waits for. In a batch that is being submitted, `ref` is the position of a line of the
@@ -114,7 +118,10 @@ class Work:
     @property
     def directory(self) -> str:
         """The directory in which no other agent may edit while its own does; empty if others may, as beside a
-        command."""
+        command. With a tree, which one that is, for commands too: `trees.records.tree_at` finds its path."""
+        if self.launch.repository is not None:
+            branch = self.launch.branch or (OWN_BRANCH if self.context == "isolated" else "")
+            return f"{branch}:{self.launch.repository}"
         return self.cwd if self.kind == "prompt" and not self.shared else ""
 
     @property

@@ -49,13 +49,18 @@ def stopped_during(reason: str | None, stage: str) -> tuple[RunStatus, FailureCl
 
 
 def _failure(check: Check | None, command: str) -> tuple[FailureClass, str]:
-    shown = f"check '{command if len(command) <= SHOWN else f'{command[:SHOWN]}…'}'"
+    shown = f"check {shown_command(command)}"
     if check is None:
         return FailureClass.CHECK, f"{shown}: it was not run"
     if check.error is not None:
         return FailureClass.CONFIG, f"{shown}: {check.error}"
     failure = FailureClass.CONFIG if check.exit_code in NOT_FOUND else FailureClass.CHECK
     return failure, f"{shown}: {ending(check)}"
+
+
+def shown_command(command: str) -> str:
+    """A command as an error shows it."""
+    return f"'{command if len(command) <= SHOWN else f'{command[:SHOWN]}…'}'"
 
 
 def ending(check: Check) -> str:

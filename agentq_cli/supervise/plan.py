@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from agentq_cli.agents import profile as profiles
@@ -50,14 +51,15 @@ def plan(task: Task, config: Config, past: Past, *, now: int, here: Place | None
     import uuid
 
     timeout_ms = retry.time_left_ms(task.work.launch, past.unfit_ms)
+    tree, cwd = _places(task, config, here)
     if landed.lands_alone(past.landing):
-        return Plan(argv=(), timeout_ms=timeout_ms, lands=True)
+        return Plan(argv=(), timeout_ms=timeout_ms, directory=tree, cwd=cwd, lands=True)
     if task.work.kind == "exec":
-        return Plan(argv=task.work.argv or (), timeout_ms=timeout_ms)
+        return Plan(argv=task.work.argv or (), timeout_ms=timeout_ms, directory=tree, cwd=cwd)
     try:
         profile = profile_of(task, config)
         assert profile is not None
-        resume = _goes_on(task, profile, past) and not _stale(task, config, past, now)
+        resume = _goes_on(profile, past, cwd or task.work.cwd) and not _stale(task, config, past, now)
         conversation, prompt = past.conversation, task.work.prompt or ""
         if task.work.launch.continues is not None and not resume:
             raise Usage(f"conversation '{conversation}': agent '{profile.name}' cannot go on in it from this directory")
@@ -87,7 +89,8 @@ def plan(task: Task, config: Config, past: Past, *, now: int, here: Place | None
         begun=resume or profile.reader == "none",
         resumes=resume,
         # The last such word: the placeholders of the profile come before.
-        directory=profiles.edited(config, profile.name, task.work.directory),
+        directory=tree or profiles.edited(config, profile.name, task.work.directory),
+        cwd=cwd,
         timeout_ms=timeout_ms,
         prompt_word=len(argv) - 1 - argv[::-1].index(prompt) if profile.prompt == "argv" else None,
     )
@@ -131,9 +134,19 @@ def _left_before(task: Task, here: Place | None) -> str:
     return checkpoints.told(found)
 
 
-def _goes_on(task: Task, profile: profiles.Profile, past: Past) -> bool:
-    """Whether there is a conversation that the agent can continue in the task's directory."""
-    elsewhere = profile.resume_same_directory and past.directory != task.work.cwd
+def _places(task: Task, config: Config, here: Place | None) -> tuple[str | None, str | None]:
+    """The tree of a task, and where in it the task runs; None and None without one."""
+    if task.work.launch.repository is None or here is None:
+        return None, None
+    from agentq_cli.trees.asking import tree_of_task
+
+    tree = tree_of_task(config, here.path, task)
+    return tree, os.path.join(tree, task.work.launch.subdirectory).rstrip("/")
+
+
+def _goes_on(profile: profiles.Profile, past: Past, cwd: str) -> bool:
+    """Whether there is a conversation that the agent can continue in the directory in which it runs."""
+    elsewhere = profile.resume_same_directory and past.directory != cwd
     return past.conversation is not None and profile.continues and not elsewhere
 
 
@@ -199,12 +212,17 @@ def request(
     profile = profile_of(task, config)
     reader, streams = read_by(task, config)
     own = variables.given(task.work, task.session, claim.environment, config, environ, profile)
+    tree = None
+    if task.work.launch.repository is not None:
+        from agentq_cli.trees.asking import asked
+
+        tree = asked(config, here.path, task, run)
     return LaunchRequest(
         run_dir=here.run_path(run),
         run=str(run),
         argv=claim.plan.argv,
-        cwd=task.work.cwd,
-        env={name: each.value for name, each in own.items()} | variables.of_run(task, run, here, zone),
+        cwd=task.work.cwd if tree is None else tree.directory,
+        env={name: each.value for name, each in own.items()} | variables.of_run(task, run, here, zone, tree),
         umask=task.work.launch.umask,
         stdin_path=task.work.launch.stdin,
         stdin_text=claim.plan.stdin_text,
@@ -222,6 +240,8 @@ def request(
         streams=streams,
         take=take,
         checkpoint=task.work.kind == "prompt",
+        tree=tree,
+        lands=claim.plan.lands,
     )
 
 

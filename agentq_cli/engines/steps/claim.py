@@ -123,7 +123,7 @@ def _take(
             "trigger": Trigger.RETRY if task.tries else task.trigger,
             "agent": task.work.agent,
             "argv": dumps(plan.argv),
-            "cwd": task.work.cwd,
+            "cwd": plan.cwd or task.work.cwd,
             "scheduled_for": task.scheduled_for,
             "started_at": write.now,
             "host": host,
