@@ -68,8 +68,7 @@ class LaunchRequest(NamedTuple):
     `check` is the shell command that runs after the agent has done its work, as far as its output tells the `reader` of
     its profile, which `streams` or not. `take` is 2 or more for a run whose agent has ended and whose shim died
     (`RunDirectory.takes`): it goes on with what comes then. `tree` is the tree in which the run works, and in which
-    `cwd` lies. `lands`: no agent is started. `checkpoint`:
-    what the agent leaves in a repository is recorded.
+    `cwd` lies. `lands`: no agent is started. `checkpoint`: what the agent leaves in a repository is recorded.
     """
 
     run_dir: str

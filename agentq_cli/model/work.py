@@ -27,8 +27,9 @@ class Launch:
 
     `env` is what `--env-file` and `-e` gave, `captured` the part of the submitting shell's environment that an older
     version stored. `stdin` is the absolute path of what a command reads, or a dash and then the text itself. `umask` is
-    the submitter's. Runs up to K = `earlier_runs` belong to a task that this one replaced. `continues` is the
-    conversation in which a person has replied: the runs go on in that one or not at all.
+    the submitter's. Runs up to K = `earlier_runs` belong to a task that this one replaced, and those up to
+    `other_words` were asked something else. `continues` is the conversation in which a person has replied: the runs go
+    on in that one or not at all.
 
     With `--worktree`, `repository` is the git directory that all checkouts of the repository share, `checkout` the top
     of the one that the task was submitted from, and `subdirectory` where in it that was; None, None and empty without.
@@ -54,6 +55,7 @@ class Launch:
     on_crash: str | None = None
     max_cost_usd: float | None = None
     earlier_runs: int = 0
+    other_words: int = 0
     continues: str | None = None
     check: str | None = None
     check_timeout_ms: int | None = None

@@ -40,13 +40,20 @@ def judged(outcome: Outcome, landing: Landing | None, into: str | None, *, stopp
     if outcome.status is not RunStatus.SUCCESS:
         return outcome
     if landing is not None and landing.came in CLASSES:
-        error = f"{_failure(landing)}{_named(landing.paths)}"
-        return replace(outcome, status=RunStatus.ERROR, failure_class=CLASSES[Came(landing.came)], error=error)
+        failure = CLASSES[Came(landing.came)]
+        return replace(outcome, status=RunStatus.ERROR, failure_class=failure, error=shown(landing))
     if landing is not None:
         return outcome
     end = stopped_during(stopped, "landing")
     status, failure, error = end or (RunStatus.CRASHED, FailureClass.CRASHED, "its landing was interrupted")
     return replace(outcome, status=status, failure_class=failure, error=error)
+
+
+def shown(landing: Landing) -> str:
+    """How a landing ended, in words."""
+    if landing.came == Came.LANDED:
+        return f"landed on '{landing.into}' as {landing.commit}"
+    return f"{_failure(landing)}{_named(landing.paths)}"
 
 
 def _failure(landing: Landing) -> str:

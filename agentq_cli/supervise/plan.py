@@ -18,7 +18,7 @@ from agentq_cli.model.addresses import RunId
 from agentq_cli.model.tasks import Task
 from agentq_cli.model.work import Work
 from agentq_cli.options.values import format_cost
-from agentq_cli.policy import checked, retry
+from agentq_cli.policy import checked, landed, retry
 from agentq_cli.supervise import variables
 
 TYPE_CHECKING = False
@@ -52,6 +52,8 @@ def plan(task: Task, config: Config, past: Past, *, now: int, here: Place | None
 
     timeout_ms = retry.time_left_ms(task.work.launch, past.unfit_ms)
     tree, cwd = _places(task, config, here)
+    if landed.lands_alone(past.landing):
+        return Plan(argv=(), timeout_ms=timeout_ms, directory=tree, cwd=cwd, lands=True)
     if task.work.kind == "exec":
         return Plan(argv=task.work.argv or (), timeout_ms=timeout_ms, directory=tree, cwd=cwd)
     try:
@@ -63,12 +65,12 @@ def plan(task: Task, config: Config, past: Past, *, now: int, here: Place | None
             raise Usage(f"conversation '{conversation}': agent '{profile.name}' cannot go on in it from this directory")
         if not resume:
             conversation = str(uuid.uuid4()) if profile.chooses_conversation else None
-        if past.unfit is not None:
-            prompt = f"{_unfit(task, past.unfit, here)}\n\n{prompt}"
-        elif resume and past.interrupted is not None:
-            prompt = f"{NUDGE.format(why=past.interrupted.replace('_', ' '))}\n\n{prompt}"
+        told = _told(task, past, here)
+        if not told and resume and past.interrupted is not None:
+            told = [NUDGE.format(why=past.interrupted.replace("_", " "))]
         if not resume and (left := _left_before(task, here)):
-            prompt = f"{left}\n\n{prompt}"
+            told.insert(0, left)
+        prompt = "\n\n".join([*told, prompt])
         argv, stdin_text = profiles.command(
             profile,
             prompt=prompt,
@@ -94,6 +96,13 @@ def plan(task: Task, config: Config, past: Past, *, now: int, here: Place | None
     )
 
 
+def _told(task: Task, past: Past, here: Place | None) -> list[str]:
+    """What the agent is told of what its last run did not achieve."""
+    unlanded = None if past.landing is None else landed.told(past.landing)
+    unfit = None if past.unfit is None else _unfit(task, past.unfit, here)
+    return [each for each in (unlanded, unfit) if each is not None]
+
+
 def _unfit(task: Task, check: Check, here: Place | None) -> str:
     """What the agent is told of the check that its last run failed."""
     from agentq_cli.host.output import OutputReader
@@ -103,16 +112,6 @@ def _unfit(task: Task, check: Check, here: Place | None) -> str:
         with suppress(OSError), OutputReader(here.run(RunId(*task.address, task.runs)), "check") as printed:
             output = printed.last(checked.TOLD_BYTES)
     return checked.told(check, output, shown_bytes=checked.TOLD_BYTES)
-
-
-def _places(task: Task, config: Config, here: Place | None) -> tuple[str | None, str | None]:
-    """The tree of a task, and where in it the task runs; None and None without one."""
-    if task.work.launch.repository is None or here is None:
-        return None, None
-    from agentq_cli.trees.asking import tree_of_task
-
-    tree = tree_of_task(config, here.path, task)
-    return tree, os.path.join(tree, task.work.launch.subdirectory).rstrip("/")
 
 
 LOOKED_BACK = 10
@@ -133,6 +132,16 @@ def _left_before(task: Task, here: Place | None) -> str:
             left = here.run(RunId(*task.address, attempt)).checkpoint()
             found += [] if left is None else [left]
     return checkpoints.told(found)
+
+
+def _places(task: Task, config: Config, here: Place | None) -> tuple[str | None, str | None]:
+    """The tree of a task, and where in it the task runs; None and None without one."""
+    if task.work.launch.repository is None or here is None:
+        return None, None
+    from agentq_cli.trees.asking import tree_of_task
+
+    tree = tree_of_task(config, here.path, task)
+    return tree, os.path.join(tree, task.work.launch.subdirectory).rstrip("/")
 
 
 def _goes_on(profile: profiles.Profile, past: Past, cwd: str) -> bool:
@@ -230,9 +239,9 @@ def request(
         reader=reader,
         streams=streams,
         take=take,
+        checkpoint=task.work.kind == "prompt",
         tree=tree,
         lands=claim.plan.lands,
-        checkpoint=task.work.kind == "prompt",
     )
 
 
