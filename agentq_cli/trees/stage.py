@@ -33,6 +33,8 @@ def main() -> None:
     elif stage == Stage.SNAPSHOT:
         from agentq_cli.trees.leaving import leave
 
-        stage_records.write(run_dir, stage_records.LEFT, leave(git, asked, now_ms)._asdict())
+        made = stage_records.read_made(run_dir)
+        left = leave(git, asked, now_ms, () if made is None else made.notes)
+        stage_records.write(run_dir, stage_records.LEFT, left._asdict())
     else:
         raise ValueError(stage)
