@@ -12,7 +12,7 @@ _agentq_command() {
     schedule) options='--exec --shell --file --key --replace --stdin --script --check --label --session --agent --cwd --shared --env --env-file --context --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --cron --every --at --tz --start --until --max-runs --missed --overlap --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --next --dry-run --json --state-dir --color --utc --allow-network-fs --help' runs=yes ;;
     list) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --utc --allow-network-fs --help' ;;
     show) options='--json --state-dir --color --utc --allow-network-fs --help' ;;
-    logs) options='--stdout --stderr --script --check --tail --raw --follow --json --state-dir --color --utc --allow-network-fs --help' ;;
+    logs) options='--stdout --stderr --script --check --setup --tail --raw --follow --json --state-dir --color --utc --allow-network-fs --help' ;;
     runs) options='--session --agent --series --status --label --since --until --limit --json --state-dir --color --utc --allow-network-fs --help' ;;
     schedules) options='--session --agent --series --label --json --state-dir --color --utc --allow-network-fs --help' ;;
     events) options='--session --agent --series --status --label --since --until --limit --follow --json --state-dir --color --utc --allow-network-fs --help' ;;
@@ -28,6 +28,8 @@ _agentq_command() {
     reply) options='--json --state-dir --color --utc --allow-network-fs --help' ;;
     trigger) options='--json --state-dir --color --utc --allow-network-fs --help' ;;
     prune) options='--older-than --session --dry-run --yes --json --state-dir --color --utc --allow-network-fs --help' ;;
+    diff) options='--session --stat --name-only --json --state-dir --color --utc --allow-network-fs --help' ;;
+    trees) options='--session --json --state-dir --color --utc --allow-network-fs --help' ;;
     run) options='--session --drain --idle-exit --max-tasks --on-stop --jobs --detach --another --json --state-dir --color --utc --allow-network-fs --help' ;;
     jobs) options='--reset --json --state-dir --color --utc --allow-network-fs --help' ;;
     stop) options='--wait --leave --cancel --json --state-dir --color --utc --allow-network-fs --help' ;;
@@ -45,7 +47,7 @@ _agentq_command() {
     add) options='--exec --shell --file --batch --key --replace --stdin --script --check --label --session --agent --cwd --shared --env --env-file --context --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --utc --allow-network-fs --help' runs=yes ;;
     ls) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --utc --allow-network-fs --help' ;;
     rm) options='--session --all --wait --dry-run --yes --json --state-dir --color --utc --allow-network-fs --help' ;;
-    log) options='--stdout --stderr --script --check --tail --raw --follow --json --state-dir --color --utc --allow-network-fs --help' ;;
+    log) options='--stdout --stderr --script --check --setup --tail --raw --follow --json --state-dir --color --utc --allow-network-fs --help' ;;
     status) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --utc --allow-network-fs --help' ;;
     esac
 }
@@ -173,6 +175,12 @@ _agentq_option() {
     prune:--older-than) kind=free ;;
     prune:-s|prune:--session) kind=sessions ;;
     prune:--color) kind=words choices='auto always never' ;;
+    diff:--state-dir) kind=directories ;;
+    diff:-s|diff:--session) kind=sessions ;;
+    diff:--color) kind=words choices='auto always never' ;;
+    trees:--state-dir) kind=directories ;;
+    trees:-s|trees:--session) kind=sessions ;;
+    trees:--color) kind=words choices='auto always never' ;;
     run:--state-dir) kind=directories ;;
     run:--idle-exit|run:--max-tasks|run:-j|run:--jobs) kind=free ;;
     run:-s|run:--session) kind=sessions ;;
@@ -288,6 +296,7 @@ _agentq_argument() {
     reply:0) kind=ended ;;
     trigger:0) kind=series ;;
     prune:*) kind=ended ;;
+    diff:0) kind=tasks ;;
     wait:*) kind=live ;;
     config:0) kind=words choices='show check path' ;;
     service:0) kind=words choices='install uninstall status print' ;;
@@ -396,7 +405,7 @@ _agentq() {
     elif [[ $current == -* ]]; then
         for word in $options; do _agentq_offer "$word"; done
     elif [[ -z $command ]]; then
-        for word in submit schedule list show logs runs schedules events messages sessions workers top edit pause resume cancel retry reply trigger prune run jobs stop sweep wait health stats report doctor agents config service completion x add ls rm log status; do
+        for word in submit schedule list show logs runs schedules events messages sessions workers top edit pause resume cancel retry reply trigger prune diff trees run jobs stop sweep wait health stats report doctor agents config service completion x add ls rm log status; do
             _agentq_offer "$word"
         done
     else

@@ -43,7 +43,7 @@ function __agentq_place --argument-names wanted
     for word in $words[2..-1]
         if test $value = yes
             set value no
-        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --push --reason --retries --series --session --setup --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tz --until -C -a -c -e -j -n -p -s
+        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --push --reason --retries --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tz --until -C -a -c -e -j -n -p -s
             set value yes
         else if not string match -q -- '-*' $word
             set place (math $place + 1)
@@ -81,7 +81,7 @@ function __agentq_short_run
     set -l words (__agentq_words)
     set -e words[1]
     while set -q words[1]; and string match -q -- '-*' $words[1]
-        if contains -- $words[1] --after --after-any --after-failure --agent --agent-arg --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --push --reason --retries --series --session --setup --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tz --until -C -a -c -e -j -n -p -s
+        if contains -- $words[1] --after --after-any --after-failure --agent --agent-arg --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --push --reason --retries --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tz --until -C -a -c -e -j -n -p -s
             set -e words[1]
         end
         set -q words[1]; and set -e words[1]
@@ -135,6 +135,8 @@ complete -c agentq -n __agentq_no_command -a retry -d 'Run ended tasks again'
 complete -c agentq -n __agentq_no_command -a reply -d 'Go on in the conversation of an ended task, with TEXT as the next prompt'
 complete -c agentq -n __agentq_no_command -a trigger -d 'Run a schedule\'s work once now, without changing the schedule'
 complete -c agentq -n __agentq_no_command -a prune -d 'Remove ended tasks, their runs and their output, for good'
+complete -c agentq -n __agentq_no_command -a diff -d 'Show what a task, a session or one run changed against its base, with what is not committed'
+complete -c agentq -n __agentq_no_command -a trees -d 'List the working trees that --worktree made, and what becomes of each'
 complete -c agentq -n __agentq_no_command -a run -d 'Run what is due, N at a time, and record how it ended'
 complete -c agentq -n __agentq_no_command -a jobs -d 'Show or set how many tasks run at once in this state directory'
 complete -c agentq -n __agentq_no_command -a stop -d 'End the supervisors of the state directory, or one of them, and return once they have ended'
@@ -305,6 +307,7 @@ complete -c agentq -n '__agentq_in logs' -l stdout -d 'Only what it wrote on std
 complete -c agentq -n '__agentq_in logs' -l stderr -d 'Only what it wrote on stderr, on stdout'
 complete -c agentq -n '__agentq_in logs' -l script -d 'Only what its script wrote, on stdout'
 complete -c agentq -n '__agentq_in logs' -l check -d 'Only what its check wrote, on stdout'
+complete -c agentq -n '__agentq_in logs' -l setup -d 'Only what the setup command of its tree wrote, on stdout'
 complete -c agentq -n '__agentq_in logs' -s n -l tail -x -d 'Only the last N lines'
 complete -c agentq -n '__agentq_in logs' -l raw -d 'Print an agent\'s own events'
 complete -c agentq -n '__agentq_in logs' -s f -l follow -d 'Keep printing new data as it comes'
@@ -558,6 +561,23 @@ complete -c agentq -n '__agentq_in prune' -l color -x -a 'auto always never' -d 
 complete -c agentq -n '__agentq_in prune' -l utc -d 'Show times on a terminal in UTC'
 complete -c agentq -n '__agentq_in prune' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
 complete -c agentq -n '__agentq_in prune' -s h -l help -d 'Show this help'
+complete -c agentq -n '__agentq_in diff; and __agentq_place 0' -x -k -a '(__agentq_ask tasks)'
+complete -c agentq -n '__agentq_in diff' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'The tree of this session'
+complete -c agentq -n '__agentq_in diff' -l stat -d 'Only how many lines of each file were changed'
+complete -c agentq -n '__agentq_in diff' -l name-only -d 'Only the names of the files'
+complete -c agentq -n '__agentq_in diff' -l json -d 'Print one JSON document'
+complete -c agentq -n '__agentq_in diff' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
+complete -c agentq -n '__agentq_in diff' -l color -x -a 'auto always never' -d 'Whether to use colours'
+complete -c agentq -n '__agentq_in diff' -l utc -d 'Show times on a terminal in UTC'
+complete -c agentq -n '__agentq_in diff' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
+complete -c agentq -n '__agentq_in diff' -s h -l help -d 'Show this help'
+complete -c agentq -n '__agentq_in trees' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'Only the trees of this session and its tasks'
+complete -c agentq -n '__agentq_in trees' -l json -d 'Print one JSON document'
+complete -c agentq -n '__agentq_in trees' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
+complete -c agentq -n '__agentq_in trees' -l color -x -a 'auto always never' -d 'Whether to use colours'
+complete -c agentq -n '__agentq_in trees' -l utc -d 'Show times on a terminal in UTC'
+complete -c agentq -n '__agentq_in trees' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
+complete -c agentq -n '__agentq_in trees' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in run' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'Only this session'
 complete -c agentq -n '__agentq_in run' -l drain -d 'Exit when nothing is running or due'
 complete -c agentq -n '__agentq_in run' -l idle-exit -x -d 'Exit after this long without work'
@@ -824,6 +844,7 @@ complete -c agentq -n '__agentq_in log' -l stdout -d 'Only what it wrote on stdo
 complete -c agentq -n '__agentq_in log' -l stderr -d 'Only what it wrote on stderr, on stdout'
 complete -c agentq -n '__agentq_in log' -l script -d 'Only what its script wrote, on stdout'
 complete -c agentq -n '__agentq_in log' -l check -d 'Only what its check wrote, on stdout'
+complete -c agentq -n '__agentq_in log' -l setup -d 'Only what the setup command of its tree wrote, on stdout'
 complete -c agentq -n '__agentq_in log' -s n -l tail -x -d 'Only the last N lines'
 complete -c agentq -n '__agentq_in log' -l raw -d 'Print an agent\'s own events'
 complete -c agentq -n '__agentq_in log' -s f -l follow -d 'Keep printing new data as it comes'

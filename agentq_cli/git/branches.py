@@ -72,6 +72,11 @@ def carried_ref(commit: str) -> str:
     return f"{CARRIED}{commit}"
 
 
+def removal_ref(session: str, at: int) -> str:
+    """The ref of what a tree of a session held when it was removed, at a time in milliseconds UTC."""
+    return f"{SNAPSHOTS}{encoded(session)}/removed-{at}"
+
+
 def run_of(ref: str) -> tuple[str, int, int] | None:
     """Session, task and run of a snapshot's ref; None for another ref."""
     component, _, rest = ref.removeprefix(SNAPSHOTS).partition("/")

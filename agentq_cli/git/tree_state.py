@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-OWN = (".lock", ".json")
+OWN = (".lock", ".json", ".removed-")
 """What the names of the files contain that hold nobody's work: the lock of a tree, and its record."""
 
 BLOCK = 512

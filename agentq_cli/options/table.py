@@ -22,6 +22,7 @@ GROUPS = {
     "Submit": ("submit", "schedule"),
     "Inspect": ("list", "show", "logs", "runs", "schedules", "events", "messages", "sessions", "workers", "top"),
     "Change": ("edit", "pause", "resume", "cancel", "retry", "reply", "trigger", "prune"),
+    "Trees": ("diff", "trees"),
     "Run": ("run", "jobs", "stop", "sweep", "wait"),
     "Monitor": ("health", "stats", "report", "doctor"),
     "Set up": ("agents", "config", "service", "completion"),
@@ -535,6 +536,12 @@ ROWS: tuple[Any, ...] = (
         "Tasks: SESSION/N, or N for default/N; 3-5 and docs/3,7 are several.",
         {"metavar": "ID..."},
     ),
+    # The commands of trees.
+    ("run", ("diff",), "optional", "", "The task, or one of its runs.", {"metavar": "ID[.K]"}),
+    ("--session -s", ("diff",), "name", WHICH, "The tree of this session.", {}),
+    ("--session -s", ("trees",), "name", WHICH, "Only the trees of this session and its tasks.", {}),
+    ("--stat", ("diff",), "flag", HOW, "Only how many lines of each file were changed.", {}),
+    ("--name-only", ("diff",), "flag", HOW, "Only the names of the files.", {}),
     ("shell", ("completion",), "one", "", "The shell.", {"choices": ("bash", "zsh", "fish")}),
     ("action", ("config",), "optional", "", "What to do; show if not given.", {"choices": ("show", "check", "path")}),
     (
@@ -623,6 +630,7 @@ ROWS: tuple[Any, ...] = (
     ("--stderr", ("logs",), "flag", WHICH, "Only what it wrote on stderr, on stdout.", {}),
     ("--script", ("logs",), "flag", WHICH, "Only what its script wrote, on stdout.", {}),
     ("--check", ("logs",), "flag", WHICH, "Only what its check wrote, on stdout.", {}),
+    ("--setup", ("logs",), "flag", WHICH, "Only what the setup command of its tree wrote, on stdout.", {}),
     ("--tail -n", ("logs",), "whole", WHICH, "Only the last N lines.", {"low": 0}),
     ("--raw", ("logs",), "flag", HOW, "Print an agent's own events; the bytes as they are, but to a terminal.", {}),
     ("--limit", ("list", "runs", "events", "messages", "report"), "whole", WHICH, "At most this many.", {"low": 1}),
