@@ -36,17 +36,7 @@ def outcome(
 ) -> Outcome:
     """How a run ended, decided from its exit record, what its agent printed and how its check ended."""
     found = agent_outcome(task, directory, record, stream, config)
-    judged = checked.judged(found, record.check, task.work.launch.check, stopped=record.stopped)
-    return with_left(task, directory, judged)
-
-
-def with_left(task: Task, directory: RunDirectory, outcome: Outcome) -> Outcome:
-    """The outcome with what the run left in its tree, if it has one."""
-    if task.work.launch.repository is None:
-        return outcome
-    from agentq_cli.host import stage_records
-
-    return replace(outcome, left=stage_records.read_left(directory.path) or outcome.left)
+    return checked.judged(found, record.check, task.work.launch.check, stopped=record.stopped)
 
 
 def agent_outcome(
