@@ -80,11 +80,16 @@ class Exit(NamedTuple):
     stdout_at_stop: int | None = None
     check: Check | None = None
     failed: str | None = None
+    lands: bool = False
 
     def document(self) -> dict[str, object]:
         """The record as it is written; a check without its command, which the task has and which may be long."""
-        check = None if self.check is None else {name: getattr(self.check, name) for name in OF_CHECK}
-        return self._asdict() | {"check": check}
+        return self._asdict() | {"check": None if self.check is None else check_document(self.check)}
+
+
+def check_document(check: Check) -> dict[str, object]:
+    """A check as it is written."""
+    return {name: getattr(check, name) for name in OF_CHECK}
 
 
 OF_CHECK = Check._fields[:-1]
@@ -140,6 +145,11 @@ def read_landing(document: Document) -> Landing | None:
     return _read(_landing, document)
 
 
+def read_check(document: Document) -> Check | None:
+    """How a check ended; None if the record is unreadable."""
+    return _read(_check, document)
+
+
 def read_cut(document: Document) -> Cut | None:
     """What was cut from an output file; None if the record is unreadable."""
     return _read(_cut, document)
@@ -181,7 +191,7 @@ def _exit(found: Document) -> Exit:
     # ignored.
     kept = {name: found[name] for name in Exit._fields if name in found or name not in Exit._field_defaults}
     for name, value in kept.items():
-        if name == "spawn_error":
+        if name in ("spawn_error", "lands"):
             if not isinstance(value, bool):
                 raise ValueError(f"{name} is neither true nor false")
         elif name in ("stopped", "error", "script_outcome", "failed"):
@@ -210,7 +220,7 @@ def _check(found: Document) -> Check:
     return check._replace(
         stopped=None if check.stopped is None else _text(check.stopped),
         error=None if check.error is None else _text(check.error),
-        tree=_object_id(check.tree),
+        tree=object_id(check.tree),
     )
 
 
@@ -218,7 +228,7 @@ def _left(found: Document) -> Left:
     kept = {name: found[name] for name in Left._fields}
     for name, value in kept.items():
         if name in OBJECTS:
-            _object_id(value)
+            object_id(value)
         elif name in ("repository", "worktree", "branch") or (name == "why" and value is not None):
             kept[name] = _text(value)
         elif name == "dirty":
@@ -236,8 +246,8 @@ def _landing(found: Document) -> Landing:
     return Landing(
         into=_text(found["into"]),
         came=Came(found["came"]),
-        commit=_object_id(found["commit"]),
-        tree=_object_id(found["tree"]),
+        commit=object_id(found["commit"]),
+        tree=object_id(found["tree"]),
         paths=tuple(map(_text, paths)),
         why=None if found["why"] is None else _text(found["why"]),
     )
@@ -296,7 +306,7 @@ def _whole(value: object) -> int:
     return value
 
 
-def _object_id(value: object) -> str | None:
+def object_id(value: object) -> str | None:
     """The id of one of git's objects, or None. Raises ValueError for anything else, which git might take for an
     option."""
     if value is None:

@@ -10,8 +10,11 @@ import contextlib
 import os
 
 from agentq_cli.host import record_files as files
+from agentq_cli.host import records
 from agentq_cli.model.statuses import FailureClass
+from agentq_cli.model.trees import Came as Landed
 from agentq_cli.model.trees import Left, Made
+from agentq_cli.policy.landing_steps import AGAIN, DONE, Reply
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
     Record = TypeVar("Record")
 
-TREE, LEFT = "tree", "left"
+TREE, LEFT, REPLY, LANDING, CHECKED = "tree", "left", "reply", "landing", "checked"
 """The names of the records."""
 
 LONGEST = 2000
@@ -54,6 +57,16 @@ def read_left(run_dir: str) -> Left | None:
     return _read(run_dir, LEFT, _left)
 
 
+def read_tree_left(run_dir: str) -> str | None:
+    """The tree that holds exactly what the run left; None if that is not known. Raises OSError."""
+    return _read(run_dir, LEFT, lambda found: records.object_id(found.get("tree")))
+
+
+def read_reply(run_dir: str) -> Reply | None:
+    """What came of a step of landing; None if it was interrupted. Raises OSError."""
+    return _read(run_dir, REPLY, _reply)
+
+
 def _read(run_dir: str, name: str, parse: Callable[[Mapping[str, Any]], Record]) -> Record | None:
     document = files.load(f"{run_dir}/{name}")
     if document is None:
@@ -69,6 +82,18 @@ def _made(found: Mapping[str, Any]) -> Made:
     notes = tuple(_text(each) for each in found["notes"])
     error = None if found["error"] is None else _text(found["error"])
     return Made(_text(found["start"]), _whole(found["number"]), found["set_up"] is True, notes, failed, error)
+
+
+def _reply(found: Mapping[str, Any]) -> Reply:
+    came = found["came"]
+    return Reply(
+        came=came if came in (AGAIN, DONE) else Landed(came),
+        commit=records.object_id(found["commit"]),
+        tree=records.object_id(found["tree"]),
+        onto=records.object_id(found["onto"]),
+        paths=tuple(_text(each) for each in found["paths"]),
+        why=None if found["why"] is None else _text(found["why"]),
+    )
 
 
 COUNTS = ("commits", "files_changed", "insertions", "deletions")

@@ -15,7 +15,7 @@ from agentq_cli.git.registrations import registration
 from agentq_cli.git.trees import lfs_config
 from agentq_cli.git.visit import go_home, visit
 from agentq_cli.model.trees import Came
-from agentq_cli.policy.landing_steps import AGAIN, DONE, Do, Reply
+from agentq_cli.policy.landing_steps import AGAIN, DONE, Do, Reply, few
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,17 +79,17 @@ def reply_to(found: git_landing.Outcome) -> Reply:
         case Nothing():
             return Reply(Came.NOTHING)
         case Uncommitted():
-            return Reply(Came.UNCOMMITTED, paths=found.paths)
+            return Reply(Came.UNCOMMITTED, paths=few(found.paths))
         case CheckAgain():
             return Reply(AGAIN, tree=found.tree, onto=found.onto)
         case Conflict():
-            return Reply(Came.CONFLICT, paths=found.paths, why=found.why or None)
+            return Reply(Came.CONFLICT, paths=few(found.paths), why=found.why or None)
         case Held():
             return _done(found)
 
 
 def _done(held: Held | None) -> Reply:
-    return Reply(DONE) if held is None else Reply(Came.HELD, paths=held.paths, why=held.why)
+    return Reply(DONE) if held is None else Reply(Came.HELD, paths=few(held.paths), why=held.why)
 
 
 def _is_lock(held: Held) -> bool:
