@@ -97,7 +97,7 @@ def line_of(request: LaunchRequest) -> tuple[Stage, ...]:
     tree = request.tree
     return stages.line(
         script=request.script is not None and not request.lands,
-        check=request.check is not None,
+        check=request.check is not None and not request.lands,  # its landing checks
         tree=tree is not None,
         setup=tree is not None and tree.setup is not None,
         land=tree is not None and tree.land is not None,

@@ -46,7 +46,9 @@ def judged(task: Task, directory: RunDirectory, outcome: Outcome, *, stopped: st
     if stage is not None:
         why = f"its keeper process vanished {takes} times during its {stage}"
         return replace(outcome, status=RunStatus.CRASHED, failure_class=FailureClass.CRASHED, error=why)
-    outcome = checked.judged(outcome, directory.checked(), task.work.launch.check, stopped=stopped)
+    passed = directory.passed()
+    command = None if passed is not None and passed.lands else task.work.launch.check
+    outcome = checked.judged(outcome, directory.checked(), command, stopped=stopped)
     return landed.judged(outcome, outcome.landing, task.work.launch.land, stopped=stopped)
 
 

@@ -37,7 +37,9 @@ def outcome(
     """How a run ended, decided from its exit record, what its agent printed, and how check and landing
     ended."""
     found = agent_outcome(task, directory, record, stream, config)
-    judged = checked.judged(found, record.check, task.work.launch.check, stopped=record.stopped)
+    # What lands without an agent is checked on its way, if it comes so far.
+    command = None if record.lands and record.check is None else task.work.launch.check
+    judged = checked.judged(found, record.check, command, stopped=record.stopped)
     judged = landed.judged(judged, found.landing, task.work.launch.land, stopped=record.stopped)
     return with_left(task, directory, judged)
 
