@@ -325,7 +325,8 @@ DURATIONS, SIZES = _read_by("duration"), _read_by("size")
 """The keys whose values are milliseconds, and bytes."""
 
 HOOKS: Schema = dict.fromkeys(
-    ("task.finished", "task.failed", "series.paused", "agent.held", "session.drained"), command
+    ("task.finished", "task.failed", "task.landed", "task.conflict", "series.paused", "agent.held", "session.drained"),
+    command,
 )
 """The events in `[hooks]`, each with a command line."""
 

@@ -212,13 +212,18 @@ def _pointers(git: Git) -> list[str]:
 def _repair(git: Git, known: Registration, plan: Plan) -> list[str]:
     """Put back what an agent may have deleted: the `.git` file, without which git would find a repository further up,
     and the branch."""
-    if not os.path.lexists(f"{plan.path}/.git"):
-        with open(f"{plan.path}/.git", "wb") as file:
-            file.write(b"gitdir: " + os.fsencode(known.directory) + b"\n")
+    mend_link(known, plan.path)
     if find_branch(git, plan.branch) is not None:
         return []
     git.run("update-ref", "--no-deref", HEADS + plan.branch, plan.start, "")
     return [f"the branch '{plan.branch}' was gone; it was made anew at {plan.start}"]
+
+
+def mend_link(known: Registration, path: str) -> None:
+    """Put back the `.git` file of a tree if it is gone. Raises OSError."""
+    if not os.path.lexists(f"{path}/.git"):
+        with open(f"{path}/.git", "wb") as file:
+            file.write(b"gitdir: " + os.fsencode(known.directory) + b"\n")
 
 
 def _is_directory(path: str) -> bool:

@@ -8,17 +8,22 @@ from collections.abc import Callable, Mapping
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.base.identity import Identity
 from agentq_cli.model.runs import Check
+from agentq_cli.model.trees import Came, Landing, Left
 from agentq_cli.policy.stall import Signs, Silence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias, TypeVar
 
+    from agentq_cli.model.checkpoints import Checkpoint
+
     Record = TypeVar("Record")
 
 Document: TypeAlias = "Mapping[str, Any]"
 
 LAST_SIGNAL = 64
+OBJECTS = ("base", "head", "snapshot")
+HEXADECIMAL = frozenset("0123456789abcdef")
 LARGEST_PID = (1 << 31) - 1
 NOBODY = Identity(0, 0, "")
 
@@ -56,7 +61,8 @@ class Exit(NamedTuple):
     two is a verdict, and `stdout_at_stop` is the size of stdout in bytes when the stop began. `spawn_error` says that
     the agent never ran; `error` says why a run failed if its exit code does not. `oom_kills` is how often the kernel
     killed processes in the run's cgroup meanwhile because memory ran out, null if unknown. `check` is how the check
-    ended that came after the agent, null without one.
+    ended that came after the agent, null without one. `failed` is the class of a failure before the agent, of which
+    `error` says more.
     """
 
     exit_code: int | None
@@ -73,6 +79,7 @@ class Exit(NamedTuple):
     oom_kills: int | None = None
     stdout_at_stop: int | None = None
     check: Check | None = None
+    failed: str | None = None
 
     def document(self) -> dict[str, object]:
         """The record as it is written; a check without its command, which the task has and which may be long."""
@@ -123,9 +130,24 @@ def read_exit(document: Document) -> Exit | None:
     return _read(_exit, document)
 
 
+def read_left(document: Document) -> Left | None:
+    """What the run left in its tree; None if the record is unreadable."""
+    return _read(_left, document)
+
+
+def read_landing(document: Document) -> Landing | None:
+    """How the landing ended; None if the record is unreadable."""
+    return _read(_landing, document)
+
+
 def read_cut(document: Document) -> Cut | None:
     """What was cut from an output file; None if the record is unreadable."""
     return _read(_cut, document)
+
+
+def read_checkpoint(document: Document) -> Checkpoint | None:
+    """What a run left in a repository; None if the record is unreadable."""
+    return _read(_checkpoint, document)
 
 
 def _read(parse: Callable[[Mapping[str, Any]], Record], document: Document) -> Record | None:
@@ -162,7 +184,7 @@ def _exit(found: Document) -> Exit:
         if name == "spawn_error":
             if not isinstance(value, bool):
                 raise ValueError(f"{name} is neither true nor false")
-        elif name in ("stopped", "error", "script_outcome"):
+        elif name in ("stopped", "error", "script_outcome", "failed"):
             kept[name] = None if value is None else _text(value)
         elif name == "check":
             kept[name] = None if value is None else _check(value)
@@ -176,18 +198,48 @@ def _exit(found: Document) -> Exit:
 
 
 def _check(found: Document) -> Check:
-    kept = [found[name] for name in OF_CHECK]
-    for name, value in zip(OF_CHECK, kept, strict=True):
-        if value is not None and name not in ("stopped", "error"):
+    kept = {name: found[name] for name in OF_CHECK if name in found or name not in Check._field_defaults}
+    for name, value in kept.items():
+        if value is not None and name not in ("stopped", "error", "tree"):
             _whole(value)
         elif name in ("duration_ms", "output_bytes"):
             raise ValueError(f"{name} is missing")
-    check = Check(*kept)
+    check = Check(**kept)
     if check.signal is not None and check.signal > LAST_SIGNAL:
         raise ValueError("no such signal")
     return check._replace(
         stopped=None if check.stopped is None else _text(check.stopped),
         error=None if check.error is None else _text(check.error),
+        tree=_object_id(check.tree),
+    )
+
+
+def _left(found: Document) -> Left:
+    kept = {name: found[name] for name in Left._fields}
+    for name, value in kept.items():
+        if name in OBJECTS:
+            _object_id(value)
+        elif name in ("repository", "worktree", "branch") or (name == "why" and value is not None):
+            kept[name] = _text(value)
+        elif name == "dirty":
+            if not (value is None or isinstance(value, bool)):
+                raise ValueError(f"{name} is neither true nor false")
+        elif value is not None:
+            _whole(value)
+    return Left(**kept)
+
+
+def _landing(found: Document) -> Landing:
+    paths = found["paths"]
+    if not isinstance(paths, list):
+        raise ValueError("paths is not a list")
+    return Landing(
+        into=_text(found["into"]),
+        came=Came(found["came"]),
+        commit=_object_id(found["commit"]),
+        tree=_object_id(found["tree"]),
+        paths=tuple(map(_text, paths)),
+        why=None if found["why"] is None else _text(found["why"]),
     )
 
 
@@ -196,6 +248,39 @@ def _cut(found: Document) -> Cut:
     if cut.begin > cut.end or not isinstance(cut.punched, bool):
         raise ValueError("the cut ends before it begins")
     return cut
+
+
+def _checkpoint(found: Document) -> Checkpoint:
+    from agentq_cli.model.checkpoints import MOST_PATHS, SAID_BYTES, Checkpoint
+
+    paths, missing = found["paths"], found["missing"]
+    if not isinstance(paths, list) or not isinstance(missing, list) or len(paths) > MOST_PATHS:
+        raise ValueError("no list, or too long a one")
+    said = _text(found["said"])
+    if len(said.encode()) > SAID_BYTES:
+        raise ValueError("more than what is kept")
+    return Checkpoint(
+        _path(found["repository"]),
+        _name(found["branch_before"]),
+        _name(found["head_before"]),
+        _name(found["branch_after"]),
+        _name(found["head_after"]),
+        paths=tuple(map(_path, paths)),
+        more=_whole(found["more"]),
+        said=said,
+        missing=tuple(map(_text, missing)),
+    )
+
+
+def _name(value: object) -> str | None:
+    return None if value is None else _path(value)
+
+
+def _path(value: object) -> str:
+    """The name of a file or a ref, of which bytes that are no UTF-8 stay lone surrogates."""
+    if not isinstance(value, str):
+        raise ValueError("not text")
+    return value
 
 
 def _pid(value: object) -> int:
@@ -209,6 +294,17 @@ def _whole(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 62:
         raise ValueError("not a whole number")
     return value
+
+
+def _object_id(value: object) -> str | None:
+    """The id of one of git's objects, or None. Raises ValueError for anything else, which git might take for an
+    option."""
+    if value is None:
+        return None
+    text = _text(value)
+    if len(text) not in (40, 64) or not HEXADECIMAL.issuperset(text):
+        raise ValueError("not the id of an object")
+    return text
 
 
 def _text(value: object) -> str:

@@ -89,6 +89,19 @@ def _has_taken(directory: RunDirectory, start: Start) -> bool:
     return isinstance(found, Start) and found.identity == start.identity
 
 
+def line_of(request: LaunchRequest) -> tuple[Stage, ...]:
+    """The stages of the run that a request asks for."""
+    tree = request.tree
+    return stages.line(
+        script=request.script is not None and not request.lands,
+        check=request.check is not None,
+        tree=tree is not None,
+        setup=tree is not None and tree.setup is not None,
+        land=tree is not None and tree.land is not None,
+        agent=not request.lands,
+    )
+
+
 class Shim:
     """A run that this process has taken. `failure` is why it cannot be started, if that is known already."""
 
@@ -108,10 +121,11 @@ class Shim:
         self._private_tmp = private_tmp
         self._clock = Clock(request.fixed_now_ms)
         self._deadline = None if request.timeout_ms is None else start.monotonic_ms + request.timeout_ms
-        self._line = stages.line(script=request.script is not None, check=request.check is not None)
+        self._line = line_of(request)
         self._env = dict(request.env)
         self._agent: Kept | None = None
         self._programs: list[Kept] = []
+        self._unrecorded = False
         self._facts = Exit(
             exit_code=None,
             signal=None,
@@ -152,32 +166,51 @@ class Shim:
             interruptions += came[stage] is Came.INTERRUPTED
 
     def _take_over(self) -> dict[Stage, Came]:
-        """Go on with a run whose agent has done its work, and whose shim died."""
-        from agentq_cli.host import script
-        from agentq_cli.host.output import OutputReader
+        """Go on with a run whose agent has ended, and whose shim died."""
+        from agentq_cli.host import check, script, take_over
 
-        with OutputReader(self._directory, "stdout") as stdout, OutputReader(self._directory, "stderr") as stderr:
-            printed = self._facts._replace(stdout_bytes=stdout.size(), stderr_bytes=stderr.size())
-        self._facts = self._directory.passed() or printed
+        known, self._facts = take_over.facts(self._directory, self._facts)
         if self._request.script is not None:
             self._facts = self._facts._replace(script_outcome=script.WAKE)
             self._request = script.with_data(self._request, self._env, script.data_again(self._directory))
-        return dict.fromkeys(self._line, Came.PASSED) | {Stage.CHECK: Came.INTERRUPTED}
+        if self._request.tree is not None:
+            self._env |= take_over.variables(self._directory)
+        done = self._request.lands or check.wanted(self._request, self._directory, self._facts)
+        # Without a record of its end, or a word of it, the run has crashed, whatever is done here for its tree.
+        self._unrecorded = not (known or done)
+        return take_over.came(self._line, self._directory, done=done)
 
     def _told_to_end(self, stage: Stage) -> bool:
         """Whether a stop is recorded that keeps this stage from beginning."""
         stop = self._directory.stop()
-        if stop is not None and stage is Stage.CHECK and stop.reason not in stages.ENDING:
+        if stop is None or stage in stages.CLOSING:
+            return False
+        if stage in stages.AFTER and stop.reason not in stages.ENDING:
             # That was about the agent, which has done its work all the same.
             self._directory.set_stop_aside()
-            return False
-        if stop is None:
             return False
         self._facts = self._facts._replace(stopped=stop.reason, check=None)
         return True
 
     def _begin(self, stage: Stage) -> Came:
-        return {Stage.SCRIPT: self._run_script, Stage.AGENT: self._run_agent, Stage.CHECK: self._run_check}[stage]()
+        own = {Stage.SCRIPT: self._run_script, Stage.AGENT: self._run_agent, Stage.CHECK: self._run_check}
+        run = own.get(stage)
+        if run is not None:
+            return run()
+        return self._run_land() if stage is Stage.LAND else self._in_tree(stage)
+
+    def _in_tree(self, stage: Stage) -> Came:
+        from agentq_cli.host.tree_stages import TreeStages
+
+        stages = TreeStages(self._request, self._directory, self._clock, self._deadline, self._keep)
+        found = stages.carry_out(stage)
+        self._facts = self._facts._replace(**found.facts)
+        self._env |= found.env
+        self._clear_away()
+        return found.came
+
+    def _run_land(self) -> Came:
+        return Came.PASSED
 
     def _run_script(self) -> Came:
         from agentq_cli.host import script
@@ -193,7 +226,10 @@ class Shim:
 
     def _run_agent(self) -> Came:
         agent = self._agent = Kept(self._request, self._directory, self._clock, self._deadline)
-        self._keep(agent, "stdout", "stderr")
+        if self._request.checkpoint:
+            self._keep_with_checkpoint(agent)
+        else:
+            self._keep(agent, "stdout", "stderr")
         code = agent.code
         self._facts = self._facts._replace(
             exit_code=code if code is None or code >= 0 else None,
@@ -205,25 +241,33 @@ class Shim:
             stdout_at_stop=agent.stdout_at_stop,
         )
         self._measure()
-        if Stage.CHECK not in self._line:
+        if Stage.AGENT is self._line[-1]:
             return Came.PASSED
         from agentq_cli.host import check
 
-        if not check.wanted(self._request, self._directory, self._timed()):
+        done = check.wanted(self._request, self._directory, self._timed())
+        if not done and self._request.tree is None:
             return Came.ENDED
         self._clear_away()
         with contextlib.suppress(OSError):  # Without the record, what the agent printed tells that it is done.
             self._directory.write_passed(self._timed())
-        return Came.PASSED
+        return Came.PASSED if done else Came.ENDED
+
+    def _keep_with_checkpoint(self, agent: Kept) -> None:
+        from agentq_cli.host import checkpoint
+
+        begun = checkpoint.begin(self._directory, self._request.cwd, self._env)
+        self._keep(agent, "stdout", "stderr")
+        checkpoint.end(self._directory, begun, self._request.cwd, self._env, reader=self._request.reader)
 
     def _run_check(self) -> Came:
         from agentq_cli.host import check
 
         began = monotonic_ms()
         program = check.program(self._request, self._directory, self._clock, self._deadline)
-        if (failure := check.prepared(self._directory)) is None:
+        if (failure := check.prepared(self._directory, check.OUTPUT)) is None:
             self._keep(program, check.OUTPUT, check.OUTPUT)
-        found = check.ended(program, failure, monotonic_ms() - began)
+        found = check.ended(program, failure, monotonic_ms() - began, check.OUTPUT)
         self._facts = self._facts._replace(check=found)
         self._measure()
         self._clear_away()
@@ -260,7 +304,10 @@ class Shim:
             self._facts = self._facts._replace(error=why)
         record = self._timed()
         try:
-            self._slot.write(record)
+            if self._unrecorded:
+                self._slot.release()
+            else:
+                self._slot.write(record)
         except OSError:
             self._rewrite_exit(record)
         if self._private_tmp is not None:

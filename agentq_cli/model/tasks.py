@@ -115,7 +115,7 @@ class Task:
     def shown_status(self, now: int) -> Status:
         """The status as the contract names it at `now`: a status that is stored as queued depends on the clock."""
         if self.status is Status.QUEUED and self.due_at > now:
-            return Status.RETRYING if self.attempts else Status.SCHEDULED
+            return Status.RETRYING if self.begun else Status.SCHEDULED
         return self.status
 
     def unbegun(self, **changes: Any) -> Task:

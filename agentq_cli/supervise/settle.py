@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from agentq_cli.agents import verdict
+from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.config.configuration import Config
 from agentq_cli.host import said
@@ -17,12 +18,17 @@ from agentq_cli.policy import checked
 from agentq_cli.supervise.plan import read_by
 
 
+def read_as(task: Task, config: Config) -> tuple[str, bool]:
+    """As `read_by`; the output of an agent whose profile no longer exists is read by nothing."""
+    try:
+        return read_by(task, config)
+    except AgentqError:
+        return "none", False
+
+
 def follower(task: Task, directory: RunDirectory, config: Config) -> StreamFollower | None:
     """The follower of a run's stream from its beginning; None for a command and for an agent without a reader."""
-    try:
-        return said.follower(directory, read_by(task, config)[0])
-    except AgentqError:
-        return None
+    return said.follower(directory, read_as(task, config)[0])
 
 
 def outcome(
@@ -30,29 +36,43 @@ def outcome(
 ) -> Outcome:
     """How a run ended, decided from its exit record, what its agent printed and how its check ended."""
     found = agent_outcome(task, directory, record, stream, config)
-    return checked.judged(found, record.check, task.work.launch.check, stopped=record.stopped)
+    judged = checked.judged(found, record.check, task.work.launch.check, stopped=record.stopped)
+    return with_left(task, directory, judged)
+
+
+def with_left(task: Task, directory: RunDirectory, outcome: Outcome) -> Outcome:
+    """The outcome with what the run left in its tree, if it has one."""
+    if task.work.launch.repository is None:
+        return outcome
+    from agentq_cli.host import stage_records
+
+    return replace(outcome, left=stage_records.read_left(directory.path) or outcome.left)
 
 
 def agent_outcome(
     task: Task, directory: RunDirectory, record: Exit, stream: StreamFollower | None, config: Config
 ) -> Outcome:
     """How its agent ended, whatever came after it."""
-    try:
-        reader, streams = read_by(task, config)
-    except AgentqError:
-        reader, streams = "none", False
-    return said.outcome(directory, record, stream, reader=reader, streams=streams)
+    reader, streams = read_as(task, config)
+    return _in_tree(task, directory, said.outcome(directory, record, stream, reader=reader, streams=streams))
+
+
+def _in_tree(task: Task, directory: RunDirectory, outcome: Outcome) -> Outcome:
+    """The outcome with what the run left in its tree, and how its landing ended, if its task has a tree."""
+    if task.work.launch.repository is None:
+        return outcome
+    return replace(outcome, left=directory.left(), landing=directory.landing())
 
 
 def crashed(
-    directory: RunDirectory, stream: StreamFollower | None, *, stopped: str | None, why: str, now: int
+    task: Task, directory: RunDirectory, stream: StreamFollower | None, *, stopped: str | None, why: str, now: int
 ) -> Outcome:
     """The outcome of a run whose shim left no exit record, without regard to its check."""
     if stream is not None:
         stream.finish()
     start = directory.start()
     began = start.started_at if isinstance(start, Start) and start.started_at else now
-    return verdict.crashed(
+    outcome = verdict.crashed(
         None if stream is None else stream.reader,
         finished_at=now,
         duration_ms=max(0, now - began),
@@ -62,6 +82,7 @@ def crashed(
         stdout_bytes=_size(directory.file("stdout")),
         stderr_bytes=_size(directory.file("stderr")),
     )
+    return _in_tree(task, directory, outcome)
 
 
 def _size(path: str) -> int:

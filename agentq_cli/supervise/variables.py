@@ -15,6 +15,10 @@ from agentq_cli.model.addresses import RunId
 from agentq_cli.model.tasks import Task
 from agentq_cli.model.work import Work
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.model.trees import Asked
+
 SOURCES = SHELL, SUPERVISOR, PROFILE, CONFIG, TASK, AGENTQ = (
     *("shell", "supervisor", "profile", "config", "task", "agentq"),
 )
@@ -32,6 +36,10 @@ OF_RUN = (
     *("AGENTQ_STATE_DIR", "AGENTQ_INBOUND", "AGENTQ_OUTBOUND", "AGENTQ_HEARTBEAT", "AGENTQ_RESULT", "AGENTQ_DEPTH"),
 )
 """What every run is told about itself."""
+
+
+OF_TREE = ("AGENTQ_WORKTREE", "AGENTQ_BRANCH", "AGENTQ_REPOSITORY", "AGENTQ_BASE", "AGENTQ_TREE")
+"""What a run in a tree is told about that; its keeper adds the last two, once the tree is made."""
 
 
 class Variable(NamedTuple):
@@ -87,8 +95,8 @@ def _from(source: str, values: Mapping[str, str]) -> Iterator[tuple[str, Variabl
     return ((name, Variable(value, source)) for name, value in values.items())
 
 
-def of_run(task: Task, run: RunId, here: Place, zone: str) -> dict[str, str]:
-    """What a run is told about itself."""
+def of_run(task: Task, run: RunId, here: Place, zone: str, tree: Asked | None = None) -> dict[str, str]:
+    """What a run is told about itself, and about its tree what is known before that is made."""
     directory = here.run_path(run)
     told = (
         *(task.work.cwd, str(task.address), str(run), task.session, str(run.attempt), rfc3339(task.scheduled_for)),
@@ -96,6 +104,9 @@ def of_run(task: Task, run: RunId, here: Place, zone: str) -> dict[str, str]:
         *(f"{directory}/heartbeat", f"{directory}/result", str(task.work.launch.depth + 1)),
     )
     values = dict(zip(OF_RUN, told, strict=True))
+    if tree is not None:
+        of_tree = (tree.path, tree.branch, tree.checkout)
+        values |= {"PWD": tree.directory} | dict(zip(OF_TREE, of_tree, strict=False))
     previous = previous_run(here, run, task.work.launch.earlier_runs)
     return values if previous is None else values | {"AGENTQ_PREVIOUS_RUN": previous}
 
@@ -122,5 +133,11 @@ def sources(
     has started. Raises NotFound if the agent no longer exists."""
     profile = None if work.agent is None else profiles.profile(config, work.agent)
     found = {name: each.source for name, each in given(work, session, stored, config, environ, profile).items()}
-    own = (*OF_RUN, *(["TMPDIR"] if work.kind == "prompt" else []), *(["AGENTQ_PREVIOUS_RUN"] if again else []))
+    of_tree = () if work.launch.repository is None else OF_TREE
+    own = (
+        *OF_RUN,
+        *of_tree,
+        *(["TMPDIR"] if work.kind == "prompt" else []),
+        *(["AGENTQ_PREVIOUS_RUN"] if again else []),
+    )
     return dict(sorted((found | dict.fromkeys(own, AGENTQ)).items()))

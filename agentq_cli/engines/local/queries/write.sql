@@ -63,7 +63,10 @@ INSERT OR REPLACE INTO tasks
    dep_failed, directory)
 SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, iif(tries > 0, NULL, expires_at), tries > 0,
        kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]'), arriving, dep_failed,
-       iif(kind = 'prompt' AND NOT shared, cwd, '')
+       CASE WHEN launch LIKE '%"repository":%' AND json_extract(launch, '$.repository') IS NOT NULL
+            THEN coalesce(json_extract(launch, '$.branch'), iif(context = 'isolated', '.', ''))
+                 || ':' || json_extract(launch, '$.repository')
+            WHEN kind = 'prompt' AND NOT shared THEN cwd ELSE '' END
 FROM messages_in WHERE seq BETWEEN :first AND :last AND status <> 'staged' AND (:batch IS NULL OR batch = :batch)
 
 -- name: event
