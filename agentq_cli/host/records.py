@@ -81,11 +81,16 @@ class Exit(NamedTuple):
     stdout_at_stop: int | None = None
     check: Check | None = None
     failed: str | None = None
+    lands: bool = False
 
     def document(self) -> dict[str, object]:
         """The record as it is written; a check without its command, which the task has and which may be long."""
-        check = None if self.check is None else {name: getattr(self.check, name) for name in OF_CHECK}
-        return self._asdict() | {"check": check}
+        return self._asdict() | {"check": None if self.check is None else check_document(self.check)}
+
+
+def check_document(check: Check) -> dict[str, object]:
+    """A check as it is written."""
+    return {name: getattr(check, name) for name in OF_CHECK}
 
 
 OF_CHECK = Check._fields[:-1]
@@ -131,6 +136,11 @@ def read_exit(document: Document) -> Exit | None:
     return _read(_exit, document)
 
 
+def read_tree_left(document: Document) -> str | None:
+    """The tree that holds exactly what a run left in its tree; None if that is not known."""
+    return _read(lambda found: object_id(found.get("tree")), document)
+
+
 def read_left(document: Document) -> Left | None:
     """What the run left in its tree; None if the record is unreadable."""
     return _read(_left, document)
@@ -149,6 +159,11 @@ def read_reply(document: Document) -> Reply | None:
 def read_landing(document: Document) -> Landing | None:
     """How the landing ended; None if the record is unreadable."""
     return _read(_landing, document)
+
+
+def read_check(document: Document) -> Check | None:
+    """How a check ended; None if the record is unreadable."""
+    return _read(_check, document)
 
 
 def read_cut(document: Document) -> Cut | None:
@@ -192,7 +207,7 @@ def _exit(found: Document) -> Exit:
     # ignored.
     kept = {name: found[name] for name in Exit._fields if name in found or name not in Exit._field_defaults}
     for name, value in kept.items():
-        if name == "spawn_error":
+        if name in ("spawn_error", "lands"):
             if not isinstance(value, bool):
                 raise ValueError(f"{name} is neither true nor false")
         elif name in ("stopped", "error", "script_outcome", "failed"):
@@ -221,7 +236,7 @@ def _check(found: Document) -> Check:
     return check._replace(
         stopped=None if check.stopped is None else _text(check.stopped),
         error=None if check.error is None else _text(check.error),
-        tree=_object_id(check.tree),
+        tree=object_id(check.tree),
     )
 
 
@@ -231,7 +246,7 @@ def _left(found: Document) -> Left:
     kept = {name: found[name] for name in Left._fields}
     for name, value in kept.items():
         if name in OBJECTS:
-            _object_id(value)
+            object_id(value)
         elif name in ("repository", "worktree", "branch") or (name == "why" and value is not None):
             kept[name] = _text(value)
         elif name == "dirty":
@@ -261,9 +276,9 @@ def _reply(found: Document) -> Reply:
 
     return Reply(
         came=_text(found["came"]),
-        commit=_object_id(found["commit"]),
-        tree=_object_id(found["tree"]),
-        onto=_object_id(found["onto"]),
+        commit=object_id(found["commit"]),
+        tree=object_id(found["tree"]),
+        onto=object_id(found["onto"]),
         paths=_texts(found["paths"]),
         why=None if found["why"] is None else _text(found["why"]),
     )
@@ -275,8 +290,8 @@ def _landing(found: Document) -> Landing:
     return Landing(
         into=_text(found["into"]),
         came=Came(found["came"]),
-        commit=_object_id(found["commit"]),
-        tree=_object_id(found["tree"]),
+        commit=object_id(found["commit"]),
+        tree=object_id(found["tree"]),
         paths=_texts(found["paths"]),
         why=None if found["why"] is None else _text(found["why"]),
     )
@@ -335,7 +350,7 @@ def _whole(value: object) -> int:
     return value
 
 
-def _object_id(value: object) -> str | None:
+def object_id(value: object) -> str | None:
     """The id of one of git's objects, or None. Raises ValueError for anything else, which git might take for an
     option."""
     if value is None:

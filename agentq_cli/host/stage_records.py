@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.trees import Made
     from agentq_cli.policy.landing_steps import Reply
 
-TREE, LEFT, LANDING, REPLY = "tree", "left", "landing", "reply"
+TREE, LEFT, REPLY, LANDING, CHECKED = "tree", "left", "reply", "landing", "checked"
 """The names of the records."""
 
 
@@ -51,3 +51,9 @@ def read_reply(run_dir: str) -> Reply | None:
     """What came of a step of the landing; None if that was interrupted. Raises OSError."""
     document = files.load(f"{run_dir}/{REPLY}")
     return None if document is None else records.read_reply(document)
+
+
+def read_tree_left(run_dir: str) -> str | None:
+    """The tree that holds exactly what the run left; None if that is not known. Raises OSError."""
+    document = files.load(f"{run_dir}/{LEFT}")
+    return None if document is None else records.read_tree_left(document)
