@@ -23,6 +23,7 @@ from agentq_cli.supervise import variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.engines.door import Queue
     from agentq_cli.model.checkpoints import Checkpoint
     from agentq_cli.model.runs import Check
 
@@ -205,10 +206,10 @@ def linger_ms(task: Task, config: Config) -> int | None:
 
 
 def request(
-    claim: Claim, config: Config, here: Place, clock: Clock, environ: Mapping[str, str], zone: str, *, take: int = 1
+    claim: Claim, config: Config, queue: Queue, clock: Clock, environ: Mapping[str, str], zone: str, *, take: int = 1
 ) -> LaunchRequest:
     """The launch of a claimed task; `take` is the shim's."""
-    task, run = claim.task, claim.run
+    task, run, here = claim.task, claim.run, queue.here
     profile = profile_of(task, config)
     reader, streams = read_by(task, config)
     own = variables.given(task.work, task.session, claim.environment, config, environ, profile)
@@ -216,7 +217,7 @@ def request(
     if task.work.launch.repository is not None:
         from agentq_cli.trees.asking import asked
 
-        tree = asked(config, here.path, task, run)
+        tree = asked(config, queue, task, run)
     return LaunchRequest(
         run_dir=here.run_path(run),
         run=str(run),

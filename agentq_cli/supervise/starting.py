@@ -104,7 +104,7 @@ class Starter:
             # Everything that may fail comes first: a launched process is watched, whatever happens.
             watched.follow(self._duty.config, self._queue)
             zone = claim.task.work.launch.tz or self._zone(claim.task.session)
-            request = plan.request(claim, self._duty.config, self._queue.here, self._duty.clock, self._environ, zone)
+            request = plan.request(claim, self._duty.config, self._queue, self._duty.clock, self._environ, zone)
             _, watched.pidfd = self._launcher.launch(request)
         # No process can be created now. A run that has not begun is void; if a shim did begin, it is watched by its
         # pidfd.
@@ -112,7 +112,7 @@ class Starter:
         return watched
 
     def take_over(self, watched: Watched) -> None:
-        """Start a keeper for a run that only has its check left. Raises OSError."""
+        """Start a keeper for a run of which something is left to do after its agent. Raises OSError."""
         keepers = Keepers(self._queue, self._duty.config, self._duty.clock, self._environ)
         request = keepers.request(watched.worker.id, watched.take)
         if request is not None:

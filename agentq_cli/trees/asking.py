@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from agentq_cli.base.errors import NotFound
+from agentq_cli.git.repository import HEADS
 from agentq_cli.model.addresses import Address
 from agentq_cli.model.trees import Asked
+from agentq_cli.options.tree_options import base_task
 from agentq_cli.show.documents import title
 from agentq_cli.trees.place import trees_directory
 from agentq_cli.trees.records import branch_of, is_own, tree_at, tree_of
@@ -11,8 +14,10 @@ from agentq_cli.trees.records import branch_of, is_own, tree_at, tree_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.config.configuration import Config
+    from agentq_cli.engines.door import Queue
     from agentq_cli.model.addresses import RunId
     from agentq_cli.model.tasks import Task
+    from agentq_cli.model.work import Launch
     from agentq_cli.policy.order import Head
 
 DEFAULT_BASE = "HEAD"
@@ -29,11 +34,23 @@ def tree_of_head(config: Config, state_dir: str, head: Head) -> str:
     return tree_at(trees_directory(config, state_dir), head.directory, Address(head.session, head.seq))
 
 
-def asked(config: Config, state_dir: str, task: Task, run: RunId) -> Asked:
+def base_of(queue: Queue, launch: Launch) -> str:
+    """The name at which the branch of a task begins: of `--base @ID` the branch of that task, while there is one."""
+    base = launch.base or DEFAULT_BASE
+    address = base_task(base, str)
+    if address is None:
+        return base
+    try:
+        return HEADS + branch_of(queue.task(address).work, address)
+    except NotFound:
+        return base
+
+
+def asked(config: Config, queue: Queue, task: Task, run: RunId) -> Asked:
     """What a run of a task asks of the task's tree."""
     work, launch = task.work, task.work.launch
     return Asked(
-        path=tree_of_task(config, state_dir, task),
+        path=tree_of_task(config, queue.here.path, task),
         session=task.session,
         number=task.seq,
         attempt=run.attempt,
@@ -42,7 +59,7 @@ def asked(config: Config, state_dir: str, task: Task, run: RunId) -> Asked:
         checkout=launch.checkout or "",
         subdirectory=launch.subdirectory,
         branch=branch_of(work, task.address),
-        base=launch.base or launch.land or DEFAULT_BASE,
+        base=base_of(queue, launch),
         title=title(work.argv, work.prompt),
         setup=launch.setup,
         teardown=launch.teardown,
