@@ -7,11 +7,12 @@ import os
 from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import NotFound, Refused
 from agentq_cli.git.admission import CARRIED, admit, lasting_checkout, require_remote
-from agentq_cli.git.branches import check_branch, line_of, session_branch, task_branch
+from agentq_cli.git.branches import check_branch, line_of, session_branch, short_names, task_branch
 from agentq_cli.git.carried import carry
 from agentq_cli.git.refusals import AnotherTree, BadBranch, BranchTaken, NoRepository, UnknownRef
 from agentq_cli.git.repository import HEADS
 from agentq_cli.git.runner import Git, GitFailed
+from agentq_cli.model.addresses import Address
 from agentq_cli.options.tree_options import LineOfBatch
 from agentq_cli.trees import register
 from agentq_cli.trees.place import trees_directory
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from agentq_cli.config.configuration import Config
     from agentq_cli.engines.door import Queue
     from agentq_cli.git.admission import Admitted
-    from agentq_cli.model.addresses import Address
     from agentq_cli.model.tasks import Task
     from agentq_cli.options.tree_options import TreeAsked
     from agentq_cli.trees.records import TreeRecord
@@ -75,9 +75,7 @@ class Admission:
     def _fields(self, git: Git, asked: TreeAsked) -> Mapping[str, Any]:
         found = self._admit(git, asked)
         repository = found.repository
-        # The number of an isolated task is only known once it is stored; no task has the number 0.
-        default = task_branch(asked.session, 0) if asked.own else session_branch(asked.session)
-        branch = asked.branch or default
+        branch = asked.branch or self._default(git, asked)
         if asked.land == branch:
             raise BadBranch(f"--land '{branch}': that is the branch of the task itself")
         record = self._record(repository.common, branch, asked)
@@ -96,6 +94,31 @@ class Admission:
             "subdirectory": repository.prefix,
             "base": self._base(git, found, asked),
         }
+
+    def _default(self, git: Git, asked: TreeAsked) -> str:
+        """The branch of a task for which none is named: that of its session, or of its number."""
+        if not asked.own:
+            return session_branch(asked.session)
+        if asked.task is not None:
+            return task_branch(*asked.task)
+        # Its number is only known once it is stored. What is there already is from another state dir, or from before.
+        for name in short_names(git, f"{HEADS}{task_branch(asked.session, 0).removesuffix('/0')}"):
+            line = line_of(name)
+            if line is not None and line[1] is not None and self._is_next(Address(line[0], line[1])):
+                return name
+        return task_branch(asked.session, 0)  # no task has this number, so it is a free name in the same place
+
+    def _is_next(self, address: Address) -> bool:
+        """Whether the next task of a session will have this address."""
+        before = Address(address.session, address.seq - 1)
+        return not self._is_known(address) and (before.seq == 0 or self._is_known(before))
+
+    def _is_known(self, address: Address) -> bool:
+        try:
+            self._queue.task(address)
+        except NotFound:
+            return False
+        return True
 
     def _admit(self, git: Git, asked: TreeAsked) -> Admitted:
         """What the repository says to all tasks that begin at the same place; each is asked once."""

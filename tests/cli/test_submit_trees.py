@@ -392,3 +392,13 @@ def test_dry_run_shows_the_tree_and_what_the_agent_asks_there(kept: Checkout) ->
     assert "branch: " in text and asks in text
     done = kept.aq("doctor", code=1, env=env)
     assert f"it may not work with --worktree: it {asks}" in done.stdout.replace("\n", " ")
+
+
+def test_a_branch_that_an_earlier_queue_left_behind_is_not_taken_for_that_of_the_next_task(repo: Checkout) -> None:
+    repo.git("branch", "agentq/t/default/2")
+    repo.git("branch", "agentq/s/docs")
+    assert repo.submit(*TRUE) == "default/1"
+    assert "--branch 'agentq/t/default/2': already there, and not made for this" in repo.refused(*TRUE)
+    assert "--branch 'agentq/s/docs': already there, and not made for this" in repo.refused("-s", "docs", *TRUE)
+    assert repo.submit("--branch", "mine", *TRUE) == "default/2"
+    assert repo.submit(*TRUE) == "default/3"
