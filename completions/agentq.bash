@@ -12,7 +12,7 @@ _agentq_command() {
     schedule) options='--exec --shell --file --key --replace --stdin --script --check --label --session --agent --cwd --shared --env --env-file --context --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --cron --every --at --tz --start --until --max-runs --missed --overlap --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --next --dry-run --json --state-dir --color --utc --allow-network-fs --help' runs=yes ;;
     list) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --utc --allow-network-fs --help' ;;
     show) options='--json --state-dir --color --utc --allow-network-fs --help' ;;
-    logs) options='--stdout --stderr --script --check --tail --raw --follow --json --state-dir --color --utc --allow-network-fs --help' ;;
+    logs) options='--stdout --stderr --script --check --setup --tail --raw --follow --json --state-dir --color --utc --allow-network-fs --help' ;;
     runs) options='--session --agent --series --status --label --since --until --limit --json --state-dir --color --utc --allow-network-fs --help' ;;
     schedules) options='--session --agent --series --label --json --state-dir --color --utc --allow-network-fs --help' ;;
     events) options='--session --agent --series --status --label --since --until --limit --follow --json --state-dir --color --utc --allow-network-fs --help' ;;
@@ -47,7 +47,7 @@ _agentq_command() {
     add) options='--exec --shell --file --batch --key --replace --stdin --script --check --label --session --agent --cwd --shared --env --env-file --context --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --utc --allow-network-fs --help' runs=yes ;;
     ls) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --utc --allow-network-fs --help' ;;
     rm) options='--session --all --wait --dry-run --yes --json --state-dir --color --utc --allow-network-fs --help' ;;
-    log) options='--stdout --stderr --script --check --tail --raw --follow --json --state-dir --color --utc --allow-network-fs --help' ;;
+    log) options='--stdout --stderr --script --check --setup --tail --raw --follow --json --state-dir --color --utc --allow-network-fs --help' ;;
     status) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --utc --allow-network-fs --help' ;;
     esac
 }

@@ -43,7 +43,7 @@ function __agentq_place --argument-names wanted
     for word in $words[2..-1]
         if test $value = yes
             set value no
-        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --push --reason --retries --series --session --setup --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tz --until -C -a -c -e -j -n -p -s
+        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --push --reason --retries --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tz --until -C -a -c -e -j -n -p -s
             set value yes
         else if not string match -q -- '-*' $word
             set place (math $place + 1)
@@ -81,7 +81,7 @@ function __agentq_short_run
     set -l words (__agentq_words)
     set -e words[1]
     while set -q words[1]; and string match -q -- '-*' $words[1]
-        if contains -- $words[1] --after --after-any --after-failure --agent --agent-arg --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --push --reason --retries --series --session --setup --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tz --until -C -a -c -e -j -n -p -s
+        if contains -- $words[1] --after --after-any --after-failure --agent --agent-arg --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --push --reason --retries --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tz --until -C -a -c -e -j -n -p -s
             set -e words[1]
         end
         set -q words[1]; and set -e words[1]
@@ -307,6 +307,7 @@ complete -c agentq -n '__agentq_in logs' -l stdout -d 'Only what it wrote on std
 complete -c agentq -n '__agentq_in logs' -l stderr -d 'Only what it wrote on stderr, on stdout'
 complete -c agentq -n '__agentq_in logs' -l script -d 'Only what its script wrote, on stdout'
 complete -c agentq -n '__agentq_in logs' -l check -d 'Only what its check wrote, on stdout'
+complete -c agentq -n '__agentq_in logs' -l setup -d 'Only what the setup command of its tree wrote, on stdout'
 complete -c agentq -n '__agentq_in logs' -s n -l tail -x -d 'Only the last N lines'
 complete -c agentq -n '__agentq_in logs' -l raw -d 'Print an agent\'s own events'
 complete -c agentq -n '__agentq_in logs' -s f -l follow -d 'Keep printing new data as it comes'
@@ -843,6 +844,7 @@ complete -c agentq -n '__agentq_in log' -l stdout -d 'Only what it wrote on stdo
 complete -c agentq -n '__agentq_in log' -l stderr -d 'Only what it wrote on stderr, on stdout'
 complete -c agentq -n '__agentq_in log' -l script -d 'Only what its script wrote, on stdout'
 complete -c agentq -n '__agentq_in log' -l check -d 'Only what its check wrote, on stdout'
+complete -c agentq -n '__agentq_in log' -l setup -d 'Only what the setup command of its tree wrote, on stdout'
 complete -c agentq -n '__agentq_in log' -s n -l tail -x -d 'Only the last N lines'
 complete -c agentq -n '__agentq_in log' -l raw -d 'Print an agent\'s own events'
 complete -c agentq -n '__agentq_in log' -s f -l follow -d 'Keep printing new data as it comes'

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.base.identity import Identity
 from agentq_cli.model.runs import Check
-from agentq_cli.model.trees import Came, Landing, Left
 from agentq_cli.policy.stall import Signs, Silence
 
 TYPE_CHECKING = False
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias, TypeVar
 
     from agentq_cli.model.checkpoints import Checkpoint
+    from agentq_cli.model.trees import Landing, Left, Made
+    from agentq_cli.policy.landing_steps import Reply
 
     Record = TypeVar("Record")
 
@@ -140,9 +141,24 @@ def read_left(document: Document) -> Left | None:
     return _read(_left, document)
 
 
+def read_made(document: Document) -> Made | None:
+    """The tree that a run was given; None if the record is unreadable."""
+    return _read(_made, document)
+
+
+def read_reply(document: Document) -> Reply | None:
+    """What came of a step of the landing; None if the record is unreadable."""
+    return _read(_reply, document)
+
+
 def read_landing(document: Document) -> Landing | None:
     """How the landing ended; None if the record is unreadable."""
     return _read(_landing, document)
+
+
+def read_tree_left(document: Document) -> str | None:
+    """The tree that holds exactly what the run left; None if the record is unreadable or knows none."""
+    return _read(lambda found: object_id(found.get("tree")), document)
 
 
 def read_check(document: Document) -> Check | None:
@@ -225,6 +241,8 @@ def _check(found: Document) -> Check:
 
 
 def _left(found: Document) -> Left:
+    from agentq_cli.model.trees import Left
+
     kept = {name: found[name] for name in Left._fields}
     for name, value in kept.items():
         if name in OBJECTS:
@@ -239,16 +257,42 @@ def _left(found: Document) -> Left:
     return Left(**kept)
 
 
+def _made(found: Document) -> Made:
+    from agentq_cli.model.statuses import FailureClass
+    from agentq_cli.model.trees import Made
+
+    return Made(
+        start=_text(found["start"]),
+        number=_whole(found["number"]),
+        set_up=found["set_up"] is True,
+        notes=_texts(found["notes"]),
+        failed=None if found["failed"] is None else FailureClass(found["failed"]),
+        error=None if found["error"] is None else _text(found["error"]),
+    )
+
+
+def _reply(found: Document) -> Reply:
+    from agentq_cli.policy.landing_steps import Reply
+
+    return Reply(
+        came=_text(found["came"]),
+        commit=object_id(found["commit"]),
+        tree=object_id(found["tree"]),
+        onto=object_id(found["onto"]),
+        paths=_texts(found["paths"]),
+        why=None if found["why"] is None else _text(found["why"]),
+    )
+
+
 def _landing(found: Document) -> Landing:
-    paths = found["paths"]
-    if not isinstance(paths, list):
-        raise ValueError("paths is not a list")
+    from agentq_cli.model.trees import Came, Landing
+
     return Landing(
         into=_text(found["into"]),
         came=Came(found["came"]),
         commit=object_id(found["commit"]),
         tree=object_id(found["tree"]),
-        paths=tuple(map(_text, paths)),
+        paths=_texts(found["paths"]),
         why=None if found["why"] is None else _text(found["why"]),
     )
 
@@ -315,6 +359,13 @@ def object_id(value: object) -> str | None:
     if len(text) not in (40, 64) or not HEXADECIMAL.issuperset(text):
         raise ValueError("not the id of an object")
     return text
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    """A list of strings. Raises ValueError for anything else."""
+    if not isinstance(value, list):
+        raise ValueError("not a list")
+    return tuple(map(_text, value))
 
 
 def _text(value: object) -> str:

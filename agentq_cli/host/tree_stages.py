@@ -140,7 +140,7 @@ class TreeStages:
         path = self._directory.path
         stage_records.remove(path, stage_records.LEFT)
         program = self.program(Stage.SNAPSHOT, limit_ms=CLOSING_MS)
-        if stage_records.read_left(path) is None:
+        if self._directory.left() is None:
             if _is_killed(program):
                 return Found(Came.INTERRUPTED)
             unknown = Left(self._asked.checkout, self._asked.path, self._asked.branch, why=_why_not(program))

@@ -123,7 +123,8 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A run as an overview shows it: when, how and at what cost, without what it printed. `error` is shortened."""
+    """A run as an overview shows it: when, how and at what cost, and what it left in its tree, without what it printed.
+    `error` is shortened."""
 
     session: str
     seq: int
@@ -140,6 +141,8 @@ class PastRun:
     tokens_out: int | None = None
     cost_usd: float | None = None
     list_price: bool = False
+    left: Left | None = None
+    landing: Landing | None = None
 
     @property
     def id(self) -> RunId:

@@ -630,6 +630,7 @@ ROWS: tuple[Any, ...] = (
     ("--stderr", ("logs",), "flag", WHICH, "Only what it wrote on stderr, on stdout.", {}),
     ("--script", ("logs",), "flag", WHICH, "Only what its script wrote, on stdout.", {}),
     ("--check", ("logs",), "flag", WHICH, "Only what its check wrote, on stdout.", {}),
+    ("--setup", ("logs",), "flag", WHICH, "Only what the setup command of its tree wrote, on stdout.", {}),
     ("--tail -n", ("logs",), "whole", WHICH, "Only the last N lines.", {"low": 0}),
     ("--raw", ("logs",), "flag", HOW, "Print an agent's own events; the bytes as they are, but to a terminal.", {}),
     ("--limit", ("list", "runs", "events", "messages", "report"), "whole", WHICH, "At most this many.", {"low": 1}),

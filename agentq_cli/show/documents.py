@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.runs import Check, Run
     from agentq_cli.model.sessions import Event, Message, SessionInfo
     from agentq_cli.model.tasks import Task, WaitingFor
+    from agentq_cli.model.trees import Landing, Left
     from agentq_cli.model.workers import Supervisor, Worker
     from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.hooks import Call as HookCall
@@ -165,8 +166,7 @@ def run(run: Run, *, prompt: str | None, directory: str, pid: int | None) -> Ite
         "result": run.result,
         "script_outcome": run.script_outcome,
         "check": None if run.checked is None else check(run.checked, directory),
-        **{name: None if run.left is None else getattr(run.left, name) for name in OF_RUN},
-        "landed": None if run.landing is None else run.landing.shown,
+        **in_tree(run.left, run.landing),
         "conversation": run.conversation,
         "tokens_in": run.tokens_in,
         "tokens_out": run.tokens_out,
@@ -182,6 +182,12 @@ def run(run: Run, *, prompt: str | None, directory: str, pid: int | None) -> Ite
         "host": run.host,
         "adopted": run.adopted,
     }
+
+
+def in_tree(left: Left | None, landing: Landing | None) -> Item:
+    """The keys of a run about the tree of its task; null without one."""
+    found: dict[str, Any] = {name: getattr(left, name) for name in OF_RUN} if left else dict.fromkeys(OF_RUN)
+    return found | {"landed": None if landing is None else landing.shown}
 
 
 def check(check: Check, directory: str) -> Item:

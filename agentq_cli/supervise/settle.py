@@ -40,17 +40,7 @@ def outcome(
     # What lands without an agent is checked on its way, if it comes so far.
     command = None if record.lands and record.check is None else task.work.launch.check
     judged = checked.judged(found, record.check, command, stopped=record.stopped)
-    judged = landed.judged(judged, found.landing, task.work.launch.land, stopped=record.stopped)
-    return with_left(task, directory, judged)
-
-
-def with_left(task: Task, directory: RunDirectory, outcome: Outcome) -> Outcome:
-    """The outcome with what the run left in its tree, if it has one."""
-    if task.work.launch.repository is None:
-        return outcome
-    from agentq_cli.host import stage_records
-
-    return replace(outcome, left=stage_records.read_left(directory.path) or outcome.left)
+    return landed.judged(judged, found.landing, task.work.launch.land, stopped=record.stopped)
 
 
 def agent_outcome(

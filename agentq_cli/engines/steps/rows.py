@@ -265,15 +265,19 @@ def check(text: str) -> Check:
     return Check(**loads(text))
 
 
-def left(text: str) -> Left:
+def left(text: str | None) -> Left | None:
     """What a run left in its tree, from its column."""
+    if text is None:
+        return None
     from agentq_cli.model.trees import Left
 
     return Left(**loads(text))
 
 
-def landing(text: str) -> Landing:
+def landing(text: str | None) -> Landing | None:
     """How a landing ended, from its column."""
+    if text is None:
+        return None
     from agentq_cli.model.trees import Landing
 
     values = loads(text)
