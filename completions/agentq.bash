@@ -30,6 +30,8 @@ _agentq_command() {
     prune) options='--older-than --session --dry-run --yes --json --state-dir --color --utc --allow-network-fs --help' ;;
     diff) options='--session --stat --name-only --json --state-dir --color --utc --allow-network-fs --help' ;;
     trees) options='--session --json --state-dir --color --utc --allow-network-fs --help' ;;
+    discard) options='--session --yes --json --state-dir --color --utc --allow-network-fs --help' ;;
+    restore) options='--session --json --state-dir --color --utc --allow-network-fs --help' ;;
     run) options='--session --drain --idle-exit --max-tasks --on-stop --jobs --detach --another --json --state-dir --color --utc --allow-network-fs --help' ;;
     jobs) options='--reset --json --state-dir --color --utc --allow-network-fs --help' ;;
     stop) options='--wait --leave --cancel --json --state-dir --color --utc --allow-network-fs --help' ;;
@@ -181,6 +183,12 @@ _agentq_option() {
     trees:--state-dir) kind=directories ;;
     trees:-s|trees:--session) kind=sessions ;;
     trees:--color) kind=words choices='auto always never' ;;
+    discard:--state-dir) kind=directories ;;
+    discard:-s|discard:--session) kind=sessions ;;
+    discard:--color) kind=words choices='auto always never' ;;
+    restore:--state-dir) kind=directories ;;
+    restore:-s|restore:--session) kind=sessions ;;
+    restore:--color) kind=words choices='auto always never' ;;
     run:--state-dir) kind=directories ;;
     run:--idle-exit|run:--max-tasks|run:-j|run:--jobs) kind=free ;;
     run:-s|run:--session) kind=sessions ;;
@@ -297,6 +305,8 @@ _agentq_argument() {
     trigger:0) kind=series ;;
     prune:*) kind=ended ;;
     diff:0) kind=tasks ;;
+    discard:0) kind=tasks ;;
+    restore:0) kind=tasks ;;
     wait:*) kind=live ;;
     config:0) kind=words choices='show check path' ;;
     service:0) kind=words choices='install uninstall status print' ;;
@@ -405,7 +415,7 @@ _agentq() {
     elif [[ $current == -* ]]; then
         for word in $options; do _agentq_offer "$word"; done
     elif [[ -z $command ]]; then
-        for word in submit schedule list show logs runs schedules events messages sessions workers top edit pause resume cancel retry reply trigger prune diff trees run jobs stop sweep wait health stats report doctor agents config service completion x add ls rm log status; do
+        for word in submit schedule list show logs runs schedules events messages sessions workers top edit pause resume cancel retry reply trigger prune diff trees discard restore run jobs stop sweep wait health stats report doctor agents config service completion x add ls rm log status; do
             _agentq_offer "$word"
         done
     else

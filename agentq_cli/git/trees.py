@@ -117,11 +117,16 @@ def remove(git: Git, repository: Repository, path: str) -> None:
     no such tree, nothing is done. Raises Busy, GitFailed, OSError.
     """
     with tree_lock.held(path) as lock:
-        # While the repository is away, everything stays as it is.
-        git.holding(lock).at(repository.common).line("rev-parse", "--git-dir")
-        _discard_files(path)
-        _forget(repository, path)
-        _delete_gone(path)
+        remove_held(git.holding(lock), repository, path)
+
+
+def remove_held(git: Git, repository: Repository, path: str) -> None:
+    """The same for a caller that holds the lock of the tree. Raises GitFailed, OSError."""
+    # While the repository is away, everything stays as it is.
+    git.at(repository.common).line("rev-parse", "--git-dir")
+    _discard_files(path)
+    _forget(repository, path)
+    _delete_gone(path)
 
 
 def delete_branch(git: Git, branch: str, commit: str) -> None:

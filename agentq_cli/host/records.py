@@ -136,6 +136,11 @@ def read_exit(document: Document) -> Exit | None:
     return _read(_exit, document)
 
 
+def read_tree_left(document: Document) -> str | None:
+    """The tree that holds exactly what a run left in its tree; None if that is not known."""
+    return _read(lambda found: object_id(found.get("tree")), document)
+
+
 def read_left(document: Document) -> Left | None:
     """What the run left in its tree; None if the record is unreadable."""
     return _read(_left, document)

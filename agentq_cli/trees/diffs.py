@@ -59,7 +59,7 @@ def find(
     line = line_of(queue, trees, target)
     record, git = line.record, git_of(line.record, environ)
     seq = record.seq if isinstance(target, str) else target.seq
-    last = _last_run(queue, record) if record.seq is None else None
+    last = last_run(queue, record) if record.seq is None else None
     if seq is None or last is None or last.seq == seq:
         if line.removed is None and is_there(record):
             return Difference(record, git.at(record.path), record.start, None)
@@ -127,7 +127,7 @@ def newest_snapshot(git: Git, session: str, seq: int | None) -> RunId | None:
     return max((RunId(*run) for run in runs if run[2] and seq in (None, run[1])), default=None)
 
 
-def _last_run(queue: Queue, record: TreeRecord) -> RunId | None:
+def last_run(queue: Queue, record: TreeRecord) -> RunId | None:
     """The run that worked last, or works now, in the tree of a session; None if it is not known any more."""
     with contextlib.suppress(NotFound):  # no task knows it
         for run in queue.runs(session=record.session, limit=MOST_RUNS):

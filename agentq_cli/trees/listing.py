@@ -100,7 +100,8 @@ def look(record: TreeRecord, uses: Uses, environ: Mapping[str, str], caches: Col
     try:
         condition = find_condition(record.repository, record.path)
         if condition is not Condition.READY:
-            return Listed(record, in_use or State.VANISHED, note=NOT_THERE[condition].format(record=record))
+            state = in_use if in_use is State.USED else State.VANISHED
+            return Listed(record, state, note=NOT_THERE[condition].format(record=record))
         return _look(record, in_use, git_of(record, environ).at(record.path), caches)
     except (AgentqError, OSError) as error:
         note = error.message if isinstance(error, AgentqError) else f"'{error.filename}': {error.strerror}"

@@ -32,17 +32,14 @@ class Removed:
         return removal_ref(self.record.session, self.at)
 
     @property
+    def branch_ref(self) -> str:
+        """The ref of the branch's commit, if the snapshot does not have that."""
+        return f"{self.ref}.branch"
+
+    @property
     def file(self) -> str:
         """Where that is written."""
         return beside(self.record.path, f"{MARK.lstrip('.')}{self.at}")
-
-
-def keep(record: TreeRecord, at: int) -> Removed:
-    """Write down that the tree of a record is removed, and remove its record. Raises OSError."""
-    removed = Removed(record, at)
-    register.write(record, removed.file)
-    register.remove(record.path)
-    return removed
 
 
 def forget(removed: Removed) -> None:
