@@ -1,4 +1,4 @@
-"""The records of a run that the program of the stages writes: of its tree, of what it left there, of its landing.
+"""The records of a run in a tree: of its tree, of what it left there, of its check and its landing.
 
 Each appears complete and durable, so that one that is missing means that the stage was interrupted. The agent can write
 to their directory, so each is checked when it is read.
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from agentq_cli.model.runs import Check
     from agentq_cli.model.trees import Made
     from agentq_cli.policy.landing_steps import Reply
 
-TREE, LEFT, REPLY, LANDING = "tree", "left", "reply", "landing"
+TREE, LEFT, CHECKED, REPLY, LANDING = "tree", "left", "checked", "reply", "landing"
 """The names of the records."""
 
 
@@ -33,6 +34,11 @@ def write(run_dir: str, name: str, document: Mapping[str, Any]) -> None:
         os.fsync(written.fileno())
     os.replace(temporary, path)
     files.sync_directory(run_dir)
+
+
+def write_checked(run_dir: str, check: Check) -> None:
+    """Record that the check has passed on a tree, so that no later shim needs to run it there again. Raises OSError."""
+    write(run_dir, CHECKED, records.check_document(check))
 
 
 def remove(run_dir: str, name: str) -> None:
