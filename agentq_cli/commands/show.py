@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.commands import answer, following, reading, run_document
@@ -45,12 +45,14 @@ def show(given: Given, at: Context) -> Result:
     if attempt is not None:
         run = queue.run(RunId(*address, attempt))
         task = queue.readable([address]).get(address)
-        return Document("run", run_document.of(queue, run, task), _run_lines(queue, at.config, run))
+        data = {**run_document.of(queue, run, task), "checkpoint": _checkpoint(queue, run.id)}
+        return Document("run", data, _run_lines(queue, at.config, run))
     found = queue.task(address)
     data = dict(documents.task(found, now=queue.now, waiting_for=Why(queue, at.config).exactly(found)))
     data["environment"] = NextEnvironment(queue, at.config, at.environ).of_task(found)
     data["reason"] = _overdue(queue, at.config, found) or data["reason"]
     runs = list(queue.runs(address=address, limit=LAST_RUNS))
+    data["checkpoint"] = _checkpoint(queue, runs[0].id) if runs else None
     lines = _lines(found, data, runs, queue.spent(found), _keeper(queue, found))
     return Document("task", data, [*lines, *(answer.lines(queue, at.config, runs[0]) if runs else ())])
 
@@ -79,6 +81,12 @@ def _run_lines(queue: Queue, config: Config, run: Run) -> Iterator[tuple[str, st
     if run.landing is not None:
         yield "Landed", changes.landed(run.landing)
     yield from answer.lines(queue, config, run)
+
+
+def _checkpoint(queue: Queue, run: RunId) -> Mapping[str, object] | None:
+    """What the run left in its repository; None outside of one, or if its files are not there."""
+    found = queue.here.run(run).checkpoint()
+    return None if found is None else found.document()
 
 
 def _overdue(queue: Queue, config: Config, task: Task) -> str | None:

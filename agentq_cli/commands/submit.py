@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.errors import Usage
+from agentq_cli.commands.admitting import admitting
 from agentq_cli.engines.door import Queue, done, store_one
 from agentq_cli.model.addresses import Address
 from agentq_cli.options import values
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from agentq_cli.diagnose.next_environment import NextEnvironment
     from agentq_cli.model.tasks import NewTask
     from agentq_cli.options.table import Given
+    from agentq_cli.options.tree_options import Admit
     from agentq_cli.show import documents
     from agentq_cli.show.results import Told
 
@@ -50,10 +52,11 @@ def submit(given: Given, here: Context) -> Result:
     Prints the task's address once the task is on disk; a later power loss does not lose it. Tasks of a named session
     run in order, in one conversation of its agent. Tasks of the session 'default' are independent.
     """
+    admit = admitting(here, dry=bool(given["dry_run"]))
     if given["batch"] is not None:
-        tasks = _batch(here, given["batch"], given)
+        tasks = _batch(here, given["batch"], given, admit)
     else:
-        tasks = [TaskMaker(here).make(asked("submit", given), spelled)]
+        tasks = [TaskMaker(here, admit=admit).make(asked("submit", given), spelled)]
     if given["dry_run"]:
         return dry(plans(here, tasks), here)
     return store(here, tasks, given)
@@ -98,12 +101,12 @@ def _text_of(file: str, what: str) -> str:
     return batch.read_text(file, what)
 
 
-def _batch(here: Context, path: str, given: Given) -> list[NewTask]:
+def _batch(here: Context, path: str, given: Given, admit: Admit) -> list[NewTask]:
     from agentq_cli.options import batch
 
     if given["words"] or given["exec"] or given["file"] is not None or given["shell"] is not None:
         raise Usage(f"--batch '{path}': the lines say what to do, so PROMPT, --exec, -c and --file must not be given")
-    return batch.tasks(here, path, content("submit", given))
+    return batch.tasks(here, path, content("submit", given), admit)
 
 
 MOST_KNOWN = 10

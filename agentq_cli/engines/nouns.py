@@ -44,7 +44,7 @@ class Plan:
     it is there. `timeout_ms` limits the time of the run, None does not. `directory` is the real path in which its agent
     edits, unless it may do so beside others. `error` says
     why nothing can be started; the run is then closed without a process. `lands`: its agent has done its work, and the
-    run only checks and lands it.
+    run only checks and lands it. `cwd` is where it runs, if that is not the task's own: in its tree.
     """
 
     argv: tuple[str, ...]
@@ -57,6 +57,7 @@ class Plan:
     timeout_ms: int | None = None
     error: str | None = None
     lands: bool = False
+    cwd: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,9 +72,9 @@ def waiting_for(task: Task, around: Surroundings, now: int) -> WaitingFor | None
     if task.status is Status.BLOCKED:
         return _dependency(around.depends)
     if task.due_at > now:
-        kind = "retry" if task.attempts else "time"
-        what = "its next attempt" if task.attempts else "it"
-        brief = "retry" if task.attempts else ""
+        kind = "retry" if task.begun else "time"
+        what = "its next attempt" if task.begun else "it"
+        brief = "retry" if task.begun else ""
         return WaitingFor(kind, f"{what} is due at {rfc3339(task.due_at)}", until=task.due_at, brief=brief)
     return _held(task, around) or _lane(task, around) or _directory(around) or _slot(around)
 

@@ -33,20 +33,21 @@ ENDING_MS = 1_000
 
 
 class Finding(StrEnum):
-    """What the files of a run show about it. `UNCHECKED`: it crashed with only its check left."""
+    """What the files of a run show about it. `UNDONE`: its shim died, and something is left to be done that
+    comes after its agent."""
 
     NEVER_STARTED = "never started"
     RUNNING = "running"
     ENDED = "ended"
     CRASHED = "crashed"
-    UNCHECKED = "unchecked"
+    UNDONE = "undone"
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
     """One run that was dealt with: what was found, and what its task became (None: another process was faster).
 
-    An unchecked one is yet to be taken over, by a keeper with this `take`."""
+    An undone one is yet to be taken over, by a keeper with this `take`."""
 
     worker: Worker
     finding: Finding
@@ -111,18 +112,33 @@ def settle_run(
             ended = end_tree(queue, worker, directory, grace=grace_ms(task, config))
         if not ended:
             return None
-        end = crashed(worker, task, directory, settle.follower(task, directory, config), config, queue.now)
+        stream = settle.follower(task, directory, config)
+        end = crashed(worker, task, directory, stream, config, queue.now, dry=dry)
         if end is None:
-            return Recovered(worker, Finding.UNCHECKED, None, take)
+            return Recovered(worker, Finding.UNDONE, None, take)
         outcome = end
     return Recovered(worker, finding, queue.finish(worker.id, outcome, actor=actor, background=wait is False))
 
 
 def crashed(
-    worker: Worker, task: Task, directory: RunDirectory, stream: StreamFollower | None, config: Config, now: int
+    worker: Worker,
+    task: Task,
+    directory: RunDirectory,
+    stream: StreamFollower | None,
+    config: Config,
+    now: int,
+    *,
+    dry: bool = False,
 ) -> Outcome | None:
-    """The outcome of a run whose shim left no exit record and whose tree has ended; None if its check is to be run
-    again, since its agent had done its work."""
+    """The outcome of a run whose shim left no exit record and whose processes have ended; None if a new shim is to take
+    the run over, since something is left to be done after its agent. What the run left in a repository is recorded
+    unless `dry`."""
+    if not dry and directory.checkpoint() is not None:
+        from agentq_cli.host import checkpoint
+
+        launch = task.work.launch
+        there = f"{worker.directory}/{launch.subdirectory}" if launch.repository is not None else task.work.cwd
+        checkpoint.end_late(directory, there, os.environ, reader=settle.read_as(task, config)[0])
     stopped = directory.stop()
     start = directory.start()
     boot = process.boot_of(start.identity.boot_id) if isinstance(start, Start) else ""
@@ -131,7 +147,7 @@ def crashed(
     reason = worker.stop if stopped is None else stopped.reason
     if task.cancel_requested:
         reason = "cancelled"
-    if task.work.launch.check is not None and (passed := directory.passed()) is not None:
+    if going_on.goes_on(task) and (passed := directory.passed()) is not None:
         outcome = settle.agent_outcome(task, directory, passed, stream, config)
     else:
         outcome = settle.crashed(task, directory, stream, stopped=reason, why=why, now=now)

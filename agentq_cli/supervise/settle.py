@@ -14,34 +14,40 @@ from agentq_cli.host.run_directory import RunDirectory
 from agentq_cli.host.said import StreamFollower
 from agentq_cli.model.runs import Outcome
 from agentq_cli.model.tasks import Task
-from agentq_cli.policy import checked
+from agentq_cli.policy import checked, landed
 from agentq_cli.supervise.plan import read_by
+
+
+def read_as(task: Task, config: Config) -> tuple[str, bool]:
+    """As `read_by`; the output of an agent whose profile no longer exists is read by nothing."""
+    try:
+        return read_by(task, config)
+    except AgentqError:
+        return "none", False
 
 
 def follower(task: Task, directory: RunDirectory, config: Config) -> StreamFollower | None:
     """The follower of a run's stream from its beginning; None for a command and for an agent without a reader."""
-    try:
-        return said.follower(directory, read_by(task, config)[0])
-    except AgentqError:
-        return None
+    return said.follower(directory, read_as(task, config)[0])
 
 
 def outcome(
     task: Task, directory: RunDirectory, record: Exit, stream: StreamFollower | None, config: Config
 ) -> Outcome:
-    """How a run ended, decided from its exit record, what its agent printed and how its check ended."""
+    """How a run ended, decided from its exit record, what its agent printed, and how check and landing
+    ended."""
     found = agent_outcome(task, directory, record, stream, config)
-    return checked.judged(found, record.check, task.work.launch.check, stopped=record.stopped)
+    # What lands without an agent is checked on its way, if it comes so far.
+    command = None if record.lands and record.check is None else task.work.launch.check
+    judged = checked.judged(found, record.check, command, stopped=record.stopped)
+    return landed.judged(judged, found.landing, task.work.launch.land, stopped=record.stopped)
 
 
 def agent_outcome(
     task: Task, directory: RunDirectory, record: Exit, stream: StreamFollower | None, config: Config
 ) -> Outcome:
     """How its agent ended, whatever came after it."""
-    try:
-        reader, streams = read_by(task, config)
-    except AgentqError:
-        reader, streams = "none", False
+    reader, streams = read_as(task, config)
     return _in_tree(task, directory, said.outcome(directory, record, stream, reader=reader, streams=streams))
 
 

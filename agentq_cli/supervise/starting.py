@@ -158,6 +158,10 @@ class Starter:
         return waiting.width(session, self._duty.config.sessions.get(session, {}).get("parallel"))
 
     def _place(self, head: order.Head) -> str | None:
+        if head.directory and not head.directory.startswith("/"):
+            from agentq_cli.trees.asking import tree_of_head
+
+            return tree_of_head(self._duty.config, self._queue.here.path, head)
         return profiles.edited(self._duty.config, head.agent, head.directory)
 
     def _zone(self, session: str) -> str:

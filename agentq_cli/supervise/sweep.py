@@ -138,7 +138,7 @@ class Sweep:
             if late is not None:
                 yield _of_run("overdue", worker.id, str(late))
             return
-        if recovered.finding is recovery.Finding.UNCHECKED:
+        if recovered.finding is recovery.Finding.UNDONE:
             yield from self._check_again(worker, recovered.take)
         elif recovered.finding is recovery.Finding.NEVER_STARTED:
             yield _of_run("undo", worker.id, "it was claimed and never started")

@@ -241,11 +241,18 @@ def items_of(schema: Schema, **more: Schema) -> Schema:
 
 WORKERS = items_of(WORKER, supervisors=listed(SUPERVISOR), gates=listed(GATE))
 VARIABLES = listed(exactly(**{"name": TEXT, "from": one_of("shell supervisor profile config task agentq")}))
-SHOWN = {
-    **TASK,
-    "properties": {"schema": TEXT, **TASK["properties"], "environment": VARIABLES},
-    "required": ["schema", *TASK["required"], "environment"],
-}
+CHECKPOINT = exactly(
+    repository=TEXT,
+    branch_before=maybe(TEXT),
+    head_before=maybe(TEXT),
+    branch_after=maybe(TEXT),
+    head_after=maybe(TEXT),
+    paths=listed(TEXT),
+    more=INT,
+    said=TEXT,
+    missing=listed(TEXT),
+)
+SHOWN = exactly(schema=TEXT, **TASK["properties"], environment=VARIABLES, checkpoint=maybe(CHECKPOINT))
 CONFIG = exactly(schema=TEXT, path=TEXT, items=listed(SETTING))
 
 

@@ -26,7 +26,7 @@ TASK_KEYS = (
         "schedule",
         "after",
     ),
-    *("attempts", "max_retries", "last_run", "exit_code"),
+    *("attempts", "max_retries", "check", "last_run", "exit_code"),
 )
 RUN_KEYS = (
     *("id", "task", "session", "series", "attempt", "trigger", "agent", "title", "prompt", "argv", "cwd"),
@@ -44,6 +44,7 @@ RUN_KEYS = (
     ),
     *(
         "script_outcome",
+        "check",
         "conversation",
         "tokens_in",
         "tokens_out",
@@ -115,7 +116,7 @@ def test_list_filters_by_session_status_and_label_before_it_limits(ended: Agentq
 def test_a_task_has_exactly_the_keys_of_the_contract(ended: Agentq) -> None:
     document = read(ended, "show", "4")
     assert document.pop("schema") == "agentq.task/1"
-    assert tuple(document) == (*TASK_KEYS, "environment")
+    assert tuple(document) == (*TASK_KEYS, "environment", "checkpoint")
     assert tuple(read(ended, "list")["items"][0]) == TASK_KEYS
     assert document["id"] == "default/4"
     assert document["status"] == "queued"
