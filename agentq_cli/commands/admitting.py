@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from agentq_cli.show import notices
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +22,9 @@ def admitting(here: Context, *, dry: bool = False) -> Admit:
         if not made:
             from agentq_cli.trees.admission import Admission
 
-            made.append(Admission(here, dry=dry))
+            made.append(
+                Admission(here.environ, here.config, here.state_dir, here.open_queue, dry=dry, say=notices.note)
+            )
         return made[0](asked)
 
     return ask

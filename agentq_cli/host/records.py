@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.base.identity import Identity
 from agentq_cli.model.runs import Check
-from agentq_cli.model.trees import Came, Landing, Left
 from agentq_cli.policy.stall import Signs, Silence
 
 TYPE_CHECKING = False
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias, TypeVar
 
     from agentq_cli.model.checkpoints import Checkpoint
+    from agentq_cli.model.trees import Landing, Left, Made
+    from agentq_cli.policy.landing_steps import Reply
 
     Record = TypeVar("Record")
 
@@ -80,11 +81,16 @@ class Exit(NamedTuple):
     stdout_at_stop: int | None = None
     check: Check | None = None
     failed: str | None = None
+    lands: bool = False
 
     def document(self) -> dict[str, object]:
         """The record as it is written; a check without its command, which the task has and which may be long."""
-        check = None if self.check is None else {name: getattr(self.check, name) for name in OF_CHECK}
-        return self._asdict() | {"check": check}
+        return self._asdict() | {"check": None if self.check is None else check_document(self.check)}
+
+
+def check_document(check: Check) -> dict[str, object]:
+    """A check as it is written."""
+    return {name: getattr(check, name) for name in OF_CHECK}
 
 
 OF_CHECK = Check._fields[:-1]
@@ -130,14 +136,34 @@ def read_exit(document: Document) -> Exit | None:
     return _read(_exit, document)
 
 
+def read_tree_left(document: Document) -> str | None:
+    """The tree that holds exactly what a run left in its tree; None if that is not known."""
+    return _read(lambda found: object_id(found.get("tree")), document)
+
+
 def read_left(document: Document) -> Left | None:
     """What the run left in its tree; None if the record is unreadable."""
     return _read(_left, document)
 
 
+def read_made(document: Document) -> Made | None:
+    """The tree that a run was given; None if the record is unreadable."""
+    return _read(_made, document)
+
+
+def read_reply(document: Document) -> Reply | None:
+    """What came of a step of the landing; None if the record is unreadable."""
+    return _read(_reply, document)
+
+
 def read_landing(document: Document) -> Landing | None:
     """How the landing ended; None if the record is unreadable."""
     return _read(_landing, document)
+
+
+def read_check(document: Document) -> Check | None:
+    """How a check ended; None if the record is unreadable."""
+    return _read(_check, document)
 
 
 def read_cut(document: Document) -> Cut | None:
@@ -181,7 +207,7 @@ def _exit(found: Document) -> Exit:
     # ignored.
     kept = {name: found[name] for name in Exit._fields if name in found or name not in Exit._field_defaults}
     for name, value in kept.items():
-        if name == "spawn_error":
+        if name in ("spawn_error", "lands"):
             if not isinstance(value, bool):
                 raise ValueError(f"{name} is neither true nor false")
         elif name in ("stopped", "error", "script_outcome", "failed"):
@@ -210,15 +236,17 @@ def _check(found: Document) -> Check:
     return check._replace(
         stopped=None if check.stopped is None else _text(check.stopped),
         error=None if check.error is None else _text(check.error),
-        tree=_object_id(check.tree),
+        tree=object_id(check.tree),
     )
 
 
 def _left(found: Document) -> Left:
+    from agentq_cli.model.trees import Left
+
     kept = {name: found[name] for name in Left._fields}
     for name, value in kept.items():
         if name in OBJECTS:
-            _object_id(value)
+            object_id(value)
         elif name in ("repository", "worktree", "branch") or (name == "why" and value is not None):
             kept[name] = _text(value)
         elif name == "dirty":
@@ -229,16 +257,42 @@ def _left(found: Document) -> Left:
     return Left(**kept)
 
 
+def _made(found: Document) -> Made:
+    from agentq_cli.model.statuses import FailureClass
+    from agentq_cli.model.trees import Made
+
+    return Made(
+        start=_text(found["start"]),
+        number=_whole(found["number"]),
+        set_up=found["set_up"] is True,
+        notes=_texts(found["notes"]),
+        failed=None if found["failed"] is None else FailureClass(found["failed"]),
+        error=None if found["error"] is None else _text(found["error"]),
+    )
+
+
+def _reply(found: Document) -> Reply:
+    from agentq_cli.policy.landing_steps import Reply
+
+    return Reply(
+        came=_text(found["came"]),
+        commit=object_id(found["commit"]),
+        tree=object_id(found["tree"]),
+        onto=object_id(found["onto"]),
+        paths=_texts(found["paths"]),
+        why=None if found["why"] is None else _text(found["why"]),
+    )
+
+
 def _landing(found: Document) -> Landing:
-    paths = found["paths"]
-    if not isinstance(paths, list):
-        raise ValueError("paths is not a list")
+    from agentq_cli.model.trees import Came, Landing
+
     return Landing(
         into=_text(found["into"]),
         came=Came(found["came"]),
-        commit=_object_id(found["commit"]),
-        tree=_object_id(found["tree"]),
-        paths=tuple(map(_text, paths)),
+        commit=object_id(found["commit"]),
+        tree=object_id(found["tree"]),
+        paths=_texts(found["paths"]),
         why=None if found["why"] is None else _text(found["why"]),
     )
 
@@ -296,7 +350,7 @@ def _whole(value: object) -> int:
     return value
 
 
-def _object_id(value: object) -> str | None:
+def object_id(value: object) -> str | None:
     """The id of one of git's objects, or None. Raises ValueError for anything else, which git might take for an
     option."""
     if value is None:
@@ -305,6 +359,13 @@ def _object_id(value: object) -> str | None:
     if len(text) not in (40, 64) or not HEXADECIMAL.issuperset(text):
         raise ValueError("not the id of an object")
     return text
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    """A list of strings. Raises ValueError for anything else."""
+    if not isinstance(value, list):
+        raise ValueError("not a list")
+    return tuple(map(_text, value))
 
 
 def _text(value: object) -> str:

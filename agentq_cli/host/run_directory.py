@@ -23,12 +23,16 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agentq_cli.model.checkpoints import Checkpoint
+    from agentq_cli.model.runs import Check
     from agentq_cli.model.trees import Landing, Left
 
 EXIT_SPACE = 4096  # Reserved before the agent starts, so that its exit record can be written even if it fills the disk.
 LONGEST_ERROR = 500
-OUTPUTS = ("stdout", "stderr", "check", "setup", "stages")
+OUTPUTS = ("stdout", "stderr", "check", "check.branch", "setup", "stages")
 """The files to which the programs of a run print."""
+
+AFTER_AGENT = ("left", "checked", "landing")
+"""The records of what comes after the agent."""
 
 LOOKS = "looks"
 """The record of a run's silence."""
@@ -187,6 +191,22 @@ class RunDirectory:
         for name in (output, f"{output}.cut"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.file(name))
+
+    def write_checked(self, check: Check) -> None:
+        """Record, durably, that the check has passed: what lands is all that is left."""
+        self._link("checked", records.check_document(check))
+
+    def forget_what_follows(self) -> None:
+        """Remove what an agent may have put in the place of records that come after it."""
+        for name in AFTER_AGENT:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.file(name))
+
+    def checked(self) -> Check | None:
+        """How the check of a run ended that passed; None if it has not passed."""
+        document = self._load("checked")
+        found = None if document is None else records.read_check(document)
+        return found if found is not None and found.passed else None
 
     def left(self) -> Left | None:
         """What the run left in its tree; None if that is not recorded."""

@@ -25,6 +25,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from agentq_cli.host.tree_stages import TreeStages
+    from agentq_cli.model.runs import Check
+
 
 def main(data: bytes, inherited: Iterable[int]) -> NoReturn:
     """Carry out one launch request in this process, which was forked for it, then exit.
@@ -94,7 +97,7 @@ def line_of(request: LaunchRequest) -> tuple[Stage, ...]:
     tree = request.tree
     return stages.line(
         script=request.script is not None and not request.lands,
-        check=request.check is not None,
+        check=request.check is not None and not request.lands,  # its landing checks
         tree=tree is not None,
         setup=tree is not None and tree.setup is not None,
         land=tree is not None and tree.land is not None,
@@ -127,7 +130,7 @@ class Shim:
         self._programs: list[Kept] = []
         self._unrecorded = False
         self._facts = Exit(
-            exit_code=None,
+            exit_code=0 if request.lands else None,
             signal=None,
             stopped=None,
             error=failure,
@@ -137,6 +140,7 @@ class Shim:
             peak_rss_bytes=None,
             stdout_bytes=0,
             stderr_bytes=0,
+            lands=request.lands,
         )
 
     def run(self) -> None:
@@ -189,7 +193,8 @@ class Shim:
             # That was about the agent, which has done its work all the same.
             self._directory.set_stop_aside()
             return False
-        self._facts = self._facts._replace(stopped=stop.reason, check=None)
+        check = self._facts.check if stage is Stage.LAND else None
+        self._facts = self._facts._replace(stopped=stop.reason, check=check)
         return True
 
     def _begin(self, stage: Stage) -> Came:
@@ -197,20 +202,37 @@ class Shim:
         run = own.get(stage)
         if run is not None:
             return run()
+        if stage is Stage.SNAPSHOT and self._request.lands:
+            self._pass_on()
         return self._run_land() if stage is Stage.LAND else self._in_tree(stage)
 
     def _in_tree(self, stage: Stage) -> Came:
-        from agentq_cli.host.tree_stages import TreeStages
-
-        stages = TreeStages(self._request, self._directory, self._clock, self._deadline, self._keep)
-        found = stages.carry_out(stage)
+        found = self._tree_stages().carry_out(stage)
         self._facts = self._facts._replace(**found.facts)
         self._env |= found.env
         self._clear_away()
         return found.came
 
+    def _tree_stages(self) -> TreeStages:
+        from agentq_cli.host.tree_stages import TreeStages
+
+        return TreeStages(self._request, self._directory, self._clock, self._deadline, self._keep)
+
     def _run_land(self) -> Came:
-        return Came.PASSED
+        from agentq_cli.host.landing import Lander
+
+        assert self._request.tree is not None
+        program = self._tree_stages().land
+        lander = Lander(
+            self._request.tree, self._directory, self._clock, self._deadline, program=program, check=self._check
+        )
+        known = self._facts.check
+        found = lander.land(None if self._request.check is None else "" if known is None else known.tree or "")
+        self._facts = self._facts._replace(check=found.check or known)
+        stop = self._directory.stop()
+        if found.came is Came.ENDED and found.landing is None and stop is not None:
+            self._facts = self._facts._replace(stopped=stop.reason)
+        return found.came
 
     def _run_script(self) -> Came:
         from agentq_cli.host import script
@@ -249,9 +271,14 @@ class Shim:
         if not done and self._request.tree is None:
             return Came.ENDED
         self._clear_away()
-        with contextlib.suppress(OSError):  # Without the record, what the agent printed tells that it is done.
-            self._directory.write_passed(self._timed())
+        self._pass_on()
         return Came.PASSED if done else Came.ENDED
+
+    def _pass_on(self) -> None:
+        """Record that the agent has ended, and remove what it may have put in the place of the records that follow."""
+        with contextlib.suppress(OSError):  # Without the record, what the agent printed tells that it is done.
+            self._directory.forget_what_follows()
+            self._directory.write_passed(self._timed())
 
     def _keep_with_checkpoint(self, agent: Kept) -> None:
         from agentq_cli.host import checkpoint
@@ -261,17 +288,28 @@ class Shim:
         checkpoint.end(self._directory, begun, self._request.cwd, self._env, reader=self._request.reader)
 
     def _run_check(self) -> Came:
+        from agentq_cli.host import check, stage_records
+
+        tree = None if self._request.tree is None else stage_records.read_tree_left(self._directory.path)
+        found = self._check(check.OUTPUT)._replace(tree=tree)
+        self._facts = self._facts._replace(check=found)
+        came = stages.came_of_check(found)
+        if came is Came.PASSED and Stage.LAND in self._line:
+            self._directory.write_checked(found)
+        return came
+
+    def _check(self, output: str) -> Check:
+        """Run the check, which prints to the file of this name."""
         from agentq_cli.host import check
 
         began = monotonic_ms()
         program = check.program(self._request, self._directory, self._clock, self._deadline)
-        if (failure := check.prepared(self._directory, check.OUTPUT)) is None:
-            self._keep(program, check.OUTPUT, check.OUTPUT)
-        found = check.ended(program, failure, monotonic_ms() - began, check.OUTPUT)
-        self._facts = self._facts._replace(check=found)
+        if (failure := check.prepared(self._directory, output)) is None:
+            self._keep(program, output, output)
+        found = check.ended(program, failure, monotonic_ms() - began, output)
         self._measure()
         self._clear_away()
-        return stages.came_of_check(found)
+        return found
 
     def _keep(self, program: Kept, *streams: str) -> None:
         self._programs.append(program)

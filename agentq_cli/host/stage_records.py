@@ -10,21 +10,18 @@ import contextlib
 import os
 
 from agentq_cli.host import record_files as files
-from agentq_cli.model.statuses import FailureClass
-from agentq_cli.model.trees import Left, Made
+from agentq_cli.host import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Any, TypeVar
+    from collections.abc import Mapping
+    from typing import Any
 
-    Record = TypeVar("Record")
+    from agentq_cli.model.trees import Made
+    from agentq_cli.policy.landing_steps import Reply
 
-TREE, LEFT = "tree", "left"
+TREE, LEFT, REPLY, LANDING, CHECKED = "tree", "left", "reply", "landing", "checked"
 """The names of the records."""
-
-LONGEST = 2000
-"""How many characters of a sentence are kept."""
 
 
 def write(run_dir: str, name: str, document: Mapping[str, Any]) -> None:
@@ -46,58 +43,17 @@ def remove(run_dir: str, name: str) -> None:
 
 def read_made(run_dir: str) -> Made | None:
     """The run's tree; None if making it was interrupted, or has not begun. Raises OSError."""
-    return _read(run_dir, TREE, _made)
+    document = files.load(f"{run_dir}/{TREE}")
+    return None if document is None else records.read_made(document)
 
 
-def read_left(run_dir: str) -> Left | None:
-    """What the run left in its tree; None if that was not found out. Raises OSError."""
-    return _read(run_dir, LEFT, _left)
+def read_reply(run_dir: str) -> Reply | None:
+    """What came of a step of the landing; None if that was interrupted. Raises OSError."""
+    document = files.load(f"{run_dir}/{REPLY}")
+    return None if document is None else records.read_reply(document)
 
 
-def _read(run_dir: str, name: str, parse: Callable[[Mapping[str, Any]], Record]) -> Record | None:
-    document = files.load(f"{run_dir}/{name}")
-    if document is None:
-        return None
-    try:
-        return parse(document)
-    except (KeyError, TypeError, ValueError):
-        return None
-
-
-def _made(found: Mapping[str, Any]) -> Made:
-    failed = None if found["failed"] is None else FailureClass(found["failed"])
-    notes = tuple(_text(each) for each in found["notes"])
-    error = None if found["error"] is None else _text(found["error"])
-    return Made(_text(found["start"]), _whole(found["number"]), found["set_up"] is True, notes, failed, error)
-
-
-COUNTS = ("commits", "files_changed", "insertions", "deletions")
-
-
-def _left(found: Mapping[str, Any]) -> Left:
-    known: dict[str, Any] = {}
-    for name in Left._fields:
-        value = found[name]
-        if value is None and name in Left._field_defaults:
-            continue
-        if name in COUNTS:
-            known[name] = _whole(value)
-        elif name == "dirty":
-            known[name] = value is True
-        else:
-            known[name] = _text(value)
-    return Left(**known)
-
-
-def _whole(value: object) -> int:
-    """A non-negative integer that fits into a database column. Raises ValueError for anything else."""
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 62:
-        raise ValueError("not a whole number")
-    return value
-
-
-def _text(value: object) -> str:
-    """A string that can be stored. Raises ValueError for anything else."""
-    if not isinstance(value, str):
-        raise ValueError("not text")
-    return value.encode("utf-8", "replace").decode("utf-8")[:LONGEST]
+def read_tree_left(run_dir: str) -> str | None:
+    """The tree that holds exactly what the run left; None if that is not known. Raises OSError."""
+    document = files.load(f"{run_dir}/{LEFT}")
+    return None if document is None else records.read_tree_left(document)

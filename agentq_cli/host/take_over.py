@@ -17,7 +17,7 @@ def facts(directory: RunDirectory, nothing: Exit) -> tuple[bool, Exit]:
     """How the agent ended, and whether that is on record. `nothing` is what is known of no run."""
     recorded = directory.passed()
     if recorded is not None:
-        return True, recorded
+        return True, recorded._replace(check=directory.checked())
     stop = directory.stop()
     with OutputReader(directory, "stdout") as stdout, OutputReader(directory, "stderr") as stderr:
         printed = nothing._replace(stdout_bytes=stdout.size(), stderr_bytes=stderr.size())
@@ -37,15 +37,9 @@ def came(line: Sequence[Stage], directory: RunDirectory, *, done: bool) -> dict[
     found: dict[Stage, Came] = {}
     for stage in line:
         if stage is Stage.SNAPSHOT:
-            if not _left(directory):
+            if directory.left() is None:
                 break
-        elif stage in (Stage.CHECK, Stage.LAND):
+        elif stage is Stage.LAND or (stage is Stage.CHECK and not (done and directory.checked())):
             break
         found[stage] = Came.ENDED if stage is Stage.AGENT and not done else Came.PASSED
     return found
-
-
-def _left(directory: RunDirectory) -> bool:
-    from agentq_cli.host import stage_records
-
-    return stage_records.read_left(directory.path) is not None

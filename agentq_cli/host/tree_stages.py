@@ -19,7 +19,8 @@ from agentq_cli.model.runs import LIMIT
 from agentq_cli.model.statuses import FailureClass
 from agentq_cli.model.trees import Left
 from agentq_cli.policy import checked, stages
-from agentq_cli.policy.stages import CLOSING, Came, Stage
+from agentq_cli.policy.landing_steps import Do
+from agentq_cli.policy.stages import Came, Stage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from agentq_cli.host.launch import LaunchRequest
     from agentq_cli.host.run_directory import RunDirectory
     from agentq_cli.model.trees import Made
+    from agentq_cli.policy.landing_steps import Step
 
 PROGRAM = (
     f"import sys; {ROOT!r} in sys.path or sys.path.insert(0, {ROOT!r}); from agentq_cli.trees.stage import main; main()"
@@ -44,7 +46,8 @@ SET_UP = "set_up"
 """What the program is told when the setup command has succeeded."""
 
 CLOSING_MS = 300_000
-"""How long a stage that closes the run may take: nobody can stop it."""
+LANDING_MS = 1_800_000
+"""How long the snapshot that closes the run may take, and a step of landing: nobody can stop them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +83,25 @@ class TreeStages:
         """Carry out a stage. Raises OSError if its record cannot be used."""
         return {Stage.TREE: self._make, Stage.SETUP: self._set_up, Stage.SNAPSHOT: self._leave}[stage]()
 
-    def program(self, stage: str) -> Kept:
-        """Run the program of the stages for one of them. It is agentq's own, and reads none of the settings for Python
-        in the task's environment."""
+    def land(self, step: Step) -> Kept:
+        """Run the program for a step of landing."""
+        about = {"step": step.do, "checked": step.checked, "onto": step.onto}
+        return self.program(Stage.LAND, limit_ms=None if step.do is Do.PUSH else LANDING_MS, about=about)
+
+    def program(self, stage: str, *, limit_ms: int | None = None, about: Mapping[str, Any] | None = None) -> Kept:
+        """Run the program of the stages for one of them, told `about` it. It is agentq's own, and reads none of the
+        settings for Python in the task's environment. With `limit_ms` that alone ends it, and no stop of the run."""
         asked = self._asked._asdict()
         told = {"stage": stage, "run_dir": self._directory.path, "now_ms": self._clock.now_ms(), **asked}
+        told["about"] = about
         argv = (sys.executable, "-I", "-S", "-c", PROGRAM, json.dumps(told))
-        closing = stage in CLOSING
         program = Kept(
             self._silent(argv)._replace(cwd="/"),
             self._directory,
             self._clock,
-            None if closing else self._deadline,
-            monotonic_ms() + CLOSING_MS if closing else None,
-            heeds_stops=not closing,
+            self._deadline if limit_ms is None else None,
+            None if limit_ms is None else monotonic_ms() + limit_ms,
+            heeds_stops=limit_ms is None,
         )
         self._keep(program, OUTPUT, OUTPUT)
         return program
@@ -131,8 +139,8 @@ class TreeStages:
     def _leave(self) -> Found:
         path = self._directory.path
         stage_records.remove(path, stage_records.LEFT)
-        program = self.program(Stage.SNAPSHOT)
-        if stage_records.read_left(path) is None:
+        program = self.program(Stage.SNAPSHOT, limit_ms=CLOSING_MS)
+        if self._directory.left() is None:
             if _is_killed(program):
                 return Found(Came.INTERRUPTED)
             unknown = Left(self._asked.checkout, self._asked.path, self._asked.branch, why=_why_not(program))

@@ -21,7 +21,7 @@ from agentq_cli.options.programs import Programs, path_of
 from agentq_cli.options.table import rows
 from agentq_cli.options.task_times import TaskTimes
 from agentq_cli.options.texts import encodable, text, word
-from agentq_cli.options.tree_options import tree_fields
+from agentq_cli.options.tree_options import Trees
 from agentq_cli.show import notices
 
 TYPE_CHECKING = False
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
+    from agentq_cli.model.addresses import Address
     from agentq_cli.options.table import Given, Row
     from agentq_cli.options.tree_options import Admit
 
@@ -66,7 +67,7 @@ class TaskMaker:
 
     Most lines of a batch differ only in the prompt or the command, so everything else is read once. A duration given to
     --expires counts from `counted_from`, the slot of an occurrence, or from now. `admit` says whether a repository can
-    have a tree for a task; without it no task gets one.
+    have a tree for a task; without it no task gets one. `changed` is the address of a task that is changed to this.
     """
 
     def __init__(
@@ -76,9 +77,10 @@ class TaskMaker:
         *,
         counted_from: int | None = None,
         admit: Admit | None = None,
+        changed: Address | None = None,
     ) -> None:
         self._at = at
-        self._admit = admit
+        self._trees = Trees(admit, changed)
         self._fallback = fallback or {}
         self._times = TaskTimes(at, counted_from)
         self._checked: set[tuple[str, str]] = set()
@@ -118,6 +120,8 @@ class TaskMaker:
             after=dependencies(given, what),
             shared=shape.shared,
         )
+        if shape.launch.repository is not None:
+            self._trees.check(doing, session, chosen(given, options, "base"), what)
         replacing = bool(given.get("replace"))
         return NewTask(
             session, doing, replace=replacing, due_at=due_at, held=bool(given.get("hold")), captured=self._captured
@@ -138,15 +142,8 @@ class TaskMaker:
             context = "isolated" if session == DEFAULT_SESSION else "session"
         agent = None if exec_ else self._agent(given, session, what)
         cwd = self._cwd(given, options, what)
-        tree = tree_fields(
-            given,
-            options,
-            what,
-            session=session,
-            directory=cwd,
-            own=context == "isolated",
-            admit=self._admit,
-        )
+        own = context == "isolated"
+        tree = self._trees.fields(given, options, what, session=session, directory=cwd, own=own)
         shape = Shape(
             options=options,
             context=context,

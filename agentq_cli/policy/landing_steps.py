@@ -12,6 +12,10 @@ from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.base.enumeration import StrEnum
 from agentq_cli.model.trees import Came, Landing
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class Do(StrEnum):
     """A step. `CHECK` runs the check in the task's tree. The others are git's: merge and land, show the branch alone in
@@ -44,6 +48,8 @@ MOST_ROUNDS = 20
 """How often the work is merged and checked anew because the branch has moved during its check."""
 
 MOST_PATHS = 200
+MOST_SIZE = 20_000
+"""How many paths a landing names, and how many characters they have as they are written in a record."""
 
 
 class Step(NamedTuple):
@@ -112,4 +118,16 @@ def _refused(step: Step, why: str | None) -> Step:
 
 
 def _landing(step: Step, reply: Reply) -> Landing:
-    return Landing(step.into, reply.came, reply.commit, reply.tree, reply.paths[:MOST_PATHS], reply.why)
+    return Landing(step.into, reply.came, reply.commit, reply.tree, reply.paths, reply.why)
+
+
+def few(paths: Sequence[str]) -> tuple[str, ...]:
+    """The first paths, as many as a landing names."""
+    found: list[str] = []
+    room = MOST_SIZE
+    for path in paths[:MOST_PATHS]:
+        room -= len(ascii(path))
+        if room < 0:
+            break
+        found.append(path)
+    return tuple(found)

@@ -80,7 +80,7 @@ def changed(listed: Listed) -> Item:
     """An item of the `changes` of `agentq.report/1`: what a task has changed by the end of its newest run."""
     run = listed.run
     task = {"task": str(run.id.address), "run": str(run.id), "title": listed.title}
-    return task | documents.in_tree(run.left, run.landing)
+    return {**task, **documents.in_tree(run.left, run.landing)}
 
 
 def text(

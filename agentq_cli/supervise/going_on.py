@@ -12,8 +12,8 @@ import os
 from agentq_cli.base.dataclass import dataclass, replace
 from agentq_cli.host import take_over
 from agentq_cli.model.statuses import FailureClass, RunStatus
-from agentq_cli.policy import checked, stages
-from agentq_cli.supervise import plan, settle
+from agentq_cli.policy import checked, landed, stages
+from agentq_cli.supervise import plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,11 +42,13 @@ def judged(task: Task, directory: RunDirectory, outcome: Outcome, *, stopped: st
     takes = directory.takes()
     if stage is not None and takes < stages.MOST_INTERRUPTIONS:
         return None
-    outcome = settle.with_left(task, directory, outcome)
     if stage is not None:
         why = f"its keeper process vanished {takes} times during its {stage}"
         return replace(outcome, status=RunStatus.CRASHED, failure_class=FailureClass.CRASHED, error=why)
-    return checked.judged(outcome, None, task.work.launch.check, stopped=stopped)
+    passed = directory.passed()
+    command = None if passed is not None and passed.lands else task.work.launch.check
+    outcome = checked.judged(outcome, directory.checked(), command, stopped=stopped)
+    return landed.judged(outcome, outcome.landing, task.work.launch.land, stopped=stopped)
 
 
 def _next(task: Task, directory: RunDirectory, outcome: Outcome, stopped: str | None) -> Stage | None:

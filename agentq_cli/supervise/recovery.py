@@ -136,7 +136,9 @@ def crashed(
     if not dry and directory.checkpoint() is not None:
         from agentq_cli.host import checkpoint
 
-        checkpoint.end_late(directory, task.work.cwd, os.environ, reader=settle.read_as(task, config)[0])
+        launch = task.work.launch
+        there = f"{worker.directory}/{launch.subdirectory}" if launch.repository is not None else task.work.cwd
+        checkpoint.end_late(directory, there, os.environ, reader=settle.read_as(task, config)[0])
     stopped = directory.stop()
     start = directory.start()
     boot = process.boot_of(start.identity.boot_id) if isinstance(start, Start) else ""

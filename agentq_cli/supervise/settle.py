@@ -14,7 +14,7 @@ from agentq_cli.host.run_directory import RunDirectory
 from agentq_cli.host.said import StreamFollower
 from agentq_cli.model.runs import Outcome
 from agentq_cli.model.tasks import Task
-from agentq_cli.policy import checked
+from agentq_cli.policy import checked, landed
 from agentq_cli.supervise.plan import read_by
 
 
@@ -34,19 +34,13 @@ def follower(task: Task, directory: RunDirectory, config: Config) -> StreamFollo
 def outcome(
     task: Task, directory: RunDirectory, record: Exit, stream: StreamFollower | None, config: Config
 ) -> Outcome:
-    """How a run ended, decided from its exit record, what its agent printed and how its check ended."""
+    """How a run ended, decided from its exit record, what its agent printed, and how check and landing
+    ended."""
     found = agent_outcome(task, directory, record, stream, config)
-    judged = checked.judged(found, record.check, task.work.launch.check, stopped=record.stopped)
-    return with_left(task, directory, judged)
-
-
-def with_left(task: Task, directory: RunDirectory, outcome: Outcome) -> Outcome:
-    """The outcome with what the run left in its tree, if it has one."""
-    if task.work.launch.repository is None:
-        return outcome
-    from agentq_cli.host import stage_records
-
-    return replace(outcome, left=stage_records.read_left(directory.path) or outcome.left)
+    # What lands without an agent is checked on its way, if it comes so far.
+    command = None if record.lands and record.check is None else task.work.launch.check
+    judged = checked.judged(found, record.check, command, stopped=record.stopped)
+    return landed.judged(judged, found.landing, task.work.launch.land, stopped=record.stopped)
 
 
 def agent_outcome(

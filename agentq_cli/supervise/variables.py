@@ -25,8 +25,9 @@ SOURCES = SHELL, SUPERVISOR, PROFILE, CONFIG, TASK, AGENTQ = (
 """Where a variable comes from: the submitting shell, the supervisor's environment at the start, the agent's profile,
 `[defaults]` and `[sessions.NAME]`, the options of the task, or agentq itself."""
 
-KEPT_BACK = frozenset(("AGENTQ_NOW", "AGENTQ_PREVIOUS_RUN"))
-"""What no agent gets of the supervisor's environment: a fixed clock, and another run's directory."""
+KEPT_BACK = ("AGENTQ_NOW", "AGENTQ_PREVIOUS_RUN", *environment.OF_REPOSITORY)
+"""What no agent gets of the supervisor's environment: a fixed clock, another run's directory, and the repository of a
+hook that the supervisor was started from."""
 
 OLDER = ("PATH", "LANG", "LC_*", "VIRTUAL_ENV")
 """What an older version took from the submitting shell by default; the rest was the supervisor's."""
@@ -74,7 +75,11 @@ def _inherited(
 ) -> Iterator[tuple[str, Variable]]:
     if stored is not None:
         yield from _from(SHELL, stored)
-        secrets = {name: environ[name] for name in environ if environment.is_secret(name, config.secret_env)}
+        secrets = {
+            name: environ[name]
+            for name in environ
+            if environment.is_secret(name, config.secret_env) and not environment.matches(name, KEPT_BACK)
+        }
         yield from _from(SUPERVISOR, secrets)
         return
     # What the submitting shell had not set is not set either: the supervisor's LC_ALL would override its LANG.
@@ -83,7 +88,7 @@ def _inherited(
     rest = {
         name: value
         for name, value in environ.items()
-        if name not in KEPT_BACK and not environment.matches(name, patterns)
+        if not environment.matches(name, KEPT_BACK) and not environment.matches(name, patterns)
     }
     if rest.get("AGENTQ_CONFIG"):
         rest["AGENTQ_CONFIG"] = os.path.abspath(os.path.expanduser(rest["AGENTQ_CONFIG"]))

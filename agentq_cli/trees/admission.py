@@ -4,52 +4,66 @@ from __future__ import annotations
 
 import os
 
-from agentq_cli.base.errors import Refused
-from agentq_cli.git.admission import CARRIED, admit
-from agentq_cli.git.branches import session_branch, task_branch
+from agentq_cli.base.context import suppress
+from agentq_cli.base.errors import NotFound, Refused
+from agentq_cli.git.admission import CARRIED, admit, lasting_checkout, require_remote
+from agentq_cli.git.branches import check_branch, line_of, session_branch, task_branch
 from agentq_cli.git.carried import carry
-from agentq_cli.git.refusals import NoRepository
+from agentq_cli.git.refusals import AnotherTree, BadBranch, BranchTaken, NoRepository, UnknownRef
+from agentq_cli.git.repository import HEADS
 from agentq_cli.git.runner import Git, GitFailed
-from agentq_cli.show import notices
+from agentq_cli.options.tree_options import LineOfBatch
+from agentq_cli.trees import register
 from agentq_cli.trees.place import trees_directory
+from agentq_cli.trees.records import branch_of, is_own, tree_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any, Protocol
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
 
+    from agentq_cli.config.configuration import Config
+    from agentq_cli.engines.door import Queue
     from agentq_cli.git.admission import Admitted
-    from agentq_cli.options.caller import Caller
+    from agentq_cli.model.addresses import Address
+    from agentq_cli.model.tasks import Task
     from agentq_cli.options.tree_options import TreeAsked
-
-    class Here(Caller, Protocol):
-        """A command that stores tasks."""
-
-        @property
-        def state_dir(self) -> str:
-            """The state dir that they are stored in."""
+    from agentq_cli.trees.records import TreeRecord
 
 
 class Admission:
-    """Asks repositories whether they can have the trees of new tasks (`options.tree_options.Admit`).
+    """Asks repositories whether they can have the trees of tasks (`options.tree_options.Admit`), for one command.
 
     Nothing in a repository is changed, but for `--base .`, whose commit is made and kept unless it is a `dry` run.
+    `say` gets what a person should know and nothing is wrong with, each text once.
     """
 
-    def __init__(self, here: Here, *, dry: bool = False) -> None:
-        self._environ = here.environ
-        self._config = here.config
-        self._trees = trees_directory(here.config, here.state_dir)
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        config: Config,
+        state_dir: str,
+        queue: Callable[[], Queue],
+        *,
+        dry: bool = False,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        self._environ = environ
+        self._trees = trees_directory(config, state_dir)
+        self._open = queue
+        self._opened: list[Queue] = []
         self._dry = dry
+        self._say = say
         self._told: set[str] = set()
+        self._admitted: dict[tuple[str, str | None, str | None], Admitted] = {}
+        self._carried: dict[str, str] = {}
 
     def __call__(self, asked: TreeAsked) -> Mapping[str, Any] | None:
         """The fields of the task's launch; None if only the config asks for a tree, and the directory is in no
-        repository. Raises the errors of `git.refusals`, GitMissing, Refused."""
+        repository. Raises the errors of `git.refusals`, GitMissing, NotFound for the task of `--base @ID`, Refused."""
         git = Git(os.path.realpath(asked.directory), self._environ)
         try:
-            found = self._admitted(git, asked)
-            base = carry(git, found.repository) if found.base == CARRIED and not self._dry else found.base
+            return self._fields(git, asked)
         except NoRepository as error:
             if asked.typed:
                 raise
@@ -57,24 +71,143 @@ class Admission:
             return None
         except GitFailed as error:
             raise Refused(f"--worktree: {error.message}") from error
-        if found.left_out:
-            files = "1 uncommitted file" if found.left_out == 1 else f"{found.left_out} uncommitted files"
-            where = found.repository.toplevel
-            self._tell(f"--worktree: {files} of '{where}' will not be in the tree; --base . takes them along")
-        return {
-            "repository": found.repository.common,
-            "checkout": found.repository.toplevel,
-            "subdirectory": found.repository.prefix,
-            "base": base,
-        }
 
-    def _admitted(self, git: Git, asked: TreeAsked) -> Admitted:
+    def _fields(self, git: Git, asked: TreeAsked) -> Mapping[str, Any]:
+        found = self._admit(git, asked)
+        repository = found.repository
         # The number of an isolated task is only known once it is stored; no task has the number 0.
         default = task_branch(asked.session, 0) if asked.own else session_branch(asked.session)
-        return admit(git, branch=asked.branch or default, trees=self._trees, base=asked.base, land=asked.land)
+        branch = asked.branch or default
+        if asked.land == branch:
+            raise BadBranch(f"--land '{branch}': that is the branch of the task itself")
+        record = self._record(repository.common, branch, asked)
+        check_branch(git, branch, ours=None if record is None else record.path)
+        if record is not None:
+            self._refuse_other_base(record, found, asked)
+        elif found.left_out:
+            files = "1 uncommitted file" if found.left_out == 1 else f"{found.left_out} uncommitted files"
+            where = repository.toplevel
+            self._tell(f"--worktree: {files} of '{where}' will not be in the tree; --base . takes them along")
+        if asked.push is not None:
+            require_remote(git, asked.push)
+        return {
+            "repository": repository.common,
+            "checkout": lasting_checkout(git, repository, self._trees),
+            "subdirectory": repository.prefix,
+            "base": self._base(git, found, asked),
+        }
+
+    def _admit(self, git: Git, asked: TreeAsked) -> Admitted:
+        """What the repository says to all tasks that begin at the same place; each is asked once."""
+        base = None if asked.base_task is not None else asked.base
+        key = (git.directory, base, asked.land)
+        if key not in self._admitted:
+            self._admitted[key] = admit(git, trees=self._trees, base=base, land=asked.land)
+        return self._admitted[key]
+
+    def _base(self, git: Git, found: Admitted, asked: TreeAsked) -> str:
+        """The name that is stored of where the branch begins."""
+        if asked.base_task is not None:
+            if not isinstance(asked.base_task, LineOfBatch):
+                self._refuse_no_tree(asked.base_task, found)
+            return asked.base or ""
+        if found.base != CARRIED or self._dry:
+            return found.base
+        place = found.repository.toplevel
+        if place not in self._carried:
+            self._carried[place] = carry(git, found.repository)
+        return self._carried[place]
+
+    def _refuse_no_tree(self, address: Address, found: Admitted) -> None:
+        """Raise UnknownRef if `--base @ID` names a task without a branch in this repository."""
+        try:
+            other = self._queue.task(address)
+        except NotFound as error:
+            raise NotFound(f"--base '@{address}': {error.message}") from None
+        if other.work.launch.repository != found.repository.common:
+            raise UnknownRef(f"--base '@{address}': that task has no tree in '{found.repository.toplevel}'")
+
+    def _record(self, repository: str, branch: str, asked: TreeAsked) -> TreeRecord | None:
+        """The record of the tree with this branch if it belongs to this line of work, None if there is none yet. Raises
+        BranchTaken if it belongs to another, AnotherTree if the session works in another tree."""
+        path = os.path.join(self._trees, tree_name(repository, branch))
+        record = register.read(path)
+        for holder in self._holders(record, repository, branch, asked):
+            raise BranchTaken(f"--branch '{branch}': it belongs to {holder}")
+        if not asked.own:
+            for other in self._others(asked):
+                if other != (repository, branch):
+                    where = "" if other[0] == repository else f" of '{other[0]}'"
+                    raise AnotherTree(
+                        f"--worktree: session '{asked.session}' works in the tree of branch '{other[1]}'{where}, and"
+                        f" all tasks of a conversation share one; name another session, or"
+                        f" `agentq discard -s {asked.session}`"
+                    )
+        return record
+
+    def _holders(self, record: TreeRecord | None, repository: str, branch: str, asked: TreeAsked) -> Iterator[str]:
+        """The other lines of work that the branch belongs to: by a record, by its name, by a live task."""
+        own = asked.task.seq if asked.task is not None and asked.own else None
+        if record is not None and (record.session, record.seq) != (asked.session, own):
+            yield record.line
+        if asked.branch is None:
+            return
+        line = line_of(branch)
+        if line is not None and line != (asked.session, own):
+            yield line[0] if line[1] is None else f"{line[0]}/{line[1]}"
+        for task in self._queue.tasks():
+            if _has_tree(task, repository, branch) and not _is_line(task, asked):
+                yield str(task.address) if is_own(task.work) else task.session
+
+    def _others(self, asked: TreeAsked) -> Iterator[tuple[str, str]]:
+        """Repository and branch of the trees that the session's conversation has, and of one that it will have."""
+        for record in register.records(self._trees):
+            if (record.session, record.seq) == (asked.session, None):
+                yield record.repository, record.branch
+        with suppress(NotFound):  # the session begins with this task
+            for task in self._queue.tasks(session=asked.session):
+                launch = task.work.launch
+                # Its tasks all have the same one.
+                if launch.repository is not None and not is_own(task.work) and not _is_same(task, asked):
+                    yield launch.repository, branch_of(task.work, task.address)
+                    return
+
+    @property
+    def _queue(self) -> Queue:
+        if not self._opened:
+            self._opened.append(self._open())
+        return self._opened[0]
+
+    def _refuse_other_base(self, record: TreeRecord, found: Admitted, asked: TreeAsked) -> None:
+        """Raise AnotherTree if the tree is there and began elsewhere than a person now says."""
+        if asked.base is None or not asked.base_typed:
+            return
+        same = asked.base in (record.base, record.base.removeprefix(HEADS))
+        if not same and (asked.base == CARRIED or asked.base_task is not None or found.commit != record.start):
+            raise AnotherTree(
+                f"--base '{asked.base}': the tree of {record.line} began at '{record.base}' already;"
+                f" `agentq discard` makes room for another"
+            )
 
     def _tell(self, text: str) -> None:
-        """Say it once in a command."""
-        if text not in self._told:
+        if self._say is not None and text not in self._told:
             self._told.add(text)
-            notices.note(text)
+            self._say(text)
+
+
+def _has_tree(task: Task, repository: str, branch: str) -> bool:
+    return task.work.launch.repository == repository and branch_of(task.work, task.address) == branch
+
+
+def _is_line(task: Task, asked: TreeAsked) -> bool:
+    """Whether a live task is of the line of work that asks."""
+    if _is_same(task, asked):
+        return True
+    return not asked.own and not is_own(task.work) and task.session == asked.session
+
+
+def _is_same(task: Task, asked: TreeAsked) -> bool:
+    """Whether a live task is what asks: it is edited, or will be found by its key."""
+    if asked.task is not None:
+        return task.address == asked.task
+    return asked.key is not None and (task.session, task.work.key) == (asked.session, asked.key)

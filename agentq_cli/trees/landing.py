@@ -8,14 +8,15 @@ import os
 from agentq_cli.base.clock import awake_ms
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.git import landing as git_landing
-from agentq_cli.git.advance import Held
+from agentq_cli.git.advance import Held, commit_at
 from agentq_cli.git.landing import CheckAgain, Landed, Nothing, Uncommitted, Work
 from agentq_cli.git.merge import MERGE, Conflict
 from agentq_cli.git.registrations import registration
+from agentq_cli.git.repository import HEADS
 from agentq_cli.git.trees import lfs_config
 from agentq_cli.git.visit import go_home, visit
 from agentq_cli.model.trees import Came
-from agentq_cli.policy.landing_steps import AGAIN, DONE, Do, Reply
+from agentq_cli.policy.landing_steps import AGAIN, DONE, Do, Reply, few
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,6 +67,9 @@ def _land(git: Git, work: Work, checked: str | None) -> Reply:
     deadline = awake_ms() + PATIENCE_MS
     while True:
         found = git_landing.land(git, work, checked)
+        if isinstance(found, Nothing) and checked == "":
+            # Nothing is completed unchecked, not even work that changes nothing.
+            return Reply(AGAIN, tree=git.line("rev-parse", "HEAD^{tree}"), onto=commit_at(git, HEADS + work.onto))
         if not (isinstance(found, Held) and _is_lock(found)) or awake_ms() >= deadline:
             return reply_to(found)
         _pause()
@@ -79,17 +83,17 @@ def reply_to(found: git_landing.Outcome) -> Reply:
         case Nothing():
             return Reply(Came.NOTHING)
         case Uncommitted():
-            return Reply(Came.UNCOMMITTED, paths=found.paths)
+            return Reply(Came.UNCOMMITTED, paths=few(found.paths))
         case CheckAgain():
             return Reply(AGAIN, tree=found.tree, onto=found.onto)
         case Conflict():
-            return Reply(Came.CONFLICT, paths=found.paths, why=found.why or None)
+            return Reply(Came.CONFLICT, paths=few(found.paths), why=found.why or None)
         case Held():
             return _done(found)
 
 
 def _done(held: Held | None) -> Reply:
-    return Reply(DONE) if held is None else Reply(Came.HELD, paths=held.paths, why=held.why)
+    return Reply(DONE) if held is None else Reply(Came.HELD, paths=few(held.paths), why=held.why)
 
 
 def _is_lock(held: Held) -> bool:

@@ -43,6 +43,16 @@ def leave(git: Git, asked: Asked, now_ms: int) -> Left:
         return left._replace(why=f"'{where}': {error.strerror}")
 
 
+def tree_left(git: Git, left: Left) -> str | None:
+    """The tree that holds exactly what the run left, for a check that runs there; None if there is none."""
+    if left.snapshot is None:
+        return None
+    try:
+        return git.line("rev-parse", "--verify", f"{left.snapshot}^{{tree}}")
+    except AgentqError:
+        return None
+
+
 def _leave(git: Git, asked: Asked, record: TreeRecord, left: Left, now_ms: int) -> Left:
     common = git.at(asked.repository)
     known = registration(asked.repository, asked.path)

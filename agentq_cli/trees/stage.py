@@ -13,13 +13,14 @@ import sys
 from agentq_cli.git.runner import Git
 from agentq_cli.host import stage_records, tree_stages
 from agentq_cli.model.trees import Asked
+from agentq_cli.policy.landing_steps import Do
 from agentq_cli.policy.stages import Stage
 
 
 def main() -> None:
     """Carry out one stage."""
     told = json.loads(sys.argv[1])
-    stage, run_dir, now_ms = told.pop("stage"), told.pop("run_dir"), told.pop("now_ms")
+    stage, run_dir, now_ms, about = (told.pop(name) for name in ("stage", "run_dir", "now_ms", "about"))
     asked = Asked(**told)
     git = Git(asked.path, os.environ)
     if stage == Stage.TREE:
@@ -31,8 +32,16 @@ def main() -> None:
 
         note_set_up(asked)
     elif stage == Stage.SNAPSHOT:
-        from agentq_cli.trees.leaving import leave
+        from agentq_cli.trees.leaving import leave, tree_left
 
-        stage_records.write(run_dir, stage_records.LEFT, leave(git, asked, now_ms)._asdict())
+        left = leave(git, asked, now_ms)
+        stage_records.write(run_dir, stage_records.LEFT, left._asdict() | {"tree": tree_left(git, left)})
+    elif stage == Stage.LAND:
+        from agentq_cli.trees.landing import perform
+
+        made = stage_records.read_made(run_dir)
+        start = "" if made is None else made.start
+        reply = perform(Do(about["step"]), git, asked, start, checked=about["checked"], onto=about["onto"])
+        stage_records.write(run_dir, stage_records.REPLY, reply._asdict())
     else:
         raise ValueError(stage)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -118,22 +120,34 @@ SPOILS = {
 OUTLIVING = """#!/bin/sh
 case "$*" in
 *"read-tree -m -u -n"*) ;;
-*"read-tree -m -u"*) kill -9 $PPID; read go < {place}/go ;;
+*"read-tree -m -u"*) echo $$ > {place}/pid; kill -9 $PPID; read go < {place}/go ;;
 esac
 exec {git} "$@"
 """
 
 
+@pytest.fixture
+def outliving(tmp_path: Path, repository: Repository) -> Iterator[dict[str, str]]:
+    """An environment whose git kills its caller and goes on once it is let; it ends with the test, however
+    that ends."""
+    place = tmp_path / "bin"
+    environ = having_git(place, OUTLIVING, repository.environ)
+    os.mkfifo(place / "go")
+    yield environ
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        pid = int((place / "pid").read_text())
+        if str(place) in Path(f"/proc/{pid}/cmdline").read_text():
+            os.kill(pid, signal.SIGKILL)
+
+
 def test_a_git_that_outlives_its_agentq_is_waited_for(
-    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outliving: dict[str, str]
 ) -> None:
     lander = prepared(repository, tmp_path / "tree", MERGE)
     before = own_files(repository)
     lander.tree.git("merge", "-q", "-m", "Do docs\n\nAgentq-Task: docs/1", "main")
     checked = lander.tree.git("rev-parse", "HEAD^{tree}")
-    environ = having_git(tmp_path / "bin", OUTLIVING, repository.environ)
-    os.mkfifo(tmp_path / "bin/go")
-    assert was_killed(lambda: land(Repository(lander.tree.path, environ).ours(), lander.work, checked))
+    assert was_killed(lambda: land(Repository(lander.tree.path, outliving).ours(), lander.work, checked))
     with monkeypatch.context() as patch:
         patch.setattr(take_left, "__defaults__", (0.1,))
         lock = str(repository.path / ".git/index.lock")

@@ -68,7 +68,8 @@ def _waits(write: Transaction, run: RunId, outcome: Outcome) -> int:
     if outcome.landing is None or outcome.landing.came != Came.FAILING:
         return 0
     found = write.ask("dispatch.landings_before", run._asdict() | {"limit": MOST_WAITS})
-    before = [row[0] is not None and rows.landing(row[0]).came == Came.FAILING for row in found]
+    landings = [None if row[0] is None else rows.landing(row[0]) for row in found]
+    before = [each is not None and each.came == Came.FAILING for each in landings]
     return [*before, False].index(False)
 
 

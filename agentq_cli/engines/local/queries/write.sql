@@ -53,6 +53,9 @@ SELECT variables FROM environments WHERE id = :id
 -- name: save
 UPDATE messages_in SET {columns} WHERE seq = :seq AND status = :before_status AND runs = :before_runs
 
+-- name: set_launch
+UPDATE messages_in SET launch = :launch WHERE seq = :seq
+
 -- name: mend_times
 UPDATE messages_in SET due_at = :due_at, expires_at = :expires_at WHERE seq = :seq
 
