@@ -93,6 +93,12 @@ def find_branch(git: Git, branch: str) -> str | None:
     return git.run("show-ref", "--verify", "--hash", HEADS + branch, ok=(0, 1, 128)).line() or None
 
 
+def short_names(git: Git, *below: str) -> list[str]:
+    """The short names of all refs below these, such as `refs/tags`. Raises GitFailed."""
+    told = git.run("for-each-ref", "--format=%(refname:short)", *below, seconds=2)
+    return told.out.decode(errors="surrogateescape").splitlines()
+
+
 def check_branch(git: Git, branch: str, *, ours: str | None = None) -> str | None:
     """The commit that the branch holds, or None if it is to be made.
 
