@@ -161,11 +161,6 @@ def read_landing(document: Document) -> Landing | None:
     return _read(_landing, document)
 
 
-def read_tree_left(document: Document) -> str | None:
-    """The tree that holds exactly what the run left; None if the record is unreadable or knows none."""
-    return _read(lambda found: object_id(found.get("tree")), document)
-
-
 def read_check(document: Document) -> Check | None:
     """How a check ended; None if the record is unreadable."""
     return _read(_check, document)
