@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import NotFound
-from agentq_cli.git.repository import HEADS
 from agentq_cli.model.addresses import Address
 from agentq_cli.model.trees import Asked
 from agentq_cli.options.tree_options import base_task
@@ -13,12 +13,25 @@ from agentq_cli.trees.records import branch_of, is_own, tree_at, tree_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agentq_cli.config.configuration import Config
-    from agentq_cli.engines.door import Queue
     from agentq_cli.model.addresses import RunId
     from agentq_cli.model.tasks import Task
-    from agentq_cli.model.work import Launch
     from agentq_cli.policy.order import Head
+
+
+def based(asked: Asked, find: Callable[[Address], Task]) -> Asked:
+    """The same with the branch of the task that its base names (`@ID`). `find` raises NotFound if there is none any
+    more, and then what its last run left is the base."""
+    address = base_task(asked.base, str)
+    if address is None:
+        return asked
+    branch = None
+    with suppress(NotFound):
+        branch = branch_of(find(address).work, address)
+    return asked._replace(base_branch=branch, base_task=address)
+
 
 DEFAULT_BASE = "HEAD"
 """Where a branch begins if nothing else is said."""
@@ -34,23 +47,12 @@ def tree_of_head(config: Config, state_dir: str, head: Head) -> str:
     return tree_at(trees_directory(config, state_dir), head.directory, Address(head.session, head.seq))
 
 
-def base_of(queue: Queue, launch: Launch) -> str:
-    """The name at which the branch of a task begins: of `--base @ID` the branch of that task, while there is one."""
-    base = launch.base or DEFAULT_BASE
-    address = base_task(base, str)
-    if address is None:
-        return base
-    try:
-        return HEADS + branch_of(queue.task(address).work, address)
-    except NotFound:
-        return base
-
-
-def asked(config: Config, queue: Queue, task: Task, run: RunId) -> Asked:
-    """What a run of a task asks of the task's tree."""
+def asked(config: Config, state_dir: str, task: Task, run: RunId, *, lands: bool = False) -> Asked:
+    """What a run of a task asks of the task's tree; `lands`: its agent has done its work, and it only lands."""
     work, launch = task.work, task.work.launch
     return Asked(
-        path=tree_of_task(config, queue.here.path, task),
+        lands=lands,
+        path=tree_of_task(config, state_dir, task),
         session=task.session,
         number=task.seq,
         attempt=run.attempt,
@@ -59,7 +61,7 @@ def asked(config: Config, queue: Queue, task: Task, run: RunId) -> Asked:
         checkout=launch.checkout or "",
         subdirectory=launch.subdirectory,
         branch=branch_of(work, task.address),
-        base=base_of(queue, launch),
+        base=launch.base or launch.land or DEFAULT_BASE,
         title=title(work.argv, work.prompt),
         setup=launch.setup,
         teardown=launch.teardown,
