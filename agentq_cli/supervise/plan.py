@@ -78,6 +78,7 @@ def plan(task: Task, config: Config, past: Past, *, now: int, here: Place | None
             resume=resume,
             agent_args=task.work.launch.agent_args,
             max_cost_usd=_left(task, past),
+            new_directory=tree is not None,
         )
     except AgentqError as error:
         return Plan(argv=(task.work.agent or "",), error=error.message)
@@ -266,6 +267,7 @@ def preview(work: Work, config: Config) -> tuple[str, ...]:
         resume=False,
         agent_args=work.launch.agent_args,
         max_cost_usd=work.launch.max_cost_usd,
+        new_directory=work.launch.repository is not None,
     )
     return argv
 

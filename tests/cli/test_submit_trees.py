@@ -373,3 +373,32 @@ def test_the_table_of_the_hook_is_the_one_of_git() -> None:
 
     told = subprocess.run(["git", "rev-parse", "--local-env-vars"], capture_output=True, text=True, check=True)
     assert set(told.stdout.split()) <= set(OF_REPOSITORY)
+
+
+def test_dry_run_shows_the_tree_and_what_the_agent_asks_there(kept: Checkout) -> None:
+    config = kept.aq.home / "config.toml"
+    config.write_text('[agents.shy]\nargv = ["true"]\nasks = "for a password"\n')
+    env = {"AGENTQ_CONFIG": str(config)}
+    words = ("submit", "--dry-run", "--worktree", "-C", str(kept.path), "-a", "shy", "work")
+    (plan,) = kept.aq.items(*words, "-s", "docs", "--base", "HEAD", env=env)
+    place = f"{os.path.realpath(kept.aq.state_dir)}/trees"
+    path = f"{place}/{tree_name(f'{kept.path}/.git', 'agentq/s/docs')}"
+    assert (plan["worktree"], plan["branch"], plan["base"]) == (path, "agentq/s/docs", "HEAD")
+    asks = "asks for a password of a directory that it has not seen; no switch answers that"
+    assert plan["asks"] == asks
+    (plan,) = kept.aq.items(*words, env=env)
+    assert (plan["worktree"], plan["branch"], plan["base"]) == (None, "agentq/t/default/N", "refs/heads/main")
+    text = kept.aq(*words, env=env).stdout
+    assert "branch: " in text and asks in text
+    done = kept.aq("doctor", code=1, env=env)
+    assert f"it may not work with --worktree: it {asks}" in done.stdout.replace("\n", " ")
+
+
+def test_a_branch_that_an_earlier_queue_left_behind_is_not_taken_for_that_of_the_next_task(repo: Checkout) -> None:
+    repo.git("branch", "agentq/t/default/2")
+    repo.git("branch", "agentq/s/docs")
+    assert repo.submit(*TRUE) == "default/1"
+    assert "--branch 'agentq/t/default/2': already there, and not made for this" in repo.refused(*TRUE)
+    assert "--branch 'agentq/s/docs': already there, and not made for this" in repo.refused("-s", "docs", *TRUE)
+    assert repo.submit("--branch", "mine", *TRUE) == "default/2"
+    assert repo.submit(*TRUE) == "default/3"
