@@ -7,15 +7,16 @@ import os
 from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import NotFound, Refused
 from agentq_cli.git.admission import CARRIED, admit, lasting_checkout, require_remote
-from agentq_cli.git.branches import check_branch, line_of, session_branch, task_branch
+from agentq_cli.git.branches import check_branch, line_of
 from agentq_cli.git.carried import carry
 from agentq_cli.git.refusals import AnotherTree, BadBranch, BranchTaken, NoRepository, UnknownRef
 from agentq_cli.git.repository import HEADS
 from agentq_cli.git.runner import Git, GitFailed
+from agentq_cli.model.branches import branch_of, is_own, session_branch, task_branch
 from agentq_cli.options.tree_options import LineOfBatch
 from agentq_cli.trees import register
 from agentq_cli.trees.place import trees_directory
-from agentq_cli.trees.records import branch_of, is_own, tree_name
+from agentq_cli.trees.records import tree_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
