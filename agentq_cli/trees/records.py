@@ -49,6 +49,11 @@ class TreeRecord:
         """The session, or the address of the task, that it belongs to."""
         return self.session if self.seq is None else f"{self.session}/{self.seq}"
 
+    @property
+    def words(self) -> str:
+        """How a command names it."""
+        return f"-s {self.session}" if self.seq is None else self.line
+
 
 def is_own(work: Work) -> bool:
     """Whether a task has a tree of its own, and not its session's."""
