@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.errors import Usage
-from agentq_cli.commands.admitting import admitting
 from agentq_cli.engines.door import Queue, done, store_one
 from agentq_cli.model.addresses import Address
 from agentq_cli.options import values
@@ -52,7 +51,7 @@ def submit(given: Given, here: Context) -> Result:
     Prints the task's address once the task is on disk; a later power loss does not lose it. Tasks of a named session
     run in order, in one conversation of its agent. Tasks of the session 'default' are independent.
     """
-    admit = admitting(here, dry=bool(given["dry_run"]))
+    admit = here.admission(dry=bool(given["dry_run"]))
     if given["batch"] is not None:
         tasks = _batch(here, given["batch"], given, admit)
     else:

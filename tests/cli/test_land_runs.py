@@ -306,13 +306,14 @@ def test_two_supervisors_and_a_person_land_on_one_branch(work: Landing, aq: Driv
         for name in ("one", "two", "three", "four")
     ]
     supervisors = [aq.supervise("--drain", "-j", "4") for _ in range(2)]
-    mine = 0
-    while any(each.poll() is None for each in supervisors):
-        mine += commits_by_hand(work, f"mine-{mine}")
+    runs = aq.state_dir / "sessions/default/runs"
+    for number in range(1, 5):
+        until(lambda: (runs / f"{number}.1/checked").exists(), what="it is about to land")  # noqa: B023
+        until(lambda: commits_by_hand(work, f"mine-{number}"), what="git is free")  # noqa: B023
     assert [aq.ended(each) for each in supervisors] == [0, 0]
     assert set(aq.statuses().values()) == {"completed"}
     subjects = work.git("log", "--format=%s", "main").splitlines()
-    for name in ("one", "two", "three", "four", *(f"mine-{number}" for number in range(mine))):
+    for name in ("one", "two", "three", "four", *(f"mine-{number}" for number in range(1, 5))):
         assert subjects.count(name) == 1, name
         assert (work.path / name).exists()
     for address in tasks:

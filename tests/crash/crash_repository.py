@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -11,10 +12,11 @@ from crash_world import World
 CONFIG = "[user]\n\tname = Ann Other\n\temail = ann@example.com\n[init]\n\tdefaultBranch = main\n"
 
 
-def git(world: World, *words: str) -> str:
+def git(world: World, *words: str, stdin: str = "") -> str:
     """What git prints in the repository. Raises CalledProcessError."""
+    where, environ = world.root / "repository", world.environ()
     done = subprocess.run(
-        ["git", *words], cwd=world.root / "repository", env=world.environ(), capture_output=True, text=True, check=True
+        ["git", *words], cwd=where, env=environ, input=stdin, capture_output=True, text=True, check=True
     )
     return done.stdout
 
@@ -29,6 +31,18 @@ def make_repository(world: World) -> None:
     git(world, "commit", "--quiet", "--message", "One")
     (world.root / "repository/file").write_text("the caller's\n")
     (world.root / "callers").write_text(_of_caller(world))
+
+
+def make_trunk(world: World) -> None:
+    """A branch that nobody has checked out, one commit ahead of what the tasks begin at."""
+    tree = git(
+        world,
+        "mktree",
+        stdin=git(world, "ls-tree", "HEAD").replace("\tfile", "\ttheirs") + git(world, "ls-tree", "HEAD"),
+    )
+    commit = git(world, "commit-tree", tree.strip(), "-p", "HEAD", "-m", "Theirs").strip()
+    git(world, "branch", "trunk", commit)
+    (world.root / "passed").write_text(f"{tree.strip()}\n")
 
 
 def damage(world: World, begun: Iterable[str]) -> Iterator[str]:
@@ -50,9 +64,29 @@ def damage(world: World, begun: Iterable[str]) -> Iterator[str]:
                 yield f"{ref} does not have what {run} left"
         except subprocess.CalledProcessError as error:
             yield f"{ref}: {error.stderr}"
+    if (world.root / "passed").exists():
+        yield from _damage_of_trunk(world)
     for name in os.listdir(world.state / "trees") if (world.state / "trees").exists() else ():
         if name.endswith(("gone", ".new")):
             yield f"'{name}' is left in the trees"
+
+
+def _damage_of_trunk(world: World) -> Iterator[str]:
+    """Work that landed twice, unchecked, or not although its task is completed."""
+    subjects = git(world, "log", "--format=%s", "trunk").splitlines()
+    if (
+        subjects.count("Theirs") != 1
+        or subjects.count("s/1.1") > 1
+        or len(git(world, "rev-list", "--merges", "trunk").split()) > 1
+    ):
+        yield f"trunk has {subjects}"
+    if git(world, "rev-parse", "trunk^{tree}").strip() not in (world.root / "passed").read_text().split():
+        yield "trunk has files that no check has passed on"
+    runs = json.loads(world.ok("runs", "--json"))["items"]
+    if (runs[0]["status"] == "success") is not ("s/1.1" in subjects):
+        yield f"trunk has {subjects}, and the run is {runs[0]['status']}"
+    if runs[0]["status"] == "success" and runs[0]["landed"] != git(world, "rev-parse", "trunk").strip():
+        yield f"{runs[0]['landed']} is not what landed"
 
 
 def _of_caller(world: World) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from crash_repository import make_repository
+from crash_repository import make_repository, make_trunk
 from crash_world import CHECK, EFFECT, GATED, GATED_CHECK, QUICK, Done, Started, World, until
 from invariants import ENDED, Expected, reading, rows
 
@@ -241,6 +241,19 @@ def in_tree(*options: str, wait: str = "") -> Callable[[World], None]:
 
 def drain_tree(world: World, crash: Crash) -> Done:
     in_tree("--check", f'grep -qx "$AGENTQ_RUN" work && {CHECK}')(world)
+    return drain(world, crash)
+
+
+def land_tree(world: World, crash: Crash) -> Done:
+    """A run that lands on a branch that has moved since it began, so that it is checked again on the way."""
+    make_repository(world)
+    make_trunk(world)
+    work = 'echo "$AGENTQ_RUN" >>work && git add work && git commit -qm "$AGENTQ_RUN"'
+    passed = 'git rev-parse "HEAD^{tree}" >>"$AGENTQ_STATE_DIR/../passed"'
+    given = ("-s", "s", "-C", str(world.root / "repository"), "--worktree", "--base", "HEAD", "--land", "trunk")
+    world.submit(
+        *given, "--check", f"test -e work && {passed} && {CHECK}", script=f"{work} && {EFFECT.format(wait='')}"
+    )
     return drain(world, crash)
 
 
@@ -546,6 +559,7 @@ SCENARIOS = (
         only("completed"),
     ),
     Scenario("tree", ("supervisor", "shim"), nothing, drain_tree, harm),
+    Scenario("lands", ("shim",), nothing, land_tree, harm),
     Scenario("sweep-closes-tree", ("sweep", "shim"), nothing, close_tree, only("failed", strict=False)),
     Scenario("series", ("supervisor",), series, drain, rearmed),
     Scenario("requests", SWEEP, asking, command("sweep", "--no-wake"), only("completed", counts=3)),
