@@ -8,11 +8,11 @@ _agentq_command() {
     options='' runs=''
     case $1 in
     '') options='--json --state-dir --color --utc --allow-network-fs --version --help' ;;
-    submit) options='--exec --shell --file --batch --key --replace --stdin --script --check --label --session --agent --cwd --shared --env --env-file --context --agent-arg --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --utc --allow-network-fs --help' runs=yes ;;
-    schedule) options='--exec --shell --file --key --replace --stdin --script --check --label --session --agent --cwd --shared --env --env-file --context --agent-arg --cron --every --at --tz --start --until --max-runs --missed --overlap --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --next --dry-run --json --state-dir --color --utc --allow-network-fs --help' runs=yes ;;
+    submit) options='--exec --shell --file --batch --key --replace --stdin --script --check --label --session --agent --cwd --shared --env --env-file --context --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --utc --allow-network-fs --help' runs=yes ;;
+    schedule) options='--exec --shell --file --key --replace --stdin --script --check --label --session --agent --cwd --shared --env --env-file --context --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --cron --every --at --tz --start --until --max-runs --missed --overlap --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --next --dry-run --json --state-dir --color --utc --allow-network-fs --help' runs=yes ;;
     list) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --utc --allow-network-fs --help' ;;
     show) options='--json --state-dir --color --utc --allow-network-fs --help' ;;
-    logs) options='--stdout --stderr --script --check --tail --raw --follow --json --state-dir --color --utc --allow-network-fs --help' ;;
+    logs) options='--stdout --stderr --script --check --setup --tail --raw --follow --json --state-dir --color --utc --allow-network-fs --help' ;;
     runs) options='--session --agent --series --status --label --since --until --limit --json --state-dir --color --utc --allow-network-fs --help' ;;
     schedules) options='--session --agent --series --label --json --state-dir --color --utc --allow-network-fs --help' ;;
     events) options='--session --agent --series --status --label --since --until --limit --follow --json --state-dir --color --utc --allow-network-fs --help' ;;
@@ -20,14 +20,19 @@ _agentq_command() {
     sessions) options='--agent --json --state-dir --color --utc --allow-network-fs --help' ;;
     workers) options='--json --state-dir --color --utc --allow-network-fs --help' ;;
     top) options='--read-only --json --state-dir --color --utc --allow-network-fs --help' ;;
-    edit) options='--exec --shell --prompt --key --stdin --script --check --label --agent --cwd --shared --env --env-file --context --agent-arg --at --in --cron --every --tz --start --until --max-runs --missed --overlap --once --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --json --state-dir --color --utc --allow-network-fs --help' runs=yes ;;
+    edit) options='--exec --shell --prompt --key --stdin --script --check --label --agent --cwd --shared --env --env-file --context --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --at --in --cron --every --tz --start --until --max-runs --missed --overlap --once --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --json --state-dir --color --utc --allow-network-fs --help' runs=yes ;;
     pause) options='--session --agent --all --reason --json --state-dir --color --utc --allow-network-fs --help' ;;
     resume) options='--session --agent --all --json --state-dir --color --utc --allow-network-fs --help' ;;
     cancel) options='--session --all --wait --dry-run --yes --json --state-dir --color --utc --allow-network-fs --help' ;;
-    retry) options='--exec --shell --prompt --key --stdin --script --check --session --failed --label --since --agent --cwd --shared --env --env-file --context --agent-arg --at --in --tz --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --yes --json --state-dir --color --utc --allow-network-fs --help' runs=yes ;;
+    retry) options='--exec --shell --prompt --key --stdin --script --check --session --failed --label --since --agent --cwd --shared --env --env-file --context --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --at --in --tz --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --yes --json --state-dir --color --utc --allow-network-fs --help' runs=yes ;;
     reply) options='--json --state-dir --color --utc --allow-network-fs --help' ;;
     trigger) options='--json --state-dir --color --utc --allow-network-fs --help' ;;
     prune) options='--older-than --session --dry-run --yes --json --state-dir --color --utc --allow-network-fs --help' ;;
+    diff) options='--session --stat --name-only --json --state-dir --color --utc --allow-network-fs --help' ;;
+    land) options='--session --into --as --json --state-dir --color --utc --allow-network-fs --help' ;;
+    trees) options='--session --json --state-dir --color --utc --allow-network-fs --help' ;;
+    discard) options='--session --yes --json --state-dir --color --utc --allow-network-fs --help' ;;
+    restore) options='--session --json --state-dir --color --utc --allow-network-fs --help' ;;
     run) options='--session --drain --idle-exit --max-tasks --on-stop --jobs --detach --another --json --state-dir --color --utc --allow-network-fs --help' ;;
     jobs) options='--reset --json --state-dir --color --utc --allow-network-fs --help' ;;
     stop) options='--wait --leave --cancel --json --state-dir --color --utc --allow-network-fs --help' ;;
@@ -41,11 +46,11 @@ _agentq_command() {
     config) options='--json --state-dir --color --utc --allow-network-fs --help' ;;
     service) options='--dry-run --json --state-dir --color --utc --allow-network-fs --help' ;;
     completion) options='--json --state-dir --color --utc --allow-network-fs --help' ;;
-    x) options='--exec --shell --file --batch --key --replace --stdin --script --check --label --session --agent --cwd --shared --env --env-file --context --agent-arg --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --utc --allow-network-fs --help' runs=yes ;;
-    add) options='--exec --shell --file --batch --key --replace --stdin --script --check --label --session --agent --cwd --shared --env --env-file --context --agent-arg --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --utc --allow-network-fs --help' runs=yes ;;
+    x) options='--exec --shell --file --batch --key --replace --stdin --script --check --label --session --agent --cwd --shared --env --env-file --context --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --utc --allow-network-fs --help' runs=yes ;;
+    add) options='--exec --shell --file --batch --key --replace --stdin --script --check --label --session --agent --cwd --shared --env --env-file --context --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --utc --allow-network-fs --help' runs=yes ;;
     ls) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --utc --allow-network-fs --help' ;;
     rm) options='--session --all --wait --dry-run --yes --json --state-dir --color --utc --allow-network-fs --help' ;;
-    log) options='--stdout --stderr --script --check --tail --raw --follow --json --state-dir --color --utc --allow-network-fs --help' ;;
+    log) options='--stdout --stderr --script --check --setup --tail --raw --follow --json --state-dir --color --utc --allow-network-fs --help' ;;
     status) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --utc --allow-network-fs --help' ;;
     esac
 }
@@ -57,27 +62,35 @@ _agentq_option() {
     '':--state-dir) kind=directories ;;
     '':--color) kind=words choices='auto always never' ;;
     submit:-a|submit:--agent) kind=agents ;;
+    submit:--land) kind=branches ;;
     submit:-C|submit:--cwd|submit:--state-dir) kind=directories ;;
     submit:--file|submit:--batch|submit:--stdin|submit:--script|submit:--env-file) kind=files ;;
-    submit:-c|submit:--shell|submit:--key|submit:--check|submit:-e|submit:--env|submit:--agent-arg|submit:--at|submit:--in|submit:--tz|submit:-p|submit:--priority|submit:--expires|submit:--timeout|submit:--grace|submit:--stall-timeout|submit:--check-timeout|submit:--memory|submit:--max-cost|submit:--retries|submit:--backoff|submit:--max-backoff) kind=free ;;
+    submit:-c|submit:--shell|submit:--key|submit:--check|submit:-e|submit:--env|submit:--agent-arg|submit:--branch|submit:--setup|submit:--teardown|submit:--at|submit:--in|submit:--tz|submit:-p|submit:--priority|submit:--expires|submit:--timeout|submit:--grace|submit:--stall-timeout|submit:--check-timeout|submit:--memory|submit:--max-cost|submit:--retries|submit:--backoff|submit:--max-backoff) kind=free ;;
     submit:--label) kind=labels ;;
+    submit:--base) kind=refs ;;
+    submit:--push) kind=remotes ;;
     submit:-s|submit:--session) kind=sessions ;;
     submit:--after|submit:--after-any|submit:--after-failure) kind=tasks ;;
     submit:--color) kind=words choices='auto always never' ;;
     submit:--on-dep-failure) kind=words choices='cancel hold run' ;;
     submit:--context) kind=words choices='isolated session' ;;
+    submit:--land-as) kind=words choices='merge squash ff' ;;
     submit:--on-crash) kind=words choices='retry fail' ;;
     schedule:-a|schedule:--agent) kind=agents ;;
+    schedule:--land) kind=branches ;;
     schedule:-C|schedule:--cwd|schedule:--state-dir) kind=directories ;;
     schedule:--file|schedule:--stdin|schedule:--script|schedule:--env-file) kind=files ;;
-    schedule:-c|schedule:--shell|schedule:--key|schedule:--check|schedule:-e|schedule:--env|schedule:--agent-arg|schedule:--cron|schedule:--every|schedule:--at|schedule:--tz|schedule:--start|schedule:--until|schedule:--max-runs|schedule:-p|schedule:--priority|schedule:--expires|schedule:--timeout|schedule:--grace|schedule:--stall-timeout|schedule:--check-timeout|schedule:--memory|schedule:--max-cost|schedule:--pause-after|schedule:--retries|schedule:--backoff|schedule:--max-backoff|schedule:--next) kind=free ;;
+    schedule:-c|schedule:--shell|schedule:--key|schedule:--check|schedule:-e|schedule:--env|schedule:--agent-arg|schedule:--branch|schedule:--setup|schedule:--teardown|schedule:--cron|schedule:--every|schedule:--at|schedule:--tz|schedule:--start|schedule:--until|schedule:--max-runs|schedule:-p|schedule:--priority|schedule:--expires|schedule:--timeout|schedule:--grace|schedule:--stall-timeout|schedule:--check-timeout|schedule:--memory|schedule:--max-cost|schedule:--pause-after|schedule:--retries|schedule:--backoff|schedule:--max-backoff|schedule:--next) kind=free ;;
     schedule:--label) kind=labels ;;
+    schedule:--base) kind=refs ;;
+    schedule:--push) kind=remotes ;;
     schedule:-s|schedule:--session) kind=sessions ;;
     schedule:--after|schedule:--after-any|schedule:--after-failure) kind=tasks ;;
     schedule:--color) kind=words choices='auto always never' ;;
     schedule:--on-dep-failure) kind=words choices='cancel hold run' ;;
     schedule:--context) kind=words choices='isolated session' ;;
     schedule:--missed) kind=words choices='latest all skip' ;;
+    schedule:--land-as) kind=words choices='merge squash ff' ;;
     schedule:--on-crash) kind=words choices='retry fail' ;;
     schedule:--overlap) kind=words choices='skip queue' ;;
     list:-a|list:--agent) kind=agents ;;
@@ -127,15 +140,19 @@ _agentq_option() {
     top:--state-dir) kind=directories ;;
     top:--color) kind=words choices='auto always never' ;;
     edit:-a|edit:--agent) kind=agents ;;
+    edit:--land) kind=branches ;;
     edit:-C|edit:--cwd|edit:--state-dir) kind=directories ;;
     edit:--stdin|edit:--script|edit:--env-file) kind=files ;;
-    edit:--exec|edit:-c|edit:--shell|edit:--prompt|edit:--key|edit:--check|edit:-e|edit:--env|edit:--agent-arg|edit:--at|edit:--in|edit:--cron|edit:--every|edit:--tz|edit:--start|edit:--until|edit:--max-runs|edit:-p|edit:--priority|edit:--expires|edit:--timeout|edit:--grace|edit:--stall-timeout|edit:--check-timeout|edit:--memory|edit:--max-cost|edit:--pause-after|edit:--retries|edit:--backoff|edit:--max-backoff) kind=free ;;
+    edit:--exec|edit:-c|edit:--shell|edit:--prompt|edit:--key|edit:--check|edit:-e|edit:--env|edit:--agent-arg|edit:--branch|edit:--setup|edit:--teardown|edit:--at|edit:--in|edit:--cron|edit:--every|edit:--tz|edit:--start|edit:--until|edit:--max-runs|edit:-p|edit:--priority|edit:--expires|edit:--timeout|edit:--grace|edit:--stall-timeout|edit:--check-timeout|edit:--memory|edit:--max-cost|edit:--pause-after|edit:--retries|edit:--backoff|edit:--max-backoff) kind=free ;;
     edit:--label) kind=labels ;;
+    edit:--base) kind=refs ;;
+    edit:--push) kind=remotes ;;
     edit:--after|edit:--after-any|edit:--after-failure) kind=tasks ;;
     edit:--color) kind=words choices='auto always never' ;;
     edit:--on-dep-failure) kind=words choices='cancel hold run' ;;
     edit:--context) kind=words choices='isolated session' ;;
     edit:--missed) kind=words choices='latest all skip' ;;
+    edit:--land-as) kind=words choices='merge squash ff' ;;
     edit:--on-crash) kind=words choices='retry fail' ;;
     edit:--overlap) kind=words choices='skip queue' ;;
     pause:-a|pause:--agent) kind=agents ;;
@@ -151,15 +168,19 @@ _agentq_option() {
     cancel:-s|cancel:--session) kind=sessions ;;
     cancel:--color) kind=words choices='auto always never' ;;
     retry:-a|retry:--agent) kind=agents ;;
+    retry:--land) kind=branches ;;
     retry:-C|retry:--cwd|retry:--state-dir) kind=directories ;;
     retry:--stdin|retry:--script|retry:--env-file) kind=files ;;
-    retry:--exec|retry:-c|retry:--shell|retry:--prompt|retry:--key|retry:--check|retry:--since|retry:-e|retry:--env|retry:--agent-arg|retry:--at|retry:--in|retry:--tz|retry:-p|retry:--priority|retry:--expires|retry:--timeout|retry:--grace|retry:--stall-timeout|retry:--check-timeout|retry:--memory|retry:--max-cost|retry:--retries|retry:--backoff|retry:--max-backoff) kind=free ;;
+    retry:--exec|retry:-c|retry:--shell|retry:--prompt|retry:--key|retry:--check|retry:--since|retry:-e|retry:--env|retry:--agent-arg|retry:--branch|retry:--setup|retry:--teardown|retry:--at|retry:--in|retry:--tz|retry:-p|retry:--priority|retry:--expires|retry:--timeout|retry:--grace|retry:--stall-timeout|retry:--check-timeout|retry:--memory|retry:--max-cost|retry:--retries|retry:--backoff|retry:--max-backoff) kind=free ;;
     retry:--label) kind=labels ;;
+    retry:--base) kind=refs ;;
+    retry:--push) kind=remotes ;;
     retry:-s|retry:--session) kind=sessions ;;
     retry:--after|retry:--after-any|retry:--after-failure) kind=tasks ;;
     retry:--color) kind=words choices='auto always never' ;;
     retry:--on-dep-failure) kind=words choices='cancel hold run' ;;
     retry:--context) kind=words choices='isolated session' ;;
+    retry:--land-as) kind=words choices='merge squash ff' ;;
     retry:--on-crash) kind=words choices='retry fail' ;;
     reply:--state-dir) kind=directories ;;
     reply:--color) kind=words choices='auto always never' ;;
@@ -169,6 +190,23 @@ _agentq_option() {
     prune:--older-than) kind=free ;;
     prune:-s|prune:--session) kind=sessions ;;
     prune:--color) kind=words choices='auto always never' ;;
+    diff:--state-dir) kind=directories ;;
+    diff:-s|diff:--session) kind=sessions ;;
+    diff:--color) kind=words choices='auto always never' ;;
+    land:--into) kind=branches ;;
+    land:--state-dir) kind=directories ;;
+    land:-s|land:--session) kind=sessions ;;
+    land:--color) kind=words choices='auto always never' ;;
+    land:--as) kind=words choices='merge squash ff' ;;
+    trees:--state-dir) kind=directories ;;
+    trees:-s|trees:--session) kind=sessions ;;
+    trees:--color) kind=words choices='auto always never' ;;
+    discard:--state-dir) kind=directories ;;
+    discard:-s|discard:--session) kind=sessions ;;
+    discard:--color) kind=words choices='auto always never' ;;
+    restore:--state-dir) kind=directories ;;
+    restore:-s|restore:--session) kind=sessions ;;
+    restore:--color) kind=words choices='auto always never' ;;
     run:--state-dir) kind=directories ;;
     run:--idle-exit|run:--max-tasks|run:-j|run:--jobs) kind=free ;;
     run:-s|run:--session) kind=sessions ;;
@@ -216,26 +254,34 @@ _agentq_option() {
     completion:--state-dir) kind=directories ;;
     completion:--color) kind=words choices='auto always never' ;;
     x:-a|x:--agent) kind=agents ;;
+    x:--land) kind=branches ;;
     x:-C|x:--cwd|x:--state-dir) kind=directories ;;
     x:--file|x:--batch|x:--stdin|x:--script|x:--env-file) kind=files ;;
-    x:-c|x:--shell|x:--key|x:--check|x:-e|x:--env|x:--agent-arg|x:--at|x:--in|x:--tz|x:-p|x:--priority|x:--expires|x:--timeout|x:--grace|x:--stall-timeout|x:--check-timeout|x:--memory|x:--max-cost|x:--retries|x:--backoff|x:--max-backoff) kind=free ;;
+    x:-c|x:--shell|x:--key|x:--check|x:-e|x:--env|x:--agent-arg|x:--branch|x:--setup|x:--teardown|x:--at|x:--in|x:--tz|x:-p|x:--priority|x:--expires|x:--timeout|x:--grace|x:--stall-timeout|x:--check-timeout|x:--memory|x:--max-cost|x:--retries|x:--backoff|x:--max-backoff) kind=free ;;
     x:--label) kind=labels ;;
+    x:--base) kind=refs ;;
+    x:--push) kind=remotes ;;
     x:-s|x:--session) kind=sessions ;;
     x:--after|x:--after-any|x:--after-failure) kind=tasks ;;
     x:--color) kind=words choices='auto always never' ;;
     x:--on-dep-failure) kind=words choices='cancel hold run' ;;
     x:--context) kind=words choices='isolated session' ;;
+    x:--land-as) kind=words choices='merge squash ff' ;;
     x:--on-crash) kind=words choices='retry fail' ;;
     add:-a|add:--agent) kind=agents ;;
+    add:--land) kind=branches ;;
     add:-C|add:--cwd|add:--state-dir) kind=directories ;;
     add:--file|add:--batch|add:--stdin|add:--script|add:--env-file) kind=files ;;
-    add:-c|add:--shell|add:--key|add:--check|add:-e|add:--env|add:--agent-arg|add:--at|add:--in|add:--tz|add:-p|add:--priority|add:--expires|add:--timeout|add:--grace|add:--stall-timeout|add:--check-timeout|add:--memory|add:--max-cost|add:--retries|add:--backoff|add:--max-backoff) kind=free ;;
+    add:-c|add:--shell|add:--key|add:--check|add:-e|add:--env|add:--agent-arg|add:--branch|add:--setup|add:--teardown|add:--at|add:--in|add:--tz|add:-p|add:--priority|add:--expires|add:--timeout|add:--grace|add:--stall-timeout|add:--check-timeout|add:--memory|add:--max-cost|add:--retries|add:--backoff|add:--max-backoff) kind=free ;;
     add:--label) kind=labels ;;
+    add:--base) kind=refs ;;
+    add:--push) kind=remotes ;;
     add:-s|add:--session) kind=sessions ;;
     add:--after|add:--after-any|add:--after-failure) kind=tasks ;;
     add:--color) kind=words choices='auto always never' ;;
     add:--on-dep-failure) kind=words choices='cancel hold run' ;;
     add:--context) kind=words choices='isolated session' ;;
+    add:--land-as) kind=words choices='merge squash ff' ;;
     add:--on-crash) kind=words choices='retry fail' ;;
     ls:-a|ls:--agent) kind=agents ;;
     ls:--state-dir) kind=directories ;;
@@ -282,6 +328,10 @@ _agentq_argument() {
     reply:0) kind=ended ;;
     trigger:0) kind=series ;;
     prune:*) kind=ended ;;
+    diff:0) kind=tasks ;;
+    land:0) kind=tasks ;;
+    discard:0) kind=tasks ;;
+    restore:0) kind=tasks ;;
     wait:*) kind=live ;;
     config:0) kind=words choices='show check path' ;;
     service:0) kind=words choices='install uninstall status print' ;;
@@ -390,7 +440,7 @@ _agentq() {
     elif [[ $current == -* ]]; then
         for word in $options; do _agentq_offer "$word"; done
     elif [[ -z $command ]]; then
-        for word in submit schedule list show logs runs schedules events messages sessions workers top edit pause resume cancel retry reply trigger prune run jobs stop sweep wait health stats report doctor agents config service completion x add ls rm log status; do
+        for word in submit schedule list show logs runs schedules events messages sessions workers top edit pause resume cancel retry reply trigger prune diff land trees discard restore run jobs stop sweep wait health stats report doctor agents config service completion x add ls rm log status; do
             _agentq_offer "$word"
         done
     else

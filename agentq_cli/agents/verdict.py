@@ -49,6 +49,8 @@ if TYPE_CHECKING:
         @property
         def script_outcome(self) -> str | None: ...
         @property
+        def failed(self) -> str | None: ...
+        @property
         def oom_kills(self) -> int | None: ...
 
 
@@ -206,6 +208,8 @@ def decide(
     if exit.stopped not in (None, LINGER) and not (verdict.final and (verdict.ok or final_first)):
         status, failure, reason = STOPPED.get(exit.stopped or "", (RunStatus.ERROR, FailureClass.ERROR, exit.stopped))
         return Decision(status, failure, exit.error or reason)
+    if exit.failed is not None:
+        return Decision(RunStatus.ERROR, _class(exit.failed), exit.error)
     if exit.script_outcome == "skip":
         return Decision(RunStatus.SKIPPED)
     if exit.script_outcome == "error":
@@ -225,6 +229,11 @@ def decide(
     if exit.exit_code == 0 and not exit.signal:
         return Decision(RunStatus.SUCCESS)
     return Decision(RunStatus.ERROR, FailureClass.ERROR, ending)
+
+
+def _class(name: str) -> FailureClass:
+    """The failure class of this name, which a keeper of another version may have written."""
+    return FailureClass(name) if name in set(FailureClass) else FailureClass.ERROR
 
 
 def _said(verdict: Verdict) -> Decision:

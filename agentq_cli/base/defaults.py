@@ -22,6 +22,9 @@ CHECK_RETRIES = 3
 CHECK_TIMEOUT_MS = 600_000
 """The default of `--check-timeout`."""
 
+SETUP_TIMEOUT_MS = 600_000
+"""How long `--setup` may take."""
+
 MAX_BACKOFF_MS = 300_000
 """The default of `--max-backoff`."""
 

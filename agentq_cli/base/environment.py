@@ -17,16 +17,23 @@ CAPTURED = ("*",)
 SECRET = ("*KEY*", "*TOKEN*", "*SECRET*", "*PASSW*", "*CREDENTIAL*", "*COOKIE*")
 """The names of variables that look like secrets, in capitals or not; they are never stored."""
 
-MOMENT = (
-    *("TERM", "DISPLAY", "WAYLAND_*", "DBUS_*", "XDG_RUNTIME_DIR", "XDG_SESSION_*", "SSH_*", "INVOCATION_ID"),
-    *("NOTIFY_SOCKET", "PWD", "OLDPWD", "SHLVL", "_", "PS1", "STY", "TMUX*", "CLAUDECODE"),
-    # What `git rev-parse --local-env-vars` names: they belong to the repository of a hook or an alias.
+OF_REPOSITORY = (
     *("GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CONFIG", "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT"),
     *("GIT_OBJECT_DIRECTORY", "GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_GRAFT_FILE"),
     *("GIT_INDEX_FILE", "GIT_NO_REPLACE_OBJECTS", "GIT_REPLACE_REF_BASE", "GIT_PREFIX", "GIT_SHALLOW_FILE"),
     *("GIT_COMMON_DIR", "GIT_INTERNAL_SUPER_PREFIX"),
     # These mean nothing without GIT_CONFIG_COUNT, and may hold a login.
     *("GIT_CONFIG_KEY_*", "GIT_CONFIG_VALUE_*"),
+)
+"""What `git rev-parse --local-env-vars` names: these belong to the repository of a hook or an alias. No task gets them
+from a shell or a supervisor, and one in a tree gets none at all."""
+
+MOMENT = (
+    *("TERM", "DISPLAY", "WAYLAND_*", "DBUS_*", "XDG_RUNTIME_DIR", "XDG_SESSION_*", "SSH_*", "INVOCATION_ID"),
+    *("NOTIFY_SOCKET", "PWD", "OLDPWD", "SHLVL", "_", "PS1", "STY", "TMUX*", "CLAUDECODE"),
+    *OF_REPOSITORY,
+    # What git sets for its hooks as well: the commit that is being made, and the objects that a push may yet refuse.
+    *("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE", "GIT_QUARANTINE_PATH"),
 )
 """The names of variables that belong to the moment, the terminal or the login of a submit; they are not stored."""
 
@@ -35,7 +42,7 @@ LASTING = ("SSH_AUTH_SOCK",)
 
 SETTINGS = (
     *("AGENTQ_JOBS", "AGENTQ_DEFAULT_AGENT", "AGENTQ_TZ", "AGENTQ_RETENTION", "AGENTQ_MAX_QUEUED"),
-    *("AGENTQ_CAPTURE_ENV", "AGENTQ_SECRET_ENV"),
+    *("AGENTQ_CAPTURE_ENV", "AGENTQ_SECRET_ENV", "AGENTQ_TREES", "AGENTQ_CACHES", "AGENTQ_TREES_WARN"),
 )
 """The variables that set what the config file can set."""
 
@@ -46,6 +53,7 @@ RESERVED = frozenset(
         *("AGENTQ_TASK", "AGENTQ_RUN", "AGENTQ_SESSION", "AGENTQ_ATTEMPT", "AGENTQ_SCHEDULED_FOR", "AGENTQ_TZ"),
         *("AGENTQ_STATE_DIR", "AGENTQ_INBOUND", "AGENTQ_OUTBOUND", "AGENTQ_HEARTBEAT", "AGENTQ_RESULT"),
         *("AGENTQ_DEPTH", "AGENTQ_PREVIOUS_RUN", "AGENTQ_SCRIPT_DATA"),
+        *("AGENTQ_WORKTREE", "AGENTQ_BRANCH", "AGENTQ_BASE", "AGENTQ_REPOSITORY", "AGENTQ_TREE"),
     )
 )
 """What each run is told about itself. These are always set by agentq, so nobody may set them."""

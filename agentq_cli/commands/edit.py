@@ -11,8 +11,9 @@ from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue
 from agentq_cli.model.tasks import NewTask, Task
 from agentq_cli.options.new_schedule import make_schedule, series
-from agentq_cli.options.new_task import TaskMaker, content, environment, spelled
+from agentq_cli.options.new_task import ABOUT_TREE, AFTER, TaskMaker, content, environment, spelled
 from agentq_cli.options.table import rows
+from agentq_cli.options.tree_options import OF_TREE, PLACE, check_base, check_series
 from agentq_cli.show import documents
 from agentq_cli.show.results import Items, Result
 
@@ -29,6 +30,9 @@ FIELDS = {row.name: row.field for row in rows("edit") if "batch" in row.holds} |
 
 SCHEDULE = {row.name for row in rows("edit") if row.field.startswith("schedule.")}
 RECURRENCE = {"cron", "every", "at"}
+
+PLACING = ABOUT_TREE | {"cwd", "context"}
+"""The options that a task's tree depends on."""
 
 KEEPS = True
 """Options that are not given keep the task's values, so the options have no defaults here."""
@@ -68,7 +72,11 @@ def _made(here: Context, before: Task, options: Given, what: Callable[[str], str
     """The whole task, made again outside the lock, so that every value is checked as submit checks it. A duration of
     --expires counts from an occurrence's slot."""
     counted_from = before.scheduled_for if before.rearms else None
-    return TaskMaker(here, counted_from=counted_from).make(options, what)
+    maker = TaskMaker(here, counted_from=counted_from, admit=here.admission(), changed=before.address)
+    made = maker.make(options, what)
+    if before.rearms:
+        check_series(made.work, what)
+    return made
 
 
 def _typed(here: Context, before: Task, changes: dict[str, Any], removed: set[str]) -> Callable[[Task], Task]:
@@ -104,7 +112,7 @@ def asked(place: str, given: Given) -> dict[str, Any]:
 def whole(task: Task, given: dict[str, Any]) -> dict[str, Any]:
     """The options that would submit the task as it is, with the changes applied."""
     known: dict[str, Any] = {"session": task.session, "cwd": task.work.cwd, "priority": task.work.priority}
-    known |= {"context": task.work.context, "label": list(task.work.labels)}
+    known |= {"context": task.work.context, "label": list(task.work.labels), **_tree(task.work, given)}
     if task.work.kind == "exec":
         if "prompt" in given or "agent" in given:
             raise Usage(f"--{'prompt' if 'prompt' in given else 'agent'}: {task.address} is a command")
@@ -118,6 +126,18 @@ def whole(task: Task, given: dict[str, Any]) -> dict[str, Any]:
         | {"prompt": task.work.prompt, "agent": task.work.agent, "max_cost": task.work.launch.max_cost_usd}
         | given
     )
+
+
+def _tree(work: Work, given: dict[str, Any]) -> dict[str, Any]:
+    """The options of the task's tree, if what is given is about it: its repository may be away when another option is
+    changed."""
+    if given.keys().isdisjoint(PLACING):
+        return {"worktree": False}
+    launch = work.launch
+    known = {name: getattr(launch, name) for name in ("branch", "land") if launch.repository is not None}
+    if "base" in given and given.keys().isdisjoint(AFTER):
+        known |= {name: [str(each.address) for each in work.after if each.on is on] for name, on in AFTER.items()}
+    return {"worktree": launch.repository is not None, **known}
 
 
 def _recurs(before: Task, given: dict[str, Any], when: dict[str, Any], once: bool) -> None:
@@ -177,11 +197,19 @@ def _work(given: dict[str, Any], removed: Collection[str], made: Work, exact: bo
     fields = [FIELDS[name].rpartition(".") for name in (*given, *removed) if FIELDS[name] != "due_at"]
     values = {field: getattr(made, field) for place, _, field in fields if not place}
     launch = {field: getattr(made.launch, field) for place, _, field in fields if place}
+    asked = {*given, *removed}
+    if "worktree" in asked:
+        launch |= {field: getattr(made.launch, field) for field in (*PLACE, *OF_TREE)}
+    elif "cwd" in asked:
+        launch |= {field: getattr(made.launch, field) for field in PLACE if field != "base"}
     # The config's additions to a new task's environment are already in this one's.
     added = environment(given, {}, spelled, private_tmp=made.kind == "prompt")
 
     def change(work: Work) -> Work:
         env = {"env": added if exact else {**work.launch.env, **added}} if "env" in launch else {}
-        return replace(work, **values, launch=replace(work.launch, **(launch | env)))
+        changed = replace(work, **values, launch=replace(work.launch, **(launch | env)))
+        if not asked.isdisjoint(("base", *AFTER)):
+            check_base(changed, spelled)
+        return changed
 
     return change

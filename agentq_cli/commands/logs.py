@@ -38,6 +38,7 @@ FILES = {
     "stderr": {"stderr": "stdout"},
     "script": {"script.stdout": "stdout", "script.stderr": "stdout"},
     "check": {"check": "stdout"},
+    "setup": {"setup": "stdout"},
 }
 """The files of a run that an option chooses, each with the stream on which it is shown."""
 

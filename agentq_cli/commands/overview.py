@@ -9,7 +9,7 @@ from agentq_cli.diagnose import next_steps
 from agentq_cli.diagnose import overview as found
 from agentq_cli.model.statuses import Status
 from agentq_cli.options import moments
-from agentq_cli.show import costs, documents, tables
+from agentq_cli.show import changes, costs, documents, tables
 from agentq_cli.show.harmless import one_line
 from agentq_cli.show.results import Document, Result, Told
 
@@ -96,7 +96,8 @@ def _lines(seen: Overview, step: tuple[str, str]) -> Iterator[tuple[str, Told]]:
     yield from _told("Running", running, lambda of, now: _run(*of, now), seen.at)
     yield from _told("Waiting", waits, lambda of, now: _waiting(*of, seen.at, now), seen.at)
     yield from _told("Failed", failed, lambda of, now: _failed(of, now), seen.at, none=_since(seen))
-    yield "Today", _same(_cost(seen.cost))
+    ends = changes.summed(seen.landings, seen.unfit)
+    yield "Today", _same(f"{_cost(seen.cost)}; {ends}" if ends else _cost(seen.cost))
     yield "Next", _same(f"{step[0]}  ({step[1]})")
 
 

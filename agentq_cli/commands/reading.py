@@ -9,6 +9,7 @@ from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.errors import NotFound
 from agentq_cli.model.statuses import RunStatus
 from agentq_cli.options import values
+from agentq_cli.show import changes
 from agentq_cli.show.costs import money
 from agentq_cli.show.results import NOTE
 
@@ -96,6 +97,10 @@ def how_it_ended(run: Run, *more: str) -> str:
         parts.append(f"exit {run.exit_code}")
     if run.error and run.error != f"exit code {run.exit_code}":
         parts.append(run.error)
+    if run.left is not None:
+        parts.append(changes.of_run(run.left))
+    if run.landing is not None:
+        parts.append(f"landed {changes.landed(run.landing)}")
     if run.cost_usd is not None:
         parts.append(money(run.cost_usd, list_price=run.list_price))
     return ", ".join(parts)

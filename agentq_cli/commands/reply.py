@@ -5,7 +5,7 @@ from __future__ import annotations
 from agentq_cli.base.errors import Usage, WrongState
 from agentq_cli.commands import nobody_there, targets
 from agentq_cli.diagnose.why import Why
-from agentq_cli.options.new_task import text
+from agentq_cli.options.texts import text
 from agentq_cli.show import documents
 from agentq_cli.show.results import Items, Result
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 
 from agentq_cli.base.errors import AgentqError, NotFound, Refused, Usage
@@ -13,6 +13,7 @@ from agentq_cli.commands import filters, run_document
 from agentq_cli.engines.door import Queue
 from agentq_cli.model.addresses import RunId
 from agentq_cli.model.runs import PastRun, Run
+from agentq_cli.model.trees import Came
 from agentq_cli.options import values
 from agentq_cli.show import documents, report_page, report_runs
 from agentq_cli.show import report as reporting
@@ -53,7 +54,9 @@ def report(given: Given, at: Context) -> Result:
     runs = iter(()) if which is None else islice(queue.figures.history(**which), given["limit"])
     numbers = reporting.count(runs, lambda moment: local(moment)[:10])
     what = _what(given, filters.when(at, given), local)
-    failed, newest = (_listed(queue, some) for some in (numbers.failed, numbers.drawn[: reporting.LISTED]))
+    failed, newest, changed = (
+        _listed(queue, some) for some in (numbers.failed, numbers.drawn[: reporting.LISTED], numbers.changed.values())
+    )
     pieces = report_page.page(
         numbers,
         now=now,
@@ -61,7 +64,7 @@ def report(given: Given, at: Context) -> Result:
         zone=zone,
         local=local,
         works=_works(queue, numbers.slowest),
-        more=report_runs.tables(numbers, failed, newest, local=local),
+        more=report_runs.tables(numbers, failed, newest, changed, local=local),
     )
     if path == "-":
         return Output(lambda width: (("stdout", piece.encode()) for piece in pieces))
@@ -69,28 +72,46 @@ def report(given: Given, at: Context) -> Result:
     data = {
         "path": None if path is None else os.path.abspath(path),
         "bytes": size,
-        "runs": numbers.total.runs,
-        "failed": numbers.total.bad,
-        "left_out_of_timeline": numbers.left_out,
-        "from": documents.moment(numbers.first_at),
-        "to": documents.moment(numbers.last_at),
-        "tokens_in": numbers.total.tokens_in,
-        "tokens_out": numbers.total.tokens_out,
-        "cost_usd": numbers.total.cost_usd if numbers.total.priced else None,
-        "priced_runs": numbers.total.priced,
-        "unpriced_runs": numbers.total.unpriced,
-        "list_price_runs": numbers.total.listed,
-        "failures": [report_runs.document(each) for each in failed],
-        "items": [report_runs.document(each) for each in newest],
+        **_data(numbers, failed, newest, changed),
     }
     if path is None:
         heading = f"agentq: {what}, as of {local(now)} ({zone})"
-        return Document("report", data, list(report_runs.text(numbers, failed, newest, heading=heading, local=local)))
+        lines = report_runs.text(numbers, failed, newest, changed, heading=heading, local=local)
+        return Document("report", data, list(lines))
     return Document(
         "report",
         data,
         [f"{path}: {report_runs.counted(numbers.total.runs)}, {numbers.total.bad} failed"],
     )
+
+
+def _data(
+    numbers: reporting.Numbers,
+    failed: Sequence[report_runs.Listed],
+    newest: Sequence[report_runs.Listed],
+    changed: Sequence[report_runs.Listed],
+) -> documents.Item:
+    total = numbers.total
+    return {
+        "runs": total.runs,
+        "failed": total.bad,
+        "left_out_of_timeline": numbers.left_out,
+        "from": documents.moment(numbers.first_at),
+        "to": documents.moment(numbers.last_at),
+        "tokens_in": total.tokens_in,
+        "tokens_out": total.tokens_out,
+        "cost_usd": total.cost_usd if total.priced else None,
+        "priced_runs": total.priced,
+        "unpriced_runs": total.unpriced,
+        "list_price_runs": total.listed,
+        "landed": total.landings[Came.LANDED],
+        "nothing_to_land": total.landings[Came.NOTHING],
+        "conflicts": total.landings[Came.CONFLICT],
+        "checks_failed": total.unfit,
+        "changes": [report_runs.changed(each) for each in changed],
+        "failures": [report_runs.document(each) for each in failed],
+        "items": [report_runs.document(each) for each in newest],
+    }
 
 
 def _clock(zone: str) -> Callable[[int], str]:

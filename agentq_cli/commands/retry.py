@@ -83,13 +83,14 @@ def _again(queue: Queue, at: Context, addresses: Sequence[Address], changes: dic
     """Run these again, with the changes. A task for which an option makes no sense is left alone."""
     if not changes:
         return queue.retry_each(addresses)
-    maker = TaskMaker(at)
+    admit = at.admission()
     edits: dict[Address, Callable[[Task], Task]] = {}
     refused: dict[Address, Undone] = {}
     for address, task in zip(addresses, queue.task_each(addresses), strict=True):
         try:
             if isinstance(task, Task):
-                edits[address] = edit.change(at, changes, maker.make(edit.whole(task, changes), spelled), {})
+                made = TaskMaker(at, admit=admit, changed=address).make(edit.whole(task, changes), spelled)
+                edits[address] = edit.change(at, changes, made, {})
             else:
                 refused[address] = task
         except AgentqError as error:

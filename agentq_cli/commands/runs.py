@@ -8,7 +8,7 @@ from agentq_cli.commands import filters, run_document
 from agentq_cli.engines.door import Queue
 from agentq_cli.model.runs import Run
 from agentq_cli.options import values
-from agentq_cli.show import costs, documents
+from agentq_cli.show import changes, costs, documents
 from agentq_cli.show.results import Items, Result
 from agentq_cli.show.tables import Column
 
@@ -31,6 +31,7 @@ COLUMNS = (
     Column("STARTED", "started_at", kind="time", spare=3),
     Column("TOOK", "duration_ms", kind="duration", keep=True),
     Column("COST", _cost, kind="number", spare=2, sparse=True),
+    Column("CHANGES", changes.of_item, kind="number", spare=1, sparse=2),
     Column("TASK", "title", under="error"),
 )
 

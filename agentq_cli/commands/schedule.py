@@ -9,6 +9,7 @@ from agentq_cli.commands.submit import PLAN, asked, dry, plans, put, told
 from agentq_cli.model.tasks import Task
 from agentq_cli.options.new_schedule import OCCURRENCE, make_schedule, series
 from agentq_cli.options.new_task import TaskMaker, spelled
+from agentq_cli.options.tree_options import check_series
 from agentq_cli.policy import schedule as policy
 from agentq_cli.show import documents, notices
 from agentq_cli.show.results import Document, Items, Result
@@ -55,7 +56,10 @@ def schedule(given: Given, here: Context) -> Result:
     first = policy.first(made, here.now_ms())
     if first is None:
         raise Usage(f"--until '{given['until']}': nothing fires before then")
-    task = TaskMaker(here, OCCURRENCE, counted_from=first).make(asked("schedule", given), spelled)
+    maker = TaskMaker(here, OCCURRENCE, counted_from=first, admit=here.admission(dry=bool(given["dry_run"])))
+    task = maker.make(asked("schedule", given), spelled)
+    if made.type != "at":
+        check_series(task.work, spelled)
     if made.type == "at" and first <= here.now_ms():
         notices.warn(f"--at '{given['at']}': that is past; it runs at once")
     anchored = given["start"] is not None or given["at"] is not None

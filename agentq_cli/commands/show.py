@@ -16,7 +16,7 @@ from agentq_cli.model.statuses import Status
 from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
 from agentq_cli.policy import checked
-from agentq_cli.show import documents
+from agentq_cli.show import changes, documents
 from agentq_cli.show.results import Document, Result, Said, Worded
 
 TYPE_CHECKING = False
@@ -76,6 +76,10 @@ def _run_lines(queue: Queue, config: Config, run: Run) -> Iterator[tuple[str, st
     if run.checked is not None:
         yield "Check", run.checked.command
         yield "Checked", f"{checked.ending(run.checked)}; `agentq logs {run.id} --check` prints its output"
+    if run.left is not None:
+        yield from changes.fields(run.left)
+    if run.landing is not None:
+        yield "Landed", changes.landed(run.landing)
     yield from answer.lines(queue, config, run)
 
 

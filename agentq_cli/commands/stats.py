@@ -8,9 +8,10 @@ from agentq_cli.base.dataclass import asdict
 from agentq_cli.base.errors import Usage
 from agentq_cli.commands import filters
 from agentq_cli.engines.door import Queue
+from agentq_cli.model.trees import Came
 from agentq_cli.options import values
 from agentq_cli.policy.figures import Figures, FiguresKey, SessionTasks
-from agentq_cli.show import costs, documents, prometheus
+from agentq_cli.show import changes, costs, documents, prometheus
 from agentq_cli.show.documents import COUNTED, Item
 from agentq_cli.show.prometheus import Metric, Sample
 from agentq_cli.show.results import Document, Result
@@ -35,6 +36,7 @@ FIGURES = (
     Column("RUN P50", lambda item: item["duration_ms"]["p50"], kind="duration"),
     Column("P90", lambda item: item["duration_ms"]["p90"], kind="duration", spare=2),
     Column("P99", lambda item: item["duration_ms"]["p99"], kind="duration", spare=1),
+    Column("LANDED", lambda item: item["landed"] or None, kind="number", spare=1, sparse=2),
     Column("TOKENS", lambda item: item["tokens_in"] + item["tokens_out"], kind="number", spare=2),
     Column("COST", lambda item: _cost(item) or None, kind="number", spare=3),
 )
@@ -138,6 +140,8 @@ def _figures(figures: Figures | None) -> Item:
         "priced_runs": found.priced,
         "unpriced_runs": found.unpriced,
         "list_price_runs": found.listed,
+        "landed": found.landed,
+        "nothing_to_land": found.nothing_to_land,
     }
 
 
@@ -160,6 +164,9 @@ def _lines(data: Mapping[str, Any]) -> Iterator[str | tuple[str, str]]:
         yield "Retries", str(data["retries"])
         yield "Wait", _spread(data["wait_ms"])
         yield "Run time", _spread(data["duration_ms"])
+    landings = {Came.LANDED.value: data["landed"], Came.NOTHING.value: data["nothing_to_land"]}
+    if ends := changes.summed(landings, 0):
+        yield "Landings", ends
     if data["tokens_in"] or data["tokens_out"]:
         yield "Tokens", f"{data['tokens_in']} in, {data['tokens_out']} out"
     if cost := _cost(data):
@@ -215,6 +222,17 @@ def _metrics(queue: Queue, lanes: list[SessionTasks], counters: Mapping[FiguresK
     )
     retries = [("", of, float(figures.retries)) for of, figures in ended]
     yield Metric("agentq_run_retries_total", "counter", "Runs that were retries.", retries)
+    yield Metric(
+        "agentq_landings_total",
+        "counter",
+        "Landings by what came of them: landed, or nothing to land.",
+        [
+            ("", {**of, "came": came}, float(count))
+            for of, figures in ended
+            for came, count in ((Came.LANDED.value, figures.landed), (Came.NOTHING.value, figures.nothing_to_land))
+            if count
+        ],
+    )
     tokens = [
         ("", {**of, "direction": way}, n)
         for of, figures in ended

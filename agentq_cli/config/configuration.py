@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 Options: TypeAlias = "Mapping[str, Any]"
 MIB = 1 << 20
 
+CACHES = (
+    *("node_modules", "target", "dist", "build", ".cache", ".venv", "venv", "__pycache__", ".tox", ".nox"),
+    *(".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", ".gradle", ".next", ".nuxt", ".turbo"),
+    *(".parcel-cache", ".terraform", ".direnv"),
+)
+"""The default of `caches`."""
+
 
 class Limits(NamedTuple):
     """The gates of admission and the bounds of a run; `load` None means that the load does not matter."""
@@ -46,14 +53,18 @@ LIMIT_FIELDS = {
 }
 """The field of each key of `[limits]`; the field's name includes the unit."""
 
+TOP_FIELDS = {"retention": "retention_ms", "trees_warn": "trees_warn_bytes"}
+"""The same for the keys outside of any table, as far as the field has another name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
     """All settings, read and checked. Durations are milliseconds, sizes bytes, lists tuples.
 
     `defaults` and `sessions` contain options of submit and schedule under their long names with underscores, `agents`
-    the tables of profiles. `sources` has for each dotted key whether it came from the environment or the file; a key
-    that is not in it has its default. `stamp` changes when the file does.
+    the tables of profiles. `trees` is where the trees of tasks lie (see `trees.place`), `caches` has the names of
+    ignored files and directories that can be made again. `sources` has for each dotted key whether it came from the
+    environment or the file; a key that is not in it has its default. `stamp` changes when the file does.
     """
 
     path: str
@@ -64,6 +75,9 @@ class Config:
     max_queued: int = MAX_QUEUED
     capture_env: tuple[str, ...] = CAPTURED
     secret_env: tuple[str, ...] = ()
+    trees: str | None = None
+    caches: tuple[str, ...] = CACHES
+    trees_warn_bytes: int = 10 << 30
     defaults: Options = field(default_factory=dict)
     sessions: Mapping[str, Options] = field(default_factory=dict)
     agents: Mapping[str, Options] = field(default_factory=dict)
@@ -152,10 +166,7 @@ def settings(config: Config) -> tuple[Setting, ...]:
     """Every effective value with its source. Only the names of an `env` table are shown."""
     from agentq_cli.config import schema
 
-    found = [
-        Setting(key, getattr(config, "retention_ms" if key == "retention" else key), config.source(key))
-        for key in schema.TOP
-    ]
+    found = [Setting(key, getattr(config, TOP_FIELDS.get(key, key)), config.source(key)) for key in schema.TOP]
     tables = {"defaults": config.defaults}
     tables |= {f"sessions.{name}": table for name, table in config.sessions.items()}
     tables |= {f"agents.{name}": table for name, table in config.agents.items()}

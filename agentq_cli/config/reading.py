@@ -6,7 +6,7 @@ from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import Usage, nearest
 from agentq_cli.base.names import is_name
 from agentq_cli.config import parsed, schema
-from agentq_cli.config.configuration import LIMIT_FIELDS, Config, Limits, agent_names
+from agentq_cli.config.configuration import LIMIT_FIELDS, TOP_FIELDS, Config, Limits, agent_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def with_environment(
                 warning = f"{name} '{held}': not an IANA time zone, ignored"
                 config = replace(config, warnings=(*config.warnings, warning))
                 continue
-        if key in ("capture_env", "secret_env"):
+        if key in ("capture_env", "secret_env", "caches"):
             held = held.replace(",", " ").split()
         try:
             value = read(held, name)
@@ -82,8 +82,7 @@ def with_environment(
 
 
 def _set(config: Config, key: str, value: Any, source: str) -> Config:
-    attribute = "retention_ms" if key == "retention" else key
-    return replace(config, **{attribute: value}, sources={**config.sources, key: source})
+    return replace(config, **{TOP_FIELDS.get(key, key): value}, sources={**config.sources, key: source})
 
 
 def place(config: Config, *keys: str) -> str:
@@ -148,7 +147,7 @@ class _File:
         limits = self.table(schema.LIMITS, tables.get("limits", {}), "limits")
         config = replace(
             config,
-            **{"retention_ms" if key == "retention" else key: value for key, value in top.items()},
+            **{TOP_FIELDS.get(key, key): value for key, value in top.items()},
             defaults=self.table(schema.OPTIONS, tables.get("defaults", {}), "defaults"),
             sessions=self.named(schema.SESSION, tables.get("sessions", {}), "sessions"),
             agents=self.named(schema.PROFILE, tables.get("agents", {}), "agents"),

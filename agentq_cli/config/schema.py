@@ -99,6 +99,15 @@ def texts(value: Any, what: str) -> tuple[str, ...]:
     return tuple(text(item, what) for item in ([value] if isinstance(value, str) else value))
 
 
+def names(value: Any, what: str) -> tuple[str, ...]:
+    """A list of names of files or directories, wherever they lie; a directory may be written with a slash behind it."""
+    found = tuple(each.rstrip("/") for each in texts(value, what))
+    for name in found:
+        if not name or "/" in name:
+            refuse(what, name, "must be the name of a file or directory, without the path to it")
+    return found
+
+
 def arguments(value: Any, what: str) -> tuple[str, ...]:
     """A command line: a list of strings. The first is a program; the others may be empty."""
     if not isinstance(value, list) or not all(isinstance(item, str) and "\0" not in item for item in value):
@@ -258,6 +267,9 @@ TOP: Schema = {
     "max_queued": whole(1),
     "capture_env": texts,
     "secret_env": texts,
+    "trees": path,
+    "caches": names,
+    "trees_warn": size,
 }
 """The keys outside of any table; each is also an environment variable, `AGENTQ_` and the key in capitals."""
 
@@ -287,6 +299,8 @@ PROFILE: Schema = {
     "version": arguments,
     "reports_cost": yes_no,
     "edits": yes_no,
+    "asks": text,
+    "trust": arguments,
 }
 """The keys of `[agents.NAME]`; see `agents/profile.py` for their meaning."""
 
@@ -313,7 +327,8 @@ DURATIONS, SIZES = _read_by("duration"), _read_by("size")
 """The keys whose values are milliseconds, and bytes."""
 
 HOOKS: Schema = dict.fromkeys(
-    ("task.finished", "task.failed", "series.paused", "agent.held", "session.drained"), command
+    ("task.finished", "task.failed", "task.landed", "task.conflict", "series.paused", "agent.held", "session.drained"),
+    command,
 )
 """The events in `[hooks]`, each with a command line."""
 

@@ -52,6 +52,7 @@ class Check:
 def checks(at: Context) -> Iterator[Check]:
     """All checks. Changes and creates nothing."""
     yield from _program()
+    yield _git(at)
     config = Config(path=configuration.config_path(at.environ)[0])
     for check in _config(at):
         yield check
@@ -79,6 +80,15 @@ def _program() -> Iterator[Check]:
     if sys.platform != "linux" or numbers < OLDEST_KERNEL:
         why = f"{sys.platform} {release}: run and sweep need Linux 5.4 or newer; only reading commands work"
         yield Check("kernel", ERROR, why)
+
+
+def _git(at: Context) -> Check:
+    from agentq_cli.git.runner import require_git
+
+    try:
+        return Check("git", OK, "git {}.{}".format(*require_git(at.environ)))
+    except AgentqError as error:
+        return Check("git", WARNING, error.message, "git --version")
 
 
 def _config(at: Context) -> Iterator[Check]:
@@ -172,6 +182,9 @@ def _agents(at: Context, config: Config) -> Iterator[Check]:
 
 
 def _agent(at: Context, name: str, profile: Profile, program: str) -> Iterator[Check]:
+    if profile.unanswered is not None:
+        text = f"it may not work with --worktree: it {profile.unanswered}"
+        yield Check(f"agent {name}", WARNING, text, "agentq config show")
     command = profiles.version_command(profile)
     version = None if command is None else probe.version(command)
     if command is not None and version is None:

@@ -10,7 +10,7 @@ from agentq_cli.base.context import suppress
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue
-from agentq_cli.model.statuses import Status
+from agentq_cli.model.statuses import FailureClass, Status
 from agentq_cli.options import moments
 from agentq_cli.policy import figures
 
@@ -43,7 +43,8 @@ class Cost:
 @dataclass(frozen=True, slots=True)
 class Overview:
     """The state at `at`. `failed` are the tasks that failed since `since`, newest first; `looked` is whether that is
-    when somebody last looked. `live` and `ended` count all tasks, the latter those that ended since then."""
+    when somebody last looked. `live` and `ended` count all tasks, the latter those that ended since then. `landings`
+    are those of today's runs by what came of them; the check of `unfit` of these runs failed."""
 
     at: int
     since: int
@@ -54,6 +55,8 @@ class Overview:
     waiting: Sequence[tuple[Task, WaitingFor | None]]
     failed: Sequence[Task]
     cost: Cost
+    landings: Mapping[str, int]
+    unfit: int
 
 
 def survey(queue: Queue, config: Config) -> Overview:
@@ -63,6 +66,7 @@ def survey(queue: Queue, config: Config) -> Overview:
     workers = queue.workers()[:SHOWN]
     tasks = queue.readable([worker.id.address for worker in workers])
     why = Why(queue, config)
+    today = list(queue.figures.history(since=moments.midnight(queue.now)))
     return Overview(
         at=queue.now,
         since=since,
@@ -72,7 +76,9 @@ def survey(queue: Queue, config: Config) -> Overview:
         running=[(worker, tasks.get(worker.id.address)) for worker in workers],
         waiting=[(task, why.of(task)) for task in queue.figures.glance(SHOWN)][:SHOWN],
         failed=list(queue.tasks(statuses={Status.FAILED}, since=since, limit=SHOWN)),
-        cost=_cost(queue.figures.history(since=moments.midnight(queue.now))),
+        cost=_cost(today),
+        landings=_landings(today),
+        unfit=sum(run.failure_class == FailureClass.CHECK for run in today),
     )
 
 
@@ -81,6 +87,14 @@ def _cost(runs: Iterable[PastRun]) -> Cost:
     known = [run.cost_usd for run in asked if run.cost_usd is not None]
     ended = sum(1 for run in asked if run.cost_usd is None and run.finished_at is not None)
     return Cost(sum(known), len(known), ended)
+
+
+def _landings(runs: Iterable[PastRun]) -> Mapping[str, int]:
+    found: dict[str, int] = {}
+    for run in runs:
+        if run.landing is not None:
+            found[run.landing.came] = found.get(run.landing.came, 0) + 1
+    return found
 
 
 def _last_look(queue: Queue) -> int | None:

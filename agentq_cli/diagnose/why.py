@@ -48,6 +48,10 @@ class Why:
         """The real path in which a task's agent would edit; None if it would not, or may do so beside others."""
         if not task.work.directory:  # a command
             return None
+        if task.work.launch.repository is not None:
+            from agentq_cli.trees.asking import tree_of_task
+
+            return tree_of_task(self._config, self._queue.here.path, task)
         from agentq_cli.agents.profile import edited
 
         return edited(self._config, task.work.agent or "", task.work.directory)

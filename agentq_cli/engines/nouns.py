@@ -44,7 +44,7 @@ class Plan:
     it is there. `timeout_ms` limits the time of the run, None does not. `directory` is the real path in which its agent
     edits, unless it may do so beside others. `error` says
     why nothing can be started; the run is then closed without a process. `lands`: its agent has done its work, and the
-    run only checks and lands it.
+    run only checks and lands it. `cwd` is where it runs, if that is not the task's own: in its tree.
     """
 
     argv: tuple[str, ...]
@@ -57,6 +57,7 @@ class Plan:
     timeout_ms: int | None = None
     error: str | None = None
     lands: bool = False
+    cwd: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Past:
     conversation or completed its work. `spent_usd` is what the runs of the task have cost so far, as far as they
     reported it. `unfit` is the failed check of the previous run, if that failed by it, and `unfit_ms` how long the runs
     took that failed so since the task was submitted or retried. `landing` is the landing of the previous run if that
-    failed by it, and `onto` the branch of the task that `--base @ID` names.
+    failed by it.
     """
 
     conversation: str | None = None
@@ -78,7 +79,6 @@ class Past:
     unfit: Check | None = None
     unfit_ms: int = 0
     landing: Landing | None = None
-    onto: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

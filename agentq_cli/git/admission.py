@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from agentq_cli.base.dataclass import dataclass
-from agentq_cli.git.branches import check_branch, find_branch
+from agentq_cli.git.branches import find_branch
 from agentq_cli.git.carried import refuse_unmerged
-from agentq_cli.git.refusals import UnknownRef
+from agentq_cli.git.checkouts import find_checkouts
+from agentq_cli.git.refusals import UnknownRef, UnknownRemote
 from agentq_cli.git.repository import HEADS, Repository, count_uncommitted, find_commit, find_repository, refuse_inside
 
 TYPE_CHECKING = False
@@ -27,17 +28,15 @@ class Admitted:
     left_out: int
 
 
-def admit(
-    git: Git, *, branch: str, trees: str, ours: str | None = None, base: str | None = None, land: str | None = None
-) -> Admitted:
-    """Whether a tree with this branch can be made for git's directory, in the directory `trees`.
+def admit(git: Git, *, trees: str, base: str | None = None, land: str | None = None) -> Admitted:
+    """Whether trees of git's directory can be made in the directory `trees`; `branches.check_branch` says whether one
+    can have its branch.
 
-    `ours` is the path of the tree that the branch belongs to, if this line of work has one already. Without `base` the
-    branch begins where `land` is, else where HEAD is. Raises GitMissing, every error of `refusals`, GitFailed.
+    Without `base` the branch begins where `land` is, else where HEAD is. Raises GitMissing, every error of `refusals`,
+    GitFailed.
     """
     repository = find_repository(git)
     refuse_inside(repository, trees)
-    check_branch(git, branch, ours=ours)
     if land is not None and find_branch(git, land) is None:
         raise UnknownRef(f"--land '{land}': no such branch in '{repository.toplevel}'")
     name = base or (repository.head if land is None else HEADS + land)
@@ -45,3 +44,18 @@ def admit(
         refuse_unmerged(git.at(repository.toplevel))
         return Admitted(repository, CARRIED, find_commit(git, "HEAD"), 0)
     return Admitted(repository, name, find_commit(git, name), count_uncommitted(git))
+
+
+def require_remote(git: Git, remote: str) -> None:
+    """Raise UnknownRemote unless the repository has a remote of this name. Raises GitFailed."""
+    known = git.run("remote").out.decode(errors="surrogateescape").splitlines()
+    if remote not in known:
+        raise UnknownRemote(f"--push '{remote}': no such remote in '{git.directory}'")
+
+
+def lasting_checkout(git: Git, repository: Repository, trees: str) -> str:
+    """The checkout that a task belongs to: where it was submitted, but not a tree of agentq, which will be gone one
+    day; then the main one. Raises GitFailed."""
+    if not repository.toplevel.startswith(f"{trees}/"):
+        return repository.toplevel
+    return next((each.path for each in find_checkouts(git) if not each.missing), repository.toplevel)

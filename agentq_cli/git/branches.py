@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 OF_SESSIONS = "agentq/s/"
 OF_TASKS = "agentq/t/"
 SNAPSHOTS = "refs/agentq/"
+CARRIED = "refs/agentq/%carried/"
 DOT = "%2E"
 
 
@@ -61,8 +62,20 @@ def line_of(branch: str) -> tuple[str, int | None] | None:
 
 
 def snapshot_ref(session: str, number: int, run: int) -> str:
-    """The ref of what run K of task SESSION/N left; K = 0 is what the task's first run began with (`--base .`)."""
+    """The ref of what run K of task SESSION/N left."""
     return f"{SNAPSHOTS}{encoded(session)}/{number}.{run}"
+
+
+def carried_ref(commit: str) -> str:
+    """The ref that keeps what was taken along from a checkout (`--base .`), until no task begins there any more: then
+    whoever prunes removes it. No session has a percent sign in its name."""
+    return f"{CARRIED}{commit}"
+
+
+def removal_ref(session: str, tree: str, at: int) -> str:
+    """The ref of what a tree of a session held when it was removed, by the tree's name and the time in milliseconds
+    UTC."""
+    return f"{SNAPSHOTS}{encoded(session)}/removed-{tree}-{at}"
 
 
 def run_of(ref: str) -> tuple[str, int, int] | None:
@@ -78,6 +91,12 @@ def run_of(ref: str) -> tuple[str, int, int] | None:
 def find_branch(git: Git, branch: str) -> str | None:
     """The commit that a branch of exactly this name holds; None if there is no such branch. Raises GitFailed."""
     return git.run("show-ref", "--verify", "--hash", HEADS + branch, ok=(0, 1, 128)).line() or None
+
+
+def short_names(git: Git, *below: str) -> list[str]:
+    """The short names of all refs below these, such as `refs/tags`. Raises GitFailed."""
+    told = git.run("for-each-ref", "--format=%(refname:short)", *below, seconds=2)
+    return told.out.decode(errors="surrogateescape").splitlines()
 
 
 def check_branch(git: Git, branch: str, *, ours: str | None = None) -> str | None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 
+from agentq_cli.git.branches import carried_ref
 from agentq_cli.git.refusals import Unmerged
 from agentq_cli.git.runner import WRITE_SECONDS
 
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 MESSAGE = "Uncommitted work that a task began with"
 
 
-def carry(git: Git, repository: Repository, ref: str) -> str:
-    """The commit of what the checkout holds: HEAD itself if nothing is uncommitted, else a new one on top of HEAD.
-    `ref` keeps the commit until the tree is made.
+def carry(git: Git, repository: Repository) -> str:
+    """The commit of what the checkout holds: HEAD itself if nothing is uncommitted, else a new one on top of HEAD. A
+    ref keeps it (`branches.carried_ref`).
 
     Files that are ignored are not taken along, nor are repositories that lie in the checkout. Raises Unmerged,
     GitFailed, OSError.
@@ -36,7 +37,7 @@ def carry(git: Git, repository: Repository, ref: str) -> str:
     commit = head
     if tree != git.line("rev-parse", f"{head}^{{tree}}"):
         commit = git.line("commit-tree", tree, "-p", head, "-m", MESSAGE)
-    git.run("update-ref", "--no-deref", ref, commit)
+    git.run("update-ref", "--no-deref", carried_ref(commit), commit)
     return commit
 
 

@@ -8,9 +8,11 @@ from agentq_cli.base.dataclass import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from agentq_cli.git.runner import Git
 
-DIFF = ("diff-tree", "-r", "-z", "-M", "--numstat", "--no-ext-diff", "--no-textconv", "--ignore-submodules=none")
+COUNTED = ("-r", "-z", "-M", "--numstat", "--no-ext-diff", "--no-textconv", "--ignore-submodules=none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,16 @@ def find_changes(git: Git, base: str, head: str, snapshot: str = "") -> Changes:
 
 def changed_files(git: Git, old: str, new: str) -> tuple[ChangedFile, ...]:
     """The files that differ between two commits or trees, in git's order. Raises GitFailed."""
-    records = iter(map(os.fsdecode, git.run(*DIFF, old, new).records()))
+    return _parsed(git.run("diff-tree", *COUNTED, old, new).records())
+
+
+def files_since(git: Git, base: str) -> tuple[ChangedFile, ...]:
+    """The files of git's tree, as its index knows them, that differ from a commit. Raises GitFailed."""
+    return _parsed(git.run("diff-index", *COUNTED, base).records())
+
+
+def _parsed(counted: Sequence[bytes]) -> tuple[ChangedFile, ...]:
+    records = iter(map(os.fsdecode, counted))
     found = []
     for record in records:
         insertions, deletions, path = record.split("\t", 2)

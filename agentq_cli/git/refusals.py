@@ -35,6 +35,12 @@ class UnknownRef(Usage):
     kind = "unknown_ref"
 
 
+class UnknownRemote(Usage):
+    """A name that the repository has no remote of."""
+
+    kind = "unknown_remote"
+
+
 class BadBranch(Usage):
     """No branch can have this name: git's rules, or another branch that is in its way."""
 
@@ -51,6 +57,12 @@ class BranchTaken(Usage):
     """The branch is there, and agentq did not make it, or made it for another line of work."""
 
     kind = "branch_taken"
+
+
+class AnotherTree(Usage):
+    """The session works in another tree, or its tree began elsewhere: all tasks of its conversation share one."""
+
+    kind = "another_tree"
 
 
 class BadPlace(Usage):

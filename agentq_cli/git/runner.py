@@ -29,6 +29,8 @@ MOST_ERRORS = 64 << 10
 OLDEST = (2, 38)
 """The first git that has `merge-tree --write-tree`."""
 
+NEEDED = f"--worktree needs git {OLDEST[0]}.{OLDEST[1]} or newer"
+
 CONFIG = (
     *("core.hooksPath=/dev/null", "core.fsmonitor=false", "gc.auto=0", "maintenance.auto=false"),
     *("commit.gpgSign=false", "tag.gpgSign=false", "push.gpgSign=false", "log.showSignature=false"),
@@ -166,7 +168,7 @@ class Git:
         """
         program = find_program("git", self.environ.get("PATH"))
         if program is None:
-            raise GitMissing("git: no such program on PATH")
+            raise GitMissing(f"git: no such program on PATH; {NEEDED}")
         options = [word for each in (*CONFIG, *config) for word in ("-c", each)]
         environ = environment(self.environ) | dict(self.settings)
         answer = _run((program, "--no-pager", *options), command, self, environ, stdin, out, seconds, most)
@@ -197,9 +199,7 @@ def require_git(environ: Mapping[str, str]) -> tuple[int, int]:
         _versions[path] = parse_version(Git("/", environ).line("version"))
     version = _versions[path]
     if version < OLDEST:
-        raise GitMissing(
-            f"git {version[0]}.{version[1]}: too old; --worktree needs git {OLDEST[0]}.{OLDEST[1]} or newer"
-        )
+        raise GitMissing(f"git {version[0]}.{version[1]}: too old; {NEEDED}")
     return version
 
 

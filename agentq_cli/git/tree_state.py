@@ -11,6 +11,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+OWN = (".lock", ".json", ".removed-")
+"""What the names of the files contain that hold nobody's work: the lock of a tree, and its record."""
+
 BLOCK = 512
 """The unit of `st_blocks`, whatever the file system's own is (stat(2))."""
 
@@ -51,7 +54,7 @@ def find_strays(trees: str, known: Iterable[str]) -> list[str]:
     except FileNotFoundError:
         return []
     place = os.path.realpath(trees)
-    paths = {os.path.join(place, name) for name in names if not (name.startswith(".") and name.endswith(".lock"))}
+    paths = {os.path.join(place, name) for name in names if not (name.startswith(".") and any(map(name.count, OWN)))}
     return sorted(paths.difference(known))
 
 

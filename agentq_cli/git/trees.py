@@ -42,6 +42,11 @@ LFS_OPTIONAL = ("filter.lfs.required=false",)
 """What holds for a checkout, so that no tree fails because Git LFS is missing, or its server does not answer."""
 
 
+def lfs_config(git: Git) -> tuple[str, ...]:
+    """The settings with which git goes on whether Git LFS is installed or not."""
+    return LFS_OFF if find_program("git-lfs", git.environ.get("PATH")) is None else LFS_OPTIONAL
+
+
 class SpoiledTree(AgentqError):
     """The directory of a tree is not that tree: what would start there would work somewhere else."""
 
@@ -112,11 +117,16 @@ def remove(git: Git, repository: Repository, path: str) -> None:
     no such tree, nothing is done. Raises Busy, GitFailed, OSError.
     """
     with tree_lock.held(path) as lock:
-        # While the repository is away, everything stays as it is.
-        git.holding(lock).at(repository.common).line("rev-parse", "--git-dir")
-        _discard_files(path)
-        _forget(repository, path)
-        _delete_gone(path)
+        remove_held(git.holding(lock), repository, path)
+
+
+def remove_held(git: Git, repository: Repository, path: str) -> None:
+    """The same for a caller that holds the lock of the tree. Raises GitFailed, OSError."""
+    # While the repository is away, everything stays as it is.
+    git.at(repository.common).line("rev-parse", "--git-dir")
+    _discard_files(path)
+    _forget(repository, path)
+    _delete_gone(path)
 
 
 def delete_branch(git: Git, branch: str, commit: str) -> None:
@@ -154,7 +164,7 @@ def _make(git: Git, repository: Repository, plan: Plan, overlay: Callable[[Git],
     there = git.at(plan.path)
     free_ref(repository.common, HEADS + plan.branch)
     _register(git, plan)
-    config = LFS_OFF if find_program("git-lfs", git.environ.get("PATH")) is None else LFS_OPTIONAL
+    config = lfs_config(git)
     there.run("read-tree", "--reset", "-u", "HEAD", config=config, seconds=WRITE_SECONDS)
     head = _head(there)
     known = registration(repository.common, plan.path)
@@ -202,13 +212,18 @@ def _pointers(git: Git) -> list[str]:
 def _repair(git: Git, known: Registration, plan: Plan) -> list[str]:
     """Put back what an agent may have deleted: the `.git` file, without which git would find a repository further up,
     and the branch."""
-    if not os.path.lexists(f"{plan.path}/.git"):
-        with open(f"{plan.path}/.git", "wb") as file:
-            file.write(b"gitdir: " + os.fsencode(known.directory) + b"\n")
+    mend_link(known, plan.path)
     if find_branch(git, plan.branch) is not None:
         return []
     git.run("update-ref", "--no-deref", HEADS + plan.branch, plan.start, "")
     return [f"the branch '{plan.branch}' was gone; it was made anew at {plan.start}"]
+
+
+def mend_link(known: Registration, path: str) -> None:
+    """Put back the `.git` file of a tree if it is gone. Raises OSError."""
+    if not os.path.lexists(f"{path}/.git"):
+        with open(f"{path}/.git", "wb") as file:
+            file.write(b"gitdir: " + os.fsencode(known.directory) + b"\n")
 
 
 def _is_directory(path: str) -> bool:

@@ -25,12 +25,12 @@ def wanted(request: LaunchRequest, directory: RunDirectory, record: Exit) -> boo
     return found.status is RunStatus.SUCCESS
 
 
-def prepared(directory: RunDirectory) -> str | None:
-    """Remove what an interrupted check has printed. Returns why that cannot be done."""
+def prepared(directory: RunDirectory, output: str) -> str | None:
+    """Remove what an interrupted check, or setup command, has printed to this file. Returns why that cannot be done."""
     try:
-        directory.clear_check()
+        directory.clear(output)
     except OSError as error:
-        return f"'{directory.file(OUTPUT)}': {error.strerror}"
+        return f"'{directory.file(output)}': {error.strerror}"
     return None
 
 
@@ -42,8 +42,8 @@ def program(request: LaunchRequest, directory: RunDirectory, clock: Clock, deadl
     return Kept(asked, directory, clock, deadline, monotonic_ms() + request.check_timeout_ms)
 
 
-def ended(program: Kept, failure: str | None, duration_ms: int) -> Check:
-    """How it ended. `failure` is why it was not started."""
+def ended(program: Kept, failure: str | None, duration_ms: int, output: str) -> Check:
+    """How it ended, having printed to the file `output`. `failure` is why it was not started."""
     code = program.code
     return Check(
         exit_code=code if code is None or code >= 0 else None,
@@ -51,5 +51,5 @@ def ended(program: Kept, failure: str | None, duration_ms: int) -> Check:
         stopped=program.stopped,
         error=failure or program.failure,
         duration_ms=duration_ms,
-        output_bytes=program.bounded_size(OUTPUT),
+        output_bytes=program.bounded_size(output),
     )

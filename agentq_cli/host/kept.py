@@ -37,7 +37,8 @@ class Step(NamedTuple):
 
 
 class Kept:
-    """A program of a run. `deadline` is the run's, `limit` its own (both monotonic).
+    """A program of a run. `deadline` is the run's, `limit` its own (both monotonic). Unless it `heeds_stops`, only
+    its limit ends it.
 
     Once `run` has returned: its wait `status` (None: it never ran), why it was `stopped`, why it failed if its status
     does not say so (`failure`, and with `spawn_failed` it could not be started), the peak memory of what it started,
@@ -51,6 +52,8 @@ class Kept:
         clock: Clock,
         deadline: int | None,
         limit: int | None = None,
+        *,
+        heeds_stops: bool = True,
     ) -> None:
         self.status: int | None = None
         self.stopped: str | None = None
@@ -65,6 +68,7 @@ class Kept:
         self._clock = clock
         self._deadline = deadline
         self._limit = limit
+        self._heeds_stops = heeds_stops
         self._agent: Agent | None = None
         self._oom_kills_before = oom_kills()
         self._steps: list[Step] = []
@@ -159,7 +163,7 @@ class Kept:
         if expired:
             with contextlib.suppress(OSError):  # The disk is full, but the time is up all the same.
                 self._directory.post_stop(TIMEOUT, self._clock.now_ms())
-        stop = self._directory.stop()
+        stop = self._directory.stop() if self._heeds_stops else None
         if stop is not None:
             self.stopped = stop.reason
         elif expired:

@@ -16,6 +16,10 @@ from collections.abc import Mapping, Sequence
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.base.defaults import CHECK_TIMEOUT_MS
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.model.trees import Asked
+
 LENGTH = struct.Struct("!I")  # Precedes each request, which is JSON.
 ANSWER = struct.Struct("!iI")  # The shim's pid with its pidfd attached, or 0 and the errno of the failed fork.
 CLOSE_MS = 1_000
@@ -62,8 +66,9 @@ class LaunchRequest(NamedTuple):
     limits stdout and stderr separately. `fixed_now_ms` is the wall clock if it stands still. `script` runs first.
     `prompt_word` is the index of the prompt in `argv`, if it is there, for adding the script's data.
     `check` is the shell command that runs after the agent has done its work, as far as its output tells the `reader` of
-    its profile, which `streams` or not. `take` is 2 or more for a run that only has its check left: its shim died
-    (`RunDirectory.takes`). `checkpoint`: what the agent leaves in a repository is recorded.
+    its profile, which `streams` or not. `take` is 2 or more for a run whose agent has ended and whose shim died
+    (`RunDirectory.takes`): it goes on with what comes then. `tree` is the tree in which the run works, and in which
+    `cwd` lies. `lands`: no agent is started. `checkpoint`: what the agent leaves in a repository is recorded.
     """
 
     run_dir: str
@@ -87,16 +92,24 @@ class LaunchRequest(NamedTuple):
     reader: str = "none"
     streams: bool = False
     take: int = 1
+    tree: Asked | None = None
+    lands: bool = False
     checkpoint: bool = False
 
     def encode(self) -> bytes:
         """The form sent to the launcher; names that are not UTF-8 survive as lone surrogates."""
-        return json.dumps(self._asdict() | {"argv": list(self.argv), "env": dict(self.env)}).encode()
+        tree = None if self.tree is None else self.tree._asdict()
+        return json.dumps(self._asdict() | {"argv": list(self.argv), "env": dict(self.env), "tree": tree}).encode()
 
     @classmethod
     def decode(cls, data: bytes) -> LaunchRequest:
         """The reverse of `encode`."""
-        return cls(**json.loads(data))
+        request = cls(**json.loads(data))
+        if request.tree is None:
+            return request
+        from agentq_cli.model.trees import Asked
+
+        return request._replace(tree=Asked(**request.tree))  # type: ignore[arg-type]
 
 
 class LauncherGone(OSError):

@@ -15,12 +15,16 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias, TypeVar
 
     from agentq_cli.model.checkpoints import Checkpoint
+    from agentq_cli.model.trees import Landing, Left, Made
+    from agentq_cli.policy.landing_steps import Reply
 
     Record = TypeVar("Record")
 
 Document: TypeAlias = "Mapping[str, Any]"
 
 LAST_SIGNAL = 64
+OBJECTS = ("base", "head", "snapshot")
+HEXADECIMAL = frozenset("0123456789abcdef")
 LARGEST_PID = (1 << 31) - 1
 NOBODY = Identity(0, 0, "")
 
@@ -58,7 +62,8 @@ class Exit(NamedTuple):
     two is a verdict, and `stdout_at_stop` is the size of stdout in bytes when the stop began. `spawn_error` says that
     the agent never ran; `error` says why a run failed if its exit code does not. `oom_kills` is how often the kernel
     killed processes in the run's cgroup meanwhile because memory ran out, null if unknown. `check` is how the check
-    ended that came after the agent, null without one.
+    ended that came after the agent, null without one. `failed` is the class of a failure before the agent, of which
+    `error` says more.
     """
 
     exit_code: int | None
@@ -75,11 +80,17 @@ class Exit(NamedTuple):
     oom_kills: int | None = None
     stdout_at_stop: int | None = None
     check: Check | None = None
+    failed: str | None = None
+    lands: bool = False
 
     def document(self) -> dict[str, object]:
         """The record as it is written; a check without its command, which the task has and which may be long."""
-        check = None if self.check is None else {name: getattr(self.check, name) for name in OF_CHECK}
-        return self._asdict() | {"check": check}
+        return self._asdict() | {"check": None if self.check is None else check_document(self.check)}
+
+
+def check_document(check: Check) -> dict[str, object]:
+    """A check as it is written."""
+    return {name: getattr(check, name) for name in OF_CHECK}
 
 
 OF_CHECK = Check._fields[:-1]
@@ -125,6 +136,36 @@ def read_exit(document: Document) -> Exit | None:
     return _read(_exit, document)
 
 
+def read_tree_left(document: Document) -> str | None:
+    """The tree that holds exactly what a run left in its tree; None if that is not known."""
+    return _read(lambda found: object_id(found.get("tree")), document)
+
+
+def read_left(document: Document) -> Left | None:
+    """What the run left in its tree; None if the record is unreadable."""
+    return _read(_left, document)
+
+
+def read_made(document: Document) -> Made | None:
+    """The tree that a run was given; None if the record is unreadable."""
+    return _read(_made, document)
+
+
+def read_reply(document: Document) -> Reply | None:
+    """What came of a step of the landing; None if the record is unreadable."""
+    return _read(_reply, document)
+
+
+def read_landing(document: Document) -> Landing | None:
+    """How the landing ended; None if the record is unreadable."""
+    return _read(_landing, document)
+
+
+def read_check(document: Document) -> Check | None:
+    """How a check ended; None if the record is unreadable."""
+    return _read(_check, document)
+
+
 def read_cut(document: Document) -> Cut | None:
     """What was cut from an output file; None if the record is unreadable."""
     return _read(_cut, document)
@@ -166,10 +207,10 @@ def _exit(found: Document) -> Exit:
     # ignored.
     kept = {name: found[name] for name in Exit._fields if name in found or name not in Exit._field_defaults}
     for name, value in kept.items():
-        if name == "spawn_error":
+        if name in ("spawn_error", "lands"):
             if not isinstance(value, bool):
                 raise ValueError(f"{name} is neither true nor false")
-        elif name in ("stopped", "error", "script_outcome"):
+        elif name in ("stopped", "error", "script_outcome", "failed"):
             kept[name] = None if value is None else _text(value)
         elif name == "check":
             kept[name] = None if value is None else _check(value)
@@ -183,18 +224,76 @@ def _exit(found: Document) -> Exit:
 
 
 def _check(found: Document) -> Check:
-    kept = [found[name] for name in OF_CHECK]
-    for name, value in zip(OF_CHECK, kept, strict=True):
-        if value is not None and name not in ("stopped", "error"):
+    kept = {name: found[name] for name in OF_CHECK if name in found or name not in Check._field_defaults}
+    for name, value in kept.items():
+        if value is not None and name not in ("stopped", "error", "tree"):
             _whole(value)
         elif name in ("duration_ms", "output_bytes"):
             raise ValueError(f"{name} is missing")
-    check = Check(*kept)
+    check = Check(**kept)
     if check.signal is not None and check.signal > LAST_SIGNAL:
         raise ValueError("no such signal")
     return check._replace(
         stopped=None if check.stopped is None else _text(check.stopped),
         error=None if check.error is None else _text(check.error),
+        tree=object_id(check.tree),
+    )
+
+
+def _left(found: Document) -> Left:
+    from agentq_cli.model.trees import Left
+
+    kept = {name: found[name] for name in Left._fields}
+    for name, value in kept.items():
+        if name in OBJECTS:
+            object_id(value)
+        elif name in ("repository", "worktree", "branch") or (name == "why" and value is not None):
+            kept[name] = _text(value)
+        elif name == "dirty":
+            if not (value is None or isinstance(value, bool)):
+                raise ValueError(f"{name} is neither true nor false")
+        elif value is not None:
+            _whole(value)
+    return Left(**kept)
+
+
+def _made(found: Document) -> Made:
+    from agentq_cli.model.statuses import FailureClass
+    from agentq_cli.model.trees import Made
+
+    return Made(
+        start=_text(found["start"]),
+        number=_whole(found["number"]),
+        set_up=found["set_up"] is True,
+        notes=_texts(found["notes"]),
+        failed=None if found["failed"] is None else FailureClass(found["failed"]),
+        error=None if found["error"] is None else _text(found["error"]),
+    )
+
+
+def _reply(found: Document) -> Reply:
+    from agentq_cli.policy.landing_steps import Reply
+
+    return Reply(
+        came=_text(found["came"]),
+        commit=object_id(found["commit"]),
+        tree=object_id(found["tree"]),
+        onto=object_id(found["onto"]),
+        paths=_texts(found["paths"]),
+        why=None if found["why"] is None else _text(found["why"]),
+    )
+
+
+def _landing(found: Document) -> Landing:
+    from agentq_cli.model.trees import Came, Landing
+
+    return Landing(
+        into=_text(found["into"]),
+        came=Came(found["came"]),
+        commit=object_id(found["commit"]),
+        tree=object_id(found["tree"]),
+        paths=_texts(found["paths"]),
+        why=None if found["why"] is None else _text(found["why"]),
     )
 
 
@@ -249,6 +348,24 @@ def _whole(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 62:
         raise ValueError("not a whole number")
     return value
+
+
+def object_id(value: object) -> str | None:
+    """The id of one of git's objects, or None. Raises ValueError for anything else, which git might take for an
+    option."""
+    if value is None:
+        return None
+    text = _text(value)
+    if len(text) not in (40, 64) or not HEXADECIMAL.issuperset(text):
+        raise ValueError("not the id of an object")
+    return text
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    """A list of strings. Raises ValueError for anything else."""
+    if not isinstance(value, list):
+        raise ValueError("not a list")
+    return tuple(map(_text, value))
 
 
 def _text(value: object) -> str:

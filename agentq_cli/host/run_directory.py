@@ -23,11 +23,16 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agentq_cli.model.checkpoints import Checkpoint
+    from agentq_cli.model.runs import Check
+    from agentq_cli.model.trees import Landing, Left
 
 EXIT_SPACE = 4096  # Reserved before the agent starts, so that its exit record can be written even if it fills the disk.
 LONGEST_ERROR = 500
-OUTPUTS = ("stdout", "stderr", "check")
+OUTPUTS = ("stdout", "stderr", "check", "check.branch", "setup", "stages")
 """The files to which the programs of a run print."""
+
+AFTER_AGENT = ("left", "checked", "landing")
+"""The records of what comes after the agent."""
 
 LOOKS = "looks"
 """The record of a run's silence."""
@@ -167,23 +172,47 @@ class RunDirectory:
         return document is not None and records.read_stop(document).reason == reason
 
     def passed(self) -> Exit | None:
-        """How the agent of a run ended that then came to its check; None if it did not come so far."""
+        """How the agent ended, in a run in which more comes after it; None if it has not ended."""
         document = self._load("passed")
         return None if document is None else records.read_exit(document)
 
     def write_passed(self, record: Exit) -> None:
-        """Record, durably, that the agent has done its work, and how it ended: the check is all that is left."""
+        """Record, durably, how the agent ended, before what comes after it begins."""
         self._link("passed", _shortened(record).document())
 
-    def checks(self) -> bool:
-        """Whether the check of the run has begun."""
-        return os.path.lexists(self.file("check"))
+    def is_beside_agent(self) -> bool:
+        """Whether what runs is not the agent: a stage of the run before or after it."""
+        if any(os.path.lexists(self.file(name)) for name in ("check", "passed")):
+            return True
+        return os.path.lexists(self.file("stages")) and not os.path.lexists(self.file("stdout"))
 
-    def clear_check(self) -> None:
-        """Remove what an interrupted check has printed."""
-        for name in ("check", "check.cut"):
+    def clear(self, output: str) -> None:
+        """Remove what an interrupted program has printed to one of the files."""
+        for name in (output, f"{output}.cut"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.file(name))
+
+    def forget_what_follows(self) -> None:
+        """Remove what an agent may have put in the place of records that come after it."""
+        for name in AFTER_AGENT:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.file(name))
+
+    def checked(self) -> Check | None:
+        """How the check of a run ended that passed; None if it has not passed."""
+        document = self._load("checked")
+        found = None if document is None else records.read_check(document)
+        return found if found is not None and found.passed else None
+
+    def left(self) -> Left | None:
+        """What the run left in its tree; None if that is not recorded."""
+        document = self._load("left")
+        return None if document is None else records.read_left(document)
+
+    def landing(self) -> Landing | None:
+        """How the landing of the run ended; None if that is not recorded."""
+        document = self._load("landing")
+        return None if document is None else records.read_landing(document)
 
     def checkpoint(self) -> Checkpoint | None:
         """Where the run found a repository and how it left that; None outside of any, or if that is not known."""

@@ -61,6 +61,8 @@ def outcome(
 ) -> Outcome:
     """How a run ended, decided from its exit record and what its agent printed. `reader` and `streams` are those of
     its agent's profile."""
+    if record.lands:
+        stream, streams = None, False
     if stream is not None:
         stream.finish()
     return verdict.outcome(

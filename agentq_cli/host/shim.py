@@ -25,6 +25,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from agentq_cli.host.tree_stages import TreeStages
+    from agentq_cli.model.runs import Check
+
 
 def main(data: bytes, inherited: Iterable[int]) -> NoReturn:
     """Carry out one launch request in this process, which was forked for it, then exit.
@@ -89,6 +92,19 @@ def _has_taken(directory: RunDirectory, start: Start) -> bool:
     return isinstance(found, Start) and found.identity == start.identity
 
 
+def line_of(request: LaunchRequest) -> tuple[Stage, ...]:
+    """The stages of the run that a request asks for."""
+    tree = request.tree
+    return stages.line(
+        script=request.script is not None and not request.lands,
+        check=request.check is not None and not request.lands,  # its landing checks
+        tree=tree is not None,
+        setup=tree is not None and tree.setup is not None,
+        land=tree is not None and tree.land is not None,
+        agent=not request.lands,
+    )
+
+
 class Shim:
     """A run that this process has taken. `failure` is why it cannot be started, if that is known already."""
 
@@ -108,12 +124,13 @@ class Shim:
         self._private_tmp = private_tmp
         self._clock = Clock(request.fixed_now_ms)
         self._deadline = None if request.timeout_ms is None else start.monotonic_ms + request.timeout_ms
-        self._line = stages.line(script=request.script is not None, check=request.check is not None)
+        self._line = line_of(request)
         self._env = dict(request.env)
         self._agent: Kept | None = None
         self._programs: list[Kept] = []
+        self._unrecorded = False
         self._facts = Exit(
-            exit_code=None,
+            exit_code=0 if request.lands else None,
             signal=None,
             stopped=None,
             error=failure,
@@ -123,6 +140,7 @@ class Shim:
             peak_rss_bytes=None,
             stdout_bytes=0,
             stderr_bytes=0,
+            lands=request.lands,
         )
 
     def run(self) -> None:
@@ -152,32 +170,69 @@ class Shim:
             interruptions += came[stage] is Came.INTERRUPTED
 
     def _take_over(self) -> dict[Stage, Came]:
-        """Go on with a run whose agent has done its work, and whose shim died."""
-        from agentq_cli.host import script
-        from agentq_cli.host.output import OutputReader
+        """Go on with a run whose agent has ended, and whose shim died."""
+        from agentq_cli.host import check, script, take_over
 
-        with OutputReader(self._directory, "stdout") as stdout, OutputReader(self._directory, "stderr") as stderr:
-            printed = self._facts._replace(stdout_bytes=stdout.size(), stderr_bytes=stderr.size())
-        self._facts = self._directory.passed() or printed
+        known, self._facts = take_over.facts(self._directory, self._facts)
         if self._request.script is not None:
             self._facts = self._facts._replace(script_outcome=script.WAKE)
             self._request = script.with_data(self._request, self._env, script.data_again(self._directory))
-        return dict.fromkeys(self._line, Came.PASSED) | {Stage.CHECK: Came.INTERRUPTED}
+        if self._request.tree is not None:
+            self._env |= take_over.variables(self._directory)
+        done = self._request.lands or check.wanted(self._request, self._directory, self._facts)
+        # Without a record of its end, or a word of it, the run has crashed, whatever is done here for its tree.
+        self._unrecorded = not (known or done)
+        return take_over.came(self._line, self._directory, done=done)
 
     def _told_to_end(self, stage: Stage) -> bool:
         """Whether a stop is recorded that keeps this stage from beginning."""
         stop = self._directory.stop()
-        if stop is not None and stage is Stage.CHECK and stop.reason not in stages.ENDING:
+        if stop is None or stage in stages.CLOSING:
+            return False
+        if stage in stages.AFTER and stop.reason not in stages.ENDING:
             # That was about the agent, which has done its work all the same.
             self._directory.set_stop_aside()
             return False
-        if stop is None:
-            return False
-        self._facts = self._facts._replace(stopped=stop.reason, check=None)
+        check = self._facts.check if stage is Stage.LAND else None
+        self._facts = self._facts._replace(stopped=stop.reason, check=check)
         return True
 
     def _begin(self, stage: Stage) -> Came:
-        return {Stage.SCRIPT: self._run_script, Stage.AGENT: self._run_agent, Stage.CHECK: self._run_check}[stage]()
+        own = {Stage.SCRIPT: self._run_script, Stage.AGENT: self._run_agent, Stage.CHECK: self._run_check}
+        run = own.get(stage)
+        if run is not None:
+            return run()
+        if stage is Stage.SNAPSHOT and self._request.lands:
+            self._pass_on()
+        return self._run_land() if stage is Stage.LAND else self._in_tree(stage)
+
+    def _in_tree(self, stage: Stage) -> Came:
+        found = self._tree_stages().carry_out(stage)
+        self._facts = self._facts._replace(**found.facts)
+        self._env |= found.env
+        self._clear_away()
+        return found.came
+
+    def _tree_stages(self) -> TreeStages:
+        from agentq_cli.host.tree_stages import TreeStages
+
+        return TreeStages(self._request, self._directory, self._clock, self._deadline, self._keep)
+
+    def _run_land(self) -> Came:
+        from agentq_cli.host.landing import Lander
+
+        assert self._request.tree is not None
+        program = self._tree_stages().land
+        lander = Lander(
+            self._request.tree, self._directory, self._clock, self._deadline, program=program, check=self._check
+        )
+        known = self._facts.check
+        found = lander.land(None if self._request.check is None else "" if known is None else known.tree or "")
+        self._facts = self._facts._replace(check=found.check or known)
+        stop = self._directory.stop()
+        if found.came is Came.ENDED and found.landing is None and stop is not None:
+            self._facts = self._facts._replace(stopped=stop.reason)
+        return found.came
 
     def _run_script(self) -> Came:
         from agentq_cli.host import script
@@ -208,16 +263,22 @@ class Shim:
             stdout_at_stop=agent.stdout_at_stop,
         )
         self._measure()
-        if Stage.CHECK not in self._line:
+        if Stage.AGENT is self._line[-1]:
             return Came.PASSED
         from agentq_cli.host import check
 
-        if not check.wanted(self._request, self._directory, self._timed()):
+        done = check.wanted(self._request, self._directory, self._timed())
+        if not done and self._request.tree is None:
             return Came.ENDED
         self._clear_away()
+        self._pass_on()
+        return Came.PASSED if done else Came.ENDED
+
+    def _pass_on(self) -> None:
+        """Record that the agent has ended, and remove what it may have put in the place of the records that follow."""
         with contextlib.suppress(OSError):  # Without the record, what the agent printed tells that it is done.
+            self._directory.forget_what_follows()
             self._directory.write_passed(self._timed())
-        return Came.PASSED
 
     def _keep_with_checkpoint(self, agent: Kept) -> None:
         from agentq_cli.host import checkpoint
@@ -227,17 +288,28 @@ class Shim:
         checkpoint.end(self._directory, begun, self._request.cwd, self._env, reader=self._request.reader)
 
     def _run_check(self) -> Came:
+        from agentq_cli.host import check, stage_records
+
+        tree = None if self._request.tree is None else stage_records.read_tree_left(self._directory.path)
+        found = self._check(check.OUTPUT)._replace(tree=tree)
+        self._facts = self._facts._replace(check=found)
+        came = stages.came_of_check(found)
+        if came is Came.PASSED and Stage.LAND in self._line:
+            stage_records.write_checked(self._directory.path, found)
+        return came
+
+    def _check(self, output: str) -> Check:
+        """Run the check, which prints to the file of this name."""
         from agentq_cli.host import check
 
         began = monotonic_ms()
         program = check.program(self._request, self._directory, self._clock, self._deadline)
-        if (failure := check.prepared(self._directory)) is None:
-            self._keep(program, check.OUTPUT, check.OUTPUT)
-        found = check.ended(program, failure, monotonic_ms() - began)
-        self._facts = self._facts._replace(check=found)
+        if (failure := check.prepared(self._directory, output)) is None:
+            self._keep(program, output, output)
+        found = check.ended(program, failure, monotonic_ms() - began, output)
         self._measure()
         self._clear_away()
-        return stages.came_of_check(found)
+        return found
 
     def _keep(self, program: Kept, *streams: str) -> None:
         self._programs.append(program)
@@ -270,7 +342,10 @@ class Shim:
             self._facts = self._facts._replace(error=why)
         record = self._timed()
         try:
-            self._slot.write(record)
+            if self._unrecorded:
+                self._slot.release()
+            else:
+                self._slot.write(record)
         except OSError:
             self._rewrite_exit(record)
         if self._private_tmp is not None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from agentq_cli import __version__
 from agentq_cli.base import environment
 from agentq_cli.config import schema
-from agentq_cli.config.configuration import LIMIT_FIELDS, Config
+from agentq_cli.config.configuration import LIMIT_FIELDS, TOP_FIELDS, Config
 from agentq_cli.config.schema import Reader, Schema
 from agentq_cli.manual import mdoc
 from agentq_cli.manual.surface import commands
@@ -21,6 +21,7 @@ NAME = "agentq-config.5"
 TYPES = {
     "text": "string",
     "texts": "string or list of strings",
+    "names": "name or list of names",
     "arguments": "list of strings",
     "command": "list of strings",
     "yes_no": "true or false",
@@ -42,7 +43,7 @@ def render() -> str:
     meanings = _meanings()
     defaults = Config(path="")
     limits = {key: getattr(defaults.limits, name) for key, name in LIMIT_FIELDS.items()}
-    top = {key: getattr(defaults, "retention_ms" if key == "retention" else key) for key in schema.TOP}
+    top = {key: getattr(defaults, TOP_FIELDS.get(key, key)) for key in schema.TOP}
     own = {key: read for key, read in schema.SESSION.items() if key not in schema.OPTIONS}
     return filled(
         NAME,

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 class Check(NamedTuple):
     """How the check of a run ended: with an `exit_code`, by a `signal`, `stopped` by agentq for this reason (`LIMIT`:
-    its own time-out), or with an `error`, which says why it could not be started. `command` is empty in a record of the
-    keeper, since the task has it."""
+    its own time-out), or with an `error`, which says why it could not be started. `tree` is git's id of the files that
+    it ran on, None outside of a tree. `command` is empty in a record of the keeper, since the task has it."""
 
     exit_code: int | None
     signal: int | None
@@ -25,6 +25,7 @@ class Check(NamedTuple):
     error: str | None
     duration_ms: int
     output_bytes: int
+    tree: str | None = None
     command: str = ""
 
     @property
@@ -122,7 +123,8 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A run as an overview shows it: when, how and at what cost, without what it printed. `error` is shortened."""
+    """A run as an overview shows it: when, how and at what cost, and what it left in its tree, without what it printed.
+    `error` is shortened."""
 
     session: str
     seq: int
@@ -139,6 +141,8 @@ class PastRun:
     tokens_out: int | None = None
     cost_usd: float | None = None
     list_price: bool = False
+    left: Left | None = None
+    landing: Landing | None = None
 
     @property
     def id(self) -> RunId:

@@ -23,7 +23,8 @@ class NewTask:
 
     `line` is its line in a batch. `anchored` is whether somebody set the start of its schedule. If not, and the task
     replaces another of the same interval, it keeps that one's grid. `held`: it is stored paused. `captured` is the
-    environment of the submitting shell that is stored with it; None if its work refers to a stored one.
+    environment of the submitting shell that is stored with it; None if its work refers to a stored one. `base_of` is
+    the position of the line of the batch at whose branch its own begins.
     """
 
     session: str
@@ -35,6 +36,7 @@ class NewTask:
     anchored: bool = True
     held: bool = False
     captured: Mapping[str, str] | None = None
+    base_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ class Task:
     def shown_status(self, now: int) -> Status:
         """The status as the contract names it at `now`: a status that is stored as queued depends on the clock."""
         if self.status is Status.QUEUED and self.due_at > now:
-            return Status.RETRYING if self.attempts else Status.SCHEDULED
+            return Status.RETRYING if self.begun else Status.SCHEDULED
         return self.status
 
     def unbegun(self, **changes: Any) -> Task:

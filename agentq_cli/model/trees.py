@@ -1,9 +1,63 @@
-"""What a run leaves in the working tree of a task, and what came of landing it."""
+"""What a run asks of the working tree of its task, what it leaves there, and what came of landing it."""
 
 from __future__ import annotations
 
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.base.enumeration import StrEnum
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Asked(NamedTuple):
+    """The tree of a run: what making, leaving and landing it need to know.
+
+    `path` is where it lies, below the directory of the trees. `session`, `number` and `attempt` are the run's; `own`
+    says that the tree is its task's and not its session's. `repository` is the git directory, `checkout` the checkout
+    that it was asked for in, `subdirectory` where in it. `branch` begins at what the name `base` stands for. `title`
+    is what the task is called. `land` is the branch that it lands on, `land_as` how, `push` the remote that gets it.
+    `lands`: the run does nothing else. If the base is another task (`@ID`), `base_branch` is its branch, and
+    `base_task` session and number.
+    """
+
+    path: str
+    session: str
+    number: int
+    attempt: int
+    own: bool
+    repository: str
+    checkout: str
+    subdirectory: str
+    branch: str
+    base: str
+    title: str
+    setup: str | None = None
+    teardown: str | None = None
+    land: str | None = None
+    land_as: str | None = None
+    push: str | None = None
+    lands: bool = False
+    base_branch: str | None = None
+    base_task: Sequence[object] | None = None
+
+    @property
+    def directory(self) -> str:
+        """Where in the tree the run works."""
+        return f"{self.path}/{self.subdirectory}" if self.subdirectory else self.path
+
+
+class Made(NamedTuple):
+    """The tree of a run before anything else of the run begins: `start` is the commit at which its branch began,
+    `number` that of the tree, `set_up` whether its setup command has succeeded. `notes` are sentences for whoever reads
+    about the run. If it could not be made, `error` says why, and `failed` is the failure class."""
+
+    start: str = ""
+    number: int = 0
+    set_up: bool = False
+    notes: tuple[str, ...] = ()
+    failed: str | None = None
+    error: str | None = None
 
 
 class Left(NamedTuple):
@@ -61,6 +115,9 @@ class Landing(NamedTuple):
         """`landed` of the contract: the commit, `nothing`, or None if it has not landed."""
         return Came.NOTHING.value if self.came == Came.NOTHING else self.commit
 
+
+OF_RUN = Left._fields[:-1]
+"""The keys of `Left` in the document of a run; why a snapshot is missing is only told in words."""
 
 WAITS = frozenset({Came.HELD, Came.FAILING, Came.REFUSED})
 """What the agent can do nothing about: the next run lands without an agent."""

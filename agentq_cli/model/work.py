@@ -27,8 +27,9 @@ class Launch:
 
     `env` is what `--env-file` and `-e` gave, `captured` the part of the submitting shell's environment that an older
     version stored. `stdin` is the absolute path of what a command reads, or a dash and then the text itself. `umask` is
-    the submitter's. Runs up to K = `earlier_runs` belong to a task that this one replaced. `continues` is the
-    conversation in which a person has replied: the runs go on in that one or not at all.
+    the submitter's. Runs up to K = `earlier_runs` belong to a task that this one replaced, and those up to
+    `other_words` were asked something else. `continues` is the conversation in which a person has replied: the runs go
+    on in that one or not at all.
 
     With `--worktree`, `repository` is the git directory that all checkouts of the repository share, `checkout` the top
     of the one that the task was submitted from, and `subdirectory` where in it that was; None, None and empty without.
@@ -54,6 +55,7 @@ class Launch:
     on_crash: str | None = None
     max_cost_usd: float | None = None
     earlier_runs: int = 0
+    other_words: int = 0
     continues: str | None = None
     check: str | None = None
     check_timeout_ms: int | None = None
@@ -72,6 +74,10 @@ class Launch:
     def max_retries(self) -> int:
         """The N of `--retries`: N retries mean N+1 runs."""
         return RETRIES if self.retries is None else self.retries
+
+
+OWN_BRANCH = "."
+"""The branch of an isolated task in `Work.directory`; no branch has this name, or one with a colon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +118,10 @@ class Work:
     @property
     def directory(self) -> str:
         """The directory in which no other agent may edit while its own does; empty if others may, as beside a
-        command."""
+        command. With a tree, which one that is, for commands too: `trees.records.tree_at` finds its path."""
+        if self.launch.repository is not None:
+            branch = self.launch.branch or (OWN_BRANCH if self.context == "isolated" else "")
+            return f"{branch}:{self.launch.repository}"
         return self.cwd if self.kind == "prompt" and not self.shared else ""
 
     @property

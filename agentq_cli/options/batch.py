@@ -12,6 +12,7 @@ from agentq_cli.base.gathered import Gathered
 from agentq_cli.model.work import Dependency
 from agentq_cli.options.caller import Caller
 from agentq_cli.options.new_task import AFTER, KEYS, TaskMaker
+from agentq_cli.options.tree_options import LineOfBatch
 from agentq_cli.options.values import parse_path
 
 TYPE_CHECKING = False
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from agentq_cli.model.tasks import NewTask
     from agentq_cli.options.table import Row
+    from agentq_cli.options.tree_options import Admit
 
 LISTS = frozenset(name for name, row in KEYS.items() if row.kind == "texts" and row.reader != "pairs")
 """The keys whose value is a list of texts, or one text."""
@@ -42,9 +44,10 @@ TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
 """The types of a value and their name in errors, by the key's reader, else by its kind."""
 
 
-def tasks(here: Caller, path: str, given: Mapping[str, Any]) -> list[NewTask]:
-    """The tasks of a batch file, or of stdin for `-`; `given` are the defaults of its lines."""
-    maker = TaskMaker(here)
+def tasks(here: Caller, path: str, given: Mapping[str, Any], admit: Admit | None = None) -> list[NewTask]:
+    """The tasks of a batch file, or of stdin for `-`; `given` are the defaults of its lines, `admit` as for
+    `TaskMaker`."""
+    maker = TaskMaker(here, admit=admit)
     defaults = {name: value for name, value in given.items() if value is not None}
     made: list[NewTask] = []
     lines: list[_Line] = []
@@ -93,11 +96,15 @@ def _task(
     if read_here and found.get("stdin", defaults.get("stdin")) == "-":
         raise Usage(f"{what('stdin')} '-': the batch itself is read from stdin")
     line.refs.extend((option, text) for option in AFTER if option in found for text in _take_refs(found, option))
+    base = found.get("base", defaults.get("base"))
+    if base is not None and base[:1] == "@" and base[1:] in [name for _, name in line.refs]:
+        found["base"] = LineOfBatch(base[1:])
+        line.refs.append(("base", base[1:]))
     return replace(maker.make(defaults | found, what), line=line.number)
 
 
 class _Line(NamedTuple):
-    """A line's number and name, and the names of the lines that it waits for, each with the option that names it."""
+    """A line's number and name, and the names of the lines that it refers to, each with the option that names it."""
 
     number: int
     name: str | None
@@ -112,7 +119,7 @@ def _take_refs(found: dict[str, Any], option: str) -> list[str]:
 
 
 def _referred(made: list[NewTask], lines: list[_Line], names: Mapping[str, int]) -> list[NewTask]:
-    """The tasks with their dependencies on other lines. Raises Usage on a cycle."""
+    """The tasks with what they have of other lines. Raises Usage on a cycle."""
     if not any(line.refs for line in lines):
         return made
     from graphlib import CycleError, TopologicalSorter
@@ -120,8 +127,13 @@ def _referred(made: list[NewTask], lines: list[_Line], names: Mapping[str, int])
     graph: dict[int, list[int]] = {}
     for position, (task, line) in enumerate(zip(made, lines, strict=True)):
         graph[position] = [names[name] for _, name in line.refs]
-        refs = [Dependency(None, AFTER[option], ref=names[name]) for option, name in line.refs]
-        made[position] = replace(task, work=replace(task.work, after=tuple(dict.fromkeys((*task.work.after, *refs)))))
+        refs = [Dependency(None, AFTER[option], ref=names[name]) for option, name in line.refs if option in AFTER]
+        work = replace(task.work, after=tuple(dict.fromkeys((*task.work.after, *refs))))
+        base_of = next((names[name] for option, name in line.refs if option == "base"), None)
+        if base_of is not None and made[base_of].work.launch.repository != work.launch.repository:
+            what = _names_of(line.number)("base")
+            raise Usage(f"{what} '@{lines[base_of].name}': that line has no tree in the same repository")
+        made[position] = replace(task, work=work, base_of=base_of)
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

@@ -18,16 +18,19 @@ from agentq_cli.model.work import Condition, Dependency, Launch, Work
 from agentq_cli.options import values
 from agentq_cli.options.caller import Caller
 from agentq_cli.options.programs import Programs, path_of
-from agentq_cli.options.table import rows
+from agentq_cli.options.table import TREE, rows
 from agentq_cli.options.task_times import TaskTimes
+from agentq_cli.options.texts import encodable, key, labels, text, word
 from agentq_cli.show import notices
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from typing import Any
 
+    from agentq_cli.model.addresses import Address
     from agentq_cli.options.table import Given, Row
+    from agentq_cli.options.tree_options import Admit, Trees
 
 AFTER = {"after": Condition.SUCCESS, "after_any": Condition.ANY, "after_failure": Condition.FAILURE}
 """The options that name the tasks to wait for, and how those must end."""
@@ -37,6 +40,10 @@ KEYS = {row.name: row for row in rows("batch")}
 
 LAUNCH = [row for row in KEYS.values() if row.field.startswith("launch.")]
 """The options that fill a field of a task's launch."""
+
+
+ABOUT_TREE = frozenset(name for name, row in KEYS.items() if row.panel == TREE)
+"""The options that need a tree, and the one that asks for it."""
 
 
 class Shape(NamedTuple):
@@ -62,11 +69,23 @@ class TaskMaker:
     """Makes the tasks of one command; `what` returns the name of an option as the person wrote it, for errors.
 
     Most lines of a batch differ only in the prompt or the command, so everything else is read once. A duration given to
-    --expires counts from `counted_from`, the slot of an occurrence, or from now.
+    --expires counts from `counted_from`, the slot of an occurrence, or from now. `admit` says whether a repository can
+    have a tree for a task; without it no task gets one. `changed` is the address of a task that is changed to this.
     """
 
-    def __init__(self, at: Caller, fallback: Given | None = None, *, counted_from: int | None = None) -> None:
+    def __init__(
+        self,
+        at: Caller,
+        fallback: Given | None = None,
+        *,
+        counted_from: int | None = None,
+        admit: Admit | None = None,
+        changed: Address | None = None,
+    ) -> None:
         self._at = at
+        self._admit = admit
+        self._changed = changed
+        self._trees: Trees | None = None
         self._fallback = fallback or {}
         self._times = TaskTimes(at, counted_from)
         self._checked: set[tuple[str, str]] = set()
@@ -106,6 +125,8 @@ class TaskMaker:
             after=dependencies(given, what),
             shared=shape.shared,
         )
+        if shape.launch.repository is not None:
+            self._tree_maker().check(doing, session, chosen(given, options, "base"), what)
         replacing = bool(given.get("replace"))
         return NewTask(
             session, doing, replace=replacing, due_at=due_at, held=bool(given.get("hold")), captured=self._captured
@@ -125,12 +146,17 @@ class TaskMaker:
         if context is None:
             context = "isolated" if session == DEFAULT_SESSION else "session"
         agent = None if exec_ else self._agent(given, session, what)
+        cwd = self._cwd(given, options, what)
+        tree = {}
+        if options.get("worktree") or not ABOUT_TREE.isdisjoint(given):
+            own = context == "isolated"
+            tree = self._tree_maker().fields(given, options, what, session=session, directory=cwd, own=own)
         shape = Shape(
             options=options,
             context=context,
             agent=agent,
-            cwd=self._cwd(given, options, what),
-            launch=self._launch(given, options, agent, what),
+            cwd=cwd,
+            launch=self._launch(given, options, agent, what, tree),
             on_dep_failure=read(KEYS["on_dep_failure"], given, options, what) or KEYS["on_dep_failure"].choices[0],
             shared=self._shared(given, options, exec_, what),
         )
@@ -139,6 +165,12 @@ class TaskMaker:
         if kept is not None:
             self._shapes[kept] = shape
         return shape
+
+    def _tree_maker(self) -> Trees:
+        from agentq_cli.options.tree_options import Trees
+
+        self._trees = self._trees or Trees(self._admit, self._changed)
+        return self._trees
 
     def _agent(self, given: Given, session: str, what: Callable[[str], str]) -> str:
         from agentq_cli.agents import profile as profiles
@@ -169,7 +201,9 @@ class TaskMaker:
             raise Usage(f"{what('cwd')} '{named}': no such directory")
         return text(path, what("cwd"))
 
-    def _launch(self, given: Given, options: Given, agent: str | None, what: Callable[[str], str]) -> Launch:
+    def _launch(
+        self, given: Given, options: Given, agent: str | None, what: Callable[[str], str], tree: Given
+    ) -> Launch:
         exec_ = agent is None
         if given.get("tz") is not None:
             self._at.zone(given["tz"])
@@ -183,6 +217,7 @@ class TaskMaker:
             for each in LAUNCH
             if each.reader in READERS
         }
+        plain |= {"land_as": None, **tree}
         longest = plain["max_backoff_ms"] or MAX_BACKOFF_MS
         if given.get("backoff") is not None and plain["backoff_ms"] > longest:
             shown = values.format_duration(longest)
@@ -199,7 +234,7 @@ class TaskMaker:
             depth=depth(self._at.environ),
             tz=given.get("tz"),
             script=self._script(given, options, what),
-            check=_check(given, options, what),
+            check=word("check", given, options, what),
             max_cost_usd=self._max_cost(given, options, agent, what),
         )
 
@@ -251,17 +286,6 @@ class TaskMaker:
         return text(path, what("script"))
 
 
-def _check(given: Given, options: Given, what: Callable[[str], str]) -> str | None:
-    line = chosen(given, options, "check")
-    if line is None:
-        return None
-    if not line.strip():
-        raise Usage(f"{what('check')} '{line}': a command must not be blank")
-    if "\0" in line:
-        raise Usage(f"{what('check')}: contains a NUL character")
-    return text(line, what("check"))
-
-
 def content(place: str, given: Given) -> dict[str, Any]:
     """The given options of a command that a line of a batch could also have."""
     return {
@@ -297,38 +321,6 @@ def work(given: Given, what: Callable[[str], str]) -> tuple[str | None, tuple[st
     if not prompt.strip():
         raise Usage(f"{what('prompt')} '{prompt[:20]}': a prompt must not be blank")
     return (prompt if prompt.isascii() else text(prompt, what("prompt"))), None
-
-
-def text(value: str, what: str) -> str:
-    """The value itself. Raises Usage if it cannot be stored as text, because its bytes are not UTF-8."""
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:
-        raise Usage(f"{what} '{value.encode('utf-8', 'backslashreplace').decode()}': not UTF-8 text") from None
-    return value
-
-
-def encodable(value: str, what: str) -> None:
-    """Raises Usage if a text cannot be passed to a process. Bytes that are not UTF-8, as in file names, can be."""
-    try:
-        os.fsencode(value)
-    except UnicodeEncodeError:
-        raise Usage(f"{what}: contains half of a surrogate pair, which is not a character") from None
-
-
-def key(value: str | None, what: Callable[[str], str]) -> str | None:
-    """A deduplication key."""
-    if value is not None and not value.strip():
-        raise Usage(f"{what('key')} '{value}': a key must not be blank")
-    return None if value is None else text(value, what("key"))
-
-
-def labels(found: Sequence[str], what: Callable[[str], str]) -> tuple[str, ...]:
-    """Labels without repetition, in their order."""
-    for label in found:
-        if not label.strip():
-            raise Usage(f"{what('label')} '{label}': a label must not be blank")
-    return tuple(dict.fromkeys(text(label, what("label")) for label in found))
 
 
 MOST_COST = 1e12

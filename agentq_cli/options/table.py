@@ -22,6 +22,7 @@ GROUPS = {
     "Submit": ("submit", "schedule"),
     "Inspect": ("list", "show", "logs", "runs", "schedules", "events", "messages", "sessions", "workers", "top"),
     "Change": ("edit", "pause", "resume", "cancel", "retry", "reply", "trigger", "prune"),
+    "Trees": ("diff", "land", "trees", "discard", "restore"),
     "Run": ("run", "jobs", "stop", "sweep", "wait"),
     "Monitor": ("health", "stats", "report", "doctor"),
     "Set up": ("agents", "config", "service", "completion"),
@@ -36,9 +37,9 @@ SHORT_EXEC = "x"
 ALIASES = {"add": "submit", "ls": "list", "rm": "cancel", "log": "logs", "status": "list"}
 """Other names of commands, which other programs have taught."""
 
-WHAT, WHERE, WHEN, ORDER = "What", "Where", "When", "After other tasks"
+WHAT, WHERE, WHEN, ORDER, TREE = "What", "Where", "When", "After other tasks", "In a git worktree"
 LIMITS, FAILURE, WHICH, ENDING, HOW, EVERYWHERE = "Limits", "Failure", "Which", "Ending", "How", "Everywhere"
-PANELS = (WHAT, WHICH, WHERE, WHEN, ORDER, LIMITS, FAILURE, ENDING, HOW)
+PANELS = (WHAT, WHICH, WHERE, TREE, WHEN, ORDER, LIMITS, FAILURE, ENDING, HOW)
 """The help's headings for options, in order; EVERYWHERE comes last."""
 
 NEW = ("submit", "schedule", "batch")
@@ -334,6 +335,71 @@ ROWS: tuple[Any, ...] = (
         "A label to find it by; repeatable.",
         {"field": "labels"},
     ),
+    # In a tree of its own.
+    (
+        "--worktree",
+        DEFAULTS,
+        "flag",
+        TREE,
+        "Run in a git worktree of its own of the repository around the directory.",
+        {"field": "launch.repository"},
+    ),
+    (
+        "--branch",
+        DEFAULTS,
+        "text",
+        TREE,
+        "The branch of that tree, a new one.",
+        {"metavar": "NAME", "default": "agentq/s/SESSION, or agentq/t/SESSION/N if isolated", "field": "launch.branch"},
+    ),
+    (
+        "--base",
+        DEFAULTS,
+        "text",
+        TREE,
+        "Where its branch begins: a ref; @ID for what that task's branch holds; '.' for this checkout as it is.",
+        {"metavar": "REF", "default": "the branch of --land, else the branch that HEAD is on", "field": "launch.base"},
+    ),
+    (
+        "--setup",
+        DEFAULTS,
+        "text",
+        TREE,
+        "A line of shell to run once in the new tree, at most 10 minutes.",
+        {"metavar": "CMD", "field": "launch.setup"},
+    ),
+    (
+        "--teardown",
+        DEFAULTS,
+        "text",
+        TREE,
+        "A line of shell to run before the tree is removed.",
+        {"metavar": "CMD", "field": "launch.teardown"},
+    ),
+    (
+        "--land",
+        DEFAULTS,
+        "text",
+        TREE,
+        "Merge what it did into this branch once it is checked.",
+        {"metavar": "BRANCH", "field": "launch.land"},
+    ),
+    (
+        "--land-as",
+        DEFAULTS,
+        "choice",
+        TREE,
+        "How to merge it.",
+        {"choices": ("merge", "squash", "ff"), "default": "merge", "field": "launch.land_as"},
+    ),
+    (
+        "--push",
+        DEFAULTS,
+        "text",
+        TREE,
+        "Push that branch to this remote after landing.",
+        {"metavar": "REMOTE", "field": "launch.push"},
+    ),
     # After other tasks.
     (
         "--after",
@@ -470,6 +536,29 @@ ROWS: tuple[Any, ...] = (
         "Tasks: SESSION/N, or N for default/N; 3-5 and docs/3,7 are several.",
         {"metavar": "ID..."},
     ),
+    # The commands of trees.
+    ("run", ("diff", "restore"), "optional", "", "The task, or one of its runs.", {"metavar": "ID[.K]"}),
+    ("id", ("land", "discard"), "optional", "", "The task: SESSION/N, or N for default/N.", {"metavar": "ID"}),
+    ("--session -s", ("diff", "land", "discard", "restore"), "name", WHICH, "The tree of this session.", {}),
+    ("--session -s", ("trees",), "name", WHICH, "Only the trees of this session and its tasks.", {}),
+    ("--stat", ("diff",), "flag", HOW, "Only how many lines of each file were changed.", {}),
+    ("--name-only", ("diff",), "flag", HOW, "Only the names of the files.", {}),
+    (
+        "--into",
+        ("land",),
+        "text",
+        HOW,
+        "The branch to land on.",
+        {"metavar": "BRANCH", "default": "that of --land, else the one it began from"},
+    ),
+    (
+        "--as",
+        ("land",),
+        "choice",
+        HOW,
+        "As a merge commit, as one commit, or only where nothing is to be merged.",
+        {"choices": ("merge", "squash", "ff"), "default": "that of --land-as, else merge"},
+    ),
     ("shell", ("completion",), "one", "", "The shell.", {"choices": ("bash", "zsh", "fish")}),
     ("action", ("config",), "optional", "", "What to do; show if not given.", {"choices": ("show", "check", "path")}),
     (
@@ -558,6 +647,7 @@ ROWS: tuple[Any, ...] = (
     ("--stderr", ("logs",), "flag", WHICH, "Only what it wrote on stderr, on stdout.", {}),
     ("--script", ("logs",), "flag", WHICH, "Only what its script wrote, on stdout.", {}),
     ("--check", ("logs",), "flag", WHICH, "Only what its check wrote, on stdout.", {}),
+    ("--setup", ("logs",), "flag", WHICH, "Only what the setup command of its tree wrote, on stdout.", {}),
     ("--tail -n", ("logs",), "whole", WHICH, "Only the last N lines.", {"low": 0}),
     ("--raw", ("logs",), "flag", HOW, "Print an agent's own events; the bytes as they are, but to a terminal.", {}),
     ("--limit", ("list", "runs", "events", "messages", "report"), "whole", WHICH, "At most this many.", {"low": 1}),
@@ -599,7 +689,7 @@ ROWS: tuple[Any, ...] = (
         "Show what would be done, and change nothing.",
         {},
     ),
-    ("--yes -y", ("cancel", "retry", "prune"), "flag", HOW, "Do not ask.", {}),
+    ("--yes -y", ("cancel", "retry", "prune", "discard"), "flag", HOW, "Do not ask.", {}),
     ("--wait", ("submit",), "flag", HOW, "Wait until it has ended, and exit with its exit code.", {}),
     ("--follow -f", ("submit",), "flag", HOW, "Like --wait, and print its output as it comes.", {}),
     ("--follow -f", ("logs", "events", "messages"), "flag", HOW, "Keep printing new data as it comes.", {}),

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from agentq_cli.model.runs import Check, Outcome
 
 STOPPED = {
-    "cancelled": (RunStatus.CANCELLED, FailureClass.CANCELLED, "cancelled during its check"),
-    "timeout": (RunStatus.TIMEOUT, FailureClass.TIMEOUT, "ran longer than its time-out, during its check"),
-    "oom": (RunStatus.OOM, FailureClass.OOM, "its check used more memory than its limit"),
+    "cancelled": (RunStatus.CANCELLED, FailureClass.CANCELLED, "cancelled during its {stage}"),
+    "timeout": (RunStatus.TIMEOUT, FailureClass.TIMEOUT, "ran longer than its time-out, during its {stage}"),
+    "oom": (RunStatus.OOM, FailureClass.OOM, "its {stage} used more memory than its limit"),
 }
-"""The end of a run that agentq stopped during its check, by the reason."""
+"""The end of a run that agentq stopped during a stage after its agent, by the reason."""
 
 SHOWN = 100
 """How many characters of a command an error shows."""
@@ -35,22 +35,32 @@ def judged(outcome: Outcome, check: Check | None, command: str | None, *, stoppe
         outcome = replace(outcome, check=check._replace(command=command))
         if check.passed:
             return outcome
-    reason = stopped if check is None else check.stopped
-    if reason in STOPPED:
-        status, failure, error = STOPPED[reason]
-    else:
-        status, (failure, error) = RunStatus.ERROR, _failure(check, command)
+    end = stopped_during(stopped if check is None else check.stopped, "check")
+    status, failure, error = end or (RunStatus.ERROR, *_failure(check, command))
     return replace(outcome, status=status, failure_class=failure, error=error)
 
 
+def stopped_during(reason: str | None, stage: str) -> tuple[RunStatus, FailureClass, str] | None:
+    """The end of a run that agentq stopped for this reason during a stage after its agent; None if it did not."""
+    if reason not in STOPPED:
+        return None
+    status, failure, error = STOPPED[reason]
+    return status, failure, error.format(stage=stage)
+
+
 def _failure(check: Check | None, command: str) -> tuple[FailureClass, str]:
-    shown = f"check '{command if len(command) <= SHOWN else f'{command[:SHOWN]}…'}'"
+    shown = f"check {shown_command(command)}"
     if check is None:
         return FailureClass.CHECK, f"{shown}: it was not run"
     if check.error is not None:
         return FailureClass.CONFIG, f"{shown}: {check.error}"
     failure = FailureClass.CONFIG if check.exit_code in NOT_FOUND else FailureClass.CHECK
     return failure, f"{shown}: {ending(check)}"
+
+
+def shown_command(command: str) -> str:
+    """A command as an error shows it."""
+    return f"'{command if len(command) <= SHOWN else f'{command[:SHOWN]}…'}'"
 
 
 def ending(check: Check) -> str:

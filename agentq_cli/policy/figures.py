@@ -79,6 +79,8 @@ class Figures:
     listed: int = 0
     duration_ms: float = 0
     wait_ms: float = 0
+    landed: int = 0
+    nothing_to_land: int = 0
     wait: Percentiles = field(default_factory=Percentiles)
     duration: Percentiles = field(default_factory=Percentiles)
 
@@ -92,13 +94,15 @@ class Figures:
         self.statuses[status] = self.statuses.get(status, 0) + count
         if failure:
             self.failures[failure] = self.failures.get(failure, 0) + count
-        retries, tokens_in, tokens_out, cost, duration, wait = sums
+        retries, tokens_in, tokens_out, cost, duration, wait, landed, nothing = sums
         self.retries += round(retries)
         self.tokens_in += tokens_in
         self.tokens_out += tokens_out
         self.cost_usd += cost
         self.duration_ms += duration
         self.wait_ms += wait
+        self.landed += round(landed)
+        self.nothing_to_land += round(nothing)
 
     def price(self, agent: str, status: str, count: int, priced: int, listed: int) -> None:
         """Note how many of some runs, already added, said what they cost, and were paid by a subscription. The agent of

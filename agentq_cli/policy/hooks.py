@@ -4,6 +4,8 @@
 * `task.failed`: a task ended as `failed`.
 * `series.paused`: a series has paused itself.
 * `agent.held`: the tasks of an agent are held because of a usage limit, its login or its account.
+* `task.landed`: the work of a task has landed on its branch.
+* `task.conflict`: it cannot, because both have changed the same lines.
 * `session.drained`: the last due task of a session has ended, and nothing else is due there.
 
 A pause by a person triggers no hook.
@@ -11,13 +13,20 @@ A pause by a person triggers no hook.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.statuses import ENDED, Status
+from agentq_cli.model.trees import Came
 
 DRAINED = "session.drained"
+
+OF_LANDING: Mapping[str, tuple[str, str]] = {
+    Came.LANDED: ("land", "task.landed"),
+    Came.CONFLICT: ("conflict", "task.conflict"),
+}
+"""The event and the hook of a landing that ended so."""
 
 OLDEST_MS = 24 * 3_600_000
 """An event older than this triggers no hook: nobody wants yesterday's news of a queue that was left alone."""

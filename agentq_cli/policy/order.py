@@ -23,7 +23,7 @@ AGED_PRIORITY = 101
 @dataclass(frozen=True, slots=True)
 class Head:
     """The earliest queued task of one combination (session, agent, priority, shares, retry, directory); `agent` is
-    '' for a command, and `directory` if its agent may edit beside others."""
+    '' for a command, and `directory` (`Work.directory`) if its agent may edit beside others."""
 
     session: str
     seq: int
@@ -126,6 +126,8 @@ class Places:
     def _real_path(self, head: Head) -> str | None:
         if not head.directory:
             return None
+        if not head.directory.startswith("/"):  # A tree, which may be another one for each task.
+            return self._place(head)
         key = (head.agent, head.directory)
         if key not in self._real:
             self._real[key] = self._place(head)

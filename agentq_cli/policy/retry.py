@@ -11,6 +11,7 @@ from agentq_cli.base.defaults import CHECK_RETRIES as CHECK_RETRIES
 from agentq_cli.base.defaults import MAX_BACKOFF_MS as MAX_BACKOFF_MS
 from agentq_cli.base.defaults import RETRIES as RETRIES
 from agentq_cli.model.statuses import FailureClass
+from agentq_cli.model.trees import WAITS, Came
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ BACKOFF_MS = 5_000
 JITTER = 0.1
 """Up to this fraction is added to a delay, within the longest delay, so that tasks that failed together do not return
 together."""
+
+FIRST_WAIT_MS = 60_000
+LONGEST_WAIT_MS = 3_600_000
+"""How long a landing waits for a branch that fails its check itself: doubled each time, up to the longest."""
 
 FREE_HOLDS = 12
 """How many usage limits in a row, without a success of the agent in between, use up no attempt."""
@@ -68,6 +73,10 @@ RULES: Mapping[FailureClass, Rule] = {
 }
 
 
+OF_WORK = frozenset({FailureClass.CHECK, FailureClass.LAND, FailureClass.CONFLICT})
+"""The agent says that its work is done, and it is not."""
+
+
 @dataclass(frozen=True, slots=True)
 class AgentHold:
     """A hold on an agent's tasks: until when (None: until a person resumes it), and its number among holds in a row."""
@@ -87,14 +96,23 @@ class Again:
     fresh: bool = False
 
 
-def again(task: Task, outcome: Outcome, *, now: int, hold: AgentHold | None, jitter: float) -> Again | None:
+def again(
+    task: Task, outcome: Outcome, *, now: int, hold: AgentHold | None, jitter: float, waits: int = 0
+) -> Again | None:
     """When the task runs again, or None if that was its last run.
 
     `task.attempts` includes the run that ended; `hold` is the hold that the run put on its agent. `jitter` is a random
-    number from 0 to 1.
+    number from 0 to 1. `waits` is how many runs just before this one ended because the branch to land on fails its
+    check.
     """
     if outcome.failure_class is None:
         return None
+    came = None if outcome.landing is None else outcome.landing.came
+    if came in WAITS and outcome.failure_class is FailureClass.LAND:
+        if came == Came.FAILING:
+            return Again(now + min(FIRST_WAIT_MS << min(waits, 40), LONGEST_WAIT_MS), counted=False)
+        if task.work.launch.retries is None:
+            return None
     # A reply means nothing in a conversation that does not know what it replies to.
     if unusable(task, outcome) and not task.fresh and task.work.launch.continues is None:
         return Again(task.due_at, counted=False, fresh=True)
@@ -123,7 +141,7 @@ def retried(failure: FailureClass, launch: Launch) -> bool:
 
 def most(failure: FailureClass | None, launch: Launch) -> int:
     """How many retries a failure of this class may use up, together with those that came before."""
-    return CHECK_RETRIES if failure is FailureClass.CHECK and launch.retries is None else launch.max_retries
+    return CHECK_RETRIES if failure in OF_WORK and launch.retries is None else launch.max_retries
 
 
 def goes_on(failure: str | None) -> bool:

@@ -7,6 +7,7 @@ from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.statuses import Status
+from agentq_cli.model.trees import OF_RUN
 from agentq_cli.options.values import format_duration
 from agentq_cli.show.results import Told
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.runs import Check, Run
     from agentq_cli.model.sessions import Event, Message, SessionInfo
     from agentq_cli.model.tasks import Task, WaitingFor
+    from agentq_cli.model.trees import Landing, Left
     from agentq_cli.model.workers import Supervisor, Worker
     from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.hooks import Call as HookCall
@@ -164,6 +166,7 @@ def run(run: Run, *, prompt: str | None, directory: str, pid: int | None) -> Ite
         "result": run.result,
         "script_outcome": run.script_outcome,
         "check": None if run.checked is None else check(run.checked, directory),
+        **in_tree(run.left, run.landing),
         "conversation": run.conversation,
         "tokens_in": run.tokens_in,
         "tokens_out": run.tokens_out,
@@ -181,6 +184,12 @@ def run(run: Run, *, prompt: str | None, directory: str, pid: int | None) -> Ite
     }
 
 
+def in_tree(left: Left | None, landing: Landing | None) -> dict[str, Any]:
+    """The keys of a run about the tree of its task; null without one."""
+    found: dict[str, Any] = {name: getattr(left, name) for name in OF_RUN} if left else dict.fromkeys(OF_RUN)
+    return found | {"landed": None if landing is None else landing.shown}
+
+
 def check(check: Check, directory: str) -> Item:
     """The `check` of a run: how it ended, and the file of its output."""
     return {
@@ -191,6 +200,7 @@ def check(check: Check, directory: str) -> Item:
         "stopped": check.stopped,
         "error": check.error,
         "duration_ms": check.duration_ms,
+        "tree": check.tree,
         "output_path": f"{directory}/check",
         "output_bytes": check.output_bytes,
     }

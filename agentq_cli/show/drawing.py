@@ -66,9 +66,7 @@ class Canvas:
         with self._console.capture() as captured:
             for each in drawn:
                 self._console.print(each, no_wrap=True, overflow="ellipsis")
-        text = captured.get()
-        if self.pen.plain:
-            text = text.replace("…", self.pen.ellipsis)  # rich has no other ellipsis
+        text = self.pen.spelled(captured.get())  # rich has no other ellipsis
         return [line.rstrip(" ") for line in text.split("\n")[:-1]]
 
     def wrapped(self, drawn: RenderableType, width: int) -> list[str]:

@@ -26,6 +26,8 @@ STATUS_STYLES = {
     **dict.fromkeys(("cancelled", "expired", "skipped"), DIM),
 }
 
+MINUS = "\N{MINUS SIGN}"
+
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 PLAIN_SPINNER = "|/-\\"
 
@@ -54,6 +56,10 @@ class Pen(NamedTuple):
     def arrow(self) -> str:
         """From one thing to another."""
         return "->" if self.plain else "→"
+
+    def spelled(self, text: str) -> str:
+        """The text with ASCII for what agentq itself writes beyond that, if the screen needs it; the widths stay."""
+        return text.replace("…", self.ellipsis).replace(MINUS, "-") if self.plain else text
 
     def spinner(self, now: int) -> str:
         """One cell that changes each second."""

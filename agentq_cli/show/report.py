@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from agentq_cli.base.dataclass import dataclass, field
-from agentq_cli.model.statuses import RunStatus
+from agentq_cli.model.statuses import FailureClass, RunStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.model.addresses import Address
     from agentq_cli.model.runs import PastRun
 
 DRAWN = 2000
@@ -72,10 +73,13 @@ class Group:
     priced: int = 0
     unpriced: int = 0
     listed: int = 0
+    landings: Counter[str] = field(default_factory=Counter)
+    unfit: int = 0
 
     def add(self, run: PastRun) -> None:
         """Count one; `priced` are the runs whose agent said what they cost, `unpriced` those whose agent did not, and
-        `listed` those that a subscription paid."""
+        `listed` those that a subscription paid. `landings` are counted by what came of them, and `unfit` are the runs
+        whose check failed."""
         self.runs += 1
         self.good += verdict(run.status) == "good"
         self.bad += verdict(run.status) == "bad"
@@ -89,6 +93,9 @@ class Group:
             self.listed += run.list_price
         elif run.agent is not None and run.status.may_cost:
             self.unpriced += 1
+        if run.landing is not None:
+            self.landings[run.landing.came] += 1
+        self.unfit += run.failure_class == FailureClass.CHECK
 
 
 @dataclass(slots=True)
@@ -104,7 +111,7 @@ class Numbers:
     """What a report says; `first_at` and `last_at` are milliseconds UTC, of the first start and the last end or start.
 
     `drawn` are the newest runs, newest first, for the timeline, `failed` the newest failures; `days` are by day as
-    `day_of` names it, and agent.
+    `day_of` names it, and agent. `changed` is the newest run of each task that ran in a tree, for the newest tasks.
     """
 
     total: Group = field(default_factory=Group)
@@ -114,6 +121,7 @@ class Numbers:
     slowest: list[PastRun] = field(default_factory=list)
     drawn: list[PastRun] = field(default_factory=list)
     failed: list[PastRun] = field(default_factory=list)
+    changed: dict[Address, PastRun] = field(default_factory=dict)
     first_at: int | None = None
     last_at: int | None = None
 
@@ -140,6 +148,8 @@ def count(runs: Iterable[PastRun], day_of: Callable[[int], str]) -> Numbers:
         if run.duration_ms is not None:
             entry = (run.duration_ms, -position, run)
             (heapq.heappush if len(slowest) < SLOWEST else heapq.heappushpop)(slowest, entry)
+        if run.left is not None and len(numbers.changed) < LISTED:
+            numbers.changed.setdefault(run.id.address, run)
         if len(numbers.drawn) < DRAWN:
             numbers.drawn.append(run)
         end = run.started_at if run.finished_at is None else run.finished_at

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.options import values
-from agentq_cli.show import costs
+from agentq_cli.show import changes, costs
 from agentq_cli.show.harmless import one_line
 from agentq_cli.show.report import Group, Lane, Numbers, lanes, verdict
 
@@ -131,6 +131,7 @@ def _headline(total: Group) -> Iterator[str]:
         ("Median run", took(total.durations.percentile(50))),
         ("Tokens in, out", f"{_short(total.tokens_in)}, {_short(total.tokens_out)}"),
         ("Cost", money(total)),
+        *((what.capitalize(), str(count)) for what, count in changes.ends(total.landings, total.unfit)),
     ]
     cells = "".join(f"<div><dt>{escaped(name)}</dt><dd>{escaped(value)}</dd></div>\n" for name, value in tiles)
     yield f"<dl>\n{cells}</dl>\n"

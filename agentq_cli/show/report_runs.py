@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.model.runs import Run
-from agentq_cli.show import costs
+from agentq_cli.show import changes, costs, documents
 from agentq_cli.show.documents import Item, moment
 from agentq_cli.show.harmless import one_line
 from agentq_cli.show.report import Numbers
@@ -71,14 +71,23 @@ def document(listed: Listed) -> Item:
         "list_price": run.list_price,
         "turns": run.turns,
         "error": run.error,
+        **documents.in_tree(run.left, run.landing),
         "answer": listed.answer,
     }
+
+
+def changed(listed: Listed) -> Item:
+    """An item of the `changes` of `agentq.report/1`: what a task has changed by the end of its newest run."""
+    run = listed.run
+    task = {"task": str(run.id.address), "run": str(run.id), "title": listed.title}
+    return {**task, **documents.in_tree(run.left, run.landing)}
 
 
 def text(
     numbers: Numbers,
     failed: Sequence[Listed],
     newest: Sequence[Listed],
+    changed: Sequence[Listed],
     *,
     heading: str,
     local: Callable[[int], str],
@@ -94,21 +103,39 @@ def text(
         f"{counted(total.runs)}: {total.good} succeeded, {total.bad} failed; "
         f"{took(total.durations.total_ms)} in runs, cost {money(total)}{unpriced}"
     )
+    if ends := changes.summed(total.landings, total.unfit):
+        yield ends.capitalize()
     for name, listed, count in (("Failures", failed, total.bad), ("Runs", newest, total.runs)):
         yield from ("", f"{name}:")
         for each in listed:
             run = each.run
-            what = (str(run.id), local(run.started_at), run.status.value, took(run.duration_ms), each.cost, each.title)
-            yield "  ".join(what)
+            what = (str(run.id), local(run.started_at), run.status.value, took(run.duration_ms), each.cost)
+            yield "  ".join((*what, *filter(None, [changes.of_run(run.left)]), each.title))
             yield from (f"    {line}" for line in each.told)
         if not listed:
             yield "none"
         elif count > len(listed):
             yield f"and {count - len(listed)} earlier ones"
+    if changed:
+        yield from ("", "Changes:")
+    for each in changed:
+        yield "  ".join((str(each.run.id.address), *_change(each), each.title))
+
+
+def _change(listed: Listed) -> tuple[str, str, str]:
+    """What a task has changed, on which branch, and how that landed."""
+    left, landing = listed.run.left, listed.run.landing
+    assert left is not None
+    return changes.of_run(left), left.branch, "not landed" if landing is None else changes.landed(landing)
 
 
 def tables(
-    numbers: Numbers, failed: Sequence[Listed], newest: Sequence[Listed], *, local: Callable[[int], str]
+    numbers: Numbers,
+    failed: Sequence[Listed],
+    newest: Sequence[Listed],
+    changed: Sequence[Listed],
+    *,
+    local: Callable[[int], str],
 ) -> Iterator[str]:
     """The same as tables of the page."""
     heads = [("Run", "id"), ("Started", "id"), ("Status", "id"), ("Took", "n"), ("Cost", "n"), ("What", "text")]
@@ -133,6 +160,11 @@ def tables(
         more = f"and {count - len(listed):,} earlier ones" if count > len(listed) else ""
         yield f"<h2>{name}</h2>\n"
         yield from table(name, [*heads, (answer, "text")], rows, more=more)
+    if changed:
+        yield "<h2>Changes by task</h2>\n"
+        heads = [("Task", "id"), ("Changes", "n"), ("Branch", "id"), ("Landed", "text"), ("What", "text")]
+        lines = ((each.run.id.address, *_change(each), each.title) for each in changed)
+        yield from table("Tasks, newest first", heads, [list(map(escaped, line)) for line in lines])
 
 
 def counted(runs: int) -> str:

@@ -42,8 +42,8 @@ class Column:
     `time` (RFC 3339), `duration` (milliseconds), `size` (bytes), `number` (right-aligned), `waiting` (a WaitingFor in a
     few words). On a terminal a time, also within agentq's own words, is short and local. If a terminal is too narrow,
     columns with `spare` are left out, 1 before 2 before 3; then texts are cut, but never `keep` columns. A `sparse`
-    column is left out on a terminal if it is empty on the first page. If the item has a value under the key `under`,
-    that is shown instead; on a wide terminal it gets a line of its own under the row.
+    column is left out if it is empty on the first page: with 1 on a terminal, with 2 in a pipe too. If the item has a
+    value under the key `under`, that is shown instead; on a wide terminal it gets a line of its own under the row.
     """
 
     header: str
@@ -51,7 +51,7 @@ class Column:
     kind: str = "text"
     keep: bool = False
     spare: int = False
-    sparse: bool = False
+    sparse: int = False
     under: str = ""
 
     def of(self, item: Mapping[str, Any], *, wide: bool = False) -> object:
@@ -149,18 +149,20 @@ class Table:
     def __init__(self, columns: Sequence[Column], pen: Pen) -> None:
         self._columns = columns
         self._pen = pen
-        self._widths = [cells(column.header) for column in columns]
-        self._headed = False
+        self._widths: list[int] = []
 
     def page(self, items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         """The lines of more items; the first page begins with the header."""
+        headed = bool(self._widths)
+        if not headed:
+            self._columns = [each for each in self._columns if each.sparse < 2 or any(map(each.of, items))]
+            self._widths = [cells(column.header) for column in self._columns]
         rows = [[shown(column, column.of(item), None, self._pen.arrow) for column in self._columns] for item in items]
         # Nothing follows the last column, so its width does not matter.
         for row in rows:
             for position in range(len(self._columns) - 1):
                 self._widths[position] = max(self._widths[position], cells(row[position]))
-        if not self._headed:
-            self._headed = True
+        if not headed:
             yield self._line([column.header for column in self._columns], BOLD)
         for row in rows:
             yield self._line(row)

@@ -1,6 +1,7 @@
-"""A run whose keeper died with only its check left: a new keeper takes it over and runs the check again.
+"""A run whose keeper died after its agent had begun: a new keeper takes it over, and does what comes after the agent.
 
-The agent has done its work and is not started again. Any number of processes may try: the first keeper to write its
+Without a tree that is the check of an agent that has done its work; in a tree at least what closes the run. The agent
+is not started again. Any number of processes may try: the first keeper to write its
 `start` record has the run.
 """
 
@@ -9,9 +10,9 @@ from __future__ import annotations
 import os
 
 from agentq_cli.base.dataclass import dataclass, replace
+from agentq_cli.host import take_over
 from agentq_cli.model.statuses import FailureClass, RunStatus
-from agentq_cli.policy import checked, stages
-from agentq_cli.policy.stages import Came, Stage
+from agentq_cli.policy import checked, landed, stages
 from agentq_cli.supervise import plan
 
 TYPE_CHECKING = False
@@ -26,22 +27,51 @@ if TYPE_CHECKING:
     from agentq_cli.model.addresses import RunId
     from agentq_cli.model.runs import Outcome
     from agentq_cli.model.tasks import Task
+    from agentq_cli.policy.stages import Stage
+
+
+def goes_on(task: Task) -> bool:
+    """Whether anything comes after the agent in a task's runs, so that the end of the agent is on record."""
+    return task.work.launch.check is not None or task.work.launch.repository is not None
 
 
 def judged(task: Task, directory: RunDirectory, outcome: Outcome, *, stopped: str | None) -> Outcome | None:
-    """How a run ended whose keeper died, and whose agent ended with `outcome`; None if its check is to be run again."""
-    command = task.work.launch.check
-    if command is None or outcome.status is not RunStatus.SUCCESS:
-        return outcome
-    line = stages.line(script=task.work.launch.script is not None, check=True)
-    came = dict.fromkeys(line, Came.PASSED) | {Stage.CHECK: Came.INTERRUPTED}
+    """How a run ended whose keeper died, and whose agent ended with `outcome`; None if a new keeper is to take it
+    over."""
+    stage = _next(task, directory, outcome, stopped)
     takes = directory.takes()
-    if stages.following(line, came, stopped=stopped, interruptions=takes) is not None:
+    if stage is not None and takes < stages.MOST_INTERRUPTIONS:
         return None
-    if stopped in stages.ENDING:
-        return checked.judged(outcome, None, command, stopped=stopped)
-    why = f"its keeper process vanished {takes} times during its check"
-    return replace(outcome, status=RunStatus.CRASHED, failure_class=FailureClass.CRASHED, error=why)
+    if stage is not None:
+        why = f"its keeper process vanished {takes} times during its {stage}"
+        return replace(outcome, status=RunStatus.CRASHED, failure_class=FailureClass.CRASHED, error=why)
+    passed = directory.passed()
+    command = None if passed is not None and passed.lands else task.work.launch.check
+    outcome = checked.judged(outcome, directory.checked(), command, stopped=stopped)
+    return landed.judged(outcome, outcome.landing, task.work.launch.land, stopped=stopped)
+
+
+def _next(task: Task, directory: RunDirectory, outcome: Outcome, stopped: str | None) -> Stage | None:
+    """What comes after the agent of a run and is not done."""
+    launch = task.work.launch
+    done = outcome.status is RunStatus.SUCCESS
+    tree = launch.repository is not None and _has_tree(directory)
+    if not (tree or done):
+        return None
+    line = stages.line(
+        script=launch.script is not None,
+        check=launch.check is not None,
+        tree=tree,
+        land=launch.land is not None,
+    )
+    return stages.following(line, take_over.came(line, directory, done=done), stopped=stopped)
+
+
+def _has_tree(directory: RunDirectory) -> bool:
+    from agentq_cli.host import stage_records
+
+    made = stage_records.read_made(directory.path)
+    return made is not None and made.failed is None
 
 
 @dataclass(frozen=True, slots=True)

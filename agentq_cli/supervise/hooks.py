@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from agentq_cli.base.clock import awake_ms, monotonic_ms
 from agentq_cli.base.dataclass import dataclass, field
+from agentq_cli.base.environment import matches
 from agentq_cli.base.errors import AgentqError, Busy, NotFound, Refused, Unreadable
 from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import encode
@@ -284,7 +285,7 @@ class Hooks:
     def _surroundings(self, call: Call, task: Task | None, config: Config) -> tuple[dict[str, str], str]:
         """Its environment and its directory: that of the config file, because its program may be named relative to
         it."""
-        values = {name: value for name, value in self._environ.items() if name not in KEPT_BACK}
+        values = {name: value for name, value in self._environ.items() if not matches(name, KEPT_BACK)}
         # A hook that submits what calls it again reaches the same depth limit as agents that submit one another.
         depth = 1 if task is None else task.work.launch.depth + 1
         values.update(AGENTQ_HOOK=call.hook, AGENTQ_STATE_DIR=self._queue.here.path, AGENTQ_DEPTH=str(depth))

@@ -118,9 +118,9 @@ class RunLimits:
             reached = self._timeout(start, waits)
             # What an agent left running when it ended is already being ended.
             if reached is None and _agent_runs(directory, start):
-                # A check has a time-out of its own, and spends nothing.
+                # What is beside the agent has a time-out of its own, and spends nothing.
                 reached = self._memory(start, waits)
-                if not directory.checks():
+                if not directory.is_beside_agent():
                     reached = (
                         reached
                         or self._cost(stream, waits)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 
 from agentq_cli.agents import profile as profiles
 from agentq_cli.base.clock import Clock
@@ -13,11 +14,11 @@ from agentq_cli.config.configuration import Config
 from agentq_cli.engines.nouns import Claim, Past, Plan
 from agentq_cli.host.launch import LaunchRequest
 from agentq_cli.host.place import Place
-from agentq_cli.model.addresses import RunId
+from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.tasks import Task
 from agentq_cli.model.work import Work
 from agentq_cli.options.values import format_cost
-from agentq_cli.policy import checked, retry
+from agentq_cli.policy import checked, landed, retry
 from agentq_cli.supervise import variables
 
 TYPE_CHECKING = False
@@ -50,23 +51,26 @@ def plan(task: Task, config: Config, past: Past, *, now: int, here: Place | None
     import uuid
 
     timeout_ms = retry.time_left_ms(task.work.launch, past.unfit_ms)
+    tree, cwd = _places(task, config, here)
+    if landed.lands_alone(past.landing):
+        return Plan(argv=(), timeout_ms=timeout_ms, directory=tree, cwd=cwd, lands=True)
     if task.work.kind == "exec":
-        return Plan(argv=task.work.argv or (), timeout_ms=timeout_ms)
+        return Plan(argv=task.work.argv or (), timeout_ms=timeout_ms, directory=tree, cwd=cwd)
     try:
         profile = profile_of(task, config)
         assert profile is not None
-        resume = _goes_on(task, profile, past) and not _stale(task, config, past, now)
+        resume = _goes_on(profile, past, cwd or task.work.cwd) and not _stale(task, config, past, now)
         conversation, prompt = past.conversation, task.work.prompt or ""
         if task.work.launch.continues is not None and not resume:
             raise Usage(f"conversation '{conversation}': agent '{profile.name}' cannot go on in it from this directory")
         if not resume:
             conversation = str(uuid.uuid4()) if profile.chooses_conversation else None
-        if past.unfit is not None:
-            prompt = f"{_unfit(task, past.unfit, here)}\n\n{prompt}"
-        elif resume and past.interrupted is not None:
-            prompt = f"{NUDGE.format(why=past.interrupted.replace('_', ' '))}\n\n{prompt}"
+        told = _told(task, past, here)
+        if not told and resume and past.interrupted is not None:
+            told = [NUDGE.format(why=past.interrupted.replace("_", " "))]
         if not resume and (left := _left_before(task, here)):
-            prompt = f"{left}\n\n{prompt}"
+            told.insert(0, left)
+        prompt = "\n\n".join([*told, prompt])
         argv, stdin_text = profiles.command(
             profile,
             prompt=prompt,
@@ -74,6 +78,7 @@ def plan(task: Task, config: Config, past: Past, *, now: int, here: Place | None
             resume=resume,
             agent_args=task.work.launch.agent_args,
             max_cost_usd=_left(task, past),
+            new_directory=tree is not None,
         )
     except AgentqError as error:
         return Plan(argv=(task.work.agent or "",), error=error.message)
@@ -85,10 +90,18 @@ def plan(task: Task, config: Config, past: Past, *, now: int, here: Place | None
         begun=resume or profile.reader == "none",
         resumes=resume,
         # The last such word: the placeholders of the profile come before.
-        directory=profiles.edited(config, profile.name, task.work.directory),
+        directory=tree or profiles.edited(config, profile.name, task.work.directory),
+        cwd=cwd,
         timeout_ms=timeout_ms,
         prompt_word=len(argv) - 1 - argv[::-1].index(prompt) if profile.prompt == "argv" else None,
     )
+
+
+def _told(task: Task, past: Past, here: Place | None) -> list[str]:
+    """What the agent is told of what its last run did not achieve."""
+    unlanded = None if past.landing is None else landed.told(past.landing)
+    unfit = None if past.unfit is None else _unfit(task, past.unfit, here)
+    return [each for each in (unlanded, unfit) if each is not None]
 
 
 def _unfit(task: Task, check: Check, here: Place | None) -> str:
@@ -122,9 +135,19 @@ def _left_before(task: Task, here: Place | None) -> str:
     return checkpoints.told(found)
 
 
-def _goes_on(task: Task, profile: profiles.Profile, past: Past) -> bool:
-    """Whether there is a conversation that the agent can continue in the task's directory."""
-    elsewhere = profile.resume_same_directory and past.directory != task.work.cwd
+def _places(task: Task, config: Config, here: Place | None) -> tuple[str | None, str | None]:
+    """The tree of a task, and where in it the task runs; None and None without one."""
+    if task.work.launch.repository is None or here is None:
+        return None, None
+    from agentq_cli.trees.asking import tree_of_task
+
+    tree = tree_of_task(config, here.path, task)
+    return tree, os.path.join(tree, task.work.launch.subdirectory).rstrip("/")
+
+
+def _goes_on(profile: profiles.Profile, past: Past, cwd: str) -> bool:
+    """Whether there is a conversation that the agent can continue in the directory in which it runs."""
+    elsewhere = profile.resume_same_directory and past.directory != cwd
     return past.conversation is not None and profile.continues and not elsewhere
 
 
@@ -183,19 +206,33 @@ def linger_ms(task: Task, config: Config) -> int | None:
 
 
 def request(
-    claim: Claim, config: Config, here: Place, clock: Clock, environ: Mapping[str, str], zone: str, *, take: int = 1
+    claim: Claim,
+    config: Config,
+    here: Place,
+    clock: Clock,
+    environ: Mapping[str, str],
+    zone: str,
+    *,
+    take: int = 1,
+    find: Callable[[Address], Task] | None = None,
 ) -> LaunchRequest:
-    """The launch of a claimed task; `take` is the shim's."""
+    """The launch of a claimed task; `take` is the shim's. `find` finds the task that `--base` may name."""
     task, run = claim.task, claim.run
     profile = profile_of(task, config)
     reader, streams = read_by(task, config)
     own = variables.given(task.work, task.session, claim.environment, config, environ, profile)
+    tree = None
+    if task.work.launch.repository is not None:
+        from agentq_cli.trees.asking import asked, based
+
+        tree = asked(config, here.path, task, run, lands=claim.plan.lands)
+        tree = tree if find is None else based(tree, find)
     return LaunchRequest(
         run_dir=here.run_path(run),
         run=str(run),
         argv=claim.plan.argv,
-        cwd=task.work.cwd,
-        env={name: each.value for name, each in own.items()} | variables.of_run(task, run, here, zone),
+        cwd=task.work.cwd if tree is None else tree.directory,
+        env={name: each.value for name, each in own.items()} | variables.of_run(task, run, here, zone, tree),
         umask=task.work.launch.umask,
         stdin_path=task.work.launch.stdin,
         stdin_text=claim.plan.stdin_text,
@@ -213,6 +250,8 @@ def request(
         streams=streams,
         take=take,
         checkpoint=task.work.kind == "prompt",
+        tree=tree,
+        lands=claim.plan.lands,
     )
 
 
@@ -228,6 +267,7 @@ def preview(work: Work, config: Config) -> tuple[str, ...]:
         resume=False,
         agent_args=work.launch.agent_args,
         max_cost_usd=work.launch.max_cost_usd,
+        new_directory=work.launch.repository is not None,
     )
     return argv
 

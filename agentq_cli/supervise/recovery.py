@@ -33,20 +33,21 @@ ENDING_MS = 1_000
 
 
 class Finding(StrEnum):
-    """What the files of a run show about it. `UNCHECKED`: it crashed with only its check left."""
+    """What the files of a run show about it. `UNDONE`: its shim died, and something is left to be done that
+    comes after its agent."""
 
     NEVER_STARTED = "never started"
     RUNNING = "running"
     ENDED = "ended"
     CRASHED = "crashed"
-    UNCHECKED = "unchecked"
+    UNDONE = "undone"
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
     """One run that was dealt with: what was found, and what its task became (None: another process was faster).
 
-    An unchecked one is yet to be taken over, by a keeper with this `take`."""
+    An undone one is yet to be taken over, by a keeper with this `take`."""
 
     worker: Worker
     finding: Finding
@@ -114,7 +115,7 @@ def settle_run(
         stream = settle.follower(task, directory, config)
         end = crashed(worker, task, directory, stream, config, queue.now, dry=dry)
         if end is None:
-            return Recovered(worker, Finding.UNCHECKED, None, take)
+            return Recovered(worker, Finding.UNDONE, None, take)
         outcome = end
     return Recovered(worker, finding, queue.finish(worker.id, outcome, actor=actor, background=wait is False))
 
@@ -129,12 +130,15 @@ def crashed(
     *,
     dry: bool = False,
 ) -> Outcome | None:
-    """The outcome of a run whose shim left no exit record and whose tree has ended; None if its check is to be run
-    again, since its agent had done its work. What the run left in a repository is recorded unless `dry`."""
+    """The outcome of a run whose shim left no exit record and whose processes have ended; None if a new shim is to take
+    the run over, since something is left to be done after its agent. What the run left in a repository is recorded
+    unless `dry`."""
     if not dry and directory.checkpoint() is not None:
         from agentq_cli.host import checkpoint
 
-        checkpoint.end_late(directory, task.work.cwd, os.environ, reader=settle.read_as(task, config)[0])
+        launch = task.work.launch
+        there = f"{worker.directory}/{launch.subdirectory}" if launch.repository is not None else task.work.cwd
+        checkpoint.end_late(directory, there, os.environ, reader=settle.read_as(task, config)[0])
     stopped = directory.stop()
     start = directory.start()
     boot = process.boot_of(start.identity.boot_id) if isinstance(start, Start) else ""
@@ -143,10 +147,10 @@ def crashed(
     reason = worker.stop if stopped is None else stopped.reason
     if task.cancel_requested:
         reason = "cancelled"
-    if task.work.launch.check is not None and (passed := directory.passed()) is not None:
+    if going_on.goes_on(task) and (passed := directory.passed()) is not None:
         outcome = settle.agent_outcome(task, directory, passed, stream, config)
     else:
-        outcome = settle.crashed(directory, stream, stopped=reason, why=why, now=now)
+        outcome = settle.crashed(task, directory, stream, stopped=reason, why=why, now=now)
     return going_on.judged(task, directory, outcome, stopped=reason)
 
 

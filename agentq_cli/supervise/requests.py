@@ -20,11 +20,15 @@ from agentq_cli.options import requests as policy
 from agentq_cli.options.new_schedule import OCCURRENCE, make_schedule
 from agentq_cli.options.new_task import DEPTH_LIMIT, TaskMaker
 from agentq_cli.options.requests import Request
+from agentq_cli.options.tree_options import PLACE
 from agentq_cli.policy.schedule import Schedule, first
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from agentq_cli.model.work import Work
+    from agentq_cli.options.tree_options import Admit, TreeAsked
 
 MOST = 64
 """How many requests are answered in one go: an agent that writes thousands must not keep the others waiting."""
@@ -91,7 +95,8 @@ class _Agent:
 class Asked:
     """Makes what the agents of a session request, reading the config's options as `submit` and `schedule` do.
 
-    An agent chooses only what the request may contain: the agent, the directory and the environment are the session's.
+    An agent chooses only what the request may contain: the agent, the directory, the tree and the environment are the
+    session's. What is to land is not: a person says that.
     """
 
     def __init__(self, queue: Queue, config: Config, environ: Mapping[str, str], session: str) -> None:
@@ -107,9 +112,10 @@ class Asked:
         LimitReached if agents have submitted one another too deep.
         """
         options = self._config.options(self._session)
-        given: dict[str, Any] = {"session": self._session, "prompt": request.changes.get("prompt")}
+        given = {"session": self._session, **{name: request.changes.get(name) for name in ("prompt", "context")}}
         if last is not None:
             given |= {name: getattr(last.work, name) for name in ("agent", "cwd") if options.get(name) is None}
+            given |= _tree(last.work, options, request)
         elif options.get("cwd") is None:
             why = "no directory is known: it never had a prompt, and the config sets none"
             raise Usage(f"session '{self._session}': {why}")
@@ -117,7 +123,8 @@ class Asked:
         schedule = self.schedule(request, None) if request.recurs else None
         # A duration counts from the slot of an occurrence, as for `schedule`.
         begins = None if schedule is None else first(schedule, self._at.now_ms())
-        made = TaskMaker(self._at, OCCURRENCE if request.recurs else None, counted_from=begins).make(given, str)
+        fallback = OCCURRENCE if request.recurs else None
+        made = TaskMaker(self._at, fallback, counted_from=begins, admit=_admit(last)).make(given, str)
         before = Launch() if last is None else last.work.launch
         if before.depth >= DEPTH_LIMIT:
             raise LimitReached(f"AGENTQ_DEPTH {before.depth + 1}: agents may submit one another {DEPTH_LIMIT} deep")
@@ -137,3 +144,26 @@ class Asked:
     def schedule(self, request: Request, before: Schedule | None) -> Schedule:
         """The requested schedule; what was set `before` and is not changed stays. Raises Usage."""
         return make_schedule(self._at, {"tz": None, **request.when}, session=self._session, before=before)
+
+
+def _tree(last: Work, options: Mapping[str, Any], request: Request) -> dict[str, Any]:
+    """The options of the tree that the session's last prompt ran in: a directory that a request does not leave. A task
+    that is isolated gets one of its own."""
+    if last.launch.repository is None:
+        return {}
+    names = {"setup", "teardown"}
+    if last.context == "session" and request.changes.get("context") != "isolated":
+        names.add("branch")
+    return {"worktree": True, **{name: getattr(last.launch, name) for name in names if options.get(name) is None}}
+
+
+def _admit(last: Task | None) -> Admit:
+    """Where the trees of requested tasks belong: where the last prompt had one. No repository is asked, since this is
+    under the session's lock; the run does that."""
+
+    def place(asked: TreeAsked) -> Mapping[str, Any] | None:
+        if last is None or last.work.launch.repository is None or last.work.cwd != asked.directory:
+            return None
+        return {name: getattr(last.work.launch, name) for name in PLACE}
+
+    return place

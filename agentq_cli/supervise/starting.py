@@ -104,7 +104,8 @@ class Starter:
             # Everything that may fail comes first: a launched process is watched, whatever happens.
             watched.follow(self._duty.config, self._queue)
             zone = claim.task.work.launch.tz or self._zone(claim.task.session)
-            request = plan.request(claim, self._duty.config, self._queue.here, self._duty.clock, self._environ, zone)
+            duty, queue = self._duty, self._queue
+            request = plan.request(claim, duty.config, queue.here, duty.clock, self._environ, zone, find=queue.task)
             _, watched.pidfd = self._launcher.launch(request)
         # No process can be created now. A run that has not begun is void; if a shim did begin, it is watched by its
         # pidfd.
@@ -158,6 +159,10 @@ class Starter:
         return waiting.width(session, self._duty.config.sessions.get(session, {}).get("parallel"))
 
     def _place(self, head: order.Head) -> str | None:
+        if head.directory and not head.directory.startswith("/"):
+            from agentq_cli.trees.asking import tree_of_head
+
+            return tree_of_head(self._duty.config, self._queue.here.path, head)
         return profiles.edited(self._duty.config, head.agent, head.directory)
 
     def _zone(self, session: str) -> str:

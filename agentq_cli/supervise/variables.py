@@ -15,14 +15,19 @@ from agentq_cli.model.addresses import RunId
 from agentq_cli.model.tasks import Task
 from agentq_cli.model.work import Work
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.model.trees import Asked
+
 SOURCES = SHELL, SUPERVISOR, PROFILE, CONFIG, TASK, AGENTQ = (
     *("shell", "supervisor", "profile", "config", "task", "agentq"),
 )
 """Where a variable comes from: the submitting shell, the supervisor's environment at the start, the agent's profile,
 `[defaults]` and `[sessions.NAME]`, the options of the task, or agentq itself."""
 
-KEPT_BACK = frozenset(("AGENTQ_NOW", "AGENTQ_PREVIOUS_RUN"))
-"""What no agent gets of the supervisor's environment: a fixed clock, and another run's directory."""
+KEPT_BACK = ("AGENTQ_NOW", "AGENTQ_PREVIOUS_RUN", *environment.OF_REPOSITORY)
+"""What no agent gets of the supervisor's environment: a fixed clock, another run's directory, and the repository of a
+hook that the supervisor was started from."""
 
 OLDER = ("PATH", "LANG", "LC_*", "VIRTUAL_ENV")
 """What an older version took from the submitting shell by default; the rest was the supervisor's."""
@@ -32,6 +37,10 @@ OF_RUN = (
     *("AGENTQ_STATE_DIR", "AGENTQ_INBOUND", "AGENTQ_OUTBOUND", "AGENTQ_HEARTBEAT", "AGENTQ_RESULT", "AGENTQ_DEPTH"),
 )
 """What every run is told about itself."""
+
+
+OF_TREE = ("AGENTQ_WORKTREE", "AGENTQ_BRANCH", "AGENTQ_REPOSITORY", "AGENTQ_BASE", "AGENTQ_TREE")
+"""What a run in a tree is told about that; its keeper adds the last two, once the tree is made."""
 
 
 class Variable(NamedTuple):
@@ -66,7 +75,11 @@ def _inherited(
 ) -> Iterator[tuple[str, Variable]]:
     if stored is not None:
         yield from _from(SHELL, stored)
-        secrets = {name: environ[name] for name in environ if environment.is_secret(name, config.secret_env)}
+        secrets = {
+            name: environ[name]
+            for name in environ
+            if environment.is_secret(name, config.secret_env) and not environment.matches(name, KEPT_BACK)
+        }
         yield from _from(SUPERVISOR, secrets)
         return
     # What the submitting shell had not set is not set either: the supervisor's LC_ALL would override its LANG.
@@ -75,7 +88,7 @@ def _inherited(
     rest = {
         name: value
         for name, value in environ.items()
-        if name not in KEPT_BACK and not environment.matches(name, patterns)
+        if not environment.matches(name, KEPT_BACK) and not environment.matches(name, patterns)
     }
     if rest.get("AGENTQ_CONFIG"):
         rest["AGENTQ_CONFIG"] = os.path.abspath(os.path.expanduser(rest["AGENTQ_CONFIG"]))
@@ -87,8 +100,8 @@ def _from(source: str, values: Mapping[str, str]) -> Iterator[tuple[str, Variabl
     return ((name, Variable(value, source)) for name, value in values.items())
 
 
-def of_run(task: Task, run: RunId, here: Place, zone: str) -> dict[str, str]:
-    """What a run is told about itself."""
+def of_run(task: Task, run: RunId, here: Place, zone: str, tree: Asked | None = None) -> dict[str, str]:
+    """What a run is told about itself, and about its tree what is known before that is made."""
     directory = here.run_path(run)
     told = (
         *(task.work.cwd, str(task.address), str(run), task.session, str(run.attempt), rfc3339(task.scheduled_for)),
@@ -96,6 +109,9 @@ def of_run(task: Task, run: RunId, here: Place, zone: str) -> dict[str, str]:
         *(f"{directory}/heartbeat", f"{directory}/result", str(task.work.launch.depth + 1)),
     )
     values = dict(zip(OF_RUN, told, strict=True))
+    if tree is not None:
+        of_tree = (tree.path, tree.branch, tree.checkout)
+        values |= {"PWD": tree.directory} | dict(zip(OF_TREE, of_tree, strict=False))
     previous = previous_run(here, run, task.work.launch.earlier_runs)
     return values if previous is None else values | {"AGENTQ_PREVIOUS_RUN": previous}
 
@@ -122,5 +138,11 @@ def sources(
     has started. Raises NotFound if the agent no longer exists."""
     profile = None if work.agent is None else profiles.profile(config, work.agent)
     found = {name: each.source for name, each in given(work, session, stored, config, environ, profile).items()}
-    own = (*OF_RUN, *(["TMPDIR"] if work.kind == "prompt" else []), *(["AGENTQ_PREVIOUS_RUN"] if again else []))
+    of_tree = () if work.launch.repository is None else OF_TREE
+    own = (
+        *OF_RUN,
+        *of_tree,
+        *(["TMPDIR"] if work.kind == "prompt" else []),
+        *(["AGENTQ_PREVIOUS_RUN"] if again else []),
+    )
     return dict(sorted((found | dict.fromkeys(own, AGENTQ)).items()))

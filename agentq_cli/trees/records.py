@@ -11,6 +11,7 @@ import os
 
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.git.branches import session_branch, task_branch
+from agentq_cli.model.work import OWN_BRANCH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class TreeRecord:
     `seq` the line of work it belongs to (`seq` None: the session's), `repository` the git directory, `checkout` the
     checkout it was made for. `base` is the name at which its branch began, `start` the commit that it stood for,
     `onto` the branch that it lands on, None without. `head` is the last known head of its branch. `set_up`: the setup
-    command has succeeded in it. Times are milliseconds UTC."""
+    command has succeeded in it. `snapshot` is the ref of what its last run left. Times are milliseconds UTC."""
 
     number: int
     path: str
@@ -41,6 +42,7 @@ class TreeRecord:
     set_up: bool = False
     setup: str | None = None
     teardown: str | None = None
+    snapshot: str | None = None
 
     @property
     def line(self) -> str:
@@ -70,4 +72,12 @@ def tree_name(repository: str, branch: str) -> str:
 
 def tree_of(trees: str, work: Work, address: Address) -> str:
     """The path of the tree of a task, which has one; `trees` is the directory of the trees, without symlinks."""
-    return os.path.join(trees, tree_name(work.launch.repository or "", branch_of(work, address)))
+    return tree_at(trees, work.directory, address)
+
+
+def tree_at(trees: str, directory: str, address: Address) -> str:
+    """The same by the `Work.directory` of the task."""
+    branch, _, repository = directory.partition(":")
+    if branch == OWN_BRANCH:
+        branch = task_branch(*address)
+    return os.path.join(trees, tree_name(repository, branch or session_branch(address.session)))

@@ -33,6 +33,7 @@ class Exit:
     script_outcome: str | None = None
     oom_kills: int | None = None
     stdout_at_stop: int | None = None
+    failed: str | None = None
 
 
 ENDED = Exit()

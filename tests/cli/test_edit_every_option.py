@@ -15,6 +15,7 @@ import pytest
 from driven import Driven, held
 
 from agentq_cli.options.table import EVERYWHERE, rows
+from agentq_cli.options.tree_options import OF_TREE
 
 NOON = "2026-03-02T12:00:00Z"
 HOUR = 3_600_000
@@ -75,6 +76,8 @@ OF_COMMANDS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "--stdin": (("env",), {"launch.stdin": "@env"}),
     "--exec": (("--", "true", "-x"), {"argv": '["true", "-x"]'}),
 }
+OF_TREES = {f"--{name.replace('_', '-')}" for name in ("worktree", *OF_TREE)}
+"""Of a task in a repository, in `test_submit_trees`."""
 BY_SHELL = {"--shell"}
 """The other way to give the words of a command; both at once are refused."""
 OF_TIMES = {"--at", "--in", "--cron", "--every", "--start"}
@@ -112,7 +115,7 @@ def test_the_table_has_every_option(aq: Driven) -> None:
         for option in rows("edit")
         if option.spellings.startswith("--") and (option.kind != "flag" or option.field) and option.panel != EVERYWHERE
     }
-    assert {*everywhere(aq.home), *OF_PROMPTS, *OF_COMMANDS, *BY_SHELL, *OF_TIMES} == options
+    assert {*everywhere(aq.home), *OF_PROMPTS, *OF_COMMANDS, *OF_TREES, *BY_SHELL, *OF_TIMES} == options
 
 
 @pytest.fixture

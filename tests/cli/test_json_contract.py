@@ -21,6 +21,7 @@ ANY: dict[str, object] = {}
 TIME = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"}
 ADDRESS = {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}/[1-9][0-9]*$"}
 RUN_ID = {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}/[1-9][0-9]*\.[1-9][0-9]*$"}
+COMMIT = {"type": "string", "pattern": r"^([0-9a-f]{40}|[0-9a-f]{64})$"}
 Schema = dict[str, Any]
 
 
@@ -45,7 +46,7 @@ def exactly(**keys: Schema) -> Schema:
 STATUS = one_of("blocked scheduled queued running retrying paused completed failed cancelled expired skipped")
 CLASSES = (
     "crashed stalled timeout oom network overloaded no_verdict rate_limited auth billing config spawn denied context "
-    "budget check error cancelled"
+    "budget check setup land conflict error cancelled"
 )
 SCHEDULE = exactly(
     type=one_of("cron every at"),
@@ -118,6 +119,7 @@ CHECK = exactly(
     stopped=maybe(TEXT),
     error=maybe(TEXT),
     duration_ms=INT,
+    tree=maybe(COMMIT),
     output_path=TEXT,
     output_bytes=INT,
 )
@@ -147,6 +149,18 @@ RUN = exactly(
     result=ANY,
     script_outcome=maybe(TEXT),
     check=maybe(CHECK),
+    repository=maybe(TEXT),
+    worktree=maybe(TEXT),
+    branch=maybe(TEXT),
+    base=maybe(COMMIT),
+    head=maybe(COMMIT),
+    commits=maybe(INT),
+    files_changed=maybe(INT),
+    insertions=maybe(INT),
+    deletions=maybe(INT),
+    dirty=maybe(BOOL),
+    snapshot=maybe(COMMIT),
+    landed=maybe(TEXT),
     conversation=maybe(TEXT),
     tokens_in=maybe(INT),
     tokens_out=maybe(INT),
@@ -213,6 +227,8 @@ AGENT = exactly(
     continues=BOOL,
     reports_cost=BOOL,
     edits=BOOL,
+    asks=maybe(TEXT),
+    trust=listed(TEXT),
     env_keys=listed(TEXT),
 )
 GATE = exactly(name=TEXT, holding=BOOL, detail=TEXT)

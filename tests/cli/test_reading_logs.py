@@ -159,9 +159,8 @@ def test_a_run_that_came_between_two_looks_is_followed(tmp_path: Path) -> None:
             return OutputReader(RunDirectory(tmp_path), stream)
 
         def run(self, run: RunId) -> SimpleNamespace:
-            return SimpleNamespace(
-                status=RunStatus.SUCCESS, agent=None, duration_ms=7, exit_code=0, error=None, cost_usd=None
-            )
+            silent = dict.fromkeys(("agent", "error", "cost_usd", "left", "landing"))
+            return SimpleNamespace(status=RunStatus.SUCCESS, duration_ms=7, exit_code=0, **silent)
 
     (tmp_path / "stdout").write_bytes(b"whole")
     here = SimpleNamespace(config=None)

@@ -243,6 +243,14 @@ SAID = {
     "pause_after": "4",
     "max_runs": "9",
     "shared": "true",
+    "worktree": "true",
+    "branch": '"work"',
+    "base": '"HEAD~1"',
+    "setup": '"make"',
+    "teardown": '"make clean"',
+    "land": '"main"',
+    "land_as": '"squash"',
+    "push": '"origin"',
 }
 """A value of every option that the config may hold, none of them its default."""
 

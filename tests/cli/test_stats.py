@@ -29,6 +29,8 @@ FIGURES = {
     "priced_runs": COUNT,
     "unpriced_runs": COUNT,
     "list_price_runs": COUNT,
+    "landed": COUNT,
+    "nothing_to_land": COUNT,
 }
 TASKS = {"tasks": COUNTS, "due": COUNT, "longest_due_ms": MAYBE}
 

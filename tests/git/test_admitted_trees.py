@@ -13,14 +13,12 @@ from repositories import Repository
 from agentq_cli.git import refusals
 from agentq_cli.git.admission import admit
 
-BRANCH = "agentq/s/docs"
-
 
 def test_a_branch_begins_where_head_is_and_the_name_is_kept(repository: Repository, tmp_path: Path) -> None:
     repository.write("new")
     repository.write("README", "changed\n")
     before = repository.fingerprint()
-    found = admit(repository.ours(repository.path / "src"), branch=BRANCH, trees=f"{tmp_path}/trees")
+    found = admit(repository.ours(repository.path / "src"), trees=f"{tmp_path}/trees")
     assert (found.repository.prefix, found.base) == ("src", "refs/heads/main")
     assert (found.commit, found.left_out) == (repository.git("rev-parse", "main"), 2)
     assert repository.fingerprint() == before
@@ -30,45 +28,42 @@ def test_a_branch_begins_where_head_is_and_the_name_is_kept(repository: Reposito
 def test_a_branch_begins_where_it_is_to_land(repository: Repository, tmp_path: Path) -> None:
     repository.git("branch", "release")
     repository.git("tag", "release", repository.commit("more"))
-    found = admit(repository.ours(), branch=BRANCH, trees=f"{tmp_path}/trees", land="release")
+    found = admit(repository.ours(), trees=f"{tmp_path}/trees", land="release")
     assert (found.base, found.commit) == ("refs/heads/release", repository.git("rev-parse", "HEAD~1"))
-    found = admit(repository.ours(), branch=BRANCH, trees=f"{tmp_path}/trees", land="release", base="main")
+    found = admit(repository.ours(), trees=f"{tmp_path}/trees", land="release", base="main")
     assert found.base == "main"
     for name in ("none", "main~1", "-h", ""):
         with pytest.raises(refusals.UnknownRef, match=f"--land '{name}': no such branch"):
-            admit(repository.ours(), branch=BRANCH, trees=f"{tmp_path}/trees", land=name)
+            admit(repository.ours(), trees=f"{tmp_path}/trees", land=name)
 
 
 def test_what_is_taken_along_is_not_left_out(repository: Repository, tmp_path: Path) -> None:
     repository.write("new")
-    found = admit(repository.ours(), branch=BRANCH, trees=f"{tmp_path}/trees", base=".")
+    found = admit(repository.ours(), trees=f"{tmp_path}/trees", base=".")
     assert (found.base, found.left_out) == (".", 0)
 
 
 def test_every_refusal_is_a_usage_error(repository: Repository, tmp_path: Path) -> None:
-    repository.git("branch", "theirs")
     for given, error in (
-        ({"branch": "main"}, refusals.BranchCheckedOut),
-        ({"branch": "theirs"}, refusals.BranchTaken),
-        ({"branch": "a..b"}, refusals.BadBranch),
         ({"base": "none"}, refusals.UnknownRef),
         ({"trees": f"{repository.path}/trees"}, refusals.BadPlace),
     ):
         with pytest.raises(error) as raised:
-            admit(repository.ours(), **({"branch": BRANCH, "trees": f"{tmp_path}/trees"} | given))
+            admit(repository.ours(), **({"trees": f"{tmp_path}/trees"} | given))
         assert raised.value.code == 2
 
 
 IN_A_HOOK = """
 import json, os, sys
-from agentq_cli.git import carried, trees
+from agentq_cli.git import branches, carried, trees
 from agentq_cli.git.admission import admit
 from agentq_cli.git.runner import Git
 
 place, said = sys.argv[1:]
 git = Git(os.getcwd(), os.environ)
-found = admit(git, branch="agentq/s/docs", trees=place)
-commit = carried.carry(git, found.repository, "refs/agentq/docs/7.0")
+found = admit(git, trees=place)
+branches.check_branch(git, "agentq/s/docs")
+commit = carried.carry(git, found.repository)
 plan = trees.Plan(trees.tree_path(place, "docs"), "agentq/s/docs", commit, "agentq docs/7")
 trees.make(git, found.repository, plan)
 with open(said, "w") as file:

@@ -9,16 +9,14 @@ import pytest
 from repositories import Repository
 
 from agentq_cli.git import carried, refusals, trees
-from agentq_cli.git.branches import snapshot_ref
+from agentq_cli.git.branches import carried_ref
 from agentq_cli.git.repository import find_repository
 from agentq_cli.git.trees import Plan
-
-REF = snapshot_ref("docs", 7, 0)
 
 
 def carry(repository: Repository) -> str:
     git = repository.ours()
-    return carried.carry(git, find_repository(git), REF)
+    return carried.carry(git, find_repository(git))
 
 
 def files(repository: Repository, commit: str) -> list[str]:
@@ -27,7 +25,8 @@ def files(repository: Repository, commit: str) -> list[str]:
 
 def test_a_clean_checkout_is_its_head(repository: Repository) -> None:
     before = repository.fingerprint()
-    assert carry(repository) == repository.git("rev-parse", "HEAD") == repository.git("rev-parse", REF)
+    commit = carry(repository)
+    assert commit == repository.git("rev-parse", "HEAD") == repository.git("rev-parse", carried_ref(commit))
     assert repository.fingerprint() == before
 
 
@@ -55,7 +54,7 @@ def test_uncommitted_and_untracked_files_come_along_and_the_checkout_stays(repos
     )
     assert repository.git("show", f"{commit}:both") == "in the file"
     assert repository.git("ls-tree", commit, "mode").startswith("100755")
-    assert repository.git("rev-parse", REF) == commit
+    assert repository.git("rev-parse", carried_ref(commit)) == commit
     assert repository.git("status", "--porcelain") != ""
 
 

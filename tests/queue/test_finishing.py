@@ -25,6 +25,7 @@ from agentq_cli.model.actions import Actor
 from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.runs import Outcome
 from agentq_cli.model.statuses import ENDED, FailureClass, RunStatus, Status
+from agentq_cli.model.trees import Came, Landing, Left
 
 OTHERS = sorted(set(RunStatus) - {RunStatus.RUNNING, RunStatus.SUCCESS, RunStatus.SKIPPED, RunStatus.CANCELLED})
 
@@ -104,10 +105,13 @@ def test_every_field_of_an_outcome_comes_back_unchanged(queue: Queue, clock: Clo
         "peak_rss_bytes": 1 << 40,
         "stdout_bytes": 7,
         "stderr_bytes": 0,
+        "left": Left("/r", "/t", "b\N{SNOWMAN}", "0" * 40, None, 2, 3, 120, 8, True, "1" * 40, "cut"),
+        "landing": Landing("main", Came.CONFLICT, paths=("a", "b c"), why="they meet"),
     }
     queue.finish(run, Outcome(RunStatus.OOM, **fields), actor=Actor.SWEEP)  # type: ignore[arg-type]
     stored = queue.run(run)
     assert {name: getattr(stored, name) for name in fields} == fields
+    assert stored.checked is None
     assert stored.started_at == NOON
 
 

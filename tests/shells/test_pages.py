@@ -14,7 +14,7 @@ from agentq_process import ROOT
 
 from agentq_cli.base import errors
 from agentq_cli.config import schema
-from agentq_cli.config.configuration import LIMIT_FIELDS, Config
+from agentq_cli.config.configuration import LIMIT_FIELDS, TOP_FIELDS, Config
 from agentq_cli.engines.local import describe
 from agentq_cli.manual import config_page, mdoc, pages, state_page
 from agentq_cli.manual.surface import commands
@@ -106,12 +106,11 @@ def test_a_default_in_the_config_page_reads_back_as_the_one_of_the_code(man: dic
         return found[1] if found else None
 
     for key, read in schema.TOP.items():
-        value = getattr(defaults, "retention_ms" if key == "retention" else key)
+        value = getattr(defaults, TOP_FIELDS.get(key, key))
         text = told("Top level", key)
         assert text is not None
-        assert (None if text == "none" else read(text.split(", ") if key == "capture_env" else text, key)) == (
-            value or None
-        )
+        given = text.split(", ") if key in ("capture_env", "caches") else text
+        assert (None if text == "none" else read(given, key)) == (value or None)
     for key, read in schema.LIMITS.items():
         text = told("[limits]", key)
         assert text is not None

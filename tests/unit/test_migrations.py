@@ -177,7 +177,7 @@ def test_a_task_from_before_the_retries_keeps_its_budget_and_waits_for_nobody(
     assert found == [(3, 3, 0, None, "cancel", None)]
 
 
-def test_a_run_and_a_task_from_before_the_checks_have_none(
+def test_a_run_and_a_task_from_before_the_checks_and_the_trees_have_none(
     tmp_path: Path, schema: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "agentq.db"
@@ -194,9 +194,11 @@ def test_a_run_and_a_task_from_before_the_checks_have_none(
     migrations.latest.cache_clear()
     opening.connect(str(path), "index", create=False).close()
     with closing(sqlite3.connect(path)) as database:
-        found = database.execute("SELECT session, seq, attempt, status, checked FROM task_runs").fetchall()
-    assert found == [("s", 1, 2, "success", None)]
-    assert launch('{"umask": 18, "depth": 0, "script": "/s"}').check is None
+        columns = 'session, seq, attempt, status, checked, "left", landing'
+        found = database.execute(f"SELECT {columns} FROM task_runs").fetchall()
+    assert found == [("s", 1, 2, "success", None, None, None)]
+    older = launch('{"umask": 18, "depth": 0, "script": "/s"}')
+    assert (older.check, older.repository) == (None, None)
 
 
 def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, schema: Path) -> None:

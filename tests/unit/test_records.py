@@ -10,6 +10,8 @@ import pytest
 from agentq_cli.host import process
 from agentq_cli.host.records import Cut, Exit, Start, Stop, Void
 from agentq_cli.host.run_directory import RunDirectory
+from agentq_cli.model.runs import Check
+from agentq_cli.model.trees import Came, Landing, Left
 
 ENDED = Exit(
     exit_code=0,
@@ -127,6 +129,40 @@ def test_an_empty_or_torn_exit_record_counts_as_none(directory, torn) -> None:
 def test_an_exit_record_of_a_newer_agentq_is_read(directory) -> None:
     Path(directory.file("exit")).write_text(json.dumps({"extra": 1} | ENDED._asdict()))
     assert directory.exit() == ENDED
+
+
+def test_a_check_of_an_older_agentq_has_no_tree(directory) -> None:
+    check = Check(0, None, None, None, duration_ms=1, output_bytes=2, tree="a" * 64)
+    record = ENDED._replace(check=check)
+    Path(directory.file("exit")).write_text(json.dumps(record.document()))
+    assert directory.exit() == record
+    older = {name: value for name, value in check._asdict().items() if name not in ("tree", "command")}
+    Path(directory.file("exit")).write_text(json.dumps(record._asdict() | {"check": older}))
+    assert directory.exit() == record._replace(check=check._replace(tree=None))
+
+
+LEFT = Left("/r", "/t", "b", "0" * 40, "1" * 40, 1, 2, 3, 4, False, "2" * 40, None)
+LANDING = Landing("main", Came.LANDED, "3" * 64, "4" * 64, ("a\nb", "c"), None)
+
+
+@pytest.mark.parametrize(("name", "record"), [("left", LEFT), ("landing", LANDING)])
+def test_a_record_of_a_tree_comes_back_and_counts_as_none_if_anything_in_it_is_not_what_it_should_be(
+    directory, name: str, record: Left | Landing
+) -> None:
+    def read(values: object) -> object:
+        Path(directory.file(name)).write_text(json.dumps(values))
+        return getattr(directory, name)()
+
+    assert getattr(directory, name)() is None
+    assert read(record._asdict()) == record
+    assert type(read(record._asdict())) is type(record)
+    assert read([]) is None
+    words, texts = ["--help", "0" * 39], ("repository", "worktree", "branch", "into", "why")
+    for key in record._fields:
+        others = (-1, 1 << 62, 1.5, True, *words, {}, [1])
+        taken = [each for each in others if read(record._asdict() | {key: each}) is not None]
+        assert taken == (words if key in texts else [True] if key == "dirty" else []), key
+        assert read({each: value for each, value in record._asdict().items() if each != key}) is None, key
 
 
 @pytest.mark.parametrize("torn", [b"", b'{"pid": 12, "sta'])

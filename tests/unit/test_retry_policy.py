@@ -24,12 +24,13 @@ MINUTE = 60 * SECOND
 CONTRACT = """
 crashed yes | stalled yes | timeout no | oom yes | network yes | overloaded yes | no_verdict yes | rate_limited yes
 auth no | billing no | config no | spawn no | denied no | context no | budget no | check yes | error no | cancelled no
+setup no | land yes | conflict yes
 """
 BY_DEFAULT = {
     FailureClass(name): word == "yes"
     for name, word in (pair.split() for line in CONTRACT.strip().splitlines() for pair in line.split("|"))
 }
-NEVER = {"auth", "billing", "config", "budget", "cancelled"}
+NEVER = {"auth", "billing", "config", "budget", "setup", "cancelled"}
 """What an explicit `--retries` does not apply to."""
 
 

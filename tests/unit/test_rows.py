@@ -38,6 +38,7 @@ def test_every_field_of_a_launch_comes_back() -> None:
         on_crash="fail",
         max_cost_usd=0.5,
         earlier_runs=3,
+        other_words=9,
         continues="a/1.1",
         check="make test",
         check_timeout_ms=8,

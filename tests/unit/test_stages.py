@@ -9,17 +9,25 @@ from agentq_cli.model.runs import Check
 from agentq_cli.policy import stages
 from agentq_cli.policy.stages import Came, Stage
 
-LINES = st.builds(lambda script, check: stages.line(script=script, check=check), st.booleans(), st.booleans())
+LINES = st.builds(
+    lambda script, check, tree, setup, land, agent: stages.line(
+        script=script, check=check, tree=tree, setup=setup and tree, land=land and tree, agent=agent or not tree
+    ),
+    *[st.booleans()] * 6,
+)
 
 
 @st.composite
 def lines_and_ends(draw: st.DrawFn) -> tuple[tuple[Stage, ...], dict[Stage, Came]]:
-    """A line, and what came of those of its stages that began: all before the last one passed."""
+    """A line, and what came of those of its stages that began: all before the last one passed, but what closes the run
+    may have begun after one that did not."""
     line = draw(LINES)
     begun = draw(st.integers(0, len(line)))
     came = dict.fromkeys(line[:begun], Came.PASSED)
     if begun:
         came[line[begun - 1]] = draw(st.sampled_from(list(Came)))
+    if Stage.TREE in line and came.get(Stage.TREE) is Came.PASSED and draw(st.booleans()):
+        came[Stage.SNAPSHOT] = draw(st.sampled_from([Came.PASSED, Came.INTERRUPTED]))
     return line, came
 
 
@@ -30,10 +38,27 @@ REASONS = st.sampled_from([None, "cancelled", "timeout", "oom", "linger", "stall
 def test_a_stage_begins_only_after_all_before_it_have_passed(known, stopped, interruptions) -> None:
     line, came = known
     found = stages.following(line, came, stopped=stopped, interruptions=interruptions)
-    if found is not None:
-        assert found in line
+    if found is None:
+        return
+    assert found in line
+    if found is Stage.SNAPSHOT:
+        assert came[Stage.TREE] is Came.PASSED
+    else:
         assert all(came[each] is Came.PASSED for each in line[: line.index(found)])
         assert stopped not in stages.ENDING
+
+
+@given(lines_and_ends(), REASONS)
+def test_a_run_that_has_its_tree_is_closed_however_it_ended(known, stopped) -> None:
+    line, came = known
+    if came.get(Stage.TREE) is not Came.PASSED:
+        return
+    for _ in line:
+        stage = stages.following(line, came, stopped=stopped)
+        if stage is None:
+            break
+        came[stage] = Came.PASSED
+    assert came[Stage.SNAPSHOT] is Came.PASSED
 
 
 @given(lines_and_ends(), st.integers(0, stages.MOST_INTERRUPTIONS - 1))
@@ -43,7 +68,8 @@ def test_a_run_goes_on_until_all_has_passed_or_something_ended_it(known, interru
     dead = any(
         end is Came.ENDED or (end is Came.INTERRUPTED and stage not in stages.AGAIN) for stage, end in came.items()
     )
-    assert (found is None) == (dead or stages.passed(line, came))
+    closed = came.get(Stage.TREE) is not Came.PASSED or came.get(Stage.SNAPSHOT) in (Came.PASSED, Came.ENDED)
+    assert (found is None) == ((dead and closed) or stages.passed(line, came))
 
 
 @given(lines_and_ends())
@@ -67,7 +93,7 @@ def test_whatever_happens_a_run_ends_and_no_script_or_agent_begins_twice(line, e
         interruptions += end is Came.INTERRUPTED
     assert stages.following(line, came, interruptions=interruptions) is None
     assert begun.count(Stage.SCRIPT) <= 1 and begun.count(Stage.AGENT) <= 1
-    assert begun.count(Stage.CHECK) <= stages.MOST_INTERRUPTIONS
+    assert all(begun.count(stage) <= stages.MOST_INTERRUPTIONS for stage in line)
     assert begun == sorted(begun, key=line.index)
 
 

@@ -67,7 +67,7 @@ def test_a_task_before_its_time_waits_for_it() -> None:
 
 
 def test_a_task_between_two_attempts_waits_for_the_next() -> None:
-    found = why(replace(TASK, due_at=NOW + 1, attempts=2))
+    found = why(replace(TASK, due_at=NOW + 1, attempts=2, tries=2))
     assert found is not None
     assert (found.kind, found.until) == ("retry", NOW + 1)
     assert "its next attempt" in found.detail

@@ -91,6 +91,8 @@ def _ended(row: Sequence[Any]) -> PastRun:
         failure_class=row[9],
         error=row[10],
         cost_usd=row[11],
+        left=rows.left(row[12]),
+        landing=rows.landing(row[13]),
     )
 
 
@@ -133,5 +135,7 @@ def history(index: sqlite3.Connection, where: Mapping[str, object]) -> Iterator[
                 tokens_out=row[12],
                 cost_usd=row[13],
                 list_price=bool(row[14]),
+                left=rows.left(row[15]),
+                landing=rows.landing(row[16]),
             )
         values["before"] = found[-1][0]

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 Edit: TypeAlias = "Callable[[Task], Task]"
 """A change to a waiting task, computed from its state under the lock."""
 
+WORDS = ("kind", "prompt", "argv", "agent")
+"""The parts of its work that say what a task asks for, and of whom."""
+
 Act: TypeAlias = "Callable[[Transaction, Any], Task]"
 """An action on one task within an open transaction. Raises NotFound, WrongState."""
 
@@ -188,7 +191,7 @@ def edit(write: Transaction, address: Address, change: Edit) -> Task:
         return _edit_next(write, task, change)
     if task.status.ended or task.status is Status.RUNNING:
         raise WrongState(f"task '{task.address}': it is {task.status} and cannot be edited")
-    changed = change(task)
+    changed = _asked(task, change(task))
     if task.rearms and changed.recurrence is not None and changed.due_at != task.due_at:
         raise WrongState(f"task '{task.address}': its schedule decides when it runs next")
     if task.attempts and changed.work.expires_at not in (None, task.work.expires_at):
@@ -232,7 +235,7 @@ def retry(write: Transaction, address: Address, change: Edit | None = None) -> T
     if changed.work.agent != task.work.agent and changed.work.launch.continues is not None:
         # The conversation in which somebody replied is the other agent's.
         changed = replace(changed, work=replace(changed.work, launch=replace(changed.work.launch, continues=None)))
-    return _again(write, task, changed, Trigger.RETRY, due_at=changed.due_at)
+    return _again(write, task, _asked(task, changed), Trigger.RETRY, due_at=changed.due_at)
 
 
 def reply(write: Transaction, address: Address, prompt: str) -> Task:
@@ -254,7 +257,16 @@ def reply(write: Transaction, address: Address, prompt: str) -> Task:
     conversation = str(found[0][0])
     work = replace(task.work, prompt=prompt, launch=replace(launch, continues=conversation))
     reason = f"goes on in conversation {conversation}"
-    return _again(write, task, replace(task, work=work), Trigger.REPLY, due_at=write.now, reason=reason)
+    replied = _asked(task, replace(task, work=work))
+    return _again(write, task, replied, Trigger.REPLY, due_at=write.now, reason=reason)
+
+
+def _asked(before: Task, after: Task) -> Task:
+    """The changed task, of which the runs so far were asked something else if its words are other ones, or its agent:
+    then it does not go on with what they left to land."""
+    if all(getattr(before.work, name) == getattr(after.work, name) for name in WORDS):
+        return after
+    return replace(after, work=replace(after.work, launch=replace(after.work.launch, other_words=before.runs)))
 
 
 def _again(

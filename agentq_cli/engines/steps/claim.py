@@ -17,12 +17,14 @@ from agentq_cli.model.statuses import FailureClass, Status
 from agentq_cli.model.workers import LastStart, Worker
 from agentq_cli.policy import admission, retry
 from agentq_cli.policy.directories import Directories
+from agentq_cli.policy.landed import lands_alone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.engines.transaction import Reading, Transaction
     from agentq_cli.model.runs import Check
     from agentq_cli.model.tasks import Task
+    from agentq_cli.model.trees import Landing
     from agentq_cli.policy import order
 
 
@@ -121,7 +123,7 @@ def _take(
             "trigger": Trigger.RETRY if task.tries else task.trigger,
             "agent": task.work.agent,
             "argv": dumps(plan.argv),
-            "cwd": task.work.cwd,
+            "cwd": plan.cwd or task.work.cwd,
             "scheduled_for": task.scheduled_for,
             "started_at": write.now,
             "host": host,
@@ -157,24 +159,37 @@ def candidate(reading: Reading, head: order.Head, task: Task) -> Candidate:
 def past(reading: Reading, task: Task) -> Past:
     """What is known before a run of a task."""
     unfit, unfit_ms = _unfit(reading, task)
+    landing = _landing(reading, task)
     if task.work.agent is None:
-        return Past(unfit=unfit, unfit_ms=unfit_ms)
+        return Past(unfit=unfit, unfit_ms=unfit_ms, landing=landing)
     own_runs = task.runs > task.work.launch.earlier_runs
     paid = finish.spent(reading, task) if own_runs else 0.0
     conversation, used_at, interrupted = _conversation(reading, task, _interrupted(reading, task) if own_runs else None)
     directory = None if conversation is None else _directory(reading, task.session, conversation)
-    return Past(conversation, used_at, interrupted, paid, directory, unfit, unfit_ms)
+    return Past(conversation, used_at, interrupted, paid, directory, unfit, unfit_ms, landing)
 
 
 def _unfit(reading: Reading, task: Task) -> tuple[Check | None, int]:
     """The failed check of the task's previous run, and how long its runs took that failed so."""
-    if task.work.launch.check is None or not task.tries:
+    launch = task.work.launch
+    if (launch.check is None and launch.land is None) or not task.tries:
         return None, 0
-    values = task.address._asdict() | {"earlier": task.work.launch.earlier_runs, "tries": task.tries}
+    values = task.address._asdict() | {"earlier": launch.earlier_runs, "tries": task.tries}
     found = reading.ask("dispatch.last_checks", values)
-    failed = [row for row in found if row[0] == FailureClass.CHECK]
-    last = rows.check(found[0][2]) if found and found[0] in failed and found[0][2] else None
-    return last, sum(row[1] or 0 for row in failed)
+    last = rows.check(found[0][2]) if found and found[0][0] == FailureClass.CHECK and found[0][2] else None
+    return last, finish.took(found)
+
+
+def _landing(reading: Reading, task: Task) -> Landing | None:
+    """The landing by which the task's previous run failed; None if it did not, or was asked something else."""
+    launch = task.work.launch
+    if launch.land is None or not task.runs:
+        return None
+    values = task.address._asdict() | {"earlier": max(launch.earlier_runs, launch.other_words)}
+    for failure, landing in reading.ask("dispatch.last_landing", values):
+        if failure in retry.OF_WORK:
+            return rows.landing(landing)
+    return None
 
 
 def claimed(reading: Reading, task: Task, run: RunId) -> Claim | None:
@@ -182,7 +197,8 @@ def claimed(reading: Reading, task: Task, run: RunId) -> Claim | None:
     if task.status is not Status.RUNNING or task.runs != run.attempt:
         return None
     left = retry.time_left_ms(task.work.launch, _unfit(reading, task)[1])
-    return Claim(task, run, Plan(task.work.argv or (), timeout_ms=left), environments.find(reading, task.work))
+    plan = Plan(task.work.argv or (), timeout_ms=left, lands=lands_alone(_landing(reading, task)))
+    return Claim(task, run, plan, environments.find(reading, task.work))
 
 
 def _conversation(

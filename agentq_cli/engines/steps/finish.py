@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.json_text import dumps
+from agentq_cli.engines.steps import rows
 from agentq_cli.model.statuses import FailureClass, RunStatus, Status
+from agentq_cli.model.trees import Came
 from agentq_cli.options.values import format_cost, format_duration
-from agentq_cli.policy import retry, states
+from agentq_cli.policy import hooks, landed, retry, states
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.engines.transaction import Reading, Transaction
+    from collections.abc import Sequence
+
+    from agentq_cli.engines.transaction import Reading, Row, Transaction
     from agentq_cli.model.addresses import RunId
-    from agentq_cli.model.runs import Outcome
+    from agentq_cli.model.runs import Check, Outcome
     from agentq_cli.model.tasks import Task
+    from agentq_cli.model.trees import Landing, Left
+
+MOST_WAITS = 10
+"""How many runs are looked at for how long a branch has failed its check; after so many the wait grows no more."""
 
 
 def finish(write: Transaction, run: RunId, outcome: Outcome, *, posted: bool, jitter: float) -> Task | None:
@@ -29,36 +37,57 @@ def finish(write: Transaction, run: RunId, outcome: Outcome, *, posted: bool, ji
     ended_at = min(outcome.finished_at, write.now)
     hold = _hold(write, task.work.agent, outcome, ended_at)
     stopped = task.cancel_requested or outcome.status is RunStatus.CANCELLED
-    again = None if stopped else retry.again(task, outcome, now=ended_at, hold=hold, jitter=jitter)
+    waits = _waits(write, run, outcome)
+    again = None if stopped else retry.again(task, outcome, now=ended_at, hold=hold, jitter=jitter, waits=waits)
     if outcome.tokens_of_conversation:
         outcome = _own_tokens(write, run, outcome, shared=task.work.shares_conversation)
     lost = retry.unusable(task, outcome)
     _close_run(write, run, outcome, lost=lost, posted=posted)
-    if again is not None and task.work.launch.max_cost_usd is not None:
+    asks = again is not None and not landed.lands_alone(outcome.landing)
+    if asks and task.work.launch.max_cost_usd is not None:
         paid = spent(write, task)
         if retry.exhausted(task.work.launch, paid):
             again = None
             outcome = replace(outcome, error=f"{outcome.error or outcome.status}; {cost(task, paid)}")
-    if again is not None and outcome.failure_class is FailureClass.CHECK and (late := _late(write, task)) is not None:
+    if asks and outcome.failure_class in retry.OF_WORK and (late := _late(write, task)) is not None:
         again = None
         outcome = replace(outcome, error=f"{outcome.error}; {late}")
     after = _ended(task, outcome, write.now) if again is None else _queued_again(task, outcome, again)
     write.save(task, after, event="finish", run=run, reason=after.reason, finished=outcome.finished_at)
+    if outcome.landing is not None and (hook := hooks.OF_LANDING.get(outcome.landing.came)) is not None:
+        event, name = hook
+        write.record(event, run.seq, run=run, reason=landed.shown(outcome.landing), hook=name)
     if task.work.agent and keeps_conversation(write, task, run):
         _keep_conversation(write, run, task.work.agent, outcome, forget=lost or outcome.conversation_full)
     write.tell("dispatch.delete_worker", run._asdict())
     return after
 
 
+def _waits(write: Transaction, run: RunId, outcome: Outcome) -> int:
+    """How many runs just before this one found that the branch to land on fails its check, if this one did."""
+    if outcome.landing is None or outcome.landing.came != Came.FAILING:
+        return 0
+    found = write.ask("dispatch.landings_before", run._asdict() | {"limit": MOST_WAITS})
+    before = [rows.landing(row[0]) for row in found]
+    waited = [each is not None and each.came == Came.FAILING for each in before]
+    return [*waited, False].index(False)
+
+
+def took(found: Sequence[Row]) -> int:
+    """How many milliseconds those of some runs took in which the agent's work was not fit to land or to pass."""
+    unfit = [row for row in found if row[0] in retry.OF_WORK]
+    return sum(row[1] or 0 for row in unfit if not landed.lands_alone(rows.landing(row[3])))
+
+
 def _late(write: Transaction, task: Task) -> str | None:
-    """That the runs whose check failed have used up the task's time, in words; None if they have not."""
+    """That the runs whose work was unfit have used up the task's time, in words; None if they have not."""
     limit = task.work.launch.timeout_ms
     if limit is None:
         return None
     values = task.address._asdict() | {"earlier": task.work.launch.earlier_runs, "tries": task.tries}
     found = write.ask("dispatch.last_checks", values)
-    took = sum(row[1] or 0 for row in found if row[0] == FailureClass.CHECK)
-    return f"its runs took {format_duration(took)} of {format_duration(limit)}" if took >= limit else None
+    spent_ms = took(found)
+    return f"its runs took {format_duration(spent_ms)} of {format_duration(limit)}" if spent_ms >= limit else None
 
 
 def cost(task: Task, spent_usd: float) -> str:
@@ -143,8 +172,14 @@ def run_columns(run: RunId, outcome: Outcome, *, posted: bool) -> dict[str, obje
         "stdout_bytes": outcome.stdout_bytes,
         "stderr_bytes": outcome.stderr_bytes,
         "posted": posted,
-        "checked": None if outcome.check is None else dumps(outcome.check._asdict()),
+        "checked": _record(outcome.check),
+        "left": _record(outcome.left),
+        "landing": _record(outcome.landing),
     }
+
+
+def _record(found: Check | Left | Landing | None) -> str | None:
+    return None if found is None else dumps(found._asdict())
 
 
 def _close_run(write: Transaction, run: RunId, outcome: Outcome, *, lost: bool, posted: bool) -> None:

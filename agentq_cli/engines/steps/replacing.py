@@ -51,7 +51,8 @@ def apply(
     before = _schedule(base)
     schedule = None if new.schedule is None else _anchored(new, before)
     after = live.work.after if _has_waited(live, before) and schedule is not None else after
-    launch = replace(new.work.launch, earlier_runs=live.work.launch.earlier_runs)
+    own = live.work.launch
+    launch = replace(new.work.launch, earlier_runs=own.earlier_runs, other_words=own.other_words)
     wanted = replace(new.work, after=after, launch=launch)
     other = _content(wanted) != _content(live.work) or (before is None) is not (schedule is None)
     if live.status is Status.RUNNING:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from agentq_cli.model.runs import Check, Run
     from agentq_cli.model.sessions import Event, Message
+    from agentq_cli.model.trees import Landing, Left
     from agentq_cli.model.workers import LastStart, Supervisor, Worker
     from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.series import Recurrence
@@ -264,6 +265,25 @@ def check(text: str) -> Check:
     return Check(**loads(text))
 
 
+def left(text: str | None) -> Left | None:
+    """What a run left in its tree, from its column."""
+    if text is None:
+        return None
+    from agentq_cli.model.trees import Left
+
+    return Left(**loads(text))
+
+
+def landing(text: str | None) -> Landing | None:
+    """How a landing ended, from its column."""
+    if text is None:
+        return None
+    from agentq_cli.model.trees import Landing
+
+    values = loads(text)
+    return Landing(**values | {"paths": tuple(values["paths"])})
+
+
 READ_OF_RUN: Mapping[str, Callable[[Any], Any]] = {
     "trigger": Trigger,
     "argv": _words,
@@ -273,6 +293,8 @@ READ_OF_RUN: Mapping[str, Callable[[Any], Any]] = {
     "adopted": bool,
     "list_price": bool,
     "checked": check,
+    "left": left,
+    "landing": landing,
 }
 
 

@@ -220,7 +220,7 @@ def again(task: Task) -> Work:
 
 def _own(work: Work) -> Work:
     """The work without what it inherited from a task that it replaced."""
-    return replace(work, launch=replace(work.launch, earlier_runs=0))
+    return replace(work, launch=replace(work.launch, earlier_runs=0, other_words=0))
 
 
 def _moved_expiry(task: Task, expires_at: int | None, slot: int) -> int | None:

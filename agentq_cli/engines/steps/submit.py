@@ -97,9 +97,20 @@ def enter_waits(write: Transaction, tasks: Sequence[NewTask], stored: Mapping[in
             after = dependencies.resolve(task.work.after, addresses)
             with of_line(task):
                 dependencies.enter(write, address.seq, after, known=new)
+            if task.base_of is not None:
+                launch = rows.launch_text(_based(task, addresses).work.launch)
+                write.tell("write.set_launch", {"seq": address.seq, "launch": launch})
             if any(each.address not in new for each in after):
                 waiting.append(address.seq)
     return waiting
+
+
+def _based(task: NewTask, stored: Mapping[int, Address]) -> NewTask:
+    """The task with the address that the line of a batch was given at whose branch its own begins."""
+    if task.base_of is None:
+        return task
+    launch = replace(task.work.launch, base=f"@{stored[task.base_of]}")
+    return replace(task, work=replace(task.work, launch=launch))
 
 
 def _replace(write: Transaction, tasks: Sequence[NewTask], stored: Mapping[int, tuple[Address, bool]]) -> list[int]:
@@ -113,7 +124,7 @@ def _replace(write: Transaction, tasks: Sequence[NewTask], stored: Mapping[int, 
     new = {address for address, is_new in stored.values() if is_new}
     waiting = []
     for position in found:
-        task, seq = tasks[position], addresses[position].seq
+        task, seq = _based(tasks[position], addresses), addresses[position].seq
         after = dependencies.resolve(task.work.after, addresses)
         with of_line(task):
             if replacing.apply(write, seq, task, after, known=new):

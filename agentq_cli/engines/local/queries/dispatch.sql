@@ -93,7 +93,7 @@ SET status = :status, finished_at = :finished_at, duration_ms = :duration_ms, ex
     failure_class = :failure_class, error = :error, result = :result, script_outcome = :script_outcome,
     conversation = CASE WHEN :lost THEN NULL ELSE coalesce(:conversation, conversation) END, tokens_in = :tokens_in, tokens_out = :tokens_out,
     cost_usd = :cost_usd, list_price = :list_price, turns = :turns, peak_rss_bytes = :peak_rss_bytes, stdout_bytes = :stdout_bytes,
-    stderr_bytes = :stderr_bytes, posted = :posted, checked = :checked
+    stderr_bytes = :stderr_bytes, posted = :posted, checked = :checked, "left" = :left, landing = :landing
 WHERE session = :session AND seq = :seq AND attempt = :attempt AND finished_at IS NULL
 
 -- name: session_started
@@ -200,19 +200,36 @@ SELECT conversation FROM task_runs
 WHERE session = :session AND seq = :seq AND attempt > :earlier AND agent = :agent AND conversation IS NOT NULL
 ORDER BY attempt DESC LIMIT 1
 
+-- Runs without a command line started no agent: they only checked and landed.
 -- name: last_attempt
 SELECT agent, conversation, failure_class, finished_at FROM task_runs
-WHERE session = :session AND seq = :seq ORDER BY attempt DESC LIMIT 1
+WHERE session = :session AND seq = :seq AND argv <> '[]' ORDER BY attempt DESC LIMIT 1
+
+-- The landing that the next run may go on with. What only checked and landed, and came to no end, changed nothing.
+-- name: last_landing
+SELECT failure_class, landing FROM task_runs
+WHERE session = :session AND seq = :seq AND attempt > :earlier AND finished_at IS NOT NULL
+  AND (landing IS NOT NULL OR argv <> '[]' OR failure_class = 'check')
+ORDER BY attempt DESC LIMIT 1
+
+-- name: landings_before
+SELECT landing FROM task_runs
+WHERE session = :session AND seq = :seq AND attempt < :attempt ORDER BY attempt DESC LIMIT :limit
 
 -- name: last_checks
-SELECT failure_class, duration_ms, checked FROM task_runs
+SELECT failure_class, duration_ms, checked, landing FROM task_runs
 WHERE session = :session AND seq = :seq AND attempt > :earlier ORDER BY attempt DESC LIMIT :tries
 
--- What a drain must wait for.
+-- What a drain must wait for: not for a branch that fails its check, until somebody mends it.
 -- name: unfinished
 SELECT session, agent FROM tasks INDEXED BY tasks_due WHERE status = 'queued' AND due_at <= :now
 UNION
 SELECT session, agent FROM tasks INDEXED BY tasks_retrying WHERE status = 'queued' AND retry = 1 AND :retrying
+  AND NOT EXISTS (
+    SELECT 1 FROM task_runs AS run
+    WHERE run.session = tasks.session AND run.seq = tasks.seq AND json_extract(run.landing, '$.came') = 'failing'
+      AND run.attempt = (SELECT max(attempt) FROM task_runs
+                         WHERE session = tasks.session AND seq = tasks.seq))
 
 -- name: set_hold
 INSERT INTO holds (scope, name, kind, since, until, reason, count)

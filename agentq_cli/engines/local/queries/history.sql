@@ -16,12 +16,13 @@ SELECT id, content, created_at FROM messages_out WHERE kind = 'result' AND typeo
 INSERT INTO task_runs
   (session, seq, attempt, series, "trigger", agent, argv, cwd, scheduled_for, started_at, finished_at, duration_ms,
    status, exit_code, signal, failure_class, error, result, script_outcome, conversation, tokens_in, tokens_out,
-   cost_usd, list_price, turns, peak_rss_bytes, stdout_bytes, stderr_bytes, host, posted, checked)
+   cost_usd, list_price, turns, peak_rss_bytes, stdout_bytes, stderr_bytes, host, posted, checked, "left",
+   landing)
 VALUES
   (:session, :seq, :attempt, :series, :trigger, :agent, :argv, :cwd, :scheduled_for, :started_at, :finished_at,
    :duration_ms, :status, :exit_code, :signal, :failure_class, :error, :result, :script_outcome, :conversation,
    :tokens_in, :tokens_out, :cost_usd, :list_price, :turns, :peak_rss_bytes, :stdout_bytes, :stderr_bytes, :host, :posted,
-   :checked)
+   :checked, :left, :landing)
 ON CONFLICT DO NOTHING
 
 -- name: started

@@ -8,21 +8,22 @@ SELECT coalesce(max(id), 0) FROM task_runs
 -- name: copied
 SELECT session, coalesce(agent, ''), status, coalesce(failure_class, ''), "trigger" = 'retry',
        max(0, started_at - coalesce(scheduled_for, started_at)), duration_ms, tokens_in, tokens_out, cost_usd,
-       list_price AND cost_usd IS NOT NULL
+       list_price AND cost_usd IS NOT NULL, json_extract(landing, '$.came')
 FROM task_runs
 WHERE id > :after AND id <= :upto AND (:session IS NULL OR session = :session) AND {which}
 
 -- name: copy
 CREATE TABLE runs
-  (session, agent, status, failure_class, retry, wait_ms, duration_ms, tokens_in, tokens_out, cost_usd, listed)
+  (session, agent, status, failure_class, retry, wait_ms, duration_ms, tokens_in, tokens_out, cost_usd, listed, came)
 
 -- name: add
-INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- total() and not sum(): an agent may print numbers whose sum is too large for an integer.
 -- name: figures
 SELECT session, agent, status, failure_class, count(*), total(retry), total(tokens_in), total(tokens_out),
-       total(cost_usd), total(duration_ms), total(wait_ms), count(cost_usd), sum(listed)
+       total(cost_usd), total(duration_ms), total(wait_ms),
+       total(came = 'landed'), total(came = 'nothing'), count(cost_usd), sum(listed)
 FROM runs GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 
 -- name: sizes
@@ -37,16 +38,20 @@ WHERE session = :session AND status = 'queued' AND due_at <= :now
 
 -- name: remember_pruned
 INSERT INTO pruned_runs
-  (session, agent, status, failure_class, runs, retries, tokens_in, tokens_out, cost_usd, duration_ms, wait_ms)
+  (session, agent, status, failure_class, runs, retries, tokens_in, tokens_out, cost_usd, duration_ms, wait_ms,
+   landed, nothing_to_land)
 SELECT session, coalesce(agent, ''), status, coalesce(failure_class, ''), count(*), total("trigger" = 'retry'),
        total(tokens_in), total(tokens_out), total(cost_usd), total(duration_ms),
-       total(max(0, started_at - coalesce(scheduled_for, started_at)))
+       total(max(0, started_at - coalesce(scheduled_for, started_at))),
+       total(json_extract(landing, '$.came') = 'landed'), total(json_extract(landing, '$.came') = 'nothing')
 FROM task_runs WHERE session = :session AND seq = :seq AND status <> 'running' GROUP BY 1, 2, 3, 4
 ON CONFLICT DO UPDATE SET
   runs = runs + excluded.runs, retries = retries + excluded.retries, tokens_in = tokens_in + excluded.tokens_in,
   tokens_out = tokens_out + excluded.tokens_out, cost_usd = cost_usd + excluded.cost_usd,
-  duration_ms = duration_ms + excluded.duration_ms, wait_ms = wait_ms + excluded.wait_ms
+  duration_ms = duration_ms + excluded.duration_ms, wait_ms = wait_ms + excluded.wait_ms,
+  landed = landed + excluded.landed, nothing_to_land = nothing_to_land + excluded.nothing_to_land
 
 -- name: pruned
-SELECT session, agent, status, failure_class, runs, retries, tokens_in, tokens_out, cost_usd, duration_ms, wait_ms
+SELECT session, agent, status, failure_class, runs, retries, tokens_in, tokens_out, cost_usd, duration_ms, wait_ms,
+       landed, nothing_to_land
 FROM pruned_runs WHERE :session IS NULL OR session = :session

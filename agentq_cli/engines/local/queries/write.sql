@@ -53,6 +53,9 @@ SELECT variables FROM environments WHERE id = :id
 -- name: save
 UPDATE messages_in SET {columns} WHERE seq = :seq AND status = :before_status AND runs = :before_runs
 
+-- name: set_launch
+UPDATE messages_in SET launch = :launch WHERE seq = :seq
+
 -- name: mend_times
 UPDATE messages_in SET due_at = :due_at, expires_at = :expires_at WHERE seq = :seq
 
@@ -63,7 +66,10 @@ INSERT OR REPLACE INTO tasks
    dep_failed, directory)
 SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, iif(tries > 0, NULL, expires_at), tries > 0,
        kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]'), arriving, dep_failed,
-       iif(kind = 'prompt' AND NOT shared, cwd, '')
+       CASE WHEN launch LIKE '%"repository":%' AND json_extract(launch, '$.repository') IS NOT NULL
+            THEN coalesce(json_extract(launch, '$.branch'), iif(context = 'isolated', '.', ''))
+                 || ':' || json_extract(launch, '$.repository')
+            WHEN kind = 'prompt' AND NOT shared THEN cwd ELSE '' END
 FROM messages_in WHERE seq BETWEEN :first AND :last AND status <> 'staged' AND (:batch IS NULL OR batch = :batch)
 
 -- name: event

@@ -1,0 +1,122 @@
+"""`agentq diff`: what a task, a session or one run changed in its tree."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from agentq_cli.base.errors import Usage
+from agentq_cli.git.as_user import as_user
+from agentq_cli.git.runner import GitFailed, require_git
+from agentq_cli.options import values
+from agentq_cli.show import notices
+from agentq_cli.show.pen import wants_colour
+from agentq_cli.show.results import Document, Interactive, Output, Result
+from agentq_cli.trees import diffs
+from agentq_cli.trees.place import trees_directory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from subprocess import Popen
+
+    from agentq_cli.cli.context import Context
+    from agentq_cli.git.runner import Git
+    from agentq_cli.options.table import Given
+    from agentq_cli.trees.diffs import Difference
+
+PIECE = 64 << 10
+
+EXAMPLES = (
+    ("agentq diff 3", "Read what a task has changed so far, or has left."),
+    ("agentq diff docs/7.1 --stat", "Count the lines that its first run changed, by file."),
+    ("agentq diff -s docs > docs.patch", "Keep what a session changed as a patch."),
+)
+
+
+def diff(given: Given, at: Context) -> Result:
+    """Show what a task, a session or one run changed against its base, with what is not committed.
+
+    This takes a task with --worktree. The tree may be gone: then the snapshots of its runs are read. On a terminal git
+    shows it, with its own pager and colours.
+    """
+    name, session, stat, names = given["run"], given["session"], bool(given["stat"]), bool(given["name_only"])
+    if (name is None) is (session is None):
+        raise Usage("diff: name a task, one of its runs, or a session with -s; only one of these")
+    if stat and names:
+        raise Usage("--stat: not together with --name-only")
+    require_git(at.environ)
+    target, attempt = (values.parse_session(session), None) if name is None else values.parse_run(name)
+    queue = at.open_queue()
+    found = diffs.find(queue, trees_directory(at.config, queue.here.path), at.environ, target, attempt)
+    if found.note:
+        notices.note(f"{found.run}: {found.note}")
+    if at.as_json:
+        return Document("diff", _document(found))
+    words = ["diff", *(["--stat"] if stat else ["--name-only"] if names else [])]
+    screen = sys.stdout is not None and sys.stdout.isatty()
+    if wants_colour(at.color, at.environ, screen) is not screen:
+        words.append("--color=always" if not screen else "--color=never")
+    return Interactive(lambda: _page(found, words)) if screen else Output(lambda _: _pieces(found, words), raw=True)
+
+
+def _document(found: Difference) -> dict[str, object]:
+    files = diffs.files(found)
+    return {
+        "line": found.record.line,
+        "run": None if found.run is None else str(found.run),
+        "repository": found.record.checkout,
+        "branch": found.record.branch,
+        "base": found.base,
+        "commit": found.last,
+        "files_changed": len(files),
+        "insertions": sum(each.insertions or 0 for each in files),
+        "deletions": sum(each.deletions or 0 for each in files),
+        "files": [
+            {
+                "path": each.path,
+                "was": each.was or None,
+                "insertions": each.insertions,
+                "deletions": each.deletions,
+            }
+            for each in files
+        ],
+    }
+
+
+def _page(found: Difference, words: Sequence[str]) -> int:
+    """Let git show it, and wait for git and its pager."""
+    import signal
+
+    if not diffs.files(found):
+        notices.note(f"{found.record.line}: nothing differs from its base")
+        return 0
+    # The interrupt is for the pager; a handler of our own is not passed on to it.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        with diffs.shown_by(found) as (git, commits), _started(git, (*words, *commits, "--"), piped=False) as child:
+            code = child.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return 0 if code in (0, -signal.SIGPIPE, 128 + signal.SIGPIPE) else 1
+
+
+def _pieces(found: Difference, words: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    with diffs.shown_by(found) as (git, commits), _started(git, (*words, *commits, "--"), piped=True) as child:
+        assert child.stdout is not None
+        try:
+            while piece := os.read(child.stdout.fileno(), PIECE):
+                yield "stdout", piece
+        finally:
+            child.stdout.close()
+        code = child.wait()
+    if code:
+        raise GitFailed(words, code, "")
+
+
+def _started(git: Git, words: Sequence[str], *, piped: bool) -> Popen[bytes]:
+    import subprocess
+
+    command, environ = as_user(git, *words)
+    out = subprocess.PIPE if piped else None
+    return subprocess.Popen(command, cwd=git.directory, env=environ, stdout=out)

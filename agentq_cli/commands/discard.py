@@ -1,0 +1,82 @@
+"""`agentq discard`: remove a tree and its branch, whatever became of the work in it."""
+
+from __future__ import annotations
+
+from agentq_cli.base.errors import Usage, WrongState
+from agentq_cli.commands import targets
+from agentq_cli.model.actions import TargetResult
+from agentq_cli.options import values
+from agentq_cli.show import notices
+from agentq_cli.show.results import Result, Results
+from agentq_cli.trees import removal
+from agentq_cli.trees.lines import line_of
+from agentq_cli.trees.listing import find_uses
+from agentq_cli.trees.place import trees_directory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.cli.context import Context
+    from agentq_cli.engines.door import Queue
+    from agentq_cli.options.table import Given
+    from agentq_cli.trees.lines import Line
+    from agentq_cli.trees.removal import Lost
+
+SHOWN = 20
+"""How many of the things that will be lost are named."""
+
+EXAMPLES = (
+    ("agentq discard 3", "Remove the tree of a task and its branch, after a snapshot."),
+    ("agentq discard -s docs --yes", "Remove that of a session, from a script."),
+)
+
+
+def discard(given: Given, at: Context) -> Result:
+    """Remove a tree and its branch, whatever became of the work in it.
+
+    A snapshot is taken before, so that 'agentq restore' brings it back; what no snapshot can hold is named, and lost.
+    The task itself stays.
+    """
+    name, session = given["id"], given["session"]
+    if (name is None) is (session is None):
+        raise Usage("discard: name a task, or a session with -s; only one of these")
+    target = values.parse_session(session) if name is None else values.parse_address(name)
+    queue = at.open_queue()
+    trees = trees_directory(at.config, queue.here.path)
+    line = line_of(queue, trees, target)
+    record = line.record
+    if line.removed is not None:
+        raise WrongState(f"'{record.line}': its tree is gone already; {back(line)}")
+    _refuse_used(queue, trees, line)
+    lost = removal.find_lost(record, at.environ, at.config.caches)
+    _tell(lost)
+    what = f" and {len(lost)} paths in it for good" if lost else ""
+    targets.confirm(bool(given["yes"]), f"discard the tree of {record.line}, its branch '{record.branch}'{what}")
+    removal.remove(
+        record,
+        at.environ,
+        now=queue.now,
+        tell=notices.warn,
+        still=lambda: _refuse_used(queue, trees, line),
+        at_any_price=True,
+    )
+    said = f"{record.line}: its tree and the branch '{record.branch}' are discarded; {back(line)}"
+    return Results([TargetResult(record.line, True, 0, said, None)])
+
+
+def back(line: Line) -> str:
+    """How a tree is brought back, in words."""
+    record = line.record
+    return f"`agentq restore {f'-s {record.session}' if record.seq is None else record.line}` brings it back"
+
+
+def _tell(lost: list[Lost]) -> None:
+    for each in lost[:SHOWN]:
+        notices.note(f"will be lost: {each.path or each.what}{f' ({each.what})' if each.path else ''}")
+    if len(lost) > SHOWN:
+        notices.note(f"and {len(lost) - SHOWN} more")
+
+
+def _refuse_used(queue: Queue, trees: str, line: Line) -> bool:
+    if line.record.path in find_uses(queue, trees).running:
+        raise WrongState(f"'{line.record.line}': a run works in its tree; cancel it first")
+    return True

@@ -1,0 +1,83 @@
+"""`agentq trees`: the working trees of tasks, and what becomes of each."""
+
+from __future__ import annotations
+
+from agentq_cli.git.holds import LEFT
+from agentq_cli.options import values
+from agentq_cli.show import notices
+from agentq_cli.show.results import Items, Result
+from agentq_cli.show.tables import Column
+from agentq_cli.trees import listing
+from agentq_cli.trees.listing import Listed
+from agentq_cli.trees.place import trees_directory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from agentq_cli.cli.context import Context
+    from agentq_cli.options.table import Given
+    from agentq_cli.show.documents import Item
+    from agentq_cli.trees.register import BadRecord
+
+COLUMNS = (
+    Column("TREE", "number", kind="number"),
+    Column("OF", lambda tree: tree["task"] or tree["session"], kind="address", keep=True),
+    Column("STATE", "state", kind="status", keep=True),
+    Column("AHEAD", "ahead", kind="number"),
+    Column("BEHIND", "behind", kind="number", spare=1),
+    Column("DIRTY", "dirty", spare=1),
+    Column("SIZE", "size_bytes", kind="size", spare=2),
+    Column("BRANCH", "branch", spare=3),
+    Column("NOTE", lambda tree: tree["note"] or ", ".join(tree["holds"]), sparse=True),
+)
+
+EXAMPLES = (
+    ("agentq trees", "List the trees of all tasks and sessions."),
+    ("agentq trees -s docs", "List those of a session."),
+    ("agentq trees --json", "Include their paths and repositories."),
+)
+
+
+def trees(given: Given, at: Context) -> Result:
+    """List the working trees that --worktree made, and what becomes of each.
+
+    A tree is used, waits for its task or to be landed, has landed, is unchanged, holds something that no snapshot can
+    hold, or has vanished. 'agentq prune' removes those that have landed or are unchanged.
+    """
+    session = None if given["session"] is None else values.parse_session(given["session"])
+    queue = at.open_queue()
+    if session is not None:
+        queue.known(session)
+    found = listing.listed(
+        queue, trees_directory(at.config, queue.here.path), at.environ, at.config.caches, session=session
+    )
+    return Items("trees", _items(found), COLUMNS, empty="no trees; --worktree gives a task one")
+
+
+def _items(found: Iterable[Listed | BadRecord]) -> Iterator[Item]:
+    for each in found:
+        if isinstance(each, Listed):
+            yield item(each)
+        else:
+            notices.warn(each.message)
+
+
+def item(tree: Listed) -> Item:
+    """A tree as an item of `trees`."""
+    record = tree.record
+    return {
+        "number": record.number,
+        "branch": record.branch,
+        "session": record.session,
+        "task": None if record.seq is None else record.line,
+        "repository": record.checkout,
+        "path": record.path,
+        "ahead": tree.ahead,
+        "behind": tree.behind,
+        "dirty": tree.dirty,
+        "size_bytes": tree.size,
+        "state": tree.state.value,
+        "holds": [f"HEAD on {each.path}" if each.what == LEFT else each.path for each in tree.holds],
+        "note": tree.note or None,
+    }

@@ -1,0 +1,169 @@
+"""The options of a task that runs in a tree of its own: which of them go together, and what of them is stored.
+
+Whether a repository can have that tree is asked of it by the caller's `Admit`: nothing here knows git.
+"""
+
+from __future__ import annotations
+
+from agentq_cli.base.dataclass import NamedTuple
+from agentq_cli.base.environment import OF_REPOSITORY, matches
+from agentq_cli.base.errors import Usage
+from agentq_cli.options import values
+from agentq_cli.options.texts import word
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, TypeAlias
+
+    from agentq_cli.model.addresses import Address
+    from agentq_cli.model.work import Work
+    from agentq_cli.options.table import Given
+
+OF_TREE = ("branch", "base", "setup", "teardown", "land", "land_as", "push")
+"""The options that only a task in a tree has."""
+
+OF_LANDING = ("land_as", "push")
+"""Those that only a task that lands has."""
+
+PLACE = ("repository", "checkout", "subdirectory", "base")
+"""The fields of a launch that the repository decides on."""
+
+
+class LineOfBatch(NamedTuple):
+    """A base: the branch of the task of another line of the same batch, which has this name."""
+
+    name: str
+
+
+class TreeAsked(NamedTuple):
+    """What is asked of a repository: a tree for a task of `session` that runs in `directory`.
+
+    `own`: it is isolated, so the tree is not its session's. `task` is the address of one that is changed, None for a
+    new one, whose `key` may be that of a live one. `typed`: a person asked for the tree, and not the config;
+    `base_typed`: for the base. `base_task` is the task, or the line of the batch, that `--base @ID` names. The others
+    are the options.
+    """
+
+    session: str
+    directory: str
+    own: bool
+    task: Address | None
+    key: str | None
+    typed: bool
+    base_typed: bool
+    branch: str | None
+    base: str | None
+    base_task: Address | LineOfBatch | None
+    land: str | None
+    push: str | None
+
+
+Admit: TypeAlias = "Callable[[TreeAsked], Mapping[str, Any] | None]"
+"""The fields of a launch that say where the tree belongs (`PLACE`); None if the config asks for a tree where there can
+be none. Raises what the repository refuses."""
+
+
+class Trees:
+    """The trees of the tasks that one command makes; `admit` None: there are none. `task` is the task that it changes,
+    if it makes no new ones."""
+
+    def __init__(self, admit: Admit | None, task: Address | None = None) -> None:
+        self._admit = admit
+        self._task = task
+        self._lines: dict[tuple[str | None, str], str] = {}
+        self._sessions: dict[str, tuple[str | None, str | None]] = {}
+
+    def fields(
+        self,
+        given: Given,
+        options: Given,
+        what: Callable[[str], str],
+        *,
+        session: str,
+        directory: str,
+        own: bool,
+    ) -> dict[str, Any]:
+        """The fields of a task's launch that are about its tree; none if it has no tree. What the config sets for trees
+        does not hold for a task without one. Raises Usage, and what the repository refuses."""
+        typed = given.get("worktree")
+        if not (options.get("worktree") if typed is None else typed) or self._admit is None:
+            _refuse(given, OF_TREE, what, "worktree")
+            return {}
+        words = {name: value for name, value in given.items() if not isinstance(value, LineOfBatch)}
+        found = {name: word(name, words, options, what) for name in OF_TREE}
+        if found["land"] is None:
+            _refuse(given, OF_LANDING, what, "land")
+            found |= dict.fromkeys(OF_LANDING)
+        base = given.get("base")
+        if isinstance(base, LineOfBatch):
+            found["base"] = f"@{base.name}"
+        else:
+            base = base_task(found["base"], what)
+            found["base"] = found["base"] if base is None else f"@{base}"
+        asked = TreeAsked(
+            session=session,
+            directory=directory,
+            own=own,
+            task=self._task,
+            key=given.get("key"),
+            typed=bool(typed),
+            base_typed=given.get("base") is not None,
+            branch=found["branch"],
+            base=found["base"],
+            base_task=base,
+            land=found["land"],
+            push=found["push"],
+        )
+        placed = self._admit(asked)
+        if placed is None:
+            _refuse(given, OF_TREE, what, "worktree")
+            return {}
+        return {**found, **placed}
+
+    def check(self, work: Work, session: str, base: str | LineOfBatch | None, what: Callable[[str], str]) -> None:
+        """Raise Usage if the tree of a new task is not its own among those of the same command, or begins where it does
+        not wait for. `base` is what was said of that."""
+        launch = work.launch
+        line = f"{session}/{len(self._lines)}" if work.context == "isolated" else session
+        if launch.branch is not None and self._lines.setdefault((launch.repository, launch.branch), line) != line:
+            raise Usage(f"{what('branch')} '{launch.branch}': another of these tasks has it")
+        place = launch.repository, launch.branch
+        if work.context != "isolated" and self._sessions.setdefault(session, place) != place:
+            raise Usage(f"{what('branch')} '{launch.branch}': all tasks of session '{session}' share one tree")
+        for name in launch.env:
+            if matches(name, OF_REPOSITORY):
+                raise Usage(f"{what('env')} '{name}': names a repository, and the task has a tree of its own")
+        if isinstance(base, str):
+            check_base(work, what)
+
+
+def base_task(base: str | None, what: Callable[[str], str]) -> Address | None:
+    """The task that a base `@ID` names; None for another base, also for git's own that begin so: `@`, `@~1`,
+    `@{upstream}`. Raises Usage."""
+    named = (base or "").removeprefix("@")
+    if named == base or not named[:1].isalnum():
+        return None
+    return values.parse_address(named, f"{what('base')} '{base}':")
+
+
+def check_base(work: Work, what: Callable[[str], str]) -> None:
+    """Raise Usage if the task does not wait for the task whose branch its own begins at."""
+    named = base_task(work.launch.base, what)
+    if named is not None and named not in [each.address for each in work.after]:
+        raise Usage(f"{what('base')} '{work.launch.base}': the task must wait for it; give --after too")
+
+
+def check_series(work: Work, what: Callable[[str], str]) -> None:
+    """Raise Usage if the occurrences of a series could not each have a branch."""
+    if work.launch.branch is not None and work.context == "isolated":
+        raise Usage(
+            f"{what('branch')} '{work.launch.branch}': each occurrence has a tree of its own; leave it out, or give"
+            f" {what('context')} session"
+        )
+
+
+def _refuse(given: Given, names: tuple[str, ...], what: Callable[[str], str], lacking: str) -> None:
+    for name in names:
+        if given.get(name) is not None:
+            raise Usage(f"{what(name)} '{given[name]}': needs {what(lacking)}")

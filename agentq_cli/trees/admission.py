@@ -1,0 +1,140 @@
+"""Whether a task can have a tree of its own, asked before it is stored; what is stored of that tree."""
+
+from __future__ import annotations
+
+import os
+
+from agentq_cli.base.errors import NotFound, Refused
+from agentq_cli.git.admission import CARRIED, admit, lasting_checkout, require_remote
+from agentq_cli.git.branches import check_branch
+from agentq_cli.git.carried import carry
+from agentq_cli.git.refusals import AnotherTree, BadBranch, NoRepository, UnknownRef
+from agentq_cli.git.repository import HEADS
+from agentq_cli.git.runner import Git, GitFailed
+from agentq_cli.model.addresses import Address
+from agentq_cli.options.tree_options import LineOfBatch
+from agentq_cli.trees.owners import Owners
+from agentq_cli.trees.place import trees_directory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from agentq_cli.config.configuration import Config
+    from agentq_cli.engines.door import Queue
+    from agentq_cli.git.admission import Admitted
+    from agentq_cli.options.tree_options import TreeAsked
+    from agentq_cli.trees.records import TreeRecord
+
+
+class Admission:
+    """Asks repositories whether they can have the trees of tasks (`options.tree_options.Admit`), for one command.
+
+    Nothing in a repository is changed, but for `--base .`, whose commit is made and kept unless it is a `dry` run.
+    `say` gets what a person should know and nothing is wrong with, each text once.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        config: Config,
+        state_dir: str,
+        queue: Callable[[], Queue],
+        *,
+        dry: bool = False,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        self._environ = environ
+        self._trees = trees_directory(config, state_dir)
+        self._owners = Owners(self._trees, queue)
+        self._dry = dry
+        self._say = say
+        self._told: set[str] = set()
+        self._admitted: dict[tuple[str, str | None, str | None], Admitted] = {}
+        self._carried: dict[str, str] = {}
+
+    def __call__(self, asked: TreeAsked) -> Mapping[str, Any] | None:
+        """The fields of the task's launch; None if only the config asks for a tree, and the directory is in no
+        repository. Raises the errors of `git.refusals`, GitMissing, NotFound for the task of `--base @ID`, Refused."""
+        git = Git(os.path.realpath(asked.directory), self._environ)
+        try:
+            return self._fields(git, asked)
+        except NoRepository as error:
+            if asked.typed:
+                raise
+            self._tell(f"{error.message}; it runs without --worktree, which the config sets")
+            return None
+        except GitFailed as error:
+            raise Refused(f"--worktree: {error.message}") from error
+        except OSError as error:
+            raise Refused(f"--worktree: '{error.filename}': {error.strerror}") from error
+
+    def _fields(self, git: Git, asked: TreeAsked) -> Mapping[str, Any]:
+        found = self._admit(git, asked)
+        repository = found.repository
+        branch = asked.branch or self._owners.default_branch(git, repository.common, asked)
+        if asked.land == branch:
+            raise BadBranch(f"--land '{branch}': that is the branch of the task itself")
+        record = self._owners.record(repository.common, branch, asked)
+        check_branch(git, branch, ours=None if record is None else record.path)
+        if record is not None:
+            self._refuse_other_base(record, found, asked)
+        elif found.left_out:
+            files = "1 uncommitted file" if found.left_out == 1 else f"{found.left_out} uncommitted files"
+            where = repository.toplevel
+            self._tell(f"--worktree: {files} of '{where}' will not be in the tree; --base . takes them along")
+        if asked.push is not None:
+            require_remote(git, asked.push)
+        return {
+            "repository": repository.common,
+            "checkout": lasting_checkout(git, repository, self._trees),
+            "subdirectory": repository.prefix,
+            "base": self._base(git, found, asked),
+        }
+
+    def _admit(self, git: Git, asked: TreeAsked) -> Admitted:
+        """What the repository says to all tasks that begin at the same place; each is asked once."""
+        base = None if asked.base_task is not None else asked.base
+        key = (git.directory, base, asked.land)
+        if key not in self._admitted:
+            self._admitted[key] = admit(git, trees=self._trees, base=base, land=asked.land)
+        return self._admitted[key]
+
+    def _base(self, git: Git, found: Admitted, asked: TreeAsked) -> str:
+        """The name that is stored of where the branch begins."""
+        if asked.base_task is not None:
+            if not isinstance(asked.base_task, LineOfBatch):
+                self._refuse_no_tree(asked.base_task, found)
+            return asked.base or ""
+        if found.base != CARRIED or self._dry:
+            return found.base
+        place = found.repository.toplevel
+        if place not in self._carried:
+            self._carried[place] = carry(git, found.repository)
+        return self._carried[place]
+
+    def _refuse_no_tree(self, address: Address, found: Admitted) -> None:
+        """Raise UnknownRef if `--base @ID` names a task without a branch in this repository."""
+        try:
+            other = self._owners.queue.task(address)
+        except NotFound as error:
+            raise NotFound(f"--base '@{address}': {error.message}") from None
+        if other.work.launch.repository != found.repository.common:
+            raise UnknownRef(f"--base '@{address}': that task has no tree in '{found.repository.toplevel}'")
+
+    def _refuse_other_base(self, record: TreeRecord, found: Admitted, asked: TreeAsked) -> None:
+        """Raise AnotherTree if the tree is there and began elsewhere than a person now says."""
+        if asked.base is None or not asked.base_typed:
+            return
+        same = asked.base in (record.base, record.base.removeprefix(HEADS))
+        if not same and (asked.base == CARRIED or asked.base_task is not None or found.commit != record.start):
+            raise AnotherTree(
+                f"--base '{asked.base}': the tree of {record.line} began at '{record.base}' already;"
+                f" `agentq discard` makes room for another"
+            )
+
+    def _tell(self, text: str) -> None:
+        if self._say is not None and text not in self._told:
+            self._told.add(text)
+            self._say(text)

@@ -1,0 +1,155 @@
+"""The trees of this machine, each with its state. A tree that cannot be looked into, or whose repository is away, stops
+nothing."""
+
+from __future__ import annotations
+
+import itertools
+
+from agentq_cli.base.dataclass import dataclass, field
+from agentq_cli.base.enumeration import StrEnum
+from agentq_cli.base.errors import AgentqError
+from agentq_cli.git.advance import commit_at
+from agentq_cli.git.branches import find_branch
+from agentq_cli.git.holds import find_holds
+from agentq_cli.git.merge import UNCHANGED, find_landed
+from agentq_cli.git.repository import HEADS
+from agentq_cli.git.status import find_status
+from agentq_cli.git.tree_state import Condition, disk_usage, find_condition
+from agentq_cli.model.statuses import Status
+from agentq_cli.trees import register
+from agentq_cli.trees.lines import config_of, copied_into, git_of
+from agentq_cli.trees.records import TreeRecord, tree_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from agentq_cli.engines.door import Queue
+    from agentq_cli.git.holds import Hold
+    from agentq_cli.git.runner import Git
+
+FIRST = 3
+"""How many of the things that hold a tree are named."""
+
+
+class State(StrEnum):
+    """What becomes of a tree. USED: a run works in it. WAITING: a task of it is still to run, or its work has not
+    landed. LANDED: merging its branch would change no file. UNCHANGED: nothing was done. HOLDS: it is one of these two,
+    and what a snapshot cannot hold keeps it. VANISHED: it, or its repository, is not there."""
+
+    USED = "used"
+    WAITING = "waiting"
+    LANDED = "landed"
+    UNCHANGED = "unchanged"
+    HOLDS = "holds"
+    VANISHED = "vanished"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A tree as it is now. `ahead` and `behind` count the commits that its branch, or the branch it lands on, has and
+    the other lacks. `holds` are the first things that no snapshot can hold, `note` says what could not be found out;
+    what is not known is None."""
+
+    record: TreeRecord
+    state: State
+    ahead: int | None = None
+    behind: int | None = None
+    dirty: bool | None = None
+    size: int | None = None
+    holds: tuple[Hold, ...] = ()
+    note: str = ""
+
+    @property
+    def removable(self) -> bool:
+        """Whether it may go without a person: nothing in it is missing elsewhere."""
+        return self.state in (State.LANDED, State.UNCHANGED)
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """Which trees are in use: by a run now, or by a task that is still to end. Paths of trees."""
+
+    running: frozenset[str]
+    live: frozenset[str] = field(default_factory=frozenset)
+
+
+def find_uses(queue: Queue, trees: str) -> Uses:
+    """The trees in use, by what the queue says. Raises Unreadable."""
+    having = [task for task in queue.tasks() if task.work.launch.repository is not None]
+    paths = {task.address: tree_of(trees, task.work, task.address) for task in having}
+    running = {task.address for task in having if task.status is Status.RUNNING}
+    return Uses(frozenset(paths[each] for each in running), frozenset(paths.values()))
+
+
+def listed(
+    queue: Queue, trees: str, environ: Mapping[str, str], caches: Collection[str], session: str | None = None
+) -> Iterator[Listed | register.BadRecord]:
+    """All trees, or those of a session, by number; before them the records that cannot be read. Raises OSError."""
+    found = list(register.entries(trees))
+    yield from (each for each in found if isinstance(each, register.BadRecord))
+    records = [each for each in found if isinstance(each, TreeRecord) and session in (None, each.session)]
+    uses = find_uses(queue, trees) if records else Uses(frozenset())
+    for record in sorted(records, key=lambda each: each.number):
+        yield look(record, uses, environ, caches)
+
+
+def look(record: TreeRecord, uses: Uses, environ: Mapping[str, str], caches: Collection[str]) -> Listed:
+    """One tree as it is now; what goes wrong is its note."""
+    in_use = State.USED if record.path in uses.running else State.WAITING if record.path in uses.live else None
+    try:
+        condition = find_condition(record.repository, record.path)
+        if condition is not Condition.READY:
+            state = in_use if in_use is State.USED else State.VANISHED
+            return Listed(record, state, note=NOT_THERE[condition].format(record=record))
+        return _look(record, in_use, git_of(record, environ).at(record.path), caches)
+    except (AgentqError, OSError) as error:
+        note = error.message if isinstance(error, AgentqError) else f"'{error.filename}': {error.strerror}"
+        return Listed(record, in_use or State.WAITING, note=note)
+
+
+NOT_THERE = {
+    Condition.UNMADE: "it is not made",
+    Condition.VANISHED: "its directory is gone",
+    Condition.UNKNOWN: "the repository '{record.repository}' does not know it any more",
+    Condition.AWAY: "the repository '{record.repository}' is not there",
+}
+
+
+def _look(record: TreeRecord, in_use: State | None, git: Git, caches: Collection[str]) -> Listed:
+    copied, config = copied_into(record), config_of(git)
+    status = find_status(git, config=config).without(copied)
+    holds = tuple(itertools.islice(find_holds(git, record.branch, record.start, copied, caches, config), FIRST))
+    head = find_branch(git, record.branch) or status.head
+    onto = find_onto(git, record)
+    dirty = bool(status.paths())
+    ahead = behind = None
+    if head and onto:
+        ahead, behind = map(int, git.line("rev-list", "--left-right", "--count", f"{head}...{onto}").split())
+    state = in_use or (_landed(git, record, head, onto, dirty) if head else State.WAITING)
+    if state in (State.LANDED, State.UNCHANGED) and holds:
+        state = State.HOLDS
+    return Listed(record, state, ahead, behind, dirty, disk_usage(record.path), holds)
+
+
+def _landed(git: Git, record: TreeRecord, head: str, onto: str, dirty: bool) -> State:
+    if head == record.start and dirty:
+        return State.WAITING  # all that was done is uncommitted
+    found = find_landed(git, onto or record.start, head, record.start)
+    if found is None:
+        return State.WAITING
+    return State.UNCHANGED if found == UNCHANGED else State.LANDED
+
+
+def find_onto(git: Git, record: TreeRecord) -> str:
+    """The commit that its work is to land on: that of the branch that was named, else of the branch that it began from,
+    or of the upstream of that if it is ahead; empty if it began from no branch. Raises GitFailed."""
+    if record.onto is not None:
+        return commit_at(git, HEADS + record.onto)
+    name = git.run("rev-parse", "--symbolic-full-name", "--verify", "--quiet", record.base, ok=(0, 1, 128)).line()
+    if not name.startswith("refs/"):
+        return ""
+    own, upstream = commit_at(git, name), commit_at(git, f"{name}@{{upstream}}") if name.startswith(HEADS) else ""
+    if not own or (upstream and git.line("rev-list", "--count", f"{own}..{upstream}") != "0"):
+        return upstream
+    return own

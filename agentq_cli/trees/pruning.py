@@ -1,0 +1,179 @@
+"""Removes the trees whose work has landed, or in which none was done, once all of their tasks have ended long enough
+ago; and later the snapshots of tasks that nobody knows any more."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from agentq_cli.base.dataclass import dataclass
+from agentq_cli.base.errors import AgentqError, NotFound
+from agentq_cli.git.advance import commit_at
+from agentq_cli.git.branches import SNAPSHOTS, carried_ref, encoded, run_of
+from agentq_cli.host.place import LOOK_MS
+from agentq_cli.model.addresses import Address
+from agentq_cli.trees import listing, register, removal, removed
+from agentq_cli.trees.diffs import last_run
+from agentq_cli.trees.lines import git_of
+from agentq_cli.trees.listing import State
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from agentq_cli.engines.door import Queue
+    from agentq_cli.git.runner import Git
+    from agentq_cli.trees.records import TreeRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What was removed, or would be: the tree of a line of work, or with `snapshots` so many snapshots of it. `kept`
+    says why the tree stays, `notes` what did not go as it should."""
+
+    record: TreeRecord
+    snapshots: int = 0
+    kept: str = ""
+    state: State = State.WAITING
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if self.kept:
+            return f"its tree stays: {self.kept}"
+        if self.snapshots:
+            return f"{self.snapshots} {'snapshot' if self.snapshots == 1 else 'snapshots'} of its tree"
+        became = {State.LANDED: " (landed)", State.UNCHANGED: " (unchanged)"}.get(self.state, "")
+        return "; ".join((f"its tree {self.record.number}{became}", *self.notes))
+
+
+@dataclass(frozen=True, slots=True)
+class Pruner:
+    """Prunes the trees of one queue: those of which the last run ended before `before`. What was stored of one that was
+    removed before `lasts` goes too (both milliseconds UTC). `going` are addresses of tasks that go at the same time;
+    with `dry` nothing is removed."""
+
+    queue: Queue
+    trees: str
+    environ: Mapping[str, str]
+    caches: Collection[str]
+    before: int
+    lasts: int
+    going: frozenset[str] = frozenset()
+    dry: bool = False
+
+    def is_due(self) -> bool:
+        """Whether no sweep has looked for a while; notes that one does now. Raises OSError."""
+        file = self.queue.here.trees_looked
+        try:
+            if 0 <= self.queue.now - os.stat(file).st_mtime_ns // 1_000_000 < LOOK_MS:
+                return False
+        except FileNotFoundError:
+            pass
+        known = any(True for _ in register.records(self.trees)) or any(True for _ in removed.all_removed(self.trees))
+        if self.dry:
+            return known
+        if known:
+            os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+            os.utime(file, (self.queue.now / 1000,) * 2)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(file)
+        return known
+
+    def run(self, session: str | None = None) -> Iterator[Pruned]:
+        """Remove every tree that may go, or those of a session, and what has outlived its time. A tree that cannot be
+        removed stops nothing. Raises OSError."""
+        mine = [each for each in register.records(self.trees) if session in (None, each.session)]
+        yield from (each for each in self.of(each for each in mine if each.line not in self.going) if not each.kept)
+        for gone in list(removed.all_removed(self.trees)):
+            if session in (None, gone.record.session) and gone.at < self.lasts:
+                yield from self._expired(gone)
+
+    def of(self, records: Iterator[TreeRecord]) -> Iterator[Pruned]:
+        """Remove those of these trees that may go, and say why the others stay."""
+        uses = listing.find_uses(self.queue, self.trees)
+        for record in list(records):
+            try:
+                yield self._remove(record, uses)
+            except (AgentqError, OSError) as error:
+                yield Pruned(record, kept=str(error))
+
+    def _remove(self, record: TreeRecord, uses: listing.Uses) -> Pruned:
+        if not self.dry and removal.complete(record, self.environ, lambda _: None):
+            return Pruned(record)
+        if record.path in uses.live:
+            return Pruned(record, kept="a task is still to run in it")
+        if record.line not in self.going and self._last_end(record) >= self.before:
+            return Pruned(record, kept="it was used lately")
+        tree = listing.look(record, uses, self.environ, self.caches)
+        if not tree.removable:
+            return Pruned(record, kept=REASONS[tree.state] + (f" ({tree.note})" if tree.note else ""))
+        notes: list[str] = []
+        if not self.dry and not removal.remove(
+            record, self.environ, now=self.queue.now, tell=notes.append, still=lambda: self._idle(record)
+        ):
+            return Pruned(record, kept="a task is still to run in it")
+        return Pruned(record, state=tree.state, notes=tuple(notes))
+
+    def _idle(self, record: TreeRecord) -> bool:
+        return record.path not in listing.find_uses(self.queue, self.trees).live
+
+    def _last_end(self, record: TreeRecord) -> int:
+        """When the last run in a tree ended: milliseconds UTC."""
+        run = last_run(self.queue, record)
+        try:
+            ended = None if run is None else self.queue.run(run).finished_at
+        except NotFound:
+            ended = None  # It was pruned.
+        return record.made_at if ended is None else ended
+
+    # Snapshots
+
+    def _expired(self, gone: removed.Removed) -> Iterator[Pruned]:
+        """Remove the snapshots of a tree that was removed long ago, as far as no task is there to which they belong."""
+        record = gone.record
+        try:
+            git = git_of(record, self.environ)
+        except NotFound:
+            return  # The repository may come back.
+        try:
+            old = [each for each in (gone.ref, gone.branch_ref, *self._carried(record)) if commit_at(git, each)]
+            refs, known = self._of_runs(git, record)
+            if not self.dry:
+                for ref in (*old, *refs):
+                    git.run("update-ref", "-d", ref)
+                if not known:
+                    removed.forget(gone)
+        except AgentqError:
+            return  # The next time.
+        if old or refs:
+            yield Pruned(record, snapshots=len(old) + len(refs))
+
+    def _carried(self, record: TreeRecord) -> list[str]:
+        """The ref of what was taken along for the tree, unless another begins there too."""
+        bases = [each.base for each in register.records(self.trees)]
+        bases += [task.work.launch.base or "" for task in self.queue.tasks()]
+        return [] if record.base != record.start or record.base in bases else [carried_ref(record.base)]
+
+    def _of_runs(self, git: Git, record: TreeRecord) -> tuple[list[str], bool]:
+        """The refs of the runs of a line of work whose tasks are gone, and whether there are others."""
+        if any((each.session, each.seq) == (record.session, record.seq) for each in register.records(self.trees)):
+            return [], False  # It has a tree again.
+        told = git.run("for-each-ref", "--format=%(refname)", f"{SNAPSHOTS}{encoded(record.session)}/").out
+        found: dict[Address, list[str]] = {}
+        for ref in told.decode(errors="surrogateescape").splitlines():
+            run = run_of(ref)
+            if run is not None and record.seq in (None, run[1]):
+                found.setdefault(Address(run[0], run[1]), []).append(ref)
+        others = {Address(each.session, each.seq) for each in register.records(self.trees) if each.seq is not None}
+        there = self.queue.readable(found.keys())
+        gone = found.keys() - there.keys() - others
+        return [ref for each in gone for ref in found[each]], bool(there)
+
+
+REASONS = {
+    State.USED: "a run works in it",
+    State.WAITING: "its work has not landed",
+    State.HOLDS: "it holds what no snapshot can hold",
+    State.VANISHED: "it has vanished",
+}
