@@ -18,6 +18,7 @@ import pytest
 from agentq_process import Agentq
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from sampling import WIDE
 
 from agentq_cli import __main__ as program
 from agentq_cli.base import environment
@@ -245,7 +246,7 @@ ENVIRONMENTS: list[dict[str, str]] = [
 ]
 
 
-@settings(max_examples=60)
+@settings(max_examples=25 * WIDE)
 @given(
     pieces=st.lists(st.sampled_from(PIECES), max_size=5),
     env=st.sampled_from(ENVIRONMENTS),
@@ -349,6 +350,7 @@ def test_whatever_is_amiss_comes_to_the_same(both: Both, damage: str) -> None:
     assert both.taken is (damage == "a bell that nobody hears")
 
 
+@pytest.mark.slow
 def test_where_the_queue_is_full_the_limit_is_told(both: Both) -> None:
     index(
         both,

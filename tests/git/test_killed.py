@@ -47,6 +47,7 @@ def own_files(repository: Repository) -> tuple[str, ...]:
     return repository.git("status", "--porcelain"), *((repository.path / each).read_text() for each in names)
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("how", "most"), [(MERGE, FEW), *(pytest.param(how, ALL, marks=pytest.mark.slow) for how in (MERGE, SQUASH))]
 )
