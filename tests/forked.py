@@ -69,7 +69,8 @@ class Server:
 
 
 class Forked:
-    """A command that a server forked. Streams are given and had as with `subprocess.Popen`, as text."""
+    """A command that a server forked. Streams are given and had as with `subprocess.Popen`, as text. It first runs
+    the source `prepare`."""
 
     def __init__(
         self,
@@ -80,6 +81,7 @@ class Forked:
         env: Mapping[str, str],
         cwd: Path,
         inside: int | None = None,
+        prepare: str = "",
         umask: int = -1,
         stdin: int | IO[Any] | None = None,
         stdout: int | IO[Any] | None = None,
@@ -97,6 +99,7 @@ class Forked:
         ends.append(theirs)
         umask = current_umask() if umask < 0 else umask
         request = {"argv": list(argv), "env": dict(env), "cwd": str(cwd), "umask": umask, "inside": inside}
+        request["prepare"] = prepare
         self.pid, self._pidfd, self._exits = server.start(request, ends)
         for descriptor in opened:
             os.close(descriptor)
