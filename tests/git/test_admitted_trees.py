@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from repositories import Repository
 
-from agentq_cli.git import refusals
+from agentq_cli.git import branches, refusals
 from agentq_cli.git.admission import admit
 
 
@@ -51,6 +53,28 @@ def test_every_refusal_is_a_usage_error(repository: Repository, tmp_path: Path) 
         with pytest.raises(error) as raised:
             admit(repository.ours(), **({"trees": f"{tmp_path}/trees"} | given))
         assert raised.value.code == 2
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.lists(st.sampled_from([*"a/.@{}~^:- \\*?[\x7f\nü", "main", "HEAD", ".lock"]), min_size=1, max_size=4).map(
+        "".join
+    )
+)
+def test_whatever_is_typed_is_a_name_or_refused(repository: Repository, tmp_path: Path, name: str) -> None:
+    git = repository.ours()
+    try:
+        branches.check_branch(git, name)
+    except (refusals.BadBranch, refusals.BranchCheckedOut, refusals.BranchTaken):
+        pass
+    else:
+        repository.git("branch", name)
+        repository.git("branch", "-D", "--", name)
+    try:
+        found = admit(git, trees=f"{tmp_path}/trees", base=name)
+    except refusals.UnknownRef:
+        return
+    assert repository.git("cat-file", "-t", found.commit) == "commit"
 
 
 IN_A_HOOK = """
