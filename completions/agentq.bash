@@ -29,6 +29,7 @@ _agentq_command() {
     trigger) options='--json --state-dir --color --utc --allow-network-fs --help' ;;
     prune) options='--older-than --session --dry-run --yes --json --state-dir --color --utc --allow-network-fs --help' ;;
     diff) options='--session --stat --name-only --json --state-dir --color --utc --allow-network-fs --help' ;;
+    land) options='--session --into --as --json --state-dir --color --utc --allow-network-fs --help' ;;
     trees) options='--session --json --state-dir --color --utc --allow-network-fs --help' ;;
     discard) options='--session --yes --json --state-dir --color --utc --allow-network-fs --help' ;;
     restore) options='--session --json --state-dir --color --utc --allow-network-fs --help' ;;
@@ -192,6 +193,11 @@ _agentq_option() {
     diff:--state-dir) kind=directories ;;
     diff:-s|diff:--session) kind=sessions ;;
     diff:--color) kind=words choices='auto always never' ;;
+    land:--into) kind=branches ;;
+    land:--state-dir) kind=directories ;;
+    land:-s|land:--session) kind=sessions ;;
+    land:--color) kind=words choices='auto always never' ;;
+    land:--as) kind=words choices='merge squash ff' ;;
     trees:--state-dir) kind=directories ;;
     trees:-s|trees:--session) kind=sessions ;;
     trees:--color) kind=words choices='auto always never' ;;
@@ -323,6 +329,7 @@ _agentq_argument() {
     trigger:0) kind=series ;;
     prune:*) kind=ended ;;
     diff:0) kind=tasks ;;
+    land:0) kind=tasks ;;
     discard:0) kind=tasks ;;
     restore:0) kind=tasks ;;
     wait:*) kind=live ;;
@@ -433,7 +440,7 @@ _agentq() {
     elif [[ $current == -* ]]; then
         for word in $options; do _agentq_offer "$word"; done
     elif [[ -z $command ]]; then
-        for word in submit schedule list show logs runs schedules events messages sessions workers top edit pause resume cancel retry reply trigger prune diff trees discard restore run jobs stop sweep wait health stats report doctor agents config service completion x add ls rm log status; do
+        for word in submit schedule list show logs runs schedules events messages sessions workers top edit pause resume cancel retry reply trigger prune diff land trees discard restore run jobs stop sweep wait health stats report doctor agents config service completion x add ls rm log status; do
             _agentq_offer "$word"
         done
     else

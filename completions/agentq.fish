@@ -43,7 +43,7 @@ function __agentq_place --argument-names wanted
     for word in $words[2..-1]
         if test $value = yes
             set value no
-        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --push --reason --retries --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tz --until -C -a -c -e -j -n -p -s
+        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --as --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --push --reason --retries --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tz --until -C -a -c -e -j -n -p -s
             set value yes
         else if not string match -q -- '-*' $word
             set place (math $place + 1)
@@ -81,7 +81,7 @@ function __agentq_short_run
     set -l words (__agentq_words)
     set -e words[1]
     while set -q words[1]; and string match -q -- '-*' $words[1]
-        if contains -- $words[1] --after --after-any --after-failure --agent --agent-arg --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --push --reason --retries --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tz --until -C -a -c -e -j -n -p -s
+        if contains -- $words[1] --after --after-any --after-failure --agent --agent-arg --as --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --push --reason --retries --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tz --until -C -a -c -e -j -n -p -s
             set -e words[1]
         end
         set -q words[1]; and set -e words[1]
@@ -136,6 +136,7 @@ complete -c agentq -n __agentq_no_command -a reply -d 'Go on in the conversation
 complete -c agentq -n __agentq_no_command -a trigger -d 'Run a schedule\'s work once now, without changing the schedule'
 complete -c agentq -n __agentq_no_command -a prune -d 'Remove ended tasks, their runs and their output, for good'
 complete -c agentq -n __agentq_no_command -a diff -d 'Show what a task, a session or one run changed against its base, with what is not committed'
+complete -c agentq -n __agentq_no_command -a land -d 'Land the work of a task or a session on a branch, as --land does once a task has completed'
 complete -c agentq -n __agentq_no_command -a trees -d 'List the working trees that --worktree made, and what becomes of each'
 complete -c agentq -n __agentq_no_command -a discard -d 'Remove a tree and its branch, whatever became of the work in it'
 complete -c agentq -n __agentq_no_command -a restore -d 'Bring back a tree that \'agentq discard\' or \'agentq prune\' removed, or that has vanished'
@@ -573,6 +574,16 @@ complete -c agentq -n '__agentq_in diff' -l color -x -a 'auto always never' -d '
 complete -c agentq -n '__agentq_in diff' -l utc -d 'Show times on a terminal in UTC'
 complete -c agentq -n '__agentq_in diff' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
 complete -c agentq -n '__agentq_in diff' -s h -l help -d 'Show this help'
+complete -c agentq -n '__agentq_in land; and __agentq_place 0' -x -k -a '(__agentq_ask tasks)'
+complete -c agentq -n '__agentq_in land' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'The tree of this session'
+complete -c agentq -n '__agentq_in land' -l into -x -k -a '(__agentq_ask branches)' -d 'The branch to land on'
+complete -c agentq -n '__agentq_in land' -l as -x -a 'merge squash ff' -d 'As a merge commit, as one commit, or only where nothing is to be merged'
+complete -c agentq -n '__agentq_in land' -l json -d 'Print one JSON document'
+complete -c agentq -n '__agentq_in land' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
+complete -c agentq -n '__agentq_in land' -l color -x -a 'auto always never' -d 'Whether to use colours'
+complete -c agentq -n '__agentq_in land' -l utc -d 'Show times on a terminal in UTC'
+complete -c agentq -n '__agentq_in land' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
+complete -c agentq -n '__agentq_in land' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in trees' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'Only the trees of this session and its tasks'
 complete -c agentq -n '__agentq_in trees' -l json -d 'Print one JSON document'
 complete -c agentq -n '__agentq_in trees' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'

@@ -6,10 +6,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache
 
 from agentq_cli.agents.event_line import ESCAPE
 from agentq_cli.agents.reset_time import names_a_time
+from agentq_cli.base.cached import cache
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.model.statuses import FailureClass
 

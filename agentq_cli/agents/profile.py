@@ -36,8 +36,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from functools import cache
 
+from agentq_cli.base.cached import cache
 from agentq_cli.base.dataclass import dataclass, field
 from agentq_cli.base.defaults import AGENT_CLIS, BUILT_IN
 from agentq_cli.base.environment import find_program as find_file

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from agentq_cli.agents.profile import CONVERSATION
@@ -88,6 +87,8 @@ def _lines(text: str) -> list[str]:
 
 def _by_hand(config: Config, agent: str, conversation: str) -> str:
     """The command line that continues the conversation interactively; empty if none is known."""
+    import re
+
     from agentq_cli.commands.reading import profile_of
 
     profile = profile_of(config, agent)

@@ -72,9 +72,10 @@ def carried_ref(commit: str) -> str:
     return f"{CARRIED}{commit}"
 
 
-def removal_ref(session: str, at: int) -> str:
-    """The ref of what a tree of a session held when it was removed, at a time in milliseconds UTC."""
-    return f"{SNAPSHOTS}{encoded(session)}/removed-{at}"
+def removal_ref(session: str, tree: str, at: int) -> str:
+    """The ref of what a tree of a session held when it was removed, by the tree's name and the time in milliseconds
+    UTC."""
+    return f"{SNAPSHOTS}{encoded(session)}/removed-{tree}-{at}"
 
 
 def run_of(ref: str) -> tuple[str, int, int] | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import stat
 from collections.abc import Mapping
+
+from agentq_cli.base.json_text import dumps, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def load(path: str) -> dict[str, Any] | None:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return {}
-        document = json.loads(os.read(descriptor, LARGEST))
+        document = loads(os.read(descriptor, LARGEST).decode().removesuffix("\n"))
     except (ValueError, RecursionError):
         return {}
     finally:
@@ -91,7 +92,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 def encode(document: Mapping[str, Any]) -> bytes:
     """A document as the line of its file."""
-    return json.dumps(document).encode() + b"\n"
+    return dumps(document).encode() + b"\n"
 
 
 def sync_directory(path: str) -> None:

@@ -18,7 +18,7 @@ ADDRESSES = {
     "reply": "ended",
     "prune": "ended",
     "trigger": "series",
-    **dict.fromkeys(("show", "logs", "runs", "events", "report", "diff", "discard", "restore"), "tasks"),
+    **dict.fromkeys(("show", "logs", "runs", "events", "report", "diff", "land", "discard", "restore"), "tasks"),
 }
 """The tasks that a command's ID can name, as kinds of `candidates`; for all other commands, live ones."""
 

@@ -245,6 +245,18 @@ class Sweep:
                 yield from self._could_not(address.session, task.error, of_files=False)
                 continue
             yield SweepAction("prune", address.session, str(address), None, "it ended longer ago than the retention")
+        yield from self._guarded("", self._prune_trees(self.config.retention_ms))
+
+    def _prune_trees(self, retention_ms: int) -> Iterator[SweepAction]:
+        from agentq_cli.trees.place import trees_directory
+        from agentq_cli.trees.pruning import Pruner
+
+        trees, before = trees_directory(self.config, self.queue.here.path), self.queue.now - retention_ms
+        pruner = Pruner(self.queue, trees, self.environ, self.config.caches, before, before, dry=self.dry)
+        if pruner.is_due():
+            for each in pruner.run(self.session):
+                task = None if each.record.seq is None else each.record.line
+                yield SweepAction("prune", each.record.session, task, None, str(each))
 
     def _due(self) -> list[str]:
         snapshot = self.queue.snapshot()

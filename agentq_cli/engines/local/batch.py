@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import groupby
 
+from agentq_cli.base.cached import cache
 from agentq_cli.base.errors import AgentqError, Usage
 from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import dumps
@@ -160,7 +160,7 @@ def _publish(
         index.execute(given_rows + WRITE["events_of_new"], values | {"at": now, "actor": actor})
 
 
-@functools.cache
+@cache
 def _told_of() -> list[str]:
     """The columns that are passed on to the index."""
     import re

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, Self
 else:
-    import _sqlite3 as sqlite3  # without datetime and the adapters for it, which nothing here needs
+    from agentq_cli.engines.local.driver import sqlite3
 
 BACKGROUND_BUSY_MS = 100
 """How long a supervisor or a sweep waits for one session's file before it continues with the others."""

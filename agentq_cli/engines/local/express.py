@@ -123,7 +123,7 @@ def store(
     index, inbound = _files(directory, session) or (None, None)
     if index is None or inbound is None:
         return None
-    import _sqlite3 as sqlite3  # without datetime and its adapters, which nothing here needs
+    from agentq_cli.engines.local.driver import sqlite3
 
     at = inbound
     committing = False

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import os
 
+from agentq_cli.base.cached import cache
 from agentq_cli.base.context import closing
 from agentq_cli.base.errors import Unreadable
 from agentq_cli.engines.local import schema
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
 else:
-    import _sqlite3 as sqlite3  # without datetime and the adapters for it, which nothing here needs
+    from agentq_cli.engines.local.driver import sqlite3
 
 SCHEMA = schema.DIRECTORY
 
 
-@functools.cache
+@cache
 def latest(kind: str) -> int:
     """The schema version that this program writes: the number of the last migration."""
     return schema.latest(kind, SCHEMA)
@@ -73,7 +73,7 @@ def new_file(kind: str) -> bytes:
     return _new(kind, SCHEMA, latest(kind))
 
 
-@functools.cache
+@cache
 def _new(kind: str, schema: str, version: int) -> bytes:
     # Made once for each schema.
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
@@ -100,7 +100,7 @@ def _refuse_newer(path: str, version: int, target: int) -> None:
         raise Unreadable(f"'{path}': written by a newer agentq (schema {version}, this one knows {target})")
 
 
-@functools.cache
+@cache
 def _script(file: str) -> list[str]:
     """A migration's statements; cached because a batch creates many sessions."""
     with open(file, encoding="utf-8") as script:

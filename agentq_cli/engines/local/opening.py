@@ -7,9 +7,9 @@ file before it locks anything of the index.
 
 from __future__ import annotations
 
-import functools
 import os
 
+from agentq_cli.base.cached import cache
 from agentq_cli.base.context import closing
 from agentq_cli.base.errors import NotFound, Unreadable
 from agentq_cli.engines.local import migrations, rehearsal
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import sqlite3
     from typing import Any
 else:
-    import _sqlite3 as sqlite3  # without datetime and the adapters for it, which nothing here needs
+    from agentq_cli.engines.local.driver import sqlite3
 
 
 def connect(path: str, kind: str, *, create: bool, busy_ms: int = BUSY_MS, rebuild: bool = False) -> sqlite3.Connection:
@@ -132,7 +132,7 @@ def check_foreign(connection: sqlite3.Connection, path: str) -> None:
 MADE_FROM = "SELECT type, name, sql FROM sqlite_schema WHERE lower(tbl_name) = 'messages_out' ORDER BY type, name"
 
 
-@functools.cache
+@cache
 def _messages_out() -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         migrations.migrate(connection, ":memory:", "outbound")

@@ -6,10 +6,10 @@ Each change is the row in messages_in, its mirror in the index and the event, in
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from agentq_cli.base.cached import cache
 from agentq_cli.base.dataclass import replace
 from agentq_cli.engines.local import aside, read, rehearsal
 from agentq_cli.engines.local.asking import Writing, stored
@@ -142,7 +142,7 @@ class SessionWrite(Writing):
         self.tell("write.mirror", {"session": self.session, "first": first, "last": last, "batch": None})
 
 
-@functools.cache
+@cache
 def _save(columns: tuple[str, ...]) -> str:
     return statement("write.save").format(columns=", ".join(f'"{name}" = :{name}' for name in columns))
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from agentq_cli.engines.subdoors import CopiedRuns
 else:
-    import _sqlite3 as sqlite3
+    from agentq_cli.engines.local.driver import sqlite3
 
 STATS = statements("stats")
 READ = statements("read")
