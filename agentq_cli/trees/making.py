@@ -97,7 +97,7 @@ def _make(git: Git, asked: Asked, now_ms: int) -> Made:
     if made.new and record.set_up:
         record = replace(record, set_up=False)
     register.write(replace(record, head=made.head, setup=asked.setup, teardown=asked.teardown, onto=asked.land))
-    return Made(record.start, record.number, record.set_up, (*notes, *made.notes))
+    return Made(record.path, asked.directory, record.start, record.number, record.set_up, (*notes, *made.notes))
 
 
 def _start_now(there: Git, record: TreeRecord, asked: Asked) -> str:
