@@ -113,7 +113,7 @@ class Starter:
         return watched
 
     def take_over(self, watched: Watched) -> None:
-        """Start a keeper for a run of which something is left to do after its agent. Raises OSError."""
+        """Start a keeper for a run that only has its check left. Raises OSError."""
         keepers = Keepers(self._queue, self._duty.config, self._duty.clock, self._environ)
         request = keepers.request(watched.worker.id, watched.take)
         if request is not None:
