@@ -141,6 +141,17 @@ def test_a_sweep_alone_brings_a_run_whose_keeper_died_through_all_of_it(work: Tr
     assert not (aq.home / "checked").exists()
 
 
+def test_a_cancel_of_a_run_whose_keeper_died_stores_what_is_there(work: TreeWork, aq: Driven) -> None:
+    address = submit(work, f"echo lost > mine; set -- agent; {HELD}")
+    supervisor = aq.supervise("--drain")
+    aq.started("agent")
+    aq.kill_hard(supervisor)
+    os.kill(keeper_of(aq, f"{address}.1"), signal.SIGKILL)
+    aq("cancel", address)
+    run = aq.runs()[f"{address}.1"]
+    assert (aq.statuses()[address], run["status"], stored(work, run)) == ("cancelled", "cancelled", {"mine": "lost"})
+
+
 def test_a_snapshot_whose_keeper_dies_again_and_again_is_given_up(work: TreeWork, aq: Driven) -> None:
     """git kills the keeper, which is the parent of git's, whenever a snapshot asks for the state of the tree."""
     tools = aq.home / "tools"
