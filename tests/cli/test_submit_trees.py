@@ -7,6 +7,7 @@ import os
 import shlex
 import sqlite3
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 from driven import Driven
+from terminal import screen
 
 from agentq_cli.trees import register
 from agentq_cli.trees.records import TreeRecord, tree_name
@@ -402,3 +404,54 @@ def test_a_branch_that_an_earlier_queue_left_behind_is_not_taken_for_that_of_the
     assert "--branch 'agentq/s/docs': already there, and not made for this" in repo.refused("-s", "docs", *TRUE)
     assert repo.submit("--branch", "mine", *TRUE) == "default/2"
     assert repo.submit(*TRUE) == "default/3"
+
+
+def test_a_person_changes_the_tree_of_a_task_in_an_editor(repo: Checkout) -> None:
+    repo.git("branch", "release")
+    address = repo.submit("--land", "main", "--setup", "make", "--in", "1h", *TRUE)
+    editor = repo.aq.home / "editor"
+    editor.write_text('#!/bin/sh\ncp "$1" "$HOME/seen"\nsed -i "$EDIT" "$1"\n')
+    editor.chmod(0o755)
+
+    def by_hand(edit: str) -> dict[str, Any]:
+        with screen(repo.aq.agentq, "edit", address, env={"VISUAL": str(editor), "EDIT": edit}) as shown:
+            shown.ended(0)
+        return tomllib.loads((repo.aq.home / "seen").read_text())
+
+    shown = by_hand("s/^land = .*/land = 'release'/; /^setup/d")
+    assert (shown["worktree"], shown["base"], shown["land"], shown["setup"]) == (
+        True,
+        "refs/heads/main",
+        "main",
+        "make",
+    )
+    found = repo.launch(address)
+    assert (found["land"], found["base"], "setup" in found) == ("release", "refs/heads/main", False)
+    by_hand("/^worktree/d")
+    assert repo.launch(address).keys() == {"umask", "depth"}
+
+
+def test_a_retry_may_land_elsewhere(repo: Checkout) -> None:
+    repo.git("branch", "release")
+    address = repo.submit(*TRUE)
+    plain = repo.aq.exec("true")
+    repo.aq("cancel", address, plain)
+    repo.aq("retry", address, "--land", "release", "--push", "none", code=2)
+    repo.aq("retry", address, "--land", "release")
+    assert repo.launch(address)["land"] == "release"
+    assert "needs --worktree" in repo.aq("retry", plain, "--land", "release", code=2).stderr
+
+
+def test_an_agent_gets_the_switch_for_a_new_directory_and_a_run_says_where_there_is_none(repo: Checkout) -> None:
+    config = repo.aq.home / "config.toml"
+    profiles = '[agents.shy]\nargv = ["false"]\nasks = "for a password"\n'
+    profiles += '[agents.bold]\nargv = ["true"]\nasks = "whether to go on"\ntrust = ["--go-on"]\n'
+    config.write_text(profiles)
+    repo.aq.agentq.environ["AGENTQ_CONFIG"] = str(config)
+    for name in ("shy", "bold"):
+        repo.submit("-a", name, "work")
+    repo.aq.drain(code=1)
+    runs = {item["id"]: item for item in repo.aq.items("runs")}
+    asks = "asks for a password of a directory that it has not seen; no switch answers that"
+    assert runs["default/1.1"]["error"] == f"exit code 1; shy {asks}"
+    assert runs["default/2.1"]["argv"] == ["true", "--go-on"]
