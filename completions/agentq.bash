@@ -29,6 +29,7 @@ _agentq_command() {
     trigger) options='--json --state-dir --color --utc --allow-network-fs --help' ;;
     prune) options='--older-than --session --dry-run --yes --json --state-dir --color --utc --allow-network-fs --help' ;;
     diff) options='--session --stat --name-only --json --state-dir --color --utc --allow-network-fs --help' ;;
+    land) options='--session --into --as --json --state-dir --color --utc --allow-network-fs --help' ;;
     trees) options='--session --json --state-dir --color --utc --allow-network-fs --help' ;;
     discard) options='--session --yes --json --state-dir --color --utc --allow-network-fs --help' ;;
     restore) options='--session --json --state-dir --color --utc --allow-network-fs --help' ;;
@@ -61,10 +62,13 @@ _agentq_option() {
     '':--state-dir) kind=directories ;;
     '':--color) kind=words choices='auto always never' ;;
     submit:-a|submit:--agent) kind=agents ;;
+    submit:--land) kind=branches ;;
     submit:-C|submit:--cwd|submit:--state-dir) kind=directories ;;
     submit:--file|submit:--batch|submit:--stdin|submit:--script|submit:--env-file) kind=files ;;
-    submit:-c|submit:--shell|submit:--key|submit:--check|submit:-e|submit:--env|submit:--agent-arg|submit:--branch|submit:--base|submit:--setup|submit:--teardown|submit:--land|submit:--push|submit:--at|submit:--in|submit:--tz|submit:-p|submit:--priority|submit:--expires|submit:--timeout|submit:--grace|submit:--stall-timeout|submit:--check-timeout|submit:--memory|submit:--max-cost|submit:--retries|submit:--backoff|submit:--max-backoff) kind=free ;;
+    submit:-c|submit:--shell|submit:--key|submit:--check|submit:-e|submit:--env|submit:--agent-arg|submit:--branch|submit:--setup|submit:--teardown|submit:--at|submit:--in|submit:--tz|submit:-p|submit:--priority|submit:--expires|submit:--timeout|submit:--grace|submit:--stall-timeout|submit:--check-timeout|submit:--memory|submit:--max-cost|submit:--retries|submit:--backoff|submit:--max-backoff) kind=free ;;
     submit:--label) kind=labels ;;
+    submit:--base) kind=refs ;;
+    submit:--push) kind=remotes ;;
     submit:-s|submit:--session) kind=sessions ;;
     submit:--after|submit:--after-any|submit:--after-failure) kind=tasks ;;
     submit:--color) kind=words choices='auto always never' ;;
@@ -73,10 +77,13 @@ _agentq_option() {
     submit:--land-as) kind=words choices='merge squash ff' ;;
     submit:--on-crash) kind=words choices='retry fail' ;;
     schedule:-a|schedule:--agent) kind=agents ;;
+    schedule:--land) kind=branches ;;
     schedule:-C|schedule:--cwd|schedule:--state-dir) kind=directories ;;
     schedule:--file|schedule:--stdin|schedule:--script|schedule:--env-file) kind=files ;;
-    schedule:-c|schedule:--shell|schedule:--key|schedule:--check|schedule:-e|schedule:--env|schedule:--agent-arg|schedule:--branch|schedule:--base|schedule:--setup|schedule:--teardown|schedule:--land|schedule:--push|schedule:--cron|schedule:--every|schedule:--at|schedule:--tz|schedule:--start|schedule:--until|schedule:--max-runs|schedule:-p|schedule:--priority|schedule:--expires|schedule:--timeout|schedule:--grace|schedule:--stall-timeout|schedule:--check-timeout|schedule:--memory|schedule:--max-cost|schedule:--pause-after|schedule:--retries|schedule:--backoff|schedule:--max-backoff|schedule:--next) kind=free ;;
+    schedule:-c|schedule:--shell|schedule:--key|schedule:--check|schedule:-e|schedule:--env|schedule:--agent-arg|schedule:--branch|schedule:--setup|schedule:--teardown|schedule:--cron|schedule:--every|schedule:--at|schedule:--tz|schedule:--start|schedule:--until|schedule:--max-runs|schedule:-p|schedule:--priority|schedule:--expires|schedule:--timeout|schedule:--grace|schedule:--stall-timeout|schedule:--check-timeout|schedule:--memory|schedule:--max-cost|schedule:--pause-after|schedule:--retries|schedule:--backoff|schedule:--max-backoff|schedule:--next) kind=free ;;
     schedule:--label) kind=labels ;;
+    schedule:--base) kind=refs ;;
+    schedule:--push) kind=remotes ;;
     schedule:-s|schedule:--session) kind=sessions ;;
     schedule:--after|schedule:--after-any|schedule:--after-failure) kind=tasks ;;
     schedule:--color) kind=words choices='auto always never' ;;
@@ -133,10 +140,13 @@ _agentq_option() {
     top:--state-dir) kind=directories ;;
     top:--color) kind=words choices='auto always never' ;;
     edit:-a|edit:--agent) kind=agents ;;
+    edit:--land) kind=branches ;;
     edit:-C|edit:--cwd|edit:--state-dir) kind=directories ;;
     edit:--stdin|edit:--script|edit:--env-file) kind=files ;;
-    edit:--exec|edit:-c|edit:--shell|edit:--prompt|edit:--key|edit:--check|edit:-e|edit:--env|edit:--agent-arg|edit:--branch|edit:--base|edit:--setup|edit:--teardown|edit:--land|edit:--push|edit:--at|edit:--in|edit:--cron|edit:--every|edit:--tz|edit:--start|edit:--until|edit:--max-runs|edit:-p|edit:--priority|edit:--expires|edit:--timeout|edit:--grace|edit:--stall-timeout|edit:--check-timeout|edit:--memory|edit:--max-cost|edit:--pause-after|edit:--retries|edit:--backoff|edit:--max-backoff) kind=free ;;
+    edit:--exec|edit:-c|edit:--shell|edit:--prompt|edit:--key|edit:--check|edit:-e|edit:--env|edit:--agent-arg|edit:--branch|edit:--setup|edit:--teardown|edit:--at|edit:--in|edit:--cron|edit:--every|edit:--tz|edit:--start|edit:--until|edit:--max-runs|edit:-p|edit:--priority|edit:--expires|edit:--timeout|edit:--grace|edit:--stall-timeout|edit:--check-timeout|edit:--memory|edit:--max-cost|edit:--pause-after|edit:--retries|edit:--backoff|edit:--max-backoff) kind=free ;;
     edit:--label) kind=labels ;;
+    edit:--base) kind=refs ;;
+    edit:--push) kind=remotes ;;
     edit:--after|edit:--after-any|edit:--after-failure) kind=tasks ;;
     edit:--color) kind=words choices='auto always never' ;;
     edit:--on-dep-failure) kind=words choices='cancel hold run' ;;
@@ -158,10 +168,13 @@ _agentq_option() {
     cancel:-s|cancel:--session) kind=sessions ;;
     cancel:--color) kind=words choices='auto always never' ;;
     retry:-a|retry:--agent) kind=agents ;;
+    retry:--land) kind=branches ;;
     retry:-C|retry:--cwd|retry:--state-dir) kind=directories ;;
     retry:--stdin|retry:--script|retry:--env-file) kind=files ;;
-    retry:--exec|retry:-c|retry:--shell|retry:--prompt|retry:--key|retry:--check|retry:--since|retry:-e|retry:--env|retry:--agent-arg|retry:--branch|retry:--base|retry:--setup|retry:--teardown|retry:--land|retry:--push|retry:--at|retry:--in|retry:--tz|retry:-p|retry:--priority|retry:--expires|retry:--timeout|retry:--grace|retry:--stall-timeout|retry:--check-timeout|retry:--memory|retry:--max-cost|retry:--retries|retry:--backoff|retry:--max-backoff) kind=free ;;
+    retry:--exec|retry:-c|retry:--shell|retry:--prompt|retry:--key|retry:--check|retry:--since|retry:-e|retry:--env|retry:--agent-arg|retry:--branch|retry:--setup|retry:--teardown|retry:--at|retry:--in|retry:--tz|retry:-p|retry:--priority|retry:--expires|retry:--timeout|retry:--grace|retry:--stall-timeout|retry:--check-timeout|retry:--memory|retry:--max-cost|retry:--retries|retry:--backoff|retry:--max-backoff) kind=free ;;
     retry:--label) kind=labels ;;
+    retry:--base) kind=refs ;;
+    retry:--push) kind=remotes ;;
     retry:-s|retry:--session) kind=sessions ;;
     retry:--after|retry:--after-any|retry:--after-failure) kind=tasks ;;
     retry:--color) kind=words choices='auto always never' ;;
@@ -180,6 +193,11 @@ _agentq_option() {
     diff:--state-dir) kind=directories ;;
     diff:-s|diff:--session) kind=sessions ;;
     diff:--color) kind=words choices='auto always never' ;;
+    land:--into) kind=branches ;;
+    land:--state-dir) kind=directories ;;
+    land:-s|land:--session) kind=sessions ;;
+    land:--color) kind=words choices='auto always never' ;;
+    land:--as) kind=words choices='merge squash ff' ;;
     trees:--state-dir) kind=directories ;;
     trees:-s|trees:--session) kind=sessions ;;
     trees:--color) kind=words choices='auto always never' ;;
@@ -236,10 +254,13 @@ _agentq_option() {
     completion:--state-dir) kind=directories ;;
     completion:--color) kind=words choices='auto always never' ;;
     x:-a|x:--agent) kind=agents ;;
+    x:--land) kind=branches ;;
     x:-C|x:--cwd|x:--state-dir) kind=directories ;;
     x:--file|x:--batch|x:--stdin|x:--script|x:--env-file) kind=files ;;
-    x:-c|x:--shell|x:--key|x:--check|x:-e|x:--env|x:--agent-arg|x:--branch|x:--base|x:--setup|x:--teardown|x:--land|x:--push|x:--at|x:--in|x:--tz|x:-p|x:--priority|x:--expires|x:--timeout|x:--grace|x:--stall-timeout|x:--check-timeout|x:--memory|x:--max-cost|x:--retries|x:--backoff|x:--max-backoff) kind=free ;;
+    x:-c|x:--shell|x:--key|x:--check|x:-e|x:--env|x:--agent-arg|x:--branch|x:--setup|x:--teardown|x:--at|x:--in|x:--tz|x:-p|x:--priority|x:--expires|x:--timeout|x:--grace|x:--stall-timeout|x:--check-timeout|x:--memory|x:--max-cost|x:--retries|x:--backoff|x:--max-backoff) kind=free ;;
     x:--label) kind=labels ;;
+    x:--base) kind=refs ;;
+    x:--push) kind=remotes ;;
     x:-s|x:--session) kind=sessions ;;
     x:--after|x:--after-any|x:--after-failure) kind=tasks ;;
     x:--color) kind=words choices='auto always never' ;;
@@ -248,10 +269,13 @@ _agentq_option() {
     x:--land-as) kind=words choices='merge squash ff' ;;
     x:--on-crash) kind=words choices='retry fail' ;;
     add:-a|add:--agent) kind=agents ;;
+    add:--land) kind=branches ;;
     add:-C|add:--cwd|add:--state-dir) kind=directories ;;
     add:--file|add:--batch|add:--stdin|add:--script|add:--env-file) kind=files ;;
-    add:-c|add:--shell|add:--key|add:--check|add:-e|add:--env|add:--agent-arg|add:--branch|add:--base|add:--setup|add:--teardown|add:--land|add:--push|add:--at|add:--in|add:--tz|add:-p|add:--priority|add:--expires|add:--timeout|add:--grace|add:--stall-timeout|add:--check-timeout|add:--memory|add:--max-cost|add:--retries|add:--backoff|add:--max-backoff) kind=free ;;
+    add:-c|add:--shell|add:--key|add:--check|add:-e|add:--env|add:--agent-arg|add:--branch|add:--setup|add:--teardown|add:--at|add:--in|add:--tz|add:-p|add:--priority|add:--expires|add:--timeout|add:--grace|add:--stall-timeout|add:--check-timeout|add:--memory|add:--max-cost|add:--retries|add:--backoff|add:--max-backoff) kind=free ;;
     add:--label) kind=labels ;;
+    add:--base) kind=refs ;;
+    add:--push) kind=remotes ;;
     add:-s|add:--session) kind=sessions ;;
     add:--after|add:--after-any|add:--after-failure) kind=tasks ;;
     add:--color) kind=words choices='auto always never' ;;
@@ -305,6 +329,7 @@ _agentq_argument() {
     trigger:0) kind=series ;;
     prune:*) kind=ended ;;
     diff:0) kind=tasks ;;
+    land:0) kind=tasks ;;
     discard:0) kind=tasks ;;
     restore:0) kind=tasks ;;
     wait:*) kind=live ;;
@@ -415,7 +440,7 @@ _agentq() {
     elif [[ $current == -* ]]; then
         for word in $options; do _agentq_offer "$word"; done
     elif [[ -z $command ]]; then
-        for word in submit schedule list show logs runs schedules events messages sessions workers top edit pause resume cancel retry reply trigger prune diff trees discard restore run jobs stop sweep wait health stats report doctor agents config service completion x add ls rm log status; do
+        for word in submit schedule list show logs runs schedules events messages sessions workers top edit pause resume cancel retry reply trigger prune diff land trees discard restore run jobs stop sweep wait health stats report doctor agents config service completion x add ls rm log status; do
             _agentq_offer "$word"
         done
     else

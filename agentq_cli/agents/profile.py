@@ -26,6 +26,9 @@ The keys of a profile; all but `argv` are optional:
 * `reports_cost`: whether the agent reports what a run cost.
 * `edits`: whether the agent changes files where it runs, so that no other such agent is started there meanwhile.
   Default: true for the built-in agent CLIs, whose files need not be read to know it.
+* `asks`: what the agent asks of a directory that it has not seen, in words: every tree of a task is one. Default:
+  nothing that keeps it from working.
+* `trust`: the documented words that answer that. They come before `args`, and only in a tree that agentq has made.
 """
 
 from __future__ import annotations
@@ -84,6 +87,22 @@ class Profile:
     version: tuple[str, ...] = ()
     reports_cost: bool = False
     edits: bool = False
+    asks: str | None = None
+    trust: tuple[str, ...] = ()
+
+    @property
+    def question(self) -> str | None:
+        """What it asks of a directory that it has not seen, and what answers that, in words; None if it asks
+        nothing."""
+        if self.asks is None:
+            return None
+        answer = " ".join(self.trust) or "no switch"
+        return f"asks {self.asks} of a directory that it has not seen; {answer} answers that"
+
+    @property
+    def unanswered(self) -> str | None:
+        """The same if it keeps the agent from working there: nothing answers it."""
+        return None if self.trust else self.question
 
     @property
     def chooses_conversation(self) -> bool:
@@ -191,12 +210,14 @@ def command(
     resume: bool,
     agent_args: Sequence[str],
     max_cost_usd: float | None = None,
+    new_directory: bool = False,
 ) -> tuple[tuple[str, ...], str | None]:
     """The command line of one run, and the text for its stdin (None: empty).
 
     `conversation` is the id to continue if `resume` is true, else the id under which to begin, for an agent that
-    accepts one. `max_cost_usd` is what the run may cost, for an agent that enforces such a limit itself. Raises Usage
-    if the id is not valid, or if the prompt does not fit on a command line.
+    accepts one. `max_cost_usd` is what the run may cost, for an agent that enforces such a limit itself.
+    `new_directory`: it runs where it may never have been, in a tree that agentq has made. Raises Usage if the id is not
+    valid, or if the prompt does not fit on a command line.
     """
     import re
 
@@ -205,10 +226,12 @@ def command(
     if resume and not (profile.resume and conversation):
         raise Usage(f"agent '{profile.name}': cannot continue a conversation")
     chosen = () if conversation is None else profile.resume if resume else profile.fresh
+    given = [*profile.args, *agent_args]
+    trust = [word for word in profile.trust if new_directory and word not in given]
     stands_for = {
         "{resume}": [word.replace("{conversation}", conversation or "") for word in chosen],
         "{max_cost}": [] if max_cost_usd is None else _cost_words(profile, max_cost_usd),
-        "{agent_args}": [*profile.args, *agent_args],
+        "{agent_args}": [*trust, *given],
         "{prompt}": [_prompt_word(profile, prompt)] if profile.prompt == "argv" else [],
     }
     words = list(profile.argv)

@@ -2,8 +2,8 @@
 
 The completion files call it at every TAB. So it imports neither the parser nor the printer, runs only bounded queries
 on the index, and changes nothing; if anything is wrong, it offers nothing. Its output goes into a person's command
-line: names of sessions and agents, addresses, and labels made only of harmless characters. It never prints text from a
-prompt or an agent.
+line: names of sessions and agents, addresses, and labels and names of refs made only of harmless characters. It never
+prints text from a prompt or an agent.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from agentq_cli.base.names import LETTERS, LONGEST, is_name
 COMMAND = "__complete"
 """The word in the place of a command's name."""
 
-KINDS = ("sessions", "live", "series", "ended", "tasks", "labels", "agents")
+KINDS = ("sessions", "live", "series", "ended", "tasks", "labels", "agents", "refs", "branches", "remotes")
+
+REFS = {"refs": ("refs/heads", "refs/tags", "refs/remotes"), "branches": ("refs/heads",), "remotes": ()}
+"""Where the names of a kind are, of the repository that the person is in."""
 
 MOST = 300
 """The most candidates at a time; typing more narrows them down."""
@@ -46,6 +49,8 @@ def candidates(kind: str, prefix: str, given: str, environ: Mapping[str, str]) -
     environment's."""
     if kind == "agents":
         return _chosen(_agents(environ), prefix, is_name)
+    if kind in REFS:
+        return _chosen(_refs(kind, environ), prefix, is_ref)
     directory = environment.state_directory(given, environ)
     if kind not in KINDS or directory is None:
         return []
@@ -69,6 +74,14 @@ def _agents(environ: Mapping[str, str]) -> Iterable[str]:
     return configuration.agent_names(loaded)
 
 
+def _refs(kind: str, environ: Mapping[str, str]) -> Iterable[str]:
+    from agentq_cli.git.branches import short_names
+    from agentq_cli.git.runner import Git
+
+    git = Git(os.getcwd(), environ)
+    return short_names(git, *REFS[kind]) if REFS[kind] else git.line("remote").splitlines()
+
+
 def _chosen(found: Iterable[object], prefix: str, harmless: Callable[[str], bool]) -> list[str]:
     """The texts that begin with the prefix and are harmless, each once."""
     fitting = (text for text in found if isinstance(text, str) and text.startswith(prefix) and harmless(text))
@@ -78,6 +91,11 @@ def _chosen(found: Iterable[object], prefix: str, harmless: Callable[[str], bool
 def is_label(text: str) -> bool:
     """Whether a label is harmless in any shell, and does not look like an option."""
     return text[:1] not in ("", "-") and len(text) <= LONGEST and LABEL.issuperset(text)
+
+
+def is_ref(text: str) -> bool:
+    """Whether the name of a ref is harmless in the same way."""
+    return text[:1] not in ("", "-") and LABEL.issuperset(text)
 
 
 HARMLESS = {"sessions": is_name, "labels": is_label}

@@ -11,9 +11,12 @@ from agentq_cli.model.addresses import DEFAULT_SESSION
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any
 
     from agentq_cli.config.configuration import Config
     from agentq_cli.engines.door import Queue
+    from agentq_cli.options.tree_options import Admit, TreeAsked
+    from agentq_cli.trees.admission import Admission
 
 
 class Resources:
@@ -85,6 +88,22 @@ class Context:
         )
         self.resources.callback(queue.close)
         return queue
+
+    def admission(self, *, dry: bool = False) -> Admit:
+        """What asks the repositories about the trees of all tasks of a command, loaded once a task wants a tree. A
+        `dry` one changes nothing."""
+        made: list[Admission] = []
+
+        def ask(asked: TreeAsked) -> Mapping[str, Any] | None:
+            if not made:
+                from agentq_cli.show import notices
+                from agentq_cli.trees.admission import Admission
+
+                here = self.environ, self.config, self.state_dir, self.open_queue
+                made.append(Admission(*here, dry=dry, say=notices.note))
+            return made[0](asked)
+
+        return ask
 
 
 def state_directory(given: str | None, environ: Mapping[str, str]) -> str:

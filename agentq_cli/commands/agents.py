@@ -59,6 +59,8 @@ def _items(at: Context) -> Iterator[documents.Item]:
             "continues": found.continues,
             "reports_cost": found.reports_cost,
             "edits": found.edits,
+            "asks": found.asks,
+            "trust": list(found.trust),
             "env_keys": sorted(found.env),
         }
 

@@ -27,7 +27,6 @@ SHOWN = 20
 EXAMPLES = (
     ("agentq discard 3", "Remove the tree of a task and its branch, after a snapshot."),
     ("agentq discard -s docs --yes", "Remove that of a session, from a script."),
-    ("agentq restore 3", "Bring it back."),
 )
 
 

@@ -7,12 +7,11 @@ from collections.abc import Callable, Collection
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import Usage, WrongState
 from agentq_cli.commands import targets
-from agentq_cli.commands.admitting import admitting
 from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue
 from agentq_cli.model.tasks import NewTask, Task
 from agentq_cli.options.new_schedule import make_schedule, series
-from agentq_cli.options.new_task import AFTER, TaskMaker, content, environment, spelled
+from agentq_cli.options.new_task import ABOUT_TREE, AFTER, TaskMaker, content, environment, spelled
 from agentq_cli.options.table import rows
 from agentq_cli.options.tree_options import OF_TREE, PLACE, check_base, check_series
 from agentq_cli.show import documents
@@ -32,7 +31,7 @@ FIELDS = {row.name: row.field for row in rows("edit") if "batch" in row.holds} |
 SCHEDULE = {row.name for row in rows("edit") if row.field.startswith("schedule.")}
 RECURRENCE = {"cron", "every", "at"}
 
-ABOUT_TREE = frozenset(("worktree", "cwd", "context", *OF_TREE))
+PLACING = ABOUT_TREE | {"cwd", "context"}
 """The options that a task's tree depends on."""
 
 KEEPS = True
@@ -73,7 +72,7 @@ def _made(here: Context, before: Task, options: Given, what: Callable[[str], str
     """The whole task, made again outside the lock, so that every value is checked as submit checks it. A duration of
     --expires counts from an occurrence's slot."""
     counted_from = before.scheduled_for if before.rearms else None
-    maker = TaskMaker(here, counted_from=counted_from, admit=admitting(here), changed=before.address)
+    maker = TaskMaker(here, counted_from=counted_from, admit=here.admission(), changed=before.address)
     made = maker.make(options, what)
     if before.rearms:
         check_series(made.work, what)
@@ -132,7 +131,7 @@ def whole(task: Task, given: dict[str, Any]) -> dict[str, Any]:
 def _tree(work: Work, given: dict[str, Any]) -> dict[str, Any]:
     """The options of the task's tree, if what is given is about it: its repository may be away when another option is
     changed."""
-    if given.keys().isdisjoint(ABOUT_TREE):
+    if given.keys().isdisjoint(PLACING):
         return {"worktree": False}
     launch = work.launch
     known = {name: getattr(launch, name) for name in ("branch", "land") if launch.repository is not None}

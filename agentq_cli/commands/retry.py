@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 from agentq_cli.base.errors import AgentqError, Usage
 from agentq_cli.commands import edit, filters, nobody_there, targets
-from agentq_cli.commands.admitting import admitting
 from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue, done
 from agentq_cli.model.actions import Undone
@@ -84,7 +83,7 @@ def _again(queue: Queue, at: Context, addresses: Sequence[Address], changes: dic
     """Run these again, with the changes. A task for which an option makes no sense is left alone."""
     if not changes:
         return queue.retry_each(addresses)
-    admit = admitting(at)
+    admit = at.admission()
     edits: dict[Address, Callable[[Task], Task]] = {}
     refused: dict[Address, Undone] = {}
     for address, task in zip(addresses, queue.task_each(addresses), strict=True):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import Usage
-from agentq_cli.commands.admitting import admitting
 from agentq_cli.commands.submit import PLAN, asked, dry, plans, put, told
 from agentq_cli.model.tasks import Task
 from agentq_cli.options.new_schedule import OCCURRENCE, make_schedule, series
@@ -57,7 +56,7 @@ def schedule(given: Given, here: Context) -> Result:
     first = policy.first(made, here.now_ms())
     if first is None:
         raise Usage(f"--until '{given['until']}': nothing fires before then")
-    maker = TaskMaker(here, OCCURRENCE, counted_from=first, admit=admitting(here, dry=bool(given["dry_run"])))
+    maker = TaskMaker(here, OCCURRENCE, counted_from=first, admit=here.admission(dry=bool(given["dry_run"])))
     task = maker.make(asked("schedule", given), spelled)
     if made.type != "at":
         check_series(task.work, spelled)

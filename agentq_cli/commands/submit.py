@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.errors import Usage
-from agentq_cli.commands.admitting import admitting
 from agentq_cli.engines.door import Queue, done, store_one
 from agentq_cli.model.addresses import Address
 from agentq_cli.options import values
@@ -52,7 +51,7 @@ def submit(given: Given, here: Context) -> Result:
     Prints the task's address once the task is on disk; a later power loss does not lose it. Tasks of a named session
     run in order, in one conversation of its agent. Tasks of the session 'default' are independent.
     """
-    admit = admitting(here, dry=bool(given["dry_run"]))
+    admit = here.admission(dry=bool(given["dry_run"]))
     if given["batch"] is not None:
         tasks = _batch(here, given["batch"], given, admit)
     else:
@@ -112,7 +111,10 @@ def _batch(here: Context, path: str, given: Given, admit: Admit) -> list[NewTask
 MOST_KNOWN = 10
 """How many tasks that were there already are named."""
 
-PLAN = ("session", "agent", "argv", "env", "cwd", "due_at", "expires_at", "schedule", "environment")
+PLAN = (
+    *("session", "agent", "argv", "env", "cwd", "due_at", "expires_at", "schedule", "environment"),
+    *("worktree", "branch", "base", "asks"),
+)
 """The keys of an item of `agentq.plan/1`."""
 
 
@@ -157,8 +159,21 @@ def _plan_of(here: Context, task: NewTask, environment: NextEnvironment, times: 
     due = here.now_ms() if task.due_at is None else task.due_at
     schedule = task.schedule and documents.schedule_of(task.schedule, fires(task.schedule, due - 1, times))
     moments = rfc3339(due), None if task.work.expires_at is None else rfc3339(task.work.expires_at)
-    found = task.session, task.work.agent, list(argv), names, task.work.cwd, *moments, schedule, variables
+    place = task.session, task.work.agent, list(argv), names, task.work.cwd
+    found = *place, *moments, schedule, variables, *_tree_of(here, task)
     return dict(zip(PLAN, found, strict=True))
+
+
+def _tree_of(here: Context, task: NewTask) -> tuple[str | None, ...]:
+    """Path, branch and base of the tree that a task would have, and what its agent asks there."""
+    if task.work.launch.repository is None:
+        return (None,) * 4
+    from agentq_cli.agents import profile as profiles
+    from agentq_cli.trees.planned import planned
+
+    agent = task.work.agent
+    asks = None if agent is None else profiles.profile(here.config, agent).question
+    return *planned(here.config, here.state_dir, task), asks
 
 
 def _shown(value: object) -> str:

@@ -299,6 +299,8 @@ PROFILE: Schema = {
     "version": arguments,
     "reports_cost": yes_no,
     "edits": yes_no,
+    "asks": text,
+    "trust": arguments,
 }
 """The keys of `[agents.NAME]`; see `agents/profile.py` for their meaning."""
 

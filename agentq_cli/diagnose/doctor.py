@@ -182,6 +182,9 @@ def _agents(at: Context, config: Config) -> Iterator[Check]:
 
 
 def _agent(at: Context, name: str, profile: Profile, program: str) -> Iterator[Check]:
+    if profile.unanswered is not None:
+        text = f"it may not work with --worktree: it {profile.unanswered}"
+        yield Check(f"agent {name}", WARNING, text, "agentq config show")
     command = profiles.version_command(profile)
     version = None if command is None else probe.version(command)
     if command is not None and version is None:

@@ -68,7 +68,7 @@ class Past:
     conversation or completed its work. `spent_usd` is what the runs of the task have cost so far, as far as they
     reported it. `unfit` is the failed check of the previous run, if that failed by it, and `unfit_ms` how long the runs
     took that failed so since the task was submitted or retried. `landing` is the landing of the previous run if that
-    failed by it, and `onto` the branch of the task that `--base @ID` names.
+    failed by it.
     """
 
     conversation: str | None = None
@@ -79,7 +79,6 @@ class Past:
     unfit: Check | None = None
     unfit_ms: int = 0
     landing: Landing | None = None
-    onto: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from agentq_cli.base.environment import find_program
-from agentq_cli.git.runner import KEPT, GitMissing
+from agentq_cli.base.environment import OF_REPOSITORY, find_program, matches
+from agentq_cli.git.runner import GitMissing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.git.runner import Git
-
-PERSONAL = KEPT | {"GIT_PAGER", "GIT_EXTERNAL_DIFF", "GIT_DIFF_OPTS"}
-"""The variables of git that hold for a person; all others are about another repository (`git rev-parse
---local-env-vars`) or for agentq's own calls."""
 
 
 def as_user(git: Git, *command: str) -> tuple[list[str], dict[str, str]]:
@@ -20,5 +16,5 @@ def as_user(git: Git, *command: str) -> tuple[list[str], dict[str, str]]:
     program = find_program("git", git.environ.get("PATH"))
     if program is None:
         raise GitMissing("git: no such program on PATH")
-    environ = {name: value for name, value in git.environ.items() if not name.startswith("GIT_") or name in PERSONAL}
+    environ = {name: value for name, value in git.environ.items() if not matches(name, OF_REPOSITORY)}
     return [program, *command], environ | {"GIT_OPTIONAL_LOCKS": "0"} | dict(git.settings)

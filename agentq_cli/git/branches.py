@@ -41,9 +41,10 @@ def carried_ref(commit: str) -> str:
     return f"{CARRIED}{commit}"
 
 
-def removal_ref(session: str, at: int) -> str:
-    """The ref of what a tree of a session held when it was removed, at a time in milliseconds UTC."""
-    return f"{SNAPSHOTS}{encoded(session)}/removed-{at}"
+def removal_ref(session: str, tree: str, at: int) -> str:
+    """The ref of what a tree of a session held when it was removed, by the tree's name and the time in milliseconds
+    UTC."""
+    return f"{SNAPSHOTS}{encoded(session)}/removed-{tree}-{at}"
 
 
 def run_of(ref: str) -> tuple[str, int, int] | None:
@@ -59,6 +60,12 @@ def run_of(ref: str) -> tuple[str, int, int] | None:
 def find_branch(git: Git, branch: str) -> str | None:
     """The commit that a branch of exactly this name holds; None if there is no such branch. Raises GitFailed."""
     return git.run("show-ref", "--verify", "--hash", HEADS + branch, ok=(0, 1, 128)).line() or None
+
+
+def short_names(git: Git, *below: str) -> list[str]:
+    """The short names of all refs below these, such as `refs/tags`. Raises GitFailed."""
+    told = git.run("for-each-ref", "--format=%(refname:short)", *below, seconds=2)
+    return told.out.decode(errors="surrogateescape").splitlines()
 
 
 def check_branch(git: Git, branch: str, *, ours: str | None = None) -> str | None:

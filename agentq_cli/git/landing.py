@@ -45,7 +45,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """The branch has the work: `before` is where it was, `commit` where it is, `tree` what was checked. `already` if it
+    """The branch has the work: `before` is where it was, `commit` what landed, `tree` what was checked. `already` if it
     had the work before this call: from one that was killed, or by hand."""
 
     before: str
@@ -106,6 +106,8 @@ def _land(git: Git, work: Work, head: str, checked: str | None) -> Outcome | Mov
     trees = git.run("rev-parse", *(f"{each}^{{tree}}" for each in (head, work.base, onto))).out.decode().split()
     if trees[0] == trees[1]:
         return Nothing()
+    if is_ancestor(git, head, onto):
+        return complete_checkouts(git, HEADS + work.onto) or _landed(git, work, onto, checked)
     merge = make_merge(git, onto, _own_head(git, work, head, onto), work.how, landing_message(work.title, work.task))
     if isinstance(merge, Conflict):
         return merge
@@ -114,7 +116,7 @@ def _land(git: Git, work: Work, head: str, checked: str | None) -> Outcome | Mov
         if held is not None:
             return held
         _settle(git, work, head, onto)
-        return Landed(onto, onto, trees[2], already=True)
+        return _landed(git, work, onto, checked)
     reason = f"agentq: {work.task} lands on {work.onto}"
     if checked is not None and merge.tree != checked:
         brought = advance(git, Move(HEADS + work.branch, head, merge.brought), reason, work.config)
@@ -126,6 +128,15 @@ def _land(git: Git, work: Work, head: str, checked: str | None) -> Outcome | Mov
         return stopped
     _settle(git, work, head, merge.commit)
     return Landed(onto, merge.commit, merge.tree)
+
+
+def _landed(git: Git, work: Work, onto: str, checked: str | None) -> Landed:
+    """The work that the branch has already: as the commit with the tree that was checked, or, if it landed in another
+    way, as the branch is now."""
+    told = git.run("log", "--first-parent", "--no-show-signature", "--format=%H %T", onto, f"^{work.base}")
+    found = [line.split() for line in told.out.decode().splitlines()]
+    commit = next((name for name, tree in found if tree == checked), onto)
+    return Landed(onto, commit, git.line("rev-parse", "--verify", f"{commit}^{{tree}}"), already=True)
 
 
 def _own_head(git: Git, work: Work, head: str, onto: str) -> str:

@@ -129,6 +129,8 @@ class Lander:
             return None
         if not step.visiting:
             self._last = found._replace(tree=step.tree)
+            if found.passed:
+                stage_records.write_checked(self._directory.path, self._last)
         if found.stopped is not None and found.stopped != LIMIT:
             return landing_steps.stopped(step)
         # A check that the branch alone does not have says nothing against it.

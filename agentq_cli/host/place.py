@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from agentq_cli.model.addresses import RunId
 
 
+TREES_LOOKED = "trees.looked"
+LOOK_MS = 3_600_000
+"""How often a sweep with a retention looks for trees to remove: each of them takes git some processes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """The state dir of one machine. `path` has no symbolic links in it: in AGENTQ_STATE_DIR it marks the processes of
@@ -41,6 +46,11 @@ class Place:
     def looked(self) -> str:
         """The file that says when somebody last looked at `agentq` alone."""
         return f"{self.path}/looked"
+
+    @property
+    def trees_looked(self) -> str:
+        """The file whose time says when a sweep last looked for trees to remove; none if there are no trees."""
+        return f"{self.path}/{TREES_LOOKED}"
 
     @property
     def log(self) -> str:

@@ -206,10 +206,6 @@ class RunDirectory:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.file(name))
 
-    def write_checked(self, check: Check) -> None:
-        """Record, durably, that the check has passed: what lands is all that is left."""
-        self._link("checked", records.check_document(check))
-
     def forget_what_follows(self) -> None:
         """Remove what an agent may have put in the place of records that come after it."""
         for name in AFTER_AGENT:

@@ -295,7 +295,7 @@ class Shim:
         self._facts = self._facts._replace(check=found)
         came = stages.came_of_check(found)
         if came is Came.PASSED and Stage.LAND in self._line:
-            self._directory.write_checked(found)
+            stage_records.write_checked(self._directory.path, found)
         return came
 
     def _check(self, output: str) -> Check:

@@ -1,4 +1,4 @@
-"""The records of a run that the program of the stages writes: of its tree, of what it left there, of its landing.
+"""The records of a run in a tree: of its tree, of what it left there, of its check and its landing.
 
 Each appears complete and durable, so that one that is missing means that the stage was interrupted. The agent can write
 to their directory, so each is checked when it is read.
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from agentq_cli.model.runs import Check
     from agentq_cli.model.trees import Made
     from agentq_cli.policy.landing_steps import Reply
 
-TREE, LEFT, REPLY, LANDING, CHECKED = "tree", "left", "reply", "landing", "checked"
+TREE, LEFT, CHECKED, REPLY, LANDING = "tree", "left", "checked", "reply", "landing"
 """The names of the records."""
 
 
@@ -35,6 +36,11 @@ def write(run_dir: str, name: str, document: Mapping[str, Any]) -> None:
     files.sync_directory(run_dir)
 
 
+def write_checked(run_dir: str, check: Check) -> None:
+    """Record that the check has passed on a tree, so that no later shim needs to run it there again. Raises OSError."""
+    write(run_dir, CHECKED, records.check_document(check))
+
+
 def remove(run_dir: str, name: str) -> None:
     """Remove a record that an earlier start of its stage has left. Raises OSError."""
     with contextlib.suppress(FileNotFoundError):
@@ -47,13 +53,13 @@ def read_made(run_dir: str) -> Made | None:
     return None if document is None else records.read_made(document)
 
 
-def read_reply(run_dir: str) -> Reply | None:
-    """What came of a step of the landing; None if that was interrupted. Raises OSError."""
-    document = files.load(f"{run_dir}/{REPLY}")
-    return None if document is None else records.read_reply(document)
-
-
 def read_tree_left(run_dir: str) -> str | None:
     """The tree that holds exactly what the run left; None if that is not known. Raises OSError."""
     document = files.load(f"{run_dir}/{LEFT}")
     return None if document is None else records.read_tree_left(document)
+
+
+def read_reply(run_dir: str) -> Reply | None:
+    """What came of a step of the landing; None if that was interrupted. Raises OSError."""
+    document = files.load(f"{run_dir}/{REPLY}")
+    return None if document is None else records.read_reply(document)

@@ -18,7 +18,7 @@ ADDRESSES = {
     "reply": "ended",
     "prune": "ended",
     "trigger": "series",
-    **dict.fromkeys(("show", "logs", "runs", "events", "report", "diff", "discard", "restore"), "tasks"),
+    **dict.fromkeys(("show", "logs", "runs", "events", "report", "diff", "land", "discard", "restore"), "tasks"),
 }
 """The tasks that a command's ID can name, as kinds of `candidates`; for all other commands, live ones."""
 
@@ -110,6 +110,7 @@ def value(command: str, entry: Entry) -> Value:
         return Value("words", tuple(status.value for status in statuses))
     long = entry.names[-1] if entry.names else ""
     named = {"--session": "sessions", "--agent": "agents", "--label": "labels"}
+    named |= {"--base": "refs", "--land": "branches", "--into": "branches", "--push": "remotes"}
     if long in named:
         return Value(named[long])
     if metavar == "NAME" and not long:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.base.enumeration import StrEnum
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class Asked(NamedTuple):
     """The tree of a run: what making, leaving and landing it need to know.
@@ -13,6 +17,8 @@ class Asked(NamedTuple):
     says that the tree is its task's and not its session's. `repository` is the git directory, `checkout` the checkout
     that it was asked for in, `subdirectory` where in it. `branch` begins at what the name `base` stands for. `title`
     is what the task is called. `land` is the branch that it lands on, `land_as` how, `push` the remote that gets it.
+    `lands`: the run does nothing else. If the base is another task (`@ID`), `base_branch` is its branch, and
+    `base_task` session and number.
     """
 
     path: str
@@ -31,6 +37,9 @@ class Asked(NamedTuple):
     land: str | None = None
     land_as: str | None = None
     push: str | None = None
+    lands: bool = False
+    base_branch: str | None = None
+    base_task: Sequence[object] | None = None
 
     @property
     def directory(self) -> str:
@@ -39,10 +48,13 @@ class Asked(NamedTuple):
 
 
 class Made(NamedTuple):
-    """The tree of a run before anything else of the run begins: `start` is the commit at which its branch began,
+    """The tree of a run before anything else of the run begins: `path` is where it lies, `directory` where in it the
+    run works, `start` the commit at which its branch began,
     `number` that of the tree, `set_up` whether its setup command has succeeded. `notes` are sentences for whoever reads
     about the run. If it could not be made, `error` says why, and `failed` is the failure class."""
 
+    path: str = ""
+    directory: str = ""
     start: str = ""
     number: int = 0
     set_up: bool = False

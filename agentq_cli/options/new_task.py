@@ -18,20 +18,19 @@ from agentq_cli.model.work import Condition, Dependency, Launch, Work
 from agentq_cli.options import values
 from agentq_cli.options.caller import Caller
 from agentq_cli.options.programs import Programs, path_of
-from agentq_cli.options.table import rows
+from agentq_cli.options.table import TREE, rows
 from agentq_cli.options.task_times import TaskTimes
-from agentq_cli.options.texts import encodable, text, word
-from agentq_cli.options.tree_options import Trees
+from agentq_cli.options.texts import encodable, key, labels, text, word
 from agentq_cli.show import notices
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from agentq_cli.model.addresses import Address
     from agentq_cli.options.table import Given, Row
-    from agentq_cli.options.tree_options import Admit
+    from agentq_cli.options.tree_options import Admit, Trees
 
 AFTER = {"after": Condition.SUCCESS, "after_any": Condition.ANY, "after_failure": Condition.FAILURE}
 """The options that name the tasks to wait for, and how those must end."""
@@ -41,6 +40,10 @@ KEYS = {row.name: row for row in rows("batch")}
 
 LAUNCH = [row for row in KEYS.values() if row.field.startswith("launch.")]
 """The options that fill a field of a task's launch."""
+
+
+ABOUT_TREE = frozenset(name for name, row in KEYS.items() if row.panel == TREE)
+"""The options that need a tree, and the one that asks for it."""
 
 
 class Shape(NamedTuple):
@@ -80,7 +83,9 @@ class TaskMaker:
         changed: Address | None = None,
     ) -> None:
         self._at = at
-        self._trees = Trees(admit, changed)
+        self._admit = admit
+        self._changed = changed
+        self._trees: Trees | None = None
         self._fallback = fallback or {}
         self._times = TaskTimes(at, counted_from)
         self._checked: set[tuple[str, str]] = set()
@@ -121,7 +126,7 @@ class TaskMaker:
             shared=shape.shared,
         )
         if shape.launch.repository is not None:
-            self._trees.check(doing, session, chosen(given, options, "base"), what)
+            self._tree_maker().check(doing, session, chosen(given, options, "base"), what)
         replacing = bool(given.get("replace"))
         return NewTask(
             session, doing, replace=replacing, due_at=due_at, held=bool(given.get("hold")), captured=self._captured
@@ -142,8 +147,10 @@ class TaskMaker:
             context = "isolated" if session == DEFAULT_SESSION else "session"
         agent = None if exec_ else self._agent(given, session, what)
         cwd = self._cwd(given, options, what)
-        own = context == "isolated"
-        tree = self._trees.fields(given, options, what, session=session, directory=cwd, own=own)
+        tree = {}
+        if options.get("worktree") or not ABOUT_TREE.isdisjoint(given):
+            own = context == "isolated"
+            tree = self._tree_maker().fields(given, options, what, session=session, directory=cwd, own=own)
         shape = Shape(
             options=options,
             context=context,
@@ -158,6 +165,12 @@ class TaskMaker:
         if kept is not None:
             self._shapes[kept] = shape
         return shape
+
+    def _tree_maker(self) -> Trees:
+        from agentq_cli.options.tree_options import Trees
+
+        self._trees = self._trees or Trees(self._admit, self._changed)
+        return self._trees
 
     def _agent(self, given: Given, session: str, what: Callable[[str], str]) -> str:
         from agentq_cli.agents import profile as profiles
@@ -308,21 +321,6 @@ def work(given: Given, what: Callable[[str], str]) -> tuple[str | None, tuple[st
     if not prompt.strip():
         raise Usage(f"{what('prompt')} '{prompt[:20]}': a prompt must not be blank")
     return (prompt if prompt.isascii() else text(prompt, what("prompt"))), None
-
-
-def key(value: str | None, what: Callable[[str], str]) -> str | None:
-    """A deduplication key."""
-    if value is not None and not value.strip():
-        raise Usage(f"{what('key')} '{value}': a key must not be blank")
-    return None if value is None else text(value, what("key"))
-
-
-def labels(found: Sequence[str], what: Callable[[str], str]) -> tuple[str, ...]:
-    """Labels without repetition, in their order."""
-    for label in found:
-        if not label.strip():
-            raise Usage(f"{what('label')} '{label}': a label must not be blank")
-    return tuple(dict.fromkeys(text(label, what("label")) for label in found))
 
 
 MOST_COST = 1e12

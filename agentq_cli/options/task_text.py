@@ -27,6 +27,7 @@ WRITERS: Mapping[str, Callable[[Any], Any]] = {
     "words": list,
     "command": list,
     "choice": str,
+    "flag": bool,
 }
 """What makes of a stored value the text that its reader reads back; other values are written as they are."""
 

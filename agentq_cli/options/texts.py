@@ -8,7 +8,7 @@ from agentq_cli.base.errors import Usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from agentq_cli.options.table import Given
 
@@ -42,3 +42,18 @@ def word(name: str, given: Given, options: Given, what: Callable[[str], str]) ->
     if "\0" in value:
         raise Usage(f"{what(name)}: contains a NUL character")
     return text(value, what(name))
+
+
+def key(value: str | None, what: Callable[[str], str]) -> str | None:
+    """A deduplication key."""
+    if value is not None and not value.strip():
+        raise Usage(f"{what('key')} '{value}': a key must not be blank")
+    return None if value is None else text(value, what("key"))
+
+
+def labels(found: Sequence[str], what: Callable[[str], str]) -> tuple[str, ...]:
+    """Labels without repetition, in their order."""
+    for label in found:
+        if not label.strip():
+            raise Usage(f"{what('label')} '{label}': a label must not be blank")
+    return tuple(dict.fromkeys(text(label, what("label")) for label in found))

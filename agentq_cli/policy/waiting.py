@@ -76,7 +76,7 @@ def waiting_for(task: Task, around: Surroundings, now: int) -> WaitingFor | None
         what = "its next attempt" if task.begun else "it"
         brief = "retry" if task.begun else ""
         return WaitingFor(kind, f"{what} is due at {rfc3339(task.due_at)}", until=task.due_at, brief=brief)
-    return _held(task, around) or _lane(task, around) or _directory(around) or _slot(around)
+    return _held(task, around) or _lane(task, around) or _directory(task, around) or _slot(around)
 
 
 ENDS = {Condition.SUCCESS: "complete", Condition.ANY: "end", Condition.FAILURE: "fail"}
@@ -130,10 +130,13 @@ def _lane(task: Task, around: Surroundings) -> WaitingFor | None:
     return None
 
 
-def _directory(around: Surroundings) -> WaitingFor | None:
+def _directory(task: Task, around: Surroundings) -> WaitingFor | None:
     if not around.editing:
         return None
     ids = tuple(str(run.address) for run, _ in around.editing)
+    if task.work.launch.repository is not None:
+        detail = f"{ids[0]} is in '{around.editing[0][1]}', and its tree has room for one run"
+        return WaitingFor("directory", detail, ids=ids, brief=f"behind {ids[0]}", note="same tree")
     detail = f"{ids[0]} is editing in '{around.editing[0][1]}'; with --shared it would not wait"
     return WaitingFor("directory", detail, ids=ids, brief=f"behind {ids[0]}", note="same directory")
 

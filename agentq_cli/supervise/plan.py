@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from agentq_cli.agents import profile as profiles
 from agentq_cli.base.clock import Clock
@@ -14,7 +14,7 @@ from agentq_cli.config.configuration import Config
 from agentq_cli.engines.nouns import Claim, Past, Plan
 from agentq_cli.host.launch import LaunchRequest
 from agentq_cli.host.place import Place
-from agentq_cli.model.addresses import RunId
+from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.tasks import Task
 from agentq_cli.model.work import Work
 from agentq_cli.options.values import format_cost
@@ -78,6 +78,7 @@ def plan(task: Task, config: Config, past: Past, *, now: int, here: Place | None
             resume=resume,
             agent_args=task.work.launch.agent_args,
             max_cost_usd=_left(task, past),
+            new_directory=tree is not None,
         )
     except AgentqError as error:
         return Plan(argv=(task.work.agent or "",), error=error.message)
@@ -205,18 +206,27 @@ def linger_ms(task: Task, config: Config) -> int | None:
 
 
 def request(
-    claim: Claim, config: Config, here: Place, clock: Clock, environ: Mapping[str, str], zone: str, *, take: int = 1
+    claim: Claim,
+    config: Config,
+    here: Place,
+    clock: Clock,
+    environ: Mapping[str, str],
+    zone: str,
+    *,
+    take: int = 1,
+    find: Callable[[Address], Task] | None = None,
 ) -> LaunchRequest:
-    """The launch of a claimed task; `take` is the shim's."""
+    """The launch of a claimed task; `take` is the shim's. `find` finds the task that `--base` may name."""
     task, run = claim.task, claim.run
     profile = profile_of(task, config)
     reader, streams = read_by(task, config)
     own = variables.given(task.work, task.session, claim.environment, config, environ, profile)
     tree = None
     if task.work.launch.repository is not None:
-        from agentq_cli.trees.asking import asked
+        from agentq_cli.trees.asking import asked, based
 
-        tree = asked(config, here.path, task, run)
+        tree = asked(config, here.path, task, run, lands=claim.plan.lands)
+        tree = tree if find is None else based(tree, find)
     return LaunchRequest(
         run_dir=here.run_path(run),
         run=str(run),
@@ -257,6 +267,7 @@ def preview(work: Work, config: Config) -> tuple[str, ...]:
         resume=False,
         agent_args=work.launch.agent_args,
         max_cost_usd=work.launch.max_cost_usd,
+        new_directory=work.launch.repository is not None,
     )
     return argv
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from agentq_cli.agents import verdict
+from agentq_cli.agents.profile import profile
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.config.configuration import Config
@@ -13,6 +14,7 @@ from agentq_cli.host.records import Exit, Start
 from agentq_cli.host.run_directory import RunDirectory
 from agentq_cli.host.said import StreamFollower
 from agentq_cli.model.runs import Outcome
+from agentq_cli.model.statuses import RunStatus
 from agentq_cli.model.tasks import Task
 from agentq_cli.policy import checked, landed
 from agentq_cli.supervise.plan import read_by
@@ -48,7 +50,19 @@ def agent_outcome(
 ) -> Outcome:
     """How its agent ended, whatever came after it."""
     reader, streams = read_as(task, config)
-    return _in_tree(task, directory, said.outcome(directory, record, stream, reader=reader, streams=streams))
+    found = said.outcome(directory, record, stream, reader=reader, streams=streams)
+    return _in_tree(task, directory, _unanswered(task, config, found))
+
+
+def _unanswered(task: Task, config: Config, outcome: Outcome) -> Outcome:
+    """The outcome of a failed agent in a tree, with what it may have asked there, if nothing answered that."""
+    if outcome.status is not RunStatus.ERROR or task.work.agent is None or task.work.launch.repository is None:
+        return outcome
+    try:
+        asked = profile(config, task.work.agent).unanswered
+    except AgentqError:
+        return outcome
+    return outcome if asked is None else replace(outcome, error=f"{outcome.error}; {task.work.agent} {asked}")
 
 
 def _in_tree(task: Task, directory: RunDirectory, outcome: Outcome) -> Outcome:

@@ -104,7 +104,8 @@ class Starter:
             # Everything that may fail comes first: a launched process is watched, whatever happens.
             watched.follow(self._duty.config, self._queue)
             zone = claim.task.work.launch.tz or self._zone(claim.task.session)
-            request = plan.request(claim, self._duty.config, self._queue.here, self._duty.clock, self._environ, zone)
+            duty, queue = self._duty, self._queue
+            request = plan.request(claim, duty.config, queue.here, duty.clock, self._environ, zone, find=queue.task)
             _, watched.pidfd = self._launcher.launch(request)
         # No process can be created now. A run that has not begun is void; if a shim did begin, it is watched by its
         # pidfd.

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import os
 
-from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import NotFound, Refused
 from agentq_cli.git.admission import CARRIED, admit, lasting_checkout, require_remote
-from agentq_cli.git.branches import check_branch, line_of
+from agentq_cli.git.branches import check_branch
 from agentq_cli.git.carried import carry
-from agentq_cli.git.refusals import AnotherTree, BadBranch, BranchTaken, NoRepository, UnknownRef
+from agentq_cli.git.refusals import AnotherTree, BadBranch, NoRepository, UnknownRef
 from agentq_cli.git.repository import HEADS
 from agentq_cli.git.runner import Git, GitFailed
-from agentq_cli.model.branches import branch_of, is_own, session_branch, task_branch
+from agentq_cli.model.addresses import Address
 from agentq_cli.options.tree_options import LineOfBatch
-from agentq_cli.trees import register
+from agentq_cli.trees.owners import Owners
 from agentq_cli.trees.place import trees_directory
-from agentq_cli.trees.records import tree_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from agentq_cli.config.configuration import Config
     from agentq_cli.engines.door import Queue
     from agentq_cli.git.admission import Admitted
-    from agentq_cli.model.addresses import Address
-    from agentq_cli.model.tasks import Task
     from agentq_cli.options.tree_options import TreeAsked
     from agentq_cli.trees.records import TreeRecord
 
@@ -51,8 +47,7 @@ class Admission:
     ) -> None:
         self._environ = environ
         self._trees = trees_directory(config, state_dir)
-        self._open = queue
-        self._opened: list[Queue] = []
+        self._owners = Owners(self._trees, queue)
         self._dry = dry
         self._say = say
         self._told: set[str] = set()
@@ -72,16 +67,16 @@ class Admission:
             return None
         except GitFailed as error:
             raise Refused(f"--worktree: {error.message}") from error
+        except OSError as error:
+            raise Refused(f"--worktree: '{error.filename}': {error.strerror}") from error
 
     def _fields(self, git: Git, asked: TreeAsked) -> Mapping[str, Any]:
         found = self._admit(git, asked)
         repository = found.repository
-        # The number of an isolated task is only known once it is stored; no task has the number 0.
-        default = task_branch(asked.session, 0) if asked.own else session_branch(asked.session)
-        branch = asked.branch or default
+        branch = asked.branch or self._owners.default_branch(git, repository.common, asked)
         if asked.land == branch:
             raise BadBranch(f"--land '{branch}': that is the branch of the task itself")
-        record = self._record(repository.common, branch, asked)
+        record = self._owners.record(repository.common, branch, asked)
         check_branch(git, branch, ours=None if record is None else record.path)
         if record is not None:
             self._refuse_other_base(record, found, asked)
@@ -122,62 +117,11 @@ class Admission:
     def _refuse_no_tree(self, address: Address, found: Admitted) -> None:
         """Raise UnknownRef if `--base @ID` names a task without a branch in this repository."""
         try:
-            other = self._queue.task(address)
+            other = self._owners.queue.task(address)
         except NotFound as error:
             raise NotFound(f"--base '@{address}': {error.message}") from None
         if other.work.launch.repository != found.repository.common:
             raise UnknownRef(f"--base '@{address}': that task has no tree in '{found.repository.toplevel}'")
-
-    def _record(self, repository: str, branch: str, asked: TreeAsked) -> TreeRecord | None:
-        """The record of the tree with this branch if it belongs to this line of work, None if there is none yet. Raises
-        BranchTaken if it belongs to another, AnotherTree if the session works in another tree."""
-        path = os.path.join(self._trees, tree_name(repository, branch))
-        record = register.read(path)
-        for holder in self._holders(record, repository, branch, asked):
-            raise BranchTaken(f"--branch '{branch}': it belongs to {holder}")
-        if not asked.own:
-            for other in self._others(asked):
-                if other != (repository, branch):
-                    where = "" if other[0] == repository else f" of '{other[0]}'"
-                    raise AnotherTree(
-                        f"--worktree: session '{asked.session}' works in the tree of branch '{other[1]}'{where}, and"
-                        f" all tasks of a conversation share one; name another session, or"
-                        f" `agentq discard -s {asked.session}`"
-                    )
-        return record
-
-    def _holders(self, record: TreeRecord | None, repository: str, branch: str, asked: TreeAsked) -> Iterator[str]:
-        """The other lines of work that the branch belongs to: by a record, by its name, by a live task."""
-        own = asked.task.seq if asked.task is not None and asked.own else None
-        if record is not None and (record.session, record.seq) != (asked.session, own):
-            yield record.line
-        if asked.branch is None:
-            return
-        line = line_of(branch)
-        if line is not None and line != (asked.session, own):
-            yield line[0] if line[1] is None else f"{line[0]}/{line[1]}"
-        for task in self._queue.tasks():
-            if _has_tree(task, repository, branch) and not _is_line(task, asked):
-                yield str(task.address) if is_own(task.work) else task.session
-
-    def _others(self, asked: TreeAsked) -> Iterator[tuple[str, str]]:
-        """Repository and branch of the trees that the session's conversation has, and of one that it will have."""
-        for record in register.records(self._trees):
-            if (record.session, record.seq) == (asked.session, None):
-                yield record.repository, record.branch
-        with suppress(NotFound):  # the session begins with this task
-            for task in self._queue.tasks(session=asked.session):
-                launch = task.work.launch
-                # Its tasks all have the same one.
-                if launch.repository is not None and not is_own(task.work) and not _is_same(task, asked):
-                    yield launch.repository, branch_of(task.work, task.address)
-                    return
-
-    @property
-    def _queue(self) -> Queue:
-        if not self._opened:
-            self._opened.append(self._open())
-        return self._opened[0]
 
     def _refuse_other_base(self, record: TreeRecord, found: Admitted, asked: TreeAsked) -> None:
         """Raise AnotherTree if the tree is there and began elsewhere than a person now says."""
@@ -194,21 +138,3 @@ class Admission:
         if self._say is not None and text not in self._told:
             self._told.add(text)
             self._say(text)
-
-
-def _has_tree(task: Task, repository: str, branch: str) -> bool:
-    return task.work.launch.repository == repository and branch_of(task.work, task.address) == branch
-
-
-def _is_line(task: Task, asked: TreeAsked) -> bool:
-    """Whether a live task is of the line of work that asks."""
-    if _is_same(task, asked):
-        return True
-    return not asked.own and not is_own(task.work) and task.session == asked.session
-
-
-def _is_same(task: Task, asked: TreeAsked) -> bool:
-    """Whether a live task is what asks: it is edited, or will be found by its key."""
-    if asked.task is not None:
-        return task.address == asked.task
-    return asked.key is not None and (task.session, task.work.key) == (asked.session, asked.key)

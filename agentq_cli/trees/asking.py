@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+from agentq_cli.base.context import suppress
+from agentq_cli.base.errors import NotFound
 from agentq_cli.model.addresses import Address
 from agentq_cli.model.branches import branch_of, is_own
 from agentq_cli.model.trees import Asked
+from agentq_cli.options.tree_options import base_task
 from agentq_cli.show.documents import title
 from agentq_cli.trees.place import trees_directory
 from agentq_cli.trees.records import tree_at, tree_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agentq_cli.config.configuration import Config
     from agentq_cli.model.addresses import RunId
     from agentq_cli.model.tasks import Task
     from agentq_cli.policy.order import Head
+
+
+def based(asked: Asked, find: Callable[[Address], Task]) -> Asked:
+    """The same with the branch of the task that its base names (`@ID`). `find` raises NotFound if there is none any
+    more, and then what its last run left is the base."""
+    address = base_task(asked.base, str)
+    if address is None:
+        return asked
+    branch = None
+    with suppress(NotFound):
+        branch = branch_of(find(address).work, address)
+    return asked._replace(base_branch=branch, base_task=address)
+
 
 DEFAULT_BASE = "HEAD"
 """Where a branch begins if nothing else is said."""
@@ -30,10 +48,11 @@ def tree_of_head(config: Config, state_dir: str, head: Head) -> str:
     return tree_at(trees_directory(config, state_dir), head.directory, Address(head.session, head.seq))
 
 
-def asked(config: Config, state_dir: str, task: Task, run: RunId) -> Asked:
-    """What a run of a task asks of the task's tree."""
+def asked(config: Config, state_dir: str, task: Task, run: RunId, *, lands: bool = False) -> Asked:
+    """What a run of a task asks of the task's tree; `lands`: its agent has done its work, and it only lands."""
     work, launch = task.work, task.work.launch
     return Asked(
+        lands=lands,
         path=tree_of_task(config, state_dir, task),
         session=task.session,
         number=task.seq,

@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from agentq_cli.model.runs import Run
     from agentq_cli.trees.records import TreeRecord
 
-MOST_RUNS = 100
-"""How many of the newest runs of a session are asked who worked in its tree last."""
-
 PLAIN = ("diff", "--no-color", "--no-ext-diff", "--no-textconv")
 
 
@@ -59,14 +56,14 @@ def find(
         return _of_run(queue, trees, environ, RunId(*target, attempt))
     line = line_of(queue, trees, target)
     record, git = line.record, git_of(line.record, environ)
-    seq = record.seq if isinstance(target, str) else target.seq
-    last = last_run(queue, record) if record.seq is None else None
+    seq = None if isinstance(target, str) else target.seq
+    last = last_run(queue, record)
     if seq is None or last is None or last.seq == seq:
         if line.removed is None and is_there(record):
             return Difference(record, git.at(record.path), record.start, None)
         if line.removed is not None and (commit := commit_at(git, line.removed.ref)):
             return Difference(record, git, record.start, commit)
-    if seq is not None or last is None:
+    else:
         last = newest_snapshot(git, record.session, seq)
     commit = "" if last is None else commit_at(git, snapshot_ref(*last))
     return _sound(Difference(record, git, record.start, commit or record.head, last if commit else None))
@@ -120,23 +117,21 @@ def _of_run(queue: Queue, trees: str, environ: Mapping[str, str], run: RunId) ->
     return _sound(Difference(line.record, git, (left and left.base) or line.record.start, last, run, note))
 
 
-def newest_snapshot(git: Git, session: str, seq: int | None) -> RunId | None:
-    """The last run of a task, or of a session, that has a snapshot. Raises GitFailed."""
+def newest_snapshot(git: Git, session: str, seq: int) -> RunId | None:
+    """The last run of a task that has a snapshot. Raises GitFailed."""
     refs = git.run("for-each-ref", "--format=%(refname)", f"{SNAPSHOTS}{encoded(session)}/").out
     runs = filter(None, map(run_of, refs.decode(errors="surrogateescape").splitlines()))
     # Run 0 is what a task began with.
-    return max((RunId(*run) for run in runs if run[2] and seq in (None, run[1])), default=None)
+    return max((RunId(*run) for run in runs if run[2] and seq == run[1]), default=None)
 
 
 def last_run(queue: Queue, record: TreeRecord) -> RunId | None:
-    """The run that worked last, or works now, in the tree of a session; None if it is not known any more."""
-    with contextlib.suppress(NotFound):  # no task knows it
-        for run in queue.runs(session=record.session, limit=MOST_RUNS):
-            if run.left is not None and run.left.worktree == record.path:
-                return run.id
-            if run.finished_at is None and _is_in(queue, run.id.address, record):
-                return run.id
-    return None
+    """The run that works in a tree, or the last one that left something in it; None if there is none."""
+    for worker in queue.workers():
+        if worker.session == record.session and _is_in(queue, worker.id.address, record):
+            return worker.id
+    found = run_of(record.snapshot or "")
+    return None if found is None else RunId(*found)
 
 
 def _is_in(queue: Queue, address: Address, record: TreeRecord) -> bool:

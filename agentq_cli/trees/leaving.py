@@ -18,6 +18,8 @@ from agentq_cli.trees import register
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from agentq_cli.git.changes import Changes
     from agentq_cli.git.runner import Git
     from agentq_cli.git.snapshot import Snapshot
@@ -28,19 +30,22 @@ SHOWN = 3
 """How many paths are named that a snapshot lacks."""
 
 
-def leave(git: Git, asked: Asked, now_ms: int) -> Left:
-    """Take the snapshot of a run, and say what the run left. What cannot be found out is None, and `why` says why."""
+def leave(git: Git, asked: Asked, now_ms: int, notes: Iterable[str] = ()) -> Left:
+    """Take the snapshot of a run, and say what the run left. What cannot be found out is None, and `why` says why.
+    `notes` are what there was to say when the tree was made ready."""
     left = Left(asked.checkout, asked.path, asked.branch)
     try:
         record = register.read(asked.path)
         if record is None:
-            return left._replace(why="nothing is known of the tree")
-        return _leave(git, asked, record, left._replace(base=record.start), now_ms)
+            left = left._replace(why="nothing is known of the tree")
+        else:
+            left = _leave(git, asked, record, left._replace(base=record.start), now_ms)
     except AgentqError as error:
-        return left._replace(why=error.message)
+        left = left._replace(why=error.message)
     except OSError as error:
         where = asked.path if error.filename is None else os.fsdecode(error.filename)
-        return left._replace(why=f"'{where}': {error.strerror}")
+        left = left._replace(why=f"'{where}': {error.strerror}")
+    return left._replace(why="; ".join((*notes, *filter(None, [left.why]))) or None)
 
 
 def tree_left(git: Git, left: Left) -> str | None:

@@ -11,13 +11,15 @@ from agentq_cli.base.clock import awake_ms
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError, Busy, Usage
 from agentq_cli.git import trees
-from agentq_cli.git.branches import check_branch, find_branch
+from agentq_cli.git.branches import SNAPSHOTS, check_branch, find_branch, run_of, snapshot_ref
+from agentq_cli.git.merge import LANDED, find_landed
 from agentq_cli.git.put_back import put_back, snapshot_head
-from agentq_cli.git.refusals import BranchTaken
+from agentq_cli.git.refusals import BranchTaken, UnknownRef
 from agentq_cli.git.repository import Repository, find_commit, refuse_inside
 from agentq_cli.git.runner import require_git
 from agentq_cli.git.trees import Plan, SpoiledTree, check_tree
 from agentq_cli.git.visit import go_home
+from agentq_cli.model.branches import encoded
 from agentq_cli.model.statuses import FailureClass
 from agentq_cli.model.trees import Made
 from agentq_cli.trees import register
@@ -92,10 +94,21 @@ def _make(git: Git, asked: Asked, now_ms: int) -> Made:
     _enter(there, asked)
     if made.vanished:
         notes.insert(0, f"the tree had vanished; it was made anew at {made.head}")
+    record = replace(record, start=_start_now(there, record, asked))
     if made.new and record.set_up:
         record = replace(record, set_up=False)
     register.write(replace(record, head=made.head, setup=asked.setup, teardown=asked.teardown, onto=asked.land))
-    return Made(record.start, record.number, record.set_up, (*notes, *made.notes))
+    return Made(record.path, asked.directory, record.start, record.number, record.set_up, (*notes, *made.notes))
+
+
+def _start_now(there: Git, record: TreeRecord, asked: Asked) -> str:
+    """The commit at which the work of a run begins: where the tree's branch began, or what has landed of it since."""
+    if asked.land is None or asked.own or asked.lands:
+        return record.start
+    onto, head = find_branch(there, asked.land), find_branch(there, record.branch)
+    if onto is None or head is None or find_landed(there, onto, head, record.start) != LANDED:
+        return record.start
+    return head
 
 
 def _line(asked: Asked) -> tuple[str, int | None]:
@@ -109,7 +122,7 @@ def _begin(common: Git, repository: Repository, asked: Asked, now_ms: int) -> Tr
     check_branch(common, asked.branch)
     # In the checkout, since HEAD and names like it are its own.
     there = common.at(asked.checkout) if os.path.isdir(asked.checkout) else common
-    start = find_commit(there, asked.base)
+    start = find_commit(there, asked.base) if asked.base_task is None else _start_of_task(common, asked)
     session, seq = _line(asked)
     return register.add(
         place,
@@ -130,6 +143,21 @@ def _begin(common: Git, repository: Repository, asked: Asked, now_ms: int) -> Tr
             teardown=asked.teardown,
         ),
     )
+
+
+def _start_of_task(common: Git, asked: Asked) -> str:
+    """What the branch of the task holds that the base names; if that is gone, what it held when the last run of the
+    task ended. Raises UnknownRef, GitFailed."""
+    found = None if asked.base_branch is None else find_branch(common, asked.base_branch)
+    if found is not None:
+        return found
+    session, number = asked.base_task or ("", 0)
+    told = common.run("for-each-ref", "--format=%(refname)", f"{SNAPSHOTS}{encoded(str(session))}/{number}.*").out
+    runs = [run_of(ref) for ref in told.decode(errors="replace").split()]
+    last = max((run for run in runs if run is not None and run[:2] == (session, number)), default=None)
+    if last is None:
+        raise UnknownRef(f"--base '{asked.base}': neither the branch of that task is there nor what its runs left")
+    return snapshot_head(common, snapshot_ref(*last))
 
 
 def _restore(there: Git, record: TreeRecord, notes: list[str]) -> None:

@@ -3,12 +3,14 @@ ago; and later the snapshots of tasks that nobody knows any more."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.errors import AgentqError, NotFound
 from agentq_cli.git.advance import commit_at
-from agentq_cli.git.branches import SNAPSHOTS, run_of
+from agentq_cli.git.branches import SNAPSHOTS, carried_ref, run_of
+from agentq_cli.host.place import LOOK_MS
 from agentq_cli.model.addresses import Address
 from agentq_cli.model.branches import encoded
 from agentq_cli.trees import listing, register, removal, removed
@@ -24,91 +26,95 @@ if TYPE_CHECKING:
     from agentq_cli.git.runner import Git
     from agentq_cli.trees.records import TreeRecord
 
-EVERY_MS = 3_600_000
-"""How often sweeps look for trees to remove: each of them takes git some processes."""
-
-LOOKED = ".pruned.lock"
-"""The file in the directory of the trees whose time says when a sweep did so last."""
-
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
     """What was removed, or would be: the tree of a line of work, or with `snapshots` so many snapshots of it. `kept`
-    says why the tree stays."""
+    says why the tree stays, `notes` what did not go as it should."""
 
     record: TreeRecord
     snapshots: int = 0
     kept: str = ""
     state: State = State.WAITING
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.kept:
             return f"its tree stays: {self.kept}"
         if self.snapshots:
             return f"{self.snapshots} {'snapshot' if self.snapshots == 1 else 'snapshots'} of its tree"
-        return f"its tree {self.record.number}, {'which has landed' if self.state == State.LANDED else 'unchanged'}"
+        became = {State.LANDED: " (landed)", State.UNCHANGED: " (unchanged)"}.get(self.state, "")
+        return "; ".join((f"its tree {self.record.number}{became}", *self.notes))
 
 
 @dataclass(frozen=True, slots=True)
 class Pruner:
-    """Prunes the trees of one queue. Lines of work whose last run ended before `before` (milliseconds UTC) are old
-    enough; with `dry` nothing is removed."""
+    """Prunes the trees of one queue: those of which the last run ended before `before`. What was stored of one that was
+    removed before `lasts` goes too (both milliseconds UTC). `going` are addresses of tasks that go at the same time;
+    with `dry` nothing is removed."""
 
     queue: Queue
     trees: str
     environ: Mapping[str, str]
     caches: Collection[str]
     before: int
+    lasts: int
+    going: frozenset[str] = frozenset()
     dry: bool = False
 
     def is_due(self) -> bool:
         """Whether no sweep has looked for a while; notes that one does now. Raises OSError."""
-        if not os.path.isdir(self.trees):
-            return False
-        file = os.path.join(self.trees, LOOKED)
+        file = self.queue.here.trees_looked
         try:
-            if 0 <= self.queue.now - os.stat(file).st_mtime_ns // 1_000_000 < EVERY_MS:
+            if 0 <= self.queue.now - os.stat(file).st_mtime_ns // 1_000_000 < LOOK_MS:
                 return False
         except FileNotFoundError:
             pass
-        if not self.dry:
+        known = any(True for _ in register.records(self.trees)) or any(True for _ in removed.all_removed(self.trees))
+        if self.dry:
+            return known
+        if known:
             os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
             os.utime(file, (self.queue.now / 1000,) * 2)
-        return True
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(file)
+        return known
 
     def run(self, session: str | None = None) -> Iterator[Pruned]:
         """Remove every tree that may go, or those of a session, and what has outlived its time. A tree that cannot be
-        removed is told, and stops nothing. Raises OSError."""
-        yield from self.of(each for each in register.records(self.trees) if session in (None, each.session))
+        removed stops nothing. Raises OSError."""
+        mine = [each for each in register.records(self.trees) if session in (None, each.session)]
+        yield from (each for each in self.of(each for each in mine if each.line not in self.going) if not each.kept)
         for gone in list(removed.all_removed(self.trees)):
-            if session in (None, gone.record.session) and gone.at < self.before:
+            if session in (None, gone.record.session) and gone.at < self.lasts:
                 yield from self._expired(gone)
 
-    def of(self, records: Iterator[TreeRecord], *, tell: bool = False) -> Iterator[Pruned]:
-        """Remove those of these trees that may go. With `tell`, say too why the others stay."""
+    def of(self, records: Iterator[TreeRecord]) -> Iterator[Pruned]:
+        """Remove those of these trees that may go, and say why the others stay."""
         uses = listing.find_uses(self.queue, self.trees)
         for record in list(records):
             try:
-                found = self._remove(record, uses)
+                yield self._remove(record, uses)
             except (AgentqError, OSError) as error:
-                found = Pruned(record, kept=str(error))
-            if found is not None and (tell or not found.kept):
-                yield found
+                yield Pruned(record, kept=str(error))
 
-    def _remove(self, record: TreeRecord, uses: listing.Uses) -> Pruned | None:
+    def _remove(self, record: TreeRecord, uses: listing.Uses) -> Pruned:
         if not self.dry and removal.complete(record, self.environ, lambda _: None):
             return Pruned(record)
-        if record.path in uses.live or self._last_end(record) >= self.before:
-            return Pruned(record, kept="it is in use")
+        if record.path in uses.live:
+            return Pruned(record, kept="a task is still to run in it")
+        if record.line not in self.going and self._last_end(record) >= self.before:
+            return Pruned(record, kept="it was used lately")
         tree = listing.look(record, uses, self.environ, self.caches)
         if not tree.removable:
             return Pruned(record, kept=REASONS[tree.state] + (f" ({tree.note})" if tree.note else ""))
         notes: list[str] = []
-        if not self.dry:
-            removal.remove(
-                record, self.environ, now=self.queue.now, tell=notes.append, still=lambda: self._idle(record)
-            )
-        return Pruned(record, state=tree.state)
+        if not self.dry and not removal.remove(
+            record, self.environ, now=self.queue.now, tell=notes.append, still=lambda: self._idle(record)
+        ):
+            return Pruned(record, kept="a task is still to run in it")
+        return Pruned(record, state=tree.state, notes=tuple(notes))
 
     def _idle(self, record: TreeRecord) -> bool:
         return record.path not in listing.find_uses(self.queue, self.trees).live
@@ -116,10 +122,11 @@ class Pruner:
     def _last_end(self, record: TreeRecord) -> int:
         """When the last run in a tree ended: milliseconds UTC."""
         run = last_run(self.queue, record)
-        if run is None:
-            return record.made_at
-        ended = self.queue.run(run).finished_at
-        return self.queue.now if ended is None else ended
+        try:
+            ended = None if run is None else self.queue.run(run).finished_at
+        except NotFound:
+            ended = None  # It was pruned.
+        return record.made_at if ended is None else ended
 
     # Snapshots
 
@@ -131,7 +138,7 @@ class Pruner:
         except NotFound:
             return  # The repository may come back.
         try:
-            old = [each for each in (gone.ref, gone.branch_ref) if commit_at(git, each)]
+            old = [each for each in (gone.ref, gone.branch_ref, *self._carried(record)) if commit_at(git, each)]
             refs, known = self._of_runs(git, record)
             if not self.dry:
                 for ref in (*old, *refs):
@@ -142,6 +149,12 @@ class Pruner:
             return  # The next time.
         if old or refs:
             yield Pruned(record, snapshots=len(old) + len(refs))
+
+    def _carried(self, record: TreeRecord) -> list[str]:
+        """The ref of what was taken along for the tree, unless another begins there too."""
+        bases = [each.base for each in register.records(self.trees)]
+        bases += [task.work.launch.base or "" for task in self.queue.tasks()]
+        return [] if record.base != record.start or record.base in bases else [carried_ref(record.base)]
 
     def _of_runs(self, git: Git, record: TreeRecord) -> tuple[list[str], bool]:
         """The refs of the runs of a line of work whose tasks are gone, and whether there are others."""

@@ -21,8 +21,8 @@ from agentq_cli.git.runner import GitFailed
 from agentq_cli.git.snapshot import Snapshot, take_snapshot
 from agentq_cli.git.visit import go_home
 from agentq_cli.trees import lines, register, removed, teardown
-from agentq_cli.trees.diffs import newest_snapshot
 from agentq_cli.trees.lines import config_of, copied_into, git_of, is_there
+from agentq_cli.trees.making import reason_of
 from agentq_cli.trees.removed import Removed
 
 TYPE_CHECKING = False
@@ -131,7 +131,7 @@ def restore(
     def made(number: int) -> TreeRecord:
         return replace(record, number=number, head=start, made_at=now, set_up=False)
 
-    plan = git_trees.Plan(record.path, record.branch, start, f"agentq: {record.line}")
+    plan = git_trees.Plan(record.path, record.branch, start, reason_of(record))
     # The record comes first: a tree without one is nobody's.
     back = register.add(os.path.dirname(record.path), made) if line.removed is not None else made(record.number)
     register.write(back)
@@ -159,8 +159,12 @@ def _snapshot(git: Git, line: lines.Line, run: RunId | None) -> str:
     found = "" if line.removed is None else commit_at(git, line.removed.ref)
     if found:
         return found
-    newest = newest_snapshot(git, line.record.session, line.record.seq)
-    return "" if newest is None else commit_at(git, snapshot_ref(*newest))
+    return _last_snapshot(git, line.record)
+
+
+def _last_snapshot(git: Git, record: TreeRecord) -> str:
+    """The commit of what the last run left; empty if that is nowhere."""
+    return "" if record.snapshot is None else commit_at(git, record.snapshot)
 
 
 def _head(git: Git, record: TreeRecord) -> str:
@@ -186,9 +190,7 @@ def _store(git: Git, gone: Removed, at_any_price: bool) -> None:
         if (snapshot.why or snapshot.missing) and not at_any_price:
             raise WrongState(f"'{record.line}': no snapshot holds it: {snapshot.why or ', '.join(snapshot.missing)}")
     if not snapshot.commit:
-        newest = newest_snapshot(git, record.session, record.seq)
-        commit = record.head if newest is None else commit_at(git, snapshot_ref(*newest))
-        git.run("update-ref", gone.ref, commit or record.head)
+        git.run("update-ref", gone.ref, _last_snapshot(git, record) or record.head)
     if not is_ancestor(git, record.head, gone.ref):
         git.run("update-ref", gone.branch_ref, record.head)
 

@@ -29,7 +29,7 @@ class Removed:
     @property
     def ref(self) -> str:
         """The ref of the snapshot that was taken before."""
-        return removal_ref(self.record.session, self.at)
+        return removal_ref(self.record.session, os.path.basename(self.record.path), self.at)
 
     @property
     def branch_ref(self) -> str:

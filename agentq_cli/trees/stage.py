@@ -34,7 +34,8 @@ def main() -> None:
     elif stage == Stage.SNAPSHOT:
         from agentq_cli.trees.leaving import leave, tree_left
 
-        left = leave(git, asked, now_ms)
+        made = stage_records.read_made(run_dir)
+        left = leave(git, asked, now_ms, () if made is None else made.notes)
         stage_records.write(run_dir, stage_records.LEFT, left._asdict() | {"tree": tree_left(git, left)})
     elif stage == Stage.LAND:
         from agentq_cli.trees.landing import perform

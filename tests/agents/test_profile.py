@@ -113,6 +113,20 @@ def test_gemini_begins_under_a_chosen_id_and_goes_on_under_it(tmp_path: Path) ->
     assert "GEMINI_CLI" in gemini.env_remove
 
 
+def test_what_a_profile_asks_of_a_new_directory_is_answered_in_a_tree_alone(tmp_path: Path) -> None:
+    gemini = profiles.profile(configured(tmp_path), "gemini")
+    known = {"prompt": "x", "conversation": None, "resume": False}
+    assert "--skip-trust" not in command(gemini, **known, agent_args=[])[0]
+    argv, _ = command(gemini, **known, agent_args=["-m", "big"], new_directory=True)
+    assert argv[-3:] == ("--skip-trust", "-m", "big")
+    argv, _ = command(gemini, **known, agent_args=["--skip-trust"], new_directory=True)
+    assert argv.count("--skip-trust") == 1
+    asks = "asks whether to trust the folder of a directory that it has not seen; --skip-trust answers that"
+    assert (gemini.question, gemini.unanswered) == (asks, None)
+    for name in ("claude", "codex", "opencode", "demo"):
+        assert profiles.profile(configured(tmp_path), name).question is None
+
+
 def test_opencode_reads_its_conversation_and_goes_on_under_it(tmp_path: Path) -> None:
     opencode = profiles.profile(configured(tmp_path), "opencode")
     argv, stdin = command(opencode, prompt="--help me", conversation=None, resume=False, agent_args=["-m", "big"])

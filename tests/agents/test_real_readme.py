@@ -21,7 +21,8 @@ def lines_for(name: str) -> list[list[str]]:
     section = readme.split("\n## With your agent\n")[1].split("\n## ")[0]
     block = re.search(r"^```console\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
     assert block is not None
-    groups = [[shlex.split(line) for line in group.splitlines()] for group in block[1].strip().split("\n\n")]
+    ends = "$ agentq run --drain\n"
+    groups = [[shlex.split(line) for line in (group + ends).splitlines()] for group in block[1].split(ends)[:-1]]
     (lines,) = [group for group in groups if group[0][:5] == ["$", "agentq", "submit", "-a", name]]
     return lines
 

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from driven import Driven
 
-KEYS = {"session", "agent", "argv", "env", "cwd", "due_at", "expires_at", "schedule", "environment"}
+KEYS = {"session", "agent", "argv", "env", "cwd", "due_at", "expires_at", "schedule", "environment"} | {
+    *("worktree", "branch", "base", "asks")
+}
 NOW = {"AGENTQ_NOW": "2026-03-02T10:00:00Z", "TZ": "UTC"}
 WORK = ("-e", "SECRET=hunter-2", "-C", "/", "--exec", "--", "make", "all of it")
 SCHEDULE = ("schedule", "--cron", "0 9 * * *", "--tz", "Europe/Berlin")

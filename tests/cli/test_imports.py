@@ -75,4 +75,4 @@ def test_submit_imports_only_what_it_needs(agentq: Agentq, tmp_path: Path, argum
     assert not loaded & NEVER
     assert not own & {f"agentq_cli.{room}.{name}" for room in ("host", "supervise") for name in NOT_ITS_BUSINESS}
     commands = {name for name in own if name.startswith("agentq_cli.commands.")}
-    assert commands == {f"agentq_cli.commands.{name}" for name in ("submit", "admitting", "nobody_there")}
+    assert commands == {f"agentq_cli.commands.{name}" for name in ("submit", "nobody_there")}

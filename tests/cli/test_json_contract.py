@@ -231,6 +231,8 @@ AGENT = exactly(
     continues=BOOL,
     reports_cost=BOOL,
     edits=BOOL,
+    asks=maybe(TEXT),
+    trust=listed(TEXT),
     env_keys=listed(TEXT),
 )
 GATE = exactly(name=TEXT, holding=BOOL, detail=TEXT)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 
 import pytest
-from driven import Driven, Object
+from driven import Driven, Object, until
 from tree_work import TreeWork
+
+from agentq_cli.host import landing_lock
 
 AGENT = """
 import json, os, subprocess, sys
@@ -17,7 +21,8 @@ with open(os.environ["HOME"] + "/calls", "a") as calls:
 known = sys.argv[-1] if "--resume" in sys.argv else os.environ["AGENTQ_TASK"].replace("/", "-")
 print(json.dumps({"event": "start", "conversation": known}), flush=True)
 first, _, later = prompt.rpartition("DO ")[2].partition(" LATER ")
-done = subprocess.run(["sh", "-ec", later if "--resume" in sys.argv else first], stdout=2).returncode == 0
+again = os.environ["AGENTQ_ATTEMPT"] != "1"
+done = subprocess.run(["sh", "-ec", later if again else first], stdout=2).returncode == 0
 print(json.dumps({"event": "end", "ok": done, "result": "done"}))
 """
 """An agent that does what follows `DO` in its prompt, and in its next attempt what follows `LATER`."""
@@ -48,7 +53,7 @@ class Landing(TreeWork):
     def log(self) -> list[str]:
         """The tasks that landed on main by a commit of their own, oldest first."""
         form = "--format=%(trailers:key=Agentq-Task,valueonly,separator=%x2C)"
-        return self.git("log", "--reverse", "--first-parent", form, "main").split()
+        return self.git("log", "--reverse", form, "main").split()
 
     def checked_tree(self, run: Object) -> None:
         """What landed is the tree that the check passed on, and the repository is sound."""
@@ -96,7 +101,10 @@ def test_four_trees_and_a_conflict_that_its_own_agent_resolves(work: Landing, aq
     assert set(aq.statuses().values()) == {"completed"}
     lines = (work.path / "lines").read_text().splitlines()
     assert (lines[4], lines[8], len(lines)) == ("mine", "mine", 12)
-    assert sorted(work.log()) == sorted(tasks)
+    subjects = work.git("log", "--format=%s", "main").splitlines()
+    assert sorted(each for each in subjects if each.startswith("Line")) == ["Line 1", "Line 1", "Line 5", "Line 9"]
+    # The first that lands is a fast-forward, and so is the one that its agent has merged.
+    assert len(work.log()) == 2 and set(work.log()) < set(tasks)
     runs = aq.runs()
     conflicts = [run for run in runs.values() if run["failure_class"] == "conflict"]
     assert len(conflicts) == 1 and conflicts[0]["landed"] is None
@@ -261,3 +269,82 @@ def test_a_branch_that_fails_its_check_itself_is_waited_for(work: Landing, aq: D
     assert len(work.calls()) == 1, "no agent was asked"
     work.checked_tree(aq.runs()["default/1.2"])
     work.sound()
+
+
+def test_a_session_lands_again_and_again_from_where_it_landed(work: Landing, aq: Driven) -> None:
+    for name in ("one", "two"):
+        work.prompt(save(name, name), "-s", "docs")
+    work.prompt("true", "-s", "docs", later="true")
+    aq.drain()
+    runs = aq.runs()
+    assert [runs[f"docs/{seq}.1"]["files_changed"] for seq in (1, 2, 3)] == [1, 1, 0]
+    assert runs["docs/2.1"]["base"] == runs["docs/1.1"]["landed"]
+    assert runs["docs/3.1"]["landed"] == "nothing"
+    assert runs["docs/2.1"]["landed"] == work.git("rev-parse", "main")
+
+
+def test_a_branch_that_begins_at_another_tasks_work(work: Landing, aq: Driven) -> None:
+    options = ("-C", str(work.path), "--worktree", "--exec", "--")
+    aq.submit(*options, "sh", "-c", save("first", "first"))
+    aq.submit("--after", "1", "--base", "@1", *options, "test", "-e", "first")
+    aq.submit("--after", "1", "--after", "2", "--base", "@1", *options, "test", "-e", "first")
+    aq.drain("--max-tasks", "2")
+    branch = aq.runs()["default/1.1"]["branch"]
+    work.git("worktree", "remove", "--force", "--force", aq.runs()["default/1.1"]["worktree"])
+    work.git("branch", "-q", "-D", branch)
+    aq.drain()
+    assert set(aq.statuses().values()) == {"completed"}
+    assert aq.runs()["default/3.1"]["base"] == aq.runs()["default/1.1"]["head"]
+
+
+def test_two_supervisors_and_a_person_land_on_one_branch(work: Landing, aq: Driven) -> None:
+    tasks = [
+        aq.submit(
+            *("-C", str(work.path), "--worktree", "--land", "main", "--check", f"test -e {name}"),
+            *("--exec", "--", "sh", "-ec", save(name, name)),
+        )
+        for name in ("one", "two", "three", "four")
+    ]
+    supervisors = [aq.supervise("--drain", "-j", "4") for _ in range(2)]
+    runs = aq.state_dir / "sessions/default/runs"
+    for number in range(1, 5):
+        until(lambda: (runs / f"{number}.1/checked").exists(), what="it is about to land")  # noqa: B023
+        until(lambda: commits_by_hand(work, f"mine-{number}"), what="git is free")  # noqa: B023
+    assert [aq.ended(each) for each in supervisors] == [0, 0]
+    assert set(aq.statuses().values()) == {"completed"}
+    subjects = work.git("log", "--format=%s", "main").splitlines()
+    for name in ("one", "two", "three", "four", *(f"mine-{number}" for number in range(1, 5))):
+        assert subjects.count(name) == 1, name
+        assert (work.path / name).exists()
+    for address in tasks:
+        work.checked_tree(aq.runs()[f"{address}.1"])
+    work.sound()
+
+
+def commits_by_hand(work: Landing, name: str) -> bool:
+    """Commit a file in the checkout as a person does, who tries again later if git is busy there."""
+    (work.path / name).write_text(name)
+    for words in (("add", name), ("commit", "-qm", name)):
+        done = subprocess.run(["git", *words], cwd=work.path, env=work.environ, capture_output=True, check=False)
+        if done.returncode:
+            return False
+    return True
+
+
+def test_who_waits_for_another_landing_can_be_cancelled_and_has_its_time(work: Landing, aq: Driven) -> None:
+    lock = landing_lock.take(str(work.path / ".git"), "main")
+    assert lock is not None
+    work.prompt(save("one", "one"), "--check", "true")
+    work.prompt(save("two", "two"), "--check", "true", "--timeout", "3s", "--retries", "0")
+    work.prompt(save("three", "three"), "--check", "true")
+    supervisor = aq.supervise("--drain", "-j", "3")
+    runs = aq.state_dir / "sessions/default/runs"
+    until(lambda: (runs / "1.1/checked").exists(), what="the first waits")
+    aq("cancel", "1", "--wait")
+    until(lambda: aq.statuses()["default/2"] == "failed", what="the second is late")
+    assert work.git("log", "--format=%s", "main").splitlines() == ["Change file"]
+    os.close(lock)
+    aq.ended(supervisor)
+    assert aq.statuses() == {"default/1": "cancelled", "default/2": "failed", "default/3": "completed"}
+    assert [run["failure_class"] for run in aq.runs().values()][::-1] == ["cancelled", "timeout", None]
+    assert work.git("log", "--format=%s", "main").splitlines() == ["three", "Change file"]

@@ -45,6 +45,12 @@ QUIET = ("agentq stop", "agentq stop --leave")
 AFTERWARDS = ("logs", "wait", "runs", "report", "show", "reply", "retry")
 """Commands that look back: they find the tasks done, and 3 and those of `docs` failed."""
 
+IN_TREES = ("diff", "trees")
+"""Commands that read trees, which cannot be copied; 9 has one."""
+
+REPOSITORY = "here"
+"""Where below the home they are typed: its parent has the state dir, in which trees are made."""
+
 
 def commands() -> list[str]:
     """Every command line of agentq after the first screen; where running text only names a command, its help."""
@@ -74,7 +80,7 @@ def sh(home: Path, command: str, text: str = "") -> subprocess.CompletedProcess[
         ["sh", "-c", command],
         input=text,
         env=environ,
-        cwd=home,
+        cwd=home / REPOSITORY,
         capture_output=True,
         text=True,
         timeout=60,
@@ -87,14 +93,16 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Two homes: one where the work waits, and one where it is done. 7 is a schedule, 8 is held."""
     waiting = tmp_path_factory.mktemp("readme") / "waiting"
     (waiting / "bin").mkdir(parents=True)
-    (waiting / ".github").mkdir()
+    here = waiting / REPOSITORY
+    (here / ".github").mkdir(parents=True)
+    assert sh(waiting, "git init -q && git -c user.name=A -c user.email=a@b commit -qm A --allow-empty").returncode == 0
     for name in PROGRAMS:
         (waiting / "bin" / name).write_text("#!/bin/sh\n")
     (waiting / "bin" / "claude").write_text(CLAUDE)
     (waiting / "bin" / "agentq").write_text(f'#!/bin/sh\nexec {sys.executable} -m agentq_cli "$@"\n')
     for name, content in FILES.items():
-        (waiting / name).write_text(content)
-    for path in (*(waiting / "bin").iterdir(), *waiting.glob("*.sh")):
+        (here / name).write_text(content)
+    for path in (*(waiting / "bin").iterdir(), *here.glob("*.sh")):
         path.chmod(0o755)
     command, prompt = {"exec": ["echo", "x"]}, {"prompt": "x", "agent": "claude"}
     lines = [command, command, prompt, *[command] * 3]
@@ -106,6 +114,7 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     assert sh(waiting, "agentq submit --hold --exec -- true").stdout == "default/8\n"
     over = waiting.parent / "over"
     shutil.copytree(waiting, over)
+    assert sh(over, "agentq submit --worktree -c 'echo x | tee x'").stdout == "default/9\n"
     assert sh(over, "agentq trigger 7").returncode == 0
     (waiting / "refuses").touch()  # the home of the shell that submitted
     assert sh(over, "agentq run --drain").returncode == 1
@@ -154,9 +163,13 @@ def test_they_are_found() -> None:
 @pytest.mark.parametrize("command", [command for command in commands() if command not in GOES_ON])
 def test_it_works_as_printed(command: str, worlds: tuple[Path, Path], tmp_path: Path) -> None:
     home = tmp_path / "home"
-    shutil.copytree(worlds[command.split()[1] in AFTERWARDS], home)
+    if command.split()[1] in IN_TREES:
+        home = worlds[1]
+    else:
+        shutil.copytree(worlds[command.split()[1] in AFTERWARDS], home)
     typed = re.sub(r"\b(ID|NAME)\b", lambda found: STANDS_FOR[found[0]], command)
-    done = sh(home, typed.replace("| source", "| cat"))  # fish's word; the real fish has a test of its own
+    text = '{"exec": ["true"]}' if command.endswith(" -") else ""
+    done = sh(home, typed.replace("| source", "| cat"), text)  # fish's word; the real fish has a test of its own
     assert done.returncode in ((0, 1) if command in JUDGES else (0,)), done.stdout + done.stderr
     assert done.stdout or " wait " in command or " > " in command or command in QUIET
     if command == "agentq run --detach":

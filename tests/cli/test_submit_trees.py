@@ -7,6 +7,7 @@ import os
 import shlex
 import sqlite3
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 from driven import Driven
+from terminal import screen
 
 from agentq_cli.trees import register
 from agentq_cli.trees.records import TreeRecord, tree_name
@@ -373,3 +375,68 @@ def test_the_table_of_the_hook_is_the_one_of_git() -> None:
 
     told = subprocess.run(["git", "rev-parse", "--local-env-vars"], capture_output=True, text=True, check=True)
     assert set(told.stdout.split()) <= set(OF_REPOSITORY)
+
+
+def test_dry_run_shows_the_tree_and_what_the_agent_asks_there(kept: Checkout) -> None:
+    config = kept.aq.home / "config.toml"
+    config.write_text('[agents.shy]\nargv = ["true"]\nasks = "for a password"\n')
+    env = {"AGENTQ_CONFIG": str(config)}
+    words = ("submit", "--dry-run", "--worktree", "-C", str(kept.path), "-a", "shy", "work")
+    (plan,) = kept.aq.items(*words, "-s", "docs", "--base", "HEAD", env=env)
+    place = f"{os.path.realpath(kept.aq.state_dir)}/trees"
+    path = f"{place}/{tree_name(f'{kept.path}/.git', 'agentq/s/docs')}"
+    assert (plan["worktree"], plan["branch"], plan["base"]) == (path, "agentq/s/docs", "HEAD")
+    asks = "asks for a password of a directory that it has not seen; no switch answers that"
+    assert plan["asks"] == asks
+    (plan,) = kept.aq.items(*words, env=env)
+    assert (plan["worktree"], plan["branch"], plan["base"]) == (None, "agentq/t/default/N", "refs/heads/main")
+    text = kept.aq(*words, env=env).stdout
+    assert "branch: " in text and asks in text
+    done = kept.aq("doctor", code=1, env=env)
+    assert f"it may not work with --worktree: it {asks}" in done.stdout.replace("\n", " ")
+
+
+def test_a_branch_that_an_earlier_queue_left_behind_is_not_taken_for_that_of_the_next_task(repo: Checkout) -> None:
+    repo.git("branch", "agentq/t/default/2")
+    repo.git("branch", "agentq/s/docs")
+    assert repo.submit(*TRUE) == "default/1"
+    assert "--branch 'agentq/t/default/2': already there, and not made for this" in repo.refused(*TRUE)
+    assert "--branch 'agentq/s/docs': already there, and not made for this" in repo.refused("-s", "docs", *TRUE)
+    assert repo.submit("--branch", "mine", *TRUE) == "default/2"
+    assert repo.submit(*TRUE) == "default/3"
+
+
+def test_a_person_changes_the_tree_of_a_task_in_an_editor(repo: Checkout) -> None:
+    repo.git("branch", "release")
+    address = repo.submit("--land", "main", "--setup", "make", "--in", "1h", *TRUE)
+    editor = repo.aq.home / "editor"
+    editor.write_text('#!/bin/sh\ncp "$1" "$HOME/seen"\nsed -i "$EDIT" "$1"\n')
+    editor.chmod(0o755)
+
+    def by_hand(edit: str) -> dict[str, Any]:
+        with screen(repo.aq.agentq, "edit", address, env={"VISUAL": str(editor), "EDIT": edit}) as shown:
+            shown.ended(0)
+        return tomllib.loads((repo.aq.home / "seen").read_text())
+
+    shown = by_hand("s/^land = .*/land = 'release'/; /^setup/d")
+    assert (shown["worktree"], shown["base"], shown["land"], shown["setup"]) == (
+        True,
+        "refs/heads/main",
+        "main",
+        "make",
+    )
+    found = repo.launch(address)
+    assert (found["land"], found["base"], "setup" in found) == ("release", "refs/heads/main", False)
+    by_hand("/^worktree/d")
+    assert repo.launch(address).keys() == {"umask", "depth"}
+
+
+def test_a_retry_may_land_elsewhere(repo: Checkout) -> None:
+    repo.git("branch", "release")
+    address = repo.submit(*TRUE)
+    plain = repo.aq.exec("true")
+    repo.aq("cancel", address, plain)
+    repo.aq("retry", address, "--land", "release", "--push", "none", code=2)
+    repo.aq("retry", address, "--land", "release")
+    assert repo.launch(address)["land"] == "release"
+    assert "needs --worktree" in repo.aq("retry", plain, "--land", "release", code=2).stderr

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from driven import Driven
 
+from agentq_cli.base.dataclass import replace
 from agentq_cli.git.branches import snapshot_ref
 from agentq_cli.git.repository import find_repository
 from agentq_cli.git.runner import Git
@@ -88,8 +89,12 @@ class TreeWork:
 
     def snapshot(self, tree: Path, session: str, seq: int, run: int) -> str:
         """What the end of a run stores; returns the commit."""
-        base = self.git("rev-parse", "HEAD", at=tree)
-        return take_snapshot(Git(str(tree), self.environ), snapshot_ref(session, seq, run), base=base, now_ms=0).commit
+        head = self.git("rev-parse", "HEAD", at=tree)
+        ref = snapshot_ref(session, seq, run)
+        record = register.read(str(tree))
+        assert record is not None
+        register.write(replace(record, head=head, snapshot=ref))
+        return take_snapshot(Git(str(tree), self.environ), ref, base=head, now_ms=0).commit
 
     def refs(self) -> set[str]:
         """The names of all refs."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from crash_repository import damage
 from crash_world import World
 
 ENDED = {"completed", "failed", "cancelled", "expired", "skipped"}
@@ -105,6 +106,7 @@ def violations(world: World, expected: Expected) -> list[str]:
     found += _leftovers(state)
     found += _hooks(world, state)
     found += _index(world, state)
+    found += damage(world, [run for word, run in world.effects() if word == "begin"])
     return found
 
 

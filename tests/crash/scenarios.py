@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from crash_world import CHECK, GATED, GATED_CHECK, QUICK, Done, Started, World, until
+from crash_repository import make_repository, make_trunk
+from crash_world import CHECK, EFFECT, GATED, GATED_CHECK, QUICK, Done, Started, World, until
 from invariants import ENDED, Expected, reading, rows
 
 Crash = Mapping[str, Any]
@@ -221,6 +222,50 @@ def check_again(world: World, crash: Crash) -> Done:
     """A sweep, and what it started: the check waits at the gate again, or nothing is left."""
     done = world.agentq("sweep", "--no-wake", crash=dict(crash))
     until(lambda: len(world.checks()) > 1 or not list(world.processes()), "the second check of s/1.1, or its end")
+    return done
+
+
+def in_tree(*options: str, wait: str = "") -> Callable[[World], None]:
+    """A task in a tree of a repository of its own, which leaves a file there that is not committed. What it is told
+    has paths in it, so it is submitted where it runs and not in the template of a scenario."""
+
+    def submit(world: World) -> None:
+        make_repository(world)
+        script = f'echo "$AGENTQ_RUN" >>work && {EFFECT.format(wait=wait)}'
+        setup = 'cd "$AGENTQ_STATE_DIR/.." && echo "$AGENTQ_RUN" >>setups'
+        given = ("-s", "s", "-C", str(world.root / "repository"), "--worktree", "--setup", setup)
+        world.submit(*given, *options, script=script)
+
+    return submit
+
+
+def drain_tree(world: World, crash: Crash) -> Done:
+    in_tree("--check", f'grep -qx "$AGENTQ_RUN" work && {CHECK}')(world)
+    return drain(world, crash)
+
+
+def land_tree(world: World, crash: Crash) -> Done:
+    """A run that lands on a branch that has moved since it began, so that it is checked again on the way."""
+    make_repository(world)
+    make_trunk(world)
+    work = 'echo "$AGENTQ_RUN" >>work && git add work && git commit -qm "$AGENTQ_RUN"'
+    passed = 'git rev-parse "HEAD^{tree}" >>"$AGENTQ_STATE_DIR/../passed"'
+    given = ("-s", "s", "-C", str(world.root / "repository"), "--worktree", "--base", "HEAD", "--land", "trunk")
+    world.submit(
+        *given, "--check", f"test -e work && {passed} && {CHECK}", script=f"{work} && {EFFECT.format(wait='')}"
+    )
+    return drain(world, crash)
+
+
+def close_tree(world: World, crash: Crash) -> Done:
+    """A sweep, and what it started, after supervisor, keeper and agent of a run in a tree were killed."""
+    in_tree(wait="{ [ -e opened ] || read line <gate; } &&")(world)
+    gated_run(world).kill()
+    os.kill(world.pid("s/1.1", "start"), signal.SIGKILL)
+    os.kill(world.pid("s/1.1", "agent"), signal.SIGKILL)
+    world.settled()
+    done = world.agentq("sweep", "--no-wake", crash=dict(crash))
+    world.settled()
     return done
 
 
@@ -513,6 +558,9 @@ SCENARIOS = (
         check_again,
         only("completed"),
     ),
+    Scenario("tree", ("supervisor", "shim"), nothing, drain_tree, harm),
+    Scenario("lands", ("shim",), nothing, land_tree, harm),
+    Scenario("sweep-closes-tree", ("sweep", "shim"), nothing, close_tree, only("failed", strict=False)),
     Scenario("series", ("supervisor",), series, drain, rearmed),
     Scenario("requests", SWEEP, asking, command("sweep", "--no-wake"), only("completed", counts=3)),
     Scenario("cancel-waiting", COMMAND, queued_task, command("cancel", "s/2"), cancelled_or_done),

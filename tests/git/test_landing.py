@@ -123,7 +123,19 @@ def test_work_that_landed_by_hand_has_landed(repository: Repository, lander: Lan
     main = repository.git("rev-parse", "main")
     outcome = lander.land()
     assert isinstance(outcome, Landed)
-    assert (outcome.commit, outcome.already) == (main, True)
+    assert (outcome.commit, outcome.already) == (repository.git("rev-parse", "main~1"), True)
+    assert repository.git("rev-parse", "main") == main
+
+
+@pytest.mark.parametrize("how", [MERGE, FF, SQUASH])
+def test_what_has_landed_lands_once_however_it_landed(repository: Repository, tmp_path: Path, how: str) -> None:
+    lander = Lander(repository, tmp_path / "tree", "docs", how)
+    lander.tree.commit("work")
+    first = lander.land()
+    main = repository.commit("later")
+    again = lander.land()
+    assert isinstance(first, Landed) and isinstance(again, Landed)
+    assert (again.commit, again.tree, again.already) == (first.commit, first.tree, True)
     assert repository.git("rev-parse", "main") == main
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 import subprocess
@@ -19,6 +20,7 @@ from agentq_cli.base.names import is_name
 from agentq_cli.cli import candidates
 from agentq_cli.engines.local import suggestions
 from agentq_cli.engines.local.queries import statements
+from agentq_cli.git.runner import GitFailed
 
 
 def asked(world: World, kind: str, prefix: str = "") -> list[str]:
@@ -160,3 +162,30 @@ def test_no_parser_and_no_printer_is_imported(agentq: Agentq) -> None:
 
 def test_every_query_looks_at_a_bounded_part() -> None:
     assert all("LIMIT :" in sql for sql in statements("complete").values())
+
+
+def test_refs_are_those_of_the_repository_around_and_harmless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environ |= {"HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"}
+
+    def git(*words: str) -> None:
+        subprocess.run(
+            ["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=tmp_path, env=environ, check=True
+        )
+
+    def offered(kind: str, prefix: str = "") -> list[str]:
+        return candidates.candidates(kind, prefix, "", environ)
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(GitFailed):  # which `main` makes nothing of
+        offered("refs")
+    git("init", "-q", "-b", "main")
+    git("commit", "-q", "--allow-empty", "-m", "one")
+    for name in ("feature/one", "it's", "a$(b)", "a;b"):
+        git("branch", name)
+    git("tag", "v1")
+    git("remote", "add", "origin", "/nowhere")
+    assert offered("branches") == ["feature/one", "main"]
+    assert offered("refs") == ["feature/one", "main", "v1"]
+    assert offered("refs", "f") == ["feature/one"]
+    assert offered("remotes") == ["origin"]

@@ -13,6 +13,7 @@ from agentq_cli.base import clock, environment
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.config import mark
 from agentq_cli.engines.local import file_systems, schema, seen
+from agentq_cli.host.place import LOOK_MS, TREES_LOOKED
 from agentq_cli.host.ring import ring
 
 TYPE_CHECKING = False
@@ -82,6 +83,8 @@ def _idle(index: sqlite3.Connection, state: str, now: int, session: object) -> b
             return False
         retention, hooks = configured
         values = {"now": now, "before": None if retention is None else now - retention}
+        if retention is not None and _trees_due(state, now):
+            return False
         anything, due = index.execute(seen.SWEEP["idle"], values).fetchone()
         if anything or not _watched(index, f"{state}/bells", due=due):
             return False
@@ -99,6 +102,15 @@ def _idle(index: sqlite3.Connection, state: str, now: int, session: object) -> b
     finally:
         index.execute("COMMIT")
     return not any(seen.unlike(rows, sessions))
+
+
+def _trees_due(state: str, now: int) -> bool:
+    """Whether there may be trees to remove, for which no sweep has looked for a while."""
+    try:
+        looked = os.stat(f"{state}/{TREES_LOOKED}").st_mtime_ns // 1_000_000
+    except FileNotFoundError:
+        return False  # The sweep after the first task of a tree will look.
+    return not 0 <= now - looked < LOOK_MS
 
 
 def _watched(index: sqlite3.Connection, bells: str, *, due: bool) -> bool:

@@ -187,7 +187,7 @@ def _landing(reading: Reading, task: Task) -> Landing | None:
         return None
     values = task.address._asdict() | {"earlier": max(launch.earlier_runs, launch.other_words)}
     for failure, landing in reading.ask("dispatch.last_landing", values):
-        if landing is not None and failure in retry.OF_WORK:
+        if failure in retry.OF_WORK:
             return rows.landing(landing)
     return None
 

@@ -68,15 +68,15 @@ def _waits(write: Transaction, run: RunId, outcome: Outcome) -> int:
     if outcome.landing is None or outcome.landing.came != Came.FAILING:
         return 0
     found = write.ask("dispatch.landings_before", run._asdict() | {"limit": MOST_WAITS})
-    landings = [None if row[0] is None else rows.landing(row[0]) for row in found]
-    before = [each is not None and each.came == Came.FAILING for each in landings]
-    return [*before, False].index(False)
+    before = [rows.landing(row[0]) for row in found]
+    waited = [each is not None and each.came == Came.FAILING for each in before]
+    return [*waited, False].index(False)
 
 
 def took(found: Sequence[Row]) -> int:
     """How many milliseconds those of some runs took in which the agent's work was not fit to land or to pass."""
     unfit = [row for row in found if row[0] in retry.OF_WORK]
-    return sum(row[1] or 0 for row in unfit if row[3] is None or not landed.lands_alone(rows.landing(row[3])))
+    return sum(row[1] or 0 for row in unfit if not landed.lands_alone(rows.landing(row[3])))
 
 
 def _late(write: Transaction, task: Task) -> str | None:
