@@ -75,7 +75,8 @@ def check_branch(git: Git, branch: str, *, ours: str | None = None) -> str | Non
     BadBranch for a name that git does not take or that another branch stands in the way of, BranchCheckedOut if it is
     checked out in another tree, BranchTaken if somebody else made it, GitFailed.
     """
-    if branch.startswith("-") or git.run("check-ref-format", HEADS + branch, ok=(0, 1)).code != 0:
+    # `HEAD` can be a ref there, but git-branch(1) makes no such branch: its name means another thing everywhere.
+    if branch.startswith("-") or branch == "HEAD" or git.run("check-ref-format", HEADS + branch, ok=(0, 1)).code != 0:
         raise BadBranch(f"--branch '{branch}': not a name that git takes for a branch")
     found = False
     for each in _branches_around(git, branch):
@@ -86,7 +87,7 @@ def check_branch(git: Git, branch: str, *, ours: str | None = None) -> str | Non
         return None
     held = _holder(git, branch)
     if held is not None and held != ours:
-        raise BranchCheckedOut(f"--branch '{branch}': checked out in '{held}'")
+        raise BranchCheckedOut(f"--branch '{branch}': checked out in '{held}'; name another one")
     if ours is None:
         raise BranchTaken(f"--branch '{branch}': already there, and not made for this; name another one")
     return find_branch(git, branch)

@@ -49,6 +49,11 @@ class TreeRecord:
         """The session, or the address of the task, that it belongs to."""
         return self.session if self.seq is None else f"{self.session}/{self.seq}"
 
+    @property
+    def words(self) -> str:
+        """How a command names it."""
+        return f"-s {self.session}" if self.seq is None else self.line
+
 
 def tree_name(repository: str, branch: str) -> str:
     """The name of the tree of a branch, below the directory of the trees: readable, and another one for each repository
