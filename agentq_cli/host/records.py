@@ -262,6 +262,8 @@ def _made(found: Document) -> Made:
     from agentq_cli.model.trees import Made
 
     return Made(
+        path=_text(found["path"]),
+        directory=_text(found["directory"]),
         start=_text(found["start"]),
         number=_whole(found["number"]),
         set_up=found["set_up"] is True,

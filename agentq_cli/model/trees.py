@@ -48,10 +48,13 @@ class Asked(NamedTuple):
 
 
 class Made(NamedTuple):
-    """The tree of a run before anything else of the run begins: `start` is the commit at which its branch began,
+    """The tree of a run before anything else of the run begins: `path` is where it lies, `directory` where in it the
+    run works, `start` the commit at which its branch began,
     `number` that of the tree, `set_up` whether its setup command has succeeded. `notes` are sentences for whoever reads
     about the run. If it could not be made, `error` says why, and `failed` is the failure class."""
 
+    path: str = ""
+    directory: str = ""
     start: str = ""
     number: int = 0
     set_up: bool = False

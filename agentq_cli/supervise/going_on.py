@@ -89,7 +89,8 @@ class Keepers:
         if claim is None:
             return None
         zone = claim.task.work.launch.tz or plan.zone(self.config, self.environ, claim.task.session)
-        return plan.request(claim, self.config, self.queue.here, self.clock, self.environ, zone, take=take)
+        here, find = self.queue.here, self.queue.task
+        return plan.request(claim, self.config, here, self.clock, self.environ, zone, take=take, find=find)
 
     def launch_alone(self, run: RunId, take: int) -> bool:
         """Start one from a process that has no launcher; False if the run has ended. Raises OSError."""

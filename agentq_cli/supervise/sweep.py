@@ -139,7 +139,7 @@ class Sweep:
                 yield _of_run("overdue", worker.id, str(late))
             return
         if recovered.finding is recovery.Finding.UNDONE:
-            yield from self._check_again(worker, recovered.take)
+            yield from self._take_over(worker, recovered.take)
         elif recovered.finding is recovery.Finding.NEVER_STARTED:
             yield _of_run("undo", worker.id, "it was claimed and never started")
         elif recovered.task is not None:
@@ -147,14 +147,14 @@ class Sweep:
             reason = f" ({recovered.task.reason})" if recovered.task.reason else ""
             yield _of_run("recover" if crashed else "settle", worker.id, f"{recovered.task.status}{reason}")
 
-    def _check_again(self, worker: Worker, take: int) -> Iterator[SweepAction]:
-        """Start a keeper for a run that only has its check left. Systemd would end it together with this sweep: there
-        a supervisor does it, which is woken for this run too."""
+    def _take_over(self, worker: Worker, take: int) -> Iterator[SweepAction]:
+        """Start a keeper for a run of which something is left to do after its agent. Systemd would end it together with
+        this sweep: there a supervisor does it, which is woken for this run too."""
         if "INVOCATION_ID" in self.environ and self.wake:
             return
         keepers = Keepers(self.queue, self.config, clock.from_environment(self.environ), self.environ)
         if self.dry or keepers.launch_alone(worker.id, take):
-            yield _of_run("recheck", worker.id, "its keeper vanished during its check, which is run again")
+            yield _of_run("recheck", worker.id, "its keeper vanished; a new one does what is left to do")
 
     def _limits(self) -> Iterator[SweepAction]:
         """End those of the unwatched, running runs that have reached a limit."""

@@ -37,7 +37,7 @@ LOST_MS = 1000
 class Watched:
     """A run and what is known of it. `pidfd` is its shim's, -1 if the shim is gone; `again_at` is monotonic.
 
-    `take` is 0, or the number of the keeper that is to take the run over, since its check is to be run again."""
+    `take` is 0, or the number of the keeper that is to take the run over, since something is left to do."""
 
     worker: Worker
     task: Task

@@ -28,7 +28,7 @@ class WatchedRuns:
     """The runs of one supervisor, in the order of the starts.
 
     `started` counts the tasks that it started, `failed` those that it watched to an unsuccessful end. `ended` is called
-    with the session of each run that is finished, `take_over` with each whose check is to be run again.
+    with the session of each run that is finished, `take_over` with each of which something is left to do.
     """
 
     def __init__(self, duty: Duty, ended: Callable[[str], None], take_over: Callable[[Watched], None]) -> None:

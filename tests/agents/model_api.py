@@ -4,8 +4,8 @@ It speaks the streaming `POST /v1/messages` of Anthropic, and by the path what `
 
 The first part of the path chooses what becomes of a request: `http://127.0.0.1:PORT/ok` answers, `/401`, `/429`,
 `/usage`, `/billing`, `/context`, `/529` fail in that way, `/hang` never answers, `/cut` closes the connection after the
-first piece of an answer, `/tool` asks for a shell command first. Every request is kept, so that a test can look at what
-the agent really sent.
+first piece of an answer, `/tool` asks for a shell command for each prompt first. Every request is kept, so that a test
+can look at what the agent really sent.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -141,11 +142,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(status, json.dumps(document).encode(), {"content-type": "application/json", **headers})
 
     def _answer(self, body: dict[str, Any], *, wants_tool: bool, cut: bool) -> None:
-        asked = wants_tool and "tool_result" not in json.dumps(body.get("messages"))
+        asked = wants_tool and "tool_result" not in json.dumps(body.get("messages", [])[-1:])
         block: dict[str, Any] = {"type": "text", "text": ANSWER}
         if asked:
             arguments = {"command": self.api.command, "description": "make a file"}
-            block = {"type": "tool_use", "id": f"toolu_{len(self.api.requests)}", "name": "Bash", "input": arguments}
+            block = {"type": "tool_use", "id": f"toolu_{uuid.uuid4().hex}", "name": "Bash", "input": arguments}
         model = body.get("model", "stub")
         if body.get("stream"):
             events = b"".join(_stream(model, block))
@@ -171,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _message(model: str) -> dict[str, Any]:
     return {
-        "id": "msg_stub",
+        "id": f"msg_{uuid.uuid4().hex}",
         "type": "message",
         "role": "assistant",
         "model": model,

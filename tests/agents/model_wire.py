@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -55,6 +56,7 @@ def responses(mode: str, body: dict[str, Any], *, command: str, reset_at: int) -
     if mode in OPENAI_FAULTS:
         return _openai_fault(mode)
     item = _response_item(body, command if mode == "tool" else None)
+    response_id = _new_id("resp")
     usage = {
         "input_tokens": 120,
         "input_tokens_details": {"cached_tokens": 20},
@@ -62,7 +64,7 @@ def responses(mode: str, body: dict[str, Any], *, command: str, reset_at: int) -
         "output_tokens_details": {"reasoning_tokens": 5},
         "total_tokens": 150,
     }
-    response = {"id": "resp_stub", "object": "response", "status": "completed", "output": [item], "usage": usage}
+    response = {"id": response_id, "object": "response", "status": "completed", "output": [item], "usage": usage}
     place = {"item_id": item["id"], "output_index": 0, "content_index": 0}
     pieces = (
         ("response.output_item.added", {"output_index": 0, "item": {**item, "content": [], "status": "in_progress"}}),
@@ -73,7 +75,7 @@ def responses(mode: str, body: dict[str, Any], *, command: str, reset_at: int) -
         b"".join(
             f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n".encode()
             for kind, fields in (
-                ("response.created", {"response": {"id": "resp_stub"}}),
+                ("response.created", {"response": {"id": response_id}}),
                 *(pieces if item["type"] == "message" else ()),
                 ("response.output_item.done", {"output_index": 0, "item": item}),
                 ("response.completed", {"response": response}),
@@ -92,11 +94,16 @@ def chat(mode: str, body: dict[str, Any], *, command: str, reset_at: int) -> Rep
         return status, json.dumps({"error": {"type": kind, "message": message}}).encode(), {**JSON, **AT_ONCE}
     if mode in OPENAI_FAULTS:
         return _openai_fault(mode)
-    asked = mode == "tool" and body.get("tools") and '"role": "tool"' not in json.dumps(body.get("messages"))
+    asked = mode == "tool" and body.get("tools") and '"role": "tool"' not in json.dumps(body.get("messages", [])[-1:])
     delta: dict[str, Any] = {"role": "assistant", "content": ANSWER}
     if asked:
         arguments = json.dumps({"command": command, "description": "make a file"})
-        call = {"index": 0, "id": "call_stub", "type": "function", "function": {"name": "bash", "arguments": arguments}}
+        call = {
+            "index": 0,
+            "id": _new_id("call"),
+            "type": "function",
+            "function": {"name": "bash", "arguments": arguments},
+        }
         delta = {"role": "assistant", "content": None, "tool_calls": [call]}
     usage = {"prompt_tokens": 120, "completion_tokens": 30, "total_tokens": 150}
     base = {"id": "chatcmpl-stub", "object": "chat.completion.chunk", "created": 1, "model": "stub"}
@@ -118,7 +125,7 @@ def gemini(mode: str, body: dict[str, Any], *, command: str, reset_at: int) -> R
         error = {"code": status, "message": message, "status": kind, "details": [info] if mode == "billing" else []}
         return status, json.dumps({"error": error}).encode(), JSON
     part: dict[str, Any] = {"text": ANSWER}
-    if mode == "tool" and "functionResponse" not in json.dumps(body.get("contents")):
+    if mode == "tool" and "functionResponse" not in json.dumps(body.get("contents", [])[-1:]):
         arguments = {"command": command, "description": "make a file"}
         part = {"functionCall": {"name": "run_shell_command", "args": arguments}}
     usage = {
@@ -145,6 +152,11 @@ PROTOCOLS: dict[str, Callable[..., Reply]] = {
 """What a path holds that asks in that protocol."""
 
 
+def _new_id(kind: str) -> str:
+    """An id as an API gives each thing its own; what has the same id, a CLI takes for the same thing."""
+    return f"{kind}_{uuid.uuid4().hex}"
+
+
 def _openai_fault(mode: str) -> Reply:
     status, kind, message, headers = OPENAI_FAULTS[mode]
     error = {"type": kind, "message": message, "code": kind}
@@ -152,13 +164,19 @@ def _openai_fault(mode: str) -> Reply:
 
 
 def _response_item(body: dict[str, Any], command: str | None) -> dict[str, Any]:
-    if command is None or "function_call_output" in json.dumps(body.get("input")):
+    if command is None or "function_call_output" in json.dumps(body.get("input", [])[-1:]):
         content = [{"type": "output_text", "text": ANSWER, "annotations": []}]
-        return {"id": "msg_stub", "type": "message", "role": "assistant", "status": "completed", "content": content}
+        return {"id": _new_id("msg"), "type": "message", "role": "assistant", "status": "completed", "content": content}
     names = {tool.get("name") for tool in body.get("tools", [])}
     name, key = ("exec_command", "cmd") if "exec_command" in names else ("shell_command", "command")
     arguments = json.dumps({key: command})
-    return {"id": "fc_stub", "type": "function_call", "name": name, "call_id": "call_stub", "arguments": arguments}
+    return {
+        "id": _new_id("fc"),
+        "type": "function_call",
+        "name": name,
+        "call_id": _new_id("call"),
+        "arguments": arguments,
+    }
 
 
 def _gemini_quota(reset_at: int | None) -> Reply:

@@ -26,7 +26,7 @@ TASK_KEYS = (
         "schedule",
         "after",
     ),
-    *("attempts", "max_retries", "check", "last_run", "exit_code"),
+    *("attempts", "max_retries", "check", "worktree", "branch", "base", "land", "last_run", "exit_code"),
 )
 RUN_KEYS = (
     *("id", "task", "session", "series", "attempt", "trigger", "agent", "title", "prompt", "argv", "cwd"),
@@ -45,6 +45,8 @@ RUN_KEYS = (
     *(
         "script_outcome",
         "check",
+        *("repository", "worktree", "branch", "base", "head", "commits", "files_changed", "insertions", "deletions"),
+        *("dirty", "snapshot", "landed"),
         "conversation",
         "tokens_in",
         "tokens_out",

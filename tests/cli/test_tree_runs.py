@@ -141,7 +141,7 @@ def test_a_snapshot_whose_keeper_dies_again_and_again_is_given_up(work: TreeWork
     """git kills the keeper, which is the parent of git's, whenever a snapshot asks for the state of the tree."""
     tools = aq.home / "tools"
     tools.mkdir()
-    kill = "kill -KILL $(cut -d ' ' -f 4 /proc/$PPID/stat); echo x >> $HOME/kills"
+    kill = "echo x >> $HOME/kills; kill -KILL $(cut -d ' ' -f 4 /proc/$PPID/stat) $PPID"
     script = f'case "$*" in *--porcelain=v2*) {kill};; esac\nexec {shutil.which("git")} "$@"'
     (tools / "git").write_text(f"#!/bin/sh\n{script}\n")
     (tools / "git").chmod(0o755)
@@ -231,9 +231,13 @@ def test_a_conversation_goes_on_in_the_tree_and_a_base_of_its_own_begins_there(w
         aq.submit("-a", "mine", "-s", "talk", "--worktree", "-C", str(work.path), "go on")
     (work.path / "file").write_text("taken along\n")
     carried = submit(work, "cat file; git status --short", "--base", ".")
+    first = submit(work, "echo a > a; git add a; git commit -qm a")
+    after = submit(work, "cat a", "--after", first, "--base", f"@{first}")
     aq.drain()
     runs = aq.runs()
     path = str(tree(work, runs["talk/1.1"]))
     assert [runs[f"talk/{n}.1"]["result"] for n in (1, 2)] == [[path], [path, "--resume", "c"]]
     assert aq.stdout(runs[f"{carried}.1"]) == "taken along\n"
     assert runs[f"{carried}.1"]["files_changed"] == 0
+    assert aq.stdout(runs[f"{after}.1"]) == "a\n"
+    assert runs[f"{after}.1"]["base"] == runs[f"{first}.1"]["head"]

@@ -121,8 +121,16 @@ def _row(past: FoundRun, host: str) -> dict[str, object]:
         "trigger": first if past.run.attempt == 1 else Trigger.RETRY,
         "agent": task.work.agent,
         "argv": dumps(task.work.argv or ()),
-        "cwd": task.work.cwd,
+        "cwd": _directory(past),
         "scheduled_for": task.scheduled_for,
         "started_at": past.started_at,
         "host": host,
     }
+
+
+def _directory(past: FoundRun) -> str:
+    """Where a run worked."""
+    launch, left = past.task.work.launch, past.outcome.left
+    if left is None:
+        return past.task.work.cwd
+    return f"{left.worktree}/{launch.subdirectory}".rstrip("/")

@@ -88,11 +88,13 @@ def _workers(write: SessionWrite, host: str) -> list[str]:
     """Restore the worker of a run that the index forgot, so that recovery watches it; drop a worker without a run."""
     database = write.database
     live = {}
-    for seq, attempt, agent, shares, cwd, argv, edited in database.execute(REINDEX["running"]).fetchall():
+    for seq, attempt, agent, shares, cwd, argv, edited, has_tree in database.execute(REINDEX["running"]).fetchall():
         live[seq] = attempt
         values = {"session": write.session, "seq": seq, "attempt": attempt, "agent": agent, "shares": shares}
         # Whether its agent edits is not stored: if it does not, others wait for it in vain, but only until it ends.
         directory = None if edited is None else os.path.realpath(edited)
+        if has_tree:
+            directory, cwd = _in_tree(write, seq, attempt) or (None, cwd)
         values |= {"cwd": cwd, "argv": argv or "[]", "at": write.now, "host": host, "directory": directory}
         database.execute(REINDEX["missing_worker"], values)
         database.execute(REINDEX["missing_run"], values)
@@ -102,6 +104,14 @@ def _workers(write: SessionWrite, host: str) -> list[str]:
             database.execute(REINDEX["drop_worker"], {"session": session, "seq": seq, "attempt": attempt})
             mended.append(f"{session}/{seq}.{attempt}: the index listed it as running")
     return mended
+
+
+def _in_tree(write: SessionWrite, seq: int, attempt: int) -> tuple[str, str] | None:
+    """The tree that a run is in, and where in it; None if it does not have it yet."""
+    from agentq_cli.host.stage_records import read_made
+
+    made = read_made(f"{write.home}/runs/{seq}.{attempt}")
+    return None if made is None or not made.path else (made.path, made.directory)
 
 
 def roll_back_dead_writers(state: StateDir, sessions: Iterable[str]) -> list[str]:

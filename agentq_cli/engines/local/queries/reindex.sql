@@ -70,8 +70,8 @@ WHERE (typeof(due_at) <> 'integer' OR typeof(expires_at) NOT IN ('integer', 'nul
 
 -- name: running
 SELECT seq, runs, coalesce(agent, ''), kind = 'prompt' AND context = 'session', cwd, argv,
-       iif(kind = 'prompt' AND NOT shared, cwd, NULL) FROM messages_in
-WHERE status = 'running'
+       iif(kind = 'prompt' AND NOT shared, cwd, NULL), json_extract(launch, '$.repository') IS NOT NULL
+FROM messages_in WHERE status = 'running'
 
 -- name: missing_worker
 INSERT INTO workers (session, seq, attempt, agent, shares, claimed_at, directory)

@@ -1,0 +1,75 @@
+"""SIGKILL at every call of git that a run in a tree makes: of the program that called it, its keeper, or everything."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from pathlib import Path
+
+import pytest
+from crash_repository import make_repository
+from crash_world import CHECK, QUICK, ForkServer, World
+from invariants import Expected, violations
+from sampling import some
+from scenarios import HARMED, recover
+
+VICTIMS = {
+    "stage": "kill -KILL $PPID",
+    "keeper": "kill -KILL $(cut -d ' ' -f 4 /proc/$PPID/stat)",
+    "all": 'for each in $(grep -lzsF "AGENTQ_STATE_DIR=$AGENTQ_STATE_DIR" /proc/[0-9]*/environ); do'
+    " each=${{each#/proc/}}; each=${{each%/environ}}; [ $each = $$ ] || kill -KILL $each; done; kill -KILL $$",
+}
+GIT = """#!/bin/bash
+echo >> {place}/calls
+[ $(wc -l < {place}/calls) -ge {number} ] && mkdir {place}/killed 2>/dev/null && {{ {victim}; }}
+exec {git} "$@"
+"""
+CALLS = 32
+"""How many calls of git a run makes that is the first in its tree. Fewer fail a test; more are not all killed at."""
+
+
+def killed_at(world: World, number: int, victim: str) -> list[str]:
+    """A run whose git kills at a call; what is wrong after the recovery."""
+    place = world.root / "git"
+    place.mkdir()
+    program = place / "git"
+    values = {"place": place, "git": shutil.which("git"), "number": number}
+    program.write_text(GIT.format(victim=VICTIMS[victim].format(), **values))
+    program.chmod(0o755)
+    make_repository(world)
+    path = f"PATH={place}:{world.environ()['PATH']}"
+    given = ("--worktree", "-C", str(world.root / "repository"), "-e", path, "--grace", "200ms", "--check", CHECK)
+    world.submit("-s", "s", *given, script=f'echo "$AGENTQ_RUN" >>work && {QUICK}')
+    supervisor = world.start("run", "--drain")
+    supervisor.wait()
+    expected = Expected(HARMED if victim != "stage" else frozenset({"completed"}), strict=False)
+    found = recover(world, number % 2, strict=False) + violations(world, expected)
+    if not (place / "killed").exists():
+        found.append(f"only {len((place / 'calls').read_text().splitlines())} calls")
+    return [f"{victim} killed at call {number}: {each}" for each in found]
+
+
+STEPS = list(itertools.product(range(1, CALLS + 1), VICTIMS))
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_killed_at_a_call_of_git(tmp_path: Path, server: ForkServer, victim: str) -> None:
+    (number,) = some(range(1, CALLS + 1), 1, victim)
+    world = World(tmp_path / "world", server)
+    try:
+        assert killed_at(world, number, victim) == []
+    finally:
+        world.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_killed_at_every_call_of_git(tmp_path: Path, server: ForkServer) -> None:
+    wrong = []
+    for number, victim in STEPS:
+        world = World(tmp_path / f"{victim}-{number}", server)
+        try:
+            wrong += killed_at(world, number, victim)
+        finally:
+            world.close()
+    assert wrong == []
