@@ -264,8 +264,8 @@ class World:
         return int(until(lambda: self.record(run, name), f"the {name} record of {run}")["pid"])
 
     def processes(self) -> Iterator[int]:
-        """The live processes that carry this state dir's marker: detached supervisors, launchers, shims, agents. One that
-        a server forked does not."""
+        """The live processes that carry this state dir's marker: detached supervisors, launchers, shims, agents. One
+        that a server forked does not."""
         return (int(name) for name in os.listdir("/proc") if name.isdigit() and self._marked(int(name)))
 
     def _marked(self, pid: int) -> bool:
