@@ -40,5 +40,3 @@ def crasher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crasher]:
     crasher = Crasher(directory)
     yield crasher
     crasher.close()
-    if not any(directory.iterdir()):
-        directory.rmdir()
