@@ -30,7 +30,7 @@ PYTHON = (sys.executable, "-S")
 
 Process = subprocess.Popen[str] | Forked
 
-FORKED = frozenset(("stdin", "stdout", "stderr", "umask"))
+FORKED = frozenset(("stdin", "stdout", "stderr", "umask", "prepare"))
 """The options of a start that a fork can keep."""
 
 

@@ -42,8 +42,8 @@ HERE = Path(__file__).parent
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Three for two cores: for a third of its time a test waits, for a limit, a lock or a process that is to end."""
-    return 3 * len(os.sched_getaffinity(0)) // 2 or 1
+    """Two for each core: for a third of its time a test waits, for a limit, a lock or a process that is to end."""
+    return 2 * len(os.sched_getaffinity(0))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -84,6 +84,7 @@ def become(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
         from agentq_cli import __main__
 
         sys.argv = [__main__.__file__, *request["argv"]]
+        exec(request["prepare"], {})
         try:
             __main__.program()
         except SystemExit as end:

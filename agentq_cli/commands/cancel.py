@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agentq_cli.base.errors import AgentqError, Usage, WrongState
-from agentq_cli.commands import awaiting, targets
+from agentq_cli.commands import awaiting, targets, tree_words
 from agentq_cli.engines.door import Queue
 from agentq_cli.model.actions import Undone
 from agentq_cli.model.addresses import Address, RunId
@@ -49,7 +49,7 @@ def cancel(given: Given, at: Context) -> Result:
     named = targets.all_expanded(ids) if ids else targets.live(queue, own)
     if dry_run:
         found = targets.each_or_run(queue, named, lambda known: _would(queue, known), targets.run_or_task)
-        return targets.results(found, _would_be, queue.now)
+        return targets.results(found, lambda _, task: _would_be(task) + tree_words.stays(at, task), queue.now)
     if not everything:
         targets.confirm_many(bool(given["yes"]), len(named), "cancel")
     found = targets.each_or_run(queue, named, queue.cancel_each, targets.run_or_task)
@@ -60,7 +60,11 @@ def cancel(given: Given, at: Context) -> Result:
     rest = iter(stopped)
     found = [(name, next(rest) if _runs(task) else task) for name, task in found]
     targets.settle_dependents(queue)
-    return targets.results(found, lambda name, task: _message(name, task) + _late(queue, at.config, task), queue.now)
+
+    def message(name: str, task: Task) -> str:
+        return _message(name, task) + _late(queue, at.config, task) + tree_words.stays(at, task)
+
+    return targets.results(found, message, queue.now)
 
 
 def _runs(found: Task | Undone) -> TypeGuard[Task]:
@@ -108,7 +112,7 @@ def _would_one(queue: Queue, target: Address | RunId, task: Task | Undone) -> Ta
     return task
 
 
-def _would_be(_: str, task: Task) -> str:
+def _would_be(task: Task) -> str:
     return f"{task.address} would be {'stopped' if task.status is Status.RUNNING else 'cancelled'}"
 
 

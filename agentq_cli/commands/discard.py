@@ -45,7 +45,7 @@ def discard(given: Given, at: Context) -> Result:
     line = line_of(queue, trees, target)
     record = line.record
     if line.removed is not None:
-        raise WrongState(f"'{record.line}': its tree is gone already; {back(line)}")
+        raise WrongState(f"'{record.line}': its tree is gone already; `agentq restore {record.words}` brings it back")
     _refuse_used(queue, trees, line)
     lost = removal.find_lost(record, at.environ, at.config.caches)
     _tell(lost)
@@ -59,14 +59,9 @@ def discard(given: Given, at: Context) -> Result:
         still=lambda: _refuse_used(queue, trees, line),
         at_any_price=True,
     )
-    said = f"{record.line}: its tree and the branch '{record.branch}' are discarded; {back(line)}"
+    what = f"{record.line}: its tree and the branch '{record.branch}' are discarded"
+    said = f"{what}; `agentq restore {record.words}` brings it back"
     return Results([TargetResult(record.line, True, 0, said, None)])
-
-
-def back(line: Line) -> str:
-    """How a tree is brought back, in words."""
-    record = line.record
-    return f"`agentq restore {f'-s {record.session}' if record.seq is None else record.line}` brings it back"
 
 
 def _tell(lost: list[Lost]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import Usage, WrongState
-from agentq_cli.commands import targets
+from agentq_cli.commands import targets, tree_words
 from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue
 from agentq_cli.model.tasks import NewTask, Task
@@ -14,7 +14,7 @@ from agentq_cli.options.new_schedule import make_schedule, series
 from agentq_cli.options.new_task import ABOUT_TREE, AFTER, TaskMaker, content, environment, spelled
 from agentq_cli.options.table import rows
 from agentq_cli.options.tree_options import OF_TREE, PLACE, check_base, check_series
-from agentq_cli.show import documents
+from agentq_cli.show import documents, notices
 from agentq_cli.show.results import Items, Result
 
 TYPE_CHECKING = False
@@ -59,13 +59,14 @@ def edit(given: Given, here: Context) -> Result:
         from agentq_cli.commands import by_hand
 
         queue = here.open_queue()
+        before = queue.live(address)
         task = by_hand.edit(queue, address, here.environ, lambda *found: _typed(here, *found))
-        return _shown(here, queue, task)
+        return _shown(here, queue, before, task)
     queue = here.open_queue()
     before = queue.live(address)
     _recurs(before, changes, when, once)
     made = _made(here, before, whole(before, changes))
-    return _shown(here, queue, queue.edit(address, change(here, changes, made, when, once)))
+    return _shown(here, queue, before, queue.edit(address, change(here, changes, made, when, once)))
 
 
 def _made(here: Context, before: Task, options: Given, what: Callable[[str], str] = spelled) -> NewTask:
@@ -94,7 +95,10 @@ def _typed(here: Context, before: Task, changes: dict[str, Any], removed: set[st
     return change(here, changes, made, when, removed=removed - kept, exact=True)
 
 
-def _shown(here: Context, queue: Queue, task: Task) -> Result:
+def _shown(here: Context, queue: Queue, before: Task, task: Task) -> Result:
+    note = tree_words.left_behind(here, before, task)
+    if note:
+        notices.note(note)
     document = documents.task(task, now=queue.now, waiting_for=Why(queue, here.config).exactly(task))
     return Items("tasks", [document], line=lambda item: str(item["id"]))
 

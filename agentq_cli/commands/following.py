@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from agentq_cli.base.errors import NotFound
 from agentq_cli.host.place import is_there
+from agentq_cli.show.results import NOTE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,9 +58,13 @@ def follow(find_new: Callable[[], Sequence[Thing]]) -> Iterator[Thing | None]:
 
 
 def output(
-    streams: Mapping[str, OutputReader], has_ended: Callable[[], bool], wait: Callable[[], object]
+    streams: Mapping[str, OutputReader],
+    has_ended: Callable[[], bool],
+    wait: Callable[[], object],
+    note: Callable[[], str | None] = lambda: None,
 ) -> Iterator[tuple[str, bytes]]:
-    """What a run writes, as name of the stream and bytes, until it has ended; waits whenever there is nothing new."""
+    """What a run writes, as name of the stream and bytes, until it has ended; waits whenever there is nothing new. What
+    `note` then says comes as a NOTE."""
     ended = False
     while not ended:
         # Checked before reading, so that everything written before the end is read.
@@ -68,6 +73,8 @@ def output(
             while piece := reader.read():
                 yield name, piece
         if not ended:
+            if (text := note()) is not None:
+                yield NOTE, text.encode()
             wait()
 
 

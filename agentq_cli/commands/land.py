@@ -11,6 +11,7 @@ from agentq_cli.base.errors import AgentqError, NotFound, Usage, WrongState
 from agentq_cli.git.runner import Git, require_git
 from agentq_cli.model.actions import TargetResult
 from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.statuses import Status
 from agentq_cli.model.trees import Asked, Came
 from agentq_cli.options import values
 from agentq_cli.options.table import row
@@ -80,7 +81,17 @@ def land(given: Given, at: Context) -> Result:
         register.write(replace(register.read(record.path) or record, onto=into))
     assert landing is not None
     did = f"nothing to land on '{into}'" if landing.came == Came.NOTHING else landed.shown(landing)
+    did += _completes(queue, run, task)
     return Results([TargetResult(record.line, True, 0, f"{record.line}: {did}", None)], {"landed": landing.shown})
+
+
+def _completes(queue: Queue, run: RunId | None, task: Task | None) -> str:
+    """How a task is completed that has failed because its work could not land."""
+    if run is None or task is None or task.status is not Status.FAILED:
+        return ""
+    if not landed.lands_alone(queue.run(run).landing):
+        return ""
+    return f"; `agentq retry {task.address}` completes the task, without its agent"
 
 
 def _refuse(record: TreeRecord, landing: Landing | None) -> None:

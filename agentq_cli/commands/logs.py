@@ -186,8 +186,8 @@ def _followed(
                     lambda middle: _reading(at, queue, run, raw, width, middle=middle), queue, run, tail
                 )
                 yield from ((files[name], piece) for piece in so_far)
-        for name, piece in _pieces(queue, run, readers):
-            yield files[name], read.feed(piece) if name == "stdout" else piece
+        for name, piece in _pieces(queue, run, readers, _stages(queue, run)):
+            yield files.get(name, name), read.feed(piece) if name == "stdout" else piece
     yield files.get("stdout", "stdout"), read.end()
     yield from reading.note_of_end(queue, run, Pause().wait)
 
@@ -205,14 +205,33 @@ def _begun(at: Context, queue: Queue, address: Address, attempt: int | None) -> 
     return run
 
 
-def _pieces(queue: Queue, run: RunId, readers: Mapping[str, OutputReader]) -> Iterator[tuple[str, bytes]]:
+def _stages(queue: Queue, run: RunId) -> Callable[[], str | None]:
+    """A function that says the stage of a live run when that has changed."""
+    from agentq_cli.commands import tree_fields
+
+    last: str | None = None
+
+    def changed() -> str | None:
+        nonlocal last
+        now = tree_fields.stage(queue, run)
+        if now == last:
+            return None
+        last = now
+        return None if now is None else f"{run}: {now}"
+
+    return changed
+
+
+def _pieces(
+    queue: Queue, run: RunId, readers: Mapping[str, OutputReader], note: Callable[[], str | None] = lambda: None
+) -> Iterator[tuple[str, bytes]]:
     """Name of the file and bytes, until the run has ended."""
     first, pause = next(iter(readers.values())), Pause()
 
     def has_ended() -> bool:
         return first.ended or queue.run(run).status is not RunStatus.RUNNING
 
-    for name, piece in following.output(readers, has_ended, pause.wait):
+    for name, piece in following.output(readers, has_ended, pause.wait, note):
         pause.reset()
         yield name, piece
 

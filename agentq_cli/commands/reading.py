@@ -99,8 +99,8 @@ def how_it_ended(run: Run, *more: str) -> str:
         parts.append(run.error)
     if run.left is not None:
         parts.append(changes.of_run(run.left))
-    if run.landing is not None:
-        parts.append(f"landed {changes.landed(run.landing)}")
+    if run.landing is not None and run.landing.shown is not None and not run.error:
+        parts.append(changes.landed(run.landing))
     if run.cost_usd is not None:
         parts.append(money(run.cost_usd, list_price=run.list_price))
     return ", ".join(parts)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable, Sequence
 
 from agentq_cli.base.errors import AgentqError, Usage
-from agentq_cli.commands import edit, filters, nobody_there, targets
+from agentq_cli.commands import edit, filters, nobody_there, targets, tree_words
 from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue, done
 from agentq_cli.model.actions import Undone
@@ -14,8 +16,9 @@ from agentq_cli.model.statuses import Status
 from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
 from agentq_cli.options.new_task import TaskMaker, spelled
-from agentq_cli.show import documents
+from agentq_cli.show import documents, notices
 from agentq_cli.show.results import Items, Result
+from agentq_cli.trees.place import trees_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +57,7 @@ def retry(given: Given, at: Context) -> Result:
     queue = at.open_queue()
     words = targets.all_expanded(ids) if ids else _failed(queue, at, given)
     targets.confirm_many(bool(given["yes"]), len(words), "retry")
+    _tell_trees(queue, at, words)
     found = targets.each(queue, words, lambda addresses: _again(queue, at, addresses, changes))
     targets.settle_dependents(queue)
     if any(isinstance(task, Undone) for _, task in found):
@@ -68,6 +72,17 @@ def retry(given: Given, at: Context) -> Result:
         for task in tasks
     )
     return Items("tasks", items, line=lambda item: str(item["id"]), empty="nothing has failed")
+
+
+def _tell_trees(queue: Queue, at: Context, words: Sequence[str]) -> None:
+    """Say before which of these tasks begin in a new tree."""
+    if not os.path.isdir(trees_directory(at.config, queue.here.path)):
+        return
+    with contextlib.suppress(AgentqError):  # told by the retry itself
+        for task in queue.readable([targets.address(word) for word in words]).values():
+            note = tree_words.begins_anew(at, task)
+            if note:
+                notices.note(note)
 
 
 def _failed(queue: Queue, at: Context, given: Given) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from agentq_cli.base.clock import rfc3339
-from agentq_cli.commands import answer, following, reading, run_document
+from agentq_cli.commands import answer, following, reading, run_document, tree_fields
 from agentq_cli.diagnose.next_environment import NextEnvironment
 from agentq_cli.diagnose.next_environment import lines as environment_lines
 from agentq_cli.diagnose.why import Why
@@ -16,7 +16,7 @@ from agentq_cli.model.statuses import Status
 from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
 from agentq_cli.policy import checked
-from agentq_cli.show import changes, documents
+from agentq_cli.show import documents
 from agentq_cli.show.results import Document, Result, Said, Worded
 
 TYPE_CHECKING = False
@@ -53,7 +53,7 @@ def show(given: Given, at: Context) -> Result:
     data["reason"] = _overdue(queue, at.config, found) or data["reason"]
     runs = list(queue.runs(address=address, limit=LAST_RUNS))
     data["checkpoint"] = _checkpoint(queue, runs[0].id) if runs else None
-    lines = _lines(found, data, runs, queue.spent(found), _keeper(queue, found))
+    lines = _lines(queue, at.config, found, data, runs)
     return Document("task", data, [*lines, *(answer.lines(queue, at.config, runs[0]) if runs else ())])
 
 
@@ -76,10 +76,7 @@ def _run_lines(queue: Queue, config: Config, run: Run) -> Iterator[tuple[str, st
     if run.checked is not None:
         yield "Check", run.checked.command
         yield "Checked", f"{checked.ending(run.checked)}; `agentq logs {run.id} --check` prints its output"
-    if run.left is not None:
-        yield from changes.fields(run.left)
-    if run.landing is not None:
-        yield "Landed", changes.landed(run.landing)
+    yield from tree_fields.of_run(queue, run)
     yield from answer.lines(queue, config, run)
 
 
@@ -99,23 +96,26 @@ def _overdue(queue: Queue, config: Config, task: Task) -> str | None:
     return None if found is None else str(found)
 
 
-def _keeper(queue: Queue, task: Task) -> str | None:
-    """What a person should know about the keeper of a live run."""
-    worker = queue.worker(task.address) if task.status is Status.RUNNING else None
+def _live(queue: Queue, task: Task) -> Iterator[tuple[str, str]]:
+    """What a person should know about a live run: the stage that it is in, and its keeper."""
+    worker = queue.worker(task.address)
     if worker is None:
-        return None
+        return
     from agentq_cli.host import keeper
 
-    return keeper.ELSEWHERE if keeper.run_is_foreign(queue.here.run(worker.id)) else None
+    if (stage := tree_fields.stage(queue, worker.id)) is not None:
+        yield "Stage", stage
+    if keeper.run_is_foreign(queue.here.run(worker.id)):
+        yield "Keeper", keeper.ELSEWHERE
 
 
 def _lines(
-    task: Task, data: documents.Item, runs: list[Run], spent_usd: float, keeper: str | None
+    queue: Queue, config: Config, task: Task, data: documents.Item, runs: list[Run]
 ) -> Iterator[tuple[str, str]]:
     yield "Task", data["id"]
     yield "Status", data["status"]
-    if keeper:
-        yield "Keeper", keeper
+    if task.status is Status.RUNNING:
+        yield from _live(queue, task)
     if data["reason"]:
         yield "Reason", data["reason"]
     if data["waiting_for"]:
@@ -131,6 +131,7 @@ def _lines(
     yield "Directory", data["cwd"]
     if data["check"]:
         yield "Check", data["check"]
+    yield from tree_fields.of_task(queue, config, task, runs)
     if data["labels"]:
         yield "Labels", ", ".join(data["labels"])
     for label, key in (("Priority", "priority"), ("Key", "key"), ("Series", "series")):
@@ -146,7 +147,7 @@ def _lines(
     if task.work.launch.memory_bytes is not None:
         yield "Memory", values.format_size(task.work.launch.memory_bytes)
     if task.work.launch.max_cost_usd is not None:
-        yield "Cost", f"{values.format_cost(spent_usd)} of {values.format_cost(task.work.launch.max_cost_usd)}"
+        yield "Cost", f"{values.format_cost(queue.spent(task))} of {values.format_cost(task.work.launch.max_cost_usd)}"
     for each in data["after"]:
         yield "After", each["id"] if each["on"] == "success" else f"{each['id']} ({each['on']})"
     if data["attempts"] > 1 or task.work.launch.retries is not None:

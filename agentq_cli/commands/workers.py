@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 
 from agentq_cli.base.clock import monotonic_ms
+from agentq_cli.commands import tree_fields
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper, resources, tree
 from agentq_cli.host.records import Start
@@ -86,10 +87,18 @@ def running(queue: Queue, live: Sequence[Worker]) -> list[documents.Item]:
                 # Without the keeper; pages that several processes share count for each of them.
                 rss_bytes=None if processes is None else resources.resident(processes),
                 state="orphaned" if worker.id in orphaned else "adopted" if worker.adopted else "running",
-                note=keeper.ELSEWHERE if start is not None and keeper.is_foreign(start) else None,
+                note=_note(directory, start),
             )
         )
     return items
+
+
+def _note(directory: RunDirectory, start: Start | None) -> str | None:
+    """What is special about a run: who keeps it, or what it does besides its agent."""
+    if start is not None and keeper.is_foreign(start):
+        return keeper.ELSEWHERE
+    stage = directory.stage()
+    return None if stage is None else tree_fields.STAGES.get(stage)
 
 
 def _overdue(queue: Queue, config: Config, worker: Worker, item: documents.Item) -> documents.Item:

@@ -1,9 +1,4 @@
-"""The branches and refs of sessions and tasks, by name, and whether a branch is free.
-
-A session's name is put into a ref such that git takes it and that no two sessions meet: git refuses two dots in a row,
-a dot at the end and `.lock` at the end (git-check-ref-format(1)), so such a dot is written as `%2E`. No session's name
-contains a percent sign.
-"""
+"""The refs of sessions and tasks, and whether a branch is free."""
 
 from __future__ import annotations
 
@@ -12,40 +7,14 @@ import os
 from agentq_cli.base.names import is_name
 from agentq_cli.git.refusals import BadBranch, BranchCheckedOut, BranchTaken
 from agentq_cli.git.repository import HEADS
+from agentq_cli.model.branches import OF_SESSIONS, OF_TASKS, decoded, encoded, session_branch, task_branch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.git.runner import Git
 
-OF_SESSIONS = "agentq/s/"
-OF_TASKS = "agentq/t/"
 SNAPSHOTS = "refs/agentq/"
 CARRIED = "refs/agentq/%carried/"
-DOT = "%2E"
-
-
-def encoded(session: str) -> str:
-    """The name of a session as a component of a ref."""
-    return "".join(DOT if _refused_dot(session, place) else letter for place, letter in enumerate(session))
-
-
-def _refused_dot(session: str, place: int) -> bool:
-    return session[place] == "." and (session[place + 1 :] in ("", "lock") or session[place + 1] == ".")
-
-
-def decoded(component: str) -> str:
-    """The name of the session that `encoded` made a component of."""
-    return component.replace(DOT, ".")
-
-
-def session_branch(session: str) -> str:
-    """The branch of a session with a conversation."""
-    return f"{OF_SESSIONS}{encoded(session)}"
-
-
-def task_branch(session: str, number: int) -> str:
-    """The branch of an isolated task."""
-    return f"{OF_TASKS}{encoded(session)}/{number}"
 
 
 def line_of(branch: str) -> tuple[str, int | None] | None:
@@ -106,7 +75,8 @@ def check_branch(git: Git, branch: str, *, ours: str | None = None) -> str | Non
     BadBranch for a name that git does not take or that another branch stands in the way of, BranchCheckedOut if it is
     checked out in another tree, BranchTaken if somebody else made it, GitFailed.
     """
-    if branch.startswith("-") or git.run("check-ref-format", HEADS + branch, ok=(0, 1)).code != 0:
+    # `HEAD` can be a ref there, but git-branch(1) makes no such branch: its name means another thing everywhere.
+    if branch.startswith("-") or branch == "HEAD" or git.run("check-ref-format", HEADS + branch, ok=(0, 1)).code != 0:
         raise BadBranch(f"--branch '{branch}': not a name that git takes for a branch")
     found = False
     for each in _branches_around(git, branch):
@@ -117,7 +87,7 @@ def check_branch(git: Git, branch: str, *, ours: str | None = None) -> str | Non
         return None
     held = _holder(git, branch)
     if held is not None and held != ours:
-        raise BranchCheckedOut(f"--branch '{branch}': checked out in '{held}'")
+        raise BranchCheckedOut(f"--branch '{branch}': checked out in '{held}'; name another one")
     if ours is None:
         raise BranchTaken(f"--branch '{branch}': already there, and not made for this; name another one")
     return find_branch(git, branch)

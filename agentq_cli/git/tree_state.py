@@ -58,13 +58,13 @@ def find_strays(trees: str, known: Iterable[str]) -> list[str]:
     return sorted(paths.difference(known))
 
 
-def disk_usage(path: str) -> int:
+def disk_usage(path: str, most: int | None = None) -> int:
     """How many bytes of disk the files below a directory take. What vanishes or cannot be read meanwhile counts for
-    nothing; a file with several names counts once."""
+    nothing; a file with several names counts once. Beyond `most` nothing more is looked at."""
     total = 0
     seen: set[tuple[int, int]] = set()
     waiting = [path]
-    while waiting:
+    while waiting and (most is None or total <= most):
         try:
             with os.scandir(waiting.pop()) as entries:
                 found = list(entries)

@@ -186,6 +186,20 @@ class RunDirectory:
             return True
         return os.path.lexists(self.file("stages")) and not os.path.lexists(self.file("stdout"))
 
+    def stage(self) -> str | None:
+        """The stage that a live run is in, by its name in `policy.stages`; None for its agent, and what is not
+        known."""
+
+        def is_there(name: str) -> bool:
+            return os.path.lexists(self.file(name))
+
+        if is_there("passed"):
+            landing = any(map(is_there, ("checked", "reply", "landing")))
+            return "land" if landing else "check" if is_there("check") else "snapshot"
+        if not is_there("stages") or is_there("stdout") or is_there("script.stdout"):
+            return "check" if is_there("check") else None
+        return "setup" if is_there("setup") else "tree"
+
     def clear(self, output: str) -> None:
         """Remove what an interrupted program has printed to one of the files."""
         for name in (output, f"{output}.cut"):
@@ -213,6 +227,11 @@ class RunDirectory:
         """How the landing of the run ended; None if that is not recorded."""
         document = self._load("landing")
         return None if document is None else records.read_landing(document)
+
+    def tree_notes(self) -> tuple[str, ...]:
+        """What whoever reads about the run is to know about the tree that it got."""
+        made = records.read_made(self._load("tree") or {})
+        return () if made is None else made.notes
 
     def checkpoint(self) -> Checkpoint | None:
         """Where the run found a repository and how it left that; None outside of any, or if that is not known."""

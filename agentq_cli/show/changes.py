@@ -7,7 +7,7 @@ from agentq_cli.show.pen import MINUS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     from agentq_cli.model.trees import Landing, Left
@@ -15,18 +15,6 @@ if TYPE_CHECKING:
 UNKNOWN = "?"
 DIGITS = 12
 """How many digits of a commit's id are shown."""
-
-PATHS = 5
-"""How many files that keep work from landing are named."""
-
-KEPT = {
-    Came.UNCOMMITTED: "files are not committed",
-    Came.CONFLICT: "conflict",
-    Came.HELD: "held",
-    Came.FAILING: "the branch itself fails the check",
-    Came.UNFIT: "the check fails once it is merged",
-}
-"""What kept work from landing, in words."""
 
 
 def counted(files: int | None, insertions: int | None, deletions: int | None) -> str:
@@ -50,8 +38,6 @@ def of_item(item: Mapping[str, Any]) -> str:
 
 def fields(left: Left) -> Iterator[tuple[str, str]]:
     """What a run left in its tree, as fields."""
-    yield "Branch", left.branch if left.base is None else f"{left.branch}, from {left.base[:DIGITS]}"
-    yield "Worktree", left.worktree
     parts = [of_run(left)]
     if left.commits:
         parts.append(f"{left.commits} {'commit' if left.commits == 1 else 'commits'}")
@@ -78,16 +64,11 @@ def summed(landings: Mapping[str, int], unfit: int) -> str:
 
 
 def landed(landing: Landing) -> str:
-    """How a landing ended: `on main, 0123456789ab`, or what keeps it."""
+    """How a landing ended: `landed on main as 0123456789ab`, or what keeps it."""
+    if landing.came == Came.LANDED and landing.commit is not None:
+        return f"landed on {landing.into} as {landing.commit[:DIGITS]}"
     if landing.came == Came.NOTHING:
         return f"nothing to land on {landing.into}"
-    if landing.commit is not None:
-        at = f"on {landing.into}, {landing.commit[:DIGITS]}"
-        return f"{at}; not pushed: {landing.why}" if landing.came == Came.REFUSED else at
-    words = [KEPT.get(Came(landing.came), landing.came), landing.why or "", _named(landing.paths)]
-    return f"not on {landing.into}: {': '.join(word for word in words if word)}"
+    from agentq_cli.policy.landed import shown
 
-
-def _named(paths: Sequence[str]) -> str:
-    more = f" and {len(paths) - PATHS} more" if len(paths) > PATHS else ""
-    return f"{', '.join(map(repr, paths[:PATHS]))}{more}" if paths else ""
+    return shown(landing)

@@ -82,9 +82,21 @@ def task(task: Task, *, now: int, waiting_for: WaitingFor | None) -> Item:
         "attempts": task.attempts,
         "max_retries": task.work.launch.max_retries,
         "check": task.work.launch.check,
+        **_tree(task),
         "last_run": None if task.last_run is None else str(RunId(task.session, task.seq, task.last_run)),
         "exit_code": task.exit_code,
     }
+
+
+def _tree(task: Task) -> Item:
+    """The keys of a task about its tree; null without one."""
+    launch = task.work.launch
+    if launch.repository is None:
+        return dict.fromkeys(("worktree", "branch", "base", "land"))
+    from agentq_cli.model.branches import branch_of
+
+    branch = branch_of(task.work, task.address)
+    return {"worktree": True, "branch": branch, "base": launch.base, "land": launch.land}
 
 
 def schedule(task: Task, recurrence: Recurrence, now: int) -> Item:

@@ -80,6 +80,7 @@ ENDED = (
     Column("WHEN", "finished_at", kind="time", spare=2),
     Column("TOOK", "duration_ms", kind="duration", spare=3),
     Column("COST", cost, kind="number", spare=3),
+    Column("CHANGES", "changes", kind="number", spare=1, sparse=2),
     Column("AGENT", "agent", spare=1),
     Column("TASK", _doing),
 )

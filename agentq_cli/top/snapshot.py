@@ -18,7 +18,7 @@ from agentq_cli.model.tasks import Task
 from agentq_cli.model.workers import Worker
 from agentq_cli.options import values
 from agentq_cli.policy import figures
-from agentq_cli.show import documents
+from agentq_cli.show import changes, documents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ RUNNING = 100
 LONGEST = 300
 """The most characters of a run's last line."""
 
-INTERNAL = ("why", "labels", "priority")
+INTERNAL = ("why", "labels", "priority", "changes")
 """Keys of items that are not in the document."""
 
 
@@ -193,6 +193,11 @@ def _ended_run(queue: Queue, run: PastRun, task: Task | None) -> documents.Item:
         "failure_class": run.failure_class,
         "error": run.error,
         "cost_usd": run.cost_usd,
+        "files_changed": None if run.left is None else run.left.files_changed,
+        "insertions": None if run.left is None else run.left.insertions,
+        "deletions": None if run.left is None else run.left.deletions,
+        "landed": None if run.landing is None else run.landing.shown,
+        "changes": changes.of_run(run.left),
         "labels": () if task is None else task.work.labels,
         "work": "" if task is None else documents.brief_work(task.work.argv, asked),
     }

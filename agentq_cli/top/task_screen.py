@@ -1,4 +1,4 @@
-"""The screen of one task: its answer, transcript, stderr, attempts and events, each a tab."""
+"""The screen of one task: its answer, transcript, stderr, attempts and events, and what it changed, each a tab."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from textual.widgets import Footer, Markdown, Static, TabbedContent, TabPane
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.show.drawing import sentence
-from agentq_cli.show.pen import Pen
-from agentq_cli.top import task_view
+from agentq_cli.show.harmless import harmless
+from agentq_cli.show.pen import WRONG, Pen
+from agentq_cli.top import diff, task_view
 from agentq_cli.top.desk import Desk
 from agentq_cli.top.pane import Pane
 from agentq_cli.top.panes import laid
@@ -29,7 +30,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.engines.door import Queue
 
-TABS = ("answer", "transcript", "stderr", "attempts", "events")
+TABS = ("answer", "transcript", "stderr", "attempts", "events", "diff")
+"""The tabs; only a task in a tree has the last one."""
+
 LOOK_SECONDS = 0.25
 """How often the output of a run that goes on is looked at while its tab is open."""
 
@@ -71,11 +74,14 @@ class TaskScreen(Screen[None]):
                 yield Pane("runs-of-task")
             with TabPane("Events", id="events"):
                 yield Pane("events-of-task")
+            with TabPane("Diff", id="diff"):
+                yield Reel()
         yield Static(markup=False, classes="said")
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
         """Begin to follow."""
+        self.query_one("#tabs", TabbedContent).hide_tab("diff")
         self.set_interval(LOOK_SECONDS, self._follow)
         self.renew()
 
@@ -95,7 +101,7 @@ class TaskScreen(Screen[None]):
             return ""
         if self.tab == "answer":
             return self.view.answer.text
-        if self.tab in ("transcript", "stderr"):
+        if self.tab in ("transcript", "stderr", "diff"):
             return self._reel(self.tab).text
         return str(self.address if self._run is None else self._run)
 
@@ -106,6 +112,8 @@ class TaskScreen(Screen[None]):
             return ["logs", str(self._run), "--stderr"]
         if self.tab == "transcript" and self._run is not None:
             return ["logs", str(self._run)]
+        if self.tab == "diff":
+            return ["diff", str(self.address if self._attempt is None or self._run is None else self._run)]
         return ["show", str(self.address)]
 
     @work(exclusive=True, group="read")
@@ -127,7 +135,13 @@ class TaskScreen(Screen[None]):
         await self._answer(view.answer)
         self._read_on()
 
+    @property
+    def _tabs(self) -> tuple[str, ...]:
+        return TABS if self.view is not None and self.view.in_tree else TABS[:-1]
+
     def _draw(self, view: TaskView) -> None:
+        if view.in_tree:
+            self.query_one("#tabs", TabbedContent).show_tab("diff")
         self.query_one(".facts", Static).update(sentence(view.facts, self._pen))
         width = self.size.width
         for name, columns, items, key in (
@@ -155,6 +169,8 @@ class TaskScreen(Screen[None]):
         """Read on in the run that is shown, if the tab of its output is open."""
         if self.tab in ("transcript", "stderr"):
             self._more()
+        elif self.tab == "diff":
+            self._compare()
 
     @work(group="more")
     async def _more(self) -> None:
@@ -176,6 +192,19 @@ class TaskScreen(Screen[None]):
         lines = await self._desk.ask(read)
         if run == self._run and lines:
             self._reel(name).add(lines)
+
+    @work(exclusive=True, group="diff")
+    async def _compare(self) -> None:
+        try:
+            read = await self._desk.ask(lambda queue: diff.find(self._desk.at, queue, self.address, self._attempt))
+            lines = await asyncio.to_thread(read)
+        except (AgentqError, OSError) as error:
+            lines = [Line(harmless(str(error)), WRONG)]
+        reel = self._reel("diff")
+        if reel.text != "\n".join(line.text for line in lines):
+            reel.begin()
+            reel.add(lines)
+            reel.scroll_home(animate=False)
 
     def _reel(self, name: str) -> Reel:
         return self.query_one(f"#{name} Reel", Reel)
@@ -203,9 +232,11 @@ class TaskScreen(Screen[None]):
             self.renew()
 
     def action_tab(self, name: str) -> None:
-        """Open a tab."""
+        """Open a tab, if the task has it."""
+        if name not in self._tabs:
+            return
         self.query_one("#tabs", TabbedContent).active = name
 
     def action_next_tab(self, step: int) -> None:
         """Open the tab beside."""
-        self.action_tab(TABS[(TABS.index(self.tab) + step) % len(TABS)])
+        self.action_tab(self._tabs[(TABS.index(self.tab) + step) % len(self._tabs)])

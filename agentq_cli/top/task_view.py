@@ -15,6 +15,7 @@ from agentq_cli.model.statuses import RunStatus
 from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
 from agentq_cli.show import documents
+from agentq_cli.show.changes import of_run
 from agentq_cli.show.costs import together
 from agentq_cli.show.harmless import harmless, one_line
 from agentq_cli.show.pen import DIM, STATUS_STYLES, WRONG
@@ -37,6 +38,7 @@ ATTEMPTS = (
     Column("STARTED", "started_at", kind="time", spare=2),
     Column("TOOK", "duration_ms", kind="duration"),
     Column("COST", cost, kind="number"),
+    Column("CHANGES", "changes", kind="number", spare=1, sparse=2),
     Column("EXIT", "exit_code", kind="number", spare=1, sparse=True),
     Column("ERROR", "error"),
 )
@@ -70,6 +72,11 @@ class TaskView:
     now: int
 
     @property
+    def in_tree(self) -> bool:
+        """Whether it has a tree."""
+        return self.task.work.launch.repository is not None
+
+    @property
     def goes_on(self) -> bool:
         """Whether the run goes on."""
         return self.run is not None and self.run.status is RunStatus.RUNNING
@@ -101,6 +108,7 @@ def _attempt(run: Run) -> Item:
         "started_at": documents.moment(run.started_at),
         "duration_ms": run.duration_ms,
         "cost_usd": run.cost_usd,
+        "changes": of_run(run.left),
         "exit_code": run.exit_code,
         "error": run.error,
     }

@@ -5,11 +5,12 @@ from __future__ import annotations
 from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import NotFound
 from agentq_cli.model.addresses import Address
+from agentq_cli.model.branches import branch_of, is_own
 from agentq_cli.model.trees import Asked
 from agentq_cli.options.tree_options import base_task
 from agentq_cli.show.documents import title
 from agentq_cli.trees.place import trees_directory
-from agentq_cli.trees.records import branch_of, is_own, tree_at, tree_of
+from agentq_cli.trees.records import tree_at, tree_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

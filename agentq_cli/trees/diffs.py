@@ -12,11 +12,12 @@ import os
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.errors import NotFound
 from agentq_cli.git.advance import commit_at
-from agentq_cli.git.branches import SNAPSHOTS, encoded, run_of, snapshot_ref
+from agentq_cli.git.branches import SNAPSHOTS, run_of, snapshot_ref
 from agentq_cli.git.changes import changed_files, files_since
 from agentq_cli.git.live import announced
 from agentq_cli.git.runner import Git, GitTalkative
 from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.branches import encoded
 from agentq_cli.trees.lines import config_of, copied_into, git_of, is_there, line_of
 from agentq_cli.trees.records import tree_of
 

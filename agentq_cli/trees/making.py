@@ -11,7 +11,7 @@ from agentq_cli.base.clock import awake_ms
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError, Busy, Usage
 from agentq_cli.git import trees
-from agentq_cli.git.branches import SNAPSHOTS, check_branch, encoded, find_branch, run_of, snapshot_ref
+from agentq_cli.git.branches import SNAPSHOTS, check_branch, find_branch, run_of, snapshot_ref
 from agentq_cli.git.merge import LANDED, find_landed
 from agentq_cli.git.put_back import put_back, snapshot_head
 from agentq_cli.git.refusals import BranchTaken, UnknownRef
@@ -19,6 +19,7 @@ from agentq_cli.git.repository import Repository, find_commit, refuse_inside
 from agentq_cli.git.runner import require_git
 from agentq_cli.git.trees import Plan, SpoiledTree, check_tree
 from agentq_cli.git.visit import go_home
+from agentq_cli.model.branches import encoded
 from agentq_cli.model.statuses import FailureClass
 from agentq_cli.model.trees import Made
 from agentq_cli.trees import register

@@ -9,12 +9,13 @@ import os
 
 from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import NotFound
-from agentq_cli.git.branches import line_of, session_branch, short_names, task_branch
+from agentq_cli.git.branches import line_of, short_names
 from agentq_cli.git.refusals import AnotherTree, BranchTaken
 from agentq_cli.git.repository import HEADS
 from agentq_cli.model.addresses import Address
+from agentq_cli.model.branches import branch_of, is_own, session_branch, task_branch
 from agentq_cli.trees import register
-from agentq_cli.trees.records import branch_of, is_own, tree_name
+from agentq_cli.trees.records import tree_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from agentq_cli.base.dataclass import NamedTuple
-from agentq_cli.git.branches import task_branch
 from agentq_cli.model.addresses import Address
+from agentq_cli.model.branches import branch_of, is_own, task_branch
 from agentq_cli.trees.place import trees_directory
-from agentq_cli.trees.records import branch_of, is_own, tree_of
+from agentq_cli.trees.records import tree_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ import os
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.errors import AgentqError, NotFound
 from agentq_cli.git.advance import commit_at
-from agentq_cli.git.branches import SNAPSHOTS, carried_ref, encoded, run_of
+from agentq_cli.git.branches import SNAPSHOTS, carried_ref, run_of
 from agentq_cli.host.place import LOOK_MS
 from agentq_cli.model.addresses import Address
+from agentq_cli.model.branches import encoded
 from agentq_cli.trees import listing, register, removal, removed
 from agentq_cli.trees.diffs import last_run
 from agentq_cli.trees.lines import git_of

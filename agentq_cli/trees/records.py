@@ -10,7 +10,7 @@ import hashlib
 import os
 
 from agentq_cli.base.dataclass import dataclass
-from agentq_cli.git.branches import session_branch, task_branch
+from agentq_cli.model.branches import session_branch, task_branch
 from agentq_cli.model.work import OWN_BRANCH
 
 TYPE_CHECKING = False
@@ -49,17 +49,10 @@ class TreeRecord:
         """The session, or the address of the task, that it belongs to."""
         return self.session if self.seq is None else f"{self.session}/{self.seq}"
 
-
-def is_own(work: Work) -> bool:
-    """Whether a task has a tree of its own, and not its session's."""
-    return work.context == "isolated"
-
-
-def branch_of(work: Work, address: Address) -> str:
-    """The branch of a task that has a tree."""
-    if work.launch.branch is not None:
-        return work.launch.branch
-    return task_branch(*address) if is_own(work) else session_branch(address.session)
+    @property
+    def words(self) -> str:
+        """How a command names it."""
+        return f"-s {self.session}" if self.seq is None else self.line
 
 
 def tree_name(repository: str, branch: str) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 
 import pytest
-from driven import Driven
+from driven import HELD, Driven
 from terminal import on_terminal
+from tree_work import TreeWork
 
-from agentq_cli.model.trees import Came, Landing, Left
+from agentq_cli.model.trees import OF_RUN, Came, Landing, Left
 
 BASE, HEAD, SNAPSHOT = ("0" * 40, "1" * 40, "2" * 40)
 
@@ -72,7 +74,7 @@ def test_a_run_and_its_document_say_all_of_it(changed: Driven) -> None:
         "Worktree:  /t/1",
         "Changes:   +120 −8, 3 files, 2 commits",
         f"Snapshot:  {HEAD}",
-        f"Landed:    on main, {HEAD[:12]}",
+        f"Landing:   landed on main as {HEAD[:12]}",
     ):
         assert line in text.splitlines()
     run = changed.json("show", "default/1.1")
@@ -82,11 +84,11 @@ def test_a_run_and_its_document_say_all_of_it(changed: Driven) -> None:
     assert changed.json("show", "default/2.1")["landed"] == "nothing"
     assert {changed.json("show", "default/5.1")[key] for key in keys.split()} == {None}
     conflict = changed("show", "default/3.1").stdout
-    assert "Landed:    not on main: conflict: 'a', 'b\\nc'" in conflict
+    assert "Landing:   cannot land on 'main': conflict: 'a', 'b\\nc'" in conflict
     assert "Snapshot:  1.5 GiB, which is more than 1 GiB" in conflict
     assert "Changes:   +1 −0, 1 file, 2 commits, not all committed" in conflict
     assert "success, " in changed("show", "default/1").stdout
-    assert f"+120 −8, 3 files, landed on main, {HEAD[:12]}" in changed("show", "default/1").stdout
+    assert f"+120 −8, 3 files, landed on main as {HEAD[:12]}" in changed("show", "default/1").stdout
 
 
 def test_a_report_counts_landings_and_lists_what_each_task_changed(changed: Driven) -> None:
@@ -95,9 +97,9 @@ def test_a_report_counts_landings_and_lists_what_each_task_changed(changed: Driv
     changes = text.partition("Changes:\n")[2].splitlines()
     assert [line.split("  ")[:4] for line in changes] == [
         ["default/4", "?", "agentq/t/default/4", "not landed"],
-        ["default/3", "+1 −0, 1 file", "agentq/t/default/3", "not on main: conflict: 'a', 'b\\nc'"],
+        ["default/3", "+1 −0, 1 file", "agentq/t/default/3", "cannot land on 'main': conflict: 'a', 'b\\nc'"],
         ["default/2", "nothing", "agentq/t/default/2", "nothing to land on main"],
-        ["default/1", "+120 −8, 3 files", "agentq/t/default/1", f"on main, {HEAD[:12]}"],
+        ["default/1", "+120 −8, 3 files", "agentq/t/default/1", f"landed on main as {HEAD[:12]}"],
     ]
     found = changed.json("report")
     counts = [found[key] for key in ("landed", "nothing_to_land", "conflicts", "checks_failed")]
@@ -120,3 +122,37 @@ def test_stats_count_landings_and_what_was_pruned_stays_counted(changed: Driven)
     changed("prune", "default/1", "--yes")
     assert counters in changed("stats", "--prometheus").stdout
     assert changed.json("stats")["landed"] == 0
+
+
+def test_a_run_in_a_tree_says_where_it_is_and_what_it_left(aq: Driven) -> None:
+    work = TreeWork(aq)
+    did = "echo four >> file; git commit -qam Four; echo new > other"
+    given = ("--worktree", "-C", str(work.path), "--setup", "echo ready", "--check", f"set -- check; {HELD}")
+    aq.exec("sh", "-c", did, given=given)
+    supervisor = aq.supervise("--drain")
+    aq.started("check")
+    assert re.search(r"^Stage: +its check runs$", aq("show", "1").stdout, re.M)
+    assert aq.json("workers")["items"][0]["note"] == "its check runs"
+    following = aq.start("logs", "--follow", "1")
+    assert following.stderr is not None
+    assert following.stderr.readline() == "default/1.1: its check runs\n"
+    aq.let_go("check")
+    assert "success, " in following.stderr.readline()
+    aq.ended(following)
+    aq.ended(supervisor, 0)
+    assert aq("logs", "1", "--setup").stdout == "ready\n"
+    task, run = aq.task("default/1"), aq.runs()["default/1.1"]
+    start, branch = work.git("rev-parse", "main"), "agentq/t/default/1"
+    assert [task[key] for key in ("worktree", "branch", "base", "land")] == [True, branch, "refs/heads/main", None]
+    found = [run[key] for key in ("repository", "branch", "base", "head", "commits", "files_changed", "insertions")]
+    assert found == [str(work.path), branch, start, work.git("rev-parse", branch), 1, 2, 2]
+    assert (run["deletions"], run["dirty"], run["landed"]) == (0, True, None)
+    assert run["check"]["tree"] == work.git("rev-parse", f"{run['snapshot']}^{{tree}}")
+    lines = [re.sub(" +", " ", line) for line in aq("show", "1").stdout.splitlines()]
+    for line in (f"Worktree: {run['worktree']}", f"Branch: {branch}, from main", "Setup: echo ready"):
+        assert line in lines
+    assert "Changes: +2 −0, 2 files, 1 commit, not all committed" in lines
+    (aq.state_dir / "agentq.db").unlink()
+    aq("sweep", "--reindex", "--no-wake")
+    again = aq.runs()["default/1.1"]
+    assert {key: again[key] for key in (*OF_RUN, "check")} == {key: run[key] for key in (*OF_RUN, "check")}

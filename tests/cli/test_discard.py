@@ -109,3 +109,20 @@ def test_a_branch_that_a_person_has_checked_out_stays(work: TreeWork, aq: Driven
     done = aq("discard", "docs/1", "--yes")
     assert f"the branch 'agentq/t/docs/1' stays: it is checked out in '{work.path}'" in done.stderr
     assert work.git("rev-parse", "agentq/t/docs/1") == head
+
+
+def test_cancel_edit_and_retry_say_what_becomes_of_a_tree(work: TreeWork, aq: Driven) -> None:
+    task = work.task("docs", "--context", "isolated")
+    tree = work.tree("docs", 1)
+    stays = f"; its tree 1 stays, see `agentq diff {task}` and `agentq discard {task}`\n"
+    assert aq("cancel", task, "--dry-run").stdout == f"{task} would be cancelled{stays}"
+    edited = aq("edit", task, "--branch", "mine").stderr
+    assert edited == f"{task}: its tree 1 and the branch 'agentq/t/docs/1' stay as they are\n"
+    aq("edit", task, "--branch", "agentq/t/docs/1")
+    assert aq("cancel", task).stdout == f"{task} is cancelled{stays}"
+    assert "begins in a new one" not in aq("retry", task).stderr
+    aq("cancel", task)
+    aq("discard", task, "--yes")
+    assert f"unless `agentq restore {task}` comes first" in aq("retry", task).stderr
+    assert aq("cancel", task).stdout == f"{task} is cancelled\n"
+    assert not tree.exists()

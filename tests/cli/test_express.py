@@ -2,33 +2,50 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import sqlite3
-import sys
+import subprocess
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
-from agentq_process import Agentq
+from agentq_process import Agentq, server
+from forked import Forked
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from sampling import WIDE
 
-from agentq_cli import __main__ as program
 from agentq_cli.base import environment
-from agentq_cli.cli import app, quick  # noqa: F401 - `app` is loaded once for all children
-from agentq_cli.commands import submit as whole  # noqa: F401 - as is this
 from agentq_cli.config.schema import TOP
-from agentq_cli.engines.local import express
 from agentq_cli.host import process
 
 NOW = "2026-03-01T12:00:00.250Z"
 NOW_MS = 1_772_366_400_250
+
+
+TERMINAL = """
+import os
+os.isatty = lambda descriptor: descriptor == 2  # so that the hint is compared too
+from agentq_cli.cli import quick
+from agentq_cli.engines.local import express
+"""
+LEANLY = f"""{TERMINAL}
+does = express.store
+def spied(*task, **most):
+    done = does(*task, **most)
+    if done is not None:
+        open({{taken!r}}, "w").close()
+    return done
+express.store = spied
+"""
+WHOLLY = f"""{TERMINAL}
+quick.read = lambda words: None
+express.store = lambda *task, **most: None
+"""
 
 
 class Outcome(NamedTuple):
@@ -73,48 +90,24 @@ class Both:
             "AGENTQ_NOW": NOW,
         }
         environ |= {"AGENTQ_STATE_DIR": str(state)} | env
-        pid = os.fork()
-        if pid == 0:
-            self._child(words, environ, lean)
-        _, status = os.waitpid(pid, 0)
+        with open(self.place / "out", "wb") as out_file, open(self.place / "err", "wb") as err_file:
+            ended = Forked(
+                server(),
+                words,
+                words,
+                env=environ,
+                cwd=self.home,
+                umask=0o027,
+                stdin=subprocess.DEVNULL,
+                stdout=out_file,
+                stderr=err_file,
+                prepare=LEANLY.format(taken=str(self.place / "taken")) if lean else WHOLLY,
+            )
+            code = ended.wait(60)
         out, err = (self.place / "out").read_bytes(), (self.place / "err").read_bytes()
         # Whether the parsed config is kept depends on how long ago its file was written.
         files = sorted(str(path.relative_to(state)) for path in state.rglob("*") if path.name != "config.parsed")
-        return Outcome(os.waitstatus_to_exitcode(status), out, err, rows(state), files)
-
-    def _child(self, words: Sequence[str], environ: Mapping[str, str], lean: bool) -> None:
-        try:
-            os.chdir(self.home)
-            os.environ.clear()
-            os.environ.update(environ)
-            for number, name in ((0, os.devnull), (1, self.place / "out"), (2, self.place / "err")):
-                os.dup2(os.open(name, os.O_CREAT | os.O_RDWR), number)
-            sys.stdin = io.TextIOWrapper(io.FileIO(0), encoding="utf-8")
-            sys.stdout = io.TextIOWrapper(io.FileIO(1, "w"), encoding="utf-8", write_through=True)
-            sys.stderr = io.TextIOWrapper(io.FileIO(2, "w"), encoding="utf-8", write_through=True)
-            os.isatty = lambda descriptor: descriptor == 2  # so that the hint is compared too
-            sys.argv = ["agentq", *words]
-            if lean:
-                does = express.store
-
-                def spied(*task: Any, **most: Any) -> tuple[int, bool] | None:
-                    done = does(*task, **most)
-                    if done is not None:
-                        (self.place / "taken").touch()
-                    return done
-
-                express.store = spied
-            else:
-                quick.read = lambda words: None
-                express.store = lambda *task, **most: None
-            os.umask(0o027)
-            code = program.main()
-        except SystemExit as stop:
-            code = stop.code if isinstance(stop.code, int) else 1
-        except BaseException:
-            os.write(2, traceback.format_exc().encode())
-            code = 99
-        os._exit(code)
+        return Outcome(code, out, err, rows(state), files)
 
 
 def rows(state: Path) -> dict[str, list[tuple[object, ...]]]:
@@ -245,7 +238,7 @@ ENVIRONMENTS: list[dict[str, str]] = [
 ]
 
 
-@settings(max_examples=60)
+@settings(max_examples=25 * WIDE)
 @given(
     pieces=st.lists(st.sampled_from(PIECES), max_size=5),
     env=st.sampled_from(ENVIRONMENTS),
@@ -349,6 +342,7 @@ def test_whatever_is_amiss_comes_to_the_same(both: Both, damage: str) -> None:
     assert both.taken is (damage == "a bell that nobody hears")
 
 
+@pytest.mark.slow
 def test_where_the_queue_is_full_the_limit_is_told(both: Both) -> None:
     index(
         both,

@@ -108,6 +108,10 @@ TASK = exactly(
     attempts=INT,
     max_retries=maybe(INT),
     check=maybe(TEXT),
+    worktree=maybe(BOOL),
+    branch=maybe(TEXT),
+    base=maybe(TEXT),
+    land=maybe(TEXT),
     last_run=maybe(RUN_ID),
     exit_code=maybe(INT),
 )

@@ -48,13 +48,20 @@ COMMANDS = (
 BATCH = '{"session": "a", "exec": ["true"]}\n{"session": "b", "exec": ["true"]}\n'
 
 
-@pytest.fixture
-def linked(aq: Driven) -> Driven:
-    """A state dir in which a sweep finds nothing to do."""
-    aq.exec("true", given=("-s", "a"))
-    aq.drain()
+@pytest.fixture(scope="module")
+def swept(shared: Driven) -> Path:
+    """A state dir in which a sweep finds nothing to do, of which each test has a copy."""
+    shared.exec("true", given=("-s", "a"))
+    shared.drain()
     for _ in range(2):
-        aq("sweep", "--no-wake")
+        shared("sweep", "--no-wake")
+    return shared.state_dir
+
+
+@pytest.fixture
+def linked(aq: Driven, swept: Path) -> Driven:
+    """Such a state dir of the test's own."""
+    shutil.copytree(swept, aq.state_dir)
     return aq
 
 
@@ -64,7 +71,8 @@ def test_what_a_link_leads_to_is_left_as_it_is(linked: Driven, part: str, kind: 
     foreign = put_link(linked, part, kind)
     before = content(foreign)
     told = []
-    for command in COMMANDS:
+    # What a sweep that wakes a supervisor does beyond others, it does at the top.
+    for command in COMMANDS[: -1 if part.startswith("sessions/") else None]:
         done = linked.agentq(*command, input=BATCH)
         assert "Traceback" not in done.stderr, done.stderr
         told.append((command[0], done.returncode, done.stdout + done.stderr))

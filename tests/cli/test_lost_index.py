@@ -140,11 +140,19 @@ def test_an_empty_state_dir_is_one_in_which_nothing_is_stored(aq: Driven) -> Non
     assert aq.exec("true") == "default/1"
 
 
+@pytest.fixture(scope="module")
+def stocked(shared: Driven) -> tuple[Path, Object, list[Object]]:
+    """A state dir with much in it, of which each test has a copy, and what the commands say of that."""
+    much(shared)
+    return shared.state_dir, known(shared), shared.items("events", "a/1") + shared.items("events", "a/2")
+
+
 @pytest.mark.parametrize("lose", LOST)
-def test_what_the_files_know_comes_back(aq: Driven, lose: Callable[[Path], None]) -> None:
-    much(aq)
-    before = known(aq)
-    told = aq.items("events", "a/1") + aq.items("events", "a/2")
+def test_what_the_files_know_comes_back(
+    aq: Driven, stocked: tuple[Path, Object, list[Object]], lose: Callable[[Path], None]
+) -> None:
+    state_dir, before, told = stocked
+    shutil.copytree(state_dir, aq.state_dir)
     lose(aq.state_dir / "agentq.db")
     items = aq.items(*REINDEX)
     assert {item["session"] for item in items if item["action"] == "reindex"} >= {"a", "b", "c", "default"}

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from agentq_process import Agentq
 
-PROGRAM = """
-import sys
-from agentq_cli.cli import quick
-if sys.argv.pop(1) == "parser":
+PREPARED = """
+from agentq_cli.cli import app, quick
+if {reader!r} == "parser":
     quick.read = lambda words: None
-from agentq_cli.__main__ import main
-code = main()
-print("typer" in sys.modules, file=sys.stderr)
-sys.exit(code)
+run = app.run
+def noted(*given):
+    open({note!r}, "w").close()
+    return run(*given)
+app.run = noted
 """
+"""Notes that the parser was asked, and with the reader `parser` asks nobody else."""
 
 READ = [
     ("--version",),
@@ -69,20 +68,14 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def done(agentq: Agentq, filled: Path, reader: str, arguments: tuple[str, ...]) -> tuple[int, str, str, bool]:
-    """What a command does to a copy of the state dir: code, stdout, stderr, and whether the parser was imported."""
+    """What a command does to a copy of the state dir: code, stdout, stderr, and whether the parser was asked."""
     shutil.rmtree(agentq.state_dir, ignore_errors=True)
     shutil.copytree(filled, agentq.state_dir)
-    ended = subprocess.run(
-        [sys.executable, "-c", PROGRAM, reader, *arguments],
-        env=agentq.environ | {"AGENTQ_NOW": "2026-03-01T12:00:00Z"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=agentq.home,
-    )
-    said, _, imported = ended.stderr.rstrip("\n").rpartition("\n")
-    return ended.returncode, ended.stdout, said, imported == "True"
+    note = agentq.home / "asked"
+    note.unlink(missing_ok=True)
+    prepare = PREPARED.format(reader=reader, note=str(note))
+    ended = agentq(*arguments, env={"AGENTQ_NOW": "2026-03-01T12:00:00Z"}, prepare=prepare)
+    return ended.returncode, ended.stdout, ended.stderr, note.exists()
 
 
 @pytest.mark.parametrize("arguments", [*READ, *NOT_READ], ids=" ".join)

@@ -440,3 +440,18 @@ def test_a_retry_may_land_elsewhere(repo: Checkout) -> None:
     repo.aq("retry", address, "--land", "release")
     assert repo.launch(address)["land"] == "release"
     assert "needs --worktree" in repo.aq("retry", plain, "--land", "release", code=2).stderr
+
+
+def test_an_agent_gets_the_switch_for_a_new_directory_and_a_run_says_where_there_is_none(repo: Checkout) -> None:
+    config = repo.aq.home / "config.toml"
+    profiles = '[agents.shy]\nargv = ["false"]\nasks = "for a password"\n'
+    profiles += '[agents.bold]\nargv = ["true"]\nasks = "whether to go on"\ntrust = ["--go-on"]\n'
+    config.write_text(profiles)
+    repo.aq.agentq.environ["AGENTQ_CONFIG"] = str(config)
+    for name in ("shy", "bold"):
+        repo.submit("-a", name, "work")
+    repo.aq.drain(code=1)
+    runs = {item["id"]: item for item in repo.aq.items("runs")}
+    asks = "asks for a password of a directory that it has not seen; no switch answers that"
+    assert runs["default/1.1"]["error"] == f"exit code 1; shy {asks}"
+    assert runs["default/2.1"]["argv"] == ["true", "--go-on"]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from driven import DEADLINE, Driven, alive, held, until
 from rich.cells import cell_len
+from tree_work import TreeWork
 
 from agentq_cli.base.clock import Clock
 from agentq_cli.cli.context import Context
@@ -516,3 +517,27 @@ def test_a_run_that_said_nothing_of_its_cost_shows_a_question_mark(aq: Driven) -
         await shown.has("· ? ·")
 
     watch(aq, do)
+
+
+def test_what_a_task_in_a_tree_has_changed_is_a_tab_of_it(aq: Driven) -> None:
+    aq.exec("true")
+    work = TreeWork(aq)
+    change = "printf 'four \\033[2Jfive\\n' >> file; sed -i 1d file"
+    aq.exec("sh", "-c", change, given=["--worktree", "-C", str(work.path)])
+    aq.drain()
+
+    async def do(shown: Shown) -> None:
+        await shown.has("CHANGES", "+1 −1, 1 file")
+        await shown.choose("default/2")
+        await shown.press("enter")
+        await shown.has("Diff")
+        await shown.press("left")
+        await shown.has("diff --git a/file b/file", "-one", "+four ␛[2Jfive")
+        await shown.press("escape")
+        await shown.choose("default/1")
+        await shown.press("enter")
+        await shown.has("Events")
+        await shown.press("6")
+        await shown.lacks("Diff")
+
+    watch(aq, do, (120, 30))

@@ -141,7 +141,7 @@ def test_a_snapshot_whose_keeper_dies_again_and_again_is_given_up(work: TreeWork
     """git kills the keeper, which is the parent of git's, whenever a snapshot asks for the state of the tree."""
     tools = aq.home / "tools"
     tools.mkdir()
-    kill = "kill -KILL $(cut -d ' ' -f 4 /proc/$PPID/stat); echo x >> $HOME/kills"
+    kill = "echo x >> $HOME/kills; kill -KILL $(cut -d ' ' -f 4 /proc/$PPID/stat) $PPID"
     script = f'case "$*" in *--porcelain=v2*) {kill};; esac\nexec {shutil.which("git")} "$@"'
     (tools / "git").write_text(f"#!/bin/sh\n{script}\n")
     (tools / "git").chmod(0o755)

@@ -157,3 +157,30 @@ def test_a_terminal_gets_gits_own_pager_and_colours(work: TreeWork, aq: Driven, 
     assert "\x1b[" in shown
     assert "paged:" in shown
     assert "changed\x1b[m" in shown
+
+
+def test_health_names_the_trees_in_trouble(work: TreeWork, aq: Driven) -> None:
+    aq("cancel", work.task("docs", "--context", "isolated"))
+    aq("cancel", work.task("docs", "--context", "isolated"))
+    trees = [work.tree("docs", seq) for seq in (1, 2)]
+    assert aq.json("health")["issues"] == []
+    aq("prune", "docs/2", "--yes")
+    work.tree("docs", 2)
+    work.commit(trees[1], "done", "done\n")
+    subprocess.run(["rm", "-r", trees[0]], check=True)
+    (work.trees / "stray").mkdir()
+    config = aq.home / "config.toml"
+    config.write_text('trees_warn = "4k"\n')
+    found = {
+        item["component"]: item for item in aq.json("health", env={"AGENTQ_CONFIG": str(config)}, code=1)["issues"]
+    }
+    trouble = {name: (item["severity"], item["message"]) for name, item in found.items()}
+    assert trouble["tree 1"] == ("warning", "docs/1: its directory is gone")
+    assert "`agentq restore docs/1`" in found["tree 1"]["recommendation"]
+    assert trouble["tree 2"] == ("warning", "docs/2: its task was pruned, and its tree is still there")
+    messages = [item["message"] for item in aq.json("health", env={"AGENTQ_CONFIG": str(config)}, code=1)["issues"]]
+    assert f"no task knows '{work.trees}/stray'" in messages
+    assert any("on disk (trees_warn)" in each for each in messages)
+    work.path.rename(work.path.with_name("away"))
+    messages = [item["message"] for item in aq.json("health", code=1)["issues"]]
+    assert f"docs/1: the repository '{work.path}/.git' is not there" in messages

@@ -9,11 +9,12 @@ from pathlib import Path
 from driven import Driven
 
 from agentq_cli.base.dataclass import replace
-from agentq_cli.git.branches import session_branch, snapshot_ref, task_branch
+from agentq_cli.git.branches import snapshot_ref
 from agentq_cli.git.repository import find_repository
 from agentq_cli.git.runner import Git
 from agentq_cli.git.snapshot import take_snapshot
 from agentq_cli.git.trees import Plan, make, tree_path
+from agentq_cli.model.branches import session_branch, task_branch
 from agentq_cli.trees import register
 from agentq_cli.trees.records import TreeRecord, tree_name
 

@@ -21,7 +21,7 @@ def server() -> Iterator[ForkServer]:
 
 @pytest.fixture
 def world(tmp_path: Path, server: ForkServer) -> Iterator[World]:
-    """A state dir whose supervisors and sweeps are started as a shell starts them."""
+    """A state dir whose supervisors are started as a shell starts them."""
     interpreter = Interpreter()
     world = World(tmp_path / "world", Mixed(server, interpreter))
     yield world

@@ -152,7 +152,7 @@ class Interpreter:
 
 
 class Mixed:
-    """`run` and `sweep` by the interpreter, as they are started in earnest; what only sets up or looks is forked."""
+    """`run` by the interpreter, as it is started in earnest; all else is forked."""
 
     def __init__(self, server: ForkServer, interpreter: Interpreter) -> None:
         self._server = server
@@ -160,7 +160,7 @@ class Mixed:
 
     def start(self, argv: Sequence[str], env: Mapping[str, str], out: Path, err: Path) -> Started:
         """Start a command."""
-        starter = self._interpreter if argv[0] in ("run", "sweep") else self._server
+        starter = self._interpreter if argv[0] == "run" else self._server
         return starter.start(argv, env, out, err)
 
 

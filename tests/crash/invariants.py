@@ -106,8 +106,13 @@ def violations(world: World, expected: Expected) -> list[str]:
     found += _leftovers(state)
     found += _hooks(world, state)
     found += _index(world, state)
-    found += damage(world, [run for word, run in world.effects() if word == "begin"])
+    found += damage(world, [run for word, run in world.effects() if word == "begin" and _has_tree(state, run)])
     return found
+
+
+def _has_tree(state: State, run: str) -> bool:
+    task = state.tasks.get(run.partition(".")[0])
+    return task is not None and "repository" in json.loads(task["launch"])
 
 
 def _whole(world: World) -> Iterator[str]:

@@ -25,6 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from crash_repository import make_repository
 from crash_world import CHECK, ForkServer, Started, World, fast_directory, until
 from invariants import ENDED, Expected, rows, violations
 from scenarios import recover
@@ -135,7 +136,11 @@ class Soak:
             if self.chance.random() < 0.3:
                 options += ["--check", self.chance.choice((CHECK, CHECK, f"{CHECK}; exit $((AGENTQ_ATTEMPT % 2))"))]
             work = ["-C", "/", "--exec", "--", "sh", "-c", self.chance.choice((CHECKED, CHECKED, SOMETIMES))]
-            if self.chance.random() < 0.3:
+            if self.chance.random() < 0.2:
+                options += ["--worktree", "--setup", "true"]
+                script = f'echo "$AGENTQ_RUN" >>work && {self.chance.choice((CHECKED, SOMETIMES))}'
+                work = ["-C", str(self.world.root / "repository"), "--exec", "--", "sh", "-c", script]
+            elif self.chance.random() < 0.3:
                 place = str(self.world.root / self.chance.choice(PLACES))
                 work = ["-C", place, "-a", "editor", "--context", "isolated", "edit"]
             self.start("submit", "command", "submit", "-s", session, *options, *work)
@@ -254,6 +259,7 @@ def main() -> int:
     server = ForkServer()
     world = World(directory, server)
     make_places(world)
+    make_repository(world)
     soak = Soak(world, options.seed, 2 if options.namespaces else 0)
     try:
         soak.run(options.seconds)

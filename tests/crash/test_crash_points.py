@@ -1,6 +1,6 @@
 """Every process of agentq killed at every statement and every file operation in turn (case 3).
 
-By default at a few points of each scenario, others every day (see `sampling`); at all of them in the slow tier
+By default at one point of each scenario and role, others every day (see `sampling`); at all of them in the slow tier
 (`python -m pytest -m slow tests/crash`, some minutes). SQLite works inside a statement: see `test_mid_commit.py`.
 """
 
@@ -10,7 +10,7 @@ import pytest
 from crasher import Crasher
 from scenarios import SCENARIOS, Scenario
 
-FEW = 2
+FEW = 1
 PAIRS = [(scenario, role) for scenario in SCENARIOS for role in scenario.roles]
 NAMES = [f"{scenario.name}-{role}" for scenario, role in PAIRS]
 

@@ -21,7 +21,7 @@ from sampling import WIDE, chance
 
 JOBS = 3
 LANES = 4
-TASKS = 3 * WIDE  # a lane
+TASKS = 2 * WIDE  # a lane
 
 # 99 is "somebody else holds it"; a flock that was itself killed says nothing about that.
 CHECKED = """cd "$AGENTQ_STATE_DIR/.." || exit 90

@@ -15,7 +15,7 @@ from sampling import some
 from scenarios import SCENARIOS, Scenario
 
 CALLS = ("pwrite64", "fsync", "fdatasync", "unlink", "ftruncate")
-FEW = 3
+FEW = 2
 
 
 @functools.cache

@@ -19,6 +19,15 @@ exit $code
 """
 
 
+NEVER = 1_000_000
+"""A call that nobody comes to."""
+
+
+def counted(place: Path) -> int:
+    """How many calls there were, by the last `killing_git` of a place."""
+    return int((place / "count").read_text())
+
+
 def killing_git(place: Path, number: int, environ: dict[str, str]) -> dict[str, str]:
     """An environment whose git kills its caller at call `number`, after git has done its part."""
     return having_git(place, WRAPPER, environ, number=number)

@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from repositories import Repository
 
-from agentq_cli.git import refusals
+from agentq_cli.git import branches, refusals
 from agentq_cli.git.admission import admit
 
 
@@ -44,13 +46,35 @@ def test_what_is_taken_along_is_not_left_out(repository: Repository, tmp_path: P
 
 
 def test_every_refusal_is_a_usage_error(repository: Repository, tmp_path: Path) -> None:
-    for given, error in (
+    for asked, error in (
         ({"base": "none"}, refusals.UnknownRef),
         ({"trees": f"{repository.path}/trees"}, refusals.BadPlace),
     ):
         with pytest.raises(error) as raised:
-            admit(repository.ours(), **({"trees": f"{tmp_path}/trees"} | given))
+            admit(repository.ours(), **({"trees": f"{tmp_path}/trees"} | asked))
         assert raised.value.code == 2
+
+
+NAMES = st.lists(st.sampled_from([*"a/.@{}~^:- \\*?[\x7f\nü", "main", "HEAD", ".lock"]), min_size=1, max_size=4)
+
+
+@example("HEAD")
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(NAMES.map("".join))
+def test_whatever_is_typed_is_a_name_or_refused(repository: Repository, tmp_path: Path, name: str) -> None:
+    git = repository.ours()
+    try:
+        branches.check_branch(git, name)
+    except (refusals.BadBranch, refusals.BranchCheckedOut, refusals.BranchTaken):
+        pass
+    else:
+        repository.git("branch", name)
+        repository.git("branch", "-D", "--", name)
+    try:
+        found = admit(git, trees=f"{tmp_path}/trees", base=name)
+    except refusals.UnknownRef:
+        return
+    assert repository.git("cat-file", "-t", found.commit) == "commit"
 
 
 IN_A_HOOK = """

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from killing import having_git, killing_git, was_killed
+from killing import NEVER, counted, having_git, killing_git, was_killed
 from landers import Lander, trailers
 from repositories import Repository
+from sampling import some
 
 from agentq_cli.git.advance import Held
 from agentq_cli.git.index_lock import take_left
@@ -19,9 +20,8 @@ from agentq_cli.git.landing import Landed, land
 from agentq_cli.git.merge import MERGE, SQUASH
 from agentq_cli.git.snapshot import take_snapshot
 
-MOST_CALLS = 80
-PARTS = 4
-"""Each test takes every so many-th call, so that none takes a minute on a busy machine."""
+FEW, ALL = 7, 1000
+"""At how many of its calls something is killed: in the gate others every day, in the slow tier at all of them."""
 REF = "refs/agentq/docs/1.1"
 
 
@@ -47,37 +47,45 @@ def own_files(repository: Repository) -> tuple[str, ...]:
     return repository.git("status", "--porcelain"), *((repository.path / each).read_text() for each in names)
 
 
-@pytest.mark.parametrize("how", [MERGE, pytest.param(SQUASH, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("how", "most"), [(MERGE, FEW), *(pytest.param(how, ALL, marks=pytest.mark.slow) for how in (MERGE, SQUASH))]
+)
 def test_a_landing_that_was_killed_anywhere_is_completed(
-    repository: Repository, tmp_path: Path, how: str, part: int
+    repository: Repository, tmp_path: Path, how: str, most: int
 ) -> None:
     lander = prepared(repository, tmp_path / "tree", how)
     start = repository.git("rev-parse", "main"), lander.tree.git("rev-parse", "HEAD")
     before = own_files(repository)
-    for number in range(1 + part, MOST_CALLS, PARTS):
-        environ = killing_git(tmp_path / "bin", number, repository.environ)
-        killed = Repository(lander.tree.path, environ)
 
-        def run(killed: Repository = killed) -> None:
+    def killed_at(number: int) -> bool:
+        killed = Repository(lander.tree.path, killing_git(tmp_path / "bin", number, repository.environ))
+
+        def run() -> None:
             tree = killed.git("rev-parse", "HEAD^{tree}")
             land(killed.ours(), lander.work, tree)
             land(killed.ours(), lander.work, killed.git("rev-parse", "HEAD^{tree}"))
 
-        ended = not was_killed(run)
-        assert trailers(repository) in ([], ["docs/1"]), number
-        outcome = lander.land()
-        assert isinstance(outcome, Landed), (number, outcome)
-        check_landed(repository, lander, before, number)
-        if ended:
-            break
-        # Back to the beginning.
+        return was_killed(run)
+
+    def back() -> None:
+        """Back to the beginning."""
         lander.tree.git("reset", "-q", "--hard", start[1])
         repository.git("stash", "-q")
         repository.git("reset", "-q", "--hard", start[0])
         repository.git("stash", "pop", "-q", "--index")
         assert own_files(repository) == before
-    assert 20 < number < MOST_CALLS - PARTS
+
+    assert not killed_at(NEVER)
+    calls = counted(tmp_path / "bin")
+    assert calls > 20
+    for number in some(range(1, calls + 1), most, f"landing {how}"):
+        back()
+        assert killed_at(number)
+        assert trailers(repository) in ([], ["docs/1"]), number
+        outcome = lander.land()
+        assert isinstance(outcome, Landed), (number, outcome)
+        check_landed(repository, lander, before, number)
 
 
 def check_landed(repository: Repository, lander: Lander, before: tuple[str, ...], number: int) -> None:
@@ -218,7 +226,7 @@ def test_a_snapshot_that_was_killed_anywhere_is_taken_again(repository: Reposito
     repository.write("README", "changed\n")
     index = (repository.path / ".git/index").read_bytes()
     trees = set()
-    for number in range(1, MOST_CALLS):
+    for number in range(1, 10):
         killed = Repository(repository.path, killing_git(tmp_path / "bin", number, repository.environ))
         ended = not was_killed(lambda killed=killed: take_snapshot(killed.ours(), REF, base="", now_ms=0))  # type: ignore[misc]
         assert take_snapshot(repository.ours(), REF, base="", now_ms=0).why == ""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from repositories import Repository
+from sampling import some
 
 from agentq_cli.git import trees
 from agentq_cli.git.registrations import registrations
@@ -73,26 +74,31 @@ def planned(repository: Repository, tmp_path: Path, step: int) -> Plan:
     return Plan(trees.tree_path(f"{tmp_path}/trees", f"t{step}"), f"agentq/t/docs/{step}", head, f"agentq docs/{step}")
 
 
+@pytest.mark.parametrize("most", [2, pytest.param(1000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("way", list(WAYS))
-def test_a_making_that_was_killed_is_done_again(busy: Repository, tmp_path: Path, way: str) -> None:
+def test_a_making_that_was_killed_is_done_again(busy: Repository, tmp_path: Path, way: str, most: int) -> None:
     found = find_repository(busy.ours())
     before = busy.fingerprint()
-    ended = steps = 0
-    while not ended:
-        steps += 1
-        plan = planned(busy, tmp_path, steps)
-        environ = busy.environ | {"PATH": stopping(tmp_path / "bin", steps, WAYS[way])}
-        stopped = Repository(busy.path, environ)
-        killed(lambda plan=plan, stopped=stopped: trees.make(stopped.ours(), found, plan))  # type: ignore[misc]
-        ended = len((tmp_path / "bin/count").read_text()) < steps
+
+    def stopped_at(step: int) -> Plan:
+        plan = planned(busy, tmp_path, step)
+        environ = busy.environ | {"PATH": stopping(tmp_path / "bin", step, WAYS[way])}
+        killed(lambda: trees.make(Repository(busy.path, environ).ours(), found, plan))
+        return plan
+
+    stopped_at(0)
+    calls = len((tmp_path / "bin/count").read_text())
+    assert calls > 7
+    chosen = some(range(1, calls + 1), most, f"making {way}")
+    for steps in chosen:
+        plan = stopped_at(steps)
         made = trees.make(busy.ours(), found, plan)
         assert (made.head, made.notes) == (plan.start, ()), steps
         assert busy.git("symbolic-ref", "HEAD", at=Path(plan.path)) == f"refs/heads/{plan.branch}"
         assert busy.git("status", "--porcelain", at=Path(plan.path)) == "", steps
         assert Path(plan.path, "a.env").exists()
         assert busy.fingerprint() == before, steps
-    assert steps > 7
-    assert whole(busy, tmp_path) == steps
+    assert whole(busy, tmp_path) == 1 + len(chosen)
 
 
 @pytest.mark.parametrize("way", list(WAYS))
@@ -116,34 +122,39 @@ def test_a_removal_that_was_killed_is_done_again(busy: Repository, tmp_path: Pat
     assert whole(busy, tmp_path) == 1
 
 
-def test_a_removal_that_was_killed_can_be_followed_by_a_making(busy: Repository, tmp_path: Path) -> None:
+@pytest.mark.parametrize("most", [4, pytest.param(1000, marks=pytest.mark.slow)])
+def test_a_removal_that_was_killed_can_be_followed_by_a_making(busy: Repository, tmp_path: Path, most: int) -> None:
     """Killed at each rename and each deletion."""
     found = find_repository(busy.ours())
-    ended = step = 0
-    while not ended:
-        step += 1
-        plan = planned(busy, tmp_path, step)
+    plan = planned(busy, tmp_path, 0)
+    trees.make(busy.ours(), found, plan)
+    deeds = removed_up_to(busy, plan, 0)
+    assert deeds > 10
+    for step in some(range(1, deeds + 1), most, "removal"):
         trees.make(busy.ours(), found, plan)
-        ended = not killed(lambda plan=plan, step=step: removed_up_to(busy, plan, step))  # type: ignore[misc]
+        assert killed(lambda step=step: removed_up_to(busy, plan, step)), step  # type: ignore[misc]
         assert trees.make(busy.ours(), found, plan).head == plan.start
         assert busy.git("status", "--porcelain", at=Path(plan.path)) == ""
-    assert step > 10
-    assert whole(busy, tmp_path) == step
+    assert whole(busy, tmp_path) == 1
 
 
-def removed_up_to(repository: Repository, plan: Plan, calls: int) -> None:
-    """Remove a tree; killed before the first of so many calls that change a directory."""
-    left = calls
+def removed_up_to(repository: Repository, plan: Plan, calls: int) -> int:
+    """Remove a tree, in a process that is killed before the last of so many calls that change a directory; how many
+    there were."""
+    done = 0
+    counts = True
 
     def counted(event: str, _: object) -> None:
-        nonlocal left
-        if event in ("os.rename", "os.remove", "os.rmdir"):
-            left -= 1
-            if left == 0:
+        nonlocal done
+        if counts and event in ("os.rename", "os.remove", "os.rmdir"):
+            done += 1
+            if done == calls:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(counted)
     trees.remove(repository.ours(), find_repository(repository.ours()), plan.path)
+    counts = False
+    return done
 
 
 @pytest.mark.parametrize("file", ["commondir", "gitdir", "HEAD", "locked"])

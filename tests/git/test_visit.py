@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from killing import killing_git, was_killed
+from killing import NEVER, counted, killing_git, was_killed
 from landers import Lander
 from repositories import Repository
+from sampling import some
 
 from agentq_cli.git.advance import Held
 from agentq_cli.git.landing import Landed, land
@@ -54,22 +55,30 @@ def test_a_file_that_a_check_changed_holds_the_way_home(repository: Repository, 
     assert at_home(lander, head)
 
 
-def test_a_visit_that_was_killed_anywhere_ends_at_home(repository: Repository, lander: Lander, tmp_path: Path) -> None:
+@pytest.mark.parametrize("most", [4, pytest.param(1000, marks=pytest.mark.slow)])
+def test_a_visit_that_was_killed_anywhere_ends_at_home(
+    repository: Repository, lander: Lander, tmp_path: Path, most: int
+) -> None:
     head = lander.tree.git("rev-parse", "HEAD")
     main = repository.git("rev-parse", "main")
-    for number in range(1, 60):
+
+    def killed_at(number: int) -> bool:
         killed = Repository(lander.tree.path, killing_git(tmp_path / "bin", number, repository.environ))
 
-        def run(killed: Repository = killed) -> None:
+        def run() -> None:
             visit(killed.ours(), lander.branch, main)
             go_home(killed.ours())
 
-        ended = not was_killed(run)
+        return was_killed(run)
+
+    assert not killed_at(NEVER)
+    assert at_home(lander, head)
+    calls = counted(tmp_path / "bin")
+    assert calls > 15
+    for number in some(range(1, calls + 1), most, "visit"):
+        assert killed_at(number)
         assert go_home(lander.tree.ours()) is None, number
         assert at_home(lander, head), number
-        if ended:
-            break
-    assert 15 < number < 59
 
 
 def test_landing_goes_home_first(repository: Repository, lander: Lander) -> None:

@@ -51,6 +51,12 @@ def open_queue(engine: Engine) -> Iterator[OpenQueue]:
 
 
 @pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Engines read fewer rows at a time than a test has, which are some dozens."""
+    monkeypatch.setattr("agentq_cli.engines.local.read.PAGE", 20)
+
+
+@pytest.fixture
 def queue(open_queue: OpenQueue, clock: Clock) -> Queue:
     """The test's queue, open."""
     return open_queue(clock)

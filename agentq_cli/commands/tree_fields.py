@@ -1,0 +1,70 @@
+"""What a person reads of the tree of a task, and of what a run of it left there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from agentq_cli.show import changes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.config.configuration import Config
+    from agentq_cli.engines.door import Queue
+    from agentq_cli.model.addresses import RunId
+    from agentq_cli.model.runs import Run
+    from agentq_cli.model.tasks import Task
+
+STAGES = {
+    "tree": "its tree is being made",
+    "setup": "its setup command runs",
+    "snapshot": "its agent has ended, and what it left is being stored",
+    "check": "its check runs",
+    "land": "its work is being landed",
+}
+"""What a live run does besides its agent, by the stage."""
+
+
+def of_task(queue: Queue, config: Config, task: Task, runs: Sequence[Run]) -> Iterator[tuple[str, str]]:
+    """The fields of a task about its tree, and what the newest of these runs left there; none without a tree."""
+    launch = task.work.launch
+    if launch.repository is None:
+        return
+    from agentq_cli.model.branches import branch_of
+    from agentq_cli.trees.place import trees_directory
+    from agentq_cli.trees.records import tree_of
+
+    yield "Repository", launch.checkout or launch.repository
+    yield "Worktree", tree_of(trees_directory(config, queue.here.path), task.work, task.address)
+    branch = branch_of(task.work, task.address)
+    yield "Branch", branch if launch.base is None else f"{branch}, from {launch.base.removeprefix('refs/heads/')}"
+    if launch.land is not None:
+        ways = [f"by {launch.land_as}" if launch.land_as else "", f"pushed to {launch.push}" if launch.push else ""]
+        yield "Lands on", ", ".join((launch.land, *filter(None, ways)))
+    for label, command in (("Setup", launch.setup), ("Teardown", launch.teardown)):
+        if command is not None:
+            yield label, command
+    for run in runs[:1]:
+        yield from _left(queue, run)
+
+
+def of_run(queue: Queue, run: Run) -> Iterator[tuple[str, str]]:
+    """The fields of a run about its tree, what it left there, and how that landed; none without a tree."""
+    if (left := run.left) is not None:
+        yield "Worktree", left.worktree
+        yield "Branch", left.branch if left.base is None else f"{left.branch}, from {left.base[: changes.DIGITS]}"
+    yield from _left(queue, run)
+
+
+def _left(queue: Queue, run: Run) -> Iterator[tuple[str, str]]:
+    if run.left is not None:
+        yield from changes.fields(run.left)
+    if run.landing is not None:
+        yield "Landing", changes.landed(run.landing)
+    for note in queue.here.run(run.id).tree_notes():
+        yield "Note", note
+
+
+def stage(queue: Queue, run: RunId) -> str | None:
+    """What a live run does besides its agent, in words; None while that works."""
+    found = queue.here.run(run).stage()
+    return None if found is None else STAGES.get(found)

@@ -1,0 +1,99 @@
+"""The problems of the trees of tasks, each with what to do about it; for `health`."""
+
+from __future__ import annotations
+
+import os
+
+from agentq_cli.base.errors import NotFound
+from agentq_cli.git.tree_state import Condition, disk_usage, find_condition, find_strays
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.statuses import Status
+from agentq_cli.options.values import format_size
+from agentq_cli.policy import landed
+from agentq_cli.trees import listing, register
+from agentq_cli.trees.diffs import last_run
+from agentq_cli.trees.place import trees_directory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from agentq_cli.config.configuration import Config
+    from agentq_cli.engines.door import Queue
+    from agentq_cli.trees.records import TreeRecord
+
+Problem = tuple[str, str, str]
+"""The affected part, what is wrong, and what to do."""
+
+SHOWN = 3
+
+
+def problems(queue: Queue, config: Config) -> Iterator[Problem]:
+    """All current problems of the trees. They are looked at without a process of git."""
+    trees = trees_directory(config, queue.here.path)
+    if not os.path.isdir(trees):
+        return
+    entries = list(register.entries(trees))
+    records = [each for each in entries if not isinstance(each, register.BadRecord)]
+    for each in entries:
+        if isinstance(each, register.BadRecord):
+            yield "trees", each.message, "remove the record; `agentq list` and git say which branch it belonged to"
+    yield from _vanished(records)
+    yield from _unknown(queue, trees, records)
+    yield from _waiting(queue, records)
+    if config.trees_warn_bytes and disk_usage(trees, config.trees_warn_bytes) > config.trees_warn_bytes:
+        what = f"'{trees}': more than {format_size(config.trees_warn_bytes)} on disk (trees_warn)"
+        yield "trees", what, "`agentq trees` names the largest; `agentq prune` removes what has landed"
+
+
+def _vanished(records: Sequence[TreeRecord]) -> Iterator[Problem]:
+    for record in records:
+        try:
+            condition = find_condition(record.repository, record.path)
+        except OSError as error:
+            yield f"tree {record.number}", f"{record.line}: '{error.filename}': {error.strerror}", "repair it"
+            continue
+        again = f"`agentq restore {record.words}` brings it back"
+        if condition is Condition.AWAY:
+            what = f"{record.line}: the repository '{record.repository}' is not there"
+            yield f"tree {record.number}", what, "mount it or move it back; until then its tasks cannot run"
+        elif condition in (Condition.VANISHED, Condition.UNKNOWN):
+            what = f"{record.line}: {listing.NOT_THERE[condition].format(record=record)}"
+            yield f"tree {record.number}", what, f"{again}; its next run does so too"
+
+
+def _unknown(queue: Queue, trees: str, records: Sequence[TreeRecord]) -> Iterator[Problem]:
+    strays = find_strays(trees, [each.path for each in records])
+    if strays:
+        more = f" and {len(strays) - SHOWN} more" if len(strays) > SHOWN else ""
+        what = f"no task knows {', '.join(repr(each) for each in strays[:SHOWN])}{more}"
+        yield "trees", what, "look whether somebody needs what is in there, and remove it"
+    asked = {Address(each.session, each.seq) for each in records if each.seq is not None}
+    known = queue.readable(asked)
+    sessions = set(queue.session_names())
+    for record in records:
+        gone = record.session not in sessions
+        if record.seq is not None:
+            gone = Address(record.session, record.seq) not in known
+        if gone:
+            what = f"{record.line}: its task was pruned, and its tree is still there"
+            help_ = f"`agentq land {record.words}` or `agentq discard {record.words}`"
+            yield f"tree {record.number}", what, help_
+
+
+def _waiting(queue: Queue, records: Sequence[TreeRecord]) -> Iterator[Problem]:
+    """Landings that wait for a person, or for the branch to pass its own check."""
+    for record in records:
+        run_id = last_run(queue, record)
+        try:
+            run = None if run_id is None else queue.run(run_id)
+        except NotFound:
+            continue
+        if run is None or run.landing is None or not landed.lands_alone(run.landing):
+            continue
+        task = queue.readable([run.id.address]).get(run.id.address)
+        if task is None or task.status is Status.COMPLETED or task.runs != run.attempt:
+            continue
+        again = f"`agentq retry {task.address}` lands it then, without its agent"
+        help_ = again if task.status.ended else "it is tried again by itself, without its agent"
+        yield f"task {task.address}", landed.shown(run.landing), help_
