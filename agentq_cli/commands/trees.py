@@ -7,7 +7,7 @@ from agentq_cli.options import values
 from agentq_cli.show import notices
 from agentq_cli.show.results import Items, Result
 from agentq_cli.show.tables import Column
-from agentq_cli.trees import listing
+from agentq_cli.trees import listing, register
 from agentq_cli.trees.listing import Listed
 from agentq_cli.trees.place import trees_directory
 
@@ -47,11 +47,10 @@ def trees(given: Given, at: Context) -> Result:
     """
     session = None if given["session"] is None else values.parse_session(given["session"])
     queue = at.open_queue()
-    if session is not None:
-        queue.known(session)
-    found = listing.listed(
-        queue, trees_directory(at.config, queue.here.path), at.environ, at.config.caches, session=session
-    )
+    place = trees_directory(at.config, queue.here.path)
+    if session is not None and all(each.session != session for each in register.records(place)):
+        queue.known(session)  # Of one that was pruned there may be trees.
+    found = listing.listed(queue, place, at.environ, at.config.caches, session=session)
     return Items("trees", _items(found), COLUMNS, empty="no trees; --worktree gives a task one")
 
 

@@ -139,13 +139,27 @@ def _landed(git: Git, work: Work, onto: str, checked: str | None) -> Landed:
     return Landed(onto, commit, git.line("rev-parse", "--verify", f"{commit}^{{tree}}"), already=True)
 
 
+def work_below(git: Git) -> str | None:
+    """The work that the commit of HEAD merged with a branch, if that commit is a landing's; empty if it has the work as
+    one commit; None if it is no landing's. Raises GitFailed."""
+    parents, tasks = _trailers(git, "HEAD")
+    if not tasks:
+        return None
+    return parents[1] if len(parents) == 2 else ""
+
+
+def _trailers(git: Git, commit: str) -> tuple[list[str], list[str]]:
+    """The parents of a commit, and the tasks that its trailers name."""
+    form = f"--format=%P%n%(trailers:key={TRAILER},valueonly)"
+    lines = git.run("log", "-1", "--no-show-signature", form, commit).out.decode(errors="replace").split("\n")
+    return lines[0].split(), [each for each in lines[1:] if each]
+
+
 def _own_head(git: Git, work: Work, head: str, onto: str) -> str:
     """The work without a merge that an earlier call brought it to, if the branch has moved since: otherwise each of
     these would land too."""
-    trailer = f"--format=%P%n%(trailers:key={TRAILER},valueonly)"
-    lines = git.run("log", "-1", "--no-show-signature", trailer, head).out.decode(errors="replace").split("\n")
-    parents = lines[0].split()
-    if len(parents) != 2 or work.task not in lines[1:] or parents[0] == onto:
+    parents, tasks = _trailers(git, head)
+    if len(parents) != 2 or work.task not in tasks or parents[0] == onto:
         return head
     return parents[1] if is_ancestor(git, parents[0], onto) else head
 

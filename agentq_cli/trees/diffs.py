@@ -14,8 +14,10 @@ from agentq_cli.base.errors import NotFound
 from agentq_cli.git.advance import commit_at
 from agentq_cli.git.branches import SNAPSHOTS, run_of, snapshot_ref
 from agentq_cli.git.changes import changed_files, files_since
+from agentq_cli.git.landing import work_below
 from agentq_cli.git.live import announced
 from agentq_cli.git.runner import Git, GitTalkative
+from agentq_cli.git.status import find_status
 from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.branches import encoded
 from agentq_cli.trees.lines import config_of, copied_into, git_of, is_there, line_of
@@ -60,13 +62,23 @@ def find(
     last = last_run(queue, record)
     if seq is None or last is None or last.seq == seq:
         if line.removed is None and is_there(record):
-            return Difference(record, git.at(record.path), record.start, None)
+            return _live(record, git.at(record.path), last)
         if line.removed is not None and (commit := commit_at(git, line.removed.ref)):
             return Difference(record, git, record.start, commit)
     else:
         last = newest_snapshot(git, record.session, seq)
     commit = "" if last is None else commit_at(git, snapshot_ref(*last))
     return _sound(Difference(record, git, record.start, commit or record.head, last if commit else None))
+
+
+def _live(record: TreeRecord, git: Git, last: RunId | None) -> Difference:
+    """What the live tree holds; if a landing has merged what others did into it, the work that it landed."""
+    work = work_below(git)
+    if work is None or find_status(git, config=config_of(git)).without(copied_into(record)).paths():
+        return Difference(record, git, record.start, None)
+    if not work and last is not None:  # as one commit
+        work = commit_at(git, snapshot_ref(*last))
+    return Difference(record, git, record.start, work or None)
 
 
 @contextlib.contextmanager

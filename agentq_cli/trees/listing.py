@@ -4,8 +4,9 @@ nothing."""
 from __future__ import annotations
 
 import itertools
+import os
 
-from agentq_cli.base.dataclass import dataclass, field
+from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.enumeration import StrEnum
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.git.advance import commit_at
@@ -13,11 +14,12 @@ from agentq_cli.git.branches import find_branch
 from agentq_cli.git.holds import find_holds
 from agentq_cli.git.merge import UNCHANGED, find_landed
 from agentq_cli.git.repository import HEADS
+from agentq_cli.git.runner import Git
 from agentq_cli.git.status import find_status
 from agentq_cli.git.tree_state import Condition, disk_usage, find_condition
 from agentq_cli.model.statuses import Status
 from agentq_cli.trees import register
-from agentq_cli.trees.lines import config_of, copied_into, git_of
+from agentq_cli.trees.lines import config_of, copied_into
 from agentq_cli.trees.records import TreeRecord, tree_of
 
 TYPE_CHECKING = False
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
     from agentq_cli.engines.door import Queue
     from agentq_cli.git.holds import Hold
-    from agentq_cli.git.runner import Git
 
 FIRST = 3
 """How many of the things that hold a tree are named."""
@@ -71,7 +72,7 @@ class Uses:
     """Which trees are in use: by a run now, or by a task that is still to end. Paths of trees."""
 
     running: frozenset[str]
-    live: frozenset[str] = field(default_factory=frozenset)
+    live: frozenset[str]
 
 
 def find_uses(queue: Queue, trees: str) -> Uses:
@@ -89,9 +90,15 @@ def listed(
     found = list(register.entries(trees))
     yield from (each for each in found if isinstance(each, register.BadRecord))
     records = [each for each in found if isinstance(each, TreeRecord) and session in (None, each.session)]
-    uses = find_uses(queue, trees) if records else Uses(frozenset())
-    for record in sorted(records, key=lambda each: each.number):
-        yield look(record, uses, environ, caches)
+    if not records:
+        return
+    uses = find_uses(queue, trees)
+    from concurrent.futures import ThreadPoolExecutor
+
+    # Each takes git a dozen processes.
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+        records.sort(key=lambda each: each.number)
+        yield from threads.map(lambda record: look(record, uses, environ, caches), records)
 
 
 def look(record: TreeRecord, uses: Uses, environ: Mapping[str, str], caches: Collection[str]) -> Listed:
@@ -102,7 +109,7 @@ def look(record: TreeRecord, uses: Uses, environ: Mapping[str, str], caches: Col
         if condition is not Condition.READY:
             state = in_use if in_use is State.USED else State.VANISHED
             return Listed(record, state, note=NOT_THERE[condition].format(record=record))
-        return _look(record, in_use, git_of(record, environ).at(record.path), caches)
+        return _look(record, in_use, Git(record.path, environ), caches)
     except (AgentqError, OSError) as error:
         note = error.message if isinstance(error, AgentqError) else f"'{error.filename}': {error.strerror}"
         return Listed(record, in_use or State.WAITING, note=note)

@@ -17,7 +17,7 @@ from agentq_cli.git.put_back import put_back, snapshot_head
 from agentq_cli.git.refusals import BranchTaken, UnknownRef
 from agentq_cli.git.repository import Repository, find_commit, refuse_inside
 from agentq_cli.git.runner import require_git
-from agentq_cli.git.trees import Plan, SpoiledTree, check_tree
+from agentq_cli.git.trees import Plan, SpoiledTree
 from agentq_cli.git.visit import go_home
 from agentq_cli.model.branches import encoded
 from agentq_cli.model.statuses import FailureClass
@@ -91,7 +91,7 @@ def _make(git: Git, asked: Asked, now_ms: int) -> Made:
     if held is not None:
         more = f": '{held.paths[0]}'" if held.paths else ""
         raise SpoiledTree(f"tree '{record.path}': {held.why}{more}")
-    _enter(there, asked)
+    _enter(asked)
     if made.vanished:
         notes.insert(0, f"the tree had vanished; it was made anew at {made.head}")
     record = replace(record, start=_start_now(there, record, asked))
@@ -175,9 +175,8 @@ def find_ref(git: Git, ref: str) -> bool:
     return git.run("show-ref", "--verify", "--quiet", ref, ok=(0, 1, 128)).code == 0
 
 
-def _enter(there: Git, asked: Asked) -> None:
-    """Make sure that the run works in its tree and nowhere else. Raises SpoiledTree, GitFailed, OSError."""
-    check_tree(there)
+def _enter(asked: Asked) -> None:
+    """Make sure that the run works in its tree and nowhere else. Raises SpoiledTree, OSError."""
     if asked.subdirectory:
         os.makedirs(asked.directory, exist_ok=True)
     found = os.path.realpath(asked.directory)

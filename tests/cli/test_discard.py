@@ -126,3 +126,20 @@ def test_cancel_edit_and_retry_say_what_becomes_of_a_tree(work: TreeWork, aq: Dr
     assert f"unless `agentq restore {task}` comes first" in aq("retry", task).stderr
     assert aq("cancel", task).stdout == f"{task} is cancelled\n"
     assert not tree.exists()
+
+
+def test_a_discard_that_is_killed_loses_nothing_and_is_done_again(work: TreeWork, aq: Driven) -> None:
+    once = 'test -e "$AGENTQ_REPOSITORY/../killed" && exit; touch "$AGENTQ_REPOSITORY/../killed"; kill -9 $PPID'
+    tree = work.tree("docs", None, teardown=once)
+    work.task("docs", "--context", "isolated")
+    head = work.commit(tree, "done", "done\n")
+    (tree / "new").write_text("untracked\n")
+    assert aq.agentq("discard", "-s", "docs", "--yes").returncode == -9
+    assert (tree / "new").exists()
+    assert aq.items("trees")[0]["state"] == "waiting"
+    aq("discard", "-s", "docs", "--yes")
+    assert not tree.exists()
+    aq("restore", "-s", "docs")
+    assert (tree / "new").read_text() == "untracked\n"
+    assert work.git("rev-parse", "agentq/s/docs") == head
+    work.git("fsck", "--strict")

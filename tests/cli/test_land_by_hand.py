@@ -28,6 +28,7 @@ def test_work_lands_with_its_trailer_on_the_branch_that_it_began_from(work: Tree
     assert done["landed"] == work.git("rev-parse", "main")
     assert done["items"][0]["message"] == f"docs/1: landed on 'main' as {done['landed']}"
     assert sorted(each.name for each in work.path.iterdir() if each.name != ".git") == ["done", "file", "meanwhile"]
+    assert [each["path"] for each in aq.json("diff", "docs/1")["files"]] == ["done"]
     assert "Agentq-Task: docs/1" in work.git("log", "-1", "--format=%B", "main")
     assert aq.json("land", "docs/1")["landed"] == done["landed"]
     work.git("fsck", "--strict")

@@ -66,6 +66,9 @@ def test_the_state_of_each_tree(work: TreeWork, aq: Driven) -> None:
     assert ahead["branch"] == f"agentq/t/docs/{list(STATES).index('ahead') + 1}"
     assert ahead["size_bytes"] > 0
     assert holds["holds"] == ["secret"]
+    keys = "number branch session task repository path ahead behind dirty size_bytes state holds note"
+    assert list(holds) == keys.split()
+    assert aq.json("trees")["schema"] == "agentq.trees/1"
     text = aq("trees").stdout
     assert "docs/5" in text
     assert "secret" in text
@@ -115,6 +118,9 @@ def test_a_diff_has_what_is_committed_and_what_is_not_and_writes_nothing(work: T
         {"path": "moved", "was": "file", "insertions": 1, "deletions": 1},
         {"path": "un\ntracked", "was": None, "insertions": 1, "deletions": 0},
     ]
+    keys = "schema line run repository branch base commit files_changed insertions deletions files"
+    assert list(found) == keys.split()
+    assert found["schema"] == "agentq.diff/1"
     assert (found["files_changed"], found["insertions"], found["deletions"]) == (2, 2, 1)
     assert (found["line"], found["run"], found["commit"], found["branch"]) == ("docs/1", None, None, "agentq/t/docs/1")
     patch = aq("diff", "docs/1").stdout
