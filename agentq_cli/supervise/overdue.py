@@ -97,6 +97,8 @@ def find(worker: Worker, task: Task, directory: RunDirectory, config: Config, st
 
         left = left_behind(worker, known(directory), state_dir)
         return Overdue("its keeper process is gone", None, left) if left else None
+    if task.work.launch.repository is not None and directory.passed() is not None and directory.left() is None:
+        return None  # Its agent has ended, and what is in its tree is being stored, which no stop keeps it from.
     grace = grace_ms(task, config)
     since = _since(start, task, directory)
     if keeper.is_foreign(start):
