@@ -143,3 +143,17 @@ def test_snapshots_of_pruned_tasks_go_though_the_tree_of_their_session_stays(wor
     assert "docs: 1 snapshot of its tree is pruned" in done.stderr
     assert {each for each in work.refs() if each.startswith("refs/agentq/")} == {"refs/agentq/docs/2.1"}
     assert tree.is_dir()
+
+
+def test_a_copied_file_holds_its_tree_once_an_agent_has_changed_it(work: TreeWork, aq: Driven) -> None:
+    work.commit(work.path, ".worktreeinclude", "env\n")
+    (work.path / ".git/info/exclude").write_text("env\n")
+    (work.path / "env").write_text("A=1\n")
+    for change in ("true", "echo B=2 >> env"):
+        aq.exec("sh", "-c", change, given=["--worktree", "-C", str(work.path)])
+    aq.drain()
+    assert [item["state"] for item in aq.items("trees")] == ["unchanged", "holds"]
+    done = aq("prune", "--older-than", "1d", "--yes", env=LATER)
+    assert "default/2 is pruned; its tree stays: it holds what no snapshot can hold\n" in done.stdout, done.stdout
+    (item,) = aq.items("trees")
+    assert (Path(item["path"]) / "env").read_text() == "A=1\nB=2\n"
