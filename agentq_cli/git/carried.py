@@ -4,8 +4,6 @@ written to: its files, its index, its HEAD and its stash stay as they are."""
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 
 from agentq_cli.git.branches import carried_ref
 from agentq_cli.git.refusals import Unmerged
@@ -31,6 +29,8 @@ def carry(git: Git, repository: Repository) -> str:
     git = git.at(repository.toplevel)
     refuse_unmerged(git)
     head = git.line("rev-parse", "--verify", "HEAD^{commit}")
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="agentq-") as place:
         copied_index(git, f"{place}/index")
         tree = work_tree(git.having(GIT_INDEX_FILE=f"{place}/index"))
@@ -50,6 +50,8 @@ def refuse_unmerged(git: Git) -> None:
 
 def copied_index(git: Git, place: str) -> None:
     """Copy the index of git's directory, if it has one. Raises GitFailed, OSError."""
+    import shutil
+
     index = os.path.join(git.directory, git.line("rev-parse", "--git-path", "index"))
     try:
         reading = open(index, "rb")  # noqa: SIM115

@@ -265,14 +265,18 @@ class Shim:
         self._measure()
         if Stage.AGENT is self._line[-1]:
             return Came.PASSED
-        from agentq_cli.host import check
-
-        done = check.wanted(self._request, self._directory, self._timed())
+        done = stages.AFTER.isdisjoint(self._line) or self._is_done()
         if not done and self._request.tree is None:
             return Came.ENDED
         self._clear_away()
         self._pass_on()
         return Came.PASSED if done else Came.ENDED
+
+    def _is_done(self) -> bool:
+        """Whether the agent says that its work is done."""
+        from agentq_cli.host import check
+
+        return check.wanted(self._request, self._directory, self._timed())
 
     def _pass_on(self) -> None:
         """Record that the agent has ended, and remove what it may have put in the place of the records that follow."""

@@ -25,6 +25,11 @@ TREE, LEFT, CHECKED, REPLY, LANDING = "tree", "left", "checked", "reply", "landi
 """The names of the records."""
 
 
+SET_UP = "set_up"
+"""What the program is told, in place of a stage, when the setup command has succeeded: the record of the tree says
+so."""
+
+
 def write(run_dir: str, name: str, document: Mapping[str, Any]) -> None:
     """Put a record in place, in that of an earlier one. Raises OSError."""
     path = f"{run_dir}/{name}"

@@ -12,7 +12,7 @@ import sys
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.dataclass import dataclass, field
 from agentq_cli.base.defaults import SETUP_TIMEOUT_MS
-from agentq_cli.host import check, stage_records
+from agentq_cli.host import stage_records
 from agentq_cli.host.kept import Kept
 from agentq_cli.host.launch import ROOT
 from agentq_cli.model.runs import LIMIT
@@ -41,9 +41,6 @@ OUTPUT = "stages"
 
 SETUP = "setup"
 """The file of both streams of the setup command."""
-
-SET_UP = "set_up"
-"""What the program is told when the setup command has succeeded."""
 
 CLOSING_MS = 300_000
 LANDING_MS = 1_800_000
@@ -124,12 +121,14 @@ class TreeStages:
         began = monotonic_ms()
         argv = ("sh", "-c", self._asked.setup or "")
         program = Kept(self._silent(argv), self._directory, self._clock, self._deadline, began + SETUP_TIMEOUT_MS)
+        from agentq_cli.host import check
+
         if (failure := check.prepared(self._directory, SETUP)) is None:
             self._keep(program, SETUP, SETUP)
         found = check.ended(program, failure, monotonic_ms() - began, SETUP)
         came = stages.came_of_check(found)
         if came is Came.PASSED:
-            self.program(SET_UP)
+            self.program(stage_records.SET_UP)
             return Found(came, {"failed": None, "error": None})
         if program.stopped not in (None, LIMIT):
             return self._broken_off(program, Stage.SETUP)

@@ -6,7 +6,6 @@ its name is made of repository and branch, and nothing has to be looked up to fi
 
 from __future__ import annotations
 
-import hashlib
 import os
 
 from agentq_cli.base.dataclass import dataclass
@@ -58,6 +57,8 @@ class TreeRecord:
 def tree_name(repository: str, branch: str) -> str:
     """The name of the tree of a branch, below the directory of the trees: readable, and another one for each repository
     and branch."""
+    import hashlib
+
     mark = hashlib.sha256(f"{repository}\0{branch}".encode("utf-8", "surrogateescape")).hexdigest()[:8]
     shown = "".join(each if (each.isalnum() and each.isascii()) or each in "_-" else "-" for each in branch)
     return f"{shown.removeprefix('agentq-').lstrip('-')[-40:].lstrip('-') or 'tree'}-{mark}"

@@ -11,7 +11,7 @@ import os
 import sys
 
 from agentq_cli.git.runner import Git
-from agentq_cli.host import stage_records, tree_stages
+from agentq_cli.host import stage_records
 from agentq_cli.model.trees import Asked
 from agentq_cli.policy.landing_steps import Do
 from agentq_cli.policy.stages import Stage
@@ -27,7 +27,7 @@ def main() -> None:
         from agentq_cli.trees.making import make
 
         stage_records.write(run_dir, stage_records.TREE, make(git, asked, now_ms)._asdict())
-    elif stage == tree_stages.SET_UP:
+    elif stage == stage_records.SET_UP:
         from agentq_cli.trees.making import note_set_up
 
         note_set_up(asked)

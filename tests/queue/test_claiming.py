@@ -706,3 +706,26 @@ def test_the_runs_of_a_task_cost_no_more_together_than_they_may(queue: Queue, cl
     assert queue.spent(queue.task(address)) == 1.0
     with pytest.raises(WrongState, match=r"its runs cost 1\.00 USD of 1\.00 USD; submit it again"):
         queue.retry(address)
+
+
+# Trees
+
+
+def test_a_head_says_in_which_tree_its_task_works(queue: Queue) -> None:
+    """Also a command's, and one that may edit beside others; two tasks in one tree are in one group."""
+    tree = Launch(repository="/r/.git", checkout="/r")
+    named = replace(tree, branch="topic")
+    given = [
+        replace(new, work=replace(new.work, launch=launch, shared=shared, context=context))
+        for new in (prompt("a", "say it"), command("b"))
+        for launch in (tree, named)
+        for shared, context in ((False, "session"), (True, "isolated"))
+    ]
+    addresses = submit(queue, *given)
+    found = {head.directory for head in queue.snapshot().heads}
+    assert found == {queue.task(address).work.directory for address in addresses}
+    assert found == {":/r/.git", ".:/r/.git", "topic:/r/.git"}
+    for address in addresses:
+        (head,) = (each for each in queue.snapshot().heads if (each.session, each.seq) == address)
+        assert claim(queue, head) is not None
+        finish(queue, only_worker(queue).id)
