@@ -6,6 +6,7 @@ import os
 
 from agentq_cli.base.errors import NotFound
 from agentq_cli.git.tree_state import Condition, disk_usage, find_condition, find_strays
+from agentq_cli.model.actions import Undone
 from agentq_cli.model.addresses import Address
 from agentq_cli.model.statuses import Status
 from agentq_cli.options.values import format_size
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from agentq_cli.config.configuration import Config
     from agentq_cli.engines.door import Queue
+    from agentq_cli.model.tasks import Task
     from agentq_cli.trees.records import TreeRecord
 
 Problem = tuple[str, str, str]
@@ -68,17 +70,21 @@ def _unknown(queue: Queue, trees: str, records: Sequence[TreeRecord]) -> Iterato
         more = f" and {len(strays) - SHOWN} more" if len(strays) > SHOWN else ""
         what = f"no task knows {', '.join(repr(each) for each in strays[:SHOWN])}{more}"
         yield "trees", what, "look whether somebody needs what is in there, and remove it"
-    asked = {Address(each.session, each.seq) for each in records if each.seq is not None}
-    known = queue.readable(asked)
     sessions = set(queue.session_names())
+    owned = [each for each in records if each.seq is not None]
+    tasks = queue.task_each([Address(each.session, each.seq or 0) for each in owned])
+    found = {each.path for each, task in zip(owned, tasks, strict=True) if not _is_gone(task)}
     for record in records:
-        gone = record.session not in sessions
-        if record.seq is not None:
-            gone = Address(record.session, record.seq) not in known
+        gone = record.session not in sessions if record.seq is None else record.path not in found
         if gone:
             what = f"{record.line}: its task was pruned, and its tree is still there"
             help_ = f"`agentq land {record.words}` or `agentq discard {record.words}`"
             yield f"tree {record.number}", what, help_
+
+
+def _is_gone(task: Task | Undone) -> bool:
+    """Whether there is no such task any more; one that cannot be read now is there."""
+    return isinstance(task, Undone) and isinstance(task.error, NotFound)
 
 
 def _waiting(queue: Queue, records: Sequence[TreeRecord]) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import NotFound
 from agentq_cli.git.branches import line_of, short_names
 from agentq_cli.git.refusals import AnotherTree, BranchTaken
+from agentq_cli.git.registrations import is_made
 from agentq_cli.git.repository import HEADS
 from agentq_cli.model.addresses import Address
 from agentq_cli.model.branches import branch_of, is_own, session_branch, task_branch
@@ -69,6 +70,13 @@ class Owners:
         except NotFound:
             return False
         return True
+
+    def tree(self, repository: str, branch: str, record: TreeRecord | None) -> str | None:
+        """The path of the tree with this branch if it was made here, also if its record is lost. Raises OSError."""
+        if record is not None:
+            return record.path
+        path = self._path(repository, branch)
+        return path if is_made(repository, path) else None
 
     def record(self, repository: str, branch: str, asked: TreeAsked) -> TreeRecord | None:
         """The record of the tree with this branch if it belongs to this line of work, None if there is none yet. Raises

@@ -8,22 +8,18 @@ import os
 
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.errors import AgentqError, NotFound
-from agentq_cli.git.advance import commit_at
-from agentq_cli.git.branches import SNAPSHOTS, carried_ref, run_of
 from agentq_cli.host.place import LOOK_MS
-from agentq_cli.model.addresses import Address
-from agentq_cli.model.branches import encoded
 from agentq_cli.trees import listing, register, removal, removed
 from agentq_cli.trees.diffs import last_run
 from agentq_cli.trees.lines import git_of
 from agentq_cli.trees.listing import State
+from agentq_cli.trees.outlived import Outlived
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from agentq_cli.engines.door import Queue
-    from agentq_cli.git.runner import Git
     from agentq_cli.trees.records import TreeRecord
 
 
@@ -86,9 +82,7 @@ class Pruner:
         removed stops nothing. Raises OSError."""
         mine = [each for each in register.records(self.trees) if session in (None, each.session)]
         yield from (each for each in self.of(each for each in mine if each.line not in self.going) if not each.kept)
-        for gone in list(removed.all_removed(self.trees)):
-            if session in (None, gone.record.session) and gone.at < self.lasts:
-                yield from self._expired(gone)
+        yield from self._outlived(session)
 
     def of(self, records: Iterator[TreeRecord]) -> Iterator[Pruned]:
         """Remove those of these trees that may go, and say why the others stay."""
@@ -128,48 +122,29 @@ class Pruner:
             ended = None  # It was pruned.
         return record.made_at if ended is None else ended
 
-    # Snapshots
-
-    def _expired(self, gone: removed.Removed) -> Iterator[Pruned]:
-        """Remove the snapshots of a tree that was removed long ago, as far as no task is there to which they belong."""
-        record = gone.record
-        try:
-            git = git_of(record, self.environ)
-        except NotFound:
-            return  # The repository may come back.
-        try:
-            old = [each for each in (gone.ref, gone.branch_ref, *self._carried(record)) if commit_at(git, each)]
-            refs, known = self._of_runs(git, record)
-            if not self.dry:
-                for ref in (*old, *refs):
-                    git.run("update-ref", "-d", ref)
-                if not known:
-                    removed.forget(gone)
-        except AgentqError:
-            return  # The next time.
-        if old or refs:
-            yield Pruned(record, snapshots=len(old) + len(refs))
-
-    def _carried(self, record: TreeRecord) -> list[str]:
-        """The ref of what was taken along for the tree, unless another begins there too."""
-        bases = [each.base for each in register.records(self.trees)]
-        bases += [task.work.launch.base or "" for task in self.queue.tasks()]
-        return [] if record.base != record.start or record.base in bases else [carried_ref(record.base)]
-
-    def _of_runs(self, git: Git, record: TreeRecord) -> tuple[list[str], bool]:
-        """The refs of the runs of a line of work whose tasks are gone, and whether there are others."""
-        if any((each.session, each.seq) == (record.session, record.seq) for each in register.records(self.trees)):
-            return [], False  # It has a tree again.
-        told = git.run("for-each-ref", "--format=%(refname)", f"{SNAPSHOTS}{encoded(record.session)}/").out
-        found: dict[Address, list[str]] = {}
-        for ref in told.decode(errors="surrogateescape").splitlines():
-            run = run_of(ref)
-            if run is not None and record.seq in (None, run[1]):
-                found.setdefault(Address(run[0], run[1]), []).append(ref)
-        others = {Address(each.session, each.seq) for each in register.records(self.trees) if each.seq is not None}
-        there = self.queue.readable(found.keys())
-        gone = found.keys() - there.keys() - others
-        return [ref for each in gone for ref in found[each]], bool(there)
+    def _outlived(self, session: str | None) -> Iterator[Pruned]:
+        """Remove the snapshots that have outlived their time."""
+        snapshots = Outlived(self.queue, self.trees, self.lasts)
+        lines: list[tuple[TreeRecord, removed.Removed | None]] = [
+            (each.record, each) for each in list(removed.all_removed(self.trees)) if each.at < self.lasts
+        ]
+        # A session's tree stays while its tasks come and go.
+        lines += [(each, None) for each in register.records(self.trees) if each.seq is None]
+        for record, gone in lines:
+            if session not in (None, record.session):
+                continue
+            try:
+                git = git_of(record, self.environ)
+                refs, more = snapshots.find(git, record, gone)
+                if not self.dry:
+                    for ref in refs:
+                        git.run("update-ref", "-d", ref)
+                    if gone is not None and not more:
+                        removed.forget(gone)
+            except AgentqError:
+                continue  # The next time; a repository that is away may come back.
+            if refs:
+                yield Pruned(record, snapshots=len(refs))
 
 
 REASONS = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from agentq_process import ROOT
 from model_api import ANSWER, ModelApi
 from real_cli import CLIS, Cli, document, free, submit, until
 
@@ -28,7 +30,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 FIRST = "Write down what you were asked to."
 SECOND = "Write it down again."
 COMMIT = "git add --all && git commit --quiet --message 'Write it down'\n"
-NUDGE = "You began this task in this conversation and were interrupted (crashed)."
+NUDGE = "You began this task in this conversation and were interrupted"
 
 
 class Work:
@@ -171,6 +173,33 @@ def test_a_question_about_a_new_directory_that_nothing_answers_is_said(agentq: A
     work.sound()
 
 
+def test_codex_commits_from_within_its_sandbox_where_it_is_let(agentq: Any, api: ModelApi) -> None:
+    """By itself its sandbox keeps it from writing to the git directory; agentq-config(5) has what lets it."""
+    if shutil.which("codex") is None:
+        pytest.skip("the agent CLI codex is not on PATH")
+    cli = next(cli for cli in CLIS if cli.name == "codex")
+    work = Work(agentq, replace(cli, free=("--sandbox", "workspace-write")), api)
+    # Not a script: what the sandbox shows of /dev has no home of a test.
+    api.command = f"echo mine > written.txt; {COMMIT}"
+    work.submit(FIRST, "--retries", "0")
+    assert agentq("run", "--drain", env=work.environ, timeout=120).returncode == 1
+    (run,) = work.runs()
+    assert (run["failure_class"], run["dirty"]) == ("land", True)
+    assert run["error"] == "cannot land on 'main': files are not committed: 'written.txt'"
+
+    config = agentq.home / "config.toml"
+    page = (ROOT / "man/man5/agentq-config.5").read_text()
+    examples = re.findall(r"^\.Bd -literal -offset indent\n(.*?)^\.Ed", page, re.DOTALL | re.MULTILINE)
+    config.write_text(next(each for each in examples if each.startswith("[agents.codex]")))
+    work.environ["AGENTQ_CONFIG"] = str(config)
+    assert agentq("retry", "talk/1", env=work.environ).returncode == 0
+    work.drain()
+    last = work.runs()[-1]
+    assert (last["status"], last["landed"]) == ("success", work.git("rev-parse", "main"))
+    assert last["conversation"] == run["conversation"]
+    work.sound()
+
+
 def test_a_conflict_is_resolved_in_the_conversation(work: Work) -> None:
     base = work.git("rev-parse", "main")
     work.commit("lines", "one, by a person\n")
@@ -209,7 +238,8 @@ def test_what_was_killed_in_the_middle_goes_on_in_its_tree(work: Work, victim: s
     assert supervisor.wait(200) == 0, work.runs()
 
     crashed, again = work.runs()
-    assert (crashed["status"], crashed["failure_class"], crashed["landed"]) == ("crashed", "crashed", None), crashed
+    how = ("error", "no_verdict") if victim == "agent" else ("crashed", "crashed")
+    assert (crashed["status"], crashed["failure_class"], crashed["landed"]) == (*how, None), crashed
     assert crashed["dirty"] and crashed["commits"] == 0
     assert work.git("show", f"{crashed['snapshot']}:written.txt") == "1"
     checkpoint = document(work.agentq, "show", "talk/1.1")["checkpoint"]

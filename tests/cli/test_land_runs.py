@@ -119,6 +119,9 @@ def test_four_trees_and_a_conflict_that_its_own_agent_resolves(work: Landing, aq
     ]
     resolve = "git merge -q main || true; sed -i '/^[<=>]/d' lines; sed -i 2d lines; git commit -qam 'Merge main'"
     tasks.append(work.prompt(line(1, "theirs"), *given, later=resolve))
+    hook = ["sh", "-c", 'echo "$AGENTQ_HOOK" >> ~/told']
+    with (aq.home / "config.toml").open("a") as config:
+        config.write(f'[hooks]\n"task.landed" = {hook!r}\n"task.conflict" = {hook!r}\n')
     aq.drain("-j", "2")
     assert set(aq.statuses().values()) == {"completed"}
     lines = (work.path / "lines").read_text().splitlines()
@@ -133,6 +136,7 @@ def test_four_trees_and_a_conflict_that_its_own_agent_resolves(work: Landing, aq
     (conflict,) = (run for run in runs.values() if run["failure_class"] == "conflict")
     assert (conflict["landed"], conflict["error"]) == (None, "cannot land on 'main': conflict: 'lines'")
     assert len(runs) == 5
+    assert sorted((aq.home / "told").read_text().split()) == ["task.conflict", *["task.landed"] * 4]
     for run in runs.values():
         if run["landed"]:
             work.checked_tree(run)

@@ -131,3 +131,15 @@ def test_one_tree_in_trouble_stops_nothing(work: TreeWork, aq: Driven) -> None:
     assert "docs/1 is pruned; its tree stays: it has vanished" in done.stdout
     assert "docs/3 is pruned, with its tree 3 (unchanged)" in done.stdout
     assert lines(aq) == {"docs/1", "docs/2"}
+
+
+def test_snapshots_of_pruned_tasks_go_though_the_tree_of_their_session_stays(work: TreeWork, aq: Driven) -> None:
+    ended(work, aq, "docs", 2, "session")
+    tree = work.tree("docs", None)
+    (tree / "file").write_text("not committed\n")
+    for seq in (1, 2):
+        work.snapshot(tree, "docs", seq, 1)
+    done = aq("prune", "--older-than", "1d", "--yes", env=LATER)
+    assert "docs: 1 snapshot of its tree is pruned" in done.stderr
+    assert {each for each in work.refs() if each.startswith("refs/agentq/")} == {"refs/agentq/docs/2.1"}
+    assert tree.is_dir()

@@ -202,14 +202,18 @@ def test_a_tree_that_vanished_comes_back_with_what_was_uncommitted(work: TreeWor
     second = aq.runs()["docs/2.1"]
     assert (aq.stdout(second), second["commits"]) == ("a\nb\n", 2)
     assert "vanished" in aq("show", "docs/2.1").stdout
+    shutil.rmtree(work.trees)
+    submit(work, "cat c", "-s", "docs", "--setup", "true")
+    aq.drain()
+    assert (aq.stdout(aq.runs()["docs/3.1"]), aq.runs()["docs/3.1"]["base"]) == ("c\n", second["base"])
     shutil.rmtree(second["worktree"])
     work.git("worktree", "unlock", second["worktree"])
     work.git("worktree", "prune")
     work.git("branch", "-D", "agentq/s/docs")
     submit(work, "cat a b c", "-s", "docs")
     aq.drain()
-    third = aq.runs()["docs/3.1"]
-    assert (aq.stdout(third), third["commits"], third["head"]) == ("a\nb\nc\n", 2, second["head"])
+    last = aq.runs()["docs/4.1"]
+    assert (aq.stdout(last), last["commits"], last["head"]) == ("a\nb\nc\n", 2, second["head"])
 
 
 def test_two_runs_are_never_in_one_tree(work: TreeWork, aq: Driven) -> None:
