@@ -31,6 +31,9 @@ HEADER = struct.Struct("!I")
 ANSWER = struct.Struct("!i")
 """The child's pid, with a pidfd of it; in the pipe for the exit, what `waitstatus_to_exitcode` says."""
 
+SELDOM = ("agentq_cli.top", "agentq_cli.manual")
+"""What next to no command imports, and takes a third of the memory: each fork would take longer."""
+
 USED = ("sqlite3", "croniter", "zoneinfo", "subprocess", "tempfile", "difflib", "platform", "uuid")
 """What commands import when they need it; not filelock, as each fork of what has loaded that takes 6 ms longer."""
 
@@ -48,7 +51,8 @@ def preload() -> None:
     import agentq_cli
 
     for module in pkgutil.walk_packages(agentq_cli.__path__, "agentq_cli."):
-        importlib.import_module(module.name)
+        if not module.name.startswith(SELDOM):
+            importlib.import_module(module.name)
     for name in USED:
         importlib.import_module(name)
     # Never collected and so never written to: their pages stay shared.

@@ -54,7 +54,8 @@ def cancel(given: Given, at: Context) -> Result:
         targets.confirm_many(bool(given["yes"]), len(named), "cancel")
     found = targets.each_or_run(queue, named, queue.cancel_each, targets.run_or_task)
     targets.settle_dependents(queue)
-    stopped = cancel.cancel_runs(queue, at.config, [(task, _is_run(name)) for name, task in found if _runs(task)])
+    running = [(task, _is_run(name)) for name, task in found if _runs(task)]
+    stopped = cancel.cancel_runs(queue, at.config, at.environ, running)
     if given["wait"]:
         stopped = _gone(queue, stopped)
     rest = iter(stopped)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agentq_cli.base.dataclass import replace
 from agentq_cli.show import documents
 
 TYPE_CHECKING = False
@@ -10,18 +11,33 @@ if TYPE_CHECKING:
     from agentq_cli.host.run_directory import RunDirectory
     from agentq_cli.model.runs import PastRun, Run
     from agentq_cli.model.tasks import Task
+    from agentq_cli.model.trees import Left
 
 
 def of(queue: Queue, run: Run, task: Task | None) -> documents.Item:
     """`agentq.run/1` of a run; `task` is the run's own, None if it can no longer be read."""
     directory = queue.here.run(run.id)
     agent = directory.agent()
+    if run.finished_at is None and task is not None and task.work.launch.repository is not None:
+        run = replace(run, left=_place(run, task, directory))
     return documents.run(
         run,
         prompt=None if task is None else asked(run, task, directory),
         directory=directory.path,
         pid=None if agent is None else agent.pid,
     )
+
+
+def _place(run: Run, task: Task, directory: RunDirectory) -> Left:
+    """Where a live run works; what it leaves there is not known yet."""
+    from agentq_cli.host.stage_records import read_made
+    from agentq_cli.model.branches import branch_of
+    from agentq_cli.model.trees import Left
+
+    launch, made = task.work.launch, read_made(directory.path)
+    worktree = run.cwd.removesuffix(f"/{launch.subdirectory}" if launch.subdirectory else "")
+    start = None if made is None else made.start or None
+    return Left(launch.checkout or "", worktree, branch_of(task.work, task.address), start)
 
 
 def asked(run: Run | PastRun, task: Task, directory: RunDirectory) -> str | None:

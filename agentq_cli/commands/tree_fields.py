@@ -56,12 +56,15 @@ def of_run(queue: Queue, run: Run) -> Iterator[tuple[str, str]]:
 
 
 def _left(queue: Queue, run: Run) -> Iterator[tuple[str, str]]:
+    from agentq_cli.host.stage_records import read_made
+
     if run.left is not None:
         yield from changes.fields(run.left)
     if run.landing is not None:
         yield "Landing", changes.landed(run.landing)
-    for note in queue.here.run(run.id).tree_notes():
-        yield "Note", note
+    if run.left is not None and (made := read_made(queue.here.run(run.id).path)) is not None:
+        for note in made.notes:
+            yield "Note", note
 
 
 def stage(queue: Queue, run: RunId) -> str | None:

@@ -69,6 +69,12 @@ def registration(common: str, path: str) -> Registration | None:
     return next((each for each in registrations(common) if each.path == path), None)
 
 
+def is_made(common: str, path: str) -> bool:
+    """Whether agentq had finished making a tree at `path`, be it there or not."""
+    known = registration(common, path)
+    return known is not None and known.made
+
+
 def _read(file: str) -> bytes | None:
     try:
         with open(file, "rb") as opened:

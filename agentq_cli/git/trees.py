@@ -32,6 +32,9 @@ LOST = "lost"
 """What lies beside a tree (`tree_lock.beside`): one that is being deleted, and files that were found in its place and
 are kept."""
 
+MOST_LINK = 8192
+"""How long a `.git` file may be, in bytes."""
+
 FORGOTTEN = "agentq-gone-"
 KEPT = "agentq-modules-"
 """How the names begin, in the repository's git directory, of a registration that is being deleted, and of the
@@ -96,6 +99,7 @@ def make(git: Git, repository: Repository, plan: Plan, overlay: Callable[[Git], 
         vanished = known is not None and known.made
         if known is not None and known.made and _is_directory(plan.path):
             notes = _repair(git, known, plan)
+            check_own(git.at(plan.path), known)
             return Made(_head(git.at(plan.path)), new=False, vanished=False, notes=tuple(notes))
         notes = _set_aside(plan.path) if known is None or known.made else []
         if known is not None and known.made:
@@ -220,10 +224,27 @@ def _repair(git: Git, known: Registration, plan: Plan) -> list[str]:
 
 
 def mend_link(known: Registration, path: str) -> None:
-    """Put back the `.git` file of a tree if it is gone. Raises OSError."""
-    if not os.path.lexists(f"{path}/.git"):
-        with open(f"{path}/.git", "wb") as file:
-            file.write(b"gitdir: " + os.fsencode(known.directory) + b"\n")
+    """Put back the `.git` file of a tree if it is gone or leads elsewhere. Raises OSError."""
+    link = f"{path}/.git"
+    if os.path.isdir(link) and not os.path.islink(link):
+        return  # Another repository, in which somebody may have worked; `check_own` refuses it.
+    with contextlib.suppress(OSError), open(link, "rb") as file:
+        found = os.fsdecode(file.read(MOST_LINK).removeprefix(b"gitdir: ").rstrip(b"\n"))
+        if os.path.realpath(os.path.join(path, found)) == os.path.realpath(known.directory):
+            return
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(link)
+    with open(link, "xb") as file:
+        file.write(b"gitdir: " + os.fsencode(known.directory) + b"\n")
+
+
+def check_own(git: Git, known: Registration) -> None:
+    """Raise SpoiledTree unless git's directory is the top of this tree, and of no other repository's. Raises
+    GitFailed."""
+    check_tree(git)
+    found = git.line("rev-parse", "--absolute-git-dir")
+    if os.path.realpath(found) != os.path.realpath(known.directory):
+        raise SpoiledTree(f"tree '{git.directory}': it is a repository of its own, '{found}'")
 
 
 def _is_directory(path: str) -> bool:

@@ -228,11 +228,6 @@ class RunDirectory:
         document = self._load("landing")
         return None if document is None else records.read_landing(document)
 
-    def tree_notes(self) -> tuple[str, ...]:
-        """What whoever reads about the run is to know about the tree that it got."""
-        made = records.read_made(self._load("tree") or {})
-        return () if made is None else made.notes
-
     def checkpoint(self) -> Checkpoint | None:
         """Where the run found a repository and how it left that; None outside of any, or if that is not known."""
         document = self._load("checkpoint")

@@ -135,7 +135,7 @@ def _directory(task: Task, around: Surroundings) -> WaitingFor | None:
         return None
     ids = tuple(str(run.address) for run, _ in around.editing)
     if task.work.launch.repository is not None:
-        detail = f"{ids[0]} is in '{around.editing[0][1]}', and its tree has room for one run"
+        detail = f"{ids[0]} is in '{around.editing[0][1]}'; two runs are never in one tree"
         return WaitingFor("directory", detail, ids=ids, brief=f"behind {ids[0]}", note="same tree")
     detail = f"{ids[0]} is editing in '{around.editing[0][1]}'; with --shared it would not wait"
     return WaitingFor("directory", detail, ids=ids, brief=f"behind {ids[0]}", note="same directory")

@@ -32,8 +32,12 @@ def of_run(left: Left | None) -> str:
 
 
 def of_item(item: Mapping[str, Any]) -> str:
-    """The same of the document of a run."""
-    return "" if item["branch"] is None else counted(item["files_changed"], item["insertions"], item["deletions"])
+    """The same of the document of a run; empty while it goes on too."""
+    return (
+        ""
+        if item["branch"] is None or item["finished_at"] is None
+        else counted(item["files_changed"], item["insertions"], item["deletions"])
+    )
 
 
 def fields(left: Left) -> Iterator[tuple[str, str]]:

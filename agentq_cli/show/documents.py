@@ -347,7 +347,10 @@ def work(item: Item) -> str:
 
 def title(argv: Sequence[str] | None, prompt: str | None) -> str:
     """What a task or run is called: the first line of its prompt, or its command; at most `LONGEST_TITLE` characters,
-    the last of which shows if it was cut."""
+    the last of which shows if it was cut. A run of a command without a command line only lands what an earlier one
+    did."""
+    if argv is not None and not argv and prompt is None:
+        return "landing"
     text = " ".join(map(shell_word, argv)) if argv and prompt is None else (prompt or "").strip()
     line = text[: LONGEST_TITLE + 1].partition("\n")[0].rstrip()
     return line if len(line) <= LONGEST_TITLE else f"{line[: LONGEST_TITLE - 1]}…"

@@ -8,6 +8,7 @@ is not started again. Any number of processes may try: the first keeper to write
 from __future__ import annotations
 
 import os
+import select
 
 from agentq_cli.base.dataclass import dataclass, replace
 from agentq_cli.host import take_over
@@ -92,8 +93,9 @@ class Keepers:
         here, find = self.queue.here, self.queue.task
         return plan.request(claim, self.config, here, self.clock, self.environ, zone, take=take, find=find)
 
-    def launch_alone(self, run: RunId, take: int) -> bool:
-        """Start one from a process that has no launcher; False if the run has ended. Raises OSError."""
+    def launch_alone(self, run: RunId, take: int, *, wait_ms: int = 0) -> bool:
+        """Start one from a process that has no launcher, and wait for its end for as long as that; False if the run
+        has ended. Raises OSError."""
         from agentq_cli.host.launch import Launcher
 
         request = self.request(run, take)
@@ -102,7 +104,10 @@ class Keepers:
         launcher = Launcher()
         launcher.start()
         try:
-            os.close(launcher.launch(request)[1])
+            pidfd = launcher.launch(request)[1]
+            if wait_ms:
+                select.select([pidfd], [], [], wait_ms / 1000)
+            os.close(pidfd)
         finally:
             launcher.close()
         return True

@@ -203,7 +203,9 @@ class WatchedRuns:
         moments = [self._overdue_at] if self.by_id else []
         for watched in self.by_id.values():
             if watched.ended:
-                moments += [watched.again_at] if watched.again_at > now else []
+                # Also one that has passed since the last look: nothing else would wake us for it.
+                if self._duty.guard.may_run(watched.worker.session, f"settle {watched.worker.id}"):
+                    moments.append(watched.again_at)
                 continue
             if watched.task.work.kind == "prompt":
                 moments.append(now + STREAM_MS)

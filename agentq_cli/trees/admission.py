@@ -77,7 +77,7 @@ class Admission:
         if asked.land == branch:
             raise BadBranch(f"--land '{branch}': that is the branch of the task itself")
         record = self._owners.record(repository.common, branch, asked)
-        check_branch(git, branch, ours=None if record is None else record.path)
+        check_branch(git, branch, ours=self._owners.tree(repository.common, branch, record))
         if record is not None:
             self._refuse_other_base(record, found, asked)
         elif found.left_out:

@@ -11,7 +11,7 @@ from agentq_cli.git.branches import find_branch, snapshot_ref
 from agentq_cli.git.changes import find_changes
 from agentq_cli.git.registrations import registration
 from agentq_cli.git.snapshot import take_snapshot
-from agentq_cli.git.trees import check_tree, lfs_config, mend_link
+from agentq_cli.git.trees import check_own, lfs_config, mend_link
 from agentq_cli.git.visit import go_home
 from agentq_cli.model.trees import Left
 from agentq_cli.trees import register
@@ -66,7 +66,7 @@ def _leave(git: Git, asked: Asked, record: TreeRecord, left: Left, now_ms: int) 
         changes = find_changes(common, record.start, head)
         return _counted(left._replace(head=head, why="the tree is gone"), changes)
     mend_link(known, asked.path)
-    check_tree(git)
+    check_own(git, known)
     config = lfs_config(git)
     held = go_home(git, config)
     ref = snapshot_ref(asked.session, asked.number, asked.attempt)

@@ -12,12 +12,13 @@ from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError, Busy, Usage
 from agentq_cli.git import trees
 from agentq_cli.git.branches import SNAPSHOTS, check_branch, find_branch, run_of, snapshot_ref
-from agentq_cli.git.merge import LANDED, find_landed
+from agentq_cli.git.merge import LANDED, find_landed, is_ancestor
 from agentq_cli.git.put_back import put_back, snapshot_head
 from agentq_cli.git.refusals import BranchTaken, UnknownRef
+from agentq_cli.git.registrations import is_made
 from agentq_cli.git.repository import Repository, find_commit, refuse_inside
 from agentq_cli.git.runner import require_git
-from agentq_cli.git.trees import Plan, SpoiledTree, check_tree
+from agentq_cli.git.trees import Plan, SpoiledTree
 from agentq_cli.git.visit import go_home
 from agentq_cli.model.branches import encoded
 from agentq_cli.model.statuses import FailureClass
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 
 PATIENCE_MS = 600_000
 """How long a tree is waited for that another process is making or removing."""
+
+
+LOOKED_AT = 20
+"""How many refs are looked at for the newest snapshot of a tree whose record is lost."""
 
 
 def make(git: Git, asked: Asked, now_ms: int) -> Made:
@@ -74,7 +79,7 @@ def _make(git: Git, asked: Asked, now_ms: int) -> Made:
     repository = repository_of(asked)
     common = git.at(asked.repository)
     common.line("rev-parse", "--git-dir")  # What is wrong with the repository is said first, and alone.
-    record = register.read(asked.path)
+    record = _known(asked)
     if record is None:
         record = _begin(common, repository, asked, now_ms)
     known = record
@@ -91,7 +96,7 @@ def _make(git: Git, asked: Asked, now_ms: int) -> Made:
     if held is not None:
         more = f": '{held.paths[0]}'" if held.paths else ""
         raise SpoiledTree(f"tree '{record.path}': {held.why}{more}")
-    _enter(there, asked)
+    _enter(asked)
     if made.vanished:
         notes.insert(0, f"the tree had vanished; it was made anew at {made.head}")
     record = replace(record, start=_start_now(there, record, asked))
@@ -99,6 +104,17 @@ def _make(git: Git, asked: Asked, now_ms: int) -> Made:
         record = replace(record, set_up=False)
     register.write(replace(record, head=made.head, setup=asked.setup, teardown=asked.teardown, onto=asked.land))
     return Made(record.path, asked.directory, record.start, record.number, record.set_up, (*notes, *made.notes))
+
+
+def _known(asked: Asked) -> TreeRecord | None:
+    """The record of the tree; None if there is none, or if it is damaged and the repository knows the tree. Raises
+    BadRecord, OSError."""
+    try:
+        return register.read(asked.path)
+    except register.BadRecord:
+        if is_made(asked.repository, asked.path):
+            return None
+        raise
 
 
 def _start_now(there: Git, record: TreeRecord, asked: Asked) -> str:
@@ -116,13 +132,18 @@ def _line(asked: Asked) -> tuple[str, int | None]:
 
 
 def _begin(common: Git, repository: Repository, asked: Asked, now_ms: int) -> TreeRecord:
-    """The record of a new tree, with the commit that its base stands for now."""
+    """The record of a new tree, with the commit that its base stands for now; or of one that was made, as its
+    repository knows, and whose record is lost."""
     place = os.path.dirname(asked.path)
     refuse_inside(repository, place)
-    check_branch(common, asked.branch)
+    lost = is_made(asked.repository, asked.path)
+    check_branch(common, asked.branch, ours=asked.path if lost else None)
     # In the checkout, since HEAD and names like it are its own.
     there = common.at(asked.checkout) if os.path.isdir(asked.checkout) else common
     start = find_commit(there, asked.base) if asked.base_task is None else _start_of_task(common, asked)
+    head = find_branch(common, asked.branch) if lost else None
+    if head is not None:
+        start = common.run("merge-base", start, head, ok=(0, 1)).line() or start
     session, seq = _line(asked)
     return register.add(
         place,
@@ -136,13 +157,25 @@ def _begin(common: Git, repository: Repository, asked: Asked, now_ms: int) -> Tr
             branch=asked.branch,
             base=asked.base,
             start=start,
-            head=start,
+            head=head or start,
             made_at=now_ms,
             onto=asked.land,
             setup=asked.setup,
             teardown=asked.teardown,
+            snapshot=_newest_snapshot(common, asked, head) if lost else None,
         ),
     )
+
+
+def _newest_snapshot(common: Git, asked: Asked, head: str | None) -> str | None:
+    """The ref of what the last run left in a tree whose record is lost, with the branch at `head` if there is one: the
+    newest that was taken over a commit of that branch. Raises GitFailed."""
+    below = f"{SNAPSHOTS}{encoded(asked.session)}/{f'{asked.number}.*' if asked.own else '*'}"
+    told = common.run("for-each-ref", "--sort=-committerdate", f"--count={LOOKED_AT}", "--format=%(refname)", below)
+    for ref in told.out.decode(errors="replace").split():
+        if run_of(ref) is not None and (head is None or is_ancestor(common, snapshot_head(common, ref), head)):
+            return ref
+    return None
 
 
 def _start_of_task(common: Git, asked: Asked) -> str:
@@ -175,9 +208,8 @@ def find_ref(git: Git, ref: str) -> bool:
     return git.run("show-ref", "--verify", "--quiet", ref, ok=(0, 1, 128)).code == 0
 
 
-def _enter(there: Git, asked: Asked) -> None:
-    """Make sure that the run works in its tree and nowhere else. Raises SpoiledTree, GitFailed, OSError."""
-    check_tree(there)
+def _enter(asked: Asked) -> None:
+    """Make sure that the run works in its tree and nowhere else. Raises SpoiledTree, OSError."""
     if asked.subdirectory:
         os.makedirs(asked.directory, exist_ok=True)
     found = os.path.realpath(asked.directory)

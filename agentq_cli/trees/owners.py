@@ -11,6 +11,7 @@ from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import NotFound
 from agentq_cli.git.branches import line_of, short_names
 from agentq_cli.git.refusals import AnotherTree, BranchTaken
+from agentq_cli.git.registrations import is_made
 from agentq_cli.git.repository import HEADS
 from agentq_cli.model.addresses import Address
 from agentq_cli.model.branches import branch_of, is_own, session_branch, task_branch
@@ -70,26 +71,32 @@ class Owners:
             return False
         return True
 
+    def tree(self, repository: str, branch: str, record: TreeRecord | None) -> str | None:
+        """The path of the tree with this branch if it was made here, also if its record is lost. Raises OSError."""
+        if record is not None:
+            return record.path
+        path = self._path(repository, branch)
+        return path if is_made(repository, path) else None
+
     def record(self, repository: str, branch: str, asked: TreeAsked) -> TreeRecord | None:
         """The record of the tree with this branch if it belongs to this line of work, None if there is none yet. Raises
         BranchTaken if it belongs to another, AnotherTree if the session works in another tree, BadRecord, OSError."""
         record = register.read(self._path(repository, branch))
         for holder in self._holders(record, repository, branch, asked):
             raise BranchTaken(f"--branch '{branch}': it belongs to {holder}")
-        if not asked.own:
-            for other in self._others(asked):
-                if other != (repository, branch):
-                    where = "" if other[0] == repository else f" of '{other[0]}'"
-                    raise AnotherTree(
-                        f"--worktree: session '{asked.session}' works in the tree of branch '{other[1]}'{where}, and"
-                        f" all tasks of a conversation share one; name another session, or"
-                        f" `agentq discard -s {asked.session}`"
-                    )
+        for other in self._others(asked):
+            if other != (repository, branch):
+                where = "" if other[0] == repository else f" of '{other[0]}'"
+                who = f"task '{asked.task}'" if asked.own else f"session '{asked.session}'"
+                how = f"{asked.task}`" if asked.own else f"-s {asked.session}`, or name another session"
+                raise AnotherTree(
+                    f"--worktree: {who} works in the tree of branch '{other[1]}'{where}; `agentq discard {how}"
+                )
         return record
 
     def _holders(self, record: TreeRecord | None, repository: str, branch: str, asked: TreeAsked) -> Iterator[str]:
         """The other lines of work that the branch belongs to: by a record, by its name, by a live task."""
-        own = asked.task.seq if asked.task is not None and asked.own else None
+        own = _seq(asked)
         if record is not None and (record.session, record.seq) != (asked.session, own):
             yield record.line
         if asked.branch is None:
@@ -102,10 +109,15 @@ class Owners:
                 yield str(task.address) if is_own(task.work) else task.session
 
     def _others(self, asked: TreeAsked) -> Iterator[tuple[str, str]]:
-        """Repository and branch of the trees that the session's conversation has, and of one that it will have."""
+        """Repository and branch of the trees that its line of work has, and for a session of one that it will have."""
+        if asked.own and asked.task is None:
+            return
+        own = _seq(asked)
         for record in register.records(self._trees):
-            if (record.session, record.seq) == (asked.session, None):
+            if (record.session, record.seq) == (asked.session, own):
                 yield record.repository, record.branch
+        if asked.own:
+            return
         with suppress(NotFound):  # the session begins with this task
             for task in self.queue.tasks(session=asked.session):
                 launch = task.work.launch
@@ -116,6 +128,11 @@ class Owners:
 
     def _path(self, repository: str, branch: str) -> str:
         return os.path.join(self._trees, tree_name(repository, branch))
+
+
+def _seq(asked: TreeAsked) -> int | None:
+    """The number of the task whose own the tree is; None for that of a session, or if there is no number yet."""
+    return asked.task.seq if asked.own and asked.task is not None else None
 
 
 def _has_tree(task: Task, repository: str, branch: str) -> bool:

@@ -28,6 +28,7 @@ class Ending:
     stderr_bytes: int = 0
     script_outcome: str | None = None
     oom_kills: int | None = None
+    failed: str | None = None
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class Ending:
     stderr_bytes: int = 0
     script_outcome: str | None = None
     oom_kills: int | None = None
+    failed: str | None = None
 
 
 def assistant(text: str, error: str | None = None, parent: str | None = None) -> dict[str, Any]:

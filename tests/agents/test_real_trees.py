@@ -9,15 +9,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from agentq_process import ROOT
 from model_api import ANSWER, ModelApi
-from real_cli import Cli, document, free, submit, until
+from real_cli import CLIS, Cli, document, free, submit, until
 
 from agentq_cli.agents import profile as profiles
 from agentq_cli.config.configuration import load
@@ -27,22 +30,27 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 FIRST = "Write down what you were asked to."
 SECOND = "Write it down again."
 COMMIT = "git add --all && git commit --quiet --message 'Write it down'\n"
-NUDGE = "You began this task in this conversation and were interrupted (crashed)."
+NUDGE = "You began this task in this conversation and were interrupted"
 
 
 class Work:
     """A repository with a commit on `main`, and tasks of one agent CLI in trees of it that land there."""
 
     def __init__(self, agentq: Any, cli: Cli, api: ModelApi) -> None:
-        self.agentq, self.cli, self.api = agentq, cli, api
+        # Nothing that a user would have to add because the directory is new.
+        self.agentq, self.cli, self.api = agentq, replace(cli, args=()), api
         self.path = agentq.home / "repository"
         self.tool = agentq.home / "tool"
         self.began, self.go = agentq.home / "began", agentq.home / "go"
         api.command = f"sh -e {self.tool}"
         self.environ = dict(cli.prepare(agentq.home, api.url("tool")))
-        (agentq.home / ".gitconfig").write_text("[user]\nname = Ann Other\nemail = ann@example.com\n")
+        # The user's own answer is not there, so that agentq's must do.
+        self.environ.pop("GEMINI_CLI_TRUST_WORKSPACE", None)
         self.path.mkdir()
         self.git("init", "--quiet", "--initial-branch", "main")
+        # In the repository, since Gemini CLI hides the git configuration of home from its tools.
+        self.git("config", "user.name", "Ann Other")
+        self.git("config", "user.email", "ann@example.com")
         self.commit("lines", "one\n")
 
     def git(self, *words: str) -> str:
@@ -60,10 +68,10 @@ class Work:
         self.git("commit", "--quiet", "--message", f"Change {name}")
         return self.git("rev-parse", "HEAD")
 
-    def submit(self, prompt: str, *given: str, env: Mapping[str, str] | None = None) -> None:
+    def submit(self, prompt: str, *given: str) -> None:
         """A task of the session `talk` in its tree, to land on main."""
         where = ("--cwd", str(self.path), "--worktree", "--land", "main", "--backoff", "1s")
-        submit(self.agentq, self.cli, prompt, *free(self.cli), *where, *given, env=env or self.environ)
+        submit(self.agentq, self.cli, prompt, *free(self.cli), *where, *given, env=self.environ)
 
     def drain(self) -> None:
         """Run what is there to its end."""
@@ -127,7 +135,12 @@ def test_what_is_done_in_trees_lands_and_the_conversation_is_found_in_them(work:
     work.api.now = "ok"
     profile = profiles.profile(load({"XDG_CONFIG_HOME": str(work.agentq.home)}), work.cli.name)
     argv, stdin = profiles.command(
-        profile, prompt="By hand.", conversation=second["conversation"], resume=True, agent_args=work.cli.args
+        profile,
+        prompt="By hand.",
+        conversation=second["conversation"],
+        resume=True,
+        agent_args=work.cli.args,
+        new_directory=True,
     )
     done = subprocess.run(
         argv,
@@ -141,6 +154,50 @@ def test_what_is_done_in_trees_lands_and_the_conversation_is_found_in_them(work:
     )
     assert done.returncode == 0, done.stderr
     assert FIRST in work.asked("By hand.") and SECOND in work.asked("By hand.")
+
+
+def test_a_question_about_a_new_directory_that_nothing_answers_is_said(agentq: Any, api: ModelApi) -> None:
+    """Gemini CLI alone asks one when it is run without a terminal."""
+    if shutil.which("gemini") is None:
+        pytest.skip("the agent CLI gemini is not on PATH")
+    work = Work(agentq, next(cli for cli in CLIS if cli.name == "gemini"), api)
+    config = agentq.home / "config.toml"
+    config.write_text("[agents.gemini]\ntrust = []\n")
+    work.environ["AGENTQ_CONFIG"] = str(config)
+    work.submit(FIRST)
+    assert agentq("run", "--drain", env=work.environ, timeout=120).returncode == 1
+    (run,) = work.runs()
+    assert (run["status"], run["failure_class"], run["landed"]) == ("error", "config", None), run
+    assert "not running in a trusted directory" in run["error"], run
+    assert work.api.requests == []
+    work.sound()
+
+
+def test_codex_commits_from_within_its_sandbox_where_it_is_let(agentq: Any, api: ModelApi) -> None:
+    """By itself its sandbox keeps it from writing to the git directory; agentq-config(5) has what lets it."""
+    if shutil.which("codex") is None:
+        pytest.skip("the agent CLI codex is not on PATH")
+    cli = next(cli for cli in CLIS if cli.name == "codex")
+    work = Work(agentq, replace(cli, free=("--sandbox", "workspace-write")), api)
+    # Not a script: what the sandbox shows of /dev has no home of a test.
+    api.command = f"echo mine > written.txt; {COMMIT}"
+    work.submit(FIRST, "--retries", "0")
+    assert agentq("run", "--drain", env=work.environ, timeout=120).returncode == 1
+    (run,) = work.runs()
+    assert (run["failure_class"], run["dirty"]) == ("land", True)
+    assert run["error"] == "cannot land on 'main': files are not committed: 'written.txt'"
+
+    config = agentq.home / "config.toml"
+    page = (ROOT / "man/man5/agentq-config.5").read_text()
+    examples = re.findall(r"^\.Bd -literal -offset indent\n(.*?)^\.Ed", page, re.DOTALL | re.MULTILINE)
+    config.write_text(next(each for each in examples if each.startswith("[agents.codex]")))
+    work.environ["AGENTQ_CONFIG"] = str(config)
+    assert agentq("retry", "talk/1", env=work.environ).returncode == 0
+    work.drain()
+    last = work.runs()[-1]
+    assert (last["status"], last["landed"]) == ("success", work.git("rev-parse", "main"))
+    assert last["conversation"] == run["conversation"]
+    work.sound()
 
 
 def test_a_conflict_is_resolved_in_the_conversation(work: Work) -> None:
@@ -181,7 +238,8 @@ def test_what_was_killed_in_the_middle_goes_on_in_its_tree(work: Work, victim: s
     assert supervisor.wait(200) == 0, work.runs()
 
     crashed, again = work.runs()
-    assert (crashed["status"], crashed["failure_class"], crashed["landed"]) == ("crashed", "crashed", None), crashed
+    how = ("error", "no_verdict") if victim == "agent" else ("crashed", "crashed")
+    assert (crashed["status"], crashed["failure_class"], crashed["landed"]) == (*how, None), crashed
     assert crashed["dirty"] and crashed["commits"] == 0
     assert work.git("show", f"{crashed['snapshot']}:written.txt") == "1"
     checkpoint = document(work.agentq, "show", "talk/1.1")["checkpoint"]

@@ -133,6 +133,8 @@ def test_a_run_in_a_tree_says_where_it_is_and_what_it_left(aq: Driven) -> None:
     aq.started("check")
     assert re.search(r"^Stage: +its check runs$", aq("show", "1").stdout, re.M)
     assert aq.json("workers")["items"][0]["note"] == "its check runs"
+    live = aq.runs()["default/1.1"]
+    assert "CHANGES" not in aq("runs").stdout
     following = aq.start("logs", "--follow", "1")
     assert following.stderr is not None
     assert following.stderr.readline() == "default/1.1: its check runs\n"
@@ -144,6 +146,9 @@ def test_a_run_in_a_tree_says_where_it_is_and_what_it_left(aq: Driven) -> None:
     task, run = aq.task("default/1"), aq.runs()["default/1.1"]
     start, branch = work.git("rev-parse", "main"), "agentq/t/default/1"
     assert [task[key] for key in ("worktree", "branch", "base", "land")] == [True, branch, "refs/heads/main", None]
+    for key in ("repository", "worktree", "branch", "base"):
+        assert live[key] == run[key]
+    assert (live["head"], live["files_changed"]) == (None, None)
     found = [run[key] for key in ("repository", "branch", "base", "head", "commits", "files_changed", "insertions")]
     assert found == [str(work.path), branch, start, work.git("rev-parse", branch), 1, 2, 2]
     assert (run["deletions"], run["dirty"], run["landed"]) == (0, True, None)

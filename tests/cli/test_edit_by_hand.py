@@ -7,7 +7,6 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import pytest
 from driven import Driven
 from terminal import screen
 
@@ -92,33 +91,34 @@ def test_a_schedule(aq: Driven) -> None:
     assert "every: a schedule keeps it" in text
 
 
-@pytest.mark.parametrize(
-    ("typed", "named", "code"),
-    [
-        ("priority = 7\\n=", "line", 2),
-        ("prioritty = 7", "priority", 2),
-        ('timeout = "soon"', "'soon'", 2),
-        ("timeout = 7", "must be text", 2),
-        ('after = ["99"]', "default/99", 3),
-        ("priority = 1000", "1000", 2),
-        ("shell = 'a|b'", "exec", 2),
-        ("prompt = 'a'", "is a command", 2),
-        ("until = '2100-01-01'", "has no schedule", 2),
-    ],
-)
-def test_an_error_brings_the_editor_back(aq: Driven, typed: str, named: str, code: int) -> None:
+WRONG = [
+    ("priority = 7\\n=", "line", 2),
+    ("prioritty = 7", "priority", 2),
+    ('timeout = "soon"', "'soon'", 2),
+    ("timeout = 7", "must be text", 2),
+    ('after = ["99"]', "default/99", 3),
+    ("priority = 1000", "1000", 2),
+    ("shell = 'a|b'", "exec", 2),
+    ("prompt = 'a'", "is a command", 2),
+    ("until = '2100-01-01'", "has no schedule", 2),
+]
+
+
+def test_an_error_brings_the_editor_back(aq: Driven) -> None:
     aq.exec("true", given=("--in", "1h"))
     before = aq.task("1")
     rest = "re.sub(r'(?m)^(priority .*|# ERROR.*)\\n', '', text)"
-    first = f"path.write_text({rest} + {typed!r}.encode().decode('unicode_escape') + '\\n')"
-    text = by_hand(aq, "1", f"{first} if count == 1 else None", code=code)
-    assert named in text
+    for typed, named, code in WRONG:
+        wrong = f"path.write_text({rest} + {typed!r}.encode().decode('unicode_escape') + '\\n')"
+        assert named in by_hand(aq, "1", f"{wrong} if count == 1 else None", code=code)
+        again = (aq.home / "seen.2").read_text()
+        assert again.startswith("# ERROR: ") and named in again.splitlines()[0]
+        assert not (aq.home / "seen.3").exists(), "left unchanged, the error stands"
+        for path in aq.home.glob("seen.*"):
+            path.unlink()
     assert aq.task("1") == before
-    again = (aq.home / "seen.2").read_text()
-    assert again.startswith("# ERROR: ") and named in again.splitlines()[0]
-    assert not (aq.home / "seen.3").exists(), "left unchanged, the error stands"
     # And mended.
-    by_hand(aq, "1", f"{first} if count == 3 else path.write_text('exec = [\"true\"]\\npriority = 9\\n')")
+    by_hand(aq, "1", f"{wrong} if count == 1 else path.write_text('exec = [\"true\"]\\npriority = 9\\n')")
     task = aq.task("1")
     assert (task["priority"], task["cwd"], task["argv"]) == (9, before["cwd"], ["true"])
 

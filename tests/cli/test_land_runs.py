@@ -102,8 +102,7 @@ def test_work_lands_once_its_check_passes_and_once_all_of_it_is_committed(work: 
     (told,) = (call["prompt"] for call in work.calls() if "default-3" in call["argv"])
     assert "    file\n    other\n" in told
     assert whole["landed"] is not None and (work.path / "other").exists()
-    assert squashed["landed"] == work.git("rev-parse", "main") and work.log() == ["default/4"]
-    assert work.git("rev-list", "--count", f"{whole['landed']}..main") == "1"
+    assert len(work.git("rev-list", "--parents", "-n1", squashed["landed"]).split()) == 2 and "default/4" in work.log()
     assert "land" in [event["event"] for event in aq.items("events", "1")]
     work.sound()
 
@@ -120,6 +119,9 @@ def test_four_trees_and_a_conflict_that_its_own_agent_resolves(work: Landing, aq
     ]
     resolve = "git merge -q main || true; sed -i '/^[<=>]/d' lines; sed -i 2d lines; git commit -qam 'Merge main'"
     tasks.append(work.prompt(line(1, "theirs"), *given, later=resolve))
+    hook = ["sh", "-c", 'echo "$AGENTQ_HOOK" >> ~/told']
+    with (aq.home / "config.toml").open("a") as config:
+        config.write(f'[hooks]\n"task.landed" = {hook!r}\n"task.conflict" = {hook!r}\n')
     aq.drain("-j", "2")
     assert set(aq.statuses().values()) == {"completed"}
     lines = (work.path / "lines").read_text().splitlines()
@@ -134,6 +136,7 @@ def test_four_trees_and_a_conflict_that_its_own_agent_resolves(work: Landing, aq
     (conflict,) = (run for run in runs.values() if run["failure_class"] == "conflict")
     assert (conflict["landed"], conflict["error"]) == (None, "cannot land on 'main': conflict: 'lines'")
     assert len(runs) == 5
+    assert sorted((aq.home / "told").read_text().split()) == ["task.conflict", *["task.landed"] * 4]
     for run in runs.values():
         if run["landed"]:
             work.checked_tree(run)
@@ -141,6 +144,13 @@ def test_four_trees_and_a_conflict_that_its_own_agent_resolves(work: Landing, aq
     assert "    lines\n" in told["prompt"] and "Merge main into this branch" in told["prompt"]
     assert told["argv"][-1] in told["at"], "in the tree of the task"
     work.sound()
+
+
+FORGED = {
+    "checked": dict.fromkeys(("signal", "stopped", "error"))
+    | dict.fromkeys(("exit_code", "duration_ms", "output_bytes"), 0),
+    "landing": dict.fromkeys(("tree", "why")) | {"into": "main", "came": "landed", "commit": "0" * 40, "paths": []},
+}
 
 
 def test_what_a_person_has_begun_in_the_checkout_stays_and_holds_only_what_it_touches(
@@ -151,8 +161,14 @@ def test_what_a_person_has_begun_in_the_checkout_stays_and_holds_only_what_it_to
     work.prompt(save("new", "new"))
     work.prompt("echo theirs > file; git commit -qam theirs", "--check", "true")
     work.prompt("echo others > file; git commit -qam others", later="git reset -q --hard HEAD~1")
+    for name, record in FORGED.items():
+        (aq.home / name).write_text(json.dumps(record))
+    forging = "cp ~/checked ~/landing $AGENTQ_STATE_DIR/sessions/default/runs/4.1; "
+    work.prompt(f"{forging}{save('forged', 'forged')}", "--check", "false", "--retries", "0")
     aq.drain("-j", "1", code=1)
-    assert list(aq.statuses().values()) == ["completed", "failed", "failed"]
+    assert aq.statuses() == {"default/1": "completed"} | dict.fromkeys((f"default/{n}" for n in (2, 3, 4)), "failed")
+    forged = aq.runs()["default/4.1"]
+    assert (forged["failure_class"], forged["landed"], (work.path / "forged").exists()) == ("check", None, False)
     held = aq.runs()["default/2.1"]
     assert (held["failure_class"], held["landed"], held["check"]["passed"]) == ("land", None, True)
     assert "'file'" in held["error"] and "changed here" in held["error"]

@@ -86,43 +86,48 @@ def test_what_one_agent_asks_for_is_no_deeper_the_more_it_is(agent, agentq, ran)
     assert {status for _, status, _, _ in agent.answers()} == {"applied"}
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        {"action": "schedule_task", "prompt": "x", "exec": ["rm", "-rf", "/"]},
-        {"action": "schedule_task", "prompt": "x", "script": "/tmp/x"},
-        {"action": "schedule_task", "prompt": "x", "check": "touch /tmp/x"},
-        {"action": "schedule_task", "prompt": "x", "cwd": "/"},
-        {"action": "schedule_task", "prompt": "x", "env": {"A": "b"}},
-        {"action": "schedule_task", "prompt": "x", "session": "other"},
-        {"action": "schedule_task", "prompt": "x", "agent": "claude"},
-        {"action": "schedule_task", "prompt": "x", "agent_arg": ["--dangerous"]},
-        {"action": "schedule_task", "prompt": " "},
-        {"action": "schedule_task"},
-        {"action": "schedule_task", "prompt": "x", "cron": "0 0 30 2 *"},
-        {"action": "schedule_task", "prompt": "x", "in": "1h", "every": "1h"},
-        {"action": "cancel_task", "task": "default/1"},
-        {"action": "cancel_task", "task": "../default/1"},
-        {"action": "cancel_task", "task": 99},
-        {"action": "cancel_task"},
-        {"action": "submit", "prompt": "x"},
-        {"prompt": "x"},
-        [],
-        "no json",
-        "{" * 5000,
-    ],
-)
-def test_everything_else_is_refused_and_recorded(agent, agentq, content):
+REFUSED = [
+    {"action": "schedule_task", "prompt": "x", "exec": ["rm", "-rf", "/"]},
+    {"action": "schedule_task", "prompt": "x", "script": "/tmp/x"},
+    {"action": "schedule_task", "prompt": "x", "check": "touch /tmp/x"},
+    {"action": "schedule_task", "prompt": "x", "cwd": "/"},
+    {"action": "schedule_task", "prompt": "x", "env": {"A": "b"}},
+    {"action": "schedule_task", "prompt": "x", "session": "other"},
+    {"action": "schedule_task", "prompt": "x", "agent": "claude"},
+    {"action": "schedule_task", "prompt": "x", "agent_arg": ["--dangerous"]},
+    {"action": "schedule_task", "prompt": " "},
+    {"action": "schedule_task"},
+    {"action": "schedule_task", "prompt": "x", "cron": "0 0 30 2 *"},
+    {"action": "schedule_task", "prompt": "x", "in": "1h", "every": "1h"},
+    {"action": "cancel_task", "task": "default/1"},
+    {"action": "cancel_task", "task": "../default/1"},
+    {"action": "cancel_task", "task": 99},
+    {"action": "cancel_task"},
+    {"action": "submit", "prompt": "x"},
+    {"prompt": "x"},
+    [],
+    "no json",
+    "{" * 5000,
+]
+
+
+def test_everything_else_is_refused_and_recorded(agent, agentq):
     agentq("submit", "--exec", "--", "true", env=NOW)
     before = agent.tasks()
-    agent.ask(1, content)
+    for number, content in enumerate(REFUSED):
+        agent.ask(number, content)
     agent.sweep()
-    ((message, status, _, detail),) = agent.answers()
-    assert (message, status) == ("m1", "refused") and detail
+    answers = {message: (status, detail) for message, status, _, detail in agent.answers()}
+    for number, content in enumerate(REFUSED):
+        status, detail = answers.pop(f"m{number}")
+        assert status == "refused" and detail, content
+    assert not answers
     assert agent.tasks() == before
     assert json.loads(agentq("show", "default/1", "--json", env=NOW).stdout)["status"] == "queued"
     events = json.loads(agentq("events", "--json", env=NOW).stdout)["items"]
-    assert [(e["event"], e["actor"]) for e in events][:1] == [("request_refused", "agent")]
+    last = [(event["event"], event["actor"]) for event in events[: len(REFUSED) + 1]]
+    assert last[:-1] == [("request_refused", "agent")] * len(REFUSED)
+    assert last[-1][0] == "submit"
 
 
 def test_ten_sweeps_at_once_carry_each_row_out_once(agent, agentq):

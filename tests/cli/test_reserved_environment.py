@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
 from driven import Driven
@@ -11,8 +12,13 @@ from agentq_cli.base.environment import RESERVED
 
 
 def test_the_list_is_what_a_run_finds_set(aq: Driven) -> None:
+    """In the second attempt of a task with a script and a tree, which has them all."""
     (aq.home / "script").write_text('echo \'{"wakeAgent": true, "data": 1}\'\n')
-    aq.exec("sh", "-c", "env; exit 1", given=("--retries", "1", "--backoff", "1ms", "--script", "script"))
+    named = ("git", "-c", "user.name=a", "-c", "user.email=a@b")
+    for words in (("init", "-q"), ("commit", "-q", "--allow-empty", "-m", "one")):
+        subprocess.run((*named, *words), cwd=aq.home, env=aq.agentq.environ, check=True)
+    given = ("--retries", "1", "--backoff", "1ms", "--script", "script", "--worktree")
+    aq.exec("sh", "-c", "env; exit 1", given=given)
     aq.drain(code=1)
     found = dict(line.partition("=")[::2] for line in aq("logs", "1.2").stdout.splitlines() if "=" in line)
     assert {name for name in found if name.startswith("AGENTQ_")} | {"PWD"} == RESERVED

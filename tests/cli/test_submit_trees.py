@@ -234,7 +234,8 @@ def test_a_branch_belongs_to_one_line_of_work(repo: Checkout) -> None:
     assert repo.submit("--branch", "topic", "-s", "docs", *TRUE) == "docs/1"
     assert repo.submit("--branch", "topic", "-s", "docs", *TRUE) == "docs/2"
     said = repo.refused("-s", "docs", *TRUE)
-    assert "session 'docs' works in the tree of branch 'topic', and all tasks of a conversation share one" in said
+    why = "session 'docs' works in the tree of branch 'topic'; `agentq discard -s docs`, or name another session"
+    assert said == f"--worktree: {why}"
     assert repo.submit("-s", "docs", "--context", "isolated", *TRUE) == "docs/3"
     # Once its tree is made, the branch is there, and its record says whose.
     record = repo.record("topic", "docs", None)
@@ -321,6 +322,9 @@ def test_a_task_in_a_tree_is_changed_as_it_is_submitted(repo: Checkout) -> None:
     found = repo.launch("default/1")
     assert (found["land"], found["land_as"], found["base"]) == ("release", "squash", "release")
     assert (found["branch"], found["subdirectory"], found["setup"]) == ("topic", "src", "make")
+    repo.record("topic", "default", 1)
+    said = repo.aq.refused(*edit, "--branch", "other", code=2)
+    assert "task 'default/1' works in the tree of branch 'topic'; `agentq discard default/1`" in said
     # What is not about the tree needs no repository.
     (repo.path / ".git").rename(repo.path.parent / "away")
     repo.aq(*edit, "--priority", "5")

@@ -86,10 +86,11 @@ def test_however_a_run_ends_what_is_uncommitted_is_stored(work: TreeWork, aq: Dr
         "timeout": submit(work, f"{began}; exec sleep 60", "--timeout", "2500ms"),
         "cancelled": submit(work, f"{began}; set -- cancelled; {HELD}"),
         "moved": submit(work, f"{began}; {moves}"),
-        "gone": submit(work, f"{began}; rm .git; rm file"),
+        "gone": submit(work, f"{began}; echo gitdir: /nowhere > .git; rm file"),
+        "init": submit(work, f"{began}; rm .git; git init --quiet; git add .; git commit -qm own"),
         "check": submit(work, began, "--retries", "0", "--check", "echo check >> mine; false"),
     }
-    supervisor = aq.supervise("--drain", "-j", "6")
+    supervisor = aq.supervise("--drain", "-j", "7")
     aq.started("cancelled")
     aq("cancel", ends["cancelled"])
     aq.ended(supervisor, 1)
@@ -100,10 +101,13 @@ def test_however_a_run_ends_what_is_uncommitted_is_stored(work: TreeWork, aq: Dr
         "cancelled": ("cancelled", "cancelled"),
         "moved": ("success", None),
         "gone": ("success", None),
+        "init": ("success", None),
         "check": ("error", "check"),
     }
+    init = runs.pop("init")
+    assert init["snapshot"] is None and "repository of its own" in aq("show", f"{ends['init']}.1").stdout
     numbers = {name: stored(work, run)["mine"] for name, run in runs.items()}
-    assert sorted(map(int, numbers.values())) == [1, 2, 3, 4, 5, 6]
+    assert len(set(numbers.values())) == 6
     assert stored(work, runs["moved"]).keys() == {"mine", "more"}
     assert "'other'" in aq("show", f"{ends['moved']}.1").stdout
     assert runs["gone"]["files_changed"] == 2 and not (work.path / "mine").exists()
@@ -135,6 +139,17 @@ def test_a_sweep_alone_brings_a_run_whose_keeper_died_through_all_of_it(work: Tr
     assert (aq.statuses(), run["failure_class"]) == ({address: "failed"}, "crashed")
     assert stored(work, run) == {"mine": "lost"}
     assert not (aq.home / "checked").exists()
+
+
+def test_a_cancel_of_a_run_whose_keeper_died_stores_what_is_there(work: TreeWork, aq: Driven) -> None:
+    address = submit(work, f"echo lost > mine; set -- agent; {HELD}")
+    supervisor = aq.supervise("--drain")
+    aq.started("agent")
+    aq.kill_hard(supervisor)
+    os.kill(keeper_of(aq, f"{address}.1"), signal.SIGKILL)
+    aq("cancel", address)
+    run = aq.runs()[f"{address}.1"]
+    assert (aq.statuses()[address], run["status"], stored(work, run)) == ("cancelled", "cancelled", {"mine": "lost"})
 
 
 def test_a_snapshot_whose_keeper_dies_again_and_again_is_given_up(work: TreeWork, aq: Driven) -> None:
@@ -187,14 +202,18 @@ def test_a_tree_that_vanished_comes_back_with_what_was_uncommitted(work: TreeWor
     second = aq.runs()["docs/2.1"]
     assert (aq.stdout(second), second["commits"]) == ("a\nb\n", 2)
     assert "vanished" in aq("show", "docs/2.1").stdout
+    shutil.rmtree(work.trees)
+    submit(work, "cat c", "-s", "docs", "--setup", "true")
+    aq.drain()
+    assert (aq.stdout(aq.runs()["docs/3.1"]), aq.runs()["docs/3.1"]["base"]) == ("c\n", second["base"])
     shutil.rmtree(second["worktree"])
     work.git("worktree", "unlock", second["worktree"])
     work.git("worktree", "prune")
     work.git("branch", "-D", "agentq/s/docs")
     submit(work, "cat a b c", "-s", "docs")
     aq.drain()
-    third = aq.runs()["docs/3.1"]
-    assert (aq.stdout(third), third["commits"], third["head"]) == ("a\nb\nc\n", 2, second["head"])
+    last = aq.runs()["docs/4.1"]
+    assert (aq.stdout(last), last["commits"], last["head"]) == ("a\nb\nc\n", 2, second["head"])
 
 
 def test_two_runs_are_never_in_one_tree(work: TreeWork, aq: Driven) -> None:

@@ -1,4 +1,4 @@
-"""State dirs to be crashed in: one with agentq as real processes, and many at once with a fork server."""
+"""State dirs to be crashed in, one for a test and many at once, with a fork server."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from crash_world import ForkServer, Interpreter, Mixed, World, fast_directory
+from crash_world import ForkServer, World, fast_directory
 from crasher import Crasher
 
 
@@ -21,13 +21,11 @@ def server() -> Iterator[ForkServer]:
 
 @pytest.fixture
 def world(tmp_path: Path, server: ForkServer) -> Iterator[World]:
-    """A state dir whose supervisors are started as a shell starts them."""
-    interpreter = Interpreter()
-    world = World(tmp_path / "world", Mixed(server, interpreter))
+    """A state dir of the test's own."""
+    world = World(tmp_path / "world", server)
     yield world
     world.open_gate()
     world.close()
-    interpreter.close()
 
 
 @pytest.fixture(scope="module")
@@ -42,5 +40,3 @@ def crasher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crasher]:
     crasher = Crasher(directory)
     yield crasher
     crasher.close()
-    if not any(directory.iterdir()):
-        directory.rmdir()

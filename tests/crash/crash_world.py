@@ -151,19 +151,6 @@ class Interpreter:
             process.wait()
 
 
-class Mixed:
-    """`run` by the interpreter, as it is started in earnest; all else is forked."""
-
-    def __init__(self, server: ForkServer, interpreter: Interpreter) -> None:
-        self._server = server
-        self._interpreter = interpreter
-
-    def start(self, argv: Sequence[str], env: Mapping[str, str], out: Path, err: Path) -> Started:
-        """Start a command."""
-        starter = self._interpreter if argv[0] == "run" else self._server
-        return starter.start(argv, env, out, err)
-
-
 class World:
     """A state dir with its surroundings under one root, and how to act in it."""
 
@@ -172,6 +159,7 @@ class World:
         self.state = root / "state"
         self.log = root / "log"
         self._server = server
+        self._started: list[Started] = []
         self._commands = 0
         self._gate = -1
         for name in ("home", "runtime", "log", "streams"):
@@ -205,7 +193,9 @@ class World:
         streams = [self.root / "streams" / f"{self._commands}.{name}" for name in ("out", "err")]
         for stream in streams:
             stream.touch()
-        return (starter or self._server).start(argv, self.environ(crash) | (env or {}), *streams)
+        started = (starter or self._server).start(argv, self.environ(crash) | (env or {}), *streams)
+        self._started.append(started)
+        return started
 
     def agentq(self, *argv: str, crash: dict[str, Any] | None = None, seconds: float = DEADLINE) -> Done:
         """Run agentq to its end."""
@@ -274,7 +264,8 @@ class World:
         return int(until(lambda: self.record(run, name), f"the {name} record of {run}")["pid"])
 
     def processes(self) -> Iterator[int]:
-        """The live processes that carry this state dir's marker: detached supervisors, launchers, shims, agents."""
+        """The live processes that carry this state dir's marker: detached supervisors, launchers, shims, agents. One
+        that a server forked does not."""
         return (int(name) for name in os.listdir("/proc") if name.isdigit() and self._marked(int(name)))
 
     def _marked(self, pid: int) -> bool:
@@ -309,6 +300,9 @@ class World:
         if self._gate >= 0:
             os.close(self._gate)
             self._gate = -1
+        for each in self._started:
+            if not each.gone():
+                each.kill()
         for pid in self.processes():
             self.kill_one(pid)
 

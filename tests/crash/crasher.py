@@ -41,6 +41,8 @@ class Crasher:
         self._pool = ThreadPoolExecutor(WORKERS)
         self._local = threading.local()
         self._servers: list[ForkServer] = []
+        self._prepared: dict[str, tuple[World, World]] = {}
+        self._failed = False
 
     def server(self) -> ForkServer:
         """This thread's own."""
@@ -50,10 +52,26 @@ class Crasher:
         return self._local.server
 
     def close(self) -> None:
-        """End the processes that help."""
+        """End the processes that help, and remove the states if all was well."""
         self._pool.shutdown()
         for server in self._servers:
             server.close()
+        if not self._failed:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def prepared(self, scenario: Scenario) -> tuple[World, World]:
+        """The state that a scenario begins with, and a copy in which it came to its end: nobody disturbed it, and the
+        points were counted. Made once for all roles."""
+        if scenario.name not in self._prepared:
+            template = self.template(scenario, "points")
+            counted = template.copied_to(template.root.with_name("count"))
+            try:
+                done = scenario.act(counted, {"count": True})
+                assert done.code in (0, 1), done
+            finally:
+                counted.close()
+            self._prepared[scenario.name] = template, counted
+        return self._prepared[scenario.name]
 
     def template(self, scenario: Scenario, name: str) -> World:
         """The state that a scenario begins with."""
@@ -62,25 +80,18 @@ class Crasher:
         world.close()
         return world
 
-    def count(self, scenario: Scenario, role: str, template: World) -> list[str]:
+    def count(self, scenario: Scenario, role: str, counted: World) -> list[str]:
         """The points that a role comes to when nobody disturbs it."""
-        world = template.copied_to(template.root.with_name("count"))
-        try:
-            done = scenario.act(world, {"count": True})
-            assert done.code in (0, 1), done
-            points = world.points(role)
-        finally:
-            world.close()
+        points = counted.points(role)
         assert points, f"{scenario.name} has no points in a {role}"
         if role in ("command", "supervisor", "sweep"):
             assert any("BEGIN" in label for label in points), f"no statements are seen in {scenario.name}"
-        shutil.rmtree(world.root)
         return points
 
     def at_points(self, scenario: Scenario, role: str, most: int | None = None) -> Report:
         """Kill a role at all its points, or at so many of them that are drawn."""
-        template = self.template(scenario, role)
-        counted = len(self.count(scenario, role, template))
+        template, undisturbed = self.prepared(scenario)
+        counted = len(self.count(scenario, role, undisturbed))
 
         def act(world: World, number: int) -> Done:
             return scenario.act(world, {"rules": [{"role": role, "at": number}]})
@@ -92,6 +103,7 @@ class Crasher:
         wanted = counted if most is None else len(numbers)
         if report.killed < wanted * 2 // 3:
             report.failures.append(f"{scenario.name}: only {report.killed} of {wanted} were killed")
+            self._failed = True
         report.points = counted
         return report
 
@@ -108,7 +120,7 @@ class Crasher:
 
         def one(point: Point) -> tuple[bool, list[str]]:
             name = "".join(letter if letter.isalnum() else "-" for letter in str(point))
-            world = World(template.root, self.server()).copied_to(template.root.with_name(f"at-{name}"))
+            world = World(template.root, self.server()).copied_to(template.root.with_name(f"{role}-{name}"))
             try:
                 killed, found = self._one(
                     scenario, role, world, lambda: act(world, point), zlib.crc32(name.encode()) % 2
@@ -123,8 +135,7 @@ class Crasher:
             report.points += 1
             report.killed += killed
             report.failures += found
-        if not report.failures:
-            shutil.rmtree(template.root.parent)
+        self._failed |= bool(report.failures)
         return report
 
     def _one(

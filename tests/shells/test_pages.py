@@ -125,14 +125,17 @@ def test_the_bounds_in_the_config_page_are_those_that_are_checked() -> None:
     assert config_page.type_of(schema.duration(zero=True)) != config_page.type_of(schema.duration())
 
 
-def test_the_example_config_of_the_page_is_one(tmp_path: Path, man: dict[str, str]) -> None:
+def test_the_example_configs_of_the_page_are_some(tmp_path: Path, man: dict[str, str]) -> None:
     from agentq_cli.config import configuration
 
-    text = man["man5/agentq-config.5"].partition(".Sh EXAMPLES\n.Bd -literal -offset indent\n")[2].partition("\n.Ed")[0]
-    (tmp_path / "config.toml").write_text(plain(text))
-    loaded = configuration.load({"AGENTQ_CONFIG": str(tmp_path / "config.toml"), "HOME": str(tmp_path)})
-    assert loaded.sessions["docs"]["agent"] == "codex"
-    assert loaded.hooks
+    examples = man["man5/agentq-config.5"].partition(".Sh EXAMPLES\n")[2].split(".Bd -literal -offset indent\n")[1:]
+    found = []
+    for example in examples:
+        (tmp_path / "config.toml").write_text(plain(example.partition("\n.Ed")[0]))
+        found.append(configuration.load({"AGENTQ_CONFIG": str(tmp_path / "config.toml"), "HOME": str(tmp_path)}))
+    whole, codex = found
+    assert whole.sessions["docs"]["agent"] == "codex" and whole.hooks
+    assert "--add-dir" in codex.agents["codex"]["argv"][2]
 
 
 def test_the_state_page_has_every_table_and_column_that_a_fresh_file_has(man: dict[str, str]) -> None:

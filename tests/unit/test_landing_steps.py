@@ -118,6 +118,9 @@ def test_whose_fault_a_failed_check_is_the_branch_alone_tells() -> None:
         assert home.do is Do.HOME
         end = landing_steps.replied(home, Reply(DONE))
         assert end.do is Do.END and end.landing is not None and end.landing[:2] == ("main", came)
+    home = landing_steps.stopped(step)
+    assert home.do is Do.HOME, "whoever stops it during the visit"
+    assert landing_steps.replied(home, Reply(DONE))[-1] is None
 
 
 def test_a_branch_that_moves_during_every_check_is_given_up_by_name() -> None:

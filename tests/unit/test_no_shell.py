@@ -23,6 +23,8 @@ CALLS = {
 ALLOWED = {
     ("host/check.py", "sh"),
     ("host/script.py", "bash"),
+    ("host/tree_stages.py", "sh"),
+    ("trees/shell.py", "sh"),
     ("diagnose/service.py", "/bin/sh"),
     ("options/new_task.py", "sh"),
     ("commands/completion.py", "bash"),
@@ -31,8 +33,8 @@ ALLOWED = {
     ("options/table.py", "zsh"),
 }
 """The pre-task script runs with `bash`: a path in a list of words, never `-c`. A printed unit may name a shell that
-only execs the words after it. Who submits a line of shell with `-c` or `--check` asks for
-one. The completions are named after their
+only execs the words after it. Who submits a line of shell with `-c`, `--check`, `--setup`
+or `--teardown` asks for one. The completions are named after their
 shells."""
 
 

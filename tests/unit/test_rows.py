@@ -42,6 +42,16 @@ def test_every_field_of_a_launch_comes_back() -> None:
         continues="a/1.1",
         check="make test",
         check_timeout_ms=8,
+        repository="/r/.git",
+        checkout="/r",
+        subdirectory="src",
+        branch="topic",
+        base="main",
+        setup="make deps",
+        teardown="make clean",
+        land="main",
+        land_as="squash",
+        push="origin",
     )
     assert rows.launch(rows.launch_text(launch)) == launch
     assert rows.launch(rows.launch_text(Launch())) == Launch()
