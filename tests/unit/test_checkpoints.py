@@ -15,9 +15,8 @@ from agentq_cli.model.checkpoints import MOST_PATHS, SAID_BYTES, Checkpoint
 from agentq_cli.policy.checkpoints import TOLD_BYTES, end_of, told
 
 NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=()), min_size=1, max_size=400)
-SAID = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=SAID_BYTES).map(
-    lambda text: end_of(text, SAID_BYTES)
-)
+SAYABLE = st.characters(exclude_characters="\0", codec="utf-8")
+SAID = st.text(SAYABLE, max_size=SAID_BYTES).map(lambda text: end_of(text, SAID_BYTES))
 CHECKPOINTS = st.builds(
     Checkpoint,
     repository=NAMES,
