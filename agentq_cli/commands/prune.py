@@ -91,7 +91,7 @@ class _Trees:
                 if each.record.line in names:
                     said[each.record.line] = f"; {each}" if each.kept else f", with {each}"
                 else:
-                    notices.note(f"{each.record.line}: {each} {'would be' if dry else 'is'} pruned")
+                    notices.note(f"{each.record.line}: {'to be pruned' if dry else 'pruned'}: {each}")
         return lambda task: said.get(str(task.address), "")
 
     def _prune(self, names: Collection[str], *, dry: bool) -> Iterator[Pruned]:

@@ -45,6 +45,12 @@ class Registration:
         """The files of the tree that agentq copied into it, or was about to: paths below the tree."""
         return (_read(f"{self.directory}/{COPIED}") or b"").split(b"\0")[:-1]
 
+    def untouched(self) -> list[bytes]:
+        """Those of the copied files that nobody has changed since the tree was made: the time of a change of a file's
+        status, which no program can set, is not later. Raises OSError."""
+        made = os.stat(f"{self.directory}/{MADE}").st_mtime_ns
+        return [name for name in self.copied() if _changed_at(os.path.join(os.fsencode(self.path or ""), name)) <= made]
+
     def mark_copied(self, names: Iterable[bytes]) -> None:
         """Say which they are, before the first is copied. Raises OSError."""
         _write(f"{self.directory}/{COPIED}", b"".join(name + b"\0" for name in names))
@@ -73,6 +79,14 @@ def is_made(common: str, path: str) -> bool:
     """Whether agentq had finished making a tree at `path`, be it there or not."""
     known = registration(common, path)
     return known is not None and known.made
+
+
+def _changed_at(file: bytes) -> int:
+    """When a file was changed last (nanoseconds); one that is gone was not."""
+    try:
+        return os.lstat(file).st_ctime_ns
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
 
 
 def _read(file: str) -> bytes | None:

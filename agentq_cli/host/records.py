@@ -313,8 +313,8 @@ def _checkpoint(found: Document) -> Checkpoint:
     if not isinstance(paths, list) or not isinstance(missing, list) or len(paths) > MOST_PATHS:
         raise ValueError("no list, or too long a one")
     said = _text(found["said"])
-    if len(said.encode()) > SAID_BYTES:
-        raise ValueError("more than what is kept")
+    if len(said.encode()) > SAID_BYTES or "\0" in said:  # which no command line can have
+        raise ValueError("not what is kept")
     return Checkpoint(
         _path(found["repository"]),
         _name(found["branch_before"]),

@@ -7,11 +7,11 @@ complete or, if it is empty or torn after a power loss, counts as missing.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 from collections.abc import Mapping
 
+from agentq_cli.base.context import suppress
 from agentq_cli.base.identity import Identity
 from agentq_cli.host import record_files as files
 from agentq_cli.host import records
@@ -161,7 +161,7 @@ class RunDirectory:
 
     def set_stop_aside(self) -> None:
         """Forget a request that was about the agent, which has ended well all the same; see `told`."""
-        with contextlib.suppress(FileNotFoundError):
+        with suppress(FileNotFoundError):
             os.rename(self.file("stop"), self.file("stop.agent"))
 
     def told(self, reason: str) -> bool:
@@ -203,13 +203,13 @@ class RunDirectory:
     def clear(self, output: str) -> None:
         """Remove what an interrupted program has printed to one of the files."""
         for name in (output, f"{output}.cut"):
-            with contextlib.suppress(FileNotFoundError):
+            with suppress(FileNotFoundError):
                 os.unlink(self.file(name))
 
     def forget_what_follows(self) -> None:
         """Remove what an agent may have put in the place of records that come after it."""
         for name in AFTER_AGENT:
-            with contextlib.suppress(FileNotFoundError):
+            with suppress(FileNotFoundError):
                 os.unlink(self.file(name))
 
     def checked(self) -> Check | None:
@@ -253,7 +253,7 @@ class RunDirectory:
 
     def forget_silence(self, name: str) -> None:
         """Remove the record, so that the next check counts as the first."""
-        with contextlib.suppress(FileNotFoundError):
+        with suppress(FileNotFoundError):
             os.unlink(self.file(name))
 
     def exit(self) -> Exit | None:
@@ -267,7 +267,7 @@ class RunDirectory:
 
     def prompt(self) -> str | None:
         """What the agent read as its prompt on stdin; None if it was given otherwise, or cannot be read."""
-        with contextlib.suppress(OSError), open(self.file("prompt"), encoding="utf-8", errors="replace") as file:
+        with suppress(OSError), open(self.file("prompt"), encoding="utf-8", errors="replace") as file:
             return file.read()
         return None
 

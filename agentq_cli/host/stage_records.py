@@ -6,9 +6,9 @@ to their directory, so each is checked when it is read.
 
 from __future__ import annotations
 
-import contextlib
 import os
 
+from agentq_cli.base.context import suppress
 from agentq_cli.host import record_files as files
 from agentq_cli.host import records
 
@@ -48,7 +48,7 @@ def write_checked(run_dir: str, check: Check) -> None:
 
 def remove(run_dir: str, name: str) -> None:
     """Remove a record that an earlier start of its stage has left. Raises OSError."""
-    with contextlib.suppress(FileNotFoundError):
+    with suppress(FileNotFoundError):
         os.unlink(f"{run_dir}/{name}")
 
 

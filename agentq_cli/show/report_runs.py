@@ -138,13 +138,14 @@ def tables(
     local: Callable[[int], str],
 ) -> Iterator[str]:
     """The same as tables of the page."""
-    heads = [("Run", "id"), ("Started", "id"), ("Status", "id"), ("Took", "n"), ("Cost", "n"), ("What", "text")]
+    heads = [("Run", "id"), ("Started", "id"), ("Status", "id"), ("Took", "n"), ("Cost", "n")]
     for name, answer, listed, count in (
         ("Failures one by one", "Why", failed, numbers.total.bad),
         ("Newest runs", "Answer", newest, numbers.total.runs),
     ):
         if not listed:
             continue
+        in_trees = any(each.run.left is not None for each in listed)
         rows = [
             [
                 escaped(each.run.id),
@@ -152,6 +153,7 @@ def tables(
                 escaped(each.run.status.value),
                 took(each.run.duration_ms),
                 escaped(each.cost),
+                *([changes.of_run(each.run.left)] if in_trees else ()),
                 escaped(each.title),
                 "<br>".join(map(escaped, each.told)),
             ]
@@ -159,7 +161,8 @@ def tables(
         ]
         more = f"and {count - len(listed):,} earlier ones" if count > len(listed) else ""
         yield f"<h2>{name}</h2>\n"
-        yield from table(name, [*heads, (answer, "text")], rows, more=more)
+        told = [*([("Changes", "n")] if in_trees else ()), ("What", "text"), (answer, "text")]
+        yield from table(name, [*heads, *told], rows, more=more)
     if changed:
         yield "<h2>Changes by task</h2>\n"
         heads = [("Task", "id"), ("Changes", "n"), ("Branch", "id"), ("Landed", "text"), ("What", "text")]

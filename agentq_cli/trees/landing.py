@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import os
 
-from agentq_cli.base.clock import awake_ms
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.git import landing as git_landing
 from agentq_cli.git.advance import Held, commit_at
 from agentq_cli.git.landing import CheckAgain, Landed, Nothing, Uncommitted, Work
 from agentq_cli.git.merge import MERGE, Conflict
+from agentq_cli.git.moved_files import find_entries, remove_file
 from agentq_cli.git.registrations import registration
 from agentq_cli.git.repository import HEADS
 from agentq_cli.git.trees import lfs_config
@@ -20,12 +20,10 @@ from agentq_cli.policy.landing_steps import AGAIN, DONE, Do, Reply, few
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from agentq_cli.git.runner import Git
     from agentq_cli.model.trees import Asked
-
-PATIENCE_MS = 5_000
-AGAIN_MS = 100
-"""How long a lock of somebody's git is waited for, such as that of a person's commit, and how often it is tried."""
 
 
 def perform(do: Do, git: Git, asked: Asked, start: str, *, checked: str | None = None, onto: str = "") -> Reply:
@@ -41,7 +39,7 @@ def perform(do: Do, git: Git, asked: Asked, start: str, *, checked: str | None =
             return _done(git_landing.push(git, asked.push or "", asked.land or ""))
         if do is Do.VISIT:
             return _done(visit(git, asked.branch, onto, lfs_config(git)))
-        return _done(go_home(git, lfs_config(git)))
+        return _done(_go_home(git, lfs_config(git)))
     except AgentqError as error:
         return Reply(Came.HELD, why=error.message)
     except OSError as error:
@@ -64,15 +62,27 @@ def work_of(git: Git, asked: Asked, start: str) -> Work:
 
 
 def _land(git: Git, work: Work, checked: str | None) -> Reply:
-    deadline = awake_ms() + PATIENCE_MS
-    while True:
-        found = git_landing.land(git, work, checked)
-        if isinstance(found, Nothing) and checked == "":
-            # Nothing is completed unchecked, not even work that changes nothing.
-            return Reply(AGAIN, tree=git.line("rev-parse", "HEAD^{tree}"), onto=commit_at(git, HEADS + work.onto))
-        if not (isinstance(found, Held) and _is_lock(found)) or awake_ms() >= deadline:
-            return reply_to(found)
-        _pause()
+    found = git_landing.land(git, work, checked)
+    if isinstance(found, Nothing) and checked == "":
+        # Nothing is completed unchecked, not even work that changes nothing.
+        return Reply(AGAIN, tree=git.line("rev-parse", "HEAD^{tree}"), onto=commit_at(git, HEADS + work.onto))
+    return reply_to(found)
+
+
+def _go_home(git: Git, config: Sequence[str]) -> Held | None:
+    """End the visit for a check. Nothing was uncommitted when that began, so what is in the way now is the check's own,
+    and goes: first what no commit has, then what it changed."""
+    for _ in range(2):
+        held = go_home(git, config)
+        if held is None or any(os.path.isabs(path) for path in held.paths):  # somebody's lock
+            return held
+        tracked = find_entries(git)
+        for path in held.paths:
+            if path not in tracked:
+                remove_file(git.directory, path)
+        back = b"".join(os.fsencode(path) + b"\0" for path in held.paths if path in tracked)
+        git.run("checkout-index", "-f", "-u", "-z", "--stdin", stdin=back, config=config)
+    return go_home(git, config)
 
 
 def reply_to(found: git_landing.Outcome) -> Reply:
@@ -94,14 +104,3 @@ def reply_to(found: git_landing.Outcome) -> Reply:
 
 def _done(held: Held | None) -> Reply:
     return Reply(DONE) if held is None else Reply(Came.HELD, paths=few(held.paths), why=held.why)
-
-
-def _is_lock(held: Held) -> bool:
-    """Whether another process of git holds it, which may end at any moment."""
-    return ".lock'" in held.why or any(path.endswith(".lock") for path in held.paths)
-
-
-def _pause() -> None:
-    import time
-
-    time.sleep(AGAIN_MS / 1000)

@@ -102,6 +102,12 @@ def copied_into(record: TreeRecord) -> frozenset[str]:
     return frozenset() if known is None else frozenset(map(os.fsdecode, known.copied()))
 
 
+def made_again(record: TreeRecord) -> frozenset[str]:
+    """The files that agentq copied into the tree and that are as they were copied: the checkout has them too."""
+    known = registration(record.repository, record.path)
+    return frozenset() if known is None or not known.made else frozenset(map(os.fsdecode, known.untouched()))
+
+
 def config_of(git: Git) -> Sequence[str]:
     """The settings with which git looks at a tree: Git LFS is optional there."""
     return lfs_config(git)

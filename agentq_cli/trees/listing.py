@@ -19,7 +19,7 @@ from agentq_cli.git.status import find_status
 from agentq_cli.git.tree_state import Condition, disk_usage, find_condition
 from agentq_cli.model.statuses import Status
 from agentq_cli.trees import register
-from agentq_cli.trees.lines import config_of, copied_into
+from agentq_cli.trees.lines import config_of, copied_into, made_again
 from agentq_cli.trees.records import TreeRecord, tree_of
 
 TYPE_CHECKING = False
@@ -126,7 +126,8 @@ NOT_THERE = {
 def _look(record: TreeRecord, in_use: State | None, git: Git, caches: Collection[str]) -> Listed:
     copied, config = copied_into(record), config_of(git)
     status = find_status(git, config=config).without(copied)
-    holds = tuple(itertools.islice(find_holds(git, record.branch, record.start, copied, caches, config), FIRST))
+    found = find_holds(git, record.branch, record.start, made_again(record), caches, config)
+    holds = tuple(itertools.islice(found, FIRST))
     head = find_branch(git, record.branch) or status.head
     onto = find_onto(git, record)
     dirty = bool(status.paths())

@@ -21,7 +21,7 @@ from agentq_cli.git.runner import GitFailed
 from agentq_cli.git.snapshot import Snapshot, take_snapshot
 from agentq_cli.git.visit import go_home
 from agentq_cli.trees import lines, register, removed, teardown
-from agentq_cli.trees.lines import config_of, copied_into, git_of, is_there
+from agentq_cli.trees.lines import config_of, copied_into, git_of, is_there, made_again
 from agentq_cli.trees.making import reason_of
 from agentq_cli.trees.removed import Removed
 
@@ -52,9 +52,8 @@ def find_lost(record: TreeRecord, environ: Mapping[str, str], caches: Collection
     ref = f"{removed.Removed(record, 0).ref}.look"
     snapshot = take_snapshot(there, ref, base=record.start, now_ms=0, copied=copied, config=config)
     git.run("update-ref", "-d", ref)
-    holds = [
-        Lost(each.what, each.path) for each in find_holds(there, record.branch, record.start, copied, caches, config)
-    ]
+    holding = find_holds(there, record.branch, record.start, made_again(record), caches, config)
+    holds = [Lost(each.what, each.path) for each in holding]
     known = {each.path.rstrip("/") for each in holds}
     missing = [Lost("not stored by a snapshot", each) for each in snapshot.missing if each.rstrip("/") not in known]
     whole = [Lost(f"everything uncommitted: {snapshot.why}", "")] if snapshot.why else []

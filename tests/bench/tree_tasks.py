@@ -11,6 +11,7 @@ repository, one after another, and the first are set against the last.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import statistics
@@ -19,6 +20,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 from trees import filled, git
@@ -42,11 +45,13 @@ class Queue:
             "AGENTQ_STATE_DIR": str(place / "state"),
         }
 
-    def __call__(self, *words: str) -> None:
+    def __call__(self, *words: str, told: str = "") -> str:
+        """What a command prints, `told` that on its stdin."""
         command = [sys.executable, "-m", "agentq_cli", *words]
-        done = subprocess.run(command, cwd="/", env=self.environ, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd="/", env=self.environ, input=told, capture_output=True, text=True)
         if done.returncode != 0:
             raise SystemExit(f"{words}: {done.stderr or done.stdout}")
+        return done.stdout
 
     def task(self, *given: str) -> None:
         """Run `true` as a task."""
@@ -89,9 +94,13 @@ def many(place: Path, files: int, trees: int) -> None:
     """Many trees of a smaller repository."""
     repository = place / "small"
     filled(repository, files, 0)
-    given = ("--cwd", str(repository), "--worktree")
     queue = Queue(place / "many")
-    taken = [seconds(lambda: queue.task(*given)) for _ in range(trees)]
+    line = json.dumps({"exec": ["true"], "cwd": str(repository), "worktree": True})
+    queue("submit", "--batch", "-", told=f"{line}\n" * trees)
+    queue("run", "--drain", "-j", "1")
+    runs = json.loads(queue("runs", "--limit", str(trees), "--json"))["items"]
+    ends = sorted(datetime.fromisoformat(run["finished_at"]).timestamp() for run in runs)
+    taken = [after - before for before, after in pairwise(ends)]
     first, last = (statistics.median(times) for times in (taken[:FIRST], taken[-FIRST:]))
     print(f"{trees} trees of {files} files: the first {first:.3f} s each, the last {last:.3f} s, {last / first:.2f}")
     for words in (("trees",), ("trees", "--json"), ("health",), ("prune", "--older-than", "1ms", "--yes")):

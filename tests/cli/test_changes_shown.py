@@ -109,6 +109,10 @@ def test_a_report_counts_landings_and_lists_what_each_task_changed(changed: Driv
     page = changed("report", "--html", "-").stdout
     assert "<dt>Landed</dt><dd>1</dd>" in page
     assert '<td class="n">+120 −8, 3 files</td>' in page
+    assert '<th scope="col" class="n">Changes</th>' in page.partition("Newest runs")[2].partition("Changes by task")[0]
+    assert (
+        '<th scope="col" class="n">Changes</th>' not in changed("report", "--html", "-", "--until", "1970-01-02").stdout
+    )
     assert "Changes by task" not in changed("report", "--html", "-", "--status", "failed").stdout
 
 

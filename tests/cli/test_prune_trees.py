@@ -51,7 +51,7 @@ def test_only_what_is_somewhere_else_goes(work: TreeWork, aq: Driven) -> None:
     assert "docs/1 would be pruned, with its tree 1 (landed)" in told.stdout
     assert "docs/2 would be pruned; its tree stays: its work has not landed" in told.stdout
     assert "docs/4 would be pruned; its tree stays: it holds what no snapshot can hold" in told.stdout
-    assert "docs: its tree 7 (unchanged) would be pruned" in told.stderr
+    assert "docs: to be pruned: its tree 7 (unchanged)" in told.stderr
     assert len(lines(aq)) == 7
     done = aq("prune", "--older-than", "1d", "--yes", env=LATER)
     assert "docs/1 is pruned, with its tree 1 (landed)" in done.stdout
@@ -139,7 +139,27 @@ def test_snapshots_of_pruned_tasks_go_though_the_tree_of_their_session_stays(wor
     (tree / "file").write_text("not committed\n")
     for seq in (1, 2):
         work.snapshot(tree, "docs", seq, 1)
-    done = aq("prune", "--older-than", "1d", "--yes", env=LATER)
-    assert "docs: 1 snapshot of its tree is pruned" in done.stderr
+    aq("discard", "-s", "docs", "--yes", env=LATER)
+    (work.tree("docs", None) / "file").write_text("not committed either\n")
+    work.snapshot(tree, "docs", 2, 1)
+    before = work.refs()
+    aq("prune", "--older-than", "1d", "--yes", env=LATER)
+    assert before == work.refs()  # The first one may still be brought back.
+    done = aq("prune", "--older-than", "1d", "--yes", env=MUCH_LATER)
+    assert "docs: pruned: 2 snapshots of its tree" in done.stderr
     assert {each for each in work.refs() if each.startswith("refs/agentq/")} == {"refs/agentq/docs/2.1"}
     assert tree.is_dir()
+
+
+def test_a_copied_file_holds_its_tree_once_an_agent_has_changed_it(work: TreeWork, aq: Driven) -> None:
+    work.commit(work.path, ".worktreeinclude", "env\n")
+    (work.path / ".git/info/exclude").write_text("env\n")
+    (work.path / "env").write_text("A=1\n")
+    for change in ("true", "echo B=2 >> env"):
+        aq.exec("sh", "-c", change, given=["--worktree", "-C", str(work.path)])
+    aq.drain()
+    assert [item["state"] for item in aq.items("trees")] == ["unchanged", "holds"]
+    done = aq("prune", "--older-than", "1d", "--yes", env=LATER)
+    assert "default/2 is pruned; its tree stays: it holds what no snapshot can hold\n" in done.stdout, done.stdout
+    (item,) = aq.items("trees")
+    assert (Path(item["path"]) / "env").read_text() == "A=1\nB=2\n"

@@ -63,7 +63,7 @@ def test_a_session_goes_on_after_its_tree_was_discarded_pruned_or_restored(work:
     assert [each["path"] for each in aq.json("diff", second)["files"]] == ["seen"]
     (tree / "seen").unlink()
     done = aq("prune", "--older-than", "1d", "--yes", env={"AGENTQ_NOW": "2030-01-01T00:00:00Z"})
-    assert "docs: its tree 1 (unchanged) is pruned" in done.stderr
+    assert "docs: pruned: its tree 1 (unchanged)" in done.stderr
     assert not tree.exists()
     aq("restore", "-s", "docs")
     third = submit(work, save("three", "third"), *session)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from hypothesis import given
@@ -14,7 +15,8 @@ from agentq_cli.model.checkpoints import MOST_PATHS, SAID_BYTES, Checkpoint
 from agentq_cli.policy.checkpoints import TOLD_BYTES, end_of, told
 
 NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=()), min_size=1, max_size=400)
-SAID = st.text(max_size=SAID_BYTES).map(lambda text: end_of(text, SAID_BYTES))
+SAYABLE = st.characters(exclude_characters="\0", codec="utf-8")
+SAID = st.text(SAYABLE, max_size=SAID_BYTES).map(lambda text: end_of(text, SAID_BYTES))
 CHECKPOINTS = st.builds(
     Checkpoint,
     repository=NAMES,
@@ -84,5 +86,6 @@ def test_a_record_of_long_names_can_be_read_again(tmp_path: Path) -> None:
     made = Checkpoint("/r", paths=kept, said="\x01" * SAID_BYTES)
     directory.write_checkpoint(made)
     assert directory.checkpoint() == made
-    (tmp_path / "runs/1.1/checkpoint").write_text('{"repository": 1}')
-    assert directory.checkpoint() is None
+    for forged in ({"repository": 1}, {**made.document(), "said": "a\0b"}, {**made.document(), "paths": ["x"] * 999}):
+        (tmp_path / "runs/1.1/checkpoint").write_text(json.dumps(forged))
+        assert directory.checkpoint() is None
