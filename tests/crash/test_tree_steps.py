@@ -25,8 +25,8 @@ echo >> {place}/calls
 [ $(wc -l < {place}/calls) -ge {number} ] && mkdir {place}/killed 2>/dev/null && {{ {victim}; }}
 exec {git} "$@"
 """
-CALLS = 32
-"""How many calls of git a run makes that is the first in its tree. Fewer fail a test; more are not all killed at."""
+CALLS = 25
+"""At how many calls of git kills may come; a run that is the first in its tree makes 27, unless it is disturbed."""
 
 
 def killed_at(world: World, number: int, victim: str) -> list[str]:
