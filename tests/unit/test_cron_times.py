@@ -312,7 +312,7 @@ def test_the_zones_have_the_changes_that_matter() -> None:
 
 def test_the_times_are_those_of_the_model() -> None:
     draw = chance("model")
-    for name, at in sample_changes(40 * WIDE, draw):
+    for name, at in sample_changes(25 * WIDE, draw):
         after = at - draw.randint(0, 2 * DAY)
         upto = after + draw.randint(DAY, 3 * DAY)
         for _ in range(2):
