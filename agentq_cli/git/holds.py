@@ -6,8 +6,8 @@ import os
 
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.git.advance import commit_at
-from agentq_cli.git.checkouts import find_checkouts
 from agentq_cli.git.moved_files import find_entries
+from agentq_cli.git.registrations import registrations, repository_of
 from agentq_cli.git.status import SUBMODULE, find_status
 
 TYPE_CHECKING = False
@@ -85,9 +85,10 @@ def _ignored(top: str, path: str, copied: frozenset[str], caches: Collection[str
 def _worktrees(git: Git) -> Iterator[str]:
     """Working trees of the same repository that lie within this one."""
     top = os.path.realpath(git.directory)
-    for checkout in find_checkouts(git):
-        place = os.path.realpath(checkout.path)
-        if place != top and place.startswith(f"{top}/") and not checkout.missing:
+    # `git worktree list` looks into each of them: of many trees each would look into all.
+    for each in registrations(repository_of(top)):
+        place = os.path.realpath(each.path or top)
+        if place.startswith(f"{top}/") and os.path.lexists(os.path.join(place, ".git")):
             yield os.path.relpath(place, top)
 
 

@@ -70,6 +70,17 @@ def registrations(common: str) -> Iterator[Registration]:
         yield Registration(directory, os.path.dirname(os.path.normpath(file)) if content else None)
 
 
+def repository_of(tree: str) -> str:
+    """The git directory of the repository that a working tree belongs to. Raises OSError."""
+    own = os.path.join(tree, ".git")
+    if os.path.isdir(own):
+        return own
+    with open(own, "rb") as link:
+        own = os.path.join(tree, os.fsdecode(link.read().removeprefix(b"gitdir: ").rstrip(b"\n")))
+    common = _read(os.path.join(own, "commondir"))
+    return own if common is None else os.path.normpath(os.path.join(own, os.fsdecode(common.rstrip(b"\n"))))
+
+
 def registration(common: str, path: str) -> Registration | None:
     """How the repository knows the tree at `path`; None if it does not."""
     return next((each for each in registrations(common) if each.path == path), None)

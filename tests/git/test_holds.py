@@ -65,6 +65,10 @@ def test_nested_repositories_and_worktrees_hold_it(repository: Repository) -> No
         Hold(NESTED, "nested/"),
         Hold(NESTED, "hidden/nested/"),
     ]
+    tree = repository.path / "tree"
+    repository.git("worktree", "add", "-q", str(tree / "inner"))
+    inside = repository.ours().at(str(tree))
+    assert list(find_holds(inside, "tree", "HEAD", frozenset(), CACHES)) == [Hold(WORKTREE, "inner/")]
 
 
 def test_a_head_that_left_its_branch_holds_it(repository: Repository) -> None:

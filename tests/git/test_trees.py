@@ -14,7 +14,7 @@ from agentq_cli.git import tree_lock, trees
 from agentq_cli.git.registrations import registration, registrations
 from agentq_cli.git.repository import find_repository
 from agentq_cli.git.runner import Git, GitFailed
-from agentq_cli.git.trees import Made, Plan, SpoiledTree
+from agentq_cli.git.trees import Made, Plan
 
 
 @pytest.fixture
@@ -156,12 +156,14 @@ def test_a_git_file_that_an_agent_deleted_is_written_again(repository: Repositor
     assert repository.git("status", "--porcelain", at=Path(plan.path)) == "?? new"
 
 
-def test_a_tree_in_which_git_works_elsewhere_is_spoiled(repository: Repository, plan: Plan) -> None:
+def test_a_git_file_that_leads_elsewhere_is_put_back(repository: Repository, plan: Plan) -> None:
     make(repository, plan)
+    before = Path(plan.path, ".git").read_text()
     Path(plan.path, ".git").write_text(f"gitdir: {repository.path}/.git\n")
     repository.git("config", "core.worktree", str(repository.path))
-    with pytest.raises(SpoiledTree, match=f"git works in '{repository.path}' there"):
-        make(repository, plan)
+    assert not make(repository, plan).new
+    assert Path(plan.path, ".git").read_text() == before
+    assert repository.git("rev-parse", "--show-toplevel", at=Path(plan.path)) == plan.path
 
 
 def test_two_trees_of_one_repository_do_not_meet(repository: Repository, plan: Plan) -> None:
