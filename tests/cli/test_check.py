@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable
@@ -45,6 +46,16 @@ def keeper(aq: Driven, name: str = "1.1") -> int:
     """The keeper that has the run, by its newest record."""
     newest = max(run_dir(aq, name).glob("start*"), key=lambda path: (len(path.name), path.name))
     return int(json.loads(newest.read_text())["pid"])
+
+
+def kill(pid: int) -> None:
+    """Kill a process, and wait until it has ended."""
+    pidfd = os.pidfd_open(pid)
+    ended = select.poll()
+    ended.register(pidfd, select.POLLIN)
+    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    assert ended.poll(30_000)
+    os.close(pidfd)
 
 
 def test_a_check_that_passes_completes_the_task(aq: Driven, calls) -> None:
@@ -231,7 +242,7 @@ def test_after_the_death_of_its_keeper_the_check_alone_is_run_again(aq: Driven, 
     if signalled != "keeper":
         os.kill(supervisor.pid, signal.SIGKILL)
         supervisor.wait(timeout=30)
-    os.kill(keeper(aq), signal.SIGKILL)
+    kill(keeper(aq))
     if signalled != "keeper":
         supervisor = aq.supervise("--drain")
     assert aq.started("check") != first
@@ -250,7 +261,7 @@ def test_a_sweep_alone_runs_it_again_and_another_settles_it(aq: Driven) -> None:
     (aq.home / "check.started").unlink()
     os.kill(supervisor.pid, signal.SIGKILL)
     supervisor.wait(timeout=30)
-    os.kill(keeper(aq), signal.SIGKILL)
+    kill(keeper(aq))
     planned = [each["detail"] for each in aq.items("sweep", "--no-wake", "--dry-run") if each["action"] == "recheck"]
     assert planned == ["its keeper vanished; a new one does what is left to do"]
     assert "recheck" in [each["action"] for each in aq.items("sweep", "--no-wake")]
@@ -270,7 +281,7 @@ def test_a_cancelled_run_is_not_checked_again(aq: Driven) -> None:
     aq.started("check")
     os.kill(supervisor.pid, signal.SIGKILL)
     supervisor.wait(timeout=30)
-    os.kill(keeper(aq), signal.SIGKILL)
+    kill(keeper(aq))
     aq("cancel", "1", "--wait")
     assert aq.statuses() == {"default/1": "cancelled"}
 

@@ -58,7 +58,7 @@ def test_a_run_has_its_own_page_and_document(claude: Driven) -> None:
     assert (found["Run"], found["Status"], found["Agent"]) == ("default/1.1", "success", "claude")
     document = claude.json("show", "1.1")
     (run,) = claude.items("runs")
-    assert document == {"schema": "agentq.run/1", **run}
+    assert document == {"schema": "agentq.run/1", "checkpoint": None, **run}
     claude.refused("show", "1.2", code=3)
 
 
