@@ -65,6 +65,14 @@ class Context:
             self._loaded.append(configuration.load(self.environ, state_dir=self.state_dir))
         return self._loaded[0]
 
+    def may_have_trees(self) -> bool:
+        """Whether the directory of the trees is there: it is made with the first task that wants a tree."""
+        from os.path import isdir
+
+        from agentq_cli.trees.place import trees_directory
+
+        return isdir(trees_directory(self.config, self.state_dir))
+
     def now_ms(self) -> int:
         """The time of this process's clock."""
         return self.clock.now_ms()

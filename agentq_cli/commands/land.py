@@ -8,6 +8,7 @@ from agentq_cli.agents import profile as profiles
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.defaults import CHECK_TIMEOUT_MS
 from agentq_cli.base.errors import AgentqError, NotFound, Usage, WrongState
+from agentq_cli.git.branches import require_name
 from agentq_cli.git.runner import Git, require_git
 from agentq_cli.model.actions import TargetResult
 from agentq_cli.model.addresses import Address, RunId
@@ -64,6 +65,8 @@ def land(given: Given, at: Context) -> Result:
         raise WrongState(f"'{record.line}': its tree is gone; `agentq restore` brings it back")
     run, task = _last(queue, record, target)
     asked = _asked(at, queue, record, run, task)
+    if given["into"] is not None:
+        require_name(Git(record.path, at.environ), given["into"], "--into")
     into = given["into"] or asked.land or record.onto or _began_from(record)
     asked = asked._replace(land=into, land_as=how or asked.land_as)
     with by_hand.alone(asked):

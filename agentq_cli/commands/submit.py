@@ -113,7 +113,7 @@ MOST_KNOWN = 10
 
 PLAN = (
     *("session", "agent", "argv", "env", "cwd", "due_at", "expires_at", "schedule", "environment"),
-    *("worktree", "branch", "base", "asks"),
+    *("worktree", "branch", "base", "setup", "teardown", "check", "land", "land_as", "push", "asks"),
 )
 """The keys of an item of `agentq.plan/1`."""
 
@@ -160,20 +160,27 @@ def _plan_of(here: Context, task: NewTask, environment: NextEnvironment, times: 
     schedule = task.schedule and documents.schedule_of(task.schedule, fires(task.schedule, due - 1, times))
     moments = rfc3339(due), None if task.work.expires_at is None else rfc3339(task.work.expires_at)
     place = task.session, task.work.agent, list(argv), names, task.work.cwd
-    found = *place, *moments, schedule, variables, *_tree_of(here, task)
-    return dict(zip(PLAN, found, strict=True))
+    found = *place, *moments, schedule, variables
+    return (
+        dict.fromkeys(PLAN)
+        | dict(zip(PLAN, found, strict=False))
+        | {"check": task.work.launch.check}
+        | _tree_of(here, task)
+    )
 
 
-def _tree_of(here: Context, task: NewTask) -> tuple[str | None, ...]:
-    """Path, branch and base of the tree that a task would have, and what its agent asks there."""
-    if task.work.launch.repository is None:
-        return (None,) * 4
+def _tree_of(here: Context, task: NewTask) -> dict[str, str | None]:
+    """The tree that a task would have, what is done in it besides its work, and what its agent asks there."""
+    launch = task.work.launch
+    if launch.repository is None:
+        return {}
     from agentq_cli.agents import profile as profiles
     from agentq_cli.trees.planned import planned
 
     agent = task.work.agent
     asks = None if agent is None else profiles.profile(here.config, agent).question
-    return *planned(here.config, here.state_dir, task), asks
+    of_launch = {name: getattr(launch, name) for name in ("setup", "teardown", "land", "land_as", "push")}
+    return planned(here.config, here.state_dir, task)._asdict() | of_launch | {"asks": asks}
 
 
 def _shown(value: object) -> str:
@@ -197,6 +204,7 @@ def store(here: Context, tasks: Sequence[NewTask], given: Given) -> Result:
 
                 nobody_there.hint(here)
             address = Address(tasks[0].session, seq)
+            _keep_place(here, tasks)
             return told(here, here.open_queue(), [(address, True)]) if here.as_json else _addresses([address])
     queue, stored = put(here, tasks, attended=wait or follow or all(task.held for task in tasks))
     addresses = [address for address, _ in stored]
@@ -221,12 +229,26 @@ def put(here: Context, tasks: Sequence[NewTask], *, attended: bool = False) -> t
     finally:
         if bell is not None:
             bell.close()
+    _keep_place(here, tasks)
     _say_known(tasks, stored)
     if not attended:
         from agentq_cli.commands import nobody_there
 
         nobody_there.check(here, queue, sorted({address.session for address, _ in stored}))
     return queue, stored
+
+
+def _keep_place(here: Context, tasks: Sequence[NewTask]) -> None:
+    """Make the directory of the trees with the first task that wants one: later tasks of its session look for that
+    (`Context.may_have_trees`)."""
+    if any(task.work.launch.repository is not None for task in tasks):
+        import contextlib
+        import os
+
+        from agentq_cli.trees.place import trees_directory
+
+        with contextlib.suppress(OSError):  # the run says what is wrong there
+            os.makedirs(trees_directory(here.config, here.state_dir), mode=0o700, exist_ok=True)
 
 
 def _say_known(tasks: Sequence[NewTask], stored: Sequence[tuple[Address, bool]]) -> None:

@@ -62,7 +62,8 @@ def _left(queue: Queue, run: Run) -> Iterator[tuple[str, str]]:
         yield from changes.fields(run.left)
     if run.landing is not None:
         yield "Landing", changes.landed(run.landing)
-    if run.left is not None and (made := read_made(queue.here.run(run.id).path)) is not None:
+    # What a run leaves has the notes about its tree too.
+    if run.left is None and (made := read_made(queue.here.run(run.id).path)) is not None:
         for note in made.notes:
             yield "Note", note
 

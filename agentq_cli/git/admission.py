@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentq_cli.base.dataclass import dataclass
-from agentq_cli.git.branches import find_branch
+from agentq_cli.git.branches import find_branch, require_name
 from agentq_cli.git.carried import refuse_unmerged
 from agentq_cli.git.checkouts import find_checkouts
 from agentq_cli.git.refusals import UnknownRef, UnknownRemote
@@ -37,6 +37,8 @@ def admit(git: Git, *, trees: str, base: str | None = None, land: str | None = N
     """
     repository = find_repository(git)
     refuse_inside(repository, trees)
+    if land is not None:
+        require_name(git, land, "--land")
     if land is not None and find_branch(git, land) is None:
         raise UnknownRef(f"--land '{land}': no such branch in '{repository.toplevel}'")
     name = base or (repository.head if land is None else HEADS + land)

@@ -68,6 +68,17 @@ def short_names(git: Git, *below: str) -> list[str]:
     return told.out.decode(errors="surrogateescape").splitlines()
 
 
+def require_name(git: Git, branch: str, what: str) -> None:
+    """Raise BadBranch, which names the option, unless a branch can have this name. Raises GitFailed.
+
+    git-branch(1) makes no branch `HEAD` or `@`, which mean another thing everywhere; and one below `refs/` would be
+    another than the one that is meant.
+    """
+    odd = branch in ("", "HEAD", "@") or branch.startswith(("-", "refs/"))
+    if odd or git.run("check-ref-format", HEADS + branch, ok=(0, 1)).code != 0:
+        raise BadBranch(f"{what} '{branch}': not a name that git takes for a branch")
+
+
 def check_branch(git: Git, branch: str, *, ours: str | None = None) -> str | None:
     """The commit that the branch holds, or None if it is to be made.
 
@@ -75,9 +86,7 @@ def check_branch(git: Git, branch: str, *, ours: str | None = None) -> str | Non
     BadBranch for a name that git does not take or that another branch stands in the way of, BranchCheckedOut if it is
     checked out in another tree, BranchTaken if somebody else made it, GitFailed.
     """
-    # `HEAD` can be a ref there, but git-branch(1) makes no such branch: its name means another thing everywhere.
-    if branch.startswith("-") or branch == "HEAD" or git.run("check-ref-format", HEADS + branch, ok=(0, 1)).code != 0:
-        raise BadBranch(f"--branch '{branch}': not a name that git takes for a branch")
+    require_name(git, branch, "--branch")
     found = False
     for each in _branches_around(git, branch):
         if each != branch:

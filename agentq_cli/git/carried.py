@@ -41,6 +41,13 @@ def carry(git: Git, repository: Repository) -> str:
     return commit
 
 
+def is_carried(git: Git, base: str) -> bool:
+    """Whether this base is a commit that `carry` made. Raises GitFailed."""
+    if not base.isalnum():
+        return False
+    return git.run("log", "-1", "--format=%s", carried_ref(base), "--", ok=(0, 128)).line() == MESSAGE
+
+
 def refuse_unmerged(git: Git) -> None:
     """Raise Unmerged if the checkout has unmerged files: the commit would hold their conflict markers. Raises
     GitFailed."""

@@ -57,6 +57,15 @@ def find_repository(git: Git) -> Repository:
     )
 
 
+def find_common(git: Git) -> str | None:
+    """The git directory that all checkouts of the repository share that git's directory lies in; None if it lies in
+    none that git can use."""
+    try:
+        return os.path.realpath(git.line("rev-parse", "--path-format=absolute", "--git-common-dir"))
+    except GitFailed:
+        return None
+
+
 def find_head(git: Git) -> str:
     """The branch that HEAD is on as `refs/heads/X`, or the commit if it is on none. Raises UnbornHead, GitFailed."""
     branch = git.run("symbolic-ref", "--quiet", "HEAD", ok=(0, 1)).line()

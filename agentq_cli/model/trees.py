@@ -120,7 +120,7 @@ class Landing(NamedTuple):
 
 
 OF_RUN = Left._fields[:-1]
-"""The keys of `Left` in the document of a run; why a snapshot is missing is only told in words."""
+"""The keys of `Left` in the document of a run under its own name; `why` is `note` there."""
 
 WAITS = frozenset({Came.HELD, Came.FAILING, Came.REFUSED})
 """What the agent can do nothing about: the next run lands without an agent."""

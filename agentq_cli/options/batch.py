@@ -7,13 +7,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from agentq_cli.base.dataclass import NamedTuple, replace
-from agentq_cli.base.errors import AgentqError, Usage, nearest, of_line
+from agentq_cli.base.errors import AgentqError, NotAnAddress, Usage, nearest, of_line
 from agentq_cli.base.gathered import Gathered
 from agentq_cli.model.work import Dependency
 from agentq_cli.options.caller import Caller
 from agentq_cli.options.new_task import AFTER, KEYS, TaskMaker
-from agentq_cli.options.tree_options import LineOfBatch
-from agentq_cli.options.values import parse_path
+from agentq_cli.options.tree_options import LANDS_MORE, LineOfBatch, must_wait
+from agentq_cli.options.values import parse_address, parse_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def tasks(here: Caller, path: str, given: Mapping[str, Any], admit: Admit | None
             wrong.add(number, error)
             unread = True
             continue
-        lines.append(_named(found, number, names, lines, wrong))
+        lines.append(_named(found, number, names, lines, wrong, carries=_carries(found, defaults)))
         try:
             made.append(_task(maker, found, lines[-1], defaults, read_here=path == "-"))
         except AgentqError as error:
@@ -71,11 +71,26 @@ def tasks(here: Caller, path: str, given: Mapping[str, Any], admit: Admit | None
             if name not in names and not unread:
                 what = _names_of(line.number)(option)
                 wrong.add(line.number, Usage(f"{what} '@{name}': no line has that name{nearest(name, names)}"))
+            elif option == "base" and name not in [other for after, other in line.refs if after in AFTER]:
+                named = _names_of(line.number)
+                wrong.add(line.number, Usage(f"{named('base')} '@{name}': {must_wait(named)}"))
     wrong.check()
     return _referred(made, lines, names)
 
 
-def _named(found: dict[str, Any], number: int, names: dict[str, int], lines: Sequence[_Line], wrong: Gathered) -> _Line:
+def _carries(found: Mapping[str, Any], defaults: Mapping[str, Any]) -> bool:
+    return bool((found.get("base") or defaults.get("base")) == ".")
+
+
+def _named(
+    found: dict[str, Any],
+    number: int,
+    names: dict[str, int],
+    lines: Sequence[_Line],
+    wrong: Gathered,
+    *,
+    carries: bool,
+) -> _Line:
     """The line whose object this is, with its name entered in `names`."""
     name = found.pop("ref", None)
     if isinstance(name, str) and name in names:
@@ -83,7 +98,7 @@ def _named(found: dict[str, Any], number: int, names: dict[str, int], lines: Seq
         wrong.add(number, Usage(f"{_names_of(number)('ref')} '{name}': line {before} already has this name"))
     elif isinstance(name, str):
         names[name] = len(lines)
-    return _Line(number, name, [])
+    return _Line(number, name, [], carries)
 
 
 def _task(
@@ -97,18 +112,35 @@ def _task(
         raise Usage(f"{what('stdin')} '-': the batch itself is read from stdin")
     line.refs.extend((option, text) for option in AFTER if option in found for text in _take_refs(found, option))
     base = found.get("base", defaults.get("base"))
-    if base is not None and base[:1] == "@" and base[1:] in [name for _, name in line.refs]:
+    if base is not None and _is_line(base, line.refs):
         found["base"] = LineOfBatch(base[1:])
         line.refs.append(("base", base[1:]))
     return replace(maker.make(defaults | found, what), line=line.number)
 
 
+def _is_line(base: str, refs: Sequence[tuple[str, str]]) -> bool:
+    """Whether a base `@NAME` names a line: one that is waited for, or what cannot be a task."""
+    if base[:1] != "@" or not base[1:2].isalnum():
+        return False
+    if base[1:] in [name for _, name in refs]:
+        return True
+    try:
+        parse_address(base[1:])
+    except NotAnAddress:
+        return True
+    except Usage:
+        pass  # told where the base is read
+    return False
+
+
 class _Line(NamedTuple):
-    """A line's number and name, and the names of the lines that it refers to, each with the option that names it."""
+    """A line's number and name, the names of the lines that it refers to, each with the option that names it, and
+    whether its branch begins with what its submitter has not committed."""
 
     number: int
     name: str | None
     refs: list[tuple[str, str]]
+    carries: bool
 
 
 def _take_refs(found: dict[str, Any], option: str) -> list[str]:
@@ -129,7 +161,7 @@ def _referred(made: list[NewTask], lines: list[_Line], names: Mapping[str, int])
         graph[position] = [names[name] for _, name in line.refs]
         refs = [Dependency(None, AFTER[option], ref=names[name]) for option, name in line.refs if option in AFTER]
         work = replace(task.work, after=tuple(dict.fromkeys((*task.work.after, *refs))))
-        base_of = next((names[name] for option, name in line.refs if option == "base"), None)
+        base_of = _base_of(line, names)
         if base_of is not None and made[base_of].work.launch.repository != work.launch.repository:
             what = _names_of(line.number)("base")
             raise Usage(f"{what} '@{lines[base_of].name}': that line has no tree in the same repository")
@@ -140,7 +172,19 @@ def _referred(made: list[NewTask], lines: list[_Line], names: Mapping[str, int])
         around = [lines[position] for position in reversed(error.args[1])]
         shown = " waits for ".join(f"'@{line.name}' (line {line.number})" for line in around)
         raise Usage(f"--batch line {around[0].number}: after: a cycle: {shown}") from None
+    for line, task in zip(lines, made, strict=True):
+        origin = line
+        while (base_of := _base_of(origin, names)) is not None:
+            origin = lines[base_of]
+        land = task.work.launch.land
+        if origin.carries and land is not None:
+            raise Usage(f"--batch line {line.number}: land '{land}': its branch begins with base ., and {LANDS_MORE}")
     return made
+
+
+def _base_of(line: _Line, names: Mapping[str, int]) -> int | None:
+    """The position of the line at whose branch that of another begins."""
+    return next((names[name] for option, name in line.refs if option == "base"), None)
 
 
 def read_text(path: str, what: str) -> str:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
         def umask(self) -> int:
             """The umask that the task's runs get."""
 
+        def may_have_trees(self) -> bool:
+            """Whether a session may work in a tree that a new task of it should run in too; False costs nothing."""
+
         def now_ms(self) -> int:
             """The time now, in milliseconds."""
 

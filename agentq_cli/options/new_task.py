@@ -91,6 +91,7 @@ class TaskMaker:
         self._checked: set[tuple[str, str]] = set()
         self._programs = Programs(at.config)
         self._shapes: dict[object, Shape] = {}
+        self._in_trees: set[str] = set()
         self._typed: str | None = None
         self._captured = captured(at.environ, at.config.capture_env, at.config.secret_env)
 
@@ -138,7 +139,7 @@ class TaskMaker:
         kept = None
         # A list is no key of a dictionary, and the warning about --backoff is printed for each line that has it.
         if not any(shaping[name] for name in shaping.keys() & (lists | {"backoff"})):
-            kept = (session, exec_, *(item for item in shaping.items() if item[0] not in lists))
+            kept = (session, session in self._in_trees, exec_, *(it for it in shaping.items() if it[0] not in lists))
             if kept in self._shapes:
                 return self._shapes[kept]
         options = {**self._fallback, **self._at.config.options(session)}
@@ -148,9 +149,11 @@ class TaskMaker:
         agent = None if exec_ else self._agent(given, session, what)
         cwd = self._cwd(given, options, what)
         tree = {}
-        if options.get("worktree") or not ABOUT_TREE.isdisjoint(given):
-            own = context == "isolated"
+        own = context == "isolated"
+        if options.get("worktree") or not ABOUT_TREE.isdisjoint(given) or self._may_be_in_tree(session, own):
             tree = self._tree_maker().fields(given, options, what, session=session, directory=cwd, own=own)
+            if tree and not own:
+                self._in_trees.add(session)
         shape = Shape(
             options=options,
             context=context,
@@ -165,6 +168,10 @@ class TaskMaker:
         if kept is not None:
             self._shapes[kept] = shape
         return shape
+
+    def _may_be_in_tree(self, session: str, own: bool) -> bool:
+        """Whether a new task runs in the tree of its session without having asked for that."""
+        return self._changed is None and not own and (session in self._in_trees or self._at.may_have_trees())
 
     def _tree_maker(self) -> Trees:
         from agentq_cli.options.tree_options import Trees

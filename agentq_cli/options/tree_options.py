@@ -30,6 +30,10 @@ PLACE = ("repository", "checkout", "subdirectory", "base")
 """The fields of a launch that the repository decides on."""
 
 
+LANDS_MORE = "that would land what you have not committed, as your work; commit it first, or land by hand"
+"""Why a task does not land that begins with the caller's uncommitted files."""
+
+
 class LineOfBatch(NamedTuple):
     """A base: the branch of the task of another line of the same batch, which has this name."""
 
@@ -40,7 +44,8 @@ class TreeAsked(NamedTuple):
     """What is asked of a repository: a tree for a task of `session` that runs in `directory`.
 
     `own`: it is isolated, so the tree is not its session's. `task` is the address of one that is changed, None for a
-    new one, whose `key` may be that of a live one. `typed`: a person asked for the tree, and not the config;
+    new one, whose `key` may be that of a live one. `wanted`: it shall have a tree; otherwise only if its session works
+    in one of the repository around the directory. `typed`: a person asked for the tree, and not the config;
     `base_typed`: for the base. `base_task` is the task, or the line of the batch, that `--base @ID` names. The others
     are the options.
     """
@@ -50,6 +55,7 @@ class TreeAsked(NamedTuple):
     own: bool
     task: Address | None
     key: str | None
+    wanted: bool
     typed: bool
     base_typed: bool
     branch: str | None
@@ -57,11 +63,13 @@ class TreeAsked(NamedTuple):
     base_task: Address | LineOfBatch | None
     land: str | None
     push: str | None
+    setup: str | None
+    teardown: str | None
 
 
 Admit: TypeAlias = "Callable[[TreeAsked], Mapping[str, Any] | None]"
-"""The fields of a launch that say where the tree belongs (`PLACE`); None if the config asks for a tree where there can
-be none. Raises what the repository refuses."""
+"""The fields of a launch that say where the tree belongs (`PLACE`), and others that are those of its session's tree;
+None if the config asks for a tree where there can be none, or if nobody does. Raises what the repository refuses."""
 
 
 class Trees:
@@ -87,7 +95,9 @@ class Trees:
         """The fields of a task's launch that are about its tree; none if it has no tree. What the config sets for trees
         does not hold for a task without one. Raises Usage, and what the repository refuses."""
         typed = given.get("worktree")
-        if not (options.get("worktree") if typed is None else typed) or self._admit is None:
+        wanted = options.get("worktree") if typed is None else typed
+        inherits = wanted is None and not own and self._task is None
+        if not (wanted or inherits) or self._admit is None:
             _refuse(given, OF_TREE, what, "worktree")
             return {}
         words = {name: value for name, value in given.items() if not isinstance(value, LineOfBatch)}
@@ -101,12 +111,15 @@ class Trees:
         else:
             base = base_task(found["base"], what)
             found["base"] = found["base"] if base is None else f"@{base}"
+        if found["base"] == "." and found["land"] is not None:
+            raise Usage(f"{what('base')} '.': not together with {_bare('land', what)}: {LANDS_MORE}")
         asked = TreeAsked(
             session=session,
             directory=directory,
             own=own,
             task=self._task,
             key=given.get("key"),
+            wanted=bool(wanted),
             typed=bool(typed),
             base_typed=given.get("base") is not None,
             branch=found["branch"],
@@ -114,6 +127,8 @@ class Trees:
             base_task=base,
             land=found["land"],
             push=found["push"],
+            setup=found["setup"],
+            teardown=found["teardown"],
         )
         placed = self._admit(asked)
         if placed is None:
@@ -151,7 +166,12 @@ def check_base(work: Work, what: Callable[[str], str]) -> None:
     """Raise Usage if the task does not wait for the task whose branch its own begins at."""
     named = base_task(work.launch.base, what)
     if named is not None and named not in [each.address for each in work.after]:
-        raise Usage(f"{what('base')} '{work.launch.base}': the task must wait for it; give --after too")
+        raise Usage(f"{what('base')} '{work.launch.base}': {must_wait(what)}")
+
+
+def must_wait(what: Callable[[str], str]) -> str:
+    """What a base is refused for that is the branch of a task which is not waited for."""
+    return f"the task must wait for it; give {_bare('after', what)} too"
 
 
 def check_series(work: Work, what: Callable[[str], str]) -> None:
@@ -166,4 +186,9 @@ def check_series(work: Work, what: Callable[[str], str]) -> None:
 def _refuse(given: Given, names: tuple[str, ...], what: Callable[[str], str], lacking: str) -> None:
     for name in names:
         if given.get(name) is not None:
-            raise Usage(f"{what(name)} '{given[name]}': needs {what(lacking)}")
+            raise Usage(f"{what(name)} '{given[name]}': needs {_bare(lacking, what)}")
+
+
+def _bare(name: str, what: Callable[[str], str]) -> str:
+    """An option as the person writes it, without the line that it is missing from."""
+    return what(name).rpartition(" ")[2]

@@ -199,7 +199,8 @@ def run(run: Run, *, prompt: str | None, directory: str, pid: int | None) -> Ite
 def in_tree(left: Left | None, landing: Landing | None) -> dict[str, Any]:
     """The keys of a run about the tree of its task; null without one."""
     found: dict[str, Any] = {name: getattr(left, name) for name in OF_RUN} if left else dict.fromkeys(OF_RUN)
-    return found | {"landed": None if landing is None else landing.shown}
+    told = {"landed": None if landing is None else landing.shown, "note": None if left is None else left.why}
+    return found | told
 
 
 def check(check: Check, directory: str) -> Item:

@@ -85,6 +85,9 @@ class _Agent:
     clock: Clock
     umask: int = 0o022
 
+    def may_have_trees(self) -> bool:
+        return False  # `_tree` knows the directory of the session's last prompt, which a request does not leave
+
     def now_ms(self) -> int:
         return self.clock.now_ms()
 

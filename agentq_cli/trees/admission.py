@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 
-from agentq_cli.base.errors import NotFound, Refused
+from agentq_cli.base.context import suppress
+from agentq_cli.base.errors import NotFound, Refused, Usage
 from agentq_cli.git.admission import CARRIED, admit, lasting_checkout, require_remote
 from agentq_cli.git.branches import check_branch
-from agentq_cli.git.carried import carry
+from agentq_cli.git.carried import carry, is_carried
 from agentq_cli.git.refusals import AnotherTree, BadBranch, NoRepository, UnknownRef
-from agentq_cli.git.repository import HEADS
+from agentq_cli.git.repository import HEADS, find_common
 from agentq_cli.git.runner import Git, GitFailed
 from agentq_cli.model.addresses import Address
-from agentq_cli.options.tree_options import LineOfBatch
-from agentq_cli.trees.owners import Owners
+from agentq_cli.model.branches import session_branch
+from agentq_cli.options.tree_options import LANDS_MORE, LineOfBatch, base_task
+from agentq_cli.trees.owners import Line, Owners
 from agentq_cli.trees.place import trees_directory
 
 TYPE_CHECKING = False
@@ -53,13 +55,15 @@ class Admission:
         self._told: set[str] = set()
         self._admitted: dict[tuple[str, str | None, str | None], Admitted] = {}
         self._carried: dict[str, str] = {}
+        self._lines: dict[str, Line] = {}
 
     def __call__(self, asked: TreeAsked) -> Mapping[str, Any] | None:
         """The fields of the task's launch; None if only the config asks for a tree, and the directory is in no
-        repository. Raises the errors of `git.refusals`, GitMissing, NotFound for the task of `--base @ID`, Refused."""
+        repository, or if nobody does, and the session has no tree of this repository. Raises the errors of
+        `git.refusals`, GitMissing, NotFound for the task of `--base @ID`, Refused, Usage."""
         git = Git(os.path.realpath(asked.directory), self._environ)
         try:
-            return self._fields(git, asked)
+            return self._fields(git, asked) if asked.wanted else self._inherited(git, asked)
         except NoRepository as error:
             if asked.typed:
                 raise
@@ -70,6 +74,29 @@ class Admission:
         except OSError as error:
             raise Refused(f"--worktree: '{error.filename}': {error.strerror}") from error
 
+    def _inherited(self, git: Git, asked: TreeAsked) -> Mapping[str, Any] | None:
+        """The fields of a task that runs in the tree of its session without having asked for that; None if there is no
+        such tree of the repository around the directory."""
+        line = self._line(asked.session)
+        if line is None or find_common(git) != line.repository:
+            return None
+        asked = asked._replace(branch=asked.branch or line.branch)
+        fields = {
+            **self._fields(git, asked),
+            "branch": asked.branch,
+            "setup": asked.setup or line.setup,
+            "teardown": asked.teardown or line.teardown,
+        }
+        name = asked.branch or session_branch(asked.session)
+        self._tell(
+            f"session '{asked.session}' works in the tree of branch '{name}', and so does this;"
+            f" --context isolated does not"
+        )
+        return fields if asked.base_typed else {**fields, "base": line.base}
+
+    def _line(self, session: str) -> Line | None:
+        return self._lines.get(session) or self._owners.line(session)
+
     def _fields(self, git: Git, asked: TreeAsked) -> Mapping[str, Any]:
         found = self._admit(git, asked)
         repository = found.repository
@@ -78,19 +105,29 @@ class Admission:
             raise BadBranch(f"--land '{branch}': that is the branch of the task itself")
         record = self._owners.record(repository.common, branch, asked)
         check_branch(git, branch, ours=self._owners.tree(repository.common, branch, record))
+        if asked.land is not None:
+            self._refuse_carried(git, record, asked)
         if record is not None:
             self._refuse_other_base(record, found, asked)
+        elif asked.base_typed and not asked.own:
+            self._tell_other_base(found, asked)
         elif found.left_out:
             files = "1 uncommitted file" if found.left_out == 1 else f"{found.left_out} uncommitted files"
             where = repository.toplevel
             self._tell(f"--worktree: {files} of '{where}' will not be in the tree; --base . takes them along")
         if asked.push is not None:
             require_remote(git, asked.push)
+        base = self._base(git, found, asked)
+        if not asked.own and asked.session not in self._lines:
+            before = None if asked.task is not None else self._owners.line(asked.session)
+            self._lines[asked.session] = before or Line(
+                repository.common, asked.branch, base, asked.setup, asked.teardown
+            )
         return {
             "repository": repository.common,
             "checkout": lasting_checkout(git, repository, self._trees),
             "subdirectory": repository.prefix,
-            "base": self._base(git, found, asked),
+            "base": base,
         }
 
     def _admit(self, git: Git, asked: TreeAsked) -> Admitted:
@@ -133,6 +170,33 @@ class Admission:
                 f"--base '{asked.base}': the tree of {record.line} began at '{record.base}' already;"
                 f" `agentq discard` makes room for another"
             )
+
+    def _tell_other_base(self, found: Admitted, asked: TreeAsked) -> None:
+        """Say that a base has no effect, if an earlier task of the session makes the tree at another one."""
+        line = None if asked.task is not None else self._line(asked.session)
+        if line is None or line.base.removeprefix(HEADS) == (asked.base or "").removeprefix(HEADS):
+            return
+        self._tell(
+            f"--base '{asked.base}': the tree of {asked.session} begins at '{line.base.removeprefix(HEADS)}' already,"
+            f" which an earlier task asked for"
+        )
+
+    def _refuse_carried(self, git: Git, record: TreeRecord | None, asked: TreeAsked) -> None:
+        """Raise Usage if the branch begins with what a person has not committed (`--base .`), which would land too."""
+        line = None if asked.own else self._line(asked.session)
+        name = None if isinstance(asked.base_task, LineOfBatch) else asked.base  # a line says so itself
+        if record is not None:
+            name = record.base
+        elif line is not None:
+            name = line.base
+        elif asked.task is not None and not asked.base_typed:
+            name = self._owners.queue.task(asked.task).work.launch.base
+        with suppress(NotFound):  # the base is what a task did that is gone
+            while name is not None and (other := base_task(name, str)) is not None:
+                name = self._owners.queue.task(other).work.launch.base
+        if name is not None and is_carried(git, name):
+            where = "its branch" if name == asked.base else "the branch that it works on"
+            raise Usage(f"--land '{asked.land}': {where} begins with --base ., and {LANDS_MORE}")
 
     def _tell(self, text: str) -> None:
         if self._say is not None and text not in self._told:

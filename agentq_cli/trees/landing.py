@@ -12,7 +12,7 @@ from agentq_cli.git.advance import Held, commit_at
 from agentq_cli.git.landing import CheckAgain, Landed, Nothing, Uncommitted, Work
 from agentq_cli.git.merge import MERGE, Conflict
 from agentq_cli.git.registrations import registration
-from agentq_cli.git.repository import HEADS
+from agentq_cli.git.repository import HEADS, find_common
 from agentq_cli.git.trees import lfs_config
 from agentq_cli.git.visit import go_home, visit
 from agentq_cli.model.trees import Came
@@ -38,7 +38,7 @@ def perform(do: Do, git: Git, asked: Asked, start: str, *, checked: str | None =
         if do is Do.LAND:
             return _land(git, work_of(git, asked, start), checked)
         if do is Do.PUSH:
-            return _done(git_landing.push(git, asked.push or "", asked.land or ""))
+            return _done(git_landing.push(_pushing(git, asked), asked.push or "", asked.land or ""))
         if do is Do.VISIT:
             return _done(visit(git, asked.branch, onto, lfs_config(git)))
         return _done(go_home(git, lfs_config(git)))
@@ -46,6 +46,12 @@ def perform(do: Do, git: Git, asked: Asked, start: str, *, checked: str | None =
         return Reply(Came.HELD, why=error.message)
     except OSError as error:
         return Reply(Came.HELD, why=f"'{error.filename or git.directory}': {error.strerror}")
+
+
+def _pushing(git: Git, asked: Asked) -> Git:
+    """Where the push runs: a remote may have a relative path, which is meant from the checkout."""
+    checkout = git.at(asked.checkout)
+    return checkout if os.path.isdir(asked.checkout) and find_common(checkout) == asked.repository else git
 
 
 def work_of(git: Git, asked: Asked, start: str) -> Work:

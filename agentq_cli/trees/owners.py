@@ -6,8 +6,10 @@ What says whose a branch is: the record of its tree, its name if that is a defau
 from __future__ import annotations
 
 import os
+from itertools import islice
 
 from agentq_cli.base.context import suppress
+from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.base.errors import NotFound
 from agentq_cli.git.branches import line_of, short_names
 from agentq_cli.git.refusals import AnotherTree, BranchTaken
@@ -27,6 +29,20 @@ if TYPE_CHECKING:
     from agentq_cli.model.tasks import Task
     from agentq_cli.options.tree_options import TreeAsked
     from agentq_cli.trees.records import TreeRecord
+
+
+MOST_TASKS = 40
+"""How many tasks of a session are looked at for a tree of which there is no record: those that wait, and the newest."""
+
+
+class Line(NamedTuple):
+    """The tree of a session: the options of which it is made. `branch` None is the default one."""
+
+    repository: str
+    branch: str | None
+    base: str
+    setup: str | None
+    teardown: str | None
 
 
 class Owners:
@@ -93,6 +109,20 @@ class Owners:
                     f"--worktree: {who} works in the tree of branch '{other[1]}'{where}; `agentq discard {how}"
                 )
         return record
+
+    def line(self, session: str) -> Line | None:
+        """The tree that the conversation of a session has, will have or had; None if it has no business with trees.
+        Raises OSError."""
+        for record in register.records(self._trees):
+            if (record.session, record.seq) == (session, None):
+                branch = None if record.branch == session_branch(session) else record.branch
+                return Line(record.repository, branch, record.base, record.setup, record.teardown)
+        with suppress(NotFound):  # the session begins with this task
+            for task in islice(self.queue.tasks(session=session, ended=True), MOST_TASKS):
+                launch = task.work.launch
+                if launch.repository is not None and not is_own(task.work):
+                    return Line(launch.repository, launch.branch, launch.base or "", launch.setup, launch.teardown)
+        return None
 
     def _holders(self, record: TreeRecord | None, repository: str, branch: str, asked: TreeAsked) -> Iterator[str]:
         """The other lines of work that the branch belongs to: by a record, by its name, by a live task."""

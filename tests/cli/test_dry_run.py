@@ -9,7 +9,7 @@ import pytest
 from driven import Driven
 
 KEYS = {"session", "agent", "argv", "env", "cwd", "due_at", "expires_at", "schedule", "environment"} | {
-    *("worktree", "branch", "base", "asks")
+    *("worktree", "branch", "base", "setup", "teardown", "check", "land", "land_as", "push", "asks")
 }
 NOW = {"AGENTQ_NOW": "2026-03-02T10:00:00Z", "TZ": "UTC"}
 WORK = ("-e", "SECRET=hunter-2", "-C", "/", "--exec", "--", "make", "all of it")

@@ -46,7 +46,7 @@ RUN_KEYS = (
         "script_outcome",
         "check",
         *("repository", "worktree", "branch", "base", "head", "commits", "files_changed", "insertions", "deletions"),
-        *("dirty", "snapshot", "landed"),
+        *("dirty", "snapshot", "landed", "note"),
         "conversation",
         "tokens_in",
         "tokens_out",
