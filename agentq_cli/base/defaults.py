@@ -34,3 +34,7 @@ MAX_QUEUED = 100_000
 START_ONE = "start `agentq run`, or let systemd or cron do it: `agentq service install`"
 NOBODY_THERE = f"no supervisor is running: {START_ONE}"
 """The hint after queueing work that nothing will start."""
+
+TREES = "trees"
+"""The directory of the trees in a state dir, unless the config names another. It is made with the first task that wants
+a tree."""

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from agentq_cli.base.dataclass import NamedTuple, replace
-from agentq_cli.base.errors import AgentqError, Usage, nearest, of_line
+from agentq_cli.base.errors import AgentqError, NotAnAddress, Usage, nearest, of_line
 from agentq_cli.base.gathered import Gathered
 from agentq_cli.model.work import Dependency
 from agentq_cli.options.caller import Caller
 from agentq_cli.options.new_task import AFTER, KEYS, TaskMaker
 from agentq_cli.options.tree_options import LANDS_MORE, LineOfBatch, must_wait
-from agentq_cli.options.values import NotAnAddress, parse_address, parse_path
+from agentq_cli.options.values import parse_address, parse_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ def tasks(here: Caller, path: str, given: Mapping[str, Any], admit: Admit | None
                 what = _names_of(line.number)(option)
                 wrong.add(line.number, Usage(f"{what} '@{name}': no line has that name{nearest(name, names)}"))
             elif option == "base" and name not in [other for after, other in line.refs if after in AFTER]:
-                what = _names_of(line.number)
-                wrong.add(line.number, Usage(f"{what('base')} '@{name}': {must_wait(what)}"))
+                named = _names_of(line.number)
+                wrong.add(line.number, Usage(f"{named('base')} '@{name}': {must_wait(named)}"))
     wrong.check()
     return _referred(made, lines, names)
 

@@ -45,8 +45,8 @@ class TreeAsked(NamedTuple):
 
     `own`: it is isolated, so the tree is not its session's. `task` is the address of one that is changed, None for a
     new one, whose `key` may be that of a live one. `wanted`: it shall have a tree; otherwise only if its session works
-    in one of the repository around the directory. `typed`: a person asked for the tree, and not the config; `base_typed`:
-    for the base. `base_task` is the task, or the line of the batch, that `--base @ID` names. The others
+    in one of the repository around the directory. `typed`: a person asked for the tree, and not the config;
+    `base_typed`: for the base. `base_task` is the task, or the line of the batch, that `--base @ID` names. The others
     are the options.
     """
 

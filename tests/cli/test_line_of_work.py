@@ -33,7 +33,7 @@ def test_a_task_of_a_session_with_a_tree_runs_there_also_without_being_asked_to(
     (no,) = aq.batch({"exec": ["true"], "cwd": str(repo.path), "session": "cv", "worktree": False})
     assert "repository" not in launch(aq, no)
     # A schedule and a line of a batch are asked the same question.
-    scheduled = aq("schedule", "--every", "1h", "-s", "cv", *here, *TRUE).stdout.strip()
+    scheduled = aq("schedule", "--every", "1h", "-s", "cv", "--context", "session", *here, *TRUE).stdout.strip()
     assert launch(aq, scheduled)["branch"] == "topic"
     aq("cancel", "-s", "cv", "--yes")
     assert first == "cv/1" and "repository" not in launch(aq, aq.exec("true", given=("-s", "new", *here)))

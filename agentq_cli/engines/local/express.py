@@ -15,7 +15,7 @@ import os
 import stat
 
 from agentq_cli.base import clock, environment
-from agentq_cli.base.defaults import AGENT_CLIS, BUILT_IN, BUSY_MS, MAX_QUEUED, NOBODY_THERE
+from agentq_cli.base.defaults import AGENT_CLIS, BUILT_IN, BUSY_MS, MAX_QUEUED, NOBODY_THERE, TREES
 from agentq_cli.base.names import CHARACTERS, is_name
 from agentq_cli.engines.local import file_systems, schema
 from agentq_cli.engines.local.queries import insert_into, statements
@@ -53,6 +53,8 @@ def submit(given: Mapping[str, object], shared: Mapping[str, object], umask: int
     directory = environment.state_directory(shared.get("state_dir") or None, environ)  # type: ignore[arg-type]
     if directory is None or shared.get("state_dir") == "":
         return False
+    if given.get("session", "default") != "default" and os.path.isdir(f"{directory}/{TREES}"):
+        return False  # the session may work in a tree
     now = clock.from_environment(environ).now_ms()
     task = _task(given, environ, umask, now)
     if task is None:
