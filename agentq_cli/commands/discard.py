@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from agentq_cli.base.errors import Usage, WrongState
 from agentq_cli.commands import targets
+from agentq_cli.git.holds import LEFT
+from agentq_cli.git.tree_state import is_away
 from agentq_cli.model.actions import TargetResult
 from agentq_cli.options import values
 from agentq_cli.show import notices
@@ -34,7 +36,7 @@ def discard(given: Given, at: Context) -> Result:
     """Remove a tree and its branch, whatever became of the work in it.
 
     A snapshot is taken before, so that 'agentq restore' brings it back; what no snapshot can hold is named, and lost.
-    The task itself stays.
+    Of a tree whose repository does not exist any more, the rest goes for good. The task itself stays.
     """
     name, session = given["id"], given["session"]
     if (name is None) is (session is None):
@@ -49,14 +51,25 @@ def discard(given: Given, at: Context) -> Result:
     _refuse_used(queue, trees, line)
     lost = removal.find_lost(record, at.environ, at.config.caches)
     _tell(lost)
-    what = f" and {len(lost)} paths in it for good" if lost else ""
+
+    def still() -> bool:
+        return _refuse_used(queue, trees, line)
+
+    if is_away(record.repository):
+        targets.confirm(bool(given["yes"]), f"discard for good what is left of the tree of {record.line}")
+        removal.remove_rest(record, at.environ, tell=notices.warn, still=still)
+        said = f"{record.line}: what was left of its tree is discarded for good"
+        return Results([TargetResult(record.line, True, 0, said, None)])
+    gone = [each for each in lost if each.what != LEFT]
+    count = "1 path" if len(gone) == 1 else f"{len(gone)} paths"
+    what = f" and {count} in it for good" if gone else ""
     targets.confirm(bool(given["yes"]), f"discard the tree of {record.line}, its branch '{record.branch}'{what}")
     removal.remove(
         record,
         at.environ,
         now=queue.now,
         tell=notices.warn,
-        still=lambda: _refuse_used(queue, trees, line),
+        still=still,
         at_any_price=True,
     )
     what = f"{record.line}: its tree and the branch '{record.branch}' are discarded"
@@ -66,7 +79,10 @@ def discard(given: Given, at: Context) -> Result:
 
 def _tell(lost: list[Lost]) -> None:
     for each in lost[:SHOWN]:
-        notices.note(f"will be lost: {each.path or each.what}{f' ({each.what})' if each.path else ''}")
+        if each.what == LEFT:
+            notices.note(f"HEAD left its branch for {each.path}; the snapshot keeps its commits")
+        else:
+            notices.note(f"will be lost: {each.path or each.what}{f' ({each.what})' if each.path else ''}")
     if len(lost) > SHOWN:
         notices.note(f"and {len(lost) - SHOWN} more")
 

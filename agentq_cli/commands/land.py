@@ -22,7 +22,7 @@ from agentq_cli.show.results import Result, Results
 from agentq_cli.supervise import plan, variables
 from agentq_cli.trees import asking, by_hand, register, shell
 from agentq_cli.trees.diffs import last_run
-from agentq_cli.trees.lines import is_there, line_of
+from agentq_cli.trees.lines import git_of, is_there, line_of
 from agentq_cli.trees.listing import find_uses
 from agentq_cli.trees.place import trees_directory
 
@@ -61,6 +61,7 @@ def land(given: Given, at: Context) -> Result:
     trees = trees_directory(at.config, queue.here.path)
     line = line_of(queue, trees, target)
     record = line.record
+    git_of(record, at.environ)  # Says if the repository is away.
     if line.removed is not None or not is_there(record):
         raise WrongState(f"'{record.line}': its tree is gone; `agentq restore` brings it back")
     run, task = _last(queue, record, target)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from agentq_cli.git.holds import LEFT
 from agentq_cli.options import values
 from agentq_cli.show import notices
 from agentq_cli.show.results import Items, Result
@@ -29,7 +28,7 @@ COLUMNS = (
     Column("DIRTY", "dirty", spare=1),
     Column("SIZE", "size_bytes", kind="size", spare=2),
     Column("BRANCH", "branch", spare=3),
-    Column("NOTE", lambda tree: tree["note"] or ", ".join(tree["holds"]), sparse=True),
+    Column("NOTE", lambda tree: "; ".join(filter(None, (", ".join(tree["holds"]), tree["note"]))), sparse=True),
 )
 
 EXAMPLES = (
@@ -77,6 +76,6 @@ def item(tree: Listed) -> Item:
         "dirty": tree.dirty,
         "size_bytes": tree.size,
         "state": tree.state.value,
-        "holds": [f"HEAD on {each.path}" if each.what == LEFT else each.path for each in tree.holds],
+        "holds": list(tree.held_by),
         "note": tree.note or None,
     }

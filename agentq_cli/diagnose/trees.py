@@ -57,10 +57,10 @@ def _vanished(records: Sequence[TreeRecord]) -> Iterator[Problem]:
             continue
         again = f"`agentq restore {record.words}` brings it back"
         if condition is Condition.AWAY:
-            what = f"{record.line}: the repository '{record.repository}' is not there"
-            yield f"tree {record.number}", what, "mount it or move it back; until then its tasks cannot run"
+            help_ = f"mount it or move it back, or `agentq discard {record.words}` if it was deleted"
+            yield f"tree {record.number}", f"{record.line}: {listing.not_there(record, condition)}", help_
         elif condition in (Condition.VANISHED, Condition.UNKNOWN):
-            what = f"{record.line}: {listing.NOT_THERE[condition].format(record=record)}"
+            what = f"{record.line}: {listing.not_there(record, condition)}"
             yield f"tree {record.number}", what, f"{again}; its next run does so too"
 
 

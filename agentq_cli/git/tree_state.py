@@ -33,9 +33,19 @@ class Condition(StrEnum):
     AWAY = "away"
 
 
+def is_away(common: str) -> bool:
+    """Whether there is no repository with this git directory."""
+    return not os.path.exists(f"{common}/HEAD")
+
+
+def away(common: str) -> str:
+    """What is said of a repository that is away, wherever that is found out."""
+    return f"the repository '{common}' is not there: moved, not mounted or deleted"
+
+
 def find_condition(common: str, path: str) -> Condition:
     """The condition of the tree at `path` of the repository with this git directory. Raises OSError."""
-    if not os.path.exists(f"{common}/HEAD"):
+    if is_away(common):
         return Condition.AWAY
     known = registration(common, path)
     there = os.path.isdir(path)

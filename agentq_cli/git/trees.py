@@ -133,6 +133,12 @@ def remove_held(git: Git, repository: Repository, path: str) -> None:
     _delete_gone(path)
 
 
+def remove_files(path: str) -> None:
+    """Remove the files of a tree whose repository is away, for a caller that holds its lock. Raises OSError."""
+    _discard_files(path)
+    _delete_gone(path)
+
+
 def delete_branch(git: Git, branch: str, commit: str) -> None:
     """Delete a branch if it still holds this commit, with its configuration. Raises GitFailed if it holds another."""
     free_ref(git.line("rev-parse", "--path-format=absolute", "--git-common-dir"), HEADS + branch)

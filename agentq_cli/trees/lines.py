@@ -8,6 +8,7 @@ from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.errors import NotFound, WrongState
 from agentq_cli.git.registrations import registration
 from agentq_cli.git.runner import Git
+from agentq_cli.git.tree_state import away, is_away
 from agentq_cli.git.trees import lfs_config
 from agentq_cli.model.addresses import Address
 from agentq_cli.trees import register
@@ -79,8 +80,8 @@ def git_of(record: TreeRecord, environ: Mapping[str, str]) -> Git:
 
     Raises NotFound if the repository is away.
     """
-    if not os.path.exists(f"{record.repository}/HEAD"):
-        raise NotFound(f"repository '{record.repository}': it is not there, so nothing of {record.line} can be read")
+    if is_away(record.repository):
+        raise NotFound(f"'{record.line}': {away(record.repository)}")
     git = Git(record.repository, environ)
     if os.path.lexists(f"{record.checkout}/.git"):
         there = git.at(record.checkout)

@@ -11,12 +11,12 @@ from agentq_cli.base.enumeration import StrEnum
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.git.advance import commit_at
 from agentq_cli.git.branches import find_branch
-from agentq_cli.git.holds import find_holds
+from agentq_cli.git.holds import LEFT, find_holds
 from agentq_cli.git.merge import UNCHANGED, find_landed
 from agentq_cli.git.repository import HEADS
 from agentq_cli.git.runner import Git
 from agentq_cli.git.status import find_status
-from agentq_cli.git.tree_state import Condition, disk_usage, find_condition
+from agentq_cli.git.tree_state import Condition, away, disk_usage, find_condition
 from agentq_cli.model.statuses import Status
 from agentq_cli.trees import register
 from agentq_cli.trees.lines import config_of, copied_into, made_again
@@ -35,8 +35,9 @@ FIRST = 3
 
 class State(StrEnum):
     """What becomes of a tree. USED: a run works in it. WAITING: a task of it is still to run, or its work has not
-    landed. LANDED: merging its branch would change no file. UNCHANGED: nothing was done. HOLDS: it is one of these two,
-    and what a snapshot cannot hold keeps it. VANISHED: it, or its repository, is not there."""
+    landed. LANDED: merging its branch would change no file. UNCHANGED: nothing was done. HOLDS: nobody is to use it any
+    more, and whether its work has landed or not, what no snapshot can hold keeps it: a person must look. VANISHED: it,
+    or its repository, is not there."""
 
     USED = "used"
     WAITING = "waiting"
@@ -49,8 +50,8 @@ class State(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Listed:
     """A tree as it is now. `ahead` and `behind` count the commits that its branch, or the branch it lands on, has and
-    the other lacks. `holds` are the first things that no snapshot can hold, `note` says what could not be found out;
-    what is not known is None."""
+    the other lacks. `holds` are the first things that no snapshot can hold, `note` says what else there is to
+    say, as what could not be found out; what is not known is None."""
 
     record: TreeRecord
     state: State
@@ -60,6 +61,11 @@ class Listed:
     size: int | None = None
     holds: tuple[Hold, ...] = ()
     note: str = ""
+
+    @property
+    def held_by(self) -> tuple[str, ...]:
+        """The first things that no snapshot can hold, in words."""
+        return tuple(f"HEAD on {each.path}" if each.what == LEFT else each.path for each in self.holds)
 
     @property
     def removable(self) -> bool:
@@ -108,18 +114,24 @@ def look(record: TreeRecord, uses: Uses, environ: Mapping[str, str], caches: Col
         condition = find_condition(record.repository, record.path)
         if condition is not Condition.READY:
             state = in_use if in_use is State.USED else State.VANISHED
-            return Listed(record, state, note=NOT_THERE[condition].format(record=record))
+            return Listed(record, state, note=not_there(record, condition))
         return _look(record, in_use, Git(record.path, environ), caches)
     except (AgentqError, OSError) as error:
         note = error.message if isinstance(error, AgentqError) else f"'{error.filename}': {error.strerror}"
         return Listed(record, in_use or State.WAITING, note=note)
 
 
+def not_there(record: TreeRecord, condition: Condition) -> str:
+    """Why a tree in this condition is not ready, in words."""
+    return NOT_THERE[condition].format(record=record) if condition in NOT_THERE else away(record.repository)
+
+
+NOT_LANDED = "its work has not landed"
+
 NOT_THERE = {
     Condition.UNMADE: "it is not made",
     Condition.VANISHED: "its directory is gone",
     Condition.UNKNOWN: "the repository '{record.repository}' does not know it any more",
-    Condition.AWAY: "the repository '{record.repository}' is not there",
 }
 
 
@@ -134,10 +146,10 @@ def _look(record: TreeRecord, in_use: State | None, git: Git, caches: Collection
     ahead = behind = None
     if head and onto:
         ahead, behind = map(int, git.line("rev-list", "--left-right", "--count", f"{head}...{onto}").split())
-    state = in_use or (_landed(git, record, head, onto, dirty) if head else State.WAITING)
-    if state in (State.LANDED, State.UNCHANGED) and holds:
-        state = State.HOLDS
-    return Listed(record, state, ahead, behind, dirty, disk_usage(record.path), holds)
+    became = _landed(git, record, head, onto, dirty) if head and not in_use else State.WAITING
+    state = in_use or (State.HOLDS if holds else became)
+    note = NOT_LANDED if state is State.HOLDS and became is State.WAITING else ""
+    return Listed(record, state, ahead, behind, dirty, disk_usage(record.path), holds, note)
 
 
 def _landed(git: Git, record: TreeRecord, head: str, onto: str, dirty: bool) -> State:

@@ -9,7 +9,7 @@ import os
 
 from agentq_cli.base.clock import awake_ms
 from agentq_cli.base.dataclass import replace
-from agentq_cli.base.errors import AgentqError, Busy, Usage
+from agentq_cli.base.errors import AgentqError, Busy, NotFound, Usage
 from agentq_cli.git import trees
 from agentq_cli.git.branches import SNAPSHOTS, check_branch, find_branch, run_of, snapshot_ref
 from agentq_cli.git.merge import LANDED, find_landed, is_ancestor
@@ -18,6 +18,7 @@ from agentq_cli.git.refusals import BranchTaken, UnknownRef
 from agentq_cli.git.registrations import is_made
 from agentq_cli.git.repository import Repository, find_commit, refuse_inside
 from agentq_cli.git.runner import require_git
+from agentq_cli.git.tree_state import away, is_away
 from agentq_cli.git.trees import Plan, SpoiledTree
 from agentq_cli.git.visit import go_home
 from agentq_cli.model.branches import encoded
@@ -78,6 +79,8 @@ def _make(git: Git, asked: Asked, now_ms: int) -> Made:
     require_git(git.environ)
     repository = repository_of(asked)
     common = git.at(asked.repository)
+    if is_away(asked.repository):
+        raise NotFound(away(asked.repository))
     common.line("rev-parse", "--git-dir")  # What is wrong with the repository is said first, and alone.
     record = _known(asked)
     if record is None:

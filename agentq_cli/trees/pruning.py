@@ -102,7 +102,8 @@ class Pruner:
             return Pruned(record, kept="it was used lately")
         tree = listing.look(record, uses, self.environ, self.caches)
         if not tree.removable:
-            return Pruned(record, kept=REASONS[tree.state] + (f" ({tree.note})" if tree.note else ""))
+            paths = f": {', '.join(tree.held_by)}" if tree.state is State.HOLDS else ""
+            return Pruned(record, kept=f"{REASONS[tree.state]}{paths}" + (f" ({tree.note})" if tree.note else ""))
         notes: list[str] = []
         if not self.dry and not removal.remove(
             record, self.environ, now=self.queue.now, tell=notes.append, still=lambda: self._idle(record)
@@ -149,7 +150,7 @@ class Pruner:
 
 REASONS = {
     State.USED: "a run works in it",
-    State.WAITING: "its work has not landed",
+    State.WAITING: listing.NOT_LANDED,
     State.HOLDS: "it holds what no snapshot can hold",
     State.VANISHED: "it has vanished",
 }

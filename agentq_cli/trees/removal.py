@@ -19,6 +19,7 @@ from agentq_cli.git.merge import is_ancestor
 from agentq_cli.git.repository import HEADS, Repository
 from agentq_cli.git.runner import GitFailed
 from agentq_cli.git.snapshot import Snapshot, take_snapshot
+from agentq_cli.git.tree_state import away, is_away
 from agentq_cli.git.visit import go_home
 from agentq_cli.trees import lines, register, removed, teardown
 from agentq_cli.trees.lines import config_of, copied_into, git_of, is_there, made_again
@@ -44,7 +45,10 @@ class Lost:
 
 
 def find_lost(record: TreeRecord, environ: Mapping[str, str], caches: Collection[str]) -> list[Lost]:
-    """What a removal of the tree would lose. Raises NotFound if the repository is away, GitFailed, OSError."""
+    """What a removal of the tree would lose. Raises GitFailed, OSError."""
+    if is_away(record.repository):
+        files = [Lost("all of its files", record.path)] if os.path.lexists(record.path) else []
+        return [Lost(f"{away(record.repository)}, so no snapshot can be taken", ""), *files]
     git = git_of(record, environ)
     if not is_there(record):
         return []
@@ -91,6 +95,22 @@ def remove(
         _remove_branch(git, gone.record, tell)
         register.remove(record.path)
     return gone
+
+
+def remove_rest(
+    record: TreeRecord, environ: Mapping[str, str], *, tell: Callable[[str], None], still: Callable[[], bool]
+) -> None:
+    """Remove the files and the record of a tree whose repository is away, for good; `tell` and `still` as for `remove`.
+    If the repository comes back, it has the branch and the snapshots. Raises Busy, OSError, and what `still` does."""
+    with tree_lock.held(record.path) as lock:
+        if not still():
+            return
+        if record.teardown is not None:
+            failure = teardown.run(record, environ, inherit=(lock,))
+            if failure:
+                tell(f"{record.line}: its teardown {failure}")
+        git_trees.remove_files(record.path)
+        register.remove(record.path)
 
 
 def complete(record: TreeRecord, environ: Mapping[str, str], tell: Callable[[str], None]) -> bool:

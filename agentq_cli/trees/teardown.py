@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from agentq_cli.git.tree_state import is_away
 from agentq_cli.trees import shell
 from agentq_cli.trees.lines import is_there
 
@@ -23,7 +24,8 @@ def run(record: TreeRecord, environ: Mapping[str, str], inherit: tuple[int, ...]
     did not. `inherit` are descriptors that it keeps open."""
     import tempfile
 
-    place = record.path if is_there(record) else record.checkout
+    there = os.path.isdir(record.path) if is_away(record.repository) else is_there(record)
+    place = record.path if there else record.checkout
     with tempfile.TemporaryFile() as output:
         try:
             code = shell.run(

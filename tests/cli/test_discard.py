@@ -70,7 +70,11 @@ def test_what_no_snapshot_holds_is_named_before(work: TreeWork, aq: Driven) -> N
     done = aq("discard", "-s", "docs", code=2)
     assert "will be lost: secret (ignored file)" in done.stderr
     assert "will be lost: inner/ (nested repository)" in done.stderr
-    assert "3 paths" not in done.stderr
+    work.git("switch", "--quiet", "--detach", at=tree)
+    done = aq("discard", "-s", "docs", code=2)
+    assert f"HEAD left its branch for {work.git('rev-parse', 'HEAD')}; the snapshot keeps its commits" in done.stderr
+    assert "its branch 'agentq/s/docs' and 2 paths in it for good" in done.stderr
+    work.git("switch", "--quiet", "agentq/s/docs", at=tree)
     assert (tree / "secret").exists()
     assert not [each for each in work.refs() if each.startswith("refs/agentq")]
     aq("discard", "-s", "docs", "--yes")
@@ -141,3 +145,28 @@ def test_a_discard_that_is_killed_loses_nothing_and_is_done_again(work: TreeWork
     assert (tree / "new").read_text() == "untracked\n"
     assert work.git("rev-parse", "agentq/s/docs") == head
     work.git("fsck", "--strict")
+
+
+def test_what_is_left_of_a_deleted_repository_goes_once_a_person_says_so(work: TreeWork, aq: Driven) -> None:
+    work.task("docs", "--context", "isolated")
+    tree = work.tree("docs", 1, teardown='echo "$PWD" > "$AGENTQ_WORKTREE/../../torn"')
+    shutil.rmtree(work.path)
+    said = f"the repository '{work.path}/.git' is not there: moved, not mounted or deleted"
+    asked = aq("discard", "docs/1", code=2).stderr
+    assert f"will be lost: {said}, so no snapshot can be taken\n" in asked
+    assert f"will be lost: {tree} (all of its files)\n" in asked
+    assert tree.is_dir()
+    done = aq("discard", "docs/1", "--yes").stdout
+    assert done == "docs/1: what was left of its tree is discarded for good\n"
+    assert aq.items("trees") == []
+    assert not tree.exists()
+    assert (aq.state_dir / "torn").read_text() == f"{tree}\n"
+    assert aq.json("health")["issues"] == []
+
+
+def test_a_run_whose_repository_is_away_says_so(work: TreeWork, aq: Driven) -> None:
+    task = aq.exec("true", given=["--worktree", "-C", str(work.path)])
+    work.path.rename(work.path.with_name("away"))
+    aq.drain()
+    (run,) = aq.items("runs", task)
+    assert run["error"] == f"the repository '{work.path}/.git' is not there: moved, not mounted or deleted"

@@ -50,7 +50,7 @@ def test_only_what_is_somewhere_else_goes(work: TreeWork, aq: Driven) -> None:
     told = aq("prune", "--older-than", "1d", "--dry-run", env=LATER)
     assert "docs/1 would be pruned, with its tree 1 (landed)" in told.stdout
     assert "docs/2 would be pruned; its tree stays: its work has not landed" in told.stdout
-    assert "docs/4 would be pruned; its tree stays: it holds what no snapshot can hold" in told.stdout
+    assert "docs/4 would be pruned; its tree stays: it holds what no snapshot can hold: secret" in told.stdout
     assert "docs: to be pruned: its tree 7 (unchanged)" in told.stderr
     assert len(lines(aq)) == 7
     done = aq("prune", "--older-than", "1d", "--yes", env=LATER)
@@ -160,6 +160,6 @@ def test_a_copied_file_holds_its_tree_once_an_agent_has_changed_it(work: TreeWor
     aq.drain()
     assert [item["state"] for item in aq.items("trees")] == ["unchanged", "holds"]
     done = aq("prune", "--older-than", "1d", "--yes", env=LATER)
-    assert "default/2 is pruned; its tree stays: it holds what no snapshot can hold\n" in done.stdout, done.stdout
+    assert "default/2 is pruned; its tree stays: it holds what no snapshot can hold: env\n" in done.stdout, done.stdout
     (item,) = aq.items("trees")
     assert (Path(item["path"]) / "env").read_text() == "A=1\nB=2\n"

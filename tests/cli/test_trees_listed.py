@@ -96,8 +96,12 @@ def test_one_bad_record_or_a_repository_that_is_away_stops_nothing(work: TreeWor
     assert states(aq) == {"a": "unchanged"}
     work.path.rename(work.path.with_name("away"))
     (item,) = aq.items("trees")
-    assert (item["state"], item["note"]) == ("vanished", f"the repository '{work.path}/.git' is not there")
-    assert aq.refused("diff", "-s", "a", code=3).endswith("so nothing of a can be read")
+    said = f"the repository '{work.path}/.git' is not there: moved, not mounted or deleted"
+    assert (item["state"], item["note"]) == ("vanished", said)
+    for words in (("diff",), ("land",), ("restore",)):
+        assert aq.refused(*words, "-s", "a", code=3).endswith(f"'a': {said}")
+    issue = next(each for each in aq.json("health", code=1)["issues"] if each["message"] == f"a: {said}")
+    assert "`agentq discard -s a` if it was deleted" in issue["recommendation"]
 
 
 def test_a_diff_has_what_is_committed_and_what_is_not_and_writes_nothing(work: TreeWork, aq: Driven) -> None:
@@ -189,4 +193,18 @@ def test_health_names_the_trees_in_trouble(work: TreeWork, aq: Driven) -> None:
     assert any("on disk (trees_warn)" in each for each in messages)
     work.path.rename(work.path.with_name("away"))
     messages = [item["message"] for item in aq.json("health", code=1)["issues"]]
-    assert f"docs/1: the repository '{work.path}/.git' is not there" in messages
+    assert f"docs/1: the repository '{work.path}/.git' is not there: moved, not mounted or deleted" in messages
+
+
+def test_what_no_snapshot_holds_is_said_also_of_work_that_has_not_landed(work: TreeWork, aq: Driven) -> None:
+    aq("cancel", work.task("docs", "--context", "isolated"))
+    tree = work.tree("docs", 1)
+    work.commit(tree, "file", "other\n")
+    (tree / "inner").mkdir()
+    work.git("init", "--quiet", at=tree / "inner")
+    work.commit(tree / "inner", "a", "b\n")
+    (item,) = aq.items("trees")
+    assert (item["state"], item["holds"], item["note"]) == ("holds", ["inner/"], "its work has not landed")
+    assert "inner/; its work has not landed" in aq("trees").stdout
+    kept = "it holds what no snapshot can hold: inner/ (its work has not landed)"
+    assert f"docs/1 would be pruned; its tree stays: {kept}" in aq("prune", "docs/1", "--dry-run").stdout
