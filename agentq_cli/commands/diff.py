@@ -10,6 +10,7 @@ from agentq_cli.git.as_user import as_user
 from agentq_cli.git.runner import GitFailed, require_git
 from agentq_cli.options import values
 from agentq_cli.show import notices
+from agentq_cli.show.harmless import storable
 from agentq_cli.show.pen import wants_colour
 from agentq_cli.show.results import Document, Interactive, Output, Result
 from agentq_cli.trees import diffs
@@ -74,8 +75,8 @@ def _document(found: Difference) -> dict[str, object]:
         "deletions": sum(each.deletions or 0 for each in files),
         "files": [
             {
-                "path": each.path,
-                "was": each.was or None,
+                "path": storable(each.path),
+                "was": storable(each.was) or None,
                 "insertions": each.insertions,
                 "deletions": each.deletions,
             }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agentq_cli.options import values
 from agentq_cli.show import notices
+from agentq_cli.show.harmless import storable
 from agentq_cli.show.results import Items, Result
 from agentq_cli.show.tables import Column
 from agentq_cli.trees import listing, register
@@ -76,6 +77,6 @@ def item(tree: Listed) -> Item:
         "dirty": tree.dirty,
         "size_bytes": tree.size,
         "state": tree.state.value,
-        "holds": list(tree.held_by),
+        "holds": list(map(storable, tree.held_by)),
         "note": tree.note or None,
     }

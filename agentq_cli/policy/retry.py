@@ -76,6 +76,9 @@ RULES: Mapping[FailureClass, Rule] = {
 OF_WORK = frozenset({FailureClass.CHECK, FailureClass.LAND, FailureClass.CONFLICT})
 """The agent says that its work is done, and it is not."""
 
+TOLD = frozenset({FailureClass.LAND, FailureClass.CONFLICT})
+"""What is mended by whoever is told of it; a command, which cannot be told, would only do the same again."""
+
 
 @dataclass(frozen=True, slots=True)
 class AgentHold:
@@ -113,6 +116,8 @@ def again(
             return Again(now + min(FIRST_WAIT_MS << min(waits, 40), LONGEST_WAIT_MS), counted=False)
         if task.work.launch.retries is None:
             return None
+    if task.work.kind == "exec" and outcome.failure_class in TOLD and task.work.launch.retries is None:
+        return None
     # A reply means nothing in a conversation that does not know what it replies to.
     if unusable(task, outcome) and not task.fresh and task.work.launch.continues is None:
         return Again(task.due_at, counted=False, fresh=True)

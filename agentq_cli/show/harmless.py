@@ -48,6 +48,12 @@ def one_line(text: str) -> str:
     return harmless(" ".join(text.split()))
 
 
+def storable(name: str) -> str:
+    """The name of a file or a ref as a document may have it: bytes that are no UTF-8 are replaced, since
+    readers of JSON refuse lone surrogates."""
+    return name if name.isascii() else name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 class Decoder:
     """Bytes as text, piece by piece; characters, colours and line ends that were split between pieces are joined."""
 

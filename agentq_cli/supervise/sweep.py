@@ -240,23 +240,24 @@ class Sweep:
             return
         ended = self.queue.ended_before(self.queue.now - self.config.retention_ms, session=self.session)
         found = [address for address in ended if self._fit(address.session)]
+        gone = set()
         for address, task in zip(found, self.queue.prune_each(found), strict=True):
             if isinstance(task, Undone):
                 yield from self._could_not(address.session, task.error, of_files=False)
                 continue
+            gone.add(str(address))
             yield SweepAction("prune", address.session, str(address), None, "it ended longer ago than the retention")
-        yield from self._guarded("", self._prune_trees(self.config.retention_ms))
+        yield from self._guarded("", self._prune_trees(self.config.retention_ms, frozenset(gone)))
 
-    def _prune_trees(self, retention_ms: int) -> Iterator[SweepAction]:
+    def _prune_trees(self, retention_ms: int, gone: frozenset[str]) -> Iterator[SweepAction]:
         from agentq_cli.trees.place import trees_directory
         from agentq_cli.trees.pruning import Pruner
 
         trees, before = trees_directory(self.config, self.queue.here.path), self.queue.now - retention_ms
-        pruner = Pruner(self.queue, trees, self.environ, self.config.caches, before, before, dry=self.dry)
-        if pruner.is_due():
-            for each in pruner.run(self.session):
-                task = None if each.record.seq is None else each.record.line
-                yield SweepAction("prune", each.record.session, task, None, str(each))
+        pruner = Pruner(self.queue, trees, self.environ, self.config.caches, before, before, gone, self.dry)
+        for each in pruner.sweep(self.session):
+            task = None if each.record.seq is None else each.record.line
+            yield SweepAction("prune", each.record.session, task, None, str(each))
 
     def _due(self) -> list[str]:
         snapshot = self.queue.snapshot()

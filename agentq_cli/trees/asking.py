@@ -14,7 +14,8 @@ from agentq_cli.trees.records import tree_at, tree_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from typing import TypeGuard
 
     from agentq_cli.config.configuration import Config
     from agentq_cli.model.addresses import RunId
@@ -32,6 +33,11 @@ def based(asked: Asked, find: Callable[[Address], Task]) -> Asked:
     with suppress(NotFound):
         branch = branch_of(find(address).work, address)
     return asked._replace(base_branch=branch, base_task=address)
+
+
+def of_line(argv: Sequence[str] | None) -> TypeGuard[Sequence[str]]:
+    """Whether a command is a line of shell, as `-c` makes it."""
+    return argv is not None and len(argv) == 3 and tuple(argv[:2]) == ("sh", "-c")
 
 
 DEFAULT_BASE = "HEAD"
@@ -63,7 +69,7 @@ def asked(config: Config, state_dir: str, task: Task, run: RunId, *, lands: bool
         subdirectory=launch.subdirectory,
         branch=branch_of(work, task.address),
         base=launch.base or launch.land or DEFAULT_BASE,
-        title=title(work.argv, work.prompt),
+        title=title(None, work.argv[2]) if of_line(work.argv) else title(work.argv, work.prompt),
         setup=launch.setup,
         teardown=launch.teardown,
         land=launch.land,

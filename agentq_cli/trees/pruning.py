@@ -4,6 +4,7 @@ ago; and later the snapshots of tasks that nobody knows any more."""
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 
 from agentq_cli.base.dataclass import dataclass
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
     from agentq_cli.engines.door import Queue
     from agentq_cli.trees.records import TreeRecord
+
+
+MOST = 20
+"""How many trees one sweep removes: each takes git some seconds at the worst, and other work waits for a sweep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ class Pruner:
     dry: bool = False
 
     def is_due(self) -> bool:
-        """Whether no sweep has looked for a while; notes that one does now. Raises OSError."""
+        """Whether no sweep has looked at all trees for a while, and there are any. Raises OSError."""
         file = self.queue.here.trees_looked
         try:
             if 0 <= self.queue.now - os.stat(file).st_mtime_ns // 1_000_000 < LOOK_MS:
@@ -67,15 +72,35 @@ class Pruner:
         except FileNotFoundError:
             pass
         known = any(True for _ in register.records(self.trees)) or any(True for _ in removed.all_removed(self.trees))
+        if not known:
+            self._note(looked=False)
+        return known
+
+    def sweep(self, session: str | None = None) -> Iterator[Pruned]:
+        """What one sweep removes: what belongs to the tasks that go, and once in a while whatever may go; of all that
+        at most `MOST`. Whoever is stopped early, or reaches that, leaves the rest to the next sweep. Raises OSError."""
+        due = self.is_due()
+        mine = [each for each in register.records(self.trees) if each.line in self.going] if self.going else []
+        own = (each for each in self.of(iter(mine)) if not each.kept) if mine else iter(())
+        for count, each in enumerate(itertools.chain(own, self.run(session) if due else ()), 1):
+            yield each
+            if count == MOST:
+                self._note(looked=False)
+                return
+        if due:
+            self._note(looked=True)
+
+    def _note(self, *, looked: bool) -> None:
+        """Note that all trees were looked at just now, or that this is to be done again."""
+        file = self.queue.here.trees_looked
         if self.dry:
-            return known
-        if known:
+            return
+        if looked:
             os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
             os.utime(file, (self.queue.now / 1000,) * 2)
         else:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(file)
-        return known
 
     def run(self, session: str | None = None) -> Iterator[Pruned]:
         """Remove every tree that may go, or those of a session, and what has outlived its time. A tree that cannot be

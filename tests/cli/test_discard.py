@@ -167,6 +167,6 @@ def test_what_is_left_of_a_deleted_repository_goes_once_a_person_says_so(work: T
 def test_a_run_whose_repository_is_away_says_so(work: TreeWork, aq: Driven) -> None:
     task = aq.exec("true", given=["--worktree", "-C", str(work.path)])
     work.path.rename(work.path.with_name("away"))
-    aq.drain()
+    aq.drain(code=1)
     (run,) = aq.items("runs", task)
     assert run["error"] == f"the repository '{work.path}/.git' is not there: moved, not mounted or deleted"

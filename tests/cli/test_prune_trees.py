@@ -163,3 +163,19 @@ def test_a_copied_file_holds_its_tree_once_an_agent_has_changed_it(work: TreeWor
     assert "default/2 is pruned; its tree stays: it holds what no snapshot can hold: env\n" in done.stdout, done.stdout
     (item,) = aq.items("trees")
     assert (Path(item["path"]) / "env").read_text() == "A=1\nB=2\n"
+
+
+def test_a_sweep_removes_the_trees_of_what_it_prunes_at_once(work: TreeWork, aq: Driven) -> None:
+    ended(work, aq, "docs", 1)
+    work.tree("docs", 1)
+    swept = LATER | {"AGENTQ_RETENTION": "30d"}
+    aq("sweep", "--no-wake", env=swept)
+    assert lines(aq) == set()
+    # Now all were looked at, and for an hour only what belongs to a pruned task is.
+    for seq in (1, 2):
+        ended(work, aq, "other", 1)
+        work.tree("other", seq)
+    aq("prune", "other/2", "--yes")
+    work.tree("other", 2)
+    aq("sweep", "--no-wake", env=swept)
+    assert lines(aq) == {"other/2"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -113,6 +114,7 @@ def test_a_diff_has_what_is_committed_and_what_is_not_and_writes_nothing(work: T
     (tree / "moved").write_text("one\ntwo\n3\n")
     (tree / "un\ntracked").write_text("new\n")
     (tree / "kept").unlink()
+    (tree / os.fsdecode(b"\xff.bin")).write_text("new\n")
     (work.path / ".git/info/exclude").write_text("ignored\n")
     (tree / "ignored").write_text("not shown\n")
     before = fingerprint(tree)
@@ -121,11 +123,12 @@ def test_a_diff_has_what_is_committed_and_what_is_not_and_writes_nothing(work: T
     assert found["files"] == [
         {"path": "moved", "was": "file", "insertions": 1, "deletions": 1},
         {"path": "un\ntracked", "was": None, "insertions": 1, "deletions": 0},
+        {"path": "\ufffd.bin", "was": None, "insertions": 1, "deletions": 0},
     ]
     keys = "schema line run repository branch base commit files_changed insertions deletions files"
     assert list(found) == keys.split()
     assert found["schema"] == "agentq.diff/1"
-    assert (found["files_changed"], found["insertions"], found["deletions"]) == (2, 2, 1)
+    assert (found["files_changed"], found["insertions"], found["deletions"]) == (3, 3, 1)
     assert (found["line"], found["run"], found["commit"], found["branch"]) == ("docs/1", None, None, "agentq/t/docs/1")
     patch = aq("diff", "docs/1").stdout
     assert "\n+3\n" in patch
@@ -135,8 +138,8 @@ def test_a_diff_has_what_is_committed_and_what_is_not_and_writes_nothing(work: T
     work.git("worktree", "add", "--quiet", "--detach", str(other), found["base"])
     subprocess.run(["git", "apply", "-"], cwd=other, input=patch, text=True, check=True)
     assert (other / "moved").read_text() == "one\ntwo\n3\n"
-    assert aq("diff", "docs/1", "--name-only").stdout.splitlines() == ["moved", '"un\\ntracked"']
-    assert "2 files changed, 2 insertions(+), 1 deletion(-)" in aq("diff", "docs/1", "--stat").stdout
+    assert aq("diff", "docs/1", "--name-only").stdout.splitlines() == ["moved", '"un\\ntracked"', '"\\377.bin"']
+    assert "3 files changed, 3 insertions(+), 1 deletion(-)" in aq("diff", "docs/1", "--stat").stdout
     assert "\x1b[" in aq("diff", "docs/1", "--color", "always").stdout
 
 

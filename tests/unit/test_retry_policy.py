@@ -222,3 +222,11 @@ def test_a_hold_never_ends_in_the_past_nor_earlier_than_the_one_before(steps: li
         assert one.until is not None and other.until is not None
         assert other.until >= one.until
         assert other.count == one.count + (one.until <= at)
+
+
+def test_a_command_is_not_run_again_because_its_work_did_not_land_unless_asked() -> None:
+    for failure in (FailureClass.LAND, FailureClass.CONFLICT):
+        for launch, kind, runs in (({}, "exec", False), ({"retries": 2}, "exec", True), ({}, "prompt", True)):
+            task = attempted(1, **launch)
+            task = replace(task, work=replace(task.work, kind=kind))
+            assert (again(task, failure) is not None) is runs, (failure, launch, kind)
