@@ -15,7 +15,7 @@ from agentq_cli.model.runs import Run
 from agentq_cli.model.statuses import Status
 from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
-from agentq_cli.policy import checked
+from agentq_cli.policy import checked, retry
 from agentq_cli.show import documents
 from agentq_cli.show.results import Document, Result, Said, Worded
 
@@ -150,8 +150,9 @@ def _lines(
         yield "Cost", f"{values.format_cost(queue.spent(task))} of {values.format_cost(task.work.launch.max_cost_usd)}"
     for each in data["after"]:
         yield "After", each["id"] if each["on"] == "success" else f"{each['id']} ({each['on']})"
+    most = retry.most(runs[0].failure_class if runs else None, task.work.launch)
     if data["attempts"] > 1 or task.work.launch.retries is not None:
-        yield "Attempts", f"{data['attempts']} of {data['max_retries'] + 1}"
+        yield "Attempts", f"{data['attempts']} of {most + 1}"
     if data["schedule"]:
         yield "Schedule", _schedule(data["schedule"])
         for at in data["schedule"]["next"]:

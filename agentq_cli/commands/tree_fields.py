@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from agentq_cli.model.statuses import Status
+from agentq_cli.policy import landed
 from agentq_cli.show import changes
 
 TYPE_CHECKING = False
@@ -45,6 +47,8 @@ def of_task(queue: Queue, config: Config, task: Task, runs: Sequence[Run]) -> It
             yield label, command
     for run in runs[:1]:
         yield from _left(queue, run)
+        if task.status is Status.FAILED and landed.lands_alone(run.landing):
+            yield "To land", f"`agentq retry {task.address}`, without its agent"
 
 
 def of_run(queue: Queue, run: Run) -> Iterator[tuple[str, str]]:

@@ -8,12 +8,10 @@ from agentq_cli.base.errors import NotFound
 from agentq_cli.git.tree_state import Condition, disk_usage, find_condition, find_strays
 from agentq_cli.model.actions import Undone
 from agentq_cli.model.addresses import Address
-from agentq_cli.model.statuses import Status
 from agentq_cli.options.values import format_size
-from agentq_cli.policy import landed
 from agentq_cli.trees import listing, register
-from agentq_cli.trees.diffs import last_run
 from agentq_cli.trees.place import trees_directory
+from agentq_cli.trees.stuck import find_stuck
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,16 +88,6 @@ def _is_gone(task: Task | Undone) -> bool:
 def _waiting(queue: Queue, records: Sequence[TreeRecord]) -> Iterator[Problem]:
     """Landings that wait for a person, or for the branch to pass its own check."""
     for record in records:
-        run_id = last_run(queue, record)
-        try:
-            run = None if run_id is None else queue.run(run_id)
-        except NotFound:
-            continue
-        if run is None or run.landing is None or not landed.lands_alone(run.landing):
-            continue
-        task = queue.readable([run.id.address]).get(run.id.address)
-        if task is None or task.status is Status.COMPLETED or task.runs != run.attempt:
-            continue
-        again = f"`agentq retry {task.address}` lands it then, without its agent"
-        help_ = again if task.status.ended else "it is tried again by itself, without its agent"
-        yield f"task {task.address}", landed.shown(run.landing), help_
+        stuck = find_stuck(queue, record)
+        if stuck is not None:
+            yield f"task {stuck.task}", stuck.what, stuck.then

@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 import os
 
-from agentq_cli.base.dataclass import dataclass
+from agentq_cli.base.dataclass import dataclass, replace
 from agentq_cli.base.enumeration import StrEnum
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.git.advance import commit_at
@@ -21,6 +21,7 @@ from agentq_cli.model.statuses import Status
 from agentq_cli.trees import register
 from agentq_cli.trees.lines import config_of, copied_into, made_again
 from agentq_cli.trees.records import TreeRecord, tree_of
+from agentq_cli.trees.stuck import find_stuck
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,7 +105,16 @@ def listed(
     # Each takes git a dozen processes.
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
         records.sort(key=lambda each: each.number)
-        yield from threads.map(lambda record: look(record, uses, environ, caches), records)
+        for each in threads.map(lambda record: look(record, uses, environ, caches), records):
+            yield _with_landing(queue, each)
+
+
+def _with_landing(queue: Queue, tree: Listed) -> Listed:
+    """The same; its note says too why its work could not land."""
+    stuck = find_stuck(queue, tree.record) if tree.state in (State.WAITING, State.HOLDS) else None
+    if stuck is None:
+        return tree
+    return replace(tree, note="; ".join(filter(None, (tree.note, stuck.what, stuck.then))))
 
 
 def look(record: TreeRecord, uses: Uses, environ: Mapping[str, str], caches: Collection[str]) -> Listed:

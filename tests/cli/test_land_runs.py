@@ -172,6 +172,9 @@ def test_what_a_person_has_begun_in_the_checkout_stays_and_holds_only_what_it_to
     held = aq.runs()["default/2.1"]
     assert (held["failure_class"], held["landed"], held["check"]["passed"]) == ("land", None, True)
     assert "'file'" in held["error"] and "changed here" in held["error"]
+    assert "`agentq retry default/2`" in aq("show", "2").stdout
+    note = next(each["note"] for each in aq.items("trees") if each["task"] == "default/2")
+    assert "changed here" in note and "`agentq retry default/2` lands it" in note
     assert work.git("status", "--porcelain") == " M file\n?? untracked"
     assert (work.path / "file").read_text() == "mine\n" and (work.path / "new").exists()
     work.git("checkout", "-q", "file")
