@@ -165,6 +165,7 @@ RUN = exactly(
     dirty=maybe(BOOL),
     snapshot=maybe(COMMIT),
     landed=maybe(TEXT),
+    note=maybe(TEXT),
     conversation=maybe(TEXT),
     tokens_in=maybe(INT),
     tokens_out=maybe(INT),

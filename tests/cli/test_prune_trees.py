@@ -158,7 +158,8 @@ def test_a_copied_file_holds_its_tree_once_an_agent_has_changed_it(work: TreeWor
     for change in ("true", "echo B=2 >> env"):
         aq.exec("sh", "-c", change, given=["--worktree", "-C", str(work.path)])
     aq.drain()
-    assert [item["state"] for item in aq.items("trees")] == ["unchanged", "holds"]
+    states = {item["task"]: item["state"] for item in aq.items("trees")}
+    assert states == {"default/1": "unchanged", "default/2": "holds"}
     done = aq("prune", "--older-than", "1d", "--yes", env=LATER)
     assert "default/2 is pruned; its tree stays: it holds what no snapshot can hold: env\n" in done.stdout, done.stdout
     (item,) = aq.items("trees")

@@ -34,8 +34,10 @@ def test_a_branch_begins_where_it_is_to_land(repository: Repository, tmp_path: P
     assert (found.base, found.commit) == ("refs/heads/release", repository.git("rev-parse", "HEAD~1"))
     found = admit(repository.ours(), trees=f"{tmp_path}/trees", land="release", base="main")
     assert found.base == "main"
-    for name in ("none", "main~1", "-h", ""):
-        with pytest.raises(refusals.UnknownRef, match=f"--land '{name}': no such branch"):
+    with pytest.raises(refusals.UnknownRef, match="--land 'none': no such branch"):
+        admit(repository.ours(), trees=f"{tmp_path}/trees", land="none")
+    for name in ("main~1", "-h", ""):
+        with pytest.raises(refusals.BadBranch, match=f"--land '{name}': not a name"):
             admit(repository.ours(), trees=f"{tmp_path}/trees", land=name)
 
 
