@@ -107,6 +107,7 @@ def test_work_lands_once_its_check_passes_and_once_all_of_it_is_committed(work: 
     work.sound()
 
 
+@pytest.mark.slow
 def test_four_trees_and_a_conflict_that_its_own_agent_resolves(work: Landing, aq: Driven) -> None:
     work.git("config", "merge.both.driver", "cat %A %B | sort -u > %A.new && mv %A.new %A")
     work.commit(work.path, ".gitattributes", "log merge=union\ndriven merge=both\n")
@@ -153,6 +154,7 @@ FORGED = {
 }
 
 
+@pytest.mark.slow
 def test_what_a_person_has_begun_in_the_checkout_stays_and_holds_only_what_it_touches(
     work: Landing, aq: Driven
 ) -> None:
@@ -192,6 +194,7 @@ def test_what_a_person_has_begun_in_the_checkout_stays_and_holds_only_what_it_to
     assert "land" in aq("show", "2").stdout and aq("runs").stdout
 
 
+@pytest.mark.slow
 def test_a_push_that_is_refused_is_pushed_by_the_next_run(work: Landing, aq: Driven) -> None:
     remote = aq.home / "remote"
     work.git("init", "-q", "--bare", str(remote))
@@ -247,6 +250,7 @@ def test_a_check_that_fails_after_the_merge_is_the_works_fault_unless_the_branch
     work.sound()
 
 
+@pytest.mark.slow
 def test_a_session_lands_again_and_again_from_where_it_landed(work: Landing, aq: Driven) -> None:
     for do in (save("one", "one"), save("two", "two"), "true"):
         work.command(do, "-s", "docs")
@@ -272,6 +276,7 @@ def test_a_branch_that_begins_at_another_tasks_work(work: Landing, aq: Driven) -
     assert aq.runs()["default/3.1"]["base"] == aq.runs()["default/1.1"]["head"]
 
 
+@pytest.mark.slow
 def test_two_supervisors_and_a_person_land_on_one_branch(work: Landing, aq: Driven) -> None:
     tasks = [work.command(save(name, name), "--check", f"test -e {name}") for name in ("one", "two", "three", "four")]
     supervisors = [aq.supervise("--drain", "-j", "4") for _ in range(2)]

@@ -52,6 +52,7 @@ def test_it_shows_opens_cancels_and_gives_the_terminal_back(aq: Driven) -> None:
         restored(shown, 0)
 
 
+@pytest.mark.slow
 def test_it_gives_the_terminal_back_however_it_is_ended(aq: Driven) -> None:
     aq.exec("true", given=["--in", "1h"])
     with screen(aq.agentq, "top", env=PLAIN) as shown:
@@ -76,6 +77,7 @@ def test_it_gives_the_terminal_back_however_it_is_ended(aq: Driven) -> None:
         shown.process.wait(timeout=30)
 
 
+@pytest.mark.slow
 def test_the_mouse_the_clipboard_and_the_pager(aq: Driven) -> None:
     aq.exec("sh", "-c", "echo out loud | tr a-z A-Z")
     aq.drain()

@@ -193,6 +193,7 @@ def test_what_prevents_a_tree_ends_the_run_and_says_so(work: TreeWork, aq: Drive
     assert aq.statuses()[setup] == "completed"
 
 
+@pytest.mark.slow
 def test_a_tree_that_vanished_comes_back_with_what_was_uncommitted(work: TreeWork, aq: Driven) -> None:
     submit(work, "echo a > a; git add a; git commit -qm a; echo b > b", "-s", "docs")
     aq.drain()

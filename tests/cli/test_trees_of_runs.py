@@ -50,6 +50,7 @@ def test_each_task_of_a_session_has_a_diff_and_the_session_all_of_it(work: TreeW
     assert the_tree(aq)["state"] == "waiting"
 
 
+@pytest.mark.slow
 def test_a_session_goes_on_after_its_tree_was_discarded_pruned_or_restored(work: TreeWork, aq: Driven) -> None:
     session = ("--context", "session")
     submit(work, save("one", "first"), *session)

@@ -185,6 +185,7 @@ def test_a_start_since_the_look_closes_the_stagger_gate_under_the_lock(world: Wo
     assert [run for word, run in world.effects() if word == "begin"] == [f"{fast_task}.1"]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_lanes_and_cap_hold_while_anybody_is_killed(world: World) -> None:
     addresses = submit_all(world)

@@ -29,12 +29,13 @@ ALLOWED = {
     ("options/new_task.py", "sh"),
     ("commands/completion.py", "bash"),
     ("commands/completion.py", "zsh"),
+    ("trees/asking.py", "sh"),
     ("options/table.py", "bash"),
     ("options/table.py", "zsh"),
 }
 """The pre-task script runs with `bash`: a path in a list of words, never `-c`. A printed unit may name a shell that
 only execs the words after it. Who submits a line of shell with `-c`, `--check`, `--setup`
-or `--teardown` asks for one. The completions are named after their
+or `--teardown` asks for one, and what lands is named by that line. The completions are named after their
 shells."""
 
 
