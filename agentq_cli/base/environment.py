@@ -47,13 +47,16 @@ SETTINGS = (
 """The variables that set what the config file can set."""
 
 
+OF_TREE = ("AGENTQ_WORKTREE", "AGENTQ_BRANCH", "AGENTQ_REPOSITORY", "AGENTQ_BASE", "AGENTQ_TREE")
+"""What a run in a tree is told about that: the tree, its branch, the checkout, the commit of the base, its number."""
+
 RESERVED = frozenset(
     (
         "PWD",
         *("AGENTQ_TASK", "AGENTQ_RUN", "AGENTQ_SESSION", "AGENTQ_ATTEMPT", "AGENTQ_SCHEDULED_FOR", "AGENTQ_TZ"),
         *("AGENTQ_STATE_DIR", "AGENTQ_INBOUND", "AGENTQ_OUTBOUND", "AGENTQ_HEARTBEAT", "AGENTQ_RESULT"),
         *("AGENTQ_DEPTH", "AGENTQ_PREVIOUS_RUN", "AGENTQ_SCRIPT_DATA"),
-        *("AGENTQ_WORKTREE", "AGENTQ_BRANCH", "AGENTQ_BASE", "AGENTQ_REPOSITORY", "AGENTQ_TREE"),
+        *OF_TREE,
     )
 )
 """What each run is told about itself. These are always set by agentq, so nobody may set them."""

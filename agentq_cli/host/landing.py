@@ -133,9 +133,8 @@ class Lander:
                 stage_records.write_checked(self._directory.path, self._last)
         if found.stopped is not None and found.stopped != LIMIT:
             return landing_steps.stopped(step)
-        # A check that the branch alone does not have says nothing against it.
-        absent = step.visiting and (found.error is not None or found.exit_code in stages.NOT_FOUND)
-        return landing_steps.checked(step, found.passed or absent)
+        absent = found.error is not None or found.exit_code in stages.NOT_FOUND
+        return landing_steps.checked(step, found.passed, absent=absent)
 
     def _ends_before(self, step: Step) -> bool:
         return step.do is not Do.HOME and self._to_end()

@@ -12,6 +12,7 @@ import sys
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.dataclass import dataclass, field
 from agentq_cli.base.defaults import SETUP_TIMEOUT_MS
+from agentq_cli.base.environment import OF_TREE
 from agentq_cli.host import stage_records
 from agentq_cli.host.kept import Kept
 from agentq_cli.host.launch import ROOT
@@ -159,7 +160,7 @@ class TreeStages:
 
 def variables(made: Made) -> dict[str, str]:
     """What a run is told about its tree once that is made; the rest it was told before."""
-    return {"AGENTQ_BASE": made.start, "AGENTQ_TREE": str(made.number)}
+    return dict(zip(OF_TREE[-2:], (made.start, str(made.number)), strict=True))
 
 
 def _is_killed(program: Kept) -> bool:

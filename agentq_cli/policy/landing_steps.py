@@ -95,10 +95,11 @@ def replied(step: Step, reply: Reply) -> Step:
     return step._replace(do=Do.END, visiting=False)
 
 
-def checked(step: Step, passed: bool) -> Step:
-    """The step after a check that has ended."""
+def checked(step: Step, passed: bool, *, absent: bool = False) -> Step:
+    """The step after a check that has ended. `absent`: there was no such program or directory, which says nothing
+    against the branch alone."""
     if step.visiting:
-        reply = Reply(Came.UNFIT if passed else Came.FAILING)
+        reply = Reply(Came.UNFIT if passed or absent else Came.FAILING)
         return step._replace(do=Do.HOME, landing=_landing(step, reply))
     if passed:
         return step._replace(do=Do.LAND, checked=step.tree)

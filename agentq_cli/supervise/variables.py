@@ -39,10 +39,6 @@ OF_RUN = (
 """What every run is told about itself."""
 
 
-OF_TREE = ("AGENTQ_WORKTREE", "AGENTQ_BRANCH", "AGENTQ_REPOSITORY", "AGENTQ_BASE", "AGENTQ_TREE")
-"""What a run in a tree is told about that; its keeper adds the last two, once the tree is made."""
-
-
 class Variable(NamedTuple):
     """The value of a variable, and where it comes from."""
 
@@ -110,8 +106,8 @@ def of_run(task: Task, run: RunId, here: Place, zone: str, tree: Asked | None = 
     )
     values = dict(zip(OF_RUN, told, strict=True))
     if tree is not None:
-        of_tree = (tree.path, tree.branch, tree.checkout)
-        values |= {"PWD": tree.directory} | dict(zip(OF_TREE, of_tree, strict=False))
+        of_tree = (tree.path, tree.branch, tree.checkout)  # its keeper adds the others, once the tree is made
+        values |= {"PWD": tree.directory} | dict(zip(environment.OF_TREE, of_tree, strict=False))
     previous = previous_run(here, run, task.work.launch.earlier_runs)
     return values if previous is None else values | {"AGENTQ_PREVIOUS_RUN": previous}
 
@@ -138,7 +134,7 @@ def sources(
     has started. Raises NotFound if the agent no longer exists."""
     profile = None if work.agent is None else profiles.profile(config, work.agent)
     found = {name: each.source for name, each in given(work, session, stored, config, environ, profile).items()}
-    of_tree = () if work.launch.repository is None else OF_TREE
+    of_tree = () if work.launch.repository is None else environment.OF_TREE
     own = (
         *OF_RUN,
         *of_tree,

@@ -70,8 +70,7 @@ def land(
         while step.do is not Do.END:
             if step.do is Do.CHECK:
                 code = check()
-                absent = step.visiting and code in NOT_FOUND  # says nothing against the branch
-                step = landing_steps.checked(step, code == 0 or absent)
+                step = landing_steps.checked(step, code == 0, absent=code in NOT_FOUND)
             else:
                 reply = perform(step.do, git, asked, start, checked=step.checked, onto=step.onto or "")
                 step = landing_steps.replied(step, reply)

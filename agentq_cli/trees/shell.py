@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from agentq_cli.base.environment import OF_REPOSITORY, matches
+from agentq_cli.base.environment import OF_REPOSITORY, OF_TREE, matches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,10 +58,5 @@ def _wait(pid: int, seconds: float) -> bool:
 
 def variables(record: TreeRecord) -> dict[str, str]:
     """What a task's processes are told of their tree."""
-    return {
-        "AGENTQ_WORKTREE": record.path,
-        "AGENTQ_BRANCH": record.branch,
-        "AGENTQ_BASE": record.start,
-        "AGENTQ_REPOSITORY": record.checkout,
-        "AGENTQ_TREE": str(record.number),
-    }
+    values = (record.path, record.branch, record.checkout, record.start, str(record.number))
+    return dict(zip(OF_TREE, values, strict=True))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from driven import Driven
+from terminal import screen
 from tree_work import TreeWork
 
 
@@ -121,6 +122,11 @@ def test_cancel_edit_and_retry_say_what_becomes_of_a_tree(work: TreeWork, aq: Dr
     stays = f"; its tree 1 stays, see `agentq diff {task}` and `agentq discard {task}`\n"
     assert aq("cancel", task, "--dry-run").stdout == f"{task} would be cancelled{stays}"
     assert "works in the tree of branch" in aq("edit", task, "--branch", "mine", code=2).stderr
+    removes = {"VISUAL": "sed -i /^worktree/d"}
+    with screen(aq.agentq, "edit", task, env=removes) as shown:
+        said = " ".join(shown.ended(0).split())
+    assert f"{task}: its tree 1 and the branch 'agentq/t/docs/1' stay as they are" in said
+    aq("edit", task, "--worktree")
     assert aq("cancel", task).stdout == f"{task} is cancelled{stays}"
     assert "begins in a new one" not in aq("retry", task).stderr
     aq("cancel", task)

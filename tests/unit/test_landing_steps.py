@@ -104,6 +104,7 @@ def test_a_check_that_fails_once_is_run_once_more_and_what_passes_lands() -> Non
     assert (step.do, step.tree, step.onto) == (Do.CHECK, "merged", "c1")
     step = landing_steps.checked(step, False)
     assert (step.do, step.tree, step.visiting) == (Do.CHECK, "merged", False)
+    assert landing_steps.checked(step, False, absent=True).do is Do.VISIT, "no program is no pass"
     assert landing_steps.checked(step, True)[:3] == (Do.LAND, "main", "merged")
 
 
@@ -113,8 +114,8 @@ def test_whose_fault_a_failed_check_is_the_branch_alone_tells() -> None:
     assert (step.do, step.onto) == (Do.VISIT, "c1")
     step = landing_steps.replied(step, Reply(DONE))
     assert (step.do, step.visiting) == (Do.CHECK, True)
-    for passed, came in ((True, Came.UNFIT), (False, Came.FAILING)):
-        home = landing_steps.checked(step, passed)
+    for passed, absent, came in ((True, False, Came.UNFIT), (False, True, Came.UNFIT), (False, False, Came.FAILING)):
+        home = landing_steps.checked(step, passed, absent=absent)
         assert home.do is Do.HOME
         end = landing_steps.replied(home, Reply(DONE))
         assert end.do is Do.END and end.landing is not None and end.landing[:2] == ("main", came)
