@@ -1,55 +1,39 @@
-"""Runs: picked, claimed, watched, stopped, ended; and the supervisors that watch them."""
+"""Runs: picked, claimed, watched, stopped; and the supervisors that watch them. How a run ends is each engine's own."""
 
 from __future__ import annotations
 
-import os
 from itertools import islice
 
-from agentq_cli.base.context import suppress
-from agentq_cli.base.errors import AgentqError, NotFound
+from agentq_cli.base.errors import NotFound
 from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import dumps
-from agentq_cli.engines.local import connection, opening, read, rehearsal
-from agentq_cli.engines.local.asking import Asking, stored
-from agentq_cli.engines.local.queries import statement
-from agentq_cli.engines.local.tasks import Tasks
+from agentq_cli.engines.shared import read
+from agentq_cli.engines.shared.tasks import Tasks
 from agentq_cli.engines.steps import rows
 from agentq_cli.model.actions import Actor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from typing import TypeAlias, Unpack
 
-    from agentq_cli.base.clock import Clock
-    from agentq_cli.engines.local.state_dir import StateDir
     from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan, WhichRuns
     from agentq_cli.engines.steps import heads
-    from agentq_cli.host.output import OutputReader as Output
     from agentq_cli.model.addresses import Address, RunId
-    from agentq_cli.model.runs import Outcome, Run
-    from agentq_cli.model.tasks import Task
+    from agentq_cli.model.runs import Run
     from agentq_cli.model.workers import LastStart, Supervisor, Worker
     from agentq_cli.policy import order
     from agentq_cli.policy.admission import Gate
 
-
-Parallel: TypeAlias = "Callable[[str], int | None]"
+    Parallel: TypeAlias = "Callable[[str], int | None]"
 
 
 class Runs(Tasks):
     """The verbs of runs."""
 
-    def __init__(
-        self, state: StateDir, index: sqlite3.Connection, clock: Clock, *, allow_network_fs: bool = False
-    ) -> None:
-        super().__init__(state, index, clock, allow_network_fs=allow_network_fs)
-        self._unposted: dict[str, str] = {}
-
     def run(self, run_id: RunId) -> Run:
         self.known(run_id.session)
-        return read.run(self.index, run_id)
+        return read.run(self.reading, run_id)
 
     def runs(
         self,
@@ -64,12 +48,7 @@ class Runs(Tasks):
         elif session is not None:
             self.known(session)
         where = read.which(**which) | read.place(address, session)
-        return islice(read.runs(self.index, where=where, most=limit), limit)
-
-    def output(self, run: RunId, stream: str, offset: int = 0) -> Output:
-        from agentq_cli.host.output import OutputReader
-
-        return OutputReader(self.here.run(run), stream, offset)
+        return islice(read.runs(self.reading, where=where, most=limit), limit)
 
     def workers(self) -> list[Worker]:
         return [rows.worker(row) for row in self.reading.ask("read.workers")]
@@ -117,17 +96,14 @@ class Runs(Tasks):
         return set(self.reading.ask("dispatch.unfinished", values))
 
     def candidate(self, head: order.Head) -> Candidate | None:
-        from agentq_cli.engines.local.sessions import opened
         from agentq_cli.engines.steps import claim
 
-        session, busy_ms = head.session, connection.BACKGROUND_BUSY_MS
-        opening.check_stored(self.state, session)
-        with opened(self.state, session, create=False, alone=False, busy_ms=busy_ms) as database:
+        session = head.session
+        with self.of_both(session) as reading:
             # No snapshot: the claim checks all of it again.
-            row = stored(database, head.seq)
+            row = read.stored(reading, head.seq)
             if row is not None and rows.unreadable_time(row) is None:
-                task = rows.task(session, row)
-                return claim.candidate(Asking(database), head, task)
+                return claim.candidate(reading, head, rows.task(session, row))
         # It has to be fixed first.
         with self.in_session(session, actor=Actor.SUPERVISOR, background=True) as write:
             try:
@@ -164,21 +140,15 @@ class Runs(Tasks):
                 monotonic=monotonic,
             )
         if claimed is not None:
-            # An agent must not find a file in mid-commit.
-            from agentq_cli.engines.local import reindex
-
-            with suppress(OSError):  # it is claimed, even if its files cannot be opened
-                reindex.roll_back_dead_writers(self.state, [claimed.run.session])
+            self.after_claim(claimed.run.session)
         return claimed
 
     def claimed(self, run: RunId) -> Claim | None:
-        from agentq_cli.engines.local.sessions import opened
         from agentq_cli.engines.steps import claim
 
-        busy_ms = connection.BACKGROUND_BUSY_MS
-        with opened(self.state, run.session, create=False, alone=False, busy_ms=busy_ms) as database:
-            row = stored(database, run.seq)
-            return None if row is None else claim.claimed(Asking(database), rows.task(run.session, row), run)
+        with self.of_both(run.session) as reading:
+            row = read.stored(reading, run.seq)
+            return None if row is None else claim.claimed(reading, rows.task(run.session, row), run)
 
     def last_start(self) -> LastStart:
         return rows.last_start(self.reading.ask("read.meta", {"name": "last_start"}))
@@ -191,47 +161,6 @@ class Runs(Tasks):
         if undone:
             self.ring()
         return undone
-
-    def finish(self, run: RunId, outcome: Outcome, *, actor: Actor, background: bool = False) -> Task | None:
-        import random
-
-        from agentq_cli.engines.local import asked
-        from agentq_cli.engines.steps import finish
-
-        live = self.worker(run.address)
-        posted = live is not None and live.id == run
-        posted = posted and self.post("post", run, outcome.status, outcome.result, outcome.finished_at)
-        # Otherwise a supervisor would check it next, and record in a separate commit that nothing was requested.
-        quiet = asked.quiet(self.state, run.session) if posted and self.state.kept is not None else None
-        with self.in_session(run.session, actor=actor, background=background) as write:
-            task = finish.finish(write, run, outcome, posted=posted, jitter=random.random())
-            if task is not None and quiet is not None:
-                write.tell("requests.set_stamp", {"session": run.session, "stamp": quiet})
-        if quiet is not None:
-            self.answered[run.session] = quiet
-        self.ring()
-        return task
-
-    def post(self, name: str, run: RunId, status: str, result: object, at: int) -> bool:
-        # In a separate commit: the agent may have locked, moved or broken the file, and nothing depends on it.
-        path, rehearsed = self.state.outbound(run.session), rehearsal.rehearsing()
-        content = dumps({"run": str(run), "task": str(run.address), "status": str(status), "result": result})
-        try:
-            with read.opened_outbound(self.state, run.session, connection.BACKGROUND_BUSY_MS) as database:
-                if rehearsed:
-                    return os.access(path, os.W_OK)
-                values = {"id": str(run), "content": content, "at": at}
-                with connection.transaction(database, path):
-                    posted = database.execute(statement(f"dispatch.{name}"), values).rowcount == 1
-        except (AgentqError, OSError) as error:
-            self._unposted[str(run)] = str(error)
-            return False
-        if not posted:
-            self._unposted[str(run)] = "it already has a row with that id"
-        return posted
-
-    def why_unposted(self, run: RunId | str) -> str | None:
-        return self._unposted.pop(str(run), None)
 
     def seen_conversation(self, run: RunId, agent: str, conversation: str) -> None:
         from agentq_cli.engines.steps import claim
@@ -265,13 +194,7 @@ class Runs(Tasks):
 
 
 class Attendance(Runs):
-    """The verbs of supervisors."""
-
-    def join(self, supervisor: Supervisor) -> None:
-        if self.state.kept is None:
-            self.keep_connections()
-        self.register(supervisor)
-        self.ring()
+    """The verbs of supervisors that need not know who is alive."""
 
     def register(self, supervisor: Supervisor) -> None:
         """Put a supervisor on record."""
@@ -283,60 +206,11 @@ class Attendance(Runs):
         }
         self.tell("dispatch.register", values)
 
-    def renew(self, identity: Identity, *, jobs: int, renewed_at: int) -> None:
-        self.tell("dispatch.renew", rows.identity_columns(identity) | {"jobs": jobs, "renewed_at": renewed_at})
-
     def set_gates(self, identity: Identity, gates: Sequence[Gate]) -> None:
         self.tell("dispatch.set_gates", rows.identity_columns(identity) | {"gates": rows.gates_text(gates)})
 
-    def leave(self, identity: Identity) -> None:
-        try:
-            if self.in_place:
-                self.tell("dispatch.unregister", rows.identity_columns(identity))
-        finally:
-            self.ring()
-
     def supervisors(self) -> list[Supervisor]:
         return [rows.supervisor(row) for row in self.reading.ask("read.supervisors")]
-
-    def living(self) -> list[Supervisor]:
-        from agentq_cli.host import attendance
-
-        busy = {worker.supervisor for worker in self.workers()}
-        return [
-            supervisor
-            for supervisor in self.supervisors()
-            if attendance.counts(
-                supervisor.identity, supervisor.renewed_at, busy=supervisor.identity in busy, bells=self.here.bells
-            )
-        ]
-
-    def serving(self, session: str) -> list[Supervisor]:
-        return [
-            supervisor
-            for supervisor in self.supervisors()
-            if (not supervisor.sessions or session in supervisor.sessions) and self.lives(supervisor.identity)
-        ]
-
-    def orphaned(self) -> list[Worker]:
-        # The runs first: a supervisor that joined and claimed between the two reads would otherwise be unknown.
-        workers = self.workers()
-        known = {supervisor.identity: supervisor for supervisor in self.supervisors()}
-        return [worker for worker in workers if not self._watched(worker, known)]
-
-    def watched(self, worker: Worker) -> bool:
-        return self._watched(worker, {supervisor.identity: supervisor for supervisor in self.supervisors()})
-
-    def _watched(self, worker: Worker, known: Mapping[Identity, Supervisor]) -> bool:
-        from agentq_cli.host import attendance
-
-        row = None if worker.supervisor is None else known.get(worker.supervisor)
-        return row is not None and not attendance.lapsed(row.renewed_at) and self.lives(row.identity)
-
-    def lives(self, owner: Identity) -> bool:
-        from agentq_cli.host import attendance
-
-        return attendance.lives(owner, self.here.bells)
 
     def last_sweep(self) -> int | None:
         found = self.reading.ask("read.meta", {"name": "last_sweep_at"})
