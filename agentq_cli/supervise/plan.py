@@ -61,16 +61,19 @@ def plan(
     the run before it, whose check may have failed. With several hosts `head` says what its session is bound to."""
     if head is None or head.needs is None:
         return _plan(task, config, past, now=now, here=here)
-    affinity = placement.affinity_of(task.session, config.sessions.get(task.session, {}).get("affinity"))
-    binds, bound = placement.binds(affinity, placement.read(head.needs)), placement.bound(head.bound)
+    binds = placement.binds(affinity(task.session, config), placement.read(head.needs))
+    bound = placement.bound(head.bound)
     left = bound.name if binds and bound is not None and not bound.here else None
     made = _plan(task, config, past, now=now, here=here, left=left)
     return replace(made, binds=binds, moved=left and f"from host '{left}' to '{config.fleet.host}'")
 
 
-def _plan(
-    task: Task, config: Config, past: Past, *, now: int, here: Place | None, left: str | None = None
-) -> Plan:
+def affinity(session: str, config: Config) -> str:
+    """Where the tasks of a session run, as this host's configuration says."""
+    return placement.affinity_of(session, config.sessions.get(session, {}).get("affinity"))
+
+
+def _plan(task: Task, config: Config, past: Past, *, now: int, here: Place | None, left: str | None = None) -> Plan:
     import uuid
 
     timeout_ms = retry.time_left_ms(task.work.launch, past.unfit_ms)
