@@ -45,18 +45,28 @@ NUDGE = "You began this task in this conversation and were interrupted ({why}). 
 """The text before the prompt if a run continues what an earlier run of its task had begun."""
 
 
-def plan(task: Task, config: Config, past: Past, *, now: int, here: Place | None = None) -> Plan:
+def plan(
+    task: Task,
+    config: Config,
+    past: Past,
+    *,
+    now: int,
+    here: Place | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Plan:
     """What a task's next run starts. A problem becomes the plan's `error`, never an exception. `here` has the files of
-    the run before it, whose check may have failed."""
+    the run before it, whose check may have failed; `environ` is the supervisor's, which may lack a variable."""
     import uuid
 
     timeout_ms = retry.time_left_ms(task.work.launch, past.unfit_ms)
     tree, cwd = _places(task, config, here)
     if landed.lands_alone(past.landing):
         return Plan(argv=(), timeout_ms=timeout_ms, directory=tree, cwd=cwd, lands=True)
-    if task.work.kind == "exec":
-        return Plan(argv=task.work.argv or (), timeout_ms=timeout_ms, directory=tree, cwd=cwd)
     try:
+        if environ is not None:
+            variables.check_host(task.work, config, environ)
+        if task.work.kind == "exec":
+            return Plan(argv=task.work.argv or (), timeout_ms=timeout_ms, directory=tree, cwd=cwd)
         profile = profile_of(task, config)
         assert profile is not None
         resume = _goes_on(profile, past, cwd or task.work.cwd) and not _stale(task, config, past, now)
@@ -81,7 +91,7 @@ def plan(task: Task, config: Config, past: Past, *, now: int, here: Place | None
             new_directory=tree is not None,
         )
     except AgentqError as error:
-        return Plan(argv=(task.work.agent or "",), error=error.message)
+        return Plan(argv=task.work.argv or (task.work.agent or "",), error=error.message)
     return Plan(
         argv=argv,
         stdin_text=stdin_text,
@@ -227,12 +237,13 @@ def request(
 
         tree = asked(config, here.path, task, run, lands=claim.plan.lands)
         tree = tree if find is None else based(tree, find)
+    told = variables.of_run(task, run, here, zone, tree, config.url)
     return LaunchRequest(
         run_dir=here.run_path(run),
         run=str(run),
         argv=claim.plan.argv,
         cwd=task.work.cwd if tree is None else tree.directory,
-        env={name: each.value for name, each in own.items()} | variables.of_run(task, run, here, zone, tree),
+        env={name: each.value for name, each in own.items()} | told,
         umask=task.work.launch.umask,
         stdin_path=task.work.launch.stdin,
         stdin_text=claim.plan.stdin_text,
