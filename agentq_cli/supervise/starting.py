@@ -77,6 +77,7 @@ class Starter:
                     candidate.past,
                     now=self._queue.now,
                     here=self._queue.here,
+                    head=head,
                     environ=self._environ,
                 ),
                 supervisor=self._duty.identity,
