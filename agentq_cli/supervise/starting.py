@@ -72,7 +72,12 @@ class Starter:
             return self._queue.claim(
                 candidate,
                 plan.plan(
-                    candidate.task, self._duty.config, candidate.past, now=self._queue.now, here=self._queue.here
+                    candidate.task,
+                    self._duty.config,
+                    candidate.past,
+                    now=self._queue.now,
+                    here=self._queue.here,
+                    head=head,
                 ),
                 supervisor=self._duty.identity,
                 jobs=self._duty.jobs,
