@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from agentq_cli.engines.door import Queue
-from agentq_cli.host import process, tree
+from agentq_cli.host import tree
 from agentq_cli.host.place import Place
 from agentq_cli.host.records import Start
 from agentq_cli.host.run_directory import RunDirectory
@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from agentq_cli.base.identity import Identity
     from agentq_cli.model.addresses import RunId
 
 WHY = "it is not on record as a run of this host"
@@ -28,7 +29,7 @@ def end(here: Place, run: RunId) -> bool:
     return tree.kill_orphans(str(run), here.path, grace_ms=0, known=_known(directory))
 
 
-def _known(directory: RunDirectory) -> list[process.Identity]:
+def _known(directory: RunDirectory) -> list[Identity]:
     start = directory.start()
     keeper = [start.identity] if isinstance(start, Start) else []
     return [*keeper, *recovery.left_behind(directory)]

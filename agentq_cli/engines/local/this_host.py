@@ -9,10 +9,10 @@ from agentq_cli.model.hosts import Host, HostState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.engines.door import Queue
+    from agentq_cli.engines.local.runs import Attendance
 
 
-def described(queue: Queue) -> Host:
+def described(queue: Attendance) -> Host:
     """It is up while a supervisor is on duty, and left when none is."""
     living = queue.living()
     return Host(
