@@ -83,6 +83,7 @@ class Starter:
                     now=self._queue.now,
                     here=self._queue.here,
                     head=head,
+                    environ=self._environ,
                 ),
                 supervisor=self._duty.identity,
                 jobs=self._duty.jobs,

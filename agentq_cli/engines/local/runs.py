@@ -24,17 +24,19 @@ if TYPE_CHECKING:
 
     from agentq_cli.base.clock import Clock
     from agentq_cli.engines.local.state_dir import StateDir
-    from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan, WhichRuns
+    from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan, Renewal, Rescued, WhichRuns
     from agentq_cli.engines.steps import heads
     from agentq_cli.host.output import OutputReader as Output
     from agentq_cli.model.addresses import Address, RunId
     from agentq_cli.model.runs import Outcome, Run
     from agentq_cli.model.tasks import Task
-    from agentq_cli.model.workers import LastStart, Supervisor, Worker
+    from agentq_cli.model.hosts import Host
+    from agentq_cli.model.workers import LastStart, Sign, Supervisor, Worker
     from agentq_cli.policy import order
     from agentq_cli.policy.admission import Gate
 
 
+NOTHING: Mapping[RunId, Sign] = {}
 Parallel: TypeAlias = "Callable[[str], int | None]"
 
 
@@ -269,11 +271,12 @@ class Runs(Tasks):
 class Attendance(Runs):
     """The verbs of supervisors."""
 
-    def join(self, supervisor: Supervisor) -> None:
+    def join(self, supervisor: Supervisor) -> Renewal:
         if self.state.kept is None:
             self.keep_connections()
         self.register(supervisor)
         self.ring()
+        return self._renewal(supervisor.renewed_at)
 
     def register(self, supervisor: Supervisor) -> None:
         """Put a supervisor on record."""
@@ -285,8 +288,25 @@ class Attendance(Runs):
         }
         self.tell("dispatch.register", values)
 
-    def renew(self, identity: Identity, *, jobs: int, renewed_at: int) -> None:
+    def renew(
+        self, identity: Identity, *, jobs: int, renewed_at: int, signs: Mapping[RunId, Sign] = NOTHING
+    ) -> Renewal:
         self.tell("dispatch.renew", rows.identity_columns(identity) | {"jobs": jobs, "renewed_at": renewed_at})
+        return self._renewal(renewed_at)
+
+    def _renewal(self, renewed_at: int) -> Renewal:
+        from agentq_cli.engines.nouns import Renewal
+        from agentq_cli.host import attendance
+
+        return Renewal(renewed_at + attendance.RENEW_MS, renewed_at + attendance.LEASE_MS)
+
+    def rescue(self, *, actor: Actor) -> Iterator[Rescued]:
+        return iter(())  # whoever is on duty here is on this machine
+
+    def hosts(self) -> list[Host]:
+        from agentq_cli.engines.local import this_host
+
+        return [this_host.described(self)]
 
     def set_gates(self, identity: Identity, gates: Sequence[Gate]) -> None:
         self.tell("dispatch.set_gates", rows.identity_columns(identity) | {"gates": rows.gates_text(gates)})
