@@ -71,9 +71,7 @@ class Starter:
                 return None
             return self._queue.claim(
                 candidate,
-                plan.plan(
-                    candidate.task, self._duty.config, candidate.past, now=self._queue.now, here=self._queue.here
-                ),
+                plan.plan(candidate.task, self._duty.config, candidate.past, self._queue),
                 supervisor=self._duty.identity,
                 jobs=self._duty.jobs,
                 parallel=self._parallel,

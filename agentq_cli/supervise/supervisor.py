@@ -164,6 +164,7 @@ class Supervision:
         if runs.by_id:
             self._lease.renew()
         runs.read_streams()
+        runs.store_output()
         runs.check_foreign()
         yield from runs.settle()
         # What needs nothing of the index comes first: it may be locked, and no limit waits for that.

@@ -1,0 +1,1 @@
+"""The queue in PostgreSQL, over many machines."""
