@@ -27,3 +27,8 @@ class Asking:
 
     def snapshot(self) -> AbstractContextManager[None]:
         return connection.snapshot(self.database)
+
+    def environment(self, number: int) -> str | None:
+        """See `transaction.OfSession`; for the file of a session."""
+        found = self.ask("write.environment", {"id": number})
+        return found[0][0] if found else "{}"

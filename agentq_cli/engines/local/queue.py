@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import AgentqError
@@ -20,18 +21,24 @@ from agentq_cli.model.actions import Actor
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
+    from collections.abc import Iterator
     from typing import Self
 
     from agentq_cli.base.clock import Clock
+    from agentq_cli.engines.local.placing import Placing
     from agentq_cli.engines.local.voice import Voice
+    from agentq_cli.engines.nouns import Renewal, Rescued
     from agentq_cli.engines.shared.figures import Figures
     from agentq_cli.engines.shared.hooks import Hooks
-    from agentq_cli.host.output import OutputReader as Output
+    from agentq_cli.host.output import Output
+    from agentq_cli.host.run_directory import RunDirectory
     from agentq_cli.model.addresses import RunId
+    from agentq_cli.model.hosts import Host
     from agentq_cli.model.runs import Outcome
     from agentq_cli.model.tasks import Task
-    from agentq_cli.model.workers import Supervisor, Worker
+    from agentq_cli.model.workers import Sign, Supervisor, Worker
+
+NOTHING: Mapping[RunId, Sign] = {}
 
 
 class LocalQueue(Opened, Readings):
@@ -80,6 +87,12 @@ class LocalQueue(Opened, Readings):
         from agentq_cli.host.output import OutputReader
 
         return OutputReader(self.here.run(run), stream, offset)
+
+    def files(self, run: RunId) -> RunDirectory:
+        return self.here.run(run)
+
+    def put_output(self, run: RunId, directory: RunDirectory, *, over: bool = False) -> int | None:
+        return None  # whoever may open the queue may open the files
 
     def after_claim(self, session: str) -> None:
         # An agent must not find a file in mid-commit.
@@ -131,14 +144,32 @@ class LocalQueue(Opened, Readings):
 
     # Supervisors
 
-    def join(self, supervisor: Supervisor) -> None:
+    def join(self, supervisor: Supervisor) -> Renewal:
         if self.state.kept is None:
             self.keep_connections()
         self.register(supervisor)
         self.ring()
+        return self._renewal(supervisor.renewed_at)
 
-    def renew(self, identity: Identity, *, jobs: int, renewed_at: int) -> None:
+    def renew(
+        self, identity: Identity, *, jobs: int, renewed_at: int, signs: Mapping[RunId, Sign] = NOTHING
+    ) -> Renewal:
         self.tell("dispatch.renew", rows.identity_columns(identity) | {"jobs": jobs, "renewed_at": renewed_at})
+        return self._renewal(renewed_at)
+
+    def _renewal(self, renewed_at: int) -> Renewal:
+        from agentq_cli.engines.nouns import Renewal
+        from agentq_cli.host import attendance
+
+        return Renewal(renewed_at + attendance.RENEW_MS, renewed_at + attendance.LEASE_MS)
+
+    def rescue(self, *, actor: Actor) -> Iterator[Rescued]:
+        return iter(())  # whoever is on duty here is on this machine
+
+    def hosts(self) -> list[Host]:
+        from agentq_cli.engines.local import this_host
+
+        return [this_host.described(self)]
 
     def leave(self, identity: Identity) -> None:
         try:
@@ -201,6 +232,13 @@ class LocalQueue(Opened, Readings):
         from agentq_cli.engines.local.voice import Voice
 
         return Voice(self)
+
+    @property
+    def placing(self) -> Placing:
+        """Which host runs what: this one everything."""
+        from agentq_cli.engines.local.placing import Placing
+
+        return Placing()
 
     @property
     def figures(self) -> Figures:

@@ -29,6 +29,12 @@ class Writing(Asking):
     def tell(self, name: str, values: Values = NOTHING, /) -> int:
         return self.database.execute(statement(name), values).rowcount
 
+    def keep_environment(self, text: str) -> int:
+        """See `transaction.Transaction`; for the file of a session."""
+        self.tell("write.keep_environment", {"variables": text})
+        ((found,),) = self.ask("write.environment_of", {"variables": text})
+        return int(found)
+
     record = saving.record
 
     def holds_changed(self) -> None:

@@ -109,7 +109,7 @@ class Runs(Tasks):
             try:
                 task = write.task(head.seq)
             except NotFound:
-                write.tell("write.delete_index_row", {"session": session, "seq": head.seq})
+                write.remove(head.seq)
                 return None
             return claim.candidate(write, head, task)
 
@@ -122,6 +122,7 @@ class Runs(Tasks):
         jobs: int,
         parallel: Parallel,
         host: str,
+        fleet_jobs: int | None = None,
         newest: LastStart | None = None,
         monotonic: int = 0,
     ) -> Claim | None:
@@ -136,6 +137,7 @@ class Runs(Tasks):
                 jobs=jobs,
                 parallel=parallel,
                 host=host,
+                fleet_jobs=fleet_jobs,
                 newest=newest,
                 monotonic=monotonic,
             )
