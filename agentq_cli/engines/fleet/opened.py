@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 class Opened:
     """A context manager; use one per thread, and none across a fork."""
 
+    own: dict[str, Any]
+    reading: Asking
+
     def __init__(
         self,
         path: str,
@@ -45,13 +48,12 @@ class Opened:
         self.database = Connection(url, settings.schema, self._checked)
         try:
             self.database.connect()
-            assert self._fleet is not None
-            self.here = place.find(path, self._fleet, allow_network_fs=allow_network_fs)
+            self.here = place.find(path, str(self._fleet), allow_network_fs=allow_network_fs)
             key = place.create(self.here) if create else place.key(self.here)
         except BaseException:
             self.database.close()
             raise
-        self.own: dict[str, Any] = {"host_id": None, "host_key": key or ""}
+        self.own = {"host_id": None, "host_key": key or ""}
         self.reading = Asking(self.database, self.own)
 
     @classmethod
@@ -173,4 +175,4 @@ class Opened:
     def tell(self, statement: str, values: Values) -> None:
         """One commit of one statement, on what belongs to no session."""
         with self.in_queue() as write:
-            write.later(statement, values)
+            write.tell(statement, values)

@@ -53,6 +53,8 @@ class Writing(Asking):
     def tell(self, name: str, values: Values = NOTHING, /) -> int:
         return self.database.execute(statement(name), values).rowcount
 
+    change = tell
+
     def record(
         self,
         event: str,
