@@ -35,7 +35,7 @@ LIKE = {
 TEXTS = {*re.findall(r'^  "?(\w+)"? +text', COLUMNS, re.MULTILINE), *LIKE, "target_session"}
 """The values that are texts: those of columns, and others."""
 
-LISTS = {"seqs": "[1]", "ids": '["a"]', "status": '["failed"]'}
+LISTS = {"seqs": "[1]", "ids": '["a"]', "addresses": '[["a", 1]]', "status": '["failed"]'}
 
 
 def every_statement() -> list[str]:

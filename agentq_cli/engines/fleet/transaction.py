@@ -80,6 +80,8 @@ class Writing(Asking):
     def change(self, name: str, values: Values = NOTHING, /) -> int:
         return self.database.change(self._with_later(name, values))
 
+    later = tell
+
     def _with_later(self, name: str, values: Values) -> bytes:
         self.tell(name, values)
         return self.flushed()
