@@ -32,6 +32,9 @@ class Reading(Protocol):
     def ask(self, statement: str, values: Values = ..., /) -> list[Row]:
         """The rows of a statement, `FILE.NAME`."""
 
+    def environment(self, number: int) -> str | None:
+        """The environment of a submitting shell that is kept under a number of the session; None if it is not here."""
+
 
 class Snapshots(Reading, Protocol):
     """What can be asked several questions of one moment."""
@@ -47,6 +50,10 @@ class Writing(Reading, Protocol):
     """The time that its events carry."""
 
     actor: Actor
+
+    @property
+    def session(self) -> str | None:
+        """The session of its events, if it is over one."""
 
     def tell(self, statement: str, values: Values = ..., /) -> object:
         """Change something, at the latest before the next question or the commit."""
@@ -76,7 +83,9 @@ class Writing(Reading, Protocol):
 class Transaction(Writing, Protocol):
     """A transaction over one session: the only place where a task changes."""
 
-    session: str
+    @property
+    def session(self) -> str:
+        """The session."""
 
     unsettled: list[int]
     """Tasks that have ended or been reopened, and whose dependents are still to be settled."""
@@ -106,6 +115,9 @@ class Transaction(Writing, Protocol):
     def put(self, before: Task, after: Task) -> bool:
         """Take a task from one state to the next, and nothing else. False: it was no longer as `before`; nothing
         changed."""
+
+    def keep_environment(self, variables: str) -> int:
+        """Keep the environment of a submitting shell; the number under which it is kept."""
 
     def remove(self, seq: int) -> None:
         """Forget a task; its address is not used again."""

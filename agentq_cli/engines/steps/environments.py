@@ -27,19 +27,13 @@ def kept(write: Transaction, tasks: Iterable[NewTask]) -> Iterator[NewTask]:
             yield task
             continue
         if task.captured is not last:  # the tasks of a batch share theirs
-            last, stored = task.captured, _stored(write, environment.text(task.captured))
+            last, stored = task.captured, write.keep_environment(environment.text(task.captured))
         yield replace(task, captured=None, work=replace(task.work, environment=stored))
-
-
-def _stored(write: Transaction, variables: str) -> int:
-    write.tell("write.keep_environment", {"variables": variables})
-    ((found,),) = write.ask("write.environment_of", {"variables": variables})
-    return int(found)
 
 
 def find(reading: Reading, work: Work) -> Mapping[str, str] | None:
     """The stored environment of a task; None if an older version stored the task."""
     if work.environment is None:
         return None
-    found = reading.ask("write.environment", {"id": work.environment})
-    return dict(loads(found[0][0])) if found else {}
+    found = reading.environment(work.environment)
+    return {} if found is None else dict(loads(found))
