@@ -11,9 +11,10 @@ from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue
 from agentq_cli.model.tasks import NewTask, Task
 from agentq_cli.options.new_schedule import make_schedule, series
-from agentq_cli.options.new_task import ABOUT_TREE, AFTER, TaskMaker, content, environment, spelled
+from agentq_cli.options.new_task import ABOUT_TREE, AFTER, TaskMaker, content, spelled
 from agentq_cli.options.table import rows
 from agentq_cli.options.tree_options import OF_TREE, PLACE, check_base, check_series
+from agentq_cli.options.variables import environment
 from agentq_cli.show import documents, notices
 from agentq_cli.show.results import Items, Result
 

@@ -44,7 +44,9 @@ class Plan:
     it is there. `timeout_ms` limits the time of the run, None does not. `directory` is the real path in which its agent
     edits, unless it may do so beside others. `error` says
     why nothing can be started; the run is then closed without a process. `lands`: its agent has done its work, and the
-    run only checks and lands it. `cwd` is where it runs, if that is not the task's own: in its tree.
+    run only checks and lands it. `cwd` is where it runs, if that is not the task's own: in its tree. `binds`: with
+    several hosts the session is bound to this one from now on; `moved` is from where to where, if it was bound to
+    another one before.
     """
 
     argv: tuple[str, ...]
@@ -58,6 +60,8 @@ class Plan:
     error: str | None = None
     lands: bool = False
     cwd: str | None = None
+    binds: bool = False
+    moved: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

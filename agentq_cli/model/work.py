@@ -33,6 +33,7 @@ class Launch:
 
     With `--worktree`, `repository` is the git directory that all checkouts of the repository share, `checkout` the top
     of the one that the task was submitted from, and `subdirectory` where in it that was; None, None and empty without.
+    `on` are the names and labels that the host of the runs must all have.
     `branch` is None for the default one (`trees.records.branch_of`), `base` the name that is resolved when the tree is
     made.
     """
@@ -69,6 +70,7 @@ class Launch:
     land: str | None = None
     land_as: str | None = None
     push: str | None = None
+    on: tuple[str, ...] = ()
 
     @property
     def max_retries(self) -> int:

@@ -15,12 +15,13 @@ from agentq_cli.base.names import is_name
 from agentq_cli.model.addresses import DEFAULT_SESSION
 from agentq_cli.model.tasks import NewTask
 from agentq_cli.model.work import Condition, Dependency, Launch, Work
-from agentq_cli.options import values
+from agentq_cli.options import hosts, values
 from agentq_cli.options.caller import Caller
 from agentq_cli.options.programs import Programs, path_of
 from agentq_cli.options.table import TREE, rows
 from agentq_cli.options.task_times import TaskTimes
 from agentq_cli.options.texts import encodable, key, labels, text, word
+from agentq_cli.options.variables import environment
 from agentq_cli.show import notices
 
 TYPE_CHECKING = False
@@ -235,6 +236,7 @@ class TaskMaker:
         return Launch(
             **plain,
             env=environment(given, options, what, private_tmp=not exec_),
+            on=hosts.wanted(self._at, given, options, what),
             agent_args=() if exec_ else (*options.get("agent_arg", ()), *arguments),
             stdin=stdin if exec_ else None,
             umask=self._at.umask,
@@ -358,26 +360,6 @@ def dependencies(given: Given, what: Callable[[str], str]) -> tuple[Dependency, 
         for address in values.expanded(text, what(name))
     ]
     return tuple(dict.fromkeys(found))
-
-
-def environment(given: Given, options: Given, what: Callable[[str], str], *, private_tmp: bool) -> dict[str, str]:
-    """The variables from `--env-file`, or else from the config's, and over them those from `-e`. Raises Usage if a
-    variable would not reach the task."""
-    pairs: dict[str, str] = {}
-    for path in given.get("env_file") or options.get("env_file") or ():
-        pairs |= values.parse_env_file(values.parse_path(path, what("env_file")), what("env_file"))
-    found = given.get("env") or ()
-    if isinstance(found, dict):
-        for name, value in found.items():
-            values.check_variable(name, value, what("env"))
-        pairs |= found
-    else:
-        pairs |= dict(values.parse_environment(pair, what("env")) for pair in found)
-    if private_tmp and "TMPDIR" in pairs and (found or given.get("env_file")):
-        raise Usage(f"{what('env')} 'TMPDIR': each run of a prompt gets a directory of its own, which agentq removes")
-    for name, value in pairs.items():
-        encodable(name + value, f"{what('env')} '{name}'")
-    return pairs
 
 
 DEPTH_LIMIT = 10

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from agentq_cli.agents import profile as profiles
 from agentq_cli.base.clock import Clock
 from agentq_cli.base.context import suppress
+from agentq_cli.base.dataclass import replace
 from agentq_cli.base.defaults import CHECK_TIMEOUT_MS
 from agentq_cli.base.errors import AgentqError, Usage
 from agentq_cli.config.configuration import Config
@@ -18,7 +19,7 @@ from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.tasks import Task
 from agentq_cli.model.work import Work
 from agentq_cli.options.values import format_cost
-from agentq_cli.policy import checked, landed, retry
+from agentq_cli.policy import checked, landed, placement, retry
 from agentq_cli.supervise import variables
 
 TYPE_CHECKING = False
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from agentq_cli.engines.door import Queue
     from agentq_cli.model.checkpoints import Checkpoint
     from agentq_cli.model.runs import Check
+    from agentq_cli.policy.order import Head
 
 DEFAULT_GRACE_MS = 5000
 
@@ -46,9 +48,27 @@ NUDGE = "You began this task in this conversation and were interrupted ({why}). 
 """The text before the prompt if a run continues what an earlier run of its task had begun."""
 
 
-def plan(task: Task, config: Config, past: Past, queue: Queue) -> Plan:
+MOVED = (
+    "This session ran on another host ('{host}') until now. Its conversation there, and the files that it left there,"
+    " are not on this host."
+)
+"""The text before the prompt of the first run of a session that had to move."""
+
+
+def plan(task: Task, config: Config, past: Past, queue: Queue, *, head: Head | None = None) -> Plan:
     """What a task's next run starts. A problem becomes the plan's `error`, never an exception. The queue has what is
-    known of the runs before it, whose check may have failed."""
+    known of the runs before it, whose check may have failed. With several hosts `head` says what its session is bound
+    to."""
+    if head is None or head.needs is None:
+        return _plan(task, config, past, queue)
+    affinity = placement.affinity_of(task.session, config.sessions.get(task.session, {}).get("affinity"))
+    binds, bound = placement.binds(affinity, placement.read(head.needs)), placement.bound(head.bound)
+    left = bound.name if binds and bound is not None and not bound.here else None
+    made = _plan(task, config, past, queue, left=left)
+    return replace(made, binds=binds, moved=left and f"from host '{left}' to '{config.fleet.host}'")
+
+
+def _plan(task: Task, config: Config, past: Past, queue: Queue, *, left: str | None = None) -> Plan:
     import uuid
 
     timeout_ms = retry.time_left_ms(task.work.launch, past.unfit_ms)
@@ -69,8 +89,10 @@ def plan(task: Task, config: Config, past: Past, queue: Queue) -> Plan:
         told = _told(task, past, queue)
         if not told and resume and past.interrupted is not None:
             told = [NUDGE.format(why=past.interrupted.replace("_", " "))]
-        if not resume and (left := _left_before(task, queue)):
-            told.insert(0, left)
+        if not resume and (before := _left_before(task, queue)):
+            told.insert(0, before)
+        if left is not None:
+            told.insert(0, MOVED.format(host=left))
         prompt = "\n\n".join([*told, prompt])
         argv, stdin_text = profiles.command(
             profile,

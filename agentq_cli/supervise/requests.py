@@ -85,6 +85,10 @@ class _Agent:
     clock: Clock
     umask: int = 0o022
 
+    @property
+    def url(self) -> str | None:
+        return self.config.url
+
     def may_have_trees(self) -> bool:
         return False  # `_tree` knows the directory of the session's last prompt, which a request does not leave
 

@@ -71,7 +71,7 @@ class Starter:
                 return None
             return self._queue.claim(
                 candidate,
-                plan.plan(candidate.task, self._duty.config, candidate.past, self._queue),
+                plan.plan(candidate.task, self._duty.config, candidate.past, self._queue, head=head),
                 supervisor=self._duty.identity,
                 jobs=self._duty.jobs,
                 parallel=self._parallel,

@@ -15,7 +15,7 @@ from agentq_cli.model.actions import Trigger
 from agentq_cli.model.addresses import RunId
 from agentq_cli.model.statuses import FailureClass, Status
 from agentq_cli.model.workers import LastStart, Worker
-from agentq_cli.policy import admission, retry
+from agentq_cli.policy import admission, placement, retry
 from agentq_cli.policy.directories import Directories
 from agentq_cli.policy.landed import lands_alone
 
@@ -37,31 +37,33 @@ def claim(
     jobs: int,
     parallel: Callable[[str], int | None],
     host: str,
+    fleet_jobs: int | None = None,
     newest: LastStart | None = None,
     monotonic: int = 0,
 ) -> Claim | None:
     """Take a task to run it by a plan; None if it may no longer be taken, or is not what the plan was made from.
 
     Everything that allowed the pick is checked again under the lock: due, expiry, pauses, holds, the lane, the
-    conversation, the directory, and the cap over the whole state dir; with `newest` also that this is still the newest
-    start. `monotonic` is the time of this start, stored for the next one. The audit log shows what the plan says.
+    conversation, the directory, the host that its session is bound to, and the caps; with `newest` also that this is
+    still the newest start. `monotonic` is the time of this start, stored for the next one. The audit log shows what the
+    plan says.
     """
     if newest is not None and rows.last_start(write.ask("read.meta", {"name": "last_start"})) != newest:
         return None
-    task = _claimable(write, candidate, plan, jobs=jobs, parallel=parallel)
-    if task is None:
+    ((here, everywhere),) = write.ask("dispatch.worker_count")
+    if admission.caps(here, jobs, everywhere, fleet_jobs).holding:
+        return None
+    task = _claimable(write, candidate, plan, parallel=parallel)
+    if task is None or not _bind(write, candidate, plan):
         return None
     taken = _take(write, task, plan, supervisor=supervisor, host=host, monotonic=monotonic)
     return replace(taken, environment=candidate.environment)
 
 
 def _claimable(
-    write: Transaction, candidate: Candidate, plan: Plan, *, jobs: int, parallel: Callable[[str], int | None]
+    write: Transaction, candidate: Candidate, plan: Plan, *, parallel: Callable[[str], int | None]
 ) -> Task | None:
     head = candidate.head
-    ((workers,),) = write.ask("dispatch.worker_count")
-    if admission.cap(workers, jobs).holding:
-        return None
     try:
         task = write.task(head.seq)
     except NotFound:
@@ -89,6 +91,17 @@ def _claimable(
     # The index was wrong about this task: unless it is repaired, the same pick would come again for ever.
     write.mirror(head.seq)
     return None
+
+
+def _bind(write: Transaction, candidate: Candidate, plan: Plan) -> bool:
+    """Note the start of the session, and bind it to this host if the plan says so. False: meanwhile another start has
+    bound it to another host than the pick found."""
+    bound = placement.bound(candidate.head.bound)
+    # Fairness compares who started longest ago, so two starts in one millisecond must differ.
+    ((last,),) = write.ask("dispatch.last_start")
+    values = {"session": candidate.task.session, "at": max(write.now, last + 1)}
+    values |= {"binds": int(plan.binds), "bound": None if bound is None else bound.key}
+    return write.tell("dispatch.session_started", values) == 1
 
 
 def _take(
@@ -143,9 +156,8 @@ def _take(
         }
         | rows.identity_columns(supervisor),
     )
-    # Fairness compares who started longest ago, so two starts in one millisecond must differ.
-    ((last,),) = write.ask("dispatch.last_start")
-    write.tell("dispatch.session_started", {"session": task.session, "at": max(write.now, last + 1)})
+    if plan.moved is not None:
+        write.record("moved", task.seq, run=run, reason=plan.moved)
     started = LastStart(monotonic, supervisor.boot_id, str(run))
     write.tell("dispatch.set_meta", {"name": "last_start", "value": dumps(started)})
     return Claim(taken, run, plan)
