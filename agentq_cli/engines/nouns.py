@@ -173,6 +173,41 @@ class Trouble(NamedTuple):
     of_voice: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What a supervisor learns when it joins or renews; times are milliseconds since boot.
+
+    It renews `again_at`, and from `old_at` on others of this machine may take its runs over. `deadline` is when its
+    runs end by themselves, of a lease of `lease_ms`; None: there is no lease, and they never do. `superseded`: others
+    have taken this host for lost and its runs are theirs; it has to join again. `known` are the live runs of this host
+    that are on record; None if this machine alone knows of them. `anew`: since the last renewal the database was
+    reached over another connection, and it may be another one that does not know everything.
+    """
+
+    again_at: int
+    old_at: int
+    deadline: int | None = None
+    lease_ms: int = 0
+    superseded: bool = False
+    known: frozenset[RunId] | None = None
+    anew: bool = False
+
+    def may_start(self, now: int) -> bool:
+        """Whether something that is started now has time to be renewed."""
+        from agentq_cli.policy import leases
+
+        return self.deadline is None or leases.may_start(now, self.deadline, self.lease_ms)
+
+
+class Rescued(NamedTuple):
+    """What was done about a lost host: `reason` says which. `run` is one of its runs, and `task` its task as it is now
+    (None: another process finished it); without a run, the host itself was taken off the fleet."""
+
+    reason: str
+    run: RunId | None = None
+    task: Task | None = None
+
+
 class Leftovers(NamedTuple):
     """How many things dead processes have left behind: batches, supervisors on record, doorbells, unfinished
     commits."""

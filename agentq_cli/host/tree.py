@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.identity import Identity
 from agentq_cli.host.process import alive, current, identity_of, open_pidfd, processes, read_file, realm, send
+from agentq_cli.model.addresses import RunId
 
 DEFAULT_GRACE_MS = 5_000
 DEFAULT_PATIENCE_MS = 5_000
@@ -65,6 +66,17 @@ def marked(run: str, state_dir: str) -> set[Identity]:
         environment = read_file(f"/proc/{stat.pid}/environ")
         if environment and stat.pid != os.getpid() and wanted.issubset(environment.split(b"\0")):
             found.add(Identity(stat.pid, stat.start_time, realm()))
+    return found
+
+
+def runs_here(state_dir: str) -> set[RunId]:
+    """The runs whose marker some live process carries, except this one and those whose marker is no run's."""
+    here, found = b"AGENTQ_STATE_DIR=" + os.fsencode(state_dir), set()
+    for stat in processes():
+        words = (read_file(f"/proc/{stat.pid}/environ") or b"").split(b"\0")
+        if here in words and stat.pid != os.getpid():
+            runs = (word.removeprefix(b"AGENTQ_RUN=") for word in words if word.startswith(b"AGENTQ_RUN="))
+            found |= {run for each in runs if (run := RunId.read(os.fsdecode(each))) is not None}
     return found
 
 

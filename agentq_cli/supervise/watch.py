@@ -176,3 +176,10 @@ def unstarted(now: int, why: str) -> Outcome:
     return Outcome(
         status=RunStatus.SPAWN_ERROR, failure_class=FailureClass.SPAWN, error=why, finished_at=now, duration_ms=0
     )
+
+
+def abandoned(now: int, why: str) -> Outcome:
+    """The outcome of a run that was killed because it is no longer this host's; nobody records it."""
+    return Outcome(
+        status=RunStatus.CRASHED, failure_class=FailureClass.CRASHED, error=why, finished_at=now, duration_ms=0
+    )

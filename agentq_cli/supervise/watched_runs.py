@@ -4,18 +4,22 @@ them."""
 from __future__ import annotations
 
 import select
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.host import stop
 from agentq_cli.model.actions import Actor
 from agentq_cli.model.addresses import RunId
 from agentq_cli.model.statuses import Status
-from agentq_cli.supervise import limits, overdue
+from agentq_cli.supervise import limits, overdue, signs, strays
 from agentq_cli.supervise.duty import Duty, Happening
 from agentq_cli.supervise.guard import Tried
 from agentq_cli.supervise.starting import START
-from agentq_cli.supervise.watch import LOST_MS, Watched
+from agentq_cli.supervise.watch import LOST_MS, Watched, abandoned
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.model.workers import Sign
 
 STREAM_MS = 500
 """How often an agent's stream is read while it runs: its conversation's id is needed before it ends."""
@@ -104,7 +108,22 @@ class WatchedRuns:
                 with self._duty.guard.guarding(run.session, f"keeper {run}"):
                     watched.check_foreign()
 
+    def signs(self) -> dict[RunId, Sign]:
+        """What is known of those that have not ended."""
+        return signs.of(self._duty.queue.here, [run for run, watched in self.by_id.items() if not watched.ended])
+
     # Ending them
+
+    def abandon(self, why: str, *, known: Collection[RunId] = ()) -> Iterator[Happening]:
+        """Kill those that are not `known` to be this host's, at once: they run elsewhere, or soon will."""
+        duty = self._duty
+        for run, watched in self.by_id.items():
+            if watched.ended or run in known:
+                continue
+            with duty.guard.guarding(run.session, f"abandon {run}"):
+                strays.end(duty.queue.here, run)
+                watched.outcome, watched.ended = abandoned(duty.queue.now, why), True
+                yield duty.tell("stop", run, before=Status.RUNNING, after=Status.RUNNING, reason=why)
 
     def pass_on_stops(self) -> None:
         """Deliver recorded stops whose requesting process died before it could deliver them."""

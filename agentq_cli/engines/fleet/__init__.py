@@ -1,1 +1,1 @@
-"""The queue in PostgreSQL, over many machines."""
+"""The engine of the fleet: PostgreSQL, one row a task, for many machines. Loaded only with a URL."""
