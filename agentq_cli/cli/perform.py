@@ -36,6 +36,10 @@ class Surroundings:
 
             moments.read_in_utc()
         url = options.get("url")
+        if url is not None:
+            from agentq_cli.config.key_readers import url as checked_url
+
+            checked_url(url, "--url")
         self.made = Context(
             state_dir=state_directory(options.get("state_dir"), os.environ),
             clock=clock.from_environment(os.environ),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from agentq_cli.policy import figures as numbers
     from agentq_cli.policy import hooks as hook_policy
     from agentq_cli.policy import order
+    from agentq_cli.policy.placement import Bound, PassedOver
     from agentq_cli.policy.schedule import Schedule
 
     Template: TypeAlias = Callable[[Request, Task | None], NewTask]
@@ -177,6 +178,23 @@ class Upkeep(Protocol):
         """What a sweep has to clean up."""
 
 
+class Placing(Protocol):
+    """Which host runs what, if there are several."""
+
+    def expected(self, key: str) -> bool:
+        """Whether the host whose place has this key is to be waited for: it has not left for longer than a lease, and
+        is not lost."""
+
+    def ran_on(self, address: Address) -> Bound | None:
+        """The host of the task's last run; None if it has never run, or if there is only one host."""
+
+    def note(self, passed: Sequence[PassedOver]) -> None:
+        """Note for everybody what this host has passed over, and what it has not any more."""
+
+    def passed_over(self, session: str) -> list[PassedOver]:
+        """What the hosts that are there have passed over in a session, and still do."""
+
+
 class Heads(Protocol):
     """What may be started, kept up to date from one start to the next."""
 
@@ -192,8 +210,11 @@ class Heads(Protocol):
         parallel: Callable[[str], int | None],
         place: order.Place = ...,
         without: Collection[str] = (),
+        fleet_jobs: int | None = None,
+        fits: order.Fits = ...,
     ) -> order.Head | None:
-        """The task to start next, from no session in `without`; None if no slot is free or no task may start.
+        """The task to start next, from no session in `without`; None if no slot is free or no task may start. `jobs` is
+        the cap of this host, `fleet_jobs` that of all hosts together, None if there is none.
 
         `place` finds the directory in which a task's agent would edit; by default no agent edits.
         """

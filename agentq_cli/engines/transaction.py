@@ -33,6 +33,13 @@ class Reading(Protocol):
         """The rows of a statement, `FILE.NAME`."""
 
 
+class OfSession(Reading, Protocol):
+    """What can be asked about one session."""
+
+    def environment(self, number: int) -> str | None:
+        """An environment that `keep_environment` has kept; None if that was on another host."""
+
+
 class Snapshots(Reading, Protocol):
     """What can be asked several questions of one moment."""
 
@@ -83,6 +90,12 @@ class Transaction(Writing, Protocol):
 
     def run(self, run: RunId) -> Run:
         """One attempt. Raises NotFound."""
+
+    def environment(self, number: int) -> str | None:
+        """An environment that `keep_environment` has kept; None if that was on another host."""
+
+    def keep_environment(self, text: str) -> int:
+        """Keep the environment of a submitting shell (`base.environment.text`); equal ones have one number."""
 
     def next_seq(self) -> int:
         """The N of the next new task."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from agentq_cli.base.identity import Identity
     from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan, Renewal, Rescued, WhichRuns
-    from agentq_cli.engines.subdoors import Figures, Heads, Hooks, Upkeep, Voice
+    from agentq_cli.engines.subdoors import Figures, Heads, Hooks, Placing, Upkeep, Voice
     from agentq_cli.host.bells import Bell
     from agentq_cli.host.output import OutputReader as Output
     from agentq_cli.host.place import Place
@@ -56,6 +56,10 @@ class Queue(Protocol):
     @property
     def figures(self) -> Figures:
         """What screens and reports show."""
+
+    @property
+    def placing(self) -> Placing:
+        """Which host runs what."""
 
     @property
     def upkeep(self) -> Upkeep:
@@ -304,6 +308,7 @@ class Queue(Protocol):
         jobs: int,
         parallel: Parallel,
         host: str,
+        fleet_jobs: int | None = None,
         newest: LastStart | None = None,
         monotonic: int = 0,
     ) -> Claim | None:

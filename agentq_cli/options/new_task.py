@@ -104,7 +104,7 @@ class TaskMaker:
         prompt, argv = work(given, what)
         shape = self._shape(given, session, argv is not None, what)
         options = shape.options
-        if argv is not None:
+        if argv is not None and self._at.url is None:
             path = path_of(shape.launch, options, self._captured)
             self._programs.check_command(argv, shape.cwd, path, what("exec"))
         rank = read(KEYS["priority"], given, options, what) or 0
@@ -164,7 +164,7 @@ class TaskMaker:
             on_dep_failure=read(KEYS["on_dep_failure"], given, options, what) or KEYS["on_dep_failure"].choices[0],
             shared=self._shared(given, options, exec_, what),
         )
-        if agent is not None:
+        if agent is not None and self._at.url is None:
             self._programs.check_agent(agent, path_of(shape.launch, options, self._captured), what("agent"))
         if kept is not None:
             self._shapes[kept] = shape
@@ -205,7 +205,7 @@ class TaskMaker:
             path = os.getcwd() if named is None else os.path.abspath(values.parse_path(named, what("cwd")))
         except FileNotFoundError:
             raise Usage(f"{what('cwd')}: the current directory no longer exists") from None
-        if named == "" or not os.path.isdir(path):
+        if named == "" or not (os.path.isdir(path) or self._elsewhere(named)):
             raise Usage(f"{what('cwd')} '{named}': no such directory")
         return text(path, what("cwd"))
 
@@ -235,7 +235,7 @@ class TaskMaker:
             raise Usage(f"{what('agent_arg')} '{arguments[0]}': a command has no agent")
         return Launch(
             **plain,
-            env=environment(given, options, what, private_tmp=not exec_),
+            env=environment(self._at, given, options, what, private_tmp=not exec_),
             on=hosts.wanted(self._at, given, options, what),
             agent_args=() if exec_ else (*options.get("agent_arg", ()), *arguments),
             stdin=stdin if exec_ else None,
@@ -258,10 +258,7 @@ class TaskMaker:
                     raise Usage(f"{what} '-': more than {shown}; write it to a file and give its path")
                 self._typed = f"-{data.decode('utf-8', 'surrogateescape')}"
             return self._typed
-        path = os.path.abspath(values.parse_path(named, what))
-        if not os.path.isfile(path):
-            raise Usage(f"{what} '{named}': no such file")
-        return path
+        return self._file(named, what)
 
     def _max_cost(self, given: Given, options: Given, agent: str | None, what: Callable[[str], str]) -> float | None:
         """The most that all runs of the task may cost. Raises Usage if nothing could enforce the limit."""
@@ -289,10 +286,17 @@ class TaskMaker:
         named = given.get("script") or options.get("script")
         if named is None:
             return None
-        path = os.path.abspath(values.parse_path(named, what("script")))
-        if not os.path.isfile(path):
-            raise Usage(f"{what('script')} '{named}': no such file")
-        return text(path, what("script"))
+        return text(self._file(named, what("script")), what("script"))
+
+    def _file(self, named: str, what: str) -> str:
+        path = os.path.abspath(values.parse_path(named, what))
+        if not (os.path.isfile(path) or self._elsewhere(named)):
+            raise Usage(f"{what} '{named}': no such file")
+        return path
+
+    def _elsewhere(self, named: str | None) -> bool:
+        """Whether a path that is not on this machine may be on the one that runs the task."""
+        return self._at.url is not None and named is not None and os.path.isabs(named)
 
 
 def content(place: str, given: Given) -> dict[str, Any]:

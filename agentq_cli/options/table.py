@@ -306,7 +306,14 @@ ROWS: tuple[Any, ...] = (
         "Let its agent edit while another agent edits in the same directory, or in one inside or around it.",
         {"field": "shared"},
     ),
-    ("--env -e", DEFAULTS, "pairs", WHERE, "A variable for its environment; repeatable.", {"field": "launch.env"}),
+    (
+        "--env -e",
+        DEFAULTS,
+        "pairs",
+        WHERE,
+        "A variable for its environment; K alone takes it from the host that runs it; repeatable.",
+        {"metavar": "K[=V]", "field": "launch.env"},
+    ),
     (
         "--env-file",
         DEFAULTS,

@@ -55,22 +55,38 @@ MOVED = (
 
 
 def plan(
-    task: Task, config: Config, past: Past, *, now: int, here: Place | None = None, head: Head | None = None
+    task: Task,
+    config: Config,
+    past: Past,
+    *,
+    now: int,
+    here: Place | None = None,
+    head: Head | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> Plan:
     """What a task's next run starts. A problem becomes the plan's `error`, never an exception. `here` has the files of
-    the run before it, whose check may have failed. With several hosts `head` says what its session is bound to."""
+    the run before it, whose check may have failed. With several hosts `head` says what its session is bound to.
+    `environ` is the supervisor's environment, which may lack a variable."""
+    try:
+        if environ is not None:
+            variables.check_host(task.work, config, environ)
+    except AgentqError as error:
+        return Plan(argv=task.work.argv or (task.work.agent or "",), error=error.message)
     if head is None or head.needs is None:
         return _plan(task, config, past, now=now, here=here)
-    affinity = placement.affinity_of(task.session, config.sessions.get(task.session, {}).get("affinity"))
-    binds, bound = placement.binds(affinity, placement.read(head.needs)), placement.bound(head.bound)
+    binds = placement.binds(affinity(task.session, config), placement.read(head.needs))
+    bound = placement.bound(head.bound)
     left = bound.name if binds and bound is not None and not bound.here else None
     made = _plan(task, config, past, now=now, here=here, left=left)
     return replace(made, binds=binds, moved=left and f"from host '{left}' to '{config.fleet.host}'")
 
 
-def _plan(
-    task: Task, config: Config, past: Past, *, now: int, here: Place | None, left: str | None = None
-) -> Plan:
+def affinity(session: str, config: Config) -> str:
+    """Where the tasks of a session run, as this host's configuration says."""
+    return placement.affinity_of(session, config.sessions.get(session, {}).get("affinity"))
+
+
+def _plan(task: Task, config: Config, past: Past, *, now: int, here: Place | None, left: str | None = None) -> Plan:
     import uuid
 
     timeout_ms = retry.time_left_ms(task.work.launch, past.unfit_ms)
@@ -252,12 +268,13 @@ def request(
 
         tree = asked(config, here.path, task, run, lands=claim.plan.lands)
         tree = tree if find is None else based(tree, find)
+    told = variables.of_run(task, run, here, zone, tree, config.url)
     return LaunchRequest(
         run_dir=here.run_path(run),
         run=str(run),
         argv=claim.plan.argv,
         cwd=task.work.cwd if tree is None else tree.directory,
-        env={name: each.value for name, each in own.items()} | variables.of_run(task, run, here, zone, tree),
+        env={name: each.value for name, each in own.items()} | told,
         umask=task.work.launch.umask,
         stdin_path=task.work.launch.stdin,
         stdin_text=claim.plan.stdin_text,

@@ -76,7 +76,7 @@ class Supervision:
         self._hooks = Hooks(queue, duty.identity, environ, Actor.SUPERVISOR)
         self._lease = Lease(duty)
         self._stopping = Stopping(duty)
-        self._ending = Ending(duty)
+        self._ending = Ending(duty, self._starter.fitting)
 
     @property
     def watched(self) -> Sequence[Watched]:
@@ -188,7 +188,9 @@ class Supervision:
                 self._starter.arrive()
         yield from self._answering.step({run.session for run in runs.by_id})
         yield from self._dependents.step()
+        self._starter.fitting.begin()
         yield from self._fill() if self._claiming else self._ask_gates(None)
+        self._starter.fitting.tell()
         # After everything else, as nothing waits for them.
         yield from self._call_hooks()
 

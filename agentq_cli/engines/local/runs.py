@@ -148,6 +148,7 @@ class Runs(Tasks):
         jobs: int,
         parallel: Parallel,
         host: str,
+        fleet_jobs: int | None = None,
         newest: LastStart | None = None,
         monotonic: int = 0,
     ) -> Claim | None:
@@ -162,6 +163,7 @@ class Runs(Tasks):
                 jobs=jobs,
                 parallel=parallel,
                 host=host,
+                fleet_jobs=fleet_jobs,
                 newest=newest,
                 monotonic=monotonic,
             )
