@@ -1,8 +1,8 @@
-"""The verbs of hosts and their supervisors: joined, renewed, found lost, taken over; and who is alive.
+"""The verbs of hosts and their supervisors: joined, renewed, found lost, taken over.
 
 A host is a row that its supervisors and sweeps renew, and its id is the fence: `workers` refers to it, so a host that
 was taken over can claim nothing. The take-over is one commit: it ends the runs of a host and deletes its row, unless
-the host has given a sign. Nobody ever looks a process of another host up by its pid.
+the host has given a sign.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from agentq_cli import __version__
 from agentq_cli.base import procfs
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.errors import Busy, Usage
-from agentq_cli.base.json_text import dumps, loads
-from agentq_cli.engines.fleet import ending, errors, lease
+from agentq_cli.base.json_text import dumps
+from agentq_cli.engines.fleet import ending, errors, lease, presence
 from agentq_cli.engines.fleet.observing import Observer
 from agentq_cli.engines.nouns import Renewal, Rescued
-from agentq_cli.engines.shared.runs import Attendance
+from agentq_cli.engines.fleet.presence import Presence
 from agentq_cli.engines.steps import rows
-from agentq_cli.host import attendance, lease_file
+from agentq_cli.host import lease_file
 from agentq_cli.model.actions import Actor
-from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.addresses import RunId
 from agentq_cli.policy import leases, timelines
 from agentq_cli.policy.observation import Beat
 
@@ -36,8 +36,7 @@ if TYPE_CHECKING:
     from agentq_cli.engines.nouns import Candidate, Claim, Plan
     from agentq_cli.engines.transaction import Reading
     from agentq_cli.model.fleet import FleetSettings
-    from agentq_cli.model.hosts import Host
-    from agentq_cli.model.workers import Sign, Supervisor, Worker
+    from agentq_cli.model.workers import Sign, Supervisor
 
     Signs = Mapping[RunId, Sign]
 
@@ -48,7 +47,7 @@ WATCH = 4
 POLL_SECONDS = 0.1
 
 
-class Hosts(Attendance):
+class Hosts(Presence):
     """The verbs of supervisors, over many machines."""
 
     database: Connection
@@ -165,7 +164,7 @@ class Hosts(Attendance):
         before, self._connects = self._connects, self.connects
         return Renewal(
             again_at if loss is None else min(again_at, loss),
-            asked_at + lapse_ms(lease_ms),
+            asked_at + presence.lapse_ms(lease_ms),
             deadline,
             lease_ms,
             known=known,
@@ -263,30 +262,3 @@ class Hosts(Attendance):
             raise Busy(errors.at(self.database.url, why))
         if self._wait.record:
             write.tell("dispatch.set_meta", {"name": "timeline", "value": current})
-
-    # Who is there
-
-    def hosts(self) -> list[Host]:
-        from agentq_cli.model.hosts import Host
-
-        found = []
-        for row in self.reading.ask("hosts.all"):
-            id, name, boot_id, version, beat_at, lease_ms, jobs, agents, labels, left_at, running, here = row
-            found.append(
-                Host(
-                    id=id,
-                    name=name,
-                    state=state_of(self.now, beat_at, lease_ms, left_at),
-                    labels=tuple(loads(labels)),
-                    agents=tuple(loads(agents)),
-                    running=running,
-                    jobs=jobs,
-                    beat_at=beat_at,
-                    version=version,
-                    boot_id=boot_id,
-                    lease_ms=lease_ms,
-                    left_at=left_at,
-                    here=bool(here),
-                )
-            )
-        return found
