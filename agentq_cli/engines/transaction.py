@@ -55,6 +55,10 @@ class Writing(Reading, Protocol):
 
     actor: Actor
 
+    @property
+    def session(self) -> str | None:
+        """The session of its events, if it is over one."""
+
     def tell(self, statement: str, values: Values = ..., /) -> int:
         """Change something; how many rows were changed."""
 
@@ -80,7 +84,9 @@ class Writing(Reading, Protocol):
 class Transaction(Writing, Protocol):
     """A transaction over one session: the only place where a task changes."""
 
-    session: str
+    @property
+    def session(self) -> str:
+        """The session."""
 
     unsettled: list[int]
     """Tasks that have ended or been reopened, and whose dependents are still to be settled."""

@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "queue"))
 
-from fleet_machines import Fleet  # noqa: E402
+from fleet_machines import Fleet
 
 
 @pytest.fixture

@@ -82,7 +82,9 @@ class Fleet:
 
     def events(self, name: str) -> list[str | None]:
         """The reasons of the events of that name, oldest first."""
-        return [reason for (reason,) in self.ask(f"SELECT reason FROM agentq.events WHERE event = '{name}' ORDER BY id")]
+        return [
+            reason for (reason,) in self.ask(f"SELECT reason FROM agentq.events WHERE event = '{name}' ORDER BY id")
+        ]
 
     def close(self) -> None:
         """Close what is open."""

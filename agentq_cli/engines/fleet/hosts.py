@@ -16,8 +16,8 @@ from agentq_cli.base.errors import Busy, Usage
 from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.fleet import ending, errors, lease, presence
 from agentq_cli.engines.fleet.observing import Observer
-from agentq_cli.engines.nouns import Renewal, Rescued
 from agentq_cli.engines.fleet.presence import Presence
+from agentq_cli.engines.nouns import Renewal, Rescued
 from agentq_cli.engines.steps import rows
 from agentq_cli.host import lease_file
 from agentq_cli.model.actions import Actor
@@ -154,7 +154,9 @@ class Hosts(Presence):
             return Renewal(answered, answered, superseded=True)
         deadline = lease.keep(self.here, host, beat, asked_at, lease_ms)
         self._observer.look((Beat(*each) for each in beats or ()), answered)
-        return self._renewal(asked_at, lease_ms, deadline=deadline, known=frozenset(RunId(*each) for each in runs or ()))
+        return self._renewal(
+            asked_at, lease_ms, deadline=deadline, known=frozenset(RunId(*each) for each in runs or ())
+        )
 
     def _renewal(
         self, asked_at: int, lease_ms: int, *, deadline: int, known: frozenset[RunId] | None = None

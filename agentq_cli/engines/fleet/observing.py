@@ -45,7 +45,9 @@ class Observer:
         if document.get("boot") != procfs.boot_id():
             return
         try:
-            self._seen = {int(host): Sighting(int(beat), int(since)) for host, (beat, since) in document["seen"].items()}
+            self._seen = {
+                int(host): Sighting(int(beat), int(since)) for host, (beat, since) in document["seen"].items()
+            }
         except (AttributeError, KeyError, TypeError, ValueError):
             self._seen = {}
 
