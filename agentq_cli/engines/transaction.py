@@ -55,20 +55,15 @@ class Writing(Reading, Protocol):
 
     actor: Actor
 
-<<<<<<< HEAD
     @property
     def session(self) -> str | None:
         """The session of its events, if it is over one."""
 
-    def tell(self, statement: str, values: Values = ..., /) -> int:
-        """Change something; how many rows were changed."""
-=======
     def tell(self, statement: str, values: Values = ..., /) -> object:
         """Change something, at the latest before the next question or the commit."""
 
     def change(self, statement: str, values: Values = ..., /) -> int:
         """Change something now; how many rows were changed."""
->>>>>>> f-sql
 
     def record(
         self,

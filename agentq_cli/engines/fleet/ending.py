@@ -20,7 +20,7 @@ def ended(write: SessionWrite, run: RunId, outcome: Outcome) -> Task | None:
     task = finish.finish(write, run, outcome, posted=True, jitter=random.random())
     if task is not None:
         said = {"run": str(run), "task": str(run.address), "status": str(outcome.status), "result": outcome.result}
-        write.later("dispatch.post", {"id": str(run), "content": dumps(said), "at": outcome.finished_at})
+        write.tell("dispatch.post", {"id": str(run), "content": dumps(said), "at": outcome.finished_at})
     return task
 
 

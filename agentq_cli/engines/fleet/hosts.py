@@ -11,7 +11,6 @@ import time
 
 from agentq_cli import __version__
 from agentq_cli.base import procfs
-from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.errors import Busy, Usage
 from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.fleet import ending, errors, lease, presence
@@ -53,16 +52,13 @@ class Hosts(Presence):
     database: Connection
     settings: FleetSettings
     own: dict[str, Any]
+    connects: int
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.boottime = monotonic_ms
-        """The clock of this process: milliseconds since boot, sleep included."""
-
+    def __init__(self) -> None:
         self._observer = Observer()
         self._wait = timelines.SETTLED
         self._timeline = ""
-        self._connects = 0
+        self._connected = 0
         self._claiming = False
 
     # Going on duty
@@ -80,7 +76,7 @@ class Hosts(Presence):
                     found = write.ask("hosts.rejoin", values | {"id": row.id, "beat": row.beat})
                 for host, _ in found:
                     self.own["host_id"] = host
-                    write.later("dispatch.register", self._row_of(supervisor))
+                    write.tell("dispatch.register", self._row_of(supervisor))
                     write.wake()
             for host, beat in found:
                 deadline = lease.keep(self.here, host, beat, asked_at, wanted)
@@ -163,7 +159,7 @@ class Hosts(Presence):
     ) -> Renewal:
         again_at = asked_at + leases.renewal_ms(lease_ms)
         loss = self._observer.next_loss(self.boottime())
-        before, self._connects = self._connects, self.connects
+        before, self._connected = self._connected, self.connects
         return Renewal(
             again_at if loss is None else min(again_at, loss),
             asked_at + presence.lapse_ms(lease_ms),
@@ -175,8 +171,8 @@ class Hosts(Presence):
 
     def leave(self, identity: Identity) -> None:
         with self.in_queue(actor=Actor.SUPERVISOR) as write:
-            write.later("dispatch.unregister", rows.identity_columns(identity))
-            write.later("hosts.left", {"at": write.now})
+            write.tell("dispatch.unregister", rows.identity_columns(identity))
+            write.tell("hosts.left", {"at": write.now})
             write.wake()
 
     def bell(self) -> Bell:
@@ -200,7 +196,7 @@ class Hosts(Presence):
             for session, seq, attempt, stop in write.ask("hosts.runs_of", {"id": beat.host}):
                 run = RunId(session, seq, attempt)
                 done.append(Rescued(why, run, ending.lost(write.part(session), run, stop=stop, why=why)))
-            write.later("hosts.forget", {"id": beat.host})
+            write.tell("hosts.forget", {"id": beat.host})
             write.record("lost", reason=why)
         return done
 

@@ -1,4 +1,4 @@
-"""The lease of this machine's host, as its place has it: who it is, what was renewed last, and what a new one may be."""
+"""The lease of this machine's host, as its place has it: who that is, what was renewed last, what a new one may be."""
 
 from __future__ import annotations
 

@@ -8,6 +8,8 @@ from agentq_cli.engines.shared.readings import Readings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from agentq_cli.model.actions import Actor
     from agentq_cli.model.addresses import RunId
     from agentq_cli.model.runs import Outcome
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
 
 class FleetQueue(Opened, Hosts, Readings):
     """An open fleet."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        Hosts.__init__(self)
+        Opened.__init__(self, *args, **options)
 
     def finish(self, run: RunId, outcome: Outcome, *, actor: Actor, background: bool = False) -> Task | None:
         from agentq_cli.engines.fleet import ending

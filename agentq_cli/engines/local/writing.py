@@ -29,6 +29,8 @@ class Writing(Asking):
     def tell(self, name: str, values: Values = NOTHING, /) -> int:
         return self.database.execute(statement(name), values).rowcount
 
+    change = tell
+
     def keep_environment(self, text: str) -> int:
         """See `transaction.Transaction`; for the file of a session."""
         self.tell("write.keep_environment", {"variables": text})
