@@ -26,16 +26,22 @@ class Place:
     its runs.
 
     `allow_network_fs` is whether its user allowed a network file system; it is passed on to every agentq started for
-    it.
+    it. `leased`: it is a host of a fleet, and its runs end with its lease.
     """
 
     path: str
     allow_network_fs: bool = False
+    leased: bool = False
 
     @property
     def bells(self) -> str:
         """The directory of the doorbells, one FIFO per waiting process."""
         return f"{self.path}/bells"
+
+    @property
+    def lease(self) -> str:
+        """The file that says until when the runs of a host are its own; see `lease_file`."""
+        return f"{self.path}/lease"
 
     @property
     def wake_lock(self) -> str:
