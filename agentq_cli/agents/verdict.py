@@ -16,7 +16,7 @@ import stat
 from agentq_cli.agents.reader import Reader, Verdict, storable
 from agentq_cli.agents.reset_time import reset_time
 from agentq_cli.base.dataclass import dataclass
-from agentq_cli.model.runs import Outcome
+from agentq_cli.model.runs import LEASE, Outcome
 from agentq_cli.model.statuses import FailureClass, RunStatus
 
 TYPE_CHECKING = False
@@ -66,6 +66,7 @@ STOPPED = {
         "no output and no heartbeat for longer than its stall time-out",
     ),
     "oom": (RunStatus.OOM, FailureClass.OOM, "used more memory than its limit"),
+    LEASE: (RunStatus.CRASHED, FailureClass.CRASHED, "the lease of its host was over"),
     "budget": (RunStatus.ERROR, FailureClass.BUDGET, "cost more than its limit"),
 }
 """The end of a run that agentq stopped itself, by the recorded reason."""

@@ -34,8 +34,8 @@ def of_any_boot(path: str) -> Lease | None:
     """The same, of whichever boot."""
     document = files.load(path) or {}
     try:
-        lease = Lease(**document)
-    except TypeError:
+        lease = Lease(*(document[name] for name in Lease._fields))
+    except KeyError:
         return None
     numbers = (lease.host, lease.deadline, lease.lease_ms, lease.beat)
     return lease if all(type(each) is int for each in numbers) else None

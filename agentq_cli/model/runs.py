@@ -37,6 +37,9 @@ class Check(NamedTuple):
 LIMIT = "limit"
 """The reason for which a keeper stops a check that has reached its own time-out."""
 
+LEASE = "lease"
+"""The reason for which a keeper ends a run when the lease of its host is over."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

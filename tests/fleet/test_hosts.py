@@ -168,7 +168,7 @@ def test_a_machine_that_was_started_anew_is_the_same_host_and_settles_what_ran(
 
 
 def test_a_place_that_was_put_back_from_a_copy_is_another_host(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody can tell whether the machine that renewed it since is this one: what ran there is still to be taken over."""
+    """Nobody can tell whether the machine that renewed it since is this one: its runs are still to be taken over."""
     a = fleet.machine("a", lease_ms=2_000)
     a.join()
     copy = a.state_dir.parent / "copy"
