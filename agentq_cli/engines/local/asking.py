@@ -38,6 +38,11 @@ class Asking:
     def snapshot(self) -> AbstractContextManager[None]:
         return connection.snapshot(self.database)
 
+    def environment(self, number: int) -> str | None:
+        """See `transaction.OfSession`; for the file of a session."""
+        found = self.ask("write.environment", {"id": number})
+        return found[0][0] if found else "{}"
+
 
 class Writing(Asking):
     """A transaction, asked and told. `state` is where the holds have their copy."""
@@ -52,6 +57,12 @@ class Writing(Asking):
 
     def tell(self, name: str, values: Values = NOTHING, /) -> int:
         return self.database.execute(statement(name), values).rowcount
+
+    def keep_environment(self, text: str) -> int:
+        """See `transaction.Transaction`; for the file of a session."""
+        self.tell("write.keep_environment", {"variables": text})
+        ((found,),) = self.ask("write.environment_of", {"variables": text})
+        return int(found)
 
     def record(
         self,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from agentq_cli.base.clock import Clock
     from agentq_cli.engines.local.figures import Figures
     from agentq_cli.engines.local.hooks import Hooks
+    from agentq_cli.engines.local.placing import Placing
     from agentq_cli.engines.local.voice import Voice
     from agentq_cli.model.sessions import Event, Message, SessionInfo
     from agentq_cli.model.tasks import Task, WaitingFor
@@ -212,6 +213,13 @@ class LocalQueue(Readings):
         from agentq_cli.engines.local.voice import Voice
 
         return Voice(self)
+
+    @property
+    def placing(self) -> Placing:
+        """Which host runs what: this one everything."""
+        from agentq_cli.engines.local.placing import Placing
+
+        return Placing()
 
     @property
     def figures(self) -> Figures:

@@ -24,17 +24,20 @@ if TYPE_CHECKING:
 
     from agentq_cli.base.clock import Clock
     from agentq_cli.engines.local.state_dir import StateDir
-    from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan, WhichRuns
+    from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan, Renewal, Rescued, WhichRuns
     from agentq_cli.engines.steps import heads
-    from agentq_cli.host.output import OutputReader as Output
+    from agentq_cli.host.output import Output
+    from agentq_cli.host.run_directory import RunDirectory
     from agentq_cli.model.addresses import Address, RunId
+    from agentq_cli.model.hosts import Host
     from agentq_cli.model.runs import Outcome, Run
     from agentq_cli.model.tasks import Task
-    from agentq_cli.model.workers import LastStart, Supervisor, Worker
+    from agentq_cli.model.workers import LastStart, Sign, Supervisor, Worker
     from agentq_cli.policy import order
     from agentq_cli.policy.admission import Gate
 
 
+NOTHING: Mapping[RunId, Sign] = {}
 Parallel: TypeAlias = "Callable[[str], int | None]"
 
 
@@ -70,6 +73,12 @@ class Runs(Tasks):
         from agentq_cli.host.output import OutputReader
 
         return OutputReader(self.here.run(run), stream, offset)
+
+    def files(self, run: RunId) -> RunDirectory:
+        return self.here.run(run)
+
+    def put_output(self, run: RunId, directory: RunDirectory, *, over: bool = False) -> int | None:
+        return None  # whoever may open the queue may open the files
 
     def workers(self) -> list[Worker]:
         return [rows.worker(row) for row in self.reading.ask("read.workers")]
@@ -146,6 +155,7 @@ class Runs(Tasks):
         jobs: int,
         parallel: Parallel,
         host: str,
+        fleet_jobs: int | None = None,
         newest: LastStart | None = None,
         monotonic: int = 0,
     ) -> Claim | None:
@@ -160,6 +170,7 @@ class Runs(Tasks):
                 jobs=jobs,
                 parallel=parallel,
                 host=host,
+                fleet_jobs=fleet_jobs,
                 newest=newest,
                 monotonic=monotonic,
             )
@@ -267,11 +278,12 @@ class Runs(Tasks):
 class Attendance(Runs):
     """The verbs of supervisors."""
 
-    def join(self, supervisor: Supervisor) -> None:
+    def join(self, supervisor: Supervisor) -> Renewal:
         if self.state.kept is None:
             self.keep_connections()
         self.register(supervisor)
         self.ring()
+        return self._renewal(supervisor.renewed_at)
 
     def register(self, supervisor: Supervisor) -> None:
         """Put a supervisor on record."""
@@ -283,8 +295,25 @@ class Attendance(Runs):
         }
         self.tell("dispatch.register", values)
 
-    def renew(self, identity: Identity, *, jobs: int, renewed_at: int) -> None:
+    def renew(
+        self, identity: Identity, *, jobs: int, renewed_at: int, signs: Mapping[RunId, Sign] = NOTHING
+    ) -> Renewal:
         self.tell("dispatch.renew", rows.identity_columns(identity) | {"jobs": jobs, "renewed_at": renewed_at})
+        return self._renewal(renewed_at)
+
+    def _renewal(self, renewed_at: int) -> Renewal:
+        from agentq_cli.engines.nouns import Renewal
+        from agentq_cli.host import attendance
+
+        return Renewal(renewed_at + attendance.RENEW_MS, renewed_at + attendance.LEASE_MS)
+
+    def rescue(self, *, actor: Actor) -> Iterator[Rescued]:
+        return iter(())  # whoever is on duty here is on this machine
+
+    def hosts(self) -> list[Host]:
+        from agentq_cli.engines.local import this_host
+
+        return [this_host.described(self)]
 
     def set_gates(self, identity: Identity, gates: Sequence[Gate]) -> None:
         self.tell("dispatch.set_gates", rows.identity_columns(identity) | {"gates": rows.gates_text(gates)})
