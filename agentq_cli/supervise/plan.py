@@ -65,7 +65,7 @@ def plan(
     environ: Mapping[str, str] | None = None,
 ) -> Plan:
     """What a task's next run starts. A problem becomes the plan's `error`, never an exception. The queue has what is
-    known of the runs before it, whose check may have failed. With several hosts `head` says what its session is bound to.
+    known of the runs before it, whose check may have failed. With several hosts `head` says what binds its session.
     `environ` is the supervisor's environment, which may lack a variable."""
     try:
         if environ is not None:

@@ -1,12 +1,13 @@
 """What steps work with in the fleet (`engines.transaction`): a connection asked and told by the names of statements.
 
 Every statement may use what its owner is: `session` (of a transaction or a reading of one), `host_id` and `host_key`
-(of this machine's host). Writes whose count nobody asks for are sent with the next question, or with the commit.
+(of this machine's host). What is told is sent with the next question, or with the commit.
 """
 
 from __future__ import annotations
 
 from agentq_cli.base.context import contextmanager
+from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.fleet import queries
 from agentq_cli.engines.steps import rows, saving
 
@@ -73,15 +74,16 @@ class Writing(Asking):
     def ask(self, name: str, values: Values = NOTHING, /) -> list[Row]:
         return self.database.send(self._with_later(name, values))
 
-    def tell(self, name: str, values: Values = NOTHING, /) -> int:
-        return self.database.change(self._with_later(name, values))
-
-    def later(self, name: str, values: Values = NOTHING, /) -> None:
-        """`tell`, whose count nobody asks for."""
+    def tell(self, name: str, values: Values = NOTHING, /) -> None:
         self.commit.later.append(self.database.written(name, {**self.own, **values}))
 
+    def change(self, name: str, values: Values = NOTHING, /) -> int:
+        return self.database.change(self._with_later(name, values))
+
+    later = tell
+
     def _with_later(self, name: str, values: Values) -> bytes:
-        self.later(name, values)
+        self.tell(name, values)
         return self.flushed()
 
     def flushed(self) -> bytes:
@@ -106,13 +108,13 @@ class Writing(Asking):
 
         attempt = None if run is None else run.attempt
         told = Event(0, self.now, self.session, seq, attempt, before, after, event, self.actor, reason)
-        self.later("write.event", rows.event_columns(told, hook=hook, agent=agent))
+        self.tell("write.event", rows.event_columns(told, hook=hook, agent=agent))
         if event not in QUIET:
             self.wake()
 
     def notify(self, session: str) -> None:
         """Have the commit ring for a session; "" is the whole queue."""
-        self.later("open.notify", {"channel": self.database.schema, "session": session})
+        self.tell("open.notify", {"channel": self.database.schema, "session": session})
 
     def wake(self) -> None:
         """Have the commit wake whoever waits for something of this session."""
@@ -169,10 +171,10 @@ class SessionWrite(Writing):
             if len(new) > MOST_ROWS:
                 self.database.send(self.flushed())
         if new:
-            self.later("write.took_seqs", {"next": new[-1].seq + 1})
+            self.tell("write.took_seqs", {"next": new[-1].seq + 1})
 
     def publish(self, first: int, batch: str | None = None) -> None:
-        self.later("write.events_of_new", {"first": first, "at": self.now, "actor": self.actor})
+        self.tell("write.events_of_new", {"first": first, "at": self.now, "actor": self.actor})
         self.wake()
 
     def mirror(self, seq: int) -> None:
@@ -185,12 +187,13 @@ class SessionWrite(Writing):
         fence = {"before_status": before.status, "before_runs": before.runs}
         text = queries.save(tuple(columns), self.database.schema)
         self.commit.later.append(self.database.filled(text, {**self.own, **columns, **fence}))
-        return bool(self.database.change(self.flushed()))
+        # It still is as `before`: that was read in this transaction, and nobody else writes meanwhile.
+        return True
 
     save = saving.save
 
     def remove(self, seq: int) -> None:
-        self.later("write.delete_task", {"seq": seq})
+        self.tell("write.delete_task", {"seq": seq})
 
     def settle_elsewhere(self, session: str, seq: int) -> None:
         """Settle the dependencies of a task of another session before the commit."""
@@ -233,7 +236,7 @@ def _work(task: Task) -> rows.Columns:
     """The columns of what is to be done, and what is derived from it."""
     return rows.work_columns(task.work) | {
         "directory": task.work.directory,
-        "on_hosts": rows.dumps(sorted(task.work.launch.on)),
+        "on_hosts": dumps(sorted(task.work.launch.on)),
     }
 
 
