@@ -101,7 +101,7 @@ def _bind(write: Transaction, candidate: Candidate, plan: Plan) -> bool:
     ((last,),) = write.ask("dispatch.last_start")
     values = {"session": candidate.task.session, "at": max(write.now, last + 1)}
     values |= {"binds": int(plan.binds), "bound": None if bound is None else bound.key}
-    return write.tell("dispatch.session_started", values) == 1
+    return write.change("dispatch.session_started", values) == 1
 
 
 def _take(
