@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from supervised_runs import RunHandle, Runs, until
@@ -22,7 +23,7 @@ from agentq_cli.model.addresses import RunId
 from agentq_cli.model.runs import Outcome
 from agentq_cli.model.statuses import FailureClass, RunStatus
 from agentq_cli.policy import checked, leases
-from agentq_cli.supervise import fence
+from agentq_cli.supervise import strays
 
 AHEAD_MS = 600
 """How far ahead the deadline is with each renewal."""
@@ -155,12 +156,13 @@ def test_who_finds_a_run_that_is_none_of_this_host_kills_it_and_no_other(runs: R
     with Host(runs, KEEPERS) as host:
         run = launched(runs, host)
         everything = whole_tree(run) | {run.start().identity}
-        own = RunId("s", 1, 1)
-        assert fence.strangers(host.place, {own}) == []
-        assert fence.strangers(host.place, {RunId("s", 1, 2)}) == [own]
-        assert fence.kill(host.place, [own])
+        own = SimpleNamespace(id=RunId("s", 1, 1), elsewhere=False)
+        queue = SimpleNamespace(here=host.place, workers=lambda: [own])
+        assert list(strays.end_unknown(queue)) == []
+        assert all(map(process.alive, everything))
+        own.elsewhere = True
+        assert list(strays.end_unknown(queue)) == [own.id]
         assert not any(map(process.alive, everything))
-        assert fence.strangers(host.place, ()) == []
 
 
 @pytest.mark.parametrize("stage", ["script", "check"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import AgentqError
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from agentq_cli.engines.nouns import Renewal, Rescued
     from agentq_cli.engines.shared.figures import Figures
     from agentq_cli.engines.shared.hooks import Hooks
-    from agentq_cli.host.output import OutputReader as Output
+    from agentq_cli.host.output import Output
+    from agentq_cli.host.run_directory import RunDirectory
     from agentq_cli.model.addresses import RunId
     from agentq_cli.model.hosts import Host
     from agentq_cli.model.runs import Outcome
@@ -85,6 +87,12 @@ class LocalQueue(Opened, Readings):
         from agentq_cli.host.output import OutputReader
 
         return OutputReader(self.here.run(run), stream, offset)
+
+    def files(self, run: RunId) -> RunDirectory:
+        return self.here.run(run)
+
+    def put_output(self, run: RunId, directory: RunDirectory, *, over: bool = False) -> int | None:
+        return None  # whoever may open the queue may open the files
 
     def after_claim(self, session: str) -> None:
         # An agent must not find a file in mid-commit.

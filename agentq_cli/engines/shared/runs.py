@@ -109,7 +109,7 @@ class Runs(Tasks):
             try:
                 task = write.task(head.seq)
             except NotFound:
-                write.tell("write.delete_index_row", {"session": session, "seq": head.seq})
+                write.remove(head.seq)
                 return None
             return claim.candidate(write, head, task)
 
