@@ -1,4 +1,5 @@
-"""The sub-doors of the queue: hooks, agents' requests, figures, upkeep; and a supervisor's heads (see `door`)."""
+"""The sub-doors of the queue: files of runs, hooks, agents' requests, figures, upkeep; and a supervisor's heads (see
+`door`)."""
 
 from __future__ import annotations
 
@@ -14,9 +15,11 @@ if TYPE_CHECKING:
     from agentq_cli.engines.nouns import Answer, Fault, FoundRun, Leftovers, Trouble, WhichRuns
     from agentq_cli.model.actions import Actor, SweepAction
     from agentq_cli.model.addresses import Address, RunId
+    from agentq_cli.model.checkpoints import Checkpoint
     from agentq_cli.model.runs import PastRun
     from agentq_cli.model.statuses import RunStatus, Status
     from agentq_cli.model.tasks import NewTask, Task
+    from agentq_cli.model.trees import Made
     from agentq_cli.options.requests import Refusal, Request
     from agentq_cli.policy import figures as numbers
     from agentq_cli.policy import hooks as hook_policy
@@ -34,6 +37,29 @@ if TYPE_CHECKING:
     """What the files of a run report about it, together with its result row (how it ended, and when)."""
 
     Step: TypeAlias = Iterator[SweepAction | Trouble]
+
+
+class RunFiles(Protocol):
+    """What is known of a run from its files, beside its row and what it printed; None for what they do not have."""
+
+    @property
+    def path(self) -> str | None:
+        """Their directory on this machine; None if they are on another one."""
+
+    def prompt(self) -> str | None:
+        """What the agent read as its prompt on stdin."""
+
+    def checkpoint(self) -> Checkpoint | None:
+        """Where the run found a repository and how it left that."""
+
+    def made(self) -> Made | None:
+        """The run's tree."""
+
+    def stage(self) -> str | None:
+        """The stage that a live run is in, by its name in `policy.stages`; None for its agent."""
+
+    def pid(self) -> int | None:
+        """The agent's own process."""
 
 
 class Hooks(Protocol):

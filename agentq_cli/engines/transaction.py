@@ -117,6 +117,12 @@ class Transaction(Writing, Protocol):
         """Take a task from one state to the next, and nothing else. False: it was no longer as `before`; nothing
         changed."""
 
+    def remove(self, seq: int) -> None:
+        """Forget a task; its address is not used again."""
+
+    def settle_elsewhere(self, session: str, seq: int) -> None:
+        """Have a task of another session settled, which waits for one that has ended or been reopened."""
+
     def save(
         self,
         before: Task,

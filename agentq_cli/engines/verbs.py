@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
     from agentq_cli.base.identity import Identity
     from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan, Renewal, Rescued, WhichRuns
-    from agentq_cli.engines.subdoors import Figures, Heads, Hooks, Placing, Upkeep, Voice
+    from agentq_cli.engines.subdoors import Figures, Heads, Hooks, Placing, RunFiles, Upkeep, Voice
     from agentq_cli.host.bells import Bell
-    from agentq_cli.host.output import OutputReader as Output
+    from agentq_cli.host.output import Output
     from agentq_cli.host.place import Place
+    from agentq_cli.host.run_directory import RunDirectory
     from agentq_cli.model.addresses import Address, RunId
     from agentq_cli.model.hosts import Host
     from agentq_cli.model.runs import Outcome, Run
@@ -264,6 +265,15 @@ class Queue(Protocol):
 
     def output(self, run: RunId, stream: str, offset: int = 0) -> Output:
         """What an attempt wrote on a stream (`stdout` or `stderr`) from the logical `offset` on, also while it runs."""
+
+    def files(self, run: RunId) -> RunFiles:
+        """What is known of an attempt from its files, whichever machine has them. Raises Usage for a session's name."""
+
+    def put_output(self, run: RunId, directory: RunDirectory, *, over: bool = False) -> int | None:
+        """Store what a run of this machine has printed for those who read it elsewhere; with `over` all that is left.
+
+        Returns in how many milliseconds to call this again; None: the files themselves are read everywhere.
+        """
 
     def workers(self) -> list[Worker]:
         """Every live run."""

@@ -166,6 +166,7 @@ class Supervision:
         if runs.by_id or self._lease.of_host:
             yield from self._renew()
         runs.read_streams()
+        runs.store_output()
         runs.check_foreign()
         yield from runs.settle()
         # What needs nothing of the index comes first: it may be locked, and no limit waits for that.

@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from agentq_cli.engines.local.state_dir import StateDir
     from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan, Renewal, Rescued, WhichRuns
     from agentq_cli.engines.steps import heads
-    from agentq_cli.host.output import OutputReader as Output
+    from agentq_cli.host.output import Output
+    from agentq_cli.host.run_directory import RunDirectory
     from agentq_cli.model.addresses import Address, RunId
+    from agentq_cli.model.hosts import Host
     from agentq_cli.model.runs import Outcome, Run
     from agentq_cli.model.tasks import Task
-    from agentq_cli.model.hosts import Host
     from agentq_cli.model.workers import LastStart, Sign, Supervisor, Worker
     from agentq_cli.policy import order
     from agentq_cli.policy.admission import Gate
@@ -72,6 +73,12 @@ class Runs(Tasks):
         from agentq_cli.host.output import OutputReader
 
         return OutputReader(self.here.run(run), stream, offset)
+
+    def files(self, run: RunId) -> RunDirectory:
+        return self.here.run(run)
+
+    def put_output(self, run: RunId, directory: RunDirectory, *, over: bool = False) -> int | None:
+        return None  # whoever may open the queue may open the files
 
     def workers(self) -> list[Worker]:
         return [rows.worker(row) for row in self.reading.ask("read.workers")]

@@ -130,6 +130,15 @@ class SessionWrite(Writing):
 
     save = saving.save
 
+    def remove(self, seq: int) -> None:
+        values = {"session": self.session, "seq": seq}
+        self.tell("write.delete_task", values)
+        self.tell("write.delete_index_row", values)
+
+    def settle_elsewhere(self, session: str, seq: int) -> None:
+        # In a commit of its own session, by the next process that comes to it.
+        self.tell("dependencies.note_unsettled", {"session": session, "seq": seq})
+
     def mirror(self, seq: int) -> None:
         """Bring the index row of a task in line with the session's file."""
         self._mirror(seq, seq)
