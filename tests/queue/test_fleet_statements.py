@@ -74,8 +74,10 @@ TEXTS = [
     "labels",
     "boot",
     "version",
+    "bound",
+    "needs",
 ]
-LISTS = {"seqs": "[1]", "ids": '["a"]', "status": '["failed"]'}
+LISTS = {"passed": "[]", "seqs": "[1]", "ids": '["a"]', "status": '["failed"]'}
 
 
 def every_statement() -> list[str]:

@@ -51,7 +51,7 @@ class Opened:
         except BaseException:
             self.database.close()
             raise
-        self.own: dict[str, Any] = {"host_id": None, "host_key": key or ""}
+        self.own: dict[str, Any] = {"host_id": None, "host_key": key or "", "place": self.here.path}
         self.reading = Asking(self.database, self.own)
 
     @classmethod

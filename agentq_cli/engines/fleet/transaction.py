@@ -1,7 +1,8 @@
 """What steps work with in the fleet (`engines.transaction`): a connection asked and told by the names of statements.
 
-Every statement may use what its owner is: `session` (of a transaction or a reading of one), `host_id` and `host_key`
-(of this machine's host). Writes whose count nobody asks for are sent with the next question, or with the commit.
+Every statement may use what its owner is: `session` (of a transaction or a reading of one), and `host_id`, `host_key`
+and `place` (of this machine's host). Writes whose count nobody asks for are sent with the next question, or
+with the commit.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from agentq_cli.base.context import contextmanager
 from agentq_cli.engines.fleet import queries
 from agentq_cli.engines.steps import rows, saving
+from agentq_cli.host.place import Place
+from agentq_cli.policy import placement
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +48,12 @@ class Asking:
     def of_session(self, session: str) -> Asking:
         """The same about what belongs to a session."""
         return Asking(self.database, {**self.own, "session": session})
+
+    def environment(self, number: int) -> str | None:
+        """See `transaction.OfSession`; in a file of the host that captured it."""
+        from agentq_cli.host import environments
+
+        return environments.find(Place(str(self.own["place"])), number)
 
     def snapshot(self) -> AbstractContextManager[None]:
         return self.database.snapshot()
@@ -150,6 +159,12 @@ class SessionWrite(Writing):
 
         return read.run(self, run)
 
+    def keep_environment(self, text: str) -> int:
+        """See `transaction.Transaction`."""
+        from agentq_cli.host import environments
+
+        return environments.keep(Place(str(self.own["place"])), str(self.own["host_key"]), text)
+
     def next_seq(self) -> int:
         ((seq,),) = self.ask("write.next_seq")
         return int(seq)
@@ -233,7 +248,7 @@ def _work(task: Task) -> rows.Columns:
     """The columns of what is to be done, and what is derived from it."""
     return rows.work_columns(task.work) | {
         "directory": task.work.directory,
-        "on_hosts": rows.dumps(sorted(task.work.launch.on)),
+        "needs": placement.needs(task.work).text,
     }
 
 

@@ -33,6 +33,13 @@ if TYPE_CHECKING:
 class Readings(Attendance, Pauses):
     """The readings."""
 
+    @property
+    def placing(self) -> Placing:
+        """Which host runs what: this one everything."""
+        from agentq_cli.engines.local.placing import Placing
+
+        return Placing()
+
     def sessions(self) -> Iterator[SessionInfo]:
         trouble: list[AgentqError] = []
         after = ""
@@ -218,13 +225,6 @@ class LocalQueue(Readings):
         from agentq_cli.engines.local.voice import Voice
 
         return Voice(self)
-
-    @property
-    def placing(self) -> Placing:
-        """Which host runs what: this one everything."""
-        from agentq_cli.engines.local.placing import Placing
-
-        return Placing()
 
     @property
     def figures(self) -> Figures:
