@@ -55,8 +55,15 @@ class Writing(Reading, Protocol):
 
     actor: Actor
 
-    def tell(self, statement: str, values: Values = ..., /) -> int:
-        """Change something; how many rows were changed."""
+    @property
+    def session(self) -> str | None:
+        """The session of its events, if it is over one."""
+
+    def tell(self, statement: str, values: Values = ..., /) -> object:
+        """Change something, at the latest before the next question or the commit."""
+
+    def change(self, statement: str, values: Values = ..., /) -> int:
+        """Change something now; how many rows were changed."""
 
     def record(
         self,
@@ -80,7 +87,9 @@ class Writing(Reading, Protocol):
 class Transaction(Writing, Protocol):
     """A transaction over one session: the only place where a task changes."""
 
-    session: str
+    @property
+    def session(self) -> str:
+        """The session."""
 
     unsettled: list[int]
     """Tasks that have ended or been reopened, and whose dependents are still to be settled."""

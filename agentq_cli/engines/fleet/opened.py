@@ -5,29 +5,37 @@ from __future__ import annotations
 import os
 
 from agentq_cli.base.context import contextmanager
-from agentq_cli.base.errors import NotFound, Unreadable, nearest
+from agentq_cli.base.errors import AgentqError, NotFound, Unreadable, nearest
+from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.door import check_place
 from agentq_cli.engines.fleet import errors, place, schema
 from agentq_cli.engines.fleet.connection import BACKGROUND_LOCK_MS, LOCK_MS, NOW, Connection
 from agentq_cli.engines.fleet.queries import statement
 from agentq_cli.engines.fleet.transaction import Asking, Commit, Writing, settle
+from agentq_cli.engines.steps import rows
 from agentq_cli.host.place import below
 from agentq_cli.model.actions import Actor
+from agentq_cli.model.addresses import Address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Sequence
     from types import TracebackType
     from typing import Any, Self
 
     from agentq_cli.base.clock import Clock
+    from agentq_cli.base.identity import Identity
     from agentq_cli.engines.fleet.transaction import SessionWrite
     from agentq_cli.engines.transaction import Values
     from agentq_cli.model.fleet import FleetSettings
+    from agentq_cli.model.tasks import NewTask, Task
 
 
 class Opened:
     """A context manager; use one per thread, and none across a fork."""
+
+    own: dict[str, Any]
+    reading: Asking
 
     def __init__(
         self,
@@ -45,13 +53,12 @@ class Opened:
         self.database = Connection(url, settings.schema, self._checked)
         try:
             self.database.connect()
-            assert self._fleet is not None
-            self.here = place.find(path, self._fleet, allow_network_fs=allow_network_fs)
+            self.here = place.find(path, str(self._fleet), allow_network_fs=allow_network_fs)
             key = place.create(self.here) if create else place.key(self.here)
         except BaseException:
             self.database.close()
             raise
-        self.own: dict[str, Any] = {"host_id": None, "host_key": key or "", "place": self.here.path}
+        self.own = {"host_id": None, "host_key": key or "", "place": self.here.path}
         self.reading = Asking(self.database, self.own)
 
     @classmethod
@@ -129,10 +136,24 @@ class Opened:
         near = nearest(session, self.session_names()) or "; see `agentq sessions`"
         return NotFound(f"session '{session}': no such session{near}")
 
-    def of_session(self, session: str) -> Asking:
-        """A reading of what belongs to a session. Raises NotFound."""
+    @contextmanager
+    def of_session(self, session: str, *, background: bool = False) -> Iterator[Asking]:
         self.known(session)
-        return self.reading.of_session(session)
+        yield self.reading.of_session(session)
+
+    of_both = of_messages = of_session
+
+    def load(
+        self, addresses: Collection[Address], trouble: list[AgentqError], *, background: bool = False
+    ) -> list[Task]:
+        found: dict[Address, Task] = {}
+        for row in self.reading.ask("read.tasks_of_addresses", {"addresses": dumps(list(addresses))}):
+            address = Address(*row[:2])
+            try:
+                found[address] = rows.task(address.session, rows.named(row[2:]))
+            except AgentqError as error:
+                trouble.append(error)
+        return [found[address] for address in addresses if address in found]
 
     @contextmanager
     def in_session(
@@ -170,7 +191,24 @@ class Opened:
             raise
         database.commit(last + b";" if last else b"")
 
+    def store_batch(
+        self, tasks: Sequence[NewTask], sessions: Sequence[str], *, max_queued: int, owner: Identity, actor: Actor
+    ) -> list[tuple[Address, bool]]:
+        from agentq_cli.engines.fleet import batch
+
+        with self.in_queue(actor=actor) as write:
+            return batch.store(write, tasks, sessions, max_queued=max_queued)
+
+    def after_claim(self, session: str) -> None:
+        """Nothing: an agent finds no file of this engine in mid-commit."""
+
+    def forget_runs(self, tasks: Sequence[Task]) -> None:
+        """Those of this machine; each other host removes its own (`upkeep`)."""
+        from agentq_cli.engines.fleet import leftovers
+
+        leftovers.remove(self.here, tasks)
+
     def tell(self, statement: str, values: Values) -> None:
         """One commit of one statement, on what belongs to no session."""
         with self.in_queue() as write:
-            write.later(statement, values)
+            write.tell(statement, values)

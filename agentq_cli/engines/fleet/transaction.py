@@ -1,8 +1,7 @@
 """What steps work with in the fleet (`engines.transaction`): a connection asked and told by the names of statements.
 
 Every statement may use what its owner is: `session` (of a transaction or a reading of one), and `host_id`, `host_key`
-and `place` (of this machine's host). Writes whose count nobody asks for are sent with the next question, or
-with the commit.
+and `place` (of this machine's host). What is told is sent with the next question, or with the commit.
 """
 
 from __future__ import annotations
@@ -82,15 +81,16 @@ class Writing(Asking):
     def ask(self, name: str, values: Values = NOTHING, /) -> list[Row]:
         return self.database.send(self._with_later(name, values))
 
-    def tell(self, name: str, values: Values = NOTHING, /) -> int:
-        return self.database.change(self._with_later(name, values))
-
-    def later(self, name: str, values: Values = NOTHING, /) -> None:
-        """`tell`, whose count nobody asks for."""
+    def tell(self, name: str, values: Values = NOTHING, /) -> None:
         self.commit.later.append(self.database.written(name, {**self.own, **values}))
 
+    def change(self, name: str, values: Values = NOTHING, /) -> int:
+        return self.database.change(self._with_later(name, values))
+
+    later = tell
+
     def _with_later(self, name: str, values: Values) -> bytes:
-        self.later(name, values)
+        self.tell(name, values)
         return self.flushed()
 
     def flushed(self) -> bytes:
@@ -115,13 +115,13 @@ class Writing(Asking):
 
         attempt = None if run is None else run.attempt
         told = Event(0, self.now, self.session, seq, attempt, before, after, event, self.actor, reason)
-        self.later("write.event", rows.event_columns(told, hook=hook, agent=agent))
+        self.tell("write.event", rows.event_columns(told, hook=hook, agent=agent))
         if event not in QUIET:
             self.wake()
 
     def notify(self, session: str) -> None:
         """Have the commit ring for a session; "" is the whole queue."""
-        self.later("open.notify", {"channel": self.database.schema, "session": session})
+        self.tell("open.notify", {"channel": self.database.schema, "session": session})
 
     def wake(self) -> None:
         """Have the commit wake whoever waits for something of this session."""
@@ -184,10 +184,10 @@ class SessionWrite(Writing):
             if len(new) > MOST_ROWS:
                 self.database.send(self.flushed())
         if new:
-            self.later("write.took_seqs", {"next": new[-1].seq + 1})
+            self.tell("write.took_seqs", {"next": new[-1].seq + 1})
 
     def publish(self, first: int, batch: str | None = None) -> None:
-        self.later("write.events_of_new", {"first": first, "at": self.now, "actor": self.actor})
+        self.tell("write.events_of_new", {"first": first, "at": self.now, "actor": self.actor})
         self.wake()
 
     def mirror(self, seq: int) -> None:
@@ -200,12 +200,13 @@ class SessionWrite(Writing):
         fence = {"before_status": before.status, "before_runs": before.runs}
         text = queries.save(tuple(columns), self.database.schema)
         self.commit.later.append(self.database.filled(text, {**self.own, **columns, **fence}))
-        return bool(self.database.change(self.flushed()))
+        # It still is as `before`: that was read in this transaction, and nobody else writes meanwhile.
+        return True
 
     save = saving.save
 
     def remove(self, seq: int) -> None:
-        self.later("write.delete_task", {"seq": seq})
+        self.tell("write.delete_task", {"seq": seq})
 
     def settle_elsewhere(self, session: str, seq: int) -> None:
         """Settle the dependencies of a task of another session before the commit."""

@@ -101,7 +101,7 @@ def _bind(write: Transaction, candidate: Candidate, plan: Plan) -> bool:
     ((last,),) = write.ask("dispatch.last_start")
     values = {"session": candidate.task.session, "at": max(write.now, last + 1)}
     values |= {"binds": int(plan.binds), "bound": None if bound is None else bound.key}
-    return write.tell("dispatch.session_started", values) == 1
+    return write.change("dispatch.session_started", values) == 1
 
 
 def _take(
@@ -282,7 +282,7 @@ def adopt(write: Transaction, worker: Worker, supervisor: Identity) -> bool:
     """Take over watching a run whose supervisor is gone. False: another supervisor was faster, or the run has ended."""
     key = worker.id._asdict()
     taken = key | rows.identity_columns(supervisor) | rows.identity_columns(worker.supervisor, "old_")
-    if not write.tell("dispatch.adopt", taken):
+    if not write.change("dispatch.adopt", taken):
         return False
     write.tell("dispatch.adopt_run", key)
     write.record("adopt", worker.seq, run=worker.id, before=Status.RUNNING, after=Status.RUNNING)
@@ -295,7 +295,7 @@ def request_stop(write: Transaction, run: RunId, *, reason: str, cancel: bool, r
     if task.status is not Status.RUNNING or task.runs != run.attempt:
         return False
     values = run._asdict() | {"reason": reason, "actor": write.actor}
-    first = write.tell("dispatch.request_stop", values)
+    first = write.change("dispatch.request_stop", values)
     if cancel and not task.cancel_requested:
         stopping = replace(task, cancel_requested=True, goes_on=run_only and task.rearms)
         write.save(task, stopping, event="stop", run=run, reason=reason)

@@ -8,6 +8,11 @@ SELECT {columns} FROM agentq.tasks
 WHERE session = :session
   AND seq IN (SELECT CAST(value AS bigint) FROM json_array_elements_text(CAST(:seqs AS json)) AS given (value))
 
+-- name: tasks_of_addresses
+SELECT session, seq, {columns} FROM agentq.tasks
+WHERE (session, seq) IN (SELECT value ->> 0, CAST(value ->> 1 AS bigint)
+                         FROM json_array_elements(CAST(:addresses AS json)) AS given (value))
+
 -- Live tasks, soonest first, by keyset.
 -- name: live_page
 SELECT session, seq, due_at FROM agentq.tasks
