@@ -26,6 +26,7 @@ LIKE = {
     "to",
     "before_status",
     "old_boot_id",
+    "bound",
     "host_key",
     "cause",
     "label",
@@ -35,7 +36,7 @@ LIKE = {
 TEXTS = {*re.findall(r'^  "?(\w+)"? +text', COLUMNS, re.MULTILINE), *LIKE, "target_session"}
 """The values that are texts: those of columns, and others."""
 
-LISTS = {"seqs": "[1]", "ids": '["a"]', "addresses": '[["a", 1]]', "status": '["failed"]'}
+LISTS = {"passed": "[]", "seqs": "[1]", "ids": '["a"]', "addresses": '[["a", 1]]', "status": '["failed"]'}
 
 
 def every_statement() -> list[str]:
