@@ -10,11 +10,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from agentq_cli.engines.fleet.placing import Placing
     from agentq_cli.engines.fleet.upkeep import Upkeep
     from agentq_cli.engines.fleet.voice import Voice
     from agentq_cli.engines.shared.figures import Figures
     from agentq_cli.engines.shared.hooks import Hooks
     from agentq_cli.host.output import OutputReader as Output
+    from agentq_cli.host.run_directory import RunDirectory
     from agentq_cli.model.actions import Actor
     from agentq_cli.model.addresses import RunId
     from agentq_cli.model.runs import Outcome
@@ -34,6 +36,12 @@ class FleetQueue(Opened, Hosts, Readings):
         from agentq_cli.host.output import OutputReader
 
         return OutputReader(self.here.run(run), stream, offset)
+
+    def files(self, run: RunId) -> RunDirectory:
+        return self.here.run(run)
+
+    def put_output(self, run: RunId, directory: RunDirectory, *, over: bool = False) -> int | None:
+        return None
 
     def finish(self, run: RunId, outcome: Outcome, *, actor: Actor, background: bool = False) -> Task | None:
         from agentq_cli.engines.fleet import ending
@@ -82,3 +90,10 @@ class FleetQueue(Opened, Hosts, Readings):
         from agentq_cli.engines.shared.figures import Figures
 
         return Figures(self)
+
+    @property
+    def placing(self) -> Placing:
+        """Which host runs what."""
+        from agentq_cli.engines.fleet.placing import Placing
+
+        return Placing(self)
