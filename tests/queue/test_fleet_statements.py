@@ -32,11 +32,20 @@ LIKE = {
     "label",
     "prefix",
     "channel",
+    "bound",
+    "boot",
 }
 TEXTS = {*re.findall(r'^  "?(\w+)"? +text', COLUMNS, re.MULTILINE), *LIKE, "target_session"}
 """The values that are texts: those of columns, and others."""
 
-LISTS = {"passed": "[]", "seqs": "[1]", "ids": '["a"]', "addresses": '[["a", 1]]', "status": '["failed"]'}
+LISTS = {
+    "seqs": "[1]",
+    "ids": '["a"]',
+    "addresses": '[["a", 1]]',
+    "status": '["failed"]',
+    "signs": "[]",
+    "passed": "[]",
+}
 
 
 def every_statement() -> list[str]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from agentq_cli.engines.shared.figures import Figures
     from agentq_cli.engines.shared.hooks import Hooks
     from agentq_cli.host.output import OutputReader as Output
+    from agentq_cli.host.run_directory import RunDirectory
     from agentq_cli.model.actions import Actor
     from agentq_cli.model.addresses import RunId
     from agentq_cli.model.runs import Outcome
@@ -35,6 +36,12 @@ class FleetQueue(Opened, Hosts, Readings):
         from agentq_cli.host.output import OutputReader
 
         return OutputReader(self.here.run(run), stream, offset)
+
+    def files(self, run: RunId) -> RunDirectory:
+        return self.here.run(run)
+
+    def put_output(self, run: RunId, directory: RunDirectory, *, over: bool = False) -> int | None:
+        return None
 
     def finish(self, run: RunId, outcome: Outcome, *, actor: Actor, background: bool = False) -> Task | None:
         from agentq_cli.engines.fleet import ending
