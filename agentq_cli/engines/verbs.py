@@ -387,8 +387,8 @@ class Queue(Protocol):
         """The live runs of this machine whose supervisor is gone, or has not renewed its row within the lease."""
 
     def watched(self, worker: Worker) -> bool:
-        """Whether a run's supervisor is there to settle it: alive, and not stopped for longer than its lease. Nobody but
-        its own host can tell of a run elsewhere: it counts as watched until that host is lost."""
+        """Whether a run's supervisor is there to settle it: alive, and not stopped for longer than its lease. Only its
+        own host can tell of a run elsewhere: it counts as watched until that host is lost."""
 
     def lives(self, owner: Identity) -> bool:
         """Whether a process that has a doorbell here, a supervisor's or an owner's, is still running, in any realm."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from driven import Driven
 
+from agentq_cli.base import environment
 from agentq_cli.config import mark
 
 NOBODY = "postgresql://agentq:hush@127.0.0.1:1/agentq"
@@ -97,7 +98,7 @@ def test_a_sweep_remembers_no_configuration_that_names_a_database(config: Path) 
     config.write_text(f'url = "{NOBODY}"\n')
     os.utime(config, (1, 1))
     environ = {"AGENTQ_CONFIG": str(config), "HOME": str(config.parent)}
-    assert mark.names_url(environ)
+    assert environment.names_url(environ)
     loaded = configuration.load(environ)
     assert loaded.url == NOBODY
     assert mark.note(loaded) is None

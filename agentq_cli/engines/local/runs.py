@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from agentq_cli.engines.steps import heads
     from agentq_cli.host.output import OutputReader as Output
     from agentq_cli.model.addresses import Address, RunId
+    from agentq_cli.model.hosts import Host
     from agentq_cli.model.runs import Outcome, Run
     from agentq_cli.model.tasks import Task
-    from agentq_cli.model.hosts import Host
     from agentq_cli.model.workers import LastStart, Sign, Supervisor, Worker
     from agentq_cli.policy import order
     from agentq_cli.policy.admission import Gate
