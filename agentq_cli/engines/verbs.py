@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
     from agentq_cli.base.identity import Identity
     from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan, Renewal, Rescued, WhichRuns
-    from agentq_cli.engines.subdoors import Figures, Heads, Hooks, Upkeep, Voice
+    from agentq_cli.engines.subdoors import Figures, Heads, Hooks, Placing, RunFiles, Upkeep, Voice
     from agentq_cli.host.bells import Bell
-    from agentq_cli.host.output import OutputReader as Output
+    from agentq_cli.host.output import Output
     from agentq_cli.host.place import Place
+    from agentq_cli.host.run_directory import RunDirectory
     from agentq_cli.model.addresses import Address, RunId
     from agentq_cli.model.hosts import Host
     from agentq_cli.model.runs import Outcome, Run
@@ -56,6 +57,10 @@ class Queue(Protocol):
     @property
     def figures(self) -> Figures:
         """What screens and reports show."""
+
+    @property
+    def placing(self) -> Placing:
+        """Which host runs what."""
 
     @property
     def upkeep(self) -> Upkeep:
@@ -261,6 +266,15 @@ class Queue(Protocol):
     def output(self, run: RunId, stream: str, offset: int = 0) -> Output:
         """What an attempt wrote on a stream (`stdout` or `stderr`) from the logical `offset` on, also while it runs."""
 
+    def files(self, run: RunId) -> RunFiles:
+        """What is known of an attempt from its files, whichever machine has them. Raises Usage for a session's name."""
+
+    def put_output(self, run: RunId, directory: RunDirectory, *, over: bool = False) -> int | None:
+        """Store what a run of this machine has printed for those who read it elsewhere; with `over` all that is left.
+
+        Returns in how many milliseconds to call this again; None: the files themselves are read everywhere.
+        """
+
     def workers(self) -> list[Worker]:
         """Every live run."""
 
@@ -304,6 +318,7 @@ class Queue(Protocol):
         jobs: int,
         parallel: Parallel,
         host: str,
+        fleet_jobs: int | None = None,
         newest: LastStart | None = None,
         monotonic: int = 0,
     ) -> Claim | None:
@@ -387,8 +402,8 @@ class Queue(Protocol):
         """The live runs of this machine whose supervisor is gone, or has not renewed its row within the lease."""
 
     def watched(self, worker: Worker) -> bool:
-        """Whether a run's supervisor is there to settle it: alive, and not stopped for longer than its lease. Only its
-        own host can tell of a run elsewhere: it counts as watched until that host is lost."""
+        """Whether a run's supervisor is there to settle it: alive, and not stopped for longer than its lease. A run
+        elsewhere counts as watched until its host is lost: nobody else can tell."""
 
     def lives(self, owner: Identity) -> bool:
         """Whether a process that has a doorbell here, a supervisor's or an owner's, is still running, in any realm."""

@@ -63,6 +63,10 @@ class Place:
         """The output of a detached supervisor."""
         return f"{self.path}/supervisor.log"
 
+    def session(self, session: str) -> str:
+        """The directory of a session. Raises Usage."""
+        return f"{self.path}/{below(session)}"
+
     def inbound(self, session: str) -> str:
         """The file of a session that its agents may read. Raises Usage."""
         return f"{self.path}/{below(session)}/inbound.db"

@@ -97,7 +97,7 @@ class Work:
     """What is to be done: the part that a new task, a stored one and the next occurrence of a series share.
 
     Code that passes a task's work on passes on this value. Each field is a column of the same name, in
-    `engines/local/rows`. `environment` is the number under which its session keeps the environment of the submitting
+    `engines/steps/rows`. `environment` is the number under which its session keeps the environment of the submitting
     shell; None if an older version stored the task.
     """
 

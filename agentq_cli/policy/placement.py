@@ -101,6 +101,18 @@ class Tie(NamedTuple):
     strict: bool = False
 
 
+class PassedOver(NamedTuple):
+    """A waiting task that a host has looked at and cannot run, and why; None if it can by now. Who reads it also learns
+    the name of the host, the agent of the task, and what it needs (`Needs.text`)."""
+
+    session: str
+    seq: int
+    reason: str | None
+    host: str = ""
+    agent: str = ""
+    needs: str = ""
+
+
 def affinity_of(session: str, configured: str | None) -> str:
     """Where the tasks of a session run, as configured, else as it is by default."""
     return configured or (NONE if session == DEFAULT_SESSION else HOST)

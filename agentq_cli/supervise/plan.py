@@ -24,6 +24,7 @@ from agentq_cli.supervise import variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.engines.door import Queue
     from agentq_cli.model.checkpoints import Checkpoint
     from agentq_cli.model.runs import Check
     from agentq_cli.policy.order import Head
@@ -58,14 +59,13 @@ def plan(
     task: Task,
     config: Config,
     past: Past,
+    queue: Queue,
     *,
-    now: int,
-    here: Place | None = None,
     head: Head | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Plan:
-    """What a task's next run starts. A problem becomes the plan's `error`, never an exception. `here` has the files of
-    the run before it, whose check may have failed. With several hosts `head` says what its session is bound to.
+    """What a task's next run starts. A problem becomes the plan's `error`, never an exception. The queue has what is
+    known of the runs before it, whose check may have failed. With several hosts `head` says what binds its session.
     `environ` is the supervisor's environment, which may lack a variable."""
     try:
         if environ is not None:
@@ -73,19 +73,24 @@ def plan(
     except AgentqError as error:
         return Plan(argv=task.work.argv or (task.work.agent or "",), error=error.message)
     if head is None or head.needs is None:
-        return _plan(task, config, past, now=now, here=here)
-    affinity = placement.affinity_of(task.session, config.sessions.get(task.session, {}).get("affinity"))
-    binds, bound = placement.binds(affinity, placement.read(head.needs)), placement.bound(head.bound)
+        return _plan(task, config, past, queue)
+    binds = placement.binds(affinity(task.session, config), placement.read(head.needs))
+    bound = placement.bound(head.bound)
     left = bound.name if binds and bound is not None and not bound.here else None
-    made = _plan(task, config, past, now=now, here=here, left=left)
+    made = _plan(task, config, past, queue, left=left)
     return replace(made, binds=binds, moved=left and f"from host '{left}' to '{config.fleet.host}'")
 
 
-def _plan(task: Task, config: Config, past: Past, *, now: int, here: Place | None, left: str | None = None) -> Plan:
+def affinity(session: str, config: Config) -> str:
+    """Where the tasks of a session run, as this host's configuration says."""
+    return placement.affinity_of(session, config.sessions.get(session, {}).get("affinity"))
+
+
+def _plan(task: Task, config: Config, past: Past, queue: Queue, *, left: str | None = None) -> Plan:
     import uuid
 
     timeout_ms = retry.time_left_ms(task.work.launch, past.unfit_ms)
-    tree, cwd = _places(task, config, here)
+    tree, cwd = _places(task, config, queue.here)
     if landed.lands_alone(past.landing):
         return Plan(argv=(), timeout_ms=timeout_ms, directory=tree, cwd=cwd, lands=True)
     if task.work.kind == "exec":
@@ -93,16 +98,16 @@ def _plan(task: Task, config: Config, past: Past, *, now: int, here: Place | Non
     try:
         profile = profile_of(task, config)
         assert profile is not None
-        resume = _goes_on(profile, past, cwd or task.work.cwd) and not _stale(task, config, past, now)
+        resume = _goes_on(profile, past, cwd or task.work.cwd) and not _stale(task, config, past, queue.now)
         conversation, prompt = past.conversation, task.work.prompt or ""
         if task.work.launch.continues is not None and not resume:
             raise Usage(f"conversation '{conversation}': agent '{profile.name}' cannot go on in it from this directory")
         if not resume:
             conversation = str(uuid.uuid4()) if profile.chooses_conversation else None
-        told = _told(task, past, here)
+        told = _told(task, past, queue)
         if not told and resume and past.interrupted is not None:
             told = [NUDGE.format(why=past.interrupted.replace("_", " "))]
-        if not resume and (before := _left_before(task, here)):
+        if not resume and (before := _left_before(task, queue)):
             told.insert(0, before)
         if left is not None:
             told.insert(0, MOVED.format(host=left))
@@ -133,21 +138,18 @@ def _plan(task: Task, config: Config, past: Past, *, now: int, here: Place | Non
     )
 
 
-def _told(task: Task, past: Past, here: Place | None) -> list[str]:
+def _told(task: Task, past: Past, queue: Queue) -> list[str]:
     """What the agent is told of what its last run did not achieve."""
     unlanded = None if past.landing is None else landed.told(past.landing)
-    unfit = None if past.unfit is None else _unfit(task, past.unfit, here)
+    unfit = None if past.unfit is None else _unfit(task, past.unfit, queue)
     return [each for each in (unlanded, unfit) if each is not None]
 
 
-def _unfit(task: Task, check: Check, here: Place | None) -> str:
+def _unfit(task: Task, check: Check, queue: Queue) -> str:
     """What the agent is told of the check that its last run failed."""
-    from agentq_cli.host.output import OutputReader
-
     output = ""
-    if here is not None:
-        with suppress(OSError), OutputReader(here.run(RunId(*task.address, task.runs)), "check") as printed:
-            output = printed.last(checked.TOLD_BYTES)
+    with suppress(OSError), queue.output(RunId(*task.address, task.runs), "check") as printed:
+        output = printed.last(checked.TOLD_BYTES)
     return checked.told(check, output, shown_bytes=checked.TOLD_BYTES)
 
 
@@ -155,10 +157,10 @@ LOOKED_BACK = 10
 """How many earlier attempts an agent is told of at most."""
 
 
-def _left_before(task: Task, here: Place | None) -> str:
+def _left_before(task: Task, queue: Queue) -> str:
     """What the agent is told of what earlier attempts left in the repository, since it does not know them."""
     first = max(task.work.launch.earlier_runs, task.runs - LOOKED_BACK) + 1
-    if here is None or task.runs < first:
+    if task.runs < first:
         return ""
     from agentq_cli.policy import checkpoints
 
@@ -166,14 +168,14 @@ def _left_before(task: Task, here: Place | None) -> str:
     found: list[Checkpoint] = []
     for attempt in attempts:
         with suppress(OSError):
-            left = here.run(RunId(*task.address, attempt)).checkpoint()
+            left = queue.files(RunId(*task.address, attempt)).checkpoint()
             found += [] if left is None else [left]
     return checkpoints.told(found)
 
 
-def _places(task: Task, config: Config, here: Place | None) -> tuple[str | None, str | None]:
+def _places(task: Task, config: Config, here: Place) -> tuple[str | None, str | None]:
     """The tree of a task, and where in it the task runs; None and None without one."""
-    if task.work.launch.repository is None or here is None:
+    if task.work.launch.repository is None:
         return None, None
     from agentq_cli.trees.asking import tree_of_task
 
@@ -289,6 +291,7 @@ def request(
         checkpoint=task.work.kind == "prompt",
         tree=tree,
         lands=claim.plan.lands,
+        lease=here.lease if here.leased else None,
     )
 
 

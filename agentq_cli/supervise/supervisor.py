@@ -75,7 +75,7 @@ class Supervision:
         self._hooks = Hooks(queue, duty.identity, environ, Actor.SUPERVISOR)
         self._lease = Lease(duty)
         self._stopping = Stopping(duty)
-        self._ending = Ending(duty)
+        self._ending = Ending(duty, self._starter.fitting)
 
     @property
     def watched(self) -> Sequence[Watched]:
@@ -101,7 +101,7 @@ class Supervision:
         """Supervise until there is a reason to end; yields what happens."""
         with Signals() as signals, contextlib.ExitStack() as opened:
             opened.callback(self._leave, signals)
-            bell = yield from self._begin(signals, opened)
+            bell, told = (yield from self._begin(signals, opened)), False
             while bell is not None:
                 bell.empty()
                 yield from self._stopping.heed(signals, self._runs.by_id)
@@ -111,6 +111,9 @@ class Supervision:
                 with self._guard.guarding(None, "end"):
                     over = over or self._done()
                 yield from self._tell_trouble()
+                if bell.slow is not None and not told:
+                    told = True
+                    yield self._duty.tell("trouble", reason=bell.slow)
                 if over:
                     return
                 if self.ticking:
@@ -165,6 +168,7 @@ class Supervision:
         if runs.by_id or self._lease.of_host:
             yield from self._renew()
         runs.read_streams()
+        runs.store_output()
         runs.check_foreign()
         yield from runs.settle()
         # What needs nothing of the index comes first: it may be locked, and no limit waits for that.
@@ -187,7 +191,9 @@ class Supervision:
                 self._starter.arrive()
         yield from self._answering.step({run.session for run in runs.by_id})
         yield from self._dependents.step()
+        self._starter.fitting.begin()
         yield from self._fill() if self._claiming else self._ask_gates(None)
+        self._starter.fitting.tell()
         # After everything else, as nothing waits for them.
         yield from self._call_hooks()
 
@@ -307,7 +313,11 @@ class Supervision:
         for descriptor in self._hooks.descriptors():
             poll.register(descriptor, select.POLLIN)
         shims = self._runs.poll(poll)
-        ready = poll.poll(self._timeout())
+        end = monotonic_ms() + self._timeout()
+        while True:
+            ready = poll.poll(max(1, end - monotonic_ms()))
+            if bell is None or [descriptor for descriptor, _ in ready] != [bell.fileno()] or bell.rung():
+                break  # a bell may be rung by what this process itself has done
         for descriptor, _ in ready:
             if descriptor in shims:
                 shims[descriptor].ended = True

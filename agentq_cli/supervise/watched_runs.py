@@ -49,6 +49,7 @@ class WatchedRuns:
         """Watch a run that was started."""
         self.started += 1
         self.by_id[watched.worker.id] = watched
+        self._store(watched)
 
     def adopt(self) -> Iterator[Happening]:
         """Take over runs whose supervisor is gone."""
@@ -67,6 +68,7 @@ class WatchedRuns:
             if tried.error is not None:
                 continue
             self.by_id[worker.id] = watched
+            self._store(watched)
             yield duty.tell("adopt", worker.id, before=Status.RUNNING, after=Status.RUNNING)
         yield from self.settle()
 
@@ -83,6 +85,21 @@ class WatchedRuns:
                 if seen is not None and watched.task.work.agent is not None:
                     self._duty.queue.seen_conversation(run, watched.task.work.agent, seen)
                     watched.conversation = seen
+
+    def store_output(self) -> None:
+        """Store what the runs have printed since the last call, where the engine wants that."""
+        for watched in self.by_id.values():
+            self._store(watched)
+
+    def _store(self, watched: Watched) -> None:
+        if not watched.ended and self._may_store(watched):
+            run = watched.worker.id
+            with self._duty.guard.guarding(run.session, f"output {run}"):
+                watched.store(self._duty.queue)
+
+    def _may_store(self, watched: Watched) -> bool:
+        run = watched.worker.id
+        return watched.store_at is not None and self._duty.guard.may_run(run.session, f"output {run}")
 
     def check_foreign(self) -> None:
         """Find out whether shims have ended that no pidfd reaches."""
@@ -185,6 +202,7 @@ class WatchedRuns:
                 yield duty.tell("undo", run, before=Status.RUNNING, after=Status.QUEUED)
             return
         assert watched.outcome is not None
+        watched.store(queue, over=True)
         task = queue.finish(run, watched.outcome, actor=Actor.SUPERVISOR, background=True)
         if task is None:
             return
@@ -228,6 +246,8 @@ class WatchedRuns:
                 continue
             if watched.task.work.kind == "prompt":
                 moments.append(now + STREAM_MS)
+            if watched.store_at is not None and self._may_store(watched):
+                moments.append(watched.store_at)
             if watched.foreign:
                 moments.append(now + LOST_MS)
             if watched.limits.check_at is not None:

@@ -9,10 +9,10 @@ from agentq_cli.model.hosts import Host, HostState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.engines.local.runs import Attendance
+    from agentq_cli.engines.local.queue import LocalQueue
 
 
-def described(queue: Attendance) -> Host:
+def described(queue: LocalQueue) -> Host:
     """It is up while a supervisor is on duty, and left when none is."""
     living = queue.living()
     return Host(

@@ -21,7 +21,7 @@ from agentq_cli.policy.landed import lands_alone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.engines.transaction import Reading, Transaction
+    from agentq_cli.engines.transaction import OfSession, Reading, Transaction
     from agentq_cli.model.runs import Check
     from agentq_cli.model.tasks import Task
     from agentq_cli.model.trees import Landing
@@ -163,7 +163,7 @@ def _take(
     return Claim(taken, run, plan)
 
 
-def candidate(reading: Reading, head: order.Head, task: Task) -> Candidate:
+def candidate(reading: OfSession, head: order.Head, task: Task) -> Candidate:
     """What a plan for a task is made from."""
     return Candidate(head, task, past(reading, task), environments.find(reading, task.work))
 
@@ -204,7 +204,7 @@ def _landing(reading: Reading, task: Task) -> Landing | None:
     return None
 
 
-def claimed(reading: Reading, task: Task, run: RunId) -> Claim | None:
+def claimed(reading: OfSession, task: Task, run: RunId) -> Claim | None:
     """The claim of a live run, for a shim that takes it over; None if it has ended."""
     if task.status is not Status.RUNNING or task.runs != run.attempt:
         return None
@@ -282,7 +282,7 @@ def adopt(write: Transaction, worker: Worker, supervisor: Identity) -> bool:
     """Take over watching a run whose supervisor is gone. False: another supervisor was faster, or the run has ended."""
     key = worker.id._asdict()
     taken = key | rows.identity_columns(supervisor) | rows.identity_columns(worker.supervisor, "old_")
-    if not write.tell("dispatch.adopt", taken):
+    if not write.change("dispatch.adopt", taken):
         return False
     write.tell("dispatch.adopt_run", key)
     write.record("adopt", worker.seq, run=worker.id, before=Status.RUNNING, after=Status.RUNNING)
@@ -295,7 +295,7 @@ def request_stop(write: Transaction, run: RunId, *, reason: str, cancel: bool, r
     if task.status is not Status.RUNNING or task.runs != run.attempt:
         return False
     values = run._asdict() | {"reason": reason, "actor": write.actor}
-    first = write.tell("dispatch.request_stop", values)
+    first = write.change("dispatch.request_stop", values)
     if cancel and not task.cancel_requested:
         stopping = replace(task, cancel_requested=True, goes_on=run_only and task.rearms)
         write.save(task, stopping, event="stop", run=run, reason=reason)
