@@ -1,6 +1,6 @@
-"""The environments that submitting shells had: an engine keeps each different one once, and tasks refer to it.
+"""The environments that submitting shells had: each different one is stored once in a session, and tasks refer to it.
 
-It forgets one with the last task that refers to it. With several hosts each keeps those that it captured.
+An engine forgets one with the last task that refers to it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from agentq_cli.engines.transaction import OfSession, Transaction
+    from agentq_cli.engines.transaction import Reading, Transaction
     from agentq_cli.model.tasks import NewTask
     from agentq_cli.model.work import Work
 
@@ -31,7 +31,9 @@ def kept(write: Transaction, tasks: Iterable[NewTask]) -> Iterator[NewTask]:
         yield replace(task, captured=None, work=replace(task.work, environment=stored))
 
 
-def find(reading: OfSession, work: Work) -> Mapping[str, str] | None:
-    """The stored environment of a task; None if an older version stored the task, or if another host has it."""
-    stored = None if work.environment is None else reading.environment(work.environment)
-    return None if stored is None else dict(loads(stored))
+def find(reading: Reading, work: Work) -> Mapping[str, str] | None:
+    """The stored environment of a task; None if an older version stored the task."""
+    if work.environment is None:
+        return None
+    found = reading.environment(work.environment)
+    return {} if found is None else dict(loads(found))
