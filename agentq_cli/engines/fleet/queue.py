@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agentq_cli.base.json_text import dumps
+from agentq_cli.engines.fleet.logs import Logs
 from agentq_cli.engines.fleet.opened import Opened
 from agentq_cli.engines.shared.readings import Readings
 from agentq_cli.engines.steps import rows
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from agentq_cli.engines.shared.figures import Figures
     from agentq_cli.engines.shared.hooks import Hooks
     from agentq_cli.host.bells import Bell
-    from agentq_cli.host.output import OutputReader as Output
     from agentq_cli.model.actions import Actor
     from agentq_cli.model.addresses import RunId
     from agentq_cli.model.runs import Outcome
@@ -23,15 +23,10 @@ if TYPE_CHECKING:
     from agentq_cli.model.workers import Supervisor, Worker
 
 
-class FleetQueue(Opened, Readings):
+class FleetQueue(Opened, Logs, Readings):
     """An open fleet, with all verbs. What only few commands need is loaded on first use."""
 
     # Runs
-
-    def output(self, run: RunId, stream: str, offset: int = 0) -> Output:
-        from agentq_cli.host.output import OutputReader
-
-        return OutputReader(self.here.run(run), stream, offset)
 
     def finish(self, run: RunId, outcome: Outcome, *, actor: Actor, background: bool = False) -> Task | None:
         import random
