@@ -72,10 +72,11 @@ DELETE FROM agentq.workers WHERE session = :session AND seq = :seq AND attempt =
 
 -- name: insert_run
 INSERT INTO agentq.task_runs
-  (session, seq, attempt, series, "trigger", agent, argv, cwd, scheduled_for, started_at, status, host, conversation)
+  (session, seq, attempt, series, "trigger", agent, argv, cwd, scheduled_for, started_at, status, host, host_key,
+   conversation)
 VALUES
   (:session, :seq, :attempt, :series, :trigger, :agent, :argv, :cwd, :scheduled_for, :started_at, 'running', :host,
-   :conversation)
+   :host_key, :conversation)
 
 -- name: delete_run
 DELETE FROM agentq.task_runs WHERE session = :session AND seq = :seq AND attempt = :attempt AND finished_at IS NULL
