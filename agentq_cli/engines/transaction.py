@@ -33,13 +33,6 @@ class Reading(Protocol):
         """The rows of a statement, `FILE.NAME`."""
 
     def environment(self, number: int) -> str | None:
-        """The environment of a submitting shell that is kept under a number of the session; None if it is not here."""
-
-
-class OfSession(Reading, Protocol):
-    """What can be asked about one session."""
-
-    def environment(self, number: int) -> str | None:
         """An environment that `keep_environment` has kept; None if that was on another host."""
 
 
@@ -103,6 +96,9 @@ class Transaction(Writing, Protocol):
     def run(self, run: RunId) -> Run:
         """One attempt. Raises NotFound."""
 
+    def keep_environment(self, text: str) -> int:
+        """Keep the environment of a submitting shell (`base.environment.text`); equal ones have one number."""
+
     def next_seq(self) -> int:
         """The N of the next new task."""
 
@@ -122,9 +118,6 @@ class Transaction(Writing, Protocol):
     def put(self, before: Task, after: Task) -> bool:
         """Take a task from one state to the next, and nothing else. False: it was no longer as `before`; nothing
         changed."""
-
-    def keep_environment(self, variables: str) -> int:
-        """Keep the environment of a submitting shell; the number under which it is kept."""
 
     def remove(self, seq: int) -> None:
         """Forget a task; its address is not used again."""

@@ -291,6 +291,7 @@ def request(
         checkpoint=task.work.kind == "prompt",
         tree=tree,
         lands=claim.plan.lands,
+        lease=here.lease if here.leased else None,
     )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from agentq_cli.engines.fleet.connection import Connection
     from agentq_cli.engines.fleet.stored_files import Files
     from agentq_cli.engines.fleet.storing import Storing
-    from agentq_cli.engines.transaction import Reading
+    from agentq_cli.engines.transaction import Snapshots
     from agentq_cli.host.output import Output
     from agentq_cli.host.place import Place
     from agentq_cli.host.run_directory import RunDirectory
@@ -41,10 +41,13 @@ class Logs:
 
     database: Connection
     own: dict[str, Any]
-    reading: Reading
+    reading: Snapshots
     here: Place
     settings: FleetSettings
-    now: int
+    @property
+    def now(self) -> int:
+        """The time."""
+        raise NotImplementedError
 
     def __init__(self) -> None:
         self._storing: dict[RunId, Storing] = {}

@@ -1,17 +1,19 @@
 """What steps work with in the fleet (`engines.transaction`): a connection asked and told by the names of statements.
 
-Every statement may use what its owner is: `session` (of a transaction or a reading of one), `host_id`, `host_key` and
-`place` (of this machine's host). What is told is sent with the next question, or with the commit.
+Every statement may use what its owner is: `session` (of a transaction or a reading of one), and `host_id`, `host_key`
+and `place` (of this machine's host). What is told is sent with the next question, or with the
+commit.
 """
 
 from __future__ import annotations
 
 from agentq_cli.base.context import contextmanager
-from agentq_cli.base.json_text import dumps
-from agentq_cli.engines.fleet import environments, queries
+from agentq_cli.engines.fleet import queries
 from agentq_cli.engines.shared import read
 from agentq_cli.engines.steps import rows, saving
+from agentq_cli.host.place import Place
 from agentq_cli.model.addresses import Address
+from agentq_cli.policy import placement
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +52,10 @@ class Asking:
         return Asking(self.database, {**self.own, "session": session})
 
     def environment(self, number: int) -> str | None:
-        return environments.find(self.own["place"], number)
+        """See `transaction.OfSession`; in a file of the host that captured it."""
+        from agentq_cli.host import environments
+
+        return environments.find(Place(str(self.own["place"])), number)
 
     def snapshot(self) -> AbstractContextManager[None]:
         return self.database.snapshot()
@@ -139,6 +144,12 @@ class SessionWrite(Writing):
     def run(self, run: RunId) -> Run:
         return read.run(self, run)
 
+    def keep_environment(self, text: str) -> int:
+        """See `transaction.Transaction`."""
+        from agentq_cli.host import environments
+
+        return environments.keep(Place(str(self.own["place"])), str(self.own["host_key"]), text)
+
     def next_seq(self) -> int:
         ((seq,),) = self.ask("write.next_seq")
         return int(seq)
@@ -178,9 +189,6 @@ class SessionWrite(Writing):
         return True
 
     save = saving.save
-
-    def keep_environment(self, variables: str) -> int:
-        return environments.keep(self.own["place"], variables)
 
     def remove(self, seq: int) -> None:
         self.tell("write.delete_task", {"seq": seq})
@@ -226,7 +234,7 @@ def _work(task: Task) -> rows.Columns:
     """The columns of what is to be done, and what is derived from it."""
     return rows.work_columns(task.work) | {
         "directory": task.work.directory,
-        "on_hosts": dumps(sorted(task.work.launch.on)),
+        "needs": placement.needs(task.work).text,
     }
 
 

@@ -1,6 +1,6 @@
-"""The environments that submitting shells had: each different one is stored once in a session, and tasks refer to it.
+"""The environments that submitting shells had: an engine keeps each different one once, and tasks refer to it.
 
-An engine forgets one with the last task that refers to it.
+It forgets one with the last task that refers to it. With several hosts each keeps those that it captured.
 """
 
 from __future__ import annotations
@@ -32,8 +32,6 @@ def kept(write: Transaction, tasks: Iterable[NewTask]) -> Iterator[NewTask]:
 
 
 def find(reading: Reading, work: Work) -> Mapping[str, str] | None:
-    """The stored environment of a task; None if an older version stored the task."""
-    if work.environment is None:
-        return None
-    found = reading.environment(work.environment)
-    return {} if found is None else dict(loads(found))
+    """The stored environment of a task; None if an older version stored the task, or if another host has it."""
+    stored = None if work.environment is None else reading.environment(work.environment)
+    return None if stored is None else dict(loads(stored))
