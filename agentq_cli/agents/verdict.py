@@ -121,6 +121,7 @@ def outcome(
         verdict if verdict.final or explained is None else explained,
         reader,
         nothing_done=exit.error is None and _nothing_done(decision, reader, exit.signal),
+        at_once=exit.stopped == LEASE,
         finished_at=exit.finished_at,
         duration_ms=exit.duration_ms,
         exit_code=128 + exit.signal if exit.signal else exit.exit_code,
@@ -143,10 +144,11 @@ def crashed(
     result: Any = None,
     stdout_bytes: int = 0,
     stderr_bytes: int = 0,
+    at_once: bool = False,
 ) -> Outcome:
     """The outcome of a run whose process is gone without an exit record: what its stream had said by then decides.
 
-    `stopped` is the reason if someone had asked for it to be stopped.
+    `stopped` is the reason if someone had asked for it to be stopped; `at_once`: see `Outcome`.
     """
     verdict = _verdict(reader)
     if verdict.final and stopped != CANCELLED and (verdict.ok or stopped not in STOPPED):
@@ -161,6 +163,7 @@ def crashed(
         verdict,
         reader,
         nothing_done=_nothing_done(decision, reader, None),
+        at_once=at_once or stopped == LEASE,
         finished_at=finished_at,
         duration_ms=duration_ms,
         result=verdict.result if result is None else result,

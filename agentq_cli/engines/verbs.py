@@ -402,8 +402,8 @@ class Queue(Protocol):
         """The live runs of this machine whose supervisor is gone, or has not renewed its row within the lease."""
 
     def watched(self, worker: Worker) -> bool:
-        """Whether a run's supervisor is there to settle it: alive, and not stopped for longer than its lease. Only its
-        own host can tell that of a run: one elsewhere counts as watched until that host is lost."""
+        """Whether a run's supervisor is there to settle it: alive, and not stopped for longer than its lease. A run
+        elsewhere counts as watched until its host is lost: nobody else can tell."""
 
     def lives(self, owner: Identity) -> bool:
         """Whether a process that has a doorbell here, a supervisor's or an owner's, is still running, in any realm."""

@@ -14,23 +14,31 @@ from agentq_cli.host import record_files as files
 
 class Lease(NamedTuple):
     """Until when the runs of this machine are its own. `host` is its id in the database, which no other host ever gets;
-    `deadline` is in milliseconds since the boot with the id `boot`, `lease_ms` the whole lease."""
+    `deadline` is in milliseconds since the boot with the id `boot`, `lease_ms` the whole lease. `beat` is the number of
+    the renewal, by which this place proves that it made it."""
 
     host: int
     boot: str
     deadline: int
     lease_ms: int
+    beat: int = 0
 
 
 def read(path: str) -> Lease | None:
     """The lease; None if there is none of this boot. Raises OSError if that cannot be found out."""
+    found = of_any_boot(path)
+    return found if found is not None and found.boot == procfs.boot_id() else None
+
+
+def of_any_boot(path: str) -> Lease | None:
+    """The same, of whichever boot."""
     document = files.load(path) or {}
     try:
         lease = Lease(*(document[name] for name in Lease._fields))
     except KeyError:
         return None
-    numbers = (lease.host, lease.deadline, lease.lease_ms)
-    return lease if lease.boot == procfs.boot_id() and all(type(each) is int for each in numbers) else None
+    numbers = (lease.host, lease.deadline, lease.lease_ms, lease.beat)
+    return lease if all(type(each) is int for each in numbers) else None
 
 
 def write(path: str, lease: Lease) -> None:

@@ -24,7 +24,7 @@ from agentq_cli.host.resources import Resources
 from agentq_cli.model.actions import Actor
 from agentq_cli.model.statuses import Status
 from agentq_cli.policy import order
-from agentq_cli.supervise import gates, history, strays
+from agentq_cli.supervise import fence, gates, history
 from agentq_cli.supervise.answering import Answering
 from agentq_cli.supervise.dependents import Dependents
 from agentq_cli.supervise.duty import Duty, Happening, Settings
@@ -102,7 +102,7 @@ class Supervision:
         """Supervise until there is a reason to end; yields what happens."""
         with Signals() as signals, contextlib.ExitStack() as opened:
             opened.callback(self._leave, signals)
-            bell = yield from self._begin(signals, opened)
+            bell, told = (yield from self._begin(signals, opened)), False
             while bell is not None:
                 bell.empty()
                 yield from self._stopping.heed(signals, self._runs.by_id)
@@ -112,6 +112,9 @@ class Supervision:
                 with self._guard.guarding(None, "end"):
                     over = over or self._done()
                 yield from self._tell_trouble()
+                if bell.slow is not None and not told:
+                    told = True
+                    yield self._duty.tell("trouble", reason=bell.slow)
                 if over:
                     return
                 if self.ticking:
@@ -222,8 +225,8 @@ class Supervision:
     def _end_strays(self) -> Iterator[Happening]:
         """End what runs on this machine and belongs to nobody."""
         with self._guard.guarding(None, "strays"):
-            for run in strays.end_unknown(self._queue):
-                yield self._duty.tell("stop", run, reason=strays.WHY)
+            for run in fence.end_unknown(self._queue):
+                yield self._duty.tell("stop", run, reason=fence.WHY)
 
     def _rescue(self) -> Iterator[Happening]:
         """Take over from hosts that are lost."""
@@ -311,7 +314,11 @@ class Supervision:
         for descriptor in self._hooks.descriptors():
             poll.register(descriptor, select.POLLIN)
         shims = self._runs.poll(poll)
-        ready = poll.poll(self._timeout())
+        end = monotonic_ms() + self._timeout()
+        while True:
+            ready = poll.poll(max(1, end - monotonic_ms()))
+            if bell is None or [descriptor for descriptor, _ in ready] != [bell.fileno()] or bell.rung():
+                break  # a bell may be rung by what this process itself has done
         for descriptor, _ in ready:
             if descriptor in shims:
                 shims[descriptor].ended = True

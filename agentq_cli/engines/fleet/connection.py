@@ -236,6 +236,11 @@ class Connection:
         return self._connection is None
 
     @property
+    def server_pid(self) -> int | None:
+        """The process of the server that answers this connection, which signs its rings; None if there is none."""
+        return None if self._connection is None else int(self._connection.info.backend_pid)
+
+    @property
     def raw(self) -> Any:
         """The driver's connection, for what only that can do: COPY."""
         self._connected()

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 CREATE = "`agentq fleet init` creates it"
 UPGRADE = "`agentq fleet upgrade` brings it up to date"
 
+HOST = "23503"
 LOCK = ("55P03", "40001", "40P01")
 SLOW = ("57014", "25P03", "25P04")
 GONE = ("08", "57P")
@@ -25,6 +26,10 @@ AWAY = (
     *("query_wait_timeout", "terminating connection"),
 )
 """What a library or a server that nobody can reach now says, before it tells a code."""
+
+
+class Superseded(Busy):
+    """This host was taken for lost: what refers to it has no row."""
 
 
 def at(url: str, why: str) -> str:
@@ -45,6 +50,8 @@ def translate(error: Error, url: str) -> AgentqError:
     code = error.pgcode or ""
     if code in LOCK:
         return Busy(at(url, "another process held its lock for too long; try again"))
+    if code == HOST:
+        return Superseded(at(url, f"others have taken this host for lost ({_line(error)})"))
     if code in SLOW:
         return Busy(at(url, f"it took too long ({_line(error)}); try again"))
     if not code or code.startswith(GONE):

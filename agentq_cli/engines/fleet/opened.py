@@ -50,6 +50,9 @@ class Opened:
         self.settings = settings
         self._clock = clock
         self._fleet: str | None = None
+        self.connects = 0
+        """How often a connection was made, to whichever server answered."""
+
         self.database = Connection(url, settings.schema, self._checked)
         try:
             self.database.connect()
@@ -89,6 +92,7 @@ class Opened:
         if self._fleet not in (None, fleet):
             raise Unreadable(errors.at(url, "it was replaced by another fleet while agentq was running"))
         self._fleet = fleet
+        self.connects += 1
 
     @property
     def exists(self) -> bool:

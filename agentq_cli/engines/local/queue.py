@@ -21,7 +21,7 @@ from agentq_cli.model.actions import Actor
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from typing import Self
 
     from agentq_cli.base.clock import Clock
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.tasks import Task
     from agentq_cli.model.workers import Sign, Supervisor, Worker
 
-NOTHING: Mapping[RunId, Sign] = {}
+NO_SIGNS: Mapping[RunId, Sign] = {}
 
 
 class LocalQueue(Opened, Readings):
@@ -152,7 +152,7 @@ class LocalQueue(Opened, Readings):
         return self._renewal(supervisor.renewed_at)
 
     def renew(
-        self, identity: Identity, *, jobs: int, renewed_at: int, signs: Mapping[RunId, Sign] = NOTHING
+        self, identity: Identity, *, jobs: int, renewed_at: int, signs: Mapping[RunId, Sign] = NO_SIGNS
     ) -> Renewal:
         self.tell("dispatch.renew", rows.identity_columns(identity) | {"jobs": jobs, "renewed_at": renewed_at})
         return self._renewal(renewed_at)

@@ -25,9 +25,10 @@ ORDER BY t.of_agent, t.priority, t.shares, t.retry, t.directory, t.on_hosts, t.d
 SELECT
   EXISTS (SELECT 1 FROM agentq.tasks WHERE ended_at IS NULL AND expires <= :now AND status <> 'running'),
   EXISTS (SELECT 1 FROM agentq.tasks WHERE status = 'queued' AND arriving = 1 AND due_at <= :now),
-  EXISTS (SELECT 1 FROM agentq.workers WHERE stop IS NOT NULL),
+  EXISTS (SELECT 1 FROM agentq.workers WHERE host IS NOT DISTINCT FROM :host_id AND stop IS NOT NULL),
   EXISTS (SELECT 1 FROM agentq.workers
-          WHERE (pid, start_time, boot_id) IS DISTINCT FROM (:pid, :start_time, :boot_id)),
+          WHERE host IS NOT DISTINCT FROM :host_id
+            AND (pid, start_time, boot_id) IS DISTINCT FROM (:pid, :start_time, :boot_id)),
   EXISTS (SELECT 1 FROM agentq.supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id),
   (SELECT count FROM agentq.holds WHERE scope = 'jobs')
 

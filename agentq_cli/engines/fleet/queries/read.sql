@@ -82,16 +82,19 @@ SELECT min(due_at) FROM agentq.tasks WHERE session = :session AND status = 'queu
 SELECT agent, id FROM agentq.conversations WHERE session = :session ORDER BY used_at DESC
 
 -- name: workers
-SELECT session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_id, adopted, stop, directory
-FROM agentq.workers ORDER BY claimed_at, session, seq
+SELECT w.session, w.seq, w.attempt, w.agent, w.shares, w.claimed_at, w.pid, w.start_time, w.boot_id, w.adopted, w.stop,
+       w.directory, h.name, CAST(coalesce(h.key <> :host_key, false) AS integer), w.run_pid, w.rss, w.seen
+FROM agentq.workers w LEFT JOIN agentq.hosts h ON h.id = w.host ORDER BY w.claimed_at, w.session, w.seq
 
 -- name: worker
-SELECT session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_id, adopted, stop, directory
-FROM agentq.workers WHERE session = :session AND seq = :seq
+SELECT w.session, w.seq, w.attempt, w.agent, w.shares, w.claimed_at, w.pid, w.start_time, w.boot_id, w.adopted, w.stop,
+       w.directory, h.name, CAST(coalesce(h.key <> :host_key, false) AS integer), w.run_pid, w.rss, w.seen
+FROM agentq.workers w LEFT JOIN agentq.hosts h ON h.id = w.host WHERE w.session = :session AND w.seq = :seq
 
 -- name: supervisors
-SELECT pid, start_time, boot_id, jobs, sessions, started_at, renewed_at, gates FROM agentq.supervisors
-ORDER BY started_at, pid
+SELECT s.pid, s.start_time, s.boot_id, s.jobs, s.sessions, s.started_at, s.renewed_at, s.gates,
+       h.name, CAST(coalesce(h.key <> :host_key, false) AS integer), h.beat_at, h.lease_ms
+FROM agentq.supervisors s LEFT JOIN agentq.hosts h ON h.id = s.host ORDER BY s.started_at, s.pid
 
 -- name: events_newest
 SELECT id, at, session, seq, attempt, from_status, to_status, event, actor, reason FROM agentq.events
