@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.identity import Identity
 from agentq_cli.host.process import Stat, alive, current, identity_of, open_pidfd, processes, read_file, realm, send
+from agentq_cli.model.addresses import RunId
 
 DEFAULT_GRACE_MS = 5_000
 DEFAULT_PATIENCE_MS = 5_000
@@ -67,10 +68,12 @@ def marked(run: str, state_dir: str) -> set[Identity]:
     }
 
 
-def runs_marked(state_dir: str) -> set[str]:
-    """The names of the runs of a state dir of which a live process was started with its marker."""
-    found = {word for _, environment in _marked(state_dir) for word in environment if word.startswith(b"AGENTQ_RUN=")}
-    return {os.fsdecode(word.removeprefix(b"AGENTQ_RUN=")) for word in found}
+def runs_here(state_dir: str) -> set[RunId]:
+    """The runs whose marker some live process carries, except this one and those whose marker is no run's."""
+    name = b"AGENTQ_RUN="
+    words = (word for stat, words in _marked(state_dir) if stat.pid != os.getpid() for word in words)
+    runs = (RunId.read(os.fsdecode(word.removeprefix(name))) for word in words if word.startswith(name))
+    return {run for run in runs if run is not None}
 
 
 def _marked(state_dir: str) -> Iterator[tuple[Stat, list[bytes]]]:

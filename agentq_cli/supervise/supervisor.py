@@ -24,7 +24,7 @@ from agentq_cli.host.resources import Resources
 from agentq_cli.model.actions import Actor
 from agentq_cli.model.statuses import Status
 from agentq_cli.policy import order
-from agentq_cli.supervise import fence, gates, history
+from agentq_cli.supervise import gates, history, strays
 from agentq_cli.supervise.answering import Answering
 from agentq_cli.supervise.dependents import Dependents
 from agentq_cli.supervise.duty import Duty, Happening, Settings
@@ -225,8 +225,8 @@ class Supervision:
     def _end_strays(self) -> Iterator[Happening]:
         """End what runs on this machine and belongs to nobody."""
         with self._guard.guarding(None, "strays"):
-            for run in fence.end_unknown(self._queue):
-                yield self._duty.tell("stop", run, reason=fence.WHY)
+            for run in strays.end_unknown(self._queue):
+                yield self._duty.tell("stop", run, reason=strays.WHY)
 
     def _rescue(self) -> Iterator[Happening]:
         """Take over from hosts that are lost."""

@@ -26,7 +26,7 @@ from agentq_cli.model.actions import Actor, SweepAction, Undone
 from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.workers import Worker
 from agentq_cli.policy.hooks import Call
-from agentq_cli.supervise import attended, fence, history, limits, overdue, recovery, requests, settle, wake
+from agentq_cli.supervise import attended, history, limits, overdue, recovery, requests, settle, strays, wake
 from agentq_cli.supervise.going_on import Keepers
 from agentq_cli.supervise.guard import Guard
 from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks
@@ -128,8 +128,8 @@ class Sweep:
     def _strays(self) -> Iterator[SweepAction]:
         """End what runs on this machine and belongs to nobody: only a fleet can know better than the machine."""
         if not self.dry and self.queue.here.leased:
-            for run in fence.end_unknown(self.queue):
-                yield _of_run("stop", run, fence.WHY)
+            for run in strays.end_unknown(self.queue):
+                yield _of_run("stop", run, strays.WHY)
 
     def _runs(self) -> Iterator[SweepAction]:
         for worker in self.queue.orphaned():

@@ -11,7 +11,7 @@ from agentq_cli.host import stop
 from agentq_cli.model.actions import Actor
 from agentq_cli.model.addresses import RunId
 from agentq_cli.model.statuses import Status
-from agentq_cli.supervise import fence, limits, overdue, signs
+from agentq_cli.supervise import limits, overdue, signs, strays
 from agentq_cli.supervise.duty import Duty, Happening
 from agentq_cli.supervise.guard import Tried
 from agentq_cli.supervise.starting import START
@@ -117,14 +117,13 @@ class WatchedRuns:
     def abandon(self, why: str, *, known: Collection[RunId] = ()) -> Iterator[Happening]:
         """Kill those that are not `known` to be this host's, at once: they run elsewhere, or soon will."""
         duty = self._duty
-        unknown = {run: each for run, each in self.by_id.items() if not each.ended and run not in known}
-        if not unknown:
-            return
-        with duty.guard.guarding(None, "abandon"):
-            fence.kill(duty.queue.here, list(unknown))
-        for run, watched in unknown.items():
-            watched.outcome, watched.ended = abandoned(duty.queue.now, why), True
-            yield duty.tell("stop", run, before=Status.RUNNING, after=Status.RUNNING, reason=why)
+        for run, watched in self.by_id.items():
+            if watched.ended or run in known:
+                continue
+            with duty.guard.guarding(run.session, f"abandon {run}"):
+                strays.end(duty.queue.here, run)
+                watched.outcome, watched.ended = abandoned(duty.queue.now, why), True
+                yield duty.tell("stop", run, before=Status.RUNNING, after=Status.RUNNING, reason=why)
 
     def pass_on_stops(self) -> None:
         """Deliver recorded stops whose requesting process died before it could deliver them."""

@@ -23,7 +23,7 @@ from agentq_cli.model.addresses import RunId
 from agentq_cli.model.runs import Outcome
 from agentq_cli.model.statuses import FailureClass, RunStatus
 from agentq_cli.policy import checked, leases
-from agentq_cli.supervise import fence
+from agentq_cli.supervise import strays
 
 AHEAD_MS = 600
 """How far ahead the deadline is with each renewal."""
@@ -158,10 +158,10 @@ def test_who_finds_a_run_that_is_none_of_this_host_kills_it_and_no_other(runs: R
         everything = whole_tree(run) | {run.start().identity}
         own = SimpleNamespace(id=RunId("s", 1, 1), elsewhere=False)
         queue = SimpleNamespace(here=host.place, workers=lambda: [own])
-        assert fence.end_unknown(queue) == []
+        assert list(strays.end_unknown(queue)) == []
         assert all(map(process.alive, everything))
         own.elsewhere = True
-        assert fence.end_unknown(queue) == [own.id]
+        assert list(strays.end_unknown(queue)) == [own.id]
         assert not any(map(process.alive, everything))
 
 
