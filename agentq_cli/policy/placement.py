@@ -101,6 +101,13 @@ class Tie(NamedTuple):
     strict: bool = False
 
 
+NOTED_MS = 600_000
+"""How old the note of a host that passes a task over may become before the host writes it again."""
+
+COUNTS_MS = 2 * NOTED_MS
+"""How old it may be to count."""
+
+
 class PassedOver(NamedTuple):
     """A waiting task that a host has looked at and cannot run, and why; None if it can by now. Who reads it also learns
     the name of the host, the agent of the task, and what it needs (`Needs.text`)."""

@@ -65,9 +65,9 @@ class Hosts(Presence):
 
     def join(self, supervisor: Supervisor) -> Renewal:
         while True:
-            row, asked_at = self._identified(), self.boottime()
-            wanted = lease.fitting(self.here, None if row is None else row.id, self.settings.lease_ms, asked_at)
-            values = self._described(wanted) | {"jobs": supervisor.jobs}
+            row = self._identified()
+            asked = self._asked(None if row is None else row.id, self.boottime())
+            values = self._described(asked.lease_ms) | {"jobs": supervisor.jobs}
             with self.in_queue(actor=Actor.SUPERVISOR) as write:
                 values["at"] = write.now
                 if row is None:
@@ -79,8 +79,8 @@ class Hosts(Presence):
                     write.tell("dispatch.register", self._row_of(supervisor))
                     write.wake()
             for host, beat in found:
-                deadline = lease.keep(self.here, host, beat, asked_at, wanted)
-                return self._renewal(asked_at, wanted, deadline=deadline)
+                lease.keep(self.here, host, beat, asked)
+                return self._renewal(asked)
             time.sleep(POLL_SECONDS)  # another process of this machine was faster
 
     def _identified(self) -> lease.Row | None:
@@ -141,30 +141,29 @@ class Hosts(Presence):
     def _beat(self, before: list[bytes], asked_at: int) -> Renewal:
         """Renew the host, and look at the others."""
         host = self.own["host_id"]
-        lease_ms = lease.fitting(self.here, host, self.settings.lease_ms, asked_at)
-        last = self.database.written("hosts.renew", self.own | {"lease_ms": lease_ms})
+        asked = self._asked(host, asked_at)
+        last = self.database.written("hosts.renew", self.own | {"lease_ms": asked.lease_ms})
         ((beat, now, runs, beats),) = self.database.send(b";".join([*before, last]))
         self.database.told(now, asked_at)
         answered = self.boottime()
         if beat is None:
             return Renewal(answered, answered, superseded=True)
-        deadline = lease.keep(self.here, host, beat, asked_at, lease_ms)
+        lease.keep(self.here, host, beat, asked)
         self._observer.look((Beat(*each) for each in beats or ()), answered)
-        return self._renewal(
-            asked_at, lease_ms, deadline=deadline, known=frozenset(RunId(*each) for each in runs or ())
-        )
+        return self._renewal(asked, frozenset(RunId(*each) for each in runs or ()))
 
-    def _renewal(
-        self, asked_at: int, lease_ms: int, *, deadline: int, known: frozenset[RunId] | None = None
-    ) -> Renewal:
-        again_at = asked_at + leases.renewal_ms(lease_ms)
+    def _asked(self, host: int | None, now: int) -> lease.Asked:
+        return lease.asked(self.here, host, self.settings.lease_ms, now)
+
+    def _renewal(self, asked: lease.Asked, known: frozenset[RunId] | None = None) -> Renewal:
+        again_at = asked.at + leases.renewal_ms(min(asked.lease_ms, self.settings.lease_ms))
         loss = self._observer.next_loss(self.boottime())
         before, self._connected = self._connected, self.connects
         return Renewal(
             again_at if loss is None else min(again_at, loss),
-            asked_at + presence.lapse_ms(lease_ms),
-            deadline,
-            lease_ms,
+            asked.at + presence.lapse_ms(asked.lease_ms),
+            asked.deadline,
+            asked.lease_ms,
             known=known,
             anew=before != self.connects,
         )

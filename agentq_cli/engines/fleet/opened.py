@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from agentq_cli.base.clock import Clock
     from agentq_cli.base.identity import Identity
     from agentq_cli.engines.fleet.transaction import SessionWrite
-    from agentq_cli.engines.transaction import Values
+    from agentq_cli.engines.transaction import Snapshots, Values
     from agentq_cli.model.fleet import FleetSettings
     from agentq_cli.model.tasks import NewTask, Task
 
@@ -35,7 +35,7 @@ class Opened:
     """A context manager; use one per thread, and none across a fork."""
 
     own: dict[str, Any]
-    reading: Asking
+    reading: Snapshots
 
     def __init__(
         self,
@@ -61,8 +61,8 @@ class Opened:
         except BaseException:
             self.database.close()
             raise
-        self.own = {"host_id": None, "host_key": key or ""}
-        self.reading = Asking(self.database, self.own)
+        self.own = {"host_id": None, "host_key": key or "", "place": self.here.path}
+        self.reading = self._asking = Asking(self.database, self.own)
 
     @classmethod
     def open(
@@ -143,7 +143,7 @@ class Opened:
     @contextmanager
     def of_session(self, session: str, *, background: bool = False) -> Iterator[Asking]:
         self.known(session)
-        yield self.reading.of_session(session)
+        yield self._asking.of_session(session)
 
     of_both = of_messages = of_session
 

@@ -10,6 +10,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from agentq_cli.engines.fleet.upkeep import Upkeep
+    from agentq_cli.engines.fleet.voice import Voice
+    from agentq_cli.engines.shared.figures import Figures
+    from agentq_cli.engines.shared.hooks import Hooks
+    from agentq_cli.host.output import OutputReader as Output
     from agentq_cli.model.actions import Actor
     from agentq_cli.model.addresses import RunId
     from agentq_cli.model.runs import Outcome
@@ -17,11 +22,18 @@ if TYPE_CHECKING:
 
 
 class FleetQueue(Opened, Hosts, Readings):
-    """An open fleet."""
+    """An open fleet, with all verbs. What only few commands need is loaded on first use."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         Hosts.__init__(self)
         Opened.__init__(self, *args, **options)
+
+    # Runs
+
+    def output(self, run: RunId, stream: str, offset: int = 0) -> Output:
+        from agentq_cli.host.output import OutputReader
+
+        return OutputReader(self.here.run(run), stream, offset)
 
     def finish(self, run: RunId, outcome: Outcome, *, actor: Actor, background: bool = False) -> Task | None:
         from agentq_cli.engines.fleet import ending
@@ -30,4 +42,43 @@ class FleetQueue(Opened, Hosts, Readings):
             return ending.ended(write, run, outcome)
 
     def why_unposted(self, run: RunId | str) -> str | None:
-        return None  # its result row is in the commit that ended it
+        """Never: the result row is in the commit that ends the run."""
+        return None
+
+    # What waits for tasks of other sessions is settled in the commit that ends them
+
+    def settle_dependents_in(self, session: str, *, actor: Actor) -> list[Task]:
+        return []
+
+    def unsettled_sessions(self) -> list[str]:
+        return []
+
+    # Sub-doors
+
+    @property
+    def upkeep(self) -> Upkeep:
+        """What this engine needs to stay in order: one pass."""
+        from agentq_cli.engines.fleet.upkeep import Upkeep
+
+        return Upkeep(self)
+
+    @property
+    def hooks(self) -> Hooks:
+        """The hooks that events call."""
+        from agentq_cli.engines.shared.hooks import Hooks
+
+        return Hooks(self)
+
+    @property
+    def voice(self) -> Voice:
+        """What agents request."""
+        from agentq_cli.engines.fleet.voice import Voice
+
+        return Voice(self)
+
+    @property
+    def figures(self) -> Figures:
+        """What screens and reports show."""
+        from agentq_cli.engines.shared.figures import Figures
+
+        return Figures(self)

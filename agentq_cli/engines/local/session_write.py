@@ -131,6 +131,11 @@ class SessionWrite(Writing):
 
     save = saving.save
 
+    def keep_environment(self, variables: str) -> int:
+        self.tell("write.keep_environment", {"variables": variables})
+        ((found,),) = self.ask("write.environment_of", {"variables": variables})
+        return int(found)
+
     def remove(self, seq: int) -> None:
         values = {"session": self.session, "seq": seq}
         self.tell("write.delete_task", values)
