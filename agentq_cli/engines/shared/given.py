@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agentq_cli.base.clock import Clock
     from agentq_cli.base.errors import AgentqError
     from agentq_cli.base.identity import Identity
+    from agentq_cli.engines.subdoors import Placing
     from agentq_cli.engines.transaction import OfSession, Reading, Snapshots, Transaction, Values, Writing
     from agentq_cli.host.place import Place
     from agentq_cli.model.addresses import Address
@@ -49,6 +50,10 @@ class Given(Protocol):
 
     def lives(self, owner: Identity) -> bool:
         """Whether a supervisor, or another owner of something, is still running."""
+
+    @property
+    def placing(self) -> Placing:
+        """Which host runs what."""
 
     # Transactions
 
