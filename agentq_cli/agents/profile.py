@@ -135,7 +135,8 @@ def from_table(name: str, table: Mapping[str, Any]) -> Profile:
 def _built_in(name: str) -> Mapping[str, Any]:
     import tomllib
 
-    from agentq_cli.config.schema import PROFILE, read_table
+    from agentq_cli.config.key_readers import read_table
+    from agentq_cli.config.schema import PROFILE
 
     path = f"{DIRECTORY}/profiles/{name}.toml"
     with open(path, "rb") as file:

@@ -16,7 +16,7 @@ import stat
 from agentq_cli.agents.reader import Reader, Verdict, storable
 from agentq_cli.agents.reset_time import reset_time
 from agentq_cli.base.dataclass import dataclass
-from agentq_cli.model.runs import Outcome
+from agentq_cli.model.runs import LEASE, Outcome
 from agentq_cli.model.statuses import FailureClass, RunStatus
 
 TYPE_CHECKING = False
@@ -66,6 +66,7 @@ STOPPED = {
         "no output and no heartbeat for longer than its stall time-out",
     ),
     "oom": (RunStatus.OOM, FailureClass.OOM, "used more memory than its limit"),
+    LEASE: (RunStatus.CRASHED, FailureClass.CRASHED, "the lease of its host was over"),
     "budget": (RunStatus.ERROR, FailureClass.BUDGET, "cost more than its limit"),
 }
 """The end of a run that agentq stopped itself, by the recorded reason."""
@@ -120,6 +121,7 @@ def outcome(
         verdict if verdict.final or explained is None else explained,
         reader,
         nothing_done=exit.error is None and _nothing_done(decision, reader, exit.signal),
+        at_once=exit.stopped == LEASE,
         finished_at=exit.finished_at,
         duration_ms=exit.duration_ms,
         exit_code=128 + exit.signal if exit.signal else exit.exit_code,
@@ -142,10 +144,11 @@ def crashed(
     result: Any = None,
     stdout_bytes: int = 0,
     stderr_bytes: int = 0,
+    at_once: bool = False,
 ) -> Outcome:
     """The outcome of a run whose process is gone without an exit record: what its stream had said by then decides.
 
-    `stopped` is the reason if someone had asked for it to be stopped.
+    `stopped` is the reason if someone had asked for it to be stopped; `at_once`: see `Outcome`.
     """
     verdict = _verdict(reader)
     if verdict.final and stopped != CANCELLED and (verdict.ok or stopped not in STOPPED):
@@ -160,6 +163,7 @@ def crashed(
         verdict,
         reader,
         nothing_done=_nothing_done(decision, reader, None),
+        at_once=at_once or stopped == LEASE,
         finished_at=finished_at,
         duration_ms=duration_ms,
         result=verdict.result if result is None else result,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from agentq_cli.config.configuration import Config
     from agentq_cli.engines.door import Queue
+    from agentq_cli.model.fleet import FleetSettings
     from agentq_cli.options.tree_options import Admit, TreeAsked
     from agentq_cli.trees.admission import Admission
 
@@ -65,6 +66,28 @@ class Context:
             self._loaded.append(configuration.load(self.environ, state_dir=self.state_dir))
         return self._loaded[0]
 
+    @property
+    def url(self) -> str | None:
+        """The database of the fleet: `--url`, AGENTQ_URL or `url` of the config; None for the queue of the state dir.
+
+        Raises Usage if the config is invalid and names one: it is not known then which queue is meant.
+        """
+        if not self._loaded and not environment.configured(self.environ):
+            return None
+        try:
+            return self.config.url
+        except Usage:
+            from agentq_cli.config import mark
+
+            if mark.names_url(self.environ):
+                raise
+            return None
+
+    @property
+    def fleet(self) -> FleetSettings:
+        """What `[host]` and `[fleet]` of the config say."""
+        return self.config.fleet
+
     def may_have_trees(self) -> bool:
         """Whether the directory of the trees is there: it is made with the first task that wants a tree."""
         from os.path import isdir
@@ -84,15 +107,22 @@ class Context:
         return zones.named(self.config, self.environ, session=session, typed=typed)
 
     def open_queue(self, *, create: bool = False, rebuild: bool = False) -> Queue:
-        """The queue of the state directory, open until the result is written. Without `create` a missing state
-        directory is read as empty.
+        """The queue of the state directory, or of the fleet, open until the result is written. Without `create` a
+        missing state directory is read as empty.
 
         With `rebuild` the index may be lost; it will be rebuilt.
         """
         from agentq_cli.engines.door import open_queue
 
+        url = self.url
         queue = open_queue(
-            self.state_dir, self.clock, create=create, allow_network_fs=self.allow_network_fs, rebuild=rebuild
+            self.state_dir,
+            self.clock,
+            create=create,
+            allow_network_fs=self.allow_network_fs,
+            rebuild=rebuild,
+            url=url,
+            settings=None if url is None else self.fleet,
         )
         self.resources.callback(queue.close)
         return queue

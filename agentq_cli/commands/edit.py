@@ -11,9 +11,10 @@ from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue
 from agentq_cli.model.tasks import NewTask, Task
 from agentq_cli.options.new_schedule import make_schedule, series
-from agentq_cli.options.new_task import ABOUT_TREE, AFTER, TaskMaker, content, environment, spelled
+from agentq_cli.options.new_task import ABOUT_TREE, AFTER, TaskMaker, content, spelled
 from agentq_cli.options.table import rows
 from agentq_cli.options.tree_options import OF_TREE, PLACE, check_base, check_series
+from agentq_cli.options.variables import environment
 from agentq_cli.show import documents, notices
 from agentq_cli.show.results import Items, Result
 
@@ -174,7 +175,7 @@ def change(
 ) -> Callable[[Task], Task]:
     """The edit as a function of the task under the lock; it takes over only what was given, or removed. `exact`: the
     environment is what was given, which otherwise is added."""
-    changed = _work(given, removed, made.work, exact)
+    changed = _work(here, given, removed, made.work, exact)
 
     def changed_task(task: Task) -> Task:
         if task.work.kind != made.work.kind:
@@ -196,7 +197,9 @@ def change(
     return changed_task
 
 
-def _work(given: dict[str, Any], removed: Collection[str], made: Work, exact: bool) -> Callable[[Work], Work]:
+def _work(
+    here: Context, given: dict[str, Any], removed: Collection[str], made: Work, exact: bool
+) -> Callable[[Work], Work]:
     """What a task is to do, changed to what was `made` of the options, as far as they were given or removed."""
     fields = [FIELDS[name].rpartition(".") for name in (*given, *removed) if FIELDS[name] != "due_at"]
     values = {field: getattr(made, field) for place, _, field in fields if not place}
@@ -207,7 +210,7 @@ def _work(given: dict[str, Any], removed: Collection[str], made: Work, exact: bo
     elif "cwd" in asked:
         launch |= {field: getattr(made.launch, field) for field in PLACE if field != "base"}
     # The config's additions to a new task's environment are already in this one's.
-    added = environment(given, {}, spelled, private_tmp=made.kind == "prompt")
+    added = environment(here, given, {}, spelled, private_tmp=made.kind == "prompt")
 
     def change(work: Work) -> Work:
         env = {"env": added if exact else {**work.launch.env, **added}} if "env" in launch else {}

@@ -123,8 +123,8 @@ def line(event: documents.Item) -> str:
 
 
 def _followed(at: Context, chosen: Chosen, since: int | None, limit: int | None) -> Iterator[documents.Item | None]:
-    if not chosen.queue.exists:
-        yield from appears(f"{at.state_dir}/agentq.db")
+    empty = chosen.queue
+    yield from appears(lambda: empty.exists)
     queue = at.open_queue()
     chosen = replace(chosen, queue=queue)
     last = queue.last_event()

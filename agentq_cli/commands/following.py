@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from agentq_cli.base.errors import NotFound
-from agentq_cli.host.place import is_there
 from agentq_cli.show.results import NOTE
 
 TYPE_CHECKING = False
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from agentq_cli.engines.door import Queue
-    from agentq_cli.host.output import OutputReader
+    from agentq_cli.host.output import Output
     from agentq_cli.model.addresses import Address, RunId
 
     Thing = TypeVar("Thing")
@@ -58,7 +57,7 @@ def follow(find_new: Callable[[], Sequence[Thing]]) -> Iterator[Thing | None]:
 
 
 def output(
-    streams: Mapping[str, OutputReader],
+    streams: Mapping[str, Output],
     has_ended: Callable[[], bool],
     wait: Callable[[], object],
     note: Callable[[], str | None] = lambda: None,
@@ -97,9 +96,9 @@ def last_said(queue: Queue, run: RunId) -> str:
         return ""  # the agent changed its output files, but the run continues
 
 
-def appears(path: str) -> Iterator[None]:
-    """None after each poll that did not find the file; ends once the file exists."""
+def appears(is_there: Callable[[], bool]) -> Iterator[None]:
+    """None after each poll that found nothing; ends once it is there."""
     pause = Pause()
-    while not is_there(path):
+    while not is_there():
         yield None
         pause.wait()

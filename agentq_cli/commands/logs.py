@@ -23,7 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.cli.context import Context
     from agentq_cli.commands.reading import Reading
-    from agentq_cli.host.output import OutputReader
+    from agentq_cli.host.output import Output as RunOutput
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
@@ -108,7 +108,7 @@ def _instead(queue: Queue, address: Address) -> str:
     return f"the newest of its schedule that has is {of_series.id}: `agentq logs {of_series.id}`"
 
 
-def _from(queue: Queue, run: RunId, stream: str, tail: int | None) -> OutputReader:
+def _from(queue: Queue, run: RunId, stream: str, tail: int | None) -> RunOutput:
     """A file of a run, from its beginning or from its last lines."""
     output = queue.output(run, stream)
     return output if tail is None else output.tail(tail)
@@ -223,7 +223,7 @@ def _stages(queue: Queue, run: RunId) -> Callable[[], str | None]:
 
 
 def _pieces(
-    queue: Queue, run: RunId, readers: Mapping[str, OutputReader], note: Callable[[], str | None] = lambda: None
+    queue: Queue, run: RunId, readers: Mapping[str, RunOutput], note: Callable[[], str | None] = lambda: None
 ) -> Iterator[tuple[str, bytes]]:
     """Name of the file and bytes, until the run has ended."""
     first, pause = next(iter(readers.values())), Pause()

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from agentq_cli.base.errors import Usage
+from agentq_cli.base.errors import NotFound, Usage
 from agentq_cli.commands import filters
 from agentq_cli.commands.following import appears
 from agentq_cli.commands.following import follow as following
@@ -85,10 +85,20 @@ def _line(message: documents.Item) -> str:
     return f"{message['created_at'] or '-'}  {message['kind']}  {message['id']}  {_content(message)}"
 
 
+def _has_messages(queue: Queue, name: str) -> bool:
+    """Whether there is anything that messages of the session can be read from."""
+    try:
+        queue.last_message(name)
+    except NotFound:
+        return False
+    return True
+
+
 def _followed(
     at: Context, name: str, address: Address | None, since: int | None, limit: int | None
 ) -> Iterator[documents.Item | None]:
-    yield from appears(f"{at.state_dir}/sessions/{name}/outbound.db")
+    empty = at.open_queue()
+    yield from appears(lambda: _has_messages(empty, name))
     queue = at.open_queue()
     wanted = limit if limit is not None or since is not None else filters.RECENT
     last = queue.last_message(name)

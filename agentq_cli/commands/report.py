@@ -149,7 +149,7 @@ def _listed(queue: Queue, runs: Iterable[PastRun]) -> list[report_runs.Listed]:
 
 
 def _title(queue: Queue, run: Run, task: Task | None) -> str:
-    prompt = None if task is None else run_document.asked(run, task, queue.here.run(run.id))
+    prompt = None if task is None else run_document.asked(run, task, queue.files(run.id))
     return documents.title(run.argv if run.agent is None else None, prompt)
 
 
@@ -159,7 +159,7 @@ def _works(queue: Queue, runs: Iterable[PastRun]) -> dict[RunId, str]:
     for run in runs:
         with contextlib.suppress(AgentqError):
             task = queue.task(run.id.address, background=True)
-            prompt = run_document.asked(run, task, queue.here.run(run.id))
+            prompt = run_document.asked(run, task, queue.files(run.id))
             found[run.id] = documents.brief_work(task.work.argv, prompt)
     return found
 

@@ -213,7 +213,7 @@ def _serving(queue: Queue, given: Given) -> Supervisor | None:
     wanted = set(given["session"] or ())
     ends = any(given[name] for name in UNTIL)
     for supervisor in queue.living():
-        if supervisor.sessions and not (wanted and wanted.issubset(supervisor.sessions)):
+        if supervisor.elsewhere or (supervisor.sessions and not (wanted and wanted.issubset(supervisor.sessions))):
             continue
         near = supervisor.identity.boot_id == procfs.realm()
         words = (procfs.read_file(f"/proc/{supervisor.identity.pid}/cmdline") or b"").split(b"\0") if near else []

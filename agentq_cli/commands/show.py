@@ -81,8 +81,8 @@ def _run_lines(queue: Queue, config: Config, run: Run) -> Iterator[tuple[str, st
 
 
 def _checkpoint(queue: Queue, run: RunId) -> Mapping[str, object] | None:
-    """What the run left in its repository; None outside of one, or if its files are not there."""
-    found = queue.here.run(run).checkpoint()
+    """What the run left in its repository; None outside of one, or if that is not known."""
+    found = queue.files(run).checkpoint()
     return None if found is None else found.document()
 
 

@@ -40,7 +40,8 @@ def stop(given: Given, at: Context) -> Result:
     pid = given["pid"]
     if pid is not None and not pid.isdecimal():
         raise Usage(f"PID '{pid}': not a process id")
-    found = [each for each in at.open_queue().living() if pid is None or str(each.identity.pid) == pid]
+    near = [each for each in at.open_queue().living() if not each.elsewhere]
+    found = [each for each in near if pid is None or str(each.identity.pid) == pid]
     if pid is not None and not found:
         raise NotFound(f"PID '{pid}': no supervisor of this state directory; see `agentq workers`")
     if not found and not at.as_json:

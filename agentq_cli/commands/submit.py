@@ -195,7 +195,7 @@ def store(here: Context, tasks: Sequence[NewTask], given: Given) -> Result:
     if not tasks:
         return Items("tasks", (), line=lambda item: str(item["id"]))
     wait, follow, no_wake = (bool(given[name]) for name in ("wait", "follow", "no_wake"))
-    if len(tasks) == 1 and not (wait or follow):
+    if len(tasks) == 1 and not (wait or follow) and here.url is None:
         found = store_one(here.state_dir, tasks[0], now=here.now_ms(), max_queued=here.config.max_queued)
         if found is not None:
             seq, attended = found

@@ -60,19 +60,17 @@ def of_run(queue: Queue, run: Run) -> Iterator[tuple[str, str]]:
 
 
 def _left(queue: Queue, run: Run) -> Iterator[tuple[str, str]]:
-    from agentq_cli.host.stage_records import read_made
-
     if run.left is not None:
         yield from changes.fields(run.left)
     if run.landing is not None:
         yield "Landing", changes.landed(run.landing)
     # What a run leaves has the notes about its tree too.
-    if run.left is None and (made := read_made(queue.here.run(run.id).path)) is not None:
+    if run.left is None and (made := queue.files(run.id).made()) is not None:
         for note in made.notes:
             yield "Note", note
 
 
 def stage(queue: Queue, run: RunId) -> str | None:
     """What a live run does besides its agent, in words; None while that works."""
-    found = queue.here.run(run).stage()
+    found = queue.files(run).stage()
     return None if found is None else STAGES.get(found)

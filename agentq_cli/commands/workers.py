@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.commands import tree_fields
 from agentq_cli.engines.door import Queue
-from agentq_cli.host import keeper, resources, tree
-from agentq_cli.host.records import Start
+from agentq_cli.host import keeper
 from agentq_cli.host.resources import Resources
 from agentq_cli.host.run_directory import RunDirectory
-from agentq_cli.model.workers import Supervisor, Worker
+from agentq_cli.model.workers import Sign, Supervisor, Worker
 from agentq_cli.policy import admission
 from agentq_cli.policy.admission import Gate
 from agentq_cli.show import documents
 from agentq_cli.show.results import Items, Result, Section
 from agentq_cli.show.tables import Column
-from agentq_cli.supervise import gates, overdue
+from agentq_cli.supervise import gates, overdue, signs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,9 +43,6 @@ SUPERVISORS = (
     Column("LAST SIGN", "last_seen_at", kind="time"),
 )
 GATES = (Column("GATE", "name"), Column("HOLDING", "holding"), Column("DETAIL", "detail", kind="words"))
-SIGNS = ("stdout", "stderr", "heartbeat", "start")
-"""The files of a run whose changes show that it is alive."""
-
 EXAMPLES = (
     ("agentq workers", "List what runs, the supervisors, and what holds starts back."),
     ("agentq workers --json", "Include every gate and its numbers."),
@@ -71,31 +66,26 @@ def workers(given: Given, at: Context) -> Result:
 def running(queue: Queue, live: Sequence[Worker]) -> list[documents.Item]:
     """These live runs as items of `workers`; their processes are found in one pass."""
     orphaned = {worker.id for worker in queue.orphaned()}
-    directories = {worker.id: queue.here.run(worker.id) for worker in live}
-    starts = {run: start for run, directory in directories.items() if isinstance(start := directory.start(), Start)}
-    keepers = {run: start.identity for run, start in starts.items() if _is_visible(directories[run], start)}
-    trees = tree.below_each(keepers.values()) if keepers else {}
+    found = signs.of(queue.here, [worker.id for worker in live if not worker.elsewhere])
     items = []
     for worker in live:
-        directory, start = directories[worker.id], starts.get(worker.id)
-        agent, processes = directory.agent(), trees.get(keepers[worker.id]) if worker.id in keepers else None
+        sign = worker.sign or Sign() if worker.elsewhere else found[worker.id]
         items.append(
             documents.worker(
                 worker,
-                pid=None if agent is None else agent.pid,
-                last_seen_at=_last_sign(directory),
-                # Without the keeper; pages that several processes share count for each of them.
-                rss_bytes=None if processes is None else resources.resident(processes),
+                pid=sign.pid,
+                last_seen_at=sign.seen_at,
+                rss_bytes=sign.rss_bytes,
                 state="orphaned" if worker.id in orphaned else "adopted" if worker.adopted else "running",
-                note=_note(directory, start),
+                note=None if worker.elsewhere else _note(queue.here.run(worker.id)),
             )
         )
     return items
 
 
-def _note(directory: RunDirectory, start: Start | None) -> str | None:
+def _note(directory: RunDirectory) -> str | None:
     """What is special about a run: who keeps it, or what it does besides its agent."""
-    if start is not None and keeper.is_foreign(start):
+    if keeper.run_is_foreign(directory):
         return keeper.ELSEWHERE
     stage = directory.stage()
     return None if stage is None else tree_fields.STAGES.get(stage)
@@ -104,22 +94,6 @@ def _note(directory: RunDirectory, start: Start | None) -> str | None:
 def _overdue(queue: Queue, config: Config, worker: Worker, item: documents.Item) -> documents.Item:
     late = overdue.of(queue, config, worker)
     return item if late is None else {**item, "note": str(late)}
-
-
-def _last_sign(directory: RunDirectory) -> int | None:
-    """When a file of the run last changed: milliseconds UTC."""
-    signs = []
-    for name in SIGNS:
-        try:
-            signs.append(os.stat(directory.file(name)).st_mtime_ns // 1_000_000)
-        except OSError:
-            continue
-    return max(signs, default=None)
-
-
-def _is_visible(directory: RunDirectory, start: Start) -> bool:
-    """Whether the keeper is alive and its processes can be seen from here."""
-    return not keeper.is_foreign(start) and keeper.lives(directory, start)
 
 
 def supervisor_item(at: Context, supervisor: Supervisor) -> documents.Item:

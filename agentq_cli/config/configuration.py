@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 
-from agentq_cli.base import clock, environment
+from agentq_cli.base import clock, database_url, environment
 from agentq_cli.base.dataclass import NamedTuple, dataclass, field
 from agentq_cli.base.defaults import BUILT_IN, MAX_QUEUED
 from agentq_cli.base.environment import CAPTURED
 from agentq_cli.base.errors import Usage
+from agentq_cli.model.fleet import FLEET_FIELDS, HOST_FIELDS, FleetSettings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class Config:
 
     `defaults` and `sessions` contain options of submit and schedule under their long names with underscores, `agents`
     the tables of profiles. `trees` is where the trees of tasks lie (see `trees.place`), `caches` has the names of
-    ignored files and directories that can be made again. `sources` has for each dotted key whether it came from the
+    ignored files and directories that can be made again. `url` is the database of the fleet; None: there is none, and
+    the queue is in the state dir. `sources` has for each dotted key whether it came from the
     environment or the file; a key that is not in it has its default. `stamp` changes when the file does.
     """
 
@@ -78,6 +80,8 @@ class Config:
     trees: str | None = None
     caches: tuple[str, ...] = CACHES
     trees_warn_bytes: int = 10 << 30
+    url: str | None = None
+    fleet: FleetSettings = field(default_factory=FleetSettings)
     defaults: Options = field(default_factory=dict)
     sessions: Mapping[str, Options] = field(default_factory=dict)
     agents: Mapping[str, Options] = field(default_factory=dict)
@@ -166,7 +170,9 @@ def settings(config: Config) -> tuple[Setting, ...]:
     """Every effective value with its source. Only the names of an `env` table are shown."""
     from agentq_cli.config import schema
 
-    found = [Setting(key, getattr(config, TOP_FIELDS.get(key, key)), config.source(key)) for key in schema.TOP]
+    found = [
+        Setting(key, _shown(key, getattr(config, TOP_FIELDS.get(key, key))), config.source(key)) for key in schema.TOP
+    ]
     tables = {"defaults": config.defaults}
     tables |= {f"sessions.{name}": table for name, table in config.sessions.items()}
     tables |= {f"agents.{name}": table for name, table in config.agents.items()}
@@ -176,8 +182,21 @@ def settings(config: Config) -> tuple[Setting, ...]:
             found.append(Setting(f"{prefix}.{key}", shown, config.source(f"{prefix}.{key}")))
     for key, attribute in LIMIT_FIELDS.items():
         found.append(Setting(f"limits.{key}", getattr(config.limits, attribute), config.source(f"limits.{key}")))
+    for place, fields in (("host", HOST_FIELDS), ("fleet", FLEET_FIELDS)):
+        for key, attribute in fields.items():
+            name = f"{place}.{key}"
+            found.append(Setting(name, _shown(key, getattr(config.fleet, attribute)), config.source(name)))
     found.extend(Setting(f"hooks.{key}", argv, config.source(f"hooks.{key}")) for key, argv in config.hooks.items())
     return tuple(found)
+
+
+def _shown(key: str, value: Any) -> Any:
+    """The value of a key without the password in it."""
+    return database_url.without_password(value) if value is not None and key in URLS else value
+
+
+URLS = ("url", "listen_url")
+"""The keys whose values may hold a password."""
 
 
 def agent_names(config: Config) -> tuple[str, ...]:

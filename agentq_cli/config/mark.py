@@ -39,9 +39,10 @@ def mark(environ: Mapping[str, str]) -> str | None:
 
 
 def note(config: Config) -> str | None:
-    """What to remember of a configuration in order; None if there is none, or if it has to be read each time."""
+    """What to remember of a configuration in order; None if there is none, or if it has to be read each time, or if it
+    names another queue than that of the state dir."""
     stamp = config.stamp
-    if stamp is None or len(stamp) != 4 or any(key in config.sources for key in MEMORY):
+    if stamp is None or len(stamp) != 4 or config.url is not None or any(key in config.sources for key in MEMORY):
         return None
     if not all(source.startswith("file ") for source in config.sources.values()):
         return None
@@ -59,6 +60,23 @@ def concerning(noted: str | None, environ: Mapping[str, str]) -> tuple[int | Non
     if now is None or then != now:
         return None
     return int(retention) if retention else None, bool(hooks)
+
+
+def names_url(environ: Mapping[str, str]) -> bool:
+    """Whether the configuration names the database of a fleet, as far as that can be told without reading it: never
+    False if it does."""
+    if environ.get("AGENTQ_URL"):
+        return True
+    named = environ.get("AGENTQ_CONFIG")
+    path = os.path.expanduser(named) if named else environment.config_file(environ)
+    if path is None:
+        return False
+    try:
+        with open(path, "rb") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return bool(named) or os.path.lexists(path)
+    return any(line.partition(b"=")[0].strip().strip(b"\"'") == b"url" for line in lines)
 
 
 def of(path: str, *stamp: int) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import Usage, nearest
 from agentq_cli.base.names import is_name
-from agentq_cli.config import parsed, schema
+from agentq_cli.config import key_readers, parsed, schema
 from agentq_cli.config.configuration import LIMIT_FIELDS, TOP_FIELDS, Config, Limits, agent_names
+from agentq_cli.model.fleet import FLEET_FIELDS, HOST_FIELDS, FleetSettings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def check(config: Config, environ: Mapping[str, str]) -> None:
 
 
 def with_environment(
-    config: Config, environ: Mapping[str, str], report: Callable[[Usage], None] = schema.raised
+    config: Config, environ: Mapping[str, str], report: Callable[[Usage], None] = key_readers.raised
 ) -> Config:
     """The settings with those of the environment over them. What is wrong with one of them is reported."""
     for key, read in schema.TOP.items():
@@ -118,13 +119,13 @@ class _File:
             keys = keys[:-1]
         return f"{self.path}:{lines[keys]}:"
 
-    def table(self, rules: schema.Schema, table: Any, *keys: str) -> dict[str, Any]:
-        return schema.read_table(rules, table, ".".join(keys), lambda *rest: self.place(*keys, *rest), self.report)
+    def table(self, rules: key_readers.Schema, table: Any, *keys: str) -> dict[str, Any]:
+        return key_readers.read_table(rules, table, ".".join(keys), lambda *rest: self.place(*keys, *rest), self.report)
 
-    def named(self, rules: schema.Schema, tables: Any, noun: str) -> dict[str, Options]:
+    def named(self, rules: key_readers.Schema, tables: Any, noun: str) -> dict[str, Options]:
         """The tables `[noun.NAME]`, each name checked."""
         if not isinstance(tables, dict):
-            self.report(schema.refused(f"{self.place(noun)} {noun}", tables, "must be a table"))
+            self.report(key_readers.refused(f"{self.place(noun)} {noun}", tables, "must be a table"))
             return {}
         for name in tables:
             if not is_name(name):
@@ -145,6 +146,8 @@ class _File:
             del plain[unknown]
         top = self.table(schema.TOP, plain)
         limits = self.table(schema.LIMITS, tables.get("limits", {}), "limits")
+        host = self.table(schema.HOST, tables.get("host", {}), "host")
+        fleet = self.table(schema.FLEET, tables.get("fleet", {}), "fleet")
         config = replace(
             config,
             **{TOP_FIELDS.get(key, key): value for key, value in top.items()},
@@ -153,16 +156,21 @@ class _File:
             agents=self.named(schema.PROFILE, tables.get("agents", {}), "agents"),
             limits=Limits(**{LIMIT_FIELDS[key]: value for key, value in limits.items()}),
             hooks=self.table(schema.HOOKS, _dotted(tables.get("hooks", {})), "hooks"),
+            fleet=FleetSettings(
+                **{HOST_FIELDS[key]: value for key, value in host.items()},
+                **{FLEET_FIELDS[key]: value for key, value in fleet.items()},
+            ),
         )
-        config = replace(config, sources=self.sources(config, top, limits))
+        plain_tables = {"": top, "limits.": limits, "host.": host, "fleet.": fleet}
+        config = replace(config, sources=self.sources(config, plain_tables))
         self.check_agents(config)
         if not self.gathered:  # a profile without its wrong keys would lack them
             self.check_profiles(config)
         return config
 
-    def sources(self, config: Config, top: Options, limits: Options) -> dict[str, str]:
+    def sources(self, config: Config, read: Mapping[str, Options]) -> dict[str, str]:
         """The source of every value that the file set."""
-        tables: dict[str, Options] = {"": top, "limits.": limits, "defaults.": config.defaults, "hooks.": config.hooks}
+        tables: dict[str, Options] = {**read, "defaults.": config.defaults, "hooks.": config.hooks}
         tables |= {f"sessions.{name}.": table for name, table in config.sessions.items()}
         tables |= {f"agents.{name}.": table for name, table in config.agents.items()}
         return {f"{prefix}{key}": f"file {self.path}" for prefix, table in tables.items() for key in table}
@@ -192,7 +200,7 @@ class _File:
 
 
 def _no_agent(config: Config, name: str, what: str) -> Usage:
-    return schema.refused(what, name, f"no such agent{nearest(name, agent_names(config))}")
+    return key_readers.refused(what, name, f"no such agent{nearest(name, agent_names(config))}")
 
 
 def _dotted(hooks: Any) -> Any:

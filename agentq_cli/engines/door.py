@@ -37,17 +37,34 @@ if TYPE_CHECKING:
     from agentq_cli.base.clock import Clock
     from agentq_cli.engines.verbs import Queue as Queue
     from agentq_cli.model.actions import Undone
+    from agentq_cli.model.fleet import FleetSettings
     from agentq_cli.model.tasks import NewTask, Task
 else:
     Queue = object  # its verbs are a type, which would only take time to load
 
 
 def open_queue(
-    path: str, clock: Clock, *, create: bool, allow_network_fs: bool = False, rebuild: bool = False
+    path: str,
+    clock: Clock,
+    *,
+    create: bool,
+    allow_network_fs: bool = False,
+    rebuild: bool = False,
+    url: str | None = None,
+    settings: FleetSettings | None = None,
 ) -> Queue:
-    """Open the queue of a state dir. With `create` a missing state dir is created; without it a missing one reads as
-    empty and nothing is created. Raises Usage if the state dir is unfit, and Unreadable if its index is lost, unless
-    `rebuild` is set."""
+    """Open the queue of a state dir, or with a `url` that of the fleet, whose place on this machine is in the state
+    dir. With `create` a missing state dir is created; without it a missing one reads as empty and nothing is created.
+    Raises Usage if the state dir is unfit, the URL is wrong or a login is refused; Unreadable if the index of a state
+    dir is lost, unless `rebuild` is set, or if the database has no schema of this version; and Busy if the database
+    does not answer."""
+    if url is not None:
+        from agentq_cli.engines.fleet.queue import FleetQueue
+        from agentq_cli.model.fleet import FleetSettings
+
+        return FleetQueue.open(
+            path, url, clock, settings=settings or FleetSettings(), create=create, allow_network_fs=allow_network_fs
+        )
     from agentq_cli.engines.local.queue import LocalQueue
 
     return LocalQueue.open(path, clock, create=create, allow_network_fs=allow_network_fs, rebuild=rebuild)

@@ -44,7 +44,9 @@ class Plan:
     it is there. `timeout_ms` limits the time of the run, None does not. `directory` is the real path in which its agent
     edits, unless it may do so beside others. `error` says
     why nothing can be started; the run is then closed without a process. `lands`: its agent has done its work, and the
-    run only checks and lands it. `cwd` is where it runs, if that is not the task's own: in its tree.
+    run only checks and lands it. `cwd` is where it runs, if that is not the task's own: in its tree. `binds`: with
+    several hosts the session is bound to this one from now on; `moved` is from where to where, if it was bound to
+    another one before.
     """
 
     argv: tuple[str, ...]
@@ -58,6 +60,8 @@ class Plan:
     error: str | None = None
     lands: bool = False
     cwd: str | None = None
+    binds: bool = False
+    moved: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +171,41 @@ class Trouble(NamedTuple):
     error: AgentqError
     of_files: bool = False
     of_voice: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What a supervisor learns when it joins or renews; times are milliseconds since boot.
+
+    It renews `again_at`, and from `old_at` on others of this machine may take its runs over. `deadline` is when its
+    runs end by themselves, of a lease of `lease_ms`; None: there is no lease, and they never do. `superseded`: others
+    have taken this host for lost and its runs are theirs; it has to join again. `known` are the live runs of this host
+    that are on record; None if this machine alone knows of them. `anew`: since the last renewal the database was
+    reached over another connection, and it may be another one that does not know everything.
+    """
+
+    again_at: int
+    old_at: int
+    deadline: int | None = None
+    lease_ms: int = 0
+    superseded: bool = False
+    known: frozenset[RunId] | None = None
+    anew: bool = False
+
+    def may_start(self, now: int) -> bool:
+        """Whether something that is started now has time to be renewed."""
+        from agentq_cli.policy import leases
+
+        return self.deadline is None or leases.may_start(now, self.deadline, self.lease_ms)
+
+
+class Rescued(NamedTuple):
+    """What was done about a lost host: `reason` says which. `run` is one of its runs, and `task` its task as it is now
+    (None: another process finished it); without a run, the host itself was taken off the fleet."""
+
+    reason: str
+    run: RunId | None = None
+    task: Task | None = None
 
 
 class Leftovers(NamedTuple):

@@ -1,4 +1,5 @@
-"""The sub-doors of the queue: hooks, agents' requests, figures, upkeep; and a supervisor's heads (see `door`)."""
+"""The sub-doors of the queue: files of runs, hooks, agents' requests, figures, upkeep; and a supervisor's heads (see
+`door`)."""
 
 from __future__ import annotations
 
@@ -14,13 +15,16 @@ if TYPE_CHECKING:
     from agentq_cli.engines.nouns import Answer, Fault, FoundRun, Leftovers, Trouble, WhichRuns
     from agentq_cli.model.actions import Actor, SweepAction
     from agentq_cli.model.addresses import Address, RunId
+    from agentq_cli.model.checkpoints import Checkpoint
     from agentq_cli.model.runs import PastRun
     from agentq_cli.model.statuses import RunStatus, Status
     from agentq_cli.model.tasks import NewTask, Task
+    from agentq_cli.model.trees import Made
     from agentq_cli.options.requests import Refusal, Request
     from agentq_cli.policy import figures as numbers
     from agentq_cli.policy import hooks as hook_policy
     from agentq_cli.policy import order
+    from agentq_cli.policy.placement import Bound, PassedOver
     from agentq_cli.policy.schedule import Schedule
 
     Template: TypeAlias = Callable[[Request, Task | None], NewTask]
@@ -33,6 +37,29 @@ if TYPE_CHECKING:
     """What the files of a run report about it, together with its result row (how it ended, and when)."""
 
     Step: TypeAlias = Iterator[SweepAction | Trouble]
+
+
+class RunFiles(Protocol):
+    """What is known of a run from its files, beside its row and what it printed; None for what they do not have."""
+
+    @property
+    def path(self) -> str | None:
+        """Their directory on this machine; None if they are on another one."""
+
+    def prompt(self) -> str | None:
+        """What the agent read as its prompt on stdin."""
+
+    def checkpoint(self) -> Checkpoint | None:
+        """Where the run found a repository and how it left that."""
+
+    def made(self) -> Made | None:
+        """The run's tree."""
+
+    def stage(self) -> str | None:
+        """The stage that a live run is in, by its name in `policy.stages`; None for its agent."""
+
+    def pid(self) -> int | None:
+        """The agent's own process."""
 
 
 class Hooks(Protocol):
@@ -177,6 +204,23 @@ class Upkeep(Protocol):
         """What a sweep has to clean up."""
 
 
+class Placing(Protocol):
+    """Which host runs what, if there are several."""
+
+    def expected(self, key: str) -> bool:
+        """Whether the host whose place has this key is to be waited for: it has not left for longer than a lease, and
+        is not lost."""
+
+    def ran_on(self, address: Address) -> Bound | None:
+        """The host of the task's last run; None if it has never run, or if there is only one host."""
+
+    def note(self, passed: Sequence[PassedOver]) -> None:
+        """Note for everybody what this host has passed over, and what it has not any more."""
+
+    def passed_over(self, session: str) -> list[PassedOver]:
+        """What the hosts that are there have passed over in a session, and still do."""
+
+
 class Heads(Protocol):
     """What may be started, kept up to date from one start to the next."""
 
@@ -192,8 +236,11 @@ class Heads(Protocol):
         parallel: Callable[[str], int | None],
         place: order.Place = ...,
         without: Collection[str] = (),
+        fleet_jobs: int | None = None,
+        fits: order.Fits = ...,
     ) -> order.Head | None:
-        """The task to start next, from no session in `without`; None if no slot is free or no task may start.
+        """The task to start next, from no session in `without`; None if no slot is free or no task may start. `jobs` is
+        the cap of this host, `fleet_jobs` that of all hosts together, None if there is none.
 
         `place` finds the directory in which a task's agent would edit; by default no agent edits.
         """

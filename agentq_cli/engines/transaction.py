@@ -33,6 +33,13 @@ class Reading(Protocol):
         """The rows of a statement, `FILE.NAME`."""
 
 
+class OfSession(Reading, Protocol):
+    """What can be asked about one session."""
+
+    def environment(self, number: int) -> str | None:
+        """An environment that `keep_environment` has kept; None if that was on another host."""
+
+
 class Snapshots(Reading, Protocol):
     """What can be asked several questions of one moment."""
 
@@ -48,8 +55,15 @@ class Writing(Reading, Protocol):
 
     actor: Actor
 
-    def tell(self, statement: str, values: Values = ..., /) -> int:
-        """Change something; how many rows were changed."""
+    @property
+    def session(self) -> str | None:
+        """The session of its events, if it is over one."""
+
+    def tell(self, statement: str, values: Values = ..., /) -> object:
+        """Change something, at the latest before the next question or the commit."""
+
+    def change(self, statement: str, values: Values = ..., /) -> int:
+        """Change something now; how many rows were changed."""
 
     def record(
         self,
@@ -73,7 +87,9 @@ class Writing(Reading, Protocol):
 class Transaction(Writing, Protocol):
     """A transaction over one session: the only place where a task changes."""
 
-    session: str
+    @property
+    def session(self) -> str:
+        """The session."""
 
     unsettled: list[int]
     """Tasks that have ended or been reopened, and whose dependents are still to be settled."""
@@ -83,6 +99,12 @@ class Transaction(Writing, Protocol):
 
     def run(self, run: RunId) -> Run:
         """One attempt. Raises NotFound."""
+
+    def environment(self, number: int) -> str | None:
+        """An environment that `keep_environment` has kept; None if that was on another host."""
+
+    def keep_environment(self, text: str) -> int:
+        """Keep the environment of a submitting shell (`base.environment.text`); equal ones have one number."""
 
     def next_seq(self) -> int:
         """The N of the next new task."""
@@ -103,6 +125,12 @@ class Transaction(Writing, Protocol):
     def put(self, before: Task, after: Task) -> bool:
         """Take a task from one state to the next, and nothing else. False: it was no longer as `before`; nothing
         changed."""
+
+    def remove(self, seq: int) -> None:
+        """Forget a task; its address is not used again."""
+
+    def settle_elsewhere(self, session: str, seq: int) -> None:
+        """Have a task of another session settled, which waits for one that has ended or been reopened."""
 
     def save(
         self,

@@ -17,17 +17,19 @@ if TYPE_CHECKING:
     from typing import Self, TypeAlias, Unpack
 
     from agentq_cli.base.identity import Identity
-    from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan, WhichRuns
-    from agentq_cli.engines.subdoors import Figures, Heads, Hooks, Upkeep, Voice
+    from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan, Renewal, Rescued, WhichRuns
+    from agentq_cli.engines.subdoors import Figures, Heads, Hooks, Placing, RunFiles, Upkeep, Voice
     from agentq_cli.host.bells import Bell
-    from agentq_cli.host.output import OutputReader as Output
+    from agentq_cli.host.output import Output
     from agentq_cli.host.place import Place
+    from agentq_cli.host.run_directory import RunDirectory
     from agentq_cli.model.addresses import Address, RunId
+    from agentq_cli.model.hosts import Host
     from agentq_cli.model.runs import Outcome, Run
     from agentq_cli.model.sessions import Event, Message, SessionInfo
     from agentq_cli.model.statuses import Status
     from agentq_cli.model.tasks import NewTask, Task, WaitingFor
-    from agentq_cli.model.workers import LastStart, Supervisor, Worker
+    from agentq_cli.model.workers import LastStart, Sign, Supervisor, Worker
     from agentq_cli.policy import order, waiting
     from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.dependencies import Found
@@ -55,6 +57,10 @@ class Queue(Protocol):
     @property
     def figures(self) -> Figures:
         """What screens and reports show."""
+
+    @property
+    def placing(self) -> Placing:
+        """Which host runs what."""
 
     @property
     def upkeep(self) -> Upkeep:
@@ -260,6 +266,15 @@ class Queue(Protocol):
     def output(self, run: RunId, stream: str, offset: int = 0) -> Output:
         """What an attempt wrote on a stream (`stdout` or `stderr`) from the logical `offset` on, also while it runs."""
 
+    def files(self, run: RunId) -> RunFiles:
+        """What is known of an attempt from its files, whichever machine has them. Raises Usage for a session's name."""
+
+    def put_output(self, run: RunId, directory: RunDirectory, *, over: bool = False) -> int | None:
+        """Store what a run of this machine has printed for those who read it elsewhere; with `over` all that is left.
+
+        Returns in how many milliseconds to call this again; None: the files themselves are read everywhere.
+        """
+
     def workers(self) -> list[Worker]:
         """Every live run."""
 
@@ -303,6 +318,7 @@ class Queue(Protocol):
         jobs: int,
         parallel: Parallel,
         host: str,
+        fleet_jobs: int | None = None,
         newest: LastStart | None = None,
         monotonic: int = 0,
     ) -> Claim | None:
@@ -351,11 +367,20 @@ class Queue(Protocol):
 
     # Supervisors
 
-    def join(self, supervisor: Supervisor) -> None:
-        """Go on duty: put a supervisor on record. From then on this process works here until `leave`."""
+    def join(self, supervisor: Supervisor) -> Renewal:
+        """Go on duty: put a supervisor on record, and in a fleet its host. From then on this process works here until
+        `leave`. Raises Usage if another machine is this host."""
 
-    def renew(self, identity: Identity, *, jobs: int, renewed_at: int) -> None:
-        """Confirm that a supervisor is there; `renewed_at` is monotonic milliseconds."""
+    def renew(self, identity: Identity, *, jobs: int, renewed_at: int, signs: Mapping[RunId, Sign] = ...) -> Renewal:
+        """Confirm that a supervisor is there, and in a fleet its host, with what is known of its runs. `renewed_at` is
+        milliseconds since boot, read before."""
+
+    def rescue(self, *, actor: Actor) -> Iterator[Rescued]:
+        """Take the runs of hosts over that have given no sign for as long as their leases, as far as this process has
+        seen since it began to look: they end as crashed."""
+
+    def hosts(self) -> list[Host]:
+        """The machines that run tasks, by name; without a fleet this one."""
 
     def set_gates(self, identity: Identity, gates: Sequence[Gate]) -> None:
         """Record the gates of a supervisor while one of them holds back its starts; an empty list when none does any
@@ -374,10 +399,11 @@ class Queue(Protocol):
         """The supervisors that serve a session and are alive."""
 
     def orphaned(self) -> list[Worker]:
-        """The live runs whose supervisor is gone, or has not renewed its row within the lease."""
+        """The live runs of this machine whose supervisor is gone, or has not renewed its row within the lease."""
 
     def watched(self, worker: Worker) -> bool:
-        """Whether a run's supervisor is there to settle it: alive, and not stopped for longer than its lease."""
+        """Whether a run's supervisor is there to settle it: alive, and not stopped for longer than its lease. A run
+        elsewhere counts as watched until its host is lost: nobody else can tell."""
 
     def lives(self, owner: Identity) -> bool:
         """Whether a process that has a doorbell here, a supervisor's or an owner's, is still running, in any realm."""

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 LEASE_MS = 30_000
 """A supervisor that watches runs and has not renewed its row for this long is treated as gone."""
 
+RENEW_MS = 10_000
+"""How often a supervisor that watches runs renews its row."""
+
 SWEEP_RECENT_MS = 5 * 60_000
 """If a sweep ran within this time, another one is expected."""
 

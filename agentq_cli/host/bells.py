@@ -25,6 +25,9 @@ UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 class Bell:
     """This process's bell; a context manager. If none can be created (no state dir, no room in it) it only waits."""
 
+    slow: str | None = None
+    """Why it does not ring at once; None: it does."""
+
     def __init__(self, directory: str) -> None:
         self.path = f"{directory}/{process.current().name}"
         self._descriptor: int | None = None
@@ -69,6 +72,10 @@ class Bell:
                 pass
         except BlockingIOError:
             pass
+
+    def rung(self) -> bool:
+        """Whether what made the descriptor readable is a ring."""
+        return True
 
     def wait(self, seconds: float) -> bool:
         """Wait for a ring, for at most this many seconds; returns whether there was one. The bell is emptied."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import time
 from collections.abc import Sequence
 
 from agentq_cli.base import procfs
@@ -13,6 +14,8 @@ PR_SET_NAME = 15
 PR_SET_CHILD_SUBREAPER = 36
 FALLOC_FL_KEEP_SIZE = 0x01
 FALLOC_FL_PUNCH_HOLE = 0x02
+SIGEV_SIGNAL = 0
+TIMER_ABSTIME = 1
 RT_SIGACTION = {"x86_64": 13, "aarch64": 134, "riscv64": 134}
 LIBRARY_SIGNALS = (32, 33)
 
@@ -65,6 +68,28 @@ def punch_hole(descriptor: int, begin: int, end: int) -> None:
     """Free the blocks from `begin` to `end`; the file keeps its size (fallocate(2)). Raises OSError."""
     if _fallocate(descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, begin, end - begin) != 0:
         _fail()
+
+
+class Timer:
+    """A timer on the clock that goes on while the machine sleeps (timer_create(2), CLOCK_BOOTTIME). At its time the
+    kernel sends this process a signal, whatever state it is in; no child inherits that. Raises OSError."""
+
+    def __init__(self, number: int) -> None:
+        # Where the C library is older than 2.34, its timers are in a library of their own.
+        self._library = _libc if hasattr(_libc, "timer_create") else ctypes.CDLL("librt.so.1", use_errno=True)
+        event = (ctypes.c_int * 16)()  # struct sigevent: a pointer, the signal, how it is sent
+        after = ctypes.sizeof(ctypes.c_void_p) // ctypes.sizeof(ctypes.c_int)
+        event[after], event[after + 1] = number, SIGEV_SIGNAL
+        self._id = ctypes.c_void_p()
+        if self._library.timer_create(time.CLOCK_BOOTTIME, event, ctypes.byref(self._id)) != 0:
+            _fail()
+
+    def set(self, at_ms: int | None) -> None:
+        """Set it to a time, in place of the one before; None: to none."""
+        seconds, rest = divmod(at_ms or 0, 1000)
+        when = (ctypes.c_long * 4)(0, 0, seconds, rest * 1_000_000)  # struct itimerspec, which does not repeat
+        if self._library.timer_settime(self._id, TIMER_ABSTIME, when, None) != 0:
+            _fail()
 
 
 def _fail() -> None:

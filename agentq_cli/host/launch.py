@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.model.trees import Asked
 
-LENGTH = struct.Struct("!I")  # Precedes each request, which is JSON.
+HEADER = struct.Struct("!I?")  # Precedes each request, which is JSON: its length, and whether the run has a lease.
 ANSWER = struct.Struct("!iI")  # The shim's pid with its pidfd attached, or 0 and the errno of the failed fork.
 CLOSE_MS = 1_000
 ANSWER_SECONDS = 5.0
@@ -69,6 +69,7 @@ class LaunchRequest(NamedTuple):
     its profile, which `streams` or not. `take` is 2 or more for a run whose agent has ended and whose shim died
     (`RunDirectory.takes`): it goes on with what comes then. `tree` is the tree in which the run works, and in which
     `cwd` lies. `lands`: no agent is started. `checkpoint`: what the agent leaves in a repository is recorded.
+    `lease` is the file with the lease of this machine as a host of a fleet, with which the run ends (`fuse`).
     """
 
     run_dir: str
@@ -95,6 +96,7 @@ class LaunchRequest(NamedTuple):
     tree: Asked | None = None
     lands: bool = False
     checkpoint: bool = False
+    lease: str | None = None
 
     def encode(self) -> bytes:
         """The form sent to the launcher; names that are not UTF-8 survive as lone surrogates."""
@@ -120,12 +122,14 @@ class Launcher:
     """The connection to a process that forks a shim for each run. Start it before opening any database; use it from one
     thread.
 
-    The shims live on after the launcher is closed or killed.
+    The shims live on after the launcher is closed or killed. One that has started runs with a lease is only let go: it
+    stays until they have ended.
     """
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
         self._pid = 0
+        self._stays = False
 
     def start(self) -> None:
         """Start the process. Returns before it is ready; a request waits until it is. Raises OSError."""
@@ -165,13 +169,14 @@ class Launcher:
         twice, because the first `start` record wins.
         """
         data = request.encode()
+        data = HEADER.pack(len(data), request.lease is not None) + data
         try:
-            return self._ask(data)
+            return self._ask(data, stays=request.lease is not None)
         except (ConnectionError, LauncherGone):
             self.close()
             self.start()
         try:
-            return self._ask(data)
+            return self._ask(data, stays=request.lease is not None)
         except (ConnectionError, LauncherGone):
             self.close()
             raise
@@ -181,13 +186,17 @@ class Launcher:
         return -1 if self._socket is None else self._socket.fileno()
 
     def close(self) -> None:
-        """End the launcher but not its shims; if it does not end by itself, it is killed."""
+        """End the launcher but not its shims; if it does not end by itself, it is killed. One that is to stay is let
+        go."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
         if not self._pid:
             return
         pid, self._pid = self._pid, 0
+        if self._stays:
+            self._stays = False
+            return
         try:
             pidfd = os.pidfd_open(pid)  # Our own child, not reaped yet, so its pid cannot have been reused.
         except OSError:
@@ -203,11 +212,12 @@ class Launcher:
             os.waitpid(pid, 0)
         os.close(pidfd)
 
-    def _ask(self, data: bytes) -> tuple[int, int]:
+    def _ask(self, data: bytes, *, stays: bool) -> tuple[int, int]:
         if self._socket is None:
             raise LauncherGone("the launcher was not started")
+        self._stays = self._stays or stays
         try:
-            self._socket.sendall(LENGTH.pack(len(data)) + data)
+            self._socket.sendall(data)
             answer, pidfds, _, _ = socket.recv_fds(self._socket, ANSWER.size, 1)
         except TimeoutError:
             raise LauncherGone(f"the launcher did not answer within {ANSWER_SECONDS:g} s") from None

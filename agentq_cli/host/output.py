@@ -1,4 +1,4 @@
-"""Reads what an agent wrote, even while it is writing and from any process. The place of a cut is marked."""
+"""What a run printed, read even while it prints and from any process. The place of a cut is marked."""
 
 from __future__ import annotations
 
@@ -35,17 +35,44 @@ def open_regular(path: str) -> int | None:
     return None
 
 
-class OutputReader:
-    """One stream (`stdout` or `stderr`) of a run, read from the beginning; it remembers its position.
+class Output:
+    """One stream of a run (`stdout`, `stderr`), wherever its bytes are kept. A reader goes on from its `offset`.
 
-    Offsets are logical: they count every byte ever written, including those that were cut.
+    Offsets are logical: they count every byte ever written, including those that were cut. What is abstract here is
+    what depends on the place of the bytes.
     """
 
-    def __init__(self, directory: RunDirectory, stream: str, offset: int = 0) -> None:
+    def __init__(self, offset: int = 0) -> None:
         self.offset = offset
-        self._directory = directory
-        self._stream = stream
-        self._descriptor = -1
+
+    @property
+    def ended(self) -> bool:
+        """Whether no more output is known to come; if not, only the queue can tell."""
+        raise NotImplementedError
+
+    def step(self, limit: int = CHUNK) -> tuple[int, bytes]:
+        """Go on: how many bytes were cut here, or if none were, the next bytes. (0, b"") at the current end."""
+        raise NotImplementedError
+
+    def size(self) -> int:
+        """All bytes written so far, including those that were cut."""
+        raise NotImplementedError
+
+    def cut(self) -> tuple[int, int] | None:
+        """Where the last bytes that were cut begin, and where they end; None if nothing was cut."""
+        raise NotImplementedError
+
+    def cut_bytes(self) -> int:
+        """How many bytes of the stream were cut."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Release what it holds; it can be read on all the same."""
+        raise NotImplementedError
+
+    def _peek(self, offset: int, limit: int) -> bytes:
+        """Up to `limit` bytes at the logical `offset`, which must lie after a cut."""
+        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self
@@ -53,51 +80,14 @@ class OutputReader:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Close the file."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
     def read(self, limit: int = CHUNK) -> bytes:
-        """The next bytes, or the mark of a cut; b"" at the current end or if the file does not exist yet."""
-        if not self._open():
-            return b""
-        cut = self._directory.cut(self._stream)
-        if cut is not None and cut.begin <= self.offset < cut.end:
-            return self._skip(cut)
-        room = limit if cut is None or self.offset >= cut.end else min(limit, cut.begin - self.offset)
-        data = os.pread(self._descriptor, room, _physical(cut, self.offset))
-        after = self._directory.cut(self._stream)
-        if after != cut and after is not None and after.end > self.offset:
-            # The file was cut while we read. The cut is recorded before it is made, so the bytes up to its beginning
-            # are genuine.
-            data = data[: max(0, after.begin - self.offset)]
-            if not data:
-                return self._skip(after) if after.begin <= self.offset else b""
-        self.offset += len(data)
-        return data
-
-    def size(self) -> int:
-        """All bytes written so far, including those that were cut."""
-        if not self._open():
-            return 0
-        size, cut = os.fstat(self._descriptor).st_size, self._directory.cut(self._stream)
-        return size if cut is None or cut.punched else size + cut.end - cut.begin
-
-    @property
-    def ended(self) -> bool:
-        """Whether the run has written its exit record, and so no more output; without one only the queue can tell."""
-        return self._directory.exit() is not None
-
-    def cut_bytes(self) -> int:
-        """How many bytes of the stream were cut."""
-        cut = self._directory.cut(self._stream)
-        return 0 if cut is None else cut.end - cut.begin
+        """The next bytes, or the mark of a cut; b"" at the current end or if the stream does not exist yet."""
+        missing, data = self.step(limit)
+        return mark(missing) if missing else data
 
     def whole(self) -> Iterator[bytes]:
         """Everything from the position to the current end, in pieces; stops there even if the agent goes on writing.
-        Closes the file then."""
+        Closes it then."""
         with self:
             end = self.size()
             while (left := end - self.offset) > 0 and (piece := self.read(min(left, CHUNK))):
@@ -106,8 +96,8 @@ class OutputReader:
     def last(self, limit: int) -> str:
         """The last `limit` bytes that were written, none from before a cut, without changing the position."""
         end = self.size()
-        cut = self._directory.cut(self._stream)
-        begin = max(0 if cut is None else cut.end, end - limit)
+        cut = self.cut()
+        begin = max(0 if cut is None else cut[1], end - limit)
         return self._peek(begin, end - begin).decode(errors="replace") if end > begin else ""
 
     def tail(self, lines: int) -> Self:
@@ -117,8 +107,8 @@ class OutputReader:
 
     def _tail_offset(self, lines: int) -> int:
         stop = end = self.size()
-        cut = self._directory.cut(self._stream)
-        floor = 0 if cut is None else cut.end
+        cut = self.cut()
+        floor = 0 if cut is None else cut[1]
         while lines > 0 and stop > floor:
             begin = max(floor, stop - CHUNK)
             data = self._peek(begin, stop - begin)
@@ -131,10 +121,60 @@ class OutputReader:
             stop = begin
         if lines <= 0:
             return end
-        return 0 if cut is None else cut.begin
+        return 0 if cut is None else cut[0]
+
+
+class OutputReader(Output):
+    """A stream read from the files of its run, even while it is written and from any process."""
+
+    def __init__(self, directory: RunDirectory, stream: str, offset: int = 0) -> None:
+        super().__init__(offset)
+        self._directory = directory
+        self._stream = stream
+        self._descriptor = -1
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def step(self, limit: int = CHUNK) -> tuple[int, bytes]:
+        if not self._open():
+            return 0, b""
+        cut = self._directory.cut(self._stream)
+        if cut is not None and cut.begin <= self.offset < cut.end:
+            return self._skip(cut), b""
+        room = limit if cut is None or self.offset >= cut.end else min(limit, cut.begin - self.offset)
+        data = os.pread(self._descriptor, room, _physical(cut, self.offset))
+        after = self._directory.cut(self._stream)
+        if after != cut and after is not None and after.end > self.offset:
+            # The file was cut while we read. The cut is recorded before it is made, so the bytes up to its beginning
+            # are genuine.
+            data = data[: max(0, after.begin - self.offset)]
+            if not data:
+                return self._skip(after) if after.begin <= self.offset else 0, b""
+        self.offset += len(data)
+        return 0, data
+
+    def size(self) -> int:
+        if not self._open():
+            return 0
+        size, cut = os.fstat(self._descriptor).st_size, self._directory.cut(self._stream)
+        return size if cut is None or cut.punched else size + cut.end - cut.begin
+
+    @property
+    def ended(self) -> bool:
+        return self._directory.exit() is not None
+
+    def cut(self) -> tuple[int, int] | None:
+        cut = self._directory.cut(self._stream)
+        return None if cut is None else (cut.begin, cut.end)
+
+    def cut_bytes(self) -> int:
+        cut = self._directory.cut(self._stream)
+        return 0 if cut is None else cut.end - cut.begin
 
     def _peek(self, offset: int, limit: int) -> bytes:
-        """Up to `limit` bytes at the logical `offset`, which must lie after a cut."""
         return os.pread(self._descriptor, limit, _physical(self._directory.cut(self._stream), offset))
 
     def _open(self) -> bool:
@@ -145,10 +185,10 @@ class OutputReader:
             self._descriptor = descriptor
         return True
 
-    def _skip(self, cut: Cut) -> bytes:
+    def _skip(self, cut: Cut) -> int:
         missing = cut.end - self.offset
         self.offset = cut.end
-        return mark(missing)
+        return missing
 
 
 def mark(missing: int) -> bytes:
@@ -159,7 +199,7 @@ def mark(missing: int) -> bytes:
 TAIL = 4096
 
 
-def last_line(streams: Iterable[OutputReader]) -> str:
+def last_line(streams: Iterable[Output]) -> str:
     """The last non-blank line within the last 4 KiB of the first stream that has one; empty if none has.
 
     A longer line is returned from where the 4 KiB begin. The text is as the agent wrote it; the caller must make it

@@ -26,16 +26,22 @@ class Place:
     its runs.
 
     `allow_network_fs` is whether its user allowed a network file system; it is passed on to every agentq started for
-    it.
+    it. `leased`: it is a host of a fleet, and its runs end with its lease.
     """
 
     path: str
     allow_network_fs: bool = False
+    leased: bool = False
 
     @property
     def bells(self) -> str:
         """The directory of the doorbells, one FIFO per waiting process."""
         return f"{self.path}/bells"
+
+    @property
+    def lease(self) -> str:
+        """The file that says until when the runs of a host are its own; see `lease_file`."""
+        return f"{self.path}/lease"
 
     @property
     def wake_lock(self) -> str:
@@ -56,6 +62,10 @@ class Place:
     def log(self) -> str:
         """The output of a detached supervisor."""
         return f"{self.path}/supervisor.log"
+
+    def session(self, session: str) -> str:
+        """The directory of a session. Raises Usage."""
+        return f"{self.path}/{below(session)}"
 
     def inbound(self, session: str) -> str:
         """The file of a session that its agents may read. Raises Usage."""

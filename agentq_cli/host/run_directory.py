@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from agentq_cli.model.checkpoints import Checkpoint
     from agentq_cli.model.runs import Check
-    from agentq_cli.model.trees import Landing, Left
+    from agentq_cli.model.trees import Landing, Left, Made
 
 EXIT_SPACE = 4096  # Reserved before the agent starts, so that its exit record can be written even if it fills the disk.
 LONGEST_ERROR = 500
@@ -141,6 +141,11 @@ class RunDirectory:
             return None
         return records.read_agent(document, start.identity.boot_id)
 
+    def pid(self) -> int | None:
+        """The agent's own process; None if it is not recorded."""
+        agent = self.agent()
+        return None if agent is None else agent.pid
+
     def write_agent(self, pid: int, start_time: int) -> None:
         """Record the agent's process. Not synced: the record means nothing after a reboot."""
         temporary = self.file(f"agent.{pid}")
@@ -227,6 +232,11 @@ class RunDirectory:
         """How the landing of the run ended; None if that is not recorded."""
         document = self._load("landing")
         return None if document is None else records.read_landing(document)
+
+    def made(self) -> Made | None:
+        """The run's tree; None if it has none, or if making it was interrupted or has not begun."""
+        document = self._load("tree")
+        return None if document is None else records.read_made(document)
 
     def checkpoint(self) -> Checkpoint | None:
         """Where the run found a repository and how it left that; None outside of any, or if that is not known."""

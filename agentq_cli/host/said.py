@@ -11,6 +11,7 @@ from agentq_cli.host.output import CHUNK, OutputReader, open_regular
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.agents.reader import Verdict
+    from agentq_cli.host.output import Output
     from agentq_cli.host.records import Exit
     from agentq_cli.host.run_directory import RunDirectory
     from agentq_cli.model.runs import Outcome
@@ -21,9 +22,9 @@ STDERR_TAIL = 64 * 1024
 class StreamFollower:
     """Feeds a run's stdout to its agent's reader as it grows, in bounded steps; bytes that were cut are skipped."""
 
-    def __init__(self, directory: RunDirectory, reader: readers.Reader) -> None:
+    def __init__(self, output: Output, reader: readers.Reader) -> None:
         self.reader = reader
-        self._output = OutputReader(directory, "stdout")
+        self._output = output
 
     def step(self) -> bool:
         """Read the next piece; returns whether there was one."""
@@ -53,7 +54,7 @@ class StreamFollower:
 def follower(directory: RunDirectory, reader: str) -> StreamFollower | None:
     """The follower of a run's stream from its beginning, by the name of its reader; None without a reader."""
     found = readers.open_reader(reader)
-    return None if found is None else StreamFollower(directory, found)
+    return None if found is None else StreamFollower(OutputReader(directory, "stdout"), found)
 
 
 def outcome(

@@ -13,11 +13,12 @@ import signal
 from collections.abc import Iterable
 
 from agentq_cli.base.clock import Clock, monotonic_ms
-from agentq_cli.host import keeper, kernel, process, tmpdir, tree
+from agentq_cli.host import keeper, kernel, process, taking, tmpdir, tree
 from agentq_cli.host.kept import CHECK_MS, WAKING, Kept
 from agentq_cli.host.launch import LaunchRequest
-from agentq_cli.host.records import Exit, Start
-from agentq_cli.host.run_directory import ExitSlot, RunDirectory
+from agentq_cli.host.records import Exit
+from agentq_cli.host.run_directory import RunDirectory
+from agentq_cli.model.runs import LEASE
 from agentq_cli.policy import stages
 from agentq_cli.policy.stages import Came, Stage
 
@@ -25,6 +26,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from agentq_cli.base.identity import Identity
+    from agentq_cli.host.taking import Taken
     from agentq_cli.host.tree_stages import TreeStages
     from agentq_cli.model.runs import Check
 
@@ -40,56 +43,11 @@ def main(data: bytes, inherited: Iterable[int]) -> NoReturn:
         for descriptor in inherited:
             os.close(descriptor)
         kernel.name_process(keeper.NAME)
-        if (shim := _take(LaunchRequest.decode(data))) is not None:
-            shim.run()
+        request = LaunchRequest.decode(data)
+        if (taken := taking.take(request)) is not None:
+            Shim(request, taken).run()
     finally:
         os._exit(0)
-
-
-def _take(request: LaunchRequest) -> Shim | None:
-    """Take the run. None if it is void, another shim has it, or its directory cannot be written."""
-    directory = RunDirectory(request.run_dir)
-    private, failure = None, None
-    try:
-        directory.create()
-        slot = directory.reserve_exit()
-    except OSError:
-        return None
-    clock = Clock(request.fixed_now_ms)
-    start = Start(process.current(), clock.now_ms(), monotonic_ms())
-    if request.take > 1:
-        start = _counted_on(directory, start)
-    try:
-        taken = directory.write_start(start, request.take)
-    except OSError as error:
-        # The record is in place but perhaps not on disk: the run is taken, and fails.
-        taken = _has_taken(directory, start)
-        failure = f"'{directory.file('start')}': {error.strerror}"
-    if not taken:
-        slot.release()
-        return None
-    if request.private_tmp:
-        try:
-            private = tmpdir.create(os.environ, request.run_dir)
-        except OSError as error:
-            failure = f"TMPDIR: {error.strerror}"
-    return Shim(request, directory, slot, start, private, failure)
-
-
-def _counted_on(directory: RunDirectory, start: Start) -> Start:
-    """When the run began: a shim that takes over goes on counting its time, as far as that can be known."""
-    before = directory.start()
-    if not isinstance(before, Start) or not before.started_at:
-        return start
-    same = process.boot_of(before.identity.boot_id) == process.boot_id()
-    return start._replace(
-        started_at=before.started_at, monotonic_ms=before.monotonic_ms if same else start.monotonic_ms
-    )
-
-
-def _has_taken(directory: RunDirectory, start: Start) -> bool:
-    found = directory.start()
-    return isinstance(found, Start) and found.identity == start.identity
 
 
 def line_of(request: LaunchRequest) -> tuple[Stage, ...]:
@@ -106,22 +64,15 @@ def line_of(request: LaunchRequest) -> tuple[Stage, ...]:
 
 
 class Shim:
-    """A run that this process has taken. `failure` is why it cannot be started, if that is known already."""
+    """A run that this process has taken."""
 
-    def __init__(
-        self,
-        request: LaunchRequest,
-        directory: RunDirectory,
-        slot: ExitSlot,
-        start: Start,
-        private_tmp: str | None,
-        failure: str | None,
-    ) -> None:
+    def __init__(self, request: LaunchRequest, taken: Taken) -> None:
         self._request = request
-        self._directory = directory
-        self._slot = slot
-        self._start = start
-        self._private_tmp = private_tmp
+        self._directory = taken.directory
+        self._slot = taken.slot
+        self._start = start = taken.start
+        self._private_tmp = taken.private_tmp
+        self._fuse = taken.fuse
         self._clock = Clock(request.fixed_now_ms)
         self._deadline = None if request.timeout_ms is None else start.monotonic_ms + request.timeout_ms
         self._line = line_of(request)
@@ -133,8 +84,8 @@ class Shim:
             exit_code=0 if request.lands else None,
             signal=None,
             stopped=None,
-            error=failure,
-            spawn_error=failure is not None,
+            error=taken.failure,
+            spawn_error=taken.failure is not None,
             finished_at=0,
             duration_ms=0,
             peak_rss_bytes=None,
@@ -145,6 +96,8 @@ class Shim:
 
     def run(self) -> None:
         """Carry out the stages of the run, each until its process tree is gone, and record how it ended."""
+        if self._fuse is not None:
+            self._fuse.arm(self._end_by_lease)
         if self._private_tmp is not None:
             self._env["TMPDIR"] = self._private_tmp
         try:
@@ -340,10 +293,15 @@ class Shim:
             self._kill_marked()
         else:
             self._clear_away()
+        if self._fuse is not None:
+            self._fuse.disarm()
         self._measure()
         if self._facts.error is None and self._slot.disk_full():
             why = f"no space left on the file system of '{self._directory.path}': output may be missing"
             self._facts = self._facts._replace(error=why)
+        self._record()
+
+    def _record(self) -> None:
         record = self._timed()
         try:
             if self._unrecorded:
@@ -355,19 +313,34 @@ class Shim:
         if self._private_tmp is not None:
             tmpdir.remove(self._private_tmp)
 
+    def _end_by_lease(self) -> NoReturn:
+        """Kill everything of the run, record that, and exit. Called wherever this process is at the deadline: nothing
+        that it was about to do is done."""
+        from agentq_cli.host import take_over
+
+        self._kill_marked(grace_ms=0, known=(process.current(),))
+        if self._fuse is not None:
+            self._fuse.disarm()
+        stop = self._directory.stop()
+        _, known = take_over.facts(self._directory, self._facts._replace(error=None, spawn_error=False))
+        self._facts = known._replace(stopped=LEASE if stop is None else stop.reason)
+        self._record()
+        os._exit(0)
+
     def _clear_away(self) -> None:
         """End what a program left behind outside of its tree, if it may have."""
         if any(each.stopped is not None or each.left_something for each in self._programs):
             self._kill_marked()
 
-    def _kill_marked(self) -> None:
+    def _kill_marked(self, *, grace_ms: int | None = None, known: Iterable[Identity] = ()) -> None:
         """Kill processes that left the tree but still carry the run's marker: the slot is free only once they are
-        gone too."""
+        gone too. The same for those that descend from `known`."""
+        grace_ms = self._request.grace_ms if grace_ms is None else grace_ms
         run, state_dir = self._request.env.get("AGENTQ_RUN"), self._request.env.get("AGENTQ_STATE_DIR")
         left = bool(run and state_dir)
         while left:
             try:
-                left = not tree.kill_orphans(run or "", state_dir or "", grace_ms=self._request.grace_ms)
+                left = not tree.kill_orphans(run or "", state_dir or "", grace_ms=grace_ms, known=known)
             except OSError:  # Out of descriptors: wait, so that the record that follows is correct.
                 signal.sigtimedwait(WAKING, CHECK_MS / 1000)
 
@@ -382,5 +355,5 @@ class Shim:
             os.chmod(directory.path, 0o700)
         with contextlib.suppress(OSError):
             directory.create()
-            if directory.write_start(self._start, self._request.take) or _has_taken(directory, self._start):
+            if directory.write_start(self._start, self._request.take) or taking.has_taken(directory, self._start):
                 directory.reserve_exit().write(record)

@@ -132,7 +132,8 @@ def _prepare(request: LaunchRequest, directory: RunDirectory, stdio: tuple[int, 
         directory.write_agent(*own_start())
     except OSError as error:
         raise SpawnError(f"record '{directory.file('agent')}': {error.strerror}") from error
-    kernel.die_with_parent(0)
+    if request.lease is None:
+        kernel.die_with_parent(0)
     os.umask(request.umask)
     try:
         os.chdir(request.cwd)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import select
 import signal
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.identity import Identity
-from agentq_cli.host.process import alive, current, identity_of, open_pidfd, processes, read_file, realm, send
+from agentq_cli.host.process import Stat, alive, current, identity_of, open_pidfd, processes, read_file, realm, send
+from agentq_cli.model.addresses import RunId
 
 DEFAULT_GRACE_MS = 5_000
 DEFAULT_PATIENCE_MS = 5_000
@@ -59,13 +60,29 @@ def descendants(pid: int) -> set[Identity]:
 
 def marked(run: str, state_dir: str) -> set[Identity]:
     """Every live process that was started with this run's `AGENTQ_RUN` and `AGENTQ_STATE_DIR`, except this one."""
-    wanted = {b"AGENTQ_RUN=" + os.fsencode(run), b"AGENTQ_STATE_DIR=" + os.fsencode(state_dir)}
-    found = set()
+    name = b"AGENTQ_RUN=" + os.fsencode(run)
+    return {
+        Identity(stat.pid, stat.start_time, realm())
+        for stat, environment in _marked(state_dir)
+        if name in environment and stat.pid != os.getpid()
+    }
+
+
+def runs_here(state_dir: str) -> set[RunId]:
+    """The runs whose marker some live process carries, except this one and those whose marker is no run's."""
+    name = b"AGENTQ_RUN="
+    words = (word for stat, words in _marked(state_dir) if stat.pid != os.getpid() for word in words)
+    runs = (RunId.read(os.fsdecode(word.removeprefix(name))) for word in words if word.startswith(name))
+    return {run for run in runs if run is not None}
+
+
+def _marked(state_dir: str) -> Iterator[tuple[Stat, list[bytes]]]:
+    """Every process that was started in a run of a state dir, with its environment."""
+    wanted = b"AGENTQ_STATE_DIR=" + os.fsencode(state_dir)
     for stat in processes():
-        environment = read_file(f"/proc/{stat.pid}/environ")
-        if environment and stat.pid != os.getpid() and wanted.issubset(environment.split(b"\0")):
-            found.add(Identity(stat.pid, stat.start_time, realm()))
-    return found
+        environment = (read_file(f"/proc/{stat.pid}/environ") or b"").split(b"\0")
+        if wanted in environment:
+            yield stat, environment
 
 
 def kill_found(find: Callable[[], set[Identity]]) -> set[Identity]:

@@ -10,10 +10,11 @@ from agentq_cli import __version__
 from agentq_cli.base import environment
 from agentq_cli.config import schema
 from agentq_cli.config.configuration import LIMIT_FIELDS, TOP_FIELDS, Config
-from agentq_cli.config.schema import Reader, Schema
+from agentq_cli.config.key_readers import Reader, Schema
 from agentq_cli.manual import mdoc
 from agentq_cli.manual.surface import commands
 from agentq_cli.manual.template import TEMPLATES, filled
+from agentq_cli.model.fleet import FLEET_FIELDS
 from agentq_cli.options import values
 
 NAME = "agentq-config.5"
@@ -34,6 +35,11 @@ TYPES = {
     "zone": "IANA time zone",
     "environment": "table of strings",
     "agent": "name of an agent",
+    "url": "URL",
+    "schema_name": "name",
+    "host_name": "name",
+    "host_names": "name or list of names",
+    "lease": "duration",
 }
 """The name of each reader function, and its type of value in words."""
 
@@ -43,6 +49,7 @@ def render() -> str:
     meanings = _meanings()
     defaults = Config(path="")
     limits = {key: getattr(defaults.limits, name) for key, name in LIMIT_FIELDS.items()}
+    fleet = {key: getattr(defaults.fleet, name) for key, name in FLEET_FIELDS.items()}
     top = {key: getattr(defaults, TOP_FIELDS.get(key, key)) for key in schema.TOP}
     own = {key: read for key, read in schema.SESSION.items() if key not in schema.OPTIONS}
     return filled(
@@ -53,6 +60,8 @@ def render() -> str:
         SESSION=list(_keys(own, meanings["sessions"], {})),
         PROFILE=list(_keys(schema.PROFILE, meanings["agents"], {})),
         LIMITS=list(_keys(schema.LIMITS, meanings["limits"], {key: shown(key, limits[key]) for key in limits})),
+        HOST=list(_keys(schema.HOST, meanings["host"], {})),
+        FLEET=list(_keys(schema.FLEET, meanings["fleet"], {key: shown(key, fleet[key]) for key in fleet})),
         SECRET=_names(environment.SECRET),
         MOMENT=_names(environment.MOMENT),
         LASTING=_names(environment.LASTING),
@@ -104,6 +113,8 @@ def shown(key: str, value: object) -> str:
     """A default as it would be written in the file."""
     if value in (None, ()):
         return "off" if key == "load" else "none"
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
     if key in schema.DURATIONS:

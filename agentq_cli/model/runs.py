@@ -37,6 +37,9 @@ class Check(NamedTuple):
 LIMIT = "limit"
 """The reason for which a keeper stops a check that has reached its own time-out."""
 
+LEASE = "lease"
+"""The reason for which a keeper ends a run when the lease of its host is over."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -44,7 +47,7 @@ class Outcome:
 
     `conversation_lost`: the agent does not know the conversation. `conversation_full`: the conversation has no room
     left. `nothing_done`: the attempt failed before it had done anything, for a reason that may lie in the conversation
-    that it continued.
+    that it continued. `at_once`: its host failed it, so that nothing is gained by waiting before the next attempt.
     """
 
     status: RunStatus
@@ -57,6 +60,7 @@ class Outcome:
     result: Any = None
     conversation: str | None = None
     conversation_lost: bool = False
+    at_once: bool = False
     conversation_full: bool = False
     nothing_done: bool = False
     tokens_in: int | None = None

@@ -58,7 +58,7 @@ class Successor:
 @dataclass(frozen=True, slots=True)
 class Task:
     """A task as stored: its work and its state. Each field of its state except the session is a column, in
-    `engines/local/rows`.
+    `engines/steps/rows`.
 
     `attempts` counts runs against the retry budget, `runs` is the last K that was assigned. For a series: `recurrence`
     belongs to its live occurrence; `arriving`: its missed policy is still to be applied once it is due; `extra`: it was

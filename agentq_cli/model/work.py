@@ -25,11 +25,12 @@ class Condition(StrEnum):
 class Launch:
     """What only the start of a task's runs needs: environment, limits, retry policy; stored as one JSON column.
 
-    `env` is what `--env-file` and `-e` gave, `captured` the part of the submitting shell's environment that an older
-    version stored. `stdin` is the absolute path of what a command reads, or a dash and then the text itself. `umask` is
-    the submitter's. Runs up to K = `earlier_runs` belong to a task that this one replaced, and those up to
-    `other_words` were asked something else. `continues` is the conversation in which a person has replied: the runs go
-    on in that one or not at all.
+    `env` is what `--env-file` and `-e` gave; a variable whose value is None is taken from the host of a run. `captured`
+    is the part of the submitting shell's environment that an older version stored. `stdin` is the absolute path of what
+    a command reads, or a dash and then the text itself. `umask` is the submitter's. Runs up to K = `earlier_runs`
+    belong to a task that this one replaced, and those up to `other_words` were asked something else. `continues` is the
+    conversation in which a person has replied: the runs go on in that one or not at all. `on` are the names and labels
+    that the host of the runs must all have.
 
     With `--worktree`, `repository` is the git directory that all checkouts of the repository share, `checkout` the top
     of the one that the task was submitted from, and `subdirectory` where in it that was; None, None and empty without.
@@ -37,7 +38,7 @@ class Launch:
     made.
     """
 
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str | None] = field(default_factory=dict)
     captured: Mapping[str, str] = field(default_factory=dict)
     agent_args: tuple[str, ...] = ()
     stdin: str | None = None
@@ -69,6 +70,7 @@ class Launch:
     land: str | None = None
     land_as: str | None = None
     push: str | None = None
+    on: tuple[str, ...] = ()
 
     @property
     def max_retries(self) -> int:
@@ -95,7 +97,7 @@ class Work:
     """What is to be done: the part that a new task, a stored one and the next occurrence of a series share.
 
     Code that passes a task's work on passes on this value. Each field is a column of the same name, in
-    `engines/local/rows`. `environment` is the number under which its session keeps the environment of the submitting
+    `engines/steps/rows`. `environment` is the number under which its session keeps the environment of the submitting
     shell; None if an older version stored the task.
     """
 

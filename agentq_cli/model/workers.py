@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class Supervisor:
     """A process running `agentq run`. `renewed_at` is monotonic milliseconds of its boot.
 
-    `gates` are the admission gates with their numbers, while one of them holds back what it would start.
+    `gates` are the admission gates with their numbers, while one of them holds back what it would start. `host` is the
+    name of its host in a fleet, None without one; `elsewhere`: that is not this machine, so its pid means nothing here.
     """
 
     identity: Identity
@@ -24,6 +25,8 @@ class Supervisor:
     started_at: int
     renewed_at: int
     gates: tuple[Gate, ...] = ()
+    host: str | None = None
+    elsewhere: bool = False
 
 
 class LastStart(NamedTuple):
@@ -37,11 +40,22 @@ class LastStart(NamedTuple):
     run: str = ""
 
 
+class Sign(NamedTuple):
+    """What a host reported of a run last: the pid of its agent, the memory of its processes in bytes, and when it was
+    last seen to do something, in milliseconds UTC; None for what was not known."""
+
+    pid: int | None = None
+    rss_bytes: int | None = None
+    seen_at: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
     """A live run: claimed, not yet finished. `stop` is the recorded intent to end it.
 
-    `directory` is the real path in which no other agent may edit meanwhile; None if others may.
+    `directory` is the real path in which no other agent may edit meanwhile; None if others may. `host` is the name of
+    its host in a fleet, None without one; `elsewhere`: that is not this machine, which has nothing of the run but its
+    `sign`.
     """
 
     session: str
@@ -54,6 +68,9 @@ class Worker:
     adopted: bool
     stop: str | None
     directory: str | None = None
+    host: str | None = None
+    elsewhere: bool = False
+    sign: Sign | None = None
 
     @property
     def id(self) -> RunId:

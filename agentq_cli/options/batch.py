@@ -34,7 +34,7 @@ WORK = ("prompt", "exec", "shell", "file")
 
 TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "command": ((list,), "a list of strings"),
-    "pairs": ((dict,), "an object of strings"),
+    "pairs": ((dict,), "an object of strings, or true for a variable that the host has"),
     "flag": ((bool,), "true or false"),
     "money": ((int, float), "a number"),
     "whole": ((int,), "a whole number"),
@@ -280,7 +280,8 @@ def check(name: str, value: object, what: str, keys: Mapping[str, Row] = KEYS) -
     kinds, wanted = TYPES.get(row.reader) or TYPES[row.kind]
     good = isinstance(value, kinds) and (row.reader == "flag" or not isinstance(value, bool))
     if isinstance(value, list | dict):
-        good = good and all(isinstance(each, str) for each in (value.values() if isinstance(value, dict) else value))
+        each_of = value.values() if isinstance(value, dict) else value
+        good = good and all(isinstance(each, str) or (each is True and row.reader == "pairs") for each in each_of)
     if not good:
         raise Usage(f"{what}: {name} {_written(value)}: must be {wanted}")
 

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
         def umask(self) -> int:
             """The umask that the task's runs get."""
 
+        @property
+        def url(self) -> str | None:
+            """The database of the fleet that the task is for; None for the queue of this machine alone."""
+
         def may_have_trees(self) -> bool:
             """Whether a session may work in a tree that a new task of it should run in too; False costs nothing."""
 

@@ -15,12 +15,13 @@ from agentq_cli.base.names import is_name
 from agentq_cli.model.addresses import DEFAULT_SESSION
 from agentq_cli.model.tasks import NewTask
 from agentq_cli.model.work import Condition, Dependency, Launch, Work
-from agentq_cli.options import values
+from agentq_cli.options import hosts, values
 from agentq_cli.options.caller import Caller
 from agentq_cli.options.programs import Programs, path_of
 from agentq_cli.options.table import TREE, rows
 from agentq_cli.options.task_times import TaskTimes
 from agentq_cli.options.texts import encodable, key, labels, text, word
+from agentq_cli.options.variables import environment
 from agentq_cli.show import notices
 
 TYPE_CHECKING = False
@@ -103,7 +104,7 @@ class TaskMaker:
         prompt, argv = work(given, what)
         shape = self._shape(given, session, argv is not None, what)
         options = shape.options
-        if argv is not None:
+        if argv is not None and self._at.url is None:
             path = path_of(shape.launch, options, self._captured)
             self._programs.check_command(argv, shape.cwd, path, what("exec"))
         rank = read(KEYS["priority"], given, options, what) or 0
@@ -163,7 +164,7 @@ class TaskMaker:
             on_dep_failure=read(KEYS["on_dep_failure"], given, options, what) or KEYS["on_dep_failure"].choices[0],
             shared=self._shared(given, options, exec_, what),
         )
-        if agent is not None:
+        if agent is not None and self._at.url is None:
             self._programs.check_agent(agent, path_of(shape.launch, options, self._captured), what("agent"))
         if kept is not None:
             self._shapes[kept] = shape
@@ -204,7 +205,7 @@ class TaskMaker:
             path = os.getcwd() if named is None else os.path.abspath(values.parse_path(named, what("cwd")))
         except FileNotFoundError:
             raise Usage(f"{what('cwd')}: the current directory no longer exists") from None
-        if named == "" or not os.path.isdir(path):
+        if named == "" or not (os.path.isdir(path) or self._elsewhere(named)):
             raise Usage(f"{what('cwd')} '{named}': no such directory")
         return text(path, what("cwd"))
 
@@ -234,7 +235,8 @@ class TaskMaker:
             raise Usage(f"{what('agent_arg')} '{arguments[0]}': a command has no agent")
         return Launch(
             **plain,
-            env=environment(given, options, what, private_tmp=not exec_),
+            env=environment(self._at, given, options, what, private_tmp=not exec_),
+            on=hosts.wanted(self._at, given, options, what),
             agent_args=() if exec_ else (*options.get("agent_arg", ()), *arguments),
             stdin=stdin if exec_ else None,
             umask=self._at.umask,
@@ -256,10 +258,7 @@ class TaskMaker:
                     raise Usage(f"{what} '-': more than {shown}; write it to a file and give its path")
                 self._typed = f"-{data.decode('utf-8', 'surrogateescape')}"
             return self._typed
-        path = os.path.abspath(values.parse_path(named, what))
-        if not os.path.isfile(path):
-            raise Usage(f"{what} '{named}': no such file")
-        return path
+        return self._file(named, what)
 
     def _max_cost(self, given: Given, options: Given, agent: str | None, what: Callable[[str], str]) -> float | None:
         """The most that all runs of the task may cost. Raises Usage if nothing could enforce the limit."""
@@ -287,10 +286,17 @@ class TaskMaker:
         named = given.get("script") or options.get("script")
         if named is None:
             return None
-        path = os.path.abspath(values.parse_path(named, what("script")))
-        if not os.path.isfile(path):
-            raise Usage(f"{what('script')} '{named}': no such file")
-        return text(path, what("script"))
+        return text(self._file(named, what("script")), what("script"))
+
+    def _file(self, named: str, what: str) -> str:
+        path = os.path.abspath(values.parse_path(named, what))
+        if not (os.path.isfile(path) or self._elsewhere(named)):
+            raise Usage(f"{what} '{named}': no such file")
+        return path
+
+    def _elsewhere(self, named: str | None) -> bool:
+        """Whether a path that is not on this machine may be on the one that runs the task."""
+        return self._at.url is not None and named is not None and os.path.isabs(named)
 
 
 def content(place: str, given: Given) -> dict[str, Any]:
@@ -358,26 +364,6 @@ def dependencies(given: Given, what: Callable[[str], str]) -> tuple[Dependency, 
         for address in values.expanded(text, what(name))
     ]
     return tuple(dict.fromkeys(found))
-
-
-def environment(given: Given, options: Given, what: Callable[[str], str], *, private_tmp: bool) -> dict[str, str]:
-    """The variables from `--env-file`, or else from the config's, and over them those from `-e`. Raises Usage if a
-    variable would not reach the task."""
-    pairs: dict[str, str] = {}
-    for path in given.get("env_file") or options.get("env_file") or ():
-        pairs |= values.parse_env_file(values.parse_path(path, what("env_file")), what("env_file"))
-    found = given.get("env") or ()
-    if isinstance(found, dict):
-        for name, value in found.items():
-            values.check_variable(name, value, what("env"))
-        pairs |= found
-    else:
-        pairs |= dict(values.parse_environment(pair, what("env")) for pair in found)
-    if private_tmp and "TMPDIR" in pairs and (found or given.get("env_file")):
-        raise Usage(f"{what('env')} 'TMPDIR': each run of a prompt gets a directory of its own, which agentq removes")
-    for name, value in pairs.items():
-        encodable(name + value, f"{what('env')} '{name}'")
-    return pairs
 
 
 DEPTH_LIMIT = 10

@@ -54,9 +54,10 @@ class Programs:
 
 def path_of(launch: Launch, options: Mapping[str, Mapping[str, str]], captured: Mapping[str, str]) -> str | None:
     """The PATH of a task's runs, as far as it is known: the task's, its session's, or the submitting shell's."""
-    for environment in (launch.env, options.get("env", {}), captured):
-        if "PATH" in environment:
-            return environment["PATH"]
+    found: Mapping[str, str | None]
+    for found in (launch.env, options.get("env", {}), captured):
+        if "PATH" in found:
+            return found["PATH"]
     return None
 
 

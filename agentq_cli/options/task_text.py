@@ -28,6 +28,7 @@ WRITERS: Mapping[str, Callable[[Any], Any]] = {
     "command": list,
     "choice": str,
     "flag": bool,
+    "pairs": lambda pairs: {name: True if value is None else value for name, value in pairs.items()},
 }
 """What makes of a stored value the text that its reader reads back; other values are written as they are."""
 
@@ -68,7 +69,7 @@ def written(options: dict[str, Any]) -> str:
 
 def _value(name: str, value: Any) -> str:
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_quoted(name, key)} = {_quoted(name, each)}" for key, each in value.items()) + "}"
+        return "{" + ", ".join(f"{_quoted(name, key)} = {_value(name, each)}" for key, each in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(_quoted(name, each) for each in value) + "]"
     if isinstance(value, str):

@@ -264,13 +264,12 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and text[0] != "0" and len(text) <= LONGEST_NUMBER
 
 
-def parse_environment(pair: str, what: str = "--env") -> tuple[str, str]:
-    """Name and value of `NAME=VALUE`. An error quotes only the name, because the value may be a secret."""
+def parse_environment(pair: str, what: str = "--env") -> tuple[str, str | None]:
+    """Name and value of `NAME=VALUE`; the value of a `NAME` alone is None. An error quotes only the name, because the
+    value may be a secret."""
     name, equals, value = pair.partition("=")
-    if not equals:
-        raise Usage(f"{what} '{name}': not NAME=VALUE")
     check_variable(name, value, what)
-    return name, value
+    return name, value if equals else None
 
 
 def check_variable(name: str, value: str, what: str = "--env") -> None:
@@ -314,7 +313,8 @@ def parse_env_file(path: str, what: str = "--env-file") -> dict[str, str]:
         name, equals, value = line.partition("=")
         if not equals:
             raise Usage(f"{what} '{path}' line {number}: not NAME=VALUE")
-        name, value = parse_environment(f"{name.rstrip()}={_unquoted(value.strip())}", f"{what} '{path}' line {number}")
+        name, value = name.rstrip(), _unquoted(value.strip())
+        check_variable(name, value, f"{what} '{path}' line {number}")
         pairs[name] = value
     return pairs
 

@@ -50,8 +50,16 @@ class Wanted(NamedTuple):
 
 
 def cap(workers: int, jobs: int) -> Gate:
-    """The cap: live workers of the whole state dir against the `-j` of the supervisor that wants to start one."""
+    """The cap: live workers of this host against the `-j` of the supervisor that wants to start one."""
     return Gate("cap", workers >= jobs, f"{workers} of {jobs} slots in use")
+
+
+def caps(workers: int, jobs: int, everywhere: int, fleet_jobs: int | None) -> Gate:
+    """The cap of this host, or if that leaves room the one over all hosts; `fleet_jobs` None: there is none."""
+    own = cap(workers, jobs)
+    if own.holding or fleet_jobs is None:
+        return own
+    return Gate("cap", everywhere >= fleet_jobs, f"{everywhere} of {fleet_jobs} slots of all hosts in use")
 
 
 def fitted(wanted: Wanted, default: Collection[str], total: int | None) -> Wanted:

@@ -4,7 +4,7 @@ Pure."""
 from __future__ import annotations
 
 from agentq_cli.base.dataclass import replace
-from agentq_cli.model.runs import LIMIT
+from agentq_cli.model.runs import LEASE, LIMIT
 from agentq_cli.model.statuses import FailureClass, RunStatus
 from agentq_cli.policy.stages import NOT_FOUND
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 STOPPED = {
     "cancelled": (RunStatus.CANCELLED, FailureClass.CANCELLED, "cancelled during its {stage}"),
     "timeout": (RunStatus.TIMEOUT, FailureClass.TIMEOUT, "ran longer than its time-out, during its {stage}"),
+    LEASE: (RunStatus.CRASHED, FailureClass.CRASHED, "the lease of its host was over, during its {stage}"),
     "oom": (RunStatus.OOM, FailureClass.OOM, "its {stage} used more memory than its limit"),
 }
 """The end of a run that agentq stopped during a stage after its agent, by the reason."""

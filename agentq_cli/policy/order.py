@@ -23,7 +23,11 @@ AGED_PRIORITY = 101
 @dataclass(frozen=True, slots=True)
 class Head:
     """The earliest queued task of one combination (session, agent, priority, shares, retry, directory); `agent` is
-    '' for a command, and `directory` (`Work.directory`) if its agent may edit beside others."""
+    '' for a command, and `directory` (`Work.directory`) if its agent may edit beside others.
+
+    With several hosts, what the task needs of its host (`placement.Needs.text`) is part of the combination, and `bound`
+    is the host that its session is bound to (`placement.Bound.text`). None: any host will do.
+    """
 
     session: str
     seq: int
@@ -35,6 +39,8 @@ class Head:
     shares: bool
     last_start_at: int
     directory: str = ""
+    needs: str | None = None
+    bound: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +54,8 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A snapshot of the index: the heads, and everything that may hold them back. `directories` are the real paths in
-    which agents edit."""
+    """A snapshot of the index: the heads, and everything that may hold them back. `workers` are the live runs of this
+    host, `everywhere` those of all hosts, `directories` the real paths in which agents edit on this host."""
 
     heads: tuple[Head, ...]
     lanes: Mapping[str, Lane] = field(default_factory=dict)
@@ -57,6 +63,7 @@ class Snapshot:
     held_agents: Set[str] = frozenset()
     queue_paused: bool = False
     workers: int = 0
+    everywhere: int = 0
     directories: Sequence[str] = ()
 
     def holds_back(self, session: str, agent: str) -> bool:
@@ -91,25 +98,49 @@ Place: TypeAlias = "Callable[[Head], str | None]"
 """Finds the real path in which a head's agent would edit; None if it edits nothing, or may edit beside others."""
 
 
+Fits: TypeAlias = "Callable[[Head], bool]"
+"""Whether what a head needs is on this host. Only asked of a head that says what it needs."""
+
+
+def anywhere(head: Head) -> bool:
+    """What fits a host that has everything."""
+    return True
+
+
 def nowhere(head: Head) -> str | None:
     """The place of every head if no agent edits."""
     return None
 
 
 class Places:
-    """The directories that agents edit, as one pick finds them: those of live runs and of heads that go first.
+    """What fits this host, and the directories that agents edit there, as one pick finds them: those of live runs and
+    of heads that go first.
 
     A head that waits for its directory keeps its turn: what comes later in the order does not take that directory
     before it, or else a directory around many others would never be free. In a session that runs one task at a time
-    nothing else starts before it either, since later tasks may build on it. Heads are to be asked for in their order.
+    nothing else starts before it either, since later tasks may build on it. The same holds in such a session for a head
+    that does not fit here and may run on another host, except for retries, which come first. Heads are to be asked for
+    in their order.
     """
 
-    def __init__(self, edited: Sequence[str], place: Place, parallel: Callable[[str], int | None]) -> None:
+    def __init__(
+        self, edited: Sequence[str], place: Place, parallel: Callable[[str], int | None], fits: Fits = anywhere
+    ) -> None:
         self._taken = Directories(edited)
         self._place = place
         self._parallel = parallel
         self._real: dict[tuple[str, str], str | None] = {}
         self._waiting: set[str] = set()
+        self._fits = fits
+        self._passed_over: set[str] = set()
+
+    def fit(self, head: Head) -> bool:
+        """Whether a head that could start otherwise may start on this host, whatever is edited there."""
+        if head.needs is not None and not self._fits(head):
+            if self._parallel(head.session) == 1:
+                self._passed_over.add(head.session)
+            return False
+        return head.retry or head.session not in self._passed_over
 
     def free(self, head: Head) -> bool:
         """Whether a head that could start otherwise may start as far as directories are concerned."""
@@ -141,14 +172,15 @@ def pick(
     ageing_ms: int | None,
     parallel: Callable[[str], int | None],
     place: Place = nowhere,
+    fits: Fits = anywhere,
 ) -> Head | None:
     """The task to start next, or None if none may start."""
-    places = Places(snapshot.directories, place, parallel)
+    places = Places(snapshot.directories, place, parallel, fits)
     ready = Ready()
     for session in dict.fromkeys(head.session for head in snapshot.heads):
         ready.replace(session, [head for head in snapshot.heads if head.session == session])
     return ready.pick(
-        lambda head: startable(head, snapshot, now=now, parallel=parallel) and places.free(head),
+        lambda head: startable(head, snapshot, now=now, parallel=parallel) and places.fit(head) and places.free(head),
         now=now,
         ageing_ms=ageing_ms,
     )

@@ -127,7 +127,8 @@ def again(
         outcome.failure_class, task.work.launch
     ):
         return None
-    return Again(now + delay_ms(task.work.launch, task.attempts, jitter), counted=True)
+    delay = 0 if outcome.at_once else delay_ms(task.work.launch, task.attempts, jitter)
+    return Again(now + delay, counted=True)
 
 
 def unusable(task: Task, outcome: Outcome) -> bool:

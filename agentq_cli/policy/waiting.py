@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.dataclass import dataclass
-from agentq_cli.model.addresses import DEFAULT_SESSION
+from agentq_cli.model.addresses import DEFAULT_SESSION, Address
 from agentq_cli.model.statuses import Status
 from agentq_cli.model.tasks import Task, WaitingFor
 from agentq_cli.model.work import Condition
+from agentq_cli.policy import placement
 from agentq_cli.policy.directories import Directories
 
 TYPE_CHECKING = False
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from agentq_cli.model.workers import Worker
     from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.dependencies import Found
+    from agentq_cli.policy.placement import PassedOver
 
 SHOWN_DEPENDENCIES = 5
+SHOWN_HOSTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,8 @@ class Hold:
 class Surroundings:
     """What else is going on while a task waits. `jobs` is 0 if no supervisor lives; `gate` is the first closed gate.
 
-    `editing` are the runs that edit where this task would, each with the real path of its directory.
+    `editing` are the runs that edit where this task would, each with the real path of its directory. With several hosts
+    `hosts` are the names of those with a supervisor for the session, and `passed_over` is what they cannot run of it.
     """
 
     session_paused: bool
@@ -53,6 +57,8 @@ class Surroundings:
     depends: Sequence[Found] = ()
     gate: Gate | None = None
     editing: Sequence[tuple[RunId, str]] = ()
+    hosts: Sequence[str] = ()
+    passed_over: Sequence[PassedOver] = ()
 
 
 def width(session: str, configured: int | None) -> int | None:
@@ -76,7 +82,9 @@ def waiting_for(task: Task, around: Surroundings, now: int) -> WaitingFor | None
         what = "its next attempt" if task.begun else "it"
         brief = "retry" if task.begun else ""
         return WaitingFor(kind, f"{what} is due at {rfc3339(task.due_at)}", until=task.due_at, brief=brief)
-    return _held(task, around) or _lane(task, around) or _directory(task, around) or _slot(around)
+    return (
+        _held(task, around) or _lane(task, around) or _host(task, around) or _directory(task, around) or _slot(around)
+    )
 
 
 ENDS = {Condition.SUCCESS: "complete", Condition.ANY: "end", Condition.FAILURE: "fail"}
@@ -127,6 +135,30 @@ def _lane(task: Task, around: Surroundings) -> WaitingFor | None:
         what = f"{running[0]} is running" if running else f"{others[0]} will be retried first"
         ids = running + others
         return WaitingFor("session", f"{what} in session '{task.session}'", ids=ids, brief=f"behind {ids[0]}")
+    return None
+
+
+def _host(task: Task, around: Surroundings) -> WaitingFor | None:
+    """What there is to say if each of the hosts has passed over the task, or one that comes first in its session."""
+    found: dict[int, dict[str, str]] = {}
+    for each in around.passed_over:
+        found.setdefault(each.seq, {})[each.host] = each.reason or ""
+        if each.seq != task.seq and (each.agent, each.needs) == (
+            task.work.agent or "",
+            placement.needs(task.work).text,
+        ):
+            found.setdefault(task.seq, {})[each.host] = each.reason or ""
+    nowhere = {seq: why for seq, why in found.items() if around.hosts and why.keys() >= set(around.hosts)}
+    if task.seq in nowhere:
+        why = sorted(nowhere[task.seq].items())
+        shown = "; ".join(f"{host}: {reason}" for host, reason in why[:SHOWN_HOSTS])
+        more = f"; and {len(why) - SHOWN_HOSTS} more" if len(why) > SHOWN_HOSTS else ""
+        return WaitingFor("host", f"no host fits: {shown}{more}", brief="no host fits")
+    first = min(nowhere, default=task.seq)
+    if around.parallel == 1 and not task.begun and first < task.seq:
+        before = str(Address(task.session, first))
+        detail = f"{before} comes first in session '{task.session}', and no host fits it"
+        return WaitingFor("session", detail, ids=(before,), brief=f"behind {before}")
     return None
 
 

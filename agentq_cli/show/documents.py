@@ -151,9 +151,9 @@ def waiting(why: WaitingFor) -> Item:
     return {"kind": why.kind, "until": moment(why.until), "ids": list(why.ids), "detail": why.detail}
 
 
-def run(run: Run, *, prompt: str | None, directory: str, pid: int | None) -> Item:
+def run(run: Run, *, prompt: str | None, directory: str | None, pid: int | None) -> Item:
     """`agentq.run/1`; `prompt` is what its agent was asked, None for a command or if that is no longer known. `pid` is
-    the agent's own process."""
+    the agent's own process, `directory` that of the run's files, None if another machine has them."""
     return {
         "id": str(run.id),
         "task": str(run.id.address),
@@ -186,8 +186,8 @@ def run(run: Run, *, prompt: str | None, directory: str, pid: int | None) -> Ite
         "list_price": run.list_price,
         "turns": run.turns,
         "peak_rss_bytes": run.peak_rss_bytes,
-        "stdout_path": f"{directory}/stdout",
-        "stderr_path": f"{directory}/stderr",
+        "stdout_path": _in(directory, "stdout"),
+        "stderr_path": _in(directory, "stderr"),
         "stdout_bytes": run.stdout_bytes,
         "stderr_bytes": run.stderr_bytes,
         "pid": pid,
@@ -203,7 +203,7 @@ def in_tree(left: Left | None, landing: Landing | None) -> dict[str, Any]:
     return found | told
 
 
-def check(check: Check, directory: str) -> Item:
+def check(check: Check, directory: str | None) -> Item:
     """The `check` of a run: how it ended, and the file of its output."""
     return {
         "command": check.command,
@@ -214,9 +214,13 @@ def check(check: Check, directory: str) -> Item:
         "error": check.error,
         "duration_ms": check.duration_ms,
         "tree": check.tree,
-        "output_path": f"{directory}/check",
+        "output_path": _in(directory, "check"),
         "output_bytes": check.output_bytes,
     }
+
+
+def _in(directory: str | None, name: str) -> str | None:
+    return None if directory is None else f"{directory}/{name}"
 
 
 def signal_name(number: int) -> str:

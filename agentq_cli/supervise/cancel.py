@@ -28,8 +28,9 @@ def cancel_runs(
 ) -> list[Task | Undone]:
     """Cancel the live runs of tasks (of those with True only the run), and return each task as it is then.
 
-    If a supervisor watches a run this only requests the stop, and returns at once. Otherwise it waits for the shim, or
-    kills the processes itself if the shim is gone too, has a new shim close the run if that needs one, and settles it.
+    If a supervisor watches a run, or another machine has it, this only requests the stop, and returns at once.
+    Otherwise it waits for the shim, or kills the processes itself if the shim is gone too, has a new shim close the run
+    if that needs one, and settles it.
     All stops are requested before the first wait.
     """
     asked: list[Worker | AgentqError | None] = []
@@ -49,6 +50,8 @@ def _ask(queue: Queue, task: Task, run_only: bool) -> Worker | None:
         worker.id, reason="cancelled", cancel=True, run_only=run_only, actor=Actor.USER
     ):
         return None
+    if worker.elsewhere:
+        return worker  # its host was told in the same commit
     directory = queue.here.run(worker.id)
     try:
         # Written even if nothing has started yet: a shim that comes later finds it and starts nothing.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.supervise.duty import Duty
+from agentq_cli.supervise.fitting import Fitting
 from agentq_cli.supervise.hooks import PATIENCE_MS
 from agentq_cli.supervise.starting import START
 
@@ -11,8 +12,9 @@ from agentq_cli.supervise.starting import START
 class Ending:
     """`deferred_until` is when the usage limit ends that holds everything a drain left undone, None without one."""
 
-    def __init__(self, duty: Duty) -> None:
+    def __init__(self, duty: Duty, fitting: Fitting) -> None:
         self.deferred_until: int | None = None
+        self._fitting = fitting
         self._duty = duty
         self._idle_since = monotonic_ms()
         self._over_since: int | None = None
@@ -59,6 +61,9 @@ class Ending:
         if any(session not in troubled for session in mine):
             return True
         return any(
-            not duty.outside(session) and session not in troubled and not around.holds_back(session, agent)
+            not duty.outside(session)
+            and session not in troubled
+            and not around.holds_back(session, agent)
+            and not self._fitting.passed_over(session, agent)
             for session, agent in duty.queue.unfinished()
         )

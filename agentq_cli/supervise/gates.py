@@ -194,9 +194,12 @@ def _memory(
 
 
 def _young(queue: Queue, settle_ms: int) -> list[Identity | None]:
-    """The shims of the runs that began less than `settle_ms` ago; None for one that is claimed and has no shim yet."""
+    """The shims of the runs of this machine that began less than `settle_ms` ago; None for one that is claimed and has
+    no shim yet."""
     young: list[Identity | None] = []
     for worker in queue.workers():
+        if worker.elsewhere:
+            continue
         directory = queue.here.run(worker.id)
         start = directory.start()
         if start is None:

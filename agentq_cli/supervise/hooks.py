@@ -276,7 +276,7 @@ class Hooks:
         run = None
         with contextlib.suppress(NotFound):
             if call.run is not None:
-                directory = self._queue.here.run_path(call.run)
+                directory = self._queue.files(call.run).path
                 prompt = None if task is None else task.work.prompt
                 run = documents.run(self._queue.run(call.run), prompt=prompt, directory=directory, pid=None)
         found = None if task is None else documents.task(task, now=self._queue.now, waiting_for=None)

@@ -1,4 +1,5 @@
-"""A supervisor's row among the others: while it is renewed, nobody else takes over its runs."""
+"""A supervisor's row among the others, and in a fleet the lease of its host: while they are renewed, nobody else takes
+over its runs."""
 
 from __future__ import annotations
 
@@ -6,11 +7,18 @@ import contextlib
 
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.errors import AgentqError
-from agentq_cli.host import attendance
+from agentq_cli.engines.nouns import Renewal
 from agentq_cli.model.workers import Supervisor
 from agentq_cli.supervise.duty import Duty
 
-RENEW_MS = 10_000
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from agentq_cli.model.addresses import RunId
+    from agentq_cli.model.workers import Sign
+
+RENEW = "renew"
 
 
 class Lease:
@@ -19,35 +27,49 @@ class Lease:
     def __init__(self, duty: Duty) -> None:
         self.joined = False
         self._duty = duty
-        self._renewed_at = monotonic_ms()
+        self._last = Renewal(0, 0)
+
+    @property
+    def of_host(self) -> bool:
+        """Whether its host has a lease, to be renewed whether something runs or not."""
+        return self._last.deadline is not None or self._last.superseded
 
     @property
     def old(self) -> bool:
         """Whether anybody may take its runs."""
-        return monotonic_ms() - self._renewed_at >= attendance.LEASE_MS
+        return monotonic_ms() >= self._last.old_at
+
+    @property
+    def due(self) -> bool:
+        """Whether it is to be renewed now."""
+        return monotonic_ms() >= self._last.again_at and self._duty.guard.may_run(None, RENEW)
+
+    @property
+    def may_start(self) -> bool:
+        """Whether it has long enough to last for what is started now."""
+        return self.joined and self._last.may_start(monotonic_ms())
 
     def join(self) -> None:
         """Write the row."""
         duty = self._duty
-        self._renewed_at = monotonic_ms()
         duty.told = duty.queue.jobs()
-        duty.queue.join(Supervisor(duty.identity, duty.jobs, duty.settings.sessions, duty.queue.now, self._renewed_at))
+        row = Supervisor(duty.identity, duty.jobs, duty.settings.sessions, duty.queue.now, monotonic_ms())
+        self._last = duty.queue.join(row)
         self.joined = True
 
-    def renew(self) -> None:
-        """Renew the row when it is time to. Before a claim too: others take over the runs of a supervisor with an old
-        row."""
-        now, guard = monotonic_ms(), self._duty.guard
-        if now - self._renewed_at >= RENEW_MS and guard.may_run(None, "renew"):
-            # If that cannot be written now, nothing is lost but the runs, to a supervisor that can.
-            with guard.guarding(None, "renew"):
-                self._duty.queue.renew(self._duty.identity, jobs=self._duty.jobs, renewed_at=now)
-                self._renewed_at = now
-
-    def tell_jobs(self) -> None:
-        """Write how many tasks may run at once, which has changed."""
-        with self._duty.guard.guarding(None, "renew"):
-            self._duty.queue.renew(self._duty.identity, jobs=self._duty.jobs, renewed_at=monotonic_ms())
+    def renew(self, signs: Callable[[], Mapping[RunId, Sign]]) -> Renewal | None:
+        """Renew it, with the `signs` of its runs where a fleet wants to know them, or write it again if it is lost.
+        None if that cannot be done now: then nothing is lost but the runs, to a supervisor that can."""
+        duty = self._duty
+        with duty.guard.guarding(None, RENEW):
+            if not self.joined:
+                self.join()
+                return self._last
+            given = signs() if self.of_host else {}
+            self._last = duty.queue.renew(duty.identity, jobs=duty.jobs, renewed_at=monotonic_ms(), signs=given)
+            self.joined = not self._last.superseded
+            return self._last
+        return None
 
     def leave(self) -> None:
         """Remove the row. If it cannot be removed now, others recognize it as a dead one's."""
@@ -56,4 +78,4 @@ class Lease:
 
     def moment(self) -> int:
         """When to renew it (monotonic)."""
-        return self._renewed_at + RENEW_MS
+        return self._last.again_at

@@ -73,7 +73,9 @@ class Overdue:
 
 
 def of(queue: Queue, config: Config, worker: Worker) -> Overdue | None:
-    """How a live run is overdue; None if it is not, or if that cannot be known now."""
+    """How a live run is overdue; None if it is not, or if that cannot be known here and now."""
+    if worker.elsewhere:
+        return None
     try:
         task = queue.task(worker.id.address, background=True)
         return find(worker, task, queue.here.run(worker.id), config, queue.here.path)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from agentq_cli.agents import profile as profiles
 from agentq_cli.base.clock import Clock
 from agentq_cli.base.context import suppress
+from agentq_cli.base.dataclass import replace
 from agentq_cli.base.defaults import CHECK_TIMEOUT_MS
 from agentq_cli.base.errors import AgentqError, Usage
 from agentq_cli.config.configuration import Config
@@ -18,13 +19,15 @@ from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.tasks import Task
 from agentq_cli.model.work import Work
 from agentq_cli.options.values import format_cost
-from agentq_cli.policy import checked, landed, retry
+from agentq_cli.policy import checked, landed, placement, retry
 from agentq_cli.supervise import variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.engines.door import Queue
     from agentq_cli.model.checkpoints import Checkpoint
     from agentq_cli.model.runs import Check
+    from agentq_cli.policy.order import Head
 
 DEFAULT_GRACE_MS = 5000
 
@@ -45,13 +48,49 @@ NUDGE = "You began this task in this conversation and were interrupted ({why}). 
 """The text before the prompt if a run continues what an earlier run of its task had begun."""
 
 
-def plan(task: Task, config: Config, past: Past, *, now: int, here: Place | None = None) -> Plan:
-    """What a task's next run starts. A problem becomes the plan's `error`, never an exception. `here` has the files of
-    the run before it, whose check may have failed."""
+MOVED = (
+    "This session ran on another host ('{host}') until now. Its conversation there, and the files that it left there,"
+    " are not on this host."
+)
+"""The text before the prompt of the first run of a session that had to move."""
+
+
+def plan(
+    task: Task,
+    config: Config,
+    past: Past,
+    queue: Queue,
+    *,
+    head: Head | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Plan:
+    """What a task's next run starts. A problem becomes the plan's `error`, never an exception. The queue has what is
+    known of the runs before it, whose check may have failed. With several hosts `head` says what binds its session.
+    `environ` is the supervisor's environment, which may lack a variable."""
+    try:
+        if environ is not None:
+            variables.check_host(task.work, config, environ)
+    except AgentqError as error:
+        return Plan(argv=task.work.argv or (task.work.agent or "",), error=error.message)
+    if head is None or head.needs is None:
+        return _plan(task, config, past, queue)
+    binds = placement.binds(affinity(task.session, config), placement.read(head.needs))
+    bound = placement.bound(head.bound)
+    left = bound.name if binds and bound is not None and not bound.here else None
+    made = _plan(task, config, past, queue, left=left)
+    return replace(made, binds=binds, moved=left and f"from host '{left}' to '{config.fleet.host}'")
+
+
+def affinity(session: str, config: Config) -> str:
+    """Where the tasks of a session run, as this host's configuration says."""
+    return placement.affinity_of(session, config.sessions.get(session, {}).get("affinity"))
+
+
+def _plan(task: Task, config: Config, past: Past, queue: Queue, *, left: str | None = None) -> Plan:
     import uuid
 
     timeout_ms = retry.time_left_ms(task.work.launch, past.unfit_ms)
-    tree, cwd = _places(task, config, here)
+    tree, cwd = _places(task, config, queue.here)
     if landed.lands_alone(past.landing):
         return Plan(argv=(), timeout_ms=timeout_ms, directory=tree, cwd=cwd, lands=True)
     if task.work.kind == "exec":
@@ -59,17 +98,19 @@ def plan(task: Task, config: Config, past: Past, *, now: int, here: Place | None
     try:
         profile = profile_of(task, config)
         assert profile is not None
-        resume = _goes_on(profile, past, cwd or task.work.cwd) and not _stale(task, config, past, now)
+        resume = _goes_on(profile, past, cwd or task.work.cwd) and not _stale(task, config, past, queue.now)
         conversation, prompt = past.conversation, task.work.prompt or ""
         if task.work.launch.continues is not None and not resume:
             raise Usage(f"conversation '{conversation}': agent '{profile.name}' cannot go on in it from this directory")
         if not resume:
             conversation = str(uuid.uuid4()) if profile.chooses_conversation else None
-        told = _told(task, past, here)
+        told = _told(task, past, queue)
         if not told and resume and past.interrupted is not None:
             told = [NUDGE.format(why=past.interrupted.replace("_", " "))]
-        if not resume and (left := _left_before(task, here)):
-            told.insert(0, left)
+        if not resume and (before := _left_before(task, queue)):
+            told.insert(0, before)
+        if left is not None:
+            told.insert(0, MOVED.format(host=left))
         prompt = "\n\n".join([*told, prompt])
         argv, stdin_text = profiles.command(
             profile,
@@ -97,21 +138,18 @@ def plan(task: Task, config: Config, past: Past, *, now: int, here: Place | None
     )
 
 
-def _told(task: Task, past: Past, here: Place | None) -> list[str]:
+def _told(task: Task, past: Past, queue: Queue) -> list[str]:
     """What the agent is told of what its last run did not achieve."""
     unlanded = None if past.landing is None else landed.told(past.landing)
-    unfit = None if past.unfit is None else _unfit(task, past.unfit, here)
+    unfit = None if past.unfit is None else _unfit(task, past.unfit, queue)
     return [each for each in (unlanded, unfit) if each is not None]
 
 
-def _unfit(task: Task, check: Check, here: Place | None) -> str:
+def _unfit(task: Task, check: Check, queue: Queue) -> str:
     """What the agent is told of the check that its last run failed."""
-    from agentq_cli.host.output import OutputReader
-
     output = ""
-    if here is not None:
-        with suppress(OSError), OutputReader(here.run(RunId(*task.address, task.runs)), "check") as printed:
-            output = printed.last(checked.TOLD_BYTES)
+    with suppress(OSError), queue.output(RunId(*task.address, task.runs), "check") as printed:
+        output = printed.last(checked.TOLD_BYTES)
     return checked.told(check, output, shown_bytes=checked.TOLD_BYTES)
 
 
@@ -119,10 +157,10 @@ LOOKED_BACK = 10
 """How many earlier attempts an agent is told of at most."""
 
 
-def _left_before(task: Task, here: Place | None) -> str:
+def _left_before(task: Task, queue: Queue) -> str:
     """What the agent is told of what earlier attempts left in the repository, since it does not know them."""
     first = max(task.work.launch.earlier_runs, task.runs - LOOKED_BACK) + 1
-    if here is None or task.runs < first:
+    if task.runs < first:
         return ""
     from agentq_cli.policy import checkpoints
 
@@ -130,14 +168,14 @@ def _left_before(task: Task, here: Place | None) -> str:
     found: list[Checkpoint] = []
     for attempt in attempts:
         with suppress(OSError):
-            left = here.run(RunId(*task.address, attempt)).checkpoint()
+            left = queue.files(RunId(*task.address, attempt)).checkpoint()
             found += [] if left is None else [left]
     return checkpoints.told(found)
 
 
-def _places(task: Task, config: Config, here: Place | None) -> tuple[str | None, str | None]:
+def _places(task: Task, config: Config, here: Place) -> tuple[str | None, str | None]:
     """The tree of a task, and where in it the task runs; None and None without one."""
-    if task.work.launch.repository is None or here is None:
+    if task.work.launch.repository is None:
         return None, None
     from agentq_cli.trees.asking import tree_of_task
 
@@ -227,12 +265,13 @@ def request(
 
         tree = asked(config, here.path, task, run, lands=claim.plan.lands)
         tree = tree if find is None else based(tree, find)
+    told = variables.of_run(task, run, here, zone, tree, config.url)
     return LaunchRequest(
         run_dir=here.run_path(run),
         run=str(run),
         argv=claim.plan.argv,
         cwd=task.work.cwd if tree is None else tree.directory,
-        env={name: each.value for name, each in own.items()} | variables.of_run(task, run, here, zone, tree),
+        env={name: each.value for name, each in own.items()} | told,
         umask=task.work.launch.umask,
         stdin_path=task.work.launch.stdin,
         stdin_text=claim.plan.stdin_text,
@@ -252,6 +291,7 @@ def request(
         checkpoint=task.work.kind == "prompt",
         tree=tree,
         lands=claim.plan.lands,
+        lease=here.lease if here.leased else None,
     )
 
 

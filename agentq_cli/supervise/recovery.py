@@ -117,6 +117,8 @@ def settle_run(
         if end is None:
             return Recovered(worker, Finding.UNDONE, None, take)
         outcome = end
+    if not dry:
+        queue.put_output(worker.id, directory, over=True)
     return Recovered(worker, finding, queue.finish(worker.id, outcome, actor=actor, background=wait is False))
 
 

@@ -62,7 +62,7 @@ def apply(
         )
         if answer is None:
             continue
-        if answer.stop is not None and not dry:
+        if answer.stop is not None and not dry and queue.files(answer.stop).path is not None:
             directory = queue.here.run(answer.stop)
             # The stop is on record already: if the disk is full, the run's supervisor tells its shim as soon as that is
             # possible.
@@ -84,6 +84,10 @@ class _Agent:
     environ: Mapping[str, str]
     clock: Clock
     umask: int = 0o022
+
+    @property
+    def url(self) -> str | None:
+        return self.config.url
 
     def may_have_trees(self) -> bool:
         return False  # `_tree` knows the directory of the session's last prompt, which a request does not leave

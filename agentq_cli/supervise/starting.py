@@ -18,6 +18,7 @@ from agentq_cli.policy import order, waiting
 from agentq_cli.policy.admission import Gate
 from agentq_cli.supervise import plan
 from agentq_cli.supervise.duty import Duty, Happening
+from agentq_cli.supervise.fitting import Fitting
 from agentq_cli.supervise.gates import Gates
 from agentq_cli.supervise.going_on import Keepers
 from agentq_cli.supervise.watch import Watched, unstarted
@@ -28,7 +29,8 @@ ZONE_MS = 1_000
 
 
 class Starter:
-    """What a supervisor starts tasks with, and what it does to tasks that are not to be started as they are."""
+    """What a supervisor starts tasks with, and what it does to tasks that are not to be started as they are. `fitting`
+    finds what fits this host."""
 
     def __init__(self, duty: Duty, launcher: Launcher, gates: Gates) -> None:
         self._duty = duty
@@ -39,6 +41,7 @@ class Starter:
         self._heads = duty.queue.heads(duty.settings.sessions)
         self._environ = dict(duty.environ)
         self._host = os.uname().nodename
+        self.fitting = Fitting(duty)
         self._zones: dict[str, tuple[Config, int, str]] = {}
 
     def pick(self) -> order.Head | None:
@@ -49,6 +52,8 @@ class Starter:
             ageing_ms=self._duty.config.limits.ageing_ms,
             parallel=self._parallel,
             place=self._place,
+            fleet_jobs=self._duty.config.fleet.jobs,
+            fits=self.fitting.fits,
             without=self._guard.put_off(START) | self._guard.put_off(LAUNCH),
         )
 
@@ -72,10 +77,16 @@ class Starter:
             return self._queue.claim(
                 candidate,
                 plan.plan(
-                    candidate.task, self._duty.config, candidate.past, now=self._queue.now, here=self._queue.here
+                    candidate.task,
+                    self._duty.config,
+                    candidate.past,
+                    self._queue,
+                    head=head,
+                    environ=self._environ,
                 ),
                 supervisor=self._duty.identity,
                 jobs=self._duty.jobs,
+                fleet_jobs=self._duty.config.fleet.jobs,
                 parallel=self._parallel,
                 host=self._host,
                 newest=self._gates.newest,

@@ -24,7 +24,7 @@ from agentq_cli.host.resources import Resources
 from agentq_cli.model.actions import Actor
 from agentq_cli.model.statuses import Status
 from agentq_cli.policy import order
-from agentq_cli.supervise import gates, history
+from agentq_cli.supervise import gates, history, strays
 from agentq_cli.supervise.answering import Answering
 from agentq_cli.supervise.dependents import Dependents
 from agentq_cli.supervise.duty import Duty, Happening, Settings
@@ -76,7 +76,7 @@ class Supervision:
         self._hooks = Hooks(queue, duty.identity, environ, Actor.SUPERVISOR)
         self._lease = Lease(duty)
         self._stopping = Stopping(duty)
-        self._ending = Ending(duty)
+        self._ending = Ending(duty, self._starter.fitting)
 
     @property
     def watched(self) -> Sequence[Watched]:
@@ -102,7 +102,7 @@ class Supervision:
         """Supervise until there is a reason to end; yields what happens."""
         with Signals() as signals, contextlib.ExitStack() as opened:
             opened.callback(self._leave, signals)
-            bell = yield from self._begin(signals, opened)
+            bell, told = (yield from self._begin(signals, opened)), False
             while bell is not None:
                 bell.empty()
                 yield from self._stopping.heed(signals, self._runs.by_id)
@@ -112,6 +112,9 @@ class Supervision:
                 with self._guard.guarding(None, "end"):
                     over = over or self._done()
                 yield from self._tell_trouble()
+                if bell.slow is not None and not told:
+                    told = True
+                    yield self._duty.tell("trouble", reason=bell.slow)
                 if over:
                     return
                 if self.ticking:
@@ -128,6 +131,8 @@ class Supervision:
             with self._guard.guarding(None, "begin") as tried:
                 if not self._lease.joined:
                     self._lease.join()
+                if self._lease.of_host:
+                    yield from self._end_strays()
                 bell = self._queue.bell()
                 bell.fileno()
                 opened.enter_context(bell)
@@ -160,10 +165,11 @@ class Supervision:
     def _round(self) -> Iterator[Happening]:
         runs, leaving = self._runs, self._stopping.leaving
         self._queue.check()
-        self._reload()
-        if runs.by_id:
-            self._lease.renew()
+        yield from self._reload()
+        if runs.by_id or self._lease.of_host:
+            yield from self._renew()
         runs.read_streams()
+        runs.store_output()
         runs.check_foreign()
         yield from runs.settle()
         # What needs nothing of the index comes first: it may be locked, and no limit waits for that.
@@ -172,7 +178,7 @@ class Supervision:
             yield from runs.limit()
             yield from runs.report_overdue()
         calls = self._queue.calls(self._duty.identity)
-        self._hear(calls.jobs)
+        yield from self._hear(calls.jobs)
         if not leaving:
             # If its own row is gone or old, anybody may take its runs.
             if calls.strangers or not calls.known or self._lease.old:
@@ -186,7 +192,9 @@ class Supervision:
                 self._starter.arrive()
         yield from self._answering.step({run.session for run in runs.by_id})
         yield from self._dependents.step()
+        self._starter.fitting.begin()
         yield from self._fill() if self._claiming else self._ask_gates(None)
+        self._starter.fitting.tell()
         # After everything else, as nothing waits for them.
         yield from self._call_hooks()
 
@@ -195,7 +203,39 @@ class Supervision:
         most = self._duty.settings.max_tasks
         return self._stopping.how is None and (most is None or self._runs.started < most)
 
-    def _reload(self) -> None:
+    def _renew(self, *, now: bool = False) -> Iterator[Happening]:
+        """Renew the row when it is time to, or `now`. Before a claim too: others take over the runs of a supervisor
+        with an old row."""
+        if not (now or self._lease.due):
+            return
+        renewal = self._lease.renew(self._runs.signs)
+        if renewal is None:
+            return
+        if renewal.superseded:
+            yield from self._runs.abandon("others have taken this host for lost")
+            yield from self._end_strays()
+            self._lease.renew(self._runs.signs)  # as another host
+        elif renewal.known is not None:
+            yield from self._runs.abandon("the database does not know of it", known=renewal.known)
+            if renewal.anew:
+                yield from self._end_strays()
+        if self._lease.of_host:
+            yield from self._rescue()
+
+    def _end_strays(self) -> Iterator[Happening]:
+        """End what runs on this machine and belongs to nobody."""
+        with self._guard.guarding(None, "strays"):
+            for run in strays.end_unknown(self._queue):
+                yield self._duty.tell("stop", run, reason=strays.WHY)
+
+    def _rescue(self) -> Iterator[Happening]:
+        """Take over from hosts that are lost."""
+        with self._guard.guarding(None, "rescue"):
+            for reason, run, task in self._queue.rescue(actor=Actor.SUPERVISOR):
+                after = None if task is None else task.shown_status(self._queue.now)
+                yield self._duty.tell("lost", run, after=after, reason=reason)
+
+    def _reload(self) -> Iterator[Happening]:
         """Read the configuration again if its file has changed."""
         duty = self._duty
         if not duty.config.changed():
@@ -209,13 +249,13 @@ class Supervision:
             # A file in the middle of an edit: the last valid configuration applies until the file is valid again.
             duty.config = replace(duty.config, stamp=configuration.stamp(duty.config.path))
         if duty.jobs != before:
-            self._lease.tell_jobs()
+            yield from self._renew(now=True)
 
-    def _hear(self, told: int | None) -> None:
+    def _hear(self, told: int | None) -> Iterator[Happening]:
         """Follow `agentq jobs`."""
         before, self._duty.told = self._duty.jobs, told
         if self._duty.jobs != before:
-            self._lease.tell_jobs()
+            yield from self._renew(now=True)
 
     def _fill(self) -> Iterator[Happening]:
         """Start tasks until no slot is free or nothing may start."""
@@ -226,7 +266,9 @@ class Supervision:
             yield from self._ask_gates(head)
             if head is None or self._starter.held:
                 return
-            self._lease.renew()
+            yield from self._renew()
+            if not self._lease.may_start:
+                return
             claim = self._starter.claim(head)
             if claim is None:
                 misses += 1
@@ -272,7 +314,11 @@ class Supervision:
         for descriptor in self._hooks.descriptors():
             poll.register(descriptor, select.POLLIN)
         shims = self._runs.poll(poll)
-        ready = poll.poll(self._timeout())
+        end = monotonic_ms() + self._timeout()
+        while True:
+            ready = poll.poll(max(1, end - monotonic_ms()))
+            if bell is None or [descriptor for descriptor, _ in ready] != [bell.fileno()] or bell.rung():
+                break  # a bell may be rung by what this process itself has done
         for descriptor, _ in ready:
             if descriptor in shims:
                 shims[descriptor].ended = True
@@ -284,8 +330,9 @@ class Supervision:
         now = monotonic_ms()
         moments = [now if self._answering.due else now + SAFETY_NET_MS]
         moments += self._runs.moments()
-        if self._runs.by_id:
+        if self._runs.by_id or self._lease.of_host:
             moments.append(self._lease.moment())
+        if self._runs.by_id:
             moments += [now + TICK_MS] if self.ticking else []
         else:
             moments += self._ending.moments()

@@ -26,7 +26,7 @@ from agentq_cli.model.actions import Actor, SweepAction, Undone
 from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.workers import Worker
 from agentq_cli.policy.hooks import Call
-from agentq_cli.supervise import attended, history, limits, overdue, recovery, requests, settle, wake
+from agentq_cli.supervise import attended, history, limits, overdue, recovery, requests, settle, strays, wake
 from agentq_cli.supervise.going_on import Keepers
 from agentq_cli.supervise.guard import Guard
 from agentq_cli.supervise.hooks import PATIENCE_MS, Hooks
@@ -73,6 +73,7 @@ class Sweep:
         noted = mark.note(self.config)
         begin = upkeep.begin(find_run, host=self.host, session=self.session, rebuild=self.reindex, config=noted)
         yield from self._tended(begin)
+        yield from self._guarded("", self._strays())
         yield from self._runs()
         yield from self._limits()
         yield from self._expire()
@@ -123,6 +124,12 @@ class Sweep:
             if step.of_voice:
                 self._mute.add(step.session)
             yield from self._could_not(step.session, step.error, of_files=step.of_files)
+
+    def _strays(self) -> Iterator[SweepAction]:
+        """End what runs on this machine and belongs to nobody: only a fleet can know better than the machine."""
+        if not self.dry and self.queue.here.leased:
+            for run in strays.end_unknown(self.queue):
+                yield _of_run("stop", run, strays.WHY)
 
     def _runs(self) -> Iterator[SweepAction]:
         for worker in self.queue.orphaned():

@@ -8,22 +8,25 @@ from collections.abc import Iterator, Mapping
 from agentq_cli.agents import profile as profiles
 from agentq_cli.base import environment
 from agentq_cli.base.clock import rfc3339
+from agentq_cli.base.database_url import without_password
 from agentq_cli.base.dataclass import NamedTuple
+from agentq_cli.base.errors import Usage
 from agentq_cli.config.configuration import Config
 from agentq_cli.host.place import Place
 from agentq_cli.model.addresses import RunId
 from agentq_cli.model.tasks import Task
 from agentq_cli.model.work import Work
+from agentq_cli.options.values import parse_env_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.model.trees import Asked
 
-SOURCES = SHELL, SUPERVISOR, PROFILE, CONFIG, TASK, AGENTQ = (
-    *("shell", "supervisor", "profile", "config", "task", "agentq"),
+SOURCES = SHELL, SUPERVISOR, PROFILE, CONFIG, TASK, HOST, AGENTQ = (
+    *("shell", "supervisor", "profile", "config", "task", "host", "agentq"),
 )
 """Where a variable comes from: the submitting shell, the supervisor's environment at the start, the agent's profile,
-`[defaults]` and `[sessions.NAME]`, the options of the task, or agentq itself."""
+`[defaults]` and `[sessions.NAME]`, the options of the task, the host by a name in these options, or agentq itself."""
 
 KEPT_BACK = ("AGENTQ_NOW", "AGENTQ_PREVIOUS_RUN", *environment.OF_REPOSITORY)
 """What no agent gets of the supervisor's environment: a fixed clock, another run's directory, and the repository of a
@@ -37,6 +40,9 @@ OF_RUN = (
     *("AGENTQ_STATE_DIR", "AGENTQ_INBOUND", "AGENTQ_OUTBOUND", "AGENTQ_HEARTBEAT", "AGENTQ_RESULT", "AGENTQ_DEPTH"),
 )
 """What every run is told about itself."""
+
+URL = "AGENTQ_URL"
+"""What a run of a fleet is told besides: its database, without a password."""
 
 
 class Variable(NamedTuple):
@@ -57,13 +63,34 @@ def given(
     """What a run gets without what agentq tells it about itself. `environ` is the supervisor's environment, `stored`
     what was stored of the submitting shell's; None if an older version stored the task."""
     found = dict(_inherited(work, stored, config, environ))
+    if config.url is not None:  # the database's variables lead to it with what a person may do there
+        found = {name: each for name, each in found.items() if not name.startswith("PG")}
     if profile is not None:
         for name in profile.env_remove:
             found.pop(name, None)
         found.update(_from(PROFILE, profile.env))
     found.update(_from(CONFIG, config.options(session).get("env", {})))
-    found.update(_from(TASK, work.launch.env))
+    found.update(_from(TASK, {name: value for name, value in work.launch.env.items() if value is not None}))
+    found.update(_from(HOST, of_host(work, config, environ)))
     return found
+
+
+def of_host(work: Work, config: Config, environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables of this host that a task names, as far as it has them. Raises Usage if their file is unfit."""
+    names = [name for name, value in work.launch.env.items() if value is None]
+    if not names:
+        return {}
+    file = config.fleet.env_file
+    known = {**environ, **({} if file is None else parse_env_file(file, "[host] env_file"))}
+    return {name: known[name] for name in names if name in known}
+
+
+def check_host(work: Work, config: Config, environ: Mapping[str, str]) -> None:
+    """Raises Usage if this host lacks a variable that a task names."""
+    found = of_host(work, config, environ)
+    for name, value in work.launch.env.items():
+        if value is None and name not in found:
+            raise Usage(f"--env '{name}': this host has no such variable, neither in its environment nor in env_file")
 
 
 def _inherited(
@@ -96,8 +123,11 @@ def _from(source: str, values: Mapping[str, str]) -> Iterator[tuple[str, Variabl
     return ((name, Variable(value, source)) for name, value in values.items())
 
 
-def of_run(task: Task, run: RunId, here: Place, zone: str, tree: Asked | None = None) -> dict[str, str]:
-    """What a run is told about itself, and about its tree what is known before that is made."""
+def of_run(
+    task: Task, run: RunId, here: Place, zone: str, tree: Asked | None = None, url: str | None = None
+) -> dict[str, str]:
+    """What a run is told about itself, about the database of the fleet, and about its tree what is known before that is
+    made."""
     directory = here.run_path(run)
     told = (
         *(task.work.cwd, str(task.address), str(run), task.session, str(run.attempt), rfc3339(task.scheduled_for)),
@@ -105,6 +135,8 @@ def of_run(task: Task, run: RunId, here: Place, zone: str, tree: Asked | None = 
         *(f"{directory}/heartbeat", f"{directory}/result", str(task.work.launch.depth + 1)),
     )
     values = dict(zip(OF_RUN, told, strict=True))
+    if url is not None:
+        values[URL] = without_password(url)
     if tree is not None:
         of_tree = (tree.path, tree.branch, tree.checkout)  # its keeper adds the others, once the tree is made
         values |= {"PWD": tree.directory} | dict(zip(environment.OF_TREE, of_tree, strict=False))
@@ -137,6 +169,7 @@ def sources(
     of_tree = () if work.launch.repository is None else environment.OF_TREE
     own = (
         *OF_RUN,
+        *([] if config.url is None else [URL]),
         *of_tree,
         *(["TMPDIR"] if work.kind == "prompt" else []),
         *(["AGENTQ_PREVIOUS_RUN"] if again else []),

@@ -37,7 +37,8 @@ LOST_MS = 1000
 class Watched:
     """A run and what is known of it. `pidfd` is its shim's, -1 if the shim is gone; `again_at` is monotonic.
 
-    `take` is 0, or the number of the keeper that is to take the run over, since something is left to do."""
+    `take` is 0, or the number of the keeper that is to take the run over, since something is left to do. `store_at` is
+    when to store again what it has printed (monotonic), None if nobody has to."""
 
     worker: Worker
     task: Task
@@ -51,6 +52,7 @@ class Watched:
     never_started: bool = False
     again_at: int = 0
     take: int = 0
+    store_at: int | None = 0
     limits: RunLimits = field(default_factory=RunLimits)
 
     @classmethod
@@ -87,6 +89,12 @@ class Watched:
                 break
         seen = self.stream.reader.conversation
         return seen if seen is not None and seen != self.conversation else None
+
+    def store(self, queue: Queue, *, over: bool = False) -> None:
+        """Store what it has printed, if that is due; with `over` all that is left."""
+        if self.store_at is not None and (over or monotonic_ms() >= self.store_at):
+            after = queue.put_output(self.worker.id, self.directory, over=over)
+            self.store_at = None if after is None else monotonic_ms() + after
 
     def conclude(self, queue: Queue, config: Config) -> bool:
         """Find out how an ended run ended. False: not yet, something of it is still alive."""
@@ -167,4 +175,11 @@ def unstarted(now: int, why: str) -> Outcome:
     """The outcome of a run for which no process could be started."""
     return Outcome(
         status=RunStatus.SPAWN_ERROR, failure_class=FailureClass.SPAWN, error=why, finished_at=now, duration_ms=0
+    )
+
+
+def abandoned(now: int, why: str) -> Outcome:
+    """The outcome of a run that was killed because it is no longer this host's; nobody records it."""
+    return Outcome(
+        status=RunStatus.CRASHED, failure_class=FailureClass.CRASHED, error=why, finished_at=now, duration_ms=0
     )

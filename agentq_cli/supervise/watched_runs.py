@@ -4,18 +4,22 @@ them."""
 from __future__ import annotations
 
 import select
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.host import stop
 from agentq_cli.model.actions import Actor
 from agentq_cli.model.addresses import RunId
 from agentq_cli.model.statuses import Status
-from agentq_cli.supervise import limits, overdue
+from agentq_cli.supervise import limits, overdue, signs, strays
 from agentq_cli.supervise.duty import Duty, Happening
 from agentq_cli.supervise.guard import Tried
 from agentq_cli.supervise.starting import START
-from agentq_cli.supervise.watch import LOST_MS, Watched
+from agentq_cli.supervise.watch import LOST_MS, Watched, abandoned
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.model.workers import Sign
 
 STREAM_MS = 500
 """How often an agent's stream is read while it runs: its conversation's id is needed before it ends."""
@@ -45,6 +49,7 @@ class WatchedRuns:
         """Watch a run that was started."""
         self.started += 1
         self.by_id[watched.worker.id] = watched
+        self._store(watched)
 
     def adopt(self) -> Iterator[Happening]:
         """Take over runs whose supervisor is gone."""
@@ -63,6 +68,7 @@ class WatchedRuns:
             if tried.error is not None:
                 continue
             self.by_id[worker.id] = watched
+            self._store(watched)
             yield duty.tell("adopt", worker.id, before=Status.RUNNING, after=Status.RUNNING)
         yield from self.settle()
 
@@ -80,6 +86,21 @@ class WatchedRuns:
                     self._duty.queue.seen_conversation(run, watched.task.work.agent, seen)
                     watched.conversation = seen
 
+    def store_output(self) -> None:
+        """Store what the runs have printed since the last call, where the engine wants that."""
+        for watched in self.by_id.values():
+            self._store(watched)
+
+    def _store(self, watched: Watched) -> None:
+        if not watched.ended and self._may_store(watched):
+            run = watched.worker.id
+            with self._duty.guard.guarding(run.session, f"output {run}"):
+                watched.store(self._duty.queue)
+
+    def _may_store(self, watched: Watched) -> bool:
+        run = watched.worker.id
+        return watched.store_at is not None and self._duty.guard.may_run(run.session, f"output {run}")
+
     def check_foreign(self) -> None:
         """Find out whether shims have ended that no pidfd reaches."""
         for run, watched in self.by_id.items():
@@ -87,7 +108,22 @@ class WatchedRuns:
                 with self._duty.guard.guarding(run.session, f"keeper {run}"):
                     watched.check_foreign()
 
+    def signs(self) -> dict[RunId, Sign]:
+        """What is known of those that have not ended."""
+        return signs.of(self._duty.queue.here, [run for run, watched in self.by_id.items() if not watched.ended])
+
     # Ending them
+
+    def abandon(self, why: str, *, known: Collection[RunId] = ()) -> Iterator[Happening]:
+        """Kill those that are not `known` to be this host's, at once: they run elsewhere, or soon will."""
+        duty = self._duty
+        for run, watched in self.by_id.items():
+            if watched.ended or run in known:
+                continue
+            with duty.guard.guarding(run.session, f"abandon {run}"):
+                strays.end(duty.queue.here, run)
+                watched.outcome, watched.ended = abandoned(duty.queue.now, why), True
+                yield duty.tell("stop", run, before=Status.RUNNING, after=Status.RUNNING, reason=why)
 
     def pass_on_stops(self) -> None:
         """Deliver recorded stops whose requesting process died before it could deliver them."""
@@ -166,6 +202,7 @@ class WatchedRuns:
                 yield duty.tell("undo", run, before=Status.RUNNING, after=Status.QUEUED)
             return
         assert watched.outcome is not None
+        watched.store(queue, over=True)
         task = queue.finish(run, watched.outcome, actor=Actor.SUPERVISOR, background=True)
         if task is None:
             return
@@ -209,6 +246,8 @@ class WatchedRuns:
                 continue
             if watched.task.work.kind == "prompt":
                 moments.append(now + STREAM_MS)
+            if watched.store_at is not None and self._may_store(watched):
+                moments.append(watched.store_at)
             if watched.foreign:
                 moments.append(now + LOST_MS)
             if watched.limits.check_at is not None:

@@ -94,8 +94,14 @@ class Desk:
 
     def _opened(self) -> Queue:
         if self._queue is None:
-            network = self.at.allow_network_fs
-            self._queue = open_queue(self.at.state_dir, self.at.clock, create=False, allow_network_fs=network)
+            self._queue = open_queue(
+                self.at.state_dir,
+                self.at.clock,
+                create=False,
+                allow_network_fs=self.at.allow_network_fs,
+                url=self.at.url,
+                settings=self.at.fleet,
+            )
             self._tails = Tails(self._queue, self.at.config)
             # Opened before anything was stored, it would read as empty for ever.
             self._existed = self._queue.exists

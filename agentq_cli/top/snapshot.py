@@ -180,7 +180,7 @@ def _ended(queue: Queue, limit: int) -> list[documents.Item]:
 def _ended_run(queue: Queue, run: PastRun, task: Task | None) -> documents.Item:
     if task is not None and run.attempt <= task.work.launch.earlier_runs:
         task = None  # it was replaced since, and what it did is forgotten
-    asked = None if task is None else run_document.asked(run, task, queue.here.run(run.id))
+    asked = None if task is None else run_document.asked(run, task, queue.files(run.id))
     return {
         "id": str(run.id),
         "task": str(Address(run.session, run.seq)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from agentq_cli.agents.reader import open_reader
 from agentq_cli.base.clock import from_rfc3339
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.errors import AgentqError
@@ -63,7 +64,8 @@ class Tails:
 
     def _open(self, run: RunId) -> Tail:
         task = self._queue.task(run.address, background=True)
-        return Tail(settle.follower(task, self._queue.here.run(run), self._config))
+        reader = open_reader(settle.read_as(task, self._config)[0])
+        return Tail(None if reader is None else StreamFollower(self._queue.output(run, "stdout"), reader))
 
     def _read(self, run: RunId, tail: Tail) -> None:
         sizes = tuple(_size(self._queue, run, stream) for stream in ("stdout", "stderr"))

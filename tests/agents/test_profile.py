@@ -14,7 +14,8 @@ from agentq_cli.agents.profile import Profile, command, default_agent, find_prog
 from agentq_cli.base.defaults import BUILT_IN
 from agentq_cli.base.errors import NotFound, Usage
 from agentq_cli.config.configuration import Config, load
-from agentq_cli.config.schema import PROFILE, read_table
+from agentq_cli.config.key_readers import read_table
+from agentq_cli.config.schema import PROFILE
 
 ID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 

@@ -15,6 +15,7 @@ import pytest
 from driven import Driven, held
 from sampling import in_gate
 
+from agentq_cli.model.fleet import machine_name
 from agentq_cli.options.table import EVERYWHERE, rows
 from agentq_cli.options.tree_options import OF_TREE
 
@@ -37,6 +38,7 @@ def everywhere(home: Path) -> dict[str, tuple[tuple[str, ...], dict[str, Any]]]:
         "--cwd": (("/",), {"cwd": "/"}),
         "--env": (("A=1",), {"launch.env.A": "1"}),
         "--env-file": ((str(home / "env"),), {"launch.env.B": "2"}),
+        "--on": ((machine_name(),), {f"launch.on.{machine_name()}": True}),
         "--priority": (("-7",), {"priority": -7}),
         "--expires": (("7m",), {"expires after its slot": 7 * 60_000}),
         "--key": (("new",), {"key": "new"}),

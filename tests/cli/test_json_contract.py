@@ -247,7 +247,7 @@ def items_of(schema: Schema, **more: Schema) -> Schema:
 
 
 WORKERS = items_of(WORKER, supervisors=listed(SUPERVISOR), gates=listed(GATE))
-VARIABLES = listed(exactly(**{"name": TEXT, "from": one_of("shell supervisor profile config task agentq")}))
+VARIABLES = listed(exactly(**{"name": TEXT, "from": one_of("shell supervisor profile config task host agentq")}))
 CHECKPOINT = exactly(
     repository=TEXT,
     branch_before=maybe(TEXT),

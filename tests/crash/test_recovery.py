@@ -324,7 +324,7 @@ def test_a_shim_of_a_lost_launcher_is_watched_without_polling(world: World) -> N
 
 # Supervisors that stand still
 
-SHORT_LEASE = {"set": {"agentq_cli.host.attendance:LEASE_MS": 300, "agentq_cli.supervise.lease:RENEW_MS": 100}}
+SHORT_LEASE = {"set": {"agentq_cli.host.attendance:LEASE_MS": 300, "agentq_cli.host.attendance:RENEW_MS": 100}}
 
 
 def with_short_lease(world: World, rules: list[dict[str, Any]] | None = None) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def open_queue(engine: Engine) -> Iterator[OpenQueue]:
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Engines read fewer rows at a time than a test has, which are some dozens."""
-    monkeypatch.setattr("agentq_cli.engines.local.read.PAGE", 20)
+    monkeypatch.setattr("agentq_cli.engines.shared.read.PAGE", 20)
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import pytest
 from queue_driver import NOON, command, prompt, submit
 
 from agentq_cli.engines.door import Queue
-from agentq_cli.engines.local import connection, read
-from agentq_cli.engines.local.queries import statements
+from agentq_cli.engines.local import connection
+from agentq_cli.engines.local.queries import statement
 
 FILTERS = dict.fromkeys(("session", "seq", "series", "agent", "label", "since", "until", "status", "recurring"))
 PAGE = FILTERS | {"at": 0, "after_session": "", "after_seq": 0, "limit": 500}
@@ -87,9 +87,7 @@ def test_a_frequent_question_uses_its_index_and_sorts_nothing(
 ) -> None:
     if analyzed:
         database.execute("ANALYZE")
-    file, _, statement = name.partition(".")
-    text = statements(file)[statement].format(columns=read.run_columns(), which=read.READ["which_runs"])
-    plan = [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {text}", values).fetchall()]
+    plan = [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {statement(name)}", values).fetchall()]
     # From 3.41 on SQLite notices more often that an index holds all that is asked for, which is only better.
     assert expected in plan[0] or expected in plan[0].replace("COVERING ", ""), plan
     assert not [step for step in plan if "TEMP B-TREE" in step], plan
@@ -98,7 +96,7 @@ def test_a_frequent_question_uses_its_index_and_sorts_nothing(
 def test_a_pick_visits_one_row_a_group_however_many_wait(queue: Queue, state_dir: Path) -> None:
     submit(queue, *[command(f"s{n % 4}", due_at=NOON - n) for n in range(2000)])
     steps: list[int] = []
-    text = statements("dispatch")["next_head"]
+    text = statement("dispatch.next_head")
     with closing(sqlite3.connect(state_dir / "agentq.db")) as database:
         database.set_progress_handler(lambda: steps.append(1), 1)
         values: dict[str, Any] = GROUP | {"now": NOON}
@@ -117,7 +115,7 @@ def test_a_page_of_a_listing_visits_no_row_of_the_pages_before_it(queue: Queue, 
     with closing(sqlite3.connect(state_dir / "agentq.db")) as database:
         database.set_progress_handler(lambda: steps.append(1), 1)
         last = PAGE | {"at": NOON + 1990, "after_session": "s", "after_seq": 1991}
-        assert len(database.execute(statements("read")["live_page"], last).fetchall()) == 9
+        assert len(database.execute(statement("read.live_page"), last).fetchall()) == 9
     assert len(steps) < 500
 
 
@@ -139,7 +137,7 @@ def steps_of(queue: Queue, act: Callable[[], object]) -> dict[str, int]:
 @pytest.mark.parametrize("session", ["one", "s3", "new"])
 def test_a_submit_costs_as_much_behind_thousands_as_behind_none(queue: Queue, session: str) -> None:
     """But for the count that `max_queued` asks for, which is two steps a live task of a covering index."""
-    count = statements("write")["live_count"]
+    count = statement("write.live_count")
 
     def once(key: str, session: str) -> tuple[int, int]:
         steps = steps_of(queue, lambda: submit(queue, command(session, key=key)))

@@ -16,7 +16,7 @@ import pytest
 from queue_driver import NOON
 
 from agentq_cli.engines.door import Queue
-from agentq_cli.engines.local import stats
+from agentq_cli.engines.shared import stats
 from agentq_cli.model.addresses import Address
 
 INSERT = """

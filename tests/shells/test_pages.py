@@ -13,7 +13,7 @@ import pytest
 from agentq_process import ROOT
 
 from agentq_cli.base import errors
-from agentq_cli.config import schema
+from agentq_cli.config import key_readers, schema
 from agentq_cli.config.configuration import LIMIT_FIELDS, TOP_FIELDS, Config
 from agentq_cli.engines.local import describe
 from agentq_cli.manual import config_page, mdoc, pages, state_page
@@ -120,9 +120,9 @@ def test_a_default_in_the_config_page_reads_back_as_the_one_of_the_code(man: dic
 
 
 def test_the_bounds_in_the_config_page_are_those_that_are_checked() -> None:
-    assert config_page.type_of(schema.whole(2, 7)) == "whole number from 2 to 7"
-    assert config_page.type_of(schema.choice("a", "b")) == '"a" or "b"'
-    assert config_page.type_of(schema.duration(zero=True)) != config_page.type_of(schema.duration())
+    assert config_page.type_of(key_readers.whole(2, 7)) == "whole number from 2 to 7"
+    assert config_page.type_of(key_readers.choice("a", "b")) == '"a" or "b"'
+    assert config_page.type_of(key_readers.duration(zero=True)) != config_page.type_of(key_readers.duration())
 
 
 def test_the_example_configs_of_the_page_are_some(tmp_path: Path, man: dict[str, str]) -> None:

@@ -109,13 +109,14 @@ def test_every_top_level_key_can_come_from_the_environment(tmp_path: Path) -> No
         "AGENTQ_TREES": "~/trees",
         "AGENTQ_CACHES": "node_modules/,out",
         "AGENTQ_TREES_WARN": "5GiB",
+        "AGENTQ_URL": "postgresql://q@db/agentq",
     }
     found = load(environ)
     values = (found.jobs, found.default_agent, found.tz, found.retention_ms, found.max_queued)
     assert values == (9, "demo", "Asia/Tokyo", 86_400_000, 5)
     assert (found.capture_env, found.secret_env) == (("PATH", "LC_*", "HOME"), ("PGPASS*", "LICENCE"))
     assert (found.trees, found.caches) == (os.path.expanduser("~/trees"), ("node_modules", "out"))
-    assert found.trees_warn_bytes == 5 << 30
+    assert (found.trees_warn_bytes, found.url) == (5 << 30, "postgresql://q@db/agentq")
     assert {f"AGENTQ_{key.upper()}" for key in schema.TOP} == {name for name in environ if "AGENTQ" in name}
     assert load({"XDG_CONFIG_HOME": str(tmp_path), "AGENTQ_JOBS": ""}).jobs == 2
 

@@ -12,6 +12,7 @@ from agentq_cli.model.tasks import Task, WaitingFor
 from agentq_cli.model.work import Condition, Dependency, Work
 from agentq_cli.policy.admission import Gate
 from agentq_cli.policy.dependencies import Found
+from agentq_cli.policy.placement import PassedOver, needs
 from agentq_cli.policy.waiting import Hold, Surroundings, waiting_for
 
 NOW = 1_774_785_600_000
@@ -166,3 +167,27 @@ def test_a_slot_is_waited_for_with_its_numbers() -> None:
     assert detail(jobs=0) == "slot: no supervisor is running; start one with `agentq run`"
     assert detail(workers=2) == "slot: 2 of 2 slots are in use"
     assert detail(workers=2, ahead=3) == "slot: 2 of 2 slots are in use; 3 due before it"
+
+
+def passed(host: str, reason: str, seq: int = 2, task: Task = TASK) -> PassedOver:
+    return PassedOver("a", seq, reason, host, task.work.agent or "", needs(task.work).text)
+
+
+def test_a_task_that_every_host_has_passed_over_says_why_each_did() -> None:
+    both = [passed("b", "no agent 'demo'"), passed("a", "no directory '/'")]
+    assert detail(hosts=("a", "b"), passed_over=both) == "host: no host fits: a: no directory '/'; b: no agent 'demo'"
+    # A host that has not, or that came since, will run it; and one that is gone does not matter.
+    assert detail(hosts=("a", "b", "c"), passed_over=both).startswith("slot: ")
+    assert detail(hosts=("b",), passed_over=both).startswith("host: ")
+    assert detail(hosts=(), jobs=0, passed_over=both).startswith("slot: no supervisor")
+
+
+def test_what_needs_the_same_as_a_task_that_no_host_fits_waits_for_the_same() -> None:
+    behind = replace(TASK, seq=3)
+    assert detail(behind, parallel=None, hosts=("a",), passed_over=[passed("a", "no such thing")]).startswith("host: ")
+    other = replace(behind, work=replace(TASK.work, cwd="/other"))
+    assert detail(other, parallel=None, hosts=("a",), passed_over=[passed("a", "no such thing")]).startswith("slot: ")
+    # In a session of one task at a time it waits for its turn.
+    found = why(other, hosts=("a",), passed_over=[passed("a", "no such thing")])
+    assert found is not None
+    assert (found.kind, found.ids) == ("session", ("a/2",))

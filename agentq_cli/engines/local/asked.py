@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 
 from agentq_cli.base.errors import AgentqError
-from agentq_cli.engines.local import connection, read, seen
+from agentq_cli.engines.local import connection, files, seen
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.state_dir import StateDir
 from agentq_cli.options.requests import LONGEST
@@ -37,7 +37,7 @@ def quiet(state: StateDir, session: str) -> str | None:
 def check(state: StateDir, session: str) -> None:
     """Raises NotFound, Unreadable, Refused or Usage if the session's requests cannot be read, and Busy."""
     _unanswered(state, session, 1)
-    with read.outbound(state, session) as database:
+    with files.outbound(state, session) as database:
         database.execute(REQUESTS["count"]).fetchone()
 
 
@@ -47,7 +47,7 @@ def asked(state: StateDir, session: str, most: int) -> Iterator[tuple[str, objec
     Only one content is in memory at a time; it is None if it is too long to be a request.
     """
     for message, position in _unanswered(state, session, most):
-        with read.outbound(state, session) as database:
+        with files.outbound(state, session) as database:
             values = {"position": position, "longest": LONGEST}
             row = database.execute(REQUESTS["content"], values).fetchone()
         if row is not None:
@@ -58,11 +58,11 @@ def _unanswered(state: StateDir, session: str, most: int) -> list[tuple[str, int
     found: list[tuple[str, int]] = []
     after = -(1 << 63)
     with contextlib.ExitStack() as opened:
-        database = opened.enter_context(read.outbound(state, session))
+        database = opened.enter_context(files.outbound(state, session))
         inbound: sqlite3.Connection | None = None
         while page := database.execute(REQUESTS["asked"], {"after": after}).fetchall():
             # Most sessions never request anything: their inbound.db is not opened.
-            inbound = inbound or opened.enter_context(read.inbound(state, session))
+            inbound = inbound or opened.enter_context(files.inbound(state, session))
             ids = json.dumps([row[0] for row in page], ensure_ascii=False)
             found += [page[key] for (key,) in inbound.execute(REQUESTS["unanswered"], {"ids": ids}).fetchall()]
             if len(found) >= most:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 
 from agentq_cli.base.errors import AgentqError, Busy, NotFound, Refused, Unreadable
-from agentq_cli.engines.local import asked, connection, opening, read, rehearsal
+from agentq_cli.engines.local import asked, connection, files, opening, rehearsal
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.state_dir import StateDir, holds_something
 from agentq_cli.engines.nouns import INBOUND, INDEX, OUTBOUND, RUNS, Fault
@@ -20,7 +20,7 @@ SOME = 1000
 def faults(state: StateDir, session: str) -> Iterator[Fault]:
     """Everything that is wrong with a session's files. Raises Busy if that cannot be known now."""
     try:
-        with read.inbound(state, session, busy_ms=connection.BACKGROUND_BUSY_MS):
+        with files.inbound(state, session, busy_ms=connection.BACKGROUND_BUSY_MS):
             pass
     except NotFound:
         return  # nothing was ever stored in it

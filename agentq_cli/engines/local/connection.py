@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, Self
 else:
-    from agentq_cli.engines.local.driver import sqlite3
+    from agentq_cli.engines.sqlite_driver import sqlite3
 
 BACKGROUND_BUSY_MS = 100
 """How long a supervisor or a sweep waits for one session's file before it continues with the others."""

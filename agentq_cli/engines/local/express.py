@@ -125,7 +125,7 @@ def store(
     index, inbound = _files(directory, session) or (None, None)
     if index is None or inbound is None:
         return None
-    from agentq_cli.engines.local.driver import sqlite3
+    from agentq_cli.engines.sqlite_driver import sqlite3
 
     at = inbound
     committing = False

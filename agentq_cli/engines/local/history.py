@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.base.json_text import dumps, loads
-from agentq_cli.engines.local import connection, read
-from agentq_cli.engines.local.asking import stored_of
+from agentq_cli.engines.local import connection, files
+from agentq_cli.engines.local.asking import Asking
 from agentq_cli.engines.local.queries import statement, statements
 from agentq_cli.engines.local.state_dir import StateDir
 from agentq_cli.engines.nouns import FoundRun
+from agentq_cli.engines.shared import read
 from agentq_cli.engines.steps import finish, rows
 from agentq_cli.model.actions import Actor, Trigger
 from agentq_cli.model.sessions import Event
@@ -42,9 +43,9 @@ def lacking(state: StateDir, index: sqlite3.Connection, session: str) -> Iterato
     """The tasks of a session whose history the index lacks, page by page."""
     after = 0
     while True:
-        with read.inbound(state, session) as database:
+        with files.inbound(state, session) as database:
             found = database.execute(HISTORY["seqs"], {"after": after, "limit": PAGE}).fetchall()
-            tasks = stored_of(database, [seq for (seq,) in found])
+            tasks = read.stored_of(Asking(database), [seq for (seq,) in found])
         if not found:
             return
         last = found[-1][0]
@@ -62,7 +63,7 @@ def lacking(state: StateDir, index: sqlite3.Connection, session: str) -> Iterato
 def results(state: StateDir, session: str) -> Mapping[str, tuple[RunStatus, int]]:
     """How the runs of a session ended, and when, according to their result rows; empty if those cannot be read."""
     found: dict[str, tuple[RunStatus, int]] = {}
-    with contextlib.suppress(AgentqError), read.outbound(state, session) as database:
+    with contextlib.suppress(AgentqError), files.outbound(state, session) as database:
         for name, content, at in database.execute(HISTORY["results"]).fetchall():
             with contextlib.suppress(ValueError, TypeError, AttributeError, RecursionError):
                 found[name] = (RunStatus(loads(content).get("status")), int(at))

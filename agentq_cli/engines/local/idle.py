@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping
 else:
-    from agentq_cli.engines.local.driver import sqlite3
+    from agentq_cli.engines.sqlite_driver import sqlite3
 
 EMPTY = b'{"schema": "agentq.sweep/1", "items": []}\n'
 """The document of a sweep that had nothing to do."""

@@ -7,9 +7,10 @@ import os
 from agentq_cli.base.context import contextmanager
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import NotFound, Unreadable, nearest
-from agentq_cli.engines.local import connection, opening, rehearsal
-from agentq_cli.engines.local.asking import Asking, Writing
+from agentq_cli.engines.local import connection, files, opening, rehearsal
+from agentq_cli.engines.local.asking import Asking
 from agentq_cli.engines.local.state_dir import StateDir, holds_something
+from agentq_cli.engines.shared import read
 from agentq_cli.host.place import Place, is_there
 from agentq_cli.host.ring import ring
 from agentq_cli.model.actions import Actor
@@ -17,19 +18,27 @@ from agentq_cli.model.actions import Actor
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
     from typing import Self
 
     from agentq_cli.base.clock import Clock
+    from agentq_cli.base.errors import AgentqError
+    from agentq_cli.base.identity import Identity
     from agentq_cli.engines.local.session_write import SessionWrite
     from agentq_cli.engines.local.upkeep import Upkeep
+    from agentq_cli.engines.local.writing import Writing
+    from agentq_cli.engines.shared.given import Given
     from agentq_cli.engines.transaction import Values
     from agentq_cli.host.bells import Bell
+    from agentq_cli.model.addresses import Address
+    from agentq_cli.model.tasks import NewTask, Task
+else:
+    Given = object
 
 
-class Opened:
+class Opened(Given):
     """A context manager; use one per thread, and none across a fork. `answered` is the stamp of each outbound.db from
     when all its requests were answered."""
 
@@ -135,22 +144,60 @@ class Opened:
             near = nearest(session, self.session_names()) or "; see `agentq sessions`"
             raise NotFound(f"session '{session}': no such session{near}")
 
+    # Transactions
+
     def in_session(
         self, session: str, *, actor: Actor = Actor.USER, create: bool = False, background: bool = False
     ) -> AbstractContextManager[SessionWrite]:
-        """A transaction over a session and the index. With `background` a busy file raises Busy after a short wait."""
         from agentq_cli.engines.local.sessions import session_write
 
         busy_ms = connection.BACKGROUND_BUSY_MS if background else connection.BUSY_MS
         return session_write(self.state, session, now=self.now, actor=actor, create=create, busy_ms=busy_ms)
 
     @contextmanager
-    def in_index(self, *, actor: Actor = Actor.USER) -> Iterator[Writing]:
-        """A transaction over the index alone, for what belongs to no session."""
+    def in_queue(self, *, actor: Actor = Actor.USER) -> Iterator[Writing]:
+        from agentq_cli.engines.local.writing import Writing
+
         with connection.transaction(self.index, self.state.index):
             yield Writing(self.index, self.state, self.now, actor)
 
     def tell(self, statement: str, values: Values) -> None:
-        """One commit of one statement, on the index alone."""
-        with self.in_index() as write:
+        with self.in_queue() as write:
             write.tell(statement, values)
+
+    def store_batch(
+        self, tasks: Sequence[NewTask], sessions: Sequence[str], *, max_queued: int, owner: Identity, actor: Actor
+    ) -> list[tuple[Address, bool]]:
+        from agentq_cli.engines.local import batch
+
+        return batch.store(self.state, tasks, sessions, now=self.now, actor=actor, max_queued=max_queued, owner=owner)
+
+    # Readings
+
+    @contextmanager
+    def of_session(self, session: str, *, background: bool = False) -> Iterator[Asking]:
+        busy_ms = connection.BACKGROUND_BUSY_MS if background else connection.BUSY_MS
+        with files.inbound(self.state, session, busy_ms=busy_ms) as database:
+            yield Asking(database)
+
+    @contextmanager
+    def of_both(self, session: str) -> Iterator[Asking]:
+        from agentq_cli.engines.local.sessions import opened
+
+        opening.check_stored(self.state, session)
+        busy_ms = connection.BACKGROUND_BUSY_MS
+        with opened(self.state, session, create=False, alone=False, busy_ms=busy_ms) as database:
+            yield Asking(database)
+
+    @contextmanager
+    def of_messages(self, session: str) -> Iterator[Asking]:
+        with files.outbound(self.state, session) as database:
+            yield Asking(database)
+
+    def load(
+        self, addresses: Collection[Address], trouble: list[AgentqError], *, background: bool = False
+    ) -> list[Task]:
+        return read.load(self, addresses, trouble, background=background)
+
+    def forget_runs(self, tasks: Sequence[Task]) -> None:
+        self.upkeep.remove_pruned(task.address for task in tasks)

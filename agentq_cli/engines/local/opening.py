@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import sqlite3
     from typing import Any
 else:
-    from agentq_cli.engines.local.driver import sqlite3
+    from agentq_cli.engines.sqlite_driver import sqlite3
 
 
 def connect(path: str, kind: str, *, create: bool, busy_ms: int = BUSY_MS, rebuild: bool = False) -> sqlite3.Connection:

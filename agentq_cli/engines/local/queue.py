@@ -3,170 +3,52 @@
 from __future__ import annotations
 
 import os
-from itertools import islice
+from collections.abc import Mapping
 
-from agentq_cli.base.errors import AgentqError, NotFound
-from agentq_cli.engines.local import migrations, opening, read
-from agentq_cli.engines.local.runs import Attendance
+from agentq_cli.base.context import suppress
+from agentq_cli.base.errors import AgentqError
+from agentq_cli.base.identity import Identity
+from agentq_cli.base.json_text import dumps
+from agentq_cli.engines.local import connection, files, migrations, opening, rehearsal
+from agentq_cli.engines.local.opened import Opened
+from agentq_cli.engines.local.queries import statement
 from agentq_cli.engines.local.state_dir import StateDir, holds_something
-from agentq_cli.engines.local.tasks import Pauses
+from agentq_cli.engines.shared.readings import Readings
+from agentq_cli.engines.steps import rows
 from agentq_cli.host.place import is_there
-from agentq_cli.model.addresses import Address
+from agentq_cli.model.actions import Actor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    import sqlite3
+    from collections.abc import Iterator, Mapping
     from typing import Self
 
     from agentq_cli.base.clock import Clock
-    from agentq_cli.engines.local.figures import Figures
-    from agentq_cli.engines.local.hooks import Hooks
+    from agentq_cli.engines.local.placing import Placing
     from agentq_cli.engines.local.voice import Voice
-    from agentq_cli.model.sessions import Event, Message, SessionInfo
-    from agentq_cli.model.tasks import Task, WaitingFor
-    from agentq_cli.model.workers import Worker
-    from agentq_cli.policy.admission import Gate
-    from agentq_cli.policy.waiting import Hold, Surroundings
+    from agentq_cli.engines.nouns import Renewal, Rescued
+    from agentq_cli.engines.shared.figures import Figures
+    from agentq_cli.engines.shared.hooks import Hooks
+    from agentq_cli.host.output import Output
+    from agentq_cli.host.run_directory import RunDirectory
+    from agentq_cli.model.addresses import RunId
+    from agentq_cli.model.hosts import Host
+    from agentq_cli.model.runs import Outcome
+    from agentq_cli.model.tasks import Task
+    from agentq_cli.model.workers import Sign, Supervisor, Worker
+
+NO_SIGNS: Mapping[RunId, Sign] = {}
 
 
-class Readings(Attendance, Pauses):
-    """The readings."""
-
-    def sessions(self) -> Iterator[SessionInfo]:
-        trouble: list[AgentqError] = []
-        after = ""
-        while found := self.index.execute(read.READ["sessions"], {"after": after, "limit": read.PAGE}).fetchall():
-            for name, paused, reason in found:
-                yield self._session(name, bool(paused), reason, trouble)
-            after = found[-1][0]
-        if trouble:
-            raise trouble[0]
-
-    def _session(self, name: str, paused: bool, reason: str | None, trouble: list[AgentqError]) -> SessionInfo:
-        from agentq_cli.model.sessions import SessionInfo
-
-        counts = dict(self.index.execute(read.READ["session_counts"], {"session": name, "now": self.now}).fetchall())
-        (due,) = self.index.execute(read.READ["session_next_due"], {"session": name}).fetchone()
-        conversations: list[tuple[str, str]] = []
-        try:
-            with read.inbound(self.state, name) as database:
-                conversations = database.execute(read.READ["conversations"]).fetchall()
-        except NotFound:
-            pass
-        except AgentqError as error:
-            trouble.append(error)
-        return SessionInfo(
-            name=name,
-            counts=counts,
-            next_due_at=due,
-            paused=paused,
-            reason=reason,
-            conversation=conversations[0][1] if conversations else None,
-            conversations=dict(conversations),
-            parallel=None,
-            path=self.state.session(name),
-        )
-
-    def pause_reason(self, session: str) -> str | None:
-        row = self.index.execute(read.READ["session"], {"name": session}).fetchone()
-        return row[2] if row else None
-
-    def events(
-        self,
-        *,
-        address: Address | None = None,
-        session: str | None = None,
-        since: int | None = None,
-        until: int | None = None,
-        limit: int | None = None,
-    ) -> Iterator[Event]:
-        if address is not None:
-            self.task(address)
-        where = read.place(address, session) | {"since": since, "until": until}
-        return islice(read.events(self.index, where=where, most=limit), limit)
-
-    def events_after(self, after: int, *, address: Address | None = None, session: str | None = None) -> list[Event]:
-        return read.events_after(self.index, where=read.place(address, session), after=after)
-
-    def last_event(self) -> int:
-        (last,) = self.index.execute(read.READ["last_event"]).fetchone()
-        return int(last)
-
-    def messages(
-        self, session: str, *, since: int | None = None, until: int | None = None, limit: int | None = None
-    ) -> Iterator[Message]:
-        self.known(session)
-        return islice(read.messages(self.state, session, since=since, until=until), limit)
-
-    def messages_after(self, session: str, after: int) -> tuple[list[Message], int]:
-        return read.messages_after(self.state, session, after=after)
-
-    def last_message(self, session: str) -> int:
-        self.known(session)
-        return read.last_message(self.state, session)
-
-    def waiting_for(
-        self,
-        task: Task,
-        *,
-        jobs: int,
-        parallel: int | None,
-        gate: Gate | None = None,
-        directory: str | None = None,
-    ) -> WaitingFor | None:
-        from agentq_cli.base.dataclass import replace
-        from agentq_cli.policy import waiting
-
-        around = self.surroundings(
-            task.session,
-            task.work.agent,
-            workers=self.workers(),
-            holds=self.holds(),
-            jobs=jobs,
-            parallel=parallel,
-            gate=gate,
-            directory=directory,
-        )
-        values = {"now": self.now, "priority": task.work.priority, "due_at": task.due_at}
-        (ahead,) = self.index.execute(read.READ["due_before"], values).fetchone()
-        return waiting.waiting_for(task, replace(around, ahead=ahead, depends=self.depends(task)), self.now)
-
-    def surroundings(
-        self,
-        session: str,
-        agent: str | None,
-        *,
-        workers: Sequence[Worker],
-        holds: Sequence[Hold],
-        jobs: int,
-        parallel: int | None,
-        gate: Gate | None,
-        directory: str | None,
-    ) -> Surroundings:
-        from agentq_cli.policy import waiting
-
-        lane = [worker for worker in workers if worker.session == session]
-        row = self.index.execute(read.READ["session"], {"name": session}).fetchone()
-        values = {"session": session, "now": self.now}
-        retrying = self.index.execute(read.READ["session_retrying"], values).fetchall()
-        return waiting.Surroundings(
-            session_paused=bool(row and row[1]),
-            session_reason=row[2] if row else None,
-            holds=holds,
-            session_runs=[worker.id for worker in lane],
-            conversation_runs=[worker.id for worker in lane if worker.shares_conversation and worker.agent == agent],
-            retrying=[str(Address(session, seq)) for (seq,) in retrying],
-            parallel=parallel,
-            workers=len(workers),
-            jobs=jobs,
-            ahead=0,
-            gate=gate,
-            editing=waiting.editing(workers, directory),
-        )
-
-
-class LocalQueue(Readings):
+class LocalQueue(Opened, Readings):
     """An open state dir, with all verbs. What only few commands need is loaded on first use."""
+
+    def __init__(
+        self, state: StateDir, index: sqlite3.Connection, clock: Clock, *, allow_network_fs: bool = False
+    ) -> None:
+        super().__init__(state, index, clock, allow_network_fs=allow_network_fs)
+        self._unposted: dict[str, str] = {}
 
     @classmethod
     def open(
@@ -199,10 +81,148 @@ class LocalQueue(Readings):
             migrations.mend_schema(index, state.index, "index")
         return cls(state, index, clock, allow_network_fs=allow_network_fs)
 
+    # Runs
+
+    def output(self, run: RunId, stream: str, offset: int = 0) -> Output:
+        from agentq_cli.host.output import OutputReader
+
+        return OutputReader(self.here.run(run), stream, offset)
+
+    def files(self, run: RunId) -> RunDirectory:
+        return self.here.run(run)
+
+    def put_output(self, run: RunId, directory: RunDirectory, *, over: bool = False) -> int | None:
+        return None  # whoever may open the queue may open the files
+
+    def after_claim(self, session: str) -> None:
+        # An agent must not find a file in mid-commit.
+        from agentq_cli.engines.local import reindex
+
+        with suppress(OSError):  # it is claimed, even if its files cannot be opened
+            reindex.roll_back_dead_writers(self.state, [session])
+
+    def finish(self, run: RunId, outcome: Outcome, *, actor: Actor, background: bool = False) -> Task | None:
+        import random
+
+        from agentq_cli.engines.local import asked
+        from agentq_cli.engines.steps import finish
+
+        live = self.worker(run.address)
+        posted = live is not None and live.id == run
+        posted = posted and self.post("post", run, outcome.status, outcome.result, outcome.finished_at)
+        # Otherwise a supervisor would check it next, and record in a separate commit that nothing was requested.
+        quiet = asked.quiet(self.state, run.session) if posted and self.state.kept is not None else None
+        with self.in_session(run.session, actor=actor, background=background) as write:
+            task = finish.finish(write, run, outcome, posted=posted, jitter=random.random())
+            if task is not None and quiet is not None:
+                write.tell("requests.set_stamp", {"session": run.session, "stamp": quiet})
+        if quiet is not None:
+            self.answered[run.session] = quiet
+        self.ring()
+        return task
+
+    def post(self, name: str, run: RunId, status: str, result: object, at: int) -> bool:
+        # In a separate commit: the agent may have locked, moved or broken the file, and nothing depends on it.
+        path, rehearsed = self.state.outbound(run.session), rehearsal.rehearsing()
+        content = dumps({"run": str(run), "task": str(run.address), "status": str(status), "result": result})
+        try:
+            with files.opened_outbound(self.state, run.session, connection.BACKGROUND_BUSY_MS) as database:
+                if rehearsed:
+                    return os.access(path, os.W_OK)
+                values = {"id": str(run), "content": content, "at": at}
+                with connection.transaction(database, path):
+                    posted = database.execute(statement(f"dispatch.{name}"), values).rowcount == 1
+        except (AgentqError, OSError) as error:
+            self._unposted[str(run)] = str(error)
+            return False
+        if not posted:
+            self._unposted[str(run)] = "it already has a row with that id"
+        return posted
+
+    def why_unposted(self, run: RunId | str) -> str | None:
+        return self._unposted.pop(str(run), None)
+
+    # Supervisors
+
+    def join(self, supervisor: Supervisor) -> Renewal:
+        if self.state.kept is None:
+            self.keep_connections()
+        self.register(supervisor)
+        self.ring()
+        return self._renewal(supervisor.renewed_at)
+
+    def renew(
+        self, identity: Identity, *, jobs: int, renewed_at: int, signs: Mapping[RunId, Sign] = NO_SIGNS
+    ) -> Renewal:
+        self.tell("dispatch.renew", rows.identity_columns(identity) | {"jobs": jobs, "renewed_at": renewed_at})
+        return self._renewal(renewed_at)
+
+    def _renewal(self, renewed_at: int) -> Renewal:
+        from agentq_cli.engines.nouns import Renewal
+        from agentq_cli.host import attendance
+
+        return Renewal(renewed_at + attendance.RENEW_MS, renewed_at + attendance.LEASE_MS)
+
+    def rescue(self, *, actor: Actor) -> Iterator[Rescued]:
+        return iter(())  # whoever is on duty here is on this machine
+
+    def hosts(self) -> list[Host]:
+        from agentq_cli.engines.local import this_host
+
+        return [this_host.described(self)]
+
+    def leave(self, identity: Identity) -> None:
+        try:
+            if self.in_place:
+                self.tell("dispatch.unregister", rows.identity_columns(identity))
+        finally:
+            self.ring()
+
+    def living(self) -> list[Supervisor]:
+        from agentq_cli.host import attendance
+
+        busy = {worker.supervisor for worker in self.workers()}
+        return [
+            supervisor
+            for supervisor in self.supervisors()
+            if attendance.counts(
+                supervisor.identity, supervisor.renewed_at, busy=supervisor.identity in busy, bells=self.here.bells
+            )
+        ]
+
+    def serving(self, session: str) -> list[Supervisor]:
+        return [
+            supervisor
+            for supervisor in self.supervisors()
+            if (not supervisor.sessions or session in supervisor.sessions) and self.lives(supervisor.identity)
+        ]
+
+    def orphaned(self) -> list[Worker]:
+        # The runs first: a supervisor that joined and claimed between the two reads would otherwise be unknown.
+        workers = self.workers()
+        known = {supervisor.identity: supervisor for supervisor in self.supervisors()}
+        return [worker for worker in workers if not self._watched(worker, known)]
+
+    def watched(self, worker: Worker) -> bool:
+        return self._watched(worker, {supervisor.identity: supervisor for supervisor in self.supervisors()})
+
+    def _watched(self, worker: Worker, known: Mapping[Identity, Supervisor]) -> bool:
+        from agentq_cli.host import attendance
+
+        row = None if worker.supervisor is None else known.get(worker.supervisor)
+        return row is not None and not attendance.lapsed(row.renewed_at) and self.lives(row.identity)
+
+    def lives(self, owner: Identity) -> bool:
+        from agentq_cli.host import attendance
+
+        return attendance.lives(owner, self.here.bells)
+
+    # Sub-doors
+
     @property
     def hooks(self) -> Hooks:
         """The hooks that events call."""
-        from agentq_cli.engines.local.hooks import Hooks
+        from agentq_cli.engines.shared.hooks import Hooks
 
         return Hooks(self)
 
@@ -214,8 +234,15 @@ class LocalQueue(Readings):
         return Voice(self)
 
     @property
+    def placing(self) -> Placing:
+        """Which host runs what: this one everything."""
+        from agentq_cli.engines.local.placing import Placing
+
+        return Placing()
+
+    @property
     def figures(self) -> Figures:
         """What screens and reports show."""
-        from agentq_cli.engines.local.figures import Figures
+        from agentq_cli.engines.shared.figures import Figures
 
         return Figures(self)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
 else:
-    from agentq_cli.engines.local.driver import sqlite3
+    from agentq_cli.engines.sqlite_driver import sqlite3
 
 _rehearsed: dict[str, sqlite3.Connection] | None = None
 """The copies that a rehearsal works on, by the path of their file; None if there is no rehearsal."""

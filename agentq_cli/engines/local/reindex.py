@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 
 from agentq_cli.base.errors import AgentqError, NotFound
-from agentq_cli.engines.local import connection, opening, read
+from agentq_cli.engines.local import connection, files, opening
 from agentq_cli.engines.local.queries import statements
 from agentq_cli.engines.local.session_write import SessionWrite
 from agentq_cli.engines.local.sessions import session_write
@@ -63,7 +63,7 @@ def _lost_batches(state: StateDir, session: str, busy_ms: int) -> list[str]:
 def _committed(state: StateDir, batch: str) -> bool:
     """Whether a batch was committed: if so, some session has released it."""
     for session in state.session_names():
-        with contextlib.suppress(AgentqError), read.inbound(state, session) as database:
+        with contextlib.suppress(AgentqError), files.inbound(state, session) as database:
             if database.execute(REINDEX["released"], {"batch": batch, "undecided": UNDECIDED}).fetchone():
                 return True
     return False

@@ -11,10 +11,11 @@ from itertools import groupby
 
 from agentq_cli.base.cached import cache
 from agentq_cli.base.dataclass import replace
-from agentq_cli.engines.local import aside, read, rehearsal
-from agentq_cli.engines.local.asking import Writing, stored
+from agentq_cli.engines.local import aside, rehearsal
 from agentq_cli.engines.local.queries import insert_into, statement
 from agentq_cli.engines.local.state_dir import StateDir
+from agentq_cli.engines.local.writing import Writing
+from agentq_cli.engines.shared import read
 from agentq_cli.engines.steps import rows, saving
 from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.statuses import Status
@@ -49,9 +50,9 @@ class SessionWrite(Writing):
 
         A task whose times cannot be read is first paused with that reason: it would never become due, or never expire.
         """
-        row = stored(self.database, seq)
+        row = read.stored(self, seq)
         if row is None and self.release_committed():
-            row = stored(self.database, seq)
+            row = read.stored(self, seq)
         if row is None:
             raise read.unknown_task(self, Address(self.session, seq))
         unreadable = rows.unreadable_time(row)
@@ -68,7 +69,7 @@ class SessionWrite(Writing):
         return paused
 
     def run(self, run: RunId) -> Run:
-        return read.run(self.database, run)
+        return read.run(self, run)
 
     @contextlib.contextmanager
     def step(self) -> Iterator[None]:
@@ -102,7 +103,7 @@ class SessionWrite(Writing):
 
     def has(self, seq: int) -> bool:
         """Whether the task is there."""
-        return stored(self.database, seq) is not None
+        return read.stored(self, seq) is not None
 
     def next_seq(self) -> int:
         ((seq,),) = self.ask("write.next_seq")
@@ -129,6 +130,15 @@ class SessionWrite(Writing):
         return True
 
     save = saving.save
+
+    def remove(self, seq: int) -> None:
+        values = {"session": self.session, "seq": seq}
+        self.tell("write.delete_task", values)
+        self.tell("write.delete_index_row", values)
+
+    def settle_elsewhere(self, session: str, seq: int) -> None:
+        # In a commit of its own session, by the next process that comes to it.
+        self.tell("dependencies.note_unsettled", {"session": session, "seq": seq})
 
     def mirror(self, seq: int) -> None:
         """Bring the index row of a task in line with the session's file."""

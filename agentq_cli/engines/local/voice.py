@@ -1,25 +1,21 @@
-"""What agents request: the sub-door over `asked` and `steps.requests`."""
+"""What agents request, in the outbound files of their sessions (`asked`)."""
 
 from __future__ import annotations
 
 from agentq_cli.engines.local import asked
-from agentq_cli.model.actions import Actor
+from agentq_cli.engines.shared.voice import Applying
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from agentq_cli.engines.local.opened import Opened
-    from agentq_cli.engines.nouns import Answer
-    from agentq_cli.engines.subdoors import Reschedule, Template
-    from agentq_cli.options.requests import Refusal, Request
 
 
-class Voice:
+class Voice(Applying):
     """The requests in the sessions' outbound files."""
 
-    def __init__(self, queue: Opened) -> None:
-        self._queue = queue
+    _queue: Opened
 
     def changed(self, sessions: Iterable[str] | None = None) -> list[str]:
         """Those of the sessions (all sessions by default) whose outbound.db has changed since its requests were last
@@ -48,23 +44,3 @@ class Voice:
 
     def asked(self, session: str, most: int) -> Iterator[tuple[str, object]]:
         return asked.asked(self._queue.state, session, most)
-
-    def apply(
-        self,
-        session: str,
-        message: str,
-        request: Request | Refusal,
-        *,
-        template: Template,
-        reschedule: Reschedule,
-        max_queued: int,
-    ) -> Answer | None:
-        from agentq_cli.engines.steps import requests
-
-        with self._queue.in_session(session, actor=Actor.AGENT, background=True) as write:
-            answer = requests.apply(
-                write, message, request, template=template, reschedule=reschedule, max_queued=max_queued
-            )
-        if answer is not None:
-            self._queue.ring()
-        return answer

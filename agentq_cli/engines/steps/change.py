@@ -355,7 +355,8 @@ def prune(write: Transaction, address: Address) -> Task:
     dependencies.forget(write, address)
     key = {"session": address.session, "seq": address.seq}
     write.tell("stats.remember_pruned", key)
-    for statement in ("write.delete_task", "write.delete_index_row", "write.delete_runs", "write.delete_events"):
+    for statement in ("write.delete_runs", "write.delete_events"):
         write.tell(statement, key)
+    write.remove(task.seq)
     write.move_aside(task)
     return task

@@ -15,13 +15,13 @@ from agentq_cli.model.actions import Trigger
 from agentq_cli.model.addresses import RunId
 from agentq_cli.model.statuses import FailureClass, Status
 from agentq_cli.model.workers import LastStart, Worker
-from agentq_cli.policy import admission, retry
+from agentq_cli.policy import admission, placement, retry
 from agentq_cli.policy.directories import Directories
 from agentq_cli.policy.landed import lands_alone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.engines.transaction import Reading, Transaction
+    from agentq_cli.engines.transaction import OfSession, Reading, Transaction
     from agentq_cli.model.runs import Check
     from agentq_cli.model.tasks import Task
     from agentq_cli.model.trees import Landing
@@ -37,31 +37,33 @@ def claim(
     jobs: int,
     parallel: Callable[[str], int | None],
     host: str,
+    fleet_jobs: int | None = None,
     newest: LastStart | None = None,
     monotonic: int = 0,
 ) -> Claim | None:
     """Take a task to run it by a plan; None if it may no longer be taken, or is not what the plan was made from.
 
     Everything that allowed the pick is checked again under the lock: due, expiry, pauses, holds, the lane, the
-    conversation, the directory, and the cap over the whole state dir; with `newest` also that this is still the newest
-    start. `monotonic` is the time of this start, stored for the next one. The audit log shows what the plan says.
+    conversation, the directory, the host that its session is bound to, and the caps; with `newest` also that this is
+    still the newest start. `monotonic` is the time of this start, stored for the next one. The audit log shows what the
+    plan says.
     """
     if newest is not None and rows.last_start(write.ask("read.meta", {"name": "last_start"})) != newest:
         return None
-    task = _claimable(write, candidate, plan, jobs=jobs, parallel=parallel)
-    if task is None:
+    ((here, everywhere),) = write.ask("dispatch.worker_count")
+    if admission.caps(here, jobs, everywhere, fleet_jobs).holding:
+        return None
+    task = _claimable(write, candidate, plan, parallel=parallel)
+    if task is None or not _bind(write, candidate, plan):
         return None
     taken = _take(write, task, plan, supervisor=supervisor, host=host, monotonic=monotonic)
     return replace(taken, environment=candidate.environment)
 
 
 def _claimable(
-    write: Transaction, candidate: Candidate, plan: Plan, *, jobs: int, parallel: Callable[[str], int | None]
+    write: Transaction, candidate: Candidate, plan: Plan, *, parallel: Callable[[str], int | None]
 ) -> Task | None:
     head = candidate.head
-    ((workers,),) = write.ask("dispatch.worker_count")
-    if admission.cap(workers, jobs).holding:
-        return None
     try:
         task = write.task(head.seq)
     except NotFound:
@@ -89,6 +91,17 @@ def _claimable(
     # The index was wrong about this task: unless it is repaired, the same pick would come again for ever.
     write.mirror(head.seq)
     return None
+
+
+def _bind(write: Transaction, candidate: Candidate, plan: Plan) -> bool:
+    """Note the start of the session, and bind it to this host if the plan says so. False: meanwhile another start has
+    bound it to another host than the pick found."""
+    bound = placement.bound(candidate.head.bound)
+    # Fairness compares who started longest ago, so two starts in one millisecond must differ.
+    ((last,),) = write.ask("dispatch.last_start")
+    values = {"session": candidate.task.session, "at": max(write.now, last + 1)}
+    values |= {"binds": int(plan.binds), "bound": None if bound is None else bound.key}
+    return write.tell("dispatch.session_started", values) == 1
 
 
 def _take(
@@ -143,15 +156,14 @@ def _take(
         }
         | rows.identity_columns(supervisor),
     )
-    # Fairness compares who started longest ago, so two starts in one millisecond must differ.
-    ((last,),) = write.ask("dispatch.last_start")
-    write.tell("dispatch.session_started", {"session": task.session, "at": max(write.now, last + 1)})
+    if plan.moved is not None:
+        write.record("moved", task.seq, run=run, reason=plan.moved)
     started = LastStart(monotonic, supervisor.boot_id, str(run))
     write.tell("dispatch.set_meta", {"name": "last_start", "value": dumps(started)})
     return Claim(taken, run, plan)
 
 
-def candidate(reading: Reading, head: order.Head, task: Task) -> Candidate:
+def candidate(reading: OfSession, head: order.Head, task: Task) -> Candidate:
     """What a plan for a task is made from."""
     return Candidate(head, task, past(reading, task), environments.find(reading, task.work))
 
@@ -192,7 +204,7 @@ def _landing(reading: Reading, task: Task) -> Landing | None:
     return None
 
 
-def claimed(reading: Reading, task: Task, run: RunId) -> Claim | None:
+def claimed(reading: OfSession, task: Task, run: RunId) -> Claim | None:
     """The claim of a live run, for a shim that takes it over; None if it has ended."""
     if task.status is not Status.RUNNING or task.runs != run.attempt:
         return None
@@ -270,7 +282,7 @@ def adopt(write: Transaction, worker: Worker, supervisor: Identity) -> bool:
     """Take over watching a run whose supervisor is gone. False: another supervisor was faster, or the run has ended."""
     key = worker.id._asdict()
     taken = key | rows.identity_columns(supervisor) | rows.identity_columns(worker.supervisor, "old_")
-    if not write.tell("dispatch.adopt", taken):
+    if not write.change("dispatch.adopt", taken):
         return False
     write.tell("dispatch.adopt_run", key)
     write.record("adopt", worker.seq, run=worker.id, before=Status.RUNNING, after=Status.RUNNING)
@@ -283,7 +295,7 @@ def request_stop(write: Transaction, run: RunId, *, reason: str, cancel: bool, r
     if task.status is not Status.RUNNING or task.runs != run.attempt:
         return False
     values = run._asdict() | {"reason": reason, "actor": write.actor}
-    first = write.tell("dispatch.request_stop", values)
+    first = write.change("dispatch.request_stop", values)
     if cancel and not task.cancel_requested:
         stopping = replace(task, cancel_requested=True, goes_on=run_only and task.rearms)
         write.save(task, stopping, event="stop", run=run, reason=reason)

@@ -143,7 +143,7 @@ def changed(write: Transaction, seq: int) -> None:
             if session == write.session:
                 settle(write, dependent)
             else:
-                write.tell("dependencies.note_unsettled", {"session": session, "seq": dependent})
+                write.settle_elsewhere(session, dependent)
         write.unsettled.pop(0)
 
 

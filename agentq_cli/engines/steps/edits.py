@@ -47,9 +47,9 @@ def _value(task: Task, field: str) -> object:
     return getattr(task if field == "due_at" else task.work.launch if place else task.work, name)
 
 
-def _names(before: Mapping[str, str], after: Mapping[str, str]) -> str:
+def _names(before: Mapping[str, str | None], after: Mapping[str, str | None]) -> str:
     """The names of variables of which anything changed."""
-    changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    changed = [name for name in {**before, **after} if before.get(name, "=") != after.get(name, "=")]
     return _cut(", ".join(sorted(changed)))
 
 

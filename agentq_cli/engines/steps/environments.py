@@ -1,6 +1,6 @@
-"""The environments that submitting shells had: each different one is stored once in a session, and tasks refer to it.
+"""The environments that submitting shells had: an engine keeps each different one once, and tasks refer to it.
 
-An engine forgets one with the last task that refers to it.
+It forgets one with the last task that refers to it. With several hosts each keeps those that it captured.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from agentq_cli.engines.transaction import Reading, Transaction
+    from agentq_cli.engines.transaction import OfSession, Transaction
     from agentq_cli.model.tasks import NewTask
     from agentq_cli.model.work import Work
 
@@ -27,19 +27,11 @@ def kept(write: Transaction, tasks: Iterable[NewTask]) -> Iterator[NewTask]:
             yield task
             continue
         if task.captured is not last:  # the tasks of a batch share theirs
-            last, stored = task.captured, _stored(write, environment.text(task.captured))
+            last, stored = task.captured, write.keep_environment(environment.text(task.captured))
         yield replace(task, captured=None, work=replace(task.work, environment=stored))
 
 
-def _stored(write: Transaction, variables: str) -> int:
-    write.tell("write.keep_environment", {"variables": variables})
-    ((found,),) = write.ask("write.environment_of", {"variables": variables})
-    return int(found)
-
-
-def find(reading: Reading, work: Work) -> Mapping[str, str] | None:
-    """The stored environment of a task; None if an older version stored the task."""
-    if work.environment is None:
-        return None
-    found = reading.ask("write.environment", {"id": work.environment})
-    return dict(loads(found[0][0])) if found else {}
+def find(reading: OfSession, work: Work) -> Mapping[str, str] | None:
+    """The stored environment of a task; None if an older version stored the task, or if another host has it."""
+    stored = None if work.environment is None else reading.environment(work.environment)
+    return None if stored is None else dict(loads(stored))

@@ -132,8 +132,8 @@ def _hold(write: Transaction, agent: str | None, outcome: Outcome, now: int) -> 
     if agent is None:
         return None
     if outcome.status is RunStatus.SUCCESS:
-        forgotten = write.tell("dispatch.forget_limit", {"name": agent, "now": write.now})
-        if forgotten + write.tell("dispatch.count_limits_anew", {"name": agent}):
+        forgotten = write.change("dispatch.forget_limit", {"name": agent, "now": write.now})
+        if forgotten + write.change("dispatch.count_limits_anew", {"name": agent}):
             write.holds_changed()
         return None
     known = write.ask("dispatch.agent_hold", {"name": agent, "kind": outcome.failure_class})

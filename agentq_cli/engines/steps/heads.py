@@ -42,15 +42,16 @@ def snapshot(reading: Snapshots, sessions: Collection[str] = (), *, now: int) ->
 def around(reading: Reading, now: int) -> order.Snapshot:
     """A snapshot without the heads and the waiting retries: as large as the number of live runs and pauses."""
     lanes: dict[str, tuple[int, set[str]]] = {}
-    workers = 0
+    everywhere = here = 0
     directories = []
-    for session, agent, shares, directory in reading.ask("dispatch.running"):
+    for session, agent, shares, directory, is_here in reading.ask("dispatch.running"):
         running, conversations = lanes.get(session, (0, set()))
         if shares:
             conversations.add(agent)
         lanes[session] = (running + 1, conversations)
-        workers += 1
-        if directory is not None:
+        everywhere += 1
+        here += is_here
+        if directory is not None and is_here:
             directories.append(directory)
     holds = reading.ask("read.holds", {"now": now})
     return order.Snapshot(
@@ -59,16 +60,20 @@ def around(reading: Reading, now: int) -> order.Snapshot:
         paused_sessions=frozenset(name for (name,) in reading.ask("dispatch.paused_sessions")),
         held_agents=frozenset(hold[1] for hold in holds if hold[0] == "agent"),
         queue_paused=any(hold[0] == "queue" for hold in holds),
-        workers=workers,
+        workers=here,
+        everywhere=everywhere,
         directories=tuple(directories),
     )
 
 
 def startable(reading: Reading, head: order.Head, found: order.Snapshot, *, now: int, width: int | None) -> bool:
-    """Whether a head may start, given a snapshot `around`; the retries of its session are queried only if they
-    matter."""
-    if not order.startable(head, found, now=now, parallel=lambda session: width):
-        return False
+    """Whether a head may start, given a snapshot `around`."""
+    may = order.startable(head, found, now=now, parallel=lambda session: width)
+    return may and no_retry_first(reading, head, found, now=now, width=width)
+
+
+def no_retry_first(reading: Reading, head: order.Head, found: order.Snapshot, *, now: int, width: int | None) -> bool:
+    """Whether the waiting retries of its session leave room for a head; they are queried only if they matter."""
     if width is None or head.retry:
         return True
     values = {"session": head.session, "now": now}
@@ -121,15 +126,17 @@ class Heads:
         parallel: Callable[[str], int | None],
         place: order.Place = order.nowhere,
         without: Collection[str] = (),
+        fleet_jobs: int | None = None,
+        fits: order.Fits = order.anywhere,
     ) -> order.Head | None:
         from agentq_cli.policy import admission
 
         with self._reading.snapshot():
             found = around(self._reading, now)
-            if admission.cap(found.workers, jobs).holding:
+            if admission.caps(found.workers, jobs, found.everywhere, fleet_jobs).holding:
                 return None
             self._follow(now)
-            places = order.Places(found.directories, place, parallel)
+            places = order.Places(found.directories, place, parallel, fits)
 
             def may_start(head: order.Head) -> bool:
                 if head.session in without:
@@ -137,14 +144,16 @@ class Heads:
                 if head.expires_at is not None and head.expires_at <= now:
                     self._doubted.add(head.session)  # what is behind it was hidden until now
                     return False
-                may = startable(self._reading, head, found, now=now, width=parallel(head.session))
-                return may and places.free(head)
+                width = parallel(head.session)
+                # In this order: the lane may take a query, and there may be thousands of heads that do not fit here.
+                may = order.startable(head, found, now=now, parallel=parallel) and places.fit(head)
+                return may and no_retry_first(self._reading, head, found, now=now, width=width) and places.free(head)
 
             while True:
                 head = self._ready.pick(may_start, now=now, ageing_ms=ageing_ms)
                 if head is not None or not self._doubted:
                     return head
-                places = order.Places(found.directories, place, parallel)
+                places = order.Places(found.directories, place, parallel, fits)
                 self._reread(now)
 
     def _follow(self, now: int) -> None:

@@ -90,7 +90,7 @@ def record(write: Writing, ran: Sequence[Ran], owner: Identity) -> None:
     """Remove hooks that have run; a failure is an event, and stays on record until that hook succeeds."""
     for each in ran:
         call = each.call
-        if not write.tell("hooks.ran", rows.identity_columns(owner) | {"id": call.id}):
+        if not write.change("hooks.ran", rows.identity_columns(owner) | {"id": call.id}):
             continue
         if each.failure is None:
             write.tell("hooks.succeeded", {"hook": call.hook})

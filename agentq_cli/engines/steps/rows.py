@@ -70,7 +70,8 @@ def launch(text: str) -> Launch:
     found = _launches.get(text)
     if found is None:
         values = loads(text)
-        values["agent_args"] = tuple(values.get("agent_args", ()))
+        for name in {"agent_args", "on", "env_names"}.intersection(values):
+            values[name] = tuple(values[name])
         found = Launch(**values)
         if len(_launches) >= MOST_LAUNCHES:
             _launches.clear()

@@ -1,16 +1,19 @@
 """What follows from every change of a task: its event, the next occurrence of its series, what waits for it.
 
-Steps call `write.save`, which is this for every engine: so a step that changes a task need not know what follows.
+Steps call `write.save` and `write.record`, which are these for every engine: so a step that changes a task need not
+know what follows.
 """
 
 from __future__ import annotations
 
+from agentq_cli.engines.steps import rows
 from agentq_cli.policy import states
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.engines.transaction import Transaction
+    from agentq_cli.engines.transaction import Transaction, Writing
     from agentq_cli.model.addresses import RunId
+    from agentq_cli.model.statuses import Status
     from agentq_cli.model.tasks import Task
 
 
@@ -52,3 +55,24 @@ def save(
 
         dependencies.changed(write, after.seq)
     return True
+
+
+def record(
+    write: Writing,
+    event: str,
+    seq: int | None = None,
+    *,
+    run: RunId | None = None,
+    before: Status | None = None,
+    after: Status | None = None,
+    reason: str | None = None,
+    hook: str | None = None,
+    agent: str | None = None,
+) -> None:
+    """Record an event, of the transaction's session if it is over one. `hook` is the hook that it calls, of `agent`, if
+    its statuses do not imply it."""
+    from agentq_cli.model.sessions import Event
+
+    attempt = None if run is None else run.attempt
+    told = Event(0, write.now, write.session, seq, attempt, before, after, event, write.actor, reason)
+    write.tell("write.event", rows.event_columns(told, hook=hook, agent=agent))

@@ -1,11 +1,10 @@
-"""The SQL of the program, in files of named statements.
-
-A statement begins after a line `-- name: NAME` and ends at the next one. Loaded by processes that must start at once.
-"""
+"""The SQL of this engine, in files of named statements. Loaded by processes that must start at once."""
 
 from __future__ import annotations
 
 import os
+
+from agentq_cli.engines import named_statements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,26 +17,22 @@ _found: dict[str, str] = {}
 def statements(file: str) -> Mapping[str, str]:
     """The statements of `queries/FILE.sql` by name."""
     if file not in _read:
-        with open(os.path.join(os.path.dirname(__file__), f"{file}.sql"), encoding="utf-8") as text:
-            _read[file] = _named(text.read())
+        _read[file] = named_statements(os.path.join(os.path.dirname(__file__), f"{file}.sql"))
     return _read[file]
 
 
 def statement(name: str) -> str:
-    """The statement NAME of `queries/FILE.sql`, by `FILE.NAME`."""
+    """The statement NAME of `queries/FILE.sql`, by `FILE.NAME`, with the columns and filters that braces stand for."""
     text = _found.get(name)
     if text is None:
         file, _, own = name.partition(".")
-        text = _found[name] = statements(file)[own]
+        text = statements(file)[own]
+        if "{" in text:
+            from agentq_cli.engines.shared import read
+
+            text = read.filled(text.replace("{which_runs}", statements("read")["which_runs"]))
+        _found[name] = text
     return text
-
-
-def _named(text: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for part in f"\n{text}".split("\n-- name: ")[1:]:
-        name, *lines = part.split("\n")
-        found[name.strip()] = "\n".join([line for line in lines if line and line[:2] != "--"])
-    return found
 
 
 def insert_into(table: str, columns: Iterable[str]) -> str:

@@ -46,8 +46,9 @@ INSERT INTO meta (name, value) VALUES ('rebuilt', 1) ON CONFLICT (name) DO UPDAT
 -- name: changed
 SELECT session FROM events WHERE id > :after
 
+-- With several hosts the last column is whether the run is on this one.
 -- name: running
-SELECT session, agent, shares, directory FROM workers
+SELECT session, agent, shares, directory, 1 FROM workers
 
 -- name: retrying
 SELECT session, seq, agent, shares FROM tasks INDEXED BY tasks_retrying WHERE status = 'queued' AND retry = 1
@@ -67,8 +68,9 @@ SELECT session, min(until) FROM holds h JOIN tasks t INDEXED BY tasks_due ON t.a
 WHERE h.scope = 'agent' AND h.kind = 'rate_limited' AND h.until > :now AND t.status = 'queued' AND t.due_at <= :now
 GROUP BY session
 
+-- The live runs of this host, and of all hosts.
 -- name: worker_count
-SELECT count(*) FROM workers
+SELECT count(*), count(*) FROM workers
 
 -- name: insert_worker
 INSERT INTO workers (session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_id, directory)

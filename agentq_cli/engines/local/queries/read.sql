@@ -1,10 +1,10 @@
 -- The queries of reading commands.
 
 -- name: task
-SELECT {columns} FROM messages_in WHERE seq = :seq AND status <> 'staged'
+SELECT {task_columns} FROM messages_in WHERE seq = :seq AND status <> 'staged'
 
 -- name: tasks_of_page
-SELECT {columns} FROM messages_in WHERE seq IN (SELECT value FROM json_each(:seqs)) AND status <> 'staged'
+SELECT {task_columns} FROM messages_in WHERE seq IN (SELECT value FROM json_each(:seqs)) AND status <> 'staged'
 
 -- Live tasks, soonest first, by keyset.
 -- name: live_page
@@ -26,7 +26,7 @@ WHERE ended_at IS NOT NULL AND (ended_at, session, seq) < (:at, :after_session, 
 ORDER BY ended_at DESC, session DESC, seq DESC LIMIT :limit
 
 -- name: run
-SELECT {columns} FROM task_runs WHERE session = :session AND seq = :seq AND attempt = :attempt
+SELECT {run_columns} FROM task_runs WHERE session = :session AND seq = :seq AND attempt = :attempt
 
 -- The filters of whatever reads runs, beside those for a session and a task, which choose the index.
 -- name: which_runs
@@ -39,18 +39,18 @@ SELECT {columns} FROM task_runs WHERE session = :session AND seq = :seq AND atte
 
 -- Newest first, by keyset on the row id.
 -- name: runs_page
-SELECT {columns}, id FROM task_runs
-WHERE id < :before AND {which}
+SELECT {run_columns}, id FROM task_runs
+WHERE id < :before AND {which_runs}
 ORDER BY id DESC LIMIT :limit
 
 -- name: runs_page_session
-SELECT {columns}, id FROM task_runs
-WHERE session = :session AND id < :before AND {which}
+SELECT {run_columns}, id FROM task_runs
+WHERE session = :session AND id < :before AND {which_runs}
 ORDER BY id DESC LIMIT :limit
 
 -- name: runs_page_task
-SELECT {columns}, id FROM task_runs
-WHERE session = :session AND seq = :seq AND id < :before AND {which}
+SELECT {run_columns}, id FROM task_runs
+WHERE session = :session AND seq = :seq AND id < :before AND {which_runs}
 ORDER BY id DESC LIMIT :limit
 
 -- name: sessions

@@ -10,27 +10,7 @@ SELECT session, coalesce(agent, ''), status, coalesce(failure_class, ''), "trigg
        max(0, started_at - coalesce(scheduled_for, started_at)), duration_ms, tokens_in, tokens_out, cost_usd,
        list_price AND cost_usd IS NOT NULL, json_extract(landing, '$.came')
 FROM task_runs
-WHERE id > :after AND id <= :upto AND (:session IS NULL OR session = :session) AND {which}
-
--- name: copy
-CREATE TABLE runs
-  (session, agent, status, failure_class, retry, wait_ms, duration_ms, tokens_in, tokens_out, cost_usd, listed, came)
-
--- name: add
-INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-
--- total() and not sum(): an agent may print numbers whose sum is too large for an integer.
--- name: figures
-SELECT session, agent, status, failure_class, count(*), total(retry), total(tokens_in), total(tokens_out),
-       total(cost_usd), total(duration_ms), total(wait_ms),
-       total(came = 'landed'), total(came = 'nothing'), count(cost_usd), sum(listed)
-FROM runs GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
-
--- name: sizes
-SELECT session, agent, count({value}) FROM runs WHERE status <> 'running' GROUP BY 1, 2
-
--- name: ordered
-SELECT session, agent, {value} FROM runs WHERE status <> 'running' AND {value} IS NOT NULL ORDER BY 3
+WHERE id > :after AND id <= :upto AND (:session IS NULL OR session = :session) AND {which_runs}
 
 -- name: due
 SELECT count(*), min(due_at) FROM tasks INDEXED BY tasks_counts

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from agentq_cli.engines.local.queries import statements
+from agentq_cli.engines import named_statements
 from agentq_cli.policy.figures import Figures, FiguresKey, Ranking, SessionTasks
 
 TYPE_CHECKING = False
@@ -14,11 +15,11 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from agentq_cli.engines.subdoors import CopiedRuns
+    from agentq_cli.engines.transaction import Reading
 else:
-    from agentq_cli.engines.local.driver import sqlite3
+    from agentq_cli.engines.sqlite_driver import sqlite3
 
-STATS = statements("stats")
-READ = statements("read")
+COPY = named_statements(os.path.join(os.path.dirname(__file__), "copy.sql"))
 RANGE = 5000
 """How many ids of the audit log are read at once: writers wait for this long."""
 
@@ -34,31 +35,31 @@ GROUPS: dict[str, Grouping] = {
 }
 
 
-def sessions(index: sqlite3.Connection, *, session: str | None, now: int) -> Iterator[SessionTasks]:
+def sessions(reading: Reading, *, session: str | None, now: int) -> Iterator[SessionTasks]:
     """Every session, or one, by name."""
     after = ""
-    while found := index.execute(READ["sessions"], {"after": after, "limit": PAGE}).fetchall():
+    while found := reading.ask("read.sessions", {"after": after, "limit": PAGE}):
         after = found[-1][0]
         for name, *_ in found:
             if session in (None, name):
                 values = {"session": name, "now": now}
-                counts = dict(index.execute(READ["session_counts"], values).fetchall())
-                yield SessionTasks(name, counts, *index.execute(STATS["due"], values).fetchone())
+                counts: dict[str, int] = dict(reading.ask("read.session_counts", values))
+                ((due, oldest),) = reading.ask("stats.due", values)
+                yield SessionTasks(name, counts, due, oldest)
 
 
 class Copy:
     """The requested runs, in a temporary file that is removed with it: a context manager."""
 
-    def __init__(self, index: sqlite3.Connection, where: Mapping[str, object]) -> None:
+    def __init__(self, reading: Reading, where: Mapping[str, object]) -> None:
         # An empty name means a file that SQLite removes itself, and of which it has only a few pages in memory.
         self._database = sqlite3.connect("", isolation_level=None)
-        self._database.execute(STATS["copy"])
-        copied = STATS["copied"].format(which=READ["which_runs"])
-        (last,) = index.execute(STATS["last_run"]).fetchone()
+        self._database.execute(COPY["copy"])
+        ((last,),) = reading.ask("stats.last_run")
         self._database.execute("BEGIN")
         for after in range(0, last, RANGE):
             values = {**where, "after": after, "upto": min(after + RANGE, last)}
-            self._database.executemany(STATS["add"], index.execute(copied, values).fetchall())
+            self._database.executemany(COPY["add"], reading.ask("stats.copied", values))
         self._database.execute("COMMIT")
 
     def figures(self, group: str, *, running: bool = True) -> dict[FiguresKey, Figures]:
@@ -69,7 +70,7 @@ class Copy:
         """The figures of several groups; without `running` only those of runs that have ended."""
         keys = [GROUPS[group] for group in groups]
         found: list[dict[FiguresKey, Figures]] = [{} for _ in groups]
-        for name, agent, status, failure, count, *sums, priced, listed in self._database.execute(STATS["figures"]):
+        for name, agent, status, failure, count, *sums, priced, listed in self._database.execute(COPY["figures"]):
             if running or status != "running":
                 for key, by_key in zip(keys, found, strict=True):
                     figures = by_key.setdefault(key(name, agent), Figures())
@@ -83,7 +84,7 @@ class Copy:
         """The percentiles of one value, in one pass over its order however many groups there are."""
         rankings: list[dict[FiguresKey, Ranking]] = [{} for _ in keys]
         pairs: list[tuple[str, str]] = []
-        for name, agent, size in self._database.execute(STATS["sizes"].format(value=value)):
+        for name, agent, size in self._database.execute(COPY["sizes"].format(value=value)):
             pairs.append((name, agent))
             for key, by_key in zip(keys, rankings, strict=True):
                 by_key.setdefault(key(name, agent), Ranking()).size += size
@@ -91,7 +92,7 @@ class Copy:
             (name, agent): [by_key[key(name, agent)] for key, by_key in zip(keys, rankings, strict=True)]
             for name, agent in pairs
         }
-        for name, agent, each in self._database.execute(STATS["ordered"].format(value=value)):
+        for name, agent, each in self._database.execute(COPY["ordered"].format(value=value)):
             for ranking in taken[name, agent]:
                 ranking.take(each)
         for by_key, figures in zip(rankings, found, strict=True):
@@ -104,19 +105,19 @@ class Copy:
 
 
 @contextlib.contextmanager
-def copied(index: sqlite3.Connection, where: Mapping[str, object]) -> Iterator[Copy]:
+def copied(reading: Reading, where: Mapping[str, object]) -> Iterator[Copy]:
     """A copy of the runs that these filters (`read.which`) select."""
-    copy = Copy(index, where)
+    copy = Copy(reading, where)
     try:
         yield copy
     finally:
         copy.close()
 
 
-def counters(index: sqlite3.Connection, copy: CopiedRuns, *, session: str | None) -> dict[FiguresKey, Figures]:
+def counters(reading: Reading, copy: CopiedRuns, *, session: str | None) -> dict[FiguresKey, Figures]:
     """The figures by session and agent that never decrease: those of the runs that have ended, including pruned
     ones."""
     found = copy.figures("both", running=False)
-    for name, agent, status, failure, *rest in index.execute(STATS["pruned"], {"session": session}).fetchall():
+    for name, agent, status, failure, *rest in reading.ask("stats.pruned", {"session": session}):
         found.setdefault((name, agent), Figures()).add(status, failure, *rest)
     return found

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from agentq_cli.engines.local.runs import Attendance
+    from agentq_cli.engines.shared.given import Given
     from agentq_cli.model.actions import Actor
     from agentq_cli.policy import hooks as hook_policy
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Hooks:
     """The hooks that events call; each call belongs to one process."""
 
-    def __init__(self, queue: Attendance) -> None:
+    def __init__(self, queue: Given) -> None:
         self._queue = queue
 
     def wait(self, names: Collection[str], *, after: int, configured_at: int) -> bool:
@@ -38,7 +38,7 @@ class Hooks:
         ]
 
     def collect(self, names: Collection[str], owner: Identity, *, configured_at: int) -> None:
-        with self._queue.in_index() as write:
+        with self._queue.in_queue() as write:
             hook_calls.collect(write, names, owner, configured_at=configured_at)
 
     def owners(self) -> list[Identity | None]:
@@ -52,14 +52,14 @@ class Hooks:
 
     def take(self, gone: Sequence[Identity | None], owner: Identity) -> None:
         """Take over the hooks of dead processes."""
-        with self._queue.in_index() as write:
+        with self._queue.in_queue() as write:
             hook_calls.take(write, gone, owner)
 
     def own(self, owner: Identity, *, limit: int) -> list[hook_policy.Call]:
         return hook_calls.mine(self._queue.reading, owner, limit=limit)
 
     def record(self, ran: Sequence[hook_policy.Ran], owner: Identity, *, actor: Actor) -> None:
-        with self._queue.in_index(actor=actor) as write:
+        with self._queue.in_queue(actor=actor) as write:
             hook_calls.record(write, ran, owner)
 
     def failures(self) -> list[hook_policy.Failure]:

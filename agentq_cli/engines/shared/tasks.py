@@ -8,9 +8,8 @@ from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import AgentqError, NotFound
 from agentq_cli.base.identity import Identity
 from agentq_cli.engines.door import done
-from agentq_cli.engines.local import connection, read
-from agentq_cli.engines.local.asking import Asking
-from agentq_cli.engines.local.opened import Opened
+from agentq_cli.engines.shared import read
+from agentq_cli.host.place import below
 from agentq_cli.model.actions import Actor, Undone
 from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.statuses import Status
@@ -20,16 +19,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    from agentq_cli.engines.shared.given import Given
     from agentq_cli.engines.steps import change
     from agentq_cli.policy import waiting
     from agentq_cli.policy.dependencies import Found
-
+else:
+    Given = object
 
 MOST_AT_ONCE = 10_000
 """The most tasks that one commit changes: while it is made, which takes seconds, no other process can write."""
 
 
-class Tasks(Opened):
+class Tasks(Given):
     """The verbs of tasks."""
 
     def submit(
@@ -48,16 +49,16 @@ class Tasks(Opened):
                     dependencies.require(self.reading, each, self._note)
         sessions = list(dict.fromkeys(task.session for task in tasks))
         for session in sessions:
-            self.state.session(session)  # one invalid name is rejected before any session is created
+            below(session)  # one invalid name is rejected before any session is created
         if len(sessions) == 1:
             with self.in_session(sessions[0], actor=actor, create=True) as write:
                 stored = submit.submit(write, tasks, max_queued=max_queued)
         else:
-            stored = self._submit_batch(tasks, sessions, max_queued=max_queued, owner=owner, actor=actor)
+            stored = self._store_batch(tasks, sessions, max_queued=max_queued, owner=owner, actor=actor)
         self.ring()
         return stored
 
-    def _submit_batch(
+    def _store_batch(
         self,
         tasks: Sequence[NewTask],
         sessions: Sequence[str],
@@ -68,30 +69,28 @@ class Tasks(Opened):
     ) -> list[tuple[Address, bool]]:
         if not sessions:
             return []
-        from agentq_cli.engines.local import batch
-
         if owner is None:
             from agentq_cli.host import process
 
             owner = process.current()
-        return batch.store(self.state, tasks, sessions, now=self.now, actor=actor, max_queued=max_queued, owner=owner)
+        return self.store_batch(tasks, sessions, max_queued=max_queued, owner=owner, actor=actor)
 
     def _note(self, address: Address) -> str | None:
         from agentq_cli.engines.steps import pruned
 
-        with suppress(NotFound), read.inbound(self.state, address.session) as database:
-            return pruned.note(Asking(database), address)
+        with suppress(NotFound), self.of_session(address.session) as reading:
+            return pruned.note(reading, address)
         return None
 
     def task(self, address: Address, *, background: bool = False) -> Task:
         self.known(address.session)
-        busy_ms = connection.BACKGROUND_BUSY_MS if background else connection.BUSY_MS
-        return read.task(self.state, address, busy_ms=busy_ms)
+        with self.of_session(address.session, background=background) as reading:
+            return read.task(reading, address)
 
     def task_each(self, addresses: Sequence[Address]) -> list[Task | Undone]:
         found: dict[Address, Task] = {}
         for first in range(0, len(addresses), read.PAGE):
-            page = read.load(self.state, addresses[first : first + read.PAGE], [])
+            page = self.load(addresses[first : first + read.PAGE], [])
             found.update((task.address, task) for task in page)
         return [found.get(address) or self._unseen(address) for address in addresses]
 
@@ -102,7 +101,7 @@ class Tasks(Opened):
             return Undone(error, self.known_status(address))
 
     def readable(self, addresses: Collection[Address]) -> dict[Address, Task]:
-        found = read.load(self.state, set(addresses), [], busy_ms=connection.BACKGROUND_BUSY_MS)
+        found = self.load(set(addresses), [], background=True)
         return {task.address: task for task in found}
 
     def tasks(
@@ -118,13 +117,11 @@ class Tasks(Opened):
         if session is not None:
             self.known(session)
         found = read.tasks(
-            self.state,
-            self.index,
+            self,
             where=where | {"session": session},
             statuses=statuses,
             label=label,
             ended=ended,
-            now=self.now,
             most=limit,
         )
         return islice(found, limit)
@@ -135,29 +132,29 @@ class Tasks(Opened):
         try:
             task = self.task(address)
         except NotFound:
-            with read.inbound(self.state, address.session) as database:
-                found = pruned.live_of(Asking(database), address.seq)
+            with self.of_session(address.session) as reading:
+                found = pruned.live_of(reading, address.seq)
             if found is None:
                 raise
             return self.task(Address(address.session, found))
         if task.series is None or task.extra or not task.status.ended:
             return task
-        with read.inbound(self.state, address.session) as database:
-            live = Asking(database).ask("write.live_of_series", {"series": task.series})
+        with self.of_session(address.session) as reading:
+            live = reading.ask("write.live_of_series", {"series": task.series})
         return self.task(Address(address.session, live[0][0])) if live else task
 
     def environment(self, task: Task) -> Mapping[str, str] | None:
         from agentq_cli.engines.steps import environments
 
-        with read.inbound(self.state, task.session) as database:
-            return environments.find(Asking(database), task.work)
+        with self.of_session(task.session) as reading:
+            return environments.find(reading, task.work)
 
     def series_of(self, address: Address) -> Address:
         from agentq_cli.engines.steps import pruned
 
         self.known(address.session)
-        with read.inbound(self.state, address.session) as database:
-            series = pruned.series_of(Asking(database), address.seq)
+        with self.of_session(address.session) as reading:
+            series = pruned.series_of(reading, address.seq)
         if series is None:
             hint = "belongs to no schedule; see `agentq schedules`"
             raise NotFound(f"task '{self.task(address).address}': {hint}")
@@ -235,7 +232,7 @@ class Tasks(Opened):
         from agentq_cli.engines.steps import change
 
         found = self._each(addresses, change.prune, named=True)
-        self.upkeep.remove_pruned(task.address for task in found if isinstance(task, Task))
+        self.forget_runs([task for task in found if isinstance(task, Task)])
         return found
 
     def _each(self, targets: Sequence[Address | RunId], act: change.Act, *, named: bool = False) -> list[Task | Undone]:
@@ -295,7 +292,7 @@ class Tasks(Opened):
         return finish.spent(self.reading, task)
 
 
-class Pauses(Opened):
+class Pauses(Given):
     """The verbs of pauses and of passing time."""
 
     def arriving(self) -> list[tuple[Address, str]]:
@@ -371,14 +368,14 @@ class Pauses(Opened):
     def pause_agent(self, agent: str | None, *, reason: str | None) -> None:
         from agentq_cli.engines.steps import holds
 
-        with self.in_index() as write:
+        with self.in_queue() as write:
             holds.pause(write, agent, reason=reason)
         self.ring()
 
     def resume_agent(self, agent: str | None) -> None:
         from agentq_cli.engines.steps import holds
 
-        with self.in_index() as write:
+        with self.in_queue() as write:
             holds.resume(write, agent)
         self.ring()
 
@@ -389,7 +386,7 @@ class Pauses(Opened):
     def set_jobs(self, jobs: int | None) -> None:
         from agentq_cli.engines.steps import holds
 
-        with self.in_index() as write:
+        with self.in_queue() as write:
             holds.set_jobs(write, jobs)
         self.ring()
 

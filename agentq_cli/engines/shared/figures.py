@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agentq_cli.engines.local import overview, read, stats
+from agentq_cli.engines.shared import overview, read, stats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Unpack
 
-    from agentq_cli.engines.local.queue import Readings
     from agentq_cli.engines.nouns import WhichRuns
+    from agentq_cli.engines.shared.given import Given
     from agentq_cli.engines.subdoors import CopiedRuns
     from agentq_cli.model.addresses import Address
     from agentq_cli.model.runs import PastRun
@@ -23,43 +23,41 @@ if TYPE_CHECKING:
 class Figures:
     """Many tasks or runs at once, in numbers."""
 
-    def __init__(self, queue: Readings) -> None:
+    def __init__(self, queue: Given) -> None:
         self._queue = queue
 
     def live_counts(self) -> dict[str, dict[Status, int]]:
-        return overview.live_counts(self._queue.index, now=self._queue.now)
+        return overview.live_counts(self._queue.reading, now=self._queue.now)
 
     def ended_counts(self, since: int = 0) -> dict[Status, int]:
-        return overview.ended_counts(self._queue.index, since=since)
+        return overview.ended_counts(self._queue.reading, since=since)
 
     def last_failed(self, since: int) -> Address | None:
-        return overview.last_failed(self._queue.index, since=since)
+        return overview.last_failed(self._queue.reading, since=since)
 
     def anything(self) -> bool:
-        return overview.anything(self._queue.index)
+        return overview.anything(self._queue.reading)
 
     def glance(self, limit: int) -> list[Task]:
-        return overview.glance(self._queue.state, self._queue.index, now=self._queue.now, limit=limit)
+        return overview.glance(self._queue, limit=limit)
 
     def recent_ends(self, limit: int) -> list[PastRun]:
-        return overview.recent_ends(self._queue.index, limit=limit)
+        return overview.recent_ends(self._queue.reading, limit=limit)
 
     def series(self, limit: int) -> list[tuple[Task, PastRun | None]]:
-        return overview.series(self._queue.state, self._queue.index, limit=limit)
+        return overview.series(self._queue, limit=limit)
 
     def history(self, **which: Unpack[WhichRuns]) -> Iterator[PastRun]:
         session = which.get("session")
         if session is not None:
             self._queue.known(session)
-        return overview.history(self._queue.index, read.which(**which))
+        return overview.history(self._queue.reading, read.which(**which))
 
     def session_tasks(self, session: str | None = None) -> Iterator[figures.SessionTasks]:
-
-        return stats.sessions(self._queue.index, session=session, now=self._queue.now)
+        return stats.sessions(self._queue.reading, session=session, now=self._queue.now)
 
     def copied_runs(self, **which: Unpack[WhichRuns]) -> contextlib.AbstractContextManager[CopiedRuns]:
-        return stats.copied(self._queue.index, read.which(**which))
+        return stats.copied(self._queue.reading, read.which(**which))
 
     def run_counters(self, copy: CopiedRuns, session: str | None = None) -> dict[figures.FiguresKey, figures.Figures]:
-
-        return stats.counters(self._queue.index, copy, session=session)
+        return stats.counters(self._queue.reading, copy, session=session)

@@ -1,0 +1,283 @@
+"""A connection to the database of the fleet: messages, one transaction at a time, opened again after it was lost."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import zlib
+from collections.abc import Iterator, Mapping
+
+from agentq_cli.base.clock import monotonic_ms
+from agentq_cli.base.errors import AgentqError, Busy
+from agentq_cli.engines.fleet import driver, errors
+from agentq_cli.engines.fleet.queries import in_schema, statement
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Row = tuple[Any, ...]
+
+LOCK_MS = 5_000
+"""How long a writer waits for its turn."""
+
+BACKGROUND_LOCK_MS = 1_000
+"""The same for a supervisor or a sweep, which has other things to do."""
+
+STATEMENT_MS = 5_000
+IDLE_MS = 2_000
+"""How long a writer may be silent in the middle of its transaction: whoever is frozen there is cut off, for the others
+wait."""
+
+WRITER = 0x61676571
+"""The first half of the writers' lock; the second is of the schema."""
+
+NOW = "CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS bigint)"
+"""The database's clock in milliseconds."""
+
+DEFAULTS = {
+    "connect_timeout": "5",
+    "tcp_user_timeout": "5000",
+    "keepalives_idle": "5",
+    "keepalives_interval": "1",
+    "keepalives_count": "3",
+    "client_encoding": "UTF8",
+    "application_name": "agentq",
+}
+"""What a URL does not say."""
+
+NOTHING: Mapping[str, object] = {}
+
+
+class Connection:
+    """A context manager; use it from one thread, and not across a fork. `opened` is called after each connecting."""
+
+    def __init__(self, url: str, schema: str, opened: Callable[[Connection], None] = lambda connection: None) -> None:
+        self.url = url
+        self.schema = schema
+        self._opened = opened
+        self._dsn = dsn(url)
+        self._connection: Any = None
+        self._cursor: Any = None
+        self._writing = False
+        self._offset_ms = 0
+        self._rehearsing = False
+
+    @property
+    def now(self) -> int:
+        """The database's time, as it was told last and has gone on since by the clock of this machine's boot."""
+        return monotonic_ms() + self._offset_ms
+
+    def connect(self) -> None:
+        """Connect now, if there is no connection."""
+        self._connected()
+
+    @staticmethod
+    def boottime() -> int:
+        """The clock that `told` wants."""
+        return monotonic_ms()
+
+    def told(self, now: int, sent_ms: int) -> int:
+        """Take note of the database's time; it was asked at `sent_ms`."""
+        self._offset_ms = now - (sent_ms + monotonic_ms()) // 2
+        return now
+
+    def ask(self, name: str, values: Mapping[str, object] = NOTHING) -> list[Row]:
+        """The rows of a named statement."""
+        return self.send(self.written(name, values))
+
+    def change(self, message: bytes) -> int:
+        """Send statements as one message; how many rows the last one changed."""
+        self._send(message)
+        return int(self._cursor.rowcount)
+
+    def written(self, name: str, values: Mapping[str, object] = NOTHING) -> bytes:
+        """A named statement with its values."""
+        return self.filled(statement(name, self.schema), values)
+
+    def filled(self, text: str, values: Mapping[str, object]) -> bytes:
+        """A statement with its values. A text with a NUL, which no database takes, loses it."""
+        self._connected()
+        try:
+            filled: bytes = self._cursor.mogrify(text, values)
+        except ValueError:
+            clean = {k: v.replace("\0", "\ufffd") if isinstance(v, str) else v for k, v in values.items()}
+            filled = self._cursor.mogrify(text, clean)
+        return filled
+
+    def send(self, message: bytes | str) -> list[Row]:
+        """Send statements as one message; the rows of the last one."""
+        self._send(message)
+        found: list[Row] = self._cursor.fetchall() if self._cursor.description else []
+        return found
+
+    def _send(self, message: bytes | str) -> None:
+        fresh = self._connected()
+        try:
+            self._execute(message)
+        except Busy:
+            # A connection that nobody used for a while may be gone; in a transaction nothing can be sent again.
+            if fresh or self._writing or self._connection is not None:
+                raise
+            self._connected()
+            self._execute(message)
+
+    def _execute(self, message: bytes | str) -> None:
+        try:
+            self._cursor.execute(message)
+        except driver.Unanswered:
+            self.close()
+            raise Busy(errors.at(self.url, "the database does not answer; try again")) from None
+        except driver.Error as error:
+            if self._connection.closed:
+                self.close()
+            raise errors.translate(error, self.url) from error
+        except BaseException:
+            self.close()  # its answer would be taken for that of the next message
+            raise
+
+    def _connected(self) -> bool:
+        """Connect if there is no connection; returns whether that was so."""
+        if self._connection is not None:
+            return False
+        if self._writing:
+            raise Busy(errors.at(self.url, "the connection was lost; try again"))
+        try:
+            self._connection = driver.connect(self._dsn)
+        except driver.Error as error:
+            raise errors.of_connecting(error, self.url) from error
+        self._cursor = self._connection.cursor()
+        try:
+            self._opened(self)
+        except BaseException:
+            self.close()
+            raise
+        return True
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that is asked within sees one state."""
+        if self._writing:
+            yield
+            return
+        self._send("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        self._writing = True
+        try:
+            yield
+        finally:
+            self._end("COMMIT")
+
+    def begin(self, lock_ms: int, what: str = "NULL") -> tuple[int, Any]:
+        """Begin a writing transaction, alone: the database's time, and the value of the expression `what`.
+
+        `commit` or `roll_back` follows. Raises Busy if it was not this process's turn in time.
+        """
+        sent = monotonic_ms()
+        if self._rehearsing:
+            ((now, value),) = self.send(f"SAVEPOINT verb; SELECT {NOW}, {what}")
+            return now, value
+        # The lock is a statement of its own: the next one then sees what its last holder has committed.
+        begin = (
+            f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = {lock_ms};"
+            f" SET LOCAL statement_timeout = {STATEMENT_MS};"
+            f" SET LOCAL idle_in_transaction_session_timeout = {IDLE_MS};"
+            f" SELECT pg_advisory_xact_lock({WRITER}, {self._lock}); SELECT {NOW}, {what}"
+        )
+        try:
+            ((now, value),) = self.send(begin)
+        except AgentqError:
+            self._writing = True
+            self._end("ROLLBACK")
+            raise
+        self._writing = True
+        return self.told(now, sent), value
+
+    @property
+    def _lock(self) -> int:
+        return zlib.crc32(self.schema.encode()) - (1 << 31)
+
+    def commit(self, last: bytes = b"") -> None:
+        """Send the last statements and commit, in one message. If the answer is lost, nobody knows whether it did."""
+        end = b"RELEASE verb" if self._rehearsing else b"COMMIT"
+        try:
+            self._send(last + end)
+        except BaseException:
+            self.roll_back()
+            raise
+        self._writing = self._rehearsing
+
+    def roll_back(self) -> None:
+        """Undo the transaction, if there still is one."""
+        self._end("ROLLBACK TO verb; RELEASE verb" if self._rehearsing else "ROLLBACK")
+
+    def _end(self, how: str) -> None:
+        try:
+            if self._connection is not None:
+                with contextlib.suppress(AgentqError):
+                    self._execute(how)
+        finally:
+            self._writing = self._rehearsing
+
+    @contextlib.contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """What is committed within is undone at the end: all of it is one transaction, and the others wait."""
+        self.begin(LOCK_MS)
+        self._rehearsing = True
+        try:
+            yield
+        finally:
+            self._rehearsing = False
+            self.roll_back()
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection, and with it the transaction, is gone."""
+        return self._connection is None
+
+    @property
+    def server_pid(self) -> int | None:
+        """The process of the server that answers this connection, which signs its rings; None if there is none."""
+        return None if self._connection is None else int(self._connection.info.backend_pid)
+
+    @property
+    def raw(self) -> Any:
+        """The driver's connection, for what only that can do: COPY."""
+        self._connected()
+        return self._connection
+
+    def in_schema(self, text: str) -> str:
+        """SQL on the tables of this connection's schema."""
+        return in_schema(text, self.schema)
+
+    def close(self) -> None:
+        """Close it; the next use opens another one."""
+        connection, self._connection, self._cursor = self._connection, None, None
+        if connection is not None:
+            connection.close()
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def dsn(url: str) -> str:
+    """The URL with what it does not say: how long to wait, and beyond this machine a verified certificate. Raises
+    Usage."""
+    try:
+        given = driver.parse_dsn(url)
+    except driver.Error as error:
+        raise errors.of_connecting(error, url) from error
+    missing = {name: value for name, value in DEFAULTS.items() if name not in given}
+    hosts = f"{given.get('host') or os.environ.get('PGHOST', '')},{given.get('hostaddr', '')}".split(",")
+    if "sslmode" not in given and "PGSSLMODE" not in os.environ and not all(_here(host) for host in hosts):
+        missing["sslmode"] = "verify-full"
+    made: str = driver.make_dsn(url, **missing)
+    return made
+
+
+def _here(host: str) -> bool:
+    """Whether a host is this machine."""
+    return host in ("", "localhost", "::1") or host.startswith(("/", "@", "127."))

@@ -1,0 +1,58 @@
+"""The lease of this machine's host, as its place has it: who that is, what was renewed last, what a new one may be."""
+
+from __future__ import annotations
+
+import os
+import uuid
+
+from agentq_cli.base import procfs
+from agentq_cli.base.dataclass import NamedTuple
+from agentq_cli.host import lease_file
+from agentq_cli.host.lease_file import Lease
+from agentq_cli.policy import leases
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.host.place import Place
+
+
+class Row(NamedTuple):
+    """What the database has of the host with this machine's key."""
+
+    id: int
+    boot_id: str
+    beat: int
+    lease_ms: int
+
+
+def fitting(place: Place, host: int | None, wanted_ms: int, now: int) -> int:
+    """How long a lease that is asked for now is: as wanted, but not over before the one that was promised last."""
+    held = lease_file.read(place.lease)
+    if held is None or held.host != host or held.deadline <= leases.deadline(now, wanted_ms):
+        return wanted_ms
+    return max(wanted_ms, held.lease_ms)
+
+
+def keep(place: Place, host: int, beat: int, asked_at: int, lease_ms: int) -> int:
+    """Put a renewal that was answered in place; its deadline. Raises OSError."""
+    deadline = leases.deadline(asked_at, lease_ms)
+    lease_file.write(place.lease, Lease(host, procfs.boot_id(), deadline, lease_ms, beat))
+    return deadline
+
+
+def is_proven(place: Place, row: Row) -> bool:
+    """Whether nobody but this place has renewed the host: the last renewal is the one that it knows of."""
+    held = lease_file.of_any_boot(place.lease)
+    return held is not None and held.host == row.id and held.beat >= row.beat
+
+
+def renew_key(place: Place) -> str:
+    """Give this place another key: of the one that it has nobody knows whose it is."""
+    key = str(uuid.uuid4())
+    temporary = f"{place.path}/key.{os.getpid()}"
+    with open(temporary, "w", encoding="ascii", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(key)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(temporary, f"{place.path}/key")
+    return key

@@ -1,0 +1,155 @@
+"""Who is there: hosts, supervisors and runs of all machines.
+
+Of what is on this machine its own processes tell, as without a fleet. What is elsewhere is known by its host's row
+alone: nobody looks a process of another machine up by its pid.
+"""
+
+from __future__ import annotations
+
+from agentq_cli.base import procfs
+from agentq_cli.base.clock import monotonic_ms
+from agentq_cli.base.dataclass import replace
+from agentq_cli.base.json_text import loads
+from agentq_cli.engines.shared.runs import Attendance
+from agentq_cli.engines.steps import rows
+from agentq_cli.host import attendance
+from agentq_cli.model.hosts import Host, HostState
+from agentq_cli.model.workers import Sign
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from agentq_cli.base.identity import Identity
+    from agentq_cli.engines.transaction import Row
+    from agentq_cli.model.addresses import Address
+    from agentq_cli.model.workers import Supervisor, Worker
+
+
+def lapse_ms(lease_ms: int) -> int:
+    """After how long without a renewal of its row others of its machine take over the runs of a supervisor."""
+    return lease_ms // 2
+
+
+def state(now: int, beat_at: int, lease_ms: int, left_at: int | None) -> HostState:
+    """What people are told of a host by its last sign, as the database's clock counts. No decision follows from it."""
+    if left_at is not None:
+        return HostState.LEFT
+    age = now - beat_at
+    return HostState.UP if age <= lease_ms // 3 else HostState.LATE if age <= lease_ms else HostState.LOST
+
+
+class Presence(Attendance):
+    """Readings of what is alive."""
+
+    boottime: Callable[[], int] = staticmethod(monotonic_ms)
+    """The clock of this machine: milliseconds since boot, sleep included."""
+
+    def hosts(self) -> list[Host]:
+        return [self._host(*row) for row in self.reading.ask("hosts.all")]
+
+    def _host(
+        self,
+        id: int,
+        name: str,
+        boot_id: str,
+        version: str,
+        beat_at: int,
+        lease_ms: int,
+        jobs: int,
+        agents: str,
+        labels: str,
+        left_at: int | None,
+        running: int,
+        here: int,
+    ) -> Host:
+        return Host(
+            id=id,
+            name=name,
+            state=state(self.now, beat_at, lease_ms, left_at),
+            labels=tuple(loads(labels)),
+            agents=tuple(loads(agents)),
+            running=running,
+            jobs=jobs,
+            beat_at=beat_at,
+            version=version,
+            boot_id=boot_id,
+            lease_ms=lease_ms,
+            left_at=left_at,
+            here=bool(here),
+        )
+
+    def workers(self) -> list[Worker]:
+        return [_worker(row) for row in self.reading.ask("read.workers")]
+
+    def worker(self, address: Address) -> Worker | None:
+        found = self.reading.ask("read.worker", address._asdict())
+        return _worker(found[0]) if found else None
+
+    def supervisors(self) -> list[Supervisor]:
+        return [supervisor for supervisor, _ in self._supervisors()]
+
+    def _supervisors(self) -> list[tuple[Supervisor, int]]:
+        """Each with the lease of its host, in milliseconds."""
+        return [(self._supervisor(row), row[11]) for row in self.reading.ask("read.supervisors")]
+
+    def _supervisor(self, row: Row) -> Supervisor:
+        found = rows.supervisor(row)
+        host, elsewhere, beat_at = row[8:11]
+        if not elsewhere:
+            return replace(found, host=host)
+        # Its own row counts by the clock of another machine.
+        return replace(found, host=host, elsewhere=True, renewed_at=self.boottime() - (self.now - beat_at))
+
+    def living(self) -> list[Supervisor]:
+        busy = {worker.supervisor for worker in self.workers()}
+        return [
+            each
+            for each, lease_ms in self._supervisors()
+            if self._is_there(each, lease_ms) and not (each.identity in busy and self._lapsed(each, lease_ms))
+        ]
+
+    def serving(self, session: str) -> list[Supervisor]:
+        return [
+            each
+            for each, lease_ms in self._supervisors()
+            if (not each.sessions or session in each.sessions) and self._is_there(each, lease_ms)
+        ]
+
+    def _is_there(self, supervisor: Supervisor, lease_ms: int) -> bool:
+        """Whether it is alive, as far as that can be told from here: elsewhere by the last sign of its host."""
+        if supervisor.elsewhere:
+            return self.boottime() - supervisor.renewed_at <= lease_ms
+        return attendance.lives(supervisor.identity, self.here.bells)
+
+    def _lapsed(self, supervisor: Supervisor, lease_ms: int) -> bool:
+        return not supervisor.elsewhere and self.boottime() - supervisor.renewed_at > lapse_ms(lease_ms)
+
+    def orphaned(self) -> list[Worker]:
+        # The runs first: a supervisor that joined and claimed between the two reads would otherwise be unknown.
+        workers = [worker for worker in self.workers() if not worker.elsewhere]
+        known = self._known()
+        return [worker for worker in workers if not self._watched(worker, known)]
+
+    def watched(self, worker: Worker) -> bool:
+        return worker.elsewhere or self._watched(worker, self._known())
+
+    def _known(self) -> dict[Identity, tuple[Supervisor, int]]:
+        return {found[0].identity: found for found in self._supervisors()}
+
+    def _watched(self, worker: Worker, known: Mapping[Identity, tuple[Supervisor, int]]) -> bool:
+        found = None if worker.supervisor is None else known.get(worker.supervisor)
+        return found is not None and self._is_there(*found) and not self._lapsed(*found)
+
+    def lives(self, owner: Identity) -> bool:
+        if owner.boot_id == procfs.realm():
+            return procfs.alive(*owner)
+        if attendance.lives(owner, self.here.bells):
+            return True  # in a container of this machine
+        return bool(self.reading.ask("hosts.standing", {"boot": procfs.boot_of(owner.boot_id)}))
+
+
+def _worker(row: Row) -> Worker:
+    host, elsewhere, pid, rss, seen = row[12:17]
+    sign = None if pid is None and seen is None else Sign(pid, rss, seen)
+    return replace(rows.worker(row), host=host, elsewhere=bool(elsewhere), sign=sign)

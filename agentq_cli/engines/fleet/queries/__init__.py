@@ -1,0 +1,82 @@
+"""The SQL of the fleet, in files of named statements, each with the names, values and columns of the local engine's.
+
+The schema is written `agentq.` before each table, and a value `:name`. The files are kept without comments and blank
+lines, and with the placeholders of the driver.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from agentq_cli.engines.steps import rows
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SCHEMA = "agentq"
+"""The schema as the files write it."""
+
+_values = re.compile(r"(?<![:\w]):([a-z_]+)")
+_read: dict[str, dict[str, str]] = {}
+_found: dict[tuple[str, str], str] = {}
+
+
+def statement(name: str, schema: str) -> str:
+    """The statement NAME of `queries/FILE.sql`, by `FILE.NAME`, on the tables of a schema."""
+    text = _found.get((name, schema))
+    if text is None:
+        text = _filled(name)
+        text = _found[name, schema] = _values.sub(r"%(\1)s", in_schema(text.replace("%", "%%"), schema))
+    return text
+
+
+def in_schema(text: str, schema: str) -> str:
+    """SQL on the tables of another schema."""
+    return text.replace(f"{SCHEMA}.", f'"{schema}".')
+
+
+def statements(file: str) -> dict[str, str]:
+    """The statements of `queries/FILE.sql` by name, as they are written."""
+    if file not in _read:
+        with open(os.path.join(os.path.dirname(__file__), f"{file}.sql"), encoding="utf-8") as text:
+            _read[file] = _named(text.read())
+    return _read[file]
+
+
+def _named(text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for part in f"\n{text}".split("\n-- name: ")[1:]:
+        name, *lines = part.split("\n")
+        found[name.strip()] = "\n".join([line for line in lines if line and line[:2] != "--"])
+    return found
+
+
+def _filled(name: str) -> str:
+    file, _, own = name.partition(".")
+    text = statements(file)[own]
+    if "{which}" in text:
+        text = text.replace("{which}", statements("read")["which_runs"])
+    if "{columns}" in text and own != "save":
+        text = text.replace("{columns}", _listed(rows.run_columns() if own.startswith("run") else rows.COLUMNS))
+    return text
+
+
+def _listed(columns: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in columns)
+
+
+def save(columns: Iterable[str], schema: str) -> str:
+    """The statement `write.save` for these columns."""
+    return statement("write.save", schema).replace("{columns}", ", ".join(f'"{name}" = %({name})s' for name in columns))
+
+
+def insert_into(table: str, columns: Iterable[str], schema: str) -> str:
+    """The beginning of a statement that adds rows of which these columns are given, up to VALUES."""
+    return f'INSERT INTO "{schema}".{table} ({_listed(columns)}) VALUES '
+
+
+def row_of(columns: Iterable[str]) -> str:
+    """One row of such a statement."""
+    return f"({', '.join(f'%({name})s' for name in columns)})"

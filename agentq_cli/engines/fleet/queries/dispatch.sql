@@ -1,0 +1,261 @@
+-- Picking, claiming, finishing, adopting.
+
+-- The earliest row of the next (session, agent, priority, shares, retry, directory, on). Repeated, it visits one row
+-- per group, however many wait. What may hold a row back holds its whole group, so no head hides one that may start.
+-- name: next_head
+SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, s.last_start_at, t.directory
+FROM agentq.tasks t JOIN agentq.sessions s ON s.name = t.session
+WHERE t.status = 'queued' AND (t.expires IS NULL OR t.expires > :now)
+  AND (t.session, t.of_agent, t.priority, t.shares, t.retry, t.directory)
+    > (:session, :agent, :priority, :shares, :retry, :directory)
+ORDER BY t.session, t.of_agent, t.priority, t.shares, t.retry, t.directory, t.on_hosts, t.due_at, t.seq LIMIT 1
+
+-- The same within one session.
+-- name: next_head_of
+SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, s.last_start_at, t.directory
+FROM agentq.tasks t JOIN agentq.sessions s ON s.name = t.session
+WHERE t.status = 'queued' AND (t.expires IS NULL OR t.expires > :now) AND t.session = :session
+  AND (t.of_agent, t.priority, t.shares, t.retry, t.directory)
+    > (:agent, :priority, :shares, :retry, :directory)
+ORDER BY t.of_agent, t.priority, t.shares, t.retry, t.directory, t.on_hosts, t.due_at, t.seq LIMIT 1
+
+-- Whether there is anything to do in addition to starting and settling: tasks to expire, due occurrences, stops to pass
+-- on, runs of others; whether the supervisor that asks is on record; and how many tasks `jobs` lets run at once.
+-- name: calls
+SELECT
+  EXISTS (SELECT 1 FROM agentq.tasks WHERE ended_at IS NULL AND expires <= :now AND status <> 'running'),
+  EXISTS (SELECT 1 FROM agentq.tasks WHERE status = 'queued' AND arriving = 1 AND due_at <= :now),
+  EXISTS (SELECT 1 FROM agentq.workers WHERE host IS NOT DISTINCT FROM :host_id AND stop IS NOT NULL),
+  EXISTS (SELECT 1 FROM agentq.workers
+          WHERE host IS NOT DISTINCT FROM :host_id
+            AND (pid, start_time, boot_id) IS DISTINCT FROM (:pid, :start_time, :boot_id)),
+  EXISTS (SELECT 1 FROM agentq.supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id),
+  (SELECT count FROM agentq.holds WHERE scope = 'jobs')
+
+-- What shows whether anything may have changed: the newest event. Not its sequence, which counts what is not committed.
+-- name: marks
+SELECT coalesce(max(id), 0), NULL FROM agentq.events
+
+-- name: changed
+SELECT session FROM agentq.events WHERE id > :after
+
+-- name: running
+SELECT session, agent, shares, directory FROM agentq.workers
+
+-- name: retrying
+SELECT session, seq, of_agent, shares FROM agentq.tasks WHERE status = 'queued' AND retry = 1
+
+-- name: paused_sessions
+SELECT name FROM agentq.sessions WHERE paused_at IS NOT NULL
+
+-- name: next_due
+SELECT min(due_at) FROM agentq.tasks WHERE status = 'queued' AND due_at > :now
+
+-- name: next_lift
+SELECT min(until) FROM agentq.holds WHERE until > :now
+
+-- The soonest end of a usage limit that holds something due.
+-- name: limited_until
+SELECT t.session, min(h.until) FROM agentq.holds h JOIN agentq.tasks t ON t.of_agent = h.name
+WHERE h.scope = 'agent' AND h.kind = 'rate_limited' AND h.until > :now AND t.status = 'queued' AND t.due_at <= :now
+GROUP BY t.session
+
+-- name: worker_count
+SELECT count(*) FROM agentq.workers
+
+-- name: insert_worker
+INSERT INTO agentq.workers
+  (session, seq, attempt, agent, shares, claimed_at, host, pid, start_time, boot_id, directory)
+VALUES (:session, :seq, :attempt, :agent, :shares, :at, :host_id, :pid, :start_time, :boot_id, :directory)
+
+-- name: delete_worker
+DELETE FROM agentq.workers WHERE session = :session AND seq = :seq AND attempt = :attempt
+
+-- name: insert_run
+INSERT INTO agentq.task_runs
+  (session, seq, attempt, series, "trigger", agent, argv, cwd, scheduled_for, started_at, status, host, conversation)
+VALUES
+  (:session, :seq, :attempt, :series, :trigger, :agent, :argv, :cwd, :scheduled_for, :started_at, 'running', :host,
+   :conversation)
+
+-- name: delete_run
+DELETE FROM agentq.task_runs WHERE session = :session AND seq = :seq AND attempt = :attempt AND finished_at IS NULL
+
+-- name: finish_run
+UPDATE agentq.task_runs
+SET status = :status, finished_at = :finished_at, duration_ms = :duration_ms, exit_code = :exit_code, signal = :signal,
+    failure_class = :failure_class, error = :error, result = :result, script_outcome = :script_outcome,
+    conversation = CASE WHEN :lost = 1 THEN NULL ELSE coalesce(:conversation, conversation) END,
+    tokens_in = :tokens_in, tokens_out = :tokens_out, cost_usd = :cost_usd, list_price = :list_price, turns = :turns,
+    peak_rss_bytes = :peak_rss_bytes, stdout_bytes = :stdout_bytes, stderr_bytes = :stderr_bytes, posted = :posted,
+    checked = :checked, "left" = :left, landing = :landing
+WHERE session = :session AND seq = :seq AND attempt = :attempt AND finished_at IS NULL
+
+-- name: session_started
+UPDATE agentq.sessions SET last_start_at = greatest(:at, last_start_at + 1) WHERE name = :session
+
+-- name: last_start
+SELECT coalesce(max(last_start_at), 0) FROM agentq.sessions
+
+-- name: adopt
+UPDATE agentq.workers SET pid = :pid, start_time = :start_time, boot_id = :boot_id, adopted = 1
+WHERE session = :session AND seq = :seq AND attempt = :attempt
+  AND pid IS NOT DISTINCT FROM :old_pid AND start_time IS NOT DISTINCT FROM :old_start_time
+  AND boot_id IS NOT DISTINCT FROM :old_boot_id
+
+-- name: adopt_run
+UPDATE agentq.task_runs SET adopted = 1 WHERE session = :session AND seq = :seq AND attempt = :attempt
+
+-- name: request_stop
+UPDATE agentq.workers SET stop = :reason, stop_actor = :actor
+WHERE session = :session AND seq = :seq AND attempt = :attempt AND stop IS NULL
+
+-- name: conversation
+SELECT id, used_at FROM agentq.conversations WHERE session = :session AND agent = :agent
+
+-- name: conversation_directory
+SELECT cwd FROM agentq.task_runs
+WHERE session = :session AND conversation = :conversation ORDER BY id DESC LIMIT 1
+
+-- name: conversation_of_run
+SELECT conversation FROM agentq.task_runs WHERE session = :session AND seq = :seq AND attempt = :attempt
+
+-- Not for a run that was still running when its conversation was dropped.
+-- name: keep_conversation
+INSERT INTO agentq.conversations (session, agent, id, used_at, host)
+SELECT :session, :agent, :id, :at, :host_key WHERE NOT EXISTS
+  (SELECT 1 FROM agentq.session_state
+   WHERE session = :session AND name = 'given up by ' || :agent AND value = concat(:seq, '.', :attempt))
+ON CONFLICT (session, agent) DO UPDATE SET id = excluded.id, used_at = excluded.used_at, host = excluded.host
+
+-- name: forget_conversation
+DELETE FROM agentq.conversations WHERE session = :session AND agent = :agent AND (:id IS NULL OR id = :id)
+
+-- name: conversations
+SELECT agent, id FROM agentq.conversations WHERE session = :session ORDER BY agent
+
+-- name: in_conversation
+SELECT agent, seq, attempt FROM agentq.workers WHERE session = :session AND shares = 1
+
+-- name: run_conversation
+UPDATE agentq.task_runs SET conversation = :id WHERE session = :session AND seq = :seq AND attempt = :attempt
+
+-- name: register
+INSERT INTO agentq.supervisors (pid, start_time, boot_id, host, jobs, sessions, started_at, renewed_at)
+VALUES (:pid, :start_time, :boot_id, :host_id, :jobs, :sessions, :started_at, :renewed_at)
+
+-- name: renew
+UPDATE agentq.supervisors SET renewed_at = :renewed_at, jobs = :jobs
+WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
+
+-- name: set_gates
+UPDATE agentq.supervisors SET gates = :gates WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
+
+-- name: unregister
+DELETE FROM agentq.supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
+
+-- name: set_meta
+INSERT INTO agentq.meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+
+-- name: expired
+SELECT session, seq FROM agentq.tasks
+WHERE ended_at IS NULL AND expires <= :now AND status <> 'running' ORDER BY expires
+
+-- The result row of a run, in the commit that ends it.
+-- name: post
+INSERT INTO agentq.messages (session, id, kind, content, created_at)
+VALUES (:session, :id, 'result', :content, :at) ON CONFLICT DO NOTHING
+
+-- For its other runs. The sum of numbers that agents print may be too large for an integer.
+-- name: conversation_tokens
+SELECT CAST(coalesce(sum(tokens_in), 0) AS bigint), CAST(coalesce(sum(tokens_out), 0) AS bigint)
+FROM agentq.task_runs
+WHERE session = :session AND conversation = :conversation AND (seq, attempt) <> (:seq, :attempt)
+
+-- The same for a conversation that only one task had.
+-- name: own_conversation_tokens
+SELECT CAST(coalesce(sum(tokens_in), 0) AS bigint), CAST(coalesce(sum(tokens_out), 0) AS bigint)
+FROM agentq.task_runs
+WHERE session = :session AND seq = :seq AND conversation = :conversation AND attempt <> :attempt
+
+-- name: spent
+SELECT coalesce(sum(cost_usd), 0) FROM agentq.task_runs WHERE session = :session AND seq = :seq AND attempt > :earlier
+
+-- The newest conversation that a task's runs had.
+-- name: own_conversation
+SELECT conversation FROM agentq.task_runs
+WHERE session = :session AND seq = :seq AND attempt > :earlier AND agent = :agent AND conversation IS NOT NULL
+ORDER BY attempt DESC LIMIT 1
+
+-- Runs without a command line started no agent: they only checked and landed.
+-- name: last_attempt
+SELECT agent, conversation, failure_class, finished_at FROM agentq.task_runs
+WHERE session = :session AND seq = :seq AND argv <> '[]' ORDER BY attempt DESC LIMIT 1
+
+-- The landing that the next run may go on with. What only checked and landed, and came to no end, changed nothing.
+-- name: last_landing
+SELECT failure_class, landing FROM agentq.task_runs
+WHERE session = :session AND seq = :seq AND attempt > :earlier AND finished_at IS NOT NULL
+  AND (landing IS NOT NULL OR argv <> '[]' OR failure_class = 'check')
+ORDER BY attempt DESC LIMIT 1
+
+-- name: landings_before
+SELECT landing FROM agentq.task_runs
+WHERE session = :session AND seq = :seq AND attempt < :attempt ORDER BY attempt DESC LIMIT :limit
+
+-- name: last_checks
+SELECT failure_class, duration_ms, checked, landing FROM agentq.task_runs
+WHERE session = :session AND seq = :seq AND attempt > :earlier ORDER BY attempt DESC LIMIT :tries
+
+-- What a drain must wait for: not for a branch that fails its check, until somebody mends it.
+-- name: unfinished
+SELECT session, of_agent FROM agentq.tasks WHERE status = 'queued' AND due_at <= :now
+UNION
+SELECT t.session, t.of_agent FROM agentq.tasks t WHERE t.status = 'queued' AND t.retry = 1 AND :retrying = 1
+  AND NOT EXISTS (
+    SELECT 1 FROM agentq.task_runs AS run
+    WHERE run.session = t.session AND run.seq = t.seq AND CAST(run.landing AS json) ->> 'came' = 'failing'
+      AND run.attempt = (SELECT max(attempt) FROM agentq.task_runs
+                         WHERE session = t.session AND seq = t.seq))
+
+-- name: set_hold
+INSERT INTO agentq.holds (scope, name, kind, since, until, reason, count)
+VALUES (:scope, :name, :kind, :since, :until, :reason, :count)
+ON CONFLICT (scope, name, kind) DO UPDATE SET until = excluded.until, reason = excluded.reason, count = excluded.count
+
+-- The last one of a kind, even if it has expired.
+-- name: agent_hold
+SELECT until, count FROM agentq.holds WHERE scope = 'agent' AND name = :name AND kind = :kind
+
+-- After a success the next limit counts as the first again. A limit that still holds continues to hold.
+-- name: forget_limit
+DELETE FROM agentq.holds WHERE scope = 'agent' AND name = :name AND kind = 'rate_limited' AND until <= :now
+
+-- name: count_limits_anew
+UPDATE agentq.holds SET count = 0 WHERE scope = 'agent' AND name = :name AND kind = 'rate_limited' AND count > 0
+
+-- name: jobs
+SELECT count FROM agentq.holds WHERE scope = 'jobs'
+
+-- name: lift_holds
+DELETE FROM agentq.holds WHERE scope = :scope AND (:name IS NULL OR name = :name)
+
+-- name: pause_session
+UPDATE agentq.sessions SET paused_at = :at, paused_reason = :reason WHERE name = :session
+
+-- name: set_session_state
+INSERT INTO agentq.session_state (session, name, value) VALUES (:session, :name, :value)
+ON CONFLICT (session, name) DO UPDATE SET value = excluded.value
+
+-- name: session_state
+SELECT value FROM agentq.session_state WHERE session = :session AND name = :name
+
+-- name: delete_session_state
+DELETE FROM agentq.session_state WHERE session = :session AND name = :name
+
+-- name: run_before
+SELECT max(attempt) FROM agentq.task_runs WHERE session = :session AND seq = :seq AND attempt < :attempt
+
+-- name: arriving
+SELECT session, seq, of_agent FROM agentq.tasks
+WHERE status = 'queued' AND arriving = 1 AND due_at <= :now ORDER BY due_at, session, seq LIMIT 500

@@ -1,0 +1,73 @@
+-- What changes a task: its row and the event, always together.
+
+-- name: create_session
+INSERT INTO agentq.sessions (name, created_at) VALUES (:name, :at) ON CONFLICT DO NOTHING
+
+-- Addresses are never reused, even those of removed tasks.
+-- name: next_seq
+SELECT coalesce((SELECT next_seq FROM agentq.sessions WHERE name = :session), 1)
+
+-- name: took_seqs
+UPDATE agentq.sessions SET next_seq = greatest(next_seq, :next) WHERE name = :session
+
+-- The occurrence that an address of a series means.
+-- name: live_of_series
+SELECT seq FROM agentq.tasks
+WHERE session = :session AND series = :series AND extra = 0 AND status IN ('blocked', 'queued', 'running', 'paused')
+
+-- name: others_of_series
+SELECT 1 FROM agentq.tasks WHERE session = :session AND series = :series AND seq <> :seq LIMIT 1
+
+-- name: series_of_task
+SELECT series FROM agentq.tasks WHERE session = :session AND seq = :seq
+
+-- name: remember_name
+INSERT INTO agentq.session_state (session, name, value) VALUES (:session, :name, :series)
+ON CONFLICT (session, name) DO UPDATE SET value = excluded.value
+
+-- name: series_of_name
+SELECT CAST(value AS bigint) FROM agentq.session_state WHERE session = :session AND name = :name
+
+-- name: forget_names
+DELETE FROM agentq.session_state
+WHERE session = :session AND starts_with(name, 'pruned/') AND value = CAST(:series AS text)
+
+-- name: live_of_key
+SELECT seq FROM agentq.tasks
+WHERE session = :session AND key = :key AND status IN ('blocked', 'queued', 'running', 'paused')
+
+-- The same with what is to be done; nothing is ever staged here.
+-- name: holder_of_key
+SELECT NULL, seq, kind, prompt, argv, agent, cwd FROM agentq.tasks
+WHERE session = :session AND key = :key AND status IN ('blocked', 'queued', 'running', 'paused')
+
+-- The fence: a change applies only to the state that it was decided on.
+-- name: save
+UPDATE agentq.tasks SET {columns}
+WHERE session = :session AND seq = :seq AND status = :before_status AND runs = :before_runs
+
+-- name: set_launch
+UPDATE agentq.tasks SET launch = :launch WHERE session = :session AND seq = :seq
+
+-- name: event
+INSERT INTO agentq.events (at, session, seq, attempt, from_status, to_status, event, actor, reason, hook, agent)
+VALUES (:at, :session, :seq, :attempt, :from, :to, :event, :actor, :reason, :hook, :agent)
+
+-- One event per new task, in one statement.
+-- name: events_of_new
+INSERT INTO agentq.events (at, session, seq, to_status, event, actor)
+SELECT :at, session, seq, CASE WHEN status = 'queued' AND due_at > :at THEN 'scheduled' ELSE status END, 'submit', :actor
+FROM agentq.tasks WHERE session = :session AND seq >= :first ORDER BY seq
+
+-- name: live_count
+SELECT count(*) FROM agentq.tasks WHERE ended_at IS NULL
+
+-- name: delete_task
+DELETE FROM agentq.tasks WHERE session = :session AND seq = :seq
+
+-- name: delete_runs
+WITH output AS (DELETE FROM agentq.log_chunks WHERE session = :session AND seq = :seq)
+DELETE FROM agentq.task_runs WHERE session = :session AND seq = :seq
+
+-- name: delete_events
+DELETE FROM agentq.events WHERE session = :session AND seq = :seq

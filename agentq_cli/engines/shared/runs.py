@@ -1,0 +1,219 @@
+"""Runs: picked, claimed, watched, stopped; and the supervisors that watch them. How a run ends is each engine's own."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from agentq_cli.base.errors import NotFound
+from agentq_cli.base.identity import Identity
+from agentq_cli.base.json_text import dumps
+from agentq_cli.engines.shared import read
+from agentq_cli.engines.shared.tasks import Tasks
+from agentq_cli.engines.steps import rows
+from agentq_cli.model.actions import Actor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+    from typing import TypeAlias, Unpack
+
+    from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan, WhichRuns
+    from agentq_cli.engines.steps import heads
+    from agentq_cli.model.addresses import Address, RunId
+    from agentq_cli.model.runs import Run
+    from agentq_cli.model.workers import LastStart, Supervisor, Worker
+    from agentq_cli.policy import order
+    from agentq_cli.policy.admission import Gate
+
+    Parallel: TypeAlias = "Callable[[str], int | None]"
+
+
+class Runs(Tasks):
+    """The verbs of runs."""
+
+    def run(self, run_id: RunId) -> Run:
+        self.known(run_id.session)
+        return read.run(self.reading, run_id)
+
+    def runs(
+        self,
+        *,
+        address: Address | None = None,
+        limit: int | None = None,
+        **which: Unpack[WhichRuns],
+    ) -> Iterator[Run]:
+        session = which.get("session")
+        if address is not None:
+            self.task(address)
+        elif session is not None:
+            self.known(session)
+        where = read.which(**which) | read.place(address, session)
+        return islice(read.runs(self.reading, where=where, most=limit), limit)
+
+    def workers(self) -> list[Worker]:
+        return [rows.worker(row) for row in self.reading.ask("read.workers")]
+
+    def worker(self, address: Address) -> Worker | None:
+        found = self.reading.ask("read.worker", address._asdict())
+        return rows.worker(found[0]) if found else None
+
+    def snapshot(self, sessions: Collection[str] = ()) -> order.Snapshot:
+        from agentq_cli.engines.steps import heads
+
+        return heads.snapshot(self.reading, sessions, now=self.now)
+
+    def heads(self, sessions: Collection[str] = ()) -> heads.Heads:
+        from agentq_cli.engines.steps import heads
+
+        return heads.Heads(self.reading, sessions)
+
+    def around(self) -> order.Snapshot:
+        from agentq_cli.engines.steps import heads
+
+        return heads.around(self.reading, self.now)
+
+    def calls(self, supervisor: Identity) -> Calls:
+        from agentq_cli.engines.nouns import Calls
+
+        (found,) = self.reading.ask("dispatch.calls", rows.identity_columns(supervisor) | {"now": self.now})
+        expired, arriving, stops, strangers, known, jobs = found
+        return Calls(bool(expired), bool(arriving), bool(stops), bool(strangers), bool(known), jobs)
+
+    def next_due(self) -> int | None:
+        ((due,),) = self.reading.ask("dispatch.next_due", {"now": self.now})
+        return None if due is None else int(due)
+
+    def next_lift(self) -> int | None:
+        ((until,),) = self.reading.ask("dispatch.next_lift", {"now": self.now})
+        return None if until is None else int(until)
+
+    def limited_until(self) -> dict[str, int]:
+        return dict(self.reading.ask("dispatch.limited_until", {"now": self.now}))
+
+    def unfinished(self) -> set[tuple[str, str]]:
+        # With a fixed clock the time of a retry never comes.
+        values = {"now": self.now, "retrying": not self._clock.fixed}
+        return set(self.reading.ask("dispatch.unfinished", values))
+
+    def candidate(self, head: order.Head) -> Candidate | None:
+        from agentq_cli.engines.steps import claim
+
+        session = head.session
+        with self.of_both(session) as reading:
+            # No snapshot: the claim checks all of it again.
+            row = read.stored(reading, head.seq)
+            if row is not None and rows.unreadable_time(row) is None:
+                return claim.candidate(reading, head, rows.task(session, row))
+        # It has to be fixed first.
+        with self.in_session(session, actor=Actor.SUPERVISOR, background=True) as write:
+            try:
+                task = write.task(head.seq)
+            except NotFound:
+                write.remove(head.seq)
+                return None
+            return claim.candidate(write, head, task)
+
+    def claim(
+        self,
+        candidate: Candidate,
+        plan: Plan,
+        *,
+        supervisor: Identity,
+        jobs: int,
+        parallel: Parallel,
+        host: str,
+        fleet_jobs: int | None = None,
+        newest: LastStart | None = None,
+        monotonic: int = 0,
+    ) -> Claim | None:
+        from agentq_cli.engines.steps import claim
+
+        with self.in_session(candidate.head.session, actor=Actor.SUPERVISOR, background=True) as write:
+            claimed = claim.claim(
+                write,
+                candidate,
+                plan,
+                supervisor=supervisor,
+                jobs=jobs,
+                parallel=parallel,
+                host=host,
+                fleet_jobs=fleet_jobs,
+                newest=newest,
+                monotonic=monotonic,
+            )
+        if claimed is not None:
+            self.after_claim(claimed.run.session)
+        return claimed
+
+    def claimed(self, run: RunId) -> Claim | None:
+        from agentq_cli.engines.steps import claim
+
+        with self.of_both(run.session) as reading:
+            row = read.stored(reading, run.seq)
+            return None if row is None else claim.claimed(reading, rows.task(run.session, row), run)
+
+    def last_start(self) -> LastStart:
+        return rows.last_start(self.reading.ask("read.meta", {"name": "last_start"}))
+
+    def undo_claim(self, run: RunId, *, actor: Actor, reason: str, background: bool = False) -> bool:
+        from agentq_cli.engines.steps import claim
+
+        with self.in_session(run.session, actor=actor, background=background) as write:
+            undone = claim.undo(write, run, reason=reason)
+        if undone:
+            self.ring()
+        return undone
+
+    def seen_conversation(self, run: RunId, agent: str, conversation: str) -> None:
+        from agentq_cli.engines.steps import claim
+
+        with self.in_session(run.session, actor=Actor.AGENT, background=True) as write:
+            claim.seen_conversation(write, run, agent, conversation)
+
+    def adopt(self, worker: Worker, supervisor: Identity) -> bool:
+        from agentq_cli.engines.steps import claim
+
+        with self.in_session(worker.session, actor=Actor.SUPERVISOR, background=True) as write:
+            return claim.adopt(write, worker, supervisor)
+
+    def request_stop(
+        self,
+        run: RunId,
+        *,
+        reason: str,
+        cancel: bool,
+        actor: Actor,
+        run_only: bool = False,
+        background: bool = False,
+    ) -> bool:
+        from agentq_cli.engines.steps import claim
+
+        with self.in_session(run.session, actor=actor, background=background) as write:
+            asked = claim.request_stop(write, run, reason=reason, cancel=cancel, run_only=run_only)
+        if asked:
+            self.ring()
+        return asked
+
+
+class Attendance(Runs):
+    """The verbs of supervisors that need not know who is alive."""
+
+    def register(self, supervisor: Supervisor) -> None:
+        """Put a supervisor on record."""
+        values = rows.identity_columns(supervisor.identity) | {
+            "jobs": supervisor.jobs,
+            "sessions": dumps(supervisor.sessions),
+            "started_at": supervisor.started_at,
+            "renewed_at": supervisor.renewed_at,
+        }
+        self.tell("dispatch.register", values)
+
+    def set_gates(self, identity: Identity, gates: Sequence[Gate]) -> None:
+        self.tell("dispatch.set_gates", rows.identity_columns(identity) | {"gates": rows.gates_text(gates)})
+
+    def supervisors(self) -> list[Supervisor]:
+        return [rows.supervisor(row) for row in self.reading.ask("read.supervisors")]
+
+    def last_sweep(self) -> int | None:
+        found = self.reading.ask("read.meta", {"name": "last_sweep_at"})
+        return int(found[0][0]) if found else None

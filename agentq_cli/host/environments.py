@@ -1,0 +1,88 @@
+"""The environments that submitting shells had on this machine, of tasks whose rows are on a server: they stay here.
+
+Each different one is a file, named by the number under which its tasks refer to it. On another machine there is no such
+file, so the task gets what that machine has.
+"""
+
+from __future__ import annotations
+
+import os
+
+from agentq_cli.base.clock import file_time_ns
+from agentq_cli.base.errors import Refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from agentq_cli.host.place import Place
+
+KEPT_NS = 3_600_000_000_000
+"""How long a file is kept that no task refers to: its submit may not have been committed yet."""
+
+
+def keep(place: Place, key: str, text: str) -> int:
+    """Keep an environment, as text; its number, another one in each place (`key`), so that it tells nothing. Raises
+    Refused."""
+    import hashlib
+
+    digest = hashlib.sha256(f"{key}\0{text}".encode("utf-8", "surrogateescape")).digest()
+    number = int.from_bytes(digest[:8], "big") >> 1
+    path = _path(place, number)
+    try:
+        try:
+            os.utime(path)
+        except FileNotFoundError:
+            _write(path, text)
+    except OSError as error:
+        raise Refused(f"'{path}': {error.strerror}") from error
+    return number
+
+
+def find(place: Place, number: int) -> str | None:
+    """The environment of that number; None if another machine has it. Raises Refused."""
+    path = _path(place, number)
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Refused(f"'{path}': {error.strerror}") from error
+
+
+def forget(place: Place, wanted: Collection[int]) -> int:
+    """Remove the environments to which no task refers, `wanted` being those to which some do; how many."""
+    removed, now = 0, file_time_ns()
+    names_wanted = set(map(str, wanted))
+    try:
+        names = os.listdir(_directory(place))
+    except FileNotFoundError:
+        return 0
+    for name in names:
+        path = f"{_directory(place)}/{name}"
+        try:
+            if name not in names_wanted and now - os.stat(path).st_mtime_ns >= KEPT_NS:
+                os.unlink(path)
+                removed += 1
+        except FileNotFoundError:
+            pass  # another process removed it
+    return removed
+
+
+def _directory(place: Place) -> str:
+    return f"{place.path}/environments"
+
+
+def _path(place: Place, number: int) -> str:
+    return f"{_directory(place)}/{number}"
+
+
+def _write(path: str, text: str) -> None:
+    os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+    temporary = f"{path}.{os.getpid()}"
+    with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(text.encode("utf-8", "surrogateescape"))
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(temporary, path)

@@ -1,0 +1,54 @@
+"""The lease of this machine as a host of a fleet: its supervisors and sweeps write it, the keepers of its runs read it.
+
+One small file, renamed into place. It is not synced: it means nothing after a reboot.
+"""
+
+from __future__ import annotations
+
+import os
+
+from agentq_cli.base import procfs
+from agentq_cli.base.dataclass import NamedTuple
+from agentq_cli.host import record_files as files
+
+
+class Lease(NamedTuple):
+    """Until when the runs of this machine are its own. `host` is its id in the database, which no other host ever gets;
+    `deadline` is in milliseconds since the boot with the id `boot`, `lease_ms` the whole lease. `beat` is the number of
+    the renewal, by which this place proves that it made it."""
+
+    host: int
+    boot: str
+    deadline: int
+    lease_ms: int
+    beat: int = 0
+
+
+def read(path: str) -> Lease | None:
+    """The lease; None if there is none of this boot. Raises OSError if that cannot be found out."""
+    found = of_any_boot(path)
+    return found if found is not None and found.boot == procfs.boot_id() else None
+
+
+def of_any_boot(path: str) -> Lease | None:
+    """The same, of whichever boot."""
+    document = files.load(path) or {}
+    try:
+        lease = Lease(*(document[name] for name in Lease._fields))
+    except KeyError:
+        return None
+    numbers = (lease.host, lease.deadline, lease.lease_ms, lease.beat)
+    return lease if all(type(each) is int for each in numbers) else None
+
+
+def write(path: str, lease: Lease) -> None:
+    """Put it in place, unless a later one of the same host is there: whoever asked first may come to write last.
+
+    Raises OSError.
+    """
+    there = read(path)
+    if there is not None and there.host == lease.host and there.deadline >= lease.deadline:
+        return
+    temporary = f"{path}.{os.getpid()}"
+    files.write_new(temporary, lease._asdict())
+    os.rename(temporary, path)

@@ -1,0 +1,76 @@
+"""The SQL of the fleet against a real server."""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+from pathlib import Path
+
+import postgres
+import pytest
+
+from agentq_cli.engines.fleet import init, queries
+from agentq_cli.model.fleet import FleetSettings
+
+pytestmark = pytest.mark.skipif(postgres.why_not() is not None, reason=str(postgres.why_not()))
+
+FILES = sorted(Path(queries.__file__).parent.glob("*.sql"))
+PARTS = {"read.which_runs": "SELECT * FROM agentq.task_runs AS task_runs WHERE {}"}
+"""What is no statement, but a part of one."""
+
+SCHEMA = FILES[0].parents[1] / "schema"
+COLUMNS = "".join(file.read_text() for file in sorted(SCHEMA.glob("*.sql")))
+LIKE = {
+    "after_session",
+    "from",
+    "to",
+    "before_status",
+    "old_boot_id",
+    "host_key",
+    "cause",
+    "label",
+    "prefix",
+    "channel",
+}
+TEXTS = {*re.findall(r'^  "?(\w+)"? +text', COLUMNS, re.MULTILINE), *LIKE, "target_session"}
+"""The values that are texts: those of columns, and others."""
+
+LISTS = {"seqs": "[1]", "ids": '["a"]', "addresses": '[["a", 1]]', "status": '["failed"]'}
+
+
+def every_statement() -> list[str]:
+    return [f"{file.stem}.{name}" for file in FILES for name in queries.statements(file.stem)]
+
+
+def values(text: str) -> dict[str, object]:
+    """A value for each name: a number, or a text that is one, which the server takes for either."""
+    found: dict[str, object] = {}
+    for name in re.findall(r"%\((\w+)\)s", text):
+        found[name] = LISTS[name] if name in LISTS and "json" in text else "1" if name in TEXTS else 1
+    return found
+
+
+def test_the_server_accepts_every_statement() -> None:
+    of = postgres.shared()
+    with postgres.schema() as schema:
+        init.init(of.url(), FleetSettings(schema=schema))
+        with closing(of.connect()) as connection, connection.cursor() as cursor:
+            refused = {}
+            for name in every_statement():
+                text = queries.statement(name, schema)
+                text = queries.in_schema(PARTS.get(name, "{}").format(text), schema) if name in PARTS else text
+                text = text.replace("{now}", "1").replace("{columns}", "reason = %(reason)s")
+                for given in (values(text), dict.fromkeys(values(text))):
+                    try:
+                        cursor.execute(f"EXPLAIN {text}", given)
+                    except Exception as error:
+                        refused[name] = f"{error} {given}"
+    assert refused == {}
+
+
+def test_every_table_is_qualified() -> None:
+    tables = re.findall(r"CREATE TABLE agentq\.(\w+)", COLUMNS)
+    bare = re.compile(rf"\b(?:FROM|JOIN|INTO|UPDATE|TABLE|REFERENCES|ON)\s+(?:{'|'.join(tables)})\s*[\s(]")
+    texts = {file.name: file.read_text() for file in [*FILES, *SCHEMA.glob("*.sql")]}
+    assert len(tables) > 15
+    assert {name: bare.findall(text) for name, text in texts.items() if bare.search(text)} == {}

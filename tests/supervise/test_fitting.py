@@ -1,0 +1,132 @@
+"""What a supervisor finds of its host: looks are cached within a round, notes are written once, ties are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentq_cli.base.clock import Clock
+from agentq_cli.config.configuration import Config
+from agentq_cli.host import process
+from agentq_cli.model.addresses import Address
+from agentq_cli.model.fleet import FleetSettings
+from agentq_cli.policy.order import Head
+from agentq_cli.policy.placement import Bound, Needs, PassedOver
+from agentq_cli.supervise import fitting
+from agentq_cli.supervise.duty import Duty, Settings
+from agentq_cli.supervise.fitting import Fitting
+from agentq_cli.supervise.guard import Guard
+
+HERE, THERE = Bound("k1", "one", here=True), Bound("k2", "two", here=False)
+
+
+class Fleet:
+    """As much of a queue as is asked: who is expected, where tasks ran, and what was noted."""
+
+    def __init__(self) -> None:
+        self.placing = self
+        self.here: set[str] = {"k2"}
+        self.ran: dict[str, Bound] = {}
+        self.notes: list[tuple[str, str | None]] = []
+        self.asked = 0
+
+    def expected(self, key: str) -> bool:
+        self.asked += 1
+        return key in self.here
+
+    def ran_on(self, address: Address) -> Bound | None:
+        return self.ran.get(str(address))
+
+    def note(self, passed: Iterable[PassedOver]) -> None:
+        self.notes += [(f"{each.session}/{each.seq}", each.reason) for each in passed]
+
+    def candidate(self, head: Head) -> None:
+        return None
+
+
+@pytest.fixture
+def fleet() -> Fleet:
+    return Fleet()
+
+
+@pytest.fixture
+def found(fleet: Fleet) -> Fitting:
+    config = Config(path="", fleet=FleetSettings(host="one"), sessions={"strict": {"affinity": "strict"}})
+    duty = Duty(fleet, config, Clock(), Settings(), {"PATH": "/bin"}, process.current(), Guard())  # type: ignore[arg-type]
+    return Fitting(duty)
+
+
+def head(session: str = "s", seq: int = 1, *, agent: str = "", bound: Bound | None = None, **needs: Any) -> Head:
+    wanted = Needs(**{"on": (), "directory": "/"} | needs)
+    return Head(
+        session, seq, agent, 0, 0, None, False, False, 0, needs=wanted.text, bound=None if bound is None else bound.text
+    )
+
+
+def test_a_look_is_taken_once_a_round_and_a_note_is_written_once(
+    found: Fitting, fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "app"
+    wanted, like = (head(seq=seq, directory=str(path)) for seq in (1, 2))
+    assert not found.fits(wanted)
+    path.mkdir()
+    assert not found.fits(wanted), "files that came since are seen in the next round"
+    assert not found.fits(like)
+    found.tell()
+    assert fleet.notes == [("s/1", f"no directory '{path}'"), ("s/2", f"no directory '{path}'")]
+    path.rmdir()
+    found.begin()
+    assert not found.fits(wanted)
+    assert found.passed_over("s", "")
+    found.tell()
+    assert len(fleet.notes) == 2
+    path.mkdir()
+    found.begin()
+    assert found.fits(wanted)
+    assert not found.passed_over("s", "")
+    found.tell()
+    assert fleet.notes[2:] == [("s/1", None)]
+    # A note is renewed before it is too old to count.
+    monkeypatch.setattr(fitting, "NOTE_MS", 0)
+    path.rmdir()
+    for _ in range(2):
+        found.begin()
+        found.fits(wanted)
+        found.tell()
+    assert len(fleet.notes) == 5
+
+
+def test_an_agent_is_there_if_its_program_is(found: Fitting) -> None:
+    assert found.fits(head(agent="demo"))
+    assert not found.fits(head(agent="codex"))
+    assert not found.fits(head(agent="no such agent"))
+
+
+def test_a_session_goes_where_it_is_bound_as_long_as_that_host_is_to_be_expected(found: Fitting, fleet: Fleet) -> None:
+    assert found.fits(head(bound=HERE))
+    assert not any(found.fits(head(seq=seq, bound=THERE)) for seq in (1, 2, 3))
+    assert fleet.asked == 1
+    assert found.fits(head("default", bound=THERE))
+    assert not found.fits(head("default", bound=THERE, repository="/"))
+    fleet.here.clear()
+    found.begin()
+    assert found.fits(head(bound=THERE))
+    assert not found.fits(head("strict", bound=THERE))
+
+
+def test_a_task_goes_where_its_tree_its_branch_or_its_conversation_is(found: Fitting, fleet: Fleet) -> None:
+    fleet.ran = {"s/1": THERE, "s/9": THERE}
+    own = {"repository": "/", "own_tree": True}
+    assert not found.fits(head(seq=1, **own))
+    assert found.fits(head(seq=2, **own))
+    assert not found.fits(head(seq=2, repository="/", base="@s/9"))
+    assert found.fits(head(seq=2, repository="/", base="main"))
+    assert not found.fits(head(seq=1, continues="c"))
+    fleet.here.clear()
+    found.begin()
+    assert found.fits(head(seq=1, **own))
+    assert found.fits(head(seq=2, repository="/", base="@s/9"))
+    assert not found.fits(head(seq=1, continues="c")), "such a reply is given there or not at all"
