@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import postgres
 import pytest
-from lost_hosts import LostHosts, Machine, all_gone, never_two, now, taken_in_time, until
+from lost_hosts import LostHosts, Machine, never_two
 
 SHORT_MS = 2_000
 LEASE_MS = 5_000
