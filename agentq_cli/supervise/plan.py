@@ -65,8 +65,8 @@ def plan(
     environ: Mapping[str, str] | None = None,
 ) -> Plan:
     """What a task's next run starts. A problem becomes the plan's `error`, never an exception. The queue has what is
-    known of the runs before it, whose check may have failed. With several hosts `head` says what its session is bound
-    to. `environ` is the supervisor's environment, which may lack a variable."""
+    known of the runs before it, whose check may have failed. With several hosts `head` says what binds its session.
+    `environ` is the supervisor's environment, which may lack a variable."""
     try:
         if environ is not None:
             variables.check_host(task.work, config, environ)

@@ -26,6 +26,7 @@ LIKE = {
     "to",
     "before_status",
     "old_boot_id",
+    "bound",
     "host_key",
     "cause",
     "label",
