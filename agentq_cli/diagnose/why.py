@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agentq_cli.base.dataclass import replace
+from agentq_cli.model.fleet import machine_name
 from agentq_cli.model.statuses import Status
 from agentq_cli.policy import waiting
 
@@ -44,6 +45,18 @@ class Why:
         if task.status is Status.BLOCKED:
             around = replace(around, depends=self._queue.depends(task))
         return waiting.waiting_for(task, around, self._queue.now)
+
+    def host(self, task: Task) -> str | None:
+        """The host on which a task runs; None if it does not run."""
+        if task.status is not Status.RUNNING:
+            return None
+        named = {worker.id.address: worker.host for worker in self._live()}
+        return named.get(task.address) or machine_name()
+
+    def _live(self) -> list[Worker]:
+        if self._workers is None:
+            self._workers, self._holds = self._queue.workers(), self._queue.holds()
+        return self._workers
 
     def directory(self, task: Task) -> str | None:
         """The real path in which a task's agent would edit; None if it would not, or may do so beside others."""
@@ -95,13 +108,12 @@ class Why:
     def _surroundings(self, task: Task) -> waiting.Surroundings:
         key = (task.session, task.work.agent, task.work.directory)
         if key not in self._around:
-            if self._workers is None:
-                self._workers, self._holds = self._queue.workers(), self._queue.holds()
+            workers = self._live()
             session = task.session
             self._around[key] = self._queue.surroundings(
                 session,
                 task.work.agent,
-                workers=self._workers,
+                workers=workers,
                 holds=self._holds,
                 jobs=self.jobs(session),
                 parallel=self.parallel(session),
