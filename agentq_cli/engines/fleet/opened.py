@@ -210,7 +210,8 @@ class Opened:
             return batch.store(write, tasks, sessions, max_queued=max_queued)
 
     def after_claim(self, session: str) -> None:
-        """Nothing: an agent finds no file of this engine in mid-commit."""
+        # A session has a directory where one of its tasks runs.
+        os.makedirs(self.here.session(session), 0o700, exist_ok=True)
 
     def forget_runs(self, tasks: Sequence[Task]) -> None:
         """Those of this machine; each other host removes its own (`upkeep`)."""
