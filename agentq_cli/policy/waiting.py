@@ -200,7 +200,7 @@ def _slot(task: Task, around: Surroundings) -> WaitingFor:
         return WaitingFor("gate", f"{gate.name}: {gate.detail}", until=gate.until, brief=f"{gate.name} gate")
     ahead = f"; {around.ahead} due before it" if around.ahead else ""
     unfit = {host: why for host, why in _unfit(task, around).get(task.seq, {}).items() if host in around.hosts}
-    others = f"; not on {_why(unfit)}" if unfit else ""
+    others = f"; passed over by {_why(unfit)}" if unfit else ""
     return WaitingFor("slot", f"{around.workers} of {around.jobs} slots are in use{ahead}{others}")
 
 

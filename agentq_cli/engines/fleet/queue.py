@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agentq_cli.engines.fleet.hosts import Hosts
+from agentq_cli.engines.fleet.logs import Logs
 from agentq_cli.engines.fleet.opened import Opened
 from agentq_cli.engines.shared.readings import Readings
 
@@ -15,33 +16,21 @@ if TYPE_CHECKING:
     from agentq_cli.engines.fleet.voice import Voice
     from agentq_cli.engines.shared.figures import Figures
     from agentq_cli.engines.shared.hooks import Hooks
-    from agentq_cli.host.output import OutputReader as Output
-    from agentq_cli.host.run_directory import RunDirectory
     from agentq_cli.model.actions import Actor
     from agentq_cli.model.addresses import RunId
     from agentq_cli.model.runs import Outcome
     from agentq_cli.model.tasks import Task
 
 
-class FleetQueue(Opened, Hosts, Readings):
+class FleetQueue(Opened, Hosts, Logs, Readings):
     """An open fleet, with all verbs. What only few commands need is loaded on first use."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         Hosts.__init__(self)
+        Logs.__init__(self)
         Opened.__init__(self, *args, **options)
 
     # Runs
-
-    def output(self, run: RunId, stream: str, offset: int = 0) -> Output:
-        from agentq_cli.host.output import OutputReader
-
-        return OutputReader(self.here.run(run), stream, offset)
-
-    def files(self, run: RunId) -> RunDirectory:
-        return self.here.run(run)
-
-    def put_output(self, run: RunId, directory: RunDirectory, *, over: bool = False) -> int | None:
-        return None
 
     def finish(self, run: RunId, outcome: Outcome, *, actor: Actor, background: bool = False) -> Task | None:
         from agentq_cli.engines.fleet import ending

@@ -262,7 +262,8 @@ CREATE TABLE agentq.messages (
 );
 CREATE INDEX messages_session ON agentq.messages (session, position);
 
--- What runs print: each chunk is zlib, of `size` bytes from `offset` on; what was cut before it is not kept.
+-- What runs print: each chunk is zlib, of `size` bytes from `offset` on. An empty one says how far a stream goes; what
+-- is missing between two was cut. The records of a run that others read are streams of one chunk.
 CREATE TABLE agentq.log_chunks (
   session  text COLLATE "C" NOT NULL,
   seq      bigint NOT NULL,
@@ -270,7 +271,6 @@ CREATE TABLE agentq.log_chunks (
   stream   text COLLATE "C" NOT NULL,
   "offset" bigint NOT NULL,
   size     bigint NOT NULL,
-  cut      bigint NOT NULL DEFAULT 0,          -- how many bytes before this chunk were cut
   bytes    bytea NOT NULL,
   PRIMARY KEY (session, seq, attempt, stream, "offset")
 );
