@@ -45,6 +45,12 @@ class Given(Protocol):
     def known(self, session: str) -> None:
         """Raises NotFound, with the nearest name, if there is no such session, and Usage if the name is not valid."""
 
+    def unsettled_sessions(self) -> list[str]:
+        """See `verbs.Queue`."""
+
+    def settle_dependents_in(self, session: str, *, actor: Actor) -> list[Task]:
+        """See `verbs.Queue`."""
+
     def ring(self) -> None:
         """Wake every waiting process after a commit that may concern it, except this one, which is awake."""
 
