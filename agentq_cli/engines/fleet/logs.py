@@ -44,6 +44,7 @@ class Logs:
     reading: Snapshots
     here: Place
     settings: FleetSettings
+
     @property
     def now(self) -> int:
         """The time."""

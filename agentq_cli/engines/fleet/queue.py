@@ -27,6 +27,7 @@ class FleetQueue(Opened, Hosts, Logs, Readings):
     def __init__(self, *args: Any, **options: Any) -> None:
         Hosts.__init__(self)
         Logs.__init__(self)
+        self._voice: Voice | None = None
         Opened.__init__(self, *args, **options)
 
     # Runs
@@ -70,7 +71,9 @@ class FleetQueue(Opened, Hosts, Logs, Readings):
         """What agents request."""
         from agentq_cli.engines.fleet.voice import Voice
 
-        return Voice(self)
+        if self._voice is None:
+            self._voice = Voice(self)
+        return self._voice
 
     @property
     def figures(self) -> Figures:
